@@ -1,0 +1,69 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...)
+{
+    if (err && err->status == FG_OK) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(err->text, sizeof err->text, format, arguments);
+        va_end(arguments);
+        err->status = (int)status;
+    }
+    return status;
+}
+
+fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...)
+{
+    fg_status status = errnum == ENOMEM ? FG_ERR_MEMORY : FG_ERR_SYSTEM;
+    if (err && err->status == FG_OK) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(err->text, sizeof err->text, format, arguments);
+        va_end(arguments);
+        size_t used = strlen(err->text);
+        snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errnum));
+        err->status = (int)status;
+    }
+    return status;
+}
+
+fg_status fg_hint(fg_error *err, const char *format, ...)
+{
+    if (!err) return FG_ERR_BUG;
+    if (!err->hint[0]) {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(err->hint, sizeof err->hint, format, arguments);
+        va_end(arguments);
+    }
+    return (fg_status)err->status;
+}
+
+fg_status fg_where(fg_error *err, const char *format, ...)
+{
+    if (!err) return FG_ERR_BUG;
+    size_t used = strlen(err->where);
+    if (used && used + 3 < sizeof err->where) {
+        memcpy(err->where + used, "; ", 3);
+        used += 2;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->where + used, sizeof err->where - used, format, arguments);
+    va_end(arguments);
+    return (fg_status)err->status;
+}
+
+void fg_error_message(const fg_error *err, char *buffer, unsigned long size)
+{
+    const char *while_ = err->where[0] ? "\n  while " : "";
+    const char *hint = err->hint[0] ? "\n  do: " : "";
+    char rank[32] = "";
+    if (err->rank > 0) snprintf(rank, sizeof rank, " (rank %d)", err->rank);
+    snprintf(buffer, size, "%s%s%s%s%s%s", err->text, rank, while_, err->where, hint, err->hint);
+}

@@ -1,0 +1,91 @@
+/* Files: the one layer through which fgconv touches the disk. Short reads and writes, EINTR and errors are dealt with
+ * here, bytes are counted here, and tests inject faults here.
+ *
+ * Invariant: an fg_file is owned by whoever opened it and closed once with fg_file_close. Data is read with pread, never
+ * mapped. Thread-safe except that one fg_file must not be closed while it is used.
+ */
+#ifndef FG_BASE_FILE_H
+#define FG_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+typedef struct fg_file {
+    int fd;     /* -1: not open */
+    char *path; /* owned; for messages */
+} fg_file;
+
+#define FG_FILE_NONE ((fg_file){.fd = -1, .path = NULL})
+
+typedef enum fg_open_mode {
+    FG_OPEN_READ,
+    FG_OPEN_CREATE, /* must not exist; O_EXCL, mode 0666 & ~umask */
+    FG_OPEN_WRITE,  /* must exist; nothing is truncated */
+} fg_open_mode;
+
+/* A missing file is FG_ERR_INPUT for FG_OPEN_READ; only regular files are opened (links are followed). */
+fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err);
+void fg_file_close(fg_file *file);
+
+/* All `size` bytes at `offset`, or an error: a file that ends too early is FG_ERR_INPUT. */
+fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err);
+fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, uint64_t offset, fg_error *err);
+fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err);
+fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
+fg_status fg_file_sync(const fg_file *file, fg_error *err);
+
+/* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always succeeds:
+ * a file system that cannot tell has no holes. */
+uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit);
+/* Where the run of data that holds `offset` ends (`limit` at most). */
+uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit);
+
+/* What identifies a file's contents for noticing that it changed while it was read. */
+typedef struct fg_file_stamp {
+    uint64_t size, device, inode;
+    int64_t mtime_s, mtime_ns;
+} fg_file_stamp;
+fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err);
+
+/* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT. */
+fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_error *err);
+
+/* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */
+fg_status fg_file_spit(const char *path, const void *bytes, size_t size, bool sync, fg_error *err);
+
+/* "directory/name", newly allocated. An absolute name is returned as it is. */
+char *fg_path_join(const char *directory, const char *name, fg_error *err);
+/* The last part of a path, inside it; "" for a path that ends in a slash. */
+const char *fg_path_name(const char *path);
+bool fg_path_exists(const char *path);       /* anything, a dangling link too */
+bool fg_path_is_directory(const char *path); /* links followed */
+bool fg_path_is_file(const char *path);      /* regular, links followed */
+
+/* The names in a directory, sorted bytewise, without "." and "..". Free with fg_names_free. */
+typedef struct fg_names {
+    char **items; /* owned */
+    size_t count;
+} fg_names;
+fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err);
+void fg_names_free(fg_names *names);
+
+fg_status fg_directory_create(const char *path, fg_error *err);
+fg_status fg_directory_sync(const char *path, fg_error *err);
+/* Removes a directory and what is in it, links themselves and not what they point to. A missing one is no error. */
+fg_status fg_directory_remove(const char *path, fg_error *err);
+fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
+/* Bytes that an unprivileged user may still write on the file system of `path`. */
+fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
+
+uint64_t fg_file_bytes_read(void);
+uint64_t fg_file_bytes_written(void);
+
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open or fg_path_rename fails with EIO; 0 switches
+ * that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
+void fg_file_fail_after(uint64_t n);
+
+#endif

@@ -1,0 +1,474 @@
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
+
+/* ---- reading ---- */
+
+/* Appends ".0" to integers that 64 bits cannot surely hold, which makes reals of them. */
+static fg_status widen_integers(const char *bytes, size_t length, fg_text *out, fg_error *err)
+{
+    fg_status status = FG_OK;
+    size_t copied = 0;
+    bool inside = false;
+    for (size_t i = 0; i < length; i++) {
+        if (inside) {
+            if (bytes[i] == '\\') i++;
+            else if (bytes[i] == '"') inside = false;
+            continue;
+        }
+        if (bytes[i] == '"') inside = true;
+        if (bytes[i] < '0' || bytes[i] > '9') continue;
+        size_t end = i;
+        while (end < length && bytes[end] >= '0' && bytes[end] <= '9') end++;
+        bool fraction = i > 0 && (bytes[i - 1] == '.' || bytes[i - 1] == 'e' || bytes[i - 1] == 'E' || bytes[i - 1] == '+');
+        bool integer = end == length || !strchr(".eE", bytes[end]);
+        if (end - i > INTEGER_DIGITS && integer && !fraction) {
+            FG_TRY(fg_text_add(out, bytes + copied, end - copied, err));
+            FG_TRY(fg_text_add(out, ".0", 2, err));
+            copied = end;
+        }
+        i = end - 1;
+    }
+    if (copied) FG_TRY(fg_text_add(out, bytes + copied, length - copied, err));
+done:
+    return status;
+}
+
+fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err)
+{
+    fg_status status = FG_OK;
+    fg_text widened = {0};
+    json_error_t what;
+    *value = NULL;
+    FG_TRY(widen_integers(bytes, length, &widened, err));
+    if (widened.data) {
+        bytes = widened.data;
+        length = widened.length;
+    }
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
+        bytes += 3; /* a byte order mark, as some editors leave it */
+        length -= 3;
+    }
+    *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &what);
+    if (*value) goto done;
+    if (json_error_code(&what) == json_error_out_of_memory)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", name));
+    status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line, what.column, what.text);
+done:
+    fg_text_free(&widened);
+    return status;
+}
+
+fg_status fg_json_read(const char *path, json_t **value, fg_error *err)
+{
+    fg_text text = {0};
+    *value = NULL;
+    fg_status status = fg_file_slurp(path, FG_JSON_LIMIT, &text, err);
+    if (status == FG_OK) status = fg_json_parse(path, text.data, text.length, value, err);
+    fg_text_free(&text);
+    return status;
+}
+
+/* ---- paths ---- */
+
+/* Cuts the first segment off `path` into `segment`; returns what follows the slash, NULL at the end. */
+static const char *cut(const char *path, char *segment)
+{
+    const char *slash = strchr(path, '/');
+    size_t length = slash ? (size_t)(slash - path) : strlen(path);
+    if (length >= SEGMENT) length = SEGMENT - 1;
+    memcpy(segment, path, length);
+    segment[length] = '\0';
+    return slash ? slash + 1 : NULL;
+}
+
+static json_t *child(const json_t *value, const char *segment)
+{
+    if (json_is_object(value)) return json_object_get(value, segment);
+    if (!json_is_array(value)) return NULL;
+    char *end;
+    unsigned long index = strtoul(segment, &end, 10);
+    return *segment && !*end ? json_array_get(value, index) : NULL;
+}
+
+json_t *fg_json_at(const json_t *root, const char *path)
+{
+    char segment[SEGMENT];
+    json_t *at = (json_t *)(uintptr_t)root; /* json_object_get gives a mutable child of a const object too */
+    for (const char *rest = path; rest && *rest && at;) {
+        rest = cut(rest, segment);
+        at = child(at, segment);
+    }
+    return at;
+}
+
+fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err)
+{
+    char segment[SEGMENT];
+    json_t *at = root;
+    const char *rest = cut(path, segment);
+    while (rest) {
+        json_t *next = json_object_get(at, segment);
+        if (!next) {
+            next = json_object();
+            if (!next || json_object_set_new(at, segment, next)) {
+                json_decref(value);
+                return fg_fail(err, FG_ERR_MEMORY, "out of memory while setting %s", path);
+            }
+        }
+        at = next;
+        rest = cut(rest, segment);
+    }
+    if (!json_is_object(at)) {
+        json_decref(value);
+        return fg_fail(err, FG_ERR_INPUT, "%s: cannot be set inside %s", path, fg_json_kind(at));
+    }
+    return fg_json_put(at, segment, value, err);
+}
+
+bool fg_json_remove_at(json_t *root, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return json_object_del(root, path) == 0;
+    char parent[SEGMENT];
+    size_t length = (size_t)(slash - path);
+    if (length >= SEGMENT) return false;
+    memcpy(parent, path, length);
+    parent[length] = '\0';
+    return json_object_del(fg_json_at(root, parent), slash + 1) == 0;
+}
+
+bool fg_json_equal(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b)) {
+        if (json_is_integer(a) && json_is_integer(b)) return json_integer_value(a) == json_integer_value(b);
+        return json_number_value(a) == json_number_value(b);
+    }
+    if (!a || !b || json_typeof(a) != json_typeof(b)) return false;
+    if (json_is_array(a)) {
+        size_t count = json_array_size(a);
+        for (size_t i = 0; i < count; i++) {
+            if (!fg_json_equal(json_array_get(a, i), json_array_get(b, i))) return false;
+        }
+        return count == json_array_size(b);
+    }
+    if (json_is_object(a)) {
+        const char *key;
+        json_t *value;
+        json_object_foreach((json_t *)(uintptr_t)a, key, value) {
+            if (!fg_json_equal(value, json_object_get(b, key))) return false;
+        }
+        return json_object_size(a) == json_object_size(b);
+    }
+    return json_equal(a, b);
+}
+
+/* ---- writing ---- */
+
+typedef struct writer {
+    fg_text *text;
+    unsigned flags;
+    fg_error *err;
+} writer;
+
+static fg_status put(const writer *w, const char *bytes)
+{
+    return fg_text_add(w->text, bytes, strlen(bytes), w->err);
+}
+
+static fg_status put_real(const writer *w, double value)
+{
+    char digits[40];
+    int precision = 0; /* the fewest digits that read back as the same number */
+    do snprintf(digits, sizeof digits, "%.*e", precision, value);
+    while (strtod(digits, NULL) != value && ++precision < 17);
+    if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "JSON cannot hold the number %g", value);
+    int exponent = atoi(strchr(digits, 'e') + 1);
+    if (exponent >= 16 && exponent < 40 && value == floor(value)) {
+        return fg_text_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
+    }
+    if (exponent < -4 || exponent >= 16) return put(w, digits);
+    snprintf(digits, sizeof digits, "%.*f", precision - exponent > 1 ? precision - exponent : 1, value);
+    return put(w, digits);
+}
+
+/* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
+static uint32_t decode(const unsigned char *bytes, size_t *length)
+{
+    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    uint32_t code = bytes[0] & mask[*length];
+    for (size_t i = 1; i < *length; i++) code = code << 6 | (bytes[i] & 0x3f);
+    return code;
+}
+
+static fg_status put_escape(const writer *w, uint32_t code)
+{
+    static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (const char *n = names; *n; n += 2) {
+        if ((uint32_t)(unsigned char)*n == code) return fg_text_printf(w->text, w->err, "\\%c", n[1]);
+    }
+    if (code < 0x10000) return fg_text_printf(w->text, w->err, "\\u%04" PRIx32, code);
+    code -= 0x10000;
+    return fg_text_printf(w->text, w->err, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10), 0xdc00 + (code & 0x3ff));
+}
+
+static fg_status put_string(const writer *w, const char *bytes, size_t size)
+{
+    fg_status status = FG_OK;
+    size_t plain = 0, length;
+    FG_TRY(put(w, "\""));
+    for (size_t i = 0; i < size; i += length) {
+        uint32_t code = decode((const unsigned char *)bytes + i, &length);
+        bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f && (code < 0x80 || w->flags & FG_JSON_UTF8);
+        if (code == 0x7f) as_is = true;
+        if (as_is) continue;
+        FG_TRY(fg_text_add(w->text, bytes + plain, i - plain, w->err));
+        FG_TRY(put_escape(w, code));
+        plain = i + length;
+    }
+    FG_TRY(fg_text_add(w->text, bytes + plain, size - plain, w->err));
+    FG_TRY(put(w, "\""));
+done:
+    return status;
+}
+
+static fg_status new_line(const writer *w, unsigned depth, bool first)
+{
+    if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put(w, " ");
+    return fg_text_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
+}
+
+static fg_status put_value(const writer *w, const json_t *value, unsigned depth);
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static fg_status put_object(const writer *w, const json_t *object, unsigned depth)
+{
+    fg_status status = FG_OK;
+    fg_error *err = w->err;
+    const char **keys = NULL, *key;
+    size_t count = 0;
+    json_t *value;
+    FG_NEW(keys, json_object_size(object) + 1);
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
+    if (w->flags & FG_JSON_SORTED) qsort(keys, count, sizeof *keys, by_key);
+    FG_TRY(put(w, "{"));
+    for (size_t i = 0; i < count; i++) {
+        if (i) FG_TRY(put(w, ","));
+        FG_TRY(new_line(w, depth + 1, i == 0));
+        FG_TRY(put_string(w, keys[i], strlen(keys[i])));
+        FG_TRY(put(w, ": "));
+        FG_TRY(put_value(w, json_object_get(object, keys[i]), depth + 1));
+    }
+    if (count && !(w->flags & FG_JSON_COMPACT)) FG_TRY(new_line(w, depth, false));
+    FG_TRY(put(w, "}"));
+done:
+    fg_free(keys);
+    return status;
+}
+
+static fg_status put_array(const writer *w, const json_t *array, unsigned depth)
+{
+    fg_status status = FG_OK;
+    size_t count = json_array_size(array);
+    FG_TRY(put(w, "["));
+    for (size_t i = 0; i < count; i++) {
+        if (i) FG_TRY(put(w, ","));
+        FG_TRY(new_line(w, depth + 1, i == 0));
+        FG_TRY(put_value(w, json_array_get(array, i), depth + 1));
+    }
+    if (count && !(w->flags & FG_JSON_COMPACT)) FG_TRY(new_line(w, depth, false));
+    FG_TRY(put(w, "]"));
+done:
+    return status;
+}
+
+static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT: return put_object(w, value, depth);
+    case JSON_ARRAY: return put_array(w, value, depth);
+    case JSON_STRING: return put_string(w, json_string_value(value), json_string_length(value));
+    case JSON_INTEGER: return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    case JSON_REAL: return put_real(w, json_real_value(value));
+    case JSON_TRUE: return put(w, "true");
+    case JSON_FALSE: return put(w, "false");
+    case JSON_NULL: return put(w, "null");
+    }
+    return fg_fail(w->err, FG_ERR_BUG, "a JSON value of unknown kind");
+}
+
+fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err)
+{
+    writer w = {.text = text, .flags = flags, .err = err};
+    return put_value(&w, value, 0);
+}
+
+const char *fg_json_brief(const json_t *value, char *buffer, size_t size)
+{
+    if (!value) {
+        snprintf(buffer, size, "(absent)");
+        return buffer;
+    }
+    fg_text text = {0};
+    if (fg_json_write(value, FG_JSON_COMPACT | FG_JSON_UTF8, &text, NULL) != FG_OK) {
+        snprintf(buffer, size, "(%s)", fg_json_kind(value));
+    } else if (text.length < size) {
+        memcpy(buffer, text.data, text.length + 1);
+    } else {
+        snprintf(buffer, size, "%.*s...", (int)size - 4, text.data);
+    }
+    fg_text_free(&text);
+    return buffer;
+}
+
+const char *fg_json_kind(const json_t *value)
+{
+    static const char *const names[] = {"an object", "an array", "a string", "an integer", "a real number", "true", "false", "null"};
+    return value ? names[json_typeof(value)] : "nothing";
+}
+
+/* ---- where a value stands in its text ---- */
+
+typedef struct scanner {
+    const char *at, *end;
+} scanner;
+
+static void skip_space(scanner *s)
+{
+    while (s->at < s->end && strchr(" \t\r\n,:", *s->at)) s->at++;
+}
+
+/* Skips a string and gives its raw contents (escapes undecoded, which is enough for keys of converter files). */
+static void skip_string(scanner *s, const char **begin, size_t *length)
+{
+    *begin = ++s->at;
+    while (s->at < s->end && *s->at != '"') s->at += *s->at == '\\' ? 2 : 1;
+    *length = (size_t)(s->at - *begin);
+    if (s->at < s->end) s->at++;
+}
+
+static void skip_value(scanner *s)
+{
+    const char *begin;
+    size_t length, depth = 0;
+    skip_space(s);
+    do {
+        if (s->at >= s->end) return;
+        if (*s->at == '"') {
+            skip_string(s, &begin, &length);
+        } else {
+            if (strchr("{[", *s->at)) depth++;
+            if (strchr("}]", *s->at)) depth--;
+            bool container = strchr("{}[]", *s->at) != NULL;
+            s->at++;
+            if (!container) {
+                while (s->at < s->end && !strchr(",:]} \t\r\n", *s->at)) s->at++;
+            }
+        }
+        skip_space(s);
+    } while (depth);
+}
+
+/* Goes to the member `segment` of the value that begins here; false if there is none. */
+static bool enter(scanner *s, const char *segment)
+{
+    const char *begin;
+    size_t length, index = 0, wanted = strtoul(segment, NULL, 10);
+    skip_space(s);
+    if (s->at >= s->end || !strchr("{[", *s->at)) return false;
+    bool object = *s->at++ == '{';
+    for (;; index++) {
+        skip_space(s);
+        if (s->at >= s->end || strchr("}]", *s->at)) return false;
+        if (object) {
+            skip_string(s, &begin, &length);
+            skip_space(s);
+        }
+        if (object ? length == strlen(segment) && memcmp(begin, segment, length) == 0 : index == wanted) return true;
+        skip_value(s);
+    }
+}
+
+unsigned fg_json_line(const char *bytes, size_t length, const char *path)
+{
+    char segment[SEGMENT];
+    scanner s = {.at = bytes, .end = bytes + length};
+    for (const char *rest = path; rest && *rest;) {
+        rest = cut(rest, segment);
+        if (!enter(&s, segment)) return 0;
+    }
+    skip_space(&s);
+    unsigned line = 1;
+    for (const char *at = bytes; at < s.at && at < s.end; at++) line += *at == '\n';
+    return line;
+}
+
+/* ---- members as C values ---- */
+
+static fg_status wrong(const json_t *value, const char *key, const char *file, const char *expected, fg_error *err)
+{
+    char brief[80];
+    return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected %s", file, key, fg_json_brief(value, brief, sizeof brief), expected);
+}
+
+fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value, fg_error *err)
+{
+    const json_t *found = json_object_get(object, key);
+    if (!found) return FG_OK;
+    if (!json_is_integer(found) || json_integer_value(found) < 0) return wrong(found, key, file, "an integer of 0 or more", err);
+    *value = (uint64_t)json_integer_value(found);
+    return FG_OK;
+}
+
+fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value, fg_error *err)
+{
+    const json_t *found = json_object_get(object, key);
+    if (!found) return FG_OK;
+    if (!json_is_number(found)) return wrong(found, key, file, "a number", err);
+    *value = json_number_value(found);
+    return FG_OK;
+}
+
+fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value, fg_error *err)
+{
+    const json_t *found = json_object_get(object, key);
+    if (!found) return FG_OK;
+    if (!json_is_boolean(found)) return wrong(found, key, file, "true or false", err);
+    *value = json_is_true(found);
+    return FG_OK;
+}
+
+fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value, fg_error *err)
+{
+    const json_t *found = json_object_get(object, key);
+    if (!found) return FG_OK;
+    if (!json_is_string(found)) return wrong(found, key, file, "a string", err);
+    *value = json_string_value(found);
+    return FG_OK;
+}
+
+fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err)
+{
+    if (json_object_set_new(object, key, value)) return fg_fail(err, FG_ERR_MEMORY, "out of memory while setting JSON key \"%s\"", key);
+    return FG_OK;
+}
+
+fg_status fg_json_push(json_t *array, json_t *value, fg_error *err)
+{
+    if (json_array_append_new(array, value)) return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
+    return FG_OK;
+}

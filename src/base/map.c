@@ -1,0 +1,61 @@
+#include "base/map.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/alloc.h"
+
+struct fg_map_slot {
+    const char *key; /* NULL: free */
+    uint64_t hash;
+    int64_t value;
+};
+
+static struct fg_map_slot *find(const fg_map *map, const char *key, uint64_t hash)
+{
+    size_t mask = map->capacity - 1;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        struct fg_map_slot *slot = &map->slots[i];
+        if (!slot->key || (slot->hash == hash && strcmp(slot->key, key) == 0)) return slot;
+    }
+}
+
+static fg_status enlarge(fg_map *map, fg_error *err)
+{
+    fg_status status = FG_OK;
+    fg_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16, .count = map->count};
+    FG_NEW(larger.slots, larger.capacity);
+    for (size_t i = 0; i < map->capacity; i++) {
+        if (map->slots[i].key) *find(&larger, map->slots[i].key, map->slots[i].hash) = map->slots[i];
+    }
+    fg_free(map->slots);
+    *map = larger;
+done:
+    return status;
+}
+
+fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
+{
+    if (map->count * 2 >= map->capacity) {
+        fg_status status = enlarge(map, err);
+        if (status != FG_OK) return status;
+    }
+    uint64_t hash = XXH3_64bits(key, strlen(key));
+    struct fg_map_slot *slot = find(map, key, hash);
+    if (!slot->key) map->count++;
+    *slot = (struct fg_map_slot){.key = key, .hash = hash, .value = value};
+    return FG_OK;
+}
+
+int64_t fg_map_get(const fg_map *map, const char *key)
+{
+    if (!map->capacity) return FG_MAP_NONE;
+    const struct fg_map_slot *slot = find(map, key, XXH3_64bits(key, strlen(key)));
+    return slot->key ? slot->value : FG_MAP_NONE;
+}
+
+void fg_map_free(fg_map *map)
+{
+    fg_free(map->slots);
+    *map = (fg_map){0};
+}

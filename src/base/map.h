@@ -1,0 +1,29 @@
+/* A hash map from names to numbers (an index into somebody's array).
+ *
+ * Invariant: keys are borrowed: their bytes must outlive the map and not move.
+ */
+#ifndef FG_BASE_MAP_H
+#define FG_BASE_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct fg_map {
+    struct fg_map_slot *slots; /* owned; open addressing */
+    size_t capacity;           /* power of two */
+    size_t count;
+} fg_map;
+
+enum { FG_MAP_NONE = -1 };
+
+/* Adds or replaces. */
+fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err);
+
+/* The value, or FG_MAP_NONE. */
+int64_t fg_map_get(const fg_map *map, const char *key);
+
+void fg_map_free(fg_map *map);
+
+#endif

@@ -1,0 +1,83 @@
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static fg_status reserve(fg_text *text, size_t more, fg_error *err)
+{
+    size_t needed = text->length + more + 1;
+    if (needed <= text->capacity) return FG_OK;
+    size_t wanted = text->capacity * 2 > needed ? text->capacity * 2 : needed + 64;
+    char *larger = fg_alloc(wanted, 1, err);
+    if (!larger) return FG_ERR_MEMORY;
+    if (text->length) memcpy(larger, text->data, text->length);
+    fg_free(text->data);
+    text->data = larger;
+    text->capacity = wanted;
+    return FG_OK;
+}
+
+fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error *err)
+{
+    fg_status status = reserve(text, length, err);
+    if (status != FG_OK) return status;
+    if (length) memcpy(text->data + text->length, bytes, length);
+    text->length += length;
+    text->data[text->length] = '\0';
+    return FG_OK;
+}
+
+fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int length = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    fg_status status = length < 0 ? fg_fail(err, FG_ERR_BUG, "cannot format '%s'", format) : reserve(text, (size_t)length, err);
+    if (status == FG_OK) {
+        vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
+        text->length += (size_t)length;
+    }
+    va_end(again);
+    return status;
+}
+
+void fg_text_clear(fg_text *text)
+{
+    text->length = 0;
+    if (text->data) text->data[0] = '\0';
+}
+
+void fg_text_free(fg_text *text)
+{
+    fg_free(text->data);
+    *text = (fg_text){0};
+}
+
+const char *fg_bytes_text(uint64_t bytes, char *buffer)
+{
+    static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
+    double value = (double)bytes;
+    size_t u = 0;
+    while (value >= 999.5 && u + 1 < sizeof unit / sizeof *unit) {
+        value /= 1000;
+        u++;
+    }
+    snprintf(buffer, 24, u && value < 9.95 ? "%.1f %s" : "%.0f %s", value, unit[u]);
+    return buffer;
+}
+
+bool fg_ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), e = strlen(end);
+    return n >= e && memcmp(name + n - e, end, e) == 0;
+}
+
+bool fg_starts_with(const char *name, const char *start)
+{
+    return strncmp(name, start, strlen(start)) == 0;
+}

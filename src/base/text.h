@@ -1,0 +1,30 @@
+/* Text that grows. Start from `fg_text text = {0}`; free with fg_text_free. `data` is always terminated once something
+ * was added; NULL before. */
+#ifndef FG_BASE_TEXT_H
+#define FG_BASE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct fg_text {
+    char *data; /* owned */
+    size_t length;
+    size_t capacity;
+} fg_text;
+
+fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error *err);
+fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void fg_text_clear(fg_text *text); /* length 0, memory kept */
+void fg_text_free(fg_text *text);
+
+/* A number of bytes for people: "5.9 GB", "96 MB" (powers of 1000). `buffer` has at least 24 bytes; it is returned. */
+const char *fg_bytes_text(uint64_t bytes, char *buffer);
+
+/* Whether `name` ends in / starts with the other. */
+bool fg_ends_with(const char *name, const char *end);
+bool fg_starts_with(const char *name, const char *start);
+
+#endif

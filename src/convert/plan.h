@@ -1,0 +1,80 @@
+/* The plan: for every output tensor, where each of its elements comes from.
+ *
+ * Invariant of a checked plan (fg_plan_check): each element of each output is covered by exactly one piece, every piece
+ * lies inside its source tensor, output names are unique, and each source tensor is used by a piece or stands in `dropped`.
+ * Rename, concatenate, split, stack, unstack, transpose, permute, reshape and cast are all pieces; casts need no mark: the
+ * output's dtype differs from the source's.
+ *
+ * A plan owns a copy of the source's tensor table, so that it can be sent to other ranks as one block of bytes.
+ */
+#ifndef FG_CONVERT_PLAN_H
+#define FG_CONVERT_PLAN_H
+
+#include "store/tensors.h"
+
+typedef enum fg_piece_kind {
+    FG_PIECE_COPY = 0, /* from a box of one source tensor */
+    FG_PIECE_ZERO,     /* zeros */
+    FG_PIECE_MEAN,     /* each row is the mean over dimension 0 of the source tensor (computed in float32) */
+} fg_piece_kind;
+
+/* A box of up to FG_MAX_DIMS dimensions, outermost first in the output's order. Positions and strides count elements; on the
+ * source side they are relative to the tensor's logical row-major order (its storage strides are the reader's business). */
+typedef struct fg_piece {
+    uint8_t kind; /* fg_piece_kind */
+    uint8_t dims;
+    uint32_t source; /* index into plan->source.items */
+    uint64_t extent[FG_MAX_DIMS];
+    uint64_t from, from_stride[FG_MAX_DIMS];
+    uint64_t to, to_stride[FG_MAX_DIMS];
+} fg_piece;
+
+typedef struct fg_output {
+    char *name; /* owned */
+    fg_dtype dtype;
+    uint32_t rank;
+    uint64_t shape[FG_MAX_DIMS];
+    uint64_t elements;
+    size_t first_piece, piece_count; /* into plan->pieces, ascending by `to` */
+    uint32_t shard;                  /* which output file; set by fg_shards_assign (copy/shards.h) */
+    uint64_t offset;                 /* byte in that file; set there too */
+} fg_output;
+
+typedef struct fg_dropped {
+    uint32_t source; /* index into plan->source.items */
+    char *reason;    /* owned */
+} fg_dropped;
+
+typedef struct fg_plan {
+    fg_tensors source; /* owned */
+    fg_output *outputs; /* owned; in the order of the destination's state dict */
+    size_t output_count, output_capacity;
+    fg_piece *pieces; /* owned */
+    size_t piece_count, piece_capacity;
+    fg_dropped *dropped; /* owned */
+    size_t dropped_count, dropped_capacity;
+    char **shard_files; /* owned; file names inside the destination; set by fg_shards_assign */
+    uint64_t *shard_bytes; /* owned; size of each */
+    size_t shard_count;
+} fg_plan;
+
+/* Begins an output; pieces that are added next belong to it. */
+fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank, const uint64_t *shape, fg_error *err);
+fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err);
+/* The piece that copies the whole of source tensor `source` to the whole current output: a rename. */
+fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);
+fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err);
+
+/* Holds the invariant above; what is wrong is FG_ERR_INPUT naming the tensor (a missing or left-over tensor), or FG_ERR_BUG. */
+fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
+
+uint64_t fg_output_bytes(const fg_output *output);
+uint64_t fg_plan_bytes(const fg_plan *plan); /* all outputs */
+/* Whether the piece is one run of consecutive elements on both sides, in the same order. */
+bool fg_piece_is_run(const fg_piece *piece);
+
+fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err);
+fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err);
+void fg_plan_free(fg_plan *plan);
+
+#endif

@@ -1,0 +1,48 @@
+/* A checkpoint directory, opened: format, configs and the tensor table. Reads JSON files and headers only.
+ *
+ * Where weights are looked for (the first that exists): model.safetensors.index.json, pytorch_model.bin.index.json,
+ * pytorch_model.bin, model.safetensors. A Forgather directory with a folder `checkpoints/` and no `checkpoint_path` takes
+ * the valid `checkpoints/checkpoint-*` (one with weights) with the newest directory mtime; none valid is an error.
+ * An index must agree with the headers: each name of weight_map in the file it names, no tensor besides; total_size that
+ * differs is a warning. Names in an index are plain file names of the same directory (no "/", no ".."); symbolic links
+ * (hub caches) are followed.
+ */
+#ifndef FG_STORE_CHECKPOINT_H
+#define FG_STORE_CHECKPOINT_H
+
+#include "base/json.h"
+#include "store/tensors.h"
+
+typedef enum fg_format { FG_FORMAT_AUTO = 0, FG_FORMAT_HF, FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM } fg_format;
+
+const char *fg_format_name(fg_format format);       /* "hf", "forgather", "fast_llm" */
+fg_format fg_format_from_name(const char *name);    /* FG_FORMAT_AUTO if unknown */
+
+typedef struct fg_checkpoint {
+    char *directory;          /* owned, as given */
+    char *weights_directory;  /* owned; where the weights lie: `directory` or a training checkpoint */
+    fg_format format;
+    char *model_type;         /* owned; HF family (config.json model_type, or hf_model_type of a Forgather directory); NULL if
+                                 the directory does not say */
+    json_t *config;           /* owned; config.json as it is in the file */
+    json_t *generation_config; /* owned or NULL */
+    json_t *tokenizer_config;  /* owned or NULL */
+    json_t *index_metadata;    /* owned or NULL: `metadata` of the index */
+    fg_tensors tensors;        /* owned */
+    fg_names side_files;       /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
+                                  templates, generation_config.json, licences; sorted */
+    fg_names other_files;      /* owned; names that are neither weights, config, emitted code nor side files: left behind */
+} fg_checkpoint;
+
+typedef struct fg_checkpoint_options {
+    fg_format format;            /* FG_FORMAT_AUTO: found out (a config.json with hf_model_type, or model_type
+                                    "forgather-...", is Forgather; a metadata.yaml is Fast-LLM; else HF) */
+    const char *checkpoint_path; /* -c; NULL: the rule above. Relative to the working directory */
+    bool config_only;            /* no weights wanted: the tensor table stays empty */
+} fg_checkpoint_options;
+
+/* A missing directory is FG_ERR_USAGE; what is wrong inside is FG_ERR_INPUT. */
+fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory, const fg_checkpoint_options *options, fg_error *err);
+void fg_checkpoint_close(fg_checkpoint *checkpoint);
+
+#endif
