@@ -45,21 +45,25 @@ fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *e
 /* Borrowed; NULL if there is none. */
 const fg_tensor *fg_tensors_find(const fg_tensors *table, const char *name);
 uint64_t fg_tensor_bytes(const fg_tensor *tensor); /* elements * size of dtype */
+/* Fills `stride` from `shape`: row-major, no gaps. False if the product of the dimensions overflows. */
+bool fg_tensor_row_major(fg_tensor *tensor);
 /* "bfloat16 [4096, 1024]" for messages. */
 const char *fg_tensor_text(const fg_tensor *tensor, char *buffer, size_t size);
 void fg_tensors_free(fg_tensors *table);
 
-/* Flat bytes for sending. */
+/* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty on failure;
+ * damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
 fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err);
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
-/* FG_ERR_INPUT that names the file if one of them changed since its header was read. */
+/* FG_ERR_INPUT that names the file if it / one of them changed (size or time) since its header was read. */
+fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err);
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err);
 
 /* Reading elements. A reader opens files when they are first needed, at most 64 at a time; one reader per thread. */
 typedef struct fg_reader fg_reader;
 fg_status fg_reader_new(fg_reader **reader, const fg_tensors *table, fg_error *err); /* borrows the table */
 void fg_reader_free(fg_reader **reader);
-/* The open file of index `file` (borrowed; stays open until the next call). */
+/* The open file of index `file` (borrowed; stays open until the next call). FG_ERR_INPUT if it changed. */
 fg_status fg_reader_file(fg_reader *reader, uint32_t file, const fg_file **open, fg_error *err);
 /* `count` elements of a tensor from element `first` (row-major order, whatever its strides) into `buffer`, raw. */
 fg_status fg_reader_read(fg_reader *reader, const fg_tensor *tensor, uint64_t first, uint64_t count, void *buffer, fg_error *err);

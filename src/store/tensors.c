@@ -1,0 +1,282 @@
+#include "store/tensors.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+/* ---- files ---- */
+
+static fg_status push_file(fg_tensors *table, const char *path, const fg_file_stamp *stamp, uint32_t *index,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    size_t capacity = table->file_capacity;
+    if (table->file_count >= UINT32_MAX) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: too many files", path));
+    FG_TRY(fg_grow(&table->files, table->file_count, &capacity, sizeof *table->files, err));
+    FG_TRY(fg_grow(&table->stamps, table->file_count, &table->file_capacity, sizeof *table->stamps, err));
+    FG_TRY_NEW(table->files[table->file_count], fg_strdup(path, err));
+    table->stamps[table->file_count] = *stamp;
+    *index = (uint32_t)table->file_count++;
+done:
+    return status;
+}
+
+fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err) {
+    fg_file_stamp stamp;
+    fg_status status = fg_file_stamp_of(path, &stamp, err);
+    return status == FG_OK ? push_file(table, path, &stamp, index, err) : status;
+}
+
+fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err) {
+    const char *path = table->files[file];
+    const fg_file_stamp *then = &table->stamps[file];
+    fg_file_stamp now;
+    if (!fg_path_is_file(path))
+        return fg_fail(err, FG_ERR_INPUT, "%s: the file was there when its header was read and is gone",
+                       path);
+    fg_status status = fg_file_stamp_of(path, &now, err);
+    if (status != FG_OK) return status;
+    /* Device and inode numbers may differ between the nodes of a cluster that look at the same file. */
+    if (now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)
+        return FG_OK;
+    fg_fail(err, FG_ERR_INPUT,
+            "%s: the file changed after its header was read (%" PRIu64 " bytes then, %" PRIu64 " now)", path,
+            then->size, now.size);
+    return fg_hint(err, "wait until nothing writes to the checkpoint and run again");
+}
+
+fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err) {
+    for (size_t i = 0; i < table->file_count; i++) {
+        fg_status status = fg_tensors_check_file(table, (uint32_t)i, err);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+/* ---- tensors ---- */
+
+bool fg_tensor_row_major(fg_tensor *tensor) {
+    uint64_t stride = 1;
+    for (uint32_t i = tensor->rank; i-- > 0;) {
+        tensor->stride[i] = stride;
+        /* A zero dimension does not hide that the others are too large. */
+        if (!fg_mul(stride, fg_max(tensor->shape[i], 1), &stride)) return false;
+    }
+    return stride <= UINT64_MAX / 8; /* bytes, too */
+}
+
+uint64_t fg_tensor_bytes(const fg_tensor *tensor) {
+    return tensor->elements * fg_dtype_size(tensor->dtype);
+}
+
+const char *fg_tensor_text(const fg_tensor *tensor, char *buffer, size_t size) {
+    size_t used = (size_t)snprintf(buffer, size, "%s [", fg_dtype_name(tensor->dtype));
+    for (uint32_t i = 0; i < tensor->rank && used < size; i++) {
+        used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, i ? ", " : "", tensor->shape[i]);
+    }
+    if (used < size) snprintf(buffer + used, size - used, "]");
+    return buffer;
+}
+
+/* Works out `elements` and `contiguous` and gives a contiguous tensor row-major strides (those of dimensions
+ * of size 0 and 1 are arbitrary in some files). False on overflow. */
+static bool measure(fg_tensor *tensor) {
+    fg_tensor dense = *tensor;
+    if (!fg_tensor_row_major(&dense)) return false;
+    tensor->elements = 1;
+    tensor->contiguous = true;
+    for (uint32_t i = 0; i < tensor->rank; i++) {
+        tensor->elements *= tensor->shape[i];
+        if (tensor->shape[i] > 1 && tensor->stride[i] != dense.stride[i]) tensor->contiguous = false;
+    }
+    if (tensor->elements == 0) tensor->contiguous = true;
+    if (tensor->contiguous) memcpy(tensor->stride, dense.stride, sizeof tensor->stride);
+    return true;
+}
+
+/* The byte after the last element that the strides reach, counted from the start of the file. False on
+ * overflow. */
+static bool end_of(const fg_tensor *tensor, uint64_t *end) {
+    uint64_t span = tensor->elements ? 1 : 0, step;
+    for (uint32_t i = 0; i < tensor->rank && tensor->elements; i++) {
+        if (!fg_mul(tensor->shape[i] - 1, tensor->stride[i], &step) || !fg_add(span, step, &span))
+            return false;
+    }
+    return fg_mul(span, fg_dtype_size(tensor->dtype), &span) && fg_add(span, tensor->offset, end);
+}
+
+static fg_status check(const fg_tensors *table, fg_tensor *tensor, fg_error *err) {
+    uint64_t end;
+    if (tensor->file >= table->file_count)
+        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": no file has the number %u", tensor->name,
+                       tensor->file);
+    const char *path = table->files[tensor->file];
+    if (!fg_dtype_size(tensor->dtype))
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": it has no dtype", path, tensor->name);
+    if (tensor->rank > FG_MAX_DIMS) {
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": %u dimensions, at most %d are supported", path,
+                       tensor->name, tensor->rank, FG_MAX_DIMS);
+    }
+    if (!measure(tensor))
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": its shape overflows 64 bits", path,
+                       tensor->name);
+    uint64_t size = table->stamps[tensor->file].size;
+    if (!end_of(tensor, &end) || end > size) {
+        return fg_fail(err, FG_ERR_INPUT,
+                       "%s: tensor \"%s\": its elements reach beyond the end of the file (%" PRIu64 " bytes)",
+                       path, tensor->name, size);
+    }
+    return FG_OK;
+}
+
+fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensor copy = *tensor;
+    FG_TRY(check(table, &copy, err));
+    copy.name = NULL;
+    const fg_tensor *other = fg_tensors_find(table, tensor->name);
+    if (other) {
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)",
+                       table->files[tensor->file], tensor->name, table->files[other->file]));
+    }
+    FG_TRY(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
+    FG_TRY_NEW(copy.name, fg_strdup(tensor->name, err));
+    FG_TRY(fg_map_set(&table->by_name, copy.name, (int64_t)table->count, err));
+    table->items[table->count++] = copy;
+    copy.name = NULL;
+done:
+    if (status != FG_OK) fg_free(copy.name);
+    return status;
+}
+
+const fg_tensor *fg_tensors_find(const fg_tensors *table, const char *name) {
+    int64_t index = fg_map_get(&table->by_name, name);
+    return index == FG_MAP_NONE ? NULL : &table->items[index];
+}
+
+void fg_tensors_free(fg_tensors *table) {
+    for (size_t i = 0; i < table->count; i++) fg_free(table->items[i].name);
+    for (size_t i = 0; i < table->file_count; i++) fg_free(table->files[i]);
+    fg_free(table->items);
+    fg_free(table->files);
+    fg_free(table->stamps);
+    fg_map_free(&table->by_name);
+    *table = (fg_tensors){0};
+}
+
+/* ---- sending: files, then tensors, all numbers in the byte order of the machine ---- */
+
+typedef struct head {
+    uint64_t files, tensors;
+} head;
+
+typedef struct packed_file {
+    fg_file_stamp stamp;
+    uint64_t name_length;
+} packed_file;
+
+typedef struct packed_tensor {
+    uint64_t offset, shape[FG_MAX_DIMS], stride[FG_MAX_DIMS];
+    uint32_t dtype, rank, file, name_length;
+} packed_tensor;
+
+typedef struct cursor {
+    const char *at;
+    size_t left;
+} cursor;
+
+fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    head counts = {.files = table->file_count, .tensors = table->count};
+    FG_TRY(fg_text_add(out, &counts, sizeof counts, err));
+    for (size_t i = 0; i < table->file_count; i++) {
+        packed_file file = {.stamp = table->stamps[i], .name_length = strlen(table->files[i])};
+        FG_TRY(fg_text_add(out, &file, sizeof file, err));
+        FG_TRY(fg_text_add(out, table->files[i], file.name_length, err));
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        const fg_tensor *t = &table->items[i];
+        size_t length = strlen(t->name);
+        if (length > UINT32_MAX)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length));
+        packed_tensor tensor = {.offset = t->offset,
+                                .dtype = (uint32_t)t->dtype,
+                                .rank = t->rank,
+                                .file = t->file,
+                                .name_length = (uint32_t)length};
+        memcpy(tensor.shape, t->shape, sizeof tensor.shape);
+        memcpy(tensor.stride, t->stride, sizeof tensor.stride);
+        FG_TRY(fg_text_add(out, &tensor, sizeof tensor, err));
+        FG_TRY(fg_text_add(out, t->name, length, err));
+    }
+done:
+    return status;
+}
+
+static fg_status take(cursor *from, void *target, size_t size, fg_error *err) {
+    if (size > from->left)
+        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is cut short by %zu bytes",
+                       size - from->left);
+    memcpy(target, from->at, size);
+    from->at += size;
+    from->left -= size;
+    return FG_OK;
+}
+
+/* A name without NUL inside, terminated, in `name` (reused). */
+static fg_status take_name(cursor *from, uint64_t length, fg_text *name, fg_error *err) {
+    if (length > from->left || memchr(from->at, '\0', length))
+        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit has a damaged name");
+    fg_text_clear(name);
+    fg_status status = fg_text_add(name, from->at, length, err);
+    from->at += length;
+    from->left -= length;
+    return status;
+}
+
+static fg_status take_file(cursor *from, fg_text *name, fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    packed_file file;
+    uint32_t index;
+    FG_TRY(take(from, &file, sizeof file, err));
+    FG_TRY(take_name(from, file.name_length, name, err));
+    FG_TRY(push_file(table, name->data, &file.stamp, &index, err));
+done:
+    return status;
+}
+
+static fg_status take_tensor(cursor *from, fg_text *name, fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    packed_tensor packed;
+    FG_TRY(take(from, &packed, sizeof packed, err));
+    FG_TRY(take_name(from, packed.name_length, name, err));
+    fg_tensor tensor = {.name = name->data,
+                        .dtype = (fg_dtype)packed.dtype,
+                        .rank = packed.rank,
+                        .file = packed.file,
+                        .offset = packed.offset};
+    memcpy(tensor.shape, packed.shape, sizeof tensor.shape);
+    memcpy(tensor.stride, packed.stride, sizeof tensor.stride);
+    FG_TRY(fg_tensors_add(table, &tensor, err));
+done:
+    return status;
+}
+
+fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    cursor from = {.at = bytes, .left = size};
+    fg_text name = {0};
+    head counts;
+    *table = (fg_tensors){0};
+    FG_TRY(take(&from, &counts, sizeof counts, err));
+    for (uint64_t i = 0; i < counts.files; i++) FG_TRY(take_file(&from, &name, table, err));
+    for (uint64_t i = 0; i < counts.tensors; i++) FG_TRY(take_tensor(&from, &name, table, err));
+    if (from.left)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "a tensor table in transit has %zu bytes too many", from.left));
+done:
+    fg_text_free(&name);
+    if (status != FG_OK) fg_tensors_free(table);
+    return status;
+}
