@@ -1,0 +1,93 @@
+/* Converter files: JSON under converters/FORMAT/, one a model type, which say how a HuggingFace model maps to the format.
+ *
+ * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export back. A file:
+ *
+ *   { "format": "forgather", "model_type": "qwen3", "extends": "common.json", "about": "...", "abstract": false,
+ *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
+ *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
+ *     "unknown_keys": "warn_if_neutral" | "refuse",
+ *     "root": "model",
+ *     "sections": { "model": {
+ *         "config": { FIELD: DECLARATION, ... },
+ *         "import_if": [ [EXPRESSION over hf, MESSAGE], ... ], "export_if": [ [EXPRESSION over the target, MESSAGE], ... ] } },
+ *     "tensors": { HF_NAME_TEMPLATE: { "shape": [EXPRESSION over the completed hf config, ...], "repeat": EXPRESSION (for {i}), "if": EXPRESSION,
+ *                                      "tied_to": HF_NAME, "tied_if": EXPRESSION, "also_read": [TARGET_NAME, ...] }, ... },
+ *     "drop": [ [PATTERN over source names, REASON], ... ],
+ *     "to_forgather": { "lists": { NAME: [RULE, ...] }, "names": [RULE, ...] }, "to_hf": { ... } }
+ *
+ * A declaration has exactly one primitive and its modifiers. FIELD is the target's path unless "field" gives another;
+ * labels of declarations that have no target side are free. Primitives:
+ *   {"rename": HF_PATH}                     the same value on both sides
+ *   {"rename": HF_PATH, "default": V}       a key that is absent or null in hf means V
+ *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label)
+ *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
+ *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
+ *   {"ignored": REASON}                     a target field that an export leaves out; "import_as": V writes it on import
+ *   {"ignored": REASON, "hf": [HF_PATH, ...]}  keys of hf that an import leaves out
+ *   {"import_only": HF_PATH}                import writes the field, export writes nothing
+ *   {"nested": SECTION, "hf": HF_PATH}      another section under FIELD; its hf keys lie flat beside ours, or under HF_PATH
+ *   {"custom": NAME, ...}                   a named C function (convert/custom.h)
+ * Modifiers: "maybe": true (absent in the source: absent in the result; without it a rename demands the key), "absent": V (what a target
+ * without the field means on export), "omit": V (the target's field is left out when it equals V; absent means V), "neutral": [V, ...]
+ * (an ignored key must have one of these values), "keys": [KEY, ...] (the members that an object value may have; others count as unknown
+ * keys), "whole": true (an object value is claimed with all below it), "option": NAME (a command-line option that replaces the value,
+ * "max_length").
+ * V is a JSON value or an expression "= ..."; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
+ *
+ * "extends" (a file of the same directory, or found along the search path) inherits: sections, lists, tensors, config fields
+ * replace single entries by name; null removes one; the other keys replace as a whole; "drop" is appended.
+ *
+ * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns
+ * and expressions, two declarations that claim one hf path or write one field, tensors and rules that do not go there and back, rules that
+ * can never match, an extends loop.
+ */
+#ifndef FG_CONVERT_CONVERTER_H
+#define FG_CONVERT_CONVERTER_H
+
+#include "base/file.h"
+#include "convert/name_rules.h"
+#include "store/checkpoint.h"
+
+/* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the defaults and models beside the built-in ones. */
+typedef struct fg_converter_dirs {
+    char **items; /* owned; the last one is the built-in directory */
+    size_t count;
+} fg_converter_dirs;
+
+fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_error *err);
+void fg_converter_dirs_free(fg_converter_dirs *dirs);
+/* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory is also searched for the
+ * part after the first slash. FG_ERR_INPUT if there is none. Newly allocated. */
+fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path, fg_error *err);
+
+typedef struct fg_converter fg_converter;
+
+/* Loads and checks the converter for an HF model type. None: FG_ERR_INPUT that lists the types there are. */
+fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format, const char *model_type, fg_error *err);
+/* The same for one file. */
+fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path, fg_error *err);
+void fg_converter_free(fg_converter **converter);
+
+fg_format fg_converter_format(const fg_converter *converter);
+const char *fg_converter_model_type(const fg_converter *converter);
+const char *fg_converter_file(const fg_converter *converter);
+const json_t *fg_converter_document(const fg_converter *converter); /* the merged file; borrowed */
+bool fg_converter_abstract(const fg_converter *converter); /* only to be extended */
+/* The emitted code, or NULLs: absolute path, module name (file name without .py), class names. Borrowed. */
+typedef struct fg_emitted_code {
+    const char *path, *module, *config_class, *model_class;
+} fg_emitted_code;
+fg_emitted_code fg_converter_code(const fg_converter *converter);
+
+/* One converter file that is there: for `fgconv list` and `fgconv lint`. */
+typedef struct fg_converter_entry {
+    char *path, *format, *model_type, *about; /* owned; model_type NULL when abstract */
+} fg_converter_entry;
+fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count, fg_error *err);
+void fg_converter_entries_free(fg_converter_entry *entries, size_t count);
+
+/* Name rules of a direction. */
+typedef enum fg_direction { FG_IMPORT, FG_EXPORT } fg_direction;
+fg_name_rules *fg_converter_rules(const fg_converter *converter, fg_direction direction);
+
+#endif

@@ -1,0 +1,45 @@
+/* Small expressions over a JSON configuration, as converter files use them: "= hidden_size / num_attention_heads".
+ *
+ *   expression := or                       or  := and ("or" and)*        and := not ("and" not)*      not := "not" not | comparison
+ *   comparison := sum (("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in") sum)?
+ *   sum := product (("+" | "-") product)*  product := unary (("*" | "/") unary)*     unary := "-" unary | atom
+ *   atom := number | 'text' | true | false | null | path | $variable | [list] | function(arguments) | (expression)
+ * A path is a key, or keys joined with "." or "/", with "../" for the parent object and a leading "/" for the root; a path that
+ * leads nowhere is null. "/" directly between names without spaces is a path, with spaces it divides.
+ * Integers stay integers: "/" demands an exact quotient, overflow is an error. "+" also joins strings. Comparing is by value (1 == 1.0).
+ * Functions: len(list | string | object), all(list, value): every element equals value (true for an empty list), has(path): present, null too,
+ * coalesce(a, b, ...): the first that is not null, min, max, starts_with(text, prefix).
+ * Truth: false, null, 0, "" and empty lists and objects are false.
+ */
+#ifndef FG_CONVERT_EXPRESSION_H
+#define FG_CONVERT_EXPRESSION_H
+
+#include "base/json.h"
+
+typedef struct fg_expression fg_expression;
+
+/* What names in an expression mean. All borrowed. */
+typedef struct fg_scope {
+    const json_t *here;              /* object in which plain paths start */
+    const struct fg_scope *parent;   /* for "../"; NULL at the root */
+    const json_t *root;              /* for a leading "/"; NULL: the outermost `here` */
+    const json_t *variables;         /* object with what $name means; may be NULL */
+} fg_scope;
+
+/* Whether a JSON value is an expression: a string that begins with "= " (the two characters are not a part of it). */
+bool fg_expression_is(const json_t *value);
+
+/* Errors carry `where` (file and rule) and the column. Nesting is limited to 64. */
+fg_status fg_expression_parse(fg_expression **expression, const char *text, const char *where, fg_error *err);
+/* A new reference in `value`. Wrong operand types, an inexact quotient and division by zero are FG_ERR_INPUT with the text of the expression
+ * and the operands. */
+fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value, fg_error *err);
+bool fg_expression_truth(const json_t *value);
+/* Visits each path that the expression reads, as written ("../hidden_size"). */
+void fg_expression_paths(const fg_expression *expression, void (*visit)(void *context, const char *path), void *context);
+void fg_expression_free(fg_expression **expression);
+
+/* A value or, if fg_expression_is, what it evaluates to. New reference. */
+fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where, json_t **value, fg_error *err);
+
+#endif

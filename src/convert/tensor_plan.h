@@ -1,0 +1,26 @@
+/* Making the plan of a conversion from a converter, the source's tensor table and the translated configuration.
+ *
+ * Coverage of tensors: each tensor that the converter declares for this configuration must be there with the declared shape; each source
+ * tensor must be used or dropped by a rule that names it; each output is filled once. Names are held against each other: there and
+ * back must give the same hf name, and no two names may meet.
+ */
+#ifndef FG_CONVERT_TENSOR_PLAN_H
+#define FG_CONVERT_TENSOR_PLAN_H
+
+#include "convert/plan.h"
+#include "convert/translate.h"
+
+/* `cast`: FG_DTYPE_NONE keeps each tensor's own type; else floats get it and integers are refused. `hf` is fg_translation.hf.
+ * A tied tensor (tied_if true) is written under both names towards Forgather and left out towards hf; when the source holds both,
+ * their bytes are compared here (streamed) and a difference is FG_ERR_INPUT.
+ * Takes the source table over into the plan (source->tensors is left empty). */
+fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source, const json_t *hf, fg_dtype cast,
+                         fg_plan *plan, fg_error *err);
+
+/* Pairs of output names that hold the same weight (for `param_sharing`): array of [hf-tied name, name it is tied to] in destination names. */
+fg_status fg_tensor_plan_tied(const fg_converter *converter, fg_direction direction, const json_t *hf, json_t **pairs, fg_error *err);
+
+/* The name of the float type that most bytes of the outputs have ("bfloat16"); NULL for a plan without floats. */
+const char *fg_plan_main_dtype(const fg_plan *plan);
+
+#endif

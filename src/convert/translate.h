@@ -1,0 +1,34 @@
+/* Translating a configuration with a converter's declarations, with coverage: every key of the source is claimed, ignored with
+ * a reason, or refused; nothing is dropped in silence.
+ *
+ * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which must agree when both stand;
+ * declarations see the older one (rope_scaling null or an object with rope_type). Keys that hf leaves out mean what
+ * converters/defaults/transformers.json says for the model type.
+ */
+#ifndef FG_CONVERT_TRANSLATE_H
+#define FG_CONVERT_TRANSLATE_H
+
+#include "convert/converter.h"
+
+typedef struct fg_translate_options {
+    uint64_t max_length; /* --max-length; 0: not given */
+    int hf_version;      /* 4: older rotary spelling in hf output; 5: rope_parameters */
+    const char *version; /* of fgconv, for $version */
+    const char *file;    /* the source's config file, for messages */
+} fg_translate_options;
+
+typedef struct fg_translation {
+    json_t *result; /* owned: the configuration of the destination */
+    json_t *hf;     /* owned: the completed hf configuration in the older rotary spelling (every architecture key present):
+                       what the shapes in "tensors" are evaluated over */
+    json_t *left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have */
+} fg_translation;
+
+/* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,
+ * false, 0, empty) are warnings (fg_warn) where the converter says so. An import is exported again as a check: a key that would come back
+ * with another value is refused. */
+fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction, const json_t *source,
+                       const fg_translate_options *options, fg_translation *translation, fg_error *err);
+void fg_translation_free(fg_translation *translation);
+
+#endif

@@ -1,0 +1,35 @@
+/* The destination: DST.partial while it grows, DST when it is whole.
+ *
+ * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an existing DST.partial and a missing
+ * parent are FG_ERR_USAGE (the message says what to do). Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
+ * signal thread can clean up at any moment and nothing appears afterwards.
+ */
+#ifndef FG_COPY_PUBLISH_H
+#define FG_COPY_PUBLISH_H
+
+#include "convert/plan.h"
+
+typedef struct fg_stage {
+    char *destination; /* owned; DST without trailing slashes */
+    char *partial;     /* owned; DST.partial */
+    bool sync;         /* fsync (not --no-fsync) */
+    bool begun;        /* we created DST.partial */
+} fg_stage;
+
+/* Checks DST, its parent and DST.partial; creates nothing. */
+fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err);
+/* FG_ERR_SYSTEM unless `bytes` are free on the file system of the parent. */
+fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err);
+fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */
+/* Creates a shard with its header, at full size; the data is sparse until it is written. */
+fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err);
+fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size, fg_error *err);
+fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name, fg_error *err); /* byte for byte, links followed */
+fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err); /* fsync of a shard, if `sync` */
+/* fsync of the folder, rename to DST, fsync of the parent. */
+fg_status fg_stage_publish(fg_stage *stage, fg_error *err);
+/* Removes DST.partial if we created it and it was not published. Safe from another thread, and more than once. */
+void fg_stage_abandon(fg_stage *stage);
+void fg_stage_free(fg_stage *stage); /* abandons what was not published */
+
+#endif
