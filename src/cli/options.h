@@ -1,0 +1,70 @@
+/* The command line: one table of options gives parsing, --help, the man page and the README's table.
+ *
+ * Invariant: every option of the contract is known; one that this version cannot do is answered by FG_ERR_USAGE that says so,
+ * never ignored.
+ */
+#ifndef FG_CLI_OPTIONS_H
+#define FG_CLI_OPTIONS_H
+
+#include <stdio.h>
+
+#include "store/checkpoint.h"
+
+typedef enum fg_command {
+    FG_COMMAND_CONVERT = 0,
+    FG_COMMAND_CONFIG,
+    FG_COMMAND_VALIDATE,
+    FG_COMMAND_VERIFY,
+    FG_COMMAND_INSPECT,
+    FG_COMMAND_DIFF,
+    FG_COMMAND_LIST,
+    FG_COMMAND_LINT,
+    FG_COMMAND_HELP,
+    FG_COMMAND_VERSION,
+} fg_command;
+
+typedef enum fg_validate { FG_VALIDATE_LOGITS = 0, FG_VALIDATE_BYTES, FG_VALIDATE_NONE } fg_validate;
+typedef enum fg_mask_option { FG_MASK_OPTION_NATIVE = 0, FG_MASK_OPTION_CAUSAL, FG_MASK_OPTION_NONE } fg_mask_option;
+typedef enum fg_progress_mode { FG_PROGRESS_AUTO = 0, FG_PROGRESS_BAR, FG_PROGRESS_LINES, FG_PROGRESS_NONE } fg_progress_mode;
+
+typedef struct fg_options {
+    fg_command command;
+    const char *first, *second; /* positional arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
+    const char **files;         /* owned array; all positional arguments (lint takes several) */
+    size_t file_count;
+    fg_format from, to; /* FG_FORMAT_AUTO: not given */
+    bool reverse;
+    const char *model_type;
+    fg_dtype dtype;      /* FG_DTYPE_NONE: not given */
+    uint64_t max_length; /* 0: not given */
+    const char *checkpoint_path;
+    const char *add_tokens, *chat_template, *prompt, *hf_base; /* NULL: not given */
+    bool skip_default_tokens, generation_test;
+    uint64_t max_new_tokens;
+    uint32_t *token_ids; /* owned; NULL: not given */
+    size_t token_count;
+    fg_mask_option mask;
+    const char **converter_paths; /* owned array */
+    size_t converter_path_count;
+    uint64_t max_shard_size; /* bytes; 5 GB */
+    int hf_version;          /* 4 or 5 */
+    bool debug_params, dry_run, resume, no_fsync, no_code;
+    fg_validate validate;
+    double atol; /* negative: not given */
+    const char *dump, *report;
+    int verbosity; /* -1 quiet, 0, 1 verbose */
+    bool json;
+    fg_progress_mode progress;
+} fg_options;
+
+/* Parses. FG_ERR_USAGE names the option, what it got and what it takes (and the nearest known option for a misspelt one). `--opt value`, `--opt=value`,
+ * options before or after positional arguments, `--` ends them. Options that a command does not take are errors. */
+fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err);
+void fg_options_free(fg_options *options);
+
+void fg_options_help(FILE *out);     /* `fgconv --help` */
+void fg_options_markdown(FILE *out); /* the table of README.md: `fgconv --help=markdown` */
+void fg_options_man(FILE *out);      /* the OPTIONS part of fgconv.1, in mdoc: `fgconv --help=man` */
+const char *fg_command_name(fg_command command);
+
+#endif
