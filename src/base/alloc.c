@@ -82,7 +82,7 @@ char *fg_strndup(const char *text, size_t length, fg_error *err)
     return copy;
 }
 
-char *fg_format(fg_error *err, const char *format, ...)
+char *fg_strformat(fg_error *err, const char *format, ...)
 {
     va_list arguments, again;
     va_start(arguments, format);

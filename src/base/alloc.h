@@ -23,7 +23,7 @@ fg_status fg_grow(void *array, size_t count, size_t *capacity, size_t size, fg_e
 
 char *fg_strdup(const char *text, fg_error *err);
 char *fg_strndup(const char *text, size_t length, fg_error *err);
-char *fg_format(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *fg_strformat(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Frees and accepts NULL. */
 void fg_free(void *memory);

@@ -202,7 +202,7 @@ done:
 char *fg_path_join(const char *directory, const char *name, fg_error *err)
 {
     if (name[0] == '/' || !directory[0]) return fg_strdup(name, err);
-    return fg_format(err, "%s%s%s", directory, fg_ends_with(directory, "/") ? "" : "/", name);
+    return fg_strformat(err, "%s%s%s", directory, fg_ends_with(directory, "/") ? "" : "/", name);
 }
 
 const char *fg_path_name(const char *path)

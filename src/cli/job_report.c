@@ -1,0 +1,195 @@
+/* The parts of the report that are known once a job is prepared. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/job.h"
+
+static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err)
+{
+    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
+}
+
+static fg_status put_number(json_t *object, const char *key, uint64_t number, fg_error *err)
+{
+    return fg_json_put(object, key, json_integer((json_int_t)number), err);
+}
+
+static fg_status names_array(const fg_names *names, json_t *object, const char *key, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < names->count; i++) FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
+    FG_TRY(fg_json_put(object, key, json_incref(array), err));
+done:
+    json_decref(array);
+    return status;
+}
+
+static fg_status report_source(const fg_job *job, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    const fg_tensors *table = &job->plan.source;
+    uint64_t total = 0, bytes_of[FG_DTYPE_COUNT] = {0};
+    json_t *source = json_object(), *dtypes = json_object();
+    for (size_t i = 0; i < table->count; i++) {
+        total += fg_tensor_bytes(&table->items[i]);
+        bytes_of[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
+    }
+    for (int d = 0; d < FG_DTYPE_COUNT; d++) {
+        if (bytes_of[d]) FG_TRY(put_number(dtypes, fg_dtype_name((fg_dtype)d), bytes_of[d], err));
+    }
+    FG_TRY(put_text(source, "directory", job->source.directory, err));
+    FG_TRY(put_text(source, "weights_directory", job->source.weights_directory, err));
+    FG_TRY(put_text(source, "format", fg_format_name(job->source.format), err));
+    FG_TRY(put_text(source, "model_type", job->model_type, err));
+    FG_TRY(put_number(source, "tensors", table->count, err));
+    FG_TRY(put_number(source, "bytes", total, err));
+    FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
+    FG_TRY(fg_json_put(report, "source", json_incref(source), err));
+done:
+    json_decref(source);
+    json_decref(dtypes);
+    return status;
+}
+
+static fg_status report_shards(const fg_plan *plan, json_t *destination, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *shards = json_array();
+    for (size_t s = 0; s < plan->shard_count; s++) {
+        json_t *shard = json_pack("{s:s, s:I}", "file", plan->shard_files[s], "bytes", (json_int_t)plan->shard_bytes[s]);
+        FG_TRY(fg_json_push(shards, shard, err));
+    }
+    FG_TRY(fg_json_put(destination, "shards", json_incref(shards), err));
+done:
+    json_decref(shards);
+    return status;
+}
+
+static fg_status report_destination(const fg_job *job, const fg_options *options, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *destination = json_object();
+    FG_TRY(put_text(destination, "directory", options->second, err));
+    FG_TRY(put_text(destination, "format", fg_format_name(job->to), err));
+    FG_TRY(put_number(destination, "tensors", job->plan.output_count, err));
+    FG_TRY(put_number(destination, "bytes", fg_plan_bytes(&job->plan), err));
+    FG_TRY(report_shards(&job->plan, destination, err));
+    FG_TRY(fg_json_put(report, "destination", json_incref(destination), err));
+done:
+    json_decref(destination);
+    return status;
+}
+
+/* What `fgconv verify` needs to make the same plan again. */
+static fg_status report_options(const fg_options *options, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *held = json_object();
+    FG_TRY(put_text(held, "model_type", options->model_type, err));
+    FG_TRY(put_text(held, "dtype", options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
+    FG_TRY(put_text(held, "checkpoint_path", options->checkpoint_path, err));
+    FG_TRY(put_number(held, "max_length", options->max_length, err));
+    FG_TRY(put_number(held, "max_shard_size", options->max_shard_size, err));
+    FG_TRY(put_number(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put(report, "options", json_incref(held), err));
+done:
+    json_decref(held);
+    return status;
+}
+
+static fg_status report_converter(const fg_job *job, json_t *report, fg_error *err)
+{
+    json_t *converter = json_pack("{s:s, s:s}", "file", fg_path_name(fg_converter_file(job->converter)), "model_type",
+                                  fg_converter_model_type(job->converter));
+    return fg_json_put(report, "converter", converter, err);
+}
+
+static fg_status report_config(const fg_job *job, json_t *report, fg_error *err)
+{
+    return fg_json_put(report, "config", json_pack("{s:O}", "left_out", job->translation.left_out), err);
+}
+
+static fg_status report_dropped(const fg_plan *plan, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *dropped = json_array();
+    for (size_t i = 0; i < plan->dropped_count; i++) {
+        const char *name = plan->source.items[plan->dropped[i].source].name;
+        FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason), err));
+    }
+    FG_TRY(fg_json_put(report, "dropped", json_incref(dropped), err));
+done:
+    json_decref(dropped);
+    return status;
+}
+
+fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    FG_TRY(report_source(job, report, err));
+    FG_TRY(report_destination(job, options, report, err));
+    FG_TRY(report_options(options, report, err));
+    FG_TRY(report_converter(job, report, err));
+    FG_TRY(report_config(job, report, err));
+    FG_TRY(report_dropped(&job->plan, report, err));
+    FG_TRY(names_array(&job->source.other_files, report, "left_files", err));
+done:
+    return status;
+}
+
+/* The source of an output that is one whole tensor or a concatenation: the first piece's. */
+static const char *source_name(const fg_plan *plan, const fg_output *output)
+{
+    const fg_piece *piece = output->piece_count ? &plan->pieces[output->first_piece] : NULL;
+    return piece && piece->kind != FG_PIECE_ZERO ? plan->source.items[piece->source].name : NULL;
+}
+
+static fg_status report_tensor(const fg_plan *plan, const fg_output *output, const uint64_t *digest, json_t *list, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *entry = json_object(), *shape = json_array();
+    for (uint32_t d = 0; shape && d < output->rank; d++) FG_TRY(fg_json_push(shape, json_integer((json_int_t)output->shape[d]), err));
+    FG_TRY(put_text(entry, "name", output->name, err));
+    FG_TRY(put_text(entry, "source", source_name(plan, output), err));
+    FG_TRY(put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
+    FG_TRY(fg_json_put(entry, "shape", json_incref(shape), err));
+    if (digest) {
+        char text[24];
+        snprintf(text, sizeof text, "%016llx", (unsigned long long)*digest);
+        FG_TRY(put_text(entry, "digest", text, err));
+    }
+    FG_TRY(fg_json_push(list, json_incref(entry), err));
+done:
+    json_decref(entry);
+    json_decref(shape);
+    return status;
+}
+
+fg_status fg_job_report_tensors(const fg_job *job, const uint64_t *digests, json_t *report, fg_error *err)
+{
+    fg_status status = FG_OK;
+    json_t *list = json_array();
+    for (size_t o = 0; o < job->plan.output_count; o++)
+        FG_TRY(report_tensor(&job->plan, &job->plan.outputs[o], digests ? &digests[o] : NULL, list, err));
+    FG_TRY(fg_json_put(report, "tensors", json_incref(list), err));
+done:
+    json_decref(list);
+    return status;
+}
+
+fg_status fg_job_names(const fg_job *job, fg_text *out, fg_error *err)
+{
+    fg_status status = FG_OK;
+    for (size_t o = 0; o < job->plan.output_count; o++) {
+        const char *source = source_name(&job->plan, &job->plan.outputs[o]);
+        FG_TRY(fg_text_printf(out, err, "%s -> %s\n", source ? source : "(filled)", job->plan.outputs[o].name));
+    }
+    for (size_t i = 0; i < job->plan.dropped_count; i++) {
+        const fg_dropped *dropped = &job->plan.dropped[i];
+        FG_TRY(fg_text_printf(out, err, "%s -> (dropped: %s)\n", job->plan.source.items[dropped->source].name, dropped->reason));
+    }
+done:
+    return status;
+}
