@@ -3,6 +3,7 @@
  * second step cannot tell from the exact value (24 bits are at least 2 more than 11). */
 #include "store/cast.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -40,12 +41,6 @@ INLINE float as_float(uint32_t bits) {
 
 INLINE uint32_t bits_of(float value) {
     uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-INLINE uint64_t bits_of_double(double value) {
-    uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     return bits;
 }
@@ -165,9 +160,15 @@ static void f32_f16_any(const void *source, void *target, size_t count) {
 }
 
 #if defined(__x86_64__)
+/* Remembered, because asking the processor takes microseconds in a virtual machine. */
 static bool has_avx2(void) {
+    static atomic_int known; /* 0: not asked yet, 1: no, 2: yes */
     unsigned a, b, c, d;
-    return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+    if (!atomic_load_explicit(&known, memory_order_relaxed)) {
+        bool yes = __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) && c & bit_F16C;
+        atomic_store_explicit(&known, yes ? 2 : 1, memory_order_relaxed);
+    }
+    return atomic_load_explicit(&known, memory_order_relaxed) == 2;
 }
 
 TARGET_AVX2 static void f16_f32_avx2(const void *source, void *target, size_t count) {
