@@ -1,7 +1,7 @@
 /* The command line: one table of options gives parsing, --help, the man page and the README's table.
  *
- * Invariant: every option of the contract is known; one that this version cannot do is answered by FG_ERR_USAGE that says so,
- * never ignored.
+ * Invariant: every option of the contract is known; one that this version cannot do is answered by
+ * FG_ERR_USAGE that says so, never ignored.
  */
 #ifndef FG_CLI_OPTIONS_H
 #define FG_CLI_OPTIONS_H
@@ -24,13 +24,24 @@ typedef enum fg_command {
 } fg_command;
 
 typedef enum fg_validate { FG_VALIDATE_LOGITS = 0, FG_VALIDATE_BYTES, FG_VALIDATE_NONE } fg_validate;
-typedef enum fg_mask_option { FG_MASK_OPTION_NATIVE = 0, FG_MASK_OPTION_CAUSAL, FG_MASK_OPTION_NONE } fg_mask_option;
-typedef enum fg_progress_mode { FG_PROGRESS_AUTO = 0, FG_PROGRESS_BAR, FG_PROGRESS_LINES, FG_PROGRESS_NONE } fg_progress_mode;
+typedef enum fg_mask_option {
+    FG_MASK_OPTION_NATIVE = 0,
+    FG_MASK_OPTION_CAUSAL,
+    FG_MASK_OPTION_NONE
+} fg_mask_option;
+typedef enum fg_help_form { FG_HELP_TEXT = 0, FG_HELP_MARKDOWN, FG_HELP_MAN } fg_help_form;
+typedef enum fg_progress_mode {
+    FG_PROGRESS_AUTO = 0,
+    FG_PROGRESS_BAR,
+    FG_PROGRESS_LINES,
+    FG_PROGRESS_NONE
+} fg_progress_mode;
 
 typedef struct fg_options {
     fg_command command;
-    const char *first, *second; /* positional arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
-    const char **files;         /* owned array; all positional arguments (lint takes several) */
+    const char *first,
+        *second; /* positional arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
+    const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
     fg_format from, to; /* FG_FORMAT_AUTO: not given */
     bool reverse;
@@ -55,16 +66,23 @@ typedef struct fg_options {
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;
     fg_progress_mode progress;
+    fg_help_form help_form; /* what FG_COMMAND_HELP prints */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what it got and what it takes (and the nearest known option for a misspelt one). `--opt value`, `--opt=value`,
- * options before or after positional arguments, `--` ends them. Options that a command does not take are errors. */
+/* Parses. FG_ERR_USAGE names the option, what it got and what it takes (and the nearest known option for a
+ * misspelt one).
+ * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options stand before or after positional arguments,
+ * `--` ends them. Options that a command does not take are errors. Of an option given twice the last counts
+ * (--converter-path adds up).
+ * --help and --version win over everything that comes after them. Frees what it holds when it fails. */
 fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err);
 void fg_options_free(fg_options *options);
 
-void fg_options_help(FILE *out);     /* `fgconv --help` */
+void fg_options_help(FILE *out);     /* `fgconv --help`: at most 100 columns */
 void fg_options_markdown(FILE *out); /* the table of README.md: `fgconv --help=markdown` */
 void fg_options_man(FILE *out);      /* the OPTIONS part of fgconv.1, in mdoc: `fgconv --help=man` */
+/* The one of the three that FG_COMMAND_HELP asks for. */
+void fg_options_print_help(const fg_options *options, FILE *out);
 const char *fg_command_name(fg_command command);
 
 #endif

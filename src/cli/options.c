@@ -1,0 +1,461 @@
+#include "cli/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cli/option_table.h"
+#include "copy/shards.h"
+
+enum { SHOWN = 60, NAMES = 200, DISTANCE = 40 };
+
+static const uint64_t DEFAULT_SHARD = UINT64_C(5000000000);
+static const uint64_t DEFAULT_NEW_TOKENS = 20;
+
+typedef struct parser {
+    fg_options *options;
+    char **rest; /* the arguments that are not read yet */
+    char **end;
+    const fg_command_entry *command; /* NULL until a positional argument decided it */
+    bool seen[FG_OPTION_LIMIT];
+    bool ended;   /* after "--" */
+    bool stopped; /* --help or --version: what follows does not matter */
+    fg_error *err;
+} parser;
+
+/* ---- Messages ---- */
+
+static fg_status bad_value(parser *p, const char *spelling, const char *found, const char *expected) {
+    return fg_fail(p->err, FG_ERR_USAGE, "option %s: found \"%.*s\", expected %s", spelling, SHOWN, found,
+                   expected);
+}
+
+/* "one of a, b, c" */
+static const char *choice_names(const fg_option *option, char *buffer, size_t size) {
+    snprintf(buffer, size, "one of ");
+    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+        if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
+        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
+    }
+    return buffer;
+}
+
+static size_t least_of(size_t a, size_t b, size_t c) {
+    size_t least = a < b ? a : b;
+    return least < c ? least : c;
+}
+
+/* How many letters must be changed, added or removed to turn one word into the other (Levenshtein). */
+static size_t distance(const char *a, const char *b) {
+    size_t row[DISTANCE + 1], n = strnlen(a, DISTANCE), m = strnlen(b, DISTANCE);
+    for (size_t j = 0; j <= m; j++) row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+            row[j] = least_of(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
+/* The option whose name is nearest to what was typed; NULL when none is near. */
+static const char *nearest(const char *typed) {
+    const char *best = NULL;
+    size_t best_distance = 2 + strlen(typed) / 4;
+    for (size_t i = 0; i < fg_option_count; i++) {
+        const char *const names[] = {fg_option_table[i].name, fg_option_table[i].alias};
+        for (size_t k = 0; k < 2 && names[k]; k++) {
+            bool begins = strlen(typed) >= 3 && fg_starts_with(names[k], typed);
+            size_t d = begins ? 0 : distance(typed, names[k]);
+            if (d >= best_distance) continue;
+            best = names[k];
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+static fg_status unknown_option(parser *p, const char *spelling, const char *name) {
+    const char *near = nearest(name);
+    fg_fail(p->err, FG_ERR_USAGE, "unknown option %.*s", SHOWN, spelling);
+    if (near) return fg_hint(p->err, "did you mean --%s? fgconv --help lists all options", near);
+    return fg_hint(p->err, "fgconv --help lists all options");
+}
+
+/* ---- Values ---- */
+
+/* Decimal digits only: no sign, no space, nothing behind. */
+static bool read_number(const char *text, size_t length, uint64_t *number) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < length; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *number = value;
+    return length > 0;
+}
+
+static fg_status set_count(parser *p, const char *spelling, const char *text, uint64_t *field) {
+    uint64_t number;
+    if (!read_number(text, strlen(text), &number) || number == 0)
+        return bad_value(p, spelling, text, "a whole number of 1 or more (below 2^64)");
+    *field = number;
+    return FG_OK;
+}
+
+static fg_status set_real(parser *p, const char *spelling, const char *text, double *field) {
+    char *end;
+    double number = strtod(text, &end);
+    bool plain =
+        strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also takes spaces, hex, inf and nan */
+    if (!plain || end == text || *end || !isfinite(number) || number < 0)
+        return bad_value(p, spelling, text, "a number of 0 or more, such as 1e-5");
+    *field = number;
+    return FG_OK;
+}
+
+static fg_status set_size(parser *p, const char *spelling, const char *text, uint64_t *field) {
+    fg_status status = fg_shards_parse_size(text, field, p->err);
+    if (status == FG_OK && *field == 0) status = bad_value(p, spelling, text, "a size above 0, such as 5GB");
+    return status;
+}
+
+static fg_status set_tokens(parser *p, const char *spelling, const char *text) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    uint32_t *ids = NULL;
+    size_t count = 0, capacity = 0;
+    for (const char *at = text;; at++) {
+        uint64_t id = 0;
+        size_t length = strcspn(at, ",");
+        if (!read_number(at, length, &id) || id > UINT32_MAX)
+            FG_TRY(
+                bad_value(p, spelling, text, "token ids with commas between and no spaces, such as 1,2,3"));
+        FG_TRY(fg_grow(&ids, count, &capacity, sizeof *ids, err));
+        ids[count++] = (uint32_t)id;
+        at += length;
+        if (!*at) break;
+    }
+    fg_free(p->options->token_ids);
+    p->options->token_ids = ids;
+    p->options->token_count = count;
+    ids = NULL;
+done:
+    fg_free(ids);
+    return status;
+}
+
+/* Appends to an array that holds exactly `*count` pointers. */
+static fg_status append(const char ***items, size_t *count, const char *item, fg_error *err) {
+    const char **larger = fg_alloc(*count + 1, sizeof *larger, err);
+    if (!larger) return FG_ERR_MEMORY;
+    if (*count) memcpy(larger, *items, *count * sizeof *larger);
+    larger[(*count)++] = item;
+    fg_free(*items);
+    *items = larger;
+    return FG_OK;
+}
+
+static void *field_of(parser *p, const fg_option *option) {
+    return (char *)p->options + option->offset;
+}
+
+static void store_int(parser *p, const fg_option *option, int value) {
+    if (option->offset != SIZE_MAX) memcpy(field_of(p, option), &value, sizeof value);
+}
+
+static fg_status set_choice(parser *p, const fg_option *option, const char *spelling, const char *text) {
+    char names[NAMES];
+    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+        const fg_option_choice *choice = &option->choices[i];
+        if (strcmp(choice->name, text) != 0) continue;
+        if (choice->missing)
+            return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice->missing);
+        store_int(p, option, choice->value);
+        return FG_OK;
+    }
+    return bad_value(p, spelling, text, choice_names(option, names, sizeof names));
+}
+
+static fg_status set_text(parser *p, const fg_option *option, const char *spelling, const char *text) {
+    if (!*text)
+        return fg_fail(p->err, FG_ERR_USAGE, "option %s: found an empty value, expected %s", spelling,
+                       option->argument);
+    if (option->kind == FG_OPTION_PATHS)
+        return append(&p->options->converter_paths, &p->options->converter_path_count, text, p->err);
+    memcpy(field_of(p, option), &text, sizeof text);
+    return FG_OK;
+}
+
+static fg_status set_help(parser *p, const fg_option *option, const char *spelling, const char *form) {
+    p->options->command = FG_COMMAND_HELP;
+    p->stopped = true;
+    return form ? set_choice(p, option, spelling, form) : FG_OK;
+}
+
+/* `value` is NULL for options without one. */
+static fg_status set_option(parser *p, const fg_option *option, const char *spelling, const char *value) {
+    if (option->missing) return fg_fail(p->err, FG_ERR_USAGE, "option %s: %s", spelling, option->missing);
+    p->seen[option - fg_option_table] = true;
+    switch (option->kind) {
+    case FG_OPTION_FLAG:
+        *(bool *)field_of(p, option) = true;
+        return FG_OK;
+    case FG_OPTION_VALUE:
+        store_int(p, option, option->constant);
+        return FG_OK;
+    case FG_OPTION_TEXT:
+    case FG_OPTION_PATHS:
+        return set_text(p, option, spelling, value);
+    case FG_OPTION_COUNT:
+        return set_count(p, spelling, value, field_of(p, option));
+    case FG_OPTION_REAL:
+        return set_real(p, spelling, value, field_of(p, option));
+    case FG_OPTION_SIZE:
+        return set_size(p, spelling, value, field_of(p, option));
+    case FG_OPTION_TOKENS:
+        return set_tokens(p, spelling, value);
+    case FG_OPTION_CHOICE:
+        return set_choice(p, option, spelling, value);
+    case FG_OPTION_HELP:
+        return set_help(p, option, spelling, value);
+    case FG_OPTION_VERSION:
+        p->options->command = FG_COMMAND_VERSION;
+        p->stopped = true;
+        return FG_OK;
+    }
+    return fg_fail(p->err, FG_ERR_BUG, "option %s has no kind", spelling);
+}
+
+/* ---- Arguments ---- */
+
+static const fg_option *find_long(const char *name, size_t length) {
+    for (size_t i = 0; i < fg_option_count; i++) {
+        const fg_option *option = &fg_option_table[i];
+        const char *const names[] = {option->name, option->alias};
+        for (size_t k = 0; k < 2 && names[k]; k++) {
+            if (strlen(names[k]) == length && memcmp(names[k], name, length) == 0) return option;
+        }
+    }
+    return NULL;
+}
+
+static const fg_option *find_letter(char letter) {
+    for (size_t i = 0; i < fg_option_count; i++) {
+        if (fg_option_table[i].letter == letter) return &fg_option_table[i];
+    }
+    return NULL;
+}
+
+/* The next argument as the value of an option. One that is itself an option was not meant as a value. */
+static fg_status take_value(parser *p, const fg_option *option, const char *spelling, const char **value) {
+    char names[NAMES];
+    const char *expected = option->argument ? option->argument : choice_names(option, names, sizeof names);
+    const char *next = p->rest < p->end ? *p->rest : NULL;
+    bool is_option = next && fg_starts_with(next, "--") && find_long(next + 2, strcspn(next + 2, "="));
+    if (!next || is_option) {
+        fg_fail(p->err, FG_ERR_USAGE, "option %s needs a value: %s", spelling, expected);
+        return is_option
+                   ? fg_hint(p->err, "a value that looks like an option is written %s=%s", spelling, next)
+                   : FG_ERR_USAGE;
+    }
+    *value = next;
+    p->rest++;
+    return FG_OK;
+}
+
+/* "--name", "--name=value" or "--name value" */
+static fg_status read_long(parser *p, const char *argument) {
+    fg_status status = FG_OK;
+    const char *name = argument + 2, *value = NULL;
+    size_t length = strcspn(name, "=");
+    const fg_option *option = find_long(name, length);
+    char spelling[SHOWN + 8];
+    snprintf(spelling, sizeof spelling, "--%.*s", (int)(length < SHOWN ? length : SHOWN), name);
+    if (!option) FG_TRY(unknown_option(p, spelling, spelling + 2));
+    if (name[length] == '=') value = name + length + 1;
+    if (value && !fg_option_takes_value(option) && option->kind != FG_OPTION_HELP)
+        FG_TRY(fg_fail(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN,
+                       value));
+    if (option->missing) FG_TRY(set_option(p, option, spelling, value));
+    if (!value && fg_option_takes_value(option)) FG_TRY(take_value(p, option, spelling, &value));
+    FG_TRY(set_option(p, option, spelling, value));
+done:
+    return status;
+}
+
+/* "-q", "-qv", "-c value" or "-cvalue" */
+static fg_status read_short(parser *p, const char *argument) {
+    fg_status status = FG_OK;
+    for (const char *at = argument + 1; *at && !p->stopped; at++) {
+        const fg_option *option = find_letter(*at);
+        const char *value = NULL;
+        char spelling[3] = {'-', *at, '\0'};
+        if (!option) FG_TRY(unknown_option(p, argument, argument + 1));
+        if (option->missing) FG_TRY(set_option(p, option, spelling, NULL));
+        if (fg_option_takes_value(option)) {
+            if (at[1]) {
+                value = at + 1;
+            } else {
+                FG_TRY(take_value(p, option, spelling, &value));
+            }
+        }
+        FG_TRY(set_option(p, option, spelling, value));
+        if (value) break;
+    }
+done:
+    return status;
+}
+
+static const fg_command_entry *find_command(const char *name) {
+    for (size_t i = 0; i < fg_command_count; i++) {
+        if (strcmp(fg_command_table[i].name, name) == 0) return &fg_command_table[i];
+    }
+    return NULL;
+}
+
+/* The first positional argument may be the name of a command. */
+static fg_status read_positional(parser *p, const char *argument) {
+    if (!p->command) {
+        const fg_command_entry *named = p->ended ? NULL : find_command(argument);
+        p->command = named ? named : &fg_command_table[0];
+        p->options->command = p->command->command;
+        if (p->command->missing) {
+            fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: %s", named->name, named->missing);
+            return fg_hint(p->err, "a directory of that name is written ./%s", named->name);
+        }
+        if (named) return FG_OK;
+    }
+    if (!*argument)
+        return fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
+                       p->command->arguments);
+    return append(&p->options->files, &p->options->file_count, argument, p->err);
+}
+
+static fg_status read_all(parser *p) {
+    fg_status status = FG_OK;
+    while (p->rest < p->end && !p->stopped) {
+        const char *argument = *p->rest++;
+        if (p->ended || argument[0] != '-' || !argument[1]) {
+            FG_TRY(read_positional(p, argument));
+        } else if (strcmp(argument, "--") == 0) {
+            p->ended = true;
+        } else {
+            FG_TRY(argument[1] == '-' ? read_long(p, argument) : read_short(p, argument));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- What belongs together ---- */
+
+static fg_status check_positional(parser *p) {
+    const fg_command_entry *command = p->command;
+    size_t count = p->options->file_count;
+    if (count >= command->least && count <= command->most) return FG_OK;
+    if (command->most == 0)
+        fg_fail(p->err, FG_ERR_USAGE, "fgconv %s takes no file or directory, found \"%.*s\"", command->name,
+                SHOWN, p->options->files[0]);
+    else if (count > command->most)
+        fg_fail(p->err, FG_ERR_USAGE, "fgconv %s takes %s, found also \"%.*s\"", command->name,
+                command->arguments, SHOWN, p->options->files[command->most]);
+    else
+        fg_fail(p->err, FG_ERR_USAGE, "fgconv %s needs %s, found %s%s", command->name, command->arguments,
+                count ? "only " : "nothing", count ? p->options->files[0] : "");
+    return fg_hint(p->err, "fgconv --help shows how it is used");
+}
+
+static fg_status check_belongs(parser *p) {
+    char names[NAMES] = "";
+    for (size_t i = 0; i < fg_option_count; i++) {
+        unsigned commands = fg_option_table[i].commands;
+        if (!p->seen[i] || !commands || commands & 1u << p->command->command) continue;
+        for (size_t k = 0; k < fg_command_count; k++) {
+            if (fg_command_table[k].missing || !(commands & 1u << fg_command_table[k].command)) continue;
+            if (*names) strncat(names, ", ", sizeof names - strlen(names) - 1);
+            strncat(names, fg_command_table[k].name, sizeof names - strlen(names) - 1);
+        }
+        fg_fail(p->err, FG_ERR_USAGE, "fgconv %s does not take the option --%s", p->command->name,
+                fg_option_table[i].name);
+        return fg_hint(p->err, "leave it out; it belongs to: %s", names);
+    }
+    return FG_OK;
+}
+
+static fg_status check_directions(const fg_options *o, fg_error *err) {
+    if (o->reverse && o->from != FG_FORMAT_AUTO && o->from != FG_FORMAT_FORGATHER)
+        return fg_fail(err, FG_ERR_USAGE, "--reverse converts from forgather, but --from is %s",
+                       fg_format_name(o->from));
+    if (o->reverse && o->to != FG_FORMAT_AUTO && o->to != FG_FORMAT_HF)
+        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", fg_format_name(o->to));
+    if (o->from != FG_FORMAT_AUTO && o->from == o->to)
+        return fg_fail(err, FG_ERR_USAGE, "--from and --to are both %s: there is nothing to convert",
+                       fg_format_name(o->from));
+    return FG_OK;
+}
+
+static fg_status check_together(parser *p) {
+    fg_status status = FG_OK;
+    const fg_options *o = p->options;
+    FG_TRY(check_positional(p));
+    FG_TRY(check_belongs(p));
+    FG_TRY(check_directions(o, p->err));
+    if (o->command == FG_COMMAND_CONVERT && o->dump && o->validate != FG_VALIDATE_LOGITS) {
+        fg_fail(p->err, FG_ERR_USAGE,
+                "--dump writes the logits of the proof, but --validate %s computes none",
+                o->validate == FG_VALIDATE_NONE ? "none" : "bytes");
+        FG_TRY(fg_hint(p->err, "leave out one of the two"));
+    }
+done:
+    return status;
+}
+
+static fg_status no_arguments(fg_error *err) {
+    fg_fail(err, FG_ERR_USAGE, "nothing to do: SRC and DST are missing");
+    return fg_hint(
+        err,
+        "fgconv [OPTIONS] SRC DST   converts the checkpoint in directory SRC into the new directory DST\n"
+        "      fgconv inspect SRC         says what SRC holds\n"
+        "      fgconv --help              lists commands and options");
+}
+
+fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err) {
+    fg_status status = FG_OK;
+    char **first = argv + (argc > 0);
+    parser p = {.options = options, .rest = first, .end = argv + argc, .err = err};
+    *options = (fg_options){
+        .max_shard_size = DEFAULT_SHARD, .max_new_tokens = DEFAULT_NEW_TOKENS, .hf_version = 4, .atol = -1};
+    if (argc <= 1) FG_TRY(no_arguments(err));
+    FG_TRY(read_all(&p));
+    if (p.stopped) goto done;
+    if (!p.command) p.command = &fg_command_table[0];
+    FG_TRY(check_together(&p));
+    if (options->file_count > 0) options->first = options->files[0];
+    if (options->file_count > 1) options->second = options->files[1];
+done:
+    if (status != FG_OK) fg_options_free(options);
+    return status;
+}
+
+void fg_options_free(fg_options *options) {
+    fg_free(options->files);
+    fg_free(options->token_ids);
+    fg_free(options->converter_paths);
+    *options = (fg_options){0};
+}
+
+const char *fg_command_name(fg_command command) {
+    if (command == FG_COMMAND_HELP) return "help";
+    if (command == FG_COMMAND_VERSION) return "version";
+    for (size_t i = 0; i < fg_command_count; i++) {
+        if (fg_command_table[i].command == command) return fg_command_table[i].name;
+    }
+    return "unknown";
+}
