@@ -1,0 +1,412 @@
+#!/usr/bin/env python3
+"""Hold fgconv's output against the real transformers: interop.py --fgconv build/fgconv [--data DIR...]
+
+Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits, loss,
+gradients and generated tokens must equal those of the Hugging Face class. Then it is converted back and compared bit by bit.
+Without --data the checkpoints of make_models.py are used. Needs no network; runs with transformers 4.57 and 5.
+Prints a line a check and "N passed, N failed"; the exit status is 1 if anything failed.
+"""
+
+import argparse
+import gc
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import traceback
+
+WORK = tempfile.TemporaryDirectory(prefix="fgconv-interop-")
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_MODULES_CACHE"] = WORK.name + "/modules"  # never code that an earlier run left in the user's cache
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import torch
+import transformers
+from make_models import make_models
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+TOLERANCE = 1e-5  # of the largest logit
+NEW_TOKENS = 16
+PROMPT = "The old bookstore at the corner of Elm Street had always held secrets, but today it was closed."
+SHORT_PROMPT = "When fog comes in"
+# What must come back as it was. Other keys (versions, dtype, defaults of the class) may be spelled in other ways.
+CONFIG_KEYS = (
+    "model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
+    "hidden_act rms_norm_eps tie_word_embeddings max_position_embeddings bos_token_id eos_token_id pad_token_id "
+    "attention_bias mlp_bias sliding_window layer_types rope_theta rope_scaling rope_parameters"
+).split()
+
+
+class Failure(Exception):
+    """A check that did not hold; the text says what was found and what was expected."""
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def run(self, name: str, check, *args) -> bool:
+        """Run one check. It returns a remark to print, or raises."""
+        try:
+            remark = check(*args) or ""
+        except Failure as failure:
+            return self.note(False, name, str(failure))
+        except Exception:
+            return self.note(False, name, "\n" + traceback.format_exc())
+        return self.note(True, name, remark)
+
+    def note(self, good: bool, name: str, remark: str) -> bool:
+        self.passed += good
+        self.failed += not good
+        print("ok  " if good else "FAIL", name, f"({remark})" if good and remark else remark, flush=True)
+        return good
+
+
+# Conversion and loading
+
+
+def convert(args, source: pathlib.Path, destination: pathlib.Path):
+    command = [*args.launcher.split(), args.fgconv, *args.option, str(source), str(destination)]
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def load(directory: pathlib.Path, attention: str, own_code: bool):
+    """The model in float32. Every weight must come from the file, and every weight of the file must have a place."""
+    model, report = AutoModelForCausalLM.from_pretrained(
+        directory,
+        trust_remote_code=own_code,
+        dtype=torch.float32,
+        attn_implementation=attention,
+        output_loading_info=True,
+    )
+    wrong = {name: keys for name, keys in report.items() if keys and name != "error_msgs"}
+    if wrong:
+        raise Failure(f"{directory.name}: loading reported {wrong}")
+    return model.eval()
+
+
+def read_tensors(directory: pathlib.Path) -> dict:
+    tensors = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        tensors.update(load_file(path))
+    if not tensors:
+        for path in sorted(directory.glob("pytorch_model*.bin")):
+            tensors.update(torch.load(path, weights_only=True))
+    return tensors
+
+
+# Comparing
+
+
+def compare(found: torch.Tensor, expected: torch.Tensor, what: str, tolerance: float = TOLERANCE) -> str:
+    if found.shape != expected.shape:
+        raise Failure(f"{what}: shape {tuple(found.shape)}, expected {tuple(expected.shape)}")
+    distance = (found - expected).abs().max().item() / expected.abs().max().item()
+    if not distance <= tolerance:  # so that NaN fails
+        raise Failure(f"{what}: differs by {distance:.3g} of the largest value, expected at most {tolerance:.3g}")
+    return f"{distance:.1e}"
+
+
+def same_tokens(found: torch.Tensor, expected: torch.Tensor, what: str):
+    if found.tolist() != expected.tolist():
+        raise Failure(f"{what}: {found.tolist()}, expected {expected.tolist()}")
+
+
+class Inputs:
+    """Token ids for one checkpoint: one row, and a batch whose first row is padded on the left."""
+
+    def __init__(self, directory: pathlib.Path, vocab_size: int):
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+        long, short = (tokenizer(text)["input_ids"] for text in (PROMPT, SHORT_PROMPT))
+        long = [token % vocab_size for token in long][:40]
+        padding = [0] * (len(long) - len(short))
+        self.ids = torch.tensor([long])
+        self.batch = torch.tensor([padding + short, long])
+        self.mask = torch.tensor([[0] * len(padding) + [1] * len(short), [1] * len(long)])
+        self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
+
+
+def generate(model, inputs: Inputs, batch: bool = False, **settings) -> torch.Tensor:
+    ids, mask = (inputs.batch, inputs.mask) if batch else (inputs.ids, torch.ones_like(inputs.ids))
+    # No end token and no sampling settings from the checkpoint: all 16 tokens, each the likeliest.
+    model.generation_config = transformers.GenerationConfig(pad_token_id=0)
+    made = model.generate(ids, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, **settings)
+    if made.shape[1] != ids.shape[1] + NEW_TOKENS:
+        raise Failure(f"generated {made.shape[1] - ids.shape[1]} tokens, expected {NEW_TOKENS}")
+    return made
+
+
+# The checks of the Forgather side. `ours` is the model with fgconv's code, `hf` the one with transformers' code.
+
+
+def check_logits(ours, hf, inputs: Inputs):
+    with torch.no_grad():
+        return compare(ours(inputs.ids).logits, hf(inputs.ids).logits, "logits")
+
+
+def check_padding(ours, hf, inputs: Inputs):
+    given = {"input_ids": inputs.batch, "attention_mask": inputs.mask, "position_ids": inputs.positions}
+    real = inputs.mask.bool()
+    with torch.no_grad():
+        found, alone = ours(**given).logits, ours(inputs.batch[:1, real[0]]).logits
+        if not found.isfinite().all():
+            raise Failure("logits of a padded batch are not all finite")
+        compare(found[0][real[0]], alone[0], "the padded row against the same row without padding")
+        return compare(found[real], hf(**given).logits[real], "logits of a padded batch")
+
+
+def check_hidden_states(ours, hf, inputs: Inputs):
+    with torch.no_grad():
+        found = ours(inputs.ids, output_hidden_states=True).hidden_states
+        expected = hf(inputs.ids, output_hidden_states=True).hidden_states
+    if len(found) != len(expected):
+        raise Failure(f"{len(found)} hidden states, expected {len(expected)}")
+    for number, (state, wanted) in enumerate(zip(found, expected)):
+        compare(state, wanted, f"hidden state {number}")
+
+
+def check_generate(ours, hf, inputs: Inputs):
+    same_tokens(generate(ours, inputs), generate(hf, inputs), "greedy generation")
+    same_tokens(generate(ours, inputs, batch=True), generate(hf, inputs, batch=True), "greedy generation, padded batch")
+
+
+def check_cache(ours, hf, inputs: Inputs):
+    """The same tokens in one pass, in pieces of 1 to 7 with a cache, and through caches of other kinds."""
+    with torch.no_grad():
+        whole = ours(inputs.ids, use_cache=False)
+        if whole.past_key_values is not None:
+            raise Failure("use_cache=False returned a cache")
+        for kind, cache in (("its own", None), ("one without a window", DynamicCache())):
+            pieces, start = [], 0
+            for length in (7, 1, 1, 5, 3, inputs.ids.shape[1]):
+                piece = inputs.ids[:, start : start + length]
+                if piece.shape[1] == 0:
+                    break
+                output = ours(piece, past_key_values=cache, use_cache=True)
+                cache, start = output.past_key_values, start + length
+                pieces.append(output.logits)
+            compare(torch.cat(pieces, dim=1), whole.logits, f"logits in pieces, cache: {kind}")
+    uncached = generate(ours, inputs, use_cache=False)
+    same_tokens(generate(ours, inputs), uncached, "generation with and without cache")
+    fixed = generate(ours, inputs, batch=True, cache_implementation="static")
+    same_tokens(fixed, generate(ours, inputs, batch=True), "generation with a cache of fixed length")
+
+
+def check_options(ours, hf, inputs: Inputs):
+    """logits_to_keep, inputs_embeds, tuples."""
+    with torch.no_grad():
+        whole = ours(inputs.ids).logits
+        compare(ours(inputs.ids, logits_to_keep=1).logits, whole[:, -1:], "logits_to_keep=1")
+        compare(ours(inputs.ids, logits_to_keep=torch.tensor([2, 5])).logits, whole[:, [2, 5]], "logits_to_keep=[2, 5]")
+        embedded = ours.get_input_embeddings()(inputs.ids)
+        compare(ours(inputs_embeds=embedded).logits, whole, "inputs_embeds")
+        compare(ours(inputs.ids, return_dict=False)[0], whole, "return_dict=False")
+
+
+def check_packing(ours, hf, inputs: Inputs):
+    """Two texts in one row, told apart by their positions, do not see each other."""
+    both = torch.cat((inputs.ids[:, :9], inputs.ids), dim=1)
+    positions = torch.cat((torch.arange(9), torch.arange(inputs.ids.shape[1])))[None]
+    with torch.no_grad():
+        packed = ours(both, position_ids=positions, use_cache=False).logits
+        compare(packed[:, 9:], ours(inputs.ids).logits, "the second of two packed texts")
+
+
+def gradients(model, inputs: Inputs) -> dict:
+    # Neither padding nor the first token after it counts: what is foretold on padding has no meaning.
+    labels = inputs.batch.masked_fill(inputs.mask.cumsum(1) < 2, -100)
+    given = {"attention_mask": inputs.mask, "position_ids": inputs.positions, "labels": labels, "use_cache": False}
+    model.zero_grad()
+    loss = model(inputs.batch, **given).loss
+    loss.backward()
+    found = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    return {"loss": loss.detach(), **found}
+
+
+def check_training(ours, hf, inputs: Inputs):
+    """Loss and gradients as transformers has them, with and without recomputing the layers."""
+    found, expected = gradients(ours, inputs), gradients(hf, inputs)
+    remark = compare(found["loss"], expected["loss"], "loss")
+    wanted = sum(gradient.norm() ** 2 for gradient in expected.values())
+    compare(sum(gradient.norm() ** 2 for gradient in found.values()), wanted, "norm of all gradients", 1e-4)
+    ours.train()
+    calls = []
+    counter = ours.causal_lm.layer_stack.layers[0].norm1.register_forward_hook(lambda *_: calls.append(None))
+    for reentrant in (True, False):
+        ours.gradient_checkpointing_enable({"use_reentrant": reentrant})
+        calls.clear()
+        again = gradients(ours, inputs)
+        if len(calls) != 2:
+            raise Failure(f"gradient checkpointing: the first layer ran {len(calls)} times, expected 2")
+        for name, gradient in found.items():
+            compare(again[name], gradient, f"gradient of {name} when layers are recomputed")
+        ours.gradient_checkpointing_disable()
+    counter.remove()
+    ours.eval()
+    return remark
+
+
+def changed(model, **settings):
+    """A copy of the model of fgconv's code with other settings and the same weights."""
+    config = type(model.config)(**{**model.config.to_dict(), **settings})
+    config._attn_implementation = model.config._attn_implementation
+    copy = type(model)(config)
+    copy.load_state_dict(model.state_dict())
+    return copy.eval()
+
+
+def check_dropout(ours, hf, inputs: Inputs):
+    """Each dropout key works while training, and only then."""
+    with torch.no_grad():
+        plain = ours(inputs.ids).logits
+        for kind in ("attention", "activation", "layer", "residual", "embedding"):
+            model = changed(ours, **{kind + "_dropout": 0.3})
+            compare(model(inputs.ids).logits, plain, f"{kind}_dropout, not training", 0.0)
+            trained = model.train()(inputs.ids).logits
+            if not trained.isfinite().all() or torch.equal(trained, plain):
+                raise Failure(f"{kind}_dropout has no effect while training")
+
+
+def check_settings(ours, hf, inputs: Inputs):
+    """Keys that may be missing or spelled in the newer way, and values that must be refused."""
+    config = ours.config
+    rope = {**(config.rope_scaling or {"rope_type": "default"}), "rope_theta": config.rope_theta}
+    newer = changed(ours, rope_parameters=rope, rope_scaling=None, rope_theta=None)
+    with torch.no_grad():
+        compare(newer(inputs.ids).logits, ours(inputs.ids).logits, "logits with rope_parameters", 0.0)
+    few = type(config)(hidden_size=64, num_attention_heads=4, vocab_size=10)
+    found = (few.head_dim, few.num_key_value_heads, few.qk_norm, few.tie_word_embeddings, few.sliding_window, few.rope_theta)
+    if found != (16, 4, False, True, None, 10000.0) or not type(config)(forgather_arch="qwen3").qk_norm:
+        raise Failure(f"defaults of missing keys: {found}")
+    refused = [{"hidden_act": "gelu"}, {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, {"sliding_window": 0}]
+    refused += [{"head_dim": 15}, {"num_attention_heads": 4, "num_key_value_heads": 3}]
+    for settings in refused:
+        try:
+            type(config)(**settings)
+        except ValueError:
+            continue
+        raise Failure(f"accepted: {settings}")
+
+
+def check_save(ours, hf, inputs: Inputs):
+    """save_pretrained keeps the code, the configuration and the weights; the copy can be loaded by itself."""
+    with tempfile.TemporaryDirectory(dir=WORK.name) as directory:
+        copy = pathlib.Path(directory) / "copy"
+        ours.save_pretrained(copy)
+        reloaded = load(copy, ours.config._attn_implementation, own_code=True)
+        saved = json.loads((copy / "config.json").read_text())
+        with torch.no_grad():
+            compare(reloaded(inputs.ids).logits, ours(inputs.ids).logits, "logits after a reload", 0.0)
+    original = json.loads((pathlib.Path(ours.config._name_or_path) / "config.json").read_text())
+    for key, value in original.items():
+        changes = key in ("dtype", "transformers_version", "tie_word_embeddings", "architectures", "auto_map")
+        if not changes and (value is not None or saved.get(key) is not None) and saved.get(key) != value:
+            raise Failure(f"config.json after saving: {key} is {saved.get(key)!r}, expected {value!r}")
+
+
+def check_bfloat16(ours, hf, inputs: Inputs):
+    """Both sides round alike, so that a model that is used in bfloat16 gives what it gave before."""
+    models = [
+        AutoModelForCausalLM.from_pretrained(
+            model.config._name_or_path, trust_remote_code=own, dtype=torch.bfloat16, attn_implementation="eager"
+        ).eval()
+        for model, own in ((ours, True), (hf, False))
+    ]
+    with torch.no_grad():
+        found, expected = (model(inputs.ids).logits.float() for model in models)
+    return compare(found, expected, "logits in bfloat16", 0.0)
+
+
+CHECKS = {}
+CHECKS["sdpa"] = [check_logits, check_padding, check_generate, check_cache, check_packing, check_training]
+CHECKS["eager"] = [*CHECKS["sdpa"], check_hidden_states, check_options, check_dropout]
+CHECKS["eager"] += [check_settings, check_bfloat16, check_save]
+
+
+# The way back
+
+
+def check_bits(source: pathlib.Path, back: pathlib.Path):
+    found, expected = read_tensors(back), read_tensors(source)
+    if found.keys() != expected.keys():
+        raise Failure(f"tensor names differ: {sorted(found.keys() ^ expected.keys())}")
+    for name, tensor in expected.items():
+        if found[name].dtype != tensor.dtype or found[name].shape != tensor.shape:
+            raise Failure(f"{name}: {found[name].dtype} {tuple(found[name].shape)}, expected {tensor.dtype} {tuple(tensor.shape)}")
+        if not torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8)):
+            raise Failure(f"{name}: bytes differ")
+    return f"{len(expected)} tensors"
+
+
+def check_back(source: pathlib.Path, back: pathlib.Path, inputs: Inputs):
+    found, expected = load(back, "eager", own_code=False), load(source, "eager", own_code=False)
+    if type(found) is not type(expected):
+        raise Failure(f"class {type(found).__name__}, expected {type(expected).__name__}")
+    with torch.no_grad():
+        compare(found(inputs.ids).logits, expected(inputs.ids).logits, "logits", 0.0)
+    ours, theirs = found.config.to_dict(), expected.config.to_dict()
+    for key in CONFIG_KEYS:
+        if ours.get(key) != theirs.get(key):
+            raise Failure(f"config: {key} is {ours.get(key)!r}, expected {theirs.get(key)!r}")
+
+
+# One checkpoint
+
+
+def check_checkpoint(tally: Tally, args, source: pathlib.Path):
+    # Golden checkpoints are all called "hf" below the name of their case.
+    name = source.parent.name if source.name == "hf" else source.name
+    forgather, back = (pathlib.Path(WORK.name) / f"{name}-{side}" for side in ("forgather", "back"))
+    if not tally.run(f"{name}: convert to Forgather", convert, args, source, forgather):
+        return
+    vocab_size = json.loads((source / "config.json").read_text())["vocab_size"]
+    inputs = Inputs(source, vocab_size)
+    for attention, checks in CHECKS.items():
+        pair = []
+
+        def load_both():
+            pair.append(load(forgather, attention, own_code=True))
+            pair.append(load(source, attention, own_code=False))
+
+        if tally.run(f"{name}: load, {attention}", load_both):
+            for check in checks:
+                what = check.__name__.removeprefix("check_")
+                tally.run(f"{name}: {what}, {attention}", check, *pair, inputs)
+    if tally.run(f"{name}: convert back", convert, args, forgather, back):
+        tally.run(f"{name}: bits after the way back", check_bits, source, back)
+        tally.run(f"{name}: model after the way back", check_back, source, back, inputs)
+    gc.collect()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fgconv", default="build/fgconv", help="the program (default: %(default)s)")
+    parser.add_argument("--data", nargs="+", type=pathlib.Path, metavar="DIR", help="Hugging Face checkpoints")
+    parser.add_argument("--launcher", default="mpirun --oversubscribe -n 2", help="default: %(default)s")
+    parser.add_argument("--option", action="append", default=[], help="option for fgconv, repeatable: --option=--no-fsync")
+    args = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.manual_seed(0)
+    sources = args.data
+    if not sources:
+        models = pathlib.Path(WORK.name) / "models"
+        models.mkdir()
+        sources = make_models(models)
+    print(f"transformers {transformers.__version__}, torch {torch.__version__}")
+    tally = Tally()
+    for source in sources:
+        check_checkpoint(tally, args, source.resolve())
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
