@@ -4,18 +4,15 @@
 
 #include <stdint.h>
 
-static inline uint16_t fg_little_u16(const unsigned char *at)
-{
+static inline uint16_t fg_little_u16(const unsigned char *at) {
     return (uint16_t)(at[0] | at[1] << 8);
 }
 
-static inline uint32_t fg_little_u32(const unsigned char *at)
-{
+static inline uint32_t fg_little_u32(const unsigned char *at) {
     return (uint32_t)fg_little_u16(at) | (uint32_t)fg_little_u16(at + 2) << 16;
 }
 
-static inline uint64_t fg_little_u64(const unsigned char *at)
-{
+static inline uint64_t fg_little_u64(const unsigned char *at) {
     return (uint64_t)fg_little_u32(at) | (uint64_t)fg_little_u32(at + 4) << 32;
 }
 

@@ -1,8 +1,8 @@
-/* Zip archives, as far as torch writes them: which entries there are and where their bytes lie. Zip64 is understood;
- * nothing is decompressed.
+/* Zip archives, as far as torch writes them: which entries there are and where their bytes lie. Zip64 is
+ * understood; nothing is decompressed.
  *
- * Invariant: the names of an archive that was read are unique, and no two entries that fg_zip_locate accepts share a byte
- * of the file.
+ * Invariant: the names of an archive that was read are unique, and no two entries that fg_zip_locate accepts
+ * share a byte of the file.
  */
 #ifndef FG_STORE_ZIP_H
 #define FG_STORE_ZIP_H
@@ -34,16 +34,16 @@ typedef struct fg_zip {
     fg_map by_name; /* index into `entries` */
 } fg_zip;
 
-/* Reads the central directory. A file that is no zip archive, is cut short, has entries outside the file or on top of each
- * other, or two of one name is FG_ERR_INPUT. */
+/* Reads the central directory. A file that is no zip archive, is cut short, has entries outside the file or
+ * on top of each other, or two of one name is FG_ERR_INPUT. */
 fg_status fg_zip_read(const fg_file *file, fg_zip *zip, fg_error *err);
 void fg_zip_free(fg_zip *zip);
 
 /* Borrowed; NULL if there is none. */
 fg_zip_entry *fg_zip_find(const fg_zip *zip, const char *name);
 
-/* Fills in `entry->data` from the local header. A compressed or encrypted entry, or a local header that does not fit the
- * central directory, is FG_ERR_INPUT. */
+/* Fills in `entry->data` from the local header. A compressed or encrypted entry, or a local header that does
+ * not fit the central directory, is FG_ERR_INPUT. */
 fg_status fg_zip_locate(const fg_file *file, fg_zip_entry *entry, fg_error *err);
 
 #endif

@@ -1,0 +1,581 @@
+#include "store/pickle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "store/little.h"
+
+enum { PROTOCOL = 2, GLOBAL_LIMIT = 256, SHOWN = 200 };
+
+enum opcode {
+    OP_MARK = '(',
+    OP_STOP = '.',
+    OP_BININT = 'J',
+    OP_BININT1 = 'K',
+    OP_BININT2 = 'M',
+    OP_NONE = 'N',
+    OP_BINPERSID = 'Q',
+    OP_REDUCE = 'R',
+    OP_BINFLOAT = 'G',
+    OP_BINUNICODE = 'X',
+    OP_EMPTY_LIST = ']',
+    OP_APPEND = 'a',
+    OP_BUILD = 'b',
+    OP_GLOBAL = 'c',
+    OP_APPENDS = 'e',
+    OP_BINGET = 'h',
+    OP_LONG_BINGET = 'j',
+    OP_BINPUT = 'q',
+    OP_LONG_BINPUT = 'r',
+    OP_SETITEM = 's',
+    OP_TUPLE = 't',
+    OP_EMPTY_TUPLE = ')',
+    OP_SETITEMS = 'u',
+    OP_EMPTY_DICT = '}',
+    OP_PROTO = 0x80,
+    OP_TUPLE1 = 0x85,
+    OP_TUPLE2 = 0x86,
+    OP_TUPLE3 = 0x87,
+    OP_NEWTRUE = 0x88,
+    OP_NEWFALSE = 0x89,
+    OP_LONG1 = 0x8a,
+};
+
+/* The opcodes that are refused, for messages. */
+static const struct {
+    unsigned char code;
+    const char *name;
+} refused_opcodes[] = {
+    {'0', "POP"},
+    {'1', "POP_MARK"},
+    {'2', "DUP"},
+    {'F', "FLOAT"},
+    {'I', "INT"},
+    {'L', "LONG"},
+    {'P', "PERSID"},
+    {'S', "STRING"},
+    {'T', "BINSTRING"},
+    {'U', "SHORT_BINSTRING"},
+    {'V', "UNICODE"},
+    {'d', "DICT"},
+    {'g', "GET"},
+    {'i', "INST"},
+    {'l', "LIST"},
+    {'o', "OBJ"},
+    {'p', "PUT"},
+    {'B', "BINBYTES"},
+    {'C', "SHORT_BINBYTES"},
+    {0x81, "NEWOBJ"},
+    {0x82, "EXT1"},
+    {0x83, "EXT2"},
+    {0x84, "EXT4"},
+    {0x8b, "LONG4"},
+    {0x8c, "SHORT_BINUNICODE"},
+    {0x8d, "BINUNICODE8"},
+    {0x8e, "BINBYTES8"},
+    {0x8f, "EMPTY_SET"},
+    {0x90, "ADDITEMS"},
+    {0x91, "FROZENSET"},
+    {0x92, "NEWOBJ_EX"},
+    {0x93, "STACK_GLOBAL"},
+    {0x94, "MEMOIZE"},
+    {0x95, "FRAME"},
+    {0x96, "BYTEARRAY8"},
+    {0x97, "NEXT_BUFFER"},
+    {0x98, "READONLY_BUFFER"},
+};
+
+typedef struct machine {
+    const char *name;
+    fg_pickle *pickle;
+    size_t at;      /* byte that is read next */
+    size_t started; /* byte of the opcode that is carried out */
+    fg_pickle_value *stack;
+    size_t depth, stack_capacity;
+    fg_pickle_value *memo;
+    size_t memo_count, memo_capacity;
+    size_t marks[FG_PICKLE_DEPTH_LIMIT]; /* stack depth at each open MARK */
+    size_t mark_count;
+    fg_error *err;
+} machine;
+
+static fg_status broken(const machine *m, const char *what) {
+    return fg_fail(m->err, FG_ERR_INPUT, "%s: byte %zu of the pickle: %s", m->name, m->started, what);
+}
+
+static fg_status too_many(const machine *m, const char *what, size_t limit) {
+    return fg_fail(m->err, FG_ERR_INPUT, "%s: byte %zu of the pickle: more than %zu %s", m->name, m->started,
+                   limit, what);
+}
+
+/* ---- values in and out of the stack ---- */
+
+static fg_status push(machine *m, fg_pickle_value value) {
+    if (m->depth >= FG_PICKLE_STACK_LIMIT) return too_many(m, "values on the stack", FG_PICKLE_STACK_LIMIT);
+    fg_status status = fg_grow(&m->stack, m->depth, &m->stack_capacity, sizeof *m->stack, m->err);
+    if (status == FG_OK) m->stack[m->depth++] = value;
+    return status;
+}
+
+static fg_status push_number(machine *m, fg_pickle_kind kind, int64_t number) {
+    return push(m, (fg_pickle_value){.kind = (uint8_t)kind, .number = number});
+}
+
+/* Demands `count` values above the last MARK (or the bottom). */
+static fg_status need(const machine *m, size_t count) {
+    size_t floor = m->mark_count ? m->marks[m->mark_count - 1] : 0;
+    return m->depth - floor < count ? broken(m, "an opcode wants more values than there are") : FG_OK;
+}
+
+static fg_status push_mark(machine *m) {
+    if (m->mark_count >= FG_PICKLE_DEPTH_LIMIT)
+        return too_many(m, "levels of nesting", FG_PICKLE_DEPTH_LIMIT);
+    m->marks[m->mark_count++] = m->depth;
+    return FG_OK;
+}
+
+/* Closes the last MARK: gives how many values lie above it. They stay on the stack. */
+static fg_status pop_mark(machine *m, size_t *count) {
+    if (!m->mark_count) return broken(m, "an opcode wants a MARK and there is none");
+    *count = m->depth - m->marks[--m->mark_count];
+    return FG_OK;
+}
+
+/* The next `count` bytes of the pickle. */
+static fg_status take(machine *m, size_t count, const unsigned char **bytes) {
+    if (m->pickle->size - m->at < count) return broken(m, "the pickle ends inside an opcode");
+    *bytes = m->pickle->bytes + m->at;
+    m->at += count;
+    return FG_OK;
+}
+
+static fg_status take_number(machine *m, unsigned width, uint32_t *number) {
+    const unsigned char *bytes = NULL;
+    fg_status status = take(m, width, &bytes);
+    if (status != FG_OK) return status;
+    *number = width == 1 ? bytes[0] : width == 2 ? fg_little_u16(bytes) : fg_little_u32(bytes);
+    return FG_OK;
+}
+
+/* ---- strings and numbers ---- */
+
+/* Bytes of the code point at `bytes`, 0 if it is not valid UTF-8 (overlong, a surrogate, beyond U+10FFFF). */
+static size_t code_point(const unsigned char *bytes, size_t left) {
+    if (bytes[0] < 0x80) return 1;
+    size_t length = bytes[0] < 0xc2 ? 0 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : bytes[0] < 0xf5 ? 4 : 0;
+    if (length == 0 || length > left) return 0;
+    unsigned char least = bytes[0] == 0xe0 ? 0xa0 : bytes[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = bytes[0] == 0xed ? 0x9f : bytes[0] == 0xf4 ? 0x8f : 0xbf;
+    if (bytes[1] < least || bytes[1] > most) return 0;
+    for (size_t i = 2; i < length; i++) {
+        if ((bytes[i] & 0xc0) != 0x80) return 0;
+    }
+    return length;
+}
+
+static fg_status push_string(machine *m) {
+    uint32_t length = 0;
+    const unsigned char *bytes = NULL;
+    fg_status status = take_number(m, 4, &length);
+    if (status == FG_OK) status = take(m, length, &bytes);
+    if (status != FG_OK) return status;
+    for (size_t i = 0, step; i < length; i += step) {
+        step = code_point(bytes + i, length - i);
+        if (step == 0) return broken(m, "a string is not UTF-8");
+    }
+    return push(m, (fg_pickle_value){.kind = FG_PICKLE_STRING,
+                                     .count = length,
+                                     .first = (uint64_t)(bytes - m->pickle->bytes)});
+}
+
+static fg_status push_integer(machine *m, unsigned width) {
+    uint32_t number = 0;
+    fg_status status = take_number(m, width, &number);
+    if (status != FG_OK) return status;
+    return push_number(m, FG_PICKLE_INTEGER, width == 4 ? (int64_t)(int32_t)number : (int64_t)number);
+}
+
+/* LONG1: a length, then little-endian two's complement. */
+static fg_status push_long(machine *m) {
+    uint32_t length = 0;
+    const unsigned char *bytes = NULL;
+    fg_status status = take_number(m, 1, &length);
+    if (status == FG_OK) status = take(m, length, &bytes);
+    if (status != FG_OK) return status;
+    if (length > 8) return broken(m, "an integer does not fit in 64 bits");
+    uint64_t number = length && bytes[length - 1] & 0x80 ? UINT64_MAX : 0;
+    for (uint32_t i = length; i-- > 0;) number = number << 8 | bytes[i];
+    return push_number(m, FG_PICKLE_INTEGER, (int64_t)number);
+}
+
+static fg_status push_float(machine *m) {
+    const unsigned char *bytes = NULL;
+    fg_status status = take(m, 8, &bytes);
+    return status == FG_OK ? push_number(m, FG_PICKLE_FLOAT, 0) : status;
+}
+
+/* ---- memo ---- */
+
+/* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
+static fg_status put(machine *m, unsigned width) {
+    uint32_t index = 0;
+    fg_status status = take_number(m, width, &index);
+    if (status == FG_OK) status = need(m, 1);
+    if (status != FG_OK) return status;
+    if (index > m->memo_count) return broken(m, "a memo entry is numbered out of order");
+    if (index >= FG_PICKLE_MEMO_LIMIT) return too_many(m, "memo entries", FG_PICKLE_MEMO_LIMIT);
+    status = fg_grow(&m->memo, m->memo_count, &m->memo_capacity, sizeof *m->memo, m->err);
+    if (status != FG_OK) return status;
+    m->memo[index] = m->stack[m->depth - 1];
+    if (index == m->memo_count) m->memo_count++;
+    return FG_OK;
+}
+
+static fg_status get(machine *m, unsigned width) {
+    uint32_t index = 0;
+    fg_status status = take_number(m, width, &index);
+    if (status != FG_OK) return status;
+    return index < m->memo_count ? push(m, m->memo[index])
+                                 : broken(m, "a memo entry is used that was never set");
+}
+
+/* ---- containers ---- */
+
+/* Replaces the last `count` values by a tuple of them. */
+static fg_status make_tuple(machine *m, size_t count) {
+    fg_pickle *pickle = m->pickle;
+    fg_pickle_value tuple = {.kind = FG_PICKLE_TUPLE, .count = (uint32_t)count, .first = pickle->item_count};
+    fg_status status = need(m, count);
+    if (status != FG_OK) return status;
+    if (count > FG_PICKLE_ITEM_LIMIT - pickle->item_count)
+        return too_many(m, "values in tuples", FG_PICKLE_ITEM_LIMIT);
+    m->depth -= count;
+    for (size_t i = 0; i < count; i++) {
+        status = fg_grow(&pickle->items, pickle->item_count, &pickle->item_capacity, sizeof *pickle->items,
+                         m->err);
+        if (status != FG_OK) return status;
+        pickle->items[pickle->item_count++] = m->stack[m->depth + i];
+    }
+    return push(m, tuple);
+}
+
+static fg_status make_marked_tuple(machine *m) {
+    size_t count = 0;
+    fg_status status = pop_mark(m, &count);
+    return status == FG_OK ? make_tuple(m, count) : status;
+}
+
+static fg_status make_dict(machine *m) {
+    return push(m, (fg_pickle_value){.kind = FG_PICKLE_DICT, .first = m->pickle->dict_count++});
+}
+
+/* Moves the last `count` values, keys and values in turn, into the dict below them. */
+static fg_status set_items(machine *m, size_t count) {
+    fg_pickle *pickle = m->pickle;
+    fg_status status = need(m, count + 1);
+    if (status != FG_OK) return status;
+    m->depth -= count;
+    fg_pickle_value dict = m->stack[m->depth - 1];
+    if (dict.kind != FG_PICKLE_DICT) return broken(m, "entries are set on something that is not a dict");
+    if (count % 2 != 0) return broken(m, "a key without a value");
+    for (size_t i = 0; i < count; i += 2) {
+        if (pickle->entry_count >= FG_PICKLE_ENTRY_LIMIT)
+            return too_many(m, "entries in dicts", FG_PICKLE_ENTRY_LIMIT);
+        status = fg_grow(&pickle->entries, pickle->entry_count, &pickle->entry_capacity,
+                         sizeof *pickle->entries, m->err);
+        if (status != FG_OK) return status;
+        pickle->entries[pickle->entry_count++] = (fg_pickle_entry){
+            .dict = dict.first, .key = m->stack[m->depth + i], .value = m->stack[m->depth + i + 1]};
+    }
+    return FG_OK;
+}
+
+/* Drops the last `count` values, which belong to the list below them. */
+static fg_status append(machine *m, size_t count) {
+    fg_status status = need(m, count + 1);
+    if (status != FG_OK) return status;
+    m->depth -= count;
+    if (m->stack[m->depth - 1].kind != FG_PICKLE_LIST)
+        return broken(m, "values are appended to something that is not a list");
+    return FG_OK;
+}
+
+static fg_status set_marked_items(machine *m) {
+    size_t count = 0;
+    fg_status status = pop_mark(m, &count);
+    return status == FG_OK ? set_items(m, count) : status;
+}
+
+static fg_status append_marked(machine *m) {
+    size_t count = 0;
+    fg_status status = pop_mark(m, &count);
+    return status == FG_OK ? append(m, count) : status;
+}
+
+/* ---- globals and what is made of them ---- */
+
+/* The key of the outermost dict whose value is being read, for messages: the last string at a key's place. */
+static const fg_pickle_value *open_key(const machine *m) {
+    size_t first = m->mark_count && m->marks[0] <= 1 ? m->marks[0] : 1,
+           next = m->mark_count && m->marks[0] <= 1 ? 1 : 0;
+    size_t end = next < m->mark_count ? m->marks[next] : m->depth;
+    const fg_pickle_value *key = NULL;
+    for (size_t i = first; i < end; i += 2) {
+        if (m->stack[i].kind == FG_PICKLE_STRING) key = &m->stack[i];
+    }
+    return key;
+}
+
+/* "; found under the key "x"", or nothing. */
+static const char *under_key(const machine *m, char *buffer, size_t size) {
+    const fg_pickle_value *key = open_key(m);
+    buffer[0] = '\0';
+    if (key) {
+        int length = key->count < SHOWN ? (int)key->count : SHOWN;
+        snprintf(buffer, size, " (under the key \"%.*s\")", length, fg_pickle_string(m->pickle, *key));
+    }
+    return buffer;
+}
+
+static fg_status refuse_global(const machine *m, const char *module, int module_length, const char *name,
+                               int name_length, const char *refused) {
+    char key[SHOWN + 40];
+    under_key(m, key, sizeof key);
+    if (refused) {
+        fg_fail(m->err, FG_ERR_INPUT, "%s: %s is not supported: the pickle asks for %.*s.%.*s%s", m->name,
+                refused, module_length, module, name_length, name, key);
+        return fg_hint(m->err, "save it as plain dense tensors");
+    }
+    fg_fail(m->err, FG_ERR_INPUT,
+            "%s: the pickle asks for %.*s.%.*s, which is not a part of a state dict%s; nothing was executed",
+            m->name, module_length, module, name_length, name, key);
+    return fg_hint(
+        m->err,
+        "expected is a dict from names to tensors alone; if you trust the file, load it with torch and save "
+        "its state dict as safetensors");
+}
+
+/* One line of printable ASCII; its length goes to `length`. */
+static fg_status take_line(machine *m, const char **line, int *length) {
+    const unsigned char *bytes = m->pickle->bytes + m->at;
+    size_t left = m->pickle->size - m->at;
+    for (size_t i = 0; i < left && i < GLOBAL_LIMIT; i++) {
+        if (bytes[i] == '\n') {
+            *line = (const char *)bytes;
+            *length = (int)i;
+            m->at += i + 1;
+            return FG_OK;
+        }
+        if (bytes[i] <= ' ' || bytes[i] > '~') break;
+    }
+    return broken(m, "a GLOBAL without a printable name");
+}
+
+static bool line_is(const char *line, int length, const char *text) {
+    return strncmp(text, line, (size_t)length) == 0 && text[length] == '\0';
+}
+
+static fg_status push_global(machine *m) {
+    const char *module, *name;
+    int module_length, name_length;
+    fg_status status = take_line(m, &module, &module_length);
+    if (status == FG_OK) status = take_line(m, &name, &name_length);
+    if (status != FG_OK) return status;
+    for (size_t i = 0; i < m->pickle->global_count; i++) {
+        const fg_pickle_global *row = &m->pickle->globals[i];
+        if (!line_is(name, name_length, row->name) || !line_is(module, module_length, row->module)) continue;
+        if (row->refused) return refuse_global(m, module, module_length, name, name_length, row->refused);
+        return push(m, (fg_pickle_value){.kind = FG_PICKLE_GLOBAL, .global = (uint8_t)i});
+    }
+    return refuse_global(m, module, module_length, name, name_length, NULL);
+}
+
+static fg_status reduce(machine *m) {
+    fg_status status = need(m, 2);
+    if (status != FG_OK) return status;
+    fg_pickle_value arguments = m->stack[--m->depth], function = m->stack[--m->depth];
+    if (function.kind != FG_PICKLE_GLOBAL || arguments.kind != FG_PICKLE_TUPLE)
+        return broken(m, "REDUCE of something that is not a global with a tuple");
+    if (m->pickle->globals[function.global].makes_dict) {
+        return arguments.count == 0 ? make_dict(m)
+                                    : broken(m, "a dict made with arguments, expected it empty");
+    }
+    arguments.kind = FG_PICKLE_CALL;
+    arguments.global = function.global;
+    return push(m, arguments);
+}
+
+/* A dict gets attributes (nn.Module.state_dict puts `_metadata` on it), which are dropped. */
+static fg_status build(machine *m) {
+    fg_status status = need(m, 2);
+    if (status != FG_OK) return status;
+    fg_pickle_value state = m->stack[--m->depth];
+    if (m->stack[m->depth - 1].kind != FG_PICKLE_DICT || state.kind != FG_PICKLE_DICT)
+        return broken(m, "BUILD of something that is not a dict with a dict");
+    return FG_OK;
+}
+
+static fg_status make_persistent(machine *m) {
+    fg_status status = need(m, 1);
+    if (status != FG_OK) return status;
+    if (m->stack[m->depth - 1].kind != FG_PICKLE_TUPLE)
+        return broken(m, "a persistent id that is not a tuple");
+    m->stack[m->depth - 1].kind = FG_PICKLE_PERSISTENT;
+    return FG_OK;
+}
+
+/* ---- the loop ---- */
+
+static fg_status refuse_opcode(const machine *m, unsigned char code) {
+    const char *name = "unknown";
+    for (size_t i = 0; i < sizeof refused_opcodes / sizeof *refused_opcodes; i++) {
+        if (refused_opcodes[i].code == code) name = refused_opcodes[i].name;
+    }
+    fg_fail(m->err, FG_ERR_INPUT,
+            "%s: byte %zu of the pickle: opcode %s (0x%02x) is not a part of a state dict that torch.save "
+            "wrote; nothing was executed",
+            m->name, m->started, name, code);
+    return fg_hint(m->err,
+                   "save the state dict with torch.save's default pickle protocol, or as safetensors");
+}
+
+static fg_status step(machine *m, unsigned char code) {
+    switch (code) {
+    case OP_MARK:
+        return push_mark(m);
+    case OP_NONE:
+        return push_number(m, FG_PICKLE_NONE, 0);
+    case OP_NEWTRUE:
+        return push_number(m, FG_PICKLE_BOOL, 1);
+    case OP_NEWFALSE:
+        return push_number(m, FG_PICKLE_BOOL, 0);
+    case OP_BININT1:
+        return push_integer(m, 1);
+    case OP_BININT2:
+        return push_integer(m, 2);
+    case OP_BININT:
+        return push_integer(m, 4);
+    case OP_LONG1:
+        return push_long(m);
+    case OP_BINFLOAT:
+        return push_float(m);
+    case OP_BINUNICODE:
+        return push_string(m);
+    case OP_BINPUT:
+        return put(m, 1);
+    case OP_LONG_BINPUT:
+        return put(m, 4);
+    case OP_BINGET:
+        return get(m, 1);
+    case OP_LONG_BINGET:
+        return get(m, 4);
+    case OP_EMPTY_TUPLE:
+        return make_tuple(m, 0);
+    case OP_TUPLE1:
+        return make_tuple(m, 1);
+    case OP_TUPLE2:
+        return make_tuple(m, 2);
+    case OP_TUPLE3:
+        return make_tuple(m, 3);
+    case OP_TUPLE:
+        return make_marked_tuple(m);
+    case OP_EMPTY_LIST:
+        return push_number(m, FG_PICKLE_LIST, 0);
+    case OP_APPEND:
+        return append(m, 1);
+    case OP_APPENDS:
+        return append_marked(m);
+    case OP_EMPTY_DICT:
+        return make_dict(m);
+    case OP_SETITEM:
+        return set_items(m, 2);
+    case OP_SETITEMS:
+        return set_marked_items(m);
+    case OP_GLOBAL:
+        return push_global(m);
+    case OP_REDUCE:
+        return reduce(m);
+    case OP_BUILD:
+        return build(m);
+    case OP_BINPERSID:
+        return make_persistent(m);
+    default:
+        return refuse_opcode(m, code);
+    }
+}
+
+/* The first opcode says the protocol. */
+static fg_status read_protocol(machine *m) {
+    const unsigned char *bytes = NULL;
+    fg_status status = take(m, 2, &bytes);
+    if (status != FG_OK) return status;
+    if (bytes[0] != OP_PROTO) return broken(m, "it does not begin with a protocol number");
+    if (bytes[1] == PROTOCOL) return FG_OK;
+    fg_fail(m->err, FG_ERR_INPUT, "%s: pickle protocol %u, expected %d", m->name, bytes[1], PROTOCOL);
+    return fg_hint(m->err,
+                   "save the state dict with torch.save's default pickle protocol, or as safetensors");
+}
+
+static fg_status run(machine *m) {
+    const unsigned char *code = NULL;
+    fg_status status = read_protocol(m);
+    while (status == FG_OK) {
+        m->started = m->at;
+        status = take(m, 1, &code);
+        if (status != FG_OK) break;
+        if (*code != OP_STOP) {
+            status = step(m, *code);
+            continue;
+        }
+        if (m->depth != 1 || m->mark_count) return broken(m, "it ends with other than one value");
+        if (m->at != m->pickle->size) return broken(m, "bytes follow its end");
+        m->pickle->root = m->stack[0];
+        return FG_OK;
+    }
+    return status;
+}
+
+fg_status fg_pickle_read(const char *name, const void *bytes, size_t size, const fg_pickle_global *globals,
+                         size_t global_count, fg_pickle *pickle, fg_error *err) {
+    *pickle = (fg_pickle){.bytes = bytes, .size = size, .globals = globals, .global_count = global_count};
+    if (size > FG_PICKLE_SIZE_LIMIT)
+        return fg_fail(err, FG_ERR_INPUT, "%s: a pickle of %zu bytes, at most %d are read", name, size,
+                       FG_PICKLE_SIZE_LIMIT);
+    machine m = {.name = name, .pickle = pickle, .err = err};
+    fg_status status = run(&m);
+    fg_free(m.stack);
+    fg_free(m.memo);
+    if (status != FG_OK) fg_pickle_free(pickle);
+    return status;
+}
+
+void fg_pickle_free(fg_pickle *pickle) {
+    fg_free(pickle->items);
+    fg_free(pickle->entries);
+    *pickle = (fg_pickle){0};
+}
+
+const char *fg_pickle_string(const fg_pickle *pickle, fg_pickle_value value) {
+    return (const char *)pickle->bytes + value.first;
+}
+
+bool fg_pickle_string_is(const fg_pickle *pickle, fg_pickle_value value, const char *text) {
+    size_t length = strlen(text);
+    return value.kind == FG_PICKLE_STRING && value.count == length &&
+           memcmp(fg_pickle_string(pickle, value), text, length) == 0;
+}
+
+const char *fg_pickle_text(const fg_pickle *pickle, fg_pickle_value value, char *buffer, size_t size) {
+    static const char *const kinds[] = {"nothing", "None",     "a bool",  "an integer",
+                                        "a float", "a string", "a tuple", "a list",
+                                        "a dict",  "",         "",        "a bare storage"};
+    if (value.kind == FG_PICKLE_GLOBAL || value.kind == FG_PICKLE_CALL) {
+        const fg_pickle_global *row = &pickle->globals[value.global];
+        snprintf(buffer, size, "%s%s.%s", value.kind == FG_PICKLE_CALL ? "a call of " : "", row->module,
+                 row->name);
+    } else {
+        snprintf(buffer, size, "%s", kinds[value.kind]);
+    }
+    return buffer;
+}
