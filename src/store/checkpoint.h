@@ -41,7 +41,9 @@ typedef struct fg_checkpoint_options {
     bool config_only;            /* no weights wanted: the tensor table stays empty */
 } fg_checkpoint_options;
 
-/* A missing directory is FG_ERR_USAGE; what is wrong inside is FG_ERR_INPUT. */
+/* A missing directory (that of `checkpoint_path` too) is FG_ERR_USAGE; what is wrong inside is FG_ERR_INPUT. `options` may
+ * be NULL. With config_only `weights_directory` is the model directory or `checkpoint_path`. On failure the checkpoint is
+ * empty and need not be closed. */
 fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory, const fg_checkpoint_options *options, fg_error *err);
 void fg_checkpoint_close(fg_checkpoint *checkpoint);
 

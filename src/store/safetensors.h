@@ -12,7 +12,7 @@
 
 enum { FG_SAFETENSORS_HEADER_LIMIT = 100000000 };
 
-/* Adds the file's tensors to the table. `metadata`, unless NULL, gets the `__metadata__` object (new reference; NULL if absent). */
+/* Adds the file's tensors to the table (on failure perhaps a part of them). `metadata`, unless NULL, gets the `__metadata__` object (new reference; NULL if absent). */
 fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t **metadata, fg_error *err);
 
 /* One entry of a header to be written. */
@@ -24,7 +24,7 @@ typedef struct fg_safetensors_entry {
     uint64_t begin, end; /* bytes after the header */
 } fg_safetensors_entry;
 
-/* Appends length and header, padded with spaces to a multiple of 8, with `{"format": "pt"}` and what `metadata` adds. */
+/* Appends length and header (the entries as they come, which is best the order of `begin`), padded with spaces to a multiple of 8, with `{"format": "pt"}` and what `metadata` adds. */
 fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count, const json_t *metadata, fg_text *out,
                                       fg_error *err);
 

@@ -1,0 +1,283 @@
+#include "store/checkpoint.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "store/weights.h"
+
+static const char *const format_names[] = {"auto", "hf", "forgather", "fast_llm"};
+
+const char *fg_format_name(fg_format format) {
+    return (unsigned)format <= FG_FORMAT_FAST_LLM ? format_names[format] : format_names[FG_FORMAT_AUTO];
+}
+
+fg_format fg_format_from_name(const char *name) {
+    for (fg_format f = FG_FORMAT_HF; f <= FG_FORMAT_FAST_LLM; f++) {
+        if (strcmp(format_names[f], name) == 0) return f;
+    }
+    return FG_FORMAT_AUTO;
+}
+
+/* Whether `directory` has a regular file `name`. */
+static fg_status has_file(const char *directory, const char *name, bool *has, fg_error *err) {
+    char *path = fg_path_join(directory, name, err);
+    if (!path) return FG_ERR_MEMORY;
+    *has = fg_path_is_file(path);
+    fg_free(path);
+    return FG_OK;
+}
+
+/* Reads a JSON object of the directory; a file that is not there leaves NULL. */
+static fg_status read_object(const char *directory, const char *name, json_t **object, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    FG_TRY_NEW(path, fg_path_join(directory, name, err));
+    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_json_read(path, object, err));
+    if (!json_is_object(*object))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));
+done:
+    fg_free(path);
+    return status;
+}
+
+static fg_status refuse_adapter(const char *directory, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s: an adapter (LoRA, PEFT: adapter_config.json) and not a whole model",
+            directory);
+    return fg_hint(err, "merge it into its base model first (merge_and_unload of the peft package), save "
+                        "that and convert the result");
+}
+
+/* ---- what kind of directory it is ---- */
+
+static fg_status check_directory(const char *directory, fg_error *err) {
+    if (fg_path_is_directory(directory)) return FG_OK;
+    if (fg_path_is_file(directory)) {
+        fg_fail(err, FG_ERR_USAGE, "%s: a file, not a directory", directory);
+        return fg_hint(err, "give the directory that holds config.json and the weights");
+    }
+    fg_fail(err, FG_ERR_USAGE, "%s: no such directory", directory);
+    return fg_hint(err, "give the directory that holds config.json and the weights; models of a hub must be "
+                        "downloaded first");
+}
+
+static fg_status read_config(fg_checkpoint *c, fg_error *err) {
+    fg_status status = FG_OK;
+    bool adapter;
+    FG_TRY(read_object(c->directory, "config.json", &c->config, err));
+    if (c->config) goto done;
+    FG_TRY(has_file(c->directory, "adapter_config.json", &adapter, err));
+    if (adapter) FG_TRY(refuse_adapter(c->directory, err));
+    fg_fail(err, FG_ERR_INPUT, "%s: no config.json", c->directory);
+    status = fg_hint(err, "give the directory of the model itself, where config.json lies");
+done:
+    return status;
+}
+
+static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) {
+    fg_status status = FG_OK;
+    bool fast_llm = wanted == FG_FORMAT_FAST_LLM;
+    if (wanted == FG_FORMAT_AUTO) FG_TRY(has_file(c->directory, "metadata.yaml", &fast_llm, err));
+    if (fast_llm) {
+        c->format = FG_FORMAT_FAST_LLM;
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: Fast-LLM checkpoints cannot be read by this version",
+                       c->directory));
+    }
+    FG_TRY(read_config(c, err));
+    const char *type = NULL, *hf_type = NULL;
+    FG_TRY(fg_json_get_string(c->config, "model_type", "config.json", &type, err));
+    FG_TRY(fg_json_get_string(c->config, "hf_model_type", "config.json", &hf_type, err));
+    c->format = wanted;
+    if (wanted == FG_FORMAT_AUTO) {
+        c->format =
+            hf_type || (type && fg_starts_with(type, "forgather-")) ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+    }
+    if (c->format == FG_FORMAT_FORGATHER) type = hf_type;
+    if (type) FG_TRY_NEW(c->model_type, fg_strdup(type, err));
+done:
+    if (status != FG_OK) fg_where(err, "opening %s", c->directory);
+    return status;
+}
+
+/* ---- where the weights are ---- */
+
+/* A training checkpoint that may be the latest. */
+typedef struct candidate {
+    char *path; /* owned */
+    fg_file_stamp stamp;
+    unsigned long long number; /* of steps, from its name */
+} candidate;
+
+static bool later(const candidate *a, const candidate *b) {
+    if (a->stamp.mtime_s != b->stamp.mtime_s) return a->stamp.mtime_s > b->stamp.mtime_s;
+    if (a->stamp.mtime_ns != b->stamp.mtime_ns) return a->stamp.mtime_ns > b->stamp.mtime_ns;
+    return a->number > b->number; /* copies of a directory may all have one time */
+}
+
+/* Takes `name` in place of `best` if it is a later checkpoint with weights. */
+static fg_status consider(const char *folder, const char *name, candidate *best, fg_error *err) {
+    static const char prefix[] = "checkpoint-";
+    fg_status status = FG_OK;
+    candidate c = {0};
+    bool present;
+    if (!fg_starts_with(name, prefix)) return FG_OK;
+    FG_TRY_NEW(c.path, fg_path_join(folder, name, err));
+    FG_TRY(fg_weights_present(c.path, &present, err));
+    if (!present) goto done;
+    FG_TRY(fg_file_stamp_of(c.path, &c.stamp, err));
+    c.number = strtoull(name + sizeof prefix - 1, NULL, 10);
+    if (!best->path || later(&c, best)) {
+        char *old = best->path;
+        *best = c;
+        c.path = old;
+    }
+done:
+    fg_free(c.path);
+    return status;
+}
+
+static fg_status find_latest(const char *folder, char **path, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    candidate best = {0};
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) FG_TRY(consider(folder, names.items[i], &best, err));
+    if (!best.path) {
+        fg_fail(err, FG_ERR_INPUT, "%s: no checkpoint-* in it has weights", folder);
+        FG_TRY(fg_hint(
+            err,
+            "say with -c where the weights are (-c with the model directory for those beside config.json)"));
+    }
+    *path = best.path;
+    best.path = NULL;
+done:
+    fg_free(best.path);
+    fg_names_free(&names);
+    return status;
+}
+
+static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, bool config_only,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    char *folder = NULL;
+    if (checkpoint_path) {
+        if (!fg_path_is_directory(checkpoint_path)) {
+            fg_fail(err, FG_ERR_USAGE, "%s: no such checkpoint directory", checkpoint_path);
+            FG_TRY(fg_hint(err, "the path given with -c is relative to the working directory"));
+        }
+        FG_TRY_NEW(c->weights_directory, fg_strdup(checkpoint_path, err));
+        goto done;
+    }
+    FG_TRY_NEW(folder, fg_path_join(c->directory, "checkpoints", err));
+    if (c->format == FG_FORMAT_FORGATHER && !config_only && fg_path_is_directory(folder)) {
+        FG_TRY(find_latest(folder, &c->weights_directory, err));
+    } else {
+        FG_TRY_NEW(c->weights_directory, fg_strdup(c->directory, err));
+    }
+done:
+    fg_free(folder);
+    return status;
+}
+
+static fg_status read_weights(fg_checkpoint *c, fg_error *err) {
+    fg_status status = FG_OK;
+    bool adapter, present;
+    FG_TRY(fg_weights_present(c->weights_directory, &present, err));
+    if (!present) {
+        FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
+        if (adapter) FG_TRY(refuse_adapter(c->weights_directory, err));
+    }
+    FG_TRY(fg_weights_read(c->weights_directory, &c->tensors, &c->index_metadata, err));
+done:
+    return status;
+}
+
+/* ---- the other files ---- */
+
+static bool is_side_file(const char *name) {
+    static const char *const whole[] = {
+        "added_tokens.json", "chat_template.jinja",     "chat_template.json", "generation_config.json",
+        "merges.txt",        "special_tokens_map.json", "spiece.model",       "tokenizer.json",
+        "tokenizer.model",   "tokenizer_config.json",   "vocab.json",         "vocab.txt",
+    };
+    static const char *const starts[] = {"LICENSE", "NOTICE", "USE_POLICY"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (strcmp(name, whole[i]) == 0) return true;
+    }
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        if (fg_starts_with(name, starts[i])) return true;
+    }
+    return false;
+}
+
+/* Written anew by a conversion, or read by it. */
+static bool is_known(const char *name) {
+    return strcmp(name, "config.json") == 0 || strcmp(name, "fgconv_report.json") == 0 ||
+           fg_ends_with(name, ".py") || fg_weights_is_name(name);
+}
+
+/* Moves a name, which the list then no longer owns. */
+static fg_status move_name(char **name, fg_names *to, size_t *capacity, fg_error *err) {
+    fg_status status = fg_grow(&to->items, to->count, capacity, sizeof *to->items, err);
+    if (status != FG_OK) return status;
+    to->items[to->count++] = *name;
+    *name = NULL;
+    return FG_OK;
+}
+
+static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    size_t side_capacity = 0, other_capacity = 0;
+    FG_TRY(fg_directory_list(c->directory, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        bool regular;
+        FG_TRY(has_file(c->directory, names.items[i], &regular, err));
+        if (!regular) continue;
+        if (is_side_file(names.items[i])) {
+            FG_TRY(move_name(&names.items[i], &c->side_files, &side_capacity, err));
+        } else if (!is_known(names.items[i])) {
+            FG_TRY(move_name(&names.items[i], &c->other_files, &other_capacity, err));
+        }
+    }
+done:
+    fg_names_free(&names);
+    return status;
+}
+
+/* ---- opening and closing ---- */
+
+fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
+                             const fg_checkpoint_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint_options none = {0};
+    fg_checkpoint *c = checkpoint;
+    if (!options) options = &none;
+    *c = (fg_checkpoint){0};
+    FG_TRY(check_directory(directory, err));
+    FG_TRY_NEW(c->directory, fg_strdup(directory, err));
+    FG_TRY(find_format(c, options->format, err));
+    FG_TRY(read_object(directory, "generation_config.json", &c->generation_config, err));
+    FG_TRY(read_object(directory, "tokenizer_config.json", &c->tokenizer_config, err));
+    FG_TRY(find_weights(c, options->checkpoint_path, options->config_only, err));
+    if (!options->config_only) FG_TRY(read_weights(c, err));
+    FG_TRY(sort_files(c, err));
+done:
+    if (status != FG_OK) fg_checkpoint_close(c);
+    return status;
+}
+
+void fg_checkpoint_close(fg_checkpoint *checkpoint) {
+    fg_free(checkpoint->directory);
+    fg_free(checkpoint->weights_directory);
+    fg_free(checkpoint->model_type);
+    json_decref(checkpoint->config);
+    json_decref(checkpoint->generation_config);
+    json_decref(checkpoint->tokenizer_config);
+    json_decref(checkpoint->index_metadata);
+    fg_tensors_free(&checkpoint->tensors);
+    fg_names_free(&checkpoint->side_files);
+    fg_names_free(&checkpoint->other_files);
+    *checkpoint = (fg_checkpoint){0};
+}

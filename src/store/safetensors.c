@@ -1,0 +1,317 @@
+#include "store/safetensors.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
+
+#define METADATA_KEY "__metadata__"
+
+/* ---- reading ---- */
+
+/* A header being read. */
+typedef struct source {
+    const char *path;
+    uint32_t file;
+    uint64_t data_begin, data_size; /* the bytes after the header */
+    fg_error *err;
+} source;
+
+/* What an entry takes of the data; `name` is borrowed from the header. */
+typedef struct range {
+    uint64_t begin, end;
+    const char *name;
+} range;
+
+static fg_status bad_entry(const source *s, const char *name, const char *key, const json_t *value,
+                           const char *expected) {
+    char brief[120];
+    return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": \"%s\": found %s, expected %s", s->path, name,
+                   key, fg_json_brief(value, brief, sizeof brief), expected);
+}
+
+/* Reads the header's bytes into `text`, its length checked first. */
+static fg_status read_text(source *s, fg_text *text) {
+    fg_status status = FG_OK;
+    fg_error *err = s->err;
+    fg_file file = FG_FILE_NONE;
+    uint64_t size, length;
+    unsigned char first[LENGTH_BYTES];
+    char *bytes = NULL;
+    FG_TRY(fg_file_open(&file, s->path, FG_OPEN_READ, err));
+    FG_TRY(fg_file_size(&file, &size, err));
+    if (size < LENGTH_BYTES) {
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path,
+                       size));
+    }
+    FG_TRY(fg_file_read(&file, first, sizeof first, 0, err));
+    memcpy(&length, first, sizeof length);
+    if (length > FG_SAFETENSORS_HEADER_LIMIT) {
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed", s->path,
+                       length, FG_SAFETENSORS_HEADER_LIMIT));
+    }
+    if (length > size - LENGTH_BYTES) {
+        fg_fail(err, FG_ERR_INPUT,
+                "%s: a safetensors header of %" PRIu64 " bytes does not fit into a file of %" PRIu64, s->path,
+                length, size);
+        FG_TRY(fg_hint(err, "copy the file again: it is cut short, or it is no safetensors file"));
+    }
+    FG_TRY_NEW(bytes, fg_alloc(length + 1, 1, err));
+    FG_TRY(fg_file_read(&file, bytes, length, LENGTH_BYTES, err));
+    *text = (fg_text){.data = bytes, .length = length, .capacity = length + 1};
+    bytes = NULL;
+    s->data_begin = LENGTH_BYTES + length;
+    s->data_size = size - s->data_begin;
+done:
+    fg_free(bytes);
+    fg_file_close(&file);
+    return status;
+}
+
+static fg_status check_metadata(const source *s, const json_t *metadata) {
+    const char *key;
+    json_t *value;
+    if (!metadata) return FG_OK;
+    if (!json_is_object(metadata)) {
+        return fg_fail(s->err, FG_ERR_INPUT, "%s: " METADATA_KEY ": found %s, expected an object", s->path,
+                       fg_json_kind(metadata));
+    }
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+        if (json_is_string(value)) continue;
+        return fg_fail(s->err, FG_ERR_INPUT, "%s: " METADATA_KEY ": key \"%s\": found %s, expected a string",
+                       s->path, key, fg_json_kind(value));
+    }
+    return FG_OK;
+}
+
+/* The three members of an entry, and no more. */
+static fg_status members(const source *s, const char *name, const json_t *entry, const json_t *member[3]) {
+    static const char *const keys[] = {"dtype", "shape", "data_offsets"};
+    const char *key;
+    json_t *value;
+    if (!json_is_object(entry)) {
+        return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": found %s, expected an object", s->path, name,
+                       fg_json_kind(entry));
+    }
+    for (int i = 0; i < 3; i++) {
+        member[i] = json_object_get(entry, keys[i]);
+        if (!member[i])
+            return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": no \"%s\"", s->path, name, keys[i]);
+    }
+    if (json_object_size(entry) == 3) return FG_OK;
+    json_object_foreach((json_t *)(uintptr_t)entry, key, value) {
+        if (strcmp(key, keys[0]) && strcmp(key, keys[1]) && strcmp(key, keys[2])) break;
+    }
+    return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": unknown key \"%s\"", s->path, name, key);
+}
+
+static fg_status get_shape(const source *s, const char *name, const json_t *shape, fg_tensor *tensor) {
+    if (!json_is_array(shape)) return bad_entry(s, name, "shape", shape, "an array");
+    if (json_array_size(shape) > FG_MAX_DIMS) {
+        return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": %zu dimensions, at most %d are supported",
+                       s->path, name, json_array_size(shape), FG_MAX_DIMS);
+    }
+    tensor->rank = (uint32_t)json_array_size(shape);
+    for (uint32_t i = 0; i < tensor->rank; i++) {
+        const json_t *dimension = json_array_get(shape, i);
+        if (!json_is_integer(dimension) || json_integer_value(dimension) < 0) {
+            return bad_entry(s, name, "shape", shape, "integers of 0 or more");
+        }
+        tensor->shape[i] = (uint64_t)json_integer_value(dimension);
+    }
+    return FG_OK;
+}
+
+static fg_status get_range(const source *s, const char *name, const json_t *offsets, range *where) {
+    const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin)) {
+        return bad_entry(s, name, "data_offsets", offsets, "[begin, end] with 0 <= begin <= end");
+    }
+    *where = (range){
+        .begin = (uint64_t)json_integer_value(begin), .end = (uint64_t)json_integer_value(end), .name = name};
+    if (where->end > s->data_size) {
+        fg_fail(s->err, FG_ERR_INPUT,
+                "%s: tensor \"%s\": its data ends at byte %" PRIu64 ", the file has only %" PRIu64
+                " bytes of data",
+                s->path, name, where->end, s->data_size);
+        return fg_hint(s->err, "copy the file again: it is cut short");
+    }
+    return FG_OK;
+}
+
+static fg_status read_entry(const source *s, const char *name, const json_t *entry, fg_tensors *table,
+                            range *where) {
+    fg_status status = FG_OK;
+    fg_error *err = s->err;
+    fg_tensor tensor = {.name = (char *)(uintptr_t)name, .file = s->file};
+    const json_t *member[3];
+    uint64_t bytes = 0;
+    FG_TRY(members(s, name, entry, member));
+    if (!json_is_string(member[0])) FG_TRY(bad_entry(s, name, "dtype", member[0], "a string"));
+    tensor.dtype = fg_dtype_from_safetensors_name(json_string_value(member[0]));
+    if (tensor.dtype == FG_DTYPE_NONE)
+        FG_TRY(bad_entry(s, name, "dtype", member[0], "a dtype that fgconv knows, such as BF16"));
+    FG_TRY(get_shape(s, name, member[1], &tensor));
+    FG_TRY(get_range(s, name, member[2], where));
+    if (!fg_tensor_row_major(&tensor)) {
+        FG_TRY(bad_entry(s, name, "shape", member[1], "fewer elements than 64 bits can count"));
+    }
+    bytes = fg_dtype_size(tensor.dtype);
+    for (uint32_t i = 0; i < tensor.rank; i++) bytes *= tensor.shape[i];
+    if (bytes != where->end - where->begin) {
+        char text[160];
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "%s: tensor \"%s\": %s takes %" PRIu64 " bytes, its data_offsets hold %" PRIu64,
+                       s->path, name, fg_tensor_text(&tensor, text, sizeof text), bytes,
+                       where->end - where->begin));
+    }
+    tensor.offset = s->data_begin + where->begin;
+    FG_TRY(fg_tensors_add(table, &tensor, err));
+done:
+    return status;
+}
+
+static int by_begin(const void *a, const void *b) {
+    const range *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* The tensors must cover the data without gap or overlap. */
+static fg_status check_tiling(const source *s, range *ranges, size_t count) {
+    uint64_t end = 0;
+    const char *before = NULL;
+    if (count) qsort(ranges, count, sizeof *ranges, by_begin);
+    for (size_t i = 0; i < count; i++) {
+        const range *r = &ranges[i];
+        if (r->begin < end) {
+            return fg_fail(s->err, FG_ERR_INPUT,
+                           "%s: tensors \"%s\" and \"%s\" overlap at byte %" PRIu64 " of the data", s->path,
+                           before, r->name, r->begin);
+        }
+        if (r->begin > end) {
+            return fg_fail(s->err, FG_ERR_INPUT,
+                           "%s: tensor \"%s\": bytes %" PRIu64 " to %" PRIu64
+                           " of the data before it belong to no tensor",
+                           s->path, r->name, end, r->begin);
+        }
+        end = r->end;
+        before = r->name;
+    }
+    if (end == s->data_size) return FG_OK;
+    return fg_fail(s->err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes after the last tensor belong to no tensor",
+                   s->path, s->data_size - end);
+}
+
+static fg_status read_entries(const source *s, const json_t *header, fg_tensors *table) {
+    fg_status status = FG_OK;
+    fg_error *err = s->err;
+    const char *name;
+    json_t *entry;
+    size_t count = 0;
+    range *ranges = NULL;
+    FG_NEW(ranges, json_object_size(header));
+    json_object_foreach((json_t *)(uintptr_t)header, name, entry) {
+        if (strcmp(name, METADATA_KEY) != 0) FG_TRY(read_entry(s, name, entry, table, &ranges[count++]));
+    }
+    FG_TRY(check_tiling(s, ranges, count));
+done:
+    fg_free(ranges);
+    return status;
+}
+
+fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t **metadata, fg_error *err) {
+    fg_status status = FG_OK;
+    source s = {.path = path, .err = err};
+    fg_text text = {0};
+    json_t *header = NULL;
+    if (metadata) *metadata = NULL;
+    FG_TRY(read_text(&s, &text));
+    if (text.length == 0 || text.data[0] != '{') {
+        fg_fail(err, FG_ERR_INPUT, "%s: the safetensors header does not begin with '{'", path);
+        FG_TRY(fg_hint(err, "the file may be of another format under this name"));
+    }
+    FG_TRY(fg_json_parse(path, text.data, text.length, &header, err));
+    fg_text_free(&text);
+    json_t *found = json_object_get(header, METADATA_KEY);
+    FG_TRY(check_metadata(&s, found));
+    FG_TRY(fg_tensors_add_file(table, path, &s.file, err));
+    FG_TRY(read_entries(&s, header, table));
+    if (metadata) *metadata = json_incref(found);
+done:
+    json_decref(header);
+    fg_text_free(&text);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static fg_status put_metadata(const json_t *metadata, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *all = NULL;
+    all = json_object();
+    if (!all) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header"));
+    FG_TRY(fg_json_put(all, "format", json_string("pt"), err));
+    if (metadata && json_object_update(all, (json_t *)(uintptr_t)metadata)) {
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header"));
+    }
+    FG_TRY(fg_text_printf(out, err, "{\"" METADATA_KEY "\":"));
+    FG_TRY(fg_json_write(all, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
+done:
+    json_decref(all);
+    return status;
+}
+
+static fg_status new_name(const char *text, json_t **name, fg_error *err) {
+    *name = json_string(text);
+    if (*name) return FG_OK;
+    json_t *unchecked = json_string_nocheck(text); /* tells bad text from no memory */
+    if (!unchecked) return fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
+    json_decref(unchecked);
+    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, as safetensors wants it", text);
+}
+
+static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *name = NULL;
+    FG_TRY(fg_text_add(out, ",", 1, err));
+    FG_TRY(new_name(entry->name, &name, err));
+    FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
+    FG_TRY(
+        fg_text_printf(out, err, ":{\"dtype\":\"%s\",\"shape\":[", fg_dtype_safetensors_name(entry->dtype)));
+    for (uint32_t i = 0; i < entry->rank; i++)
+        FG_TRY(fg_text_printf(out, err, "%s%" PRIu64, i ? "," : "", entry->shape[i]));
+    FG_TRY(
+        fg_text_printf(out, err, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", entry->begin, entry->end));
+done:
+    json_decref(name);
+    return status;
+}
+
+fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count,
+                                      const json_t *metadata, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t length = 0;
+    size_t begin = out->length;
+    FG_TRY(fg_text_add(out, &length, sizeof length, err));
+    FG_TRY(put_metadata(metadata, out, err));
+    for (size_t i = 0; i < count; i++) FG_TRY(put_entry(&entries[i], out, err));
+    FG_TRY(fg_text_add(out, "}", 1, err));
+    while ((out->length - begin) % ALIGNMENT) FG_TRY(fg_text_add(out, " ", 1, err));
+    length = out->length - begin - LENGTH_BYTES;
+    if (length > FG_SAFETENSORS_HEADER_LIMIT) {
+        fg_fail(err, FG_ERR_INPUT,
+                "a safetensors header of %" PRIu64 " bytes would be more than the %d that readers allow",
+                length, FG_SAFETENSORS_HEADER_LIMIT);
+        FG_TRY(fg_hint(err, "choose a smaller --max-shard-size"));
+    }
+    memcpy(out->data + begin, &length, sizeof length);
+done:
+    return status;
+}

@@ -1,0 +1,174 @@
+#include "store/weights.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "store/safetensors.h"
+#include "store/shard_index.h"
+#include "store/torch_bin.h"
+
+/* In the order in which they are looked for. */
+static const char *const names[] = {"model.safetensors.index.json", "pytorch_model.bin.index.json",
+                                    "pytorch_model.bin", "model.safetensors"};
+enum { NAMES = sizeof names / sizeof *names };
+
+/* The path of the first that exists, newly allocated; `path` is NULL if there is none. */
+static fg_status locate(const char *directory, char **path, fg_error *err) {
+    fg_status status = FG_OK;
+    *path = NULL;
+    for (size_t i = 0; i < NAMES; i++) {
+        FG_TRY_NEW(*path, fg_path_join(directory, names[i], err));
+        if (fg_path_is_file(*path)) return FG_OK;
+        fg_free(*path);
+        *path = NULL;
+    }
+done:
+    return status;
+}
+
+fg_status fg_weights_present(const char *directory, bool *present, fg_error *err) {
+    char *path;
+    fg_status status = locate(directory, &path, err);
+    *present = path != NULL;
+    fg_free(path);
+    return status;
+}
+
+bool fg_weights_is_name(const char *name) {
+    return fg_ends_with(name, ".safetensors") || fg_ends_with(name, ".safetensors.index.json") ||
+           fg_ends_with(name, ".bin.index.json") ||
+           (fg_starts_with(name, "pytorch_model") && fg_ends_with(name, ".bin"));
+}
+
+static fg_status read_file(const char *path, fg_tensors *table, fg_error *err) {
+    if (fg_ends_with(path, ".safetensors")) return fg_safetensors_read_header(path, table, NULL, err);
+    if (fg_ends_with(path, ".bin")) return fg_torch_bin_read_header(path, table, err);
+    return fg_fail(err, FG_ERR_INPUT, "%s: weights are read from files that end in .safetensors or .bin",
+                   path);
+}
+
+/* Index and headers must tell the same. */
+static fg_status compare(const char *path, const fg_shard_index *index, const fg_tensors *table,
+                         fg_error *err) {
+    const char *name;
+    json_t *file;
+    for (size_t i = 0; i < table->count; i++) {
+        const char *in = fg_path_name(table->files[table->items[i].file]);
+        const char *listed = fg_shard_index_file_of(index, table->items[i].name);
+        if (!listed) {
+            return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of the file %s is not listed", path,
+                           table->items[i].name, in);
+        }
+        if (strcmp(in, listed) != 0) {
+            return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s and found in %s", path,
+                           table->items[i].name, listed, in);
+        }
+    }
+    json_object_foreach(json_object_get(index->document, "weight_map"), name, file) {
+        if (!fg_tensors_find(table, name)) {
+            return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it",
+                           path, name, json_string_value(file));
+        }
+    }
+    return FG_OK;
+}
+
+/* ---- total_size: a warning, because only people read it ---- */
+
+typedef struct extent {
+    uint64_t file, begin, end;
+} extent;
+
+static int by_place(const void *a, const void *b) {
+    const extent *x = a, *y = b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Bytes of files that belong to tensors: shared ones once. */
+static fg_status distinct_bytes(const fg_tensors *table, uint64_t *bytes, fg_error *err) {
+    fg_status status = FG_OK;
+    extent *extents = NULL;
+    *bytes = 0;
+    FG_NEW(extents, table->count);
+    for (size_t i = 0; i < table->count; i++) {
+        const fg_tensor *t = &table->items[i];
+        uint64_t last = 0;
+        for (uint32_t d = 0; d < t->rank && t->elements; d++) last += (t->shape[d] - 1) * t->stride[d];
+        uint64_t size = t->elements ? (last + 1) * fg_dtype_size(t->dtype) : 0;
+        extents[i] = (extent){.file = t->file, .begin = t->offset, .end = t->offset + size};
+    }
+    if (table->count) qsort(extents, table->count, sizeof *extents, by_place);
+    for (size_t i = 0; i < table->count; i++) {
+        bool touches = i > 0 && extents[i].file == extents[i - 1].file;
+        if (touches && extents[i].begin < extents[i - 1].end) extents[i].begin = extents[i - 1].end;
+        if (extents[i].end < extents[i].begin) extents[i].end = extents[i].begin;
+        *bytes += extents[i].end - extents[i].begin;
+    }
+done:
+    fg_free(extents);
+    return status;
+}
+
+static fg_status check_total(const char *path, const json_t *metadata, const fg_tensors *table,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *total = json_object_get(metadata, "total_size");
+    uint64_t sum = 0, distinct;
+    char brief[80];
+    if (!total) return FG_OK;
+    for (size_t i = 0; i < table->count; i++) sum += fg_tensor_bytes(&table->items[i]);
+    if (json_is_number(total) && json_number_value(total) == (double)sum) return FG_OK;
+    FG_TRY(distinct_bytes(table, &distinct, err));
+    if (json_is_number(total) && json_number_value(total) == (double)distinct) return FG_OK;
+    fg_warn("%s: total_size is %s, the tensors have %" PRIu64 " bytes; the tensors count", path,
+            fg_json_brief(total, brief, sizeof brief), sum);
+done:
+    return status;
+}
+
+static fg_status read_sharded(const char *directory, const char *path, fg_tensors *table, json_t **metadata,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_shard_index index = {0};
+    char *file = NULL;
+    FG_TRY(fg_shard_index_read(path, &index, err));
+    for (size_t i = 0; i < index.files.count; i++) {
+        fg_free(file);
+        FG_TRY_NEW(file, fg_path_join(directory, index.files.items[i], err));
+        FG_TRY(read_file(file, table, err));
+    }
+    FG_TRY(compare(path, &index, table, err));
+    json_t *found = json_object_get(index.document, "metadata");
+    FG_TRY(check_total(path, found, table, err));
+    *metadata = json_incref(found);
+done:
+    fg_free(file);
+    fg_shard_index_free(&index);
+    return status;
+}
+
+fg_status fg_weights_read(const char *directory, fg_tensors *table, json_t **metadata, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    *metadata = NULL;
+    FG_TRY(locate(directory, &path, err));
+    if (!path) {
+        fg_fail(err, FG_ERR_INPUT, "%s: no weights: none of %s, %s, %s, %s is there", directory, names[0],
+                names[1], names[2], names[3]);
+        FG_TRY(fg_hint(
+            err,
+            "download or copy the checkpoint whole, or give the directory that holds the weights with -c"));
+    }
+    if (fg_ends_with(path, ".index.json")) {
+        FG_TRY(read_sharded(directory, path, table, metadata, err));
+    } else {
+        FG_TRY(read_file(path, table, err));
+    }
+done:
+    fg_free(path);
+    return status;
+}

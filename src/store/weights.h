@@ -1,0 +1,18 @@
+/* The weights of one directory: which files hold them, and their headers. For checkpoint.c, which says where to look. */
+#ifndef FG_STORE_WEIGHTS_H
+#define FG_STORE_WEIGHTS_H
+
+#include "base/json.h"
+#include "store/tensors.h"
+
+/* Whether the directory has one of the files that weights are looked for in. */
+fg_status fg_weights_present(const char *directory, bool *present, fg_error *err);
+
+/* Adds the tensors of the directory to the table, by the rules of checkpoint.h. `metadata` gets a new reference to the
+ * `metadata` of the index, NULL if there is none. */
+fg_status fg_weights_read(const char *directory, fg_tensors *table, json_t **metadata, fg_error *err);
+
+/* Whether a file of this name holds weights or says where they are. */
+bool fg_weights_is_name(const char *name);
+
+#endif
