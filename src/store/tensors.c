@@ -134,20 +134,21 @@ static fg_status check(const fg_tensors *table, fg_tensor *tensor, fg_error *err
 fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *err) {
     fg_status status = FG_OK;
     fg_tensor copy = *tensor;
+    char *name = NULL;
     FG_TRY(check(table, &copy, err));
-    copy.name = NULL;
     const fg_tensor *other = fg_tensors_find(table, tensor->name);
     if (other) {
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)",
                        table->files[tensor->file], tensor->name, table->files[other->file]));
     }
     FG_TRY(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
-    FG_TRY_NEW(copy.name, fg_strdup(tensor->name, err));
-    FG_TRY(fg_map_set(&table->by_name, copy.name, (int64_t)table->count, err));
+    FG_TRY_NEW(name, fg_strdup(tensor->name, err));
+    FG_TRY(fg_map_set(&table->by_name, name, (int64_t)table->count, err));
+    copy.name = name;
+    name = NULL;
     table->items[table->count++] = copy;
-    copy.name = NULL;
 done:
-    if (status != FG_OK) fg_free(copy.name);
+    fg_free(name);
     return status;
 }
 
