@@ -105,6 +105,7 @@ static void add_state_dict(fg_text *text, const tensor_spec *spec) {
 typedef struct archive {
     fg_text bytes, directory;
     unsigned count;
+    uint64_t hole; /* bytes of zeros that lie in the file before what is added next, and not in `bytes` */
 } archive;
 
 static void add_entry(archive *a, const char *name, const void *data, size_t size) {
@@ -125,18 +126,45 @@ static void add_entry(archive *a, const char *name, const void *data, size_t siz
     add(&a->directory, both.data, both.length);
     add_little(&a->directory, 0, 8);
     add_little(&a->directory, 0, 2);
-    add_little(&a->directory, header, 4);
+    add_little(&a->directory, header + a->hole, 4);
     add(&a->directory, name, strlen(name));
     a->count++;
     fg_text_free(&both);
 }
 
-/* Ends the archive; more entries than 16 bits hold go to zip64 records. */
+/* Adds an entry that is a hole of `size` bytes, with all its numbers in the zip64 field of its record. */
+static void add_hole(archive *a, const char *name, uint64_t size) {
+    uint64_t header = a->bytes.length;
+    size_t length = strlen(name);
+    static const char zeros[22];
+    add(&a->bytes, "PK\3\4", 4);
+    add(&a->bytes, zeros, 22);
+    add_little(&a->bytes, length, 4);
+    add(&a->bytes, name, length);
+    add(&a->directory, "PK\1\2", 4);
+    add(&a->directory, zeros, 16);
+    add_little(&a->directory, UINT64_MAX, 8);
+    add_little(&a->directory, length, 2);
+    add_little(&a->directory, 5 + 28, 2);
+    add(&a->directory, zeros, 10);
+    add_little(&a->directory, UINT32_MAX, 4);
+    add(&a->directory, name, length);
+    add(&a->directory, "\x99\x99\1\0z\1\0\x18\0", 9);
+    add_little(&a->directory, size, 8);
+    add_little(&a->directory, size, 8);
+    add_little(&a->directory, header, 8);
+    a->count++;
+    a->hole = size;
+}
+
+/* Ends the archive; what 16 and 32 bits do not hold goes to zip64 records. */
 static void finish(archive *a) {
-    size_t offset = a->bytes.length, size = a->directory.length;
+    bool zip64 = a->count > 60000 || a->hole;
+    uint64_t offset = a->bytes.length + a->hole;
+    size_t size = a->directory.length;
     add(&a->bytes, a->directory.data, size);
-    if (a->count > 60000) {
-        size_t end64 = a->bytes.length;
+    if (zip64) {
+        uint64_t end64 = a->bytes.length + a->hole;
         add(&a->bytes, "PK\6\6", 4);
         add_little(&a->bytes, 44, 8);
         add_little(&a->bytes, 0, 8);
@@ -150,10 +178,10 @@ static void finish(archive *a) {
         add_little(&a->bytes, 1, 4);
     }
     add(&a->bytes, "PK\5\6\0\0\0\0", 8);
-    add_little(&a->bytes, a->count > 60000 ? 0xffff : a->count, 2);
-    add_little(&a->bytes, a->count > 60000 ? 0xffff : a->count, 2);
+    add_little(&a->bytes, zip64 ? 0xffff : a->count, 2);
+    add_little(&a->bytes, zip64 ? 0xffff : a->count, 2);
     add_little(&a->bytes, size, 4);
-    add_little(&a->bytes, offset, 4);
+    add_little(&a->bytes, zip64 ? 0xffffffff : offset, 4);
     add_little(&a->bytes, 0, 2);
     fg_text_free(&a->directory);
 }
@@ -424,6 +452,59 @@ static void test_hostile_archives(void **state) {
         fg_text_free(&a.bytes);
         fg_text_free(&pickle);
     }
+}
+
+static void test_hostile_zip64(void **state) {
+    (void)state;
+    static const zip_case cases[] = {
+        {"PK\6\7", 0, 8, 0xffffffff, 4, "the zip64 locator points outside the file"},
+        {"PK\6\7", 0, 8, UINT64_MAX, 8, "the zip64 locator points outside the file"},
+        {"PK\6\7", 0, 8, 0, 4, "the zip64 locator does not point to a zip64 end record"},
+        {"PK\6\6", 0, 16, 1, 4, "split archive"},
+        {"PK\6\6", 0, 24, 1, 8, "split archive"},
+        {"PK\6\6", 0, 40, 1, 8, "its end record and its zip64 end record disagree"},
+        {"PK\6\6", 0, 48, 1, 8, "its end record and its zip64 end record disagree"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_text bytes = {0};
+        slurp("none.bin", &bytes);
+        poke(&bytes, find(&bytes, cases[i].mark, cases[i].nth) + cases[i].offset, cases[i].value,
+             cases[i].width);
+        assert_refused(&bytes, cases[i].expected);
+        fg_text_free(&bytes);
+    }
+}
+
+/* A sparse file above 4 GiB: all sizes and offsets of zip64. */
+static void test_zip64(void **state) {
+    (void)state;
+    const uint64_t elements = UINT64_C(1300000000);
+    const tensor_spec spec = {"t", "0", (int64_t)elements, (int64_t)elements - 6, 1, 1, {6}, {1}};
+    archive a = {0};
+    fg_text pickle = {0};
+    add_state_dict(&pickle, &spec);
+    add_entry(&a, "x/version", "3\n", 2);
+    add_entry(&a, "x/data.pkl", pickle.data, pickle.length);
+    add_hole(&a, "x/data/0", elements * 4);
+    size_t before = a.bytes.length;
+    finish(&a);
+    char path[PATH_MAX + 16];
+    fg_file file;
+    fg_tensors table = {0};
+    fg_error err = {0};
+    snprintf(path, sizeof path, "%s/large.bin", scratch);
+    assert_int_equal(fg_file_open(&file, path, FG_OPEN_CREATE, &err), FG_OK);
+    assert_int_equal(fg_file_write(&file, a.bytes.data, before, 0, &err), FG_OK);
+    assert_int_equal(
+        fg_file_write(&file, a.bytes.data + before, a.bytes.length - before, before + a.hole, &err), FG_OK);
+    fg_file_close(&file);
+    if (fg_torch_bin_read_header(path, &table, &err) != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(table.count, 1);
+    assert_true(table.items[0].offset == before + (elements - 6) * 4);
+    assert_int_equal(unlink(path), 0);
+    fg_tensors_free(&table);
+    fg_text_free(&a.bytes);
+    fg_text_free(&pickle);
 }
 
 static void test_duplicate_entries(void **state) {
@@ -802,6 +883,8 @@ int main(void) {
         cmocka_unit_test(test_one_byte_changed),
         cmocka_unit_test(test_other_formats),
         cmocka_unit_test(test_hostile_archives),
+        cmocka_unit_test(test_hostile_zip64),
+        cmocka_unit_test(test_zip64),
         cmocka_unit_test(test_duplicate_entries),
         cmocka_unit_test(test_hostile_tensors),
         cmocka_unit_test(test_names),
