@@ -1,6 +1,7 @@
 /* Progress on stderr: a bar on a terminal, plain lines elsewhere.
  *
- * Invariant: at most 10 updates a second on a terminal, one line every 10 s (and one at the end) elsewhere; nothing with FG_PROGRESS "none" or when quiet.
+ * Invariant: at most 10 updates a second on a terminal, one line every 10 s (and one at the end) elsewhere;
+ * nothing with FG_PROGRESS "none" or when quiet.
  */
 #ifndef FG_REPORT_PROGRESS_H
 #define FG_REPORT_PROGRESS_H
@@ -15,7 +16,11 @@ typedef struct fg_progress {
     uint64_t total;      /* bytes; 0: unknown */
 } fg_progress;
 
-typedef enum fg_progress_style { FG_PROGRESS_STYLE_NONE, FG_PROGRESS_STYLE_BAR, FG_PROGRESS_STYLE_LINES } fg_progress_style;
+typedef enum fg_progress_style {
+    FG_PROGRESS_STYLE_NONE,
+    FG_PROGRESS_STYLE_BAR,
+    FG_PROGRESS_STYLE_LINES
+} fg_progress_style;
 
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style);
 void fg_progress_update(fg_progress *progress, uint64_t done); /* cheap when nothing is due */

@@ -1,12 +1,17 @@
-/* The report of a run: one JSON document of everything that was decided, wrote, measured and compared (fgconv_report.json in the destination, or
+/* The report of a run: one JSON document of everything that was decided, wrote, measured and compared
+ * (fgconv_report.json in the destination, or
  * --report FILE), from which the printed summary is made.
  *
- * Keys: fgconv {version}, command, arguments [..], started (ISO 8601, UTC), finished, status ("done", "differ", ...), ranks, nodes, threads,
- * source {directory, weights_directory, format, model_type, tensors, bytes, dtypes {name: bytes}}, destination {directory, format, tensors, bytes,
- * shards [{file, bytes}]}, options {...} (what `verify` needs to make the plan again), converter {file, model_type}, config {left_out [{key, value,
- * reason}]}, tensors [{name, source, dtype, shape, digest}], dropped [{name, reason}], copied_files [..], left_files [..], warnings [..], rates {seconds,
- * bytes_per_second, ...}, memory {peak_bytes_per_rank}, overflows, proof {kind: "logits"|"bytes"|"none", tokens, max_abs, mean_abs, kl, argmax_agreement,
- * non_finite, first_difference {block, sublayer}, rounding {...}, seconds}.
+ * Keys: fgconv {version}, command, arguments [..], dry_run, started (ISO 8601, UTC), finished, status
+ * ("done", "differ", ...), ranks, nodes, threads, source {directory, weights_directory, format, model_type,
+ * tensors, bytes, dtypes {name: bytes}}, destination {directory, format, tensors, bytes, shards [{file,
+ * bytes}]} (for `validate`: the second model), options {...} (what `verify` needs to make the plan again),
+ * converter {file, model_type}, config {left_out [{key, value, reason}]}, tensors [{name, source, dtype,
+ * shape, digest}], dropped [{name, reason}], copied_files [..], left_files [..], warnings [..], rates
+ * {seconds, bytes_per_second, ...}, memory {peak_bytes_per_rank, expected_bytes_per_rank (of a dry run)},
+ * overflows, proof {kind: "logits"|"bytes"|"none", tokens, blocks, max_abs, mean_abs, kl, argmax_agreement (0
+ * to 1), non_finite, first_difference {block, sublayer} (without `block`: a part outside the blocks, "the
+ * embedding"), rounding {max_abs, mean_abs, kl, argmax_agreement}, seconds}.
  */
 #ifndef FG_REPORT_REPORT_H
 #define FG_REPORT_REPORT_H
@@ -15,7 +20,8 @@
 
 /* The summary for people, from a complete report: a dozen lines. */
 fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err);
-/* The plan for people (--dry-run): what would be written, sizes, memory, what is dropped and left out, and why. */
+/* The plan for people (--dry-run): what would be written, sizes, memory, what is dropped and left out, and
+ * why. */
 fg_status fg_report_plan(const json_t *report, fg_text *out, fg_error *err);
 /* ISO 8601 in UTC with seconds. `buffer` has at least 32 bytes; returned. */
 const char *fg_report_time(char *buffer);

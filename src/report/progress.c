@@ -1,0 +1,96 @@
+#include "report/progress.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/text.h"
+
+enum { BAR = 24, TEXT = 160 };
+
+static const double BAR_EVERY = 0.1; /* seconds */
+static const double LINE_EVERY = 10;
+/* Before this the rate says nothing yet. */
+static const double RATE_AFTER = 0.2;
+
+double fg_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void add_bar(char *text, double part) {
+    char bar[BAR + 4] = "[";
+    int full = (int)(part * BAR);
+    for (int i = 0; i < BAR; i++) bar[i + 1] = i < full ? '=' : i == full ? '>' : ' ';
+    bar[BAR + 1] = ']';
+    bar[BAR + 2] = ' ';
+    bar[BAR + 3] = '\0';
+    strncat(text, bar, TEXT - strlen(text) - 1);
+}
+
+/* "1:05" or "2:03:09" */
+static void add_time(char *text, const char *label, double seconds) {
+    unsigned long whole = seconds < 1e9 ? (unsigned long)(seconds + 0.5) : 999999999;
+    size_t used = strlen(text);
+    if (whole >= 3600)
+        snprintf(text + used, TEXT - used, "%s %lu:%02lu:%02lu", label, whole / 3600, whole / 60 % 60,
+                 whole % 60);
+    else
+        snprintf(text + used, TEXT - used, "%s %lu:%02lu", label, whole / 60, whole % 60);
+}
+
+static void describe(const fg_progress *progress, uint64_t done, double now, bool last, char *text) {
+    char a[24], b[24];
+    double elapsed = now - progress->begun;
+    snprintf(text, TEXT, "%-8s ", progress->what);
+    if (progress->total) {
+        double part = done < progress->total ? (double)done / (double)progress->total : 1;
+        if (progress->bar) add_bar(text, part);
+        snprintf(text + strlen(text), TEXT - strlen(text), "%3d %%  %s of %s", (int)(part * 100),
+                 fg_bytes_text(done, a), fg_bytes_text(progress->total, b));
+    } else {
+        snprintf(text + strlen(text), TEXT - strlen(text), "%s", fg_bytes_text(done, a));
+    }
+    if (elapsed < RATE_AFTER || !done) return;
+    double rate = (double)done / elapsed;
+    snprintf(text + strlen(text), TEXT - strlen(text), "  %s/s", fg_bytes_text((uint64_t)rate, a));
+    if (last)
+        add_time(text, "  took", elapsed);
+    else if (progress->total > done)
+        add_time(text, "  left", (double)(progress->total - done) / rate);
+}
+
+static void show(fg_progress *progress, uint64_t done, double now, bool last) {
+    char text[TEXT];
+    describe(progress, done, now, last, text);
+    if (progress->bar) {
+        fprintf(stderr, "\r%s\033[K%s", text, last ? "\n" : "");
+    } else {
+        fprintf(stderr, "%s\n", text);
+    }
+    fflush(stderr);
+    progress->shown = now;
+}
+
+void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style) {
+    double now = fg_seconds();
+    *progress = (fg_progress){.what = what,
+                              .bar = style == FG_PROGRESS_STYLE_BAR,
+                              .lines = style == FG_PROGRESS_STYLE_LINES,
+                              .begun = now,
+                              .shown = now,
+                              .total = total};
+    if (progress->bar) show(progress, 0, now, false);
+}
+
+void fg_progress_update(fg_progress *progress, uint64_t done) {
+    if (!progress->bar && !progress->lines) return;
+    double now = fg_seconds();
+    if (now - progress->shown >= (progress->bar ? BAR_EVERY : LINE_EVERY)) show(progress, done, now, false);
+}
+
+void fg_progress_end(fg_progress *progress, uint64_t done) {
+    if (progress->bar || progress->lines) show(progress, done, fg_seconds(), true);
+    progress->bar = progress->lines = false;
+}

@@ -1,0 +1,207 @@
+#include "report/report.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/report_text.h"
+
+enum { TIME_SIZE = 32 };
+
+const char *fg_report_time(char *buffer) {
+    time_t now = time(NULL);
+    struct tm utc;
+    if (!gmtime_r(&now, &utc) || !strftime(buffer, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc)) buffer[0] = '\0';
+    return buffer;
+}
+
+static bool is(const json_t *report, const char *key, const char *value) {
+    return strcmp(fg_report_string(report, key, ""), value) == 0;
+}
+
+static fg_status headline(const json_t *report, fg_text *out, fg_error *err) {
+    char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
+    bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
+    fg_report_side(report, "source", from);
+    fg_report_side(report, "destination", to);
+    if (is(report, "command", "validate"))
+        return fg_text_printf(
+            out, err, differ ? "%s and %s compute different logits\n" : "Compared %s with %s\n", from, to);
+    if (is(report, "command", "verify"))
+        return fg_text_printf(out, err,
+                              differ ? "%s differs from what a conversion of %s gives\n"
+                                     : "%s is what a conversion of %s gives\n",
+                              to, from);
+    if (done && json_is_true(json_object_get(report, "dry_run")))
+        return fg_text_printf(out, err, "Converting %s to %s would work; nothing was written\n", from, to);
+    if (differ)
+        return fg_text_printf(out, err, "Not converted: %s differs from %s, nothing was published\n", to,
+                              from);
+    if (!done)
+        return fg_text_printf(out, err, "Not converted: %s to %s (%s)\n", from, to,
+                              fg_report_string(report, "status", "stopped"));
+    return fg_text_printf(out, err, "Converted %s to %s\n", from, to);
+}
+
+static fg_status tensors_line(const json_t *report, fg_text *out, fg_error *err) {
+    char words[FG_REPORT_WORDS], dtypes[FG_REPORT_WORDS], files[FG_REPORT_WORDS], size[24];
+    uint64_t count, bytes = 0;
+    const char *side = json_object_get(json_object_get(report, "destination"), "tensors")
+                           ? "destination/tensors"
+                           : "source/tensors";
+    if (!fg_report_count(report, side, &count)) return FG_OK;
+    bool written = strcmp(side, "destination/tensors") == 0;
+    fg_report_count(report, written ? "destination/bytes" : "source/bytes", &bytes);
+    size_t shards = json_array_size(fg_json_at(report, "destination/shards"));
+    const char *cast = fg_report_string(report, "options/dtype", NULL);
+    fg_report_dtypes(report, "source", dtypes);
+    if (cast) {
+        snprintf(files, sizeof files, ", %s%s%.150s", cast, *dtypes ? " from " : "", dtypes);
+    } else {
+        snprintf(files, sizeof files, "%s%.150s", *dtypes ? ", " : "", dtypes);
+    }
+    if (shards)
+        snprintf(files + strlen(files), sizeof files - strlen(files), ", in %zu file%s", shards,
+                 shards == 1 ? "" : "s");
+    return fg_report_line(out, "tensors", err, "%s, %s%s", fg_report_counted(count, "tensor", words),
+                          fg_bytes_text(bytes, size), files);
+}
+
+static fg_status time_line(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text line = {0};
+    char words[FG_REPORT_WORDS], size[24];
+    double seconds, rate;
+    uint64_t ranks = 0, nodes = 0, peak;
+    if (fg_report_number(report, "rates/seconds", &seconds))
+        FG_TRY(fg_text_printf(&line, err, "%s", fg_report_duration(seconds, words)));
+    if (fg_report_number(report, "rates/bytes_per_second", &rate) && rate >= 1 && rate < 1e18)
+        FG_TRY(fg_text_printf(&line, err, "%s%s/s", line.length ? ", " : "",
+                              fg_bytes_text((uint64_t)rate, size)));
+    if (fg_report_count(report, "ranks", &ranks) && ranks) {
+        FG_TRY(fg_text_printf(&line, err, "%s%s", line.length ? " with " : "",
+                              fg_report_counted(ranks, "rank", words)));
+        if (fg_report_count(report, "nodes", &nodes) && nodes > 1)
+            FG_TRY(fg_text_printf(&line, err, " on %s", fg_report_counted(nodes, "node", words)));
+    }
+    if (fg_report_count(report, "memory/peak_bytes_per_rank", &peak) && peak)
+        FG_TRY(fg_text_printf(&line, err, "%sat most %s of memory%s", line.length ? ", " : "",
+                              fg_bytes_text(peak, size), ranks > 1 ? " each" : ""));
+    if (line.length) FG_TRY(fg_report_line(out, "took", err, "%s", line.data));
+done:
+    fg_text_free(&line);
+    return status;
+}
+
+/* "24 tokens through 30 blocks on both sides" */
+static const char *what_ran(const json_t *report, char *buffer) {
+    char tokens[FG_REPORT_WORDS] = "the tokens", blocks[FG_REPORT_WORDS] = "all blocks";
+    uint64_t count;
+    if (fg_report_count(report, "proof/tokens", &count)) fg_report_counted(count, "token", tokens);
+    if (fg_report_count(report, "proof/blocks", &count)) fg_report_counted(count, "block", blocks);
+    snprintf(buffer, FG_REPORT_WORDS, "%.60s through %.60s on both sides", tokens, blocks);
+    return buffer;
+}
+
+/* "by at most 0.031 (mean 0.0012), KL 1.2e-05, the same first choice for 98 % of the tokens" from `proof` or
+ * `proof.rounding`. */
+static const char *how_far(const json_t *measured, char *buffer) {
+    double value;
+    snprintf(buffer, FG_REPORT_WORDS, "by an unknown amount");
+    if (fg_report_number(measured, "max_abs", &value))
+        snprintf(buffer, FG_REPORT_WORDS, "by at most %.3g", value);
+    if (fg_report_number(measured, "mean_abs", &value))
+        snprintf(buffer + strlen(buffer), FG_REPORT_WORDS - strlen(buffer), " (mean %.3g)", value);
+    if (fg_report_number(measured, "kl", &value))
+        snprintf(buffer + strlen(buffer), FG_REPORT_WORDS - strlen(buffer), ", KL divergence %.3g", value);
+    if (fg_report_number(measured, "argmax_agreement", &value))
+        snprintf(buffer + strlen(buffer), FG_REPORT_WORDS - strlen(buffer),
+                 ", the same first choice for %.4g %% of the tokens", value * 100);
+    return buffer;
+}
+
+static fg_status logits_lines(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char ran[FG_REPORT_WORDS], far[FG_REPORT_WORDS], words[FG_REPORT_WORDS], after[FG_REPORT_WORDS + 8] = "";
+    const json_t *proof = json_object_get(report, "proof"),
+                 *first = json_object_get(proof, "first_difference");
+    double most = -1, seconds;
+    uint64_t count;
+    fg_report_number(proof, "max_abs", &most);
+    what_ran(report, ran);
+    if (fg_report_number(proof, "seconds", &seconds))
+        snprintf(after, sizeof after, " (%s)", fg_report_duration(seconds, words));
+    if (is(report, "status", "differ"))
+        FG_TRY(fg_report_line(out, "differ", err, "%s, logits differ %s", ran, how_far(proof, far)));
+    else if (most == 0)
+        FG_TRY(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
+    else
+        FG_TRY(fg_report_line(out, "passed", err, "%s, logits differ %s, which was allowed%s", ran,
+                              how_far(proof, far), after));
+    if (json_is_object(first)) {
+        const char *part = fg_report_string(first, "sublayer", NULL);
+        if (fg_report_count(first, "block", &count))
+            FG_TRY(fg_report_line(out, "first", err, "they part in block %llu%s%s", (unsigned long long)count,
+                                  part ? ", " : "", part ? part : ""));
+        else if (part)
+            FG_TRY(fg_report_line(out, "first", err, "they part in %s", part));
+    }
+    if (fg_report_count(proof, "non_finite", &count) && count) {
+        fg_report_counted(count, "logit", words);
+        FG_TRY(fg_report_line(out, "beware", err, "%s not finite (infinite or not a number)", words));
+    }
+    if (json_is_object(json_object_get(proof, "rounding")))
+        FG_TRY(fg_report_line(out, "rounding", err, "the cast moves the logits %s",
+                              how_far(json_object_get(proof, "rounding"), far)));
+done:
+    return status;
+}
+
+static fg_status proof_lines(const json_t *report, fg_text *out, fg_error *err) {
+    if (is(report, "proof/kind", "logits")) return logits_lines(report, out, err);
+    if (is(report, "proof/kind", "none"))
+        return fg_report_line(out, "proof", err, "none, as --validate none asks");
+    if (!is(report, "proof/kind", "bytes")) return FG_OK;
+    if (is(report, "status", "differ"))
+        return fg_report_line(out, "differ", err, "the bytes are not what the plan says");
+    return fg_report_line(out, "proved", err, "every byte was read back and is what the plan says");
+}
+
+static fg_status loss_lines(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
+    const json_t *dropped = json_object_get(report, "dropped"), *left = fg_json_at(report, "config/left_out");
+    const json_t *files = json_object_get(report, "left_files"),
+                 *warnings = json_object_get(report, "warnings");
+    uint64_t overflows;
+    if (fg_report_count(report, "overflows", &overflows) && overflows)
+        FG_TRY(fg_report_line(out, "overflow", err, "%s too large for the type became infinite",
+                              fg_report_counted(overflows, "value", words)));
+    if (json_array_size(dropped))
+        FG_TRY(fg_report_line(out, "dropped", err, "%s: %s",
+                              fg_report_counted(json_array_size(dropped), "tensor", words),
+                              fg_report_names(dropped, "name", names)));
+    if (json_array_size(left))
+        FG_TRY(fg_report_line(out, "left out", err, "%s of the configuration: %s",
+                              fg_report_counted(json_array_size(left), "key", words),
+                              fg_report_names(left, "key", names)));
+    if (json_array_size(files))
+        FG_TRY(fg_report_line(out, "not taken", err, "%s: %s",
+                              fg_report_counted(json_array_size(files), "file", words),
+                              fg_report_names(files, NULL, names)));
+    if (json_array_size(warnings))
+        FG_TRY(fg_report_line(out, "warnings", err, "%zu, see above", json_array_size(warnings)));
+done:
+    return status;
+}
+
+fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(headline(report, out, err));
+    FG_TRY(tensors_line(report, out, err));
+    FG_TRY(time_line(report, out, err));
+    FG_TRY(proof_lines(report, out, err));
+    FG_TRY(loss_lines(report, out, err));
+done:
+    return status;
+}

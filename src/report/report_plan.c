@@ -1,0 +1,111 @@
+/* The plan for people: what a conversion would write. */
+#include <string.h>
+
+#include "report/report.h"
+#include "report/report_text.h"
+
+enum { SHARDS_SHOWN = 8, REASONS_SHOWN = 12, VALUE = 80 };
+
+static fg_status plan_tensors(const json_t *report, fg_text *out, fg_error *err) {
+    char words[FG_REPORT_WORDS], dtypes[FG_REPORT_WORDS], size[24];
+    uint64_t count = 0, bytes = 0, from = 0;
+    if (!fg_report_count(report, "destination/tensors", &count)) return FG_OK;
+    fg_report_count(report, "destination/bytes", &bytes);
+    const char *cast = fg_report_string(report, "options/dtype", NULL);
+    fg_report_counted(count, "tensor", words);
+    fg_bytes_text(bytes, size);
+    fg_report_dtypes(report, "source", dtypes);
+    if (!cast)
+        return fg_report_line(out, "tensors", err, "%s, %s%s%s", words, size, *dtypes ? ", " : "", dtypes);
+    char before[24] = "an unknown size";
+    if (fg_report_count(report, "source/bytes", &from)) fg_bytes_text(from, before);
+    return fg_report_line(out, "tensors", err, "%s, %s in %s, rounded from %s in %s", words, size, cast,
+                          before, *dtypes ? dtypes : "their own types");
+}
+
+static fg_status plan_files(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char words[FG_REPORT_WORDS], size[24];
+    const json_t *shards = fg_json_at(report, "destination/shards"),
+                 *copied = json_object_get(report, "copied_files");
+    const json_t *left = json_object_get(report, "left_files");
+    size_t count = json_array_size(shards);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *shard = json_array_get(shards, i);
+        uint64_t bytes = 0;
+        if (count > SHARDS_SHOWN && i == SHARDS_SHOWN - 1) {
+            FG_TRY(fg_report_line(out, "", err, "... %zu more", count - SHARDS_SHOWN));
+            i = count - 1;
+            shard = json_array_get(shards, i);
+        }
+        fg_report_count(shard, "bytes", &bytes);
+        FG_TRY(fg_report_line(out, i ? "" : "files", err, "%s, %s", fg_report_string(shard, "file", "?"),
+                              fg_bytes_text(bytes, size)));
+    }
+    if (json_array_size(copied))
+        FG_TRY(fg_report_line(out, "copied", err, "%s", fg_report_names(copied, NULL, words)));
+    if (json_array_size(left))
+        FG_TRY(fg_report_line(out, "not taken", err, "%s", fg_report_names(left, NULL, words)));
+done:
+    return status;
+}
+
+/* Tensors that are dropped for one reason follow each other: one line for each run of them. */
+static fg_status plan_dropped(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *dropped = json_object_get(report, "dropped");
+    size_t count = json_array_size(dropped), lines = 0;
+    for (size_t i = 0; i < count; lines++) {
+        const json_t *first = json_array_get(dropped, i);
+        const char *reason = fg_report_string(first, "reason", "no reason given");
+        size_t next = i + 1;
+        while (next < count &&
+               strcmp(fg_report_string(json_array_get(dropped, next), "reason", ""), reason) == 0)
+            next++;
+        if (lines == REASONS_SHOWN) {
+            FG_TRY(fg_report_line(out, "", err, "... %zu more", count - i));
+            break;
+        }
+        const char *name = fg_report_string(first, "name", "?"), *label = lines ? "" : "dropped";
+        if (next - i == 1)
+            FG_TRY(fg_report_line(out, label, err, "tensor %s: %s", name, reason));
+        else
+            FG_TRY(fg_report_line(out, label, err, "%zu tensors, %s and others: %s", next - i, name, reason));
+        i = next;
+    }
+done:
+    return status;
+}
+
+static fg_status plan_left_out(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char value[VALUE];
+    const json_t *left = fg_json_at(report, "config/left_out");
+    for (size_t i = 0; i < json_array_size(left); i++) {
+        const json_t *entry = json_array_get(left, i);
+        FG_TRY(fg_report_line(out, i ? "" : "left out", err, "%s = %s: %s",
+                              fg_report_string(entry, "key", "?"),
+                              fg_json_brief(json_object_get(entry, "value"), value, sizeof value),
+                              fg_report_string(entry, "reason", "no reason given")));
+    }
+done:
+    return status;
+}
+
+fg_status fg_report_plan(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS], size[24];
+    uint64_t memory;
+    FG_TRY(fg_text_printf(out, err, "Plan: %s to %s; nothing is written\n",
+                          fg_report_side(report, "source", from), fg_report_side(report, "destination", to)));
+    const char *converter = fg_report_string(report, "converter/file", NULL);
+    if (converter) FG_TRY(fg_report_line(out, "converter", err, "%s", converter));
+    FG_TRY(plan_tensors(report, out, err));
+    FG_TRY(plan_files(report, out, err));
+    FG_TRY(plan_dropped(report, out, err));
+    FG_TRY(plan_left_out(report, out, err));
+    if (fg_report_count(report, "memory/expected_bytes_per_rank", &memory))
+        FG_TRY(fg_report_line(out, "memory", err, "about %s a rank", fg_bytes_text(memory, size)));
+done:
+    return status;
+}
