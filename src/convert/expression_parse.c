@@ -141,9 +141,9 @@ static fg_status parse_number(parser *p, size_t *index) {
         at++;
         while (isdigit((unsigned char)*at)) at++;
     }
-    const char *power = at + 1;
-    if (*power == '-' || *power == '+') power++;
-    if ((*at == 'e' || *at == 'E') && isdigit((unsigned char)*power)) {
+    bool scaled = *at == 'e' || *at == 'E';
+    const char *power = scaled && (at[1] == '-' || at[1] == '+') ? at + 2 : at + 1;
+    if (scaled && isdigit((unsigned char)*power)) {
         real = true;
         at = power;
         while (isdigit((unsigned char)*at)) at++;

@@ -1,0 +1,243 @@
+#include "convert/plan.h"
+
+#include <inttypes.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "convert/plan_tiling.h"
+#include "store/cast.h"
+
+/* ---- building ---- */
+
+/* The product of the dimensions; false if it, or its bytes, overflow. */
+static bool count_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements) {
+    fg_tensor dense = {.rank = rank};
+    *elements = 1;
+    for (uint32_t d = 0; d < rank; d++) {
+        dense.shape[d] = shape[d];
+        *elements *= shape[d]; /* may wrap; then the function below says so */
+    }
+    return fg_tensor_row_major(&dense);
+}
+
+fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
+                             const uint64_t *shape, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_output output = {.dtype = dtype, .rank = rank, .first_piece = plan->piece_count};
+    if (rank > FG_MAX_DIMS || !fg_dtype_size(dtype) || plan->output_count >= UINT32_MAX)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank,
+                       dtype));
+    if (!count_elements(rank, shape, &output.elements))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name));
+    for (uint32_t d = 0; d < rank; d++) output.shape[d] = shape[d];
+    FG_TRY(fg_grow(&plan->outputs, plan->output_count, &plan->output_capacity, sizeof *plan->outputs, err));
+    FG_TRY_NEW(output.name, fg_strdup(name, err));
+    plan->outputs[plan->output_count++] = output;
+done:
+    return status;
+}
+
+fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!plan->output_count) FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: a piece before the first output"));
+    FG_TRY(fg_grow(&plan->pieces, plan->piece_count, &plan->piece_capacity, sizeof *plan->pieces, err));
+    fg_output *output = &plan->outputs[plan->output_count - 1];
+    size_t at = plan->piece_count++;
+    for (; at > output->first_piece && plan->pieces[at - 1].to > piece->to; at--)
+        plan->pieces[at] = plan->pieces[at - 1];
+    plan->pieces[at] = *piece;
+    output->piece_count++;
+done:
+    return status;
+}
+
+fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err) {
+    if (!plan->output_count || source >= plan->source.count)
+        return fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u or no output", source);
+    const fg_tensor *tensor = &plan->source.items[source];
+    const fg_output *output = &plan->outputs[plan->output_count - 1];
+    if (tensor->elements != output->elements) {
+        return fg_fail(err, FG_ERR_BUG,
+                       "plan: tensor \"%s\" has %" PRIu64 " elements, output \"%s\" %" PRIu64, tensor->name,
+                       tensor->elements, output->name, output->elements);
+    }
+    if (!tensor->elements) return FG_OK; /* nothing to copy */
+    fg_piece piece = {.kind = FG_PIECE_COPY,
+                      .dims = 1,
+                      .source = source,
+                      .extent = {tensor->elements},
+                      .from_stride = {1},
+                      .to_stride = {1}};
+    return fg_plan_add_piece(plan, &piece, err);
+}
+
+fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err) {
+    fg_status status = FG_OK;
+    if (source >= plan->source.count) FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u", source));
+    FG_TRY(fg_grow(&plan->dropped, plan->dropped_count, &plan->dropped_capacity, sizeof *plan->dropped, err));
+    fg_dropped *dropped = &plan->dropped[plan->dropped_count];
+    FG_TRY_NEW(dropped->reason, fg_strdup(reason, err));
+    dropped->source = source;
+    plan->dropped_count++;
+done:
+    return status;
+}
+
+/* ---- checking ---- */
+
+static fg_status wrong_piece(const fg_output *output, size_t piece, const char *what, fg_error *err) {
+    return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\": piece %zu %s", output->name, piece, what);
+}
+
+/* The source side: inside the tensor (for a mean: inside one of its rows), and a cast that can be done. */
+static fg_status check_source(const fg_plan *plan, const fg_output *output, size_t index, fg_error *err) {
+    const fg_piece *piece = &plan->pieces[output->first_piece + index];
+    uint64_t last;
+    if (piece->source >= plan->source.count) return wrong_piece(output, index, "has no source tensor", err);
+    const fg_tensor *tensor = &plan->source.items[piece->source];
+    uint64_t room = tensor->elements;
+    if (piece->kind == FG_PIECE_MEAN) room = tensor->rank && tensor->shape[0] ? room / tensor->shape[0] : 0;
+    if (!fg_box_last(piece->dims, piece->extent, piece->from_stride, piece->from, &last) || last >= room) {
+        return fg_fail(err, FG_ERR_BUG,
+                       "plan: output \"%s\": piece %zu reaches beyond its source tensor \"%s\" (%" PRIu64
+                       " elements)",
+                       output->name, index, tensor->name, room);
+    }
+    bool mean_of_integers = piece->kind == FG_PIECE_MEAN && !fg_cast_possible(tensor->dtype, FG_F32);
+    if (mean_of_integers || !fg_cast_possible(tensor->dtype, output->dtype)) {
+        return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\": tensor \"%s\" of dtype %s cannot become %s",
+                       output->name, tensor->name, fg_dtype_name(tensor->dtype),
+                       fg_dtype_name(output->dtype));
+    }
+    return FG_OK;
+}
+
+static fg_status check_piece(const fg_plan *plan, const fg_output *output, size_t index, fg_error *err) {
+    const fg_piece *piece = &plan->pieces[output->first_piece + index];
+    uint64_t last;
+    if (piece->kind > FG_PIECE_MEAN || piece->dims > FG_MAX_DIMS)
+        return wrong_piece(output, index, "has no known kind or too many dimensions", err);
+    if (index && piece[-1].to > piece->to) return wrong_piece(output, index, "is out of order", err);
+    if (!fg_box_last(piece->dims, piece->extent, piece->to_stride, piece->to, &last) ||
+        last >= output->elements)
+        return wrong_piece(output, index, "is empty or reaches beyond the output", err);
+    return piece->kind == FG_PIECE_ZERO ? FG_OK : check_source(plan, output, index, err);
+}
+
+static fg_status check_output(const fg_plan *plan, const fg_output *output, size_t first_piece,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t elements;
+    bool sound = output->rank <= FG_MAX_DIMS && fg_dtype_size(output->dtype) &&
+                 output->first_piece == first_piece && output->piece_count <= plan->piece_count - first_piece;
+    if (!sound || !count_elements(output->rank, output->shape, &elements) || elements != output->elements)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" is not consistent", output->name));
+    for (size_t i = 0; i < output->piece_count; i++) FG_TRY(check_piece(plan, output, i, err));
+done:
+    return status;
+}
+
+fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t first_piece = 0;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        FG_TRY(check_output(plan, &plan->outputs[i], first_piece, err));
+        first_piece += plan->outputs[i].piece_count;
+    }
+    if (first_piece != plan->piece_count)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: %zu pieces belong to no output",
+                       plan->piece_count - first_piece));
+done:
+    return status;
+}
+
+static fg_status check_names(const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_map names = {0};
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const char *name = plan->outputs[i].name;
+        if (fg_map_get(&names, name) != FG_MAP_NONE)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name));
+        FG_TRY(fg_map_set(&names, name, (int64_t)i, err));
+    }
+done:
+    fg_map_free(&names);
+    return status;
+}
+
+/* Each source tensor is used, or dropped once, and not both. An empty one needs neither: it has nothing to
+ * lose. */
+static fg_status check_sources(const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    enum { USED = 1, DROPPED = 2 };
+    unsigned char *marks = NULL;
+    FG_NEW(marks, plan->source.count);
+    for (size_t i = 0; i < plan->piece_count; i++) {
+        if (plan->pieces[i].kind != FG_PIECE_ZERO) marks[plan->pieces[i].source] = USED;
+    }
+    for (size_t i = 0; i < plan->dropped_count; i++) {
+        uint32_t source = plan->dropped[i].source;
+        if (source >= plan->source.count || marks[source])
+            FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: dropped tensor %u is not there, used, or dropped twice",
+                           source));
+        marks[source] = DROPPED;
+    }
+    for (size_t i = 0; i < plan->source.count; i++) {
+        const fg_tensor *tensor = &plan->source.items[i];
+        if (!marks[i] && tensor->elements)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is neither used nor dropped by a rule",
+                           plan->source.files[tensor->file], tensor->name));
+    }
+done:
+    fg_free(marks);
+    return status;
+}
+
+fg_status fg_plan_check(const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_plan_check_bounds(plan, err));
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const fg_output *output = &plan->outputs[i];
+        FG_TRY(fg_tiling_check(output, plan->pieces + output->first_piece, output->piece_count, err));
+    }
+    FG_TRY(check_names(plan, err));
+    FG_TRY(check_sources(plan, err));
+done:
+    return status;
+}
+
+/* ---- asking ---- */
+
+uint64_t fg_output_bytes(const fg_output *output) {
+    return output->elements * fg_dtype_size(output->dtype);
+}
+
+uint64_t fg_plan_bytes(const fg_plan *plan) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        if (!fg_add(bytes, fg_output_bytes(&plan->outputs[i]), &bytes)) return UINT64_MAX;
+    }
+    return bytes;
+}
+
+bool fg_piece_is_run(const fg_piece *piece) {
+    uint64_t stride = 1;
+    for (uint32_t d = piece->dims; d-- > 0; stride *= piece->extent[d]) {
+        if (piece->extent[d] == 1) continue;
+        if (piece->from_stride[d] != stride || piece->to_stride[d] != stride) return false;
+    }
+    return piece->kind == FG_PIECE_COPY;
+}
+
+void fg_plan_free(fg_plan *plan) {
+    for (size_t i = 0; i < plan->output_count; i++) fg_free(plan->outputs[i].name);
+    for (size_t i = 0; i < plan->dropped_count; i++) fg_free(plan->dropped[i].reason);
+    for (size_t i = 0; plan->shard_files && i < plan->shard_count; i++) fg_free(plan->shard_files[i]);
+    fg_free(plan->outputs);
+    fg_free(plan->pieces);
+    fg_free(plan->dropped);
+    fg_free(plan->shard_files);
+    fg_free(plan->shard_bytes);
+    fg_tensors_free(&plan->source);
+    *plan = (fg_plan){0};
+}

@@ -1,0 +1,220 @@
+/* A plan as one block of bytes: the source table (store/tensors.c), then numbers of 7 bits a byte, and names.
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/plan_tiling.h"
+
+enum { VERSION = 1, NUMBER_BYTES = 10 };
+
+/* ---- writing ---- */
+
+static fg_status put(fg_text *out, uint64_t number, fg_error *err) {
+    unsigned char bytes[NUMBER_BYTES];
+    size_t length = 0;
+    do {
+        bytes[length] = (unsigned char)((number & 0x7f) | (number > 0x7f ? 0x80 : 0));
+        number >>= 7;
+    } while (bytes[length++] & 0x80);
+    return fg_text_add(out, bytes, length, err);
+}
+
+static fg_status put_many(fg_text *out, const uint64_t *numbers, size_t count, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < count && status == FG_OK; i++) status = put(out, numbers[i], err);
+    return status;
+}
+
+static fg_status put_name(fg_text *out, const char *name, fg_error *err) {
+    size_t length = strlen(name);
+    fg_status status = put(out, length, err);
+    return status == FG_OK ? fg_text_add(out, name, length, err) : status;
+}
+
+static fg_status put_piece(fg_text *out, const fg_piece *piece, fg_error *err) {
+    fg_status status = FG_OK;
+    const uint64_t head[] = {piece->kind, piece->dims, piece->source, piece->from, piece->to};
+    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_TRY(put_many(out, piece->extent, piece->dims, err));
+    FG_TRY(put_many(out, piece->from_stride, piece->dims, err));
+    FG_TRY(put_many(out, piece->to_stride, piece->dims, err));
+done:
+    return status;
+}
+
+static fg_status put_output(fg_text *out, const fg_plan *plan, const fg_output *output, fg_error *err) {
+    fg_status status = FG_OK;
+    const uint64_t head[] = {(uint64_t)output->dtype, output->shard, output->offset, output->piece_count,
+                             output->rank};
+    FG_TRY(put_name(out, output->name, err));
+    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_TRY(put_many(out, output->shape, output->rank, err));
+    for (size_t i = 0; i < output->piece_count; i++)
+        FG_TRY(put_piece(out, &plan->pieces[output->first_piece + i], err));
+done:
+    return status;
+}
+
+fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text table = {0};
+    FG_TRY(fg_tensors_encode(&plan->source, &table, err));
+    const uint64_t head[] = {VERSION, table.length, plan->shard_count, plan->output_count,
+                             plan->dropped_count};
+    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_TRY(fg_text_add(out, table.data, table.length, err));
+    for (size_t i = 0; i < plan->shard_count; i++) {
+        FG_TRY(put_name(out, plan->shard_files[i], err));
+        FG_TRY(put(out, plan->shard_bytes[i], err));
+    }
+    for (size_t i = 0; i < plan->output_count; i++) FG_TRY(put_output(out, plan, &plan->outputs[i], err));
+    for (size_t i = 0; i < plan->dropped_count; i++) {
+        FG_TRY(put(out, plan->dropped[i].source, err));
+        FG_TRY(put_name(out, plan->dropped[i].reason, err));
+    }
+done:
+    fg_text_free(&table);
+    return status;
+}
+
+/* ---- reading ---- */
+
+typedef struct cursor {
+    const unsigned char *at, *end;
+    fg_error *err;
+} cursor;
+
+static fg_status damaged(const cursor *from, const char *what) {
+    return fg_fail(from->err, FG_ERR_BUG, "a plan in transit is damaged: %s", what);
+}
+
+static fg_status take(cursor *from, uint64_t limit, uint64_t *number) {
+    unsigned shift = 0;
+    *number = 0;
+    for (;; shift += 7) {
+        if (from->at == from->end) return damaged(from, "it is cut short");
+        unsigned char byte = *from->at++;
+        if (shift == 63 && byte > 1) return damaged(from, "a number is too large");
+        *number |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) break;
+    }
+    return *number <= limit ? FG_OK : damaged(from, "a number is out of range");
+}
+
+/* A count of things that take at least one byte each. */
+static fg_status take_count(cursor *from, uint64_t *number) {
+    return take(from, (uint64_t)(from->end - from->at), number);
+}
+
+static fg_status take_many(cursor *from, size_t count, uint64_t *numbers) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < count && status == FG_OK; i++) status = take(from, UINT64_MAX, &numbers[i]);
+    return status;
+}
+
+/* Newly allocated. */
+static fg_status take_name(cursor *from, char **name) {
+    fg_status status = FG_OK;
+    fg_error *err = from->err;
+    uint64_t length;
+    FG_TRY(take_count(from, &length));
+    if (length > (uint64_t)(from->end - from->at) || memchr(from->at, '\0', length))
+        FG_TRY(damaged(from, "a name does not end or holds a zero"));
+    FG_TRY_NEW(*name, fg_strndup((const char *)from->at, length, err));
+    from->at += length;
+done:
+    return status;
+}
+
+static fg_status take_piece(cursor *from, fg_plan *plan) {
+    fg_status status = FG_OK;
+    fg_piece piece = {0};
+    uint64_t kind, dims, source;
+    FG_TRY(take(from, FG_PIECE_MEAN, &kind));
+    FG_TRY(take(from, FG_MAX_DIMS, &dims));
+    FG_TRY(take(from, UINT32_MAX, &source));
+    piece.kind = (uint8_t)kind;
+    piece.dims = (uint8_t)dims;
+    piece.source = (uint32_t)source;
+    if (kind != FG_PIECE_ZERO && source >= plan->source.count) FG_TRY(damaged(from, "a piece has no source"));
+    FG_TRY(take_many(from, 1, &piece.from));
+    FG_TRY(take_many(from, 1, &piece.to));
+    FG_TRY(take_many(from, dims, piece.extent));
+    FG_TRY(take_many(from, dims, piece.from_stride));
+    FG_TRY(take_many(from, dims, piece.to_stride));
+    FG_TRY(fg_plan_add_piece(plan, &piece, from->err));
+done:
+    return status;
+}
+
+static fg_status take_output(cursor *from, fg_plan *plan) {
+    fg_status status = FG_OK;
+    char *name = NULL;
+    uint64_t dtype, shard, offset, pieces, rank, shape[FG_MAX_DIMS];
+    FG_TRY(take_name(from, &name));
+    FG_TRY(take(from, FG_DTYPE_COUNT - 1, &dtype));
+    FG_TRY(take(from, plan->shard_count ? plan->shard_count - 1 : UINT32_MAX, &shard));
+    FG_TRY(take(from, UINT64_MAX, &offset));
+    FG_TRY(take_count(from, &pieces));
+    FG_TRY(take(from, FG_MAX_DIMS, &rank));
+    FG_TRY(take_many(from, rank, shape));
+    FG_TRY(fg_plan_add_output(plan, name, (fg_dtype)dtype, (uint32_t)rank, shape, from->err));
+    plan->outputs[plan->output_count - 1].shard = (uint32_t)shard;
+    plan->outputs[plan->output_count - 1].offset = offset;
+    for (uint64_t i = 0; i < pieces; i++) FG_TRY(take_piece(from, plan));
+done:
+    fg_free(name);
+    return status;
+}
+
+static fg_status take_shards(cursor *from, uint64_t count, fg_plan *plan) {
+    fg_status status = FG_OK;
+    fg_error *err = from->err;
+    if (count > (uint64_t)(from->end - from->at)) FG_TRY(damaged(from, "too many shards"));
+    if (!count) goto done;
+    FG_NEW(plan->shard_files, count);
+    FG_NEW(plan->shard_bytes, count);
+    plan->shard_count = count;
+    for (uint64_t i = 0; i < count; i++) {
+        FG_TRY(take_name(from, &plan->shard_files[i]));
+        FG_TRY(take(from, UINT64_MAX, &plan->shard_bytes[i]));
+    }
+done:
+    return status;
+}
+
+static fg_status take_dropped(cursor *from, fg_plan *plan) {
+    fg_status status = FG_OK;
+    char *reason = NULL;
+    uint64_t source;
+    FG_TRY(take(from, UINT32_MAX, &source));
+    FG_TRY(take_name(from, &reason));
+    FG_TRY(fg_plan_drop(plan, (uint32_t)source, reason, from->err));
+done:
+    fg_free(reason);
+    return status;
+}
+
+fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    cursor from = {.at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
+    uint64_t version, table, shards, outputs, dropped;
+    *plan = (fg_plan){0};
+    FG_TRY(take(&from, UINT64_MAX, &version));
+    if (version != VERSION) FG_TRY(damaged(&from, "it is of another version"));
+    FG_TRY(take(&from, UINT64_MAX, &table));
+    FG_TRY(take(&from, UINT32_MAX, &shards));
+    FG_TRY(take(&from, UINT32_MAX, &outputs));
+    FG_TRY(take(&from, UINT32_MAX, &dropped));
+    if (table > (uint64_t)(from.end - from.at)) FG_TRY(damaged(&from, "it is cut short"));
+    FG_TRY(fg_tensors_decode(from.at, table, &plan->source, err));
+    from.at += table;
+    FG_TRY(take_shards(&from, shards, plan));
+    for (uint64_t i = 0; i < outputs; i++) FG_TRY(take_output(&from, plan));
+    for (uint64_t i = 0; i < dropped; i++) FG_TRY(take_dropped(&from, plan));
+    if (from.at != from.end) FG_TRY(damaged(&from, "it has bytes too many"));
+    FG_TRY(fg_plan_check_bounds(plan, err));
+done:
+    if (status != FG_OK) fg_plan_free(plan);
+    return status;
+}
