@@ -1,12 +1,15 @@
-/* A model that computes: a binding of a checkpoint's names and config keys to roles, and the forward pass in float32.
+/* A model that computes: a binding of a checkpoint's names and config keys to roles, and the forward pass in
+ * float32.
  *
- * The binding comes from converters/models/TYPE.json and shares nothing with the converters: names and keys are written down a second
- * time there, so that a wrong rule cannot cancel itself out. Weights are brought into one canonical layout (query, key, value, gate, up,
- * down, each as HF has it) panel by panel before they are multiplied, so that two stores of the same model take the same sums in the
- * same order: equal weights give bit-equal results.
+ * The binding comes from converters/models/TYPE.json and shares nothing with the converters: names and keys
+ * are written down a second time there, so that a wrong rule cannot cancel itself out. Weights are brought
+ * into one canonical layout (query, key, value, gate, up, down, each as HF has it) panel by panel before they
+ * are multiplied, so that two stores of the same model take the same sums in the same order: equal weights
+ * give bit-equal results.
  *
- * Memory: weights are widened in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden]. Hidden states are row-major
- * float32 [tokens, hidden]. A model is used by one thread (BLAS may use more inside).
+ * Memory: weights are widened in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
+ * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
+ * inside).
  */
 #ifndef FG_MODEL_FORWARD_H
 #define FG_MODEL_FORWARD_H
@@ -15,35 +18,44 @@
 #include "model/weights.h"
 #include "store/checkpoint.h"
 
-enum { FG_PANEL_BYTES = 16 << 20 };
+enum { FG_PANEL_BYTES = 4 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
 
 typedef struct fg_model fg_model;
 
 typedef struct fg_model_shape {
     uint64_t hidden, vocab, blocks;
-    uint64_t heads;  /* prediction heads; 1 for a plain language model */
+    uint64_t heads; /* prediction heads; 1 for a plain language model */
 } fg_model_shape;
 
-/* Binds. `spec` is the parsed models/TYPE.json, `format` whose names and keys are used, `config` the checkpoint's config.json. Takes over
- * `weights` (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not supported. All weights of
- * the model are looked up and their shapes checked here. */
-fg_status fg_model_bind(fg_model **model, const json_t *spec, fg_format format, const json_t *config, fg_weights weights, fg_error *err);
+/* Binds. `spec` is models/TYPE.json as fg_model_spec_read (model/spec.h) gives it, borrowed only during the
+ * call; `format` whose names and keys are used, `config` the checkpoint's config.json. Takes over `weights`
+ * (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not
+ * supported. All weights of the model are looked up and their shapes checked here. */
+fg_status fg_model_bind(fg_model **model, const json_t *spec, fg_format format, const json_t *config,
+                        fg_weights weights, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
 
-/* Which mask the attention layers use. */
+/* Which mask the attention layers use: the model's own; causal (a model's sliding window stays); or none at
+ * all, when every token sees all positions that were given so far (so the whole prompt must be given at
+ * once). */
 typedef enum fg_mask { FG_MASK_NATIVE, FG_MASK_CAUSAL, FG_MASK_NONE } fg_mask;
 void fg_model_set_mask(fg_model *model, fg_mask mask);
 
-/* Keys and values of the blocks [first, first + count) for `capacity` positions: what later micro-batches and generated tokens attend to. */
+/* Keys and values of the blocks [first, first + count) for `capacity` positions: what later micro-batches and
+ * generated tokens attend to. */
 typedef struct fg_cache fg_cache;
-fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity, fg_error *err);
+fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
+                       uint64_t capacity, fg_error *err);
 void fg_cache_free(fg_cache **cache);
 
-/* Rows of the embedding (scaled where the model does): hidden [count, hidden]. A token id beyond the vocabulary is FG_ERR_USAGE. */
-fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count, float *hidden, fg_error *err);
+/* Rows of the embedding (scaled where the model does): hidden [count, hidden]. A token id beyond the
+ * vocabulary is FG_ERR_USAGE. */
+fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count, float *hidden,
+                         fg_error *err);
 
-/* Where the two halves of a block can be looked at: called after the mixer and after the MLP with what each ADDS to the residual stream
+/* Where the two halves of a block can be looked at: called after the mixer and after the MLP with what each
+ * ADDS to the residual stream
  * ([count, hidden]). */
 typedef enum fg_sublayer { FG_SUB_MIXER = 0, FG_SUB_MLP = 1, FG_SUB_COUNT } fg_sublayer;
 typedef struct fg_probe {
@@ -51,17 +63,23 @@ typedef struct fg_probe {
     void *context;
 } fg_probe;
 
-/* One block in place on `hidden` [count, hidden], tokens at positions [position, position + count); earlier positions come from `cache`,
- * to which these are added. `probe` may be NULL. */
-fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count, float *hidden,
-                         const fg_probe *probe, fg_error *err);
+/* One block in place on `hidden` [count, hidden], tokens at positions [position, position + count); earlier
+ * positions come from `cache`, to which these are added. Without earlier positions (`position` 0) `cache` may
+ * be NULL. `probe` may be NULL. */
+fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
+                         float *hidden, const fg_probe *probe, fg_error *err);
 
 /* Final norm of prediction head `head`: from hidden to normed, both [count, hidden]. */
-fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count, float *normed, fg_error *err);
-/* Logits of the vocabulary rows [row, row + rows): logits [count, rows] (row-major), rows in any number; computed in panels. */
-fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows, float *logits, fg_error *err);
+fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
+                              float *normed, fg_error *err);
+/* Logits of the vocabulary rows [row, row + rows). A tied model multiplies by the embedding, unless the store
+ * holds a head of its own too: then by that, so that a wrong copy is seen. logits [count, rows] (row-major),
+ * rows in any number; computed in panels. */
+fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
+                          float *logits, fg_error *err);
 
-/* Keeps widened weights of up to `bytes` for reuse by later calls (micro-batches, generation); 0, the default, keeps none. */
+/* Keeps widened weights of up to `bytes` for reuse by later calls (micro-batches, generation); 0, the
+ * default, keeps none. */
 void fg_model_keep(fg_model *model, uint64_t bytes);
 /* The widened weights of blocks [first, first + count) take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);

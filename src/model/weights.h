@@ -1,7 +1,7 @@
 /* Where the forward pass gets numbers from: tensors by name, elements as float32.
  *
- * Three sources: a checkpoint's files; the outputs of a plan (what a conversion would write, for --dry-run); and a checkpoint's
- * files rounded as a plan's casts round them (for the proof of a conversion with casts).
+ * Three sources: a checkpoint's files; the outputs of a plan (what a conversion would write, for --dry-run);
+ * and a checkpoint's files rounded as a plan's casts round them (for the proof of a conversion with casts).
  */
 #ifndef FG_MODEL_WEIGHTS_H
 #define FG_MODEL_WEIGHTS_H
@@ -21,12 +21,15 @@ typedef struct fg_weights {
     void *context; /* owned */
     bool (*find)(void *context, const char *name, fg_weight *weight);
     /* `count` elements from element `first`, row-major, as float32. */
-    fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out, fg_error *err);
+    fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
+                      fg_error *err);
     void (*close)(void *context);
 } fg_weights;
 
-fg_status fg_weights_from_tensors(fg_weights *weights, const fg_tensors *table, fg_error *err); /* borrows the table */
-fg_status fg_weights_from_plan(fg_weights *weights, const fg_plan *plan, fg_error *err);        /* borrows the plan */
+fg_status fg_weights_from_tensors(fg_weights *weights, const fg_tensors *table,
+                                  fg_error *err); /* borrows the table */
+fg_status fg_weights_from_plan(fg_weights *weights, const fg_plan *plan,
+                               fg_error *err); /* borrows the plan */
 /* The plan's sources, each rounded to the dtype of the outputs that it feeds. */
 fg_status fg_weights_rounded(fg_weights *weights, const fg_plan *plan, fg_error *err);
 void fg_weights_close(fg_weights *weights);

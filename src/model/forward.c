@@ -1,0 +1,91 @@
+/* The forward pass, top to bottom: embedding, blocks, final norm, logits. */
+#include "base/checked.h"
+#include "model/model.h"
+
+fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count, float *hidden,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t size = model->shape.hidden;
+    for (uint64_t t = 0; t < count; t++) {
+        if (tokens[t] < model->shape.vocab) continue;
+        FG_TRY(fg_fail(
+            err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
+            (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab));
+    }
+    for (uint64_t t = 0; t < count; t++)
+        FG_TRY(model->weights.read(model->weights.context, &model->embedding.weight, tokens[t] * size, size,
+                                   hidden + t * size, err));
+done:
+    return status;
+}
+
+static void add(float *to, const float *what, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) to[i] += what[i];
+}
+
+/* The memory of a block in the cache, checked; `own` serves when there is no cache. */
+static fg_status find_memory(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
+                             uint64_t count, fg_memory *own, fg_memory **memory, fg_error *err) {
+    uint64_t end;
+    if (block >= model->shape.blocks || !fg_add(position, count, &end))
+        return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
+    *memory = own;
+    if (!cache && position == 0) return fg_memory_make(own, model, block, count, err);
+    if (!cache || block < cache->first || block - cache->first >= cache->count)
+        return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
+                       (unsigned long long)position);
+    *memory = &cache->blocks[block - cache->first];
+    if (end > (*memory)->capacity || position > (*memory)->filled)
+        return fg_fail(err, FG_ERR_BUG,
+                       "block %llu: positions %llu to %llu do not continue the cache (%llu of %llu filled)",
+                       (unsigned long long)block, (unsigned long long)position, (unsigned long long)end,
+                       (unsigned long long)(*memory)->filled, (unsigned long long)(*memory)->capacity);
+    return FG_OK;
+}
+
+fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
+                         float *hidden, const fg_probe *probe, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_memory own = {0}, *memory = NULL;
+    uint64_t size = model->shape.hidden;
+    if (!count) goto done;
+    FG_TRY(find_memory(model, block, cache, position, count, &own, &memory, err));
+    FG_TRY(fg_scratch_fit(&model->normed, count, size, err));
+    FG_TRY(fg_scratch_fit(&model->added, count, size, err));
+    fg_block *b = &model->blocks[block];
+    float *normed = model->normed.values, *added = model->added.values;
+    fg_step step = {.model = model,
+                    .block = b,
+                    .memory = memory,
+                    .position = position,
+                    .count = count,
+                    .input = normed,
+                    .output = added};
+
+    FG_TRY(fg_norm_run(model, &b->mixer_norm, hidden, count, normed, err));
+    FG_TRY(b->mixer->run(&step, err));
+    if (probe) probe->visit(probe->context, block, FG_SUB_MIXER, added, count);
+    add(hidden, added, count * size);
+
+    FG_TRY(fg_norm_run(model, &b->mlp_norm, hidden, count, normed, err));
+    FG_TRY(b->mlp->run(&step, err));
+    if (probe) probe->visit(probe->context, block, FG_SUB_MLP, added, count);
+    add(hidden, added, count * size);
+    memory->filled = fg_max(memory->filled, position + count);
+done:
+    if (status != FG_OK) fg_where(err, "computing block %llu", (unsigned long long)block);
+    fg_memory_free(&own);
+    return status;
+}
+
+fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
+                              float *normed, fg_error *err) {
+    if (head >= model->shape.heads)
+        return fg_fail(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
+    return fg_norm_run(model, &model->final_norm, hidden, count, normed, err);
+}
+
+fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
+                          float *logits, fg_error *err) {
+    return fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err);
+}

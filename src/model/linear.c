@@ -1,0 +1,108 @@
+/* Products with stored matrices, panel by panel: read, widen, multiply.
+ *
+ * Panels begin at fixed rows that follow from a matrix's canonical shape alone. However a store keeps the
+ * matrix, and whichever slice of its rows is asked for, a panel's numbers are summed by the same calls.
+ */
+#include <cblas.h>
+#include <limits.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "model/model.h"
+
+enum { PANEL_ROWS = 4096 }; /* at most: bounds the products of narrow matrices */
+
+void fg_model_threads(int threads) {
+    openblas_set_num_threads(threads < 1 ? 1 : threads);
+}
+
+void fg_matrix_plan(fg_matrix *matrix) {
+    uint64_t rows = FG_PANEL_BYTES / sizeof(float) / matrix->columns;
+    matrix->panel_rows = fg_max(1, fg_min(fg_min(rows, PANEL_ROWS), matrix->rows));
+}
+
+static uint64_t panel_count(const fg_matrix *matrix) {
+    return (matrix->rows + matrix->panel_rows - 1) / matrix->panel_rows;
+}
+
+void fg_matrix_forget(fg_matrix *matrix) {
+    for (uint64_t i = 0; matrix->kept && i < panel_count(matrix); i++) fg_free(matrix->kept[i]);
+    fg_free(matrix->kept);
+    matrix->kept = NULL;
+}
+
+static fg_status read_rows(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                           float *values, fg_error *err) {
+    fg_status status = model->weights.read(model->weights.context, &matrix->weight, row * matrix->columns,
+                                           rows * matrix->columns, values, err);
+    if (status != FG_OK) fg_where(err, "reading rows of %s", matrix->name);
+    return status;
+}
+
+/* Panel `index` from the kept ones, which it joins if there is room. `*values` stays NULL if it is not kept.
+ */
+static fg_status kept_panel(fg_model *model, fg_matrix *matrix, uint64_t index, const float **values,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    float *panel = NULL;
+    uint64_t row = index * matrix->panel_rows, rows = fg_min(matrix->panel_rows, matrix->rows - row);
+    uint64_t bytes = rows * matrix->columns * sizeof(float);
+    *values = matrix->kept ? matrix->kept[index] : NULL;
+    if (*values || model->kept_bytes > model->keep_limit || bytes > model->keep_limit - model->kept_bytes)
+        goto done;
+    if (!matrix->kept) FG_NEW(matrix->kept, panel_count(matrix));
+    FG_TRY_NEW(panel, fg_alloc_buffer(bytes, err));
+    FG_TRY(read_rows(model, matrix, row, rows, panel, err));
+    model->kept_bytes += bytes;
+    matrix->kept[index] = panel;
+    *values = panel;
+    panel = NULL;
+done:
+    fg_free(panel);
+    return status;
+}
+
+/* BLAS is fastest with the long side, the weights' rows, first; its result [rows, count] is then turned
+ * round. */
+static fg_status multiply(fg_model *model, const float *panel, uint64_t rows, uint64_t columns,
+                          const float *input, uint64_t count, float *output, uint64_t stride, fg_error *err) {
+    fg_status status = fg_scratch_fit(&model->product, rows, count, err);
+    if (status != FG_OK) return status;
+    float *product = count == 1 ? output : model->product.values;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)count, (blasint)columns,
+                1.0f, panel, (blasint)columns, input, (blasint)columns, 0.0f, product, (blasint)count);
+    for (uint64_t t = 0; count > 1 && t < count; t++) {
+        for (uint64_t r = 0; r < rows; r++) output[t * stride + r] = product[r * count + t];
+    }
+    return FG_OK;
+}
+
+fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t rows, const float *input,
+                    uint64_t count, float *output, uint64_t stride, fg_error *err) {
+    fg_status status = FG_OK;
+    if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
+                       (unsigned long long)rows, matrix->name));
+    if (!count) goto done;
+    for (uint64_t done = 0, part; done < rows; done += part) {
+        uint64_t at = row + done, index = at / matrix->panel_rows, inside = at % matrix->panel_rows;
+        const float *values;
+        part = fg_min(matrix->panel_rows - inside, rows - done);
+        FG_TRY(kept_panel(model, matrix, index, &values, err));
+        if (values) {
+            values += inside * matrix->columns;
+        } else {
+            FG_TRY(fg_scratch_fit(&model->panel, part, matrix->columns, err));
+            FG_TRY(read_rows(model, matrix, at, part, model->panel.values, err));
+            values = model->panel.values;
+        }
+        FG_TRY(multiply(model, values, part, matrix->columns, input, count, output + done, stride, err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_linear_whole(fg_model *model, fg_matrix *matrix, const float *input, uint64_t count,
+                          float *output, fg_error *err) {
+    return fg_linear(model, matrix, 0, matrix->rows, input, count, output, matrix->rows, err);
+}

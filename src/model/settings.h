@@ -1,0 +1,40 @@
+/* Hyperparameters of a model, read from a config.json as models/TYPE.json says for a format.
+ *
+ * Invariant of settings that were read: sizes are at least 1 and small enough that products of two fit, heads
+ * is a multiple of kv_heads, head_size is even, epsilon and theta are finite.
+ */
+#ifndef FG_MODEL_SETTINGS_H
+#define FG_MODEL_SETTINGS_H
+
+#include <stdint.h>
+
+#include "base/json.h"
+
+typedef struct fg_rotary_settings {
+    double theta;
+    double factor, low, high,
+        original; /* llama3: how much slower, the two bounds, and the length that they refer to */
+} fg_rotary_settings;
+
+typedef struct fg_settings {
+    uint64_t hidden, vocab, blocks, heads, kv_heads, head_size, inner;
+    uint64_t window; /* keys that a query sees, itself included; 0: all before it */
+    double epsilon;
+    bool tied;
+    const char *activation;  /* a word of the tables, borrowed from spec or config */
+    const char *rotary_type; /* the same */
+    fg_rotary_settings rotary;
+} fg_settings;
+
+/* `settings` is the object formats/FORMAT of a spec:
+ *   "config": { ROLE: { "key": PATH, "absent": VALUE, "null": VALUE } }  the value of the key; VALUE stands
+ * in where it is absent or null. A VALUE is a JSON value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of
+ * roles above it in the order hidden, vocab, blocks, heads, kv_heads, head_size, inner, window, epsilon,
+ * tied, activation. Without "absent" the key must be there, without "null" it must not be null. A role
+ * without an entry is absent (window: none). "rotary": { "theta": KEY, "scaling": KEY, "parameters": KEY,
+ * "default_theta": NUMBER, "types": [WORD, ...] } "only":   { PATH: [VALUE, ...] }  keys that must be absent
+ * or have one of the values (each item of a list must) What is missing, of another type or not supported is
+ * FG_ERR_INPUT that names key and value. Strings in `result` are borrowed. */
+fg_status fg_settings_read(const json_t *settings, const json_t *config, fg_settings *result, fg_error *err);
+
+#endif

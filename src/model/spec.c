@@ -1,0 +1,72 @@
+#include "model/spec.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+enum { DEPTH = 8 }; /* files that extend each other */
+
+/* Members of `over` replace those of `base`; objects are merged. */
+static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)over, key, value) {
+        json_t *old = json_object_get(base, key);
+        if (json_is_null(value))
+            json_object_del(base, key);
+        else if (json_is_object(old) && json_is_object(value))
+            FG_TRY(merge(old, value, err));
+        else
+            FG_TRY(fg_json_put(base, key, json_incref(value), err));
+    }
+done:
+    return status;
+}
+
+/* A type comes from a config.json: it must not lead out of the directories. */
+static bool plain(const char *name) {
+    return name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
+}
+
+static fg_status read_file(json_t **spec, const fg_converter_dirs *dirs, const char *file, unsigned depth,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    char *relative = NULL, *path = NULL;
+    json_t *own = NULL, *base = NULL;
+    if (!plain(file))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\" cannot be the name of a file in models/", file));
+    if (depth > DEPTH)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/%s: more than %d files extend each other", file, DEPTH));
+    FG_TRY_NEW(relative, fg_strformat(err, "models/%s", file));
+    FG_TRY(fg_converter_dirs_find(dirs, relative, &path, err));
+    FG_TRY(fg_json_read(path, &own, err));
+    if (!json_is_object(own))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(own)));
+    const char *extends = json_string_value(json_object_get(own, "extends"));
+    if (extends) {
+        FG_TRY(read_file(&base, dirs, extends, depth + 1, err));
+        FG_TRY(merge(base, own, err));
+        *spec = base;
+        base = NULL;
+    } else {
+        *spec = json_incref(own);
+    }
+done:
+    json_decref(own);
+    json_decref(base);
+    fg_free(relative);
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *model_type,
+                             fg_error *err) {
+    *spec = NULL;
+    char *file = fg_strformat(err, "%s.json", model_type);
+    if (!file) return FG_ERR_MEMORY;
+    fg_status status = read_file(spec, dirs, file, 0, err);
+    if (status != FG_OK) fg_where(err, "looking for how a %s model computes", model_type);
+    fg_free(file);
+    return status;
+}
