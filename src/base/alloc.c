@@ -10,50 +10,45 @@
 
 static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak;
 
-static bool refused(void)
-{
+static bool refused(void) {
     uint64_t call = atomic_fetch_add(&total_calls, 1) + 1;
     uint64_t limit = atomic_load(&fail_at);
     return limit && call >= limit;
 }
 
-static void *counted(void *memory)
-{
+static void *counted(void *memory) {
     if (!memory) return NULL;
     uint64_t now = atomic_fetch_add(&bytes_now, malloc_usable_size(memory)) + malloc_usable_size(memory);
     uint64_t peak = atomic_load(&bytes_peak);
-    while (now > peak && !atomic_compare_exchange_weak(&bytes_peak, &peak, now)) {}
+    while (now > peak && !atomic_compare_exchange_weak(&bytes_peak, &peak, now)) {
+    }
     return memory;
 }
 
-static void *raw_alloc(size_t bytes)
-{
+static void *raw_alloc(size_t bytes) {
     return refused() ? NULL : counted(malloc(bytes ? bytes : 1));
 }
 
-static void *no_room(fg_error *err, size_t count, size_t size)
-{
+static void *no_room(fg_error *err, size_t count, size_t size) {
     fg_fail(err, FG_ERR_MEMORY, "out of memory: cannot get %zu x %zu bytes", count, size);
     return NULL;
 }
 
-void *fg_alloc(size_t count, size_t size, fg_error *err)
-{
+void *fg_alloc(size_t count, size_t size, fg_error *err) {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) return no_room(err, count, size);
     void *memory = refused() ? NULL : counted(calloc(bytes ? bytes : 1, 1));
     return memory ? memory : no_room(err, count, size);
 }
 
-void *fg_alloc_buffer(size_t bytes, fg_error *err)
-{
+void *fg_alloc_buffer(size_t bytes, fg_error *err) {
     void *memory = NULL;
-    if (bytes > PTRDIFF_MAX || refused() || posix_memalign(&memory, 64, bytes ? bytes : 64)) return no_room(err, 1, bytes);
+    if (bytes > PTRDIFF_MAX || refused() || posix_memalign(&memory, 64, bytes ? bytes : 64))
+        return no_room(err, 1, bytes);
     return counted(memory);
 }
 
-fg_status fg_grow(void *array, size_t count, size_t *capacity, size_t size, fg_error *err)
-{
+fg_status fg_grow(void *array, size_t count, size_t *capacity, size_t size, fg_error *err) {
     if (count < *capacity) return FG_OK;
     size_t wanted = *capacity ? *capacity : 8;
     while (wanted <= count) {
@@ -70,20 +65,17 @@ fg_status fg_grow(void *array, size_t count, size_t *capacity, size_t size, fg_e
     return FG_OK;
 }
 
-char *fg_strdup(const char *text, fg_error *err)
-{
+char *fg_strdup(const char *text, fg_error *err) {
     return fg_strndup(text, strlen(text), err);
 }
 
-char *fg_strndup(const char *text, size_t length, fg_error *err)
-{
+char *fg_strndup(const char *text, size_t length, fg_error *err) {
     char *copy = fg_alloc(length + 1, 1, err);
     if (copy) memcpy(copy, text, length);
     return copy;
 }
 
-char *fg_strformat(fg_error *err, const char *format, ...)
-{
+char *fg_strformat(fg_error *err, const char *format, ...) {
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
@@ -95,30 +87,25 @@ char *fg_strformat(fg_error *err, const char *format, ...)
     return text;
 }
 
-void fg_free(void *memory)
-{
+void fg_free(void *memory) {
     if (!memory) return;
     atomic_fetch_sub(&bytes_now, malloc_usable_size(memory));
     free(memory);
 }
 
-void fg_alloc_fail_after(uint64_t n)
-{
+void fg_alloc_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&total_calls) + n : 0);
 }
 
-uint64_t fg_alloc_count(void)
-{
+uint64_t fg_alloc_count(void) {
     return atomic_load(&total_calls);
 }
 
-uint64_t fg_alloc_peak(void)
-{
+uint64_t fg_alloc_peak(void) {
     return atomic_load(&bytes_peak);
 }
 
-void fg_alloc_init(void)
-{
+void fg_alloc_init(void) {
     json_set_alloc_funcs(raw_alloc, fg_free);
     const char *fail = getenv("FGCONV_FAIL_ALLOC");
     if (fail) fg_alloc_fail_after(strtoull(fail, NULL, 10));

@@ -1,4 +1,5 @@
-/* Memory: every allocation of fgconv goes through here, so that tests can make the N-th one fail and the peak is known.
+/* Memory: every allocation of fgconv goes through here, so that tests can make the N-th one fail and the peak
+ * is known.
  *
  * Invariant: memory from these functions is given back with fg_free and nothing else. Thread-safe.
  */
@@ -10,15 +11,15 @@
 
 #include "base/error.h"
 
-/* `count * size` zeroed bytes; NULL with FG_ERR_MEMORY recorded when there is no room or the product overflows. A count
- * of 0 gives a pointer that can be freed. */
+/* `count * size` zeroed bytes; NULL with FG_ERR_MEMORY recorded when there is no room or the product
+ * overflows. A count of 0 gives a pointer that can be freed. */
 void *fg_alloc(size_t count, size_t size, fg_error *err);
 
 /* Memory for buffers that are overwritten anyway: not zeroed, aligned to 64 bytes. */
 void *fg_alloc_buffer(size_t bytes, fg_error *err);
 
-/* Makes room for at least `count + 1` elements (doubling). `array` is the address of the pointer. Old contents stay;
- * new ones are zero. On failure nothing changes. */
+/* Makes room for at least `count + 1` elements (doubling). `array` is the address of the pointer. Old
+ * contents stay; new ones are zero. On failure nothing changes. */
 fg_status fg_grow(void *array, size_t count, size_t *capacity, size_t size, fg_error *err);
 
 char *fg_strdup(const char *text, fg_error *err);
@@ -38,7 +39,8 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
-/* Stores the pointer that `call` gives, or goes to `done` when it is NULL (the call has recorded FG_ERR_MEMORY). */
+/* Stores the pointer that `call` gives, or goes to `done` when it is NULL (the call has recorded
+ * FG_ERR_MEMORY). */
 #define FG_TRY_NEW(pointer, call)                                                                            \
     do {                                                                                                     \
         (pointer) = (call);                                                                                  \
@@ -48,8 +50,8 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
-/* Tests: the N-th allocation from now (1 is the next) and all after it fail; 0 switches that off. Also set by the
- * environment variable FGCONV_FAIL_ALLOC=N. */
+/* Tests: the N-th allocation from now (1 is the next) and all after it fail; 0 switches that off. Also set by
+ * the environment variable FGCONV_FAIL_ALLOC=N. */
 void fg_alloc_fail_after(uint64_t n);
 uint64_t fg_alloc_count(void); /* allocations so far */
 uint64_t fg_alloc_peak(void);  /* most bytes held at once through this layer */

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...)
-{
+fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...) {
     if (err && err->status == FG_OK) {
         va_list arguments;
         va_start(arguments, format);
@@ -17,8 +16,7 @@ fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...)
     return status;
 }
 
-fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...)
-{
+fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...) {
     fg_status status = errnum == ENOMEM ? FG_ERR_MEMORY : FG_ERR_SYSTEM;
     if (err && err->status == FG_OK) {
         va_list arguments;
@@ -32,8 +30,7 @@ fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...)
     return status;
 }
 
-fg_status fg_hint(fg_error *err, const char *format, ...)
-{
+fg_status fg_hint(fg_error *err, const char *format, ...) {
     if (!err) return FG_ERR_BUG;
     if (!err->hint[0]) {
         va_list arguments;
@@ -44,8 +41,7 @@ fg_status fg_hint(fg_error *err, const char *format, ...)
     return (fg_status)err->status;
 }
 
-fg_status fg_where(fg_error *err, const char *format, ...)
-{
+fg_status fg_where(fg_error *err, const char *format, ...) {
     if (!err) return FG_ERR_BUG;
     size_t used = strlen(err->where);
     if (used && used + 3 < sizeof err->where) {
@@ -59,8 +55,7 @@ fg_status fg_where(fg_error *err, const char *format, ...)
     return (fg_status)err->status;
 }
 
-void fg_error_message(const fg_error *err, char *buffer, unsigned long size)
-{
+void fg_error_message(const fg_error *err, char *buffer, unsigned long size) {
     const char *while_ = err->where[0] ? "\n  while " : "";
     const char *hint = err->hint[0] ? "\n  do: " : "";
     char rank[32] = "";

@@ -22,15 +22,13 @@ enum { MAX_TRANSFER = 1 << 30, OPEN_DIRECTORIES = 32 };
 
 static atomic_uint_fast64_t bytes_read, bytes_written, io_calls, fail_at;
 
-static void read_environment(void)
-{
+static void read_environment(void) {
     const char *fail = getenv("FGCONV_FAIL_IO");
     if (fail) fg_file_fail_after(strtoull(fail, NULL, 10));
 }
 
 /* Counts a call; true when a test wants it to fail. */
-static bool fault(void)
-{
+static bool fault(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, read_environment);
     uint64_t call = atomic_fetch_add(&io_calls, 1) + 1;
@@ -39,23 +37,19 @@ static bool fault(void)
     return true;
 }
 
-void fg_file_fail_after(uint64_t n)
-{
+void fg_file_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&io_calls) + n : 0);
 }
 
-uint64_t fg_file_bytes_read(void)
-{
+uint64_t fg_file_bytes_read(void) {
     return atomic_load(&bytes_read);
 }
 
-uint64_t fg_file_bytes_written(void)
-{
+uint64_t fg_file_bytes_written(void) {
     return atomic_load(&bytes_written);
 }
 
-fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err)
-{
+fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err) {
     static const int flags[] = {O_RDONLY, O_RDWR | O_CREAT | O_EXCL, O_RDWR};
     fg_status status = FG_OK;
     struct stat info;
@@ -75,20 +69,21 @@ done:
     return status;
 }
 
-void fg_file_close(fg_file *file)
-{
+void fg_file_close(fg_file *file) {
     if (file->fd >= 0) close(file->fd);
     fg_free(file->path);
     *file = FG_FILE_NONE;
 }
 
-fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err)
-{
+fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
     char *at = buffer;
     while (size) {
-        ssize_t got = fault() ? -1 : pread(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
+        ssize_t got =
+            fault() ? -1 : pread(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fg_fail_errno(err, errno, "%s: cannot read %zu bytes at byte %llu", file->path, size, (unsigned long long)offset);
+        if (got < 0)
+            return fg_fail_errno(err, errno, "%s: cannot read %zu bytes at byte %llu", file->path, size,
+                                 (unsigned long long)offset);
         if (got == 0) {
             fg_fail(err, FG_ERR_INPUT, "%s: the file ends at byte %llu, %zu bytes too early", file->path,
                     (unsigned long long)offset, size);
@@ -103,13 +98,16 @@ fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t 
     return FG_OK;
 }
 
-fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, uint64_t offset, fg_error *err)
-{
+fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, uint64_t offset,
+                        fg_error *err) {
     const char *at = buffer;
     while (size) {
-        ssize_t put = fault() ? -1 : pwrite(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
+        ssize_t put =
+            fault() ? -1 : pwrite(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return fg_fail_errno(err, errno, "%s: cannot write %zu bytes at byte %llu", file->path, size, (unsigned long long)offset);
+        if (put < 0)
+            return fg_fail_errno(err, errno, "%s: cannot write %zu bytes at byte %llu", file->path, size,
+                                 (unsigned long long)offset);
         at += put;
         size -= (size_t)put;
         offset += (uint64_t)put;
@@ -118,42 +116,37 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
     return FG_OK;
 }
 
-fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err)
-{
+fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err) {
     struct stat info;
     if (fstat(file->fd, &info)) return fg_fail_errno(err, errno, "%s: cannot look at the file", file->path);
     *size = (uint64_t)info.st_size;
     return FG_OK;
 }
 
-fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err)
-{
+fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err) {
     if (fault() || ftruncate(file->fd, (off_t)size))
-        return fg_fail_errno(err, errno, "%s: cannot make the file %llu bytes long", file->path, (unsigned long long)size);
+        return fg_fail_errno(err, errno, "%s: cannot make the file %llu bytes long", file->path,
+                             (unsigned long long)size);
     return FG_OK;
 }
 
-fg_status fg_file_sync(const fg_file *file, fg_error *err)
-{
+fg_status fg_file_sync(const fg_file *file, fg_error *err) {
     if (fault() || fsync(file->fd)) return fg_fail_errno(err, errno, "%s: fsync failed", file->path);
     return FG_OK;
 }
 
-uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit)
-{
+uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit) {
     off_t at = lseek(file->fd, (off_t)offset, SEEK_DATA);
     if (at < 0) return errno == ENXIO ? limit : offset;
     return (uint64_t)at < limit ? (uint64_t)at : limit;
 }
 
-uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit)
-{
+uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit) {
     off_t at = lseek(file->fd, (off_t)offset, SEEK_HOLE);
     return at < 0 || (uint64_t)at > limit ? limit : (uint64_t)at;
 }
 
-fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err)
-{
+fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err) {
     struct stat info;
     if (stat(path, &info)) return fg_fail_errno(err, errno, "%s: cannot look at the file", path);
     *stamp = (fg_file_stamp){.size = (uint64_t)info.st_size,
@@ -164,8 +157,7 @@ fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err
     return FG_OK;
 }
 
-fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_error *err)
-{
+fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_error *err) {
     fg_status status = FG_OK;
     fg_file file;
     uint64_t size;
@@ -173,8 +165,8 @@ fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_erro
     FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&file, &size, err));
     if (size > limit) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have", path,
-                       (unsigned long long)size, (unsigned long long)limit));
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have",
+                       path, (unsigned long long)size, (unsigned long long)limit));
     }
     FG_NEW(bytes, size + 1);
     FG_TRY(fg_file_read(&file, bytes, size, 0, err));
@@ -187,8 +179,7 @@ done:
     return status;
 }
 
-fg_status fg_file_spit(const char *path, const void *bytes, size_t size, bool sync, fg_error *err)
-{
+fg_status fg_file_spit(const char *path, const void *bytes, size_t size, bool sync, fg_error *err) {
     fg_status status = FG_OK;
     fg_file file;
     FG_TRY(fg_file_open(&file, path, FG_OPEN_CREATE, err));
@@ -199,43 +190,36 @@ done:
     return status;
 }
 
-char *fg_path_join(const char *directory, const char *name, fg_error *err)
-{
+char *fg_path_join(const char *directory, const char *name, fg_error *err) {
     if (name[0] == '/' || !directory[0]) return fg_strdup(name, err);
     return fg_strformat(err, "%s%s%s", directory, fg_ends_with(directory, "/") ? "" : "/", name);
 }
 
-const char *fg_path_name(const char *path)
-{
+const char *fg_path_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
 }
 
-bool fg_path_exists(const char *path)
-{
+bool fg_path_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;
 }
 
-bool fg_path_is_directory(const char *path)
-{
+bool fg_path_is_directory(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
-bool fg_path_is_file(const char *path)
-{
+bool fg_path_is_file(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-static int by_name(const void *a, const void *b)
-{
+static int by_name(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err)
-{
+fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
     size_t capacity = 0;
     *names = (fg_names){0};
@@ -255,21 +239,18 @@ done:
     return status;
 }
 
-void fg_names_free(fg_names *names)
-{
+void fg_names_free(fg_names *names) {
     for (size_t i = 0; i < names->count; i++) fg_free(names->items[i]);
     fg_free(names->items);
     *names = (fg_names){0};
 }
 
-fg_status fg_directory_create(const char *path, fg_error *err)
-{
+fg_status fg_directory_create(const char *path, fg_error *err) {
     if (mkdir(path, 0777)) return fg_fail_errno(err, errno, "%s: cannot create the directory", path);
     return FG_OK;
 }
 
-fg_status fg_directory_sync(const char *path, fg_error *err)
-{
+fg_status fg_directory_sync(const char *path, fg_error *err) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return fg_fail_errno(err, errno, "%s: cannot open the directory", path);
     int failed = fault() || fsync(fd) ? errno : 0;
@@ -277,28 +258,24 @@ fg_status fg_directory_sync(const char *path, fg_error *err)
     return failed ? fg_fail_errno(err, failed, "%s: fsync failed", path) : FG_OK;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
-{
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
     (void)info, (void)kind, (void)place;
     return remove(path) && errno != ENOENT ? -1 : 0;
 }
 
-fg_status fg_directory_remove(const char *path, fg_error *err)
-{
+fg_status fg_directory_remove(const char *path, fg_error *err) {
     if (!fg_path_exists(path)) return FG_OK;
     if (nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS))
         return fg_fail_errno(err, errno, "%s: cannot remove", path);
     return FG_OK;
 }
 
-fg_status fg_path_rename(const char *from, const char *to, fg_error *err)
-{
+fg_status fg_path_rename(const char *from, const char *to, fg_error *err) {
     if (fault() || rename(from, to)) return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
     return FG_OK;
 }
 
-fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err)
-{
+fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err) {
     struct statvfs info;
     if (statvfs(path, &info)) return fg_fail_errno(err, errno, "%s: cannot ask for free space", path);
     *bytes = (uint64_t)info.f_bavail * info.f_frsize;

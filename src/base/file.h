@@ -1,8 +1,8 @@
-/* Files: the one layer through which fgconv touches the disk. Short reads and writes, EINTR and errors are dealt with
- * here, bytes are counted here, and tests inject faults here.
+/* Files: the one layer through which fgconv touches the disk. Short reads and writes, EINTR and errors are
+ * dealt with here, bytes are counted here, and tests inject faults here.
  *
- * Invariant: an fg_file is owned by whoever opened it and closed once with fg_file_close. Data is read with pread, never
- * mapped. Thread-safe except that one fg_file must not be closed while it is used.
+ * Invariant: an fg_file is owned by whoever opened it and closed once with fg_file_close. Data is read with
+ * pread, never mapped. Thread-safe except that one fg_file must not be closed while it is used.
  */
 #ifndef FG_BASE_FILE_H
 #define FG_BASE_FILE_H
@@ -38,8 +38,8 @@ fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err);
 fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
 fg_status fg_file_sync(const fg_file *file, fg_error *err);
 
-/* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always succeeds:
- * a file system that cannot tell has no holes. */
+/* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always
+ * succeeds: a file system that cannot tell has no holes. */
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit);
 /* Where the run of data that holds `offset` ends (`limit` at most). */
 uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit);
@@ -75,7 +75,8 @@ void fg_names_free(fg_names *names);
 
 fg_status fg_directory_create(const char *path, fg_error *err);
 fg_status fg_directory_sync(const char *path, fg_error *err);
-/* Removes a directory and what is in it, links themselves and not what they point to. A missing one is no error. */
+/* Removes a directory and what is in it, links themselves and not what they point to. A missing one is no
+ * error. */
 fg_status fg_directory_remove(const char *path, fg_error *err);
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
@@ -84,8 +85,8 @@ fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 uint64_t fg_file_bytes_read(void);
 uint64_t fg_file_bytes_written(void);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open or fg_path_rename fails with EIO; 0 switches
- * that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open or fg_path_rename fails with
+ * EIO; 0 switches that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);
 
 #endif

@@ -14,22 +14,24 @@ enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 /* ---- reading ---- */
 
 /* Appends ".0" to integers that 64 bits cannot surely hold, which makes reals of them. */
-static fg_status widen_integers(const char *bytes, size_t length, fg_text *out, fg_error *err)
-{
+static fg_status widen_integers(const char *bytes, size_t length, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t copied = 0;
     bool inside = false;
     for (size_t i = 0; i < length; i++) {
         if (inside) {
-            if (bytes[i] == '\\') i++;
-            else if (bytes[i] == '"') inside = false;
+            if (bytes[i] == '\\')
+                i++;
+            else if (bytes[i] == '"')
+                inside = false;
             continue;
         }
         if (bytes[i] == '"') inside = true;
         if (bytes[i] < '0' || bytes[i] > '9') continue;
         size_t end = i;
         while (end < length && bytes[end] >= '0' && bytes[end] <= '9') end++;
-        bool fraction = i > 0 && (bytes[i - 1] == '.' || bytes[i - 1] == 'e' || bytes[i - 1] == 'E' || bytes[i - 1] == '+');
+        bool fraction = i > 0 && (bytes[i - 1] == '.' || bytes[i - 1] == 'e' || bytes[i - 1] == 'E' ||
+                                  bytes[i - 1] == '+');
         bool integer = end == length || !strchr(".eE", bytes[end]);
         if (end - i > INTEGER_DIGITS && integer && !fraction) {
             FG_TRY(fg_text_add(out, bytes + copied, end - copied, err));
@@ -43,8 +45,7 @@ done:
     return status;
 }
 
-fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err)
-{
+fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     fg_text widened = {0};
     json_error_t what;
@@ -62,14 +63,14 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     if (*value) goto done;
     if (json_error_code(&what) == json_error_out_of_memory)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", name));
-    status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line, what.column, what.text);
+    status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
+                     what.column, what.text);
 done:
     fg_text_free(&widened);
     return status;
 }
 
-fg_status fg_json_read(const char *path, json_t **value, fg_error *err)
-{
+fg_status fg_json_read(const char *path, json_t **value, fg_error *err) {
     fg_text text = {0};
     *value = NULL;
     fg_status status = fg_file_slurp(path, FG_JSON_LIMIT, &text, err);
@@ -81,8 +82,7 @@ fg_status fg_json_read(const char *path, json_t **value, fg_error *err)
 /* ---- paths ---- */
 
 /* Cuts the first segment off `path` into `segment`; returns what follows the slash, NULL at the end. */
-static const char *cut(const char *path, char *segment)
-{
+static const char *cut(const char *path, char *segment) {
     const char *slash = strchr(path, '/');
     size_t length = slash ? (size_t)(slash - path) : strlen(path);
     if (length >= SEGMENT) length = SEGMENT - 1;
@@ -91,8 +91,7 @@ static const char *cut(const char *path, char *segment)
     return slash ? slash + 1 : NULL;
 }
 
-static json_t *child(const json_t *value, const char *segment)
-{
+static json_t *child(const json_t *value, const char *segment) {
     if (json_is_object(value)) return json_object_get(value, segment);
     if (!json_is_array(value)) return NULL;
     char *end;
@@ -100,8 +99,7 @@ static json_t *child(const json_t *value, const char *segment)
     return *segment && !*end ? json_array_get(value, index) : NULL;
 }
 
-json_t *fg_json_at(const json_t *root, const char *path)
-{
+json_t *fg_json_at(const json_t *root, const char *path) {
     char segment[SEGMENT];
     json_t *at = (json_t *)(uintptr_t)root; /* json_object_get gives a mutable child of a const object too */
     for (const char *rest = path; rest && *rest && at;) {
@@ -111,8 +109,7 @@ json_t *fg_json_at(const json_t *root, const char *path)
     return at;
 }
 
-fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err)
-{
+fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err) {
     char segment[SEGMENT];
     json_t *at = root;
     const char *rest = cut(path, segment);
@@ -135,8 +132,7 @@ fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error
     return fg_json_put(at, segment, value, err);
 }
 
-bool fg_json_remove_at(json_t *root, const char *path)
-{
+bool fg_json_remove_at(json_t *root, const char *path) {
     const char *slash = strrchr(path, '/');
     if (!slash) return json_object_del(root, path) == 0;
     char parent[SEGMENT];
@@ -147,8 +143,7 @@ bool fg_json_remove_at(json_t *root, const char *path)
     return json_object_del(fg_json_at(root, parent), slash + 1) == 0;
 }
 
-bool fg_json_equal(const json_t *a, const json_t *b)
-{
+bool fg_json_equal(const json_t *a, const json_t *b) {
     if (json_is_number(a) && json_is_number(b)) {
         if (json_is_integer(a) && json_is_integer(b)) return json_integer_value(a) == json_integer_value(b);
         return json_number_value(a) == json_number_value(b);
@@ -180,13 +175,11 @@ typedef struct writer {
     fg_error *err;
 } writer;
 
-static fg_status put(const writer *w, const char *bytes)
-{
+static fg_status put(const writer *w, const char *bytes) {
     return fg_text_add(w->text, bytes, strlen(bytes), w->err);
 }
 
-static fg_status put_real(const writer *w, double value)
-{
+static fg_status put_real(const writer *w, double value) {
     char digits[40];
     int precision = 0; /* the fewest digits that read back as the same number */
     do snprintf(digits, sizeof digits, "%.*e", precision, value);
@@ -202,8 +195,7 @@ static fg_status put_real(const writer *w, double value)
 }
 
 /* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
-static uint32_t decode(const unsigned char *bytes, size_t *length)
-{
+static uint32_t decode(const unsigned char *bytes, size_t *length) {
     static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
     *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
     uint32_t code = bytes[0] & mask[*length];
@@ -211,25 +203,25 @@ static uint32_t decode(const unsigned char *bytes, size_t *length)
     return code;
 }
 
-static fg_status put_escape(const writer *w, uint32_t code)
-{
+static fg_status put_escape(const writer *w, uint32_t code) {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *n = names; *n; n += 2) {
         if ((uint32_t)(unsigned char)*n == code) return fg_text_printf(w->text, w->err, "\\%c", n[1]);
     }
     if (code < 0x10000) return fg_text_printf(w->text, w->err, "\\u%04" PRIx32, code);
     code -= 0x10000;
-    return fg_text_printf(w->text, w->err, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10), 0xdc00 + (code & 0x3ff));
+    return fg_text_printf(w->text, w->err, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10),
+                          0xdc00 + (code & 0x3ff));
 }
 
-static fg_status put_string(const writer *w, const char *bytes, size_t size)
-{
+static fg_status put_string(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
     size_t plain = 0, length;
     FG_TRY(put(w, "\""));
     for (size_t i = 0; i < size; i += length) {
         uint32_t code = decode((const unsigned char *)bytes + i, &length);
-        bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f && (code < 0x80 || w->flags & FG_JSON_UTF8);
+        bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f &&
+                     (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (code == 0x7f) as_is = true;
         if (as_is) continue;
         FG_TRY(fg_text_add(w->text, bytes + plain, i - plain, w->err));
@@ -242,21 +234,18 @@ done:
     return status;
 }
 
-static fg_status new_line(const writer *w, unsigned depth, bool first)
-{
+static fg_status new_line(const writer *w, unsigned depth, bool first) {
     if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put(w, " ");
     return fg_text_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
 }
 
 static fg_status put_value(const writer *w, const json_t *value, unsigned depth);
 
-static int by_key(const void *a, const void *b)
-{
+static int by_key(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static fg_status put_object(const writer *w, const json_t *object, unsigned depth)
-{
+static fg_status put_object(const writer *w, const json_t *object, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
     const char **keys = NULL, *key;
@@ -280,8 +269,7 @@ done:
     return status;
 }
 
-static fg_status put_array(const writer *w, const json_t *array, unsigned depth)
-{
+static fg_status put_array(const writer *w, const json_t *array, unsigned depth) {
     fg_status status = FG_OK;
     size_t count = json_array_size(array);
     FG_TRY(put(w, "["));
@@ -296,29 +284,34 @@ done:
     return status;
 }
 
-static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
-{
+static fg_status put_value(const writer *w, const json_t *value, unsigned depth) {
     switch (json_typeof(value)) {
-    case JSON_OBJECT: return put_object(w, value, depth);
-    case JSON_ARRAY: return put_array(w, value, depth);
-    case JSON_STRING: return put_string(w, json_string_value(value), json_string_length(value));
-    case JSON_INTEGER: return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    case JSON_REAL: return put_real(w, json_real_value(value));
-    case JSON_TRUE: return put(w, "true");
-    case JSON_FALSE: return put(w, "false");
-    case JSON_NULL: return put(w, "null");
+    case JSON_OBJECT:
+        return put_object(w, value, depth);
+    case JSON_ARRAY:
+        return put_array(w, value, depth);
+    case JSON_STRING:
+        return put_string(w, json_string_value(value), json_string_length(value));
+    case JSON_INTEGER:
+        return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    case JSON_REAL:
+        return put_real(w, json_real_value(value));
+    case JSON_TRUE:
+        return put(w, "true");
+    case JSON_FALSE:
+        return put(w, "false");
+    case JSON_NULL:
+        return put(w, "null");
     }
     return fg_fail(w->err, FG_ERR_BUG, "a JSON value of unknown kind");
 }
 
-fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err)
-{
+fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err) {
     writer w = {.text = text, .flags = flags, .err = err};
     return put_value(&w, value, 0);
 }
 
-const char *fg_json_brief(const json_t *value, char *buffer, size_t size)
-{
+const char *fg_json_brief(const json_t *value, char *buffer, size_t size) {
     if (!value) {
         snprintf(buffer, size, "(absent)");
         return buffer;
@@ -335,9 +328,9 @@ const char *fg_json_brief(const json_t *value, char *buffer, size_t size)
     return buffer;
 }
 
-const char *fg_json_kind(const json_t *value)
-{
-    static const char *const names[] = {"an object", "an array", "a string", "an integer", "a real number", "true", "false", "null"};
+const char *fg_json_kind(const json_t *value) {
+    static const char *const names[] = {"an object",     "an array", "a string", "an integer",
+                                        "a real number", "true",     "false",    "null"};
     return value ? names[json_typeof(value)] : "nothing";
 }
 
@@ -347,22 +340,20 @@ typedef struct scanner {
     const char *at, *end;
 } scanner;
 
-static void skip_space(scanner *s)
-{
+static void skip_space(scanner *s) {
     while (s->at < s->end && strchr(" \t\r\n,:", *s->at)) s->at++;
 }
 
-/* Skips a string and gives its raw contents (escapes undecoded, which is enough for keys of converter files). */
-static void skip_string(scanner *s, const char **begin, size_t *length)
-{
+/* Skips a string and gives its raw contents (escapes undecoded, which is enough for keys of converter files).
+ */
+static void skip_string(scanner *s, const char **begin, size_t *length) {
     *begin = ++s->at;
     while (s->at < s->end && *s->at != '"') s->at += *s->at == '\\' ? 2 : 1;
     *length = (size_t)(s->at - *begin);
     if (s->at < s->end) s->at++;
 }
 
-static void skip_value(scanner *s)
-{
+static void skip_value(scanner *s) {
     const char *begin;
     size_t length, depth = 0;
     skip_space(s);
@@ -384,8 +375,7 @@ static void skip_value(scanner *s)
 }
 
 /* Goes to the member `segment` of the value that begins here; false if there is none. */
-static bool enter(scanner *s, const char *segment)
-{
+static bool enter(scanner *s, const char *segment) {
     const char *begin;
     size_t length, index = 0, wanted = strtoul(segment, NULL, 10);
     skip_space(s);
@@ -398,13 +388,13 @@ static bool enter(scanner *s, const char *segment)
             skip_string(s, &begin, &length);
             skip_space(s);
         }
-        if (object ? length == strlen(segment) && memcmp(begin, segment, length) == 0 : index == wanted) return true;
+        if (object ? length == strlen(segment) && memcmp(begin, segment, length) == 0 : index == wanted)
+            return true;
         skip_value(s);
     }
 }
 
-unsigned fg_json_line(const char *bytes, size_t length, const char *path)
-{
+unsigned fg_json_line(const char *bytes, size_t length, const char *path) {
     char segment[SEGMENT];
     scanner s = {.at = bytes, .end = bytes + length};
     for (const char *rest = path; rest && *rest;) {
@@ -419,23 +409,25 @@ unsigned fg_json_line(const char *bytes, size_t length, const char *path)
 
 /* ---- members as C values ---- */
 
-static fg_status wrong(const json_t *value, const char *key, const char *file, const char *expected, fg_error *err)
-{
+static fg_status wrong(const json_t *value, const char *key, const char *file, const char *expected,
+                       fg_error *err) {
     char brief[80];
-    return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected %s", file, key, fg_json_brief(value, brief, sizeof brief), expected);
+    return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected %s", file, key,
+                   fg_json_brief(value, brief, sizeof brief), expected);
 }
 
-fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value, fg_error *err)
-{
+fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value,
+                          fg_error *err) {
     const json_t *found = json_object_get(object, key);
     if (!found) return FG_OK;
-    if (!json_is_integer(found) || json_integer_value(found) < 0) return wrong(found, key, file, "an integer of 0 or more", err);
+    if (!json_is_integer(found) || json_integer_value(found) < 0)
+        return wrong(found, key, file, "an integer of 0 or more", err);
     *value = (uint64_t)json_integer_value(found);
     return FG_OK;
 }
 
-fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value, fg_error *err)
-{
+fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value,
+                             fg_error *err) {
     const json_t *found = json_object_get(object, key);
     if (!found) return FG_OK;
     if (!json_is_number(found)) return wrong(found, key, file, "a number", err);
@@ -443,8 +435,8 @@ fg_status fg_json_get_double(const json_t *object, const char *key, const char *
     return FG_OK;
 }
 
-fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value, fg_error *err)
-{
+fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value,
+                           fg_error *err) {
     const json_t *found = json_object_get(object, key);
     if (!found) return FG_OK;
     if (!json_is_boolean(found)) return wrong(found, key, file, "true or false", err);
@@ -452,8 +444,8 @@ fg_status fg_json_get_bool(const json_t *object, const char *key, const char *fi
     return FG_OK;
 }
 
-fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value, fg_error *err)
-{
+fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value,
+                             fg_error *err) {
     const json_t *found = json_object_get(object, key);
     if (!found) return FG_OK;
     if (!json_is_string(found)) return wrong(found, key, file, "a string", err);
@@ -461,14 +453,14 @@ fg_status fg_json_get_string(const json_t *object, const char *key, const char *
     return FG_OK;
 }
 
-fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err)
-{
-    if (json_object_set_new(object, key, value)) return fg_fail(err, FG_ERR_MEMORY, "out of memory while setting JSON key \"%s\"", key);
+fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err) {
+    if (json_object_set_new(object, key, value))
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while setting JSON key \"%s\"", key);
     return FG_OK;
 }
 
-fg_status fg_json_push(json_t *array, json_t *value, fg_error *err)
-{
-    if (json_array_append_new(array, value)) return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
+fg_status fg_json_push(json_t *array, json_t *value, fg_error *err) {
+    if (json_array_append_new(array, value))
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
     return FG_OK;
 }

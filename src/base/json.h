@@ -1,9 +1,10 @@
 /* JSON access on top of jansson: strict reading, paths, and writing as the Python tools of this field write.
  *
- * Invariant: a document that was read has no duplicate keys and bounded depth. Values are jansson's, reference counted
- * by its rules.
+ * Invariant: a document that was read has no duplicate keys and bounded depth. Values are jansson's,
+ * reference counted by its rules.
  *
- * Integers beyond 64 bits (tokenizers say model_max_length 1e30 in digits) are read as reals and written as digits again.
+ * Integers beyond 64 bits (tokenizers say model_max_length 1e30 in digits) are read as reals and written as
+ * digits again.
  */
 #ifndef FG_BASE_JSON_H
 #define FG_BASE_JSON_H
@@ -15,11 +16,13 @@
 
 enum { FG_JSON_LIMIT = 256 << 20 }; /* bytes in one JSON file: the largest tokenizer.json has some 40 MB */
 
-/* Reads a file / bytes; `name` is for messages, which carry line and column. The result is owned by the caller. */
+/* Reads a file / bytes; `name` is for messages, which carry line and column. The result is owned by the
+ * caller. */
 fg_status fg_json_read(const char *path, json_t **value, fg_error *err);
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err);
 
-/* The value at a path such as "rope_scaling/factor" (object keys; decimal indices into arrays), borrowed; NULL if absent. */
+/* The value at a path such as "rope_scaling/factor" (object keys; decimal indices into arrays), borrowed;
+ * NULL if absent. */
 json_t *fg_json_at(const json_t *root, const char *path);
 /* Sets it, creating objects on the way; takes over the reference to `value` as json_object_set_new does. */
 fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err);
@@ -34,10 +37,11 @@ enum {
     FG_JSON_COMPACT = 2, /* one line, ", " and ": " between, for messages; else indent 2 and a line a value */
     FG_JSON_UTF8 = 4,    /* non-ASCII characters as they are, as tokenizer files have; else \uXXXX */
 };
-/* Appends the text, without a newline at the end. Reals are the shortest digits that read back the same, 1.0 keeps ".0",
- * as Python writes them. */
+/* Appends the text, without a newline at the end. Reals are the shortest digits that read back the same, 1.0
+ * keeps ".0", as Python writes them. */
 fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err);
-/* The value in one line for a message, at most `size` - 1 bytes, cut with "..."; returns `buffer`. "(absent)" for NULL. */
+/* The value in one line for a message, at most `size` - 1 bytes, cut with "..."; returns `buffer`. "(absent)"
+ * for NULL. */
 const char *fg_json_brief(const json_t *value, char *buffer, size_t size);
 
 /* "an object", "a string", "null" ... for messages; "nothing" for NULL. */
@@ -46,12 +50,16 @@ const char *fg_json_kind(const json_t *value);
 /* The line (from 1) where the value at `path` begins in the text that was parsed into it; 0 if not found. */
 unsigned fg_json_line(const char *bytes, size_t length, const char *path);
 
-/* Reads a member of `object` into a C value. Absent: FG_OK and the target keeps what it holds. Another type, or a number
- * that does not fit: FG_ERR_INPUT that names `file` and the key. Strings are borrowed. */
-fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value, fg_error *err);
-fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value, fg_error *err);
-fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value, fg_error *err);
-fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value, fg_error *err);
+/* Reads a member of `object` into a C value. Absent: FG_OK and the target keeps what it holds. Another type,
+ * or a number that does not fit: FG_ERR_INPUT that names `file` and the key. Strings are borrowed. */
+fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value,
+                          fg_error *err);
+fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value,
+                             fg_error *err);
+fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value,
+                           fg_error *err);
+fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value,
+                             fg_error *err);
 
 /* For building documents: FG_ERR_MEMORY if `value` is NULL or does not fit; takes over the reference. */
 fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err);

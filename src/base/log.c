@@ -14,18 +14,15 @@ static bool silent;
 static char **warnings;
 static size_t warning_count, warning_capacity;
 
-void fg_log_level_set(fg_log_level level)
-{
+void fg_log_level_set(fg_log_level level) {
     current = level;
 }
 
-void fg_log_silence(void)
-{
+void fg_log_silence(void) {
     silent = true;
 }
 
-static bool keep(const char *line)
-{
+static bool keep(const char *line) {
     for (size_t i = 0; i < warning_count; i++) {
         if (strcmp(warnings[i], line) == 0) return false;
     }
@@ -38,8 +35,7 @@ static bool keep(const char *line)
     return true;
 }
 
-void fg_warn(const char *format, ...)
-{
+void fg_warn(const char *format, ...) {
     char line[LINE];
     va_list arguments;
     va_start(arguments, format);
@@ -48,42 +44,36 @@ void fg_warn(const char *format, ...)
     if (!silent && keep(line)) fprintf(stderr, "fgconv: warning: %s\n", line);
 }
 
-static void say(fg_log_level level, const char *format, va_list arguments)
-{
+static void say(fg_log_level level, const char *format, va_list arguments) {
     if (silent || current < level) return;
     char line[LINE];
     vsnprintf(line, sizeof line, format, arguments);
     fprintf(stderr, "%s\n", line);
 }
 
-void fg_inform(const char *format, ...)
-{
+void fg_inform(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     say(FG_LOG_NORMAL, format, arguments);
     va_end(arguments);
 }
 
-void fg_verbose(const char *format, ...)
-{
+void fg_verbose(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     say(FG_LOG_VERBOSE, format, arguments);
     va_end(arguments);
 }
 
-size_t fg_log_warning_count(void)
-{
+size_t fg_log_warning_count(void) {
     return warning_count;
 }
 
-const char *fg_log_warning(size_t index)
-{
+const char *fg_log_warning(size_t index) {
     return index < warning_count ? warnings[index] : "";
 }
 
-void fg_log_reset(void)
-{
+void fg_log_reset(void) {
     for (size_t i = 0; i < warning_count; i++) fg_free(warnings[i]);
     fg_free(warnings);
     warnings = NULL;

@@ -1,7 +1,8 @@
 /* What the program says while it runs. The only global state of the library.
  *
- * Invariant: the library says things through here and nowhere else; errors are not said but returned. Warnings are kept,
- * so that the report can hold them. Ranks other than 0 keep silent (fg_log_silence), their warnings are dropped.
+ * Invariant: the library says things through here and nowhere else; errors are not said but returned.
+ * Warnings are kept, so that the report can hold them. Ranks other than 0 keep silent (fg_log_silence), their
+ * warnings are dropped.
  */
 #ifndef FG_BASE_LOG_H
 #define FG_BASE_LOG_H
@@ -17,7 +18,8 @@ typedef enum fg_log_level {
 void fg_log_level_set(fg_log_level level);
 void fg_log_silence(void);
 
-void fg_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));    /* stderr: "fgconv: warning: ..." */
+void fg_warn(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* stderr: "fgconv: warning: ..." */
 void fg_inform(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* stderr, FG_LOG_NORMAL */
 void fg_verbose(const char *format, ...) __attribute__((format(printf, 1, 2))); /* stderr, FG_LOG_VERBOSE */
 

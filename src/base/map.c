@@ -11,8 +11,7 @@ struct fg_map_slot {
     int64_t value;
 };
 
-static struct fg_map_slot *find(const fg_map *map, const char *key, uint64_t hash)
-{
+static struct fg_map_slot *find(const fg_map *map, const char *key, uint64_t hash) {
     size_t mask = map->capacity - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct fg_map_slot *slot = &map->slots[i];
@@ -20,8 +19,7 @@ static struct fg_map_slot *find(const fg_map *map, const char *key, uint64_t has
     }
 }
 
-static fg_status enlarge(fg_map *map, fg_error *err)
-{
+static fg_status enlarge(fg_map *map, fg_error *err) {
     fg_status status = FG_OK;
     fg_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16, .count = map->count};
     FG_NEW(larger.slots, larger.capacity);
@@ -34,8 +32,7 @@ done:
     return status;
 }
 
-fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
-{
+fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err) {
     if (map->count * 2 >= map->capacity) {
         fg_status status = enlarge(map, err);
         if (status != FG_OK) return status;
@@ -47,15 +44,13 @@ fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
     return FG_OK;
 }
 
-int64_t fg_map_get(const fg_map *map, const char *key)
-{
+int64_t fg_map_get(const fg_map *map, const char *key) {
     if (!map->capacity) return FG_MAP_NONE;
     const struct fg_map_slot *slot = find(map, key, XXH3_64bits(key, strlen(key)));
     return slot->key ? slot->value : FG_MAP_NONE;
 }
 
-void fg_map_free(fg_map *map)
-{
+void fg_map_free(fg_map *map) {
     fg_free(map->slots);
     *map = (fg_map){0};
 }

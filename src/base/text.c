@@ -6,8 +6,7 @@
 
 #include "base/alloc.h"
 
-static fg_status reserve(fg_text *text, size_t more, fg_error *err)
-{
+static fg_status reserve(fg_text *text, size_t more, fg_error *err) {
     size_t needed = text->length + more + 1;
     if (needed <= text->capacity) return FG_OK;
     size_t wanted = text->capacity * 2 > needed ? text->capacity * 2 : needed + 64;
@@ -20,8 +19,7 @@ static fg_status reserve(fg_text *text, size_t more, fg_error *err)
     return FG_OK;
 }
 
-fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error *err)
-{
+fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error *err) {
     fg_status status = reserve(text, length, err);
     if (status != FG_OK) return status;
     if (length) memcpy(text->data + text->length, bytes, length);
@@ -30,14 +28,14 @@ fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error 
     return FG_OK;
 }
 
-fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
-{
+fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...) {
     va_list arguments, again;
     va_start(arguments, format);
     va_copy(again, arguments);
     int length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    fg_status status = length < 0 ? fg_fail(err, FG_ERR_BUG, "cannot format '%s'", format) : reserve(text, (size_t)length, err);
+    fg_status status = length < 0 ? fg_fail(err, FG_ERR_BUG, "cannot format '%s'", format)
+                                  : reserve(text, (size_t)length, err);
     if (status == FG_OK) {
         vsnprintf(text->data + text->length, (size_t)length + 1, format, again);
         text->length += (size_t)length;
@@ -46,20 +44,17 @@ fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
     return status;
 }
 
-void fg_text_clear(fg_text *text)
-{
+void fg_text_clear(fg_text *text) {
     text->length = 0;
     if (text->data) text->data[0] = '\0';
 }
 
-void fg_text_free(fg_text *text)
-{
+void fg_text_free(fg_text *text) {
     fg_free(text->data);
     *text = (fg_text){0};
 }
 
-const char *fg_bytes_text(uint64_t bytes, char *buffer)
-{
+const char *fg_bytes_text(uint64_t bytes, char *buffer) {
     static const char *const unit[] = {"B", "kB", "MB", "GB", "TB", "PB"};
     double value = (double)bytes;
     size_t u = 0;
@@ -71,13 +66,11 @@ const char *fg_bytes_text(uint64_t bytes, char *buffer)
     return buffer;
 }
 
-bool fg_ends_with(const char *name, const char *end)
-{
+bool fg_ends_with(const char *name, const char *end) {
     size_t n = strlen(name), e = strlen(end);
     return n >= e && memcmp(name + n - e, end, e) == 0;
 }
 
-bool fg_starts_with(const char *name, const char *start)
-{
+bool fg_starts_with(const char *name, const char *start) {
     return strncmp(name, start, strlen(start)) == 0;
 }

@@ -1,5 +1,5 @@
-/* Text that grows. Start from `fg_text text = {0}`; free with fg_text_free. `data` is always terminated once something
- * was added; NULL before. */
+/* Text that grows. Start from `fg_text text = {0}`; free with fg_text_free. `data` is always terminated once
+ * something was added; NULL before. */
 #ifndef FG_BASE_TEXT_H
 #define FG_BASE_TEXT_H
 
@@ -20,7 +20,8 @@ fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
 void fg_text_clear(fg_text *text); /* length 0, memory kept */
 void fg_text_free(fg_text *text);
 
-/* A number of bytes for people: "5.9 GB", "96 MB" (powers of 1000). `buffer` has at least 24 bytes; it is returned. */
+/* A number of bytes for people: "5.9 GB", "96 MB" (powers of 1000). `buffer` has at least 24 bytes; it is
+ * returned. */
 const char *fg_bytes_text(uint64_t bytes, char *buffer);
 
 /* Whether `name` ends in / starts with the other. */

@@ -10,25 +10,27 @@
 
 /* ---- open and decide ---- */
 
-static fg_status contradiction(const fg_options *options, const fg_job *job, fg_error *err)
-{
+static fg_status contradiction(const fg_options *options, const fg_job *job, fg_error *err) {
     const char *asked = options->reverse ? "--reverse" : fg_format_name(options->from);
-    fg_fail(err, FG_ERR_INPUT, "%s: %s%s was asked for, but this is a %s directory (model type %s)", job->source.directory,
-            options->reverse ? "" : "--from ", asked, fg_format_name(job->source.format),
+    fg_fail(err, FG_ERR_INPUT, "%s: %s%s was asked for, but this is a %s directory (model type %s)",
+            job->source.directory, options->reverse ? "" : "--from ", asked,
+            fg_format_name(job->source.format),
             job->source.model_type ? job->source.model_type : "not given");
     return fg_hint(err, "leave the option out: the direction is found out from the source");
 }
 
-/* A directory that looks like HF only because its config names no known family may be declared to be a Forgather one. */
-static fg_status settle_source(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err)
-{
+/* A directory that looks like HF only because its config names no known family may be declared to be a
+ * Forgather one. */
+static fg_status settle_source(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                               fg_error *err) {
     fg_format asked = options->reverse ? FG_FORMAT_FORGATHER : options->from;
     if (asked == FG_FORMAT_AUTO || asked == job->source.format) return FG_OK;
-    if (asked != FG_FORMAT_FORGATHER || job->source.format != FG_FORMAT_HF) return contradiction(options, job, err);
+    if (asked != FG_FORMAT_FORGATHER || job->source.format != FG_FORMAT_HF)
+        return contradiction(options, job, err);
     fg_converter *known = NULL;
     fg_error ignored = {0};
-    bool real_family =
-        job->source.model_type && fg_converter_load(&known, dirs, FG_FORMAT_FORGATHER, job->source.model_type, &ignored) == FG_OK;
+    bool real_family = job->source.model_type && fg_converter_load(&known, dirs, FG_FORMAT_FORGATHER,
+                                                                   job->source.model_type, &ignored) == FG_OK;
     fg_converter_free(&known);
     if (real_family) return contradiction(options, job, err);
     job->source.format = FG_FORMAT_FORGATHER;
@@ -37,24 +39,25 @@ static fg_status settle_source(fg_job *job, const fg_options *options, const fg_
     return FG_OK;
 }
 
-static fg_status settle_direction(fg_job *job, const fg_options *options, fg_error *err)
-{
+static fg_status settle_direction(fg_job *job, const fg_options *options, fg_error *err) {
     bool from_hf = job->source.format == FG_FORMAT_HF;
     job->to = options->to != FG_FORMAT_AUTO ? options->to : from_hf ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
     if (job->to == job->source.format) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already", fg_format_name(job->to), job->source.directory);
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
+                fg_format_name(job->to), job->source.directory);
         return fg_hint(err, "name another format, or leave --to out");
     }
     job->direction = from_hf ? FG_IMPORT : FG_EXPORT;
     return FG_OK;
 }
 
-static fg_status settle_family(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err)
-{
+static fg_status settle_family(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                               fg_error *err) {
     fg_status status = FG_OK;
     const char *family = options->model_type ? options->model_type : job->source.model_type;
     if (!family) {
-        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is (no %s)", job->source.directory,
+        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is (no %s)",
+                job->source.directory,
                 job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type" : "model_type");
         return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
     }
@@ -64,8 +67,8 @@ done:
     return status;
 }
 
-static fg_status open_and_decide(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err)
-{
+static fg_status open_and_decide(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                 fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path};
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
@@ -78,8 +81,7 @@ done:
 
 /* ---- token ids ---- */
 
-static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err)
-{
+static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err) {
     char key[32];
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
     const json_t *held = json_object_get(config, key);
@@ -91,35 +93,35 @@ static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err)
 }
 
 /* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
-static fg_status settle_eos(fg_job *job, const fg_token_ids *ids, fg_error *err)
-{
+static fg_status settle_eos(fg_job *job, const fg_token_ids *ids, fg_error *err) {
     fg_status status = FG_OK;
     json_t *merged = NULL;
     const json_t *generation_eos = json_object_get(job->source.generation_config, "eos_token_id");
-    FG_TRY(fg_eos_merge(json_object_get(job->config, "eos_token_id"), generation_eos, ids->id[FG_ROLE_EOS], &merged, err));
+    FG_TRY(fg_eos_merge(json_object_get(job->config, "eos_token_id"), generation_eos, ids->id[FG_ROLE_EOS],
+                        &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(job->config, "eos_token_id", json_incref(merged), err));
     if (!job->source.generation_config || fg_json_equal(generation_eos, merged)) goto done;
     job->generation_config = json_deep_copy(job->source.generation_config);
-    if (!job->generation_config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
+    if (!job->generation_config)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
     FG_TRY(fg_json_put(job->generation_config, "eos_token_id", json_incref(merged), err));
 done:
     json_decref(merged);
     return status;
 }
 
-static void warn_about_pad(const fg_job *job, const fg_token_ids *ids)
-{
+static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
     const json_t *pad = json_object_get(job->config, "pad_token_id");
     if (!ids->present) {
-        fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone", job->source.directory);
+        fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone",
+                job->source.directory);
     } else if (!json_is_integer(pad)) {
         fg_warn("the tokenizer has no pad token; training code that pads will need one");
     }
 }
 
-static fg_status settle_tokens(fg_job *job, fg_error *err)
-{
+static fg_status settle_tokens(fg_job *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_token_ids ids;
     FG_TRY(fg_token_ids_read(job->source.directory, &ids, err));
@@ -135,52 +137,55 @@ done:
 
 /* ---- translate and plan ---- */
 
-static fg_status translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, const char *version, fg_error *err)
-{
+static fg_status translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                           const char *version, fg_error *err) {
     fg_status status = FG_OK;
     char *file = NULL;
     FG_TRY_NEW(file, fg_path_join(job->source.directory, "config.json", err));
-    fg_translate_options how = {
-        .max_length = options->max_length, .hf_version = options->hf_version, .version = version, .file = file};
-    FG_TRY(fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &job->translation, err));
+    fg_translate_options how = {.max_length = options->max_length,
+                                .hf_version = options->hf_version,
+                                .version = version,
+                                .file = file};
+    FG_TRY(
+        fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &job->translation, err));
     job->config = json_incref(job->translation.result);
 done:
     fg_free(file);
     return status;
 }
 
-static bool casts(const fg_plan *plan)
-{
+static bool casts(const fg_plan *plan) {
     for (size_t o = 0; o < plan->output_count; o++) {
         const fg_output *output = &plan->outputs[o];
         for (size_t p = output->first_piece; p < output->first_piece + output->piece_count; p++) {
             const fg_piece *piece = &plan->pieces[p];
-            if (piece->kind != FG_PIECE_ZERO && plan->source.items[piece->source].dtype != output->dtype) return true;
+            if (piece->kind != FG_PIECE_ZERO && plan->source.items[piece->source].dtype != output->dtype)
+                return true;
         }
     }
     return false;
 }
 
-/* config.json names the type of most bytes; a source whose config says otherwise is believed less than its headers. */
-static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *err)
-{
+/* config.json names the type of most bytes; a source whose config says otherwise is believed less than its
+ * headers. */
+static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *err) {
     const char *main_dtype = fg_plan_main_dtype(&job->plan);
     const json_t *said = json_object_get(job->source.config, "dtype");
     if (!said || json_is_null(said)) said = json_object_get(job->source.config, "torch_dtype");
     if (!main_dtype) return FG_OK;
     if (options->dtype == FG_DTYPE_NONE && json_is_string(said) &&
         fg_dtype_from_name(json_string_value(said)) != fg_dtype_from_name(main_dtype))
-        fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide", job->source.directory,
-                json_string_value(said), main_dtype);
+        fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide",
+                job->source.directory, json_string_value(said), main_dtype);
     json_object_del(job->config, "torch_dtype");
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
 
-static fg_status plan_tensors(fg_job *job, const fg_options *options, fg_error *err)
-{
+static fg_status plan_tensors(fg_job *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     json_t *pairs = NULL;
-    FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf, options->dtype, &job->plan, err));
+    FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
+                          options->dtype, &job->plan, err));
     FG_TRY(fg_plan_check(&job->plan, err));
     FG_TRY(fg_shards_assign(&job->plan, options->max_shard_size, err));
     job->casts = casts(&job->plan);
@@ -195,8 +200,8 @@ done:
     return status;
 }
 
-fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, const char *version, fg_error *err)
-{
+fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                         const char *version, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(open_and_decide(job, options, dirs, err));
     FG_TRY(translate(job, options, dirs, version, err));
@@ -207,8 +212,7 @@ done:
     return status;
 }
 
-void fg_job_free(fg_job *job)
-{
+void fg_job_free(fg_job *job) {
     fg_checkpoint_close(&job->source);
     fg_free(job->model_type);
     fg_converter_free(&job->converter);
@@ -222,8 +226,7 @@ void fg_job_free(fg_job *job)
 
 /* ---- files beside the tensors ---- */
 
-static fg_status write_json(fg_stage *stage, const char *name, const json_t *value, fg_error *err)
-{
+static fg_status write_json(fg_stage *stage, const char *name, const json_t *value, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
     FG_TRY(fg_json_write(value, FG_JSON_SORTED, &text, err));
@@ -234,17 +237,16 @@ done:
     return status;
 }
 
-static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err)
-{
+static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_text text = {0};
     fg_status status = fg_shards_index(&job->plan, job->index_metadata, &text, err);
-    if (status == FG_OK) status = fg_stage_write(stage, "model.safetensors.index.json", text.data, text.length, err);
+    if (status == FG_OK)
+        status = fg_stage_write(stage, "model.safetensors.index.json", text.data, text.length, err);
     fg_text_free(&text);
     return status;
 }
 
-static fg_status write_code(const fg_job *job, fg_stage *stage, fg_error *err)
-{
+static fg_status write_code(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     fg_emitted_code code = fg_converter_code(job->converter);
     char *name = NULL;
@@ -256,8 +258,7 @@ done:
     return status;
 }
 
-static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err)
-{
+static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     for (size_t i = 0; i < job->source.side_files.count; i++) {
@@ -274,11 +275,12 @@ done:
     return status;
 }
 
-fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied, fg_error *err)
-{
+fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
+                             fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(write_json(stage, "config.json", job->config, err));
-    if (job->generation_config) FG_TRY(write_json(stage, "generation_config.json", job->generation_config, err));
+    if (job->generation_config)
+        FG_TRY(write_json(stage, "generation_config.json", job->generation_config, err));
     if (job->always_index || job->plan.shard_count > 1) FG_TRY(write_index(job, stage, err));
     if (job->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
     FG_TRY(copy_side_files(job, stage, copied, err));

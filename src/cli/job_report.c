@@ -5,29 +5,26 @@
 #include "base/alloc.h"
 #include "cli/job.h"
 
-static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err)
-{
+static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err) {
     return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
 }
 
-static fg_status put_number(json_t *object, const char *key, uint64_t number, fg_error *err)
-{
+static fg_status put_number(json_t *object, const char *key, uint64_t number, fg_error *err) {
     return fg_json_put(object, key, json_integer((json_int_t)number), err);
 }
 
-static fg_status names_array(const fg_names *names, json_t *object, const char *key, fg_error *err)
-{
+static fg_status names_array(const fg_names *names, json_t *object, const char *key, fg_error *err) {
     fg_status status = FG_OK;
     json_t *array = json_array();
-    for (size_t i = 0; array && i < names->count; i++) FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
+    for (size_t i = 0; array && i < names->count; i++)
+        FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
     FG_TRY(fg_json_put(object, key, json_incref(array), err));
 done:
     json_decref(array);
     return status;
 }
 
-static fg_status report_source(const fg_job *job, json_t *report, fg_error *err)
-{
+static fg_status report_source(const fg_job *job, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     const fg_tensors *table = &job->plan.source;
     uint64_t total = 0, bytes_of[FG_DTYPE_COUNT] = {0};
@@ -53,12 +50,12 @@ done:
     return status;
 }
 
-static fg_status report_shards(const fg_plan *plan, json_t *destination, fg_error *err)
-{
+static fg_status report_shards(const fg_plan *plan, json_t *destination, fg_error *err) {
     fg_status status = FG_OK;
     json_t *shards = json_array();
     for (size_t s = 0; s < plan->shard_count; s++) {
-        json_t *shard = json_pack("{s:s, s:I}", "file", plan->shard_files[s], "bytes", (json_int_t)plan->shard_bytes[s]);
+        json_t *shard =
+            json_pack("{s:s, s:I}", "file", plan->shard_files[s], "bytes", (json_int_t)plan->shard_bytes[s]);
         FG_TRY(fg_json_push(shards, shard, err));
     }
     FG_TRY(fg_json_put(destination, "shards", json_incref(shards), err));
@@ -67,8 +64,8 @@ done:
     return status;
 }
 
-static fg_status report_destination(const fg_job *job, const fg_options *options, json_t *report, fg_error *err)
-{
+static fg_status report_destination(const fg_job *job, const fg_options *options, json_t *report,
+                                    fg_error *err) {
     fg_status status = FG_OK;
     json_t *destination = json_object();
     FG_TRY(put_text(destination, "directory", options->second, err));
@@ -83,12 +80,12 @@ done:
 }
 
 /* What `fgconv verify` needs to make the same plan again. */
-static fg_status report_options(const fg_options *options, json_t *report, fg_error *err)
-{
+static fg_status report_options(const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
     FG_TRY(put_text(held, "model_type", options->model_type, err));
-    FG_TRY(put_text(held, "dtype", options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
+    FG_TRY(
+        put_text(held, "dtype", options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
     FG_TRY(put_text(held, "checkpoint_path", options->checkpoint_path, err));
     FG_TRY(put_number(held, "max_length", options->max_length, err));
     FG_TRY(put_number(held, "max_shard_size", options->max_shard_size, err));
@@ -99,25 +96,23 @@ done:
     return status;
 }
 
-static fg_status report_converter(const fg_job *job, json_t *report, fg_error *err)
-{
-    json_t *converter = json_pack("{s:s, s:s}", "file", fg_path_name(fg_converter_file(job->converter)), "model_type",
-                                  fg_converter_model_type(job->converter));
+static fg_status report_converter(const fg_job *job, json_t *report, fg_error *err) {
+    json_t *converter = json_pack("{s:s, s:s}", "file", fg_path_name(fg_converter_file(job->converter)),
+                                  "model_type", fg_converter_model_type(job->converter));
     return fg_json_put(report, "converter", converter, err);
 }
 
-static fg_status report_config(const fg_job *job, json_t *report, fg_error *err)
-{
+static fg_status report_config(const fg_job *job, json_t *report, fg_error *err) {
     return fg_json_put(report, "config", json_pack("{s:O}", "left_out", job->translation.left_out), err);
 }
 
-static fg_status report_dropped(const fg_plan *plan, json_t *report, fg_error *err)
-{
+static fg_status report_dropped(const fg_plan *plan, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *dropped = json_array();
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const char *name = plan->source.items[plan->dropped[i].source].name;
-        FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason), err));
+        FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason),
+                            err));
     }
     FG_TRY(fg_json_put(report, "dropped", json_incref(dropped), err));
 done:
@@ -125,8 +120,7 @@ done:
     return status;
 }
 
-fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err)
-{
+fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(report_source(job, report, err));
     FG_TRY(report_destination(job, options, report, err));
@@ -140,17 +134,17 @@ done:
 }
 
 /* The source of an output that is one whole tensor or a concatenation: the first piece's. */
-static const char *source_name(const fg_plan *plan, const fg_output *output)
-{
+static const char *source_name(const fg_plan *plan, const fg_output *output) {
     const fg_piece *piece = output->piece_count ? &plan->pieces[output->first_piece] : NULL;
     return piece && piece->kind != FG_PIECE_ZERO ? plan->source.items[piece->source].name : NULL;
 }
 
-static fg_status report_tensor(const fg_plan *plan, const fg_output *output, const uint64_t *digest, json_t *list, fg_error *err)
-{
+static fg_status report_tensor(const fg_plan *plan, const fg_output *output, const uint64_t *digest,
+                               json_t *list, fg_error *err) {
     fg_status status = FG_OK;
     json_t *entry = json_object(), *shape = json_array();
-    for (uint32_t d = 0; shape && d < output->rank; d++) FG_TRY(fg_json_push(shape, json_integer((json_int_t)output->shape[d]), err));
+    for (uint32_t d = 0; shape && d < output->rank; d++)
+        FG_TRY(fg_json_push(shape, json_integer((json_int_t)output->shape[d]), err));
     FG_TRY(put_text(entry, "name", output->name, err));
     FG_TRY(put_text(entry, "source", source_name(plan, output), err));
     FG_TRY(put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
@@ -167,8 +161,7 @@ done:
     return status;
 }
 
-fg_status fg_job_report_tensors(const fg_job *job, const uint64_t *digests, json_t *report, fg_error *err)
-{
+fg_status fg_job_report_tensors(const fg_job *job, const uint64_t *digests, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array();
     for (size_t o = 0; o < job->plan.output_count; o++)
@@ -179,16 +172,17 @@ done:
     return status;
 }
 
-fg_status fg_job_names(const fg_job *job, fg_text *out, fg_error *err)
-{
+fg_status fg_job_names(const fg_job *job, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t o = 0; o < job->plan.output_count; o++) {
         const char *source = source_name(&job->plan, &job->plan.outputs[o]);
-        FG_TRY(fg_text_printf(out, err, "%s -> %s\n", source ? source : "(filled)", job->plan.outputs[o].name));
+        FG_TRY(
+            fg_text_printf(out, err, "%s -> %s\n", source ? source : "(filled)", job->plan.outputs[o].name));
     }
     for (size_t i = 0; i < job->plan.dropped_count; i++) {
         const fg_dropped *dropped = &job->plan.dropped[i];
-        FG_TRY(fg_text_printf(out, err, "%s -> (dropped: %s)\n", job->plan.source.items[dropped->source].name, dropped->reason));
+        FG_TRY(fg_text_printf(out, err, "%s -> (dropped: %s)\n", job->plan.source.items[dropped->source].name,
+                              dropped->reason));
     }
 done:
     return status;

@@ -11,14 +11,13 @@ typedef struct rounding {
     fg_dtype dtype;
 } rounding;
 
-static bool find(void *context, const char *name, fg_weight *weight)
-{
+static bool find(void *context, const char *name, fg_weight *weight) {
     rounding *r = context;
     return r->inner.find(r->inner.context, name, weight);
 }
 
-static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out, fg_error *err)
-{
+static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
+                              float *out, fg_error *err) {
     rounding *r = context;
     float narrow[PART];
     fg_status status = r->inner.read(r->inner.context, weight, first, count, out, err);
@@ -31,15 +30,13 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
     return FG_OK;
 }
 
-static void close_both(void *context)
-{
+static void close_both(void *context) {
     rounding *r = context;
     fg_weights_close(&r->inner);
     fg_free(r);
 }
 
-fg_status fg_weights_round_to(fg_weights *weights, fg_dtype dtype, fg_error *err)
-{
+fg_status fg_weights_round_to(fg_weights *weights, fg_dtype dtype, fg_error *err) {
     rounding *r = fg_alloc(1, sizeof *r, err);
     if (!r) return FG_ERR_MEMORY;
     *r = (rounding){.inner = *weights, .dtype = dtype};

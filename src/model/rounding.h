@@ -1,10 +1,12 @@
-/* Weights seen through a narrower type: each value is rounded to it and widened again, as a cast would have stored it. */
+/* Weights seen through a narrower type: each value is rounded to it and widened again, as a cast would have
+ * stored it. */
 #ifndef FG_MODEL_ROUNDING_H
 #define FG_MODEL_ROUNDING_H
 
 #include "model/weights.h"
 
-/* Wraps `weights` in place: what is read from now on is rounded to `dtype` (one of F16, BF16, F32). Closing closes both. */
+/* Wraps `weights` in place: what is read from now on is rounded to `dtype` (one of F16, BF16, F32). Closing
+ * closes both. */
 fg_status fg_weights_round_to(fg_weights *weights, fg_dtype dtype, fg_error *err);
 
 #endif

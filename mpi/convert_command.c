@@ -1,0 +1,267 @@
+/* fgconv convert: plan on rank 0, write and prove with all, publish on rank 0. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/job.h"
+#include "commands.h"
+#include "copy/publish.h"
+#include "interrupt.h"
+#include "write.h"
+
+/* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */
+typedef struct conversion {
+    const fg_run *run;
+    fg_job job;
+    fg_stage stage;
+    fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
+    fg_plan received;
+    json_t *report;     /* rank 0 */
+    json_t *spec;       /* rank 0: models/TYPE.json */
+    bool casts, proves; /* every rank */
+    fg_write_result written;
+    fg_proof_result proof;
+} conversion;
+
+/* Room that the file system must have: shards, and some for the other files. */
+static const uint64_t OTHER_FILES = 64 << 20;
+
+static bool is_first(const conversion *c) {
+    return c->run->ranks->rank == 0;
+}
+
+/* ---- rank 0: everything before the first write ---- */
+
+static fg_status prepare(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_options *options = c->run->options;
+    FG_TRY(fg_run_report_begin(c->run, &c->report, err));
+    if (!options->dry_run || options->second)
+        FG_TRY(fg_stage_check(&c->stage, options->second, !options->no_fsync, err));
+    FG_TRY(fg_job_prepare(&c->job, options, c->run->dirs, c->run->version, err));
+    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
+    c->plan = &c->job.plan;
+    c->casts = c->job.casts;
+    c->proves = options->validate == FG_VALIDATE_LOGITS;
+    if (c->proves) FG_TRY(fg_run_model_spec(c->run, c->job.model_type, &c->spec, err));
+    FG_TRY(fg_job_report(&c->job, options, c->report, err));
+done:
+    return status;
+}
+
+static fg_status show_names(const conversion *c, fg_error *err) {
+    fg_text names = {0};
+    fg_status status = FG_OK;
+    if (!c->run->options->debug_params) goto done;
+    FG_TRY(fg_job_names(&c->job, &names, err));
+    if (names.data) fputs(names.data, c->run->options->json ? stderr : stdout);
+done:
+    fg_text_free(&names);
+    return status;
+}
+
+/* Creates DST.partial with everything but the tensors' bytes. */
+static fg_status begin_stage(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *copied = json_array();
+    uint64_t needed = OTHER_FILES;
+    for (size_t s = 0; s < c->plan->shard_count; s++) needed += c->plan->shard_bytes[s];
+    FG_TRY(fg_stage_check_room(&c->stage, needed, err));
+    fg_interrupt_guard(&c->stage);
+    FG_TRY(fg_stage_begin(&c->stage, err));
+    for (size_t s = 0; s < c->plan->shard_count; s++)
+        FG_TRY(fg_stage_create_shard(&c->stage, c->plan, s, err));
+    FG_TRY(fg_job_write_files(&c->job, c->run->options, &c->stage, copied, err));
+    FG_TRY(fg_json_put(c->report, "copied_files", json_incref(copied), err));
+done:
+    json_decref(copied);
+    return status;
+}
+
+static fg_status decide(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!is_first(c)) goto done;
+    FG_TRY(prepare(c, err));
+    FG_TRY(show_names(c, err));
+    if (!c->run->options->dry_run) FG_TRY(begin_stage(c, err));
+done:
+    return status;
+}
+
+/* ---- all ranks: write and prove ---- */
+
+static fg_status share(conversion *c, fg_error *err) {
+    uint8_t flags[] = {c->casts, c->proves};
+    if (!is_first(c)) c->plan = &c->received;
+    fg_ranks_share(c->run->ranks, flags, sizeof flags);
+    c->casts = flags[0];
+    c->proves = flags[1];
+    return fg_write_share(c->run->ranks, c->plan, &c->stage, err);
+}
+
+static json_t *name_map(const fg_plan *plan) {
+    json_t *map = json_object();
+    for (size_t o = 0; map && o < plan->output_count; o++) {
+        const fg_piece *piece =
+            plan->outputs[o].piece_count ? &plan->pieces[plan->outputs[o].first_piece] : NULL;
+        if (piece && piece->kind == FG_PIECE_COPY)
+            json_object_set_new(map, plan->source.items[piece->source].name,
+                                json_string(plan->outputs[o].name));
+    }
+    return map;
+}
+
+/* Rank 0 opens what was written as any reader would: by its own headers and index. */
+static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err) {
+    fg_checkpoint_options how = {.format = c->job.to, .checkpoint_path = c->stage.partial};
+    fg_status status = fg_checkpoint_open(result, c->stage.partial, &how, err);
+    if (status != FG_OK) fg_where(err, "reading back what was written");
+    return status;
+}
+
+static fg_status prove(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_options *options = c->run->options;
+    fg_checkpoint result = {0};
+    json_t *names = NULL;
+    fg_proof_task task = {.plan = c->plan,
+                          .casts = c->casts,
+                          .through_plan = options->dry_run,
+                          .tokens = options->token_ids,
+                          .token_count = options->token_count,
+                          .mask = (fg_mask)options->mask,
+                          .dump = options->dump,
+                          .version = c->run->version,
+                          .style = fg_run_progress(c->run)};
+    if (is_first(c)) {
+        if (!options->dry_run) open_result(c, &result, err);
+        names = name_map(c->plan);
+        task.names = names;
+        task.source = (fg_proof_side){.format = c->job.source.format,
+                                      .spec = c->spec,
+                                      .config = c->job.source.config,
+                                      .tensors = &c->plan->source,
+                                      .name = c->job.source.directory};
+        task.destination = (fg_proof_side){.format = c->job.to,
+                                           .spec = c->spec,
+                                           .config = options->dry_run ? c->job.config : result.config,
+                                           .tensors = options->dry_run ? NULL : &result.tensors,
+                                           .name = options->second ? options->second : "(dry run)"};
+    }
+    FG_TRY(fg_ranks_agree(c->run->ranks, err));
+    FG_TRY(fg_prove(c->run->ranks, &task, &c->proof, err));
+done:
+    json_decref(names);
+    fg_checkpoint_close(&result);
+    return status;
+}
+
+/* ---- rank 0: report and publish ---- */
+
+static fg_status report_write(conversion *c, fg_error *err) {
+    const fg_write_result *w = &c->written;
+    double rate = w->seconds > 0 ? (double)fg_plan_bytes(c->plan) / w->seconds : 0;
+    fg_status status = FG_OK;
+    FG_TRY(fg_json_put(
+        c->report, "rates",
+        json_pack("{s:f, s:f, s:f, s:I, s:I, s:I}", "seconds", w->seconds, "sync_seconds", w->sync_seconds,
+                  "bytes_per_second", rate, "bytes_read", (json_int_t)w->totals.bytes_read, "bytes_written",
+                  (json_int_t)w->totals.bytes_written, "bytes_skipped", (json_int_t)w->totals.bytes_skipped),
+        err));
+    FG_TRY(fg_json_put(c->report, "overflows", json_integer((json_int_t)w->totals.overflows), err));
+    if (w->totals.overflows)
+        fg_warn("%llu finite values became infinite in %s", (unsigned long long)w->totals.overflows,
+                fg_plan_main_dtype(c->plan));
+done:
+    return status;
+}
+
+static fg_status report_proof(conversion *c, fg_error *err) {
+    if (c->proves) return fg_proof_report(&c->proof, c->report, err);
+    const char *kind = c->run->options->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
+    return fg_json_put(c->report, "proof", json_pack("{s:s}", "kind", kind), err);
+}
+
+static fg_status write_report(conversion *c, fg_error *err) {
+    fg_text text = {0};
+    fg_status status = FG_OK;
+    FG_TRY(fg_json_write(c->report, 0, &text, err));
+    FG_TRY(fg_text_add(&text, "\n", 1, err));
+    FG_TRY(fg_stage_write(&c->stage, "fgconv_report.json", text.data, text.length, err));
+done:
+    fg_text_free(&text);
+    return status;
+}
+
+static fg_status publish(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!is_first(c) || c->run->options->dry_run) goto done;
+    FG_TRY(write_report(c, err));
+    FG_TRY(fg_stage_publish(&c->stage, err));
+done:
+    return status;
+}
+
+static fg_status write_and_check(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_run *run = c->run;
+    if (!run->options->dry_run) {
+        FG_TRY(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
+        if (run->options->validate == FG_VALIDATE_BYTES)
+            FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, err));
+    }
+    if (c->proves) FG_TRY(prove(c, err));
+    if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+done:
+    return status;
+}
+
+/* Rank 0's part of the end; the judgement comes after the report, so that a difference can be looked at. */
+static fg_status conclude(conversion *c, double begun, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_run *run = c->run;
+    bool passed = !c->proves || c->proof.passed;
+    if (is_first(c)) {
+        if (!run->options->dry_run) FG_TRY(report_write(c, err));
+        FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
+        FG_TRY(report_proof(c, err));
+    }
+done:
+    status = fg_ranks_agree(run->ranks, err);
+    if (status != FG_OK) return status;
+    const char *outcome = !passed ? "differ" : run->options->dry_run ? "dry run" : "done";
+    fg_run_report_end(run, outcome, fg_seconds() - begun, c->report, err);
+    if (is_first(c) && err->status == FG_OK && !passed) {
+        if (run->options->report || run->options->json) fg_run_report_show(run, c->report, err);
+        fg_run_judge(&c->proof, run->options->first,
+                     run->options->second ? run->options->second : "the conversion", err);
+    }
+    if (err->status == FG_OK) publish(c, err);
+    if (is_first(c) && err->status == FG_OK) fg_run_report_show(run, c->report, err);
+    return fg_ranks_agree(run->ranks, err);
+}
+
+static void clean_up(conversion *c) {
+    fg_stage_abandon(&c->stage);
+    if (is_first(c)) fg_interrupt_guard(NULL);
+    fg_free(c->written.digests);
+    fg_plan_free(&c->received);
+    fg_job_free(&c->job);
+    fg_stage_free(&c->stage);
+    json_decref(c->report);
+    json_decref(c->spec);
+}
+
+fg_status fg_run_convert(const fg_run *run, fg_error *err) {
+    conversion c = {.run = run};
+    double begun = fg_seconds();
+    decide(&c, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = share(&c, err);
+    if (status == FG_OK) status = write_and_check(&c, err);
+    if (status == FG_OK) status = conclude(&c, begun, err);
+    clean_up(&c);
+    return status;
+}

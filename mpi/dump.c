@@ -1,0 +1,250 @@
+#include "dump.h"
+
+#include <hdf5.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "store/checkpoint.h"
+
+struct fg_dump {
+    const fg_ranks *ranks;
+    char *path;
+    hid_t file;
+};
+
+static const char *const side_names[FG_DUMP_SIDES] = {"source", "destination"};
+
+static const struct {
+    const char *name;
+    const char *description;
+} items[] = {
+    [FG_DUMP_EMBEDDING] = {"embedding", "hidden states after the token embedding, float32 [tokens, hidden]"},
+    [FG_DUMP_MIXER] = {"mixer",
+                       "what the mixer (attention) adds to the residual stream, float32 [tokens, hidden]"},
+    [FG_DUMP_MLP] = {"mlp",
+                     "what the feed-forward layer adds to the residual stream, float32 [tokens, hidden]"},
+    [FG_DUMP_OUTPUT] = {"output", "residual stream after the block, float32 [tokens, hidden]"},
+    [FG_DUMP_FINAL_NORM] = {"final_norm",
+                            "hidden states after the final norm, before the head, float32 [tokens, hidden]"},
+};
+
+static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
+    return fg_fail(err, FG_ERR_SYSTEM, "%s: HDF5 cannot %s", dump->path, what);
+}
+
+/* ---- making the file: every call here is collective in HDF5, all ranks make the same ones ---- */
+
+static fg_status put_text(const fg_dump *dump, hid_t object, const char *name, const char *text,
+                          fg_error *err) {
+    size_t length = strlen(text);
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, length + 1);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
+    if (attribute >= 0) H5Aclose(attribute);
+    H5Sclose(space);
+    H5Tclose(type);
+    return good ? FG_OK : failed(dump, "write an attribute", err);
+}
+
+static fg_status make_dataset(const fg_dump *dump, hid_t parent, const char *name, const char *description,
+                              hid_t type, int rank, const hsize_t *shape, fg_error *err) {
+    hid_t space = H5Screate_simple(rank, shape, NULL);
+    hid_t links = H5Pcreate(H5P_LINK_CREATE), plist = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    /* allocated at once, so that ranks can write on their own later */
+    H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(plist, H5D_FILL_TIME_NEVER);
+    hid_t set = H5Dcreate2(parent, name, type, space, links, plist, H5P_DEFAULT);
+    H5Pclose(plist);
+    H5Pclose(links);
+    H5Sclose(space);
+    if (set < 0) return failed(dump, "create a dataset", err);
+    fg_status status = put_text(dump, set, "description", description, err);
+    H5Dclose(set);
+    return status;
+}
+
+static fg_status make_hidden(const fg_dump *dump, hid_t parent, fg_dump_item item, const hsize_t *shape,
+                             fg_error *err) {
+    return make_dataset(dump, parent, items[item].name, items[item].description, H5T_NATIVE_FLOAT, 2, shape,
+                        err);
+}
+
+static fg_status make_block(const fg_dump *dump, hid_t parent, uint64_t block, const hsize_t *shape,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    char name[32];
+    snprintf(name, sizeof name, "blocks/%04llu", (unsigned long long)block);
+    hid_t links = H5Pcreate(H5P_LINK_CREATE);
+    H5Pset_create_intermediate_group(links, 1);
+    hid_t group = H5Gcreate2(parent, name, links, H5P_DEFAULT, H5P_DEFAULT);
+    H5Pclose(links);
+    if (group < 0) return failed(dump, "create a group", err);
+    FG_TRY(make_hidden(dump, group, FG_DUMP_MIXER, shape, err));
+    FG_TRY(make_hidden(dump, group, FG_DUMP_MLP, shape, err));
+    FG_TRY(make_hidden(dump, group, FG_DUMP_OUTPUT, shape, err));
+done:
+    H5Gclose(group);
+    return status;
+}
+
+static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *about, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text config = {0};
+    const char *directory = json_string_value(json_object_get(about, "directory"));
+    const char *format = fg_format_name((fg_format)json_integer_value(json_object_get(about, "format")));
+    FG_TRY(fg_json_write(json_object_get(about, "config"), FG_JSON_SORTED, &config, err));
+    FG_TRY(put_text(dump, group, "directory", directory ? directory : "", err));
+    FG_TRY(put_text(dump, group, "format", format, err));
+    FG_TRY(put_text(dump, group, "config", config.data, err));
+done:
+    fg_text_free(&config);
+    return status;
+}
+
+static fg_status make_side(const fg_dump *dump, const fg_dump_layout *layout, int side, fg_error *err) {
+    fg_status status = FG_OK;
+    hsize_t logits[] = {layout->tokens, layout->vocab_of[side]},
+            hidden[] = {layout->tokens, layout->hidden_of[side]};
+    hid_t group = H5Gcreate2(dump->file, side_names[side], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (group < 0) return failed(dump, "create a group", err);
+    FG_TRY(describe_side(dump, group, json_object_get(layout->about, side_names[side]), err));
+    FG_TRY(make_dataset(dump, group, "logits", "scores before softmax, float32 [tokens, vocab]",
+                        H5T_NATIVE_FLOAT, 2, logits, err));
+    FG_TRY(make_hidden(dump, group, FG_DUMP_EMBEDDING, hidden, err));
+    FG_TRY(make_hidden(dump, group, FG_DUMP_FINAL_NORM, hidden, err));
+    for (uint64_t b = 0; b < layout->blocks_of[side]; b++) FG_TRY(make_block(dump, group, b, hidden, err));
+done:
+    H5Gclose(group);
+    return status;
+}
+
+static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text names = {0};
+    const json_t *map = json_object_get(layout->about, "name_map");
+    FG_TRY(put_text(dump, dump->file, "fgconv_version", layout->version ? layout->version : "", err));
+    if (json_is_object(map)) {
+        FG_TRY(fg_json_write(map, FG_JSON_SORTED, &names, err));
+        FG_TRY(put_text(dump, dump->file, "name_map", names.data, err));
+    }
+done:
+    fg_text_free(&names);
+    return status;
+}
+
+static fg_status write_slab(const fg_dump *dump, const char *path, hid_t type, int rank, const hsize_t *start,
+                            const hsize_t *count, const void *values, fg_error *err) {
+    hid_t set = H5Dopen2(dump->file, path, H5P_DEFAULT);
+    if (set < 0) return failed(dump, "open a dataset", err);
+    hid_t space = H5Dget_space(set), memory = H5Screate_simple(rank, count, NULL);
+    H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL);
+    bool good =
+        H5Dwrite(set, type, memory, space, H5P_DEFAULT, values) >= 0; /* independent transfer, the default */
+    H5Sclose(memory);
+    H5Sclose(space);
+    H5Dclose(set);
+    return good ? FG_OK : failed(dump, "write", err);
+}
+
+static fg_status make_token_ids(const fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
+                                fg_error *err) {
+    hsize_t start = 0, count = layout->tokens;
+    fg_status status =
+        make_dataset(dump, dump->file, "token_ids", "the prompt that both models ran on, uint32 [tokens]",
+                     H5T_NATIVE_UINT32, 1, &count, err);
+    if (status == FG_OK && dump->ranks->rank == 0)
+        status = write_slab(dump, "token_ids", H5T_NATIVE_UINT32, 1, &start, &count, token_ids, err);
+    return status;
+}
+
+/* Rank 0 makes sure that nothing is overwritten; the file itself is made by all. */
+static void check_absent(const fg_dump *dump, fg_error *err) {
+    if (dump->ranks->rank != 0 || !fg_path_exists(dump->path)) return;
+    fg_fail(err, FG_ERR_USAGE, "--dump %s: the file is there already", dump->path);
+    fg_hint(err, "remove it or give another name");
+}
+
+static fg_status open_file(fg_dump *dump, fg_error *err) {
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* failures come back as ours */
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_fapl_mpio(access, dump->ranks->world, MPI_INFO_NULL);
+    H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes of any length */
+    dump->file = H5Fcreate(dump->path, H5F_ACC_EXCL, create, access);
+    H5Pclose(create);
+    H5Pclose(access);
+    return dump->file < 0 ? failed(dump, "create the file", err) : FG_OK;
+}
+
+static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(describe_root(dump, layout, err));
+    FG_TRY(make_token_ids(dump, layout, token_ids, err));
+    for (int side = 0; side < FG_DUMP_SIDES; side++) FG_TRY(make_side(dump, layout, side, err));
+done:
+    return status;
+}
+
+fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
+                         const uint32_t *token_ids, fg_error *err) {
+    fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
+    if (d) *d = (fg_dump){.ranks = ranks, .file = H5I_INVALID_HID, .path = fg_strdup(layout->path, err)};
+    if (d && d->path) check_absent(d, err);
+    fg_status status = fg_ranks_agree(ranks, err);
+    if (status == FG_OK) {
+        open_file(d, err);
+        status = fg_ranks_agree(ranks, err);
+    }
+    if (status == FG_OK) {
+        fill_in(d, layout, token_ids, err);
+        status = fg_ranks_agree(ranks, err);
+    }
+    return status;
+}
+
+fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t block, uint64_t position,
+                         uint64_t count, const float *values, fg_error *err) {
+    char path[96];
+    bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
+    if (of_block) {
+        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", side_names[side], (unsigned long long)block,
+                 items[item].name);
+    } else {
+        snprintf(path, sizeof path, "%s/%s", side_names[side], items[item].name);
+    }
+    hid_t set = H5Dopen2(dump->file, path, H5P_DEFAULT);
+    if (set < 0) return failed(dump, "open a dataset", err);
+    hsize_t shape[2];
+    hid_t space = H5Dget_space(set);
+    H5Sget_simple_extent_dims(space, shape, NULL);
+    H5Sclose(space);
+    H5Dclose(set);
+    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, (hsize_t[]){position, 0}, (hsize_t[]){count, shape[1]},
+                      values, err);
+}
+
+fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t position, uint64_t count, uint64_t column,
+                         uint64_t columns, const float *values, fg_error *err) {
+    char path[64];
+    snprintf(path, sizeof path, "%s/logits", side_names[side]);
+    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, (hsize_t[]){position, column},
+                      (hsize_t[]){count, columns}, values, err);
+}
+
+fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err) {
+    fg_dump *d = *dump;
+    if (!d) return FG_OK;
+    bool made = d->file >= 0;
+    if (made && H5Fclose(d->file) < 0) failed(d, "close the file", err);
+    if (made) MPI_Barrier(d->ranks->world);
+    if (made && !keep && d->ranks->rank == 0) unlink(d->path);
+    fg_free(d->path);
+    fg_free(d);
+    *dump = NULL;
+    return err ? (fg_status)err->status : FG_OK;
+}

@@ -1,0 +1,53 @@
+/* The HDF5 dump of a proof: both models' intermediates in one file, written by all ranks. The only file that
+ * includes hdf5.h is dump.c.
+ *
+ * Layout: /token_ids [tokens]; for SIDE in source, destination: /SIDE/logits [tokens, vocab],
+ * /SIDE/embedding, /SIDE/final_norm [tokens, hidden], /SIDE/blocks/0000/{mixer,mlp,output} [tokens, hidden];
+ * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block.
+ * Attributes: "description" on every dataset; "directory", "format", "config" (JSON text) on each side;
+ * "name_map" (JSON text), "fgconv_version" on the root.
+ */
+#ifndef FG_MPI_DUMP_H
+#define FG_MPI_DUMP_H
+
+#include "base/json.h"
+#include "ranks.h"
+
+typedef struct fg_dump fg_dump;
+
+enum { FG_DUMP_SIDES = 2 };
+
+/* What all ranks know when the file is made. */
+typedef struct fg_dump_layout {
+    const char *path;
+    uint64_t tokens;
+    uint64_t vocab_of[FG_DUMP_SIDES], blocks_of[FG_DUMP_SIDES], hidden_of[FG_DUMP_SIDES];
+    const char *version;
+    const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
+} fg_dump_layout;
+
+/* Collective. The file must not exist (FG_ERR_USAGE). Creates every dataset and attribute. On failure all
+ * ranks get the error. */
+fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
+                         const uint32_t *token_ids, fg_error *err);
+
+typedef enum fg_dump_item {
+    FG_DUMP_EMBEDDING,
+    FG_DUMP_MIXER,
+    FG_DUMP_MLP,
+    FG_DUMP_OUTPUT,
+    FG_DUMP_FINAL_NORM
+} fg_dump_item;
+
+/* Not collective. Rows [position, position + count) of a [tokens, hidden] dataset. */
+fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t block, uint64_t position,
+                         uint64_t count, const float *values, fg_error *err);
+/* Not collective. Rows [position, + count), columns [column, + columns) of the logits; values [count,
+ * columns]. */
+fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t position, uint64_t count, uint64_t column,
+                         uint64_t columns, const float *values, fg_error *err);
+
+/* Collective. Closes; with `keep` false the file is removed. */
+fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err);
+
+#endif

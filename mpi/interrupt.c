@@ -1,0 +1,58 @@
+#include "interrupt.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static fg_stage *guarded;
+static atomic_uint delay_ms;
+
+static void wait_signals(sigset_t *set) {
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+}
+
+static void *watch(void *unused) {
+    (void)unused;
+    sigset_t set;
+    int which = 0;
+    wait_signals(&set);
+    while (sigwait(&set, &which)) {
+    }
+    unsigned delay = atomic_load(&delay_ms);
+    if (delay)
+        nanosleep(&(struct timespec){.tv_sec = delay / 1000, .tv_nsec = (long)(delay % 1000) * 1000000},
+                  NULL);
+    pthread_mutex_lock(&lock); /* kept: what the main thread does next waits here until the process ends */
+    if (guarded) fg_stage_abandon(guarded);
+    if (!delay)
+        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published\n",
+                which == SIGINT ? "SIGINT" : "SIGTERM");
+    _exit(which == SIGINT ? FG_STOPPED_INT : FG_STOPPED_TERM);
+}
+
+fg_status fg_interrupt_start(fg_error *err) {
+    sigset_t set;
+    pthread_t thread;
+    wait_signals(&set);
+    int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (!failed) failed = pthread_create(&thread, NULL, watch, NULL);
+    if (!failed) failed = pthread_detach(thread);
+    return failed ? fg_fail_errno(err, failed, "cannot start the thread that waits for signals") : FG_OK;
+}
+
+void fg_interrupt_guard(fg_stage *stage) {
+    pthread_mutex_lock(&lock);
+    guarded = stage;
+    pthread_mutex_unlock(&lock);
+}
+
+void fg_interrupt_delay(unsigned milliseconds) {
+    atomic_store(&delay_ms, milliseconds);
+}

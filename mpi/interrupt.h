@@ -1,0 +1,23 @@
+/* Stopping by a signal: SIGINT and SIGTERM end the run at once, on every rank, and leave nothing
+ * half-written.
+ *
+ * A thread of its own waits for the signals, so that it makes no difference what the main thread is doing (a
+ * long fsync, a matrix product, waiting for another rank). On rank 0 it removes DST.partial; then the process
+ * ends with 130 or 143. mpirun and Slurm send the signal to every rank; a signal that reaches one rank alone
+ * ends the others through the launcher.
+ */
+#ifndef FG_MPI_INTERRUPT_H
+#define FG_MPI_INTERRUPT_H
+
+#include "copy/publish.h"
+
+/* Blocks the signals in this thread (and those it starts) and starts the thread that waits for them. Before
+ * MPI_Init. */
+fg_status fg_interrupt_start(fg_error *err);
+/* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
+void fg_interrupt_guard(fg_stage *stage);
+/* Ranks other than 0 wait this long before they end, so that rank 0 has removed DST.partial before the
+ * launcher kills it. */
+void fg_interrupt_delay(unsigned milliseconds);
+
+#endif

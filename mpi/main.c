@@ -1,0 +1,125 @@
+/* The program: options, MPI where it is needed, one command, one message, one exit code. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "commands.h"
+#include "interrupt.h"
+
+static bool uses_ranks(fg_command command) {
+    return command == FG_COMMAND_CONVERT || command == FG_COMMAND_VALIDATE || command == FG_COMMAND_VERIFY;
+}
+
+/* Commands that one process does; under mpirun rank 0 does them. */
+static fg_status run_alone(const fg_options *options, const fg_converter_dirs *dirs, fg_error *err) {
+    switch (options->command) {
+    case FG_COMMAND_HELP:
+        fg_options_help(stdout);
+        return FG_OK;
+    case FG_COMMAND_VERSION:
+        printf("fgconv %s\n", FG_VERSION);
+        return FG_OK;
+    case FG_COMMAND_CONFIG:
+        return fg_command_config(options, dirs, FG_VERSION, stdout, err);
+    case FG_COMMAND_INSPECT:
+        return fg_command_inspect(options, stdout, err);
+    case FG_COMMAND_DIFF:
+        return fg_command_diff(options, stdout, err);
+    case FG_COMMAND_LIST:
+        return fg_command_list(options, dirs, stdout, err);
+    case FG_COMMAND_LINT:
+        return fg_command_lint(options, dirs, stdout, err);
+    default:
+        return fg_fail(err, FG_ERR_BUG, "command %d has nobody who does it", (int)options->command);
+    }
+}
+
+static fg_status run_together(const fg_run *run, fg_error *err) {
+    switch (run->options->command) {
+    case FG_COMMAND_VALIDATE:
+        return fg_run_validate(run, err);
+    case FG_COMMAND_VERIFY:
+        return fg_run_verify(run, err);
+    default:
+        return fg_run_convert(run, err);
+    }
+}
+
+static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
+                            bool *first, fg_error *err) {
+    fg_ranks ranks;
+    fg_status status = fg_interrupt_start(err);
+    if (status == FG_OK) status = fg_ranks_start(&ranks, &argc, &argv, err);
+    if (status != FG_OK) return status;
+    fg_run run = {
+        .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
+    *first = ranks.rank == 0;
+    if (!*first) {
+        fg_log_silence();
+        fg_interrupt_delay(400);
+    }
+    fg_model_threads(fg_ranks_threads(&ranks));
+    if (uses_ranks(options->command)) {
+        status = run_together(&run, err);
+    } else {
+        status = *first ? run_alone(options, dirs, err) : FG_OK;
+        status = fg_ranks_agree(&ranks, err);
+    }
+    fflush(stdout);
+    fg_ranks_stop(&ranks);
+    return status;
+}
+
+/* Before MPI runs, the launcher's environment tells who speaks for all. */
+static bool speaks(void) {
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    if (!rank) rank = getenv("PMIX_RANK");
+    return !rank || strcmp(rank, "0") == 0;
+}
+
+static void complain(const fg_error *err) {
+    char message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
+    fg_error_message(err, message, sizeof message);
+    fprintf(stderr, "fgconv: error: %s\n", message);
+    if (err->status == FG_ERR_BUG)
+        fprintf(stderr,
+                "fgconv: this is a defect of fgconv itself; please report it with the command line\n");
+}
+
+/* A command line that cannot be understood ends every rank in the same way, without MPI's help unless a
+ * launcher waits for it. */
+static fg_status understand(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
+                            fg_error *err) {
+    static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
+    fg_status status = fg_options_parse(options, argc, argv, err);
+    if (status == FG_OK) {
+        fg_log_level_set(options->verbosity < 0   ? FG_LOG_QUIET
+                         : options->verbosity > 0 ? FG_LOG_VERBOSE
+                                                  : FG_LOG_NORMAL);
+        status = fg_cli_dirs(options, built_in, dirs, err);
+    }
+    return status;
+}
+
+int main(int argc, char **argv) {
+    fg_error err = {0};
+    fg_options options = {0};
+    fg_converter_dirs dirs = {0};
+    bool first = speaks();
+    fg_alloc_init();
+    if (!first) fg_log_silence();
+    fg_status status = understand(&options, &dirs, argc, argv, &err);
+    if (status == FG_OK && (uses_ranks(options.command) || fg_ranks_launched())) {
+        status = with_ranks(argc, argv, &options, &dirs, &first, &err);
+    } else if (status == FG_OK) {
+        status = run_alone(&options, &dirs, &err);
+    }
+    if (status != FG_OK && first) complain(&err);
+    fg_converter_dirs_free(&dirs);
+    fg_options_free(&options);
+    fg_log_reset();
+    return (int)status;
+}

@@ -1,0 +1,48 @@
+#include "queue.h"
+
+#include <stdatomic.h>
+
+/* Lives in the memory of the node's first rank; each field on a cache line of its own. */
+struct fg_board {
+    _Alignas(64) atomic_uint_fast64_t next;
+    _Alignas(64) atomic_uint_fast64_t bytes;
+    _Alignas(64) atomic_bool raised;
+};
+
+void fg_queue_open(fg_queue *queue, const fg_ranks *ranks) {
+    void *mine;
+    int unit;
+    MPI_Aint size = ranks->node_rank == 0 ? (MPI_Aint)sizeof *queue->board : 0;
+    MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, ranks->node, &mine, &queue->window);
+    MPI_Win_shared_query(queue->window, 0, &size, &unit, &queue->board);
+    if (ranks->node_rank == 0) {
+        atomic_init(&queue->board->next, 0);
+        atomic_init(&queue->board->bytes, 0);
+        atomic_init(&queue->board->raised, false);
+    }
+    MPI_Barrier(ranks->node);
+}
+
+uint64_t fg_queue_take(fg_queue *queue) {
+    return atomic_fetch_add(&queue->board->next, 1);
+}
+
+void fg_queue_done(fg_queue *queue, uint64_t bytes) {
+    atomic_fetch_add(&queue->board->bytes, bytes);
+}
+
+uint64_t fg_queue_bytes(const fg_queue *queue) {
+    return atomic_load(&queue->board->bytes);
+}
+
+void fg_queue_raise(fg_queue *queue) {
+    atomic_store(&queue->board->raised, true);
+}
+
+bool fg_queue_raised(const fg_queue *queue) {
+    return atomic_load(&queue->board->raised);
+}
+
+void fg_queue_close(fg_queue *queue) {
+    MPI_Win_free(&queue->window);
+}

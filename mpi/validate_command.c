@@ -1,0 +1,128 @@
+/* fgconv validate A B: the logits of two checkpoints of any formats, compared. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "commands.h"
+#include "convert/plan.h"
+
+typedef struct pair {
+    fg_checkpoint a, b;
+    json_t *spec_a, *spec_b;
+    json_t *report;
+} pair;
+
+static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint_options how = {0};
+    FG_TRY(fg_checkpoint_open(checkpoint, directory, &how, err));
+    const char *family = run->options->model_type ? run->options->model_type : checkpoint->model_type;
+    if (!family) {
+        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
+        FG_TRY(fg_hint(err, "give it with --model-type"));
+    }
+    FG_TRY(fg_run_model_spec(run, family, spec, err));
+done:
+    return status;
+}
+
+/* The float type that most bytes have; FG_DTYPE_NONE if there is none. */
+static fg_dtype main_dtype(const fg_tensors *table) {
+    uint64_t bytes[FG_DTYPE_COUNT] = {0};
+    fg_dtype most = FG_DTYPE_NONE;
+    for (size_t i = 0; i < table->count; i++)
+        bytes[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
+    for (int d = 0; d < FG_DTYPE_COUNT; d++) {
+        if (fg_dtype_is_float((fg_dtype)d) && bytes[d] && (most == FG_DTYPE_NONE || bytes[d] > bytes[most]))
+            most = (fg_dtype)d;
+    }
+    return most;
+}
+
+/* Two models of different types are compared after the wider one was rounded as a cast would have done it,
+ * unless a tolerance was given. */
+static void settle_rounding(const fg_run *run, const pair *p, fg_proof_task *task) {
+    fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
+    if (a == b || run->options->atol >= 0) return;
+    if (fg_dtype_size(a) > fg_dtype_size(b)) {
+        task->round_source = b;
+    } else {
+        task->round_destination = a;
+    }
+    fg_inform("%s holds %s and %s holds %s: the former is rounded to %s before comparing", p->a.directory,
+              fg_dtype_name(a), p->b.directory, fg_dtype_name(b),
+              fg_dtype_name(fg_dtype_size(a) > fg_dtype_size(b) ? b : a));
+}
+
+static fg_status open_both(const fg_run *run, pair *p, fg_proof_task *task, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_options *options = run->options;
+    FG_TRY(fg_run_report_begin(run, &p->report, err));
+    FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
+    FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
+    task->source = (fg_proof_side){.format = p->a.format,
+                                   .spec = p->spec_a,
+                                   .config = p->a.config,
+                                   .tensors = &p->a.tensors,
+                                   .name = options->first};
+    task->destination = (fg_proof_side){.format = p->b.format,
+                                        .spec = p->spec_b,
+                                        .config = p->b.config,
+                                        .tensors = &p->b.tensors,
+                                        .name = options->second};
+    settle_rounding(run, p, task);
+done:
+    return status;
+}
+
+static fg_status describe(const fg_run *run, pair *p, const fg_proof_result *result, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *a = json_pack("{s:s, s:s, s:I}", "directory", run->options->first, "format",
+                          fg_format_name(p->a.format), "tensors", (json_int_t)p->a.tensors.count);
+    json_t *b = json_pack("{s:s, s:s, s:I}", "directory", run->options->second, "format",
+                          fg_format_name(p->b.format), "tensors", (json_int_t)p->b.tensors.count);
+    FG_TRY(fg_json_put(p->report, "source", json_incref(a), err));
+    FG_TRY(fg_json_put(p->report, "destination", json_incref(b), err));
+    FG_TRY(fg_proof_report(result, p->report, err));
+done:
+    json_decref(a);
+    json_decref(b);
+    return status;
+}
+
+fg_status fg_run_validate(const fg_run *run, fg_error *err) {
+    const fg_options *options = run->options;
+    pair p = {0};
+    fg_proof_result result = {0};
+    fg_proof_task task = {.tokens = options->token_ids,
+                          .token_count = options->token_count,
+                          .mask = (fg_mask)options->mask,
+                          .atol = options->atol > 0 ? options->atol : 0,
+                          .dump = options->dump,
+                          .version = run->version,
+                          .style = fg_run_progress(run)};
+    bool first = run->ranks->rank == 0;
+    if (first) open_both(run, &p, &task, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = fg_prove(run->ranks, &task, &result, err);
+    if (status == FG_OK && first) {
+        fg_tensors_check_unchanged(&p.a.tensors, err);
+        fg_tensors_check_unchanged(&p.b.tensors, err);
+        describe(run, &p, &result, err);
+    }
+    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK)
+        fg_run_report_end(run, result.passed ? "equal" : "differ", result.seconds, p.report, err);
+    if (status == FG_OK && first) {
+        fg_run_report_show(run, p.report, err);
+        fg_run_judge(&result, options->first, options->second, err);
+    }
+    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    fg_checkpoint_close(&p.a);
+    fg_checkpoint_close(&p.b);
+    json_decref(p.spec_a);
+    json_decref(p.spec_b);
+    json_decref(p.report);
+    return status;
+}

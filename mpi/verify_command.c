@@ -1,0 +1,188 @@
+/* fgconv verify: a finished conversion held against the plan that made it, byte by byte, without running a
+ * model. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/job.h"
+#include "commands.h"
+#include "distribute.h"
+#include "write.h"
+
+typedef struct verification {
+    fg_copier *copier;
+    fg_tensors table; /* of the destination */
+    fg_reader *reader;
+} verification;
+
+static fg_status check_item(void *context, const fg_work_item *item, fg_copy_progress progress,
+                            void *progress_context, fg_error *err) {
+    verification *v = context;
+    fg_status status = fg_copier_verify(v->copier, item, &v->table, v->reader, err);
+    if (status == FG_OK) progress(progress_context, item->bytes);
+    return status;
+}
+
+/* Each output must be there with its dtype and shape, and nothing besides. */
+static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_error *err) {
+    for (size_t o = 0; o < plan->output_count; o++) {
+        const fg_output *output = &plan->outputs[o];
+        const fg_tensor *held = fg_tensors_find(table, output->name);
+        if (!held)
+            return fg_fail(err, FG_ERR_DIFFER, "tensor %s is missing in the destination", output->name);
+        bool same = held->dtype == output->dtype && held->rank == output->rank &&
+                    memcmp(held->shape, output->shape, output->rank * sizeof *output->shape) == 0;
+        char text[120];
+        if (!same)
+            return fg_fail(
+                err, FG_ERR_DIFFER,
+                "tensor %s: the destination has %s, the plan has another type or shape (%s, %u dimensions)",
+                output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
+                output->rank);
+    }
+    if (table->count != plan->output_count)
+        return fg_fail(err, FG_ERR_DIFFER, "the destination has %zu tensors, the plan makes %zu",
+                       table->count, plan->output_count);
+    return FG_OK;
+}
+
+static fg_status open_destination(const fg_run *run, const char *directory, fg_tensors *table,
+                                  fg_error *err) {
+    fg_checkpoint checkpoint = {0};
+    fg_checkpoint_options how = {.checkpoint_path = directory};
+    fg_text encoded = {0};
+    if (run->ranks->rank == 0 && fg_checkpoint_open(&checkpoint, directory, &how, err) == FG_OK)
+        fg_tensors_encode(&checkpoint.tensors, &encoded, err);
+    fg_checkpoint_close(&checkpoint);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = fg_ranks_share_text(run->ranks, &encoded, err);
+    if (status == FG_OK) {
+        fg_tensors_decode(encoded.data, encoded.length, table, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
+    fg_text_free(&encoded);
+    return status;
+}
+
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, fg_error *err) {
+    verification v = {0};
+    fg_item_task task = {
+        .carry_out = check_item, .context = &v, .what = "verifying", .style = fg_run_progress(run)};
+    fg_status status = open_destination(run, directory, &v.table, err);
+    if (status == FG_OK) {
+        check_tables(plan, &v.table, err);
+        if (err->status == FG_OK) fg_copier_new(&v.copier, plan, NULL, err);
+        if (err->status == FG_OK) fg_reader_new(&v.reader, &v.table, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
+    if (status == FG_OK) status = fg_distribute(run->ranks, plan, &task, err);
+    fg_reader_free(&v.reader);
+    fg_copier_free(&v.copier);
+    fg_tensors_free(&v.table);
+    return status;
+}
+
+/* ---- the command ---- */
+
+/* The options that the conversion ran with, from its report; what the command line gives wins. */
+static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *dtype = NULL;
+    uint64_t hf_version = (uint64_t)options->hf_version;
+    char *path = NULL;
+    *options = *run->options;
+    FG_TRY_NEW(path, fg_path_join(options->second, "fgconv_report.json", err));
+    if (!fg_path_exists(path)) {
+        fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
+        goto done;
+    }
+    FG_TRY(fg_json_read(path, report, err));
+    json_t *held = json_object_get(*report, "options");
+    const char *keys[] = {"model_type", "checkpoint_path", "dtype"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (json_is_null(json_object_get(held, keys[i]))) json_object_del(held, keys[i]);
+    }
+    if (!options->model_type) FG_TRY(fg_json_get_string(held, "model_type", path, &options->model_type, err));
+    if (!options->checkpoint_path)
+        FG_TRY(fg_json_get_string(held, "checkpoint_path", path, &options->checkpoint_path, err));
+    FG_TRY(fg_json_get_string(held, "dtype", path, &dtype, err));
+    if (dtype && options->dtype == FG_DTYPE_NONE) options->dtype = fg_dtype_from_name(dtype);
+    if (!options->max_length) FG_TRY(fg_json_get_u64(held, "max_length", path, &options->max_length, err));
+    FG_TRY(fg_json_get_u64(held, "max_shard_size", path, &options->max_shard_size, err));
+    FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
+    options->hf_version = (int)hf_version;
+    const char *to = json_string_value(fg_json_at(*report, "destination/format"));
+    if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
+done:
+    fg_free(path);
+    return status;
+}
+
+/* config.json of the destination must be what the converter makes; keys that users add are named. */
+static fg_status check_config(const fg_job *job, const char *directory, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    json_t *held = NULL, *value;
+    const char *key;
+    char found[80], expected[80];
+    FG_TRY_NEW(path, fg_path_join(directory, "config.json", err));
+    FG_TRY(fg_json_read(path, &held, err));
+    json_object_foreach(job->config, key, value) {
+        const json_t *there = json_object_get(held, key);
+        if (!fg_json_equal(there, value))
+            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
+                           fg_json_brief(there, found, sizeof found),
+                           fg_json_brief(value, expected, sizeof expected)));
+    }
+    json_object_foreach(held, key, value) {
+        if (!json_object_get(job->config, key))
+            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
+                           fg_json_brief(value, found, sizeof found)));
+    }
+done:
+    json_decref(held);
+    fg_free(path);
+    return status;
+}
+
+static fg_status plan_again(const fg_run *run, fg_job *job, json_t **recalled, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_options options;
+    FG_TRY(recall_options(run, &options, recalled, err));
+    FG_TRY(fg_job_prepare(job, &options, run->dirs, run->version, err));
+    FG_TRY(check_config(job, options.second, err));
+done:
+    return status;
+}
+
+static fg_status say_result(const fg_run *run, const fg_job *job, double seconds, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *report = NULL;
+    FG_TRY(fg_run_report_begin(run, &report, err));
+    FG_TRY(fg_job_report(job, run->options, report, err));
+    FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
+    FG_TRY(fg_json_put(report, "status", json_string("verified"), err));
+    FG_TRY(fg_run_report_show(run, report, err));
+done:
+    json_decref(report);
+    return status;
+}
+
+fg_status fg_run_verify(const fg_run *run, fg_error *err) {
+    fg_job job = {0};
+    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &job.plan : &received;
+    fg_stage nowhere = {0};
+    json_t *recalled = NULL;
+    double begun = fg_seconds();
+    if (run->ranks->rank == 0) plan_again(run, &job, &recalled, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
+    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->second, err);
+    if (status == FG_OK && run->ranks->rank == 0) say_result(run, &job, fg_seconds() - begun, err);
+    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    json_decref(recalled);
+    fg_plan_free(&received);
+    fg_stage_free(&nowhere);
+    fg_job_free(&job);
+    return status;
+}

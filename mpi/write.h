@@ -1,0 +1,23 @@
+/* Writing the shards of a plan with all ranks. */
+#ifndef FG_MPI_WRITE_H
+#define FG_MPI_WRITE_H
+
+#include "copy/publish.h"
+#include "distribute.h"
+
+typedef struct fg_write_result {
+    uint64_t *digests;     /* owned; one an output, on rank 0 (NULL elsewhere) */
+    fg_copy_totals totals; /* of all ranks */
+    double seconds;        /* copying; with fsync */
+    double sync_seconds;   /* of these, fsync on this rank */
+} fg_write_result;
+
+/* Collective. The shards exist in stage->partial at full size (rank 0 created them); every node must see
+ * them. Fills, syncs (if stage->sync) and checksums them. All ranks hold the same plan and stage->partial. */
+fg_status fg_write_shards(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage,
+                          fg_progress_style style, fg_write_result *result, fg_error *err);
+
+/* Collective. Rank 0's plan and stage (names only) reach the others, whose structs are zeroed before. */
+fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, fg_error *err);
+
+#endif
