@@ -1,4 +1,7 @@
-/* Carrying out a plan: bytes of outputs from boxes of sources, with casts.
+/* Carrying out a plan: bytes of outputs from boxes of sources, with casts. Where the source has a hole, the output gets one.
+ *
+ * The source side of FG_PIECE_MEAN (`from`, `from_stride`) counts in the mean row: elements of the source divided by shape[0]; a
+ * stride of 0 repeats it.
  *
  * Invariant: the bytes of an output depend on the plan and the sources only: not on ranks, items or buffers. One copier a thread;
  * its buffers stay under 16 MiB together whatever the model.
@@ -30,7 +33,7 @@ typedef struct fg_copier fg_copier;
 
 typedef struct fg_copy_totals {
     uint64_t bytes_read, bytes_written, bytes_skipped; /* skipped: holes that stayed holes */
-    uint64_t overflows; /* finite values that a cast to float16 made infinite */
+    uint64_t overflows; /* finite values that a cast made infinite, in what fg_copier_run wrote */
 } fg_copy_totals;
 
 /* Opens for writing the shard files under `directory` as they are needed (they must exist, at full size). `directory` NULL: only
@@ -45,6 +48,7 @@ fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *d
 /* Elements [first, first + count) of an output, in its dtype, into `buffer`: what would be written there. */
 fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer, fg_error *err);
 fg_copy_totals fg_copier_totals(const fg_copier *copier);
+const fg_plan *fg_copier_plan(const fg_copier *copier); /* borrowed */
 void fg_copier_free(fg_copier **copier);
 
 /* Checksums: XXH3-64 of each block of FG_WORK_ITEM_BYTES of an output; a tensor's digest is that of its only block, or XXH3-64 of its

@@ -2,7 +2,7 @@
  *
  * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an existing DST.partial and a missing
  * parent are FG_ERR_USAGE (the message says what to do). Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
- * signal thread can clean up at any moment and nothing appears afterwards.
+ * signal thread can clean up at any moment and nothing appears afterwards: they fail with FG_ERR_SYSTEM "stopped" then.
  */
 #ifndef FG_COPY_PUBLISH_H
 #define FG_COPY_PUBLISH_H
@@ -14,10 +14,13 @@ typedef struct fg_stage {
     char *partial;     /* owned; DST.partial */
     bool sync;         /* fsync (not --no-fsync) */
     bool begun;        /* we created DST.partial */
+    struct fg_stage_lock *lock; /* owned */
 } fg_stage;
 
-/* Checks DST, its parent and DST.partial; creates nothing. */
+/* Checks DST, its parent and DST.partial; creates nothing. The stage is to be freed whatever comes back. */
 fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err);
+/* FG_ERR_USAGE when DST would lie inside the source directory: what is read must not change. */
+fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err);
 /* FG_ERR_SYSTEM unless `bytes` are free on the file system of the parent. */
 fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err);
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */

@@ -1,0 +1,316 @@
+#include "copy/copier.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "copy/fill.h"
+#include "copy/sink.h"
+#include "copy/small_outputs.h"
+#include "store/cast.h"
+
+/* A stretch of an output that was worked out and may be asked for again. */
+typedef struct window {
+    unsigned char *bytes; /* owned; FG_WINDOW_BYTES, made when needed */
+    size_t output;
+    uint64_t origin, first, end; /* [first, end) may be used; element `origin` is at bytes[0] */
+} window;
+
+struct fg_copier {
+    const fg_plan *plan; /* borrowed */
+    fg_filler filler;
+    fg_sink sink;
+    unsigned char *block; /* owned; FG_BLOCK_BYTES */
+    window window;
+    fg_grain grain; /* of output `grain_of` */
+    size_t grain_of;
+};
+
+fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *directory, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_copier *c = NULL;
+    FG_NEW(c, 1);
+    c->plan = plan;
+    c->grain_of = SIZE_MAX;
+    FG_TRY(fg_filler_new(&c->filler, plan, err));
+    FG_TRY(fg_sink_new(&c->sink, plan, directory, err));
+    FG_TRY_NEW(c->block, fg_alloc_buffer(FG_BLOCK_BYTES, err));
+    *copier = c;
+    c = NULL;
+done:
+    fg_copier_free(&c);
+    return status;
+}
+
+void fg_copier_free(fg_copier **copier) {
+    fg_copier *c = *copier;
+    if (!c) return;
+    fg_filler_free(&c->filler);
+    fg_sink_free(&c->sink);
+    fg_free(c->block);
+    fg_free(c->window.bytes);
+    fg_free(c);
+    *copier = NULL;
+}
+
+fg_copy_totals fg_copier_totals(const fg_copier *copier) {
+    return (fg_copy_totals){.bytes_read = copier->filler.gather.bytes_read,
+                            .bytes_written = copier->sink.bytes_written,
+                            .bytes_skipped = copier->sink.bytes_skipped,
+                            .overflows = copier->filler.gather.overflows};
+}
+
+const fg_plan *fg_copier_plan(const fg_copier *copier) {
+    return copier->plan;
+}
+
+static fg_grain grain_of(fg_copier *copier, size_t output) {
+    if (copier->grain_of != output) {
+        copier->grain = fg_filler_grain(&copier->filler, &copier->plan->outputs[output]);
+        copier->grain_of = output;
+    }
+    return copier->grain;
+}
+
+/* Makes the window hold element `first` of an output, and as many after it as fit and `limit` allows.
+ * Overflows are counted from `first` to `counted_end`; the window must not be used beyond that by somebody
+ * who counts. */
+static fg_status look_at(fg_copier *copier, size_t output, uint64_t first, uint64_t limit,
+                         uint64_t counted_end, fg_error *err) {
+    fg_status status = FG_OK;
+    window *w = &copier->window;
+    const fg_output *o = &copier->plan->outputs[output];
+    fg_grain grain = grain_of(copier, output);
+    w->first = w->end = 0;
+    if (!w->bytes) FG_TRY_NEW(w->bytes, fg_alloc_buffer(FG_WINDOW_BYTES, err));
+    uint64_t origin = first - first % grain.unit, end = limit;
+    if (end % grain.unit) end += grain.unit - end % grain.unit;
+    end = fg_min(fg_min(end, origin + grain.window), o->elements);
+    fg_stretch stretch = {.dtype = o->dtype,
+                          .origin = origin,
+                          .count_first = first,
+                          .count_end = fg_min(counted_end, end),
+                          .target = w->bytes};
+    FG_TRY(fg_filler_fill(&copier->filler, o, &stretch, end - origin, err));
+    w->output = output;
+    w->origin = origin;
+    w->first = counted_end ? first : origin;
+    w->end = counted_end ? fg_min(counted_end, end) : end;
+done:
+    return status;
+}
+
+static bool in_window(const window *w, size_t output, uint64_t element) {
+    return w->output == output && element >= w->first && element < w->end;
+}
+
+/* ---- writing ---- */
+
+/* A stretch of an output that is copied from one run of a file. */
+typedef struct run {
+    size_t output;
+    const fg_tensor *tensor;
+    uint64_t to, end, from; /* output elements; source element of `to` */
+    uint64_t data_end;      /* byte of the file up to which there is data for sure */
+} run;
+
+/* Passes over a hole of the source at `r->to`, if there is one. */
+static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
+    const fg_file *file;
+    uint64_t size = fg_dtype_size(r->tensor->dtype), at = r->tensor->offset + r->from * size;
+    uint64_t limit = at + (r->end - r->to) * size;
+    if (at < r->data_end) return FG_OK;
+    fg_status status = fg_reader_file(copier->filler.gather.reader, r->tensor->file, &file, err);
+    if (status != FG_OK) return status;
+    uint64_t data = fg_file_next_data(file, at, limit), count = (data - at) / size;
+    if (!count) {
+        r->data_end = fg_max(fg_file_next_hole(file, data, limit), at + 1);
+        return FG_OK;
+    }
+    status = fg_sink_put(&copier->sink, r->output, r->to, count, NULL, err);
+    r->to += count;
+    r->from += count;
+    return status;
+}
+
+/* One block of it, up to a multiple of the block size in the shard. */
+static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_output *o = &copier->plan->outputs[r->output];
+    fg_gather *gather = &copier->filler.gather;
+    uint64_t size = fg_dtype_size(o->dtype), stored = fg_dtype_size(r->tensor->dtype);
+    uint64_t room = (FG_BLOCK_BYTES - (o->offset + r->to * size) % FG_BLOCK_BYTES) / size;
+    uint64_t data = r->data_end - (r->tensor->offset + r->from * stored);
+    uint64_t count = fg_min(fg_max(room, 1), FG_STRIP_BYTES / stored);
+    count = fg_min(fg_min(count, r->end - r->to), (data + stored - 1) / stored);
+    if (r->tensor->dtype == o->dtype) {
+        FG_TRY(fg_gather_read(gather, r->tensor, r->from, count, copier->block, err));
+    } else {
+        FG_TRY(fg_gather_read(gather, r->tensor, r->from, count, gather->strip, err));
+        gather->overflows += fg_cast(r->tensor->dtype, gather->strip, o->dtype, copier->block, count);
+    }
+    FG_TRY(fg_sink_put(&copier->sink, r->output, r->to, count, copier->block, err));
+    r->to += count;
+    r->from += count;
+done:
+    return status;
+}
+
+static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dtype dtype, fg_error *err) {
+    if (tensor->dtype == dtype) return FG_OK;
+    if (!fg_cast_possible(tensor->dtype, dtype)) {
+        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
+                       fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
+    }
+    return fg_gather_buffers(&copier->filler.gather, false, err);
+}
+
+static fg_status write_run(fg_copier *copier, size_t output, uint64_t first, const fg_segment *segment,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    run r = {
+        .output = output, .tensor = segment->tensor, .to = first, .end = segment->end, .from = segment->from};
+    FG_TRY(prepare_cast(copier, r.tensor, copier->plan->outputs[output].dtype, err));
+    while (r.to < r.end && !copier->sink.stopped) {
+        FG_TRY(skip_hole(copier, &r, err));
+        if (r.to < r.end && !copier->sink.stopped &&
+            r.data_end > r.tensor->offset + r.from * fg_dtype_size(r.tensor->dtype))
+            FG_TRY(copy_block(copier, &r, err));
+    }
+done:
+    return status;
+}
+
+static fg_status write_mixed(fg_copier *copier, size_t output, uint64_t first, uint64_t end, fg_error *err) {
+    fg_status status = FG_OK;
+    const window *w = &copier->window;
+    uint64_t size = fg_dtype_size(copier->plan->outputs[output].dtype);
+    copier->window.end = 0; /* it may have been worked out without counting */
+    while (first < end && !copier->sink.stopped) {
+        FG_TRY(look_at(copier, output, first, end, end, err));
+        uint64_t count = w->end - first;
+        FG_TRY(fg_sink_put(&copier->sink, output, first, count, w->bytes + (first - w->origin) * size, err));
+        first += count;
+    }
+done:
+    return status;
+}
+
+static fg_status write_range(fg_copier *copier, const fg_work_item *item, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_output *o = &copier->plan->outputs[item->output];
+    uint64_t first = item->first, end = item->first + item->count;
+    while (first < end && !copier->sink.stopped) {
+        fg_segment segment = fg_filler_segment(&copier->filler, o, first, end);
+        if (segment.kind == FG_SEGMENT_RUN) {
+            FG_TRY(write_run(copier, item->output, first, &segment, err));
+        } else if (segment.kind == FG_SEGMENT_ZERO) {
+            FG_TRY(fg_sink_put(&copier->sink, item->output, first, segment.end - first, NULL, err));
+        } else {
+            FG_TRY(write_mixed(copier, item->output, first, segment.end, err));
+        }
+        first = segment.end;
+    }
+done:
+    return status;
+}
+
+/* An item must lie inside the plan; one whose checksums are wanted must consist of whole checksum blocks. */
+static fg_status check_item(const fg_copier *copier, const fg_work_item *item, bool digests, fg_error *err) {
+    uint64_t outputs = copier->plan->output_count;
+    if (item->output >= outputs || item->outputs > outputs - item->output)
+        return fg_fail(err, FG_ERR_BUG, "a work item has outputs that the plan does not have");
+    if (!item->count) return FG_OK;
+    const fg_output *o = &copier->plan->outputs[item->output];
+    if (item->first > o->elements || item->count > o->elements - item->first)
+        return fg_fail(err, FG_ERR_BUG, "a work item reaches beyond the end of \"%s\"", o->name);
+    uint64_t size = fg_dtype_size(o->dtype), end = item->first + item->count;
+    bool whole = item->first * size % FG_WORK_ITEM_BYTES == 0 &&
+                 (end == o->elements || end * size % FG_WORK_ITEM_BYTES == 0);
+    if (digests && !whole)
+        return fg_fail(err, FG_ERR_BUG, "a work item of \"%s\" cuts a checksum block", o->name);
+    return FG_OK;
+}
+
+fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *digests,
+                        fg_copy_progress progress, void *context, bool *stopped, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(check_item(copier, item, digests != NULL, err));
+    fg_sink_begin(&copier->sink, digests, progress, context);
+    if (item->count) {
+        FG_TRY(write_range(copier, item, err));
+    } else {
+        FG_TRY(fg_small_outputs_run(&copier->filler, &copier->sink, item, copier->block, err));
+    }
+    fg_sink_end(&copier->sink);
+done:
+    if (stopped) *stopped = status == FG_OK && copier->sink.stopped;
+    if (status != FG_OK && item->count)
+        fg_where(err, "copying tensor \"%s\"", copier->plan->outputs[item->output].name);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static fg_status read_run(fg_copier *copier, const fg_output *o, const fg_segment *segment, uint64_t count,
+                          unsigned char *to, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_gather *gather = &copier->filler.gather;
+    const fg_tensor *tensor = segment->tensor;
+    if (tensor->dtype == o->dtype) return fg_gather_read(gather, tensor, segment->from, count, to, err);
+    FG_TRY(prepare_cast(copier, tensor, o->dtype, err));
+    uint64_t room = FG_BLOCK_BYTES / fg_dtype_size(tensor->dtype), part;
+    for (uint64_t done = 0; done < count; done += part) {
+        part = fg_min(room, count - done);
+        FG_TRY(fg_gather_read(gather, tensor, segment->from + done, part, gather->strip, err));
+        fg_cast(tensor->dtype, gather->strip, o->dtype, to + done * fg_dtype_size(o->dtype), part);
+    }
+done:
+    return status;
+}
+
+/* Through the window where a whole one is worth working out, else right into the buffer. */
+static fg_status read_mixed(fg_copier *copier, size_t output, uint64_t first, uint64_t end, unsigned char *to,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_output *o = &copier->plan->outputs[output];
+    const window *w = &copier->window;
+    uint64_t size = fg_dtype_size(o->dtype);
+    if (grain_of(copier, output).window * size <= FG_BLOCK_BYTES) {
+        fg_stretch stretch = {.dtype = o->dtype, .origin = first, .target = to};
+        return fg_filler_fill(&copier->filler, o, &stretch, end - first, err);
+    }
+    while (first < end) {
+        if (!in_window(w, output, first)) FG_TRY(look_at(copier, output, first, o->elements, 0, err));
+        uint64_t count = fg_min(w->end, end) - first;
+        memcpy(to, w->bytes + (first - w->origin) * size, count * size);
+        first += count;
+        to += count * size;
+    }
+done:
+    return status;
+}
+
+fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    fg_work_item item = {.output = (uint32_t)output, .first = first, .count = count};
+    unsigned char *to = buffer;
+    FG_TRY(check_item(copier, &item, false, err));
+    const fg_output *o = &copier->plan->outputs[output];
+    for (uint64_t end = first + count; first < end;) {
+        fg_segment segment = fg_filler_segment(&copier->filler, o, first, end);
+        uint64_t part = segment.end - first;
+        if (segment.kind == FG_SEGMENT_RUN) {
+            FG_TRY(read_run(copier, o, &segment, part, to, err));
+        } else if (segment.kind == FG_SEGMENT_ZERO) {
+            memset(to, 0, part * fg_dtype_size(o->dtype));
+        } else {
+            FG_TRY(read_mixed(copier, output, first, segment.end, to, err));
+        }
+        to += part * fg_dtype_size(o->dtype);
+        first = segment.end;
+    }
+done:
+    return status;
+}

@@ -1,0 +1,166 @@
+#include "copy/fill.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "store/cast.h"
+
+fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err) {
+    *filler = (fg_filler){.plan = plan};
+    return fg_reader_new(&filler->gather.reader, &plan->source, err);
+}
+
+void fg_filler_free(fg_filler *filler) {
+    fg_reader_free(&filler->gather.reader);
+    fg_gather_free(&filler->gather);
+    fg_mean_free(&filler->mean);
+}
+
+/* ---- one piece ---- */
+
+typedef struct work {
+    fg_filler *filler;
+    const fg_tensor *tensor;
+    const fg_stretch *stretch;
+    uint64_t size; /* bytes an element of the output */
+} work;
+
+static unsigned char *place(const work *w, uint64_t to) {
+    return w->stretch->target + (to - w->stretch->origin) * w->size;
+}
+
+static fg_status copy_part(void *context, const fg_box *part, fg_error *err) {
+    work *w = context;
+    return fg_gather_box(&w->filler->gather, w->tensor, part, w->stretch, err);
+}
+
+/* Recursion no deeper than FG_MAX_DIMS. */
+static void clear_level(const work *w, const fg_box *part, uint32_t level, uint64_t to) {
+    if (level + 1 == part->rank && part->to_stride[level] == 1) {
+        memset(place(w, to), 0, part->extent[level] * w->size);
+        return;
+    }
+    for (uint64_t i = 0; i < part->extent[level]; i++) {
+        uint64_t here = to + i * part->to_stride[level];
+        if (level + 1 < part->rank) {
+            clear_level(w, part, level + 1, here);
+        } else {
+            memset(place(w, here), 0, w->size);
+        }
+    }
+}
+
+static fg_status clear_part(void *context, const fg_box *part, fg_error *err) {
+    (void)err;
+    clear_level(context, part, 0, part->to);
+    return FG_OK;
+}
+
+static fg_status put_mean(const work *w, uint64_t column, uint64_t to, fg_error *err) {
+    fg_mean *mean = &w->filler->mean;
+    fg_status status = fg_mean_columns(mean, &w->filler->gather, w->tensor, column, err);
+    if (status != FG_OK) return status;
+    uint64_t overflows =
+        fg_cast(FG_F32, &mean->values[column - mean->first], w->stretch->dtype, place(w, to), 1);
+    if (to >= w->stretch->count_first && to < w->stretch->count_end) w->filler->gather.overflows += overflows;
+    return FG_OK;
+}
+
+static fg_status mean_level(const work *w, const fg_box *part, uint32_t level, uint64_t from, uint64_t to,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    for (uint64_t i = 0; i < part->extent[level]; i++) {
+        uint64_t column = from + i * part->from_stride[level], here = to + i * part->to_stride[level];
+        FG_TRY(level + 1 < part->rank ? mean_level(w, part, level + 1, column, here, err)
+                                      : put_mean(w, column, here, err));
+    }
+done:
+    return status;
+}
+
+static fg_status mean_part(void *context, const fg_box *part, fg_error *err) {
+    const work *w = context;
+    if (!fg_cast_possible(FG_F32, w->stretch->dtype)) {
+        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan wants the mean of its rows as %s",
+                       w->tensor->name, fg_dtype_name(w->stretch->dtype));
+    }
+    return mean_level(w, part, 0, part->from, part->to, err);
+}
+
+static const fg_piece *piece_of(const fg_filler *filler, const fg_output *output, size_t index) {
+    return &filler->plan->pieces[output->first_piece + index];
+}
+
+static const fg_tensor *source_of(const fg_filler *filler, const fg_piece *piece) {
+    return piece->kind == FG_PIECE_ZERO ? NULL : &filler->plan->source.items[piece->source];
+}
+
+fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_stretch *stretch,
+                         uint64_t count, fg_error *err) {
+    static const fg_box_visit visits[] = {
+        [FG_PIECE_COPY] = copy_part, [FG_PIECE_ZERO] = clear_part, [FG_PIECE_MEAN] = mean_part};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const fg_piece *piece = piece_of(filler, output, i);
+        work w = {.filler = filler, .stretch = stretch, .size = fg_dtype_size(output->dtype)};
+        fg_box box;
+        w.tensor = source_of(filler, piece);
+        if (piece->to >= stretch->origin + count) break; /* pieces are sorted by `to` */
+        if (!fg_box_of_piece(piece, &box)) continue;
+        FG_TRY(fg_box_clip(&box, stretch->origin, stretch->origin + count, visits[piece->kind], &w, err));
+    }
+done:
+    if (status != FG_OK) fg_where(err, "working out tensor \"%s\"", output->name);
+    return status;
+}
+
+/* ---- how to go about an output ---- */
+
+/* Elements of the output between neighbours of the source: 1 where order is kept. */
+static uint64_t distance(const fg_box *box) {
+    for (uint32_t i = 0; i < box->rank; i++) {
+        if (box->from_stride[i] == 1) return box->to_stride[i];
+    }
+    return 1;
+}
+
+fg_grain fg_filler_grain(const fg_filler *filler, const fg_output *output) {
+    fg_grain grain = {.unit = 1};
+    uint64_t size = fg_dtype_size(output->dtype);
+    bool shuffled = false;
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const fg_piece *piece = piece_of(filler, output, i);
+        fg_box box;
+        if (piece->kind != FG_PIECE_COPY || !fg_box_of_piece(piece, &box)) continue;
+        grain.unit = fg_max(grain.unit, distance(&box));
+        if (!source_of(filler, piece)->contiguous) shuffled = true;
+    }
+    if (grain.unit > 1) shuffled = true;
+    if (grain.unit > FG_WINDOW_BYTES / 2 / size) grain.unit = 1; /* too long to be worked out whole */
+    grain.window = (shuffled ? FG_WINDOW_BYTES : FG_BLOCK_BYTES) / size;
+    grain.window -= grain.window % grain.unit;
+    return grain;
+}
+
+fg_segment fg_filler_segment(const fg_filler *filler, const fg_output *output, uint64_t first, uint64_t end) {
+    fg_segment segment = {.kind = FG_SEGMENT_MIXED, .end = end};
+    uint64_t long_run = FG_LONG_RUN / fg_dtype_size(output->dtype);
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const fg_piece *piece = piece_of(filler, output, i);
+        const fg_tensor *tensor = source_of(filler, piece);
+        fg_box box;
+        if (piece->to >= segment.end) break;
+        if (piece->kind == FG_PIECE_MEAN || (tensor && !tensor->contiguous)) continue;
+        if (!fg_box_of_piece(piece, &box) || !fg_box_is_run(&box) || fg_box_end(&box) <= first) continue;
+        if (box.extent[0] < long_run && box.extent[0] < output->elements) continue;
+        if (box.to > first) {
+            segment.end = box.to;
+            break;
+        }
+        return (fg_segment){.kind = tensor ? FG_SEGMENT_RUN : FG_SEGMENT_ZERO,
+                            .end = fg_min(end, fg_box_end(&box)),
+                            .tensor = tensor,
+                            .from = box.from + (first - box.to)};
+    }
+    return segment;
+}

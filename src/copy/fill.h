@@ -1,0 +1,51 @@
+/* Working out any stretch of an output in memory.
+ *
+ * Invariant: every element of the stretch is set, by the one piece that covers it; the plan was checked.
+ */
+#ifndef FG_COPY_FILL_H
+#define FG_COPY_FILL_H
+
+#include "copy/gather.h"
+#include "copy/mean.h"
+
+enum {
+    FG_BLOCK_BYTES = 1 << 20, /* what is read and written at once where no order is changed */
+    FG_WINDOW_BYTES =
+        8 << 20, /* what is worked out at once where rows become columns: the longer the better for reads */
+    FG_LONG_RUN = 256 << 10, /* bytes from which on a run inside an output is copied by itself */
+};
+
+typedef struct fg_filler {
+    const fg_plan *plan; /* borrowed */
+    fg_gather gather;
+    fg_mean mean;
+} fg_filler;
+
+fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err);
+void fg_filler_free(fg_filler *filler);
+
+/* Elements [stretch->origin, stretch->origin + count) of an output into stretch->target. */
+fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_stretch *stretch,
+                         uint64_t count, fg_error *err);
+
+/* How an output is best worked out: so many elements at once, beginning at multiples of `unit`. */
+typedef struct fg_grain {
+    uint64_t unit, window;
+} fg_grain;
+fg_grain fg_filler_grain(const fg_filler *filler, const fg_output *output);
+
+/* What lies at element `first` of an output. */
+typedef enum fg_segment_kind {
+    FG_SEGMENT_MIXED, /* to be worked out with fg_filler_fill */
+    FG_SEGMENT_RUN,   /* consecutive elements of one tensor that lie consecutively in its file */
+    FG_SEGMENT_ZERO,  /* zeros */
+} fg_segment_kind;
+typedef struct fg_segment {
+    fg_segment_kind kind;
+    uint64_t end;            /* first output element that is no part of it; at most what was asked for */
+    const fg_tensor *tensor; /* RUN */
+    uint64_t from;           /* RUN: the source element that element `first` is */
+} fg_segment;
+fg_segment fg_filler_segment(const fg_filler *filler, const fg_output *output, uint64_t first, uint64_t end);
+
+#endif

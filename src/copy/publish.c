@@ -1,0 +1,294 @@
+#define _GNU_SOURCE /* renameat2 */
+#include "copy/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "copy/shards.h"
+
+enum { COPY_BYTES = 1 << 20 };
+
+struct fg_stage_lock {
+    pthread_mutex_t mutex;
+    bool stopped, published; /* under the mutex */
+};
+
+/* ---- checks ---- */
+
+/* The directory that `path` (without trailing slashes) lies in. */
+static char *parent_of(const char *path, fg_error *err) {
+    const char *name = fg_path_name(path);
+    if (name == path) return fg_strdup(".", err);
+    if (name == path + 1) return fg_strdup("/", err);
+    return fg_strndup(path, (size_t)(name - path) - 1, err);
+}
+
+static fg_status check_destination(const char *destination, fg_error *err) {
+    const char *name = fg_path_name(destination);
+    if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+        fg_fail(err, FG_ERR_USAGE, "\"%s\" cannot be a destination", destination);
+        fg_hint(err, "name a directory that does not exist yet");
+        return FG_ERR_USAGE;
+    }
+    if (fg_path_exists(destination)) {
+        const char *what = fg_path_is_directory(destination) ? "directory" : "file or link";
+        fg_fail(err, FG_ERR_USAGE, "%s: the destination exists already (a %s)", destination, what);
+        fg_hint(err, "name another destination, or remove this one");
+        return FG_ERR_USAGE;
+    }
+    return FG_OK;
+}
+
+static fg_status check_parent(const fg_stage *stage, fg_error *err) {
+    char *parent = parent_of(stage->destination, err);
+    if (!parent) return FG_ERR_MEMORY;
+    fg_status status = FG_OK;
+    if (!fg_path_is_directory(parent)) {
+        bool exists = fg_path_exists(parent);
+        status = fg_fail(err, FG_ERR_USAGE, "%s: the directory %s %s", stage->destination, parent,
+                         exists ? "is none" : "does not exist");
+        fg_hint(err, "create it first (mkdir -p %s)", parent);
+    }
+    fg_free(parent);
+    return status;
+}
+
+static fg_status partial_exists(const fg_stage *stage, fg_error *err) {
+    fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was cut off, or another one is at work",
+            stage->partial);
+    fg_hint(err, "remove it (rm -r %s) if no other fgconv is at work there", stage->partial);
+    return FG_ERR_USAGE;
+}
+
+static fg_status make_lock(fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    struct fg_stage_lock *lock = NULL;
+    FG_NEW(lock, 1);
+    int failed = pthread_mutex_init(&lock->mutex, NULL);
+    if (failed) FG_TRY(fg_fail_errno(err, failed, "cannot make a lock"));
+    stage->lock = lock;
+    lock = NULL;
+done:
+    fg_free(lock);
+    return status;
+}
+
+fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t length = strlen(destination);
+    *stage = (fg_stage){.sync = sync};
+    while (length > 1 && destination[length - 1] == '/') length--;
+    FG_TRY_NEW(stage->destination, fg_strndup(destination, length, err));
+    FG_TRY_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
+    FG_TRY(check_destination(stage->destination, err));
+    FG_TRY(check_parent(stage, err));
+    if (fg_path_exists(stage->partial)) FG_TRY(partial_exists(stage, err));
+    FG_TRY(make_lock(stage, err));
+done:
+    return status;
+}
+
+/* The path without links; NULL if it cannot be found out. Freed with free. */
+static char *real(const char *path) {
+    return realpath(path, NULL);
+}
+
+fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL, *real_parent = NULL, *source = NULL;
+    FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    real_parent = real(parent);
+    source = real(source_directory);
+    if (!real_parent || !source)
+        FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path",
+                             real_parent ? source_directory : parent));
+    size_t length = strcmp(source, "/") == 0 ? 0 : strlen(source);
+    bool inside =
+        strncmp(real_parent, source, length) == 0 && (real_parent[length] == '/' || !real_parent[length]);
+    if (inside) {
+        status = fg_fail(err, FG_ERR_USAGE, "%s: the destination lies inside the source %s",
+                         stage->destination, source_directory);
+        fg_hint(err, "name a destination beside the source");
+    }
+done:
+    fg_free(parent);
+    free(real_parent);
+    free(source);
+    return status;
+}
+
+fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL, found[24], needed[24];
+    uint64_t room;
+    FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    FG_TRY(fg_disk_free(parent, &room, err));
+    if (room < bytes) {
+        status =
+            fg_fail(err, FG_ERR_SYSTEM, "%s: the file system of %s has %s free, %s are needed",
+                    stage->destination, parent, fg_bytes_text(room, found), fg_bytes_text(bytes, needed));
+        fg_hint(err, "make room there or name a destination on another file system");
+    }
+done:
+    fg_free(parent);
+    return status;
+}
+
+/* ---- growing ---- */
+
+static fg_status lock(const fg_stage *stage, fg_error *err) {
+    if (!stage->lock) return fg_fail(err, FG_ERR_BUG, "a destination that was not checked is written to");
+    pthread_mutex_lock(&stage->lock->mutex);
+    if (!stage->lock->stopped) return FG_OK;
+    pthread_mutex_unlock(&stage->lock->mutex);
+    return fg_fail(err, FG_ERR_SYSTEM, "%s: stopped", stage->partial);
+}
+
+static void unlock(const fg_stage *stage) {
+    pthread_mutex_unlock(&stage->lock->mutex);
+}
+
+fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
+    fg_status status = lock(stage, err);
+    if (status != FG_OK) return status;
+    if (fg_path_exists(stage->partial)) {
+        status = partial_exists(stage, err);
+    } else {
+        status = fg_directory_create(stage->partial, err);
+        stage->begun = status == FG_OK;
+    }
+    unlock(stage);
+    return status;
+}
+
+/* Creates a file in DST.partial. Only this is done under the lock: what is written later to a file that was
+ * removed meanwhile harms nobody. */
+static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    *file = FG_FILE_NONE;
+    if (strchr(name, '/'))
+        return fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name);
+    FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
+    FG_TRY(lock(stage, err));
+    status = fg_file_open(file, path, FG_OPEN_CREATE, err);
+    unlock(stage);
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text header = {0};
+    fg_file file = FG_FILE_NONE;
+    FG_TRY(fg_shards_header(plan, shard, &header, err));
+    if (header.length > plan->shard_bytes[shard])
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "%s: its header is larger than the file", plan->shard_files[shard]));
+    FG_TRY(create(stage, plan->shard_files[shard], &file, err));
+    FG_TRY(fg_file_resize(&file, plan->shard_bytes[shard], err));
+    FG_TRY(fg_file_write(&file, header.data, header.length, 0, err));
+done:
+    fg_file_close(&file);
+    fg_text_free(&header);
+    return status;
+}
+
+fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file file = FG_FILE_NONE;
+    FG_TRY(create(stage, name, &file, err));
+    FG_TRY(fg_file_write(&file, bytes, size, 0, err));
+    if (stage->sync) FG_TRY(fg_file_sync(&file, err));
+done:
+    fg_file_close(&file);
+    return status;
+}
+
+fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file from = FG_FILE_NONE, to = FG_FILE_NONE;
+    unsigned char *buffer = NULL;
+    uint64_t size, count;
+    FG_TRY(fg_file_open(&from, source, FG_OPEN_READ, err));
+    FG_TRY(fg_file_size(&from, &size, err));
+    FG_TRY_NEW(buffer, fg_alloc_buffer(COPY_BYTES, err));
+    FG_TRY(create(stage, name, &to, err));
+    for (uint64_t at = 0; at < size; at += count) {
+        count = fg_min(COPY_BYTES, size - at);
+        FG_TRY(fg_file_read(&from, buffer, count, at, err));
+        FG_TRY(fg_file_write(&to, buffer, count, at, err));
+    }
+    if (stage->sync) FG_TRY(fg_file_sync(&to, err));
+done:
+    fg_free(buffer);
+    fg_file_close(&from);
+    fg_file_close(&to);
+    return status;
+}
+
+fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file file = FG_FILE_NONE;
+    char *path = NULL;
+    if (!stage->sync) return FG_OK;
+    FG_TRY_NEW(path, fg_path_join(stage->partial, plan->shard_files[shard], err));
+    FG_TRY(fg_file_open(&file, path, FG_OPEN_WRITE, err));
+    FG_TRY(fg_file_sync(&file, err));
+done:
+    fg_file_close(&file);
+    fg_free(path);
+    return status;
+}
+
+/* ---- the end ---- */
+
+/* One rename that never replaces anything. File systems that cannot promise that get a look beforehand. */
+static fg_status rename_new(const fg_stage *stage, fg_error *err) {
+    if (renameat2(AT_FDCWD, stage->partial, AT_FDCWD, stage->destination, RENAME_NOREPLACE) == 0)
+        return FG_OK;
+    bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
+    if (unsupported && !fg_path_exists(stage->destination))
+        return fg_path_rename(stage->partial, stage->destination, err);
+    if (unsupported || errno == EEXIST) return check_destination(stage->destination, err);
+    return fg_fail_errno(err, errno, "%s: cannot rename it to %s", stage->partial, stage->destination);
+}
+
+fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL;
+    FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    if (stage->sync) FG_TRY(fg_directory_sync(stage->partial, err));
+    FG_TRY(lock(stage, err));
+    status = rename_new(stage, err);
+    if (status == FG_OK) stage->lock->published = true;
+    unlock(stage);
+    if (status == FG_OK && stage->sync) FG_TRY(fg_directory_sync(parent, err));
+done:
+    fg_free(parent);
+    return status;
+}
+
+void fg_stage_abandon(fg_stage *stage) {
+    if (!stage->lock) return;
+    pthread_mutex_lock(&stage->lock->mutex);
+    stage->lock->stopped = true;
+    if (stage->begun && !stage->lock->published) fg_directory_remove(stage->partial, NULL);
+    pthread_mutex_unlock(&stage->lock->mutex);
+}
+
+void fg_stage_free(fg_stage *stage) {
+    fg_stage_abandon(stage);
+    if (stage->lock) pthread_mutex_destroy(&stage->lock->mutex);
+    fg_free(stage->lock);
+    fg_free(stage->destination);
+    fg_free(stage->partial);
+    *stage = (fg_stage){0};
+}

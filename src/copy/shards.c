@@ -1,0 +1,250 @@
+#include "copy/shards.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "store/safetensors.h"
+
+/* ---- --max-shard-size ---- */
+
+static bool unit_of(const char *text, uint64_t *unit) {
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {{"", 1},
+                 {"B", 1},
+                 {"KB", 1000},
+                 {"MB", 1000000},
+                 {"GB", 1000000000},
+                 {"TB", 1000000000000},
+                 {"KiB", 1ULL << 10},
+                 {"MiB", 1ULL << 20},
+                 {"GiB", 1ULL << 30},
+                 {"TiB", 1ULL << 40}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcasecmp(text, units[i].name) != 0) continue;
+        *unit = units[i].bytes;
+        return true;
+    }
+    return false;
+}
+
+fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err) {
+    const char *at = text;
+    uint64_t value = 0, unit;
+    bool good = isdigit((unsigned char)*at);
+    for (; good && isdigit((unsigned char)*at); at++)
+        good = fg_mul(value, 10, &value) && fg_add(value, (uint64_t)(*at - '0'), &value);
+    while (good && *at == ' ') at++;
+    good = good && unit_of(at, &unit) && fg_mul(value, unit, bytes) && *bytes > 0;
+    if (good) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" is not a size", text);
+    fg_hint(err, "give a whole number and a unit, such as 5GB, 500MB or 2GiB");
+    return FG_ERR_USAGE;
+}
+
+/* ---- order inside a file ---- */
+
+/* The safetensors library sorts by its own list of types, backwards, so that wide elements come first and all
+ * are aligned. */
+static int rank_of(fg_dtype dtype) {
+    static const fg_dtype order[] = {FG_BOOL, FG_U8,  FG_I8,  FG_F8_E5M2, FG_F8_E4M3, FG_I16, FG_U16, FG_F16,
+                                     FG_BF16, FG_I32, FG_U32, FG_F32,     FG_F64,     FG_I64, FG_U64};
+    for (int i = 0; i < (int)(sizeof order / sizeof *order); i++) {
+        if (order[i] == dtype) return i;
+    }
+    return -1;
+}
+
+static int in_file_order(const void *a, const void *b) {
+    const fg_output *x = *(fg_output *const *)a, *y = *(fg_output *const *)b;
+    if (x->shard != y->shard) return x->shard < y->shard ? -1 : 1;
+    int left = rank_of(x->dtype), right = rank_of(y->dtype);
+    return left != right ? right - left : strcmp(x->name, y->name);
+}
+
+/* The outputs of a shard, or all (`shard` SIZE_MAX), shard by shard in file order. */
+static fg_status sorted(const fg_plan *plan, size_t shard, fg_output ***outputs, size_t *count,
+                        fg_error *err) {
+    fg_status status = FG_OK;
+    size_t n = 0;
+    for (size_t i = 0; i < plan->output_count; i++) n += shard == SIZE_MAX || plan->outputs[i].shard == shard;
+    *count = 0;
+    FG_NEW(*outputs, n);
+    for (size_t i = 0; i < plan->output_count; i++) {
+        if (shard == SIZE_MAX || plan->outputs[i].shard == shard) (*outputs)[(*count)++] = &plan->outputs[i];
+    }
+    if (n) qsort(*outputs, n, sizeof **outputs, in_file_order);
+done:
+    return status;
+}
+
+/* ---- headers ---- */
+
+/* The header of one shard from its outputs in file order; `data` is how many bytes follow it. */
+static fg_status write_header(fg_output *const *outputs, size_t count, fg_text *out, uint64_t *data,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_safetensors_entry *entries = NULL;
+    FG_NEW(entries, count);
+    *data = 0;
+    for (size_t i = 0; i < count; i++) {
+        const fg_output *o = outputs[i];
+        uint64_t begin = *data;
+        if (!fg_add(begin, fg_output_bytes(o), data))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": a shard of more than 2^64 bytes", o->name));
+        entries[i] = (fg_safetensors_entry){.name = o->name,
+                                            .dtype = o->dtype,
+                                            .rank = o->rank,
+                                            .shape = o->shape,
+                                            .begin = begin,
+                                            .end = *data};
+    }
+    FG_TRY(fg_safetensors_write_header(entries, count, NULL, out, err));
+done:
+    fg_free(entries);
+    return status;
+}
+
+fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_output **outputs = NULL;
+    size_t count;
+    uint64_t data;
+    FG_TRY(sorted(plan, shard, &outputs, &count, err));
+    FG_TRY(write_header(outputs, count, out, &data, err));
+done:
+    fg_free(outputs);
+    return status;
+}
+
+/* ---- which tensor goes where ---- */
+
+/* A tensor above the limit gets a shard of its own at once; the one that is being filled stays open. That is
+ * how the shards of the HuggingFace libraries come out, down to their numbers. Here shards are numbered in
+ * the order in which they are opened, and `closed` maps those numbers to the order in which they are closed,
+ * which is that of the file names. */
+static fg_status choose_shards(fg_plan *plan, uint64_t limit, size_t *shard_count, fg_error *err) {
+    fg_status status = FG_OK;
+    uint32_t *closed = NULL, opened = 0, next = 0, current = UINT32_MAX;
+    uint64_t filled = 0;
+    FG_NEW(closed, plan->output_count + 1);
+    for (size_t i = 0; i < plan->output_count; i++) {
+        fg_output *o = &plan->outputs[i];
+        uint64_t bytes = fg_output_bytes(o);
+        if (bytes > limit) {
+            closed[opened] = next++;
+            o->shard = opened++;
+            continue;
+        }
+        if (current != UINT32_MAX && bytes > limit - filled) {
+            closed[current] = next++;
+            current = UINT32_MAX;
+        }
+        if (current == UINT32_MAX) {
+            current = opened++;
+            filled = 0;
+        }
+        o->shard = current;
+        filled += bytes;
+    }
+    if (current != UINT32_MAX || !opened) closed[current == UINT32_MAX ? opened++ : current] = next++;
+    for (size_t i = 0; i < plan->output_count; i++) plan->outputs[i].shard = closed[plan->outputs[i].shard];
+    *shard_count = opened;
+done:
+    fg_free(closed);
+    return status;
+}
+
+static void forget_shards(fg_plan *plan) {
+    for (size_t i = 0; i < plan->shard_count; i++) fg_free(plan->shard_files[i]);
+    fg_free(plan->shard_files);
+    fg_free(plan->shard_bytes);
+    plan->shard_files = NULL;
+    plan->shard_bytes = NULL;
+    plan->shard_count = 0;
+}
+
+static fg_status name_shards(fg_plan *plan, size_t count, fg_error *err) {
+    fg_status status = FG_OK;
+    forget_shards(plan);
+    FG_NEW(plan->shard_files, count);
+    FG_NEW(plan->shard_bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        char *name = count == 1 ? fg_strdup("model.safetensors", err)
+                                : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", i + 1, count);
+        FG_TRY_NEW(plan->shard_files[i], name);
+        plan->shard_count++;
+    }
+done:
+    return status;
+}
+
+fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_output **outputs = NULL;
+    fg_text header = {0};
+    size_t count, shards, first = 0;
+    FG_TRY(choose_shards(plan, limit, &shards, err));
+    FG_TRY(name_shards(plan, shards, err));
+    FG_TRY(sorted(plan, SIZE_MAX, &outputs, &count, err));
+    for (size_t shard = 0; shard < shards; shard++) {
+        size_t end = first;
+        uint64_t data;
+        while (end < count && outputs[end]->shard == shard) end++;
+        fg_text_clear(&header);
+        FG_TRY(write_header(outputs + first, end - first, &header, &data, err));
+        uint64_t at = header.length;
+        for (; first < end; first++) {
+            outputs[first]->offset = at;
+            at += fg_output_bytes(outputs[first]);
+        }
+        plan->shard_bytes[shard] = at;
+    }
+done:
+    fg_text_free(&header);
+    fg_free(outputs);
+    return status;
+}
+
+/* ---- the index ---- */
+
+static fg_status put_metadata(const fg_plan *plan, const json_t *more, json_t *metadata, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t elements = 0;
+    const char *key;
+    json_t *value;
+    for (size_t i = 0; i < plan->output_count; i++) elements += plan->outputs[i].elements;
+    FG_TRY(fg_json_put(metadata, "total_parameters", json_integer((json_int_t)elements), err));
+    FG_TRY(fg_json_put(metadata, "total_size", json_integer((json_int_t)fg_plan_bytes(plan)), err));
+    json_object_foreach((json_t *)(uintptr_t)more, key, value) {
+        FG_TRY(fg_json_put(metadata, key, json_incref(value), err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *document = json_object(), *metadata = json_object(), *weights = json_object();
+    if (!document || !metadata || !weights)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the index"));
+    FG_TRY(put_metadata(plan, more, metadata, err));
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const fg_output *o = &plan->outputs[i];
+        FG_TRY(fg_json_put(weights, o->name, json_string(plan->shard_files[o->shard]), err));
+    }
+    FG_TRY(fg_json_put(document, "metadata", json_incref(metadata), err));
+    FG_TRY(fg_json_put(document, "weight_map", json_incref(weights), err));
+    FG_TRY(fg_json_write(document, FG_JSON_SORTED, out, err));
+    FG_TRY(fg_text_add(out, "\n", 1, err));
+done:
+    json_decref(document);
+    json_decref(metadata);
+    json_decref(weights);
+    return status;
+}

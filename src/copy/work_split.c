@@ -1,0 +1,98 @@
+/* Cutting a plan into work items, and where the checksums of its outputs stand (parts of copier.h). */
+#include <stdlib.h>
+
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "copy/copier.h"
+#include "copy/fill.h"
+
+static fg_status push(fg_work *work, const fg_work_item *item, fg_error *err) {
+    fg_status status = fg_grow(&work->items, work->count, &work->capacity, sizeof *work->items, err);
+    if (status == FG_OK) work->items[work->count++] = *item;
+    return status;
+}
+
+/* Ends the row of small outputs that is being collected. */
+static fg_status flush(fg_work *work, fg_work_item *row, fg_error *err) {
+    fg_status status = row->outputs ? push(work, row, err) : FG_OK;
+    *row = (fg_work_item){0};
+    return status;
+}
+
+static fg_status cut(fg_work *work, const fg_output *output, uint32_t index, uint64_t item_elements,
+                     fg_error *err) {
+    fg_status status = FG_OK;
+    for (uint64_t first = 0; first < output->elements; first += item_elements) {
+        uint64_t count = fg_min(item_elements, output->elements - first);
+        fg_work_item item = {.output = index,
+                             .outputs = 1,
+                             .first = first,
+                             .count = count,
+                             .bytes = count * fg_dtype_size(output->dtype)};
+        FG_TRY(push(work, &item, err));
+    }
+done:
+    return status;
+}
+
+static int largest_first(const void *a, const void *b) {
+    const fg_work_item *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
+    if (x->output != y->output) return x->output < y->output ? -1 : 1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
+                        fg_work *work, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_work_item row = {0};
+    *work = (fg_work){0};
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const fg_output *output = &plan->outputs[i];
+        uint64_t bytes = fg_output_bytes(output), size = fg_dtype_size(output->dtype);
+        bool ours = !shard_of || shard_of[output->shard] == wanted;
+        bool small = bytes <= FG_BLOCK_BYTES && bytes <= item_bytes;
+        if (!ours || !small || row.bytes + bytes > item_bytes) FG_TRY(flush(work, &row, err));
+        if (!ours) continue;
+        if (!small) {
+            FG_TRY(cut(work, output, (uint32_t)i, fg_max(item_bytes / size, 1), err));
+            continue;
+        }
+        if (!row.outputs) row.output = (uint32_t)i;
+        row.outputs++;
+        row.bytes += bytes;
+    }
+    FG_TRY(flush(work, &row, err));
+    if (work->count) qsort(work->items, work->count, sizeof *work->items, largest_first);
+done:
+    if (status != FG_OK) fg_work_free(work);
+    return status;
+}
+
+void fg_work_free(fg_work *work) {
+    fg_free(work->items);
+    *work = (fg_work){0};
+}
+
+fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t *first = NULL, next = 0;
+    FG_NEW(first, plan->output_count + 1);
+    for (size_t i = 0; i < plan->output_count; i++) {
+        uint64_t bytes = fg_output_bytes(&plan->outputs[i]);
+        first[i] = next;
+        next += bytes / FG_WORK_ITEM_BYTES + (bytes % FG_WORK_ITEM_BYTES ? 1 : 0);
+    }
+    first[plan->output_count] = next;
+    *first_block = first;
+done:
+    return status;
+}
+
+uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count) {
+    if (count == 1) return digests[first];
+    return XXH3_64bits(count ? digests + first : NULL, count * sizeof *digests);
+}
