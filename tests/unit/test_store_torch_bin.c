@@ -583,6 +583,12 @@ static void test_names(void **state) {
 
 #define PICKLE(bytes) (bytes), sizeof(bytes) - 1
 
+/* A tensor whose storage offset is pickled as `offset`. */
+#define WITH_OFFSET(offset)                                                                                  \
+    PICKLE("\x80\x02}X\1\0\0\0tctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"  \
+           "X\1\0\0\0"                                                                                       \
+           "0X\3\0\0\0cpuK\6tQ" offset "K\1\x85K\1\x85\x89}tRs.")
+
 static void test_hostile_pickles(void **state) {
     (void)state;
     static const struct {
@@ -656,6 +662,9 @@ static void test_hostile_pickles(void **state) {
          "a dict made with arguments"},
         {PICKLE("\x80\x02N}b."), "BUILD of something"},
         {PICKLE("\x80\x02}Nb."), "BUILD of something"},
+        {WITH_OFFSET("J\xff\xff\xff\xff"), "its storage offset is not an integer from 0"},
+        {WITH_OFFSET("\x8a\1\xff"), "its storage offset is not an integer from 0"},
+        {WITH_OFFSET("\x8a\1\6"), "begins at element 6 and reaches"},
         {PICKLE("\x80\x02NQ."), "a persistent id that is not a tuple"},
         {PICKLE("\x80\x02)Q."), "it holds a bare storage"},
         {PICKLE("\x80\x02]q\0h\0a."), "it holds a list"},
