@@ -1,0 +1,117 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "cli/commands.h"
+
+static const char PROOF_OF_PLACE[] = "forgather/common.json";
+
+static fg_status holds_converters(const char *directory, bool *holds, fg_error *err) {
+    char *path = fg_path_join(directory, PROOF_OF_PLACE, err);
+    if (!path) return FG_ERR_MEMORY;
+    *holds = fg_path_is_file(path);
+    fg_free(path);
+    return FG_OK;
+}
+
+/* The directory of the executable without its last part: what `bin` or `build` lie in. NULL with FG_OK: not
+ * known. */
+static fg_status above_executable(char **above, fg_error *err) {
+    char path[PATH_MAX];
+    *above = NULL;
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0) return FG_OK;
+    path[length] = '\0';
+    for (int part = 0; part < 2; part++) {
+        char *slash = strrchr(path, '/');
+        if (!slash) return FG_OK;
+        *slash = '\0';
+    }
+    *above = fg_strdup(path, err);
+    return *above ? FG_OK : FG_ERR_MEMORY;
+}
+
+static fg_status add_if_there(fg_converter_dirs *dirs, const char *directory, bool *found, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(holds_converters(directory, found, err));
+    if (*found) FG_TRY(fg_converter_dirs_add(dirs, directory, err));
+done:
+    return status;
+}
+
+static fg_status add_near_executable(fg_converter_dirs *dirs, bool *found, fg_error *err) {
+    static const char *const places[] = {"converters", "share/fgconv/converters"};
+    fg_status status = FG_OK;
+    char *above = NULL, *path = NULL;
+    FG_TRY(above_executable(&above, err));
+    for (size_t i = 0; above && !*found && i < sizeof places / sizeof *places; i++) {
+        FG_TRY_NEW(path, fg_path_join(above, places[i], err));
+        FG_TRY(add_if_there(dirs, path, found, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    fg_free(above);
+    return status;
+}
+
+static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    bool found = false;
+    const char *named = getenv("FGCONV_CONVERTERS");
+    if (named && *named) {
+        FG_TRY(add_if_there(dirs, named, &found, err));
+        if (!found) {
+            fg_fail(err, FG_ERR_USAGE, "the environment variable FGCONV_CONVERTERS names %s, which has no %s",
+                    named, PROOF_OF_PLACE);
+            FG_TRY(fg_hint(err, "unset it, or let it name the folder `converters` of fgconv"));
+        }
+        goto done;
+    }
+    FG_TRY(add_near_executable(dirs, &found, err));
+    for (; candidates && *candidates && !found; candidates++)
+        FG_TRY(add_if_there(dirs, *candidates, &found, err));
+    if (!found) {
+        fg_fail(err, FG_ERR_SYSTEM, "cannot find the converters that belong to fgconv (a folder with %s)",
+                PROOF_OF_PLACE);
+        FG_TRY(fg_hint(
+            err, "install fgconv again, or name the folder in the environment variable FGCONV_CONVERTERS"));
+    }
+done:
+    return status;
+}
+
+fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, fg_converter_dirs *dirs,
+                      fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < options->converter_path_count; i++) {
+        const char *path = options->converter_paths[i];
+        if (!fg_path_is_directory(path))
+            FG_TRY(fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path));
+        FG_TRY(fg_converter_dirs_add(dirs, path, err));
+    }
+    FG_TRY(add_built_in(candidates, dirs, err));
+done:
+    return status;
+}
+
+fg_status fg_cli_print(FILE *out, const fg_text *text, fg_error *err) {
+    bool written = !text->length || fwrite(text->data, 1, text->length, out) == text->length;
+    if (!written || fflush(out)) return fg_fail_errno(err, errno, "cannot print the result");
+    return FG_OK;
+}
+
+fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text text = {0};
+    FG_TRY(fg_json_write(document, flags, &text, err));
+    FG_TRY(fg_text_add(&text, "\n", 1, err));
+    FG_TRY(fg_cli_print(out, &text, err));
+done:
+    fg_text_free(&text);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* The commands that need one process only: inspect, list, lint, config, diff. None of them writes a file.
+ *
+ * Invariant: results go to `out`, warnings through base/log.h, failures into `err`; nothing here ends the
+ * program.
+ */
+#ifndef FG_CLI_COMMANDS_H
+#define FG_CLI_COMMANDS_H
+
+#include "cli/options.h"
+#include "convert/converter.h"
+
+/* Where converters are searched: the --converter-path entries, then the built-in directory, which is the
+ * first of these that holds forgather/common.json: the environment variable FGCONV_CONVERTERS (if set, no
+ * other is tried), `converters` beside the directory of the executable (a build in the source tree),
+ * `../share/fgconv/converters` seen from it (an installed one), then `candidates`, which NULL ends.
+ * FG_ERR_USAGE: a directory that was given is not there; FG_ERR_SYSTEM: none was found. */
+fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, fg_converter_dirs *dirs,
+                      fg_error *err);
+
+/* What a checkpoint holds. With --verbose every tensor; with --json one object that always has them. */
+fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err);
+
+/* The converters that are found, the first of a name hiding later ones as it does for a conversion. */
+fg_status fg_command_list(const fg_options *options, const fg_converter_dirs *dirs, FILE *out, fg_error *err);
+
+/* Checks the files given, or all. Problems are printed to `out` and end in FG_ERR_INPUT. */
+fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *dirs, FILE *out, fg_error *err);
+
+/* The converted configuration as sorted JSON. `version` is fgconv's. */
+fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
+                            FILE *out, fg_error *err);
+
+/* Compares two checkpoints by key and tensor name. FG_ERR_DIFFER when they differ (the differences are on
+ * `out`). */
+fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err);
+
+/* For the commands: all of `text`, or a document as JSON with a newline behind, to `out`. FG_ERR_SYSTEM if it
+ * cannot be written. */
+fg_status fg_cli_print(FILE *out, const fg_text *text, fg_error *err);
+fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err);
+
+#endif

@@ -1,0 +1,249 @@
+/* fgconv inspect: what a checkpoint holds. One JSON document is made; the text for people is written from it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "cli/commands.h"
+#include "report/report_text.h"
+
+static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err) {
+    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
+}
+
+static fg_status put_count(json_t *object, const char *key, uint64_t count, fg_error *err) {
+    return fg_json_put(object, key, json_integer((json_int_t)count), err);
+}
+
+static fg_status put_names(json_t *object, const char *key, const fg_names *names, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *array = json_array();
+    for (size_t i = 0; i < names->count; i++) FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
+    FG_TRY(fg_json_put(object, key, json_incref(array), err));
+done:
+    json_decref(array);
+    return status;
+}
+
+static int by_place(const void *a, const void *b) {
+    const fg_tensor *x = *(const fg_tensor *const *)a, *y = *(const fg_tensor *const *)b;
+    if (x->file != y->file) return x->file < y->file ? -1 : 1;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    return x->elements < y->elements ? -1 : x->elements > y->elements;
+}
+
+/* Elements of all tensors; one that two names share counts once. */
+static fg_status count_parameters(const fg_tensors *table, uint64_t *parameters, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_tensor **order = NULL;
+    *parameters = 0;
+    FG_NEW(order, table->count);
+    for (size_t i = 0; i < table->count; i++) order[i] = &table->items[i];
+    qsort(order, table->count, sizeof *order, by_place);
+    for (size_t i = 0; i < table->count; i++) {
+        if (i && by_place(&order[i - 1], &order[i]) == 0) continue;
+        if (!fg_add(*parameters, order[i]->elements, parameters))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: the number of parameters does not fit into 64 bits",
+                           table->files[order[i]->file]));
+    }
+done:
+    fg_free(order);
+    return status;
+}
+
+static fg_status describe_dtypes(const fg_tensors *table, json_t *document, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t count[FG_DTYPE_COUNT] = {0}, bytes[FG_DTYPE_COUNT] = {0}, total = 0;
+    json_t *dtypes = json_object();
+    for (size_t i = 0; i < table->count; i++) {
+        count[table->items[i].dtype]++;
+        bytes[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
+        total += fg_tensor_bytes(&table->items[i]);
+    }
+    FG_TRY(put_count(document, "bytes", total, err));
+    for (int d = 0; d < FG_DTYPE_COUNT; d++) {
+        if (!count[d]) continue;
+        json_t *entry =
+            json_pack("{s:I, s:I}", "tensors", (json_int_t)count[d], "bytes", (json_int_t)bytes[d]);
+        FG_TRY(fg_json_put(dtypes, fg_dtype_name((fg_dtype)d), entry, err));
+    }
+    FG_TRY(fg_json_put(document, "dtypes", json_incref(dtypes), err));
+done:
+    json_decref(dtypes);
+    return status;
+}
+
+static fg_status describe_files(const fg_tensors *table, json_t *document, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *files = json_array();
+    for (size_t i = 0; i < table->file_count; i++) {
+        json_t *entry = json_pack("{s:s, s:I}", "file", fg_path_name(table->files[i]), "bytes",
+                                  (json_int_t)table->stamps[i].size);
+        FG_TRY(fg_json_push(files, entry, err));
+    }
+    FG_TRY(fg_json_put(document, "files", json_incref(files), err));
+done:
+    json_decref(files);
+    return status;
+}
+
+static fg_status describe_tensor(const fg_tensors *table, const fg_tensor *tensor, json_t *list,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *entry = json_object(), *shape = json_array();
+    for (uint32_t d = 0; d < tensor->rank; d++)
+        FG_TRY(fg_json_push(shape, json_integer((json_int_t)tensor->shape[d]), err));
+    FG_TRY(put_text(entry, "name", tensor->name, err));
+    FG_TRY(put_text(entry, "dtype", fg_dtype_name(tensor->dtype), err));
+    FG_TRY(fg_json_put(entry, "shape", json_incref(shape), err));
+    FG_TRY(put_text(entry, "file", fg_path_name(table->files[tensor->file]), err));
+    FG_TRY(fg_json_push(list, json_incref(entry), err));
+done:
+    json_decref(entry);
+    json_decref(shape);
+    return status;
+}
+
+static fg_status describe_tensors(const fg_tensors *table, json_t *document, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *list = json_array();
+    for (size_t i = 0; i < table->count; i++) FG_TRY(describe_tensor(table, &table->items[i], list, err));
+    FG_TRY(fg_json_put(document, "tensors", json_incref(list), err));
+done:
+    json_decref(list);
+    return status;
+}
+
+static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t parameters;
+    const json_t *architecture = fg_json_at(checkpoint->config, "architectures/0");
+    FG_TRY(put_text(document, "directory", checkpoint->directory, err));
+    FG_TRY(put_text(document, "weights_directory", checkpoint->weights_directory, err));
+    FG_TRY(put_text(document, "format", fg_format_name(checkpoint->format), err));
+    FG_TRY(put_text(document, "model_type", checkpoint->model_type, err));
+    FG_TRY(put_text(document, "architecture", json_string_value(architecture), err));
+    FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));
+    FG_TRY(put_count(document, "parameters", parameters, err));
+    FG_TRY(describe_dtypes(&checkpoint->tensors, document, err));
+    FG_TRY(describe_files(&checkpoint->tensors, document, err));
+    FG_TRY(put_names(document, "side_files", &checkpoint->side_files, err));
+    FG_TRY(put_names(document, "other_files", &checkpoint->other_files, err));
+    FG_TRY(describe_tensors(&checkpoint->tensors, document, err));
+done:
+    return status;
+}
+
+/* ---- The text ---- */
+
+/* "134,515,008" */
+static const char *grouped(uint64_t number, char *buffer) {
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    size_t used = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0) buffer[used++] = ',';
+        buffer[used++] = digits[i];
+    }
+    buffer[used] = '\0';
+    return buffer;
+}
+
+static fg_status write_sizes(const json_t *document, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t bytes = 0, parameters = 0, tensors;
+    char size[24], number[32], words[FG_REPORT_WORDS];
+    const char *name;
+    json_t *entry;
+    fg_report_count(document, "parameters", &parameters);
+    fg_report_count(document, "bytes", &bytes);
+    FG_TRY(fg_report_line(
+        out, "holds", err, "%s parameters, %s in %s", grouped(parameters, number),
+        fg_report_counted(json_array_size(json_object_get(document, "tensors")), "tensor", words),
+        fg_bytes_text(bytes, size)));
+    const char *label = "dtypes";
+    json_object_foreach(json_object_get(document, "dtypes"), name, entry) {
+        fg_report_count(entry, "tensors", &tensors);
+        fg_report_count(entry, "bytes", &bytes);
+        FG_TRY(fg_report_line(out, label, err, "%s: %s, %s", name,
+                              fg_report_counted(tensors, "tensor", words), fg_bytes_text(bytes, size)));
+        label = "";
+    }
+done:
+    return status;
+}
+
+static fg_status write_files(const json_t *document, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    uint64_t bytes;
+    char size[24], words[FG_REPORT_WORDS];
+    json_t *entry;
+    json_array_foreach(json_object_get(document, "files"), i, entry) {
+        fg_report_count(entry, "bytes", &bytes);
+        FG_TRY(fg_report_line(out, i ? "" : "weights", err, "%s, %s", fg_report_string(entry, "file", "?"),
+                              fg_bytes_text(bytes, size)));
+    }
+    const json_t *side = json_object_get(document, "side_files"),
+                 *other = json_object_get(document, "other_files");
+    if (json_array_size(side))
+        FG_TRY(fg_report_line(out, "beside", err, "%s", fg_report_names(side, NULL, words)));
+    if (json_array_size(other))
+        FG_TRY(fg_report_line(out, "not used", err, "%s", fg_report_names(other, NULL, words)));
+done:
+    return status;
+}
+
+static fg_status write_tensors(const json_t *document, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    char shape[FG_REPORT_WORDS];
+    json_t *entry;
+    json_array_foreach(json_object_get(document, "tensors"), i, entry) {
+        FG_TRY(fg_text_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
+                              fg_report_string(entry, "dtype", ""),
+                              fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
+                              fg_report_string(entry, "file", "")));
+    }
+done:
+    return status;
+}
+
+static fg_status write_text(const json_t *document, bool all, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *directory = fg_report_string(document, "directory", ""),
+               *weights = fg_report_string(document, "weights_directory", "");
+    const char *architecture = fg_report_string(document, "architecture", NULL);
+    FG_TRY(fg_text_printf(out, err, "%s: %s, %s%s%s%s\n", directory,
+                          fg_report_string(document, "format", "?"),
+                          fg_report_string(document, "model_type", "no model type"), architecture ? " (" : "",
+                          architecture ? architecture : "", architecture ? ")" : ""));
+    if (strcmp(directory, weights) != 0) FG_TRY(fg_report_line(out, "from", err, "%s", weights));
+    FG_TRY(write_sizes(document, out, err));
+    FG_TRY(write_files(document, out, err));
+    if (all) FG_TRY(write_tensors(document, out, err));
+done:
+    return status;
+}
+
+fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint checkpoint = {0};
+    fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
+    fg_text text = {0};
+    json_t *document = json_object();
+    FG_TRY(fg_checkpoint_open(&checkpoint, options->first, &how, err));
+    FG_TRY(describe(&checkpoint, document, err));
+    if (options->json) {
+        FG_TRY(fg_cli_print_json(out, document, FG_JSON_UTF8, err));
+        goto done;
+    }
+    FG_TRY(write_text(document, options->verbosity > 0, &text, err));
+    FG_TRY(fg_cli_print(out, &text, err));
+done:
+    json_decref(document);
+    fg_text_free(&text);
+    fg_checkpoint_close(&checkpoint);
+    return status;
+}
