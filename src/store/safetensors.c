@@ -135,23 +135,43 @@ static fg_status get_range(const source *s, const char *name, const json_t *offs
     }
     *where = (range){
         .begin = (uint64_t)json_integer_value(begin), .end = (uint64_t)json_integer_value(end), .name = name};
+    return FG_OK;
+}
+
+/* The checks that need numbers only; then the tensor is in the table. */
+static fg_status add_entry(const source *s, fg_tensor *tensor, const range *where, fg_tensors *table) {
+    char text[160];
+    const char *path = s->path, *name = tensor->name;
     if (where->end > s->data_size) {
         fg_fail(s->err, FG_ERR_INPUT,
                 "%s: tensor \"%s\": its data ends at byte %" PRIu64 ", the file has only %" PRIu64
                 " bytes of data",
-                s->path, name, where->end, s->data_size);
-        return fg_hint(s->err, "copy the file again: it is cut short");
+                path, name, where->end, s->data_size);
+        fg_hint(s->err, "copy the file again: it is cut short");
+        return FG_ERR_INPUT;
     }
-    return FG_OK;
+    if (!fg_tensor_row_major(tensor)) {
+        return fg_fail(
+            s->err, FG_ERR_INPUT,
+            "%s: tensor \"%s\": \"shape\": found %s, expected fewer elements than 64 bits can count", path,
+            name, fg_tensor_text(tensor, text, sizeof text));
+    }
+    uint64_t bytes = fg_dtype_size(tensor->dtype);
+    for (uint32_t i = 0; i < tensor->rank; i++) bytes *= tensor->shape[i];
+    if (bytes != where->end - where->begin) {
+        return fg_fail(s->err, FG_ERR_INPUT,
+                       "%s: tensor \"%s\": %s takes %" PRIu64 " bytes, its data_offsets hold %" PRIu64, path,
+                       name, fg_tensor_text(tensor, text, sizeof text), bytes, where->end - where->begin);
+    }
+    tensor->offset = s->data_begin + where->begin;
+    return fg_tensors_add(table, tensor, s->err);
 }
 
 static fg_status read_entry(const source *s, const char *name, const json_t *entry, fg_tensors *table,
                             range *where) {
     fg_status status = FG_OK;
-    fg_error *err = s->err;
     fg_tensor tensor = {.name = (char *)(uintptr_t)name, .file = s->file};
     const json_t *member[3];
-    uint64_t bytes = 0;
     FG_TRY(members(s, name, entry, member));
     if (!json_is_string(member[0])) FG_TRY(bad_entry(s, name, "dtype", member[0], "a string"));
     tensor.dtype = fg_dtype_from_safetensors_name(json_string_value(member[0]));
@@ -159,20 +179,7 @@ static fg_status read_entry(const source *s, const char *name, const json_t *ent
         FG_TRY(bad_entry(s, name, "dtype", member[0], "a dtype that fgconv knows, such as BF16"));
     FG_TRY(get_shape(s, name, member[1], &tensor));
     FG_TRY(get_range(s, name, member[2], where));
-    if (!fg_tensor_row_major(&tensor)) {
-        FG_TRY(bad_entry(s, name, "shape", member[1], "fewer elements than 64 bits can count"));
-    }
-    bytes = fg_dtype_size(tensor.dtype);
-    for (uint32_t i = 0; i < tensor.rank; i++) bytes *= tensor.shape[i];
-    if (bytes != where->end - where->begin) {
-        char text[160];
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "%s: tensor \"%s\": %s takes %" PRIu64 " bytes, its data_offsets hold %" PRIu64,
-                       s->path, name, fg_tensor_text(&tensor, text, sizeof text), bytes,
-                       where->end - where->begin));
-    }
-    tensor.offset = s->data_begin + where->begin;
-    FG_TRY(fg_tensors_add(table, &tensor, err));
+    FG_TRY(add_entry(s, &tensor, where, table));
 done:
     return status;
 }
@@ -226,27 +233,212 @@ done:
     return status;
 }
 
+/* ---- reading headers of the usual kind without a JSON library, which takes ten times as long ----
+ *
+ * The scanner takes what every writer writes: printable ASCII names without escapes, the three members, plain
+ * integers. Where it meets anything else it gives up, and the JSON library reads the header and says what is
+ * wrong. */
+
+typedef struct scanner {
+    char *at; /* the text ends in NUL, which nothing here accepts */
+    char *metadata, *metadata_end;
+} scanner;
+
+static bool accept(scanner *s, char wanted) {
+    while (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r') s->at++;
+    if (*s->at != wanted) return false;
+    s->at++;
+    return true;
+}
+
+static bool scan_string(scanner *s, char **begin, size_t *length) {
+    if (!accept(s, '"')) return false;
+    *begin = s->at;
+    while (*s->at >= ' ' && *s->at < 0x7f && *s->at != '"' && *s->at != '\\') s->at++;
+    *length = (size_t)(s->at - *begin);
+    return *s->at++ == '"';
+}
+
+/* "[n, n, ...]", at most `most` of them, each small enough for any sum of two. */
+static bool scan_numbers(scanner *s, uint64_t *numbers, uint32_t most, uint32_t *count) {
+    enum { DIGITS = 18 };
+    if (!accept(s, '[')) return false;
+    for (*count = 0; !accept(s, ']'); (*count)++) {
+        if (*count == most || (*count && !accept(s, ','))) return false;
+        accept(s, ' ');
+        const char *begin = s->at;
+        uint64_t value = 0;
+        while (*s->at >= '0' && *s->at <= '9' && s->at - begin < DIGITS)
+            value = value * 10 + (uint64_t)(*s->at++ - '0');
+        if (s->at == begin || (*begin == '0' && s->at - begin > 1)) return false;
+        numbers[*count] = value;
+    }
+    return true;
+}
+
+static bool same(const char *text, size_t length, const char *wanted) {
+    return strlen(wanted) == length && memcmp(text, wanted, length) == 0;
+}
+
+static bool scan_dtype(scanner *s, fg_dtype *dtype) {
+    char *text, name[16] = "";
+    size_t length;
+    if (!scan_string(s, &text, &length) || length >= sizeof name) return false;
+    memcpy(name, text, length);
+    *dtype = fg_dtype_from_safetensors_name(name);
+    return *dtype != FG_DTYPE_NONE;
+}
+
+static bool scan_entry(scanner *s, fg_tensor *tensor, range *where) {
+    unsigned seen = 0;
+    if (!accept(s, '{')) return false;
+    do {
+        char *key;
+        size_t length;
+        uint64_t offsets[2];
+        uint32_t count;
+        unsigned bit;
+        if (!scan_string(s, &key, &length) || !accept(s, ':')) return false;
+        if (same(key, length, "dtype")) {
+            bit = 1;
+            if (!scan_dtype(s, &tensor->dtype)) return false;
+        } else if (same(key, length, "shape")) {
+            bit = 2;
+            if (!scan_numbers(s, tensor->shape, FG_MAX_DIMS, &tensor->rank)) return false;
+        } else {
+            bit = 4;
+            if (!same(key, length, "data_offsets") || !scan_numbers(s, offsets, 2, &count) || count != 2)
+                return false;
+            where->begin = offsets[0];
+            where->end = offsets[1];
+        }
+        if (seen & bit) return false;
+        seen |= bit;
+    } while (accept(s, ','));
+    return accept(s, '}') && seen == 7 && where->begin <= where->end;
+}
+
+/* Skips an object of plain strings and remembers where it is. */
+static bool scan_metadata(scanner *s) {
+    char *text;
+    size_t length;
+    if (s->metadata || !accept(s, '{')) return false;
+    s->metadata = s->at - 1;
+    if (!accept(s, '}')) {
+        do {
+            if (!scan_string(s, &text, &length) || !accept(s, ':') || !scan_string(s, &text, &length))
+                return false;
+        } while (accept(s, ','));
+        if (!accept(s, '}')) return false;
+    }
+    s->metadata_end = s->at;
+    return true;
+}
+
+/* The next member of the header. `tensor` gets no name where it was the metadata; names are not terminated.
+ */
+static bool scan_member(scanner *s, fg_tensor *tensor, range *where, size_t *length) {
+    char *name;
+    *tensor = (fg_tensor){0};
+    if (!scan_string(s, &name, length) || !accept(s, ':')) return false;
+    if (same(name, *length, METADATA_KEY)) return scan_metadata(s);
+    tensor->name = name;
+    return scan_entry(s, tensor, where);
+}
+
+/* Whether the whole header is of the usual kind, and how many tensors it has. */
+static bool is_usual(const fg_text *text, scanner *s, size_t *count) {
+    fg_tensor tensor;
+    range where;
+    size_t length;
+    *count = 0;
+    *s = (scanner){.at = text->data};
+    if (!accept(s, '{')) return false;
+    do {
+        if (!scan_member(s, &tensor, &where, &length)) return false;
+        *count += tensor.name != NULL;
+    } while (accept(s, ','));
+    if (!accept(s, '}')) return false;
+    accept(s, '\0'); /* goes past the padding, and one too far where it ends there */
+    return s->at == text->data + text->length + 1;
+}
+
+/* Adds the tensors of a header that is_usual has accepted. Terminates the names in the text. */
+static fg_status add_usual(const source *src, fg_text *text, size_t count, fg_tensors *table) {
+    fg_status status = FG_OK;
+    fg_error *err = src->err;
+    scanner s = {.at = text->data + 1};
+    range *ranges = NULL;
+    FG_NEW(ranges, count);
+    for (size_t i = 0; i < count; accept(&s, ',')) {
+        fg_tensor tensor;
+        size_t length;
+        scan_member(&s, &tensor, &ranges[i], &length);
+        if (!tensor.name) continue;
+        tensor.name[length] = '\0';
+        tensor.file = src->file;
+        ranges[i].name = tensor.name;
+        FG_TRY(add_entry(src, &tensor, &ranges[i++], table));
+    }
+    FG_TRY(check_tiling(src, ranges, count));
+done:
+    fg_free(ranges);
+    return status;
+}
+
+static fg_status read_usual(source *s, fg_text *text, const scanner *found, size_t count, fg_tensors *table,
+                            json_t **metadata) {
+    fg_status status = FG_OK;
+    fg_error *err = s->err;
+    if (found->metadata) {
+        FG_TRY(fg_json_parse(s->path, found->metadata, (size_t)(found->metadata_end - found->metadata),
+                             metadata, err));
+    }
+    FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
+    FG_TRY(add_usual(s, text, count, table));
+done:
+    return status;
+}
+
+static fg_status read_unusual(source *s, fg_text *text, fg_tensors *table, json_t **metadata) {
+    fg_status status = FG_OK;
+    fg_error *err = s->err;
+    json_t *header = NULL;
+    FG_TRY(fg_json_parse(s->path, text->data, text->length, &header, err));
+    *metadata = json_incref(json_object_get(header, METADATA_KEY));
+    FG_TRY(check_metadata(s, *metadata));
+    FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
+    FG_TRY(read_entries(s, header, table));
+done:
+    json_decref(header);
+    return status;
+}
+
 fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t **metadata, fg_error *err) {
     fg_status status = FG_OK;
     source s = {.path = path, .err = err};
+    scanner found;
     fg_text text = {0};
-    json_t *header = NULL;
-    if (metadata) *metadata = NULL;
+    json_t *read = NULL;
+    size_t count;
     FG_TRY(read_text(&s, &text));
     if (text.length == 0 || text.data[0] != '{') {
         fg_fail(err, FG_ERR_INPUT, "%s: the safetensors header does not begin with '{'", path);
-        FG_TRY(fg_hint(err, "the file may be of another format under this name"));
+        fg_hint(err, "the file may be of another format under this name");
+        FG_TRY(FG_ERR_INPUT);
     }
-    FG_TRY(fg_json_parse(path, text.data, text.length, &header, err));
-    fg_text_free(&text);
-    json_t *found = json_object_get(header, METADATA_KEY);
-    FG_TRY(check_metadata(&s, found));
-    FG_TRY(fg_tensors_add_file(table, path, &s.file, err));
-    FG_TRY(read_entries(&s, header, table));
-    if (metadata) *metadata = json_incref(found);
+    if (is_usual(&text, &found, &count)) {
+        FG_TRY(read_usual(&s, &text, &found, count, table, &read));
+    } else {
+        FG_TRY(read_unusual(&s, &text, table, &read));
+    }
 done:
-    json_decref(header);
     fg_text_free(&text);
+    if (status != FG_OK || !metadata) {
+        json_decref(read);
+        read = NULL;
+    }
+    if (metadata) *metadata = read;
     return status;
 }
 

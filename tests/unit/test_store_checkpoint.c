@@ -354,6 +354,36 @@ static void real_directories_are_opened(void **state) {
     fg_checkpoint_close(&c);
 }
 
+static void total_size_may_count_shared_weights_once(void **state) {
+    (void)state;
+    static const char *const names[] = {"config.json", "pytorch_model-00001-of-00002.bin",
+                                        "pytorch_model-00002-of-00002.bin"};
+    static const uint64_t totals[] = {7008, 7008 - 2 * 48 * 16,
+                                      7007}; /* the embedding is bfloat16 [48, 16] */
+    for (size_t i = 0; i < 3; i++) {
+        char target[PATH_SIZE];
+        snprintf(target, sizeof target, "%s/store/bin/%s", FG_TEST_DATA, names[i]);
+        put_link(target, names[i]);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        fg_checkpoint c;
+        fg_error err = {0};
+        json_t *index;
+        fg_text text = {0};
+        assert_int_equal(fg_json_read(FG_TEST_DATA "/store/bin/pytorch_model.bin.index.json", &index, &err),
+                         FG_OK);
+        assert_int_equal(
+            fg_json_set_at(index, "metadata/total_size", json_integer((json_int_t)totals[i]), &err), FG_OK);
+        assert_int_equal(fg_json_write(index, 0, &text, &err), FG_OK);
+        put_text("pytorch_model.bin.index.json", text.data);
+        expect_open(&c, at(""), &defaults);
+        assert_int_equal(fg_log_warning_count(), i == 2);
+        fg_checkpoint_close(&c);
+        fg_text_free(&text);
+        json_decref(index);
+    }
+}
+
 static void failed_allocations_end_in_order(void **state) {
     (void)state;
     put_sharded("5");
@@ -413,6 +443,7 @@ int main(void) {
         TEST(links_of_a_hub_cache_are_followed),
         TEST(files_are_sorted_into_kinds),
         TEST(real_directories_are_opened),
+        TEST(total_size_may_count_shared_weights_once),
         TEST(failed_allocations_end_in_order),
         TEST(failed_reads_end_in_order),
     };

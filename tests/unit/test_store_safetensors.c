@@ -79,7 +79,7 @@ static void wrong_headers_are_refused(void **state) {
         {"{", 0, "not valid JSON"},
         {"{} x", 0, "not valid JSON"},
         {"{\"a\":" ENTRY("U8", "[1]", 0, 1) ",\"a\":" ENTRY("U8", "[1]", 1, 2) "}", 2,
-         "duplicate object key"},
+         "tensor \"a\" exists already"},
         {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
          "duplicate object key"},
         {"{\"a\\u0000b\":" ENTRY("U8", "[1]", 0, 1) "}", 1, "not valid JSON"},

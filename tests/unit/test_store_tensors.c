@@ -1,6 +1,8 @@
 /* store/tensors and its reader: the table, sending it, strided reading. */
 #include "store_fixture.h"
 
+#include <fcntl.h>
+
 #include "store/tensors.h"
 
 enum { FILE_ELEMENTS = 1 << 20 };
@@ -181,6 +183,26 @@ static void changed_files_are_noticed(void **state) {
     fg_tensors_free(&table);
 }
 
+static void a_change_of_size_or_of_time_is_enough(void **state) {
+    (void)state;
+    fg_tensors table = {0};
+    fg_error err = {0};
+    struct stat info;
+    counting_file(&table, "a", 10);
+    assert_int_equal(stat(at("a"), &info), 0);
+    struct timespec times[2] = {info.st_atim, info.st_mtim};
+    assert_int_equal(truncate(at("a"), 19), 0);
+    assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
+    assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_ERR_INPUT);
+    assert_int_equal(truncate(at("a"), 20), 0);
+    assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
+    assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_OK);
+    times[1].tv_sec++;
+    assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
+    assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_ERR_INPUT);
+    fg_tensors_free(&table);
+}
+
 /* Reads ranges of a tensor and holds each element against its place in the file. */
 static void check_reads(fg_reader *reader, const fg_tensor *t, uint64_t step) {
     uint64_t lengths[] = {t->elements, 1, 7, t->shape[t->rank - 1], t->elements / 2 + 1};
@@ -339,6 +361,7 @@ int main(void) {
         TEST(wrong_entries_are_refused),
         TEST(a_table_can_be_sent),
         TEST(changed_files_are_noticed),
+        TEST(a_change_of_size_or_of_time_is_enough),
         TEST(strided_tensors_are_read_in_row_major_order),
         TEST(other_element_sizes_are_gathered),
         TEST(more_files_than_may_be_open_are_read),
