@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Holds fgconv against conversions that the real Forgather made (tests/data/golden).
+
+    golden.py --fgconv build/fgconv CASE...      cases by name, or "rejects"
+
+A case: HF to Forgather with its arguments, compared tensor by tensor and key by key with what the real tool wrote; the real tool's
+directory back to HF; fgconv's own output back to HF, which must give the source bit for bit; logits of both sides against the reference. A row of
+"rejects" must end in exit 2 or 3 and leave nothing, or, where fgconv does better, succeed.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import struct
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, Tally, digests, hdf5_floats, load, npy, run, tensors
+
+GOLDEN = DATA / "golden"
+# Keys that must equal the real tool's. max_position_embeddings keeps the source's value, eos ids also join generation_config's.
+KEYS = """hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads rms_norm_eps rope_theta rope_scaling
+sliding_window hf_model_type attention_dropout bos_token_id pad_token_id dtype vocab_size model_type checkpoint_stride compile_flex embedding_dropout
+layer_dropout residual_dropout activation_dropout enable_activation_checkpoint flex_attn_kernel_options transformers_version hidden_act
+initializer_range attention_bias mlp_bias use_cache""".split()
+# Rows where fgconv does better than the real tool, which refuses them.
+ACCEPTED = """llama_rope_default llama_head_dim_32 mistral_head_dim_32 qwen3_head_dim_32 reverse_qwen3_head_dim_16 dry_run reverse_no_code
+reverse_no_code_auto reverse_no_auto_map llama_tokenizer_without_length reverse_mistral_without_type reverse_qwen3_without_type
+regular_token_in_the_test_prompt""".split()
+EITHER = ["yaml_empty", "tokenizer_missing"]
+tally = Tally()
+
+
+def as_list(ids):
+    return ids if isinstance(ids, list) else [] if ids is None else [ids]
+
+
+def compare_config(name, ours, real, source, generation, arguments):
+    wrong = {k: (ours.get(k), real[k]) for k in KEYS if k in real and ours.get(k) != real[k]}
+    if ours.get("tie_word_embeddings", True) != real.get("tie_word_embeddings", True):
+        wrong["tie_word_embeddings"] = (ours.get("tie_word_embeddings"), real.get("tie_word_embeddings"))
+    length = int(arguments[arguments.index("--max-length") + 1]) if "--max-length" in arguments else source.get("max_position_embeddings")
+    if ours.get("max_position_embeddings") != length:
+        wrong["max_position_embeddings"] = (ours.get("max_position_embeddings"), length)
+    eos = []
+    for ids in (source.get("eos_token_id"), generation.get("eos_token_id"), real.get("eos_token_id")):
+        eos += [i for i in as_list(ids) if i not in eos]
+    if as_list(ours.get("eos_token_id")) != eos:
+        wrong["eos_token_id"] = (ours.get("eos_token_id"), eos)
+    tally.check(f"{name} config", not wrong, wrong)
+
+
+def compare_tensors(name, ours, real):
+    wrong = {k: (ours.get(k), real.get(k)) for k in set(ours) | set(real) if ours.get(k) != real.get(k)}
+    tally.check(f"{name} tensors ({len(real)})", real and not wrong, wrong)
+
+
+def one_step(fgconv, work, step, expected):
+    label, arguments = step["label"], list(step["argv"])
+    forward = label == "to_forgather"
+    arguments = [f"ours_{label}" if a == label or (forward and a == "forgather") else a for a in arguments]
+    code, text = run(fgconv, arguments, cwd=work)
+    if not tally.check(f"{label} exit", code == 0, f"{code}: {text}"):
+        return
+    real, source, out = work / ("forgather" if forward else label), work / ("hf" if forward else "forgather"), work / f"ours_{label}"
+    compare_config(label, load(out / "config.json"), load(real / "config.json"), load(source / "config.json"),
+                   load(source / "generation_config.json"), arguments)
+    compare_tensors(label, digests(out), expected[real.name]["tensors"])
+    for side in ("tokenizer.json", "special_tokens_map.json", "chat_template.jinja"):
+        if (source / side).exists():
+            tally.check(f"{label} {side} is copied", (source / side).read_bytes() == (out / side).read_bytes())
+
+
+def round_trip(fgconv, work):
+    code, text = run(fgconv, ["ours_to_forgather", "ours_round"], cwd=work)
+    if not tally.check("round trip exit", code == 0, f"{code}: {text}"):
+        return
+    source = digests(work / "hf") or load(work / "expected.json")["hf"]["tensors"]
+    compare_tensors("round trip", digests(work / "ours_round"), source)
+    before, after = load(work / "hf/config.json"), load(work / "ours_round/config.json")
+    lost = {k: (v, after.get(k)) for k, v in before.items() if k in KEYS and after.get(k) != v}
+    tally.check("round trip config", not lost, lost)
+    code, text = run(fgconv, ["verify", "hf", "ours_to_forgather"], cwd=work)
+    tally.check("verify", code == 0, f"{code}: {text}")
+
+
+def largest_difference(dump, dataset, shape, want, scratch):
+    got = hdf5_floats(dump, dataset, scratch)
+    rows, columns = shape
+    width = len(got) // rows
+    shared = min(columns, width, 380)  # below every row that the real tool added or overwrote
+    pairs = ((got[r * width + c], want[r * columns + c]) for r in range(rows) for c in range(shared))
+    return max(abs(a - b) for a, b in pairs) / max(map(abs, want))
+
+
+def reference_logits(fgconv, work):
+    """Both sides' logits at the reference's tokens, within 1e-5 of the largest logit."""
+    shape, want = npy(work / "logits.npy")
+    ids = load(work / "logits.json")["input_ids"]
+    ids = ids[0] if isinstance(ids[0], list) else ids
+    code, text = run(fgconv, ["validate", "--token-ids", ",".join(map(str, ids)), "--dump", "dump.h5", "hf", "ours_to_forgather"], cwd=work)
+    if tally.check("validate exit", code == 0, f"{code}: {text}"):
+        for side in ("source", "destination"):
+            worst = largest_difference(work / "dump.h5", f"/{side}/logits", shape, want, work)
+            tally.check(f"{side} logits", worst <= 1e-5, f"{worst:.1e} of the largest")
+
+
+def one_case(fgconv, name):
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder) / "case"
+        shutil.copytree(GOLDEN / name, work)
+        spec, expected = load(work / "case.json"), load(work / "expected.json")
+        now = time.time()
+        for step, age in spec["checkpoint_ages_s"].items():
+            os.utime(work / "forgather/checkpoints" / step, (now - age, now - age))
+        for step in spec["steps"]:
+            one_step(fgconv, work, step, expected)
+        round_trip(fgconv, work)
+        reference_logits(fgconv, work)
+
+
+# ---- rejects ----
+
+
+def edit(path, changes):
+    tree = json.loads(path.read_text())
+    for key, value in changes.items():
+        tree.pop(key, None) if value == "__delete__" else tree.__setitem__(key, value)
+    path.write_text(json.dumps(tree))
+
+
+def prepare(fgconv, row, work):
+    if row.get("base_dir"):
+        shutil.copytree(GOLDEN / row["base_dir"], work / "hf")
+    if row.get("config_set"):
+        edit(work / "hf/config.json", row["config_set"])
+    for path in row.get("remove", []):
+        (work / path).unlink(missing_ok=True)
+    for path, text in row.get("files", {}).items():
+        (work / path).write_text(text)
+    for path in row.get("mkdir", []):
+        (work / path).mkdir(parents=True)
+    for arguments in row.get("before", []):
+        code, text = run(fgconv, arguments, cwd=work)
+        tally.check(f"{row['name']} preparation", code == 0, f"{code}: {text}")
+    for path, changes in row.get("edit_json", {}).items():
+        if (work / path).exists():
+            edit(work / path, changes)
+    for pattern in row.get("remove_after", []):
+        pattern = pattern.replace("pytorch_model*", "model*.safetensors")  # ours are safetensors
+        for path in work.glob(pattern):
+            path.unlink()
+
+
+def one_reject(fgconv, row):
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        prepare(fgconv, row, work)
+        before = set(work.rglob("*"))
+        code, text = run(fgconv, row["argv"], cwd=work)
+        left = sorted(str(p.relative_to(work)) for p in set(work.rglob("*")) - before)
+        if row["name"] in ACCEPTED:
+            tally.check(f"accepts {row['name']}", code == 0, f"{code}: {text}")
+            tally.check(f"{row['name']} leaves what it should", bool(left) != (row["name"] == "dry_run"), left)
+        else:
+            tally.check(f"refuses {row['name']}", code in (2, 3) and not left and "fgconv: error: " in text, f"exit {code}, left {left[:3]}: {text}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fgconv", required=True)
+    parser.add_argument("cases", nargs="+")
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        if name == "rejects":
+            for row in json.loads((GOLDEN / "rejects.json").read_text()):
+                if row["name"] not in EITHER:
+                    one_reject(arguments.fgconv, row)
+        else:
+            one_case(arguments.fgconv, name)
+    return tally.end()
+
+
+sys.exit(main())

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""The same input gives the same bytes for every number of ranks, and the same proof.
+
+    ranks.py --fgconv build/fgconv
+
+Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, several shards, with and without a cast; compares every file but the
+report, and in the report everything that does not measure time or ranks.
+"""
+import argparse
+import hashlib
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, Tally, load, run
+
+RANKS = (0, 1, 2, 3, 4, 8)
+tally = Tally()
+
+
+def contents(directory):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(directory.iterdir()) if p.name != "fgconv_report.json"}
+
+
+def lasting(report):
+    proof = {k: v for k, v in report["proof"].items() if k in ("kind", "passed", "tokens", "vocab", "blocks", "max_abs", "non_finite")}
+    return {"tensors": report["tensors"], "destination": {k: v for k, v in report["destination"].items() if k != "directory"}, "proof": proof}
+
+
+def same_for_all(fgconv, name, source, options):
+    first = None
+    with tempfile.TemporaryDirectory() as folder:
+        for ranks in RANKS:
+            out = pathlib.Path(folder) / f"out{ranks}"
+            code, text = run(fgconv, [*options, source, out], ranks=ranks)
+            if not tally.check(f"{name}: {ranks or 'no'} ranks, exit", code == 0, f"{code}: {text}"):
+                continue
+            result = contents(out), lasting(load(out / "fgconv_report.json"))
+            if first is None:
+                first = result
+                tally.check(f"{name}: several shards", "max-shard" not in " ".join(options) or len(first[1]["destination"]["shards"]) > 1)
+            else:
+                tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fgconv", required=True)
+    fgconv = parser.parse_args().fgconv
+    case = DATA / "golden/llama_tied_rope3_bf16_sharded"
+    same_for_all(fgconv, "to Forgather, shards", case / "hf", ["--max-shard-size", "60kB"])
+    same_for_all(fgconv, "to Forgather, cast", case / "hf", ["--dtype", "float32"])
+    same_for_all(fgconv, "to HF from .bin", case / "forgather", ["--max-shard-size", "60kB"])
+    return tally.end()
+
+
+sys.exit(main())
