@@ -1,0 +1,389 @@
+/* cli/options: what is accepted, what every refusal says. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "cli/options.h"
+
+enum { MOST = 32, LONG = 2000 };
+
+/* Splits at spaces; '' stands for an empty argument. */
+static int split(char *line, char **argv) {
+    static char name[] = "fgconv", empty[] = "";
+    int argc = 0;
+    argv[argc++] = name;
+    for (char *word = strtok(line, " "); word && argc < MOST; word = strtok(NULL, " "))
+        argv[argc++] = strcmp(word, "''") ? word : empty;
+    argv[argc] = NULL;
+    return argc;
+}
+
+/* The options borrow from the line. */
+static char held_line[LONG];
+
+static fg_options parsed(const char *line) {
+    char *argv[MOST + 1];
+    fg_error err = {0};
+    fg_options options;
+    snprintf(held_line, sizeof held_line, "%s", line);
+    fg_status status = fg_options_parse(&options, split(held_line, argv), argv, &err);
+    if (status != FG_OK) print_error("%s: %s\n", line, err.text);
+    assert_int_equal(status, FG_OK);
+    return options;
+}
+
+static void refused(const char *line, const char *text, const char *hint) {
+    char *argv[MOST + 1];
+    fg_error err = {0};
+    fg_options options;
+    snprintf(held_line, sizeof held_line, "%s", line);
+    assert_int_equal(fg_options_parse(&options, split(held_line, argv), argv, &err), FG_ERR_USAGE);
+    assert_string_equal(err.text, text);
+    if (hint) assert_string_equal(err.hint, hint);
+    assert_null(options.files);
+    assert_null(options.token_ids);
+    assert_null(options.converter_paths);
+}
+
+static void defaults_are_those_of_the_contract(void **state) {
+    (void)state;
+    fg_options o = parsed("in out");
+    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_string_equal(o.first, "in");
+    assert_string_equal(o.second, "out");
+    assert_int_equal(o.file_count, 2);
+    assert_int_equal(o.from, FG_FORMAT_AUTO);
+    assert_int_equal(o.to, FG_FORMAT_AUTO);
+    assert_int_equal(o.dtype, FG_DTYPE_NONE);
+    assert_int_equal(o.max_shard_size, 5000000000);
+    assert_int_equal(o.max_length, 0);
+    assert_int_equal(o.hf_version, 4);
+    assert_int_equal(o.validate, FG_VALIDATE_LOGITS);
+    assert_int_equal(o.mask, FG_MASK_OPTION_NATIVE);
+    assert_int_equal(o.progress, FG_PROGRESS_AUTO);
+    assert_true(o.atol < 0);
+    assert_int_equal(o.verbosity, 0);
+    assert_false(o.reverse || o.dry_run || o.debug_params || o.no_fsync || o.no_code || o.json || o.resume);
+    assert_null(o.checkpoint_path);
+    assert_null(o.model_type);
+    assert_null(o.report);
+    fg_options_free(&o);
+}
+
+static void every_option_of_convert_is_stored(void **state) {
+    (void)state;
+    fg_options o = parsed(
+        "convert --from forgather --to hf --reverse --model-type qwen3 --dtype float16 --max-length 4096 -c "
+        "ck "
+        "--converter-path p1 --converter-path p2 --dry-run --debug-params --skip-default-tokens in out");
+    assert_int_equal(o.from, FG_FORMAT_FORGATHER);
+    assert_int_equal(o.to, FG_FORMAT_HF);
+    assert_true(o.reverse && o.dry_run && o.debug_params && o.skip_default_tokens);
+    assert_string_equal(o.model_type, "qwen3");
+    assert_int_equal(o.dtype, FG_F16);
+    assert_int_equal(o.max_length, 4096);
+    assert_string_equal(o.checkpoint_path, "ck");
+    assert_int_equal(o.converter_path_count, 2);
+    assert_string_equal(o.converter_paths[0], "p1");
+    assert_string_equal(o.converter_paths[1], "p2");
+    fg_options_free(&o);
+    o = parsed("in --max-shard-size=2GiB --hf-version 5 --no-fsync --no-code --report r.json --validate "
+               "bytes --token-ids 1,2,4294967295 "
+               "--mask causal --device cpu --json --progress lines -v out");
+    assert_int_equal(o.max_shard_size, 2147483648);
+    assert_int_equal(o.hf_version, 5);
+    assert_true(o.no_fsync && o.no_code && o.json);
+    assert_string_equal(o.report, "r.json");
+    assert_int_equal(o.validate, FG_VALIDATE_BYTES);
+    assert_int_equal(o.token_count, 3);
+    assert_int_equal(o.token_ids[0], 1);
+    assert_true(o.token_ids[2] == UINT32_MAX);
+    assert_int_equal(o.mask, FG_MASK_OPTION_CAUSAL);
+    assert_int_equal(o.progress, FG_PROGRESS_LINES);
+    assert_int_equal(o.verbosity, 1);
+    assert_string_equal(o.first, "in");
+    assert_string_equal(o.second, "out");
+    fg_options_free(&o);
+}
+
+static void options_are_spelt_in_several_ways(void **state) {
+    (void)state;
+    fg_options o = parsed("--checkpoint-path=a/b in out -q");
+    assert_string_equal(o.checkpoint_path, "a/b");
+    assert_int_equal(o.verbosity, -1);
+    fg_options_free(&o);
+    o = parsed("-cpath -vq in out"); /* letters together; of -v and -q the last counts */
+    assert_string_equal(o.checkpoint_path, "path");
+    assert_int_equal(o.verbosity, -1);
+    fg_options_free(&o);
+    o = parsed("--report=--json --dtype float32 --dtype bfloat16 --token-ids 1 --token-ids 2,3 in out");
+    assert_string_equal(o.report, "--json");
+    assert_false(o.json);
+    assert_int_equal(o.dtype, FG_BF16);
+    assert_int_equal(o.token_count, 2);
+    assert_int_equal(o.token_ids[0], 2);
+    fg_options_free(&o);
+    o = parsed("-- -in --out");
+    assert_string_equal(o.first, "-in");
+    assert_string_equal(o.second, "--out");
+    fg_options_free(&o);
+    o = parsed("-- list out"); /* not the command */
+    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_string_equal(o.first, "list");
+    fg_options_free(&o);
+    o = parsed("convert list diff");
+    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_string_equal(o.first, "list");
+    assert_string_equal(o.second, "diff");
+    fg_options_free(&o);
+}
+
+static void commands_are_known(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        fg_command command;
+        size_t files;
+    } cases[] = {
+        {"config --from hf --to forgather --max-length 7 --hf-version 5 c.json", FG_COMMAND_CONFIG, 1},
+        {"-v inspect dir --json -c x", FG_COMMAND_INSPECT, 1},
+        {"validate a b --atol 1e-5 --dump x.h5", FG_COMMAND_VALIDATE, 2},
+        {"verify a b --report r.json", FG_COMMAND_VERIFY, 2},
+        {"diff a b --json", FG_COMMAND_DIFF, 2},
+        {"list --converter-path p", FG_COMMAND_LIST, 0},
+        {"lint", FG_COMMAND_LINT, 0},
+        {"lint a b c", FG_COMMAND_LINT, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_options o = parsed(cases[i].line);
+        assert_int_equal(o.command, cases[i].command);
+        assert_int_equal(o.file_count, cases[i].files);
+        char first_word[16];
+        snprintf(first_word, sizeof first_word, "%s", fg_command_name(o.command));
+        assert_non_null(strstr(cases[i].line, first_word));
+        fg_options_free(&o);
+    }
+    fg_options o = parsed("validate a b --atol 1e-5");
+    assert_true(o.atol > 0.99e-5 && o.atol < 1.01e-5);
+    fg_options_free(&o);
+}
+
+static void help_and_version_need_nothing_else(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        fg_help_form form;
+    } cases[] = {{"--help", FG_HELP_TEXT},
+                 {"-h", FG_HELP_TEXT},
+                 {"--help=markdown", FG_HELP_MARKDOWN},
+                 {"--help=man", FG_HELP_MAN},
+                 {"convert --dry-run --help --nonsense", FG_HELP_TEXT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_options o = parsed(cases[i].line);
+        assert_int_equal(o.command, FG_COMMAND_HELP);
+        assert_int_equal(o.help_form, cases[i].form);
+        fg_options_free(&o);
+    }
+    fg_options o = parsed("--version a b c");
+    assert_int_equal(o.command, FG_COMMAND_VERSION);
+    fg_options_free(&o);
+    refused("--help=html", "option --help: found \"html\", expected one of markdown, man", NULL);
+}
+
+static void unknown_options_are_refused_with_the_nearest(void **state) {
+    (void)state;
+    refused("in out --dtpye float32", "unknown option --dtpye",
+            "did you mean --dtype? fgconv --help lists all options");
+    refused("in out --max-len=5", "unknown option --max-len",
+            "did you mean --max-length? fgconv --help lists all options");
+    refused("in out --chat-templat x", "unknown option --chat-templat",
+            "did you mean --chat-template-path? fgconv --help lists all options");
+    refused("in out --zzzzzzzzz", "unknown option --zzzzzzzzz", "fgconv --help lists all options");
+    refused("in out -x", "unknown option -x", "fgconv --help lists all options");
+    refused("in out -qx", "unknown option -qx", NULL);
+    refused("in out --=3", "unknown option --", NULL);
+}
+
+static void values_are_strict(void **state) {
+    (void)state;
+#define COUNT ", expected a whole number of 1 or more (below 2^64)"
+    refused("in out --max-length 0", "option --max-length: found \"0\"" COUNT, NULL);
+    refused("in out --max-length -3", "option --max-length: found \"-3\"" COUNT, NULL);
+    refused("in out --max-length +3", "option --max-length: found \"+3\"" COUNT, NULL);
+    refused("in out --max-length 3k", "option --max-length: found \"3k\"" COUNT, NULL);
+    refused("in out --max-length 18446744073709551616",
+            "option --max-length: found \"18446744073709551616\"" COUNT, NULL);
+    refused("in out --max-length=", "option --max-length: found \"\"" COUNT, NULL);
+    refused("in out --dtype int7",
+            "option --dtype: found \"int7\", expected one of bfloat16, float32, float16", NULL);
+    refused("in out --dtype ''", "option --dtype: found \"\", expected one of bfloat16, float32, float16",
+            NULL);
+    refused("in out --validate all", "option --validate: found \"all\", expected one of logits, bytes, none",
+            NULL);
+    refused("in out --mask full", "option --mask: found \"full\", expected one of native, causal, none",
+            NULL);
+    refused("in out --progress dots",
+            "option --progress: found \"dots\", expected one of auto, bar, lines, none", NULL);
+    refused("in out --hf-version 6", "option --hf-version: found \"6\", expected one of 4, 5", NULL);
+    refused("in out --to onnx", "option --to: found \"onnx\", expected one of hf, forgather, fast_llm", NULL);
+    refused("in out --device tpu", "option --device: found \"tpu\", expected one of cpu, cuda", NULL);
+#define IDS ", expected token ids with commas between and no spaces, such as 1,2,3"
+    refused("in out --token-ids 1,,2", "option --token-ids: found \"1,,2\"" IDS, NULL);
+    refused("in out --token-ids 1,", "option --token-ids: found \"1,\"" IDS, NULL);
+    refused("in out --token-ids ''", "option --token-ids: found \"\"" IDS, NULL);
+    refused("in out --token-ids 4294967296", "option --token-ids: found \"4294967296\"" IDS, NULL);
+    refused("in out --token-ids 1,-2", "option --token-ids: found \"1,-2\"" IDS, NULL);
+#define REAL ", expected a number of 0 or more, such as 1e-5"
+    refused("validate a b --atol -1", "option --atol: found \"-1\"" REAL, NULL);
+    refused("validate a b --atol nan", "option --atol: found \"nan\"" REAL, NULL);
+    refused("validate a b --atol 0x1p3", "option --atol: found \"0x1p3\"" REAL, NULL);
+    refused("validate a b --atol 1e999", "option --atol: found \"1e999\"" REAL, NULL);
+    refused("validate a b --atol 1e-5x", "option --atol: found \"1e-5x\"" REAL, NULL);
+    refused("in out --report ''", "option --report: found an empty value, expected FILE.json", NULL);
+    refused("in out --converter-path=", "option --converter-path: found an empty value, expected DIR", NULL);
+}
+
+static void sizes_are_strict(void **state) {
+    (void)state;
+    static const char *const bad[] = {"0", "5XB", "-5GB", "", "GB"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[64];
+        char *argv[MOST + 1];
+        fg_error err = {0};
+        fg_options options;
+        snprintf(line, sizeof line, "--max-shard-size %s a b", *bad[i] ? bad[i] : "''");
+        assert_int_equal(fg_options_parse(&options, split(line, argv), argv, &err), FG_ERR_USAGE);
+        assert_non_null(strstr(err.text, "--max-shard-size"));
+    }
+}
+
+static void values_must_be_there_and_only_where_they_belong(void **state) {
+    (void)state;
+    refused("in out --dtype", "option --dtype needs a value: one of bfloat16, float32, float16", NULL);
+    refused("in out --report", "option --report needs a value: FILE.json", NULL);
+    refused("in out -c", "option -c needs a value: PATH", NULL);
+    refused("in out --report --json", "option --report needs a value: FILE.json",
+            "a value that looks like an option is written --report=--json");
+    refused("in out --dry-run=yes", "option --dry-run takes no value, found \"yes\"", NULL);
+    refused("in out --version=1", "option --version takes no value, found \"1\"", NULL);
+}
+
+static void files_are_counted(void **state) {
+    (void)state;
+    static const char hint[] = "fgconv --help shows how it is used";
+    refused("in", "fgconv convert needs SRC DST, found only in", hint);
+    refused("-v", "fgconv convert needs SRC DST, found nothing", hint);
+    refused("in out more", "fgconv convert takes SRC DST, found also \"more\"", hint);
+    refused("inspect", "fgconv inspect needs DIR, found nothing", hint);
+    refused("inspect a b", "fgconv inspect takes DIR, found also \"b\"", hint);
+    refused("list x", "fgconv list takes no file or directory, found \"x\"", hint);
+    refused("diff a ''", "fgconv diff: found an empty name, expected A B", NULL);
+    refused("", "nothing to do: SRC and DST are missing",
+            "fgconv [OPTIONS] SRC DST   converts the checkpoint in directory SRC into the new directory DST\n"
+            "      fgconv inspect SRC         says what SRC holds\n"
+            "      fgconv --help              lists commands and options");
+}
+
+static void options_belong_to_commands(void **state) {
+    (void)state;
+    refused("a b --atol 1", "fgconv convert does not take the option --atol",
+            "leave it out; it belongs to: validate");
+    refused("inspect a --to hf", "fgconv inspect does not take the option --to",
+            "leave it out; it belongs to: convert, config");
+    refused("list --dry-run", "fgconv list does not take the option --dry-run",
+            "leave it out; it belongs to: convert");
+    refused("verify a b --dtype float32", "fgconv verify does not take the option --dtype",
+            "leave it out; it belongs to: convert");
+    refused("lint --converter-path p --json", "fgconv lint does not take the option --json", NULL);
+}
+
+static void contradictions_are_refused(void **state) {
+    (void)state;
+    refused("--reverse --from hf a b", "--reverse converts from forgather, but --from is hf", NULL);
+    refused("--reverse --to forgather a b", "--reverse converts to hf, but --to is forgather", NULL);
+    refused("--from hf --to hf a b", "--from and --to are both hf: there is nothing to convert", NULL);
+    refused("--dump x.h5 --validate none a b",
+            "--dump writes the logits of the proof, but --validate none computes none",
+            "leave out one of the two");
+    refused("--dump x.h5 --validate bytes a b",
+            "--dump writes the logits of the proof, but --validate bytes computes none", NULL);
+}
+
+static void what_this_version_cannot_do_is_said(void **state) {
+    (void)state;
+#define NO_TOKENS "this version of fgconv adds no tokens: the vocabulary stays as SRC has it"
+#define NO_FAST_LLM "this version of fgconv converts between hf and forgather only"
+#define NO_GENERATION                                                                                        \
+    "this version of fgconv generates no text; --validate logits, the default, compares the models"
+#define NO_TEMPLATE "this version of fgconv copies the chat template of SRC and does not replace it"
+    refused("a b --add-tokens t.yaml", "option --add-tokens: " NO_TOKENS, NULL);
+    refused("a b -t c.jinja", "option -t: " NO_TEMPLATE, NULL);
+    refused("a b --chat-template c.jinja", "option --chat-template: " NO_TEMPLATE, NULL);
+    refused("a b --chat-template-path=c.jinja", "option --chat-template-path: " NO_TEMPLATE, NULL);
+    refused("a b -g", "option -g: " NO_GENERATION, NULL);
+    refused("a b --generation-test", "option --generation-test: " NO_GENERATION, NULL);
+    refused("a b --max-new-tokens 3", "option --max-new-tokens: " NO_GENERATION, NULL);
+    refused("a b --prompt Hello",
+            "option --prompt: this version of fgconv does not turn text into tokens; --token-ids gives the "
+            "tokens of the proof",
+            NULL);
+    refused("a b --hf-base d", "option --hf-base: " NO_FAST_LLM, NULL);
+    refused("a b --to fast_llm", "option --to fast_llm: " NO_FAST_LLM, NULL);
+    refused("a b --from=fast_llm", "option --from fast_llm: " NO_FAST_LLM, NULL);
+    refused("a b --resume",
+            "option --resume: this version of fgconv does not resume; remove DST.partial and run again "
+            "without it",
+            NULL);
+    refused("a b --device cuda",
+            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+    refused("tokenize d --decode", "fgconv tokenize: it is not part of this version of fgconv",
+            "a directory of that name is written ./tokenize");
+    refused("update a b", "fgconv update: it is not part of this version of fgconv", NULL);
+    refused("finalize a b", "fgconv finalize: it is not part of this version of fgconv", NULL);
+    refused("update-vocab a", "fgconv update-vocab: it is not part of this version of fgconv", NULL);
+}
+
+static void running_out_of_memory_is_reported(void **state) {
+    (void)state;
+    fg_status status = FG_ERR_MEMORY;
+    for (uint64_t n = 1; status != FG_OK; n++) {
+        char line[] = "--token-ids 1,2,3,4,5,6,7,8,9,10 --converter-path a --converter-path b in out",
+             *argv[MOST + 1];
+        fg_error err = {0};
+        fg_options options;
+        assert_true(n < 20);
+        int argc = split(line, argv);
+        fg_alloc_fail_after(n);
+        status = fg_options_parse(&options, argc, argv, &err);
+        fg_alloc_fail_after(0);
+        assert_true(status == FG_OK || (status == FG_ERR_MEMORY && !options.files));
+        fg_options_free(&options);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_the_contract),
+        cmocka_unit_test(every_option_of_convert_is_stored),
+        cmocka_unit_test(options_are_spelt_in_several_ways),
+        cmocka_unit_test(commands_are_known),
+        cmocka_unit_test(help_and_version_need_nothing_else),
+        cmocka_unit_test(unknown_options_are_refused_with_the_nearest),
+        cmocka_unit_test(values_are_strict),
+        cmocka_unit_test(sizes_are_strict),
+        cmocka_unit_test(values_must_be_there_and_only_where_they_belong),
+        cmocka_unit_test(files_are_counted),
+        cmocka_unit_test(options_belong_to_commands),
+        cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(what_this_version_cannot_do_is_said),
+        cmocka_unit_test(running_out_of_memory_is_reported),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
