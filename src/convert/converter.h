@@ -23,7 +23,8 @@
  *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
  *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
  *   {"ignored": REASON}                     a target field that an export leaves out; "import_as": V writes it on import
- *   {"ignored": REASON, "hf": [HF_PATH, ...]}  keys of hf that an import leaves out
+ *   {"ignored": REASON, "hf": [HF_PATH, ...]}  keys of hf that an import leaves out; "export_as": V writes the (one) key on export;
+ *                                           with "field": [PATH, ...] target fields beside them
  *   {"import_only": HF_PATH}                import writes the field, export writes nothing
  *   {"nested": SECTION, "hf": HF_PATH}      another section under FIELD; its hf keys lie flat beside ours, or under HF_PATH
  *   {"custom": NAME, ...}                   a named C function (convert/custom.h)
@@ -32,10 +33,12 @@
  * (an ignored key must have one of these values), "keys": [KEY, ...] (the members that an object value may have; others count as unknown
  * keys), "whole": true (an object value is claimed with all below it), "option": NAME (a command-line option that replaces the value,
  * "max_length").
- * V is a JSON value or an expression "= ..."; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
+ * "type": TYPE (what a carried value must be: "count", "positive", "probability", "flag", "text", "ids", "object"; with "?" also null).
+ * V is a JSON value or an expression "= ...", at any depth; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
  *
  * "extends" (a file of the same directory, or found along the search path) inherits: sections, lists, tensors, config fields
- * replace single entries by name; null removes one; the other keys replace as a whole; "drop" is appended.
+ * replace single entries by name; null removes one; the other keys replace as a whole; "drop", "import_if" and "export_if" are appended.
+ * "about", "abstract" and "extends" are said of one file and not inherited.
  *
  * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns
  * and expressions, two declarations that claim one hf path or write one field, tensors and rules that do not go there and back, rules that

@@ -1,0 +1,410 @@
+#include "convert/declaration.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/expression.h"
+#include "convert/primitive.h"
+
+enum { PLACE = 300, TEMPLATE_DEPTH = 32, NESTING = 16 };
+
+/* ---- values with expressions in them ---- */
+
+static fg_status check_inside(const json_t *value, const char *where, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    size_t i;
+    const char *key;
+    json_t *item;
+    if (depth == TEMPLATE_DEPTH)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: values are nested too deeply", where));
+    if (fg_expression_is(value))
+        FG_TRY(fg_expression_parse(&expression, json_string_value(value) + 2, where, err));
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) FG_TRY(check_inside(item, where, depth + 1, err));
+    json_object_foreach((json_t *)(uintptr_t)value, key, item)
+        FG_TRY(check_inside(item, where, depth + 1, err));
+done:
+    fg_expression_free(&expression);
+    return status;
+}
+
+fg_status fg_template_check(const json_t *value, const char *where, fg_error *err) {
+    return check_inside(value, where, 0, err);
+}
+
+fg_status fg_template_value(const json_t *value, const fg_scope *scope, const char *where, json_t **result,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    const char *key;
+    json_t *item, *inner;
+    *result = NULL;
+    if (!json_is_array(value) && !json_is_object(value))
+        return fg_expression_value(value, scope, where, result, err);
+    *result = json_is_array(value) ? json_array() : json_object();
+    if (!*result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory", where));
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        FG_TRY(fg_template_value(item, scope, where, &inner, err));
+        FG_TRY(fg_json_push(*result, inner, err));
+    }
+    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
+        FG_TRY(fg_template_value(item, scope, where, &inner, err));
+        FG_TRY(fg_json_put(*result, key, inner, err));
+    }
+done:
+    if (status != FG_OK) {
+        json_decref(*result);
+        *result = NULL;
+    }
+    return status;
+}
+
+/* ---- one declaration ---- */
+
+/* Where a declaration stands: "sections/NAME/config" and its label. */
+typedef struct place {
+    const fg_layers *layers;
+    char parent[PLACE];
+    const char *label;
+} place;
+
+static fg_status find_primitive(const place *at, fg_declaration *d, fg_error *err) {
+    const char *key;
+    json_t *value;
+    const fg_primitive *found = NULL;
+    json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
+        const fg_primitive *row = fg_primitive_find(key);
+        if (!row || row == found) continue;
+        /* "rename" is the path of "optional" and no primitive of its own there */
+        bool second_is_rename = found && strcmp(row->name, "rename") == 0 && found->modifiers & FG_MOD_RENAME;
+        bool first_is_rename = found && strcmp(found->name, "rename") == 0 && row->modifiers & FG_MOD_RENAME;
+        if (found && !second_is_rename && !first_is_rename)
+            return fg_layers_fail(at->layers, at->parent, at->label, err,
+                                  "has two primitives, \"%s\" and \"%s\"", found->name, row->name);
+        if (!second_is_rename) found = row;
+    }
+    d->primitive = found;
+    return found ? FG_OK
+                 : fg_layers_fail(at->layers, at->parent, at->label, err,
+                                  "has no primitive (rename, constant_export, ...)");
+}
+
+static bool is_names(const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        if (!json_is_string(item) || !*json_string_value(item)) return false;
+    }
+    return json_array_size(value) > 0;
+}
+
+static const char *wrong_kind(char kind, const json_t *value) {
+    bool name = json_is_string(value) && *json_string_value(value);
+    switch (kind) {
+    case 's':
+        return name ? NULL : "a string";
+    case 'p':
+        return name || is_names(value) ? NULL : "a path or a list of paths";
+    case 'n':
+        return is_names(value) ? NULL : "a list of names";
+    case 'l':
+        return json_array_size(value) ? NULL : "a list of values";
+    case 'b':
+        return json_is_true(value) ? NULL : "true";
+    default:
+        return NULL;
+    }
+}
+
+static fg_status check_members(const place *at, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    char where[PLACE * 2];
+    const char *key;
+    json_t *value;
+    snprintf(where, sizeof where, "%s:%u: %s/%s", d->file, d->line, at->parent, at->label);
+    json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
+        char kind = d->primitive->value;
+        if (strcmp(key, d->primitive->name) != 0) {
+            unsigned bit = fg_modifier_find(key, &kind);
+            if (!bit)
+                FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown key \"%s\"", key));
+            if (!(d->primitive->modifiers & bit))
+                FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err,
+                                      "\"%s\" means nothing for \"%s\"", key, d->primitive->name));
+        }
+        const char *expected = wrong_kind(kind, value);
+        if (expected)
+            FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": found %s, expected %s",
+                                  key, fg_json_kind(value), expected));
+        if (kind == 'v') FG_TRY(fg_template_check(value, where, err));
+    }
+    const char *own = json_string_value(json_object_get(d->spec, d->primitive->name));
+    if (d->primitive->known && !d->primitive->known(own))
+        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "there is no %s function \"%s\"",
+                              d->primitive->name, own));
+    const char *type = json_string_value(json_object_get(d->spec, "type"));
+    if (type && !fg_type_known(type))
+        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown type \"%s\"", type));
+    const char *option = json_string_value(json_object_get(d->spec, "option"));
+    if (option && strcmp(option, "max_length") != 0)
+        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown option \"%s\"", option));
+done:
+    return status;
+}
+
+static fg_status set_paths(const char ***paths, size_t *count, const json_t *value, const char *single,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    if (json_is_string(value)) single = json_string_value(value);
+    *count = json_is_array(value) ? json_array_size(value) : 1;
+    FG_NEW(*paths, *count);
+    for (size_t i = 0; i < *count; i++)
+        (*paths)[i] = json_is_array(value) ? json_string_value(json_array_get(value, i)) : single;
+done:
+    return status;
+}
+
+/* Which paths the declaration claims. */
+static fg_status set_claims(fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *field = json_object_get(d->spec, "field"), *hf = json_object_get(d->spec, "hf");
+    fg_claiming claiming = d->primitive->claiming;
+    bool target = claiming == FG_CLAIM_VALUE || claiming == FG_CLAIM_RENAME || claiming == FG_CLAIM_FIELD ||
+                  claiming == FG_CLAIM_SECTION ||
+                  (claiming == FG_CLAIM_EITHER && (field || !hf || json_object_get(d->spec, "import_as")));
+    if (target) FG_TRY(set_paths(&d->fields, &d->field_count, field, d->label, err));
+    if (claiming == FG_CLAIM_VALUE) hf = json_object_get(d->spec, d->primitive->name);
+    if (claiming == FG_CLAIM_RENAME) hf = json_object_get(d->spec, "rename");
+    if (hf || claiming == FG_CLAIM_LABEL) FG_TRY(set_paths(&d->keys, &d->key_count, hf, d->label, err));
+done:
+    return status;
+}
+
+static fg_status check_counts(const place *at, const fg_declaration *d, fg_error *err) {
+    bool many = d->primitive->claiming == FG_CLAIM_EITHER;
+    if (d->primitive->modifiers & FG_MOD_RENAME && !json_object_get(d->spec, "rename"))
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"rename\"",
+                              d->primitive->name);
+    if (!many && (d->field_count > 1 || d->key_count > 1))
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path a side",
+                              d->primitive->name);
+    if (json_object_get(d->spec, "export_as") && d->key_count != 1)
+        return fg_layers_fail(at->layers, at->parent, at->label, err,
+                              "\"export_as\" needs one path in \"hf\"");
+    if (json_object_get(d->spec, "import_as") && d->field_count != 1)
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"import_as\" needs one field");
+    return FG_OK;
+}
+
+static fg_status compile_one(fg_section *section, const place *at, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_grow(&section->items, section->count, &section->capacity, sizeof *section->items, err));
+    fg_declaration *d = &section->items[section->count++];
+    const fg_layer *layer = fg_layers_find(at->layers, at->parent, at->label);
+    d->label = at->label;
+    d->spec = spec;
+    d->file = layer->path;
+    d->line = fg_layer_line(layer, at->parent, at->label);
+    if (!json_is_object(spec))
+        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "found %s, expected a declaration",
+                              fg_json_kind(spec)));
+    FG_TRY(find_primitive(at, d, err));
+    FG_TRY(check_members(at, d, err));
+    FG_TRY(set_claims(d, err));
+    FG_TRY(check_counts(at, d, err));
+done:
+    return status;
+}
+
+/* ---- sections ---- */
+
+static fg_status check_conditions(const place *at, const json_t *conditions, const char *key, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    char where[PLACE * 2];
+    size_t i;
+    json_t *item;
+    snprintf(where, sizeof where, "%s: %s/%s", fg_layers_find(at->layers, at->parent, key)->path, at->parent,
+             key);
+    if (!json_is_array(conditions))
+        FG_TRY(fg_layers_fail(at->layers, at->parent, key, err, "expected a list of [expression, message]"));
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+        const char *text = json_string_value(json_array_get(item, 0));
+        if (json_array_size(item) != 2 || !text || !json_is_string(json_array_get(item, 1)))
+            FG_TRY(fg_layers_fail(at->layers, at->parent, key, err,
+                                  "entry %zu: expected [expression, message]", i));
+        FG_TRY(fg_expression_parse(&expression, text, where, err));
+        fg_expression_free(&expression);
+    }
+done:
+    fg_expression_free(&expression);
+    return status;
+}
+
+static fg_status compile_section(fg_section *section, const json_t *spec, const fg_layers *layers,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    place at = {.layers = layers};
+    const char *key;
+    json_t *value;
+    snprintf(at.parent, sizeof at.parent, "sections/%s", section->name);
+    json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
+        if (strcmp(key, "config") == 0 && json_is_object(value)) continue;
+        bool import = strcmp(key, "import_if") == 0;
+        if (!import && strcmp(key, "export_if") != 0)
+            FG_TRY(fg_layers_fail(layers, at.parent, key, err, "unknown key in a section, or not an object"));
+        FG_TRY(check_conditions(&at, value, key, err));
+        *(import ? &section->import_if : &section->export_if) = value;
+    }
+    snprintf(at.parent, sizeof at.parent, "sections/%s/config", section->name);
+    json_object_foreach(json_object_get(spec, "config"), key, value) {
+        at.label = key;
+        FG_TRY(compile_one(section, &at, value, err));
+    }
+done:
+    return status;
+}
+
+static fg_status section_fail(const fg_layers *layers, const fg_section *section, const fg_declaration *d,
+                              const char *what, fg_error *err) {
+    char parent[PLACE];
+    snprintf(parent, sizeof parent, "sections/%s/config", section->name);
+    return fg_layers_fail(layers, parent, d->label, err, "%s", what);
+}
+
+static const fg_section *find_section(const fg_declarations *all, const char *name) {
+    for (size_t i = 0; i < all->count; i++) {
+        if (name && strcmp(all->sections[i].name, name) == 0) return &all->sections[i];
+    }
+    return NULL;
+}
+
+static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t s = 0; s < all->count; s++) {
+        for (size_t i = 0; i < all->sections[s].count; i++) {
+            fg_declaration *d = &all->sections[s].items[i];
+            if (d->primitive->claiming != FG_CLAIM_SECTION) continue;
+            d->nested = find_section(all, json_string_value(json_object_get(d->spec, d->primitive->name)));
+            if (!d->nested) FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- claims ---- */
+
+const fg_claim *fg_claims_find(const fg_claims *claims, const char *path) {
+    int64_t index = fg_map_get(&claims->map, path);
+    return index == FG_MAP_NONE ? NULL : &claims->items[index];
+}
+
+char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err) {
+    if (*relative == '/') return fg_strdup(relative + 1, err);
+    size_t length = strlen(prefix);
+    while (fg_starts_with(relative, "../")) {
+        relative += 3;
+        while (length && prefix[--length] != '/') continue;
+    }
+    return fg_strformat(err, "%.*s%s%s", (int)length, prefix, length ? "/" : "", relative);
+}
+
+/* A path is claimed once on each side; `path` is taken over. */
+static fg_status add_claim(fg_claims *claims, char *path, const fg_declaration *d, const char *side,
+                           fg_error *err) {
+    fg_status status = path ? FG_OK : FG_ERR_MEMORY;
+    if (status != FG_OK) return status;
+    const fg_claim *old = fg_claims_find(claims, path);
+    if (old) {
+        fg_fail(err, FG_ERR_INPUT, "%s:%u: \"%s\": the %s key \"%s\" is claimed by \"%s\" (%s:%u) already",
+                d->file, d->line, d->label, side, path,
+                old->declaration ? old->declaration->label : "hf/architectures",
+                old->declaration ? old->declaration->file : d->file,
+                old->declaration ? old->declaration->line : 0);
+        fg_free(path);
+        return FG_ERR_INPUT;
+    }
+    status = fg_grow(&claims->items, claims->count, &claims->capacity, sizeof *claims->items, err);
+    if (status != FG_OK) {
+        fg_free(path);
+        return status;
+    }
+    claims->items[claims->count] = (fg_claim){.path = path, .declaration = d};
+    return fg_map_set(&claims->map, path, (int64_t)claims->count++, err);
+}
+
+static fg_status collect(fg_declarations *all, const fg_layers *layers, const fg_section *section,
+                         const char *hf, const char *target, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    char *below_hf = NULL, *below_target = NULL;
+    for (size_t i = 0; i < section->count; i++) {
+        const fg_declaration *d = &section->items[i];
+        if (d->nested) {
+            if (depth == NESTING)
+                FG_TRY(section_fail(layers, section, d, "sections are nested in themselves, or too deeply",
+                                    err));
+            FG_TRY_NEW(below_hf, d->key_count ? fg_path_resolve(hf, d->keys[0], err) : fg_strdup(hf, err));
+            FG_TRY_NEW(below_target, fg_path_resolve(target, d->fields[0], err));
+            FG_TRY(collect(all, layers, d->nested, below_hf, below_target, depth + 1, err));
+            fg_free(below_hf);
+            fg_free(below_target);
+            below_hf = below_target = NULL;
+            continue;
+        }
+        for (size_t k = 0; k < d->key_count; k++)
+            FG_TRY(add_claim(&all->claims[FG_SIDE_HF], fg_path_resolve(hf, d->keys[k], err), d, "hf", err));
+        for (size_t k = 0; k < d->field_count; k++)
+            FG_TRY(add_claim(&all->claims[FG_SIDE_TARGET], fg_path_resolve(target, d->fields[k], err), d,
+                             "target", err));
+    }
+done:
+    fg_free(below_hf);
+    fg_free(below_target);
+    return status;
+}
+
+fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, const fg_layers *layers,
+                                  fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *sections = json_object_get(document, "sections"), *root = json_object_get(document, "root");
+    const char *name;
+    json_t *spec;
+    if (sections && !json_is_object(sections))
+        FG_TRY(fg_layers_fail(layers, "", "sections", err, "expected an object"));
+    FG_NEW(all->sections, json_object_size(sections));
+    json_object_foreach((json_t *)(uintptr_t)sections, name, spec) {
+        fg_section *section = &all->sections[all->count++];
+        section->name = name;
+        if (!json_is_object(spec))
+            FG_TRY(fg_layers_fail(layers, "sections", name, err, "expected an object"));
+        FG_TRY(compile_section(section, spec, layers, err));
+    }
+    FG_TRY(link_sections(all, layers, err));
+    if (!root) goto done;
+    all->root = find_section(all, json_string_value(root));
+    if (!all->root) FG_TRY(fg_layers_fail(layers, "", "root", err, "there is no such section"));
+    if (json_object_get(json_object_get(document, "hf"), "architectures"))
+        FG_TRY(add_claim(&all->claims[FG_SIDE_HF], fg_strdup("architectures", err), NULL, "hf", err));
+    FG_TRY(collect(all, layers, all->root, "", "", 0, err));
+done:
+    return status;
+}
+
+void fg_declarations_free(fg_declarations *all) {
+    for (size_t s = 0; s < all->count; s++) {
+        for (size_t i = 0; i < all->sections[s].count; i++) {
+            fg_free(all->sections[s].items[i].fields);
+            fg_free(all->sections[s].items[i].keys);
+        }
+        fg_free(all->sections[s].items);
+    }
+    for (size_t side = 0; side < 2; side++) {
+        for (size_t i = 0; i < all->claims[side].count; i++) fg_free(all->claims[side].items[i].path);
+        fg_free(all->claims[side].items);
+        fg_map_free(&all->claims[side].map);
+    }
+    fg_free(all->sections);
+    *all = (fg_declarations){0};
+}

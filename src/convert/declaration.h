@@ -1,0 +1,78 @@
+/* The declarations of a converter, compiled: sections of declarations, and who claims which path on which
+ * side.
+ *
+ * Invariant: a compiled declaration has one primitive, only modifiers that this primitive knows, and
+ * expressions that parse. JSON is borrowed from the merged document.
+ */
+#ifndef FG_CONVERT_DECLARATION_H
+#define FG_CONVERT_DECLARATION_H
+
+#include "base/map.h"
+#include "convert/expression.h"
+#include "convert/inherit.h"
+
+struct fg_primitive;
+
+typedef struct fg_declaration {
+    const struct fg_primitive *primitive;
+    const char *label;   /* borrowed: the name under which it stands in "config" */
+    const json_t *spec;  /* borrowed: the object */
+    const char **fields; /* owned array of borrowed target paths, relative to the section */
+    size_t field_count;
+    const char **keys; /* owned array of borrowed hf paths, relative to the section */
+    size_t key_count;
+    const struct fg_section *nested; /* borrowed; of the primitive "nested" */
+    const char *file;                /* borrowed: where it stands */
+    unsigned line;
+} fg_declaration;
+
+typedef struct fg_section {
+    const char *name;      /* borrowed */
+    fg_declaration *items; /* owned */
+    size_t count, capacity;
+    const json_t *import_if, *export_if; /* borrowed; NULL if there are none */
+} fg_section;
+
+/* One path of one side and who claims it. */
+typedef struct fg_claim {
+    char *path;                        /* owned; from the root */
+    const fg_declaration *declaration; /* borrowed; NULL: the engine itself ("architectures") */
+} fg_claim;
+
+typedef struct fg_claims {
+    fg_claim *items; /* owned */
+    size_t count, capacity;
+    fg_map map; /* of paths */
+} fg_claims;
+
+enum { FG_SIDE_HF = 0, FG_SIDE_TARGET = 1 };
+
+typedef struct fg_declarations {
+    fg_section *sections; /* owned */
+    size_t count;
+    const fg_section *root; /* NULL in a file without sections */
+    fg_claims claims[2];    /* per side */
+} fg_declarations;
+
+/* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
+fg_status fg_declarations_compile(fg_declarations *declarations, const json_t *document,
+                                  const fg_layers *layers, fg_error *err);
+void fg_declarations_free(fg_declarations *declarations);
+
+/* Of a loaded converter; borrowed. */
+const fg_declarations *fg_converter_declarations(const fg_converter *converter);
+
+/* The claim of a path, or NULL. */
+const fg_claim *fg_claims_find(const fg_claims *claims, const char *path);
+
+/* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" beside it, "/a" from the
+ * root. Newly allocated. */
+char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err);
+
+/* Checks a JSON value for expressions (at any depth) that do not parse. `where` is for the message. */
+fg_status fg_template_check(const json_t *value, const char *where, fg_error *err);
+/* A copy of `value` in which each expression is replaced by what it evaluates to. New reference. */
+fg_status fg_template_value(const json_t *value, const fg_scope *scope, const char *where, json_t **result,
+                            fg_error *err);
+
+#endif

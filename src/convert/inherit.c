@@ -1,0 +1,212 @@
+#include "convert/inherit.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+enum { EXTENDS_LIMIT = 16, CONVERTER_LIMIT = 4 << 20, MESSAGE = 800 };
+
+/* ---- reading ---- */
+
+static bool holds(const fg_layers *layers, const char *path) {
+    fg_file_stamp a, b;
+    if (fg_file_stamp_of(path, &a, NULL) != FG_OK) return false;
+    for (size_t i = 0; i < layers->count; i++) {
+        if (fg_file_stamp_of(layers->items[i].path, &b, NULL) != FG_OK) continue;
+        if (a.device == b.device && a.inode == b.inode) return true;
+    }
+    return false;
+}
+
+static fg_status read_layer(fg_layers *layers, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
+    fg_layer *layer = &layers->items[layers->count++];
+    FG_TRY_NEW(layer->path, fg_strdup(path, err));
+    FG_TRY(fg_file_slurp(path, CONVERTER_LIMIT, &layer->text, err));
+    FG_TRY(fg_json_parse(path, layer->text.data ? layer->text.data : "", layer->text.length, &layer->document,
+                         err));
+    if (!json_is_object(layer->document))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path,
+                       fg_json_kind(layer->document)));
+done:
+    return status;
+}
+
+static char *beside(const char *path, const char *name, fg_error *err) {
+    return fg_strformat(err, "%.*s%s", (int)(fg_path_name(path) - path), path, name);
+}
+
+/* Takes `candidate` (and frees it) as `*found` if it is a file that is not in the chain yet. */
+static fg_status consider(const fg_layers *layers, char *candidate, char **found, bool *loop) {
+    if (!candidate) return FG_ERR_MEMORY;
+    if (!*found && fg_path_is_file(candidate)) {
+        if (!holds(layers, candidate)) {
+            *found = candidate;
+            return FG_OK;
+        }
+        *loop = true;
+    }
+    fg_free(candidate);
+    return FG_OK;
+}
+
+static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs *dirs, const char *name,
+                               char **found, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_layer *last = &layers->items[layers->count - 1];
+    const char *format = json_string_value(json_object_get(last->document, "format"));
+    bool loop = false;
+    *found = NULL;
+    FG_TRY(consider(layers, beside(last->path, name, err), found, &loop));
+    for (size_t i = 0; i < dirs->count && !*found; i++) {
+        FG_TRY(consider(layers, fg_strformat(err, "%s/%s/%s", dirs->items[i], format ? format : ".", name),
+                        found, &loop));
+        FG_TRY(consider(layers, fg_path_join(dirs->items[i], name, err), found, &loop));
+    }
+    if (!*found)
+        FG_TRY(fg_layers_fail(
+            layers, "", "extends", err,
+            loop ? "\"%s\" leads back to a file that extends this one" : "there is no file \"%s\"", name));
+done:
+    return status;
+}
+
+fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    char *next = NULL;
+    FG_TRY(read_layer(layers, path, err));
+    for (;;) {
+        const json_t *extends = json_object_get(layers->items[layers->count - 1].document, "extends");
+        if (!extends) break;
+        if (!json_is_string(extends) || !*json_string_value(extends))
+            FG_TRY(fg_layers_fail(layers, "", "extends", err, "expected a file name"));
+        if (layers->count == EXTENDS_LIMIT)
+            FG_TRY(fg_layers_fail(layers, "", "extends", err, "more than %d files deep", EXTENDS_LIMIT));
+        FG_TRY(find_extended(layers, dirs, json_string_value(extends), &next, err));
+        FG_TRY(read_layer(layers, next, err));
+        fg_free(next);
+        next = NULL;
+    }
+done:
+    fg_free(next);
+    return status;
+}
+
+void fg_layers_free(fg_layers *layers) {
+    for (size_t i = 0; i < layers->count; i++) {
+        fg_free(layers->items[i].path);
+        fg_text_free(&layers->items[i].text);
+        json_decref(layers->items[i].document);
+    }
+    fg_free(layers->items);
+    *layers = (fg_layers){0};
+}
+
+/* ---- merging ---- */
+
+/* How the members of an object are inherited. */
+typedef enum way { REPLACE, ROOT, BY_NAME, SECTIONS, SECTION, DIRECTION, APPEND } way;
+
+static way way_of(way outer, const char *key) {
+    static const struct {
+        way outer;
+        const char *key;
+        way inner;
+    } rows[] = {
+        {ROOT, "sections", SECTIONS},  {ROOT, "tensors", BY_NAME},     {ROOT, "drop", APPEND},
+        {SECTION, "config", BY_NAME},  {SECTION, "import_if", APPEND}, {SECTION, "export_if", APPEND},
+        {DIRECTION, "lists", BY_NAME},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].outer == outer && strcmp(rows[i].key, key) == 0) return rows[i].inner;
+    }
+    if (outer == SECTIONS) return SECTION;
+    return outer == ROOT && fg_starts_with(key, "to_") ? DIRECTION : REPLACE;
+}
+
+static fg_status append(json_t *into, const json_t *from, fg_error *err) {
+    size_t i;
+    json_t *value;
+    json_array_foreach((json_t *)(uintptr_t)from, i, value) {
+        fg_status status = fg_json_push(into, json_incref(value), err);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+/* Lays the members of `from` over those of `into`. */
+static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+        way inner = way_of(outer, key);
+        json_t *old = json_object_get(into, key);
+        if (json_is_null(value))
+            json_object_del(into, key);
+        else if (inner == APPEND && json_is_array(old) && json_is_array(value))
+            FG_TRY(append(old, value, err));
+        else if (inner != REPLACE && inner != APPEND && json_is_object(old) && json_is_object(value))
+            FG_TRY(lay_over(old, value, inner, err));
+        else
+            FG_TRY(fg_json_put(into, key, json_deep_copy(value), err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *err) {
+    static const char *const own[] = {"abstract", "extends", "about"}; /* said of one file, not inherited */
+    fg_status status = FG_OK;
+    *document = json_object();
+    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));
+    for (size_t i = layers->count; i-- > 0;) {
+        for (size_t k = 0; k < sizeof own / sizeof *own; k++) json_object_del(*document, own[k]);
+        FG_TRY(lay_over(*document, layers->items[i].document, ROOT, err));
+    }
+done:
+    return status;
+}
+
+/* ---- places ---- */
+
+const fg_layer *fg_layers_find(const fg_layers *layers, const char *parent, const char *key) {
+    for (size_t i = 0; i < layers->count; i++) {
+        if (json_object_get(fg_json_at(layers->items[i].document, parent), key)) return &layers->items[i];
+    }
+    return &layers->items[0];
+}
+
+unsigned fg_layer_line(const fg_layer *layer, const char *parent, const char *key) {
+    const fg_text *text = &layer->text;
+    char quoted[300];
+    if (!text->data) return 0;
+    unsigned line = *parent ? fg_json_line(text->data, text->length, parent) : 1;
+    if (!line) return 0;
+    const char *at = text->data;
+    for (unsigned passed = 1; passed < line; passed++) at = strchr(at, '\n') + 1;
+    if (!strchr(key, '/')) {
+        snprintf(quoted, sizeof quoted, "%s%s%s", parent, *parent ? "/" : "", key);
+        return fg_json_line(text->data, text->length, quoted);
+    }
+    snprintf(quoted, sizeof quoted, "\"%s\"", key);
+    const char *found = strstr(at, quoted);
+    for (; found && at < found; at++) line += *at == '\n';
+    return found ? line : 0;
+}
+
+fg_status fg_layers_fail(const fg_layers *layers, const char *parent, const char *key, fg_error *err,
+                         const char *format, ...) {
+    char message[MESSAGE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    const fg_layer *layer = fg_layers_find(layers, parent, key);
+    return fg_fail(err, FG_ERR_INPUT, "%s:%u: %s%s%s: %s", layer->path, fg_layer_line(layer, parent, key),
+                   parent, *parent ? "/" : "", key, message);
+}

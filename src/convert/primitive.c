@@ -1,0 +1,375 @@
+#include "convert/primitive.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/custom.h"
+
+enum { BRIEF = 120, VALUES = 240 };
+
+/* ---- types ---- */
+
+static bool is_count(const json_t *value) {
+    return json_is_integer(value) && json_integer_value(value) >= 1;
+}
+
+static bool is_positive(const json_t *value) {
+    return json_is_number(value) && json_number_value(value) > 0;
+}
+
+static bool is_probability(const json_t *value) {
+    return json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) < 1;
+}
+
+static bool is_flag(const json_t *value) {
+    return json_is_boolean(value);
+}
+
+static bool is_text(const json_t *value) {
+    return json_is_string(value);
+}
+
+static bool is_ids(const json_t *value) {
+    size_t i;
+    json_t *item;
+    if (json_is_null(value) || json_is_integer(value)) return true;
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        if (!json_is_integer(item)) return false;
+    }
+    return json_is_array(value);
+}
+
+static bool is_object(const json_t *value) {
+    return json_is_object(value);
+}
+
+static const struct fg_type_row {
+    const char *name;
+    bool (*holds)(const json_t *value);
+    const char *expected;
+} types[] = {
+    {"count", is_count, "an integer of 1 or more"},
+    {"positive", is_positive, "a number above 0"},
+    {"probability", is_probability, "a number from 0 to below 1"},
+    {"flag", is_flag, "true or false"},
+    {"text", is_text, "a string"},
+    {"ids", is_ids, "a token id, a list of them, or null"},
+    {"object", is_object, "an object"},
+};
+
+/* "count?" also takes null. */
+static const struct fg_type_row *type_row(const char *type, bool *nullable) {
+    size_t length = strlen(type);
+    *nullable = fg_ends_with(type, "?");
+    length -= *nullable;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strlen(types[i].name) == length && strncmp(types[i].name, type, length) == 0) return &types[i];
+    }
+    return NULL;
+}
+
+bool fg_type_known(const char *type) {
+    bool nullable;
+    return type_row(type, &nullable) != NULL;
+}
+
+const char *fg_type_mismatch(const char *type, const json_t *value) {
+    bool nullable;
+    const struct fg_type_row *row = type_row(type, &nullable);
+    if (!row || row->holds(value) || (nullable && json_is_null(value))) return NULL;
+    return row->expected;
+}
+
+/* ---- shared by the primitives ---- */
+
+static const json_t *member(const fg_declaration *d, const char *name) {
+    return json_object_get(d->spec, name);
+}
+
+static bool importing(const fg_translator *t) {
+    return t->direction == FG_IMPORT;
+}
+
+/* Where a declaration with one path a side reads and writes. */
+static const char *from_path(const fg_translator *t, const fg_declaration *d) {
+    return importing(t) ? d->keys[0] : d->fields[0];
+}
+
+static const char *to_path(const fg_translator *t, const fg_declaration *d) {
+    return importing(t) ? d->fields[0] : d->keys[0];
+}
+
+/* What a V means here; an expression over values that do not fit it (text where a number belongs) is a
+ * refusal. */
+static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 const char *name, json_t **value, fg_error *err) {
+    fg_error why = {0};
+    fg_status status = fg_translator_value(t, frame, d, name, value, &why);
+    if (status == FG_ERR_INPUT)
+        return fg_translator_refuse(t, d, err,
+                                    "key \"%s\" is absent, and what that means cannot be worked out: %s",
+                                    from_path(t, d), why.text);
+    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", why.text);
+}
+
+/* The source's value, or what its absence means. NULL with FG_OK: absent, and that is all right, or refused.
+ */
+static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 json_t **value, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *found;
+    const char *path = from_path(t, d), *instead = NULL;
+    *value = NULL;
+    FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
+    if (importing(t)) {
+        if ((!found || json_is_null(found)) && member(d, "default")) instead = "default";
+        if (!found && member(d, "optional")) instead = "optional";
+    } else {
+        if (!found && member(d, "optional")) instead = "optional";
+        if (!found && member(d, "omit")) instead = "omit";
+        if ((!found || json_is_null(found)) && member(d, "absent")) instead = "absent";
+    }
+    if (instead)
+        FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
+    else if (found)
+        *value = json_incref((json_t *)(uintptr_t)found);
+    else if (!member(d, "maybe"))
+        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default", path));
+done:
+    return status;
+}
+
+/* The command line's value in place of the file's. */
+static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
+                              fg_error *err) {
+    if (!member(d, "option") || !t->options->max_length)
+        return FG_OK; /* max_length is the one option there is */
+    json_decref(*value);
+    *value = json_integer((json_int_t)t->options->max_length);
+    return *value ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
+}
+
+/* Whether the value equals what a member of the declaration means here. */
+static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                        const char *name, const json_t *value, bool *equal, fg_error *err) {
+    json_t *meant = NULL;
+    *equal = false;
+    if (!member(d, name)) return FG_OK;
+    fg_status status = fg_translator_value(t, frame, d, name, &meant, err);
+    *equal = status == FG_OK && fg_json_equal(meant, value);
+    json_decref(meant);
+    return status;
+}
+
+/* ---- rename, optional, import_only ---- */
+
+static fg_status carry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    char brief[BRIEF];
+    bool skip;
+    const char *type = json_string_value(member(d, "type"));
+    FG_TRY(read_or_default(t, frame, d, &value, err));
+    if (!value) goto done;
+    const char *expected = type ? fg_type_mismatch(type, value) : NULL;
+    if (expected) {
+        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected %s", from_path(t, d),
+                                    fg_json_brief(value, brief, sizeof brief), expected));
+        goto done;
+    }
+    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, value, err));
+    FG_TRY(apply_option(t, d, &value, err));
+    FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
+    if (!skip) FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status import_only_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
+    const json_t *found;
+    fg_status status = fg_translator_read(t, frame, d->fields[0], true, &found, err);
+    if (status == FG_OK && found)
+        status = fg_translator_leave_out(t, frame, d->fields[0], found,
+                                         "HuggingFace configurations have no such key", err);
+    return status;
+}
+
+/* ---- constants ---- */
+
+static fg_status write_constant(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                const char *name, const char *path, fg_error *err) {
+    json_t *value = NULL;
+    fg_status status = fg_translator_value(t, frame, d, name, &value, err);
+    if (status == FG_OK) status = fg_translator_write(t, frame, path, value, err);
+    json_decref(value);
+    return status;
+}
+
+static fg_status demand_constant(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 const char *name, const char *path, bool absent_passes, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *found;
+    json_t *value = NULL;
+    char brief[BRIEF], wanted[BRIEF];
+    FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
+    FG_TRY(fg_translator_value(t, frame, d, name, &value, err));
+    if (found ? fg_json_equal(found, value) : absent_passes || json_is_null(value)) goto done;
+    fg_json_brief(found, brief, sizeof brief);
+    fg_json_brief(value, wanted, sizeof wanted);
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s is supported only", path, brief, wanted));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status constant_export_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                        fg_error *err) {
+    return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+}
+
+static fg_status constant_export_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                        fg_error *err) {
+    return write_constant(t, frame, d, "constant_export", d->keys[0], err);
+}
+
+static fg_status constant_import_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                        fg_error *err) {
+    return write_constant(t, frame, d, "constant_import", d->fields[0], err);
+}
+
+static fg_status constant_import_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                        fg_error *err) {
+    return demand_constant(t, frame, d, "constant_import", d->fields[0], true, err);
+}
+
+/* ---- ignored ---- */
+
+static const char *neutral_values(const json_t *neutral, char *buffer, size_t size) {
+    size_t i, used = 0;
+    json_t *item;
+    char brief[BRIEF];
+    buffer[0] = '\0';
+    json_array_foreach((json_t *)(uintptr_t)neutral, i, item) {
+        if (used < size)
+            used += (size_t)snprintf(buffer + used, size - used, "%s%s", i ? ", " : "",
+                                     fg_json_brief(item, brief, sizeof brief));
+    }
+    return buffer;
+}
+
+static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            const char *path, fg_error *err) {
+    const json_t *found, *neutral = member(d, "neutral"), *item;
+    const char *reason = json_string_value(member(d, "ignored"));
+    char brief[BRIEF], values[VALUES];
+    fg_status status = fg_translator_read(t, frame, path, true, &found, err);
+    if (status != FG_OK || !found) return status;
+    bool harmless = !neutral;
+    for (size_t i = 0; (item = json_array_get(neutral, i)); i++) harmless |= fg_json_equal(item, found);
+    if (!harmless) {
+        return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s", path,
+                                    fg_json_brief(found, brief, sizeof brief),
+                                    neutral_values(neutral, values, sizeof values), reason);
+    }
+    const char *comes_back_as = importing(t) ? "export_as" : "import_as";
+    bool comes_back = false;
+    if (member(d, comes_back_as) && !fg_expression_is(member(d, comes_back_as)))
+        comes_back = fg_json_equal(member(d, comes_back_as), found);
+    return comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, err);
+}
+
+static fg_status ignore(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t count = importing(t) ? d->key_count : d->field_count;
+    const char *write = importing(t) ? "import_as" : "export_as";
+    for (size_t i = 0; i < count; i++)
+        FG_TRY(ignore_key(t, frame, d, (importing(t) ? d->keys : d->fields)[i], err));
+    if (member(d, write))
+        FG_TRY(write_constant(t, frame, d, write, (importing(t) ? d->fields : d->keys)[0], err));
+done:
+    return status;
+}
+
+/* ---- nested, custom ---- */
+
+static fg_status run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    char *hf = NULL, *target = NULL;
+    FG_TRY_NEW(hf, d->key_count ? fg_path_resolve(frame->hf, d->keys[0], err) : fg_strdup(frame->hf, err));
+    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    const json_t *here = fg_json_at(t->source, importing(t) ? hf : target);
+    fg_frame inner = {.section = d->nested, .hf = hf, .target = target};
+    inner.scope =
+        (fg_scope){.here = here, .parent = &frame->scope, .root = t->source, .variables = t->variables};
+    FG_TRY(fg_translator_run(t, &inner, err));
+done:
+    fg_free(hf);
+    fg_free(target);
+    return status;
+}
+
+static fg_status run_custom(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    const fg_custom *custom = fg_custom_find(json_string_value(member(d, "custom")));
+    if (!custom)
+        return fg_fail(err, FG_ERR_BUG, "%s: the custom function of \"%s\" is gone", d->file, d->label);
+    return (importing(t) ? custom->import : custom->export)(t, frame, d, err);
+}
+
+static bool custom_known(const char *name) {
+    return fg_custom_find(name) != NULL;
+}
+
+/* ---- the tables ---- */
+
+enum {
+    OBJECT = FG_MOD_KEYS | FG_MOD_WHOLE,
+    CARRIED =
+        FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE | OBJECT,
+    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
+};
+
+static const fg_primitive primitives[] = {
+    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT, 's', NULL, carry, carry},
+    {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
+    {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
+     NULL, carry, import_only_export},
+    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE, 'v', NULL, constant_export_import,
+     constant_export_export},
+    {"constant_import", FG_CLAIM_FIELD, FG_MOD_FIELD | OBJECT, 'v', NULL, constant_import_import,
+     constant_import_export},
+    {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
+    {"nested", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_HF, 's', NULL, run_nested, run_nested},
+    {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
+};
+
+const fg_primitive *fg_primitive_find(const char *name) {
+    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++) {
+        if (strcmp(primitives[i].name, name) == 0) return &primitives[i];
+    }
+    return NULL;
+}
+
+unsigned fg_modifier_find(const char *name, char *kind) {
+    static const struct {
+        const char *name;
+        unsigned bit;
+        char kind;
+    } rows[] = {
+        {"field", FG_MOD_FIELD, 'p'},     {"hf", FG_MOD_HF, 'p'},
+        {"default", FG_MOD_DEFAULT, 'v'}, {"import_as", FG_MOD_IMPORT_AS, 'v'},
+        {"maybe", FG_MOD_MAYBE, 'b'},     {"export_as", FG_MOD_EXPORT_AS, 'v'},
+        {"absent", FG_MOD_ABSENT, 'v'},   {"omit", FG_MOD_OMIT, 'v'},
+        {"neutral", FG_MOD_NEUTRAL, 'l'}, {"keys", FG_MOD_KEYS, 'n'},
+        {"whole", FG_MOD_WHOLE, 'b'},     {"option", FG_MOD_OPTION, 's'},
+        {"type", FG_MOD_TYPE, 's'},       {"rename", FG_MOD_RENAME, 's'},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, name) != 0) continue;
+        *kind = rows[i].kind;
+        return rows[i].bit;
+    }
+    return 0;
+}

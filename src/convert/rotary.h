@@ -1,0 +1,24 @@
+/* The two spellings of rotary settings in config.json.
+ *
+ *   older:  "rope_theta": X, "rope_scaling": null or {"rope_type" (once "type"): T, parameters}
+ *   newer:  "rope_parameters": {"rope_theta": X, "rope_type": T, parameters}, "default" for plain rotary
+ * embeddings
+ *
+ * Invariant: reading loses nothing: members that these functions do not know stay where declarations see
+ * them.
+ */
+#ifndef FG_CONVERT_ROTARY_H
+#define FG_CONVERT_ROTARY_H
+
+#include "base/json.h"
+
+/* Rewrites an object in place: `rope_parameters` goes away, `rope_scaling` is null or has a `rope_type`
+ * (beside `type`, if that stood there), theta and partial_rotary_factor stand outside. What stands twice must
+ * agree; types, and the parameters of llama3, must be well-formed: else FG_ERR_INPUT naming `file`. Settings
+ * per layer type (objects inside rope_parameters) are left as they are. */
+fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err);
+
+/* The other way, from what fg_rotary_to_older gives. */
+fg_status fg_rotary_to_newer(json_t *config, fg_error *err);
+
+#endif

@@ -1,0 +1,63 @@
+/* One translation under way: what primitives read from and write to.
+ *
+ * Invariant: `given` never changes; every refusal is one line in `refusals`.
+ */
+#ifndef FG_CONVERT_TRANSLATOR_H
+#define FG_CONVERT_TRANSLATOR_H
+
+#include "convert/declaration.h"
+#include "convert/expression.h"
+#include "convert/translate.h"
+
+typedef struct fg_translator {
+    const fg_converter *converter;
+    const fg_declarations *declarations;
+    fg_direction direction;
+    const fg_translate_options *options;
+    const json_t *given; /* the source, in the older rotary spelling */
+    json_t *source;  /* what declarations read. Import: `given` completed with the family's defaults, in which
+                        values become  what they mean as declarations settle them; export: a copy of `given` */
+    json_t *settled; /* import: object of hf path -> value that was carried over */
+    json_t *result;  /* what declarations write */
+    json_t *left_out;  /* array; NULL: nobody wants it */
+    json_t *variables; /* for $names */
+    fg_text refusals;  /* owned; lines */
+    size_t refused;
+} fg_translator;
+
+/* A section at its place on both sides. */
+typedef struct fg_frame {
+    const fg_section *section;
+    const char *hf, *target; /* prefixes; "" at the root */
+    fg_scope scope;          /* of the side that is read */
+} fg_frame;
+
+/* Runs the declarations and the conditions of a frame. Refusals are collected. */
+fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg_error *err);
+
+/* Adds a line to the refusals. `declaration` may be NULL; it is named with file and line. */
+fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
+                               const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Reads the source / writes the result at a path of the frame. `found` is borrowed, NULL if absent. `given`:
+ * without defaults. */
+fg_status fg_translator_read(const fg_translator *translator, const fg_frame *frame, const char *path,
+                             bool given, const json_t **found, fg_error *err);
+fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, const char *path,
+                              const json_t *value, fg_error *err);
+/* Import: notes that the declaration's hf key means `value` (written into the source in place of null or
+ * nothing). */
+fg_status fg_translator_settle(fg_translator *translator, const fg_frame *frame,
+                               const fg_declaration *declaration, const json_t *value, fg_error *err);
+/* Notes a key that the destination does not have. */
+fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *frame, const char *path,
+                                  const json_t *value, const char *reason, fg_error *err);
+/* What a V of the declaration (a member such as "default", which must exist) means here. New reference. */
+fg_status fg_translator_value(const fg_translator *translator, const fg_frame *frame,
+                              const fg_declaration *declaration, const char *member, json_t **value,
+                              fg_error *err);
+
+/* Coverage: every leaf of `given` must be claimed. Unknown neutral keys are warned of, others refused. */
+fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
+
+#endif
