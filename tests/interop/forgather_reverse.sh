@@ -48,12 +48,15 @@ if wrong:
 '
 
 passed=0 failed=0
+there_and_back() { # there_and_back SOURCE FORGATHER BACK
+  "$fgconv" ${FGCONV_OPTIONS:-} --dtype float32 "$1" "$2" &&
+    "$FORGATHER_PYTHON" "$FORGATHER_RUN/tools/convert_model/convert.py" "$2" "$3" &&
+    "$FORGATHER_PYTHON" -c "$compare" "$1" "$3"
+}
+
 check() { # check NAME SOURCE: one line; the logs of a failure follow it
-  local name=$1 source=$2 log=$work/$1.log
-  if "$fgconv" ${FGCONV_OPTIONS:-} --dtype float32 "$source" "$work/$name-forgather" >"$log" 2>&1 &&
-    "$FORGATHER_PYTHON" "$FORGATHER_RUN/tools/convert_model/convert.py" "$work/$name-forgather" "$work/$name-back" >>"$log" 2>&1 &&
-    grep -q 'Model logits match' "$log" &&
-    "$FORGATHER_PYTHON" -c "$compare" "$source" "$work/$name-back" >>"$log" 2>&1; then
+  local name=$1 log=$work/$1.log
+  if there_and_back "$2" "$work/$1-forgather" "$work/$1-back" >"$log" 2>&1 && grep -q 'Model logits match' "$log"; then
     echo "ok   $name: Forgather takes it back, logits match, tensors are equal"
     passed=$((passed + 1))
   else

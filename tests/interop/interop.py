@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Hold fgconv's output against the real transformers: interop.py --fgconv build/fgconv [--data DIR...]
 
-Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits, loss,
-gradients and generated tokens must equal those of the Hugging Face class. Then it is converted back and compared bit by bit.
+Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits,
+loss, gradients and generated tokens must equal those of the Hugging Face class. Then it is converted back and compared
+bit by bit.
 Without --data the checkpoints of make_models.py are used. Needs no network; runs with transformers 4.57 and 5.
 Prints a line a check and "N passed, N failed"; the exit status is 1 if anything failed.
 """
@@ -26,7 +27,7 @@ import torch
 import transformers
 from make_models import make_models
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, StaticCache
 
 TOLERANCE = 1e-5  # of the largest logit
 NEW_TOKENS = 16
@@ -182,7 +183,9 @@ def check_cache(ours, hf, inputs: Inputs):
         whole = ours(inputs.ids, use_cache=False)
         if whole.past_key_values is not None:
             raise Failure("use_cache=False returned a cache")
-        for kind, cache in (("its own", None), ("one without a window", DynamicCache())):
+        kinds = {"its own": None, "without a window": DynamicCache()}
+        kinds["of fixed length"] = StaticCache(config=ours.config, max_cache_len=64)
+        for kind, cache in kinds.items():
             pieces, start = [], 0
             for length in (7, 1, 1, 5, 3, inputs.ids.shape[1]):
                 piece = inputs.ids[:, start : start + length]
@@ -191,7 +194,7 @@ def check_cache(ours, hf, inputs: Inputs):
                 output = ours(piece, past_key_values=cache, use_cache=True)
                 cache, start = output.past_key_values, start + length
                 pieces.append(output.logits)
-            compare(torch.cat(pieces, dim=1), whole.logits, f"logits in pieces, cache: {kind}")
+            compare(torch.cat(pieces, dim=1), whole.logits, f"logits in pieces, cache {kind}")
     uncached = generate(ours, inputs, use_cache=False)
     same_tokens(generate(ours, inputs), uncached, "generation with and without cache")
     fixed = generate(ours, inputs, batch=True, cache_implementation="static")
@@ -282,8 +285,9 @@ def check_settings(ours, hf, inputs: Inputs):
     with torch.no_grad():
         compare(newer(inputs.ids).logits, ours(inputs.ids).logits, "logits with rope_parameters", 0.0)
     few = type(config)(hidden_size=64, num_attention_heads=4, vocab_size=10)
-    found = (few.head_dim, few.num_key_value_heads, few.qk_norm, few.tie_word_embeddings, few.sliding_window, few.rope_theta)
-    if found != (16, 4, False, True, None, 10000.0) or not type(config)(forgather_arch="qwen3").qk_norm:
+    names = "head_dim num_key_value_heads qk_norm tie_word_embeddings sliding_window rope_theta".split()
+    found = [getattr(few, name) for name in names]
+    if found != [16, 4, False, True, None, 10000.0] or not type(config)(forgather_arch="qwen3").qk_norm:
         raise Failure(f"defaults of missing keys: {found}")
     refused = [{"hidden_act": "gelu"}, {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, {"sliding_window": 0}]
     refused += [{"head_dim": 15}, {"num_attention_heads": 4, "num_key_value_heads": 3}]
@@ -338,9 +342,10 @@ def check_bits(source: pathlib.Path, back: pathlib.Path):
     if found.keys() != expected.keys():
         raise Failure(f"tensor names differ: {sorted(found.keys() ^ expected.keys())}")
     for name, tensor in expected.items():
-        if found[name].dtype != tensor.dtype or found[name].shape != tensor.shape:
-            raise Failure(f"{name}: {found[name].dtype} {tuple(found[name].shape)}, expected {tensor.dtype} {tuple(tensor.shape)}")
-        if not torch.equal(found[name].view(torch.uint8), tensor.view(torch.uint8)):
+        other = found[name]
+        if other.dtype != tensor.dtype or other.shape != tensor.shape:
+            raise Failure(f"{name}: {other.dtype} {list(other.shape)}, expected {tensor.dtype} {list(tensor.shape)}")
+        if not torch.equal(other.view(torch.uint8), tensor.view(torch.uint8)):
             raise Failure(f"{name}: bytes differ")
     return f"{len(expected)} tensors"
 
@@ -390,7 +395,7 @@ def main() -> int:
     parser.add_argument("--fgconv", default="build/fgconv", help="the program (default: %(default)s)")
     parser.add_argument("--data", nargs="+", type=pathlib.Path, metavar="DIR", help="Hugging Face checkpoints")
     parser.add_argument("--launcher", default="mpirun --oversubscribe -n 2", help="default: %(default)s")
-    parser.add_argument("--option", action="append", default=[], help="option for fgconv, repeatable: --option=--no-fsync")
+    parser.add_argument("--option", action="append", default=[], help="for fgconv, repeatable: --option=--no-fsync")
     args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

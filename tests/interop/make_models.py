@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write tiny Hugging Face checkpoints with seeded random weights: make_models.py DIR
 
-One directory a model, under 2 MB in all. Together they have what Llama, Mistral and Qwen3 checkpoints differ in: tied and
-untied heads, both rotary kinds, a sliding window, a head size other than hidden_size / num_attention_heads, norms of
+One directory a model, under 2 MB in all. Together they have what Llama, Mistral and Qwen3 checkpoints differ in: tied
+and untied heads, both rotary kinds, a sliding window, a head size other than hidden_size / num_attention_heads, norms of
 queries and keys, float32 and bfloat16, one file and several. config.json is spelled as the installed transformers
 spells it. The tokenizer is a real byte-level BPE with 384 tokens.
 """
@@ -93,10 +93,8 @@ def write_tokenizer(directory: pathlib.Path):
     names = dict(zip(("bos_token", "eos_token", "unk_token", "pad_token"), SPECIAL_TOKENS))
     write_json(directory / "special_tokens_map.json", names)
     # By hand: transformers 5 would write a class name that transformers 4 does not know.
-    write_json(
-        directory / "tokenizer_config.json",
-        {**names, "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 256, "clean_up_tokenization_spaces": False},
-    )
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": SIZES["max_position_embeddings"]}
+    write_json(directory / "tokenizer_config.json", {**names, **settings, "clean_up_tokenization_spaces": False})
 
 
 def write_json(path: pathlib.Path, value):

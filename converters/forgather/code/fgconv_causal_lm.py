@@ -190,7 +190,7 @@ def visible_keys(config: FgconvConfig, attention_mask, document_ids, past: int, 
         visible = visible & attention_mask[:, None, None, : past + new].bool()
     if document_ids is not None:
         visible = visible & (document_ids[:, None, :, None] == document_ids[:, None, None, :])
-    # A padding token sees itself: a row without any key would give NaN, which spreads to real tokens in the next layer.
+    # A padding token sees itself: a row without any key is NaN in some of torch's kernels, and NaN spreads.
     return visible | (keys == queries)
 
 
