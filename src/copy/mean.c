@@ -1,5 +1,6 @@
 #include "copy/mean.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -21,6 +22,12 @@ done:
 static void add_row(fg_mean *mean, fg_dtype dtype, const unsigned char *row) {
     fg_widen(dtype, row, mean->row, mean->count);
     for (uint64_t i = 0; i < mean->count; i++) mean->sums[i] += (double)mean->row[i];
+}
+
+/* Which of two NaNs a sum keeps is up to the compiler, so there is only one. */
+static float mean_of(double sum, uint64_t rows) {
+    float value = (float)(sum / (double)rows);
+    return isnan(value) ? NAN : value;
 }
 
 fg_status fg_mean_columns(fg_mean *mean, fg_gather *gather, const fg_tensor *tensor, uint64_t column,
@@ -45,7 +52,7 @@ fg_status fg_mean_columns(fg_mean *mean, fg_gather *gather, const fg_tensor *ten
         FG_TRY(fg_gather_read(gather, tensor, row * width + mean->first, loaded, gather->strip, err));
         for (uint64_t i = 0; i < count; i++) add_row(mean, tensor->dtype, gather->strip + i * width * size);
     }
-    for (uint64_t i = 0; i < mean->count; i++) mean->values[i] = (float)(mean->sums[i] / (double)rows);
+    for (uint64_t i = 0; i < mean->count; i++) mean->values[i] = mean_of(mean->sums[i], rows);
     mean->tensor = tensor;
 done:
     return status;
