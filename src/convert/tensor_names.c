@@ -1,0 +1,287 @@
+#include "convert/tensor_names.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/expression.h"
+#include "convert/tensor_plan.h"
+
+enum { WHERE = 400 };
+
+/* ---- templates ---- */
+
+typedef struct maker {
+    fg_tensor_names *names;
+    const fg_converter *converter;
+    fg_scope scope;
+    fg_error *err;
+} maker;
+
+/* An expression, with or without "= " in front, or a number. New reference. */
+static fg_status evaluate(const maker *m, const fg_tensor_template *t, const char *key, const json_t *given,
+                          json_t **value) {
+    char where[WHERE];
+    fg_expression *expression = NULL;
+    *value = NULL;
+    if (!json_is_string(given)) {
+        *value = json_incref((json_t *)(uintptr_t)given);
+        return FG_OK;
+    }
+    snprintf(where, sizeof where, "%s: tensors/%s/%s", fg_converter_file(m->converter), t->name, key);
+    const char *text = json_string_value(given) + (fg_expression_is(given) ? 2 : 0);
+    fg_status status = fg_expression_parse(&expression, text, where, m->err);
+    if (status == FG_OK) status = fg_expression_evaluate(expression, &m->scope, value, m->err);
+    fg_expression_free(&expression);
+    return status;
+}
+
+static fg_status evaluate_truth(const maker *m, const fg_tensor_template *t, const char *key, bool *truth) {
+    json_t *value = NULL;
+    const json_t *given = json_object_get(t->rule, key);
+    fg_status status = given ? evaluate(m, t, key, given, &value) : FG_OK;
+    if (given && status == FG_OK) *truth = fg_expression_truth(value);
+    json_decref(value);
+    return status;
+}
+
+static fg_status evaluate_size(const maker *m, const fg_tensor_template *t, const char *key,
+                               const json_t *given, uint64_t *size) {
+    char found[80], written[120];
+    json_t *value = NULL;
+    fg_status status = evaluate(m, t, key, given, &value);
+    if (status == FG_OK && json_is_integer(value) && json_integer_value(value) >= 0) {
+        *size = (uint64_t)json_integer_value(value);
+    } else if (status == FG_OK) {
+        status =
+            fg_fail(m->err, FG_ERR_INPUT,
+                    "%s: tensors/%s/%s: %s is %s for this configuration, expected a whole "
+                    "number of 0 or more",
+                    fg_converter_file(m->converter), t->name, key,
+                    fg_json_brief(given, written, sizeof written), fg_json_brief(value, found, sizeof found));
+    }
+    json_decref(value);
+    return status;
+}
+
+static fg_status make_template(const maker *m, const char *name, const json_t *rule, fg_tensor_template *t) {
+    fg_status status = FG_OK;
+    const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
+    *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
+    t->tied_to = json_string_value(json_object_get(rule, "tied_to"));
+    t->repeats = repeat && strstr(name, "{i}");
+    FG_TRY(evaluate_truth(m, t, "if", &t->present));
+    if (!t->present) goto done; /* what it needs may be absent, too */
+    FG_TRY(evaluate_truth(m, t, "tied_if", &t->tied));
+    if (repeat) FG_TRY(evaluate_size(m, t, "repeat", repeat, &t->count));
+    if (json_array_size(shape) > FG_MAX_DIMS)
+        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "%s: tensors/%s: more than %d dimensions",
+                       fg_converter_file(m->converter), name, FG_MAX_DIMS));
+    t->rank = (uint32_t)json_array_size(shape);
+    for (uint32_t d = 0; d < t->rank; d++)
+        FG_TRY(evaluate_size(m, t, "shape", json_array_get(shape, d), &t->shape[d]));
+done:
+    return status;
+}
+
+static fg_status make_templates(const maker *m) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    fg_tensor_names *names = m->names;
+    const char *name;
+    json_t *rule, *tensors = json_object_get(fg_converter_document(m->converter), "tensors");
+    FG_NEW(names->templates, json_object_size(tensors));
+    json_object_foreach(tensors, name, rule) {
+        FG_TRY(make_template(m, name, rule, &names->templates[names->template_count]));
+        names->template_count++;
+    }
+done:
+    return status;
+}
+
+/* ---- names ---- */
+
+char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err) {
+    const char *at = strstr(name_template, "{i}");
+    if (!at) return fg_strdup(name_template, err);
+    return fg_strformat(err, "%.*s%" PRIu64 "%s", (int)(at - name_template), name_template, block, at + 3);
+}
+
+static fg_status add_name(const maker *m, size_t template_index, uint64_t block) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    fg_tensor_names *names = m->names;
+    const fg_tensor_template *t = &names->templates[template_index];
+    fg_tensor_name name = {.template_index = (uint32_t)template_index, .block = (uint32_t)block};
+    if (!t->present || block >= t->count) goto done;
+    FG_TRY(fg_grow(&names->items, names->count, &names->capacity, sizeof *names->items, err));
+    FG_TRY_NEW(name.hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
+    if (fg_map_get(&names->by_name, name.hf) != FG_MAP_NONE) {
+        fg_fail(err, FG_ERR_INPUT, "%s: two entries of \"tensors\" stand for \"%s\"",
+                fg_converter_file(m->converter), name.hf);
+        FG_TRY(FG_ERR_INPUT);
+    }
+    FG_TRY(fg_map_set(&names->by_name, name.hf, (int64_t)names->count, err));
+    names->items[names->count++] = name;
+    name.hf = NULL;
+done:
+    if (status != FG_OK) fg_free(name.hf);
+    return status;
+}
+
+/* All templates that repeat, for block 0, then block 1 ... */
+static fg_status add_blocks(const maker *m) {
+    fg_status status = FG_OK;
+    uint64_t blocks = 0;
+    for (size_t i = 0; i < m->names->template_count; i++) {
+        const fg_tensor_template *t = &m->names->templates[i];
+        if (t->repeats && t->present && t->count > blocks) blocks = t->count;
+    }
+    for (uint64_t block = 0; block < blocks; block++) {
+        for (size_t i = 0; i < m->names->template_count; i++) {
+            if (m->names->templates[i].repeats) FG_TRY(add_name(m, i, block));
+        }
+    }
+done:
+    return status;
+}
+
+/* Counts before anything is written out: a hostile configuration must not fill the memory. */
+static fg_status check_count(const maker *m) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < m->names->template_count; i++) {
+        const fg_tensor_template *t = &m->names->templates[i];
+        if (!t->present) continue;
+        if (t->count <= FG_TENSORS_MAX && total + t->count <= FG_TENSORS_MAX) {
+            total += t->count;
+            continue;
+        }
+        return fg_fail(m->err, FG_ERR_INPUT,
+                       "the configuration asks for more than %d tensors (\"%s\" %" PRIu64 " times)",
+                       FG_TENSORS_MAX, t->name, t->count);
+    }
+    return FG_OK;
+}
+
+fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    bool blocks_done = false;
+    *names = (fg_tensor_names){0};
+    json_t *variables = json_pack("{s:s?}", "model_type", fg_converter_model_type(converter));
+    maker m = {
+        .names = names, .converter = converter, .scope = {.here = hf, .variables = variables}, .err = err};
+    if (!variables) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors"));
+    FG_TRY(make_templates(&m));
+    FG_TRY(check_count(&m));
+    for (size_t i = 0; i < names->template_count; i++) {
+        if (!names->templates[i].repeats)
+            FG_TRY(add_name(&m, i, 0));
+        else if (!blocks_done)
+            FG_TRY(add_blocks(&m));
+        blocks_done = blocks_done || names->templates[i].repeats;
+    }
+done:
+    json_decref(variables);
+    if (status != FG_OK) fg_tensor_names_free(names);
+    return status;
+}
+
+void fg_tensor_names_free(fg_tensor_names *names) {
+    for (size_t i = 0; i < names->count; i++) fg_free(names->items[i].hf);
+    fg_free(names->items);
+    fg_free(names->templates);
+    fg_map_free(&names->by_name);
+    *names = (fg_tensor_names){0};
+}
+
+/* ---- for messages ---- */
+
+const fg_tensor_template *fg_tensor_names_template(const fg_tensor_names *names, const char *hf,
+                                                   uint64_t *block) {
+    for (size_t i = 0; i < names->template_count; i++) {
+        const fg_tensor_template *t = &names->templates[i];
+        const char *at = strstr(t->name, "{i}");
+        size_t before = at ? (size_t)(at - t->name) : 0;
+        char *end;
+        if (!at && strcmp(t->name, hf) == 0) return t;
+        if (!at || strncmp(t->name, hf, before) != 0 || hf[before] < '0' || hf[before] > '9') continue;
+        *block = strtoull(hf + before, &end, 10);
+        if (strcmp(end, at + 3) == 0) return t;
+    }
+    return NULL;
+}
+
+const char *fg_tensor_template_shape(const fg_tensor_template *t, char *buffer, size_t size) {
+    size_t used = 0, i;
+    char brief[80];
+    json_t *part;
+    buffer[0] = '\0';
+    json_array_foreach(json_object_get(t->rule, "shape"), i, part) {
+        const char *text = json_string_value(part);
+        if (!text)
+            text = fg_json_brief(part, brief, sizeof brief);
+        else if (fg_expression_is(part))
+            text += 2;
+        if (used < size) used += (size_t)snprintf(buffer + used, size - used, "%s%s", i ? ", " : "", text);
+    }
+    return buffer;
+}
+
+/* ---- as JSON ---- */
+
+static fg_status describe(const fg_tensor_names *names, const fg_tensor_name *name, json_t *entry,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_tensor_template *t = &names->templates[name->template_index];
+    json_t *shape = json_array(), *also = json_array(), *alias;
+    char *text = NULL;
+    size_t i;
+    for (uint32_t d = 0; d < t->rank; d++)
+        FG_TRY(fg_json_push(shape, json_integer((json_int_t)t->shape[d]), err));
+    json_array_foreach(json_object_get(t->rule, "also_read"), i, alias) {
+        fg_free(text);
+        FG_TRY_NEW(text, fg_tensor_name_of(json_string_value(alias), name->block, err));
+        FG_TRY(fg_json_push(also, json_string(text), err));
+    }
+    fg_free(text);
+    text = NULL;
+    if (t->tied) FG_TRY_NEW(text, fg_tensor_name_of(t->tied_to, name->block, err));
+    FG_TRY(fg_json_put(entry, "name", json_string(name->hf), err));
+    FG_TRY(fg_json_put(entry, "shape", json_incref(shape), err));
+    FG_TRY(fg_json_put(entry, "tied_to", text ? json_string(text) : json_null(), err));
+    FG_TRY(fg_json_put(entry, "also_read", json_incref(also), err));
+done:
+    json_decref(shape);
+    json_decref(also);
+    fg_free(text);
+    return status;
+}
+
+fg_status fg_tensor_names_expand(const fg_converter *converter, const json_t *hf, json_t **names,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensor_names all;
+    *names = NULL;
+    FG_TRY(fg_tensor_names_new(&all, converter, hf, err));
+    *names = json_array();
+    for (size_t i = 0; i < all.count && status == FG_OK; i++) {
+        json_t *entry = json_object();
+        status =
+            entry ? describe(&all, &all.items[i], entry, err) : fg_fail(err, FG_ERR_MEMORY, "out of memory");
+        if (status == FG_OK)
+            status = fg_json_push(*names, entry, err);
+        else
+            json_decref(entry);
+    }
+    if (!*names) status = fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors");
+    fg_tensor_names_free(&all);
+done:
+    if (status != FG_OK) {
+        json_decref(*names);
+        *names = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,383 @@
+#include "convert/tensor_plan.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "convert/tensor_names.h"
+#include "convert/tensor_tied.h"
+#include "store/cast.h"
+
+enum { NONE = -1, LIST_MISSING = 3, LIST_UNCLAIMED = 5, SHAPE_TEXT = 300 };
+
+typedef struct planner {
+    const fg_converter *converter;
+    fg_direction direction;
+    fg_dtype cast;
+    fg_plan *plan;
+    fg_tensor_names names;
+    char **targets;         /* owned; the target's name of each of `names` */
+    int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
+    unsigned char *claimed; /* owned; by source tensor */
+    fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
+    fg_text scratch, second;
+    fg_error *err;
+} planner;
+
+static const fg_tensor_template *template_of(const planner *p, size_t name) {
+    return &p->names.templates[p->names.items[name].template_index];
+}
+
+/* The name that the source uses. */
+static const char *source_name(const planner *p, size_t name) {
+    return p->direction == FG_IMPORT ? p->names.items[name].hf : p->targets[name];
+}
+
+/* ---- names, held against each other ---- */
+
+static fg_status rename_one(planner *p, fg_direction direction, const char *name, fg_text *out) {
+    bool matched;
+    fg_status status =
+        fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
+    if (status != FG_OK || matched) return status;
+    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule takes the %s name \"%s\"",
+                   fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
+}
+
+/* Works out the target's names; there and back must give the hf name, and no two may meet. */
+static fg_status make_targets(planner *p) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    fg_map seen = {0};
+    FG_NEW(p->targets, p->names.count);
+    for (size_t i = 0; i < p->names.count; i++) {
+        const char *hf = p->names.items[i].hf;
+        FG_TRY(rename_one(p, FG_IMPORT, hf, &p->scratch));
+        FG_TRY_NEW(p->targets[i], fg_strdup(p->scratch.data, err));
+        int64_t other = fg_map_get(&seen, p->targets[i]);
+        if (other != FG_MAP_NONE) {
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"",
+                           fg_converter_file(p->converter), p->names.items[other].hf, hf, p->targets[i]));
+        }
+        FG_TRY(fg_map_set(&seen, p->targets[i], (int64_t)i, err));
+        FG_TRY(rename_one(p, FG_EXPORT, p->targets[i], &p->second));
+        if (strcmp(p->second.data, hf) != 0) {
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"",
+                           fg_converter_file(p->converter), hf, p->targets[i], p->second.data));
+        }
+    }
+done:
+    fg_map_free(&seen);
+    return status;
+}
+
+/* ---- which source tensor is which ---- */
+
+/* The expected name that a source tensor stands for, in `name`, or NONE. */
+static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
+    fg_status status = FG_OK;
+    bool matched;
+    *name = NONE;
+    if (p->direction == FG_IMPORT) {
+        *name = fg_map_get(&p->names.by_name, tensor->name);
+        return FG_OK;
+    }
+    FG_TRY(fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), tensor->name, &p->scratch,
+                               &matched, p->err));
+    if (matched) *name = fg_map_get(&p->names.by_name, p->scratch.data);
+done:
+    return status;
+}
+
+static fg_status match_sources(planner *p) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    const fg_tensors *source = &p->plan->source;
+    int64_t name;
+    FG_NEW(p->source_of, p->names.count);
+    FG_NEW(p->claimed, source->count);
+    for (size_t i = 0; i < p->names.count; i++) p->source_of[i] = NONE;
+    for (size_t i = 0; i < source->count; i++) {
+        FG_TRY(identify(p, &source->items[i], &name));
+        if (name == NONE) continue;
+        if (p->source_of[name] != NONE) {
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
+                           source->items[p->source_of[name]].name, source->items[i].name,
+                           p->names.items[name].hf));
+        }
+        p->source_of[name] = (int64_t)i;
+        p->claimed[i] = 1;
+    }
+done:
+    return status;
+}
+
+/* ---- what is missing, what is left over ---- */
+
+/* Appends ", "NAME"" while fewer than `limit` were listed; counts always. */
+static fg_status add_to_list(fg_text *list, size_t *count, size_t limit, const char *name, fg_error *err) {
+    if (++*count > limit) return FG_OK;
+    return fg_text_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
+}
+
+/* Why nothing claims a source tensor, as a hint. */
+static fg_status explain(planner *p, const char *source) {
+    uint64_t block = 0;
+    char brief[120];
+    const char *hf = source;
+    bool matched = true;
+    if (p->direction == FG_EXPORT) {
+        fg_status status = fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), source,
+                                               &p->scratch, &matched, NULL);
+        if (status == FG_OK && matched) hf = p->scratch.data;
+    }
+    const fg_tensor_template *t = fg_tensor_names_template(&p->names, hf, &block);
+    if (t && !t->present)
+        return fg_hint(p->err, "\"%s\" belongs to models with %s, which config.json does not have", source,
+                       fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));
+    if (t)
+        return fg_hint(
+            p->err, "\"%s\" has the number %" PRIu64 ", but by config.json there are %" PRIu64 " (%s)",
+            source, block, t->count, fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
+    return fg_hint(p->err,
+                   "if they can be left behind, a converter with a \"drop\" pattern for them "
+                   "(--converter-path) says so; "
+                   "%s declares the tensors there must be",
+                   fg_converter_file(p->converter));
+}
+
+static fg_status check_missing(planner *p) {
+    fg_status status = FG_OK;
+    fg_text list = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < p->names.count; i++) {
+        if (p->source_of[i] == NONE && !template_of(p, i)->tied)
+            FG_TRY(add_to_list(&list, &count, LIST_MISSING, source_name(p, i), p->err));
+    }
+    if (!count) goto done;
+    status = fg_fail(p->err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s%s", count, p->names.count,
+                     list.data, count > LIST_MISSING ? ", ..." : "");
+    for (size_t i = 0; i < p->plan->source.count; i++) {
+        if (p->claimed[i]) continue;
+        fg_hint(p->err, "the source has \"%s\" and others that nothing claims: is it this kind of model?",
+                p->plan->source.items[i].name);
+        break;
+    }
+    fg_hint(p->err, "check that config.json belongs to these weights and that no shard is missing");
+done:
+    fg_text_free(&list);
+    return status;
+}
+
+/* "drop" as name rules: the whole name must match, and becomes the reason. */
+static fg_status compile_drop(planner *p) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    fg_text pattern = {0}, reason = {0};
+    json_t *rules = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(fg_converter_document(p->converter), "drop"), i, entry) {
+        fg_text_clear(&pattern);
+        fg_text_clear(&reason);
+        const char *given = json_string_value(json_array_get(entry, 0)),
+                   *why = json_string_value(json_array_get(entry, 1));
+        if (!given || !why)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
+                           fg_converter_file(p->converter), i));
+        FG_TRY(fg_text_printf(&pattern, err, "(?:%s)\\z", given));
+        FG_TRY(fg_text_add(&reason, "", 0, err));
+        for (const char *c = why; *c; c++)
+            FG_TRY(fg_text_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
+        FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
+    }
+    FG_TRY(fg_name_rules_compile(&p->drop, rules, NULL, fg_converter_file(p->converter), "drop", NULL, err));
+done:
+    json_decref(rules);
+    fg_text_free(&pattern);
+    fg_text_free(&reason);
+    return status;
+}
+
+static fg_status drop_or_refuse(planner *p) {
+    fg_status status = FG_OK;
+    const fg_tensors *source = &p->plan->source;
+    fg_text list = {0};
+    size_t count = 0, first = 0;
+    bool matched;
+    for (size_t i = 0; i < source->count; i++) {
+        if (p->claimed[i]) continue;
+        const char *name = source->items[i].name;
+        FG_TRY(fg_name_rules_apply(p->drop, name, &p->scratch, &matched, p->err));
+        if (matched) {
+            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
+            continue;
+        }
+        if (!count) first = i;
+        FG_TRY(add_to_list(&list, &count, LIST_UNCLAIMED, name, p->err));
+    }
+    if (!count) goto done;
+    status = fg_fail(p->err, FG_ERR_INPUT, "%zu tensor%s of the source %s claimed by nothing: %s%s", count,
+                     count > 1 ? "s" : "", count > 1 ? "are" : "is", list.data,
+                     count > LIST_UNCLAIMED ? ", ..." : "");
+    explain(p, source->items[first].name);
+done:
+    fg_text_free(&list);
+    return status;
+}
+
+/* ---- one tensor ---- */
+
+static void shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
+    size_t used = (size_t)snprintf(buffer, size, "[");
+    for (uint32_t d = 0; d < rank && used < size; d++)
+        used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, d ? ", " : "", shape[d]);
+    if (used < size) snprintf(buffer + used, size - used, "]");
+}
+
+static fg_status check_shape(const planner *p, const fg_tensor *tensor, const fg_tensor_template *t) {
+    char found[SHAPE_TEXT], expected[SHAPE_TEXT], meaning[SHAPE_TEXT];
+    if (tensor->rank == t->rank && memcmp(tensor->shape, t->shape, t->rank * sizeof *t->shape) == 0)
+        return FG_OK;
+    shape_text(tensor->rank, tensor->shape, found, sizeof found);
+    shape_text(t->rank, t->shape, expected, sizeof expected);
+    fg_fail(p->err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected,
+            fg_tensor_template_shape(t, meaning, sizeof meaning));
+    return fg_where(p->err, "checking the tensors of %s", p->plan->source.files[tensor->file]);
+}
+
+static fg_status check_dtype(const planner *p, const fg_tensor *tensor, fg_dtype wanted) {
+    const char *file = p->plan->source.files[tensor->file], *dtype = fg_dtype_name(tensor->dtype);
+    if (!fg_dtype_is_float(tensor->dtype)) {
+        fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, expected a float: weights are floats",
+                file, tensor->name, dtype);
+        return fg_hint(p->err, "a quantized checkpoint must be dequantized before it is converted");
+    }
+    if (tensor->dtype == FG_F8_E4M3 || tensor->dtype == FG_F8_E5M2) {
+        fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, which only quantized checkpoints have",
+                file, tensor->name, dtype);
+        return fg_hint(p->err, "dequantize the checkpoint (to bfloat16, for instance) before converting it");
+    }
+    if (!fg_cast_possible(tensor->dtype, wanted))
+        return fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
+                       tensor->name, dtype, fg_dtype_name(wanted));
+    return FG_OK;
+}
+
+/* ---- tied tensors ---- */
+
+/* Index in `names` of what the tied tensor `name` is tied to; it may be absent from this configuration: NONE.
+ */
+static fg_status partner_of(const planner *p, size_t name, int64_t *partner) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    char *hf = NULL;
+    FG_TRY_NEW(hf, fg_tensor_name_of(template_of(p, name)->tied_to, p->names.items[name].block, err));
+    *partner = fg_map_get(&p->names.by_name, hf);
+    if (*partner == FG_MAP_NONE || template_of(p, (size_t)*partner)->tied)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" is tied to \"%s\", which is not there or tied itself",
+                       fg_converter_file(p->converter), p->names.items[name].hf, hf));
+done:
+    fg_free(hf);
+    return status;
+}
+
+static fg_status join_pair(planner *p, size_t name, size_t partner) {
+    fg_status status = FG_OK;
+    const fg_tensors *source = &p->plan->source;
+    int64_t *mine = &p->source_of[name], *other = &p->source_of[partner];
+    if (*mine != NONE && *other != NONE) {
+        FG_TRY(fg_tied_compare(source, &source->items[*mine], &source->items[*other], p->err));
+        if (p->direction == FG_IMPORT) goto done;
+        fg_text_clear(&p->scratch);
+        FG_TRY(fg_text_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
+                              source->items[*other].name));
+        FG_TRY(fg_plan_drop(p->plan, (uint32_t)*mine, p->scratch.data, p->err));
+    } else if (*other == NONE) {
+        *other = *mine; /* some programs keep the other name of the pair */
+    } else {
+        *mine = *other;
+    }
+done:
+    return status;
+}
+
+static fg_status join_tied(planner *p) {
+    fg_status status = FG_OK;
+    int64_t partner;
+    for (size_t i = 0; i < p->names.count; i++) {
+        if (!template_of(p, i)->tied) continue;
+        FG_TRY(partner_of(p, i, &partner));
+        FG_TRY(join_pair(p, i, (size_t)partner));
+    }
+done:
+    return status;
+}
+
+/* ---- outputs ---- */
+
+static fg_status add_output(planner *p, size_t name) {
+    fg_status status = FG_OK;
+    const fg_tensor_template *t = template_of(p, name);
+    uint32_t index = (uint32_t)p->source_of[name];
+    const fg_tensor *tensor = &p->plan->source.items[index];
+    fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
+    FG_TRY(check_dtype(p, tensor, dtype));
+    FG_TRY(check_shape(p, tensor, t));
+    if (p->direction == FG_EXPORT && t->tied) goto done;
+    const char *output = p->direction == FG_IMPORT ? p->targets[name] : p->names.items[name].hf;
+    FG_TRY(fg_plan_add_output(p->plan, output, dtype, t->rank, t->shape, p->err));
+    FG_TRY(fg_plan_add_whole(p->plan, index, p->err));
+done:
+    return status;
+}
+
+static fg_status make_plan(planner *p, const json_t *hf) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_tensor_names_new(&p->names, p->converter, hf, p->err));
+    FG_TRY(make_targets(p));
+    FG_TRY(match_sources(p));
+    FG_TRY(compile_drop(p));
+    FG_TRY(join_tied(p));
+    FG_TRY(check_missing(p));
+    for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));
+    FG_TRY(drop_or_refuse(p));
+    FG_TRY(fg_plan_check(p->plan, p->err));
+done:
+    return status;
+}
+
+fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
+                         const json_t *hf, fg_dtype cast, fg_plan *plan, fg_error *err) {
+    planner p = {.converter = converter, .direction = direction, .cast = cast, .plan = plan, .err = err};
+    *plan = (fg_plan){.source = *source};
+    *source = (fg_tensors){0};
+    fg_status status = make_plan(&p, hf);
+    for (size_t i = 0; p.targets && i < p.names.count; i++) fg_free(p.targets[i]);
+    fg_free(p.targets);
+    fg_free(p.source_of);
+    fg_free(p.claimed);
+    fg_tensor_names_free(&p.names);
+    fg_name_rules_free(&p.drop);
+    fg_text_free(&p.scratch);
+    fg_text_free(&p.second);
+    if (status != FG_OK) fg_plan_free(plan);
+    return status;
+}
+
+const char *fg_plan_main_dtype(const fg_plan *plan) {
+    uint64_t bytes[FG_DTYPE_COUNT] = {0};
+    fg_dtype best = FG_DTYPE_NONE;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const fg_output *output = &plan->outputs[i];
+        uint64_t *sum = &bytes[output->dtype];
+        if (fg_dtype_is_float(output->dtype) && !fg_add(*sum, fg_output_bytes(output), sum))
+            *sum = UINT64_MAX;
+        if (fg_dtype_is_float(output->dtype) && best == FG_DTYPE_NONE) best = output->dtype;
+    }
+    for (int d = 0; d < FG_DTYPE_COUNT; d++) {
+        if (bytes[d] > bytes[best]) best = (fg_dtype)d;
+    }
+    return best == FG_DTYPE_NONE ? NULL : fg_dtype_name(best);
+}
