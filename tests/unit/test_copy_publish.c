@@ -1,0 +1,272 @@
+/* copy/publish: what is refused, that DST appears whole or not at all, and that nothing appears after
+ * abandoning. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "copy/publish.h"
+#include "copy/shards.h"
+
+static char base[64];
+
+static int set_up(void **state) {
+    (void)state;
+    strcpy(base, "/tmp/fg_publish_XXXXXX");
+    return mkdtemp(base) ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    return fg_directory_remove(base, NULL) == FG_OK ? 0 : -1;
+}
+
+static char *at(const char *name) {
+    static char paths[4][160];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", base, name);
+    return path;
+}
+
+static void expect_refused(const char *destination, const char *text, const char *hint) {
+    fg_stage stage;
+    fg_error err = {0};
+    assert_int_equal(fg_stage_check(&stage, destination, true, &err), FG_ERR_USAGE);
+    if (!strstr(err.text, text)) fail_msg("\"%s\" has no \"%s\"", err.text, text);
+    if (!strstr(err.hint, hint)) fail_msg("\"%s\" has no \"%s\"", err.hint, hint);
+    fg_stage_free(&stage);
+}
+
+static void begin(fg_stage *stage, const char *destination) {
+    fg_error err = {0};
+    assert_int_equal(fg_stage_check(stage, destination, true, &err), FG_OK);
+    assert_int_equal(fg_stage_begin(stage, &err), FG_OK);
+}
+
+static void bad_destinations_are_refused(void **state) {
+    (void)state;
+    fg_error err = {0};
+    expect_refused(".", "cannot be a destination", "does not exist yet");
+    expect_refused("..", "cannot be a destination", "does not exist yet");
+    expect_refused("", "cannot be a destination", "does not exist yet");
+    expect_refused("/", "cannot be a destination", "does not exist yet");
+    expect_refused(at("sub/.."), "cannot be a destination", "does not exist yet");
+    expect_refused(base, "exists already (a directory)", "remove this one");
+    assert_int_equal(fg_file_spit(at("file"), "x", 1, false, &err), FG_OK);
+    expect_refused(at("file"), "exists already (a file or link)", "remove this one");
+    assert_int_equal(symlink("nowhere", at("link")), 0);
+    expect_refused(at("link"), "exists already", "remove this one");
+    expect_refused(at("link/"), "exists already", "remove this one");
+    expect_refused(at("missing/dst"), "missing does not exist", "mkdir -p");
+    expect_refused(at("file/dst"), "file is none", "mkdir -p");
+    assert_int_equal(mkdir(at("dst.partial"), 0777), 0);
+    expect_refused(at("dst"), "dst.partial exists already", "rm -r ");
+    expect_refused(at("dst/"), "dst.partial exists already", "if no other fgconv is at work there");
+    assert_true(fg_path_is_directory(at("dst.partial")));
+}
+
+static void a_destination_inside_the_source_is_refused(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_error err = {0};
+    assert_int_equal(mkdir(at("src"), 0777), 0);
+    assert_int_equal(mkdir(at("src/deep"), 0777), 0);
+    assert_int_equal(mkdir(at("src2"), 0777), 0);
+    assert_int_equal(symlink("src", at("alias")), 0);
+    static const struct {
+        const char *destination, *source;
+        bool inside;
+    } cases[] = {{"src/dst", "src", true},      {"src/deep/dst", "src", true}, {"src/dst", "alias", true},
+                 {"alias/dst", "src/", true},   {"src2/dst", "src", false},    {"dst", "src", false},
+                 {"src/dst", "src/deep", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err = (fg_error){0};
+        assert_int_equal(fg_stage_check(&stage, at(cases[i].destination), true, &err), FG_OK);
+        fg_status status = fg_stage_check_apart(&stage, at(cases[i].source), &err);
+        assert_int_equal(status, cases[i].inside ? FG_ERR_USAGE : FG_OK);
+        if (cases[i].inside) assert_non_null(strstr(err.text, "inside the source"));
+        fg_stage_free(&stage);
+    }
+}
+
+static void too_little_room_says_found_and_needed(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_error err = {0};
+    assert_int_equal(fg_stage_check(&stage, at("dst"), true, &err), FG_OK);
+    assert_int_equal(fg_stage_check_room(&stage, 1000, &err), FG_OK);
+    assert_int_equal(fg_stage_check_room(&stage, 5000000000000000, &err), FG_ERR_SYSTEM);
+    assert_non_null(strstr(err.text, " free, 5.0 PB are needed"));
+    assert_non_null(strstr(err.hint, "make room"));
+    fg_stage_free(&stage);
+}
+
+static void a_whole_directory_appears_at_once(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_plan plan = {0};
+    fg_error err = {0};
+    fg_text text = {0};
+    uint64_t elements = 1000;
+    assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
+    assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
+    assert_int_equal(fg_file_spit(at("tokenizer"), "tokens", 6, false, &err), FG_OK);
+    assert_int_equal(symlink("tokenizer", at("hub")), 0);
+    begin(&stage, at("dst//"));
+    assert_int_equal(fg_stage_create_shard(&stage, &plan, 0, &err), FG_OK);
+    assert_int_equal(fg_stage_sync_shard(&stage, &plan, 0, &err), FG_OK);
+    assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_OK);
+    assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "tokenizer.json", &err), FG_OK);
+    assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_ERR_SYSTEM); /* once only */
+    assert_false(fg_path_exists(at("dst")));
+    err = (fg_error){0};
+    assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
+    assert_false(fg_path_exists(at("dst.partial")));
+    fg_stage_abandon(&stage);
+    fg_stage_free(&stage);
+    assert_int_equal(fg_file_slurp(at("dst/tokenizer.json"), 100, &text, &err), FG_OK);
+    assert_string_equal(text.data, "tokens");
+    assert_int_equal(fg_file_slurp(at("dst/model.safetensors"), 1 << 20, &text, &err), FG_OK);
+    assert_int_equal(text.length, plan.shard_bytes[0]);
+    assert_memory_equal(text.data + 8, "{\"__metadata__\"", 15);
+    fg_text_free(&text);
+    fg_plan_free(&plan);
+}
+
+static void an_unpublished_stage_leaves_nothing(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_error err = {0};
+    begin(&stage, at("dst"));
+    assert_int_equal(fg_stage_write(&stage, "a", "x", 1, &err), FG_OK);
+    fg_stage_free(&stage);
+    assert_false(fg_path_exists(at("dst.partial")));
+    assert_int_equal(mkdir(at("dst.partial"), 0777), 0); /* not ours: not touched */
+    assert_int_equal(fg_stage_check(&stage, at("dst"), true, &err), FG_ERR_USAGE);
+    fg_stage_free(&stage);
+    assert_true(fg_path_exists(at("dst.partial")));
+}
+
+static void a_destination_that_appeared_meanwhile_is_not_replaced(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_error err = {0};
+    begin(&stage, at("dst"));
+    assert_int_equal(mkdir(at("dst"), 0777), 0); /* empty: a plain rename would replace it */
+    assert_int_equal(fg_stage_publish(&stage, &err), FG_ERR_USAGE);
+    assert_non_null(strstr(err.text, "exists already"));
+    fg_stage_free(&stage);
+    assert_true(fg_path_is_directory(at("dst")));
+    assert_false(fg_path_exists(at("dst.partial")));
+}
+
+typedef struct maker {
+    fg_stage *stage;
+    atomic_uint made;
+    fg_error err;
+} maker;
+
+static void *make_files(void *context) {
+    maker *m = context;
+    char name[32];
+    fg_status status = FG_OK;
+    while (status == FG_OK && m->made < 1000000) {
+        snprintf(name, sizeof name, "f%u", m->made);
+        status = fg_stage_write(m->stage, name, "x", 1, &m->err);
+        if (status == FG_OK) m->made++;
+    }
+    return NULL;
+}
+
+static void nothing_appears_after_abandoning(void **state) {
+    (void)state;
+    for (unsigned round = 0; round < 20; round++) {
+        fg_stage stage;
+        pthread_t thread;
+        maker m = {.stage = &stage};
+        fg_error err = {0};
+        assert_int_equal(fg_stage_check(&stage, at("dst"), false, &err), FG_OK);
+        assert_int_equal(fg_stage_begin(&stage, &err), FG_OK);
+        assert_int_equal(pthread_create(&thread, NULL, make_files, &m), 0);
+        while (m.made < 10 * round) sched_yield();
+        fg_stage_abandon(&stage);
+        assert_false(fg_path_exists(at("dst.partial")));
+        pthread_join(thread, NULL);
+        assert_false(fg_path_exists(at("dst.partial")));
+        assert_int_equal(m.err.status, FG_ERR_SYSTEM);
+        assert_non_null(strstr(m.err.text, "stopped"));
+        assert_int_equal(fg_stage_publish(&stage, &err), FG_ERR_SYSTEM);
+        assert_int_equal(fg_stage_begin(&stage, &err), FG_ERR_SYSTEM);
+        assert_false(fg_path_exists(at("dst")));
+        fg_stage_abandon(&stage);
+        fg_stage_free(&stage);
+    }
+}
+
+static fg_status publish_one(const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_stage stage;
+    FG_TRY(fg_stage_check(&stage, at("dst"), true, err));
+    FG_TRY(fg_stage_begin(&stage, err));
+    FG_TRY(fg_stage_create_shard(&stage, plan, 0, err));
+    FG_TRY(fg_stage_sync_shard(&stage, plan, 0, err));
+    FG_TRY(fg_stage_write(&stage, "config.json", "{}", 2, err));
+    FG_TRY(fg_stage_copy_file(&stage, at("side"), "side", err));
+    FG_TRY(fg_stage_publish(&stage, err));
+done:
+    fg_stage_free(&stage);
+    return status;
+}
+
+static void every_failure_leaves_a_whole_destination_or_none(void **state) {
+    (void)state;
+    fg_plan plan = {0};
+    fg_error err = {0};
+    uint64_t elements = 10;
+    assert_int_equal(fg_file_spit(at("side"), "side", 4, false, &err), FG_OK);
+    assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
+    assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
+    for (int kind = 0; kind < 2; kind++) {
+        fg_status status;
+        uint64_t k = 1;
+        do {
+            err = (fg_error){0};
+            kind ? fg_alloc_fail_after(k++) : fg_file_fail_after(k++);
+            status = publish_one(&plan, &err);
+            kind ? fg_alloc_fail_after(0) : fg_file_fail_after(0);
+            assert_int_equal(err.status, status);
+            assert_true(status == FG_OK || status == (kind ? FG_ERR_MEMORY : FG_ERR_SYSTEM));
+            assert_false(fg_path_exists(at("dst.partial")));
+            if (fg_path_exists(at("dst"))) assert_true(fg_path_is_file(at("dst/side")));
+            assert_int_equal(fg_directory_remove(at("dst"), NULL), FG_OK);
+        } while (status != FG_OK);
+        assert_true(k > 10);
+    }
+    fg_plan_free(&plan);
+}
+
+int main(void) {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(bad_destinations_are_refused),
+        CASE(a_destination_inside_the_source_is_refused),
+        CASE(too_little_room_says_found_and_needed),
+        CASE(a_whole_directory_appears_at_once),
+        CASE(an_unpublished_stage_leaves_nothing),
+        CASE(a_destination_that_appeared_meanwhile_is_not_replaced),
+        CASE(nothing_appears_after_abandoning),
+        CASE(every_failure_leaves_a_whole_destination_or_none),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
