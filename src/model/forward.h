@@ -18,7 +18,7 @@
 #include "model/weights.h"
 #include "store/checkpoint.h"
 
-enum { FG_PANEL_BYTES = 4 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
+enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
 
 typedef struct fg_model fg_model;
 

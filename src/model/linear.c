@@ -11,6 +11,7 @@
 #include "model/model.h"
 
 enum { PANEL_ROWS = 4096 }; /* at most: bounds the products of narrow matrices */
+enum { TILE_ROWS = 32, TILE_LEAST = 512, TILE_MOST = 1024, TILE_LIMIT = 1000000 };
 
 void fg_model_threads(int threads) {
     openblas_set_num_threads(threads < 1 ? 1 : threads);
@@ -62,15 +63,33 @@ done:
     return status;
 }
 
-/* BLAS is fastest with the long side, the weights' rows, first; its result [rows, count] is then turned
- * round. */
+/* product[rows, count] = panel . input^T. BLAS is fastest with the long side, the weights' rows, first. On
+ * one thread, products of up to some million multiplications go through kernels that do not repack the panel,
+ * which is read once only: with them tiles are a third faster where there is AVX-512 for 16 to 32 tokens, and
+ * hardly slower elsewhere. */
+static void multiply_panel(const float *panel, uint64_t rows, uint64_t columns, const float *input,
+                           uint64_t count, float *product) {
+    uint64_t high = rows, wide = columns;
+    if (count > 1 && count * TILE_ROWS * TILE_LEAST <= TILE_LIMIT && openblas_get_num_threads() == 1) {
+        high = TILE_ROWS;
+        wide = count * TILE_ROWS * TILE_MOST <= TILE_LIMIT ? TILE_MOST : TILE_LEAST;
+    }
+    for (uint64_t r = 0; r < rows; r += high) {
+        for (uint64_t c = 0; c < columns; c += wide)
+            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)fg_min(high, rows - r),
+                        (blasint)count, (blasint)fg_min(wide, columns - c), 1.0f, panel + r * columns + c,
+                        (blasint)columns, input + c, (blasint)columns, c ? 1.0f : 0.0f, product + r * count,
+                        (blasint)count);
+    }
+}
+
+/* The product, turned round to `stride` floats from token to token. */
 static fg_status multiply(fg_model *model, const float *panel, uint64_t rows, uint64_t columns,
                           const float *input, uint64_t count, float *output, uint64_t stride, fg_error *err) {
     fg_status status = fg_scratch_fit(&model->product, rows, count, err);
     if (status != FG_OK) return status;
     float *product = count == 1 ? output : model->product.values;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)rows, (blasint)count, (blasint)columns,
-                1.0f, panel, (blasint)columns, input, (blasint)columns, 0.0f, product, (blasint)count);
+    multiply_panel(panel, rows, columns, input, count, product);
     for (uint64_t t = 0; count > 1 && t < count; t++) {
         for (uint64_t r = 0; r < rows; r++) output[t * stride + r] = product[r * count + t];
     }

@@ -1,0 +1,224 @@
+/* What a config may leave out, how it may say things, and what is refused. */
+#include "model_fixture.h"
+
+static float logits[TOKENS * VOCAB], other[TOKENS * VOCAB];
+static const run_options whole = {.batch = TOKENS};
+
+static void expect_refused(fixture *f, fg_format format, const char *text) {
+    fg_error err = {0};
+    fg_model *model;
+    const json_t *config = format == FG_FORMAT_HF ? f->hf : f->forgather;
+    assert_int_equal(fg_model_bind(&model, f->spec, format, config, fixture_weights(f, format), &err),
+                     FG_ERR_INPUT);
+    assert_null(model);
+    if (!strstr(err.text, text)) fail_msg("found \"%s\", expected \"%s\" in it", err.text, text);
+    fixture_free(f);
+}
+
+static json_t *parse(const char *text) {
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    assert_non_null(value);
+    return value;
+}
+
+/* The fixture with one key of a config replaced (text NULL: removed). */
+static fixture *with(const char *family, bool forgather, const char *key, const char *text) {
+    fixture *f = fixture_load(family);
+    json_t *config = forgather ? f->forgather : f->hf;
+    if (text)
+        json_object_set_new(config, key, parse(text));
+    else
+        json_object_del(config, key);
+    return f;
+}
+
+static void expect_reference(fixture *f, fg_format format) {
+    fg_error err = {0};
+    require_ok(fixture_run(f, format, &whole, logits, &err), &err);
+    double found = distance(f->logits, logits, TOKENS * VOCAB);
+    if (!(found <= 1e-5)) fail_msg("%s: differs by %g", f->family, found);
+    fixture_free(f);
+}
+
+static void absent_keys_mean_what_the_family_says(void **state) {
+    (void)state;
+    expect_reference(with("llama", false, "head_dim", NULL), FG_FORMAT_HF);
+    expect_reference(with("llama", false, "head_dim", "null"), FG_FORMAT_HF);
+    expect_reference(with("llama", true, "head_dim", "16"), FG_FORMAT_FORGATHER);
+    expect_reference(with("llama", false, "hidden_act", NULL), FG_FORMAT_HF);
+    expect_reference(with("qwen3", false, "head_dim", NULL), FG_FORMAT_HF);
+    expect_reference(with("qwen3", false, "rms_norm_eps", NULL), FG_FORMAT_HF);
+    expect_reference(with("qwen3", true, "num_key_value_heads", NULL), FG_FORMAT_FORGATHER);
+    expect_reference(with("mistral", false, "rope_theta", NULL), FG_FORMAT_HF);
+    expect_reference(with("mistral", true, "rope_theta", NULL), FG_FORMAT_FORGATHER);
+    expect_reference(with("mistral", false, "tie_word_embeddings", NULL), FG_FORMAT_HF);
+    expect_refused(with("mistral", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
+                   "4 attention heads cannot share 8");
+    expect_refused(with("llama", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
+                   "found shape [32, 64], expected [64, 64]");
+    expect_refused(with("llama", false, "tie_word_embeddings", NULL), FG_FORMAT_HF,
+                   "no tensor lm_head.weight");
+    expect_reference(with("llama", true, "tie_word_embeddings", NULL), FG_FORMAT_FORGATHER);
+    expect_refused(with("llama", false, "hidden_size", NULL), FG_FORMAT_HF,
+                   "config key \"hidden_size\": found (absent), expected a value");
+}
+
+static void both_rotary_spellings_are_read(void **state) {
+    (void)state;
+    for (int forgather = 0; forgather < 2; forgather++) {
+        fixture *f = fixture_load("llama");
+        json_t *config = forgather ? f->forgather : f->hf,
+               *scaling = json_deep_copy(json_object_get(config, "rope_scaling"));
+        json_object_set(scaling, "rope_theta", json_object_get(config, "rope_theta"));
+        json_object_set(config, "rope_parameters", scaling); /* both at once, equal */
+        fg_error err = {0};
+        fg_format format = forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+        require_ok(fixture_run(f, format, &whole, logits, &err), &err);
+        json_object_del(config, "rope_scaling");
+        json_object_del(config, "rope_theta");
+        require_ok(fixture_run(f, format, &whole, other, &err), &err);
+        assert_memory_equal(logits, other, sizeof logits);
+        json_object_set_new(scaling, "type", json_string("llama3"));
+        json_object_del(scaling, "rope_type");
+        json_decref(scaling);
+        expect_reference(f, format);
+    }
+    expect_reference(
+        with("mistral", false, "rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 10000}"),
+        FG_FORMAT_HF);
+    expect_refused(
+        with("mistral", false, "rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 20000}"),
+        FG_FORMAT_HF, "rope_theta");
+    expect_refused(with("llama", false, "rope_parameters", "{\"rope_type\": \"default\"}"), FG_FORMAT_HF,
+                   "twice");
+}
+
+static void what_is_not_computed_is_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *family, *key, *value, *text;
+    } cases[] = {
+        {"llama", "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0}", "\"yarn\""},
+        {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 4.0}", "\"linear\""},
+        {"llama", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 4.0}", "low_freq_factor"},
+        {"llama", "rope_scaling", "[1]", "expected an object or null"},
+        {"llama", "rope_theta", "0", "a number above 0"},
+        {"llama", "rope_theta", "null", "a number above 0"},
+        {"llama", "hidden_act", "\"gelu\"", "\"gelu\""},
+        {"llama", "attention_bias", "true", "attention_bias"},
+        {"llama", "mlp_bias", "true", "mlp_bias"},
+        {"llama", "qk_norm", "true", "qk_norm"},
+        {"qwen3", "qk_norm", "false", "qk_norm"},
+        {"llama", "num_key_value_heads", "3", "cannot share"},
+        {"llama", "num_attention_heads", "0", "num_attention_heads"},
+        {"llama", "hidden_size", "-64", "hidden_size"},
+        {"llama", "hidden_size", "64.0", "hidden_size"},
+        {"llama", "vocab_size", "99999999999", "vocab_size"},
+        {"llama", "vocab_size", "383", "found shape [384, 64], expected [383, 64]"},
+        {"llama", "head_dim", "15", "odd"},
+        {"llama", "num_hidden_layers", "4", "layers.3."},
+        {"llama", "num_hidden_layers", "1000000", "65536"},
+        {"mistral", "sliding_window", "0", "sliding_window"},
+        {"mistral", "rms_norm_eps", "-1.0", "negative"},
+        {"mistral", "tie_word_embeddings", "\"no\"", "tie_word_embeddings"},
+        {"mistral", "partial_rotary_factor", "0.5", "partial_rotary_factor"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int forgather = 0; forgather < 2; forgather++)
+            expect_refused(with(cases[i].family, forgather, cases[i].key, cases[i].value),
+                           forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF, cases[i].text);
+    }
+    expect_refused(with("qwen3", false, "use_sliding_window", "true"), FG_FORMAT_HF, "use_sliding_window");
+    expect_refused(with("qwen3", false, "layer_types", "[\"full_attention\", \"sliding_attention\"]"),
+                   FG_FORMAT_HF, "layer_types");
+    expect_refused(with("qwen3", false, "head_dim", "64"), FG_FORMAT_HF, "expected [64, 128]");
+}
+
+static void missing_and_misshapen_weights_are_named(void **state) {
+    (void)state;
+    fixture *f = fixture_load("qwen3");
+    strcpy(fixture_array(f, "model.layers.1.self_attn.q_norm.weight")->name, "gone");
+    expect_refused(f, FG_FORMAT_HF,
+                   "no tensor model.layers.1.self_attn.q_norm.weight among the weights (attention.query_norm "
+                   "of a hf model)");
+    f = fixture_load("qwen3");
+    fixture_array(f, "model.norm.weight")->shape[0] = 127;
+    expect_refused(f, FG_FORMAT_FORGATHER,
+                   "tensor causal_lm.layer_stack.layer_norm.weight: found shape [127], expected [128]");
+    f = fixture_load("mistral");
+    expect_refused(f, FG_FORMAT_FAST_LLM, "nothing is said about format fast_llm");
+}
+
+/* The published documentation of Forgather has another name for the final norm. */
+static void either_name_of_the_final_norm_will_do(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_model *model;
+    fixture *f = fixture_load("mistral");
+    for (size_t i = 0; i < f->count; i++) { /* the fixture then answers to Forgather's names directly */
+        char *name = f->arrays[i].name;
+        if (strcmp(name, "model.norm.weight") == 0) strcpy(name, "causal_lm.layer_norm.weight");
+    }
+    json_t *names = fg_json_at(f->spec, "formats/hf/weights");
+    json_object_set(names, "final_norm", fg_json_at(f->spec, "formats/forgather/weights/final_norm"));
+    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+               &err);
+    fg_model_free(&model);
+    fixture_add(f, "causal_lm.layer_stack.layer_norm.weight", 1, 64, 0);
+    expect_refused(f, FG_FORMAT_HF, "two names for one");
+}
+
+static void specs_that_make_no_sense_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *path, *value, *text;
+    } cases[] = {
+        {"norm", "\"layer\"", "\"norm\": \"layer\" is no word"},
+        {"mixer", "\"mamba9\"", "\"mixer\""},
+        {"mlp", "7", "\"mlp\""},
+        {"query_key_norm", "\"l3\"", "query_key_norm"},
+        {"formats/hf/weights/head", "7", "\"head\""},
+        {"formats/hf/config/hidden", "{}", "hidden"},
+        {"formats/hf/config/head_size",
+         "{\"key\": \"no\", \"absent\": {\"quotient\": [\"hidden\", \"inner\"]}}", "head_size"},
+        {"formats/hf/config/head_size",
+         "{\"key\": \"no\", \"absent\": {\"quotient\": [\"hidden\", \"blocks\"]}}", "64 / 3"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture *f = fixture_load("llama");
+        fg_error err = {0};
+        json_object_set_new(f->hf, "tie_word_embeddings", json_false());
+        require_ok(fg_json_set_at(f->spec, cases[i].path, parse(cases[i].value), &err), &err);
+        fixture_add(f, "lm_head.weight", 2, VOCAB, 64);
+        expect_refused(f, FG_FORMAT_HF, cases[i].text);
+    }
+}
+
+static void spec_names_do_not_leave_the_directory(void **state) {
+    (void)state;
+    static const char *const names[] = {"../llama", ".hidden", "a/b", ""};
+    for (size_t i = 0; i < 4; i++) {
+        fg_error err = {0};
+        fg_converter_dirs dirs = {0};
+        json_t *spec;
+        require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+        assert_int_equal(fg_model_spec_read(&spec, &dirs, names[i], &err), FG_ERR_INPUT);
+        assert_null(spec);
+        fg_converter_dirs_free(&dirs);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absent_keys_mean_what_the_family_says),
+        cmocka_unit_test(both_rotary_spellings_are_read),
+        cmocka_unit_test(what_is_not_computed_is_refused),
+        cmocka_unit_test(missing_and_misshapen_weights_are_named),
+        cmocka_unit_test(either_name_of_the_final_norm_will_do),
+        cmocka_unit_test(specs_that_make_no_sense_are_refused),
+        cmocka_unit_test(spec_names_do_not_leave_the_directory),
+    };
+    fg_alloc_init();
+    fg_model_threads(1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,147 @@
+/* The comparison of logits against a direct computation in long double. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/compare.h"
+
+enum { T = 5, V = 97 };
+
+static uint64_t seed = 1;
+
+static float random_logit(void) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return ((float)(seed >> 40) / (float)(1 << 24) - 0.5f) * 60;
+}
+
+static long double direct_kl(const float *a, const float *b) {
+    long double sum_a = 0, sum_b = 0, kl = 0;
+    for (int i = 0; i < V; i++) {
+        sum_a += expl(a[i]);
+        sum_b += expl(b[i]);
+    }
+    for (int i = 0; i < V; i++) {
+        long double p = expl(a[i]) / sum_a, q = expl(b[i]) / sum_b;
+        kl += p * (logl(p) - logl(q));
+    }
+    return kl;
+}
+
+/* Columns are cut into `cuts` slices, each added to structs of its own, which are joined from the last to the
+ * first. */
+static fg_comparison by_slices(const float *a, const float *b, int cuts) {
+    fg_compare total = {0};
+    fg_compare_token tokens[T] = {0};
+    for (int cut = cuts - 1; cut >= 0; cut--) {
+        int from = V * cut / cuts, rows = V * (cut + 1) / cuts - from;
+        float *slice = calloc(2 * T * (size_t)rows, sizeof *slice), *other = slice + T * rows;
+        fg_compare one = {0};
+        fg_compare_token per_token[T] = {0};
+        for (int t = 0; t < T; t++) {
+            memcpy(slice + t * rows, a + t * V + from, (size_t)rows * sizeof *a);
+            memcpy(other + t * rows, b + t * V + from, (size_t)rows * sizeof *b);
+        }
+        fg_compare_slice(slice, other, 0, 2, (uint64_t)from, (uint64_t)rows, &one,
+                         per_token); /* in two micro-batches */
+        fg_compare_slice(slice + 2 * rows, other + 2 * rows, 2, T - 2, (uint64_t)from, (uint64_t)rows, &one,
+                         per_token + 2);
+        fg_compare_join(&total, &one);
+        for (int t = 0; t < T; t++) fg_compare_token_join(&tokens[t], &per_token[t]);
+        free(slice);
+    }
+    return fg_compare_finish(&total, tokens, T);
+}
+
+static void figures_equal_the_direct_ones(void **state) {
+    (void)state;
+    float a[T * V], b[T * V];
+    for (int i = 0; i < T * V; i++) {
+        a[i] = random_logit();
+        b[i] = i % 3 ? a[i] : a[i] + random_logit() / 40;
+    }
+    b[2 * V + 50] = a[2 * V + 50] - 9;
+    a[4 * V + 3] = 100; /* arg-max of a and, moved, of b */
+    b[4 * V + 3] = 99;
+    b[4 * V + 96] = 101;
+    long double kl = 0, worst = 0, sum = 0, largest = 0, most_a = 0;
+    int same = 0;
+    for (int t = 0; t < T; t++) {
+        long double one = direct_kl(a + t * V, b + t * V);
+        kl += one / T;
+        worst = fmaxl(worst, one);
+        int at_a = 0, at_b = 0;
+        for (int i = 0; i < V; i++) {
+            at_a = a[t * V + i] > a[t * V + at_a] ? i : at_a;
+            at_b = b[t * V + i] > b[t * V + at_b] ? i : at_b;
+            sum += fabsl((long double)a[t * V + i] - b[t * V + i]);
+            largest = fmaxl(largest, fabsl((long double)a[t * V + i] - b[t * V + i]));
+            most_a = fmaxl(most_a, fabsl((long double)a[t * V + i]));
+        }
+        same += at_a == at_b;
+    }
+    for (int cuts = 1; cuts <= 5; cuts++) {
+        fg_comparison found = by_slices(a, b, cuts);
+        assert_true(fabsl(found.kl_mean - kl) < 1e-12L * kl &&
+                    fabsl(found.kl_largest - worst) < 1e-12L * worst);
+        assert_true(fabsl(found.mean_difference - sum / (T * V)) < 1e-12L);
+        assert_true(found.largest_difference == (double)largest &&
+                    found.largest_logit[FG_SIDE_A] == (double)most_a);
+        assert_true(found.values == T * V && found.tokens == T && found.same_arg_max == (double)same / T &&
+                    same < T);
+        assert_true(found.non_finite[0] == 0 && found.non_finite[1] == 0);
+        assert_true(fabs((double)a[found.token * V + found.column] - b[found.token * V + found.column]) ==
+                    found.largest_difference);
+    }
+}
+
+static void equal_logits_differ_by_exactly_nothing(void **state) {
+    (void)state;
+    float a[T * V];
+    for (int i = 0; i < T * V; i++) a[i] = random_logit();
+    a[7] = INFINITY;
+    a[V + 1] = NAN;
+    for (int cuts = 1; cuts <= 3; cuts++) {
+        fg_comparison found = by_slices(a, a, cuts);
+        assert_true(found.largest_difference == 0 && found.mean_difference == 0 && found.kl_largest == 0 &&
+                    found.same_arg_max == 1);
+        assert_true(found.non_finite[0] == 2 && found.non_finite[1] == 2);
+    }
+}
+
+static void the_first_of_equal_differences_is_named(void **state) {
+    (void)state;
+    float a[T * V] = {0}, b[T * V] = {0};
+    b[3 * V + 80] = b[3 * V + 2] = b[4 * V] = 2;
+    for (int cuts = 1; cuts <= 5; cuts++) {
+        fg_comparison found = by_slices(a, b, cuts);
+        assert_true(found.largest_difference == 2 && found.token == 3 && found.column == 2);
+    }
+}
+
+static void non_finite_values_differ_by_infinity(void **state) {
+    (void)state;
+    float a[T * V] = {0}, b[T * V] = {0};
+    a[V + 9] = NAN;
+    b[2 * V + 4] = -INFINITY;
+    for (int i = 0; i < V; i++) b[3 * V + i] = NAN; /* nothing finite is left */
+    fg_comparison found = by_slices(a, b, 3);
+    assert_true(isinf(found.largest_difference) && found.token == 1 && found.column == 9);
+    assert_true(found.non_finite[FG_SIDE_A] == 1 && found.non_finite[FG_SIDE_B] == V + 1);
+    assert_true(isfinite(found.kl_mean) && found.same_arg_max == 0.8);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_equal_the_direct_ones),
+        cmocka_unit_test(equal_logits_differ_by_exactly_nothing),
+        cmocka_unit_test(the_first_of_equal_differences_is_named),
+        cmocka_unit_test(non_finite_values_differ_by_infinity),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
