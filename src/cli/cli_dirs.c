@@ -28,7 +28,7 @@ static fg_status above_executable(char **above, fg_error *err) {
     for (int part = 0; part < 2; part++) {
         char *slash = strrchr(path, '/');
         if (!slash) return FG_OK;
-        *slash = '\0';
+        slash[slash == path] = '\0'; /* the root keeps its slash */
     }
     *above = fg_strdup(path, err);
     return *above ? FG_OK : FG_ERR_MEMORY;
