@@ -178,7 +178,8 @@ static fg_status carry(fg_translator *t, const fg_frame *frame, const fg_declara
                                     fg_json_brief(value, brief, sizeof brief), expected));
         goto done;
     }
-    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, value, err));
+    FG_TRY(equals(t, frame, d, "optional", value, &skip, err));
+    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, value, !skip, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
     if (!skip) FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));

@@ -51,11 +51,11 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
 }
 
 fg_status fg_translator_settle(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                               const json_t *value, fg_error *err) {
+                               const json_t *value, bool comes_back, fg_error *err) {
     fg_status status = FG_OK;
     char *full = NULL;
     FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
-    FG_TRY(fg_json_put(t->settled, full, json_deep_copy(value), err));
+    if (comes_back) FG_TRY(fg_json_put(t->settled, full, json_deep_copy(value), err));
     if (!fg_json_equal(fg_json_at(t->source, full), value))
         FG_TRY(fg_json_set_at(t->source, full, json_deep_copy(value), err));
 done:
@@ -145,8 +145,10 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
             t->direction == FG_IMPORT ? d->primitive->import : d->primitive->export;
         if (run) FG_TRY(run(t, frame, d, err));
     }
-    if (!t->refused)
-        FG_TRY(check_conditions(t, frame, err)); /* they rely on values that declarations have accepted */
+    if (t->refused) goto done; /* conditions rely on values that declarations have accepted */
+    fg_frame settled = *frame; /* the object may have come into being meanwhile */
+    settled.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
+    FG_TRY(check_conditions(t, &settled, err));
 done:
     return status;
 }

@@ -48,7 +48,8 @@ fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, 
 /* Import: notes that the declaration's hf key means `value` (written into the source in place of null or
  * nothing). */
 fg_status fg_translator_settle(fg_translator *translator, const fg_frame *frame,
-                               const fg_declaration *declaration, const json_t *value, fg_error *err);
+                               const fg_declaration *declaration, const json_t *value, bool comes_back,
+                               fg_error *err);
 /* Notes a key that the destination does not have. */
 fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *frame, const char *path,
                                   const json_t *value, const char *reason, fg_error *err);

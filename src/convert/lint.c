@@ -1,0 +1,212 @@
+#include "convert/lint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/declaration.h"
+#include "convert/defaults.h"
+#include "convert/tensor_plan.h"
+
+enum { BRIEF = 100, LAYERS = 3 };
+
+/* One file under check; `wrong` collects what is wrong with it, "; " between. */
+typedef struct linter {
+    const fg_converter_dirs *dirs;
+    const fg_converter *converter;
+    fg_text wrong;
+    size_t names; /* checked */
+} linter;
+
+static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
+    return fg_text_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+}
+
+/* Errors in the input are findings; others stop the linter. */
+static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
+    if (status == FG_OK) return FG_OK;
+    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
+    return complain(l, err, what->text, "");
+}
+
+/* ---- lists ---- */
+
+static bool mentions(const json_t *rules, const char *list) {
+    size_t i;
+    json_t *item;
+    const char *text = json_string_value(rules);
+    if (text) return text[0] == '@' && strcmp(text + 1, list) == 0;
+    json_array_foreach((json_t *)(uintptr_t)rules, i, item) {
+        if (mentions(item, list)) return true;
+    }
+    return false;
+}
+
+static fg_status check_lists(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *direction, *name, *other;
+    json_t *rules, *list, *user;
+    json_object_foreach((json_t *)(uintptr_t)fg_converter_document(l->converter), direction, rules) {
+        if (!fg_starts_with(direction, "to_")) continue;
+        json_t *lists = json_object_get(rules, "lists");
+        json_object_foreach(lists, name, list) {
+            bool used = mentions(json_object_get(rules, "names"), name);
+            json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
+            if (!used) FG_TRY(complain(l, err, "no rule uses the list ", name));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- a small model ---- */
+
+/* The family's defaults with few layers; every key that a converter may demand stands in it. */
+static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *defaults = NULL;
+    *config = NULL;
+    FG_TRY(fg_defaults_load(l->dirs, fg_converter_model_type(l->converter), &defaults, err));
+    if (!json_object_size(defaults)) goto done;
+    FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
+    *config = json_incref(defaults);
+done:
+    json_decref(defaults);
+    return status;
+}
+
+static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *names = NULL, *name;
+    fg_text there = {0}, back = {0};
+    fg_error what = {0};
+    bool matched = false, returned = false;
+    size_t i;
+    FG_TRY(found(l, fg_tensor_names_expand(l->converter, hf, &names, &what), &what, err));
+    json_array_foreach(names, i, name) {
+        const char *text = json_string_value(json_object_get(name, "name"));
+        FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_IMPORT), text, &there, &matched, err));
+        if (matched)
+            FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
+                                       &returned, err));
+        if (!matched || !returned || strcmp(back.data, text) != 0)
+            FG_TRY(complain(l, err, "does not go there and back: ", text));
+        l->names++;
+    }
+done:
+    json_decref(names);
+    fg_text_free(&there);
+    fg_text_free(&back);
+    return status;
+}
+
+static fg_status compare(linter *l, const json_t *before, const json_t *after, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    char a[BRIEF], b[BRIEF], detail[3 * BRIEF];
+    json_object_foreach((json_t *)(uintptr_t)before, key, value) {
+        const json_t *other = json_object_get(after, key);
+        const fg_claim *claim =
+            fg_claims_find(&fg_converter_declarations(l->converter)->claims[FG_SIDE_HF], key);
+        bool ignored = claim && claim->declaration && json_object_get(claim->declaration->spec, "ignored");
+        if (ignored || fg_json_equal(other, value)) continue;
+        snprintf(detail, sizeof detail, "%s = %s comes back as %s", key, fg_json_brief(value, a, sizeof a),
+                 fg_json_brief(other, b, sizeof b));
+        FG_TRY(complain(l, err, "the default ", detail));
+    }
+done:
+    return status;
+}
+
+static fg_status check_small_model(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_translate_options options = {.hf_version = 4, .version = "0", .file = "defaults"};
+    fg_translation there = {0}, back = {0};
+    fg_error what = {0};
+    json_t *config = NULL;
+    FG_TRY(small_config(l, &config, err));
+    if (!config) goto done; /* a family that transformers does not know */
+    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
+                 err));
+    if (!there.result) goto done;
+    FG_TRY(check_names(l, there.hf, err));
+    what = (fg_error){0};
+    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
+                 &what, err));
+    if (back.hf) FG_TRY(compare(l, there.hf, back.hf, err));
+done:
+    json_decref(config);
+    fg_translation_free(&there);
+    fg_translation_free(&back);
+    return status;
+}
+
+/* ---- files ---- */
+
+static fg_status check_model_file(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    char *relative = NULL, *path = NULL;
+    fg_error what = {0};
+    FG_TRY_NEW(relative, fg_strformat(err, "models/%s.json", fg_converter_model_type(l->converter)));
+    status = fg_converter_dirs_find(l->dirs, relative, &path, &what);
+    if (status == FG_ERR_INPUT)
+        status = complain(l, err, "the proof does not know the family: there is no ", relative);
+    else if (status != FG_OK)
+        fg_fail(err, status, "%s", what.text);
+done:
+    fg_free(relative);
+    fg_free(path);
+    return status;
+}
+
+static fg_status check_loaded(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(check_lists(l, err));
+    FG_TRY(check_small_model(l, err));
+    FG_TRY(check_model_file(l, err));
+done:
+    return status;
+}
+
+static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_text *report, size_t *problems,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.dirs = dirs};
+    fg_converter *converter = NULL;
+    fg_error what = {0};
+    FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
+    l.converter = converter;
+    bool whole = converter && !fg_converter_abstract(converter);
+    if (whole) FG_TRY(check_loaded(&l, err));
+    if (l.wrong.length) {
+        ++*problems;
+        FG_TRY(fg_text_printf(report, err, "bad %s: %s\n", path, l.wrong.data));
+    } else if (whole) {
+        FG_TRY(fg_text_printf(report, err, "ok  %s: %s, %zu tensor names there and back\n", path,
+                              fg_converter_model_type(converter), l.names));
+    } else {
+        FG_TRY(fg_text_printf(report, err, "ok  %s: to be extended\n", path));
+    }
+done:
+    fg_text_free(&l.wrong);
+    fg_converter_free(&converter);
+    return status;
+}
+
+fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+                            size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    *problems = 0;
+    if (path) {
+        if (!fg_path_is_file(path)) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
+        return lint_file(dirs, path, report, problems, err);
+    }
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) FG_TRY(lint_file(dirs, entries[i].path, report, problems, err));
+done:
+    fg_converter_entries_free(entries, count);
+    return status;
+}

@@ -1,0 +1,99 @@
+/* convert/lint: the converters of this repository are clean, and what is wrong is found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "convert/lint.h"
+
+static void built_in_converters_are_clean(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_text report = {0};
+    size_t problems;
+    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
+    if (problems) fail_msg("%s", report.data);
+    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names there and back"));
+    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names there and back"));
+    assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
+    fg_text_free(&report);
+    fg_converter_dirs_free(&dirs);
+}
+
+static void the_example_is_clean(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_text report = {0};
+    size_t problems;
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    assert_int_equal(fg_converter_lint(&dirs, FG_CONVERTERS "/examples/documented_norm/llama.json", &report,
+                                       &problems, &err),
+                     FG_OK);
+    if (problems) fail_msg("%s", report.data);
+    fg_text_free(&report);
+    fg_converter_dirs_free(&dirs);
+}
+
+static void faults_are_found(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"to_hf\": {\"lists\": {\"spare\": "
+         "[[\"a\", \"b\"]]}}}",
+         "no rule uses the list spare"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"model_type\": \"unheard\"}",
+         "there is no models/unheard.json"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"rope_theta\": {\"import_only\": \"rope_theta\"}, "
+         "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",
+         "\"use_cache\" = true: 5.0 is supported only"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"vocab_size\": {\"import_only\": \"vocab_size\", \"default\": 7}, "
+         "\"bos_token_id\": {\"import_only\": \"eos_token_id\"}, \"eos_token_id\": {\"import_only\": "
+         "\"bos_token_id\"}}}, \"x\": {}}}",
+         "ok"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"tensors\": {\"lm_head.weight\": null}}",
+         "match no declared tensor"},
+    };
+    char folder[] = "/tmp/fgconv-lint-XXXXXX";
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    assert_non_null(mkdtemp(folder));
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_text report = {0};
+        size_t problems;
+        char *path = fg_path_join(folder, "probe.json", &err);
+        assert_int_equal(fg_file_spit(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
+        assert_int_equal(fg_converter_lint(&dirs, path, &report, &problems, &err), FG_OK);
+        if (!strstr(report.data, rows[i][1]))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
+        assert_int_equal(problems, strcmp(rows[i][1], "ok") != 0);
+        fg_text_free(&report);
+        remove(path);
+        fg_free(path);
+    }
+    assert_int_equal(fg_converter_lint(&dirs, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
+    fg_converter_dirs_free(&dirs);
+    fg_directory_remove(folder, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(built_in_converters_are_clean),
+        cmocka_unit_test(the_example_is_clean),
+        cmocka_unit_test(faults_are_found),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
