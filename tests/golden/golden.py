@@ -78,7 +78,7 @@ def round_trip(fgconv, work):
     code, text = run(fgconv, ["ours_to_forgather", "ours_round"], cwd=work)
     if not tally.check("round trip exit", code == 0, f"{code}: {text}"):
         return
-    source = digests(work / "hf") or load(work / "expected.json")["hf"]["tensors"]
+    source = digests(work / "hf") or load(work / "expected.json")["hf_back"]["tensors"]  # of a .bin: what the real reverse gave
     compare_tensors("round trip", digests(work / "ours_round"), source)
     before, after = load(work / "hf/config.json"), load(work / "ours_round/config.json")
     lost = {k: (v, after.get(k)) for k, v in before.items() if k in KEYS and after.get(k) != v}
