@@ -275,6 +275,27 @@ static void a_configuration_goes_there_and_back(void **state) {
     json_decref(back);
 }
 
+/* Old configurations name the type of torch with its module, under another key. */
+static void the_type_is_carried_over(void **state) {
+    (void)state;
+    fg_error err = {0};
+    json_t *config = NULL;
+    fg_text written = {0};
+    assert_int_equal(fg_json_read(GOLDEN "llama_tied_rope3_bf16_sharded/hf/config.json", &config, &err),
+                     FG_OK);
+    json_object_del(config, "dtype");
+    json_object_set_new(config, "torch_dtype", json_string("torch.float16"));
+    assert_int_equal(fg_json_write(config, 0, &written, &err), FG_OK);
+    put_text("config.json", written.data);
+    fg_options options = config_of(at("config.json"));
+    json_t *value = config_result(&options);
+    assert_string_equal(json_string_value(json_object_get(value, "dtype")), "float16");
+    assert_null(json_object_get(value, "torch_dtype"));
+    json_decref(value);
+    json_decref(config);
+    fg_text_free(&written);
+}
+
 static void the_length_can_be_set(void **state) {
     (void)state;
     fg_options options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/hf/config.json");
@@ -426,6 +447,7 @@ int main(void) {
         IN_DIRECTORY(presence_type_and_shape_are_compared),
         IN_DIRECTORY(odd_floats_are_compared),
         IN_DIRECTORY(a_configuration_goes_there_and_back),
+        IN_DIRECTORY(the_type_is_carried_over),
         IN_DIRECTORY(the_length_can_be_set),
         IN_DIRECTORY(contradictions_and_gaps_are_refused),
         IN_DIRECTORY(converters_are_listed),
