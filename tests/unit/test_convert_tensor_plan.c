@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "convert/tensor_names.h"
 #include "convert/tensor_plan.h"
+#include "convert/tensor_tied.h"
 
 static char data_file[] = "/tmp/fgconv-test-tensors-XXXXXX";
 static fg_converter *llama, *qwen3;
@@ -297,6 +298,26 @@ static void tied_weights_must_be_equal(void **state) {
                    "missing: \"lm_head.weight\"", NULL);
 }
 
+static void large_tied_weights_are_compared_to_the_end(void **state) {
+    (void)state;
+    enum { ROWS = 1 << 11, COLUMNS = 1 << 10, BEGIN = 30000000 }; /* 4 MiB */
+    fg_error err = {0};
+    fg_tensors table = {0};
+    FILE *file = fopen(data_file, "r+b");
+    assert_non_null(file);
+    fseek(file, BEGIN + 2 * ROWS * COLUMNS - 1, SEEK_SET);
+    fputc(1, file);
+    fclose(file);
+    add(&table, "a", FG_BF16, ROWS, COLUMNS, BEGIN);
+    add(&table, "b", FG_BF16, ROWS, COLUMNS, 2 * BEGIN);
+    add(&table, "c", FG_BF16, ROWS, COLUMNS, 3 * BEGIN);
+    assert_int_equal(fg_tied_compare(&table, &table.items[0], &table.items[1], &err), FG_ERR_INPUT);
+    assert_non_null(strstr(err.text, "element 2097151 differs"));
+    err = (fg_error){0};
+    assert_int_equal(fg_tied_compare(&table, &table.items[1], &table.items[2], &err), FG_OK);
+    fg_tensors_free(&table);
+}
+
 static void tied_pairs_are_listed_in_destination_names(void **state) {
     (void)state;
     fg_error err = {0};
@@ -387,6 +408,66 @@ static void only_floats_are_weights(void **state) {
                      FG_F64);
     assert_int_equal(plan.outputs[0].dtype, FG_BF16);
     fg_plan_free(&plan);
+}
+
+/* A converter of its own: a bias on a condition, and drop patterns that do not end in "$". */
+static fg_converter *plugin(char *directory) {
+    static const char text[] =
+        "{\"extends\": \"forgather/llama.json\", \"model_type\": \"plug\", \"about\": \"test\",\n"
+        " \"tensors\": {\"model.layers.{i}.self_attn.q_proj.bias\": {\"shape\": [\"num_attention_heads * "
+        "head_dim\"],\n"
+        "   \"repeat\": \"num_hidden_layers\", \"if\": \"attention_bias\"}},\n"
+        " \"drop\": [[\"extra|other\", \"a reason\"]]}";
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_converter *converter = NULL;
+    char folder[80], path[100];
+    snprintf(folder, sizeof folder, "%s/forgather", directory);
+    snprintf(path, sizeof path, "%s/plug.json", folder);
+    assert_int_equal(fg_directory_create(folder, &err), FG_OK);
+    assert_int_equal(fg_file_spit(path, text, sizeof text - 1, false, &err), FG_OK);
+    assert_int_equal(fg_converter_dirs_add(&dirs, directory, &err), FG_OK);
+    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
+    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "plug", &err) != FG_OK)
+        fail_msg("%s", err.text);
+    fg_converter_dirs_free(&dirs);
+    return converter;
+}
+
+static void expect_plug(const fg_converter *converter, bool bias, const char *more, const char *text,
+                        const char *hint) {
+    fg_error err = {0};
+    fg_plan plan;
+    json_t *hf = config_of(1, false);
+    fg_tensors source = model_of(FG_IMPORT, 1, NULL);
+    json_object_set_new(hf, "attention_bias", json_boolean(bias));
+    if (more) add(&source, more, FG_BF16, 128, 0, 0);
+    fg_status status = fg_tensor_plan(converter, FG_IMPORT, &source, hf, FG_DTYPE_NONE, &plan, &err);
+    if (status == FG_OK ? text != NULL : !text || !strstr(err.text, text) || !strstr(err.hint, hint))
+        fail_msg("said \"%s\", hint \"%s\"", err.text, err.hint);
+    if (plan.dropped_count) assert_string_equal(plan.dropped[0].reason, "a reason");
+    assert_int_equal(plan.dropped_count, status == FG_OK && more && strcmp(more, "extra") == 0);
+    fg_plan_free(&plan);
+    json_decref(hf);
+}
+
+static void conditions_and_drop_patterns_are_exact(void **state) {
+    (void)state;
+    static const char bias[] = "model.layers.0.self_attn.q_proj.bias";
+    char directory[] = "/tmp/fgconv-test-plug-XXXXXX";
+    assert_non_null(mkdtemp(directory));
+    fg_converter *converter = plugin(directory);
+    expect_plug(converter, false, NULL, NULL, NULL);
+    expect_plug(converter, true, bias, NULL, NULL);
+    expect_plug(converter, true, NULL,
+                "1 of 13 tensors are missing: \"model.layers.0.self_attn.q_proj.bias\"", "");
+    expect_plug(converter, false, bias, "claimed by nothing: \"model.layers.0.self_attn.q_proj.bias\"",
+                "belongs to models with \"attention_bias\"");
+    expect_plug(converter, false, "extra", NULL, NULL);
+    expect_plug(converter, false, "extra.more", "claimed by nothing: \"extra.more\"", "");
+    expect_plug(converter, false, "another", "claimed by nothing: \"another\"", "");
+    fg_converter_free(&converter);
+    assert_int_equal(fg_directory_remove(directory, NULL), FG_OK);
 }
 
 static void hostile_configurations_are_refused(void **state) {
@@ -488,11 +569,13 @@ int main(void) {
         cmocka_unit_test(buffers_are_dropped_with_a_reason),
         cmocka_unit_test(tied_weights_get_both_names_and_lose_one),
         cmocka_unit_test(tied_weights_must_be_equal),
+        cmocka_unit_test(large_tied_weights_are_compared_to_the_end),
         cmocka_unit_test(tied_pairs_are_listed_in_destination_names),
         cmocka_unit_test(wrong_shapes_are_named_with_what_they_mean),
         cmocka_unit_test(missing_tensors_are_counted_and_named),
         cmocka_unit_test(left_over_tensors_are_listed_with_what_would_claim_them),
         cmocka_unit_test(only_floats_are_weights),
+        cmocka_unit_test(conditions_and_drop_patterns_are_exact),
         cmocka_unit_test(hostile_configurations_are_refused),
         cmocka_unit_test(names_expand_as_the_state_dict_has_them),
         cmocka_unit_test(every_failing_allocation_is_survived),
