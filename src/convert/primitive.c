@@ -275,10 +275,11 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
                                     fg_json_brief(found, brief, sizeof brief),
                                     neutral_values(neutral, values, sizeof values), reason);
     }
+    json_t *written = NULL;
     const char *comes_back_as = importing(t) ? "export_as" : "import_as";
-    bool comes_back = false;
-    if (member(d, comes_back_as) && !fg_expression_is(member(d, comes_back_as)))
-        comes_back = fg_json_equal(member(d, comes_back_as), found);
+    if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
+    bool comes_back = status == FG_OK && written && fg_json_equal(written, found); /* then nothing is lost */
+    json_decref(written);
     return comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, err);
 }
 
