@@ -54,6 +54,8 @@ static void absent_keys_mean_what_the_family_says(void **state) {
     expect_reference(with("mistral", false, "tie_word_embeddings", NULL), FG_FORMAT_HF);
     expect_refused(with("mistral", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
                    "4 attention heads cannot share 8");
+    expect_refused(with("mistral", false, "num_key_value_heads", "null"), FG_FORMAT_HF,
+                   "found shape [32, 64], expected [64, 64]");
     expect_refused(with("llama", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
                    "found shape [32, 64], expected [64, 64]");
     expect_refused(with("llama", false, "tie_word_embeddings", NULL), FG_FORMAT_HF,
@@ -208,6 +210,26 @@ static void spec_names_do_not_leave_the_directory(void **state) {
     }
 }
 
+static void every_allocation_of_a_spec_may_fail(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_status status = FG_ERR_MEMORY;
+    json_t *spec = NULL;
+    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    for (uint64_t k = 1; status != FG_OK; k++) {
+        err = (fg_error){0};
+        fg_alloc_fail_after(k);
+        status = fg_model_spec_read(&spec, &dirs, "qwen3", &err);
+        fg_alloc_fail_after(0);
+        assert_true(k < 100000);
+        if (status != FG_OK) assert_null(spec);
+    }
+    assert_non_null(fg_json_at(spec, "formats/forgather/weights/attention.key_norm"));
+    json_decref(spec);
+    fg_converter_dirs_free(&dirs);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(absent_keys_mean_what_the_family_says),
@@ -217,6 +239,7 @@ int main(void) {
         cmocka_unit_test(either_name_of_the_final_norm_will_do),
         cmocka_unit_test(specs_that_make_no_sense_are_refused),
         cmocka_unit_test(spec_names_do_not_leave_the_directory),
+        cmocka_unit_test(every_allocation_of_a_spec_may_fail),
     };
     fg_alloc_init();
     fg_model_threads(1);
