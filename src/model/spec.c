@@ -29,17 +29,34 @@ static bool plain(const char *name) {
     return name[0] && name[0] != '.' && !strchr(name, '/') && !strchr(name, '\\');
 }
 
+/* DIR/models/FILE of the first directory that has it. Only then what the rule for plug-ins finds, since a
+ * plug-in's DIR/TYPE.json is mostly its converter. */
+static fg_status find_file(const fg_converter_dirs *dirs, const char *file, char **path, fg_error *err) {
+    fg_status status = FG_OK;
+    char *relative = NULL;
+    FG_TRY_NEW(relative, fg_strformat(err, "models/%s", file));
+    for (size_t i = 0; i < dirs->count; i++) {
+        FG_TRY_NEW(*path, fg_path_join(dirs->items[i], relative, err));
+        if (fg_path_is_file(*path)) goto done;
+        fg_free(*path);
+        *path = NULL;
+    }
+    FG_TRY(fg_converter_dirs_find(dirs, relative, path, err));
+done:
+    fg_free(relative);
+    return status;
+}
+
 static fg_status read_file(json_t **spec, const fg_converter_dirs *dirs, const char *file, unsigned depth,
                            fg_error *err) {
     fg_status status = FG_OK;
-    char *relative = NULL, *path = NULL;
+    char *path = NULL;
     json_t *own = NULL, *base = NULL;
     if (!plain(file))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\" cannot be the name of a file in models/", file));
     if (depth > DEPTH)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/%s: more than %d files extend each other", file, DEPTH));
-    FG_TRY_NEW(relative, fg_strformat(err, "models/%s", file));
-    FG_TRY(fg_converter_dirs_find(dirs, relative, &path, err));
+    FG_TRY(find_file(dirs, file, &path, err));
     FG_TRY(fg_json_read(path, &own, err));
     if (!json_is_object(own))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(own)));
@@ -55,7 +72,6 @@ static fg_status read_file(json_t **spec, const fg_converter_dirs *dirs, const c
 done:
     json_decref(own);
     json_decref(base);
-    fg_free(relative);
     fg_free(path);
     return status;
 }

@@ -16,8 +16,8 @@
 #include "base/json.h"
 #include "convert/converter.h"
 
-/* models/`model_type`.json of the directories with what it extends; owned by the caller. FG_ERR_INPUT if
- * there is none or it is broken. */
+/* models/`model_type`.json of the first directory that has it, with what it extends; owned by the caller.
+ * FG_ERR_INPUT if there is none or it is broken. */
 fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *model_type,
                              fg_error *err);
 

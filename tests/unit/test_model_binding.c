@@ -1,4 +1,7 @@
 /* What a config may leave out, how it may say things, and what is refused. */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "model_fixture.h"
 
 static float logits[TOKENS * VOCAB], other[TOKENS * VOCAB];
@@ -210,6 +213,49 @@ static void spec_names_do_not_leave_the_directory(void **state) {
     }
 }
 
+static void write_text(const char *path, const char *text) {
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* A plug-in's directory: its converter has the name of the type, its spec lies in models/ and extends a
+ * built-in one. */
+static void plug_ins_come_first(void **state) {
+    (void)state;
+    char directory[] = "/tmp/fg_model_XXXXXX", path[64];
+    assert_non_null(mkdtemp(directory));
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    json_t *spec;
+    require_ok(fg_converter_dirs_add(&dirs, directory, &err), &err);
+    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    snprintf(path, sizeof path, "%s/llama.json", directory);
+    write_text(path, "{\"format\": \"forgather\", \"model_type\": \"llama\"}");
+    require_ok(fg_model_spec_read(&spec, &dirs, "llama", &err), &err);
+    assert_non_null(json_object_get(spec, "formats"));
+    json_decref(spec);
+    remove(path);
+    snprintf(path, sizeof path, "%s/models", directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof path, "%s/models/tapir.json", directory);
+    write_text(path, "{\"extends\": \"qwen3.json\", \"query_key_norm\": null, \"mlp\": \"wide\"}");
+    require_ok(fg_model_spec_read(&spec, &dirs, "tapir", &err), &err);
+    assert_string_equal(json_string_value(json_object_get(spec, "mlp")), "wide");
+    assert_null(json_object_get(spec, "query_key_norm"));
+    assert_non_null(fg_json_at(spec, "formats/hf/weights/embedding"));
+    json_decref(spec);
+    write_text(path, "{\"extends\": \"tapir.json\"}");
+    assert_int_equal(fg_model_spec_read(&spec, &dirs, "tapir", &err), FG_ERR_INPUT);
+    assert_non_null(strstr(err.text, "extend each other"));
+    remove(path);
+    snprintf(path, sizeof path, "%s/models", directory);
+    rmdir(path);
+    rmdir(directory);
+    fg_converter_dirs_free(&dirs);
+}
+
 static void every_allocation_of_a_spec_may_fail(void **state) {
     (void)state;
     fg_error err = {0};
@@ -240,6 +286,7 @@ int main(void) {
         cmocka_unit_test(specs_that_make_no_sense_are_refused),
         cmocka_unit_test(spec_names_do_not_leave_the_directory),
         cmocka_unit_test(every_allocation_of_a_spec_may_fail),
+        cmocka_unit_test(plug_ins_come_first),
     };
     fg_alloc_init();
     fg_model_threads(1);
