@@ -33,6 +33,14 @@ static bool is_first(const conversion *c) {
 
 /* ---- rank 0: everything before the first write ---- */
 
+/* What one rank will hold: libraries and buffers, measured; the plan, from its tables. Names take some 64
+ * bytes. */
+static uint64_t expected_memory(const fg_plan *plan) {
+    const uint64_t libraries_and_buffers = 48 << 20, name = 64;
+    return libraries_and_buffers + plan->source.count * (sizeof *plan->source.items + name) +
+           plan->output_count * (sizeof *plan->outputs + name) + plan->piece_count * sizeof *plan->pieces;
+}
+
 static fg_status prepare(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
@@ -46,6 +54,8 @@ static fg_status prepare(conversion *c, fg_error *err) {
     c->proves = options->validate == FG_VALIDATE_LOGITS;
     if (c->proves) FG_TRY(fg_run_model_spec(c->run, c->job.model_type, &c->spec, err));
     FG_TRY(fg_job_report(&c->job, options, c->report, err));
+    FG_TRY(fg_json_set_at(c->report, "memory/expected_bytes_per_rank",
+                          json_integer((json_int_t)expected_memory(c->plan)), err));
 done:
     return status;
 }
@@ -150,8 +160,11 @@ static fg_status prove(conversion *c, fg_error *err) {
                                            .name = options->second ? options->second : "(dry run)"};
     }
     FG_TRY(fg_ranks_agree(c->run->ranks, err));
+    /* a dump that is there already is refused, not removed */
+    if (is_first(c) && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
     FG_TRY(fg_prove(c->run->ranks, &task, &c->proof, err));
 done:
+    fg_interrupt_guard_file(NULL);
     json_decref(names);
     fg_checkpoint_close(&result);
     return status;
@@ -231,7 +244,7 @@ static fg_status conclude(conversion *c, double begun, fg_error *err) {
 done:
     status = fg_ranks_agree(run->ranks, err);
     if (status != FG_OK) return status;
-    const char *outcome = !passed ? "differ" : run->options->dry_run ? "dry run" : "done";
+    const char *outcome = !passed ? "differ" : "done";
     fg_run_report_end(run, outcome, fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
         if (run->options->report || run->options->json) fg_run_report_show(run, c->report, err);

@@ -4,18 +4,29 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
+/* Known to the thread that waits for signals, which has no arguments to get them by. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static fg_stage *guarded;
+static fg_stage *guarded;        /* under the lock */
+static const char *guarded_file; /* under the lock */
 static atomic_uint delay_ms;
 
 static void wait_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+}
+
+/* A signal that comes after the rename stops a run whose result is there. */
+static void say_goodbye(int which) {
+    const char *outcome = !guarded                                     ? ""
+                          : fg_path_is_directory(guarded->destination) ? "; the destination is complete"
+                                                                       : "; nothing was published";
+    fprintf(stderr, "\nfgconv: stopped by %s%s\n", which == SIGINT ? "SIGINT" : "SIGTERM", outcome);
 }
 
 static void *watch(void *unused) {
@@ -31,9 +42,8 @@ static void *watch(void *unused) {
                   NULL);
     pthread_mutex_lock(&lock); /* kept: what the main thread does next waits here until the process ends */
     if (guarded) fg_stage_abandon(guarded);
-    if (!delay)
-        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published\n",
-                which == SIGINT ? "SIGINT" : "SIGTERM");
+    if (guarded_file) unlink(guarded_file);
+    if (!delay) say_goodbye(which);
     _exit(which == SIGINT ? FG_STOPPED_INT : FG_STOPPED_TERM);
 }
 
@@ -50,6 +60,12 @@ fg_status fg_interrupt_start(fg_error *err) {
 void fg_interrupt_guard(fg_stage *stage) {
     pthread_mutex_lock(&lock);
     guarded = stage;
+    pthread_mutex_unlock(&lock);
+}
+
+void fg_interrupt_guard_file(const char *path) {
+    pthread_mutex_lock(&lock);
+    guarded_file = path;
     pthread_mutex_unlock(&lock);
 }
 

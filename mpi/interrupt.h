@@ -16,8 +16,11 @@
 fg_status fg_interrupt_start(fg_error *err);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
+/* The file that this run makes and a signal has to remove; NULL: none. Borrowed; it need not exist yet. Set
+ * on rank 0. */
+void fg_interrupt_guard_file(const char *path);
 /* Ranks other than 0 wait this long before they end, so that rank 0 has removed DST.partial before the
- * launcher kills it. */
+ * launcher kills it; they say nothing. */
 void fg_interrupt_delay(unsigned milliseconds);
 
 #endif

@@ -9,6 +9,9 @@
 #include "commands.h"
 #include "interrupt.h"
 
+/* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
+enum { OTHERS_DELAY = 400 };
+
 static bool uses_ranks(fg_command command) {
     return command == FG_COMMAND_CONVERT || command == FG_COMMAND_VALIDATE || command == FG_COMMAND_VERIFY;
 }
@@ -17,7 +20,7 @@ static bool uses_ranks(fg_command command) {
 static fg_status run_alone(const fg_options *options, const fg_converter_dirs *dirs, fg_error *err) {
     switch (options->command) {
     case FG_COMMAND_HELP:
-        fg_options_help(stdout);
+        fg_options_print_help(options, stdout);
         return FG_OK;
     case FG_COMMAND_VERSION:
         printf("fgconv %s\n", FG_VERSION);
@@ -51,6 +54,7 @@ static fg_status run_together(const fg_run *run, fg_error *err) {
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
                             bool *first, fg_error *err) {
     fg_ranks ranks;
+    if (!*first) fg_interrupt_delay(OTHERS_DELAY);
     fg_status status = fg_interrupt_start(err);
     if (status == FG_OK) status = fg_ranks_start(&ranks, &argc, &argv, err);
     if (status != FG_OK) return status;
@@ -59,7 +63,7 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     *first = ranks.rank == 0;
     if (!*first) {
         fg_log_silence();
-        fg_interrupt_delay(400);
+        fg_interrupt_delay(OTHERS_DELAY);
     }
     fg_model_threads(fg_ranks_threads(&ranks));
     if (uses_ranks(options->command)) {

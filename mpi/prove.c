@@ -1,5 +1,6 @@
 #include "prove.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -271,32 +272,56 @@ fg_status fg_prove(const fg_ranks *ranks, const fg_proof_task *task, fg_proof_re
 
 /* ---- words ---- */
 
+static const char *const part_names[FG_SUB_COUNT] = {"the mixer (attention)", "the feed-forward layer"};
+
+/* The part that a place belongs to; `block` is set for those that are in one. */
+static const char *part_of(const fg_proof_result *result, bool *in_block, uint64_t *block) {
+    *in_block = false;
+    if (!result->parted) return "the output head";
+    if (result->place == 0) return "the embedding";
+    if (result->place == fg_place_final_norm(result->blocks)) return "the final norm";
+    *in_block = true;
+    *block = (result->place - 1) / FG_SUB_COUNT;
+    return part_names[(result->place - 1) % FG_SUB_COUNT];
+}
+
 const char *fg_proof_place(const fg_proof_result *result, char *buffer, size_t size) {
-    static const char *const names[FG_SUB_COUNT] = {"mixer (attention)", "feed-forward"};
-    if (!result->parted) {
-        snprintf(buffer, size, "output head");
-    } else if (result->place == 0) {
-        snprintf(buffer, size, "embedding");
-    } else if (result->place == fg_place_final_norm(result->blocks)) {
-        snprintf(buffer, size, "final norm");
+    bool in_block;
+    uint64_t block = 0;
+    const char *part = part_of(result, &in_block, &block);
+    if (in_block) {
+        snprintf(buffer, size, "%s of block %llu", part, (unsigned long long)block);
     } else {
-        uint64_t within = result->place - 1;
-        snprintf(buffer, size, "block %llu, %s", (unsigned long long)(within / FG_SUB_COUNT),
-                 names[within % FG_SUB_COUNT]);
+        snprintf(buffer, size, "%s", part);
     }
     return buffer;
 }
 
+static fg_status report_place(const fg_proof_result *result, json_t *proof, fg_error *err) {
+    bool in_block;
+    uint64_t block = 0;
+    json_t *place = json_pack("{s:s}", "sublayer", part_of(result, &in_block, &block));
+    fg_status status = fg_json_put(proof, "first_difference", place, err);
+    if (status == FG_OK && in_block)
+        status = fg_json_put(place, "block", json_integer((json_int_t)block), err);
+    return status;
+}
+
+/* JSON has no infinity: a difference without bound is null. */
+static json_t *number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 static json_t *comparison(const fg_comparison *c) {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:I}", "max_abs", c->largest_difference, "mean_abs",
-                     c->mean_difference, "kl", c->kl_mean, "kl_max", c->kl_largest, "argmax_agreement",
-                     c->same_arg_max, "largest_logit", c->largest_logit[FG_SIDE_A], "non_finite",
-                     (json_int_t)(c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B]));
+    uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B];
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "max_abs", number(c->largest_difference),
+                     "mean_abs", number(c->mean_difference), "kl", number(c->kl_mean), "kl_max",
+                     number(c->kl_largest), "argmax_agreement", number(c->same_arg_max), "largest_logit",
+                     number(c->largest_logit[FG_SIDE_A]), "non_finite", (json_int_t)non_finite);
 }
 
 fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    char place[80];
     json_t *proof = comparison(&result->logits);
     FG_TRY(fg_json_put(proof, "kind", json_string("logits"), err));
     FG_TRY(fg_json_put(proof, "passed", json_boolean(result->passed), err));
@@ -304,9 +329,7 @@ fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_erro
     FG_TRY(fg_json_put(proof, "vocab", json_integer((json_int_t)result->vocab), err));
     FG_TRY(fg_json_put(proof, "blocks", json_integer((json_int_t)result->blocks), err));
     FG_TRY(fg_json_put(proof, "seconds", json_real(result->seconds), err));
-    if (!result->passed)
-        FG_TRY(fg_json_put(proof, "first_difference",
-                           json_string(fg_proof_place(result, place, sizeof place)), err));
+    if (!result->passed) FG_TRY(report_place(result, proof, err));
     if (result->rounded) FG_TRY(fg_json_put(proof, "rounding", comparison(&result->rounding), err));
     FG_TRY(fg_json_put(report, "proof", json_incref(proof), err));
 done:

@@ -32,10 +32,10 @@ done:
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
     char now[32];
-    *report =
-        json_pack("{s:{s:s}, s:s, s:s, s:i, s:i, s:i}", "fgconv", "version", run->version, "command",
-                  fg_command_name(run->options->command), "started", fg_report_time(now), "ranks",
-                  run->ranks->size, "nodes", run->ranks->node_count, "threads", fg_ranks_threads(run->ranks));
+    *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i, s:i}", "fgconv", "version", run->version,
+                        "command", fg_command_name(run->options->command), "dry_run", run->options->dry_run,
+                        "started", fg_report_time(now), "ranks", run->ranks->size, "nodes",
+                        run->ranks->node_count, "threads", fg_ranks_threads(run->ranks));
     if (!*report) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while starting the report"));
     FG_TRY(put_arguments(run, *report, err));
 done:
@@ -66,7 +66,7 @@ fg_status fg_run_report_end(const fg_run *run, const char *outcome, double secon
     fg_ranks_max_u64(run->ranks, &peak, 1);
     if (!report) return FG_OK;
     FG_TRY(put_warnings(report, err));
-    FG_TRY(fg_json_put(report, "memory", json_pack("{s:I}", "peak_bytes_per_rank", (json_int_t)peak), err));
+    FG_TRY(fg_json_set_at(report, "memory/peak_bytes_per_rank", json_integer((json_int_t)peak), err));
     FG_TRY(fg_json_put(report, "seconds", json_real(seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string(outcome), err));
     FG_TRY(fg_json_put(report, "finished", json_string(fg_report_time(now)), err));
@@ -92,13 +92,15 @@ done:
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
-    if (run->options->report) FG_TRY(write_report_file(run->options->report, report, err));
+    /* for verify, --report names the report of the conversion that is verified */
+    if (run->options->report && run->options->command != FG_COMMAND_VERIFY)
+        FG_TRY(write_report_file(run->options->report, report, err));
     if (run->options->json) {
         FG_TRY(fg_json_write(report, 0, &text, err));
         FG_TRY(fg_text_add(&text, "\n", 1, err));
     } else if (run->options->verbosity >= 0) {
-        FG_TRY(run->options->dry_run ? fg_report_plan(report, &text, err)
-                                     : fg_report_summary(report, &text, err));
+        if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
+        FG_TRY(fg_report_summary(report, &text, err));
     }
     if (text.data) fputs(text.data, stdout);
     fflush(stdout);

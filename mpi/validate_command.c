@@ -40,19 +40,20 @@ static fg_dtype main_dtype(const fg_tensors *table) {
     return most;
 }
 
-/* Two models of different types are compared after the wider one was rounded as a cast would have done it,
- * unless a tolerance was given. */
+/* Two models of different types are compared after one was rounded as a cast to the other's type would have
+ * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
 static void settle_rounding(const fg_run *run, const pair *p, fg_proof_task *task) {
     fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
+    bool first = fg_dtype_size(a) >= fg_dtype_size(b);
     if (a == b || run->options->atol >= 0) return;
-    if (fg_dtype_size(a) > fg_dtype_size(b)) {
+    if (first) {
         task->round_source = b;
     } else {
         task->round_destination = a;
     }
-    fg_inform("%s holds %s and %s holds %s: the former is rounded to %s before comparing", p->a.directory,
-              fg_dtype_name(a), p->b.directory, fg_dtype_name(b),
-              fg_dtype_name(fg_dtype_size(a) > fg_dtype_size(b) ? b : a));
+    fg_inform("%s holds %s and %s holds %s: the %s is rounded to %s before comparing", p->a.directory,
+              fg_dtype_name(a), p->b.directory, fg_dtype_name(b), first ? "first" : "second",
+              fg_dtype_name(first ? b : a));
 }
 
 static fg_status open_both(const fg_run *run, pair *p, fg_proof_task *task, fg_error *err) {
@@ -76,18 +77,21 @@ done:
     return status;
 }
 
+static json_t *describe_side(const char *directory, const fg_checkpoint *checkpoint) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < checkpoint->tensors.count; i++)
+        bytes += fg_tensor_bytes(&checkpoint->tensors.items[i]);
+    return json_pack("{s:s, s:s, s:I, s:I}", "directory", directory, "format",
+                     fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
+                     "bytes", (json_int_t)bytes);
+}
+
 static fg_status describe(const fg_run *run, pair *p, const fg_proof_result *result, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *a = json_pack("{s:s, s:s, s:I}", "directory", run->options->first, "format",
-                          fg_format_name(p->a.format), "tensors", (json_int_t)p->a.tensors.count);
-    json_t *b = json_pack("{s:s, s:s, s:I}", "directory", run->options->second, "format",
-                          fg_format_name(p->b.format), "tensors", (json_int_t)p->b.tensors.count);
-    FG_TRY(fg_json_put(p->report, "source", json_incref(a), err));
-    FG_TRY(fg_json_put(p->report, "destination", json_incref(b), err));
+    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
+    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
     FG_TRY(fg_proof_report(result, p->report, err));
 done:
-    json_decref(a);
-    json_decref(b);
     return status;
 }
 
@@ -113,7 +117,7 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK)
-        fg_run_report_end(run, result.passed ? "equal" : "differ", result.seconds, p.report, err);
+        fg_run_report_end(run, result.passed ? "done" : "differ", result.seconds, p.report, err);
     if (status == FG_OK && first) {
         fg_run_report_show(run, p.report, err);
         fg_run_judge(&result, options->first, options->second, err);

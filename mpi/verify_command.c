@@ -91,7 +91,8 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     uint64_t hf_version = (uint64_t)options->hf_version;
     char *path = NULL;
     *options = *run->options;
-    FG_TRY_NEW(path, fg_path_join(options->second, "fgconv_report.json", err));
+    FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
+                                     : fg_path_join(options->second, "fgconv_report.json", err));
     if (!fg_path_exists(path)) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
@@ -160,8 +161,9 @@ static fg_status say_result(const fg_run *run, const fg_job *job, double seconds
     json_t *report = NULL;
     FG_TRY(fg_run_report_begin(run, &report, err));
     FG_TRY(fg_job_report(job, run->options, report, err));
+    FG_TRY(fg_job_report_tensors(job, NULL, report, err));
     FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
-    FG_TRY(fg_json_put(report, "status", json_string("verified"), err));
+    FG_TRY(fg_json_put(report, "status", json_string("done"), err));
     FG_TRY(fg_run_report_show(run, report, err));
 done:
     json_decref(report);

@@ -12,7 +12,7 @@
 
 static fg_status contradiction(const fg_options *options, const fg_job *job, fg_error *err) {
     const char *asked = options->reverse ? "--reverse" : fg_format_name(options->from);
-    fg_fail(err, FG_ERR_INPUT, "%s: %s%s was asked for, but this is a %s directory (model type %s)",
+    fg_fail(err, FG_ERR_USAGE, "%s: %s%s was asked for, but this is a %s directory (model type %s)",
             job->source.directory, options->reverse ? "" : "--from ", asked,
             fg_format_name(job->source.format),
             job->source.model_type ? job->source.model_type : "not given");
@@ -166,6 +166,14 @@ static bool casts(const fg_plan *plan) {
     return false;
 }
 
+/* The type that the source's config named is not lost: the destination's says what its tensors are. */
+static void forget_left_out(json_t *left_out, const char *key) {
+    for (size_t i = json_array_size(left_out); i-- > 0;) {
+        const char *held = json_string_value(json_object_get(json_array_get(left_out, i), "key"));
+        if (held && strcmp(held, key) == 0) json_array_remove(left_out, i);
+    }
+}
+
 /* config.json names the type of most bytes; a source whose config says otherwise is believed less than its
  * headers. */
 static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *err) {
@@ -178,6 +186,8 @@ static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *
         fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide",
                 job->source.directory, json_string_value(said), main_dtype);
     json_object_del(job->config, "torch_dtype");
+    forget_left_out(job->translation.left_out, "dtype");
+    forget_left_out(job->translation.left_out, "torch_dtype");
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
 
