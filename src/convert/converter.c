@@ -282,24 +282,40 @@ static char *copy_text(const json_t *document, const char *key, fg_error *err) {
     return text ? fg_strdup(text, err) : NULL;
 }
 
+/* The merged document of a file; NULL, with the reason in `broken`, if its JSON or what it extends is wrong.
+ */
+static fg_status read_merged(const fg_converter_dirs *dirs, const char *path, json_t **document,
+                             fg_error *broken, fg_error *err) {
+    fg_layers layers = {0};
+    *document = NULL;
+    fg_status status = fg_layers_load(&layers, dirs, path, broken);
+    if (status == FG_OK) status = fg_layers_merge(&layers, document, broken);
+    fg_layers_free(&layers);
+    if (status == FG_OK || status == FG_ERR_INPUT) return FG_OK;
+    return fg_fail(err, status, "%s", broken->text);
+}
+
 /* Adds a file that says which format and model type it is for, by itself or through what it extends. */
 static fg_status add_entry(listing *list, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
     fg_status status = FG_OK;
-    fg_layers layers = {0};
     json_t *document = NULL;
-    FG_TRY(fg_layers_load(&layers, dirs, path, err));
-    FG_TRY(fg_layers_merge(&layers, &document, err));
-    if (!json_object_get(document, "format")) goto done;
+    fg_error broken = {0};
+    FG_TRY(read_merged(dirs, path, &document, &broken, err));
+    if (document && !json_object_get(document, "format")) goto done;
     FG_TRY(fg_grow(&list->items, list->count, &list->capacity, sizeof *list->items, err));
     fg_converter_entry *entry = &list->items[list->count++];
     FG_TRY_NEW(entry->path, fg_strdup(path, err));
+    if (!document) {
+        FG_TRY_NEW(entry->format, fg_strdup("?", err));
+        FG_TRY_NEW(entry->about, fg_strdup(broken.text, err));
+        goto done;
+    }
     entry->format = copy_text(document, "format", err);
     entry->about = copy_text(document, "about", err);
     if (!json_is_true(json_object_get(document, "abstract")))
         entry->model_type = copy_text(document, "model_type", err);
 done:
     json_decref(document);
-    fg_layers_free(&layers);
     return status;
 }
 

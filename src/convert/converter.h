@@ -9,7 +9,8 @@
  *     "root": "model",
  *     "sections": { "model": {
  *         "config": { FIELD: DECLARATION, ... },
- *         "import_if": [ [EXPRESSION over hf, MESSAGE], ... ], "export_if": [ [EXPRESSION over the target, MESSAGE], ... ] } },
+ *         "import_if": [ [EXPRESSION over hf, MESSAGE], ... ], "export_if": [ [EXPRESSION over the target, MESSAGE], ... ],
+ *         "import_warn": [ [EXPRESSION over hf, MESSAGE], ... ] } },       where it does not hold the message is a warning
  *     "tensors": { HF_NAME_TEMPLATE: { "shape": [EXPRESSION over the completed hf config, ...], "repeat": EXPRESSION (for {i}), "if": EXPRESSION,
  *                                      "tied_to": HF_NAME, "tied_if": EXPRESSION, "also_read": [TARGET_NAME, ...] }, ... },
  *     "drop": [ [PATTERN over source names, REASON], ... ],
@@ -37,7 +38,7 @@
  * V is a JSON value or an expression "= ...", at any depth; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
  *
  * "extends" (a file of the same directory, or found along the search path) inherits: sections, lists, tensors, config fields
- * replace single entries by name; null removes one; the other keys replace as a whole; "drop", "import_if" and "export_if" are appended.
+ * replace single entries by name; null removes one; the other keys replace as a whole; "drop", "import_if", "export_if" and "import_warn" are appended.
  * "about", "abstract" and "extends" are said of one file and not inherited.
  *
  * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns
@@ -84,7 +85,7 @@ fg_emitted_code fg_converter_code(const fg_converter *converter);
 
 /* One converter file that is there: for `fgconv list` and `fgconv lint`. */
 typedef struct fg_converter_entry {
-    char *path, *format, *model_type, *about; /* owned; model_type NULL when abstract */
+    char *path, *format, *model_type, *about; /* owned; model_type NULL when abstract; a broken file has format "?" */
 } fg_converter_entry;
 fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count, fg_error *err);
 void fg_converter_entries_free(fg_converter_entry *entries, size_t count);

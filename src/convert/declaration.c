@@ -251,11 +251,14 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
     snprintf(at.parent, sizeof at.parent, "sections/%s", section->name);
     json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
         if (strcmp(key, "config") == 0 && json_is_object(value)) continue;
-        bool import = strcmp(key, "import_if") == 0;
-        if (!import && strcmp(key, "export_if") != 0)
+        const json_t **list = strcmp(key, "import_if") == 0     ? &section->import_if
+                              : strcmp(key, "export_if") == 0   ? &section->export_if
+                              : strcmp(key, "import_warn") == 0 ? &section->import_warn
+                                                                : NULL;
+        if (!list)
             FG_TRY(fg_layers_fail(layers, at.parent, key, err, "unknown key in a section, or not an object"));
         FG_TRY(check_conditions(&at, value, key, err));
-        *(import ? &section->import_if : &section->export_if) = value;
+        *list = value;
     }
     snprintf(at.parent, sizeof at.parent, "sections/%s/config", section->name);
     json_object_foreach(json_object_get(spec, "config"), key, value) {

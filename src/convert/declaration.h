@@ -30,7 +30,7 @@ typedef struct fg_section {
     const char *name;      /* borrowed */
     fg_declaration *items; /* owned */
     size_t count, capacity;
-    const json_t *import_if, *export_if; /* borrowed; NULL if there are none */
+    const json_t *import_if, *export_if, *import_warn; /* borrowed; NULL if there are none */
 } fg_section;
 
 /* One path of one side and who claims it. */

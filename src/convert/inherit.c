@@ -117,9 +117,9 @@ static way way_of(way outer, const char *key) {
         const char *key;
         way inner;
     } rows[] = {
-        {ROOT, "sections", SECTIONS},  {ROOT, "tensors", BY_NAME},     {ROOT, "drop", APPEND},
-        {SECTION, "config", BY_NAME},  {SECTION, "import_if", APPEND}, {SECTION, "export_if", APPEND},
-        {DIRECTION, "lists", BY_NAME},
+        {ROOT, "sections", SECTIONS},     {ROOT, "tensors", BY_NAME},     {ROOT, "drop", APPEND},
+        {SECTION, "config", BY_NAME},     {SECTION, "import_if", APPEND}, {SECTION, "export_if", APPEND},
+        {SECTION, "import_warn", APPEND}, {DIRECTION, "lists", BY_NAME},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].outer == outer && strcmp(rows[i].key, key) == 0) return rows[i].inner;

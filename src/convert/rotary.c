@@ -9,7 +9,8 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
     char first[BRIEF], second[BRIEF];
     fg_fail(err, FG_ERR_INPUT, "%s: %s stands twice and differs: %s and %s", file, what,
             fg_json_brief(a, first, sizeof first), fg_json_brief(b, second, sizeof second));
-    return fg_hint(err, "keep the one that the model was trained with");
+    fg_hint(err, "keep the one that the model was trained with");
+    return FG_ERR_INPUT;
 }
 
 /* Moves `key` from inside a rotary object to the configuration; what stands there already must be equal. */

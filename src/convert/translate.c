@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/primitive.h"
 #include "convert/rotary.h"
@@ -112,23 +113,24 @@ done:
     return status;
 }
 
-static fg_status check_conditions(fg_translator *t, const fg_frame *frame, fg_error *err) {
+static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
+                                  bool warn, fg_error *err) {
     fg_status status = FG_OK;
-    bool import = t->direction == FG_IMPORT;
-    const json_t *conditions = import ? frame->section->import_if : frame->section->export_if;
     char where[WHERE];
     size_t i;
     json_t *item;
-    snprintf(where, sizeof where, "%s: sections/%s/%s", fg_converter_file(t->converter), frame->section->name,
-             import ? "import_if" : "export_if");
+    snprintf(where, sizeof where, "%s: a condition of sections/%s", fg_converter_file(t->converter),
+             frame->section->name);
     json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
-        const char *text = json_string_value(json_array_get(item, 0));
+        const char *text = json_string_value(json_array_get(item, 0)),
+                   *message = json_string_value(json_array_get(item, 1));
         bool truth;
         fg_error why = {0};
         FG_TRY(holds(frame, text, where, &truth, &why, err));
         if (truth) continue;
-        const char *message = json_string_value(json_array_get(item, 1));
-        if (why.status)
+        if (warn)
+            fg_warn("%s: %s", t->options->file, message);
+        else if (why.status)
             FG_TRY(fg_translator_refuse(t, NULL, err, "%s (%s)", message, why.text));
         else
             FG_TRY(fg_translator_refuse(t, NULL, err, "%s (the condition is: %s)", message, text));
@@ -148,7 +150,10 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     if (t->refused) goto done; /* conditions rely on values that declarations have accepted */
     fg_frame settled = *frame; /* the object may have come into being meanwhile */
     settled.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
-    FG_TRY(check_conditions(t, &settled, err));
+    bool import = t->direction == FG_IMPORT;
+    FG_TRY(check_conditions(t, &settled, import ? frame->section->import_if : frame->section->export_if,
+                            false, err));
+    if (import) FG_TRY(check_conditions(t, &settled, frame->section->import_warn, true, err));
 done:
     return status;
 }
@@ -245,11 +250,12 @@ static fg_status report_refusals(const fg_translator *t, fg_error *err) {
                 t->refused - SHOWN);
     else
         fg_fail(err, FG_ERR_INPUT, "%s: %s", t->options->file, t->refusals.data);
-    return fg_hint(err,
-                   "check that this is a plain %s model; a key that does not matter for it can be taken out "
-                   "of the file, and a converter that "
-                   "knows more can be given with --converter-path",
-                   fg_converter_model_type(t->converter));
+    fg_hint(err,
+            "check that this is a plain %s model; a key that does not matter for it can be taken out "
+            "of the file, and a converter that "
+            "knows more can be given with --converter-path",
+            fg_converter_model_type(t->converter));
+    return FG_ERR_INPUT;
 }
 
 /* What came in must come back the same from what was written. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/translate.h"
 
 #define SHARED FG_TEST_DATA "/../../../shared"
@@ -320,6 +321,16 @@ static void several_refusals_stand_in_one_message(void **state) {
     json_decref(config);
 }
 
+static void a_length_that_nothing_reads_is_warned_of(void **state) {
+    (void)state;
+    fg_log_reset();
+    json_decref(expect_result("llama", FG_IMPORT, "{\"max_sequence_length\": 2048}"));
+    assert_int_equal(fg_log_warning_count(), 0);
+    json_decref(expect_result("llama", FG_IMPORT, "{\"max_sequence_length\": 1024}"));
+    assert_int_equal(fg_log_warning_count(), 1);
+    assert_non_null(strstr(fg_log_warning(0), "max_sequence_length"));
+}
+
 static void a_training_run_may_have_changed_its_dropouts(void **state) {
     (void)state;
     json_t *hf =
@@ -344,6 +355,7 @@ int main(void) {
         cmocka_unit_test(absent_keys_mean_what_the_family_says),
         cmocka_unit_test(keys_are_refused_with_what_they_mean),
         cmocka_unit_test(several_refusals_stand_in_one_message),
+        cmocka_unit_test(a_length_that_nothing_reads_is_warned_of),
         cmocka_unit_test(a_training_run_may_have_changed_its_dropouts),
     };
     fg_alloc_init();

@@ -84,6 +84,16 @@ static void faults_are_found(void **state) {
         fg_free(path);
     }
     assert_int_equal(fg_converter_lint(&dirs, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
+    char *broken = fg_path_join(folder, "broken.json", &err);
+    fg_text report = {0};
+    size_t problems;
+    assert_int_equal(fg_file_spit(broken, "{", 1, false, NULL), FG_OK);
+    fg_converter_dirs_add(&dirs, folder, NULL);
+    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, NULL), FG_OK);
+    assert_int_equal(problems, 1);
+    assert_non_null(strstr(report.data, "broken.json: line 1"));
+    fg_text_free(&report);
+    fg_free(broken);
     fg_converter_dirs_free(&dirs);
     fg_directory_remove(folder, NULL);
 }
