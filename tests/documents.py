@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""The documents agree with the program: documents.py --fgconv build/fgconv
+
+README.md holds the option table that the program prints, names every command, and its relative links and files exist; the manual page has every option.
+"""
+import argparse
+import re
+import subprocess
+import sys
+
+from checkpoint import ROOT, Tally
+
+tally = Tally()
+
+
+def printed(fgconv, form):
+    return subprocess.run([fgconv, f"--help={form}"], capture_output=True, text=True, check=True).stdout
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fgconv", required=True)
+    fgconv = parser.parse_args().fgconv
+    readme = (ROOT / "README.md").read_text()
+    table = readme.split("<!-- options:")[1].split("-->\n", 1)[1].split("<!-- /options -->")[0]
+    tally.check("README.md has the option table of the program", table == printed(fgconv, "markdown"),
+                "paste the output of `fgconv --help=markdown` between the two comments")
+    manual = (ROOT / "src/cli/fgconv.1").read_text()
+    tally.check("fgconv.1 has the options of the program", printed(fgconv, "man") in manual, "paste the output of `fgconv --help=man`")
+    for command in ("config", "validate", "verify", "inspect", "diff", "list", "lint"):
+        tally.check(f"README.md and fgconv.1 name {command}", f"fgconv {command}" in readme and command in manual)
+    for path in re.findall(r"`((?:scripts|slurm|src|converters|tests)/[\w./]+)`", readme):
+        tally.check(f"README.md: {path} exists", "TYPE" in path or (ROOT / path).exists())
+    for code in (0, 2, 3, 4, 5, 10, 70):
+        tally.check(f"README.md and fgconv.1 name exit code {code}", f"| {code} |" in readme and re.search(rf"^\.It {code}\b", manual, re.M))
+    return tally.end()
+
+
+sys.exit(main())
