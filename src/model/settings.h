@@ -26,15 +26,21 @@ typedef struct fg_settings {
     fg_rotary_settings rotary;
 } fg_settings;
 
-/* `settings` is the object formats/FORMAT of a spec:
- *   "config": { ROLE: { "key": PATH, "absent": VALUE, "null": VALUE } }  the value of the key; VALUE stands
- * in where it is absent or null. A VALUE is a JSON value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of
- * roles above it in the order hidden, vocab, blocks, heads, kv_heads, head_size, inner, window, epsilon,
- * tied, activation. Without "absent" the key must be there, without "null" it must not be null. A role
- * without an entry is absent (window: none). "rotary": { "theta": KEY, "scaling": KEY, "parameters": KEY,
- * "default_theta": NUMBER, "types": [WORD, ...] } "only":   { PATH: [VALUE, ...] }  keys that must be absent
- * or have one of the values (each item of a list must) What is missing, of another type or not supported is
- * FG_ERR_INPUT that names key and value. Strings in `result` are borrowed. */
+/* `settings` is the object formats/FORMAT of a spec, with three members.
+ *
+ * "config": { ROLE: { "key": PATH, "absent": VALUE, "null": VALUE } }
+ *     The value of the key; VALUE stands in where it is absent or null: a JSON value, {"same_as": ROLE} or
+ *     {"quotient": [ROLE, ROLE]} of roles before it in the order of `fg_settings`. Without "absent" the key
+ *     must be there, without "null" it must not be null. Only the role window may lack an entry (none).
+ *
+ * "rotary": { "theta": KEY, "scaling": KEY, "parameters": KEY, "default_theta": NUMBER, "types": [WORD, ...]
+ * } Both spellings are read; where both stand they must agree.
+ *
+ * "only": { PATH: [VALUE, ...] }
+ *     Keys that must be absent or have one of the values; each item of a list must.
+ *
+ * What is missing, of another type or not supported is FG_ERR_INPUT that names key and value. Strings in
+ * `result` are borrowed. */
 fg_status fg_settings_read(const json_t *settings, const json_t *config, fg_settings *result, fg_error *err);
 
 #endif

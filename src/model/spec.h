@@ -1,9 +1,12 @@
 /* The specs of models: converters/models/TYPE.json, which say how a model type's own code computes.
  *
- *   { "extends": "llama.json",        another file of models/, of which this one replaces single members
- * (null removes one) "model_type": "qwen3", "about": "...", "norm": WORD, "mixer": WORD, "mlp": WORD,
- * "query_key_norm": WORD or null, "formats": { "hf": { "config": {...}, "rotary": {...}, "only": {...}, see
- * model/settings.h "weights": { ROLE: NAME or [NAME, ...] } }, ... } }
+ * "extends"         another file of models/, of which this one replaces single members (null removes one)
+ *
+ * "norm", "query_key_norm" (or null), "mixer", "mlp"    words of the tables in model/words.c
+ *
+ * "formats"         { "hf": { "config", "rotary", "only": see model/settings.h; "weights" }, ... }
+ *
+ * "weights"         { ROLE: NAME or [NAME, ...] }
  *
  * A NAME is a full name, "{i}" stands for the number of the block; of several exactly one may be there.
  * Roles: embedding, head, final_norm, block.mixer_norm, block.mlp_norm,
