@@ -5,9 +5,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/job.h"
-#include "commands.h"
 #include "copy/publish.h"
 #include "interrupt.h"
+#include "run.h"
 #include "write.h"
 
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */

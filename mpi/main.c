@@ -6,8 +6,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "commands.h"
 #include "interrupt.h"
+#include "run.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };

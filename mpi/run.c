@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "commands.h"
 #include "model/spec.h"
 #include "report/report.h"
+#include "run.h"
 
 fg_progress_style fg_run_progress(const fg_run *run) {
     const fg_options *options = run->options;

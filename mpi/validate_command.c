@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "commands.h"
 #include "convert/plan.h"
+#include "run.h"
 
 typedef struct pair {
     fg_checkpoint a, b;

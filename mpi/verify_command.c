@@ -5,8 +5,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/job.h"
-#include "commands.h"
 #include "distribute.h"
+#include "run.h"
 #include "write.h"
 
 typedef struct verification {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "store/weights.h"
+#include "store/weight_files.h"
 
 static const char *const format_names[] = {"auto", "hf", "forgather", "fast_llm"};
 

@@ -119,7 +119,8 @@ static bool is_ours(const char *key) {
 }
 
 static bool is_added(const char *key) {
-    static const char *const keys[] = {"forgather_arch", "forgather_arch_version", "qk_norm"};
+    static const char *const keys[] = {"forgather_arch", "forgather_arch_version", "qk_norm",
+                                       "initializer_range"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (strcmp(keys[i], key) == 0) return true;
     }

@@ -1,4 +1,4 @@
-#include "store/weights.h"
+#include "store/weight_files.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The commands that use all ranks. Each is collective: every rank calls it with the same options. */
-#ifndef FG_MPI_COMMANDS_H
-#define FG_MPI_COMMANDS_H
+#ifndef FG_MPI_RUN_H
+#define FG_MPI_RUN_H
 
 #include "cli/options.h"
 #include "convert/converter.h"
