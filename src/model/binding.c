@@ -180,17 +180,18 @@ done:
     return status;
 }
 
-/* A tied model whose store holds a head all the same uses that, so that a copy that went wrong shows. */
+/* A tied model multiplies by the embedding, as every program does that loads it. A head that its store holds
+ * all the same is remembered, to be compared. */
 static fg_status bind_ends(fg_binder *binder, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = binder->model;
-    bool own_head = true;
-    FG_TRY(
-        fg_bind_matrix(binder, "embedding", model->shape.vocab, model->shape.hidden, &model->embedding, err));
-    FG_TRY(fg_bind_vector(binder, "final_norm", model->shape.hidden, &model->final_norm, err));
-    if (model->settings.tied) FG_TRY(fg_bind_has(binder, "head", &own_head, err));
-    FG_TRY(fg_bind_matrix(binder, own_head ? "head" : "embedding", model->shape.vocab, model->shape.hidden,
-                          &model->head, err));
+    uint64_t vocab = model->shape.vocab, hidden = model->shape.hidden;
+    bool tied = model->settings.tied, copy = false;
+    FG_TRY(fg_bind_matrix(binder, "embedding", vocab, hidden, &model->embedding, err));
+    FG_TRY(fg_bind_vector(binder, "final_norm", hidden, &model->final_norm, err));
+    FG_TRY(fg_bind_matrix(binder, tied ? "embedding" : "head", vocab, hidden, &model->head, err));
+    if (tied) FG_TRY(fg_bind_has(binder, "head", &copy, err));
+    if (copy) FG_TRY(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
 done:
     return status;
 }

@@ -1,4 +1,7 @@
 /* The forward pass, top to bottom: embedding, blocks, final norm, logits. */
+#include <string.h>
+
+#include "base/alloc.h"
 #include "base/checked.h"
 #include "model/model.h"
 
@@ -85,7 +88,46 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
     return fg_norm_run(model, &model->final_norm, hidden, count, normed, err);
 }
 
+static fg_status compare_rows(fg_model *model, uint64_t first, uint64_t count, float *head, float *embedding,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weights *w = &model->weights;
+    const fg_matrix *copy = &model->tied_head;
+    FG_TRY(w->read(w->context, &copy->weight, first, count, head, err));
+    FG_TRY(w->read(w->context, &model->embedding.weight, first, count, embedding, err));
+    if (memcmp(head, embedding, count * sizeof *head) == 0) goto done;
+    status = fg_fail(err, FG_ERR_INPUT, "%s and %s are tied by the configuration, but hold different numbers",
+                     copy->name, model->embedding.name);
+    fg_hint(err, "they are two weights (tie_word_embeddings is wrong in config.json), or one was changed");
+done:
+    return status;
+}
+
+/* Rows of the head that a tied model's store holds all the same: they must be the embedding's. Micro-batches
+ * ask for the same rows again, which are not read again. */
+static fg_status check_tied(fg_model *model, uint64_t row, uint64_t rows, fg_error *err) {
+    fg_status status = FG_OK;
+    float *room = NULL;
+    uint64_t columns = model->shape.hidden, step = fg_max(1, FG_PANEL_BYTES / sizeof *room / columns);
+    bool seen = row == model->tied_row && rows == model->tied_rows;
+    if (!model->tied_head.name || seen) goto done;
+    FG_TRY_NEW(room, fg_alloc_buffer(2 * step * columns * sizeof *room, err));
+    for (uint64_t at = 0; at < rows; at += step) {
+        uint64_t part = fg_min(step, rows - at);
+        FG_TRY(compare_rows(model, (row + at) * columns, part * columns, room, room + step * columns, err));
+    }
+    model->tied_row = row;
+    model->tied_rows = rows;
+done:
+    fg_free(room);
+    return status;
+}
+
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err) {
-    return fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err);
+    fg_status status = FG_OK;
+    FG_TRY(fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err));
+    FG_TRY(check_tied(model, row, rows, err));
+done:
+    return status;
 }

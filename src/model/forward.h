@@ -72,9 +72,9 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
 /* Final norm of prediction head `head`: from hidden to normed, both [count, hidden]. */
 fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
                               float *normed, fg_error *err);
-/* Logits of the vocabulary rows [row, row + rows). A tied model multiplies by the embedding, unless the store
- * holds a head of its own too: then by that, so that a wrong copy is seen. logits [count, rows] (row-major),
- * rows in any number; computed in panels. */
+/* Logits of the vocabulary rows [row, row + rows). A tied model multiplies by the embedding; if the store
+ * holds a head all the same, those rows of it must be the same numbers, or it is FG_ERR_INPUT. logits [count,
+ * rows] (row-major), rows in any number; computed in panels. */
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err);
 

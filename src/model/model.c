@@ -41,6 +41,7 @@ void fg_model_free(fg_model **model) {
     fg_free(m->blocks);
     fg_free(m->embedding.name);
     fg_free(m->head.name);
+    fg_free(m->tied_head.name);
     fg_free(m->final_norm.name);
     fg_free(m->frequencies);
     fg_scratch *scratch[] = {&m->angles,    &m->panel,     &m->product,   &m->norm_values,

@@ -114,6 +114,8 @@ struct fg_model {
     const fg_activation_word *activation;
     fg_block *blocks; /* owned; shape.blocks of them */
     fg_matrix embedding, head;
+    fg_matrix tied_head;          /* what a tied model's store holds as its head; without a name if nothing */
+    uint64_t tied_row, tied_rows; /* the rows of it that were compared last */
     fg_vector final_norm;
 
     float *frequencies; /* owned; [head_size / 2] */
