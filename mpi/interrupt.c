@@ -14,6 +14,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fg_stage *guarded;        /* under the lock */
 static const char *guarded_file; /* under the lock */
 static atomic_uint delay_ms;
+static atomic_int finished = -1; /* the exit code of a run that is over */
 
 static void wait_signals(sigset_t *set) {
     sigemptyset(set);
@@ -36,6 +37,7 @@ static void *watch(void *unused) {
     wait_signals(&set);
     while (sigwait(&set, &which)) {
     }
+    if (atomic_load(&finished) >= 0) _exit(atomic_load(&finished));
     unsigned delay = atomic_load(&delay_ms);
     if (delay)
         nanosleep(&(struct timespec){.tv_sec = delay / 1000, .tv_nsec = (long)(delay % 1000) * 1000000},
@@ -71,4 +73,8 @@ void fg_interrupt_guard_file(const char *path) {
 
 void fg_interrupt_delay(unsigned milliseconds) {
     atomic_store(&delay_ms, milliseconds);
+}
+
+void fg_interrupt_finish(fg_status status) {
+    atomic_store(&finished, (int)status);
 }

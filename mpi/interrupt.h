@@ -22,5 +22,8 @@ void fg_interrupt_guard_file(const char *path);
 /* Ranks other than 0 wait this long before they end, so that rank 0 has removed DST.partial before the
  * launcher kills it; they say nothing. */
 void fg_interrupt_delay(unsigned milliseconds);
+/* The run is over and has said what there is to say. A signal that comes later (a launcher sends one as soon
+ * as another rank has ended with an error) ends the process with `status` and says nothing. */
+void fg_interrupt_finish(fg_status status);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -11,6 +12,11 @@
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };
+
+static void sleep_ms(long milliseconds) {
+    nanosleep(&(struct timespec){.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000},
+              NULL);
+}
 
 static bool uses_ranks(fg_command command) {
     return command == FG_COMMAND_CONVERT || command == FG_COMMAND_VALIDATE || command == FG_COMMAND_VERIFY;
@@ -51,13 +57,26 @@ static fg_status run_together(const fg_run *run, fg_error *err) {
     }
 }
 
+static void complain(const fg_error *err) {
+    char message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
+    fg_error_message(err, message, sizeof message);
+    fprintf(stderr, "fgconv: error: %s\n", message);
+    if (err->status == FG_ERR_BUG)
+        fprintf(stderr,
+                "fgconv: this is a defect of fgconv itself; please report it with the command line\n");
+}
+
+/* Rank 0 speaks before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
                             bool *first, fg_error *err) {
     fg_ranks ranks;
     if (!*first) fg_interrupt_delay(OTHERS_DELAY);
     fg_status status = fg_interrupt_start(err);
     if (status == FG_OK) status = fg_ranks_start(&ranks, &argc, &argv, err);
-    if (status != FG_OK) return status;
+    if (status != FG_OK) {
+        if (*first) complain(err);
+        return status;
+    }
     fg_run run = {
         .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
     *first = ranks.rank == 0;
@@ -65,7 +84,9 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
         fg_log_silence();
         fg_interrupt_delay(OTHERS_DELAY);
     }
-    fg_model_threads(fg_ranks_threads(&ranks));
+    /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
+     * them slower. Cores are used by ranks. */
+    fg_model_threads(1);
     if (uses_ranks(options->command)) {
         status = run_together(&run, err);
     } else {
@@ -73,6 +94,8 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
         status = fg_ranks_agree(&ranks, err);
     }
     fflush(stdout);
+    if (status != FG_OK && *first) complain(err);
+    fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
 }
@@ -84,17 +107,7 @@ static bool speaks(void) {
     return !rank || strcmp(rank, "0") == 0;
 }
 
-static void complain(const fg_error *err) {
-    char message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
-    fg_error_message(err, message, sizeof message);
-    fprintf(stderr, "fgconv: error: %s\n", message);
-    if (err->status == FG_ERR_BUG)
-        fprintf(stderr,
-                "fgconv: this is a defect of fgconv itself; please report it with the command line\n");
-}
-
-/* A command line that cannot be understood ends every rank in the same way, without MPI's help unless a
- * launcher waits for it. */
+/* A command line that cannot be understood ends every rank in the same way, without MPI's help. */
 static fg_status understand(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
                             fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
@@ -118,10 +131,12 @@ int main(int argc, char **argv) {
     fg_status status = understand(&options, &dirs, argc, argv, &err);
     if (status == FG_OK && (uses_ranks(options.command) || fg_ranks_launched())) {
         status = with_ranks(argc, argv, &options, &dirs, &first, &err);
-    } else if (status == FG_OK) {
-        status = run_alone(&options, &dirs, &err);
+    } else {
+        if (status == FG_OK) status = run_alone(&options, &dirs, &err);
+        if (status != FG_OK && first) complain(&err);
+        /* without MPI nothing else makes sure that rank 0 has spoken before the launcher kills it */
+        if (status != FG_OK && !first) sleep_ms(OTHERS_DELAY);
     }
-    if (status != FG_OK && first) complain(&err);
     fg_converter_dirs_free(&dirs);
     fg_options_free(&options);
     fg_log_reset();

@@ -1,11 +1,8 @@
-#define _GNU_SOURCE /* sched_getaffinity */
 #include "ranks.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -89,14 +86,4 @@ void fg_ranks_sum_u64(const fg_ranks *ranks, uint64_t *values, size_t count) {
 
 void fg_ranks_max_u64(const fg_ranks *ranks, uint64_t *values, size_t count) {
     reduce_u64(ranks, values, count, MPI_MAX);
-}
-
-int fg_ranks_threads(const fg_ranks *ranks) {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    cpu_set_t mask;
-    /* mpirun binds ranks to cores; a rank that may run on fewer cores than the node has keeps to those */
-    int bound = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 0;
-    long share = cores / ranks->node_size;
-    if (bound > 0 && bound < share) share = bound;
-    return share < 1 ? 1 : (int)share;
 }

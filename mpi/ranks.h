@@ -41,7 +41,4 @@ void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size);
 void fg_ranks_sum_u64(const fg_ranks *ranks, uint64_t *values, size_t count);
 void fg_ranks_max_u64(const fg_ranks *ranks, uint64_t *values, size_t count);
 
-/* Cores that each rank of this node may use, at least 1. */
-int fg_ranks_threads(const fg_ranks *ranks);
-
 #endif

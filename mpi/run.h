@@ -25,7 +25,7 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err);   /* verify_command.c
 
 /* The progress style that options, terminal and rank ask for. */
 fg_progress_style fg_run_progress(const fg_run *run);
-/* Rank 0: a new report with version, command, arguments, start, ranks, nodes, threads. */
+/* Rank 0: a new report with version, command, arguments, start, ranks, nodes. */
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err);
 /* Collective: adds warnings, peak memory of the ranks and the end time to rank 0's report (NULL elsewhere).
  */

@@ -3,7 +3,7 @@
  * --report FILE), from which the printed summary is made.
  *
  * Keys: fgconv {version}, command, arguments [..], dry_run, started (ISO 8601, UTC), finished, status
- * ("done", "differ", ...), ranks, nodes, threads, source {directory, weights_directory, format, model_type,
+ * ("done", "differ", ...), ranks, nodes, source {directory, weights_directory, format, model_type,
  * tensors, bytes, dtypes {name: bytes}}, destination {directory, format, tensors, bytes, shards [{file,
  * bytes}]} (for `validate`: the second model), options {...} (what `verify` needs to make the plan again),
  * converter {file, model_type}, config {left_out [{key, value, reason}]}, tensors [{name, source, dtype,
