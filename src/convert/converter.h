@@ -62,21 +62,24 @@ fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_er
 void fg_converter_dirs_free(fg_converter_dirs *dirs);
 /* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory is also searched for the
  * part after the first slash. FG_ERR_INPUT if there is none. Newly allocated. */
-fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path, fg_error *err);
+fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
+                                 fg_error *err);
 
 typedef struct fg_converter fg_converter;
 
 /* Loads and checks the converter for an HF model type. None: FG_ERR_INPUT that lists the types there are. */
-fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format, const char *model_type, fg_error *err);
+fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+                            const char *model_type, fg_error *err);
 /* The same for one file. */
-fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path, fg_error *err);
+fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
+                                 fg_error *err);
 void fg_converter_free(fg_converter **converter);
 
 fg_format fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
 const char *fg_converter_file(const fg_converter *converter);
 const json_t *fg_converter_document(const fg_converter *converter); /* the merged file; borrowed */
-bool fg_converter_abstract(const fg_converter *converter); /* only to be extended */
+bool fg_converter_abstract(const fg_converter *converter);          /* only to be extended */
 /* The emitted code, or NULLs: absolute path, module name (file name without .py), class names. Borrowed. */
 typedef struct fg_emitted_code {
     const char *path, *module, *config_class, *model_class;
@@ -85,9 +88,11 @@ fg_emitted_code fg_converter_code(const fg_converter *converter);
 
 /* One converter file that is there: for `fgconv list` and `fgconv lint`. */
 typedef struct fg_converter_entry {
-    char *path, *format, *model_type, *about; /* owned; model_type NULL when abstract; a broken file has format "?" */
+    char *path, *format, *model_type,
+        *about; /* owned; model_type NULL when abstract; a broken file has format "?" */
 } fg_converter_entry;
-fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count, fg_error *err);
+fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count,
+                               fg_error *err);
 void fg_converter_entries_free(fg_converter_entry *entries, size_t count);
 
 /* Name rules of a direction. */

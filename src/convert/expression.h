@@ -21,10 +21,10 @@ typedef struct fg_expression fg_expression;
 
 /* What names in an expression mean. All borrowed. */
 typedef struct fg_scope {
-    const json_t *here;              /* object in which plain paths start */
-    const struct fg_scope *parent;   /* for "../"; NULL at the root */
-    const json_t *root;              /* for a leading "/"; NULL: the outermost `here` */
-    const json_t *variables;         /* object with what $name means; may be NULL */
+    const json_t *here;            /* object in which plain paths start */
+    const struct fg_scope *parent; /* for "../"; NULL at the root */
+    const json_t *root;            /* for a leading "/"; NULL: the outermost `here` */
+    const json_t *variables;       /* object with what $name means; may be NULL */
 } fg_scope;
 
 /* Whether a JSON value is an expression: a string that begins with "= " (the two characters are not a part of it). */
@@ -34,13 +34,16 @@ bool fg_expression_is(const json_t *value);
 fg_status fg_expression_parse(fg_expression **expression, const char *text, const char *where, fg_error *err);
 /* A new reference in `value`. Wrong operand types, an inexact quotient and division by zero are FG_ERR_INPUT with the text of the expression
  * and the operands. */
-fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value, fg_error *err);
+fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
+                                 fg_error *err);
 bool fg_expression_truth(const json_t *value);
 /* Visits each path that the expression reads, as written ("../hidden_size"). */
-void fg_expression_paths(const fg_expression *expression, void (*visit)(void *context, const char *path), void *context);
+void fg_expression_paths(const fg_expression *expression, void (*visit)(void *context, const char *path),
+                         void *context);
 void fg_expression_free(fg_expression **expression);
 
 /* A value or, if fg_expression_is, what it evaluates to. New reference. */
-fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where, json_t **value, fg_error *err);
+fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
+                              json_t **value, fg_error *err);
 
 #endif

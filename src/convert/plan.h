@@ -46,20 +46,21 @@ typedef struct fg_dropped {
 } fg_dropped;
 
 typedef struct fg_plan {
-    fg_tensors source; /* owned */
+    fg_tensors source;  /* owned */
     fg_output *outputs; /* owned; in the order of the destination's state dict */
     size_t output_count, output_capacity;
     fg_piece *pieces; /* owned */
     size_t piece_count, piece_capacity;
     fg_dropped *dropped; /* owned */
     size_t dropped_count, dropped_capacity;
-    char **shard_files; /* owned; file names inside the destination; set by fg_shards_assign */
+    char **shard_files;    /* owned; file names inside the destination; set by fg_shards_assign */
     uint64_t *shard_bytes; /* owned; size of each */
     size_t shard_count;
 } fg_plan;
 
 /* Begins an output; pieces that are added next belong to it. */
-fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank, const uint64_t *shape, fg_error *err);
+fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
+                             const uint64_t *shape, fg_error *err);
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err);
 /* The piece that copies the whole of source tensor `source` to the whole current output: a rename. */
 fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);

@@ -15,16 +15,18 @@
  * their bytes are compared here (streamed) and a difference is FG_ERR_INPUT.
  * Takes the source table over into the plan (`source` is left empty, on failure too; the plan is then empty). The plan is checked
  * (fg_plan_check). Outputs stand in the order of the converter's "tensors", block by block. */
-fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source, const json_t *hf, fg_dtype cast,
-                         fg_plan *plan, fg_error *err);
+fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
+                         const json_t *hf, fg_dtype cast, fg_plan *plan, fg_error *err);
 
 /* The tensors that the converter declares for a completed hf configuration, in order: array of {"name": hf name, "shape": [...],
  * "tied_to": hf name or null when it is not tied in this configuration, "also_read": [target names]}. */
-fg_status fg_tensor_names_expand(const fg_converter *converter, const json_t *hf, json_t **names, fg_error *err);
+fg_status fg_tensor_names_expand(const fg_converter *converter, const json_t *hf, json_t **names,
+                                 fg_error *err);
 
 /* Pairs of output names that hold the same weight (for `param_sharing`): array of [hf-tied name, name it is tied to] in destination names; towards hf,
  * where a tied tensor is left out, the array is empty. */
-fg_status fg_tensor_plan_tied(const fg_converter *converter, fg_direction direction, const json_t *hf, json_t **pairs, fg_error *err);
+fg_status fg_tensor_plan_tied(const fg_converter *converter, fg_direction direction, const json_t *hf,
+                              json_t **pairs, fg_error *err);
 
 /* The name of the float type that most bytes of the outputs have ("bfloat16"); NULL for a plan without floats. */
 const char *fg_plan_main_dtype(const fg_plan *plan);

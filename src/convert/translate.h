@@ -19,16 +19,19 @@ typedef struct fg_translate_options {
 
 typedef struct fg_translation {
     json_t *result; /* owned: the configuration of the destination */
-    json_t *hf;     /* owned: the completed hf configuration in the older rotary spelling (every architecture key present):
+    json_t *
+        hf; /* owned: the completed hf configuration in the older rotary spelling (every architecture key present):
                        what the shapes in "tensors" are evaluated over */
-    json_t *left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have */
+    json_t *
+        left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have */
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,
  * false, 0, empty) are warnings (fg_warn) where the converter says so. An import is exported again as a check: a key that would come back
  * with another value is refused. */
-fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction, const json_t *source,
-                       const fg_translate_options *options, fg_translation *translation, fg_error *err);
+fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
+                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
+                       fg_error *err);
 void fg_translation_free(fg_translation *translation);
 
 #endif

@@ -26,7 +26,8 @@ typedef struct fg_work {
 /* Cuts the outputs of shards `shard_wanted[shard] == wanted` (NULL: all shards) into items of at most `item_bytes`. Cuts lie at multiples
  * of item_bytes of an output, so that checksums do not depend on who wrote what. */
 enum { FG_WORK_ITEM_BYTES = 32 << 20 };
-fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes, fg_work *work, fg_error *err);
+fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
+                        fg_work *work, fg_error *err);
 void fg_work_free(fg_work *work);
 
 typedef struct fg_copier fg_copier;
@@ -43,10 +44,11 @@ fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *dir
  * `progress`, unless NULL, is called about once a MiB with the output bytes done since the last call and may return false to stop
  * (the call then returns FG_OK with `*stopped` true). */
 typedef bool (*fg_copy_progress)(void *context, uint64_t bytes);
-fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *digests, fg_copy_progress progress, void *context,
-                        bool *stopped, fg_error *err);
+fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *digests,
+                        fg_copy_progress progress, void *context, bool *stopped, fg_error *err);
 /* Elements [first, first + count) of an output, in its dtype, into `buffer`: what would be written there. */
-fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer, fg_error *err);
+fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer,
+                         fg_error *err);
 fg_copy_totals fg_copier_totals(const fg_copier *copier);
 const fg_plan *fg_copier_plan(const fg_copier *copier); /* borrowed */
 void fg_copier_free(fg_copier **copier);
@@ -58,6 +60,7 @@ uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count);
 
 /* Holds the tensors of `other` (an opened checkpoint's table) against the plan, byte by byte, for one item: what `fgconv verify` does. A difference is
  * FG_ERR_DIFFER that names tensor, index, found and expected. */
-fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg_tensors *other, fg_reader *reader, fg_error *err);
+fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg_tensors *other,
+                           fg_reader *reader, fg_error *err);
 
 #endif

@@ -10,10 +10,10 @@
 #include "convert/plan.h"
 
 typedef struct fg_stage {
-    char *destination; /* owned; DST without trailing slashes */
-    char *partial;     /* owned; DST.partial */
-    bool sync;         /* fsync (not --no-fsync) */
-    bool begun;        /* we created DST.partial */
+    char *destination;          /* owned; DST without trailing slashes */
+    char *partial;              /* owned; DST.partial */
+    bool sync;                  /* fsync (not --no-fsync) */
+    bool begun;                 /* we created DST.partial */
     struct fg_stage_lock *lock; /* owned */
 } fg_stage;
 
@@ -26,9 +26,12 @@ fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *e
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */
 /* Creates a shard with its header, at full size; the data is sparse until it is written. */
 fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err);
-fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size, fg_error *err);
-fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name, fg_error *err); /* byte for byte, links followed */
-fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err); /* fsync of a shard, if `sync` */
+fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
+                         fg_error *err);
+fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name,
+                             fg_error *err); /* byte for byte, links followed */
+fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard,
+                              fg_error *err); /* fsync of a shard, if `sync` */
 /* fsync of the folder, rename to DST, fsync of the parent. */
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err);
 /* Removes DST.partial if we created it and it was not published. Safe from another thread, and more than once. */

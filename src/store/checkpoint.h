@@ -13,25 +13,33 @@
 #include "base/json.h"
 #include "store/tensors.h"
 
-typedef enum fg_format { FG_FORMAT_AUTO = 0, FG_FORMAT_HF, FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM } fg_format;
+typedef enum fg_format {
+    FG_FORMAT_AUTO = 0,
+    FG_FORMAT_HF,
+    FG_FORMAT_FORGATHER,
+    FG_FORMAT_FAST_LLM
+} fg_format;
 
-const char *fg_format_name(fg_format format);       /* "hf", "forgather", "fast_llm" */
-fg_format fg_format_from_name(const char *name);    /* FG_FORMAT_AUTO if unknown */
+const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
+fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
 
 typedef struct fg_checkpoint {
-    char *directory;          /* owned, as given */
-    char *weights_directory;  /* owned; where the weights lie: `directory` or a training checkpoint */
+    char *directory;         /* owned, as given */
+    char *weights_directory; /* owned; where the weights lie: `directory` or a training checkpoint */
     fg_format format;
-    char *model_type;         /* owned; HF family (config.json model_type, or hf_model_type of a Forgather directory); NULL if
+    char *
+        model_type; /* owned; HF family (config.json model_type, or hf_model_type of a Forgather directory); NULL if
                                  the directory does not say */
-    json_t *config;           /* owned; config.json as it is in the file */
+    json_t *config;            /* owned; config.json as it is in the file */
     json_t *generation_config; /* owned or NULL */
     json_t *tokenizer_config;  /* owned or NULL */
     json_t *index_metadata;    /* owned or NULL: `metadata` of the index */
     fg_tensors tensors;        /* owned */
-    fg_names side_files;       /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
+    fg_names
+        side_files; /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
                                   templates, generation_config.json, licences; sorted */
-    fg_names other_files;      /* owned; names that are neither weights, config, emitted code nor side files: left behind */
+    fg_names
+        other_files; /* owned; names that are neither weights, config, emitted code nor side files: left behind */
 } fg_checkpoint;
 
 typedef struct fg_checkpoint_options {
@@ -44,7 +52,8 @@ typedef struct fg_checkpoint_options {
 /* A missing directory (that of `checkpoint_path` too) is FG_ERR_USAGE; what is wrong inside is FG_ERR_INPUT. `options` may
  * be NULL. With config_only `weights_directory` is the model directory or `checkpoint_path`. On failure the checkpoint is
  * empty and need not be closed. */
-fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory, const fg_checkpoint_options *options, fg_error *err);
+fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
+                             const fg_checkpoint_options *options, fg_error *err);
 void fg_checkpoint_close(fg_checkpoint *checkpoint);
 
 #endif

@@ -19,19 +19,19 @@ enum { FG_MAX_DIMS = 5 };
 typedef struct fg_tensor {
     char *name; /* owned by the table */
     fg_dtype dtype;
-    uint32_t rank;                 /* number of dimensions; 0 is a scalar */
-    uint64_t shape[FG_MAX_DIMS];   /* outermost first */
-    uint64_t stride[FG_MAX_DIMS];  /* elements from one index to the next; row-major when `contiguous` */
-    uint64_t elements;             /* product of shape */
-    uint32_t file;                 /* index into the table's files */
-    uint64_t offset;               /* byte in the file where element [0, 0, ...] begins */
-    bool contiguous;               /* row-major without gaps */
+    uint32_t rank;                /* number of dimensions; 0 is a scalar */
+    uint64_t shape[FG_MAX_DIMS];  /* outermost first */
+    uint64_t stride[FG_MAX_DIMS]; /* elements from one index to the next; row-major when `contiguous` */
+    uint64_t elements;            /* product of shape */
+    uint32_t file;                /* index into the table's files */
+    uint64_t offset;              /* byte in the file where element [0, 0, ...] begins */
+    bool contiguous;              /* row-major without gaps */
 } fg_tensor;
 
 typedef struct fg_tensors {
     fg_tensor *items; /* owned; in the order in which the files list them */
     size_t count, capacity;
-    char **files; /* owned paths that can be opened from the working directory of any rank */
+    char **files;          /* owned paths that can be opened from the working directory of any rank */
     fg_file_stamp *stamps; /* of each file, when its header was read */
     size_t file_count, file_capacity;
     fg_map by_name;
@@ -66,6 +66,7 @@ void fg_reader_free(fg_reader **reader);
 /* The open file of index `file` (borrowed; stays open until the next call). FG_ERR_INPUT if it changed. */
 fg_status fg_reader_file(fg_reader *reader, uint32_t file, const fg_file **open, fg_error *err);
 /* `count` elements of a tensor from element `first` (row-major order, whatever its strides) into `buffer`, raw. */
-fg_status fg_reader_read(fg_reader *reader, const fg_tensor *tensor, uint64_t first, uint64_t count, void *buffer, fg_error *err);
+fg_status fg_reader_read(fg_reader *reader, const fg_tensor *tensor, uint64_t first, uint64_t count,
+                         void *buffer, fg_error *err);
 
 #endif

@@ -10,16 +10,14 @@
 #include "base/alloc.h"
 #include "base/json.h"
 
-static json_t *parse(const char *text)
-{
+static json_t *parse(const char *text) {
     fg_error err = {0};
     json_t *value;
     assert_int_equal(fg_json_parse("t.json", text, strlen(text), &value, &err), FG_OK);
     return value;
 }
 
-static void expect_written(const char *text, unsigned flags, const char *expected)
-{
+static void expect_written(const char *text, unsigned flags, const char *expected) {
     fg_error err = {0};
     fg_text out = {0};
     json_t *value = parse(text);
@@ -29,38 +27,41 @@ static void expect_written(const char *text, unsigned flags, const char *expecte
     json_decref(value);
 }
 
-static void reals_are_written_as_python_does(void **state)
-{
+static void reals_are_written_as_python_does(void **state) {
     (void)state;
-    expect_written("[1e-5, 1e-06, 500000.0, 0.02, 1.0, 0.0, 1e16, 1.5e300, 0.1, 123456.789, -2.5, 0.0001, 1e-310]", FG_JSON_COMPACT,
-                   "[1e-05, 1e-06, 500000.0, 0.02, 1.0, 0.0, 10000000000000000, 1.5e+300, 0.1, 123456.789, -2.5, 0.0001, 1e-310]");
+    expect_written(
+        "[1e-5, 1e-06, 500000.0, 0.02, 1.0, 0.0, 1e16, 1.5e300, 0.1, 123456.789, -2.5, 0.0001, 1e-310]",
+        FG_JSON_COMPACT,
+        "[1e-05, 1e-06, 500000.0, 0.02, 1.0, 0.0, 10000000000000000, 1.5e+300, 0.1, 123456.789, -2.5, "
+        "0.0001, 1e-310]");
 }
 
-static void large_integers_keep_their_digits(void **state)
-{
+static void large_integers_keep_their_digits(void **state) {
     (void)state;
-    expect_written("{\"a\": 1000000000000000019884624838656, \"b\": 9007199254740993, \"c\": \"1000000000000000019884624838656\"}",
+    expect_written("{\"a\": 1000000000000000019884624838656, \"b\": 9007199254740993, \"c\": "
+                   "\"1000000000000000019884624838656\"}",
                    FG_JSON_COMPACT,
-                   "{\"a\": 1000000000000000019884624838656, \"b\": 9007199254740993, \"c\": \"1000000000000000019884624838656\"}");
+                   "{\"a\": 1000000000000000019884624838656, \"b\": 9007199254740993, \"c\": "
+                   "\"1000000000000000019884624838656\"}");
 }
 
-static void strings_are_escaped_or_not(void **state)
-{
+static void strings_are_escaped_or_not(void **state) {
     (void)state;
-    expect_written("[\"a\\n\\u0001\\\"\\u00e9\\ud83d\\ude00\"]", FG_JSON_COMPACT, "[\"a\\n\\u0001\\\"\\u00e9\\ud83d\\ude00\"]");
+    expect_written("[\"a\\n\\u0001\\\"\\u00e9\\ud83d\\ude00\"]", FG_JSON_COMPACT,
+                   "[\"a\\n\\u0001\\\"\\u00e9\\ud83d\\ude00\"]");
     expect_written("[\"\\u00e9\"]", FG_JSON_COMPACT | FG_JSON_UTF8, "[\"\xc3\xa9\"]");
 }
 
-static void layout_matches_python_indent_2(void **state)
-{
+static void layout_matches_python_indent_2(void **state) {
     (void)state;
-    expect_written("{\"b\": [1, {}], \"a\": []}", FG_JSON_SORTED, "{\n  \"a\": [],\n  \"b\": [\n    1,\n    {}\n  ]\n}");
+    expect_written("{\"b\": [1, {}], \"a\": []}", FG_JSON_SORTED,
+                   "{\n  \"a\": [],\n  \"b\": [\n    1,\n    {}\n  ]\n}");
 }
 
-static void duplicates_and_garbage_are_refused(void **state)
-{
+static void duplicates_and_garbage_are_refused(void **state) {
     (void)state;
-    static const char *const bad[] = {"{\"a\": 1, \"a\": 2}", "{\"a\": NaN}", "[1,]", "{} x", "", "{\"a\": 1e999}"};
+    static const char *const bad[] = {"{\"a\": 1, \"a\": 2}", "{\"a\": NaN}", "[1,]", "{} x", "",
+                                      "{\"a\": 1e999}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fg_error err = {0};
         json_t *value;
@@ -70,8 +71,7 @@ static void duplicates_and_garbage_are_refused(void **state)
     }
 }
 
-static void paths_reach_in(void **state)
-{
+static void paths_reach_in(void **state) {
     (void)state;
     fg_error err = {0};
     json_t *value = parse("{\"a\": {\"b\": [10, 20]}}");
@@ -85,10 +85,10 @@ static void paths_reach_in(void **state)
     json_decref(value);
 }
 
-static void numbers_are_equal_by_value(void **state)
-{
+static void numbers_are_equal_by_value(void **state) {
     (void)state;
-    json_t *a = parse("{\"x\": 1, \"y\": [1.5, null]}"), *b = parse("{\"y\": [1.5, null], \"x\": 1.0}"), *c = parse("{\"x\": 2}");
+    json_t *a = parse("{\"x\": 1, \"y\": [1.5, null]}"), *b = parse("{\"y\": [1.5, null], \"x\": 1.0}"),
+           *c = parse("{\"x\": 2}");
     assert_true(fg_json_equal(a, b));
     assert_false(fg_json_equal(a, c));
     assert_false(fg_json_equal(a, NULL));
@@ -97,8 +97,7 @@ static void numbers_are_equal_by_value(void **state)
     json_decref(c);
 }
 
-static void lines_are_found(void **state)
-{
+static void lines_are_found(void **state) {
     (void)state;
     const char *text = "{\n \"a\": [\n  [\"x\",\n   \"y\"],\n  {\"k\\\"\": 1}\n ],\n \"b\": 2\n}";
     assert_int_equal(fg_json_line(text, strlen(text), "a"), 2);
@@ -107,8 +106,7 @@ static void lines_are_found(void **state)
     assert_int_equal(fg_json_line(text, strlen(text), "c"), 0);
 }
 
-static void wrong_types_name_the_key(void **state)
-{
+static void wrong_types_name_the_key(void **state) {
     (void)state;
     fg_error err = {0};
     uint64_t number = 7;
@@ -120,13 +118,16 @@ static void wrong_types_name_the_key(void **state)
     json_decref(value);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reals_are_written_as_python_does), cmocka_unit_test(large_integers_keep_their_digits),
-        cmocka_unit_test(strings_are_escaped_or_not),       cmocka_unit_test(layout_matches_python_indent_2),
-        cmocka_unit_test(duplicates_and_garbage_are_refused), cmocka_unit_test(paths_reach_in),
-        cmocka_unit_test(numbers_are_equal_by_value),       cmocka_unit_test(lines_are_found),
+        cmocka_unit_test(reals_are_written_as_python_does),
+        cmocka_unit_test(large_integers_keep_their_digits),
+        cmocka_unit_test(strings_are_escaped_or_not),
+        cmocka_unit_test(layout_matches_python_indent_2),
+        cmocka_unit_test(duplicates_and_garbage_are_refused),
+        cmocka_unit_test(paths_reach_in),
+        cmocka_unit_test(numbers_are_equal_by_value),
+        cmocka_unit_test(lines_are_found),
         cmocka_unit_test(wrong_types_name_the_key),
     };
     fg_alloc_init();
