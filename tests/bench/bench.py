@@ -1,0 +1,215 @@
+"""The budgets of speed and memory, measured against other programs in the same minute. Run it through scripts/bench."""
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import first_byte
+import models
+from measure import Failed, Table, launcher, mpirun, pairs, ratio_text, remove, report_of, run, seconds, start_of, warm
+
+HERE = pathlib.Path(__file__).resolve().parent
+SYNTH = HERE.parent.parent / "scripts/synth_model.py"
+MEBIBYTE = 1 << 20
+
+
+def mebibytes(count):
+    return f"{count / MEBIBYTE:.0f} MiB"
+
+
+def used(folder):
+    """Bytes on the disk, holes left out."""
+    return sum(p.stat().st_blocks * 512 for p in pathlib.Path(folder).iterdir())
+
+
+def apparent(folder):
+    return sum(p.stat().st_size for p in pathlib.Path(folder).iterdir() if p.name.endswith(".safetensors"))
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.fgconv, self.size, self.count = args.fgconv, args.size, args.pairs
+        self.quick, self.python, self.numpy = args.quick, args.transformers, args.numpy
+        self.models, self.folder, self.table = pathlib.Path(args.models or folder / "models"), folder, Table()
+        self.out, self.other = folder / "out", folder / "other"
+        os.makedirs(self.models, exist_ok=True)
+
+    # ---- models: made when first asked for ----
+
+    def filled(self, gigabytes):
+        """A model of random weights, about that large."""
+        path = self.models / f"filled-{gigabytes:g}"
+        if not (path / "config.json").exists():
+            run([self.numpy, SYNTH, path, "--params", gigabytes / 5.9 * 3e9])
+        return path
+
+    def sparse(self, kind, size):
+        path = self.models / f"{kind}-{size}"
+        if not (path / "config.json").exists():
+            getattr(models, kind)(path, size)
+        return path
+
+    # ---- the two sides of a pair ----
+
+    def convert(self, source, *options, ranks=2):
+        remove(self.out)
+        warm(source)
+        return run(mpirun(ranks, self.fgconv, "--quiet", *options, source, self.out))
+
+    def against(self, script, source):
+        """A shell command with the source as $1 and the place to write to as $2."""
+        remove(self.other)
+        warm(source)
+        spent = run(["sh", "-ec", script, "sh", source, self.other])
+        remove(self.other)
+        return spent
+
+    def compare(self, what, source, options, script, name, budget, ranks=2):
+        start = start_of(ranks)
+        mine, theirs, ratios = pairs(self.count, lambda: self.convert(source, *options, ranks=ranks),
+                                     lambda: self.against(script, source), start)
+        ok = None if budget is None else statistics.median(ratios) <= budget
+        self.table.add(what, seconds(mine), f"{name} {seconds(theirs)}", ratio_text(ratios), f"{budget:.1f}" if budget else "", ok)
+        remove(self.out)
+
+    # ---- rows ----
+
+    def rename(self):
+        self.compare(f"rename {self.size:g} GB, 2 ranks, no fsync", self.filled(self.size), ["--validate", "none", "--no-fsync"],
+                     'cp -r "$1" "$2"', "cp -r", 1.0)
+
+    def rename_fsync(self):
+        self.compare(f"rename {self.size:g} GB, 2 ranks, fsync", self.filled(self.size), ["--validate", "none"],
+                     'cp -r "$1" "$2" && sync -f "$2"', "cp -r && sync -f", 1.0)
+
+    def cast(self):
+        source = self.filled(self.size)
+        size = 2 * apparent(source)
+        script = f'dd if=/dev/zero of="$2" bs=1M count={size} iflag=count_bytes status=none'
+        self.compare(f"bfloat16 to float32, {size / 1e9:.1f} GB written, no fsync", source,
+                     ["--validate", "none", "--no-fsync", "--dtype", "float32"], script, "dd", 1.5)
+
+    def ranks(self):
+        for ranks in (1, 4):
+            self.compare(f"rename {self.size:g} GB, {ranks} rank{'s' if ranks > 1 else ''}, no fsync", self.filled(self.size),
+                         ["--validate", "none", "--no-fsync"], 'cp -r "$1" "$2"', "cp -r", None, ranks=ranks)
+
+    def peak(self, source, *options):
+        """The peak of a rank as the report says and as the kernel says to the rank's parent; the larger counts."""
+        remove(self.out)
+        kernel = launcher(2, [self.fgconv, "--quiet", *options, source, self.out], self.folder / "peaks")
+        report = report_of(self.out / "fgconv_report.json")["memory"]["peak_bytes_per_rank"]
+        if abs(kernel - report) > 8 * MEBIBYTE:
+            raise Failed(f"the report says {mebibytes(report)}, the kernel {mebibytes(kernel)}")
+        return max(kernel, report)
+
+    def memory(self):
+        cases = [(f"{g:g} GB", self.filled(g)) for g in ([0.6] if self.quick else [2.4, self.size])]
+        cases.append(("12 GB, sparse", self.sparse("large", 12)))
+        for name, source in cases:
+            for cast in ([], ["--dtype", "float32"]):
+                most = self.peak(source, "--validate", "none", "--no-fsync", *cast)
+                what = f"peak of a rank, {name}" + (", cast" if cast else "")
+                self.table.add(what, mebibytes(most), "", "", "96 MiB", most <= 96 * MEBIBYTE)
+                if "sparse" in name:
+                    self.holes(source, 2 if cast else 1)
+        remove(self.out)
+
+    def holes(self, source, growth):
+        here, there = used(source), used(self.out)
+        self.table.add("holes stay holes" + (", cast" if growth > 1 else ""), f"{there / 1e6:.0f} MB used", f"source {here / 1e6:.0f} MB",
+                       "", f"{growth} x and 8 MiB", there <= growth * here + 8 * MEBIBYTE)
+
+    def proof_memory(self):
+        for gigabytes in [0.6] if self.quick else [2.4, self.size]:
+            most = self.peak(self.filled(gigabytes), "--no-fsync")
+            self.table.add(f"peak of a rank with proof, {gigabytes:g} GB", mebibytes(most), "", "", "512 MiB", most <= 512 * MEBIBYTE)
+        remove(self.out)
+
+    def load_and_save(self, source):
+        remove(self.other)
+        warm(source)
+        done = subprocess.run([self.python, HERE / "load_and_save.py", source, self.other], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"transformers: {done.stderr[-3000:]}")
+        remove(self.other)
+        return float(done.stdout.split()[-1])
+
+    def proof(self):
+        source = self.filled(self.size)
+        mine, theirs, ratios = pairs(min(self.count, 3), lambda: self.convert(source), lambda: self.load_and_save(source), start_of(2))
+        self.table.add(f"convert and prove {self.size:g} GB", seconds(mine), f"transformers' load and save {seconds(theirs)}",
+                       ratio_text(ratios), "below 1.0", statistics.median(ratios) < 1.0)
+        remove(self.out)
+
+    def planning(self):
+        for tensors, most_seconds, most_memory in ((100_000, 2, 300), (1_000_000, 10, 2048)):
+            if self.quick and tensors > 100_000:
+                continue
+            source, report = self.sparse("many", tensors), self.folder / "plan.json"
+            command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--report", report, source, self.out]
+            warm(source)
+            start, times = start_of(2), []
+            for _ in range(3):
+                times.append(run(mpirun(2, *command)) - start)
+            peak = max(launcher(2, command, self.folder / "peaks"), report_of(report)["memory"]["peak_bytes_per_rank"])
+            found = report_of(report)["destination"]["tensors"]
+            self.table.add(f"plan of {found:,} tensors", f"{seconds(times)}, {mebibytes(peak)}", "", "", f"{most_seconds} s, {most_memory} MiB",
+                           statistics.median(times) <= most_seconds and peak <= most_memory * MEBIBYTE)
+
+    def first_byte(self):
+        """MPI_Init is over when `fgconv --version` prints under mpirun; that moment of the other run is taken off."""
+        source, waits = self.sparse("many", 300), []
+        for _ in range(max(self.count, 7)):
+            remove(self.out)
+            begun = first_byte.until_first_line(mpirun(2, self.fgconv, "--version"))
+            waits.append(first_byte.until_first_byte(mpirun(2, self.fgconv, "--quiet", "--validate", "none", source, self.out), self.out) - begun)
+        wait = statistics.median(waits)
+        self.table.add("first byte of a small model after MPI_Init", f"{wait:.3f} s", "", f"{min(waits):.3f} to {max(waits):.3f}, {len(waits)} pairs",
+                       "0.1 s", wait <= 0.1)
+        remove(self.out)
+
+
+ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "ranks": Bench.ranks, "memory": Bench.memory,
+        "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "first-byte": Bench.first_byte}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description="rows: " + ", ".join(ROWS))
+    parser.add_argument("--fgconv", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--numpy", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--transformers", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--size", type=float)
+    parser.add_argument("--pairs", type=int)
+    parser.add_argument("--models")
+    parser.add_argument("rows", nargs="*")
+    args = parser.parse_args()
+    unknown = [r for r in args.rows if r not in ROWS]
+    if unknown:
+        parser.error(f"no row {unknown[0]}; rows: {', '.join(ROWS)}")
+    args.size = args.size or (0.6 if args.quick else 5.9)
+    args.pairs = args.pairs or (3 if args.quick else 5)
+    return args
+
+
+def main():
+    args = arguments()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="fgconv-bench-") as folder:
+        bench = Bench(args, pathlib.Path(folder))
+        for name in args.rows or ROWS:
+            try:
+                ROWS[name](bench)
+            except Failed as failure:
+                bench.table.add(name, "failed", "", "", "", False)
+                print(failure, file=sys.stderr)
+    print(bench.table.text())
+    print(f"\nLoad at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+    return 1 if bench.table.missed else 0
+
+
+sys.exit(main())
