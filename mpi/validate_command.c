@@ -29,13 +29,10 @@ done:
 
 /* The float type that most bytes have; FG_DTYPE_NONE if there is none. */
 static fg_dtype main_dtype(const fg_tensors *table) {
-    uint64_t bytes[FG_DTYPE_COUNT] = {0};
+    fg_dtype_tally tally = fg_tensors_tally(table);
     fg_dtype most = FG_DTYPE_NONE;
-    for (size_t i = 0; i < table->count; i++)
-        bytes[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
-        if (fg_dtype_is_float((fg_dtype)d) && bytes[d] && (most == FG_DTYPE_NONE || bytes[d] > bytes[most]))
-            most = (fg_dtype)d;
+        if (fg_dtype_is_float((fg_dtype)d) && tally.bytes[d] > tally.bytes[most]) most = (fg_dtype)d;
     }
     return most;
 }
@@ -78,12 +75,9 @@ done:
 }
 
 static json_t *describe_side(const char *directory, const fg_checkpoint *checkpoint) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < checkpoint->tensors.count; i++)
-        bytes += fg_tensor_bytes(&checkpoint->tensors.items[i]);
     return json_pack("{s:s, s:s, s:I, s:I}", "directory", directory, "format",
                      fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
-                     "bytes", (json_int_t)bytes);
+                     "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
 }
 
 static fg_status describe(const fg_run *run, pair *p, const fg_proof_result *result, fg_error *err) {

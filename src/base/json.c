@@ -80,6 +80,24 @@ fg_status fg_json_read(const char *path, json_t **value, fg_error *err) {
     return status;
 }
 
+fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    *object = NULL;
+    FG_TRY_NEW(path, fg_path_join(directory, name, err));
+    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_json_read(path, object, err));
+    if (!json_is_object(*object))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));
+done:
+    if (status != FG_OK) {
+        json_decref(*object);
+        *object = NULL;
+    }
+    fg_free(path);
+    return status;
+}
+
 /* ---- paths ---- */
 
 /* Cuts the first segment off `path` into `segment`; returns what follows the slash, NULL at the end. */
@@ -464,4 +482,30 @@ fg_status fg_json_push(json_t *array, json_t *value, fg_error *err) {
     if (json_array_append_new(array, value))
         return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
     return FG_OK;
+}
+
+fg_status fg_json_put_text(json_t *object, const char *key, const char *text, fg_error *err) {
+    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
+}
+
+fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_error *err) {
+    return fg_json_put(object, key, json_integer((json_int_t)number), err);
+}
+
+fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts, size_t count,
+                            fg_error *err) {
+    json_t *array = json_array();
+    fg_status status = fg_json_put(object, key, array, err);
+    for (size_t i = 0; status == FG_OK && i < count; i++)
+        status = fg_json_push(array, json_string(texts[i]), err);
+    return status;
+}
+
+fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
+                           fg_error *err) {
+    json_t *array = json_array();
+    fg_status status = fg_json_put(object, key, array, err);
+    for (size_t i = 0; status == FG_OK && i < count; i++)
+        status = fg_json_push(array, json_integer((json_int_t)numbers[i]), err);
+    return status;
 }

@@ -21,6 +21,9 @@ enum { FG_JSON_LIMIT = 256 << 20 }; /* bytes in one JSON file: the largest token
 fg_status fg_json_read(const char *path, json_t **value, fg_error *err);
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err);
 
+/* The object in `directory`/`name`; NULL, and FG_OK, if there is no such file. Another kind of value is FG_ERR_INPUT. */
+fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err);
+
 /* The value at a path such as "rope_scaling/factor" (object keys; decimal indices into arrays), borrowed;
  * NULL if absent. */
 json_t *fg_json_at(const json_t *root, const char *path);
@@ -64,5 +67,12 @@ fg_status fg_json_get_string(const json_t *object, const char *key, const char *
 /* For building documents: FG_ERR_MEMORY if `value` is NULL or does not fit; takes over the reference. */
 fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err);
 fg_status fg_json_push(json_t *array, json_t *value, fg_error *err);
+fg_status fg_json_put_text(json_t *object, const char *key, const char *text,
+                           fg_error *err); /* null for NULL */
+fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_error *err);
+/* An array of texts / of numbers. */
+fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts, size_t count, fg_error *err);
+fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
+                           fg_error *err);
 
 #endif

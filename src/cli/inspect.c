@@ -8,24 +8,6 @@
 #include "cli/commands.h"
 #include "report/report_text.h"
 
-static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err) {
-    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
-}
-
-static fg_status put_count(json_t *object, const char *key, uint64_t count, fg_error *err) {
-    return fg_json_put(object, key, json_integer((json_int_t)count), err);
-}
-
-static fg_status put_names(json_t *object, const char *key, const fg_names *names, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *array = json_array();
-    for (size_t i = 0; i < names->count; i++) FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
-    FG_TRY(fg_json_put(object, key, json_incref(array), err));
-done:
-    json_decref(array);
-    return status;
-}
-
 static int by_place(const void *a, const void *b) {
     const fg_tensor *x = *(const fg_tensor *const *)a, *y = *(const fg_tensor *const *)b;
     if (x->file != y->file) return x->file < y->file ? -1 : 1;
@@ -54,18 +36,13 @@ done:
 
 static fg_status describe_dtypes(const fg_tensors *table, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t count[FG_DTYPE_COUNT] = {0}, bytes[FG_DTYPE_COUNT] = {0}, total = 0;
+    fg_dtype_tally tally = fg_tensors_tally(table);
     json_t *dtypes = json_object();
-    for (size_t i = 0; i < table->count; i++) {
-        count[table->items[i].dtype]++;
-        bytes[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
-        total += fg_tensor_bytes(&table->items[i]);
-    }
-    FG_TRY(put_count(document, "bytes", total, err));
+    FG_TRY(fg_json_put_u64(document, "bytes", tally.total_bytes, err));
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
-        if (!count[d]) continue;
-        json_t *entry =
-            json_pack("{s:I, s:I}", "tensors", (json_int_t)count[d], "bytes", (json_int_t)bytes[d]);
+        if (!tally.count[d]) continue;
+        json_t *entry = json_pack("{s:I, s:I}", "tensors", (json_int_t)tally.count[d], "bytes",
+                                  (json_int_t)tally.bytes[d]);
         FG_TRY(fg_json_put(dtypes, fg_dtype_name((fg_dtype)d), entry, err));
     }
     FG_TRY(fg_json_put(document, "dtypes", json_incref(dtypes), err));
@@ -91,17 +68,14 @@ done:
 static fg_status describe_tensor(const fg_tensors *table, const fg_tensor *tensor, json_t *list,
                                  fg_error *err) {
     fg_status status = FG_OK;
-    json_t *entry = json_object(), *shape = json_array();
-    for (uint32_t d = 0; d < tensor->rank; d++)
-        FG_TRY(fg_json_push(shape, json_integer((json_int_t)tensor->shape[d]), err));
-    FG_TRY(put_text(entry, "name", tensor->name, err));
-    FG_TRY(put_text(entry, "dtype", fg_dtype_name(tensor->dtype), err));
-    FG_TRY(fg_json_put(entry, "shape", json_incref(shape), err));
-    FG_TRY(put_text(entry, "file", fg_path_name(table->files[tensor->file]), err));
+    json_t *entry = json_object();
+    FG_TRY(fg_json_put_text(entry, "name", tensor->name, err));
+    FG_TRY(fg_json_put_text(entry, "dtype", fg_dtype_name(tensor->dtype), err));
+    FG_TRY(fg_json_put_u64s(entry, "shape", tensor->shape, tensor->rank, err));
+    FG_TRY(fg_json_put_text(entry, "file", fg_path_name(table->files[tensor->file]), err));
     FG_TRY(fg_json_push(list, json_incref(entry), err));
 done:
     json_decref(entry);
-    json_decref(shape);
     return status;
 }
 
@@ -119,17 +93,19 @@ static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_
     fg_status status = FG_OK;
     uint64_t parameters;
     const json_t *architecture = fg_json_at(checkpoint->config, "architectures/0");
-    FG_TRY(put_text(document, "directory", checkpoint->directory, err));
-    FG_TRY(put_text(document, "weights_directory", checkpoint->weights_directory, err));
-    FG_TRY(put_text(document, "format", fg_format_name(checkpoint->format), err));
-    FG_TRY(put_text(document, "model_type", checkpoint->model_type, err));
-    FG_TRY(put_text(document, "architecture", json_string_value(architecture), err));
+    FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
+    FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
+    FG_TRY(fg_json_put_text(document, "format", fg_format_name(checkpoint->format), err));
+    FG_TRY(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
+    FG_TRY(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
     FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));
-    FG_TRY(put_count(document, "parameters", parameters, err));
+    FG_TRY(fg_json_put_u64(document, "parameters", parameters, err));
     FG_TRY(describe_dtypes(&checkpoint->tensors, document, err));
     FG_TRY(describe_files(&checkpoint->tensors, document, err));
-    FG_TRY(put_names(document, "side_files", &checkpoint->side_files, err));
-    FG_TRY(put_names(document, "other_files", &checkpoint->other_files, err));
+    FG_TRY(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
+                             checkpoint->side_files.count, err));
+    FG_TRY(fg_json_put_texts(document, "other_files", checkpoint->other_files.items,
+                             checkpoint->other_files.count, err));
     FG_TRY(describe_tensors(&checkpoint->tensors, document, err));
 done:
     return status;

@@ -5,43 +5,19 @@
 #include "base/alloc.h"
 #include "cli/job.h"
 
-static fg_status put_text(json_t *object, const char *key, const char *text, fg_error *err) {
-    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
-}
-
-static fg_status put_number(json_t *object, const char *key, uint64_t number, fg_error *err) {
-    return fg_json_put(object, key, json_integer((json_int_t)number), err);
-}
-
-static fg_status names_array(const fg_names *names, json_t *object, const char *key, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *array = json_array();
-    for (size_t i = 0; array && i < names->count; i++)
-        FG_TRY(fg_json_push(array, json_string(names->items[i]), err));
-    FG_TRY(fg_json_put(object, key, json_incref(array), err));
-done:
-    json_decref(array);
-    return status;
-}
-
 static fg_status report_source(const fg_job *job, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_tensors *table = &job->plan.source;
-    uint64_t total = 0, bytes_of[FG_DTYPE_COUNT] = {0};
+    fg_dtype_tally tally = fg_tensors_tally(&job->plan.source);
     json_t *source = json_object(), *dtypes = json_object();
-    for (size_t i = 0; i < table->count; i++) {
-        total += fg_tensor_bytes(&table->items[i]);
-        bytes_of[table->items[i].dtype] += fg_tensor_bytes(&table->items[i]);
-    }
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
-        if (bytes_of[d]) FG_TRY(put_number(dtypes, fg_dtype_name((fg_dtype)d), bytes_of[d], err));
+        if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
-    FG_TRY(put_text(source, "directory", job->source.directory, err));
-    FG_TRY(put_text(source, "weights_directory", job->source.weights_directory, err));
-    FG_TRY(put_text(source, "format", fg_format_name(job->source.format), err));
-    FG_TRY(put_text(source, "model_type", job->model_type, err));
-    FG_TRY(put_number(source, "tensors", table->count, err));
-    FG_TRY(put_number(source, "bytes", total, err));
+    FG_TRY(fg_json_put_text(source, "directory", job->source.directory, err));
+    FG_TRY(fg_json_put_text(source, "weights_directory", job->source.weights_directory, err));
+    FG_TRY(fg_json_put_text(source, "format", fg_format_name(job->source.format), err));
+    FG_TRY(fg_json_put_text(source, "model_type", job->model_type, err));
+    FG_TRY(fg_json_put_u64(source, "tensors", job->plan.source.count, err));
+    FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
     FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
     FG_TRY(fg_json_put(report, "source", json_incref(source), err));
 done:
@@ -68,10 +44,10 @@ static fg_status report_destination(const fg_job *job, const fg_options *options
                                     fg_error *err) {
     fg_status status = FG_OK;
     json_t *destination = json_object();
-    FG_TRY(put_text(destination, "directory", options->second, err));
-    FG_TRY(put_text(destination, "format", fg_format_name(job->to), err));
-    FG_TRY(put_number(destination, "tensors", job->plan.output_count, err));
-    FG_TRY(put_number(destination, "bytes", fg_plan_bytes(&job->plan), err));
+    FG_TRY(fg_json_put_text(destination, "directory", options->second, err));
+    FG_TRY(fg_json_put_text(destination, "format", fg_format_name(job->to), err));
+    FG_TRY(fg_json_put_u64(destination, "tensors", job->plan.output_count, err));
+    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&job->plan), err));
     FG_TRY(report_shards(&job->plan, destination, err));
     FG_TRY(fg_json_put(report, "destination", json_incref(destination), err));
 done:
@@ -83,13 +59,13 @@ done:
 static fg_status report_options(const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
-    FG_TRY(put_text(held, "model_type", options->model_type, err));
-    FG_TRY(
-        put_text(held, "dtype", options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
-    FG_TRY(put_text(held, "checkpoint_path", options->checkpoint_path, err));
-    FG_TRY(put_number(held, "max_length", options->max_length, err));
-    FG_TRY(put_number(held, "max_shard_size", options->max_shard_size, err));
-    FG_TRY(put_number(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
+    FG_TRY(fg_json_put_text(held, "dtype",
+                            options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
+    FG_TRY(fg_json_put_text(held, "checkpoint_path", options->checkpoint_path, err));
+    FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
+    FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
+    FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     json_decref(held);
@@ -128,7 +104,8 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(report_converter(job, report, err));
     FG_TRY(report_config(job, report, err));
     FG_TRY(report_dropped(&job->plan, report, err));
-    FG_TRY(names_array(&job->source.other_files, report, "left_files", err));
+    FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,
+                             job->source.other_files.count, err));
 done:
     return status;
 }
@@ -142,22 +119,19 @@ static const char *source_name(const fg_plan *plan, const fg_output *output) {
 static fg_status report_tensor(const fg_plan *plan, const fg_output *output, const uint64_t *digest,
                                json_t *list, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *entry = json_object(), *shape = json_array();
-    for (uint32_t d = 0; shape && d < output->rank; d++)
-        FG_TRY(fg_json_push(shape, json_integer((json_int_t)output->shape[d]), err));
-    FG_TRY(put_text(entry, "name", output->name, err));
-    FG_TRY(put_text(entry, "source", source_name(plan, output), err));
-    FG_TRY(put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
-    FG_TRY(fg_json_put(entry, "shape", json_incref(shape), err));
+    json_t *entry = json_object();
+    FG_TRY(fg_json_put_text(entry, "name", output->name, err));
+    FG_TRY(fg_json_put_text(entry, "source", source_name(plan, output), err));
+    FG_TRY(fg_json_put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
+    FG_TRY(fg_json_put_u64s(entry, "shape", output->shape, output->rank, err));
     if (digest) {
         char text[24];
         snprintf(text, sizeof text, "%016llx", (unsigned long long)*digest);
-        FG_TRY(put_text(entry, "digest", text, err));
+        FG_TRY(fg_json_put_text(entry, "digest", text, err));
     }
     FG_TRY(fg_json_push(list, json_incref(entry), err));
 done:
     json_decref(entry);
-    json_decref(shape);
     return status;
 }
 

@@ -28,20 +28,6 @@ static fg_status has_file(const char *directory, const char *name, bool *has, fg
     return FG_OK;
 }
 
-/* Reads a JSON object of the directory; a file that is not there leaves NULL. */
-static fg_status read_object(const char *directory, const char *name, json_t **object, fg_error *err) {
-    fg_status status = FG_OK;
-    char *path = NULL;
-    FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (!fg_path_is_file(path)) goto done;
-    FG_TRY(fg_json_read(path, object, err));
-    if (!json_is_object(*object))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));
-done:
-    fg_free(path);
-    return status;
-}
-
 static fg_status refuse_adapter(const char *directory, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s: an adapter (LoRA, PEFT: adapter_config.json) and not a whole model",
             directory);
@@ -65,7 +51,7 @@ static fg_status check_directory(const char *directory, fg_error *err) {
 static fg_status read_config(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     bool adapter;
-    FG_TRY(read_object(c->directory, "config.json", &c->config, err));
+    FG_TRY(fg_json_read_object(c->directory, "config.json", &c->config, err));
     if (c->config) goto done;
     FG_TRY(has_file(c->directory, "adapter_config.json", &adapter, err));
     if (adapter) FG_TRY(refuse_adapter(c->directory, err));
@@ -258,8 +244,8 @@ fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
     FG_TRY(check_directory(directory, err));
     FG_TRY_NEW(c->directory, fg_strdup(directory, err));
     FG_TRY(find_format(c, options->format, err));
-    FG_TRY(read_object(directory, "generation_config.json", &c->generation_config, err));
-    FG_TRY(read_object(directory, "tokenizer_config.json", &c->tokenizer_config, err));
+    FG_TRY(fg_json_read_object(directory, "generation_config.json", &c->generation_config, err));
+    FG_TRY(fg_json_read_object(directory, "tokenizer_config.json", &c->tokenizer_config, err));
     FG_TRY(find_weights(c, options->checkpoint_path, options->config_only, err));
     if (!options->config_only) FG_TRY(read_weights(c, err));
     FG_TRY(sort_files(c, err));

@@ -157,6 +157,17 @@ const fg_tensor *fg_tensors_find(const fg_tensors *table, const char *name) {
     return index == FG_MAP_NONE ? NULL : &table->items[index];
 }
 
+fg_dtype_tally fg_tensors_tally(const fg_tensors *table) {
+    fg_dtype_tally tally = {0};
+    for (size_t i = 0; i < table->count; i++) {
+        uint64_t bytes = fg_tensor_bytes(&table->items[i]);
+        tally.count[table->items[i].dtype]++;
+        tally.bytes[table->items[i].dtype] += bytes;
+        tally.total_bytes += bytes;
+    }
+    return tally;
+}
+
 void fg_tensors_free(fg_tensors *table) {
     for (size_t i = 0; i < table->count; i++) fg_free(table->items[i].name);
     for (size_t i = 0; i < table->file_count; i++) fg_free(table->files[i]);

@@ -49,6 +49,11 @@ uint64_t fg_tensor_bytes(const fg_tensor *tensor); /* elements * size of dtype *
 bool fg_tensor_row_major(fg_tensor *tensor);
 /* "bfloat16 [4096, 1024]" for messages. */
 const char *fg_tensor_text(const fg_tensor *tensor, char *buffer, size_t size);
+/* Tensors and bytes of each element type, and of all. */
+typedef struct fg_dtype_tally {
+    uint64_t count[FG_DTYPE_COUNT], bytes[FG_DTYPE_COUNT], total_bytes;
+} fg_dtype_tally;
+fg_dtype_tally fg_tensors_tally(const fg_tensors *table);
 void fg_tensors_free(fg_tensors *table);
 
 /* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty on failure;

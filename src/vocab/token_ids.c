@@ -4,32 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
-#include "base/file.h"
 #include "base/log.h"
 
 const char *fg_role_name(fg_role role) {
     static const char *const names[] = {"bos", "eos", "pad", "unk"};
     return names[role];
-}
-
-/* Reads a JSON object that may be missing; `value` is then NULL. */
-static fg_status read_optional(const char *directory, const char *name, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
-    char *path = NULL;
-    *value = NULL;
-    FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (!fg_path_exists(path)) goto done;
-    FG_TRY(fg_json_read(path, value, err));
-    if (!json_is_object(*value))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*value)));
-done:
-    if (status != FG_OK) {
-        json_decref(*value);
-        *value = NULL;
-    }
-    fg_free(path);
-    return status;
 }
 
 /* The text of a role in one of the two files that may have it; NULL if absent. Borrowed. */
@@ -75,8 +54,8 @@ fg_status fg_token_ids_read(const char *directory, fg_token_ids *ids, fg_error *
     fg_status status = FG_OK;
     json_t *config = NULL, *map = NULL, *tokenizer = NULL;
     *ids = (fg_token_ids){.id = {FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN}};
-    FG_TRY(read_optional(directory, "tokenizer_config.json", &config, err));
-    FG_TRY(read_optional(directory, "special_tokens_map.json", &map, err));
+    FG_TRY(fg_json_read_object(directory, "tokenizer_config.json", &config, err));
+    FG_TRY(fg_json_read_object(directory, "special_tokens_map.json", &map, err));
     ids->present = config || map;
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         const char *text = role_text(config, (fg_role)role);
@@ -85,8 +64,8 @@ fg_status fg_token_ids_read(const char *directory, fg_token_ids *ids, fg_error *
         ids->id[role] = id_in_decoder(config, text);
         if (ids->id[role] != FG_NO_TOKEN) continue;
         if (!tokenizer)
-            FG_TRY(read_optional(directory, "tokenizer.json", &tokenizer,
-                                 err)); /* the largest file: only when needed */
+            FG_TRY(fg_json_read_object(directory, "tokenizer.json", &tokenizer,
+                                       err)); /* the largest file: only when needed */
         ids->present |= tokenizer != NULL;
         ids->id[role] = id_in_tokenizer(tokenizer, text);
         if (ids->id[role] == FG_NO_TOKEN)
