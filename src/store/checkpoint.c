@@ -174,7 +174,8 @@ static fg_status read_weights(fg_checkpoint *c, fg_error *err) {
         FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
         if (adapter) FG_TRY(refuse_adapter(c->weights_directory, err));
     }
-    FG_TRY(fg_weights_read(c->weights_directory, &c->tensors, &c->index_metadata, err));
+    fg_weights_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
+    FG_TRY(fg_weights_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
 done:
     return status;
 }

@@ -1,7 +1,8 @@
 /* A checkpoint directory, opened: format, configs and the tensor table. Reads JSON files and headers only.
  *
- * Where weights are looked for (the first that exists): model.safetensors.index.json, pytorch_model.bin.index.json,
- * pytorch_model.bin, model.safetensors. A Forgather directory with a folder `checkpoints/` and no `checkpoint_path` takes
+ * Where weights are looked for (the first that exists): in an HF directory as transformers does, model.safetensors,
+ * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json; in a Forgather directory as Forgather does,
+ * model.safetensors.index.json, pytorch_model.bin.index.json, pytorch_model.bin, model.safetensors. A Forgather directory with a folder `checkpoints/` and no `checkpoint_path` takes
  * the valid `checkpoints/checkpoint-*` (one with weights) with the newest directory mtime; none valid is an error.
  * An index must agree with the headers: each name of weight_map in the file it names, no tensor besides; total_size that
  * differs is a warning. Names in an index are plain file names of the same directory (no "/", no ".."); symbolic links

@@ -10,13 +10,18 @@
 #include "store/shard_index.h"
 #include "store/torch_bin.h"
 
-/* In the order in which they are looked for. */
-static const char *const names[] = {"model.safetensors.index.json", "pytorch_model.bin.index.json",
-                                    "pytorch_model.bin", "model.safetensors"};
-enum { NAMES = sizeof names / sizeof *names };
+enum { NAMES = 4 };
+
+/* In the orders in which they are looked for. */
+static const char *const orders[][NAMES] = {
+    [FG_WEIGHTS_HF] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                       "pytorch_model.bin.index.json"},
+    [FG_WEIGHTS_FORGATHER] = {"model.safetensors.index.json", "pytorch_model.bin.index.json",
+                              "pytorch_model.bin", "model.safetensors"},
+};
 
 /* The path of the first that exists, newly allocated; `path` is NULL if there is none. */
-static fg_status locate(const char *directory, char **path, fg_error *err) {
+static fg_status locate(const char *directory, const char *const *names, char **path, fg_error *err) {
     fg_status status = FG_OK;
     *path = NULL;
     for (size_t i = 0; i < NAMES; i++) {
@@ -31,7 +36,7 @@ done:
 
 fg_status fg_weights_present(const char *directory, bool *present, fg_error *err) {
     char *path;
-    fg_status status = locate(directory, &path, err);
+    fg_status status = locate(directory, orders[FG_WEIGHTS_HF], &path, err); /* any will do */
     *present = path != NULL;
     fg_free(path);
     return status;
@@ -151,11 +156,29 @@ done:
     return status;
 }
 
-fg_status fg_weights_read(const char *directory, fg_tensors *table, json_t **metadata, fg_error *err) {
+/* A directory with weights in two places holds two models, as far as anybody knows. */
+static fg_status warn_of_others(const char *directory, const char *const *names, const char *taken,
+                                fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
+    for (size_t i = 0; i < NAMES; i++) {
+        fg_free(path);
+        FG_TRY_NEW(path, fg_path_join(directory, names[i], err));
+        if (strcmp(fg_path_name(taken), names[i]) != 0 && fg_path_is_file(path))
+            fg_warn("%s is not read: %s comes first", path, fg_path_name(taken));
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_weights_read(const char *directory, fg_weights_order order, fg_tensors *table, json_t **metadata,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    const char *const *names = orders[order];
+    char *path = NULL;
     *metadata = NULL;
-    FG_TRY(locate(directory, &path, err));
+    FG_TRY(locate(directory, names, &path, err));
     if (!path) {
         fg_fail(err, FG_ERR_INPUT, "%s: no weights: none of %s, %s, %s, %s is there", directory, names[0],
                 names[1], names[2], names[3]);
@@ -163,6 +186,7 @@ fg_status fg_weights_read(const char *directory, fg_tensors *table, json_t **met
             err,
             "download or copy the checkpoint whole, or give the directory that holds the weights with -c"));
     }
+    FG_TRY(warn_of_others(directory, names, path, err));
     if (fg_ends_with(path, ".index.json")) {
         FG_TRY(read_sharded(directory, path, table, metadata, err));
     } else {

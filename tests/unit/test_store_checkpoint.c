@@ -77,7 +77,6 @@ static void shards_are_opened(void **state) {
     put_sharded("5");
     put_text("generation_config.json", "{\"eos_token_id\": 2}");
     put_text("tokenizer_config.json", "{\"bos_token\": \"<s>\"}");
-    put_safetensors("model.safetensors", TWO, 2); /* the index comes first */
     expect_open(&c, at(""), &defaults);
     assert_int_equal(c.tensors.count, 2);
     assert_int_equal(c.tensors.file_count, 2);
@@ -94,6 +93,37 @@ static void shards_are_opened(void **state) {
     expect_open(&c, at(""), &(fg_checkpoint_options){.config_only = true});
     assert_int_equal(c.tensors.count, 0);
     fg_checkpoint_close(&c);
+}
+
+/* Opens the directory as `format` and expects the tensor `tensor` alone, and a warning that ends in `comes_first`. */
+static void expect_first(fg_format format, const char *tensor, const char *comes_first) {
+    fg_checkpoint c;
+    fg_log_reset();
+    expect_open(&c, at(""), &(fg_checkpoint_options){.format = format});
+    assert_int_equal(c.tensors.count, 1);
+    assert_non_null(fg_tensors_find(&c.tensors, tensor));
+    assert_int_equal(fg_log_warning_count(), comes_first != NULL);
+    if (comes_first) assert_true(fg_ends_with(fg_log_warning(0), comes_first));
+    fg_checkpoint_close(&c);
+}
+
+static void each_format_has_its_order_of_files(void **state) {
+    (void)state;
+    put_text("config.json", "{\"hf_model_type\": \"llama\"}");
+    put_safetensors("model-1.safetensors", ONE, 3);
+    put_text("model.safetensors.index.json", "{\"weight_map\": {\"one\": \"model-1.safetensors\"}}");
+    expect_first(FG_FORMAT_HF, "one", NULL);
+    put_safetensors("model.safetensors", TWO, 2);
+    expect_first(FG_FORMAT_HF, "two",
+                 "model.safetensors.index.json is not read: model.safetensors comes first");
+    expect_first(FG_FORMAT_FORGATHER, "one",
+                 "model.safetensors is not read: model.safetensors.index.json comes first");
+    unlink(at("model.safetensors.index.json"));
+    put_text("pytorch_model.bin.index.json", "{\"weight_map\": {\"one\": \"model-1.safetensors\"}}");
+    expect_first(FG_FORMAT_HF, "two",
+                 "pytorch_model.bin.index.json is not read: model.safetensors comes first");
+    expect_first(FG_FORMAT_FORGATHER, "one",
+                 "model.safetensors is not read: pytorch_model.bin.index.json comes first");
 }
 
 static void wrong_indexes_are_refused(void **state) {
@@ -175,8 +205,9 @@ static void directories_that_are_no_models_are_refused(void **state) {
     put_text("config.json", "{}");
     expect_refused(at(""), &defaults, FG_ERR_INPUT, "an adapter (LoRA, PEFT: adapter_config.json)");
     unlink(at("adapter_config.json"));
-    expect_refused(at(""), &defaults, FG_ERR_INPUT,
-                   ": no weights: none of model.safetensors.index.json, pytorch_model.bin.index.json");
+    expect_refused(
+        at(""), &defaults, FG_ERR_INPUT,
+        ": no weights: none of model.safetensors, model.safetensors.index.json, pytorch_model.bin");
     put_text("config.json", "[1]");
     expect_refused(at(""), &defaults, FG_ERR_INPUT, "config.json: found an array, expected an object");
     put_text("config.json", "{\"model_type\": 3}");
@@ -434,6 +465,7 @@ int main(void) {
         TEST(formats_have_names),
         TEST(a_single_file_is_opened),
         TEST(shards_are_opened),
+        TEST(each_format_has_its_order_of_files),
         TEST(wrong_indexes_are_refused),
         TEST(an_index_can_be_read_alone),
         TEST(cut_shards_are_noticed),
