@@ -2,11 +2,17 @@
 
 #include <stdatomic.h>
 
-/* Lives in the memory of the node's first rank; each field on a cache line of its own. */
+enum {
+    APART = 128
+}; /* bytes: no two fields on one cache line, wherever the window begins (MPI aligns it to 8) */
+
+/* Lives in the memory of the node's first rank. */
 struct fg_board {
-    _Alignas(64) atomic_uint_fast64_t next;
-    _Alignas(64) atomic_uint_fast64_t bytes;
-    _Alignas(64) atomic_bool raised;
+    atomic_uint_fast64_t next;
+    char apart[APART];
+    atomic_uint_fast64_t bytes;
+    char apart_too[APART];
+    atomic_bool raised;
 };
 
 void fg_queue_open(fg_queue *queue, const fg_ranks *ranks) {

@@ -101,6 +101,10 @@ uint64_t fg_alloc_count(void) {
     return atomic_load(&total_calls);
 }
 
+uint64_t fg_alloc_live(void) {
+    return atomic_load(&bytes_now);
+}
+
 uint64_t fg_alloc_peak(void) {
     return atomic_load(&bytes_peak);
 }

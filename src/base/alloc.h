@@ -54,6 +54,7 @@ void fg_free(void *memory);
  * the environment variable FGCONV_FAIL_ALLOC=N. */
 void fg_alloc_fail_after(uint64_t n);
 uint64_t fg_alloc_count(void); /* allocations so far */
+uint64_t fg_alloc_live(void);  /* bytes held now */
 uint64_t fg_alloc_peak(void);  /* most bytes held at once through this layer */
 
 /* jansson allocates through this layer too. Call once, first thing in main. */
