@@ -19,7 +19,7 @@ typedef struct fg_work_item {
 } fg_work_item;
 
 typedef struct fg_work {
-    fg_work_item *items; /* owned; largest first, then in file order */
+    fg_work_item *items; /* owned; shard by shard in turn, each in file order */
     size_t count, capacity;
 } fg_work;
 

@@ -38,11 +38,76 @@ done:
     return status;
 }
 
-static int largest_first(const void *a, const void *b) {
-    const fg_work_item *x = a, *y = b;
-    if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
-    if (x->output != y->output) return x->output < y->output ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
+/* ---- the order ---- */
+
+/* The items of one shard, a stretch of all items by place. */
+typedef struct lane {
+    size_t next, end;
+    uint64_t left; /* bytes of items [next, end) */
+} lane;
+
+typedef struct placed {
+    uint32_t shard;
+    uint64_t offset; /* in the shard */
+    fg_work_item item;
+} placed;
+
+static int by_place(const void *a, const void *b) {
+    const placed *x = a, *y = b;
+    if (x->shard != y->shard) return x->shard < y->shard ? -1 : 1;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
+    return x->item.output < y->item.output ? -1 : x->item.output > y->item.output;
+}
+
+static placed place_of(const fg_plan *plan, const fg_work_item *item) {
+    const fg_output *output = &plan->outputs[item->output];
+    return (placed){.shard = output->shard,
+                    .offset = output->offset + item->first * fg_dtype_size(output->dtype),
+                    .item = *item};
+}
+
+/* Of `all`, sorted by place: one lane a shard; returns how many. */
+static size_t make_lanes(const placed *all, size_t count, lane *lanes) {
+    size_t lane_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!i || all[i].shard != all[i - 1].shard) lanes[lane_count++] = (lane){.next = i};
+        lanes[lane_count - 1].end = i + 1;
+        lanes[lane_count - 1].left += all[i].item.bytes;
+    }
+    return lane_count;
+}
+
+/* The lane with most left to do, but not `last` while others have items. */
+static size_t choose_lane(const lane *lanes, size_t count, size_t last) {
+    size_t best = last;
+    for (size_t i = 0; i < count; i++) {
+        bool eligible = i != last && lanes[i].next < lanes[i].end;
+        if (eligible && (best == last || lanes[i].left > lanes[best].left)) best = i;
+    }
+    return best;
+}
+
+/* File systems let one writer at a time into a file, and ranks take neighbouring items at the same time: so
+ * neighbours belong to different shards as long as possible. Each shard is written from its beginning to its
+ * end. */
+static fg_status arrange(const fg_plan *plan, fg_work *work, fg_error *err) {
+    fg_status status = FG_OK;
+    placed *all = NULL;
+    lane *lanes = NULL;
+    FG_NEW(all, work->count);
+    FG_NEW(lanes, work->count);
+    for (size_t i = 0; i < work->count; i++) all[i] = place_of(plan, &work->items[i]);
+    if (work->count) qsort(all, work->count, sizeof *all, by_place);
+    size_t lane_count = make_lanes(all, work->count, lanes), last = SIZE_MAX;
+    for (size_t i = 0; i < work->count; i++) {
+        last = choose_lane(lanes, lane_count, last);
+        work->items[i] = all[lanes[last].next++].item;
+        lanes[last].left -= work->items[i].bytes;
+    }
+done:
+    fg_free(all);
+    fg_free(lanes);
+    return status;
 }
 
 fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
@@ -66,7 +131,7 @@ fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t 
         row.bytes += bytes;
     }
     FG_TRY(flush(work, &row, err));
-    if (work->count) qsort(work->items, work->count, sizeof *work->items, largest_first);
+    FG_TRY(arrange(plan, work, err));
 done:
     if (status != FG_OK) fg_work_free(work);
     return status;
