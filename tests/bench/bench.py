@@ -150,7 +150,7 @@ class Bench:
             if self.quick and tensors > 100_000:
                 continue
             source, report = self.sparse("many", tensors), self.folder / "plan.json"
-            command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--report", report, source, self.out]
+            command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--max-shard-size", "10MB", "--report", report, source, self.out]
             warm(source)
             start, times = start_of(2), []
             for _ in range(3):
