@@ -57,6 +57,56 @@ static fg_status run_together(const fg_run *run, fg_error *err) {
     }
 }
 
+static void complain(const fg_error *err) {
+    char message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
+    fg_error_message(err, message, sizeof message);
+    fprintf(stderr, "fgconv: error: %s\n", message);
+    if (err->status == FG_ERR_BUG)
+        fprintf(stderr,
+                "fgconv: this is a defect of fgconv itself; please report it with the command line\n");
+}
+
+/* Rank 0 speaks before any rank ends: a launcher kills the others when one ends with an error. */
+static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
+                            bool *first, fg_error *err) {
+    fg_ranks ranks;
+    if (!*first) fg_interrupt_delay(OTHERS_DELAY);
+    fg_status status = fg_interrupt_start(err);
+    if (status == FG_OK) status = fg_ranks_start(&ranks, &argc, &argv, err);
+    if (status != FG_OK) {
+        if (*first) complain(err);
+        return status;
+    }
+    fg_run run = {
+        .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
+    *first = ranks.rank == 0;
+    if (!*first) {
+        fg_log_silence();
+        fg_interrupt_delay(OTHERS_DELAY);
+    }
+    /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
+     * them slower. Cores are used by ranks. */
+    fg_model_threads(1);
+    if (uses_ranks(options->command)) {
+        status = run_together(&run, err);
+    } else {
+        status = *first ? run_alone(options, dirs, err) : FG_OK;
+        status = fg_ranks_agree(&ranks, err);
+    }
+    fflush(stdout);
+    if (status != FG_OK && *first) complain(err);
+    fg_interrupt_finish(status);
+    fg_ranks_stop(&ranks);
+    return status;
+}
+
+/* Before MPI runs, the launcher's environment tells who speaks for all. */
+static bool speaks(void) {
+    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+    if (!rank) rank = getenv("PMIX_RANK");
+    return !rank || strcmp(rank, "0") == 0;
+}
+
 /* A command line that cannot be understood ends every rank in the same way, without MPI's help. */
 static fg_status understand(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
                             fg_error *err) {
