@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak;
+static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak, json_failures;
 
 static bool refused(void) {
     uint64_t call = atomic_fetch_add(&total_calls, 1) + 1;
@@ -25,8 +25,10 @@ static void *counted(void *memory) {
     return memory;
 }
 
-static void *raw_alloc(size_t bytes) {
-    return refused() ? NULL : counted(malloc(bytes ? bytes : 1));
+static void *json_alloc(size_t bytes) {
+    void *memory = refused() ? NULL : counted(malloc(bytes ? bytes : 1));
+    if (!memory) atomic_fetch_add(&json_failures, 1);
+    return memory;
 }
 
 static void *no_room(fg_error *err, size_t count, size_t size) {
@@ -105,12 +107,16 @@ uint64_t fg_alloc_live(void) {
     return atomic_load(&bytes_now);
 }
 
+uint64_t fg_alloc_json_failures(void) {
+    return atomic_load(&json_failures);
+}
+
 uint64_t fg_alloc_peak(void) {
     return atomic_load(&bytes_peak);
 }
 
 void fg_alloc_init(void) {
-    json_set_alloc_funcs(raw_alloc, fg_free);
+    json_set_alloc_funcs(json_alloc, fg_free);
     const char *fail = getenv("FGCONV_FAIL_ALLOC");
     if (fail) fg_alloc_fail_after(strtoull(fail, NULL, 10));
 }

@@ -56,6 +56,8 @@ void fg_alloc_fail_after(uint64_t n);
 uint64_t fg_alloc_count(void); /* allocations so far */
 uint64_t fg_alloc_live(void);  /* bytes held now */
 uint64_t fg_alloc_peak(void);  /* most bytes held at once through this layer */
+/* Allocations of jansson that failed so far: it takes some of them for broken JSON. */
+uint64_t fg_alloc_json_failures(void);
 
 /* jansson allocates through this layer too. Call once, first thing in main. */
 void fg_alloc_init(void);

@@ -59,10 +59,10 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
         bytes += 3; /* a byte order mark, as some editors leave it */
         length -= 3;
     }
+    uint64_t failures = fg_alloc_json_failures();
     *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &what);
     if (*value) goto done;
-    /* jansson says nothing at all when it has no room for its first buffer */
-    if (json_error_code(&what) == json_error_out_of_memory || !what.text[0])
+    if (fg_alloc_json_failures() != failures)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", name));
     status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
                      what.column, what.text);

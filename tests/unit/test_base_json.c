@@ -118,6 +118,26 @@ static void wrong_types_name_the_key(void **state) {
     json_decref(value);
 }
 
+/* Whichever allocation fails, it is not the file's fault. */
+static void exhausted_memory_is_no_broken_json(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"a\": {\"b\": [1, 2.5, \"x\\u00e9\"]}, \"c\": [true, null, {}], \"longer than one word\": "
+        "\"some text that does not fit into the first buffer of the reader\"}";
+    unsigned failures = 0;
+    for (uint64_t n = 1;; n++, failures++) {
+        fg_error err = {0};
+        json_t *value;
+        fg_alloc_fail_after(n);
+        fg_status status = fg_json_parse("t.json", text, sizeof text - 1, &value, &err);
+        fg_alloc_fail_after(0);
+        json_decref(value);
+        if (status == FG_OK) break;
+        assert_int_equal(status, FG_ERR_MEMORY);
+    }
+    assert_true(failures > 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reals_are_written_as_python_does),
@@ -129,6 +149,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_equal_by_value),
         cmocka_unit_test(lines_are_found),
         cmocka_unit_test(wrong_types_name_the_key),
+        cmocka_unit_test(exhausted_memory_is_no_broken_json),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
