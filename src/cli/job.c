@@ -34,8 +34,6 @@ static fg_status settle_source(fg_job *job, const fg_options *options, const fg_
     fg_converter_free(&known);
     if (real_family) return contradiction(options, job, err);
     job->source.format = FG_FORMAT_FORGATHER;
-    fg_free(job->source.model_type);
-    job->source.model_type = NULL;
     return FG_OK;
 }
 
@@ -70,9 +68,13 @@ done:
 static fg_status open_and_decide(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                  fg_error *err) {
     fg_status status = FG_OK;
-    fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path};
+    fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path, .config_only = true};
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
     FG_TRY(settle_source(job, options, dirs, err));
+    open.format = job->source.format; /* decides where the weights are */
+    open.config_only = false;
+    fg_checkpoint_close(&job->source);
+    FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
     FG_TRY(settle_direction(job, options, err));
     FG_TRY(settle_family(job, options, dirs, err));
 done:
