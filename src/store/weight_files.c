@@ -156,15 +156,22 @@ done:
     return status;
 }
 
-/* A directory with weights in two places holds two models, as far as anybody knows. */
+static bool was_read(const fg_tensors *table, const char *path) {
+    for (size_t i = 0; i < table->file_count; i++) {
+        if (strcmp(table->files[i], path) == 0) return true;
+    }
+    return false;
+}
+
+/* A directory with weights in two places may hold two models. */
 static fg_status warn_of_others(const char *directory, const char *const *names, const char *taken,
-                                fg_error *err) {
+                                const fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     for (size_t i = 0; i < NAMES; i++) {
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(directory, names[i], err));
-        if (strcmp(fg_path_name(taken), names[i]) != 0 && fg_path_is_file(path))
+        if (strcmp(taken, path) != 0 && fg_path_is_file(path) && !was_read(table, path))
             fg_warn("%s is not read: %s comes first", path, fg_path_name(taken));
     }
 done:
@@ -186,12 +193,12 @@ fg_status fg_weights_read(const char *directory, fg_weights_order order, fg_tens
             err,
             "download or copy the checkpoint whole, or give the directory that holds the weights with -c"));
     }
-    FG_TRY(warn_of_others(directory, names, path, err));
     if (fg_ends_with(path, ".index.json")) {
         FG_TRY(read_sharded(directory, path, table, metadata, err));
     } else {
         FG_TRY(read_file(path, table, err));
     }
+    FG_TRY(warn_of_others(directory, names, path, table, err));
 done:
     fg_free(path);
     return status;

@@ -124,6 +124,8 @@ static void each_format_has_its_order_of_files(void **state) {
                  "pytorch_model.bin.index.json is not read: model.safetensors comes first");
     expect_first(FG_FORMAT_FORGATHER, "one",
                  "model.safetensors is not read: pytorch_model.bin.index.json comes first");
+    put_text("pytorch_model.bin.index.json", "{\"weight_map\": {\"two\": \"model.safetensors\"}}");
+    expect_first(FG_FORMAT_FORGATHER, "two", NULL); /* an index of that very file */
 }
 
 static void wrong_indexes_are_refused(void **state) {
