@@ -1,164 +1,14 @@
 #include "convert/translate.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/primitive.h"
 #include "convert/rotary.h"
 #include "convert/translator.h"
 
-enum { BRIEF = 120, MESSAGE = 700, SHOWN = 8, WHERE = 400 };
-
-/* ---- what primitives call ---- */
-
-fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_error *err, const char *format,
-                               ...) {
-    char message[MESSAGE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
-    if (t->refused++ >= SHOWN) return FG_OK;
-    fg_status status = fg_text_printf(&t->refusals, err, "%s%s", t->refusals.length ? "\n  " : "", message);
-    if (status == FG_OK && d)
-        status = fg_text_printf(&t->refusals, err, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
-    return status;
-}
-
-static const char *prefix_of(const fg_frame *frame, bool hf) {
-    return !frame ? "" : hf ? frame->hf : frame->target;
-}
-
-fg_status fg_translator_read(const fg_translator *t, const fg_frame *frame, const char *path, bool given,
-                             const json_t **found, fg_error *err) {
-    char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, err);
-    if (!full) return FG_ERR_MEMORY;
-    *found = fg_json_at(given ? t->given : t->source, full);
-    fg_free(full);
-    return FG_OK;
-}
-
-fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const char *path, const json_t *value,
-                              fg_error *err) {
-    char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err);
-    if (!full) return FG_ERR_MEMORY;
-    fg_status status = fg_json_set_at(t->result, full, json_deep_copy(value), err);
-    fg_free(full);
-    return status;
-}
-
-fg_status fg_translator_settle(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                               const json_t *value, bool comes_back, fg_error *err) {
-    fg_status status = FG_OK;
-    char *full = NULL;
-    FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
-    if (comes_back) FG_TRY(fg_json_put(t->settled, full, json_deep_copy(value), err));
-    if (!fg_json_equal(fg_json_at(t->source, full), value))
-        FG_TRY(fg_json_set_at(t->source, full, json_deep_copy(value), err));
-done:
-    fg_free(full);
-    return status;
-}
-
-fg_status fg_translator_leave_out(fg_translator *t, const fg_frame *frame, const char *path,
-                                  const json_t *value, const char *reason, fg_error *err) {
-    fg_status status = FG_OK;
-    char *full = NULL;
-    json_t *entry = NULL;
-    if (!t->left_out) return FG_OK;
-    FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, err));
-    entry = json_object();
-    FG_TRY(fg_json_put(entry, "key", json_string(full), err));
-    FG_TRY(fg_json_put(entry, "value", json_deep_copy(value), err));
-    FG_TRY(fg_json_put(entry, "reason", json_string(reason), err));
-    FG_TRY(fg_json_push(t->left_out, json_incref(entry), err));
-done:
-    json_decref(entry);
-    fg_free(full);
-    return status;
-}
-
-fg_status fg_translator_value(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                              const char *name, json_t **value, fg_error *err) {
-    char where[WHERE];
-    (void)t;
-    snprintf(where, sizeof where, "%s:%u: %s/%s", d->file, d->line, d->label, name);
-    return fg_template_value(json_object_get(d->spec, name), &frame->scope, where, value, err);
-}
-
-/* ---- declarations and conditions ---- */
-
-/* A condition that cannot be evaluated (text where a number belongs) does not hold. */
-static fg_status holds(const fg_frame *frame, const char *text, const char *where, bool *truth, fg_error *why,
-                       fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    json_t *value = NULL;
-    *truth = false;
-    FG_TRY(fg_expression_parse(&expression, text, where, err));
-    status = fg_expression_evaluate(expression, &frame->scope, &value, why);
-    if (status == FG_ERR_INPUT)
-        status = FG_OK;
-    else if (status != FG_OK)
-        fg_fail(err, status, "%s", why->text);
-    else
-        *truth = fg_expression_truth(value);
-done:
-    json_decref(value);
-    fg_expression_free(&expression);
-    return status;
-}
-
-static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
-                                  bool warn, fg_error *err) {
-    fg_status status = FG_OK;
-    char where[WHERE];
-    size_t i;
-    json_t *item;
-    snprintf(where, sizeof where, "%s: a condition of sections/%s", fg_converter_file(t->converter),
-             frame->section->name);
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
-        const char *text = json_string_value(json_array_get(item, 0)),
-                   *message = json_string_value(json_array_get(item, 1));
-        bool truth;
-        fg_error why = {0};
-        FG_TRY(holds(frame, text, where, &truth, &why, err));
-        if (truth) continue;
-        if (warn)
-            fg_warn("%s: %s", t->options->file, message);
-        else if (why.status)
-            FG_TRY(fg_translator_refuse(t, NULL, err, "%s (%s)", message, why.text));
-        else
-            FG_TRY(fg_translator_refuse(t, NULL, err, "%s (the condition is: %s)", message, text));
-    }
-done:
-    return status;
-}
-
-fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *err) {
-    fg_status status = FG_OK;
-    for (size_t i = 0; i < frame->section->count; i++) {
-        const fg_declaration *d = &frame->section->items[i];
-        fg_status (*run)(fg_translator *, const fg_frame *, const fg_declaration *, fg_error *) =
-            t->direction == FG_IMPORT ? d->primitive->import : d->primitive->export;
-        if (run) FG_TRY(run(t, frame, d, err));
-    }
-    if (t->refused) goto done; /* conditions rely on values that declarations have accepted */
-    fg_frame settled = *frame; /* the object may have come into being meanwhile */
-    settled.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
-    bool import = t->direction == FG_IMPORT;
-    FG_TRY(check_conditions(t, &settled, import ? frame->section->import_if : frame->section->export_if,
-                            false, err));
-    if (import) FG_TRY(check_conditions(t, &settled, frame->section->import_warn, true, err));
-done:
-    return status;
-}
-
-/* ---- a whole configuration ---- */
+enum { BRIEF = 120 };
 
 static fg_status set_variables(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
@@ -245,9 +95,9 @@ static void translator_free(fg_translator *t) {
 
 static fg_status report_refusals(const fg_translator *t, fg_error *err) {
     if (!t->refused) return FG_OK;
-    if (t->refused > SHOWN)
+    if (t->refused > FG_REFUSALS_SHOWN)
         fg_fail(err, FG_ERR_INPUT, "%s: %s\n  and %zu more", t->options->file, t->refusals.data,
-                t->refused - SHOWN);
+                t->refused - FG_REFUSALS_SHOWN);
     else
         fg_fail(err, FG_ERR_INPUT, "%s: %s", t->options->file, t->refusals.data);
     fg_hint(err,

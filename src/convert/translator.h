@@ -35,7 +35,8 @@ typedef struct fg_frame {
 /* Runs the declarations and the conditions of a frame. Refusals are collected. */
 fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg_error *err);
 
-/* Adds a line to the refusals. `declaration` may be NULL; it is named with file and line. */
+/* Adds a line to the refusals (of more than FG_REFUSALS_SHOWN only the number is kept). `declaration` may be NULL; it is named with file and line. */
+enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
