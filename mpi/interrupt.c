@@ -52,6 +52,9 @@ static void *watch(void *unused) {
 fg_status fg_interrupt_start(fg_error *err) {
     sigset_t set;
     pthread_t thread;
+    /* a closed pipe and a file above `ulimit -f` are failed writes, which clean up after themselves */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     wait_signals(&set);
     int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (!failed) failed = pthread_create(&thread, NULL, watch, NULL);

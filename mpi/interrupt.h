@@ -11,8 +11,8 @@
 
 #include "copy/publish.h"
 
-/* Blocks the signals in this thread (and those it starts) and starts the thread that waits for them. Before
- * MPI_Init. */
+/* Blocks the signals in this thread (and those it starts) and starts the thread that waits for them. Signals
+ * that stand for a failed write (SIGPIPE, SIGXFSZ) are ignored from here on. Before MPI_Init. */
 fg_status fg_interrupt_start(fg_error *err);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
