@@ -253,6 +253,9 @@ done:
     }
     if (err->status == FG_OK) publish(c, err);
     if (is_first(c) && err->status == FG_OK) fg_run_report_show(run, c->report, err);
+    if (err->status != FG_OK && fg_stage_published(&c->stage))
+        fg_hint(err, "%s is complete and may be used; this failed after it was published",
+                c->stage.destination);
     return fg_ranks_agree(run->ranks, err);
 }
 

@@ -276,6 +276,14 @@ done:
     return status;
 }
 
+bool fg_stage_published(const fg_stage *stage) {
+    if (!stage->lock) return false;
+    pthread_mutex_lock(&stage->lock->mutex);
+    bool published = stage->lock->published;
+    pthread_mutex_unlock(&stage->lock->mutex);
+    return published;
+}
+
 void fg_stage_abandon(fg_stage *stage) {
     if (!stage->lock) return;
     pthread_mutex_lock(&stage->lock->mutex);

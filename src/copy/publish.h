@@ -34,6 +34,8 @@ fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t
                               fg_error *err); /* fsync of a shard, if `sync` */
 /* fsync of the folder, rename to DST, fsync of the parent. */
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err);
+/* Whether DST is there, whole, even if publishing or something after it failed. */
+bool fg_stage_published(const fg_stage *stage);
 /* Removes DST.partial if we created it and it was not published. Safe from another thread, and more than once. */
 void fg_stage_abandon(fg_stage *stage);
 void fg_stage_free(fg_stage *stage); /* abandons what was not published */

@@ -131,7 +131,9 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_ERR_SYSTEM); /* once only */
     assert_false(fg_path_exists(at("dst")));
     err = (fg_error){0};
+    assert_false(fg_stage_published(&stage));
     assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
+    assert_true(fg_stage_published(&stage));
     assert_false(fg_path_exists(at("dst.partial")));
     fg_stage_abandon(&stage);
     fg_stage_free(&stage);
