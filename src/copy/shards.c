@@ -124,14 +124,24 @@ done:
 
 /* ---- which tensor goes where ---- */
 
+/* Of a header, without its frame and metadata. */
+static const uint64_t HEADER_ROOM = FG_SAFETENSORS_HEADER_LIMIT - 4096;
+
+/* No less than what the header takes for a tensor: every byte of the name may be escaped. */
+static uint64_t header_bytes(const fg_output *output) {
+    enum { ESCAPED = 6, NUMBER = 21, WORDS = 60 };
+    return ESCAPED * strlen(output->name) + NUMBER * (output->rank + 2) + WORDS;
+}
+
 /* A tensor above the limit gets a shard of its own at once; the one that is being filled stays open. That is
  * how the shards of the HuggingFace libraries come out, down to their numbers. Here shards are numbered in
  * the order in which they are opened, and `closed` maps those numbers to the order in which they are closed,
- * which is that of the file names. */
+ * which is that of the file names. Those libraries do not look at the header's size; here a shard is closed
+ * before readers would refuse it. */
 static fg_status choose_shards(fg_plan *plan, uint64_t limit, size_t *shard_count, fg_error *err) {
     fg_status status = FG_OK;
     uint32_t *closed = NULL, opened = 0, next = 0, current = UINT32_MAX;
-    uint64_t filled = 0;
+    uint64_t filled = 0, header = 0;
     FG_NEW(closed, plan->output_count + 1);
     for (size_t i = 0; i < plan->output_count; i++) {
         fg_output *o = &plan->outputs[i];
@@ -141,13 +151,15 @@ static fg_status choose_shards(fg_plan *plan, uint64_t limit, size_t *shard_coun
             o->shard = opened++;
             continue;
         }
-        if (current != UINT32_MAX && bytes > limit - filled) {
+        header += header_bytes(o);
+        if (current != UINT32_MAX && (bytes > limit - filled || header > HEADER_ROOM)) {
             closed[current] = next++;
             current = UINT32_MAX;
         }
         if (current == UINT32_MAX) {
             current = opened++;
             filled = 0;
+            header = header_bytes(o);
         }
         o->shard = current;
         filled += bytes;

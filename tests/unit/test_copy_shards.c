@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -185,12 +186,38 @@ static void every_failed_allocation_is_a_status(void **state) {
     fg_plan_free(&plan);
 }
 
+/* So many tensors that one header for all would be larger than readers accept. */
+static void headers_stay_readable(void **state) {
+    (void)state;
+    enum { TENSORS = 110, LENGTH = 1000000 };
+    fg_plan plan = {0};
+    fg_text header = {0};
+    char *name = malloc(LENGTH + 1);
+    assert_non_null(name);
+    memset(name, 'x', LENGTH);
+    name[LENGTH] = '\0';
+    for (int i = 0; i < TENSORS; i++) {
+        snprintf(name, 4, "%03d", i);
+        name[3] = 'x';
+        add(&plan, name, FG_F32, 1);
+    }
+    assign(&plan, 5000000000);
+    assert_true(plan.shard_count > 1);
+    assert_int_equal(plan.outputs[0].shard, 0);
+    assert_int_equal(plan.outputs[TENSORS - 1].shard, plan.shard_count - 1);
+    assert_int_equal(fg_shards_header(&plan, 0, &header, NULL), FG_OK);
+    fg_text_free(&header);
+    fg_plan_free(&plan);
+    free(name);
+}
+
 int main(void) {
     fg_alloc_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_parsed),
         cmocka_unit_test(one_shard_has_the_plain_name),
         cmocka_unit_test(shards_are_filled_in_plan_order),
+        cmocka_unit_test(headers_stay_readable),
         cmocka_unit_test(empty_tensors_and_empty_plans_have_a_file),
         cmocka_unit_test(the_index_is_written_as_hf_does),
         cmocka_unit_test(every_failed_allocation_is_a_status),
