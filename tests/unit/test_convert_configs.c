@@ -299,6 +299,14 @@ static void keys_are_refused_with_what_they_mean(void **state) {
         "mistral", FG_IMPORT,
         "{\"num_attention_heads\": 8, \"layer_types\": [\"sliding_attention\", \"full_attention\"]}",
         "layer_types");
+    expect_refused(
+        "mistral", FG_IMPORT,
+        "{\"num_attention_heads\": 8, \"sliding_window\": 16, \"layer_types\": [\"full_attention\", "
+        "\"full_attention\"]}",
+        "attend differently");
+    json_decref(expect_result("mistral", FG_IMPORT,
+                              "{\"num_attention_heads\": 8, \"sliding_window\": null, \"layer_types\": "
+                              "[\"full_attention\", \"full_attention\"]}"));
     expect_refused("llama", FG_EXPORT, "{\"qk_norm\": true, \"rope_theta\": 1.0}", "\"qk_norm\" = true");
     expect_refused("llama", FG_EXPORT, "{\"novel_key\": 3}", "no rule of");
     expect_refused("llama", FG_EXPORT, "{\"hf_model_type\": \"qwen3\"}",
