@@ -238,7 +238,8 @@ static fg_status conclude(conversion *c, double begun, fg_error *err) {
     bool passed = !c->proves || c->proof.passed;
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
-        FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
+        if (!run->options->dry_run || run->options->json || run->options->report)
+            FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
         FG_TRY(report_proof(c, err));
     }
 done:

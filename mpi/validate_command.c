@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/plan.h"
+#include "interrupt.h"
 #include "run.h"
 
 typedef struct pair {
@@ -103,7 +104,11 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     bool first = run->ranks->rank == 0;
     if (first) open_both(run, &p, &task, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) status = fg_prove(run->ranks, &task, &result, err);
+    if (status == FG_OK) {
+        if (first && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
+        status = fg_prove(run->ranks, &task, &result, err);
+        if (first) fg_interrupt_guard_file(NULL);
+    }
     if (status == FG_OK && first) {
         fg_tensors_check_unchanged(&p.a.tensors, err);
         fg_tensors_check_unchanged(&p.b.tensors, err);

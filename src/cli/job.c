@@ -198,7 +198,6 @@ static fg_status plan_tensors(fg_job *job, const fg_options *options, fg_error *
     json_t *pairs = NULL;
     FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
                           options->dtype, &job->plan, err));
-    FG_TRY(fg_plan_check(&job->plan, err));
     FG_TRY(fg_shards_assign(&job->plan, options->max_shard_size, err));
     job->casts = casts(&job->plan);
     job->always_index = job->to == FG_FORMAT_FORGATHER;
