@@ -167,19 +167,36 @@ fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
     return status;
 }
 
-/* Creates a file in DST.partial. Only this is done under the lock: what is written later to a file that was
+/* The folder that `name` puts a file in, within DST.partial, newly allocated; NULL if it has none. */
+static fg_status folder_of(const fg_stage *stage, const char *name, char **folder, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *slash = strchr(name, '/');
+    char *first = NULL;
+    *folder = NULL;
+    if (!slash) goto done;
+    if (slash == name || name[0] == '.' || strchr(slash + 1, '/'))
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name));
+    FG_TRY_NEW(first, fg_strndup(name, (size_t)(slash - name), err));
+    FG_TRY_NEW(*folder, fg_path_join(stage->partial, first, err));
+done:
+    fg_free(first);
+    return status;
+}
+
+/* Creates a file in DST.partial, and its folder. Only this is done under the lock: what is written later to a file that was
  * removed meanwhile harms nobody. */
 static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
-    char *path = NULL;
+    char *path = NULL, *folder = NULL;
     *file = FG_FILE_NONE;
-    if (strchr(name, '/'))
-        return fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name);
+    FG_TRY(folder_of(stage, name, &folder, err));
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
-    status = fg_file_open(file, path, FG_OPEN_CREATE, err);
+    if (folder && !fg_path_is_directory(folder)) status = fg_directory_create(folder, err);
+    if (status == FG_OK) status = fg_file_open(file, path, FG_OPEN_CREATE, err);
     unlock(stage);
 done:
+    fg_free(folder);
     fg_free(path);
     return status;
 }
@@ -216,7 +233,9 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
     fg_status status = FG_OK;
     fg_file from = FG_FILE_NONE, to = FG_FILE_NONE;
     unsigned char *buffer = NULL;
+    char *folder = NULL;
     uint64_t size, count;
+    FG_TRY(folder_of(stage, name, &folder, err));
     FG_TRY(fg_file_open(&from, source, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&from, &size, err));
     FG_TRY_NEW(buffer, fg_alloc_buffer(COPY_BYTES, err));
@@ -227,7 +246,9 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
         FG_TRY(fg_file_write(&to, buffer, count, at, err));
     }
     if (stage->sync) FG_TRY(fg_file_sync(&to, err));
+    if (stage->sync && folder) FG_TRY(fg_directory_sync(folder, err));
 done:
+    fg_free(folder);
     fg_free(buffer);
     fg_file_close(&from);
     fg_file_close(&to);

@@ -28,8 +28,9 @@ fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial
 fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err);
 fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
                          fg_error *err);
-fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name,
-                             fg_error *err); /* byte for byte, links followed */
+fg_status
+fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name,
+                   fg_error *err); /* byte for byte, links followed; "FOLDER/FILE" makes the folder too */
 fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard,
                               fg_error *err); /* fsync of a shard, if `sync` */
 /* fsync of the folder, rename to DST, fsync of the parent. */

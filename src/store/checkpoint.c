@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "store/weight_files.h"
 
+#define TEMPLATES "additional_chat_templates"
+
 static const char *const format_names[] = {"auto", "hf", "forgather", "fast_llm"};
 
 const char *fg_format_name(fg_format format) {
@@ -184,9 +186,10 @@ done:
 
 static bool is_side_file(const char *name) {
     static const char *const whole[] = {
-        "added_tokens.json", "chat_template.jinja",     "chat_template.json", "generation_config.json",
-        "merges.txt",        "special_tokens_map.json", "spiece.model",       "tokenizer.json",
-        "tokenizer.model",   "tokenizer_config.json",   "vocab.json",         "vocab.txt",
+        "added_tokens.json", "chat_template.jinja",     "chat_template.json",    "generation_config.json",
+        "merges.txt",        "special_tokens_map.json", "spiece.model",          "tekken.json",
+        "tokenizer.json",    "tokenizer.model",         "tokenizer_config.json", "vocab.json",
+        "vocab.txt",
     };
     static const char *const starts[] = {"LICENSE", "NOTICE", "USE_POLICY"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
@@ -213,6 +216,28 @@ static fg_status move_name(char **name, fg_names *to, size_t *capacity, fg_error
     return FG_OK;
 }
 
+/* Adds the named chat templates, which have a folder of their own. */
+static fg_status add_templates(fg_checkpoint *c, size_t *capacity, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    char *path = NULL, *name = NULL;
+    FG_TRY_NEW(path, fg_path_join(c->directory, TEMPLATES, err));
+    if (!fg_path_is_directory(path)) goto done;
+    FG_TRY(fg_directory_list(path, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        bool regular;
+        FG_TRY(has_file(path, names.items[i], &regular, err));
+        if (!regular || !fg_ends_with(names.items[i], ".jinja")) continue;
+        FG_TRY_NEW(name, fg_path_join(TEMPLATES, names.items[i], err));
+        FG_TRY(move_name(&name, &c->side_files, capacity, err));
+    }
+done:
+    fg_free(name);
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
 static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
@@ -220,6 +245,7 @@ static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
     FG_TRY(fg_directory_list(c->directory, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         bool regular;
+        if (strcmp(names.items[i], TEMPLATES) == 0) FG_TRY(add_templates(c, &side_capacity, err));
         FG_TRY(has_file(c->directory, names.items[i], &regular, err));
         if (!regular) continue;
         if (is_side_file(names.items[i])) {

@@ -38,7 +38,8 @@ typedef struct fg_checkpoint {
     fg_tensors tensors;        /* owned */
     fg_names
         side_files; /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
-                                  templates, generation_config.json, licences; sorted */
+                                  templates (some as "additional_chat_templates/NAME.jinja"), generation_config.json,
+                                  licences; sorted */
     fg_names
         other_files; /* owned; names that are neither weights, config, emitted code nor side files: left behind */
 } fg_checkpoint;

@@ -128,8 +128,15 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_int_equal(fg_stage_sync_shard(&stage, &plan, 0, &err), FG_OK);
     assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_OK);
     assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "tokenizer.json", &err), FG_OK);
+    assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "templates/a.jinja", &err), FG_OK);
+    assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "templates/b.jinja", &err), FG_OK);
     assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_ERR_SYSTEM); /* once only */
     assert_false(fg_path_exists(at("dst")));
+    static const char *const leading_away[] = {"../a", "/a", "./a", "a/b/c", "a/../../b"};
+    for (size_t i = 0; i < sizeof leading_away / sizeof *leading_away; i++) {
+        err = (fg_error){0};
+        assert_int_equal(fg_stage_copy_file(&stage, at("hub"), leading_away[i], &err), FG_ERR_BUG);
+    }
     err = (fg_error){0};
     assert_false(fg_stage_published(&stage));
     assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
@@ -138,6 +145,9 @@ static void a_whole_directory_appears_at_once(void **state) {
     fg_stage_abandon(&stage);
     fg_stage_free(&stage);
     assert_int_equal(fg_file_slurp(at("dst/tokenizer.json"), 100, &text, &err), FG_OK);
+    assert_string_equal(text.data, "tokens");
+    fg_text_clear(&text);
+    assert_int_equal(fg_file_slurp(at("dst/templates/b.jinja"), 100, &text, &err), FG_OK);
     assert_string_equal(text.data, "tokens");
     assert_int_equal(fg_file_slurp(at("dst/model.safetensors"), 1 << 20, &text, &err), FG_OK);
     assert_int_equal(text.length, plan.shard_bytes[0]);

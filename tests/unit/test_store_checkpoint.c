@@ -328,12 +328,15 @@ static void files_are_sorted_into_kinds(void **state) {
                                        "NOTICE",
                                        "USE_POLICY.md",
                                        "added_tokens.json",
+                                       "additional_chat_templates/rag.jinja",
+                                       "additional_chat_templates/tool_use.jinja",
                                        "chat_template.jinja",
                                        "chat_template.json",
                                        "generation_config.json",
                                        "merges.txt",
                                        "special_tokens_map.json",
                                        "spiece.model",
+                                       "tekken.json",
                                        "tokenizer.json",
                                        "tokenizer.model",
                                        "tokenizer_config.json",
@@ -353,6 +356,8 @@ static void files_are_sorted_into_kinds(void **state) {
     put_text("config.json", "{}");
     put_directory("LICENSES");
     put_directory("runs");
+    put_directory("additional_chat_templates");
+    put_text("additional_chat_templates/notes.txt", "x");
     for (size_t i = 0; i < SIDE; i++) put_text(side[i], "{}");
     for (size_t i = 0; i < OTHER; i++) put_text(other[i], "x");
     for (size_t i = 0; i < KNOWN; i++) put_text(known[i], "x");
