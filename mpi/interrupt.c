@@ -20,6 +20,7 @@ static void wait_signals(sigset_t *set) {
     sigemptyset(set);
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP); /* the terminal went away */
 }
 
 /* A signal that comes after the rename stops a run whose result is there. */
@@ -27,7 +28,11 @@ static void say_goodbye(int which) {
     const char *outcome = !guarded                                     ? ""
                           : fg_path_is_directory(guarded->destination) ? "; the destination is complete"
                                                                        : "; nothing was published";
-    fprintf(stderr, "\nfgconv: stopped by %s%s\n", which == SIGINT ? "SIGINT" : "SIGTERM", outcome);
+    fprintf(stderr, "\nfgconv: stopped by %s%s\n",
+            which == SIGINT   ? "SIGINT"
+            : which == SIGHUP ? "SIGHUP"
+                              : "SIGTERM",
+            outcome);
 }
 
 static void *watch(void *unused) {

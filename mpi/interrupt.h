@@ -1,4 +1,4 @@
-/* Stopping by a signal: SIGINT and SIGTERM end the run at once, on every rank, and leave nothing
+/* Stopping by a signal: SIGINT, SIGTERM and SIGHUP end the run at once, on every rank, and leave nothing
  * half-written.
  *
  * A thread of its own waits for the signals, so that it makes no difference what the main thread is doing (a

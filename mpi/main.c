@@ -41,6 +41,8 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
         return fg_command_list(options, dirs, stdout, err);
     case FG_COMMAND_LINT:
         return fg_command_lint(options, dirs, stdout, err);
+    case FG_COMMAND_TOKENIZE:
+        return fg_command_tokenize(options, stdin, stdout, err);
     default:
         return fg_fail(err, FG_ERR_BUG, "command %d has nobody who does it", (int)options->command);
     }
@@ -90,7 +92,7 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     if (uses_ranks(options->command)) {
         status = run_together(&run, err);
     } else {
-        status = *first ? run_alone(options, dirs, err) : FG_OK;
+        if (*first) run_alone(options, dirs, err);
         status = fg_ranks_agree(&ranks, err);
     }
     fflush(stdout);

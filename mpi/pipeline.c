@@ -33,7 +33,7 @@ static void choose_batch(fg_pipeline *p) {
     uint64_t most = bytes;
     fg_ranks_max_u64(p->ranks, &most, 1);
     uint64_t batches = most <= KEEP_BYTES && !p->one_batch ? (uint64_t)p->ranks->size : 1;
-    if (batches > p->tokens) batches = p->tokens;
+    batches = fg_max(1, fg_min(batches, p->tokens));
     p->batch = (p->tokens + batches - 1) / batches;
     for (unsigned m = 0; batches > 1 && m < p->model_count; m++)
         fg_model_keep(p->models[m], fg_model_block_bytes(p->models[m], p->first_block, p->block_count));

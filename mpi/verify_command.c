@@ -88,7 +88,7 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char
 static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
     const char *dtype = NULL;
-    uint64_t hf_version = (uint64_t)options->hf_version;
+    uint64_t hf_version = (uint64_t)run->options->hf_version;
     char *path = NULL;
     *options = *run->options;
     FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...) {
+fg_status fg_error_record(fg_error *err, fg_status status, const char *format, ...) {
     if (err && err->status == FG_OK) {
         va_list arguments;
         va_start(arguments, format);
@@ -16,7 +16,7 @@ fg_status fg_fail(fg_error *err, fg_status status, const char *format, ...) {
     return status;
 }
 
-fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...) {
+fg_status fg_error_record_errno(fg_error *err, int errnum, const char *format, ...) {
     fg_status status = errnum == ENOMEM ? FG_ERR_MEMORY : FG_ERR_SYSTEM;
     if (err && err->status == FG_OK) {
         va_list arguments;
@@ -30,7 +30,7 @@ fg_status fg_fail_errno(fg_error *err, int errnum, const char *format, ...) {
     return status;
 }
 
-fg_status fg_hint(fg_error *err, const char *format, ...) {
+fg_status fg_error_hint(fg_error *err, const char *format, ...) {
     if (!err) return FG_ERR_BUG;
     if (!err->hint[0]) {
         va_list arguments;
@@ -41,7 +41,7 @@ fg_status fg_hint(fg_error *err, const char *format, ...) {
     return (fg_status)err->status;
 }
 
-fg_status fg_where(fg_error *err, const char *format, ...) {
+fg_status fg_error_where(fg_error *err, const char *format, ...) {
     if (!err) return FG_ERR_BUG;
     size_t used = strlen(err->where);
     if (used && used + 3 < sizeof err->where) {

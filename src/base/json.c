@@ -204,12 +204,13 @@ static fg_status put_real(const writer *w, double value) {
     do snprintf(digits, sizeof digits, "%.*e", precision, value);
     while (strtod(digits, NULL) != value && ++precision < 17);
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "JSON cannot hold the number %g", value);
-    int exponent = atoi(strchr(digits, 'e') + 1);
+    long exponent = strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent >= 16 && exponent < 40 && value == floor(value)) {
         return fg_text_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
     }
     if (exponent < -4 || exponent >= 16) return put(w, digits);
-    snprintf(digits, sizeof digits, "%.*f", precision - exponent > 1 ? precision - exponent : 1, value);
+    int decimals = precision - (int)exponent;
+    snprintf(digits, sizeof digits, "%.*f", decimals > 1 ? decimals : 1, value);
     return put(w, digits);
 }
 

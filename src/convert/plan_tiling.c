@@ -176,7 +176,7 @@ done:
 
 static fg_status add_boxes(tiling *t, const progression *p) {
     fg_status status = FG_OK;
-    box b;
+    box b = {0};
     for (uint32_t a = 0; a < t->axes.count; a++) {
         b.low[a] = digit(&t->axes, p->start, a);
         b.high[a] = b.low[a] + 1;

@@ -29,7 +29,8 @@ fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *ind
     return status == FG_OK ? push_file(table, path, &stamp, index, err) : status;
 }
 
-fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err) {
+/* Device and inode numbers may differ between the nodes of a cluster that look at the same file: `same_node` says that they count. */
+static fg_status check_file(const fg_tensors *table, uint32_t file, bool same_node, fg_error *err) {
     const char *path = table->files[file];
     const fg_file_stamp *then = &table->stamps[file];
     fg_file_stamp now;
@@ -38,8 +39,8 @@ fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error
                        path);
     fg_status status = fg_file_stamp_of(path, &now, err);
     if (status != FG_OK) return status;
-    /* Device and inode numbers may differ between the nodes of a cluster that look at the same file. */
-    if (now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)
+    bool replaced = same_node && (now.inode != then->inode || now.device != then->device);
+    if (!replaced && now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)
         return FG_OK;
     fg_fail(err, FG_ERR_INPUT,
             "%s: the file changed after its header was read (%" PRIu64 " bytes then, %" PRIu64 " now)", path,
@@ -47,9 +48,13 @@ fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error
     return fg_hint(err, "wait until nothing writes to the checkpoint and run again");
 }
 
+fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err) {
+    return check_file(table, file, false, err);
+}
+
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err) {
     for (size_t i = 0; i < table->file_count; i++) {
-        fg_status status = fg_tensors_check_file(table, (uint32_t)i, err);
+        fg_status status = check_file(table, (uint32_t)i, true, err);
         if (status != FG_OK) return status;
     }
     return FG_OK;

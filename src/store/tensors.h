@@ -60,7 +60,8 @@ void fg_tensors_free(fg_tensors *table);
  * damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
 fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err);
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
-/* FG_ERR_INPUT that names the file if it / one of them changed (size or time) since its header was read. */
+/* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged, which the node that read
+ * the headers calls, another file of that name too) since its header was read. */
 fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err);
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err);
 
