@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "store/weight_files.h"
 
 #define TEMPLATES "additional_chat_templates"
@@ -172,10 +173,12 @@ static fg_status read_weights(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     bool adapter, present;
     FG_TRY(fg_weights_present(c->weights_directory, &present, err));
-    if (!present) {
-        FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
-        if (adapter) FG_TRY(refuse_adapter(c->weights_directory, err));
-    }
+    FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
+    if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
+    if (adapter)
+        fg_warn("%s: adapter_config.json beside whole weights: the adapter is left out, as transformers "
+                "without peft does",
+                c->weights_directory);
     fg_weights_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
     FG_TRY(fg_weights_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
 done:

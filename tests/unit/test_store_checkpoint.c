@@ -128,6 +128,19 @@ static void each_format_has_its_order_of_files(void **state) {
     expect_first(FG_FORMAT_FORGATHER, "two", NULL); /* an index of that very file */
 }
 
+static void an_adapter_beside_whole_weights_is_warned_of(void **state) {
+    (void)state;
+    fg_checkpoint c;
+    put_text("config.json", "{}");
+    put_text("adapter_config.json", "{}");
+    put_safetensors("model.safetensors", ONE, 3);
+    fg_log_reset();
+    expect_open(&c, at(""), &defaults);
+    assert_int_equal(fg_log_warning_count(), 1);
+    assert_non_null(strstr(fg_log_warning(0), "the adapter is left out"));
+    fg_checkpoint_close(&c);
+}
+
 static void wrong_indexes_are_refused(void **state) {
     (void)state;
     static const struct {
@@ -473,6 +486,7 @@ int main(void) {
         TEST(a_single_file_is_opened),
         TEST(shards_are_opened),
         TEST(each_format_has_its_order_of_files),
+        TEST(an_adapter_beside_whole_weights_is_warned_of),
         TEST(wrong_indexes_are_refused),
         TEST(an_index_can_be_read_alone),
         TEST(cut_shards_are_noticed),
