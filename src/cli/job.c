@@ -211,6 +211,25 @@ done:
     return status;
 }
 
+/* What --verbose adds. */
+static void say_decisions(const fg_job *job) {
+    const char *key, *reason;
+    json_t *entry;
+    size_t i;
+    fg_verbose("%s: %s, weights in %s", job->source.directory, fg_format_name(job->source.format),
+               job->source.weights_directory);
+    fg_verbose("converter %s", fg_converter_file(job->converter));
+    json_array_foreach(job->translation.left_out, i, entry) {
+        if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
+            fg_verbose("config.json: %s is left out: %s", key, reason);
+    }
+    for (i = 0; i < job->plan.dropped_count; i++)
+        fg_verbose("%s is dropped: %s", job->plan.source.items[job->plan.dropped[i].source].name,
+                   job->plan.dropped[i].reason);
+    for (i = 0; i < job->source.other_files.count; i++)
+        fg_verbose("%s is left behind", job->source.other_files.items[i]);
+}
+
 fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                          const char *version, fg_error *err) {
     fg_status status = FG_OK;
@@ -219,6 +238,7 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
     FG_TRY(settle_tokens(job, err));
     FG_TRY(plan_tensors(job, options, err));
     FG_TRY(settle_dtype(job, options, err));
+    say_decisions(job);
 done:
     return status;
 }

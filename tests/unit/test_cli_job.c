@@ -74,10 +74,34 @@ static void what_the_source_is_declared_to_be_decides_where_its_weights_are(void
     expect_weights_from(&declared, at("checkpoints/checkpoint-3"));
 }
 
+static void verbose_runs_say_what_was_decided(void **state) {
+    (void)state;
+    fg_options options = {0};
+    fg_text said = {0};
+    put_text("config.json", "{\"hf_model_type\": \"llama\", \"use_cache\": false, " CONFIG);
+    put_text("notes.txt", "x");
+    put_model("model.safetensors");
+    int before = dup(STDERR_FILENO);
+    assert_non_null(freopen(at("said"), "w", stderr));
+    fg_log_level_set(FG_LOG_VERBOSE);
+    expect_weights_from(&options, at(""));
+    fg_log_level_set(FG_LOG_NORMAL);
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_int_equal(fg_file_slurp(at("said"), 10000, &said, NULL), FG_OK);
+    assert_non_null(strstr(said.data, ": forgather, weights in "));
+    assert_non_null(strstr(said.data, "forgather/llama.json\n"));
+    assert_non_null(strstr(said.data, "config.json: use_cache is left out: "));
+    assert_non_null(strstr(said.data, "notes.txt is left behind\n"));
+    fg_text_free(&said);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_the_source_is_declared_to_be_decides_where_its_weights_are,
                                         fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(verbose_runs_say_what_was_decided, fixture_set_up, fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
