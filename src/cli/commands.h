@@ -1,4 +1,4 @@
-/* The commands that need one process only: inspect, list, lint, config, diff. None of them writes a file.
+/* The commands that need one process only: inspect, list, lint, config, diff, tokenize. None of them writes a file.
  *
  * Invariant: results go to `out`, warnings through base/log.h, failures into `err`; nothing here ends the
  * program.
@@ -33,6 +33,9 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
 /* Compares two checkpoints by key and tensor name. FG_ERR_DIFFER when they differ (the differences are on
  * `out`). */
 fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err);
+
+/* Text to ids and back: the second argument, or the lines of `in` where it is absent or "-". */
+fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err);
 
 /* For the commands: all of `text`, or a document as JSON with a newline behind, to `out`. FG_ERR_SYSTEM if it
  * cannot be written. */

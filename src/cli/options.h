@@ -19,6 +19,7 @@ typedef enum fg_command {
     FG_COMMAND_DIFF,
     FG_COMMAND_LIST,
     FG_COMMAND_LINT,
+    FG_COMMAND_TOKENIZE,
     FG_COMMAND_HELP,
     FG_COMMAND_VERSION,
 } fg_command;
@@ -65,6 +66,7 @@ typedef struct fg_options {
     const char *dump, *report;
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;
+    bool decode, special, jsonl; /* of tokenize */
     fg_progress_mode progress;
     fg_help_form help_form; /* what FG_COMMAND_HELP prints */
 } fg_options;

@@ -159,6 +159,8 @@ static void commands_are_known(void **state) {
         {"list --converter-path p", FG_COMMAND_LIST, 0},
         {"lint", FG_COMMAND_LINT, 0},
         {"lint a b c", FG_COMMAND_LINT, 3},
+        {"tokenize d", FG_COMMAND_TOKENIZE, 1},
+        {"tokenize --jsonl --special d -", FG_COMMAND_TOKENIZE, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_options o = parsed(cases[i].line);
@@ -342,9 +344,8 @@ static void what_this_version_cannot_do_is_said(void **state) {
             NULL);
     refused("a b --device cuda",
             "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
-    refused("tokenize d --decode", "fgconv tokenize: it is not part of this version of fgconv",
-            "a directory of that name is written ./tokenize");
-    refused("update a b", "fgconv update: it is not part of this version of fgconv", NULL);
+    refused("update a b", "fgconv update: it is not part of this version of fgconv",
+            "a directory of that name is written ./update");
     refused("finalize a b", "fgconv finalize: it is not part of this version of fgconv", NULL);
     refused("update-vocab a", "fgconv update-vocab: it is not part of this version of fgconv", NULL);
 }

@@ -1,0 +1,142 @@
+/* fgconv tokenize: text to token ids and back, a line at a time. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "vocab/tokenizer.h"
+
+enum { BLOCK = 1 << 16, SHOWN = 40 };
+
+typedef struct tokenize_job {
+    fg_tokenizer *tokenizer;
+    const fg_options *options;
+    size_t line; /* from 1; 0: the argument */
+    fg_id_list ids;
+    fg_text text, print;
+    FILE *out;
+} tokenize_job;
+
+static fg_status refuse_line(const tokenize_job *job, const char *line, size_t length, const char *expected,
+                             fg_error *err) {
+    int shown = (int)(length < SHOWN ? length : SHOWN);
+    if (!job->line)
+        return fg_fail(err, FG_ERR_INPUT, "TEXT: found \"%.*s\", expected %s", shown, line, expected);
+    return fg_fail(err, FG_ERR_INPUT, "line %zu of the input: found \"%.*s\", expected %s", job->line, shown,
+                   line, expected);
+}
+
+static fg_status print_line(tokenize_job *job, fg_error *err) {
+    fg_status status = fg_text_add(&job->print, "\n", 1, err);
+    return status == FG_OK ? fg_cli_print(job->out, &job->print, err) : status;
+}
+
+static fg_status encode_line(tokenize_job *job, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    const char *text = line;
+    if (job->options->jsonl) {
+        value = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        if (!json_is_string(value)) FG_TRY(refuse_line(job, line, length, "a JSON string", err));
+        text = json_string_value(value);
+        length = json_string_length(value);
+    }
+    job->ids.count = 0;
+    FG_TRY(fg_tokenizer_encode(job->tokenizer, text, length, job->options->special, &job->ids, err));
+    fg_text_clear(&job->print);
+    FG_TRY(fg_text_add(&job->print, "[", 1, err));
+    for (size_t i = 0; i < job->ids.count; i++)
+        FG_TRY(fg_text_printf(&job->print, err, "%s%u", i ? ", " : "", job->ids.ids[i]));
+    FG_TRY(fg_text_add(&job->print, "]", 1, err));
+    FG_TRY(print_line(job, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status read_ids(tokenize_job *job, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = json_loadb(line, length, JSON_DECODE_ANY, NULL);
+    if (!json_is_array(value)) FG_TRY(refuse_line(job, line, length, "a JSON array of ids", err));
+    job->ids.count = 0;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        if (!json_is_integer(item)) FG_TRY(refuse_line(job, line, length, "a JSON array of ids", err));
+        json_int_t id = json_integer_value(item);
+        if (id < 0 || id > UINT32_MAX || !fg_tokenizer_knows(job->tokenizer, (uint32_t)id))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the id %lld (the %zu. of its line) is not in the vocabulary",
+                           (long long)id, i + 1));
+        FG_TRY(fg_id_list_add(&job->ids, (uint32_t)id, err));
+    }
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status decode_line(tokenize_job *job, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    FG_TRY(read_ids(job, line, length, err));
+    fg_text_clear(&job->text);
+    FG_TRY(fg_tokenizer_decode(job->tokenizer, job->ids.ids, job->ids.count, &job->text, err));
+    fg_text_clear(&job->print);
+    if (job->options->jsonl) {
+        value = json_stringn(job->text.data ? job->text.data : "", job->text.length);
+        if (!value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a text"));
+        FG_TRY(fg_json_write(value, FG_JSON_UTF8 | FG_JSON_COMPACT, &job->print, err));
+    } else if (job->text.length) {
+        FG_TRY(fg_text_add(&job->print, job->text.data, job->text.length, err));
+    }
+    FG_TRY(print_line(job, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status do_line(tokenize_job *job, const char *line, size_t length, fg_error *err) {
+    return job->options->decode ? decode_line(job, line, length, err) : encode_line(job, line, length, err);
+}
+
+/* Lines of any length; the last one may lack its newline. */
+static fg_status do_lines(tokenize_job *job, FILE *in, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text line = {0};
+    char *block = NULL;
+    FG_NEW(block, BLOCK);
+    for (size_t got; (got = fread(block, 1, BLOCK, in)) > 0;) {
+        for (char *at = block, *end; at < block + got; at = end + 1) {
+            end = memchr(at, '\n', (size_t)(block + got - at));
+            FG_TRY(fg_text_add(&line, at, (size_t)((end ? end : block + got) - at), err));
+            if (!end) break;
+            job->line++;
+            FG_TRY(do_line(job, line.data, line.length, err));
+            fg_text_clear(&line);
+        }
+    }
+    if (ferror(in)) FG_TRY(fg_fail_errno(err, errno, "cannot read the input"));
+    job->line++;
+    if (line.length) FG_TRY(do_line(job, line.data, line.length, err));
+done:
+    fg_free(block);
+    fg_text_free(&line);
+    return status;
+}
+
+fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err) {
+    fg_status status = FG_OK;
+    tokenize_job job = {.options = options, .out = out};
+    if (options->decode && options->special) {
+        fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads tokens");
+        return fg_hint(err, "leave out one of the two");
+    }
+    FG_TRY(fg_tokenizer_open(&job.tokenizer, options->first, err));
+    if (options->second && strcmp(options->second, "-") != 0)
+        FG_TRY(do_line(&job, options->second, strlen(options->second), err));
+    else
+        FG_TRY(do_lines(&job, in, err));
+done:
+    fg_tokenizer_free(&job.tokenizer);
+    fg_id_list_free(&job.ids);
+    fg_text_free(&job.text);
+    fg_text_free(&job.print);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* The post-processor of a tokenizer.json: which special tokens stand around a text. TemplateProcessing,
+ * ByteLevel (which changes offsets only), and Sequence of them.
+ *
+ * Invariant: only the template for one text ("single") is used.
+ */
+#ifndef FG_VOCAB_POST_PROCESSOR_H
+#define FG_VOCAB_POST_PROCESSOR_H
+
+#include "vocab/component.h"
+#include "vocab/id_list.h"
+
+enum { FG_TEMPLATE_TEXT = -1 };
+
+typedef struct fg_template {
+    int64_t *items; /* owned; ids, FG_TEMPLATE_TEXT where the text stands */
+    size_t count, capacity;
+} fg_template;
+
+typedef struct fg_post_processor {
+    fg_template templates[FG_COMPONENT_DEPTH];
+    size_t count;
+} fg_post_processor;
+
+/* `json` may be null or NULL: nothing is added. Types and fields that are not known are FG_ERR_INPUT. */
+fg_status fg_post_processor_read(fg_post_processor *post, const json_t *json, const char *file,
+                                 fg_error *err);
+/* Puts the special tokens around the ids from `first` on. */
+fg_status fg_post_processor_apply(const fg_post_processor *post, fg_id_list *ids, size_t first,
+                                  fg_error *err);
+void fg_post_processor_free(fg_post_processor *post);
+
+#endif
