@@ -5,7 +5,7 @@
 #include "cli/commands.h"
 #include "vocab/tokenizer.h"
 
-enum { BLOCK = 1 << 16, SHOWN = 40 };
+enum { BLOCK = 1 << 16, SHOWN = 40, PLACE = 60 };
 
 typedef struct tokenize_job {
     fg_tokenizer *tokenizer;
@@ -16,13 +16,18 @@ typedef struct tokenize_job {
     FILE *out;
 } tokenize_job;
 
+/* Where the text or the ids come from, for messages. */
+static const char *place(const tokenize_job *job, char *buffer, size_t size) {
+    if (!job->line) return "TEXT";
+    snprintf(buffer, size, "line %zu of the input", job->line);
+    return buffer;
+}
+
 static fg_status refuse_line(const tokenize_job *job, const char *line, size_t length, const char *expected,
                              fg_error *err) {
-    int shown = (int)(length < SHOWN ? length : SHOWN);
-    if (!job->line)
-        return fg_fail(err, FG_ERR_INPUT, "TEXT: found \"%.*s\", expected %s", shown, line, expected);
-    return fg_fail(err, FG_ERR_INPUT, "line %zu of the input: found \"%.*s\", expected %s", job->line, shown,
-                   line, expected);
+    char where[PLACE];
+    return fg_fail(err, FG_ERR_INPUT, "%s: found \"%.*s\", expected %s", place(job, where, sizeof where),
+                   (int)(length < SHOWN ? length : SHOWN), line, expected);
 }
 
 static fg_status print_line(tokenize_job *job, fg_error *err) {
@@ -55,6 +60,7 @@ done:
 
 static fg_status read_ids(tokenize_job *job, const char *line, size_t length, fg_error *err) {
     fg_status status = FG_OK;
+    char where[PLACE];
     json_t *value = json_loadb(line, length, JSON_DECODE_ANY, NULL);
     if (!json_is_array(value)) FG_TRY(refuse_line(job, line, length, "a JSON array of ids", err));
     job->ids.count = 0;
@@ -63,8 +69,8 @@ static fg_status read_ids(tokenize_job *job, const char *line, size_t length, fg
         if (!json_is_integer(item)) FG_TRY(refuse_line(job, line, length, "a JSON array of ids", err));
         json_int_t id = json_integer_value(item);
         if (id < 0 || id > UINT32_MAX || !fg_tokenizer_knows(job->tokenizer, (uint32_t)id))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the id %lld (the %zu. of its line) is not in the vocabulary",
-                           (long long)id, i + 1));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary",
+                           place(job, where, sizeof where), (long long)id));
         FG_TRY(fg_id_list_add(&job->ids, (uint32_t)id, err));
     }
 done:
