@@ -8,7 +8,8 @@
 #include "vocab/unicode_table.h"
 #include "vocab/utf8_text.h"
 
-enum { FIRST_MARK = 0x300 }; /* below this code point nothing composes or moves */
+/* Below FIRST_MARK nothing composes or moves; MOST_PARTS: into how many a character comes apart. */
+enum { FIRST_MARK = 0x300, MOST_PARTS = 4, CLASSES = 256 };
 
 static const fg_code_set *inert_set(void) {
     for (size_t i = 0; i < fg_code_set_count; i++) {
@@ -29,28 +30,56 @@ static bool is_inert(const fg_code_set *set, uint32_t code) {
     return set && low < set->count && code >= set->ranges[low].first;
 }
 
+static unsigned class_of(utf8proc_int32_t code) {
+    return (unsigned)utf8proc_get_property(code)->combining_class;
+}
+
+/* Puts marks that follow each other in the order of their classes, equal ones as they come. utf8proc's own
+ * ordering takes quadratic time for a long row of marks. */
+static void order_marks(utf8proc_int32_t *codes, size_t count, utf8proc_int32_t *spare) {
+    size_t places[CLASSES + 1] = {0};
+    for (size_t i = 0; i < count; i++) places[class_of(codes[i]) + 1]++;
+    for (size_t i = 1; i <= CLASSES; i++) places[i] += places[i - 1];
+    for (size_t i = 0; i < count; i++) spare[places[class_of(codes[i])]++] = codes[i];
+    memcpy(codes, spare, count * sizeof *codes);
+}
+
+static void order_all(utf8proc_int32_t *codes, size_t count, utf8proc_int32_t *spare) {
+    for (size_t at = 0, end; at < count; at = end) {
+        for (end = at; end < count && class_of(codes[end]); end++) continue;
+        if (end > at + 1) order_marks(codes + at, end - at, spare);
+        if (end == at) end++;
+    }
+}
+
 /* A run without inert characters. */
 static fg_status compose_run(const char *text, size_t length, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
-    utf8proc_int32_t *codes = NULL;
+    utf8proc_int32_t *codes = NULL, *spare = NULL;
+    size_t count = 0, room = length * MOST_PARTS;
+    int boundary = 0;
     if (!length) return FG_OK;
-    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text;
-    utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    utf8proc_ssize_t count = utf8proc_decompose(bytes, (utf8proc_ssize_t)length, NULL, 0, options);
-    if (count > 0) {
-        FG_NEW(codes, (size_t)count);
-        count = utf8proc_decompose(bytes, (utf8proc_ssize_t)length, codes, count, options);
-        if (count > 0) count = utf8proc_normalize_utf32(codes, count, options);
+    FG_NEW(codes, room);
+    FG_NEW(spare, room);
+    for (const char *at = text, *end = text + length; at < end;) {
+        utf8proc_int32_t code = fg_utf8_next(&at, end);
+        utf8proc_ssize_t parts =
+            utf8proc_decompose_char(code, codes + count, (utf8proc_ssize_t)(room - count),
+                                    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &boundary);
+        if (parts < 0 || (size_t)parts > room - count)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "a text of %zu bytes cannot be normalized", length));
+        count += (size_t)parts;
     }
-    if (count < 0)
-        FG_TRY(fg_fail(err, count == UTF8PROC_ERROR_NOMEM ? FG_ERR_MEMORY : FG_ERR_INPUT,
-                       "a text of %zu bytes cannot be normalized: %s", length, utf8proc_errmsg(count)));
-    for (utf8proc_ssize_t i = 0; i < count; i++) {
+    order_all(codes, count, spare);
+    utf8proc_ssize_t left =
+        utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)count, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    for (utf8proc_ssize_t i = 0; i < left; i++) {
         char buffer[FG_UTF8_MOST];
         FG_TRY(fg_text_add(out, buffer, fg_utf8_put((uint32_t)codes[i], buffer), err));
     }
 done:
     fg_free(codes);
+    fg_free(spare);
     return status;
 }
 

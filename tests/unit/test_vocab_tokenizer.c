@@ -103,7 +103,9 @@ static void merges_go_by_rank(void **state) {
     gives("abd", false, "8 3");
     gives("bcabab", false, "7 8 8");
     gives("ababababababababababababababababababcdbc", false, "8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 9 3 7");
+    gives("<u>", false, ""); /* its characters have no tokens */
     put_tokenizer("'ignore_merges': true", "");
+    gives("<u>", false, "10");
     gives("abc", false, "9");
 }
 
