@@ -20,7 +20,7 @@
 /* One system call moves at most this much; Linux itself stops at 2 GiB. */
 enum { MAX_TRANSFER = 1 << 30, OPEN_DIRECTORIES = 32 };
 
-static atomic_uint_fast64_t bytes_read, bytes_written, io_calls, fail_at;
+static atomic_uint_fast64_t io_calls, fail_at;
 
 static void read_environment(void) {
     const char *fail = getenv("FGCONV_FAIL_IO");
@@ -39,14 +39,6 @@ static bool fault(void) {
 
 void fg_file_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&io_calls) + n : 0);
-}
-
-uint64_t fg_file_bytes_read(void) {
-    return atomic_load(&bytes_read);
-}
-
-uint64_t fg_file_bytes_written(void) {
-    return atomic_load(&bytes_written);
 }
 
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err) {
@@ -93,7 +85,6 @@ fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t 
         at += got;
         size -= (size_t)got;
         offset += (uint64_t)got;
-        atomic_fetch_add(&bytes_read, (uint64_t)got);
     }
     return FG_OK;
 }
@@ -111,7 +102,6 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
         at += put;
         size -= (size_t)put;
         offset += (uint64_t)put;
-        atomic_fetch_add(&bytes_written, (uint64_t)put);
     }
     return FG_OK;
 }

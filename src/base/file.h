@@ -1,5 +1,5 @@
 /* Files: the one layer through which fgconv touches the disk. Short reads and writes, EINTR and errors are
- * dealt with here, bytes are counted here, and tests inject faults here.
+ * dealt with here, and tests inject faults here.
  *
  * Invariant: an fg_file is owned by whoever opened it and closed once with fg_file_close. Data is read with
  * pread, never mapped. Thread-safe except that one fg_file must not be closed while it is used.
@@ -81,9 +81,6 @@ fg_status fg_directory_remove(const char *path, fg_error *err);
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
-
-uint64_t fg_file_bytes_read(void);
-uint64_t fg_file_bytes_written(void);
 
 /* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open or fg_path_rename fails with
  * EIO; 0 switches that off. Also set by the environment variable FGCONV_FAIL_IO=N. */

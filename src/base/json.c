@@ -151,17 +151,6 @@ fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error
     return fg_json_put(at, segment, value, err);
 }
 
-bool fg_json_remove_at(json_t *root, const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (!slash) return json_object_del(root, path) == 0;
-    char parent[SEGMENT];
-    size_t length = (size_t)(slash - path);
-    if (length >= SEGMENT) return false;
-    memcpy(parent, path, length);
-    parent[length] = '\0';
-    return json_object_del(fg_json_at(root, parent), slash + 1) == 0;
-}
-
 bool fg_json_equal(const json_t *a, const json_t *b) {
     if (json_is_number(a) && json_is_number(b)) {
         if (json_is_integer(a) && json_is_integer(b)) return json_integer_value(a) == json_integer_value(b);
@@ -443,24 +432,6 @@ fg_status fg_json_get_u64(const json_t *object, const char *key, const char *fil
     if (!json_is_integer(found) || json_integer_value(found) < 0)
         return wrong(found, key, file, "an integer of 0 or more", err);
     *value = (uint64_t)json_integer_value(found);
-    return FG_OK;
-}
-
-fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value,
-                             fg_error *err) {
-    const json_t *found = json_object_get(object, key);
-    if (!found) return FG_OK;
-    if (!json_is_number(found)) return wrong(found, key, file, "a number", err);
-    *value = json_number_value(found);
-    return FG_OK;
-}
-
-fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value,
-                           fg_error *err) {
-    const json_t *found = json_object_get(object, key);
-    if (!found) return FG_OK;
-    if (!json_is_boolean(found)) return wrong(found, key, file, "true or false", err);
-    *value = json_is_true(found);
     return FG_OK;
 }
 

@@ -29,8 +29,6 @@ fg_status fg_json_read_object(const char *directory, const char *name, json_t **
 json_t *fg_json_at(const json_t *root, const char *path);
 /* Sets it, creating objects on the way; takes over the reference to `value` as json_object_set_new does. */
 fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err);
-/* Removes it; true if it was there. Objects that become empty stay. */
-bool fg_json_remove_at(json_t *root, const char *path);
 
 /* Equal values: numbers by value (1 equals 1.0), objects whatever the order of keys. */
 bool fg_json_equal(const json_t *a, const json_t *b);
@@ -57,10 +55,6 @@ unsigned fg_json_line(const char *bytes, size_t length, const char *path);
  * or a number that does not fit: FG_ERR_INPUT that names `file` and the key. Strings are borrowed. */
 fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value,
                           fg_error *err);
-fg_status fg_json_get_double(const json_t *object, const char *key, const char *file, double *value,
-                             fg_error *err);
-fg_status fg_json_get_bool(const json_t *object, const char *key, const char *file, bool *value,
-                           fg_error *err);
 fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value,
                              fg_error *err);
 

@@ -37,9 +37,6 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
 fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
                                  fg_error *err);
 bool fg_expression_truth(const json_t *value);
-/* Visits each path that the expression reads, as written ("../hidden_size"). */
-void fg_expression_paths(const fg_expression *expression, void (*visit)(void *context, const char *path),
-                         void *context);
 void fg_expression_free(fg_expression **expression);
 
 /* A value or, if fg_expression_is, what it evaluates to. New reference. */

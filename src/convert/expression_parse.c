@@ -469,10 +469,3 @@ void fg_expression_free(fg_expression **expression) {
     fg_free(e);
     *expression = NULL;
 }
-
-void fg_expression_paths(const fg_expression *expression, void (*visit)(void *context, const char *path),
-                         void *context) {
-    for (size_t i = 0; i < expression->count; i++) {
-        if (expression->nodes[i].kind == FG_NODE_PATH) visit(context, expression->nodes[i].text);
-    }
-}

@@ -220,15 +220,6 @@ uint64_t fg_plan_bytes(const fg_plan *plan) {
     return bytes;
 }
 
-bool fg_piece_is_run(const fg_piece *piece) {
-    uint64_t stride = 1;
-    for (uint32_t d = piece->dims; d-- > 0; stride *= piece->extent[d]) {
-        if (piece->extent[d] == 1) continue;
-        if (piece->from_stride[d] != stride || piece->to_stride[d] != stride) return false;
-    }
-    return piece->kind == FG_PIECE_COPY;
-}
-
 void fg_plan_free(fg_plan *plan) {
     for (size_t i = 0; i < plan->output_count; i++) fg_free(plan->outputs[i].name);
     for (size_t i = 0; i < plan->dropped_count; i++) fg_free(plan->dropped[i].reason);

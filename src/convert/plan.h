@@ -71,8 +71,6 @@ fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
 
 uint64_t fg_output_bytes(const fg_output *output);
 uint64_t fg_plan_bytes(const fg_plan *plan); /* all outputs */
-/* Whether the piece is one run of consecutive elements on both sides, in the same order. */
-bool fg_piece_is_run(const fg_piece *piece);
 
 fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err);
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err);

@@ -298,24 +298,6 @@ static void random_text_never_crashes(void **state) {
     assert_true(evaluated > 1000);
 }
 
-static void collect(void *context, const char *path) {
-    fg_text_printf(context, NULL, "%s;", path);
-}
-
-static void paths_are_listed_as_written(void **state) {
-    (void)state;
-    fg_error err = {0};
-    fg_expression *expression;
-    fg_text text = {0};
-    assert_int_equal(
-        fg_expression_parse(&expression, "a.b + coalesce(../c, /d/e, [f], $v, 'g') and has(h)", "t", &err),
-        FG_OK);
-    fg_expression_paths(expression, collect, &text);
-    assert_string_equal(text.data, "a.b;../c;/d/e;f;h;");
-    fg_text_free(&text);
-    fg_expression_free(&expression);
-}
-
 static void values_and_expressions_are_told_apart(void **state) {
     (void)state;
     static const pair cases[] = {{"\"= hidden_size * 2\"", "128"},
@@ -361,7 +343,6 @@ int main(void) {
         cmocka_unit_test(nesting_is_limited),
         cmocka_unit_test(too_long_and_not_utf8_are_refused),
         cmocka_unit_test(random_text_never_crashes),
-        cmocka_unit_test(paths_are_listed_as_written),
         cmocka_unit_test(values_and_expressions_are_told_apart),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
