@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "convert/expression.h"
+
 enum { BRIEF = 120 };
 static const uint64_t SIZE_LIMIT = 1 << 30, BLOCK_LIMIT = 1 << 16;
 
@@ -216,6 +218,11 @@ static bool listed(const json_t *accepted, const json_t *value) {
     return false;
 }
 
+static fg_status hint_at_none(fg_error *err) {
+    return fg_hint(err, "the forward pass that proves a conversion does not know this; --validate none "
+                        "goes without the proof");
+}
+
 static fg_status check_only(const json_t *only, const json_t *config, fg_error *err) {
     const char *key;
     json_t *accepted;
@@ -230,10 +237,33 @@ static fg_status check_only(const json_t *only, const json_t *config, fg_error *
         char brief[BRIEF];
         if (good) continue;
         refuse(err, key, value, fg_json_brief(accepted, brief, sizeof brief));
-        return fg_hint(err, "the forward pass that proves a conversion does not know this; --validate none "
-                            "goes without the proof");
+        return hint_at_none(err);
     }
     return FG_OK;
+}
+
+/* Conditions that tie several keys together. */
+static fg_status check_only_if(const json_t *only_if, const json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    json_t *value = NULL, *reason;
+    const char *condition;
+    json_object_foreach((json_t *)(uintptr_t)only_if, condition, reason) {
+        FG_TRY(fg_expression_parse(&expression, condition, "models/: only_if", err));
+        FG_TRY(fg_expression_evaluate(expression, &(fg_scope){.here = config}, &value, err));
+        if (!fg_expression_truth(value)) {
+            fg_fail(err, FG_ERR_INPUT, "config: %s",
+                    json_is_string(reason) ? json_string_value(reason) : condition);
+            FG_TRY(hint_at_none(err));
+        }
+        json_decref(value);
+        value = NULL;
+        fg_expression_free(&expression);
+    }
+done:
+    json_decref(value);
+    fg_expression_free(&expression);
+    return status;
 }
 
 static fg_status check_sizes(const fg_settings *s, fg_error *err) {
@@ -257,6 +287,7 @@ fg_status fg_settings_read(const json_t *settings, const json_t *config, fg_sett
     const json_t *declared = json_object_get(settings, "config");
     memset(result, 0, sizeof *result);
     FG_TRY(check_only(json_object_get(settings, "only"), config, err));
+    FG_TRY(check_only_if(json_object_get(settings, "only_if"), config, err));
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
         FG_TRY(read_role(&roles[i], declared, config, result, err));
     FG_TRY(read_rotary(json_object_get(settings, "rotary"), config, result, err));

@@ -26,7 +26,7 @@ typedef struct fg_settings {
     fg_rotary_settings rotary;
 } fg_settings;
 
-/* `settings` is the object formats/FORMAT of a spec, with three members.
+/* `settings` is the object formats/FORMAT of a spec, with these members.
  *
  * "config": { ROLE: { "key": PATH, "absent": VALUE, "null": VALUE } }
  *     The value of the key; VALUE stands in where it is absent or null: a JSON value, {"same_as": ROLE} or
@@ -38,6 +38,10 @@ typedef struct fg_settings {
  *
  * "only": { PATH: [VALUE, ...] }
  *     Keys that must be absent or have one of the values; each item of a list must.
+ *
+ * "only_if": { CONDITION: REASON }
+ *     For what keys mean together: conditions over the config that must be true (convert/expression.h; an
+ *     absent key is null there, has() tells the two apart), and what the message says where one is not.
  *
  * What is missing, of another type or not supported is FG_ERR_INPUT that names key and value. Strings in
  * `result` are borrowed. */

@@ -4,7 +4,8 @@
  *
  * "norm", "query_key_norm" (or null), "mixer", "mlp"    words of the tables in model/words.c
  *
- * "formats"         { "hf": { "config", "rotary", "only": see model/settings.h; "weights" }, ... }
+ * "formats"         { "hf": { "config", "rotary", "only", "only_if": see model/settings.h; "weights" },
+ *                   ... }
  *
  * "weights"         { ROLE: NAME or [NAME, ...] }
  *

@@ -139,6 +139,42 @@ static void what_is_not_computed_is_refused(void **state) {
     expect_refused(with("qwen3", false, "head_dim", "64"), FG_FORMAT_HF, "expected [64, 128]");
 }
 
+/* A mistral that has layer_types is loaded as another model, which goes by them and not by the window. */
+static void layer_types_of_a_mistral_must_fit_its_window(void **state) {
+    (void)state;
+    static const struct {
+        const char *window, *types; /* window NULL: the key is absent */
+        bool refused;
+    } cases[] = {
+        {"4096", "null", false},
+        {"null", "null", false},
+        {"4096", "[\"sliding_attention\", \"sliding_attention\"]", false},
+        {NULL, "[\"sliding_attention\", \"sliding_attention\"]", false},
+        {"null", "[\"full_attention\", \"full_attention\"]", false},
+        {"4096", "[\"full_attention\", \"full_attention\"]", true},
+        {NULL, "[\"full_attention\", \"full_attention\"]", true},
+        {"null", "[\"sliding_attention\", \"sliding_attention\"]", true},
+        {"4096", "[\"sliding_attention\", \"full_attention\"]", true},
+        {"null", "[\"full_attention\", \"sliding_attention\"]", true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture *f = with("mistral", false, "sliding_window", cases[i].window);
+        json_object_set_new(f->hf, "layer_types", parse(cases[i].types));
+        if (cases[i].refused) {
+            expect_refused(f, FG_FORMAT_HF, "config: all layer_types of a mistral are expected");
+            continue;
+        }
+        fg_error err = {0};
+        fg_model *model;
+        require_ok(
+            fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+            &err);
+        fg_model_free(&model);
+        fixture_free(f);
+    }
+    expect_refused(with("mistral", false, "layer_types", "\"full_attention\""), FG_FORMAT_HF, "layer_types");
+}
+
 static void missing_and_misshapen_weights_are_named(void **state) {
     (void)state;
     fixture *f = fixture_load("qwen3");
@@ -179,6 +215,8 @@ static void specs_that_make_no_sense_are_refused(void **state) {
         const char *path, *value, *text;
     } cases[] = {
         {"norm", "\"layer\"", "\"norm\": \"layer\" is no word"},
+        {"formats/hf/only_if", "{\"vocab_size >\": \"large\"}", "models/: only_if"},
+        {"formats/hf/only_if", "{\"vocab_size > 1000000\": null}", "config: vocab_size > 1000000"},
         {"mixer", "\"mamba9\"", "\"mixer\""},
         {"mlp", "7", "\"mlp\""},
         {"query_key_norm", "\"l3\"", "query_key_norm"},
@@ -281,6 +319,7 @@ int main(void) {
         cmocka_unit_test(absent_keys_mean_what_the_family_says),
         cmocka_unit_test(both_rotary_spellings_are_read),
         cmocka_unit_test(what_is_not_computed_is_refused),
+        cmocka_unit_test(layer_types_of_a_mistral_must_fit_its_window),
         cmocka_unit_test(missing_and_misshapen_weights_are_named),
         cmocka_unit_test(either_name_of_the_final_norm_will_do),
         cmocka_unit_test(specs_that_make_no_sense_are_refused),
