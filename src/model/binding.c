@@ -180,18 +180,20 @@ done:
     return status;
 }
 
-/* A tied model multiplies by the embedding, as every program does that loads it. A head that its store holds
- * all the same is remembered, to be compared. */
+/* A tied model multiplies by the embedding, as every program does that loads it. Its store may hold the two
+ * under the name of either; where it holds both, the head is remembered, to be compared. */
 static fg_status bind_ends(fg_binder *binder, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = binder->model;
     uint64_t vocab = model->shape.vocab, hidden = model->shape.hidden;
-    bool tied = model->settings.tied, copy = false;
-    FG_TRY(fg_bind_matrix(binder, "embedding", vocab, hidden, &model->embedding, err));
+    bool tied = model->settings.tied, embedding = true, head = false;
+    if (tied) FG_TRY(fg_bind_has(binder, "embedding", &embedding, err));
+    if (tied) FG_TRY(fg_bind_has(binder, "head", &head, err));
+    const char *first = head && !embedding ? "head" : "embedding";
+    FG_TRY(fg_bind_matrix(binder, first, vocab, hidden, &model->embedding, err));
     FG_TRY(fg_bind_vector(binder, "final_norm", hidden, &model->final_norm, err));
-    FG_TRY(fg_bind_matrix(binder, tied ? "embedding" : "head", vocab, hidden, &model->head, err));
-    if (tied) FG_TRY(fg_bind_has(binder, "head", &copy, err));
-    if (copy) FG_TRY(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
+    FG_TRY(fg_bind_matrix(binder, tied ? first : "head", vocab, hidden, &model->head, err));
+    if (head && embedding) FG_TRY(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
 done:
     return status;
 }

@@ -175,6 +175,27 @@ static void layer_types_of_a_mistral_must_fit_its_window(void **state) {
     expect_refused(with("mistral", false, "layer_types", "\"full_attention\""), FG_FORMAT_HF, "layer_types");
 }
 
+/* Of a tied pair the store may hold either name. */
+static void a_tied_head_serves_as_the_embedding(void **state) {
+    (void)state;
+    fg_error err = {0};
+    for (int forgather = 0; forgather < 2; forgather++) {
+        fg_format format = forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+        fixture *f = with("llama", forgather, "tie_word_embeddings", "true");
+        require_ok(fixture_run(f, format, &whole, logits, &err), &err);
+        strcpy(fixture_array(f, "model.embed_tokens.weight")->name, "lm_head.weight");
+        require_ok(fixture_run(f, format, &whole, other, &err), &err);
+        assert_memory_equal(logits, other, sizeof logits);
+        strcpy(fixture_array(f, "lm_head.weight")->name, "gone");
+        expect_refused(f, format,
+                       forgather ? "no tensor causal_lm.input_encoder.embedding.weight"
+                                 : "no tensor model.embed_tokens.weight");
+    }
+    fixture *f = with("mistral", false, "tie_word_embeddings", "false");
+    strcpy(fixture_array(f, "model.embed_tokens.weight")->name, "gone");
+    expect_refused(f, FG_FORMAT_HF, "no tensor model.embed_tokens.weight");
+}
+
 static void missing_and_misshapen_weights_are_named(void **state) {
     (void)state;
     fixture *f = fixture_load("qwen3");
@@ -320,6 +341,7 @@ int main(void) {
         cmocka_unit_test(both_rotary_spellings_are_read),
         cmocka_unit_test(what_is_not_computed_is_refused),
         cmocka_unit_test(layer_types_of_a_mistral_must_fit_its_window),
+        cmocka_unit_test(a_tied_head_serves_as_the_embedding),
         cmocka_unit_test(missing_and_misshapen_weights_are_named),
         cmocka_unit_test(either_name_of_the_final_norm_will_do),
         cmocka_unit_test(specs_that_make_no_sense_are_refused),
