@@ -26,9 +26,9 @@ static int byte_of(const char *token, size_t length) {
 /* A run of bytes: their text, or one U+FFFD for each when they make none. */
 static fg_status add_bytes(const fg_text *bytes, fg_pieces *out, fg_error *err) {
     fg_status status = FG_OK;
+    if (!bytes->length) return FG_OK;
     const char *end = bytes->data + bytes->length;
     bool valid = true;
-    if (!bytes->length) return FG_OK;
     for (const char *at = bytes->data; at < end && valid;) valid = fg_utf8_next(&at, end) != FG_UTF8_INVALID;
     if (valid) return fg_pieces_add(out, bytes->data, bytes->length, err);
     for (size_t i = 0; i < bytes->length; i++) FG_TRY(fg_pieces_add(out, REPLACEMENT, 3, err));
