@@ -83,7 +83,8 @@ static void go_round(fg_tokenizer *tokenizer, const char *text, size_t size, boo
     fg_status status = fg_tokenizer_encode(tokenizer, text, size, true, &ids, &err);
     if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, &back, &err);
     if (status != FG_OK && (must_work || status != FG_ERR_INPUT)) abort();
-    for (const char *at = back.data, *end = at + back.length; status == FG_OK && must_work && at < end;) {
+    const char *at = back.data, *end = back.length ? at + back.length : at;
+    while (status == FG_OK && must_work && at < end) {
         if (fg_utf8_next(&at, end) == FG_UTF8_INVALID) abort();
     }
     fg_id_list_free(&ids);
