@@ -1,5 +1,8 @@
 /* The parts of the report that are known once a job is prepared. */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -55,19 +58,30 @@ done:
     return status;
 }
 
-/* What `fgconv verify` needs to make the same plan again. */
+/* From the root, and without links, which may lead to another training checkpoint later. */
+static fg_status resolve(const char *path, char **resolved, fg_error *err) {
+    char buffer[PATH_MAX];
+    if (!realpath(path, buffer)) return fg_fail_errno(err, errno, "%s: cannot resolve the path", path);
+    *resolved = fg_strdup(buffer, err);
+    return *resolved ? FG_OK : FG_ERR_MEMORY;
+}
+
+/* What `fgconv verify` needs to make the same plan again, in another working directory too. */
 static fg_status report_options(const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
+    char *checkpoint_path = NULL;
+    if (options->checkpoint_path) FG_TRY(resolve(options->checkpoint_path, &checkpoint_path, err));
     FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
     FG_TRY(fg_json_put_text(held, "dtype",
                             options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
-    FG_TRY(fg_json_put_text(held, "checkpoint_path", options->checkpoint_path, err));
+    FG_TRY(fg_json_put_text(held, "checkpoint_path", checkpoint_path, err));
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
+    fg_free(checkpoint_path);
     json_decref(held);
     return status;
 }

@@ -412,7 +412,9 @@ def families(fgconv):
         c.refused("mamba", options=["--model-type", "mamba"])
     with Case(fgconv, "-c outside of SRC", "llama_checkpoints/forgather") as c:
         (c.source / "checkpoints/checkpoint-100").rename(c.folder / "elsewhere")
-        c.works(options=["-c", c.folder / "elsewhere"])
+        c.works(options=["-c", "../elsewhere"], cwd=c.source)
+        code, text = run(fgconv, ["verify", c.source, c.out], ranks=0, cwd="/")
+        tally.check("works: verify of a relative -c from another directory", code == 0, text)
     with Case(fgconv, "-c that is not there") as c:
         c.refused("no such checkpoint", code=2, options=["-c", c.folder / "nowhere"])
     with Case(fgconv, "-c without weights") as c:
