@@ -235,8 +235,8 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
     fg_status status = FG_OK;
     FG_TRY(open_and_decide(job, options, dirs, err));
     FG_TRY(translate(job, options, dirs, version, err));
-    FG_TRY(settle_tokens(job, err));
     FG_TRY(plan_tensors(job, options, err));
+    FG_TRY(settle_tokens(job, err)); /* warns: after the plan, which may refuse */
     FG_TRY(settle_dtype(job, options, err));
     say_decisions(job);
 done:

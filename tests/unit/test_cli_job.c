@@ -97,11 +97,42 @@ static void verbose_runs_say_what_was_decided(void **state) {
     fg_text_free(&said);
 }
 
+/* A tokenizer that is missing matters only to a conversion that happens. */
+static void what_the_plan_refuses_is_not_warned_about(void **state) {
+    (void)state;
+    fg_options options = {0};
+    fg_job job = {0};
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_text said = {0};
+    put_text("config.json", "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", " CONFIG);
+    put_safetensors(
+        "model.safetensors",
+        "{\"lm_head.weight\": {\"dtype\": \"BF16\", \"shape\": [4, 4], \"data_offsets\": [0, 32]}}", 32);
+    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
+    int before = dup(STDERR_FILENO);
+    assert_non_null(freopen(at("said"), "w", stderr));
+    options.first = at("");
+    fg_status status = fg_job_prepare(&job, &options, &dirs, "test", &err);
+    fflush(stderr);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    expect_error(&err, status, FG_ERR_INPUT, "model.embed_tokens.weight");
+    assert_int_equal(fg_file_slurp(at("said"), 10000, &said, NULL), FG_OK);
+    assert_int_equal(said.length, 0);
+    fg_text_free(&said);
+    fg_job_free(&job);
+    fg_converter_dirs_free(&dirs);
+    fg_log_reset();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_the_source_is_declared_to_be_decides_where_its_weights_are,
                                         fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(verbose_runs_say_what_was_decided, fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(what_the_plan_refuses_is_not_warned_about, fixture_set_up,
+                                        fixture_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
