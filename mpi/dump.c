@@ -11,6 +11,8 @@
 struct fg_dump {
     const fg_ranks *ranks;
     char *path;
+    bool made; /* by rank 0, which removes it again */
+    bool open; /* on every rank: closing is collective */
     hid_t file;
 };
 
@@ -162,11 +164,25 @@ static fg_status make_token_ids(const fg_dump *dump, const fg_dump_layout *layou
     return status;
 }
 
-/* Rank 0 makes sure that nothing is overwritten; the file itself is made by all. */
-static void check_absent(const fg_dump *dump, fg_error *err) {
-    if (dump->ranks->rank != 0 || !fg_path_exists(dump->path)) return;
-    fg_fail(err, FG_ERR_USAGE, "--dump %s: the file is there already", dump->path);
-    fg_hint(err, "remove it or give another name");
+/* Rank 0 makes the file, empty, and sees that nothing is overwritten. */
+static void make_empty(fg_dump *dump, fg_error *err) {
+    if (dump->ranks->rank != 0) return;
+    if (fg_path_exists(dump->path)) {
+        fg_fail(err, FG_ERR_USAGE, "--dump %s: the file is there already", dump->path);
+        fg_hint(err, "remove it or give another name");
+        return;
+    }
+    dump->made = fg_file_spit(dump->path, "", 0, false, err) == FG_OK;
+}
+
+/* A rank that cannot reach the file would leave the others waiting inside of HDF5. */
+static void try_to_reach(const fg_dump *dump, fg_error *err) {
+    fg_file file;
+    if (fg_file_open(&file, dump->path, FG_OPEN_WRITE, err) == FG_OK) {
+        fg_file_close(&file);
+        return;
+    }
+    fg_hint(err, "--dump needs a path that leads every rank to the same file");
 }
 
 static fg_status open_file(fg_dump *dump, fg_error *err) {
@@ -174,7 +190,7 @@ static fg_status open_file(fg_dump *dump, fg_error *err) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
     H5Pset_fapl_mpio(access, dump->ranks->world, MPI_INFO_NULL);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes of any length */
-    dump->file = H5Fcreate(dump->path, H5F_ACC_EXCL, create, access);
+    dump->file = H5Fcreate(dump->path, H5F_ACC_TRUNC, create, access);
     H5Pclose(create);
     H5Pclose(access);
     return dump->file < 0 ? failed(dump, "create the file", err) : FG_OK;
@@ -194,13 +210,18 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
                          const uint32_t *token_ids, fg_error *err) {
     fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
     if (d) *d = (fg_dump){.ranks = ranks, .file = H5I_INVALID_HID, .path = fg_strdup(layout->path, err)};
-    if (d && d->path) check_absent(d, err);
+    if (d && d->path) make_empty(d, err);
     fg_status status = fg_ranks_agree(ranks, err);
+    if (status == FG_OK) {
+        try_to_reach(d, err);
+        status = fg_ranks_agree(ranks, err);
+    }
     if (status == FG_OK) {
         open_file(d, err);
         status = fg_ranks_agree(ranks, err);
     }
     if (status == FG_OK) {
+        d->open = true;
         fill_in(d, layout, token_ids, err);
         status = fg_ranks_agree(ranks, err);
     }
@@ -239,10 +260,9 @@ fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t position, uint64_t co
 fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err) {
     fg_dump *d = *dump;
     if (!d) return FG_OK;
-    bool made = d->file >= 0;
-    if (made && H5Fclose(d->file) < 0) failed(d, "close the file", err);
-    if (made) MPI_Barrier(d->ranks->world);
-    if (made && !keep && d->ranks->rank == 0) unlink(d->path);
+    if (d->open && H5Fclose(d->file) < 0) failed(d, "close the file", err);
+    if (d->open) MPI_Barrier(d->ranks->world);
+    if (d->made && !keep) unlink(d->path);
     fg_free(d->path);
     fg_free(d);
     *dump = NULL;

@@ -4,16 +4,17 @@
     ranks.py --fgconv build/fgconv
 
 Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, several shards, with and without a cast; compares every file but the
-report, and in the report everything that does not measure time or ranks.
+report, and in the report everything that does not measure time or ranks. A file that only some ranks can reach ends the run on all of them.
 """
 import argparse
 import hashlib
 import pathlib
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, load, run
+from checkpoint import DATA, Tally, environment, load, run
 
 RANKS = (0, 1, 2, 3, 4, 8)
 tally = Tally()
@@ -44,6 +45,25 @@ def same_for_all(fgconv, name, source, options):
                 tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
 
 
+def dump_out_of_reach(fgconv, source):
+    """A relative --dump from two working directories, of which one lacks the folder: an error for all, and nobody waits."""
+    with tempfile.TemporaryDirectory() as folder:
+        here, there, out = (pathlib.Path(folder) / name for name in ("here", "there", "out"))
+        (here / "sub").mkdir(parents=True)
+        there.mkdir()
+        program = [str(pathlib.Path(fgconv).resolve()), "--dump", "sub/x.h5", str(source), str(out)]
+        command = ["mpirun", "--oversubscribe", "-n", "1", "-wdir", str(here), *program, ":", "-n", "1", "-wdir", str(there), *program]
+        try:
+            done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                                  stdin=subprocess.DEVNULL)
+            code, text = done.returncode, done.stdout
+        except subprocess.TimeoutExpired:
+            code, text = None, "no end after 60 s"
+        tally.check("a dump that one rank cannot reach", code not in (0, None) and "fgconv: error: sub/x.h5" in text and "every rank" in text,
+                    f"{code}: {text}")
+        tally.check("a dump that one rank cannot reach: nothing is left", not list((here / "sub").iterdir()) and not out.exists())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
@@ -52,6 +72,7 @@ def main():
     same_for_all(fgconv, "to Forgather, shards", case / "hf", ["--max-shard-size", "60kB"])
     same_for_all(fgconv, "to Forgather, cast", case / "hf", ["--dtype", "float32"])
     same_for_all(fgconv, "to HF from .bin", case / "forgather", ["--max-shard-size", "60kB"])
+    dump_out_of_reach(fgconv, DATA / "model/llama/hf")
     return tally.end()
 
 
