@@ -440,10 +440,59 @@ static fg_status refuse_opcode(const machine *m, unsigned char code) {
                    "save the state dict with torch.save's default pickle protocol, or as safetensors");
 }
 
-static fg_status step(machine *m, unsigned char code) {
+/* Opcodes for the memo, and for globals and what is made of them. */
+static fg_status step_object(machine *m, unsigned char code) {
+    switch (code) {
+    case OP_BINPUT:
+        return put(m, 1);
+    case OP_LONG_BINPUT:
+        return put(m, 4);
+    case OP_BINGET:
+        return get(m, 1);
+    case OP_LONG_BINGET:
+        return get(m, 4);
+    case OP_GLOBAL:
+        return push_global(m);
+    case OP_REDUCE:
+        return reduce(m);
+    case OP_BUILD:
+        return build(m);
+    case OP_BINPERSID:
+        return make_persistent(m);
+    default:
+        return refuse_opcode(m, code);
+    }
+}
+
+/* Opcodes that gather values from the stack into one of them. */
+static fg_status step_container(machine *m, unsigned char code) {
     switch (code) {
     case OP_MARK:
         return push_mark(m);
+    case OP_TUPLE1:
+        return make_tuple(m, 1);
+    case OP_TUPLE2:
+        return make_tuple(m, 2);
+    case OP_TUPLE3:
+        return make_tuple(m, 3);
+    case OP_TUPLE:
+        return make_marked_tuple(m);
+    case OP_APPEND:
+        return append(m, 1);
+    case OP_APPENDS:
+        return append_marked(m);
+    case OP_SETITEM:
+        return set_items(m, 2);
+    case OP_SETITEMS:
+        return set_marked_items(m);
+    default:
+        return step_object(m, code);
+    }
+}
+
+/* Carries out an opcode: here those that push a value of their own. */
+static fg_status step(machine *m, unsigned char code) {
+    switch (code) {
     case OP_NONE:
         return push_number(m, FG_PICKLE_NONE, 0);
     case OP_NEWTRUE:
@@ -462,46 +511,14 @@ static fg_status step(machine *m, unsigned char code) {
         return push_float(m);
     case OP_BINUNICODE:
         return push_string(m);
-    case OP_BINPUT:
-        return put(m, 1);
-    case OP_LONG_BINPUT:
-        return put(m, 4);
-    case OP_BINGET:
-        return get(m, 1);
-    case OP_LONG_BINGET:
-        return get(m, 4);
-    case OP_EMPTY_TUPLE:
-        return make_tuple(m, 0);
-    case OP_TUPLE1:
-        return make_tuple(m, 1);
-    case OP_TUPLE2:
-        return make_tuple(m, 2);
-    case OP_TUPLE3:
-        return make_tuple(m, 3);
-    case OP_TUPLE:
-        return make_marked_tuple(m);
     case OP_EMPTY_LIST:
         return push_number(m, FG_PICKLE_LIST, 0);
-    case OP_APPEND:
-        return append(m, 1);
-    case OP_APPENDS:
-        return append_marked(m);
     case OP_EMPTY_DICT:
         return make_dict(m);
-    case OP_SETITEM:
-        return set_items(m, 2);
-    case OP_SETITEMS:
-        return set_marked_items(m);
-    case OP_GLOBAL:
-        return push_global(m);
-    case OP_REDUCE:
-        return reduce(m);
-    case OP_BUILD:
-        return build(m);
-    case OP_BINPERSID:
-        return make_persistent(m);
+    case OP_EMPTY_TUPLE:
+        return make_tuple(m, 0);
     default:
-        return refuse_opcode(m, code);
+        return step_container(m, code);
     }
 }
 
