@@ -44,6 +44,18 @@ fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...) 
     return status;
 }
 
+fg_status fg_text_put(fg_text *text, const char *more, fg_error *err) {
+    return fg_text_add(text, more, strlen(more), err);
+}
+
+fg_status fg_text_put_u64(fg_text *text, uint64_t number, fg_error *err) {
+    char digits[20]; /* of 2^64 - 1 */
+    size_t at = sizeof digits;
+    do digits[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    return fg_text_add(text, digits + at, sizeof digits - at, err);
+}
+
 void fg_text_clear(fg_text *text) {
     text->length = 0;
     if (text->data) text->data[0] = '\0';

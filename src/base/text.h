@@ -17,6 +17,9 @@ typedef struct fg_text {
 fg_status fg_text_add(fg_text *text, const void *bytes, size_t length, fg_error *err);
 fg_status fg_text_printf(fg_text *text, fg_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for a text or a number in digits alone, several times as fast: what is written once a tensor. */
+fg_status fg_text_put(fg_text *text, const char *more, fg_error *err);
+fg_status fg_text_put_u64(fg_text *text, uint64_t number, fg_error *err);
 void fg_text_clear(fg_text *text); /* length 0, memory kept */
 void fg_text_free(fg_text *text);
 

@@ -475,12 +475,18 @@ static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_e
     FG_TRY(fg_text_add(out, ",", 1, err));
     FG_TRY(new_name(entry->name, &name, err));
     FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
-    FG_TRY(
-        fg_text_printf(out, err, ":{\"dtype\":\"%s\",\"shape\":[", fg_dtype_safetensors_name(entry->dtype)));
-    for (uint32_t i = 0; i < entry->rank; i++)
-        FG_TRY(fg_text_printf(out, err, "%s%" PRIu64, i ? "," : "", entry->shape[i]));
-    FG_TRY(
-        fg_text_printf(out, err, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", entry->begin, entry->end));
+    FG_TRY(fg_text_put(out, ":{\"dtype\":\"", err));
+    FG_TRY(fg_text_put(out, fg_dtype_safetensors_name(entry->dtype), err));
+    FG_TRY(fg_text_put(out, "\",\"shape\":[", err));
+    for (uint32_t i = 0; i < entry->rank; i++) {
+        if (i) FG_TRY(fg_text_put(out, ",", err));
+        FG_TRY(fg_text_put_u64(out, entry->shape[i], err));
+    }
+    FG_TRY(fg_text_put(out, "],\"data_offsets\":[", err));
+    FG_TRY(fg_text_put_u64(out, entry->begin, err));
+    FG_TRY(fg_text_put(out, ",", err));
+    FG_TRY(fg_text_put_u64(out, entry->end, err));
+    FG_TRY(fg_text_put(out, "]}", err));
 done:
     json_decref(name);
     return status;
