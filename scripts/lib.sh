@@ -8,6 +8,9 @@ build=${FGCONV_BUILD:-$root/build}
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # Ranks on one machine talk through shared memory; without this, Open MPI complains in containers that lack ptrace rights.
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
+# hwloc, which mpirun asks about the machine, looks for graphics cards on ten X displays; where "localhost" is not in /etc/hosts, each look waits
+# for a name server.
+export HWLOC_COMPONENTS=${HWLOC_COMPONENTS:--gl}
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }

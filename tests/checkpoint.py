@@ -18,6 +18,7 @@ TORCH_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "f
 def environment(**more):
     return dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
                 OMPI_MCA_btl_vader_single_copy_mechanism="none", FGCONV_CHECK_LEAKS="1",
+                HWLOC_COMPONENTS="-gl",  # mpirun would ask X displays for graphics cards
                 ASAN_OPTIONS="detect_leaks=0", **more)  # of a sanitized build: Open MPI's leaks are not ours
 
 
