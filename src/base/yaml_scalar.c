@@ -1,0 +1,167 @@
+/* Resolution of plain scalars: the implicit types of YAML 1.1 as PyYAML has them
+ * (https://yaml.org/type/: null, bool, int, float). */
+#include "base/yaml_scalar.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER = 64 }; /* bytes of the longest spelling of a number that is looked at */
+
+static bool is_one_of(const char *text, const char *const *words) {
+    for (; *words; words++) {
+        if (strcmp(text, *words) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_null(const char *text) {
+    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
+    return is_one_of(text, words);
+}
+
+static bool is_true(const char *text) {
+    static const char *const words[] = {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL};
+    return is_one_of(text, words);
+}
+
+static bool is_false(const char *text) {
+    static const char *const words[] = {"no",    "No",  "NO",  "false", "False",
+                                        "FALSE", "off", "Off", "OFF",   NULL};
+    return is_one_of(text, words);
+}
+
+/* ---- integers ---- */
+
+/* How many characters at `at` are among `digits`. */
+static size_t run_of(const char *at, const char *digits) {
+    return strspn(at, digits);
+}
+
+/* The base of an integer without its sign, and where its digits begin; 0: it is none. */
+static int integer_base(const char *at, const char **digits) {
+    const char *all = NULL;
+    int base = 10;
+    *digits = at;
+    if (at[0] == '0' && at[1] == 'b') {
+        base = 2;
+        *digits = at + 2;
+        all = "01_";
+    } else if (at[0] == '0' && at[1] == 'x') {
+        base = 16;
+        *digits = at + 2;
+        all = "0123456789abcdefABCDEF_";
+    } else if (at[0] == '0' && at[1]) {
+        base = 8;
+        all = "01234567_";
+    } else if (at[0] >= '0' && at[0] <= '9') {
+        all = "0123456789_";
+    }
+    bool whole = all && **digits && !(*digits)[run_of(*digits, all)];
+    return whole ? base : 0;
+}
+
+static void remove_underscores(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (*from != '_') *to++ = *from;
+    }
+    *to = '\0';
+}
+
+static json_t *as_integer(const char *text, const char *unsigned_text) {
+    char number[NUMBER];
+    const char *digits;
+    int base = integer_base(unsigned_text, &digits);
+    bool negative = *text == '-';
+    if (!base) return NULL;
+    strcpy(number, digits); /* fits: the caller has looked at the length */
+    remove_underscores(number);
+    if (!*number) return NULL;
+    double large = 0;
+    json_int_t value = 0;
+    bool overflow = false;
+    for (const char *c = number; *c; c++) {
+        int digit = *c <= '9' ? *c - '0' : (*c | 0x20) - 'a' + 10;
+        large = large * base + digit;
+        overflow =
+            overflow || __builtin_mul_overflow(value, (json_int_t)base, &value) ||
+            __builtin_sub_overflow(value, (json_int_t)digit, &value); /* downwards: reaches the least */
+    }
+    if (!negative && !overflow) overflow = __builtin_sub_overflow((json_int_t)0, value, &value);
+    return overflow ? json_real(negative ? -large : large) : json_integer(value);
+}
+
+/* Base 60, of two parts or more, all but the first two digits at most: 190:20:30, and 1:30.5 as a real. */
+static json_t *as_sexagesimal(const char *text, const char *unsigned_text) {
+    double value = 0;
+    bool fraction = false, first = true;
+    const char *at = unsigned_text;
+    if (!strchr(at, ':') || *at < '0' || *at > '9') return NULL;
+    for (; *at; first = false) {
+        size_t digits = run_of(at, "0123456789_");
+        if (!digits || (!first && (digits > 2 || (digits == 2 && *at > '5')))) return NULL;
+        double part = 0;
+        for (size_t i = 0; i < digits; i++) part = at[i] == '_' ? part : part * 10 + (at[i] - '0');
+        value = value * 60 + part;
+        at += digits;
+        fraction = *at == '.';
+        if (fraction) {
+            if (first || at[1 + run_of(at + 1, "0123456789_")]) return NULL;
+            value += strtod(at, NULL);
+            break;
+        }
+        if (*at == ':' && at[1]) {
+            at++;
+        } else if (*at) {
+            return NULL;
+        }
+    }
+    if (*text == '-') value = -value;
+    return fraction || fabs(value) >= 9e18 ? json_real(value) : json_integer((json_int_t)value);
+}
+
+/* ---- reals ---- */
+
+/* Digits with a point, and an exponent with a sign: what PyYAML's pattern takes (-.5 it does not). */
+static bool looks_real(const char *at, bool has_sign) {
+    size_t before = run_of(at, "0123456789_");
+    if (before ? *at == '_' : has_sign) return false;
+    at += before;
+    if (*at != '.') return false;
+    size_t after = run_of(++at, "0123456789_");
+    if (!before && (!after || *at == '_')) return false;
+    at += after;
+    if (*at != 'e' && *at != 'E') return !*at;
+    if (at[1] != '+' && at[1] != '-') return false;
+    size_t exponent = run_of(at + 2, "0123456789");
+    return exponent && !at[2 + exponent];
+}
+
+static json_t *as_real(const char *text, const char *unsigned_text) {
+    static const char *const infinite[] = {".inf", ".Inf", ".INF", NULL}, *const nan[] = {".nan", ".NaN",
+                                                                                          ".NAN", NULL};
+    char number[NUMBER];
+    /* JSON has no such numbers; jansson neither. As strings they fail wherever a number is expected. */
+    if (is_one_of(unsigned_text, infinite) || is_one_of(text, nan)) return NULL;
+    if (!looks_real(unsigned_text, unsigned_text > text)) return NULL;
+    strcpy(number, text);
+    remove_underscores(number);
+    double value = strtod(number, NULL);
+    return isfinite(value) ? json_real(value) : NULL;
+}
+
+json_t *fg_yaml_scalar(const char *text, size_t length) {
+    json_t *value = NULL;
+    if (length < NUMBER && strlen(text) == length) {
+        const char *unsigned_text = text + (*text == '-' || *text == '+');
+        if (is_null(text)) return json_null();
+        if (is_true(text)) return json_true();
+        if (is_false(text)) return json_false();
+        value = as_integer(text, unsigned_text);
+        if (!value) value = as_real(text, unsigned_text);
+        if (!value) value = as_sexagesimal(text, unsigned_text);
+    }
+    return value ? value : json_stringn(text, length);
+}
