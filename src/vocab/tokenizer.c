@@ -24,20 +24,6 @@ struct fg_tokenizer {
 
 /* ---- Reading ---- */
 
-static fg_status read_config(const char *directory, json_t **config, fg_error *err) {
-    fg_status status = FG_OK;
-    char *path = NULL;
-    *config = NULL;
-    FG_TRY_NEW(path, fg_path_join(directory, "tokenizer_config.json", err));
-    if (!fg_path_exists(path)) goto done;
-    FG_TRY(fg_json_read(path, config, err));
-    if (!json_is_object(*config))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*config)));
-done:
-    fg_free(path);
-    return status;
-}
-
 static fg_status read_parts(fg_tokenizer *t, const json_t *json, const json_t *config, const char *directory,
                             const char *file, fg_error *err) {
     fg_status status = FG_OK;
@@ -61,28 +47,36 @@ done:
     return status;
 }
 
-fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_error *err) {
+static fg_status absent(const char *path, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s is not there or empty", path);
+    return fg_hint(err,
+                   "fgconv reads tokenizers that transformers saved as tokenizer.json; "
+                   "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");
+}
+
+fg_status fg_tokenizer_new(fg_tokenizer **tokenizer, const fg_tokenizer_files *files, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    json_t *json = NULL, *config = NULL;
+    json_t *json = NULL;
     *tokenizer = NULL;
-    FG_TRY_NEW(path, fg_path_join(directory, "tokenizer.json", err));
-    if (!fg_path_exists(path)) {
-        fg_fail(err, FG_ERR_INPUT, "%s is not there", path);
-        status = FG_ERR_INPUT;
-        fg_hint(err, "fgconv reads tokenizers that transformers saved as tokenizer.json; "
-                     "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");
-        goto done;
-    }
-    FG_TRY(fg_json_read(path, &json, err));
-    FG_TRY(read_config(directory, &config, err));
+    FG_TRY_NEW(path, fg_path_join(files->directory, "tokenizer.json", err));
+    if (!files->tokenizer.length) FG_TRY(absent(path, err));
+    FG_TRY(fg_json_parse(path, files->tokenizer.data, files->tokenizer.length, &json, err));
     FG_NEW(*tokenizer, 1);
-    FG_TRY(read_parts(*tokenizer, json, config, directory, path, err));
+    FG_TRY(read_parts(*tokenizer, json, files->config, files->directory, path, err));
 done:
     if (status != FG_OK) fg_tokenizer_free(tokenizer);
     json_decref(json);
-    json_decref(config);
     fg_free(path);
+    return status;
+}
+
+fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_error *err) {
+    fg_tokenizer_files files;
+    *tokenizer = NULL;
+    fg_status status = fg_tokenizer_files_read(&files, directory, err);
+    if (status == FG_OK) status = fg_tokenizer_new(tokenizer, &files, err);
+    fg_tokenizer_files_free(&files);
     return status;
 }
 

@@ -16,11 +16,14 @@
 
 #include "base/text.h"
 #include "vocab/id_list.h"
+#include "vocab/tokenizer_files.h"
 
 typedef struct fg_tokenizer fg_tokenizer;
 
-/* Reads the two files (tokenizer_config.json may be missing). No tokenizer.json is FG_ERR_INPUT with a hint.
- * fg_tokenizer_free gives the result back. */
+/* From files that were read (tokenizer_config.json may be missing). No tokenizer.json is FG_ERR_INPUT with a
+ * hint. fg_tokenizer_free gives the result back. */
+fg_status fg_tokenizer_new(fg_tokenizer **tokenizer, const fg_tokenizer_files *files, fg_error *err);
+/* The same for a directory. */
 fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_error *err);
 /* Appends the ids of a text. `special`: with what the post-processor puts around it (bos, eos). Special
  * tokens that stand in the text are found either way. */
