@@ -126,7 +126,9 @@ static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
 static fg_status settle_tokens(fg_job *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_token_ids ids;
-    FG_TRY(fg_token_ids_read(job->source.directory, &ids, err));
+    fg_tokenizer_files files;
+    FG_TRY(fg_tokenizer_files_read(&files, job->source.directory, err));
+    FG_TRY(fg_token_ids_read(&files, &ids, err));
     if (job->direction == FG_IMPORT) {
         FG_TRY(set_id(job->config, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
         FG_TRY(set_id(job->config, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
@@ -134,6 +136,7 @@ static fg_status settle_tokens(fg_job *job, fg_error *err) {
     FG_TRY(settle_eos(job, &ids, err));
     warn_about_pad(job, &ids);
 done:
+    fg_tokenizer_files_free(&files);
     return status;
 }
 

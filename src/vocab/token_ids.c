@@ -1,81 +1,54 @@
 #include "vocab/token_ids.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/log.h"
+#include "vocab/token_lookup.h"
 
 const char *fg_role_name(fg_role role) {
     static const char *const names[] = {"bos", "eos", "pad", "unk"};
     return names[role];
 }
 
-/* The text of a role in one of the two files that may have it; NULL if absent. Borrowed. */
-static const char *role_text(const json_t *file, fg_role role) {
-    char key[32];
-    snprintf(key, sizeof key, "%s_token", fg_role_name(role));
-    const json_t *token = json_object_get(file, key);
+const char *fg_role_key(fg_role role, char buffer[FG_ROLE_KEY]) {
+    snprintf(buffer, FG_ROLE_KEY, "%s_token", fg_role_name(role));
+    return buffer;
+}
+
+/* The text of a role in one of the two files that may have it; NULL if absent. */
+static const char *text_in(const json_t *file, fg_role role) {
+    char key[FG_ROLE_KEY];
+    const json_t *token = json_object_get(file, fg_role_key(role, key));
     return json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
 }
 
-static int64_t id_in_decoder(const json_t *tokenizer_config, const char *text) {
-    const char *key;
-    json_t *token;
-    json_object_foreach(json_object_get(tokenizer_config, "added_tokens_decoder"), key, token) {
-        const char *content = json_string_value(json_object_get(token, "content"));
-        char *end;
-        long long id = strtoll(key, &end, 10);
-        if (content && strcmp(content, text) == 0 && *key && !*end && id >= 0) return id;
-    }
-    return FG_NO_TOKEN;
+const char *fg_role_text(const fg_tokenizer_files *files, fg_role role) {
+    const char *text = text_in(files->config, role);
+    return text ? text : text_in(files->map, role);
 }
 
-static int64_t id_in_tokenizer(const json_t *tokenizer, const char *text) {
-    size_t index;
-    json_t *token;
-    json_array_foreach(json_object_get(tokenizer, "added_tokens"), index, token) {
-        const char *content = json_string_value(json_object_get(token, "content"));
-        const json_t *id = json_object_get(token, "id");
-        if (content && strcmp(content, text) == 0 && json_is_integer(id)) return json_integer_value(id);
-    }
-    const json_t *vocabulary = fg_json_at(tokenizer, "model/vocab");
-    const json_t *id = json_is_object(vocabulary) ? json_object_get(vocabulary, text) : NULL;
-    if (json_is_integer(id)) return json_integer_value(id);
-    json_array_foreach(json_is_array(vocabulary) ? vocabulary : NULL, index,
-                       token) { /* unigram: [[text, score], ...] */
-        const char *content = json_string_value(json_array_get(token, 0));
-        if (content && strcmp(content, text) == 0) return (int64_t)index;
-    }
-    return FG_NO_TOKEN;
-}
-
-fg_status fg_token_ids_read(const char *directory, fg_token_ids *ids, fg_error *err) {
+fg_status fg_token_ids_read(const fg_tokenizer_files *files, fg_token_ids *ids, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *config = NULL, *map = NULL, *tokenizer = NULL;
-    *ids = (fg_token_ids){.id = {FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN}};
-    FG_TRY(fg_json_read_object(directory, "tokenizer_config.json", &config, err));
-    FG_TRY(fg_json_read_object(directory, "special_tokens_map.json", &map, err));
-    ids->present = config || map;
+    fg_token_lookup lookup = {0};
+    json_t *wanted = json_object();
+    *ids = (fg_token_ids){.present = files->config || files->map || files->tokenizer.length,
+                          .id = {FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN}};
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        const char *text = role_text(config, (fg_role)role);
-        if (!text) text = role_text(map, (fg_role)role);
+        const char *text = fg_role_text(files, (fg_role)role);
+        if (text) FG_TRY(fg_json_put(wanted, text, json_null(), err));
+    }
+    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+    for (int role = 0; role < FG_ROLE_COUNT; role++) {
+        const char *text = fg_role_text(files, (fg_role)role);
         if (!text) continue;
-        ids->id[role] = id_in_decoder(config, text);
-        if (ids->id[role] != FG_NO_TOKEN) continue;
-        if (!tokenizer)
-            FG_TRY(fg_json_read_object(directory, "tokenizer.json", &tokenizer,
-                                       err)); /* the largest file: only when needed */
-        ids->present |= tokenizer != NULL;
-        ids->id[role] = id_in_tokenizer(tokenizer, text);
+        ids->id[role] = fg_token_lookup_find(&lookup, text);
         if (ids->id[role] == FG_NO_TOKEN)
-            fg_warn("%s: the %s token \"%s\" has no id in the tokenizer's files", directory,
+            fg_warn("%s: the %s token \"%s\" has no id in the tokenizer's files", files->directory,
                     fg_role_name((fg_role)role), text);
     }
 done:
-    json_decref(config);
-    json_decref(map);
-    json_decref(tokenizer);
+    json_decref(wanted);
+    fg_token_lookup_free(&lookup);
     return status;
 }
 

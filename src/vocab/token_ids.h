@@ -1,5 +1,4 @@
-/* The ids of a model's special roles (bos, eos, pad, unk), read from tokenizer files, and the merge of eos
- * ids.
+/* The ids of a model's special roles (bos, eos, pad, unk), found in tokenizer files, and the merge of eos ids.
  *
  * Facts: a role's text stands in tokenizer_config.json ("bos_token": text or {"content": text}), else in
  * special_tokens_map.json; its id in added_tokens_decoder of tokenizer_config.json, else in added_tokens or
@@ -8,7 +7,7 @@
 #ifndef FG_VOCAB_TOKEN_IDS_H
 #define FG_VOCAB_TOKEN_IDS_H
 
-#include "base/json.h"
+#include "vocab/tokenizer_files.h"
 
 typedef enum fg_role { FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD, FG_ROLE_UNK, FG_ROLE_COUNT } fg_role;
 
@@ -20,9 +19,14 @@ typedef struct fg_token_ids {
 } fg_token_ids;
 
 const char *fg_role_name(fg_role role); /* "bos" */
+/* "bos_token", in `buffer`, which is returned. */
+enum { FG_ROLE_KEY = 16 };
+const char *fg_role_key(fg_role role, char buffer[FG_ROLE_KEY]);
+/* The text of a role; NULL if the tokenizer has none. Borrowed from the files. */
+const char *fg_role_text(const fg_tokenizer_files *files, fg_role role);
 
 /* A role whose text has no id is a warning and counts as absent. Malformed files are FG_ERR_INPUT. */
-fg_status fg_token_ids_read(const char *directory, fg_token_ids *ids, fg_error *err);
+fg_status fg_token_ids_read(const fg_tokenizer_files *files, fg_token_ids *ids, fg_error *err);
 
 /* Joins eos ids in the order given, each once: every source is an id, a list of ids, null or NULL;
  * `tokenizer_eos` may be FG_NO_TOKEN. `merged` gets a new integer, or a list if there are several, or NULL if

@@ -1,0 +1,101 @@
+#include "convert/plan_rows.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+fg_status fg_row_edits_set(fg_row_edits *edits, uint64_t row, fg_row_value value, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t at = edits->count;
+    while (at && edits->items[at - 1].row >= row) at--;
+    if (at == edits->count || edits->items[at].row != row) {
+        FG_TRY(fg_grow(&edits->items, edits->count, &edits->capacity, sizeof *edits->items, err));
+        memmove(edits->items + at + 1, edits->items + at, (edits->count - at) * sizeof *edits->items);
+        edits->count++;
+    }
+    edits->items[at] = (fg_row_edit){.row = row, .value = value};
+done:
+    return status;
+}
+
+void fg_row_edits_free(fg_row_edits *edits) {
+    fg_free(edits->items);
+    *edits = (fg_row_edits){0};
+}
+
+const char *fg_row_value_text(fg_row_value value, char *buffer) {
+    if (value.kind == FG_ROW_COPY)
+        snprintf(buffer, FG_ROW_TEXT, "copy:%" PRIu64, value.from);
+    else
+        snprintf(buffer, FG_ROW_TEXT, "%s", value.kind == FG_ROW_ZERO ? "zero" : "mean");
+    return buffer;
+}
+
+bool fg_row_value_parse(const char *text, fg_row_value *value) {
+    static const char copy[] = "copy:";
+    *value = (fg_row_value){.kind = FG_ROW_COPY};
+    if (strcmp(text, "zero") == 0) value->kind = FG_ROW_ZERO;
+    if (strcmp(text, "mean") == 0) value->kind = FG_ROW_MEAN;
+    if (value->kind != FG_ROW_COPY) return true;
+    if (strncmp(text, copy, sizeof copy - 1) != 0) return false;
+    const char *digit = text + sizeof copy - 1;
+    bool good = *digit;
+    for (; good && *digit; digit++)
+        good = *digit >= '0' && *digit <= '9' && fg_mul(value->from, 10, &value->from) &&
+               fg_add(value->from, (uint64_t)(*digit - '0'), &value->from);
+    return good;
+}
+
+/* ---- pieces ---- */
+
+static fg_status add_run(fg_plan *plan, fg_piece_kind kind, uint32_t source, uint64_t from, uint64_t to,
+                         uint64_t count, fg_error *err) {
+    fg_piece piece = {.kind = (uint8_t)kind,
+                      .dims = 1,
+                      .source = source,
+                      .extent = {count},
+                      .from = from,
+                      .from_stride = {1},
+                      .to = to,
+                      .to_stride = {1}};
+    return count ? fg_plan_add_piece(plan, &piece, err) : FG_OK;
+}
+
+static fg_status add_edit(fg_plan *plan, uint32_t source, const fg_row_edit *edit, uint64_t columns,
+                          fg_error *err) {
+    static const fg_piece_kind kinds[] = {
+        [FG_ROW_ZERO] = FG_PIECE_ZERO, [FG_ROW_MEAN] = FG_PIECE_MEAN, [FG_ROW_COPY] = FG_PIECE_COPY};
+    uint64_t from = edit->value.kind == FG_ROW_COPY ? edit->value.from * columns : 0;
+    return add_run(plan, kinds[edit->value.kind], source, from, edit->row * columns, columns, err);
+}
+
+/* The rows [row, end) of the source as they are. */
+static fg_status add_kept(fg_plan *plan, uint32_t source, uint64_t row, uint64_t end, uint64_t columns,
+                          fg_error *err) {
+    if (end <= row) return FG_OK;
+    return add_run(plan, FG_PIECE_COPY, source, row * columns, row * columns, (end - row) * columns, err);
+}
+
+fg_status fg_plan_add_rows(fg_plan *plan, uint32_t source, const fg_row_edits *edits, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_tensor *tensor = &plan->source.items[source];
+    const fg_output *output = &plan->outputs[plan->output_count - 1];
+    uint64_t next = 0, columns = tensor->shape[1], rows = tensor->shape[0];
+    if (tensor->rank != 2 || output->rank != 2 || output->shape[1] != columns || output->shape[0] < rows)
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name));
+    for (size_t i = 0; i < edits->count; i++) {
+        const fg_row_edit *edit = &edits->items[i];
+        if (edit->row >= output->shape[0] || (edit->value.kind == FG_ROW_COPY && edit->value.from >= rows))
+            FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy",
+                           output->name, edit->row));
+        FG_TRY(add_kept(plan, source, next, fg_min(edit->row, rows), columns, err));
+        FG_TRY(add_edit(plan, source, edit, columns, err));
+        next = edit->row + 1;
+    }
+    FG_TRY(add_kept(plan, source, next, rows, columns, err));
+done:
+    return status;
+}
