@@ -112,6 +112,9 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     FG_TRY(fg_json_get_u64(held, "max_shard_size", path, &options->max_shard_size, err));
     FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
     options->hf_version = (int)hf_version;
+    options->recalled_tokens = json_object_get(held, "tokens");
+    options->skip_default_tokens = true; /* what was added stands in the report */
+    if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
     const char *to = json_string_value(fg_json_at(*report, "destination/format"));
     if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
 done:

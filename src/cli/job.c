@@ -6,7 +6,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "copy/shards.h"
-#include "vocab/token_ids.h"
 
 /* ---- open and decide ---- */
 
@@ -81,71 +80,16 @@ done:
     return status;
 }
 
-/* ---- token ids ---- */
-
-static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err) {
-    char key[32];
-    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    const json_t *held = json_object_get(config, key);
-    if (id == FG_NO_TOKEN) return FG_OK; /* the config's own id stays */
-    if (json_is_integer(held) && json_integer_value(held) != id)
-        fg_inform("%s: config.json says %lld, the tokenizer %lld; the tokenizer's is written", key,
-                  (long long)json_integer_value(held), (long long)id);
-    return fg_json_put(config, key, json_integer(id), err);
-}
-
-/* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
-static fg_status settle_eos(fg_job *job, const fg_token_ids *ids, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *merged = NULL;
-    const json_t *generation_eos = json_object_get(job->source.generation_config, "eos_token_id");
-    FG_TRY(fg_eos_merge(json_object_get(job->config, "eos_token_id"), generation_eos, ids->id[FG_ROLE_EOS],
-                        &merged, err));
-    if (!merged) goto done;
-    FG_TRY(fg_json_put(job->config, "eos_token_id", json_incref(merged), err));
-    if (!job->source.generation_config || fg_json_equal(generation_eos, merged)) goto done;
-    job->generation_config = json_deep_copy(job->source.generation_config);
-    if (!job->generation_config)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
-    FG_TRY(fg_json_put(job->generation_config, "eos_token_id", json_incref(merged), err));
-done:
-    json_decref(merged);
-    return status;
-}
-
-static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
-    const json_t *pad = json_object_get(job->config, "pad_token_id");
-    if (!ids->present) {
-        fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone",
-                job->source.directory);
-    } else if (!json_is_integer(pad)) {
-        fg_warn("the tokenizer has no pad token; training code that pads will need one");
-    }
-}
-
-static fg_status settle_tokens(fg_job *job, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_token_ids ids;
-    fg_tokenizer_files files;
-    FG_TRY(fg_tokenizer_files_read(&files, job->source.directory, err));
-    FG_TRY(fg_token_ids_read(&files, &ids, err));
-    if (job->direction == FG_IMPORT) {
-        FG_TRY(set_id(job->config, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
-        FG_TRY(set_id(job->config, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
-    }
-    FG_TRY(settle_eos(job, &ids, err));
-    warn_about_pad(job, &ids);
-done:
-    fg_tokenizer_files_free(&files);
-    return status;
-}
-
 /* ---- translate and plan ---- */
 
+/* The configuration of the destination; once more, with its size, when the vocabulary has grown. What the shapes
+ * of the source's tensors follow from stays that of the source. */
 static fg_status translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            const char *version, fg_error *err) {
     fg_status status = FG_OK;
+    fg_translation again = {0};
     char *file = NULL;
+    bool grown;
     FG_TRY_NEW(file, fg_path_join(job->source.directory, "config.json", err));
     fg_translate_options how = {.max_length = options->max_length,
                                 .hf_version = options->hf_version,
@@ -153,8 +97,14 @@ static fg_status translate(fg_job *job, const fg_options *options, const fg_conv
                                 .file = file};
     FG_TRY(
         fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &job->translation, err));
-    job->config = json_incref(job->translation.result);
+    FG_TRY(fg_job_decide_tokens(job, options, &grown, err));
+    if (grown) {
+        how.vocab_size = job->tokens.rows.rows;
+        FG_TRY(fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &again, err));
+    }
+    job->config = json_incref(grown ? again.result : job->translation.result);
 done:
+    fg_translation_free(&again);
     fg_free(file);
     return status;
 }
@@ -200,7 +150,7 @@ static fg_status plan_tensors(fg_job *job, const fg_options *options, fg_error *
     fg_status status = FG_OK;
     json_t *pairs = NULL;
     FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
-                          options->dtype, &job->plan, err));
+                          options->dtype, &job->tokens.rows, &job->plan, err));
     FG_TRY(fg_shards_assign(&job->plan, options->max_shard_size, err));
     job->casts = casts(&job->plan);
     job->always_index = job->to == FG_FORMAT_FORGATHER;
@@ -239,8 +189,9 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
     FG_TRY(open_and_decide(job, options, dirs, err));
     FG_TRY(translate(job, options, dirs, version, err));
     FG_TRY(plan_tensors(job, options, err));
-    FG_TRY(settle_tokens(job, err)); /* warns: after the plan, which may refuse */
+    FG_TRY(fg_job_settle_tokens(job, err)); /* warns: after the plan, which may refuse */
     FG_TRY(settle_dtype(job, options, err));
+    FG_TRY(fg_job_make_files(job, options, err));
     say_decisions(job);
 done:
     return status;
@@ -253,71 +204,15 @@ void fg_job_free(fg_job *job) {
     fg_translation_free(&job->translation);
     json_decref(job->config);
     json_decref(job->generation_config);
+    fg_tokenizer_files_free(&job->tokenizer);
+    fg_token_request_free(&job->request);
+    fg_new_tokens_free(&job->tokens);
+    for (size_t i = 0; i < job->made_count; i++) {
+        fg_free(job->made[i].name);
+        fg_text_free(&job->made[i].text);
+    }
+    fg_free(job->made);
     json_decref(job->index_metadata);
     fg_plan_free(&job->plan);
     *job = (fg_job){0};
-}
-
-/* ---- files beside the tensors ---- */
-
-static fg_status write_json(fg_stage *stage, const char *name, const json_t *value, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_text text = {0};
-    FG_TRY(fg_json_write(value, FG_JSON_SORTED, &text, err));
-    FG_TRY(fg_text_add(&text, "\n", 1, err));
-    FG_TRY(fg_stage_write(stage, name, text.data, text.length, err));
-done:
-    fg_text_free(&text);
-    return status;
-}
-
-static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err) {
-    fg_text text = {0};
-    fg_status status = fg_shards_index(&job->plan, job->index_metadata, &text, err);
-    if (status == FG_OK)
-        status = fg_stage_write(stage, "model.safetensors.index.json", text.data, text.length, err);
-    fg_text_free(&text);
-    return status;
-}
-
-static fg_status write_code(const fg_job *job, fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_emitted_code code = fg_converter_code(job->converter);
-    char *name = NULL;
-    if (!code.path) goto done;
-    FG_TRY_NEW(name, fg_strformat(err, "%s.py", code.module));
-    FG_TRY(fg_stage_copy_file(stage, code.path, name, err));
-done:
-    fg_free(name);
-    return status;
-}
-
-static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err) {
-    fg_status status = FG_OK;
-    char *path = NULL;
-    for (size_t i = 0; i < job->source.side_files.count; i++) {
-        const char *name = job->source.side_files.items[i];
-        if (job->generation_config && strcmp(name, "generation_config.json") == 0) continue;
-        FG_TRY_NEW(path, fg_path_join(job->source.directory, name, err));
-        FG_TRY(fg_stage_copy_file(stage, path, name, err));
-        fg_free(path);
-        path = NULL;
-        FG_TRY(fg_json_push(copied, json_string(name), err));
-    }
-done:
-    fg_free(path);
-    return status;
-}
-
-fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
-                             fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(write_json(stage, "config.json", job->config, err));
-    if (job->generation_config)
-        FG_TRY(write_json(stage, "generation_config.json", job->generation_config, err));
-    if (job->always_index || job->plan.shard_count > 1) FG_TRY(write_index(job, stage, err));
-    if (job->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
-    FG_TRY(copy_side_files(job, stage, copied, err));
-done:
-    return status;
 }

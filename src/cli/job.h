@@ -1,7 +1,7 @@
 /* A conversion, decided: everything that rank 0 works out before the first byte is written.
  *
  * The steps in order, each using only what came before: open the source, decide direction and converter,
- * translate the config, settle token ids, plan the tensors, lay out shards. Nothing is written and no weight
+ * translate the config, decide which tokens are added, plan the tensors, settle token ids, lay out shards. Nothing is written and no weight
  * is read (but for two tied tensors that must agree).
  */
 #ifndef FG_CLI_JOB_H
@@ -10,6 +10,15 @@
 #include "cli/options.h"
 #include "convert/tensor_plan.h"
 #include "copy/publish.h"
+#include "vocab/new_tokens.h"
+#include "vocab/tokenizer.h"
+
+/* A file of the destination that is not copied from the source. */
+typedef struct fg_made_file {
+    char *name;           /* owned; inside the destination */
+    fg_text text;         /* owned */
+    const fg_text *given; /* borrowed; in place of `text`, unless NULL */
+} fg_made_file;
 
 typedef struct fg_job {
     fg_checkpoint source; /* its tensor table moves into the plan */
@@ -19,8 +28,14 @@ typedef struct fg_job {
     fg_converter *converter;
     fg_translation translation;
     json_t *config;            /* owned: config.json of the destination */
-    json_t *generation_config; /* owned: generation_config.json of the destination if it is not a copy of the
-                                  source's; else NULL */
+    json_t *generation_config; /* owned: what the destination's generation_config.json holds; NULL: none */
+    fg_tokenizer_files
+        tokenizer;            /* what the destination's tokenizer files hold; tokenizer.json only if tokens
+                                     were added (it is large) */
+    fg_token_request request; /* tokens that were asked for; without a document: none */
+    fg_new_tokens tokens;     /* and what that comes to */
+    fg_made_file *made;       /* owned: side files that are not copied */
+    size_t made_count, made_capacity;
     json_t *index_metadata; /* owned: what goes into the index beside total_size (param_sharing), or NULL */
     fg_plan plan;           /* with shards */
     bool always_index;      /* an index is written even for a single shard */
@@ -33,13 +48,27 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
                          const char *version, fg_error *err);
 void fg_job_free(fg_job *job);
 
-/* Writes everything but tensors into the stage: config.json, generation_config.json, index, emitted code (not
- * with --no-code), and copies of the side files. `copied` (an array) gets the names. */
+/* ---- job_tokens.c: steps of fg_job_prepare ---- */
+
+/* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation. Changes
+ * job->tokenizer; `grown` tells whether the vocabulary has more rows afterwards. */
+fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *grown, fg_error *err);
+/* The tokenizer of the source, or the one that the destination has or would have. Errors as fg_tokenizer_open. */
+fg_status fg_job_open_tokenizer(const fg_job *job, bool destination, fg_tokenizer **tokenizer, fg_error *err);
+/* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
+fg_status fg_job_settle_tokens(fg_job *job, fg_error *err);
+
+/* ---- job_files.c ---- */
+
+/* Makes the side files that the run changes: tokenizer files, generation_config.json, chat template. */
+fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *err);
+/* Writes everything but tensors into the stage: config.json, index, emitted code (not with --no-code), the side
+ * files that were made, and copies of the others. `copied` (an array) gets the names of these. */
 fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
                              fg_error *err);
 
 /* Fills the parts of the report that are decided here: source, destination, options, converter, config,
- * dropped, left files. */
+ * tokens, dropped, left files. */
 fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err);
 /* The "tensors" part; `digests` (one an output) may be NULL. */
 fg_status fg_job_report_tensors(const fg_job *job, const uint64_t *digests, json_t *report, fg_error *err);

@@ -67,7 +67,7 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
 }
 
 /* What `fgconv verify` needs to make the same plan again, in another working directory too. */
-static fg_status report_options(const fg_options *options, json_t *report, fg_error *err) {
+static fg_status report_options(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
     char *checkpoint_path = NULL;
@@ -79,6 +79,8 @@ static fg_status report_options(const fg_options *options, json_t *report, fg_er
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put(held, "tokens",
+                       job->request.document ? json_incref(job->request.document) : json_null(), err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     fg_free(checkpoint_path);
@@ -94,6 +96,37 @@ static fg_status report_converter(const fg_job *job, json_t *report, fg_error *e
 
 static fg_status report_config(const fg_job *job, json_t *report, fg_error *err) {
     return fg_json_put(report, "config", json_pack("{s:O}", "left_out", job->translation.left_out), err);
+}
+
+static fg_status report_token(const fg_job *job, const fg_new_token *token, json_t *list, fg_error *err) {
+    fg_status status = FG_OK;
+    char row[FG_ROW_TEXT];
+    json_t *entry = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)token->id, "text", token->text, "new",
+                              token->is_new, "special", token->special);
+    for (size_t i = 0; i < job->tokens.rows.count; i++) {
+        const fg_row_edit *edit = &job->tokens.rows.items[i];
+        if (edit->row == token->id)
+            FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
+    }
+    FG_TRY(fg_json_push(list, json_incref(entry), err));
+done:
+    json_decref(entry);
+    return status;
+}
+
+static fg_status report_tokens(const fg_job *job, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *list = json_array(), *made = json_array();
+    for (size_t i = 0; i < job->tokens.count; i++)
+        FG_TRY(report_token(job, &job->tokens.items[i], list, err));
+    for (size_t i = 0; i < job->made_count; i++)
+        FG_TRY(fg_json_push(made, json_string(job->made[i].name), err));
+    FG_TRY(fg_json_put(report, "tokens", json_incref(list), err));
+    FG_TRY(fg_json_put(report, "made_files", json_incref(made), err));
+done:
+    json_decref(list);
+    json_decref(made);
+    return status;
 }
 
 static fg_status report_dropped(const fg_plan *plan, json_t *report, fg_error *err) {
@@ -114,9 +147,10 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     fg_status status = FG_OK;
     FG_TRY(report_source(job, report, err));
     FG_TRY(report_destination(job, options, report, err));
-    FG_TRY(report_options(options, report, err));
+    FG_TRY(report_options(job, options, report, err));
     FG_TRY(report_converter(job, report, err));
     FG_TRY(report_config(job, report, err));
+    FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(&job->plan, report, err));
     FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,
                              job->source.other_files.count, err));

@@ -20,7 +20,6 @@ enum {
     PROOF = BIT(CONVERT) | BIT(VALIDATE),
 };
 
-#define NO_TOKENS "this version of fgconv adds no tokens: the vocabulary stays as SRC has it"
 #define NO_FAST_LLM "this version of fgconv converts between hf and forgather only"
 #define NO_TEXT                                                                                              \
     "this version of fgconv does not turn text into tokens; --token-ids gives the tokens of the proof"
@@ -115,14 +114,13 @@ const fg_option fg_option_table[] = {
      .commands = CONVERT,
      .kind = FG_OPTION_TEXT,
      .offset = AT(add_tokens),
-     .about = "add the tokens of a YAML file to the vocabulary",
-     .missing = NO_TOKENS},
+     .about = "add the tokens of a YAML file to the vocabulary, with rows in embedding and head"},
     {.name = "skip-default-tokens",
      .group = FG_GROUP_TOKENS,
      .commands = CONVERT,
      .kind = FG_OPTION_FLAG,
      .offset = AT(skip_default_tokens),
-     .about = "add no [PAD] token to a tokenizer without one (this version never does)"},
+     .about = "add no [PAD] token to a tokenizer without a pad token (towards forgather one is added)"},
     {.name = "chat-template-path",
      .alias = "chat-template",
      .letter = 't',
@@ -131,8 +129,7 @@ const fg_option fg_option_table[] = {
      .commands = CONVERT,
      .kind = FG_OPTION_TEXT,
      .offset = AT(chat_template),
-     .about = "chat template of the destination",
-     .missing = "this version of fgconv copies the chat template of SRC and does not replace it"},
+     .about = "file with the chat template of the destination (default: that of SRC)"},
     {.name = "decode",
      .group = FG_GROUP_TOKENS,
      .commands = BIT(TOKENIZE),

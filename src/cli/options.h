@@ -52,6 +52,8 @@ typedef struct fg_options {
     const char *checkpoint_path;
     const char *add_tokens, *chat_template, *prompt, *hf_base; /* NULL: not given */
     bool skip_default_tokens, generation_test;
+    const json_t
+        *recalled_tokens; /* no option: the tokens of the conversion that verify looks at. Borrowed */
     uint64_t max_new_tokens;
     uint32_t *token_ids; /* owned; NULL: not given */
     size_t token_count;

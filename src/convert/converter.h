@@ -12,7 +12,8 @@
  *         "import_if": [ [EXPRESSION over hf, MESSAGE], ... ], "export_if": [ [EXPRESSION over the target, MESSAGE], ... ],
  *         "import_warn": [ [EXPRESSION over hf, MESSAGE], ... ] } },       where it does not hold the message is a warning
  *     "tensors": { HF_NAME_TEMPLATE: { "shape": [EXPRESSION over the completed hf config, ...], "repeat": EXPRESSION (for {i}), "if": EXPRESSION,
- *                                      "tied_to": HF_NAME, "tied_if": EXPRESSION, "also_read": [TARGET_NAME, ...] }, ... },
+ *                                      "tied_to": HF_NAME, "tied_if": EXPRESSION, "also_read": [TARGET_NAME, ...],
+ *                                      "vocabulary": true (its rows are the tokens: adding some adds rows) }, ... },
  *     "drop": [ [PATTERN over source names, REASON], ... ],
  *     "to_forgather": { "lists": { NAME: [RULE, ...] }, "names": [RULE, ...] }, "to_hf": { ... } }
  *
@@ -33,7 +34,7 @@
  * without the field means on export), "omit": V (the target's field is left out when it equals V; absent means V), "neutral": [V, ...]
  * (an ignored key must have one of these values), "keys": [KEY, ...] (the members that an object value may have; others count as unknown
  * keys), "whole": true (an object value is claimed with all below it), "option": NAME (a command-line option that replaces the value,
- * "max_length").
+ * "max_length") or what added tokens come to ("vocab_size").
  * "type": TYPE (what a carried value must be: "count", "positive", "probability", "flag", "text", "ids", "object"; with "?" also null).
  * V is a JSON value or an expression "= ...", at any depth; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
  *

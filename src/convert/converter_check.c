@@ -31,8 +31,8 @@ static const member_row code_rows[] = {
     {"file", 's', true}, {"config_class", 's', true}, {"model_class", 's', true}};
 static const member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
 static const member_row tensor_rows[] = {
-    {"shape", 'x', true},    {"repeat", 'e', false},  {"if", 'e', false},
-    {"tied_to", 's', false}, {"tied_if", 'e', false}, {"also_read", 'n', false},
+    {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
+    {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
 };
 
 static bool all_strings(const json_t *array) {

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "convert/expression.h"
 #include "convert/primitive.h"
+#include "convert/translate.h"
 
 enum { PLACE = 300, TEMPLATE_DEPTH = 32, NESTING = 16 };
 
@@ -147,7 +148,9 @@ static fg_status check_members(const place *at, const fg_declaration *d, fg_erro
     if (type && !fg_type_known(type))
         FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown type \"%s\"", type));
     const char *option = json_string_value(json_object_get(d->spec, "option"));
-    if (option && strcmp(option, "max_length") != 0)
+    const fg_translate_options none = {0};
+    uint64_t ignored;
+    if (option && !fg_translate_option(&none, option, &ignored))
         FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown option \"%s\"", option));
 done:
     return status;

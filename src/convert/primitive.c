@@ -140,13 +140,15 @@ done:
     return status;
 }
 
-/* The command line's value in place of the file's. */
+/* The value that the run asks for in place of the file's. */
 static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
                               fg_error *err) {
-    if (!member(d, "option") || !t->options->max_length)
-        return FG_OK; /* max_length is the one option there is */
+    uint64_t asked = 0;
+    if (!member(d, "option")) return FG_OK;
+    fg_translate_option(t->options, json_string_value(member(d, "option")), &asked);
+    if (!asked) return FG_OK;
     json_decref(*value);
-    *value = json_integer((json_int_t)t->options->max_length);
+    *value = json_integer((json_int_t)asked);
     return *value ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
 }
 

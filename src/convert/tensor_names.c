@@ -71,6 +71,7 @@ static fg_status make_template(const maker *m, const char *name, const json_t *r
     const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
     *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
     t->tied_to = json_string_value(json_object_get(rule, "tied_to"));
+    t->vocabulary = json_is_true(json_object_get(rule, "vocabulary"));
     t->repeats = repeat && strstr(name, "{i}");
     FG_TRY(evaluate_truth(m, t, "if", &t->present));
     if (!t->present) goto done; /* what it needs may be absent, too */
@@ -165,17 +166,27 @@ static fg_status check_count(const maker *m) {
     return FG_OK;
 }
 
+/* The templates alone, worked out for a configuration. */
+static fg_status begin(maker *m, const json_t *hf, json_t **variables) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    *m->names = (fg_tensor_names){0};
+    *variables = json_pack("{s:s?}", "model_type", fg_converter_model_type(m->converter));
+    if (!*variables) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors"));
+    m->scope = (fg_scope){.here = hf, .variables = *variables};
+    FG_TRY(make_templates(m));
+    FG_TRY(check_count(m));
+done:
+    return status;
+}
+
 fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                               fg_error *err) {
     fg_status status = FG_OK;
     bool blocks_done = false;
-    *names = (fg_tensor_names){0};
-    json_t *variables = json_pack("{s:s?}", "model_type", fg_converter_model_type(converter));
-    maker m = {
-        .names = names, .converter = converter, .scope = {.here = hf, .variables = variables}, .err = err};
-    if (!variables) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors"));
-    FG_TRY(make_templates(&m));
-    FG_TRY(check_count(&m));
+    json_t *variables;
+    maker m = {.names = names, .converter = converter, .err = err};
+    FG_TRY(begin(&m, hf, &variables));
     for (size_t i = 0; i < names->template_count; i++) {
         if (!names->templates[i].repeats)
             FG_TRY(add_name(&m, i, 0));
@@ -186,6 +197,22 @@ fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *conver
 done:
     json_decref(variables);
     if (status != FG_OK) fg_tensor_names_free(names);
+    return status;
+}
+
+fg_status fg_tensor_vocabulary_rows(const fg_converter *converter, const json_t *hf, uint64_t *rows,
+                                    fg_error *err) {
+    fg_tensor_names names;
+    json_t *variables;
+    maker m = {.names = &names, .converter = converter, .err = err};
+    fg_status status = begin(&m, hf, &variables);
+    *rows = 0;
+    for (size_t i = 0; status == FG_OK && i < names.template_count; i++) {
+        const fg_tensor_template *t = &names.templates[i];
+        if (t->vocabulary && t->present) *rows = t->shape[0];
+    }
+    json_decref(variables);
+    fg_tensor_names_free(&names);
     return status;
 }
 

@@ -18,6 +18,7 @@ typedef struct fg_tensor_template {
     bool present;        /* its "if" is true, or it has none */
     bool tied;           /* its "tied_if" is true */
     const char *tied_to; /* borrowed; NULL if it is never tied */
+    bool vocabulary;     /* its rows are the tokens of the vocabulary */
     bool repeats;
     uint64_t count; /* how often; 1 without "repeat" */
     uint32_t rank;

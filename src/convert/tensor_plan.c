@@ -16,6 +16,7 @@ typedef struct planner {
     const fg_converter *converter;
     fg_direction direction;
     fg_dtype cast;
+    const fg_row_edits *rows; /* borrowed; NULL: none */
     fg_plan *plan;
     fg_tensor_names names;
     char **targets;         /* owned; the target's name of each of `names` */
@@ -323,12 +324,17 @@ static fg_status add_output(planner *p, size_t name) {
     uint32_t index = (uint32_t)p->source_of[name];
     const fg_tensor *tensor = &p->plan->source.items[index];
     fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
+    uint64_t shape[FG_MAX_DIMS];
     FG_TRY(check_dtype(p, tensor, dtype));
     FG_TRY(check_shape(p, tensor, t));
     if (p->direction == FG_EXPORT && t->tied) goto done;
     const char *output = p->direction == FG_IMPORT ? p->targets[name] : p->names.items[name].hf;
-    FG_TRY(fg_plan_add_output(p->plan, output, dtype, t->rank, t->shape, p->err));
-    FG_TRY(fg_plan_add_whole(p->plan, index, p->err));
+    bool edited = t->vocabulary && p->rows;
+    memcpy(shape, t->shape, sizeof shape);
+    if (edited) shape[0] = p->rows->rows;
+    FG_TRY(fg_plan_add_output(p->plan, output, dtype, t->rank, shape, p->err));
+    FG_TRY(edited ? fg_plan_add_rows(p->plan, index, p->rows, p->err)
+                  : fg_plan_add_whole(p->plan, index, p->err));
 done:
     return status;
 }
@@ -349,8 +355,14 @@ done:
 }
 
 fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
-                         const json_t *hf, fg_dtype cast, fg_plan *plan, fg_error *err) {
-    planner p = {.converter = converter, .direction = direction, .cast = cast, .plan = plan, .err = err};
+                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows, fg_plan *plan,
+                         fg_error *err) {
+    planner p = {.converter = converter,
+                 .direction = direction,
+                 .cast = cast,
+                 .rows = rows && rows->rows ? rows : NULL,
+                 .plan = plan,
+                 .err = err};
     *plan = (fg_plan){.source = *source};
     *source = (fg_tensors){0};
     fg_status status = make_plan(&p, hf);

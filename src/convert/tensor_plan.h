@@ -7,16 +7,23 @@
 #ifndef FG_CONVERT_TENSOR_PLAN_H
 #define FG_CONVERT_TENSOR_PLAN_H
 
-#include "convert/plan.h"
+#include "convert/plan_rows.h"
 #include "convert/translate.h"
 
 /* `cast`: FG_DTYPE_NONE keeps each tensor's own type; else floats get it and integers are refused. `hf` is fg_translation.hf.
  * A tied tensor (tied_if true) is written under both names towards Forgather and left out towards hf; when the source holds both,
  * their bytes are compared here (streamed) and a difference is FG_ERR_INPUT.
+ * `rows`, unless NULL or empty, says what rows of the vocabulary's tensors become.
  * Takes the source table over into the plan (`source` is left empty, on failure too; the plan is then empty). The plan is checked
  * (fg_plan_check). Outputs stand in the order of the converter's "tensors", block by block. */
 fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
-                         const json_t *hf, fg_dtype cast, fg_plan *plan, fg_error *err);
+                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows, fg_plan *plan,
+                         fg_error *err);
+
+/* How many rows the tensors of the vocabulary have in a completed hf configuration; 0 if the converter marks
+ * none. */
+fg_status fg_tensor_vocabulary_rows(const fg_converter *converter, const json_t *hf, uint64_t *rows,
+                                    fg_error *err);
 
 /* The tensors that the converter declares for a completed hf configuration, in order: array of {"name": hf name, "shape": [...],
  * "tied_to": hf name or null when it is not tied in this configuration, "also_read": [target names]}. */

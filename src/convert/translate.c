@@ -108,6 +108,20 @@ static fg_status report_refusals(const fg_translator *t, fg_error *err) {
     return FG_ERR_INPUT;
 }
 
+bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
+    bool length = strcmp(name, "max_length") == 0;
+    *value = length ? options->max_length : options->vocab_size;
+    return length || strcmp(name, "vocab_size") == 0;
+}
+
+/* Whether an option gave the claimed key another value than the source has. */
+static bool is_replaced(const fg_translator *t, const fg_claim *claim) {
+    uint64_t value;
+    const char *option =
+        claim ? json_string_value(json_object_get(claim->declaration->spec, "option")) : NULL;
+    return option && fg_translate_option(t->options, option, &value) && value;
+}
+
 /* What came in must come back the same from what was written. */
 static fg_status check_return(fg_translator *there, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
@@ -115,7 +129,7 @@ static fg_status check_return(fg_translator *there, const json_t *defaults, fg_e
     json_t *value;
     char before[BRIEF], after[BRIEF];
     fg_translate_options options = *there->options;
-    options.max_length = 0;
+    options.max_length = options.vocab_size = 0;
     fg_translator back = *there;
     back.direction = FG_EXPORT;
     back.options = &options;
@@ -133,9 +147,7 @@ static fg_status check_return(fg_translator *there, const json_t *defaults, fg_e
         const json_t *found = fg_json_at(back.result, path);
         bool same = found ? fg_json_equal(found, value) : json_is_null(value);
         const fg_claim *claim = fg_claims_find(&there->declarations->claims[FG_SIDE_HF], path);
-        bool replaced =
-            there->options->max_length && claim && json_object_get(claim->declaration->spec, "option");
-        if (same || replaced ||
+        if (same || is_replaced(there, claim) ||
             (claim && claim->declaration->primitive->export != claim->declaration->primitive->import))
             continue;
         FG_TRY(fg_translator_refuse(

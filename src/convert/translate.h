@@ -12,6 +12,7 @@
 
 typedef struct fg_translate_options {
     uint64_t max_length; /* --max-length; 0: not given */
+    uint64_t vocab_size; /* rows of the vocabulary after tokens were added; 0: as in the source */
     int hf_version;      /* 4: older rotary spelling in hf output; 5: rope_parameters */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
@@ -32,6 +33,8 @@ typedef struct fg_translation {
 fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
                        const json_t *source, const fg_translate_options *options, fg_translation *translation,
                        fg_error *err);
+/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
+bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);
 
 #endif

@@ -217,15 +217,28 @@ done:
     return status;
 }
 
+/* `folder` is the file's inside the stage, NULL if it lies in the stage itself. */
+static fg_status sync_file(const fg_stage *stage, const fg_file *file, const char *folder, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!stage->sync) goto done;
+    FG_TRY(fg_file_sync(file, err));
+    if (folder) FG_TRY(fg_directory_sync(folder, err));
+done:
+    return status;
+}
+
 fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
                          fg_error *err) {
     fg_status status = FG_OK;
     fg_file file = FG_FILE_NONE;
+    char *folder = NULL;
+    FG_TRY(folder_of(stage, name, &folder, err));
     FG_TRY(create(stage, name, &file, err));
     FG_TRY(fg_file_write(&file, bytes, size, 0, err));
-    if (stage->sync) FG_TRY(fg_file_sync(&file, err));
+    FG_TRY(sync_file(stage, &file, folder, err));
 done:
     fg_file_close(&file);
+    fg_free(folder);
     return status;
 }
 
@@ -245,8 +258,7 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
         FG_TRY(fg_file_read(&from, buffer, count, at, err));
         FG_TRY(fg_file_write(&to, buffer, count, at, err));
     }
-    if (stage->sync) FG_TRY(fg_file_sync(&to, err));
-    if (stage->sync && folder) FG_TRY(fg_directory_sync(folder, err));
+    FG_TRY(sync_file(stage, &to, folder, err));
 done:
     fg_free(folder);
     fg_free(buffer);

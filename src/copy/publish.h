@@ -26,6 +26,7 @@ fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *e
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */
 /* Creates a shard with its header, at full size; the data is sparse until it is written. */
 fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err);
+/* A file; "FOLDER/FILE" makes the folder too. */
 fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
                          fg_error *err);
 fg_status

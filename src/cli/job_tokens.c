@@ -1,0 +1,147 @@
+/* A conversion's vocabulary: the tokens that are added, and the ids that the configurations name. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/job.h"
+#include "vocab/tokenizer_edit.h"
+
+/* ---- which tokens are added ---- */
+
+/* Towards Forgather a tokenizer without a pad token gets one; nothing else is added unasked. */
+static bool wants_default(const fg_job *job, const fg_options *options) {
+    return job->to == FG_FORMAT_FORGATHER && !options->skip_default_tokens && job->tokenizer.tokenizer.length;
+}
+
+static fg_status read_request(fg_job *job, const fg_options *options, fg_error *err) {
+    if (options->recalled_tokens)
+        return fg_token_request_recall(&job->request, options->recalled_tokens, err);
+    if (options->add_tokens) return fg_token_request_read(&job->request, options->add_tokens, err);
+    return wants_default(job, options) ? fg_token_request_default(&job->request, err) : FG_OK;
+}
+
+/* The rows that the model has for tokens. A converter that marks no tensor leaves a vocabulary as it is. */
+static fg_status find_rows(fg_job *job, const fg_options *options, uint64_t *rows, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_tensor_vocabulary_rows(job->converter, job->translation.hf, rows, err));
+    if (*rows) goto done;
+    if (options->add_tokens) {
+        fg_fail(err, FG_ERR_INPUT, "%s: tokens cannot be added: it marks no tensor with \"vocabulary\"",
+                fg_converter_file(job->converter));
+        FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see src/convert/converter.h)"));
+    }
+    fg_token_request_free(&job->request);
+done:
+    return status;
+}
+
+static void say_added(const fg_new_tokens *tokens) {
+    char text[FG_ROW_TEXT];
+    for (size_t i = 0; i < tokens->count; i++) {
+        const fg_new_token *token = &tokens->items[i];
+        if (!token->is_new) continue;
+        for (size_t r = 0; r < tokens->rows.count; r++) {
+            if (tokens->rows.items[r].row == token->id)
+                fg_inform("token \"%s\" is added with the id %llu (row: %s)", token->text,
+                          (unsigned long long)token->id,
+                          fg_row_value_text(tokens->rows.items[r].value, text));
+        }
+    }
+}
+
+fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *grown, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t rows = 0;
+    *grown = false;
+    FG_TRY(fg_tokenizer_files_read(&job->tokenizer, job->source.directory, err));
+    FG_TRY(read_request(job, options, err));
+    if (!job->request.document) goto done;
+    FG_TRY(find_rows(job, options, &rows, err));
+    if (!job->request.document) goto done;
+    FG_TRY(fg_new_tokens_decide(&job->tokens, &job->request, &job->tokenizer, rows, err));
+    if (fg_new_tokens_any(&job->tokens)) FG_TRY(fg_tokenizer_files_add(&job->tokenizer, &job->tokens, err));
+    *grown = job->tokens.rows.rows > rows;
+done:
+    return status;
+}
+
+fg_status fg_job_open_tokenizer(const fg_job *job, bool destination, fg_tokenizer **tokenizer,
+                                fg_error *err) {
+    if (destination && fg_new_tokens_any(&job->tokens))
+        return fg_tokenizer_new(tokenizer, &job->tokenizer, err);
+    return fg_tokenizer_open(tokenizer, job->source.directory, err);
+}
+
+/* ---- ids ---- */
+
+static bool is_changed(const fg_job *job, fg_role role) {
+    return job->request.document && job->tokens.roles[role] != FG_NO_TOKEN;
+}
+
+static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err) {
+    char key[32];
+    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
+    return fg_json_put(config, key, json_integer(id), err);
+}
+
+/* Import: bos and pad are the tokenizer's. Export: only those that this run has changed. */
+static fg_status settle_role(fg_job *job, fg_role role, int64_t id, fg_error *err) {
+    fg_status status = FG_OK;
+    char key[32];
+    bool changed = is_changed(job, role);
+    if (id == FG_NO_TOKEN || (job->direction == FG_EXPORT && !changed)) return FG_OK;
+    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
+    const json_t *held = json_object_get(job->config, key);
+    if (!changed && json_is_integer(held) && json_integer_value(held) != id)
+        fg_inform("%s: config.json says %lld, the tokenizer %lld; the tokenizer's is written", key,
+                  (long long)json_integer_value(held), (long long)id);
+    FG_TRY(set_id(job->config, role, id, err));
+    if (changed && job->generation_config) FG_TRY(set_id(job->generation_config, role, id, err));
+done:
+    return status;
+}
+
+/* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
+static fg_status settle_eos(fg_job *job, int64_t id, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *merged = NULL;
+    FG_TRY(fg_eos_merge(json_object_get(job->config, "eos_token_id"),
+                        json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
+    if (!merged) goto done;
+    FG_TRY(fg_json_put(job->config, "eos_token_id", json_incref(merged), err));
+    if (job->generation_config)
+        FG_TRY(fg_json_put(job->generation_config, "eos_token_id", json_incref(merged), err));
+done:
+    json_decref(merged);
+    return status;
+}
+
+static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
+    const json_t *pad = json_object_get(job->config, "pad_token_id");
+    if (!ids->present) {
+        fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone",
+                job->source.directory);
+    } else if (!json_is_integer(pad)) {
+        fg_warn("the tokenizer has no pad token; training code that pads will need one");
+    }
+}
+
+fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_token_ids ids;
+    if (job->source.generation_config) {
+        job->generation_config = json_deep_copy(job->source.generation_config);
+        if (!job->generation_config)
+            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
+    }
+    FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));
+    FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
+    FG_TRY(settle_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
+    FG_TRY(settle_eos(job, ids.id[FG_ROLE_EOS], err));
+    if (!fg_new_tokens_any(&job->tokens)) fg_text_free(&job->tokenizer.tokenizer);
+    warn_about_pad(job, &ids);
+    say_added(&job->tokens);
+done:
+    return status;
+}
