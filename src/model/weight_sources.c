@@ -32,12 +32,18 @@ static void files_close(void *context) {
     fg_free(f);
 }
 
+/* The type of the numbers that are read of a tensor. */
+static fg_dtype seen_dtype(const files *f, const fg_tensor *tensor) {
+    fg_dtype rounded = f->rounded ? f->rounded[tensor - f->table->items] : FG_DTYPE_NONE;
+    return rounded == FG_DTYPE_NONE ? tensor->dtype : rounded;
+}
+
 static bool files_find(void *context, const char *name, fg_weight *weight) {
     const files *f = context;
     const fg_tensor *tensor = fg_tensors_find(f->table, name);
     if (!tensor) return false;
     *weight = (fg_weight){.index = (uint32_t)(tensor - f->table->items),
-                          .dtype = tensor->dtype,
+                          .dtype = seen_dtype(f, tensor),
                           .rank = tensor->rank,
                           .elements = tensor->elements};
     for (uint32_t i = 0; i < tensor->rank; i++) weight->shape[i] = tensor->shape[i];
@@ -49,8 +55,8 @@ static fg_status files_read(void *context, const fg_weight *weight, uint64_t fir
     fg_status status = FG_OK;
     files *f = context;
     const fg_tensor *tensor = &f->table->items[weight->index];
-    fg_dtype rounded = f->rounded ? f->rounded[weight->index] : FG_DTYPE_NONE;
-    bool round = rounded != FG_DTYPE_NONE && rounded != tensor->dtype;
+    fg_dtype rounded = seen_dtype(f, tensor);
+    bool round = rounded != tensor->dtype;
     if (tensor->dtype == FG_F32 && !round) return fg_reader_read(f->reader, tensor, first, count, out, err);
     uint64_t step = CHUNK / sizeof(double);
     for (uint64_t done = 0, part; done < count; done += part) {

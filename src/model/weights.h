@@ -11,7 +11,7 @@
 
 typedef struct fg_weight {
     uint32_t index; /* the source's own number */
-    fg_dtype dtype;
+    fg_dtype dtype; /* of the numbers as they are read */
     uint32_t rank;
     uint64_t shape[FG_MAX_DIMS];
     uint64_t elements;

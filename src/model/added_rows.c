@@ -1,0 +1,206 @@
+#include "model/added_rows.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "store/cast.h"
+
+enum { MATRICES = 2, STRIP = 1 << 18 }; /* embedding and head; floats that are read at once */
+
+typedef struct edited_matrix {
+    bool known;
+    uint32_t index;
+    uint64_t rows, columns; /* of the source */
+    fg_dtype dtype;
+    float *mean; /* owned; [columns], worked out when a row needs it */
+} edited_matrix;
+
+typedef struct edited {
+    fg_weights inner, raw;
+    fg_row_edits edits;            /* owned */
+    const json_t *names[MATRICES]; /* a name, or a list of them; owned */
+    edited_matrix matrices[MATRICES];
+} edited;
+
+static void close_all(void *context) {
+    edited *e = context;
+    fg_weights_close(&e->inner);
+    fg_weights_close(&e->raw);
+    for (size_t m = 0; m < MATRICES; m++) {
+        json_decref((json_t *)(uintptr_t)e->names[m]);
+        fg_free(e->matrices[m].mean);
+    }
+    fg_row_edits_free(&e->edits);
+    fg_free(e);
+}
+
+static bool is_among(const char *name, const json_t *names) {
+    size_t i;
+    json_t *item;
+    if (json_is_string(names)) return strcmp(json_string_value(names), name) == 0;
+    json_array_foreach((json_t *)(uintptr_t)names, i, item) {
+        if (json_is_string(item) && strcmp(json_string_value(item), name) == 0) return true;
+    }
+    return false;
+}
+
+static bool find(void *context, const char *name, fg_weight *weight) {
+    edited *e = context;
+    if (!e->inner.find(e->inner.context, name, weight)) return false;
+    for (size_t m = 0; m < MATRICES; m++) {
+        if (!is_among(name, e->names[m]) || weight->rank != 2 || weight->shape[0] > e->edits.rows) continue;
+        e->matrices[m] = (edited_matrix){.known = true,
+                                         .index = weight->index,
+                                         .rows = weight->shape[0],
+                                         .columns = weight->shape[1],
+                                         .dtype = weight->dtype,
+                                         .mean = e->matrices[m].mean};
+        weight->shape[0] = e->edits.rows;
+        weight->elements = e->edits.rows * weight->shape[1];
+        break;
+    }
+    return true;
+}
+
+/* The weight as the source has it. */
+static fg_weight unedited(const fg_weight *weight, const edited_matrix *m) {
+    fg_weight w = *weight;
+    w.shape[0] = m->rows;
+    w.elements = m->rows * m->columns;
+    return w;
+}
+
+/* Column sums in float64 from top to bottom, divided and rounded to float32, then to the weight's type. */
+static fg_status take_mean(edited *e, const fg_weight *weight, edited_matrix *m, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_weight source = unedited(weight, m);
+    double *sums = NULL;
+    float *strip = NULL, *mean = NULL;
+    uint64_t together = fg_max(1, STRIP / m->columns), count;
+    if (m->mean) return FG_OK;
+    FG_NEW(sums, m->columns);
+    FG_NEW(mean, m->columns);
+    FG_TRY_NEW(strip, fg_alloc_buffer(together * m->columns * sizeof *strip, err));
+    for (uint64_t row = 0; row < m->rows; row += count) {
+        count = fg_min(together, m->rows - row);
+        FG_TRY(e->raw.read(e->raw.context, &source, row * m->columns, count * m->columns, strip, err));
+        for (uint64_t i = 0; i < count * m->columns; i++) sums[i % m->columns] += (double)strip[i];
+    }
+    for (uint64_t c = 0; c < m->columns; c++) strip[c] = (float)(sums[c] / (double)m->rows);
+    if (m->dtype == FG_F32) {
+        memcpy(mean, strip, m->columns * sizeof *mean);
+    } else {
+        fg_cast(FG_F32, strip, m->dtype, sums, m->columns);
+        fg_widen(m->dtype, sums, mean, m->columns);
+    }
+    m->mean = mean;
+    mean = NULL;
+done:
+    fg_free(sums);
+    fg_free(strip);
+    fg_free(mean);
+    return status;
+}
+
+/* Columns [column, column + count) of an edited row. */
+static fg_status read_edit(edited *e, const fg_weight *weight, edited_matrix *m, const fg_row_edit *edit,
+                           uint64_t column, uint64_t count, float *out, fg_error *err) {
+    fg_weight source = unedited(weight, m);
+    switch (edit->value.kind) {
+    case FG_ROW_ZERO:
+        memset(out, 0, count * sizeof *out);
+        return FG_OK;
+    case FG_ROW_COPY:
+        return e->inner.read(e->inner.context, &source, edit->value.from * m->columns + column, count, out,
+                             err);
+    default: {
+        fg_status status = take_mean(e, weight, m, err);
+        if (status == FG_OK) memcpy(out, m->mean + column, count * sizeof *out);
+        return status;
+    }
+    }
+}
+
+/* The first edit at or behind a row; NULL: none. */
+static const fg_row_edit *next_edit(const edited *e, uint64_t row) {
+    size_t low = 0, high = e->edits.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (e->edits.items[middle].row < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < e->edits.count ? &e->edits.items[low] : NULL;
+}
+
+static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *m, uint64_t first,
+                             uint64_t count, float *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_weight source = unedited(weight, m);
+    for (uint64_t at = first, end = first + count, part; at < end; at += part, out += part) {
+        uint64_t row = at / m->columns, column = at % m->columns;
+        const fg_row_edit *edit = next_edit(e, row);
+        if (edit && edit->row == row) {
+            part = fg_min(m->columns - column, end - at);
+            FG_TRY(read_edit(e, weight, m, edit, column, part, out, err));
+        } else {
+            uint64_t stop = edit ? edit->row * m->columns : e->edits.rows * m->columns;
+            part = fg_min(stop, end) - at;
+            FG_TRY(e->inner.read(e->inner.context, &source, at, part, out, err));
+        }
+    }
+done:
+    return status;
+}
+
+static fg_status read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
+                      fg_error *err) {
+    edited *e = context;
+    for (size_t m = 0; m < MATRICES; m++) {
+        if (e->matrices[m].known && e->matrices[m].index == weight->index)
+            return read_matrix(e, weight, &e->matrices[m], first, count, out, err);
+    }
+    return e->inner.read(e->inner.context, weight, first, count, out, err);
+}
+
+static const json_t *side_of(const json_t *spec, fg_format format) {
+    return json_object_get(json_object_get(spec, "formats"), fg_format_name(format));
+}
+
+fg_status fg_weights_edit_rows(fg_weights *weights, fg_weights *raw, const json_t *spec, fg_format format,
+                               const fg_row_edits *edits, fg_error *err) {
+    fg_status status = FG_OK;
+    static const char *const roles[MATRICES] = {"embedding", "head"};
+    const json_t *names = json_object_get(side_of(spec, format), "weights");
+    edited *e = fg_alloc(1, sizeof *e, err);
+    if (!e) {
+        fg_weights_close(raw);
+        status = FG_ERR_MEMORY;
+        goto done;
+    }
+    *e = (edited){.inner = *weights, .raw = *raw};
+    *weights = (fg_weights){.context = e, .find = find, .read = read, .close = close_all};
+    *raw = (fg_weights){0};
+    for (size_t m = 0; m < MATRICES; m++) e->names[m] = json_incref(json_object_get(names, roles[m]));
+    for (size_t i = 0; i < edits->count; i++)
+        FG_TRY(fg_row_edits_set(&e->edits, edits->items[i].row, edits->items[i].value, err));
+    e->edits.rows = edits->rows;
+done:
+    if (status != FG_OK) fg_weights_close(weights);
+    return status;
+}
+
+fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, fg_format format, uint64_t rows,
+                                   json_t **changed, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key = json_string_value(fg_json_at(side_of(spec, format), "config/vocab/key"));
+    *changed = json_deep_copy(config);
+    if (!*changed) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while binding a model"));
+    if (!key) FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: no key is given for the size of the vocabulary"));
+    FG_TRY(fg_json_set_at(*changed, key, json_integer((json_int_t)rows), err));
+done:
+    return status;
+}
