@@ -8,6 +8,7 @@ directory back to HF; fgconv's own output back to HF, which must give the source
 "rejects" must end in exit 2 or 3 and leave nothing, or, where fgconv does better, succeed.
 """
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -38,15 +39,41 @@ def as_list(ids):
     return ids if isinstance(ids, list) else [] if ids is None else [ids]
 
 
-def compare_config(name, ours, real, source, generation, arguments):
-    wrong = {k: (ours.get(k), real[k]) for k in KEYS if k in real and ours.get(k) != real[k]}
+def tokens_of(directory):
+    """id -> text of the added tokens."""
+    return {t["id"]: t["content"] for t in load(directory / "tokenizer.json").get("added_tokens", [])}
+
+
+class Vocabulary:
+    """What the real tool's added tokens come to here: it numbers roles in another order (one that varies from run to run)."""
+
+    def __init__(self, spec, work, ours):
+        real, mine = tokens_of(work / "forgather"), {text: i for i, text in tokens_of(ours).items()}
+        self.id = {i: mine.get(text) for i, text in real.items()}
+        self.kinds = {name: {self.id[int(i)]: row["kind"] for i, row in rows["changed"].items()} for name, rows in spec["new_rows"].items()}
+        self.rows = {name: max(rows["source_rows"], rows["rows"]) for name, rows in spec["new_rows"].items()}
+
+    def ids(self, value):
+        return [self.id.get(i, i) for i in value] if isinstance(value, list) else self.id.get(value, value)
+
+
+def compare_config(name, ours, real, source, generation, arguments, vocabulary=None):
+    expected = dict(real)
+    if vocabulary:
+        expected["vocab_size"] = max(vocabulary.rows.values())  # a padded vocabulary does not shrink
+        for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            if key in real:
+                expected[key] = vocabulary.ids(real[key])
+    if "--dtype" in arguments:  # the real reverse ignores the option
+        expected["dtype"] = arguments[arguments.index("--dtype") + 1]
+    wrong = {k: (ours.get(k), expected[k]) for k in KEYS if k in expected and ours.get(k) != expected[k]}
     if ours.get("tie_word_embeddings", True) != real.get("tie_word_embeddings", True):
         wrong["tie_word_embeddings"] = (ours.get("tie_word_embeddings"), real.get("tie_word_embeddings"))
     length = int(arguments[arguments.index("--max-length") + 1]) if "--max-length" in arguments else source.get("max_position_embeddings")
     if ours.get("max_position_embeddings") != length:
         wrong["max_position_embeddings"] = (ours.get("max_position_embeddings"), length)
     eos = []
-    for ids in (source.get("eos_token_id"), generation.get("eos_token_id"), real.get("eos_token_id")):
+    for ids in (source.get("eos_token_id"), generation.get("eos_token_id"), expected.get("eos_token_id")):
         eos += [i for i in as_list(ids) if i not in eos]
     if as_list(ours.get("eos_token_id")) != eos:
         wrong["eos_token_id"] = (ours.get("eos_token_id"), eos)
@@ -58,7 +85,74 @@ def compare_tensors(name, ours, real):
     tally.check(f"{name} tensors ({len(real)})", real and not wrong, wrong)
 
 
-def one_step(fgconv, work, step, expected):
+def numbers(dtype, data):
+    """float32 or bfloat16 bytes as floats."""
+    if dtype == "float32":
+        return struct.unpack(f"<{len(data) // 4}f", data)
+    assert dtype == "bfloat16", dtype
+    return struct.unpack(f"<{len(data) // 2}f", b"".join(b"\0\0" + data[i:i + 2] for i in range(0, len(data), 2)))
+
+
+def stored(dtype, values):
+    """Floats as float32 or bfloat16 bytes, rounded to nearest even."""
+    data = struct.pack(f"<{len(values)}f", *values)
+    if dtype == "float32":
+        return data
+    assert dtype == "bfloat16", dtype
+    words = struct.unpack(f"<{len(values)}I", data)
+    return struct.pack(f"<{len(values)}H", *(((w + 0x7FFF + (w >> 16 & 1)) >> 16) for w in words))
+
+
+def expected_rows(kinds, rows, dtype, source):
+    """The vocabulary matrix that a conversion has to write: the source's rows, and those of added tokens by their definition."""
+    source_dtype, (count, width), data = source
+    values = numbers(source_dtype, data)
+    table = [values[i * width:(i + 1) * width] for i in range(count)] + [None] * (rows - count)
+    for row, kind in kinds.items():
+        if kind == "zero":
+            table[row] = [0.0] * width
+        elif kind == "mean":
+            sums = [0.0] * width
+            for i in range(count):
+                sums = [s + v for s, v in zip(sums, values[i * width:(i + 1) * width])]
+            table[row] = [s / count for s in sums]
+        else:
+            table[row] = table[int(kind.split(":")[1])]
+    return b"".join(stored(dtype, row) for row in table)
+
+
+def compare_vocabulary(name, work, ours, vocabulary):
+    """Takes the vocabulary's matrices out of `ours` after holding them against the source's rows and the definitions."""
+    source = tensors(work / "hf")
+    for matrix, rows in vocabulary.rows.items():
+        dtype, shape, data = ours.pop(matrix)
+        from_source = source.get("lm_head.weight" if matrix == "lm_head.weight" else "model.embed_tokens.weight") or source["model.embed_tokens.weight"]
+        want = expected_rows(vocabulary.kinds[matrix], rows, dtype, from_source)
+        tally.check(f"{name} {matrix}: rows {sorted(vocabulary.kinds[matrix].items())}", shape[0] == rows and data == want, shape)
+
+
+def as_digests(held):
+    return {name: {"dtype": dtype, "shape": shape, "sha256": hashlib.sha256(data).hexdigest()} for name, (dtype, shape, data) in held.items()}
+
+
+def compare_tokenizers(name, real, ours):
+    def entries(directory):
+        return {t["content"]: {k: v for k, v in t.items() if k != "id"} for t in load(directory / "tokenizer.json")["added_tokens"]}
+
+    def roles(directory, file):
+        held = load(directory / file)
+        text = lambda v: v["content"] if isinstance(v, dict) else v
+        out = {k: text(v) for k, v in held.items() if k.endswith("_token")}
+        out["more"] = [text(v) for v in held.get("additional_special_tokens", [])]
+        return out
+    tally.check(f"{name} added tokens and their flags", entries(real) == entries(ours), (entries(real), entries(ours)))
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        tally.check(f"{name} roles in {file}", roles(real, file) == roles(ours, file), (roles(real, file), roles(ours, file)))
+    strip = lambda d: {k: v for k, v in load(d / "tokenizer.json").items() if k != "added_tokens"}
+    tally.check(f"{name} tokenizer.json is the same else", strip(real) == strip(ours))
+
+
+def one_step(fgconv, work, spec, step, expected):
     label, arguments = step["label"], list(step["argv"])
     forward = label == "to_forgather"
     arguments = [f"ours_{label}" if a == label or (forward and a == "forgather") else a for a in arguments]
@@ -66,22 +160,41 @@ def one_step(fgconv, work, step, expected):
     if not tally.check(f"{label} exit", code == 0, f"{code}: {text}"):
         return
     real, source, out = work / ("forgather" if forward else label), work / ("hf" if forward else "forgather"), work / f"ours_{label}"
+    added = forward and any(rows["changed"] for rows in spec["new_rows"].values())
+    vocabulary = Vocabulary(spec, work, out) if added else None
     compare_config(label, load(out / "config.json"), load(real / "config.json"), load(source / "config.json"),
-                   load(source / "generation_config.json"), arguments)
-    compare_tensors(label, digests(out), expected[real.name]["tensors"])
+                   load(source / "generation_config.json"), arguments, vocabulary)
+    held, want = tensors(out), dict(expected[real.name]["tensors"])
+    if added:
+        compare_vocabulary(label, work, held, vocabulary)
+        compare_tokenizers(label, real, out)
+        want = {k: v for k, v in want.items() if k not in vocabulary.rows}
+    if "--dtype" in arguments and not forward:  # the real reverse ignores it: these are what the source was cast from
+        held = {k: v for k, v in held.items() if k not in ("lm_head.weight", "model.embed_tokens.weight")}
+        want = {k: v for k, v in digests(work / "hf").items() if k in held}
+    compare_tensors(label, as_digests(held), want)
+    template = arguments[arguments.index("-t") + 1] if "-t" in arguments else None
     for side in ("tokenizer.json", "special_tokens_map.json", "chat_template.jinja"):
-        if (source / side).exists():
+        if side == "chat_template.jinja" and template:
+            tally.check(f"{label} has the template of -t", (work / template).read_bytes() == (out / side).read_bytes() == (real / side).read_bytes())
+        elif (source / side).exists() and not added:
             tally.check(f"{label} {side} is copied", (source / side).read_bytes() == (out / side).read_bytes())
 
 
-def round_trip(fgconv, work):
+def round_trip(fgconv, work, spec):
     code, text = run(fgconv, ["ours_to_forgather", "ours_round"], cwd=work)
     if not tally.check("round trip exit", code == 0, f"{code}: {text}"):
         return
+    cast = any("--dtype" in s["argv"] for s in spec["steps"])
     source = digests(work / "hf") or load(work / "expected.json")["hf_back"]["tensors"]  # of a .bin: what the real reverse gave
-    compare_tensors("round trip", digests(work / "ours_round"), source)
+    ours = digests(work / "ours_round")
+    if any(rows["changed"] for rows in spec["new_rows"].values()):  # looked at row by row on the way there
+        source, ours = ({k: v for k, v in d.items() if k not in ("lm_head.weight", "model.embed_tokens.weight")} for d in (source, ours))
+    if not cast:
+        compare_tensors("round trip", ours, source)
     before, after = load(work / "hf/config.json"), load(work / "ours_round/config.json")
-    lost = {k: (v, after.get(k)) for k, v in before.items() if k in KEYS and after.get(k) != v}
+    changed = ["vocab_size", "bos_token_id", "pad_token_id"] * bool(spec["new_rows"]) + ["dtype"] * cast
+    lost = {k: (v, after.get(k)) for k, v in before.items() if k in KEYS and k not in changed and after.get(k) != v}
     tally.check("round trip config", not lost, lost)
     code, text = run(fgconv, ["verify", "hf", "ours_to_forgather"], cwd=work)
     tally.check("verify", code == 0, f"{code}: {text}")
@@ -117,8 +230,8 @@ def one_case(fgconv, name):
         for step, age in spec["checkpoint_ages_s"].items():
             os.utime(work / "forgather/checkpoints" / step, (now - age, now - age))
         for step in spec["steps"]:
-            one_step(fgconv, work, step, expected)
-        round_trip(fgconv, work)
+            one_step(fgconv, work, spec, step, expected)
+        round_trip(fgconv, work, spec)
         reference_logits(fgconv, work)
 
 
