@@ -10,6 +10,10 @@
 
 enum { PATH = 64 };
 
+/* In which roles get their ids: as SentencePiece numbers them, and as the original tool does it with a fixed hash
+ * seed. */
+static const fg_role order[FG_ROLE_COUNT] = {FG_ROLE_UNK, FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD};
+
 typedef struct decision {
     fg_new_tokens *tokens;
     const fg_token_request *request;
@@ -190,7 +194,7 @@ done:
 static fg_status decide(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(look_up(d, err));
-    for (int role = 0; role < FG_ROLE_COUNT; role++) FG_TRY(take_role(d, (fg_role)role, err));
+    for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_TRY(take_role(d, order[i], err));
     FG_TRY(take_list(d, d->request->special, true, err));
     FG_TRY(take_list(d, d->request->regular, false, err));
     FG_TRY(settle_rows(d, err));

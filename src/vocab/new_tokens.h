@@ -1,6 +1,6 @@
 /* What a request for tokens comes to for one tokenizer and one model: ids, roles and rows.
  *
- * New ids follow the tokenizer's last, in the order bos, eos, pad, unk, special_tokens, regular_tokens. A role that the tokenizer has
+ * New ids follow the tokenizer's last, in the order unk, bos, eos, pad (that of SentencePiece), special_tokens, regular_tokens. A role that the tokenizer has
  * already: with the same text nothing happens; with the text of a token that exists the role moves to it; with a new text the new
  * token gets a copy of the old role's row, whatever its init says. The row of a token that exists is only set (to what a role's init
  * asks for, not "mean") if some token is new, as the original tool does it.

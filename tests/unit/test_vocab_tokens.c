@@ -89,9 +89,9 @@ static void expect(const char *expected) {
 static void new_ids_come_in_the_order_of_roles_and_lists(void **state) {
     (void)state;
     decide("regular_tokens: [r1, r2]\nspecial_tokens: [s1]\nunk_token: u\npad_token: {token: p}\n", 8);
-    expect("8=p 9=u 10=s1 11=r1 12=r2 | 8=zero 9=mean 10=mean 11=mean 12=mean of 13");
+    expect("8=u 9=p 10=s1 11=r1 12=r2 | 8=mean 9=zero 10=mean 11=mean 12=mean of 13");
     decide("pad_token: {token: p, init: 'copy:3'}\nunk_token: {token: u, init: zero}\n", 8);
-    expect("8=p 9=u | 8=copy:3 9=zero of 10");
+    expect("8=u 9=p | 8=zero 9=copy:3 of 10");
 }
 
 static void a_role_that_exists_moves_or_stays(void **state) {
