@@ -51,3 +51,14 @@ void fg_cache_free(fg_cache **cache) {
     fg_free(*cache);
     *cache = NULL;
 }
+
+uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity) {
+    uint64_t total = 0, bytes;
+    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
+        const fg_block *block = &model->blocks[b];
+        if (!fg_mul(block->mixer->per_position(model, block), capacity, &bytes) ||
+            !fg_mul(bytes, sizeof(float), &bytes) || !fg_add(total, bytes, &total))
+            return UINT64_MAX;
+    }
+    return total;
+}

@@ -48,6 +48,8 @@ typedef struct fg_cache fg_cache;
 fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
                        uint64_t capacity, fg_error *err);
 void fg_cache_free(fg_cache **cache);
+/* What such a cache takes; UINT64_MAX when that is beyond counting. */
+uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity);
 
 /* Rows of the embedding (scaled where the model does): hidden [count, hidden]. A token id beyond the
  * vocabulary is FG_ERR_USAGE. */
@@ -77,6 +79,10 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
  * rows] (row-major), rows in any number; computed in panels. */
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err);
+
+/* Rows of the head that are multiplied at once: slices that begin at multiples of it take the same sums however
+ * many there are. */
+uint64_t fg_model_head_panel(const fg_model *model);
 
 /* Keeps widened weights of up to `bytes` for reuse by later calls (micro-batches, generation); 0, the
  * default, keeps none. */

@@ -61,6 +61,10 @@ void fg_model_set_mask(fg_model *model, fg_mask mask) {
     model->mask = mask;
 }
 
+uint64_t fg_model_head_panel(const fg_model *model) {
+    return model->head.panel_rows;
+}
+
 void fg_model_keep(fg_model *model, uint64_t bytes) {
     if (bytes < model->kept_bytes) forget_kept(model);
     model->keep_limit = bytes;
