@@ -7,7 +7,7 @@
 #include "cli/job.h"
 #include "copy/publish.h"
 #include "interrupt.h"
-#include "run.h"
+#include "trial.h"
 #include "write.h"
 
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */
@@ -17,11 +17,12 @@ typedef struct conversion {
     fg_stage stage;
     fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
     fg_plan received;
-    json_t *report;     /* rank 0 */
-    json_t *spec;       /* rank 0: models/TYPE.json */
-    bool casts, proves; /* every rank */
+    json_t *report;               /* rank 0 */
+    json_t *spec;                 /* rank 0: models/TYPE.json, if models are run */
+    fg_tokenizer_files tokenizer; /* rank 0: the source's, if models are run */
+    bool casts;                   /* every rank */
     fg_write_result written;
-    fg_proof_result proof;
+    fg_trial trial;
 } conversion;
 
 /* Room that the file system must have: shards, and some for the other files. */
@@ -41,6 +42,33 @@ static uint64_t expected_memory(const fg_plan *plan) {
            plan->output_count * (sizeof *plan->outputs + name) + plan->piece_count * sizeof *plan->pieces;
 }
 
+static const char *destination_name(const conversion *c) {
+    return c->run->options->second ? c->run->options->second : "the conversion";
+}
+
+/* What the models will run on, before anything is written. */
+static fg_status settle_trial(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_job *job = &c->job;
+    if (!c->trial.proves && !c->trial.generates) goto done;
+    FG_TRY(fg_run_model_spec(c->run, job->model_type, &c->spec, err));
+    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, job->source.directory, err));
+    fg_prompt_side source = {.name = job->source.directory,
+                             .tokenizer = &c->tokenizer,
+                             .format = job->source.format,
+                             .spec = c->spec,
+                             .config = job->source.config};
+    fg_prompt_side destination = {.name = destination_name(c),
+                                  .tokenizer = fg_job_tokenizer_files(job, &c->tokenizer),
+                                  .format = job->to,
+                                  .spec = c->spec,
+                                  .config = job->config};
+    FG_TRY(fg_trial_settle(&c->trial, c->run, &source, &destination, job->generation_config, err));
+    if (!c->trial.generates) fg_tokenizer_files_free(&c->tokenizer);
+done:
+    return status;
+}
+
 static fg_status prepare(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
@@ -51,8 +79,7 @@ static fg_status prepare(conversion *c, fg_error *err) {
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
     c->plan = &c->job.plan;
     c->casts = c->job.casts;
-    c->proves = options->validate == FG_VALIDATE_LOGITS;
-    if (c->proves) FG_TRY(fg_run_model_spec(c->run, c->job.model_type, &c->spec, err));
+    FG_TRY(settle_trial(c, err));
     FG_TRY(fg_job_report(&c->job, options, c->report, err));
     FG_TRY(fg_json_set_at(c->report, "memory/expected_bytes_per_rank",
                           json_integer((json_int_t)expected_memory(c->plan)), err));
@@ -102,11 +129,10 @@ done:
 /* ---- all ranks: write and prove ---- */
 
 static fg_status share(conversion *c, fg_error *err) {
-    uint8_t flags[] = {c->casts, c->proves};
+    uint8_t casts = c->casts;
     if (!is_first(c)) c->plan = &c->received;
-    fg_ranks_share(c->run->ranks, flags, sizeof flags);
-    c->casts = flags[0];
-    c->proves = flags[1];
+    fg_ranks_share(c->run->ranks, &casts, sizeof casts);
+    c->casts = casts;
     return fg_write_share(c->run->ranks, c->plan, &c->stage, err);
 }
 
@@ -130,41 +156,33 @@ static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err
     return status;
 }
 
-static fg_status prove(conversion *c, fg_error *err) {
+static fg_status try_models(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
     fg_checkpoint result = {0};
     json_t *names = NULL;
-    fg_proof_task task = {.plan = c->plan,
-                          .casts = c->casts,
-                          .through_plan = options->dry_run,
-                          .tokens = options->token_ids,
-                          .token_count = options->token_count,
-                          .mask = (fg_mask)options->mask,
-                          .dump = options->dump,
-                          .version = c->run->version,
-                          .style = fg_run_progress(c->run)};
+    fg_pair_task *pair = &c->trial.pair;
+    pair->plan = c->plan;
+    pair->casts = c->casts;
+    pair->through_plan = options->dry_run;
     if (is_first(c)) {
         if (!options->dry_run) open_result(c, &result, err);
         names = name_map(c->plan);
-        task.names = names;
-        task.source = (fg_proof_side){.format = c->job.source.format,
+        pair->names = names;
+        pair->source = (fg_pair_side){.format = c->job.source.format,
                                       .spec = c->spec,
                                       .config = c->job.source.config,
                                       .tensors = &c->plan->source,
                                       .name = c->job.source.directory};
-        task.destination = (fg_proof_side){.format = c->job.to,
+        pair->destination = (fg_pair_side){.format = c->job.to,
                                            .spec = c->spec,
                                            .config = options->dry_run ? c->job.config : result.config,
                                            .tensors = options->dry_run ? NULL : &result.tensors,
                                            .name = options->second ? options->second : "(dry run)"};
     }
     FG_TRY(fg_ranks_agree(c->run->ranks, err));
-    /* a dump that is there already is refused, not removed */
-    if (is_first(c) && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
-    FG_TRY(fg_prove(c->run->ranks, &task, &c->proof, err));
+    FG_TRY(fg_trial_run(&c->trial, c->run, err));
 done:
-    fg_interrupt_guard_file(NULL);
     json_decref(names);
     fg_checkpoint_close(&result);
     return status;
@@ -188,12 +206,6 @@ static fg_status report_write(conversion *c, fg_error *err) {
                 fg_plan_main_dtype(c->plan));
 done:
     return status;
-}
-
-static fg_status report_proof(conversion *c, fg_error *err) {
-    if (c->proves) return fg_proof_report(&c->proof, c->report, err);
-    const char *kind = c->run->options->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
-    return fg_json_put(c->report, "proof", json_pack("{s:s}", "kind", kind), err);
 }
 
 static fg_status write_report(conversion *c, fg_error *err) {
@@ -224,7 +236,7 @@ static fg_status write_and_check(conversion *c, fg_error *err) {
         if (run->options->validate == FG_VALIDATE_BYTES)
             FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, err));
     }
-    if (c->proves) FG_TRY(prove(c, err));
+    if (c->trial.proves || c->trial.generates) FG_TRY(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
 done:
@@ -235,12 +247,12 @@ done:
 static fg_status conclude(conversion *c, double begun, fg_error *err) {
     fg_status status = FG_OK;
     const fg_run *run = c->run;
-    bool passed = !c->proves || c->proof.passed;
+    bool passed = fg_trial_passed(&c->trial);
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
             FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
-        FG_TRY(report_proof(c, err));
+        FG_TRY(fg_trial_report(&c->trial, run, c->report, err));
     }
 done:
     status = fg_ranks_agree(run->ranks, err);
@@ -249,8 +261,7 @@ done:
     fg_run_report_end(run, outcome, fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
         if (run->options->report || run->options->json) fg_run_report_show(run, c->report, err);
-        fg_run_judge(&c->proof, run->options->first,
-                     run->options->second ? run->options->second : "the conversion", err);
+        fg_trial_judge(&c->trial, run->options->first, destination_name(c), err);
     }
     if (err->status == FG_OK) publish(c, err);
     if (is_first(c) && err->status == FG_OK) fg_run_report_show(run, c->report, err);
@@ -264,6 +275,8 @@ static void clean_up(conversion *c) {
     fg_stage_abandon(&c->stage);
     if (is_first(c)) fg_interrupt_guard(NULL);
     fg_free(c->written.digests);
+    fg_trial_free(&c->trial);
+    fg_tokenizer_files_free(&c->tokenizer);
     fg_plan_free(&c->received);
     fg_job_free(&c->job);
     fg_stage_free(&c->stage);
@@ -274,6 +287,7 @@ static void clean_up(conversion *c) {
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {
     conversion c = {.run = run};
     double begun = fg_seconds();
+    fg_trial_begin(&c.trial, run);
     decide(&c, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = share(&c, err);

@@ -1,5 +1,8 @@
 #include "head.h"
 
+#include <limits.h>
+#include <math.h>
+
 #include "base/alloc.h"
 #include "base/checked.h"
 
@@ -19,8 +22,8 @@ static columns share_of(const fg_ranks *ranks, uint64_t vocab) {
 static fg_status logits_of(fg_pipeline *p, unsigned model, uint64_t at, uint64_t count, columns mine,
                            float *logits, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_model_logits(p->models[model], p->normed[model] + at * p->hidden, count, mine.first, mine.count,
-                           logits, err));
+    FG_TRY(fg_model_logits(p->pair->models[model], p->normed[model] + at * p->hidden, count, mine.first,
+                           mine.count, logits, err));
     if (p->dump) FG_TRY(fg_dump_logits(p->dump, (int)model, at, count, mine.first, mine.count, logits, err));
 done:
     return status;
@@ -30,11 +33,11 @@ done:
 static fg_status dump_rest(fg_pipeline *p, unsigned model, uint64_t common, fg_error *err) {
     fg_status status = FG_OK;
     float *logits = NULL;
-    uint64_t vocab = fg_model_shape_of(p->models[model]).vocab;
-    if (!p->dump || vocab == common || p->ranks->rank != 0) return FG_OK;
+    uint64_t vocab = fg_model_shape_of(p->pair->models[model]).vocab;
+    if (!p->dump || vocab == common || p->pair->ranks->rank != 0) return FG_OK;
     columns rest = {.first = common, .count = vocab - common};
     FG_NEW(logits, rest.count);
-    for (uint64_t t = 0; t < p->tokens; t++) FG_TRY(logits_of(p, model, t, 1, rest, logits, err));
+    for (uint64_t t = 0; t < p->pair->token_count; t++) FG_TRY(logits_of(p, model, t, 1, rest, logits, err));
 done:
     fg_free(logits);
     return status;
@@ -45,12 +48,12 @@ static fg_status compare_share(fg_pipeline *p, unsigned a, unsigned b, columns m
     fg_status status = FG_OK;
     float *first = NULL, *second = NULL;
     uint64_t row_bytes = fg_max(1, mine.count) * sizeof(float) * 2;
-    uint64_t step = fg_max(1, fg_min(p->tokens, SLICE_BYTES / row_bytes));
+    uint64_t step = fg_max(1, fg_min(p->pair->token_count, SLICE_BYTES / row_bytes));
     if (!mine.count) return FG_OK;
     FG_NEW(first, step * mine.count);
     FG_NEW(second, step * mine.count);
-    for (uint64_t at = 0; at < p->tokens; at += step) {
-        uint64_t count = fg_min(step, p->tokens - at);
+    for (uint64_t at = 0; at < p->pair->token_count; at += step) {
+        uint64_t count = fg_min(step, p->pair->token_count - at);
         FG_TRY(logits_of(p, a, at, count, mine, first, err));
         FG_TRY(logits_of(p, b, at, count, mine, second, err));
         fg_compare_slice(first, second, at, count, mine.first, mine.count, total, per_token + at);
@@ -97,18 +100,115 @@ fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison 
     fg_status status = FG_OK;
     fg_compare total = {0};
     fg_compare_token *per_token = NULL;
-    uint64_t common = fg_min(fg_model_shape_of(p->models[a]).vocab, fg_model_shape_of(p->models[b]).vocab);
-    FG_NEW(per_token, p->tokens);
-    FG_TRY(compare_share(p, a, b, share_of(p->ranks, common), &total, per_token, err));
+    uint64_t common =
+        fg_min(fg_model_shape_of(p->pair->models[a]).vocab, fg_model_shape_of(p->pair->models[b]).vocab);
+    FG_NEW(per_token, p->pair->token_count);
+    FG_TRY(compare_share(p, a, b, share_of(p->pair->ranks, common), &total, per_token, err));
     FG_TRY(dump_rest(p, a, common, err));
     FG_TRY(dump_rest(p, b, common, err));
 done:
-    status = fg_ranks_agree(p->ranks, err);
+    status = fg_ranks_agree(p->pair->ranks, err);
     if (status == FG_OK) {
-        all_reduce(p->ranks, &total, 1, sizeof total, join_totals);
-        all_reduce(p->ranks, per_token, (int)p->tokens, sizeof *per_token, join_tokens);
-        *result = fg_compare_finish(&total, per_token, p->tokens);
+        all_reduce(p->pair->ranks, &total, 1, sizeof total, join_totals);
+        all_reduce(p->pair->ranks, per_token, (int)p->pair->token_count, sizeof *per_token, join_tokens);
+        *result = fg_compare_finish(&total, per_token, p->pair->token_count);
     }
     fg_free(per_token);
+    return status;
+}
+
+/* ---- the next token ---- */
+
+/* The largest logit of all slices. MPI_MAXLOC takes the lowest id of equals. */
+static fg_status choose_best(const fg_pipeline *p, columns mine, const float *logits, uint64_t draw,
+                             uint32_t tokens[FG_PAIR_MODELS], fg_error *err) {
+    struct {
+        float logit;
+        int id;
+    } best[FG_PAIR_MODELS];
+    for (unsigned m = 0; m < p->model_count; m++) {
+        uint64_t at = 0;
+        bool found = fg_sample_best(logits + m * mine.count, mine.count, &at);
+        best[m].logit = found ? logits[m * mine.count + at] : -INFINITY;
+        best[m].id = found ? (int)(mine.first + at) : INT_MAX;
+    }
+    MPI_Allreduce(MPI_IN_PLACE, best, (int)p->model_count, MPI_FLOAT_INT, MPI_MAXLOC, p->pair->ranks->world);
+    for (unsigned m = 0; m < p->model_count; m++) {
+        if (best[m].id == INT_MAX) return fg_sample_nothing(draw, err);
+        tokens[m] = (uint32_t)best[m].id;
+    }
+    return FG_OK;
+}
+
+/* Whole panels, so that every number of ranks gives the same logits bit for bit. */
+static columns panels_of(const fg_pipeline *p, int rank, uint64_t vocab) {
+    uint64_t panel = fg_model_head_panel(p->pair->models[FG_REFERENCE]), count = (vocab + panel - 1) / panel;
+    uint64_t size = (uint64_t)p->pair->ranks->size, r = (uint64_t)rank;
+    uint64_t first = fg_min(vocab, count * r / size * panel);
+    return (columns){.first = first, .count = fg_min(vocab, count * (r + 1) / size * panel) - first};
+}
+
+/* Where rank 0 puts the logits of all. */
+typedef struct gathering {
+    float *logits;       /* owned; rank 0: [vocab] */
+    int *counts, *begin; /* owned; one a rank */
+} gathering;
+
+static fg_status make_gathering(const fg_pipeline *p, uint64_t vocab, gathering *g, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_ranks *ranks = p->pair->ranks;
+    FG_NEW(g->counts, (size_t)ranks->size);
+    FG_NEW(g->begin, (size_t)ranks->size);
+    for (int r = 0; r < ranks->size; r++) {
+        columns theirs = panels_of(p, r, vocab);
+        g->begin[r] = (int)theirs.first;
+        g->counts[r] = (int)theirs.count;
+    }
+    if (ranks->rank == 0) FG_NEW(g->logits, vocab);
+done:
+    return status;
+}
+
+static void free_gathering(gathering *g) {
+    fg_free(g->logits);
+    fg_free(g->counts);
+    fg_free(g->begin);
+}
+
+/* Rank 0 draws from the whole vocabulary, in the order of ids. */
+static fg_status draw_token(const fg_pipeline *p, const gathering *g, columns mine, uint64_t vocab,
+                            const float *logits, const fg_sampling *sampling, uint64_t draw, uint32_t *tokens,
+                            fg_error *err) {
+    const fg_ranks *ranks = p->pair->ranks;
+    for (unsigned m = 0; m < p->model_count; m++) {
+        MPI_Gatherv(logits + m * mine.count, (int)mine.count, MPI_FLOAT, g->logits, g->counts, g->begin,
+                    MPI_FLOAT, 0, ranks->world);
+        if (ranks->rank == 0 && err->status == FG_OK)
+            fg_sample_draw(sampling, draw, g->logits, vocab, &tokens[m], err);
+    }
+    fg_status status = fg_ranks_agree(ranks, err);
+    if (status == FG_OK) fg_ranks_share(ranks, tokens, p->model_count * sizeof *tokens);
+    return status;
+}
+
+fg_status fg_head_next(fg_pipeline *p, uint64_t vocab, const fg_sampling *sampling, uint64_t draw,
+                       uint32_t tokens[FG_PAIR_MODELS], fg_error *err) {
+    fg_status status = FG_OK;
+    columns mine = panels_of(p, p->pair->ranks->rank, vocab);
+    float *logits = NULL;
+    gathering g = {0};
+    FG_NEW(logits, p->model_count * mine.count);
+    if (!sampling->greedy) FG_TRY(make_gathering(p, vocab, &g, err));
+    for (unsigned m = 0; mine.count && m < p->model_count; m++)
+        FG_TRY(fg_model_logits(p->pair->models[m], p->normed[m], 1, mine.first, mine.count,
+                               logits + m * mine.count, err));
+done:
+    status = fg_ranks_agree(p->pair->ranks, err);
+    if (status == FG_OK && sampling->greedy)
+        status = choose_best(p, mine, logits, draw, tokens, err);
+    else if (status == FG_OK)
+        status = draw_token(p, &g, mine, vocab, logits, sampling, draw, tokens, err);
+    free_gathering(&g);
+    fg_free(logits);
     return status;
 }

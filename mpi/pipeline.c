@@ -9,44 +9,77 @@
 
 enum { TAG_STREAM = 72 };
 
-/* Widened weights that one rank may keep for its micro-batches, all models together. */
+/* Widened weights that one rank may keep for the micro-batches of a proof, all models together. */
 static const uint64_t KEEP_BYTES = 192 << 20;
+/* All that one rank may allocate for a generation, what it holds already among it; libraries and scratch memory
+ * come on top. */
+static const uint64_t GENERATION_BYTES = 416 << 20;
+
+static const fg_ranks *ranks_of(const fg_pipeline *p) {
+    return p->pair->ranks;
+}
 
 static bool is_last(const fg_pipeline *p) {
-    return p->ranks->rank == p->ranks->size - 1;
+    return ranks_of(p)->rank == ranks_of(p)->size - 1;
 }
 
 /* ---- shares and buffers ---- */
 
 static void take_share(fg_pipeline *p) {
-    uint64_t size = (uint64_t)p->ranks->size, rank = (uint64_t)p->ranks->rank;
+    uint64_t size = (uint64_t)ranks_of(p)->size, rank = (uint64_t)ranks_of(p)->rank;
+    fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
+    p->hidden = shape.hidden;
+    p->blocks = shape.blocks;
     p->first_block = p->blocks * rank / size;
     p->block_count = p->blocks * (rank + 1) / size - p->first_block;
+    if (!p->token_ids) p->token_ids = p->pair->tokens;
+}
+
+/* The widened weights that this rank may keep, all models together. */
+static uint64_t keep_bytes(const fg_pipeline *p) {
+    if (!p->room) return KEEP_BYTES;
+    for (unsigned m = 0; m < p->pair->model_count; m++) fg_model_keep(p->pair->models[m], 0); /* a proof's */
+    uint64_t held = fg_alloc_live();
+    for (unsigned m = 0; m < p->model_count; m++) {
+        uint64_t cache = fg_cache_bytes(p->pair->models[m], p->first_block, p->block_count, p->room);
+        if (!fg_add(held, cache, &held)) return 0;
+    }
+    return held < GENERATION_BYTES ? GENERATION_BYTES - held : 0;
+}
+
+static uint64_t share_bytes(const fg_pipeline *p) {
+    uint64_t bytes = 0;
+    for (unsigned m = 0; m < p->model_count; m++)
+        bytes += fg_model_block_bytes(p->pair->models[m], p->first_block, p->block_count);
+    return bytes;
 }
 
 /* Micro-batches read every weight once more each, unless it is kept: so they are used only where all ranks
- * can keep theirs. */
+ * can keep theirs, and not where every token sees every other. A generation keeps what it can, as it needs
+ * each weight again for each token, and takes its prompt at once: the size of a batch decides the order of sums,
+ * and every number of ranks must choose the same tokens. */
 static void choose_batch(fg_pipeline *p) {
-    uint64_t bytes = 0;
-    for (unsigned m = 0; m < p->model_count; m++)
-        bytes += fg_model_block_bytes(p->models[m], p->first_block, p->block_count);
-    uint64_t most = bytes;
-    fg_ranks_max_u64(p->ranks, &most, 1);
-    uint64_t batches = most <= KEEP_BYTES && !p->one_batch ? (uint64_t)p->ranks->size : 1;
-    batches = fg_max(1, fg_min(batches, p->tokens));
-    p->batch = (p->tokens + batches - 1) / batches;
-    for (unsigned m = 0; batches > 1 && m < p->model_count; m++)
-        fg_model_keep(p->models[m], fg_model_block_bytes(p->models[m], p->first_block, p->block_count));
+    uint64_t tokens = p->pair->token_count, keep = keep_bytes(p), too_large = share_bytes(p) > keep;
+    fg_ranks_max_u64(ranks_of(p), &too_large, 1);
+    bool one = too_large || p->room || p->pair->task->mask == FG_MASK_NONE;
+    uint64_t batches = fg_max(1, fg_min(one ? 1 : (uint64_t)ranks_of(p)->size, tokens));
+    p->batch = (tokens + batches - 1) / batches;
+    for (unsigned m = 0; m < p->model_count; m++) {
+        uint64_t own = fg_model_block_bytes(p->pair->models[m], p->first_block, p->block_count);
+        fg_model_keep(p->pair->models[m], p->room ? keep / p->model_count : batches > 1 ? own : 0);
+    }
 }
 
 static fg_status make_buffers(fg_pipeline *p, fg_error *err) {
     fg_status status = FG_OK;
+    uint64_t tokens = p->pair->token_count, positions = fg_max(p->room, tokens);
     FG_NEW(p->stream, p->batch * p->hidden + 1);
     for (unsigned m = 0; m < p->model_count; m++) {
-        FG_NEW(p->normed[m], p->tokens * p->hidden);
+        FG_NEW(p->normed[m], (p->room ? p->batch : tokens) * p->hidden);
         FG_NEW(p->digests[m], fg_place_final_norm(p->blocks) + 1);
-        if (p->batch < p->tokens && p->block_count)
-            FG_TRY(fg_cache_new(&p->caches[m], p->models[m], p->first_block, p->block_count, p->tokens, err));
+        if (p->batch < positions && p->block_count)
+            FG_TRY(fg_cache_new(&p->caches[m], p->pair->models[m], p->first_block, p->block_count, positions,
+                                err));
     }
 done:
     return status;
@@ -56,16 +89,16 @@ fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
     uint64_t floats;
     take_share(p);
     choose_batch(p);
-    if (!fg_mul(p->tokens, p->hidden, &floats) || floats >= INT_MAX)
+    if (!fg_mul(p->pair->token_count, p->hidden, &floats) || floats >= INT_MAX)
         fg_fail(err, FG_ERR_USAGE, "--token-ids: %llu tokens are more than can be compared at once",
-                (unsigned long long)p->tokens);
+                (unsigned long long)p->pair->token_count);
     if (err->status == FG_OK) make_buffers(p, err);
-    return fg_ranks_agree(p->ranks, err);
+    return fg_ranks_agree(ranks_of(p), err);
 }
 
 void fg_pipeline_close(fg_pipeline *p) {
     fg_free(p->stream);
-    for (unsigned m = 0; m < FG_PIPELINE_MODELS; m++) {
+    for (unsigned m = 0; m < FG_PAIR_MODELS; m++) {
         fg_free(p->normed[m]);
         fg_free(p->digests[m]);
         fg_cache_free(&p->caches[m]);
@@ -78,6 +111,7 @@ typedef struct leg {
     fg_pipeline *pipeline;
     unsigned model;
     uint64_t position, count; /* tokens */
+    float *normed;            /* the last rank: what comes out after the final norm, [count, hidden] */
     fg_error *err;            /* of the dump, which the probe writes */
 } leg;
 
@@ -102,24 +136,24 @@ static void look(void *context, uint64_t block, fg_sublayer sublayer, const floa
 static fg_status embed(const leg *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
-    FG_TRY(fg_model_embed(p->models[l->model], p->token_ids + l->position, l->count, p->stream, err));
+    FG_TRY(fg_model_embed(p->pair->models[l->model], p->token_ids + l->position, l->count, p->stream, err));
     note(l, 0, p->stream);
     FG_TRY(dump_hidden(l, FG_DUMP_EMBEDDING, 0, p->stream, err));
 done:
     return status;
 }
 
-static fg_status through_blocks(const leg *l, fg_progress *progress, uint64_t *done_bytes, fg_error *err) {
+static fg_status through_blocks(const leg *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     fg_probe probe = {.visit = look, .context = (void *)(uintptr_t)l};
     for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
-        FG_TRY(fg_model_block(p->models[l->model], b, p->caches[l->model], l->position, l->count, p->stream,
-                              &probe, err));
+        FG_TRY(fg_model_block(p->pair->models[l->model], b, p->caches[l->model], l->position, l->count,
+                              p->stream, &probe, err));
         FG_TRY((fg_status)err->status); /* what the probe met */
         FG_TRY(dump_hidden(l, FG_DUMP_OUTPUT, b, p->stream, err));
-        *done_bytes += fg_model_block_bytes(p->models[l->model], b, 1);
-        fg_progress_update(progress, *done_bytes);
+        p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], b, 1);
+        fg_progress_update(&p->progress, p->done_bytes);
     }
 done:
     return status;
@@ -128,57 +162,74 @@ done:
 static fg_status finish(const leg *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
-    float *normed = p->normed[l->model] + l->position * p->hidden;
-    FG_TRY(fg_model_final_norm(p->models[l->model], 0, p->stream, l->count, normed, err));
-    note(l, fg_place_final_norm(p->blocks), normed);
-    FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, 0, normed, err));
+    FG_TRY(fg_model_final_norm(p->pair->models[l->model], 0, p->stream, l->count, l->normed, err));
+    note(l, fg_place_final_norm(p->blocks), l->normed);
+    FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, 0, l->normed, err));
 done:
     return status;
 }
 
 /* A rank that failed, or heard of a failure, hands on the news in place of numbers: nobody waits for what
  * never comes. */
-static void run_leg(const leg *l, fg_progress *progress, uint64_t *done_bytes, fg_error *err) {
+static void run_leg(const leg *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    int length = (int)(l->count * p->hidden) + 1, rank = p->ranks->rank;
+    const fg_ranks *ranks = ranks_of(p);
+    int length = (int)(l->count * p->hidden) + 1, rank = ranks->rank;
     float *failed = p->stream + l->count * p->hidden;
     *failed = 0;
     if (rank > 0)
-        MPI_Recv(p->stream, length, MPI_FLOAT, rank - 1, TAG_STREAM, p->ranks->world, MPI_STATUS_IGNORE);
+        MPI_Recv(p->stream, length, MPI_FLOAT, rank - 1, TAG_STREAM, ranks->world, MPI_STATUS_IGNORE);
     bool good = *failed == 0 && err->status == FG_OK;
     if (good && rank == 0) good = embed(l, err) == FG_OK;
-    if (good) good = through_blocks(l, progress, done_bytes, err) == FG_OK;
+    if (good) good = through_blocks(l, err) == FG_OK;
     if (good && is_last(p)) finish(l, err);
     *failed = good ? 0 : 1;
-    if (!is_last(p)) MPI_Send(p->stream, length, MPI_FLOAT, rank + 1, TAG_STREAM, p->ranks->world);
+    if (!is_last(p)) MPI_Send(p->stream, length, MPI_FLOAT, rank + 1, TAG_STREAM, ranks->world);
 }
 
-static uint64_t work_bytes(const fg_pipeline *p) {
-    uint64_t bytes = 0, batches = (p->tokens + p->batch - 1) / p->batch;
-    for (unsigned m = 0; m < p->model_count; m++)
-        bytes += fg_model_block_bytes(p->models[m], p->first_block, p->block_count);
-    return bytes * batches;
-}
+/* ---- all models, all micro-batches ---- */
 
-fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
-    fg_progress progress;
-    uint64_t done_bytes = 0;
-    fg_progress_begin(&progress, "proving", work_bytes(p), p->style);
-    for (uint64_t at = 0; at < p->tokens; at += p->batch) {
+/* The tokens [position, position + count) by micro-batches. Results go one behind the other for a run; a
+ * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the last
+ * micro-batch. */
+static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
+    uint64_t last = 0;
+    for (uint64_t at = position; at < position + count; at += last) {
+        last = fg_min(p->batch, position + count - at);
         for (unsigned m = 0; m < p->model_count; m++) {
             leg l = {.pipeline = p,
                      .model = m,
                      .position = at,
-                     .count = fg_min(p->batch, p->tokens - at),
+                     .count = last,
+                     .normed = p->normed[m] + (p->room ? 0 : at * p->hidden),
                      .err = err};
-            run_leg(&l, &progress, &done_bytes, err);
+            run_leg(&l, err);
         }
     }
-    fg_progress_end(&progress, done_bytes);
-    fg_status status = fg_ranks_agree(p->ranks, err);
+    return last;
+}
+
+fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
+    uint64_t tokens = p->pair->token_count, bytes = share_bytes(p) * ((tokens + p->batch - 1) / p->batch);
+    fg_progress_begin(&p->progress, "proving", bytes, p->style);
+    run_legs(p, 0, tokens, err);
+    fg_progress_end(&p->progress, p->done_bytes);
+    fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
-        MPI_Bcast(p->normed[m], (int)(p->tokens * p->hidden), MPI_FLOAT, p->ranks->size - 1, p->ranks->world);
-        fg_ranks_sum_u64(p->ranks, p->digests[m], fg_place_final_norm(p->blocks) + 1);
+        MPI_Bcast(p->normed[m], (int)(tokens * p->hidden), MPI_FLOAT, ranks_of(p)->size - 1,
+                  ranks_of(p)->world);
+        fg_ranks_sum_u64(ranks_of(p), p->digests[m], fg_place_final_norm(p->blocks) + 1);
+    }
+    return status;
+}
+
+fg_status fg_pipeline_advance(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
+    uint64_t last = run_legs(p, position, count, err);
+    fg_status status = fg_ranks_agree(ranks_of(p), err);
+    for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
+        float *normed = p->normed[m];
+        if (last > 1) memmove(normed, normed + (last - 1) * p->hidden, p->hidden * sizeof *normed);
+        MPI_Bcast(normed, (int)p->hidden, MPI_FLOAT, ranks_of(p)->size - 1, ranks_of(p)->world);
     }
     return status;
 }

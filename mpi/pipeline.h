@@ -2,8 +2,11 @@
  * its blocks and hands them to the next, the last applies the final norm.
  *
  * What flows is one model and one micro-batch of tokens at a time, so that neighbouring ranks work on
- * different ones. Micro-batches are used when the rank's widened weights can be kept in memory; else one pass
+ * different ones. Micro-batches are used when every rank can keep its widened weights in memory; else one pass
  * per model reads each weight once.
+ *
+ * Two uses: a proof runs all tokens once (fg_pipeline_run); a generation first its prompt and then one token
+ * after the other (fg_pipeline_advance), with keys and values of all of them kept.
  *
  * Where models part is found by digests: each rank adds a digest of what each half of each of its blocks adds
  * to the stream.
@@ -12,11 +15,8 @@
 #define FG_MPI_PIPELINE_H
 
 #include "dump.h"
-#include "model/forward.h"
-#include "ranks.h"
+#include "pair.h"
 #include "report/progress.h"
-
-enum { FG_PIPELINE_MODELS = 3 };
 
 /* Places, in the order of computing: the embedding, then two for each block (mixer, MLP), then the final
  * norm. */
@@ -28,27 +28,31 @@ static inline uint64_t fg_place_final_norm(uint64_t blocks) {
 }
 
 typedef struct fg_pipeline {
-    const fg_ranks *ranks;
-    fg_model *models[FG_PIPELINE_MODELS]; /* of one shape but for the vocabulary; borrowed */
-    unsigned model_count;
-    const uint32_t *token_ids; /* borrowed */
-    uint64_t tokens, hidden, blocks;
+    const fg_pair *pair;       /* borrowed; its models are of one shape but for the vocabulary */
+    unsigned model_count;      /* the first so many of its models run */
+    const uint32_t *token_ids; /* borrowed; NULL: the pair's */
+    uint64_t room;           /* a generation: positions that are kept, the pair's tokens among them; else 0 */
+    fg_dump *dump;           /* borrowed; NULL: none. Models 0 and 1 are written */
+    fg_progress_style style; /* of a run */
+
+    uint64_t hidden, blocks;
     uint64_t first_block, block_count; /* this rank's */
     uint64_t batch;                    /* tokens in a micro-batch */
-    bool one_batch;                    /* every token sees every other: no micro-batches */
-    fg_cache *caches[FG_PIPELINE_MODELS];
-    float *stream; /* [batch, hidden] and one float more: whether an earlier rank failed */
-    float
-        *normed[FG_PIPELINE_MODELS]; /* after the run, on every rank: [tokens, hidden] after the final norm */
-    uint64_t *digests[FG_PIPELINE_MODELS]; /* after the run, on every rank: one a place */
-    fg_dump *dump;                         /* borrowed; NULL: none. Models 0 and 1 are written */
-    fg_progress_style style;
+    fg_cache *caches[FG_PAIR_MODELS];
+    float *stream;                 /* [batch, hidden] and one float more: whether an earlier rank failed */
+    float *normed[FG_PAIR_MODELS]; /* on every rank, after the final norm: of a run [tokens, hidden]; of an
+                                          advance [hidden], the last token's */
+    fg_progress progress;
+    uint64_t done_bytes;
+    uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */
 } fg_pipeline;
 
-/* Collective. Fills what is not borrowed: shares of blocks, micro-batches, buffers. */
+/* Collective. Fills the lower half: shares of blocks, micro-batches, buffers. */
 fg_status fg_pipeline_open(fg_pipeline *pipeline, fg_error *err);
-/* Collective. */
+/* Collective. All tokens of the pair. */
 fg_status fg_pipeline_run(fg_pipeline *pipeline, fg_error *err);
+/* Collective. The tokens [position, position + count), which continue what came before. */
+fg_status fg_pipeline_advance(fg_pipeline *pipeline, uint64_t position, uint64_t count, fg_error *err);
 void fg_pipeline_close(fg_pipeline *pipeline);
 
 #endif

@@ -117,24 +117,3 @@ fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **
                 model_type);
     return status;
 }
-
-fg_status fg_run_judge(const fg_proof_result *result, const char *source, const char *destination,
-                       fg_error *err) {
-    char place[80];
-    if (result->passed) return FG_OK;
-    if (result->logits.non_finite[FG_SIDE_A] || result->logits.non_finite[FG_SIDE_B]) {
-        fg_fail(err, FG_ERR_DIFFER,
-                "nothing is proved: %llu logits of %s and %llu of %s are not finite numbers",
-                (unsigned long long)result->logits.non_finite[FG_SIDE_A], source,
-                (unsigned long long)result->logits.non_finite[FG_SIDE_B], destination);
-        return fg_hint(err,
-                       "look for NaN or infinity in the weights; --validate bytes checks the bytes instead");
-    }
-    fg_fail(err, FG_ERR_DIFFER,
-            "the models differ: the logits of %s and %s are up to %g apart (first difference: %s)", source,
-            destination, result->logits.largest_difference, fg_proof_place(result, place, sizeof place));
-    return fg_hint(
-        err,
-        "the rules for the names or settings of that part are wrong for this model, or a weight was changed; "
-        "--dump FILE.h5 writes both models' intermediates");
-}

@@ -4,8 +4,9 @@
 
 #include "cli/options.h"
 #include "convert/converter.h"
-#include "prove.h"
+#include "convert/plan.h"
 #include "ranks.h"
+#include "report/progress.h"
 
 /* What a command gets besides its options. */
 typedef struct fg_run {
@@ -39,8 +40,4 @@ fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **
  * FG_ERR_DIFFER. */
 fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory,
                               fg_error *err); /* verify_command.c */
-/* FG_ERR_DIFFER with a message when the proof did not pass. */
-fg_status fg_run_judge(const fg_proof_result *result, const char *source, const char *destination,
-                       fg_error *err);
-
 #endif

@@ -4,12 +4,12 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/plan.h"
-#include "interrupt.h"
-#include "run.h"
+#include "trial.h"
 
 typedef struct pair {
     fg_checkpoint a, b;
     json_t *spec_a, *spec_b;
+    fg_tokenizer_files tokenizer_a, tokenizer_b;
     json_t *report;
 } pair;
 
@@ -40,7 +40,7 @@ static fg_dtype main_dtype(const fg_tensors *table) {
 
 /* Two models of different types are compared after one was rounded as a cast to the other's type would have
  * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
-static void settle_rounding(const fg_run *run, const pair *p, fg_proof_task *task) {
+static void settle_rounding(const fg_run *run, const pair *p, fg_pair_task *task) {
     fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
     bool first = fg_dtype_size(a) >= fg_dtype_size(b);
     if (a == b || run->options->atol >= 0) return;
@@ -54,23 +54,46 @@ static void settle_rounding(const fg_run *run, const pair *p, fg_proof_task *tas
               fg_dtype_name(first ? b : a));
 }
 
-static fg_status open_both(const fg_run *run, pair *p, fg_proof_task *task, fg_error *err) {
+static fg_status open_both(const fg_run *run, pair *p, fg_trial *trial, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
     FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
     FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
-    task->source = (fg_proof_side){.format = p->a.format,
-                                   .spec = p->spec_a,
-                                   .config = p->a.config,
-                                   .tensors = &p->a.tensors,
-                                   .name = options->first};
-    task->destination = (fg_proof_side){.format = p->b.format,
-                                        .spec = p->spec_b,
-                                        .config = p->b.config,
-                                        .tensors = &p->b.tensors,
-                                        .name = options->second};
-    settle_rounding(run, p, task);
+    trial->pair.source = (fg_pair_side){.format = p->a.format,
+                                        .spec = p->spec_a,
+                                        .config = p->a.config,
+                                        .tensors = &p->a.tensors,
+                                        .name = options->first};
+    trial->pair.destination = (fg_pair_side){.format = p->b.format,
+                                             .spec = p->spec_b,
+                                             .config = p->b.config,
+                                             .tensors = &p->b.tensors,
+                                             .name = options->second};
+    settle_rounding(run, p, &trial->pair);
+done:
+    return status;
+}
+
+/* Without -g the tokenizers are given back before the models run. */
+static fg_status settle(const fg_run *run, pair *p, fg_trial *trial, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->first, err));
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->second, err));
+    fg_prompt_side a = {.name = run->options->first,
+                        .tokenizer = &p->tokenizer_a,
+                        .format = p->a.format,
+                        .spec = p->spec_a,
+                        .config = p->a.config};
+    fg_prompt_side b = {.name = run->options->second,
+                        .tokenizer = &p->tokenizer_b,
+                        .format = p->b.format,
+                        .spec = p->spec_b,
+                        .config = p->b.config};
+    FG_TRY(fg_trial_settle(trial, run, &a, &b, p->b.generation_config, err));
+    if (trial->generates) goto done;
+    fg_tokenizer_files_free(&p->tokenizer_a);
+    fg_tokenizer_files_free(&p->tokenizer_b);
 done:
     return status;
 }
@@ -81,51 +104,50 @@ static json_t *describe_side(const char *directory, const fg_checkpoint *checkpo
                      "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
 }
 
-static fg_status describe(const fg_run *run, pair *p, const fg_proof_result *result, fg_error *err) {
+static fg_status describe(const fg_run *run, pair *p, const fg_trial *trial, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
     FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
-    FG_TRY(fg_proof_report(result, p->report, err));
+    FG_TRY(fg_trial_report(trial, run, p->report, err));
 done:
     return status;
+}
+
+static void close_both(pair *p) {
+    fg_checkpoint_close(&p->a);
+    fg_checkpoint_close(&p->b);
+    fg_tokenizer_files_free(&p->tokenizer_a);
+    fg_tokenizer_files_free(&p->tokenizer_b);
+    json_decref(p->spec_a);
+    json_decref(p->spec_b);
+    json_decref(p->report);
 }
 
 fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     const fg_options *options = run->options;
     pair p = {0};
-    fg_proof_result result = {0};
-    fg_proof_task task = {.tokens = options->token_ids,
-                          .token_count = options->token_count,
-                          .mask = (fg_mask)options->mask,
-                          .atol = options->atol > 0 ? options->atol : 0,
-                          .dump = options->dump,
-                          .version = run->version,
-                          .style = fg_run_progress(run)};
+    fg_trial trial;
+    double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
-    if (first) open_both(run, &p, &task, err);
+    fg_trial_begin(&trial, run);
+    if (first && open_both(run, &p, &trial, err) == FG_OK) settle(run, &p, &trial, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) {
-        if (first && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
-        status = fg_prove(run->ranks, &task, &result, err);
-        if (first) fg_interrupt_guard_file(NULL);
-    }
+    if (status == FG_OK) status = fg_trial_run(&trial, run, err);
     if (status == FG_OK && first) {
         fg_tensors_check_unchanged(&p.a.tensors, err);
         fg_tensors_check_unchanged(&p.b.tensors, err);
-        describe(run, &p, &result, err);
+        describe(run, &p, &trial, err);
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK)
-        fg_run_report_end(run, result.passed ? "done" : "differ", result.seconds, p.report, err);
+        fg_run_report_end(run, fg_trial_passed(&trial) ? "done" : "differ", fg_seconds() - begun, p.report,
+                          err);
     if (status == FG_OK && first) {
         fg_run_report_show(run, p.report, err);
-        fg_run_judge(&result, options->first, options->second, err);
+        fg_trial_judge(&trial, options->first, options->second, err);
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
-    fg_checkpoint_close(&p.a);
-    fg_checkpoint_close(&p.b);
-    json_decref(p.spec_a);
-    json_decref(p.spec_b);
-    json_decref(p.report);
+    fg_trial_free(&trial);
+    close_both(&p);
     return status;
 }

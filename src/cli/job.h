@@ -11,7 +11,7 @@
 #include "convert/tensor_plan.h"
 #include "copy/publish.h"
 #include "vocab/new_tokens.h"
-#include "vocab/tokenizer.h"
+#include "vocab/tokenizer_files.h"
 
 /* A file of the destination that is not copied from the source. */
 typedef struct fg_made_file {
@@ -53,8 +53,9 @@ void fg_job_free(fg_job *job);
 /* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation. Changes
  * job->tokenizer; `grown` tells whether the vocabulary has more rows afterwards. */
 fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *grown, fg_error *err);
-/* The tokenizer of the source, or the one that the destination has or would have. Errors as fg_tokenizer_open. */
-fg_status fg_job_open_tokenizer(const fg_job *job, bool destination, fg_tokenizer **tokenizer, fg_error *err);
+/* The tokenizer files that the destination has or would have: `source`, the source's, or what this run makes of
+ * them. */
+const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source);
 /* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
 fg_status fg_job_settle_tokens(fg_job *job, fg_error *err);
 

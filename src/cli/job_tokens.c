@@ -66,11 +66,8 @@ done:
     return status;
 }
 
-fg_status fg_job_open_tokenizer(const fg_job *job, bool destination, fg_tokenizer **tokenizer,
-                                fg_error *err) {
-    if (destination && fg_new_tokens_any(&job->tokens))
-        return fg_tokenizer_new(tokenizer, &job->tokenizer, err);
-    return fg_tokenizer_open(tokenizer, job->source.directory, err);
+const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source) {
+    return fg_new_tokens_any(&job->tokens) ? &job->tokenizer : source;
 }
 
 /* ---- ids ---- */

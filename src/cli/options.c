@@ -11,7 +11,7 @@
 enum { SHOWN = 60, NAMES = 200, DISTANCE = 40 };
 
 static const uint64_t DEFAULT_SHARD = UINT64_C(5000000000);
-static const uint64_t DEFAULT_NEW_TOKENS = 20;
+static const uint64_t DEFAULT_NEW_TOKENS = 64;
 
 typedef struct parser {
     fg_options *options;
@@ -106,6 +106,14 @@ static fg_status set_count(parser *p, const char *spelling, const char *text, ui
     if (!read_number(text, strlen(text), &number) || number == 0)
         return bad_value(p, spelling, text, "a whole number of 1 or more (below 2^64)");
     *field = number;
+    return FG_OK;
+}
+
+static fg_status set_number(parser *p, const char *spelling, const char *text, int64_t *field) {
+    uint64_t number;
+    if (!read_number(text, strlen(text), &number) || number > INT64_MAX)
+        return bad_value(p, spelling, text, "a whole number of 0 or more (below 2^63)");
+    *field = (int64_t)number;
     return FG_OK;
 }
 
@@ -215,6 +223,8 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
         return set_text(p, option, spelling, value);
     case FG_OPTION_COUNT:
         return set_count(p, spelling, value, field_of(p, option));
+    case FG_OPTION_NUMBER:
+        return set_number(p, spelling, value, field_of(p, option));
     case FG_OPTION_REAL:
         return set_real(p, spelling, value, field_of(p, option));
     case FG_OPTION_SIZE:
@@ -401,12 +411,35 @@ static fg_status check_directions(const fg_options *o, fg_error *err) {
     return FG_OK;
 }
 
+static bool seen(const parser *p, const char *name) {
+    const fg_option *option = find_long(name, strlen(name));
+    return option && p->seen[option - fg_option_table];
+}
+
+static fg_status check_generation(const parser *p) {
+    static const char *const details[] = {"max-new-tokens", "sample", "temperature", "top-p", "seed"};
+    const fg_options *o = p->options;
+    if (seen(p, "prompt") && seen(p, "token-ids")) {
+        fg_fail(p->err, FG_ERR_USAGE, "--prompt and --token-ids both say which tokens the models get");
+        return fg_hint(p->err, "leave out one of the two");
+    }
+    for (size_t i = 0; !o->generation_test && i < sizeof details / sizeof *details; i++) {
+        if (!seen(p, details[i])) continue;
+        fg_fail(p->err, FG_ERR_USAGE, "--%s belongs to a generation, which was not asked for", details[i]);
+        return fg_hint(p->err, "leave it out, or add -g");
+    }
+    if (o->top_p > 1)
+        return fg_fail(p->err, FG_ERR_USAGE, "option --top-p: found %g, expected 0 to 1", o->top_p);
+    return FG_OK;
+}
+
 static fg_status check_together(parser *p) {
     fg_status status = FG_OK;
     const fg_options *o = p->options;
     FG_TRY(check_positional(p));
     FG_TRY(check_belongs(p));
     FG_TRY(check_directions(o, p->err));
+    FG_TRY(check_generation(p));
     if (o->command == FG_COMMAND_CONVERT && o->dump && o->validate != FG_VALIDATE_LOGITS) {
         fg_fail(p->err, FG_ERR_USAGE,
                 "--dump writes the logits of the proof, but --validate %s computes none",
@@ -430,8 +463,13 @@ fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error 
     fg_status status = FG_OK;
     char **first = argv + (argc > 0);
     parser p = {.options = options, .rest = first, .end = argv + argc, .err = err};
-    *options = (fg_options){
-        .max_shard_size = DEFAULT_SHARD, .max_new_tokens = DEFAULT_NEW_TOKENS, .hf_version = 4, .atol = -1};
+    *options = (fg_options){.max_shard_size = DEFAULT_SHARD,
+                            .max_new_tokens = DEFAULT_NEW_TOKENS,
+                            .hf_version = 4,
+                            .atol = -1,
+                            .temperature = -1,
+                            .top_p = -1,
+                            .seed = -1};
     if (argc <= 1) FG_TRY(no_arguments(err));
     FG_TRY(read_all(&p));
     if (p.stopped) goto done;

@@ -54,8 +54,11 @@ typedef struct fg_options {
     bool skip_default_tokens, generation_test;
     const json_t
         *recalled_tokens; /* no option: the tokens of the conversion that verify looks at. Borrowed */
-    uint64_t max_new_tokens;
-    uint32_t *token_ids; /* owned; NULL: not given */
+    uint64_t max_new_tokens; /* 64 */
+    bool sample;
+    double temperature, top_p; /* negative: not given */
+    int64_t seed;              /* the same */
+    uint32_t *token_ids;       /* owned; NULL: not given */
     size_t token_count;
     fg_mask_option mask;
     const char **converter_paths; /* owned array */

@@ -19,14 +19,22 @@ static bool is(const json_t *report, const char *key, const char *value) {
     return strcmp(fg_report_string(report, key, ""), value) == 0;
 }
 
+/* The proof passed, but the models went on differently. */
+static bool generation_differs(const json_t *report) {
+    return is(report, "generation/stopped_by", "difference");
+}
+
 static fg_status headline(const json_t *report, fg_text *out, fg_error *err) {
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
     bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
     fg_report_side(report, "source", from);
     fg_report_side(report, "destination", to);
     if (is(report, "command", "validate"))
-        return fg_text_printf(
-            out, err, differ ? "%s and %s compute different logits\n" : "Compared %s with %s\n", from, to);
+        return fg_text_printf(out, err,
+                              generation_differs(report) ? "%s and %s generate different tokens\n"
+                              : differ                   ? "%s and %s compute different logits\n"
+                                                         : "Compared %s with %s\n",
+                              from, to);
     if (is(report, "command", "verify"))
         return fg_text_printf(out, err,
                               differ ? "%s differs from what a conversion of %s gives\n"
@@ -131,7 +139,7 @@ static fg_status logits_lines(const json_t *report, fg_text *out, fg_error *err)
     what_ran(report, ran);
     if (fg_report_number(proof, "seconds", &seconds))
         snprintf(after, sizeof after, " (%s)", fg_report_duration(seconds, words));
-    if (is(report, "status", "differ"))
+    if (is(report, "status", "differ") && !generation_differs(report))
         FG_TRY(fg_report_line(out, "differ", err, "%s, logits differ %s", ran, how_far(proof, far)));
     else if (most == 0)
         FG_TRY(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
@@ -162,9 +170,30 @@ static fg_status proof_lines(const json_t *report, fg_text *out, fg_error *err) 
     if (is(report, "proof/kind", "none"))
         return fg_report_line(out, "proof", err, "none, as --validate none asks");
     if (!is(report, "proof/kind", "bytes")) return FG_OK;
-    if (is(report, "status", "differ"))
+    if (is(report, "status", "differ") && !generation_differs(report))
         return fg_report_line(out, "differ", err, "the bytes are not what the plan says");
     return fg_report_line(out, "proved", err, "every byte was read back and is what the plan says");
+}
+
+/* "64 tokens, 31 a second, the same from both models; stopped by the limit" */
+static fg_status generation_line(const json_t *report, fg_text *out, fg_error *err) {
+    char words[FG_REPORT_WORDS], rate[FG_REPORT_WORDS] = "";
+    const json_t *held = json_object_get(report, "generation");
+    double per_second;
+    uint64_t id;
+    if (!json_is_object(held)) return FG_OK;
+    fg_report_counted(json_array_size(json_object_get(held, "tokens")), "token", words);
+    if (generation_differs(report))
+        return fg_report_line(out, "differ", err,
+                              "of %.60s generated, the last is not the same from both models", words);
+    if (fg_report_number(held, "tokens_per_second", &per_second))
+        snprintf(rate, sizeof rate, ", %.*f a second", per_second < 10 ? 1 : 0, per_second);
+    if (fg_report_count(held, "eos_token_id", &id))
+        return fg_report_line(out, "generated", err,
+                              "%.60s%.60s, the same from both models; ended by token %llu", words, rate,
+                              (unsigned long long)id);
+    return fg_report_line(out, "generated", err,
+                          "%.60s%.60s, the same from both models; stopped by the limit", words, rate);
 }
 
 static fg_status loss_lines(const json_t *report, fg_text *out, fg_error *err) {
@@ -201,6 +230,7 @@ fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
     FG_TRY(tensors_line(report, out, err));
     FG_TRY(time_line(report, out, err));
     FG_TRY(proof_lines(report, out, err));
+    FG_TRY(generation_line(report, out, err));
     FG_TRY(loss_lines(report, out, err));
 done:
     return status;

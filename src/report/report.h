@@ -12,7 +12,10 @@
  * {seconds, bytes_per_second, ...}, memory {peak_bytes_per_rank, expected_bytes_per_rank (of a dry run)},
  * overflows, proof {kind: "logits"|"bytes"|"none", tokens, blocks, max_abs, mean_abs, kl, argmax_agreement (0
  * to 1), non_finite, first_difference {block, sublayer} (without `block`: a part outside the blocks, "the
- * embedding"), rounding {max_abs, mean_abs, kl, argmax_agreement}, seconds}.
+ * embedding"), rounding {max_abs, mean_abs, kl, argmax_agreement}, seconds},
+ * generation (with -g) {passed, prompt_tokens, tokens [id] (the destination's), text (null without a tokenizer),
+ * stopped_by: "limit"|"eos"|"difference", eos_token_id (if that stopped it), first_difference {token (from 0),
+ * source, destination}, greedy, temperature, top_p, top_k, seed (unless greedy), seconds, tokens_per_second}.
  */
 #ifndef FG_REPORT_REPORT_H
 #define FG_REPORT_REPORT_H

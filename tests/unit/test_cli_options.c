@@ -317,24 +317,51 @@ static void contradictions_are_refused(void **state) {
             "--dump writes the logits of the proof, but --validate bytes computes none", NULL);
 }
 
+static void what_belongs_to_a_generation(void **state) {
+    (void)state;
+    fg_options options =
+        parsed("a b -g --max-new-tokens 3 --sample --temperature 0.7 --top-p 1 --seed 0 --prompt Hello");
+    assert_true(options.generation_test && options.sample);
+    assert_int_equal(options.max_new_tokens, 3);
+    assert_true(options.temperature == 0.7 && options.top_p == 1);
+    assert_int_equal(options.seed, 0);
+    assert_string_equal(options.prompt, "Hello");
+    fg_options_free(&options);
+    options = parsed("validate a b");
+    assert_true(!options.generation_test && !options.sample && !options.prompt);
+    assert_int_equal(options.max_new_tokens, 64);
+    assert_true(options.temperature < 0 && options.top_p < 0 && options.seed < 0);
+    fg_options_free(&options);
+
+    static const char *const details[] = {"--max-new-tokens 3", "--sample", "--temperature 1", "--top-p 0.5",
+                                          "--seed 3"};
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+        char line[64], message[96];
+        snprintf(line, sizeof line, "a b %s", details[i]);
+        snprintf(message, sizeof message, "%.*s belongs to a generation, which was not asked for",
+                 (int)strcspn(details[i], " "), details[i]);
+        refused(line, message, "leave it out, or add -g");
+    }
+    refused("a b --prompt x --token-ids 1", "--prompt and --token-ids both say which tokens the models get",
+            "leave out one of the two");
+    refused("a b -g --top-p 1.5", "option --top-p: found 1.5, expected 0 to 1", NULL);
+    refused("a b -g --seed -1",
+            "option --seed: found \"-1\", expected a whole number of 0 or more (below 2^63)", NULL);
+    refused("a b -g --seed 9223372036854775808",
+            "option --seed: found \"9223372036854775808\", expected a whole number of 0 or more (below 2^63)",
+            NULL);
+    refused("a b -g --prompt ''", "option --prompt: found an empty value, expected TEXT", NULL);
+}
+
 static void what_this_version_cannot_do_is_said(void **state) {
     (void)state;
 #define NO_TOKENS "this version of fgconv adds no tokens: the vocabulary stays as SRC has it"
 #define NO_FAST_LLM "this version of fgconv converts between hf and forgather only"
-#define NO_GENERATION                                                                                        \
-    "this version of fgconv generates no text; --validate logits, the default, compares the models"
 #define NO_TEMPLATE "this version of fgconv copies the chat template of SRC and does not replace it"
     refused("a b --add-tokens t.yaml", "option --add-tokens: " NO_TOKENS, NULL);
     refused("a b -t c.jinja", "option -t: " NO_TEMPLATE, NULL);
     refused("a b --chat-template c.jinja", "option --chat-template: " NO_TEMPLATE, NULL);
     refused("a b --chat-template-path=c.jinja", "option --chat-template-path: " NO_TEMPLATE, NULL);
-    refused("a b -g", "option -g: " NO_GENERATION, NULL);
-    refused("a b --generation-test", "option --generation-test: " NO_GENERATION, NULL);
-    refused("a b --max-new-tokens 3", "option --max-new-tokens: " NO_GENERATION, NULL);
-    refused("a b --prompt Hello",
-            "option --prompt: this version of fgconv does not turn text into tokens; --token-ids gives the "
-            "tokens of the proof",
-            NULL);
     refused("a b --hf-base d", "option --hf-base: " NO_FAST_LLM, NULL);
     refused("a b --to fast_llm", "option --to fast_llm: " NO_FAST_LLM, NULL);
     refused("a b --from=fast_llm", "option --from fast_llm: " NO_FAST_LLM, NULL);
@@ -382,6 +409,7 @@ int main(void) {
         cmocka_unit_test(files_are_counted),
         cmocka_unit_test(options_belong_to_commands),
         cmocka_unit_test(contradictions_are_refused),
+        cmocka_unit_test(what_belongs_to_a_generation),
         cmocka_unit_test(what_this_version_cannot_do_is_said),
         cmocka_unit_test(running_out_of_memory_is_reported),
     };

@@ -46,6 +46,34 @@ static const char *quoted(const char *text) {
     return buffer;
 }
 
+static void a_generation_is_summed_up(void **state) {
+    (void)state;
+#define PROVED                                                                                               \
+    "'proof': {'kind': 'logits', 'tokens': 24, 'blocks': 30, 'max_abs': 0.0, 'non_finite': 0, 'seconds': "   \
+    "0.81}"
+#define VALIDATED "'command': 'validate', " SIDES ", " PROVED ", 'generation': "
+    expect(fg_report_summary,
+           quoted("{'status': 'done', " VALIDATED "{'tokens': [5, 6], 'stopped_by': 'eos', 'eos_token_id': 6,"
+                  " 'tokens_per_second': 31.4}}"),
+           "Compared smol (hf, llama) with out (forgather)\n"
+           "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
+           "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
+           "  generated 2 tokens, 31 a second, the same from both models; ended by token 6\n");
+    expect(fg_report_summary,
+           quoted("{'status': 'done', " VALIDATED
+                  "{'tokens': [5], 'stopped_by': 'limit', 'tokens_per_second': 3.14}}"),
+           "Compared smol (hf, llama) with out (forgather)\n"
+           "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
+           "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
+           "  generated 1 token, 3.1 a second, the same from both models; stopped by the limit\n");
+    expect(fg_report_summary,
+           quoted("{'status': 'differ', " VALIDATED "{'tokens': [5, 6, 7], 'stopped_by': 'difference'}}"),
+           "smol (hf, llama) and out (forgather) generate different tokens\n"
+           "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
+           "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
+           "  differ    of 3 tokens generated, the last is not the same from both models\n");
+}
+
 static void a_conversion_is_summed_up(void **state) {
     (void)state;
     expect(fg_report_summary,
@@ -245,6 +273,7 @@ static void running_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_conversion_is_summed_up),
+        cmocka_unit_test(a_generation_is_summed_up),
         cmocka_unit_test(a_cast_says_what_rounding_did),
         cmocka_unit_test(a_difference_names_where_it_begins),
         cmocka_unit_test(other_commands_have_their_own_headline),

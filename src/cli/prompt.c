@@ -1,0 +1,197 @@
+#include "cli/prompt.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "model/settings.h"
+#include "vocab/tokenizer.h"
+
+static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Street had always held secrets, "
+                                     "but today, something unusual caught Emma's eye.";
+
+enum { PLACE = 200, SHOWN = 60 };
+
+typedef struct settling {
+    fg_prompt *prompt;
+    const fg_options *options;
+    const fg_prompt_side *source, *destination;
+    const char *text;
+    bool compares; /* two models that are there, not a conversion */
+    bool disagree; /* their tokenizers do */
+} settling;
+
+/* ---- what is known about a side ---- */
+
+static bool has_tokenizer(const fg_prompt_side *side) {
+    return side->tokenizer->tokenizer.length > 0;
+}
+
+/* Rows of the embedding; what is wrong with the configuration is said when the model is bound. */
+static uint64_t rows_of(const fg_prompt_side *side) {
+    fg_settings settings = {0};
+    fg_error unsaid = {0};
+    const json_t *formats = json_object_get(side->spec, "formats");
+    const json_t *own = json_object_get(formats, fg_format_name(side->format));
+    return fg_settings_read(own, side->config, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
+}
+
+static void check_length(const settling *s, const fg_prompt_side *side) {
+    json_int_t longest = json_integer_value(json_object_get(side->config, "max_position_embeddings"));
+    if (longest > 0 && s->prompt->ids.count > (uint64_t)longest)
+        fg_warn("the prompt has %zu tokens, but %s is made for %lld (max_position_embeddings)",
+                s->prompt->ids.count, side->name, (long long)longest);
+}
+
+/* ---- one tokenizer ---- */
+
+static fg_status check_range(const settling *s, const fg_id_list *ids, fg_error *err) {
+    uint64_t rows = fg_min(rows_of(s->source), rows_of(s->destination));
+    for (size_t i = 0; i < ids->count; i++) {
+        if (ids->ids[i] < rows) continue;
+        return fg_fail(err, FG_ERR_INPUT,
+                       "token %zu of the prompt has the id %lu, but the vocabulary has %llu rows", i + 1,
+                       (unsigned long)ids->ids[i], (unsigned long long)rows);
+    }
+    if (!ids->count) return fg_fail(err, FG_ERR_INPUT, "the tokenizer makes no token of the prompt");
+    return FG_OK;
+}
+
+static fg_status encode(const settling *s, const fg_prompt_side *side, fg_id_list *ids, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tokenizer *tokenizer = NULL;
+    FG_TRY(fg_tokenizer_new(&tokenizer, side->tokenizer, err));
+    FG_TRY(fg_tokenizer_encode(tokenizer, s->text, strlen(s->text), true, ids, err));
+done:
+    fg_tokenizer_free(&tokenizer);
+    if (status != FG_OK) fg_where(err, "cutting the prompt with the tokenizer of %s", side->name);
+    return status;
+}
+
+/* ---- two tokenizers ---- */
+
+/* "token 4 is 23 for A and 402 ("Elm Street") for B"; ids beyond the end of one list are "none". */
+static fg_status place_of_difference(const settling *s, size_t at, const fg_id_list *theirs, char *place,
+                                     fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_id_list *ours = &s->prompt->ids;
+    fg_tokenizer *tokenizer = NULL;
+    fg_text text = {0};
+    char first[24] = "missing", second[24] = "missing", shown[SHOWN + 8] = "";
+    if (at < ours->count) snprintf(first, sizeof first, "%lu", (unsigned long)ours->ids[at]);
+    if (at < theirs->count) {
+        snprintf(second, sizeof second, "%lu", (unsigned long)theirs->ids[at]);
+        FG_TRY(fg_tokenizer_new(&tokenizer, s->destination->tokenizer, err));
+        FG_TRY(fg_tokenizer_decode(tokenizer, theirs->ids + at, 1, &text, err));
+        if (text.length) snprintf(shown, sizeof shown, " (\"%.*s\")", SHOWN, text.data);
+    }
+    snprintf(place, PLACE, "token %zu is %s for %.40s and %s%s for %.40s", at + 1, first, s->source->name,
+             second, shown, s->destination->name);
+done:
+    fg_tokenizer_free(&tokenizer);
+    fg_text_free(&text);
+    return status;
+}
+
+static fg_status compare(settling *s, const fg_id_list *theirs, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_id_list *ours = &s->prompt->ids;
+    size_t common = fg_min(ours->count, theirs->count), at = 0;
+    char place[PLACE];
+    while (at < common && ours->ids[at] == theirs->ids[at]) at++;
+    if (at == ours->count && at == theirs->count) return FG_OK;
+    FG_TRY(place_of_difference(s, at, theirs, place, err));
+    if (!s->compares) {
+        fg_warn(
+            "the two tokenizers cut the prompt in different ways: %s; both models get the source's tokens",
+            place);
+        goto done;
+    }
+    fg_fail(err, FG_ERR_INPUT, "the two tokenizers cut the prompt in different ways: %s", place);
+    s->disagree = true;
+    status = fg_hint(err, "compare the models on tokens of your own with --token-ids");
+done:
+    return status;
+}
+
+/* Ids by the source's tokenizer, held against the destination's. Of two models of which one has a tokenizer that
+ * one is used. */
+static fg_status encode_both(settling *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_id_list theirs = {0};
+    const fg_prompt_side *by = s->source, *other = s->destination;
+    if (s->compares && !has_tokenizer(by)) by = other;
+    FG_TRY(encode(s, by, &s->prompt->ids, err));
+    FG_TRY(check_range(s, &s->prompt->ids, err));
+    s->prompt->tokenizer = has_tokenizer(other) ? other->tokenizer : by->tokenizer;
+    if (by->tokenizer == other->tokenizer || !has_tokenizer(other)) goto done;
+    FG_TRY(encode(s, other, &theirs, err));
+    FG_TRY(compare(s, &theirs, err));
+done:
+    fg_id_list_free(&theirs);
+    return status;
+}
+
+/* ---- the ways to a prompt ---- */
+
+/* With ids a tokenizer is needed for generated text only, and only wished for. */
+static fg_status take_ids(settling *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_error problem = {0};
+    fg_tokenizer *tokenizer = NULL;
+    const fg_prompt_side *by = has_tokenizer(s->destination) ? s->destination : s->source;
+    for (size_t i = 0; i < s->options->token_count; i++)
+        FG_TRY(fg_id_list_add(&s->prompt->ids, s->options->token_ids[i], err));
+    if (!s->options->generation_test) goto done;
+    status = fg_tokenizer_new(&tokenizer, by->tokenizer, &problem);
+    if (status == FG_OK) s->prompt->tokenizer = by->tokenizer;
+    if (status == FG_ERR_INPUT) {
+        fg_warn("%s; generated tokens are printed as ids", problem.text);
+        status = FG_OK;
+    }
+    if (status != FG_OK) *err = problem;
+done:
+    fg_tokenizer_free(&tokenizer);
+    return status;
+}
+
+/* A default that does not work gives way to drawn ids, from which nothing is generated. */
+static fg_status try_default(settling *s, fg_error *err) {
+    fg_error problem = {0};
+    fg_status status = encode_both(s, &problem);
+    bool unusable = status == FG_ERR_INPUT && !s->disagree;
+    if (unusable && !s->options->generation_test) {
+        fg_warn("%s; the models get tokens drawn from the vocabulary instead of a prompt", problem.text);
+        fg_prompt_free(s->prompt);
+        return FG_OK;
+    }
+    if (status != FG_OK) *err = problem;
+    if (unusable)
+        fg_hint(err, "-g goes on from a prompt, which needs a tokenizer; --token-ids gives ids instead");
+    return status;
+}
+
+fg_status fg_prompt_settle(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
+                           const fg_prompt_side *destination, fg_error *err) {
+    fg_status status = FG_OK;
+    settling s = {.prompt = prompt,
+                  .options = options,
+                  .source = source,
+                  .destination = destination,
+                  .text = options->prompt ? options->prompt : DEFAULT_PROMPT,
+                  .compares = options->command == FG_COMMAND_VALIDATE};
+    *prompt = (fg_prompt){0};
+    if (options->token_count)
+        FG_TRY(take_ids(&s, err));
+    else
+        FG_TRY(options->prompt ? encode_both(&s, err) : try_default(&s, err));
+    check_length(&s, source);
+    if (destination->config != source->config) check_length(&s, destination);
+done:
+    return status;
+}
+
+void fg_prompt_free(fg_prompt *prompt) {
+    fg_id_list_free(&prompt->ids);
+    *prompt = (fg_prompt){0};
+}

@@ -1,0 +1,52 @@
+#include "cli/sampling.h"
+
+#include "base/log.h"
+
+enum { SHOWN = 60 };
+
+/* A number of generation_config.json; absent or null leaves `*value` as it is. */
+static fg_status read_real(const json_t *config, const char *key, double most, double *value, fg_error *err) {
+    char found[SHOWN];
+    const json_t *held = json_object_get(config, key);
+    double number = json_number_value(held);
+    if (!held || json_is_null(held)) return FG_OK;
+    if (!json_is_number(held) || !(number >= 0 && number <= most))
+        return fg_fail(err, FG_ERR_INPUT,
+                       "generation_config.json: %s: found %s, expected a number from 0 to %g", key,
+                       fg_json_brief(held, found, sizeof found), most);
+    *value = number;
+    return FG_OK;
+}
+
+static fg_status read_top_k(const json_t *config, uint64_t *value, fg_error *err) {
+    const json_t *held = json_object_get(config, "top_k");
+    if (!held || json_is_null(held)) return FG_OK;
+    return fg_json_get_u64(config, "top_k", "generation_config.json", value, err);
+}
+
+static bool asked(const fg_options *o) {
+    return o->sample || o->temperature >= 0 || o->top_p >= 0 || o->seed >= 0;
+}
+
+fg_status fg_sampling_settle(fg_sampling *sampling, const fg_options *o, const json_t *config,
+                             fg_error *err) {
+    const double hottest = 1e6;
+    fg_status status = FG_OK;
+    *sampling = (fg_sampling){.greedy = true, .temperature = 1, .top_p = 1};
+    if (!asked(o)) {
+        if (json_is_true(json_object_get(config, "do_sample")))
+            fg_inform(
+                "generation_config.json says do_sample, but the likeliest tokens are taken; --sample draws "
+                "them");
+        return FG_OK;
+    }
+    FG_TRY(read_real(config, "temperature", hottest, &sampling->temperature, err));
+    FG_TRY(read_real(config, "top_p", 1, &sampling->top_p, err));
+    FG_TRY(read_top_k(config, &sampling->top_k, err));
+    if (o->temperature >= 0) sampling->temperature = o->temperature;
+    if (o->top_p >= 0) sampling->top_p = o->top_p;
+    if (o->seed >= 0) sampling->seed = (uint64_t)o->seed;
+    sampling->greedy = sampling->temperature == 0;
+done:
+    return status;
+}
