@@ -165,9 +165,12 @@ static fg_status try_default(settling *s, fg_error *err) {
         fg_prompt_free(s->prompt);
         return FG_OK;
     }
+    if (unusable) {
+        fg_fail(err, status, "%s", problem.text);
+        return fg_hint(err,
+                       "-g goes on from a prompt, which needs a tokenizer; --token-ids gives ids instead");
+    }
     if (status != FG_OK) *err = problem;
-    if (unusable)
-        fg_hint(err, "-g goes on from a prompt, which needs a tokenizer; --token-ids gives ids instead");
     return status;
 }
 

@@ -32,7 +32,7 @@ static fg_status hand_out(fg_token_stream *s, bool end, fg_text *text, fg_error 
     if (!end && known < s->after.length) goto done;
     if (s->after.length <= written) goto done;
     FG_TRY(fg_text_add(text, s->after.data + written, s->after.length - written, err));
-    s->from = s->read;
+    if (written == s->before.length) s->from = s->read; /* else a character begins before it */
     s->read = s->ids.count;
 done:
     return status;
