@@ -169,6 +169,7 @@ static fg_status try_models(conversion *c, fg_error *err) {
         if (!options->dry_run) open_result(c, &result, err);
         names = name_map(c->plan);
         pair->names = names;
+        pair->rows = &c->job.tokens.rows;
         pair->source = (fg_pair_side){.format = c->job.source.format,
                                       .spec = c->spec,
                                       .config = c->job.source.config,

@@ -6,6 +6,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "model/rounding.h"
+#include "pair_rows.h"
 
 enum { DEFAULT_TOKENS = 24 };
 
@@ -23,6 +24,7 @@ static fg_status describe(const fg_pair_task *task, fg_text *text, fg_error *err
     FG_TRY(fg_json_put(about, "destination", describe_side(&task->destination), err));
     FG_TRY(fg_json_put(about, "round",
                        json_pack("[i, i]", (int)task->round_source, (int)task->round_destination), err));
+    FG_TRY(fg_json_put(about, "rows", fg_pair_rows_describe(task->rows), err));
     if (task->names)
         FG_TRY(fg_json_put(about, "name_map", json_incref((json_t *)(uintptr_t)task->names), err));
     FG_TRY(fg_json_write(about, FG_JSON_COMPACT, text, err));
@@ -38,7 +40,8 @@ static fg_status share_about(fg_pair *p, fg_error *err) {
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) status = fg_ranks_share_text(ranks, &text, err);
     if (status == FG_OK) {
-        fg_json_parse("what the models are bound by", text.data, text.length, &p->about, err);
+        if (fg_json_parse("what the models are bound by", text.data, text.length, &p->about, err) == FG_OK)
+            fg_pair_rows_read(json_object_get(p->about, "rows"), &p->edits, err);
         status = fg_ranks_agree(ranks, err);
     }
     fg_text_free(&text);
@@ -71,8 +74,8 @@ done:
 
 /* ---- binding ---- */
 
-static fg_status bind(fg_pair *p, unsigned model, const char *side, fg_weights weights, fg_dtype round,
-                      fg_error *err) {
+static fg_status bind(fg_pair *p, unsigned model, const char *side, const json_t *config, fg_weights weights,
+                      fg_dtype round, fg_error *err) {
     const json_t *about = json_object_get(p->about, side);
     if (round != FG_DTYPE_NONE) {
         fg_status status = fg_weights_round_to(&weights, round, err);
@@ -81,15 +84,25 @@ static fg_status bind(fg_pair *p, unsigned model, const char *side, fg_weights w
             return status;
         }
     }
-    fg_status status = fg_model_bind(&p->models[model], json_object_get(about, "spec"),
-                                     (fg_format)json_integer_value(json_object_get(about, "format")),
-                                     json_object_get(about, "config"), weights, err);
+    fg_status status =
+        fg_model_bind(&p->models[model], json_object_get(about, "spec"),
+                      (fg_format)json_integer_value(json_object_get(about, "format")), config, weights, err);
     if (status != FG_OK)
         return fg_where(err, "binding %s for the proof",
                         json_string_value(json_object_get(about, "directory")));
     fg_model_set_mask(p->models[model], p->task->mask);
     p->model_count = model + 1 > p->model_count ? model + 1 : p->model_count;
     return FG_OK;
+}
+
+/* A model of the source, with the rows that the conversion edits. */
+static fg_status bind_source(fg_pair *p, unsigned model, const fg_tensors *source, fg_weights weights,
+                             fg_dtype round, fg_error *err) {
+    json_t *config;
+    fg_status status = fg_pair_rows_bind(p, source, &weights, &config, err);
+    if (status == FG_OK) status = bind(p, model, "source", config, weights, round, err);
+    json_decref(config);
+    return status;
 }
 
 static fg_dtype rounding_of(const fg_pair *p, size_t side) {
@@ -103,13 +116,14 @@ static fg_status bind_models(fg_pair *p, fg_error *err) {
     fg_weights weights;
     FG_TRY(task->casts ? fg_weights_rounded(&weights, task->plan, err)
                        : fg_weights_from_tensors(&weights, source, err));
-    FG_TRY(bind(p, FG_REFERENCE, "source", weights, rounding_of(p, 0), err));
+    FG_TRY(bind_source(p, FG_REFERENCE, source, weights, rounding_of(p, 0), err));
     FG_TRY(task->through_plan ? fg_weights_from_plan(&weights, task->plan, err)
                               : fg_weights_from_tensors(&weights, &p->tables[1], err));
-    FG_TRY(bind(p, FG_CANDIDATE, "destination", weights, rounding_of(p, 1), err));
+    FG_TRY(bind(p, FG_CANDIDATE, "destination", fg_json_at(p->about, "destination/config"), weights,
+                rounding_of(p, 1), err));
     if (!task->casts) goto done;
     FG_TRY(fg_weights_from_tensors(&weights, source, err));
-    FG_TRY(bind(p, FG_UNROUNDED, "source", weights, FG_DTYPE_NONE, err));
+    FG_TRY(bind_source(p, FG_UNROUNDED, source, weights, FG_DTYPE_NONE, err));
 done:
     return status;
 }
@@ -181,6 +195,7 @@ fg_status fg_pair_open(fg_pair *p, const fg_ranks *ranks, const fg_pair_task *ta
     FG_TRY(share_sides(p, err));
     if (bind_models(p, err) == FG_OK) check_shapes(p, err);
     FG_TRY(fg_ranks_agree(ranks, err));
+    FG_TRY(fg_pair_rows_check(p, err));
     FG_TRY(share_tokens(p, err));
 done:
     return status;
@@ -191,6 +206,7 @@ void fg_pair_close(fg_pair *p) {
     fg_tensors_free(&p->tables[0]);
     fg_tensors_free(&p->tables[1]);
     json_decref(p->about);
+    fg_row_edits_free(&p->edits);
     fg_free(p->tokens);
     *p = (fg_pair){0};
 }

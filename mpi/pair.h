@@ -10,7 +10,7 @@
 #define FG_MPI_PAIR_H
 
 #include "base/json.h"
-#include "convert/plan.h"
+#include "convert/plan_rows.h"
 #include "model/forward.h"
 #include "ranks.h"
 
@@ -32,11 +32,12 @@ typedef struct fg_pair_task {
     bool through_plan;                /* the destination's tensors are read through the plan (dry run) */
     bool casts;                       /* the plan casts: three models */
     fg_dtype round_source,
-        round_destination;  /* validate of two dtypes: round that side to this first; FG_DTYPE_NONE: not */
-    const uint32_t *tokens; /* rank 0 */
-    size_t token_count;     /* 0: a fixed set drawn from the vocabulary */
-    const json_t *names;    /* object source name -> destination name for the dump, or NULL; rank 0 */
-    fg_mask mask;           /* every rank */
+        round_destination;    /* validate of two dtypes: round that side to this first; FG_DTYPE_NONE: not */
+    const uint32_t *tokens;   /* rank 0 */
+    size_t token_count;       /* 0: a fixed set drawn from the vocabulary */
+    const fg_row_edits *rows; /* rank 0: what the plan makes of rows of the vocabulary, or NULL */
+    const json_t *names;      /* object source name -> destination name for the dump, or NULL; rank 0 */
+    fg_mask mask;             /* every rank */
 } fg_pair_task;
 
 typedef struct fg_pair {
@@ -46,6 +47,8 @@ typedef struct fg_pair {
     fg_tensors tables[2];     /* owned: decoded from rank 0's; empty where the plan has them */
     fg_model *models[FG_PAIR_MODELS];
     unsigned model_count;
+    fg_row_edits
+        edits; /* rows of the vocabulary that reference and unrounded source have otherwise than their files */
     uint32_t *tokens; /* owned */
     uint64_t token_count;
 } fg_pair;
