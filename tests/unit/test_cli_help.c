@@ -144,8 +144,8 @@ static void markdown_has_a_row_for_each_option(void **state) {
     assert_non_null(strstr(text, "| `-q, --quiet` | say nothing but warnings and errors | all |\n"));
     assert_non_null(strstr(
         text,
-        "| `-t, --chat-template-path, --chat-template FILE` | chat template of the destination; not in this "
-        "version | convert |\n"));
+        "| `-t, --chat-template-path, --chat-template FILE` | file with the chat template of the destination "
+        "(default: that of SRC) | convert |\n"));
     free(text);
 }
 

@@ -355,13 +355,7 @@ static void what_belongs_to_a_generation(void **state) {
 
 static void what_this_version_cannot_do_is_said(void **state) {
     (void)state;
-#define NO_TOKENS "this version of fgconv adds no tokens: the vocabulary stays as SRC has it"
 #define NO_FAST_LLM "this version of fgconv converts between hf and forgather only"
-#define NO_TEMPLATE "this version of fgconv copies the chat template of SRC and does not replace it"
-    refused("a b --add-tokens t.yaml", "option --add-tokens: " NO_TOKENS, NULL);
-    refused("a b -t c.jinja", "option -t: " NO_TEMPLATE, NULL);
-    refused("a b --chat-template c.jinja", "option --chat-template: " NO_TEMPLATE, NULL);
-    refused("a b --chat-template-path=c.jinja", "option --chat-template-path: " NO_TEMPLATE, NULL);
     refused("a b --hf-base d", "option --hf-base: " NO_FAST_LLM, NULL);
     refused("a b --to fast_llm", "option --to fast_llm: " NO_FAST_LLM, NULL);
     refused("a b --from=fast_llm", "option --from fast_llm: " NO_FAST_LLM, NULL);
