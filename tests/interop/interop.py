@@ -2,8 +2,9 @@
 """Hold fgconv's output against the real transformers: interop.py --fgconv build/fgconv [--data DIR...]
 
 Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits,
-loss, gradients and generated tokens must equal those of the Hugging Face class. Then it is converted back and compared
-bit by bit.
+loss, gradients and generated tokens must equal those of the Hugging Face class. The tokens that fgconv itself generates
+from its default prompt must be those that transformers generates from source and result. Then it is converted back and
+compared bit by bit. Of checkpoints after --generate the generated tokens alone are compared.
 Without --data the checkpoints of make_models.py are used. Needs no network; runs with transformers 4.57 and 5.
 Prints a line a check and "N passed, N failed"; the exit status is 1 if anything failed.
 """
@@ -33,6 +34,10 @@ TOLERANCE = 1e-5  # of the largest logit
 NEW_TOKENS = 16
 PROMPT = "The old bookstore at the corner of Elm Street had always held secrets, but today it was closed."
 SHORT_PROMPT = "When fog comes in"
+DEFAULT_PROMPT = (  # fgconv's
+    "The old bookstore at the corner of Elm Street had always held secrets, but today, something unusual caught Emma's eye."
+)
+FGCONV_TOKENS = 64
 # What must come back as it was. Other keys (versions, dtype, defaults of the class) may be spelled in other ways.
 CONFIG_KEYS = (
     "model_type vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads "
@@ -362,6 +367,50 @@ def check_back(source: pathlib.Path, back: pathlib.Path, inputs: Inputs):
             raise Failure(f"config: {key} is {ours.get(key)!r}, expected {theirs.get(key)!r}")
 
 
+# What fgconv generates
+
+
+def ends_of(directory: pathlib.Path) -> list:
+    ends = []
+    for name in ("config.json", "generation_config.json"):
+        path = directory / name
+        held = json.loads(path.read_text()).get("eos_token_id") if path.exists() else None
+        ends += [end for end in (held if isinstance(held, list) else [held]) if end is not None and end not in ends]
+    return ends
+
+
+def generated_by_fgconv(args, source: pathlib.Path, forgather: pathlib.Path) -> dict:
+    report = pathlib.Path(WORK.name) / "generation.json"
+    options = ["-q", "-g", "--max-new-tokens", str(FGCONV_TOKENS), "--report", str(report)]
+    command = [*args.launcher.split(), args.fgconv, "validate", *options, str(source), str(forgather)]
+    environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return json.loads(report.read_text())["generation"]
+
+
+def check_fgconv_tokens(args, source: pathlib.Path, forgather: pathlib.Path):
+    """Greedy tokens of fgconv, of transformers on the source, and of transformers on what fgconv wrote; and their text."""
+    ours = generated_by_fgconv(args, source, forgather)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    ids = tokenizer(DEFAULT_PROMPT, return_tensors="pt")["input_ids"]
+    if ours["prompt_tokens"] != ids.shape[1]:
+        raise Failure(f"the prompt has {ours['prompt_tokens']} tokens, expected {ids.shape[1]}")
+    for directory, own in ((source, False), (forgather, True)):
+        model = load(directory, "sdpa", own_code=own)
+        model.generation_config = transformers.GenerationConfig(pad_token_id=0, eos_token_id=ends_of(forgather))
+        with torch.no_grad():
+            made = model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=FGCONV_TOKENS, do_sample=False
+            )[0, ids.shape[1] :]
+        same_tokens(torch.tensor(ours["tokens"]), made, f"tokens after the default prompt, {directory.name}")
+    text = tokenizer.decode(ours["tokens"], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    if ours["text"] != text:
+        raise Failure(f"text {ours['text']!r}, expected {text!r}")
+    return f"{len(ours['tokens'])} tokens, stopped by {ours['stopped_by']}"
+
+
 # One checkpoint
 
 
@@ -384,9 +433,17 @@ def check_checkpoint(tally: Tally, args, source: pathlib.Path):
             for check in checks:
                 what = check.__name__.removeprefix("check_")
                 tally.run(f"{name}: {what}, {attention}", check, *pair, inputs)
+    tally.run(f"{name}: tokens that fgconv generates", check_fgconv_tokens, args, source, forgather)
     if tally.run(f"{name}: convert back", convert, args, forgather, back):
         tally.run(f"{name}: bits after the way back", check_bits, source, back)
         tally.run(f"{name}: model after the way back", check_back, source, back, inputs)
+    gc.collect()
+
+
+def check_generation_only(tally: Tally, args, source: pathlib.Path):
+    forgather = pathlib.Path(WORK.name) / f"{source.name}-forgather"
+    if tally.run(f"{source.name}: convert to Forgather", convert, args, source, forgather):
+        tally.run(f"{source.name}: tokens that fgconv generates", check_fgconv_tokens, args, source, forgather)
     gc.collect()
 
 
@@ -394,6 +451,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fgconv", default="build/fgconv", help="the program (default: %(default)s)")
     parser.add_argument("--data", nargs="+", type=pathlib.Path, metavar="DIR", help="Hugging Face checkpoints")
+    parser.add_argument("--generate", nargs="+", type=pathlib.Path, metavar="DIR", default=[], help="larger ones")
     parser.add_argument("--launcher", default="mpirun --oversubscribe -n 2", help="default: %(default)s")
     parser.add_argument("--option", action="append", default=[], help="for fgconv, repeatable: --option=--no-fsync")
     args = parser.parse_args()
@@ -409,6 +467,8 @@ def main() -> int:
     tally = Tally()
     for source in sources:
         check_checkpoint(tally, args, source.resolve())
+    for source in args.generate:
+        check_generation_only(tally, args, source.resolve())
     print(f"{tally.passed} passed, {tally.failed} failed")
     return 1 if tally.failed else 0
 
