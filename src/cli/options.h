@@ -53,7 +53,7 @@ typedef struct fg_options {
     const char *add_tokens, *chat_template, *prompt, *hf_base; /* NULL: not given */
     bool skip_default_tokens, generation_test;
     const json_t
-        *recalled_tokens; /* no option: the tokens of the conversion that verify looks at. Borrowed */
+        *recalled_tokens;    /* no option: the tokens of the conversion that verify looks at. Borrowed */
     uint64_t max_new_tokens; /* 64 */
     bool sample;
     double temperature, top_p; /* negative: not given */

@@ -27,6 +27,7 @@ from halted import Halted
 MODEL = DATA / "golden/llama_checkpoints/hf"
 NOBODY = 65534
 LONG = ["--token-ids", ",".join(str(i % 8000) for i in range(200))]
+GENERATION = ["--validate", "none", "-g", "--max-new-tokens", "3", "--seed", "1"]
 tally = Tally()
 
 
@@ -283,6 +284,9 @@ def main():
     for ranks in (0, 2):
         fail_every_call(fgconv, "FGCONV_FAIL_IO", (4,), ranks, ["--max-shard-size", "90kB"])
         fail_every_call(fgconv, "FGCONV_FAIL_ALLOC", (5,), ranks, ["--max-shard-size", "90kB"])
+    for ranks in (0, 3):
+        fail_every_call(fgconv, "FGCONV_FAIL_IO", (4,), ranks, GENERATION)
+        fail_every_call(fgconv, "FGCONV_FAIL_ALLOC", (5,), ranks, GENERATION)
     fail_every_call(fgconv, "FGCONV_FAIL_IO", (4,), 0, ["--validate", "bytes"], DATA / "golden/llama_checkpoints/forgather")
     damaged_and_failing(fgconv)
     file_size_limit(fgconv)
