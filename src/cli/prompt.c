@@ -10,7 +10,7 @@
 static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Street had always held secrets, "
                                      "but today, something unusual caught Emma's eye.";
 
-enum { PLACE = 200, SHOWN = 60 };
+enum { PLACE = 320, SHOWN = 60 };
 
 typedef struct settling {
     fg_prompt *prompt;

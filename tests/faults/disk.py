@@ -288,6 +288,9 @@ def main():
         fail_every_call(fgconv, "FGCONV_FAIL_IO", (4,), ranks, GENERATION)
         fail_every_call(fgconv, "FGCONV_FAIL_ALLOC", (5,), ranks, GENERATION)
     fail_every_call(fgconv, "FGCONV_FAIL_IO", (4,), 0, ["--validate", "bytes"], DATA / "golden/llama_checkpoints/forgather")
+    tokens = DATA / "golden/qwen3_add_tokens_fp32"
+    for variable, code in (("FGCONV_FAIL_IO", 4), ("FGCONV_FAIL_ALLOC", 5)):
+        fail_every_call(fgconv, variable, (code,), 0, ["--validate", "none", "--add-tokens", str(tokens / "tokens.yaml")], tokens / "hf")
     damaged_and_failing(fgconv)
     file_size_limit(fgconv)
     nobody_reads(fgconv)

@@ -3,7 +3,7 @@
 
     ranks.py --fgconv build/fgconv
 
-Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, several shards, with and without a cast; compares every file but the
+Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, several shards, with and without a cast and added tokens; compares every file but the
 report, and in the report everything that does not measure time or ranks. A file that only some ranks can reach ends the run on all of them.
 """
 import argparse
@@ -40,7 +40,7 @@ def same_for_all(fgconv, name, source, options):
             result = contents(out), lasting(load(out / "fgconv_report.json"))
             if first is None:
                 first = result
-                tally.check(f"{name}: several shards", "max-shard" not in " ".join(options) or len(first[1]["destination"]["shards"]) > 1)
+                tally.check(f"{name}: several shards", "--max-shard-size" not in options or len(first[1]["destination"]["shards"]) > 1)
             else:
                 tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
 
@@ -71,6 +71,8 @@ def main():
     case = DATA / "golden/llama_tied_rope3_bf16_sharded"
     same_for_all(fgconv, "to Forgather, shards", case / "hf", ["--max-shard-size", "60kB"])
     same_for_all(fgconv, "to Forgather, cast", case / "hf", ["--dtype", "float32"])
+    tokens = DATA / "golden/qwen3_add_tokens_fp32"
+    same_for_all(fgconv, "added tokens, shards", tokens / "hf", ["--add-tokens", tokens / "tokens.yaml", "--dtype", "bfloat16", "--max-shard-size", "60kB"])
     same_for_all(fgconv, "to HF from .bin", case / "forgather", ["--max-shard-size", "60kB"])
     dump_out_of_reach(fgconv, DATA / "model/llama/hf")
     return tally.end()
