@@ -100,6 +100,9 @@ static void top_p_keeps_the_fewest_that_reach_it(void **state) {
     expect_shares(&sampling, HALVES, (double[]){0, 2 / 6., 4 / 6., 0, 0, 0});
     sampling.top_p = 0.8; /* of equals the lower id stays */
     expect_shares(&sampling, HALVES, (double[]){1 / 7., 2 / 7., 4 / 7., 0, 0, 0});
+    static const float four[VOCAB] = {2, 2, 2, 2, NAN, NAN}; /* two of four have just 0.5 */
+    sampling.top_p = 0.5;
+    expect_shares(&sampling, four, (double[]){1 / 2., 1 / 2., 0, 0, 0, 0});
     sampling.top_p = 0;
     expect_shares(&sampling, HALVES, (double[]){0, 0, 1, 0, 0, 0});
     sampling.top_k = 2; /* first top_k: 4/6 and 2/6 are left, of which 0.6 keeps one */
