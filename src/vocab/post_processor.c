@@ -7,16 +7,17 @@
 
 enum { ITEM_LIMIT = 64 };
 
-static fg_status add_item(fg_template *t, int64_t item, const fg_component *c, fg_error *err) {
-    if (t->count == ITEM_LIMIT)
+static fg_status add_item(fg_post_processor *post, int64_t item, const fg_component *c, fg_error *err) {
+    if (post->count == ITEM_LIMIT)
         return fg_fail(err, FG_ERR_INPUT, "%s: %s: a template of more than %d tokens", c->file, c->name,
                        ITEM_LIMIT);
-    fg_status status = fg_grow(&t->items, t->count, &t->capacity, sizeof *t->items, err);
-    if (status == FG_OK) t->items[t->count++] = item;
+    fg_status status = fg_grow(&post->items, post->count, &post->capacity, sizeof *post->items, err);
+    if (status == FG_OK) post->items[post->count++] = item;
     return status;
 }
 
-static fg_status add_special(fg_template *t, const fg_component *c, const char *name, fg_error *err) {
+static fg_status add_special(fg_post_processor *post, const fg_component *c, const char *name,
+                             fg_error *err) {
     fg_status status = FG_OK;
     const json_t *token = name ? json_object_get(json_object_get(c->json, "special_tokens"), name) : NULL;
     const json_t *ids = json_object_get(token, "ids");
@@ -28,19 +29,20 @@ static fg_status add_special(fg_template *t, const fg_component *c, const char *
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= FG_ID_LIMIT)
             return fg_fail(err, FG_ERR_INPUT, "%s: %s: special_tokens: \"%.60s\": an id is no token id",
                            c->file, c->name, name);
-        FG_TRY(add_item(t, json_integer_value(id), c, err));
+        FG_TRY(add_item(post, json_integer_value(id), c, err));
     }
 done:
     return status;
 }
 
 /* {"SpecialToken": {"id": ...}} or {"Sequence": {"id": "A"}} */
-static fg_status read_piece(fg_template *t, const fg_component *c, const json_t *piece, fg_error *err) {
+static fg_status read_piece(fg_post_processor *post, const fg_component *c, const json_t *piece,
+                            fg_error *err) {
     const json_t *special = json_object_get(piece, "SpecialToken"),
                  *text = json_object_get(piece, "Sequence");
     const char *id = json_string_value(json_object_get(special ? special : text, "id"));
-    if (special && id) return add_special(t, c, id, err);
-    if (text && id && strcmp(id, "A") == 0) return add_item(t, FG_TEMPLATE_TEXT, c, err);
+    if (special && id) return add_special(post, c, id, err);
+    if (text && id && strcmp(id, "A") == 0) return add_item(post, FG_TEMPLATE_TEXT, c, err);
     char brief[60];
     return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"single\": %s is not supported", c->file, c->name,
                    fg_json_brief(piece, brief, sizeof brief));
@@ -51,12 +53,12 @@ static fg_status read_template(fg_post_processor *post, const fg_component *c, f
     const json_t *single = NULL;
     FG_TRY(fg_component_keys(c, "type single pair special_tokens", err));
     FG_TRY(fg_component_list(c, "single", &single, err));
-    if (post->count == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: more than %d templates", c->file, c->name,
-                       FG_COMPONENT_DEPTH));
-    fg_template *t = &post->templates[post->count++];
+    if (post->present)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: a second TemplateProcessing is not supported", c->file,
+                       c->name));
+    post->present = true;
     for (size_t i = 0; i < json_array_size(single); i++)
-        FG_TRY(read_piece(t, c, json_array_get(single, i), err));
+        FG_TRY(read_piece(post, c, json_array_get(single, i), err));
 done:
     return status;
 }
@@ -93,12 +95,14 @@ fg_status fg_post_processor_read(fg_post_processor *post, const json_t *json, co
     return status;
 }
 
-static fg_status apply_template(const fg_template *t, fg_id_list *ids, size_t first, fg_error *err) {
+fg_status fg_post_processor_apply(const fg_post_processor *post, fg_id_list *ids, size_t first, bool special,
+                                  fg_error *err) {
     fg_status status = FG_OK;
     fg_id_list out = {0};
-    for (size_t i = 0; i < t->count; i++) {
-        if (t->items[i] != FG_TEMPLATE_TEXT) {
-            FG_TRY(fg_id_list_add(&out, (uint32_t)t->items[i], err));
+    if (!post->present) return FG_OK;
+    for (size_t i = 0; i < post->count; i++) {
+        if (post->items[i] != FG_TEMPLATE_TEXT) {
+            if (special) FG_TRY(fg_id_list_add(&out, (uint32_t)post->items[i], err));
             continue;
         }
         for (size_t k = first; k < ids->count; k++) FG_TRY(fg_id_list_add(&out, ids->ids[k], err));
@@ -110,16 +114,7 @@ done:
     return status;
 }
 
-fg_status fg_post_processor_apply(const fg_post_processor *post, fg_id_list *ids, size_t first,
-                                  fg_error *err) {
-    for (size_t i = 0; i < post->count; i++) {
-        fg_status status = apply_template(&post->templates[i], ids, first, err);
-        if (status != FG_OK) return status;
-    }
-    return FG_OK;
-}
-
 void fg_post_processor_free(fg_post_processor *post) {
-    for (size_t i = 0; i < post->count; i++) fg_free(post->templates[i].items);
+    fg_free(post->items);
     *post = (fg_post_processor){0};
 }

@@ -1,7 +1,8 @@
 /* The post-processor of a tokenizer.json: which special tokens stand around a text. TemplateProcessing,
  * ByteLevel (which changes offsets only), and Sequence of them.
  *
- * Invariant: only the template for one text ("single") is used.
+ * Invariant: only the template for one text ("single") is used. There is at most one: HF tokenizers takes what
+ * a first one makes for several texts, which is refused here.
  */
 #ifndef FG_VOCAB_POST_PROCESSOR_H
 #define FG_VOCAB_POST_PROCESSOR_H
@@ -11,21 +12,17 @@
 
 enum { FG_TEMPLATE_TEXT = -1 };
 
-typedef struct fg_template {
+typedef struct fg_post_processor {
+    bool present;   /* there is a template */
     int64_t *items; /* owned; ids, FG_TEMPLATE_TEXT where the text stands */
     size_t count, capacity;
-} fg_template;
-
-typedef struct fg_post_processor {
-    fg_template templates[FG_COMPONENT_DEPTH];
-    size_t count;
 } fg_post_processor;
 
 /* `json` may be null or NULL: nothing is added. Types and fields that are not known are FG_ERR_INPUT. */
 fg_status fg_post_processor_read(fg_post_processor *post, const json_t *json, const char *file,
                                  fg_error *err);
-/* Puts the special tokens around the ids from `first` on. */
-fg_status fg_post_processor_apply(const fg_post_processor *post, fg_id_list *ids, size_t first,
+/* Puts the ids from `first` on where the template has the text, and its special tokens around if `special`. */
+fg_status fg_post_processor_apply(const fg_post_processor *post, fg_id_list *ids, size_t first, bool special,
                                   fg_error *err);
 void fg_post_processor_free(fg_post_processor *post);
 

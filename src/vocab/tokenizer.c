@@ -150,7 +150,7 @@ fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, 
             FG_TRY(encode_between(t, t->input.data + part.start, part.end - part.start, part.start == 0, ids,
                                   err));
     }
-    if (special) FG_TRY(fg_post_processor_apply(&t->post, ids, first, err));
+    FG_TRY(fg_post_processor_apply(&t->post, ids, first, special, err));
 done:
     return status;
 }

@@ -196,6 +196,23 @@ static void metaspace_and_templates(void **state) {
     reads((uint32_t[]){13, 8, 13, 13, 7}, 5, "ab  bc");
 }
 
+#define ONCE "{'Sequence': {'id': 'A', 'type_id': 0}}"
+#define TEMPLATE(single)                                                                                     \
+    "{'type': 'TemplateProcessing', 'single': [" single "], 'pair': [], 'special_tokens': {}}"
+
+/* Also without special tokens the text stands where the template has it. */
+static void a_template_may_repeat_the_text(void **state) {
+    (void)state;
+    put_tokenizer("", "'post_processor': " TEMPLATE(ONCE ", " ONCE));
+    gives("abd", false, "8 3 8 3");
+    gives("abd", true, "8 3 8 3");
+    put_tokenizer("", "'post_processor': " TEMPLATE(""));
+    gives("abd", false, "");
+    put_tokenizer(
+        "", "'post_processor': {'type': 'Sequence', 'processors': [" TEMPLATE(ONCE) ", " TEMPLATE(ONCE) "]}");
+    refused("post_processor: a second TemplateProcessing is not supported");
+}
+
 static void splits_behave(void **state) {
     static const char *const expected[][2] = {{"Isolated", "0 1 0 1 0"}, /* nothing merges across a cut */
                                               {"Removed", "0 0 0"},
@@ -350,6 +367,7 @@ int main(void) {
         cmocka_unit_test(the_configuration_adds_tokens),
         cmocka_unit_test(normalized_tokens_are_found_in_normalized_text),
         cmocka_unit_test(metaspace_and_templates),
+        cmocka_unit_test(a_template_may_repeat_the_text),
         cmocka_unit_test(splits_behave),
         cmocka_unit_test(decoders_do_as_hf),
         cmocka_unit_test(what_is_not_known_is_named),
