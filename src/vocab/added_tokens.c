@@ -267,12 +267,13 @@ static fg_status add_part(fg_text_parts *parts, size_t start, size_t end, uint32
 }
 
 /* Takes a token found at [start, end): the spaces that it strips go with it. `covered` is where what is taken
- * already ends. */
+ * already ends; a token that lies before it and strips to its left is part of what was stripped. */
 static fg_status take(const fg_added_token *token, const char *text, size_t length, size_t start, size_t end,
                       size_t *covered, fg_text_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
-    if (token->lstrip) start = spaces_before(text, start, *covered < start ? *covered : start);
+    if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
     if (token->rstrip) end = spaces_behind(text, end, length);
+    if (start >= end) return FG_OK;
     if (*covered < start) FG_TRY(add_part(parts, *covered, start, FG_ID_ABSENT, err));
     FG_TRY(add_part(parts, start, end, token->id, err));
     *covered = end;

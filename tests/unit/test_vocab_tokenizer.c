@@ -147,6 +147,21 @@ static void added_tokens_are_found_first(void **state) {
     assert_int_equal(fg_log_warning_count(), 2); /* ids 14 and 15 are not what they get */
 }
 
+/* What a token has stripped may hold others: those that strip to their left are part of it. */
+static void spaces_are_stripped_once(void **state) {
+    (void)state;
+    put_tokenizer(
+        "",
+        "'added_tokens': [{'id': 5, 'content': ' ', 'lstrip': true, 'rstrip': true, 'normalized': false}]");
+    gives("a    b", false, "0 5 1");
+    put_tokenizer("", "'added_tokens': [{'id': 0, 'content': 'a', 'rstrip': true, 'normalized': false}, "
+                      "{'id': 5, 'content': ' ', 'lstrip': true, 'normalized': false}]");
+    gives("a  b", false, "0 1");
+    put_tokenizer("", "'added_tokens': [{'id': 0, 'content': 'a', 'rstrip': true, 'normalized': false}, "
+                      "{'id': 14, 'content': ' b', 'lstrip': true, 'normalized': false}]");
+    gives("a  bc", false, "0 14 2");
+}
+
 static void the_configuration_adds_tokens(void **state) {
     (void)state;
     put_tokenizer("", "");
@@ -364,6 +379,7 @@ int main(void) {
         cmocka_unit_test(characters_without_a_token),
         cmocka_unit_test(invalid_bytes_are_replaced),
         cmocka_unit_test(added_tokens_are_found_first),
+        cmocka_unit_test(spaces_are_stripped_once),
         cmocka_unit_test(the_configuration_adds_tokens),
         cmocka_unit_test(normalized_tokens_are_found_in_normalized_text),
         cmocka_unit_test(metaspace_and_templates),
