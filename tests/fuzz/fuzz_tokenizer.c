@@ -1,19 +1,11 @@
 /* Fuzzing of tokenizers with libFuzzer. An input is either a tokenizer.json (it begins with "{"), which must be read or
  * refused and then encodes and decodes a text; or a text, which a tokenizer made here encodes, without a failure, to ids that
  * it decodes. The first byte of a text chooses among three tokenizers.
- *
- * Build: clang -g -O1 -fsanitize=fuzzer,address,undefined -D_POSIX_C_SOURCE=200809L -Isrc tests/fuzz/fuzz_tokenizer.c
- * (and every C file of src/vocab and src/base) -ljansson -lxxhash -lpcre2-8 -lutf8proc -lm -lpthread
- * Run with tests/data/vocab/fuzz as the seeds and -max_len=4096.
  */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
+#include "fuzz_folder.h"
 #include "vocab/tokenizer.h"
 #include "vocab/utf8_text.h"
 
@@ -56,22 +48,10 @@ static const char *const PARTS[KINDS] = {
     "\"\\u2581\"}",
 };
 
-static const char *folder(void) {
-    static char path[] = "/tmp/fg_fuzz_XXXXXX";
-    static bool made = false;
-    if (!made && !mkdtemp(path)) abort();
-    made = true;
-    return path;
-}
-
 static fg_tokenizer *open_text(const char *text, size_t size, fg_error *err) {
     fg_tokenizer *tokenizer = NULL;
-    char path[64];
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder());
-    unlink(path);
-    if (fg_file_spit(path, text, size, false, NULL) != FG_OK) abort();
-    fg_status status = fg_tokenizer_open(&tokenizer, folder(), err);
-    if (status != FG_OK && (status != FG_ERR_INPUT || !err->text[0])) abort();
+    fuzz_put("tokenizer.json", text, size);
+    fuzz_expect(fg_tokenizer_open(&tokenizer, fuzz_folder(), err), err);
     return tokenizer;
 }
 

@@ -1,0 +1,54 @@
+/* libFuzzer: any bytes as model.safetensors.index.json beside two shards. What is accepted must have every tensor of
+ * the shards and no file outside the folder.
+ */
+#include <stdint.h>
+
+#include "base/log.h"
+#include "fuzz_folder.h"
+#include "store/weight_files.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+enum { LENGTH_BYTES = 8, DATA_BYTES = 4 };
+
+/* A shard with one tensor of four bytes. */
+static void put_shard(const char *name, const char *tensor) {
+    char file[256];
+    int length = snprintf(file + LENGTH_BYTES, sizeof file - LENGTH_BYTES - DATA_BYTES,
+                          "{\"%s\": {\"dtype\": \"F32\", \"shape\": [1], \"data_offsets\": [0, %d]}}", tensor,
+                          DATA_BYTES);
+    memset(file, 0, LENGTH_BYTES);
+    file[0] = (char)length;
+    memset(file + LENGTH_BYTES + length, 0, DATA_BYTES);
+    fuzz_put(name, file, (size_t)(LENGTH_BYTES + length + DATA_BYTES));
+}
+
+static void check(const fg_tensors *table) {
+    if (!fg_tensors_find(table, "a") && !fg_tensors_find(table, "b")) abort();
+    for (size_t i = 0; i < table->file_count; i++) {
+        const char *rest = table->files[i] + strlen(fuzz_folder());
+        if (strncmp(table->files[i], fuzz_folder(), strlen(fuzz_folder())) != 0 || strchr(rest + 1, '/'))
+            abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
+    static bool made = false;
+    fg_error err = {0};
+    fg_tensors table = {0};
+    json_t *metadata = NULL;
+    fg_log_silence();
+    fg_log_reset();
+    if (!made) {
+        put_shard("1.safetensors", "a");
+        put_shard("2.safetensors", "b");
+        made = true;
+    }
+    fuzz_put("model.safetensors.index.json", bytes, size);
+    fg_status status = fg_weights_read(fuzz_folder(), FG_WEIGHTS_HF, &table, &metadata, &err);
+    fuzz_expect(status, &err);
+    if (status == FG_OK) check(&table);
+    json_decref(metadata);
+    fg_tensors_free(&table);
+    return 0;
+}
