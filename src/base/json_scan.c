@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 
 static fg_status unexpected(const fg_json_scan *s, const char *expected, fg_error *err) {
@@ -132,13 +133,15 @@ fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
     *value = NULL;
     fg_json_scan_peek(s);
     size_t begin = s->at;
+    uint64_t failures = fg_alloc_json_failures();
     FG_TRY(fg_json_scan_skip(s, err));
     *value = json_loadb(s->text + begin, s->at - begin,
                         JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
-    if (!*value) {
-        s->at = begin;
-        FG_TRY(unexpected(s, "a value without errors inside", err));
-    }
+    if (*value) goto done;
+    if (fg_alloc_json_failures() != failures)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", s->name));
+    s->at = begin;
+    status = unexpected(s, "a value without errors inside", err);
 done:
     return status;
 }
