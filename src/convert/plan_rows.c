@@ -64,12 +64,35 @@ static fg_status add_run(fg_plan *plan, fg_piece_kind kind, uint32_t source, uin
     return count ? fg_plan_add_piece(plan, &piece, err) : FG_OK;
 }
 
-static fg_status add_edit(fg_plan *plan, uint32_t source, const fg_row_edit *edit, uint64_t columns,
-                          fg_error *err) {
-    static const fg_piece_kind kinds[] = {
-        [FG_ROW_ZERO] = FG_PIECE_ZERO, [FG_ROW_MEAN] = FG_PIECE_MEAN, [FG_ROW_COPY] = FG_PIECE_COPY};
-    uint64_t from = edit->value.kind == FG_ROW_COPY ? edit->value.from * columns : 0;
-    return add_run(plan, kinds[edit->value.kind], source, from, edit->row * columns, columns, err);
+/* The same mean, row after row. */
+static fg_status add_means(fg_plan *plan, uint32_t source, uint64_t row, uint64_t rows, uint64_t columns,
+                           fg_error *err) {
+    fg_piece piece = {.kind = FG_PIECE_MEAN,
+                      .dims = 2,
+                      .source = source,
+                      .extent = {rows, columns},
+                      .from_stride = {0, 1},
+                      .to = row * columns,
+                      .to_stride = {columns, 1}};
+    return columns ? fg_plan_add_piece(plan, &piece, err) : FG_OK;
+}
+
+/* How many edits from `index` on, of rows that follow each other, have the same value (not for copies). */
+static size_t run_of(const fg_row_edits *edits, size_t index) {
+    const fg_row_edit *first = &edits->items[index];
+    size_t count = 1;
+    while (first->value.kind != FG_ROW_COPY && index + count < edits->count &&
+           first[count].row == first->row + count && first[count].value.kind == first->value.kind)
+        count++;
+    return count;
+}
+
+static fg_status add_edits(fg_plan *plan, uint32_t source, const fg_row_edit *edit, uint64_t rows,
+                           uint64_t columns, fg_error *err) {
+    if (edit->value.kind == FG_ROW_MEAN) return add_means(plan, source, edit->row, rows, columns, err);
+    bool zero = edit->value.kind == FG_ROW_ZERO;
+    return add_run(plan, zero ? FG_PIECE_ZERO : FG_PIECE_COPY, source, zero ? 0 : edit->value.from * columns,
+                   edit->row * columns, rows * columns, err);
 }
 
 /* The rows [row, end) of the source as they are. */
@@ -86,14 +109,16 @@ fg_status fg_plan_add_rows(fg_plan *plan, uint32_t source, const fg_row_edits *e
     uint64_t next = 0, columns = tensor->shape[1], rows = tensor->shape[0];
     if (tensor->rank != 2 || output->rank != 2 || output->shape[1] != columns || output->shape[0] < rows)
         FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name));
-    for (size_t i = 0; i < edits->count; i++) {
+    for (size_t i = 0, run; i < edits->count; i += run) {
         const fg_row_edit *edit = &edits->items[i];
-        if (edit->row >= output->shape[0] || (edit->value.kind == FG_ROW_COPY && edit->value.from >= rows))
+        run = run_of(edits, i);
+        if (edit->row + run > output->shape[0] ||
+            (edit->value.kind == FG_ROW_COPY && edit->value.from >= rows))
             FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy",
                            output->name, edit->row));
         FG_TRY(add_kept(plan, source, next, fg_min(edit->row, rows), columns, err));
-        FG_TRY(add_edit(plan, source, edit, columns, err));
-        next = edit->row + 1;
+        FG_TRY(add_edits(plan, source, edit, run, columns, err));
+        next = edit->row + run;
     }
     FG_TRY(add_kept(plan, source, next, rows, columns, err));
 done:

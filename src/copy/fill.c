@@ -56,23 +56,36 @@ static fg_status clear_part(void *context, const fg_box *part, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status put_mean(const work *w, uint64_t column, uint64_t to, fg_error *err) {
+/* `count` columns from `column` on to consecutive elements. */
+static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t count, fg_error *err) {
+    fg_status status = FG_OK;
     fg_mean *mean = &w->filler->mean;
-    fg_status status = fg_mean_columns(mean, &w->filler->gather, w->tensor, column, err);
-    if (status != FG_OK) return status;
-    uint64_t overflows =
-        fg_cast(FG_F32, &mean->values[column - mean->first], w->stretch->dtype, place(w, to), 1);
-    if (to >= w->stretch->count_first && to < w->stretch->count_end) w->filler->gather.overflows += overflows;
-    return FG_OK;
+    for (uint64_t done = 0, part; done < count; done += part) {
+        FG_TRY(fg_mean_columns(mean, &w->filler->gather, w->tensor, column + done, err));
+        uint64_t at = to + done, inside = column + done - mean->first;
+        part = fg_min(count - done, mean->count - inside);
+        /* those outside of the counted stretch are worked out for the sake of a window */
+        uint64_t first = fg_min(fg_max(w->stretch->count_first, at), at + part);
+        uint64_t end = fg_max(first, fg_min(w->stretch->count_end, at + part));
+        fg_cast(FG_F32, mean->values + inside, w->stretch->dtype, place(w, at), first - at);
+        w->filler->gather.overflows += fg_cast(FG_F32, mean->values + inside + (first - at),
+                                               w->stretch->dtype, place(w, first), end - first);
+        fg_cast(FG_F32, mean->values + inside + (end - at), w->stretch->dtype, place(w, end),
+                at + part - end);
+    }
+done:
+    return status;
 }
 
 static fg_status mean_level(const work *w, const fg_box *part, uint32_t level, uint64_t from, uint64_t to,
                             fg_error *err) {
     fg_status status = FG_OK;
+    bool last = level + 1 == part->rank;
+    if (last && part->from_stride[level] == 1 && part->to_stride[level] == 1)
+        return put_means(w, from, to, part->extent[level], err);
     for (uint64_t i = 0; i < part->extent[level]; i++) {
         uint64_t column = from + i * part->from_stride[level], here = to + i * part->to_stride[level];
-        FG_TRY(level + 1 < part->rank ? mean_level(w, part, level + 1, column, here, err)
-                                      : put_mean(w, column, here, err));
+        FG_TRY(last ? put_means(w, column, here, 1, err) : mean_level(w, part, level + 1, column, here, err));
     }
 done:
     return status;
