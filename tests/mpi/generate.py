@@ -14,6 +14,7 @@ import tempfile
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "faults"), str(TESTS / "slurm")]
+from big_model import numbers, write_model
 from checkpoint import DATA, Tally, environment, load, run
 from mutations import LAYER, Weights, copied_converters, projections, scale
 
@@ -44,10 +45,27 @@ def same_for_all(fgconv, name, options, source):
             held, text = generation(fgconv, folder, options, source, ranks)
             first = first or held
             tally.check(f"{name}: {ranks or 'no'} ranks generate the same", held == first and held["tokens"], (held, first))
-            tally.check(f"{name}: {ranks or 'no'} ranks print it", held["text"] in text and " a second, stopped by " in text, text)
+            shown = held["text"] if held["text"] is not None else " ".join(map(str, held["tokens"]))
+            tally.check(f"{name}: {ranks or 'no'} ranks print it", shown in text and " a second, stopped by " in text, text)
         held, _ = generation(fgconv, folder, ["--dry-run", *options], source, 2)
         tally.check(f"{name}: so does a dry run", held == first, (held, first))
     return first
+
+
+def large_vocabulary(fgconv):
+    """A head of 32 panels, so that every rank chooses from some; first as it is written, with each row eight times: the lowest id wins."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "large" / "hf"
+        write_model(source, layers=1)
+        options = ["--token-ids", "8000,1,4000", "--validate", "none", "--no-fsync", "--max-new-tokens", "8"]
+        held = same_for_all(fgconv, "equal logits", options, source)
+        tally.check("of equal logits the lowest id is taken", max(held["tokens"]) < 1024, held)
+        weights = Weights(source)
+        weights["lm_head.weight"][2] = bytearray().join(numbers(1 << 20) for _ in range(8))
+        weights.save()
+        held = same_for_all(fgconv, "large vocabulary", options, source)
+        tally.check("all of the vocabulary is looked at", max(held["tokens"]) >= 1024, held)
+        same_for_all(fgconv, "large vocabulary, drawn", [*options, "--temperature", "1.5", "--seed", "4"], source)
 
 
 def sampling(fgconv):
@@ -173,6 +191,7 @@ def main():
     same_for_all(fgconv, "greedy", ["--max-new-tokens", "20"], LLAMA)
     same_for_all(fgconv, "drawn, after a prompt", ["--prompt", "Once, by the sea", "--sample", "--seed", "11", "--max-new-tokens", "20"], UNTIED)
     same_for_all(fgconv, "cast, one token", ["--dtype", "float16", "--max-new-tokens", "1", "--validate", "none"], LLAMA)
+    large_vocabulary(fgconv)
     sampling(fgconv)
     end_tokens(fgconv)
     differences(fgconv)
