@@ -1,5 +1,7 @@
 """The budgets of speed and memory, measured against other programs in the same minute. Run it through scripts/bench."""
 import argparse
+import json
+import lzma
 import os
 import pathlib
 import statistics
@@ -9,11 +11,12 @@ import tempfile
 
 import first_byte
 import models
-from measure import Failed, Table, launcher, mpirun, pairs, ratio_text, remove, report_of, run, seconds, start_of, warm
+from measure import Failed, Table, launcher, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, warm
 
 HERE = pathlib.Path(__file__).resolve().parent
 SYNTH = HERE.parent.parent / "scripts/synth_model.py"
 MEBIBYTE = 1 << 20
+TEXTS, TEXT_SIZE = 4, 1_000_000
 
 
 def mebibytes(count):
@@ -129,14 +132,19 @@ class Bench:
             self.table.add(f"peak of a rank with proof, {gigabytes:g} GB", mebibytes(most), "", "", "512 MiB", most <= 512 * MEBIBYTE)
         remove(self.out)
 
+    def other_python(self, script, *arguments):
+        """The seconds that a script of this folder prints."""
+        done = subprocess.run([self.python, HERE / script, *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"{script}: {done.stderr[-3000:]}")
+        return float(done.stdout.split()[-1])
+
     def load_and_save(self, source):
         remove(self.other)
         warm(source)
-        done = subprocess.run([self.python, HERE / "load_and_save.py", source, self.other], capture_output=True, text=True)
-        if done.returncode != 0:
-            raise Failed(f"transformers: {done.stderr[-3000:]}")
+        spent = self.other_python("load_and_save.py", source, self.other)
         remove(self.other)
-        return float(done.stdout.split()[-1])
+        return spent
 
     def proof(self):
         source = self.filled(self.size)
@@ -159,6 +167,30 @@ class Bench:
             self.table.add(f"plan of {tensors:,} tensors", f"{seconds(times)}, {mebibytes(peak)}", "", "", f"{most_seconds} s, {most_memory} MiB",
                            statistics.median(times) <= most_seconds and peak <= most_memory * MEBIBYTE)
 
+    def texts(self):
+        """Texts of 1 MB, a JSON string a line: Python's own sources, which have some of every script."""
+        sources = sorted(pathlib.Path(os.__file__).parent.glob("**/*.py"))
+        whole = ""
+        for path in sources:
+            whole += path.read_text(encoding="utf-8", errors="replace")
+            if len(whole) >= TEXTS * TEXT_SIZE:
+                break
+        return [json.dumps(whole[i * TEXT_SIZE:(i + 1) * TEXT_SIZE]) + "\n" for i in range(TEXTS)]
+
+    def tokenize(self):
+        """Processor time. Starting and reading tokenizer.json do not count: a run with the first text alone is taken off."""
+        texts, file = self.texts(), self.folder / "texts.jsonl"
+        file.write_text("".join(texts))
+        for packed in sorted((HERE.parent / "data/vocab").glob("*/tokenizer.json.xz")):
+            folder = self.folder / packed.parent.name
+            folder.mkdir()
+            (folder / "tokenizer.json").write_bytes(lzma.decompress(packed.read_bytes()))
+            command = [self.fgconv, "tokenize", folder, "--jsonl"]
+            mine, theirs, ratios = pairs(self.count, lambda: processor(command, input="".join(texts)) - processor(command, input=texts[0]),
+                                         lambda: self.other_python("encode.py", folder / "tokenizer.json", file), 0)
+            self.table.add(f"encode {TEXTS - 1} MB, {folder.name}", seconds(mine), f"HF tokenizers {seconds(theirs)}", ratio_text(ratios),
+                           "1.0", statistics.median(ratios) <= 1.0)
+
     def first_byte(self):
         """MPI_Init is over when `fgconv --version` prints under mpirun; that moment of the other run is taken off."""
         source, waits = self.sparse("many", 300), []
@@ -173,7 +205,7 @@ class Bench:
 
 
 ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "ranks": Bench.ranks, "memory": Bench.memory,
-        "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "first-byte": Bench.first_byte}
+        "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "tokenize": Bench.tokenize, "first-byte": Bench.first_byte}
 
 
 def arguments():

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import shutil
 import statistics
 import subprocess
@@ -23,6 +24,16 @@ def run(command, **more):
     if done.returncode != 0:
         raise Failed(f"{' '.join(str(c) for c in command)}\nexit status {done.returncode}\n{done.stdout[-3000:]}")
     return seconds
+
+
+def processor(command, **more):
+    """The seconds of processor time that a command of one process takes: also on a machine that does other things."""
+    def spent():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+    before = spent()
+    run(command, **more)
+    return spent() - before
 
 
 def mpirun(ranks, *command):
