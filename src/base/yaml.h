@@ -1,4 +1,4 @@
-/* YAML as JSON values: the subset that PyYAML's safe_load reads (YAML 1.1), on top of libyaml.
+/* YAML as JSON values, read and written: the subset that PyYAML's safe_load reads (YAML 1.1), on top of libyaml.
  *
  * Plain scalars are resolved as PyYAML does: null, booleans (yes, no, on, off too), integers in its spellings,
  * floats (which need a point: 1e-05 is a string), else strings. Dates stay strings.
@@ -24,5 +24,9 @@ fg_status fg_yaml_parse(const char *name, const char *bytes, size_t length, json
                         fg_error *err);
 /* The same for a file. */
 fg_status fg_yaml_read(const char *path, json_t **value, json_t **marks, fg_error *err);
+
+/* Appends a value as a document in block style, keys in byte order, ASCII alone. fg_yaml_parse and PyYAML's
+ * safe_load read it back as the same value. Deeper than FG_YAML_DEPTH is FG_ERR_INPUT. */
+fg_status fg_yaml_write(const json_t *value, fg_text *out, fg_error *err);
 
 #endif

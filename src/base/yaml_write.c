@@ -1,0 +1,257 @@
+/* Writing YAML. A string is plain only where nobody can take it for anything else; else it stands in quotes,
+ * and whatever is not printable ASCII is escaped. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/yaml.h"
+#include "base/yaml_scalar.h"
+
+enum {
+    STEP = 2,
+    LONGEST_KEY = 160, /* bytes, of which escapes make 6 characters each: readers want a ":" within 1024 */
+    DIGITS = 400
+};
+
+typedef struct writer {
+    fg_text *text;
+    unsigned depth;
+    fg_error *err;
+} writer;
+
+static fg_status put(const writer *w, const char *bytes) {
+    return fg_text_put(w->text, bytes, w->err);
+}
+
+/* ---- scalars ---- */
+
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_plain(const char *bytes, size_t length) {
+    static const char others[] = "0123456789_./- ";
+    if (!length || !is_letter(bytes[0]) || bytes[length - 1] == ' ') return false;
+    if (length == 1 && strchr("ynYN", bytes[0])) return false; /* not PyYAML's words, but others' */
+    for (size_t i = 0; i < length; i++) {
+        if (!is_letter(bytes[i]) && (!bytes[i] || !strchr(others, bytes[i]))) return false;
+    }
+    return true;
+}
+
+/* Whether it is read as a string when it stands without quotes. */
+static fg_status stays_string(const writer *w, const char *bytes, size_t length, bool *stays) {
+    *stays = false;
+    if (!is_plain(bytes, length)) return FG_OK;
+    json_t *read = fg_yaml_scalar(bytes, length);
+    if (!read) return fg_fail(w->err, FG_ERR_MEMORY, "out of memory while writing YAML");
+    *stays = json_is_string(read);
+    json_decref(read);
+    return FG_OK;
+}
+
+static bool is_printable(const char *bytes, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        if (bytes[i] < ' ' || bytes[i] > '~') return false;
+    }
+    return true;
+}
+
+static fg_status put_single_quoted(const writer *w, const char *bytes, size_t length) {
+    fg_status status = FG_OK;
+    FG_TRY(put(w, "'"));
+    for (size_t i = 0; i < length; i++) {
+        FG_TRY(fg_text_add(w->text, bytes + i, 1, w->err));
+        if (bytes[i] == '\'') FG_TRY(put(w, "'"));
+    }
+    FG_TRY(put(w, "'"));
+done:
+    return status;
+}
+
+/* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
+static uint32_t decode(const unsigned char *bytes, size_t *length) {
+    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
+    uint32_t code = bytes[0] & mask[*length];
+    for (size_t i = 1; i < *length; i++) code = code << 6 | (bytes[i] & 0x3f);
+    return code;
+}
+
+static fg_status put_double_quoted(const writer *w, const char *bytes, size_t size) {
+    fg_status status = FG_OK;
+    size_t length;
+    FG_TRY(put(w, "\""));
+    for (size_t i = 0; i < size; i += length) {
+        uint32_t code = decode((const unsigned char *)bytes + i, &length);
+        if (code == '\n')
+            FG_TRY(put(w, "\\n"));
+        else if (code == '"' || code == '\\')
+            FG_TRY(fg_text_printf(w->text, w->err, "\\%c", (int)code));
+        else if (code >= ' ' && code <= '~')
+            FG_TRY(fg_text_add(w->text, bytes + i, 1, w->err));
+        else
+            FG_TRY(fg_text_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
+    }
+    FG_TRY(put(w, "\""));
+done:
+    return status;
+}
+
+static fg_status put_string(const writer *w, const char *bytes, size_t length) {
+    fg_status status = FG_OK;
+    bool plain;
+    FG_TRY(stays_string(w, bytes, length, &plain));
+    if (plain)
+        FG_TRY(fg_text_add(w->text, bytes, length, w->err));
+    else if (is_printable(bytes, length))
+        FG_TRY(put_single_quoted(w, bytes, length));
+    else
+        FG_TRY(put_double_quoted(w, bytes, length));
+done:
+    return status;
+}
+
+/* The fewest digits that read back the same, with a point in any case: without one YAML 1.1 sees no real. */
+static fg_status put_real(const writer *w, double value) {
+    char digits[DIGITS];
+    int precision = 0;
+    if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "no real number to be written: %g", value);
+    do snprintf(digits, sizeof digits, "%.*e", precision, value);
+    while (strtod(digits, NULL) != value && ++precision < 17);
+    char *exponent = strchr(digits, 'e');
+    long power = strtol(exponent + 1, NULL, 10);
+    if (power >= -4 && power < 16) {
+        int decimals = precision - (int)power;
+        snprintf(digits, sizeof digits, "%.*f", decimals > 1 ? decimals : 1, value);
+        return put(w, digits);
+    }
+    if (precision) return put(w, digits);
+    return fg_text_printf(w->text, w->err, "%.*s.0%s", (int)(exponent - digits), digits, exponent);
+}
+
+static fg_status put_scalar(const writer *w, const json_t *value) {
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        return put_string(w, json_string_value(value), json_string_length(value));
+    case JSON_INTEGER:
+        return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    case JSON_REAL:
+        return put_real(w, json_real_value(value));
+    case JSON_TRUE:
+        return put(w, "true");
+    case JSON_FALSE:
+        return put(w, "false");
+    case JSON_NULL:
+        return put(w, "null");
+    case JSON_ARRAY:
+        return put(w, "[]"); /* without items, like an object without members */
+    case JSON_OBJECT:
+        return put(w, "{}");
+    }
+    return FG_OK;
+}
+
+/* ---- collections: each ends its last line ---- */
+
+static bool is_collection(const json_t *value) {
+    return json_array_size(value) || json_object_size(value);
+}
+
+static fg_status put_collection(writer *w, const json_t *value, size_t indent);
+
+static fg_status put_indent(const writer *w, size_t indent) {
+    return fg_text_printf(w->text, w->err, "%*s", (int)indent, "");
+}
+
+static fg_status put_item(writer *w, const json_t *item, size_t indent) {
+    fg_status status = FG_OK;
+    FG_TRY(put(w, "- "));
+    if (is_collection(item)) return put_collection(w, item, indent + STEP);
+    FG_TRY(put_scalar(w, item));
+    FG_TRY(put(w, "\n"));
+done:
+    return status;
+}
+
+static fg_status put_key(const writer *w, const char *key, size_t indent) {
+    fg_status status = FG_OK;
+    bool is_long = strlen(key) > LONGEST_KEY; /* in bytes: an escape has more characters */
+    if (is_long) FG_TRY(put(w, "? "));
+    FG_TRY(put_string(w, key, strlen(key)));
+    if (is_long) {
+        FG_TRY(put(w, "\n"));
+        FG_TRY(put_indent(w, indent));
+    }
+    FG_TRY(put(w, ":"));
+done:
+    return status;
+}
+
+static fg_status put_member(writer *w, const char *key, const json_t *value, size_t indent) {
+    fg_status status = FG_OK;
+    FG_TRY(put_key(w, key, indent));
+    if (!is_collection(value)) {
+        FG_TRY(put(w, " "));
+        FG_TRY(put_scalar(w, value));
+        FG_TRY(put(w, "\n"));
+        goto done;
+    }
+    FG_TRY(put(w, "\n"));
+    if (json_is_object(value)) indent += STEP; /* lists begin below their key */
+    FG_TRY(put_indent(w, indent));
+    FG_TRY(put_collection(w, value, indent));
+done:
+    return status;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static fg_status put_object(writer *w, const json_t *object, size_t indent) {
+    fg_status status = FG_OK;
+    fg_error *err = w->err;
+    const char **keys = NULL, *key;
+    size_t count = 0;
+    json_t *value;
+    FG_NEW(keys, json_object_size(object));
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
+    if (count) qsort(keys, count, sizeof *keys, by_name);
+    for (size_t i = 0; i < count; i++) {
+        if (i) FG_TRY(put_indent(w, indent));
+        FG_TRY(put_member(w, keys[i], json_object_get(object, keys[i]), indent));
+    }
+done:
+    fg_free(keys);
+    return status;
+}
+
+/* Items or members, the first where the line stands, the others at `indent`. */
+static fg_status put_collection(writer *w, const json_t *value, size_t indent) {
+    fg_status status = FG_OK;
+    if (++w->depth > FG_YAML_DEPTH)
+        FG_TRY(fg_fail(w->err, FG_ERR_INPUT,
+                       "a value that is nested deeper than %d cannot be written as YAML", FG_YAML_DEPTH));
+    if (json_is_object(value)) FG_TRY(put_object(w, value, indent));
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (i) FG_TRY(put_indent(w, indent));
+        FG_TRY(put_item(w, json_array_get(value, i), indent));
+    }
+    w->depth--;
+done:
+    return status;
+}
+
+fg_status fg_yaml_write(const json_t *value, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    writer w = {.text = out, .err = err};
+    if (is_collection(value)) return put_collection(&w, value, 0);
+    FG_TRY(put_scalar(&w, value));
+    FG_TRY(put(&w, "\n"));
+done:
+    return status;
+}
