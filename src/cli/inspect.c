@@ -92,7 +92,8 @@ done:
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t parameters;
-    const json_t *architecture = fg_json_at(checkpoint->config, "architectures/0");
+    bool fast_llm = checkpoint->format == FG_FORMAT_FAST_LLM;
+    const json_t *architecture = fg_json_at(checkpoint->config, fast_llm ? "type" : "architectures/0");
     FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
     FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
     FG_TRY(fg_json_put_text(document, "format", fg_format_name(checkpoint->format), err));

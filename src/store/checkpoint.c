@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "store/fast_llm.h"
 #include "store/weight_files.h"
 
 #define TEMPLATES "additional_chat_templates"
@@ -64,15 +65,35 @@ done:
     return status;
 }
 
+static fg_status read_metadata(fg_checkpoint *c, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_fast_llm_metadata_read(c->directory, &c->metadata, err));
+    c->config = json_incref(json_object_get(c->metadata, "config"));
+    const json_t *origin = fg_json_at(c->metadata, FG_CHECKPOINT_ORIGIN);
+    if (json_is_string(origin)) FG_TRY_NEW(c->model_type, fg_strdup(json_string_value(origin), err));
+done:
+    return status;
+}
+
+/* A file metadata.yaml beside a config.json may have nothing to do with Fast-LLM. */
+static fg_status is_fast_llm(const fg_checkpoint *c, fg_format wanted, bool *is, fg_error *err) {
+    fg_status status = FG_OK;
+    bool config = false;
+    *is = wanted == FG_FORMAT_FAST_LLM;
+    if (wanted != FG_FORMAT_AUTO) return FG_OK;
+    FG_TRY(has_file(c->directory, FG_FAST_LLM_METADATA, is, err));
+    FG_TRY(has_file(c->directory, "config.json", &config, err));
+    if (*is && config) FG_TRY(fg_fast_llm_is_metadata(c->directory, is, err));
+done:
+    return status;
+}
+
 static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = wanted == FG_FORMAT_FAST_LLM;
-    if (wanted == FG_FORMAT_AUTO) FG_TRY(has_file(c->directory, "metadata.yaml", &fast_llm, err));
-    if (fast_llm) {
-        c->format = FG_FORMAT_FAST_LLM;
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: Fast-LLM checkpoints cannot be read by this version",
-                       c->directory));
-    }
+    bool fast_llm;
+    FG_TRY(is_fast_llm(c, wanted, &fast_llm, err));
+    c->format = FG_FORMAT_FAST_LLM;
+    if (fast_llm) return read_metadata(c, err);
     FG_TRY(read_config(c, err));
     const char *type = NULL, *hf_type = NULL;
     FG_TRY(fg_json_get_string(c->config, "model_type", "config.json", &type, err));
@@ -169,8 +190,22 @@ done:
     return status;
 }
 
+/* Another directory given with -c has metadata of its own, which names its files. */
+static fg_status read_fast_llm_weights(fg_checkpoint *c, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *metadata = NULL;
+    if (strcmp(c->weights_directory, c->directory) != 0)
+        FG_TRY(fg_fast_llm_metadata_read(c->weights_directory, &metadata, err));
+    FG_TRY(
+        fg_fast_llm_weights_read(c->weights_directory, metadata ? metadata : c->metadata, &c->tensors, err));
+done:
+    json_decref(metadata);
+    return status;
+}
+
 static fg_status read_weights(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
+    if (c->format == FG_FORMAT_FAST_LLM) return read_fast_llm_weights(c, err);
     bool adapter, present;
     FG_TRY(fg_weights_present(c->weights_directory, &present, err));
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
@@ -206,8 +241,12 @@ static bool is_side_file(const char *name) {
 
 /* Written anew by a conversion, or read by it. */
 static bool is_known(const char *name) {
-    return strcmp(name, "config.json") == 0 || strcmp(name, "fgconv_report.json") == 0 ||
-           fg_ends_with(name, ".py") || fg_weights_is_name(name);
+    static const char *const whole[] = {"config.json", "fgconv_report.json", FG_FAST_LLM_METADATA,
+                                        FG_FAST_LLM_OK};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        if (strcmp(name, whole[i]) == 0) return true;
+    }
+    return fg_ends_with(name, ".py") || fg_weights_is_name(name);
 }
 
 /* Moves a name, which the list then no longer owns. */
@@ -289,6 +328,7 @@ void fg_checkpoint_close(fg_checkpoint *checkpoint) {
     fg_free(checkpoint->weights_directory);
     fg_free(checkpoint->model_type);
     json_decref(checkpoint->config);
+    json_decref(checkpoint->metadata);
     json_decref(checkpoint->generation_config);
     json_decref(checkpoint->tokenizer_config);
     json_decref(checkpoint->index_metadata);

@@ -4,6 +4,7 @@
  * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json; in a Forgather directory as Forgather does,
  * model.safetensors.index.json, pytorch_model.bin.index.json, pytorch_model.bin, model.safetensors. A Forgather directory with a folder `checkpoints/` and no `checkpoint_path` takes
  * the valid `checkpoints/checkpoint-*` (one with weights) with the newest directory mtime; none valid is an error.
+ * A Fast-LLM directory has no choice: store/fast_llm.h.
  * An index must agree with the headers: each name of weight_map in the file it names, no tensor besides; total_size that
  * differs is a warning. Names in an index are plain file names of the same directory (no "/", no ".."); symbolic links
  * (hub caches) are followed.
@@ -21,6 +22,9 @@ typedef enum fg_format {
     FG_FORMAT_FAST_LLM
 } fg_format;
 
+/* Where fgconv notes the HF family in the metadata of a Fast-LLM directory that it makes. */
+#define FG_CHECKPOINT_ORIGIN "metadata/fgconv/model_type"
+
 const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
 fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
 
@@ -30,8 +34,10 @@ typedef struct fg_checkpoint {
     fg_format format;
     char *
         model_type; /* owned; HF family (config.json model_type, or hf_model_type of a Forgather directory); NULL if
-                                 the directory does not say */
-    json_t *config;            /* owned; config.json as it is in the file */
+                                 the directory does not say (a Fast-LLM one: unless fgconv noted it there) */
+    json_t *config;   /* owned; config.json as it is in the file; of a Fast-LLM directory `config` of its
+                                  metadata, with base_model inside */
+    json_t *metadata; /* owned; the whole metadata.yaml of a Fast-LLM directory, else NULL */
     json_t *generation_config; /* owned or NULL */
     json_t *tokenizer_config;  /* owned or NULL */
     json_t *index_metadata;    /* owned or NULL: `metadata` of the index */
@@ -46,7 +52,8 @@ typedef struct fg_checkpoint {
 
 typedef struct fg_checkpoint_options {
     fg_format format;            /* FG_FORMAT_AUTO: found out (a config.json with hf_model_type, or model_type
-                                    "forgather-...", is Forgather; a metadata.yaml is Fast-LLM; else HF) */
+                                    "forgather-...", is Forgather; a metadata.yaml with no config.json beside
+                                    it, or that tells of Fast-LLM, is Fast-LLM; else HF) */
     const char *checkpoint_path; /* -c; NULL: the rule above. Relative to the working directory */
     bool config_only;            /* no weights wanted: the tensor table stays empty */
 } fg_checkpoint_options;

@@ -20,7 +20,8 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* The distinct file names of the map, sorted. */
-static fg_status collect(const char *path, const json_t *map, fg_names *files, fg_error *err) {
+static fg_status collect(const char *path, const char *key, const json_t *map, fg_names *files,
+                         fg_error *err) {
     fg_status status = FG_OK;
     fg_map seen = {0};
     size_t capacity = 0;
@@ -29,10 +30,10 @@ static fg_status collect(const char *path, const json_t *map, fg_names *files, f
     json_object_foreach((json_t *)(uintptr_t)map, tensor, name) {
         char brief[120];
         if (!json_is_string(name) || !plain(name)) {
-            FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "%s: " MAP_KEY
-                           ": tensor \"%s\": found %s, expected the name of a file in the same directory",
-                           path, tensor, fg_json_brief(name, brief, sizeof brief)));
+            FG_TRY(
+                fg_fail(err, FG_ERR_INPUT,
+                        "%s: %s: tensor \"%s\": found %s, expected the name of a file in the same directory",
+                        path, key, tensor, fg_json_brief(name, brief, sizeof brief)));
         }
         if (fg_map_get(&seen, json_string_value(name)) != FG_MAP_NONE) continue;
         FG_TRY(fg_map_set(&seen, json_string_value(name), 1, err));
@@ -60,24 +61,31 @@ done:
     return status;
 }
 
-fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err) {
+fg_status fg_shard_index_files(const char *path, const char *key, const json_t *map, fg_names *files,
+                               fg_error *err) {
     fg_status status = FG_OK;
     char *directory = NULL;
-    *index = (fg_shard_index){0};
-    FG_TRY(fg_json_read(path, &index->document, err));
-    const json_t *map = json_object_get(index->document, MAP_KEY);
     if (!json_is_object(map)) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"" MAP_KEY "\": found %s, expected an object", path,
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
                        fg_json_kind(map)));
     }
-    FG_TRY(collect(path, map, &index->files, err));
-    if (!index->files.count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: " MAP_KEY " is empty", path));
+    FG_TRY(collect(path, key, map, files, err));
+    if (!files->count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s is empty", path, key));
     size_t length = (size_t)(fg_path_name(path) - path);
     FG_TRY_NEW(directory, length ? fg_strndup(path, length, err) : fg_strdup(".", err));
-    for (size_t i = 0; i < index->files.count; i++)
-        FG_TRY(check_file(path, directory, index->files.items[i], err));
+    for (size_t i = 0; i < files->count; i++) FG_TRY(check_file(path, directory, files->items[i], err));
 done:
     fg_free(directory);
+    return status;
+}
+
+fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err) {
+    fg_status status = FG_OK;
+    *index = (fg_shard_index){0};
+    FG_TRY(fg_json_read(path, &index->document, err));
+    FG_TRY(
+        fg_shard_index_files(path, MAP_KEY, json_object_get(index->document, MAP_KEY), &index->files, err));
+done:
     if (status != FG_OK) fg_shard_index_free(index);
     return status;
 }

@@ -10,7 +10,11 @@ typedef struct fg_shard_index {
     fg_names files;   /* owned; the distinct file names of weight_map, sorted */
 } fg_shard_index;
 
-/* Checks: an object with `weight_map` of strings; plain file names only; each of them exists beside the index. */
+/* The distinct file names of a map from tensors to files, sorted; `key` is where it stands in the file `path`. Checks:
+ * an object of strings, not empty; plain file names only; each of them exists beside `path`. */
+fg_status fg_shard_index_files(const char *path, const char *key, const json_t *map, fg_names *files,
+                               fg_error *err);
+/* An object with `weight_map`, which is checked so. */
 fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err);
 /* The file that weight_map names for a tensor; NULL if none. Borrowed. */
 const char *fg_shard_index_file_of(const fg_shard_index *index, const char *tensor);

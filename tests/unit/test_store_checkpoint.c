@@ -234,9 +234,10 @@ static void directories_that_are_no_models_are_refused(void **state) {
     put_text("tokenizer_config.json", "[]");
     expect_refused(at(""), &defaults, FG_ERR_INPUT,
                    "tokenizer_config.json: found an array, expected an object");
-    expect_refused(at(""), &fast_llm, FG_ERR_INPUT, "Fast-LLM checkpoints cannot be read by this version");
+    expect_refused(at(""), &fast_llm, FG_ERR_INPUT, "metadata.yaml");
     put_text("metadata.yaml", "x: 1");
-    expect_refused(at(""), &defaults, FG_ERR_INPUT, "Fast-LLM checkpoints cannot be read by this version");
+    unlink(at("config.json"));
+    expect_refused(at(""), &defaults, FG_ERR_INPUT, "format: found (absent), expected \"fast_llm\"");
 }
 
 static void formats_are_found_out(void **state) {
