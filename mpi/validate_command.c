@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/plan.h"
+#include "model/spec.h"
 #include "trial.h"
 
 typedef struct pair {
@@ -18,7 +19,8 @@ static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoin
     fg_status status = FG_OK;
     fg_checkpoint_options how = {0};
     FG_TRY(fg_checkpoint_open(checkpoint, directory, &how, err));
-    const char *family = run->options->model_type ? run->options->model_type : checkpoint->model_type;
+    const char *family = fg_model_spec_name(
+        checkpoint->format, run->options->model_type ? run->options->model_type : checkpoint->model_type);
     if (!family) {
         fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
         FG_TRY(fg_hint(err, "give it with --model-type"));

@@ -31,9 +31,8 @@ static bool has_tokenizer(const fg_prompt_side *side) {
 static uint64_t rows_of(const fg_prompt_side *side) {
     fg_settings settings = {0};
     fg_error unsaid = {0};
-    const json_t *formats = json_object_get(side->spec, "formats");
-    const json_t *own = json_object_get(formats, fg_format_name(side->format));
-    return fg_settings_read(own, side->config, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
+    fg_settings_source source = fg_settings_source_of(side->spec, fg_format_name(side->format), side->config);
+    return fg_settings_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
 static void check_length(const settling *s, const fg_prompt_side *side) {

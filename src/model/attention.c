@@ -1,4 +1,4 @@
-/* Grouped-query attention: softmax(q k / sqrt(size)) v, head h of the queries with head h / (heads /
+/* Grouped-query attention: softmax(q k * size ^ -power) v, head h of the queries with head h / (heads /
  * kv_heads) of keys and values.
  *
  * Keys (normed and turned) and values of a position lie side by side in the memory: [position, 2, kv_heads *
@@ -11,34 +11,45 @@
 #include "base/checked.h"
 #include "model/model.h"
 
+enum { QUERY, KEY, VALUE, OUTPUT, MATRICES };
+enum { QUERY_NORM, KEY_NORM, VECTORS };
+
 fg_status fg_attention_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_settings *s = &binder->model->settings;
+    const fg_settings *s = &block->kind->settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size;
-    fg_attention *a = &block->attention;
-    FG_TRY(fg_bind_matrix(binder, "attention.query", width, s->hidden, &a->query, err));
-    FG_TRY(fg_bind_matrix(binder, "attention.key", kv_width, s->hidden, &a->key, err));
-    FG_TRY(fg_bind_matrix(binder, "attention.value", kv_width, s->hidden, &a->value, err));
-    FG_TRY(fg_bind_matrix(binder, "attention.output", s->hidden, width, &a->output, err));
-    if (!binder->model->head_norm) goto done;
-    FG_TRY(fg_bind_vector(binder, "attention.query_norm", s->head_size, &a->query_norm, err));
-    FG_TRY(fg_bind_vector(binder, "attention.key_norm", s->head_size, &a->key_norm, err));
+    FG_TRY(fg_part_make(&block->mixer, MATRICES, VECTORS, err));
+    fg_matrix *m = block->mixer.matrices;
+    fg_vector *v = block->mixer.vectors;
+    FG_TRY(fg_bind_linear(binder, "attention.query", s->query_bias, width, s->hidden, &m[QUERY], err));
+    FG_TRY(fg_bind_linear(binder, "attention.key", s->key_bias, kv_width, s->hidden, &m[KEY], err));
+    FG_TRY(fg_bind_linear(binder, "attention.value", s->value_bias, kv_width, s->hidden, &m[VALUE], err));
+    FG_TRY(fg_bind_linear(binder, "attention.output", s->output_bias, s->hidden, width, &m[OUTPUT], err));
+    if (block->kind->query_norm)
+        FG_TRY(fg_bind_vector(binder, "attention.query_norm", s->head_size, &v[QUERY_NORM], err));
+    if (block->kind->key_norm)
+        FG_TRY(fg_bind_vector(binder, "attention.key_norm", s->head_size, &v[KEY_NORM], err));
 done:
     return status;
 }
 
 uint64_t fg_attention_per_position(const fg_model *model, const fg_block *block) {
-    (void)block;
-    return 2 * model->settings.kv_heads * model->settings.head_size;
+    (void)model;
+    return 2 * block->kind->settings.kv_heads * block->kind->settings.head_size;
 }
 
 /* Which keys [*first, *end) the query at `position` sees, of those at [0, known). */
-static void visible(const fg_model *model, uint64_t position, uint64_t known, uint64_t *first,
-                    uint64_t *end) {
-    uint64_t window = model->settings.window;
-    bool all = model->mask == FG_MASK_NONE;
-    *first = !all && window && position + 1 > window ? position + 1 - window : 0;
+static void visible(const fg_step *step, uint64_t position, uint64_t known, uint64_t *first, uint64_t *end) {
+    const fg_settings *s = &step->block->kind->settings;
+    fg_mask mask = step->model->mask;
+    bool all = mask == FG_MASK_NONE || (mask == FG_MASK_NATIVE && !s->causal);
+    *first = !all && s->window && position + 1 > s->window ? position + 1 - s->window : 0;
     *end = all ? known : position + 1;
+}
+
+static float score_scale(const fg_settings *s) {
+    if (s->scale_power == 0.5) return 1.0f / sqrtf((float)s->head_size);
+    return (float)pow((double)s->head_size, -s->scale_power);
 }
 
 /* In place: softmax over [first, end), 0 elsewhere. */
@@ -59,19 +70,18 @@ static void softmax(float *scores, uint64_t count, uint64_t first, uint64_t end)
 /* Queries [count, heads * size] become what each head gathers, in place. */
 static fg_status attend(const fg_step *step, float *queries, fg_error *err) {
     fg_model *model = step->model;
-    const fg_settings *s = &model->settings;
+    const fg_settings *s = &step->block->kind->settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size,
              known = step->position + step->count;
     uint64_t oldest, unused; /* keys before the first query's window are not touched */
-    visible(model, step->position, known, &oldest, &unused);
+    visible(step, step->position, known, &oldest, &unused);
     uint64_t keys = known - oldest;
     fg_status status = FG_OK;
     if (keys > INT_MAX || 2 * kv_width > INT_MAX || width > INT_MAX)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "attention over too many positions"));
     FG_TRY(fg_scratch_fit(&model->scores, step->count, keys, err));
     FG_TRY(fg_scratch_fit(&model->states[1], step->count, s->head_size, err));
-    float *scores = model->scores.values, *gathered = model->states[1].values,
-          scale = 1.0f / sqrtf((float)s->head_size);
+    float *scores = model->scores.values, *gathered = model->states[1].values, scale = score_scale(s);
     blasint count = (blasint)step->count, size = (blasint)s->head_size, n = (blasint)keys,
             apart = (blasint)(2 * kv_width);
     for (uint64_t h = 0; h < s->heads; h++) {
@@ -82,7 +92,7 @@ static fg_status attend(const fg_step *step, float *queries, fg_error *err) {
                     key, apart, 0.0f, scores, n);
         for (uint64_t t = 0; t < step->count; t++) {
             uint64_t first, end;
-            visible(model, step->position + t, known, &first, &end);
+            visible(step, step->position + t, known, &first, &end);
             softmax(scores + t * keys, keys, first - oldest, end - oldest);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, size, n, 1.0f, scores, n,
@@ -95,17 +105,16 @@ done:
     return status;
 }
 
-/* Norms (where the model has them) and turns heads; `stride` floats from token to token. */
-static fg_status place(const fg_step *step, const fg_vector *norm, float *values, uint64_t heads,
-                       uint64_t stride, fg_error *err) {
+/* Norms (where there is one) and turns heads; `stride` floats from token to token. */
+static fg_status place(const fg_step *step, const fg_norm_word *norm, const fg_vector *weight, double epsilon,
+                       float *values, uint64_t heads, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = step->model;
-    uint64_t size = model->settings.head_size;
-    if (norm->name) FG_TRY(fg_norm_read(model, norm, size, err));
-    for (uint64_t t = 0; norm->name && t < step->count; t++) {
+    uint64_t size = step->block->kind->settings.head_size;
+    if (norm) FG_TRY(fg_norm_read(model, weight, size, err));
+    for (uint64_t t = 0; norm && t < step->count; t++) {
         float *token = values + t * stride;
-        model->head_norm->apply(token, model->norm_values.values, (float)model->settings.epsilon, heads, size,
-                                token);
+        norm->apply(token, model->norm_values.values, (float)epsilon, heads, size, token);
     }
     fg_rotary_turn(model, values, step->count, heads, stride);
 done:
@@ -115,19 +124,22 @@ done:
 fg_status fg_attention_run(const fg_step *step, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = step->model;
-    fg_attention *a = &step->block->attention;
-    uint64_t width = a->query.rows, kv_width = a->key.rows;
+    const fg_kind *kind = step->block->kind;
+    const fg_settings *s = &kind->settings;
+    fg_matrix *m = step->block->mixer.matrices;
+    const fg_vector *v = step->block->mixer.vectors;
+    uint64_t width = m[QUERY].rows, kv_width = m[KEY].rows;
     FG_TRY(fg_scratch_fit(&model->states[0], step->count, width, err));
-    FG_TRY(fg_rotary_prepare(model, step->position, step->count, err));
+    FG_TRY(fg_rotary_prepare(model, kind, step->position, step->count, err));
     float *queries = model->states[0].values, *keys = step->memory->values + step->position * 2 * kv_width,
           *values = keys + kv_width;
-    FG_TRY(fg_linear_whole(model, &a->query, step->input, step->count, queries, err));
-    FG_TRY(fg_linear(model, &a->key, 0, kv_width, step->input, step->count, keys, 2 * kv_width, err));
-    FG_TRY(fg_linear(model, &a->value, 0, kv_width, step->input, step->count, values, 2 * kv_width, err));
-    FG_TRY(place(step, &a->query_norm, queries, model->settings.heads, width, err));
-    FG_TRY(place(step, &a->key_norm, keys, model->settings.kv_heads, 2 * kv_width, err));
+    FG_TRY(fg_linear_whole(model, &m[QUERY], step->input, step->count, queries, err));
+    FG_TRY(fg_linear(model, &m[KEY], 0, kv_width, step->input, step->count, keys, 2 * kv_width, err));
+    FG_TRY(fg_linear(model, &m[VALUE], 0, kv_width, step->input, step->count, values, 2 * kv_width, err));
+    FG_TRY(place(step, kind->query_norm, &v[QUERY_NORM], s->query_epsilon, queries, s->heads, width, err));
+    FG_TRY(place(step, kind->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, 2 * kv_width, err));
     FG_TRY(attend(step, queries, err));
-    FG_TRY(fg_linear_whole(model, &a->output, queries, step->count, step->output, err));
+    FG_TRY(fg_linear_whole(model, &m[OUTPUT], queries, step->count, step->output, err));
 done:
     return status;
 }

@@ -8,7 +8,7 @@ fg_status fg_memory_make(fg_memory *memory, const fg_model *model, uint64_t bloc
     fg_status status = FG_OK;
     const fg_block *b = &model->blocks[block];
     uint64_t floats = 0, bytes = 0;
-    if (!fg_mul(b->mixer->per_position(model, b), capacity, &floats) ||
+    if (!fg_mul(b->kind->mixer->per_position(model, b), capacity, &floats) ||
         !fg_mul(floats, sizeof(float), &bytes))
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "keys and values of %llu positions do not fit into memory",
                        (unsigned long long)capacity));
@@ -56,7 +56,7 @@ uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, u
     uint64_t total = 0, bytes;
     for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
         const fg_block *block = &model->blocks[b];
-        if (!fg_mul(block->mixer->per_position(model, block), capacity, &bytes) ||
+        if (!fg_mul(block->kind->mixer->per_position(model, block), capacity, &bytes) ||
             !fg_mul(bytes, sizeof(float), &bytes) || !fg_add(total, bytes, &total))
             return UINT64_MAX;
     }

@@ -1,4 +1,5 @@
 /* The forward pass, top to bottom: embedding, blocks, final norm, logits. */
+#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,9 +16,11 @@ fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count
             err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
             (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab));
     }
+    float scale = (float)model->settings.embedding_scale;
     for (uint64_t t = 0; t < count; t++)
         FG_TRY(model->weights.read(model->weights.context, &model->embedding.weight, tokens[t] * size, size,
                                    hidden + t * size, err));
+    for (uint64_t i = 0; scale != 1 && i < count * size; i++) hidden[i] *= scale;
 done:
     return status;
 }
@@ -56,6 +59,8 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
     FG_TRY(fg_scratch_fit(&model->normed, count, size, err));
     FG_TRY(fg_scratch_fit(&model->added, count, size, err));
     fg_block *b = &model->blocks[block];
+    const fg_kind *kind = b->kind;
+    double epsilon = kind->settings.epsilon;
     float *normed = model->normed.values, *added = model->added.values;
     fg_step step = {.model = model,
                     .block = b,
@@ -65,13 +70,13 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
                     .input = normed,
                     .output = added};
 
-    FG_TRY(fg_norm_run(model, &b->mixer_norm, hidden, count, normed, err));
-    FG_TRY(b->mixer->run(&step, err));
+    FG_TRY(fg_norm_run(model, kind->norm, &b->mixer_norm, epsilon, hidden, count, normed, err));
+    FG_TRY(kind->mixer->run(&step, err));
     if (probe) probe->visit(probe->context, block, FG_SUB_MIXER, added, count);
     add(hidden, added, count * size);
 
-    FG_TRY(fg_norm_run(model, &b->mlp_norm, hidden, count, normed, err));
-    FG_TRY(b->mlp->run(&step, err));
+    FG_TRY(fg_norm_run(model, kind->norm, &b->mlp_norm, epsilon, hidden, count, normed, err));
+    FG_TRY(kind->mlp->run(&step, err));
     if (probe) probe->visit(probe->context, block, FG_SUB_MLP, added, count);
     add(hidden, added, count * size);
     memory->filled = fg_max(memory->filled, position + count);
@@ -85,7 +90,8 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
                               float *normed, fg_error *err) {
     if (head >= model->shape.heads)
         return fg_fail(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
-    return fg_norm_run(model, &model->final_norm, hidden, count, normed, err);
+    return fg_norm_run(model, model->norm, &model->final_norms[head], model->settings.final_epsilon, hidden,
+                       count, normed, err);
 }
 
 static fg_status compare_rows(fg_model *model, uint64_t first, uint64_t count, float *head, float *embedding,
@@ -123,11 +129,16 @@ done:
     return status;
 }
 
+static void cap(float *logits, uint64_t count, float most) {
+    for (uint64_t i = 0; i < count; i++) logits[i] = most * tanhf(logits[i] / most);
+}
+
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err));
     FG_TRY(check_tied(model, row, rows, err));
+    if (model->settings.soft_cap > 0) cap(logits, count * rows, (float)model->settings.soft_cap);
 done:
     return status;
 }

@@ -4,8 +4,8 @@
  * The binding comes from converters/models/TYPE.json and shares nothing with the converters: names and keys
  * are written down a second time there, so that a wrong rule cannot cancel itself out. Weights are brought
  * into one canonical layout (query, key, value, gate, up, down, each as HF has it) panel by panel before they
- * are multiplied, so that two stores of the same model take the same sums in the same order: equal weights
- * give bit-equal results.
+ * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of the same
+ * model take the same sums in the same order: equal weights give bit-equal results.
  *
  * Memory: weights are widened in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
  * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
@@ -22,9 +22,14 @@ enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens 
 
 typedef struct fg_model fg_model;
 
+/* A model may have several prediction heads, for the next token and those behind it. Each has a block of its own: head 0
+ * the one after the `trunk` that all share, the others those behind it. All heads' blocks take what the trunk makes.
+ * With one head the trunk is all blocks. */
 typedef struct fg_model_shape {
-    uint64_t hidden, vocab, blocks;
-    uint64_t heads; /* prediction heads; 1 for a plain language model */
+    uint64_t hidden, vocab;
+    uint64_t blocks; /* all, those of every head too */
+    uint64_t trunk;  /* blocks that all heads share */
+    uint64_t heads;  /* prediction heads; 1 for a plain language model */
 } fg_model_shape;
 
 /* Binds. `spec` is models/TYPE.json as fg_model_spec_read (model/spec.h) gives it, borrowed only during the
@@ -41,6 +46,10 @@ fg_model_shape fg_model_shape_of(const fg_model *model);
  * once). */
 typedef enum fg_mask { FG_MASK_NATIVE, FG_MASK_CAUSAL, FG_MASK_NONE } fg_mask;
 void fg_model_set_mask(fg_model *model, fg_mask mask);
+/* The model's own: causal or none, native if its blocks differ. */
+fg_mask fg_model_own_mask(const fg_model *model);
+/* Whether a token sees those after it in some block, as the mask is now: then all must be given at once. */
+bool fg_model_sees_ahead(const fg_model *model);
 
 /* Keys and values of the blocks [first, first + count) for `capacity` positions: what later micro-batches and
  * generated tokens attend to. */
@@ -71,7 +80,7 @@ typedef struct fg_probe {
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
                          float *hidden, const fg_probe *probe, fg_error *err);
 
-/* Final norm of prediction head `head`: from hidden to normed, both [count, hidden]. */
+/* Final norm of prediction head `head`: from hidden (what that head's block makes) to normed, both [count, hidden]. */
 fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
                               float *normed, fg_error *err);
 /* Logits of the vocabulary rows [row, row + rows). A tied model multiplies by the embedding; if the store

@@ -10,7 +10,8 @@
 #include "base/checked.h"
 #include "model/model.h"
 
-enum { PANEL_ROWS = 4096 }; /* at most: bounds the products of narrow matrices */
+enum { SLAB_BYTES = 32 << 20 }; /* of a transposed matrix: the larger, the longer the runs that are read */
+enum { PANEL_ROWS = 4096 };     /* at most: bounds the products of narrow matrices */
 enum { TILE_ROWS = 32, TILE_LEAST = 512, TILE_MOST = 1024, TILE_LIMIT = 1000000 };
 
 void fg_model_threads(int threads) {
@@ -32,10 +33,53 @@ void fg_matrix_forget(fg_matrix *matrix) {
     matrix->kept = NULL;
 }
 
+/* ---- reading rows ---- */
+
+/* Brings columns of the stored rows, of which the row `row` of the matrix is the first, into the slab. */
+static fg_status load_slab(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weights *w = &model->weights;
+    uint64_t most = fg_max(SLAB_BYTES / sizeof(float) / matrix->columns, rows),
+             wide = fg_min(most, matrix->rows - row);
+    if (wide == matrix->rows - row && most >= matrix->rows) { /* all of it: one run */
+        row = 0;
+        wide = matrix->rows;
+    }
+    model->slab_matrix = NULL;
+    FG_TRY(fg_scratch_fit(&model->slab, matrix->columns, wide, err));
+    uint64_t runs = wide == matrix->rows ? 1 : matrix->columns, run = wide * (matrix->columns / runs);
+    for (uint64_t c = 0; c < runs; c++)
+        FG_TRY(w->read(w->context, &matrix->weight, (matrix->first + c) * matrix->rows + row, run,
+                       model->slab.values + c * wide, err));
+    model->slab_matrix = matrix;
+    model->slab_row = row;
+    model->slab_rows = wide;
+done:
+    return status;
+}
+
+static fg_status read_transposed(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                                 float *values, fg_error *err) {
+    fg_status status = FG_OK;
+    bool there = model->slab_matrix == matrix && row >= model->slab_row &&
+                 row + rows <= model->slab_row + model->slab_rows;
+    if (!there) FG_TRY(load_slab(model, matrix, row, rows, err));
+    for (uint64_t c = 0; c < matrix->columns; c++) {
+        const float *from = model->slab.values + c * model->slab_rows + (row - model->slab_row);
+        for (uint64_t r = 0; r < rows; r++) values[r * matrix->columns + c] = from[r];
+    }
+done:
+    return status;
+}
+
 static fg_status read_rows(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                            float *values, fg_error *err) {
-    fg_status status = model->weights.read(model->weights.context, &matrix->weight, row * matrix->columns,
-                                           rows * matrix->columns, values, err);
+    const fg_weights *w = &model->weights;
+    fg_status status = matrix->transposed
+                           ? read_transposed(model, matrix, row, rows, values, err)
+                           : w->read(w->context, &matrix->weight, (matrix->first + row) * matrix->columns,
+                                     rows * matrix->columns, values, err);
     if (status != FG_OK) fg_where(err, "reading rows of %s", matrix->name);
     return status;
 }
@@ -101,6 +145,21 @@ static fg_status multiply(fg_model *model, const float *panel, uint64_t rows, ui
     return FG_OK;
 }
 
+static fg_status add_bias(fg_model *model, const fg_vector *bias, uint64_t row, uint64_t rows, uint64_t count,
+                          float *output, uint64_t stride, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weights *w = &model->weights;
+    FG_TRY(fg_scratch_fit(&model->bias_values, 1, rows, err));
+    const float *values = model->bias_values.values;
+    FG_TRY(w->read(w->context, &bias->weight, bias->first + row, rows, model->bias_values.values, err));
+    for (uint64_t t = 0; t < count; t++) {
+        for (uint64_t r = 0; r < rows; r++) output[t * stride + r] += values[r];
+    }
+done:
+    if (status != FG_OK) fg_where(err, "reading %s", bias->name);
+    return status;
+}
+
 fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t rows, const float *input,
                     uint64_t count, float *output, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
@@ -122,6 +181,7 @@ fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t r
         }
         FG_TRY(multiply(model, values, part, matrix->columns, input, count, output + done, stride, err));
     }
+    if (matrix->bias.name) FG_TRY(add_bias(model, &matrix->bias, row, rows, count, output, stride, err));
 done:
     return status;
 }

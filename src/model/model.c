@@ -1,22 +1,60 @@
 /* A bound model as a thing: its end, its shape, its switches, and what it keeps. */
 #include "model/model.h"
+
 #include "base/alloc.h"
 #include "base/checked.h"
 
-enum { BLOCK_MATRICES = 7 };
+/* ---- parts of blocks ---- */
 
-static void list_matrices(fg_block *block, fg_matrix *matrices[BLOCK_MATRICES]) {
-    fg_attention *a = &block->attention;
-    fg_gated_mlp *g = &block->gated;
-    fg_matrix *all[BLOCK_MATRICES] = {&a->query, &a->key, &a->value, &a->output, &g->gate, &g->up, &g->down};
-    for (unsigned i = 0; i < BLOCK_MATRICES; i++) matrices[i] = all[i];
+fg_status fg_part_make(fg_part *part, size_t matrices, size_t vectors, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_NEW(part->matrices, matrices);
+    part->matrix_count = matrices;
+    FG_NEW(part->vectors, vectors);
+    part->vector_count = vectors;
+done:
+    return status;
 }
 
+fg_matrix *fg_part_next(const fg_part *part, size_t *at) {
+    while (*at < part->matrix_count) {
+        fg_matrix *matrix = &part->matrices[(*at)++];
+        if (matrix->name) return matrix;
+    }
+    return NULL;
+}
+
+static void free_matrix(fg_matrix *matrix) {
+    fg_free(matrix->name);
+    fg_free(matrix->bias.name);
+}
+
+void fg_part_free(fg_part *part) {
+    for (size_t i = 0; i < part->matrix_count; i++) free_matrix(&part->matrices[i]);
+    for (size_t i = 0; i < part->vector_count; i++) fg_free(part->vectors[i].name);
+    fg_free(part->matrices);
+    fg_free(part->vectors);
+}
+
+static void forget_part(const fg_part *part) {
+    size_t at = 0;
+    for (fg_matrix *m; (m = fg_part_next(part, &at)) != NULL;) fg_matrix_forget(m);
+}
+
+static uint64_t part_bytes(const fg_part *part) {
+    size_t at = 0;
+    uint64_t bytes = 0;
+    for (const fg_matrix *m; (m = fg_part_next(part, &at)) != NULL;)
+        bytes += m->rows * m->columns * sizeof(float);
+    return bytes;
+}
+
+/* ---- the end ---- */
+
 static void forget_kept(fg_model *model) {
-    fg_matrix *matrices[BLOCK_MATRICES];
     for (uint64_t b = 0; model->blocks && b < model->shape.blocks; b++) {
-        list_matrices(&model->blocks[b], matrices);
-        for (unsigned i = 0; i < BLOCK_MATRICES; i++) fg_matrix_forget(matrices[i]);
+        forget_part(&model->blocks[b].mixer);
+        forget_part(&model->blocks[b].mlp);
     }
     fg_matrix_forget(&model->embedding);
     fg_matrix_forget(&model->head);
@@ -24,13 +62,10 @@ static void forget_kept(fg_model *model) {
 }
 
 static void free_block(fg_block *block) {
-    fg_matrix *matrices[BLOCK_MATRICES];
-    list_matrices(block, matrices);
-    for (unsigned i = 0; i < BLOCK_MATRICES; i++) fg_free(matrices[i]->name);
     fg_free(block->mixer_norm.name);
     fg_free(block->mlp_norm.name);
-    fg_free(block->attention.query_norm.name);
-    fg_free(block->attention.key_norm.name);
+    fg_part_free(&block->mixer);
+    fg_part_free(&block->mlp);
 }
 
 void fg_model_free(fg_model **model) {
@@ -38,20 +73,23 @@ void fg_model_free(fg_model **model) {
     if (!m) return;
     forget_kept(m);
     for (uint64_t b = 0; m->blocks && b < m->shape.blocks; b++) free_block(&m->blocks[b]);
+    for (uint64_t h = 0; m->final_norms && h < m->shape.heads; h++) fg_free(m->final_norms[h].name);
+    fg_kinds_free(m);
     fg_free(m->blocks);
-    fg_free(m->embedding.name);
-    fg_free(m->head.name);
-    fg_free(m->tied_head.name);
-    fg_free(m->final_norm.name);
-    fg_free(m->frequencies);
-    fg_scratch *scratch[] = {&m->angles,    &m->panel,     &m->product,   &m->norm_values,
-                             &m->normed,    &m->added,     &m->states[0], &m->states[1],
-                             &m->states[2], &m->states[3], &m->scores};
+    fg_free(m->final_norms);
+    free_matrix(&m->embedding);
+    free_matrix(&m->head);
+    free_matrix(&m->tied_head);
+    fg_scratch *scratch[] = {&m->angles,      &m->slab,      &m->panel, &m->product,   &m->norm_values,
+                             &m->bias_values, &m->normed,    &m->added, &m->states[0], &m->states[1],
+                             &m->states[2],   &m->states[3], &m->scores};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(scratch[i]);
     fg_weights_close(&m->weights);
     fg_free(m);
     *model = NULL;
 }
+
+/* ---- switches ---- */
 
 fg_model_shape fg_model_shape_of(const fg_model *model) {
     return model->shape;
@@ -65,6 +103,21 @@ uint64_t fg_model_head_panel(const fg_model *model) {
     return model->head.panel_rows;
 }
 
+fg_mask fg_model_own_mask(const fg_model *model) {
+    bool causal = model->kinds[0].settings.causal;
+    for (size_t i = 1; i < model->kind_count; i++) {
+        if (model->kinds[i].settings.causal != causal) return FG_MASK_NATIVE;
+    }
+    return causal ? FG_MASK_CAUSAL : FG_MASK_NONE;
+}
+
+bool fg_model_sees_ahead(const fg_model *model) {
+    if (model->mask == FG_MASK_NATIVE) return fg_model_own_mask(model) != FG_MASK_CAUSAL;
+    return model->mask == FG_MASK_NONE;
+}
+
+/* ---- what is kept ---- */
+
 void fg_model_keep(fg_model *model, uint64_t bytes) {
     if (bytes < model->kept_bytes) forget_kept(model);
     model->keep_limit = bytes;
@@ -72,11 +125,7 @@ void fg_model_keep(fg_model *model, uint64_t bytes) {
 
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count) {
     uint64_t bytes = 0;
-    fg_matrix *matrices[BLOCK_MATRICES];
-    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
-        list_matrices(&model->blocks[b], matrices);
-        for (unsigned i = 0; i < BLOCK_MATRICES; i++)
-            bytes += matrices[i]->rows * matrices[i]->columns * sizeof(float);
-    }
+    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++)
+        bytes += part_bytes(&model->blocks[b].mixer) + part_bytes(&model->blocks[b].mlp);
     return bytes;
 }

@@ -19,17 +19,22 @@ typedef struct fg_scratch {
 fg_status fg_scratch_fit(fg_scratch *scratch, uint64_t rows, uint64_t columns, fg_error *err);
 void fg_scratch_free(fg_scratch *scratch);
 
-/* A stored vector, read whole each time it is used. */
+/* A stored vector, or a part of one, read whole each time it is used. */
 typedef struct fg_vector {
-    char *name; /* owned; as the store calls it */
+    char *name; /* owned; as the store calls it; NULL: there is none */
     fg_weight weight;
+    uint64_t first; /* stored element where it begins */
 } fg_vector;
 
-/* A stored matrix [rows, columns] in canonical layout, read by panels of rows. */
+/* A matrix [rows, columns] in canonical layout, read by panels of rows. In the store it is a box of a tensor: the
+ * rows from `first` on, each a row of the matrix or, where it is `transposed`, a column. */
 typedef struct fg_matrix {
-    char *name; /* owned */
+    char *name; /* owned; NULL: there is none */
     fg_weight weight;
     uint64_t rows, columns;
+    uint64_t first;
+    bool transposed;
+    fg_vector bias;      /* [rows], added to the product; mostly without a name */
     uint64_t panel_rows; /* rows of a panel; follows from `rows` and `columns` alone */
     float **kept;        /* owned; a panel each, NULL while not kept; NULL when nothing is kept */
 } fg_matrix;
@@ -43,15 +48,17 @@ typedef struct fg_norm_word {
                   float *to);
 } fg_norm_word;
 
-/* Fills `frequencies` [head size / 2]: how far a position turns each pair. */
+/* Fills `frequencies` [head size / 2], how far a position turns each pair, and gives what cosines and sines are
+ * multiplied by. */
 typedef struct fg_rotary_word {
     const char *word;
-    void (*fill)(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
+    unsigned numbers; /* those that it needs: bits 1 << fg_rotary_number */
+    float (*fill)(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
 } fg_rotary_word;
 
 typedef struct fg_activation_word {
     const char *word;
-    void (*gate)(float *gate, const float *up, uint64_t count); /* gate = activation(gate) * up */
+    void (*apply)(float *values, uint64_t count); /* in place */
 } fg_activation_word;
 
 /* Where a mixer keeps what later tokens need: `per_position` floats a position, as its word says. */
@@ -87,42 +94,54 @@ typedef struct fg_mlp_word {
     fg_status (*run)(const fg_step *step, fg_error *err);
 } fg_mlp_word;
 
-typedef struct fg_attention {
-    fg_matrix query, key, value,
-        output; /* [heads * size, hidden], [kv_heads * size, hidden] twice, [hidden, heads * size] */
-    fg_vector query_norm, key_norm; /* [size]; without a name where queries and keys are not normed */
-} fg_attention;
-
-typedef struct fg_gated_mlp {
-    fg_matrix gate, up, down; /* [inner, hidden] twice, [hidden, inner] */
-} fg_gated_mlp;
-
-struct fg_block {
+/* What blocks of one description have in common. */
+typedef struct fg_kind {
+    fg_settings settings;                             /* its words are NULL after binding */
+    const fg_norm_word *norm, *query_norm, *key_norm; /* query_norm, key_norm: NULL for none */
     const fg_mixer_word *mixer;
     const fg_mlp_word *mlp;
+    const fg_activation_word *activation;
+    float *frequencies; /* owned; [head_size / 2] */
+    float angle_scale;  /* of cosines and sines */
+} fg_kind;
+
+/* The weights of a mixer or an MLP; its word says which is where. */
+typedef struct fg_part {
+    fg_matrix *matrices; /* owned */
+    fg_vector *vectors;  /* owned */
+    size_t matrix_count, vector_count;
+} fg_part;
+
+struct fg_block {
+    const fg_kind *kind;
     fg_vector mixer_norm, mlp_norm; /* [hidden] */
-    fg_attention attention;
-    fg_gated_mlp gated;
+    fg_part mixer, mlp;
 };
 
 struct fg_model {
     fg_model_shape shape;
-    fg_settings settings;
-    fg_weights weights; /* owned */
+    fg_settings settings; /* those of the model; its words are NULL after binding */
+    fg_weights weights;   /* owned */
     fg_mask mask;
-    const fg_norm_word *norm, *head_norm; /* head_norm: of queries and keys, NULL for none */
-    const fg_activation_word *activation;
-    fg_block *blocks; /* owned; shape.blocks of them */
+    fg_kind *kinds; /* owned */
+    size_t kind_count;
+    const fg_norm_word *norm; /* before the head */
+    fg_block *blocks;         /* owned; shape.blocks of them */
     fg_matrix embedding, head;
     fg_matrix tied_head;          /* what a tied model's store holds as its head; without a name if nothing */
     uint64_t tied_row, tied_rows; /* the rows of it that were compared last */
-    fg_vector final_norm;
+    fg_vector *final_norms;       /* owned; one a prediction head */
 
-    float *frequencies; /* owned; [head_size / 2] */
-    fg_scratch angles;  /* cosines and sines of the positions below, [positions, 2, head_size / 2] */
+    fg_scratch angles; /* cosines and sines of the positions below, [positions, 2, head_size / 2] */
+    const fg_kind *angles_kind;
     uint64_t angles_first, angles_count;
 
-    fg_scratch panel, product, norm_values, normed, added, states[4], scores;
+    /* columns [slab_row, slab_row + slab_rows) of the stored rows of a transposed matrix, [columns, slab_rows] */
+    fg_scratch slab;
+    const fg_matrix *slab_matrix;
+    uint64_t slab_row, slab_rows;
+
+    fg_scratch panel, product, norm_values, bias_values, normed, added, states[4], scores;
     uint64_t keep_limit, kept_bytes;
 };
 
@@ -153,42 +172,69 @@ fg_status fg_linear_whole(fg_model *model, fg_matrix *matrix, const float *input
                           float *output, fg_error *err);
 void fg_matrix_forget(fg_matrix *matrix); /* frees the panels that are kept */
 
+fg_status fg_part_make(fg_part *part, size_t matrices, size_t vectors, fg_error *err);
+void fg_part_free(fg_part *part);
+/* Each matrix of a part that there is: sets `matrix` and goes on while it is not NULL. */
+fg_matrix *fg_part_next(const fg_part *part, size_t *at);
+
 /* ---- norm.c ---- */
 /* Reads a norm's weight into model->norm_values. */
 fg_status fg_norm_read(fg_model *model, const fg_vector *weight, uint64_t size, fg_error *err);
 /* Norms hidden states [count, hidden]. */
-fg_status fg_norm_run(fg_model *model, const fg_vector *weight, const float *from, uint64_t count, float *to,
-                      fg_error *err);
+fg_status fg_norm_run(fg_model *model, const fg_norm_word *norm, const fg_vector *weight, double epsilon,
+                      const float *from, uint64_t count, float *to, fg_error *err);
 
 /* ---- rotation.c ---- */
-fg_status fg_rotary_prepare(fg_model *model, uint64_t position, uint64_t count, fg_error *err);
+fg_status fg_rotary_prepare(fg_model *model, const fg_kind *kind, uint64_t position, uint64_t count,
+                            fg_error *err);
 /* Turns `heads` heads of `count` tokens; those of fg_rotary_prepare. */
 void fg_rotary_turn(const fg_model *model, float *values, uint64_t count, uint64_t heads, uint64_t stride);
 
 /* ---- the rows of the tables ---- */
 void fg_norm_rms(const float *from, const float *weight, float epsilon, uint64_t rows, uint64_t size,
                  float *to);
-void fg_rotary_default(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
-void fg_rotary_llama3(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
-void fg_activation_silu(float *gate, const float *up, uint64_t count);
+float fg_rotary_none(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
+float fg_rotary_default(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
+float fg_rotary_llama3(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
+float fg_rotary_yarn(const fg_rotary_settings *settings, uint64_t head_size, float *frequencies);
+void fg_activation_silu(float *values, uint64_t count);
+void fg_activation_gelu(float *values, uint64_t count);
+void fg_activation_gelu_tanh(float *values, uint64_t count);
+void fg_activation_relu(float *values, uint64_t count);
+void fg_activation_relu2(float *values, uint64_t count);
+void fg_activation_sigmoid(float *values, uint64_t count);
+void fg_activation_identity(float *values, uint64_t count);
 fg_status fg_attention_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
 fg_status fg_attention_run(const fg_step *step, fg_error *err);
 uint64_t fg_attention_per_position(const fg_model *model, const fg_block *block);
-fg_status fg_gated_mlp_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
-fg_status fg_gated_mlp_run(const fg_step *step, fg_error *err);
+fg_status fg_mlp_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
+fg_status fg_mlp_run(const fg_step *step, fg_error *err);
+fg_status fg_experts_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
+fg_status fg_experts_run(const fg_step *step, fg_error *err);
 
-/* ---- binding.c ---- */
+/* ---- kinds.c ---- */
+/* Reads the settings of the model and of its kinds of blocks. `kind_of`, owned by the caller, gets the kind of each of
+ * settings.blocks blocks. */
+fg_status fg_kinds_read(fg_model *model, fg_settings_source source, uint32_t **kind_of, fg_error *err);
+void fg_kinds_free(fg_model *model);
+
+/* ---- names.c ---- */
 typedef struct fg_binder {
     fg_model *model;
-    const json_t *names; /* role -> name, or list of names of which one is there; {i} is the block */
+    const json_t *side; /* formats/FORMAT of the spec */
     const char *format;
-    uint64_t block;
+    const fg_kind *kind;  /* of the block */
+    uint64_t block, head; /* counted among all blocks; prediction head */
+    uint64_t expert;
 } fg_binder;
 /* Looks a role's weight up and checks its shape. */
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
                          fg_matrix *matrix, fg_error *err);
 fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
                          fg_error *err);
+/* A matrix and, if `biased`, its bias, whose role is that of the matrix and ".bias". */
+fg_status fg_bind_linear(const fg_binder *binder, const char *role, bool biased, uint64_t rows,
+                         uint64_t columns, fg_matrix *matrix, fg_error *err);
 /* Whether the store holds a weight of that role. */
 fg_status fg_bind_has(const fg_binder *binder, const char *role, bool *there, fg_error *err);
 

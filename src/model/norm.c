@@ -26,19 +26,17 @@ void fg_norm_rms(const float *from, const float *weight, float epsilon, uint64_t
 fg_status fg_norm_read(fg_model *model, const fg_vector *weight, uint64_t size, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_scratch_fit(&model->norm_values, 1, size, err));
-    FG_TRY(model->weights.read(model->weights.context, &weight->weight, 0, size, model->norm_values.values,
-                               err));
+    FG_TRY(model->weights.read(model->weights.context, &weight->weight, weight->first, size,
+                               model->norm_values.values, err));
 done:
     if (status != FG_OK) fg_where(err, "reading %s", weight->name);
     return status;
 }
 
-fg_status fg_norm_run(fg_model *model, const fg_vector *weight, const float *from, uint64_t count, float *to,
-                      fg_error *err) {
+fg_status fg_norm_run(fg_model *model, const fg_norm_word *norm, const fg_vector *weight, double epsilon,
+                      const float *from, uint64_t count, float *to, fg_error *err) {
     uint64_t hidden = model->shape.hidden;
     fg_status status = fg_norm_read(model, weight, hidden, err);
-    if (status == FG_OK)
-        model->norm->apply(from, model->norm_values.values, (float)model->settings.epsilon, count, hidden,
-                           to);
+    if (status == FG_OK) norm->apply(from, model->norm_values.values, (float)epsilon, count, hidden, to);
     return status;
 }

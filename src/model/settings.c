@@ -6,28 +6,64 @@
 #include <string.h>
 
 #include "convert/expression.h"
+#include "model/model.h"
 
-enum { BRIEF = 120 };
-static const uint64_t SIZE_LIMIT = 1 << 30, BLOCK_LIMIT = 1 << 16;
+enum { BRIEF = 160 };
+static const uint64_t SIZE_LIMIT = 1 << 30, COUNT_LIMIT = 1 << 16;
 
 /* ---- roles ---- */
 
 typedef enum role_kind { SIZE, NUMBER, FLAG, WORD } role_kind;
+typedef enum role_scope { OF_MODEL, OF_BLOCK } role_scope;
 
 typedef struct role_row {
     const char *name;
     role_kind kind;
-    size_t offset; /* in fg_settings */
-    uint64_t least;
+    role_scope scope;
+    size_t offset;   /* in fg_settings */
+    uint64_t least;  /* of a size */
+    bool required;   /* an entry is */
+    double fallback; /* without one; words: NULL */
 } role_row;
 
-#define ROLE(name, kind, least)                                                                              \
-    { #name, kind, offsetof(fg_settings, name), least }
+#define ROLE(name, kind, scope, least, required, fallback)                                                   \
+    { #name, kind, scope, offsetof(fg_settings, name), least, required, fallback }
 /* In the order in which values may refer to each other. */
 static const role_row roles[] = {
-    ROLE(hidden, SIZE, 1),    ROLE(vocab, SIZE, 1),     ROLE(blocks, SIZE, 1),     ROLE(heads, SIZE, 1),
-    ROLE(kv_heads, SIZE, 1),  ROLE(head_size, SIZE, 1), ROLE(inner, SIZE, 1),      ROLE(window, SIZE, 0),
-    ROLE(epsilon, NUMBER, 0), ROLE(tied, FLAG, 0),      ROLE(activation, WORD, 0),
+    ROLE(hidden, SIZE, OF_MODEL, 1, true, 0),
+    ROLE(vocab, SIZE, OF_MODEL, 1, true, 0),
+    ROLE(blocks, SIZE, OF_MODEL, 1, true, 0),
+    ROLE(prediction_heads, SIZE, OF_MODEL, 1, false, 1),
+    ROLE(embedding_scale, NUMBER, OF_MODEL, 0, false, 1),
+    ROLE(soft_cap, NUMBER, OF_MODEL, 0, false, 0),
+    ROLE(final_epsilon, NUMBER, OF_MODEL, 0, true, 0),
+    ROLE(tied, FLAG, OF_MODEL, 0, true, 0),
+    ROLE(final_norm, WORD, OF_MODEL, 0, true, 0),
+    ROLE(heads, SIZE, OF_BLOCK, 1, true, 0),
+    ROLE(kv_heads, SIZE, OF_BLOCK, 1, true, 0),
+    ROLE(head_size, SIZE, OF_BLOCK, 1, true, 0),
+    ROLE(inner, SIZE, OF_BLOCK, 1, true, 0),
+    ROLE(experts, SIZE, OF_BLOCK, 0, false, 0),
+    ROLE(chosen_experts, SIZE, OF_BLOCK, 0, false, 0),
+    ROLE(window, SIZE, OF_BLOCK, 0, false, 0),
+    ROLE(epsilon, NUMBER, OF_BLOCK, 0, true, 0),
+    ROLE(query_epsilon, NUMBER, OF_BLOCK, 0, false, 0),
+    ROLE(key_epsilon, NUMBER, OF_BLOCK, 0, false, 0),
+    ROLE(scale_power, NUMBER, OF_BLOCK, 0, false, 0.5),
+    ROLE(causal, FLAG, OF_BLOCK, 0, false, 1),
+    ROLE(gated, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(query_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(key_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(value_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(output_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(first_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(down_bias, FLAG, OF_BLOCK, 0, false, 0),
+    ROLE(norm, WORD, OF_BLOCK, 0, true, 0),
+    ROLE(query_norm, WORD, OF_BLOCK, 0, false, 0),
+    ROLE(key_norm, WORD, OF_BLOCK, 0, false, 0),
+    ROLE(mixer, WORD, OF_BLOCK, 0, true, 0),
+    ROLE(mlp, WORD, OF_BLOCK, 0, true, 0),
+    ROLE(activation, WORD, OF_BLOCK, 0, true, 0),
 };
 #undef ROLE
 
@@ -39,6 +75,11 @@ static fg_status refuse(fg_error *err, const char *key, const json_t *value, con
     char brief[BRIEF];
     return fg_fail(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected %s", key,
                    fg_json_brief(value, brief, sizeof brief), expected);
+}
+
+static fg_status hint_at_none(fg_error *err) {
+    return fg_hint(err, "the forward pass that proves a conversion does not know this; --validate none "
+                        "goes without the proof");
 }
 
 static fg_status store(const role_row *role, const char *key, const json_t *value, fg_settings *settings,
@@ -57,9 +98,6 @@ static fg_status store(const role_row *role, const char *key, const json_t *valu
     } else if (role->kind == FLAG) {
         if (!json_is_boolean(value)) return refuse(err, key, value, "true or false");
         *(bool *)target = json_is_true(value);
-    } else {
-        if (!json_is_string(value)) return refuse(err, key, value, "a string");
-        *(const char **)target = json_string_value(value);
     }
     return FG_OK;
 }
@@ -95,51 +133,174 @@ done:
     return status;
 }
 
-static fg_status read_role(const role_row *role, const json_t *declared, const json_t *config,
-                           fg_settings *settings, fg_error *err) {
-    const json_t *entry = json_object_get(declared, role->name);
-    if (!entry) {
-        if (!role->least && role->kind == SIZE) return FG_OK;
+/* ---- entries ---- */
+
+/* What an entry finds in a config. */
+typedef struct found {
+    const char *key;
+    const json_t *value;    /* of the config, or of the entry itself; NULL: absent or null */
+    const json_t *stand_in; /* then */
+    bool null;
+} found;
+
+static const char *key_at(const json_t *keys, size_t i) {
+    return json_string_value(json_is_array(keys) ? json_array_get(keys, i) : i == 0 ? keys : NULL);
+}
+
+static void look_up(const json_t *entry, const char *role, const json_t *config, found *f) {
+    const json_t *keys = json_object_get(entry, "key"), *fixed = json_object_get(entry, "value");
+    const char *key;
+    *f = (found){.key = role, .value = fixed};
+    for (size_t i = 0; !f->value && (key = key_at(keys, i)) != NULL; i++) {
+        const json_t *value = fg_json_at(config, key);
+        f->key = key;
+        f->null = json_is_null(value) && !json_is_array(keys);
+        if (value && !json_is_null(value)) f->value = value;
+    }
+    if (!f->value) f->stand_in = json_object_get(entry, f->null ? "null" : "absent");
+}
+
+/* The word that a value stands for. */
+static fg_status through_words(const json_t *words, const char *key, const json_t **value, fg_error *err) {
+    if (json_is_null(*value)) return FG_OK;
+    const json_t *word = json_object_get(words, json_string_value(*value));
+    const char *name;
+    json_t *unused;
+    char expected[BRIEF] = "one of", *end = expected + strlen(expected);
+    if (word) {
+        *value = word;
+        return FG_OK;
+    }
+    json_object_foreach((json_t *)(uintptr_t)words, name, unused) {
+        size_t room = (size_t)(expected + sizeof expected - end);
+        int length = snprintf(end, room, " \"%s\"", name);
+        if (length > 0 && (size_t)length < room) end += length;
+    }
+    *end = '\0';
+    refuse(err, key, *value, expected);
+    return hint_at_none(err);
+}
+
+/* A word: what the config says, or a stand-in, which may be an expression. */
+static fg_status read_word(const json_t *entry, const char *role, const json_t *config, const char **word,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    found f;
+    json_t *evaluated = NULL;
+    look_up(entry, role, config, &f);
+    const json_t *value = f.value ? f.value : f.stand_in, *words = json_object_get(entry, "words");
+    if (!value) FG_TRY(refuse(err, f.key, f.null ? json_null() : NULL, "a value"));
+    if (!f.value && fg_expression_is(value)) {
+        FG_TRY(fg_expression_value(value, &(fg_scope){.here = config}, "models/", &evaluated, err));
+        value = evaluated;
+    }
+    if (words) FG_TRY(through_words(words, f.key, &value, err));
+    if (!json_is_string(value) && !json_is_null(value)) FG_TRY(refuse(err, f.key, value, "a string"));
+    if (value == evaluated && !json_is_null(value))
+        FG_TRY(refuse(err, f.key, value, "in models/: words for it"));
+    *word = json_string_value(value);
+done:
+    json_decref(evaluated);
+    return status;
+}
+
+static fg_status read_role(const role_row *role, const fg_settings_source *source, fg_settings *settings,
+                           fg_error *err) {
+    const json_t *entry = json_object_get(json_object_get(source->declared, "config"), role->name);
+    if (!entry) entry = json_object_get(source->common, role->name);
+    if (!entry && role->required)
         return fg_fail(err, FG_ERR_INPUT, "models/: no config entry \"%s\"", role->name);
+    if (!entry) {
+        if (role->kind == SIZE) *(uint64_t *)member(settings, role) = (uint64_t)role->fallback;
+        if (role->kind == NUMBER) *(double *)member(settings, role) = role->fallback;
+        if (role->kind == FLAG) *(bool *)member(settings, role) = role->fallback != 0;
+        return FG_OK;
     }
-    const char *key = json_string_value(json_object_get(entry, "key"));
-    const json_t *value = key ? fg_json_at(config, key) : NULL;
-    const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null");
-    if (!key) key = role->name;
-    if (value && !json_is_null(value)) {
-        if (role->kind == SIZE && json_is_integer(value) && json_integer_value(value) == 0)
-            return refuse(err, key, value, "an integer from 1 to 1073741824");
-        return store(role, key, value, settings, err);
+    if (role->kind == WORD) return read_word(entry, role->name, source->config, member(settings, role), err);
+    found f;
+    look_up(entry, role->name, source->config, &f);
+    if (!f.value && !f.stand_in) return refuse(err, f.key, f.null ? json_null() : NULL, "a value");
+    if (!f.value) return substitute(role, f.key, f.stand_in, settings, err);
+    if (role->kind == SIZE && json_is_integer(f.value) && json_integer_value(f.value) == 0)
+        return refuse(err, f.key, f.value, "an integer from 1 to 1073741824");
+    return store(role, f.key, f.value, settings, err);
+}
+
+static fg_status read_roles(const fg_settings_source *source, role_scope scope, fg_settings *settings,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        if (roles[i].scope == scope) FG_TRY(read_role(&roles[i], source, settings, err));
     }
-    const json_t *stand_in = value ? null : absent;
-    if (!stand_in) return refuse(err, key, value, "a value");
-    return substitute(role, key, stand_in, settings, err);
+done:
+    return status;
+}
+
+fg_status fg_settings_word(const json_t *entry, const char *role, const json_t *config, const char **word,
+                           fg_error *err) {
+    fg_status status = read_word(entry, role, config, word, err);
+    return status == FG_OK && !*word ? refuse(err, role, NULL, "a word") : status;
 }
 
 /* ---- rotary ---- */
 
-static fg_status read_number(const json_t *object, const char *key, double above, double *number,
-                             fg_error *err) {
-    const json_t *value = json_object_get(object, key);
+static const char *const number_names[FG_ROTARY_NUMBERS] = {
+    [FG_ROTARY_THETA] = "theta",
+    [FG_ROTARY_FACTOR] = "factor",
+    [FG_ROTARY_LOW] = "low",
+    [FG_ROTARY_HIGH] = "high",
+    [FG_ROTARY_ORIGINAL] = "original",
+    [FG_ROTARY_ATTENTION_FACTOR] = "attention_factor",
+    [FG_ROTARY_BETA_FAST] = "beta_fast",
+    [FG_ROTARY_BETA_SLOW] = "beta_slow",
+};
+
+static fg_status read_number(const fg_settings_source *source, const json_t *object, const char *name,
+                             double above, double *number, fg_error *err) {
+    const json_t *entry =
+        json_object_get(json_object_get(json_object_get(source->declared, "rotary"), "numbers"), name);
+    const char *outside = json_string_value(json_object_get(entry, "outside"));
+    const json_t *outer = outside ? fg_json_at(source->config, outside) : NULL;
+    if (!entry) return fg_fail(err, FG_ERR_INPUT, "models/: no rotary number \"%s\"", name);
+    found f;
+    look_up(entry, name, object, &f);
+    bool yields = json_is_true(json_object_get(entry, "yields"));
+    if (f.value && outer && !json_is_null(outer) && !yields && !fg_json_equal(f.value, outer))
+        return refuse(err, outside, outer, "the same number as in the object of rotary embeddings");
+    const json_t *value = f.value ? f.value : outer ? outer : f.stand_in;
+    const char *key = !f.value && outer ? outside : f.key;
+    if (value == f.stand_in &&
+        json_is_number(value)) { /* may be a word of models/, like 0 for a rule of its own */
+        *number = json_number_value(value);
+        return FG_OK;
+    }
     if (!json_is_number(value) || !isfinite(json_number_value(value)) || json_number_value(value) <= above)
         return refuse(err, key, value, above > 0 ? "a number above the lower bound" : "a number above 0");
     *number = json_number_value(value);
     return FG_OK;
 }
 
-static fg_status read_llama3(const json_t *object, fg_rotary_settings *rotary, fg_error *err) {
+static fg_status read_rotary_object(const fg_settings_source *source, const json_t *object, const char **type,
+                                    fg_rotary_settings *rotary, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(read_number(object, "factor", 0, &rotary->factor, err));
-    FG_TRY(read_number(object, "low_freq_factor", 0, &rotary->low, err));
-    FG_TRY(read_number(object, "high_freq_factor", rotary->low, &rotary->high, err));
-    FG_TRY(read_number(object, "original_max_position_embeddings", 0, &rotary->original, err));
+    const json_t *declared = json_object_get(source->declared, "rotary");
+    FG_TRY(fg_settings_word(json_object_get(declared, "type"), "rotary type", object, type, err));
+    const fg_rotary_word *word = fg_rotary_find(*type);
+    if (!word)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not known to the forward pass",
+                       *type));
+    for (int n = 0; n < FG_ROTARY_NUMBERS; n++) {
+        double above = n == FG_ROTARY_HIGH ? rotary->number[FG_ROTARY_LOW] : 0;
+        if (word->numbers >> n & 1)
+            FG_TRY(read_number(source, object, number_names[n], above, &rotary->number[n], err));
+    }
 done:
     return status;
 }
 
 /* An object that says something; NULL for null, absent and {}. */
 static fg_status object_at(const json_t *config, const char *key, const json_t **object, fg_error *err) {
-    *object = key ? fg_json_at(config, key) : NULL;
+    *object = fg_json_at(config, key);
     if (!*object || json_is_null(*object))
         *object = NULL;
     else if (!json_is_object(*object))
@@ -149,60 +310,25 @@ static fg_status object_at(const json_t *config, const char *key, const json_t *
     return FG_OK;
 }
 
-/* theta stands beside `scaling` (older spelling), inside `parameters` (newer), or at both places. */
-static fg_status read_theta(const json_t *declared, const json_t *config, const json_t *inside, double *theta,
-                            fg_error *err) {
-    const char *key = json_string_value(json_object_get(declared, "theta"));
-    const json_t *outer = key ? fg_json_at(config, key) : NULL,
-                 *inner = json_object_get(inside, "rope_theta");
-    if (json_is_null(outer) && inner) outer = NULL;
-    if (outer && inner && !fg_json_equal(outer, inner))
-        return refuse(err, key, outer, "the same number as rope_theta in the object");
-    const json_t *value = inner ? inner : outer;
-    if (!value) value = json_object_get(declared, "default_theta");
-    if (!json_is_number(value) || !isfinite(json_number_value(value)) || json_number_value(value) <= 0)
-        return refuse(err, key ? key : "rope_theta", value, "a number above 0");
-    *theta = json_number_value(value);
-    return FG_OK;
-}
-
-static fg_status read_type(const json_t *object, const json_t *words, const char **type, fg_error *err) {
-    const json_t *value = json_object_get(object, "rope_type");
-    if (!value) value = json_object_get(object, "type");
-    *type = "default";
-    if (!value || json_is_null(value)) return FG_OK;
-    size_t i;
-    const json_t *word;
-    json_array_foreach((json_t *)(uintptr_t)words, i, word) {
-        if (!json_equal(word, value)) continue;
-        *type = json_string_value(word);
-        return FG_OK;
-    }
-    char brief[BRIEF];
-    return refuse(err, "rope_type", value, fg_json_brief(words, brief, sizeof brief));
-}
-
-static fg_status read_rotary(const json_t *declared, const json_t *config, fg_settings *settings,
-                             fg_error *err) {
+static fg_status read_rotary(const fg_settings_source *source, fg_settings *settings, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *scaling = NULL, *parameters = NULL, *types = json_object_get(declared, "types");
-    const char *newer_type = NULL;
-    fg_rotary_settings *rotary = &settings->rotary, newer = {0};
-    FG_TRY(object_at(config, json_string_value(json_object_get(declared, "scaling")), &scaling, err));
-    FG_TRY(object_at(config, json_string_value(json_object_get(declared, "parameters")), &parameters, err));
-    FG_TRY(read_theta(declared, config, parameters ? parameters : scaling, &rotary->theta, err));
-    FG_TRY(read_type(scaling ? scaling : parameters, types, &settings->rotary_type, err));
-    bool llama3 = strcmp(settings->rotary_type, "llama3") == 0;
-    if (llama3) FG_TRY(read_llama3(scaling ? scaling : parameters, rotary, err));
-    if (!scaling || !parameters) goto done;
-    newer.theta = rotary->theta;
-    FG_TRY(read_type(parameters, types, &newer_type, err));
-    bool same = strcmp(newer_type, settings->rotary_type) == 0;
-    if (same && llama3) FG_TRY(read_llama3(parameters, &newer, err));
-    if (!same || newer.factor != rotary->factor || newer.low != rotary->low || newer.high != rotary->high ||
-        newer.original != rotary->original)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "the config describes rotary embeddings twice, and the two descriptions differ"));
+    const json_t *objects = json_object_get(json_object_get(source->declared, "rotary"), "objects"), *object;
+    const char *key, *type;
+    bool described = false;
+    for (size_t i = 0; (key = key_at(objects, i)) != NULL; i++) {
+        fg_rotary_settings other = {{0}};
+        FG_TRY(object_at(source->config, key, &object, err));
+        if (!object) continue;
+        FG_TRY(read_rotary_object(source, object, &type, &other, err));
+        if (described && (strcmp(type, settings->rotary_type) != 0 ||
+                          memcmp(&other, &settings->rotary, sizeof other) != 0))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                           "the config describes rotary embeddings twice, and the two descriptions differ"));
+        settings->rotary_type = type;
+        settings->rotary = other;
+        described = true;
+    }
+    if (!described) FG_TRY(read_rotary_object(source, NULL, &settings->rotary_type, &settings->rotary, err));
 done:
     return status;
 }
@@ -216,11 +342,6 @@ static bool listed(const json_t *accepted, const json_t *value) {
         if (fg_json_equal(one, value)) return true;
     }
     return false;
-}
-
-static fg_status hint_at_none(fg_error *err) {
-    return fg_hint(err, "the forward pass that proves a conversion does not know this; --validate none "
-                        "goes without the proof");
 }
 
 static fg_status check_only(const json_t *only, const json_t *config, fg_error *err) {
@@ -266,32 +387,78 @@ done:
     return status;
 }
 
-static fg_status check_sizes(const fg_settings *s, fg_error *err) {
-    if (s->heads % s->kv_heads)
-        return fg_fail(err, FG_ERR_INPUT,
-                       "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
-                       s->heads, s->kv_heads);
-    if (s->head_size % 2)
-        return fg_fail(err, FG_ERR_INPUT,
-                       "config: head size %" PRIu64 " is odd; rotary embeddings turn pairs", s->head_size);
-    if (s->blocks > BLOCK_LIMIT)
-        return fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " blocks; more than 65536 are not supported",
-                       s->blocks);
-    if (s->epsilon < 0)
-        return fg_fail(err, FG_ERR_INPUT, "config: the norms' epsilon is negative: %g", s->epsilon);
-    return FG_OK;
+static fg_status check_demands(const fg_settings_source *source, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(check_only(json_object_get(source->declared, "only"), source->config, err));
+    FG_TRY(check_only_if(json_object_get(source->declared, "only_if"), source->config, err));
+done:
+    return status;
 }
 
-fg_status fg_settings_read(const json_t *settings, const json_t *config, fg_settings *result, fg_error *err) {
+static fg_status check_epsilon(double epsilon, fg_error *err) {
+    if (epsilon >= 0) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "config: the norms' epsilon is negative: %g", epsilon);
+}
+
+static fg_status check_count(uint64_t count, const char *what, fg_error *err) {
+    if (count <= COUNT_LIMIT) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " %s; more than 65536 are not supported", count,
+                   what);
+}
+
+static fg_status check_block_sizes(const fg_settings *s, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *declared = json_object_get(settings, "config");
+    if (s->heads % s->kv_heads)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
+                       s->heads, s->kv_heads));
+    if (s->head_size % 2)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "config: head size %" PRIu64 " is odd; rotary embeddings turn pairs", s->head_size));
+    if (s->chosen_experts > s->experts)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "config: a token cannot go through %" PRIu64 " of %" PRIu64 " experts",
+                       s->chosen_experts, s->experts));
+    if (s->window && !s->causal)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
+                       s->window));
+    FG_TRY(check_count(s->experts, "experts", err));
+    FG_TRY(check_epsilon(s->epsilon, err));
+    FG_TRY(check_epsilon(s->query_epsilon, err));
+    FG_TRY(check_epsilon(s->key_epsilon, err));
+done:
+    return status;
+}
+
+/* ---- the whole ---- */
+
+fg_settings_source fg_settings_source_of(const json_t *spec, const char *format, const json_t *config) {
+    return (fg_settings_source){.declared = json_object_get(json_object_get(spec, "formats"), format),
+                                .common = json_object_get(spec, "config"),
+                                .config = config};
+}
+
+fg_status fg_settings_read_model(const fg_settings_source *source, fg_settings *result, fg_error *err) {
+    fg_status status = FG_OK;
     memset(result, 0, sizeof *result);
-    FG_TRY(check_only(json_object_get(settings, "only"), config, err));
-    FG_TRY(check_only_if(json_object_get(settings, "only_if"), config, err));
-    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-        FG_TRY(read_role(&roles[i], declared, config, result, err));
-    FG_TRY(read_rotary(json_object_get(settings, "rotary"), config, result, err));
-    FG_TRY(check_sizes(result, err));
+    FG_TRY(check_demands(source, err));
+    FG_TRY(read_roles(source, OF_MODEL, result, err));
+    FG_TRY(check_count(result->blocks, "blocks", err));
+    FG_TRY(check_count(result->prediction_heads, "prediction heads", err));
+    FG_TRY(check_epsilon(result->final_epsilon, err));
+    if (result->soft_cap < 0)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: the cap of logits is negative: %g", result->soft_cap));
+done:
+    return status;
+}
+
+fg_status fg_settings_read_block(const fg_settings_source *source, bool demands, fg_settings *result,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    if (demands) FG_TRY(check_demands(source, err));
+    FG_TRY(read_roles(source, OF_BLOCK, result, err));
+    FG_TRY(read_rotary(source, result, err));
+    FG_TRY(check_block_sizes(result, err));
 done:
     return status;
 }

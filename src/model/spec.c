@@ -76,13 +76,16 @@ done:
     return status;
 }
 
-fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *model_type,
-                             fg_error *err) {
+fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *name, fg_error *err) {
     *spec = NULL;
-    char *file = fg_strformat(err, "%s.json", model_type);
+    char *file = fg_strformat(err, "%s.json", name);
     if (!file) return FG_ERR_MEMORY;
     fg_status status = read_file(spec, dirs, file, 0, err);
-    if (status != FG_OK) fg_where(err, "looking for how a %s model computes", model_type);
+    if (status != FG_OK) fg_where(err, "looking for how a %s model computes", name);
     fg_free(file);
     return status;
+}
+
+const char *fg_model_spec_name(fg_format format, const char *model_type) {
+    return format == FG_FORMAT_FAST_LLM ? "fast_llm" : model_type;
 }

@@ -1,28 +1,51 @@
-/* The specs of models: converters/models/TYPE.json, which say how a model type's own code computes.
+/* The specs of models: the files of converters/models, which say how a model's own code computes. One serves a model
+ * type of HF and Forgather (TYPE.json), one all of Fast-LLM (fast_llm.json), whose configuration says everything.
  *
  * "extends"         another file of models/, of which this one replaces single members (null removes one)
  *
- * "norm", "query_key_norm" (or null), "mixer", "mlp"    words of the tables in model/words.c
+ * "config"          { ROLE: ENTRY } for all formats; see model/settings.h
  *
- * "formats"         { "hf": { "config", "rotary", "only", "only_if": see model/settings.h; "weights" },
- *                   ... }
+ * "formats"         { "hf": SIDE, "forgather": SIDE, "fast_llm": SIDE }
  *
- * "weights"         { ROLE: NAME or [NAME, ...] }
+ * A SIDE has "config", "rotary", "only" and "only_if" (model/settings.h), and
  *
- * A NAME is a full name, "{i}" stands for the number of the block; of several exactly one may be there.
- * Roles: embedding, head, final_norm, block.mixer_norm, block.mlp_norm,
- * attention.{query,key,value,output,query_norm,key_norm}, mlp.{gate,up,down}. Words: norm and query_key_norm:
- * rms; mixer: attention; mlp: gated.
+ * "blocks"          for configurations that have objects for blocks: "by", an entry that gives "one" or "pattern";
+ *                   "one", the path of the object that describes all blocks; "named", the path of an object of
+ *                   descriptions, and "pattern", the path of the list of their names that block after block follows,
+ *                   over and over. "config", "rotary", "only" and "only_if" in it are about such a description. Without
+ *                   "blocks" all blocks are described by the configuration itself.
+ *
+ * "block"           what "{block}" stands for in names of weights of the blocks, and
+ * "further_block"   in those of the blocks of further prediction heads
+ *
+ * "weights"         { ROLE: HOLDING or [HOLDING, ...] }, of which exactly one may be there
+ *
+ * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "transposed": true, "experts": true }: the stored rows
+ * are those of N weights, and this is the one with number P; the tensor holds the matrix transposed; all experts' lie one
+ * behind the other in it (N each).
+ *
+ * In names "{i}" is the number of the block, among those of its prefix, "{e}" that of the expert, "{h}" that of the
+ * prediction head, "{f}" the same counted from the second.
+ *
+ * Roles of weights: embedding, head, final_norm, further_norm (of the prediction heads behind the first),
+ * block.{mixer_norm,mlp_norm}, attention.{query,key,value,output,query_norm,key_norm}, mlp.{gate,up,first,down},
+ * experts.{router,gate,up,first,down}; biases are ROLE.bias. Matrices are [out, in]. "first" stands in for gate and up
+ * where there is no gate.
+ *
+ * Words: norms: rms; mixer: attention; mlp: dense, experts; activation: silu, gelu, gelu_tanh, relu, relu2, sigmoid,
+ * identity; rotary type: none, default, llama3, yarn.
  */
 #ifndef FG_MODEL_SPEC_H
 #define FG_MODEL_SPEC_H
 
 #include "base/json.h"
 #include "convert/converter.h"
+#include "store/checkpoint.h"
 
-/* models/`model_type`.json of the first directory that has it, with what it extends; owned by the caller.
+/* models/`name`.json of the first directory that has it, with what it extends; owned by the caller.
  * FG_ERR_INPUT if there is none or it is broken. */
-fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *model_type,
-                             fg_error *err);
+fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *name, fg_error *err);
+/* The name of the spec for a model of this type in this format; NULL if a type is needed and `model_type` is NULL. */
+const char *fg_model_spec_name(fg_format format, const char *model_type);
 
 #endif

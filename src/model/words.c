@@ -1,14 +1,35 @@
-/* The tables of words that converters/models/TYPE.json put together. */
+/* The tables of words that the files of converters/models put together. */
 #include <string.h>
 
 #include "model/model.h"
 
 static const fg_norm_word norms[] = {{"rms", fg_norm_rms}};
-static const fg_rotary_word rotaries[] = {{"default", fg_rotary_default}, {"llama3", fg_rotary_llama3}};
-static const fg_activation_word activations[] = {{"silu", fg_activation_silu}};
+
+#define NUMBER(name) (1u << FG_ROTARY_##name)
+static const fg_rotary_word rotaries[] = {
+    {"none", 0, fg_rotary_none},
+    {"default", NUMBER(THETA), fg_rotary_default},
+    {"llama3", NUMBER(THETA) | NUMBER(FACTOR) | NUMBER(LOW) | NUMBER(HIGH) | NUMBER(ORIGINAL),
+     fg_rotary_llama3},
+    {"yarn",
+     NUMBER(THETA) | NUMBER(FACTOR) | NUMBER(ORIGINAL) | NUMBER(ATTENTION_FACTOR) | NUMBER(BETA_FAST) |
+         NUMBER(BETA_SLOW),
+     fg_rotary_yarn},
+};
+#undef NUMBER
+
+static const fg_activation_word activations[] = {
+    {"silu", fg_activation_silu},           {"gelu", fg_activation_gelu},
+    {"gelu_tanh", fg_activation_gelu_tanh}, {"relu", fg_activation_relu},
+    {"relu2", fg_activation_relu2},         {"sigmoid", fg_activation_sigmoid},
+    {"identity", fg_activation_identity},
+};
 static const fg_mixer_word mixers[] = {
     {"attention", fg_attention_bind, fg_attention_run, fg_attention_per_position}};
-static const fg_mlp_word mlps[] = {{"gated", fg_gated_mlp_bind, fg_gated_mlp_run}};
+static const fg_mlp_word mlps[] = {
+    {"dense", fg_mlp_bind, fg_mlp_run},
+    {"experts", fg_experts_bind, fg_experts_run},
+};
 
 #define FIND(table, wanted)                                                                                  \
     do {                                                                                                     \

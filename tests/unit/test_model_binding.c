@@ -103,15 +103,15 @@ static void what_is_not_computed_is_refused(void **state) {
     static const struct {
         const char *family, *key, *value, *text;
     } cases[] = {
-        {"llama", "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0}", "\"yarn\""},
         {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 4.0}", "\"linear\""},
         {"llama", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 4.0}", "low_freq_factor"},
         {"llama", "rope_scaling", "[1]", "expected an object or null"},
         {"llama", "rope_theta", "0", "a number above 0"},
         {"llama", "rope_theta", "null", "a number above 0"},
-        {"llama", "hidden_act", "\"gelu\"", "\"gelu\""},
-        {"llama", "attention_bias", "true", "attention_bias"},
-        {"llama", "mlp_bias", "true", "mlp_bias"},
+        {"llama", "hidden_act", "\"tanh\"", "\"tanh\", expected one of \"silu\""},
+        {"llama", "hidden_act", "7", "found 7, expected one of"},
+        {"mistral", "attention_bias", "true", "attention_bias"},
+        {"mistral", "mlp_bias", "true", "mlp_bias"},
         {"llama", "qk_norm", "true", "qk_norm"},
         {"qwen3", "qk_norm", "false", "qk_norm"},
         {"llama", "num_key_value_heads", "3", "cannot share"},
@@ -133,6 +133,32 @@ static void what_is_not_computed_is_refused(void **state) {
             expect_refused(with(cases[i].family, forgather, cases[i].key, cases[i].value),
                            forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF, cases[i].text);
     }
+    static const char yarn[] =
+        "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 9";
+    char text[200];
+    static const struct {
+        const char *more, *text;
+    } wrong[] = {
+        {", \"beta_fast\": 0}", "beta_fast"},
+        {", \"mscale\": 1}", "mscale"},
+        {", \"truncate\": false}", "truncate"},
+        {", \"attention_factor\": -1}", "attention_factor"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text, "%s%s", yarn, wrong[i].more);
+        expect_refused(with("llama", false, "rope_scaling", text), FG_FORMAT_HF, wrong[i].text);
+    }
+    snprintf(text, sizeof text, "%s}", yarn);
+    expect_refused(with("llama", true, "rope_scaling", text), FG_FORMAT_FORGATHER, "\"yarn\"");
+    expect_refused(with("llama", false, "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0}"),
+                   FG_FORMAT_HF, "original_max_position_embeddings");
+    expect_refused(with("llama", false, "attention_bias", "true"), FG_FORMAT_HF,
+                   "no tensor model.layers.0.self_attn.q_proj.bias among the weights (attention.query.bias "
+                   "of a hf model)");
+    expect_refused(with("llama", false, "mlp_bias", "true"), FG_FORMAT_HF,
+                   "no tensor model.layers.0.mlp.gate_proj.bias");
+    expect_refused(with("llama", true, "attention_bias", "true"), FG_FORMAT_FORGATHER, "attention_bias");
+    expect_refused(with("llama", true, "mlp_bias", "true"), FG_FORMAT_FORGATHER, "mlp_bias");
     expect_refused(with("qwen3", false, "use_sliding_window", "true"), FG_FORMAT_HF, "use_sliding_window");
     expect_refused(with("qwen3", false, "layer_types", "[\"full_attention\", \"sliding_attention\"]"),
                    FG_FORMAT_HF, "layer_types");
@@ -235,12 +261,19 @@ static void specs_that_make_no_sense_are_refused(void **state) {
     static const struct {
         const char *path, *value, *text;
     } cases[] = {
-        {"norm", "\"layer\"", "\"norm\": \"layer\" is no word"},
+        {"config/norm/value", "\"layer\"", "\"norm\": \"layer\" is no word"},
+        {"config/final_norm/value", "\"layer\"", "\"final_norm\": \"layer\" is no word"},
         {"formats/hf/only_if", "{\"vocab_size >\": \"large\"}", "models/: only_if"},
         {"formats/hf/only_if", "{\"vocab_size > 1000000\": null}", "config: vocab_size > 1000000"},
-        {"mixer", "\"mamba9\"", "\"mixer\""},
-        {"mlp", "7", "\"mlp\""},
-        {"query_key_norm", "\"l3\"", "query_key_norm"},
+        {"config/mixer/value", "\"mamba9\"", "\"mixer\": \"mamba9\" is no word"},
+        {"config/mlp/value", "7", "\"mlp\": found 7, expected a string"},
+        {"config/query_norm", "{\"value\": \"l3\"}", "\"query_norm\": \"l3\" is no word"},
+        {"config/mlp", "null", "\"mlp\""},
+        {"formats/hf/config/activation", "{\"key\": \"no\", \"absent\": \"= 'silu'\"}", "words for it"},
+        {"formats/hf/rotary/numbers/theta", "null", "theta"},
+        {"formats/hf/rotary/type/words/llama3", "\"spiral\"", "\"spiral\" is not known"},
+        {"formats/hf/weights/mlp.up", "{\"name\": \"x\", \"part\": 2, \"of\": 2}", "\"mlp.up\""},
+        {"formats/hf/weights/mlp.up", "\"{x}\"", "begins no known place"},
         {"formats/hf/weights/head", "7", "\"head\""},
         {"formats/hf/config/hidden", "{}", "hidden"},
         {"formats/hf/config/head_size",
@@ -299,10 +332,13 @@ static void plug_ins_come_first(void **state) {
     snprintf(path, sizeof path, "%s/models", directory);
     assert_int_equal(mkdir(path, 0700), 0);
     snprintf(path, sizeof path, "%s/models/tapir.json", directory);
-    write_text(path, "{\"extends\": \"qwen3.json\", \"query_key_norm\": null, \"mlp\": \"wide\"}");
+    write_text(
+        path,
+        "{\"extends\": \"qwen3.json\", \"config\": {\"query_norm\": null, \"mlp\": {\"value\": \"wide\"}}}");
     require_ok(fg_model_spec_read(&spec, &dirs, "tapir", &err), &err);
-    assert_string_equal(json_string_value(json_object_get(spec, "mlp")), "wide");
-    assert_null(json_object_get(spec, "query_key_norm"));
+    assert_string_equal(json_string_value(fg_json_at(spec, "config/mlp/value")), "wide");
+    assert_null(fg_json_at(spec, "config/query_norm"));
+    assert_non_null(fg_json_at(spec, "config/key_norm"));
     assert_non_null(fg_json_at(spec, "formats/hf/weights/embedding"));
     json_decref(spec);
     write_text(path, "{\"extends\": \"tapir.json\"}");
