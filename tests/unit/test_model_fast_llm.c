@@ -13,7 +13,7 @@ static const char *const cases[] = {
 enum { CASES = sizeof cases / sizeof *cases };
 
 static subject open_side(const char *name, const char *side) {
-    char directory[TEXT], tokens[TEXT];
+    char directory[100], tokens[100];
     snprintf(directory, sizeof directory, "golden_fast_llm/%s/%s", name, side);
     snprintf(tokens, sizeof tokens, "golden_fast_llm/%s/logits.json", name);
     return subject_open(directory, tokens);
