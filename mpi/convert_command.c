@@ -7,6 +7,7 @@
 #include "cli/job.h"
 #include "copy/publish.h"
 #include "interrupt.h"
+#include "model/spec.h"
 #include "trial.h"
 #include "write.h"
 
@@ -17,10 +18,10 @@ typedef struct conversion {
     fg_stage stage;
     fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
     fg_plan received;
-    json_t *report;               /* rank 0 */
-    json_t *spec;                 /* rank 0: models/TYPE.json, if models are run */
-    fg_tokenizer_files tokenizer; /* rank 0: the source's, if models are run */
-    bool casts;                   /* every rank */
+    json_t *report;                         /* rank 0 */
+    json_t *source_spec, *destination_spec; /* rank 0: how the models compute, if they are run */
+    fg_tokenizer_files tokenizer;           /* rank 0: the source's, if models are run */
+    bool casts;                             /* every rank */
     fg_write_result written;
     fg_trial trial;
 } conversion;
@@ -51,17 +52,20 @@ static fg_status settle_trial(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_job *job = &c->job;
     if (!c->trial.proves && !c->trial.generates) goto done;
-    FG_TRY(fg_run_model_spec(c->run, job->model_type, &c->spec, err));
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, job->model_type), &c->source_spec,
+                             err));
+    FG_TRY(
+        fg_run_model_spec(c->run, fg_model_spec_name(job->to, job->model_type), &c->destination_spec, err));
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, job->source.directory, err));
     fg_prompt_side source = {.name = job->source.directory,
                              .tokenizer = &c->tokenizer,
                              .format = job->source.format,
-                             .spec = c->spec,
+                             .spec = c->source_spec,
                              .config = job->source.config};
     fg_prompt_side destination = {.name = destination_name(c),
                                   .tokenizer = fg_job_tokenizer_files(job, &c->tokenizer),
                                   .format = job->to,
-                                  .spec = c->spec,
+                                  .spec = c->destination_spec,
                                   .config = job->config};
     FG_TRY(fg_trial_settle(&c->trial, c->run, &source, &destination, job->generation_config, err));
     if (!c->trial.generates) fg_tokenizer_files_free(&c->tokenizer);
@@ -171,12 +175,12 @@ static fg_status try_models(conversion *c, fg_error *err) {
         pair->names = names;
         pair->rows = &c->job.tokens.rows;
         pair->source = (fg_pair_side){.format = c->job.source.format,
-                                      .spec = c->spec,
+                                      .spec = c->source_spec,
                                       .config = c->job.source.config,
                                       .tensors = &c->plan->source,
                                       .name = c->job.source.directory};
         pair->destination = (fg_pair_side){.format = c->job.to,
-                                           .spec = c->spec,
+                                           .spec = c->destination_spec,
                                            .config = options->dry_run ? c->job.config : result.config,
                                            .tensors = options->dry_run ? NULL : &result.tensors,
                                            .name = options->second ? options->second : "(dry run)"};
@@ -282,7 +286,8 @@ static void clean_up(conversion *c) {
     fg_job_free(&c->job);
     fg_stage_free(&c->stage);
     json_decref(c->report);
-    json_decref(c->spec);
+    json_decref(c->source_spec);
+    json_decref(c->destination_spec);
 }
 
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {

@@ -13,6 +13,7 @@ struct fg_dump {
     char *path;
     bool made; /* by rank 0, which removes it again */
     bool open; /* on every rank: closing is collective */
+    uint64_t hidden_of[FG_DUMP_SIDES], heads_of[FG_DUMP_SIDES];
     hid_t file;
 };
 
@@ -70,6 +71,15 @@ static fg_status make_dataset(const fg_dump *dump, hid_t parent, const char *nam
     return status;
 }
 
+/* One more dimension in front for the prediction heads, if there are several. */
+static fg_status make_of_heads(const fg_dump *dump, hid_t parent, const char *name, const char *description,
+                               uint64_t heads, const hsize_t *shape, fg_error *err) {
+    hsize_t all[] = {heads, shape[0], shape[1]};
+    int dims = heads > 1 ? 3 : 2;
+    return make_dataset(dump, parent, name, description, H5T_NATIVE_FLOAT, dims, heads > 1 ? all : shape,
+                        err);
+}
+
 static fg_status make_hidden(const fg_dump *dump, hid_t parent, fg_dump_item item, const hsize_t *shape,
                              fg_error *err) {
     return make_dataset(dump, parent, items[item].name, items[item].description, H5T_NATIVE_FLOAT, 2, shape,
@@ -115,10 +125,17 @@ static fg_status make_side(const fg_dump *dump, const fg_dump_layout *layout, in
     hid_t group = H5Gcreate2(dump->file, side_names[side], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (group < 0) return failed(dump, "create a group", err);
     FG_TRY(describe_side(dump, group, json_object_get(layout->about, side_names[side]), err));
-    FG_TRY(make_dataset(dump, group, "logits", "scores before softmax, float32 [tokens, vocab]",
-                        H5T_NATIVE_FLOAT, 2, logits, err));
+    uint64_t heads = layout->heads_of[side];
+    FG_TRY(make_of_heads(dump, group, "logits",
+                         heads > 1 ? "scores before softmax, float32 [prediction heads, tokens, vocab]"
+                                   : "scores before softmax, float32 [tokens, vocab]",
+                         heads, logits, err));
     FG_TRY(make_hidden(dump, group, FG_DUMP_EMBEDDING, hidden, err));
-    FG_TRY(make_hidden(dump, group, FG_DUMP_FINAL_NORM, hidden, err));
+    FG_TRY(make_of_heads(dump, group, items[FG_DUMP_FINAL_NORM].name,
+                         heads > 1 ? "hidden states after each prediction head's final norm, float32 "
+                                     "[prediction heads, tokens, hidden]"
+                                   : items[FG_DUMP_FINAL_NORM].description,
+                         heads, hidden, err));
     for (uint64_t b = 0; b < layout->blocks_of[side]; b++) FG_TRY(make_block(dump, group, b, hidden, err));
 done:
     H5Gclose(group);
@@ -210,6 +227,10 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
                          const uint32_t *token_ids, fg_error *err) {
     fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
     if (d) *d = (fg_dump){.ranks = ranks, .file = H5I_INVALID_HID, .path = fg_strdup(layout->path, err)};
+    for (int side = 0; d && side < FG_DUMP_SIDES; side++) {
+        d->hidden_of[side] = layout->hidden_of[side];
+        d->heads_of[side] = layout->heads_of[side];
+    }
     if (d && d->path) make_empty(d, err);
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) {
@@ -228,33 +249,36 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
     return status;
 }
 
-fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t block, uint64_t position,
-                         uint64_t count, const float *values, fg_error *err) {
-    char path[96];
-    bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
-    if (of_block) {
-        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", side_names[side], (unsigned long long)block,
-                 items[item].name);
-    } else {
-        snprintf(path, sizeof path, "%s/%s", side_names[side], items[item].name);
-    }
-    hid_t set = H5Dopen2(dump->file, path, H5P_DEFAULT);
-    if (set < 0) return failed(dump, "open a dataset", err);
-    hsize_t shape[2];
-    hid_t space = H5Dget_space(set);
-    H5Sget_simple_extent_dims(space, shape, NULL);
-    H5Sclose(space);
-    H5Dclose(set);
-    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, (hsize_t[]){position, 0}, (hsize_t[]){count, shape[1]},
-                      values, err);
+/* Rows of a dataset that make_of_heads made. */
+static fg_status write_of_head(const fg_dump *dump, const char *path, int side, uint64_t head,
+                               const hsize_t *start, const hsize_t *count, const float *values,
+                               fg_error *err) {
+    hsize_t begin[] = {head, start[0], start[1]}, extent[] = {1, count[0], count[1]};
+    if (dump->heads_of[side] > 1)
+        return write_slab(dump, path, H5T_NATIVE_FLOAT, 3, begin, extent, values, err);
+    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, count, values, err);
 }
 
-fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t position, uint64_t count, uint64_t column,
-                         uint64_t columns, const float *values, fg_error *err) {
+fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
+                         uint64_t count, const float *values, fg_error *err) {
+    char path[96];
+    const hsize_t start[] = {position, 0}, extent[] = {count, dump->hidden_of[side]};
+    bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
+    if (of_block)
+        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", side_names[side], (unsigned long long)of,
+                 items[item].name);
+    else
+        snprintf(path, sizeof path, "%s/%s", side_names[side], items[item].name);
+    if (item == FG_DUMP_FINAL_NORM) return write_of_head(dump, path, side, of, start, extent, values, err);
+    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, extent, values, err);
+}
+
+fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
+                         uint64_t column, uint64_t columns, const float *values, fg_error *err) {
     char path[64];
     snprintf(path, sizeof path, "%s/logits", side_names[side]);
-    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, (hsize_t[]){position, column},
-                      (hsize_t[]){count, columns}, values, err);
+    return write_of_head(dump, path, side, head, (hsize_t[]){position, column}, (hsize_t[]){count, columns},
+                         values, err);
 }
 
 fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err) {

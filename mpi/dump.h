@@ -3,7 +3,8 @@
  *
  * Layout: /token_ids [tokens]; for SIDE in source, destination: /SIDE/logits [tokens, vocab],
  * /SIDE/embedding, /SIDE/final_norm [tokens, hidden], /SIDE/blocks/0000/{mixer,mlp,output} [tokens, hidden];
- * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block.
+ * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block. Of a model with
+ * several prediction heads logits and final_norm have the head as first dimension.
  * Attributes: "description" on every dataset; "directory", "format", "config" (JSON text) on each side;
  * "name_map" (JSON text), "fgconv_version" on the root.
  */
@@ -21,7 +22,8 @@ enum { FG_DUMP_SIDES = 2 };
 typedef struct fg_dump_layout {
     const char *path;
     uint64_t tokens;
-    uint64_t vocab_of[FG_DUMP_SIDES], blocks_of[FG_DUMP_SIDES], hidden_of[FG_DUMP_SIDES];
+    uint64_t vocab_of[FG_DUMP_SIDES], blocks_of[FG_DUMP_SIDES], hidden_of[FG_DUMP_SIDES],
+        heads_of[FG_DUMP_SIDES];
     const char *version;
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;
@@ -39,13 +41,14 @@ typedef enum fg_dump_item {
     FG_DUMP_FINAL_NORM
 } fg_dump_item;
 
-/* Not collective. Rows [position, position + count) of a [tokens, hidden] dataset. */
-fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t block, uint64_t position,
+/* Not collective. Rows [position, position + count) of a [tokens, hidden] dataset; `of` is the block, of a final norm the
+ * prediction head. */
+fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
                          uint64_t count, const float *values, fg_error *err);
-/* Not collective. Rows [position, + count), columns [column, + columns) of the logits; values [count,
+/* Not collective. Rows [position, + count), columns [column, + columns) of a prediction head's logits; values [count,
  * columns]. */
-fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t position, uint64_t count, uint64_t column,
-                         uint64_t columns, const float *values, fg_error *err);
+fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
+                         uint64_t column, uint64_t columns, const float *values, fg_error *err);
 
 /* Collective. Closes; with `keep` false the file is removed. */
 fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err);

@@ -18,13 +18,24 @@ static columns share_of(const fg_ranks *ranks, uint64_t vocab) {
     return (columns){.first = first, .count = vocab * (rank + 1) / size - first};
 }
 
-/* One model's logits of `count` tokens from `at`; its own last columns may be fewer than the share's. */
-static fg_status logits_of(fg_pipeline *p, unsigned model, uint64_t at, uint64_t count, columns mine,
-                           float *logits, fg_error *err) {
+/* Some tokens of one prediction head; heads stand one behind the other in what the pipeline made. */
+typedef struct some_tokens {
+    uint64_t head, at, count;
+} some_tokens;
+
+static uint64_t row_of(const fg_pipeline *p, some_tokens some) {
+    return some.head * p->pair->token_count + some.at;
+}
+
+/* One model's logits; its own last columns may be fewer than the share's. */
+static fg_status logits_of(fg_pipeline *p, unsigned model, some_tokens some, columns mine, float *logits,
+                           fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_model_logits(p->pair->models[model], p->normed[model] + at * p->hidden, count, mine.first,
-                           mine.count, logits, err));
-    if (p->dump) FG_TRY(fg_dump_logits(p->dump, (int)model, at, count, mine.first, mine.count, logits, err));
+    const float *normed = p->normed[model] + row_of(p, some) * p->hidden;
+    FG_TRY(fg_model_logits(p->pair->models[model], normed, some.count, mine.first, mine.count, logits, err));
+    if (p->dump)
+        FG_TRY(fg_dump_logits(p->dump, (int)model, some.head, some.at, some.count, mine.first, mine.count,
+                              logits, err));
 done:
     return status;
 }
@@ -37,7 +48,10 @@ static fg_status dump_rest(fg_pipeline *p, unsigned model, uint64_t common, fg_e
     if (!p->dump || vocab == common || p->pair->ranks->rank != 0) return FG_OK;
     columns rest = {.first = common, .count = vocab - common};
     FG_NEW(logits, rest.count);
-    for (uint64_t t = 0; t < p->pair->token_count; t++) FG_TRY(logits_of(p, model, t, 1, rest, logits, err));
+    for (uint64_t row = 0; row < p->heads * p->pair->token_count; row++) {
+        some_tokens one = {row / p->pair->token_count, row % p->pair->token_count, 1};
+        FG_TRY(logits_of(p, model, one, rest, logits, err));
+    }
 done:
     fg_free(logits);
     return status;
@@ -52,11 +66,14 @@ static fg_status compare_share(fg_pipeline *p, unsigned a, unsigned b, columns m
     if (!mine.count) return FG_OK;
     FG_NEW(first, step * mine.count);
     FG_NEW(second, step * mine.count);
-    for (uint64_t at = 0; at < p->pair->token_count; at += step) {
-        uint64_t count = fg_min(step, p->pair->token_count - at);
-        FG_TRY(logits_of(p, a, at, count, mine, first, err));
-        FG_TRY(logits_of(p, b, at, count, mine, second, err));
-        fg_compare_slice(first, second, at, count, mine.first, mine.count, total, per_token + at);
+    for (some_tokens some = {0}; some.head < p->heads; some.head++) {
+        for (some.at = 0; some.at < p->pair->token_count; some.at += some.count) {
+            some.count = fg_min(step, p->pair->token_count - some.at);
+            FG_TRY(logits_of(p, a, some, mine, first, err));
+            FG_TRY(logits_of(p, b, some, mine, second, err));
+            fg_compare_slice(first, second, row_of(p, some), some.count, mine.first, mine.count, total,
+                             per_token + row_of(p, some));
+        }
     }
 done:
     fg_free(first);
@@ -102,7 +119,8 @@ fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison 
     fg_compare_token *per_token = NULL;
     uint64_t common =
         fg_min(fg_model_shape_of(p->pair->models[a]).vocab, fg_model_shape_of(p->pair->models[b]).vocab);
-    FG_NEW(per_token, p->pair->token_count);
+    uint64_t rows = p->heads * p->pair->token_count;
+    FG_NEW(per_token, rows);
     FG_TRY(compare_share(p, a, b, share_of(p->pair->ranks, common), &total, per_token, err));
     FG_TRY(dump_rest(p, a, common, err));
     FG_TRY(dump_rest(p, b, common, err));
@@ -110,8 +128,8 @@ done:
     status = fg_ranks_agree(p->pair->ranks, err);
     if (status == FG_OK) {
         all_reduce(p->pair->ranks, &total, 1, sizeof total, join_totals);
-        all_reduce(p->pair->ranks, per_token, (int)p->pair->token_count, sizeof *per_token, join_tokens);
-        *result = fg_compare_finish(&total, per_token, p->pair->token_count);
+        all_reduce(p->pair->ranks, per_token, (int)rows, sizeof *per_token, join_tokens);
+        *result = fg_compare_finish(&total, per_token, rows);
     }
     fg_free(per_token);
     return status;

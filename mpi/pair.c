@@ -90,7 +90,6 @@ static fg_status bind(fg_pair *p, unsigned model, const char *side, const json_t
     if (status != FG_OK)
         return fg_where(err, "binding %s for the proof",
                         json_string_value(json_object_get(about, "directory")));
-    fg_model_set_mask(p->models[model], p->task->mask);
     p->model_count = model + 1 > p->model_count ? model + 1 : p->model_count;
     return FG_OK;
 }
@@ -131,16 +130,30 @@ done:
 static fg_status check_shapes(const fg_pair *p, fg_error *err) {
     fg_model_shape a = fg_model_shape_of(p->models[FG_REFERENCE]),
                    b = fg_model_shape_of(p->models[FG_CANDIDATE]);
-    if (a.hidden != b.hidden || a.blocks != b.blocks)
+    if (a.hidden != b.hidden || a.blocks != b.blocks || a.heads != b.heads)
         return fg_fail(err, FG_ERR_DIFFER,
-                       "the models differ: hidden size %llu and %llu, %llu and %llu blocks",
+                       "the models differ: hidden size %llu and %llu, %llu and %llu blocks, %llu and %llu "
+                       "prediction heads",
                        (unsigned long long)a.hidden, (unsigned long long)b.hidden,
-                       (unsigned long long)a.blocks, (unsigned long long)b.blocks);
+                       (unsigned long long)a.blocks, (unsigned long long)b.blocks,
+                       (unsigned long long)a.heads, (unsigned long long)b.heads);
     if (a.vocab != b.vocab)
         fg_warn("the vocabularies have %llu and %llu rows: only the first %llu logits are compared",
                 (unsigned long long)a.vocab, (unsigned long long)b.vocab,
                 (unsigned long long)fg_min(a.vocab, b.vocab));
     return FG_OK;
+}
+
+/* A conversion is proved with its source's mask on both sides: what a format says of it may be another. Two directories
+ * that are compared have each its own. */
+static void settle_mask(fg_pair *p) {
+    fg_mask mask = p->task->mask, own = fg_model_own_mask(p->models[FG_REFERENCE]);
+    if (mask == FG_MASK_NATIVE && p->task->plan) mask = own;
+    if (mask == FG_MASK_NATIVE && own != fg_model_own_mask(p->models[FG_CANDIDATE]))
+        fg_warn("in one of the two models a token sees those after it, in the other it does not: --mask "
+                "causal or "
+                "--mask none compares them under one mask");
+    for (unsigned m = 0; m < p->model_count; m++) fg_model_set_mask(p->models[m], mask);
 }
 
 /* ---- tokens ---- */
@@ -193,7 +206,7 @@ fg_status fg_pair_open(fg_pair *p, const fg_ranks *ranks, const fg_pair_task *ta
     fg_status status = FG_OK;
     *p = (fg_pair){.ranks = ranks, .task = task};
     FG_TRY(share_sides(p, err));
-    if (bind_models(p, err) == FG_OK) check_shapes(p, err);
+    if (bind_models(p, err) == FG_OK && check_shapes(p, err) == FG_OK) settle_mask(p);
     FG_TRY(fg_ranks_agree(ranks, err));
     FG_TRY(fg_pair_rows_check(p, err));
     FG_TRY(share_tokens(p, err));

@@ -30,6 +30,8 @@ static void take_share(fg_pipeline *p) {
     fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
     p->hidden = shape.hidden;
     p->blocks = shape.blocks;
+    p->trunk = shape.trunk;
+    p->heads = p->room ? 1 : shape.heads;
     p->first_block = p->blocks * rank / size;
     p->block_count = p->blocks * (rank + 1) / size - p->first_block;
     if (!p->token_ids) p->token_ids = p->pair->tokens;
@@ -61,7 +63,8 @@ static uint64_t share_bytes(const fg_pipeline *p) {
 static void choose_batch(fg_pipeline *p) {
     uint64_t tokens = p->pair->token_count, keep = keep_bytes(p), too_large = share_bytes(p) > keep;
     fg_ranks_max_u64(ranks_of(p), &too_large, 1);
-    bool one = too_large || p->room || p->pair->task->mask == FG_MASK_NONE;
+    bool one = too_large || p->room;
+    for (unsigned m = 0; m < p->model_count; m++) one = one || fg_model_sees_ahead(p->pair->models[m]);
     uint64_t batches = fg_max(1, fg_min(one ? 1 : (uint64_t)ranks_of(p)->size, tokens));
     p->batch = (tokens + batches - 1) / batches;
     for (unsigned m = 0; m < p->model_count; m++) {
@@ -74,9 +77,10 @@ static fg_status make_buffers(fg_pipeline *p, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t tokens = p->pair->token_count, positions = fg_max(p->room, tokens);
     FG_NEW(p->stream, p->batch * p->hidden + 1);
+    FG_NEW(p->aside, p->batch * p->hidden);
     for (unsigned m = 0; m < p->model_count; m++) {
-        FG_NEW(p->normed[m], (p->room ? p->batch : tokens) * p->hidden);
-        FG_NEW(p->digests[m], fg_place_final_norm(p->blocks) + 1);
+        FG_NEW(p->normed[m], (p->room ? p->batch : p->heads * tokens) * p->hidden);
+        FG_NEW(p->digests[m], fg_place_final_norm(p->blocks, p->heads));
         if (p->batch < positions && p->block_count)
             FG_TRY(fg_cache_new(&p->caches[m], p->pair->models[m], p->first_block, p->block_count, positions,
                                 err));
@@ -89,7 +93,8 @@ fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
     uint64_t floats;
     take_share(p);
     choose_batch(p);
-    if (!fg_mul(p->pair->token_count, p->hidden, &floats) || floats >= INT_MAX)
+    bool fits = fg_mul(p->pair->token_count, p->hidden, &floats) && fg_mul(floats, p->heads, &floats);
+    if (!fits || floats >= INT_MAX)
         fg_fail(err, FG_ERR_USAGE, "--token-ids: %llu tokens are more than can be compared at once",
                 (unsigned long long)p->pair->token_count);
     if (err->status == FG_OK) make_buffers(p, err);
@@ -98,6 +103,7 @@ fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
 
 void fg_pipeline_close(fg_pipeline *p) {
     fg_free(p->stream);
+    fg_free(p->aside);
     for (unsigned m = 0; m < FG_PAIR_MODELS; m++) {
         fg_free(p->normed[m]);
         fg_free(p->digests[m]);
@@ -111,7 +117,7 @@ typedef struct leg {
     fg_pipeline *pipeline;
     unsigned model;
     uint64_t position, count; /* tokens */
-    float *normed;            /* the last rank: what comes out after the final norm, [count, hidden] */
+    float *normed;            /* where the first head's result goes after the final norm, [count, hidden] */
     fg_error *err;            /* of the dump, which the probe writes */
 } leg;
 
@@ -143,30 +149,64 @@ done:
     return status;
 }
 
-static fg_status through_blocks(const leg *l, fg_error *err) {
+static fg_status one_block(const leg *l, uint64_t block, float *stream, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     fg_probe probe = {.visit = look, .context = (void *)(uintptr_t)l};
-    for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
-        FG_TRY(fg_model_block(p->pair->models[l->model], b, p->caches[l->model], l->position, l->count,
-                              p->stream, &probe, err));
-        FG_TRY((fg_status)err->status); /* what the probe met */
-        FG_TRY(dump_hidden(l, FG_DUMP_OUTPUT, b, p->stream, err));
-        p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], b, 1);
-        fg_progress_update(&p->progress, p->done_bytes);
-    }
+    FG_TRY(fg_model_block(p->pair->models[l->model], block, p->caches[l->model], l->position, l->count,
+                          stream, &probe, err));
+    FG_TRY((fg_status)err->status); /* what the probe met */
+    FG_TRY(dump_hidden(l, FG_DUMP_OUTPUT, block, stream, err));
+    p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], block, 1);
+    fg_progress_update(&p->progress, p->done_bytes);
 done:
     return status;
 }
 
-static fg_status finish(const leg *l, fg_error *err) {
+static fg_status finish(const leg *l, uint64_t head, const float *stream, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
-    FG_TRY(fg_model_final_norm(p->pair->models[l->model], 0, p->stream, l->count, l->normed, err));
-    note(l, fg_place_final_norm(p->blocks), l->normed);
-    FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, 0, l->normed, err));
+    float *normed = l->normed + head * p->pair->token_count * p->hidden;
+    FG_TRY(fg_model_final_norm(p->pair->models[l->model], head, stream, l->count, normed, err));
+    note(l, fg_place_final_norm(p->blocks, head), normed);
+    FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, head, normed, err));
 done:
     return status;
+}
+
+/* A head's own block, beside the stream. A generation has only the first. */
+static fg_status one_head(const leg *l, uint64_t head, fg_error *err) {
+    fg_pipeline *p = l->pipeline;
+    fg_status status = FG_OK;
+    if (head >= p->heads) return FG_OK;
+    memcpy(p->aside, p->stream, l->count * p->hidden * sizeof *p->aside);
+    FG_TRY(one_block(l, p->trunk + head, p->aside, err));
+    FG_TRY(finish(l, head, p->aside, err));
+done:
+    return status;
+}
+
+static fg_status through_blocks(const leg *l, fg_error *err) {
+    fg_pipeline *p = l->pipeline;
+    fg_status status = FG_OK;
+    for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
+        if (b < p->trunk)
+            FG_TRY(one_block(l, b, p->stream, err));
+        else
+            FG_TRY(one_head(l, b - p->trunk, err));
+    }
+    if (is_last(p) && p->trunk == p->blocks) FG_TRY(finish(l, 0, p->stream, err));
+done:
+    return status;
+}
+
+/* The rank that has a head's result: that which holds its block, or the last. */
+static int owner_of(const fg_pipeline *p, uint64_t head) {
+    uint64_t size = (uint64_t)ranks_of(p)->size, block = p->trunk + head;
+    if (p->trunk == p->blocks) return (int)size - 1;
+    int rank = 0;
+    while (p->blocks * ((uint64_t)rank + 1) / size <= block) rank++;
+    return rank;
 }
 
 /* A rank that failed, or heard of a failure, hands on the news in place of numbers: nobody waits for what
@@ -182,7 +222,6 @@ static void run_leg(const leg *l, fg_error *err) {
     bool good = *failed == 0 && err->status == FG_OK;
     if (good && rank == 0) good = embed(l, err) == FG_OK;
     if (good) good = through_blocks(l, err) == FG_OK;
-    if (good && is_last(p)) finish(l, err);
     *failed = good ? 0 : 1;
     if (!is_last(p)) MPI_Send(p->stream, length, MPI_FLOAT, rank + 1, TAG_STREAM, ranks->world);
 }
@@ -216,9 +255,10 @@ fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     fg_progress_end(&p->progress, p->done_bytes);
     fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
-        MPI_Bcast(p->normed[m], (int)(tokens * p->hidden), MPI_FLOAT, ranks_of(p)->size - 1,
-                  ranks_of(p)->world);
-        fg_ranks_sum_u64(ranks_of(p), p->digests[m], fg_place_final_norm(p->blocks) + 1);
+        for (uint64_t h = 0; h < p->heads; h++)
+            MPI_Bcast(p->normed[m] + h * tokens * p->hidden, (int)(tokens * p->hidden), MPI_FLOAT,
+                      owner_of(p, h), ranks_of(p)->world);
+        fg_ranks_sum_u64(ranks_of(p), p->digests[m], fg_place_final_norm(p->blocks, p->heads));
     }
     return status;
 }
@@ -229,7 +269,7 @@ fg_status fg_pipeline_advance(fg_pipeline *p, uint64_t position, uint64_t count,
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         float *normed = p->normed[m];
         if (last > 1) memmove(normed, normed + (last - 1) * p->hidden, p->hidden * sizeof *normed);
-        MPI_Bcast(normed, (int)p->hidden, MPI_FLOAT, ranks_of(p)->size - 1, ranks_of(p)->world);
+        MPI_Bcast(normed, (int)p->hidden, MPI_FLOAT, owner_of(p, 0), ranks_of(p)->world);
     }
     return status;
 }

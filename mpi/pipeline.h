@@ -1,5 +1,7 @@
 /* The blocks of several models, spread over the ranks: rank 0 embeds, each rank carries hidden states through
- * its blocks and hands them to the next, the last applies the final norm.
+ * its blocks and hands them to the next, the last applies the final norm. Several prediction heads have a block of
+ * their own each behind the blocks that all share: the rank that holds it applies it and the head's final norm aside, and
+ * hands on what it got.
  *
  * What flows is one model and one micro-batch of tokens at a time, so that neighbouring ranks work on
  * different ones. Micro-batches are used when every rank can keep its widened weights in memory; else one pass
@@ -19,12 +21,12 @@
 #include "report/progress.h"
 
 /* Places, in the order of computing: the embedding, then two for each block (mixer, MLP), then the final
- * norm. */
+ * norms, one a prediction head. */
 static inline uint64_t fg_place_of(uint64_t block, fg_sublayer sublayer) {
     return 1 + FG_SUB_COUNT * block + (uint64_t)sublayer;
 }
-static inline uint64_t fg_place_final_norm(uint64_t blocks) {
-    return 1 + FG_SUB_COUNT * blocks;
+static inline uint64_t fg_place_final_norm(uint64_t blocks, uint64_t head) {
+    return 1 + FG_SUB_COUNT * blocks + head;
 }
 
 typedef struct fg_pipeline {
@@ -35,13 +37,15 @@ typedef struct fg_pipeline {
     fg_dump *dump;           /* borrowed; NULL: none. Models 0 and 1 are written */
     fg_progress_style style; /* of a run */
 
-    uint64_t hidden, blocks;
-    uint64_t first_block, block_count; /* this rank's */
-    uint64_t batch;                    /* tokens in a micro-batch */
+    uint64_t hidden, blocks, trunk, heads; /* of the models' shape */
+    uint64_t first_block, block_count;     /* this rank's */
+    uint64_t batch;                        /* tokens in a micro-batch */
     fg_cache *caches[FG_PAIR_MODELS];
-    float *stream;                 /* [batch, hidden] and one float more: whether an earlier rank failed */
-    float *normed[FG_PAIR_MODELS]; /* on every rank, after the final norm: of a run [tokens, hidden]; of an
-                                          advance [hidden], the last token's */
+    float *stream; /* [batch, hidden] and one float more: whether an earlier rank failed */
+    float *aside;  /* [batch, hidden]: what a prediction head's own block makes of the stream */
+    float *normed
+        [FG_PAIR_MODELS]; /* on every rank, after the final norm: of a run [heads, tokens, hidden]; of an
+                                          advance [hidden], the last token's of the first head */
     fg_progress progress;
     uint64_t done_bytes;
     uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */

@@ -16,12 +16,13 @@ static fg_status open_dump(const fg_pair *pair, const fg_proof_task *task, fg_du
         layout.vocab_of[side] = shape.vocab;
         layout.hidden_of[side] = shape.hidden;
         layout.blocks_of[side] = shape.blocks;
+        layout.heads_of[side] = shape.heads;
     }
     return fg_dump_create(dump, pair->ranks, &layout, pair->tokens, err);
 }
 
 static void find_parting(const fg_pipeline *p, fg_proof_result *result) {
-    for (uint64_t place = 0; place <= fg_place_final_norm(p->blocks); place++) {
+    for (uint64_t place = 0; place < fg_place_final_norm(p->blocks, p->heads); place++) {
         if (p->digests[FG_REFERENCE][place] == p->digests[FG_CANDIDATE][place]) continue;
         result->parted = true;
         result->place = place;
@@ -54,6 +55,7 @@ static void judge(const fg_pair *pair, const fg_proof_task *task, fg_proof_resul
     result->tokens = pair->token_count;
     result->vocab = shape.vocab;
     result->blocks = shape.blocks;
+    result->heads = shape.heads;
     result->passed = logits->largest_difference <= task->atol && !logits->non_finite[FG_SIDE_A] &&
                      !logits->non_finite[FG_SIDE_B];
 }
@@ -76,7 +78,9 @@ static const char *part_of(const fg_proof_result *result, bool *in_block, uint64
     *in_block = false;
     if (!result->parted) return "the output head";
     if (result->place == 0) return "the embedding";
-    if (result->place == fg_place_final_norm(result->blocks)) return "the final norm";
+    if (result->place == fg_place_final_norm(result->blocks, 0)) return "the final norm";
+    if (result->place > fg_place_final_norm(result->blocks, 0))
+        return "the final norm of a further prediction head";
     *in_block = true;
     *block = (result->place - 1) / FG_SUB_COUNT;
     return part_names[(result->place - 1) % FG_SUB_COUNT];
@@ -125,6 +129,8 @@ fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_erro
     FG_TRY(fg_json_put(proof, "tokens", json_integer((json_int_t)result->tokens), err));
     FG_TRY(fg_json_put(proof, "vocab", json_integer((json_int_t)result->vocab), err));
     FG_TRY(fg_json_put(proof, "blocks", json_integer((json_int_t)result->blocks), err));
+    if (result->heads > 1)
+        FG_TRY(fg_json_put(proof, "prediction_heads", json_integer((json_int_t)result->heads), err));
     FG_TRY(fg_json_put(proof, "seconds", json_real(result->seconds), err));
     if (!result->passed) FG_TRY(report_place(result, proof, err));
     if (result->rounded) FG_TRY(fg_json_put(proof, "rounding", comparison(&result->rounding), err));
