@@ -5,12 +5,15 @@
  */
 #include <cblas.h>
 #include <limits.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "copy/transpose.h"
 #include "model/model.h"
 
 enum { SLAB_BYTES = 32 << 20 }; /* of a transposed matrix: the larger, the longer the runs that are read */
+enum { STRIP = 64 };            /* stored rows that are turned round together */
 enum { PANEL_ROWS = 4096 };     /* at most: bounds the products of narrow matrices */
 enum { TILE_ROWS = 32, TILE_LEAST = 512, TILE_MOST = 1024, TILE_LIMIT = 1000000 };
 
@@ -35,23 +38,36 @@ void fg_matrix_forget(fg_matrix *matrix) {
 
 /* ---- reading rows ---- */
 
-/* Brings columns of the stored rows, of which the row `row` of the matrix is the first, into the slab. */
+/* `count` stored rows from `column` on, of each the elements [row, row + wide), side by side. */
+static fg_status read_stored(fg_model *model, const fg_matrix *matrix, uint64_t column, uint64_t count,
+                             uint64_t row, uint64_t wide, float *values, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weights *w = &model->weights;
+    uint64_t at = (matrix->first + column) * matrix->rows + row;
+    if (wide == matrix->rows)
+        return w->read(w->context, &matrix->weight, at, count * wide, values, err); /* one run */
+    for (uint64_t c = 0; c < count; c++)
+        FG_TRY(w->read(w->context, &matrix->weight, at + c * matrix->rows, wide, values + c * wide, err));
+done:
+    return status;
+}
+
+/* Brings rows of a transposed matrix from `row` on into the slab: `rows` of them, or as many as there is room
+ * for. */
 static fg_status load_slab(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                            fg_error *err) {
     fg_status status = FG_OK;
-    const fg_weights *w = &model->weights;
-    uint64_t most = fg_max(SLAB_BYTES / sizeof(float) / matrix->columns, rows),
-             wide = fg_min(most, matrix->rows - row);
-    if (wide == matrix->rows - row && most >= matrix->rows) { /* all of it: one run */
-        row = 0;
-        wide = matrix->rows;
-    }
+    uint64_t columns = matrix->columns, most = fg_max(SLAB_BYTES / sizeof(float) / columns, rows);
+    if (most >= matrix->rows) row = 0;
+    uint64_t wide = fg_min(most, matrix->rows - row);
     model->slab_matrix = NULL;
-    FG_TRY(fg_scratch_fit(&model->slab, matrix->columns, wide, err));
-    uint64_t runs = wide == matrix->rows ? 1 : matrix->columns, run = wide * (matrix->columns / runs);
-    for (uint64_t c = 0; c < runs; c++)
-        FG_TRY(w->read(w->context, &matrix->weight, (matrix->first + c) * matrix->rows + row, run,
-                       model->slab.values + c * wide, err));
+    FG_TRY(fg_scratch_fit(&model->slab, wide, columns, err));
+    FG_TRY(fg_scratch_fit(&model->strip, STRIP, wide, err));
+    for (uint64_t c = 0, count; c < columns; c += count) {
+        count = fg_min(STRIP, columns - c);
+        FG_TRY(read_stored(model, matrix, c, count, row, wide, model->strip.values, err));
+        fg_transpose(model->strip.values, wide, model->slab.values + c, columns, count, wide, sizeof(float));
+    }
     model->slab_matrix = matrix;
     model->slab_row = row;
     model->slab_rows = wide;
@@ -65,10 +81,8 @@ static fg_status read_transposed(fg_model *model, const fg_matrix *matrix, uint6
     bool there = model->slab_matrix == matrix && row >= model->slab_row &&
                  row + rows <= model->slab_row + model->slab_rows;
     if (!there) FG_TRY(load_slab(model, matrix, row, rows, err));
-    for (uint64_t c = 0; c < matrix->columns; c++) {
-        const float *from = model->slab.values + c * model->slab_rows + (row - model->slab_row);
-        for (uint64_t r = 0; r < rows; r++) values[r * matrix->columns + c] = from[r];
-    }
+    memcpy(values, model->slab.values + (row - model->slab_row) * matrix->columns,
+           rows * matrix->columns * sizeof *values);
 done:
     return status;
 }

@@ -80,9 +80,9 @@ void fg_model_free(fg_model **model) {
     free_matrix(&m->embedding);
     free_matrix(&m->head);
     free_matrix(&m->tied_head);
-    fg_scratch *scratch[] = {&m->angles,      &m->slab,      &m->panel, &m->product,   &m->norm_values,
-                             &m->bias_values, &m->normed,    &m->added, &m->states[0], &m->states[1],
-                             &m->states[2],   &m->states[3], &m->scores};
+    fg_scratch *scratch[] = {&m->angles,      &m->slab,        &m->strip,     &m->panel, &m->product,
+                             &m->norm_values, &m->bias_values, &m->normed,    &m->added, &m->states[0],
+                             &m->states[1],   &m->states[2],   &m->states[3], &m->scores};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(scratch[i]);
     fg_weights_close(&m->weights);
     fg_free(m);

@@ -136,8 +136,7 @@ struct fg_model {
     const fg_kind *angles_kind;
     uint64_t angles_first, angles_count;
 
-    /* columns [slab_row, slab_row + slab_rows) of the stored rows of a transposed matrix, [columns, slab_rows] */
-    fg_scratch slab;
+    fg_scratch slab, strip; /* rows [slab_row, slab_row + slab_rows) of a transposed matrix */
     const fg_matrix *slab_matrix;
     uint64_t slab_row, slab_rows;
 

@@ -107,9 +107,99 @@ static void kept_weights_stay_within_the_budget(void **state) {
     fixture_free(f);
 }
 
+/* ---- boxes of stored tensors ---- */
+
+enum { WIDE = 6000, EXPERTS = 2 }; /* down has 36 MB: more than are turned round at once */
+
+static void fill(array *a, unsigned salt) {
+    for (uint64_t k = 0; k < a->elements; k++)
+        a->values[k] = (float)(((k + salt) * 2654435761u >> 7) % 2001) / 40000 - 0.025f;
+}
+
+/* The second name holds rows and columns of the first turned round, from row `first` on. */
+static void add_turned(fixture *f, const char *of, uint64_t first, uint64_t rows, const char *name) {
+    const array *from = fixture_array(f, of);
+    uint64_t columns = from->shape[1];
+    const float *values = from->values + first * columns;
+    array *to = fixture_add(f, name, 2, columns, rows);
+    for (uint64_t r = 0; r < rows; r++) {
+        for (uint64_t c = 0; c < columns; c++) to->values[c * rows + r] = values[r * columns + c];
+    }
+}
+
+/* Fast-LLM's layout: experts one behind the other, gate and up of each; down of each transposed. */
+static fixture *make_packed_fixture(uint64_t inner) {
+    static const char *const norms[] = {"decoder.0.norm_1.weight", "decoder.0.norm_2.weight",
+                                        "head.final_norm.weight"};
+    fixture *f = calloc(1, sizeof *f);
+    f->spec = load_spec("fast_llm");
+    f->hf = json_pack("{s:{s:i, s:{s:i}, s:{s:{s:s}}, s:b, s:{s:i, s:{s:{s:s}, s:{s:i, s:i, s:b}, s:{s:s, "
+                      "s:i, s:i, s:i, s:b, "
+                      "s:b, s:s}}}}}",
+                      "base_model", "hidden_size", HIDDEN, "embeddings", "vocab_size", 3, "head",
+                      "normalization", "type", "rms_norm", "tied_embedding_weight", 1, "decoder",
+                      "num_blocks", 1, "block", "normalization", "type", "rms_norm", "mixer", "heads", 1,
+                      "head_size", 2, "add_linear_biases", 0, "mlp", "type", "moe", "experts", EXPERTS,
+                      "experts_per_token", EXPERTS, "intermediate_size", (int)inner, "gated", 1,
+                      "add_linear_biases", 0, "activation", "silu");
+    assert_non_null(f->hf);
+    for (unsigned i = 0; i < 3; i++) fill(fixture_add(f, norms[i], 1, HIDDEN, 0), i);
+    fill(fixture_add(f, "embeddings.word_embeddings_weight", 2, 3, HIDDEN), 7);
+    fill(fixture_add(f, "decoder.0.mixer.query.weight", 2, 2, HIDDEN), 11);
+    fill(fixture_add(f, "decoder.0.mixer.key_value.weight", 2, 4, HIDDEN), 13);
+    fill(fixture_add(f, "decoder.0.mixer.dense.weight", 2, HIDDEN, 2), 17);
+    fill(fixture_add(f, "decoder.0.mlp.router.weight", 2, EXPERTS, HIDDEN), 19);
+    fill(fixture_add(f, "decoder.0.mlp.layer_1.weight", 2, EXPERTS * 2 * inner, HIDDEN), 23);
+    fill(fixture_add(f, "decoder.0.mlp.layer_2.weight", 2, EXPERTS * inner, HIDDEN), 29);
+    return f;
+}
+
+static void run_packed(fixture *f, uint64_t keep, float *hidden, uint64_t count) {
+    fg_error err = {0};
+    fg_model *model;
+    const uint32_t tokens[] = {0, 1, 2};
+    fg_weights weights = fixture_weights(f, FG_FORMAT_FAST_LLM);
+    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_FAST_LLM, f->hf, weights, &err), &err);
+    fg_model_keep(model, keep);
+    for (int again = 0; again < 2; again++) {
+        require_ok(fg_model_embed(model, tokens, count, hidden, &err), &err);
+        require_ok(fg_model_block(model, 0, NULL, 0, count, hidden, NULL, &err), &err);
+    }
+    fg_model_free(&model);
+}
+
+/* The same model with plain tensors of each expert's own must give the same bits. */
+static void expect_same_bits(uint64_t inner) {
+    static float packed[3 * HIDDEN], plain[3 * HIDDEN];
+    fixture *f = make_packed_fixture(inner);
+    fg_error err = {0};
+    char name[NAME];
+    run_packed(f, 0, packed, 3);
+    run_packed(f, 1 << 30, plain, 3);
+    assert_memory_equal(packed, plain, sizeof packed);
+    for (int e = 0; e < EXPERTS; e++) {
+        snprintf(name, sizeof name, "down.%d", e);
+        add_turned(f, "decoder.0.mlp.layer_2.weight", (uint64_t)e * inner, inner, name);
+    }
+    require_ok(
+        fg_json_set_at(f->spec, "formats/fast_llm/weights/experts.down", json_string("down.{e}"), &err),
+        &err);
+    run_packed(f, 0, plain, 3);
+    assert_memory_equal(packed, plain, sizeof packed);
+    fixture_free(f);
+}
+
+static void transposed_stores_give_the_same_bits(void **state) {
+    (void)state;
+    fg_model_threads(1);
+    expect_same_bits(37);   /* turned round whole */
+    expect_same_bits(WIDE); /* in several parts */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(products_equal_plain_sums),
-                                       cmocka_unit_test(kept_weights_stay_within_the_budget)};
+                                       cmocka_unit_test(kept_weights_stay_within_the_budget),
+                                       cmocka_unit_test(transposed_stores_give_the_same_bits)};
     fg_alloc_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
