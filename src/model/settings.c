@@ -310,6 +310,13 @@ static fg_status object_at(const json_t *config, const char *key, const json_t *
     return FG_OK;
 }
 
+static bool same_numbers(const fg_rotary_settings *a, const fg_rotary_settings *b) {
+    for (int n = 0; n < FG_ROTARY_NUMBERS; n++) {
+        if (a->number[n] != b->number[n]) return false;
+    }
+    return true;
+}
+
 static fg_status read_rotary(const fg_settings_source *source, fg_settings *settings, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *objects = json_object_get(json_object_get(source->declared, "rotary"), "objects"), *object;
@@ -320,8 +327,8 @@ static fg_status read_rotary(const fg_settings_source *source, fg_settings *sett
         FG_TRY(object_at(source->config, key, &object, err));
         if (!object) continue;
         FG_TRY(read_rotary_object(source, object, &type, &other, err));
-        if (described && (strcmp(type, settings->rotary_type) != 0 ||
-                          memcmp(&other, &settings->rotary, sizeof other) != 0))
+        if (described &&
+            !(strcmp(type, settings->rotary_type) == 0 && same_numbers(&other, &settings->rotary)))
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
                            "the config describes rotary embeddings twice, and the two descriptions differ"));
         settings->rotary_type = type;
