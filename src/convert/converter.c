@@ -125,7 +125,8 @@ fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_di
     FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
     FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
     FG_TRY(find_code(c, err));
-    if (!abstract) FG_TRY(compile_rules(c, err));
+    bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
+    if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
     *converter = c;
     c = NULL;
 done:

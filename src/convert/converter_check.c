@@ -22,9 +22,10 @@ typedef struct member_row {
 
 static const member_row top_rows[] = {
     {"format", 's', true},   {"model_type", 's', true},    {"extends", 's', false},
-    {"about", 's', false},   {"abstract", 'b', false},     {"hf", 'o', true},
+    {"about", 's', false},   {"abstract", 'b', false},     {"hf", 'o', false},
     {"code", 'o', false},    {"unknown_keys", 's', false}, {"root", 's', true},
-    {"sections", 'o', true}, {"tensors", 'o', true},       {"drop", 'a', false},
+    {"sections", 'o', true}, {"tensors", 'o', false},      {"drop", 'a', false},
+    {"tables", 'o', false},  {"metadata", 'n', false},     {"rotary", 's', false},
 };
 static const member_row hf_rows[] = {{"architectures", 'n', true}};
 static const member_row code_rows[] = {

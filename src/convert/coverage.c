@@ -1,4 +1,5 @@
-/* Coverage: every leaf of the source is claimed by a declaration, or the conversion stops. */
+/* Coverage: every leaf of the source, and every architecture field of a target with classes, is claimed by a
+ * declaration, or the conversion stops. */
 #include <stdio.h>
 #include <string.h>
 
@@ -46,16 +47,35 @@ static bool warns_if_neutral(const fg_translator *t) {
     return way && strcmp(way, "warn_if_neutral") == 0;
 }
 
+/* A section's object that is claimed as a whole: what its declarations do not claim may be left out. */
+static bool is_container(const fg_declaration *d) {
+    return d && d->choice_count && json_object_get(d->spec, "whole");
+}
+
+/* A key that the converter lists as metadata, at whatever depth. */
+static bool is_metadata(const fg_translator *t, const char *key) {
+    size_t i;
+    json_t *item;
+    if (t->direction != FG_IMPORT) return false;
+    json_array_foreach(json_object_get(fg_converter_document(t->converter), "metadata"), i, item) {
+        if (strcmp(json_string_value(item), key) == 0) return true;
+    }
+    return false;
+}
+
 static fg_status unknown(fg_translator *t, const char *path, const json_t *value, const fg_declaration *above,
                          fg_error *err) {
     char brief[BRIEF];
     const char *file = fg_converter_file(t->converter);
     fg_json_brief(value, brief, sizeof brief);
+    if (is_container(above))
+        return fg_translator_leave_out(t, NULL, path, value, "stands in an object that is claimed as a whole",
+                                       NULL, err);
     if (is_neutral(value) && warns_if_neutral(t)) {
         fg_warn("%s: key \"%s\" = %s is not known to %s; it is left out", t->options->file, path, brief,
                 file);
         return fg_translator_leave_out(t, NULL, path, value, "not known, but its value says that it is off",
-                                       err);
+                                       NULL, err);
     }
     if (above) {
         return fg_translator_refuse(
@@ -68,18 +88,26 @@ static fg_status unknown(fg_translator *t, const char *path, const json_t *value
 static fg_status walk(fg_translator *t, const json_t *object, const char *prefix, const fg_declaration *above,
                       unsigned depth, fg_error *err);
 
+static fg_status visit_unclaimed(fg_translator *t, const char *path, const char *key, const json_t *value,
+                                 const fg_declaration *above, unsigned depth, fg_error *err) {
+    if (is_metadata(t, key))
+        return fg_translator_leave_out(t, NULL, path, value, "says nothing about the architecture", NULL,
+                                       err);
+    if (is_branch(value)) return walk(t, value, path, above, depth + 1, err);
+    if (json_is_object(value) && json_object_get(fg_converter_document(t->converter), "metadata"))
+        return fg_translator_leave_out(t, NULL, path, value, "an empty object", NULL, err);
+    return unknown(t, path, value, above, err);
+}
+
 static fg_status visit(fg_translator *t, const char *path, const char *key, const json_t *value,
                        const fg_declaration *above, unsigned depth, fg_error *err) {
-    const fg_claims *claims =
-        &t->declarations->claims[t->direction == FG_IMPORT ? FG_SIDE_HF : FG_SIDE_TARGET];
+    const fg_claims *claims = &t->claims[t->direction == FG_IMPORT ? FG_SIDE_HF : FG_SIDE_TARGET];
     const fg_claim *claim =
         strchr(key, '/') ? NULL : fg_claims_find(claims, path); /* a slash in a key would look like a path */
     if (!claim && above && names_member(above, key)) return FG_OK;
-    if (!claim)
-        return is_branch(value) ? walk(t, value, path, above, depth + 1, err)
-                                : unknown(t, path, value, above, err);
-    if (!is_branch(value) || !claim->declaration || json_object_get(claim->declaration->spec, "whole"))
-        return FG_OK;
+    if (!claim) return visit_unclaimed(t, path, key, value, above, depth, err);
+    if (!is_branch(value) || !claim->declaration) return FG_OK;
+    if (json_object_get(claim->declaration->spec, "whole") && !is_container(claim->declaration)) return FG_OK;
     return walk(t, value, path, claim->declaration, depth + 1, err);
 }
 
@@ -105,4 +133,73 @@ done:
 
 fg_status fg_coverage_check(fg_translator *t, fg_error *err) {
     return walk(t, t->given, "", NULL, 0, err);
+}
+
+/* ---- the target's architecture ---- */
+
+static fg_status cover_class(fg_translator *t, const char *class_name, const json_t *object,
+                             const char *prefix, unsigned depth, fg_error *err);
+
+/* A value of a field with configurations in it: one, or a dictionary of them. */
+static fg_status cover_below(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
+                             unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *entry;
+    char *below = NULL;
+    if (!fg_starts_with(field->type, "dict["))
+        return cover_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
+    json_object_foreach((json_t *)(uintptr_t)value, key, entry) {
+        FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
+        FG_TRY(cover_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
+        fg_free(below);
+        below = NULL;
+    }
+done:
+    fg_free(below);
+    return status;
+}
+
+/* A claim by a declaration that leads to sections leaves the leaves to those. */
+static fg_status cover_field(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
+                             unsigned depth, fg_error *err) {
+    char brief[BRIEF];
+    const fg_claim *claim = fg_claims_find(&t->claims[FG_SIDE_TARGET], path);
+    const fg_declaration *section = claim && claim->declaration->choice_count ? claim->declaration : NULL;
+    const char *class_name = fg_class_of(t->classes, field, value);
+    if (claim && !section) return FG_OK;
+    bool has_leaves = fg_starts_with(field->type, "dict[")
+                          ? json_is_object(value)
+                          : class_name && fg_class_has_architecture(t->classes, class_name);
+    if (section || has_leaves) return cover_below(t, field, value, path, depth, err);
+    return fg_translator_refuse(
+        t, NULL, err,
+        "architecture field \"%s\" = %s: no rule of %s claims it; a declaration of the "
+        "section for %s would",
+        path, fg_json_brief(value, brief, sizeof brief), fg_converter_file(t->converter),
+        class_name ? class_name : "its object");
+}
+
+static fg_status cover_class(fg_translator *t, const char *class_name, const json_t *object,
+                             const char *prefix, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    fg_field field;
+    char *path = NULL;
+    if (!class_name || depth == DEPTH) goto done;
+    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(t->classes, class_name), name, entry) {
+        if (!fg_class_field(t->classes, class_name, name, &field) || !field.architecture) continue;
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        FG_TRY(cover_field(t, &field, json_object_get(object, name), path, depth, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_coverage_architecture(fg_translator *t, const json_t *target, fg_error *err) {
+    return cover_class(t, t->declarations->root->class_name, target, "", 0, err);
 }

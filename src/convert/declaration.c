@@ -113,6 +113,10 @@ static const char *wrong_kind(char kind, const json_t *value) {
         return json_array_size(value) ? NULL : "a list of values";
     case 'b':
         return json_is_true(value) ? NULL : "true";
+    case 'c':
+        return name || json_object_size(value) || json_array_size(value)
+                   ? NULL
+                   : "a section, or sections by name, or a list of [name, section, condition]";
     default:
         return NULL;
     }
@@ -178,6 +182,7 @@ static fg_status set_claims(fg_declaration *d, fg_error *err) {
                   (claiming == FG_CLAIM_EITHER && (field || !hf || json_object_get(d->spec, "import_as")));
     if (target) FG_TRY(set_paths(&d->fields, &d->field_count, field, d->label, err));
     if (claiming == FG_CLAIM_VALUE) hf = json_object_get(d->spec, d->primitive->name);
+    if (claiming == FG_CLAIM_VALUE && fg_expression_is(hf)) hf = NULL; /* import_only: a value, no key */
     if (claiming == FG_CLAIM_RENAME) hf = json_object_get(d->spec, "rename");
     if (hf || claiming == FG_CLAIM_LABEL) FG_TRY(set_paths(&d->keys, &d->key_count, hf, d->label, err));
 done:
@@ -254,6 +259,17 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
     snprintf(at.parent, sizeof at.parent, "sections/%s", section->name);
     json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
         if (strcmp(key, "config") == 0 && json_is_object(value)) continue;
+        if (strcmp(key, "class") == 0 && json_is_string(value)) {
+            section->class_name = json_string_value(value);
+            continue;
+        }
+        const json_t **object = strcmp(key, "let") == 0       ? &section->let
+                                : strcmp(key, "weights") == 0 ? &section->weights
+                                                              : NULL;
+        if (object && json_is_object(value)) {
+            *object = value;
+            continue;
+        }
         const json_t **list = strcmp(key, "import_if") == 0     ? &section->import_if
                               : strcmp(key, "export_if") == 0   ? &section->export_if
                               : strcmp(key, "import_warn") == 0 ? &section->import_warn
@@ -286,14 +302,47 @@ static const fg_section *find_section(const fg_declarations *all, const char *na
     return NULL;
 }
 
+/* [name, section] or [name, section, condition]. */
+static fg_status read_row(const fg_declarations *all, const json_t *row, fg_choice *choice, fg_error *err) {
+    fg_expression *expression = NULL;
+    const char *section = json_string_value(json_array_get(row, 1));
+    choice->name = json_string_value(json_array_get(row, 0));
+    choice->section = find_section(all, section);
+    choice->when = json_string_value(json_array_get(row, 2));
+    if (!choice->when) return FG_OK;
+    fg_status status = fg_expression_parse(&expression, choice->when, choice->name, err);
+    fg_expression_free(&expression);
+    return status;
+}
+
+static fg_status read_choices(const fg_declarations *all, fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *value = json_object_get(d->spec, d->primitive->name);
+    const char *name;
+    json_t *item;
+    size_t i;
+    bool single = json_is_string(value);
+    FG_NEW(d->choices, single ? 1 : json_array_size(value) + json_object_size(value));
+    if (single) d->choices[d->choice_count++].section = find_section(all, json_string_value(value));
+    json_array_foreach((json_t *)(uintptr_t)value, i, item)
+        FG_TRY(read_row(all, item, &d->choices[d->choice_count++], err));
+    json_object_foreach((json_t *)(uintptr_t)value, name, item) d->choices[d->choice_count++] =
+        (fg_choice){.name = name, .section = find_section(all, json_string_value(item))};
+done:
+    return status;
+}
+
 static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t s = 0; s < all->count; s++) {
         for (size_t i = 0; i < all->sections[s].count; i++) {
             fg_declaration *d = &all->sections[s].items[i];
             if (d->primitive->claiming != FG_CLAIM_SECTION) continue;
-            d->nested = find_section(all, json_string_value(json_object_get(d->spec, d->primitive->name)));
-            if (!d->nested) FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
+            FG_TRY(read_choices(all, d, err));
+            for (size_t k = 0; k < d->choice_count; k++) {
+                if (!d->choices[k].section)
+                    FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
+            }
         }
     }
 done:
@@ -317,57 +366,68 @@ char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err) {
     return fg_strformat(err, "%.*s%s%s", (int)length, prefix, length ? "/" : "", relative);
 }
 
-/* A path is claimed once on each side; `path` is taken over. */
-static fg_status add_claim(fg_claims *claims, char *path, const fg_declaration *d, const char *side,
-                           fg_error *err) {
+fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *d, fg_error *err) {
     fg_status status = path ? FG_OK : FG_ERR_MEMORY;
-    if (status != FG_OK) return status;
-    const fg_claim *old = fg_claims_find(claims, path);
-    if (old) {
-        fg_fail(err, FG_ERR_INPUT, "%s:%u: \"%s\": the %s key \"%s\" is claimed by \"%s\" (%s:%u) already",
-                d->file, d->line, d->label, side, path,
-                old->declaration ? old->declaration->label : "hf/architectures",
-                old->declaration ? old->declaration->file : d->file,
-                old->declaration ? old->declaration->line : 0);
-        fg_free(path);
-        return FG_ERR_INPUT;
-    }
-    status = fg_grow(&claims->items, claims->count, &claims->capacity, sizeof *claims->items, err);
-    if (status != FG_OK) {
-        fg_free(path);
-        return status;
-    }
+    if (path && fg_claims_find(claims, path)) goto done;
+    if (status == FG_OK)
+        status = fg_grow(&claims->items, claims->count, &claims->capacity, sizeof *claims->items, err);
+    if (status != FG_OK) goto done;
     claims->items[claims->count] = (fg_claim){.path = path, .declaration = d};
     return fg_map_set(&claims->map, path, (int64_t)claims->count++, err);
+done:
+    fg_free(path);
+    return status;
 }
 
-static fg_status collect(fg_declarations *all, const fg_layers *layers, const fg_section *section,
-                         const char *hf, const char *target, unsigned depth, fg_error *err) {
+void fg_claims_free(fg_claims *claims) {
+    for (size_t i = 0; i < claims->count; i++) fg_free(claims->items[i].path);
+    fg_free(claims->items);
+    fg_map_free(&claims->map);
+    *claims = (fg_claims){0};
+}
+
+/* Within a section a path is claimed once on each side. */
+static fg_status claim_once(fg_claims *claims, const char *path, const fg_declaration *d, const char *side,
+                            fg_error *err) {
+    const fg_claim *old = fg_claims_find(claims, path);
+    if (!old) return fg_claims_add(claims, fg_strdup(path, err), d, err);
+    return fg_fail(
+        err, FG_ERR_INPUT, "%s:%u: \"%s\": the %s key \"%s\" is claimed by \"%s\" (%s:%u) already", d->file,
+        d->line, d->label, side, path, old->declaration ? old->declaration->label : "hf/architectures",
+        old->declaration ? old->declaration->file : d->file, old->declaration ? old->declaration->line : 0);
+}
+
+static fg_status claim_paths(fg_section *section, fg_error *err) {
     fg_status status = FG_OK;
-    char *below_hf = NULL, *below_target = NULL;
     for (size_t i = 0; i < section->count; i++) {
         const fg_declaration *d = &section->items[i];
-        if (d->nested) {
-            if (depth == NESTING)
-                FG_TRY(section_fail(layers, section, d, "sections are nested in themselves, or too deeply",
-                                    err));
-            FG_TRY_NEW(below_hf, d->key_count ? fg_path_resolve(hf, d->keys[0], err) : fg_strdup(hf, err));
-            FG_TRY_NEW(below_target, fg_path_resolve(target, d->fields[0], err));
-            FG_TRY(collect(all, layers, d->nested, below_hf, below_target, depth + 1, err));
-            fg_free(below_hf);
-            fg_free(below_target);
-            below_hf = below_target = NULL;
-            continue;
-        }
-        for (size_t k = 0; k < d->key_count; k++)
-            FG_TRY(add_claim(&all->claims[FG_SIDE_HF], fg_path_resolve(hf, d->keys[k], err), d, "hf", err));
+        for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
+            FG_TRY(claim_once(&section->claims[FG_SIDE_HF], d->keys[k], d, "hf", err));
         for (size_t k = 0; k < d->field_count; k++)
-            FG_TRY(add_claim(&all->claims[FG_SIDE_TARGET], fg_path_resolve(target, d->fields[k], err), d,
-                             "target", err));
+            FG_TRY(claim_once(&section->claims[FG_SIDE_TARGET], d->fields[k], d, "target", err));
     }
 done:
-    fg_free(below_hf);
-    fg_free(below_target);
+    return status;
+}
+
+const fg_declaration *fg_section_find(const fg_section *section, const char *label) {
+    for (size_t i = 0; i < section->count; i++) {
+        if (strcmp(section->items[i].label, label) == 0) return &section->items[i];
+    }
+    return NULL;
+}
+
+static fg_status check_nesting(const fg_layers *layers, const fg_section *section, unsigned depth,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < section->count; i++) {
+        const fg_declaration *d = &section->items[i];
+        if (d->choice_count && depth == NESTING)
+            FG_TRY(section_fail(layers, section, d, "sections are nested in themselves, or too deeply", err));
+        for (size_t k = 0; k < d->choice_count; k++)
+            FG_TRY(check_nesting(layers, d->choices[k].section, depth + 1, err));
+    }
+done:
     return status;
 }
 
@@ -392,24 +452,25 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
     all->root = find_section(all, json_string_value(root));
     if (!all->root) FG_TRY(fg_layers_fail(layers, "", "root", err, "there is no such section"));
     if (json_object_get(json_object_get(document, "hf"), "architectures"))
-        FG_TRY(add_claim(&all->claims[FG_SIDE_HF], fg_strdup("architectures", err), NULL, "hf", err));
-    FG_TRY(collect(all, layers, all->root, "", "", 0, err));
+        FG_TRY(fg_claims_add(&((fg_section *)(uintptr_t)all->root)->claims[FG_SIDE_HF],
+                             fg_strdup("architectures", err), NULL, err));
+    FG_TRY(check_nesting(layers, all->root, 0, err));
+    for (size_t i = 0; i < all->count; i++) FG_TRY(claim_paths(&all->sections[i], err));
 done:
     return status;
 }
 
 void fg_declarations_free(fg_declarations *all) {
     for (size_t s = 0; s < all->count; s++) {
-        for (size_t i = 0; i < all->sections[s].count; i++) {
-            fg_free(all->sections[s].items[i].fields);
-            fg_free(all->sections[s].items[i].keys);
+        fg_section *section = &all->sections[s];
+        for (size_t i = 0; i < section->count; i++) {
+            fg_free(section->items[i].fields);
+            fg_free(section->items[i].keys);
+            fg_free(section->items[i].choices);
         }
-        fg_free(all->sections[s].items);
-    }
-    for (size_t side = 0; side < 2; side++) {
-        for (size_t i = 0; i < all->claims[side].count; i++) fg_free(all->claims[side].items[i].path);
-        fg_free(all->claims[side].items);
-        fg_map_free(&all->claims[side].map);
+        fg_free(section->items);
+        fg_claims_free(&section->claims[FG_SIDE_HF]);
+        fg_claims_free(&section->claims[FG_SIDE_TARGET]);
     }
     fg_free(all->sections);
     *all = (fg_declarations){0};

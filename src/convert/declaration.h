@@ -1,8 +1,8 @@
-/* The declarations of a converter, compiled: sections of declarations, and who claims which path on which
- * side.
+/* The declarations of a converter, compiled: sections of declarations, and which paths each claims.
  *
  * Invariant: a compiled declaration has one primitive, only modifiers that this primitive knows, and
- * expressions that parse. JSON is borrowed from the merged document.
+ * expressions that parse; no two of a section claim one path of a side. JSON is borrowed from the merged
+ * document.
  */
 #ifndef FG_CONVERT_DECLARATION_H
 #define FG_CONVERT_DECLARATION_H
@@ -13,6 +13,15 @@
 
 struct fg_primitive;
 
+/* One section that a declaration may lead to. */
+typedef struct fg_choice {
+    const char
+        *name; /* borrowed: what names it in hf (a type, a letter of a layout); NULL: there is no choice */
+    const struct fg_section *section; /* borrowed */
+    const char
+        *when; /* borrowed expression over the target: what must hold on export; NULL: the class decides */
+} fg_choice;
+
 typedef struct fg_declaration {
     const struct fg_primitive *primitive;
     const char *label;   /* borrowed: the name under which it stands in "config" */
@@ -21,21 +30,15 @@ typedef struct fg_declaration {
     size_t field_count;
     const char **keys; /* owned array of borrowed hf paths, relative to the section */
     size_t key_count;
-    const struct fg_section *nested; /* borrowed; of the primitive "nested" */
-    const char *file;                /* borrowed: where it stands */
+    fg_choice *choices; /* owned; of primitives that lead to other sections */
+    size_t choice_count;
+    const char *file; /* borrowed: where it stands */
     unsigned line;
 } fg_declaration;
 
-typedef struct fg_section {
-    const char *name;      /* borrowed */
-    fg_declaration *items; /* owned */
-    size_t count, capacity;
-    const json_t *import_if, *export_if, *import_warn; /* borrowed; NULL if there are none */
-} fg_section;
-
 /* One path of one side and who claims it. */
 typedef struct fg_claim {
-    char *path;                        /* owned; from the root */
+    char *path;                        /* owned */
     const fg_declaration *declaration; /* borrowed; NULL: the engine itself ("architectures") */
 } fg_claim;
 
@@ -47,11 +50,21 @@ typedef struct fg_claims {
 
 enum { FG_SIDE_HF = 0, FG_SIDE_TARGET = 1 };
 
+typedef struct fg_section {
+    const char *name; /* borrowed */
+    const char
+        *class_name; /* borrowed: the target's class that it is for; NULL if the target has no classes */
+    fg_declaration *items; /* owned */
+    size_t count, capacity;
+    const json_t *import_if, *export_if, *import_warn; /* borrowed; NULL if there are none */
+    const json_t *let, *weights;                       /* borrowed; NULL if there are none */
+    fg_claims claims[2];                               /* per side; paths relative to the section */
+} fg_section;
+
 typedef struct fg_declarations {
     fg_section *sections; /* owned */
     size_t count;
     const fg_section *root; /* NULL in a file without sections */
-    fg_claims claims[2];    /* per side */
 } fg_declarations;
 
 /* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
@@ -64,6 +77,11 @@ const fg_declarations *fg_converter_declarations(const fg_converter *converter);
 
 /* The claim of a path, or NULL. */
 const fg_claim *fg_claims_find(const fg_claims *claims, const char *path);
+/* Adds one; `path` is taken over (NULL: it could not be made). A path that is claimed keeps its first claim. */
+fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *declaration, fg_error *err);
+void fg_claims_free(fg_claims *claims);
+/* The declaration of a section with this label, or NULL. */
+const fg_declaration *fg_section_find(const fg_section *section, const char *label);
 
 /* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" beside it, "/a" from the
  * root. Newly allocated. */

@@ -108,7 +108,7 @@ static fg_status compare(linter *l, const json_t *before, const json_t *after, f
     json_object_foreach((json_t *)(uintptr_t)before, key, value) {
         const json_t *other = json_object_get(after, key);
         const fg_claim *claim =
-            fg_claims_find(&fg_converter_declarations(l->converter)->claims[FG_SIDE_HF], key);
+            fg_claims_find(&fg_converter_declarations(l->converter)->root->claims[FG_SIDE_HF], key);
         bool ignored = claim && claim->declaration && json_object_get(claim->declaration->spec, "ignored");
         if (ignored || fg_json_equal(other, value)) continue;
         snprintf(detail, sizeof detail, "%s = %s comes back as %s", key, fg_json_brief(value, a, sizeof a),

@@ -6,12 +6,29 @@
 #include "base/alloc.h"
 #include "convert/custom.h"
 
-enum { BRIEF = 120, VALUES = 240 };
+enum { BRIEF = 120, VALUES = 240, PLACE = 300 };
 
 /* ---- types ---- */
 
 static bool is_count(const json_t *value) {
     return json_is_integer(value) && json_integer_value(value) >= 1;
+}
+
+static bool is_size(const json_t *value) {
+    return json_is_integer(value) && json_integer_value(value) >= 0;
+}
+
+static bool is_number(const json_t *value) {
+    return json_is_number(value);
+}
+
+static bool is_texts(const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        if (!json_is_string(item)) return false;
+    }
+    return json_is_array(value);
 }
 
 static bool is_positive(const json_t *value) {
@@ -50,6 +67,9 @@ static const struct fg_type_row {
     const char *expected;
 } types[] = {
     {"count", is_count, "an integer of 1 or more"},
+    {"size", is_size, "an integer of 0 or more"},
+    {"number", is_number, "a number"},
+    {"texts", is_texts, "a list of strings"},
     {"positive", is_positive, "a number above 0"},
     {"probability", is_probability, "a number from 0 to below 1"},
     {"flag", is_flag, "true or false"},
@@ -105,11 +125,12 @@ static const char *to_path(const fg_translator *t, const fg_declaration *d) {
 static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  const char *name, json_t **value, fg_error *err) {
     fg_error why = {0};
+    char place[PLACE];
     fg_status status = fg_translator_value(t, frame, d, name, value, &why);
     if (status == FG_ERR_INPUT)
-        return fg_translator_refuse(t, d, err,
-                                    "key \"%s\" is absent, and what that means cannot be worked out: %s",
-                                    from_path(t, d), why.text);
+        return fg_translator_refuse(
+            t, d, err, "key \"%s\" is absent, and what that means cannot be worked out: %s",
+            fg_translator_place(t, frame, from_path(t, d), place, sizeof place), why.text);
     return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
@@ -120,6 +141,7 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     const json_t *found;
     const char *path = from_path(t, d), *instead = NULL;
+    char place[PLACE];
     *value = NULL;
     FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
     if (importing(t)) {
@@ -135,7 +157,8 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     else if (found)
         *value = json_incref((json_t *)(uintptr_t)found);
     else if (!member(d, "maybe"))
-        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default", path));
+        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
+                                    fg_translator_place(t, frame, path, place, sizeof place)));
 done:
     return status;
 }
@@ -164,30 +187,102 @@ static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_
     return status;
 }
 
+/* ---- tables of values ---- */
+
+/* The other side's value of a row [target, hf] of the declaration's table; NULL if no row has `value`. `back` is what would come
+ * back for it: the first row of a value counts. Borrowed. */
+static const json_t *look_through(const fg_translator *t, const fg_declaration *d, const json_t *value,
+                                  const json_t **back) {
+    const json_t *table = json_object_get(json_object_get(fg_converter_document(t->converter), "tables"),
+                                          json_string_value(member(d, "through")));
+    const json_t *found = NULL;
+    size_t i, from = importing(t) ? 1 : 0;
+    json_t *row;
+    json_array_foreach((json_t *)(uintptr_t)table, i, row) {
+        if (!found && fg_json_equal(json_array_get(row, from), value)) found = json_array_get(row, 1 - from);
+    }
+    *back = NULL;
+    json_array_foreach((json_t *)(uintptr_t)table, i, row) {
+        if (found && !*back && fg_json_equal(json_array_get(row, 1 - from), found))
+            *back = json_array_get(row, from);
+    }
+    return found;
+}
+
+/* Replaces the value by the table's. `same` is false if another one would come back. */
+static fg_status translate_value(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 json_t **value, bool *same, fg_error *err) {
+    char place[PLACE], brief[BRIEF];
+    const json_t *back, *found;
+    fg_status status = FG_OK;
+    *same = true;
+    if (!member(d, "through")) return FG_OK;
+    found = look_through(t, d, *value, &back);
+    if (!found) {
+        status = fg_translator_refuse(t, d, err, "key \"%s\" = %s: the other format has no such value (%s)",
+                                      fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
+                                      fg_json_brief(*value, brief, sizeof brief),
+                                      json_string_value(member(d, "through")));
+    } else if (!fg_json_equal(back, *value)) {
+        *same = false;
+        status =
+            fg_translator_leave_out(t, frame, from_path(t, d), *value,
+                                    "has the same meaning to the other format as another value", back, err);
+    }
+    json_t *old = *value;
+    *value = found ? json_incref((json_t *)(uintptr_t)found) : NULL;
+    json_decref(old);
+    return status;
+}
+
 /* ---- rename, optional, import_only ---- */
 
-static fg_status carry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+/* Writes a value that was read, as the other side has it. `value` is taken over. */
+static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_declaration *d, json_t *value,
+                         fg_error *err) {
     fg_status status = FG_OK;
-    json_t *value = NULL;
-    char brief[BRIEF];
-    bool skip;
-    const char *type = json_string_value(member(d, "type"));
-    FG_TRY(read_or_default(t, frame, d, &value, err));
-    if (!value) goto done;
-    const char *expected = type ? fg_type_mismatch(type, value) : NULL;
-    if (expected) {
-        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected %s", from_path(t, d),
-                                    fg_json_brief(value, brief, sizeof brief), expected));
-        goto done;
-    }
+    bool skip, same;
+    json_t *given = json_incref(value);
     FG_TRY(equals(t, frame, d, "optional", value, &skip, err));
-    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, value, !skip, err));
+    FG_TRY(translate_value(t, frame, d, &value, &same, err));
+    if (!value) goto done;
+    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, given, !skip && same, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
     if (!skip) FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));
 done:
     json_decref(value);
+    json_decref(given);
     return status;
+}
+
+static fg_status carry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    char brief[BRIEF], place[PLACE];
+    const char *type = json_string_value(member(d, "type"));
+    FG_TRY(read_or_default(t, frame, d, &value, err));
+    if (!value) goto done;
+    const char *expected = type ? fg_type_mismatch(type, value) : NULL;
+    if (expected)
+        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected %s",
+                                    fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
+                                    fg_json_brief(value, brief, sizeof brief), expected));
+    else
+        FG_TRY(pass_on(t, frame, d, json_incref(value), err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status write_constant(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                const char *name, const char *path, fg_error *err);
+
+/* From one key, or from an expression over all of them. */
+static fg_status import_only_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
+    if (d->key_count) return carry(t, frame, d, err);
+    return write_constant(t, frame, d, "import_only", d->fields[0], err);
 }
 
 static fg_status import_only_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -196,7 +291,7 @@ static fg_status import_only_export(fg_translator *t, const fg_frame *frame, con
     fg_status status = fg_translator_read(t, frame, d->fields[0], true, &found, err);
     if (status == FG_OK && found)
         status = fg_translator_leave_out(t, frame, d->fields[0], found,
-                                         "HuggingFace configurations have no such key", err);
+                                         "HuggingFace configurations have no such key", NULL, err);
     return status;
 }
 
@@ -205,8 +300,14 @@ static fg_status import_only_export(fg_translator *t, const fg_frame *frame, con
 static fg_status write_constant(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                 const char *name, const char *path, fg_error *err) {
     json_t *value = NULL;
-    fg_status status = fg_translator_value(t, frame, d, name, &value, err);
-    if (status == FG_OK) status = fg_translator_write(t, frame, path, value, err);
+    fg_error why = {0};
+    fg_status status = fg_translator_value(t, frame, d, name, &value, &why);
+    if (status == FG_OK)
+        status = fg_translator_write(t, frame, path, value, err);
+    else if (status == FG_ERR_INPUT)
+        status = fg_translator_refuse(t, d, err, "%s", why.text);
+    else
+        fg_fail(err, status, "%s", why.text);
     json_decref(value);
     return status;
 }
@@ -216,13 +317,14 @@ static fg_status demand_constant(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     const json_t *found;
     json_t *value = NULL;
-    char brief[BRIEF], wanted[BRIEF];
+    char brief[BRIEF], wanted[BRIEF], place[PLACE];
     FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
     FG_TRY(fg_translator_value(t, frame, d, name, &value, err));
     if (found ? fg_json_equal(found, value) : absent_passes || json_is_null(value)) goto done;
     fg_json_brief(found, brief, sizeof brief);
     fg_json_brief(value, wanted, sizeof wanted);
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s is supported only", path, brief, wanted));
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s is supported only",
+                                fg_translator_place(t, frame, path, place, sizeof place), brief, wanted));
 done:
     json_decref(value);
     return status;
@@ -267,13 +369,14 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
                             const char *path, fg_error *err) {
     const json_t *found, *neutral = member(d, "neutral"), *item;
     const char *reason = json_string_value(member(d, "ignored"));
-    char brief[BRIEF], values[VALUES];
+    char brief[BRIEF], values[VALUES], place[PLACE];
     fg_status status = fg_translator_read(t, frame, path, true, &found, err);
     if (status != FG_OK || !found) return status;
     bool harmless = !neutral;
     for (size_t i = 0; (item = json_array_get(neutral, i)); i++) harmless |= fg_json_equal(item, found);
     if (!harmless) {
-        return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s", path,
+        return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s",
+                                    fg_translator_place(t, frame, path, place, sizeof place),
                                     fg_json_brief(found, brief, sizeof brief),
                                     neutral_values(neutral, values, sizeof values), reason);
     }
@@ -282,7 +385,7 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
     bool comes_back = status == FG_OK && written && fg_json_equal(written, found); /* then nothing is lost */
     json_decref(written);
-    return comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, err);
+    return comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, NULL, err);
 }
 
 static fg_status ignore(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
@@ -297,23 +400,7 @@ done:
     return status;
 }
 
-/* ---- nested, custom ---- */
-
-static fg_status run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
-    char *hf = NULL, *target = NULL;
-    FG_TRY_NEW(hf, d->key_count ? fg_path_resolve(frame->hf, d->keys[0], err) : fg_strdup(frame->hf, err));
-    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
-    const json_t *here = fg_json_at(t->source, importing(t) ? hf : target);
-    fg_frame inner = {.section = d->nested, .hf = hf, .target = target};
-    inner.scope =
-        (fg_scope){.here = here, .parent = &frame->scope, .root = t->source, .variables = t->variables};
-    FG_TRY(fg_translator_run(t, &inner, err));
-done:
-    fg_free(hf);
-    fg_free(target);
-    return status;
-}
+/* ---- custom ---- */
 
 static fg_status run_custom(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     const fg_custom *custom = fg_custom_find(json_string_value(member(d, "custom")));
@@ -330,8 +417,9 @@ static bool custom_known(const char *name) {
 
 enum {
     OBJECT = FG_MOD_KEYS | FG_MOD_WHOLE,
-    CARRIED =
-        FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE | OBJECT,
+    CARRIED = FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE |
+              FG_MOD_THROUGH | OBJECT,
+    SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_WHOLE,
     IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
 };
 
@@ -339,13 +427,19 @@ static const fg_primitive primitives[] = {
     {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT, 's', NULL, carry, carry},
     {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
     {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
-     NULL, carry, import_only_export},
+     NULL, import_only_import, import_only_export},
     {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE, 'v', NULL, constant_export_import,
      constant_export_export},
     {"constant_import", FG_CLAIM_FIELD, FG_MOD_FIELD | OBJECT, 'v', NULL, constant_import_import,
      constant_import_export},
     {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
-    {"nested", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_HF, 's', NULL, run_nested, run_nested},
+    {"nested", FG_CLAIM_SECTION, SECTION, 's', NULL, fg_run_nested, fg_run_nested},
+    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_dispatch, fg_run_dispatch},
+    {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
+     fg_run_typed_dict},
+    {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT, 's', NULL, fg_run_blocks, fg_run_blocks},
+    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT, 'c', NULL, fg_run_list_dispatch,
+     fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 
@@ -369,6 +463,8 @@ unsigned fg_modifier_find(const char *name, char *kind) {
         {"neutral", FG_MOD_NEUTRAL, 'l'}, {"keys", FG_MOD_KEYS, 'n'},
         {"whole", FG_MOD_WHOLE, 'b'},     {"option", FG_MOD_OPTION, 's'},
         {"type", FG_MOD_TYPE, 's'},       {"rename", FG_MOD_RENAME, 's'},
+        {"through", FG_MOD_THROUGH, 's'}, {"count", FG_MOD_COUNT, 's'},
+        {"hf_type", FG_MOD_HF_TYPE, 's'},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, name) != 0) continue;

@@ -25,6 +25,9 @@ enum {
     FG_MOD_OPTION = 1 << 11,
     FG_MOD_TYPE = 1 << 12,
     FG_MOD_RENAME = 1 << 13, /* the path of "optional" */
+    FG_MOD_THROUGH = 1 << 14,
+    FG_MOD_COUNT = 1 << 15,
+    FG_MOD_HF_TYPE = 1 << 16,
 };
 
 /* Which paths a declaration claims when it does not say so itself. */
@@ -34,14 +37,14 @@ typedef enum fg_claiming {
     FG_CLAIM_LABEL,   /* no target side; the hf path is "hf", else the label */
     FG_CLAIM_FIELD,   /* no hf side */
     FG_CLAIM_EITHER,  /* the target side unless only "hf" is given */
-    FG_CLAIM_SECTION, /* another section, under a field; that one claims */
+    FG_CLAIM_SECTION, /* other sections, under a field; those claim */
 } fg_claiming;
 
 typedef struct fg_primitive {
     const char *name;
     fg_claiming claiming;
-    unsigned modifiers; /* that it knows */
-    char value;         /* kind of its own value: 's' a string, 'v' a JSON value or an expression */
+    unsigned modifiers;               /* that it knows */
+    char value;                       /* kind of its own value, as fg_modifier_find has them */
     bool (*known)(const char *value); /* whether its value is a known name; NULL: any will do */
     /* One declaration, one direction; refusals go to the translator, only failures of the machine are
      * returned. NULL: nothing happens. */
@@ -54,8 +57,13 @@ typedef struct fg_primitive {
 /* The row of a name, or NULL. */
 const fg_primitive *fg_primitive_find(const char *name);
 /* The bit of a modifier's name, 0 if there is none; `kind`: 's' string, 'p' path or list of paths, 'v' value,
- * 'b' true, 'l' list of values, 'n' list of names. */
+ * 'b' true, 'l' list of values, 'n' list of names, 'c' sections. */
 unsigned fg_modifier_find(const char *name, char *kind);
+
+/* The primitives that lead to other sections (section_primitives.c). */
+typedef fg_status fg_primitive_run(fg_translator *translator, const fg_frame *frame,
+                                   const fg_declaration *declaration, fg_error *err);
+fg_primitive_run fg_run_nested, fg_run_dispatch, fg_run_typed_dict, fg_run_list_dispatch, fg_run_blocks;
 
 /* Whether `type` is a word that "type" may have. */
 bool fg_type_known(const char *type);

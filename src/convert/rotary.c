@@ -162,3 +162,24 @@ done:
     json_decref(parameters);
     return status;
 }
+
+enum { DEPTH = 16 };
+
+static fg_status spell(json_t *config, bool newer, const char *file, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    if (depth == DEPTH) goto done; /* coverage refuses what is nested like this */
+    FG_TRY(fg_rotary_to_older(config, file, err));
+    if (newer) FG_TRY(fg_rotary_to_newer(config, err));
+    json_object_foreach(config, key, value) {
+        bool rotary = strcmp(key, "rope_scaling") == 0 || strcmp(key, "rope_parameters") == 0;
+        if (json_is_object(value) && !rotary) FG_TRY(spell(value, newer, file, depth + 1, err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_rotary_spell(json_t *config, bool newer, const char *file, fg_error *err) {
+    return spell(config, newer, file, 0, err);
+}

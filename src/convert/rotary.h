@@ -21,4 +21,8 @@ fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err);
 /* The other way, from what fg_rotary_to_older gives. */
 fg_status fg_rotary_to_newer(json_t *config, fg_error *err);
 
+/* The same for a configuration and all objects in it that have rotary settings: those of a vision or text model. Into the older
+ * spelling, or on into the newer. */
+fg_status fg_rotary_spell(json_t *config, bool newer, const char *file, fg_error *err);
+
 #endif

@@ -77,6 +77,7 @@ static fg_status run_root(fg_translator *t, fg_error *err) {
     if (!t->result || !t->settled)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     fg_frame frame = {.section = t->declarations->root, .hf = "", .target = ""};
+    if (architectures(t)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
     FG_TRY(t->direction == FG_IMPORT ? import_architectures(t, err) : export_architectures(t, err));
     FG_TRY(fg_translator_run(t, &frame, err));
@@ -85,6 +86,8 @@ done:
 }
 
 static void translator_free(fg_translator *t) {
+    fg_claims_free(&t->claims[FG_SIDE_HF]);
+    fg_claims_free(&t->claims[FG_SIDE_TARGET]);
     json_decref(t->source);
     json_decref(t->settled);
     json_decref(t->result);
@@ -114,59 +117,103 @@ bool fg_translate_option(const fg_translate_options *options, const char *name, 
     return length || strcmp(name, "vocab_size") == 0;
 }
 
-/* Whether an option gave the claimed key another value than the source has. */
-static bool is_replaced(const fg_translator *t, const fg_claim *claim) {
-    uint64_t value;
-    const char *option =
-        claim ? json_string_value(json_object_get(claim->declaration->spec, "option")) : NULL;
-    return option && fg_translate_option(t->options, option, &value) && value;
+/* ---- targets with classes ---- */
+
+static fg_status say_problem(void *context, const char *path, const char *what, fg_error *err) {
+    return fg_translator_refuse(context, NULL, err, "\"%s\": %s", path, what);
 }
 
-/* What came in must come back the same from what was written. */
-static fg_status check_return(fg_translator *there, const json_t *defaults, fg_error *err) {
+/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is refused. */
+static fg_status complete_target(fg_translator *t, const json_t *target, json_t **completed, fg_error *err) {
+    fg_class_problems problems = {.say = say_problem, .context = t};
+    *completed = NULL;
+    if (!t->classes || !t->declarations->root || !t->declarations->root->class_name) return FG_OK;
+    return fg_class_complete(t->classes, t->declarations->root->class_name, target, &problems, completed,
+                             err);
+}
+
+/* ---- the way back ---- */
+
+/* Whether a declaration is meant to come back another way, or not at all. */
+static bool may_differ(const fg_translator *there, const fg_declaration *d) {
+    uint64_t value;
+    const char *option = d ? json_string_value(json_object_get(d->spec, "option")) : NULL;
+    if (option && fg_translate_option(there->options, option, &value) && value) return true;
+    return d && d->primitive->export != d->primitive->import;
+}
+
+static fg_status compare_return(fg_translator *there, const json_t *back, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
     json_t *value;
     char before[BRIEF], after[BRIEF];
+    json_object_foreach(there->settled, path, value) {
+        const json_t *found = fg_json_at(back, path);
+        const fg_claim *claim = fg_claims_find(&there->claims[FG_SIDE_HF], path);
+        const fg_declaration *d = claim ? claim->declaration : NULL;
+        bool same = found ? fg_json_equal(found, value) : json_is_null(value);
+        if (same || may_differ(there, d)) continue;
+        FG_TRY(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s", path,
+                                    fg_json_brief(value, before, sizeof before),
+                                    fg_json_brief(found, after, sizeof after)));
+    }
+done:
+    return status;
+}
+
+static bool sees_newer(const fg_translator *t) {
+    const char *rotary = json_string_value(json_object_get(fg_converter_document(t->converter), "rotary"));
+    return rotary && strcmp(rotary, "newer") == 0;
+}
+
+/* Adds the family's defaults to hf's configuration, in the rotary spelling that declarations see. */
+static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
+    fg_status status = FG_OK;
+    if (sees_newer(t)) FG_TRY(fg_rotary_spell(hf, false, t->options->file, err));
+    FG_TRY(fg_defaults_complete(hf, defaults, err));
+    if (sees_newer(t)) FG_TRY(fg_rotary_spell(hf, true, t->options->file, err));
+done:
+    return status;
+}
+
+/* What came in must come back the same from what was written. */
+static fg_status check_return(fg_translator *there, const json_t *target, const json_t *defaults,
+                              fg_error *err) {
+    fg_status status = FG_OK;
     fg_translate_options options = *there->options;
     options.max_length = options.vocab_size = 0;
-    fg_translator back = *there;
-    back.direction = FG_EXPORT;
-    back.options = &options;
-    back.given = there->result;
-    back.left_out = back.settled = back.result = back.variables = NULL;
-    back.refusals = (fg_text){0};
-    back.source = json_deep_copy(there->result);
+    fg_translator back = {.converter = there->converter,
+                          .declarations = there->declarations,
+                          .direction = FG_EXPORT,
+                          .options = &options,
+                          .classes = there->classes,
+                          .given = there->result};
+    back.source = json_deep_copy(target ? target : there->result);
     if (!back.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking a translation"));
     FG_TRY(run_root(&back, err));
     if (back.refused)
         FG_TRY(
             fg_translator_refuse(there, NULL, err, "the way back would be refused: %s", back.refusals.data));
-    FG_TRY(fg_defaults_complete(back.result, defaults, err));
-    json_object_foreach(there->settled, path, value) {
-        const json_t *found = fg_json_at(back.result, path);
-        bool same = found ? fg_json_equal(found, value) : json_is_null(value);
-        const fg_claim *claim = fg_claims_find(&there->declarations->claims[FG_SIDE_HF], path);
-        if (same || is_replaced(there, claim) ||
-            (claim && claim->declaration->primitive->export != claim->declaration->primitive->import))
-            continue;
-        FG_TRY(fg_translator_refuse(
-            there, claim ? claim->declaration : NULL, err, "key \"%s\" = %s would come back as %s", path,
-            fg_json_brief(value, before, sizeof before), fg_json_brief(found, after, sizeof after)));
-    }
+    FG_TRY(complete_hf(&back, back.result, defaults, err));
+    FG_TRY(compare_return(there, back.result, err));
 done:
     translator_free(&back);
     return status;
 }
 
+/* ---- directions ---- */
+
 static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_defaults_complete(t->source, defaults, err));
+    FG_TRY(complete_hf(t, t->source, defaults, err));
     FG_TRY(run_root(t, err));
     FG_TRY(fg_coverage_check(t, err));
     FG_TRY(report_refusals(t, err));
-    FG_TRY(check_return(t, defaults, err));
+    FG_TRY(complete_target(t, t->result, &translation->target, err));
+    if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(check_return(t, translation->target, defaults, err));
     FG_TRY(report_refusals(t, err));
     translation->result = json_incref(t->result);
     translation->hf = json_incref(t->source);
@@ -174,17 +221,45 @@ done:
     return status;
 }
 
+/* Puts back what an import left out: keys that the export did not write, and values of which it wrote what stands for them. */
+static fg_status put_back(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)t->options->carried, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        const json_t *found = key ? fg_json_at(t->result, key) : NULL;
+        json_t *value = json_object_get(entry, "value");
+        if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
+        FG_TRY(fg_json_set_at(t->result, key, json_deep_copy(value), err));
+    }
+done:
+    return status;
+}
+
 static fg_status export(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(run_root(t, err));
-    FG_TRY(fg_coverage_check(t, err));
+    FG_TRY(complete_target(t, t->given, &translation->target, err));
     FG_TRY(report_refusals(t, err));
+    if (translation->target) {
+        json_decref(t->source);
+        FG_TRY_NEW(t->source, json_deep_copy(translation->target));
+    }
+    FG_TRY(run_root(t, err));
+    FG_TRY(translation->target ? fg_coverage_architecture(t, translation->target, err)
+                               : fg_coverage_check(t, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(put_back(t, err));
     translation->hf = json_deep_copy(t->result);
     if (!translation->hf)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
-    FG_TRY(fg_defaults_complete(translation->hf, defaults, err));
-    if (t->options->hf_version >= 5) FG_TRY(fg_rotary_to_newer(t->result, err));
+    FG_TRY(complete_hf(t, translation->hf, defaults, err));
+    bool newer = t->options->hf_version >= 5;
+    if (sees_newer(t))
+        FG_TRY(fg_rotary_spell(t->result, newer, t->options->file, err));
+    else if (newer)
+        FG_TRY(fg_rotary_to_newer(t->result, err));
     translation->result = json_incref(t->result);
 done:
     return status;
@@ -195,6 +270,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                        fg_error *err) {
     fg_status status = FG_OK;
     json_t *given = NULL, *defaults = NULL;
+    fg_classes *classes = NULL;
     fg_translator t = {.converter = converter, .direction = direction, .options = options};
     *translation = (fg_translation){0};
     if (!json_is_object(source))
@@ -205,8 +281,12 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
-    const fg_claims *claims = &t.declarations->claims[direction == FG_IMPORT ? FG_SIDE_HF : FG_SIDE_TARGET];
-    if (!fg_claims_find(claims, "rope_parameters")) FG_TRY(fg_rotary_to_older(given, options->file, err));
+    FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
+    t.classes = classes;
+    if (sees_newer(&t) && direction == FG_IMPORT)
+        FG_TRY(fg_rotary_spell(given, true, options->file, err));
+    else if (!classes)
+        FG_TRY(fg_rotary_to_older(given, options->file, err));
     t.given = given;
     t.source = json_deep_copy(given);
     if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
@@ -215,6 +295,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                                   : export(&t, defaults, translation, err));
 done:
     translator_free(&t);
+    fg_classes_free(&classes);
     json_decref(given);
     json_decref(defaults);
     if (status != FG_OK) fg_translation_free(translation);
@@ -224,6 +305,7 @@ done:
 void fg_translation_free(fg_translation *translation) {
     json_decref(translation->result);
     json_decref(translation->hf);
+    json_decref(translation->target);
     json_decref(translation->left_out);
     *translation = (fg_translation){0};
 }

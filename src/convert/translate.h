@@ -2,8 +2,11 @@
  * a reason, or refused; nothing is dropped in silence.
  *
  * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which must agree when both stand;
- * declarations see the older one (rope_scaling null or an object with rope_type). Keys that hf leaves out mean what
- * converters/defaults/transformers.json says for the model type.
+ * declarations see the older one (rope_scaling null or an object with rope_type), or with "rotary": "newer" the newer one, at any depth.
+ * Keys that hf leaves out mean what converters/defaults/transformers.json says for the model type; fields that a target with classes
+ * leaves out, what its classes say.
+ *
+ * A target with classes is covered twice: no key of hf, and no architecture field of the target, that nothing claims.
  */
 #ifndef FG_CONVERT_TRANSLATE_H
 #define FG_CONVERT_TRANSLATE_H
@@ -16,6 +19,8 @@ typedef struct fg_translate_options {
     int hf_version;      /* 4: older rotary spelling in hf output; 5: rope_parameters */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
+    const json_t *
+        carried; /* export: what an import once left out (fg_translation.left_out), to be put back; may be NULL */
 } fg_translate_options;
 
 typedef struct fg_translation {
@@ -24,7 +29,10 @@ typedef struct fg_translation {
         hf; /* owned: the completed hf configuration in the older rotary spelling (every architecture key present):
                        what the shapes in "tensors" are evaluated over */
     json_t *
-        left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have */
+        target; /* owned: of a target with classes, its configuration with every default filled in; else NULL */
+    json_t *
+        left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have; "as": what stands
+                         for the value there, if it is another */
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,

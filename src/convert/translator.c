@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "convert/primitive.h"
 
-enum { MESSAGE = 700, WHERE = 400 };
+enum { MESSAGE = 700, WHERE = 400, BRIEF = 120 };
 
 /* ---- what primitives call ---- */
 
@@ -29,6 +29,20 @@ static const char *prefix_of(const fg_frame *frame, bool hf) {
     return !frame ? "" : hf ? frame->hf : frame->target;
 }
 
+fg_status fg_translator_claim(fg_translator *t, const fg_frame *frame, int side, const char *path,
+                              const fg_declaration *d, fg_error *err) {
+    const char *prefix = side == FG_SIDE_HF ? frame->hf : frame->target;
+    return fg_claims_add(&t->claims[side], fg_path_resolve(prefix, path, err), d, err);
+}
+
+const char *fg_translator_place(const fg_translator *t, const fg_frame *frame, const char *path, char *buffer,
+                                size_t size) {
+    char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, NULL);
+    snprintf(buffer, size, "%s", full ? full : path);
+    fg_free(full);
+    return buffer;
+}
+
 fg_status fg_translator_read(const fg_translator *t, const fg_frame *frame, const char *path, bool given,
                              const json_t **found, fg_error *err) {
     char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, err);
@@ -40,9 +54,19 @@ fg_status fg_translator_read(const fg_translator *t, const fg_frame *frame, cons
 
 fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const char *path, const json_t *value,
                               fg_error *err) {
-    char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err);
-    if (!full) return FG_ERR_MEMORY;
-    fg_status status = fg_json_set_at(t->result, full, json_deep_copy(value), err);
+    fg_status status = FG_OK;
+    char before[BRIEF], after[BRIEF], *full = NULL;
+    FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err));
+    const json_t *old = fg_json_at(t->result, full);
+    if (!old)
+        FG_TRY(fg_json_set_at(t->result, full, json_deep_copy(value), err));
+    else if (!fg_json_equal(old, value))
+        FG_TRY(fg_translator_refuse(
+            t, NULL, err,
+            "\"%s\" would be %s and %s: two parts of the configuration differ that the "
+            "other format cannot tell apart",
+            full, fg_json_brief(old, before, sizeof before), fg_json_brief(value, after, sizeof after)));
+done:
     fg_free(full);
     return status;
 }
@@ -61,7 +85,7 @@ done:
 }
 
 fg_status fg_translator_leave_out(fg_translator *t, const fg_frame *frame, const char *path,
-                                  const json_t *value, const char *reason, fg_error *err) {
+                                  const json_t *value, const char *reason, const json_t *as, fg_error *err) {
     fg_status status = FG_OK;
     char *full = NULL;
     json_t *entry = NULL;
@@ -71,6 +95,7 @@ fg_status fg_translator_leave_out(fg_translator *t, const fg_frame *frame, const
     FG_TRY(fg_json_put(entry, "key", json_string(full), err));
     FG_TRY(fg_json_put(entry, "value", json_deep_copy(value), err));
     FG_TRY(fg_json_put(entry, "reason", json_string(reason), err));
+    if (as) FG_TRY(fg_json_put(entry, "as", json_deep_copy(as), err));
     FG_TRY(fg_json_push(t->left_out, json_incref(entry), err));
 done:
     json_decref(entry);
@@ -135,12 +160,25 @@ done:
     return status;
 }
 
+/* What the declaration claims; sections that it leads to claim for themselves. */
+static fg_status claim(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    bool whole = json_object_get(d->spec, "whole") != NULL;
+    for (size_t i = 0; i < d->key_count && (!d->choice_count || whole); i++)
+        FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[i], d, err));
+    for (size_t i = 0; i < d->field_count; i++)
+        FG_TRY(fg_translator_claim(t, frame, FG_SIDE_TARGET, d->fields[i], d, err));
+done:
+    return status;
+}
+
 fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < frame->section->count; i++) {
         const fg_declaration *d = &frame->section->items[i];
         fg_status (*run)(fg_translator *, const fg_frame *, const fg_declaration *, fg_error *) =
             t->direction == FG_IMPORT ? d->primitive->import : d->primitive->export;
+        FG_TRY(claim(t, frame, d, err));
         if (run) FG_TRY(run(t, frame, d, err));
     }
     if (t->refused) goto done; /* conditions rely on values that declarations have accepted */

@@ -5,6 +5,7 @@
 #ifndef FG_CONVERT_TRANSLATOR_H
 #define FG_CONVERT_TRANSLATOR_H
 
+#include "convert/classes.h"
 #include "convert/declaration.h"
 #include "convert/expression.h"
 #include "convert/translate.h"
@@ -14,9 +15,12 @@ typedef struct fg_translator {
     const fg_declarations *declarations;
     fg_direction direction;
     const fg_translate_options *options;
-    const json_t *given; /* the source, in the older rotary spelling */
+    const fg_classes *classes; /* of the target; NULL if it has none */
+    fg_claims claims[2];       /* owned; per side, from the root: what declarations have claimed so far */
+    const json_t *given;       /* the source, in the rotary spelling that declarations see */
     json_t *source;  /* what declarations read. Import: `given` completed with the family's defaults, in which
-                        values become  what they mean as declarations settle them; export: a copy of `given` */
+                        values become what they mean as declarations settle them; export: a copy of `given`, completed with the
+                        defaults of its classes */
     json_t *settled; /* import: object of hf path -> value that was carried over */
     json_t *result;  /* what declarations write */
     json_t *left_out;  /* array; NULL: nobody wants it */
@@ -32,7 +36,7 @@ typedef struct fg_frame {
     fg_scope scope;          /* of the side that is read */
 } fg_frame;
 
-/* Runs the declarations and the conditions of a frame. Refusals are collected. */
+/* Runs the declarations and the conditions of a frame, and notes their claims. Refusals are collected. */
 fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg_error *err);
 
 /* Adds a line to the refusals (of more than FG_REFUSALS_SHOWN only the number is kept). `declaration` may be NULL; it is named with file and line. */
@@ -40,8 +44,15 @@ enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Claims a path of the frame on one side (FG_SIDE_HF, FG_SIDE_TARGET). */
+fg_status fg_translator_claim(fg_translator *translator, const fg_frame *frame, int side, const char *path,
+                              const fg_declaration *declaration, fg_error *err);
+/* The frame's path as messages name it, from the root of the side that is read. `buffer` is returned. */
+const char *fg_translator_place(const fg_translator *translator, const fg_frame *frame, const char *path,
+                                char *buffer, size_t size);
+
 /* Reads the source / writes the result at a path of the frame. `found` is borrowed, NULL if absent. `given`:
- * without defaults. */
+ * without defaults. What is written twice must be the same: another value is a refusal. */
 fg_status fg_translator_read(const fg_translator *translator, const fg_frame *frame, const char *path,
                              bool given, const json_t **found, fg_error *err);
 fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, const char *path,
@@ -51,15 +62,19 @@ fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, 
 fg_status fg_translator_settle(fg_translator *translator, const fg_frame *frame,
                                const fg_declaration *declaration, const json_t *value, bool comes_back,
                                fg_error *err);
-/* Notes a key that the destination does not have. */
+/* Notes a key that the destination does not have. `as`: what comes back in its place, or NULL. */
 fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *frame, const char *path,
-                                  const json_t *value, const char *reason, fg_error *err);
+                                  const json_t *value, const char *reason, const json_t *as, fg_error *err);
 /* What a V of the declaration (a member such as "default", which must exist) means here. New reference. */
 fg_status fg_translator_value(const fg_translator *translator, const fg_frame *frame,
                               const fg_declaration *declaration, const char *member, json_t **value,
                               fg_error *err);
 
-/* Coverage: every leaf of `given` must be claimed. Unknown neutral keys are warned of, others refused. */
+/* Coverage of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of where the
+ * converter says so, others are refused. */
 fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
+/* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of the root's class, must
+ * be claimed, down to the leaves. */
+fg_status fg_coverage_architecture(fg_translator *translator, const json_t *target, fg_error *err);
 
 #endif

@@ -169,7 +169,7 @@ static void inheriting_replaces_single_entries(void **state) {
                    "{\"extends\": \"small.json\", \"model_type\": \"child\", \"drop\": [[\"y\", \"two\"]],\n"
                    "\"sections\": {\"model\": {\"config\": {\"b\": {\"rename\": \"bb\"},\n\"c\": null}}}}");
     assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "child", &err), FG_OK);
-    const fg_claims *hf = &fg_converter_declarations(converter)->claims[FG_SIDE_HF];
+    const fg_claims *hf = &fg_converter_declarations(converter)->root->claims[FG_SIDE_HF];
     assert_non_null(fg_claims_find(hf, "a"));
     assert_null(fg_claims_find(hf, "b"));
     assert_null(fg_claims_find(hf, "c"));

@@ -1,0 +1,460 @@
+/* The primitives that lead to other sections: nested, dispatch, typed_dict, blocks, list_dispatch. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/block_sequence.h"
+#include "convert/primitive.h"
+
+enum { BRIEF = 120, PLACE = 300 };
+
+static bool importing(const fg_translator *t) {
+    return t->direction == FG_IMPORT;
+}
+
+static const char *text_of(const fg_declaration *d, const char *modifier, const char *otherwise) {
+    const char *text = json_string_value(json_object_get(d->spec, modifier));
+    return text ? text : otherwise;
+}
+
+/* The object's path in hf; a section without one lies flat beside the frame's keys. */
+static char *hf_path(const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    return d->key_count ? fg_path_resolve(frame->hf, d->keys[0], err) : fg_strdup(frame->hf, err);
+}
+
+/* ---- entering a section ---- */
+
+static const char *class_at(const fg_translator *t, const char *target) {
+    return t->classes ? fg_class_at(t->classes, t->declarations->root->class_name, t->source, target) : NULL;
+}
+
+/* Import: the dynamic type that the class has among its like. */
+static fg_status write_type(fg_translator *t, const fg_frame *inner, fg_error *err) {
+    const char *class_name = inner->section->class_name,
+               *type = t->classes && class_name ? fg_class_type(t->classes, class_name) : NULL;
+    if (!type) return FG_OK;
+    json_t *value = json_string(type);
+    fg_status status = value ? fg_translator_write(t, inner, "type", value, err) : FG_ERR_MEMORY;
+    json_decref(value);
+    return status;
+}
+
+/* Runs a section at a place of both sides; `hf` and `target` are full paths. */
+static fg_status enter(fg_translator *t, const fg_frame *frame, const fg_section *section, const char *hf,
+                       const char *target, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_frame inner = {.section = section, .hf = hf, .target = target};
+    inner.scope = (fg_scope){.here = fg_json_at(t->source, importing(t) ? hf : target),
+                             .parent = &frame->scope,
+                             .root = t->source,
+                             .variables = t->variables};
+    if (importing(t)) FG_TRY(write_type(t, &inner, err));
+    FG_TRY(fg_translator_run(t, &inner, err));
+done:
+    return status;
+}
+
+static fg_status refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
+    const char *found = class_at(t, target);
+    fg_text wanted = {0};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < d->choice_count; i++)
+        FG_TRY(fg_text_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
+    FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
+                                found ? "a " : "no known configuration", found ? found : "", wanted.data));
+done:
+    fg_text_free(&wanted);
+    return status;
+}
+
+/* Export: the choice whose class is exactly that of the configuration at `target`, and whose condition holds. NULL: none. */
+static fg_status choose_by_class(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 const char *target, const fg_choice **choice, fg_error *err) {
+    const char *found = class_at(t, target);
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    json_t *value = NULL;
+    *choice = NULL;
+    for (size_t i = 0; i < d->choice_count && !*choice; i++) {
+        const fg_choice *row = &d->choices[i];
+        const char *wanted = row->section->class_name;
+        if (t->classes && wanted && (!found || strcmp(found, wanted) != 0)) continue;
+        bool holds = !row->when;
+        if (row->when) {
+            fg_scope scope = {.here = fg_json_at(t->source, target), .parent = &frame->scope};
+            FG_TRY(fg_expression_parse(&expression, row->when, d->label, err));
+            FG_TRY(fg_expression_evaluate(expression, &scope, &value, err));
+            holds = fg_expression_truth(value);
+            fg_expression_free(&expression);
+            json_decref(value);
+            value = NULL;
+        }
+        if (holds) *choice = row;
+    }
+done:
+    fg_expression_free(&expression);
+    json_decref(value);
+    return status;
+}
+
+static const fg_choice *choose_by_name(const fg_declaration *d, const char *name) {
+    for (size_t i = 0; i < d->choice_count; i++) {
+        if (!d->choices[i].name || strcmp(d->choices[i].name, name) == 0) return &d->choices[i];
+    }
+    return NULL;
+}
+
+static fg_status refuse_name(fg_translator *t, const fg_declaration *d, const char *path, const json_t *found,
+                             fg_error *err) {
+    char brief[BRIEF];
+    fg_text known = {0};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < d->choice_count; i++)
+        FG_TRY(fg_text_printf(&known, err, "%s\"%s\"", i ? ", " : "", d->choices[i].name));
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: known here: %s", path,
+                                fg_json_brief(found, brief, sizeof brief), known.data));
+done:
+    fg_text_free(&known);
+    return status;
+}
+
+/* ---- nested, dispatch ---- */
+
+fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_choice *choice = &d->choices[0];
+    char *hf = NULL, *target = NULL;
+    FG_TRY_NEW(hf, hf_path(frame, d, err));
+    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    if (!importing(t)) FG_TRY(choose_by_class(t, frame, d, target, &choice, err));
+    FG_TRY(choice ? enter(t, frame, choice->section, hf, target, err) : refuse_class(t, d, target, err));
+done:
+    fg_free(hf);
+    fg_free(target);
+    return status;
+}
+
+/* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL: refused. */
+static fg_status choose(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
+                        const char *target, const fg_choice **choice, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_frame at = {.hf = hf, .target = target};
+    const char *name = text_of(d, "hf_type", "type");
+    const json_t *found;
+    json_t *value = NULL;
+    char place[PLACE];
+    *choice = NULL;
+    FG_TRY(fg_translator_claim(t, &at, FG_SIDE_HF, name, d, err));
+    if (importing(t)) {
+        FG_TRY(fg_translator_read(t, &at, name, false, &found, err));
+        if (json_is_string(found)) *choice = choose_by_name(d, json_string_value(found));
+        if (!*choice)
+            FG_TRY(refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found, err));
+        goto done;
+    }
+    FG_TRY(choose_by_class(t, frame, d, target, choice, err));
+    if (!*choice) {
+        FG_TRY(refuse_class(t, d, target, err));
+        goto done;
+    }
+    FG_TRY_NEW(value, json_string((*choice)->name));
+    FG_TRY(fg_translator_write(t, &at, name, value, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+fg_status fg_run_dispatch(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_choice *choice;
+    char *hf = NULL, *target = NULL;
+    FG_TRY_NEW(hf, hf_path(frame, d, err));
+    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(choose(t, frame, d, hf, target, &choice, err));
+    if (choice) FG_TRY(enter(t, frame, choice->section, hf, target, err));
+done:
+    fg_free(hf);
+    fg_free(target);
+    return status;
+}
+
+/* ---- typed_dict ---- */
+
+static fg_status run_entry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
+                           const char *target, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_choice *choice = &d->choices[0];
+    if (choice->name) /* heterogeneous: each entry says its type */
+        FG_TRY(choose(t, frame, d, hf, target, &choice, err));
+    else if (!importing(t))
+        FG_TRY(choose_by_class(t, frame, d, target, &choice, err));
+    if (choice)
+        FG_TRY(enter(t, frame, choice->section, hf, target, err));
+    else if (!d->choices[0].name)
+        FG_TRY(refuse_class(t, d, target, err));
+done:
+    return status;
+}
+
+fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    char *hf = NULL, *target = NULL, *hf_entry = NULL, *target_entry = NULL, brief[BRIEF];
+    const char *key;
+    json_t *value;
+    FG_TRY_NEW(hf, hf_path(frame, d, err));
+    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    const json_t *from = fg_json_at(t->source, importing(t) ? hf : target);
+    if (!json_object_size(from))
+        FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" = %s: expected an object with at least one entry",
+                                    importing(t) ? hf : target, fg_json_brief(from, brief, sizeof brief)));
+    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+        if (strchr(key, '/')) {
+            FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": the name \"%s\" has a slash in it",
+                                        importing(t) ? hf : target, key));
+            continue;
+        }
+        FG_TRY_NEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));
+        FG_TRY_NEW(target_entry, fg_strformat(err, "%s/%s", target, key));
+        FG_TRY(run_entry(t, frame, d, hf_entry, target_entry, err));
+        fg_free(hf_entry);
+        fg_free(target_entry);
+        hf_entry = target_entry = NULL;
+    }
+done:
+    fg_free(hf);
+    fg_free(target);
+    fg_free(hf_entry);
+    fg_free(target_entry);
+    return status;
+}
+
+/* ---- sequences of blocks ---- */
+
+/* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has one place for all of
+ * them. `kind` collects it. */
+static fg_status export_block(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              const fg_section *section, const char *target, json_t **kind, fg_error *err) {
+    fg_status status = FG_OK;
+    char before[BRIEF], after[BRIEF];
+    json_t *all = t->result;
+    t->result = json_object();
+    status = t->result ? enter(t, frame, section, frame->hf, target, err) : FG_ERR_MEMORY;
+    json_t *alone = t->result;
+    t->result = all;
+    if (status != FG_OK) goto done;
+    if (!*kind)
+        *kind = json_incref(alone);
+    else if (!fg_json_equal(*kind, alone))
+        FG_TRY(fg_translator_refuse(
+            t, d, err,
+            "\"%s\" differs from another block, and this format has one place for both: %s "
+            "and %s",
+            target, fg_json_brief(alone, after, sizeof after), fg_json_brief(*kind, before, sizeof before)));
+done:
+    json_decref(alone);
+    return status;
+}
+
+/* Writes what a block wrote by itself, leaf by leaf, so that other sections' values for the same keys are held against it. */
+static fg_status merge(fg_translator *t, const json_t *from, const char *prefix, fg_error *err) {
+    static const fg_frame root = {.hf = "", .target = ""};
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    char *path = NULL;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (json_object_size(value))
+            FG_TRY(merge(t, value, path, err));
+        else
+            FG_TRY(fg_translator_write(t, &root, path, value, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* The names of a sequence's blocks, each once, in the order of their first use: [null] for a fixed one. */
+static fg_status block_names(const fg_block_sequence *sequence, json_t **names, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *name, *seen = json_object();
+    *names = json_array();
+    if (!sequence->pattern) FG_TRY(fg_json_push(*names, json_null(), err));
+    json_array_foreach((json_t *)(uintptr_t)sequence->pattern, i, name) {
+        if (json_object_get(seen, json_string_value(name))) continue;
+        FG_TRY(fg_json_put(seen, json_string_value(name), json_true(), err));
+        FG_TRY(fg_json_push(*names, json_incref(name), err));
+    }
+done:
+    json_decref(seen);
+    return status;
+}
+
+typedef struct sequence_task {
+    char *target;   /* owned */
+    json_t *names;  /* owned; the blocks */
+    json_t *layout; /* owned; names of choices, by position in the pattern */
+    json_t **kinds; /* owned array; what each choice's blocks write */
+    fg_block_sequence sequence;
+} sequence_task;
+
+static void task_free(sequence_task *task, const fg_declaration *d) {
+    for (size_t i = 0; task->kinds && i < d->choice_count; i++) json_decref(task->kinds[i]);
+    fg_free(task->kinds);
+    fg_free(task->target);
+    json_decref(task->names);
+    json_decref(task->layout);
+}
+
+static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 sequence_task *task, fg_error *err) {
+    fg_status status = FG_OK;
+    char buffer[FG_BLOCK_PATH], *block = NULL;
+    json_t *name, *letters = NULL, *letter;
+    size_t i;
+    const char *wrong = fg_block_sequence_read(fg_json_at(t->source, task->target), &task->sequence);
+    if (wrong) {
+        FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": %s", task->target, wrong));
+        goto done;
+    }
+    letters = json_object(); /* block name -> choice name */
+    FG_NEW(task->kinds, d->choice_count);
+    FG_TRY(block_names(&task->sequence, &task->names, err));
+    json_array_foreach(task->names, i, name) {
+        const fg_choice *choice;
+        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
+                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY(choose_by_class(t, frame, d, block, &choice, err));
+        if (!choice)
+            FG_TRY(refuse_class(t, d, block, err));
+        else
+            FG_TRY(export_block(t, frame, d, choice->section, block, &task->kinds[choice - d->choices], err));
+        if (choice && choice->name)
+            FG_TRY(fg_json_put(letters, json_is_null(name) ? "" : json_string_value(name),
+                               json_string(choice->name), err));
+        fg_free(block);
+        block = NULL;
+    }
+    for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->kinds[i], "", err));
+    task->layout = json_array();
+    for (i = 0; i < (task->sequence.pattern ? json_array_size(task->sequence.pattern) : 1); i++) {
+        const char *used = fg_block_sequence_name(&task->sequence, i);
+        letter = json_object_get(letters, used ? used : "");
+        if (letter) FG_TRY(fg_json_push(task->layout, json_incref(letter), err));
+    }
+done:
+    json_decref(letters);
+    fg_free(block);
+    return status;
+}
+
+/* The number of blocks in hf: claimed, read (NULL: refused) or written. */
+static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            const json_t **count, fg_error *err) {
+    fg_status status = FG_OK;
+    char brief[BRIEF];
+    const char *path = text_of(d, "count", "num_blocks");
+    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
+    FG_TRY(fg_translator_read(t, frame, path, false, count, err));
+    if (json_is_integer(*count) && json_integer_value(*count) >= 0) goto done;
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more", path,
+                                fg_json_brief(*count, brief, sizeof brief)));
+    *count = NULL;
+done:
+    return status;
+}
+
+static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
+                             fg_error *err) {
+    json_t *value = json_integer((json_int_t)count);
+    fg_status status =
+        value ? fg_translator_write(t, frame, text_of(d, "count", "num_blocks"), value, err) : FG_ERR_MEMORY;
+    json_decref(value);
+    return status;
+}
+
+/* Import: writes the sequence, and each of its blocks by the choice that the layout's name stands for. */
+static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 const json_t *layout, const json_t *count, sequence_task *task,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    char buffer[FG_BLOCK_PATH], *block = NULL;
+    json_t *made = NULL, *name;
+    size_t i;
+    FG_TRY(fg_block_sequence_make(layout, count, &made, err));
+    task->sequence.pattern = json_object_get(made, "pattern");
+    FG_TRY(fg_translator_write(t, frame, d->fields[0], made, err));
+    FG_TRY(block_names(&task->sequence, &task->names, err));
+    json_array_foreach(task->names, i, name) {
+        const char *letter = json_string_value(json_is_null(name) ? json_array_get(layout, 0) : name);
+        const fg_choice *choice = letter ? choose_by_name(d, letter) : &d->choices[0];
+        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
+                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY(choice ? enter(t, frame, choice->section, frame->hf, block, err)
+                      : refuse_name(t, d, d->keys[0], json_is_null(name) ? json_array_get(layout, 0) : name,
+                                    err));
+        fg_free(block);
+        block = NULL;
+    }
+done:
+    json_decref(made);
+    fg_free(block);
+    return status;
+}
+
+fg_status fg_run_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+    fg_status status = FG_OK;
+    sequence_task task = {0};
+    const json_t *count;
+    FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
+    if (importing(t)) {
+        FG_TRY(read_count(t, frame, d, &count, err));
+        if (count) FG_TRY(import_sequence(t, frame, d, NULL, count, &task, err));
+    } else {
+        FG_TRY(export_sequence(t, frame, d, &task, err));
+        FG_TRY(write_count(t, frame, d, task.sequence.count, err));
+    }
+done:
+    task_free(&task, d);
+    return status;
+}
+
+/* ---- list_dispatch ---- */
+
+static bool is_layout(const json_t *layout) {
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)layout, i, name) {
+        if (!json_is_string(name)) return false;
+    }
+    return json_array_size(layout) > 0;
+}
+
+fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    sequence_task task = {0};
+    const json_t *count, *layout;
+    char brief[BRIEF];
+    FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
+    if (importing(t)) {
+        FG_TRY(read_count(t, frame, d, &count, err));
+        FG_TRY(fg_translator_read(t, frame, d->keys[0], false, &layout, err));
+        if (!is_layout(layout))
+            FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names",
+                                        d->keys[0], fg_json_brief(layout, brief, sizeof brief)));
+        else if (count)
+            FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
+    } else {
+        FG_TRY(export_sequence(t, frame, d, &task, err));
+        FG_TRY(write_count(t, frame, d, task.sequence.count, err));
+        if (task.layout) FG_TRY(fg_translator_write(t, frame, d->keys[0], task.layout, err));
+    }
+done:
+    task_free(&task, d);
+    return status;
+}
