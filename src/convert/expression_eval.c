@@ -253,6 +253,13 @@ static fg_status call_starts_with(const evaluator *e, const fg_node *node, const
     return FG_OK;
 }
 
+static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
+    double number = json_number_value(of);
+    if (!json_is_number(of) || number <= 0)
+        return wrong_value(e, node, "sqrt and log expect a number above 0", of);
+    return give(e, json_real(node->function == FG_FUNCTION_SQRT ? sqrt(number) : log(number)), value);
+}
+
 /* The first that is not null; what comes after it is not evaluated. */
 static fg_status call_coalesce(const evaluator *e, const fg_node *node, json_t **value) {
     for (size_t at = node->first; at; at = e->expression->nodes[at].next) {
@@ -306,6 +313,8 @@ static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
         FG_TRY(call_len(e, node, first, value));
     else if (node->function == FG_FUNCTION_ALL)
         FG_TRY(call_all(e, node, first, second, value));
+    else if (node->function != FG_FUNCTION_STARTS_WITH)
+        FG_TRY(call_real(e, node, first, value));
     else
         FG_TRY(call_starts_with(e, node, first, second, value));
 done:

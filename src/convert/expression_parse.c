@@ -29,6 +29,8 @@ static const struct {
     {"min", FG_FUNCTION_MIN, 1, UINT32_MAX},
     {"max", FG_FUNCTION_MAX, 1, UINT32_MAX},
     {"starts_with", FG_FUNCTION_STARTS_WITH, 2, 2},
+    {"sqrt", FG_FUNCTION_SQRT, 1, 1},
+    {"log", FG_FUNCTION_LOG, 1, 1},
 };
 
 enum { FUNCTIONS = sizeof functions / sizeof *functions };
@@ -204,7 +206,7 @@ static fg_status parse_call(parser *p, size_t length, size_t *index) {
         f++;
     if (f == FUNCTIONS) {
         snprintf(what, sizeof what,
-                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with)",
+                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, sqrt, log)",
                  length > 40 ? 40 : (int)length, begin);
         FG_TRY(wrong_at(p, begin, what));
     }

@@ -50,6 +50,8 @@ typedef enum fg_function {
     FG_FUNCTION_MIN,
     FG_FUNCTION_MAX,
     FG_FUNCTION_STARTS_WITH,
+    FG_FUNCTION_SQRT,
+    FG_FUNCTION_LOG,
 } fg_function;
 
 typedef struct fg_node {
