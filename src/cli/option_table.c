@@ -20,7 +20,7 @@ enum {
     PROOF = BIT(CONVERT) | BIT(VALIDATE),
 };
 
-#define NO_FAST_LLM "this version of fgconv converts between hf and forgather only"
+#define NO_BASE "this version of fgconv carries what Fast-LLM cannot hold in metadata.yaml alone"
 
 const fg_option fg_option_table[] = {
     {.name = "from",
@@ -30,7 +30,7 @@ const fg_option fg_option_table[] = {
      .offset = AT(from),
      .choices = {{"hf", FG_FORMAT_HF, NULL},
                  {"forgather", FG_FORMAT_FORGATHER, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NO_FAST_LLM}},
+                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL}},
      .about = "format of the source (default: found out from its files)"},
     {.name = "to",
      .group = FG_GROUP_CONVERSION,
@@ -39,7 +39,7 @@ const fg_option fg_option_table[] = {
      .offset = AT(to),
      .choices = {{"hf", FG_FORMAT_HF, NULL},
                  {"forgather", FG_FORMAT_FORGATHER, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NO_FAST_LLM}},
+                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL}},
      .about = "format of the destination (default: forgather for an hf source, hf for a forgather source)"},
     {.name = "reverse",
      .group = FG_GROUP_CONVERSION,
@@ -84,7 +84,7 @@ const fg_option fg_option_table[] = {
      .kind = FG_OPTION_TEXT,
      .offset = AT(hf_base),
      .about = "where Fast-LLM checkpoints get what they cannot hold",
-     .missing = NO_FAST_LLM},
+     .missing = NO_BASE},
     {.name = "converter-path",
      .argument = "DIR",
      .group = FG_GROUP_CONVERSION,

@@ -160,6 +160,16 @@ done:
     return status;
 }
 
+/* Whether something below the path is claimed. */
+static bool claimed_below(const fg_translator *t, const char *path) {
+    const fg_claims *claims = &t->claims[FG_SIDE_TARGET];
+    size_t length = strlen(path);
+    for (size_t i = 0; i < claims->count; i++) {
+        if (fg_starts_with(claims->items[i].path, path) && claims->items[i].path[length] == '/') return true;
+    }
+    return false;
+}
+
 /* A claim by a declaration that leads to sections leaves the leaves to those. */
 static fg_status cover_field(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
                              unsigned depth, fg_error *err) {
@@ -168,6 +178,8 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
     const fg_declaration *section = claim && claim->declaration->choice_count ? claim->declaration : NULL;
     const char *class_name = fg_class_of(t->classes, field, value);
     if (claim && !section) return FG_OK;
+    if (!claim && class_name && claimed_below(t, path) && !fg_class_has_architecture(t->classes, class_name))
+        return FG_OK; /* an optional parameter, of which only "enabled" matters */
     bool has_leaves = fg_starts_with(field->type, "dict[")
                           ? json_is_object(value)
                           : class_name && fg_class_has_architecture(t->classes, class_name);

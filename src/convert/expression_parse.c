@@ -206,7 +206,8 @@ static fg_status parse_call(parser *p, size_t length, size_t *index) {
         f++;
     if (f == FUNCTIONS) {
         snprintf(what, sizeof what,
-                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, sqrt, log)",
+                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
+                 "sqrt, log)",
                  length > 40 ? 40 : (int)length, begin);
         FG_TRY(wrong_at(p, begin, what));
     }

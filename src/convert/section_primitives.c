@@ -230,6 +230,18 @@ done:
 
 /* ---- sequences of blocks ---- */
 
+/* The fields that a sequence of either kind has beside its blocks. */
+static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
+                                fg_error *err) {
+    static const char *const fields[] = {"type", "num_blocks", "pattern"};
+    const fg_frame at = {.hf = "", .target = target};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        FG_TRY(fg_translator_claim(t, &at, FG_SIDE_TARGET, fields[i], d, err));
+done:
+    return status;
+}
+
 /* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has one place for all of
  * them. `kind` collects it. */
 static fg_status export_block(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -410,6 +422,7 @@ fg_status fg_run_blocks(fg_translator *t, const fg_frame *frame, const fg_declar
     sequence_task task = {0};
     const json_t *count;
     FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(claim_sequence(t, task.target, d, err));
     if (importing(t)) {
         FG_TRY(read_count(t, frame, d, &count, err));
         if (count) FG_TRY(import_sequence(t, frame, d, NULL, count, &task, err));
@@ -440,6 +453,7 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg
     const json_t *count, *layout;
     char brief[BRIEF];
     FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(claim_sequence(t, task.target, d, err));
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
     if (importing(t)) {
         FG_TRY(read_count(t, frame, d, &count, err));

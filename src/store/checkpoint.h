@@ -24,6 +24,8 @@ typedef enum fg_format {
 
 /* Where fgconv notes the HF family in the metadata of a Fast-LLM directory that it makes. */
 #define FG_CHECKPOINT_ORIGIN "metadata/fgconv/model_type"
+/* What of the HF configuration Fast-LLM's has no field for: an array as fg_translation.left_out. */
+#define FG_CHECKPOINT_CARRIED "metadata/fgconv/left_out"
 
 const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
 fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
