@@ -227,26 +227,31 @@ done:
 
 /* ---- sections ---- */
 
-static fg_status check_conditions(const place *at, const json_t *conditions, const char *key, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
+static fg_status check_condition(const place *at, const json_t *condition, const char *key, fg_error *err) {
     char where[PLACE * 2];
-    size_t i;
-    json_t *item;
+    fg_expression *expression = NULL;
+    const char *text = json_string_value(json_array_get(condition, 0));
     snprintf(where, sizeof where, "%s: %s/%s", fg_layers_find(at->layers, at->parent, key)->path, at->parent,
              key);
-    if (!json_is_array(conditions))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, key, err, "expected a list of [expression, message]"));
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
-        const char *text = json_string_value(json_array_get(item, 0));
-        if (json_array_size(item) != 2 || !text || !json_is_string(json_array_get(item, 1)))
-            FG_TRY(fg_layers_fail(at->layers, at->parent, key, err,
-                                  "entry %zu: expected [expression, message]", i));
-        FG_TRY(fg_expression_parse(&expression, text, where, err));
-        fg_expression_free(&expression);
-    }
-done:
+    if (json_array_size(condition) != 2 || !text || !json_is_string(json_array_get(condition, 1)))
+        return fg_layers_fail(at->layers, at->parent, key, err, "expected [expression, message]");
+    fg_status status = fg_expression_parse(&expression, text, where, err);
     fg_expression_free(&expression);
+    return status;
+}
+
+/* A list of conditions, or conditions by name. */
+static fg_status check_conditions(const place *at, const json_t *conditions, const char *key, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    size_t i;
+    json_t *item;
+    if (!json_is_array(conditions) && !json_is_object(conditions))
+        FG_TRY(fg_layers_fail(at->layers, at->parent, key, err, "expected a list of [expression, message]"));
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) FG_TRY(check_condition(at, item, key, err));
+    json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
+        FG_TRY(check_condition(at, item, key, err));
+done:
     return status;
 }
 

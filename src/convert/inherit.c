@@ -151,6 +151,8 @@ static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error 
             json_object_del(into, key);
         else if (inner == APPEND && json_is_array(old) && json_is_array(value))
             FG_TRY(append(old, value, err));
+        else if (inner == APPEND && json_is_object(old) && json_is_object(value)) /* named entries */
+            FG_TRY(lay_over(old, value, BY_NAME, err));
         else if (inner != REPLACE && inner != APPEND && json_is_object(old) && json_is_object(value))
             FG_TRY(lay_over(old, value, inner, err));
         else

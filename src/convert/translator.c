@@ -134,28 +134,43 @@ done:
     return status;
 }
 
+/* [expression, message]. */
+static fg_status check_condition(fg_translator *t, const fg_frame *frame, const json_t *condition, bool warn,
+                                 const char *where, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *text = json_string_value(json_array_get(condition, 0)),
+               *message = json_string_value(json_array_get(condition, 1));
+    bool truth;
+    fg_error why = {0};
+    FG_TRY(holds(frame, text, where, &truth, &why, err));
+    if (truth) goto done;
+    if (warn)
+        fg_warn("%s: %s", t->options->file, message);
+    else if (why.status)
+        FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s (%s)", prefix_of(frame, t->direction == FG_IMPORT),
+                                    *prefix_of(frame, t->direction == FG_IMPORT) ? ": " : "", message,
+                                    why.text));
+    else
+        FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s (the condition is: %s)",
+                                    prefix_of(frame, t->direction == FG_IMPORT),
+                                    *prefix_of(frame, t->direction == FG_IMPORT) ? ": " : "", message, text));
+done:
+    return status;
+}
+
 static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
                                   bool warn, fg_error *err) {
     fg_status status = FG_OK;
     char where[WHERE];
     size_t i;
+    const char *name;
     json_t *item;
     snprintf(where, sizeof where, "%s: a condition of sections/%s", fg_converter_file(t->converter),
              frame->section->name);
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
-        const char *text = json_string_value(json_array_get(item, 0)),
-                   *message = json_string_value(json_array_get(item, 1));
-        bool truth;
-        fg_error why = {0};
-        FG_TRY(holds(frame, text, where, &truth, &why, err));
-        if (truth) continue;
-        if (warn)
-            fg_warn("%s: %s", t->options->file, message);
-        else if (why.status)
-            FG_TRY(fg_translator_refuse(t, NULL, err, "%s (%s)", message, why.text));
-        else
-            FG_TRY(fg_translator_refuse(t, NULL, err, "%s (the condition is: %s)", message, text));
-    }
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item)
+        FG_TRY(check_condition(t, frame, item, warn, where, err));
+    json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
+        FG_TRY(check_condition(t, frame, item, warn, where, err));
 done:
     return status;
 }
