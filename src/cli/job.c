@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "convert/weight_plan.h"
 #include "copy/shards.h"
 
 /* ---- open and decide ---- */
@@ -44,6 +45,12 @@ static fg_status settle_direction(fg_job *job, const fg_options *options, fg_err
                 fg_format_name(job->to), job->source.directory);
         return fg_hint(err, "name another format, or leave --to out");
     }
+    if (!from_hf && job->to != FG_FORMAT_HF) {
+        fg_fail(err, FG_ERR_USAGE,
+                "--to %s: %s is in the format %s, and this version of fgconv goes by way of hf",
+                fg_format_name(job->to), job->source.directory, fg_format_name(job->source.format));
+        return fg_hint(err, "convert it to hf first, and the result to %s", fg_format_name(job->to));
+    }
     job->direction = from_hf ? FG_IMPORT : FG_EXPORT;
     return FG_OK;
 }
@@ -53,13 +60,17 @@ static fg_status settle_family(fg_job *job, const fg_options *options, const fg_
     fg_status status = FG_OK;
     const char *family = options->model_type ? options->model_type : job->source.model_type;
     if (!family) {
-        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is (no %s)",
-                job->source.directory,
-                job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type" : "model_type");
+        bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+        fg_fail(err, FG_ERR_INPUT, "%s/%s does not say which model family this is (no %s)",
+                job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
+                fast_llm                                    ? FG_CHECKPOINT_ORIGIN
+                : job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type"
+                                                            : "model_type");
         return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
     }
     FG_TRY_NEW(job->model_type, fg_strdup(family, err));
-    FG_TRY(fg_converter_load(&job->converter, dirs, FG_FORMAT_FORGATHER, family, err));
+    FG_TRY(fg_converter_load(&job->converter, dirs,
+                             job->direction == FG_IMPORT ? job->to : job->source.format, family, err));
 done:
     return status;
 }
@@ -90,19 +101,23 @@ static fg_status translate(fg_job *job, const fg_options *options, const fg_conv
     fg_translation again = {0};
     char *file = NULL;
     bool grown;
-    FG_TRY_NEW(file, fg_path_join(job->source.directory, "config.json", err));
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    const json_t *given = fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
+    FG_TRY_NEW(file, fg_path_join(job->source.directory, fast_llm ? "metadata.yaml" : "config.json", err));
     fg_translate_options how = {.max_length = options->max_length,
                                 .hf_version = options->hf_version,
                                 .version = version,
-                                .file = file};
-    FG_TRY(
-        fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &job->translation, err));
+                                .file = file,
+                                .carried = fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED)};
+    FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &job->translation, err));
     FG_TRY(fg_job_decide_tokens(job, options, &grown, err));
     if (grown) {
         how.vocab_size = job->tokens.rows.rows;
-        FG_TRY(fg_translate(job->converter, dirs, job->direction, job->source.config, &how, &again, err));
+        FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &again, err));
     }
-    job->config = json_incref(grown ? again.result : job->translation.result);
+    const fg_translation *last = grown ? &again : &job->translation;
+    job->config = json_incref(last->result);
+    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
 done:
     fg_translation_free(&again);
     fg_free(file);
@@ -140,20 +155,29 @@ static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *
         fg_dtype_from_name(json_string_value(said)) != fg_dtype_from_name(main_dtype))
         fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide",
                 job->source.directory, json_string_value(said), main_dtype);
-    json_object_del(job->config, "torch_dtype");
     forget_left_out(job->translation.left_out, "dtype");
     forget_left_out(job->translation.left_out, "torch_dtype");
+    if (job->to == FG_FORMAT_FAST_LLM) return FG_OK; /* its configuration does not name one */
+    json_object_del(job->config, "torch_dtype");
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
 
-static fg_status plan_tensors(fg_job *job, const fg_options *options, fg_error *err) {
+static fg_status plan_tensors(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              fg_error *err) {
     fg_status status = FG_OK;
     json_t *pairs = NULL;
-    FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
-                          options->dtype, &job->tokens.rows, &job->plan, err));
+    if (fg_weights_used(job->converter))
+        FG_TRY(fg_weight_plan(job->converter, dirs, job->direction, &job->source.tensors,
+                              job->translation.target, options->dtype, &job->tokens.rows, &job->plan, err));
+    else
+        FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
+                              options->dtype, &job->tokens.rows, &job->plan, err));
+    if (job->to == FG_FORMAT_FAST_LLM) job->plan.name_end = "/weights";
     FG_TRY(fg_shards_assign(&job->plan, options->max_shard_size, err));
     job->casts = casts(&job->plan);
     job->always_index = job->to == FG_FORMAT_FORGATHER;
+    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_name_shards(job, err));
+    if (fg_weights_used(job->converter)) goto done;
     FG_TRY(fg_tensor_plan_tied(job->converter, job->direction, job->translation.hf, &pairs, err));
     if (json_array_size(pairs) && job->to == FG_FORMAT_FORGATHER) {
         job->index_metadata = json_object();
@@ -188,7 +212,7 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
     fg_status status = FG_OK;
     FG_TRY(open_and_decide(job, options, dirs, err));
     FG_TRY(translate(job, options, dirs, version, err));
-    FG_TRY(plan_tensors(job, options, err));
+    FG_TRY(plan_tensors(job, options, dirs, err));
     FG_TRY(fg_job_settle_tokens(job, err)); /* warns: after the plan, which may refuse */
     FG_TRY(settle_dtype(job, options, err));
     FG_TRY(fg_job_make_files(job, options, err));
@@ -200,6 +224,7 @@ done:
 void fg_job_free(fg_job *job) {
     fg_checkpoint_close(&job->source);
     fg_free(job->model_type);
+    fg_free(job->fast_llm_version);
     fg_converter_free(&job->converter);
     fg_translation_free(&job->translation);
     json_decref(job->config);

@@ -27,7 +27,8 @@ typedef struct fg_job {
     char *model_type; /* owned; the HF family */
     fg_converter *converter;
     fg_translation translation;
-    json_t *config;            /* owned: config.json of the destination */
+    json_t *config; /* owned: config.json of the destination; of a Fast-LLM one "config" of its metadata */
+    char *fast_llm_version; /* owned; towards Fast-LLM, the version whose classes are followed; else NULL */
     json_t *generation_config; /* owned: what the destination's generation_config.json holds; NULL: none */
     fg_tokenizer_files
         tokenizer;            /* what the destination's tokenizer files hold; tokenizer.json only if tokens
@@ -58,6 +59,15 @@ fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *gro
 const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source);
 /* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
 fg_status fg_job_settle_tokens(fg_job *job, fg_error *err);
+
+/* ---- job_fast_llm.c: towards Fast-LLM ---- */
+
+/* Makes job->config, a base model's configuration, that of a model: {"type", "base_model"}. */
+fg_status fg_job_wrap_config(fg_job *job, const fg_converter_dirs *dirs, fg_error *err);
+/* Gives the plan's shards the names that Fast-LLM uses. */
+fg_status fg_job_name_shards(fg_job *job, fg_error *err);
+/* metadata.yaml: configuration, where each tensor lies, and what of the source Fast-LLM has no place for. */
+fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err);
 
 /* ---- job_files.c ---- */
 

@@ -134,6 +134,18 @@ done:
     return status;
 }
 
+/* "ok" tells Fast-LLM that the directory is whole. */
+static fg_status write_metadata(const fg_job *job, fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text text = {0};
+    FG_TRY(fg_job_metadata(job, &text, err));
+    FG_TRY(fg_stage_write(stage, "metadata.yaml", text.data, text.length, err));
+    FG_TRY(fg_stage_write(stage, "ok", "", 0, err));
+done:
+    fg_text_free(&text);
+    return status;
+}
+
 static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_text text = {0};
     fg_status status = fg_shards_index(&job->plan, job->index_metadata, &text, err);
@@ -175,12 +187,13 @@ done:
 fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
                              fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(write_config(job, stage, err));
+    bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
+    FG_TRY(fast_llm ? write_metadata(job, stage, err) : write_config(job, stage, err));
     for (size_t i = 0; i < job->made_count; i++) {
         const fg_text *text = job->made[i].given ? job->made[i].given : &job->made[i].text;
         FG_TRY(fg_stage_write(stage, job->made[i].name, text->data, text->length, err));
     }
-    if (job->always_index || job->plan.shard_count > 1) FG_TRY(write_index(job, stage, err));
+    if (job->always_index || (job->plan.shard_count > 1 && !fast_llm)) FG_TRY(write_index(job, stage, err));
     if (job->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
     FG_TRY(copy_side_files(job, stage, copied, err));
 done:

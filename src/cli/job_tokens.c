@@ -133,9 +133,11 @@ fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
     }
     FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));
-    FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
-    FG_TRY(settle_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
-    FG_TRY(settle_eos(job, ids.id[FG_ROLE_EOS], err));
+    if (job->to != FG_FORMAT_FAST_LLM) { /* which has no token ids in its configuration */
+        FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
+        FG_TRY(settle_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
+        FG_TRY(settle_eos(job, ids.id[FG_ROLE_EOS], err));
+    }
     if (!fg_new_tokens_any(&job->tokens)) fg_text_free(&job->tokenizer.tokenizer);
     warn_about_pad(job, &ids);
     say_added(&job->tokens);

@@ -10,6 +10,7 @@ enum { NAME = 120, DEPTH = 24, BRIEF = 100, MESSAGE = 400 };
 
 struct fg_classes {
     json_t *document;
+    fg_format format;
     const json_t *classes, *registries, *enums; /* borrowed from the document */
 };
 
@@ -23,6 +24,7 @@ fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, f
     if (fg_converter_dirs_find(dirs, relative, &path, NULL) != FG_OK) goto done;
     FG_NEW(made, 1);
     FG_TRY(fg_json_read(path, &made->document, err));
+    made->format = format;
     made->classes = json_object_get(made->document, "classes");
     made->registries = json_object_get(made->document, "registries");
     made->enums = json_object_get(made->document, "enums");
@@ -41,6 +43,12 @@ void fg_classes_free(fg_classes **classes) {
     if (*classes) json_decref((*classes)->document);
     fg_free(*classes);
     *classes = NULL;
+}
+
+const char *fg_classes_version(const fg_classes *classes) {
+    const char *version = json_string_value(
+        json_object_get(json_object_get(classes->document, "source"), fg_format_name(classes->format)));
+    return version ? version : "";
 }
 
 /* ---- looking up ---- */

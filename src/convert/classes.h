@@ -17,6 +17,8 @@ typedef struct fg_classes fg_classes;
 fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, fg_format format,
                           fg_error *err);
 void fg_classes_free(fg_classes **classes);
+/* The version of the package that the data describes; "" if it does not say. */
+const char *fg_classes_version(const fg_classes *classes);
 
 /* One field, borrowed. */
 typedef struct fg_field {

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "convert/converter_check.h"
 #include "convert/declaration.h"
+#include "convert/weights.h"
 
 struct fg_converter {
     fg_layers layers;
@@ -124,6 +125,7 @@ fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_di
     const char *format = json_string_value(json_object_get(c->document, "format"));
     FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
     FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
+    FG_TRY(fg_weights_check(&c->declarations, &c->layers, err));
     FG_TRY(find_code(c, err));
     bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
     if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));

@@ -55,6 +55,9 @@ typedef struct fg_plan {
     size_t dropped_count, dropped_capacity;
     char **shard_files;    /* owned; file names inside the destination; set by fg_shards_assign */
     uint64_t *shard_bytes; /* owned; size of each */
+    const char *
+        name_end; /* static: what a name ends in inside the output files ("/weights"); NULL: nothing. Not sent: only
+                              rank 0 writes headers */
     size_t shard_count;
 } fg_plan;
 

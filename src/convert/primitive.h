@@ -65,6 +65,12 @@ typedef fg_status fg_primitive_run(fg_translator *translator, const fg_frame *fr
                                    const fg_declaration *declaration, fg_error *err);
 fg_primitive_run fg_run_nested, fg_run_dispatch, fg_run_typed_dict, fg_run_list_dispatch, fg_run_blocks;
 
+/* The choice whose class is exactly that of the target's configuration at `path` below `configuration` (of the root's class), and
+ * whose condition holds. NULL: there is none. */
+fg_status fg_choice_by_class(const fg_classes *classes, const fg_section *root, const json_t *configuration,
+                             const fg_declaration *declaration, const char *path, const fg_choice **choice,
+                             fg_error *err);
+
 /* Whether `type` is a word that "type" may have. */
 bool fg_type_known(const char *type);
 /* NULL if the value is of the type; else what was expected ("an integer of 1 or more"). */

@@ -67,34 +67,45 @@ done:
     return status;
 }
 
-/* Export: the choice whose class is exactly that of the configuration at `target`, and whose condition holds. NULL: none. */
-static fg_status choose_by_class(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                 const char *target, const fg_choice **choice, fg_error *err) {
-    const char *found = class_at(t, target);
+/* Whether the condition of a choice holds for the configuration `here`. */
+static fg_status condition_holds(const fg_choice *choice, const json_t *here, const json_t *root, bool *holds,
+                                 fg_error *err) {
     fg_status status = FG_OK;
     fg_expression *expression = NULL;
     json_t *value = NULL;
-    *choice = NULL;
-    for (size_t i = 0; i < d->choice_count && !*choice; i++) {
-        const fg_choice *row = &d->choices[i];
-        const char *wanted = row->section->class_name;
-        if (t->classes && wanted && (!found || strcmp(found, wanted) != 0)) continue;
-        bool holds = !row->when;
-        if (row->when) {
-            fg_scope scope = {.here = fg_json_at(t->source, target), .parent = &frame->scope};
-            FG_TRY(fg_expression_parse(&expression, row->when, d->label, err));
-            FG_TRY(fg_expression_evaluate(expression, &scope, &value, err));
-            holds = fg_expression_truth(value);
-            fg_expression_free(&expression);
-            json_decref(value);
-            value = NULL;
-        }
-        if (holds) *choice = row;
-    }
+    const fg_scope scope = {.here = here, .root = root};
+    *holds = !choice->when;
+    if (*holds) return FG_OK;
+    FG_TRY(fg_expression_parse(&expression, choice->when, choice->name, err));
+    FG_TRY(fg_expression_evaluate(expression, &scope, &value, err));
+    *holds = fg_expression_truth(value);
 done:
     fg_expression_free(&expression);
     json_decref(value);
     return status;
+}
+
+fg_status fg_choice_by_class(const fg_classes *classes, const fg_section *root, const json_t *configuration,
+                             const fg_declaration *d, const char *path, const fg_choice **choice,
+                             fg_error *err) {
+    const char *found = classes ? fg_class_at(classes, root->class_name, configuration, path) : NULL;
+    fg_status status = FG_OK;
+    bool holds;
+    *choice = NULL;
+    for (size_t i = 0; i < d->choice_count && !*choice; i++) {
+        const char *wanted = d->choices[i].section->class_name;
+        if (classes && wanted && (!found || strcmp(found, wanted) != 0)) continue;
+        FG_TRY(condition_holds(&d->choices[i], fg_json_at(configuration, path), configuration, &holds, err));
+        if (holds) *choice = &d->choices[i];
+    }
+done:
+    return status;
+}
+
+/* Export: the choice for the configuration at `target`. NULL: none. */
+static fg_status choose_by_class(const fg_translator *t, const fg_declaration *d, const char *target,
+                                 const fg_choice **choice, fg_error *err) {
+    return fg_choice_by_class(t->classes, t->declarations->root, t->source, d, target, choice, err);
 }
 
 static const fg_choice *choose_by_name(const fg_declaration *d, const char *name) {
@@ -126,7 +137,7 @@ fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declar
     char *hf = NULL, *target = NULL;
     FG_TRY_NEW(hf, hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
-    if (!importing(t)) FG_TRY(choose_by_class(t, frame, d, target, &choice, err));
+    if (!importing(t)) FG_TRY(choose_by_class(t, d, target, &choice, err));
     FG_TRY(choice ? enter(t, frame, choice->section, hf, target, err) : refuse_class(t, d, target, err));
 done:
     fg_free(hf);
@@ -135,8 +146,8 @@ done:
 }
 
 /* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL: refused. */
-static fg_status choose(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
-                        const char *target, const fg_choice **choice, fg_error *err) {
+static fg_status choose(fg_translator *t, const fg_declaration *d, const char *hf, const char *target,
+                        const fg_choice **choice, fg_error *err) {
     fg_status status = FG_OK;
     const fg_frame at = {.hf = hf, .target = target};
     const char *name = text_of(d, "hf_type", "type");
@@ -152,7 +163,7 @@ static fg_status choose(fg_translator *t, const fg_frame *frame, const fg_declar
             FG_TRY(refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found, err));
         goto done;
     }
-    FG_TRY(choose_by_class(t, frame, d, target, choice, err));
+    FG_TRY(choose_by_class(t, d, target, choice, err));
     if (!*choice) {
         FG_TRY(refuse_class(t, d, target, err));
         goto done;
@@ -170,7 +181,7 @@ fg_status fg_run_dispatch(fg_translator *t, const fg_frame *frame, const fg_decl
     char *hf = NULL, *target = NULL;
     FG_TRY_NEW(hf, hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
-    FG_TRY(choose(t, frame, d, hf, target, &choice, err));
+    FG_TRY(choose(t, d, hf, target, &choice, err));
     if (choice) FG_TRY(enter(t, frame, choice->section, hf, target, err));
 done:
     fg_free(hf);
@@ -185,9 +196,9 @@ static fg_status run_entry(fg_translator *t, const fg_frame *frame, const fg_dec
     fg_status status = FG_OK;
     const fg_choice *choice = &d->choices[0];
     if (choice->name) /* heterogeneous: each entry says its type */
-        FG_TRY(choose(t, frame, d, hf, target, &choice, err));
+        FG_TRY(choose(t, d, hf, target, &choice, err));
     else if (!importing(t))
-        FG_TRY(choose_by_class(t, frame, d, target, &choice, err));
+        FG_TRY(choose_by_class(t, d, target, &choice, err));
     if (choice)
         FG_TRY(enter(t, frame, choice->section, hf, target, err));
     else if (!d->choices[0].name)
@@ -339,7 +350,7 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
         const fg_choice *choice;
         FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
                                        fg_block_sequence_path(json_string_value(name), buffer)));
-        FG_TRY(choose_by_class(t, frame, d, block, &choice, err));
+        FG_TRY(choose_by_class(t, d, block, &choice, err));
         if (!choice)
             FG_TRY(refuse_class(t, d, block, err));
         else

@@ -6,9 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "convert/tensor_check.h"
 #include "convert/tensor_names.h"
 #include "convert/tensor_tied.h"
-#include "store/cast.h"
 
 enum { NONE = -1, LIST_MISSING = 3, LIST_UNCLAIMED = 5, SHAPE_TEXT = 300 };
 
@@ -117,12 +117,6 @@ done:
 
 /* ---- what is missing, what is left over ---- */
 
-/* Appends ", "NAME"" while fewer than `limit` were listed; counts always. */
-static fg_status add_to_list(fg_text *list, size_t *count, size_t limit, const char *name, fg_error *err) {
-    if (++*count > limit) return FG_OK;
-    return fg_text_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
-}
-
 /* Why nothing claims a source tensor, as a hint. */
 static fg_status explain(planner *p, const char *source) {
     uint64_t block = 0;
@@ -155,7 +149,7 @@ static fg_status check_missing(planner *p) {
     size_t count = 0;
     for (size_t i = 0; i < p->names.count; i++) {
         if (p->source_of[i] == NONE && !template_of(p, i)->tied)
-            FG_TRY(add_to_list(&list, &count, LIST_MISSING, source_name(p, i), p->err));
+            FG_TRY(fg_name_list_add(&list, &count, LIST_MISSING, source_name(p, i), p->err));
     }
     if (!count) goto done;
     status = fg_fail(p->err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s%s", count, p->names.count,
@@ -169,35 +163,6 @@ static fg_status check_missing(planner *p) {
     fg_hint(p->err, "check that config.json belongs to these weights and that no shard is missing");
 done:
     fg_text_free(&list);
-    return status;
-}
-
-/* "drop" as name rules: the whole name must match, and becomes the reason. */
-static fg_status compile_drop(planner *p) {
-    fg_status status = FG_OK;
-    fg_error *err = p->err;
-    fg_text pattern = {0}, reason = {0};
-    json_t *rules = json_array(), *entry;
-    size_t i;
-    json_array_foreach(json_object_get(fg_converter_document(p->converter), "drop"), i, entry) {
-        fg_text_clear(&pattern);
-        fg_text_clear(&reason);
-        const char *given = json_string_value(json_array_get(entry, 0)),
-                   *why = json_string_value(json_array_get(entry, 1));
-        if (!given || !why)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
-                           fg_converter_file(p->converter), i));
-        FG_TRY(fg_text_printf(&pattern, err, "(?:%s)\\z", given));
-        FG_TRY(fg_text_add(&reason, "", 0, err));
-        for (const char *c = why; *c; c++)
-            FG_TRY(fg_text_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
-        FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
-    }
-    FG_TRY(fg_name_rules_compile(&p->drop, rules, NULL, fg_converter_file(p->converter), "drop", NULL, err));
-done:
-    json_decref(rules);
-    fg_text_free(&pattern);
-    fg_text_free(&reason);
     return status;
 }
 
@@ -216,7 +181,7 @@ static fg_status drop_or_refuse(planner *p) {
             continue;
         }
         if (!count) first = i;
-        FG_TRY(add_to_list(&list, &count, LIST_UNCLAIMED, name, p->err));
+        FG_TRY(fg_name_list_add(&list, &count, LIST_UNCLAIMED, name, p->err));
     }
     if (!count) goto done;
     status = fg_fail(p->err, FG_ERR_INPUT, "%zu tensor%s of the source %s claimed by nothing: %s%s", count,
@@ -226,44 +191,6 @@ static fg_status drop_or_refuse(planner *p) {
 done:
     fg_text_free(&list);
     return status;
-}
-
-/* ---- one tensor ---- */
-
-static void shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
-    size_t used = (size_t)snprintf(buffer, size, "[");
-    for (uint32_t d = 0; d < rank && used < size; d++)
-        used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, d ? ", " : "", shape[d]);
-    if (used < size) snprintf(buffer + used, size - used, "]");
-}
-
-static fg_status check_shape(const planner *p, const fg_tensor *tensor, const fg_tensor_template *t) {
-    char found[SHAPE_TEXT], expected[SHAPE_TEXT], meaning[SHAPE_TEXT];
-    if (tensor->rank == t->rank && memcmp(tensor->shape, t->shape, t->rank * sizeof *t->shape) == 0)
-        return FG_OK;
-    shape_text(tensor->rank, tensor->shape, found, sizeof found);
-    shape_text(t->rank, t->shape, expected, sizeof expected);
-    fg_fail(p->err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected,
-            fg_tensor_template_shape(t, meaning, sizeof meaning));
-    return fg_where(p->err, "checking the tensors of %s", p->plan->source.files[tensor->file]);
-}
-
-static fg_status check_dtype(const planner *p, const fg_tensor *tensor, fg_dtype wanted) {
-    const char *file = p->plan->source.files[tensor->file], *dtype = fg_dtype_name(tensor->dtype);
-    if (!fg_dtype_is_float(tensor->dtype)) {
-        fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, expected a float: weights are floats",
-                file, tensor->name, dtype);
-        return fg_hint(p->err, "a quantized checkpoint must be dequantized before it is converted");
-    }
-    if (tensor->dtype == FG_F8_E4M3 || tensor->dtype == FG_F8_E5M2) {
-        fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, which only quantized checkpoints have",
-                file, tensor->name, dtype);
-        return fg_hint(p->err, "dequantize the checkpoint (to bfloat16, for instance) before converting it");
-    }
-    if (!fg_cast_possible(tensor->dtype, wanted))
-        return fg_fail(p->err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
-                       tensor->name, dtype, fg_dtype_name(wanted));
-    return FG_OK;
 }
 
 /* ---- tied tensors ---- */
@@ -325,8 +252,10 @@ static fg_status add_output(planner *p, size_t name) {
     const fg_tensor *tensor = &p->plan->source.items[index];
     fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
     uint64_t shape[FG_MAX_DIMS];
-    FG_TRY(check_dtype(p, tensor, dtype));
-    FG_TRY(check_shape(p, tensor, t));
+    char meaning[SHAPE_TEXT];
+    FG_TRY(fg_tensor_check_dtype(&p->plan->source, tensor, dtype, p->err));
+    FG_TRY(fg_tensor_check_shape(&p->plan->source, tensor, t->rank, t->shape,
+                                 fg_tensor_template_shape(t, meaning, sizeof meaning), p->err));
     if (p->direction == FG_EXPORT && t->tied) goto done;
     const char *output = p->direction == FG_IMPORT ? p->targets[name] : p->names.items[name].hf;
     bool edited = t->vocabulary && p->rows;
@@ -344,7 +273,7 @@ static fg_status make_plan(planner *p, const json_t *hf) {
     FG_TRY(fg_tensor_names_new(&p->names, p->converter, hf, p->err));
     FG_TRY(make_targets(p));
     FG_TRY(match_sources(p));
-    FG_TRY(compile_drop(p));
+    FG_TRY(fg_drop_rules_compile(p->converter, &p->drop, p->err));
     FG_TRY(join_tied(p));
     FG_TRY(check_missing(p));
     for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));

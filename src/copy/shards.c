@@ -85,11 +85,26 @@ done:
 
 /* ---- headers ---- */
 
+/* The names that the file gets, each owned; NULL if they are those of the outputs. */
+static fg_status file_names(fg_output *const *outputs, size_t count, const char *name_end, char ***names,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    *names = NULL;
+    if (!name_end) return FG_OK;
+    FG_NEW(*names, count);
+    for (size_t i = 0; i < count; i++)
+        FG_TRY_NEW((*names)[i], fg_strformat(err, "%s%s", outputs[i]->name, name_end));
+done:
+    return status;
+}
+
 /* The header of one shard from its outputs in file order; `data` is how many bytes follow it. */
-static fg_status write_header(fg_output *const *outputs, size_t count, fg_text *out, uint64_t *data,
-                              fg_error *err) {
+static fg_status write_header(fg_output *const *outputs, size_t count, const char *name_end, fg_text *out,
+                              uint64_t *data, fg_error *err) {
     fg_status status = FG_OK;
     fg_safetensors_entry *entries = NULL;
+    char **names = NULL;
+    FG_TRY(file_names(outputs, count, name_end, &names, err));
     FG_NEW(entries, count);
     *data = 0;
     for (size_t i = 0; i < count; i++) {
@@ -97,7 +112,7 @@ static fg_status write_header(fg_output *const *outputs, size_t count, fg_text *
         uint64_t begin = *data;
         if (!fg_add(begin, fg_output_bytes(o), data))
             FG_TRY(fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": a shard of more than 2^64 bytes", o->name));
-        entries[i] = (fg_safetensors_entry){.name = o->name,
+        entries[i] = (fg_safetensors_entry){.name = names ? names[i] : o->name,
                                             .dtype = o->dtype,
                                             .rank = o->rank,
                                             .shape = o->shape,
@@ -106,6 +121,8 @@ static fg_status write_header(fg_output *const *outputs, size_t count, fg_text *
     }
     FG_TRY(fg_safetensors_write_header(entries, count, NULL, out, err));
 done:
+    for (size_t i = 0; names && i < count; i++) fg_free(names[i]);
+    fg_free(names);
     fg_free(entries);
     return status;
 }
@@ -116,7 +133,7 @@ fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_text *out, fg_e
     size_t count;
     uint64_t data;
     FG_TRY(sorted(plan, shard, &outputs, &count, err));
-    FG_TRY(write_header(outputs, count, out, &data, err));
+    FG_TRY(write_header(outputs, count, plan->name_end, out, &data, err));
 done:
     fg_free(outputs);
     return status;
@@ -129,7 +146,7 @@ static const uint64_t HEADER_ROOM = FG_SAFETENSORS_HEADER_LIMIT - 4096;
 
 /* No less than what the header takes for a tensor: every byte of the name may be escaped. */
 static uint64_t header_bytes(const fg_output *output) {
-    enum { ESCAPED = 6, NUMBER = 21, WORDS = 60 };
+    enum { ESCAPED = 6, NUMBER = 21, WORDS = 80 };
     return ESCAPED * strlen(output->name) + NUMBER * (output->rank + 2) + WORDS;
 }
 
@@ -209,7 +226,7 @@ fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
         uint64_t data;
         while (end < count && outputs[end]->shard == shard) end++;
         fg_text_clear(&header);
-        FG_TRY(write_header(outputs + first, end - first, &header, &data, err));
+        FG_TRY(write_header(outputs + first, end - first, plan->name_end, &header, &data, err));
         uint64_t at = header.length;
         for (; first < end; first++) {
             outputs[first]->offset = at;

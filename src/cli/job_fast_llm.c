@@ -1,0 +1,71 @@
+/* What a conversion towards Fast-LLM writes beside the tensors. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/yaml.h"
+#include "cli/job.h"
+#include "convert/classes.h"
+
+fg_status fg_job_wrap_config(fg_job *job, const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_classes *classes = NULL;
+    const char *model = json_string_value(json_object_get(fg_converter_document(job->converter), "model"));
+    json_t *base_model = job->config;
+    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
+    if (!classes) FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "there is no defaults/fast_llm.json"));
+    FG_TRY_NEW(job->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
+    job->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
+    json_decref(base_model);
+    if (!job->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+done:
+    fg_classes_free(&classes);
+    return status;
+}
+
+fg_status fg_job_name_shards(fg_job *job, fg_error *err) {
+    fg_status status = FG_OK;
+    char *name = NULL;
+    for (size_t i = 0; i < job->plan.shard_count; i++) {
+        FG_TRY_NEW(name, fg_strformat(err, "model_%zu.safetensors", i));
+        fg_free(job->plan.shard_files[i]);
+        job->plan.shard_files[i] = name;
+    }
+done:
+    return status;
+}
+
+/* "NAME/weights" -> file. */
+static fg_status state_index(const fg_plan *plan, json_t **index, fg_error *err) {
+    fg_status status = FG_OK;
+    char *key = NULL;
+    *index = json_object();
+    for (size_t o = 0; o < plan->output_count; o++) {
+        FG_TRY_NEW(key, fg_strformat(err, "%s/weights", plan->outputs[o].name));
+        FG_TRY(fg_json_put(*index, key, json_string(plan->shard_files[plan->outputs[o].shard]), err));
+        fg_free(key);
+        key = NULL;
+    }
+done:
+    fg_free(key);
+    return status;
+}
+
+fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *index = NULL, *document = json_object();
+    FG_TRY(state_index(&job->plan, &index, err));
+    FG_TRY(fg_json_put(document, "config", json_incref(job->config), err));
+    FG_TRY(fg_json_put(document, "fast_llm_version", json_string(job->fast_llm_version), err));
+    FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));
+    FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(job->config, "type")), err));
+    FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
+    FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
+    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(job->model_type), err));
+    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_deep_copy(job->translation.left_out), err));
+    FG_TRY(fg_yaml_write(document, text, err));
+done:
+    json_decref(index);
+    json_decref(document);
+    return status;
+}

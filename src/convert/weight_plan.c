@@ -1,0 +1,291 @@
+#include "convert/weight_plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/tensor_check.h"
+#include "convert/tensor_tied.h"
+
+enum { NONE = -1, LIST_MISSING = 3, LIST_UNCLAIMED = 5, MEANING = 300 };
+
+typedef struct planner {
+    const fg_converter *converter;
+    fg_direction direction;
+    fg_dtype cast;
+    const fg_row_edits *rows; /* NULL: none are edited */
+    fg_plan *plan;
+    fg_weights weights;
+    int64_t
+        *source_of;    /* owned; index of the source tensor of each part (import) or link (export), or NONE */
+    size_t name_count; /* of those */
+    unsigned char *claimed; /* owned; by source tensor */
+    fg_error *err;
+} planner;
+
+static bool importing(const planner *p) {
+    return p->direction == FG_IMPORT;
+}
+
+/* ---- which source tensor is which ---- */
+
+static const char *source_name(const planner *p, size_t i) {
+    return importing(p) ? p->weights.parts[i].hf : p->weights.links[i].target;
+}
+
+static const fg_weight_link *link_of(const planner *p, size_t i) {
+    return &p->weights.links[importing(p) ? p->weights.parts[i].link : i];
+}
+
+static fg_status match_sources(planner *p) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    const fg_tensors *source = &p->plan->source;
+    const fg_map *map = importing(p) ? &p->weights.by_hf : &p->weights.by_target;
+    p->name_count = importing(p) ? p->weights.part_count : p->weights.count;
+    FG_NEW(p->source_of, p->name_count);
+    FG_NEW(p->claimed, source->count);
+    for (size_t i = 0; i < p->name_count; i++) p->source_of[i] = NONE;
+    for (size_t i = 0; i < source->count; i++) {
+        int64_t name = fg_map_get(map, source->items[i].name);
+        if (name == FG_MAP_NONE) continue;
+        p->source_of[name] = (int64_t)i;
+        p->claimed[i] = 1;
+    }
+done:
+    return status;
+}
+
+/* ---- tied tensors ---- */
+
+/* The position in `source_of` of what the tied link is tied to. */
+static fg_status partner_of(const planner *p, const fg_weight_link *link, size_t *partner) {
+    int64_t other = fg_map_get(&p->weights.by_target, link->tied_to);
+    if (other == FG_MAP_NONE || p->weights.links[other].tied_to || p->weights.links[other].part_count != 1)
+        return fg_fail(
+            p->err, FG_ERR_INPUT,
+            "%s: \"%s\" is tied to \"%s\", which is not there, tied itself or made of several tensors",
+            fg_converter_file(p->converter), link->target, link->tied_to);
+    *partner = importing(p) ? p->weights.links[other].first_part : (size_t)other;
+    return FG_OK;
+}
+
+static fg_status join_tied(planner *p) {
+    fg_status status = FG_OK;
+    const fg_tensors *source = &p->plan->source;
+    fg_text reason = {0};
+    size_t partner;
+    for (size_t i = 0; i < p->name_count; i++) {
+        if (!link_of(p, i)->tied_to || p->source_of[i] == NONE) continue;
+        FG_TRY(partner_of(p, link_of(p, i), &partner));
+        int64_t mine = p->source_of[i], *other = &p->source_of[partner];
+        if (*other == NONE) {
+            *other = mine; /* some programs keep the other name of the pair */
+            continue;
+        }
+        FG_TRY(fg_tied_compare(source, &source->items[mine], &source->items[*other], p->err));
+        fg_text_clear(&reason);
+        FG_TRY(fg_text_printf(&reason, p->err, "tied: the same bytes as \"%s\"", source->items[*other].name));
+        FG_TRY(fg_plan_drop(p->plan, (uint32_t)mine, reason.data, p->err));
+    }
+done:
+    fg_text_free(&reason);
+    return status;
+}
+
+/* ---- what is missing, what is left over ---- */
+
+static fg_status check_missing(const planner *p) {
+    fg_status status = FG_OK;
+    fg_text list = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < p->name_count; i++) {
+        if (p->source_of[i] == NONE && !link_of(p, i)->tied_to)
+            FG_TRY(fg_name_list_add(&list, &count, LIST_MISSING, source_name(p, i), p->err));
+    }
+    if (!count) goto done;
+    status = fg_fail(p->err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s%s", count, p->name_count,
+                     list.data, count > LIST_MISSING ? ", ..." : "");
+    fg_hint(p->err, "check that the configuration belongs to these weights and that no shard is missing");
+done:
+    fg_text_free(&list);
+    return status;
+}
+
+static fg_status drop_or_refuse(const planner *p) {
+    fg_status status = FG_OK;
+    const fg_tensors *source = &p->plan->source;
+    fg_name_rules *drop = NULL;
+    fg_text list = {0}, reason = {0};
+    size_t count = 0;
+    bool matched;
+    FG_TRY(fg_drop_rules_compile(p->converter, &drop, p->err));
+    for (size_t i = 0; i < source->count; i++) {
+        if (p->claimed[i]) continue;
+        FG_TRY(fg_name_rules_apply(drop, source->items[i].name, &reason, &matched, p->err));
+        if (matched)
+            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, reason.data, p->err));
+        else
+            FG_TRY(fg_name_list_add(&list, &count, LIST_UNCLAIMED, source->items[i].name, p->err));
+    }
+    if (!count) goto done;
+    status = fg_fail(p->err, FG_ERR_INPUT, "%zu tensor%s of the source %s claimed by nothing: %s%s", count,
+                     count > 1 ? "s" : "", count > 1 ? "are" : "is", list.data,
+                     count > LIST_UNCLAIMED ? ", ..." : "");
+    fg_hint(p->err,
+            "%s says by \"weights\" which tensors this configuration has; a \"drop\" pattern of a converter "
+            "(--converter-path) would leave them behind",
+            fg_converter_file(p->converter));
+done:
+    fg_name_rules_free(&drop);
+    fg_text_free(&list);
+    fg_text_free(&reason);
+    return status;
+}
+
+/* ---- outputs ---- */
+
+static const char *meaning_of(const fg_weight_link *link, char *buffer) {
+    return fg_json_brief(json_object_get(link->rule, "shape"), buffer, MEANING);
+}
+
+/* The box that a part is: `hf_stride` and `target_stride` follow the permuted order. */
+static void box_of(const fg_weight_link *link, fg_piece *piece, uint64_t *hf_stride,
+                   uint64_t *target_stride) {
+    uint64_t stride[FG_MAX_DIMS], step = 1;
+    for (uint32_t d = link->part_rank; d-- > 0; step *= link->part_shape[d]) stride[d] = step;
+    *piece = (fg_piece){.kind = FG_PIECE_COPY, .dims = (uint8_t)link->part_rank};
+    step = 1;
+    for (uint32_t d = link->part_rank; d-- > 0; step *= piece->extent[d]) {
+        piece->extent[d] = link->part_shape[link->order[d]];
+        hf_stride[d] = stride[link->order[d]];
+        target_stride[d] = step;
+    }
+}
+
+static fg_status add_import_piece(const planner *p, const fg_weight_link *link, size_t part) {
+    fg_piece piece;
+    uint64_t hf_stride[FG_MAX_DIMS], target_stride[FG_MAX_DIMS];
+    box_of(link, &piece, hf_stride, target_stride);
+    piece.source = (uint32_t)p->source_of[part];
+    piece.to = p->weights.parts[part].offset;
+    memcpy(piece.from_stride, hf_stride, sizeof hf_stride);
+    memcpy(piece.to_stride, target_stride, sizeof target_stride);
+    return fg_plan_add_piece(p->plan, &piece, p->err);
+}
+
+/* Towards hf the box runs in the order of the hf tensor's own dimensions. */
+static fg_status add_export_piece(const planner *p, const fg_weight_link *link, size_t part,
+                                  uint32_t source) {
+    fg_piece box, piece;
+    uint64_t hf_stride[FG_MAX_DIMS], target_stride[FG_MAX_DIMS];
+    box_of(link, &box, hf_stride, target_stride);
+    piece = box;
+    for (uint32_t d = 0; d < link->part_rank; d++) {
+        uint32_t own = link->order[d];
+        piece.extent[own] = box.extent[d];
+        piece.from_stride[own] = target_stride[d];
+        piece.to_stride[own] = hf_stride[d];
+    }
+    piece.source = source;
+    piece.from = p->weights.parts[part].offset;
+    return fg_plan_add_piece(p->plan, &piece, p->err);
+}
+
+/* The one dtype of a link's parts. */
+static fg_status part_dtype(const planner *p, const fg_weight_link *link, fg_dtype *dtype) {
+    const fg_tensor *items = p->plan->source.items, *first = &items[p->source_of[link->first_part]];
+    *dtype = p->cast == FG_DTYPE_NONE ? first->dtype : p->cast;
+    for (size_t i = link->first_part; i < link->first_part + link->part_count; i++) {
+        const fg_tensor *tensor = &items[p->source_of[i]];
+        if (p->cast != FG_DTYPE_NONE || tensor->dtype == first->dtype) continue;
+        fg_fail(p->err, FG_ERR_INPUT, "\"%s\" is %s and \"%s\" is %s, but they become one tensor, \"%s\"",
+                first->name, fg_dtype_name(first->dtype), tensor->name, fg_dtype_name(tensor->dtype),
+                link->target);
+        return fg_hint(p->err, "give the dtype that all weights are to have with --dtype");
+    }
+    return FG_OK;
+}
+
+static fg_status add_import_output(const planner *p, const fg_weight_link *link) {
+    fg_status status = FG_OK;
+    fg_dtype dtype;
+    char meaning[MEANING];
+    const fg_tensors *source = &p->plan->source;
+    uint64_t shape[FG_MAX_DIMS];
+    bool edited = link->vocabulary && p->rows;
+    if (link->tied_to || !link->part_count) goto done;
+    for (size_t i = link->first_part; i < link->first_part + link->part_count; i++) {
+        const fg_tensor *tensor = &source->items[p->source_of[i]];
+        FG_TRY(fg_tensor_check_dtype(source, tensor, p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast,
+                                     p->err));
+        FG_TRY(fg_tensor_check_shape(source, tensor, link->part_rank, link->part_shape,
+                                     meaning_of(link, meaning), p->err));
+    }
+    FG_TRY(part_dtype(p, link, &dtype));
+    memcpy(shape, link->shape, sizeof shape);
+    if (edited) shape[0] = p->rows->rows;
+    FG_TRY(fg_plan_add_output(p->plan, link->target, dtype, link->rank, shape, p->err));
+    if (edited) FG_TRY(fg_plan_add_rows(p->plan, (uint32_t)p->source_of[link->first_part], p->rows, p->err));
+    for (size_t i = link->first_part; !edited && i < link->first_part + link->part_count; i++)
+        FG_TRY(add_import_piece(p, link, i));
+done:
+    return status;
+}
+
+static fg_status add_export_outputs(const planner *p, size_t index) {
+    fg_status status = FG_OK;
+    const fg_weight_link *link = &p->weights.links[index];
+    char meaning[MEANING];
+    uint64_t shape[FG_MAX_DIMS];
+    bool edited = link->vocabulary && p->rows;
+    if (link->tied_to) goto done;
+    uint32_t from = (uint32_t)p->source_of[index];
+    const fg_tensor *tensor = &p->plan->source.items[from];
+    fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
+    FG_TRY(fg_tensor_check_dtype(&p->plan->source, tensor, dtype, p->err));
+    FG_TRY(fg_tensor_check_shape(&p->plan->source, tensor, link->rank, link->shape, meaning_of(link, meaning),
+                                 p->err));
+    for (size_t i = link->first_part; i < link->first_part + link->part_count; i++) {
+        memcpy(shape, link->part_shape, sizeof shape);
+        if (edited) shape[0] = p->rows->rows;
+        FG_TRY(fg_plan_add_output(p->plan, p->weights.parts[i].hf, dtype, link->part_rank, shape, p->err));
+        FG_TRY(edited ? fg_plan_add_rows(p->plan, from, p->rows, p->err)
+                      : add_export_piece(p, link, i, from));
+    }
+done:
+    return status;
+}
+
+static fg_status make_plan(planner *p, const fg_converter_dirs *dirs, const json_t *target) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_weights_new(&p->weights, p->converter, dirs, target, p->err));
+    FG_TRY(match_sources(p));
+    FG_TRY(join_tied(p));
+    FG_TRY(check_missing(p));
+    for (size_t i = 0; i < p->weights.count; i++)
+        FG_TRY(importing(p) ? add_import_output(p, &p->weights.links[i]) : add_export_outputs(p, i));
+    FG_TRY(drop_or_refuse(p));
+    FG_TRY(fg_plan_check(p->plan, p->err));
+done:
+    return status;
+}
+
+fg_status fg_weight_plan(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
+                         fg_tensors *source, const json_t *target, fg_dtype cast, const fg_row_edits *rows,
+                         fg_plan *plan, fg_error *err) {
+    planner p = {.converter = converter,
+                 .direction = direction,
+                 .cast = cast,
+                 .rows = rows && rows->rows ? rows : NULL,
+                 .plan = plan,
+                 .err = err};
+    *plan = (fg_plan){.source = *source};
+    *source = (fg_tensors){0};
+    fg_status status = make_plan(&p, dirs, target);
+    fg_weights_free(&p.weights);
+    fg_free(p.source_of);
+    fg_free(p.claimed);
+    if (status != FG_OK) fg_plan_free(plan);
+    return status;
+}
