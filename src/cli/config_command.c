@@ -81,6 +81,13 @@ done:
     return status;
 }
 
+/* Where a configuration says its family. */
+static const char *family_key(fg_format format) {
+    return format == FG_FORMAT_HF          ? "model_type"
+           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
+                                           : FG_CHECKPOINT_ORIGIN;
+}
+
 /* Held against --from: only a file that says nothing can be declared to be of another format. */
 static fg_status decide_formats(const fg_options *options, const fg_converter_dirs *dirs, config_task *task,
                                 fg_error *err) {
@@ -89,9 +96,9 @@ static fg_status decide_formats(const fg_options *options, const fg_converter_di
     FG_TRY(recognise(dirs, task, &marked, err));
     if (options->from != FG_FORMAT_AUTO && options->from != task->from) {
         if (marked) {
-            fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s), but --from says %s", task->file,
-                    fg_format_name(task->from), task->family ? task->family : "no family given",
-                    fg_format_name(options->from));
+            fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from says %s", task->file,
+                    fg_format_name(task->from), family_key(task->from),
+                    task->family ? task->family : "not given", fg_format_name(options->from));
             FG_TRY(fg_hint(err, "leave --from out"));
         }
         task->from = options->from;
@@ -105,9 +112,7 @@ static fg_status decide_formats(const fg_options *options, const fg_converter_di
     if (options->model_type) task->family = options->model_type;
     if (!task->family) {
         fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", task->file,
-                task->from == FG_FORMAT_HF          ? "model_type"
-                : task->from == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                                    : FG_CHECKPOINT_ORIGIN);
+                family_key(task->from));
         FG_TRY(fg_hint(err, "give it with --model-type; `fgconv list` shows the families"));
     }
 done:

@@ -6,7 +6,9 @@
 #include "base/alloc.h"
 #include "convert/declaration.h"
 #include "convert/defaults.h"
+#include "convert/lint_classes.h"
 #include "convert/tensor_plan.h"
+#include "convert/weights.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
 
@@ -61,6 +63,20 @@ done:
 
 /* ---- a small model ---- */
 
+/* What the root section demands to find, where it is a plain value. */
+static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_section *root = fg_converter_declarations(l->converter)->root;
+    for (size_t i = 0; i < root->count; i++) {
+        const fg_declaration *d = &root->items[i];
+        json_t *value = json_object_get(d->spec, "constant_export");
+        if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
+            FG_TRY(fg_json_set_at(config, d->keys[0], json_deep_copy(value), err));
+    }
+done:
+    return status;
+}
+
 /* The family's defaults with few layers; every key that a converter may demand stands in it. */
 static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
@@ -69,6 +85,7 @@ static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     FG_TRY(fg_defaults_load(l->dirs, fg_converter_model_type(l->converter), &defaults, err));
     if (!json_object_size(defaults)) goto done;
     FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
+    FG_TRY(add_constants(l, defaults, err));
     *config = json_incref(defaults);
 done:
     json_decref(defaults);
@@ -100,22 +117,48 @@ done:
     return status;
 }
 
-static fg_status compare(linter *l, const json_t *before, const json_t *after, fg_error *err) {
+static bool is_left_out(const json_t *left_out, const char *key) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether some section has a declaration that ignores the key. */
+static bool is_ignored(const linter *l, const char *key) {
+    const fg_declarations *all = fg_converter_declarations(l->converter);
+    for (size_t s = 0; s < all->count; s++) {
+        const fg_claim *claim = fg_claims_find(&all->sections[s].claims[FG_SIDE_HF], key);
+        if (claim && claim->declaration && json_object_get(claim->declaration->spec, "ignored")) return true;
+    }
+    return false;
+}
+
+static fg_status compare(linter *l, const fg_translation *there, const json_t *after, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
     char a[BRIEF], b[BRIEF], detail[3 * BRIEF];
-    json_object_foreach((json_t *)(uintptr_t)before, key, value) {
+    json_object_foreach(there->hf, key, value) {
         const json_t *other = json_object_get(after, key);
-        const fg_claim *claim =
-            fg_claims_find(&fg_converter_declarations(l->converter)->root->claims[FG_SIDE_HF], key);
-        bool ignored = claim && claim->declaration && json_object_get(claim->declaration->spec, "ignored");
-        if (ignored || fg_json_equal(other, value)) continue;
+        if (is_ignored(l, key) || is_left_out(there->left_out, key) || fg_json_equal(other, value)) continue;
         snprintf(detail, sizeof detail, "%s = %s comes back as %s", key, fg_json_brief(value, a, sizeof a),
                  fg_json_brief(other, b, sizeof b));
         FG_TRY(complain(l, err, "the default ", detail));
     }
 done:
+    return status;
+}
+
+/* The rules of "weights" give names that do not meet. */
+static fg_status check_weights(linter *l, const json_t *target, fg_error *err) {
+    fg_weights weights = {0};
+    fg_error what = {0};
+    fg_status status = found(l, fg_weights_new(&weights, l->converter, l->dirs, target, &what), &what, err);
+    l->names += weights.part_count;
+    fg_weights_free(&weights);
     return status;
 }
 
@@ -130,11 +173,12 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
                  err));
     if (!there.result) goto done;
-    FG_TRY(check_names(l, there.hf, err));
+    FG_TRY(fg_weights_used(l->converter) ? check_weights(l, there.target, err)
+                                         : check_names(l, there.hf, err));
     what = (fg_error){0};
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
                  &what, err));
-    if (back.hf) FG_TRY(compare(l, there.hf, back.hf, err));
+    if (back.hf) FG_TRY(compare(l, &there, back.hf, err));
 done:
     json_decref(config);
     fg_translation_free(&there);
@@ -162,10 +206,16 @@ done:
 
 static fg_status check_loaded(linter *l, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(check_lists(l, err));
+    fg_classes *classes = NULL;
+    FG_TRY(fg_classes_load(&classes, l->dirs, fg_converter_format(l->converter), err));
+    if (classes)
+        FG_TRY(fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err));
+    else
+        FG_TRY(check_lists(l, err));
     FG_TRY(check_small_model(l, err));
-    FG_TRY(check_model_file(l, err));
+    if (!classes) FG_TRY(check_model_file(l, err));
 done:
+    fg_classes_free(&classes);
     return status;
 }
 

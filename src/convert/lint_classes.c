@@ -1,0 +1,187 @@
+#include "convert/lint_classes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/primitive.h"
+
+enum { DEPTH = 16, FINDING = 400, NAME = 120 };
+
+typedef struct linter {
+    const fg_declarations *declarations;
+    const fg_classes *classes;
+    unsigned char *reached; /* owned; by section */
+    fg_text *wrong;
+    fg_error *err;
+} linter;
+
+static fg_status complain(const linter *l, const fg_section *section, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static fg_status complain(const linter *l, const fg_section *section, const char *format, ...) {
+    char finding[FINDING];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(finding, sizeof finding, format, arguments);
+    va_end(arguments);
+    return fg_text_printf(l->wrong, l->err, "%ssections/%s: %s", l->wrong->length ? "; " : "", section->name,
+                          finding);
+}
+
+/* ---- which fields are claimed ---- */
+
+/* A field's class where it has but one: nothing chooses among several while no configuration is there. */
+static const char *only_class(const linter *l, const char *class_name, const char *path) {
+    fg_field field;
+    char key[NAME];
+    while (class_name && *path) {
+        size_t length = strcspn(path, "/");
+        snprintf(key, sizeof key, "%.*s", (int)length, path);
+        path += length + (path[length] == '/');
+        if (!fg_class_field(l->classes, class_name, key, &field)) return NULL;
+        class_name = fg_class_known(l->classes, field.type) ? field.type : NULL;
+    }
+    return class_name;
+}
+
+static bool claims_below(const fg_section *section, const char *path) {
+    const fg_claims *claims = &section->claims[FG_SIDE_TARGET];
+    size_t length = strlen(path);
+    for (size_t i = 0; i < claims->count; i++) {
+        if (fg_starts_with(claims->items[i].path, path) && claims->items[i].path[length] == '/') return true;
+    }
+    return false;
+}
+
+static fg_status check_fields(const linter *l, const fg_section *section, const char *class_name,
+                              const char *prefix, unsigned depth) {
+    fg_status status = FG_OK;
+    fg_error *err = l->err;
+    const char *name;
+    json_t *entry;
+    fg_field field;
+    char *path = NULL;
+    if (depth == DEPTH) return FG_OK;
+    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(l->classes, class_name), name, entry) {
+        if (!fg_class_field(l->classes, class_name, name, &field) || !field.architecture) continue;
+        fg_free(path);
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        if (fg_claims_find(&section->claims[FG_SIDE_TARGET], path)) continue;
+        const char *below = only_class(l, class_name, name);
+        if (!below || (!fg_class_has_architecture(l->classes, below) && !claims_below(section, path)))
+            FG_TRY(complain(l, section, "the architecture field \"%s\" (%s) is claimed by nothing", path,
+                            field.type));
+        else
+            FG_TRY(check_fields(l, section, below, path, depth + 1));
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* ---- one declaration ---- */
+
+/* The field that a path leads to, seen from the section's class; false if a part of it does not exist. `sure` is false where
+ * the class in between is only known with a configuration. */
+static bool find_field(const linter *l, const fg_section *section, const char *path, fg_field *field,
+                       bool *sure) {
+    const char *last = strrchr(path, '/');
+    char parent[NAME * 2];
+    snprintf(parent, sizeof parent, "%.*s", (int)(last ? last - path : 0), path);
+    const char *class_name = last ? only_class(l, section->class_name, parent) : section->class_name;
+    *sure = class_name != NULL;
+    return class_name && fg_class_field(l->classes, class_name, last ? last + 1 : path, field);
+}
+
+static bool mentions(const json_t *conditions, const char *path) {
+    size_t i, length = strcspn(path, "/");
+    const char *name;
+    json_t *item;
+    char word[NAME];
+    snprintf(word, sizeof word, "%.*s", (int)length, path);
+    json_object_foreach((json_t *)(uintptr_t)conditions, name, item) {
+        if (mentions(item, path)) return true;
+    }
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+        if (json_is_array(item) ? mentions(item, path) : strstr(json_string_value(item), word) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static fg_status check_ignored(const linter *l, const fg_section *section, const fg_declaration *d,
+                               const fg_field *field, const char *path) {
+    const char *below = fg_class_known(l->classes, field->type) ? field->type : NULL;
+    bool empty = below && !fg_class_has_architecture(l->classes, below);
+    if (!field->architecture || empty || json_object_get(d->spec, "neutral")) return FG_OK;
+    if (mentions(section->export_if, path)) return FG_OK;
+    return complain(
+        l, section,
+        "\"%s\" ignores the architecture field \"%s\", and nothing proves that this loses nothing "
+        "(\"neutral\", or a condition in \"export_if\")",
+        d->label, path);
+}
+
+static fg_status check_declaration(const linter *l, const fg_section *section, const fg_declaration *d) {
+    fg_status status = FG_OK;
+    fg_field field;
+    bool sure;
+    const json_t *sentinel = json_object_get(d->spec, "optional");
+    for (size_t i = 0; i < d->field_count; i++) {
+        if (!find_field(l, section, d->fields[i], &field, &sure)) {
+            if (sure)
+                FG_TRY(complain(l, section, "\"%s\": a %s has no field \"%s\"", d->label, section->class_name,
+                                d->fields[i]));
+            continue;
+        }
+        if (json_object_get(d->spec, "ignored")) FG_TRY(check_ignored(l, section, d, &field, d->fields[i]));
+        if (sentinel && field.default_value && !fg_expression_is(sentinel) &&
+            !fg_json_equal(sentinel, field.default_value))
+            FG_TRY(complain(l, section, "\"%s\": the sentinel of \"optional\" is not the default of \"%s\"",
+                            d->label, d->fields[i]));
+    }
+done:
+    return status;
+}
+
+/* ---- sections ---- */
+
+static void reach(const linter *l, const fg_section *section) {
+    size_t index = (size_t)(section - l->declarations->sections);
+    if (l->reached[index]) return;
+    l->reached[index] = 1;
+    for (size_t i = 0; i < section->count; i++) {
+        for (size_t k = 0; k < section->items[i].choice_count; k++)
+            reach(l, section->items[i].choices[k].section);
+    }
+}
+
+static fg_status check_section(const linter *l, const fg_section *section) {
+    fg_status status = FG_OK;
+    if (!section->class_name || !fg_class_known(l->classes, section->class_name)) {
+        FG_TRY(complain(l, section, "there is no class \"%s\"",
+                        section->class_name ? section->class_name : "(none given)"));
+        goto done;
+    }
+    FG_TRY(check_fields(l, section, section->class_name, "", 0));
+    for (size_t i = 0; i < section->count; i++) FG_TRY(check_declaration(l, section, &section->items[i]));
+done:
+    return status;
+}
+
+fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_text *wrong,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.declarations = declarations, .classes = classes, .wrong = wrong, .err = err};
+    FG_NEW(l.reached, declarations->count);
+    reach(&l, declarations->root);
+    for (size_t i = 0; i < declarations->count; i++) {
+        const fg_section *section = &declarations->sections[i];
+        FG_TRY(l.reached[i] ? check_section(&l, section) : complain(&l, section, "nothing leads to it"));
+    }
+done:
+    fg_free(l.reached);
+    return status;
+}
