@@ -384,8 +384,9 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
     const char *comes_back_as = importing(t) ? "export_as" : "import_as";
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
     bool comes_back = status == FG_OK && written && fg_json_equal(written, found); /* then nothing is lost */
+    status = comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, written, err);
     json_decref(written);
-    return comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, NULL, err);
+    return status;
 }
 
 static fg_status ignore(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {

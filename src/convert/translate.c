@@ -161,17 +161,52 @@ done:
     return status;
 }
 
-static bool sees_newer(const fg_translator *t) {
+/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, which is also what is written, and in which
+ * a rope_theta beside rope_parameters means nothing. */
+static bool spells(const fg_translator *t, const char *wanted) {
     const char *rotary = json_string_value(json_object_get(fg_converter_document(t->converter), "rotary"));
-    return rotary && strcmp(rotary, "newer") == 0;
+    return strcmp(rotary ? rotary : "older", wanted) == 0;
 }
 
-/* Adds the family's defaults to hf's configuration, in the rotary spelling that declarations see. */
+static bool sees_older(const fg_translator *t) {
+    return spells(t, "older");
+}
+
+/* Brings hf's configuration into the spelling that declarations see. */
+static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
+    if (sees_older(t)) return fg_rotary_to_older(hf, t->options->file, err);
+    if (spells(t, "parameters") && json_object_size(json_object_get(hf, "rope_parameters"))) return FG_OK;
+    return fg_rotary_spell(hf, true, t->options->file, err);
+}
+
+/* Adds the defaults of the models inside, such as the text model of one that also sees: "defaults" says where they stand and which
+ * type they are if they do not say so themselves. */
+static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *type, *defaults = NULL;
+    json_object_foreach(json_object_get(fg_converter_document(t->converter), "defaults"), path, type) {
+        json_t *inside = fg_json_at(hf, path);
+        const char *own = json_string_value(json_object_get(inside, "model_type"));
+        if (!json_is_object(inside)) continue;
+        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
+        FG_TRY(fg_defaults_complete(inside, defaults, err));
+        json_decref(defaults);
+        defaults = NULL;
+    }
+done:
+    json_decref(defaults);
+    return status;
+}
+
+/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays so. */
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
-    if (sees_newer(t)) FG_TRY(fg_rotary_spell(hf, false, t->options->file, err));
+    bool newer = spells(t, "newer");
+    if (newer) FG_TRY(fg_rotary_spell(hf, false, t->options->file, err));
     FG_TRY(fg_defaults_complete(hf, defaults, err));
-    if (sees_newer(t)) FG_TRY(fg_rotary_spell(hf, true, t->options->file, err));
+    FG_TRY(complete_inside(t, hf, err));
+    if (!sees_older(t)) FG_TRY(respell(t, hf, err));
 done:
     return status;
 }
@@ -183,6 +218,7 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
     fg_translate_options options = *there->options;
     options.max_length = options.vocab_size = 0;
     fg_translator back = {.converter = there->converter,
+                          .dirs = there->dirs,
                           .declarations = there->declarations,
                           .direction = FG_EXPORT,
                           .options = &options,
@@ -256,9 +292,9 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
     bool newer = t->options->hf_version >= 5;
-    if (sees_newer(t))
+    if (spells(t, "newer"))
         FG_TRY(fg_rotary_spell(t->result, newer, t->options->file, err));
-    else if (newer)
+    else if (newer && sees_older(t))
         FG_TRY(fg_rotary_to_newer(t->result, err));
     translation->result = json_incref(t->result);
 done:
@@ -271,7 +307,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     fg_status status = FG_OK;
     json_t *given = NULL, *defaults = NULL;
     fg_classes *classes = NULL;
-    fg_translator t = {.converter = converter, .direction = direction, .options = options};
+    fg_translator t = {.converter = converter, .dirs = dirs, .direction = direction, .options = options};
     *translation = (fg_translation){0};
     if (!json_is_object(source))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file,
@@ -283,10 +319,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
     t.classes = classes;
-    if (sees_newer(&t) && direction == FG_IMPORT)
-        FG_TRY(fg_rotary_spell(given, true, options->file, err));
-    else if (!classes)
-        FG_TRY(fg_rotary_to_older(given, options->file, err));
+    if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
     t.given = given;
     t.source = json_deep_copy(given);
     if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));

@@ -13,6 +13,7 @@
 typedef struct fg_translator {
     const fg_converter *converter;
     const fg_declarations *declarations;
+    const fg_converter_dirs *dirs;
     fg_direction direction;
     const fg_translate_options *options;
     const fg_classes *classes; /* of the target; NULL if it has none */

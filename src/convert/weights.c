@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -92,14 +93,36 @@ done:
 
 /* ---- names ---- */
 
+/* The number that a placeholder such as {i} or {i+1} at `at` stands for; `length` is 0 if it is none. */
+static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
+    char *end;
+    *length = fg_starts_with(at, "{i}") ? 3 : 0;
+    if (*length || !fg_starts_with(at, "{i+")) return index;
+    uint64_t more = strtoull(at + 3, &end, 10);
+    if (*end == '}') *length = (size_t)(end + 1 - at);
+    return index + more;
+}
+
 /* `text` with its {i} replaced by a number and its {name} by a name. Newly allocated. */
 static char *fill_in(const char *text, uint64_t index, const char *name, fg_error *err) {
-    char *counted = fg_tensor_name_of(text, index, err);
-    const char *at = counted ? strstr(counted, "{name}") : NULL;
-    if (!at) return counted;
-    char *named = fg_strformat(err, "%.*s%s%s", (int)(at - counted), counted, name ? name : "", at + 6);
-    fg_free(counted);
-    return named;
+    fg_text filled = {0};
+    fg_status status = fg_text_add(&filled, "", 0, err);
+    for (const char *at = text; *at && status == FG_OK;) {
+        size_t length;
+        uint64_t number = count_in(at, index, &length);
+        if (length) {
+            status = fg_text_put_u64(&filled, number, err);
+        } else if (fg_starts_with(at, "{name}")) {
+            length = strlen("{name}");
+            status = fg_text_put(&filled, name ? name : "", err);
+        } else {
+            length = 1 + strcspn(at + 1, "{");
+            status = fg_text_add(&filled, at, length, err);
+        }
+        at += length;
+    }
+    if (status != FG_OK) fg_text_free(&filled);
+    return filled.data;
 }
 
 static const char *target_name(const json_t *rule, const char *label) {
@@ -180,7 +203,9 @@ static bool count_elements(uint32_t rank, const uint64_t *shape, uint64_t *eleme
     return true;
 }
 
-static fg_status fill_link(const maker *m, const place *at, const json_t *names, uint64_t rounds) {
+/* {i} counts the rounds of "each"; without it, it is `index`. */
+static fg_status fill_link(const maker *m, const place *at, const json_t *names, uint64_t rounds,
+                           uint64_t index) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_weight_link *link = &m->weights->links[m->weights->count - 1];
@@ -197,14 +222,16 @@ static fg_status fill_link(const maker *m, const place *at, const json_t *names,
     for (uint64_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < per_round; i++) {
             const char *name = json_string_value(json_is_array(names) ? json_array_get(names, i) : names);
-            FG_TRY(add_part(m, at, name, round, part * (round * per_round + i)));
+            FG_TRY(add_part(m, at, name, json_object_get(link->rule, "each") ? round : index,
+                            part * (round * per_round + i)));
         }
     }
 done:
     return status;
 }
 
-static fg_status add_link(const maker *m, const place *at, const char *name, const json_t *rule) {
+static fg_status add_link(const maker *m, const place *at, const char *name, const json_t *rule,
+                          uint64_t index) {
     fg_status status = FG_OK;
     uint64_t rounds = 1;
     bool tied = false;
@@ -214,12 +241,31 @@ static fg_status add_link(const maker *m, const place *at, const char *name, con
         FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s%s\" would have more than %d parts", at->target, name,
                        FG_TENSORS_MAX));
     FG_TRY(begin_link(m, at, name, rule));
-    FG_TRY(fill_link(m, at, json_object_get(rule, "hf"), rounds));
+    FG_TRY(fill_link(m, at, json_object_get(rule, "hf"), rounds, index));
     fg_weight_link *link = &m->weights->links[m->weights->count - 1];
     FG_TRY(evaluate_truth(m, at, json_object_get(rule, "tied_if"), &tied));
     if (tied) link->tied_to = json_string_value(json_object_get(rule, "tied_to"));
     link->vocabulary = json_is_true(json_object_get(rule, "vocabulary"));
 done:
+    return status;
+}
+
+/* One tensor, or with "repeat" one for each {i}. */
+static fg_status add_links(const maker *m, const place *at, const char *name, const json_t *rule) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    uint64_t count = 1;
+    char *filled = NULL;
+    const json_t *repeat = json_object_get(rule, "repeat");
+    if (repeat) FG_TRY(evaluate_size(m, at, repeat, &count));
+    for (uint64_t i = 0; i < count; i++) {
+        FG_TRY_NEW(filled, fill_in(name, i, NULL, err));
+        FG_TRY(add_link(m, at, filled, rule, i));
+        fg_free(filled);
+        filled = NULL;
+    }
+done:
+    fg_free(filled);
     return status;
 }
 
@@ -337,7 +383,7 @@ static fg_status expand_rules(const maker *m, const place *at) {
         FG_TRY(evaluate_truth(m, at, json_object_get(rule, "if"), &present));
         if (!present) continue;
         FG_TRY(json_object_get(rule, "of") ? lead(m, at, target_name(rule, label), rule)
-                                           : add_link(m, at, target_name(rule, label), rule));
+                                           : add_links(m, at, target_name(rule, label), rule));
     }
 done:
     return status;

@@ -5,6 +5,7 @@
  *                          another along its first dimension, each of them permuted before
  *     "each": EXPRESSION   the names repeat that often, {i} counts        "permute": [1, 0]   order of the hf dimensions in the target
  *     "fast_llm_shape": [EXPRESSION, ...]   the target's shape where it is not that of the permuted tensors, one below another
+ *     "repeat": EXPRESSION  there are that many such tensors, {i} in the target's name and in hf's ({i+1} is one more)
  *     "if": EXPRESSION     the tensor is there   "vocabulary": true       its rows are those of the vocabulary
  *     "tied_to": the full name of another target tensor, "tied_if": EXPRESSION   then the tensor is on neither side
  *   {"of": LABEL, "hf": PREFIX}   the rules of the section that the declaration LABEL leads to, both names being prefixes;
