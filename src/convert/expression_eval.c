@@ -253,6 +253,23 @@ static fg_status call_starts_with(const evaluator *e, const fg_node *node, const
     return FG_OK;
 }
 
+static fg_status call_ceil_div(const evaluator *e, const fg_node *node, const json_t *a, const json_t *b,
+                               json_t **value) {
+    if (json_integer_value(a) < 1 || json_integer_value(b) < 1)
+        return wrong_pair(e, node, "ceil_div expects whole numbers above 0", a, b);
+    return give(e, json_integer((json_integer_value(a) - 1) / json_integer_value(b) + 1), value);
+}
+
+static fg_status call_first(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
+    void *entry = json_object_iter((json_t *)(uintptr_t)of);
+    if (!json_is_array(of) && !json_is_object(of))
+        return wrong_value(e, node, "first expects a list or an object", of);
+    if (entry) return give(e, json_string(json_object_iter_key(entry)), value);
+    json_t *element = json_array_get(of, 0);
+    *value = element ? json_incref(element) : json_null();
+    return FG_OK;
+}
+
 static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
     double number = json_number_value(of);
     if (!json_is_number(of) || number <= 0)
@@ -313,6 +330,10 @@ static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
         FG_TRY(call_len(e, node, first, value));
     else if (node->function == FG_FUNCTION_ALL)
         FG_TRY(call_all(e, node, first, second, value));
+    else if (node->function == FG_FUNCTION_CEIL_DIV)
+        FG_TRY(call_ceil_div(e, node, first, second, value));
+    else if (node->function == FG_FUNCTION_FIRST)
+        FG_TRY(call_first(e, node, first, value));
     else if (node->function != FG_FUNCTION_STARTS_WITH)
         FG_TRY(call_real(e, node, first, value));
     else

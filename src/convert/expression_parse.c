@@ -31,6 +31,8 @@ static const struct {
     {"starts_with", FG_FUNCTION_STARTS_WITH, 2, 2},
     {"sqrt", FG_FUNCTION_SQRT, 1, 1},
     {"log", FG_FUNCTION_LOG, 1, 1},
+    {"ceil_div", FG_FUNCTION_CEIL_DIV, 2, 2},
+    {"first", FG_FUNCTION_FIRST, 1, 1},
 };
 
 enum { FUNCTIONS = sizeof functions / sizeof *functions };

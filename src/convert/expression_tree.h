@@ -52,6 +52,8 @@ typedef enum fg_function {
     FG_FUNCTION_STARTS_WITH,
     FG_FUNCTION_SQRT,
     FG_FUNCTION_LOG,
+    FG_FUNCTION_CEIL_DIV,
+    FG_FUNCTION_FIRST,
 } fg_function;
 
 typedef struct fg_node {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/custom.h"
 
 enum { BRIEF = 120, VALUES = 240, PLACE = 300 };
@@ -134,6 +135,15 @@ static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const 
     return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
+static bool is_listed(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        if (fg_json_equal(item, value)) return true;
+    }
+    return false;
+}
+
 /* The source's value, or what its absence means. NULL with FG_OK: absent, and that is all right, or refused.
  */
 static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -147,13 +157,18 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     if (importing(t)) {
         if ((!found || json_is_null(found)) && member(d, "default")) instead = "default";
         if (!found && member(d, "optional")) instead = "optional";
+        if (found && is_listed(member(d, "default_for"), found)) instead = "default";
     } else {
         if (!found && member(d, "optional")) instead = "optional";
         if (!found && member(d, "omit")) instead = "omit";
         if ((!found || json_is_null(found)) && member(d, "absent")) instead = "absent";
     }
+    if (instead) FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
+    if (instead && found && !json_is_null(found) && *value)
+        FG_TRY(fg_translator_leave_out(t, frame, path, found, "stands for a value that is worked out", *value,
+                                       err));
     if (instead)
-        FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
+        goto done;
     else if (found)
         *value = json_incref((json_t *)(uintptr_t)found);
     else if (!member(d, "maybe"))
@@ -365,21 +380,38 @@ static const char *neutral_values(const json_t *neutral, char *buffer, size_t si
     return buffer;
 }
 
+/* Export: a value that hf has no key for, and that is not what a reader will assume. */
+static void warn_of_loss(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                         const char *path, const json_t *found) {
+    char brief[BRIEF], place[PLACE], parent[PLACE];
+    fg_field field;
+    const char *last = strrchr(path, '/');
+    if (importing(t) || !member(d, "loss") || !t->classes || !t->left_out) return;
+    snprintf(parent, sizeof parent, "%s%s%.*s", frame->target, *frame->target && last ? "/" : "",
+             (int)(last ? last - path : 0), path);
+    const char *class_name = fg_class_at(t->classes, t->declarations->root->class_name, t->source, parent);
+    if (!class_name || !fg_class_field(t->classes, class_name, last ? last + 1 : path, &field)) return;
+    if (field.default_value && fg_json_equal(field.default_value, found)) return;
+    fg_warn("%s: \"%s\" = %s is lost: %s", t->options->file,
+            fg_translator_place(t, frame, path, place, sizeof place),
+            fg_json_brief(found, brief, sizeof brief), json_string_value(member(d, "loss")));
+}
+
 static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const char *path, fg_error *err) {
-    const json_t *found, *neutral = member(d, "neutral"), *item;
+    const json_t *found, *neutral = member(d, "neutral");
     const char *reason = json_string_value(member(d, "ignored"));
     char brief[BRIEF], values[VALUES], place[PLACE];
     fg_status status = fg_translator_read(t, frame, path, true, &found, err);
     if (status != FG_OK || !found) return status;
-    bool harmless = !neutral;
-    for (size_t i = 0; (item = json_array_get(neutral, i)); i++) harmless |= fg_json_equal(item, found);
+    bool harmless = !neutral || is_listed(neutral, found);
     if (!harmless) {
         return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s",
                                     fg_translator_place(t, frame, path, place, sizeof place),
                                     fg_json_brief(found, brief, sizeof brief),
                                     neutral_values(neutral, values, sizeof values), reason);
     }
+    warn_of_loss(t, frame, d, path, found);
     json_t *written = NULL;
     const char *comes_back_as = importing(t) ? "export_as" : "import_as";
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
@@ -421,11 +453,12 @@ enum {
     CARRIED = FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE |
               FG_MOD_THROUGH | OBJECT,
     SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_WHOLE,
-    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
+    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | FG_MOD_LOSS |
+              OBJECT,
 };
 
 static const fg_primitive primitives[] = {
-    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT, 's', NULL, carry, carry},
+    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR, 's', NULL, carry, carry},
     {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
     {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
      NULL, import_only_import, import_only_export},
@@ -457,15 +490,25 @@ unsigned fg_modifier_find(const char *name, char *kind) {
         unsigned bit;
         char kind;
     } rows[] = {
-        {"field", FG_MOD_FIELD, 'p'},     {"hf", FG_MOD_HF, 'p'},
-        {"default", FG_MOD_DEFAULT, 'v'}, {"import_as", FG_MOD_IMPORT_AS, 'v'},
-        {"maybe", FG_MOD_MAYBE, 'b'},     {"export_as", FG_MOD_EXPORT_AS, 'v'},
-        {"absent", FG_MOD_ABSENT, 'v'},   {"omit", FG_MOD_OMIT, 'v'},
-        {"neutral", FG_MOD_NEUTRAL, 'l'}, {"keys", FG_MOD_KEYS, 'n'},
-        {"whole", FG_MOD_WHOLE, 'b'},     {"option", FG_MOD_OPTION, 's'},
-        {"type", FG_MOD_TYPE, 's'},       {"rename", FG_MOD_RENAME, 's'},
-        {"through", FG_MOD_THROUGH, 's'}, {"count", FG_MOD_COUNT, 's'},
+        {"field", FG_MOD_FIELD, 'p'},
+        {"hf", FG_MOD_HF, 'p'},
+        {"default", FG_MOD_DEFAULT, 'v'},
+        {"import_as", FG_MOD_IMPORT_AS, 'v'},
+        {"maybe", FG_MOD_MAYBE, 'b'},
+        {"export_as", FG_MOD_EXPORT_AS, 'v'},
+        {"absent", FG_MOD_ABSENT, 'v'},
+        {"omit", FG_MOD_OMIT, 'v'},
+        {"neutral", FG_MOD_NEUTRAL, 'l'},
+        {"keys", FG_MOD_KEYS, 'n'},
+        {"whole", FG_MOD_WHOLE, 'b'},
+        {"option", FG_MOD_OPTION, 's'},
+        {"type", FG_MOD_TYPE, 's'},
+        {"rename", FG_MOD_RENAME, 's'},
+        {"through", FG_MOD_THROUGH, 's'},
+        {"count", FG_MOD_COUNT, 's'},
         {"hf_type", FG_MOD_HF_TYPE, 's'},
+        {"loss", FG_MOD_LOSS, 's'},
+        {"default_for", FG_MOD_DEFAULT_FOR, 'l'},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, name) != 0) continue;

@@ -28,6 +28,8 @@ enum {
     FG_MOD_THROUGH = 1 << 14,
     FG_MOD_COUNT = 1 << 15,
     FG_MOD_HF_TYPE = 1 << 16,
+    FG_MOD_LOSS = 1 << 17,
+    FG_MOD_DEFAULT_FOR = 1 << 18,
 };
 
 /* Which paths a declaration claims when it does not say so itself. */

@@ -145,6 +145,20 @@ done:
     return status;
 }
 
+/* Two names may lead to one section: the first is what comes back. */
+static fg_status note_synonym(fg_translator *t, const fg_frame *at, const fg_declaration *d, const char *path,
+                              const fg_choice *choice, const json_t *found, fg_error *err) {
+    const fg_choice *first = d->choices;
+    while (first->section != choice->section) first++;
+    if (first == choice || first->when) return FG_OK;
+    json_t *as = json_string(first->name);
+    fg_status status =
+        as ? fg_translator_leave_out(t, at, path, found, "has the same meaning as another type", as, err)
+           : FG_ERR_MEMORY;
+    json_decref(as);
+    return status;
+}
+
 /* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL: refused. */
 static fg_status choose(fg_translator *t, const fg_declaration *d, const char *hf, const char *target,
                         const fg_choice **choice, fg_error *err) {
@@ -159,8 +173,9 @@ static fg_status choose(fg_translator *t, const fg_declaration *d, const char *h
     if (importing(t)) {
         FG_TRY(fg_translator_read(t, &at, name, false, &found, err));
         if (json_is_string(found)) *choice = choose_by_name(d, json_string_value(found));
-        if (!*choice)
-            FG_TRY(refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found, err));
+        FG_TRY(*choice
+                   ? note_synonym(t, &at, d, name, *choice, found, err)
+                   : refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found, err));
         goto done;
     }
     FG_TRY(choose_by_class(t, d, target, choice, err));

@@ -296,6 +296,27 @@ done:
     return status;
 }
 
+static bool is_primitive(const fg_declaration *d, const char *name) {
+    return strcmp(d->primitive->name, name) == 0;
+}
+
+/* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the sequence, that section's for
+ * the field "block" or "blocks". */
+static fg_status find_blocks(const maker *m, const fg_declaration **d, const char *path, bool pattern) {
+    const fg_choice *choice;
+    if (is_primitive(*d, "blocks") || is_primitive(*d, "list_dispatch")) return FG_OK;
+    fg_status status = fg_choice_by_class(m->classes, m->root, m->target, *d, path, &choice, m->err);
+    if (status != FG_OK) return status;
+    const fg_claim *claim =
+        choice ? fg_claims_find(&choice->section->claims[FG_SIDE_TARGET], pattern ? "blocks" : "block")
+               : NULL;
+    if (!claim || !claim->declaration->choice_count)
+        return fg_fail(m->err, FG_ERR_INPUT, "%s: no section is for the blocks of \"%s\"",
+                       fg_converter_file(m->converter), path);
+    *d = claim->declaration;
+    return FG_OK;
+}
+
 static fg_status enter_blocks(const maker *m, const place *at, const fg_declaration *d, const char *path,
                               const char *name, const json_t *rule, uint64_t count) {
     fg_status status = FG_OK;
@@ -304,6 +325,7 @@ static fg_status enter_blocks(const maker *m, const place *at, const fg_declarat
     char buffer[FG_BLOCK_PATH], *block = NULL;
     const char *wrong = fg_block_sequence_read(fg_json_at(m->target, path), &sequence);
     if (wrong) FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\": %s", path, wrong));
+    FG_TRY(find_blocks(m, &d, path, sequence.pattern != NULL));
     if (count == UINT64_MAX) count = sequence.count;
     for (uint64_t i = 0; i < count; i++) {
         const char *entry = fg_block_sequence_name(&sequence, i);
@@ -335,8 +357,10 @@ done:
     return status;
 }
 
-static bool is_primitive(const fg_declaration *d, const char *name) {
-    return strcmp(d->primitive->name, name) == 0;
+static bool is_sequence(const maker *m, const char *path) {
+    const char *class_name = fg_class_at(m->classes, m->root->class_name, m->target, path);
+    fg_field field;
+    return class_name && fg_class_field(m->classes, class_name, "num_blocks", &field);
 }
 
 static fg_status lead(const maker *m, const place *at, const char *name, const json_t *rule) {
@@ -348,7 +372,7 @@ static fg_status lead(const maker *m, const place *at, const char *name, const j
     char *path = NULL;
     FG_TRY_NEW(path, fg_path_resolve(at->path, d->fields[0], err));
     if (repeat) FG_TRY(evaluate_size(m, at, repeat, &count));
-    if (is_primitive(d, "blocks") || is_primitive(d, "list_dispatch"))
+    if (is_sequence(m, path))
         FG_TRY(enter_blocks(m, at, d, path, name, rule, count));
     else if (is_primitive(d, "typed_dict"))
         FG_TRY(enter_entries(m, at, d, path, name, rule));
