@@ -77,14 +77,18 @@ done:
     return status;
 }
 
-/* The family's defaults with few layers; every key that a converter may demand stands in it. */
+/* The family's defaults with few layers, and what the file's "example" lays over them; every key that a converter may demand stands in it. */
 static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     json_t *defaults = NULL;
     *config = NULL;
     FG_TRY(fg_defaults_load(l->dirs, fg_converter_model_type(l->converter), &defaults, err));
-    if (!json_object_size(defaults)) goto done;
-    FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
+    const json_t *example = json_object_get(fg_converter_document(l->converter), "example");
+    if (!json_object_size(defaults) && !example) goto done;
+    if (json_object_get(defaults, "num_hidden_layers"))
+        FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
+    if (example && json_object_update(defaults, (json_t *)(uintptr_t)example) != 0)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making an example"));
     FG_TRY(add_constants(l, defaults, err));
     *config = json_incref(defaults);
 done:

@@ -472,6 +472,44 @@ static bool is_layout(const json_t *layout) {
     return json_array_size(layout) > 0;
 }
 
+/* A key of a section that no block of this layout has: known, but read by nothing. */
+static fg_status set_aside(fg_translator *t, const fg_frame *at, const fg_declaration *d, const char *key,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *found;
+    char *full = NULL;
+    FG_TRY_NEW(full, fg_path_resolve(at->hf, key, err));
+    if (fg_claims_find(&t->claims[FG_SIDE_HF], full)) goto done;
+    FG_TRY(fg_translator_claim(t, at, FG_SIDE_HF, key, d, err));
+    FG_TRY(fg_translator_read(t, at, key, true, &found, err));
+    if (found)
+        FG_TRY(fg_translator_leave_out(t, at, key, found, "no block of this model reads it", NULL, err));
+done:
+    fg_free(full);
+    return status;
+}
+
+static fg_status set_section_aside(fg_translator *t, const fg_frame *at, unsigned depth, fg_error *err) {
+    enum { DEPTH = 8 };
+    fg_status status = FG_OK;
+    char *hf = NULL;
+    for (size_t i = 0; i < at->section->count && depth < DEPTH; i++) {
+        const fg_declaration *d = &at->section->items[i];
+        for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
+            FG_TRY(set_aside(t, at, d, d->keys[k], err));
+        for (size_t k = 0; k < d->choice_count; k++) {
+            FG_TRY_NEW(hf, hf_path(at, d, err));
+            const fg_frame inner = {.section = d->choices[k].section, .hf = hf, .target = at->target};
+            FG_TRY(set_section_aside(t, &inner, depth + 1, err));
+            fg_free(hf);
+            hf = NULL;
+        }
+    }
+done:
+    fg_free(hf);
+    return status;
+}
+
 fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                fg_error *err) {
     fg_status status = FG_OK;
@@ -489,6 +527,10 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg
                                         d->keys[0], fg_json_brief(layout, brief, sizeof brief)));
         else if (count)
             FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
+        for (size_t i = 0; i < d->choice_count; i++) {
+            const fg_frame at = {.section = d->choices[i].section, .hf = frame->hf, .target = task.target};
+            FG_TRY(set_section_aside(t, &at, 0, err));
+        }
     } else {
         FG_TRY(export_sequence(t, frame, d, &task, err));
         FG_TRY(write_count(t, frame, d, task.sequence.count, err));
