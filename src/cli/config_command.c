@@ -146,6 +146,8 @@ static fg_status translate(const config_task *task, const fg_options *options, c
                                 .hf_version = options->hf_version,
                                 .version = version,
                                 .file = task->file,
+                                .newer_rotary =
+                                    json_is_true(fg_json_at(task->source, FG_CHECKPOINT_NEWER_ROTARY)),
                                 .carried = fg_json_at(task->source, FG_CHECKPOINT_CARRIED)};
     if (task->from == FG_FORMAT_HF) {
         FG_TRY(step(task, dirs, task->to, FG_IMPORT, task->given, &how, result, err));

@@ -104,11 +104,13 @@ static fg_status translate(fg_job *job, const fg_options *options, const fg_conv
     bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
     const json_t *given = fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
     FG_TRY_NEW(file, fg_path_join(job->source.directory, fast_llm ? "metadata.yaml" : "config.json", err));
-    fg_translate_options how = {.max_length = options->max_length,
-                                .hf_version = options->hf_version,
-                                .version = version,
-                                .file = file,
-                                .carried = fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED)};
+    fg_translate_options how = {
+        .max_length = options->max_length,
+        .hf_version = options->hf_version,
+        .version = version,
+        .file = file,
+        .newer_rotary = json_is_true(fg_json_at(job->source.metadata, FG_CHECKPOINT_NEWER_ROTARY)),
+        .carried = fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED)};
     FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &job->translation, err));
     FG_TRY(fg_job_decide_tokens(job, options, &grown, err));
     if (grown) {

@@ -63,6 +63,8 @@ fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(job->model_type), err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_deep_copy(job->translation.left_out), err));
+    if (job->translation.newer_rotary)
+        FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

@@ -26,7 +26,7 @@ static const member_row top_rows[] = {
     {"code", 'o', false},    {"unknown_keys", 's', false}, {"root", 's', true},
     {"sections", 'o', true}, {"tensors", 'o', false},      {"drop", 'a', false},
     {"tables", 'o', false},  {"metadata", 'n', false},     {"rotary", 's', false},
-    {"model", 's', false},   {"defaults", 'o', false}, {"example", 'o', false},
+    {"model", 's', false},   {"defaults", 'o', false},     {"example", 'o', false},
 };
 static const member_row hf_rows[] = {{"architectures", 'n', true}};
 static const member_row code_rows[] = {

@@ -278,6 +278,7 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
         const json_t **list = strcmp(key, "import_if") == 0     ? &section->import_if
                               : strcmp(key, "export_if") == 0   ? &section->export_if
                               : strcmp(key, "import_warn") == 0 ? &section->import_warn
+                              : strcmp(key, "export_warn") == 0 ? &section->export_warn
                                                                 : NULL;
         if (!list)
             FG_TRY(fg_layers_fail(layers, at.parent, key, err, "unknown key in a section, or not an object"));

@@ -56,9 +56,9 @@ typedef struct fg_section {
         *class_name; /* borrowed: the target's class that it is for; NULL if the target has no classes */
     fg_declaration *items; /* owned */
     size_t count, capacity;
-    const json_t *import_if, *export_if, *import_warn; /* borrowed; NULL if there are none */
-    const json_t *let, *weights;                       /* borrowed; NULL if there are none */
-    fg_claims claims[2];                               /* per side; paths relative to the section */
+    const json_t *import_if, *export_if, *import_warn, *export_warn; /* borrowed; NULL if there are none */
+    const json_t *let, *weights;                                     /* borrowed; NULL if there are none */
+    fg_claims claims[2]; /* per side; paths relative to the section */
 } fg_section;
 
 typedef struct fg_declarations {

@@ -270,11 +270,15 @@ static fg_status call_first(const evaluator *e, const fg_node *node, const json_
     return FG_OK;
 }
 
-static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
+static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, const json_t *exponent,
+                           json_t **value) {
     double number = json_number_value(of);
-    if (!json_is_number(of) || number <= 0)
-        return wrong_value(e, node, "sqrt and log expect a number above 0", of);
-    return give(e, json_real(node->function == FG_FUNCTION_SQRT ? sqrt(number) : log(number)), value);
+    bool power = node->function == FG_FUNCTION_POWER;
+    if (!json_is_number(of) || number <= 0 || (power && !json_is_number(exponent)))
+        return wrong_value(e, node, "power and log expect a number above 0", of);
+    double result = power ? pow(number, json_number_value(exponent)) : log(number);
+    if (!isfinite(result)) return wrong_value(e, node, "the result is not a finite number", of);
+    return give(e, json_real(result), value);
 }
 
 /* The first that is not null; what comes after it is not evaluated. */
@@ -335,7 +339,7 @@ static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
     else if (node->function == FG_FUNCTION_FIRST)
         FG_TRY(call_first(e, node, first, value));
     else if (node->function != FG_FUNCTION_STARTS_WITH)
-        FG_TRY(call_real(e, node, first, value));
+        FG_TRY(call_real(e, node, first, second, value));
     else
         FG_TRY(call_starts_with(e, node, first, second, value));
 done:

@@ -29,7 +29,7 @@ static const struct {
     {"min", FG_FUNCTION_MIN, 1, UINT32_MAX},
     {"max", FG_FUNCTION_MAX, 1, UINT32_MAX},
     {"starts_with", FG_FUNCTION_STARTS_WITH, 2, 2},
-    {"sqrt", FG_FUNCTION_SQRT, 1, 1},
+    {"power", FG_FUNCTION_POWER, 2, 2},
     {"log", FG_FUNCTION_LOG, 1, 1},
     {"ceil_div", FG_FUNCTION_CEIL_DIV, 2, 2},
     {"first", FG_FUNCTION_FIRST, 1, 1},

@@ -117,11 +117,11 @@ static way way_of(way outer, const char *key) {
         const char *key;
         way inner;
     } rows[] = {
-        {ROOT, "sections", SECTIONS},     {ROOT, "tensors", BY_NAME},     {ROOT, "drop", APPEND},
-        {SECTION, "config", BY_NAME},     {SECTION, "import_if", APPEND}, {SECTION, "export_if", APPEND},
-        {SECTION, "import_warn", APPEND}, {DIRECTION, "lists", BY_NAME},  {SECTION, "weights", BY_NAME},
-        {SECTION, "let", BY_NAME},        {ROOT, "tables", BY_NAME},      {ROOT, "metadata", APPEND},
-        {ROOT, "defaults", BY_NAME},
+        {ROOT, "sections", SECTIONS},     {ROOT, "tensors", BY_NAME},       {ROOT, "drop", APPEND},
+        {SECTION, "config", BY_NAME},     {SECTION, "import_if", APPEND},   {SECTION, "export_if", APPEND},
+        {SECTION, "import_warn", APPEND}, {SECTION, "export_warn", APPEND}, {DIRECTION, "lists", BY_NAME},
+        {SECTION, "weights", BY_NAME},    {SECTION, "let", BY_NAME},        {ROOT, "tables", BY_NAME},
+        {ROOT, "metadata", APPEND},       {ROOT, "defaults", BY_NAME},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].outer == outer && strcmp(rows[i].key, key) == 0) return rows[i].inner;
@@ -163,6 +163,25 @@ done:
     return status;
 }
 
+/* Lays each section over the one that it is "like". */
+static fg_status resolve_like(json_t *sections, const char *name, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *section = json_object_get(sections, name), *whole = NULL;
+    const char *like = json_string_value(json_object_get(section, "like"));
+    if (!like) return FG_OK;
+    if (depth == EXTENDS_LIMIT || !json_object_get(sections, like))
+        return fg_fail(err, FG_ERR_INPUT, "sections/%s: there is no section \"%s\" to be like", name, like);
+    FG_TRY(resolve_like(sections, like, depth + 1, err));
+    whole = json_deep_copy(json_object_get(sections, like));
+    if (!whole) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));
+    json_object_del(section, "like");
+    FG_TRY(lay_over(whole, section, SECTION, err));
+    FG_TRY(fg_json_put(sections, name, json_incref(whole), err));
+done:
+    json_decref(whole);
+    return status;
+}
+
 fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *err) {
     static const char *const own[] = {"abstract", "extends", "about"}; /* said of one file, not inherited */
     fg_status status = FG_OK;
@@ -172,6 +191,10 @@ fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *
         for (size_t k = 0; k < sizeof own / sizeof *own; k++) json_object_del(*document, own[k]);
         FG_TRY(lay_over(*document, layers->items[i].document, ROOT, err));
     }
+    json_t *sections = json_object_get(*document, "sections"), *section;
+    const char *name;
+    void *next;
+    json_object_foreach_safe(sections, next, name, section) FG_TRY(resolve_like(sections, name, 0, err));
 done:
     return status;
 }

@@ -17,7 +17,8 @@ typedef struct linter {
     const fg_converter_dirs *dirs;
     const fg_converter *converter;
     fg_text wrong;
-    size_t names; /* checked */
+    size_t names;         /* checked */
+    const json_t *config; /* borrowed; of the small model */
 } linter;
 
 static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
@@ -140,19 +141,38 @@ static bool is_ignored(const linter *l, const char *key) {
     return false;
 }
 
-static fg_status compare(linter *l, const fg_translation *there, const json_t *after, fg_error *err) {
+static bool is_metadata(const linter *l, const char *key) {
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(fg_converter_document(l->converter), "metadata"), i, item) {
+        if (strcmp(json_string_value(item), key) == 0) return true;
+    }
+    return false;
+}
+
+static fg_status compare(linter *l, const fg_translation *there, const json_t *before, const json_t *after,
+                         const char *prefix, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
-    char a[BRIEF], b[BRIEF], detail[3 * BRIEF];
-    json_object_foreach(there->hf, key, value) {
+    char a[BRIEF], b[BRIEF], detail[4 * BRIEF], *path = NULL;
+    json_object_foreach((json_t *)(uintptr_t)before, key, value) {
         const json_t *other = json_object_get(after, key);
-        if (is_ignored(l, key) || is_left_out(there->left_out, key) || fg_json_equal(other, value)) continue;
-        snprintf(detail, sizeof detail, "%s = %s comes back as %s", key, fg_json_brief(value, a, sizeof a),
-                 fg_json_brief(other, b, sizeof b));
+        fg_free(path);
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) || is_metadata(l, key) ||
+            is_left_out(there->left_out, path) || fg_json_equal(other, value))
+            continue;
+        if (json_is_object(value) && json_is_object(other)) {
+            FG_TRY(compare(l, there, value, other, path, err));
+            continue;
+        }
+        snprintf(detail, sizeof detail, "%.*s = %s comes back as %s", BRIEF, path,
+                 fg_json_brief(value, a, sizeof a), fg_json_brief(other, b, sizeof b));
         FG_TRY(complain(l, err, "the default ", detail));
     }
 done:
+    fg_free(path);
     return status;
 }
 
@@ -173,6 +193,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     fg_error what = {0};
     json_t *config = NULL;
     FG_TRY(small_config(l, &config, err));
+    l->config = config;
     if (!config) goto done; /* a family that transformers does not know */
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
                  err));
@@ -182,7 +203,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     what = (fg_error){0};
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
                  &what, err));
-    if (back.hf) FG_TRY(compare(l, &there, back.hf, err));
+    if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
     json_decref(config);
     fg_translation_free(&there);

@@ -115,14 +115,12 @@ static fg_status check_ignored(const linter *l, const fg_section *section, const
                                const fg_field *field, const char *path) {
     const char *below = fg_class_known(l->classes, field->type) ? field->type : NULL;
     bool empty = below && !fg_class_has_architecture(l->classes, below);
-    if (!field->architecture || empty || json_object_get(d->spec, "neutral") ||
-        json_object_get(d->spec, "loss"))
-        return FG_OK;
-    if (mentions(section->export_if, path)) return FG_OK;
+    if (!field->architecture || empty || json_object_get(d->spec, "neutral")) return FG_OK;
+    if (mentions(section->export_if, path) || mentions(section->export_warn, path)) return FG_OK;
     return complain(
         l, section,
         "\"%s\" ignores the architecture field \"%s\", and nothing proves that this loses nothing "
-        "(\"neutral\", a condition in \"export_if\", or \"loss\")",
+        "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",
         d->label, path);
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "convert/custom.h"
 
 enum { BRIEF = 120, VALUES = 240, PLACE = 300 };
@@ -264,6 +263,11 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, given, !skip && same, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
+    FG_TRY(equals(t, frame, d, "null_if", value, &same, err));
+    if (same && !importing(t)) {
+        json_decref(value);
+        value = json_null();
+    }
     if (!skip) FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));
 done:
     json_decref(value);
@@ -380,23 +384,6 @@ static const char *neutral_values(const json_t *neutral, char *buffer, size_t si
     return buffer;
 }
 
-/* Export: a value that hf has no key for, and that is not what a reader will assume. */
-static void warn_of_loss(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                         const char *path, const json_t *found) {
-    char brief[BRIEF], place[PLACE], parent[PLACE];
-    fg_field field;
-    const char *last = strrchr(path, '/');
-    if (importing(t) || !member(d, "loss") || !t->classes || !t->left_out) return;
-    snprintf(parent, sizeof parent, "%s%s%.*s", frame->target, *frame->target && last ? "/" : "",
-             (int)(last ? last - path : 0), path);
-    const char *class_name = fg_class_at(t->classes, t->declarations->root->class_name, t->source, parent);
-    if (!class_name || !fg_class_field(t->classes, class_name, last ? last + 1 : path, &field)) return;
-    if (field.default_value && fg_json_equal(field.default_value, found)) return;
-    fg_warn("%s: \"%s\" = %s is lost: %s", t->options->file,
-            fg_translator_place(t, frame, path, place, sizeof place),
-            fg_json_brief(found, brief, sizeof brief), json_string_value(member(d, "loss")));
-}
-
 static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const char *path, fg_error *err) {
     const json_t *found, *neutral = member(d, "neutral");
@@ -411,7 +398,6 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
                                     fg_json_brief(found, brief, sizeof brief),
                                     neutral_values(neutral, values, sizeof values), reason);
     }
-    warn_of_loss(t, frame, d, path, found);
     json_t *written = NULL;
     const char *comes_back_as = importing(t) ? "export_as" : "import_as";
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
@@ -453,12 +439,12 @@ enum {
     CARRIED = FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE |
               FG_MOD_THROUGH | OBJECT,
     SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_WHOLE,
-    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | FG_MOD_LOSS |
-              OBJECT,
+    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
 };
 
 static const fg_primitive primitives[] = {
-    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR, 's', NULL, carry, carry},
+    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR | FG_MOD_NULL_IF, 's', NULL,
+     carry, carry},
     {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
     {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
      NULL, import_only_import, import_only_export},
@@ -471,9 +457,10 @@ static const fg_primitive primitives[] = {
     {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_dispatch, fg_run_dispatch},
     {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
      fg_run_typed_dict},
-    {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT, 's', NULL, fg_run_blocks, fg_run_blocks},
-    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT, 'c', NULL, fg_run_list_dispatch,
-     fg_run_list_dispatch},
+    {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
+     fg_run_blocks},
+    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER, 'c', NULL,
+     fg_run_list_dispatch, fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 
@@ -507,8 +494,10 @@ unsigned fg_modifier_find(const char *name, char *kind) {
         {"through", FG_MOD_THROUGH, 's'},
         {"count", FG_MOD_COUNT, 's'},
         {"hf_type", FG_MOD_HF_TYPE, 's'},
-        {"loss", FG_MOD_LOSS, 's'},
+        {"at", FG_MOD_AT, 's'},
         {"default_for", FG_MOD_DEFAULT_FOR, 'l'},
+        {"null_if", FG_MOD_NULL_IF, 'v'},
+        {"every_layer", FG_MOD_EVERY_LAYER, 'b'},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, name) != 0) continue;

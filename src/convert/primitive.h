@@ -28,8 +28,10 @@ enum {
     FG_MOD_THROUGH = 1 << 14,
     FG_MOD_COUNT = 1 << 15,
     FG_MOD_HF_TYPE = 1 << 16,
-    FG_MOD_LOSS = 1 << 17,
+    FG_MOD_AT = 1 << 17,
     FG_MOD_DEFAULT_FOR = 1 << 18,
+    FG_MOD_NULL_IF = 1 << 19,
+    FG_MOD_EVERY_LAYER = 1 << 20,
 };
 
 /* Which paths a declaration claims when it does not say so itself. */

@@ -159,6 +159,12 @@ static fg_status note_synonym(fg_translator *t, const fg_frame *at, const fg_dec
     return status;
 }
 
+/* A discriminator as hf has it: "true" and "false" stand for the booleans. */
+static json_t *name_value(const char *name) {
+    if (strcmp(name, "true") == 0) return json_true();
+    return strcmp(name, "false") == 0 ? json_false() : json_string(name);
+}
+
 /* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL: refused. */
 static fg_status choose(fg_translator *t, const fg_declaration *d, const char *hf, const char *target,
                         const fg_choice **choice, fg_error *err) {
@@ -172,7 +178,9 @@ static fg_status choose(fg_translator *t, const fg_declaration *d, const char *h
     FG_TRY(fg_translator_claim(t, &at, FG_SIDE_HF, name, d, err));
     if (importing(t)) {
         FG_TRY(fg_translator_read(t, &at, name, false, &found, err));
-        if (json_is_string(found)) *choice = choose_by_name(d, json_string_value(found));
+        const char *text =
+            json_is_boolean(found) ? (json_is_true(found) ? "true" : "false") : json_string_value(found);
+        if (text) *choice = choose_by_name(d, text);
         FG_TRY(*choice
                    ? note_synonym(t, &at, d, name, *choice, found, err)
                    : refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found, err));
@@ -183,7 +191,7 @@ static fg_status choose(fg_translator *t, const fg_declaration *d, const char *h
         FG_TRY(refuse_class(t, d, target, err));
         goto done;
     }
-    FG_TRY_NEW(value, json_string((*choice)->name));
+    FG_TRY_NEW(value, name_value((*choice)->name));
     FG_TRY(fg_translator_write(t, &at, name, value, err));
 done:
     json_decref(value);
@@ -347,6 +355,11 @@ static void task_free(sequence_task *task, const fg_declaration *d) {
     json_decref(task->layout);
 }
 
+/* Whether hf's list has an entry for each layer, not for each position of the pattern. */
+static bool every_layer(const fg_declaration *d) {
+    return json_object_get(d->spec, "every_layer") != NULL;
+}
+
 static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  sequence_task *task, fg_error *err) {
     fg_status status = FG_OK;
@@ -378,7 +391,10 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
     }
     for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->kinds[i], "", err));
     task->layout = json_array();
-    for (i = 0; i < (task->sequence.pattern ? json_array_size(task->sequence.pattern) : 1); i++) {
+    uint64_t positions = every_layer(d)           ? task->sequence.count
+                         : task->sequence.pattern ? json_array_size(task->sequence.pattern)
+                                                  : 1;
+    for (i = 0; i < positions; i++) {
         const char *used = fg_block_sequence_name(&task->sequence, i);
         letter = json_object_get(letters, used ? used : "");
         if (letter) FG_TRY(fg_json_push(task->layout, json_incref(letter), err));
@@ -443,10 +459,27 @@ done:
     return status;
 }
 
-fg_status fg_run_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+/* The frame moved to the object of hf that "at" names: the blocks' keys and the number of blocks stand there. `hf` is to be freed. */
+static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            fg_frame *moved, char **hf, fg_error *err) {
+    *moved = *frame;
+    *hf = fg_path_resolve(frame->hf, text_of(d, "at", ""), err);
+    if (!*hf) return FG_ERR_MEMORY;
+    size_t length = strlen(*hf);
+    if (length && (*hf)[length - 1] == '/') (*hf)[length - 1] = '\0';
+    moved->hf = *hf;
+    if (importing(t)) moved->scope.here = fg_json_at(t->source, *hf);
+    return FG_OK;
+}
+
+fg_status fg_run_blocks(fg_translator *t, const fg_frame *outer, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     sequence_task task = {0};
     const json_t *count;
+    char *hf = NULL;
+    fg_frame moved;
+    const fg_frame *frame = &moved;
+    FG_TRY(move_frame(t, outer, d, &moved, &hf, err));
     FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
     FG_TRY(claim_sequence(t, task.target, d, err));
     if (importing(t)) {
@@ -457,6 +490,7 @@ fg_status fg_run_blocks(fg_translator *t, const fg_frame *frame, const fg_declar
         FG_TRY(write_count(t, frame, d, task.sequence.count, err));
     }
 done:
+    fg_free(hf);
     task_free(&task, d);
     return status;
 }
@@ -470,6 +504,19 @@ static bool is_layout(const json_t *layout) {
         if (!json_is_string(name)) return false;
     }
     return json_array_size(layout) > 0;
+}
+
+/* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */
+static fg_status check_kinds(fg_translator *t, const fg_declaration *d, const sequence_task *task,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < d->choice_count; i++) {
+        if (!task->kinds[i])
+            FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": no block is a \"%s\", and this format needs one",
+                                        task->target, d->choices[i].name));
+    }
+done:
+    return status;
 }
 
 /* A key of a section that no block of this layout has: known, but read by nothing. */
@@ -510,12 +557,15 @@ done:
     return status;
 }
 
-fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg_declaration *d,
                                fg_error *err) {
     fg_status status = FG_OK;
     sequence_task task = {0};
     const json_t *count, *layout;
-    char brief[BRIEF];
+    char brief[BRIEF], *hf = NULL;
+    fg_frame moved;
+    const fg_frame *frame = &moved;
+    FG_TRY(move_frame(t, outer, d, &moved, &hf, err));
     FG_TRY_NEW(task.target, fg_path_resolve(frame->target, d->fields[0], err));
     FG_TRY(claim_sequence(t, task.target, d, err));
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
@@ -525,6 +575,10 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg
         if (!is_layout(layout))
             FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names",
                                         d->keys[0], fg_json_brief(layout, brief, sizeof brief)));
+        else if (count && every_layer(d) && json_array_size(layout) != (size_t)json_integer_value(count))
+            FG_TRY(fg_translator_refuse(
+                t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
+                json_array_size(layout), (long long)json_integer_value(count)));
         else if (count)
             FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
         for (size_t i = 0; i < d->choice_count; i++) {
@@ -535,8 +589,10 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *frame, const fg
         FG_TRY(export_sequence(t, frame, d, &task, err));
         FG_TRY(write_count(t, frame, d, task.sequence.count, err));
         if (task.layout) FG_TRY(fg_translator_write(t, frame, d->keys[0], task.layout, err));
+        if (task.kinds && every_layer(d)) FG_TRY(check_kinds(t, d, &task, err));
     }
 done:
+    fg_free(hf);
     task_free(&task, d);
     return status;
 }

@@ -291,7 +291,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     if (!translation->hf)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
-    bool newer = t->options->hf_version >= 5;
+    bool newer = t->options->hf_version >= 5 || t->options->newer_rotary;
     if (spells(t, "newer"))
         FG_TRY(fg_rotary_spell(t->result, newer, t->options->file, err));
     else if (newer && sees_older(t))
@@ -299,6 +299,16 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     translation->result = json_incref(t->result);
 done:
     return status;
+}
+
+static bool has_newer_rotary(const json_t *config, unsigned depth) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
+        if (depth && has_newer_rotary(value, depth - 1)) return true;
+    }
+    return false;
 }
 
 fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
@@ -314,6 +324,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                        fg_json_kind(source)));
     t.declarations = fg_converter_declarations(converter);
     given = json_deep_copy(source);
+    translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));

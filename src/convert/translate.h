@@ -17,22 +17,24 @@ typedef struct fg_translate_options {
     uint64_t max_length; /* --max-length; 0: not given */
     uint64_t vocab_size; /* rows of the vocabulary after tokens were added; 0: as in the source */
     int hf_version;      /* 4: older rotary spelling in hf output; 5: rope_parameters */
+    bool newer_rotary;   /* export: hf once had rope_parameters, and gets them back whatever hf_version */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
-    const json_t *
-        carried; /* export: what an import once left out (fg_translation.left_out), to be put back; may be NULL */
+    /* Export: what an import once left out (fg_translation.left_out), to be put back; may be NULL. */
+    const json_t *carried;
 } fg_translate_options;
 
 typedef struct fg_translation {
     json_t *result; /* owned: the configuration of the destination */
-    json_t *
-        hf; /* owned: the completed hf configuration in the older rotary spelling (every architecture key present):
-                       what the shapes in "tensors" are evaluated over */
-    json_t *
-        target; /* owned: of a target with classes, its configuration with every default filled in; else NULL */
-    json_t *
-        left_out; /* owned: array of {"key", "value", "reason"}: source keys that the destination does not have; "as": what stands
-                         for the value there, if it is another */
+    /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present): what the
+     * shapes in "tensors" are evaluated over. */
+    json_t *hf;
+    /* Owned: of a target with classes, its configuration with every default filled in; else NULL. */
+    json_t *target;
+    /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have; "as": what stands
+     * for the value there, if it is another. */
+    json_t *left_out;
+    bool newer_rotary; /* import: the source has rope_parameters */
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,

@@ -202,7 +202,8 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     bool import = t->direction == FG_IMPORT;
     FG_TRY(check_conditions(t, &settled, import ? frame->section->import_if : frame->section->export_if,
                             false, err));
-    if (import) FG_TRY(check_conditions(t, &settled, frame->section->import_warn, true, err));
+    const json_t *warn = import ? frame->section->import_warn : frame->section->export_warn;
+    if (t->left_out) FG_TRY(check_conditions(t, &settled, warn, true, err)); /* not on a trial way back */
 done:
     return status;
 }
