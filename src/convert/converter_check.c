@@ -21,7 +21,7 @@ typedef struct member_row {
 } member_row;
 
 static const member_row top_rows[] = {
-    {"format", 's', true},   {"model_type", 's', true},    {"extends", 's', false},
+    {"format", 's', true},   {"model_type", 's', true},    {"extends", 'f', false},
     {"about", 's', false},   {"abstract", 'b', false},     {"hf", 'o', false},
     {"code", 'o', false},    {"unknown_keys", 's', false}, {"root", 's', true},
     {"sections", 'o', true}, {"tensors", 'o', false},      {"drop", 'a', false},
@@ -57,6 +57,8 @@ static const char *wrong_kind(char kind, const json_t *value) {
         return json_is_boolean(value) ? NULL : "true or false";
     case 'n':
         return all_strings(value) ? NULL : "a list of strings";
+    case 'f':
+        return json_string_length(value) || all_strings(value) ? NULL : "a file name, or a list of them";
     default:
         return json_is_array(value) ? NULL : "a list";
     }

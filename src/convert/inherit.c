@@ -11,16 +11,6 @@ enum { EXTENDS_LIMIT = 16, CONVERTER_LIMIT = 4 << 20, MESSAGE = 800 };
 
 /* ---- reading ---- */
 
-static bool holds(const fg_layers *layers, const char *path) {
-    fg_file_stamp a, b;
-    if (fg_file_stamp_of(path, &a, NULL) != FG_OK) return false;
-    for (size_t i = 0; i < layers->count; i++) {
-        if (fg_file_stamp_of(layers->items[i].path, &b, NULL) != FG_OK) continue;
-        if (a.device == b.device && a.inode == b.inode) return true;
-    }
-    return false;
-}
-
 static fg_status read_layer(fg_layers *layers, const char *path, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
@@ -40,11 +30,30 @@ static char *beside(const char *path, const char *name, fg_error *err) {
     return fg_strformat(err, "%.*s%s", (int)(fg_path_name(path) - path), path, name);
 }
 
-/* Takes `candidate` (and frees it) as `*found` if it is a file that is not in the chain yet. */
-static fg_status consider(const fg_layers *layers, char *candidate, char **found, bool *loop) {
+/* The files between the one that was asked for and the one that is being read: what a file may not extend again. */
+typedef struct lineage {
+    const struct lineage *below;
+    const char *path;
+} lineage;
+
+static bool same_file(const char *a, const char *b) {
+    fg_file_stamp first, second;
+    return fg_file_stamp_of(a, &first, NULL) == FG_OK && fg_file_stamp_of(b, &second, NULL) == FG_OK &&
+           first.device == second.device && first.inode == second.inode;
+}
+
+static bool descends_from(const lineage *line, const char *path) {
+    for (; line; line = line->below) {
+        if (same_file(line->path, path)) return true;
+    }
+    return false;
+}
+
+/* Takes `candidate` (and frees it) as `*found` if it is a file that does not lead back. */
+static fg_status consider(const lineage *line, char *candidate, char **found, bool *loop) {
     if (!candidate) return FG_ERR_MEMORY;
     if (!*found && fg_path_is_file(candidate)) {
-        if (!holds(layers, candidate)) {
+        if (!descends_from(line, candidate)) {
             *found = candidate;
             return FG_OK;
         }
@@ -54,18 +63,16 @@ static fg_status consider(const fg_layers *layers, char *candidate, char **found
     return FG_OK;
 }
 
-static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs *dirs, const char *name,
-                               char **found, fg_error *err) {
+static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs *dirs, const lineage *line,
+                               const char *format, const char *name, char **found, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_layer *last = &layers->items[layers->count - 1];
-    const char *format = json_string_value(json_object_get(last->document, "format"));
     bool loop = false;
     *found = NULL;
-    FG_TRY(consider(layers, beside(last->path, name, err), found, &loop));
+    FG_TRY(consider(line, beside(line->path, name, err), found, &loop));
     for (size_t i = 0; i < dirs->count && !*found; i++) {
-        FG_TRY(consider(layers, fg_strformat(err, "%s/%s/%s", dirs->items[i], format ? format : ".", name),
+        FG_TRY(consider(line, fg_strformat(err, "%s/%s/%s", dirs->items[i], format ? format : ".", name),
                         found, &loop));
-        FG_TRY(consider(layers, fg_path_join(dirs->items[i], name, err), found, &loop));
+        FG_TRY(consider(line, fg_path_join(dirs->items[i], name, err), found, &loop));
     }
     if (!*found)
         FG_TRY(fg_layers_fail(
@@ -75,25 +82,59 @@ done:
     return status;
 }
 
-fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
+/* A file that two others extend counts once, behind both. */
+static void remove_earlier(fg_layers *layers, const char *path) {
+    for (size_t i = 0; i < layers->count; i++) {
+        if (!same_file(layers->items[i].path, path)) continue;
+        fg_free(layers->items[i].path);
+        fg_text_free(&layers->items[i].text);
+        json_decref(layers->items[i].document);
+        memmove(&layers->items[i], &layers->items[i + 1], (layers->count - i - 1) * sizeof *layers->items);
+        layers->items[--layers->count] = (fg_layer){0};
+        return;
+    }
+}
+
+static fg_status load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path,
+                      const lineage *below, unsigned depth, fg_error *err);
+
+static fg_status load_extended(fg_layers *layers, const fg_converter_dirs *dirs, const lineage *line,
+                               const char *format, const json_t *name, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
     char *next = NULL;
-    FG_TRY(read_layer(layers, path, err));
-    for (;;) {
-        const json_t *extends = json_object_get(layers->items[layers->count - 1].document, "extends");
-        if (!extends) break;
-        if (!json_is_string(extends) || !*json_string_value(extends))
-            FG_TRY(fg_layers_fail(layers, "", "extends", err, "expected a file name"));
-        if (layers->count == EXTENDS_LIMIT)
-            FG_TRY(fg_layers_fail(layers, "", "extends", err, "more than %d files deep", EXTENDS_LIMIT));
-        FG_TRY(find_extended(layers, dirs, json_string_value(extends), &next, err));
-        FG_TRY(read_layer(layers, next, err));
-        fg_free(next);
-        next = NULL;
-    }
+    if (!json_is_string(name) || !*json_string_value(name))
+        FG_TRY(fg_layers_fail(layers, "", "extends", err, "expected a file name, or a list of them"));
+    if (depth == EXTENDS_LIMIT)
+        FG_TRY(fg_layers_fail(layers, "", "extends", err, "more than %d files deep", EXTENDS_LIMIT));
+    FG_TRY(find_extended(layers, dirs, line, format, json_string_value(name), &next, err));
+    FG_TRY(load(layers, dirs, next, line, depth + 1, err));
 done:
     fg_free(next);
     return status;
+}
+
+static fg_status load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path,
+                      const lineage *below, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *document = NULL, *name;
+    const lineage line = {.below = below, .path = path};
+    size_t i;
+    remove_earlier(layers, path);
+    FG_TRY(read_layer(layers, path, err));
+    document = json_incref(layers->items[layers->count - 1].document);
+    const json_t *extends = json_object_get(document, "extends");
+    const char *format = json_string_value(json_object_get(document, "format"));
+    if (extends && !json_is_array(extends))
+        FG_TRY(load_extended(layers, dirs, &line, format, extends, depth, err));
+    json_array_foreach((json_t *)(uintptr_t)extends, i, name)
+        FG_TRY(load_extended(layers, dirs, &line, format, name, depth, err));
+done:
+    json_decref(document);
+    return status;
+}
+
+fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
+    return load(layers, dirs, path, NULL, 0, err);
 }
 
 void fg_layers_free(fg_layers *layers) {

@@ -1,8 +1,8 @@
 /* The files that make up one converter: the file itself and what it extends, and the document that they give
  * together.
  *
- * Invariant: `items` begins with the file that was asked for; each next one is what the one before it
- * extends.
+ * Invariant: `items` begins with the file that was asked for; a file stands behind those that extend it, and
+ * of two that one file extends the first named comes first.
  */
 #ifndef FG_CONVERT_INHERIT_H
 #define FG_CONVERT_INHERIT_H
@@ -21,8 +21,8 @@ typedef struct fg_layers {
 } fg_layers;
 
 /* Reads `path` and what it extends. A name in "extends" is looked for beside the file, then along `dirs` (in
- * the format's directory too); a file that is in the chain already is passed over, so that a plug-in may
- * extend the built-in file of its own name. Nothing found, and loops, are FG_ERR_INPUT. */
+ * the format's directory too); a file that extends this one is passed over, so that a plug-in may
+ * extend the built-in file of its own name. A file that two others extend is laid under both. Nothing found, and loops, are FG_ERR_INPUT. */
 fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err);
 void fg_layers_free(fg_layers *layers);
 

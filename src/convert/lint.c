@@ -160,8 +160,8 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         const json_t *other = json_object_get(after, key);
         fg_free(path);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
-        if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) || is_metadata(l, key) ||
-            is_left_out(there->left_out, path) || fg_json_equal(other, value))
+        if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) ||
+            is_metadata(l, key) || is_left_out(there->left_out, path) || fg_json_equal(other, value))
             continue;
         if (json_is_object(value) && json_is_object(other)) {
             FG_TRY(compare(l, there, value, other, path, err));
