@@ -68,9 +68,9 @@ static fg_status settle_family(fg_job *job, const fg_options *options, const fg_
                                                             : "model_type");
         return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
     }
-    FG_TRY_NEW(job->model_type, fg_strdup(family, err));
     FG_TRY(fg_converter_load(&job->converter, dirs,
                              job->direction == FG_IMPORT ? job->to : job->source.format, family, err));
+    FG_TRY_NEW(job->model_type, fg_strdup(fg_converter_model_type(job->converter), err));
 done:
     return status;
 }

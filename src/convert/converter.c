@@ -209,6 +209,23 @@ done:
     return status;
 }
 
+/* The first converter whose "hf_model_type" it is. */
+static fg_status load_by_hf_type(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+                                 const char *model_type, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    for (size_t i = 0; i < count && !*converter; i++) {
+        if (entries[i].hf_model_type && entries[i].model_type &&
+            strcmp(entries[i].hf_model_type, model_type) == 0)
+            FG_TRY(load_from(converter, dirs, entries[i].path, format, err));
+    }
+done:
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
 fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
                             const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
@@ -225,6 +242,8 @@ fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *d
         fg_free(path);
         path = NULL;
     }
+    if (!*converter) FG_TRY(load_by_hf_type(converter, dirs, format, model_type, err));
+    if (*converter && strcmp(fg_converter_hf_model_type(*converter), model_type) == 0) goto done;
     if (!*converter) FG_TRY(no_converter(dirs, format, model_type, err));
     if (strcmp(fg_converter_model_type(*converter), model_type) != 0)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
@@ -244,6 +263,11 @@ fg_format fg_converter_format(const fg_converter *c) {
 
 const char *fg_converter_model_type(const fg_converter *c) {
     return json_string_value(json_object_get(c->document, "model_type"));
+}
+
+const char *fg_converter_hf_model_type(const fg_converter *c) {
+    const char *own = json_string_value(json_object_get(c->document, "hf_model_type"));
+    return own ? own : fg_converter_model_type(c);
 }
 
 const char *fg_converter_file(const fg_converter *c) {
@@ -308,6 +332,7 @@ static fg_status add_entry(listing *list, const fg_converter_dirs *dirs, const c
     FG_TRY(fg_grow(&list->items, list->count, &list->capacity, sizeof *list->items, err));
     fg_converter_entry *entry = &list->items[list->count++];
     FG_TRY_NEW(entry->path, fg_strdup(path, err));
+    if (document) entry->hf_model_type = copy_text(document, "hf_model_type", err);
     if (!document) {
         FG_TRY_NEW(entry->format, fg_strdup("?", err));
         FG_TRY_NEW(entry->about, fg_strdup(broken.text, err));
@@ -366,6 +391,7 @@ void fg_converter_entries_free(fg_converter_entry *entries, size_t count) {
         fg_free(entries[i].path);
         fg_free(entries[i].format);
         fg_free(entries[i].model_type);
+        fg_free(entries[i].hf_model_type);
         fg_free(entries[i].about);
     }
     fg_free(entries);

@@ -68,7 +68,8 @@ fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *rela
 
 typedef struct fg_converter fg_converter;
 
-/* Loads and checks the converter for an HF model type. None: FG_ERR_INPUT that lists the types there are. */
+/* Loads and checks the converter for a model type, which may be the one that config.json has ("hf_model_type"). None: FG_ERR_INPUT
+ * that lists the types there are. */
 fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
                             const char *model_type, fg_error *err);
 /* The same for one file. */
@@ -78,6 +79,8 @@ void fg_converter_free(fg_converter **converter);
 
 fg_format fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
+/* What config.json calls the model type: another name only where the target's format has one of its own. */
+const char *fg_converter_hf_model_type(const fg_converter *converter);
 const char *fg_converter_file(const fg_converter *converter);
 const json_t *fg_converter_document(const fg_converter *converter); /* the merged file; borrowed */
 bool fg_converter_abstract(const fg_converter *converter);          /* only to be extended */
@@ -89,8 +92,8 @@ fg_emitted_code fg_converter_code(const fg_converter *converter);
 
 /* One converter file that is there: for `fgconv list` and `fgconv lint`. */
 typedef struct fg_converter_entry {
-    char *path, *format, *model_type,
-        *about; /* owned; model_type NULL when abstract; a broken file has format "?" */
+    /* owned; model_type NULL when abstract, hf_model_type unless it is another; a broken file has format "?" */
+    char *path, *format, *model_type, *hf_model_type, *about;
 } fg_converter_entry;
 fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count,
                                fg_error *err);

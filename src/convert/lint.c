@@ -83,7 +83,7 @@ static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     json_t *defaults = NULL;
     *config = NULL;
-    FG_TRY(fg_defaults_load(l->dirs, fg_converter_model_type(l->converter), &defaults, err));
+    FG_TRY(fg_defaults_load(l->dirs, fg_converter_hf_model_type(l->converter), &defaults, err));
     const json_t *example = json_object_get(fg_converter_document(l->converter), "example");
     if (!json_object_size(defaults) && !example) goto done;
     if (json_object_get(defaults, "num_hidden_layers"))
@@ -161,7 +161,8 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         fg_free(path);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) ||
-            is_metadata(l, key) || is_left_out(there->left_out, path) || fg_json_equal(other, value))
+            is_metadata(l, key) || is_left_out(there->left_out, path) || fg_json_equal(other, value) ||
+            fg_json_equal(other, fg_json_at(l->config, path)))
             continue;
         if (json_is_object(value) && json_is_object(other)) {
             FG_TRY(compare(l, there, value, other, path, err));

@@ -251,6 +251,17 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
 
 /* ---- rename, optional, import_only ---- */
 
+/* Import of a key that may come back as null, which means the same: what stood there is kept. */
+static fg_status note_number(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                             fg_error *err) {
+    const json_t *found;
+    json_t *null = json_null();
+    fg_status status = fg_translator_read(t, frame, d->keys[0], true, &found, err);
+    if (status == FG_OK && found && !json_is_null(found))
+        status = fg_translator_leave_out(t, frame, d->keys[0], found, "null would mean the same", null, err);
+    return status;
+}
+
 /* Writes a value that was read, as the other side has it. `value` is taken over. */
 static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_declaration *d, json_t *value,
                          fg_error *err) {
@@ -260,6 +271,10 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     FG_TRY(equals(t, frame, d, "optional", value, &skip, err));
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
+    if (importing(t) && member(d, "null_if")) {
+        same = false;
+        FG_TRY(note_number(t, frame, d, err));
+    }
     if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, given, !skip && same, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));

@@ -17,6 +17,7 @@ static fg_status set_variables(fg_translator *t, fg_error *err) {
         const char *name, *value;
     } rows[] = {
         {"model_type", fg_converter_model_type(t->converter)},
+        {"hf_model_type", fg_converter_hf_model_type(t->converter)},
         {"version", t->options->version},
         {"module", code.module},
         {"config_class", code.config_class},
@@ -334,7 +335,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     t.given = given;
     t.source = json_deep_copy(given);
     if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
-    FG_TRY(fg_defaults_load(dirs, fg_converter_model_type(converter), &defaults, err));
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
 done:
