@@ -40,7 +40,7 @@ const fg_option fg_option_table[] = {
      .choices = {{"hf", FG_FORMAT_HF, NULL},
                  {"forgather", FG_FORMAT_FORGATHER, NULL},
                  {"fast_llm", FG_FORMAT_FAST_LLM, NULL}},
-     .about = "format of the destination (default: forgather for an hf source, hf for a forgather source)"},
+     .about = "format of the destination (default: forgather for an hf source, hf for any other)"},
     {.name = "reverse",
      .group = FG_GROUP_CONVERSION,
      .commands = CONVERT,
