@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
+
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs" or "broken_tensors"
+
+A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
+back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
+real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, ROOT, Tally, load, run, tensors, write_safetensors
+
+GOLDEN = DATA / "fast_llm"
+CLASSES = load(ROOT / "converters/defaults/fast_llm.json")
+# Said of the file, not of the model.
+OF_THE_FILE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path")
+tally = Tally()
+
+
+# ---- configurations ----
+
+
+def class_of(kind, value, default):
+    """The class of a value of a field of this type, or None."""
+    for one in kind.replace("dict[str, ", "").replace("]", "").split(" | "):
+        if one in CLASSES["registries"]:
+            types = CLASSES["registries"][one]
+            return types["types"].get(value["type"]) if value.get("type") else default or types.get("default")
+        if one in CLASSES["classes"]:
+            return one
+    return None
+
+
+def complete(name, value):
+    """The configuration with every default that its classes have."""
+    entry = CLASSES["classes"][name]
+    out = {"type": entry["type"]}
+    for field, about in entry["fields"].items():
+        kind = about.get("architecture", about.get("other"))
+        held = value[field] if field in value else {} if about.get("class") in CLASSES["classes"] else about.get("default")
+        if kind.startswith("dict[") and isinstance(held, dict):
+            out[field] = {k: complete(class_of(kind, v, None), v) for k, v in held.items() if isinstance(v, dict)}
+        elif isinstance(held, dict) and class_of(kind, held, about.get("class")):
+            out[field] = complete(class_of(kind, held, about.get("class")), held)
+        else:
+            out[field] = held
+    return out
+
+
+def flat(tree, prefix=""):
+    if isinstance(tree, dict) and tree:
+        return {k: v for key, sub in tree.items() for k, v in flat(sub, f"{prefix}/{key}").items()}
+    return {prefix: tree}
+
+
+def differences(ours, real):
+    a, b = flat(ours), flat(real)
+    return {k: (a.get(k, "(absent)"), b.get(k, "(absent)")) for k in sorted(set(a) | set(b)) if a.get(k, "(absent)") != b.get(k, "(absent)")}
+
+
+def newer(ours, real):
+    """ours with rotary settings in the newer spelling wherever the other has it."""
+    ours = dict(ours)
+    if "rope_parameters" in real and "rope_parameters" not in ours:
+        rotary = dict(ours.get("rope_scaling") or {"rope_type": "default"})
+        ours["rope_parameters"] = {**rotary, "rope_theta": ours.get("rope_theta")}
+    return {k: newer(v, real[k]) if isinstance(v, dict) and isinstance(real.get(k), dict) else v for k, v in ours.items()}
+
+
+def not_exported(ours, real):
+    """Keys of the real export that ours lacks; "type" beside them is an accident of the real program."""
+    a, b = flat(newer(ours, real)), flat(real)
+    return {k: (a.get(k, "(absent)"), v) for k, v in b.items() if a.get(k, "(absent)") != v and k != "/type"}
+
+
+def check_config(fgconv, row, work):
+    name = f"{row['format']} {row['direction']} {json.dumps(row['change'])[:100]}"
+    file = work / "config.json"
+    file.write_text(json.dumps(row["document"]))
+    importing = row["direction"] == "import"
+    formats = ["--from", "hf", "--to", "fast_llm"] if importing else ["--from", "fast_llm", "--to", "hf"]
+    code, out = run(fgconv, ["config", "-q", *formats, "--model-type", row["format"], file], ranks=0)
+    if row.get("refused"):
+        tally.check(name + " is refused", code == 3 and "config.json: " in out, f"exit {code}: {out[-300:]}")
+        return
+    if not tally.check(name + " exit", code == 0, f"exit {code}: {out[-300:]}"):
+        return
+    got = json.loads(out[out.index("{\n"):])
+    if importing:
+        got, real = got["config"]["base_model"], row["expected"]
+        root = "MultiModalBaseModelConfig" if "vision_encoder" in real else "GPTBaseModelConfig"
+        wrong = differences(complete(root, got), complete(root, real))
+        wrong = {k: v for k, v in wrong.items() if not k.startswith("/vision_encoder/normalization")}  # how images are scaled, by default
+    else:
+        wrong = not_exported(got, row["expected"])
+    tally.check(name, not wrong, wrong)
+
+
+def check_configs(fgconv):
+    rows = [json.loads(line) for line in (GOLDEN / "configs.jsonl").read_text().splitlines()]
+    with tempfile.TemporaryDirectory() as work:
+        for row in rows:
+            check_config(fgconv, row, pathlib.Path(work))
+
+
+# ---- tensors ----
+
+
+def widened(tensor):
+    """bfloat16 and float32 as float32."""
+    dtype, shape, data = tensor
+    if dtype != "bfloat16":
+        return dtype, shape, data
+    wide = bytearray(2 * len(data))
+    wide[2::4], wide[3::4] = data[0::2], data[1::2]
+    return "float32", shape, bytes(wide)
+
+
+def compare(name, ours, real):
+    missing, extra = sorted(set(real) - set(ours)), sorted(set(ours) - set(real))
+    if tally.check(f"{name}: names", not missing and not extra, f"missing {missing[:3]}, too many {extra[:3]}"):
+        wrong = [k for k in real if widened(ours[k]) != widened(real[k])]
+        tally.check(f"{name}: values", not wrong, f"{len(wrong)} of {len(real)}: {wrong[:3]}")
+
+
+def convert(fgconv, name, arguments):
+    code, out = run(fgconv, ["-q", "--validate", "bytes", *arguments], ranks=2)
+    return tally.check(f"{name}: exit", code == 0, f"exit {code}: {out[-400:]}")
+
+
+def check_case(fgconv, case):
+    directory, name = GOLDEN / case, case.split("/")[0]
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        source = tensors(directory / "hf")
+        if convert(fgconv, f"{case} to fast_llm", ["--to", "fast_llm", directory / "hf", work / "there"]):
+            compare(f"{case} to fast_llm", tensors(work / "there"), tensors(directory / "fast_llm"))
+            tally.check(f"{case}: ok is there", (work / "there/ok").exists())
+            if convert(fgconv, f"{case} and back", ["--to", "hf", work / "there", work / "back"]):
+                held = tensors(work / "back")
+                tally.check(f"{case} and back: every bit", held == source, sorted(set(held) ^ set(source))[:3])
+                before, after = load(directory / "hf/config.json"), load(work / "back/config.json")
+                after = newer(after, before)
+                lost = {k: (after.get(k, "(absent)"), v) for k, v in before.items()
+                        if after.get(k, "(absent)") != v and k not in OF_THE_FILE}
+                tally.check(f"{case} and back: config.json", not lost, lost)
+        if convert(fgconv, f"{case} from the real one", ["--to", "hf", "--model-type", name, directory / "fast_llm", work / "hf"]):
+            compare(f"{case} from the real one", tensors(work / "hf"), source)
+
+
+def break_tensor(held, name, how):
+    dtype, shape, data = held.get(name, ("float32", [4], bytes(16)))
+    if how == "missing":
+        held.pop(name)
+    elif how == "extra":
+        held[name] = (dtype, shape, data)
+    elif how == "transposed":
+        held[name] = (dtype, shape[::-1], data)
+    elif how == "dtype":
+        held[name] = ("int32" if dtype == "float32" else "int16", shape, data)
+    else:  # a row too many
+        held[name] = (dtype, [shape[0] + 1, *shape[1:]], data + data[:len(data) // shape[0]])
+
+
+def check_broken(fgconv):
+    for row in load(GOLDEN / "broken_tensors.json"):
+        name = f"{row['base']} {row['tensor']} {row['how']}"
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            shutil.copytree(GOLDEN / row["base"], work / "src", ignore=shutil.ignore_patterns("*.safetensors", "*.index.json"))
+            held = tensors(GOLDEN / row["base"])
+            break_tensor(held, row["tensor"], row["how"])
+            write_safetensors(work / "src/model.safetensors", held)
+            code, out = run(fgconv, ["-q", "--to", "fast_llm", work / "src", work / "dst"], ranks=0)
+            tally.check(name + " is refused", code == 3 and row["tensor"].rsplit(".", 1)[0] in out, f"exit {code}: {out[-300:]}")
+            tally.check(name + " leaves nothing", sorted(p.name for p in work.iterdir()) == ["src"])
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--fgconv", default=str(ROOT / "build/fgconv"))
+    p.add_argument("parts", nargs="+")
+    a = p.parse_args()
+    for part in a.parts:
+        if part == "configs":
+            check_configs(a.fgconv)
+        elif part == "broken_tensors":
+            check_broken(a.fgconv)
+        else:
+            check_case(a.fgconv, part)
+    sys.exit(tally.end())
+
+
+main()
