@@ -47,11 +47,28 @@ static const char *destination_name(const conversion *c) {
     return c->run->options->second ? c->run->options->second : "the conversion";
 }
 
+/* Models that cannot be run are proved by their bytes, unless the command line wants more. */
+static fg_status decide_proof(conversion *c, fg_error *err) {
+    const fg_options *options = c->run->options;
+    const char *reason = fg_converter_no_forward_pass(c->job.converter);
+    if (!reason) return FG_OK;
+    if (options->validate == FG_VALIDATE_LOGITS || options->generation_test || options->dump) {
+        fg_fail(err, FG_ERR_INPUT, "models of type %s cannot be run: %s", c->job.model_type, reason);
+        return fg_hint(
+            err, "leave out --validate logits, --dump and -g: the conversion is then proved by its bytes");
+    }
+    if (options->validate != FG_VALIDATE_AUTO) return FG_OK;
+    fg_warn("models of type %s cannot be run: %s; the conversion is proved by its bytes, not by logits",
+            c->job.model_type, reason);
+    c->trial.validate = FG_VALIDATE_BYTES;
+    return FG_OK;
+}
+
 /* What the models will run on, before anything is written. */
 static fg_status settle_trial(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_job *job = &c->job;
-    if (!c->trial.proves && !c->trial.generates) goto done;
+    if (!fg_trial_runs_models(&c->trial)) goto done;
     FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, job->model_type), &c->source_spec,
                              err));
     FG_TRY(
@@ -83,6 +100,7 @@ static fg_status prepare(conversion *c, fg_error *err) {
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
     c->plan = &c->job.plan;
     c->casts = c->job.casts;
+    FG_TRY(decide_proof(c, err));
     FG_TRY(settle_trial(c, err));
     FG_TRY(fg_job_report(&c->job, options, c->report, err));
     FG_TRY(fg_json_set_at(c->report, "memory/expected_bytes_per_rank",
@@ -133,10 +151,11 @@ done:
 /* ---- all ranks: write and prove ---- */
 
 static fg_status share(conversion *c, fg_error *err) {
-    uint8_t casts = c->casts;
+    uint8_t decided[] = {c->casts, (uint8_t)c->trial.validate};
     if (!is_first(c)) c->plan = &c->received;
-    fg_ranks_share(c->run->ranks, &casts, sizeof casts);
-    c->casts = casts;
+    fg_ranks_share(c->run->ranks, decided, sizeof decided);
+    c->casts = decided[0];
+    c->trial.validate = (fg_validate)decided[1];
     return fg_write_share(c->run->ranks, c->plan, &c->stage, err);
 }
 
@@ -238,10 +257,10 @@ static fg_status write_and_check(conversion *c, fg_error *err) {
     const fg_run *run = c->run;
     if (!run->options->dry_run) {
         FG_TRY(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
-        if (run->options->validate == FG_VALIDATE_BYTES)
+        if (c->trial.validate == FG_VALIDATE_BYTES)
             FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, err));
     }
-    if (c->trial.proves || c->trial.generates) FG_TRY(try_models(c, err));
+    if (fg_trial_runs_models(&c->trial)) FG_TRY(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
 done:
@@ -257,7 +276,7 @@ static fg_status conclude(conversion *c, double begun, fg_error *err) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
             FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
-        FG_TRY(fg_trial_report(&c->trial, run, c->report, err));
+        FG_TRY(fg_trial_report(&c->trial, c->report, err));
     }
 done:
     status = fg_ranks_agree(run->ranks, err);

@@ -4,9 +4,14 @@
 #include "interrupt.h"
 #include "vocab/token_ids.h"
 
+static bool proves(const fg_trial *trial) {
+    return trial->validate == FG_VALIDATE_LOGITS;
+}
+
 void fg_trial_begin(fg_trial *trial, const fg_run *run) {
     const fg_options *options = run->options;
-    *trial = (fg_trial){.proves = options->validate == FG_VALIDATE_LOGITS,
+    bool given = options->validate != FG_VALIDATE_AUTO;
+    *trial = (fg_trial){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
                         .generates = options->generation_test,
                         .atol = options->atol > 0 ? options->atol : 0};
     trial->pair.mask = (fg_mask)options->mask;
@@ -49,13 +54,17 @@ static fg_status generate(fg_trial *t, const fg_run *run, const fg_pair *pair, f
     return fg_generate(pair, &task, &t->generation, err);
 }
 
+bool fg_trial_runs_models(const fg_trial *t) {
+    return proves(t) || t->generates;
+}
+
 fg_status fg_trial_run(fg_trial *t, const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     fg_pair pair = {0};
-    if (!t->proves && !t->generates) return FG_OK;
+    if (!fg_trial_runs_models(t)) return FG_OK;
     FG_TRY(fg_pair_open(&pair, run->ranks, &t->pair, err));
-    if (t->proves) FG_TRY(prove(t, run, &pair, err));
-    if (t->generates && (!t->proves || t->proof.passed)) FG_TRY(generate(t, run, &pair, err));
+    if (proves(t)) FG_TRY(prove(t, run, &pair, err));
+    if (t->generates && (!proves(t) || t->proof.passed)) FG_TRY(generate(t, run, &pair, err));
 done:
     fg_pair_close(&pair);
     return status;
@@ -64,13 +73,13 @@ done:
 /* ---- what came of it ---- */
 
 bool fg_trial_passed(const fg_trial *t) {
-    return (!t->proves || t->proof.passed) && t->generation.end != FG_END_DIFFERENCE;
+    return (!proves(t) || t->proof.passed) && t->generation.end != FG_END_DIFFERENCE;
 }
 
-fg_status fg_trial_report(const fg_trial *t, const fg_run *run, json_t *report, fg_error *err) {
+fg_status fg_trial_report(const fg_trial *t, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    const char *other = run->options->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
-    FG_TRY(t->proves ? fg_proof_report(&t->proof, report, err)
+    const char *other = t->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
+    FG_TRY(proves(t) ? fg_proof_report(&t->proof, report, err)
                      : fg_json_put(report, "proof", json_pack("{s:s}", "kind", other), err));
     if (t->generation.tokens.count) FG_TRY(fg_generation_report(&t->generation, report, err));
 done:
@@ -108,7 +117,7 @@ static fg_status judge_generation(const fg_generation *g, const char *source, co
 
 fg_status fg_trial_judge(const fg_trial *t, const char *source, const char *destination, fg_error *err) {
     if (fg_trial_passed(t)) return FG_OK;
-    return t->proves && !t->proof.passed ? judge_proof(&t->proof, source, destination, err)
+    return proves(t) && !t->proof.passed ? judge_proof(&t->proof, source, destination, err)
                                          : judge_generation(&t->generation, source, destination, err);
 }
 

@@ -11,8 +11,10 @@
 #include "run.h"
 
 typedef struct fg_trial {
-    bool proves, generates; /* every rank */
-    fg_pair_task pair;      /* as pair.h says; tokens are filled in here */
+    fg_validate
+        validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
+    bool generates;
+    fg_pair_task pair; /* as pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */
     fg_sampling sampling; /* of the generation */
@@ -22,17 +24,18 @@ typedef struct fg_trial {
     fg_generation generation;
 } fg_trial;
 
-/* Every rank: what the options ask for. */
+/* Every rank: what the options ask for, logits unless they say otherwise. */
 void fg_trial_begin(fg_trial *trial, const fg_run *run);
 /* Rank 0, before anything is written: prompt and sampling. The destination's configurations are those that it
  * has or will have; `generation_config` may be NULL. */
 fg_status fg_trial_settle(fg_trial *trial, const fg_run *run, const fg_prompt_side *source,
                           const fg_prompt_side *destination, const json_t *generation_config, fg_error *err);
-/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when nothing is asked for. */
+bool fg_trial_runs_models(const fg_trial *trial);
+/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
 fg_status fg_trial_run(fg_trial *trial, const fg_run *run, fg_error *err);
 bool fg_trial_passed(const fg_trial *trial);
 /* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */
-fg_status fg_trial_report(const fg_trial *trial, const fg_run *run, json_t *report, fg_error *err);
+fg_status fg_trial_report(const fg_trial *trial, json_t *report, fg_error *err);
 /* FG_ERR_DIFFER with a message when it did not pass. */
 fg_status fg_trial_judge(const fg_trial *trial, const char *source, const char *destination, fg_error *err);
 void fg_trial_free(fg_trial *trial);

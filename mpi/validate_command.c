@@ -110,7 +110,7 @@ static fg_status describe(const fg_run *run, pair *p, const fg_trial *trial, fg_
     fg_status status = FG_OK;
     FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
     FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
-    FG_TRY(fg_trial_report(trial, run, p->report, err));
+    FG_TRY(fg_trial_report(trial, p->report, err));
 done:
     return status;
 }

@@ -197,7 +197,8 @@ const fg_option fg_option_table[] = {
      .choices = {{"logits", FG_VALIDATE_LOGITS, NULL},
                  {"bytes", FG_VALIDATE_BYTES, NULL},
                  {"none", FG_VALIDATE_NONE, NULL}},
-     .about = "proof before publishing: logits, the default, runs both models; bytes reads the output back; "
+     .about = "proof before publishing: logits, the default, runs both models; bytes, the default for models "
+              "that fgconv cannot run, reads the output back; "
               "none trusts the plan"},
     {.name = "token-ids",
      .argument = "1,2,3",

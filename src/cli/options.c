@@ -440,7 +440,8 @@ static fg_status check_together(parser *p) {
     FG_TRY(check_belongs(p));
     FG_TRY(check_directions(o, p->err));
     FG_TRY(check_generation(p));
-    if (o->command == FG_COMMAND_CONVERT && o->dump && o->validate != FG_VALIDATE_LOGITS) {
+    if (o->command == FG_COMMAND_CONVERT && o->dump &&
+        (o->validate == FG_VALIDATE_BYTES || o->validate == FG_VALIDATE_NONE)) {
         fg_fail(p->err, FG_ERR_USAGE,
                 "--dump writes the logits of the proof, but --validate %s computes none",
                 o->validate == FG_VALIDATE_NONE ? "none" : "bytes");

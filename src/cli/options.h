@@ -24,7 +24,13 @@ typedef enum fg_command {
     FG_COMMAND_VERSION,
 } fg_command;
 
-typedef enum fg_validate { FG_VALIDATE_LOGITS = 0, FG_VALIDATE_BYTES, FG_VALIDATE_NONE } fg_validate;
+typedef enum fg_validate {
+    FG_VALIDATE_AUTO =
+        0, /* not given: logits, or bytes where a converter says that the models cannot be run */
+    FG_VALIDATE_LOGITS,
+    FG_VALIDATE_BYTES,
+    FG_VALIDATE_NONE
+} fg_validate;
 typedef enum fg_mask_option {
     FG_MASK_OPTION_NATIVE = 0,
     FG_MASK_OPTION_CAUSAL,

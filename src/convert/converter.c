@@ -270,6 +270,10 @@ const char *fg_converter_hf_model_type(const fg_converter *c) {
     return own ? own : fg_converter_model_type(c);
 }
 
+const char *fg_converter_no_forward_pass(const fg_converter *c) {
+    return json_string_value(json_object_get(c->document, "no_forward_pass"));
+}
+
 const char *fg_converter_file(const fg_converter *c) {
     return c->layers.items[0].path;
 }

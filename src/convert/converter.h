@@ -6,6 +6,7 @@
  *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
  *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
  *     "unknown_keys": "warn_if_neutral" | "refuse",
+ *     "no_forward_pass": REASON,          models of this type cannot be run: a conversion is proved by its bytes
  *     "root": "model",
  *     "sections": { "model": {
  *         "config": { FIELD: DECLARATION, ... },
@@ -81,6 +82,8 @@ fg_format fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
 /* What config.json calls the model type: another name only where the target's format has one of its own. */
 const char *fg_converter_hf_model_type(const fg_converter *converter);
+/* Why models of this type cannot be run, so that a conversion is proved by its bytes; NULL: they can. */
+const char *fg_converter_no_forward_pass(const fg_converter *converter);
 const char *fg_converter_file(const fg_converter *converter);
 const json_t *fg_converter_document(const fg_converter *converter); /* the merged file; borrowed */
 bool fg_converter_abstract(const fg_converter *converter);          /* only to be extended */

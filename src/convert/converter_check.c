@@ -21,13 +21,13 @@ typedef struct member_row {
 } member_row;
 
 static const member_row top_rows[] = {
-    {"format", 's', true},         {"model_type", 's', true},    {"extends", 'f', false},
-    {"about", 's', false},         {"abstract", 'b', false},     {"hf", 'o', false},
-    {"code", 'o', false},          {"unknown_keys", 's', false}, {"root", 's', true},
-    {"sections", 'o', true},       {"tensors", 'o', false},      {"drop", 'a', false},
-    {"tables", 'o', false},        {"metadata", 'n', false},     {"rotary", 's', false},
-    {"model", 's', false},         {"defaults", 'o', false},     {"example", 'o', false},
-    {"hf_model_type", 's', false},
+    {"format", 's', true},         {"model_type", 's', true},       {"extends", 'f', false},
+    {"about", 's', false},         {"abstract", 'b', false},        {"hf", 'o', false},
+    {"code", 'o', false},          {"unknown_keys", 's', false},    {"root", 's', true},
+    {"sections", 'o', true},       {"tensors", 'o', false},         {"drop", 'a', false},
+    {"tables", 'o', false},        {"metadata", 'n', false},        {"rotary", 's', false},
+    {"model", 's', false},         {"defaults", 'o', false},        {"example", 'o', false},
+    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false},
 };
 static const member_row hf_rows[] = {{"architectures", 'n', true}};
 static const member_row code_rows[] = {

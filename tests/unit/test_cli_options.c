@@ -64,7 +64,7 @@ static void defaults_are_those_of_the_contract(void **state) {
     assert_int_equal(o.max_shard_size, 5000000000);
     assert_int_equal(o.max_length, 0);
     assert_int_equal(o.hf_version, 4);
-    assert_int_equal(o.validate, FG_VALIDATE_LOGITS);
+    assert_int_equal(o.validate, FG_VALIDATE_AUTO);
     assert_int_equal(o.mask, FG_MASK_OPTION_NATIVE);
     assert_int_equal(o.progress, FG_PROGRESS_AUTO);
     assert_true(o.atol < 0);

@@ -77,7 +77,8 @@ static void begin(scene *s, const char *source, const char *destination) {
         json("{'formats': {'hf': {'rotary': {'theta': 'theta', 'types': ['default']}, 'config': {"
              "'hidden': {'key': 'h'}, 'vocab': {'key': 'v'}, 'blocks': {'key': 'n'}, 'heads': {'key': 'a'}, "
              "'kv_heads': {'key': 'a'}, 'head_size': {'key': 'h'}, 'inner': {'key': 'i'}, "
-             "'epsilon': {'key': 'e'}, 'tied': {'key': 't'}, 'activation': {'key': 'act'}}}}}");
+             "'final_norm': {'value': 'rms'}, 'final_epsilon': {'key': 'e'}, 'tied': {'key': "
+             "'t'}}}}}");
     add_side(s, 0, "A", source, 5);
     add_side(s, 1, "B", destination, 6);
 }
