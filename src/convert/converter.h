@@ -4,48 +4,76 @@
  *
  *   { "format": "forgather", "model_type": "qwen3", "extends": "common.json", "about": "...", "abstract": false,
  *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
+ *     "hf_model_type": "gemma4_text",                           what config.json calls the type, where the format has a name of its own
  *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
- *     "unknown_keys": "warn_if_neutral" | "refuse",
- *     "no_forward_pass": REASON,          models of this type cannot be run: a conversion is proved by its bytes
+ *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
+ *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
+ *     "metadata": [KEY, ...],                                   hf keys that say nothing of the architecture, at any depth
+ *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
+ *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself
+ *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts
+ *     "model": "multimodal",                                    what Fast-LLM calls such a model ("gpt" unless given)
+ *     "example": { ... },                                       for lint: a small configuration, laid over the family's defaults
  *     "root": "model",
  *     "sections": { "model": {
+ *         "class": "GPTBaseModelConfig", "like": SECTION,
  *         "config": { FIELD: DECLARATION, ... },
  *         "import_if": [ [EXPRESSION over hf, MESSAGE], ... ], "export_if": [ [EXPRESSION over the target, MESSAGE], ... ],
- *         "import_warn": [ [EXPRESSION over hf, MESSAGE], ... ] } },       where it does not hold the message is a warning
+ *         "import_warn", "export_warn": the same; where one does not hold the message is a warning,
+ *         "let": { NAME: EXPRESSION }, "weights": { TARGET_NAME: RULE, ... } } },
  *     "tensors": { HF_NAME_TEMPLATE: { "shape": [EXPRESSION over the completed hf config, ...], "repeat": EXPRESSION (for {i}), "if": EXPRESSION,
  *                                      "tied_to": HF_NAME, "tied_if": EXPRESSION, "also_read": [TARGET_NAME, ...],
- *                                      "vocabulary": true (its rows are the tokens: adding some adds rows) }, ... },
+ *                                      "vocabulary": true (a row is a token's) }, ... },
  *     "drop": [ [PATTERN over source names, REASON], ... ],
  *     "to_forgather": { "lists": { NAME: [RULE, ...] }, "names": [RULE, ...] }, "to_hf": { ... } }
  *
- * A declaration has exactly one primitive and its modifiers. FIELD is the target's path unless "field" gives another;
- * labels of declarations that have no target side are free. Primitives:
+ * What the tensors are is said either by "tensors" and name rules, or by the "weights" of the sections (convert/weights.h).
+ *
+ * A section is for the configurations of exactly one class of the target, where the target has classes (convert/classes.h); it may stand
+ * at several places. A section "like" another has all that the other has, with its own entries laid over. Conditions may have names, so that
+ * an heir replaces one: {NAME: [EXPRESSION, MESSAGE]}. A declaration has exactly one primitive and its modifiers. FIELD is the target's path
+ * unless "field" gives another; labels of declarations that have no target side are free. Paths are relative to the section's place on
+ * their side; "../" and a leading "/" lead out of it. Primitives:
  *   {"rename": HF_PATH}                     the same value on both sides
  *   {"rename": HF_PATH, "default": V}       a key that is absent or null in hf means V
  *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label)
  *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
  *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
- *   {"ignored": REASON}                     a target field that an export leaves out; "import_as": V writes it on import
+ *   {"ignored": REASON}                     a target field that an export leaves out, with all below it; "import_as": V writes it on import
  *   {"ignored": REASON, "hf": [HF_PATH, ...]}  keys of hf that an import leaves out; "export_as": V writes the (one) key on export;
  *                                           with "field": [PATH, ...] target fields beside them
- *   {"import_only": HF_PATH}                import writes the field, export writes nothing
+ *   {"import_only": HF_PATH}                import writes the field, export writes nothing; an expression in place of the path claims no key
  *   {"nested": SECTION, "hf": HF_PATH}      another section under FIELD; its hf keys lie flat beside ours, or under HF_PATH
- *   {"custom": NAME, ...}                   a named C function (convert/custom.h)
+ *   {"dispatch": {TYPE: SECTION, ...}, "hf": HF_PATH, "hf_type": KEY}  the section by hf's KEY ("type"; "true" and "false" stand for the
+ *                                           booleans), or by the class of what stands in FIELD; of two names for one section the first is written
+ *   {"typed_dict": SECTION or {TYPE: SECTION, ...}, "hf": HF_PATH}  a dictionary, entry by entry: all of one kind, or each with its type
+ *   {"blocks": SECTION, "count": HF_PATH}   a sequence of blocks where hf has its keys once: blocks that would export differently are
+ *                                           refused; an import makes them all one
+ *   {"list_dispatch": [[NAME, SECTION, EXPRESSION over the block], ...], "hf": HF_PATH, "count": HF_PATH}  hf names the blocks of the
+ *                                           pattern in a list; "every_layer": true: one name a layer, and each name must occur.
+ *                                           "at": HF_PATH moves blocks, list and count below an object of hf
+ *   {"custom": NAME, ...}                   a named C function (convert/custom.h); no converter needs one
  * Modifiers: "maybe": true (absent in the source: absent in the result; without it a rename demands the key), "absent": V (what a target
- * without the field means on export), "omit": V (the target's field is left out when it equals V; absent means V), "neutral": [V, ...]
- * (an ignored key must have one of these values), "keys": [KEY, ...] (the members that an object value may have; others count as unknown
- * keys), "whole": true (an object value is claimed with all below it), "option": NAME (a command-line option that replaces the value,
- * "max_length") or what added tokens come to ("vocab_size").
- * "type": TYPE (what a carried value must be: "count", "positive", "probability", "flag", "text", "ids", "object"; with "?" also null).
- * V is a JSON value or an expression "= ...", at any depth; expressions see the side that is read, and $model_type, $module, $config_class, $model_class, $version.
+ * without the field, or null in it, means on export), "omit": V (the target's field is left out when it equals V; absent means V),
+ * "neutral": [V, ...] (an ignored key or field must have one of these values), "keys": [KEY, ...] (the members that an object value may
+ * have; others count as unknown keys), "whole": true (an object value is claimed with all below it; what no declaration of a section
+ * below claims is left out), "option": NAME (replaces the value by a command-line option, "max_length", or what added tokens come to,
+ * "vocab_size"), "through": TABLE, "default_for": [V, ...] (values of hf that mean the default, as absent does), "null_if": V (what equals
+ * V is written to hf as null).
+ * "type": TYPE (what a carried value must be: "count", "size", "number", "positive", "probability", "flag", "text", "texts", "ids",
+ * "object"; with "?" also null).
+ * V is a JSON value or an expression "= ...", at any depth; expressions see the side that is read, and $model_type, $hf_model_type, $module,
+ * $config_class, $model_class, $version. What two declarations write to one path must be equal. nested, dispatch and typed_dict write the
+ * target's own types.
  *
- * "extends" (a file of the same directory, or found along the search path) inherits: sections, lists, tensors, config fields
- * replace single entries by name; null removes one; the other keys replace as a whole; "drop", "import_if", "export_if" and "import_warn" are appended.
- * "about", "abstract" and "extends" are said of one file and not inherited.
+ * "extends" (a file of the same directory, or found along the search path; of a list the first counts most) inherits: sections, lists, tensors,
+ * config fields, weights, let, tables, defaults and named conditions replace single entries by name; null removes one; the other keys
+ * replace as a whole; "drop", "metadata" and lists of conditions are appended. "about", "abstract" and "extends" are said of one file and not
+ * inherited.
  *
  * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns
- * and expressions, two declarations that claim one hf path or write one field, tensors and rules that do not go there and back, rules that
- * can never match, an extends loop.
+ * and expressions, two declarations of a section that claim one path, tensors and rules that do not go there and back, rules that
+ * can never match, an extends loop. lint (convert/lint.h) checks more.
  */
 #ifndef FG_CONVERT_CONVERTER_H
 #define FG_CONVERT_CONVERTER_H

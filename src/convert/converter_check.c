@@ -163,6 +163,11 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
         FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
                               "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
+    const char *rotary = json_string_value(json_object_get(document, "rotary"));
+    if (rotary && strcmp(rotary, "older") != 0 && strcmp(rotary, "newer") != 0 &&
+        strcmp(rotary, "parameters") != 0)
+        FG_TRY(fg_layers_fail(layers, "", "rotary", err,
+                              "found \"%s\", expected \"older\", \"newer\" or \"parameters\"", rotary));
     if (json_object_get(document, "hf"))
         FG_TRY(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
     if (json_object_get(document, "code"))

@@ -437,6 +437,34 @@ done:
     return status;
 }
 
+/* "through" names a table of rows [target, hf]. */
+static fg_status check_tables(const fg_declarations *all, const json_t *document, const fg_layers *layers,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *tables = json_object_get(document, "tables");
+    const char *name;
+    json_t *table, *row;
+    size_t k;
+    json_object_foreach((json_t *)(uintptr_t)tables, name, table) {
+        json_array_foreach(table, k, row) {
+            if (json_array_size(row) != 2)
+                FG_TRY(fg_layers_fail(layers, "tables", name, err,
+                                      "row %zu: expected [target value, hf value]", k));
+        }
+    }
+    for (size_t s = 0; s < all->count; s++) {
+        for (size_t i = 0; i < all->sections[s].count; i++) {
+            const fg_declaration *d = &all->sections[s].items[i];
+            const char *through = json_string_value(json_object_get(d->spec, "through"));
+            if (through && !json_is_array(json_object_get(tables, through)))
+                FG_TRY(
+                    section_fail(layers, &all->sections[s], d, "\"through\": there is no such table", err));
+        }
+    }
+done:
+    return status;
+}
+
 fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, const fg_layers *layers,
                                   fg_error *err) {
     fg_status status = FG_OK;
@@ -454,6 +482,7 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
         FG_TRY(compile_section(section, spec, layers, err));
     }
     FG_TRY(link_sections(all, layers, err));
+    FG_TRY(check_tables(all, document, layers, err));
     if (!root) goto done;
     all->root = find_section(all, json_string_value(root));
     if (!all->root) FG_TRY(fg_layers_fail(layers, "", "root", err, "there is no such section"));
