@@ -1,0 +1,470 @@
+/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers, defaults of classes; and
+ * convert/weights. Converters and classes are small ones of the test's own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "convert/translate.h"
+#include "convert/weights.h"
+
+static char folder[] = "/tmp/fgconv-sections-XXXXXX";
+static fg_converter_dirs dirs;
+
+static const char classes[] =
+    "{\"registries\": {\"Mixer\": {\"types\": {\"a\": \"MixA\", \"b\": \"MixB\"}, \"default\": \"MixA\"},"
+    " \"Blocks\": {\"types\": {\"fixed\": \"Fixed\", \"pattern\": \"Pattern\"}, \"default\": \"Fixed\"}},"
+    " \"enums\": {\"Colour\": [\"red\", \"green\"]}, \"classes\": {"
+    "\"Model\": {\"type\": null, \"fields\": {\"size\": {\"architecture\": \"int\", \"default\": 4},"
+    "  \"colour\": {\"architecture\": \"Colour\", \"default\": \"red\"}, \"note\": {\"other\": \"str | "
+    "null\", \"default\": null},"
+    "  \"mixer\": {\"architecture\": \"Mixer\", \"class\": \"MixA\"}, \"blocks\": {\"architecture\": "
+    "\"Blocks\", \"class\": \"Fixed\"},"
+    "  \"parts\": {\"architecture\": \"dict[str, Mixer]\", \"default\": {}}}},"
+    "\"MixA\": {\"type\": \"a\", \"fields\": {\"heads\": {\"architecture\": \"int\", \"default\": 8},"
+    "  \"weight\": {\"architecture\": \"Parameter\", \"class\": \"Parameter\"}}},"
+    "\"MixB\": {\"type\": \"b\", \"fields\": {\"states\": {\"architecture\": \"int\", \"default\": 2}}},"
+    "\"Parameter\": {\"type\": null, \"fields\": {\"scale\": {\"other\": \"float | null\", \"default\": "
+    "null}}},"
+    "\"Fixed\": {\"type\": \"fixed\", \"fields\": {\"block\": {\"architecture\": \"Mixer\", \"class\": "
+    "\"MixA\"},"
+    "  \"num_blocks\": {\"architecture\": \"int\", \"default\": 1}}},"
+    "\"Pattern\": {\"type\": \"pattern\", \"fields\": {\"blocks\": {\"architecture\": \"dict[str, Mixer]\"},"
+    "  \"pattern\": {\"architecture\": \"list[str]\"}, \"num_blocks\": {\"architecture\": \"int\", "
+    "\"default\": 1}}}}}";
+
+/* What most tests leave as it is: every field of the model that they are not about. */
+#define SIZE "\"size\": {\"rename\": \"size\", \"type\": \"count\"}"
+#define COLOUR "\"colour\": {\"constant_import\": \"red\"}"
+#define MIXER "\"mixer\": {\"ignored\": \"r\"}"
+#define BLOCKS "\"blocks\": {\"ignored\": \"r\"}"
+#define PARTS "\"parts\": {\"ignored\": \"r\"}"
+#define SECTIONS                                                                                             \
+    "\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, \"weight\": "             \
+    "{\"ignored\": \"r\"}}}, "                                                                               \
+    "\"b\": {\"class\": \"MixB\", \"config\": {\"states\": {\"rename\": \"states\"}}}"
+
+static void put(const char *name, const char *text) {
+    fg_error err = {0};
+    char *path = fg_path_join(folder, name, NULL);
+    remove(path);
+    if (fg_file_spit(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
+    fg_free(path);
+}
+
+static fg_status load(fg_converter **converter, const char *config, const char *sections, const char *more,
+                      fg_error *err) {
+    char *text = fg_strformat(NULL,
+                              "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
+                              "\"metadata\": [\"about\"], %s \"sections\": {\"model\": {\"class\": "
+                              "\"Model\", \"config\": {%s}}, %s}}",
+                              more, config, sections);
+    char *path = fg_path_join(folder, "probe.json", NULL);
+    put("probe.json", text);
+    fg_status status = fg_converter_load_file(converter, &dirs, path, err);
+    fg_free(path);
+    fg_free(text);
+    return status;
+}
+
+typedef struct row {
+    const char *config, *sections, *more;
+    fg_direction direction;
+    const char *source;
+    const char *result; /* compact JSON; or what a refusal says */
+    bool refused;
+} row;
+
+static json_t *parse(const char *text) {
+    json_t *value;
+    if (fg_json_parse(text, text, strlen(text), &value, NULL) != FG_OK) fail_msg("%s", text);
+    return value;
+}
+
+static void check(const row *r, size_t number) {
+    fg_error err = {0};
+    fg_converter *converter;
+    fg_translation out = {0};
+    json_t *source = parse(r->source);
+    fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
+    if (load(&converter, r->config, r->sections, r->more ? r->more : "", &err) != FG_OK)
+        fail_msg("row %zu: %s", number, err.text);
+    fg_status status = fg_translate(converter, &dirs, r->direction, source, &options, &out, &err);
+    if (r->refused) {
+        if (status != FG_ERR_INPUT || !strstr(err.text, r->result))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", number, err.text, r->result);
+    } else {
+        if (status != FG_OK) fail_msg("row %zu: %s", number, err.text);
+        json_t *want = parse(r->result);
+        char found[600];
+        if (!fg_json_equal(want, out.result))
+            fail_msg("row %zu: %s", number, fg_json_brief(out.result, found, sizeof found));
+        json_decref(want);
+    }
+    fg_translation_free(&out);
+    fg_converter_free(&converter);
+    json_decref(source);
+}
+
+#define CHECK(rows)                                                                                          \
+    for (size_t i = 0; i < sizeof(rows) / sizeof *(rows); i++) check(&(rows)[i], i)
+
+static void sections_stand_under_fields(void **state) {
+    (void)state;
+    static const char nested[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\"}";
+    static const char chosen[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"dispatch\": {\"A\": \"a\", \"old\": \"a\", "
+                                                "\"B\": \"b\"}, \"hf\": \"mix\", \"hf_type\": \"kind\"}";
+    static const char flags[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+             ", \"mixer\": {\"dispatch\": {\"false\": \"a\", \"true\": \"b\"}, \"hf_type\": \"moe\"}";
+    static const row rows[] = {
+        {nested, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"heads\": 3}}",
+         "{\"size\": 2, \"colour\": \"red\", \"mixer\": {\"type\": \"a\", \"heads\": 3}}", false},
+        {nested, SECTIONS, NULL, FG_EXPORT, "{\"mixer\": {}}", "{\"size\": 4, \"mix\": {\"heads\": 8}}",
+         false},
+        {nested, SECTIONS, NULL, FG_EXPORT, "{\"mixer\": {\"type\": \"b\"}}",
+         "\"mixer\" is a MixB: this format holds only MixA", true},
+        {nested, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"heads\": \"3\"}}",
+         "\"mixer/heads\": found \"3\", expected int", true},
+        {chosen, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"kind\": \"B\", \"states\": 5}}",
+         "{\"size\": 2, \"colour\": \"red\", \"mixer\": {\"type\": \"b\", \"states\": 5}}", false},
+        {chosen, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"kind\": \"old\", \"heads\": 5}}",
+         "{\"size\": 2, \"colour\": \"red\", \"mixer\": {\"type\": \"a\", \"heads\": 5}}", false},
+        {chosen, SECTIONS, NULL, FG_EXPORT, "{\"mixer\": {\"type\": \"a\"}}",
+         "{\"size\": 4, \"mix\": {\"kind\": \"A\", \"heads\": 8}}", false},
+        {chosen, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"kind\": \"C\"}}",
+         "key \"mix/kind\" = \"C\": known here: \"A\", \"old\", \"B\"", true},
+        {chosen, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"mix\": {\"heads\": 1}}",
+         "key \"mix/kind\" = (absent)", true},
+        {flags, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"moe\": true, \"states\": 5}",
+         "{\"size\": 2, \"colour\": \"red\", \"mixer\": {\"type\": \"b\", \"states\": 5}}", false},
+        {flags, SECTIONS, NULL, FG_EXPORT, "{}", "{\"size\": 4, \"moe\": false, \"heads\": 8}", false},
+        {nested,
+         "\"a\": {\"like\": \"c\", \"config\": {\"heads\": {\"rename\": \"h\"}}}, \"c\": {\"class\": "
+         "\"MixA\", \"config\": "
+         "{\"heads\": {\"rename\": \"heads\"}, \"weight\": {\"ignored\": \"r\"}}}",
+         NULL, FG_EXPORT, "{}", "{\"size\": 4, \"mix\": {\"h\": 8}}", false},
+    };
+    CHECK(rows);
+}
+
+static void dictionaries_go_entry_by_entry(void **state) {
+    (void)state;
+    static const char typed[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " MIXER
+             ", \"parts\": {\"typed_dict\": {\"A\": \"a\", \"B\": \"b\"}, \"hf\": \"ps\"}";
+    static const char same[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " MIXER ", \"parts\": {\"typed_dict\": \"a\", \"hf\": \"ps\"}";
+    static const row rows[] = {
+        {typed, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 2, \"ps\": {\"x\": {\"type\": \"A\", \"heads\": 1}, \"y\": {\"type\": \"B\", "
+         "\"states\": 2}}}",
+         "{\"size\": 2, \"colour\": \"red\", \"parts\": {\"x\": {\"type\": \"a\", \"heads\": 1}, \"y\": "
+         "{\"type\": \"b\", \"states\": 2}}}",
+         false},
+        {typed, SECTIONS, NULL, FG_EXPORT, "{\"parts\": {\"x\": {\"type\": \"b\"}}}",
+         "{\"size\": 4, \"ps\": {\"x\": {\"type\": \"B\", \"states\": 2}}}", false},
+        {same, SECTIONS, NULL, FG_EXPORT, "{\"parts\": {\"x\": {\"heads\": 1}}}",
+         "{\"size\": 4, \"ps\": {\"x\": {\"heads\": 1}}}", false},
+        {same, SECTIONS, NULL, FG_EXPORT, "{\"parts\": {\"x\": {\"type\": \"b\"}}}", "\"parts/x\" is a MixB",
+         true},
+        {same, SECTIONS, NULL, FG_EXPORT, "{\"parts\": {}}", "expected an object with at least one entry",
+         true},
+        {same, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"ps\": {\"x\": {\"heads\": 1, \"more\": 1}}}",
+         "key \"ps/x/more\" = 1: no rule of", true},
+    };
+    CHECK(rows);
+}
+
+static void blocks_share_their_keys(void **state) {
+    (void)state;
+    static const char blocks[] = SIZE ", " COLOUR ", " MIXER ", " PARTS
+                                      ", \"blocks\": {\"blocks\": \"a\", \"at\": \"text\", \"count\": \"n\"}";
+    static const row rows[] = {
+        {blocks, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"text\": {\"n\": 3, \"heads\": 5}}",
+         "{\"size\": 2, \"colour\": \"red\", \"blocks\": {\"type\": \"fixed\", \"num_blocks\": 3, \"block\": "
+         "{\"type\": \"a\", \"heads\": 5}}}",
+         false},
+        {blocks, SECTIONS, NULL, FG_EXPORT, "{\"blocks\": {\"num_blocks\": 2, \"block\": {\"heads\": 5}}}",
+         "{\"size\": 4, \"text\": {\"n\": 2, \"heads\": 5}}", false},
+        {blocks, SECTIONS, NULL, FG_EXPORT,
+         "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], \"blocks\": "
+         "{\"x\": {\"heads\": 5}, \"y\": {\"heads\": 5}}}}",
+         "{\"size\": 4, \"text\": {\"n\": 3, \"heads\": 5}}", false},
+        {blocks, SECTIONS, NULL, FG_EXPORT,
+         "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], \"blocks\": "
+         "{\"x\": {\"heads\": 5}, \"y\": {\"heads\": 6}}}}",
+         "\"blocks/blocks/y\" differs from another block", true},
+        {blocks, SECTIONS, NULL, FG_EXPORT,
+         "{\"blocks\": {\"type\": \"pattern\", \"pattern\": [\"x\", \"z\"], \"blocks\": {\"x\": {\"heads\": "
+         "5}}}}",
+         "\"pattern\" names a block that \"blocks\" does not have", true},
+        {blocks, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"text\": {\"n\": -1, \"heads\": 5}}",
+         "expected a whole number of 0 or more", true},
+    };
+    CHECK(rows);
+}
+
+static void a_list_names_the_blocks(void **state) {
+    (void)state;
+#define LIST(more)                                                                                           \
+    SIZE ", " COLOUR ", " MIXER ", " PARTS                                                                   \
+         ", \"blocks\": {\"list_dispatch\": [[\"A\", \"a\"], [\"B\", \"b\"]], " more                         \
+         "\"hf\": \"layout\", \"count\": \"n\"}"
+    static const char list[] = LIST(""), every[] = LIST("\"every_layer\": true, ");
+    static const char pattern[] =
+        "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], \"blocks\": "
+        "{\"x\": {\"type\": \"a\"}, \"y\": {\"type\": \"b\"}}}}";
+    static const row rows[] = {
+        {list, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 2, \"n\": 3, \"layout\": [\"A\", \"B\"], \"heads\": 1, \"states\": 2}",
+         "{\"size\": 2, \"colour\": \"red\", \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, "
+         "\"pattern\": [\"A\", \"B\"], "
+         "\"blocks\": {\"A\": {\"type\": \"a\", \"heads\": 1}, \"B\": {\"type\": \"b\", \"states\": 2}}}}",
+         false},
+        {list, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 2, \"n\": 3, \"layout\": [\"B\"], \"heads\": 1, \"states\": 2}",
+         "{\"size\": 2, \"colour\": \"red\", \"blocks\": {\"type\": \"fixed\", \"num_blocks\": 3, \"block\": "
+         "{\"type\": \"b\", \"states\": 2}}}",
+         false},
+        {list, SECTIONS, NULL, FG_EXPORT, pattern,
+         "{\"size\": 4, \"n\": 3, \"layout\": [\"A\", \"B\"], \"heads\": 8, \"states\": 2}", false},
+        {list, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"n\": 3, \"layout\": [\"C\"]}",
+         "key \"layout\" = \"C\": known here: \"A\", \"B\"", true},
+        {list, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"n\": 3, \"layout\": []}",
+         "expected a list of block names", true},
+        {every, SECTIONS, NULL, FG_EXPORT, pattern,
+         "{\"size\": 4, \"n\": 3, \"layout\": [\"A\", \"B\", \"A\"], \"heads\": 8, \"states\": 2}", false},
+        {every, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 2, \"n\": 3, \"layout\": [\"A\", \"B\"], \"heads\": 1, \"states\": 2}",
+         "has 2 entries, expected one for each of 3 layers", true},
+        {every, SECTIONS, NULL, FG_EXPORT, "{\"blocks\": {\"block\": {\"type\": \"a\"}}}",
+         "no block is a \"B\"", true},
+    };
+    CHECK(rows);
+}
+
+static void values_change_on_the_way(void **state) {
+    (void)state;
+#define AROUND MIXER ", " BLOCKS ", " PARTS ", "
+    static const char table[] =
+        "\"tables\": {\"t\": [[\"red\", \"rouge\"], [\"red\", \"rot\"], [\"green\", \"vert\"]]},";
+    static const char through[] = AROUND SIZE ", \"colour\": {\"rename\": \"c\", \"through\": \"t\"}";
+    static const char means[] = AROUND COLOUR ", \"size\": {\"rename\": \"size\", \"default\": \"= "
+                                              "ceil_div(w, 16)\", \"default_for\": [\"auto\"]}, "
+                                              "\"w\": {\"ignored\": \"r\", \"hf\": [\"w\"]}";
+    static const char null_if[] =
+        AROUND COLOUR ", \"size\": {\"rename\": \"size\", \"default\": 4, \"null_if\": 4}";
+    static const char twice[] = AROUND COLOUR
+        ", \"size\": {\"rename\": \"size\"}, \"copy\": {\"constant_export\": 4, \"hf\": \"/size\"}";
+    static const row rows[] = {
+        {through, SECTIONS, table, FG_IMPORT, "{\"size\": 1, \"c\": \"rot\"}",
+         "{\"size\": 1, \"colour\": \"red\"}", false},
+        {through, SECTIONS, table, FG_EXPORT, "{}", "{\"size\": 4, \"c\": \"rouge\"}", false},
+        {through, SECTIONS, table, FG_IMPORT, "{\"size\": 1, \"c\": \"blau\"}",
+         "key \"c\" = \"blau\": the other format has no such value", true},
+        {means, SECTIONS, NULL, FG_IMPORT, "{\"size\": \"auto\", \"w\": 33}",
+         "{\"size\": 3, \"colour\": \"red\"}", false},
+        {means, SECTIONS, NULL, FG_IMPORT, "{\"size\": 7, \"w\": 33}", "{\"size\": 7, \"colour\": \"red\"}",
+         false},
+        {null_if, SECTIONS, NULL, FG_EXPORT, "{\"size\": 4}", "{\"size\": null}", false},
+        {null_if, SECTIONS, NULL, FG_EXPORT, "{\"size\": 5}", "{\"size\": 5}", false},
+        {twice, SECTIONS, NULL, FG_EXPORT, "{\"size\": 4}", "{\"size\": 4}", false},
+        {twice, SECTIONS, NULL, FG_EXPORT, "{\"size\": 5}", "\"size\" would be 5 and 4", true},
+    };
+    CHECK(rows);
+}
+
+static void both_sides_are_covered(void **state) {
+    (void)state;
+    static const char all[] = AROUND SIZE ", " COLOUR, hole[] = AROUND SIZE,
+                      whole[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+                                     ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\", \"whole\": true}",
+                      leaves[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"nested\": \"a\"}";
+    static const char incomplete[] =
+        "\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}}}";
+    static const row rows[] = {
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"x\": null}", "key \"x\" = null: no rule of", true},
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"x\": {\"y\": {\"z\": 1}}}",
+         "key \"x/y/z\" = 1: no rule of", true},
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"x\": {}, \"y\": {\"about\": 1}, \"about\": 2}",
+         "{\"size\": 1, \"colour\": \"red\"}", false},
+        {whole, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
+         "{\"size\": 1, \"colour\": \"red\", \"mixer\": {\"type\": \"a\", \"heads\": 2}}", false},
+        {hole, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1}",
+         "architecture field \"colour\" = \"red\": no rule of", true},
+        {hole, SECTIONS, NULL, FG_EXPORT, "{}", "architecture field \"colour\" = \"red\": no rule of", true},
+        {leaves, incomplete, NULL, FG_IMPORT, "{\"size\": 1, \"heads\": 2}",
+         "architecture field \"mixer/weight\"", true},
+        {all, SECTIONS, NULL, FG_EXPORT, "{\"x\": 1}", "\"x\": unknown field of a Model (value 1)", true},
+        {all, SECTIONS, NULL, FG_EXPORT, "{\"mixer\": {\"type\": \"c\"}}",
+         "\"mixer\": type \"c\" is none of a Mixer", true},
+        {all, SECTIONS, NULL, FG_EXPORT, "{\"colour\": \"blue\"}",
+         "\"colour\": found \"blue\", expected Colour", true},
+        {all, SECTIONS, NULL, FG_EXPORT, "{\"size\": null}", "\"size\": found null, expected int", true},
+        {all, SECTIONS, NULL, FG_EXPORT, "{\"note\": \"n\"}", "{\"size\": 4}", false},
+    };
+    CHECK(rows);
+}
+
+/* What an import leaves out comes back on export, unless the model says something else by then. */
+static void what_was_left_out_comes_back(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    fg_translation there = {0}, back = {0};
+    json_t *source = parse("{\"size\": 1, \"c\": \"rot\", \"about\": {\"x\": 1}}");
+    fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
+    assert_int_equal(
+        load(&converter, AROUND SIZE ", \"colour\": {\"rename\": \"c\", \"through\": \"t\"}", SECTIONS,
+             "\"tables\": {\"t\": [[\"red\", \"rouge\"], [\"red\", \"rot\"], [\"green\", \"vert\"]]},", &err),
+        FG_OK);
+    if (fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err) != FG_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(json_array_size(there.left_out), 2);
+    options.carried = there.left_out;
+    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_true(fg_json_equal(back.result, source));
+    fg_translation_free(&back);
+    json_object_set_new(there.result, "colour", json_string("green"));
+    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_string_equal(json_string_value(json_object_get(back.result, "c")), "vert");
+    fg_translation_free(&back);
+    fg_translation_free(&there);
+    fg_converter_free(&converter);
+    json_decref(source);
+}
+
+/* ---- weights ---- */
+
+static fg_status expand(const char *weights, fg_weights *out, fg_error *err) {
+    fg_converter *converter = NULL;
+    char *more = fg_strdup("\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, "
+                           "\"weight\": {\"ignored\": \"r\"}}, "
+                           "\"weights\": {\"w\": {\"hf\": \"w\", \"shape\": [\"heads\", \"$width\"]}}}",
+                           NULL);
+    char *text = fg_strformat(NULL,
+                              "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
+                              "\"sections\": {\"model\": "
+                              "{\"class\": \"Model\", \"config\": {%s, %s, %s, %s, \"blocks\": {\"blocks\": "
+                              "\"a\", \"count\": \"n\"}}, "
+                              "\"let\": {\"width\": \"size\"}, \"weights\": {%s}}, %s}}",
+                              SIZE, COLOUR, MIXER, PARTS, weights, more);
+    char *path = fg_path_join(folder, "probe.json", NULL);
+    json_t *target = parse(
+        "{\"size\": 4, \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], "
+        "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
+    put("probe.json", text);
+    fg_status status = fg_converter_load_file(&converter, &dirs, path, err);
+    if (status == FG_OK) status = fg_weights_new(out, converter, &dirs, target, err);
+    fg_converter_free(&converter);
+    json_decref(target);
+    fg_free(path);
+    fg_free(text);
+    fg_free(more);
+    return status;
+}
+
+static void rules_name_parts_and_places(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_weights w;
+    fg_status status = expand("\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": \"layers.{i}.\"}, "
+                              "\"joined\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, "
+                              "\"size\"], \"permute\": [1, 0]}, "
+                              "\"more.{i}\": {\"hf\": \"m.{i+1}\", \"repeat\": 2, \"shape\": [7]}, "
+                              "\"flat\": {\"hf\": \"f\", \"shape\": [2, 3, 4], \"fast_llm_shape\": [2, 12]}, "
+                              "\"absent\": {\"hf\": \"z\", \"shape\": [1], \"if\": \"size > 4\"}",
+                              &w, &err);
+    if (status != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(w.count, 7);
+    static const struct {
+        const char *target, *hf;
+        uint64_t rows, columns, offset;
+    } rows[] = {{"blocks.0.w", "layers.0.w", 2, 4, 0},
+                {"blocks.1.w", "layers.1.w", 5, 4, 0},
+                {"blocks.2.w", "layers.2.w", 2, 4, 0},
+                {"joined", "e0.a", 24, 2, 0},
+                {"joined", "e0.b", 24, 2, 8},
+                {"joined", "e2.b", 24, 2, 40},
+                {"more.1", "m.2", 7, 0, 0},
+                {"flat", "f", 2, 12, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t part = fg_map_get(&w.by_hf, rows[i].hf);
+        assert_int_not_equal(part, FG_MAP_NONE);
+        const fg_weight_link *link = &w.links[w.parts[part].link];
+        assert_string_equal(link->target, rows[i].target);
+        assert_int_equal(link->shape[0], rows[i].rows);
+        if (rows[i].columns) assert_int_equal(link->shape[1], rows[i].columns);
+        assert_int_equal(w.parts[part].offset, rows[i].offset);
+    }
+    assert_int_equal(fg_map_get(&w.by_hf, "z"), FG_MAP_NONE);
+    fg_weights_free(&w);
+}
+
+static void broken_rules_are_refused(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"\"x\": {\"hf\": \"a\", \"shape\": [1], \"colour\": 1}", "unknown key \"colour\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size +\"]}", "sections/model/weights/x"},
+        {"\"x\": {\"hf\": \"a\"}", "a tensor needs \"hf\" and \"shape\""},
+        {"\"x\": {\"of\": \"size\", \"hf\": \"a\"}", "\"size\" leads to no section"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0, 0]}", "\"permute\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0]}", "differ in length"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [1]}, \"y\": {\"hf\": \"a\", \"shape\": [1]}",
+         "two rules of \"weights\" stand for \"a\""},
+        {"\"x\": {\"hf\": [\"a\", \"a\"], \"shape\": [1]}", "stand for \"a\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"fast_llm_shape\": [3]}", "not as large as its parts"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size / 3\"]}", "not exact"},
+        {"\"x\": {\"hf\": \"a{i}\", \"each\": \"0 - 1\", \"shape\": [2]}", "expected a whole number"},
+        {"\"x\": {\"hf\": \"a{i}\", \"each\": 99999999, \"shape\": [2]}", "more than"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_error err = {0};
+        fg_weights w = {0};
+        if (expand(rows[i][0], &w, &err) != FG_ERR_INPUT || !strstr(err.text, rows[i][1]))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, rows[i][1]);
+    }
+}
+
+static int set_up(void **state) {
+    (void)state;
+    fg_error err = {0};
+    char *below = NULL;
+    if (!mkdtemp(folder)) return 1;
+    below = fg_path_join(folder, "defaults", &err);
+    fg_status status = fg_directory_create(below, &err);
+    fg_free(below);
+    if (status != FG_OK) return 1;
+    put("defaults/fast_llm.json", classes);
+    return fg_converter_dirs_add(&dirs, folder, &err) != FG_OK;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    fg_converter_dirs_free(&dirs);
+    fg_directory_remove(folder, NULL);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sections_stand_under_fields),  cmocka_unit_test(dictionaries_go_entry_by_entry),
+        cmocka_unit_test(blocks_share_their_keys),      cmocka_unit_test(a_list_names_the_blocks),
+        cmocka_unit_test(values_change_on_the_way),     cmocka_unit_test(both_sides_are_covered),
+        cmocka_unit_test(what_was_left_out_comes_back), cmocka_unit_test(rules_name_parts_and_places),
+        cmocka_unit_test(broken_rules_are_refused),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
