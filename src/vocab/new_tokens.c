@@ -172,15 +172,16 @@ static fg_status settle_rows(decision *d, fg_error *err) {
     fg_new_tokens *t = d->tokens;
     char text[FG_ROW_TEXT];
     if (!t->added) goto done;
+    t->rows.rows = d->lookup.next_id > d->model_rows ? d->lookup.next_id : d->model_rows;
     for (size_t i = 0; i < d->set.count; i++) {
         const fg_row_edit *edit = &d->set.items[i];
-        if (edit->row >= d->model_rows) continue; /* it has no row; below it gets one */
-        fg_warn("the row of token %" PRIu64
-                ", which the model has already, is set to %s as a role's init asks",
-                edit->row, fg_row_value_text(edit->value, text));
+        if (edit->row >= t->rows.rows) continue;
+        if (edit->row < d->model_rows)
+            fg_warn("the row of token %" PRIu64
+                    ", which the model has already, is set to %s as a role's init asks",
+                    edit->row, fg_row_value_text(edit->value, text));
         FG_TRY(fg_row_edits_set(&t->rows, edit->row, edit->value, err));
     }
-    t->rows.rows = d->lookup.next_id > d->model_rows ? d->lookup.next_id : d->model_rows;
     size_t given = 0;
     for (uint64_t row = d->model_rows; row < t->rows.rows; row++) {
         while (given < t->rows.count && t->rows.items[given].row < row) given++;

@@ -217,16 +217,6 @@ int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text) {
     return id ? json_integer_value(id) : FG_NO_TOKEN;
 }
 
-json_t *fg_token_lookup_added(const fg_token_lookup *lookup, const char *text) {
-    size_t i;
-    json_t *token;
-    json_array_foreach(lookup->added, i, token) {
-        const char *content = json_string_value(json_object_get(token, "content"));
-        if (content && strcmp(content, text) == 0) return token;
-    }
-    return NULL;
-}
-
 void fg_token_lookup_free(fg_token_lookup *lookup) {
     json_decref(lookup->added);
     json_decref(lookup->found);

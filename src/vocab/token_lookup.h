@@ -22,8 +22,6 @@ fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files
                                fg_error *err);
 /* The id of a wanted token, or FG_NO_TOKEN (vocab/token_ids.h). */
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text);
-/* The entry of `added` with this text, borrowed, or NULL. */
-json_t *fg_token_lookup_added(const fg_token_lookup *lookup, const char *text);
 void fg_token_lookup_free(fg_token_lookup *lookup);
 
 #endif

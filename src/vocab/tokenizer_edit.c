@@ -9,17 +9,14 @@
 
 /* ---- entries ---- */
 
-/* The flags of a token: those that it has, else what transformers gives a new one. A token that becomes special
- * is no longer looked for in normalized text. */
+/* What transformers gives a token that it is told to add, whatever flags the token had before. */
 static fg_status set_flags(json_t *entry, const fg_new_token *token, fg_error *err) {
-    static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized", "special"};
+    static const char *const never[] = {"single_word", "lstrip", "rstrip"};
     fg_status status = FG_OK;
-    bool was_special = json_is_true(json_object_get(entry, "special"));
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        bool value = i == 4 ? token->special : i == 3 && !token->special;
-        if (json_object_get(entry, flags[i]) && (i < 3 || was_special || !token->special)) continue;
-        FG_TRY(fg_json_put(entry, flags[i], json_boolean(value), err));
-    }
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        FG_TRY(fg_json_put(entry, never[i], json_false(), err));
+    FG_TRY(fg_json_put(entry, "normalized", json_boolean(!token->special), err));
+    FG_TRY(fg_json_put(entry, "special", json_boolean(token->special), err));
 done:
     return status;
 }

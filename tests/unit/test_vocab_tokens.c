@@ -109,6 +109,8 @@ static void a_role_that_exists_moves_or_stays(void **state) {
     expect("8=s | 7=zero 8=mean of 9");
     decide("eos_token: <x>\nspecial_tokens: [s]\n", 8);
     expect("8=s | 8=mean of 9");
+    decide("eos_token: {token: <x>, init: 'copy:2'}\nspecial_tokens: [s]\n", 7); /* it had no row yet */
+    expect("8=s | 7=copy:2 8=mean of 9");
 }
 
 static void rows_are_never_dropped(void **state) {
@@ -195,6 +197,24 @@ static void the_tokenizers_files_agree_afterwards(void **state) {
     assert_int_equal(ids.id[FG_ROLE_UNK], 5);
 }
 
+static void a_token_that_is_named_gets_the_flags_of_a_new_one(void **state) {
+    (void)state;
+    put_text(
+        "tokenizer.json",
+        "{\"added_tokens\": [{\"id\": 1, \"content\": \"<m>\", \"single_word\": true, \"lstrip\": true, "
+        "\"rstrip\": true, \"normalized\": true, \"special\": true}], \"model\": {\"vocab\": {\"a\": 0}}}");
+    put_text("tokenizer_config.json",
+             "{\"added_tokens_decoder\": {\"1\": {\"content\": \"<m>\", \"lstrip\": true, "
+             "\"normalized\": true, \"special\": true}}}");
+    decide("unk_token: <m>\n", 2);
+    assert_int_equal(fg_tokenizer_files_add(&files, &tokens, NULL), FG_OK);
+    assert_null(strstr(files.tokenizer.data, "strip\": true"));
+    assert_null(strstr(files.tokenizer.data, "single_word\": true"));
+    assert_null(strstr(files.tokenizer.data, "normalized\": true"));
+    assert_true(json_is_false(fg_json_at(files.config, "added_tokens_decoder/1/lstrip")));
+    assert_true(json_is_false(fg_json_at(files.config, "added_tokens_decoder/1/normalized")));
+}
+
 static void one_line_files_stay_one_line(void **state) {
     (void)state;
     put_text("tokenizer.json", "{\"added_tokens\": [], \"model\": {\"vocab\": [[\"a\", 0.5], [\"b\", -1]]}}");
@@ -258,6 +278,7 @@ int main(void) {
         TEST(roles_may_share_a_token),
         TEST(what_the_file_says_wrong_is_named_with_its_place),
         TEST(the_tokenizers_files_agree_afterwards),
+        TEST(a_token_that_is_named_gets_the_flags_of_a_new_one),
         TEST(one_line_files_stay_one_line),
         TEST(tokens_that_only_the_configuration_declares_are_kept),
         TEST(broken_tokenizers_are_refused),
