@@ -123,7 +123,7 @@ static void sections_stand_under_fields(void **state) {
         SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\"}";
     static const char chosen[] =
         SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"dispatch\": {\"A\": \"a\", \"old\": \"a\", "
-                                                "\"B\": \"b\"}, \"hf\": \"mix\", \"hf_type\": \"kind\"}";
+             "\"B\": \"b\"}, \"hf\": \"mix\", \"hf_type\": \"kind\"}";
     static const char flags[] =
         SIZE ", " COLOUR ", " BLOCKS ", " PARTS
              ", \"mixer\": {\"dispatch\": {\"false\": \"a\", \"true\": \"b\"}, \"hf_type\": \"moe\"}";

@@ -1,7 +1,6 @@
 /* store/safetensors: headers that are right, every kind of wrong one, and writing. */
 #include "store_fixture.h"
 
-
 #include "store/safetensors.h"
 
 #define ENTRY(dtype, shape, begin, end)                                                                      \
@@ -316,11 +315,16 @@ static void many_tensors_take_little_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_right_file_is_read),           TEST(files_without_metadata_or_tensors_are_read),
-        TEST(wrong_headers_are_refused),      TEST(wrong_lengths_are_refused),
-        TEST(every_truncation_is_noticed),    TEST(deep_headers_are_refused),
-        TEST(changed_bytes_do_no_harm),       TEST(both_ways_of_reading_agree),
-        TEST(a_written_header_is_read_again), TEST(names_that_are_not_text_are_not_written),
+        TEST(a_right_file_is_read),
+        TEST(files_without_metadata_or_tensors_are_read),
+        TEST(wrong_headers_are_refused),
+        TEST(wrong_lengths_are_refused),
+        TEST(every_truncation_is_noticed),
+        TEST(deep_headers_are_refused),
+        TEST(changed_bytes_do_no_harm),
+        TEST(both_ways_of_reading_agree),
+        TEST(a_written_header_is_read_again),
+        TEST(names_that_are_not_text_are_not_written),
         TEST(many_tensors_take_little_memory),
     };
     fg_alloc_init();
