@@ -97,7 +97,7 @@ static fg_status skip_nested(fg_json_scan *s, fg_error *err) {
         if (c == '{' || c == '[') {
             if (depth == FG_JSON_SCAN_DEPTH) FG_TRY(unexpected(s, "nothing nested so deep", err));
             open[depth++] = c;
-        } else if (c == '}' || c == ']') {
+        } else if (depth && (c == '}' || c == ']')) {
             if (open[--depth] != (c == '}' ? '{' : '[')) FG_TRY(unexpected(s, "the other bracket", err));
         } else if (s->at >= s->length) {
             FG_TRY(unexpected(s, "a closing bracket", err));

@@ -62,12 +62,13 @@ static int integer_base(const char *at, const char **digits) {
     return whole ? base : 0;
 }
 
-static void remove_underscores(char *text) {
-    char *to = text;
-    for (const char *from = text; *from; from++) {
-        if (*from != '_') *to++ = *from;
+/* The text without its underscores; `number` has room, for the caller has looked at the length. */
+static void copy_digits(const char *text, char number[NUMBER]) {
+    size_t used = 0;
+    for (; *text && used < NUMBER - 1; text++) {
+        if (*text != '_') number[used++] = *text;
     }
-    *to = '\0';
+    number[used] = '\0';
 }
 
 static json_t *as_integer(const char *text, const char *unsigned_text) {
@@ -76,8 +77,7 @@ static json_t *as_integer(const char *text, const char *unsigned_text) {
     int base = integer_base(unsigned_text, &digits);
     bool negative = *text == '-';
     if (!base) return NULL;
-    strcpy(number, digits); /* fits: the caller has looked at the length */
-    remove_underscores(number);
+    copy_digits(digits, number);
     if (!*number) return NULL;
     double large = 0;
     json_int_t value = 0;
@@ -146,8 +146,7 @@ static json_t *as_real(const char *text, const char *unsigned_text) {
     /* JSON has no such numbers; jansson neither. As strings they fail wherever a number is expected. */
     if (is_one_of(unsigned_text, infinite) || is_one_of(text, nan)) return NULL;
     if (!looks_real(unsigned_text, unsigned_text > text)) return NULL;
-    strcpy(number, text);
-    remove_underscores(number);
+    copy_digits(text, number);
     double value = strtod(number, NULL);
     return isfinite(value) ? json_real(value) : NULL;
 }
