@@ -112,7 +112,7 @@ static fg_status translate(fg_job *job, const fg_options *options, const fg_conv
         .newer_rotary = json_is_true(fg_json_at(job->source.metadata, FG_CHECKPOINT_NEWER_ROTARY)),
         .carried = fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED)};
     FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &job->translation, err));
-    FG_TRY(fg_job_decide_tokens(job, options, &grown, err));
+    FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
     if (grown) {
         how.vocab_size = job->tokens.rows.rows;
         FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &again, err));

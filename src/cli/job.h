@@ -53,7 +53,8 @@ void fg_job_free(fg_job *job);
 
 /* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation. Changes
  * job->tokenizer; `grown` tells whether the vocabulary has more rows afterwards. */
-fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *grown, fg_error *err);
+fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                               bool *grown, fg_error *err);
 /* The tokenizer files that the destination has or would have: `source`, the source's, or what this run makes of
  * them. */
 const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/job.h"
+#include "convert/weights.h"
 #include "vocab/tokenizer_edit.h"
 
 /* ---- which tokens are added ---- */
@@ -22,9 +23,12 @@ static fg_status read_request(fg_job *job, const fg_options *options, fg_error *
 }
 
 /* The rows that the model has for tokens. A converter that marks no tensor leaves a vocabulary as it is. */
-static fg_status find_rows(fg_job *job, const fg_options *options, uint64_t *rows, fg_error *err) {
+static fg_status find_rows(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                           uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tensor_vocabulary_rows(job->converter, job->translation.hf, rows, err));
+    FG_TRY(fg_weights_used(job->converter)
+               ? fg_weights_vocabulary_rows(job->converter, dirs, job->translation.target, rows, err)
+               : fg_tensor_vocabulary_rows(job->converter, job->translation.hf, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
         fg_fail(err, FG_ERR_INPUT, "%s: tokens cannot be added: it marks no tensor with \"vocabulary\"",
@@ -50,14 +54,15 @@ static void say_added(const fg_new_tokens *tokens) {
     }
 }
 
-fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, bool *grown, fg_error *err) {
+fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                               bool *grown, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t rows = 0;
     *grown = false;
     FG_TRY(fg_tokenizer_files_read(&job->tokenizer, job->source.directory, err));
     FG_TRY(read_request(job, options, err));
     if (!job->request.document) goto done;
-    FG_TRY(find_rows(job, options, &rows, err));
+    FG_TRY(find_rows(job, options, dirs, &rows, err));
     if (!job->request.document) goto done;
     FG_TRY(fg_new_tokens_decide(&job->tokens, &job->request, &job->tokenizer, rows, err));
     if (fg_new_tokens_any(&job->tokens)) FG_TRY(fg_tokenizer_files_add(&job->tokenizer, &job->tokens, err));
@@ -114,12 +119,34 @@ done:
     return status;
 }
 
+/* Towards Fast-LLM, whose configuration has no token ids: what this run has changed goes into what is carried for the way back. */
+static fg_status carry_role(fg_job *job, fg_role role, int64_t id, fg_error *err) {
+    fg_status status = FG_OK;
+    char key[32];
+    size_t i;
+    json_t *entry, *found = NULL;
+    if (id == FG_NO_TOKEN || !is_changed(job, role)) return FG_OK;
+    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
+    json_array_foreach(job->translation.left_out, i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) found = entry;
+    }
+    if (!found) {
+        found = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
+        FG_TRY(fg_json_push(job->translation.left_out, found, err));
+    }
+    FG_TRY(fg_json_put(found, "value", json_integer(id), err));
+    if (job->generation_config) FG_TRY(set_id(job->generation_config, role, id, err));
+done:
+    return status;
+}
+
 static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
     const json_t *pad = json_object_get(job->config, "pad_token_id");
+    bool named = job->to == FG_FORMAT_FAST_LLM || json_is_integer(pad);
     if (!ids->present) {
         fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone",
                 job->source.directory);
-    } else if (!json_is_integer(pad)) {
+    } else if (!named) {
         fg_warn("the tokenizer has no pad token; training code that pads will need one");
     }
 }
@@ -133,7 +160,11 @@ fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
     }
     FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));
-    if (job->to != FG_FORMAT_FAST_LLM) { /* which has no token ids in its configuration */
+    if (job->to == FG_FORMAT_FAST_LLM) {
+        FG_TRY(carry_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
+        FG_TRY(carry_role(job, FG_ROLE_EOS, ids.id[FG_ROLE_EOS], err));
+        FG_TRY(carry_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
+    } else {
         FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
         FG_TRY(settle_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
         FG_TRY(settle_eos(job, ids.id[FG_ROLE_EOS], err));

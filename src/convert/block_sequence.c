@@ -32,6 +32,7 @@ const char *fg_block_sequence_read(const json_t *configuration, fg_block_sequenc
     if (!json_is_integer(count) || json_integer_value(count) < 0)
         return "\"num_blocks\" is not a whole number of 0 or more";
     sequence->count = (uint64_t)json_integer_value(count);
+    if (sequence->count > FG_BLOCKS_MAX) return "\"num_blocks\" is above a million";
     if (is_type(configuration, fixed)) return NULL;
     return is_type(configuration, pattern) ? read_pattern(configuration, sequence)
                                            : "neither fixed nor a pattern";

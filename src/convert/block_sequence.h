@@ -18,7 +18,7 @@ typedef struct fg_block_sequence {
     uint64_t count;
 } fg_block_sequence;
 
-enum { FG_BLOCK_PATH = 160 };
+enum { FG_BLOCK_PATH = 160, FG_BLOCKS_MAX = 1000000 };
 
 /* Reads a completed configuration. NULL if it is well-formed, else what is wrong with it. */
 const char *fg_block_sequence_read(const json_t *configuration, fg_block_sequence *sequence);

@@ -458,6 +458,19 @@ void fg_weights_free(fg_weights *weights) {
     *weights = (fg_weights){0};
 }
 
+fg_status fg_weights_vocabulary_rows(const fg_converter *converter, const fg_converter_dirs *dirs,
+                                     const json_t *target, uint64_t *rows, fg_error *err) {
+    fg_weights weights;
+    fg_status status = fg_weights_new(&weights, converter, dirs, target, err);
+    *rows = 0;
+    if (status != FG_OK) return status;
+    for (size_t i = 0; i < weights.count && !*rows; i++) {
+        if (weights.links[i].vocabulary) *rows = weights.links[i].shape[0];
+    }
+    fg_weights_free(&weights);
+    return FG_OK;
+}
+
 bool fg_weights_used(const fg_converter *converter) {
     const fg_section *root = fg_converter_declarations(converter)->root;
     return root && root->weights;

@@ -53,6 +53,10 @@ fg_status fg_weights_new(fg_weights *weights, const fg_converter *converter, con
                          const json_t *target, fg_error *err);
 void fg_weights_free(fg_weights *weights);
 
+/* How many rows the tensors of the vocabulary have; 0 if no rule marks one. */
+fg_status fg_weights_vocabulary_rows(const fg_converter *converter, const fg_converter_dirs *dirs,
+                                     const json_t *target, uint64_t *rows, fg_error *err);
+
 /* Load-time check of the rules of all sections: known keys, expressions that parse, labels that lead to sections. */
 fg_status fg_weights_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err);
 

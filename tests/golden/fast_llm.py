@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
-real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused.
+real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 """
 import argparse
 import json
@@ -155,6 +155,24 @@ def check_case(fgconv, case):
             compare(f"{case} from the real one", tensors(work / "hf"), source)
 
 
+def check_tokens(fgconv):
+    """Tokens that are added on the way: rows, the size in the configuration, and ids that come back with it."""
+    source, yaml = DATA / "golden/llama_untied_fp32/hf", DATA / "golden/qwen3_add_tokens_fp32/tokens.yaml"
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        if not (convert(fgconv, "tokens to fast_llm", ["--add-tokens", yaml, "--to", "fast_llm", source, work / "there"])
+                and convert(fgconv, "tokens and back", ["--to", "hf", work / "there", work / "back"])):
+            return
+        before, after = load(source / "config.json"), load(work / "back/config.json")
+        ids = {t["content"]: t["id"] for t in load(work / "there/tokenizer.json")["added_tokens"]}
+        tally.check("tokens: the configuration grows", after["vocab_size"] == max(ids.values()) + 1 > before["vocab_size"], after["vocab_size"])
+        tally.check("tokens: ids", (after["bos_token_id"], after["pad_token_id"]) == (ids["<|new_bos|>"], ids["<|pad|>"]), after)
+        there, back = tensors(work / "there"), tensors(work / "back")
+        for name, other in (("embeddings.word_embeddings_weight/weights", "model.embed_tokens.weight"), ("head.output_weights/weights", "lm_head.weight")):
+            tally.check(f"tokens: rows of {name}", there[name][1][0] == after["vocab_size"] and there[name] == back[other]
+                        and there[name][2].startswith(tensors(source)[other][2]), there[name][1])
+
+
 def break_tensor(held, name, how):
     dtype, shape, data = held.get(name, ("float32", [4], bytes(16)))
     if how == "missing":
@@ -191,6 +209,8 @@ def main():
     for part in a.parts:
         if part == "configs":
             check_configs(a.fgconv)
+        elif part == "tokens":
+            check_tokens(a.fgconv)
         elif part == "broken_tensors":
             check_broken(a.fgconv)
         else:

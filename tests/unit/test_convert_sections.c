@@ -211,6 +211,8 @@ static void blocks_share_their_keys(void **state) {
          "\"pattern\" names a block that \"blocks\" does not have", true},
         {blocks, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"text\": {\"n\": -1, \"heads\": 5}}",
          "expected a whole number of 0 or more", true},
+        {blocks, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"text\": {\"n\": 9000000000000, \"heads\": 5}}",
+         "\"num_blocks\" is above a million", true},
     };
     CHECK(rows);
 }
