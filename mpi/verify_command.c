@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/yaml.h"
 #include "cli/job.h"
 #include "distribute.h"
 #include "run.h"
@@ -122,15 +123,26 @@ done:
     return status;
 }
 
-/* config.json of the destination must be what the converter makes; keys that users add are named. */
+/* The configuration that stands in a file of the destination. */
+static fg_status read_config(const fg_job *job, const char *path, json_t **config, fg_error *err) {
+    json_t *metadata = NULL;
+    if (job->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
+    fg_status status = fg_yaml_read(path, &metadata, NULL, err);
+    if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
+    json_decref(metadata);
+    return status;
+}
+
+/* The destination's configuration must be what the converter makes; keys that users add are named. */
 static fg_status check_config(const fg_job *job, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *held = NULL, *value;
     const char *key;
     char found[80], expected[80];
-    FG_TRY_NEW(path, fg_path_join(directory, "config.json", err));
-    FG_TRY(fg_json_read(path, &held, err));
+    FG_TRY_NEW(path,
+               fg_path_join(directory, job->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
+    FG_TRY(read_config(job, path, &held, err));
     json_object_foreach(job->config, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))

@@ -143,6 +143,8 @@ def check_case(fgconv, case):
         if convert(fgconv, f"{case} to fast_llm", ["--to", "fast_llm", directory / "hf", work / "there"]):
             compare(f"{case} to fast_llm", tensors(work / "there"), tensors(directory / "fast_llm"))
             tally.check(f"{case}: ok is there", (work / "there/ok").exists())
+            code, out = run(fgconv, ["-q", "verify", directory / "hf", work / "there"])
+            tally.check(f"{case}: is verified", code == 0, f"exit {code}: {out[-300:]}")
             if convert(fgconv, f"{case} and back", ["--to", "hf", work / "there", work / "back"]):
                 held = tensors(work / "back")
                 tally.check(f"{case} and back: every bit", held == source, sorted(set(held) ^ set(source))[:3])
