@@ -48,6 +48,9 @@ static fg_status look_up(decision *d, fg_error *err) {
     FG_TRY(want_list(wanted, d->request->special, err));
     FG_TRY(want_list(wanted, d->request->regular, err));
     FG_TRY(fg_token_lookup_read(&d->lookup, d->files, wanted, err));
+    if (!d->lookup.next_id)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
+                       d->files->directory));
 done:
     json_decref(wanted);
     return status;

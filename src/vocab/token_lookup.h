@@ -12,6 +12,7 @@ typedef struct fg_token_lookup {
     json_t *added;       /* owned: the list added_tokens of tokenizer.json; empty if there is none */
     size_t begin, end;   /* the bytes that this list takes in the text; both 0 if there is none */
     json_t *found;       /* owned: text -> id, of the wanted tokens that have one */
+    json_t *of_model;    /* owned: the same, as the model's vocabulary alone has it */
     uint64_t vocabulary; /* tokens of the model */
     uint64_t next_id;    /* what the next token that is added gets */
 } fg_token_lookup;
@@ -22,6 +23,11 @@ fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files
                                fg_error *err);
 /* The id of a wanted token, or FG_NO_TOKEN (vocab/token_ids.h). */
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text);
+/* Whether transformers gives the tokens of `list` (entries of added_tokens, in its order) the ids that they say: those of the
+ * model's vocabulary, else one after the other behind it. The texts must have been wanted. FG_ERR_INPUT if not: the tokens would
+ * not be the ones of their rows. */
+fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *list, const char *directory,
+                                fg_error *err);
 void fg_token_lookup_free(fg_token_lookup *lookup);
 
 #endif

@@ -103,20 +103,34 @@ done:
     return status;
 }
 
+static fg_status want_texts(json_t *wanted, const json_t *list, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)list, i, entry)
+        FG_TRY(fg_json_put(wanted, json_string_value(json_object_get(entry, "content")), json_null(), err));
+done:
+    return status;
+}
+
 static fg_status edit_tokenizer(fg_tokenizer_files *files, const fg_new_tokens *tokens, fg_error *err) {
     fg_status status = FG_OK;
-    fg_token_lookup lookup = {0};
-    json_t *nothing = json_object(), *entry;
-    FG_TRY(fg_token_lookup_read(&lookup, files, nothing, err));
+    fg_token_lookup lookup = {0}, known = {0};
+    json_t *wanted = json_object(), *entry;
+    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
     FG_TRY(put_declared(lookup.added, files, err));
     for (size_t i = 0; i < tokens->count; i++) {
         FG_TRY(put_entry(lookup.added, tokens->items[i].text, tokens->items[i].id, &entry, err));
         FG_TRY(set_flags(entry, &tokens->items[i], err));
     }
+    FG_TRY(want_texts(wanted, lookup.added, err));
+    FG_TRY(fg_token_lookup_read(&known, files, wanted, err));
+    FG_TRY(fg_token_lookup_check(&known, lookup.added, files->directory, err));
     FG_TRY(replace_list(&files->tokenizer, &lookup, lookup.added, err));
 done:
-    json_decref(nothing);
+    json_decref(wanted);
     fg_token_lookup_free(&lookup);
+    fg_token_lookup_free(&known);
     return status;
 }
 

@@ -257,6 +257,9 @@ static void broken_tokenizers_are_refused(void **state) {
         {"{\"model\": {\"vocab\": {\"p\": \"x\"}}}", "the token \"p\" has the id \"x\""},
         {"{\"model\": {\"vocab\": [", "it ends where"},
         {"{\"model\": {\"vocab\": 3}}", "expected an object"},
+        {"{\"model\": {\"vocab\": {}, \"vocab\": {}}}", "the model's vocab stands twice"},
+        {"{\"model\": {}, \"model\": {}}", "the model stands twice"},
+        {"{\"model\": {}} {}", "byte 14: text behind the end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_text("tokenizer.json", cases[i][0]);
@@ -267,6 +270,38 @@ static void broken_tokenizers_are_refused(void **state) {
     put_text("tokenizer.json", TOKENIZER);
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"q\"}}}");
     refuse("pad_token: p\n", "added_tokens_decoder: \"x\" is no id");
+    put_text("tokenizer_config.json", "{\"added_tokens_decoder\": []}");
+    refuse("pad_token: p\n", "added_tokens_decoder: found an array");
+    put_text("tokenizer_config.json", "{}");
+    put_text("tokenizer.json", "{\"model\": null}"); /* the token would take row 0 from another one */
+    refuse("pad_token: p\n", "it has no vocabulary");
+}
+
+/* transformers numbers tokens itself; a file that says something else would part the tokens from their rows. */
+static void ids_that_would_be_read_otherwise_are_refused(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"[{\"id\": 9, \"content\": \"<y>\"}]", "\"<y>\" says id 9, but is read with 6"}, /* a gap */
+        {"[{\"id\": 2, \"content\": \"<y>\"}]", "\"<y>\" says id 2, but is read with 6"}, /* the model's */
+        {"[{\"id\": 6, \"content\": \"a\"}]", "\"a\" says id 6, but is read with 0"},
+        {"[{\"id\": 6, \"content\": \"<y>\"}, {\"id\": 7, \"content\": \"<y>\"}]",
+         "says id 7, but is read with 6"},
+        {"[{\"id\": 6, \"content\": \"<y>\"}, {\"id\": 6, \"content\": \"<z>\"}]",
+         "says id 6, but is read with 7"},
+        {"[{\"id\": 7, \"content\": \"<y>\"}, {\"id\": 6, \"content\": \"<z>\"}]",
+         "says id 7, but is read with 6"},
+        {"[{\"id\": 6, \"content\": \"\"}]", "the added token \"\" says id 6"},
+    };
+    put_text("tokenizer_config.json", "{}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_error err = {0};
+        char text[400];
+        snprintf(text, sizeof text, "{\"added_tokens\": %s,\n" VOCAB, cases[i][0]);
+        put_text("tokenizer.json", text);
+        decide("pad_token: p\n", ROWS);
+        assert_int_equal(fg_tokenizer_files_add(&files, &tokens, &err), FG_ERR_INPUT);
+        if (!strstr(err.text, cases[i][1])) fail_msg("%s: %s", cases[i][0], err.text);
+    }
 }
 
 int main(void) {
@@ -282,6 +317,7 @@ int main(void) {
         TEST(one_line_files_stay_one_line),
         TEST(tokens_that_only_the_configuration_declares_are_kept),
         TEST(broken_tokenizers_are_refused),
+        TEST(ids_that_would_be_read_otherwise_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
