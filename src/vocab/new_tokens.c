@@ -19,6 +19,9 @@ typedef struct decision {
     const fg_token_request *request;
     const fg_tokenizer_files *files;
     fg_token_lookup lookup;
+    json_t *
+        named; /* owned: text -> key, of the special tokens that the files name, in the order of transformers */
+    json_t *items; /* owned: text -> index into tokens->items */
     uint64_t model_rows;
     fg_row_edits set; /* rows of tokens that exist, asked for by their roles: done if some token is new */
 } decision;
@@ -37,10 +40,47 @@ done:
     return status;
 }
 
+static fg_status name_token(decision *d, const char *key, const json_t *value, fg_error *err) {
+    const json_t *held = json_is_object(value) ? json_object_get(value, "content") : value;
+    const char *text = json_string_value(held);
+    if (!text || !*text || strlen(text) != json_string_length(held) || json_object_get(d->named, text))
+        return FG_OK;
+    return fg_json_put(d->named, text, json_string(key), err);
+}
+
+/* A token, a list of them, or an object whose values are tokens. */
+static fg_status name_tokens(decision *d, const char *key, json_t *value, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    const char *name;
+    json_t *token;
+    FG_TRY(name_token(d, key, value, err));
+    json_array_foreach(value, i, token) FG_TRY(name_token(d, key, token, err));
+    if (json_object_get(value, "content")) goto done;
+    json_object_foreach(value, name, token) FG_TRY(name_token(d, key, token, err));
+done:
+    return status;
+}
+
+static fg_status find_named(decision *d, fg_error *err) {
+    static const char *const keys[] = {
+        "bos_token",           "eos_token", "unk_token",  "sep_token",
+        "pad_token",           "cls_token", "mask_token", "additional_special_tokens",
+        "extra_special_tokens"};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *value = json_object_get(d->files->config, keys[i]);
+        if (!value) value = json_object_get(d->files->map, keys[i]);
+        FG_TRY(name_tokens(d, keys[i], value, err));
+    }
+done:
+    return status;
+}
+
 /* Looks up every token that is spoken of. */
 static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *wanted = json_object();
+    json_t *wanted = json_copy(d->named);
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         FG_TRY(want(wanted, d->request->roles[role].token, err));
         FG_TRY(want(wanted, fg_role_text(d->files, (fg_role)role), err));
@@ -58,11 +98,9 @@ done:
 
 /* ---- tokens ---- */
 
-static int64_t item_of(const fg_new_tokens *tokens, const char *text) {
-    for (size_t i = 0; i < tokens->count; i++) {
-        if (strcmp(tokens->items[i].text, text) == 0) return (int64_t)i;
-    }
-    return FG_NO_TOKEN;
+static int64_t item_of(const decision *d, const char *text) {
+    const json_t *item = json_object_get(d->items, text);
+    return item ? json_integer_value(item) : FG_NO_TOKEN;
 }
 
 /* The item of a token, which gets the next id if it is not in the vocabulary. */
@@ -70,7 +108,7 @@ static fg_status take(decision *d, const char *text, bool special, int64_t *item
     fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     int64_t known = fg_token_lookup_find(&d->lookup, text);
-    *item = item_of(t, text);
+    *item = item_of(d, text);
     if (*item == FG_NO_TOKEN) {
         fg_new_token token = {.id = known == FG_NO_TOKEN ? d->lookup.next_id : (uint64_t)known,
                               .is_new = known == FG_NO_TOKEN};
@@ -82,6 +120,7 @@ static fg_status take(decision *d, const char *text, bool special, int64_t *item
         t->added += token.is_new;
         *item = (int64_t)t->count;
         t->items[t->count++] = token;
+        FG_TRY(fg_json_put(d->items, text, json_integer(*item), err));
     }
     t->items[*item].special |= special;
 done:
@@ -112,6 +151,13 @@ static fg_status new_row(const decision *d, fg_role role, fg_row_value *value, f
     return FG_OK;
 }
 
+/* Whether the request changes a role. */
+static bool changes(const decision *d, fg_role role) {
+    const fg_role_request *request = &d->request->roles[role];
+    const char *old = fg_role_text(d->files, role);
+    return request->token && !(old && (request->if_missing || strcmp(old, request->token) == 0));
+}
+
 static fg_status take_role(decision *d, fg_role role, fg_error *err) {
     fg_status status = FG_OK;
     const fg_role_request *request = &d->request->roles[role];
@@ -119,9 +165,9 @@ static fg_status take_role(decision *d, fg_role role, fg_error *err) {
     fg_new_tokens *t = d->tokens;
     fg_row_value value;
     if (old) t->old_roles[role] = fg_token_lookup_find(&d->lookup, old);
-    if (!request->token || (old && (request->if_missing || strcmp(old, request->token) == 0))) return FG_OK;
+    if (!changes(d, role)) return FG_OK;
     FG_TRY(check_copy(d, role, request->init, err));
-    bool shared = item_of(t, request->token) != FG_NO_TOKEN;
+    bool shared = item_of(d, request->token) != FG_NO_TOKEN;
     FG_TRY(take(d, request->token, true, &t->roles[role], err));
     const fg_new_token *token = &t->items[t->roles[role]];
     if (token->is_new && !shared) {
@@ -156,13 +202,52 @@ static fg_status take_list(decision *d, const json_t *list, bool special, fg_err
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         bool known = fg_token_lookup_find(&d->lookup, text) != FG_NO_TOKEN;
-        bool shared = item_of(t, text) != FG_NO_TOKEN;
+        bool shared = item_of(d, text) != FG_NO_TOKEN;
         int64_t item;
         if (special ? is_listed(d->files, text) : known) continue;
         FG_TRY(take(d, text, special, &item, err));
         t->items[item].listed = special;
         if (t->items[item].is_new && !shared)
             FG_TRY(fg_row_edits_set(&t->rows, t->items[item].id, (fg_row_value){.kind = FG_ROW_MEAN}, err));
+    }
+done:
+    return status;
+}
+
+/* ---- tokens without an id ---- */
+
+static bool is_absent(const decision *d, const char *text) {
+    return fg_token_lookup_find(&d->lookup, text) == FG_NO_TOKEN;
+}
+
+static bool adds_of(const decision *d, const json_t *list) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (is_absent(d, json_string_value(json_array_get(list, i)))) return true;
+    }
+    return false;
+}
+
+static bool adds(const decision *d) {
+    for (int role = 0; role < FG_ROLE_COUNT; role++) {
+        if (changes(d, (fg_role)role) && is_absent(d, d->request->roles[role].token)) return true;
+    }
+    return adds_of(d, d->request->special) || adds_of(d, d->request->regular);
+}
+
+/* Tokens that the files name and that have no id get one from transformers whenever it reads the files: before any
+ * that is new here. */
+static fg_status take_named(decision *d, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *text;
+    json_t *key;
+    int64_t item;
+    if (!adds(d)) goto done;
+    json_object_foreach(d->named, text, key) {
+        if (!is_absent(d, text)) continue;
+        bool pads = strcmp(json_string_value(key), "pad_token") == 0;
+        FG_TRY(take(d, text, true, &item, err));
+        FG_TRY(fg_row_edits_set(&d->tokens->rows, d->tokens->items[item].id,
+                                (fg_row_value){.kind = pads ? FG_ROW_ZERO : FG_ROW_MEAN}, err));
     }
 done:
     return status;
@@ -197,7 +282,10 @@ done:
 
 static fg_status decide(decision *d, fg_error *err) {
     fg_status status = FG_OK;
+    if (!d->named || !d->items) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens"));
+    FG_TRY(find_named(d, err));
     FG_TRY(look_up(d, err));
+    FG_TRY(take_named(d, err));
     for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_TRY(take_role(d, order[i], err));
     FG_TRY(take_list(d, d->request->special, true, err));
     FG_TRY(take_list(d, d->request->regular, false, err));
@@ -218,7 +306,11 @@ fg_status fg_new_tokens_decide(fg_new_tokens *tokens, const fg_token_request *re
         return fg_hint(err,
                        "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");
     }
+    d.named = json_object();
+    d.items = json_object();
     fg_status status = decide(&d, err);
+    json_decref(d.named);
+    json_decref(d.items);
     fg_token_lookup_free(&d.lookup);
     fg_row_edits_free(&d.set);
     return status;

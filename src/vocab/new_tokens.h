@@ -4,6 +4,7 @@
  * already: with the same text nothing happens; with the text of a token that exists the role moves to it; with a new text the new
  * token gets a copy of the old role's row, whatever its init says. The row of a token that exists is only set (to what a role's init
  * asks for, not "mean") if some token is new, as the original tool does it.
+ * Tokens that the files name as special but give no id come before all that are new, for transformers numbers them so.
  *
  * Invariant: rows are never dropped: a model whose matrix has more rows than the tokenizer has tokens keeps them, and a new token takes
  * the row at its id. Rows between the model's last and a new token's id get the mean.

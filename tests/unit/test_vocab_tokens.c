@@ -113,6 +113,21 @@ static void a_role_that_exists_moves_or_stays(void **state) {
     expect("8=s | 7=copy:2 8=mean of 9");
 }
 
+/* transformers gives them ids when it reads the files. */
+static void named_tokens_without_an_id_come_first(void **state) {
+    (void)state;
+    put_text("tokenizer_config.json",
+             "{\"bos_token\": \"<s>\", \"pad_token\": \"<pad>\", \"unk_token\": {\"content\": \"<unk>\"}, "
+             "\"additional_special_tokens\": [\"<x>\", {\"content\": \"<l>\"}, 5, \"\", \"<unk>\"], "
+             "\"extra_special_tokens\": {\"image_token\": \"<image>\", \"n\": {}}}");
+    decide("regular_tokens: [r]\n", 8);
+    expect("8=<unk> 9=<pad> 10=<l> 11=<image> 12=r | 8=mean 9=zero 10=mean 11=mean 12=mean of 13");
+    assert_int_equal(fg_tokenizer_files_add(&files, &tokens, NULL), FG_OK);
+    decide("pad_token: {token: '[PAD]', if_missing: true}\n", 8); /* nothing is new, and nothing changes */
+    expect("| of 0");
+    assert_false(fg_new_tokens_any(&tokens));
+}
+
 static void rows_are_never_dropped(void **state) {
     (void)state;
     decide("pad_token: p\n", 20); /* the matrix is padded: the token takes the row at its id */
@@ -219,6 +234,7 @@ static void one_line_files_stay_one_line(void **state) {
     (void)state;
     put_text("tokenizer.json", "{\"added_tokens\": [], \"model\": {\"vocab\": [[\"a\", 0.5], [\"b\", -1]]}}");
     put_text("tokenizer_config.json", "{}");
+    put_text("special_tokens_map.json", "{}");
     decide("pad_token: p\n", 2);
     expect("2=p | 2=zero of 3");
     assert_int_equal(fg_tokenizer_files_add(&files, &tokens, NULL), FG_OK);
@@ -309,6 +325,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(new_ids_come_in_the_order_of_roles_and_lists),
         TEST(a_role_that_exists_moves_or_stays),
+        TEST(named_tokens_without_an_id_come_first),
         TEST(rows_are_never_dropped),
         TEST(roles_may_share_a_token),
         TEST(what_the_file_says_wrong_is_named_with_its_place),
