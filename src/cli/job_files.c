@@ -7,7 +7,7 @@
 #include "copy/shards.h"
 #include "vocab/utf8_text.h"
 
-enum { TEMPLATE_LIMIT = 4 << 20 }; /* bytes of a chat template */
+enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
 
 /* ---- making ---- */
 
@@ -56,6 +56,10 @@ done:
     return status;
 }
 
+static bool is_template_name(const char *name) {
+    return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_LIMIT;
+}
+
 /* Named templates that tokenizer_config.json holds beside the default one would be read no more once there is a file:
  * they become files, too. */
 static fg_status move_templates(fg_job *job, fg_error *err) {
@@ -67,14 +71,19 @@ static fg_status move_templates(fg_job *job, fg_error *err) {
     json_array_foreach(json_object_get(job->tokenizer.config, "chat_template"), i, entry) {
         const char *called = json_string_value(json_object_get(entry, "name"));
         const char *template = json_string_value(json_object_get(entry, "template"));
-        if (!called || !template || !*called || strchr(called, '/') || *called == '.')
-            FG_TRY(fg_fail(
-                err, FG_ERR_INPUT,
-                "%s/tokenizer_config.json: chat_template/%zu: expected an object with name and template",
-                job->source.directory, i));
+        if (!template || !is_template_name(called))
+            FG_TRY(
+                fg_fail(err, FG_ERR_INPUT,
+                        "%s/tokenizer_config.json: chat_template/%zu: expected an object with template and a "
+                        "name that a file may have",
+                        job->source.directory, i));
         if (strcmp(called, "default") == 0) continue;
         fg_free(name);
         FG_TRY_NEW(name, fg_strformat(err, "additional_chat_templates/%s.jinja", called));
+        if (is_made(job, name))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                           "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" stands twice",
+                           job->source.directory, i, called));
         FG_TRY(add_made(job, name, &text, err));
         FG_TRY(fg_text_add(text, template, strlen(template), err));
     }

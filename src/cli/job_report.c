@@ -103,11 +103,9 @@ static fg_status report_token(const fg_job *job, const fg_new_token *token, json
     char row[FG_ROW_TEXT];
     json_t *entry = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)token->id, "text", token->text, "new",
                               token->is_new, "special", token->special);
-    for (size_t i = 0; i < job->tokens.rows.count; i++) {
-        const fg_row_edit *edit = &job->tokens.rows.items[i];
-        if (edit->row == token->id)
-            FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
-    }
+    const fg_row_edit *edit = fg_row_edits_from(&job->tokens.rows, token->id);
+    if (edit && edit->row == token->id)
+        FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
     FG_TRY(fg_json_push(list, json_incref(entry), err));
 done:
     json_decref(entry);

@@ -40,17 +40,14 @@ done:
     return status;
 }
 
-/* New tokens and edited rows both come in the order of ids. */
 static void say_added(const fg_new_tokens *tokens) {
     char text[FG_ROW_TEXT];
-    size_t row = 0;
     for (size_t i = 0; i < tokens->count; i++) {
         const fg_new_token *token = &tokens->items[i];
-        if (!token->is_new) continue;
-        while (row < tokens->rows.count && tokens->rows.items[row].row < token->id) row++;
-        if (row < tokens->rows.count)
+        const fg_row_edit *edit = fg_row_edits_from(&tokens->rows, token->id);
+        if (token->is_new && edit && edit->row == token->id)
             fg_inform("token \"%s\" is added with the id %llu (row: %s)", token->text,
-                      (unsigned long long)token->id, fg_row_value_text(tokens->rows.items[row].value, text));
+                      (unsigned long long)token->id, fg_row_value_text(edit->value, text));
     }
 }
 

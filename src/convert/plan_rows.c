@@ -21,6 +21,18 @@ done:
     return status;
 }
 
+const fg_row_edit *fg_row_edits_from(const fg_row_edits *edits, uint64_t row) {
+    size_t low = 0, high = edits->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (edits->items[middle].row < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < edits->count ? &edits->items[low] : NULL;
+}
+
 void fg_row_edits_free(fg_row_edits *edits) {
     fg_free(edits->items);
     *edits = (fg_row_edits){0};

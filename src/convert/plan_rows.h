@@ -31,6 +31,8 @@ typedef struct fg_row_edits {
 
 /* Sets a row, also one that was set before. */
 fg_status fg_row_edits_set(fg_row_edits *edits, uint64_t row, fg_row_value value, fg_error *err);
+/* The first edit at or behind a row; NULL: none. */
+const fg_row_edit *fg_row_edits_from(const fg_row_edits *edits, uint64_t row);
 void fg_row_edits_free(fg_row_edits *edits);
 
 /* "zero", "mean", "copy:7" and back; `buffer` has FG_ROW_TEXT bytes and is returned. False for other texts. */

@@ -123,26 +123,13 @@ static fg_status read_edit(edited *e, const fg_weight *weight, edited_matrix *m,
     }
 }
 
-/* The first edit at or behind a row; NULL: none. */
-static const fg_row_edit *next_edit(const edited *e, uint64_t row) {
-    size_t low = 0, high = e->edits.count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (e->edits.items[middle].row < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < e->edits.count ? &e->edits.items[low] : NULL;
-}
-
 static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *m, uint64_t first,
                              uint64_t count, float *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_weight source = unedited(weight, m);
     for (uint64_t at = first, end = first + count, part; at < end; at += part, out += part) {
         uint64_t row = at / m->columns, column = at % m->columns;
-        const fg_row_edit *edit = next_edit(e, row);
+        const fg_row_edit *edit = fg_row_edits_from(&e->edits, row);
         if (edit && edit->row == row) {
             part = fg_min(m->columns - column, end - at);
             FG_TRY(read_edit(e, weight, m, edit, column, part, out, err));

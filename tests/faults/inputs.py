@@ -217,6 +217,16 @@ def hostile_index(fgconv):
 HOSTILE = [0, -1, 2.5, "64", None, True, [], {}, 1 << 62, 1e30]
 
 
+def hostile_templates(fgconv):
+    for name, templates in (("stands twice", ["ok", "ok"]), ("a name that a file may have", ["x" * 300]), ("a name that a file may have", ["../out"])):
+        with Case(fgconv, f"chat templates: {templates[0][:8]}") as c:
+            held = load(c.source / "tokenizer_config.json")
+            held["chat_template"] = [{"name": t, "template": "y"} for t in templates]
+            (c.source / "tokenizer_config.json").write_text(json.dumps(held))
+            (c.folder / "t.jinja").write_text("z")
+            c.refused("tokenizer_config.json", name, options=("-t", c.folder / "t.jinja"))
+
+
 def hostile_configs(fgconv):
     for key in ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size", "num_key_value_heads", "head_dim"):
         for value in HOSTILE:
@@ -363,7 +373,7 @@ def odd_weights(fgconv):
             dtype, shape, data = held[UP]
             held[UP] = ("bfloat16", shape, b"".join(data[i + 2:i + 4] for i in range(0, len(data), 4)))
         c.edit_tensors(mixed)
-        c.works()
+        c.works(options=["--skip-default-tokens"])
         back = c.folder / "back"
         code, text = run(fgconv, [c.out, back], ranks=2)
         tally.check("works: weights of several types come back", code == 0 and digests(back) == digests(c.source), text)
@@ -497,7 +507,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
     fgconv = str(pathlib.Path(parser.parse_args().fgconv).resolve())
-    for part in (hostile_tensors, hostile_files, hostile_index, hostile_configs, odd_paths, odd_weights, bin_shards, families, plug_in):
+    for part in (hostile_tensors, hostile_files, hostile_index, hostile_templates, hostile_configs, odd_paths, odd_weights, bin_shards, families, plug_in):
         part(fgconv)
     return tally.end()
 
