@@ -249,7 +249,8 @@ static fg_status check_id(json_t *given, const json_t *entry, json_int_t *next, 
                 "read with %lld",
                 directory, text, (long long)says, (long long)id);
         return fg_hint(err,
-                       "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that count");
+                       "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that count; "
+                       "--skip-default-tokens adds no token unasked");
     }
     if (id >= *next) *next = id + 1;
     return known ? FG_OK : fg_json_put(given, text, json_integer(id), err);
