@@ -11,40 +11,17 @@
 #include "convert/plan_tiling.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "convert/digits.h"
 
-enum {
-    MAX_AXES = 12,
-    MAX_PARTS = FG_MAX_DIMS + MAX_AXES, /* dimensions of a piece while it is cut */
-    MAX_COUNTED = 1 << 28,              /* elements that are counted one by one: 32 MiB of bits */
-};
-
-/* The place values of the number system, highest first; the last is 1. `size[a]` digits at place a. */
-typedef struct axes {
-    uint32_t count;
-    uint64_t stride[MAX_AXES], size[MAX_AXES];
-} axes;
-
-/* Elements whose digit at each place lies in [low, high). */
-typedef struct box {
-    uint64_t low[MAX_AXES], high[MAX_AXES];
-} box;
-
-/* A strided set of elements, outermost dimension first, every extent greater than 1. */
-typedef struct progression {
-    uint32_t dims;
-    uint64_t start, extent[MAX_PARTS], stride[MAX_PARTS];
-} progression;
+enum { MAX_COUNTED = 1 << 28 }; /* elements that are counted one by one: 32 MiB of bits */
 
 typedef struct tiling {
     const fg_output *output;
-    axes axes;
-    box *boxes; /* owned */
-    size_t count, capacity;
+    fg_places places;
+    fg_digit_boxes boxes;
     fg_error *err;
 } tiling;
 
@@ -65,30 +42,6 @@ static fg_status wrong_cover(const fg_output *output, uint64_t element, size_t t
                    output->name, element, times);
 }
 
-/* The piece's box without dimensions of one element; false if it may meet itself. */
-static bool to_progression(const fg_piece *piece, progression *p) {
-    uint64_t reach = 0; /* of the dimensions inside */
-    *p = (progression){.start = piece->to};
-    for (uint32_t d = 0; d < piece->dims; d++) {
-        if (piece->extent[d] == 1) continue;
-        p->extent[p->dims] = piece->extent[d];
-        p->stride[p->dims++] = piece->to_stride[d];
-    }
-    for (uint32_t d = p->dims; d-- > 0;) {
-        if (p->stride[d] <= reach) return false;
-        reach += (p->extent[d] - 1) * p->stride[d]; /* inside the output: cannot overflow */
-    }
-    return true;
-}
-
-static bool is_run(const progression *p) {
-    uint64_t stride = 1;
-    for (uint32_t d = p->dims; d-- > 0; stride *= p->extent[d]) {
-        if (p->stride[d] != stride) return false;
-    }
-    return true;
-}
-
 static uint64_t volume(const fg_piece *piece) {
     uint64_t product = 1;
     for (uint32_t d = 0; d < piece->dims; d++) product *= piece->extent[d];
@@ -97,124 +50,37 @@ static uint64_t volume(const fg_piece *piece) {
 
 /* ---- 3: digits ---- */
 
-static int descending(const void *a, const void *b) {
-    uint64_t x, y;
-    memcpy(&x, a, sizeof x);
-    memcpy(&y, b, sizeof y);
-    return (x < y) - (x > y);
-}
-
 /* Finds the places; false if the strides do not divide each other or are too many. */
-static bool find_axes(const fg_output *output, const fg_piece *pieces, size_t count, axes *result) {
-    *result = (axes){.count = 1, .stride = {1}};
+static bool find_places(const fg_output *output, const fg_piece *pieces, size_t count, fg_places *places) {
     for (size_t i = 0; i < count; i++) {
-        progression p;
-        to_progression(&pieces[i], &p);
-        for (uint32_t d = 0; d < p.dims; d++) {
-            uint32_t a = 0;
-            while (a < result->count && result->stride[a] != p.stride[d]) a++;
-            if (a < result->count) continue;
-            if (result->count == MAX_AXES) return false;
-            result->stride[result->count++] = p.stride[d];
-        }
+        fg_progression p;
+        fg_progression_of_output(&pieces[i], &p);
+        if (!fg_places_add(places, &p)) return false;
     }
-    qsort(result->stride, result->count, sizeof *result->stride, descending);
-    uint64_t above = output->elements;
-    for (uint32_t a = 0; a < result->count; a++) {
-        if (above % result->stride[a]) return false;
-        result->size[a] = above / result->stride[a];
-        above = result->stride[a];
-    }
-    return true;
+    return fg_places_settle(places, output->elements);
 }
 
-static uint32_t axis_of(const axes *places, uint64_t stride) {
-    uint32_t a = 0;
-    while (places->stride[a] != stride) a++;
-    return a;
-}
-
-static uint64_t digit(const axes *places, uint64_t element, uint32_t axis) {
-    return element / places->stride[axis] % places->size[axis];
-}
-
-static fg_status add_boxes(tiling *t, const progression *p);
-
-/* Cuts dimension `d`, which runs over the end of its digit: up to that end, whole rounds (a dimension more),
- * and the rest. */
-static fg_status cut(tiling *t, const progression *p, uint32_t d) {
-    fg_status status = FG_OK;
-    uint32_t axis = axis_of(&t->axes, p->stride[d]);
-    uint64_t size = t->axes.size[axis], begin = digit(&t->axes, p->start, axis), extent = p->extent[d];
-    uint64_t head = begin ? fg_min(size - begin, extent) : 0;
-    uint64_t rounds = (extent - head) / size, tail = (extent - head) % size;
-    uint64_t counts[3] = {head, rounds * size, tail};
-    progression part = *p;
-    for (uint32_t i = 0; i < 3; i++) {
-        uint64_t after = part.start + counts[i] * p->stride[d];
-        if (counts[i]) {
-            progression piece = part;
-            piece.extent[d] = counts[i];
-            if (i == 1 && rounds > 1) {
-                if (p->dims == MAX_PARTS)
-                    FG_TRY(
-                        fg_fail(t->err, FG_ERR_BUG, "plan: output \"%s\": too many parts", t->output->name));
-                memmove(piece.extent + d + 1, p->extent + d, (p->dims - d) * sizeof *p->extent);
-                memmove(piece.stride + d + 1, p->stride + d, (p->dims - d) * sizeof *p->stride);
-                piece.dims++;
-                piece.extent[d] = rounds;
-                piece.stride[d] = p->stride[d] * size;
-                piece.extent[d + 1] = size;
-            }
-            FG_TRY(add_boxes(t, &piece));
-        }
-        part.start = after;
-    }
-done:
-    return status;
-}
-
-static fg_status add_boxes(tiling *t, const progression *p) {
-    fg_status status = FG_OK;
-    box b = {0};
-    for (uint32_t a = 0; a < t->axes.count; a++) {
-        b.low[a] = digit(&t->axes, p->start, a);
-        b.high[a] = b.low[a] + 1;
-    }
-    /* From the inside: what is cut there moves the start of the dimensions outside. */
-    for (uint32_t d = p->dims; d-- > 0;) {
-        if (p->extent[d] == 1) continue;
-        uint32_t axis = axis_of(&t->axes, p->stride[d]);
-        if (p->extent[d] > t->axes.size[axis] - b.low[axis]) return cut(t, p, d);
-        b.high[axis] = b.low[axis] + p->extent[d];
-    }
-    FG_TRY(fg_grow(&t->boxes, t->count, &t->capacity, sizeof *t->boxes, t->err));
-    t->boxes[t->count++] = b;
-done:
-    return status;
-}
-
-/* Whether the boxes `members` tile all digits from `axis` on; `element` is the first element of the slab.
- * `room` has space for `count` members for each axis from this one on. */
-static fg_status check_slab(const tiling *t, const uint32_t *members, size_t count, uint32_t axis,
+/* Whether the boxes `members` tile all digits from `place` on; `element` is the first element of the slab.
+ * `room` has space for `count` members for each place from this one on. */
+static fg_status check_slab(const tiling *t, const uint32_t *members, size_t count, uint32_t place,
                             uint64_t element, uint32_t *room) {
     fg_status status = FG_OK;
-    if (axis == t->axes.count) return count == 1 ? FG_OK : wrong_cover(t->output, element, count, t->err);
-    for (uint64_t at = 0; at < t->axes.size[axis];) {
-        uint64_t next = t->axes.size[axis];
+    if (place == t->places.count) return count == 1 ? FG_OK : wrong_cover(t->output, element, count, t->err);
+    for (uint64_t at = 0; at < t->places.size[place];) {
+        uint64_t next = t->places.size[place];
         size_t inside = 0;
         for (size_t i = 0; i < count; i++) {
-            const box *b = &t->boxes[members[i]];
-            if (b->low[axis] > at)
-                next = fg_min(next, b->low[axis]);
-            else if (b->high[axis] > at) {
-                next = fg_min(next, b->high[axis]);
+            const fg_digit_box *b = &t->boxes.items[members[i]];
+            if (b->low[place] > at)
+                next = fg_min(next, b->low[place]);
+            else if (b->high[place] > at) {
+                next = fg_min(next, b->high[place]);
                 room[inside++] = members[i];
             }
         }
-        uint64_t first = element + at * t->axes.stride[axis];
+        uint64_t first = element + at * t->places.stride[place];
         if (!inside) FG_TRY(wrong_cover(t->output, first, 0, t->err));
-        FG_TRY(check_slab(t, room, inside, axis + 1, first, room + inside));
+        FG_TRY(check_slab(t, room, inside, place + 1, first, room + inside));
         at = next;
     }
 done:
@@ -226,13 +92,13 @@ static fg_status check_boxes(tiling *t, const fg_piece *pieces, size_t count) {
     fg_error *err = t->err;
     uint32_t *room = NULL;
     for (size_t i = 0; i < count; i++) {
-        progression p;
-        to_progression(&pieces[i], &p);
-        FG_TRY(add_boxes(t, &p));
+        fg_progression p;
+        fg_progression_of_output(&pieces[i], &p);
+        FG_TRY(fg_digit_boxes_add(&t->boxes, &t->places, &p, t->output->name, err));
     }
-    FG_NEW(room, t->count * (t->axes.count + 1));
-    for (size_t i = 0; i < t->count; i++) room[i] = (uint32_t)i;
-    FG_TRY(check_slab(t, room, t->count, 0, 0, room + t->count));
+    FG_NEW(room, t->boxes.count * (t->places.count + 1));
+    for (size_t i = 0; i < t->boxes.count; i++) room[i] = (uint32_t)i;
+    FG_TRY(check_slab(t, room, t->boxes.count, 0, 0, room + t->boxes.count));
 done:
     fg_free(room);
     return status;
@@ -291,11 +157,11 @@ fg_status fg_tiling_check(const fg_output *output, const fg_piece *pieces, size_
     uint64_t total = 0;
     bool runs = true;
     for (size_t i = 0; i < count; i++) {
-        progression p;
-        if (!to_progression(&pieces[i], &p))
+        fg_progression p;
+        if (!fg_progression_of_output(&pieces[i], &p))
             FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\": piece %zu does not go through it in order",
                            output->name, i));
-        runs = runs && is_run(&p);
+        runs = runs && fg_progression_is_run(&p);
         if (!fg_add(total, volume(&pieces[i]), &total)) total = UINT64_MAX;
     }
     /* Runs tell where they fail even if the sum is wrong. */
@@ -306,11 +172,11 @@ fg_status fg_tiling_check(const fg_output *output, const fg_piece *pieces, size_
                        output->name, total, output->elements));
     }
     if (runs || count == 1) goto done;
-    if (find_axes(output, pieces, count, &t.axes))
+    if (find_places(output, pieces, count, &t.places))
         FG_TRY(check_boxes(&t, pieces, count));
     else
         FG_TRY(check_elements(output, pieces, count, err));
 done:
-    fg_free(t.boxes);
+    fg_digit_boxes_free(&t.boxes);
     return status;
 }

@@ -39,6 +39,8 @@ typedef struct fg_tensors {
 
 /* Registers a file (stats it); `index` is what fg_tensor.file takes. */
 fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err);
+/* The same for tensors that do not exist yet: `name` stands for the file in messages. They cannot be read. */
+fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *index, fg_error *err);
 /* Adds a copy of `tensor` (its name is copied; `elements` and `contiguous` are worked out here). A name that exists, an
  * overflow or an element outside the file is FG_ERR_INPUT that names file and tensor. */
 fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *err);
