@@ -47,19 +47,29 @@ static const char *destination_name(const conversion *c) {
     return c->run->options->second ? c->run->options->second : "the conversion";
 }
 
+/* The first step whose models cannot be run; NULL: all can. */
+static const char *cannot_run(const fg_job *job, const char **model_type) {
+    const char *reason = NULL;
+    for (size_t i = 0; i < job->step_count && !reason; i++) {
+        reason = fg_converter_no_forward_pass(job->steps[i].converter);
+        *model_type = fg_converter_model_type(job->steps[i].converter);
+    }
+    return reason;
+}
+
 /* Models that cannot be run are proved by their bytes, unless the command line wants more. */
 static fg_status decide_proof(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
-    const char *reason = fg_converter_no_forward_pass(c->job.converter);
+    const char *model_type, *reason = cannot_run(&c->job, &model_type);
     if (!reason) return FG_OK;
     if (options->validate == FG_VALIDATE_LOGITS || options->generation_test || options->dump) {
-        fg_fail(err, FG_ERR_INPUT, "models of type %s cannot be run: %s", c->job.model_type, reason);
+        fg_fail(err, FG_ERR_INPUT, "models of type %s cannot be run: %s", model_type, reason);
         return fg_hint(
             err, "leave out --validate logits, --dump and -g: the conversion is then proved by its bytes");
     }
     if (options->validate != FG_VALIDATE_AUTO) return FG_OK;
     fg_warn("models of type %s cannot be run: %s; the conversion is proved by its bytes, not by logits",
-            c->job.model_type, reason);
+            model_type, reason);
     c->trial.validate = FG_VALIDATE_BYTES;
     return FG_OK;
 }
@@ -69,10 +79,10 @@ static fg_status settle_trial(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_job *job = &c->job;
     if (!fg_trial_runs_models(&c->trial)) goto done;
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, job->model_type), &c->source_spec,
-                             err));
-    FG_TRY(
-        fg_run_model_spec(c->run, fg_model_spec_name(job->to, job->model_type), &c->destination_spec, err));
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, fg_job_source_type(job)),
+                             &c->source_spec, err));
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_job_destination_type(job)),
+                             &c->destination_spec, err));
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, job->source.directory, err));
     fg_prompt_side source = {.name = job->source.directory,
                              .tokenizer = &c->tokenizer,

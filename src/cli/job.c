@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "convert/weight_plan.h"
 #include "copy/shards.h"
 
 /* ---- open and decide ---- */
@@ -37,44 +36,6 @@ static fg_status settle_source(fg_job *job, const fg_options *options, const fg_
     return FG_OK;
 }
 
-static fg_status settle_direction(fg_job *job, const fg_options *options, fg_error *err) {
-    bool from_hf = job->source.format == FG_FORMAT_HF;
-    job->to = options->to != FG_FORMAT_AUTO ? options->to : from_hf ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
-    if (job->to == job->source.format) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
-                fg_format_name(job->to), job->source.directory);
-        return fg_hint(err, "name another format, or leave --to out");
-    }
-    if (!from_hf && job->to != FG_FORMAT_HF) {
-        fg_fail(err, FG_ERR_USAGE,
-                "--to %s: %s is in the format %s, and this version of fgconv goes by way of hf",
-                fg_format_name(job->to), job->source.directory, fg_format_name(job->source.format));
-        return fg_hint(err, "convert it to hf first, and the result to %s", fg_format_name(job->to));
-    }
-    job->direction = from_hf ? FG_IMPORT : FG_EXPORT;
-    return FG_OK;
-}
-
-static fg_status settle_family(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
-                               fg_error *err) {
-    fg_status status = FG_OK;
-    const char *family = options->model_type ? options->model_type : job->source.model_type;
-    if (!family) {
-        bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
-        fg_fail(err, FG_ERR_INPUT, "%s/%s does not say which model family this is (no %s)",
-                job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
-                fast_llm                                    ? FG_CHECKPOINT_ORIGIN
-                : job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                                            : "model_type");
-        return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
-    }
-    FG_TRY(fg_converter_load(&job->converter, dirs,
-                             job->direction == FG_IMPORT ? job->to : job->source.format, family, err));
-    FG_TRY_NEW(job->model_type, fg_strdup(fg_converter_model_type(job->converter), err));
-done:
-    return status;
-}
-
 static fg_status open_and_decide(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                  fg_error *err) {
     fg_status status = FG_OK;
@@ -85,46 +46,12 @@ static fg_status open_and_decide(fg_job *job, const fg_options *options, const f
     open.config_only = false;
     fg_checkpoint_close(&job->source);
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
-    FG_TRY(settle_direction(job, options, err));
-    FG_TRY(settle_family(job, options, dirs, err));
+    FG_TRY(fg_job_decide_steps(job, options, err));
 done:
     return status;
 }
 
-/* ---- translate and plan ---- */
-
-/* The configuration of the destination; once more, with its size, when the vocabulary has grown. What the shapes
- * of the source's tensors follow from stays that of the source. */
-static fg_status translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
-                           const char *version, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_translation again = {0};
-    char *file = NULL;
-    bool grown;
-    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
-    const json_t *given = fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
-    FG_TRY_NEW(file, fg_path_join(job->source.directory, fast_llm ? "metadata.yaml" : "config.json", err));
-    fg_translate_options how = {
-        .max_length = options->max_length,
-        .hf_version = options->hf_version,
-        .version = version,
-        .file = file,
-        .newer_rotary = json_is_true(fg_json_at(job->source.metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-        .carried = fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED)};
-    FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &job->translation, err));
-    FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
-    if (grown) {
-        how.vocab_size = job->tokens.rows.rows;
-        FG_TRY(fg_translate(job->converter, dirs, job->direction, given, &how, &again, err));
-    }
-    const fg_translation *last = grown ? &again : &job->translation;
-    job->config = json_incref(last->result);
-    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
-done:
-    fg_translation_free(&again);
-    fg_free(file);
-    return status;
-}
+/* ---- what follows from the plan ---- */
 
 static bool casts(const fg_plan *plan) {
     for (size_t o = 0; o < plan->output_count; o++) {
@@ -157,31 +84,28 @@ static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *
         fg_dtype_from_name(json_string_value(said)) != fg_dtype_from_name(main_dtype))
         fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide",
                 job->source.directory, json_string_value(said), main_dtype);
-    forget_left_out(job->translation.left_out, "dtype");
-    forget_left_out(job->translation.left_out, "torch_dtype");
+    for (size_t i = 0; i < job->step_count; i++) {
+        forget_left_out(job->steps[i].translation.left_out, "dtype");
+        forget_left_out(job->steps[i].translation.left_out, "torch_dtype");
+    }
     if (job->to == FG_FORMAT_FAST_LLM) return FG_OK; /* its configuration does not name one */
     json_object_del(job->config, "torch_dtype");
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
 
-static fg_status plan_tensors(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
-                              fg_error *err) {
+/* Output files, and what the index says of them. */
+static fg_status lay_out(fg_job *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_step *last = fg_job_last(job);
     json_t *pairs = NULL;
-    if (fg_weights_used(job->converter))
-        FG_TRY(fg_weight_plan(job->converter, dirs, job->direction, &job->source.tensors,
-                              job->translation.target, options->dtype, &job->tokens.rows, &job->plan, err));
-    else
-        FG_TRY(fg_tensor_plan(job->converter, job->direction, &job->source.tensors, job->translation.hf,
-                              options->dtype, &job->tokens.rows, &job->plan, err));
     if (job->to == FG_FORMAT_FAST_LLM) job->plan.name_end = "/weights";
     FG_TRY(fg_shards_assign(&job->plan, options->max_shard_size, err));
     job->casts = casts(&job->plan);
     job->always_index = job->to == FG_FORMAT_FORGATHER;
     if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_name_shards(job, err));
-    if (fg_weights_used(job->converter)) goto done;
-    FG_TRY(fg_tensor_plan_tied(job->converter, job->direction, job->translation.hf, &pairs, err));
-    if (json_array_size(pairs) && job->to == FG_FORMAT_FORGATHER) {
+    if (job->to != FG_FORMAT_FORGATHER) goto done;
+    FG_TRY(fg_tensor_plan_tied(last->converter, last->direction, last->translation.hf, &pairs, err));
+    if (json_array_size(pairs)) {
         job->index_metadata = json_object();
         FG_TRY(fg_json_put(job->index_metadata, "param_sharing", json_incref(pairs), err));
     }
@@ -197,10 +121,12 @@ static void say_decisions(const fg_job *job) {
     size_t i;
     fg_verbose("%s: %s, weights in %s", job->source.directory, fg_format_name(job->source.format),
                job->source.weights_directory);
-    fg_verbose("converter %s", fg_converter_file(job->converter));
-    json_array_foreach(job->translation.left_out, i, entry) {
-        if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
-            fg_verbose("config.json: %s is left out: %s", key, reason);
+    for (size_t s = 0; s < job->step_count; s++) {
+        fg_verbose("converter %s", fg_converter_file(job->steps[s].converter));
+        json_array_foreach(job->steps[s].translation.left_out, i, entry) {
+            if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
+                fg_verbose("config.json: %s is left out: %s", key, reason);
+        }
     }
     for (i = 0; i < job->plan.dropped_count; i++)
         fg_verbose("%s is dropped: %s", job->plan.source.items[job->plan.dropped[i].source].name,
@@ -213,8 +139,9 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
                          const char *version, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(open_and_decide(job, options, dirs, err));
-    FG_TRY(translate(job, options, dirs, version, err));
-    FG_TRY(plan_tensors(job, options, dirs, err));
+    FG_TRY(fg_job_translate(job, options, dirs, version, err));
+    FG_TRY(fg_job_plan(job, options, dirs, err));
+    FG_TRY(lay_out(job, options, err));
     FG_TRY(fg_job_settle_tokens(job, err)); /* warns: after the plan, which may refuse */
     FG_TRY(settle_dtype(job, options, err));
     FG_TRY(fg_job_make_files(job, options, err));
@@ -223,12 +150,25 @@ done:
     return status;
 }
 
+const fg_step *fg_job_last(const fg_job *job) {
+    return &job->steps[job->step_count - 1];
+}
+
+const char *fg_job_source_type(const fg_job *job) {
+    return fg_converter_model_type(job->steps[0].converter);
+}
+
+const char *fg_job_destination_type(const fg_job *job) {
+    return fg_converter_model_type(fg_job_last(job)->converter);
+}
+
 void fg_job_free(fg_job *job) {
     fg_checkpoint_close(&job->source);
-    fg_free(job->model_type);
+    for (size_t i = 0; i < job->step_count; i++) {
+        fg_converter_free(&job->steps[i].converter);
+        fg_translation_free(&job->steps[i].translation);
+    }
     fg_free(job->fast_llm_version);
-    fg_converter_free(&job->converter);
-    fg_translation_free(&job->translation);
     json_decref(job->config);
     json_decref(job->generation_config);
     fg_tokenizer_files_free(&job->tokenizer);

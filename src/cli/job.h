@@ -1,8 +1,10 @@
 /* A conversion, decided: everything that rank 0 works out before the first byte is written.
  *
- * The steps in order, each using only what came before: open the source, decide direction and converter,
- * translate the config, decide which tokens are added, plan the tensors, settle token ids, lay out shards. Nothing is written and no weight
- * is read (but for two tied tensors that must agree).
+ * Each part uses only what came before: open the source, decide the steps, translate the config, decide which tokens are added, plan the
+ * tensors, settle token ids, lay out shards. Nothing is written and no weight is read (but for two tied tensors that must agree).
+ *
+ * Every converter knows hf and one other format. Between two others a conversion is a chain of two steps by way of hf, whose plans become
+ * one: the source is read once, the destination written once, and both steps cover all that there is.
  */
 #ifndef FG_CLI_JOB_H
 #define FG_CLI_JOB_H
@@ -20,13 +22,21 @@ typedef struct fg_made_file {
     const fg_text *given; /* borrowed; in place of `text`, unless NULL */
 } fg_made_file;
 
+/* From hf to another format (import), or back (export). */
+typedef struct fg_step {
+    fg_direction direction;
+    fg_format other;            /* the format that is not hf */
+    fg_converter *converter;    /* owned */
+    fg_translation translation; /* owned */
+} fg_step;
+
+enum { FG_STEPS_MAX = 2 };
+
 typedef struct fg_job {
     fg_checkpoint source; /* its tensor table moves into the plan */
     fg_format to;
-    fg_direction direction;
-    char *model_type; /* owned; the HF family */
-    fg_converter *converter;
-    fg_translation translation;
+    fg_step steps[FG_STEPS_MAX];
+    size_t step_count;
     json_t *config; /* owned: config.json of the destination; of a Fast-LLM one "config" of its metadata */
     char *fast_llm_version; /* owned; towards Fast-LLM, the version whose classes are followed; else NULL */
     json_t *generation_config; /* owned: what the destination's generation_config.json holds; NULL: none */
@@ -49,7 +59,23 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
                          const char *version, fg_error *err);
 void fg_job_free(fg_job *job);
 
-/* ---- job_tokens.c: steps of fg_job_prepare ---- */
+/* The last of the steps: it makes the destination. */
+const fg_step *fg_job_last(const fg_job *job);
+/* What the first step and the last call the model's family. */
+const char *fg_job_source_type(const fg_job *job);
+const char *fg_job_destination_type(const fg_job *job);
+
+/* ---- job_steps.c: parts of fg_job_prepare ---- */
+
+/* Which steps there are; their converters come with the translation, since the first step says what the second sees. */
+fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, fg_error *err);
+/* Translates the configuration step by step, and decides which tokens are added. */
+fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                           const char *version, fg_error *err);
+/* Plans the tensors of each step and joins the plans. */
+fg_status fg_job_plan(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err);
+
+/* ---- job_tokens.c: the same ---- */
 
 /* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation. Changes
  * job->tokenizer; `grown` tells whether the vocabulary has more rows afterwards. */

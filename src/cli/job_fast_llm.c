@@ -10,7 +10,8 @@
 fg_status fg_job_wrap_config(fg_job *job, const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *classes = NULL;
-    const char *model = json_string_value(json_object_get(fg_converter_document(job->converter), "model"));
+    const char *model =
+        json_string_value(json_object_get(fg_converter_document(fg_job_last(job)->converter), "model"));
     json_t *base_model = job->config;
     FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
     if (!classes) FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "there is no defaults/fast_llm.json"));
@@ -54,6 +55,7 @@ done:
 fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     fg_status status = FG_OK;
     json_t *index = NULL, *document = json_object();
+    const fg_translation *last = &fg_job_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
     FG_TRY(fg_json_put(document, "config", json_incref(job->config), err));
     FG_TRY(fg_json_put(document, "fast_llm_version", json_string(job->fast_llm_version), err));
@@ -61,10 +63,9 @@ fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(job->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
-    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(job->model_type), err));
-    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_deep_copy(job->translation.left_out), err));
-    if (job->translation.newer_rotary)
-        FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
+    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_job_destination_type(job)), err));
+    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_deep_copy(last->left_out), err));
+    if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

@@ -166,7 +166,7 @@ static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err) 
 
 static fg_status write_code(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
-    fg_emitted_code code = fg_converter_code(job->converter);
+    fg_emitted_code code = fg_converter_code(fg_job_last(job)->converter);
     char *name = NULL;
     if (!code.path) goto done;
     FG_TRY_NEW(name, fg_strformat(err, "%s.py", code.module));
@@ -203,7 +203,7 @@ fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_st
         FG_TRY(fg_stage_write(stage, job->made[i].name, text->data, text->length, err));
     }
     if (job->always_index || (job->plan.shard_count > 1 && !fast_llm)) FG_TRY(write_index(job, stage, err));
-    if (job->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
+    if (fg_job_last(job)->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
     FG_TRY(copy_side_files(job, stage, copied, err));
 done:
     return status;

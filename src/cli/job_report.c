@@ -18,7 +18,7 @@ static fg_status report_source(const fg_job *job, json_t *report, fg_error *err)
     FG_TRY(fg_json_put_text(source, "directory", job->source.directory, err));
     FG_TRY(fg_json_put_text(source, "weights_directory", job->source.weights_directory, err));
     FG_TRY(fg_json_put_text(source, "format", fg_format_name(job->source.format), err));
-    FG_TRY(fg_json_put_text(source, "model_type", job->model_type, err));
+    FG_TRY(fg_json_put_text(source, "model_type", fg_job_source_type(job), err));
     FG_TRY(fg_json_put_u64(source, "tensors", job->plan.source.count, err));
     FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
     FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
@@ -88,14 +88,30 @@ done:
     return status;
 }
 
-static fg_status report_converter(const fg_job *job, json_t *report, fg_error *err) {
-    json_t *converter = json_pack("{s:s, s:s}", "file", fg_path_name(fg_converter_file(job->converter)),
-                                  "model_type", fg_converter_model_type(job->converter));
-    return fg_json_put(report, "converter", converter, err);
+static const char *step_end(const fg_step *step, fg_direction reached_by) {
+    return fg_format_name(step->direction == reached_by ? step->other : FG_FORMAT_HF);
 }
 
-static fg_status report_config(const fg_job *job, json_t *report, fg_error *err) {
-    return fg_json_put(report, "config", json_pack("{s:O}", "left_out", job->translation.left_out), err);
+/* Each step with its converter, and what of the configuration they leave out. */
+static fg_status report_steps(const fg_job *job, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *list = json_array(), *left_out = json_array();
+    for (size_t i = 0; i < job->step_count; i++) {
+        const fg_step *step = &job->steps[i];
+        json_t *entry = json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step, FG_EXPORT), "to",
+                                  step_end(step, FG_IMPORT), "converter",
+                                  fg_path_name(fg_converter_file(step->converter)), "model_type",
+                                  fg_converter_model_type(step->converter));
+        FG_TRY(fg_json_push(list, entry, err));
+        if (json_array_extend(left_out, step->translation.left_out))
+            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the report"));
+    }
+    FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
+    FG_TRY(fg_json_put(report, "config", json_pack("{s:O}", "left_out", left_out), err));
+done:
+    json_decref(list);
+    json_decref(left_out);
+    return status;
 }
 
 static fg_status report_token(const fg_job *job, const fg_new_token *token, json_t *list, fg_error *err) {
@@ -146,8 +162,7 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(report_source(job, report, err));
     FG_TRY(report_destination(job, options, report, err));
     FG_TRY(report_options(job, options, report, err));
-    FG_TRY(report_converter(job, report, err));
-    FG_TRY(report_config(job, report, err));
+    FG_TRY(report_steps(job, report, err));
     FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(&job->plan, report, err));
     FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,

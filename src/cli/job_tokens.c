@@ -26,13 +26,14 @@ static fg_status read_request(fg_job *job, const fg_options *options, fg_error *
 static fg_status find_rows(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_weights_used(job->converter)
-               ? fg_weights_vocabulary_rows(job->converter, dirs, job->translation.target, rows, err)
-               : fg_tensor_vocabulary_rows(job->converter, job->translation.hf, rows, err));
+    const fg_step *last = fg_job_last(job);
+    FG_TRY(fg_weights_used(last->converter)
+               ? fg_weights_vocabulary_rows(last->converter, dirs, last->translation.target, rows, err)
+               : fg_tensor_vocabulary_rows(last->converter, last->translation.hf, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
         fg_fail(err, FG_ERR_INPUT, "%s: tokens cannot be added: it marks no tensor with \"vocabulary\"",
-                fg_converter_file(job->converter));
+                fg_converter_file(last->converter));
         FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see src/convert/converter.h)"));
     }
     fg_token_request_free(&job->request);
@@ -89,7 +90,7 @@ static fg_status settle_role(fg_job *job, fg_role role, int64_t id, fg_error *er
     fg_status status = FG_OK;
     char key[32];
     bool changed = is_changed(job, role);
-    if (id == FG_NO_TOKEN || (job->direction == FG_EXPORT && !changed)) return FG_OK;
+    if (id == FG_NO_TOKEN || (fg_job_last(job)->direction == FG_EXPORT && !changed)) return FG_OK;
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
     const json_t *held = json_object_get(job->config, key);
     if (!changed && json_is_integer(held) && json_integer_value(held) != id)
@@ -124,12 +125,12 @@ static fg_status carry_role(fg_job *job, fg_role role, int64_t id, fg_error *err
     json_t *entry, *found = NULL;
     if (id == FG_NO_TOKEN || !is_changed(job, role)) return FG_OK;
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    json_array_foreach(job->translation.left_out, i, entry) {
+    json_array_foreach(fg_job_last(job)->translation.left_out, i, entry) {
         if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) found = entry;
     }
     if (!found) {
         found = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
-        FG_TRY(fg_json_push(job->translation.left_out, found, err));
+        FG_TRY(fg_json_push(fg_job_last(job)->translation.left_out, found, err));
     }
     FG_TRY(fg_json_put(found, "value", json_integer(id), err));
     if (job->generation_config) FG_TRY(set_id(job->generation_config, role, id, err));

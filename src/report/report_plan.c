@@ -92,14 +92,26 @@ done:
     return status;
 }
 
+static fg_status plan_steps(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *steps = json_object_get(report, "steps");
+    for (size_t i = 0; i < json_array_size(steps); i++) {
+        const json_t *step = json_array_get(steps, i);
+        FG_TRY(fg_report_line(out, i ? "" : "converter", err, "%s (%s to %s)",
+                              fg_report_string(step, "converter", "?"), fg_report_string(step, "from", "?"),
+                              fg_report_string(step, "to", "?")));
+    }
+done:
+    return status;
+}
+
 fg_status fg_report_plan(const json_t *report, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS], size[24];
     uint64_t memory;
     FG_TRY(fg_text_printf(out, err, "Plan: %s to %s; nothing is written\n",
                           fg_report_side(report, "source", from), fg_report_side(report, "destination", to)));
-    const char *converter = fg_report_string(report, "converter/file", NULL);
-    if (converter) FG_TRY(fg_report_line(out, "converter", err, "%s", converter));
+    FG_TRY(plan_steps(report, out, err));
     FG_TRY(plan_tensors(report, out, err));
     FG_TRY(plan_files(report, out, err));
     FG_TRY(plan_dropped(report, out, err));

@@ -180,15 +180,15 @@ static void missing_and_odd_keys_are_left_out(void **state) {
 static void a_plan_says_what_and_why(void **state) {
     (void)state;
     expect(fg_report_plan,
-           quoted("{" SIDES
-                  ", 'converter': {'file': 'llama.json'}, 'memory': {'expected_bytes_per_rank': 48000000},"
+           quoted("{" SIDES ", 'steps': [{'converter': 'llama.json', 'from': 'hf', 'to': 'forgather'}], "
+                            "'memory': {'expected_bytes_per_rank': 48000000},"
                   "'copied_files': ['tokenizer.json', 'LICENSE'], 'left_files': ['notes.txt'],"
                   "'dropped': [{'name': 'l.0.inv_freq', 'reason': 'computed'}, {'name': 'l.1.inv_freq', "
                   "'reason': 'computed'},"
                   " {'name': 'lm_head.weight', 'reason': 'tied'}],"
                   "'config': {'left_out': [{'key': 'use_cache', 'value': true, 'reason': 'runtime'}]}}"),
            "Plan: smol (hf, llama) to out (forgather); nothing is written\n"
-           "  converter llama.json\n"
+           "  converter llama.json (hf to forgather)\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32\n"
            "  files     model.safetensors, 268 MB\n"
            "  copied    tokenizer.json, LICENSE\n"

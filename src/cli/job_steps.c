@@ -1,0 +1,146 @@
+/* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
+#include "base/alloc.h"
+#include "cli/job.h"
+#include "convert/compose.h"
+#include "convert/weight_plan.h"
+
+/* ---- which ---- */
+
+static void add_step(fg_job *job, fg_direction direction, fg_format other) {
+    job->steps[job->step_count++] = (fg_step){.direction = direction, .other = other};
+}
+
+fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, fg_error *err) {
+    fg_format from = job->source.format;
+    fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+    job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
+    if (job->to == from) {
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
+                fg_format_name(job->to), job->source.directory);
+        return fg_hint(err, "name another format, or leave --to out");
+    }
+    if (from != FG_FORMAT_HF) add_step(job, FG_EXPORT, from);
+    if (job->to != FG_FORMAT_HF) add_step(job, FG_IMPORT, job->to);
+    return FG_OK;
+}
+
+/* ---- the configuration ---- */
+
+static fg_status unknown_family(const fg_job *job, fg_error *err) {
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    fg_fail(err, FG_ERR_INPUT, "%s/%s does not say which model family this is (no %s)", job->source.directory,
+            fast_llm ? "metadata.yaml" : "config.json",
+            fast_llm                                    ? FG_CHECKPOINT_ORIGIN
+            : job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type"
+                                                        : "model_type");
+    return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
+}
+
+/* The first step's family is what the source or the command line says, the second's what the first has made. */
+static fg_status load_converter(fg_job *job, size_t index, const fg_options *options,
+                                const fg_converter_dirs *dirs, fg_error *err) {
+    fg_step *step = &job->steps[index];
+    const char *family = options->model_type ? options->model_type : job->source.model_type;
+    if (index)
+        family = json_string_value(json_object_get(job->steps[index - 1].translation.result, "model_type"));
+    if (!family) return unknown_family(job, err);
+    return fg_converter_load(&step->converter, dirs, step->other, family, err);
+}
+
+/* What the first step reads. */
+static const json_t *given_config(const fg_job *job) {
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    return fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
+}
+
+/* What messages call the configuration that a step reads. */
+static fg_status name_config(const fg_job *job, size_t index, char **name, fg_error *err) {
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    *name = fg_strformat(err, "%s/%s%s", job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
+                         index ? " (as hf)" : "");
+    return *name ? FG_OK : FG_ERR_MEMORY;
+}
+
+/* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
+static fg_status translate_last(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                const json_t *given, fg_translate_options *how, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_step *last = &job->steps[job->step_count - 1];
+    fg_translation again = {0};
+    bool grown;
+    FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
+    if (grown) {
+        how->vocab_size = job->tokens.rows.rows;
+        FG_TRY(fg_translate(last->converter, dirs, last->direction, given, how, &again, err));
+    }
+    job->config = json_incref(grown ? again.result : last->translation.result);
+    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
+done:
+    fg_translation_free(&again);
+    return status;
+}
+
+static fg_status translate_step(fg_job *job, size_t index, const fg_options *options,
+                                const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_step *step = &job->steps[index];
+    const json_t *metadata = index ? NULL : job->source.metadata;
+    const json_t *given = index ? job->steps[index - 1].translation.result : given_config(job);
+    char *file = NULL;
+    FG_TRY(load_converter(job, index, options, dirs, err));
+    FG_TRY(name_config(job, index, &file, err));
+    fg_translate_options how = {.max_length = options->max_length,
+                                .hf_version = options->hf_version,
+                                .version = version,
+                                .file = file,
+                                .newer_rotary =
+                                    json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
+                                .carried = fg_json_at(metadata, FG_CHECKPOINT_CARRIED)};
+    FG_TRY(fg_translate(step->converter, dirs, step->direction, given, &how, &step->translation, err));
+    if (index + 1 == job->step_count) FG_TRY(translate_last(job, options, dirs, given, &how, err));
+done:
+    fg_free(file);
+    return status;
+}
+
+fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                           const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
+done:
+    return status;
+}
+
+/* ---- the tensors ---- */
+
+/* Casts and new rows belong to the last step. */
+static fg_status plan_step(const fg_job *job, size_t index, const fg_options *options,
+                           const fg_converter_dirs *dirs, fg_tensors *source, fg_plan *plan, fg_error *err) {
+    const fg_step *step = &job->steps[index];
+    bool last = index + 1 == job->step_count;
+    fg_dtype cast = last ? options->dtype : FG_DTYPE_NONE;
+    const fg_row_edits *rows = last ? &job->tokens.rows : NULL;
+    if (fg_weights_used(step->converter))
+        return fg_weight_plan(step->converter, dirs, step->direction, source, step->translation.target, cast,
+                              rows, plan, err);
+    return fg_tensor_plan(step->converter, step->direction, source, step->translation.hf, cast, rows, plan,
+                          err);
+}
+
+fg_status fg_job_plan(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensors between = {0};
+    fg_plan next = {0};
+    FG_TRY(plan_step(job, 0, options, dirs, &job->source.tensors, &job->plan, err));
+    for (size_t i = 1; i < job->step_count; i++) {
+        FG_TRY(fg_plan_outputs(&job->plan, job->source.directory, &between, err));
+        FG_TRY(plan_step(job, i, options, dirs, &between, &next, err));
+        FG_TRY(fg_plan_compose(&job->plan, &next, err));
+        job->plan = next;
+        next = (fg_plan){0};
+    }
+done:
+    fg_tensors_free(&between);
+    fg_plan_free(&next);
+    return status;
+}
