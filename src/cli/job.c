@@ -46,7 +46,7 @@ static fg_status open_and_decide(fg_job *job, const fg_options *options, const f
     open.config_only = false;
     fg_checkpoint_close(&job->source);
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
-    FG_TRY(fg_job_decide_steps(job, options, err));
+    FG_TRY(fg_job_decide_steps(job, options, dirs, err));
 done:
     return status;
 }

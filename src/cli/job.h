@@ -4,7 +4,8 @@
  * tensors, settle token ids, lay out shards. Nothing is written and no weight is read (but for two tied tensors that must agree).
  *
  * Every converter knows hf and one other format. Between two others a conversion is a chain of two steps by way of hf, whose plans become
- * one: the source is read once, the destination written once, and both steps cover all that there is.
+ * one: the source is read once, the destination written once, and both steps cover all that there is. A destination in the source's own
+ * format goes there and back with one converter.
  */
 #ifndef FG_CLI_JOB_H
 #define FG_CLI_JOB_H
@@ -68,7 +69,8 @@ const char *fg_job_destination_type(const fg_job *job);
 /* ---- job_steps.c: parts of fg_job_prepare ---- */
 
 /* Which steps there are; their converters come with the translation, since the first step says what the second sees. */
-fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, fg_error *err);
+fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              fg_error *err);
 /* Translates the configuration step by step, and decides which tokens are added. */
 fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            const char *version, fg_error *err);

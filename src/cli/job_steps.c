@@ -10,14 +10,32 @@ static void add_step(fg_job *job, fg_direction direction, fg_format other) {
     job->steps[job->step_count++] = (fg_step){.direction = direction, .other = other};
 }
 
-fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, fg_error *err) {
+/* Of two converters that know a family of hf, either goes there and back. */
+static fg_format other_format(const fg_job *job, const fg_options *options, const fg_converter_dirs *dirs) {
+    const char *family = options->model_type ? options->model_type : job->source.model_type;
+    fg_converter *known = NULL;
+    fg_error ignored = {0};
+    if (job->source.format != FG_FORMAT_HF) return job->source.format;
+    bool found = family && fg_converter_load(&known, dirs, FG_FORMAT_FORGATHER, family, &ignored) == FG_OK;
+    fg_converter_free(&known);
+    return found ? FG_FORMAT_FORGATHER : FG_FORMAT_FAST_LLM;
+}
+
+fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              fg_error *err) {
     fg_format from = job->source.format;
     fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
     job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
-    if (job->to == from) {
+    if (job->to == from && options->command == FG_COMMAND_CONVERT) {
         fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
                 fg_format_name(job->to), job->source.directory);
         return fg_hint(err, "name another format, or leave --to out");
+    }
+    if (job->to == from) {
+        fg_format other = other_format(job, options, dirs);
+        add_step(job, from == FG_FORMAT_HF ? FG_IMPORT : FG_EXPORT, other);
+        add_step(job, from == FG_FORMAT_HF ? FG_EXPORT : FG_IMPORT, other);
+        return FG_OK;
     }
     if (from != FG_FORMAT_HF) add_step(job, FG_EXPORT, from);
     if (job->to != FG_FORMAT_HF) add_step(job, FG_IMPORT, job->to);
@@ -41,14 +59,18 @@ static fg_status load_converter(fg_job *job, size_t index, const fg_options *opt
                                 const fg_converter_dirs *dirs, fg_error *err) {
     fg_step *step = &job->steps[index];
     const char *family = options->model_type ? options->model_type : job->source.model_type;
-    if (index)
-        family = json_string_value(json_object_get(job->steps[index - 1].translation.result, "model_type"));
+    const fg_step *before = index ? step - 1 : NULL;
+    if (before && before->direction == FG_IMPORT)
+        family = fg_converter_model_type(before->converter);
+    else if (before)
+        family = json_string_value(json_object_get(before->translation.result, "model_type"));
     if (!family) return unknown_family(job, err);
     return fg_converter_load(&step->converter, dirs, step->other, family, err);
 }
 
-/* What the first step reads. */
-static const json_t *given_config(const fg_job *job) {
+/* What a step reads. */
+static const json_t *given_config(const fg_job *job, size_t index) {
+    if (index) return job->steps[index - 1].translation.result;
     bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
     return fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
 }
@@ -85,7 +107,7 @@ static fg_status translate_step(fg_job *job, size_t index, const fg_options *opt
     fg_status status = FG_OK;
     fg_step *step = &job->steps[index];
     const json_t *metadata = index ? NULL : job->source.metadata;
-    const json_t *given = index ? job->steps[index - 1].translation.result : given_config(job);
+    const json_t *given = given_config(job, index);
     char *file = NULL;
     FG_TRY(load_converter(job, index, options, dirs, err));
     FG_TRY(name_config(job, index, &file, err));
