@@ -105,9 +105,19 @@ done:
 /* ---- names ---- */
 
 char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err) {
+    enum { MARK = 3, DIGITS = 21 };
     const char *at = strstr(name_template, "{i}");
     if (!at) return fg_strdup(name_template, err);
-    return fg_strformat(err, "%.*s%" PRIu64 "%s", (int)(at - name_template), name_template, block, at + 3);
+    /* Put together by hand: a model may have a million names, and formatting takes a tenth of the time that a plan does. */
+    size_t before = (size_t)(at - name_template), behind = strlen(at + MARK) + 1;
+    char digits[DIGITS];
+    size_t count = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, block);
+    char *name = fg_alloc(before + count + behind, 1, err);
+    if (!name) return NULL;
+    memcpy(name, name_template, before);
+    memcpy(name + before, digits, count);
+    memcpy(name + before + count, at + MARK, behind);
+    return name;
 }
 
 static fg_status add_name(const maker *m, size_t template_index, uint64_t block) {
@@ -180,6 +190,16 @@ done:
     return status;
 }
 
+fg_status fg_tensor_templates_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
+                                  fg_error *err) {
+    json_t *variables;
+    maker m = {.names = names, .converter = converter, .err = err};
+    fg_status status = begin(&m, hf, &variables);
+    json_decref(variables);
+    if (status != FG_OK) fg_tensor_names_free(names);
+    return status;
+}
+
 fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                               fg_error *err) {
     fg_status status = FG_OK;
@@ -203,15 +223,12 @@ done:
 fg_status fg_tensor_vocabulary_rows(const fg_converter *converter, const json_t *hf, uint64_t *rows,
                                     fg_error *err) {
     fg_tensor_names names;
-    json_t *variables;
-    maker m = {.names = &names, .converter = converter, .err = err};
-    fg_status status = begin(&m, hf, &variables);
+    fg_status status = fg_tensor_templates_new(&names, converter, hf, err);
     *rows = 0;
     for (size_t i = 0; status == FG_OK && i < names.template_count; i++) {
         const fg_tensor_template *t = &names.templates[i];
         if (t->vocabulary && t->present) *rows = t->shape[0];
     }
-    json_decref(variables);
     fg_tensor_names_free(&names);
     return status;
 }

@@ -43,6 +43,9 @@ typedef struct fg_tensor_names {
  * FG_ERR_INPUT. */
 fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                               fg_error *err);
+/* The templates alone; no names. */
+fg_status fg_tensor_templates_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
+                                  fg_error *err);
 void fg_tensor_names_free(fg_tensor_names *names);
 
 /* A template's name for one block. Newly allocated. */

@@ -75,13 +75,14 @@ static fg_status target_name(const fg_converter *converter, const char *hf, json
     return status;
 }
 
-static fg_status add_pair(const fg_converter *converter, const fg_tensor_name *name, const char *tied_to,
+static fg_status add_pair(const fg_converter *converter, const fg_tensor_template *t, uint64_t block,
                           json_t *pairs, fg_error *err) {
     fg_status status = FG_OK;
-    char *other = NULL;
+    char *name = NULL, *other = NULL;
     json_t *first = NULL, *second = NULL, *pair = json_array();
-    FG_TRY_NEW(other, fg_tensor_name_of(tied_to, name->block, err));
-    FG_TRY(target_name(converter, name->hf, &first, err));
+    FG_TRY_NEW(name, fg_tensor_name_of(t->name, block, err));
+    FG_TRY_NEW(other, fg_tensor_name_of(t->tied_to, block, err));
+    FG_TRY(target_name(converter, name, &first, err));
     FG_TRY(target_name(converter, other, &second, err));
     FG_TRY(fg_json_push(pair, json_incref(first), err));
     FG_TRY(fg_json_push(pair, json_incref(second), err));
@@ -90,6 +91,7 @@ done:
     json_decref(first);
     json_decref(second);
     json_decref(pair);
+    fg_free(name);
     fg_free(other);
     return status;
 }
@@ -101,10 +103,11 @@ fg_status fg_tensor_plan_tied(const fg_converter *converter, fg_direction direct
     *pairs = json_array();
     if (!*pairs) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tied tensors"));
     if (direction == FG_EXPORT) goto done;
-    FG_TRY(fg_tensor_names_new(&names, converter, hf, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const fg_tensor_template *t = &names.templates[names.items[i].template_index];
-        if (t->tied) FG_TRY(add_pair(converter, &names.items[i], t->tied_to, *pairs, err));
+    FG_TRY(fg_tensor_templates_new(&names, converter, hf, err));
+    for (size_t i = 0; i < names.template_count; i++) {
+        const fg_tensor_template *t = &names.templates[i];
+        for (uint64_t block = 0; t->tied && block < t->count; block++)
+            FG_TRY(add_pair(converter, t, block, *pairs, err));
     }
 done:
     fg_tensor_names_free(&names);
