@@ -52,11 +52,31 @@ done:
     return status;
 }
 
+/* What is carried, by key: the same whatever order the source's keys had. */
+static fg_status carried(const json_t *left_out, json_t **sorted, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    *sorted = json_array();
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        size_t at = i;
+        while (at &&
+               strcmp(json_string_value(json_object_get(json_array_get(*sorted, at - 1), "key")), key) > 0)
+            at--;
+        if (json_array_insert(*sorted, at, entry))
+            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+    }
+done:
+    return status;
+}
+
 fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *index = NULL, *document = json_object();
+    json_t *index = NULL, *kept = NULL, *document = json_object();
     const fg_translation *last = &fg_job_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
+    FG_TRY(carried(last->left_out, &kept, err));
     FG_TRY(fg_json_put(document, "config", json_incref(job->config), err));
     FG_TRY(fg_json_put(document, "fast_llm_version", json_string(job->fast_llm_version), err));
     FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));
@@ -64,11 +84,12 @@ fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_job_destination_type(job)), err));
-    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_deep_copy(last->left_out), err));
+    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
     if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);
+    json_decref(kept);
     json_decref(document);
     return status;
 }

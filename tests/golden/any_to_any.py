@@ -22,8 +22,8 @@ def convert(fgconv, name, source, target, to, *more, ranks=2):
 
 
 def files(directory):
-    """name -> bytes, but for the report, which holds times, and the metadata, whose order of carried keys is that of the source."""
-    return {p.name: p.read_bytes() for p in directory.iterdir() if p.is_file() and p.name not in ("fgconv_report.json", "metadata.yaml")}
+    """name -> bytes, but for the report, which holds times."""
+    return {p.name: p.read_bytes() for p in directory.iterdir() if p.is_file() and p.name != "fgconv_report.json"}
 
 
 def same_files(name, ours, theirs):
@@ -46,10 +46,13 @@ def check_case(fgconv, case, work):
         return
     convert(fgconv, f"{case} fast_llm to forgather", work / "fast_llm", work / "forgather_2", "forgather", *keep, ranks=3)
     convert(fgconv, f"{case} forgather to fast_llm", work / "forgather", work / "fast_llm_2", "fast_llm", ranks=1)
+    convert(fgconv, f"{case} forgather to hf", work / "forgather", work / "hf", "hf")
+    convert(fgconv, f"{case} forgather to hf to fast_llm", work / "hf", work / "fast_llm_3", "fast_llm")
     same_files(f"{case}: forgather by way of fast_llm", work / "forgather_2", work / "forgather")
-    same_files(f"{case}: fast_llm by way of forgather", work / "fast_llm_2", work / "fast_llm")
+    same_files(f"{case}: forgather to fast_llm in one run", work / "fast_llm_2", work / "fast_llm_3")
     a, b = ((work / d / "metadata.yaml").read_text() for d in ("fast_llm", "fast_llm_2"))
     tally.check(f"{case}: configuration of Fast-LLM", fast_llm_config(a) == fast_llm_config(b), "differs")
+    tally.check(f"{case}: tensors of Fast-LLM", tensors(work / "fast_llm") == tensors(work / "fast_llm_2"), "differ")
     steps = [(s["from"], s["to"]) for s in load(work / "forgather_2/fgconv_report.json")["steps"]]
     tally.check(f"{case}: steps of the report", steps == [("fast_llm", "hf"), ("hf", "forgather")], steps)
     code, out = run(fgconv, ["verify", "-q", work / "fast_llm", work / "forgather_2"], ranks=2)
