@@ -7,10 +7,9 @@
 
 #include "base/alloc.h"
 
-enum { LINE = 1024 };
-
 static fg_log_level current = FG_LOG_NORMAL;
-static bool silent;
+static bool silent, trying;
+static char trial_warning[FG_LOG_LINE];
 static char **warnings;
 static size_t warning_count, warning_capacity;
 
@@ -36,17 +35,18 @@ static bool keep(const char *line) {
 }
 
 void fg_warn(const char *format, ...) {
-    char line[LINE];
+    char line[FG_LOG_LINE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    if (!silent && keep(line)) fprintf(stderr, "fgconv: warning: %s\n", line);
+    if (trying && !*trial_warning) memcpy(trial_warning, line, sizeof line);
+    if (!silent && !trying && keep(line)) fprintf(stderr, "fgconv: warning: %s\n", line);
 }
 
 static void say(fg_log_level level, const char *format, va_list arguments) {
-    if (silent || current < level) return;
-    char line[LINE];
+    if (silent || trying || current < level) return;
+    char line[FG_LOG_LINE];
     vsnprintf(line, sizeof line, format, arguments);
     fprintf(stderr, "%s\n", line);
 }
@@ -63,6 +63,16 @@ void fg_verbose(const char *format, ...) {
     va_start(arguments, format);
     say(FG_LOG_VERBOSE, format, arguments);
     va_end(arguments);
+}
+
+void fg_log_trial_begin(void) {
+    trying = true;
+    *trial_warning = '\0';
+}
+
+void fg_log_trial_end(char first[FG_LOG_LINE]) {
+    trying = false;
+    memcpy(first, trial_warning, sizeof trial_warning);
 }
 
 size_t fg_log_warning_count(void) {

@@ -4,10 +4,12 @@
 #include "base/alloc.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
+#include "cli/family.h"
 #include "convert/translate.h"
 
 typedef struct config_task {
     char *file;          /* owned */
+    char *found_family;  /* owned; unless something says the family */
     json_t *source;      /* owned; the file */
     const json_t *given; /* borrowed: the configuration in it */
     fg_format from, to;
@@ -110,6 +112,10 @@ static fg_status decide_formats(const fg_options *options, const fg_converter_di
         FG_TRY(fg_fail(err, FG_ERR_USAGE, "--to %s: %s is in that format already",
                        fg_format_name(options->to), task->file));
     if (options->model_type) task->family = options->model_type;
+    if (!task->family && task->from == FG_FORMAT_FAST_LLM) {
+        FG_TRY(fg_family_find(dirs, task->given, task->file, &task->found_family, err));
+        task->family = task->found_family;
+    }
     if (!task->family) {
         fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", task->file,
                 family_key(task->from));
@@ -194,5 +200,6 @@ done:
     json_decref(result);
     json_decref(task.source);
     fg_free(task.file);
+    fg_free(task.found_family);
     return status;
 }

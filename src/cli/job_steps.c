@@ -1,8 +1,10 @@
 /* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
 #include "base/alloc.h"
+#include "cli/family.h"
 #include "cli/job.h"
 #include "convert/compose.h"
 #include "convert/weight_plan.h"
+#include "store/fast_llm.h"
 
 /* ---- which ---- */
 
@@ -45,27 +47,52 @@ fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_c
 /* ---- the configuration ---- */
 
 static fg_status unknown_family(const fg_job *job, fg_error *err) {
-    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
-    fg_fail(err, FG_ERR_INPUT, "%s/%s does not say which model family this is (no %s)", job->source.directory,
-            fast_llm ? "metadata.yaml" : "config.json",
-            fast_llm                                    ? FG_CHECKPOINT_ORIGIN
-            : job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                                        : "model_type");
+    fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is (no %s)",
+            job->source.directory,
+            job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type" : "model_type");
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* The first step's family is what the source or the command line says, the second's what the first has made. */
+/* What the source or the command line says. A Fast-LLM source may say nothing: then the family is found out. */
+static fg_status first_family(const fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              char **family, fg_error *err) {
+    fg_status status = FG_OK;
+    char *file = NULL;
+    const char *said = options->model_type ? options->model_type : job->source.model_type;
+    if (said) {
+        FG_TRY_NEW(*family, fg_strdup(said, err));
+    } else if (job->source.format == FG_FORMAT_FAST_LLM) {
+        FG_TRY_NEW(file, fg_path_join(job->source.directory, FG_FAST_LLM_METADATA, err));
+        FG_TRY(fg_family_find(dirs, json_object_get(job->source.config, "base_model"), file, family, err));
+    } else {
+        FG_TRY(unknown_family(job, err));
+    }
+done:
+    fg_free(file);
+    return status;
+}
+
+/* The first step's family is what the source is of, the second's what the first has made. */
 static fg_status load_converter(fg_job *job, size_t index, const fg_options *options,
                                 const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
     fg_step *step = &job->steps[index];
-    const char *family = options->model_type ? options->model_type : job->source.model_type;
     const fg_step *before = index ? step - 1 : NULL;
-    if (before && before->direction == FG_IMPORT)
+    char *first = NULL;
+    const char *family;
+    if (!before) {
+        FG_TRY(first_family(job, options, dirs, &first, err));
+        family = first;
+    } else if (before->direction == FG_IMPORT) {
         family = fg_converter_model_type(before->converter);
-    else if (before)
+    } else {
         family = json_string_value(json_object_get(before->translation.result, "model_type"));
-    if (!family) return unknown_family(job, err);
-    return fg_converter_load(&step->converter, dirs, step->other, family, err);
+    }
+    if (!family) FG_TRY(unknown_family(job, err));
+    FG_TRY(fg_converter_load(&step->converter, dirs, step->other, family, err));
+done:
+    fg_free(first);
+    return status;
 }
 
 /* What a step reads. */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "families" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
+"families": what is found out where nothing names the family.
 """
 import argparse
 import json
@@ -175,6 +176,35 @@ def check_tokens(fgconv):
                         and there[name][2].startswith(tensors(source)[other][2]), there[name][1])
 
 
+def check_families(fgconv):
+    """Fast-LLM's own directories do not say the family: the one that holds all of the configuration is taken, several or none are refused."""
+    like_llama = "apriel2_text, apriel_hybrid_ssm, diffusion_llama, llama, mistral, mtp_llama"
+    several = {"llama/basic": like_llama, "llama/pattern": like_llama, "diffusion_llama/yarn": like_llama, "qwen2/tied": "apriel2_text, dream, qwen2",
+               "mistral/window": "apriel2_text, apriel_hybrid_ssm, mistral", "llava/basic": "apriel2, llava, llava_hybrid_ssm"}
+    for case, families in several.items():
+        code, out = run(fgconv, ["config", GOLDEN / case / "fast_llm"], ranks=0)
+        tally.check(f"{case}: the families are listed", code == 3 and f"several have a place for all of it: {families}\n" in out
+                    and "--model-type" in out and "warning" not in out, f"exit {code}: {out}")
+    code, out = run(fgconv, ["config", "--model-type", "llama", GOLDEN / "mistral/window/fast_llm"], ranks=0)
+    tally.check("a family without windows says that one is lost", code == 0 and "window_size is lost" in out, f"exit {code}: {out}")
+    for case in ("mixtral/experts4", "mtp_llama/heads3", "gemma4/dense", "gemma4/moe", "apriel2_text/hybrid"):
+        directory, family = GOLDEN / case, case.split("/")[0]
+        found, given = (run(fgconv, ["config", *more, directory / "fast_llm"], ranks=0) for more in ([], ["--model-type", family]))
+        tally.check(f"{case}: the family is found", found == given and found[0] == 0, f"exit {found[0]}: {found[1][-300:]}")
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        case = GOLDEN / "mixtral/experts4"
+        if convert(fgconv, "a directory of a family to be found", ["--to", "hf", case / "fast_llm", work / "hf"]):
+            compare("a directory of a family to be found", tensors(work / "hf"), tensors(case / "hf"))
+        shutil.copytree(case / "fast_llm", work / "odd")
+        text = (work / "odd/metadata.yaml").read_text()
+        (work / "odd/metadata.yaml").write_text(text.replace("causal: true", "causal: false"))
+        code, out = run(fgconv, ["--to", "hf", work / "odd", work / "none"], ranks=0)
+        said = [line for line in out.splitlines() if line.startswith("  ") and ": " in line]
+        tally.check("no family: what each refuses", code == 3 and "none has a place for all of it:\n" in out and "warning" not in out and len(said) > 2
+                    and "decoder/block/mixer/causal\" = false" in out and all(name in out for name in ("gemma4: ", "mixtral", "qwen2", "apriel2_text")), f"exit {code}: {out}")
+
+
 def break_tensor(held, name, how):
     dtype, shape, data = held.get(name, ("float32", [4], bytes(16)))
     if how == "missing":
@@ -213,6 +243,8 @@ def main():
             check_configs(a.fgconv)
         elif part == "tokens":
             check_tokens(a.fgconv)
+        elif part == "families":
+            check_families(a.fgconv)
         elif part == "broken_tensors":
             check_broken(a.fgconv)
         else:

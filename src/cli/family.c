@@ -1,0 +1,153 @@
+#include "cli/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "convert/translate.h"
+
+enum { REASON = 120 };
+
+typedef struct search {
+    const fg_converter_dirs *dirs;
+    const json_t *base_model;
+    const char *file;
+    json_t *fitting; /* owned; array of families */
+    json_t *refused; /* owned; reason -> array of families */
+} search;
+
+/* The first of the refusals that an error of fg_translate holds, without the file's name in front and the rule behind. */
+static void first_refusal(const char *file, const char *text, char reason[REASON]) {
+    size_t name = strlen(file);
+    if (strncmp(text, file, name) == 0 && fg_starts_with(text + name, ": ")) text += name + 2;
+    size_t length = strcspn(text, "\n");
+    const char *rule = strstr(text, " (rule \"");
+    if (rule && (size_t)(rule - text) < length) length = (size_t)(rule - text);
+    bool cut = length >= REASON;
+    snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
+}
+
+/* Why this family is none for the configuration; "" if it is one. */
+static fg_status try_family(const search *s, const char *family, char reason[REASON], fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_translation translation = {0};
+    fg_error why = {0};
+    char warning[FG_LOG_LINE];
+    const fg_translate_options how = {.hf_version = 4, .version = "", .file = s->file};
+    fg_log_trial_begin();
+    fg_status status = fg_converter_load(&converter, s->dirs, FG_FORMAT_FAST_LLM, family, &why);
+    if (status == FG_OK)
+        status = fg_translate(converter, s->dirs, FG_EXPORT, s->base_model, &how, &translation, &why);
+    fg_log_trial_end(warning);
+    fg_translation_free(&translation);
+    fg_converter_free(&converter);
+    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
+    first_refusal(s->file, status == FG_OK ? warning : why.text, reason);
+    return FG_OK;
+}
+
+static fg_status consider(search *s, const char *family, fg_error *err) {
+    fg_status status = FG_OK;
+    char reason[REASON];
+    FG_TRY(try_family(s, family, reason, err));
+    if (!*reason) {
+        FG_TRY(fg_json_push(s->fitting, json_string(family), err));
+        goto done;
+    }
+    if (!json_object_get(s->refused, reason)) FG_TRY(fg_json_put(s->refused, reason, json_array(), err));
+    FG_TRY(fg_json_push(json_object_get(s->refused, reason), json_string(family), err));
+done:
+    return status;
+}
+
+static bool is_listed_before(const fg_converter_entry *entries, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (entries[i].model_type && strcmp(entries[i].format, entries[index].format) == 0 &&
+            strcmp(entries[i].model_type, entries[index].model_type) == 0)
+            return true;
+    }
+    return false;
+}
+
+static fg_status consider_all(search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(s->dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        bool wanted = entries[i].model_type &&
+                      strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) == 0 &&
+                      !is_listed_before(entries, i);
+        if (wanted) FG_TRY(consider(s, entries[i].model_type, err));
+    }
+done:
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
+static fg_status add_names(const json_t *families, fg_text *text, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *family;
+    json_array_foreach((json_t *)(uintptr_t)families, i, family)
+        FG_TRY(fg_text_printf(text, err, "%s%s", i ? ", " : "", json_string_value(family)));
+done:
+    return status;
+}
+
+static fg_status none_fits(const search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text text = {0};
+    const char *reason;
+    json_t *families;
+    json_object_foreach(s->refused, reason, families) {
+        FG_TRY(fg_text_printf(&text, err, "\n  "));
+        FG_TRY(add_names(families, &text, err));
+        FG_TRY(fg_text_printf(&text, err, ": %s", reason));
+    }
+    fg_fail(err, FG_ERR_INPUT,
+            "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
+            "), and none has a place for all of it:%s",
+            s->file, text.data ? text.data : " there are no converters");
+    status = fg_hint(err, "give the family with --model-type to see all that it refuses, or a converter with "
+                          "--converter-path");
+done:
+    fg_text_free(&text);
+    return status;
+}
+
+static fg_status several_fit(const search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text text = {0};
+    FG_TRY(add_names(s->fitting, &text, err));
+    fg_fail(err, FG_ERR_INPUT,
+            "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
+            "), and several have a place for all of it: %s",
+            s->file, text.data);
+    status = fg_hint(err, "give the one that it was with --model-type");
+done:
+    fg_text_free(&text);
+    return status;
+}
+
+fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
+                         char **family, fg_error *err) {
+    fg_status status = FG_OK;
+    search s = {.dirs = dirs,
+                .base_model = base_model,
+                .file = file,
+                .fitting = json_array(),
+                .refused = json_object()};
+    *family = NULL;
+    if (!s.fitting || !s.refused)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for the model family"));
+    FG_TRY(consider_all(&s, err));
+    size_t fitting = json_array_size(s.fitting);
+    if (fitting != 1) FG_TRY(fitting ? several_fit(&s, err) : none_fits(&s, err));
+    FG_TRY_NEW(*family, fg_strdup(json_string_value(json_array_get(s.fitting, 0)), err));
+done:
+    json_decref(s.fitting);
+    json_decref(s.refused);
+    return status;
+}
