@@ -83,7 +83,7 @@ static fg_status settle_trial(conversion *c, fg_error *err) {
                              &c->source_spec, err));
     FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_job_destination_type(job)),
                              &c->destination_spec, err));
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, job->source.directory, err));
+    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_job_tokenizer_directory(job), err));
     fg_prompt_side source = {.name = job->source.directory,
                              .tokenizer = &c->tokenizer,
                              .format = job->source.format,

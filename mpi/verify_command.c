@@ -100,13 +100,14 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     }
     FG_TRY(fg_json_read(path, report, err));
     json_t *held = json_object_get(*report, "options");
-    const char *keys[] = {"model_type", "checkpoint_path", "dtype"};
+    const char *keys[] = {"model_type", "checkpoint_path", "dtype", "hf_base"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         if (json_is_null(json_object_get(held, keys[i]))) json_object_del(held, keys[i]);
     }
     if (!options->model_type) FG_TRY(fg_json_get_string(held, "model_type", path, &options->model_type, err));
     if (!options->checkpoint_path)
         FG_TRY(fg_json_get_string(held, "checkpoint_path", path, &options->checkpoint_path, err));
+    if (!options->hf_base) FG_TRY(fg_json_get_string(held, "hf_base", path, &options->hf_base, err));
     FG_TRY(fg_json_get_string(held, "dtype", path, &dtype, err));
     if (dtype && options->dtype == FG_DTYPE_NONE) options->dtype = fg_dtype_from_name(dtype);
     if (!options->max_length) FG_TRY(fg_json_get_u64(held, "max_length", path, &options->max_length, err));

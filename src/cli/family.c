@@ -125,7 +125,9 @@ static fg_status several_fit(const search *s, fg_error *err) {
             "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
             "), and several have a place for all of it: %s",
             s->file, text.data);
-    status = fg_hint(err, "give the one that it was with --model-type");
+    status =
+        fg_hint(err, "give the one that it was with --model-type, or to convert the directory of hf that the "
+                     "training started from with --hf-base");
 done:
     fg_text_free(&text);
     return status;

@@ -47,6 +47,7 @@ static fg_status open_and_decide(fg_job *job, const fg_options *options, const f
     fg_checkpoint_close(&job->source);
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
     FG_TRY(fg_job_decide_steps(job, options, dirs, err));
+    FG_TRY(fg_job_open_base(job, options, err));
 done:
     return status;
 }
@@ -128,6 +129,9 @@ static void say_decisions(const fg_job *job) {
                 fg_verbose("config.json: %s is left out: %s", key, reason);
         }
     }
+    json_array_foreach(job->base.keys, i, entry) {
+        fg_verbose("config.json: %s is that of %s", json_string_value(entry), job->base.checkpoint.directory);
+    }
     for (i = 0; i < job->plan.dropped_count; i++)
         fg_verbose("%s is dropped: %s", job->plan.source.items[job->plan.dropped[i].source].name,
                    job->plan.dropped[i].reason);
@@ -164,6 +168,7 @@ const char *fg_job_destination_type(const fg_job *job) {
 
 void fg_job_free(fg_job *job) {
     fg_checkpoint_close(&job->source);
+    fg_hf_base_free(&job->base);
     for (size_t i = 0; i < job->step_count; i++) {
         fg_converter_free(&job->steps[i].converter);
         fg_translation_free(&job->steps[i].translation);

@@ -33,8 +33,17 @@ typedef struct fg_step {
 
 enum { FG_STEPS_MAX = 2 };
 
+/* --hf-base: what a directory of hf gives beside the source. */
+typedef struct fg_hf_base {
+    fg_checkpoint checkpoint; /* its configuration alone; empty: the option is not given */
+    bool tokenizer;           /* its tokenizer is taken, for the source has none */
+    json_t *files;            /* owned; array of names that are copied from it */
+    json_t *keys;             /* owned; array of paths in config.json that come from it */
+} fg_hf_base;
+
 typedef struct fg_job {
     fg_checkpoint source; /* its tensor table moves into the plan */
+    fg_hf_base base;
     fg_format to;
     fg_step steps[FG_STEPS_MAX];
     size_t step_count;
@@ -88,6 +97,21 @@ fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, const fg_
 const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source);
 /* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
 fg_status fg_job_settle_tokens(fg_job *job, fg_error *err);
+
+/* ---- job_base.c: --hf-base; without the option these do nothing ---- */
+
+/* FG_ERR_USAGE: the source is none of Fast-LLM, or the base none of hf. */
+fg_status fg_job_open_base(fg_job *job, const fg_options *options, fg_error *err);
+/* After the first step's translation: a vocabulary of another size is a warning; a tokenizer with more tokens than the model has rows,
+ * FG_ERR_INPUT. */
+fg_status fg_job_check_base(const fg_job *job, const fg_converter_dirs *dirs, fg_error *err);
+/* Adds to a configuration of hf, which the first step has made of Fast-LLM's, the keys that it lacks. */
+fg_status fg_job_fill_from_base(fg_job *job, json_t *hf, fg_error *err);
+/* Where the tokenizer lies that the destination gets. Borrowed. */
+const char *fg_job_tokenizer_directory(const fg_job *job);
+/* The "hf_base" part of the report. */
+fg_status fg_job_report_base(const fg_job *job, json_t *report, fg_error *err);
+void fg_hf_base_free(fg_hf_base *base);
 
 /* ---- job_fast_llm.c: towards Fast-LLM ---- */
 

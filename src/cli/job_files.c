@@ -76,14 +76,14 @@ static fg_status move_templates(fg_job *job, fg_error *err) {
                 fg_fail(err, FG_ERR_INPUT,
                         "%s/tokenizer_config.json: chat_template/%zu: expected an object with template and a "
                         "name that a file may have",
-                        job->source.directory, i));
+                        fg_job_tokenizer_directory(job), i));
         if (strcmp(called, "default") == 0) continue;
         fg_free(name);
         FG_TRY_NEW(name, fg_strformat(err, "additional_chat_templates/%s.jinja", called));
         if (is_made(job, name))
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
                            "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" stands twice",
-                           job->source.directory, i, called));
+                           fg_job_tokenizer_directory(job), i, called));
         FG_TRY(add_made(job, name, &text, err));
         FG_TRY(fg_text_add(text, template, strlen(template), err));
     }
@@ -176,20 +176,29 @@ done:
     return status;
 }
 
-static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err) {
+static fg_status copy_side_file(const fg_job *job, const char *directory, const char *name, fg_stage *stage,
+                                json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    for (size_t i = 0; i < job->source.side_files.count; i++) {
-        const char *name = job->source.side_files.items[i];
-        if (is_made(job, name)) continue;
-        FG_TRY_NEW(path, fg_path_join(job->source.directory, name, err));
-        FG_TRY(fg_stage_copy_file(stage, path, name, err));
-        fg_free(path);
-        path = NULL;
-        FG_TRY(fg_json_push(copied, json_string(name), err));
-    }
+    if (is_made(job, name)) goto done;
+    FG_TRY_NEW(path, fg_path_join(directory, name, err));
+    FG_TRY(fg_stage_copy_file(stage, path, name, err));
+    FG_TRY(fg_json_push(copied, json_string(name), err));
 done:
     fg_free(path);
+    return status;
+}
+
+static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_checkpoint *source = &job->source, *base = &job->base.checkpoint;
+    size_t i;
+    json_t *name;
+    for (i = 0; i < source->side_files.count; i++)
+        FG_TRY(copy_side_file(job, source->directory, source->side_files.items[i], stage, copied, err));
+    json_array_foreach(job->base.files, i, name)
+        FG_TRY(copy_side_file(job, base->directory, json_string_value(name), stage, copied, err));
+done:
     return status;
 }
 

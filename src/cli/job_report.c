@@ -70,12 +70,14 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
 static fg_status report_options(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
-    char *checkpoint_path = NULL;
+    char *checkpoint_path = NULL, *hf_base = NULL;
+    if (options->hf_base) FG_TRY(resolve(options->hf_base, &hf_base, err));
     if (options->checkpoint_path) FG_TRY(resolve(options->checkpoint_path, &checkpoint_path, err));
     FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
     FG_TRY(fg_json_put_text(held, "dtype",
                             options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
     FG_TRY(fg_json_put_text(held, "checkpoint_path", checkpoint_path, err));
+    FG_TRY(fg_json_put_text(held, "hf_base", hf_base, err));
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
@@ -84,6 +86,7 @@ static fg_status report_options(const fg_job *job, const fg_options *options, js
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     fg_free(checkpoint_path);
+    fg_free(hf_base);
     json_decref(held);
     return status;
 }
@@ -163,6 +166,7 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(report_destination(job, options, report, err));
     FG_TRY(report_options(job, options, report, err));
     FG_TRY(report_steps(job, report, err));
+    FG_TRY(fg_job_report_base(job, report, err));
     FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(&job->plan, report, err));
     FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,

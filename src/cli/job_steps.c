@@ -53,12 +53,14 @@ static fg_status unknown_family(const fg_job *job, fg_error *err) {
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* What the source or the command line says. A Fast-LLM source may say nothing: then the family is found out. */
+/* What the command line, the source, or what it started from says. A Fast-LLM source may say nothing: then the family is found out. */
 static fg_status first_family(const fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               char **family, fg_error *err) {
     fg_status status = FG_OK;
     char *file = NULL;
-    const char *said = options->model_type ? options->model_type : job->source.model_type;
+    const char *said = options->model_type      ? options->model_type
+                       : job->source.model_type ? job->source.model_type
+                                                : job->base.checkpoint.model_type;
     if (said) {
         FG_TRY_NEW(*family, fg_strdup(said, err));
     } else if (job->source.format == FG_FORMAT_FAST_LLM) {
@@ -110,6 +112,16 @@ static fg_status name_config(const fg_job *job, size_t index, char **name, fg_er
     return *name ? FG_OK : FG_ERR_MEMORY;
 }
 
+static fg_status translate_once(fg_job *job, const fg_step *step, const fg_converter_dirs *dirs,
+                                const json_t *given, const fg_translate_options *how, fg_translation *result,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_translate(step->converter, dirs, step->direction, given, how, result, err));
+    if (step->direction == FG_EXPORT) FG_TRY(fg_job_fill_from_base(job, result->result, err));
+done:
+    return status;
+}
+
 /* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
 static fg_status translate_last(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                 const json_t *given, fg_translate_options *how, fg_error *err) {
@@ -120,7 +132,7 @@ static fg_status translate_last(fg_job *job, const fg_options *options, const fg
     FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
     if (grown) {
         how->vocab_size = job->tokens.rows.rows;
-        FG_TRY(fg_translate(last->converter, dirs, last->direction, given, how, &again, err));
+        FG_TRY(translate_once(job, last, dirs, given, how, &again, err));
     }
     job->config = json_incref(grown ? again.result : last->translation.result);
     if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
@@ -145,7 +157,8 @@ static fg_status translate_step(fg_job *job, size_t index, const fg_options *opt
                                 .newer_rotary =
                                     json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
                                 .carried = fg_json_at(metadata, FG_CHECKPOINT_CARRIED)};
-    FG_TRY(fg_translate(step->converter, dirs, step->direction, given, &how, &step->translation, err));
+    FG_TRY(translate_once(job, step, dirs, given, &how, &step->translation, err));
+    if (!index) FG_TRY(fg_job_check_base(job, dirs, err));
     if (index + 1 == job->step_count) FG_TRY(translate_last(job, options, dirs, given, &how, err));
 done:
     fg_free(file);

@@ -57,7 +57,7 @@ fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, const fg_
     fg_status status = FG_OK;
     uint64_t rows = 0;
     *grown = false;
-    FG_TRY(fg_tokenizer_files_read(&job->tokenizer, job->source.directory, err));
+    FG_TRY(fg_tokenizer_files_read(&job->tokenizer, fg_job_tokenizer_directory(job), err));
     FG_TRY(read_request(job, options, err));
     if (!job->request.document) goto done;
     FG_TRY(find_rows(job, options, dirs, &rows, err));

@@ -20,8 +20,6 @@ enum {
     PROOF = BIT(CONVERT) | BIT(VALIDATE),
 };
 
-#define NO_BASE "this version of fgconv carries what Fast-LLM cannot hold in metadata.yaml alone"
-
 const fg_option fg_option_table[] = {
     {.name = "from",
      .group = FG_GROUP_CONVERSION,
@@ -83,8 +81,9 @@ const fg_option fg_option_table[] = {
      .commands = CONVERT,
      .kind = FG_OPTION_TEXT,
      .offset = AT(hf_base),
-     .about = "where Fast-LLM checkpoints get what they cannot hold",
-     .missing = NO_BASE},
+     .about =
+         "hf directory that gives a Fast-LLM checkpoint what it lacks: tokenizer, generation_config.json, "
+         "keys of config.json such as token ids; what travels with the checkpoint wins"},
     {.name = "converter-path",
      .argument = "DIR",
      .group = FG_GROUP_CONVERSION,

@@ -222,17 +222,21 @@ done:
 
 /* ---- the other files ---- */
 
-static bool is_side_file(const char *name) {
+bool fg_checkpoint_is_tokenizer_file(const char *name) {
     static const char *const whole[] = {
-        "added_tokens.json", "chat_template.jinja",     "chat_template.json",    "generation_config.json",
-        "merges.txt",        "special_tokens_map.json", "spiece.model",          "tekken.json",
-        "tokenizer.json",    "tokenizer.model",         "tokenizer_config.json", "vocab.json",
-        "vocab.txt",
+        "added_tokens.json",       "chat_template.jinja",   "chat_template.json", "merges.txt",
+        "special_tokens_map.json", "spiece.model",          "tekken.json",        "tokenizer.json",
+        "tokenizer.model",         "tokenizer_config.json", "vocab.json",         "vocab.txt",
     };
-    static const char *const starts[] = {"LICENSE", "NOTICE", "USE_POLICY"};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;
     }
+    return fg_starts_with(name, TEMPLATES "/");
+}
+
+static bool is_side_file(const char *name) {
+    static const char *const starts[] = {"LICENSE", "NOTICE", "USE_POLICY"};
+    if (fg_checkpoint_is_tokenizer_file(name) || strcmp(name, "generation_config.json") == 0) return true;
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         if (fg_starts_with(name, starts[i])) return true;
     }

@@ -67,6 +67,8 @@ typedef struct fg_checkpoint_options {
  * empty and need not be closed. */
 fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
                              const fg_checkpoint_options *options, fg_error *err);
+/* Whether a side file belongs to a tokenizer, chat templates included. */
+bool fg_checkpoint_is_tokenizer_file(const char *name);
 void fg_checkpoint_close(fg_checkpoint *checkpoint);
 
 #endif

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "families" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
-"families": what is found out where nothing names the family.
+"families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -205,6 +205,84 @@ def check_families(fgconv):
                     and "decoder/block/mixer/causal\" = false" in out and all(name in out for name in ("gemma4: ", "mixtral", "qwen2", "apriel2_text")), f"exit {code}: {out}")
 
 
+def plain(directory, keep=()):
+    """Takes out of a directory what only fgconv writes there, as if Fast-LLM itself had made it."""
+    for path in directory.iterdir():
+        if path.suffix != ".safetensors" and path.name not in ("metadata.yaml", "ok", *keep):
+            path.unlink()
+    lines, inside = [], False
+    for line in (directory / "metadata.yaml").read_text().splitlines():
+        inside = line == "  fgconv:" or (inside and line.startswith("   "))
+        lines += [] if inside else [line]
+    (directory / "metadata.yaml").write_text("\n".join(lines) + "\n")
+
+
+def check_hf_base(fgconv):
+    """What a Fast-LLM directory has lost comes from the model that it started from; what it has kept wins."""
+    source = DATA / "golden/llama_untied_fp32/hf"
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        there, other = work / "there", work / "other"
+        if not convert(fgconv, "hf-base: to fast_llm", ["--to", "fast_llm", source, there]):
+            return
+        shutil.copytree(there, work / "plain")
+        plain(work / "plain")
+        config = load(source / "config.json")
+        if convert(fgconv, "hf-base: back", ["--hf-base", source, work / "plain", work / "back"]):
+            back = load(work / "back/config.json")
+            lost = {k: (back.get(k, "(absent)"), v) for k, v in config.items() if back.get(k, "(absent)") != v and k not in OF_THE_FILE}
+            tally.check("hf-base: config.json", not lost, lost)
+            files = [p.name for p in source.iterdir() if p.suffix != ".safetensors" and p.name != "config.json"]
+            wrong = [n for n in files if not (work / "back" / n).exists() or (work / "back" / n).read_bytes() != (source / n).read_bytes()]
+            tally.check("hf-base: files", files and not wrong, wrong)
+            tally.check("hf-base: tensors", tensors(work / "back") == tensors(source))
+            report = load(work / "back/fgconv_report.json")
+            tally.check("hf-base: report", "max_position_embeddings" in report["hf_base"]["keys"] and "tokenizer.json" in report["hf_base"]["files"]
+                        and report["options"]["hf_base"] == str(source.resolve()), report.get("hf_base"))
+            code, out = run(fgconv, ["-q", "verify", work / "plain", work / "back"])
+            tally.check("hf-base: verify recalls it", code == 0, f"exit {code}: {out[-300:]}")
+        if convert(fgconv, "hf-base: on to forgather", ["--to", "forgather", "--hf-base", source, work / "plain", work / "on"]) \
+                and convert(fgconv, "hf-base: forgather in one step", ["--to", "forgather", source, work / "direct"]):
+            names = sorted(p.name for p in (work / "direct").iterdir())
+            wrong = [n for n in names if n not in ("fgconv_report.json", "config.json") and (work / "on" / n).read_bytes() != (work / "direct" / n).read_bytes()]
+            on, direct = (flat(load(work / n / "config.json")) for n in ("on", "direct"))
+            wrong += [k for k in {**on, **direct} if on.get(k) != direct.get(k) and k[1:] not in OF_THE_FILE]
+            tally.check("hf-base: on to forgather as in one step", names == sorted(p.name for p in (work / "on").iterdir()) and not wrong, wrong)
+        shutil.copytree(source, other)
+        changed = dict(config, max_position_embeddings=999, bos_token_id=1, hidden_act="gelu", rope_theta=5.0, sep_token_id=3)
+        (other / "config.json").write_text(json.dumps(changed))
+        (other / "generation_config.json").write_text("{}")
+        (other / "chat_template.jinja").write_text("{{ other }}")
+        if convert(fgconv, "hf-base: own things win", ["--hf-base", other, there, work / "own"]):
+            got = load(work / "own/config.json")
+            wrong = {k: (got.get(k), v) for k, v in {**config, "sep_token_id": 3}.items() if got.get(k) != v and k not in OF_THE_FILE}
+            tally.check("hf-base: own keys win", not wrong, wrong)
+            wrong = [n for n in ("generation_config.json", "chat_template.jinja") if (work / "own" / n).read_bytes() != (source / n).read_bytes()]
+            tally.check("hf-base: own files win", not wrong, wrong)
+        plain(there, keep=("generation_config.json",))
+        if convert(fgconv, "hf-base: the architecture is the checkpoint's", ["--hf-base", other, there, work / "mixed"]):
+            got = load(work / "mixed/config.json")
+            wrong = {k: got.get(k) for k in ("max_position_embeddings", "hidden_act", "rope_theta", "sep_token_id")
+                     if got.get(k) != {"hidden_act": "silu", "rope_theta": 10000.0}.get(k, changed[k])}
+            tally.check("hf-base: only what says nothing of the architecture", not wrong, wrong)
+            tally.check("hf-base: file by file", (work / "mixed/chat_template.jinja").read_text() == "{{ other }}"
+                        and load(work / "mixed/generation_config.json") == load(source / "generation_config.json"))
+        refused = [(["--hf-base", work / "plain", there], 2, "found a fast_llm directory, expected one of hf"),
+                   (["--hf-base", work / "none", there], 2, "none: no such directory"),
+                   (["--hf-base", other, source], 2, "is in the format hf, which holds all that it needs")]
+        for arguments, status, message in refused:
+            code, out = run(fgconv, [*arguments, work / "no"], ranks=0)
+            tally.check(f"hf-base: {message}", code == status and message in out, f"exit {code}: {out[-400:]}")
+        (other / "config.json").write_text(json.dumps(dict(config, vocab_size=400)))
+        code, out = run(fgconv, ["--dry-run", "--hf-base", other, there, work / "no"], ranks=0)
+        tally.check("hf-base: another vocabulary is a warning", code == 0 and "its vocabulary has 400 entries" in out, f"exit {code}: {out[-400:]}")
+        tokenizer = load(other / "tokenizer.json")
+        tokenizer["added_tokens"] += [{"id": 384 + i, "content": f"<{i}>", "special": True} for i in range(10)]
+        (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+        code, out = run(fgconv, ["--dry-run", "--hf-base", other, there, work / "no"], ranks=0)
+        tally.check("hf-base: another model's tokenizer", code == 3 and "its tokenizer has 394 tokens, and the model in" in out, f"exit {code}: {out[-400:]}")
+
+
 def break_tensor(held, name, how):
     dtype, shape, data = held.get(name, ("float32", [4], bytes(16)))
     if how == "missing":
@@ -245,6 +323,8 @@ def main():
             check_tokens(a.fgconv)
         elif part == "families":
             check_families(a.fgconv)
+        elif part == "hf_base":
+            check_hf_base(a.fgconv)
         elif part == "broken_tensors":
             check_broken(a.fgconv)
         else:

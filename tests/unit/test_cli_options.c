@@ -355,8 +355,6 @@ static void what_belongs_to_a_generation(void **state) {
 
 static void what_this_version_cannot_do_is_said(void **state) {
     (void)state;
-#define NO_BASE "this version of fgconv carries what Fast-LLM cannot hold in metadata.yaml alone"
-    refused("a b --hf-base d", "option --hf-base: " NO_BASE, NULL);
     refused("a b --resume",
             "option --resume: this version of fgconv does not resume; remove DST.partial and run again "
             "without it",
