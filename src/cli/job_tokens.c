@@ -106,8 +106,11 @@ done:
 static fg_status settle_eos(fg_job *job, int64_t id, fg_error *err) {
     fg_status status = FG_OK;
     json_t *merged = NULL;
-    FG_TRY(fg_eos_merge(json_object_get(job->config, "eos_token_id"),
-                        json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
+    const json_t *held = json_object_get(job->config, "eos_token_id");
+    bool comes_back = job->source.format == FG_FORMAT_FAST_LLM && job->to == FG_FORMAT_HF &&
+                      (held || job->source.model_type);
+    if (comes_back && !is_changed(job, FG_ROLE_EOS)) goto done; /* as it once was in both files */
+    FG_TRY(fg_eos_merge(held, json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(job->config, "eos_token_id", json_incref(merged), err));
     if (job->generation_config)
@@ -117,23 +120,54 @@ done:
     return status;
 }
 
-/* Towards Fast-LLM, whose configuration has no token ids: what this run has changed goes into what is carried for the way back. */
-static fg_status carry_role(fg_job *job, fg_role role, int64_t id, fg_error *err) {
+/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
+
+/* What is carried for a key; a new entry if there is none and `make` is set. */
+static fg_status carried_entry(fg_job *job, const char *key, bool make, json_t **found, fg_error *err) {
     fg_status status = FG_OK;
-    char key[32];
     size_t i;
-    json_t *entry, *found = NULL;
+    json_t *entry, *left_out = fg_job_last(job)->translation.left_out;
+    *found = NULL;
+    json_array_foreach(left_out, i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) *found = entry;
+    }
+    if (*found || !make) goto done;
+    *found = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
+    FG_TRY(fg_json_push(left_out, *found, err));
+done:
+    return status;
+}
+
+/* Takes over the reference to `value`. */
+static fg_status carry(fg_job *job, const char *key, json_t *value, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *entry;
+    FG_TRY(carried_entry(job, key, true, &entry, err));
+    FG_TRY(fg_json_put(entry, "value", json_incref(value), err));
+    if (job->generation_config) FG_TRY(fg_json_put(job->generation_config, key, json_incref(value), err));
+done:
+    json_decref(value);
+    return status;
+}
+
+/* What this run has changed. */
+static fg_status carry_role(fg_job *job, fg_role role, int64_t id, fg_error *err) {
+    char key[32];
     if (id == FG_NO_TOKEN || !is_changed(job, role)) return FG_OK;
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    json_array_foreach(fg_job_last(job)->translation.left_out, i, entry) {
-        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) found = entry;
-    }
-    if (!found) {
-        found = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
-        FG_TRY(fg_json_push(fg_job_last(job)->translation.left_out, found, err));
-    }
-    FG_TRY(fg_json_put(found, "value", json_integer(id), err));
-    if (job->generation_config) FG_TRY(set_id(job->generation_config, role, id, err));
+    return carry(job, key, json_integer(id), err);
+}
+
+/* Those of all files, as settle_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
+ * as it was. */
+static fg_status carry_eos(fg_job *job, int64_t id, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *entry, *merged;
+    if (job->source.format == FG_FORMAT_HF && !is_changed(job, FG_ROLE_EOS)) goto done;
+    FG_TRY(carried_entry(job, "eos_token_id", false, &entry, err));
+    FG_TRY(fg_eos_merge(json_object_get(entry, "value"),
+                        json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
+    if (merged) FG_TRY(carry(job, "eos_token_id", merged, err));
 done:
     return status;
 }
@@ -160,7 +194,7 @@ fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
     FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));
     if (job->to == FG_FORMAT_FAST_LLM) {
         FG_TRY(carry_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
-        FG_TRY(carry_role(job, FG_ROLE_EOS, ids.id[FG_ROLE_EOS], err));
+        FG_TRY(carry_eos(job, ids.id[FG_ROLE_EOS], err));
         FG_TRY(carry_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
     } else {
         FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));

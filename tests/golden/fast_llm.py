@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "families", "hf_base" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
-"families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
+"eos": its end tokens.
+"qwen3": a family that the real program does not have. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -205,6 +206,68 @@ def check_families(fgconv):
                     and "decoder/block/mixer/causal\" = false" in out and all(name in out for name in ("gemma4: ", "mixtral", "qwen2", "apriel2_text")), f"exit {code}: {out}")
 
 
+def check_eos(fgconv):
+    """End tokens that change on the way to Fast-LLM come back as by way of Forgather; those that do not, as they were."""
+    case = DATA / "golden/qwen3_add_tokens_fp32"
+    files = ("config.json", "generation_config.json")
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        shutil.copytree(case / "hf", work / "hf")
+        write = lambda file, value: (work / "hf" / file).write_text(json.dumps({**load(work / "hf" / file), "eos_token_id": value}))
+        write("config.json", 5), write("generation_config.json", [383, 7])
+        eos = lambda name: [load(work / name / file)["eos_token_id"] for file in files]
+        (work / "tokens.yaml").write_text('eos_token: "<|stop|>"\n')
+        add = ["--add-tokens", work / "tokens.yaml"]
+        ways = {"there": ["--to", "fast_llm", work / "hf"], "back": [work / "there"], "added": [*add, "--to", "fast_llm", work / "hf"], "added_back": ["--to", "hf", work / "added"],
+                "fg": [*add, work / "hf"], "fg_back": [work / "fg"], "fg_there": ["--to", "fast_llm", work / "fg"], "fg_there_back": ["--to", "hf", work / "fg_there"]}
+        for name, arguments in ways.items():
+            if not convert(fgconv, f"eos: {name}", [*arguments, work / name]):
+                return
+        tally.check("eos: unchanged", eos("back") == [5, [383, 7]], eos("back"))
+        new = {t["content"]: t["id"] for t in load(work / "added/tokenizer.json")["added_tokens"]}["<|stop|>"]
+        tally.check("eos: merged with the new one", eos("fg_back") == [[5, 383, 7, new]] * 2, eos("fg_back"))
+        tally.check("eos: the same by way of Fast-LLM", eos("added_back") == eos("fg_there_back") == eos("fg_back"), (eos("added_back"), eos("fg_there_back")))
+        for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+            tally.check(f"eos: {file}", (work / "added_back" / file).read_bytes() == (work / "fg_back" / file).read_bytes())
+
+
+def check_qwen3(fgconv):
+    """A family that Fast-LLM has no converter for: its attention holds the norms of queries and keys."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        for case in ("qwen3_tied_bf16", "qwen3_add_tokens_fp32"):
+            source, there, back = DATA / "golden" / case / "hf", work / case, work / f"{case}_back"
+            code, out = run(fgconv, ["--to", "fast_llm", "--report", work / f"{case}.json", source, there])
+            proof = load(work / f"{case}.json")["proof"] if code == 0 else {}
+            if not tally.check(f"{case} to fast_llm, logits equal", code == 0 and proof.get("max_abs") == 0 and proof.get("kind") == "logits", f"exit {code}: {out[-400:]}"):
+                continue
+            held = tensors(there)
+            tally.check(f"{case}: norms of queries and keys", held["decoder.0.mixer.query_norm.weight/weights"] == tensors(source)["model.layers.0.self_attn.q_norm.weight"]
+                        and held["decoder.0.mixer.key_norm.weight/weights"] == tensors(source)["model.layers.0.self_attn.k_norm.weight"])
+            code, out = run(fgconv, ["--to", "hf", there, back])
+            tally.check(f"{case} and back", code == 0 and "logits equal bit for bit" in out and tensors(back) == tensors(source), f"exit {code}: {out[-400:]}")
+            tally.check(f"{case}: config.json", load(back / "config.json") == load(source / "config.json"))
+            plain(there)
+            code, out = run(fgconv, ["config", there], ranks=0)
+            tally.check(f"{case}: the family is found", code == 0 and '"Qwen3ForCausalLM"' in out, f"exit {code}: {out[-400:]}")
+        config = load(DATA / "golden/qwen3_tied_bf16/hf/config.json")
+        file = work / "config.json"
+        changes = [({"attention_bias": True}, None, '"add_linear_biases": true'), ({"head_dim": None}, "head_dim", None), ({"use_mrope": False}, "use_mrope", None),
+                   ({"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "some layers slide", None), ({"mlp_bias": True}, "mlp_bias", None)]
+        for change, refusal, said in changes:
+            file.write_text(json.dumps({**config, **change}))
+            code, out = run(fgconv, ["config", "--to", "fast_llm", file], ranks=0)
+            tally.check(f"qwen3 {json.dumps(change)}", code == 3 and refusal in out if refusal else code == 0 and said in out, f"exit {code}: {out[-400:]}")
+        file.write_text(json.dumps(config))
+        code, out = run(fgconv, ["config", "--to", "fast_llm", file], ranks=0)
+        for change, refusal in (("epsilon", "rms_norm_eps"), ("zero_centered", "zero_centered")):
+            target = json.loads(out)["config"]["base_model"]
+            target["decoder"]["block"]["mixer"]["key_norm"][change] = 1e-3 if change == "epsilon" else True
+            file.write_text(json.dumps({"base_model": target}))
+            code, said = run(fgconv, ["config", "--model-type", "qwen3", file], ranks=0)
+            tally.check(f"qwen3 from Fast-LLM, another {change} for keys", code == 3 and refusal in said, f"exit {code}: {said[-400:]}")
+
+
 def plain(directory, keep=()):
     """Takes out of a directory what only fgconv writes there, as if Fast-LLM itself had made it."""
     for path in directory.iterdir():
@@ -323,6 +386,10 @@ def main():
             check_tokens(a.fgconv)
         elif part == "families":
             check_families(a.fgconv)
+        elif part == "eos":
+            check_eos(a.fgconv)
+        elif part == "qwen3":
+            check_qwen3(a.fgconv)
         elif part == "hf_base":
             check_hf_base(a.fgconv)
         elif part == "broken_tensors":

@@ -159,7 +159,10 @@ static void what_is_not_computed_is_refused(void **state) {
                    "no tensor model.layers.0.mlp.gate_proj.bias");
     expect_refused(with("llama", true, "attention_bias", "true"), FG_FORMAT_FORGATHER, "attention_bias");
     expect_refused(with("llama", true, "mlp_bias", "true"), FG_FORMAT_FORGATHER, "mlp_bias");
-    expect_refused(with("qwen3", false, "use_sliding_window", "true"), FG_FORMAT_HF, "use_sliding_window");
+    fixture *sliding = with("qwen3", false, "use_sliding_window", "true");
+    json_object_set_new(sliding->hf, "sliding_window", json_integer(8));
+    json_object_set_new(sliding->hf, "max_window_layers", json_integer(0));
+    expect_refused(sliding, FG_FORMAT_HF, "use_sliding_window");
     expect_refused(with("qwen3", false, "layer_types", "[\"full_attention\", \"sliding_attention\"]"),
                    FG_FORMAT_HF, "layer_types");
     expect_refused(with("qwen3", false, "head_dim", "64"), FG_FORMAT_HF, "expected [64, 128]");
