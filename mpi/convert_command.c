@@ -183,7 +183,8 @@ static json_t *name_map(const fg_plan *plan) {
 
 /* Rank 0 opens what was written as any reader would: by its own headers and index. */
 static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err) {
-    fg_checkpoint_options how = {.format = c->job.to, .checkpoint_path = c->stage.partial};
+    fg_checkpoint_options how = {
+        .format = c->job.to, .checkpoint_path = c->stage.partial, .unfinished = true};
     fg_status status = fg_checkpoint_open(result, c->stage.partial, &how, err);
     if (status != FG_OK) fg_where(err, "reading back what was written");
     return status;
@@ -257,6 +258,7 @@ static fg_status publish(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     if (!is_first(c) || c->run->options->dry_run) goto done;
     FG_TRY(write_report(c, err));
+    FG_TRY(fg_job_finish_files(&c->job, &c->stage, err));
     FG_TRY(fg_stage_publish(&c->stage, err));
 done:
     return status;
@@ -268,7 +270,7 @@ static fg_status write_and_check(conversion *c, fg_error *err) {
     if (!run->options->dry_run) {
         FG_TRY(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
         if (c->trial.validate == FG_VALIDATE_BYTES)
-            FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, err));
+            FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, true, err));
     }
     if (fg_trial_runs_models(&c->trial)) FG_TRY(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);

@@ -36,8 +36,8 @@ fg_status fg_run_report_end(const fg_run *run, const char *status, double second
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
-/* Collective: the tensors of a directory against the plan that every rank holds. A difference is
+/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A difference is
  * FG_ERR_DIFFER. */
-fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory,
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
                               fg_error *err); /* verify_command.c */
 #endif

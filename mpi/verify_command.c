@@ -47,10 +47,10 @@ static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_e
     return FG_OK;
 }
 
-static fg_status open_destination(const fg_run *run, const char *directory, fg_tensors *table,
-                                  fg_error *err) {
+static fg_status open_destination(const fg_run *run, const char *directory, bool unfinished,
+                                  fg_tensors *table, fg_error *err) {
     fg_checkpoint checkpoint = {0};
-    fg_checkpoint_options how = {.checkpoint_path = directory};
+    fg_checkpoint_options how = {.checkpoint_path = directory, .unfinished = unfinished};
     fg_text encoded = {0};
     if (run->ranks->rank == 0 && fg_checkpoint_open(&checkpoint, directory, &how, err) == FG_OK)
         fg_tensors_encode(&checkpoint.tensors, &encoded, err);
@@ -65,11 +65,12 @@ static fg_status open_destination(const fg_run *run, const char *directory, fg_t
     return status;
 }
 
-fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, fg_error *err) {
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
+                              fg_error *err) {
     verification v = {0};
     fg_item_task task = {
         .carry_out = check_item, .context = &v, .what = "verifying", .style = fg_run_progress(run)};
-    fg_status status = open_destination(run, directory, &v.table, err);
+    fg_status status = open_destination(run, directory, unfinished, &v.table, err);
     if (status == FG_OK) {
         check_tables(plan, &v.table, err);
         if (err->status == FG_OK) fg_copier_new(&v.copier, plan, NULL, err);
@@ -195,7 +196,7 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err) {
     if (run->ranks->rank == 0) plan_again(run, &job, &recalled, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
-    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->second, err);
+    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->second, false, err);
     if (status == FG_OK && run->ranks->rank == 0) say_result(run, &job, fg_seconds() - begun, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     json_decref(recalled);

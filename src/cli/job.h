@@ -131,6 +131,9 @@ fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *er
 fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
                              fg_error *err);
 
+/* The last file of all, by which a reader knows that the directory is whole: Fast-LLM's "ok". */
+fg_status fg_job_finish_files(const fg_job *job, fg_stage *stage, fg_error *err);
+
 /* Fills the parts of the report that are decided here: source, destination, options, converter, config,
  * tokens, dropped, left files. */
 fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/job.h"
 #include "copy/shards.h"
+#include "store/fast_llm.h"
 #include "vocab/utf8_text.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
@@ -143,13 +144,11 @@ done:
     return status;
 }
 
-/* "ok" tells Fast-LLM that the directory is whole. */
 static fg_status write_metadata(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
     FG_TRY(fg_job_metadata(job, &text, err));
     FG_TRY(fg_stage_write(stage, "metadata.yaml", text.data, text.length, err));
-    FG_TRY(fg_stage_write(stage, "ok", "", 0, err));
 done:
     fg_text_free(&text);
     return status;
@@ -216,4 +215,8 @@ fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_st
     FG_TRY(copy_side_files(job, stage, copied, err));
 done:
     return status;
+}
+
+fg_status fg_job_finish_files(const fg_job *job, fg_stage *stage, fg_error *err) {
+    return job->to == FG_FORMAT_FAST_LLM ? fg_stage_write(stage, FG_FAST_LLM_OK, "", 0, err) : FG_OK;
 }

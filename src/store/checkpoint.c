@@ -191,21 +191,22 @@ done:
 }
 
 /* Another directory given with -c has metadata of its own, which names its files. */
-static fg_status read_fast_llm_weights(fg_checkpoint *c, fg_error *err) {
+static fg_status read_fast_llm_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
     fg_status status = FG_OK;
     json_t *metadata = NULL;
     if (strcmp(c->weights_directory, c->directory) != 0)
         FG_TRY(fg_fast_llm_metadata_read(c->weights_directory, &metadata, err));
     FG_TRY(
         fg_fast_llm_weights_read(c->weights_directory, metadata ? metadata : c->metadata, &c->tensors, err));
+    if (!unfinished) FG_TRY(fg_fast_llm_warn_if_unfinished(c->weights_directory, err));
 done:
     json_decref(metadata);
     return status;
 }
 
-static fg_status read_weights(fg_checkpoint *c, fg_error *err) {
+static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
     fg_status status = FG_OK;
-    if (c->format == FG_FORMAT_FAST_LLM) return read_fast_llm_weights(c, err);
+    if (c->format == FG_FORMAT_FAST_LLM) return read_fast_llm_weights(c, unfinished, err);
     bool adapter, present;
     FG_TRY(fg_weights_present(c->weights_directory, &present, err));
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
@@ -320,7 +321,7 @@ fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
     FG_TRY(fg_json_read_object(directory, "generation_config.json", &c->generation_config, err));
     FG_TRY(fg_json_read_object(directory, "tokenizer_config.json", &c->tokenizer_config, err));
     FG_TRY(find_weights(c, options->checkpoint_path, options->config_only, err));
-    if (!options->config_only) FG_TRY(read_weights(c, err));
+    if (!options->config_only) FG_TRY(read_weights(c, options->unfinished, err));
     FG_TRY(sort_files(c, err));
 done:
     if (status != FG_OK) fg_checkpoint_close(c);

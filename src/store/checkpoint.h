@@ -60,6 +60,7 @@ typedef struct fg_checkpoint_options {
                                     it, or that tells of Fast-LLM, is Fast-LLM; else HF) */
     const char *checkpoint_path; /* -c; NULL: the rule above. Relative to the working directory */
     bool config_only;            /* no weights wanted: the tensor table stays empty */
+    bool unfinished; /* what says that a directory is whole is not expected yet (Fast-LLM's "ok") */
 } fg_checkpoint_options;
 
 /* A missing directory (that of `checkpoint_path` too) is FG_ERR_USAGE; what is wrong inside is FG_ERR_INPUT. `options` may

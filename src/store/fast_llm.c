@@ -133,7 +133,7 @@ static void warn_of_index(const char *path, const json_t *index, const fg_tensor
                 (unsigned long long)left_out);
 }
 
-static fg_status warn_of_missing_ok(const char *directory, fg_error *err) {
+fg_status fg_fast_llm_warn_if_unfinished(const char *directory, fg_error *err) {
     char *path = fg_path_join(directory, FG_FAST_LLM_OK, err);
     if (!path) return FG_ERR_MEMORY;
     if (!fg_path_exists(path))
@@ -155,7 +155,6 @@ fg_status fg_fast_llm_weights_read(const char *directory, const json_t *metadata
     for (size_t i = 0; i < files.count; i++)
         FG_TRY(read_file(directory, files.items[i], table, &left_out, err));
     warn_of_index(path, index, table, left_out);
-    FG_TRY(warn_of_missing_ok(directory, err));
 done:
     fg_free(path);
     fg_names_free(&files);

@@ -26,4 +26,7 @@ fg_status fg_fast_llm_is_metadata(const char *directory, bool *is, fg_error *err
 fg_status fg_fast_llm_weights_read(const char *directory, const json_t *metadata, fg_tensors *table,
                                    fg_error *err);
 
+/* A warning if the directory has no file "ok". */
+fg_status fg_fast_llm_warn_if_unfinished(const char *directory, fg_error *err);
+
 #endif
