@@ -119,6 +119,11 @@ void fg_hf_base_free(fg_hf_base *base);
 fg_status fg_job_wrap_config(fg_job *job, const fg_converter_dirs *dirs, fg_error *err);
 /* Gives the plan's shards the names that Fast-LLM uses. */
 fg_status fg_job_name_shards(fg_job *job, fg_error *err);
+/* What a step back to Fast-LLM (`index`) gives back: what the step before it left out, or what the source's file says; NULL: nothing.
+ * New reference. */
+fg_status fg_job_carried(const fg_job *job, size_t index, json_t **carried, fg_error *err);
+/* What the file FG_CHECKPOINT_CARRIED_FILE of the destination holds; NULL: it gets none. New reference. */
+fg_status fg_job_to_carry(const fg_job *job, json_t **document, fg_error *err);
 /* metadata.yaml: configuration, where each tensor lies, and what of the source Fast-LLM has no place for. */
 fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err);
 

@@ -1,4 +1,4 @@
-/* What a conversion towards Fast-LLM writes beside the tensors. */
+/* What a conversion towards Fast-LLM writes beside the tensors, and what travels from Fast-LLM to itself by way of other formats. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,6 +23,97 @@ done:
     fg_classes_free(&classes);
     return status;
 }
+
+/* ---- what is carried ---- */
+
+/* By key: the same whatever order the source's keys had. */
+static fg_status sorted_by_key(const json_t *left_out, json_t **sorted, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    *sorted = json_array();
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        size_t at = i;
+        while (at &&
+               strcmp(json_string_value(json_object_get(json_array_get(*sorted, at - 1), "key")), key) > 0)
+            at--;
+        if (json_array_insert(*sorted, at, entry))
+            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+    }
+done:
+    return status;
+}
+
+static fg_status check_carried(const char *path, const json_t *list, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    if (!json_is_array(list))
+        FG_TRY(
+            fg_fail(err, FG_ERR_INPUT, "%s: fast_llm: found %s, expected a list", path, fg_json_kind(list)));
+    json_array_foreach((json_t *)(uintptr_t)list, i, entry) {
+        if (!json_is_string(json_object_get(entry, "key")) || !json_object_get(entry, "value"))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: fast_llm/%zu: expected an object with key and value", path,
+                           i));
+    }
+done:
+    if (status != FG_OK)
+        fg_hint(err, "take the file out of the directory: then nothing of an earlier Fast-LLM checkpoint is "
+                     "given back");
+    return status;
+}
+
+static fg_status read_carried(const fg_job *job, json_t **carried, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    json_t *document = NULL;
+    FG_TRY_NEW(path, fg_path_join(job->source.directory, FG_CHECKPOINT_CARRIED_FILE, err));
+    if (!fg_path_exists(path)) goto done;
+    FG_TRY(fg_json_read(path, &document, err));
+    FG_TRY(check_carried(path, json_object_get(document, "fast_llm"), err));
+    *carried = json_incref(json_object_get(document, "fast_llm"));
+done:
+    json_decref(document);
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_job_carried(const fg_job *job, size_t index, json_t **carried, fg_error *err) {
+    const fg_step *step = &job->steps[index], *before = index ? step - 1 : NULL;
+    *carried = NULL;
+    if (step->direction == FG_EXPORT) {
+        json_t *held = index ? NULL : fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED);
+        *carried = json_incref(held);
+    } else if (step->other == FG_FORMAT_FAST_LLM && before && before->other == FG_FORMAT_FAST_LLM) {
+        *carried = json_incref(before->translation.left_out);
+    } else if (step->other == FG_FORMAT_FAST_LLM) {
+        return read_carried(job, carried, err);
+    }
+    return FG_OK;
+}
+
+fg_status fg_job_to_carry(const fg_job *job, json_t **document, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *list = NULL;
+    const fg_step *first = &job->steps[0];
+    *document = NULL;
+    if (job->to == FG_FORMAT_FAST_LLM || job->source.format != FG_FORMAT_FAST_LLM ||
+        !json_array_size(first->translation.left_out))
+        goto done;
+    FG_TRY(sorted_by_key(first->translation.left_out, &list, err));
+    *document =
+        json_pack("{s:s, s:O}", "about",
+                  "what Fast-LLM's configuration said that other formats have no place for; fgconv gives it "
+                  "back on the way to Fast-LLM",
+                  "fast_llm", list);
+    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while keeping what Fast-LLM said"));
+done:
+    json_decref(list);
+    return status;
+}
+
+/* ---- the destination ---- */
 
 fg_status fg_job_name_shards(fg_job *job, fg_error *err) {
     fg_status status = FG_OK;
@@ -52,31 +143,12 @@ done:
     return status;
 }
 
-/* What is carried, by key: the same whatever order the source's keys had. */
-static fg_status carried(const json_t *left_out, json_t **sorted, fg_error *err) {
-    fg_status status = FG_OK;
-    size_t i;
-    json_t *entry;
-    *sorted = json_array();
-    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
-        const char *key = json_string_value(json_object_get(entry, "key"));
-        size_t at = i;
-        while (at &&
-               strcmp(json_string_value(json_object_get(json_array_get(*sorted, at - 1), "key")), key) > 0)
-            at--;
-        if (json_array_insert(*sorted, at, entry))
-            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
-    }
-done:
-    return status;
-}
-
 fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     fg_status status = FG_OK;
     json_t *index = NULL, *kept = NULL, *document = json_object();
     const fg_translation *last = &fg_job_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
-    FG_TRY(carried(last->left_out, &kept, err));
+    FG_TRY(sorted_by_key(last->left_out, &kept, err));
     FG_TRY(fg_json_put(document, "config", json_incref(job->config), err));
     FG_TRY(fg_json_put(document, "fast_llm_version", json_string(job->fast_llm_version), err));
     FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));

@@ -121,13 +121,17 @@ done:
 fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     bool tokens = fg_new_tokens_any(&job->tokens);
+    json_t *carried = NULL;
     FG_TRY(make_template(job, options->chat_template, err));
     if (tokens) FG_TRY(make_tokenizer(job, err));
     if (tokens || options->chat_template)
         FG_TRY(make_json(job, "tokenizer_config.json", job->tokenizer.config, FG_JSON_UTF8, err));
     if (job->generation_config && !fg_json_equal(job->generation_config, job->source.generation_config))
         FG_TRY(make_json(job, "generation_config.json", job->generation_config, FG_JSON_SORTED, err));
+    FG_TRY(fg_job_to_carry(job, &carried, err));
+    FG_TRY(make_json(job, FG_CHECKPOINT_CARRIED_FILE, carried, FG_JSON_SORTED, err));
 done:
+    json_decref(carried);
     return status;
 }
 
@@ -179,7 +183,8 @@ static fg_status copy_side_file(const fg_job *job, const char *directory, const 
                                 json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    if (is_made(job, name)) goto done;
+    bool given_back = job->to == FG_FORMAT_FAST_LLM && strcmp(name, FG_CHECKPOINT_CARRIED_FILE) == 0;
+    if (is_made(job, name) || given_back) goto done;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
     FG_TRY(fg_stage_copy_file(stage, path, name, err));
     FG_TRY(fg_json_push(copied, json_string(name), err));

@@ -148,19 +148,22 @@ static fg_status translate_step(fg_job *job, size_t index, const fg_options *opt
     const json_t *metadata = index ? NULL : job->source.metadata;
     const json_t *given = given_config(job, index);
     char *file = NULL;
+    json_t *carried = NULL;
     FG_TRY(load_converter(job, index, options, dirs, err));
     FG_TRY(name_config(job, index, &file, err));
+    FG_TRY(fg_job_carried(job, index, &carried, err));
     fg_translate_options how = {.max_length = options->max_length,
                                 .hf_version = options->hf_version,
                                 .version = version,
                                 .file = file,
                                 .newer_rotary =
                                     json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                                .carried = fg_json_at(metadata, FG_CHECKPOINT_CARRIED)};
+                                .carried = carried};
     FG_TRY(translate_once(job, step, dirs, given, &how, &step->translation, err));
     if (!index) FG_TRY(fg_job_check_base(job, dirs, err));
     if (index + 1 == job->step_count) FG_TRY(translate_last(job, options, dirs, given, &how, err));
 done:
+    json_decref(carried);
     fg_free(file);
     return status;
 }

@@ -137,21 +137,22 @@ fg_status fg_coverage_check(fg_translator *t, fg_error *err) {
 
 /* ---- the target's architecture ---- */
 
-static fg_status cover_class(fg_translator *t, const char *class_name, const json_t *object,
-                             const char *prefix, unsigned depth, fg_error *err);
+/* What is done with a configuration of a class. */
+typedef fg_status class_visit(fg_translator *t, const char *class_name, const json_t *object,
+                              const char *prefix, unsigned depth, fg_error *err);
 
-/* A value of a field with configurations in it: one, or a dictionary of them. */
-static fg_status cover_below(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
-                             unsigned depth, fg_error *err) {
+/* Visits a value of a field with configurations in it: one, or a dictionary of them. */
+static fg_status visit_below(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
+                             unsigned depth, class_visit *visit_class, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *entry;
     char *below = NULL;
     if (!fg_starts_with(field->type, "dict["))
-        return cover_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
+        return visit_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
     json_object_foreach((json_t *)(uintptr_t)value, key, entry) {
         FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
-        FG_TRY(cover_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
+        FG_TRY(visit_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
         fg_free(below);
         below = NULL;
     }
@@ -170,6 +171,8 @@ static bool claimed_below(const fg_translator *t, const char *path) {
     return false;
 }
 
+static class_visit cover_class;
+
 /* A claim by a declaration that leads to sections leaves the leaves to those. */
 static fg_status cover_field(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
                              unsigned depth, fg_error *err) {
@@ -183,7 +186,7 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
     bool has_leaves = fg_starts_with(field->type, "dict[")
                           ? json_is_object(value)
                           : class_name && fg_class_has_architecture(t->classes, class_name);
-    if (section || has_leaves) return cover_below(t, field, value, path, depth, err);
+    if (section || has_leaves) return visit_below(t, field, value, path, depth, cover_class, err);
     return fg_translator_refuse(
         t, NULL, err,
         "architecture field \"%s\" = %s: no rule of %s claims it; a declaration of the "
@@ -214,4 +217,41 @@ done:
 
 fg_status fg_coverage_architecture(fg_translator *t, const json_t *target, fg_error *err) {
     return cover_class(t, t->declarations->root->class_name, target, "", 0, err);
+}
+
+/* ---- the target's other fields ---- */
+
+static bool is_default(const fg_field *field, const json_t *value) {
+    if (field->default_value) return fg_json_equal(field->default_value, value);
+    return json_is_null(value) || (json_is_object(value) && !json_object_size(value));
+}
+
+static fg_status leave_class(fg_translator *t, const char *class_name, const json_t *object,
+                             const char *prefix, unsigned depth, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *value;
+    fg_field field;
+    char *path = NULL;
+    if (!class_name || depth == DEPTH) goto done;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        if (!fg_class_field(t->classes, class_name, name, &field)) continue;
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        const fg_claim *claim = fg_claims_find(&t->claims[FG_SIDE_TARGET], path);
+        bool section = claim && claim->declaration->choice_count;
+        if (field.architecture && (section || !claim))
+            FG_TRY(visit_below(t, &field, value, path, depth, leave_class, err));
+        else if (!claim && !is_default(&field, value))
+            FG_TRY(fg_translator_leave_out(t, NULL, path, value,
+                                           "says how the model is trained, not what it is", NULL, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_coverage_leave_out(fg_translator *t, fg_error *err) {
+    return leave_class(t, t->declarations->root->class_name, t->given, "", 0, err);
 }

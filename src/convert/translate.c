@@ -1,14 +1,16 @@
 #include "convert/translate.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/primitive.h"
 #include "convert/rotary.h"
 #include "convert/translator.h"
 
-enum { BRIEF = 120 };
+enum { BRIEF = 120, PATH = 300 };
 
 static fg_status set_variables(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
@@ -240,25 +242,26 @@ done:
 
 /* ---- directions ---- */
 
-static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
-                        fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(complete_hf(t, t->source, defaults, err));
-    FG_TRY(run_root(t, err));
-    FG_TRY(fg_coverage_check(t, err));
-    FG_TRY(report_refusals(t, err));
-    FG_TRY(complete_target(t, t->result, &translation->target, err));
-    if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
-    FG_TRY(report_refusals(t, err));
-    FG_TRY(check_return(t, translation->target, defaults, err));
-    FG_TRY(report_refusals(t, err));
-    translation->result = json_incref(t->result);
-    translation->hf = json_incref(t->source);
-done:
-    return status;
+/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not hold (yet), the class
+ * of what does must have the field. */
+static bool has_place(const fg_translator *t, const char *key) {
+    char above[PATH] = "";
+    const char *root = t->declarations->root->class_name, *rest = key;
+    if (!t->classes || !root || strlen(key) >= sizeof above) return false;
+    for (const char *slash; (slash = strchr(rest, '/')) != NULL; rest = slash + 1) {
+        char next[PATH];
+        snprintf(next, sizeof next, "%.*s", (int)(slash - key), key);
+        if (!json_is_object(fg_json_at(t->result, next))) break;
+        memcpy(above, next, sizeof above);
+    }
+    char field[PATH];
+    fg_field found;
+    snprintf(field, sizeof field, "%.*s", (int)strcspn(rest, "/"), rest);
+    const char *class_name = fg_class_at(t->classes, root, t->result, above);
+    return class_name && fg_class_field(t->classes, class_name, field, &found);
 }
 
-/* Puts back what an import left out: keys that the export did not write, and values of which it wrote what stands for them. */
+/* Puts back what the other direction left out: keys that were not written, and values of which what stands for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -268,8 +271,33 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
         const json_t *found = key ? fg_json_at(t->result, key) : NULL;
         json_t *value = json_object_get(entry, "value");
         if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
+        if (t->direction == FG_IMPORT && !has_place(t, key)) {
+            fg_warn("%s: \"%s\", which an earlier checkpoint had, has no place in this model; it is not "
+                    "given back",
+                    t->options->file, key);
+            continue;
+        }
         FG_TRY(fg_json_set_at(t->result, key, json_deep_copy(value), err));
     }
+done:
+    return status;
+}
+
+static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
+                        fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(complete_hf(t, t->source, defaults, err));
+    FG_TRY(run_root(t, err));
+    FG_TRY(fg_coverage_check(t, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(put_back(t, err));
+    FG_TRY(complete_target(t, t->result, &translation->target, err));
+    if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(check_return(t, translation->target, defaults, err));
+    FG_TRY(report_refusals(t, err));
+    translation->result = json_incref(t->result);
+    translation->hf = json_incref(t->source);
 done:
     return status;
 }
@@ -286,6 +314,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(run_root(t, err));
     FG_TRY(translation->target ? fg_coverage_architecture(t, translation->target, err)
                                : fg_coverage_check(t, err));
+    if (translation->target) FG_TRY(fg_coverage_leave_out(t, err));
     FG_TRY(report_refusals(t, err));
     FG_TRY(put_back(t, err));
     translation->hf = json_deep_copy(t->result);

@@ -21,7 +21,8 @@ typedef struct fg_translate_options {
     bool newer_rotary;   /* export: hf once had rope_parameters, and gets them back whatever hf_version */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
-    /* Export: what an import once left out (fg_translation.left_out), to be put back; may be NULL. */
+    /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may be NULL. On import
+     * the way back is checked with it in place, so that it cannot change what hf says. */
     const json_t *carried;
 } fg_translate_options;
 
@@ -32,7 +33,8 @@ typedef struct fg_translation {
     json_t *hf;
     /* Owned: of a target with classes, its configuration with every default filled in; else NULL. */
     json_t *target;
-    /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have; "as": what stands
+    /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target with classes those
+     * that are not of the architecture only where they have another value than their default); "as": what stands
      * for the value there, if it is another. */
     json_t *left_out;
     bool newer_rotary; /* import: the source has rope_parameters */

@@ -77,5 +77,8 @@ fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
 /* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of the root's class, must
  * be claimed, down to the leaves. */
 fg_status fg_coverage_architecture(fg_translator *translator, const json_t *target, fg_error *err);
+/* Export from a target with classes: its other fields, where they have another value than their default and nothing claims them, are
+ * left out, and noted. */
+fg_status fg_coverage_leave_out(fg_translator *translator, fg_error *err);
 
 #endif

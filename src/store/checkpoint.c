@@ -225,9 +225,10 @@ done:
 
 bool fg_checkpoint_is_tokenizer_file(const char *name) {
     static const char *const whole[] = {
-        "added_tokens.json",       "chat_template.jinja",   "chat_template.json", "merges.txt",
-        "special_tokens_map.json", "spiece.model",          "tekken.json",        "tokenizer.json",
-        "tokenizer.model",         "tokenizer_config.json", "vocab.json",         "vocab.txt",
+        "added_tokens.json",        "chat_template.jinja",   "chat_template.json", "merges.txt",
+        "special_tokens_map.json",  "spiece.model",          "tekken.json",        "tokenizer.json",
+        "tokenizer.model",          "tokenizer_config.json", "vocab.json",         "vocab.txt",
+        FG_CHECKPOINT_CARRIED_FILE,
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;

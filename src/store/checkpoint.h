@@ -29,6 +29,9 @@ typedef enum fg_format {
 /* How that HF configuration spells rotary settings: true for rope_parameters. */
 #define FG_CHECKPOINT_NEWER_ROTARY "metadata/fgconv/rope_parameters"
 
+/* What Fast-LLM's configuration said of a model that now lies in another format's directory: {"fast_llm": the same array}. */
+#define FG_CHECKPOINT_CARRIED_FILE "fgconv_carried.json"
+
 const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
 fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
 
@@ -49,7 +52,7 @@ typedef struct fg_checkpoint {
     fg_names
         side_files; /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
                                   templates (some as "additional_chat_templates/NAME.jinja"), generation_config.json,
-                                  licences; sorted */
+                                  licences, FG_CHECKPOINT_CARRIED_FILE; sorted */
     fg_names
         other_files; /* owned; names that are neither weights, config, emitted code nor side files: left behind */
 } fg_checkpoint;
