@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "convert/translate.h"
 
-enum { REASON = 120 };
+enum { REASON = 160 };
 
 typedef struct search {
     const fg_converter_dirs *dirs;
     const json_t *base_model;
     const char *file;
-    json_t *fitting; /* owned; array of families */
+    json_t *fitting; /* owned; array of families that have a place for all of it */
+    json_t *losing;  /* owned; warning -> array of families that would take it */
     json_t *refused; /* owned; reason -> array of families */
 } search;
 
@@ -28,8 +29,9 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
-/* Why this family is none for the configuration; "" if it is one. */
-static fg_status try_family(const search *s, const char *family, char reason[REASON], fg_error *err) {
+/* `reason` gets why this family is none for the configuration, or the first warning if it is one; "" without any. */
+static fg_status try_family(const search *s, const char *family, bool *taken, char reason[REASON],
+                            fg_error *err) {
     fg_converter *converter = NULL;
     fg_translation translation = {0};
     fg_error why = {0};
@@ -43,20 +45,23 @@ static fg_status try_family(const search *s, const char *family, char reason[REA
     fg_translation_free(&translation);
     fg_converter_free(&converter);
     if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
-    first_refusal(s->file, status == FG_OK ? warning : why.text, reason);
+    *taken = status == FG_OK;
+    first_refusal(s->file, *taken ? warning : why.text, reason);
     return FG_OK;
 }
 
 static fg_status consider(search *s, const char *family, fg_error *err) {
     fg_status status = FG_OK;
     char reason[REASON];
-    FG_TRY(try_family(s, family, reason, err));
-    if (!*reason) {
+    bool taken;
+    FG_TRY(try_family(s, family, &taken, reason, err));
+    if (taken && !*reason) {
         FG_TRY(fg_json_push(s->fitting, json_string(family), err));
         goto done;
     }
-    if (!json_object_get(s->refused, reason)) FG_TRY(fg_json_put(s->refused, reason, json_array(), err));
-    FG_TRY(fg_json_push(json_object_get(s->refused, reason), json_string(family), err));
+    json_t *group = taken ? s->losing : s->refused;
+    if (!json_object_get(group, reason)) FG_TRY(fg_json_put(group, reason, json_array(), err));
+    FG_TRY(fg_json_push(json_object_get(group, reason), json_string(family), err));
 done:
     return status;
 }
@@ -96,16 +101,23 @@ done:
     return status;
 }
 
+static fg_status add_reasons(const json_t *group, fg_text *text, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *reason;
+    json_t *families;
+    json_object_foreach((json_t *)(uintptr_t)group, reason, families) {
+        FG_TRY(fg_text_printf(text, err, "\n  "));
+        FG_TRY(add_names(families, text, err));
+        FG_TRY(fg_text_printf(text, err, ": %s", reason));
+    }
+done:
+    return status;
+}
+
 static fg_status none_fits(const search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
-    const char *reason;
-    json_t *families;
-    json_object_foreach(s->refused, reason, families) {
-        FG_TRY(fg_text_printf(&text, err, "\n  "));
-        FG_TRY(add_names(families, &text, err));
-        FG_TRY(fg_text_printf(&text, err, ": %s", reason));
-    }
+    FG_TRY(add_reasons(s->refused, &text, err));
     fg_fail(err, FG_ERR_INPUT,
             "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
             "), and none has a place for all of it:%s",
@@ -121,9 +133,12 @@ static fg_status several_fit(const search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
     FG_TRY(add_names(s->fitting, &text, err));
+    if (json_object_size(s->losing))
+        FG_TRY(fg_text_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
+    FG_TRY(add_reasons(s->losing, &text, err));
     fg_fail(err, FG_ERR_INPUT,
             "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
-            "), and several have a place for all of it: %s",
+            "), and several would take it: %s",
             s->file, text.data);
     status =
         fg_hint(err, "give the one that it was with --model-type, or to convert the directory of hf that the "
@@ -133,6 +148,18 @@ done:
     return status;
 }
 
+/* The only family that would take it, or NULL. */
+static const char *only_one(const search *s) {
+    const char *reason, *found = json_string_value(json_array_get(s->fitting, 0));
+    size_t count = json_array_size(s->fitting);
+    json_t *families;
+    json_object_foreach(s->losing, reason, families) {
+        count += json_array_size(families);
+        if (!found) found = json_string_value(json_array_get(families, 0));
+    }
+    return count == 1 ? found : NULL;
+}
+
 fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
                          char **family, fg_error *err) {
     fg_status status = FG_OK;
@@ -140,16 +167,19 @@ fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model
                 .base_model = base_model,
                 .file = file,
                 .fitting = json_array(),
+                .losing = json_object(),
                 .refused = json_object()};
     *family = NULL;
-    if (!s.fitting || !s.refused)
+    if (!s.fitting || !s.losing || !s.refused)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for the model family"));
     FG_TRY(consider_all(&s, err));
-    size_t fitting = json_array_size(s.fitting);
-    if (fitting != 1) FG_TRY(fitting ? several_fit(&s, err) : none_fits(&s, err));
-    FG_TRY_NEW(*family, fg_strdup(json_string_value(json_array_get(s.fitting, 0)), err));
+    const char *found = only_one(&s);
+    bool any = json_array_size(s.fitting) || json_object_size(s.losing);
+    if (!found) FG_TRY(any ? several_fit(&s, err) : none_fits(&s, err));
+    FG_TRY_NEW(*family, fg_strdup(found, err));
 done:
     json_decref(s.fitting);
+    json_decref(s.losing);
     json_decref(s.refused);
     return status;
 }

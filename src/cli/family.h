@@ -8,9 +8,8 @@
 
 #include "convert/converter.h"
 
-/* The one family of hf that has a place for all of `base_model`: its converter translates it without a refusal and without a warning
- * that something is lost. Newly allocated. None or several: FG_ERR_INPUT that names `file` and the families, and where there is none what
- * each refuses. */
+/* The one family of hf whose converter takes `base_model`. Newly allocated. None or several: FG_ERR_INPUT that names `file` and the
+ * families, of which each refuses what, and which would warn that something is lost. */
 fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
                          char **family, fg_error *err);
 

@@ -11,7 +11,8 @@
  *     "metadata": [KEY, ...],                                   hf keys that say nothing of the architecture, at any depth
  *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
  *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself
- *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts
+ *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts. A third member of a row is a
+ *                                                               warning for an import: what the value loses
  *     "model": "multimodal",                                    what Fast-LLM calls such a model ("gpt" unless given)
  *     "example": { ... },                                       for lint: a small configuration, laid over the family's defaults
  *     "root": "model",

@@ -437,7 +437,7 @@ done:
     return status;
 }
 
-/* "through" names a table of rows [target, hf]. */
+/* "through" names a table of rows [target, hf] or [target, hf, what a reader should know]. */
 static fg_status check_tables(const fg_declarations *all, const json_t *document, const fg_layers *layers,
                               fg_error *err) {
     fg_status status = FG_OK;
@@ -447,9 +447,11 @@ static fg_status check_tables(const fg_declarations *all, const json_t *document
     size_t k;
     json_object_foreach((json_t *)(uintptr_t)tables, name, table) {
         json_array_foreach(table, k, row) {
-            if (json_array_size(row) != 2)
+            size_t size = json_array_size(row);
+            if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
                 FG_TRY(fg_layers_fail(layers, "tables", name, err,
-                                      "row %zu: expected [target value, hf value]", k));
+                                      "row %zu: expected [target value, hf value] or a warning behind these",
+                                      k));
         }
     }
     for (size_t s = 0; s < all->count; s++) {

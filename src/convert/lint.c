@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/declaration.h"
 #include "convert/defaults.h"
 #include "convert/lint_classes.h"
@@ -193,6 +194,8 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     fg_translation there = {0}, back = {0};
     fg_error what = {0};
     json_t *config = NULL;
+    char unsaid[FG_LOG_LINE];
+    fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
     FG_TRY(small_config(l, &config, err));
     l->config = config;
     if (!config) goto done; /* a family that transformers does not know */
@@ -206,6 +209,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
                  &what, err));
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
+    fg_log_trial_end(unsaid);
     json_decref(config);
     fg_translation_free(&there);
     fg_translation_free(&back);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/custom.h"
 
 enum { BRIEF = 120, VALUES = 240, PLACE = 300 };
@@ -206,15 +207,17 @@ static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_
 /* The other side's value of a row [target, hf] of the declaration's table; NULL if no row has `value`. `back` is what would come
  * back for it: the first row of a value counts. Borrowed. */
 static const json_t *look_through(const fg_translator *t, const fg_declaration *d, const json_t *value,
-                                  const json_t **back) {
+                                  const json_t **back, const char **warning) {
     const json_t *table = json_object_get(json_object_get(fg_converter_document(t->converter), "tables"),
                                           json_string_value(member(d, "through")));
-    const json_t *found = NULL;
+    const json_t *used = NULL;
     size_t i, from = importing(t) ? 1 : 0;
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)table, i, row) {
-        if (!found && fg_json_equal(json_array_get(row, from), value)) found = json_array_get(row, 1 - from);
+        if (!used && fg_json_equal(json_array_get(row, from), value)) used = row;
     }
+    const json_t *found = json_array_get(used, 1 - from);
+    *warning = importing(t) ? json_string_value(json_array_get(used, 2)) : NULL;
     *back = NULL;
     json_array_foreach((json_t *)(uintptr_t)table, i, row) {
         if (found && !*back && fg_json_equal(json_array_get(row, 1 - from), found))
@@ -228,10 +231,11 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
                                  json_t **value, bool *same, fg_error *err) {
     char place[PLACE], brief[BRIEF];
     const json_t *back, *found;
+    const char *warning;
     fg_status status = FG_OK;
     *same = true;
     if (!member(d, "through")) return FG_OK;
-    found = look_through(t, d, *value, &back);
+    found = look_through(t, d, *value, &back, &warning);
     if (!found) {
         status = fg_translator_refuse(t, d, err, "key \"%s\" = %s: the other format has no such value (%s)",
                                       fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
@@ -239,10 +243,14 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
                                       json_string_value(member(d, "through")));
     } else if (!fg_json_equal(back, *value)) {
         *same = false;
-        status =
-            fg_translator_leave_out(t, frame, from_path(t, d), *value,
-                                    "has the same meaning to the other format as another value", back, err);
+        status = fg_translator_leave_out(
+            t, frame, from_path(t, d), *value,
+            warning ? warning : "has the same meaning to the other format as another value", back, err);
     }
+    if (warning && t->left_out)
+        fg_warn("%s: key \"%s\" = %s: %s", t->options->file,
+                fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
+                fg_json_brief(*value, brief, sizeof brief), warning);
     json_t *old = *value;
     *value = found ? json_incref((json_t *)(uintptr_t)found) : NULL;
     json_decref(old);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "convert/block_sequence.h"
 #include "convert/primitive.h"
 
@@ -405,6 +406,17 @@ done:
     return status;
 }
 
+/* A list that names each position of a pattern is what Fast-LLM's own converter reads and writes. */
+static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, const json_t *layout,
+                            uint64_t count) {
+    size_t named = json_array_size(layout);
+    if (!t->left_out || every_layer(d) || named == count) return; /* not on a trial way back */
+    fg_warn(
+        "%s: \"%s\" names %zu of %llu layers, and is repeated: code that reads a name for each layer sees "
+        "another model",
+        t->options->file, d->keys[0], named, (unsigned long long)count);
+}
+
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
 static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t **count, fg_error *err) {
@@ -579,8 +591,10 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
             FG_TRY(fg_translator_refuse(
                 t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
                 json_array_size(layout), (long long)json_integer_value(count)));
-        else if (count)
+        else if (count) {
+            warn_of_pattern(t, d, layout, (uint64_t)json_integer_value(count));
             FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
+        }
         for (size_t i = 0; i < d->choice_count; i++) {
             const fg_frame at = {.section = d->choices[i].section, .hf = frame->hf, .target = task.target};
             FG_TRY(set_section_aside(t, &at, 0, err));
@@ -588,7 +602,10 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
     } else {
         FG_TRY(export_sequence(t, frame, d, &task, err));
         FG_TRY(write_count(t, frame, d, task.sequence.count, err));
-        if (task.layout) FG_TRY(fg_translator_write(t, frame, d->keys[0], task.layout, err));
+        if (task.layout) {
+            warn_of_pattern(t, d, task.layout, task.sequence.count);
+            FG_TRY(fg_translator_write(t, frame, d->keys[0], task.layout, err));
+        }
         if (task.kinds && every_layer(d)) FG_TRY(check_kinds(t, d, &task, err));
     }
 done:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "families", "hf_base" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
-"qwen3": a family that the real program does not have. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
+"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -180,13 +180,15 @@ def check_tokens(fgconv):
 
 def check_families(fgconv):
     """Fast-LLM's own directories do not say the family: the one that holds all of the configuration is taken, several or none are refused."""
-    like_llama = "apriel2_text, apriel_hybrid_ssm, diffusion_llama, llama, mistral, mtp_llama"
-    several = {"llama/basic": like_llama, "llama/pattern": like_llama, "diffusion_llama/yarn": like_llama, "qwen2/tied": "apriel2_text, dream, qwen2",
-               "mistral/window": "apriel2_text, apriel_hybrid_ssm, mistral", "llava/basic": "apriel2, llava, llava_hybrid_ssm"}
+    like_llama = "apriel2_text, diffusion_llama, llama, mistral, mtp_llama; with a warning\n  apriel_hybrid_ssm: \"hybrid_block_layout\" names "
+    several = {"llama/basic": like_llama, "llama/pattern": like_llama, "diffusion_llama/yarn": like_llama, "qwen2/tied": "apriel2_text, dream, qwen2\n",
+               "mistral/window": "apriel2_text, mistral; with a warning\n", "apriel_hybrid_ssm/attention-mamba": "apriel2_text; with a warning\n  apriel_hybrid_ssm: "}
     for case, families in several.items():
         code, out = run(fgconv, ["config", GOLDEN / case / "fast_llm"], ranks=0)
-        tally.check(f"{case}: the families are listed", code == 3 and f"several have a place for all of it: {families}\n" in out
-                    and "--model-type" in out and "warning" not in out, f"exit {code}: {out}")
+        tally.check(f"{case}: the families are listed", code == 3 and f"several would take it: {families}" in out and "--model-type" in out
+                    and "fgconv: warning" not in out, f"exit {code}: {out}")
+    tally.check("what a family would lose is said", "\n  diffusion_llama, llama, mtp_llama: window_size is lost" in
+                run(fgconv, ["config", GOLDEN / "mistral/window/fast_llm"], ranks=0)[1])
     code, out = run(fgconv, ["config", "--model-type", "llama", GOLDEN / "mistral/window/fast_llm"], ranks=0)
     tally.check("a family without windows says that one is lost", code == 0 and "window_size is lost" in out, f"exit {code}: {out}")
     for case in ("mixtral/experts4", "mtp_llama/heads3", "gemma4/dense", "gemma4/moe", "apriel2_text/hybrid"):
@@ -267,6 +269,32 @@ def check_qwen3(fgconv):
             file.write_text(json.dumps({"base_model": target}))
             code, said = run(fgconv, ["config", "--model-type", "qwen3", file], ranks=0)
             tally.check(f"qwen3 from Fast-LLM, another {change} for keys", code == 3 and refusal in said, f"exit {code}: {said[-400:]}")
+
+
+def check_losses(fgconv):
+    """What Fast-LLM takes and changes: done as it does it, with a word about it."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        source = work / "gelu"
+        shutil.copytree(GOLDEN / "llama/basic/hf", source)
+        (source / "config.json").write_text(json.dumps({**load(source / "config.json"), "hidden_act": "gelu"}))
+        word = 'config.json: key "hidden_act" = "gelu": computed by tanh in Fast-LLM'
+        code, out = run(fgconv, ["--to", "fast_llm", source, work / "there"], ranks=0)
+        tally.check("gelu: the logits differ", code == 10 and word in out and "the feed-forward layer of block 0" in out and not (work / "there").exists(), f"exit {code}: {out}")
+        code, out = run(fgconv, ["--to", "fast_llm", "--validate", "bytes", source, work / "there"], ranks=0)
+        tally.check("gelu: without that proof", code == 0 and out.count(word) == 1 and "activation: gelu\n" in (work / "there/metadata.yaml").read_text(), f"exit {code}: {out}")
+        code, out = run(fgconv, ["--validate", "bytes", work / "there", work / "back"], ranks=0)
+        tally.check("gelu: comes back", code == 0 and load(work / "back/config.json")["hidden_act"] == "gelu" and "tanh" not in out, f"exit {code}: {out}")
+        hybrid = GOLDEN / "apriel_hybrid_ssm/attention-mamba"
+        word = '"hybrid_block_layout" names {} of 4 layers, and is repeated'
+        code, out = run(fgconv, ["config", "--to", "fast_llm", "--model-type", "apriel_hybrid_ssm", hybrid / "hf"], ranks=0)
+        tally.check("a layout that names the pattern", code == 0 and word.format(2) in out and '"pattern": [' in out, f"exit {code}: {out[-400:]}")
+        code, out = run(fgconv, ["config", "--model-type", "apriel_hybrid_ssm", hybrid / "fast_llm"], ranks=0)
+        tally.check("a layout that names the pattern, from Fast-LLM", code == 0 and word.format(2) in out, f"exit {code}: {out[-400:]}")
+        config = load(hybrid / "hf/config.json")
+        (work / "config.json").write_text(json.dumps({**config, "hybrid_block_layout": config["hybrid_block_layout"] * 2}))
+        code, out = run(fgconv, ["config", "--to", "fast_llm", "--model-type", "apriel_hybrid_ssm", work / "config.json"], ranks=0)
+        tally.check("a layout that names each layer", code == 0 and "warning" not in out, f"exit {code}: {out[-400:]}")
 
 
 def plain(directory, keep=()):
@@ -391,6 +419,8 @@ def main():
             check_eos(a.fgconv)
         elif part == "qwen3":
             check_qwen3(a.fgconv)
+        elif part == "losses":
+            check_losses(a.fgconv)
         elif part == "hf_base":
             check_hf_base(a.fgconv)
         elif part == "broken_tensors":
