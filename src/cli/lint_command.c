@@ -1,6 +1,7 @@
-/* fgconv lint: checks converter files. */
+/* fgconv lint: checks converter files, and without a file to look at also those of models/. */
 #include "cli/commands.h"
 #include "convert/lint.h"
+#include "model/spec_lint.h"
 
 fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *dirs, FILE *out,
                           fg_error *err) {
@@ -12,6 +13,7 @@ fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *di
         FG_TRY(fg_converter_lint(dirs, files ? options->files[i] : NULL, &report, &problems, err));
         total += problems;
     }
+    if (!files) FG_TRY(fg_model_specs_lint(dirs, &report, &total, err));
     FG_TRY(fg_cli_print(out, &report, err));
     if (total) {
         fg_fail(err, FG_ERR_INPUT, "%zu problem%s in converter files", total, total == 1 ? "" : "s");

@@ -135,6 +135,40 @@ const char *fg_class_of(const fg_classes *classes, const fg_field *field, const 
     return NULL;
 }
 
+/* The same for what may stand in a field of this type. */
+static bool inside_can_have(const fg_classes *classes, const fg_field *field, const char *type,
+                            const char *path, const json_t **default_value) {
+    const json_t *registry = json_object_get(classes->registries, type);
+    const char *name;
+    json_t *held;
+    if (!registry) return fg_class_can_have(classes, type, path, default_value);
+    const char *usual =
+        field->default_class ? field->default_class : json_string_value(json_object_get(registry, "default"));
+    if (usual && fg_class_can_have(classes, usual, path, default_value)) return true;
+    json_object_foreach(json_object_get(registry, "types"), name, held) {
+        if (fg_class_can_have(classes, json_string_value(held), path, default_value)) return true;
+    }
+    return false;
+}
+
+bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
+                       const json_t **default_value) {
+    char key[NAME], one[NAME];
+    fg_field field;
+    size_t length = strcspn(path, "/");
+    *default_value = NULL;
+    if (strcmp(path, "type") == 0) return fg_class_known(classes, class_name);
+    snprintf(key, sizeof key, "%.*s", (int)length, path);
+    if (!fg_class_field(classes, class_name, key, &field)) return false;
+    *default_value = field.default_value;
+    if (!path[length]) return true;
+    for (const char *rest = field.type; (rest = next_alternative(rest, one, sizeof one)) != NULL;) {
+        if (inside_can_have(classes, &field, one, path + length + 1, default_value)) return true;
+        if (!*rest) break;
+    }
+    return false;
+}
+
 static bool is_dictionary(const fg_field *field) {
     return fg_starts_with(field->type, "dict[");
 }

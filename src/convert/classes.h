@@ -44,6 +44,12 @@ const char *fg_class_of(const fg_classes *classes, const fg_field *field, const 
 const char *fg_class_at(const fg_classes *classes, const char *class_name, const json_t *object,
                         const char *path);
 
+/* Whether a configuration of a class can have a field at `path`: where several classes may stand on the way, one of them with the rest is
+ * enough; every class can be named by "type". `default_value`, borrowed, gets the field's default in the first class that has it (the one
+ * that stands there by itself before others), NULL if it has none. */
+bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
+                       const json_t **default_value);
+
 /* Where what is wrong with a configuration goes. */
 typedef struct fg_class_problems {
     fg_status (*say)(void *context, const char *path, const char *what, fg_error *err);

@@ -51,7 +51,7 @@ static const char *wrong_kind(char kind, const json_t *value) {
     switch (kind) {
     case 's':
     case 'e':
-        return json_string_length(value) ? NULL : "a string";
+        return json_string_length(value) ? NULL : "a string with something in it";
     case 'o':
         return json_is_object(value) ? NULL : "an object";
     case 'b':

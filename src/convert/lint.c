@@ -218,19 +218,36 @@ done:
 
 /* ---- files ---- */
 
+/* DIR/models/TYPE.json; in a plug-in's directory TYPE.json may be it as well, unless that is the converter itself. */
+static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *family = fg_converter_model_type(l->converter);
+    char *path = NULL;
+    *found = false;
+    for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
+        FG_TRY_NEW(path,
+                   fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
+        *found = fg_path_is_file(path) && strcmp(path, fg_converter_file(l->converter)) != 0;
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    return status;
+}
+
+/* The proof knows the family, or the converter says why not. */
 static fg_status check_model_file(linter *l, fg_error *err) {
     fg_status status = FG_OK;
-    char *relative = NULL, *path = NULL;
-    fg_error what = {0};
-    FG_TRY_NEW(relative, fg_strformat(err, "models/%s.json", fg_converter_model_type(l->converter)));
-    status = fg_converter_dirs_find(l->dirs, relative, &path, &what);
-    if (status == FG_ERR_INPUT)
-        status = complain(l, err, "the proof does not know the family: there is no ", relative);
-    else if (status != FG_OK)
-        fg_fail(err, status, "%s", what.text);
+    const char *family = fg_converter_model_type(l->converter),
+               *reason = fg_converter_no_forward_pass(l->converter);
+    bool known;
+    char detail[BRIEF];
+    FG_TRY(find_model_file(l, &known, err));
+    snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
+    if (reason && known) FG_TRY(complain(l, err, "\"no_forward_pass\", and yet there is ", detail));
+    if (!reason && !known)
+        FG_TRY(complain(l, err, "the proof does not know the family: there is no ", detail));
 done:
-    fg_free(relative);
-    fg_free(path);
     return status;
 }
 
@@ -243,7 +260,7 @@ static fg_status check_loaded(linter *l, fg_error *err) {
     else
         FG_TRY(check_lists(l, err));
     FG_TRY(check_small_model(l, err));
-    if (!classes) FG_TRY(check_model_file(l, err));
+    FG_TRY(check_model_file(l, err));
 done:
     fg_classes_free(&classes);
     return status;

@@ -7,7 +7,7 @@
 
 /* Checks one file, or (NULL) all that fg_converter_entries finds. Per file: it loads; each name list is used;
  * the names of a small model go there and back; the family's default configuration goes there and comes back
- * the same; converters/models/ has the family. A line a file in `report`: "ok PATH: ..." or "bad PATH: ..."
+ * the same; converters/models/ has the family, or "no_forward_pass" says why not. A line a file in `report`: "ok PATH: ..." or "bad PATH: ..."
  * with what is wrong; bad ones are counted in `problems`. A converter file that is wrong is no failure of the
  * call; a path that cannot be read is. */
 fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_text *report,

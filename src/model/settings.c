@@ -67,6 +67,13 @@ static const role_row roles[] = {
 };
 #undef ROLE
 
+bool fg_settings_is_role(const char *name) {
+    for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+        if (strcmp(roles[i].name, name) == 0) return true;
+    }
+    return false;
+}
+
 static void *member(fg_settings *settings, const role_row *role) {
     return (char *)settings + role->offset;
 }

@@ -97,6 +97,8 @@ fg_status fg_settings_read_model(const fg_settings_source *source, fg_settings *
 /* Adds those of a block to `result`, which holds the model's. With `demands` "only" and "only_if" are looked at. */
 fg_status fg_settings_read_block(const fg_settings_source *source, bool demands, fg_settings *result,
                                  fg_error *err);
+/* Whether "config" may have an entry of that name. */
+bool fg_settings_is_role(const char *name);
 /* The word that an entry gives for a config. */
 fg_status fg_settings_word(const json_t *entry, const char *role, const json_t *config, const char **word,
                            fg_error *err);

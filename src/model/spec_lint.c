@@ -1,0 +1,266 @@
+#include "model/spec_lint.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "convert/classes.h"
+#include "convert/declaration.h"
+#include "convert/expression.h"
+#include "model/settings.h"
+#include "model/spec.h"
+
+enum { BRIEF = 80 };
+
+static const char INSIDE[] = "base_model/"; /* where a configuration of a format with classes begins */
+
+typedef struct linter {
+    const fg_converter_dirs *dirs;
+    const fg_classes *classes; /* of Fast-LLM */
+    json_t *roots;             /* owned; object whose keys are the classes that converters begin with */
+    fg_text wrong;             /* of one file, "; " between */
+    size_t keys;               /* checked */
+} linter;
+
+static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
+    return fg_text_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+}
+
+/* ---- families ---- */
+
+/* Whether there is a converter whose models can be run. */
+static fg_status can_run(const linter *l, fg_format format, const char *family, bool *can, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_error what = {0};
+    fg_status status = fg_converter_load(&converter, l->dirs, format, family, &what);
+    *can = status == FG_OK && !fg_converter_no_forward_pass(converter);
+    fg_converter_free(&converter);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+}
+
+static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    bool forgather, fast_llm;
+    const json_t *formats = json_object_get(spec, "formats");
+    FG_TRY(can_run(l, FG_FORMAT_FORGATHER, family, &forgather, err));
+    FG_TRY(can_run(l, FG_FORMAT_FAST_LLM, family, &fast_llm, err));
+    if (!forgather && !fast_llm)
+        FG_TRY(complain(l, err, "there is no converter of models that can be run for ", family));
+    if (!json_object_get(formats, "hf")) FG_TRY(complain(l, err, "does not say how hf's models compute", ""));
+    if (forgather != (json_object_get(formats, "forgather") != NULL))
+        FG_TRY(complain(l, err,
+                        forgather ? "has nothing for forgather, which has a converter for "
+                                  : "says something for forgather, which has no converter for ",
+                        family));
+done:
+    return status;
+}
+
+/* ---- keys ---- */
+
+/* Whether what stands in for an absent key is the default of its class: null stands for what "null" says. */
+static fg_status check_default(linter *l, const json_t *entry, const char *path, const json_t *held,
+                               fg_error *err) {
+    char found[BRIEF], expected[BRIEF];
+    const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null");
+    const json_t *wanted = json_is_null(held) && null ? null : held;
+    if (!absent || !held || json_is_object(absent) || fg_expression_is(absent) ||
+        fg_json_equal(absent, wanted))
+        return FG_OK;
+    return fg_text_printf(&l->wrong, err, "%s\"%s\": absent means %s here, and %s in its class",
+                          l->wrong.length ? "; " : "", path, fg_json_brief(absent, found, sizeof found),
+                          fg_json_brief(wanted, expected, sizeof expected));
+}
+
+/* `entry` is that of a role whose only key this is; else NULL. */
+static fg_status check_key(linter *l, const char *prefix, const char *key, const json_t *entry,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const char *root;
+    json_t *ignored;
+    const json_t *held = NULL;
+    char *path = NULL;
+    bool there = false;
+    FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+    if (!fg_starts_with(path, INSIDE)) goto done; /* the kind of the model */
+    json_object_foreach(l->roots, root, ignored) {
+        if (!there) there = fg_class_can_have(l->classes, root, path + strlen(INSIDE), &held);
+    }
+    l->keys++;
+    if (!there) FG_TRY(complain(l, err, "no class has the field ", path));
+    if (there && entry) FG_TRY(check_default(l, entry, path, held, err));
+done:
+    fg_free(path);
+    return status;
+}
+
+static fg_status check_entry(linter *l, const char *prefix, const json_t *entry, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *key = json_object_get(entry, "key");
+    size_t i;
+    json_t *one;
+    if (json_is_string(key)) FG_TRY(check_key(l, prefix, json_string_value(key), entry, err));
+    json_array_foreach((json_t *)(uintptr_t)key, i, one)
+        FG_TRY(check_key(l, prefix, json_string_value(one), NULL, err));
+done:
+    return status;
+}
+
+static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    const char *number;
+    json_t *object, *entry;
+    char *path = NULL;
+    json_array_foreach(json_object_get(rotary, "objects"), i, object) {
+        FG_TRY_NEW(path, fg_strformat(err, "%s/%s", prefix, json_string_value(object)));
+        json_object_foreach(json_object_get(rotary, "numbers"), number, entry)
+            FG_TRY(check_entry(l, path, entry, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* A side, or its "blocks", which are below `prefix`. */
+static fg_status check_keys(linter *l, const char *prefix, const json_t *side, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach(json_object_get(side, "config"), name, entry)
+        FG_TRY(check_entry(l, prefix, entry, err));
+    FG_TRY(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
+    json_object_foreach(json_object_get(side, "only"), name, entry)
+        FG_TRY(check_key(l, prefix, name, NULL, err));
+done:
+    return status;
+}
+
+static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
+        if (!fg_settings_is_role(name)) FG_TRY(complain(l, err, "there is no role ", name));
+    }
+done:
+    return status;
+}
+
+static fg_status check_all_roles(linter *l, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format;
+    json_t *side;
+    FG_TRY(check_roles(l, json_object_get(spec, "config"), err));
+    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+        FG_TRY(check_roles(l, json_object_get(side, "config"), err));
+        FG_TRY(check_roles(l, fg_json_at(side, "blocks/config"), err));
+    }
+done:
+    return status;
+}
+
+/* ---- files ---- */
+
+static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format = fg_format_name(FG_FORMAT_FAST_LLM);
+    FG_TRY(check_all_roles(l, spec, err));
+    if (strcmp(name, fg_model_spec_name(FG_FORMAT_FAST_LLM, NULL)) != 0) {
+        FG_TRY(check_family(l, name, spec, err));
+        goto done;
+    }
+    const json_t *side = json_object_get(json_object_get(spec, "formats"), format);
+    const char *one = json_string_value(fg_json_at(side, "blocks/one"));
+    if (!side) FG_TRY(complain(l, err, "has nothing for ", format));
+    FG_TRY(check_keys(l, "", side, err));
+    if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
+done:
+    return status;
+}
+
+static fg_status lint_file(linter *l, const char *path, fg_text *report, size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *spec = NULL;
+    char *name = NULL;
+    fg_error what = {0};
+    const char *file = fg_path_name(path);
+    fg_text_clear(&l->wrong);
+    l->keys = 0;
+    FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
+    status = fg_model_spec_read(&spec, l->dirs, name, &what);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", what.text));
+    status = FG_OK;
+    FG_TRY(spec ? check_spec(l, name, spec, err) : complain(l, err, what.text, ""));
+    *problems += l->wrong.length != 0;
+    if (l->wrong.length)
+        FG_TRY(fg_text_printf(report, err, "bad %s: %s\n", path, l->wrong.data));
+    else if (l->keys)
+        FG_TRY(fg_text_printf(report, err, "ok  %s: %zu keys that its classes have\n", path, l->keys));
+    else
+        FG_TRY(fg_text_printf(report, err, "ok  %s: how %s computes\n", path, name));
+done:
+    json_decref(spec);
+    fg_free(name);
+    return status;
+}
+
+static fg_status lint_folder(linter *l, const char *directory, fg_text *report, size_t *problems,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    char *folder = NULL, *path = NULL;
+    FG_TRY_NEW(folder, fg_path_join(directory, "models", err));
+    if (!fg_path_is_directory(folder)) goto done;
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!fg_ends_with(names.items[i], ".json")) continue;
+        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
+        FG_TRY(lint_file(l, path, report, problems, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(folder);
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
+/* The classes that the converters of Fast-LLM begin with. */
+static fg_status find_roots(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    fg_converter *converter = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(l->dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (!entries[i].model_type || strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) != 0)
+            continue;
+        if (fg_converter_load_file(&converter, l->dirs, entries[i].path, NULL) != FG_OK) continue;
+        FG_TRY(
+            fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
+        fg_converter_free(&converter);
+    }
+done:
+    fg_converter_free(&converter);
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
+fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_text *report, size_t *problems,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_classes *classes = NULL;
+    linter l = {.dirs = dirs, .roots = json_object()};
+    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
+    l.classes = classes;
+    if (classes) FG_TRY(find_roots(&l, err));
+    for (size_t i = 0; i < dirs->count; i++) FG_TRY(lint_folder(&l, dirs->items[i], report, problems, err));
+done:
+    fg_text_free(&l.wrong);
+    json_decref(l.roots);
+    fg_classes_free(&classes);
+    return status;
+}

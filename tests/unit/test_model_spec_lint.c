@@ -1,0 +1,85 @@
+/* What lint finds in the files of models/. */
+#include "base/alloc.h"
+#include "model/spec_lint.h"
+#include "store_fixture.h"
+
+/* The report over the built-in directory and, before it, the fixture's. */
+static void lint(bool wrong, fg_text *report) {
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    size_t problems = 0;
+    assert_int_equal(fg_converter_dirs_add(&dirs, at(""), &err), FG_OK);
+    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(fg_model_specs_lint(&dirs, report, &problems, &err), FG_OK);
+    fg_converter_dirs_free(&dirs);
+    if ((problems != 0) != wrong) fail_msg("%zu problems: %s", problems, report->data);
+}
+
+static void the_built_in_files_are_clean(void **state) {
+    (void)state;
+    fg_text report = {0};
+    lint(false, &report);
+    assert_non_null(strstr(report.data, "models/fast_llm.json: "));
+    assert_non_null(strstr(report.data, "models/qwen3.json: how qwen3 computes"));
+    fg_text_free(&report);
+}
+
+static void faults_are_found(void **state) {
+    (void)state;
+    static const struct {
+        const char *file, *text, *expected;
+    } rows[] = {
+        {"models/nobody.json", "{\"formats\": {\"hf\": {}}}",
+         "there is no converter of models that can be run for nobody"},
+        {"models/gemma4.json", "{\"formats\": {\"hf\": {}}}", "models that can be run for gemma4"},
+        {"models/llama.json", "{\"formats\": {\"hf\": {}}}",
+         "has nothing for forgather, which has a converter for llama"},
+        {"models/dream.json", "{\"formats\": {\"hf\": {}, \"forgather\": {}}}",
+         "says something for forgather, which has no converter for dream"},
+        {"models/dream.json", "{\"formats\": {}}", "does not say how hf's models compute"},
+        {"models/dream.json", "{\"formats\": {\"hf\": {\"config\": {\"haeds\": {\"key\": \"x\"}}}}}",
+         "there is no role haeds"},
+        {"models/dream.json", "{\"extends\": \"nothing.json\"}", "nothing.json"},
+        {"models/fast_llm.json", "{\"formats\": {}}", "has nothing for fast_llm"},
+        {"models/fast_llm.json",
+         "{\"formats\": {\"fast_llm\": {\"config\": {\"hidden\": {\"key\": \"base_model/hidden\"}}}}}",
+         "no class has the field base_model/hidden"},
+        {"models/fast_llm.json",
+         "{\"formats\": {\"fast_llm\": {\"config\": {\"hidden\": {\"key\": \"base_model/hidden_size\", "
+         "\"absent\": "
+         "1025}}}}}",
+         "\"base_model/hidden_size\": absent means 1025 here, and 1024 in its class"},
+        {"models/fast_llm.json",
+         "{\"formats\": {\"fast_llm\": {\"blocks\": {\"one\": \"base_model/decoder/block\", \"only\": "
+         "{\"mlp/shared\": [0]}}}}}",
+         "no class has the field base_model/decoder/block/mlp/shared"},
+        {"models/fast_llm.json",
+         "{\"formats\": {\"fast_llm\": {\"blocks\": {\"one\": \"base_model/decoder/block\", \"rotary\": "
+         "{\"objects\": "
+         "[\"mixer/rotary\"], \"numbers\": {\"theta\": {\"key\": \"theta\", \"absent\": 1.0}, \"factor\": "
+         "{\"key\": "
+         "\"faktor\"}}}}}}}",
+         "\"base_model/decoder/block/mixer/rotary/theta\": absent means 1.0 here, and 10000.0 in its class; "
+         "no class "
+         "has the field base_model/decoder/block/mixer/rotary/faktor"},
+    };
+    put_directory("models");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_text report = {0};
+        put_text(rows[i].file, rows[i].text);
+        lint(true, &report);
+        if (!strstr(report.data, rows[i].expected))
+            fail_msg("row %zu: found %s, expected %s", i, report.data, rows[i].expected);
+        fg_text_free(&report);
+        unlink(at(rows[i].file));
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_built_in_files_are_clean, fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(faults_are_found, fixture_set_up, fixture_tear_down),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
