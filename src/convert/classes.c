@@ -320,7 +320,9 @@ static fg_status say_unknown(const completion *c, const char *class_name, const 
                       (type && json_is_string(value) && strcmp(type, json_string_value(value)) == 0));
         if (named || fg_class_field(c->classes, class_name, key, &field)) continue;
         FG_TRY_NEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", key));
-        snprintf(what, sizeof what, "unknown field of a %s (value %s)", class_name,
+        const char *chosen = json_string_value(json_object_get(given, "type"));
+        snprintf(what, sizeof what, "unknown field of a %s%s%s%s (value %s)", class_name,
+                 chosen ? ", by \"type\" = \"" : "", chosen ? chosen : "", chosen ? "\"" : "",
                  fg_json_brief(value, brief, sizeof brief));
         FG_TRY(c->problems->say(c->problems->context, below, what, err));
         fg_free(below);

@@ -38,6 +38,9 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
 fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
                                  fg_error *err);
 bool fg_expression_truth(const json_t *value);
+/* Adds what the paths of an expression lead to, each once, as "heads = 4, /hidden_size = 32". */
+fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_text *text,
+                              fg_error *err);
 void fg_expression_free(fg_expression **expression);
 
 /* A value or, if fg_expression_is, what it evaluates to. New reference. */

@@ -466,3 +466,27 @@ fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope 
     fg_expression_free(&expression);
     return status;
 }
+
+static bool stands_before(const fg_expression *expression, size_t index) {
+    for (size_t i = 1; i < index; i++) {
+        const fg_node *node = &expression->nodes[i];
+        if (node->kind == FG_NODE_PATH && strcmp(node->text, expression->nodes[index].text) == 0) return true;
+    }
+    return false;
+}
+
+fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_text *text,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    char brief[BRIEF];
+    bool any = false;
+    for (size_t i = 1; i < expression->count; i++) {
+        const fg_node *node = &expression->nodes[i];
+        if (node->kind != FG_NODE_PATH || stands_before(expression, i)) continue;
+        FG_TRY(fg_text_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
+                              fg_json_brief(look_up(scope, node), brief, sizeof brief)));
+        any = true;
+    }
+done:
+    return status;
+}

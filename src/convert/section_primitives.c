@@ -302,9 +302,10 @@ done:
     return status;
 }
 
-/* Writes what a block wrote by itself, leaf by leaf, so that other sections' values for the same keys are held against it. */
-static fg_status merge(fg_translator *t, const json_t *from, const char *prefix, fg_error *err) {
-    static const fg_frame root = {.hf = "", .target = ""};
+/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that other sections' values for the same keys are held against it. */
+static fg_status merge(fg_translator *t, const char *target, const json_t *from, const char *prefix,
+                       fg_error *err) {
+    const fg_frame root = {.hf = "", .target = target};
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
@@ -312,7 +313,7 @@ static fg_status merge(fg_translator *t, const json_t *from, const char *prefix,
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (json_object_size(value))
-            FG_TRY(merge(t, value, path, err));
+            FG_TRY(merge(t, target, value, path, err));
         else
             FG_TRY(fg_translator_write(t, &root, path, value, err));
         fg_free(path);
@@ -390,7 +391,7 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
         fg_free(block);
         block = NULL;
     }
-    for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->kinds[i], "", err));
+    for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
     task->layout = json_array();
     uint64_t positions = every_layer(d)           ? task->sequence.count
                          : task->sequence.pattern ? json_array_size(task->sequence.pattern)

@@ -56,6 +56,7 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
                               fg_error *err) {
     fg_status status = FG_OK;
     char before[BRIEF], after[BRIEF], *full = NULL;
+    const char *place = prefix_of(frame, t->direction == FG_IMPORT);
     FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err));
     const json_t *old = fg_json_at(t->result, full);
     if (!old)
@@ -63,9 +64,10 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
     else if (!fg_json_equal(old, value))
         FG_TRY(fg_translator_refuse(
             t, NULL, err,
-            "\"%s\" would be %s and %s: two parts of the configuration differ that the "
+            "\"%s\" would be %s and %s%s%s%s: two parts of the configuration differ that the "
             "other format cannot tell apart",
-            full, fg_json_brief(old, before, sizeof before), fg_json_brief(value, after, sizeof after)));
+            full, fg_json_brief(old, before, sizeof before), fg_json_brief(value, after, sizeof after),
+            *place ? " (the latter by \"" : "", place, *place ? "\")" : ""));
 done:
     fg_free(full);
     return status;
@@ -114,63 +116,55 @@ fg_status fg_translator_value(const fg_translator *t, const fg_frame *frame, con
 /* ---- declarations and conditions ---- */
 
 /* A condition that cannot be evaluated (text where a number belongs) does not hold. */
-static fg_status holds(const fg_frame *frame, const char *text, const char *where, bool *truth, fg_error *why,
-                       fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
+static fg_status holds(const fg_expression *expression, const fg_scope *scope, bool *truth, fg_error *err) {
     json_t *value = NULL;
-    *truth = false;
-    FG_TRY(fg_expression_parse(&expression, text, where, err));
-    status = fg_expression_evaluate(expression, &frame->scope, &value, why);
-    if (status == FG_ERR_INPUT)
-        status = FG_OK;
-    else if (status != FG_OK)
-        fg_fail(err, status, "%s", why->text);
-    else
-        *truth = fg_expression_truth(value);
-done:
+    fg_error why = {0};
+    fg_status status = fg_expression_evaluate(expression, scope, &value, &why);
+    *truth = status == FG_OK && fg_expression_truth(value);
     json_decref(value);
-    fg_expression_free(&expression);
-    return status;
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
-/* [expression, message]. */
+/* [expression, message]; `rule` is its name or number. */
 static fg_status check_condition(fg_translator *t, const fg_frame *frame, const json_t *condition, bool warn,
-                                 const char *where, fg_error *err) {
+                                 const char *rule, fg_error *err) {
     fg_status status = FG_OK;
-    const char *text = json_string_value(json_array_get(condition, 0)),
-               *message = json_string_value(json_array_get(condition, 1));
+    fg_expression *expression = NULL;
+    fg_text facts = {0};
+    const char *message = json_string_value(json_array_get(condition, 1)),
+               *place = prefix_of(frame, t->direction == FG_IMPORT);
     bool truth;
-    fg_error why = {0};
-    FG_TRY(holds(frame, text, where, &truth, &why, err));
+    FG_TRY(fg_expression_parse(&expression, json_string_value(json_array_get(condition, 0)), rule, err));
+    FG_TRY(holds(expression, &frame->scope, &truth, err));
     if (truth) goto done;
-    if (warn)
+    if (warn) {
         fg_warn("%s: %s", t->options->file, message);
-    else if (why.status)
-        FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s (%s)", prefix_of(frame, t->direction == FG_IMPORT),
-                                    *prefix_of(frame, t->direction == FG_IMPORT) ? ": " : "", message,
-                                    why.text));
-    else
-        FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s (the condition is: %s)",
-                                    prefix_of(frame, t->direction == FG_IMPORT),
-                                    *prefix_of(frame, t->direction == FG_IMPORT) ? ": " : "", message, text));
+        goto done;
+    }
+    FG_TRY(fg_expression_facts(expression, &frame->scope, &facts, err));
+    FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
+                                *place ? ": " : "", message, facts.length ? "; found " : "",
+                                facts.length ? facts.data : "", rule, frame->section->name,
+                                fg_converter_file(t->converter)));
 done:
+    fg_expression_free(&expression);
+    fg_text_free(&facts);
     return status;
 }
 
 static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
                                   bool warn, fg_error *err) {
     fg_status status = FG_OK;
-    char where[WHERE];
+    char number[24];
     size_t i;
     const char *name;
     json_t *item;
-    snprintf(where, sizeof where, "%s: a condition of sections/%s", fg_converter_file(t->converter),
-             frame->section->name);
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item)
-        FG_TRY(check_condition(t, frame, item, warn, where, err));
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+        snprintf(number, sizeof number, "%zu", i);
+        FG_TRY(check_condition(t, frame, item, warn, number, err));
+    }
     json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_TRY(check_condition(t, frame, item, warn, where, err));
+        FG_TRY(check_condition(t, frame, item, warn, name, err));
 done:
     return status;
 }

@@ -333,6 +333,25 @@ static void every_failing_allocation_is_survived(void **state) {
     }
 }
 
+static void what_paths_lead_to_is_said(void **state) {
+    (void)state;
+    static const pair cases[] = {
+        {"hidden_size == /hidden_size + ../zero or not has(absent)",
+         "hidden_size = 128, /hidden_size = 64, ../zero = 0, absent = (absent)"},
+        {"inner.x > 1 and inner.x < 5 and $model_type == 'llama'", "inner.x = 7"},
+        {"1 + 1 == 3", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_expression *expression;
+        fg_text text = {0};
+        assert_int_equal(fg_expression_parse(&expression, cases[i].text, "t.json: rule", NULL), FG_OK);
+        assert_int_equal(fg_expression_facts(expression, &text_scope, &text, NULL), FG_OK);
+        assert_string_equal(text.length ? text.data : "", cases[i].expected);
+        fg_text_free(&text);
+        fg_expression_free(&expression);
+    }
+}
+
 int main(void) {
     fg_alloc_init();
     const struct CMUnitTest tests[] = {
@@ -344,6 +363,7 @@ int main(void) {
         cmocka_unit_test(too_long_and_not_utf8_are_refused),
         cmocka_unit_test(random_text_never_crashes),
         cmocka_unit_test(values_and_expressions_are_told_apart),
+        cmocka_unit_test(what_paths_lead_to_is_said),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
