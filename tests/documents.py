@@ -31,6 +31,8 @@ def main():
         tally.check(f"README.md and fgconv.1 name {command}", f"fgconv {command}" in readme and command in manual)
     for path in re.findall(r"`((?:scripts|slurm|src|converters|tests)/[\w./]+)`", readme):
         tally.check(f"README.md: {path} exists", "TYPE" in path or (ROOT / path).exists())
+    shown = "".join(f"    {line}\n" for line in (ROOT / "converters/fast_llm/qwen3.json").read_text().splitlines())
+    tally.check("README.md shows converters/fast_llm/qwen3.json as it is", f"\n\n{shown}\n" in readme)
     for code in (0, 2, 3, 4, 5, 10, 70):
         tally.check(f"README.md and fgconv.1 name exit code {code}", f"| {code} |" in readme and re.search(rf"^\.It {code}\b", manual, re.M))
     return tally.end()
