@@ -9,6 +9,7 @@
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
  *     "metadata": [KEY, ...],                                   hf keys that say nothing of the architecture, at any depth
+ *     "options": { HF_PATH: OPTION },                           metadata that a command-line option sets ("max_length")
  *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
  *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself
  *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts. A third member of a row is a

@@ -27,7 +27,7 @@ static const member_row top_rows[] = {
     {"sections", 'o', true},       {"tensors", 'o', false},         {"drop", 'a', false},
     {"tables", 'o', false},        {"metadata", 'n', false},        {"rotary", 's', false},
     {"model", 's', false},         {"defaults", 'o', false},        {"example", 'o', false},
-    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false},
+    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false}, {"options", 'o', false},
 };
 static const member_row hf_rows[] = {{"architectures", 'n', true}};
 static const member_row code_rows[] = {

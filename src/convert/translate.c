@@ -120,6 +120,42 @@ bool fg_translate_option(const fg_translate_options *options, const char *name, 
     return length || strcmp(name, "vocab_size") == 0;
 }
 
+/* Calls `set` for each of the converter's "options" that is given. */
+static fg_status each_option(fg_translator *t,
+                             fg_status (*set)(fg_translator *t, const char *path, json_t *value,
+                                              fg_error *err),
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *option;
+    json_object_foreach(json_object_get(fg_converter_document(t->converter), "options"), path, option) {
+        uint64_t value = 0;
+        const char *name = json_string_value(option);
+        if (!name || !fg_translate_option(t->options, name, &value))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"",
+                           fg_converter_file(t->converter), path, name ? name : "(no text)"));
+        if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
+    }
+done:
+    return status;
+}
+
+/* An import notes the value where it is left out; an export writes it. Both take over the reference. */
+static fg_status set_left_out(fg_translator *t, const char *path, json_t *value, fg_error *err) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(t->left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        if (key && strcmp(key, path) == 0) return fg_json_put(entry, "value", value, err);
+    }
+    entry = json_pack("{s:s, s:o, s:s}", "key", path, "value", value, "reason", "a command-line option");
+    return fg_json_push(t->left_out, entry, err);
+}
+
+static fg_status set_result(fg_translator *t, const char *path, json_t *value, fg_error *err) {
+    return fg_json_set_at(t->result, path, value, err);
+}
+
 /* ---- targets with classes ---- */
 
 static fg_status say_problem(void *context, const char *path, const char *what, fg_error *err) {
@@ -296,6 +332,7 @@ static fg_status import(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(report_refusals(t, err));
     FG_TRY(check_return(t, translation->target, defaults, err));
     FG_TRY(report_refusals(t, err));
+    FG_TRY(each_option(t, set_left_out, err));
     translation->result = json_incref(t->result);
     translation->hf = json_incref(t->source);
 done:
@@ -317,6 +354,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     if (translation->target) FG_TRY(fg_coverage_leave_out(t, err));
     FG_TRY(report_refusals(t, err));
     FG_TRY(put_back(t, err));
+    FG_TRY(each_option(t, set_result, err));
     translation->hf = json_deep_copy(t->result);
     if (!translation->hf)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));

@@ -253,6 +253,11 @@ def check_qwen3(fgconv):
             plain(there)
             code, out = run(fgconv, ["config", there], ranks=0)
             tally.check(f"{case}: the family is found", code == 0 and '"Qwen3ForCausalLM"' in out, f"exit {code}: {out[-400:]}")
+        for name, arguments, expected in (("long", ["--to", "fast_llm", source], None), ("long_back", [work / "long"], 77), ("longer", ["--max-length", "99", work / "long"], 99)):
+            arguments = ["--max-length", "77", *arguments] if name == "long" else arguments
+            if convert(fgconv, f"--max-length: {name}", [*arguments, work / name]) and expected:
+                got = load(work / name / "config.json")["max_position_embeddings"]
+                tally.check(f"--max-length: {name} has {expected}", got == expected, got)
         config = load(DATA / "golden/qwen3_tied_bf16/hf/config.json")
         file = work / "config.json"
         changes = [({"attention_bias": True}, None, '"add_linear_biases": true'), ({"head_dim": None}, "head_dim", None), ({"use_mrope": False}, "use_mrope", None),
