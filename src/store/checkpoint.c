@@ -1,11 +1,11 @@
 #include "store/checkpoint.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/fast_llm.h"
+#include "store/training_checkpoint.h"
 #include "store/weight_files.h"
 
 #define TEMPLATES "additional_chat_templates"
@@ -112,61 +112,6 @@ done:
 
 /* ---- where the weights are ---- */
 
-/* A training checkpoint that may be the latest. */
-typedef struct candidate {
-    char *path; /* owned */
-    fg_file_stamp stamp;
-    unsigned long long number; /* of steps, from its name */
-} candidate;
-
-static bool later(const candidate *a, const candidate *b) {
-    if (a->stamp.mtime_s != b->stamp.mtime_s) return a->stamp.mtime_s > b->stamp.mtime_s;
-    if (a->stamp.mtime_ns != b->stamp.mtime_ns) return a->stamp.mtime_ns > b->stamp.mtime_ns;
-    return a->number > b->number; /* copies of a directory may all have one time */
-}
-
-/* Takes `name` in place of `best` if it is a later checkpoint with weights. */
-static fg_status consider(const char *folder, const char *name, candidate *best, fg_error *err) {
-    static const char prefix[] = "checkpoint-";
-    fg_status status = FG_OK;
-    candidate c = {0};
-    bool present;
-    if (!fg_starts_with(name, prefix)) return FG_OK;
-    FG_TRY_NEW(c.path, fg_path_join(folder, name, err));
-    FG_TRY(fg_weights_present(c.path, &present, err));
-    if (!present) goto done;
-    FG_TRY(fg_file_stamp_of(c.path, &c.stamp, err));
-    c.number = strtoull(name + sizeof prefix - 1, NULL, 10);
-    if (!best->path || later(&c, best)) {
-        char *old = best->path;
-        *best = c;
-        c.path = old;
-    }
-done:
-    fg_free(c.path);
-    return status;
-}
-
-static fg_status find_latest(const char *folder, char **path, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_names names = {0};
-    candidate best = {0};
-    FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) FG_TRY(consider(folder, names.items[i], &best, err));
-    if (!best.path) {
-        fg_fail(err, FG_ERR_INPUT, "%s: no checkpoint-* in it has weights", folder);
-        FG_TRY(fg_hint(
-            err,
-            "say with -c where the weights are (-c with the model directory for those beside config.json)"));
-    }
-    *path = best.path;
-    best.path = NULL;
-done:
-    fg_free(best.path);
-    fg_names_free(&names);
-    return status;
-}
-
 static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, bool config_only,
                               fg_error *err) {
     fg_status status = FG_OK;
@@ -179,9 +124,9 @@ static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, boo
         FG_TRY_NEW(c->weights_directory, fg_strdup(checkpoint_path, err));
         goto done;
     }
-    FG_TRY_NEW(folder, fg_path_join(c->directory, "checkpoints", err));
+    FG_TRY_NEW(folder, fg_path_join(c->directory, FG_TRAINING_FOLDER, err));
     if (c->format == FG_FORMAT_FORGATHER && !config_only && fg_path_is_directory(folder)) {
-        FG_TRY(find_latest(folder, &c->weights_directory, err));
+        FG_TRY(fg_training_latest(folder, &c->weights_directory, err));
     } else {
         FG_TRY_NEW(c->weights_directory, fg_strdup(c->directory, err));
     }

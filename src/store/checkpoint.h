@@ -3,7 +3,7 @@
  * Where weights are looked for (the first that exists): in an HF directory as transformers does, model.safetensors,
  * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json; in a Forgather directory as Forgather does,
  * model.safetensors.index.json, pytorch_model.bin.index.json, pytorch_model.bin, model.safetensors. A Forgather directory with a folder `checkpoints/` and no `checkpoint_path` takes
- * the valid `checkpoints/checkpoint-*` (one with weights) with the newest directory mtime; none valid is an error.
+ * the latest of it (store/training_checkpoint.h); none with weights is an error.
  * A Fast-LLM directory has no choice: store/fast_llm.h.
  * An index must agree with the headers: each name of weight_map in the file it names, no tensor besides; total_size that
  * differs is a warning. Names in an index are plain file names of the same directory (no "/", no ".."); symbolic links

@@ -1,0 +1,277 @@
+#include "store/training_checkpoint.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "store/weight_files.h"
+
+static const char prefix[] = "checkpoint-";
+
+/* ---- times ---- */
+
+typedef struct moment {
+    int64_t seconds, nanoseconds;
+} moment;
+
+static int compare_moments(moment a, moment b) {
+    if (a.seconds != b.seconds) return a.seconds < b.seconds ? -1 : 1;
+    return a.nanoseconds < b.nanoseconds ? -1 : a.nanoseconds > b.nanoseconds;
+}
+
+/* The offset from UTC at the end of a time, "Z", "+01:00" or nothing; false if it is something else. */
+static bool read_zone(const char *text, bool *local, int64_t *offset) {
+    int hours, minutes, length = 0;
+    *local = !*text;
+    *offset = 0;
+    if (*local || strcmp(text, "Z") == 0) return true;
+    if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 ||
+        text[1 + length])
+        return false;
+    *offset = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
+    return true;
+}
+
+/* Digits behind a point, as nanoseconds; returns what follows. */
+static const char *read_fraction(const char *text, int64_t *nanoseconds) {
+    int64_t unit = 100000000;
+    *nanoseconds = 0;
+    if (*text != '.') return text;
+    for (text++; *text >= '0' && *text <= '9'; text++, unit /= 10) *nanoseconds += (*text - '0') * unit;
+    return text;
+}
+
+/* Seconds from 1970 of a time that is UTC. */
+static int64_t utc_seconds(const struct tm *t) {
+    int64_t year = t->tm_year + 1900 - (t->tm_mon < 2), era = year / 400, of_era = year % 400;
+    int64_t day = (153 * (t->tm_mon + (t->tm_mon < 2 ? 10 : -2)) + 2) / 5 + t->tm_mday - 1;
+    int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + day - 719468;
+    return ((days * 24 + t->tm_hour) * 60 + t->tm_min) * 60 + t->tm_sec;
+}
+
+/* "2025-01-24T10:30:00.123456+01:00" */
+static bool read_time(const char *text, moment *time) {
+    struct tm t = {.tm_isdst = -1};
+    int length = 0;
+    bool local;
+    int64_t offset;
+    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
+               &t.tm_min, &t.tm_sec, &length) != 6)
+        return false;
+    t.tm_year -= 1900;
+    t.tm_mon -= 1;
+    if (t.tm_year < 70 || t.tm_mon < 0 || t.tm_mon > 11) return false;
+    if (!read_zone(read_fraction(text + length, &time->nanoseconds), &local, &offset)) return false;
+    time->seconds = local ? (int64_t)mktime(&t) : utc_seconds(&t) - offset;
+    return true;
+}
+
+static moment time_of(const fg_file_stamp *stamp) {
+    return (moment){stamp->mtime_s, stamp->mtime_ns};
+}
+
+/* ---- the latest ---- */
+
+typedef struct candidate {
+    char *path;            /* owned */
+    moment saved, changed; /* as its manifest says, and as the file system does */
+    uint64_t number;
+} candidate;
+
+/* A manifest that says no time counts as none. */
+static fg_status find_times(candidate *c, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file_stamp stamp;
+    json_t *manifest = NULL;
+    fg_error broken = {0};
+    FG_TRY(fg_file_stamp_of(c->path, &stamp, err));
+    c->saved = c->changed = time_of(&stamp);
+    status = fg_json_read_object(c->path, FG_TRAINING_MANIFEST, &manifest, &broken);
+    if (status == FG_ERR_MEMORY) FG_TRY(fg_fail(err, status, "%s", broken.text));
+    const char *said = json_string_value(json_object_get(manifest, "timestamp"));
+    if (status != FG_OK || (manifest && !(said && read_time(said, &c->saved))))
+        fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,
+                FG_TRAINING_MANIFEST);
+    status = FG_OK;
+done:
+    json_decref(manifest);
+    return status;
+}
+
+static bool later(const candidate *a, const candidate *b) {
+    int saved = compare_moments(a->saved, b->saved), changed = compare_moments(a->changed, b->changed);
+    if (saved) return saved > 0;
+    if (changed) return changed > 0;
+    return a->number > b->number; /* copies of a directory may all have one time */
+}
+
+/* Takes `name` in place of `best` if it is a later checkpoint with weights. */
+static fg_status consider(const char *folder, const char *name, candidate *best, fg_error *err) {
+    fg_status status = FG_OK;
+    candidate c = {0};
+    bool present;
+    if (!fg_starts_with(name, prefix)) return FG_OK;
+    FG_TRY_NEW(c.path, fg_path_join(folder, name, err));
+    FG_TRY(fg_weights_present(c.path, &present, err));
+    if (!present) goto done;
+    FG_TRY(find_times(&c, err));
+    c.number = fg_training_steps(name);
+    if (!best->path || later(&c, best)) {
+        char *old = best->path;
+        *best = c;
+        c.path = old;
+    }
+done:
+    fg_free(c.path);
+    return status;
+}
+
+fg_status fg_training_latest(const char *folder, char **path, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    candidate best = {0};
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) FG_TRY(consider(folder, names.items[i], &best, err));
+    if (!best.path) {
+        fg_fail(err, FG_ERR_INPUT, "%s: no checkpoint-* in it has weights", folder);
+        FG_TRY(fg_hint(
+            err,
+            "say with -c where the weights are (-c with the model directory for those beside config.json)"));
+    }
+    *path = best.path;
+    best.path = NULL;
+done:
+    fg_free(best.path);
+    fg_names_free(&names);
+    return status;
+}
+
+uint64_t fg_training_steps(const char *path) {
+    size_t length = strlen(path);
+    while (length && path[length - 1] == '/') length--;
+    const char *name = path + length;
+    while (name > path && name[-1] != '/') name--;
+    return fg_starts_with(name, prefix) ? strtoull(name + sizeof prefix - 1, NULL, 10) : 0;
+}
+
+/* ---- what is kept ---- */
+
+/* Ranks that each saved their own part must be as many when they read it. */
+static fg_status no_optimizer(const char *directory, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    FG_TRY(fg_directory_list(directory, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!fg_starts_with(names.items[i], "optimizer_state_rank_")) continue;
+        fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: the state lies in one file a rank (%s)", directory,
+                names.items[i]);
+        FG_TRY(fg_hint(err, "leave --keep-optimizer out: only a state in one file can be handed on"));
+    }
+    fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: there is no such file", path);
+    FG_TRY(fg_hint(err, "leave --keep-optimizer out, or name with -c a training checkpoint that has one"));
+done:
+    fg_names_free(&names);
+    return status;
+}
+
+fg_status fg_training_optimizer(const char *directory, char **path, uint64_t *bytes, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file_stamp stamp;
+    FG_TRY_NEW(*path, fg_path_join(directory, FG_TRAINING_OPTIMIZER, err));
+    if (!fg_path_is_file(*path)) FG_TRY(no_optimizer(directory, *path, err));
+    FG_TRY(fg_file_stamp_of(*path, &stamp, err));
+    *bytes = stamp.size;
+done:
+    if (status != FG_OK) {
+        fg_free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+static json_t *carried(const json_t *object, const char *key) {
+    json_t *value = json_object_get(object, key);
+    return value ? json_incref(value) : json_null();
+}
+
+static json_t *metadata_of(const json_t *object) {
+    const json_t *held = json_object_get(object, "metadata");
+    return json_is_object(held) ? json_deep_copy(held) : json_object();
+}
+
+/* One process wrote it, and any number reads it. */
+static fg_status add_component(json_t *manifest, const char *key, const json_t *before, uint64_t bytes,
+                               json_t *checksum, fg_error *err) {
+    json_t *component =
+        json_pack("{s:s, s:s, s:[i], s:[i], s:n, s:I, s:o, s:o}", "key", key, "sharing_pattern", "replicated",
+                  "ranks", 0, "replicated_across", 0, "group_name", "size_bytes", (json_int_t)bytes,
+                  "checksum", checksum, "metadata", metadata_of(before));
+    return fg_json_put(json_object_get(manifest, "components"), key, component, err);
+}
+
+/* The time of the newest file, as a manifest writes it. */
+static fg_status newest_time(const fg_training_kept *kept, char *text, size_t size, fg_error *err) {
+    fg_status status = FG_OK;
+    moment newest = {0};
+    struct tm local;
+    for (size_t i = 0; i < kept->file_count; i++) {
+        fg_file_stamp stamp;
+        FG_TRY(fg_file_stamp_of(kept->files[i], &stamp, err));
+        if (i == 0 || compare_moments(time_of(&stamp), newest) > 0) newest = time_of(&stamp);
+    }
+    time_t seconds = (time_t)newest.seconds;
+    if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local))
+        FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory));
+done:
+    return status;
+}
+
+static fg_status add_time(const fg_training_kept *kept, const json_t *before, json_t *manifest,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    char text[32];
+    moment ignored;
+    const char *said = json_string_value(json_object_get(before, "timestamp"));
+    bool readable = said && read_time(said, &ignored);
+    if (!readable) FG_TRY(newest_time(kept, text, sizeof text, err));
+    FG_TRY(fg_json_put_text(manifest, "timestamp", readable ? said : text, err));
+done:
+    return status;
+}
+
+fg_status fg_training_manifest(const fg_training_kept *kept, json_t **manifest, fg_error *err) {
+    static const char *const more[] = {"training_args_hash", "forgather_version", "pytorch_version"};
+    fg_status status = FG_OK;
+    json_t *before = NULL, *metadata = NULL;
+    FG_TRY(fg_json_read_object(kept->directory, FG_TRAINING_MANIFEST, &before, err));
+    const json_t *components = json_object_get(before, "components");
+    const json_t *optimizer = json_object_get(components, "optimizer");
+    *manifest = json_object();
+    FG_TRY(fg_json_put_text(*manifest, "checkpoint_path", kept->name, err));
+    FG_TRY(fg_json_put(*manifest, "world_size", json_integer(1), err));
+    FG_TRY(add_time(kept, before, *manifest, err));
+    FG_TRY(fg_json_put(*manifest, "components", json_object(), err));
+    FG_TRY(add_component(*manifest, "model", json_object_get(components, "model"), kept->weights, json_null(),
+                         err));
+    if (kept->optimizer)
+        FG_TRY(add_component(*manifest, "optimizer", optimizer, kept->optimizer,
+                             carried(optimizer, "checksum"), err));
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        FG_TRY(fg_json_put(*manifest, more[i], carried(before, more[i]), err));
+    metadata = metadata_of(before);
+    FG_TRY(fg_json_put(metadata, "finalized", json_true(), err));
+    FG_TRY(fg_json_put(*manifest, "metadata", json_incref(metadata), err));
+done:
+    json_decref(metadata);
+    json_decref(before);
+    if (status != FG_OK) {
+        json_decref(*manifest);
+        *manifest = NULL;
+    }
+    return status;
+}
