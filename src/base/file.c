@@ -265,6 +265,12 @@ fg_status fg_path_rename(const char *from, const char *to, fg_error *err) {
     return FG_OK;
 }
 
+fg_status fg_path_link(const char *target, const char *path, fg_error *err) {
+    if (fault() || symlink(target, path))
+        return fg_fail_errno(err, errno, "%s: cannot make it a link to %s", path, target);
+    return FG_OK;
+}
+
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err) {
     struct statvfs info;
     if (statvfs(path, &info)) return fg_fail_errno(err, errno, "%s: cannot ask for free space", path);

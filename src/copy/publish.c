@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/log.h"
 #include "copy/shards.h"
 
 enum { COPY_BYTES = 1 << 20 };
@@ -79,18 +80,66 @@ done:
     return status;
 }
 
-fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
+/* The names of a stage, and its lock. */
+static fg_status name_stage(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
     fg_status status = FG_OK;
     size_t length = strlen(destination);
     *stage = (fg_stage){.sync = sync};
     while (length > 1 && destination[length - 1] == '/') length--;
     FG_TRY_NEW(stage->destination, fg_strndup(destination, length, err));
     FG_TRY_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
+    FG_TRY(make_lock(stage, err));
+done:
+    return status;
+}
+
+fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(name_stage(stage, destination, sync, err));
     FG_TRY(check_destination(stage->destination, err));
     FG_TRY(check_parent(stage, err));
     if (fg_path_exists(stage->partial)) FG_TRY(partial_exists(stage, err));
-    FG_TRY(make_lock(stage, err));
 done:
+    return status;
+}
+
+/* What a directory is called between the moment that another takes its place and its removal. */
+static char *old_name(const fg_stage *stage, fg_error *err) {
+    return fg_strformat(err, "%s.old", stage->destination);
+}
+
+/* A run that was cut off while it replaced the directory left both, under other names. */
+static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    char *old = NULL;
+    bool there = fg_path_is_directory(stage->destination);
+    FG_TRY_NEW(old, old_name(stage, err));
+    if (!fg_path_exists(old)) goto done;
+    if (there) {
+        fg_fail(err, FG_ERR_USAGE, "%s exists already: it is what an earlier run replaced", old);
+        FG_TRY(fg_hint(err, "%s is whole; remove the old one (rm -r %s)", stage->destination, old));
+    }
+    fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was cut off while it replaced this directory",
+            stage->destination);
+    if (fg_path_is_directory(stage->partial))
+        FG_TRY(fg_hint(err, "the new one is whole: mv %s %s, then rm -r %s", stage->partial,
+                       stage->destination, old));
+    FG_TRY(fg_hint(err, "the old one is whole: mv %s %s", old, stage->destination));
+done:
+    fg_free(old);
+    return status;
+}
+
+fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = realpath(directory, NULL);
+    FG_TRY(name_stage(stage, path ? path : directory, sync, err));
+    FG_TRY(check_recovery(stage, err));
+    stage->replaces = true;
+    if (fg_path_is_directory(stage->destination) && fg_path_exists(stage->partial))
+        FG_TRY(partial_exists(stage, err));
+done:
+    free(path);
     return status;
 }
 
@@ -167,36 +216,48 @@ fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
     return status;
 }
 
-/* The folder that `name` puts a file in, within DST.partial, newly allocated; NULL if it has none. */
-static fg_status folder_of(const fg_stage *stage, const char *name, char **folder, fg_error *err) {
+/* Whether a name leads to a file below DST.partial and nowhere else. */
+static bool stays_inside(const char *name) {
+    for (const char *at = name;; at++) {
+        size_t length = strcspn(at, "/");
+        if (!length || *at == '.') return false;
+        at += length;
+        if (!*at) return true;
+    }
+}
+
+/* Makes the folders of a name, the outermost first. Under the lock. */
+static fg_status make_folders(const fg_stage *stage, const char *name, fg_error *err) {
     fg_status status = FG_OK;
-    const char *slash = strchr(name, '/');
-    char *first = NULL;
-    *folder = NULL;
-    if (!slash) goto done;
-    if (slash == name || name[0] == '.' || strchr(slash + 1, '/'))
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name));
-    FG_TRY_NEW(first, fg_strndup(name, (size_t)(slash - name), err));
-    FG_TRY_NEW(*folder, fg_path_join(stage->partial, first, err));
+    char *folder = NULL, *path = NULL;
+    for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+        FG_TRY_NEW(folder, fg_strndup(name, (size_t)(slash - name), err));
+        FG_TRY_NEW(path, fg_path_join(stage->partial, folder, err));
+        if (!fg_path_is_directory(path)) FG_TRY(fg_directory_create(path, err));
+        fg_free(folder);
+        fg_free(path);
+        folder = path = NULL;
+    }
 done:
-    fg_free(first);
+    fg_free(folder);
+    fg_free(path);
     return status;
 }
 
-/* Creates a file in DST.partial, and its folder. Only this is done under the lock: what is written later to a file that was
+/* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to a file that was
  * removed meanwhile harms nobody. */
 static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
-    char *path = NULL, *folder = NULL;
+    char *path = NULL;
     *file = FG_FILE_NONE;
-    FG_TRY(folder_of(stage, name, &folder, err));
+    if (!stays_inside(name))
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name));
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
-    if (folder && !fg_path_is_directory(folder)) status = fg_directory_create(folder, err);
+    status = make_folders(stage, name, err);
     if (status == FG_OK) status = fg_file_open(file, path, FG_OPEN_CREATE, err);
     unlock(stage);
 done:
-    fg_free(folder);
     fg_free(path);
     return status;
 }
@@ -217,13 +278,20 @@ done:
     return status;
 }
 
-/* `folder` is the file's inside the stage, NULL if it lies in the stage itself. */
-static fg_status sync_file(const fg_stage *stage, const fg_file *file, const char *folder, fg_error *err) {
+/* With the folders that the file lies in, below the stage. */
+static fg_status sync_file(const fg_stage *stage, const fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
+    char *path = NULL;
+    size_t stage_length = strlen(stage->partial);
     if (!stage->sync) goto done;
     FG_TRY(fg_file_sync(file, err));
-    if (folder) FG_TRY(fg_directory_sync(folder, err));
+    FG_TRY_NEW(path, fg_strdup(file->path, err));
+    for (char *slash; (slash = strrchr(path, '/')) && (size_t)(slash - path) > stage_length;) {
+        *slash = '\0';
+        FG_TRY(fg_directory_sync(path, err));
+    }
 done:
+    fg_free(path);
     return status;
 }
 
@@ -231,14 +299,11 @@ fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *by
                          fg_error *err) {
     fg_status status = FG_OK;
     fg_file file = FG_FILE_NONE;
-    char *folder = NULL;
-    FG_TRY(folder_of(stage, name, &folder, err));
     FG_TRY(create(stage, name, &file, err));
     FG_TRY(fg_file_write(&file, bytes, size, 0, err));
-    FG_TRY(sync_file(stage, &file, folder, err));
+    FG_TRY(sync_file(stage, &file, err));
 done:
     fg_file_close(&file);
-    fg_free(folder);
     return status;
 }
 
@@ -246,9 +311,7 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
     fg_status status = FG_OK;
     fg_file from = FG_FILE_NONE, to = FG_FILE_NONE;
     unsigned char *buffer = NULL;
-    char *folder = NULL;
     uint64_t size, count;
-    FG_TRY(folder_of(stage, name, &folder, err));
     FG_TRY(fg_file_open(&from, source, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&from, &size, err));
     FG_TRY_NEW(buffer, fg_alloc_buffer(COPY_BYTES, err));
@@ -258,12 +321,25 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
         FG_TRY(fg_file_read(&from, buffer, count, at, err));
         FG_TRY(fg_file_write(&to, buffer, count, at, err));
     }
-    FG_TRY(sync_file(stage, &to, folder, err));
+    FG_TRY(sync_file(stage, &to, err));
 done:
-    fg_free(folder);
     fg_free(buffer);
     fg_file_close(&from);
     fg_file_close(&to);
+    return status;
+}
+
+fg_status fg_stage_link(const fg_stage *stage, const char *target, const char *name, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    if (!stays_inside(target) || !stays_inside(name) || strchr(name, '/'))
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "%s: a link to %s would not stay in the directory", name, target));
+    FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
+    FG_TRY(lock(stage, err));
+    status = fg_path_link(target, path, err);
+    unlock(stage);
+done:
+    fg_free(path);
     return status;
 }
 
@@ -274,7 +350,7 @@ fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t
     if (!stage->sync) return FG_OK;
     FG_TRY_NEW(path, fg_path_join(stage->partial, plan->shard_files[shard], err));
     FG_TRY(fg_file_open(&file, path, FG_OPEN_WRITE, err));
-    FG_TRY(fg_file_sync(&file, err));
+    FG_TRY(sync_file(stage, &file, err));
 done:
     fg_file_close(&file);
     fg_free(path);
@@ -294,18 +370,53 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
     return fg_fail_errno(err, errno, "%s: cannot rename it to %s", stage->partial, stage->destination);
 }
 
+/* Without a file system that can let two directories change places. The old one goes back if the new one cannot take its place. */
+static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error *err) {
+    fg_status status = fg_path_rename(stage->destination, old, err);
+    if (status != FG_OK) return status;
+    status = fg_path_rename(stage->partial, stage->destination, err);
+    if (status == FG_OK) return status;
+    if (fg_path_rename(old, stage->destination, NULL) != FG_OK)
+        return fg_hint(err, "what was at %s is whole and now called %s: mv %s %s", stage->destination, old,
+                       old, stage->destination);
+    return status;
+}
+
+/* Afterwards what was at DST is `old`. */
+static fg_status replace(const fg_stage *stage, const char *old, fg_error *err) {
+    bool exchanged = renameat2(AT_FDCWD, stage->partial, AT_FDCWD, stage->destination, RENAME_EXCHANGE) == 0;
+    bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
+    if (exchanged) {
+        if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
+            fg_warn("what was at %s is now called %s and may be removed", stage->destination, stage->partial);
+        return FG_OK;
+    }
+    if (unsupported) return replace_by_two(stage, old, err);
+    return fg_fail_errno(err, errno, "%s: cannot change places with %s", stage->partial, stage->destination);
+}
+
+/* The new one is there: what goes wrong now is no failure. */
+static void remove_old(const char *old) {
+    fg_error failed = {0};
+    if (fg_directory_remove(old, &failed) != FG_OK)
+        fg_warn("%s, what was replaced, is not removed: %s", old, failed.text);
+}
+
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
-    char *parent = NULL;
+    char *parent = NULL, *old = NULL;
     FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    FG_TRY_NEW(old, old_name(stage, err));
     if (stage->sync) FG_TRY(fg_directory_sync(stage->partial, err));
     FG_TRY(lock(stage, err));
-    status = rename_new(stage, err);
+    status = stage->replaces ? replace(stage, old, err) : rename_new(stage, err);
     if (status == FG_OK) stage->lock->published = true;
     unlock(stage);
     if (status == FG_OK && stage->sync) FG_TRY(fg_directory_sync(parent, err));
+    if (status == FG_OK && stage->replaces) remove_old(old);
 done:
     fg_free(parent);
+    fg_free(old);
     return status;
 }
 

@@ -1,7 +1,8 @@
 /* The destination: DST.partial while it grows, DST when it is whole.
  *
  * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an existing DST.partial and a missing
- * parent are FG_ERR_USAGE (the message says what to do). Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
+ * parent are FG_ERR_USAGE (the message says what to do). A stage that replaces a directory changes places with it instead: at every moment
+ * the old one or the new one is whole under some name, and a message says which where a run was cut off. The old one is removed last. Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
  * signal thread can clean up at any moment and nothing appears afterwards: they fail with FG_ERR_SYSTEM "stopped" then.
  */
 #ifndef FG_COPY_PUBLISH_H
@@ -14,11 +15,14 @@ typedef struct fg_stage {
     char *partial;              /* owned; DST.partial */
     bool sync;                  /* fsync (not --no-fsync) */
     bool begun;                 /* we created DST.partial */
+    bool replaces;              /* DST is there and will be replaced */
     struct fg_stage_lock *lock; /* owned */
 } fg_stage;
 
 /* Checks DST, its parent and DST.partial; creates nothing. The stage is to be freed whatever comes back. */
 fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err);
+/* The same for a directory that is to be replaced. Links on the way to it are followed: it is replaced where it lies. */
+fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err);
 /* FG_ERR_USAGE when DST would lie inside the source directory: what is read must not change. */
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err);
 /* FG_ERR_SYSTEM unless `bytes` are free on the file system of the parent. */
@@ -26,15 +30,17 @@ fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *e
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */
 /* Creates a shard with its header, at full size; the data is sparse until it is written. */
 fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err);
-/* A file; "FOLDER/FILE" makes the folder too. */
+/* A file; "FOLDER/FILE" makes the folders too, as in all that follows. */
 fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *bytes, size_t size,
                          fg_error *err);
-fg_status
-fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name,
-                   fg_error *err); /* byte for byte, links followed; "FOLDER/FILE" makes the folder too */
+fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const char *name,
+                             fg_error *err); /* byte for byte, links followed */
+/* A symbolic link in the stage itself to another file of it, which it reaches wherever DST is moved. */
+fg_status fg_stage_link(const fg_stage *stage, const char *target, const char *name, fg_error *err);
 fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard,
                               fg_error *err); /* fsync of a shard, if `sync` */
-/* fsync of the folder, rename to DST, fsync of the parent. */
+/* fsync of the folder, rename to DST, fsync of the parent. A directory that was replaced is removed then; if that fails, a warning
+ * says where it is. */
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err);
 /* Whether DST is there, whole, even if publishing or something after it failed. */
 bool fg_stage_published(const fg_stage *stage);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "copy/publish.h"
 #include "copy/shards.h"
 
@@ -132,7 +133,7 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "templates/b.jinja", &err), FG_OK);
     assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_ERR_SYSTEM); /* once only */
     assert_false(fg_path_exists(at("dst")));
-    static const char *const leading_away[] = {"../a", "/a", "./a", "a/b/c", "a/../../b"};
+    static const char *const leading_away[] = {"../a", "/a", "./a", "a//b", "a/../../b", "a/"};
     for (size_t i = 0; i < sizeof leading_away / sizeof *leading_away; i++) {
         err = (fg_error){0};
         assert_int_equal(fg_stage_copy_file(&stage, at("hub"), leading_away[i], &err), FG_ERR_BUG);
@@ -181,6 +182,119 @@ static void a_destination_that_appeared_meanwhile_is_not_replaced(void **state) 
     fg_stage_free(&stage);
     assert_true(fg_path_is_directory(at("dst")));
     assert_false(fg_path_exists(at("dst.partial")));
+}
+
+static void links_hold_wherever_the_destination_is_moved(void **state) {
+    (void)state;
+    fg_stage stage;
+    fg_error err = {0};
+    fg_text text = {0};
+    char target[64] = "";
+    begin(&stage, at("dst"));
+    assert_int_equal(fg_stage_write(&stage, "deep/deeper/file", "deep", 4, &err), FG_OK);
+    assert_int_equal(fg_stage_link(&stage, "deep/deeper/file", "link", &err), FG_OK);
+    static const struct {
+        const char *target, *name;
+    } refused[] = {{"/etc/passwd", "a"}, {"../x", "a"}, {"x/../../y", "a"}, {"x", "../a"}, {"x", "sub/a"}};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        err = (fg_error){0};
+        assert_int_equal(fg_stage_link(&stage, refused[i].target, refused[i].name, &err), FG_ERR_BUG);
+    }
+    err = (fg_error){0};
+    assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
+    fg_stage_free(&stage);
+    assert_int_equal(rename(at("dst"), at("moved")), 0);
+    assert_int_equal(fg_file_slurp(at("moved/link"), 100, &text, &err), FG_OK);
+    assert_string_equal(text.data, "deep");
+    assert_int_equal(readlink(at("moved/link"), target, sizeof target - 1), 16);
+    assert_string_equal(target, "deep/deeper/file");
+    fg_text_free(&text);
+}
+
+/* ---- replacing ---- */
+
+static void put_old(void) {
+    assert_int_equal(mkdir(at("dst"), 0777), 0);
+    assert_int_equal(fg_file_spit(at("dst/name"), "old", 3, false, NULL), FG_OK);
+    assert_int_equal(mkdir(at("dst/sub"), 0777), 0);
+    assert_int_equal(fg_file_spit(at("dst/sub/more"), "old", 3, false, NULL), FG_OK);
+}
+
+static void expect_text(const char *name, const char *expected) {
+    fg_text text = {0};
+    fg_error err = {0};
+    if (fg_file_slurp(at(name), 100, &text, &err) != FG_OK) fail_msg("%s", err.text);
+    assert_string_equal(text.data, expected);
+    fg_text_free(&text);
+}
+
+static fg_status replace_one(const char *directory, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_stage stage;
+    FG_TRY(fg_stage_check_replace(&stage, directory, true, err));
+    FG_TRY(fg_stage_begin(&stage, err));
+    FG_TRY(fg_stage_write(&stage, "name", "new", 3, err));
+    FG_TRY(fg_stage_publish(&stage, err));
+done:
+    fg_stage_free(&stage);
+    return status;
+}
+
+static void a_directory_is_replaced_where_it_lies(void **state) {
+    (void)state;
+    fg_error err = {0};
+    put_old();
+    assert_int_equal(symlink("dst", at("link")), 0);
+    if (replace_one(at("link/"), &err) != FG_OK) fail_msg("%s", err.text);
+    expect_text("dst/name", "new");
+    expect_text("link/name", "new");
+    assert_false(fg_path_exists(at("dst/sub")));
+    assert_false(fg_path_exists(at("dst.old")) || fg_path_exists(at("dst.partial")));
+}
+
+static void every_failure_leaves_the_old_or_the_new_one(void **state) {
+    (void)state;
+    for (int kind = 0; kind < 2; kind++) {
+        fg_status status;
+        uint64_t k = 1;
+        do {
+            fg_error err = {0};
+            put_old();
+            kind ? fg_alloc_fail_after(k++) : fg_file_fail_after(k++);
+            status = replace_one(at("dst"), &err);
+            kind ? fg_alloc_fail_after(0) : fg_file_fail_after(0);
+            bool fresh = !fg_path_exists(at("dst/sub"));
+            expect_text("dst/name", fresh ? "new" : "old");
+            assert_true(fresh || status != FG_OK);
+            if (!fresh) assert_false(fg_path_exists(at("dst.partial")) || fg_path_exists(at("dst.old")));
+            assert_int_equal(fg_directory_remove(at("dst"), NULL), FG_OK);
+            assert_int_equal(fg_directory_remove(at("dst.partial"), NULL), FG_OK);
+        } while (status != FG_OK);
+        assert_true(k > 4);
+    }
+    fg_log_reset();
+}
+
+static void expect_not_replaced(const char *text, const char *hint) {
+    fg_error err = {0};
+    assert_int_equal(replace_one(at("dst"), &err), FG_ERR_USAGE);
+    if (!strstr(err.text, text)) fail_msg("\"%s\" has no \"%s\"", err.text, text);
+    if (!strstr(err.hint, hint)) fail_msg("\"%s\" has no \"%s\"", err.hint, hint);
+}
+
+static void what_a_run_that_was_cut_off_left_is_explained(void **state) {
+    (void)state;
+    put_old();
+    assert_int_equal(mkdir(at("dst.partial"), 0777), 0);
+    expect_not_replaced("dst.partial exists already", "rm -r ");
+    assert_int_equal(rename(at("dst.partial"), at("dst.old")), 0);
+    expect_not_replaced("dst.old exists already: it is what an earlier run replaced",
+                        "is whole; remove the old");
+    expect_text("dst/name", "old");
+    assert_int_equal(rename(at("dst"), at("dst.partial")), 0);
+    expect_not_replaced("was cut off while it replaced", "the new one is whole: mv ");
+    assert_int_equal(fg_directory_remove(at("dst.partial"), NULL), FG_OK);
+    expect_not_replaced("was cut off while it replaced", "the old one is whole: mv ");
 }
 
 typedef struct maker {
@@ -277,6 +391,10 @@ int main(void) {
         CASE(a_whole_directory_appears_at_once),
         CASE(an_unpublished_stage_leaves_nothing),
         CASE(a_destination_that_appeared_meanwhile_is_not_replaced),
+        CASE(links_hold_wherever_the_destination_is_moved),
+        CASE(a_directory_is_replaced_where_it_lies),
+        CASE(every_failure_leaves_the_old_or_the_new_one),
+        CASE(what_a_run_that_was_cut_off_left_is_explained),
         CASE(nothing_appears_after_abandoning),
         CASE(every_failure_leaves_a_whole_destination_or_none),
     };
