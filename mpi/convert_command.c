@@ -1,4 +1,4 @@
-/* fgconv convert: plan on rank 0, write and prove with all, publish on rank 0. */
+/* fgconv convert, finalize, update-vocab: plan on rank 0, write and prove with all, publish on rank 0. */
 #include <stdio.h>
 #include <string.h>
 
@@ -100,12 +100,18 @@ done:
     return status;
 }
 
+static fg_status check_stage(conversion *c, fg_error *err) {
+    const fg_options *options = c->run->options;
+    bool sync = !options->no_fsync;
+    return options->in_place ? fg_stage_check_replace(&c->stage, options->second, sync, err)
+                             : fg_stage_check(&c->stage, options->second, sync, err);
+}
+
 static fg_status prepare(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
-    if (!options->dry_run || options->second)
-        FG_TRY(fg_stage_check(&c->stage, options->second, !options->no_fsync, err));
+    if (options->second) FG_TRY(check_stage(c, err));
     FG_TRY(fg_job_prepare(&c->job, options, c->run->dirs, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
     c->plan = &c->job.plan;
@@ -134,7 +140,7 @@ done:
 static fg_status begin_stage(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     json_t *copied = json_array();
-    uint64_t needed = OTHER_FILES;
+    uint64_t needed = OTHER_FILES + c->job.optimizer_bytes;
     for (size_t s = 0; s < c->plan->shard_count; s++) needed += c->plan->shard_bytes[s];
     FG_TRY(fg_stage_check_room(&c->stage, needed, err));
     fg_interrupt_guard(&c->stage);

@@ -118,6 +118,8 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     options->recalled_tokens = json_object_get(held, "tokens");
     options->skip_default_tokens = true; /* what was added stands in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
+    const char *command = json_string_value(json_object_get(*report, "command"));
+    if (command) options->command = fg_command_from_name(command, options->command);
     const char *to = json_string_value(fg_json_at(*report, "destination/format"));
     if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
 done:

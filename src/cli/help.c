@@ -103,8 +103,10 @@ static void help_commands(FILE *out) {
         fprintf(out, "  %-*s", USAGE_ABOUT - 2, left);
         print_wrapped(out, command->about, USAGE_ABOUT, USAGE_ABOUT, COLUMNS, false);
     }
-    fputs("\nBefore convert, validate and verify, \"mpirun -n N\" shares the work out to N processes.\n",
-          out);
+    fputs(
+        "\nBefore convert, validate, verify, finalize and update-vocab, \"mpirun -n N\" shares the work out\n"
+        "to N processes.\n",
+        out);
 }
 
 static void help_option(const fg_option *option, FILE *out) {

@@ -46,6 +46,7 @@ static fg_status open_and_decide(fg_job *job, const fg_options *options, const f
     open.config_only = false;
     fg_checkpoint_close(&job->source);
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
+    if (options->in_place) FG_TRY(fg_job_check_replaceable(job, err));
     FG_TRY(fg_job_decide_steps(job, options, dirs, err));
     FG_TRY(fg_job_open_base(job, options, err));
 done:
@@ -90,6 +91,7 @@ static fg_status settle_dtype(fg_job *job, const fg_options *options, fg_error *
         forget_left_out(job->steps[i].translation.left_out, "torch_dtype");
     }
     if (job->to == FG_FORMAT_FAST_LLM) return FG_OK; /* its configuration does not name one */
+    if (job->keeps_format && options->dtype == FG_DTYPE_NONE) return FG_OK;
     json_object_del(job->config, "torch_dtype");
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
@@ -104,6 +106,7 @@ static fg_status lay_out(fg_job *job, const fg_options *options, fg_error *err) 
     job->casts = casts(&job->plan);
     job->always_index = job->to == FG_FORMAT_FORGATHER;
     if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_name_shards(job, err));
+    if (options->command == FG_COMMAND_FINALIZE) FG_TRY(fg_job_lay_out_checkpoint(job, options, err));
     if (job->to != FG_FORMAT_FORGATHER) goto done;
     FG_TRY(fg_tensor_plan_tied(last->converter, last->direction, last->translation.hf, &pairs, err));
     if (json_array_size(pairs)) {
@@ -124,6 +127,7 @@ static void say_decisions(const fg_job *job) {
                job->source.weights_directory);
     for (size_t s = 0; s < job->step_count; s++) {
         fg_verbose("converter %s", fg_converter_file(job->steps[s].converter));
+        if (job->keeps_format) continue; /* its configuration stays whole */
         json_array_foreach(job->steps[s].translation.left_out, i, entry) {
             if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
                 fg_verbose("config.json: %s is left out: %s", key, reason);
@@ -135,7 +139,7 @@ static void say_decisions(const fg_job *job) {
     for (i = 0; i < job->plan.dropped_count; i++)
         fg_verbose("%s is dropped: %s", job->plan.source.items[job->plan.dropped[i].source].name,
                    job->plan.dropped[i].reason);
-    for (i = 0; i < job->source.other_files.count; i++)
+    for (i = 0; !job->keeps_format && i < job->source.other_files.count; i++)
         fg_verbose("%s is left behind", job->source.other_files.items[i]);
 }
 
@@ -146,12 +150,16 @@ fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_conver
     FG_TRY(fg_job_translate(job, options, dirs, version, err));
     FG_TRY(fg_job_plan(job, options, dirs, err));
     FG_TRY(lay_out(job, options, err));
-    FG_TRY(fg_job_settle_tokens(job, err)); /* warns: after the plan, which may refuse */
+    FG_TRY(fg_job_settle_tokens(job, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(settle_dtype(job, options, err));
     FG_TRY(fg_job_make_files(job, options, err));
     say_decisions(job);
 done:
     return status;
+}
+
+bool fg_job_has_index(const fg_job *job) {
+    return job->always_index || (job->plan.shard_count > 1 && job->to != FG_FORMAT_FAST_LLM);
 }
 
 const fg_step *fg_job_last(const fg_job *job) {
@@ -184,6 +192,9 @@ void fg_job_free(fg_job *job) {
         fg_text_free(&job->made[i].text);
     }
     fg_free(job->made);
+    fg_free(job->checkpoint);
+    fg_free(job->optimizer);
+    json_decref(job->stop_tokens);
     json_decref(job->index_metadata);
     fg_plan_free(&job->plan);
     *job = (fg_job){0};

@@ -4,8 +4,10 @@
  * tensors, settle token ids, lay out shards. Nothing is written and no weight is read (but for two tied tensors that must agree).
  *
  * Every converter knows hf and one other format. Between two others a conversion is a chain of two steps by way of hf, whose plans become
- * one: the source is read once, the destination written once, and both steps cover all that there is. A destination in the source's own
- * format goes there and back with one converter.
+ * one: the source is read once, the destination written once, and both steps cover all that there is.
+ *
+ * finalize and update-vocab keep the format: they are a chain of one converter's two directions. So they refuse what a conversion refuses, and
+ * the result is the source but for what they are asked to change: its own configuration, with other token ids and size of the vocabulary.
  */
 #ifndef FG_CLI_JOB_H
 #define FG_CLI_JOB_H
@@ -59,8 +61,15 @@ typedef struct fg_job {
     size_t made_count, made_capacity;
     json_t *index_metadata; /* owned: what goes into the index beside total_size (param_sharing), or NULL */
     fg_plan plan;           /* with shards */
+    bool keeps_format;      /* `to` is the format of the source */
     bool always_index;      /* an index is written even for a single shard */
-    bool casts;             /* some output has another dtype than its source */
+    char *
+        checkpoint; /* owned: the folder of the destination that gets the weights ("checkpoints/checkpoint-3"), to which links
+                               then lead; NULL: they lie beside config.json */
+    char *optimizer; /* owned: the file with the optimizer's state that is kept, or NULL */
+    uint64_t optimizer_bytes;
+    json_t *stop_tokens; /* owned; of finalize: what stops a generation, and why (fg_stop_tokens_describe) */
+    bool casts;          /* some output has another dtype than its source */
 } fg_job;
 
 /* Fills a zeroed job. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong; the job is to be freed in any case.
@@ -68,6 +77,10 @@ typedef struct fg_job {
 fg_status fg_job_prepare(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                          const char *version, fg_error *err);
 void fg_job_free(fg_job *job);
+
+#define FG_JOB_INDEX "model.safetensors.index.json"
+/* Whether the destination gets such an index. */
+bool fg_job_has_index(const fg_job *job);
 
 /* The last of the steps: it makes the destination. */
 const fg_step *fg_job_last(const fg_job *job);
@@ -96,7 +109,21 @@ fg_status fg_job_decide_tokens(fg_job *job, const fg_options *options, const fg_
  * them. */
 const fg_tokenizer_files *fg_job_tokenizer_files(const fg_job *job, const fg_tokenizer_files *source);
 /* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
-fg_status fg_job_settle_tokens(fg_job *job, fg_error *err);
+fg_status fg_job_settle_tokens(fg_job *job, const fg_options *options, fg_error *err);
+
+/* ---- job_finalize.c: parts of fg_job_prepare for finalize, and its files ---- */
+
+/* Puts the plan's shards into a training checkpoint (not with --root-copy), and finds the optimizer's state with --keep-optimizer. */
+fg_status fg_job_lay_out_checkpoint(fg_job *job, const fg_options *options, fg_error *err);
+/* generation_config.json and what stops a generation; `ids` are those of the destination's tokenizer. */
+fg_status fg_job_settle_generation(fg_job *job, const fg_options *options, const fg_token_ids *ids,
+                                   fg_error *err);
+/* Makes checkpoint_manifest.json. */
+fg_status fg_job_make_manifest(fg_job *job, fg_error *err);
+/* Writes links to the weights, and a copy of the optimizer's state. */
+fg_status fg_job_write_checkpoint(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err);
+/* What the training checkpoint has beside weights and is left there. Adds names to `left`. */
+fg_status fg_job_left_state(const fg_job *job, json_t *left, fg_error *err);
 
 /* ---- job_base.c: --hf-base; without the option these do nothing ---- */
 
@@ -129,6 +156,10 @@ fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err);
 
 /* ---- job_files.c ---- */
 
+/* FG_ERR_INPUT unless everything in the source's directory is read, carried, or made anew, so that another may take its place. */
+fg_status fg_job_check_replaceable(const fg_job *job, fg_error *err);
+/* A new file of the destination; its text is empty, and is that of the job. */
+fg_status fg_job_add_made(fg_job *job, const char *name, fg_text **text, fg_error *err);
 /* Makes the side files that the run changes: tokenizer files, generation_config.json, chat template. */
 fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *err);
 /* Writes everything but tensors into the stage: config.json, index, emitted code (not with --no-code), the side

@@ -145,7 +145,8 @@ done:
 
 fg_status fg_job_metadata(const fg_job *job, fg_text *text, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *index = NULL, *kept = NULL, *document = json_object();
+    json_t *index = NULL, *kept = NULL;
+    json_t *document = job->keeps_format ? json_deep_copy(job->source.metadata) : json_object();
     const fg_translation *last = &fg_job_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
     FG_TRY(sorted_by_key(last->left_out, &kept, err));

@@ -6,14 +6,50 @@
 #include "cli/job.h"
 #include "copy/shards.h"
 #include "store/fast_llm.h"
+#include "store/weight_files.h"
 #include "vocab/utf8_text.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
 
+/* ---- replacing ---- */
+
+static bool is_read(const fg_checkpoint *source, const char *path) {
+    for (size_t i = 0; i < source->tensors.file_count; i++) {
+        if (strcmp(source->tensors.files[i], path) == 0) return true;
+    }
+    return false;
+}
+
+/* What a directory that takes this one's place would not have, and why; NULL: it has it. */
+static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path) {
+    if (fg_path_is_directory(path)) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
+    bool weights = fg_weights_is_name(name) && !fg_ends_with(name, ".index.json");
+    return weights && !is_read(source, path) ? "weights that are not read" : NULL;
+}
+
+fg_status fg_job_check_replaceable(const fg_job *job, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *directory = job->source.directory;
+    fg_names names = {0};
+    char *path = NULL;
+    FG_TRY(fg_directory_list(directory, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        fg_free(path);
+        FG_TRY_NEW(path, fg_path_join(directory, names.items[i], err));
+        const char *why = would_lose(&job->source, names.items[i], path);
+        if (!why) continue;
+        fg_fail(err, FG_ERR_INPUT, "%s: --in-place would lose %s: %s", directory, names.items[i], why);
+        FG_TRY(fg_hint(err, "give a DST, or move it away first"));
+    }
+done:
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
 /* ---- making ---- */
 
-/* A new file; its text is empty. */
-static fg_status add_made(fg_job *job, const char *name, fg_text **text, fg_error *err) {
+fg_status fg_job_add_made(fg_job *job, const char *name, fg_text **text, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_grow(&job->made, job->made_count, &job->made_capacity, sizeof *job->made, err));
     FG_TRY_NEW(job->made[job->made_count].name, fg_strdup(name, err));
@@ -34,7 +70,7 @@ static fg_status make_json(fg_job *job, const char *name, const json_t *value, u
     fg_status status = FG_OK;
     fg_text *text;
     if (!value) goto done;
-    FG_TRY(add_made(job, name, &text, err));
+    FG_TRY(fg_job_add_made(job, name, &text, err));
     FG_TRY(fg_json_write(value, flags, text, err));
     FG_TRY(fg_text_add(text, "\n", 1, err));
 done:
@@ -85,7 +121,7 @@ static fg_status move_templates(fg_job *job, fg_error *err) {
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
                            "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" stands twice",
                            fg_job_tokenizer_directory(job), i, called));
-        FG_TRY(add_made(job, name, &text, err));
+        FG_TRY(fg_job_add_made(job, name, &text, err));
         FG_TRY(fg_text_add(text, template, strlen(template), err));
     }
 done:
@@ -98,7 +134,7 @@ static fg_status make_template(fg_job *job, const char *path, fg_error *err) {
     fg_status status = FG_OK;
     fg_text *text;
     if (!path) goto done;
-    FG_TRY(add_made(job, "chat_template.jinja", &text, err));
+    FG_TRY(fg_job_add_made(job, "chat_template.jinja", &text, err));
     FG_TRY(read_template(path, text, err));
     FG_TRY(move_templates(job, err));
     json_object_del(job->tokenizer.config, "chat_template");
@@ -111,11 +147,20 @@ done:
 static fg_status make_tokenizer(fg_job *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_text *text;
-    FG_TRY(add_made(job, "tokenizer.json", &text, err));
+    FG_TRY(fg_job_add_made(job, "tokenizer.json", &text, err));
     job->made[job->made_count - 1].given = &job->tokenizer.tokenizer;
     FG_TRY(make_json(job, "special_tokens_map.json", job->tokenizer.map, FG_JSON_UTF8, err));
 done:
     return status;
+}
+
+/* A model that is handed on without a template cannot be talked to. */
+static void warn_without_template(const fg_job *job) {
+    bool found =
+        is_made(job, "chat_template.jinja") || json_object_get(job->tokenizer.config, "chat_template");
+    for (size_t i = 0; i < job->source.side_files.count; i++)
+        found |= strstr(job->source.side_files.items[i], "chat_template") != NULL;
+    if (!found) fg_warn("%s has no chat template; -t gives the result one", job->source.directory);
 }
 
 fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *err) {
@@ -126,6 +171,8 @@ fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *er
     if (tokens) FG_TRY(make_tokenizer(job, err));
     if (tokens || options->chat_template)
         FG_TRY(make_json(job, "tokenizer_config.json", job->tokenizer.config, FG_JSON_UTF8, err));
+    if (job->checkpoint) FG_TRY(fg_job_make_manifest(job, err));
+    if (options->command == FG_COMMAND_FINALIZE) warn_without_template(job);
     if (job->generation_config && !fg_json_equal(job->generation_config, job->source.generation_config))
         FG_TRY(make_json(job, "generation_config.json", job->generation_config, FG_JSON_SORTED, err));
     FG_TRY(fg_job_to_carry(job, &carried, err));
@@ -137,9 +184,19 @@ done:
 
 /* ---- writing ---- */
 
+/* One that did not change stays the same file. */
+static fg_status copy_config(const fg_job *job, fg_stage *stage, fg_error *err) {
+    char *path = fg_path_join(job->source.directory, "config.json", err);
+    fg_status status = path ? fg_stage_copy_file(stage, path, "config.json", err) : FG_ERR_MEMORY;
+    fg_free(path);
+    return status;
+}
+
 static fg_status write_config(const fg_job *job, fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     fg_text text = {0};
+    if (job->keeps_format && fg_json_equal(job->config, job->source.config))
+        return copy_config(job, stage, err);
     FG_TRY(fg_json_write(job->config, FG_JSON_SORTED, &text, err));
     FG_TRY(fg_text_add(&text, "\n", 1, err));
     FG_TRY(fg_stage_write(stage, "config.json", text.data, text.length, err));
@@ -159,10 +216,14 @@ done:
 }
 
 static fg_status write_index(const fg_job *job, fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
     fg_text text = {0};
-    fg_status status = fg_shards_index(&job->plan, job->index_metadata, &text, err);
-    if (status == FG_OK)
-        status = fg_stage_write(stage, "model.safetensors.index.json", text.data, text.length, err);
+    char *name = NULL;
+    FG_TRY_NEW(name, fg_path_join(job->checkpoint ? job->checkpoint : "", FG_JOB_INDEX, err));
+    FG_TRY(fg_shards_index(&job->plan, job->index_metadata, &text, err));
+    FG_TRY(fg_stage_write(stage, name, text.data, text.length, err));
+done:
+    fg_free(name);
     fg_text_free(&text);
     return status;
 }
@@ -179,12 +240,17 @@ done:
     return status;
 }
 
-static fg_status copy_side_file(const fg_job *job, const char *directory, const char *name, fg_stage *stage,
-                                json_t *copied, fg_error *err) {
+/* generation_config.json may be one of the files that the destination shall not have. */
+static bool is_wanted(const fg_job *job, const char *name) {
+    return !is_made(job, name) && (job->generation_config || strcmp(name, "generation_config.json") != 0);
+}
+
+static fg_status copy_file(const fg_job *job, const char *directory, const char *name, fg_stage *stage,
+                           json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     bool given_back = job->to == FG_FORMAT_FAST_LLM && strcmp(name, FG_CHECKPOINT_CARRIED_FILE) == 0;
-    if (is_made(job, name) || given_back) goto done;
+    if (!is_wanted(job, name) || given_back) goto done;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
     FG_TRY(fg_stage_copy_file(stage, path, name, err));
     FG_TRY(fg_json_push(copied, json_string(name), err));
@@ -193,15 +259,27 @@ done:
     return status;
 }
 
-static fg_status copy_side_files(const fg_job *job, fg_stage *stage, json_t *copied, fg_error *err) {
+static fg_status copy_files(const fg_job *job, const fg_names *names, fg_stage *stage, json_t *copied,
+                            fg_error *err) {
     fg_status status = FG_OK;
-    const fg_checkpoint *source = &job->source, *base = &job->base.checkpoint;
+    for (size_t i = 0; i < names->count; i++)
+        FG_TRY(copy_file(job, job->source.directory, names->items[i], stage, copied, err));
+done:
+    return status;
+}
+
+/* Code, where it is not made anew, and what travels with a model; update-vocab takes all along. */
+static fg_status copy_all(const fg_job *job, const fg_options *options, fg_stage *stage, json_t *copied,
+                          fg_error *err) {
+    fg_status status = FG_OK;
     size_t i;
     json_t *name;
-    for (i = 0; i < source->side_files.count; i++)
-        FG_TRY(copy_side_file(job, source->directory, source->side_files.items[i], stage, copied, err));
+    if (job->keeps_format) FG_TRY(copy_files(job, &job->source.code_files, stage, copied, err));
+    FG_TRY(copy_files(job, &job->source.side_files, stage, copied, err));
     json_array_foreach(job->base.files, i, name)
-        FG_TRY(copy_side_file(job, base->directory, json_string_value(name), stage, copied, err));
+        FG_TRY(copy_file(job, job->base.checkpoint.directory, json_string_value(name), stage, copied, err));
+    if (options->command == FG_COMMAND_UPDATE_VOCAB)
+        FG_TRY(copy_files(job, &job->source.other_files, stage, copied, err));
 done:
     return status;
 }
@@ -215,9 +293,11 @@ fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_st
         const fg_text *text = job->made[i].given ? job->made[i].given : &job->made[i].text;
         FG_TRY(fg_stage_write(stage, job->made[i].name, text->data, text->length, err));
     }
-    if (job->always_index || (job->plan.shard_count > 1 && !fast_llm)) FG_TRY(write_index(job, stage, err));
-    if (fg_job_last(job)->direction == FG_IMPORT && !options->no_code) FG_TRY(write_code(job, stage, err));
-    FG_TRY(copy_side_files(job, stage, copied, err));
+    if (fg_job_has_index(job)) FG_TRY(write_index(job, stage, err));
+    bool emits = fg_job_last(job)->direction == FG_IMPORT && !job->keeps_format && !options->no_code;
+    if (emits) FG_TRY(write_code(job, stage, err));
+    FG_TRY(copy_all(job, options, stage, copied, err));
+    if (job->checkpoint) FG_TRY(fg_job_write_checkpoint(job, stage, copied, err));
 done:
     return status;
 }

@@ -106,7 +106,7 @@ static fg_status report_steps(const fg_job *job, json_t *report, fg_error *err) 
                                   fg_path_name(fg_converter_file(step->converter)), "model_type",
                                   fg_converter_model_type(step->converter));
         FG_TRY(fg_json_push(list, entry, err));
-        if (json_array_extend(left_out, step->translation.left_out))
+        if (!job->keeps_format && json_array_extend(left_out, step->translation.left_out))
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the report"));
     }
     FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
@@ -160,6 +160,18 @@ done:
     return status;
 }
 
+/* update-vocab takes all files along. */
+static fg_status report_left(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    bool takes_all = options->command == FG_COMMAND_UPDATE_VOCAB;
+    FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,
+                             takes_all ? 0 : job->source.other_files.count, err));
+    if (options->command == FG_COMMAND_FINALIZE)
+        FG_TRY(fg_job_left_state(job, json_object_get(report, "left_files"), err));
+done:
+    return status;
+}
+
 fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(report_source(job, report, err));
@@ -169,8 +181,8 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(fg_job_report_base(job, report, err));
     FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(&job->plan, report, err));
-    FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,
-                             job->source.other_files.count, err));
+    FG_TRY(report_left(job, options, report, err));
+    if (job->stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(job->stop_tokens), err));
 done:
     return status;
 }

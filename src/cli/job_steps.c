@@ -12,32 +12,70 @@ static void add_step(fg_job *job, fg_direction direction, fg_format other) {
     job->steps[job->step_count++] = (fg_step){.direction = direction, .other = other};
 }
 
-/* Of two converters that know a family of hf, either goes there and back. */
-static fg_format other_format(const fg_job *job, const fg_options *options, const fg_converter_dirs *dirs) {
-    const char *family = options->model_type ? options->model_type : job->source.model_type;
-    fg_converter *known = NULL;
-    fg_error ignored = {0};
-    if (job->source.format != FG_FORMAT_HF) return job->source.format;
-    bool found = family && fg_converter_load(&known, dirs, FG_FORMAT_FORGATHER, family, &ignored) == FG_OK;
-    fg_converter_free(&known);
-    return found ? FG_FORMAT_FORGATHER : FG_FORMAT_FAST_LLM;
+/* Whether there is a converter to `other` that takes the source's configuration. */
+static fg_status takes(const fg_job *job, fg_format other, const char *family, const fg_converter_dirs *dirs,
+                       bool *takes, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_translation translation = {0};
+    fg_error refused = {0};
+    fg_translate_options how = {.hf_version = 4, .version = "", .file = job->source.directory};
+    fg_status status = fg_converter_load(&converter, dirs, other, family, &refused);
+    if (status == FG_OK)
+        status = fg_translate(converter, dirs, FG_IMPORT, job->source.config, &how, &translation, &refused);
+    *takes = status == FG_OK;
+    fg_translation_free(&translation);
+    fg_converter_free(&converter);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused.text);
+}
+
+/* An hf family may have converters to several formats, and any of them does: the first that takes the model, else one that says why not. */
+static fg_status choose_other(const fg_job *job, const char *family, const fg_converter_dirs *dirs,
+                              fg_format *other, fg_error *err) {
+    static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
+    fg_status status = FG_OK;
+    bool taken = false;
+    for (size_t i = 0; family && !taken && i < sizeof formats / sizeof *formats; i++) {
+        *other = formats[i];
+        FG_TRY(takes(job, *other, family, dirs, &taken, err));
+    }
+done:
+    return status;
+}
+
+/* There and back. */
+static fg_status decide_round(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_format other = job->source.format;
+    bool from_hf = other == FG_FORMAT_HF;
+    job->to = job->source.format;
+    job->keeps_format = true;
+    if (job->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+        fg_fail(err, FG_ERR_INPUT, "%s: a Fast-LLM directory, which has no place for training checkpoints",
+                job->source.directory);
+        FG_TRY(
+            fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
+    }
+    if (from_hf)
+        FG_TRY(choose_other(job, options->model_type ? options->model_type : job->source.model_type, dirs,
+                            &other, err));
+    add_step(job, from_hf ? FG_IMPORT : FG_EXPORT, other);
+    add_step(job, from_hf ? FG_EXPORT : FG_IMPORT, other);
+done:
+    return status;
 }
 
 fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               fg_error *err) {
     fg_format from = job->source.format;
+    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
+        return decide_round(job, options, dirs, err);
     fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
     job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
-    if (job->to == from && options->command == FG_COMMAND_CONVERT) {
+    if (job->to == from) {
         fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
                 fg_format_name(job->to), job->source.directory);
         return fg_hint(err, "name another format, or leave --to out");
-    }
-    if (job->to == from) {
-        fg_format other = other_format(job, options, dirs);
-        add_step(job, from == FG_FORMAT_HF ? FG_IMPORT : FG_EXPORT, other);
-        add_step(job, from == FG_FORMAT_HF ? FG_EXPORT : FG_IMPORT, other);
-        return FG_OK;
     }
     if (from != FG_FORMAT_HF) add_step(job, FG_EXPORT, from);
     if (job->to != FG_FORMAT_HF) add_step(job, FG_IMPORT, job->to);
@@ -122,6 +160,36 @@ done:
     return status;
 }
 
+/* Changes `config` wherever `after` differs from `before`. */
+static fg_status apply_changes(const json_t *before, const json_t *after, json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)after, key, value) {
+        const json_t *was = json_object_get(before, key);
+        if (fg_json_equal(was, value)) continue;
+        json_t *held = json_object_get(config, key);
+        if (json_is_object(value) && json_is_object(was) && json_is_object(held))
+            FG_TRY(apply_changes(was, value, held, err));
+        else
+            FG_TRY(fg_json_put(config, key, json_deep_copy(value), err));
+    }
+done:
+    return status;
+}
+
+/* The source's own configuration, with what a vocabulary of another size changes in the translated one. */
+static fg_status keep_config(fg_job *job, const json_t *grown, fg_error *err) {
+    bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
+    const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
+    job->config = json_deep_copy(job->source.config);
+    if (!job->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while copying the configuration");
+    if (version && !(job->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
+    if (!grown) return FG_OK;
+    return apply_changes(fg_job_last(job)->translation.result, grown,
+                         fast_llm ? json_object_get(job->config, "base_model") : job->config, err);
+}
+
 /* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
 static fg_status translate_last(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                 const json_t *given, fg_translate_options *how, fg_error *err) {
@@ -133,6 +201,10 @@ static fg_status translate_last(fg_job *job, const fg_options *options, const fg
     if (grown) {
         how->vocab_size = job->tokens.rows.rows;
         FG_TRY(translate_once(job, last, dirs, given, how, &again, err));
+    }
+    if (job->keeps_format) {
+        FG_TRY(keep_config(job, again.result, err));
+        goto done;
     }
     job->config = json_incref(grown ? again.result : last->translation.result);
     if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));

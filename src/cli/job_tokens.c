@@ -85,12 +85,18 @@ static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err)
     return fg_json_put(config, key, json_integer(id), err);
 }
 
-/* Import: bos and pad are the tokenizer's. Export: only those that this run has changed. */
-static fg_status settle_role(fg_job *job, fg_role role, int64_t id, fg_error *err) {
+/* Import and finalize: bos and pad are the tokenizer's. Otherwise only those that this run has changed. */
+static bool follows_tokenizer(const fg_job *job, const fg_options *options) {
+    if (job->keeps_format) return options->command == FG_COMMAND_FINALIZE;
+    return fg_job_last(job)->direction == FG_IMPORT;
+}
+
+static fg_status settle_role(fg_job *job, const fg_options *options, fg_role role, int64_t id,
+                             fg_error *err) {
     fg_status status = FG_OK;
     char key[32];
     bool changed = is_changed(job, role);
-    if (id == FG_NO_TOKEN || (fg_job_last(job)->direction == FG_EXPORT && !changed)) return FG_OK;
+    if (id == FG_NO_TOKEN || (!changed && !follows_tokenizer(job, options))) return FG_OK;
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
     const json_t *held = json_object_get(job->config, key);
     if (!changed && json_is_integer(held) && json_integer_value(held) != id)
@@ -109,7 +115,8 @@ static fg_status settle_eos(fg_job *job, int64_t id, fg_error *err) {
     const json_t *held = json_object_get(job->config, "eos_token_id");
     bool comes_back = job->source.format == FG_FORMAT_FAST_LLM && job->to == FG_FORMAT_HF &&
                       (held || job->source.model_type);
-    if (comes_back && !is_changed(job, FG_ROLE_EOS)) goto done; /* as it once was in both files */
+    if ((comes_back || job->keeps_format) && !is_changed(job, FG_ROLE_EOS))
+        goto done; /* as it is, or once was, in both files */
     FG_TRY(fg_eos_merge(held, json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(job->config, "eos_token_id", json_incref(merged), err));
@@ -163,7 +170,8 @@ static fg_status carry_role(fg_job *job, fg_role role, int64_t id, fg_error *err
 static fg_status carry_eos(fg_job *job, int64_t id, fg_error *err) {
     fg_status status = FG_OK;
     json_t *entry, *merged;
-    if (job->source.format == FG_FORMAT_HF && !is_changed(job, FG_ROLE_EOS)) goto done;
+    bool stays = job->source.format == FG_FORMAT_HF || job->keeps_format;
+    if (stays && !is_changed(job, FG_ROLE_EOS)) goto done;
     FG_TRY(carried_entry(job, "eos_token_id", false, &entry, err));
     FG_TRY(fg_eos_merge(json_object_get(entry, "value"),
                         json_object_get(job->generation_config, "eos_token_id"), id, &merged, err));
@@ -183,7 +191,18 @@ static void warn_about_pad(const fg_job *job, const fg_token_ids *ids) {
     }
 }
 
-fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
+/* What generate() and training code read. */
+static fg_status settle_ids(fg_job *job, const fg_options *options, const fg_token_ids *ids, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(settle_role(job, options, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], err));
+    FG_TRY(settle_role(job, options, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], err));
+    FG_TRY(options->command == FG_COMMAND_FINALIZE ? fg_job_settle_generation(job, options, ids, err)
+                                                   : settle_eos(job, ids->id[FG_ROLE_EOS], err));
+done:
+    return status;
+}
+
+fg_status fg_job_settle_tokens(fg_job *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     fg_token_ids ids;
     if (job->source.generation_config) {
@@ -197,9 +216,7 @@ fg_status fg_job_settle_tokens(fg_job *job, fg_error *err) {
         FG_TRY(carry_eos(job, ids.id[FG_ROLE_EOS], err));
         FG_TRY(carry_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
     } else {
-        FG_TRY(settle_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
-        FG_TRY(settle_role(job, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
-        FG_TRY(settle_eos(job, ids.id[FG_ROLE_EOS], err));
+        FG_TRY(settle_ids(job, options, &ids, err));
     }
     if (!fg_new_tokens_any(&job->tokens)) fg_text_free(&job->tokenizer.tokenizer);
     warn_about_pad(job, &ids);

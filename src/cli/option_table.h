@@ -38,7 +38,7 @@ typedef struct fg_option_choice {
     const char *missing; /* not NULL: this version cannot do it, and why */
 } fg_option_choice;
 
-enum { FG_OPTION_CHOICES = 4, FG_OPTION_LIMIT = 64 };
+enum { FG_OPTION_CHOICES = 4, FG_OPTION_LIMIT = 96 };
 
 typedef struct fg_option {
     const char *name;     /* without the two dashes */

@@ -433,6 +433,39 @@ static fg_status check_generation(const parser *p) {
     return FG_OK;
 }
 
+/* Stop tokens stand in generation_config.json alone; an optimizer's state lies in checkpoints/. */
+static fg_status check_finalize(const fg_options *o, fg_error *err) {
+    bool none = o->generation_config && strcmp(o->generation_config, "none") == 0;
+    if (o->root_copy && o->keep_optimizer)
+        fg_fail(err, FG_ERR_USAGE,
+                "--keep-optimizer keeps a training checkpoint, and with --root-copy there is none");
+    else if (none && o->stop_tokens)
+        fg_fail(err, FG_ERR_USAGE,
+                "--stop-tokens go into generation_config.json, and --generation-config none writes none");
+    else
+        return FG_OK;
+    return fg_hint(err, "leave out one of the two");
+}
+
+static fg_status check_in_place(const fg_options *o, fg_error *err) {
+    if (o->command != FG_COMMAND_UPDATE_VOCAB || o->in_place == (o->file_count == 1)) return FG_OK;
+    if (o->in_place)
+        fg_fail(err, FG_ERR_USAGE, "--in-place replaces SRC, but there is a DST too: %.*s", SHOWN,
+                o->files[1]);
+    else
+        fg_fail(err, FG_ERR_USAGE, "fgconv update-vocab needs SRC DST, found only %.*s", SHOWN, o->files[0]);
+    return fg_hint(err, "give either DST or --in-place");
+}
+
+/* Logits that are to be written must be computed. */
+static fg_status check_dump(const fg_options *o, fg_error *err) {
+    bool computed = o->validate == FG_VALIDATE_LOGITS || o->validate == FG_VALIDATE_AUTO;
+    if (!o->dump || computed) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--dump writes the logits of the proof, but --validate %s computes none",
+            o->validate == FG_VALIDATE_NONE ? "none" : "bytes");
+    return fg_hint(err, "leave out one of the two");
+}
+
 static fg_status check_together(parser *p) {
     fg_status status = FG_OK;
     const fg_options *o = p->options;
@@ -440,13 +473,9 @@ static fg_status check_together(parser *p) {
     FG_TRY(check_belongs(p));
     FG_TRY(check_directions(o, p->err));
     FG_TRY(check_generation(p));
-    if (o->command == FG_COMMAND_CONVERT && o->dump &&
-        (o->validate == FG_VALIDATE_BYTES || o->validate == FG_VALIDATE_NONE)) {
-        fg_fail(p->err, FG_ERR_USAGE,
-                "--dump writes the logits of the proof, but --validate %s computes none",
-                o->validate == FG_VALIDATE_NONE ? "none" : "bytes");
-        FG_TRY(fg_hint(p->err, "leave out one of the two"));
-    }
+    FG_TRY(check_dump(o, p->err));
+    FG_TRY(check_finalize(o, p->err));
+    FG_TRY(check_in_place(o, p->err));
 done:
     return status;
 }
@@ -478,6 +507,7 @@ fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error 
     FG_TRY(check_together(&p));
     if (options->file_count > 0) options->first = options->files[0];
     if (options->file_count > 1) options->second = options->files[1];
+    if (options->in_place) options->second = options->first;
 done:
     if (status != FG_OK) fg_options_free(options);
     return status;
@@ -488,6 +518,11 @@ void fg_options_free(fg_options *options) {
     fg_free(options->token_ids);
     fg_free(options->converter_paths);
     *options = (fg_options){0};
+}
+
+fg_command fg_command_from_name(const char *name, fg_command otherwise) {
+    const fg_command_entry *entry = find_command(name);
+    return entry ? entry->command : otherwise;
 }
 
 const char *fg_command_name(fg_command command) {

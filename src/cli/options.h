@@ -20,6 +20,8 @@ typedef enum fg_command {
     FG_COMMAND_LIST,
     FG_COMMAND_LINT,
     FG_COMMAND_TOKENIZE,
+    FG_COMMAND_FINALIZE,
+    FG_COMMAND_UPDATE_VOCAB,
     FG_COMMAND_HELP,
     FG_COMMAND_VERSION,
 } fg_command;
@@ -58,6 +60,9 @@ typedef struct fg_options {
     const char *checkpoint_path;
     const char *add_tokens, *chat_template, *prompt, *hf_base; /* NULL: not given */
     bool skip_default_tokens, generation_test;
+    const char *stop_tokens, *generation_config; /* of finalize; NULL: not given */
+    bool no_auto_stop_tokens, keep_optimizer, root_copy;
+    bool in_place; /* of update-vocab: the destination takes the source's place; `second` is then `first` */
     const json_t
         *recalled_tokens;    /* no option: the tokens of the conversion that verify looks at. Borrowed */
     uint64_t max_new_tokens; /* 64 */
@@ -97,5 +102,7 @@ void fg_options_man(FILE *out);      /* the OPTIONS part of fgconv.1, in mdoc: `
 /* The one of the three that FG_COMMAND_HELP asks for. */
 void fg_options_print_help(const fg_options *options, FILE *out);
 const char *fg_command_name(fg_command command);
+/* The command of a name; `otherwise` if there is none. */
+fg_command fg_command_from_name(const char *name, fg_command otherwise);
 
 #endif

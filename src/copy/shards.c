@@ -265,7 +265,7 @@ fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_text *out,
     FG_TRY(put_metadata(plan, more, metadata, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         const fg_output *o = &plan->outputs[i];
-        FG_TRY(fg_json_put(weights, o->name, json_string(plan->shard_files[o->shard]), err));
+        FG_TRY(fg_json_put(weights, o->name, json_string(fg_path_name(plan->shard_files[o->shard])), err));
     }
     FG_TRY(fg_json_put(document, "metadata", json_incref(metadata), err));
     FG_TRY(fg_json_put(document, "weight_map", json_incref(weights), err));

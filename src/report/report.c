@@ -24,9 +24,25 @@ static bool generation_differs(const json_t *report) {
     return is(report, "generation/stopped_by", "difference");
 }
 
+/* What the commands that write a directory do to the source, and have done; the latter also at the beginning of a sentence. */
+typedef struct verb {
+    const char *command, *doing, *done, *begins;
+} verb;
+
+static verb verb_of(const json_t *report) {
+    static const verb verbs[] = {{"convert", "Converting", "converted", "Converted"},
+                                 {"finalize", "Finalizing", "finalized", "Finalized"},
+                                 {"update-vocab", "Updating", "updated", "Updated"}};
+    for (size_t i = 1; i < sizeof verbs / sizeof *verbs; i++) {
+        if (is(report, "command", verbs[i].command)) return verbs[i];
+    }
+    return verbs[0];
+}
+
 static fg_status headline(const json_t *report, fg_text *out, fg_error *err) {
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
     bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
+    verb did = verb_of(report);
     fg_report_side(report, "source", from);
     fg_report_side(report, "destination", to);
     if (is(report, "command", "validate"))
@@ -41,14 +57,14 @@ static fg_status headline(const json_t *report, fg_text *out, fg_error *err) {
                                      : "%s is what a conversion of %s gives\n",
                               to, from);
     if (done && json_is_true(json_object_get(report, "dry_run")))
-        return fg_text_printf(out, err, "Converting %s to %s would work; nothing was written\n", from, to);
+        return fg_text_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from, to);
     if (differ)
-        return fg_text_printf(out, err, "Not converted: %s differs from %s, nothing was published\n", to,
+        return fg_text_printf(out, err, "Not %s: %s differs from %s, nothing was published\n", did.done, to,
                               from);
     if (!done)
-        return fg_text_printf(out, err, "Not converted: %s to %s (%s)\n", from, to,
+        return fg_text_printf(out, err, "Not %s: %s to %s (%s)\n", did.done, from, to,
                               fg_report_string(report, "status", "stopped"));
-    return fg_text_printf(out, err, "Converted %s to %s\n", from, to);
+    return fg_text_printf(out, err, "%s %s to %s\n", did.begins, from, to);
 }
 
 static fg_status tensors_line(const json_t *report, fg_text *out, fg_error *err) {
@@ -224,6 +240,22 @@ done:
     return status;
 }
 
+/* Which tokens stop a generation, and why: "381 "</s>": config.json". */
+static fg_status stop_lines(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *stops = json_object_get(report, "stop_tokens");
+    uint64_t id;
+    for (size_t i = 0; i < json_array_size(stops); i++) {
+        const json_t *token = json_array_get(stops, i);
+        const char *text = fg_report_string(token, "text", NULL), *quote = text ? "\"" : "";
+        if (!fg_report_count(token, "id", &id)) continue;
+        FG_TRY(fg_report_line(out, i ? "" : "stops at", err, "token %llu %s%s%s: %s", (unsigned long long)id,
+                              quote, text ? text : "", quote, fg_report_string(token, "reason", "unknown")));
+    }
+done:
+    return status;
+}
+
 fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(headline(report, out, err));
@@ -231,6 +263,7 @@ fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
     FG_TRY(time_line(report, out, err));
     FG_TRY(proof_lines(report, out, err));
     FG_TRY(generation_line(report, out, err));
+    FG_TRY(stop_lines(report, out, err));
     FG_TRY(loss_lines(report, out, err));
 done:
     return status;

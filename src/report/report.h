@@ -8,7 +8,7 @@
  * bytes}]} (for `validate`: the second model), options {...} (what `verify` needs to make the plan again),
  * converter {file, model_type}, config {left_out [{key, value, reason}]}, tensors [{name, source, dtype,
  * shape, digest}], dropped [{name, reason}], tokens [{id, text, new, special, row}] (those that were added or became special; row: zero, mean, copy:ID),
- * made_files [..], copied_files [..], left_files [..], warnings [..], rates
+ * stop_tokens [{id, text (null unless it is an added token), reason}] (of finalize: what stops a generation), made_files [..], copied_files [..], left_files [..], warnings [..], rates
  * {seconds, bytes_per_second, ...}, memory {peak_bytes_per_rank, expected_bytes_per_rank (of a dry run)},
  * overflows, proof {kind: "logits"|"bytes"|"none", tokens, blocks, max_abs, mean_abs, kl, argmax_agreement (0
  * to 1), non_finite, first_difference {block, sublayer} (without `block`: a part outside the blocks, "the

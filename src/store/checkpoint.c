@@ -8,8 +8,6 @@
 #include "store/training_checkpoint.h"
 #include "store/weight_files.h"
 
-#define TEMPLATES "additional_chat_templates"
-
 static const char *const format_names[] = {"auto", "hf", "forgather", "fast_llm"};
 
 const char *fg_format_name(fg_format format) {
@@ -178,7 +176,7 @@ bool fg_checkpoint_is_tokenizer_file(const char *name) {
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;
     }
-    return fg_starts_with(name, TEMPLATES "/");
+    return fg_starts_with(name, FG_CHECKPOINT_TEMPLATES "/");
 }
 
 static bool is_side_file(const char *name) {
@@ -197,7 +195,7 @@ static bool is_known(const char *name) {
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;
     }
-    return fg_ends_with(name, ".py") || fg_weights_is_name(name);
+    return fg_weights_is_name(name);
 }
 
 /* Moves a name, which the list then no longer owns. */
@@ -214,14 +212,14 @@ static fg_status add_templates(fg_checkpoint *c, size_t *capacity, fg_error *err
     fg_status status = FG_OK;
     fg_names names = {0};
     char *path = NULL, *name = NULL;
-    FG_TRY_NEW(path, fg_path_join(c->directory, TEMPLATES, err));
+    FG_TRY_NEW(path, fg_path_join(c->directory, FG_CHECKPOINT_TEMPLATES, err));
     if (!fg_path_is_directory(path)) goto done;
     FG_TRY(fg_directory_list(path, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         bool regular;
         FG_TRY(has_file(path, names.items[i], &regular, err));
         if (!regular || !fg_ends_with(names.items[i], ".jinja")) continue;
-        FG_TRY_NEW(name, fg_path_join(TEMPLATES, names.items[i], err));
+        FG_TRY_NEW(name, fg_path_join(FG_CHECKPOINT_TEMPLATES, names.items[i], err));
         FG_TRY(move_name(&name, &c->side_files, capacity, err));
     }
 done:
@@ -234,15 +232,18 @@ done:
 static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
-    size_t side_capacity = 0, other_capacity = 0;
+    size_t side_capacity = 0, code_capacity = 0, other_capacity = 0;
     FG_TRY(fg_directory_list(c->directory, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         bool regular;
-        if (strcmp(names.items[i], TEMPLATES) == 0) FG_TRY(add_templates(c, &side_capacity, err));
+        if (strcmp(names.items[i], FG_CHECKPOINT_TEMPLATES) == 0)
+            FG_TRY(add_templates(c, &side_capacity, err));
         FG_TRY(has_file(c->directory, names.items[i], &regular, err));
         if (!regular) continue;
         if (is_side_file(names.items[i])) {
             FG_TRY(move_name(&names.items[i], &c->side_files, &side_capacity, err));
+        } else if (fg_ends_with(names.items[i], ".py")) {
+            FG_TRY(move_name(&names.items[i], &c->code_files, &code_capacity, err));
         } else if (!is_known(names.items[i])) {
             FG_TRY(move_name(&names.items[i], &c->other_files, &other_capacity, err));
         }
@@ -285,6 +286,7 @@ void fg_checkpoint_close(fg_checkpoint *checkpoint) {
     json_decref(checkpoint->index_metadata);
     fg_tensors_free(&checkpoint->tensors);
     fg_names_free(&checkpoint->side_files);
+    fg_names_free(&checkpoint->code_files);
     fg_names_free(&checkpoint->other_files);
     *checkpoint = (fg_checkpoint){0};
 }

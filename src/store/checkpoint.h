@@ -31,6 +31,8 @@ typedef enum fg_format {
 
 /* What Fast-LLM's configuration said of a model that now lies in another format's directory: {"fast_llm": the same array}. */
 #define FG_CHECKPOINT_CARRIED_FILE "fgconv_carried.json"
+/* The folder of named chat templates. */
+#define FG_CHECKPOINT_TEMPLATES "additional_chat_templates"
 
 const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
 fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
@@ -53,6 +55,7 @@ typedef struct fg_checkpoint {
         side_files; /* owned; names in `directory` that travel with a model unchanged: tokenizer files, chat
                                   templates (some as "additional_chat_templates/NAME.jinja"), generation_config.json,
                                   licences, FG_CHECKPOINT_CARRIED_FILE; sorted */
+    fg_names code_files; /* owned; *.py in `directory`, the code that a model brings; sorted */
     fg_names
         other_files; /* owned; names that are neither weights, config, emitted code nor side files: left behind */
 } fg_checkpoint;

@@ -92,7 +92,7 @@ static fg_status find_times(candidate *c, fg_error *err) {
     FG_TRY(fg_file_stamp_of(c->path, &stamp, err));
     c->saved = c->changed = time_of(&stamp);
     status = fg_json_read_object(c->path, FG_TRAINING_MANIFEST, &manifest, &broken);
-    if (status == FG_ERR_MEMORY) FG_TRY(fg_fail(err, status, "%s", broken.text));
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", broken.text));
     const char *said = json_string_value(json_object_get(manifest, "timestamp"));
     if (status != FG_OK || (manifest && !(said && read_time(said, &c->saved))))
         fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,

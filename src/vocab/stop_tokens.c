@@ -65,7 +65,7 @@ static fg_status add_if_end_of_turn(fg_stop_tokens *stop, const fg_tokenizer_fil
     static const char *const names[] = {"<|im_end|>", "<|eot|>", "<|end_of_turn|>"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(text, names[i]) == 0)
-            return add_text(stop, files, text, "it was added and ends a turn", err);
+            return add_text(stop, files, text, "an added token that ends a turn", err);
     }
     return FG_OK;
 }
@@ -85,7 +85,7 @@ fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_requ
     const fg_role_request *eos = &request->roles[FG_ROLE_EOS];
     const char *held = fg_role_text(files, FG_ROLE_EOS);
     if (eos->token && held && strcmp(eos->token, held) == 0)
-        FG_TRY(add_text(stop, files, eos->token, "the eos_token of the tokens that were added", err));
+        FG_TRY(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         const char *text = request->roles[role].token;
         if (text) FG_TRY(add_if_end_of_turn(stop, files, text, err));

@@ -95,7 +95,15 @@ static void the_contract_is_covered(void **state) {
                                         "version",
                                         "help",
                                         "quiet",
-                                        "verbose"};
+                                        "verbose",
+                                        "log-level",
+                                        "stop-tokens",
+                                        "no-auto-stop-tokens",
+                                        "generation-config",
+                                        "keep-optimizer",
+                                        "root-copy",
+                                        "safetensors",
+                                        "in-place"};
     size_t count = sizeof names / sizeof *names;
     assert_int_equal(fg_option_count, count);
     for (size_t i = 0; i < count; i++) {
@@ -123,10 +131,12 @@ static void help_fits_a_page_and_names_everything(void **state) {
         snprintf(name, sizeof name, "\n%s:\n", fg_option_group_title((fg_option_group)group));
         assert_non_null(strstr(text, name));
     }
-    assert_non_null(strstr(text, "\n  -c, --checkpoint-path PATH  training checkpoint inside"));
-    assert_non_null(strstr(text, "\n  --device {cpu,cuda}         where the models of the proof run "
-                                 "(default: cpu); cuda: not in this\n"
-                                 "                              version [convert, validate]\n"));
+    assert_non_null(strstr(text, "\n  -c, --checkpoint-path, --checkpoint PATH\n"
+                                 "                              training checkpoint inside"));
+    assert_non_null(
+        strstr(text, "\n  --device {cpu,cuda}         where the models of the proof run "
+                     "(default: cpu); cuda: not in this\n"
+                     "                              version [convert, validate, finalize, update-vocab]\n"));
     free(text);
 }
 
@@ -145,7 +155,7 @@ static void markdown_has_a_row_for_each_option(void **state) {
     assert_non_null(strstr(
         text,
         "| `-t, --chat-template-path, --chat-template FILE` | file with the chat template of the destination "
-        "(default: that of SRC) | convert |\n"));
+        "(default: that of SRC) | convert, finalize, update-vocab |\n"));
     free(text);
 }
 
@@ -155,7 +165,7 @@ static void the_man_page_holds_the_options(void **state) {
     fg_text page = {0};
     char *text = written(fg_options_man);
     expect_lines_within(text, MAN_COLUMNS);
-    assert_non_null(strstr(text, ".It Fl c , Fl -checkpoint-path Ar PATH\n"));
+    assert_non_null(strstr(text, ".It Fl c , Fl -checkpoint-path , Fl -checkpoint Ar PATH\n"));
     assert_non_null(strstr(text, ".It Fl -hf-version Brq Cm 4 | Cm 5\n"));
     assert_int_equal(fg_file_slurp(FG_CONVERTERS "/../src/cli/fgconv.1", 1 << 20, &page, &err), FG_OK);
     const char *options = strstr(page.data, "\n.Sh OPTIONS\n");

@@ -299,9 +299,9 @@ static void options_belong_to_commands(void **state) {
     refused("inspect a --to hf", "fgconv inspect does not take the option --to",
             "leave it out; it belongs to: convert, config");
     refused("list --dry-run", "fgconv list does not take the option --dry-run",
-            "leave it out; it belongs to: convert");
-    refused("verify a b --dtype float32", "fgconv verify does not take the option --dtype",
-            "leave it out; it belongs to: convert");
+            "leave it out; it belongs to: convert, finalize, update-vocab");
+    refused("verify a b --max-length 3", "fgconv verify does not take the option --max-length",
+            "leave it out; it belongs to: convert, config");
     refused("lint --converter-path p --json", "fgconv lint does not take the option --json", NULL);
 }
 
@@ -363,8 +363,42 @@ static void what_this_version_cannot_do_is_said(void **state) {
             "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
     refused("update a b", "fgconv update: it is not part of this version of fgconv",
             "a directory of that name is written ./update");
-    refused("finalize a b", "fgconv finalize: it is not part of this version of fgconv", NULL);
-    refused("update-vocab a", "fgconv update-vocab: it is not part of this version of fgconv", NULL);
+}
+
+static void what_finalize_and_update_vocab_take(void **state) {
+    (void)state;
+    fg_options o = parsed("finalize a b -c ck --stop-tokens x,y --no-auto-stop-tokens --generation-config p "
+                          "--keep-optimizer --safetensors --log-level DEBUG --dtype float16 --device cpu");
+    assert_int_equal(o.command, FG_COMMAND_FINALIZE);
+    assert_string_equal(o.checkpoint_path, "ck");
+    assert_string_equal(o.stop_tokens, "x,y");
+    assert_string_equal(o.generation_config, "p");
+    assert_true(o.no_auto_stop_tokens && o.keep_optimizer && !o.root_copy);
+    assert_int_equal(o.verbosity, 1);
+    fg_options_free(&o);
+    o = parsed("update-vocab a --in-place --log-level WARNING");
+    assert_int_equal(o.command, FG_COMMAND_UPDATE_VOCAB);
+    assert_string_equal(o.second, "a");
+    assert_int_equal(o.verbosity, -1);
+    fg_options_free(&o);
+    refused("finalize a b --root-copy --keep-optimizer",
+            "--keep-optimizer keeps a training checkpoint, and with --root-copy there is none",
+            "leave out one of the two");
+    refused("finalize a b --stop-tokens x --generation-config none",
+            "--stop-tokens go into generation_config.json, and --generation-config none writes none", NULL);
+    refused("finalize a b --log-level ERROR",
+            "option --log-level ERROR: fgconv always says its warnings; take WARNING", NULL);
+    refused("finalize a b --device cuda",
+            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+    refused("finalize a b --validate none --dump x",
+            "--dump writes the logits of the proof, but --validate none computes none", NULL);
+    refused("finalize a b --in-place", "fgconv finalize does not take the option --in-place",
+            "leave it out; it belongs to: update-vocab");
+    refused("finalize a", "fgconv finalize needs SRC DST, found only a", NULL);
+    refused("update-vocab a", "fgconv update-vocab needs SRC DST, found only a",
+            "give either DST or --in-place");
+    refused("update-vocab a b --in-place", "--in-place replaces SRC, but there is a DST too: b", NULL);
+    refused("update-vocab a b --root-copy", "fgconv update-vocab does not take the option --root-copy", NULL);
 }
 
 static void running_out_of_memory_is_reported(void **state) {
@@ -401,6 +435,7 @@ int main(void) {
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(what_belongs_to_a_generation),
         cmocka_unit_test(what_this_version_cannot_do_is_said),
+        cmocka_unit_test(what_finalize_and_update_vocab_take),
         cmocka_unit_test(running_out_of_memory_is_reported),
     };
     fg_alloc_init();

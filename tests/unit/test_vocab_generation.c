@@ -179,7 +179,7 @@ static void added_ends_of_turns_and_the_eos_token_stop(void **state) {
     expect_ids("7");
     add_requested("eos_token: \"<|im_end|>\"");
     expect_ids("7");
-    assert_string_equal(stop.items[0].reason, "the eos_token of the tokens that were added");
+    assert_string_equal(stop.items[0].reason, "eos_token of the tokens that were added");
     add_requested(
         "eos_token: {token: \"<stop>\", if_missing: true}"); /* there was one, so it was not taken */
     assert_int_equal(stop.count, 0);
