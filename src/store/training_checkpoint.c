@@ -24,16 +24,36 @@ static int compare_moments(moment a, moment b) {
     return a.nanoseconds < b.nanoseconds ? -1 : a.nanoseconds > b.nanoseconds;
 }
 
+/* So many digits; moves `at` behind them. */
+static bool read_digits(const char **at, size_t count, int *value) {
+    *value = 0;
+    for (size_t i = 0; i < count; i++, (*at)++) {
+        if (**at < '0' || **at > '9') return false;
+        *value = *value * 10 + (**at - '0');
+    }
+    return true;
+}
+
+/* Numbers as a pattern writes them, "0000-00" for two; other characters stand for themselves. */
+static bool read_numbers(const char **at, const char *pattern, int *values) {
+    while (*pattern) {
+        size_t digits = strspn(pattern, "0");
+        if (digits && !read_digits(at, digits, values++)) return false;
+        if (!digits && *(*at)++ != *pattern) return false;
+        pattern += digits ? digits : 1;
+    }
+    return true;
+}
+
 /* The offset from UTC at the end of a time, "Z", "+01:00" or nothing; false if it is something else. */
 static bool read_zone(const char *text, bool *local, int64_t *offset) {
-    int hours, minutes, length = 0;
+    int parts[2];
+    const char *at = text + 1;
     *local = !*text;
     *offset = 0;
     if (*local || strcmp(text, "Z") == 0) return true;
-    if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &length) != 2 ||
-        text[1 + length])
-        return false;
-    *offset = (hours * 60 + minutes) * 60 * (*text == '-' ? -1 : 1);
+    if ((*text != '+' && *text != '-') || !read_numbers(&at, "00:00", parts) || *at) return false;
+    *offset = (parts[0] * 60 + parts[1]) * 60 * (*text == '-' ? -1 : 1);
     return true;
 }
 
@@ -56,17 +76,21 @@ static int64_t utc_seconds(const struct tm *t) {
 
 /* "2025-01-24T10:30:00.123456+01:00" */
 static bool read_time(const char *text, moment *time) {
-    struct tm t = {.tm_isdst = -1};
-    int length = 0;
+    int date[3], clock[3];
     bool local;
     int64_t offset;
-    if (sscanf(text, "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &t.tm_year, &t.tm_mon, &t.tm_mday, &t.tm_hour,
-               &t.tm_min, &t.tm_sec, &length) != 6)
+    if (!read_numbers(&text, "0000-00-00", date) || (*text != 'T' && *text != ' ')) return false;
+    text++;
+    if (!read_numbers(&text, "00:00:00", clock) || date[0] < 1970 || date[1] < 1 || date[1] > 12)
         return false;
-    t.tm_year -= 1900;
-    t.tm_mon -= 1;
-    if (t.tm_year < 70 || t.tm_mon < 0 || t.tm_mon > 11) return false;
-    if (!read_zone(read_fraction(text + length, &time->nanoseconds), &local, &offset)) return false;
+    if (!read_zone(read_fraction(text, &time->nanoseconds), &local, &offset)) return false;
+    struct tm t = {.tm_year = date[0] - 1900,
+                   .tm_mon = date[1] - 1,
+                   .tm_mday = date[2],
+                   .tm_hour = clock[0],
+                   .tm_min = clock[1],
+                   .tm_sec = clock[2],
+                   .tm_isdst = -1};
     time->seconds = local ? (int64_t)mktime(&t) : utc_seconds(&t) - offset;
     return true;
 }
