@@ -146,11 +146,22 @@ done:
     return status;
 }
 
-static fg_status report_dropped(const fg_plan *plan, json_t *report, fg_error *err) {
+/* A tied tensor is dropped on the way to hf, and made again from its partner on the way back. */
+static bool is_made_again(const fg_job *job, const char *name) {
+    const fg_plan *plan = &job->plan;
+    for (size_t o = 0; job->to == job->source.format && o < plan->output_count; o++) {
+        if (strcmp(plan->outputs[o].name, name) == 0) return true;
+    }
+    return false;
+}
+
+static fg_status report_dropped(const fg_job *job, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_plan *plan = &job->plan;
     json_t *dropped = json_array();
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const char *name = plan->source.items[plan->dropped[i].source].name;
+        if (is_made_again(job, name)) continue;
         FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason),
                             err));
     }
@@ -180,7 +191,7 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(report_steps(job, report, err));
     FG_TRY(fg_job_report_base(job, report, err));
     FG_TRY(report_tokens(job, report, err));
-    FG_TRY(report_dropped(&job->plan, report, err));
+    FG_TRY(report_dropped(job, report, err));
     FG_TRY(report_left(job, options, report, err));
     if (job->stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(job->stop_tokens), err));
 done:
