@@ -12,15 +12,7 @@ enum { WHERE = 400 };
 
 /* ---- keys and kinds ---- */
 
-/* What a member must be: 's' string, 'o' object, 'a' array, 'b' boolean, 'e' expression text, 'x' array of
- * expressions, 'n' array of strings. */
-typedef struct member_row {
-    const char *key;
-    char kind;
-    bool needed; /* unless the file is abstract */
-} member_row;
-
-static const member_row top_rows[] = {
+static const fg_member_row top_rows[] = {
     {"format", 's', true},         {"model_type", 's', true},       {"extends", 'f', false},
     {"about", 's', false},         {"abstract", 'b', false},        {"hf", 'o', false},
     {"code", 'o', false},          {"unknown_keys", 's', false},    {"root", 's', true},
@@ -28,12 +20,13 @@ static const member_row top_rows[] = {
     {"tables", 'o', false},        {"metadata", 'n', false},        {"rotary", 's', false},
     {"model", 's', false},         {"defaults", 'o', false},        {"example", 'o', false},
     {"hf_model_type", 's', false}, {"no_forward_pass", 's', false}, {"options", 'o', false},
+    {"migrations", 'a', false},
 };
-static const member_row hf_rows[] = {{"architectures", 'n', true}};
-static const member_row code_rows[] = {
+static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
+static const fg_member_row code_rows[] = {
     {"file", 's', true}, {"config_class", 's', true}, {"model_class", 's', true}};
-static const member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
-static const member_row tensor_rows[] = {
+static const fg_member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
+static const fg_member_row tensor_rows[] = {
     {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
     {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
 };
@@ -47,6 +40,19 @@ static bool all_strings(const json_t *array) {
     return json_array_size(array) > 0;
 }
 
+bool fg_permutation_is(const json_t *order) {
+    unsigned seen = 0;
+    size_t i, count = json_array_size(order);
+    json_t *item;
+    if (count > FG_MAX_DIMS) return false;
+    json_array_foreach((json_t *)(uintptr_t)order, i, item) {
+        json_int_t d = json_is_integer(item) ? json_integer_value(item) : -1;
+        if (d < 0 || d >= (json_int_t)count || seen & 1U << d) return false;
+        seen |= 1U << d;
+    }
+    return seen != 0;
+}
+
 static const char *wrong_kind(char kind, const json_t *value) {
     switch (kind) {
     case 's':
@@ -58,6 +64,10 @@ static const char *wrong_kind(char kind, const json_t *value) {
         return json_is_boolean(value) ? NULL : "true or false";
     case 'n':
         return all_strings(value) ? NULL : "a list of strings";
+    case 'p':
+        return fg_permutation_is(value) ? NULL : "an order of dimensions, such as [1, 0]";
+    case 'v':
+        return NULL;
     case 'f':
         return json_string_length(value) || all_strings(value) ? NULL : "a file name, or a list of them";
     default:
@@ -98,8 +108,8 @@ done:
     return status;
 }
 
-static fg_status check_members(const json_t *object, const member_row *rows, size_t count,
-                               const fg_layers *layers, const char *parent, bool complete, fg_error *err) {
+fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size_t count,
+                           const fg_layers *layers, const char *parent, bool complete, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
@@ -120,7 +130,7 @@ done:
 }
 
 #define CHECK_MEMBERS(object, rows, parent)                                                                  \
-    check_members(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
+    fg_members_check(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
 
 static fg_status check_tensors(const json_t *tensors, const fg_layers *layers, bool abstract, fg_error *err) {
     fg_status status = FG_OK;

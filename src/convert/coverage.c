@@ -43,7 +43,7 @@ static bool names_member(const fg_declaration *d, const char *key) {
 }
 
 static bool warns_if_neutral(const fg_translator *t) {
-    const char *way = json_string_value(json_object_get(fg_converter_document(t->converter), "unknown_keys"));
+    const char *way = json_string_value(json_object_get(t->document, "unknown_keys"));
     return way && strcmp(way, "warn_if_neutral") == 0;
 }
 
@@ -57,7 +57,7 @@ static bool is_metadata(const fg_translator *t, const char *key) {
     size_t i;
     json_t *item;
     if (t->direction != FG_IMPORT) return false;
-    json_array_foreach(json_object_get(fg_converter_document(t->converter), "metadata"), i, item) {
+    json_array_foreach(json_object_get(t->document, "metadata"), i, item) {
         if (strcmp(json_string_value(item), key) == 0) return true;
     }
     return false;
@@ -66,7 +66,7 @@ static bool is_metadata(const fg_translator *t, const char *key) {
 static fg_status unknown(fg_translator *t, const char *path, const json_t *value, const fg_declaration *above,
                          fg_error *err) {
     char brief[BRIEF];
-    const char *file = fg_converter_file(t->converter);
+    const char *file = t->file;
     fg_json_brief(value, brief, sizeof brief);
     if (is_container(above))
         return fg_translator_leave_out(t, NULL, path, value, "stands in an object that is claimed as a whole",
@@ -94,7 +94,7 @@ static fg_status visit_unclaimed(fg_translator *t, const char *path, const char 
         return fg_translator_leave_out(t, NULL, path, value, "says nothing about the architecture", NULL,
                                        err);
     if (is_branch(value)) return walk(t, value, path, above, depth + 1, err);
-    if (json_is_object(value) && json_object_get(fg_converter_document(t->converter), "metadata"))
+    if (json_is_object(value) && json_object_get(t->document, "metadata"))
         return fg_translator_leave_out(t, NULL, path, value, "an empty object", NULL, err);
     return unknown(t, path, value, above, err);
 }
@@ -161,16 +161,6 @@ done:
     return status;
 }
 
-/* Whether something below the path is claimed. */
-static bool claimed_below(const fg_translator *t, const char *path) {
-    const fg_claims *claims = &t->claims[FG_SIDE_TARGET];
-    size_t length = strlen(path);
-    for (size_t i = 0; i < claims->count; i++) {
-        if (fg_starts_with(claims->items[i].path, path) && claims->items[i].path[length] == '/') return true;
-    }
-    return false;
-}
-
 static class_visit cover_class;
 
 /* A claim by a declaration that leads to sections leaves the leaves to those. */
@@ -181,7 +171,8 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
     const fg_declaration *section = claim && claim->declaration->choice_count ? claim->declaration : NULL;
     const char *class_name = fg_class_of(t->classes, field, value);
     if (claim && !section) return FG_OK;
-    if (!claim && class_name && claimed_below(t, path) && !fg_class_has_architecture(t->classes, class_name))
+    if (!claim && class_name && fg_claims_below(&t->claims[FG_SIDE_TARGET], path) &&
+        !fg_class_has_architecture(t->classes, class_name))
         return FG_OK; /* an optional parameter, of which only "enabled" matters */
     bool has_leaves = fg_starts_with(field->type, "dict[")
                           ? json_is_object(value)
@@ -191,8 +182,7 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
         t, NULL, err,
         "architecture field \"%s\" = %s: no rule of %s claims it; a declaration of the "
         "section for %s would",
-        path, fg_json_brief(value, brief, sizeof brief), fg_converter_file(t->converter),
-        class_name ? class_name : "its object");
+        path, fg_json_brief(value, brief, sizeof brief), t->file, class_name ? class_name : "its object");
 }
 
 static fg_status cover_class(fg_translator *t, const char *class_name, const json_t *object,

@@ -255,12 +255,25 @@ done:
     return status;
 }
 
+static fg_status compile_config(fg_section *section, const json_t *config, const fg_layers *layers,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    place at = {.layers = layers};
+    json_t *value;
+    snprintf(at.parent, sizeof at.parent, "%s", section->place);
+    json_object_foreach((json_t *)(uintptr_t)config, at.label, value)
+        FG_TRY(compile_one(section, &at, value, err));
+done:
+    return status;
+}
+
 static fg_status compile_section(fg_section *section, const json_t *spec, const fg_layers *layers,
                                  fg_error *err) {
     fg_status status = FG_OK;
     place at = {.layers = layers};
     const char *key;
     json_t *value;
+    FG_TRY_NEW(section->place, fg_strformat(err, "sections/%s/config", section->name));
     snprintf(at.parent, sizeof at.parent, "sections/%s", section->name);
     json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
         if (strcmp(key, "config") == 0 && json_is_object(value)) continue;
@@ -285,20 +298,14 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
         FG_TRY(check_conditions(&at, value, key, err));
         *list = value;
     }
-    snprintf(at.parent, sizeof at.parent, "sections/%s/config", section->name);
-    json_object_foreach(json_object_get(spec, "config"), key, value) {
-        at.label = key;
-        FG_TRY(compile_one(section, &at, value, err));
-    }
+    FG_TRY(compile_config(section, json_object_get(spec, "config"), layers, err));
 done:
     return status;
 }
 
 static fg_status section_fail(const fg_layers *layers, const fg_section *section, const fg_declaration *d,
                               const char *what, fg_error *err) {
-    char parent[PLACE];
-    snprintf(parent, sizeof parent, "sections/%s/config", section->name);
-    return fg_layers_fail(layers, parent, d->label, err, "%s", what);
+    return fg_layers_fail(layers, section->place, d->label, err, "%s", what);
 }
 
 static const fg_section *find_section(const fg_declarations *all, const char *name) {
@@ -360,6 +367,14 @@ done:
 const fg_claim *fg_claims_find(const fg_claims *claims, const char *path) {
     int64_t index = fg_map_get(&claims->map, path);
     return index == FG_MAP_NONE ? NULL : &claims->items[index];
+}
+
+bool fg_claims_below(const fg_claims *claims, const char *path) {
+    size_t length = strlen(path);
+    for (size_t i = 0; i < claims->count; i++) {
+        if (fg_starts_with(claims->items[i].path, path) && claims->items[i].path[length] == '/') return true;
+    }
+    return false;
 }
 
 char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err) {
@@ -497,6 +512,26 @@ done:
     return status;
 }
 
+fg_status fg_declarations_compile_one(fg_declarations *all, const json_t *config, const char *where,
+                                      const json_t *document, const fg_layers *layers, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_NEW(all->sections, 1);
+    fg_section *section = &all->sections[all->count++];
+    all->root = section;
+    section->name = "config";
+    FG_TRY_NEW(section->place, fg_strdup(where, err));
+    FG_TRY(compile_config(section, config, layers, err));
+    for (size_t i = 0; i < section->count; i++) {
+        if (section->items[i].primitive->claiming == FG_CLAIM_SECTION)
+            FG_TRY(
+                section_fail(layers, section, &section->items[i], "there are no sections to lead to", err));
+    }
+    FG_TRY(check_tables(all, document, layers, err));
+    FG_TRY(claim_paths(section, err));
+done:
+    return status;
+}
+
 void fg_declarations_free(fg_declarations *all) {
     for (size_t s = 0; s < all->count; s++) {
         fg_section *section = &all->sections[s];
@@ -506,6 +541,7 @@ void fg_declarations_free(fg_declarations *all) {
             fg_free(section->items[i].choices);
         }
         fg_free(section->items);
+        fg_free(section->place);
         fg_claims_free(&section->claims[FG_SIDE_HF]);
         fg_claims_free(&section->claims[FG_SIDE_TARGET]);
     }

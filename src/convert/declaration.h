@@ -52,6 +52,7 @@ enum { FG_SIDE_HF = 0, FG_SIDE_TARGET = 1 };
 
 typedef struct fg_section {
     const char *name; /* borrowed */
+    char *place;      /* owned; where its declarations stand in the file: "sections/NAME/config" */
     const char
         *class_name; /* borrowed: the target's class that it is for; NULL if the target has no classes */
     fg_declaration *items; /* owned */
@@ -70,6 +71,10 @@ typedef struct fg_declarations {
 /* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
 fg_status fg_declarations_compile(fg_declarations *declarations, const json_t *document,
                                   const fg_layers *layers, fg_error *err);
+/* The same for one section without conditions that stands elsewhere: `config`, at `place` of the layer, of a `document` that may
+ * have "tables". Primitives that lead to other sections are refused. */
+fg_status fg_declarations_compile_one(fg_declarations *declarations, const json_t *config, const char *place,
+                                      const json_t *document, const fg_layers *layers, fg_error *err);
 void fg_declarations_free(fg_declarations *declarations);
 
 /* Of a loaded converter; borrowed. */
@@ -77,6 +82,8 @@ const fg_declarations *fg_converter_declarations(const fg_converter *converter);
 
 /* The claim of a path, or NULL. */
 const fg_claim *fg_claims_find(const fg_claims *claims, const char *path);
+/* Whether something below the path is claimed. */
+bool fg_claims_below(const fg_claims *claims, const char *path);
 /* Adds one; `path` is taken over (NULL: it could not be made). A path that is claimed keeps its first claim. */
 fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *declaration, fg_error *err);
 void fg_claims_free(fg_claims *claims);

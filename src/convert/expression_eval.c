@@ -452,15 +452,10 @@ bool fg_expression_is(const json_t *value) {
     return json_is_string(value) && fg_starts_with(json_string_value(value), "= ");
 }
 
-fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
-                              json_t **value, fg_error *err) {
+static fg_status evaluate_text(const char *text, const fg_scope *scope, const char *where, json_t **value,
+                               fg_error *err) {
     fg_expression *expression = NULL;
     *value = NULL;
-    if (!fg_expression_is(value_or_expression)) {
-        *value = json_incref((json_t *)(uintptr_t)value_or_expression);
-        return FG_OK;
-    }
-    const char *text = json_string_value(value_or_expression) + 2;
     fg_status status = fg_expression_parse(&expression, text, where, err);
     if (status == FG_OK) status = fg_expression_evaluate(expression, scope, value, err);
     fg_expression_free(&expression);
@@ -488,5 +483,35 @@ fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *s
         any = true;
     }
 done:
+    return status;
+}
+
+fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
+                              json_t **value, fg_error *err) {
+    if (fg_expression_is(value_or_expression))
+        return evaluate_text(json_string_value(value_or_expression) + 2, scope, where, value, err);
+    *value = json_incref((json_t *)(uintptr_t)value_or_expression);
+    return FG_OK;
+}
+
+fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const char *where, json_t **value,
+                              fg_error *err) {
+    if (!json_is_string(given) || fg_expression_is(given))
+        return fg_expression_value(given, scope, where, value, err);
+    return evaluate_text(json_string_value(given), scope, where, value, err);
+}
+
+fg_status fg_expression_size(const json_t *given, const fg_scope *scope, const char *where, uint64_t *size,
+                             fg_error *err) {
+    char found[BRIEF], written[BRIEF];
+    json_t *value = NULL;
+    fg_status status = fg_expression_given(given, scope, where, &value, err);
+    if (status == FG_OK && json_is_integer(value) && json_integer_value(value) >= 0)
+        *size = (uint64_t)json_integer_value(value);
+    else if (status == FG_OK)
+        status = fg_fail(
+            err, FG_ERR_INPUT, "%s: %s is %s for this configuration, expected a whole number of 0 or more",
+            where, fg_json_brief(given, written, sizeof written), fg_json_brief(value, found, sizeof found));
+    json_decref(value);
     return status;
 }

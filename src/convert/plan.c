@@ -71,6 +71,18 @@ fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err) {
     return fg_plan_add_piece(plan, &piece, err);
 }
 
+void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, const uint8_t *order) {
+    uint64_t stride[FG_MAX_DIMS], step = 1;
+    for (uint32_t d = rank; d-- > 0; step *= shape[d]) stride[d] = step;
+    *piece = (fg_piece){.kind = FG_PIECE_COPY, .dims = (uint8_t)rank};
+    step = 1;
+    for (uint32_t d = rank; d-- > 0; step *= piece->extent[d]) {
+        piece->extent[d] = shape[order[d]];
+        piece->from_stride[d] = stride[order[d]];
+        piece->to_stride[d] = step;
+    }
+}
+
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err) {
     fg_status status = FG_OK;
     if (source >= plan->source.count) FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u", source));

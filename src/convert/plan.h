@@ -67,6 +67,9 @@ fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, ui
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err);
 /* The piece that copies the whole of source tensor `source` to the whole current output: a rename. */
 fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);
+/* A box of `shape` whose dimensions come out in another order: dimension d of the result is dimension order[d] of the source. Fills
+ * all but `source`, `from` and `to`; the box lies dense on both sides. */
+void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, const uint8_t *order);
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err);
 
 /* Holds the invariant above; what is wrong is FG_ERR_INPUT naming the tensor (a missing or left-over tensor), or FG_ERR_BUG. */

@@ -20,50 +20,26 @@ typedef struct maker {
     fg_error *err;
 } maker;
 
-/* An expression, with or without "= " in front, or a number. New reference. */
-static fg_status evaluate(const maker *m, const fg_tensor_template *t, const char *key, const json_t *given,
-                          json_t **value) {
-    char where[WHERE];
-    fg_expression *expression = NULL;
-    *value = NULL;
-    if (!json_is_string(given)) {
-        *value = json_incref((json_t *)(uintptr_t)given);
-        return FG_OK;
-    }
-    snprintf(where, sizeof where, "%s: tensors/%s/%s", fg_converter_file(m->converter), t->name, key);
-    const char *text = json_string_value(given) + (fg_expression_is(given) ? 2 : 0);
-    fg_status status = fg_expression_parse(&expression, text, where, m->err);
-    if (status == FG_OK) status = fg_expression_evaluate(expression, &m->scope, value, m->err);
-    fg_expression_free(&expression);
-    return status;
+static const char *place_of(const maker *m, const fg_tensor_template *t, const char *key, char *where) {
+    snprintf(where, WHERE, "%s: tensors/%s/%s", fg_converter_file(m->converter), t->name, key);
+    return where;
 }
 
 static fg_status evaluate_truth(const maker *m, const fg_tensor_template *t, const char *key, bool *truth) {
+    char where[WHERE];
     json_t *value = NULL;
     const json_t *given = json_object_get(t->rule, key);
-    fg_status status = given ? evaluate(m, t, key, given, &value) : FG_OK;
-    if (given && status == FG_OK) *truth = fg_expression_truth(value);
+    if (!given) return FG_OK;
+    fg_status status = fg_expression_given(given, &m->scope, place_of(m, t, key, where), &value, m->err);
+    if (status == FG_OK) *truth = fg_expression_truth(value);
     json_decref(value);
     return status;
 }
 
 static fg_status evaluate_size(const maker *m, const fg_tensor_template *t, const char *key,
                                const json_t *given, uint64_t *size) {
-    char found[80], written[120];
-    json_t *value = NULL;
-    fg_status status = evaluate(m, t, key, given, &value);
-    if (status == FG_OK && json_is_integer(value) && json_integer_value(value) >= 0) {
-        *size = (uint64_t)json_integer_value(value);
-    } else if (status == FG_OK) {
-        status =
-            fg_fail(m->err, FG_ERR_INPUT,
-                    "%s: tensors/%s/%s: %s is %s for this configuration, expected a whole "
-                    "number of 0 or more",
-                    fg_converter_file(m->converter), t->name, key,
-                    fg_json_brief(given, written, sizeof written), fg_json_brief(value, found, sizeof found));
-    }
-    json_decref(value);
-    return status;
+    char where[WHERE];
+    return fg_expression_size(given, &m->scope, place_of(m, t, key, where), size, m->err);
 }
 
 static fg_status make_template(const maker *m, const char *name, const json_t *rule, fg_tensor_template *t) {

@@ -34,7 +34,7 @@ done:
 }
 
 static const json_t *architectures(const fg_translator *t) {
-    return json_object_get(json_object_get(fg_converter_document(t->converter), "hf"), "architectures");
+    return json_object_get(json_object_get(t->document, "hf"), "architectures");
 }
 
 static bool contains(const json_t *list, const json_t *value) {
@@ -72,8 +72,7 @@ static fg_status export_architectures(fg_translator *t, fg_error *err) {
 /* Runs the root section with t->given and t->source set. */
 static fg_status run_root(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
-    if (!t->declarations->root)
-        return fg_fail(err, FG_ERR_INPUT, "%s: has no \"root\" section", fg_converter_file(t->converter));
+    if (!t->declarations->root) return fg_fail(err, FG_ERR_INPUT, "%s: has no \"root\" section", t->file);
     FG_TRY(set_variables(t, err));
     t->result = json_object();
     t->settled = json_object();
@@ -88,30 +87,13 @@ done:
     return status;
 }
 
-static void translator_free(fg_translator *t) {
-    fg_claims_free(&t->claims[FG_SIDE_HF]);
-    fg_claims_free(&t->claims[FG_SIDE_TARGET]);
-    json_decref(t->source);
-    json_decref(t->settled);
-    json_decref(t->result);
-    json_decref(t->variables);
-    fg_text_free(&t->refusals);
-    *t = (fg_translator){0};
-}
-
 static fg_status report_refusals(const fg_translator *t, fg_error *err) {
-    if (!t->refused) return FG_OK;
-    if (t->refused > FG_REFUSALS_SHOWN)
-        fg_fail(err, FG_ERR_INPUT, "%s: %s\n  and %zu more", t->options->file, t->refusals.data,
-                t->refused - FG_REFUSALS_SHOWN);
-    else
-        fg_fail(err, FG_ERR_INPUT, "%s: %s", t->options->file, t->refusals.data);
-    fg_hint(err,
-            "check that this is a plain %s model; a key that does not matter for it can be taken out "
-            "of the file, and a converter that "
-            "knows more can be given with --converter-path",
-            fg_converter_model_type(t->converter));
-    return FG_ERR_INPUT;
+    if (fg_translator_verdict(t, err) == FG_OK) return FG_OK;
+    return fg_hint(err,
+                   "check that this is a plain %s model; a key that does not matter for it can be taken out "
+                   "of the file, and a converter that "
+                   "knows more can be given with --converter-path",
+                   fg_converter_model_type(t->converter));
 }
 
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
@@ -128,12 +110,12 @@ static fg_status each_option(fg_translator *t,
     fg_status status = FG_OK;
     const char *path;
     json_t *option;
-    json_object_foreach(json_object_get(fg_converter_document(t->converter), "options"), path, option) {
+    json_object_foreach(json_object_get(t->document, "options"), path, option) {
         uint64_t value = 0;
         const char *name = json_string_value(option);
         if (!name || !fg_translate_option(t->options, name, &value))
             FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"",
-                           fg_converter_file(t->converter), path, name ? name : "(no text)"));
+                           t->file, path, name ? name : "(no text)"));
         if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
     }
 done:
@@ -203,7 +185,7 @@ done:
 /* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, which is also what is written, and in which
  * a rope_theta beside rope_parameters means nothing. */
 static bool spells(const fg_translator *t, const char *wanted) {
-    const char *rotary = json_string_value(json_object_get(fg_converter_document(t->converter), "rotary"));
+    const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
     return strcmp(rotary ? rotary : "older", wanted) == 0;
 }
 
@@ -224,7 +206,7 @@ static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *e
     fg_status status = FG_OK;
     const char *path;
     json_t *type, *defaults = NULL;
-    json_object_foreach(json_object_get(fg_converter_document(t->converter), "defaults"), path, type) {
+    json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
         json_t *inside = fg_json_at(hf, path);
         const char *own = json_string_value(json_object_get(inside, "model_type"));
         if (!json_is_object(inside)) continue;
@@ -257,6 +239,8 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
     fg_translate_options options = *there->options;
     options.max_length = options.vocab_size = 0;
     fg_translator back = {.converter = there->converter,
+                          .document = there->document,
+                          .file = there->file,
                           .dirs = there->dirs,
                           .declarations = there->declarations,
                           .direction = FG_EXPORT,
@@ -272,7 +256,7 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
     FG_TRY(complete_hf(&back, back.result, defaults, err));
     FG_TRY(compare_return(there, back.result, err));
 done:
-    translator_free(&back);
+    fg_translator_free(&back);
     return status;
 }
 
@@ -385,7 +369,12 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     fg_status status = FG_OK;
     json_t *given = NULL, *defaults = NULL;
     fg_classes *classes = NULL;
-    fg_translator t = {.converter = converter, .dirs = dirs, .direction = direction, .options = options};
+    fg_translator t = {.converter = converter,
+                       .document = fg_converter_document(converter),
+                       .file = fg_converter_file(converter),
+                       .dirs = dirs,
+                       .direction = direction,
+                       .options = options};
     *translation = (fg_translation){0};
     if (!json_is_object(source))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file,
@@ -406,7 +395,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
 done:
-    translator_free(&t);
+    fg_translator_free(&t);
     fg_classes_free(&classes);
     json_decref(given);
     json_decref(defaults);

@@ -25,6 +25,25 @@ fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_err
     return status;
 }
 
+fg_status fg_translator_verdict(const fg_translator *t, fg_error *err) {
+    if (!t->refused) return FG_OK;
+    if (t->refused > FG_REFUSALS_SHOWN)
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s\n  and %zu more", t->options->file, t->refusals.data,
+                       t->refused - FG_REFUSALS_SHOWN);
+    return fg_fail(err, FG_ERR_INPUT, "%s: %s", t->options->file, t->refusals.data);
+}
+
+void fg_translator_free(fg_translator *t) {
+    fg_claims_free(&t->claims[FG_SIDE_HF]);
+    fg_claims_free(&t->claims[FG_SIDE_TARGET]);
+    json_decref(t->source);
+    json_decref(t->settled);
+    json_decref(t->result);
+    json_decref(t->variables);
+    fg_text_free(&t->refusals);
+    *t = (fg_translator){0};
+}
+
 static const char *prefix_of(const fg_frame *frame, bool hf) {
     return !frame ? "" : hf ? frame->hf : frame->target;
 }
@@ -145,7 +164,7 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
     FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
                                 *place ? ": " : "", message, facts.length ? "; found " : "",
                                 facts.length ? facts.data : "", rule, frame->section->name,
-                                fg_converter_file(t->converter)));
+                                t->file));
 done:
     fg_expression_free(&expression);
     fg_text_free(&facts);

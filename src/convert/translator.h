@@ -11,7 +11,9 @@
 #include "convert/translate.h"
 
 typedef struct fg_translator {
-    const fg_converter *converter;
+    const fg_converter *converter; /* NULL: of a migration (convert/migration.h) */
+    const json_t *document;        /* in which the declarations stand, for "tables" and what else it says */
+    const char *file;              /* the same for messages */
     const fg_declarations *declarations;
     const fg_converter_dirs *dirs;
     fg_direction direction;
@@ -44,6 +46,11 @@ fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg
 enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* FG_ERR_INPUT with the refusals, if there are any. */
+fg_status fg_translator_verdict(const fg_translator *translator, fg_error *err);
+/* Frees what it owns: claims, refusals, and `source`, `settled`, `result` and `variables`. */
+void fg_translator_free(fg_translator *translator);
 
 /* Claims a path of the frame on one side (FG_SIDE_HF, FG_SIDE_TARGET). */
 fg_status fg_translator_claim(fg_translator *translator, const fg_frame *frame, int side, const char *path,

@@ -149,28 +149,11 @@ static const char *meaning_of(const fg_weight_link *link, char *buffer) {
     return fg_json_brief(json_object_get(link->rule, "shape"), buffer, MEANING);
 }
 
-/* The box that a part is: `hf_stride` and `target_stride` follow the permuted order. */
-static void box_of(const fg_weight_link *link, fg_piece *piece, uint64_t *hf_stride,
-                   uint64_t *target_stride) {
-    uint64_t stride[FG_MAX_DIMS], step = 1;
-    for (uint32_t d = link->part_rank; d-- > 0; step *= link->part_shape[d]) stride[d] = step;
-    *piece = (fg_piece){.kind = FG_PIECE_COPY, .dims = (uint8_t)link->part_rank};
-    step = 1;
-    for (uint32_t d = link->part_rank; d-- > 0; step *= piece->extent[d]) {
-        piece->extent[d] = link->part_shape[link->order[d]];
-        hf_stride[d] = stride[link->order[d]];
-        target_stride[d] = step;
-    }
-}
-
 static fg_status add_import_piece(const planner *p, const fg_weight_link *link, size_t part) {
     fg_piece piece;
-    uint64_t hf_stride[FG_MAX_DIMS], target_stride[FG_MAX_DIMS];
-    box_of(link, &piece, hf_stride, target_stride);
+    fg_piece_permuted(&piece, link->part_rank, link->part_shape, link->order);
     piece.source = (uint32_t)p->source_of[part];
     piece.to = p->weights.parts[part].offset;
-    memcpy(piece.from_stride, hf_stride, sizeof hf_stride);
-    memcpy(piece.to_stride, target_stride, sizeof target_stride);
     return fg_plan_add_piece(p->plan, &piece, p->err);
 }
 
@@ -178,14 +161,13 @@ static fg_status add_import_piece(const planner *p, const fg_weight_link *link, 
 static fg_status add_export_piece(const planner *p, const fg_weight_link *link, size_t part,
                                   uint32_t source) {
     fg_piece box, piece;
-    uint64_t hf_stride[FG_MAX_DIMS], target_stride[FG_MAX_DIMS];
-    box_of(link, &box, hf_stride, target_stride);
+    fg_piece_permuted(&box, link->part_rank, link->part_shape, link->order);
     piece = box;
     for (uint32_t d = 0; d < link->part_rank; d++) {
         uint32_t own = link->order[d];
         piece.extent[own] = box.extent[d];
-        piece.from_stride[own] = target_stride[d];
-        piece.to_stride[own] = hf_stride[d];
+        piece.from_stride[own] = box.to_stride[d];
+        piece.to_stride[own] = box.from_stride[d];
     }
     piece.source = source;
     piece.from = p->weights.parts[part].offset;

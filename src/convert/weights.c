@@ -8,10 +8,11 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "convert/block_sequence.h"
+#include "convert/converter_check.h"
 #include "convert/primitive.h"
 #include "convert/tensor_names.h"
 
-enum { WHERE = 800, PARENT = 300, DEPTH = 16, BRIEF = 120 };
+enum { WHERE = 800, PARENT = 300, DEPTH = 16 };
 
 typedef struct maker {
     fg_weights *weights;
@@ -37,19 +38,15 @@ static fg_status expand(const maker *m, const fg_section *section, const place *
 
 /* ---- expressions ---- */
 
-/* An expression, with or without "= " in front, or a number. New reference. */
+static const char *place_of(const maker *m, const place *at, char *where) {
+    snprintf(where, WHERE, "%s: sections/%s/weights at \"%s\"", fg_converter_file(m->converter),
+             at->section->name, at->path);
+    return where;
+}
+
 static fg_status evaluate(const maker *m, const place *at, const json_t *given, json_t **value) {
     char where[WHERE];
-    fg_expression *expression = NULL;
-    *value = json_is_string(given) ? NULL : json_incref((json_t *)(uintptr_t)given);
-    if (*value) return FG_OK;
-    snprintf(where, sizeof where, "%s: sections/%s/weights", fg_converter_file(m->converter),
-             at->section->name);
-    const char *text = json_string_value(given) + (fg_expression_is(given) ? 2 : 0);
-    fg_status status = fg_expression_parse(&expression, text, where, m->err);
-    if (status == FG_OK) status = fg_expression_evaluate(expression, &at->scope, value, m->err);
-    fg_expression_free(&expression);
-    return status;
+    return fg_expression_given(given, &at->scope, place_of(m, at, where), value, m->err);
 }
 
 /* `truth` keeps what it holds if there is no expression. */
@@ -63,19 +60,8 @@ static fg_status evaluate_truth(const maker *m, const place *at, const json_t *g
 }
 
 static fg_status evaluate_size(const maker *m, const place *at, const json_t *given, uint64_t *size) {
-    char found[BRIEF], written[BRIEF];
-    json_t *value = NULL;
-    fg_status status = evaluate(m, at, given, &value);
-    if (status == FG_OK && json_is_integer(value) && json_integer_value(value) >= 0)
-        *size = (uint64_t)json_integer_value(value);
-    else if (status == FG_OK)
-        status = fg_fail(m->err, FG_ERR_INPUT,
-                         "%s: sections/%s/weights: %s is %s at \"%s\", expected a whole number of 0 or more",
-                         fg_converter_file(m->converter), at->section->name,
-                         fg_json_brief(given, written, sizeof written),
-                         fg_json_brief(value, found, sizeof found), at->path);
-    json_decref(value);
-    return status;
+    char where[WHERE];
+    return fg_expression_size(given, &at->scope, place_of(m, at, where), size, m->err);
 }
 
 static fg_status evaluate_shape(const maker *m, const place *at, const json_t *given, uint32_t *rank,
@@ -504,18 +490,6 @@ static const struct {
                {"tied_to", 's'},   {"of", 's'},       {"permute", 'o'}, {"with", 'e'},
                {"vocabulary", 'b'}};
 
-static bool is_permutation(const json_t *order) {
-    unsigned seen = 0;
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)order, i, item) {
-        json_int_t d = json_is_integer(item) ? json_integer_value(item) : -1;
-        if (d < 0 || d >= (json_int_t)json_array_size(order) || seen & 1U << d) return false;
-        seen |= 1U << d;
-    }
-    return seen != 0 && json_array_size(order) <= FG_MAX_DIMS;
-}
-
 static fg_status check_member(const fg_layers *layers, const char *parent, const char *label, const char *key,
                               const json_t *value, fg_error *err) {
     char where[WHERE];
@@ -526,7 +500,7 @@ static fg_status check_member(const fg_layers *layers, const char *parent, const
     char kind = members[row].kind;
     bool right = kind == 's'   ? json_is_string(value)
                  : kind == 'b' ? json_is_true(value)
-                 : kind == 'o' ? is_permutation(value)
+                 : kind == 'o' ? fg_permutation_is(value)
                  : kind == 'h' ? json_is_string(value) || json_array_size(value)
                                : true;
     if (!right)
