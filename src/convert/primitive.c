@@ -208,8 +208,8 @@ static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_
  * back for it: the first row of a value counts. Borrowed. */
 static const json_t *look_through(const fg_translator *t, const fg_declaration *d, const json_t *value,
                                   const json_t **back, const char **warning) {
-    const json_t *table = json_object_get(json_object_get(t->document, "tables"),
-                                          json_string_value(member(d, "through")));
+    const json_t *table =
+        json_object_get(json_object_get(t->document, "tables"), json_string_value(member(d, "through")));
     const json_t *used = NULL;
     size_t i, from = importing(t) ? 1 : 0;
     json_t *row;

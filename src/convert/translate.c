@@ -114,8 +114,8 @@ static fg_status each_option(fg_translator *t,
         uint64_t value = 0;
         const char *name = json_string_value(option);
         if (!name || !fg_translate_option(t->options, name, &value))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"",
-                           t->file, path, name ? name : "(no text)"));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
+                           name ? name : "(no text)"));
         if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
     }
 done:

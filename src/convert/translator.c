@@ -163,8 +163,7 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
     FG_TRY(fg_expression_facts(expression, &frame->scope, &facts, err));
     FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
                                 *place ? ": " : "", message, facts.length ? "; found " : "",
-                                facts.length ? facts.data : "", rule, frame->section->name,
-                                t->file));
+                                facts.length ? facts.data : "", rule, frame->section->name, t->file));
 done:
     fg_expression_free(&expression);
     fg_text_free(&facts);
