@@ -8,6 +8,7 @@
 #include "convert/declaration.h"
 #include "convert/defaults.h"
 #include "convert/lint_classes.h"
+#include "convert/migrations.h"
 #include "convert/tensor_plan.h"
 #include "convert/weights.h"
 
@@ -266,35 +267,86 @@ done:
     return status;
 }
 
-static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_text *report, size_t *problems,
-                           fg_error *err) {
+/* What the migrations of a file do, or what is wrong with them. */
+static fg_status check_migrations(linter *l, const char *path, fg_text *about, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_migrations all = {0};
+    fg_error what = {0};
+    char *text = NULL;
+    FG_TRY(found(l, fg_migrations_load_file(&all, l->dirs, path, &what), &what, err));
+    for (size_t i = 0; i < all.count; i++) {
+        FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
+        FG_TRY(fg_text_printf(about, err, "%s%s", i ? "; " : "", text));
+        fg_free(text);
+        text = NULL;
+    }
+done:
+    fg_free(text);
+    fg_migrations_free(&all);
+    return status;
+}
+
+static fg_status put_line(const linter *l, const char *path, const char *fine, fg_text *report,
+                          size_t *problems, fg_error *err) {
+    if (!l->wrong.length) return fg_text_printf(report, err, "ok  %s: %s\n", path, fine);
+    ++*problems;
+    return fg_text_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
+}
+
+static fg_status lint_migration(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+                                size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.dirs = dirs};
+    fg_text about = {0};
+    FG_TRY(fg_text_printf(&about, err, "migration "));
+    FG_TRY(check_migrations(&l, path, &about, err));
+    FG_TRY(put_line(&l, path, about.data, report, problems, err));
+done:
+    fg_text_free(&l.wrong);
+    fg_text_free(&about);
+    return status;
+}
+
+static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+                                size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.dirs = dirs};
     fg_converter *converter = NULL;
+    fg_text fine = {0}, migrations = {0};
     fg_error what = {0};
     FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
     l.converter = converter;
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
-    if (l.wrong.length) {
-        ++*problems;
-        FG_TRY(fg_text_printf(report, err, "bad %s: %s\n", path, l.wrong.data));
-    } else if (whole) {
-        FG_TRY(fg_text_printf(report, err, "ok  %s: %s, %zu tensor names there and back\n", path,
-                              fg_converter_model_type(converter), l.names));
-    } else {
-        FG_TRY(fg_text_printf(report, err, "ok  %s: to be extended\n", path));
-    }
+    if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
+    FG_TRY(whole ? fg_text_printf(&fine, err, "%s, %zu tensor names there and back",
+                                  fg_converter_model_type(converter), l.names)
+                 : fg_text_printf(&fine, err, "to be extended"));
+    if (migrations.length) FG_TRY(fg_text_printf(&fine, err, "; migrations %s", migrations.data));
+    FG_TRY(put_line(&l, path, fine.data, report, problems, err));
 done:
     fg_text_free(&l.wrong);
+    fg_text_free(&fine);
+    fg_text_free(&migrations);
     fg_converter_free(&converter);
     return status;
+}
+
+/* One that cannot be read is reported as a converter. */
+static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_text *report, size_t *problems,
+                           fg_error *err) {
+    json_t *document = NULL;
+    fg_error ignored = {0};
+    bool migration = fg_json_read(path, &document, &ignored) == FG_OK && fg_migrations_is_file(document);
+    json_decref(document);
+    return (migration ? lint_migration : lint_converter)(dirs, path, report, problems, err);
 }
 
 fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_text *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
+    fg_names migrations = {0};
     size_t count = 0;
     *problems = 0;
     if (path) {
@@ -302,8 +354,12 @@ fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_
         return lint_file(dirs, path, report, problems, err);
     }
     FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) FG_TRY(lint_file(dirs, entries[i].path, report, problems, err));
+    for (size_t i = 0; i < count; i++) FG_TRY(lint_converter(dirs, entries[i].path, report, problems, err));
+    FG_TRY(fg_migrations_files(dirs, &migrations, err));
+    for (size_t i = 0; i < migrations.count; i++)
+        FG_TRY(lint_migration(dirs, migrations.items[i], report, problems, err));
 done:
+    fg_names_free(&migrations);
     fg_converter_entries_free(entries, count);
     return status;
 }
