@@ -18,8 +18,7 @@ fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count
     }
     float scale = (float)model->settings.embedding_scale;
     for (uint64_t t = 0; t < count; t++)
-        FG_TRY(model->weights.read(model->weights.context, &model->embedding.weight, tokens[t] * size, size,
-                                   hidden + t * size, err));
+        FG_TRY(fg_matrix_read(model, &model->embedding, tokens[t], 1, hidden + t * size, err));
     for (uint64_t i = 0; scale != 1 && i < count * size; i++) hidden[i] *= scale;
 done:
     return status;
@@ -94,14 +93,13 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
                        count, normed, err);
 }
 
-static fg_status compare_rows(fg_model *model, uint64_t first, uint64_t count, float *head, float *embedding,
+static fg_status compare_rows(fg_model *model, uint64_t row, uint64_t rows, float *head, float *embedding,
                               fg_error *err) {
     fg_status status = FG_OK;
-    const fg_weights *w = &model->weights;
     const fg_matrix *copy = &model->tied_head;
-    FG_TRY(w->read(w->context, &copy->weight, first, count, head, err));
-    FG_TRY(w->read(w->context, &model->embedding.weight, first, count, embedding, err));
-    if (memcmp(head, embedding, count * sizeof *head) == 0) goto done;
+    FG_TRY(fg_matrix_read(model, copy, row, rows, head, err));
+    FG_TRY(fg_matrix_read(model, &model->embedding, row, rows, embedding, err));
+    if (memcmp(head, embedding, rows * copy->columns * sizeof *head) == 0) goto done;
     status = fg_fail(err, FG_ERR_INPUT, "%s and %s are tied by the configuration, but hold different numbers",
                      copy->name, model->embedding.name);
     fg_hint(err, "they are two weights (tie_word_embeddings is wrong in config.json), or one was changed");
@@ -120,7 +118,7 @@ static fg_status check_tied(fg_model *model, uint64_t row, uint64_t rows, fg_err
     FG_TRY_NEW(room, fg_alloc_buffer(2 * step * columns * sizeof *room, err));
     for (uint64_t at = 0; at < rows; at += step) {
         uint64_t part = fg_min(step, rows - at);
-        FG_TRY(compare_rows(model, (row + at) * columns, part * columns, room, room + step * columns, err));
+        FG_TRY(compare_rows(model, row + at, part, room, room + step * columns, err));
     }
     model->tied_row = row;
     model->tied_rows = rows;

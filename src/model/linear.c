@@ -87,8 +87,8 @@ done:
     return status;
 }
 
-static fg_status read_rows(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows,
-                           float *values, fg_error *err) {
+fg_status fg_matrix_read(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows, float *values,
+                         fg_error *err) {
     const fg_weights *w = &model->weights;
     fg_status status = matrix->transposed
                            ? read_transposed(model, matrix, row, rows, values, err)
@@ -111,7 +111,7 @@ static fg_status kept_panel(fg_model *model, fg_matrix *matrix, uint64_t index, 
         goto done;
     if (!matrix->kept) FG_NEW(matrix->kept, panel_count(matrix));
     FG_TRY_NEW(panel, fg_alloc_buffer(bytes, err));
-    FG_TRY(read_rows(model, matrix, row, rows, panel, err));
+    FG_TRY(fg_matrix_read(model, matrix, row, rows, panel, err));
     model->kept_bytes += bytes;
     matrix->kept[index] = panel;
     *values = panel;
@@ -190,7 +190,7 @@ fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t r
             values += inside * matrix->columns;
         } else {
             FG_TRY(fg_scratch_fit(&model->panel, part, matrix->columns, err));
-            FG_TRY(read_rows(model, matrix, at, part, model->panel.values, err));
+            FG_TRY(fg_matrix_read(model, matrix, at, part, model->panel.values, err));
             values = model->panel.values;
         }
         FG_TRY(multiply(model, values, part, matrix->columns, input, count, output + done, stride, err));

@@ -163,6 +163,9 @@ void fg_memory_free(fg_memory *memory);
 
 /* ---- linear.c ---- */
 void fg_matrix_plan(fg_matrix *matrix); /* chooses panel_rows */
+/* Rows in canonical layout, however the store keeps them. */
+fg_status fg_matrix_read(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows, float *values,
+                         fg_error *err);
 /* output[t, r] = input[t] . matrix[row + r], for `count` tokens and `rows` rows; `stride` floats lie between
  * the tokens of `output`. */
 fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t rows, const float *input,
