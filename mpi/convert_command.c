@@ -47,10 +47,18 @@ static const char *destination_name(const conversion *c) {
     return c->run->options->second ? c->run->options->second : "the conversion";
 }
 
+/* Why models of an update cannot be run; NULL: they can. */
+static const char *cannot_run_updated(const fg_update *update) {
+    if (update && json_array_size(update->gaps.missing)) return "it lacks tensors";
+    return update ? update->unreadable : NULL;
+}
+
 /* The first step whose models cannot be run; NULL: all can. */
 static const char *cannot_run(const fg_job *job, const char **model_type) {
-    const char *reason = NULL;
+    const char *reason = cannot_run_updated(job->update);
+    *model_type = fg_job_source_type(job);
     for (size_t i = 0; i < job->step_count && !reason; i++) {
+        if (job->steps[i].migration) continue;
         reason = fg_converter_no_forward_pass(job->steps[i].converter);
         *model_type = fg_converter_model_type(job->steps[i].converter);
     }
@@ -84,6 +92,8 @@ static fg_status settle_trial(conversion *c, fg_error *err) {
     FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_job_destination_type(job)),
                              &c->destination_spec, err));
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_job_tokenizer_directory(job), err));
+    FG_TRY(fg_job_revise_spec(job, true, c->source_spec, err));
+    FG_TRY(fg_job_revise_spec(job, false, c->destination_spec, err));
     fg_prompt_side source = {.name = job->source.directory,
                              .tokenizer = &c->tokenizer,
                              .format = job->source.format,

@@ -20,8 +20,9 @@ static void sleep_ms(long milliseconds) {
 }
 
 static bool uses_ranks(fg_command command) {
-    return command == FG_COMMAND_CONVERT || command == FG_COMMAND_VALIDATE || command == FG_COMMAND_VERIFY ||
-           command == FG_COMMAND_FINALIZE || command == FG_COMMAND_UPDATE_VOCAB;
+    return command == FG_COMMAND_CONVERT || command == FG_COMMAND_UPDATE || command == FG_COMMAND_VALIDATE ||
+           command == FG_COMMAND_VERIFY || command == FG_COMMAND_FINALIZE ||
+           command == FG_COMMAND_UPDATE_VOCAB;
 }
 
 /* Commands that one process does; under mpirun rank 0 does them. */

@@ -86,6 +86,23 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char
 
 /* ---- the command ---- */
 
+/* What an update was asked for. */
+static fg_status recall_update(json_t *held, const char *path, fg_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    const struct {
+        const char *key, **value;
+    } rows[] = {{"arch", &options->arch},
+                {"from_version", &options->from_version},
+                {"to_version", &options->to_version}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!json_is_null(json_object_get(held, rows[i].key)))
+            FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
+    }
+    options->no_strict = json_is_true(json_object_get(held, "no_strict"));
+done:
+    return status;
+}
+
 /* The options that the conversion ran with, from its report; what the command line gives wins. */
 static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
@@ -115,6 +132,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     FG_TRY(fg_json_get_u64(held, "max_shard_size", path, &options->max_shard_size, err));
     FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
     options->hf_version = (int)hf_version;
+    FG_TRY(recall_update(held, path, options, err));
     options->recalled_tokens = json_object_get(held, "tokens");
     options->skip_default_tokens = true; /* what was added stands in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;

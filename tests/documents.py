@@ -27,7 +27,7 @@ def main():
                 "paste the output of `fgconv --help=markdown` between the two comments")
     manual = (ROOT / "src/cli/fgconv.1").read_text()
     tally.check("fgconv.1 has the options of the program", printed(fgconv, "man") in manual, "paste the output of `fgconv --help=man`")
-    for command in ("config", "validate", "verify", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize"):
+    for command in ("config", "validate", "verify", "update", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize"):
         tally.check(f"README.md and fgconv.1 name {command}", f"fgconv {command}" in readme and command in manual)
     for path in re.findall(r"`((?:scripts|slurm|src|converters|tests)/[\w./]+)`", readme):
         tally.check(f"README.md: {path} exists", "TYPE" in path or (ROOT / path).exists())

@@ -104,8 +104,8 @@ static void help_commands(FILE *out) {
         print_wrapped(out, command->about, USAGE_ABOUT, USAGE_ABOUT, COLUMNS, false);
     }
     fputs(
-        "\nBefore convert, validate, verify, finalize and update-vocab, \"mpirun -n N\" shares the work out\n"
-        "to N processes.\n",
+        "\nBefore convert, validate, verify, update, finalize and update-vocab, \"mpirun -n N\" shares the\n"
+        "work out to N processes.\n",
         out);
 }
 

@@ -10,6 +10,12 @@
 /* ---- open and decide ---- */
 
 static fg_status contradiction(const fg_options *options, const fg_job *job, fg_error *err) {
+    if (options->command == FG_COMMAND_UPDATE)
+        return fg_fail(
+            err, FG_ERR_USAGE,
+            "%s: only Forgather directories are updated, and this is a %s directory (model type %s)",
+            job->source.directory, fg_format_name(job->source.format),
+            job->source.model_type ? job->source.model_type : "not given");
     const char *asked = options->reverse ? "--reverse" : fg_format_name(options->from);
     fg_fail(err, FG_ERR_USAGE, "%s: %s%s was asked for, but this is a %s directory (model type %s)",
             job->source.directory, options->reverse ? "" : "--from ", asked,
@@ -22,7 +28,8 @@ static fg_status contradiction(const fg_options *options, const fg_job *job, fg_
  * Forgather one. */
 static fg_status settle_source(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                fg_error *err) {
-    fg_format asked = options->reverse ? FG_FORMAT_FORGATHER : options->from;
+    bool update = options->command == FG_COMMAND_UPDATE;
+    fg_format asked = options->reverse || update ? FG_FORMAT_FORGATHER : options->from;
     if (asked == FG_FORMAT_AUTO || asked == job->source.format) return FG_OK;
     if (asked != FG_FORMAT_FORGATHER || job->source.format != FG_FORMAT_HF)
         return contradiction(options, job, err);
@@ -107,7 +114,7 @@ static fg_status lay_out(fg_job *job, const fg_options *options, fg_error *err) 
     job->always_index = job->to == FG_FORMAT_FORGATHER;
     if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_name_shards(job, err));
     if (options->command == FG_COMMAND_FINALIZE) FG_TRY(fg_job_lay_out_checkpoint(job, options, err));
-    if (job->to != FG_FORMAT_FORGATHER) goto done;
+    if (job->to != FG_FORMAT_FORGATHER || last->migration) goto done;
     FG_TRY(fg_tensor_plan_tied(last->converter, last->direction, last->translation.hf, &pairs, err));
     if (json_array_size(pairs)) {
         job->index_metadata = json_object();
@@ -126,7 +133,9 @@ static void say_decisions(const fg_job *job) {
     fg_verbose("%s: %s, weights in %s", job->source.directory, fg_format_name(job->source.format),
                job->source.weights_directory);
     for (size_t s = 0; s < job->step_count; s++) {
-        fg_verbose("converter %s", fg_converter_file(job->steps[s].converter));
+        const fg_step *step = &job->steps[s];
+        fg_verbose("%s %s", step->migration ? "migration" : "converter",
+                   step->migration ? step->migration->file : fg_converter_file(step->converter));
         if (job->keeps_format) continue; /* its configuration stays whole */
         json_array_foreach(job->steps[s].translation.left_out, i, entry) {
             if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
@@ -167,11 +176,11 @@ const fg_step *fg_job_last(const fg_job *job) {
 }
 
 const char *fg_job_source_type(const fg_job *job) {
-    return fg_converter_model_type(job->steps[0].converter);
+    return fg_converter_model_type(job->update ? job->update->converter : job->steps[0].converter);
 }
 
 const char *fg_job_destination_type(const fg_job *job) {
-    return fg_converter_model_type(fg_job_last(job)->converter);
+    return fg_converter_model_type(job->update ? job->update->converter : fg_job_last(job)->converter);
 }
 
 void fg_job_free(fg_job *job) {
@@ -181,6 +190,8 @@ void fg_job_free(fg_job *job) {
         fg_converter_free(&job->steps[i].converter);
         fg_translation_free(&job->steps[i].translation);
     }
+    fg_free(job->steps);
+    fg_update_free(&job->update);
     fg_free(job->fast_llm_version);
     json_decref(job->config);
     json_decref(job->generation_config);

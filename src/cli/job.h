@@ -13,6 +13,7 @@
 #define FG_CLI_JOB_H
 
 #include "cli/options.h"
+#include "convert/migrations.h"
 #include "convert/tensor_plan.h"
 #include "copy/publish.h"
 #include "vocab/new_tokens.h"
@@ -25,15 +26,29 @@ typedef struct fg_made_file {
     const fg_text *given; /* borrowed; in place of `text`, unless NULL */
 } fg_made_file;
 
-/* From hf to another format (import), or back (export). */
+/* From hf to another format (import), or back (export); or a migration of Forgather's schema, which stays in the format. */
 typedef struct fg_step {
+    const fg_migration *migration; /* borrowed; NULL: the step of a converter, of which the next three are */
     fg_direction direction;
     fg_format other;            /* the format that is not hf */
     fg_converter *converter;    /* owned */
-    fg_translation translation; /* owned */
+    fg_translation translation; /* owned; of a migration result and left_out alone */
 } fg_step;
 
-enum { FG_STEPS_MAX = 2 };
+/* What `fgconv update` adds to a job (job_update.c). */
+typedef struct fg_update {
+    char *arch; /* owned; architecture */
+    fg_version from, to;
+    fg_version current;      /* of its converter */
+    fg_converter *converter; /* owned; of the current version */
+    fg_migrations migrations;
+    fg_migration_chain chain; /* from `from` to `to`, in the order of the steps */
+    fg_migration_chain rest;  /* and on to `current`, where `to` comes before it */
+    const char *
+        unreadable; /* why a model of the source's version, or of the destination's, cannot be run; NULL: it can */
+    json_t *config;      /* owned; the source's configuration, stamped */
+    fg_tensor_gaps gaps; /* owned arrays; what --no-strict has let pass */
+} fg_update;
 
 /* --hf-base: what a directory of hf gives beside the source. */
 typedef struct fg_hf_base {
@@ -47,8 +62,9 @@ typedef struct fg_job {
     fg_checkpoint source; /* its tensor table moves into the plan */
     fg_hf_base base;
     fg_format to;
-    fg_step steps[FG_STEPS_MAX];
-    size_t step_count;
+    fg_update *update; /* owned; NULL: a conversion */
+    fg_step *steps;    /* owned */
+    size_t step_count, step_capacity;
     json_t *config; /* owned: config.json of the destination; of a Fast-LLM one "config" of its metadata */
     char *fast_llm_version; /* owned; towards Fast-LLM, the version whose classes are followed; else NULL */
     json_t *generation_config; /* owned: what the destination's generation_config.json holds; NULL: none */
@@ -84,7 +100,7 @@ bool fg_job_has_index(const fg_job *job);
 
 /* The last of the steps: it makes the destination. */
 const fg_step *fg_job_last(const fg_job *job);
-/* What the first step and the last call the model's family. */
+/* What the source and the destination call the model's family. */
 const char *fg_job_source_type(const fg_job *job);
 const char *fg_job_destination_type(const fg_job *job);
 
@@ -93,11 +109,28 @@ const char *fg_job_destination_type(const fg_job *job);
 /* Which steps there are; their converters come with the translation, since the first step says what the second sees. */
 fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               fg_error *err);
+fg_status fg_job_add_step(fg_job *job, const fg_step *step, fg_error *err);
 /* Translates the configuration step by step, and decides which tokens are added. */
 fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            const char *version, fg_error *err);
 /* Plans the tensors of each step and joins the plans. */
 fg_status fg_job_plan(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err);
+
+/* ---- job_update.c: the same for an update ---- */
+
+/* Which architecture and versions it is about, and the steps: migrations, then, where the current version is reached, to hf and back,
+ * which covers configuration and tensors. */
+fg_status fg_job_decide_update(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                               fg_error *err);
+/* The configuration after the last step: what the source's has come to, with what speaks of the code made anew. */
+fg_status fg_job_keep_config(fg_job *job, fg_error *err);
+/* Tied tensors that migrations have made anew must still be the same: `plan` makes those that the step `index` reads. */
+fg_status fg_job_check_ties(const fg_job *job, size_t index, const fg_plan *plan, fg_error *err);
+/* forgather_update.json. */
+fg_status fg_job_audit(const fg_job *job, json_t **audit, fg_error *err);
+/* Lays over a spec of the current version (model/spec.h) what migrations say of the source's version, or the destination's. */
+fg_status fg_job_revise_spec(const fg_job *job, bool source, json_t *spec, fg_error *err);
+void fg_update_free(fg_update **update);
 
 /* ---- job_tokens.c: the same ---- */
 

@@ -163,6 +163,14 @@ static void warn_without_template(const fg_job *job) {
     if (!found) fg_warn("%s has no chat template; -t gives the result one", job->source.directory);
 }
 
+static fg_status make_audit(fg_job *job, fg_error *err) {
+    json_t *audit = NULL;
+    fg_status status = fg_job_audit(job, &audit, err);
+    if (status == FG_OK) status = make_json(job, "forgather_update.json", audit, 0, err);
+    json_decref(audit);
+    return status;
+}
+
 fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     bool tokens = fg_new_tokens_any(&job->tokens);
@@ -173,6 +181,7 @@ fg_status fg_job_make_files(fg_job *job, const fg_options *options, fg_error *er
         FG_TRY(make_json(job, "tokenizer_config.json", job->tokenizer.config, FG_JSON_UTF8, err));
     if (job->checkpoint) FG_TRY(fg_job_make_manifest(job, err));
     if (options->command == FG_COMMAND_FINALIZE) warn_without_template(job);
+    if (job->update) FG_TRY(make_audit(job, err));
     if (job->generation_config && !fg_json_equal(job->generation_config, job->source.generation_config))
         FG_TRY(make_json(job, "generation_config.json", job->generation_config, FG_JSON_SORTED, err));
     FG_TRY(fg_job_to_carry(job, &carried, err));
@@ -294,7 +303,8 @@ fg_status fg_job_write_files(const fg_job *job, const fg_options *options, fg_st
         FG_TRY(fg_stage_write(stage, job->made[i].name, text->data, text->length, err));
     }
     if (fg_job_has_index(job)) FG_TRY(write_index(job, stage, err));
-    bool emits = fg_job_last(job)->direction == FG_IMPORT && !job->keeps_format && !options->no_code;
+    const fg_step *last = fg_job_last(job);
+    bool emits = last->converter && last->direction == FG_IMPORT && !job->keeps_format && !options->no_code;
     if (emits) FG_TRY(write_code(job, stage, err));
     FG_TRY(copy_all(job, options, stage, copied, err));
     if (job->checkpoint) FG_TRY(fg_job_write_checkpoint(job, stage, copied, err));

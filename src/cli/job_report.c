@@ -81,6 +81,10 @@ static fg_status report_options(const fg_job *job, const fg_options *options, js
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put_text(held, "arch", options->arch, err));
+    FG_TRY(fg_json_put_text(held, "from_version", options->from_version, err));
+    FG_TRY(fg_json_put_text(held, "to_version", options->to_version, err));
+    FG_TRY(fg_json_put(held, "no_strict", json_boolean(options->no_strict), err));
     FG_TRY(fg_json_put(held, "tokens",
                        job->request.document ? json_incref(job->request.document) : json_null(), err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
@@ -95,17 +99,24 @@ static const char *step_end(const fg_step *step, fg_direction reached_by) {
     return fg_format_name(step->direction == reached_by ? step->other : FG_FORMAT_HF);
 }
 
-/* Each step with its converter, and what of the configuration they leave out. */
+/* NULL if there is no memory. */
+static json_t *report_step(const fg_step *step) {
+    const fg_migration *m = step->migration;
+    if (m)
+        return json_pack("{s:s, s:s, s:s, s:s}", "from", m->from.text, "to", m->to.text, "migration",
+                         fg_path_name(m->file), "about", fg_migration_about(m));
+    return json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step, FG_EXPORT), "to",
+                     step_end(step, FG_IMPORT), "converter", fg_path_name(fg_converter_file(step->converter)),
+                     "model_type", fg_converter_model_type(step->converter));
+}
+
+/* Each step with its converter or migration, and what of the configuration they leave out. */
 static fg_status report_steps(const fg_job *job, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array(), *left_out = json_array();
     for (size_t i = 0; i < job->step_count; i++) {
         const fg_step *step = &job->steps[i];
-        json_t *entry = json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step, FG_EXPORT), "to",
-                                  step_end(step, FG_IMPORT), "converter",
-                                  fg_path_name(fg_converter_file(step->converter)), "model_type",
-                                  fg_converter_model_type(step->converter));
-        FG_TRY(fg_json_push(list, entry, err));
+        FG_TRY(fg_json_push(list, report_step(step), err));
         if (!job->keeps_format && json_array_extend(left_out, step->translation.left_out))
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the report"));
     }
@@ -183,6 +194,13 @@ done:
     return status;
 }
 
+static fg_status report_update(const fg_job *job, json_t *report, fg_error *err) {
+    json_t *audit = NULL;
+    if (!job->update) return FG_OK;
+    fg_status status = fg_job_audit(job, &audit, err);
+    return status == FG_OK ? fg_json_put(report, "update", audit, err) : status;
+}
+
 fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(report_source(job, report, err));
@@ -190,6 +208,7 @@ fg_status fg_job_report(const fg_job *job, const fg_options *options, json_t *re
     FG_TRY(report_options(job, options, report, err));
     FG_TRY(report_steps(job, report, err));
     FG_TRY(fg_job_report_base(job, report, err));
+    FG_TRY(report_update(job, report, err));
     FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(job, report, err));
     FG_TRY(report_left(job, options, report, err));

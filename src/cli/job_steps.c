@@ -8,8 +8,15 @@
 
 /* ---- which ---- */
 
-static void add_step(fg_job *job, fg_direction direction, fg_format other) {
-    job->steps[job->step_count++] = (fg_step){.direction = direction, .other = other};
+fg_status fg_job_add_step(fg_job *job, const fg_step *step, fg_error *err) {
+    fg_status status = fg_grow(&job->steps, job->step_count, &job->step_capacity, sizeof *job->steps, err);
+    if (status == FG_OK) job->steps[job->step_count++] = *step;
+    return status;
+}
+
+static fg_status add_step(fg_job *job, fg_direction direction, fg_format other, fg_error *err) {
+    const fg_step step = {.direction = direction, .other = other};
+    return fg_job_add_step(job, &step, err);
 }
 
 /* Whether there is a converter to `other` that takes the source's configuration. */
@@ -59,14 +66,16 @@ static fg_status decide_round(fg_job *job, const fg_options *options, const fg_c
     if (from_hf)
         FG_TRY(choose_other(job, options->model_type ? options->model_type : job->source.model_type, dirs,
                             &other, err));
-    add_step(job, from_hf ? FG_IMPORT : FG_EXPORT, other);
-    add_step(job, from_hf ? FG_EXPORT : FG_IMPORT, other);
+    FG_TRY(add_step(job, from_hf ? FG_IMPORT : FG_EXPORT, other, err));
+    FG_TRY(add_step(job, from_hf ? FG_EXPORT : FG_IMPORT, other, err));
 done:
     return status;
 }
 
 fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               fg_error *err) {
+    fg_status status = FG_OK;
+    if (options->command == FG_COMMAND_UPDATE) return fg_job_decide_update(job, options, dirs, err);
     fg_format from = job->source.format;
     if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
         return decide_round(job, options, dirs, err);
@@ -77,9 +86,10 @@ fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_c
                 fg_format_name(job->to), job->source.directory);
         return fg_hint(err, "name another format, or leave --to out");
     }
-    if (from != FG_FORMAT_HF) add_step(job, FG_EXPORT, from);
-    if (job->to != FG_FORMAT_HF) add_step(job, FG_IMPORT, job->to);
-    return FG_OK;
+    if (from != FG_FORMAT_HF) FG_TRY(add_step(job, FG_EXPORT, from, err));
+    if (job->to != FG_FORMAT_HF) FG_TRY(add_step(job, FG_IMPORT, job->to, err));
+done:
+    return status;
 }
 
 /* ---- the configuration ---- */
@@ -96,7 +106,8 @@ static fg_status first_family(const fg_job *job, const fg_options *options, cons
                               char **family, fg_error *err) {
     fg_status status = FG_OK;
     char *file = NULL;
-    const char *said = options->model_type      ? options->model_type
+    const char *said = job->update              ? fg_job_source_type(job)
+                       : options->model_type    ? options->model_type
                        : job->source.model_type ? job->source.model_type
                                                 : job->base.checkpoint.model_type;
     if (said) {
@@ -120,7 +131,7 @@ static fg_status load_converter(fg_job *job, size_t index, const fg_options *opt
     const fg_step *before = index ? step - 1 : NULL;
     char *first = NULL;
     const char *family;
-    if (!before) {
+    if (!before || before->migration) {
         FG_TRY(first_family(job, options, dirs, &first, err));
         family = first;
     } else if (before->direction == FG_IMPORT) {
@@ -138,6 +149,7 @@ done:
 /* What a step reads. */
 static const json_t *given_config(const fg_job *job, size_t index) {
     if (index) return job->steps[index - 1].translation.result;
+    if (job->update) return job->update->config;
     bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
     return fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
 }
@@ -145,8 +157,13 @@ static const json_t *given_config(const fg_job *job, size_t index) {
 /* What messages call the configuration that a step reads. */
 static fg_status name_config(const fg_job *job, size_t index, char **name, fg_error *err) {
     bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
-    *name = fg_strformat(err, "%s/%s%s", job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
-                         index ? " (as hf)" : "");
+    const fg_migration *before = index ? job->steps[index - 1].migration : NULL;
+    *name =
+        fg_strformat(err, "%s/%s%s%s%s", job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
+                     before  ? " (as version "
+                     : index ? " (as hf"
+                             : "",
+                     before ? before->to.text : "", index ? ")" : "");
     return *name ? FG_OK : FG_ERR_MEMORY;
 }
 
@@ -190,6 +207,13 @@ static fg_status keep_config(fg_job *job, const json_t *grown, fg_error *err) {
                          fast_llm ? json_object_get(job->config, "base_model") : job->config, err);
 }
 
+static fg_status migrate_config(fg_step *step, const fg_job *job, const json_t *given, const char *file,
+                                fg_error *err) {
+    step->translation.left_out = json_array();
+    return fg_migration_config(step->migration, job->update->arch, given, file, &step->translation.result,
+                               step->translation.left_out, err);
+}
+
 /* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
 static fg_status translate_last(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                                 const json_t *given, fg_translate_options *how, fg_error *err) {
@@ -221,8 +245,12 @@ static fg_status translate_step(fg_job *job, size_t index, const fg_options *opt
     const json_t *given = given_config(job, index);
     char *file = NULL;
     json_t *carried = NULL;
-    FG_TRY(load_converter(job, index, options, dirs, err));
     FG_TRY(name_config(job, index, &file, err));
+    if (step->migration) {
+        FG_TRY(migrate_config(step, job, given, file, err));
+        goto done;
+    }
+    FG_TRY(load_converter(job, index, options, dirs, err));
     FG_TRY(fg_job_carried(job, index, &carried, err));
     fg_translate_options how = {.max_length = options->max_length,
                                 .hf_version = options->hf_version,
@@ -233,7 +261,8 @@ static fg_status translate_step(fg_job *job, size_t index, const fg_options *opt
                                 .carried = carried};
     FG_TRY(translate_once(job, step, dirs, given, &how, &step->translation, err));
     if (!index) FG_TRY(fg_job_check_base(job, dirs, err));
-    if (index + 1 == job->step_count) FG_TRY(translate_last(job, options, dirs, given, &how, err));
+    if (index + 1 == job->step_count && !job->update)
+        FG_TRY(translate_last(job, options, dirs, given, &how, err));
 done:
     json_decref(carried);
     fg_free(file);
@@ -244,6 +273,7 @@ fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_conv
                            const char *version, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
+    if (job->update) FG_TRY(fg_job_keep_config(job, err)); /* an update's vocabulary stays as it is */
 done:
     return status;
 }
@@ -257,11 +287,16 @@ static fg_status plan_step(const fg_job *job, size_t index, const fg_options *op
     bool last = index + 1 == job->step_count;
     fg_dtype cast = last ? options->dtype : FG_DTYPE_NONE;
     const fg_row_edits *rows = last ? &job->tokens.rows : NULL;
+    const fg_tensor_gaps unnoticed = {0}, *gaps = NULL; /* they are noted once, on the way to hf */
+    if (job->update && options->no_strict)
+        gaps = step->direction == FG_EXPORT ? &job->update->gaps : &unnoticed;
+    if (step->migration)
+        return fg_migration_plan(step->migration, source, step->translation.result, cast, plan, err);
     if (fg_weights_used(step->converter))
         return fg_weight_plan(step->converter, dirs, step->direction, source, step->translation.target, cast,
                               rows, plan, err);
-    return fg_tensor_plan(step->converter, step->direction, source, step->translation.hf, cast, rows, plan,
-                          err);
+    return fg_tensor_plan(step->converter, step->direction, source, step->translation.hf, cast, rows, gaps,
+                          plan, err);
 }
 
 fg_status fg_job_plan(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs, fg_error *err) {
@@ -271,6 +306,7 @@ fg_status fg_job_plan(fg_job *job, const fg_options *options, const fg_converter
     FG_TRY(plan_step(job, 0, options, dirs, &job->source.tensors, &job->plan, err));
     for (size_t i = 1; i < job->step_count; i++) {
         FG_TRY(fg_plan_outputs(&job->plan, job->source.directory, &between, err));
+        if (job->update) FG_TRY(fg_job_check_ties(job, i, &job->plan, err));
         FG_TRY(plan_step(job, i, options, dirs, &between, &next, err));
         FG_TRY(fg_plan_compose(&job->plan, &next, err));
         job->plan = next;

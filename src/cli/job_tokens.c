@@ -210,6 +210,7 @@ fg_status fg_job_settle_tokens(fg_job *job, const fg_options *options, fg_error 
         if (!job->generation_config)
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
     }
+    if (job->update) goto done; /* all ids stay */
     FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));
     if (job->to == FG_FORMAT_FAST_LLM) {
         FG_TRY(carry_role(job, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));

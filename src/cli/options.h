@@ -20,6 +20,7 @@ typedef enum fg_command {
     FG_COMMAND_LIST,
     FG_COMMAND_LINT,
     FG_COMMAND_TOKENIZE,
+    FG_COMMAND_UPDATE,
     FG_COMMAND_FINALIZE,
     FG_COMMAND_UPDATE_VOCAB,
     FG_COMMAND_HELP,
@@ -63,6 +64,8 @@ typedef struct fg_options {
     const char *stop_tokens, *generation_config; /* of finalize; NULL: not given */
     bool no_auto_stop_tokens, keep_optimizer, root_copy;
     bool in_place; /* of update-vocab: the destination takes the source's place; `second` is then `first` */
+    const char *arch, *from_version, *to_version; /* of update; NULL: not given */
+    bool no_strict;                               /* of update: tensors may be missing or left over */
     const json_t
         *recalled_tokens;    /* no option: the tokens of the conversion that verify looks at. Borrowed */
     uint64_t max_new_tokens; /* 64 */

@@ -15,6 +15,7 @@
  *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts. A third member of a row is a
  *                                                               warning for an import: what the value loses
  *     "model": "multimodal",                                    what Fast-LLM calls such a model ("gpt" unless given)
+ *     "migrations": [ { ... }, ... ],                           from older schemas of the target's to newer ones (convert/migrations.h)
  *     "example": { ... },                                       for lint: a small configuration, laid over the family's defaults
  *     "root": "model",
  *     "sections": { "model": {

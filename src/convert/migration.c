@@ -288,11 +288,16 @@ done:
 typedef struct planner {
     const fg_migration *migration;
     const json_t *config;
+    fg_dtype cast;
     fg_plan *plan;
     fg_map seen; /* new names -> index of output */
     fg_text name, scratch;
     fg_error *err;
 } planner;
+
+static fg_dtype dtype_of(const planner *p, const fg_tensor *tensor) {
+    return p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
+}
 
 static fg_status find_view(planner *p, const char *name, const fg_view **view) {
     fg_status status = FG_OK;
@@ -375,7 +380,7 @@ static fg_status add_viewed(const planner *p, uint32_t source, const fg_view *vi
     FG_TRY(read_shape(p, view, "new_shape", &result_rank, result));
     if (!holds(result_rank, result, tensor->elements))
         FG_TRY(misfit(p, tensor, view, "new_shape", result_rank, result));
-    FG_TRY(fg_plan_add_output(p->plan, p->name.data, tensor->dtype, result_rank, result, err));
+    FG_TRY(fg_plan_add_output(p->plan, p->name.data, dtype_of(p, tensor), result_rank, result, err));
     if (tensor->elements) FG_TRY(fg_plan_add_piece(p->plan, &piece, err));
 done:
     return status;
@@ -387,6 +392,7 @@ static fg_status add_tensor(planner *p, uint32_t source) {
     const fg_tensor *tensor = &p->plan->source.items[source];
     const fg_view *view;
     bool matched;
+    if (p->cast != FG_DTYPE_NONE) FG_TRY(fg_tensor_check_dtype(&p->plan->source, tensor, p->cast, err));
     FG_TRY(fg_name_rules_apply(p->migration->names, tensor->name, &p->name, &matched, err));
     if (!matched) {
         fg_text_clear(&p->name);
@@ -400,7 +406,8 @@ static fg_status add_tensor(planner *p, uint32_t source) {
     if (view) {
         FG_TRY(add_viewed(p, source, view));
     } else {
-        FG_TRY(fg_plan_add_output(p->plan, p->name.data, tensor->dtype, tensor->rank, tensor->shape, err));
+        FG_TRY(
+            fg_plan_add_output(p->plan, p->name.data, dtype_of(p, tensor), tensor->rank, tensor->shape, err));
         FG_TRY(fg_plan_add_whole(p->plan, source, err));
     }
     FG_TRY(fg_map_set(&p->seen, p->plan->outputs[source].name, source, err));
@@ -408,10 +415,10 @@ done:
     return status;
 }
 
-fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const json_t *config, fg_plan *plan,
-                            fg_error *err) {
+fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const json_t *config, fg_dtype cast,
+                            fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    planner p = {.migration = m, .config = config, .plan = plan, .err = err};
+    planner p = {.migration = m, .config = config, .cast = cast, .plan = plan, .err = err};
     *plan = (fg_plan){.source = *source};
     *source = (fg_tensors){0};
     for (size_t i = 0; i < plan->source.count; i++) FG_TRY(add_tensor(&p, (uint32_t)i));

@@ -26,6 +26,7 @@
 #ifndef FG_CONVERT_MIGRATION_H
 #define FG_CONVERT_MIGRATION_H
 
+#include "convert/converter.h"
 #include "convert/declaration.h"
 #include "convert/plan.h"
 #include "convert/version.h"
@@ -59,9 +60,10 @@ bool fg_migration_is_for(const fg_migration *migration, const char *arch, const 
  * added to `left_out` (array, as in fg_translation; may be NULL). What is refused is FG_ERR_INPUT. */
 fg_status fg_migration_config(const fg_migration *migration, const char *arch, const json_t *config,
                               const char *file, json_t **result, json_t *left_out, fg_error *err);
-/* The plan of the step over a table of tensors, which is taken over as fg_tensor_plan does. `config` is in the newer schema. */
+/* The plan of the step over a table of tensors, which is taken over as fg_tensor_plan does, and cast as there. `config` is in the newer
+ * schema. */
 fg_status fg_migration_plan(const fg_migration *migration, fg_tensors *source, const json_t *config,
-                            fg_plan *plan, fg_error *err);
+                            fg_dtype cast, fg_plan *plan, fg_error *err);
 
 const char *fg_migration_about(const fg_migration *migration);
 /* "1->2: what it is about". Newly allocated. */

@@ -16,7 +16,8 @@ typedef struct planner {
     const fg_converter *converter;
     fg_direction direction;
     fg_dtype cast;
-    const fg_row_edits *rows; /* borrowed; NULL: none */
+    const fg_row_edits *rows;   /* borrowed; NULL: none */
+    const fg_tensor_gaps *gaps; /* borrowed; NULL: there must be none */
     fg_plan *plan;
     fg_tensor_names names;
     char **targets;         /* owned; the target's name of each of `names` */
@@ -143,12 +144,19 @@ static fg_status explain(planner *p, const char *source) {
                    fg_converter_file(p->converter));
 }
 
+static fg_status note(planner *p, json_t *gaps, const char *name) {
+    return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
+}
+
 static fg_status check_missing(planner *p) {
     fg_status status = FG_OK;
     fg_text list = {0};
     size_t count = 0;
     for (size_t i = 0; i < p->names.count; i++) {
-        if (p->source_of[i] == NONE && !template_of(p, i)->tied)
+        if (p->source_of[i] != NONE) continue;
+        if (p->gaps)
+            FG_TRY(note(p, p->gaps->missing, source_name(p, i)));
+        else if (!template_of(p, i)->tied)
             FG_TRY(fg_name_list_add(&list, &count, LIST_MISSING, source_name(p, i), p->err));
     }
     if (!count) goto done;
@@ -178,6 +186,11 @@ static fg_status drop_or_refuse(planner *p) {
         FG_TRY(fg_name_rules_apply(p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
+            continue;
+        }
+        if (p->gaps) {
+            FG_TRY(note(p, p->gaps->unexpected, name));
+            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "claimed by nothing (--no-strict)", p->err));
             continue;
         }
         if (!count) first = i;
@@ -248,6 +261,7 @@ done:
 static fg_status add_output(planner *p, size_t name) {
     fg_status status = FG_OK;
     const fg_tensor_template *t = template_of(p, name);
+    if (p->source_of[name] == NONE) return FG_OK; /* a gap */
     uint32_t index = (uint32_t)p->source_of[name];
     const fg_tensor *tensor = &p->plan->source.items[index];
     fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
@@ -284,12 +298,13 @@ done:
 }
 
 fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
-                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows, fg_plan *plan,
-                         fg_error *err) {
+                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows,
+                         const fg_tensor_gaps *gaps, fg_plan *plan, fg_error *err) {
     planner p = {.converter = converter,
                  .direction = direction,
                  .cast = cast,
                  .rows = rows && rows->rows ? rows : NULL,
+                 .gaps = gaps,
                  .plan = plan,
                  .err = err};
     *plan = (fg_plan){.source = *source};

@@ -10,15 +10,23 @@
 #include "convert/plan_rows.h"
 #include "convert/translate.h"
 
+/* Where names may be missing or left over (`fgconv update --no-strict`), as the source calls them: arrays of names, owned by the
+ * caller; NULL where nobody wants them. */
+typedef struct fg_tensor_gaps {
+    json_t *missing, *unexpected;
+} fg_tensor_gaps;
+
 /* `cast`: FG_DTYPE_NONE keeps each tensor's own type; else floats get it and integers are refused. `hf` is fg_translation.hf.
  * A tied tensor (tied_if true) is written under both names towards Forgather and left out towards hf; when the source holds both,
  * their bytes are compared here (streamed) and a difference is FG_ERR_INPUT.
  * `rows`, unless NULL or empty, says what rows of the vocabulary's tensors become.
+ * `gaps`, unless NULL, gets the names of tensors that are missing, which the plan then does not make, and of those that nothing claims,
+ * which it drops; else both are refused.
  * Takes the source table over into the plan (`source` is left empty, on failure too; the plan is then empty). The plan is checked
  * (fg_plan_check). Outputs stand in the order of the converter's "tensors", block by block. */
 fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
-                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows, fg_plan *plan,
-                         fg_error *err);
+                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows,
+                         const fg_tensor_gaps *gaps, fg_plan *plan, fg_error *err);
 
 /* How many rows the tensors of the vocabulary have in a completed hf configuration; 0 if the converter marks
  * none. */

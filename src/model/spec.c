@@ -86,6 +86,19 @@ fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const
     return status;
 }
 
+fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;
+    if (!side)
+        FG_TRY(
+            fg_fail(err, FG_ERR_INPUT, "models/: nothing is said about format %s", fg_format_name(format)));
+    FG_TRY_NEW(own, json_deep_copy(patch)); /* members of it are laid over again */
+    FG_TRY(merge(side, own, err));
+done:
+    json_decref(own);
+    return status;
+}
+
 const char *fg_model_spec_name(fg_format format, const char *model_type) {
     return format == FG_FORMAT_FAST_LLM ? "fast_llm" : model_type;
 }

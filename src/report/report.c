@@ -31,6 +31,7 @@ typedef struct verb {
 
 static verb verb_of(const json_t *report) {
     static const verb verbs[] = {{"convert", "Converting", "converted", "Converted"},
+                                 {"update", "Updating", "updated", "Updated"},
                                  {"finalize", "Finalizing", "finalized", "Finalized"},
                                  {"update-vocab", "Updating", "updated", "Updated"}};
     for (size_t i = 1; i < sizeof verbs / sizeof *verbs; i++) {
@@ -212,6 +213,28 @@ static fg_status generation_line(const json_t *report, fg_text *out, fg_error *e
                           "%.60s%.60s, the same from both models; stopped by the limit", words, rate);
 }
 
+/* The steps of an update, and what --no-strict has let pass. */
+static fg_status update_lines(const json_t *report, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
+    char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
+    const json_t *migrations = fg_json_at(report, "update/migrations"),
+                 *missing = fg_json_at(report, "update/missing_keys");
+    size_t i;
+    json_t *item;
+    if (!migrations) goto done;
+    if (!json_array_size(migrations))
+        FG_TRY(fg_report_line(out, "migrated", err, "nothing: version %s is the current one",
+                              fg_report_string(report, "update/from_version", "?")));
+    json_array_foreach((json_t *)(uintptr_t)migrations, i, item)
+        FG_TRY(fg_report_line(out, i ? "" : "migrated", err, "%s", json_string_value(item)));
+    if (json_array_size(missing))
+        FG_TRY(fg_report_line(out, "unfilled", err, "%s, which the destination lacks: %s",
+                              fg_report_counted(json_array_size(missing), "tensor", words),
+                              fg_report_names(missing, NULL, names)));
+done:
+    return status;
+}
+
 static fg_status loss_lines(const json_t *report, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
@@ -264,6 +287,7 @@ fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
     FG_TRY(proof_lines(report, out, err));
     FG_TRY(generation_line(report, out, err));
     FG_TRY(stop_lines(report, out, err));
+    FG_TRY(update_lines(report, out, err));
     FG_TRY(loss_lines(report, out, err));
 done:
     return status;

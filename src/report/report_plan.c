@@ -95,11 +95,15 @@ done:
 static fg_status plan_steps(const json_t *report, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *steps = json_object_get(report, "steps");
+    const char *last = "";
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i);
-        FG_TRY(fg_report_line(out, i ? "" : "converter", err, "%s (%s to %s)",
-                              fg_report_string(step, "converter", "?"), fg_report_string(step, "from", "?"),
-                              fg_report_string(step, "to", "?")));
+        const char *migration = fg_report_string(step, "migration", NULL);
+        const char *label = migration ? "migration" : "converter";
+        FG_TRY(fg_report_line(out, strcmp(label, last) == 0 ? "" : label, err, "%s (%s to %s)",
+                              migration ? migration : fg_report_string(step, "converter", "?"),
+                              fg_report_string(step, "from", "?"), fg_report_string(step, "to", "?")));
+        last = label;
     }
 done:
     return status;

@@ -103,7 +103,11 @@ static void the_contract_is_covered(void **state) {
                                         "keep-optimizer",
                                         "root-copy",
                                         "safetensors",
-                                        "in-place"};
+                                        "in-place",
+                                        "arch",
+                                        "from-version",
+                                        "to-version",
+                                        "no-strict"};
     size_t count = sizeof names / sizeof *names;
     assert_int_equal(fg_option_count, count);
     for (size_t i = 0; i < count; i++) {
@@ -133,10 +137,10 @@ static void help_fits_a_page_and_names_everything(void **state) {
     }
     assert_non_null(strstr(text, "\n  -c, --checkpoint-path, --checkpoint PATH\n"
                                  "                              training checkpoint inside"));
-    assert_non_null(
-        strstr(text, "\n  --device {cpu,cuda}         where the models of the proof run "
-                     "(default: cpu); cuda: not in this\n"
-                     "                              version [convert, validate, finalize, update-vocab]\n"));
+    assert_non_null(strstr(
+        text, "\n  --device {cpu,cuda}         where the models of the proof run "
+              "(default: cpu); cuda: not in this\n"
+              "                              version [convert, validate, update, finalize, update-vocab]\n"));
     free(text);
 }
 

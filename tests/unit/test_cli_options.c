@@ -299,7 +299,7 @@ static void options_belong_to_commands(void **state) {
     refused("inspect a --to hf", "fgconv inspect does not take the option --to",
             "leave it out; it belongs to: convert, config");
     refused("list --dry-run", "fgconv list does not take the option --dry-run",
-            "leave it out; it belongs to: convert, finalize, update-vocab");
+            "leave it out; it belongs to: convert, update, finalize, update-vocab");
     refused("verify a b --max-length 3", "fgconv verify does not take the option --max-length",
             "leave it out; it belongs to: convert, config");
     refused("lint --converter-path p --json", "fgconv lint does not take the option --json", NULL);
@@ -361,8 +361,6 @@ static void what_this_version_cannot_do_is_said(void **state) {
             NULL);
     refused("a b --device cuda",
             "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
-    refused("update a b", "fgconv update: it is not part of this version of fgconv",
-            "a directory of that name is written ./update");
 }
 
 static void what_finalize_and_update_vocab_take(void **state) {
@@ -401,6 +399,39 @@ static void what_finalize_and_update_vocab_take(void **state) {
     refused("update-vocab a b --root-copy", "fgconv update-vocab does not take the option --root-copy", NULL);
 }
 
+static void what_update_takes(void **state) {
+    (void)state;
+    fg_options o =
+        parsed("update a b -c ck --arch llama --from-version 1 --to-version 2.1 --no-strict --dtype float16 "
+               "--safetensors --device cpu --dry-run --converter-path p --log-level DEBUG");
+    assert_int_equal(o.command, FG_COMMAND_UPDATE);
+    assert_string_equal(o.checkpoint_path, "ck");
+    assert_string_equal(o.arch, "llama");
+    assert_string_equal(o.from_version, "1");
+    assert_string_equal(o.to_version, "2.1");
+    assert_true(o.no_strict && o.dry_run);
+    assert_int_equal(o.dtype, FG_F16);
+    assert_int_equal(o.verbosity, 1);
+    fg_options_free(&o);
+    o = parsed("update a b --checkpoint=x --log-level WARNING");
+    assert_string_equal(o.checkpoint_path, "x");
+    assert_int_equal(o.verbosity, -1);
+    assert_false(o.no_strict);
+    fg_options_free(&o);
+    refused("update a b --log-level ERROR",
+            "option --log-level ERROR: fgconv always says its warnings; take WARNING", NULL);
+    refused("update a b --device cuda",
+            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+    refused("update a b --add-tokens y", "fgconv update does not take the option --add-tokens", NULL);
+    refused("update a b --validate none --dump x",
+            "--dump writes the logits of the proof, but --validate none computes none", NULL);
+    refused("a b --arch llama", "fgconv convert does not take the option --arch",
+            "leave it out; it belongs to: update");
+    refused("update a", "fgconv update needs SRC DST, found only a", NULL);
+    assert_int_equal(fg_command_from_name("update", FG_COMMAND_HELP), FG_COMMAND_UPDATE);
+    assert_int_equal(fg_command_from_name("nothing", FG_COMMAND_HELP), FG_COMMAND_HELP);
+}
+
 static void running_out_of_memory_is_reported(void **state) {
     (void)state;
     fg_status status = FG_ERR_MEMORY;
@@ -436,6 +467,7 @@ int main(void) {
         cmocka_unit_test(what_belongs_to_a_generation),
         cmocka_unit_test(what_this_version_cannot_do_is_said),
         cmocka_unit_test(what_finalize_and_update_vocab_take),
+        cmocka_unit_test(what_update_takes),
         cmocka_unit_test(running_out_of_memory_is_reported),
     };
     fg_alloc_init();

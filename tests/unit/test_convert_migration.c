@@ -230,7 +230,7 @@ static fg_status plan_of(const char *members, fg_plan *plan, fg_error *err) {
     add_source(&before, "x.w", FG_BF16, 2, square);
     add_source(&before, "x.b", FG_F32, 1, line);
     add_source(&before, "y", FG_I64, 0, NULL);
-    fg_status status = fg_migration_plan(&all.items[0], &before.source, config, plan, err);
+    fg_status status = fg_migration_plan(&all.items[0], &before.source, config, FG_DTYPE_NONE, plan, err);
     assert_int_equal(before.source.count, 0);
     json_decref(config);
     fg_migrations_free(&all);

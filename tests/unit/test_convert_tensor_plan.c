@@ -110,7 +110,7 @@ static fg_tensors model_of(fg_direction side, int layers, const char *without) {
 static fg_status plan_it(fg_direction direction, fg_tensors *source, int layers, bool tied, fg_dtype cast,
                          fg_plan *plan, fg_error *err) {
     json_t *hf = config_of(layers, tied);
-    fg_status status = fg_tensor_plan(llama, direction, source, hf, cast, NULL, plan, err);
+    fg_status status = fg_tensor_plan(llama, direction, source, hf, cast, NULL, NULL, plan, err);
     assert_int_equal(source->count, 0);
     json_decref(hf);
     fg_tensors_free(source);
@@ -195,14 +195,15 @@ static void other_families_declare_more(void **state) {
     json_t *hf = config_of(1, false);
     fg_tensors source = model_of(FG_IMPORT, 1, NULL);
     add(&source, "model.layers.0.self_attn.q_norm.weight", FG_BF16, 32, 0, 0);
-    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, &plan, &err),
+    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
                      FG_ERR_INPUT);
     assert_string_equal(err.text, "1 of 14 tensors are missing: \"model.layers.0.self_attn.k_norm.weight\"");
     err = (fg_error){0};
     source = model_of(FG_IMPORT, 1, NULL);
     add(&source, "model.layers.0.self_attn.q_norm.weight", FG_BF16, 32, 0, 0);
     add(&source, "model.layers.0.self_attn.k_norm.weight", FG_BF16, 32, 0, 0);
-    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, &plan, &err), FG_OK);
+    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
+                     FG_OK);
     assert_non_null(output_of(&plan, "causal_lm.layer_stack.layers.0.attention.k_norm.weight"));
     fg_plan_free(&plan);
     json_decref(hf);
@@ -443,7 +444,8 @@ static void expect_plug(const fg_converter *converter, bool bias, const char *mo
     fg_tensors source = model_of(FG_IMPORT, 1, NULL);
     json_object_set_new(hf, "attention_bias", json_boolean(bias));
     if (more) add(&source, more, FG_BF16, 128, 0, 0);
-    fg_status status = fg_tensor_plan(converter, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, &plan, &err);
+    fg_status status =
+        fg_tensor_plan(converter, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err);
     if (status == FG_OK ? text != NULL : !text || !strstr(err.text, text) || !strstr(err.hint, hint))
         fail_msg("said \"%s\", hint \"%s\"", err.text, err.hint);
     if (plan.dropped_count) assert_string_equal(plan.dropped[0].reason, "a reason");
@@ -492,8 +494,9 @@ static void hostile_configurations_are_refused(void **state) {
         json_t *hf = config_of(2, false);
         fg_tensors source = model_of(FG_IMPORT, 2, NULL);
         json_object_set_new(hf, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
-        assert_int_equal(fg_tensor_plan(llama, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, &plan, &err),
-                         FG_ERR_INPUT);
+        assert_int_equal(
+            fg_tensor_plan(llama, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
+            FG_ERR_INPUT);
         if (!strstr(err.text, cases[i].expected))
             fail_msg("said \"%s\", expected \"%s\"", err.text, cases[i].expected);
         json_decref(hf);
@@ -532,7 +535,8 @@ static void every_failing_allocation_is_survived(void **state) {
         json_t *names = NULL;
         fg_tensors source = model_of(FG_EXPORT, 2, NULL);
         fg_alloc_fail_after(n);
-        fg_status status = fg_tensor_plan(llama, FG_EXPORT, &source, hf, FG_DTYPE_NONE, NULL, &plan, &err);
+        fg_status status =
+            fg_tensor_plan(llama, FG_EXPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err);
         if (status == FG_OK) status = fg_tensor_names_expand(llama, hf, &names, &err);
         fg_alloc_fail_after(0);
         fg_plan_free(&plan);

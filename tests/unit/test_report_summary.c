@@ -181,7 +181,7 @@ static void a_plan_says_what_and_why(void **state) {
     (void)state;
     expect(fg_report_plan,
            quoted("{" SIDES ", 'steps': [{'converter': 'llama.json', 'from': 'hf', 'to': 'forgather'}], "
-                            "'memory': {'expected_bytes_per_rank': 48000000},"
+                  "'memory': {'expected_bytes_per_rank': 48000000},"
                   "'copied_files': ['tokenizer.json', 'LICENSE'], 'left_files': ['notes.txt'],"
                   "'dropped': [{'name': 'l.0.inv_freq', 'reason': 'computed'}, {'name': 'l.1.inv_freq', "
                   "'reason': 'computed'},"
