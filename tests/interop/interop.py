@@ -4,7 +4,8 @@
 Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits,
 loss, gradients and generated tokens must equal those of the Hugging Face class. The tokens that fgconv itself generates
 from its default prompt must be those that transformers generates from source and result. Then it is converted back and
-compared bit by bit. Of checkpoints after --generate the generated tokens alone are compared.
+compared bit by bit. Of checkpoints after --generate the generated tokens alone are compared. Directories of the real
+Forgather in tests/data/golden are updated, loaded, and converted to Hugging Face, against what the real tool made of them.
 Without --data the checkpoints of make_models.py are used. Needs no network; runs with transformers 4.57 and 5.
 Prints a line a check and "N passed, N failed"; the exit status is 1 if anything failed.
 """
@@ -22,14 +23,17 @@ import traceback
 WORK = tempfile.TemporaryDirectory(prefix="fgconv-interop-")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_MODULES_CACHE"] = WORK.name + "/modules"  # never code that an earlier run left in the user's cache
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path[:0] = map(str, pathlib.Path(__file__).resolve().parents[:2])
 
+import numpy
 import torch
 import transformers
+from checkpoint import digests
 from make_models import make_models
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, StaticCache
 
+GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "data/golden"
 TOLERANCE = 1e-5  # of the largest logit
 NEW_TOKENS = 16
 PROMPT = "The old bookstore at the corner of Elm Street had always held secrets, but today it was closed."
@@ -74,8 +78,9 @@ class Tally:
 # Conversion and loading
 
 
-def convert(args, source: pathlib.Path, destination: pathlib.Path):
-    command = [*args.launcher.split(), args.fgconv, *args.option, str(source), str(destination)]
+def convert(args, source: pathlib.Path, destination: pathlib.Path, *words: str):
+    """Other commands than convert, and their own options, come in `words`."""
+    command = [*args.launcher.split(), args.fgconv, *words, *args.option, str(source), str(destination)]
     environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
@@ -440,6 +445,36 @@ def check_checkpoint(tally: Tally, args, source: pathlib.Path):
     gc.collect()
 
 
+def check_golden_logits(case: pathlib.Path, updated: pathlib.Path):
+    about = json.loads((case / "logits.json").read_text())
+    expected = torch.from_numpy(numpy.load(case / "logits.npy"))
+    with torch.no_grad():
+        found = load(updated, "eager", own_code=True)(torch.tensor(about["input_ids"])).logits[0]
+    # The real tool has added tokens to some, whose rows are new, and has cut off rows behind them.
+    new = {int(i) for rows in json.loads((case / "case.json").read_text()).get("new_rows", {}).values() for i in rows["changed"]}
+    columns = [i for i in range(min(found.shape[1], expected.shape[1])) if i not in new]
+    rounded = about["back"]["hf_back"]["max_abs_diff"] / expected.abs().max().item()  # by the real tool, when it cast
+    return compare(found[:, columns], expected[:, columns], "logits", max(TOLERANCE, 1.01 * rounded))
+
+
+def check_golden_bits(case: pathlib.Path, back: pathlib.Path):
+    expected = json.loads((case / "expected.json").read_text())["hf_back"]["tensors"]
+    wrong = [name for name in {**expected, **digests(back)} if expected.get(name) != digests(back).get(name)]
+    if wrong:
+        raise Failure(f"tensors differ from those of the real tool: {wrong}")
+    return f"{len(expected)} tensors"
+
+
+def check_update(tally: Tally, args, case: pathlib.Path):
+    updated, back = (pathlib.Path(WORK.name) / f"{case.name}-{side}" for side in ("updated", "updated-hf"))
+    words = ["update", "--arch", case.name.split("_")[0], "--from-version", "1"]
+    if not tally.run(f"{case.name}: update", convert, args, case / "forgather", updated, *words):
+        return
+    tally.run(f"{case.name}: the updated model", check_golden_logits, case, updated)
+    if tally.run(f"{case.name}: the updated directory to hf", convert, args, updated, back):
+        tally.run(f"{case.name}: bits of the updated directory as hf", check_golden_bits, case, back)
+
+
 def check_generation_only(tally: Tally, args, source: pathlib.Path):
     forgather = pathlib.Path(WORK.name) / f"{source.name}-forgather"
     if tally.run(f"{source.name}: convert to Forgather", convert, args, source, forgather):
@@ -467,6 +502,9 @@ def main() -> int:
     tally = Tally()
     for source in sources:
         check_checkpoint(tally, args, source.resolve())
+    for case in [] if args.data else sorted(GOLDEN.glob("*/hf_back")):
+        if not (case.parent / "forgather/checkpoints").exists():  # of these the newest counts, and copies are all new
+            check_update(tally, args, case.parent)
     for source in args.generate:
         check_generation_only(tally, args, source.resolve())
     print(f"{tally.passed} passed, {tally.failed} failed")
