@@ -8,6 +8,7 @@
  *
  * finalize and update-vocab keep the format: they are a chain of one converter's two directions. So they refuse what a conversion refuses, and
  * the result is the source but for what they are asked to change: its own configuration, with other token ids and size of the vocabulary.
+ * An update puts migrations before that.
  */
 #ifndef FG_CLI_JOB_H
 #define FG_CLI_JOB_H
@@ -47,6 +48,7 @@ typedef struct fg_update {
     const char *
         unreadable; /* why a model of the source's version, or of the destination's, cannot be run; NULL: it can */
     json_t *config;      /* owned; the source's configuration, stamped */
+    char begun[32];      /* when, for the audit file */
     fg_tensor_gaps gaps; /* owned arrays; what --no-strict has let pass */
 } fg_update;
 

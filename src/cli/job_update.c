@@ -9,7 +9,7 @@
 #include "model/weights.h"
 #include "report/report.h"
 
-enum { CHUNK = 64 << 10, TIME = 32 }; /* numbers of tied tensors that are compared at once */
+enum { CHUNK = 64 << 10 }; /* numbers of tied tensors that are compared at once */
 
 /* ---- which architecture, which versions ---- */
 
@@ -176,6 +176,7 @@ fg_status fg_job_decide_update(fg_job *job, const fg_options *options, const fg_
     FG_NEW(job->update, 1);
     fg_update *u = job->update;
     job->to = FG_FORMAT_FORGATHER;
+    fg_report_time(u->begun);
     u->gaps = (fg_tensor_gaps){.missing = json_array(), .unexpected = json_array()};
     if (!u->gaps.missing || !u->gaps.unexpected)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while preparing an update"));
@@ -324,12 +325,11 @@ done:
 fg_status fg_job_audit(const fg_job *job, json_t **audit, fg_error *err) {
     fg_status status = FG_OK;
     const fg_update *u = job->update;
-    char now[TIME];
     json_t *migrations = json_array();
     *audit = json_object();
     FG_TRY(list_migrations(&u->chain, migrations, err));
     FG_TRY(fg_json_put_text(*audit, "schema", "forgather_update.v1", err));
-    FG_TRY(fg_json_put_text(*audit, "timestamp", fg_report_time(now), err));
+    FG_TRY(fg_json_put_text(*audit, "timestamp", u->begun, err));
     FG_TRY(fg_json_put_text(*audit, "source", job->source.directory, err));
     FG_TRY(fg_json_put_text(*audit, "arch", u->arch, err));
     FG_TRY(fg_json_put_text(*audit, "from_version", u->from.text, err));

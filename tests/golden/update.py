@@ -154,6 +154,41 @@ def half_way(fgconv, work, case):
     tally.check("between two older versions, by logits", held.get("kind") == "logits" and held.get("max_abs") == 0, text)
 
 
+def from_a_converter(fgconv, work, case):
+    """Migrations in a plug-in's converter file, and one that stands in both: the converter's counts."""
+    plugin, out = work / "converter", work / "converter.out"
+    plugin.mkdir()
+    steps = [load(MIGRATIONS / f"migrations/{name}.json") for name in ("layout", "names", "config")]
+    for step in steps:
+        del step["arch"]
+    (plugin / "llama.json").write_text(json.dumps({"format": "forgather", "extends": "llama.json", "migrations": steps}))
+    (plugin / "migrations").mkdir()
+    (plugin / "migrations/names.json").write_text(json.dumps({"arch": "llama", "from": "0.1", "to": "0.2", "about": "does nothing"}))
+    code, text = run(fgconv, ["lint", plugin / "llama.json"], ranks=0)
+    tally.check("linted: a converter with migrations", code == 0 and "0.3->1: the head" in text, text)
+    code, text = run(fgconv, ["update", "--converter-path", plugin, work / f"{case}.old", out])
+    tally.check("migrations of a converter file", code == 0, text)
+    same_directory("migrations of a converter file", out, work / f"{case}.current")
+    steps[1]["names"][0][0] = "transformer("
+    (plugin / "llama.json").write_text(json.dumps({"format": "forgather", "extends": "llama.json", "migrations": steps}, indent=1))
+    code, text = run(fgconv, ["lint", plugin / "llama.json"], ranks=0)
+    tally.check("linted: a broken pattern in it", code == 3 and re.search(r"llama.json: line \d+: migrations/1/names/0", text), text)
+    code, text = run(fgconv, ["update", "--converter-path", plugin, work / f"{case}.old", work / "converter.out2"])
+    tally.check("refused: a broken pattern in it", code == 3 and "migrations/1/names/0" in text, text)
+
+
+def training_checkpoint(fgconv, work):
+    """-c names a training checkpoint; configuration and side files come from the model's directory."""
+    case = DATA / "golden/llama_checkpoints"
+    out, back = work / "trained.c", work / "trained.hf"
+    given = case / "forgather/checkpoints/checkpoint-100"
+    code, text = run(fgconv, ["update", "--arch", "llama", "--from-version", "1", "-c", given, case / "forgather", out])
+    tally.check("a training checkpoint: updated", code == 0, text)
+    code, text = run(fgconv, [out, back])
+    expected = load(case / "expected.json")["hf_back_c100"]["tensors"]
+    tally.check("a training checkpoint: the one that was named", code == 0 and digests(back) == expected, text)
+
+
 # ---- what must be found out ----
 
 def wrong_rules(fgconv, work, case):
@@ -282,9 +317,10 @@ def main():
         work = pathlib.Path(folder)
         for case in CASES:
             chain(fgconv, work, case)
-        for part in (half_way, wrong_rules, refused, gaps, documented_norm):
+        for part in (half_way, from_a_converter, wrong_rules, refused, gaps, documented_norm):
             part(fgconv, work, CASES[0])
         ties(fgconv, work, CASES[1])
+        training_checkpoint(fgconv, work)
     return tally.end()
 
 
