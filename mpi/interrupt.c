@@ -7,8 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/file.h"
-
 /* Known to the thread that waits for signals, which has no arguments to get them by. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fg_stage *guarded;        /* under the lock */
@@ -25,9 +23,9 @@ static void wait_signals(sigset_t *set) {
 
 /* A signal that comes after the rename stops a run whose result is there. */
 static void say_goodbye(int which) {
-    const char *outcome = !guarded                                     ? ""
-                          : fg_path_is_directory(guarded->destination) ? "; the destination is complete"
-                                                                       : "; nothing was published";
+    const char *outcome = !guarded                      ? ""
+                          : fg_stage_published(guarded) ? "; the destination is complete"
+                                                        : "; nothing was published";
     fprintf(stderr, "\nfgconv: stopped by %s%s\n",
             which == SIGINT   ? "SIGINT"
             : which == SIGHUP ? "SIGHUP"
