@@ -255,13 +255,12 @@ static void a_directory_is_replaced_where_it_lies(void **state) {
 static void every_failure_leaves_the_old_or_the_new_one(void **state) {
     (void)state;
     for (int kind = 0; kind < 2; kind++) {
-        fg_status status;
         uint64_t k = 1;
-        do {
+        for (int passed = 0; passed < 3;) { /* what fails after the new one is there may be a warning */
             fg_error err = {0};
             put_old();
             kind ? fg_alloc_fail_after(k++) : fg_file_fail_after(k++);
-            status = replace_one(at("dst"), &err);
+            fg_status status = replace_one(at("dst"), &err);
             kind ? fg_alloc_fail_after(0) : fg_file_fail_after(0);
             bool fresh = !fg_path_exists(at("dst/sub"));
             expect_text("dst/name", fresh ? "new" : "old");
@@ -269,7 +268,9 @@ static void every_failure_leaves_the_old_or_the_new_one(void **state) {
             if (!fresh) assert_false(fg_path_exists(at("dst.partial")) || fg_path_exists(at("dst.old")));
             assert_int_equal(fg_directory_remove(at("dst"), NULL), FG_OK);
             assert_int_equal(fg_directory_remove(at("dst.partial"), NULL), FG_OK);
-        } while (status != FG_OK);
+            assert_int_equal(fg_directory_remove(at("dst.old"), NULL), FG_OK);
+            passed = status == FG_OK ? passed + 1 : 0;
+        }
         assert_true(k > 4);
     }
     fg_log_reset();
