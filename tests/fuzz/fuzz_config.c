@@ -1,5 +1,6 @@
-/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by each
- * converter in both directions. What an import accepts must export again.
+/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by a
+ * converter in both directions. What an import accepts must export again. The length of the input chooses the converter,
+ * so that all have their turn and none slows the others down.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -7,40 +8,78 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "base/yaml.h"
 #include "convert/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* Of each converter: a configuration of either side. */
 typedef struct subject {
+    fg_format format;
     const char *type, *golden;
     fg_converter *converter;
     json_t *base[2]; /* by direction: what is read */
 } subject;
 
-static subject subjects[] = {{.type = "llama", .golden = "llama_untied_fp32"},
-                             {.type = "mistral", .golden = "mistral_window_to_fp32"},
-                             {.type = "qwen3", .golden = "qwen3_tied_bf16"}};
+static subject subjects[] = {
+    {.format = FG_FORMAT_FORGATHER, .type = "llama", .golden = "golden/llama_untied_fp32"},
+    {.format = FG_FORMAT_FORGATHER, .type = "mistral", .golden = "golden/mistral_window_to_fp32"},
+    {.format = FG_FORMAT_FORGATHER, .type = "qwen3", .golden = "golden/qwen3_tied_bf16"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "llama", .golden = "fast_llm/llama/llama3-tied-bias"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "mistral", .golden = "fast_llm/mistral/window"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "qwen2", .golden = "fast_llm/qwen2/tied"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "mixtral", .golden = "fast_llm/mixtral/experts4"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "mtp_llama", .golden = "fast_llm/mtp_llama/heads3"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "dream", .golden = "fast_llm/dream/basic"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "diffusion_llama", .golden = "fast_llm/diffusion_llama/yarn"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "gemma4", .golden = "fast_llm/gemma4/moe"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/hybrid"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/stochastic"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2", .golden = "fast_llm/apriel2/vision"},
+    {.format = FG_FORMAT_FAST_LLM, .type = "llava", .golden = "fast_llm/llava/basic"},
+    {.format = FG_FORMAT_FAST_LLM,
+     .type = "apriel_hybrid_ssm",
+     .golden = "fast_llm/apriel_hybrid_ssm/attention-mamba"},
+    {.format = FG_FORMAT_FAST_LLM,
+     .type = "llava_hybrid_ssm",
+     .golden = "fast_llm/llava_hybrid_ssm/attention"},
+};
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 static fg_converter_dirs dirs;
 
-static json_t *golden(const char *name, const char *side) {
+static json_t *read_hf(const char *golden) {
     char path[512];
     json_t *config = NULL;
-    snprintf(path, sizeof path, "%s/golden/%s/%s/config.json", FG_TEST_DATA, name, side);
+    snprintf(path, sizeof path, "%s/%s/hf/config.json", FG_TEST_DATA, golden);
     if (fg_json_read(path, &config, NULL) != FG_OK) abort();
     return config;
 }
 
-static void make_subjects(void) {
+static json_t *read_target(const subject *s) {
+    char path[512];
+    json_t *config = NULL, *base_model;
+    bool fast_llm = s->format == FG_FORMAT_FAST_LLM;
+    snprintf(path, sizeof path, "%s/%s/%s", FG_TEST_DATA, s->golden,
+             fast_llm ? "fast_llm/metadata.yaml" : "forgather/config.json");
+    fg_status status = fast_llm ? fg_yaml_read(path, &config, NULL, NULL) : fg_json_read(path, &config, NULL);
+    if (status != FG_OK) abort();
+    if (!fast_llm) return config;
+    base_model = json_incref(fg_json_at(config, "config/base_model"));
+    json_decref(config);
+    return base_model;
+}
+
+/* Made when it is first needed. */
+static const subject *choose(size_t which) {
     fg_error err = {0};
-    if (fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK) abort();
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        subject *s = &subjects[i];
-        if (fg_converter_load(&s->converter, &dirs, FG_FORMAT_FORGATHER, s->type, &err) != FG_OK) abort();
-        s->base[FG_IMPORT] = golden(s->golden, "hf");
-        s->base[FG_EXPORT] = golden(s->golden, "forgather");
+    subject *s = &subjects[which % SUBJECTS];
+    if (!dirs.count && fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK) abort();
+    if (!s->converter) {
+        if (fg_converter_load(&s->converter, &dirs, s->format, s->type, &err) != FG_OK) abort();
+        s->base[FG_IMPORT] = read_hf(s->golden);
+        s->base[FG_EXPORT] = read_target(s);
     }
+    return s;
 }
 
 static bool translate(const subject *s, fg_direction direction, const json_t *source, fg_translation *out,
@@ -72,8 +111,16 @@ static void back(const subject *s, const json_t *source) {
 
 static json_t *changed(const json_t *base, const json_t *changes) {
     json_t *config = json_deep_copy(base);
-    if (!config || json_object_update(config, (json_t *)(uintptr_t)changes)) abort();
+    if (!config || json_object_update_recursive(config, (json_t *)(uintptr_t)changes)) abort();
     return config;
+}
+
+static void change(const subject *s, const json_t *changes) {
+    json_t *import = changed(s->base[FG_IMPORT], changes), *export = changed(s->base[FG_EXPORT], changes);
+    there_and_back(s, import);
+    back(s, export);
+    json_decref(import);
+    json_decref(export);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -81,19 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_error err = {0};
     fg_log_silence();
     fg_log_reset();
-    if (!subjects[0].converter) make_subjects();
     if (fg_json_parse("config.json", (const char *)bytes, size, &source, &err) != FG_OK) return 0;
-    for (size_t i = 0; i < SUBJECTS; i++) {
-        const subject *s = &subjects[i];
-        there_and_back(s, source);
-        back(s, source);
-        if (!json_is_object(source) || json_object_get(source, "hidden_size")) continue;
-        json_t *import = changed(s->base[FG_IMPORT], source), *export = changed(s->base[FG_EXPORT], source);
-        there_and_back(s, import);
-        back(s, export);
-        json_decref(import);
-        json_decref(export);
-    }
+    const subject *s = choose(size);
+    there_and_back(s, source);
+    back(s, source);
+    if (json_is_object(source)) change(s, source);
     json_decref(source);
     return 0;
 }

@@ -1,18 +1,27 @@
 /* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in both
- * directions.
+ * directions, and name the tensors of what it made, or refuse that.
  */
 #include <stdint.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "convert/translate.h"
+#include "convert/weights.h"
 #include "fuzz_folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 static const char CONFIG[] =
     "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 8, "
-    "\"num_hidden_layers\": 2, \"vocab_size\": 16, \"rms_norm_eps\": 1e-05, \"a\": 1, \"b\": [2]}";
+    "\"intermediate_size\": 12, \"num_attention_heads\": 2, \"num_hidden_layers\": 2, \"vocab_size\": 16, "
+    "\"rms_norm_eps\": 1e-05, \"a\": 1, \"b\": [2]}";
+
+static void name_tensors(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *target) {
+    fg_error err = {0};
+    fg_weights weights = {0};
+    fuzz_expect(fg_weights_new(&weights, converter, dirs, target, &err), &err);
+    fg_weights_free(&weights);
+}
 
 static void use(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *config) {
     fg_translate_options options = {.version = "1", .file = "config.json", .hf_version = 4};
@@ -20,8 +29,12 @@ static void use(const fg_converter *converter, const fg_converter_dirs *dirs, co
         fg_direction direction = way ? FG_EXPORT : FG_IMPORT;
         fg_error err = {0};
         fg_translation translation = {0};
-        if (!fg_converter_rules(converter, direction) || !fg_converter_document(converter)) abort();
-        fuzz_expect(fg_translate(converter, dirs, direction, config, &options, &translation, &err), &err);
+        bool weights = fg_weights_used(converter);
+        if (!fg_converter_document(converter) || !(weights || fg_converter_rules(converter, direction)))
+            abort();
+        fg_status status = fg_translate(converter, dirs, direction, config, &options, &translation, &err);
+        fuzz_expect(status, &err);
+        if (status == FG_OK && weights) name_tensors(converter, dirs, translation.target);
         fg_translation_free(&translation);
     }
 }
