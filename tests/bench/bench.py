@@ -95,6 +95,10 @@ class Bench:
         self.compare(f"bfloat16 to float32, {size / 1e9:.1f} GB written, no fsync", source,
                      ["--validate", "none", "--no-fsync", "--dtype", "float32"], script, "dd", 1.5)
 
+    def fast_llm(self):
+        self.compare(f"to Fast-LLM, {self.size:g} GB, 2 ranks, no fsync", self.filled(self.size),
+                     ["--to", "fast_llm", "--validate", "none", "--no-fsync"], 'cp -r "$1" "$2"', "cp -r", 1.5)
+
     def ranks(self):
         for ranks in (1, 4):
             self.compare(f"rename {self.size:g} GB, {ranks} rank{'s' if ranks > 1 else ''}, no fsync", self.filled(self.size),
@@ -153,19 +157,21 @@ class Bench:
                        ratio_text(ratios), "below 1.0", statistics.median(ratios) < 1.0)
         remove(self.out)
 
+    def plan(self, what, source, options, most_seconds, most_memory):
+        command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--max-shard-size", "10MB", *options, source, self.out]
+        warm(source)
+        start, times = start_of(2), []
+        for _ in range(3):
+            times.append(run(mpirun(2, *command)) - start)
+        peak = launcher(2, command, self.folder / "peaks")
+        self.table.add(what, f"{seconds(times)}, {mebibytes(peak)}", "", "", f"{most_seconds} s, {most_memory} MiB",
+                       statistics.median(times) <= most_seconds and peak <= most_memory * MEBIBYTE)
+
     def planning(self):
-        for tensors, most_seconds, most_memory in ((100_000, 2, 300), (1_000_000, 10, 2048)):
-            if self.quick and tensors > 100_000:
-                continue
-            source = self.sparse("many", tensors)
-            command = [self.fgconv, "--quiet", "--dry-run", "--validate", "none", "--max-shard-size", "10MB", source, self.out]
-            warm(source)
-            start, times = start_of(2), []
-            for _ in range(3):
-                times.append(run(mpirun(2, *command)) - start)
-            peak = launcher(2, command, self.folder / "peaks")
-            self.table.add(f"plan of {tensors:,} tensors", f"{seconds(times)}, {mebibytes(peak)}", "", "", f"{most_seconds} s, {most_memory} MiB",
-                           statistics.median(times) <= most_seconds and peak <= most_memory * MEBIBYTE)
+        self.plan("plan of 100,000 tensors", self.sparse("many", 100_000), [], 2, 300)
+        self.plan("plan of 100,000 experts, to Fast-LLM", self.sparse("experts", 100_000), ["--to", "fast_llm"], 2, 300)
+        if not self.quick:
+            self.plan("plan of 1,000,000 tensors", self.sparse("many", 1_000_000), [], 10, 2048)
 
     def texts(self):
         """Texts of 1 MB, a JSON string a line: Python's own sources, which have some of every script."""
@@ -204,7 +210,7 @@ class Bench:
         remove(self.out)
 
 
-ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "ranks": Bench.ranks, "memory": Bench.memory,
+ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "fast-llm": Bench.fast_llm, "ranks": Bench.ranks, "memory": Bench.memory,
         "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "tokenize": Bench.tokenize, "first-byte": Bench.first_byte}
 
 
