@@ -10,8 +10,8 @@
 #define FG_MPI_PAIR_H
 
 #include "base/json.h"
-#include "convert/plan_rows.h"
 #include "model/forward.h"
+#include "plan/rows.h"
 #include "ranks.h"
 
 /* Numbers of the models. */

@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 #include "convert/converter.h"
-#include "convert/plan.h"
+#include "plan/plan.h"
 #include "ranks.h"
 #include "report/progress.h"
 

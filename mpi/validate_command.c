@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "convert/plan.h"
 #include "model/spec.h"
+#include "plan/plan.h"
 #include "trial.h"
 
 typedef struct pair {

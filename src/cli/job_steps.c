@@ -2,8 +2,8 @@
 #include "base/alloc.h"
 #include "cli/family.h"
 #include "cli/job.h"
-#include "convert/compose.h"
 #include "convert/weight_plan.h"
+#include "plan/compose.h"
 #include "store/fast_llm.h"
 
 /* ---- which ---- */

@@ -28,8 +28,8 @@
 
 #include "convert/converter.h"
 #include "convert/declaration.h"
-#include "convert/plan.h"
 #include "convert/version.h"
+#include "plan/plan.h"
 
 /* Where a Forgather config.json says which schema it follows. */
 #define FG_ARCH_KEY "forgather_arch"

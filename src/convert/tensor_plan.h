@@ -7,8 +7,8 @@
 #ifndef FG_CONVERT_TENSOR_PLAN_H
 #define FG_CONVERT_TENSOR_PLAN_H
 
-#include "convert/plan_rows.h"
 #include "convert/translate.h"
+#include "plan/rows.h"
 
 /* Where names may be missing or left over (`fgconv update --no-strict`), as the source calls them: arrays of names, owned by the
  * caller; NULL where nobody wants them. */

@@ -6,7 +6,7 @@
 #ifndef FG_COPY_BOXES_H
 #define FG_COPY_BOXES_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 /* Like fg_piece: positions and strides count elements, dimensions have descending strides on the output side.
  */

@@ -9,7 +9,7 @@
 #ifndef FG_COPY_COPIER_H
 #define FG_COPY_COPIER_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 /* A bounded part of the work: elements [first, first + count) of one output, or (count 0) `outputs` whole small outputs in a row. */
 typedef struct fg_work_item {

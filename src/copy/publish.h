@@ -8,7 +8,7 @@
 #ifndef FG_COPY_PUBLISH_H
 #define FG_COPY_PUBLISH_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 typedef struct fg_stage {
     char *destination;          /* owned; DST without trailing slashes */

@@ -6,7 +6,7 @@
 #define FG_COPY_SHARDS_H
 
 #include "base/json.h"
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 /* "5GB" (powers of 1000), "5GiB", "512MB", "1000000": bytes. FG_ERR_USAGE names the option. */
 fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err);

@@ -8,8 +8,8 @@
 #define FG_MODEL_ADDED_ROWS_H
 
 #include "base/json.h"
-#include "convert/plan_rows.h"
 #include "model/weights.h"
+#include "plan/rows.h"
 #include "store/checkpoint.h"
 
 /* Wraps `weights` in place: embedding and head, found by their names in `spec` (models/TYPE.json), have

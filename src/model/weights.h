@@ -6,8 +6,8 @@
 #ifndef FG_MODEL_WEIGHTS_H
 #define FG_MODEL_WEIGHTS_H
 
-#include "convert/plan.h"
 #include "copy/copier.h"
+#include "plan/plan.h"
 
 typedef struct fg_weight {
     uint32_t index; /* the source's own number */

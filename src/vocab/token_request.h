@@ -12,7 +12,7 @@
 #ifndef FG_VOCAB_TOKEN_REQUEST_H
 #define FG_VOCAB_TOKEN_REQUEST_H
 
-#include "convert/plan_rows.h"
+#include "plan/rows.h"
 #include "vocab/token_ids.h"
 
 typedef struct fg_role_request {

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 static char data_file[] = "/tmp/fgconv-test-plan-XXXXXX";
 

@@ -6,10 +6,10 @@
  *
  * A set may have a shadow: for each element a position elsewhere (a piece's place in its source), which is linear in the digits of a box.
  */
-#ifndef FG_CONVERT_DIGITS_H
-#define FG_CONVERT_DIGITS_H
+#ifndef FG_PLAN_DIGITS_H
+#define FG_PLAN_DIGITS_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 enum {
     FG_PLACES_MAX = 12,

@@ -1,4 +1,4 @@
-#include "convert/digits.h"
+#include "plan/digits.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
-#include "convert/compose.h"
+#include "plan/compose.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "convert/digits.h"
+#include "plan/digits.h"
 
 /* ---- the table between ---- */
 

@@ -1,5 +1,5 @@
-/* convert/compose: chains of random plans give the same elements as one after the other, and what is dropped on the way. */
-#include "convert/compose.h"
+/* plan/compose: chains of random plans give the same elements as one after the other, and what is dropped on the way. */
+#include "plan/compose.h"
 #include "plan_fixture.h"
 
 static unsigned seed;

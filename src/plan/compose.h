@@ -1,10 +1,10 @@
 /* Plans compose: what two conversions in a row would do, as one plan, so that the source is read once and the destination written
  * once, with nothing between on disk.
  */
-#ifndef FG_CONVERT_COMPOSE_H
-#define FG_CONVERT_COMPOSE_H
+#ifndef FG_PLAN_COMPOSE_H
+#define FG_PLAN_COMPOSE_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 /* The outputs of a plan, in their order, as the table of source tensors of the next step's plan. They lie in no real file: the
  * table can be planned over, not read. `where` stands for the file in messages; `tensors` is an empty table. */

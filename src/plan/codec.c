@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "convert/plan_tiling.h"
+#include "plan/tiling.h"
 
 enum { VERSION = 1, NUMBER_BYTES = 10 };
 

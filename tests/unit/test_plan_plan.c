@@ -1,4 +1,4 @@
-/* convert/plan: building, and the proof of tiling on plans written by hand. */
+/* plan/plan: building, and the proof of tiling on plans written by hand. */
 #include "plan_fixture.h"
 
 /* ---- by hand ---- */

@@ -1,10 +1,10 @@
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 #include <inttypes.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "convert/plan_tiling.h"
+#include "plan/tiling.h"
 #include "store/cast.h"
 
 /* ---- building ---- */

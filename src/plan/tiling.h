@@ -1,8 +1,8 @@
 /* Parts of fg_plan_check: the exact proof that the pieces of one output cover each of its elements once. */
-#ifndef FG_CONVERT_PLAN_TILING_H
-#define FG_CONVERT_PLAN_TILING_H
+#ifndef FG_PLAN_TILING_H
+#define FG_PLAN_TILING_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 /* Where a strided box ends: `start` + the sum of (extent - 1) * stride, in `last`. False on overflow. */
 bool fg_box_last(uint32_t dims, const uint64_t *extent, const uint64_t *stride, uint64_t start,

@@ -2,10 +2,10 @@
  *
  * Invariant: a row that is not named keeps the source's numbers; rows beyond the source's are all named.
  */
-#ifndef FG_CONVERT_PLAN_ROWS_H
-#define FG_CONVERT_PLAN_ROWS_H
+#ifndef FG_PLAN_ROWS_H
+#define FG_PLAN_ROWS_H
 
-#include "convert/plan.h"
+#include "plan/plan.h"
 
 typedef enum fg_row_kind {
     FG_ROW_ZERO,

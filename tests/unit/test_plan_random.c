@@ -1,4 +1,4 @@
-/* convert/plan: random plans and their mutations, sending, plans that are large. */
+/* plan/plan: random plans and their mutations, sending, plans that are large. */
 #include <time.h>
 
 #include "plan_fixture.h"

@@ -8,13 +8,13 @@
  * each other digit by digit, from the highest.
  *  4. What is left (layouts that do not nest) is counted element by element, up to a limit.
  */
-#include "convert/plan_tiling.h"
+#include "plan/tiling.h"
 
 #include <inttypes.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "convert/digits.h"
+#include "plan/digits.h"
 
 enum { MAX_COUNTED = 1 << 28 }; /* elements that are counted one by one: 32 MiB of bits */
 

@@ -7,8 +7,8 @@
  *
  * A plan owns a copy of the source's tensor table, so that it can be sent to other ranks as one block of bytes.
  */
-#ifndef FG_CONVERT_PLAN_H
-#define FG_CONVERT_PLAN_H
+#ifndef FG_PLAN_PLAN_H
+#define FG_PLAN_PLAN_H
 
 #include "store/tensors.h"
 

@@ -1,4 +1,4 @@
-#include "convert/plan_rows.h"
+#include "plan/rows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
