@@ -191,7 +191,6 @@ static fg_status lint_file(linter *l, const char *path, fg_text *report, size_t 
     FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
     status = fg_model_spec_read(&spec, l->dirs, name, &what);
     if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", what.text));
-    status = FG_OK;
     FG_TRY(spec ? check_spec(l, name, spec, err) : complain(l, err, what.text, ""));
     *problems += l->wrong.length != 0;
     if (l->wrong.length)
