@@ -213,7 +213,7 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
     p->seen[option - fg_option_table] = true;
     switch (option->kind) {
     case FG_OPTION_FLAG:
-        *(bool *)field_of(p, option) = true;
+        if (option->offset != SIZE_MAX) *(bool *)field_of(p, option) = true;
         return FG_OK;
     case FG_OPTION_VALUE:
         store_int(p, option, option->constant);

@@ -432,6 +432,20 @@ static void what_update_takes(void **state) {
     assert_int_equal(fg_command_from_name("nothing", FG_COMMAND_HELP), FG_COMMAND_HELP);
 }
 
+static void a_flag_without_a_field_stores_nothing(void **state) {
+    (void)state;
+    char line[] = "update a b --safetensors", *argv[MOST + 1];
+    const uint64_t untouched = 0x5a5a5a5a5a5a5a5a;
+    struct {
+        uint64_t before;
+        fg_options options;
+        uint64_t behind;
+    } held = {.before = untouched, .behind = untouched};
+    assert_int_equal(fg_options_parse(&held.options, split(line, argv), argv, NULL), FG_OK);
+    assert_true(held.before == untouched && held.behind == untouched);
+    fg_options_free(&held.options);
+}
+
 static void running_out_of_memory_is_reported(void **state) {
     (void)state;
     fg_status status = FG_ERR_MEMORY;
@@ -468,6 +482,7 @@ int main(void) {
         cmocka_unit_test(what_this_version_cannot_do_is_said),
         cmocka_unit_test(what_finalize_and_update_vocab_take),
         cmocka_unit_test(what_update_takes),
+        cmocka_unit_test(a_flag_without_a_field_stores_nothing),
         cmocka_unit_test(running_out_of_memory_is_reported),
     };
     fg_alloc_init();
