@@ -131,8 +131,7 @@ json_t *fg_json_at(const json_t *root, const char *path) {
 fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error *err) {
     char segment[SEGMENT];
     json_t *at = root;
-    const char *rest = cut(path, segment);
-    while (rest) {
+    for (const char *rest = cut(path, segment); rest && json_is_object(at); rest = cut(rest, segment)) {
         json_t *next = json_object_get(at, segment);
         if (!next) {
             next = json_object();
@@ -142,7 +141,6 @@ fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error
             }
         }
         at = next;
-        rest = cut(rest, segment);
     }
     if (!json_is_object(at)) {
         json_decref(value);

@@ -194,6 +194,9 @@ static fg_status check_counts(const place *at, const fg_declaration *d, fg_error
     if (d->primitive->modifiers & FG_MOD_RENAME && !json_object_get(d->spec, "rename"))
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"rename\"",
                               d->primitive->name);
+    if (d->primitive->modifiers & FG_MOD_EVERY_LAYER && !d->key_count)
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"hf\"",
+                              d->primitive->name);
     if (!many && (d->field_count > 1 || d->key_count > 1))
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path a side",
                               d->primitive->name);

@@ -80,6 +80,7 @@ static void paths_reach_in(void **state) {
     assert_int_equal(fg_json_set_at(value, "x/y", json_true(), &err), FG_OK);
     assert_true(json_is_true(fg_json_at(value, "x/y")));
     assert_int_equal(fg_json_set_at(value, "a/b/z", json_true(), &err), FG_ERR_INPUT);
+    assert_int_equal(fg_json_set_at(value, "a/b/y/z", json_true(), &err), FG_ERR_INPUT);
     json_decref(value);
 }
 

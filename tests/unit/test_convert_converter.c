@@ -105,6 +105,7 @@ static void declarations_are_checked(void **state) {
          "the target key \"a\" is claimed by \"a\""},
         {"\"a\": {\"rename\": \"architectures\"}", "is claimed by \"hf/architectures\""},
         {"\"a\": {\"nested\": \"nowhere\"}", "unknown section"},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]]}", "\"list_dispatch\" needs \"hf\""},
         {"\"a\": {\"nested\": \"model\"}", "nested in themselves"},
         {"\"a\": {\"custom\": \"nothing\"}", "there is no custom function \"nothing\""},
         {"\"a\": {\"ignored\": \"r\", \"hf\": [\"x\", \"y\"], \"export_as\": 1}", "needs one path"},
