@@ -164,7 +164,7 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
         if ((!found || json_is_null(found)) && member(d, "absent")) instead = "absent";
     }
     if (instead) FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
-    if (instead && found && !json_is_null(found) && *value)
+    if (instead && found && *value && (importing(t) || !json_is_null(found)))
         FG_TRY(fg_translator_leave_out(t, frame, path, found, "stands for a value that is worked out", *value,
                                        err));
     if (instead)

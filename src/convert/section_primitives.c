@@ -560,6 +560,8 @@ static fg_status set_section_aside(fg_translator *t, const fg_frame *at, unsigne
         for (size_t k = 0; k < d->choice_count; k++) {
             FG_TRY_NEW(hf, hf_path(at, d, err));
             const fg_frame inner = {.section = d->choices[k].section, .hf = hf, .target = at->target};
+            if (d->primitive->modifiers & FG_MOD_HF_TYPE)
+                FG_TRY(set_aside(t, &inner, d, text_of(d, "hf_type", "type"), err));
             FG_TRY(set_section_aside(t, &inner, depth + 1, err));
             fg_free(hf);
             hf = NULL;

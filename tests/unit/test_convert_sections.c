@@ -347,6 +347,31 @@ static void what_was_left_out_comes_back(void **state) {
     json_decref(source);
 }
 
+/* A null that stands for a default is a null again. */
+static void a_null_comes_back(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    fg_translation there = {0}, back = {0};
+    json_t *source = parse("{\"size\": null}");
+    fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
+    assert_int_equal(load(&converter, AROUND COLOUR ", \"size\": {\"rename\": \"size\", \"default\": 7}",
+                          SECTIONS, "", &err),
+                     FG_OK);
+    assert_int_equal(fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err), FG_OK);
+    options.carried = there.left_out;
+    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_true(fg_json_equal(back.result, source));
+    fg_translation_free(&back);
+    json_object_set_new(there.result, "size", json_integer(8));
+    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_int_equal(json_integer_value(json_object_get(back.result, "size")), 8);
+    fg_translation_free(&back);
+    fg_translation_free(&there);
+    fg_converter_free(&converter);
+    json_decref(source);
+}
+
 /* ---- weights ---- */
 
 static fg_status expand(const char *weights, fg_weights *out, fg_error *err) {
@@ -464,8 +489,8 @@ int main(void) {
         cmocka_unit_test(sections_stand_under_fields),  cmocka_unit_test(dictionaries_go_entry_by_entry),
         cmocka_unit_test(blocks_share_their_keys),      cmocka_unit_test(a_list_names_the_blocks),
         cmocka_unit_test(values_change_on_the_way),     cmocka_unit_test(both_sides_are_covered),
-        cmocka_unit_test(what_was_left_out_comes_back), cmocka_unit_test(rules_name_parts_and_places),
-        cmocka_unit_test(broken_rules_are_refused),
+        cmocka_unit_test(what_was_left_out_comes_back), cmocka_unit_test(a_null_comes_back),
+        cmocka_unit_test(rules_name_parts_and_places),  cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, set_up, tear_down);
