@@ -124,11 +124,53 @@ static fg_status check_ignored(const linter *l, const fg_section *section, const
         d->label, path);
 }
 
+/* Whether a field's type, as the classes have it ("float | null"), has this word. */
+static bool has_word(const char *type, const char *word) {
+    size_t length = strlen(word);
+    for (const char *at = strstr(type, word); at; at = strstr(at + 1, word)) {
+        if ((at == type || at[-1] == ' ') && (at[length] == '\0' || at[length] == ' ')) return true;
+    }
+    return false;
+}
+
+/* A value that is carried over is held to a type, and to one that the field can have. */
+static fg_status check_type(const linter *l, const fg_section *section, const fg_declaration *d,
+                            const fg_field *field) {
+    static const struct {
+        const char *field, *types;
+    } rows[] = {
+        {"int", "count size"}, {"float", "number positive probability"}, {"bool", "flag"}, {"str", "text"}};
+    const char *type = json_string_value(json_object_get(d->spec, "type"));
+    char plain[NAME];
+    if (!(d->primitive->modifiers & FG_MOD_THROUGH) || json_object_get(d->spec, "through")) return FG_OK;
+    snprintf(plain, sizeof plain, "%.*s", type ? (int)strcspn(type, "?") : 0, type ? type : "");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!has_word(field->type, rows[i].field)) continue;
+        if (!*plain || !has_word(rows[i].types, plain))
+            return complain(l, section, "\"%s\": the field \"%s\" (%s) needs a \"type\", one of: %s",
+                            d->label, field->name, field->type, rows[i].types);
+        if (type[strlen(plain)] && !has_word(field->type, "null"))
+            return complain(l, section, "\"%s\": the field \"%s\" cannot be null, as \"%s\" can", d->label,
+                            field->name, type);
+    }
+    return FG_OK;
+}
+
+/* A value for which a key or field is left out must be the one that its absence means. */
+static fg_status check_default(const linter *l, const fg_section *section, const fg_declaration *d,
+                               const fg_field *field, const char *word) {
+    const json_t *value = json_object_get(d->spec, word);
+    if (!value || !field->default_value || fg_expression_is(value) ||
+        fg_json_equal(value, field->default_value))
+        return FG_OK;
+    return complain(l, section, "\"%s\": the value of \"%s\" is not the default of \"%s\"", d->label, word,
+                    field->name);
+}
+
 static fg_status check_declaration(const linter *l, const fg_section *section, const fg_declaration *d) {
     fg_status status = FG_OK;
     fg_field field;
     bool sure;
-    const json_t *sentinel = json_object_get(d->spec, "optional");
     for (size_t i = 0; i < d->field_count; i++) {
         if (!find_field(l, section, d->fields[i], &field, &sure)) {
             if (sure)
@@ -136,11 +178,10 @@ static fg_status check_declaration(const linter *l, const fg_section *section, c
                                 d->fields[i]));
             continue;
         }
+        FG_TRY(check_type(l, section, d, &field));
         if (json_object_get(d->spec, "ignored")) FG_TRY(check_ignored(l, section, d, &field, d->fields[i]));
-        if (sentinel && field.default_value && !fg_expression_is(sentinel) &&
-            !fg_json_equal(sentinel, field.default_value))
-            FG_TRY(complain(l, section, "\"%s\": the sentinel of \"optional\" is not the default of \"%s\"",
-                            d->label, d->fields[i]));
+        FG_TRY(check_default(l, section, d, &field, "optional"));
+        FG_TRY(check_default(l, section, d, &field, "omit"));
     }
 done:
     return status;

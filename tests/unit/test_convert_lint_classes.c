@@ -170,12 +170,16 @@ static void what_is_ignored_has_a_proof(void **state) {
     CHECK(rows);
 }
 
-static void a_sentinel_is_the_default(void **state) {
+static void what_is_left_out_is_the_default(void **state) {
     (void)state;
     static const row rows[] = {
         {.config = SIZE ", " RATE ", " NAME ", " MIXER ", " LAYER ", " REST
                         ", \"tied\": {\"optional\": true, \"rename\": \"tied\", \"type\": \"flag\"}",
-         .finding = "sections/model: \"tied\": the sentinel of \"optional\" is not the default of \"tied\""},
+         .finding = "sections/model: \"tied\": the value of \"optional\" is not the default of \"tied\""},
+        {.config = ALL_BUT_SIZE ", \"size\": {\"rename\": \"size\", \"type\": \"count\", \"omit\": 3}",
+         .finding = "sections/model: \"size\": the value of \"omit\" is not the default of \"size\""},
+        {.config = ALL_BUT_SIZE ", \"size\": {\"rename\": \"size\", \"type\": \"count\", \"omit\": 4}",
+         .finding = ""},
     };
     CHECK(rows);
 }
@@ -239,7 +243,7 @@ int main(void) {
         cmocka_unit_test(fields_are_claimed_down_to_the_leaves),
         cmocka_unit_test(declarations_are_for_fields_that_exist),
         cmocka_unit_test(what_is_ignored_has_a_proof),
-        cmocka_unit_test(a_sentinel_is_the_default),
+        cmocka_unit_test(what_is_left_out_is_the_default),
         cmocka_unit_test(what_is_carried_has_a_type_that_fits),
         cmocka_unit_test(sections_have_classes),
     };
