@@ -31,12 +31,15 @@ def names_of(layers, hidden, inter, kv, vocab, experts=0):
 
 
 def config_of(layers, hidden, inter, heads, kv_heads, vocab, experts=0):
-    more = {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "num_local_experts": experts, "num_experts_per_tok": 2, "sliding_window": None}
-    return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden, "head_dim": hidden // heads,
+    if experts:
+        more = {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "num_local_experts": experts, "num_experts_per_tok": 2, "sliding_window": None}
+    else:
+        more = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False, "mlp_bias": False}
+    return {**more, "hidden_size": hidden, "head_dim": hidden // heads,
             "intermediate_size": inter, "num_hidden_layers": layers, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
             "vocab_size": vocab, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": None,
-            "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "bos_token_id": 1, "eos_token_id": 2,
-            "tie_word_embeddings": False, "torch_dtype": "bfloat16", **(more if experts else {})}
+            "hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 2,
+            "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
 
 
 def write_shard(path, tensors, mixed):
