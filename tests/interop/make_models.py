@@ -19,6 +19,10 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
@@ -74,6 +78,25 @@ MODELS = {
     ),
 }
 
+# Models for Fast-LLM alone: Forgather has no experts and no biases.
+FAST_LLM_MODELS = {
+    "llama-biases": (
+        LlamaConfig,
+        LlamaForCausalLM,
+        {"attention_bias": True, "mlp_bias": True, "head_dim": 16, "tie_word_embeddings": True},
+        torch.float32,
+        "60KB",
+    ),
+    "qwen2-tied": (Qwen2Config, Qwen2ForCausalLM, {"tie_word_embeddings": True}, torch.bfloat16, "60KB"),
+    "mixtral-experts": (
+        MixtralConfig,
+        MixtralForCausalLM,
+        {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8, "tie_word_embeddings": False},
+        torch.bfloat16,
+        "100KB",
+    ),
+}
+
 
 def write_tokenizer(directory: pathlib.Path):
     tokenizer = Tokenizer(models.BPE(unk_token=None))
@@ -116,10 +139,10 @@ def write_model(directory: pathlib.Path, seed: int, config_class, model_class, s
     write_tokenizer(directory)
 
 
-def make_models(directory: pathlib.Path) -> list:
-    """Write all models below an existing directory and return their directories."""
+def make_models(directory: pathlib.Path, models: dict = MODELS) -> list:
+    """Write the models below an existing directory and return their directories."""
     made = []
-    for seed, (name, recipe) in enumerate(MODELS.items()):
+    for seed, (name, recipe) in enumerate(models.items()):
         write_model(directory / name, seed, *recipe)
         made.append(directory / name)
     return made
