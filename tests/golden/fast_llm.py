@@ -394,18 +394,22 @@ def break_tensor(held, name, how):
         held[name] = (dtype, [shape[0] + 1, *shape[1:]], data + data[:len(data) // shape[0]])
 
 
+def check_broken_row(fgconv, row):
+    name = f"{row['base']} {row['tensor']} {row['how']}"
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        shutil.copytree(GOLDEN / row["base"], work / "src", ignore=shutil.ignore_patterns("*.safetensors", "*.index.json"))
+        held = tensors(GOLDEN / row["base"])
+        break_tensor(held, row["tensor"], row["how"])
+        write_safetensors(work / "src/model.safetensors", held)
+        code, out = run(fgconv, ["-q", "--to", "fast_llm", work / "src", work / "dst"], ranks=0)
+        tally.check(name + " is refused", code == 3 and row["tensor"].rsplit(".", 1)[0] in out, f"exit {code}: {out[-300:]}")
+        tally.check(name + " leaves nothing", sorted(p.name for p in work.iterdir()) == ["src"])
+
+
 def check_broken(fgconv):
     for row in load(GOLDEN / "broken_tensors.json"):
-        name = f"{row['base']} {row['tensor']} {row['how']}"
-        with tempfile.TemporaryDirectory() as work:
-            work = pathlib.Path(work)
-            shutil.copytree(GOLDEN / row["base"], work / "src", ignore=shutil.ignore_patterns("*.safetensors", "*.index.json"))
-            held = tensors(GOLDEN / row["base"])
-            break_tensor(held, row["tensor"], row["how"])
-            write_safetensors(work / "src/model.safetensors", held)
-            code, out = run(fgconv, ["-q", "--to", "fast_llm", work / "src", work / "dst"], ranks=0)
-            tally.check(name + " is refused", code == 3 and row["tensor"].rsplit(".", 1)[0] in out, f"exit {code}: {out[-300:]}")
-            tally.check(name + " leaves nothing", sorted(p.name for p in work.iterdir()) == ["src"])
+        check_broken_row(fgconv, row)
 
 
 def main():
@@ -435,4 +439,5 @@ def main():
     sys.exit(tally.end())
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,447 @@
+#!/usr/bin/env python3
+"""Takes away or alters each declaration of each converter in turn, in a copy, and demands that something notices.
+
+    converter_mutations.py --fgconv build/fgconv [--sample N] [--only TEXT] [--list]
+
+What may notice, tried in this order until one does: `fgconv lint` of the file and of its heirs; the golden configurations, conversions and refusals of
+the model types that have the file (tests/golden), the one that noticed last time first. SURVIVORS lists what nothing notices, with
+the reason; it fails when it is stale, and may hold one of a hundred mutations at most. Others that nothing notices are printed, and fail when they
+are many. --sample N takes N of the mutations, the same ones every time.
+"""
+import argparse
+import copy
+import json
+import multiprocessing
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path[0:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("", "golden")]
+import fast_llm as fast_llm_golden
+import golden as forgather_golden
+from checkpoint import DATA, ROOT, load, run
+
+CONVERTERS = ROOT / "converters"
+WORKERS = 2
+TIMEOUT = 60
+STEP = 40  # of the controls of a sample
+ORDERLY = (0, 2, 3, 10)  # exit codes that are no defect of fgconv, whatever the converter says
+
+# Keys that Forgather's converters hold to a type, and a golden case of each family.
+TYPED = """hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size rms_norm_eps
+max_position_embeddings rope_theta rope_scaling tie_word_embeddings attention_dropout bos_token_id eos_token_id pad_token_id transformers_version""".split()
+GOLDEN_OF = {"llama": "llama_untied_fp32", "mistral": "mistral_window_to_fp32", "qwen3": "qwen3_tied_bf16"}
+
+# What nothing notices: mutation -> why that is no loss.
+UNKNOWN = "a key that nothing claims is refused as well, in other words"
+NULL = "null is what absence means, so that it is neutral in any case"
+WRITTEN = "the field is then written with the value that it has by default"
+FIELDS, TEXT = "forgather/fields.json: /sections/model/config", "fast_llm/apriel2_text.json: /sections/attention/config"
+SURVIVORS = {
+    f"{FIELDS}/bias removed": UNKNOWN,
+    f"{FIELDS}/draft heads/hf/1 altered": UNKNOWN,
+    f"{FIELDS}/other computations/hf/3 removed": UNKNOWN,
+    f"{FIELDS}/encoders/field/2 altered": UNKNOWN,
+    f"{FIELDS}/activation of the target/neutral/1 removed": NULL,
+    f"{FIELDS}/attention_chunk_size/neutral/0 altered": NULL,
+    "fast_llm/apriel2.json: /sections/patch_embeddings/config/patch bias/neutral/1 altered": NULL,
+    "fast_llm/apriel2.json: /sections/vision_attention/config/window_size/neutral/0 altered": NULL,
+    f"{TEXT}/window_size/omit removed": WRITTEN,
+    f"{TEXT}/query bias/omit removed": WRITTEN,
+    f"{TEXT}/dense bias/omit removed": WRITTEN,
+    "fast_llm/gemma4.json: /sections/full_attention/config/dropout removed": "what it inherits does the same while all layers have one dropout, and refuses others",
+    "forgather/common.json: /sections/model/import_if/0 removed": "the tensors' shapes refuse such a model too",
+}
+# Of a hundred mutations that SURVIVORS does not list, so many at least must be noticed.
+# To be raised to 99 as golden cases are added; --list names those that are missing.
+LEAST = 90
+
+
+# ---- mutations ----
+
+# Words for people: what they say changes nothing.
+PROSE = ("ignored", "no_forward_pass")
+NO_DECLARATIONS = ("about", "example")  # at the top of a file: what lint and people read
+CONDITIONS = ("import_if", "export_if", "import_warn", "export_warn")
+# Keys whose values are expressions without "= " before them: with the change that makes a wrong one.
+TRUTHS = ("if", "tied_if")
+AMOUNTS = ("each", "repeat")
+# Objects whose keys are names of the model's, so that a misspelt one is another declaration.
+NAMED = ("dispatch", "typed_dict", "weights", "tensors")
+
+
+def negated(expression):
+    return f"not ({expression})"
+
+
+def increased(expression):
+    return f"({expression}) + 1"
+
+
+def altered_text(path, text):
+    """A wrong value in place of this one, or None for words that are for people."""
+    parent, key = (path[-2] if len(path) > 1 else None), path[-1]
+    if key in PROSE or (path[0] == "drop" and key == 1):
+        return None
+    if any(p in CONDITIONS for p in path):
+        return negated(text) if key == 0 else None
+    if key in TRUTHS:
+        return negated(text)
+    if key in AMOUNTS or "let" in path or "with" in path or parent in ("shape", "fast_llm_shape"):
+        return increased(text)
+    return f"= ({text[2:]}) + 1" if text.startswith("= ") else text + "_x"
+
+
+def altered(path, value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    if value is None:
+        return "something"
+    return altered_text(path, value)
+
+
+def walk(node, path=()):
+    if path:
+        yield path, node
+    for key, child in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from walk(child, (*path, key))
+
+
+def parent_of(tree, path):
+    for key in path[:-1]:
+        tree = tree[key]
+    return tree
+
+
+def is_message(path):
+    """The second half of a condition or of a rule that drops."""
+    return path[-1] == 1 and (path[0] == "drop" or any(p in CONDITIONS for p in path))
+
+
+def without(tree, path):
+    del parent_of(tree, path)[path[-1]]
+
+
+def with_value(value):
+    def change(tree, path):
+        parent_of(tree, path)[path[-1]] = value
+    return change
+
+
+def renamed(tree, path):
+    parent = parent_of(tree, path)
+    held = list(parent.items())
+    parent.clear()
+    parent.update((k + "_x" if k == path[-1] else k, v) for k, v in held)
+
+
+def reversed_list(tree, path):
+    parent_of(tree, path)[path[-1]].reverse()
+
+
+def mutations(tree):
+    """(name, path, change) of one converter file."""
+    for path, value in walk(tree):
+        name = "/" + "/".join(map(str, path))
+        if path[0] in NO_DECLARATIONS or is_message(path):
+            continue
+        yield f"{name} removed", path, without
+        if not isinstance(value, (dict, list)):
+            other = altered(path, value)
+            if other is not None:
+                yield f"{name} altered", path, with_value(other)
+        elif isinstance(value, list) and len(value) > 1 and value != value[::-1] and path[-1] in ("hf", "shape", "permute", "fast_llm_shape"):
+            yield f"{name} reversed", path, reversed_list
+        if len(path) > 1 and path[-2] in NAMED:
+            yield f"{name} renamed", path, renamed
+
+
+class Converter:
+    """One file of converters/: what it is called, and the files and types that have it."""
+
+    def __init__(self, path):
+        self.name = f"{path.parent.name}/{path.name}"
+        self.tree = load(path)
+        bases = self.tree.get("extends", [])
+        self.bases = [f"{path.parent.name}/{b}" for b in ([bases] if isinstance(bases, str) else bases)]
+
+    def type(self):
+        return None if self.tree.get("abstract") else (self.name.split("/")[0], self.tree["model_type"])
+
+
+def converters():
+    return {c.name: c for c in (Converter(p) for folder in ("fast_llm", "forgather") for p in sorted((CONVERTERS / folder).glob("*.json")))}
+
+
+def heirs(files, name):
+    """The file and all that extend it, nearest first."""
+    found = [name]
+    for one in found:
+        found += [c.name for c in files.values() if one in c.bases and c.name not in found]
+    return found
+
+
+# ---- what notices ----
+
+
+class Noticed(Exception):
+    pass
+
+
+class Alarm:
+    """In the place of a tally: the first check that fails ends the matter."""
+
+    @staticmethod
+    def check(name, good, detail=""):
+        if not good:
+            raise Noticed(name)
+        return True
+
+
+def lint(fgconv, files):
+    if files:
+        code, out = run_mutant(fgconv, ["lint", "-q", *files])
+        Alarm.check("lint", code == 0, out)
+
+
+def run_mutant(fgconv, arguments, ranks=2, **more):
+    """In the place of `run`: alone, which is faster."""
+    arguments = list(map(str, arguments))
+    code, out = run(fgconv, arguments, ranks=0, timeout=TIMEOUT, **more)
+    if code not in ORDERLY:
+        raise Defect(f"exit {code} of {' '.join(arguments)}: {out[-600:]}")
+    return code, out
+
+
+class Defect(Exception):
+    """fgconv did not end in order."""
+
+
+def real_config(fgconv, row):
+    """A configuration that someone published, which must be translated, or refused."""
+    with tempfile.TemporaryDirectory() as work:
+        file = pathlib.Path(work) / "config.json"
+        file.write_text(json.dumps(row["config"]))
+        code, out = run_mutant(fgconv, ["config", "-q", "--from", "hf", "--to", "forgather", "--model-type", row["family"], file])
+        Alarm.check(row["name"], code == (0 if row["expect"]["forgather"] == "accept" else 3), out)
+
+
+def other_keys(fgconv, family, direction, keys, expected):
+    """A golden configuration of Forgather's converters with more keys in it: all harmless, or one that is not."""
+    sides = {"import": ("hf", "forgather"), "export": ("forgather", "hf")}[direction]
+    with tempfile.TemporaryDirectory() as work:
+        file = pathlib.Path(work) / "config.json"
+        file.write_text(json.dumps({**load(DATA / "golden" / GOLDEN_OF[family] / sides[0] / "config.json"), **keys}))
+        code, out = run_mutant(fgconv, ["config", "-q", "--from", sides[0], "--to", sides[1], "--model-type", family, file])
+        Alarm.check(f"{family} {direction} {list(keys)[:3]}", code == expected, out)
+
+
+def default_proof(fgconv, case, work):
+    code, out = run_mutant(fgconv, ["-q", "--to", "fast_llm", case / "hf", work / "there"])
+    Alarm.check(f"{case.name} with the proof that a user gets", code == 0, out)
+
+
+def with_folder(check, *arguments):
+    with tempfile.TemporaryDirectory() as work:
+        check(*arguments, pathlib.Path(work))
+
+
+def fast_llm_judges():
+    for row in map(json.loads, (DATA / "fast_llm/configs.jsonl").read_text().splitlines()):
+        yield ("config", f"fast_llm {row['format']} {row['direction']} {json.dumps(row['change'])[:90]}", ("fast_llm", row["format"]),
+               lambda f, row=row: with_folder(fast_llm_golden.check_config, f, row))
+    for case in sorted((DATA / "fast_llm").glob("*/*/fast_llm")):
+        name = str(case.parent.relative_to(DATA / "fast_llm"))
+        yield "case", name, ("fast_llm", name.split("/")[0]), lambda f, name=name: fast_llm_golden.check_case(f, name)
+        yield "case", f"proof of {name}", ("fast_llm", name.split("/")[0]), lambda f, case=case.parent: with_folder(default_proof, f, case)
+    for row in load(DATA / "fast_llm/broken_tensors.json"):
+        yield "case", f"broken {row}", ("fast_llm", row["base"].split("/")[0]), lambda f, row=row: fast_llm_golden.check_broken_row(f, row)
+    for name, family, check in (("tokens", "llama", fast_llm_golden.check_tokens), ("eos", "llama", fast_llm_golden.check_eos),
+                                ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses)):
+        yield "case", name, ("fast_llm", family), check
+
+
+def forgather_judges():
+    for row in map(json.loads, (DATA / "convert/configs.jsonl").read_text().splitlines()):
+        if row["kind"] == "config" and row["expect"]["forgather"] != "unsure":
+            yield "config", f"real {row['name']}", ("forgather", row["family"]), lambda f, row=row: real_config(f, row)
+    for family, directions in load(DATA / "convert/keys.json").items():
+        for direction, keys in directions.items():
+            yield "config", f"harmless {family}", ("forgather", family), lambda f, a=(family, direction, dict.fromkeys(keys["accepted"], 7), 0): other_keys(f, *a)
+            for key in keys["refused"]:
+                yield "config", f"refused {key}", ("forgather", family), lambda f, a=(family, direction, {key: 7}, 3): other_keys(f, *a)
+        for key in TYPED:
+            yield "config", f"wrong type {key}", ("forgather", family), lambda f, a=(family, "import", {key: ["x"]}, 3): other_keys(f, *a)
+    for case in sorted((DATA / "golden").glob("*/case.json")):
+        name = case.parent.name
+        yield "case", name, ("forgather", name.split("_")[0]), lambda f, name=name: forgather_golden.one_case(f, name)
+    for row in load(DATA / "golden/rejects.json"):
+        if row["name"] not in forgather_golden.EITHER:
+            family = next((t for t in ("mistral", "qwen3") if t in row["name"] + row.get("base_dir", "")), "llama")
+            yield "reject", row["name"], ("forgather", family), lambda f, row=row: forgather_golden.one_reject(f, row)
+
+
+class Judges:
+    """All of them; the one that noticed last is asked first."""
+
+    def __init__(self):
+        self.items = [*fast_llm_judges(), *forgather_judges()]
+        self.last = [0] * len(self.items)
+        self.count = 0
+
+    def order(self, types, weights):
+        """Those of these model types. A configuration alone says nothing of tensors."""
+        kinds = ("case", "reject") if weights else ("config", "case", "reject")
+        fitting = [i for i, judge in enumerate(self.items) if judge[2] in types and judge[0] in kinds]
+        return sorted(fitting, key=lambda i: (-self.last[i], kinds.index(self.items[i][0])))
+
+    def remember(self, i):
+        self.count += 1
+        self.last[i] = self.count
+
+
+def is_of_tensors(path):
+    return any(p in ("weights", "let", "with", "tensors", "lists", "names", "drop") for p in path)
+
+
+# ---- one mutation ----
+
+
+class Bench:
+    """A copy of the converters of one's own, in which one file at a time is changed."""
+
+    def __init__(self, fgconv):
+        self.folder = tempfile.TemporaryDirectory()
+        self.converters = pathlib.Path(self.folder.name) / "converters"
+        shutil.copytree(CONVERTERS, self.converters)
+        os.environ["FGCONV_CONVERTERS"] = str(self.converters)
+        os.environ["TMPDIR"] = self.folder.name
+        tempfile.tempdir = self.folder.name
+        self.fgconv, self.files, self.judges = fgconv, converters(), Judges()
+
+    def notice(self, name, path):
+        """What notices the change of this file, or None."""
+        who = heirs(self.files, name)
+        try:
+            lint(self.fgconv, [self.converters / name])
+            lint(self.fgconv, [self.converters / file for file in who[1:]])
+        except Noticed as noticed:
+            return str(noticed)
+        types = {self.files[file].type() for file in who}
+        for i in self.judges.order(types, is_of_tensors(path)):
+            try:
+                self.judges.items[i][3](self.fgconv)
+            except Noticed as noticed:
+                self.judges.remember(i)
+                return f"{self.judges.items[i][1]}: {noticed}"
+        return None
+
+    def judge(self, name, path, change):
+        """("noticed" by what | "survived", "" | "defect", text)"""
+        tree = copy.deepcopy(self.files[name].tree)
+        change(tree, path)
+        file = self.converters / name
+        file.write_text(json.dumps(tree, indent=1))
+        try:
+            what = self.notice(name, path)
+            return ("noticed", what) if what else ("survived", "")
+        except (Defect, subprocess.TimeoutExpired) as defect:
+            return "defect", str(defect)
+        finally:
+            shutil.copy(CONVERTERS / name, file)
+
+
+bench = None
+
+
+def start(fgconv):
+    global bench
+    for module in (fast_llm_golden, forgather_golden):
+        module.tally, module.run = Alarm, run_mutant
+    bench = Bench(fgconv)
+
+
+def judge(task):
+    name, label = task
+    path, change = next((p, c) for l, p, c in mutations(bench.files[name].tree) if l == label)
+    began = time.monotonic()
+    return (f"{name}: {label}", *bench.judge(name, path, change), time.monotonic() - began)
+
+
+def controls(step):
+    """Unchanged converters: nothing may be noticed. Each of the judges, or every so many."""
+    return [f"{kind} {name}" for kind, name, _, check in bench.judges.items[::step] if noticed(check)]
+
+
+def noticed(check):
+    try:
+        check(bench.fgconv)
+    except Noticed:
+        return True
+    return False
+
+
+# ---- all of them ----
+
+
+def chosen(everything, sample):
+    """The sample, by chance and the same every time, in the order of the files."""
+    if not sample or sample >= len(everything):
+        return everything
+    picked = set(random.Random(1).sample(range(len(everything)), sample))
+    return [task for i, task in enumerate(everything) if i in picked]
+
+
+def report(results, everything):
+    """Prints what is wrong and the closing line; the exit code."""
+    survivors = [name for name, verdict, _, _ in results if verdict == "survived"]
+    defects = [(name, text) for name, verdict, text, _ in results if verdict == "defect"]
+    known = {f"{a}: {b}" for a, b in everything}
+    unlisted = [name for name in survivors if name not in SURVIVORS]
+    bad = [f"defect: {name}: {text}" for name, text in defects]
+    bad += [f"stale in SURVIVORS, there is no such mutation: {name}" for name in SURVIVORS if name not in known]
+    bad += [f"stale in SURVIVORS, {what} notices it: {name}" for name, verdict, what, _ in results if verdict == "noticed" and name in SURVIVORS]
+    if 100 * len(SURVIVORS) > len(everything):
+        bad.append(f"SURVIVORS lists {len(SURVIVORS)} of {len(everything)} mutations, which is more than one of a hundred")
+    if 100 * len(unlisted) > (100 - LEAST) * len(results):
+        bad.append(f"nothing notices {len(unlisted)} of {len(results)} mutations, which is more than {100 - LEAST} of a hundred")
+    for name in unlisted:
+        print("nothing notices", name)
+    for line in bad:
+        print("FAIL", line)
+    print(f"{len(results)} of {len(everything)} mutations, {len(results) - len(survivors) - len(defects)} noticed, {len(survivors)} survived")
+    print(f"{len(results) - len(bad)} passed, {len(bad)} failed")
+    return 1 if bad or not results else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fgconv", default=str(ROOT / "build/fgconv"))
+    parser.add_argument("--sample", type=int, default=0, help="so many of the mutations (default: all)")
+    parser.add_argument("--only", default="", help="mutations whose name has this text")
+    parser.add_argument("--list", action="store_true", help="a line a mutation: what noticed it, and after how many seconds")
+    arguments = parser.parse_args()
+    fgconv = str(pathlib.Path(arguments.fgconv).resolve())
+    everything = [(name, label) for name, converter in converters().items() for label, _, _ in mutations(converter.tree)]
+    tasks = [t for t in chosen(everything, arguments.sample) if arguments.only in f"{t[0]}: {t[1]}"]
+    with multiprocessing.Pool(WORKERS, start, (fgconv,)) as pool:
+        for name in pool.map(controls, [STEP if arguments.sample else 1])[0] if not arguments.only else []:
+            print(f"FAIL control: {name} notices something in converters that are not changed")
+            return 1
+        results = []
+        for result in pool.imap(judge, tasks, chunksize=16):
+            results.append(result)
+            if arguments.list:
+                print(f"{result[1]:8} {result[3]:6.2f} s  {result[0]}: {result[2][:160]}", flush=True)
+    return report(results, everything)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
