@@ -50,6 +50,11 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     fg_text widened = {0};
     json_error_t what;
     *value = NULL;
+    /* jansson passes over a NUL behind a value, where those who count lines in the text stop at it. */
+    const char *nul = length ? memchr(bytes, '\0', length) : NULL;
+    if (nul)
+        FG_TRY(
+            fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: not valid JSON: a NUL", name, (size_t)(nul - bytes)));
     FG_TRY(widen_integers(bytes, length, &widened, err));
     if (widened.data) {
         bytes = widened.data;

@@ -71,6 +71,19 @@ static void duplicates_and_garbage_are_refused(void **state) {
     }
 }
 
+static void a_nul_is_refused_wherever_it_stands(void **state) {
+    (void)state;
+    for (size_t at = 0; at <= sizeof "{\"a\": null}" - 1; at++) {
+        fg_error err = {0};
+        json_t *value;
+        char text[] = "{\"a\": null} ";
+        memmove(text + at + 1, text + at, sizeof text - 2 - at);
+        text[at] = '\0';
+        assert_int_equal(fg_json_parse("t.json", text, sizeof text - 1, &value, &err), FG_ERR_INPUT);
+        assert_null(value);
+    }
+}
+
 static void paths_reach_in(void **state) {
     (void)state;
     fg_error err = {0};
@@ -144,6 +157,7 @@ int main(void) {
         cmocka_unit_test(strings_are_escaped_or_not),
         cmocka_unit_test(layout_matches_python_indent_2),
         cmocka_unit_test(duplicates_and_garbage_are_refused),
+        cmocka_unit_test(a_nul_is_refused_wherever_it_stands),
         cmocka_unit_test(paths_reach_in),
         cmocka_unit_test(numbers_are_equal_by_value),
         cmocka_unit_test(lines_are_found),
