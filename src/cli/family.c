@@ -4,15 +4,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "convert/translate.h"
 
 enum { REASON = 160 };
 
 typedef struct search {
-    const fg_converter_dirs *dirs;
-    const json_t *base_model;
-    const char *file;
+    fg_family_question question;
     json_t *fitting; /* owned; array of families that have a place for all of it */
     json_t *losing;  /* owned; warning -> array of families that would take it */
     json_t *refused; /* owned; reason -> array of families */
@@ -29,32 +26,30 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
-/* `reason` gets why this family is none for the configuration, or the first warning if it is one; "" without any. */
-static fg_status try_family(const search *s, const char *family, bool *taken, char reason[REASON],
-                            fg_error *err) {
+fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
+                        char warning[FG_LOG_LINE], fg_error *err) {
     fg_converter *converter = NULL;
     fg_translation translation = {0};
-    fg_error why = {0};
-    char warning[FG_LOG_LINE];
-    const fg_translate_options how = {.hf_version = 4, .version = "", .file = s->file};
+    const fg_translate_options how = {.hf_version = 4, .version = "", .file = question->file};
+    *refused = (fg_error){0};
     fg_log_trial_begin();
-    fg_status status = fg_converter_load(&converter, s->dirs, FG_FORMAT_FAST_LLM, family, &why);
+    fg_status status = fg_converter_load(&converter, question->dirs, question->other, family, refused);
     if (status == FG_OK)
-        status = fg_translate(converter, s->dirs, FG_EXPORT, s->base_model, &how, &translation, &why);
+        status = fg_translate(converter, question->dirs, question->direction, question->config, &how,
+                              &translation, refused);
     fg_log_trial_end(warning);
     fg_translation_free(&translation);
     fg_converter_free(&converter);
-    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
-    *taken = status == FG_OK;
-    first_refusal(s->file, *taken ? warning : why.text, reason);
-    return FG_OK;
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
 }
 
 static fg_status consider(search *s, const char *family, fg_error *err) {
     fg_status status = FG_OK;
-    char reason[REASON];
-    bool taken;
-    FG_TRY(try_family(s, family, &taken, reason, err));
+    char warning[FG_LOG_LINE], reason[REASON];
+    fg_error refused;
+    FG_TRY(fg_family_try(&s->question, family, &refused, warning, err));
+    bool taken = refused.status == FG_OK;
+    first_refusal(s->question.file, taken ? warning : refused.text, reason);
     if (taken && !*reason) {
         FG_TRY(fg_json_push(s->fitting, json_string(family), err));
         goto done;
@@ -79,7 +74,7 @@ static fg_status consider_all(search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
     size_t count = 0;
-    FG_TRY(fg_converter_entries(s->dirs, &entries, &count, err));
+    FG_TRY(fg_converter_entries(s->question.dirs, &entries, &count, err));
     for (size_t i = 0; i < count; i++) {
         bool wanted = entries[i].model_type &&
                       strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) == 0 &&
@@ -121,7 +116,7 @@ static fg_status none_fits(const search *s, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT,
             "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
             "), and none has a place for all of it:%s",
-            s->file, text.data ? text.data : " there are no converters");
+            s->question.file, text.data ? text.data : " there are no converters");
     status = fg_hint(err, "give the family with --model-type to see all that it refuses, or a converter with "
                           "--converter-path");
 done:
@@ -139,7 +134,7 @@ static fg_status several_fit(const search *s, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT,
             "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
             "), and several would take it: %s",
-            s->file, text.data);
+            s->question.file, text.data);
     status =
         fg_hint(err, "give the one that it was with --model-type, or to convert the directory of hf that the "
                      "training started from with --hf-base");
@@ -163,9 +158,11 @@ static const char *only_one(const search *s) {
 fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
                          char **family, fg_error *err) {
     fg_status status = FG_OK;
-    search s = {.dirs = dirs,
-                .base_model = base_model,
-                .file = file,
+    search s = {.question = {.dirs = dirs,
+                             .other = FG_FORMAT_FAST_LLM,
+                             .direction = FG_EXPORT,
+                             .config = base_model,
+                             .file = file},
                 .fitting = json_array(),
                 .losing = json_object(),
                 .refused = json_object()};

@@ -19,31 +19,18 @@ static fg_status add_step(fg_job *job, fg_direction direction, fg_format other, 
     return fg_job_add_step(job, &step, err);
 }
 
-/* Whether there is a converter to `other` that takes the source's configuration. */
-static fg_status takes(const fg_job *job, fg_format other, const char *family, const fg_converter_dirs *dirs,
-                       bool *takes, fg_error *err) {
-    fg_converter *converter = NULL;
-    fg_translation translation = {0};
-    fg_error refused = {0};
-    fg_translate_options how = {.hf_version = 4, .version = "", .file = job->source.directory};
-    fg_status status = fg_converter_load(&converter, dirs, other, family, &refused);
-    if (status == FG_OK)
-        status = fg_translate(converter, dirs, FG_IMPORT, job->source.config, &how, &translation, &refused);
-    *takes = status == FG_OK;
-    fg_translation_free(&translation);
-    fg_converter_free(&converter);
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused.text);
-}
-
 /* An hf family may have converters to several formats, and any of them does: the first that takes the model, else one that says why not. */
 static fg_status choose_other(const fg_job *job, const char *family, const fg_converter_dirs *dirs,
                               fg_format *other, fg_error *err) {
     static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
     fg_status status = FG_OK;
-    bool taken = false;
-    for (size_t i = 0; family && !taken && i < sizeof formats / sizeof *formats; i++) {
-        *other = formats[i];
-        FG_TRY(takes(job, *other, family, dirs, &taken, err));
+    fg_family_question question = {
+        .dirs = dirs, .direction = FG_IMPORT, .config = job->source.config, .file = job->source.directory};
+    char warning[FG_LOG_LINE];
+    fg_error refused = {.status = FG_ERR_INPUT};
+    for (size_t i = 0; family && refused.status != FG_OK && i < sizeof formats / sizeof *formats; i++) {
+        *other = question.other = formats[i];
+        FG_TRY(fg_family_try(&question, family, &refused, warning, err));
     }
 done:
     return status;

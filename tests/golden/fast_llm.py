@@ -412,30 +412,17 @@ def check_broken(fgconv):
         check_broken_row(fgconv, row)
 
 
+PARTS = {"configs": check_configs, "tokens": check_tokens, "families": check_families, "eos": check_eos, "qwen3": check_qwen3,
+         "losses": check_losses, "hf_base": check_hf_base, "broken_tensors": check_broken}
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--fgconv", default=str(ROOT / "build/fgconv"))
     p.add_argument("parts", nargs="+")
     a = p.parse_args()
     for part in a.parts:
-        if part == "configs":
-            check_configs(a.fgconv)
-        elif part == "tokens":
-            check_tokens(a.fgconv)
-        elif part == "families":
-            check_families(a.fgconv)
-        elif part == "eos":
-            check_eos(a.fgconv)
-        elif part == "qwen3":
-            check_qwen3(a.fgconv)
-        elif part == "losses":
-            check_losses(a.fgconv)
-        elif part == "hf_base":
-            check_hf_base(a.fgconv)
-        elif part == "broken_tensors":
-            check_broken(a.fgconv)
-        else:
-            check_case(a.fgconv, part)
+        PARTS[part](a.fgconv) if part in PARTS else check_case(a.fgconv, part)
     sys.exit(tally.end())
 
 

@@ -269,6 +269,11 @@ def vocabulary(fgconv, work):
                     "config.json" not in changed, changed - own)
     expect("tokens of a Forgather directory: config.json", {k for k, v in load(work / "forgather1/config.json").items()
                                                             if load(work / "forgather/config.json").get(k) != v}, {"vocab_size", "eos_token_id"})
+    odd = work / "odd"
+    shutil.copytree(hf, odd)
+    (odd / "config.json").write_text(json.dumps({**load(hf / "config.json"), "novel_key": False}))
+    text = done("a key that is off", fgconv, "-q", "update-vocab", "-t", work / "t.jinja", odd, work / "odd2")
+    expect("it is warned of once, whichever converter is tried before", text.count("novel_key"), 1)
     refused("no DST", fgconv, 2, "needs SRC DST", "update-vocab", hf)
 
 
