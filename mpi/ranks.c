@@ -30,10 +30,12 @@ static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
 
 /* Settings that make MPI_Init quick; whatever the user has set stays. hwloc asks ten X displays for graphics cards, which waits for
  * name servers where "localhost" is unknown (measured: up to 10 s). On one machine Open MPI's shared memory does, and looking for
- * network hardware takes most of the rest (0.24 s, 0.03 s without). */
+ * network hardware takes most of the rest (0.24 s, 0.03 s without). A process that nothing launched would start a daemon for
+ * processes that it might spawn (0.15 s), and spawns none. */
 static void start_quickly(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
     bool one_node = fg_ranks_launched() ? size && local && strcmp(size, local) == 0 : true;
+    if (!fg_ranks_launched()) setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
     setenv("HWLOC_COMPONENTS", "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero", 0);
     if (!one_node) return;
     setenv("OMPI_MCA_pml", "ob1", 0);

@@ -3,8 +3,8 @@
 
     converter_mutations.py --fgconv build/fgconv [--sample N] [--only TEXT] [--list]
 
-What may notice, tried in this order until one does: `fgconv lint` of the file and of its heirs; the golden configurations, conversions and refusals of
-the model types that have the file (tests/golden), the one that noticed last time first. SURVIVORS lists what nothing notices, with
+What may notice, tried in this order until one does: `fgconv lint` of the file and of its heirs; the answers on record, golden conversions and refusals
+of the model types that have the file (tests/golden), the one that noticed last time first. SURVIVORS lists what nothing notices, with
 the reason; it fails when it is stale, and may hold one of a hundred mutations at most. Others that nothing notices are printed, and fail when they
 are many. --sample N takes N of the mutations, the same ones every time.
 """
@@ -22,6 +22,7 @@ import tempfile
 import time
 
 sys.path[0:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("", "golden")]
+import answers
 import fast_llm as fast_llm_golden
 import golden as forgather_golden
 from checkpoint import DATA, ROOT, load, run
@@ -31,11 +32,6 @@ WORKERS = 2
 TIMEOUT = 60
 STEP = 40  # of the controls of a sample
 ORDERLY = (0, 2, 3, 10)  # exit codes that are no defect of fgconv, whatever the converter says
-
-# Keys that Forgather's converters hold to a type, and a golden case of each family.
-TYPED = """hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim vocab_size rms_norm_eps
-max_position_embeddings rope_theta rope_scaling tie_word_embeddings attention_dropout bos_token_id eos_token_id pad_token_id transformers_version""".split()
-GOLDEN_OF = {"llama": "llama_untied_fp32", "mistral": "mistral_window_to_fp32", "qwen3": "qwen3_tied_bf16"}
 
 # What nothing notices: mutation -> why that is no loss.
 UNKNOWN = "a key that nothing claims is refused as well, in other words"
@@ -224,23 +220,8 @@ class Defect(Exception):
     """fgconv did not end in order."""
 
 
-def real_config(fgconv, row):
-    """A configuration that someone published, which must be translated, or refused."""
-    with tempfile.TemporaryDirectory() as work:
-        file = pathlib.Path(work) / "config.json"
-        file.write_text(json.dumps(row["config"]))
-        code, out = run_mutant(fgconv, ["config", "-q", "--from", "hf", "--to", "forgather", "--model-type", row["family"], file])
-        Alarm.check(row["name"], code == (0 if row["expect"]["forgather"] == "accept" else 3), out)
-
-
-def other_keys(fgconv, family, direction, keys, expected):
-    """A golden configuration of Forgather's converters with more keys in it: all harmless, or one that is not."""
-    sides = {"import": ("hf", "forgather"), "export": ("forgather", "hf")}[direction]
-    with tempfile.TemporaryDirectory() as work:
-        file = pathlib.Path(work) / "config.json"
-        file.write_text(json.dumps({**load(DATA / "golden" / GOLDEN_OF[family] / sides[0] / "config.json"), **keys}))
-        code, out = run_mutant(fgconv, ["config", "-q", "--from", sides[0], "--to", sides[1], "--model-type", family, file])
-        Alarm.check(f"{family} {direction} {list(keys)[:3]}", code == expected, out)
+def answers_of(format, record, question):
+    return "config", question.name, (format, question.family), lambda fgconv: record.check(Alarm, question, answers.answer(fgconv, question))
 
 
 def default_proof(fgconv, case, work):
@@ -254,9 +235,6 @@ def with_folder(check, *arguments):
 
 
 def fast_llm_judges():
-    for row in map(json.loads, (DATA / "fast_llm/configs.jsonl").read_text().splitlines()):
-        yield ("config", f"fast_llm {row['format']} {row['direction']} {json.dumps(row['change'])[:90]}", ("fast_llm", row["format"]),
-               lambda f, row=row: with_folder(fast_llm_golden.check_config, f, row))
     for case in sorted((DATA / "fast_llm").glob("*/*/fast_llm")):
         name = str(case.parent.relative_to(DATA / "fast_llm"))
         yield "case", name, ("fast_llm", name.split("/")[0]), lambda f, name=name: fast_llm_golden.check_case(f, name)
@@ -269,16 +247,6 @@ def fast_llm_judges():
 
 
 def forgather_judges():
-    for row in map(json.loads, (DATA / "convert/configs.jsonl").read_text().splitlines()):
-        if row["kind"] == "config" and row["expect"]["forgather"] != "unsure":
-            yield "config", f"real {row['name']}", ("forgather", row["family"]), lambda f, row=row: real_config(f, row)
-    for family, directions in load(DATA / "convert/keys.json").items():
-        for direction, keys in directions.items():
-            yield "config", f"harmless {family}", ("forgather", family), lambda f, a=(family, direction, dict.fromkeys(keys["accepted"], 7), 0): other_keys(f, *a)
-            for key in keys["refused"]:
-                yield "config", f"refused {key}", ("forgather", family), lambda f, a=(family, direction, {key: 7}, 3): other_keys(f, *a)
-        for key in TYPED:
-            yield "config", f"wrong type {key}", ("forgather", family), lambda f, a=(family, "import", {key: ["x"]}, 3): other_keys(f, *a)
     for case in sorted((DATA / "golden").glob("*/case.json")):
         name = case.parent.name
         yield "case", name, ("forgather", name.split("_")[0]), lambda f, name=name: forgather_golden.one_case(f, name)
@@ -288,11 +256,17 @@ def forgather_judges():
             yield "reject", row["name"], ("forgather", family), lambda f, row=row: forgather_golden.one_reject(f, row)
 
 
+def config_judges():
+    for format, questions in answers.QUESTIONS.items():
+        record = answers.Record(format)
+        yield from (answers_of(format, record, question) for question in questions())
+
+
 class Judges:
     """All of them; the one that noticed last is asked first."""
 
     def __init__(self):
-        self.items = [*fast_llm_judges(), *forgather_judges()]
+        self.items = [*config_judges(), *fast_llm_judges(), *forgather_judges()]
         self.last = [0] * len(self.items)
         self.count = 0
 
@@ -363,7 +337,7 @@ bench = None
 
 def start(fgconv):
     global bench
-    for module in (fast_llm_golden, forgather_golden):
+    for module in (answers, fast_llm_golden, forgather_golden):
         module.tally, module.run = Alarm, run_mutant
     bench = Bench(fgconv)
 

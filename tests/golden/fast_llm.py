@@ -5,7 +5,7 @@
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
-real program does once defaults are filled in, or be refused. "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
+real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
 "qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
@@ -17,6 +17,8 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import answers
+from answers import leaves
 from checkpoint import DATA, ROOT, Tally, load, run, tensors, write_safetensors
 
 GOLDEN = DATA / "fast_llm"
@@ -56,14 +58,8 @@ def complete(name, value):
     return out
 
 
-def flat(tree, prefix=""):
-    if isinstance(tree, dict) and tree:
-        return {k: v for key, sub in tree.items() for k, v in flat(sub, f"{prefix}/{key}").items()}
-    return {prefix: tree}
-
-
 def differences(ours, real):
-    a, b = flat(ours), flat(real)
+    a, b = leaves(ours), leaves(real)
     return {k: (a.get(k, "(absent)"), b.get(k, "(absent)")) for k in sorted(set(a) | set(b)) if a.get(k, "(absent)") != b.get(k, "(absent)")}
 
 
@@ -78,38 +74,38 @@ def newer(ours, real):
 
 def not_exported(ours, real):
     """Keys of the real export that ours lacks; "type" beside them is an accident of the real program."""
-    a, b = flat(newer(ours, real)), flat(real)
+    a, b = leaves(newer(ours, real)), leaves(real)
     return {k: (a.get(k, "(absent)"), v) for k, v in b.items() if a.get(k, "(absent)") != v and k != "/type"}
 
 
-def check_config(fgconv, row, work):
-    name = f"{row['format']} {row['direction']} {json.dumps(row['change'])[:100]}"
-    file = work / "config.json"
-    file.write_text(json.dumps(row["document"]))
-    importing = row["direction"] == "import"
-    formats = ["--from", "hf", "--to", "fast_llm"] if importing else ["--from", "fast_llm", "--to", "hf"]
-    code, out = run(fgconv, ["config", "-q", *formats, "--model-type", row["format"], file], ranks=0)
+def check_config(row, question, got):
+    """What fgconv answers against what the real program does with it."""
+    code, said, got = got
     if row.get("refused"):
-        tally.check(name + " is refused", code == 3 and "config.json: " in out, f"exit {code}: {out[-300:]}")
+        tally.check(question.name + " is refused", code == 3 and "config.json: " in said[0], f"exit {code}: {said}")
         return
-    if not tally.check(name + " exit", code == 0, f"exit {code}: {out[-300:]}"):
+    if not tally.check(question.name + " exit", code == 0, f"exit {code}: {said}"):
         return
-    got = json.loads(out[out.index("{\n"):])
-    if importing:
+    if row["direction"] == "import":
         got, real = got["config"]["base_model"], row["expected"]
         root = "MultiModalBaseModelConfig" if "vision_encoder" in real else "GPTBaseModelConfig"
         wrong = differences(complete(root, got), complete(root, real))
         wrong = {k: v for k, v in wrong.items() if not k.startswith("/vision_encoder/normalization")}  # how images are scaled, by default
     else:
         wrong = not_exported(got, row["expected"])
-    tally.check(name, not wrong, wrong)
+    tally.check(question.name, not wrong, wrong)
 
 
 def check_configs(fgconv):
-    rows = [json.loads(line) for line in (GOLDEN / "configs.jsonl").read_text().splitlines()]
-    with tempfile.TemporaryDirectory() as work:
-        for row in rows:
-            check_config(fgconv, row, pathlib.Path(work))
+    record, asked = answers.Record("fast_llm"), []
+    for line in (GOLDEN / "configs.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        question = answers.fast_llm_question(row)
+        got = answers.answer(fgconv, question)
+        check_config(row, question, got)
+        record.check(tally, question, got)
+        asked.append(question.name)
+    record.check_rest(tally, asked)
 
 
 # ---- tensors ----
@@ -342,7 +338,7 @@ def check_hf_base(fgconv):
                 and convert(fgconv, "hf-base: forgather in one step", ["--to", "forgather", source, work / "direct"]):
             names = sorted(p.name for p in (work / "direct").iterdir())
             wrong = [n for n in names if n not in ("fgconv_report.json", "config.json") and (work / "on" / n).read_bytes() != (work / "direct" / n).read_bytes()]
-            on, direct = (flat(load(work / n / "config.json")) for n in ("on", "direct"))
+            on, direct = (leaves(load(work / n / "config.json")) for n in ("on", "direct"))
             wrong += [k for k in {**on, **direct} if on.get(k) != direct.get(k) and k[1:] not in OF_THE_FILE]
             tally.check("hf-base: on to forgather as in one step", names == sorted(p.name for p in (work / "on").iterdir()) and not wrong, wrong)
         shutil.copytree(source, other)

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Holds all that `fgconv config` answers against what is on record (tests/data/answers).
+
+    answers.py --fgconv build/fgconv [--record] FORMAT...      "fast_llm" or "forgather"
+
+An answer: the exit code, every line that is said, and the whole document, which stands there by what it has other than the first one of its
+kind. Whether answers are right is for the tests that know the real programs (fast_llm.py, golden.py, check_configs);
+here none may change unseen. --record writes the record anew, so that a change can be read as a diff.
+
+Configurations: tests/data/fast_llm/configs.jsonl; for forgather tests/data/convert/configs.jsonl, those of the golden cases, and
+tests/data/convert/changes.json, which are changes of a golden case's.
+"""
+import argparse
+import json
+import pathlib
+import re
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, ROOT, Tally, load, run
+
+RECORDS = DATA / "answers"
+ABSENT = "(absent)"
+# The golden case whose configurations changes.json changes.
+CHANGED = {"llama": "llama_untied_fp32", "mistral": "mistral_window_to_fp32", "qwen3": "qwen3_tied_bf16"}
+tally = Tally()
+
+
+class Question:
+    """A configuration, and into what it is to be translated."""
+
+    def __init__(self, source, target, family, name, document):
+        self.arguments = ["--from", source, "--to", target, "--model-type", family]
+        self.kind, self.family, self.name, self.document = f"{family} {source} to {target}", family, f"{family} {source} to {target} {name}", document
+
+
+def fast_llm_question(row):
+    """A row of tests/data/fast_llm/configs.jsonl."""
+    sides = ("hf", "fast_llm") if row["direction"] == "import" else ("fast_llm", "hf")
+    return Question(*sides, row["format"], json.dumps(row["change"]), row["document"])
+
+
+def fast_llm_questions():
+    for line in (DATA / "fast_llm/configs.jsonl").read_text().splitlines():
+        yield fast_llm_question(json.loads(line))
+
+
+def forgather_questions():
+    for line in (DATA / "convert/configs.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        yield Question("hf", "forgather", row["family"], row["name"], row["config"])
+    for case in sorted((DATA / "golden").glob("*/case.json")):
+        family = case.parent.name.split("_")[0]
+        for source, target in (("hf", "forgather"), ("forgather", "hf")):
+            yield Question(source, target, family, case.parent.name, load(case.parent / source / "config.json"))
+    for family, directions in load(DATA / "convert/changes.json").items():
+        for direction, changes in directions.items():
+            source, target = ("hf", "forgather") if direction == "import" else ("forgather", "hf")
+            base = load(DATA / "golden" / CHANGED[family] / source / "config.json")
+            for change in changes:
+                held = {k: v for k, v in {**base, **change}.items() if v != ABSENT}
+                yield Question(source, target, family, json.dumps(change), held)
+
+
+QUESTIONS = {"fast_llm": fast_llm_questions, "forgather": forgather_questions}
+
+
+# ---- answers ----
+
+
+def leaves(tree, prefix=""):
+    if isinstance(tree, dict) and tree:
+        return {k: v for key, sub in tree.items() for k, v in leaves(sub, f"{prefix}/{key}").items()}
+    return {prefix: tree}
+
+
+def changes_between(document, base):
+    a, b = leaves(document), leaves(base)
+    return {k: a.get(k, ABSENT) for k in sorted(set(a) | set(b)) if a.get(k, ABSENT) != b.get(k, ABSENT)}
+
+
+def what_is_said(text, work):
+    """The lines, without what depends on where files lie and on the version."""
+    text = re.sub(r'(rule "[^"]*"[^,)]*), [^)]*\)', r"\1)", text.replace(f"{work}/", ""))
+    text = re.sub(r"\S*/(converters/[^ :]+)(:\d+)?", r"\1", text)
+    return re.sub(r"fgconv \d+\.\d+\.\d+", "fgconv", text).splitlines()
+
+
+def answer(fgconv, question):
+    """(exit code, lines, document or None)"""
+    with tempfile.TemporaryDirectory() as work:
+        file = pathlib.Path(work) / "config.json"
+        file.write_text(json.dumps(question.document))
+        code, out = run(fgconv, ["config", *question.arguments, file], ranks=0)
+        begin = 0 if out.startswith("{\n") else out.find("\n{\n") + 1
+        has = code == 0 and (begin or out.startswith("{\n"))
+        said, document = (out[:begin], out[begin:]) if has else (out, None)
+        return code, what_is_said(said, work), json.loads("\n".join(what_is_said(document, work))) if document else None
+
+
+class Record:
+    """The answers of one format on record."""
+
+    def __init__(self, format):
+        self.path = RECORDS / f"{format}.jsonl"
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        self.rows = {row["name"]: row for row in map(json.loads, lines)}
+        self.bases = {row["kind"]: row["document"] for row in self.rows.values() if "document" in row}
+
+    def row(self, question, got):
+        """The answer as it is recorded. The first document of a kind stands there whole."""
+        code, said, document = got
+        row = {"name": question.name, "exit": code, "said": said}
+        if document is not None and question.kind not in self.bases:
+            self.bases[question.kind] = document
+        if document is not None and self.bases[question.kind] is document:
+            return {**row, "kind": question.kind, "document": document}
+        return row if document is None else {**row, "changes": changes_between(document, self.bases[question.kind])}
+
+    def check(self, tally, question, got):
+        want = self.rows.get(question.name)
+        if not tally.check(f"{question.name} is on record", want is not None, "answers.py --record writes it"):
+            return
+        have = self.row(question, got)
+        if "document" in want:
+            have = {**have, "document": got[2], "kind": question.kind}
+            have.pop("changes", None)
+        wrong = {k: {"now": have.get(k), "on record": want.get(k)} for k in {**want, **have} if have.get(k) != want.get(k)}
+        tally.check(question.name, not wrong, json.dumps(wrong)[:2000])
+
+    def check_rest(self, tally, asked):
+        rest = sorted(set(self.rows) - set(asked))
+        tally.check(f"{self.path.name}: nothing else is on record", not rest, rest[:3])
+
+
+def record(fgconv, format):
+    held = Record(format)
+    held.rows, held.bases = {}, {}
+    questions = list(QUESTIONS[format]())
+    assert len({q.name for q in questions}) == len(questions), "two questions of one name"
+    lines = [json.dumps(held.row(question, answer(fgconv, question))) for question in questions]
+    RECORDS.mkdir(exist_ok=True)
+    held.path.write_text("".join(line + "\n" for line in lines))
+    print(f"{held.path}: {len(lines)} answers")
+
+
+def check(fgconv, format):
+    held, asked = Record(format), set()
+    for question in QUESTIONS[format]():
+        asked.add(question.name)
+        held.check(tally, question, answer(fgconv, question))
+    held.check_rest(tally, asked)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fgconv", default=str(ROOT / "build/fgconv"))
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("formats", nargs="+", choices=QUESTIONS)
+    arguments = parser.parse_args()
+    for format in arguments.formats:
+        (record if arguments.record else check)(arguments.fgconv, format)
+    return 0 if arguments.record else tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
