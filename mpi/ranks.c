@@ -3,12 +3,19 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "report/progress.h"
 
 /* MPI counts with int; larger blocks go in parts. */
 static const size_t PART = (size_t)1 << 30;
+
+/* Seconds in MPI_Finalize after which no answer of the launcher has come (PMIx waits 2 s), and those that a
+ * launcher has then. */
+static const double UNANSWERED = 1.9;
+enum { STAY = 20 };
 
 static fg_status failed(fg_error *err, const char *call) {
     return fg_fail(err, FG_ERR_SYSTEM, "MPI: %s failed", call);
@@ -52,9 +59,15 @@ fg_status fg_ranks_start(fg_ranks *ranks, int *argc, char ***argv, fg_error *err
     return find_nodes(ranks, err);
 }
 
+/* A rank tells the launcher that it ends in order, waits 2 s for the answer and leaves without one. A launcher
+ * that was held up for so long (by a disk, a debugger, memory) may learn of its exit first, take it for a crash
+ * and return 1 for a run that went well. So a rank that left without an answer stays a while. */
 void fg_ranks_stop(fg_ranks *ranks) {
     if (ranks->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->node);
+    MPI_Barrier(ranks->world);
+    double began = fg_seconds();
     MPI_Finalize();
+    if (fg_ranks_launched() && fg_seconds() - began > UNANSWERED) sleep(STAY);
 }
 
 bool fg_ranks_launched(void) {

@@ -6,7 +6,7 @@
 SIGINT and SIGTERM to mpirun, to all ranks (as Slurm does) or to fgconv alone: before anything is written, while tensors are written, inside
 fsync, and while the models run. DST.partial must have vanished 0.8 s after the ranks got the signal. Open MPI's mpirun, once signalled, sends
 SIGCONT at once, SIGTERM a second later and SIGKILL a second after that; so it has 1.8 s. Then a signal to one rank only, kill -9 of a rank,
-and a --dump that is cut off.
+a --dump that is cut off, and a launcher that is held up while its ranks end.
 """
 import argparse
 import os
@@ -216,6 +216,23 @@ def foreign_dump(fgconv, source):
         tally.check("a dump that is there already is kept", code == 2 and dump.read_text() == "not ours", (code, text))
 
 
+def launcher_held_up(fgconv, times):
+    """mpirun stands still for 3 s around the end of its ranks: a run that went well returns 0 all the same."""
+    source, codes = TESTS / "data/golden/llama_untied_fp32/hf", []
+    for i in range(times):
+        with tempfile.TemporaryDirectory() as folder:
+            held = Run(fgconv, source, folder, 2, ["-q", "--to", "fast_llm"])
+            wait_until(held.destination.exists, held.process, step=0.0005)
+            time.sleep(0.03 * i / times)
+            held.process.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            held.process.send_signal(signal.SIGCONT)
+            codes.append(held.process.wait(60))
+            if codes[-1]:
+                print(held.text())
+    tally.check(f"a launcher that is held up {times} times", codes == [0] * times, codes)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
@@ -238,6 +255,7 @@ def main():
         for which in (signal.SIGINT, signal.SIGTERM):
             dump_cut_off(fgconv, source, which)
         foreign_dump(fgconv, source)
+    launcher_held_up(fgconv, 10)
     for limit, seconds in sorted(slowest.items()):
         print(f"DST.partial was gone at most {seconds:.2f} s after the signal where {limit:.1f} s are allowed")
     return tally.end()
