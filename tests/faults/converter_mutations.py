@@ -142,6 +142,11 @@ def reversed_list(tree, path):
     parent_of(tree, path)[path[-1]].reverse()
 
 
+def is_ordered(tree, path):
+    """Whether the list is one in which the order says something: keys to be ignored are a set."""
+    return path[-1] in ("shape", "permute", "fast_llm_shape") or (path[-1] == "hf" and "ignored" not in parent_of(tree, path))
+
+
 def mutations(tree):
     """(name, path, change) of one converter file."""
     for path, value in walk(tree):
@@ -153,7 +158,7 @@ def mutations(tree):
             other = altered(path, value)
             if other is not None:
                 yield f"{name} altered", path, with_value(other)
-        elif isinstance(value, list) and len(value) > 1 and value != value[::-1] and path[-1] in ("hf", "shape", "permute", "fast_llm_shape"):
+        elif isinstance(value, list) and len(value) > 1 and value != value[::-1] and is_ordered(tree, path):
             yield f"{name} reversed", path, reversed_list
         if len(path) > 1 and path[-2] in NAMED:
             yield f"{name} renamed", path, renamed
@@ -202,9 +207,8 @@ class Alarm:
 
 
 def lint(fgconv, files):
-    if files:
-        code, out = run_mutant(fgconv, ["lint", "-q", *files])
-        Alarm.check("lint", code == 0, out)
+    code, out = run_mutant(fgconv, ["lint", "-q", *files])
+    Alarm.check("lint", code == 0, out)
 
 
 def run_mutant(fgconv, arguments, ranks=2, **more):
@@ -250,6 +254,7 @@ def forgather_judges():
     for case in sorted((DATA / "golden").glob("*/case.json")):
         name = case.parent.name
         yield "case", name, ("forgather", name.split("_")[0]), lambda f, name=name: forgather_golden.one_case(f, name)
+    yield "case", "rotary tables", ("forgather", "llama"), forgather_golden.rotary_tables
     for row in load(DATA / "golden/rejects.json"):
         if row["name"] not in forgather_golden.EITHER:
             family = next((t for t in ("mistral", "qwen3") if t in row["name"] + row.get("base_dir", "")), "llama")
@@ -263,22 +268,30 @@ def config_judges():
 
 
 class Judges:
-    """All of them; the one that noticed last is asked first."""
+    """All of them; those whose name speaks of what is changed are asked first, then the one that noticed last."""
 
     def __init__(self):
         self.items = [*config_judges(), *fast_llm_judges(), *forgather_judges()]
         self.last = [0] * len(self.items)
         self.count = 0
 
-    def order(self, types, weights):
+    def order(self, types, weights, words):
         """Those of these model types. A configuration alone says nothing of tensors."""
+        silent = lambda i: not any(word in self.items[i][1] for word in words)
         kinds = ("case", "reject") if weights else ("config", "case", "reject")
         fitting = [i for i, judge in enumerate(self.items) if judge[2] in types and judge[0] in kinds]
-        return sorted(fitting, key=lambda i: (-self.last[i], kinds.index(self.items[i][0])))
+        return sorted(fitting, key=lambda i: (silent(i), -self.last[i], kinds.index(self.items[i][0])))
 
     def remember(self, i):
         self.count += 1
         self.last[i] = self.count
+
+
+def texts_of(tree, path):
+    """The texts of the declaration: the names of keys on both sides."""
+    node = parent_of(tree, path)
+    held = node.values() if isinstance(node, dict) else node
+    return [w for v in held if isinstance(v, str) for w in v.split("/")]
 
 
 def is_of_tensors(path):
@@ -304,12 +317,12 @@ class Bench:
         """What notices the change of this file, or None."""
         who = heirs(self.files, name)
         try:
-            lint(self.fgconv, [self.converters / name])
-            lint(self.fgconv, [self.converters / file for file in who[1:]])
+            lint(self.fgconv, [self.converters / file for file in who])
         except Noticed as noticed:
             return str(noticed)
         types = {self.files[file].type() for file in who}
-        for i in self.judges.order(types, is_of_tensors(path)):
+        words = [f'"{w}"' for part in path if isinstance(part, str) for w in part.split("/")] + [f'"{w}"' for w in texts_of(self.files[name].tree, path)]
+        for i in self.judges.order(types, is_of_tensors(path), words):
             try:
                 self.judges.items[i][3](self.fgconv)
             except Noticed as noticed:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Forgather made (tests/data/golden).
 
-    golden.py --fgconv build/fgconv CASE...      cases by name, or "rejects"
+    golden.py --fgconv build/fgconv CASE...      cases by name, "rejects" or "rotary_tables"
 
 A case: HF to Forgather with its arguments, compared tensor by tensor and key by key with what the real tool wrote; the real tool's
 directory back to HF; fgconv's own output back to HF, which must give the source bit for bit; logits of both sides against the reference. A row of
-"rejects" must end in exit 2 or 3 and leave nothing, or, where fgconv does better, succeed.
+"rejects" must end in exit 2 or 3 and leave nothing, or, where fgconv does better, succeed. "rotary_tables": tensors of older checkpoints that are left out.
 """
 import argparse
 import hashlib
@@ -19,7 +19,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, digests, hdf5_floats, load, npy, run, tensors
+from checkpoint import DATA, Tally, digests, hdf5_floats, load, npy, run, tensors, write_safetensors
 
 GOLDEN = DATA / "golden"
 # Keys that must equal the real tool's. max_position_embeddings keeps the source's value, eos ids also join generation_config's.
@@ -284,13 +284,44 @@ def one_reject(fgconv, row):
             tally.check(f"refuses {row['name']}", code in (2, 3) and not left and "fgconv: error: " in text, f"exit {code}, left {left[:3]}: {text}")
 
 
+# ---- tensors that say nothing ----
+
+# Tables that follow from config.json, and names that only look like theirs.
+TABLES = {"hf": (["model.rotary_emb.inv_freq", "model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.1.self_attn.rotary_emb.cos_cached", "model.rotary_emb.sin_cached"],
+                 ["model.layers.0.mlp.inv_freq", "model.rotary_emb.inv_freq.weight"]),
+          "forgather": (["causal_lm.inv_freq", "causal_lm.layer_stack.layers.0.attention.freqs_cis", "causal_lm.rope.cos_cached", "causal_lm.rope.sin_cached"],
+                        ["causal_lm.inv_freq_2", "inv_freq"])}
+
+
+def rotary_tables(fgconv):
+    for side, (tables, others) in TABLES.items():
+        for names, expected in ((tables, 0), *(([name], 3) for name in others)):
+            with tempfile.TemporaryDirectory() as folder:
+                work = pathlib.Path(folder)
+                shutil.copytree(GOLDEN / "llama_untied_fp32/hf", work / "hf")
+                code, text = run(fgconv, ["-q", "hf", "forgather"], cwd=work)
+                if not tally.check("tables: preparation", code == 0, text):
+                    return
+                shutil.copytree(work / side, work / "in", ignore=shutil.ignore_patterns("*.safetensors", "*.index.json", "fgconv_report.json"))
+                held = tensors(work / side)
+                write_safetensors(work / "in/model.safetensors", {**held, **{name: ("float32", [8], bytes(32)) for name in names}})
+                code, text = run(fgconv, ["-q", "in", "out"], cwd=work)
+                tally.check(f"tables of {side}, {names[0]}: exit {expected}", code == expected and (code == 0 or names[0] in text), f"{code}: {text}")
+                if code == 0:
+                    tally.check(f"tables of {side} are left out", tensors(work / "out") and not any(t.split(".")[-1] in n for n in tensors(work / "out") for t in tables))
+                    dropped = {d["name"] for d in load(work / "out/fgconv_report.json")["dropped"]}
+                    tally.check(f"tables of {side} are named", dropped == set(names), dropped)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
     parser.add_argument("cases", nargs="+")
     arguments = parser.parse_args()
     for name in arguments.cases:
-        if name == "rejects":
+        if name == "rotary_tables":
+            rotary_tables(arguments.fgconv)
+        elif name == "rejects":
             for row in json.loads((GOLDEN / "rejects.json").read_text()):
                 if row["name"] not in EITHER:
                     one_reject(arguments.fgconv, row)
