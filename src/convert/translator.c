@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -25,12 +26,25 @@ fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_err
     return status;
 }
 
+/* The length of the refusals that a message has room for, whole lines (one at least), and their number. */
+static size_t whole_lines(const char *text, size_t room, size_t *lines) {
+    size_t fits = 0;
+    for (const char *end = text; end && *end; (*lines)++) {
+        end = strchr(end + 1, '\n');
+        size_t length = end ? (size_t)(end - text) : strlen(text);
+        if (*lines && length > room) return fits;
+        fits = length;
+    }
+    return fits;
+}
+
 fg_status fg_translator_verdict(const fg_translator *t, fg_error *err) {
     if (!t->refused) return FG_OK;
-    if (t->refused > FG_REFUSALS_SHOWN)
-        return fg_fail(err, FG_ERR_INPUT, "%s: %s\n  and %zu more", t->options->file, t->refusals.data,
-                       t->refused - FG_REFUSALS_SHOWN);
-    return fg_fail(err, FG_ERR_INPUT, "%s: %s", t->options->file, t->refusals.data);
+    char more[48] = "";
+    size_t lines = 0, used = strlen(t->options->file) + sizeof more + 2;
+    size_t length = whole_lines(t->refusals.data, FG_ERROR_TEXT > used ? FG_ERROR_TEXT - used : 0, &lines);
+    if (t->refused > lines) snprintf(more, sizeof more, "\n  and %zu more", t->refused - lines);
+    return fg_fail(err, FG_ERR_INPUT, "%s: %.*s%s", t->options->file, (int)length, t->refusals.data, more);
 }
 
 void fg_translator_free(fg_translator *t) {

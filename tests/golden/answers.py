@@ -12,6 +12,7 @@ tests/data/convert/changes.json, which are changes of a golden case's.
 """
 import argparse
 import json
+import os
 import pathlib
 import re
 import sys
@@ -80,23 +81,23 @@ def changes_between(document, base):
     return {k: a.get(k, ABSENT) for k in sorted(set(a) | set(b)) if a.get(k, ABSENT) != b.get(k, ABSENT)}
 
 
-def what_is_said(text, work):
-    """The lines, without what depends on where files lie and on the version."""
-    text = re.sub(r'(rule "[^"]*"[^,)]*), [^)]*\)', r"\1)", text.replace(f"{work}/", ""))
-    text = re.sub(r"\S*/(converters/[^ :]+)(:\d+)?", r"\1", text)
+def what_is_said(text):
+    """The lines, without line numbers of the converters and the version."""
+    text = re.sub(r'(rule "[^"]*"[^,)]*), [^)]*\)', r"\1)", text)
+    text = re.sub(r"(converters/[^ :]+):\d+", r"\1", text)
     return re.sub(r"fgconv \d+\.\d+\.\d+", "fgconv", text).splitlines()
 
 
 def answer(fgconv, question):
-    """(exit code, lines, document or None)"""
+    """(exit code, lines, document or None). Paths in messages are the same everywhere."""
     with tempfile.TemporaryDirectory() as work:
-        file = pathlib.Path(work) / "config.json"
-        file.write_text(json.dumps(question.document))
-        code, out = run(fgconv, ["config", *question.arguments, file], ranks=0)
-        begin = 0 if out.startswith("{\n") else out.find("\n{\n") + 1
-        has = code == 0 and (begin or out.startswith("{\n"))
-        said, document = (out[:begin], out[begin:]) if has else (out, None)
-        return code, what_is_said(said, work), json.loads("\n".join(what_is_said(document, work))) if document else None
+        (pathlib.Path(work) / "config.json").write_text(json.dumps(question.document))
+        os.symlink(os.environ.get("FGCONV_CONVERTERS", ROOT / "converters"), pathlib.Path(work) / "converters")
+        code, out = run(fgconv, ["config", *question.arguments, "config.json"], ranks=0, cwd=work, FGCONV_CONVERTERS="converters")
+    begin = 0 if out.startswith("{\n") else out.find("\n{\n") + 1
+    has = code == 0 and (begin or out.startswith("{\n"))
+    said, document = (out[:begin], out[begin:]) if has else (out, None)
+    return code, what_is_said(said), json.loads("\n".join(what_is_said(document))) if document else None
 
 
 class Record:
