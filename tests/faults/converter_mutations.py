@@ -33,6 +33,9 @@ TIMEOUT = 60
 STEP = 40  # of the controls of a sample
 ORDERLY = (0, 2, 3, 10)  # exit codes that are no defect of fgconv, whatever the converter says
 
+# Families that extend a file from elsewhere (tests/data/convert/plugin).
+PLUG_INS = {"forgather/fields.json": {("forgather", answers.PLUG_IN)}}
+
 # What nothing notices: mutation -> why that is no loss.
 UNKNOWN = "a key that nothing claims is refused as well, in other words"
 NULL = "null is what absence means, so that it is neutral in any case"
@@ -320,7 +323,7 @@ class Bench:
             lint(self.fgconv, [self.converters / file for file in who])
         except Noticed as noticed:
             return str(noticed)
-        types = {self.files[file].type() for file in who}
+        types = {self.files[file].type() for file in who} | PLUG_INS.get(name, set())
         words = [f'"{w}"' for part in path if isinstance(part, str) for w in part.split("/")] + [f'"{w}"' for w in texts_of(self.files[name].tree, path)]
         for i in self.judges.order(types, is_of_tensors(path), words):
             try:

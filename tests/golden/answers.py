@@ -7,8 +7,8 @@ An answer: the exit code, every line that is said, and the whole document, which
 kind. Whether answers are right is for the tests that know the real programs (fast_llm.py, golden.py, check_configs);
 here none may change unseen. --record writes the record anew, so that a change can be read as a diff.
 
-Configurations: tests/data/fast_llm/configs.jsonl; for forgather tests/data/convert/configs.jsonl, those of the golden cases, and
-tests/data/convert/changes.json, which are changes of a golden case's.
+Configurations: tests/data/fast_llm/configs.jsonl; for forgather tests/data/convert/configs.jsonl, those of the golden cases,
+tests/data/convert/changes.json, which are changes of a golden case's, and some of a family that a plug-in brings.
 """
 import argparse
 import json
@@ -25,14 +25,22 @@ RECORDS = DATA / "answers"
 ABSENT = "(absent)"
 # The golden case whose configurations changes.json changes.
 CHANGED = {"llama": "llama_untied_fp32", "mistral": "mistral_window_to_fp32", "qwen3": "qwen3_tied_bf16"}
+# A family that only tests/data/convert/plugin knows, so that no library's defaults stand before the converter's.
+PLUG_IN = "acme_llama"
+PLUGGED_IN = {
+    "hf": {"architectures": ["AcmeForCausalLM"], "n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 10, "intermediate_size": 96, "rms_norm_eps": 1e-5, "max_position_embeddings": 32},
+    "forgather": {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 10, "intermediate_size": 96, "rms_norm_eps": 1e-5, "max_position_embeddings": 32, "rope_theta": 5.0},
+}
+PLUG_IN_CHANGES = [("hf", "forgather", {}), ("hf", "forgather", {"bos_token_id": 1, "eos_token_id": [1, 2], "attention_dropout": 0.5, "initializer_range": 0.5}),
+                   ("hf", "forgather", {"n_embd": 100000}), ("forgather", "hf", {}), ("forgather", "hf", {"bos_token_id": 1, "head_dim": 32, "num_key_value_heads": 2})]
 tally = Tally()
 
 
 class Question:
     """A configuration, and into what it is to be translated."""
 
-    def __init__(self, source, target, family, name, document):
-        self.arguments = ["--from", source, "--to", target, "--model-type", family]
+    def __init__(self, source, target, family, name, document, *more):
+        self.arguments = ["--from", source, "--to", target, "--model-type", family, *more]
         self.kind, self.family, self.name, self.document = f"{family} {source} to {target}", family, f"{family} {source} to {target} {name}", document
 
 
@@ -62,6 +70,8 @@ def forgather_questions():
             for change in changes:
                 held = {k: v for k, v in {**base, **change}.items() if v != ABSENT}
                 yield Question(source, target, family, json.dumps(change), held)
+    for source, target, change in PLUG_IN_CHANGES:
+        yield Question(source, target, PLUG_IN, json.dumps(change), {**PLUGGED_IN[source], **change}, "--converter-path", "plugin")
 
 
 QUESTIONS = {"fast_llm": fast_llm_questions, "forgather": forgather_questions}
@@ -93,6 +103,7 @@ def answer(fgconv, question):
     with tempfile.TemporaryDirectory() as work:
         (pathlib.Path(work) / "config.json").write_text(json.dumps(question.document))
         os.symlink(os.environ.get("FGCONV_CONVERTERS", ROOT / "converters"), pathlib.Path(work) / "converters")
+        os.symlink(DATA / "convert/plugin", pathlib.Path(work) / "plugin")
         code, out = run(fgconv, ["config", *question.arguments, "config.json"], ranks=0, cwd=work, FGCONV_CONVERTERS="converters")
     begin = 0 if out.startswith("{\n") else out.find("\n{\n") + 1
     has = code == 0 and (begin or out.startswith("{\n"))
