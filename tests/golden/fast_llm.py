@@ -140,6 +140,8 @@ def check_case(fgconv, case):
         source = tensors(directory / "hf")
         if convert(fgconv, f"{case} to fast_llm", ["--to", "fast_llm", directory / "hf", work / "there"]):
             compare(f"{case} to fast_llm", tensors(work / "there"), tensors(directory / "fast_llm"))
+            kinds = [[line for line in (d / "metadata.yaml").read_text().splitlines() if line.startswith(("format:", "model:"))] for d in (work / "there", directory / "fast_llm")]
+            tally.check(f"{case} to fast_llm: the kind of model", kinds[0] == kinds[1] and len(kinds[0]) == 2, kinds)
             written = {p.name: p.stat().st_mtime_ns for p in (work / "there").iterdir()}
             tally.check(f"{case}: ok is written last", written.get("ok") == max(written.values()), written)
             code, out = run(fgconv, ["-q", "verify", directory / "hf", work / "there"])
