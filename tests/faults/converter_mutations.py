@@ -89,7 +89,7 @@ def altered_text(path, text):
         return None
     if any(p in CONDITIONS for p in path):
         return negated(text) if key == 0 else None
-    if key in TRUTHS:
+    if key in TRUTHS or (len(path) > 2 and path[-3] == "list_dispatch" and key == 2):
         return negated(text)
     if key in AMOUNTS or "let" in path or "with" in path or parent in ("shape", "fast_llm_shape"):
         return increased(text)
@@ -163,7 +163,7 @@ def mutations(tree):
                 yield f"{name} altered", path, with_value(other)
         elif isinstance(value, list) and len(value) > 1 and value != value[::-1] and is_ordered(tree, path):
             yield f"{name} reversed", path, reversed_list
-        if len(path) > 1 and path[-2] in NAMED:
+        if len(path) > 1 and path[-2] in NAMED and "fast_llm" not in (value or ()):  # else the name is for people
             yield f"{name} renamed", path, renamed
 
 
