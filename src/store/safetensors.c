@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/json_plain.h"
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
 
@@ -233,48 +234,12 @@ done:
     return status;
 }
 
-/* ---- reading headers of the usual kind without a JSON library, which takes ten times as long ----
- *
- * The scanner takes what every writer writes: printable ASCII names without escapes, the three members, plain
- * integers. Where it meets anything else it gives up, and the JSON library reads the header and says what is
- * wrong. */
+/* ---- reading headers of the usual kind: the three members, plain names and numbers (base/json_plain.h) ---- */
 
 typedef struct scanner {
-    char *at; /* the text ends in NUL, which nothing here accepts */
+    fg_json_plain text;
     char *metadata, *metadata_end;
 } scanner;
-
-static bool accept(scanner *s, char wanted) {
-    while (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r') s->at++;
-    if (*s->at != wanted) return false;
-    s->at++;
-    return true;
-}
-
-static bool scan_string(scanner *s, char **begin, size_t *length) {
-    if (!accept(s, '"')) return false;
-    *begin = s->at;
-    while (*s->at >= ' ' && *s->at < 0x7f && *s->at != '"' && *s->at != '\\') s->at++;
-    *length = (size_t)(s->at - *begin);
-    return *s->at++ == '"';
-}
-
-/* "[n, n, ...]", at most `most` of them, each small enough for any sum of two. */
-static bool scan_numbers(scanner *s, uint64_t *numbers, uint32_t most, uint32_t *count) {
-    enum { DIGITS = 18 };
-    if (!accept(s, '[')) return false;
-    for (*count = 0; !accept(s, ']'); (*count)++) {
-        if (*count == most || (*count && !accept(s, ','))) return false;
-        accept(s, ' ');
-        const char *begin = s->at;
-        uint64_t value = 0;
-        while (*s->at >= '0' && *s->at <= '9' && s->at - begin < DIGITS)
-            value = value * 10 + (uint64_t)(*s->at++ - '0');
-        if (s->at == begin || (*begin == '0' && s->at - begin > 1)) return false;
-        numbers[*count] = value;
-    }
-    return true;
-}
 
 static bool same(const char *text, size_t length, const char *wanted) {
     return strlen(wanted) == length && memcmp(text, wanted, length) == 0;
@@ -283,7 +248,7 @@ static bool same(const char *text, size_t length, const char *wanted) {
 static bool scan_dtype(scanner *s, fg_dtype *dtype) {
     char *text, name[16] = "";
     size_t length;
-    if (!scan_string(s, &text, &length) || length >= sizeof name) return false;
+    if (!fg_json_plain_string(&s->text, &text, &length) || length >= sizeof name) return false;
     memcpy(name, text, length);
     *dtype = fg_dtype_from_safetensors_name(name);
     return *dtype != FG_DTYPE_NONE;
@@ -291,47 +256,41 @@ static bool scan_dtype(scanner *s, fg_dtype *dtype) {
 
 static bool scan_entry(scanner *s, fg_tensor *tensor, range *where) {
     unsigned seen = 0;
-    if (!accept(s, '{')) return false;
+    if (!fg_json_plain_accept(&s->text, '{')) return false;
     do {
         char *key;
         size_t length;
         uint64_t offsets[2];
         uint32_t count;
         unsigned bit;
-        if (!scan_string(s, &key, &length) || !accept(s, ':')) return false;
+        if (!fg_json_plain_key(&s->text, &key, &length)) return false;
         if (same(key, length, "dtype")) {
             bit = 1;
             if (!scan_dtype(s, &tensor->dtype)) return false;
         } else if (same(key, length, "shape")) {
             bit = 2;
-            if (!scan_numbers(s, tensor->shape, FG_MAX_DIMS, &tensor->rank)) return false;
+            if (!fg_json_plain_numbers(&s->text, tensor->shape, FG_MAX_DIMS, &tensor->rank)) return false;
         } else {
             bit = 4;
-            if (!same(key, length, "data_offsets") || !scan_numbers(s, offsets, 2, &count) || count != 2)
+            if (!same(key, length, "data_offsets") || !fg_json_plain_numbers(&s->text, offsets, 2, &count) ||
+                count != 2)
                 return false;
             where->begin = offsets[0];
             where->end = offsets[1];
         }
         if (seen & bit) return false;
         seen |= bit;
-    } while (accept(s, ','));
-    return accept(s, '}') && seen == 7 && where->begin <= where->end;
+    } while (fg_json_plain_accept(&s->text, ','));
+    return fg_json_plain_accept(&s->text, '}') && seen == 7 && where->begin <= where->end;
 }
 
-/* Skips an object of plain strings and remembers where it is. */
+/* Passes over the metadata and remembers where it is. */
 static bool scan_metadata(scanner *s) {
-    char *text;
-    size_t length;
-    if (s->metadata || !accept(s, '{')) return false;
-    s->metadata = s->at - 1;
-    if (!accept(s, '}')) {
-        do {
-            if (!scan_string(s, &text, &length) || !accept(s, ':') || !scan_string(s, &text, &length))
-                return false;
-        } while (accept(s, ','));
-        if (!accept(s, '}')) return false;
-    }
-    s->metadata_end = s->at;
+    size_t count;
+    if (s->metadata) return false;
+    s->metadata = s->text.at;
+    if (!fg_json_plain_strings(&s->text, &count)) return false;
+    s->metadata_end = s->text.at;
     return true;
 }
 
@@ -340,7 +299,7 @@ static bool scan_metadata(scanner *s) {
 static bool scan_member(scanner *s, fg_tensor *tensor, range *where, size_t *length) {
     char *name;
     *tensor = (fg_tensor){0};
-    if (!scan_string(s, &name, length) || !accept(s, ':')) return false;
+    if (!fg_json_plain_key(&s->text, &name, length)) return false;
     if (same(name, *length, METADATA_KEY)) return scan_metadata(s);
     tensor->name = name;
     return scan_entry(s, tensor, where);
@@ -352,25 +311,25 @@ static bool is_usual(const fg_text *text, scanner *s, size_t *count) {
     range where;
     size_t length;
     *count = 0;
-    *s = (scanner){.at = text->data};
-    if (!accept(s, '{')) return false;
+    *s = (scanner){.text.at = text->data};
+    if (!fg_json_plain_accept(&s->text, '{')) return false;
     do {
         if (!scan_member(s, &tensor, &where, &length)) return false;
         *count += tensor.name != NULL;
-    } while (accept(s, ','));
-    if (!accept(s, '}')) return false;
-    accept(s, '\0'); /* goes past the padding, and one too far where it ends there */
-    return s->at == text->data + text->length + 1;
+    } while (fg_json_plain_accept(&s->text, ','));
+    if (!fg_json_plain_accept(&s->text, '}')) return false;
+    fg_json_plain_accept(&s->text, '\0'); /* goes past the padding, and one too far where it ends there */
+    return s->text.at == text->data + text->length + 1;
 }
 
 /* Adds the tensors of a header that is_usual has accepted. Terminates the names in the text. */
 static fg_status add_usual(const source *src, fg_text *text, size_t count, fg_tensors *table) {
     fg_status status = FG_OK;
     fg_error *err = src->err;
-    scanner s = {.at = text->data + 1};
+    scanner s = {.text.at = text->data + 1};
     range *ranges = NULL;
     FG_NEW(ranges, count);
-    for (size_t i = 0; i < count; accept(&s, ',')) {
+    for (size_t i = 0; i < count; fg_json_plain_accept(&s.text, ',')) {
         fg_tensor tensor;
         size_t length;
         scan_member(&s, &tensor, &ranges[i], &length);

@@ -1,0 +1,101 @@
+/* base/json_plain: what it takes, and that it takes nothing that is not JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json_plain.h"
+
+static void strings_are_found_in_place(void **state) {
+    (void)state;
+    char text[] = " \t\r\n\"a.weight\"\n: \"~ \" ,";
+    fg_json_plain scan = {.at = text};
+    char *begin;
+    size_t length;
+    assert_true(fg_json_plain_key(&scan, &begin, &length));
+    assert_int_equal(length, strlen("a.weight"));
+    assert_memory_equal(begin, "a.weight\"", length + 1);
+    assert_true(fg_json_plain_string(&scan, &begin, &length));
+    assert_int_equal(length, 2);
+    assert_false(fg_json_plain_accept(&scan, ':'));
+    assert_true(fg_json_plain_accept(&scan, ','));
+    assert_false(fg_json_plain_string(&scan, &begin, &length));
+    assert_ptr_equal(scan.at, text + sizeof text - 1);
+}
+
+/* Whether an object of strings is all that the text holds. */
+static bool takes(const char *given, size_t *count) {
+    char text[100];
+    fg_json_plain scan = {.at = text};
+    snprintf(text, sizeof text, "%s", given);
+    return fg_json_plain_strings(&scan, count) && *scan.at == '\0';
+}
+
+static void objects_of_strings_are_counted(void **state) {
+    (void)state;
+    static const char *const wrong[] = {
+        "",
+        "[]",
+        "{",
+        "{,}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1}",
+        "{\"a\":{}}",
+        "{\"a\":\"b}",
+        "{\"a\" \"b\"}",
+        "{\"a\":\"b\",}",
+        "{\"a\":\"b\"",
+        "{\"a\":\"b\"]",
+        "{\"a\":\"\\n\"}",
+        "{\"a\":\"\n\"}",
+        "{\"a\":\"b\n\"}",
+        "{\"\xc3\xa9\":\"b\"}",
+        "{\"a\":\"\x7f\"}",
+        "{\"a\":\"b\" \"c\":\"d\"}",
+    };
+    size_t count;
+    assert_true(takes("{}", &count));
+    assert_int_equal(count, 0);
+    assert_true(takes("{\"a\" : \"b\" ,\n\t\"\":\"\"}", &count));
+    assert_int_equal(count, 2);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (takes(wrong[i], &count)) fail_msg("taken: %s", wrong[i]);
+}
+
+static bool takes_numbers(const char *given, uint64_t *numbers, uint32_t *count) {
+    char text[100];
+    fg_json_plain scan = {.at = text};
+    snprintf(text, sizeof text, "%s", given);
+    return fg_json_plain_numbers(&scan, numbers, 3, count);
+}
+
+static void numbers_are_read(void **state) {
+    (void)state;
+    static const char *const wrong[] = {
+        "",     "1",    "[",     "[1",    "[,1]",    "[1,]",      "[1 2]",
+        "[-1]", "[01]", "[1.0]", "[1e3]", "[\"1\"]", "[1,2,3,4]", "[1234567890123456789]"};
+    uint64_t numbers[3];
+    uint32_t count;
+    assert_true(takes_numbers("[ ]", numbers, &count));
+    assert_int_equal(count, 0);
+    assert_true(takes_numbers("[0, 20 ,\n999999999999999999]", numbers, &count));
+    assert_int_equal(count, 3);
+    assert_int_equal(numbers[0], 0);
+    assert_int_equal(numbers[1], 20);
+    assert_int_equal(numbers[2], 999999999999999999);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (takes_numbers(wrong[i], numbers, &count)) fail_msg("taken: %s", wrong[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings_are_found_in_place),
+        cmocka_unit_test(objects_of_strings_are_counted),
+        cmocka_unit_test(numbers_are_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
