@@ -4,46 +4,36 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/map.h"
+#include "base/json_plain.h"
+#include "base/json_scan.h"
 
 #define MAP_KEY "weight_map"
+#define METADATA_KEY "metadata"
+
+/* ---- the files ---- */
 
 /* A name that stays in the directory of the index. */
-static bool plain(const json_t *name) {
-    const char *text = json_string_value(name);
-    return text[0] && strlen(text) == json_string_length(name) && !strchr(text, '/') &&
-           strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+static bool stays(const char *name) {
+    return name[0] && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+typedef struct collection {
+    fg_names *files;
+    size_t capacity;
+    fg_map seen;
+    const char *last; /* borrowed: neighbours mostly lie in the same file */
+} collection;
 
-/* The distinct file names of the map, sorted. */
-static fg_status collect(const char *path, const char *key, const json_t *map, fg_names *files,
-                         fg_error *err) {
+static fg_status collect(collection *c, const char *name, fg_error *err) {
     fg_status status = FG_OK;
-    fg_map seen = {0};
-    size_t capacity = 0;
-    const char *tensor;
-    json_t *name;
-    json_object_foreach((json_t *)(uintptr_t)map, tensor, name) {
-        char brief[120];
-        if (!json_is_string(name) || !plain(name)) {
-            FG_TRY(
-                fg_fail(err, FG_ERR_INPUT,
-                        "%s: %s: tensor \"%s\": found %s, expected the name of a file in the same directory",
-                        path, key, tensor, fg_json_brief(name, brief, sizeof brief)));
-        }
-        if (fg_map_get(&seen, json_string_value(name)) != FG_MAP_NONE) continue;
-        FG_TRY(fg_map_set(&seen, json_string_value(name), 1, err));
-        FG_TRY(fg_grow(&files->items, files->count, &capacity, sizeof *files->items, err));
-        FG_TRY_NEW(files->items[files->count], fg_strdup(json_string_value(name), err));
-        files->count++;
-    }
-    if (files->count) qsort(files->items, files->count, sizeof *files->items, by_name);
+    if (c->last && strcmp(c->last, name) == 0) goto done;
+    c->last = name;
+    if (fg_map_get(&c->seen, name) != FG_MAP_NONE) goto done;
+    FG_TRY(fg_map_set(&c->seen, name, 1, err));
+    FG_TRY(fg_grow(&c->files->items, c->files->count, &c->capacity, sizeof *c->files->items, err));
+    FG_TRY_NEW(c->files->items[c->files->count], fg_strdup(name, err));
+    c->files->count++;
 done:
-    fg_map_free(&seen);
     return status;
 }
 
@@ -61,41 +51,187 @@ done:
     return status;
 }
 
-fg_status fg_shard_index_files(const char *path, const char *key, const json_t *map, fg_names *files,
-                               fg_error *err) {
+static int by_name(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Sorts what was collected; each of it must be there. */
+static fg_status settle(const char *path, fg_names *files, fg_error *err) {
     fg_status status = FG_OK;
-    char *directory = NULL;
-    if (!json_is_object(map)) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
-                       fg_json_kind(map)));
-    }
-    FG_TRY(collect(path, key, map, files, err));
-    if (!files->count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s is empty", path, key));
     size_t length = (size_t)(fg_path_name(path) - path);
-    FG_TRY_NEW(directory, length ? fg_strndup(path, length, err) : fg_strdup(".", err));
+    char *directory = length ? fg_strndup(path, length, err) : fg_strdup(".", err);
+    if (!directory) return FG_ERR_MEMORY;
+    if (files->count) qsort(files->items, files->count, sizeof *files->items, by_name);
     for (size_t i = 0; i < files->count; i++) FG_TRY(check_file(path, directory, files->items[i], err));
 done:
     fg_free(directory);
     return status;
 }
 
+/* ---- any index, as values ---- */
+
+fg_status fg_shard_index_files(const char *path, const char *key, const json_t *map, fg_names *files,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    collection c = {.files = files};
+    const char *tensor;
+    json_t *value;
+    if (!json_is_object(map)) {
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
+                       fg_json_kind(map)));
+    }
+    json_object_foreach((json_t *)(uintptr_t)map, tensor, value) {
+        const char *name = json_string_value(value);
+        char brief[120];
+        if (!name || strlen(name) != json_string_length(value) || !stays(name)) {
+            FG_TRY(
+                fg_fail(err, FG_ERR_INPUT,
+                        "%s: %s: tensor \"%s\": found %s, expected the name of a file in the same directory",
+                        path, key, tensor, fg_json_brief(value, brief, sizeof brief)));
+        }
+        FG_TRY(collect(&c, name, err));
+    }
+    if (!files->count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s is empty", path, key));
+    FG_TRY(settle(path, files, err));
+done:
+    fg_map_free(&c.seen);
+    return status;
+}
+
+/* Into an array that has room. FG_ERR_INPUT if there is one of that name. */
+static fg_status add_entry(fg_shard_index *index, const char *tensor, const char *file, fg_error *err) {
+    fg_status status = fg_map_set(&index->by_tensor, tensor, (int64_t)index->count, err);
+    if (status != FG_OK) return status;
+    index->entries[index->count++] = (fg_shard_entry){.tensor = tensor, .file = file};
+    if (index->by_tensor.count == index->count) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\" is listed twice", tensor);
+}
+
+static fg_status read_values(const char *path, fg_shard_index *index, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *document = NULL, *file;
+    const char *tensor;
+    FG_TRY(fg_json_read(path, &document, err));
+    index->metadata = json_incref(json_object_get(document, METADATA_KEY));
+    index->weight_map = json_incref(json_object_get(document, MAP_KEY));
+    FG_TRY(fg_shard_index_files(path, MAP_KEY, index->weight_map, &index->files, err));
+    FG_NEW(index->entries, json_object_size(index->weight_map));
+    json_object_foreach(index->weight_map, tensor, file) {
+        FG_TRY(add_entry(index, tensor, json_string_value(file), err));
+    }
+done:
+    json_decref(document);
+    return status;
+}
+
+/* ---- an index of the usual kind, whose map base/json_plain.h takes: without a value for each tensor ----
+ *
+ * Whatever is unusual ends it, with a message that nobody sees: the index is read as values then, which finds out whether it is
+ * wrong, and says so. */
+
+/* The value of weight_map, in the text. */
+static fg_status find_map(const char *path, const fg_text *text, char **map, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_json_scan scan = {.name = path, .text = text->data, .length = text->length};
+    fg_text key = {0};
+    bool more;
+    FG_TRY(fg_json_scan_enter(&scan, '{', err));
+    for (;;) {
+        FG_TRY(fg_json_scan_next(&scan, &key, &more, err));
+        if (!more) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: no " MAP_KEY, path));
+        if (strcmp(key.data, MAP_KEY) == 0) break;
+        FG_TRY(fg_json_scan_skip(&scan, err));
+    }
+    *map = text->data + scan.at;
+done:
+    fg_text_free(&key);
+    return status;
+}
+
+/* All but the map, from `map` to `end`, is small and read as values, by which it is JSON: with an empty object in place of the map. */
+static fg_status read_rest(const char *path, fg_shard_index *index, const char *map, const char *end,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    fg_text rest = {0};
+    json_t *document = NULL;
+    const fg_text *text = &index->text;
+    FG_TRY(fg_text_add(&rest, text->data, (size_t)(map - text->data), err));
+    FG_TRY(fg_text_put(&rest, "{}", err));
+    FG_TRY(fg_text_add(&rest, end, (size_t)(text->data + text->length - end), err));
+    FG_TRY(fg_json_parse(path, rest.data, rest.length, &document, err));
+    index->metadata = json_incref(json_object_get(document, METADATA_KEY));
+done:
+    json_decref(document);
+    fg_text_free(&rest);
+    return status;
+}
+
+/* Terminates the names in the text. */
+static fg_status add_entries(const char *path, fg_shard_index *index, char *map, size_t count,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    collection c = {.files = &index->files};
+    fg_json_plain scan = {.at = map};
+    FG_NEW(index->entries, count);
+    fg_json_plain_accept(&scan, '{');
+    for (size_t i = 0; i < count; i++) {
+        char *tensor, *file;
+        size_t tensor_length, file_length;
+        fg_json_plain_key(&scan, &tensor, &tensor_length);
+        fg_json_plain_string(&scan, &file, &file_length);
+        fg_json_plain_accept(&scan, ',');
+        tensor[tensor_length] = file[file_length] = '\0';
+        if (!stays(file)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: a file elsewhere: \"%s\"", path, file));
+        FG_TRY(add_entry(index, tensor, file, err));
+        FG_TRY(collect(&c, file, err));
+    }
+done:
+    fg_map_free(&c.seen);
+    return status;
+}
+
+static fg_status read_plain(const char *path, fg_shard_index *index, fg_error *err) {
+    fg_status status = FG_OK;
+    char *map;
+    size_t count;
+    FG_TRY(find_map(path, &index->text, &map, err));
+    fg_json_plain scan = {.at = map};
+    if (!fg_json_plain_strings(&scan, &count) || !count)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path));
+    FG_TRY(read_rest(path, index, map, scan.at, err));
+    FG_TRY(add_entries(path, index, map, count, err));
+done:
+    return status;
+}
+
 fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err) {
     fg_status status = FG_OK;
     *index = (fg_shard_index){0};
-    FG_TRY(fg_json_read(path, &index->document, err));
-    FG_TRY(
-        fg_shard_index_files(path, MAP_KEY, json_object_get(index->document, MAP_KEY), &index->files, err));
+    FG_TRY(fg_file_slurp(path, FG_JSON_LIMIT, &index->text, err));
+    if (read_plain(path, index, NULL) == FG_OK) {
+        FG_TRY(settle(path, &index->files, err));
+    } else {
+        fg_shard_index_free(index);
+        FG_TRY(read_values(path, index, err));
+    }
 done:
     if (status != FG_OK) fg_shard_index_free(index);
     return status;
 }
 
+/* ---- asking ---- */
+
 const char *fg_shard_index_file_of(const fg_shard_index *index, const char *tensor) {
-    return json_string_value(json_object_get(json_object_get(index->document, MAP_KEY), tensor));
+    int64_t at = fg_map_get(&index->by_tensor, tensor);
+    return at == FG_MAP_NONE ? NULL : index->entries[at].file;
 }
 
 void fg_shard_index_free(fg_shard_index *index) {
-    json_decref(index->document);
+    json_decref(index->metadata);
+    json_decref(index->weight_map);
     fg_names_free(&index->files);
+    fg_map_free(&index->by_tensor);
+    fg_text_free(&index->text);
+    fg_free(index->entries);
     *index = (fg_shard_index){0};
 }

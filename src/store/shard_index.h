@@ -1,13 +1,27 @@
-/* The index of a sharded checkpoint (`*.index.json`): metadata and weight_map. The only file that knows it. */
+/* The index of a sharded checkpoint (`*.index.json`): metadata and weight_map. The only file that knows it.
+ *
+ * Invariant: the names of the tensors are unique, and each file that is named lies beside the index.
+ */
 #ifndef FG_STORE_SHARD_INDEX_H
 #define FG_STORE_SHARD_INDEX_H
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/map.h"
+
+typedef struct fg_shard_entry {
+    const char *tensor, *file; /* borrowed from the index */
+} fg_shard_entry;
 
 typedef struct fg_shard_index {
-    json_t *document; /* owned */
-    fg_names files;   /* owned; the distinct file names of weight_map, sorted */
+    json_t *metadata;        /* owned; whatever stands under that key; NULL: nothing */
+    fg_shard_entry *entries; /* owned; weight_map, in its order */
+    size_t count;
+    fg_names files;   /* owned; the distinct files of the entries, sorted */
+    fg_map by_tensor; /* into entries */
+    fg_text
+        text; /* owned, as the next: one of them has the names. No value is made an entry where that can be helped */
+    json_t *weight_map;
 } fg_shard_index;
 
 /* The distinct file names of a map from tensors to files, sorted; `key` is where it stands in the file `path`. Checks:

@@ -1,4 +1,4 @@
-/* store/checkpoint, weights and shard_index: what a directory is, where its weights are, what is wrong with
+/* store/checkpoint and weight_files: what a directory is, where its weights are, what is wrong with
  * it. */
 #include "store_fixture.h"
 
@@ -6,7 +6,6 @@
 
 #include "base/log.h"
 #include "store/checkpoint.h"
-#include "store/shard_index.h"
 
 #define U8(name, begin, end)                                                                                 \
     "\"" name "\":{\"dtype\":\"U8\",\"shape\":[" #end "],\"data_offsets\":[" #begin "," #end "]}"
@@ -179,21 +178,6 @@ static void wrong_indexes_are_refused(void **state) {
         put_text("model.safetensors.index.json", cases[i].index);
         expect_refused(at(""), &defaults, FG_ERR_INPUT, cases[i].part);
     }
-}
-
-static void an_index_can_be_read_alone(void **state) {
-    (void)state;
-    fg_shard_index index;
-    fg_error err = {0};
-    put_sharded("5");
-    assert_int_equal(fg_shard_index_read(at("model.safetensors.index.json"), &index, &err), FG_OK);
-    assert_int_equal(index.files.count, 2);
-    assert_string_equal(index.files.items[1], "model-2.safetensors");
-    assert_string_equal(fg_shard_index_file_of(&index, "one"), "model-1.safetensors");
-    assert_null(fg_shard_index_file_of(&index, "three"));
-    fg_shard_index_free(&index);
-    fg_status status = fg_shard_index_read(at("absent.json"), &index, &err);
-    expect_error(&err, status, FG_ERR_INPUT, "no such file");
 }
 
 static void cut_shards_are_noticed(void **state) {
@@ -489,7 +473,6 @@ int main(void) {
         TEST(each_format_has_its_order_of_files),
         TEST(an_adapter_beside_whole_weights_is_warned_of),
         TEST(wrong_indexes_are_refused),
-        TEST(an_index_can_be_read_alone),
         TEST(cut_shards_are_noticed),
         TEST(directories_that_are_no_models_are_refused),
         TEST(formats_are_found_out),
