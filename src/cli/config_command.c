@@ -5,80 +5,64 @@
 #include "base/yaml.h"
 #include "cli/commands.h"
 #include "cli/family.h"
-#include "convert/translate.h"
-
-typedef struct config_task {
-    char *file;          /* owned */
-    char *found_family;  /* owned; unless something says the family */
-    json_t *source;      /* owned; the file */
-    const json_t *given; /* borrowed: the configuration in it */
-    fg_format from, to;
-    const char *family; /* borrowed */
-} config_task;
+#include "cli/job.h"
+#include "store/fast_llm.h"
 
 /* ---- reading ---- */
 
-static fg_status find_file(const char *path, fg_format asked, config_task *task, fg_error *err) {
+static fg_status find_file(const char *path, fg_format asked, char **file, fg_error *err) {
     fg_status status = FG_OK;
     if (!fg_path_exists(path)) FG_TRY(fg_fail(err, FG_ERR_USAGE, "%s: no such file or directory", path));
     if (!fg_path_is_directory(path)) {
-        FG_TRY_NEW(task->file, fg_strdup(path, err));
+        FG_TRY_NEW(*file, fg_strdup(path, err));
         goto done;
     }
     if (asked == FG_FORMAT_AUTO || asked == FG_FORMAT_FAST_LLM)
-        FG_TRY_NEW(task->file, fg_path_join(path, "metadata.yaml", err));
-    if (task->file && fg_path_is_file(task->file)) goto done;
-    fg_free(task->file);
-    FG_TRY_NEW(task->file, fg_path_join(path, "config.json", err));
+        FG_TRY_NEW(*file, fg_path_join(path, FG_FAST_LLM_METADATA, err));
+    if (*file && fg_path_is_file(*file)) goto done;
+    fg_free(*file);
+    FG_TRY_NEW(*file, fg_path_join(path, "config.json", err));
 done:
     return status;
 }
 
-static fg_status read_source(const fg_options *options, config_task *task, fg_error *err) {
+static fg_status read_document(const fg_options *options, fg_job *job, json_t **document, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(find_file(options->first, options->from, task, err));
-    bool yaml = fg_ends_with(task->file, ".yaml") || fg_ends_with(task->file, ".yml");
-    FG_TRY(yaml ? fg_yaml_read(task->file, &task->source, NULL, err)
-                : fg_json_read(task->file, &task->source, err));
-    if (!json_is_object(task->source))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", task->file,
-                       fg_json_kind(task->source)));
-    task->given = task->source;
+    FG_TRY(find_file(options->first, options->from, &job->config_file, err));
+    const char *file = job->config_file;
+    bool yaml = fg_ends_with(file, ".yaml") || fg_ends_with(file, ".yml");
+    FG_TRY(yaml ? fg_yaml_read(file, document, NULL, err) : fg_json_read(file, document, err));
+    if (!json_is_object(*document))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(*document)));
 done:
     return status;
 }
 
-/* ---- formats ---- */
+/* ---- as the source of a job ---- */
 
-static bool is_known_family(const fg_converter_dirs *dirs, const char *family) {
-    fg_converter *converter = NULL;
-    fg_error ignored = {0};
-    bool known =
-        family && fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &ignored) == FG_OK;
-    fg_converter_free(&converter);
-    return known;
-}
+/* What a file says by itself. Borrowed from it. */
+typedef struct contents {
+    fg_format format;
+    const char *family;   /* NULL: it does not say */
+    const json_t *config; /* of a Fast-LLM file the base model's */
+} contents;
 
-/* What the file says by itself: `marked` if it could not be anything else. */
-static fg_status recognise(const fg_converter_dirs *dirs, config_task *task, bool *marked, fg_error *err) {
+static fg_status recognise(const char *file, const json_t *document, contents *c, fg_error *err) {
     fg_status status = FG_OK;
     const char *model_type = NULL, *hf_model_type = NULL;
-    const json_t *base_model = fg_json_at(task->source, "config/base_model");
-    if (!base_model) base_model = json_object_get(task->source, "base_model");
-    FG_TRY(fg_json_get_string(task->source, "model_type", task->file, &model_type, err));
-    FG_TRY(fg_json_get_string(task->source, "hf_model_type", task->file, &hf_model_type, err));
+    const json_t *base_model = fg_json_at(document, "config/base_model");
+    if (!base_model) base_model = json_object_get(document, "base_model");
+    FG_TRY(fg_json_get_string(document, "model_type", file, &model_type, err));
+    FG_TRY(fg_json_get_string(document, "hf_model_type", file, &hf_model_type, err));
+    *c = (contents){.format = FG_FORMAT_HF, .family = model_type, .config = document};
     if (json_is_object(base_model)) {
-        task->from = FG_FORMAT_FAST_LLM;
-        task->given = base_model;
-        task->family = json_string_value(fg_json_at(task->source, FG_CHECKPOINT_ORIGIN));
+        c->format = FG_FORMAT_FAST_LLM;
+        c->family = json_string_value(fg_json_at(document, FG_CHECKPOINT_ORIGIN));
+        c->config = base_model;
     } else if (hf_model_type || (model_type && fg_starts_with(model_type, "forgather-"))) {
-        task->from = FG_FORMAT_FORGATHER;
-        task->family = hf_model_type;
-    } else {
-        task->from = FG_FORMAT_HF;
-        task->family = model_type;
+        c->format = FG_FORMAT_FORGATHER;
+        c->family = hf_model_type;
     }
-    *marked = task->from != FG_FORMAT_HF || is_known_family(dirs, model_type);
 done:
     return status;
 }
@@ -90,84 +74,44 @@ static const char *family_key(fg_format format) {
                                            : FG_CHECKPOINT_ORIGIN;
 }
 
-/* Held against --from: only a file that says nothing can be declared to be of another format. */
-static fg_status decide_formats(const fg_options *options, const fg_converter_dirs *dirs, config_task *task,
-                                fg_error *err) {
-    fg_status status = FG_OK;
-    bool marked;
-    FG_TRY(recognise(dirs, task, &marked, err));
-    if (options->from != FG_FORMAT_AUTO && options->from != task->from) {
-        if (marked) {
-            fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from says %s", task->file,
-                    fg_format_name(task->from), family_key(task->from),
-                    task->family ? task->family : "not given", fg_format_name(options->from));
-            FG_TRY(fg_hint(err, "leave --from out"));
-        }
-        task->from = options->from;
-        task->family = NULL;
+/* --from: only a file that says nothing can be declared to be of another format. */
+static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
+                         contents *c, fg_error *err) {
+    if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
+    if (c->format != FG_FORMAT_HF || fg_family_is_known(dirs, c->family)) {
+        fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from says %s", file,
+                fg_format_name(c->format), family_key(c->format), c->family ? c->family : "not given",
+                fg_format_name(options->from));
+        return fg_hint(err, "leave --from out");
     }
-    task->to = task->from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
-    if (options->to != FG_FORMAT_AUTO) task->to = options->to;
-    if (task->to == task->from)
-        FG_TRY(fg_fail(err, FG_ERR_USAGE, "--to %s: %s is in that format already",
-                       fg_format_name(options->to), task->file));
-    if (options->model_type) task->family = options->model_type;
-    if (!task->family && task->from == FG_FORMAT_FAST_LLM) {
-        FG_TRY(fg_family_find(dirs, task->given, task->file, &task->found_family, err));
-        task->family = task->found_family;
-    }
-    if (!task->family) {
-        fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", task->file,
-                family_key(task->from));
-        FG_TRY(fg_hint(err, "give it with --model-type; `fgconv list` shows the families"));
-    }
-done:
-    return status;
+    c->format = options->from;
+    c->family = NULL;
+    return FG_OK;
 }
 
-/* ---- translating ---- */
-
-/* One step: between hf and another format. */
-static fg_status step(const config_task *task, const fg_converter_dirs *dirs, fg_format other,
-                      fg_direction direction, const json_t *source, const fg_translate_options *how,
-                      json_t **result, fg_error *err) {
+/* The file is all there is: it stands for the directory, in which nothing lies beside it. */
+static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
+                             fg_job *job, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter *converter = NULL;
-    fg_translation translation = {0};
-    FG_TRY(fg_converter_load(&converter, dirs, other, task->family, err));
-    FG_TRY(fg_translate(converter, dirs, direction, source, how, &translation, err));
-    *result = json_incref(translation.result);
-done:
-    fg_translation_free(&translation);
-    fg_converter_free(&converter);
-    return status;
-}
-
-/* From one format to another, by way of hf where neither is hf. */
-static fg_status translate(const config_task *task, const fg_options *options, const fg_converter_dirs *dirs,
-                           const char *version, json_t **result, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *between = NULL;
-    fg_translate_options how = {.max_length = options->max_length,
-                                .hf_version = options->hf_version,
-                                .version = version,
-                                .file = task->file,
-                                .newer_rotary =
-                                    json_is_true(fg_json_at(task->source, FG_CHECKPOINT_NEWER_ROTARY)),
-                                .carried = fg_json_at(task->source, FG_CHECKPOINT_CARRIED)};
-    if (task->from == FG_FORMAT_HF) {
-        FG_TRY(step(task, dirs, task->to, FG_IMPORT, task->given, &how, result, err));
+    fg_checkpoint *source = &job->source;
+    contents c;
+    FG_TRY(recognise(job->config_file, document, &c, err));
+    FG_TRY(declare(options, dirs, job->config_file, &c, err));
+    source->format = c.format;
+    FG_TRY_NEW(source->directory, fg_strdup(job->config_file, err));
+    if (c.family) FG_TRY_NEW(source->model_type, fg_strdup(c.family, err));
+    if (c.format == FG_FORMAT_FAST_LLM) {
+        source->metadata = json_incref(document);
+        source->config = json_pack("{s:O}", "base_model", c.config);
     } else {
-        FG_TRY(step(task, dirs, task->from, FG_EXPORT, task->given, &how, &between, err));
-        if (task->to != FG_FORMAT_HF)
-            FG_TRY(step(task, dirs, task->to, FG_IMPORT, between, &how, result, err));
-        else
-            *result = json_incref(between);
+        source->config = json_incref(document);
     }
+    if (!source->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a configuration"));
 done:
-    json_decref(between);
     return status;
 }
+
+/* ---- the result ---- */
 
 /* The type of the weights is not a matter of translation: it is carried over under the name that both formats
  * read. */
@@ -184,22 +128,23 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
 fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
-    config_task task = {0};
-    json_t *result = NULL;
-    FG_TRY(read_source(options, &task, err));
-    FG_TRY(decide_formats(options, dirs, &task, err));
-    FG_TRY(translate(&task, options, dirs, version, &result, err));
-    if (task.to == FG_FORMAT_FAST_LLM) {
+    fg_job job = {0};
+    json_t *document = NULL, *result = NULL;
+    FG_TRY(read_document(options, &job, &document, err));
+    FG_TRY(make_source(options, dirs, document, &job, err));
+    FG_TRY(fg_job_decide_steps(&job, options, dirs, err));
+    FG_TRY(fg_job_translate_steps(&job, options, dirs, version, err));
+    result = json_incref(fg_job_last(&job)->translation.result);
+    if (job.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));
     } else {
-        FG_TRY(carry_dtype(task.source, result, err));
+        FG_TRY(carry_dtype(document, result, err));
     }
     FG_TRY(fg_cli_print_json(out, result, FG_JSON_SORTED, err));
 done:
     json_decref(result);
-    json_decref(task.source);
-    fg_free(task.file);
-    fg_free(task.found_family);
+    json_decref(document);
+    fg_job_free(&job);
     return status;
 }

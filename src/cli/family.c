@@ -26,6 +26,15 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
+bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family) {
+    fg_converter *converter = NULL;
+    fg_error ignored = {0};
+    bool known =
+        family && fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &ignored) == FG_OK;
+    fg_converter_free(&converter);
+    return known;
+}
+
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err) {
     fg_converter *converter = NULL;

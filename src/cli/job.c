@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/family.h"
 #include "copy/shards.h"
+#include "store/fast_llm.h"
 
 /* ---- open and decide ---- */
 
@@ -33,12 +35,7 @@ static fg_status settle_source(fg_job *job, const fg_options *options, const fg_
     if (asked == FG_FORMAT_AUTO || asked == job->source.format) return FG_OK;
     if (asked != FG_FORMAT_FORGATHER || job->source.format != FG_FORMAT_HF)
         return contradiction(options, job, err);
-    fg_converter *known = NULL;
-    fg_error ignored = {0};
-    bool real_family = job->source.model_type && fg_converter_load(&known, dirs, FG_FORMAT_FORGATHER,
-                                                                   job->source.model_type, &ignored) == FG_OK;
-    fg_converter_free(&known);
-    if (real_family) return contradiction(options, job, err);
+    if (fg_family_is_known(dirs, job->source.model_type)) return contradiction(options, job, err);
     job->source.format = FG_FORMAT_FORGATHER;
     return FG_OK;
 }
@@ -53,6 +50,9 @@ static fg_status open_and_decide(fg_job *job, const fg_options *options, const f
     open.config_only = false;
     fg_checkpoint_close(&job->source);
     FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    const char *config = fast_llm ? FG_FAST_LLM_METADATA : "config.json";
+    FG_TRY_NEW(job->config_file, fg_path_join(job->source.directory, config, err));
     if (options->in_place) FG_TRY(fg_job_check_replaceable(job, err));
     FG_TRY(fg_job_decide_steps(job, options, dirs, err));
     FG_TRY(fg_job_open_base(job, options, err));
@@ -185,6 +185,7 @@ const char *fg_job_destination_type(const fg_job *job) {
 
 void fg_job_free(fg_job *job) {
     fg_checkpoint_close(&job->source);
+    fg_free(job->config_file);
     fg_hf_base_free(&job->base);
     for (size_t i = 0; i < job->step_count; i++) {
         fg_converter_free(&job->steps[i].converter);

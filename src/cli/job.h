@@ -62,6 +62,7 @@ typedef struct fg_hf_base {
 
 typedef struct fg_job {
     fg_checkpoint source; /* its tensor table moves into the plan */
+    char *config_file;    /* owned; where its configuration stands */
     fg_hf_base base;
     fg_format to;
     fg_update *update; /* owned; NULL: a conversion */
@@ -112,7 +113,10 @@ const char *fg_job_destination_type(const fg_job *job);
 fg_status fg_job_decide_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               fg_error *err);
 fg_status fg_job_add_step(fg_job *job, const fg_step *step, fg_error *err);
-/* Translates the configuration step by step, and decides which tokens are added. */
+/* Translates the configuration step by step. */
+fg_status fg_job_translate_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                 const char *version, fg_error *err);
+/* The same; then decides which tokens are added, and makes job->config. */
 fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            const char *version, fg_error *err);
 /* Plans the tensors of each step and joins the plans. */

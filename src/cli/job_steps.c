@@ -4,7 +4,6 @@
 #include "cli/job.h"
 #include "convert/weight_plan.h"
 #include "plan/compose.h"
-#include "store/fast_llm.h"
 
 /* ---- which ---- */
 
@@ -82,8 +81,7 @@ done:
 /* ---- the configuration ---- */
 
 static fg_status unknown_family(const fg_job *job, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is (no %s)",
-            job->source.directory,
+    fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", job->config_file,
             job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type" : "model_type");
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
@@ -92,7 +90,6 @@ static fg_status unknown_family(const fg_job *job, fg_error *err) {
 static fg_status first_family(const fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                               char **family, fg_error *err) {
     fg_status status = FG_OK;
-    char *file = NULL;
     const char *said = job->update              ? fg_job_source_type(job)
                        : options->model_type    ? options->model_type
                        : job->source.model_type ? job->source.model_type
@@ -100,13 +97,12 @@ static fg_status first_family(const fg_job *job, const fg_options *options, cons
     if (said) {
         FG_TRY_NEW(*family, fg_strdup(said, err));
     } else if (job->source.format == FG_FORMAT_FAST_LLM) {
-        FG_TRY_NEW(file, fg_path_join(job->source.directory, FG_FAST_LLM_METADATA, err));
-        FG_TRY(fg_family_find(dirs, json_object_get(job->source.config, "base_model"), file, family, err));
+        FG_TRY(fg_family_find(dirs, json_object_get(job->source.config, "base_model"), job->config_file,
+                              family, err));
     } else {
         FG_TRY(unknown_family(job, err));
     }
 done:
-    fg_free(file);
     return status;
 }
 
@@ -143,15 +139,42 @@ static const json_t *given_config(const fg_job *job, size_t index) {
 
 /* What messages call the configuration that a step reads. */
 static fg_status name_config(const fg_job *job, size_t index, char **name, fg_error *err) {
-    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
     const fg_migration *before = index ? job->steps[index - 1].migration : NULL;
-    *name =
-        fg_strformat(err, "%s/%s%s%s%s", job->source.directory, fast_llm ? "metadata.yaml" : "config.json",
-                     before  ? " (as version "
-                     : index ? " (as hf"
-                             : "",
-                     before ? before->to.text : "", index ? ")" : "");
+    *name = fg_strformat(err, "%s%s%s%s", job->config_file,
+                         before  ? " (as version "
+                         : index ? " (as hf"
+                                 : "",
+                         before ? before->to.text : "", index ? ")" : "");
     return *name ? FG_OK : FG_ERR_MEMORY;
+}
+
+/* What the translation of a step is told. */
+typedef struct passage {
+    fg_translate_options how;
+    char *file;      /* owned */
+    json_t *carried; /* owned */
+} passage;
+
+static fg_status find_passage(const fg_job *job, size_t index, const fg_options *options, const char *version,
+                              passage *p, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *metadata = index ? NULL : job->source.metadata;
+    FG_TRY(name_config(job, index, &p->file, err));
+    FG_TRY(fg_job_carried(job, index, &p->carried, err));
+    p->how =
+        (fg_translate_options){.max_length = options->max_length,
+                               .hf_version = options->hf_version,
+                               .version = version,
+                               .file = p->file,
+                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
+                               .carried = p->carried};
+done:
+    return status;
+}
+
+static void passage_free(passage *p) {
+    fg_free(p->file);
+    json_decref(p->carried);
 }
 
 static fg_status translate_once(fg_job *job, const fg_step *step, const fg_converter_dirs *dirs,
@@ -201,67 +224,64 @@ static fg_status migrate_config(fg_step *step, const fg_job *job, const json_t *
                                step->translation.left_out, err);
 }
 
-/* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
-static fg_status translate_last(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
-                                const json_t *given, fg_translate_options *how, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_step *last = &job->steps[job->step_count - 1];
-    fg_translation again = {0};
-    bool grown;
-    FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
-    if (grown) {
-        how->vocab_size = job->tokens.rows.rows;
-        FG_TRY(translate_once(job, last, dirs, given, how, &again, err));
-    }
-    if (job->keeps_format) {
-        FG_TRY(keep_config(job, again.result, err));
-        goto done;
-    }
-    job->config = json_incref(grown ? again.result : last->translation.result);
-    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
-done:
-    fg_translation_free(&again);
-    return status;
-}
-
 static fg_status translate_step(fg_job *job, size_t index, const fg_options *options,
                                 const fg_converter_dirs *dirs, const char *version, fg_error *err) {
     fg_status status = FG_OK;
     fg_step *step = &job->steps[index];
-    const json_t *metadata = index ? NULL : job->source.metadata;
     const json_t *given = given_config(job, index);
-    char *file = NULL;
-    json_t *carried = NULL;
-    FG_TRY(name_config(job, index, &file, err));
+    passage p = {0};
+    if (!step->migration) FG_TRY(load_converter(job, index, options, dirs, err));
+    FG_TRY(find_passage(job, index, options, version, &p, err));
     if (step->migration) {
-        FG_TRY(migrate_config(step, job, given, file, err));
+        FG_TRY(migrate_config(step, job, given, p.file, err));
         goto done;
     }
-    FG_TRY(load_converter(job, index, options, dirs, err));
-    FG_TRY(fg_job_carried(job, index, &carried, err));
-    fg_translate_options how = {.max_length = options->max_length,
-                                .hf_version = options->hf_version,
-                                .version = version,
-                                .file = file,
-                                .newer_rotary =
-                                    json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                                .carried = carried};
-    FG_TRY(translate_once(job, step, dirs, given, &how, &step->translation, err));
+    FG_TRY(translate_once(job, step, dirs, given, &p.how, &step->translation, err));
     if (!index) FG_TRY(fg_job_check_base(job, dirs, err));
-    if (index + 1 == job->step_count && !job->update)
-        FG_TRY(translate_last(job, options, dirs, given, &how, err));
 done:
-    json_decref(carried);
-    fg_free(file);
+    passage_free(&p);
+    return status;
+}
+
+fg_status fg_job_translate_steps(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                 const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
+done:
+    return status;
+}
+
+/* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
+static fg_status translate_grown(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                 const char *version, fg_translation *grown, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t last = job->step_count - 1;
+    passage p = {0};
+    FG_TRY(find_passage(job, last, options, version, &p, err));
+    p.how.vocab_size = job->tokens.rows.rows;
+    FG_TRY(translate_once(job, &job->steps[last], dirs, given_config(job, last), &p.how, grown, err));
+done:
+    passage_free(&p);
     return status;
 }
 
 fg_status fg_job_translate(fg_job *job, const fg_options *options, const fg_converter_dirs *dirs,
                            const char *version, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
-    if (job->update) FG_TRY(fg_job_keep_config(job, err)); /* an update's vocabulary stays as it is */
+    fg_translation again = {0};
+    bool grown;
+    FG_TRY(fg_job_translate_steps(job, options, dirs, version, err));
+    if (job->update) return fg_job_keep_config(job, err); /* an update's vocabulary stays as it is */
+    FG_TRY(fg_job_decide_tokens(job, options, dirs, &grown, err));
+    if (grown) FG_TRY(translate_grown(job, options, dirs, version, &again, err));
+    if (job->keeps_format) {
+        FG_TRY(keep_config(job, again.result, err));
+        goto done;
+    }
+    job->config = json_incref(grown ? again.result : fg_job_last(job)->translation.result);
+    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_job_wrap_config(job, dirs, err));
 done:
+    fg_translation_free(&again);
     return status;
 }
 

@@ -315,7 +315,7 @@ static void contradictions_and_gaps_are_refused(void **state) {
                         "is a configuration of hf (model_type llama), but --from says forgather");
     options.from = FG_FORMAT_AUTO;
     options.to = FG_FORMAT_HF;
-    expect_config_error(&options, FG_ERR_USAGE, "is in that format already");
+    expect_config_error(&options, FG_ERR_USAGE, "hf/config.json is in that format already");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/forgather");
     options.from = FG_FORMAT_HF;
     expect_config_error(&options, FG_ERR_USAGE,
@@ -332,6 +332,18 @@ static void contradictions_and_gaps_are_refused(void **state) {
     put_text("g.json", "{\"model_type\": \"gpt2\"}");
     options = config_of(at("g.json"));
     expect_config_error(&options, FG_ERR_INPUT, "gpt2");
+}
+
+/* What the second step refuses is not in the file. */
+static void a_chain_of_steps_says_whose_key_is_refused(void **state) {
+    (void)state;
+    fg_options options = config_of(FG_TEST_DATA "/golden_fast_llm/llama/llama3-tied-bias/fast_llm");
+    options.to = FG_FORMAT_FORGATHER;
+    options.model_type = "llama";
+    expect_config_error(&options, FG_ERR_INPUT, "metadata.yaml (as hf): key \"attention_bias\" = true");
+    options = config_of(FG_TEST_DATA "/fast_llm/gemma4/dense/fast_llm");
+    options.to = FG_FORMAT_FORGATHER;
+    expect_config_error(&options, FG_ERR_INPUT, "for the model type \"gemma4_text\"");
 }
 
 /* ---- list, directories ---- */
@@ -450,6 +462,7 @@ int main(void) {
         IN_DIRECTORY(the_type_is_carried_over),
         IN_DIRECTORY(the_length_can_be_set),
         IN_DIRECTORY(contradictions_and_gaps_are_refused),
+        IN_DIRECTORY(a_chain_of_steps_says_whose_key_is_refused),
         IN_DIRECTORY(converters_are_listed),
         IN_DIRECTORY(lint_says_what_it_found),
         IN_DIRECTORY(directories_are_found_in_order),
