@@ -1,11 +1,11 @@
-/* A plan as one block of bytes: the source table (store/tensors.c), then numbers of 7 bits a byte, and names.
- */
+/* A plan as one block of bytes: the version, the source table (store/tensors.c) behind its length in 8 bytes, then numbers of 7 bits a
+ * byte, and names. */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "plan/tiling.h"
 
-enum { VERSION = 1, NUMBER_BYTES = 10 };
+enum { VERSION = 2, NUMBER_BYTES = 10 };
 
 /* ---- writing ---- */
 
@@ -55,14 +55,25 @@ done:
     return status;
 }
 
+/* In place: it is most of the bytes. */
+static fg_status put_table(fg_text *out, const fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t length = 0;
+    size_t begin = out->length;
+    FG_TRY(fg_text_add(out, &length, sizeof length, err));
+    FG_TRY(fg_tensors_encode(table, out, err));
+    length = out->length - begin - sizeof length;
+    memcpy(out->data + begin, &length, sizeof length);
+done:
+    return status;
+}
+
 fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text table = {0};
-    FG_TRY(fg_tensors_encode(&plan->source, &table, err));
-    const uint64_t head[] = {VERSION, table.length, plan->shard_count, plan->output_count,
-                             plan->dropped_count};
+    const uint64_t head[] = {plan->shard_count, plan->output_count, plan->dropped_count};
+    FG_TRY(put(out, VERSION, err));
+    FG_TRY(put_table(out, &plan->source, err));
     FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
-    FG_TRY(fg_text_add(out, table.data, table.length, err));
     for (size_t i = 0; i < plan->shard_count; i++) {
         FG_TRY(put_name(out, plan->shard_files[i], err));
         FG_TRY(put(out, plan->shard_bytes[i], err));
@@ -73,7 +84,6 @@ fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err) {
         FG_TRY(put_name(out, plan->dropped[i].reason, err));
     }
 done:
-    fg_text_free(&table);
     return status;
 }
 
@@ -195,20 +205,30 @@ done:
     return status;
 }
 
+static fg_status take_table(cursor *from, fg_tensors *table) {
+    fg_status status = FG_OK;
+    uint64_t length, left = (uint64_t)(from->end - from->at);
+    if (left < sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    memcpy(&length, from->at, sizeof length);
+    from->at += sizeof length;
+    if (length > left - sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    FG_TRY(fg_tensors_decode(from->at, length, table, from->err));
+    from->at += length;
+done:
+    return status;
+}
+
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     cursor from = {.at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
-    uint64_t version, table, shards, outputs, dropped;
+    uint64_t version, shards, outputs, dropped;
     *plan = (fg_plan){0};
     FG_TRY(take(&from, UINT64_MAX, &version));
     if (version != VERSION) FG_TRY(damaged(&from, "it is of another version"));
-    FG_TRY(take(&from, UINT64_MAX, &table));
+    FG_TRY(take_table(&from, &plan->source));
     FG_TRY(take(&from, UINT32_MAX, &shards));
     FG_TRY(take(&from, UINT32_MAX, &outputs));
     FG_TRY(take(&from, UINT32_MAX, &dropped));
-    if (table > (uint64_t)(from.end - from.at)) FG_TRY(damaged(&from, "it is cut short"));
-    FG_TRY(fg_tensors_decode(from.at, table, &plan->source, err));
-    from.at += table;
     FG_TRY(take_shards(&from, shards, plan));
     for (uint64_t i = 0; i < outputs; i++) FG_TRY(take_output(&from, plan));
     for (uint64_t i = 0; i < dropped; i++) FG_TRY(take_dropped(&from, plan));
