@@ -1,5 +1,11 @@
 #include "base/json_plain.h"
 
+size_t fg_json_plain_length(const char *text) {
+    const char *at = text;
+    while (*at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\') at++;
+    return (size_t)(at - text);
+}
+
 bool fg_json_plain_accept(fg_json_plain *s, char wanted) {
     while (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r') s->at++;
     if (*s->at != wanted) return false;
@@ -10,8 +16,8 @@ bool fg_json_plain_accept(fg_json_plain *s, char wanted) {
 bool fg_json_plain_string(fg_json_plain *s, char **begin, size_t *length) {
     if (!fg_json_plain_accept(s, '"')) return false;
     *begin = s->at;
-    while (*s->at >= ' ' && *s->at < 0x7f && *s->at != '"' && *s->at != '\\') s->at++;
-    *length = (size_t)(s->at - *begin);
+    *length = fg_json_plain_length(s->at);
+    s->at += *length;
     if (*s->at != '"') return false;
     s->at++;
     return true;

@@ -16,6 +16,8 @@ typedef struct fg_json_plain {
         at; /* the next byte to look at; the text ends in NUL, which nothing here passes unless it is asked for */
 } fg_json_plain;
 
+/* How many bytes at the beginning of `text` stand in a string as they are. */
+size_t fg_json_plain_length(const char *text);
 /* Passes white space, then this byte if it comes next. */
 bool fg_json_plain_accept(fg_json_plain *scan, char wanted);
 /* The string that comes next, where it lies in the text. Not terminated: its closing quote is behind it. */

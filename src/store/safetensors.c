@@ -428,12 +428,27 @@ static fg_status new_name(const char *text, json_t **name, fg_error *err) {
     return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, as safetensors wants it", text);
 }
 
-static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_error *err) {
+static fg_status put_name(const char *text, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     json_t *name = NULL;
+    size_t plain = fg_json_plain_length(text);
+    if (text[plain]) {
+        FG_TRY(new_name(text, &name, err));
+        FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
+        goto done;
+    }
+    FG_TRY(fg_text_add(out, "\"", 1, err));
+    FG_TRY(fg_text_add(out, text, plain, err));
+    FG_TRY(fg_text_add(out, "\"", 1, err));
+done:
+    json_decref(name);
+    return status;
+}
+
+static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_error *err) {
+    fg_status status = FG_OK;
     FG_TRY(fg_text_add(out, ",", 1, err));
-    FG_TRY(new_name(entry->name, &name, err));
-    FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
+    FG_TRY(put_name(entry->name, out, err));
     FG_TRY(fg_text_put(out, ":{\"dtype\":\"", err));
     FG_TRY(fg_text_put(out, fg_dtype_safetensors_name(entry->dtype), err));
     FG_TRY(fg_text_put(out, "\",\"shape\":[", err));
@@ -447,7 +462,6 @@ static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_e
     FG_TRY(fg_text_put_u64(out, entry->end, err));
     FG_TRY(fg_text_put(out, "]}", err));
 done:
-    json_decref(name);
     return status;
 }
 
