@@ -191,19 +191,12 @@ static fg_status put(const writer *w, const char *bytes) {
 }
 
 static fg_status put_real(const writer *w, double value) {
-    char digits[40];
-    int precision = 0; /* the fewest digits that read back as the same number */
-    do snprintf(digits, sizeof digits, "%.*e", precision, value);
-    while (strtod(digits, NULL) != value && ++precision < 17);
+    char digits[FG_REAL_TEXT];
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "JSON cannot hold the number %g", value);
-    long exponent = strtol(strchr(digits, 'e') + 1, NULL, 10);
-    if (exponent >= 16 && exponent < 40 && value == floor(value)) {
+    if (fabs(value) >= 1e16 && fabs(value) < 1e40 && value == floor(value)) {
         return fg_text_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
     }
-    if (exponent < -4 || exponent >= 16) return put(w, digits);
-    int decimals = precision - (int)exponent;
-    snprintf(digits, sizeof digits, "%.*f", decimals > 1 ? decimals : 1, value);
-    return put(w, digits);
+    return put(w, fg_real_text(value, digits));
 }
 
 /* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -75,6 +76,17 @@ const char *fg_bytes_text(uint64_t bytes, char *buffer) {
         u++;
     }
     snprintf(buffer, 24, u && value < 9.95 ? "%.1f %s" : "%.0f %s", value, unit[u]);
+    return buffer;
+}
+
+const char *fg_real_text(double value, char buffer[FG_REAL_TEXT]) {
+    int precision = 0;
+    do snprintf(buffer, FG_REAL_TEXT, "%.*e", precision, value);
+    while (strtod(buffer, NULL) != value && ++precision < 17);
+    long exponent = strtol(strchr(buffer, 'e') + 1, NULL, 10);
+    if (exponent < -4 || exponent >= 16) return buffer;
+    int decimals = precision - (int)exponent;
+    snprintf(buffer, FG_REAL_TEXT, "%.*f", decimals > 1 ? decimals : 1, value);
     return buffer;
 }
 

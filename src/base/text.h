@@ -27,6 +27,10 @@ void fg_text_free(fg_text *text);
  * returned. */
 const char *fg_bytes_text(uint64_t bytes, char *buffer);
 
+enum { FG_REAL_TEXT = 40 };
+/* A finite number in the fewest digits that read back the same, as Python writes it: "0.1", "1.0", "1e-05". `buffer` is returned. */
+const char *fg_real_text(double value, char buffer[FG_REAL_TEXT]);
+
 /* Whether `name` ends in / starts with the other. */
 bool fg_ends_with(const char *name, const char *end);
 bool fg_starts_with(const char *name, const char *start);

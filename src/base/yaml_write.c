@@ -2,18 +2,16 @@
  * and whatever is not printable ASCII is escaped. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "base/yaml.h"
 #include "base/yaml_scalar.h"
 
 enum {
     STEP = 2,
     LONGEST_KEY = 160, /* bytes, of which escapes make 6 characters each: readers want a ":" within 1024 */
-    DIGITS = 400
 };
 
 typedef struct writer {
@@ -115,44 +113,21 @@ done:
     return status;
 }
 
-/* The fewest digits that read back the same, with a point in any case: without one YAML 1.1 sees no real. */
+/* With a point in any case: without one YAML 1.1 sees no real. */
 static fg_status put_real(const writer *w, double value) {
-    char digits[DIGITS];
-    int precision = 0;
+    char digits[FG_REAL_TEXT];
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "no real number to be written: %g", value);
-    do snprintf(digits, sizeof digits, "%.*e", precision, value);
-    while (strtod(digits, NULL) != value && ++precision < 17);
-    char *exponent = strchr(digits, 'e');
-    long power = strtol(exponent + 1, NULL, 10);
-    if (power >= -4 && power < 16) {
-        int decimals = precision - (int)power;
-        snprintf(digits, sizeof digits, "%.*f", decimals > 1 ? decimals : 1, value);
-        return put(w, digits);
-    }
-    if (precision) return put(w, digits);
-    return fg_text_printf(w->text, w->err, "%.*s.0%s", (int)(exponent - digits), digits, exponent);
+    fg_real_text(value, digits);
+    size_t whole = strcspn(digits, ".e");
+    if (digits[whole] != 'e') return put(w, digits);
+    return fg_text_printf(w->text, w->err, "%.*s.0%s", (int)whole, digits, digits + whole);
 }
 
+/* All but strings and reals, collections without members too, as JSON has it. */
 static fg_status put_scalar(const writer *w, const json_t *value) {
-    switch (json_typeof(value)) {
-    case JSON_STRING:
-        return put_string(w, json_string_value(value), json_string_length(value));
-    case JSON_INTEGER:
-        return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    case JSON_REAL:
-        return put_real(w, json_real_value(value));
-    case JSON_TRUE:
-        return put(w, "true");
-    case JSON_FALSE:
-        return put(w, "false");
-    case JSON_NULL:
-        return put(w, "null");
-    case JSON_ARRAY:
-        return put(w, "[]"); /* without items, like an object without members */
-    case JSON_OBJECT:
-        return put(w, "{}");
-    }
-    return FG_OK;
+    if (json_is_string(value)) return put_string(w, json_string_value(value), json_string_length(value));
+    if (json_is_real(value)) return put_real(w, json_real_value(value));
+    return fg_json_write(value, FG_JSON_COMPACT, w->text, w->err);
 }
 
 /* ---- collections: each ends its last line ---- */

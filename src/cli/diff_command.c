@@ -203,10 +203,6 @@ done:
 
 /* ---- The text ---- */
 
-static fg_status more(fg_text *out, size_t total, fg_error *err) {
-    return total > SHOWN ? fg_text_printf(out, err, "  ... and %zu more\n", total - SHOWN) : FG_OK;
-}
-
 static fg_status write_keys(const json_t *keys, const char *where, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
@@ -225,49 +221,42 @@ done:
     return status;
 }
 
-static fg_status write_presence(const json_t *list, const char *where, fg_text *out, fg_error *err) {
+/* One line of a list; `where` is the model that it is about, if it is about one. */
+typedef fg_status line(const json_t *entry, const char *where, fg_text *out, fg_error *err);
+
+static fg_status write_presence(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
+    return fg_text_printf(out, err, "  %s only in %s: %s\n", fg_report_string(entry, "name", "?"), where,
+                          fg_report_string(entry, "tensor", "?"));
+}
+
+static fg_status write_layout(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
+    (void)where;
+    return fg_text_printf(out, err, "  %s: %s and %s\n", fg_report_string(entry, "name", "?"),
+                          fg_report_string(entry, "a", "?"), fg_report_string(entry, "b", "?"));
+}
+
+static fg_status write_values(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
-    size_t total = json_array_size(list);
-    for (size_t i = 0; i < total && i < SHOWN; i++) {
-        const json_t *entry = json_array_get(list, i);
-        FG_TRY(fg_text_printf(out, err, "  %s only in %s: %s\n", fg_report_string(entry, "name", "?"), where,
-                              fg_report_string(entry, "tensor", "?")));
-    }
-    FG_TRY(more(out, total, err));
+    uint64_t differing = 0, elements = 0;
+    double most;
+    (void)where;
+    fg_report_count(entry, "differing", &differing);
+    fg_report_count(entry, "elements", &elements);
+    FG_TRY(fg_text_printf(out, err, "  %s: %llu of %llu elements differ",
+                          fg_report_string(entry, "name", "?"), (unsigned long long)differing,
+                          (unsigned long long)elements));
+    if (fg_report_number(entry, "max_abs", &most))
+        FG_TRY(fg_text_printf(out, err, ", by at most %.3g", most));
+    FG_TRY(fg_text_add(out, "\n", 1, err));
 done:
     return status;
 }
 
-static fg_status write_layout(const json_t *list, fg_text *out, fg_error *err) {
+static fg_status write_list(const json_t *list, line *write, const char *where, fg_text *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t total = json_array_size(list);
-    for (size_t i = 0; i < total && i < SHOWN; i++) {
-        const json_t *entry = json_array_get(list, i);
-        FG_TRY(fg_text_printf(out, err, "  %s: %s and %s\n", fg_report_string(entry, "name", "?"),
-                              fg_report_string(entry, "a", "?"), fg_report_string(entry, "b", "?")));
-    }
-    FG_TRY(more(out, total, err));
-done:
-    return status;
-}
-
-static fg_status write_values(const json_t *list, fg_text *out, fg_error *err) {
-    fg_status status = FG_OK;
-    size_t total = json_array_size(list);
-    for (size_t i = 0; i < total && i < SHOWN; i++) {
-        const json_t *entry = json_array_get(list, i);
-        uint64_t differing = 0, elements = 0;
-        double most;
-        fg_report_count(entry, "differing", &differing);
-        fg_report_count(entry, "elements", &elements);
-        FG_TRY(fg_text_printf(out, err, "  %s: %llu of %llu elements differ",
-                              fg_report_string(entry, "name", "?"), (unsigned long long)differing,
-                              (unsigned long long)elements));
-        if (fg_report_number(entry, "max_abs", &most))
-            FG_TRY(fg_text_printf(out, err, ", by at most %.3g", most));
-        FG_TRY(fg_text_add(out, "\n", 1, err));
-    }
-    FG_TRY(more(out, total, err));
+    for (size_t i = 0; i < total && i < SHOWN; i++) FG_TRY(write(json_array_get(list, i), where, out, err));
+    if (total > SHOWN) FG_TRY(fg_text_printf(out, err, "  ... and %zu more\n", total - SHOWN));
 done:
     return status;
 }
@@ -294,10 +283,10 @@ static fg_status write_text(const json_t *document, fg_text *out, fg_error *err)
                           "only in %s, %zu only in %s\n",
                           (unsigned long long)equal, json_array_size(values), json_array_size(layout),
                           json_array_size(only_a), a, json_array_size(only_b), b));
-    FG_TRY(write_values(values, out, err));
-    FG_TRY(write_layout(layout, out, err));
-    FG_TRY(write_presence(only_a, a, out, err));
-    FG_TRY(write_presence(only_b, b, out, err));
+    FG_TRY(write_list(values, write_values, NULL, out, err));
+    FG_TRY(write_list(layout, write_layout, NULL, out, err));
+    FG_TRY(write_list(only_a, write_presence, a, out, err));
+    FG_TRY(write_list(only_b, write_presence, b, out, err));
 done:
     return status;
 }

@@ -189,6 +189,26 @@ static void differences_are_named_and_measured(void **state) {
     assert_string_equal(text(), expected);
 }
 
+static void long_lists_are_cut(void **state) {
+    (void)state;
+    enum { TENSORS = 23, SHOWN = 20 };
+    fg_error err = {0};
+    char header[TENSORS * 64] = "{", expected[32];
+    for (int i = 0; i < TENSORS; i++)
+        snprintf(header + strlen(header), sizeof header - strlen(header),
+                 "%s\"t%02d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? "," : "", i, i,
+                 i + 1);
+    strcat(header, "}");
+    put_model("a", CONFIG_A, HEADER_A, 32);
+    put_model("b", CONFIG_A, header, TENSORS);
+    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("a"), .second = at("b")};
+    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    snprintf(expected, sizeof expected, "  t%d only in ", SHOWN - 1);
+    assert_non_null(strstr(text(), expected));
+    assert_null(strstr(text(), "  t20 "));
+    assert_true(fg_ends_with(text(), ": uint8 [1]\n  ... and 3 more\n"));
+}
+
 static void presence_type_and_shape_are_compared(void **state) {
     (void)state;
     fg_error err = {0};
@@ -456,6 +476,7 @@ int main(void) {
         IN_DIRECTORY(what_is_absent_is_a_usage_error),
         IN_DIRECTORY(a_model_equals_itself),
         IN_DIRECTORY(differences_are_named_and_measured),
+        IN_DIRECTORY(long_lists_are_cut),
         IN_DIRECTORY(presence_type_and_shape_are_compared),
         IN_DIRECTORY(odd_floats_are_compared),
         IN_DIRECTORY(a_configuration_goes_there_and_back),
