@@ -67,20 +67,13 @@ done:
     return status;
 }
 
-/* Where a configuration says its family. */
-static const char *family_key(fg_format format) {
-    return format == FG_FORMAT_HF          ? "model_type"
-           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                           : FG_CHECKPOINT_ORIGIN;
-}
-
 /* --from: only a file that says nothing can be declared to be of another format. */
 static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
                          contents *c, fg_error *err) {
     if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
     if (c->format != FG_FORMAT_HF || fg_family_is_known(dirs, c->family)) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from says %s", file,
-                fg_format_name(c->format), family_key(c->format), c->family ? c->family : "not given",
+                fg_format_name(c->format), fg_family_key(c->format), c->family ? c->family : "not given",
                 fg_format_name(options->from));
         return fg_hint(err, "leave --from out");
     }

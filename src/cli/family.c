@@ -26,6 +26,12 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
+const char *fg_family_key(fg_format format) {
+    return format == FG_FORMAT_HF          ? "model_type"
+           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
+                                           : FG_CHECKPOINT_ORIGIN;
+}
+
 bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family) {
     fg_converter *converter = NULL;
     fg_error ignored = {0};

@@ -82,7 +82,7 @@ done:
 
 static fg_status unknown_family(const fg_job *job, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", job->config_file,
-            job->source.format == FG_FORMAT_FORGATHER ? "hf_model_type" : "model_type");
+            fg_family_key(job->source.format));
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
