@@ -12,6 +12,7 @@ static bool is_type(const json_t *configuration, const char *type) {
 
 static const char *read_pattern(const json_t *configuration, fg_block_sequence *sequence) {
     size_t i;
+    const char *key;
     json_t *name;
     sequence->blocks = json_object_get(configuration, "blocks");
     sequence->pattern = json_object_get(configuration, "pattern");
@@ -21,7 +22,9 @@ static const char *read_pattern(const json_t *configuration, fg_block_sequence *
         const char *text = json_string_value(name);
         if (!text || !json_object_get(sequence->blocks, text))
             return "\"pattern\" names a block that \"blocks\" does not have";
-        if (strlen(text) > FG_BLOCK_PATH - 20) return "the name of a block is too long";
+    }
+    json_object_foreach((json_t *)(uintptr_t)sequence->blocks, key, name) {
+        if (strlen(key) > FG_BLOCK_PATH - 20) return "the name of a block is too long";
     }
     return NULL;
 }

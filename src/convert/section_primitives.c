@@ -324,10 +324,11 @@ done:
     return status;
 }
 
-/* The names of a sequence's blocks, each once, in the order of their first use: [null] for a fixed one. */
+/* The names of a sequence's blocks, each once, in the order of their first use, then those without a use: [null] for a fixed one. */
 static fg_status block_names(const fg_block_sequence *sequence, json_t **names, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
+    const char *key;
     json_t *name, *seen = json_object();
     *names = json_array();
     if (!sequence->pattern) FG_TRY(fg_json_push(*names, json_null(), err));
@@ -335,6 +336,9 @@ static fg_status block_names(const fg_block_sequence *sequence, json_t **names, 
         if (json_object_get(seen, json_string_value(name))) continue;
         FG_TRY(fg_json_put(seen, json_string_value(name), json_true(), err));
         FG_TRY(fg_json_push(*names, json_incref(name), err));
+    }
+    json_object_foreach((json_t *)(uintptr_t)sequence->blocks, key, name) {
+        if (!json_object_get(seen, key)) FG_TRY(fg_json_push(*names, json_string(key), err));
     }
 done:
     json_decref(seen);
