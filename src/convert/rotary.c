@@ -100,9 +100,9 @@ static bool per_layer_type(const json_t *parameters) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)parameters, key, value) {
-        if (json_is_object(value)) return true;
+        if (!json_is_object(value)) return false;
     }
-    return false;
+    return json_object_size(parameters) > 0;
 }
 
 /* A rotary object of the configuration, with theta and the like moved out of it; NULL if it is absent, null
@@ -142,6 +142,13 @@ fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err) {
     json_object_del(config, "rope_parameters");
 done:
     return status;
+}
+
+fg_status fg_rotary_settle(json_t *config, const char *file, fg_error *err) {
+    static const char key[] = "rope_parameters";
+    json_t *parameters = json_object_get(config, key);
+    if (!json_object_size(parameters) || per_layer_type(parameters)) return FG_OK;
+    return settle_type(parameters, key, true, file, err);
 }
 
 fg_status fg_rotary_to_newer(json_t *config, fg_error *err) {

@@ -15,11 +15,14 @@
 /* Rewrites an object in place: `rope_parameters` goes away, `rope_scaling` is null or has a `rope_type`
  * (beside `type`, if that stood there), theta and partial_rotary_factor stand outside. What stands twice must
  * agree; types, and the parameters of llama3, must be well-formed: else FG_ERR_INPUT naming `file`. Settings
- * per layer type (objects inside rope_parameters) are left as they are. */
+ * per layer type (rope_parameters of objects alone) are left as they are. */
 fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err);
 
 /* The other way, from what fg_rotary_to_older gives. */
 fg_status fg_rotary_to_newer(json_t *config, fg_error *err);
+
+/* For a configuration that keeps its rope_parameters: gives them the rope_type that they may leave out. */
+fg_status fg_rotary_settle(json_t *config, const char *file, fg_error *err);
 
 /* The same for a configuration and all objects in it that have rotary settings: those of a vision or text model. Into the older
  * spelling, or on into the newer. */

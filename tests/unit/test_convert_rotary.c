@@ -58,12 +58,34 @@ static void both_spellings_are_read(void **state) {
          "{\"rope_scaling\": {\"factor\": 2, \"rope_type\": \"default\"}}"},
         {"{\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 5}}}",
          "{\"rope_parameters\": {\"full_attention\": {\"rope_theta\": 5}}}"},
+        {"{\"rope_parameters\": {\"rope_type\": \"linear\", \"rope_theta\": 5, \"note\": {}}}",
+         "{\"rope_scaling\": {\"note\": {}, \"rope_type\": \"linear\"}, \"rope_theta\": 5}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         json_t *config = parse(rows[i][0]);
         if (fg_rotary_to_older(config, "config.json", &err) != FG_OK)
             fail_msg("%s: %s", rows[i][0], err.text);
+        expect_text(config, rows[i][1]);
+        json_decref(config);
+    }
+}
+
+static void what_parameters_leave_out_is_settled(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{\"rope_parameters\": {\"rope_theta\": 5}}",
+         "{\"rope_parameters\": {\"rope_theta\": 5, \"rope_type\": \"default\"}}"},
+        {"{\"rope_parameters\": {\"type\": \"yarn\"}}",
+         "{\"rope_parameters\": {\"rope_type\": \"yarn\", \"type\": \"yarn\"}}"},
+        {"{\"rope_parameters\": {\"full_attention\": {}}}",
+         "{\"rope_parameters\": {\"full_attention\": {}}}"},
+        {"{\"rope_parameters\": null}", "{\"rope_parameters\": null}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_error err = {0};
+        json_t *config = parse(rows[i][0]);
+        if (fg_rotary_settle(config, "config.json", &err) != FG_OK) fail_msg("%s: %s", rows[i][0], err.text);
         expect_text(config, rows[i][1]);
         json_decref(config);
     }
@@ -125,6 +147,7 @@ static void the_newer_spelling_is_written(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_spellings_are_read),
+        cmocka_unit_test(what_parameters_leave_out_is_settled),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(the_newer_spelling_is_written),
     };
