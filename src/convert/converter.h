@@ -61,7 +61,7 @@
  * "neutral": [V, ...] (an ignored key or field must have one of these values), "keys": [KEY, ...] (the members that an object value may
  * have; others count as unknown keys), "whole": true (an object value is claimed with all below it; what no declaration of a section
  * below claims is left out), "option": NAME (replaces the value by a command-line option, "max_length", or what added tokens come to,
- * "vocab_size"), "through": TABLE, "default_for": [V, ...] (values of hf that mean the default, as absent does), "null_if": V (what equals
+ * "vocab_size"), "through": TABLE, "default_for": [V, ...] (values of hf that mean the default, as absent does; without it null does), "null_if": V (what equals
  * V is written to hf as null).
  * "type": TYPE (what a carried value must be: "count", "size", "number", "positive", "probability", "flag", "text", "texts", "ids",
  * "object"; with "?" also null).

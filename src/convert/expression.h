@@ -9,7 +9,8 @@
  * Integers stay integers: "/" demands an exact quotient, overflow is an error. "+" also joins strings. Comparing is by value (1 == 1.0).
  * Functions: len(list | string | object), all(list, value): every element equals value (true for an empty list), has(path): present, null too,
  * coalesce(a, b, ...): the first that is not null, min, max, starts_with(text, prefix), power(a, b), log(a) (of a positive number; reals),
- * ceil_div(a, b): a / b rounded up, for whole numbers above 0, first(list | object): its first element or key, null if it is empty.
+ * ceil_div(a, b): a / b rounded up, for whole numbers above 0, first(list | object): its first element or key, null if it is empty,
+ * each_in(list, b): every element of the list is "in" b.
  * Truth: false, null, 0, "" and empty lists and objects are false. "a or b" is a if that is true, else b; "a and b" is a if that is
  * false, else b; what is not needed is not evaluated. "in" looks for an element of a list or a key of an object.
  */

@@ -245,6 +245,18 @@ static fg_status call_all(const evaluator *e, const fg_node *node, const json_t 
     return FG_OK;
 }
 
+static fg_status call_each_in(const evaluator *e, const fg_node *node, const json_t *list,
+                              const json_t *container, json_t **value) {
+    fg_status status = FG_OK;
+    bool inside = true;
+    if (!json_is_array(list)) return wrong_value(e, node, "each_in expects a list", list);
+    for (size_t i = 0; i < json_array_size(list) && inside; i++)
+        FG_TRY(contains(e, node, json_array_get(list, i), container, &inside));
+    *value = json_boolean(inside);
+done:
+    return status;
+}
+
 static fg_status call_starts_with(const evaluator *e, const fg_node *node, const json_t *text,
                                   const json_t *prefix, json_t **value) {
     if (!json_is_string(text) || !json_is_string(prefix))
@@ -334,6 +346,8 @@ static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
         FG_TRY(call_len(e, node, first, value));
     else if (node->function == FG_FUNCTION_ALL)
         FG_TRY(call_all(e, node, first, second, value));
+    else if (node->function == FG_FUNCTION_EACH_IN)
+        FG_TRY(call_each_in(e, node, first, second, value));
     else if (node->function == FG_FUNCTION_CEIL_DIV)
         FG_TRY(call_ceil_div(e, node, first, second, value));
     else if (node->function == FG_FUNCTION_FIRST)

@@ -33,6 +33,7 @@ static const struct {
     {"log", FG_FUNCTION_LOG, 1, 1},
     {"ceil_div", FG_FUNCTION_CEIL_DIV, 2, 2},
     {"first", FG_FUNCTION_FIRST, 1, 1},
+    {"each_in", FG_FUNCTION_EACH_IN, 2, 2},
 };
 
 enum { FUNCTIONS = sizeof functions / sizeof *functions };

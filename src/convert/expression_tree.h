@@ -54,6 +54,7 @@ typedef enum fg_function {
     FG_FUNCTION_LOG,
     FG_FUNCTION_CEIL_DIV,
     FG_FUNCTION_FIRST,
+    FG_FUNCTION_EACH_IN,
 } fg_function;
 
 typedef struct fg_node {

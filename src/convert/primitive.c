@@ -155,7 +155,8 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     *value = NULL;
     FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
     if (importing(t)) {
-        if ((!found || json_is_null(found)) && member(d, "default")) instead = "default";
+        bool null = json_is_null(found) && !member(d, "default_for"); /* a list says it all */
+        if ((!found || null) && member(d, "default")) instead = "default";
         if (!found && member(d, "optional")) instead = "optional";
         if (found && is_listed(member(d, "default_for"), found)) instead = "default";
     } else {

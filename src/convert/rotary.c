@@ -13,7 +13,8 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
     return FG_ERR_INPUT;
 }
 
-/* Moves `key` from inside a rotary object to the configuration; what stands there already must be equal. */
+/* Moves `key` from inside a rotary object to the configuration; what stands there already must be equal. A null is moved if nothing
+ * stands there, so that it does not count as absent. */
 static fg_status move_out(json_t *config, json_t *inside, const char *key, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = json_object_get(inside, key), *outside = json_object_get(config, key);
@@ -22,6 +23,8 @@ static fg_status move_out(json_t *config, json_t *inside, const char *key, const
         if (outside && !json_is_null(outside) && !fg_json_equal(value, outside))
             FG_TRY(disagree(file, key, outside, value, err));
         if (!outside || json_is_null(outside)) FG_TRY(fg_json_put(config, key, json_incref(value), err));
+    } else if (!outside) {
+        FG_TRY(fg_json_put(config, key, json_null(), err));
     }
     json_object_del(inside, key);
 done:

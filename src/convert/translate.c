@@ -196,7 +196,7 @@ static bool sees_older(const fg_translator *t) {
 /* Brings hf's configuration into the spelling that declarations see. */
 static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
     if (sees_older(t)) return fg_rotary_to_older(hf, t->options->file, err);
-    if (spells(t, "parameters") && json_object_size(json_object_get(hf, "rope_parameters")))
+    if (spells(t, "parameters") && json_object_get(hf, "rope_parameters"))
         return fg_rotary_settle(hf, t->options->file, err);
     return fg_rotary_spell(hf, true, t->options->file, err);
 }
