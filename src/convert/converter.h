@@ -50,10 +50,11 @@
  *   {"dispatch": {TYPE: SECTION, ...}, "hf": HF_PATH, "hf_type": KEY}  the section by hf's KEY ("type"; "true" and "false" stand for the
  *                                           booleans), or by the class of what stands in FIELD; of two names for one section the first is written
  *   {"typed_dict": SECTION or {TYPE: SECTION, ...}, "hf": HF_PATH}  a dictionary, entry by entry: all of one kind, or each with its type
- *   {"blocks": SECTION, "count": HF_PATH}   a sequence of blocks where hf has its keys once: blocks that would export differently are
- *                                           refused; an import makes them all one
+ *   {"blocks": SECTION, "count": HF_PATH}   a sequence of blocks where hf has its keys once: blocks that would export differently, used or
+ *                                           not, are refused; an import makes them all one
  *   {"list_dispatch": [[NAME, SECTION, EXPRESSION over the block], ...], "hf": HF_PATH, "count": HF_PATH}  hf names the blocks of the
- *                                           pattern in a list; "every_layer": true: one name a layer, and each name must occur.
+ *                                           pattern in a list; "every_layer": true: one name a layer, and each name must occur;
+ *                                           "last": NAME: what the last layer always is, whatever the list says.
  *                                           "at": HF_PATH moves blocks, list and count below an object of hf
  *   {"custom": NAME, ...}                   a named C function (convert/custom.h); no converter needs one
  * Modifiers: "maybe": true (absent in the source: absent in the result; without it a rename demands the key), "absent": V (what a target

@@ -348,6 +348,16 @@ done:
     return status;
 }
 
+/* Whether a name that "last" has is that of a choice, and the list has an entry for the last layer. */
+static bool last_is_known(const fg_declaration *d) {
+    const char *last = json_string_value(json_object_get(d->spec, "last"));
+    if (last && !json_object_get(d->spec, "every_layer")) return false;
+    for (size_t i = 0; last && i < d->choice_count; i++) {
+        if (d->choices[i].name && strcmp(d->choices[i].name, last) == 0) return true;
+    }
+    return !last;
+}
+
 static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t s = 0; s < all->count; s++) {
@@ -359,6 +369,9 @@ static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg
                 if (!d->choices[k].section)
                     FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
             }
+            if (!last_is_known(d))
+                FG_TRY(section_fail(layers, &all->sections[s], d,
+                                    "\"last\" must be a name of the list, which needs \"every_layer\"", err));
         }
     }
 done:

@@ -483,8 +483,8 @@ static const fg_primitive primitives[] = {
      fg_run_typed_dict},
     {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
      fg_run_blocks},
-    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER, 'c', NULL,
-     fg_run_list_dispatch, fg_run_list_dispatch},
+    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER | FG_MOD_LAST,
+     'c', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 
@@ -522,6 +522,7 @@ unsigned fg_modifier_find(const char *name, char *kind) {
         {"default_for", FG_MOD_DEFAULT_FOR, 'l'},
         {"null_if", FG_MOD_NULL_IF, 'v'},
         {"every_layer", FG_MOD_EVERY_LAYER, 'b'},
+        {"last", FG_MOD_LAST, 's'},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strcmp(rows[i].name, name) != 0) continue;

@@ -32,6 +32,7 @@ enum {
     FG_MOD_DEFAULT_FOR = 1 << 18,
     FG_MOD_NULL_IF = 1 << 19,
     FG_MOD_EVERY_LAYER = 1 << 20,
+    FG_MOD_LAST = 1 << 21,
 };
 
 /* Which paths a declaration claims when it does not say so itself. */

@@ -523,6 +523,41 @@ static bool is_layout(const json_t *layout) {
     return json_array_size(layout) > 0;
 }
 
+/* Import: the last layer is of the kind that "last" names, whatever hf's list says. */
+static fg_status settle_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                             const json_t **layout, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *settled = NULL;
+    const char *wanted = text_of(d, "last", NULL);
+    size_t last = json_array_size(*layout) - 1;
+    const char *found = json_string_value(json_array_get(*layout, last));
+    if (!wanted || strcmp(found, wanted) == 0) return FG_OK;
+    fg_warn("%s: \"%s\": the last layer is a \"%s\", and is taken for a \"%s\", as code that reads hf's list "
+            "does",
+            t->options->file, d->keys[0], found, wanted);
+    settled = json_copy((json_t *)(uintptr_t)*layout);
+    if (!settled || json_array_set_new(settled, last, json_string(wanted)) != 0)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a list of layers"));
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
+                                   settled, err));
+    FG_TRY(fg_translator_settle(t, frame, d, settled, true, err));
+    FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
+done:
+    json_decref(settled);
+    return status;
+}
+
+/* Export: the last layer has the kind that "last" names, or hf is another model. */
+static void warn_of_last(const fg_translator *t, const fg_declaration *d, const json_t *layout) {
+    const char *wanted = text_of(d, "last", NULL),
+               *found = json_string_value(json_array_get(layout, json_array_size(layout) - 1));
+    if (!t->left_out || !wanted || !found || strcmp(found, wanted) == 0) return; /* not on a trial way back */
+    fg_warn(
+        "%s: \"%s\" ends with a \"%s\", which code that reads hf's list takes for a \"%s\": it sees another "
+        "model",
+        t->options->file, d->keys[0], found, wanted);
+}
+
 /* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */
 static fg_status check_kinds(fg_translator *t, const fg_declaration *d, const sequence_task *task,
                              fg_error *err) {
@@ -599,6 +634,7 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
                 t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
                 json_array_size(layout), (long long)json_integer_value(count)));
         else if (count) {
+            FG_TRY(settle_last(t, frame, d, &layout, err));
             warn_of_pattern(t, d, layout, (uint64_t)json_integer_value(count));
             FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
         }
@@ -611,6 +647,7 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
         FG_TRY(write_count(t, frame, d, task.sequence.count, err));
         if (task.layout) {
             warn_of_pattern(t, d, task.layout, task.sequence.count);
+            warn_of_last(t, d, task.layout);
             FG_TRY(fg_translator_write(t, frame, d->keys[0], task.layout, err));
         }
         if (task.kinds && every_layer(d)) FG_TRY(check_kinds(t, d, &task, err));

@@ -298,6 +298,26 @@ def check_losses(fgconv):
         (work / "config.json").write_text(json.dumps({**config, "hybrid_block_layout": config["hybrid_block_layout"] * 2}))
         code, out = run(fgconv, ["config", "--to", "fast_llm", "--model-type", "apriel_hybrid_ssm", work / "config.json"], ranks=0)
         tally.check("a layout that names each layer", code == 0 and "warning" not in out, f"exit {code}: {out[-400:]}")
+        check_last_layer(fgconv, work)
+
+
+def check_last_layer(fgconv, work):
+    """The last layer of a gemma4 sees all, whatever layer_types says; what it says comes back."""
+    source = work / "sliding"
+    shutil.copytree(GOLDEN / "gemma4/dense/hf", source)
+    config = {**load(source / "config.json"), "layer_types": ["sliding_attention"] * 4}
+    (source / "config.json").write_text(json.dumps(config))
+    code, out = run(fgconv, ["--to", "fast_llm", source, work / "seen"], ranks=0)
+    tally.check("the last layer sees all", code == 0 and "the last layer is a \"sliding_attention\", and is taken for a \"full_attention\"" in out, f"exit {code}: {out[-400:]}")
+    compare("the last layer sees all", tensors(work / "seen"), tensors(GOLDEN / "gemma4/dense/fast_llm"))
+    code, out = run(fgconv, ["--to", "hf", work / "seen", work / "unseen"], ranks=0)
+    tally.check("the last layer: layer_types comes back", code == 0 and load(work / "unseen/config.json")["layer_types"] == config["layer_types"], f"exit {code}: {out[-400:]}")
+    rows = [json.loads(line) for line in (GOLDEN / "configs.jsonl").read_text().splitlines()]
+    for pattern, said in (["sliding_attention"], True), (["full_attention"], False):
+        (row,) = [r for r in rows if r["format"] == "gemma4" and r["change"] == {"decoder.pattern": pattern}]
+        (work / "config.json").write_text(json.dumps(row["document"]))
+        code, out = run(fgconv, ["config", "--from", "fast_llm", "--to", "hf", "--model-type", "gemma4", work / "config.json"], ranks=0)
+        tally.check(f"the last layer is a {pattern[0]}, from Fast-LLM", code == 0 and ("sees another model" in out) == said, f"exit {code}: {out[-400:]}")
 
 
 def plain(directory, keep=()):

@@ -106,6 +106,11 @@ static void declarations_are_checked(void **state) {
         {"\"a\": {\"rename\": \"architectures\"}", "is claimed by \"hf/architectures\""},
         {"\"a\": {\"nested\": \"nowhere\"}", "unknown section"},
         {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]]}", "\"list_dispatch\" needs \"hf\""},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"every_layer\": true, \"last\": "
+         "\"y\"}",
+         "\"last\" must be a name of the list"},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"last\": \"x\"}",
+         "which needs \"every_layer\""},
         {"\"a\": {\"nested\": \"model\"}", "nested in themselves"},
         {"\"a\": {\"custom\": \"nothing\"}", "there is no custom function \"nothing\""},
         {"\"a\": {\"ignored\": \"r\", \"hf\": [\"x\", \"y\"], \"export_as\": 1}", "needs one path"},

@@ -206,6 +206,10 @@ static void blocks_share_their_keys(void **state) {
          "{\"x\": {\"heads\": 5}, \"y\": {\"heads\": 6}}}}",
          "\"blocks/blocks/y\" differs from another block", true},
         {blocks, SECTIONS, NULL, FG_EXPORT,
+         "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\"], \"blocks\": "
+         "{\"x\": {\"heads\": 5}, \"y\": {\"heads\": 6}}}}",
+         "\"blocks/blocks/y\" differs from another block", true},
+        {blocks, SECTIONS, NULL, FG_EXPORT,
          "{\"blocks\": {\"type\": \"pattern\", \"pattern\": [\"x\", \"z\"], \"blocks\": {\"x\": {\"heads\": "
          "5}}}}",
          "\"pattern\" names a block that \"blocks\" does not have", true},
@@ -223,7 +227,8 @@ static void a_list_names_the_blocks(void **state) {
     SIZE ", " COLOUR ", " MIXER ", " PARTS                                                                   \
          ", \"blocks\": {\"list_dispatch\": [[\"A\", \"a\"], [\"B\", \"b\"]], " more                         \
          "\"hf\": \"layout\", \"count\": \"n\"}"
-    static const char list[] = LIST(""), every[] = LIST("\"every_layer\": true, ");
+    static const char list[] = LIST(""), every[] = LIST("\"every_layer\": true, "),
+                      last[] = LIST("\"every_layer\": true, \"last\": \"B\", ");
     static const char pattern[] =
         "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], \"blocks\": "
         "{\"x\": {\"type\": \"a\"}, \"y\": {\"type\": \"b\"}}}}";
@@ -252,6 +257,18 @@ static void a_list_names_the_blocks(void **state) {
          "has 2 entries, expected one for each of 3 layers", true},
         {every, SECTIONS, NULL, FG_EXPORT, "{\"blocks\": {\"block\": {\"type\": \"a\"}}}",
          "no block is a \"B\"", true},
+        {every, SECTIONS, NULL, FG_EXPORT,
+         "{\"blocks\": {\"type\": \"pattern\", \"num_blocks\": 2, \"pattern\": [\"x\"], \"blocks\": "
+         "{\"x\": {\"type\": \"a\"}, \"y\": {\"type\": \"b\"}}}}",
+         "{\"size\": 4, \"n\": 2, \"layout\": [\"A\", \"A\"], \"heads\": 8, \"states\": 2}", false},
+        {last, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 2, \"n\": 3, \"layout\": [\"A\", \"A\", \"A\"], \"heads\": 1, \"states\": 2}",
+         "{\"size\": 2, \"colour\": \"red\", \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, "
+         "\"pattern\": [\"A\", \"A\", \"B\"], "
+         "\"blocks\": {\"A\": {\"type\": \"a\", \"heads\": 1}, \"B\": {\"type\": \"b\", \"states\": 2}}}}",
+         false},
+        {last, SECTIONS, NULL, FG_EXPORT, pattern,
+         "{\"size\": 4, \"n\": 3, \"layout\": [\"A\", \"B\", \"A\"], \"heads\": 8, \"states\": 2}", false},
     };
     CHECK(rows);
 }
