@@ -271,6 +271,17 @@ static fg_status note_number(fg_translator *t, const fg_frame *frame, const fg_d
     return status;
 }
 
+/* Import of a key that says what its absence would say: it is not written back, and kept where something is (of a target with
+ * classes; elsewhere it is no loss). */
+static fg_status note_sentinel(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                               fg_error *err) {
+    const json_t *found;
+    fg_status status = fg_translator_read(t, frame, d->keys[0], true, &found, err);
+    if (status != FG_OK || !found || !t->classes) return status;
+    return fg_translator_leave_out_default(t, frame, d->keys[0], found, "its absence would mean the same",
+                                           err);
+}
+
 /* Writes a value that was read, as the other side has it. `value` is taken over. */
 static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_declaration *d, json_t *value,
                          fg_error *err) {
@@ -278,6 +289,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     bool skip, same;
     json_t *given = json_incref(value);
     FG_TRY(equals(t, frame, d, "optional", value, &skip, err));
+    if (skip && importing(t)) FG_TRY(note_sentinel(t, frame, d, err));
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
     if (importing(t) && member(d, "null_if")) {

@@ -265,7 +265,7 @@ done:
 
 /* Whether the target that is being made has a configuration that such a field belongs to: of what it does not hold (yet), the class
  * of what does must have the field. */
-static bool has_place(const fg_translator *t, const char *key) {
+static bool has_target_place(const fg_translator *t, const char *key) {
     char above[PATH] = "";
     const char *root = t->declarations->root->class_name, *rest = key;
     if (!t->classes || !root || strlen(key) >= sizeof above) return false;
@@ -282,6 +282,14 @@ static bool has_place(const fg_translator *t, const char *key) {
     return class_name && fg_class_field(t->classes, class_name, field, &found);
 }
 
+/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it stands for only where a
+ * declaration still writes it; a key that no declaration had can always stand there. */
+static bool has_place(const fg_translator *t, const char *key, const json_t *entry) {
+    if (t->direction == FG_IMPORT) return has_target_place(t, key);
+    bool claimed = json_object_get(entry, "as") || json_object_get(entry, "absent");
+    return !claimed || fg_claims_find(&t->claims[FG_SIDE_HF], key);
+}
+
 /* Puts back what the other direction left out: keys that were not written, and values of which what stands for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
@@ -292,7 +300,7 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
         const json_t *found = key ? fg_json_at(t->result, key) : NULL;
         json_t *value = json_object_get(entry, "value");
         if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
-        if (t->direction == FG_IMPORT && !has_place(t, key)) {
+        if (!has_place(t, key, entry)) {
             fg_warn("%s: \"%s\", which an earlier checkpoint had, has no place in this model; it is not "
                     "given back",
                     t->options->file, key);

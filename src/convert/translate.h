@@ -35,7 +35,7 @@ typedef struct fg_translation {
     json_t *target;
     /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target with classes those
      * that are not of the architecture only where they have another value than their default); "as": what stands
-     * for the value there, if it is another. */
+     * for the value there, if it is another; "absent": true: the key's absence does. */
     json_t *left_out;
     bool newer_rotary; /* import: the source has rope_parameters */
 } fg_translation;

@@ -138,6 +138,13 @@ done:
     return status;
 }
 
+fg_status fg_translator_leave_out_default(fg_translator *t, const fg_frame *frame, const char *path,
+                                          const json_t *value, const char *reason, fg_error *err) {
+    fg_status status = fg_translator_leave_out(t, frame, path, value, reason, NULL, err);
+    json_t *entry = json_array_get(t->left_out, json_array_size(t->left_out) - 1);
+    return status == FG_OK && entry ? fg_json_put(entry, "absent", json_true(), err) : status;
+}
+
 fg_status fg_translator_value(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                               const char *name, json_t **value, fg_error *err) {
     char where[WHERE];

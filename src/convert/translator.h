@@ -73,6 +73,9 @@ fg_status fg_translator_settle(fg_translator *translator, const fg_frame *frame,
 /* Notes a key that the destination does not have. `as`: what comes back in its place, or NULL. */
 fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *frame, const char *path,
                                   const json_t *value, const char *reason, const json_t *as, fg_error *err);
+/* The same for a key that is not written where it has this value ("absent" in the entry). */
+fg_status fg_translator_leave_out_default(fg_translator *translator, const fg_frame *frame, const char *path,
+                                          const json_t *value, const char *reason, fg_error *err);
 /* What a V of the declaration (a member such as "default", which must exist) means here. New reference. */
 fg_status fg_translator_value(const fg_translator *translator, const fg_frame *frame,
                               const fg_declaration *declaration, const char *member, json_t **value,

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "families", "hf_base" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "explicit", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
-"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
+"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "explicit": keys that say what their absence says. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -320,6 +320,27 @@ def check_last_layer(fgconv, work):
         tally.check(f"the last layer is a {pattern[0]}, from Fast-LLM", code == 0 and ("sees another model" in out) == said, f"exit {code}: {out[-400:]}")
 
 
+def check_explicit(fgconv):
+    """What says no more than its absence comes back if it was there."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        shutil.copytree(GOLDEN / "apriel2_text/biases/hf", work / "hf")
+        config = load(work / "hf/config.json")
+        blocks = config["decoder"]["blocks"]
+        blocks["s"]["mixer"]["sampling_strategy"] = "uniform"
+        blocks["a"]["mixer"].update(add_linear_biases=True, window_size=None, query_layer={"bias": {"enabled": None}})
+        blocks["a"]["mlp"]["layer_1"] = {"bias": {"enabled": None}}
+        (work / "hf/config.json").write_text(json.dumps(config))
+        if convert(fgconv, "explicit defaults: to fast_llm", ["--to", "fast_llm", work / "hf", work / "there"]) \
+                and convert(fgconv, "explicit defaults: and back", [work / "there", work / "back"]):
+            back = load(work / "back/config.json")
+            tally.check("explicit defaults: come back", back["decoder"] == config["decoder"], differences(back["decoder"], config["decoder"]))
+            metadata = work / "there/metadata.yaml"
+            metadata.write_text(metadata.read_text().replace("sampling_strategy: uniform", "sampling_strategy: weighted", 1))
+            code, out = run(fgconv, ["config", "--model-type", "apriel2_text", work / "there"], ranks=0)
+            tally.check("explicit defaults: what the model says now wins", code == 0 and '"sampling_strategy": "weighted"' in out, f"exit {code}: {out[-400:]}")
+
+
 def plain(directory, keep=()):
     """Takes out of a directory what only fgconv writes there, as if Fast-LLM itself had made it."""
     for path in directory.iterdir():
@@ -431,7 +452,7 @@ def check_broken(fgconv):
 
 
 PARTS = {"configs": check_configs, "tokens": check_tokens, "families": check_families, "eos": check_eos, "qwen3": check_qwen3,
-         "losses": check_losses, "hf_base": check_hf_base, "broken_tensors": check_broken}
+         "losses": check_losses, "explicit": check_explicit, "hf_base": check_hf_base, "broken_tensors": check_broken}
 
 
 def main():

@@ -364,6 +364,47 @@ static void what_was_left_out_comes_back(void **state) {
     json_decref(source);
 }
 
+/* A key that says what its absence says comes back, while its section does, and says the same. */
+static void an_explicit_default_comes_back(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    fg_translation there = {0}, back = {0};
+    json_t *source = parse("{\"size\": 4, \"mix\": {\"type\": \"a\", \"heads\": 8}}");
+    fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
+    static const char optional[] =
+        "\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"optional\": 8, \"rename\": \"heads\"}, "
+        "\"weight\": {\"ignored\": \"r\"}}}, "
+        "\"b\": {\"class\": \"MixB\", \"config\": {\"states\": {\"rename\": \"states\"}}}";
+    static const char config[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+             ", \"mixer\": {\"dispatch\": {\"a\": \"a\", \"b\": \"b\"}, \"hf\": \"mix\"}";
+    static const struct {
+        const char *mixer, *mix; /* what Fast-LLM's becomes; what hf's is then */
+    } rows[] = {
+        {"{\"type\": \"a\", \"heads\": 8}", "{\"type\": \"a\", \"heads\": 8}"},
+        {"{\"type\": \"a\"}", "{\"type\": \"a\", \"heads\": 8}"},
+        {"{\"type\": \"a\", \"heads\": 5}", "{\"type\": \"a\", \"heads\": 5}"},
+        {"{\"type\": \"b\", \"states\": 3}", "{\"type\": \"b\", \"states\": 3}"},
+    };
+    if (load(&converter, config, optional, "", &err) != FG_OK ||
+        fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err) != FG_OK)
+        fail_msg("%s", err.text);
+    options.carried = there.left_out;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_object_set_new(there.result, "mixer", parse(rows[i].mixer));
+        if (fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err) != FG_OK)
+            fail_msg("%s", err.text);
+        json_t *wanted = parse(rows[i].mix);
+        assert_true(fg_json_equal(json_object_get(back.result, "mix"), wanted));
+        json_decref(wanted);
+        fg_translation_free(&back);
+    }
+    fg_translation_free(&there);
+    fg_converter_free(&converter);
+    json_decref(source);
+}
+
 /* A null that stands for a default is a null again. */
 static void a_null_comes_back(void **state) {
     (void)state;
@@ -503,11 +544,17 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sections_stand_under_fields),  cmocka_unit_test(dictionaries_go_entry_by_entry),
-        cmocka_unit_test(blocks_share_their_keys),      cmocka_unit_test(a_list_names_the_blocks),
-        cmocka_unit_test(values_change_on_the_way),     cmocka_unit_test(both_sides_are_covered),
-        cmocka_unit_test(what_was_left_out_comes_back), cmocka_unit_test(a_null_comes_back),
-        cmocka_unit_test(rules_name_parts_and_places),  cmocka_unit_test(broken_rules_are_refused),
+        cmocka_unit_test(sections_stand_under_fields),
+        cmocka_unit_test(dictionaries_go_entry_by_entry),
+        cmocka_unit_test(blocks_share_their_keys),
+        cmocka_unit_test(a_list_names_the_blocks),
+        cmocka_unit_test(values_change_on_the_way),
+        cmocka_unit_test(both_sides_are_covered),
+        cmocka_unit_test(what_was_left_out_comes_back),
+        cmocka_unit_test(an_explicit_default_comes_back),
+        cmocka_unit_test(a_null_comes_back),
+        cmocka_unit_test(rules_name_parts_and_places),
+        cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, set_up, tear_down);
