@@ -55,12 +55,21 @@ done:
     return status;
 }
 
+/* The first of the choices that lead to the section that this one leads to. */
+static const fg_choice *first_to(const fg_declaration *d, const fg_choice *choice) {
+    const fg_choice *first = d->choices;
+    while (first->section != choice->section) first++;
+    return first;
+}
+
 static fg_status refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
     const char *found = class_at(t, target);
     fg_text wanted = {0};
     fg_status status = FG_OK;
-    for (size_t i = 0; i < d->choice_count; i++)
-        FG_TRY(fg_text_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
+    for (size_t i = 0; i < d->choice_count; i++) {
+        if (first_to(d, &d->choices[i]) == &d->choices[i])
+            FG_TRY(fg_text_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
+    }
     FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
                                 found ? "a " : "no known configuration", found ? found : "", wanted.data));
 done:
@@ -132,12 +141,31 @@ done:
 
 /* ---- nested, dispatch ---- */
 
+/* Import: whether what hf has in the declaration's place is an object, or nothing: then its keys say what that means. Anything else is one
+ * refusal, instead of one for each of the keys. */
+static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
+                             bool *there, fg_error *err) {
+    fg_status status = FG_OK;
+    char brief[BRIEF];
+    const json_t *found = fg_json_at(t->source, hf);
+    *there = !importing(t) || !d->key_count || !found || json_is_object(found);
+    if (*there) return FG_OK;
+    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object", hf,
+                                fg_json_brief(found, brief, sizeof brief)));
+done:
+    return status;
+}
+
 fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     const fg_choice *choice = &d->choices[0];
     char *hf = NULL, *target = NULL;
+    bool there;
     FG_TRY_NEW(hf, hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(find_object(t, frame, d, hf, &there, err));
+    if (!there) goto done;
     if (!importing(t)) FG_TRY(choose_by_class(t, d, target, &choice, err));
     FG_TRY(choice ? enter(t, frame, choice->section, hf, target, err) : refuse_class(t, d, target, err));
 done:
@@ -149,8 +177,7 @@ done:
 /* Two names may lead to one section: the first is what comes back. */
 static fg_status note_synonym(fg_translator *t, const fg_frame *at, const fg_declaration *d, const char *path,
                               const fg_choice *choice, const json_t *found, fg_error *err) {
-    const fg_choice *first = d->choices;
-    while (first->section != choice->section) first++;
+    const fg_choice *first = first_to(d, choice);
     if (first == choice || first->when) return FG_OK;
     json_t *as = json_string(first->name);
     fg_status status =
@@ -203,8 +230,11 @@ fg_status fg_run_dispatch(fg_translator *t, const fg_frame *frame, const fg_decl
     fg_status status = FG_OK;
     const fg_choice *choice;
     char *hf = NULL, *target = NULL;
+    bool there;
     FG_TRY_NEW(hf, hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
+    FG_TRY(find_object(t, frame, d, hf, &there, err));
+    if (!there) goto done;
     FG_TRY(choose(t, d, hf, target, &choice, err));
     if (choice) FG_TRY(enter(t, frame, choice->section, hf, target, err));
 done:
@@ -426,12 +456,13 @@ static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, con
 static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t **count, fg_error *err) {
     fg_status status = FG_OK;
-    char brief[BRIEF];
+    char brief[BRIEF], place[PLACE];
     const char *path = text_of(d, "count", "num_blocks");
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
     FG_TRY(fg_translator_read(t, frame, path, false, count, err));
     if (json_is_integer(*count) && json_integer_value(*count) >= 0) goto done;
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more", path,
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
+                                fg_translator_place(t, frame, path, place, sizeof place),
                                 fg_json_brief(*count, brief, sizeof brief)));
     *count = NULL;
 done:

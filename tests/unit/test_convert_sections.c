@@ -158,6 +158,35 @@ static void sections_stand_under_fields(void **state) {
     CHECK(rows);
 }
 
+/* Not one for each key that the section would read. */
+static void a_missing_object_is_one_refusal(void **state) {
+    (void)state;
+    static const char config[] =
+        SIZE ", " COLOUR ", " BLOCKS ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\"}, " PARTS;
+    static const char chosen[] =
+        SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+             ", \"mixer\": {\"dispatch\": {\"A\": \"a\", \"B\": \"b\"}, \"hf\": \"mix\"}";
+    static const char *const rows[][2] = {
+        {"{\"size\": 2, \"mix\": null}", "f.json: key \"mix\" = null: expected an object (rule \"mixer\", "},
+        {"{\"size\": 2, \"mix\": 7}", "f.json: key \"mix\" = 7: expected an object"},
+        {"{\"size\": 2, \"mix\": [1]}", "f.json: key \"mix\" = [1]: expected an object"},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
+        fg_error err = {0};
+        fg_converter *converter;
+        fg_translation out = {0};
+        fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
+        json_t *source = parse(rows[i / 2][0]);
+        if (load(&converter, i % 2 ? chosen : config, SECTIONS, "", &err) != FG_OK) fail_msg("%s", err.text);
+        assert_int_equal(fg_translate(converter, &dirs, FG_IMPORT, source, &options, &out, &err),
+                         FG_ERR_INPUT);
+        if (strncmp(err.text, rows[i / 2][1], strlen(rows[i / 2][1])) != 0 || strchr(err.text, '\n'))
+            fail_msg("row %zu: %s", i, err.text);
+        fg_converter_free(&converter);
+        json_decref(source);
+    }
+}
+
 static void dictionaries_go_entry_by_entry(void **state) {
     (void)state;
     static const char typed[] =
@@ -544,17 +573,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sections_stand_under_fields),
-        cmocka_unit_test(dictionaries_go_entry_by_entry),
-        cmocka_unit_test(blocks_share_their_keys),
-        cmocka_unit_test(a_list_names_the_blocks),
-        cmocka_unit_test(values_change_on_the_way),
-        cmocka_unit_test(both_sides_are_covered),
-        cmocka_unit_test(what_was_left_out_comes_back),
-        cmocka_unit_test(an_explicit_default_comes_back),
-        cmocka_unit_test(a_null_comes_back),
-        cmocka_unit_test(rules_name_parts_and_places),
-        cmocka_unit_test(broken_rules_are_refused),
+        cmocka_unit_test(a_missing_object_is_one_refusal), cmocka_unit_test(sections_stand_under_fields),
+        cmocka_unit_test(dictionaries_go_entry_by_entry),  cmocka_unit_test(blocks_share_their_keys),
+        cmocka_unit_test(a_list_names_the_blocks),         cmocka_unit_test(values_change_on_the_way),
+        cmocka_unit_test(both_sides_are_covered),          cmocka_unit_test(what_was_left_out_comes_back),
+        cmocka_unit_test(an_explicit_default_comes_back),  cmocka_unit_test(a_null_comes_back),
+        cmocka_unit_test(rules_name_parts_and_places),     cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, set_up, tear_down);
