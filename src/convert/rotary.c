@@ -71,12 +71,14 @@ static bool same(const json_t *a, const json_t *b) {
     return true;
 }
 
-static fg_status check_llama3(const json_t *rotary, const char *file, fg_error *err) {
-    static const char *const needed[] = {"factor", "low_freq_factor", "high_freq_factor",
-                                         "original_max_position_embeddings"};
+/* `whole`: the original length, which newer code takes for the model's where it is absent, must be there too. */
+static fg_status check_llama3(const json_t *rotary, bool whole, const char *file, fg_error *err) {
+    static const char length[] = "original_max_position_embeddings";
+    static const char *const needed[] = {"factor", "low_freq_factor", "high_freq_factor", length};
     char brief[BRIEF];
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
         const json_t *value = json_object_get(rotary, needed[i]);
+        if (!value && !whole && needed[i] == length) continue;
         if (!json_is_number(value) || json_number_value(value) <= 0) {
             return fg_fail(err, FG_ERR_INPUT,
                            "%s: rotary embeddings of type llama3: \"%s\" = %s: expected a number above 0",
@@ -126,7 +128,7 @@ done:
     return status;
 }
 
-fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err) {
+static fg_status to_older(json_t *config, bool whole, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     json_t *scaling, *parameters;
     if (per_layer_type(json_object_get(config, "rope_parameters"))) return FG_OK;
@@ -136,7 +138,7 @@ fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err) {
         FG_TRY(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
                         err));
     if (!scaling && parameters && !is_plain(parameters)) scaling = parameters;
-    if (scaling && is_type(scaling, "llama3")) FG_TRY(check_llama3(scaling, file, err));
+    if (scaling && is_type(scaling, "llama3")) FG_TRY(check_llama3(scaling, whole, file, err));
     if (scaling)
         json_incref(scaling);
     else if (parameters || json_object_get(config, "rope_scaling"))
@@ -145,6 +147,10 @@ fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err) {
     json_object_del(config, "rope_parameters");
 done:
     return status;
+}
+
+fg_status fg_rotary_to_older(json_t *config, const char *file, fg_error *err) {
+    return to_older(config, true, file, err);
 }
 
 fg_status fg_rotary_settle(json_t *config, const char *file, fg_error *err) {
@@ -180,7 +186,7 @@ static fg_status spell(json_t *config, bool newer, const char *file, unsigned de
     const char *key;
     json_t *value;
     if (depth == DEPTH) goto done; /* coverage refuses what is nested like this */
-    FG_TRY(fg_rotary_to_older(config, file, err));
+    FG_TRY(to_older(config, false, file, err));
     if (newer) FG_TRY(fg_rotary_to_newer(config, err));
     json_object_foreach(config, key, value) {
         bool rotary = strcmp(key, "rope_scaling") == 0 || strcmp(key, "rope_parameters") == 0;

@@ -25,7 +25,7 @@ fg_status fg_rotary_to_newer(json_t *config, fg_error *err);
 fg_status fg_rotary_settle(json_t *config, const char *file, fg_error *err);
 
 /* The same for a configuration and all objects in it that have rotary settings: those of a vision or text model. Into the older
- * spelling, or on into the newer. */
+ * spelling, or on into the newer. Llama3's original length may be absent: code that reads the newer spelling takes the model's for it. */
 fg_status fg_rotary_spell(json_t *config, bool newer, const char *file, fg_error *err);
 
 #endif

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "explicit", "families", "hf_base" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "explicit", "original_length", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
-"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "explicit": keys that say what their absence says. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
+"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "explicit": keys that say what their absence
+says. "original_length": rotary settings without one. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -341,6 +342,24 @@ def check_explicit(fgconv):
             tally.check("explicit defaults: what the model says now wins", code == 0 and '"sampling_strategy": "weighted"' in out, f"exit {code}: {out[-400:]}")
 
 
+def check_original_length(fgconv):
+    """Rotary settings without the length that they scale from: it is the model's."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        shutil.copytree(GOLDEN / "llama/llama3-tied-bias/hf", work / "hf")
+        config = load(work / "hf/config.json")
+        length = config["max_position_embeddings"] = config["rope_parameters"].pop("original_max_position_embeddings")
+        (work / "hf/config.json").write_text(json.dumps(config))
+        code, out = run(fgconv, ["-q", "--to", "fast_llm", "--report", work / "report.json", work / "hf", work / "there"], ranks=0)
+        proof = load(work / "report.json")["proof"] if code == 0 else {}
+        held = (work / "there/metadata.yaml").read_text() if code == 0 else ""
+        tally.check("the original length is the model's, logits equal", proof.get("max_abs") == 0 and f"original_context_length: {length}\n" in held, f"exit {code}: {out[-400:]}")
+        if code == 0 and convert(fgconv, "the original length: and back", [work / "there", work / "back"]):
+            back = load(work / "back/config.json")
+            scaling = back.get("rope_parameters") or back["rope_scaling"]
+            tally.check("the original length comes back", scaling["original_max_position_embeddings"] == back["max_position_embeddings"] == length, scaling)
+
+
 def plain(directory, keep=()):
     """Takes out of a directory what only fgconv writes there, as if Fast-LLM itself had made it."""
     for path in directory.iterdir():
@@ -452,7 +471,7 @@ def check_broken(fgconv):
 
 
 PARTS = {"configs": check_configs, "tokens": check_tokens, "families": check_families, "eos": check_eos, "qwen3": check_qwen3,
-         "losses": check_losses, "explicit": check_explicit, "hf_base": check_hf_base, "broken_tensors": check_broken}
+         "losses": check_losses, "explicit": check_explicit, "original_length": check_original_length, "hf_base": check_hf_base, "broken_tensors": check_broken}
 
 
 def main():
