@@ -320,7 +320,7 @@ class Bench:
         """What notices the change of this file, or None."""
         who = heirs(self.files, name)
         try:
-            lint(self.fgconv, [self.converters / file for file in who])
+            lint(self.fgconv, [self.converters / name])
         except Noticed as noticed:
             return str(noticed)
         types = {self.files[file].type() for file in who} | PLUG_INS.get(name, set())
@@ -331,6 +331,10 @@ class Bench:
             except Noticed as noticed:
                 self.judges.remember(i)
                 return f"{self.judges.items[i][1]}: {noticed}"
+        try:
+            lint(self.fgconv, [self.converters / file for file in who])
+        except Noticed as noticed:
+            return f"{noticed} of its heirs"
         return None
 
     def judge(self, name, path, change):
