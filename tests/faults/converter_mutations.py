@@ -249,7 +249,7 @@ def fast_llm_judges():
     for row in load(DATA / "fast_llm/broken_tensors.json"):
         yield "case", f"broken {row}", ("fast_llm", row["base"].split("/")[0]), lambda f, row=row: fast_llm_golden.check_broken_row(f, row)
     for name, family, check in (("tokens", "llama", fast_llm_golden.check_tokens), ("eos", "llama", fast_llm_golden.check_eos),
-                                ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses)):
+                                ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses), ("lacking", "gemma4", fast_llm_golden.check_lacking)):
         yield "case", name, ("fast_llm", family), check
 
 
@@ -298,7 +298,7 @@ def texts_of(tree, path):
 
 
 def is_of_tensors(path):
-    return any(p in ("weights", "let", "with", "tensors", "lists", "names", "drop") for p in path)
+    return path[0] in ("tensors", "to_forgather", "to_hf", "drop") or (path[0] == "sections" and len(path) > 2 and path[2] in ("weights", "let"))
 
 
 # ---- one mutation ----

@@ -7,7 +7,7 @@ A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
-"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "explicit": keys that say what their absence
+"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "lacking": what a checkpoint may lack. "explicit": keys that say what their absence
 says. "original_length": rotary settings without one. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
@@ -372,6 +372,30 @@ def plain(directory, keep=()):
     (directory / "metadata.yaml").write_text("\n".join(lines) + "\n")
 
 
+# What a checkpoint of Fast-LLM may lack: case, text of metadata.yaml, what stands in its place, tensors that go, and their names in hf.
+LACKING = [("gemma4/dense", "enabled: true", "enabled: false", ".output_scale/", "layer_scalar", "output_scale.enabled is lost"),
+           ("gemma4/dense", "heads: 4\n            key_norm:\n              epsilon: 1.0e-06\n              type: rms_norm\n            query_norm:\n              epsilon: 1.0e-06\n              type: rms_norm\n            rotary:\n              partial",
+            "heads: 4\n            key_norm: null\n            query_norm: null\n            rotary:\n              partial", "decoder.3.mixer.{}_norm.", "layers.3.self_attn.{}_norm", "query_norm, key_norm or value_norm of the layers that see all is lost")]
+
+
+def check_lacking(fgconv):
+    """Parameters that a block may lack: hf gets none, and a word about it."""
+    for case, text, instead, gone, absent, said in LACKING:
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            shutil.copytree(GOLDEN / case / "fast_llm", work / "in", ignore=shutil.ignore_patterns("*.safetensors"))
+            metadata = (work / "in/metadata.yaml").read_text()
+            parts = lambda pattern: [pattern.format(p) for p in ("query", "key", "q", "k")]
+            (work / "in/metadata.yaml").write_text(metadata.replace(text, instead))
+            held = tensors(GOLDEN / case / "fast_llm")
+            kept = {k: v for k, v in held.items() if not any(p in k for p in parts(gone))}
+            write_safetensors(work / "in/model_0.safetensors", kept)
+            code, out = run(fgconv, ["--validate", "bytes", "--model-type", case.split("/")[0], work / "in", work / "out"], ranks=0)
+            names = list(tensors(work / "out")) if code == 0 else []
+            tally.check(f"{case} without {gone}", text in metadata and len(kept) < len(held) and code == 0 and said in out and names
+                        and not any(p in n for p in parts(absent) for n in names), f"exit {code}: {out[-400:]}")
+
+
 def check_hf_base(fgconv):
     """What a Fast-LLM directory has lost comes from the model that it started from; what it has kept wins."""
     source = DATA / "golden/llama_untied_fp32/hf"
@@ -471,7 +495,7 @@ def check_broken(fgconv):
 
 
 PARTS = {"configs": check_configs, "tokens": check_tokens, "families": check_families, "eos": check_eos, "qwen3": check_qwen3,
-         "losses": check_losses, "explicit": check_explicit, "original_length": check_original_length, "hf_base": check_hf_base, "broken_tensors": check_broken}
+         "losses": check_losses, "lacking": check_lacking, "explicit": check_explicit, "original_length": check_original_length, "hf_base": check_hf_base, "broken_tensors": check_broken}
 
 
 def main():
