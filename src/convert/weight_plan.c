@@ -76,8 +76,9 @@ static fg_status join_tied(planner *p) {
     fg_text reason = {0};
     size_t partner;
     for (size_t i = 0; i < p->name_count; i++) {
-        if (!link_of(p, i)->tied_to || p->source_of[i] == NONE) continue;
+        if (!link_of(p, i)->tied_to) continue;
         FG_TRY(partner_of(p, link_of(p, i), &partner));
+        if (p->source_of[i] == NONE) continue;
         int64_t mine = p->source_of[i], *other = &p->source_of[partner];
         if (*other == NONE) {
             *other = mine; /* some programs keep the other name of the pair */
