@@ -252,9 +252,29 @@ done:
     return status;
 }
 
+/* The model types that "defaults" names have some. */
+static fg_status check_defaults(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    char detail[BRIEF];
+    json_t *type, *held = NULL;
+    json_object_foreach(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
+        if (json_is_null(type)) continue;
+        FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
+        snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
+        if (!json_object_size(held)) FG_TRY(complain(l, err, "no file knows the model type of ", detail));
+        json_decref(held);
+        held = NULL;
+    }
+done:
+    json_decref(held);
+    return status;
+}
+
 static fg_status check_loaded(linter *l, fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *classes = NULL;
+    FG_TRY(check_defaults(l, err));
     FG_TRY(fg_classes_load(&classes, l->dirs, fg_converter_format(l->converter), err));
     if (classes)
         FG_TRY(fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err));

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
 
-    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "explicit", "original_length", "families", "hf_base" or "broken_tensors"
+    fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "lacking", "length", "explicit", "original_length", "families", "hf_base" or "broken_tensors"
 
 A case: HF to Fast-LLM and back, and the real program's directory to HF; tensors must be the real ones after widening to float32, the way
 back must give the source bit for bit and lose no key of its config.json. "configs": changed configurations, which must translate as the
 real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
-"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "lacking": what a checkpoint may lack. "explicit": keys that say what their absence
+"qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "lacking": what a checkpoint may lack. "length": --max-length. "explicit": keys that say what their absence
 says. "original_length": rotary settings without one. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
@@ -260,7 +260,8 @@ def check_qwen3(fgconv):
         config = load(DATA / "golden/qwen3_tied_bf16/hf/config.json")
         file = work / "config.json"
         changes = [({"attention_bias": True}, None, '"add_linear_biases": true'), ({"head_dim": None}, "head_dim", None), ({"use_mrope": False}, "use_mrope", None),
-                   ({"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "some layers slide", None), ({"mlp_bias": True}, "mlp_bias", None)]
+                   ({"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "some layers slide", None), ({"mlp_bias": True}, "mlp_bias", None),
+                   ({"num_attention_heads": 3, "num_key_value_heads": 1}, None, '"heads": 3')]
         for change, refusal, said in changes:
             file.write_text(json.dumps({**config, **change}))
             code, out = run(fgconv, ["config", "--to", "fast_llm", file], ranks=0)
@@ -396,6 +397,16 @@ def check_lacking(fgconv):
                         and not any(p in n for p in parts(absent) for n in names), f"exit {code}: {out[-400:]}")
 
 
+def check_length(fgconv):
+    """--max-length reaches the text model of one that also sees."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        if convert(fgconv, "length: to fast_llm", ["--max-length", "99", "--to", "fast_llm", GOLDEN / "llava/basic/hf", work / "there"]) \
+                and convert(fgconv, "length: and back", [work / "there", work / "back"]):
+            text = load(work / "back/config.json")["text_config"]
+            tally.check("length: of the text model", text["max_position_embeddings"] == 99, text)
+
+
 def check_hf_base(fgconv):
     """What a Fast-LLM directory has lost comes from the model that it started from; what it has kept wins."""
     source = DATA / "golden/llama_untied_fp32/hf"
@@ -495,7 +506,7 @@ def check_broken(fgconv):
 
 
 PARTS = {"configs": check_configs, "tokens": check_tokens, "families": check_families, "eos": check_eos, "qwen3": check_qwen3,
-         "losses": check_losses, "lacking": check_lacking, "explicit": check_explicit, "original_length": check_original_length, "hf_base": check_hf_base, "broken_tensors": check_broken}
+         "losses": check_losses, "lacking": check_lacking, "length": check_length, "explicit": check_explicit, "original_length": check_original_length, "hf_base": check_hf_base, "broken_tensors": check_broken}
 
 
 def main():
