@@ -86,9 +86,10 @@ def leaves(tree, prefix=""):
     return {prefix: tree}
 
 
-def changes_between(document, base):
-    a, b = leaves(document), leaves(base)
-    return {k: a.get(k, ABSENT) for k in sorted(set(a) | set(b)) if a.get(k, ABSENT) != b.get(k, ABSENT)}
+def differences(ours, other):
+    """path -> (ours, the other's), of the leaves in which they differ."""
+    a, b = leaves(ours), leaves(other)
+    return {k: (a.get(k, ABSENT), b.get(k, ABSENT)) for k in sorted(set(a) | set(b)) if a.get(k, ABSENT) != b.get(k, ABSENT)}
 
 
 def what_is_said(text):
@@ -112,49 +113,49 @@ def answer(fgconv, question):
 
 
 class Record:
-    """The answers of one format on record."""
+    """The answers of one format on record, and the documents that they are told by: one of each kind."""
 
     def __init__(self, format):
         self.path = RECORDS / f"{format}.jsonl"
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.rows = {row["name"]: row for row in map(json.loads, lines)}
-        self.bases = {row["kind"]: row["document"] for row in self.rows.values() if "document" in row}
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        self.documents = {row["kind"]: row["document"] for row in lines if "kind" in row}
+        self.rows = {row["name"]: row for row in lines if "name" in row}
 
     def row(self, question, got):
-        """The answer as it is recorded. The first document of a kind stands there whole."""
+        """The answer as it stands in the record."""
         code, said, document = got
         row = {"name": question.name, "exit": code, "said": said}
-        if document is not None and question.kind not in self.bases:
-            self.bases[question.kind] = document
-        if document is not None and self.bases[question.kind] is document:
-            return {**row, "kind": question.kind, "document": document}
-        return row if document is None else {**row, "changes": changes_between(document, self.bases[question.kind])}
+        if document is None:
+            return row
+        changes = differences(document, self.documents.get(question.kind, {}))
+        return {**row, "changes": {path: value for path, (value, _) in changes.items()}}
 
     def check(self, tally, question, got):
-        want = self.rows.get(question.name)
-        if not tally.check(f"{question.name} is on record", want is not None, "answers.py --record writes it"):
-            return
-        have = self.row(question, got)
-        if "document" in want:
-            have = {**have, "document": got[2], "kind": question.kind}
-            have.pop("changes", None)
-        wrong = {k: {"now": have.get(k), "on record": want.get(k)} for k in {**want, **have} if have.get(k) != want.get(k)}
-        tally.check(question.name, not wrong, json.dumps(wrong)[:2000])
+        want, have = self.rows.get(question.name), self.row(question, got)
+        if tally.check(f"{question.name} is on record", want is not None, "answers.py --record writes it"):
+            wrong = {k: {"now": have.get(k), "on record": want.get(k)} for k in {**want, **have} if have.get(k) != want.get(k)}
+            tally.check(question.name, not wrong, json.dumps(wrong)[:2000])
 
     def check_rest(self, tally, asked):
         rest = sorted(set(self.rows) - set(asked))
         tally.check(f"{self.path.name}: nothing else is on record", not rest, rest[:3])
 
+    def write(self, answers):
+        """(question, answer) of all, in the place of what was on record. The first document of a kind is the one that others are told by."""
+        assert len({q.name for q, _ in answers}) == len(answers), "two questions of one name"
+        self.documents = {}
+        for question, (_, _, document) in answers:
+            if document is not None:
+                self.documents.setdefault(question.kind, document)
+        lines = [{"kind": kind, "document": document} for kind, document in self.documents.items()]
+        lines += [self.row(question, got) for question, got in answers]
+        RECORDS.mkdir(exist_ok=True)
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        print(f"{self.path}: {len(answers)} answers")
+
 
 def record(fgconv, format):
-    held = Record(format)
-    held.rows, held.bases = {}, {}
-    questions = list(QUESTIONS[format]())
-    assert len({q.name for q in questions}) == len(questions), "two questions of one name"
-    lines = [json.dumps(held.row(question, answer(fgconv, question))) for question in questions]
-    RECORDS.mkdir(exist_ok=True)
-    held.path.write_text("".join(line + "\n" for line in lines))
-    print(f"{held.path}: {len(lines)} answers")
+    Record(format).write([(question, answer(fgconv, question)) for question in QUESTIONS[format]()])
 
 
 def check(fgconv, format):
