@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The text ends in NUL, which nothing here passes unless it is asked for. */
 typedef struct fg_json_plain {
-    char *
-        at; /* the next byte to look at; the text ends in NUL, which nothing here passes unless it is asked for */
+    char *at; /* the next byte to look at */
 } fg_json_plain;
 
 /* How many bytes at the beginning of `text` stand in a string as they are. */

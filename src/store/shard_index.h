@@ -17,11 +17,10 @@ typedef struct fg_shard_index {
     json_t *metadata;        /* owned; whatever stands under that key; NULL: nothing */
     fg_shard_entry *entries; /* owned; weight_map, in its order */
     size_t count;
-    fg_names files;   /* owned; the distinct files of the entries, sorted */
-    fg_map by_tensor; /* into entries */
-    fg_text
-        text; /* owned, as the next: one of them has the names. No value is made an entry where that can be helped */
-    json_t *weight_map;
+    fg_names files;     /* owned; the distinct files of the entries, sorted */
+    fg_map by_tensor;   /* into entries */
+    fg_text text;       /* owned; has the names, where no value had to be made for each entry */
+    json_t *weight_map; /* owned; has them otherwise */
 } fg_shard_index;
 
 /* The distinct file names of a map from tensors to files, sorted; `key` is where it stands in the file `path`. Checks:
