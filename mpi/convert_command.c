@@ -4,17 +4,17 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "cli/job.h"
+#include "cli/conversion.h"
 #include "copy/publish.h"
 #include "interrupt.h"
 #include "model/spec.h"
-#include "trial.h"
+#include "proof_run.h"
 #include "write.h"
 
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */
 typedef struct conversion {
     const fg_run *run;
-    fg_job job;
+    fg_conversion job;
     fg_stage stage;
     fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
     fg_plan received;
@@ -23,7 +23,7 @@ typedef struct conversion {
     fg_tokenizer_files tokenizer;           /* rank 0: the source's, if models are run */
     bool casts;                             /* every rank */
     fg_write_result written;
-    fg_trial trial;
+    fg_proof_run trial;
 } conversion;
 
 /* Room that the file system must have: shards, and some for the other files. */
@@ -54,9 +54,9 @@ static const char *cannot_run_updated(const fg_update *update) {
 }
 
 /* The first step whose models cannot be run; NULL: all can. */
-static const char *cannot_run(const fg_job *job, const char **model_type) {
+static const char *cannot_run(const fg_conversion *job, const char **model_type) {
     const char *reason = cannot_run_updated(job->update);
-    *model_type = fg_job_source_type(job);
+    *model_type = fg_conversion_source_type(job);
     for (size_t i = 0; i < job->step_count && !reason; i++) {
         if (job->steps[i].migration) continue;
         reason = fg_converter_no_forward_pass(job->steps[i].converter);
@@ -83,28 +83,28 @@ static fg_status decide_proof(conversion *c, fg_error *err) {
 }
 
 /* What the models will run on, before anything is written. */
-static fg_status settle_trial(conversion *c, fg_error *err) {
+static fg_status resolve_proof_run(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
-    fg_job *job = &c->job;
-    if (!fg_trial_runs_models(&c->trial)) goto done;
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, fg_job_source_type(job)),
+    fg_conversion *job = &c->job;
+    if (!fg_proof_run_runs_models(&c->trial)) goto done;
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, fg_conversion_source_type(job)),
                              &c->source_spec, err));
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_job_destination_type(job)),
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_conversion_destination_type(job)),
                              &c->destination_spec, err));
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_job_tokenizer_directory(job), err));
-    FG_TRY(fg_job_revise_spec(job, true, c->source_spec, err));
-    FG_TRY(fg_job_revise_spec(job, false, c->destination_spec, err));
+    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(job), err));
+    FG_TRY(fg_conversion_revise_spec(job, true, c->source_spec, err));
+    FG_TRY(fg_conversion_revise_spec(job, false, c->destination_spec, err));
     fg_prompt_side source = {.name = job->source.directory,
                              .tokenizer = &c->tokenizer,
                              .format = job->source.format,
                              .spec = c->source_spec,
                              .config = job->source.config};
     fg_prompt_side destination = {.name = destination_name(c),
-                                  .tokenizer = fg_job_tokenizer_files(job, &c->tokenizer),
+                                  .tokenizer = fg_conversion_tokenizer_files(job, &c->tokenizer),
                                   .format = job->to,
                                   .spec = c->destination_spec,
                                   .config = job->config};
-    FG_TRY(fg_trial_settle(&c->trial, c->run, &source, &destination, job->generation_config, err));
+    FG_TRY(fg_proof_run_prepare(&c->trial, c->run, &source, &destination, job->generation_config, err));
     if (!c->trial.generates) fg_tokenizer_files_free(&c->tokenizer);
 done:
     return status;
@@ -122,13 +122,13 @@ static fg_status prepare(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
     if (options->second) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_job_prepare(&c->job, options, c->run->dirs, c->run->version, err));
+    FG_TRY(fg_conversion_prepare(&c->job, options, c->run->dirs, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
     c->plan = &c->job.plan;
     c->casts = c->job.casts;
     FG_TRY(decide_proof(c, err));
-    FG_TRY(settle_trial(c, err));
-    FG_TRY(fg_job_report(&c->job, options, c->report, err));
+    FG_TRY(resolve_proof_run(c, err));
+    FG_TRY(fg_conversion_report(&c->job, options, c->report, err));
     FG_TRY(fg_json_set_at(c->report, "memory/expected_bytes_per_rank",
                           json_integer((json_int_t)expected_memory(c->plan)), err));
 done:
@@ -136,13 +136,13 @@ done:
 }
 
 static fg_status show_names(const conversion *c, fg_error *err) {
-    fg_text names = {0};
+    fg_buffer names = {0};
     fg_status status = FG_OK;
     if (!c->run->options->debug_params) goto done;
-    FG_TRY(fg_job_names(&c->job, &names, err));
+    FG_TRY(fg_conversion_names(&c->job, &names, err));
     if (names.data) fputs(names.data, c->run->options->json ? stderr : stdout);
 done:
-    fg_text_free(&names);
+    fg_buffer_free(&names);
     return status;
 }
 
@@ -157,7 +157,7 @@ static fg_status begin_stage(conversion *c, fg_error *err) {
     FG_TRY(fg_stage_begin(&c->stage, err));
     for (size_t s = 0; s < c->plan->shard_count; s++)
         FG_TRY(fg_stage_create_shard(&c->stage, c->plan, s, err));
-    FG_TRY(fg_job_write_files(&c->job, c->run->options, &c->stage, copied, err));
+    FG_TRY(fg_conversion_write_files(&c->job, c->run->options, &c->stage, copied, err));
     FG_TRY(fg_json_put(c->report, "copied_files", json_incref(copied), err));
 done:
     json_decref(copied);
@@ -211,7 +211,7 @@ static fg_status try_models(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
     fg_checkpoint result = {0};
     json_t *names = NULL;
-    fg_pair_task *pair = &c->trial.pair;
+    fg_model_pair_task *pair = &c->trial.pair;
     pair->plan = c->plan;
     pair->casts = c->casts;
     pair->through_plan = options->dry_run;
@@ -220,19 +220,19 @@ static fg_status try_models(conversion *c, fg_error *err) {
         names = name_map(c->plan);
         pair->names = names;
         pair->rows = &c->job.tokens.rows;
-        pair->source = (fg_pair_side){.format = c->job.source.format,
-                                      .spec = c->source_spec,
-                                      .config = c->job.source.config,
-                                      .tensors = &c->plan->source,
-                                      .name = c->job.source.directory};
-        pair->destination = (fg_pair_side){.format = c->job.to,
-                                           .spec = c->destination_spec,
-                                           .config = options->dry_run ? c->job.config : result.config,
-                                           .tensors = options->dry_run ? NULL : &result.tensors,
-                                           .name = options->second ? options->second : "(dry run)"};
+        pair->source = (fg_model_pair_side){.format = c->job.source.format,
+                                            .spec = c->source_spec,
+                                            .config = c->job.source.config,
+                                            .tensors = &c->plan->source,
+                                            .name = c->job.source.directory};
+        pair->destination = (fg_model_pair_side){.format = c->job.to,
+                                                 .spec = c->destination_spec,
+                                                 .config = options->dry_run ? c->job.config : result.config,
+                                                 .tensors = options->dry_run ? NULL : &result.tensors,
+                                                 .name = options->second ? options->second : "(dry run)"};
     }
     FG_TRY(fg_ranks_agree(c->run->ranks, err));
-    FG_TRY(fg_trial_run(&c->trial, c->run, err));
+    FG_TRY(fg_proof_run_forward(&c->trial, c->run, err));
 done:
     json_decref(names);
     fg_checkpoint_close(&result);
@@ -260,13 +260,13 @@ done:
 }
 
 static fg_status write_report(conversion *c, fg_error *err) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     fg_status status = FG_OK;
     FG_TRY(fg_json_write(c->report, 0, &text, err));
-    FG_TRY(fg_text_add(&text, "\n", 1, err));
+    FG_TRY(fg_buffer_add(&text, "\n", 1, err));
     FG_TRY(fg_stage_write(&c->stage, "fgconv_report.json", text.data, text.length, err));
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -274,7 +274,7 @@ static fg_status publish(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     if (!is_first(c) || c->run->options->dry_run) goto done;
     FG_TRY(write_report(c, err));
-    FG_TRY(fg_job_finish_files(&c->job, &c->stage, err));
+    FG_TRY(fg_conversion_finish_files(&c->job, &c->stage, err));
     FG_TRY(fg_stage_publish(&c->stage, err));
 done:
     return status;
@@ -288,7 +288,7 @@ static fg_status write_and_check(conversion *c, fg_error *err) {
         if (c->trial.validate == FG_VALIDATE_BYTES)
             FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, true, err));
     }
-    if (fg_trial_runs_models(&c->trial)) FG_TRY(try_models(c, err));
+    if (fg_proof_run_runs_models(&c->trial)) FG_TRY(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
 done:
@@ -299,12 +299,12 @@ done:
 static fg_status conclude(conversion *c, double begun, fg_error *err) {
     fg_status status = FG_OK;
     const fg_run *run = c->run;
-    bool passed = fg_trial_passed(&c->trial);
+    bool passed = fg_proof_run_passed(&c->trial);
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
-            FG_TRY(fg_job_report_tensors(&c->job, c->written.digests, c->report, err));
-        FG_TRY(fg_trial_report(&c->trial, c->report, err));
+            FG_TRY(fg_conversion_report_tensors(&c->job, c->written.digests, c->report, err));
+        FG_TRY(fg_proof_run_report(&c->trial, c->report, err));
     }
 done:
     status = fg_ranks_agree(run->ranks, err);
@@ -313,7 +313,7 @@ done:
     fg_run_report_end(run, outcome, fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
         if (run->options->report || run->options->json) fg_run_report_show(run, c->report, err);
-        fg_trial_judge(&c->trial, run->options->first, destination_name(c), err);
+        fg_proof_run_judge(&c->trial, run->options->first, destination_name(c), err);
     }
     if (err->status == FG_OK) publish(c, err);
     if (is_first(c) && err->status == FG_OK) fg_run_report_show(run, c->report, err);
@@ -327,10 +327,10 @@ static void clean_up(conversion *c) {
     fg_stage_abandon(&c->stage);
     if (is_first(c)) fg_interrupt_guard(NULL);
     fg_free(c->written.digests);
-    fg_trial_free(&c->trial);
+    fg_proof_run_free(&c->trial);
     fg_tokenizer_files_free(&c->tokenizer);
     fg_plan_free(&c->received);
-    fg_job_free(&c->job);
+    fg_conversion_free(&c->job);
     fg_stage_free(&c->stage);
     json_decref(c->report);
     json_decref(c->source_spec);
@@ -340,7 +340,7 @@ static void clean_up(conversion *c) {
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {
     conversion c = {.run = run};
     double begun = fg_seconds();
-    fg_trial_begin(&c.trial, run);
+    fg_proof_run_begin(&c.trial, run);
     decide(&c, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = share(&c, err);

@@ -106,7 +106,7 @@ done:
 
 static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *about, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text config = {0};
+    fg_buffer config = {0};
     const char *directory = json_string_value(json_object_get(about, "directory"));
     const char *format = fg_format_name((fg_format)json_integer_value(json_object_get(about, "format")));
     FG_TRY(fg_json_write(json_object_get(about, "config"), FG_JSON_SORTED, &config, err));
@@ -114,7 +114,7 @@ static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *a
     FG_TRY(put_text(dump, group, "format", format, err));
     FG_TRY(put_text(dump, group, "config", config.data, err));
 done:
-    fg_text_free(&config);
+    fg_buffer_free(&config);
     return status;
 }
 
@@ -144,7 +144,7 @@ done:
 
 static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text names = {0};
+    fg_buffer names = {0};
     const json_t *map = json_object_get(layout->about, "name_map");
     FG_TRY(put_text(dump, dump->file, "fgconv_version", layout->version ? layout->version : "", err));
     if (json_is_object(map)) {
@@ -152,7 +152,7 @@ static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout
         FG_TRY(put_text(dump, dump->file, "name_map", names.data, err));
     }
 done:
-    fg_text_free(&names);
+    fg_buffer_free(&names);
     return status;
 }
 
@@ -189,7 +189,7 @@ static void make_empty(fg_dump *dump, fg_error *err) {
         fg_hint(err, "remove it or give another name");
         return;
     }
-    dump->made = fg_file_spit(dump->path, "", 0, false, err) == FG_OK;
+    dump->made = fg_file_write_all(dump->path, "", 0, false, err) == FG_OK;
 }
 
 /* A rank that cannot reach the file would leave the others waiting inside of HDF5. */

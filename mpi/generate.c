@@ -19,7 +19,7 @@ typedef struct terms {
 } terms;
 
 typedef struct generator {
-    const fg_pair *pair;
+    const fg_model_pair *pair;
     const fg_generation_task *task; /* rank 0's counts */
     terms terms;
     fg_pipeline pipeline;
@@ -112,17 +112,18 @@ static void print(const generator *g, const char *text) {
 
 static fg_status print_token(generator *g, uint32_t token, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text *text = &g->result->text, ids = {0};
+    fg_buffer *text = &g->result->text, ids = {0};
     size_t before = text->length;
     if (g->tokenizer) {
         FG_TRY(fg_token_stream_add(&g->stream, token, text, err));
         if (text->data) print(g, text->data + before);
     } else {
-        FG_TRY(fg_text_printf(&ids, err, g->result->tokens.count > 1 ? " %lu" : "%lu", (unsigned long)token));
+        FG_TRY(
+            fg_buffer_printf(&ids, err, g->result->tokens.count > 1 ? " %lu" : "%lu", (unsigned long)token));
         print(g, ids.data);
     }
 done:
-    fg_text_free(&ids);
+    fg_buffer_free(&ids);
     return status;
 }
 
@@ -158,7 +159,8 @@ static fg_status go_on(generator *g, fg_error *err) {
     bool over = false;
     FG_TRY(fg_pipeline_advance(&g->pipeline, 0, g->count, err));
     for (uint64_t draw = 0;; draw++) {
-        FG_TRY(fg_head_next(&g->pipeline, fg_pair_vocab(g->pair), &g->terms.sampling, draw, chosen, err));
+        FG_TRY(
+            fg_head_next(&g->pipeline, fg_model_pair_vocab(g->pair), &g->terms.sampling, draw, chosen, err));
         take(g, chosen, &over, err);
         FG_TRY(fg_ranks_agree(g->pair->ranks, err));
         if (over) break;
@@ -182,22 +184,22 @@ static void measure(generator *g) {
 static fg_status say_end(generator *g, fg_error *err) {
     fg_status status = FG_OK;
     fg_generation *r = g->result;
-    fg_text line = {0};
+    fg_buffer line = {0};
     unsigned long last = r->tokens.ids[r->tokens.count - 1];
-    FG_TRY(fg_text_printf(&line, err, "\n%zu token%s, %.*f a second, ", r->tokens.count,
-                          r->tokens.count == 1 ? "" : "s", r->tokens_per_second < 10 ? 1 : 0,
-                          r->tokens_per_second));
+    FG_TRY(fg_buffer_printf(&line, err, "\n%zu token%s, %.*f a second, ", r->tokens.count,
+                            r->tokens.count == 1 ? "" : "s", r->tokens_per_second < 10 ? 1 : 0,
+                            r->tokens_per_second));
     if (r->end == FG_END_LIMIT)
-        FG_TRY(fg_text_put(&line, "stopped by the limit (--max-new-tokens)\n", err));
+        FG_TRY(fg_buffer_put(&line, "stopped by the limit (--max-new-tokens)\n", err));
     else if (r->end == FG_END_TOKEN)
-        FG_TRY(fg_text_printf(&line, err, "stopped by the end token %lu%s%s%s\n", last,
-                              r->end_text.length ? " \"" : "", r->end_text.length ? r->end_text.data : "",
-                              r->end_text.length ? "\"" : ""));
+        FG_TRY(fg_buffer_printf(&line, err, "stopped by the end token %lu%s%s%s\n", last,
+                                r->end_text.length ? " \"" : "", r->end_text.length ? r->end_text.data : "",
+                                r->end_text.length ? "\"" : ""));
     else
-        FG_TRY(fg_text_put(&line, "stopped because the models differ\n", err));
+        FG_TRY(fg_buffer_put(&line, "stopped because the models differ\n", err));
     print(g, line.data);
 done:
-    fg_text_free(&line);
+    fg_buffer_free(&line);
     return status;
 }
 
@@ -219,7 +221,7 @@ done:
     return fg_ranks_agree(g->pair->ranks, err);
 }
 
-fg_status fg_generate(const fg_pair *pair, const fg_generation_task *task, fg_generation *result,
+fg_status fg_generate(const fg_model_pair *pair, const fg_generation_task *task, fg_generation *result,
                       fg_error *err) {
     fg_status status = FG_OK;
     generator g = {.pair = pair, .task = task, .result = result, .begun = fg_seconds()};
@@ -237,8 +239,8 @@ done:
 
 void fg_generation_free(fg_generation *result) {
     fg_id_list_free(&result->tokens);
-    fg_text_free(&result->text);
-    fg_text_free(&result->end_text);
+    fg_buffer_free(&result->text);
+    fg_buffer_free(&result->end_text);
     *result = (fg_generation){0};
 }
 

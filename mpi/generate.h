@@ -15,7 +15,7 @@
 
 #include "base/json.h"
 #include "model/sample.h"
-#include "pair.h"
+#include "model_pair.h"
 #include "vocab/id_list.h"
 #include "vocab/tokenizer_files.h"
 
@@ -39,12 +39,12 @@ typedef struct fg_generation {
     double seconds,
         tokens_per_second; /* the first token's time, with the prompt's, counts in `seconds` only */
     bool has_text;         /* rank 0, as what follows */
-    fg_text text;          /* owned; without special tokens */
-    fg_text end_text;      /* owned; of the token that ended it */
+    fg_buffer text;        /* owned; without special tokens */
+    fg_buffer end_text;    /* owned; of the token that ended it */
 } fg_generation;
 
 /* Collective. FG_OK when it could be carried out, whatever the result, which is to be freed in any case. */
-fg_status fg_generate(const fg_pair *pair, const fg_generation_task *task, fg_generation *result,
+fg_status fg_generate(const fg_model_pair *pair, const fg_generation_task *task, fg_generation *result,
                       fg_error *err);
 void fg_generation_free(fg_generation *result);
 

@@ -113,46 +113,47 @@ void fg_pipeline_close(fg_pipeline *p) {
 
 /* ---- one model, one micro-batch ---- */
 
-typedef struct leg {
+typedef struct micro_batch {
     fg_pipeline *pipeline;
     unsigned model;
     uint64_t position, count; /* tokens */
     float *normed;            /* where the first head's result goes after the final norm, [count, hidden] */
     fg_error *err;            /* of the dump, which the probe writes */
-} leg;
+} micro_batch;
 
-static void note(const leg *l, uint64_t place, const float *values) {
+static void add_digest(const micro_batch *l, uint64_t place, const float *values) {
     size_t bytes = l->count * l->pipeline->hidden * sizeof *values;
     l->pipeline->digests[l->model][place] += XXH3_64bits_withSeed(values, bytes, l->position);
 }
 
-static fg_status dump_hidden(const leg *l, fg_dump_item item, uint64_t block, const float *values,
+static fg_status dump_hidden(const micro_batch *l, fg_dump_item item, uint64_t block, const float *values,
                              fg_error *err) {
     if (!l->pipeline->dump || l->model >= FG_DUMP_SIDES) return FG_OK;
     return fg_dump_hidden(l->pipeline->dump, (int)l->model, item, block, l->position, l->count, values, err);
 }
 
-static void look(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count) {
-    const leg *l = context;
+static void on_sublayer(void *context, uint64_t block, fg_sublayer sublayer, const float *values,
+                        uint64_t count) {
+    const micro_batch *l = context;
     (void)count;
-    note(l, fg_place_of(block, sublayer), values);
+    add_digest(l, fg_place_of(block, sublayer), values);
     dump_hidden(l, sublayer == FG_SUB_MIXER ? FG_DUMP_MIXER : FG_DUMP_MLP, block, values, l->err);
 }
 
-static fg_status embed(const leg *l, fg_error *err) {
+static fg_status embed(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     FG_TRY(fg_model_embed(p->pair->models[l->model], p->token_ids + l->position, l->count, p->stream, err));
-    note(l, 0, p->stream);
+    add_digest(l, 0, p->stream);
     FG_TRY(dump_hidden(l, FG_DUMP_EMBEDDING, 0, p->stream, err));
 done:
     return status;
 }
 
-static fg_status one_block(const leg *l, uint64_t block, float *stream, fg_error *err) {
+static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
-    fg_probe probe = {.visit = look, .context = (void *)(uintptr_t)l};
+    fg_probe probe = {.visit = on_sublayer, .context = (void *)(uintptr_t)l};
     FG_TRY(fg_model_block(p->pair->models[l->model], block, p->caches[l->model], l->position, l->count,
                           stream, &probe, err));
     FG_TRY((fg_status)err->status); /* what the probe met */
@@ -163,19 +164,19 @@ done:
     return status;
 }
 
-static fg_status finish(const leg *l, uint64_t head, const float *stream, fg_error *err) {
+static fg_status finish(const micro_batch *l, uint64_t head, const float *stream, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     float *normed = l->normed + head * p->pair->token_count * p->hidden;
     FG_TRY(fg_model_final_norm(p->pair->models[l->model], head, stream, l->count, normed, err));
-    note(l, fg_place_final_norm(p->blocks, head), normed);
+    add_digest(l, fg_place_final_norm(p->blocks, head), normed);
     FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, head, normed, err));
 done:
     return status;
 }
 
 /* A head's own block, beside the stream. A generation has only the first. */
-static fg_status one_head(const leg *l, uint64_t head, fg_error *err) {
+static fg_status one_head(const micro_batch *l, uint64_t head, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     if (head >= p->heads) return FG_OK;
@@ -186,7 +187,7 @@ done:
     return status;
 }
 
-static fg_status through_blocks(const leg *l, fg_error *err) {
+static fg_status through_blocks(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
     for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
@@ -211,7 +212,7 @@ static int owner_of(const fg_pipeline *p, uint64_t head) {
 
 /* A rank that failed, or heard of a failure, hands on the news in place of numbers: nobody waits for what
  * never comes. */
-static void run_leg(const leg *l, fg_error *err) {
+static void run_leg(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     const fg_ranks *ranks = ranks_of(p);
     int length = (int)(l->count * p->hidden) + 1, rank = ranks->rank;
@@ -236,12 +237,12 @@ static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_e
     for (uint64_t at = position; at < position + count; at += last) {
         last = fg_min(p->batch, position + count - at);
         for (unsigned m = 0; m < p->model_count; m++) {
-            leg l = {.pipeline = p,
-                     .model = m,
-                     .position = at,
-                     .count = last,
-                     .normed = p->normed[m] + (p->room ? 0 : at * p->hidden),
-                     .err = err};
+            micro_batch l = {.pipeline = p,
+                             .model = m,
+                             .position = at,
+                             .count = last,
+                             .normed = p->normed[m] + (p->room ? 0 : at * p->hidden),
+                             .err = err};
             run_leg(&l, err);
         }
     }

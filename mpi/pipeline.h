@@ -17,7 +17,7 @@
 #define FG_MPI_PIPELINE_H
 
 #include "dump.h"
-#include "pair.h"
+#include "model_pair.h"
 #include "report/progress.h"
 
 /* Places, in the order of computing: the embedding, then two for each block (mixer, MLP), then the final
@@ -30,7 +30,7 @@ static inline uint64_t fg_place_final_norm(uint64_t blocks, uint64_t head) {
 }
 
 typedef struct fg_pipeline {
-    const fg_pair *pair;       /* borrowed; its models are of one shape but for the vocabulary */
+    const fg_model_pair *pair; /* borrowed; its models are of one shape but for the vocabulary */
     unsigned model_count;      /* the first so many of its models run */
     const uint32_t *token_ids; /* borrowed; NULL: the pair's */
     uint64_t room;           /* a generation: positions that are kept, the pair's tokens among them; else 0 */

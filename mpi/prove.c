@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "head.h"
 
-static fg_status open_dump(const fg_pair *pair, const fg_proof_task *task, fg_dump **dump, fg_error *err) {
+static fg_status open_dump(const fg_model_pair *pair, const fg_proof_task *task, fg_dump **dump,
+                           fg_error *err) {
     if (!task->dump) return FG_OK;
     fg_dump_layout layout = {
         .path = task->dump, .tokens = pair->token_count, .about = pair->about, .version = task->version};
@@ -30,7 +31,8 @@ static void find_parting(const fg_pipeline *p, fg_proof_result *result) {
     }
 }
 
-static fg_status run(const fg_pair *pair, const fg_proof_task *task, fg_proof_result *result, fg_error *err) {
+static fg_status run(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
+                     fg_error *err) {
     fg_status status = FG_OK;
     fg_dump *dump = NULL;
     fg_pipeline p = {.pair = pair, .model_count = pair->model_count, .style = task->style};
@@ -49,7 +51,7 @@ done:
     return status == FG_OK ? fg_ranks_agree(pair->ranks, err) : status;
 }
 
-static void judge(const fg_pair *pair, const fg_proof_task *task, fg_proof_result *result) {
+static void judge(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result) {
     const fg_comparison *logits = &result->logits;
     fg_model_shape shape = fg_model_shape_of(pair->models[FG_CANDIDATE]);
     result->tokens = pair->token_count;
@@ -60,7 +62,8 @@ static void judge(const fg_pair *pair, const fg_proof_task *task, fg_proof_resul
                      !logits->non_finite[FG_SIDE_B];
 }
 
-fg_status fg_prove(const fg_pair *pair, const fg_proof_task *task, fg_proof_result *result, fg_error *err) {
+fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
+                   fg_error *err) {
     double begun = fg_seconds();
     *result = (fg_proof_result){0};
     fg_status status = run(pair, task, result, err);

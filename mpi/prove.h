@@ -9,7 +9,7 @@
 #define FG_MPI_PROVE_H
 
 #include "model/compare.h"
-#include "pair.h"
+#include "model_pair.h"
 #include "pipeline.h"
 #include "report/progress.h"
 
@@ -32,7 +32,8 @@ typedef struct fg_proof_result {
 } fg_proof_result;
 
 /* Collective. FG_OK when it could be carried out, whatever the result. */
-fg_status fg_prove(const fg_pair *pair, const fg_proof_task *task, fg_proof_result *result, fg_error *err);
+fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
+                   fg_error *err);
 
 /* Where the models part first, for messages: "block 3, mixer". `buffer` is returned. */
 const char *fg_proof_place(const fg_proof_result *result, char *buffer, size_t size);

@@ -88,13 +88,13 @@ void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size) {
         MPI_Bcast((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, 0, ranks->world);
 }
 
-fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_text *text, fg_error *err) {
+fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err) {
     uint64_t length = text->length;
     fg_ranks_share(ranks, &length, sizeof length);
     if (ranks->rank != 0) {
-        fg_text_free(text);
+        fg_buffer_free(text);
         text->data = fg_alloc(length + 1, 1, err);
-        if (text->data) *text = (fg_text){.data = text->data, .length = length, .capacity = length + 1};
+        if (text->data) *text = (fg_buffer){.data = text->data, .length = length, .capacity = length + 1};
     }
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) fg_ranks_share(ranks, text->data, length);

@@ -9,8 +9,8 @@
 
 #include <mpi.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/text.h"
 
 typedef struct fg_ranks {
     MPI_Comm world, node; /* all ranks; those that share memory */
@@ -32,7 +32,7 @@ bool fg_ranks_launched(void);
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err);
 
 /* Collective. Rank 0's text (any size) reaches all; the others' is replaced. Ends in an agreement. */
-fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_text *text, fg_error *err);
+fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err);
 
 /* Collective. Rank 0's bytes, of a size that all know. */
 void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size);

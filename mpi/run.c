@@ -75,7 +75,7 @@ done:
 
 static fg_status write_report_file(const char *path, const json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     FILE *file = NULL;
     FG_TRY(fg_json_write(report, 0, &text, err));
     file = fopen(path, "w"); /* a report may be written over an older one */
@@ -84,19 +84,19 @@ static fg_status write_report_file(const char *path, const json_t *report, fg_er
 done:
     if (file && fclose(file) && status == FG_OK)
         status = fg_fail(err, FG_ERR_SYSTEM, "--report %s: cannot be written", path);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     /* for verify, --report names the report of the conversion that is verified */
     if (run->options->report && run->options->command != FG_COMMAND_VERIFY)
         FG_TRY(write_report_file(run->options->report, report, err));
     if (run->options->json) {
         FG_TRY(fg_json_write(report, 0, &text, err));
-        FG_TRY(fg_text_add(&text, "\n", 1, err));
+        FG_TRY(fg_buffer_add(&text, "\n", 1, err));
     } else if (run->options->verbosity >= 0) {
         if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
         FG_TRY(fg_report_summary(report, &text, err));
@@ -104,7 +104,7 @@ fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *
     if (text.data) fputs(text.data, stdout);
     fflush(stdout);
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 

@@ -18,7 +18,7 @@ typedef struct fg_run {
     char **argv;
 } fg_run;
 
-/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_job_prepare decides */
+/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_conversion_prepare decides */
 fg_status fg_run_convert(const fg_run *run, fg_error *err);
 fg_status fg_run_validate(const fg_run *run, fg_error *err); /* validate_command.c */
 fg_status fg_run_verify(const fg_run *run, fg_error *err);   /* verify_command.c */

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "model/spec.h"
 #include "plan/plan.h"
-#include "trial.h"
+#include "proof_run.h"
 
 typedef struct pair {
     fg_checkpoint a, b;
@@ -42,7 +42,7 @@ static fg_dtype main_dtype(const fg_tensors *table) {
 
 /* Two models of different types are compared after one was rounded as a cast to the other's type would have
  * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
-static void settle_rounding(const fg_run *run, const pair *p, fg_pair_task *task) {
+static void resolve_rounding(const fg_run *run, const pair *p, fg_model_pair_task *task) {
     fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
     bool first = fg_dtype_size(a) >= fg_dtype_size(b);
     if (a == b || run->options->atol >= 0) return;
@@ -56,29 +56,29 @@ static void settle_rounding(const fg_run *run, const pair *p, fg_pair_task *task
               fg_dtype_name(first ? b : a));
 }
 
-static fg_status open_both(const fg_run *run, pair *p, fg_trial *trial, fg_error *err) {
+static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
     FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
     FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
-    trial->pair.source = (fg_pair_side){.format = p->a.format,
-                                        .spec = p->spec_a,
-                                        .config = p->a.config,
-                                        .tensors = &p->a.tensors,
-                                        .name = options->first};
-    trial->pair.destination = (fg_pair_side){.format = p->b.format,
-                                             .spec = p->spec_b,
-                                             .config = p->b.config,
-                                             .tensors = &p->b.tensors,
-                                             .name = options->second};
-    settle_rounding(run, p, &trial->pair);
+    trial->pair.source = (fg_model_pair_side){.format = p->a.format,
+                                              .spec = p->spec_a,
+                                              .config = p->a.config,
+                                              .tensors = &p->a.tensors,
+                                              .name = options->first};
+    trial->pair.destination = (fg_model_pair_side){.format = p->b.format,
+                                                   .spec = p->spec_b,
+                                                   .config = p->b.config,
+                                                   .tensors = &p->b.tensors,
+                                                   .name = options->second};
+    resolve_rounding(run, p, &trial->pair);
 done:
     return status;
 }
 
 /* Without -g the tokenizers are given back before the models run. */
-static fg_status settle(const fg_run *run, pair *p, fg_trial *trial, fg_error *err) {
+static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->first, err));
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->second, err));
@@ -92,7 +92,7 @@ static fg_status settle(const fg_run *run, pair *p, fg_trial *trial, fg_error *e
                         .format = p->b.format,
                         .spec = p->spec_b,
                         .config = p->b.config};
-    FG_TRY(fg_trial_settle(trial, run, &a, &b, p->b.generation_config, err));
+    FG_TRY(fg_proof_run_prepare(trial, run, &a, &b, p->b.generation_config, err));
     if (trial->generates) goto done;
     fg_tokenizer_files_free(&p->tokenizer_a);
     fg_tokenizer_files_free(&p->tokenizer_b);
@@ -106,11 +106,11 @@ static json_t *describe_side(const char *directory, const fg_checkpoint *checkpo
                      "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
 }
 
-static fg_status describe(const fg_run *run, pair *p, const fg_trial *trial, fg_error *err) {
+static fg_status describe(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
     FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
-    FG_TRY(fg_trial_report(trial, p->report, err));
+    FG_TRY(fg_proof_run_report(trial, p->report, err));
 done:
     return status;
 }
@@ -128,13 +128,13 @@ static void close_both(pair *p) {
 fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     const fg_options *options = run->options;
     pair p = {0};
-    fg_trial trial;
+    fg_proof_run trial;
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
-    fg_trial_begin(&trial, run);
-    if (first && open_both(run, &p, &trial, err) == FG_OK) settle(run, &p, &trial, err);
+    fg_proof_run_begin(&trial, run);
+    if (first && open_both(run, &p, &trial, err) == FG_OK) resolve_proof(run, &p, &trial, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) status = fg_trial_run(&trial, run, err);
+    if (status == FG_OK) status = fg_proof_run_forward(&trial, run, err);
     if (status == FG_OK && first) {
         fg_tensors_check_unchanged(&p.a.tensors, err);
         fg_tensors_check_unchanged(&p.b.tensors, err);
@@ -142,14 +142,14 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK)
-        fg_run_report_end(run, fg_trial_passed(&trial) ? "done" : "differ", fg_seconds() - begun, p.report,
-                          err);
+        fg_run_report_end(run, fg_proof_run_passed(&trial) ? "done" : "differ", fg_seconds() - begun,
+                          p.report, err);
     if (status == FG_OK && first) {
         fg_run_report_show(run, p.report, err);
-        fg_trial_judge(&trial, options->first, options->second, err);
+        fg_proof_run_judge(&trial, options->first, options->second, err);
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
-    fg_trial_free(&trial);
+    fg_proof_run_free(&trial);
     close_both(&p);
     return status;
 }

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/yaml.h"
-#include "cli/job.h"
+#include "cli/conversion.h"
 #include "distribute.h"
 #include "run.h"
 #include "write.h"
@@ -51,7 +51,7 @@ static fg_status open_destination(const fg_run *run, const char *directory, bool
                                   fg_tensors *table, fg_error *err) {
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options how = {.checkpoint_path = directory, .unfinished = unfinished};
-    fg_text encoded = {0};
+    fg_buffer encoded = {0};
     if (run->ranks->rank == 0 && fg_checkpoint_open(&checkpoint, directory, &how, err) == FG_OK)
         fg_tensors_encode(&checkpoint.tensors, &encoded, err);
     fg_checkpoint_close(&checkpoint);
@@ -61,7 +61,7 @@ static fg_status open_destination(const fg_run *run, const char *directory, bool
         fg_tensors_decode(encoded.data, encoded.length, table, err);
         status = fg_ranks_agree(run->ranks, err);
     }
-    fg_text_free(&encoded);
+    fg_buffer_free(&encoded);
     return status;
 }
 
@@ -146,7 +146,7 @@ done:
 }
 
 /* The configuration that stands in a file of the destination. */
-static fg_status read_config(const fg_job *job, const char *path, json_t **config, fg_error *err) {
+static fg_status read_config(const fg_conversion *job, const char *path, json_t **config, fg_error *err) {
     json_t *metadata = NULL;
     if (job->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
     fg_status status = fg_yaml_read(path, &metadata, NULL, err);
@@ -156,7 +156,7 @@ static fg_status read_config(const fg_job *job, const char *path, json_t **confi
 }
 
 /* The destination's configuration must be what the converter makes; keys that users add are named. */
-static fg_status check_config(const fg_job *job, const char *directory, fg_error *err) {
+static fg_status check_config(const fg_conversion *job, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *held = NULL, *value;
@@ -183,22 +183,22 @@ done:
     return status;
 }
 
-static fg_status plan_again(const fg_run *run, fg_job *job, json_t **recalled, fg_error *err) {
+static fg_status plan_again(const fg_run *run, fg_conversion *job, json_t **recalled, fg_error *err) {
     fg_status status = FG_OK;
     fg_options options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_job_prepare(job, &options, run->dirs, run->version, err));
+    FG_TRY(fg_conversion_prepare(job, &options, run->dirs, run->version, err));
     FG_TRY(check_config(job, options.second, err));
 done:
     return status;
 }
 
-static fg_status say_result(const fg_run *run, const fg_job *job, double seconds, fg_error *err) {
+static fg_status say_result(const fg_run *run, const fg_conversion *job, double seconds, fg_error *err) {
     fg_status status = FG_OK;
     json_t *report = NULL;
     FG_TRY(fg_run_report_begin(run, &report, err));
-    FG_TRY(fg_job_report(job, run->options, report, err));
-    FG_TRY(fg_job_report_tensors(job, NULL, report, err));
+    FG_TRY(fg_conversion_report(job, run->options, report, err));
+    FG_TRY(fg_conversion_report_tensors(job, NULL, report, err));
     FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string("done"), err));
     FG_TRY(fg_run_report_show(run, report, err));
@@ -208,7 +208,7 @@ done:
 }
 
 fg_status fg_run_verify(const fg_run *run, fg_error *err) {
-    fg_job job = {0};
+    fg_conversion job = {0};
     fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &job.plan : &received;
     fg_stage nowhere = {0};
     json_t *recalled = NULL;
@@ -222,6 +222,6 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err) {
     json_decref(recalled);
     fg_plan_free(&received);
     fg_stage_free(&nowhere);
-    fg_job_free(&job);
+    fg_conversion_free(&job);
     return status;
 }

@@ -4,18 +4,18 @@
 
 #include "base/alloc.h"
 
-static fg_status encode(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage, fg_text *text,
-                        fg_text *place, fg_error *err) {
+static fg_status encode(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage, fg_buffer *text,
+                        fg_buffer *place, fg_error *err) {
     fg_status status = FG_OK;
     if (ranks->rank != 0) goto done;
     FG_TRY(fg_plan_encode(plan, text, err));
-    FG_TRY(fg_text_printf(place, err, "%d%s", stage->sync, stage->partial ? stage->partial : ""));
+    FG_TRY(fg_buffer_printf(place, err, "%d%s", stage->sync, stage->partial ? stage->partial : ""));
 done:
     return status;
 }
 
-static fg_status decode(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, const fg_text *text,
-                        const fg_text *place, fg_error *err) {
+static fg_status decode(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, const fg_buffer *text,
+                        const fg_buffer *place, fg_error *err) {
     fg_status status = FG_OK;
     if (ranks->rank == 0) goto done;
     FG_TRY(fg_plan_decode(text->data, text->length, plan, err));
@@ -26,7 +26,7 @@ done:
 }
 
 fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, fg_error *err) {
-    fg_text text = {0}, place = {0};
+    fg_buffer text = {0}, place = {0};
     encode(ranks, plan, stage, &text, &place, err);
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) status = fg_ranks_share_text(ranks, &text, err);
@@ -35,8 +35,8 @@ fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, 
         decode(ranks, plan, stage, &text, &place, err);
         status = fg_ranks_agree(ranks, err);
     }
-    fg_text_free(&text);
-    fg_text_free(&place);
+    fg_buffer_free(&text);
+    fg_buffer_free(&place);
     return status;
 }
 

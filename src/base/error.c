@@ -57,7 +57,7 @@ fg_status fg_error_where(fg_error *err, const char *format, ...) {
 
 void fg_error_message(const fg_error *err, char *buffer, unsigned long size) {
     const char *while_ = err->where[0] ? "\n  while " : "";
-    const char *hint = err->hint[0] ? "\n  do: " : "";
+    const char *hint = err->hint[0] ? "\n  hint: " : "";
     char rank[32] = "";
     if (err->rank > 0) snprintf(rank, sizeof rank, " (rank %d)", err->rank);
     snprintf(buffer, size, "%s%s%s%s%s%s", err->text, rank, while_, err->where, hint, err->hint);

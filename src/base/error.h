@@ -62,7 +62,7 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) __attribute__((f
 #define fg_where(err, ...) fg_never_ok(fg_error_where((err), __VA_ARGS__))
 fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The whole message, as main prints it: "text", then indented lines "while: ..." and "do: ...". `buffer` is
+/* The whole message, as main prints it: "text", then indented lines "while: ..." and "hint: ...". `buffer` is
  * filled and terminated. */
 void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
 

@@ -147,7 +147,7 @@ fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err
     return FG_OK;
 }
 
-fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_error *err) {
+fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     fg_file file;
     uint64_t size;
@@ -160,8 +160,8 @@ fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_erro
     }
     FG_NEW(bytes, size + 1);
     FG_TRY(fg_file_read(&file, bytes, size, 0, err));
-    fg_text_free(text);
-    *text = (fg_text){.data = bytes, .length = size, .capacity = size + 1};
+    fg_buffer_free(text);
+    *text = (fg_buffer){.data = bytes, .length = size, .capacity = size + 1};
     bytes = NULL;
 done:
     fg_free(bytes);
@@ -169,7 +169,7 @@ done:
     return status;
 }
 
-fg_status fg_file_spit(const char *path, const void *bytes, size_t size, bool sync, fg_error *err) {
+fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err) {
     fg_status status = FG_OK;
     fg_file file;
     FG_TRY(fg_file_open(&file, path, FG_OPEN_CREATE, err));

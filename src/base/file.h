@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/text.h"
 
 typedef struct fg_file {
     int fd;     /* -1: not open */
@@ -52,10 +52,10 @@ typedef struct fg_file_stamp {
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err);
 
 /* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT. */
-fg_status fg_file_slurp(const char *path, uint64_t limit, fg_text *text, fg_error *err);
+fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
 
 /* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */
-fg_status fg_file_spit(const char *path, const void *bytes, size_t size, bool sync, fg_error *err);
+fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err);
 
 /* "directory/name", newly allocated. An absolute name is returned as it is. */
 char *fg_path_join(const char *directory, const char *name, fg_error *err);

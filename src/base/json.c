@@ -14,7 +14,7 @@ enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 /* ---- reading ---- */
 
 /* Appends ".0" to integers that 64 bits cannot surely hold, which makes reals of them. */
-static fg_status widen_integers(const char *bytes, size_t length, fg_text *out, fg_error *err) {
+static fg_status widen_integers(const char *bytes, size_t length, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t copied = 0;
     bool inside = false;
@@ -34,20 +34,20 @@ static fg_status widen_integers(const char *bytes, size_t length, fg_text *out, 
                                   bytes[i - 1] == '+');
         bool integer = end == length || !strchr(".eE", bytes[end]);
         if (end - i > INTEGER_DIGITS && integer && !fraction) {
-            FG_TRY(fg_text_add(out, bytes + copied, end - copied, err));
-            FG_TRY(fg_text_add(out, ".0", 2, err));
+            FG_TRY(fg_buffer_add(out, bytes + copied, end - copied, err));
+            FG_TRY(fg_buffer_add(out, ".0", 2, err));
             copied = end;
         }
         i = end - 1;
     }
-    if (copied) FG_TRY(fg_text_add(out, bytes + copied, length - copied, err));
+    if (copied) FG_TRY(fg_buffer_add(out, bytes + copied, length - copied, err));
 done:
     return status;
 }
 
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text widened = {0};
+    fg_buffer widened = {0};
     json_error_t what;
     *value = NULL;
     /* jansson passes over a NUL behind a value, where those who count lines in the text stop at it. */
@@ -72,16 +72,16 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
                      what.column, what.text);
 done:
-    fg_text_free(&widened);
+    fg_buffer_free(&widened);
     return status;
 }
 
 fg_status fg_json_read(const char *path, json_t **value, fg_error *err) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     *value = NULL;
-    fg_status status = fg_file_slurp(path, FG_JSON_LIMIT, &text, err);
+    fg_status status = fg_file_read_all(path, FG_JSON_LIMIT, &text, err);
     if (status == FG_OK) status = fg_json_parse(path, text.data, text.length, value, err);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -181,20 +181,20 @@ bool fg_json_equal(const json_t *a, const json_t *b) {
 /* ---- writing ---- */
 
 typedef struct writer {
-    fg_text *text;
+    fg_buffer *text;
     unsigned flags;
     fg_error *err;
 } writer;
 
 static fg_status put(const writer *w, const char *bytes) {
-    return fg_text_add(w->text, bytes, strlen(bytes), w->err);
+    return fg_buffer_add(w->text, bytes, strlen(bytes), w->err);
 }
 
 static fg_status put_real(const writer *w, double value) {
     char digits[FG_REAL_TEXT];
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "JSON cannot hold the number %g", value);
     if (fabs(value) >= 1e16 && fabs(value) < 1e40 && value == floor(value)) {
-        return fg_text_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
+        return fg_buffer_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
     }
     return put(w, fg_real_text(value, digits));
 }
@@ -211,12 +211,12 @@ static uint32_t decode(const unsigned char *bytes, size_t *length) {
 static fg_status put_escape(const writer *w, uint32_t code) {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *n = names; *n; n += 2) {
-        if ((uint32_t)(unsigned char)*n == code) return fg_text_printf(w->text, w->err, "\\%c", n[1]);
+        if ((uint32_t)(unsigned char)*n == code) return fg_buffer_printf(w->text, w->err, "\\%c", n[1]);
     }
-    if (code < 0x10000) return fg_text_printf(w->text, w->err, "\\u%04" PRIx32, code);
+    if (code < 0x10000) return fg_buffer_printf(w->text, w->err, "\\u%04" PRIx32, code);
     code -= 0x10000;
-    return fg_text_printf(w->text, w->err, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10),
-                          0xdc00 + (code & 0x3ff));
+    return fg_buffer_printf(w->text, w->err, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + (code >> 10),
+                            0xdc00 + (code & 0x3ff));
 }
 
 static fg_status put_string(const writer *w, const char *bytes, size_t size) {
@@ -229,11 +229,11 @@ static fg_status put_string(const writer *w, const char *bytes, size_t size) {
                      (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (code == 0x7f) as_is = true;
         if (as_is) continue;
-        FG_TRY(fg_text_add(w->text, bytes + plain, i - plain, w->err));
+        FG_TRY(fg_buffer_add(w->text, bytes + plain, i - plain, w->err));
         FG_TRY(put_escape(w, code));
         plain = i + length;
     }
-    FG_TRY(fg_text_add(w->text, bytes + plain, size - plain, w->err));
+    FG_TRY(fg_buffer_add(w->text, bytes + plain, size - plain, w->err));
     FG_TRY(put(w, "\""));
 done:
     return status;
@@ -241,7 +241,7 @@ done:
 
 static fg_status new_line(const writer *w, unsigned depth, bool first) {
     if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put(w, " ");
-    return fg_text_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
+    return fg_buffer_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
 }
 
 static fg_status put_value(const writer *w, const json_t *value, unsigned depth);
@@ -298,7 +298,7 @@ static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
     case JSON_STRING:
         return put_string(w, json_string_value(value), json_string_length(value));
     case JSON_INTEGER:
-        return fg_text_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return fg_buffer_printf(w->text, w->err, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
     case JSON_REAL:
         return put_real(w, json_real_value(value));
     case JSON_TRUE:
@@ -311,7 +311,7 @@ static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
     return fg_fail(w->err, FG_ERR_BUG, "a JSON value of unknown kind");
 }
 
-fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err) {
+fg_status fg_json_write(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err) {
     writer w = {.text = text, .flags = flags, .err = err};
     return put_value(&w, value, 0);
 }
@@ -321,7 +321,7 @@ const char *fg_json_brief(const json_t *value, char *buffer, size_t size) {
         snprintf(buffer, size, "(absent)");
         return buffer;
     }
-    fg_text text = {0};
+    fg_buffer text = {0};
     if (fg_json_write(value, FG_JSON_COMPACT | FG_JSON_UTF8, &text, NULL) != FG_OK) {
         snprintf(buffer, size, "(%s)", fg_json_kind(value));
     } else if (text.length < size) {
@@ -329,7 +329,7 @@ const char *fg_json_brief(const json_t *value, char *buffer, size_t size) {
     } else {
         snprintf(buffer, size, "%.*s...", (int)size - 4, text.data);
     }
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return buffer;
 }
 

@@ -11,8 +11,8 @@
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/text.h"
 
 enum { FG_JSON_LIMIT = 256 << 20 }; /* bytes in one JSON file: the largest tokenizer.json has some 40 MB */
 
@@ -40,7 +40,7 @@ enum {
 };
 /* Appends the text, without a newline at the end. Reals are the shortest digits that read back the same, 1.0
  * keeps ".0", as Python writes them. */
-fg_status fg_json_write(const json_t *value, unsigned flags, fg_text *text, fg_error *err);
+fg_status fg_json_write(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err);
 /* The value in one line for a message, at most `size` - 1 bytes, cut with "..."; returns `buffer`. "(absent)"
  * for NULL. */
 const char *fg_json_brief(const json_t *value, char *buffer, size_t size);

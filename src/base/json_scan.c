@@ -41,20 +41,20 @@ static fg_status end_of_string(const fg_json_scan *s, size_t at, size_t *end, bo
     return fg_fail(err, FG_ERR_INPUT, "%s: not valid JSON: a string has no end", s->name);
 }
 
-fg_status fg_json_scan_string(fg_json_scan *s, fg_text *out, fg_error *err) {
+fg_status fg_json_scan_string(fg_json_scan *s, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t end;
     bool escapes;
     json_t *value = NULL;
-    fg_text_clear(out);
+    fg_buffer_clear(out);
     if (fg_json_scan_peek(s) != '"') FG_TRY(unexpected(s, "a string", err));
     FG_TRY(end_of_string(s, s->at, &end, &escapes, err));
     if (escapes) {
         value = json_loadb(s->text + s->at, end - s->at, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         if (!value) FG_TRY(unexpected(s, "a string with known escapes", err));
-        FG_TRY(fg_text_add(out, json_string_value(value), json_string_length(value), err));
+        FG_TRY(fg_buffer_add(out, json_string_value(value), json_string_length(value), err));
     } else {
-        FG_TRY(fg_text_add(out, s->text + s->at + 1, end - s->at - 2, err));
+        FG_TRY(fg_buffer_add(out, s->text + s->at + 1, end - s->at - 2, err));
     }
     s->at = end;
     s->fresh = false;
@@ -63,7 +63,7 @@ done:
     return status;
 }
 
-fg_status fg_json_scan_next(fg_json_scan *s, fg_text *key, bool *more, fg_error *err) {
+fg_status fg_json_scan_next(fg_json_scan *s, fg_buffer *key, bool *more, fg_error *err) {
     fg_status status = FG_OK;
     char next = fg_json_scan_peek(s);
     *more = next != (key ? '}' : ']');

@@ -13,8 +13,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/text.h"
 
 enum { FG_JSON_SCAN_DEPTH = 64 };
 
@@ -33,9 +33,9 @@ char fg_json_scan_peek(fg_json_scan *scan);
 fg_status fg_json_scan_enter(fg_json_scan *scan, char bracket, fg_error *err);
 /* Whether there is another member; the closing bracket is consumed where there is none. `key` gets the key of an
  * object's member; NULL for arrays. */
-fg_status fg_json_scan_next(fg_json_scan *scan, fg_text *key, bool *more, fg_error *err);
+fg_status fg_json_scan_next(fg_json_scan *scan, fg_buffer *key, bool *more, fg_error *err);
 /* The string that comes next, its escapes resolved, in place of what `out` holds. */
-fg_status fg_json_scan_string(fg_json_scan *scan, fg_text *out, fg_error *err);
+fg_status fg_json_scan_string(fg_json_scan *scan, fg_buffer *out, fg_error *err);
 /* The value that comes next, as a value. New reference. */
 fg_status fg_json_scan_value(fg_json_scan *scan, json_t **value, fg_error *err);
 /* Passes over the value that comes next. */

@@ -23,7 +23,7 @@ typedef struct reader {
     anchor *anchors; /* owned */
     size_t anchor_count, anchor_capacity;
     json_t *marks; /* borrowed; NULL: nobody wants them */
-    fg_text path;
+    fg_buffer path;
     size_t values; /* so far, those that aliases stand for too */
     unsigned depth;
 } reader;
@@ -142,7 +142,7 @@ done:
 static fg_status read_member(reader *r, const char *key, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     size_t length = r->path.length;
-    FG_TRY(fg_text_printf(&r->path, err, "%s%s", length ? "/" : "", key));
+    FG_TRY(fg_buffer_printf(&r->path, err, "%s%s", length ? "/" : "", key));
     FG_TRY(mark(r, err));
     FG_TRY(read_value(r, value, err));
 done:
@@ -293,7 +293,7 @@ done:
         json_decref(r.anchors[i].value);
     }
     fg_free(r.anchors);
-    fg_text_free(&r.path);
+    fg_buffer_free(&r.path);
     if (status != FG_OK) {
         json_decref(*value);
         *value = NULL;
@@ -306,11 +306,11 @@ done:
 }
 
 fg_status fg_yaml_read(const char *path, json_t **value, json_t **marks, fg_error *err) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     *value = NULL;
     if (marks) *marks = NULL;
-    fg_status status = fg_file_slurp(path, FG_YAML_LIMIT, &text, err);
+    fg_status status = fg_file_read_all(path, FG_YAML_LIMIT, &text, err);
     if (status == FG_OK) status = fg_yaml_parse(path, text.data, text.length, value, marks, err);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }

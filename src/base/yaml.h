@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
-#include "base/text.h"
 
 enum { FG_YAML_LIMIT = 64 << 20, FG_YAML_DEPTH = 100, FG_YAML_VALUES = 1 << 20 };
 
@@ -27,6 +27,6 @@ fg_status fg_yaml_read(const char *path, json_t **value, json_t **marks, fg_erro
 
 /* Appends a value as a document in block style, keys in byte order, ASCII alone. fg_yaml_parse and PyYAML's
  * safe_load read it back as the same value. Deeper than FG_YAML_DEPTH is FG_ERR_INPUT. */
-fg_status fg_yaml_write(const json_t *value, fg_text *out, fg_error *err);
+fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err);
 
 #endif

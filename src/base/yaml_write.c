@@ -15,13 +15,13 @@ enum {
 };
 
 typedef struct writer {
-    fg_text *text;
+    fg_buffer *text;
     unsigned depth;
     fg_error *err;
 } writer;
 
 static fg_status put(const writer *w, const char *bytes) {
-    return fg_text_put(w->text, bytes, w->err);
+    return fg_buffer_put(w->text, bytes, w->err);
 }
 
 /* ---- scalars ---- */
@@ -62,7 +62,7 @@ static fg_status put_single_quoted(const writer *w, const char *bytes, size_t le
     fg_status status = FG_OK;
     FG_TRY(put(w, "'"));
     for (size_t i = 0; i < length; i++) {
-        FG_TRY(fg_text_add(w->text, bytes + i, 1, w->err));
+        FG_TRY(fg_buffer_add(w->text, bytes + i, 1, w->err));
         if (bytes[i] == '\'') FG_TRY(put(w, "'"));
     }
     FG_TRY(put(w, "'"));
@@ -88,11 +88,12 @@ static fg_status put_double_quoted(const writer *w, const char *bytes, size_t si
         if (code == '\n')
             FG_TRY(put(w, "\\n"));
         else if (code == '"' || code == '\\')
-            FG_TRY(fg_text_printf(w->text, w->err, "\\%c", (int)code));
+            FG_TRY(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
         else if (code >= ' ' && code <= '~')
-            FG_TRY(fg_text_add(w->text, bytes + i, 1, w->err));
+            FG_TRY(fg_buffer_add(w->text, bytes + i, 1, w->err));
         else
-            FG_TRY(fg_text_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
+            FG_TRY(
+                fg_buffer_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
     }
     FG_TRY(put(w, "\""));
 done:
@@ -104,7 +105,7 @@ static fg_status put_string(const writer *w, const char *bytes, size_t length) {
     bool plain;
     FG_TRY(stays_string(w, bytes, length, &plain));
     if (plain)
-        FG_TRY(fg_text_add(w->text, bytes, length, w->err));
+        FG_TRY(fg_buffer_add(w->text, bytes, length, w->err));
     else if (is_printable(bytes, length))
         FG_TRY(put_single_quoted(w, bytes, length));
     else
@@ -120,7 +121,7 @@ static fg_status put_real(const writer *w, double value) {
     fg_real_text(value, digits);
     size_t whole = strcspn(digits, ".e");
     if (digits[whole] != 'e') return put(w, digits);
-    return fg_text_printf(w->text, w->err, "%.*s.0%s", (int)whole, digits, digits + whole);
+    return fg_buffer_printf(w->text, w->err, "%.*s.0%s", (int)whole, digits, digits + whole);
 }
 
 /* All but strings and reals, collections without members too, as JSON has it. */
@@ -139,7 +140,7 @@ static bool is_collection(const json_t *value) {
 static fg_status put_collection(writer *w, const json_t *value, size_t indent);
 
 static fg_status put_indent(const writer *w, size_t indent) {
-    return fg_text_printf(w->text, w->err, "%*s", (int)indent, "");
+    return fg_buffer_printf(w->text, w->err, "%*s", (int)indent, "");
 }
 
 static fg_status put_item(writer *w, const json_t *item, size_t indent) {
@@ -221,7 +222,7 @@ done:
     return status;
 }
 
-fg_status fg_yaml_write(const json_t *value, fg_text *out, fg_error *err) {
+fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     writer w = {.text = out, .err = err};
     if (is_collection(value)) return put_collection(&w, value, 0);

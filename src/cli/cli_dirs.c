@@ -99,7 +99,7 @@ done:
     return status;
 }
 
-fg_status fg_cli_print(FILE *out, const fg_text *text, fg_error *err) {
+fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err) {
     bool written = !text->length || fwrite(text->data, 1, text->length, out) == text->length;
     if (!written || fflush(out)) return fg_fail_errno(err, errno, "cannot print the result");
     return FG_OK;
@@ -107,11 +107,11 @@ fg_status fg_cli_print(FILE *out, const fg_text *text, fg_error *err) {
 
 fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     FG_TRY(fg_json_write(document, flags, &text, err));
-    FG_TRY(fg_text_add(&text, "\n", 1, err));
+    FG_TRY(fg_buffer_add(&text, "\n", 1, err));
     FG_TRY(fg_cli_print(out, &text, err));
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }

@@ -39,7 +39,7 @@ fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg
 
 /* For the commands: all of `text`, or a document as JSON with a newline behind, to `out`. FG_ERR_SYSTEM if it
  * cannot be written. */
-fg_status fg_cli_print(FILE *out, const fg_text *text, fg_error *err);
+fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err);
 fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err);
 
 #endif

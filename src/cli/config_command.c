@@ -4,8 +4,8 @@
 #include "base/alloc.h"
 #include "base/yaml.h"
 #include "cli/commands.h"
-#include "cli/family.h"
-#include "cli/job.h"
+#include "cli/conversion.h"
+#include "cli/detect_family.h"
 #include "store/fast_llm.h"
 
 /* ---- reading ---- */
@@ -26,7 +26,8 @@ done:
     return status;
 }
 
-static fg_status read_document(const fg_options *options, fg_job *job, json_t **document, fg_error *err) {
+static fg_status read_document(const fg_options *options, fg_conversion *job, json_t **document,
+                               fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(find_file(options->first, options->from, &job->config_file, err));
     const char *file = job->config_file;
@@ -84,7 +85,7 @@ static fg_status declare(const fg_options *options, const fg_converter_dirs *dir
 
 /* The file is all there is: it stands for the directory, in which nothing lies beside it. */
 static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
-                             fg_job *job, fg_error *err) {
+                             fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint *source = &job->source;
     contents c;
@@ -121,13 +122,13 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
 fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_job job = {0};
+    fg_conversion job = {0};
     json_t *document = NULL, *result = NULL;
     FG_TRY(read_document(options, &job, &document, err));
     FG_TRY(make_source(options, dirs, document, &job, err));
-    FG_TRY(fg_job_decide_steps(&job, options, dirs, err));
-    FG_TRY(fg_job_translate_steps(&job, options, dirs, version, err));
-    result = json_incref(fg_job_last(&job)->translation.result);
+    FG_TRY(fg_conversion_decide_steps(&job, options, dirs, err));
+    FG_TRY(fg_conversion_translate_steps(&job, options, dirs, version, err));
+    result = json_incref(fg_conversion_last(&job)->translation.result);
     if (job.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));
@@ -138,6 +139,6 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
 done:
     json_decref(result);
     json_decref(document);
-    fg_job_free(&job);
+    fg_conversion_free(&job);
     return status;
 }

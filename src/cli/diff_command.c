@@ -203,65 +203,66 @@ done:
 
 /* ---- The text ---- */
 
-static fg_status write_keys(const json_t *keys, const char *where, fg_text *out, fg_error *err) {
+static fg_status write_keys(const json_t *keys, const char *where, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
     json_t *value;
     char text[VALUE], other[VALUE];
     json_object_foreach((json_t *)keys, path, value) {
         if (where)
-            FG_TRY(fg_text_printf(out, err, "  %s only in %s: %s\n", path, where,
-                                  fg_json_brief(value, text, sizeof text)));
+            FG_TRY(fg_buffer_printf(out, err, "  %s only in %s: %s\n", path, where,
+                                    fg_json_brief(value, text, sizeof text)));
         else
-            FG_TRY(fg_text_printf(out, err, "  %s: %s and %s\n", path,
-                                  fg_json_brief(json_array_get(value, 0), text, sizeof text),
-                                  fg_json_brief(json_array_get(value, 1), other, sizeof other)));
+            FG_TRY(fg_buffer_printf(out, err, "  %s: %s and %s\n", path,
+                                    fg_json_brief(json_array_get(value, 0), text, sizeof text),
+                                    fg_json_brief(json_array_get(value, 1), other, sizeof other)));
     }
 done:
     return status;
 }
 
 /* One line of a list; `where` is the model that it is about, if it is about one. */
-typedef fg_status line(const json_t *entry, const char *where, fg_text *out, fg_error *err);
+typedef fg_status line(const json_t *entry, const char *where, fg_buffer *out, fg_error *err);
 
-static fg_status write_presence(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
-    return fg_text_printf(out, err, "  %s only in %s: %s\n", fg_report_string(entry, "name", "?"), where,
-                          fg_report_string(entry, "tensor", "?"));
+static fg_status write_presence(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
+    return fg_buffer_printf(out, err, "  %s only in %s: %s\n", fg_report_string(entry, "name", "?"), where,
+                            fg_report_string(entry, "tensor", "?"));
 }
 
-static fg_status write_layout(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
+static fg_status write_layout(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
     (void)where;
-    return fg_text_printf(out, err, "  %s: %s and %s\n", fg_report_string(entry, "name", "?"),
-                          fg_report_string(entry, "a", "?"), fg_report_string(entry, "b", "?"));
+    return fg_buffer_printf(out, err, "  %s: %s and %s\n", fg_report_string(entry, "name", "?"),
+                            fg_report_string(entry, "a", "?"), fg_report_string(entry, "b", "?"));
 }
 
-static fg_status write_values(const json_t *entry, const char *where, fg_text *out, fg_error *err) {
+static fg_status write_values(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t differing = 0, elements = 0;
     double most;
     (void)where;
     fg_report_count(entry, "differing", &differing);
     fg_report_count(entry, "elements", &elements);
-    FG_TRY(fg_text_printf(out, err, "  %s: %llu of %llu elements differ",
-                          fg_report_string(entry, "name", "?"), (unsigned long long)differing,
-                          (unsigned long long)elements));
+    FG_TRY(fg_buffer_printf(out, err, "  %s: %llu of %llu elements differ",
+                            fg_report_string(entry, "name", "?"), (unsigned long long)differing,
+                            (unsigned long long)elements));
     if (fg_report_number(entry, "max_abs", &most))
-        FG_TRY(fg_text_printf(out, err, ", by at most %.3g", most));
-    FG_TRY(fg_text_add(out, "\n", 1, err));
+        FG_TRY(fg_buffer_printf(out, err, ", by at most %.3g", most));
+    FG_TRY(fg_buffer_add(out, "\n", 1, err));
 done:
     return status;
 }
 
-static fg_status write_list(const json_t *list, line *write, const char *where, fg_text *out, fg_error *err) {
+static fg_status write_list(const json_t *list, line *write, const char *where, fg_buffer *out,
+                            fg_error *err) {
     fg_status status = FG_OK;
     size_t total = json_array_size(list);
     for (size_t i = 0; i < total && i < SHOWN; i++) FG_TRY(write(json_array_get(list, i), where, out, err));
-    if (total > SHOWN) FG_TRY(fg_text_printf(out, err, "  ... and %zu more\n", total - SHOWN));
+    if (total > SHOWN) FG_TRY(fg_buffer_printf(out, err, "  ... and %zu more\n", total - SHOWN));
 done:
     return status;
 }
 
-static fg_status write_text(const json_t *document, fg_text *out, fg_error *err) {
+static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *config = json_object_get(document, "config"),
                  *tensors = json_object_get(document, "tensors");
@@ -272,17 +273,17 @@ static fg_status write_text(const json_t *document, fg_text *out, fg_error *err)
     const json_t *values = json_object_get(tensors, "values");
     uint64_t equal = 0;
     fg_report_count(tensors, "equal", &equal);
-    FG_TRY(fg_text_printf(out, err, "configuration: %zu keys changed, %zu only in %s, %zu only in %s\n",
-                          json_object_size(changed), json_object_size(keys_a), a, json_object_size(keys_b),
-                          b));
+    FG_TRY(fg_buffer_printf(out, err, "configuration: %zu keys changed, %zu only in %s, %zu only in %s\n",
+                            json_object_size(changed), json_object_size(keys_a), a, json_object_size(keys_b),
+                            b));
     FG_TRY(write_keys(changed, NULL, out, err));
     FG_TRY(write_keys(keys_a, a, out, err));
     FG_TRY(write_keys(keys_b, b, out, err));
-    FG_TRY(fg_text_printf(out, err,
-                          "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
-                          "only in %s, %zu only in %s\n",
-                          (unsigned long long)equal, json_array_size(values), json_array_size(layout),
-                          json_array_size(only_a), a, json_array_size(only_b), b));
+    FG_TRY(fg_buffer_printf(out, err,
+                            "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
+                            "only in %s, %zu only in %s\n",
+                            (unsigned long long)equal, json_array_size(values), json_array_size(layout),
+                            json_array_size(only_a), a, json_array_size(only_b), b));
     FG_TRY(write_list(values, write_values, NULL, out, err));
     FG_TRY(write_list(layout, write_layout, NULL, out, err));
     FG_TRY(write_list(only_a, write_presence, a, out, err));
@@ -328,7 +329,7 @@ done:
 
 fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     bool equal = false;
     json_t *document = json_object();
     FG_TRY(compare(options, document, &equal, err));
@@ -341,6 +342,6 @@ fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err) {
     if (!equal) status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->first, options->second);
 done:
     json_decref(document);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }

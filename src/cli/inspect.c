@@ -127,7 +127,7 @@ static const char *grouped(uint64_t number, char *buffer) {
     return buffer;
 }
 
-static fg_status write_sizes(const json_t *document, fg_text *out, fg_error *err) {
+static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t bytes = 0, parameters = 0, tensors;
     char size[24], number[32], words[FG_REPORT_WORDS];
@@ -151,7 +151,7 @@ done:
     return status;
 }
 
-static fg_status write_files(const json_t *document, fg_text *out, fg_error *err) {
+static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
     uint64_t bytes;
@@ -172,30 +172,30 @@ done:
     return status;
 }
 
-static fg_status write_tensors(const json_t *document, fg_text *out, fg_error *err) {
+static fg_status write_tensors(const json_t *document, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
     char shape[FG_REPORT_WORDS];
     json_t *entry;
     json_array_foreach(json_object_get(document, "tensors"), i, entry) {
-        FG_TRY(fg_text_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
-                              fg_report_string(entry, "dtype", ""),
-                              fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
-                              fg_report_string(entry, "file", "")));
+        FG_TRY(fg_buffer_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
+                                fg_report_string(entry, "dtype", ""),
+                                fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
+                                fg_report_string(entry, "file", "")));
     }
 done:
     return status;
 }
 
-static fg_status write_text(const json_t *document, bool all, fg_text *out, fg_error *err) {
+static fg_status write_text(const json_t *document, bool all, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const char *directory = fg_report_string(document, "directory", ""),
                *weights = fg_report_string(document, "weights_directory", "");
     const char *architecture = fg_report_string(document, "architecture", NULL);
-    FG_TRY(fg_text_printf(out, err, "%s: %s, %s%s%s%s\n", directory,
-                          fg_report_string(document, "format", "?"),
-                          fg_report_string(document, "model_type", "no model type"), architecture ? " (" : "",
-                          architecture ? architecture : "", architecture ? ")" : ""));
+    FG_TRY(
+        fg_buffer_printf(out, err, "%s: %s, %s%s%s%s\n", directory, fg_report_string(document, "format", "?"),
+                         fg_report_string(document, "model_type", "no model type"), architecture ? " (" : "",
+                         architecture ? architecture : "", architecture ? ")" : ""));
     if (strcmp(directory, weights) != 0) FG_TRY(fg_report_line(out, "from", err, "%s", weights));
     FG_TRY(write_sizes(document, out, err));
     FG_TRY(write_files(document, out, err));
@@ -208,7 +208,7 @@ fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err
     fg_status status = FG_OK;
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *document = json_object();
     FG_TRY(fg_checkpoint_open(&checkpoint, options->first, &how, err));
     FG_TRY(describe(&checkpoint, document, err));
@@ -220,7 +220,7 @@ fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err
     FG_TRY(fg_cli_print(out, &text, err));
 done:
     json_decref(document);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     fg_checkpoint_close(&checkpoint);
     return status;
 }

@@ -6,7 +6,7 @@
 fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *dirs, FILE *out,
                           fg_error *err) {
     fg_status status = FG_OK;
-    fg_text report = {0};
+    fg_buffer report = {0};
     size_t total = 0, files = options->file_count;
     for (size_t i = 0; i < (files ? files : 1); i++) {
         size_t problems = 0;
@@ -20,11 +20,11 @@ fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *di
         FG_TRY(fg_hint(err, "each problem is listed with its file and rule"));
     }
     if (options->verbosity >= 0) {
-        fg_text_clear(&report);
-        FG_TRY(fg_text_printf(&report, err, "no problems found\n"));
+        fg_buffer_clear(&report);
+        FG_TRY(fg_buffer_printf(&report, err, "no problems found\n"));
         FG_TRY(fg_cli_print(out, &report, err));
     }
 done:
-    fg_text_free(&report);
+    fg_buffer_free(&report);
     return status;
 }

@@ -28,18 +28,18 @@ done:
 static fg_status list_text(const fg_converter_entry *entries, size_t count, bool with_abstract, FILE *out,
                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     for (size_t i = 0; i < count; i++) {
         const fg_converter_entry *entry = &entries[i];
         if (!entry->model_type && !with_abstract) continue;
-        FG_TRY(fg_text_printf(&text, err, "%-*s %-*s %s%s%s\n", TYPE_WIDTH,
-                              entry->model_type ? entry->model_type : "(shared part)", FORMAT_WIDTH,
-                              or_empty(entry->format), or_empty(entry->about),
-                              entry->about && *entry->about ? "  " : "", or_empty(entry->path)));
+        FG_TRY(fg_buffer_printf(&text, err, "%-*s %-*s %s%s%s\n", TYPE_WIDTH,
+                                entry->model_type ? entry->model_type : "(shared part)", FORMAT_WIDTH,
+                                or_empty(entry->format), or_empty(entry->about),
+                                entry->about && *entry->about ? "  " : "", or_empty(entry->path)));
     }
     FG_TRY(fg_cli_print(out, &text, err));
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 

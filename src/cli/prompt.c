@@ -4,7 +4,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
-#include "model/settings.h"
+#include "model/hyperparameters.h"
 #include "vocab/tokenizer.h"
 
 static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Street had always held secrets, "
@@ -29,10 +29,11 @@ static bool has_tokenizer(const fg_prompt_side *side) {
 
 /* Rows of the embedding; what is wrong with the configuration is said when the model is bound. */
 static uint64_t rows_of(const fg_prompt_side *side) {
-    fg_settings settings = {0};
+    fg_hyperparameters settings = {0};
     fg_error unsaid = {0};
-    fg_settings_source source = fg_settings_source_of(side->spec, fg_format_name(side->format), side->config);
-    return fg_settings_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
+    fg_hyperparameters_source source =
+        fg_hyperparameters_source_of(side->spec, fg_format_name(side->format), side->config);
+    return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
 static void check_length(const settling *s, const fg_prompt_side *side) {
@@ -75,7 +76,7 @@ static fg_status place_of_difference(const settling *s, size_t at, const fg_id_l
     fg_status status = FG_OK;
     const fg_id_list *ours = &s->prompt->ids;
     fg_tokenizer *tokenizer = NULL;
-    fg_text text = {0};
+    fg_buffer text = {0};
     char first[24] = "missing", second[24] = "missing", shown[SHOWN + 8] = "";
     if (at < ours->count) snprintf(first, sizeof first, "%lu", (unsigned long)ours->ids[at]);
     if (at < theirs->count) {
@@ -88,7 +89,7 @@ static fg_status place_of_difference(const settling *s, size_t at, const fg_id_l
              second, shown, s->destination->name);
 done:
     fg_tokenizer_free(&tokenizer);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -173,8 +174,8 @@ static fg_status try_default(settling *s, fg_error *err) {
     return status;
 }
 
-fg_status fg_prompt_settle(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
-                           const fg_prompt_side *destination, fg_error *err) {
+fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
+                            const fg_prompt_side *destination, fg_error *err) {
     fg_status status = FG_OK;
     settling s = {.prompt = prompt,
                   .options = options,

@@ -6,7 +6,7 @@
  * The source's tokenizer cuts the prompt, with the special tokens that it puts around a text. The destination's
  * must do the same: for a conversion a difference is a warning, for two models that are compared an error.
  *
- * Invariant: the ids lie within both vocabularies, unless --token-ids gave them (fg_pair_open refuses those). One
+ * Invariant: the ids lie within both vocabularies, unless --token-ids gave them (fg_model_pair_open refuses those). One
  * tokenizer is held at a time and none afterwards.
  */
 #ifndef FG_CLI_PROMPT_H
@@ -31,8 +31,8 @@ typedef struct fg_prompt {
 /* Settles it for source and destination (the same files twice: one tokenizer). FG_ERR_INPUT: a prompt that
  * was given cannot be used; tokenizers of two models (the command is validate) disagree; nothing to generate
  * from. */
-fg_status fg_prompt_settle(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
-                           const fg_prompt_side *destination, fg_error *err);
+fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
+                            const fg_prompt_side *destination, fg_error *err);
 void fg_prompt_free(fg_prompt *prompt);
 
 #endif

@@ -28,8 +28,8 @@ static bool asked(const fg_options *o) {
     return o->sample || o->temperature >= 0 || o->top_p >= 0 || o->seed >= 0;
 }
 
-fg_status fg_sampling_settle(fg_sampling *sampling, const fg_options *o, const json_t *config,
-                             fg_error *err) {
+fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_options *o, const json_t *config,
+                              fg_error *err) {
     const double hottest = 1e6;
     fg_status status = FG_OK;
     *sampling = (fg_sampling){.greedy = true, .temperature = 1, .top_p = 1};

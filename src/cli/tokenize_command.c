@@ -12,7 +12,7 @@ typedef struct tokenize_job {
     const fg_options *options;
     size_t line; /* from 1; 0: the argument */
     fg_id_list ids;
-    fg_text text, print;
+    fg_buffer text, print;
     FILE *out;
 } tokenize_job;
 
@@ -31,7 +31,7 @@ static fg_status refuse_line(const tokenize_job *job, const char *line, size_t l
 }
 
 static fg_status print_line(tokenize_job *job, fg_error *err) {
-    fg_status status = fg_text_add(&job->print, "\n", 1, err);
+    fg_status status = fg_buffer_add(&job->print, "\n", 1, err);
     return status == FG_OK ? fg_cli_print(job->out, &job->print, err) : status;
 }
 
@@ -47,11 +47,11 @@ static fg_status encode_line(tokenize_job *job, const char *line, size_t length,
     }
     job->ids.count = 0;
     FG_TRY(fg_tokenizer_encode(job->tokenizer, text, length, job->options->special, &job->ids, err));
-    fg_text_clear(&job->print);
-    FG_TRY(fg_text_add(&job->print, "[", 1, err));
+    fg_buffer_clear(&job->print);
+    FG_TRY(fg_buffer_add(&job->print, "[", 1, err));
     for (size_t i = 0; i < job->ids.count; i++)
-        FG_TRY(fg_text_printf(&job->print, err, "%s%u", i ? ", " : "", job->ids.ids[i]));
-    FG_TRY(fg_text_add(&job->print, "]", 1, err));
+        FG_TRY(fg_buffer_printf(&job->print, err, "%s%u", i ? ", " : "", job->ids.ids[i]));
+    FG_TRY(fg_buffer_add(&job->print, "]", 1, err));
     FG_TRY(print_line(job, err));
 done:
     json_decref(value);
@@ -82,15 +82,15 @@ static fg_status decode_line(tokenize_job *job, const char *line, size_t length,
     fg_status status = FG_OK;
     json_t *value = NULL;
     FG_TRY(read_ids(job, line, length, err));
-    fg_text_clear(&job->text);
+    fg_buffer_clear(&job->text);
     FG_TRY(fg_tokenizer_decode(job->tokenizer, job->ids.ids, job->ids.count, &job->text, err));
-    fg_text_clear(&job->print);
+    fg_buffer_clear(&job->print);
     if (job->options->jsonl) {
         value = json_stringn(job->text.data ? job->text.data : "", job->text.length);
         if (!value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a text"));
         FG_TRY(fg_json_write(value, FG_JSON_UTF8 | FG_JSON_COMPACT, &job->print, err));
     } else if (job->text.length) {
-        FG_TRY(fg_text_add(&job->print, job->text.data, job->text.length, err));
+        FG_TRY(fg_buffer_add(&job->print, job->text.data, job->text.length, err));
     }
     FG_TRY(print_line(job, err));
 done:
@@ -105,17 +105,17 @@ static fg_status do_line(tokenize_job *job, const char *line, size_t length, fg_
 /* Lines of any length; the last one may lack its newline. */
 static fg_status do_lines(tokenize_job *job, FILE *in, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text line = {0};
+    fg_buffer line = {0};
     char *block = NULL;
     FG_NEW(block, BLOCK);
     for (size_t got; (got = fread(block, 1, BLOCK, in)) > 0;) {
         for (char *at = block, *end; at < block + got; at = end + 1) {
             end = memchr(at, '\n', (size_t)(block + got - at));
-            FG_TRY(fg_text_add(&line, at, (size_t)((end ? end : block + got) - at), err));
+            FG_TRY(fg_buffer_add(&line, at, (size_t)((end ? end : block + got) - at), err));
             if (!end) break;
             job->line++;
             FG_TRY(do_line(job, line.data, line.length, err));
-            fg_text_clear(&line);
+            fg_buffer_clear(&line);
         }
     }
     if (ferror(in)) FG_TRY(fg_fail_errno(err, errno, "cannot read the input"));
@@ -123,7 +123,7 @@ static fg_status do_lines(tokenize_job *job, FILE *in, fg_error *err) {
     if (line.length) FG_TRY(do_line(job, line.data, line.length, err));
 done:
     fg_free(block);
-    fg_text_free(&line);
+    fg_buffer_free(&line);
     return status;
 }
 
@@ -142,7 +142,7 @@ fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg
 done:
     fg_tokenizer_free(&job.tokenizer);
     fg_id_list_free(&job.ids);
-    fg_text_free(&job.text);
-    fg_text_free(&job.print);
+    fg_buffer_free(&job.text);
+    fg_buffer_free(&job.print);
     return status;
 }

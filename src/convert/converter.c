@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "convert/converter_check.h"
 #include "convert/declaration.h"
-#include "convert/weights.h"
+#include "convert/tensor_map.h"
 
 struct fg_converter {
     fg_layers layers;
@@ -125,7 +125,7 @@ fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_di
     const char *format = json_string_value(json_object_get(c->document, "format"));
     FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
     FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
-    FG_TRY(fg_weights_check(&c->declarations, &c->layers, err));
+    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
     FG_TRY(find_code(c, err));
     bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
     if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
@@ -175,7 +175,7 @@ done:
     return status;
 }
 
-static fg_status add_types(const fg_converter_dirs *dirs, fg_format format, fg_text *types, fg_error *err) {
+static fg_status add_types(const fg_converter_dirs *dirs, fg_format format, fg_buffer *types, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
     size_t count = 0;
@@ -186,7 +186,7 @@ static fg_status add_types(const fg_converter_dirs *dirs, fg_format format, fg_t
         for (size_t k = 0; k < i && listed; k++)
             listed = !entries[k].model_type || strcmp(entries[k].model_type, entries[i].model_type) != 0;
         if (listed)
-            FG_TRY(fg_text_printf(types, err, "%s%s", types->length ? ", " : "", entries[i].model_type));
+            FG_TRY(fg_buffer_printf(types, err, "%s%s", types->length ? ", " : "", entries[i].model_type));
     }
 done:
     fg_converter_entries_free(entries, count);
@@ -196,7 +196,7 @@ done:
 static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, const char *model_type,
                               fg_error *err) {
     fg_status status = FG_OK;
-    fg_text types = {0};
+    fg_buffer types = {0};
     FG_TRY(add_types(dirs, format, &types, err));
     fg_fail(err, FG_ERR_INPUT,
             "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s",
@@ -205,7 +205,7 @@ static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, c
                           "file with --converter-path");
     if (status == FG_ERR_BUG) status = FG_ERR_INPUT; /* nobody wants the text */
 done:
-    fg_text_free(&types);
+    fg_buffer_free(&types);
     return status;
 }
 

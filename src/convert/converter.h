@@ -30,7 +30,7 @@
  *     "drop": [ [PATTERN over source names, REASON], ... ],
  *     "to_forgather": { "lists": { NAME: [RULE, ...] }, "names": [RULE, ...] }, "to_hf": { ... } }
  *
- * What the tensors are is said either by "tensors" and name rules, or by the "weights" of the sections (convert/weights.h).
+ * What the tensors are is said either by "tensors" and name rules, or by the "weights" of the sections (convert/tensor_map.h).
  *
  * A section is for the configurations of exactly one class of the target, where the target has classes (convert/classes.h); it may stand
  * at several places. A section "like" another has all that the other has, with its own entries laid over. Conditions may have names, so that

@@ -214,7 +214,7 @@ static char *with_index(const char *template, const char *index, fg_error *err) 
 }
 
 static fg_status rename_or_fail(const names_check *c, fg_direction direction, const char *template,
-                                const char *name, fg_text *out, fg_error *err) {
+                                const char *name, fg_buffer *out, fg_error *err) {
     bool matched = false;
     fg_status status = fg_name_rules_apply(c->rules[direction], name, out, &matched, err);
     if (status != FG_OK || matched) return status;
@@ -224,12 +224,12 @@ static fg_status rename_or_fail(const names_check *c, fg_direction direction, co
 
 static fg_status expect_back(const names_check *c, const char *template, const char *target, const char *name,
                              fg_error *err) {
-    fg_text back = {0};
+    fg_buffer back = {0};
     fg_status status = rename_or_fail(c, FG_EXPORT, template, target, &back, err);
     if (status == FG_OK && strcmp(back.data, name) != 0)
         status = fg_layers_fail(c->layers, "tensors", template, err,
                                 "\"%s\" comes back from \"%s\" as \"%s\"", name, target, back.data);
-    fg_text_free(&back);
+    fg_buffer_free(&back);
     return status;
 }
 
@@ -249,7 +249,7 @@ done:
 static fg_status check_one(names_check *c, const char *template, const json_t *spec, const char *index,
                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_text target = {0};
+    fg_buffer target = {0};
     char *name = NULL, *other = NULL;
     size_t i;
     json_t *item;
@@ -265,7 +265,7 @@ static fg_status check_one(names_check *c, const char *template, const json_t *s
         other = NULL;
     }
 done:
-    fg_text_free(&target);
+    fg_buffer_free(&target);
     fg_free(name);
     fg_free(other);
     return status;
@@ -275,7 +275,7 @@ static fg_status check_drops(const names_check *c, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *drop = json_object_get(c->document, "drop");
     fg_name_rules *rules = NULL;
-    fg_text out = {0};
+    fg_buffer out = {0};
     size_t i;
     json_t *item;
     bool matched;
@@ -294,13 +294,13 @@ static fg_status check_drops(const names_check *c, fg_error *err) {
     }
 done:
     fg_name_rules_free(&rules);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     return status;
 }
 
 static fg_status check_used(const names_check *c, const char *const to[2], fg_error *err) {
     fg_status status = FG_OK;
-    fg_text unused = {0};
+    fg_buffer unused = {0};
     size_t count;
     for (int direction = 0; direction < 2; direction++) {
         FG_TRY(fg_name_rules_unused(c->rules[direction], &unused, &count, err));
@@ -309,7 +309,7 @@ static fg_status check_used(const names_check *c, const char *const to[2], fg_er
                                   "rules that match no declared tensor: %s", unused.data));
     }
 done:
-    fg_text_free(&unused);
+    fg_buffer_free(&unused);
     return status;
 }
 

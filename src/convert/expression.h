@@ -40,7 +40,7 @@ fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope
                                  fg_error *err);
 bool fg_expression_truth(const json_t *value);
 /* Adds what the paths of an expression lead to, each once, as "heads = 4, /hidden_size = 32". */
-fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_text *text,
+fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
                               fg_error *err);
 void fg_expression_free(fg_expression **expression);
 

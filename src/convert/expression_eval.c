@@ -484,7 +484,7 @@ static bool stands_before(const fg_expression *expression, size_t index) {
     return false;
 }
 
-fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_text *text,
+fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
                               fg_error *err) {
     fg_status status = FG_OK;
     char brief[BRIEF];
@@ -492,8 +492,8 @@ fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *s
     for (size_t i = 1; i < expression->count; i++) {
         const fg_node *node = &expression->nodes[i];
         if (node->kind != FG_NODE_PATH || stands_before(expression, i)) continue;
-        FG_TRY(fg_text_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
-                              fg_json_brief(look_up(scope, node), brief, sizeof brief)));
+        FG_TRY(fg_buffer_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
+                                fg_json_brief(look_up(scope, node), brief, sizeof brief)));
         any = true;
     }
 done:

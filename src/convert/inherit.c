@@ -16,7 +16,7 @@ static fg_status read_layer(fg_layers *layers, const char *path, fg_error *err) 
     FG_TRY(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
     fg_layer *layer = &layers->items[layers->count++];
     FG_TRY_NEW(layer->path, fg_strdup(path, err));
-    FG_TRY(fg_file_slurp(path, CONVERTER_LIMIT, &layer->text, err));
+    FG_TRY(fg_file_read_all(path, CONVERTER_LIMIT, &layer->text, err));
     FG_TRY(fg_json_parse(path, layer->text.data ? layer->text.data : "", layer->text.length, &layer->document,
                          err));
     if (!json_is_object(layer->document))
@@ -87,7 +87,7 @@ static void remove_earlier(fg_layers *layers, const char *path) {
     for (size_t i = 0; i < layers->count; i++) {
         if (!same_file(layers->items[i].path, path)) continue;
         fg_free(layers->items[i].path);
-        fg_text_free(&layers->items[i].text);
+        fg_buffer_free(&layers->items[i].text);
         json_decref(layers->items[i].document);
         memmove(&layers->items[i], &layers->items[i + 1], (layers->count - i - 1) * sizeof *layers->items);
         layers->items[--layers->count] = (fg_layer){0};
@@ -140,7 +140,7 @@ fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const
 void fg_layers_free(fg_layers *layers) {
     for (size_t i = 0; i < layers->count; i++) {
         fg_free(layers->items[i].path);
-        fg_text_free(&layers->items[i].text);
+        fg_buffer_free(&layers->items[i].text);
         json_decref(layers->items[i].document);
     }
     fg_free(layers->items);
@@ -250,7 +250,7 @@ const fg_layer *fg_layers_find(const fg_layers *layers, const char *parent, cons
 }
 
 unsigned fg_layer_line(const fg_layer *layer, const char *parent, const char *key) {
-    const fg_text *text = &layer->text;
+    const fg_buffer *text = &layer->text;
     char quoted[300];
     if (!text->data) return 0;
     unsigned line = *parent ? fg_json_line(text->data, text->length, parent) : 1;

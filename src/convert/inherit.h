@@ -11,7 +11,7 @@
 
 typedef struct fg_layer {
     char *path;       /* owned */
-    fg_text text;     /* owned; the file's bytes, for line numbers */
+    fg_buffer text;   /* owned; the file's bytes, for line numbers */
     json_t *document; /* owned; the file alone */
 } fg_layer;
 

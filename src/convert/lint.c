@@ -9,8 +9,8 @@
 #include "convert/defaults.h"
 #include "convert/lint_classes.h"
 #include "convert/migrations.h"
+#include "convert/tensor_map.h"
 #include "convert/tensor_plan.h"
-#include "convert/weights.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
 
@@ -18,13 +18,13 @@ enum { BRIEF = 100, LAYERS = 3 };
 typedef struct linter {
     const fg_converter_dirs *dirs;
     const fg_converter *converter;
-    fg_text wrong;
+    fg_buffer wrong;
     size_t names;         /* checked */
     const json_t *config; /* borrowed; of the small model */
 } linter;
 
 static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
-    return fg_text_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+    return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
 /* Errors in the input are findings; others stop the linter. */
@@ -102,7 +102,7 @@ done:
 static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
     json_t *names = NULL, *name;
-    fg_text there = {0}, back = {0};
+    fg_buffer there = {0}, back = {0};
     fg_error what = {0};
     bool matched = false, returned = false;
     size_t i;
@@ -119,8 +119,8 @@ static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
     }
 done:
     json_decref(names);
-    fg_text_free(&there);
-    fg_text_free(&back);
+    fg_buffer_free(&there);
+    fg_buffer_free(&back);
     return status;
 }
 
@@ -181,11 +181,12 @@ done:
 
 /* The rules of "weights" give names that do not meet. */
 static fg_status check_weights(linter *l, const json_t *target, fg_error *err) {
-    fg_weights weights = {0};
+    fg_tensor_map weights = {0};
     fg_error what = {0};
-    fg_status status = found(l, fg_weights_new(&weights, l->converter, l->dirs, target, &what), &what, err);
+    fg_status status =
+        found(l, fg_tensor_map_new(&weights, l->converter, l->dirs, target, &what), &what, err);
     l->names += weights.part_count;
-    fg_weights_free(&weights);
+    fg_tensor_map_free(&weights);
     return status;
 }
 
@@ -203,8 +204,8 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
                  err));
     if (!there.result) goto done;
-    FG_TRY(fg_weights_used(l->converter) ? check_weights(l, there.target, err)
-                                         : check_names(l, there.hf, err));
+    FG_TRY(fg_tensor_map_used(l->converter) ? check_weights(l, there.target, err)
+                                            : check_names(l, there.hf, err));
     what = (fg_error){0};
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
                  &what, err));
@@ -288,7 +289,7 @@ done:
 }
 
 /* What the migrations of a file do, or what is wrong with them. */
-static fg_status check_migrations(linter *l, const char *path, fg_text *about, fg_error *err) {
+static fg_status check_migrations(linter *l, const char *path, fg_buffer *about, fg_error *err) {
     fg_status status = FG_OK;
     fg_migrations all = {0};
     fg_error what = {0};
@@ -296,7 +297,7 @@ static fg_status check_migrations(linter *l, const char *path, fg_text *about, f
     FG_TRY(found(l, fg_migrations_load_file(&all, l->dirs, path, &what), &what, err));
     for (size_t i = 0; i < all.count; i++) {
         FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
-        FG_TRY(fg_text_printf(about, err, "%s%s", i ? "; " : "", text));
+        FG_TRY(fg_buffer_printf(about, err, "%s%s", i ? "; " : "", text));
         fg_free(text);
         text = NULL;
     }
@@ -306,55 +307,55 @@ done:
     return status;
 }
 
-static fg_status put_line(const linter *l, const char *path, const char *fine, fg_text *report,
+static fg_status put_line(const linter *l, const char *path, const char *fine, fg_buffer *report,
                           size_t *problems, fg_error *err) {
-    if (!l->wrong.length) return fg_text_printf(report, err, "ok  %s: %s\n", path, fine);
+    if (!l->wrong.length) return fg_buffer_printf(report, err, "ok  %s: %s\n", path, fine);
     ++*problems;
-    return fg_text_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
+    return fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
 }
 
-static fg_status lint_migration(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+static fg_status lint_migration(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.dirs = dirs};
-    fg_text about = {0};
-    FG_TRY(fg_text_printf(&about, err, "migration "));
+    fg_buffer about = {0};
+    FG_TRY(fg_buffer_printf(&about, err, "migration "));
     FG_TRY(check_migrations(&l, path, &about, err));
     FG_TRY(put_line(&l, path, about.data, report, problems, err));
 done:
-    fg_text_free(&l.wrong);
-    fg_text_free(&about);
+    fg_buffer_free(&l.wrong);
+    fg_buffer_free(&about);
     return status;
 }
 
-static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.dirs = dirs};
     fg_converter *converter = NULL;
-    fg_text fine = {0}, migrations = {0};
+    fg_buffer fine = {0}, migrations = {0};
     fg_error what = {0};
     FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
     l.converter = converter;
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
     if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
-    FG_TRY(whole ? fg_text_printf(&fine, err, "%s, %zu tensor names there and back",
-                                  fg_converter_model_type(converter), l.names)
-                 : fg_text_printf(&fine, err, "to be extended"));
-    if (migrations.length) FG_TRY(fg_text_printf(&fine, err, "; migrations %s", migrations.data));
+    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names there and back",
+                                    fg_converter_model_type(converter), l.names)
+                 : fg_buffer_printf(&fine, err, "to be extended"));
+    if (migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", migrations.data));
     FG_TRY(put_line(&l, path, fine.data, report, problems, err));
 done:
-    fg_text_free(&l.wrong);
-    fg_text_free(&fine);
-    fg_text_free(&migrations);
+    fg_buffer_free(&l.wrong);
+    fg_buffer_free(&fine);
+    fg_buffer_free(&migrations);
     fg_converter_free(&converter);
     return status;
 }
 
 /* One that cannot be read is reported as a converter. */
-static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_text *report, size_t *problems,
-                           fg_error *err) {
+static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                           size_t *problems, fg_error *err) {
     json_t *document = NULL;
     fg_error ignored = {0};
     bool migration = fg_json_read(path, &document, &ignored) == FG_OK && fg_migrations_is_file(document);
@@ -362,7 +363,7 @@ static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_t
     return (migration ? lint_migration : lint_converter)(dirs, path, report, problems, err);
 }
 
-fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;

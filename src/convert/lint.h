@@ -10,7 +10,7 @@
  * the same; converters/models/ has the family, or "no_forward_pass" says why not. A line a file in `report`: "ok PATH: ..." or "bad PATH: ..."
  * with what is wrong; bad ones are counted in `problems`. A converter file that is wrong is no failure of the
  * call; a path that cannot be read is. */
-fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_text *report,
+fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                             size_t *problems, fg_error *err);
 
 #endif

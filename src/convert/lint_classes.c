@@ -13,7 +13,7 @@ typedef struct linter {
     const fg_declarations *declarations;
     const fg_classes *classes;
     unsigned char *reached; /* owned; by section */
-    fg_text *wrong;
+    fg_buffer *wrong;
     fg_error *err;
 } linter;
 
@@ -26,8 +26,8 @@ static fg_status complain(const linter *l, const fg_section *section, const char
     va_start(arguments, format);
     vsnprintf(finding, sizeof finding, format, arguments);
     va_end(arguments);
-    return fg_text_printf(l->wrong, l->err, "%ssections/%s: %s", l->wrong->length ? "; " : "", section->name,
-                          finding);
+    return fg_buffer_printf(l->wrong, l->err, "%ssections/%s: %s", l->wrong->length ? "; " : "",
+                            section->name, finding);
 }
 
 /* ---- which fields are claimed ---- */
@@ -212,7 +212,7 @@ done:
     return status;
 }
 
-fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_text *wrong,
+fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_buffer *wrong,
                           fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.declarations = declarations, .classes = classes, .wrong = wrong, .err = err};

@@ -291,7 +291,7 @@ typedef struct planner {
     fg_dtype cast;
     fg_plan *plan;
     fg_map seen; /* new names -> index of output */
-    fg_text name, scratch;
+    fg_buffer name, scratch;
     fg_error *err;
 } planner;
 
@@ -340,12 +340,13 @@ static bool holds(uint32_t rank, const uint64_t *shape, uint64_t elements) {
 static fg_status misfit(const planner *p, const fg_tensor *tensor, const fg_view *view, const char *key,
                         uint32_t rank, const uint64_t *shape) {
     char found[SHAPE_TEXT];
-    fg_text wanted = {0};
-    for (uint32_t d = 0; d < rank; d++) fg_text_printf(&wanted, NULL, "%s%" PRIu64, d ? ", " : "", shape[d]);
+    fg_buffer wanted = {0};
+    for (uint32_t d = 0; d < rank; d++)
+        fg_buffer_printf(&wanted, NULL, "%s%" PRIu64, d ? ", " : "", shape[d]);
     fg_fail(p->err, FG_ERR_INPUT, "tensor \"%s\" is %s, which cannot be seen as [%s] (%s:%u: %s of %s)",
             tensor->name, fg_tensor_text(tensor, found, sizeof found), wanted.data ? wanted.data : "",
             p->migration->file, view->line, key, view->text);
-    fg_text_free(&wanted);
+    fg_buffer_free(&wanted);
     return fg_hint(p->err, "is this a model of the version that the update starts from?");
 }
 
@@ -395,8 +396,8 @@ static fg_status add_tensor(planner *p, uint32_t source) {
     if (p->cast != FG_DTYPE_NONE) FG_TRY(fg_tensor_check_dtype(&p->plan->source, tensor, p->cast, err));
     FG_TRY(fg_name_rules_apply(p->migration->names, tensor->name, &p->name, &matched, err));
     if (!matched) {
-        fg_text_clear(&p->name);
-        FG_TRY(fg_text_put(&p->name, tensor->name, err));
+        fg_buffer_clear(&p->name);
+        FG_TRY(fg_buffer_put(&p->name, tensor->name, err));
     }
     int64_t other = fg_map_get(&p->seen, p->name.data);
     if (other != FG_MAP_NONE)
@@ -425,8 +426,8 @@ fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const jso
     FG_TRY(fg_plan_check(plan, err));
 done:
     fg_map_free(&p.seen);
-    fg_text_free(&p.name);
-    fg_text_free(&p.scratch);
+    fg_buffer_free(&p.name);
+    fg_buffer_free(&p.scratch);
     if (status != FG_OK) fg_plan_free(plan);
     return in_step(m, status, err);
 }

@@ -171,7 +171,7 @@ static const fg_migration *step_from(const fg_migrations *all, const fg_version 
 static fg_status missing_step(const fg_migrations *all, const char *arch, const fg_version *at,
                               const fg_version *to, const fg_migration *step, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text known = {0};
+    fg_buffer known = {0};
     if (step)
         fg_fail(err, FG_ERR_INPUT, "%s: the migration from version %s leads to %s, past %s (%s:%u)", arch,
                 at->text, step->to.text, to->text, step->file, step->line);
@@ -179,8 +179,8 @@ static fg_status missing_step(const fg_migrations *all, const char *arch, const 
         fg_fail(err, FG_ERR_INPUT, "%s: there is no migration from version %s on the way to %s", arch,
                 at->text, to->text);
     for (size_t i = 0; i < all->count && i < LISTED; i++)
-        FG_TRY(fg_text_printf(&known, err, "%s%s->%s", i ? ", " : "", all->items[i].from.text,
-                              all->items[i].to.text));
+        FG_TRY(fg_buffer_printf(&known, err, "%s%s->%s", i ? ", " : "", all->items[i].from.text,
+                                all->items[i].to.text));
 done:
     status = known.data ? fg_hint(err,
                                   "there are these: %s; others come from migrations/ of a directory given "
@@ -188,7 +188,7 @@ done:
                                   known.data)
                         : fg_hint(err, "there are none for it; give a directory that holds migrations/ with "
                                        "--converter-path");
-    fg_text_free(&known);
+    fg_buffer_free(&known);
     return status;
 }
 

@@ -67,7 +67,7 @@ typedef struct compiler {
     const json_t *lists; /* named lists, or NULL */
     fg_map compiled;     /* name -> index of list; keys borrowed from the documents */
     const char *place;
-    const fg_text *text;
+    const fg_buffer *text;
     pcre2_compile_context *context;
     fg_error *err;
 } compiler;
@@ -301,7 +301,7 @@ done:
 }
 
 fg_status fg_name_rules_compile(fg_name_rules **rules, const json_t *names, const json_t *lists,
-                                const char *file, const char *place, const fg_text *text, fg_error *err) {
+                                const char *file, const char *place, const fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     compiler c = {.lists = lists, .place = place, .text = text, .err = err};
     *rules = NULL;
@@ -319,7 +319,7 @@ done:
 
 /* ---- renaming ---- */
 
-static fg_status add_replacement(const fg_name_rules *set, const rule *r, const char *name, fg_text *out,
+static fg_status add_replacement(const fg_name_rules *set, const rule *r, const char *name, fg_buffer *out,
                                  fg_error *err) {
     fg_status status = FG_OK;
     const size_t *bounds = pcre2_get_ovector_pointer(set->match);
@@ -333,7 +333,7 @@ static fg_status add_replacement(const fg_name_rules *set, const rule *r, const 
             bytes = name + begin;
             length = end - begin;
         }
-        FG_TRY(fg_text_add(out, bytes, length, err));
+        FG_TRY(fg_buffer_add(out, bytes, length, err));
     }
 done:
     return status;
@@ -360,17 +360,17 @@ static fg_status try_pattern(fg_name_rules *set, const rule *r, const char *name
 }
 
 static fg_status rename_with_list(fg_name_rules *set, size_t index, const char *name, size_t length,
-                                  fg_text *out, bool *matched, fg_error *err);
+                                  fg_buffer *out, bool *matched, fg_error *err);
 
-static fg_status rename_with_rule(fg_name_rules *set, rule *r, const char *name, size_t length, fg_text *out,
-                                  bool *matched, fg_error *err) {
+static fg_status rename_with_rule(fg_name_rules *set, rule *r, const char *name, size_t length,
+                                  fg_buffer *out, bool *matched, fg_error *err) {
     fg_status status = FG_OK;
     size_t before = out->length, taken = 0;
     FG_TRY(try_pattern(set, r, name, length, &taken, matched, err));
     if (!*matched) goto done;
     FG_TRY(add_replacement(set, r, name, out, err));
     if (r->children == NO_LIST) {
-        FG_TRY(fg_text_add(out, name + taken, length - taken, err));
+        FG_TRY(fg_buffer_add(out, name + taken, length - taken, err));
     } else {
         FG_TRY(rename_with_list(set, (size_t)r->children, name + taken, length - taken, out, matched, err));
     }
@@ -383,7 +383,7 @@ done:
 }
 
 static fg_status rename_with_list(fg_name_rules *set, size_t index, const char *name, size_t length,
-                                  fg_text *out, bool *matched, fg_error *err) {
+                                  fg_buffer *out, bool *matched, fg_error *err) {
     fg_status status = FG_OK;
     const list *l = &set->lists[index];
     *matched = false;
@@ -398,27 +398,27 @@ done:
     return status;
 }
 
-fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_text *out, bool *matched,
+fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_buffer *out, bool *matched,
                               fg_error *err) {
     fg_status status = FG_OK;
     size_t length = strlen(name);
     *matched = false;
-    fg_text_clear(out);
+    fg_buffer_clear(out);
     if (length > MAX_NAME || !fg_utf8_valid(name))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "the tensor name \"%.200s\" is not UTF-8 or longer than %d bytes",
                        name, MAX_NAME));
     rules->steps = 0;
     FG_TRY(rename_with_list(rules, 0, name, length, out, matched, err));
     if (!*matched)
-        fg_text_clear(out);
+        fg_buffer_clear(out);
     else
-        FG_TRY(fg_text_add(out, "", 0, err)); /* terminates an empty name, too */
+        FG_TRY(fg_buffer_add(out, "", 0, err)); /* terminates an empty name, too */
 done:
     if (status != FG_OK) *matched = false;
     return status;
 }
 
-fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_text *out, size_t *count, fg_error *err) {
+fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_buffer *out, size_t *count, fg_error *err) {
     fg_status status = FG_OK;
     *count = 0;
     for (size_t i = 0; i < rules->reachable; i++) {
@@ -426,10 +426,10 @@ fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_text *out, size_t 
         if (r->uses) continue;
         ++*count;
         if (r->line)
-            FG_TRY(fg_text_printf(out, err, "%s: line %u: ", rules->file, r->line));
+            FG_TRY(fg_buffer_printf(out, err, "%s: line %u: ", rules->file, r->line));
         else
-            FG_TRY(fg_text_printf(out, err, "%s: ", rules->file));
-        FG_TRY(fg_text_printf(out, err, "%s: rule \"%s\"\n", r->place, r->pattern));
+            FG_TRY(fg_buffer_printf(out, err, "%s: ", rules->file));
+        FG_TRY(fg_buffer_printf(out, err, "%s: rule \"%s\"\n", r->place, r->pattern));
     }
 done:
     return status;

@@ -10,8 +10,8 @@
 #ifndef FG_CONVERT_NAME_RULES_H
 #define FG_CONVERT_NAME_RULES_H
 
+#include "base/buffer.h"
 #include "base/json.h"
-#include "base/text.h"
 
 typedef struct fg_name_rules fg_name_rules;
 
@@ -19,14 +19,14 @@ typedef struct fg_name_rules fg_name_rules;
  * messages; `text` is the file's text for line numbers and may be NULL. Broken patterns, replacements that name a missing
  * group, unknown lists, lists that contain themselves, other shapes and nesting beyond 32 are FG_ERR_INPUT with file, line, rule. */
 fg_status fg_name_rules_compile(fg_name_rules **rules, const json_t *names, const json_t *lists,
-                                const char *file, const char *place, const fg_text *text, fg_error *err);
+                                const char *file, const char *place, const fg_buffer *text, fg_error *err);
 
 /* The new name in `out` (cleared first); `matched` false, and FG_OK, if no rule takes the whole name. */
-fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_text *out, bool *matched,
+fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_buffer *out, bool *matched,
                               fg_error *err);
 
 /* Rules that no call of fg_name_rules_apply has used in a successful match since they were compiled: one line each with line and pattern. */
-fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_text *out, size_t *count, fg_error *err);
+fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_buffer *out, size_t *count, fg_error *err);
 
 void fg_name_rules_free(fg_name_rules **rules);
 

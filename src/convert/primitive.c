@@ -296,7 +296,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
         same = false;
         FG_TRY(note_number(t, frame, d, err));
     }
-    if (importing(t)) FG_TRY(fg_translator_settle(t, frame, d, given, !skip && same, err));
+    if (importing(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, !skip && same, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
     FG_TRY(equals(t, frame, d, "null_if", value, &same, err));

@@ -64,16 +64,16 @@ static const fg_choice *first_to(const fg_declaration *d, const fg_choice *choic
 
 static fg_status refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
     const char *found = class_at(t, target);
-    fg_text wanted = {0};
+    fg_buffer wanted = {0};
     fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++) {
         if (first_to(d, &d->choices[i]) == &d->choices[i])
-            FG_TRY(fg_text_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
+            FG_TRY(fg_buffer_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
     }
     FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
                                 found ? "a " : "no known configuration", found ? found : "", wanted.data));
 done:
-    fg_text_free(&wanted);
+    fg_buffer_free(&wanted);
     return status;
 }
 
@@ -128,14 +128,14 @@ static const fg_choice *choose_by_name(const fg_declaration *d, const char *name
 static fg_status refuse_name(fg_translator *t, const fg_declaration *d, const char *path, const json_t *found,
                              fg_error *err) {
     char brief[BRIEF];
-    fg_text known = {0};
+    fg_buffer known = {0};
     fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++)
-        FG_TRY(fg_text_printf(&known, err, "%s\"%s\"", i ? ", " : "", d->choices[i].name));
+        FG_TRY(fg_buffer_printf(&known, err, "%s\"%s\"", i ? ", " : "", d->choices[i].name));
     FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: known here: %s", path,
                                 fg_json_brief(found, brief, sizeof brief), known.data));
 done:
-    fg_text_free(&known);
+    fg_buffer_free(&known);
     return status;
 }
 
@@ -555,8 +555,8 @@ static bool is_layout(const json_t *layout) {
 }
 
 /* Import: the last layer is of the kind that "last" names, whatever hf's list says. */
-static fg_status settle_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                             const json_t **layout, fg_error *err) {
+static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              const json_t **layout, fg_error *err) {
     fg_status status = FG_OK;
     json_t *settled = NULL;
     const char *wanted = text_of(d, "last", NULL);
@@ -571,7 +571,7 @@ static fg_status settle_last(fg_translator *t, const fg_frame *frame, const fg_d
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a list of layers"));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
                                    settled, err));
-    FG_TRY(fg_translator_settle(t, frame, d, settled, true, err));
+    FG_TRY(fg_translator_resolve(t, frame, d, settled, true, err));
     FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
 done:
     json_decref(settled);
@@ -665,7 +665,7 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
                 t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
                 json_array_size(layout), (long long)json_integer_value(count)));
         else if (count) {
-            FG_TRY(settle_last(t, frame, d, &layout, err));
+            FG_TRY(resolve_last(t, frame, d, &layout, err));
             warn_of_pattern(t, d, layout, (uint64_t)json_integer_value(count));
             FG_TRY(import_sequence(t, frame, d, layout, count, &task, err));
         }

@@ -45,34 +45,34 @@ fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor
     return FG_OK;
 }
 
-fg_status fg_name_list_add(fg_text *list, size_t *count, size_t limit, const char *name, fg_error *err) {
+fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err) {
     if (++*count > limit) return FG_OK;
-    return fg_text_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
+    return fg_buffer_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
 }
 
 fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **drop, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text pattern = {0}, reason = {0};
+    fg_buffer pattern = {0}, reason = {0};
     json_t *rules = json_array(), *entry;
     size_t i;
     json_array_foreach(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
-        fg_text_clear(&pattern);
-        fg_text_clear(&reason);
+        fg_buffer_clear(&pattern);
+        fg_buffer_clear(&reason);
         const char *given = json_string_value(json_array_get(entry, 0)),
                    *why = json_string_value(json_array_get(entry, 1));
         if (!given || !why)
             FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
                            fg_converter_file(converter), i));
-        FG_TRY(fg_text_printf(&pattern, err, "(?:%s)\\z", given));
-        FG_TRY(fg_text_add(&reason, "", 0, err));
+        FG_TRY(fg_buffer_printf(&pattern, err, "(?:%s)\\z", given));
+        FG_TRY(fg_buffer_add(&reason, "", 0, err));
         for (const char *c = why; *c; c++)
-            FG_TRY(fg_text_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
+            FG_TRY(fg_buffer_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
         FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
     }
     FG_TRY(fg_name_rules_compile(drop, rules, NULL, fg_converter_file(converter), "drop", NULL, err));
 done:
     json_decref(rules);
-    fg_text_free(&pattern);
-    fg_text_free(&reason);
+    fg_buffer_free(&pattern);
+    fg_buffer_free(&reason);
     return status;
 }

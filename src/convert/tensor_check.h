@@ -12,7 +12,7 @@ fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor
                                 const uint64_t *shape, const char *meaning, fg_error *err);
 
 /* Appends ", "NAME"" while fewer than `limit` were listed; counts always. */
-fg_status fg_name_list_add(fg_text *list, size_t *count, size_t limit, const char *name, fg_error *err);
+fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err);
 
 /* The converter's "drop" as name rules: a whole name that matches becomes the reason why it is left behind. */
 fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **rules, fg_error *err);

@@ -13,19 +13,20 @@ enum { WHERE = 400 };
 
 /* ---- templates ---- */
 
-typedef struct maker {
+typedef struct map_builder {
     fg_tensor_names *names;
     const fg_converter *converter;
     fg_scope scope;
     fg_error *err;
-} maker;
+} map_builder;
 
-static const char *place_of(const maker *m, const fg_tensor_template *t, const char *key, char *where) {
+static const char *place_of(const map_builder *m, const fg_tensor_template *t, const char *key, char *where) {
     snprintf(where, WHERE, "%s: tensors/%s/%s", fg_converter_file(m->converter), t->name, key);
     return where;
 }
 
-static fg_status evaluate_truth(const maker *m, const fg_tensor_template *t, const char *key, bool *truth) {
+static fg_status evaluate_truth(const map_builder *m, const fg_tensor_template *t, const char *key,
+                                bool *truth) {
     char where[WHERE];
     json_t *value = NULL;
     const json_t *given = json_object_get(t->rule, key);
@@ -36,13 +37,14 @@ static fg_status evaluate_truth(const maker *m, const fg_tensor_template *t, con
     return status;
 }
 
-static fg_status evaluate_size(const maker *m, const fg_tensor_template *t, const char *key,
+static fg_status evaluate_size(const map_builder *m, const fg_tensor_template *t, const char *key,
                                const json_t *given, uint64_t *size) {
     char where[WHERE];
     return fg_expression_size(given, &m->scope, place_of(m, t, key, where), size, m->err);
 }
 
-static fg_status make_template(const maker *m, const char *name, const json_t *rule, fg_tensor_template *t) {
+static fg_status make_template(const map_builder *m, const char *name, const json_t *rule,
+                               fg_tensor_template *t) {
     fg_status status = FG_OK;
     const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
     *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
@@ -63,7 +65,7 @@ done:
     return status;
 }
 
-static fg_status make_templates(const maker *m) {
+static fg_status make_templates(const map_builder *m) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_tensor_names *names = m->names;
@@ -96,7 +98,7 @@ char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err
     return name;
 }
 
-static fg_status add_name(const maker *m, size_t template_index, uint64_t block) {
+static fg_status add_name(const map_builder *m, size_t template_index, uint64_t block) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_tensor_names *names = m->names;
@@ -119,7 +121,7 @@ done:
 }
 
 /* All templates that repeat, for block 0, then block 1 ... */
-static fg_status add_blocks(const maker *m) {
+static fg_status add_blocks(const map_builder *m) {
     fg_status status = FG_OK;
     uint64_t blocks = 0;
     for (size_t i = 0; i < m->names->template_count; i++) {
@@ -136,7 +138,7 @@ done:
 }
 
 /* Counts before anything is written out: a hostile configuration must not fill the memory. */
-static fg_status check_count(const maker *m) {
+static fg_status check_count(const map_builder *m) {
     uint64_t total = 0;
     for (size_t i = 0; i < m->names->template_count; i++) {
         const fg_tensor_template *t = &m->names->templates[i];
@@ -153,7 +155,7 @@ static fg_status check_count(const maker *m) {
 }
 
 /* The templates alone, worked out for a configuration. */
-static fg_status begin(maker *m, const json_t *hf, json_t **variables) {
+static fg_status begin(map_builder *m, const json_t *hf, json_t **variables) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     *m->names = (fg_tensor_names){0};
@@ -169,7 +171,7 @@ done:
 fg_status fg_tensor_templates_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                                   fg_error *err) {
     json_t *variables;
-    maker m = {.names = names, .converter = converter, .err = err};
+    map_builder m = {.names = names, .converter = converter, .err = err};
     fg_status status = begin(&m, hf, &variables);
     json_decref(variables);
     if (status != FG_OK) fg_tensor_names_free(names);
@@ -181,7 +183,7 @@ fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *conver
     fg_status status = FG_OK;
     bool blocks_done = false;
     json_t *variables;
-    maker m = {.names = names, .converter = converter, .err = err};
+    map_builder m = {.names = names, .converter = converter, .err = err};
     FG_TRY(begin(&m, hf, &variables));
     for (size_t i = 0; i < names->template_count; i++) {
         if (!names->templates[i].repeats)

@@ -24,7 +24,7 @@ typedef struct planner {
     int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
     unsigned char *claimed; /* owned; by source tensor */
     fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
-    fg_text scratch, second;
+    fg_buffer scratch, second;
     fg_error *err;
 } planner;
 
@@ -39,7 +39,7 @@ static const char *source_name(const planner *p, size_t name) {
 
 /* ---- names, held against each other ---- */
 
-static fg_status rename_one(planner *p, fg_direction direction, const char *name, fg_text *out) {
+static fg_status rename_one(planner *p, fg_direction direction, const char *name, fg_buffer *out) {
     bool matched;
     fg_status status =
         fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
@@ -150,7 +150,7 @@ static fg_status note(planner *p, json_t *gaps, const char *name) {
 
 static fg_status check_missing(planner *p) {
     fg_status status = FG_OK;
-    fg_text list = {0};
+    fg_buffer list = {0};
     size_t count = 0;
     for (size_t i = 0; i < p->names.count; i++) {
         if (p->source_of[i] != NONE) continue;
@@ -170,14 +170,14 @@ static fg_status check_missing(planner *p) {
     }
     fg_hint(p->err, "check that config.json belongs to these weights and that no shard is missing");
 done:
-    fg_text_free(&list);
+    fg_buffer_free(&list);
     return status;
 }
 
 static fg_status drop_or_refuse(planner *p) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
-    fg_text list = {0};
+    fg_buffer list = {0};
     size_t count = 0, first = 0;
     bool matched;
     for (size_t i = 0; i < source->count; i++) {
@@ -202,7 +202,7 @@ static fg_status drop_or_refuse(planner *p) {
                      count > LIST_UNCLAIMED ? ", ..." : "");
     explain(p, source->items[first].name);
 done:
-    fg_text_free(&list);
+    fg_buffer_free(&list);
     return status;
 }
 
@@ -231,9 +231,9 @@ static fg_status join_pair(planner *p, size_t name, size_t partner) {
     if (*mine != NONE && *other != NONE) {
         FG_TRY(fg_tied_compare(source, &source->items[*mine], &source->items[*other], p->err));
         if (p->direction == FG_IMPORT) goto done;
-        fg_text_clear(&p->scratch);
-        FG_TRY(fg_text_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
-                              source->items[*other].name));
+        fg_buffer_clear(&p->scratch);
+        FG_TRY(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
+                                source->items[*other].name));
         FG_TRY(fg_plan_drop(p->plan, (uint32_t)*mine, p->scratch.data, p->err));
     } else if (*other == NONE) {
         *other = *mine; /* some programs keep the other name of the pair */
@@ -316,8 +316,8 @@ fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, 
     fg_free(p.claimed);
     fg_tensor_names_free(&p.names);
     fg_name_rules_free(&p.drop);
-    fg_text_free(&p.scratch);
-    fg_text_free(&p.second);
+    fg_buffer_free(&p.scratch);
+    fg_buffer_free(&p.second);
     if (status != FG_OK) fg_plan_free(plan);
     return status;
 }

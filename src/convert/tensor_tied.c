@@ -63,7 +63,7 @@ done:
 
 /* The target's name, as a JSON string. */
 static fg_status target_name(const fg_converter *converter, const char *hf, json_t **name, fg_error *err) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     bool matched;
     fg_status status =
         fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), hf, &text, &matched, err);
@@ -71,7 +71,7 @@ static fg_status target_name(const fg_converter *converter, const char *hf, json
         status =
             fg_fail(err, FG_ERR_INPUT, "%s: no name rule takes \"%s\"", fg_converter_file(converter), hf);
     if (status == FG_OK) *name = json_string(text.data);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 

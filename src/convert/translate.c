@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/primitive.h"
-#include "convert/rotary.h"
+#include "convert/rotary_settings.h"
 #include "convert/translator.h"
 
 enum { BRIEF = 120, PATH = 300 };
@@ -195,10 +195,10 @@ static bool sees_older(const fg_translator *t) {
 
 /* Brings hf's configuration into the spelling that declarations see. */
 static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
-    if (sees_older(t)) return fg_rotary_to_older(hf, t->options->file, err);
+    if (sees_older(t)) return fg_rotary_settings_to_older(hf, t->options->file, err);
     if (spells(t, "parameters") && json_object_get(hf, "rope_parameters"))
-        return fg_rotary_settle(hf, t->options->file, err);
-    return fg_rotary_spell(hf, true, t->options->file, err);
+        return fg_rotary_settings_resolve(hf, t->options->file, err);
+    return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
 /* Adds the defaults of the models inside, such as the text model of one that also sees: "defaults" says where they stand and which
@@ -225,7 +225,7 @@ done:
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
     bool newer = spells(t, "newer");
-    if (newer) FG_TRY(fg_rotary_spell(hf, false, t->options->file, err));
+    if (newer) FG_TRY(fg_rotary_settings_spell(hf, false, t->options->file, err));
     FG_TRY(fg_defaults_complete(hf, defaults, err));
     FG_TRY(complete_inside(t, hf, err));
     if (!sees_older(t)) FG_TRY(respell(t, hf, err));
@@ -354,9 +354,9 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
     bool newer = t->options->hf_version >= 5 || t->options->newer_rotary;
     if (spells(t, "newer"))
-        FG_TRY(fg_rotary_spell(t->result, newer, t->options->file, err));
+        FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
     else if (newer && sees_older(t))
-        FG_TRY(fg_rotary_to_newer(t->result, err));
+        FG_TRY(fg_rotary_settings_to_newer(t->result, err));
     translation->result = json_incref(t->result);
 done:
     return status;

@@ -20,9 +20,9 @@ fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_err
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     if (t->refused++ >= FG_REFUSALS_SHOWN) return FG_OK;
-    fg_status status = fg_text_printf(&t->refusals, err, "%s%s", t->refusals.length ? "\n  " : "", message);
+    fg_status status = fg_buffer_printf(&t->refusals, err, "%s%s", t->refusals.length ? "\n  " : "", message);
     if (status == FG_OK && d)
-        status = fg_text_printf(&t->refusals, err, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
+        status = fg_buffer_printf(&t->refusals, err, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
     return status;
 }
 
@@ -54,7 +54,7 @@ void fg_translator_free(fg_translator *t) {
     json_decref(t->settled);
     json_decref(t->result);
     json_decref(t->variables);
-    fg_text_free(&t->refusals);
+    fg_buffer_free(&t->refusals);
     *t = (fg_translator){0};
 }
 
@@ -106,8 +106,8 @@ done:
     return status;
 }
 
-fg_status fg_translator_settle(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                               const json_t *value, bool comes_back, fg_error *err) {
+fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                const json_t *value, bool comes_back, fg_error *err) {
     fg_status status = FG_OK;
     char *full = NULL;
     FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
@@ -170,7 +170,7 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
                                  const char *rule, fg_error *err) {
     fg_status status = FG_OK;
     fg_expression *expression = NULL;
-    fg_text facts = {0};
+    fg_buffer facts = {0};
     const char *message = json_string_value(json_array_get(condition, 1)),
                *place = prefix_of(frame, t->direction == FG_IMPORT);
     bool truth;
@@ -187,7 +187,7 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
                                 facts.length ? facts.data : "", rule, frame->section->name, t->file));
 done:
     fg_expression_free(&expression);
-    fg_text_free(&facts);
+    fg_buffer_free(&facts);
     return status;
 }
 

@@ -26,9 +26,9 @@ typedef struct fg_translator {
                         defaults of its classes */
     json_t *settled; /* import: object of hf path -> value that was carried over */
     json_t *result;  /* what declarations write */
-    json_t *left_out;  /* array; NULL: nobody wants it */
-    json_t *variables; /* for $names */
-    fg_text refusals;  /* owned; lines */
+    json_t *left_out;   /* array; NULL: nobody wants it */
+    json_t *variables;  /* for $names */
+    fg_buffer refusals; /* owned; lines */
     size_t refused;
 } fg_translator;
 
@@ -67,9 +67,9 @@ fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, 
                               const json_t *value, fg_error *err);
 /* Import: notes that the declaration's hf key means `value` (written into the source in place of null or
  * nothing). */
-fg_status fg_translator_settle(fg_translator *translator, const fg_frame *frame,
-                               const fg_declaration *declaration, const json_t *value, bool comes_back,
-                               fg_error *err);
+fg_status fg_translator_resolve(fg_translator *translator, const fg_frame *frame,
+                                const fg_declaration *declaration, const json_t *value, bool comes_back,
+                                fg_error *err);
 /* Notes a key that the destination does not have. `as`: what comes back in its place, or NULL. */
 fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *frame, const char *path,
                                   const json_t *value, const char *reason, const json_t *as, fg_error *err);

@@ -15,7 +15,7 @@ typedef struct planner {
     fg_dtype cast;
     const fg_row_edits *rows; /* NULL: none are edited */
     fg_plan *plan;
-    fg_weights weights;
+    fg_tensor_map weights;
     int64_t
         *source_of;    /* owned; index of the source tensor of each part (import) or link (export), or NONE */
     size_t name_count; /* of those */
@@ -73,7 +73,7 @@ static fg_status partner_of(const planner *p, const fg_weight_link *link, size_t
 static fg_status join_tied(planner *p) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
-    fg_text reason = {0};
+    fg_buffer reason = {0};
     size_t partner;
     for (size_t i = 0; i < p->name_count; i++) {
         if (!link_of(p, i)->tied_to) continue;
@@ -85,12 +85,13 @@ static fg_status join_tied(planner *p) {
             continue;
         }
         FG_TRY(fg_tied_compare(source, &source->items[mine], &source->items[*other], p->err));
-        fg_text_clear(&reason);
-        FG_TRY(fg_text_printf(&reason, p->err, "tied: the same bytes as \"%s\"", source->items[*other].name));
+        fg_buffer_clear(&reason);
+        FG_TRY(
+            fg_buffer_printf(&reason, p->err, "tied: the same bytes as \"%s\"", source->items[*other].name));
         FG_TRY(fg_plan_drop(p->plan, (uint32_t)mine, reason.data, p->err));
     }
 done:
-    fg_text_free(&reason);
+    fg_buffer_free(&reason);
     return status;
 }
 
@@ -98,7 +99,7 @@ done:
 
 static fg_status check_missing(const planner *p) {
     fg_status status = FG_OK;
-    fg_text list = {0};
+    fg_buffer list = {0};
     size_t count = 0;
     for (size_t i = 0; i < p->name_count; i++) {
         if (p->source_of[i] == NONE && !link_of(p, i)->tied_to)
@@ -109,7 +110,7 @@ static fg_status check_missing(const planner *p) {
                      list.data, count > LIST_MISSING ? ", ..." : "");
     fg_hint(p->err, "check that the configuration belongs to these weights and that no shard is missing");
 done:
-    fg_text_free(&list);
+    fg_buffer_free(&list);
     return status;
 }
 
@@ -117,7 +118,7 @@ static fg_status drop_or_refuse(const planner *p) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
     fg_name_rules *drop = NULL;
-    fg_text list = {0}, reason = {0};
+    fg_buffer list = {0}, reason = {0};
     size_t count = 0;
     bool matched;
     FG_TRY(fg_drop_rules_compile(p->converter, &drop, p->err));
@@ -139,8 +140,8 @@ static fg_status drop_or_refuse(const planner *p) {
             fg_converter_file(p->converter));
 done:
     fg_name_rules_free(&drop);
-    fg_text_free(&list);
-    fg_text_free(&reason);
+    fg_buffer_free(&list);
+    fg_buffer_free(&reason);
     return status;
 }
 
@@ -242,7 +243,7 @@ done:
 
 static fg_status make_plan(planner *p, const fg_converter_dirs *dirs, const json_t *target) {
     fg_status status = FG_OK;
-    FG_TRY(fg_weights_new(&p->weights, p->converter, dirs, target, p->err));
+    FG_TRY(fg_tensor_map_new(&p->weights, p->converter, dirs, target, p->err));
     FG_TRY(match_sources(p));
     FG_TRY(join_tied(p));
     FG_TRY(check_missing(p));
@@ -266,7 +267,7 @@ fg_status fg_weight_plan(const fg_converter *converter, const fg_converter_dirs 
     *plan = (fg_plan){.source = *source};
     *source = (fg_tensors){0};
     fg_status status = make_plan(&p, dirs, target);
-    fg_weights_free(&p.weights);
+    fg_tensor_map_free(&p.weights);
     fg_free(p.source_of);
     fg_free(p.claimed);
     if (status != FG_OK) fg_plan_free(plan);

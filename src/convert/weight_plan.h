@@ -1,9 +1,9 @@
-/* The plan of a conversion whose converter has "weights" (convert/weights.h). */
+/* The plan of a conversion whose converter has "weights" (convert/tensor_map.h). */
 #ifndef FG_CONVERT_WEIGHT_PLAN_H
 #define FG_CONVERT_WEIGHT_PLAN_H
 
+#include "convert/tensor_map.h"
 #include "convert/tensor_plan.h"
-#include "convert/weights.h"
 
 /* As fg_tensor_plan, which it is for such converters; `target` is fg_translation.target. The parts of one tensor of the target must
  * have one dtype unless `cast` gives one. A tied tensor is on neither side; a source that holds it nevertheless must hold the same bytes

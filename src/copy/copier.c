@@ -4,12 +4,12 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "copy/batch_copy.h"
 #include "copy/fill.h"
 #include "copy/sink.h"
-#include "copy/small_outputs.h"
 #include "store/cast.h"
 
-/* A stretch of an output that was worked out and may be asked for again. */
+/* A range of an output that was worked out and may be asked for again. */
 typedef struct window {
     unsigned char *bytes; /* owned; FG_WINDOW_BYTES, made when needed */
     size_t output;
@@ -22,7 +22,7 @@ struct fg_copier {
     fg_sink sink;
     unsigned char *block; /* owned; FG_BLOCK_BYTES */
     window window;
-    fg_grain grain; /* of output `grain_of` */
+    fg_block_size grain; /* of output `grain_of` */
     size_t grain_of;
 };
 
@@ -64,7 +64,7 @@ const fg_plan *fg_copier_plan(const fg_copier *copier) {
     return copier->plan;
 }
 
-static fg_grain grain_of(fg_copier *copier, size_t output) {
+static fg_block_size grain_of(fg_copier *copier, size_t output) {
     if (copier->grain_of != output) {
         copier->grain = fg_filler_grain(&copier->filler, &copier->plan->outputs[output]);
         copier->grain_of = output;
@@ -80,18 +80,18 @@ static fg_status look_at(fg_copier *copier, size_t output, uint64_t first, uint6
     fg_status status = FG_OK;
     window *w = &copier->window;
     const fg_output *o = &copier->plan->outputs[output];
-    fg_grain grain = grain_of(copier, output);
+    fg_block_size grain = grain_of(copier, output);
     w->first = w->end = 0;
     if (!w->bytes) FG_TRY_NEW(w->bytes, fg_alloc_buffer(FG_WINDOW_BYTES, err));
     uint64_t origin = first - first % grain.unit, end = limit;
     if (end % grain.unit) end += grain.unit - end % grain.unit;
     end = fg_min(fg_min(end, origin + grain.window), o->elements);
-    fg_stretch stretch = {.dtype = o->dtype,
-                          .origin = origin,
-                          .count_first = first,
-                          .count_end = fg_min(counted_end, end),
-                          .target = w->bytes};
-    FG_TRY(fg_filler_fill(&copier->filler, o, &stretch, end - origin, err));
+    fg_range range = {.dtype = o->dtype,
+                      .origin = origin,
+                      .count_first = first,
+                      .count_end = fg_min(counted_end, end),
+                      .target = w->bytes};
+    FG_TRY(fg_filler_fill(&copier->filler, o, &range, end - origin, err));
     w->output = output;
     w->origin = origin;
     w->first = counted_end ? first : origin;
@@ -106,7 +106,7 @@ static bool in_window(const window *w, size_t output, uint64_t element) {
 
 /* ---- writing ---- */
 
-/* A stretch of an output that is copied from one run of a file. */
+/* A range of an output that is copied from one run of a file. */
 typedef struct run {
     size_t output;
     const fg_tensor *tensor;
@@ -137,16 +137,16 @@ static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
 static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
     fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[r->output];
-    fg_gather *gather = &copier->filler.gather;
+    fg_strided_reader *gather = &copier->filler.gather;
     uint64_t size = fg_dtype_size(o->dtype), stored = fg_dtype_size(r->tensor->dtype);
     uint64_t room = (FG_BLOCK_BYTES - (o->offset + r->to * size) % FG_BLOCK_BYTES) / size;
     uint64_t data = r->data_end - (r->tensor->offset + r->from * stored);
     uint64_t count = fg_min(fg_max(room, 1), FG_STRIP_BYTES / stored);
     count = fg_min(fg_min(count, r->end - r->to), (data + stored - 1) / stored);
     if (r->tensor->dtype == o->dtype) {
-        FG_TRY(fg_gather_read(gather, r->tensor, r->from, count, copier->block, err));
+        FG_TRY(fg_strided_read_read(gather, r->tensor, r->from, count, copier->block, err));
     } else {
-        FG_TRY(fg_gather_read(gather, r->tensor, r->from, count, gather->strip, err));
+        FG_TRY(fg_strided_read_read(gather, r->tensor, r->from, count, gather->strip, err));
         gather->overflows += fg_cast(r->tensor->dtype, gather->strip, o->dtype, copier->block, count);
     }
     FG_TRY(fg_sink_put(&copier->sink, r->output, r->to, count, copier->block, err));
@@ -162,7 +162,7 @@ static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dty
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
                        fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
     }
-    return fg_gather_buffers(&copier->filler.gather, false, err);
+    return fg_strided_read_buffers(&copier->filler.gather, false, err);
 }
 
 static fg_status write_run(fg_copier *copier, size_t output, uint64_t first, const fg_segment *segment,
@@ -240,7 +240,7 @@ fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *d
     if (item->count) {
         FG_TRY(write_range(copier, item, err));
     } else {
-        FG_TRY(fg_small_outputs_run(&copier->filler, &copier->sink, item, copier->block, err));
+        FG_TRY(fg_batch_copy_run(&copier->filler, &copier->sink, item, copier->block, err));
     }
     fg_sink_end(&copier->sink);
 done:
@@ -255,14 +255,14 @@ done:
 static fg_status read_run(fg_copier *copier, const fg_output *o, const fg_segment *segment, uint64_t count,
                           unsigned char *to, fg_error *err) {
     fg_status status = FG_OK;
-    fg_gather *gather = &copier->filler.gather;
+    fg_strided_reader *gather = &copier->filler.gather;
     const fg_tensor *tensor = segment->tensor;
-    if (tensor->dtype == o->dtype) return fg_gather_read(gather, tensor, segment->from, count, to, err);
+    if (tensor->dtype == o->dtype) return fg_strided_read_read(gather, tensor, segment->from, count, to, err);
     FG_TRY(prepare_cast(copier, tensor, o->dtype, err));
     uint64_t room = FG_BLOCK_BYTES / fg_dtype_size(tensor->dtype), part;
     for (uint64_t done = 0; done < count; done += part) {
         part = fg_min(room, count - done);
-        FG_TRY(fg_gather_read(gather, tensor, segment->from + done, part, gather->strip, err));
+        FG_TRY(fg_strided_read_read(gather, tensor, segment->from + done, part, gather->strip, err));
         fg_cast(tensor->dtype, gather->strip, o->dtype, to + done * fg_dtype_size(o->dtype), part);
     }
 done:
@@ -277,8 +277,8 @@ static fg_status read_mixed(fg_copier *copier, size_t output, uint64_t first, ui
     const window *w = &copier->window;
     uint64_t size = fg_dtype_size(o->dtype);
     if (grain_of(copier, output).window * size <= FG_BLOCK_BYTES) {
-        fg_stretch stretch = {.dtype = o->dtype, .origin = first, .target = to};
-        return fg_filler_fill(&copier->filler, o, &stretch, end - first, err);
+        fg_range range = {.dtype = o->dtype, .origin = first, .target = to};
+        return fg_filler_fill(&copier->filler, o, &range, end - first, err);
     }
     while (first < end) {
         if (!in_window(w, output, first)) FG_TRY(look_at(copier, output, first, o->elements, 0, err));

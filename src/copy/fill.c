@@ -12,7 +12,7 @@ fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err) {
 
 void fg_filler_free(fg_filler *filler) {
     fg_reader_free(&filler->gather.reader);
-    fg_gather_free(&filler->gather);
+    fg_strided_read_free(&filler->gather);
     fg_mean_free(&filler->mean);
 }
 
@@ -21,17 +21,17 @@ void fg_filler_free(fg_filler *filler) {
 typedef struct work {
     fg_filler *filler;
     const fg_tensor *tensor;
-    const fg_stretch *stretch;
+    const fg_range *range;
     uint64_t size; /* bytes an element of the output */
 } work;
 
 static unsigned char *place(const work *w, uint64_t to) {
-    return w->stretch->target + (to - w->stretch->origin) * w->size;
+    return w->range->target + (to - w->range->origin) * w->size;
 }
 
 static fg_status copy_part(void *context, const fg_box *part, fg_error *err) {
     work *w = context;
-    return fg_gather_box(&w->filler->gather, w->tensor, part, w->stretch, err);
+    return fg_strided_read_box(&w->filler->gather, w->tensor, part, w->range, err);
 }
 
 /* Recursion no deeper than FG_MAX_DIMS. */
@@ -64,14 +64,13 @@ static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t
         FG_TRY(fg_mean_columns(mean, &w->filler->gather, w->tensor, column + done, err));
         uint64_t at = to + done, inside = column + done - mean->first;
         part = fg_min(count - done, mean->count - inside);
-        /* those outside of the counted stretch are worked out for the sake of a window */
-        uint64_t first = fg_min(fg_max(w->stretch->count_first, at), at + part);
-        uint64_t end = fg_max(first, fg_min(w->stretch->count_end, at + part));
-        fg_cast(FG_F32, mean->values + inside, w->stretch->dtype, place(w, at), first - at);
-        w->filler->gather.overflows += fg_cast(FG_F32, mean->values + inside + (first - at),
-                                               w->stretch->dtype, place(w, first), end - first);
-        fg_cast(FG_F32, mean->values + inside + (end - at), w->stretch->dtype, place(w, end),
-                at + part - end);
+        /* those outside of the counted range are worked out for the sake of a window */
+        uint64_t first = fg_min(fg_max(w->range->count_first, at), at + part);
+        uint64_t end = fg_max(first, fg_min(w->range->count_end, at + part));
+        fg_cast(FG_F32, mean->values + inside, w->range->dtype, place(w, at), first - at);
+        w->filler->gather.overflows += fg_cast(FG_F32, mean->values + inside + (first - at), w->range->dtype,
+                                               place(w, first), end - first);
+        fg_cast(FG_F32, mean->values + inside + (end - at), w->range->dtype, place(w, end), at + part - end);
     }
 done:
     return status;
@@ -93,9 +92,9 @@ done:
 
 static fg_status mean_part(void *context, const fg_box *part, fg_error *err) {
     const work *w = context;
-    if (!fg_cast_possible(FG_F32, w->stretch->dtype)) {
+    if (!fg_cast_possible(FG_F32, w->range->dtype)) {
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan wants the mean of its rows as %s",
-                       w->tensor->name, fg_dtype_name(w->stretch->dtype));
+                       w->tensor->name, fg_dtype_name(w->range->dtype));
     }
     return mean_level(w, part, 0, part->from, part->to, err);
 }
@@ -108,19 +107,19 @@ static const fg_tensor *source_of(const fg_filler *filler, const fg_piece *piece
     return piece->kind == FG_PIECE_ZERO ? NULL : &filler->plan->source.items[piece->source];
 }
 
-fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_stretch *stretch,
-                         uint64_t count, fg_error *err) {
+fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_range *range, uint64_t count,
+                         fg_error *err) {
     static const fg_box_visit visits[] = {
         [FG_PIECE_COPY] = copy_part, [FG_PIECE_ZERO] = clear_part, [FG_PIECE_MEAN] = mean_part};
     fg_status status = FG_OK;
     for (size_t i = 0; i < output->piece_count; i++) {
         const fg_piece *piece = piece_of(filler, output, i);
-        work w = {.filler = filler, .stretch = stretch, .size = fg_dtype_size(output->dtype)};
+        work w = {.filler = filler, .range = range, .size = fg_dtype_size(output->dtype)};
         fg_box box;
         w.tensor = source_of(filler, piece);
-        if (piece->to >= stretch->origin + count) break; /* pieces are sorted by `to` */
+        if (piece->to >= range->origin + count) break; /* pieces are sorted by `to` */
         if (!fg_box_of_piece(piece, &box)) continue;
-        FG_TRY(fg_box_clip(&box, stretch->origin, stretch->origin + count, visits[piece->kind], &w, err));
+        FG_TRY(fg_box_clip(&box, range->origin, range->origin + count, visits[piece->kind], &w, err));
     }
 done:
     if (status != FG_OK) fg_where(err, "working out tensor \"%s\"", output->name);
@@ -137,8 +136,8 @@ static uint64_t distance(const fg_box *box) {
     return 1;
 }
 
-fg_grain fg_filler_grain(const fg_filler *filler, const fg_output *output) {
-    fg_grain grain = {.unit = 1};
+fg_block_size fg_filler_grain(const fg_filler *filler, const fg_output *output) {
+    fg_block_size grain = {.unit = 1};
     uint64_t size = fg_dtype_size(output->dtype);
     bool shuffled = false;
     for (size_t i = 0; i < output->piece_count; i++) {

@@ -1,12 +1,12 @@
-/* Working out any stretch of an output in memory.
+/* Working out any range of an output in memory.
  *
- * Invariant: every element of the stretch is set, by the one piece that covers it; the plan was checked.
+ * Invariant: every element of the range is set, by the one piece that covers it; the plan was checked.
  */
 #ifndef FG_COPY_FILL_H
 #define FG_COPY_FILL_H
 
-#include "copy/gather.h"
 #include "copy/mean.h"
+#include "copy/strided_read.h"
 
 enum {
     FG_BLOCK_BYTES = 1 << 20, /* what is read and written at once where no order is changed */
@@ -17,22 +17,22 @@ enum {
 
 typedef struct fg_filler {
     const fg_plan *plan; /* borrowed */
-    fg_gather gather;
+    fg_strided_reader gather;
     fg_mean mean;
 } fg_filler;
 
 fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err);
 void fg_filler_free(fg_filler *filler);
 
-/* Elements [stretch->origin, stretch->origin + count) of an output into stretch->target. */
-fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_stretch *stretch,
-                         uint64_t count, fg_error *err);
+/* Elements [range->origin, range->origin + count) of an output into range->target. */
+fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_range *range, uint64_t count,
+                         fg_error *err);
 
 /* How an output is best worked out: so many elements at once, beginning at multiples of `unit`. */
-typedef struct fg_grain {
+typedef struct fg_block_size {
     uint64_t unit, window;
-} fg_grain;
-fg_grain fg_filler_grain(const fg_filler *filler, const fg_output *output);
+} fg_block_size;
+fg_block_size fg_filler_grain(const fg_filler *filler, const fg_output *output);
 
 /* What lies at element `first` of an output. */
 typedef enum fg_segment_kind {

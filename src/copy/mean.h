@@ -6,9 +6,9 @@
 #ifndef FG_COPY_MEAN_H
 #define FG_COPY_MEAN_H
 
-#include "copy/gather.h"
+#include "copy/strided_read.h"
 
-/* Start from zeros; free with fg_mean_free. Keeps the last stretch of columns that was computed. */
+/* Start from zeros; free with fg_mean_free. Keeps the last range of columns that was computed. */
 typedef struct fg_mean {
     const fg_tensor *tensor;
     uint64_t first, count; /* columns that `values` holds */
@@ -18,7 +18,7 @@ typedef struct fg_mean {
 
 /* The means of columns [*first, *first + *count) around `column` are in mean->values afterwards. A column is
  * what an index of dimension 0 leaves: `elements / shape[0]` of them. */
-fg_status fg_mean_columns(fg_mean *mean, fg_gather *gather, const fg_tensor *tensor, uint64_t column,
+fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *gather, const fg_tensor *tensor, uint64_t column,
                           fg_error *err);
 void fg_mean_free(fg_mean *mean);
 

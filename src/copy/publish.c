@@ -264,7 +264,7 @@ done:
 
 fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size_t shard, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text header = {0};
+    fg_buffer header = {0};
     fg_file file = FG_FILE_NONE;
     FG_TRY(fg_shards_header(plan, shard, &header, err));
     if (header.length > plan->shard_bytes[shard])
@@ -274,7 +274,7 @@ fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size
     FG_TRY(fg_file_write(&file, header.data, header.length, 0, err));
 done:
     fg_file_close(&file);
-    fg_text_free(&header);
+    fg_buffer_free(&header);
     return status;
 }
 

@@ -99,7 +99,7 @@ done:
 }
 
 /* The header of one shard from its outputs in file order; `data` is how many bytes follow it. */
-static fg_status write_header(fg_output *const *outputs, size_t count, const char *name_end, fg_text *out,
+static fg_status write_header(fg_output *const *outputs, size_t count, const char *name_end, fg_buffer *out,
                               uint64_t *data, fg_error *err) {
     fg_status status = FG_OK;
     fg_safetensors_entry *entries = NULL;
@@ -127,7 +127,7 @@ done:
     return status;
 }
 
-fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_text *out, fg_error *err) {
+fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_output **outputs = NULL;
     size_t count;
@@ -216,7 +216,7 @@ done:
 fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
     fg_status status = FG_OK;
     fg_output **outputs = NULL;
-    fg_text header = {0};
+    fg_buffer header = {0};
     size_t count, shards, first = 0;
     FG_TRY(choose_shards(plan, limit, &shards, err));
     FG_TRY(name_shards(plan, shards, err));
@@ -225,7 +225,7 @@ fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
         size_t end = first;
         uint64_t data;
         while (end < count && outputs[end]->shard == shard) end++;
-        fg_text_clear(&header);
+        fg_buffer_clear(&header);
         FG_TRY(write_header(outputs + first, end - first, plan->name_end, &header, &data, err));
         uint64_t at = header.length;
         for (; first < end; first++) {
@@ -235,7 +235,7 @@ fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
         plan->shard_bytes[shard] = at;
     }
 done:
-    fg_text_free(&header);
+    fg_buffer_free(&header);
     fg_free(outputs);
     return status;
 }
@@ -257,7 +257,7 @@ done:
     return status;
 }
 
-fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_text *out, fg_error *err) {
+fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     json_t *document = json_object(), *metadata = json_object(), *weights = json_object();
     if (!document || !metadata || !weights)
@@ -270,7 +270,7 @@ fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_text *out,
     FG_TRY(fg_json_put(document, "metadata", json_incref(metadata), err));
     FG_TRY(fg_json_put(document, "weight_map", json_incref(weights), err));
     FG_TRY(fg_json_write(document, FG_JSON_SORTED, out, err));
-    FG_TRY(fg_text_add(out, "\n", 1, err));
+    FG_TRY(fg_buffer_add(out, "\n", 1, err));
 done:
     json_decref(document);
     json_decref(metadata);

@@ -18,10 +18,10 @@ fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err)
 fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err);
 
 /* The bytes before the tensor data of a shard. */
-fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_text *out, fg_error *err);
+fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_buffer *out, fg_error *err);
 
 /* model.safetensors.index.json: metadata (total_parameters, total_size = sum of tensor bytes, and what `more` holds, e.g. param_sharing; may be NULL)
  * and weight_map, as HF writes it (sorted, indent 2, newline at the end); it lies in the folder of the shards. */
-fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_text *out, fg_error *err);
+fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_buffer *out, fg_error *err);
 
 #endif

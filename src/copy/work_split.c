@@ -40,7 +40,7 @@ done:
 
 /* ---- the order ---- */
 
-/* The items of one shard, a stretch of all items by place. */
+/* The items of one shard, a range of all items by place. */
 typedef struct lane {
     size_t next, end;
     uint64_t left; /* bytes of items [next, end) */

@@ -18,7 +18,7 @@ typedef struct edited_matrix {
 } edited_matrix;
 
 typedef struct edited {
-    fg_weights inner, raw;
+    fg_weight_source inner, raw;
     fg_row_edits edits;            /* owned */
     const json_t *names[MATRICES]; /* a name, or a list of them; owned */
     edited_matrix matrices[MATRICES];
@@ -26,8 +26,8 @@ typedef struct edited {
 
 static void close_all(void *context) {
     edited *e = context;
-    fg_weights_close(&e->inner);
-    fg_weights_close(&e->raw);
+    fg_weight_source_close(&e->inner);
+    fg_weight_source_close(&e->raw);
     for (size_t m = 0; m < MATRICES; m++) {
         json_decref((json_t *)(uintptr_t)e->names[m]);
         fg_free(e->matrices[m].mean);
@@ -157,26 +157,26 @@ static const json_t *side_of(const json_t *spec, fg_format format) {
     return json_object_get(json_object_get(spec, "formats"), fg_format_name(format));
 }
 
-fg_status fg_weights_edit_rows(fg_weights *weights, fg_weights *raw, const json_t *spec, fg_format format,
-                               const fg_row_edits *edits, fg_error *err) {
+fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source *raw, const json_t *spec,
+                                     fg_format format, const fg_row_edits *edits, fg_error *err) {
     fg_status status = FG_OK;
     static const char *const roles[MATRICES] = {"embedding", "head"};
     const json_t *names = json_object_get(side_of(spec, format), "weights");
     edited *e = fg_alloc(1, sizeof *e, err);
     if (!e) {
-        fg_weights_close(raw);
+        fg_weight_source_close(raw);
         status = FG_ERR_MEMORY;
         goto done;
     }
     *e = (edited){.inner = *weights, .raw = *raw};
-    *weights = (fg_weights){.context = e, .find = find, .read = read, .close = close_all};
-    *raw = (fg_weights){0};
+    *weights = (fg_weight_source){.context = e, .find = find, .read = read, .close = close_all};
+    *raw = (fg_weight_source){0};
     for (size_t m = 0; m < MATRICES; m++) e->names[m] = json_incref(json_object_get(names, roles[m]));
     for (size_t i = 0; i < edits->count; i++)
         FG_TRY(fg_row_edits_set(&e->edits, edits->items[i].row, edits->items[i].value, err));
     e->edits.rows = edits->rows;
 done:
-    if (status != FG_OK) fg_weights_close(weights);
+    if (status != FG_OK) fg_weight_source_close(weights);
     return status;
 }
 

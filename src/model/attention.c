@@ -16,9 +16,9 @@ enum { QUERY_NORM, KEY_NORM, VECTORS };
 
 fg_status fg_attention_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_settings *s = &block->kind->settings;
+    const fg_hyperparameters *s = &block->kind->settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size;
-    FG_TRY(fg_part_make(&block->mixer, MATRICES, VECTORS, err));
+    FG_TRY(fg_sublayer_weights_make(&block->mixer, MATRICES, VECTORS, err));
     fg_matrix *m = block->mixer.matrices;
     fg_vector *v = block->mixer.vectors;
     FG_TRY(fg_bind_linear(binder, "attention.query", s->query_bias, width, s->hidden, &m[QUERY], err));
@@ -39,17 +39,18 @@ uint64_t fg_attention_per_position(const fg_model *model, const fg_block *block)
 }
 
 /* Which keys [*first, *end) the query at `position` sees, of those at [0, known). */
-static void visible(const fg_step *step, uint64_t position, uint64_t known, uint64_t *first, uint64_t *end) {
-    const fg_settings *s = &step->block->kind->settings;
+static void visible(const fg_block_call *step, uint64_t position, uint64_t known, uint64_t *first,
+                    uint64_t *end) {
+    const fg_hyperparameters *s = &step->block->kind->settings;
     fg_mask mask = step->model->mask;
     bool all = mask == FG_MASK_NONE || (mask == FG_MASK_NATIVE && !s->causal);
     *first = !all && s->window && position + 1 > s->window ? position + 1 - s->window : 0;
     *end = all ? known : position + 1;
 }
 
-static float score_scale(const fg_settings *s) {
-    if (s->scale_power == 0.5) return 1.0f / sqrtf((float)s->head_size);
-    return (float)pow((double)s->head_size, -s->scale_power);
+static float score_scale(const fg_hyperparameters *s) {
+    if (s->softmax_scale_power == 0.5) return 1.0f / sqrtf((float)s->head_size);
+    return (float)pow((double)s->head_size, -s->softmax_scale_power);
 }
 
 /* In place: softmax over [first, end), 0 elsewhere. */
@@ -68,9 +69,9 @@ static void softmax(float *scores, uint64_t count, uint64_t first, uint64_t end)
 }
 
 /* Queries [count, heads * size] become what each head gathers, in place. */
-static fg_status attend(const fg_step *step, float *queries, fg_error *err) {
+static fg_status attend(const fg_block_call *step, float *queries, fg_error *err) {
     fg_model *model = step->model;
-    const fg_settings *s = &step->block->kind->settings;
+    const fg_hyperparameters *s = &step->block->kind->settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size,
              known = step->position + step->count;
     uint64_t oldest, unused; /* keys before the first query's window are not touched */
@@ -106,8 +107,8 @@ done:
 }
 
 /* Norms (where there is one) and turns heads; `stride` floats from token to token. */
-static fg_status place(const fg_step *step, const fg_norm_word *norm, const fg_vector *weight, double epsilon,
-                       float *values, uint64_t heads, uint64_t stride, fg_error *err) {
+static fg_status place(const fg_block_call *step, const fg_norm_kind *norm, const fg_vector *weight,
+                       double epsilon, float *values, uint64_t heads, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = step->model;
     uint64_t size = step->block->kind->settings.head_size;
@@ -116,16 +117,16 @@ static fg_status place(const fg_step *step, const fg_norm_word *norm, const fg_v
         float *token = values + t * stride;
         norm->apply(token, model->norm_values.values, (float)epsilon, heads, size, token);
     }
-    fg_rotary_turn(model, values, step->count, heads, stride);
+    fg_rotary_apply(model, values, step->count, heads, stride);
 done:
     return status;
 }
 
-fg_status fg_attention_run(const fg_step *step, fg_error *err) {
+fg_status fg_attention_run(const fg_block_call *step, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = step->model;
-    const fg_kind *kind = step->block->kind;
-    const fg_settings *s = &kind->settings;
+    const fg_block_kind *kind = step->block->kind;
+    const fg_hyperparameters *s = &kind->settings;
     fg_matrix *m = step->block->mixer.matrices;
     const fg_vector *v = step->block->mixer.vectors;
     uint64_t width = m[QUERY].rows, kv_width = m[KEY].rows;

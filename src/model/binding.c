@@ -34,7 +34,7 @@ static fg_status bind_final_norms(fg_binder *binder, fg_error *err) {
     fg_model *model = binder->model;
     FG_NEW(model->final_norms, model->shape.heads);
     for (binder->head = 0; binder->head < model->shape.heads; binder->head++)
-        FG_TRY(fg_bind_vector(binder, binder->head ? "further_norm" : "final_norm", model->shape.hidden,
+        FG_TRY(fg_bind_vector(binder, binder->head ? "mtp_norm" : "final_norm", model->shape.hidden,
                               &model->final_norms[binder->head], err));
 done:
     return status;
@@ -58,7 +58,7 @@ done:
     return status;
 }
 
-static fg_model_shape shape_of(const fg_settings *s) {
+static fg_model_shape shape_of(const fg_hyperparameters *s) {
     return (fg_model_shape){.hidden = s->hidden,
                             .vocab = s->vocab,
                             .blocks = s->blocks + s->prediction_heads - 1,
@@ -71,11 +71,11 @@ static fg_status bind(fg_model *model, const json_t *spec, fg_format format, con
     fg_status status = FG_OK;
     uint32_t *kind_of = NULL;
     fg_binder binder = {.model = model, .format = fg_format_name(format)};
-    fg_settings_source source = fg_settings_source_of(spec, binder.format, config);
+    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: nothing is said about format %s", binder.format));
-    FG_TRY(fg_kinds_read(model, source, &kind_of, err));
+    FG_TRY(fg_block_kinds_read(model, source, &kind_of, err));
     model->shape = shape_of(&model->settings);
     FG_TRY(bind_ends(&binder, err));
     FG_TRY(bind_blocks(&binder, kind_of, err));
@@ -86,11 +86,11 @@ done:
 }
 
 fg_status fg_model_bind(fg_model **result, const json_t *spec, fg_format format, const json_t *config,
-                        fg_weights weights, fg_error *err) {
+                        fg_weight_source weights, fg_error *err) {
     fg_model *model = fg_alloc(1, sizeof *model, err);
     *result = NULL;
     if (!model) {
-        fg_weights_close(&weights);
+        fg_weight_source_close(&weights);
         return FG_ERR_MEMORY;
     }
     model->weights = weights;

@@ -3,8 +3,8 @@
 #include "base/checked.h"
 #include "model/model.h"
 
-fg_status fg_memory_make(fg_memory *memory, const fg_model *model, uint64_t block, uint64_t capacity,
-                         fg_error *err) {
+fg_status fg_layer_cache_make(fg_layer_cache *memory, const fg_model *model, uint64_t block,
+                              uint64_t capacity, fg_error *err) {
     fg_status status = FG_OK;
     const fg_block *b = &model->blocks[block];
     uint64_t floats = 0, bytes = 0;
@@ -19,9 +19,9 @@ done:
     return status;
 }
 
-void fg_memory_free(fg_memory *memory) {
+void fg_layer_cache_free(fg_layer_cache *memory) {
     fg_free(memory->values);
-    *memory = (fg_memory){0};
+    *memory = (fg_layer_cache){0};
 }
 
 fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
@@ -36,7 +36,7 @@ fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, 
     FG_NEW(made->blocks, count);
     made->count = count;
     for (uint64_t i = 0; i < count; i++)
-        FG_TRY(fg_memory_make(&made->blocks[i], model, first + i, capacity, err));
+        FG_TRY(fg_layer_cache_make(&made->blocks[i], model, first + i, capacity, err));
     *cache = made;
     made = NULL;
 done:
@@ -46,7 +46,7 @@ done:
 
 void fg_cache_free(fg_cache **cache) {
     if (!*cache) return;
-    for (uint64_t i = 0; i < (*cache)->count; i++) fg_memory_free(&(*cache)->blocks[i]);
+    for (uint64_t i = 0; i < (*cache)->count; i++) fg_layer_cache_free(&(*cache)->blocks[i]);
     fg_free((*cache)->blocks);
     fg_free(*cache);
     *cache = NULL;

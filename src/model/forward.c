@@ -30,12 +30,12 @@ static void add(float *to, const float *what, uint64_t count) {
 
 /* The memory of a block in the cache, checked; `own` serves when there is no cache. */
 static fg_status find_memory(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
-                             uint64_t count, fg_memory *own, fg_memory **memory, fg_error *err) {
+                             uint64_t count, fg_layer_cache *own, fg_layer_cache **memory, fg_error *err) {
     uint64_t end;
     if (block >= model->shape.blocks || !fg_add(position, count, &end))
         return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
     *memory = own;
-    if (!cache && position == 0) return fg_memory_make(own, model, block, count, err);
+    if (!cache && position == 0) return fg_layer_cache_make(own, model, block, count, err);
     if (!cache || block < cache->first || block - cache->first >= cache->count)
         return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
                        (unsigned long long)position);
@@ -51,23 +51,23 @@ static fg_status find_memory(const fg_model *model, uint64_t block, fg_cache *ca
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
                          float *hidden, const fg_probe *probe, fg_error *err) {
     fg_status status = FG_OK;
-    fg_memory own = {0}, *memory = NULL;
+    fg_layer_cache own = {0}, *memory = NULL;
     uint64_t size = model->shape.hidden;
     if (!count) goto done;
     FG_TRY(find_memory(model, block, cache, position, count, &own, &memory, err));
     FG_TRY(fg_scratch_fit(&model->normed, count, size, err));
     FG_TRY(fg_scratch_fit(&model->added, count, size, err));
     fg_block *b = &model->blocks[block];
-    const fg_kind *kind = b->kind;
+    const fg_block_kind *kind = b->kind;
     double epsilon = kind->settings.epsilon;
     float *normed = model->normed.values, *added = model->added.values;
-    fg_step step = {.model = model,
-                    .block = b,
-                    .memory = memory,
-                    .position = position,
-                    .count = count,
-                    .input = normed,
-                    .output = added};
+    fg_block_call step = {.model = model,
+                          .block = b,
+                          .memory = memory,
+                          .position = position,
+                          .count = count,
+                          .input = normed,
+                          .output = added};
 
     FG_TRY(fg_norm_run(model, kind->norm, &b->mixer_norm, epsilon, hidden, count, normed, err));
     FG_TRY(kind->mixer->run(&step, err));
@@ -81,7 +81,7 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
     memory->filled = fg_max(memory->filled, position + count);
 done:
     if (status != FG_OK) fg_where(err, "computing block %llu", (unsigned long long)block);
-    fg_memory_free(&own);
+    fg_layer_cache_free(&own);
     return status;
 }
 
@@ -136,7 +136,7 @@ fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, 
     fg_status status = FG_OK;
     FG_TRY(fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err));
     FG_TRY(check_tied(model, row, rows, err));
-    if (model->settings.soft_cap > 0) cap(logits, count * rows, (float)model->settings.soft_cap);
+    if (model->settings.logit_softcap > 0) cap(logits, count * rows, (float)model->settings.logit_softcap);
 done:
     return status;
 }

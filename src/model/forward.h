@@ -15,7 +15,7 @@
 #define FG_MODEL_FORWARD_H
 
 #include "base/json.h"
-#include "model/weights.h"
+#include "model/weight_source.h"
 #include "store/checkpoint.h"
 
 enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
@@ -37,7 +37,7 @@ typedef struct fg_model_shape {
  * (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not
  * supported. All weights of the model are looked up and their shapes checked here. */
 fg_status fg_model_bind(fg_model **model, const json_t *spec, fg_format format, const json_t *config,
-                        fg_weights weights, fg_error *err);
+                        fg_weight_source weights, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
 

@@ -42,7 +42,7 @@ void fg_matrix_forget(fg_matrix *matrix) {
 static fg_status read_stored(fg_model *model, const fg_matrix *matrix, uint64_t column, uint64_t count,
                              uint64_t row, uint64_t wide, float *values, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_weights *w = &model->weights;
+    const fg_weight_source *w = &model->weights;
     uint64_t at = (matrix->first + column) * matrix->rows + row;
     if (wide == matrix->rows)
         return w->read(w->context, &matrix->weight, at, count * wide, values, err); /* one run */
@@ -89,7 +89,7 @@ done:
 
 fg_status fg_matrix_read(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows, float *values,
                          fg_error *err) {
-    const fg_weights *w = &model->weights;
+    const fg_weight_source *w = &model->weights;
     fg_status status = matrix->transposed
                            ? read_transposed(model, matrix, row, rows, values, err)
                            : w->read(w->context, &matrix->weight, (matrix->first + row) * matrix->columns,
@@ -162,7 +162,7 @@ static fg_status multiply(fg_model *model, const float *panel, uint64_t rows, ui
 static fg_status add_bias(fg_model *model, const fg_vector *bias, uint64_t row, uint64_t rows, uint64_t count,
                           float *output, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_weights *w = &model->weights;
+    const fg_weight_source *w = &model->weights;
     FG_TRY(fg_scratch_fit(&model->bias_values, 1, rows, err));
     const float *values = model->bias_values.values;
     FG_TRY(w->read(w->context, &bias->weight, bias->first + row, rows, model->bias_values.values, err));

@@ -18,29 +18,30 @@ typedef struct roles {
     const char *gate, *up, *first, *down;
 } roles;
 
-static fg_status bind_one(const fg_binder *binder, const fg_settings *s, const roles *r, fg_matrix *m,
+static fg_status bind_one(const fg_binder *binder, const fg_hyperparameters *s, const roles *r, fg_matrix *m,
                           fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_bind_linear(binder, s->gated ? r->gate : r->first, s->first_bias, s->inner, s->hidden,
-                          &m[FIRST], err));
-    if (s->gated) FG_TRY(fg_bind_linear(binder, r->up, s->first_bias, s->inner, s->hidden, &m[UP], err));
-    FG_TRY(fg_bind_linear(binder, r->down, s->down_bias, s->hidden, s->inner, &m[DOWN], err));
+    FG_TRY(fg_bind_linear(binder, s->gated ? r->gate : r->first, s->first_bias, s->intermediate_size,
+                          s->hidden, &m[FIRST], err));
+    if (s->gated)
+        FG_TRY(fg_bind_linear(binder, r->up, s->first_bias, s->intermediate_size, s->hidden, &m[UP], err));
+    FG_TRY(fg_bind_linear(binder, r->down, s->down_bias, s->hidden, s->intermediate_size, &m[DOWN], err));
 done:
     return status;
 }
 
-static fg_status run_one(fg_model *model, const fg_kind *kind, fg_matrix *m, const float *input,
+static fg_status run_one(fg_model *model, const fg_block_kind *kind, fg_matrix *m, const float *input,
                          uint64_t count, float *output, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t inner = m[FIRST].rows;
-    FG_TRY(fg_scratch_fit(&model->states[0], count, inner, err));
-    FG_TRY(fg_scratch_fit(&model->states[1], count, inner, err));
+    uint64_t intermediate_size = m[FIRST].rows;
+    FG_TRY(fg_scratch_fit(&model->states[0], count, intermediate_size, err));
+    FG_TRY(fg_scratch_fit(&model->states[1], count, intermediate_size, err));
     float *first = model->states[0].values, *up = model->states[1].values;
     FG_TRY(fg_linear_whole(model, &m[FIRST], input, count, first, err));
-    kind->activation->apply(first, count * inner);
+    kind->activation->apply(first, count * intermediate_size);
     if (kind->settings.gated) {
         FG_TRY(fg_linear_whole(model, &m[UP], input, count, up, err));
-        for (uint64_t i = 0; i < count * inner; i++) first[i] *= up[i];
+        for (uint64_t i = 0; i < count * intermediate_size; i++) first[i] *= up[i];
     }
     FG_TRY(fg_linear_whole(model, &m[DOWN], first, count, output, err));
 done:
@@ -50,13 +51,13 @@ done:
 fg_status fg_mlp_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     static const roles r = {"mlp.gate", "mlp.up", "mlp.first", "mlp.down"};
     fg_status status = FG_OK;
-    FG_TRY(fg_part_make(&block->mlp, MATRICES, 0, err));
+    FG_TRY(fg_sublayer_weights_make(&block->mlp, MATRICES, 0, err));
     FG_TRY(bind_one(binder, &block->kind->settings, &r, block->mlp.matrices, err));
 done:
     return status;
 }
 
-fg_status fg_mlp_run(const fg_step *step, fg_error *err) {
+fg_status fg_mlp_run(const fg_block_call *step, fg_error *err) {
     return run_one(step->model, step->block->kind, step->block->mlp.matrices, step->input, step->count,
                    step->output, err);
 }
@@ -66,10 +67,10 @@ fg_status fg_mlp_run(const fg_step *step, fg_error *err) {
 fg_status fg_experts_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     static const roles r = {"experts.gate", "experts.up", "experts.first", "experts.down"};
     fg_status status = FG_OK;
-    const fg_settings *s = &block->kind->settings;
-    if (!s->chosen_experts)
+    const fg_hyperparameters *s = &block->kind->settings;
+    if (!s->experts_per_token)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: experts, of which a token goes through none"));
-    FG_TRY(fg_part_make(&block->mlp, 1 + s->experts * MATRICES, 0, err));
+    FG_TRY(fg_sublayer_weights_make(&block->mlp, 1 + s->experts * MATRICES, 0, err));
     fg_matrix *m = block->mlp.matrices;
     FG_TRY(fg_bind_matrix(binder, "experts.router", s->experts, s->hidden, m, err));
     for (binder->expert = 0; binder->expert < s->experts; binder->expert++)
@@ -100,7 +101,7 @@ static void weigh(float *scores, uint64_t experts, uint64_t count, float *chosen
 }
 
 /* The tokens that go through an expert, side by side. */
-static uint64_t gather(const fg_step *step, const float *weights, uint64_t experts, uint64_t hidden,
+static uint64_t gather(const fg_block_call *step, const float *weights, uint64_t experts, uint64_t hidden,
                        float *inputs) {
     uint64_t count = 0;
     for (uint64_t t = 0; t < step->count; t++) {
@@ -110,7 +111,7 @@ static uint64_t gather(const fg_step *step, const float *weights, uint64_t exper
     return count;
 }
 
-static void scatter(const fg_step *step, const float *weights, uint64_t experts, uint64_t hidden,
+static void scatter(const fg_block_call *step, const float *weights, uint64_t experts, uint64_t hidden,
                     const float *outputs) {
     for (uint64_t t = 0; t < step->count; t++) {
         float weight = weights[t * experts], *to = step->output + t * hidden;
@@ -120,10 +121,10 @@ static void scatter(const fg_step *step, const float *weights, uint64_t experts,
     }
 }
 
-fg_status fg_experts_run(const fg_step *step, fg_error *err) {
+fg_status fg_experts_run(const fg_block_call *step, fg_error *err) {
     fg_status status = FG_OK;
     fg_model *model = step->model;
-    const fg_settings *s = &step->block->kind->settings;
+    const fg_hyperparameters *s = &step->block->kind->settings;
     fg_matrix *m = step->block->mlp.matrices;
     uint64_t hidden = s->hidden;
     FG_TRY(fg_scratch_fit(&model->scores, step->count + 1, s->experts, err));
@@ -133,7 +134,7 @@ fg_status fg_experts_run(const fg_step *step, fg_error *err) {
           *outputs = model->states[3].values;
     FG_TRY(fg_linear_whole(model, m, step->input, step->count, weights, err));
     for (uint64_t t = 0; t < step->count; t++)
-        weigh(weights + t * s->experts, s->experts, s->chosen_experts, weights + step->count * s->experts);
+        weigh(weights + t * s->experts, s->experts, s->experts_per_token, weights + step->count * s->experts);
     memset(step->output, 0, step->count * hidden * sizeof *step->output);
     for (uint64_t e = 0; e < s->experts; e++) {
         uint64_t count = gather(step, weights + e, s->experts, hidden, inputs);

@@ -6,7 +6,8 @@
 
 /* ---- parts of blocks ---- */
 
-fg_status fg_part_make(fg_part *part, size_t matrices, size_t vectors, fg_error *err) {
+fg_status fg_sublayer_weights_make(fg_sublayer_weights *part, size_t matrices, size_t vectors,
+                                   fg_error *err) {
     fg_status status = FG_OK;
     FG_NEW(part->matrices, matrices);
     part->matrix_count = matrices;
@@ -16,7 +17,7 @@ done:
     return status;
 }
 
-fg_matrix *fg_part_next(const fg_part *part, size_t *at) {
+fg_matrix *fg_sublayer_weights_next(const fg_sublayer_weights *part, size_t *at) {
     while (*at < part->matrix_count) {
         fg_matrix *matrix = &part->matrices[(*at)++];
         if (matrix->name) return matrix;
@@ -29,22 +30,22 @@ static void free_matrix(fg_matrix *matrix) {
     fg_free(matrix->bias.name);
 }
 
-void fg_part_free(fg_part *part) {
+void fg_sublayer_weights_free(fg_sublayer_weights *part) {
     for (size_t i = 0; i < part->matrix_count; i++) free_matrix(&part->matrices[i]);
     for (size_t i = 0; i < part->vector_count; i++) fg_free(part->vectors[i].name);
     fg_free(part->matrices);
     fg_free(part->vectors);
 }
 
-static void forget_part(const fg_part *part) {
+static void forget_part(const fg_sublayer_weights *part) {
     size_t at = 0;
-    for (fg_matrix *m; (m = fg_part_next(part, &at)) != NULL;) fg_matrix_forget(m);
+    for (fg_matrix *m; (m = fg_sublayer_weights_next(part, &at)) != NULL;) fg_matrix_forget(m);
 }
 
-static uint64_t part_bytes(const fg_part *part) {
+static uint64_t part_bytes(const fg_sublayer_weights *part) {
     size_t at = 0;
     uint64_t bytes = 0;
-    for (const fg_matrix *m; (m = fg_part_next(part, &at)) != NULL;)
+    for (const fg_matrix *m; (m = fg_sublayer_weights_next(part, &at)) != NULL;)
         bytes += m->rows * m->columns * sizeof(float);
     return bytes;
 }
@@ -64,8 +65,8 @@ static void forget_kept(fg_model *model) {
 static void free_block(fg_block *block) {
     fg_free(block->mixer_norm.name);
     fg_free(block->mlp_norm.name);
-    fg_part_free(&block->mixer);
-    fg_part_free(&block->mlp);
+    fg_sublayer_weights_free(&block->mixer);
+    fg_sublayer_weights_free(&block->mlp);
 }
 
 void fg_model_free(fg_model **model) {
@@ -74,7 +75,7 @@ void fg_model_free(fg_model **model) {
     forget_kept(m);
     for (uint64_t b = 0; m->blocks && b < m->shape.blocks; b++) free_block(&m->blocks[b]);
     for (uint64_t h = 0; m->final_norms && h < m->shape.heads; h++) fg_free(m->final_norms[h].name);
-    fg_kinds_free(m);
+    fg_block_kinds_free(m);
     fg_free(m->blocks);
     fg_free(m->final_norms);
     free_matrix(&m->embedding);
@@ -84,7 +85,7 @@ void fg_model_free(fg_model **model) {
                              &m->norm_values, &m->bias_values, &m->normed,    &m->added, &m->states[0],
                              &m->states[1],   &m->states[2],   &m->states[3], &m->scores};
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(scratch[i]);
-    fg_weights_close(&m->weights);
+    fg_weight_source_close(&m->weights);
     fg_free(m);
     *model = NULL;
 }

@@ -33,7 +33,7 @@ done:
     return status;
 }
 
-fg_status fg_norm_run(fg_model *model, const fg_norm_word *norm, const fg_vector *weight, double epsilon,
+fg_status fg_norm_run(fg_model *model, const fg_norm_kind *norm, const fg_vector *weight, double epsilon,
                       const float *from, uint64_t count, float *to, fg_error *err) {
     uint64_t hidden = model->shape.hidden;
     fg_status status = fg_norm_read(model, weight, hidden, err);

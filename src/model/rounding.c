@@ -7,7 +7,7 @@
 enum { PART = 4096 }; /* floats rounded at a time */
 
 typedef struct rounding {
-    fg_weights inner;
+    fg_weight_source inner;
     fg_dtype dtype;
 } rounding;
 
@@ -32,14 +32,14 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
 
 static void close_both(void *context) {
     rounding *r = context;
-    fg_weights_close(&r->inner);
+    fg_weight_source_close(&r->inner);
     fg_free(r);
 }
 
-fg_status fg_weights_round_to(fg_weights *weights, fg_dtype dtype, fg_error *err) {
+fg_status fg_weight_source_round_to(fg_weight_source *weights, fg_dtype dtype, fg_error *err) {
     rounding *r = fg_alloc(1, sizeof *r, err);
     if (!r) return FG_ERR_MEMORY;
     *r = (rounding){.inner = *weights, .dtype = dtype};
-    *weights = (fg_weights){.context = r, .find = find, .read = read_rounded, .close = close_both};
+    *weights = (fg_weight_source){.context = r, .find = find, .read = read_rounded, .close = close_both};
     return FG_OK;
 }

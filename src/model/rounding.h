@@ -3,10 +3,10 @@
 #ifndef FG_MODEL_ROUNDING_H
 #define FG_MODEL_ROUNDING_H
 
-#include "model/weights.h"
+#include "model/weight_source.h"
 
 /* Wraps `weights` in place: what is read from now on is rounded to `dtype` (one of F16, BF16, F32). Closing
  * closes both. */
-fg_status fg_weights_round_to(fg_weights *weights, fg_dtype dtype, fg_error *err);
+fg_status fg_weight_source_round_to(fg_weight_source *weights, fg_dtype dtype, fg_error *err);
 
 #endif

@@ -3,11 +3,11 @@
  *
  * "extends"         another file of models/, of which this one replaces single members (null removes one)
  *
- * "config"          { ROLE: ENTRY } for all formats; see model/settings.h
+ * "config"          { ROLE: ENTRY } for all formats; see model/hyperparameters.h
  *
  * "formats"         { "hf": SIDE, "forgather": SIDE, "fast_llm": SIDE }
  *
- * A SIDE has "config", "rotary", "only" and "only_if" (model/settings.h), and
+ * A SIDE has "config", "rotary", "only" and "only_if" (model/hyperparameters.h), and
  *
  * "blocks"          for configurations that have objects for blocks: "by", an entry that gives "one" or "pattern";
  *                   "one", the path of the object that describes all blocks; "named", the path of an object of
@@ -16,7 +16,7 @@
  *                   "blocks" all blocks are described by the configuration itself.
  *
  * "block"           what "{block}" stands for in names of weights of the blocks, and
- * "further_block"   in those of the blocks of further prediction heads
+ * "mtp_block"   in those of the blocks of further prediction heads
  *
  * "weights"         { ROLE: HOLDING or [HOLDING, ...] }, of which exactly one may be there
  *
@@ -27,7 +27,7 @@
  * In names "{i}" is the number of the block, among those of its prefix, "{e}" that of the expert, "{h}" that of the
  * prediction head, "{f}" the same counted from the second.
  *
- * Roles of weights: embedding, head, final_norm, further_norm (of the prediction heads behind the first),
+ * Roles of weights: embedding, head, final_norm, mtp_norm (of the prediction heads behind the first),
  * block.{mixer_norm,mlp_norm}, attention.{query,key,value,output,query_norm,key_norm}, mlp.{gate,up,first,down},
  * experts.{router,gate,up,first,down}; biases are ROLE.bias. Matrices are [out, in]. "first" stands in for gate and up
  * where there is no gate.

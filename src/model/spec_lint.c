@@ -6,7 +6,7 @@
 #include "convert/classes.h"
 #include "convert/declaration.h"
 #include "convert/expression.h"
-#include "model/settings.h"
+#include "model/hyperparameters.h"
 #include "model/spec.h"
 
 enum { BRIEF = 80 };
@@ -17,12 +17,12 @@ typedef struct linter {
     const fg_converter_dirs *dirs;
     const fg_classes *classes; /* of Fast-LLM */
     json_t *roots;             /* owned; object whose keys are the classes that converters begin with */
-    fg_text wrong;             /* of one file, "; " between */
+    fg_buffer wrong;           /* of one file, "; " between */
     size_t keys;               /* checked */
 } linter;
 
 static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
-    return fg_text_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+    return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
 /* ---- families ---- */
@@ -66,9 +66,9 @@ static fg_status check_default(linter *l, const json_t *entry, const char *path,
     if (!absent || !held || json_is_object(absent) || fg_expression_is(absent) ||
         fg_json_equal(absent, wanted))
         return FG_OK;
-    return fg_text_printf(&l->wrong, err, "%s\"%s\": absent means %s here, and %s in its class",
-                          l->wrong.length ? "; " : "", path, fg_json_brief(absent, found, sizeof found),
-                          fg_json_brief(wanted, expected, sizeof expected));
+    return fg_buffer_printf(&l->wrong, err, "%s\"%s\": absent means %s here, and %s in its class",
+                            l->wrong.length ? "; " : "", path, fg_json_brief(absent, found, sizeof found),
+                            fg_json_brief(wanted, expected, sizeof expected));
 }
 
 /* `entry` is that of a role whose only key this is; else NULL. */
@@ -142,7 +142,7 @@ static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
-        if (!fg_settings_is_role(name)) FG_TRY(complain(l, err, "there is no role ", name));
+        if (!fg_hyperparameters_is_role(name)) FG_TRY(complain(l, err, "there is no role ", name));
     }
 done:
     return status;
@@ -180,13 +180,13 @@ done:
     return status;
 }
 
-static fg_status lint_file(linter *l, const char *path, fg_text *report, size_t *problems, fg_error *err) {
+static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
     json_t *spec = NULL;
     char *name = NULL;
     fg_error what = {0};
     const char *file = fg_path_name(path);
-    fg_text_clear(&l->wrong);
+    fg_buffer_clear(&l->wrong);
     l->keys = 0;
     FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
     status = fg_model_spec_read(&spec, l->dirs, name, &what);
@@ -194,18 +194,18 @@ static fg_status lint_file(linter *l, const char *path, fg_text *report, size_t 
     FG_TRY(spec ? check_spec(l, name, spec, err) : complain(l, err, what.text, ""));
     *problems += l->wrong.length != 0;
     if (l->wrong.length)
-        FG_TRY(fg_text_printf(report, err, "bad %s: %s\n", path, l->wrong.data));
+        FG_TRY(fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data));
     else if (l->keys)
-        FG_TRY(fg_text_printf(report, err, "ok  %s: %zu keys that its classes have\n", path, l->keys));
+        FG_TRY(fg_buffer_printf(report, err, "ok  %s: %zu keys that its classes have\n", path, l->keys));
     else
-        FG_TRY(fg_text_printf(report, err, "ok  %s: how %s computes\n", path, name));
+        FG_TRY(fg_buffer_printf(report, err, "ok  %s: how %s computes\n", path, name));
 done:
     json_decref(spec);
     fg_free(name);
     return status;
 }
 
-static fg_status lint_folder(linter *l, const char *directory, fg_text *report, size_t *problems,
+static fg_status lint_folder(linter *l, const char *directory, fg_buffer *report, size_t *problems,
                              fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
@@ -248,7 +248,7 @@ done:
     return status;
 }
 
-fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_text *report, size_t *problems,
+fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_buffer *report, size_t *problems,
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *classes = NULL;
@@ -258,7 +258,7 @@ fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_text *report, si
     if (classes) FG_TRY(find_roots(&l, err));
     for (size_t i = 0; i < dirs->count; i++) FG_TRY(lint_folder(&l, dirs->items[i], report, problems, err));
 done:
-    fg_text_free(&l.wrong);
+    fg_buffer_free(&l.wrong);
     json_decref(l.roots);
     fg_classes_free(&classes);
     return status;

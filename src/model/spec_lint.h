@@ -10,7 +10,7 @@
 #include "convert/converter.h"
 
 /* A line a file in `report`: "ok  PATH: ..." or "bad PATH: ..."; bad ones are added to `problems`. */
-fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_text *report, size_t *problems,
+fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_buffer *report, size_t *problems,
                               fg_error *err);
 
 #endif

@@ -9,29 +9,29 @@ enum { VERSION = 2, NUMBER_BYTES = 10 };
 
 /* ---- writing ---- */
 
-static fg_status put(fg_text *out, uint64_t number, fg_error *err) {
+static fg_status put(fg_buffer *out, uint64_t number, fg_error *err) {
     unsigned char bytes[NUMBER_BYTES];
     size_t length = 0;
     do {
         bytes[length] = (unsigned char)((number & 0x7f) | (number > 0x7f ? 0x80 : 0));
         number >>= 7;
     } while (bytes[length++] & 0x80);
-    return fg_text_add(out, bytes, length, err);
+    return fg_buffer_add(out, bytes, length, err);
 }
 
-static fg_status put_many(fg_text *out, const uint64_t *numbers, size_t count, fg_error *err) {
+static fg_status put_many(fg_buffer *out, const uint64_t *numbers, size_t count, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < count && status == FG_OK; i++) status = put(out, numbers[i], err);
     return status;
 }
 
-static fg_status put_name(fg_text *out, const char *name, fg_error *err) {
+static fg_status put_name(fg_buffer *out, const char *name, fg_error *err) {
     size_t length = strlen(name);
     fg_status status = put(out, length, err);
-    return status == FG_OK ? fg_text_add(out, name, length, err) : status;
+    return status == FG_OK ? fg_buffer_add(out, name, length, err) : status;
 }
 
-static fg_status put_piece(fg_text *out, const fg_piece *piece, fg_error *err) {
+static fg_status put_piece(fg_buffer *out, const fg_piece *piece, fg_error *err) {
     fg_status status = FG_OK;
     const uint64_t head[] = {piece->kind, piece->dims, piece->source, piece->from, piece->to};
     FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
@@ -42,7 +42,7 @@ done:
     return status;
 }
 
-static fg_status put_output(fg_text *out, const fg_plan *plan, const fg_output *output, fg_error *err) {
+static fg_status put_output(fg_buffer *out, const fg_plan *plan, const fg_output *output, fg_error *err) {
     fg_status status = FG_OK;
     const uint64_t head[] = {(uint64_t)output->dtype, output->shard, output->offset, output->piece_count,
                              output->rank};
@@ -56,11 +56,11 @@ done:
 }
 
 /* In place: it is most of the bytes. */
-static fg_status put_table(fg_text *out, const fg_tensors *table, fg_error *err) {
+static fg_status put_table(fg_buffer *out, const fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t length = 0;
     size_t begin = out->length;
-    FG_TRY(fg_text_add(out, &length, sizeof length, err));
+    FG_TRY(fg_buffer_add(out, &length, sizeof length, err));
     FG_TRY(fg_tensors_encode(table, out, err));
     length = out->length - begin - sizeof length;
     memcpy(out->data + begin, &length, sizeof length);
@@ -68,7 +68,7 @@ done:
     return status;
 }
 
-fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err) {
+fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const uint64_t head[] = {plan->shard_count, plan->output_count, plan->dropped_count};
     FG_TRY(put(out, VERSION, err));

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "plan/digits.h"
+#include "plan/mixed_radix.h"
 
 /* ---- the table between ---- */
 
@@ -116,7 +116,7 @@ static fg_status join_pieces(composer *c, const fg_output *between, const fg_pie
     c->there.count = c->here.count = 0;
     if (!fg_progression_of_output(maker, &there) || !fg_progression_of_source(taker, &here) ||
         !fg_places_add(&places, &there) || !fg_places_add(&places, &here) ||
-        !fg_places_settle(&places, between->elements))
+        !fg_places_sort(&places, between->elements))
         FG_TRY(not_joined(c, "their strides do not divide each other"));
     FG_TRY(fg_digit_boxes_add(&c->there, &places, &there, c->name, c->err));
     FG_TRY(fg_digit_boxes_add(&c->here, &places, &here, c->name, c->err));

@@ -78,7 +78,7 @@ fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
 uint64_t fg_output_bytes(const fg_output *output);
 uint64_t fg_plan_bytes(const fg_plan *plan); /* all outputs */
 
-fg_status fg_plan_encode(const fg_plan *plan, fg_text *out, fg_error *err);
+fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err);
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err);
 void fg_plan_free(fg_plan *plan);
 

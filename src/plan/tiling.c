@@ -14,7 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "plan/digits.h"
+#include "plan/mixed_radix.h"
 
 enum { MAX_COUNTED = 1 << 28 }; /* elements that are counted one by one: 32 MiB of bits */
 
@@ -57,7 +57,7 @@ static bool find_places(const fg_output *output, const fg_piece *pieces, size_t 
         fg_progression_of_output(&pieces[i], &p);
         if (!fg_places_add(places, &p)) return false;
     }
-    return fg_places_settle(places, output->elements);
+    return fg_places_sort(places, output->elements);
 }
 
 /* Whether the boxes `members` tile all digits from `place` on; `element` is the first element of the slab.

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 enum { BAR = 24, TEXT = 160 };
 

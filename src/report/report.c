@@ -40,35 +40,36 @@ static verb verb_of(const json_t *report) {
     return verbs[0];
 }
 
-static fg_status headline(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status headline(const json_t *report, fg_buffer *out, fg_error *err) {
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
     bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
     verb did = verb_of(report);
     fg_report_side(report, "source", from);
     fg_report_side(report, "destination", to);
     if (is(report, "command", "validate"))
-        return fg_text_printf(out, err,
-                              generation_differs(report) ? "%s and %s generate different tokens\n"
-                              : differ                   ? "%s and %s compute different logits\n"
-                                                         : "Compared %s with %s\n",
-                              from, to);
+        return fg_buffer_printf(out, err,
+                                generation_differs(report) ? "%s and %s generate different tokens\n"
+                                : differ                   ? "%s and %s compute different logits\n"
+                                                           : "Compared %s with %s\n",
+                                from, to);
     if (is(report, "command", "verify"))
-        return fg_text_printf(out, err,
-                              differ ? "%s differs from what a conversion of %s gives\n"
-                                     : "%s is what a conversion of %s gives\n",
-                              to, from);
+        return fg_buffer_printf(out, err,
+                                differ ? "%s differs from what a conversion of %s gives\n"
+                                       : "%s is what a conversion of %s gives\n",
+                                to, from);
     if (done && json_is_true(json_object_get(report, "dry_run")))
-        return fg_text_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from, to);
+        return fg_buffer_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from,
+                                to);
     if (differ)
-        return fg_text_printf(out, err, "Not %s: %s differs from %s, nothing was published\n", did.done, to,
-                              from);
+        return fg_buffer_printf(out, err, "Not %s: %s differs from %s, nothing was published\n", did.done, to,
+                                from);
     if (!done)
-        return fg_text_printf(out, err, "Not %s: %s to %s (%s)\n", did.done, from, to,
-                              fg_report_string(report, "status", "stopped"));
-    return fg_text_printf(out, err, "%s %s to %s\n", did.begins, from, to);
+        return fg_buffer_printf(out, err, "Not %s: %s to %s (%s)\n", did.done, from, to,
+                                fg_report_string(report, "status", "stopped"));
+    return fg_buffer_printf(out, err, "%s %s to %s\n", did.begins, from, to);
 }
 
-static fg_status tensors_line(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status tensors_line(const json_t *report, fg_buffer *out, fg_error *err) {
     char words[FG_REPORT_WORDS], dtypes[FG_REPORT_WORDS], files[FG_REPORT_WORDS], size[24];
     uint64_t count, bytes = 0;
     const char *side = json_object_get(json_object_get(report, "destination"), "tensors")
@@ -92,29 +93,29 @@ static fg_status tensors_line(const json_t *report, fg_text *out, fg_error *err)
                           fg_bytes_text(bytes, size), files);
 }
 
-static fg_status time_line(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status time_line(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text line = {0};
+    fg_buffer line = {0};
     char words[FG_REPORT_WORDS], size[24];
     double seconds, rate;
     uint64_t ranks = 0, nodes = 0, peak;
     if (fg_report_number(report, "rates/seconds", &seconds))
-        FG_TRY(fg_text_printf(&line, err, "%s", fg_report_duration(seconds, words)));
+        FG_TRY(fg_buffer_printf(&line, err, "%s", fg_report_duration(seconds, words)));
     if (fg_report_number(report, "rates/bytes_per_second", &rate) && rate >= 1 && rate < 1e18)
-        FG_TRY(fg_text_printf(&line, err, "%s%s/s", line.length ? ", " : "",
-                              fg_bytes_text((uint64_t)rate, size)));
+        FG_TRY(fg_buffer_printf(&line, err, "%s%s/s", line.length ? ", " : "",
+                                fg_bytes_text((uint64_t)rate, size)));
     if (fg_report_count(report, "ranks", &ranks) && ranks) {
-        FG_TRY(fg_text_printf(&line, err, "%s%s", line.length ? " with " : "",
-                              fg_report_counted(ranks, "rank", words)));
+        FG_TRY(fg_buffer_printf(&line, err, "%s%s", line.length ? " with " : "",
+                                fg_report_counted(ranks, "rank", words)));
         if (fg_report_count(report, "nodes", &nodes) && nodes > 1)
-            FG_TRY(fg_text_printf(&line, err, " on %s", fg_report_counted(nodes, "node", words)));
+            FG_TRY(fg_buffer_printf(&line, err, " on %s", fg_report_counted(nodes, "node", words)));
     }
     if (fg_report_count(report, "memory/peak_bytes_per_rank", &peak) && peak)
-        FG_TRY(fg_text_printf(&line, err, "%sat most %s of memory%s", line.length ? ", " : "",
-                              fg_bytes_text(peak, size), ranks > 1 ? " each" : ""));
+        FG_TRY(fg_buffer_printf(&line, err, "%sat most %s of memory%s", line.length ? ", " : "",
+                                fg_bytes_text(peak, size), ranks > 1 ? " each" : ""));
     if (line.length) FG_TRY(fg_report_line(out, "took", err, "%s", line.data));
 done:
-    fg_text_free(&line);
+    fg_buffer_free(&line);
     return status;
 }
 
@@ -145,7 +146,7 @@ static const char *how_far(const json_t *measured, char *buffer) {
     return buffer;
 }
 
-static fg_status logits_lines(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char ran[FG_REPORT_WORDS], far[FG_REPORT_WORDS], words[FG_REPORT_WORDS], after[FG_REPORT_WORDS + 8] = "";
     const json_t *proof = json_object_get(report, "proof"),
@@ -182,7 +183,7 @@ done:
     return status;
 }
 
-static fg_status proof_lines(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     if (is(report, "proof/kind", "logits")) return logits_lines(report, out, err);
     if (is(report, "proof/kind", "none"))
         return fg_report_line(out, "proof", err, "none, as --validate none asks");
@@ -193,7 +194,7 @@ static fg_status proof_lines(const json_t *report, fg_text *out, fg_error *err) 
 }
 
 /* "64 tokens, 31 a second, the same from both models; stopped by the limit" */
-static fg_status generation_line(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status generation_line(const json_t *report, fg_buffer *out, fg_error *err) {
     char words[FG_REPORT_WORDS], rate[FG_REPORT_WORDS] = "";
     const json_t *held = json_object_get(report, "generation");
     double per_second;
@@ -214,7 +215,7 @@ static fg_status generation_line(const json_t *report, fg_text *out, fg_error *e
 }
 
 /* The steps of an update, and what --no-strict has let pass. */
-static fg_status update_lines(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status update_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
     const json_t *migrations = fg_json_at(report, "update/migrations"),
@@ -235,7 +236,7 @@ done:
     return status;
 }
 
-static fg_status loss_lines(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status loss_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
     const json_t *dropped = json_object_get(report, "dropped"), *left = fg_json_at(report, "config/left_out");
@@ -264,7 +265,7 @@ done:
 }
 
 /* Which tokens stop a generation, and why: "381 "</s>": config.json". */
-static fg_status stop_lines(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status stop_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *stops = json_object_get(report, "stop_tokens");
     uint64_t id;
@@ -279,7 +280,7 @@ done:
     return status;
 }
 
-fg_status fg_report_summary(const json_t *report, fg_text *out, fg_error *err) {
+fg_status fg_report_summary(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(headline(report, out, err));
     FG_TRY(tensors_line(report, out, err));

@@ -6,7 +6,7 @@
 
 enum { SHARDS_SHOWN = 8, REASONS_SHOWN = 12, VALUE = 80 };
 
-static fg_status plan_tensors(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status plan_tensors(const json_t *report, fg_buffer *out, fg_error *err) {
     char words[FG_REPORT_WORDS], dtypes[FG_REPORT_WORDS], size[24];
     uint64_t count = 0, bytes = 0, from = 0;
     if (!fg_report_count(report, "destination/tensors", &count)) return FG_OK;
@@ -23,7 +23,7 @@ static fg_status plan_tensors(const json_t *report, fg_text *out, fg_error *err)
                           before, *dtypes ? dtypes : "their own types");
 }
 
-static fg_status plan_files(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status plan_files(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], size[24];
     const json_t *shards = fg_json_at(report, "destination/shards"),
@@ -51,7 +51,7 @@ done:
 }
 
 /* Tensors that are dropped for one reason follow each other: one line for each run of them. */
-static fg_status plan_dropped(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status plan_dropped(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *dropped = json_object_get(report, "dropped");
     size_t count = json_array_size(dropped), lines = 0;
@@ -77,7 +77,7 @@ done:
     return status;
 }
 
-static fg_status plan_left_out(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status plan_left_out(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char value[VALUE];
     const json_t *left = fg_json_at(report, "config/left_out");
@@ -92,7 +92,7 @@ done:
     return status;
 }
 
-static fg_status plan_steps(const json_t *report, fg_text *out, fg_error *err) {
+static fg_status plan_steps(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *steps = json_object_get(report, "steps");
     const char *last = "";
@@ -109,12 +109,13 @@ done:
     return status;
 }
 
-fg_status fg_report_plan(const json_t *report, fg_text *out, fg_error *err) {
+fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS], size[24];
     uint64_t memory;
-    FG_TRY(fg_text_printf(out, err, "Plan: %s to %s; nothing is written\n",
-                          fg_report_side(report, "source", from), fg_report_side(report, "destination", to)));
+    FG_TRY(fg_buffer_printf(out, err, "Plan: %s to %s; nothing is written\n",
+                            fg_report_side(report, "source", from),
+                            fg_report_side(report, "destination", to)));
     FG_TRY(plan_steps(report, out, err));
     FG_TRY(plan_tensors(report, out, err));
     FG_TRY(plan_files(report, out, err));

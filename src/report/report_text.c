@@ -6,13 +6,13 @@
 
 enum { LINE = 1200, NAMES_WIDTH = 150, DTYPES = 8 };
 
-fg_status fg_report_line(fg_text *out, const char *label, fg_error *err, const char *format, ...) {
+fg_status fg_report_line(fg_buffer *out, const char *label, fg_error *err, const char *format, ...) {
     char line[LINE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    return fg_text_printf(out, err, "  %-9s %s\n", label, line);
+    return fg_buffer_printf(out, err, "  %-9s %s\n", label, line);
 }
 
 bool fg_report_number(const json_t *report, const char *path, double *value) {

@@ -11,7 +11,7 @@
 #include "base/json.h"
 
 /* "  label     text\n"; the label may be "". */
-fg_status fg_report_line(fg_text *out, const char *label, fg_error *err, const char *format, ...)
+fg_status fg_report_line(fg_buffer *out, const char *label, fg_error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* The value at a path; false if there is no number / no count of 0 or more. */

@@ -151,15 +151,15 @@ static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) 
     fg_status status = FG_OK;
     if (c->format == FG_FORMAT_FAST_LLM) return read_fast_llm_weights(c, unfinished, err);
     bool adapter, present;
-    FG_TRY(fg_weights_present(c->weights_directory, &present, err));
+    FG_TRY(fg_weight_files_present(c->weights_directory, &present, err));
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
     if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
     if (adapter)
         fg_warn("%s: adapter_config.json beside whole weights: the adapter is left out, as transformers "
                 "without peft does",
                 c->weights_directory);
-    fg_weights_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
-    FG_TRY(fg_weights_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
+    fg_weight_files_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
+    FG_TRY(fg_weight_files_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
 done:
     return status;
 }
@@ -195,7 +195,7 @@ static bool is_known(const char *name) {
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;
     }
-    return fg_weights_is_name(name);
+    return fg_weight_files_is_name(name);
 }
 
 /* Moves a name, which the list then no longer owns. */

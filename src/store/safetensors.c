@@ -36,7 +36,7 @@ static fg_status bad_entry(const source *s, const char *name, const char *key, c
 }
 
 /* Reads the header's bytes into `text`, its length checked first. */
-static fg_status read_text(source *s, fg_text *text) {
+static fg_status read_text(source *s, fg_buffer *text) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
     fg_file file = FG_FILE_NONE;
@@ -64,7 +64,7 @@ static fg_status read_text(source *s, fg_text *text) {
     }
     FG_TRY_NEW(bytes, fg_alloc(length + 1, 1, err));
     FG_TRY(fg_file_read(&file, bytes, length, LENGTH_BYTES, err));
-    *text = (fg_text){.data = bytes, .length = length, .capacity = length + 1};
+    *text = (fg_buffer){.data = bytes, .length = length, .capacity = length + 1};
     bytes = NULL;
     s->data_begin = LENGTH_BYTES + length;
     s->data_size = size - s->data_begin;
@@ -306,7 +306,7 @@ static bool scan_member(scanner *s, fg_tensor *tensor, range *where, size_t *len
 }
 
 /* Whether the whole header is of the usual kind, and how many tensors it has. */
-static bool is_usual(const fg_text *text, scanner *s, size_t *count) {
+static bool is_usual(const fg_buffer *text, scanner *s, size_t *count) {
     fg_tensor tensor;
     range where;
     size_t length;
@@ -323,7 +323,7 @@ static bool is_usual(const fg_text *text, scanner *s, size_t *count) {
 }
 
 /* Adds the tensors of a header that is_usual has accepted. Terminates the names in the text. */
-static fg_status add_usual(const source *src, fg_text *text, size_t count, fg_tensors *table) {
+static fg_status add_usual(const source *src, fg_buffer *text, size_t count, fg_tensors *table) {
     fg_status status = FG_OK;
     fg_error *err = src->err;
     scanner s = {.text.at = text->data + 1};
@@ -345,7 +345,7 @@ done:
     return status;
 }
 
-static fg_status read_usual(source *s, fg_text *text, const scanner *found, size_t count, fg_tensors *table,
+static fg_status read_usual(source *s, fg_buffer *text, const scanner *found, size_t count, fg_tensors *table,
                             json_t **metadata) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
@@ -359,7 +359,7 @@ done:
     return status;
 }
 
-static fg_status read_unusual(source *s, fg_text *text, fg_tensors *table, json_t **metadata) {
+static fg_status read_unusual(source *s, fg_buffer *text, fg_tensors *table, json_t **metadata) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
     json_t *header = NULL;
@@ -377,7 +377,7 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
     fg_status status = FG_OK;
     source s = {.path = path, .err = err};
     scanner found;
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *read = NULL;
     size_t count;
     FG_TRY(read_text(&s, &text));
@@ -392,7 +392,7 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
         FG_TRY(read_unusual(&s, &text, table, &read));
     }
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     if (status != FG_OK || !metadata) {
         json_decref(read);
         read = NULL;
@@ -403,7 +403,7 @@ done:
 
 /* ---- writing ---- */
 
-static fg_status put_metadata(const json_t *metadata, fg_text *out, fg_error *err) {
+static fg_status put_metadata(const json_t *metadata, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     json_t *all = NULL;
     all = json_object();
@@ -412,7 +412,7 @@ static fg_status put_metadata(const json_t *metadata, fg_text *out, fg_error *er
     if (metadata && json_object_update(all, (json_t *)(uintptr_t)metadata)) {
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header"));
     }
-    FG_TRY(fg_text_printf(out, err, "{\"" METADATA_KEY "\":"));
+    FG_TRY(fg_buffer_printf(out, err, "{\"" METADATA_KEY "\":"));
     FG_TRY(fg_json_write(all, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
 done:
     json_decref(all);
@@ -428,7 +428,7 @@ static fg_status new_name(const char *text, json_t **name, fg_error *err) {
     return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, as safetensors wants it", text);
 }
 
-static fg_status put_name(const char *text, fg_text *out, fg_error *err) {
+static fg_status put_name(const char *text, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     json_t *name = NULL;
     size_t plain = fg_json_plain_length(text);
@@ -437,44 +437,44 @@ static fg_status put_name(const char *text, fg_text *out, fg_error *err) {
         FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
         goto done;
     }
-    FG_TRY(fg_text_add(out, "\"", 1, err));
-    FG_TRY(fg_text_add(out, text, plain, err));
-    FG_TRY(fg_text_add(out, "\"", 1, err));
+    FG_TRY(fg_buffer_add(out, "\"", 1, err));
+    FG_TRY(fg_buffer_add(out, text, plain, err));
+    FG_TRY(fg_buffer_add(out, "\"", 1, err));
 done:
     json_decref(name);
     return status;
 }
 
-static fg_status put_entry(const fg_safetensors_entry *entry, fg_text *out, fg_error *err) {
+static fg_status put_entry(const fg_safetensors_entry *entry, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_text_add(out, ",", 1, err));
+    FG_TRY(fg_buffer_add(out, ",", 1, err));
     FG_TRY(put_name(entry->name, out, err));
-    FG_TRY(fg_text_put(out, ":{\"dtype\":\"", err));
-    FG_TRY(fg_text_put(out, fg_dtype_safetensors_name(entry->dtype), err));
-    FG_TRY(fg_text_put(out, "\",\"shape\":[", err));
+    FG_TRY(fg_buffer_put(out, ":{\"dtype\":\"", err));
+    FG_TRY(fg_buffer_put(out, fg_dtype_safetensors_name(entry->dtype), err));
+    FG_TRY(fg_buffer_put(out, "\",\"shape\":[", err));
     for (uint32_t i = 0; i < entry->rank; i++) {
-        if (i) FG_TRY(fg_text_put(out, ",", err));
-        FG_TRY(fg_text_put_u64(out, entry->shape[i], err));
+        if (i) FG_TRY(fg_buffer_put(out, ",", err));
+        FG_TRY(fg_buffer_put_u64(out, entry->shape[i], err));
     }
-    FG_TRY(fg_text_put(out, "],\"data_offsets\":[", err));
-    FG_TRY(fg_text_put_u64(out, entry->begin, err));
-    FG_TRY(fg_text_put(out, ",", err));
-    FG_TRY(fg_text_put_u64(out, entry->end, err));
-    FG_TRY(fg_text_put(out, "]}", err));
+    FG_TRY(fg_buffer_put(out, "],\"data_offsets\":[", err));
+    FG_TRY(fg_buffer_put_u64(out, entry->begin, err));
+    FG_TRY(fg_buffer_put(out, ",", err));
+    FG_TRY(fg_buffer_put_u64(out, entry->end, err));
+    FG_TRY(fg_buffer_put(out, "]}", err));
 done:
     return status;
 }
 
 fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count,
-                                      const json_t *metadata, fg_text *out, fg_error *err) {
+                                      const json_t *metadata, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t length = 0;
     size_t begin = out->length;
-    FG_TRY(fg_text_add(out, &length, sizeof length, err));
+    FG_TRY(fg_buffer_add(out, &length, sizeof length, err));
     FG_TRY(put_metadata(metadata, out, err));
     for (size_t i = 0; i < count; i++) FG_TRY(put_entry(&entries[i], out, err));
-    FG_TRY(fg_text_add(out, "}", 1, err));
-    while ((out->length - begin) % ALIGNMENT) FG_TRY(fg_text_add(out, " ", 1, err));
+    FG_TRY(fg_buffer_add(out, "}", 1, err));
+    while ((out->length - begin) % ALIGNMENT) FG_TRY(fg_buffer_add(out, " ", 1, err));
     length = out->length - begin - LENGTH_BYTES;
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
         fg_fail(err, FG_ERR_INPUT,

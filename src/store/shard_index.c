@@ -56,7 +56,7 @@ static int by_name(const void *a, const void *b) {
 }
 
 /* Sorts what was collected; each of it must be there. */
-static fg_status settle(const char *path, fg_names *files, fg_error *err) {
+static fg_status resolve_files(const char *path, fg_names *files, fg_error *err) {
     fg_status status = FG_OK;
     size_t length = (size_t)(fg_path_name(path) - path);
     char *directory = length ? fg_strndup(path, length, err) : fg_strdup(".", err);
@@ -92,7 +92,7 @@ fg_status fg_shard_index_files(const char *path, const char *key, const json_t *
         FG_TRY(collect(&c, name, err));
     }
     if (!files->count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s is empty", path, key));
-    FG_TRY(settle(path, files, err));
+    FG_TRY(resolve_files(path, files, err));
 done:
     fg_map_free(&c.seen);
     return status;
@@ -130,10 +130,10 @@ done:
  * wrong, and says so. */
 
 /* The value of weight_map, in the text. */
-static fg_status find_map(const char *path, const fg_text *text, char **map, fg_error *err) {
+static fg_status find_map(const char *path, const fg_buffer *text, char **map, fg_error *err) {
     fg_status status = FG_OK;
     fg_json_scan scan = {.name = path, .text = text->data, .length = text->length};
-    fg_text key = {0};
+    fg_buffer key = {0};
     bool more;
     FG_TRY(fg_json_scan_enter(&scan, '{', err));
     for (;;) {
@@ -144,7 +144,7 @@ static fg_status find_map(const char *path, const fg_text *text, char **map, fg_
     }
     *map = text->data + scan.at;
 done:
-    fg_text_free(&key);
+    fg_buffer_free(&key);
     return status;
 }
 
@@ -152,17 +152,17 @@ done:
 static fg_status read_rest(const char *path, fg_shard_index *index, const char *map, const char *end,
                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_text rest = {0};
+    fg_buffer rest = {0};
     json_t *document = NULL;
-    const fg_text *text = &index->text;
-    FG_TRY(fg_text_add(&rest, text->data, (size_t)(map - text->data), err));
-    FG_TRY(fg_text_put(&rest, "{}", err));
-    FG_TRY(fg_text_add(&rest, end, (size_t)(text->data + text->length - end), err));
+    const fg_buffer *text = &index->text;
+    FG_TRY(fg_buffer_add(&rest, text->data, (size_t)(map - text->data), err));
+    FG_TRY(fg_buffer_put(&rest, "{}", err));
+    FG_TRY(fg_buffer_add(&rest, end, (size_t)(text->data + text->length - end), err));
     FG_TRY(fg_json_parse(path, rest.data, rest.length, &document, err));
     index->metadata = json_incref(json_object_get(document, METADATA_KEY));
 done:
     json_decref(document);
-    fg_text_free(&rest);
+    fg_buffer_free(&rest);
     return status;
 }
 
@@ -207,9 +207,9 @@ done:
 fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err) {
     fg_status status = FG_OK;
     *index = (fg_shard_index){0};
-    FG_TRY(fg_file_slurp(path, FG_JSON_LIMIT, &index->text, err));
+    FG_TRY(fg_file_read_all(path, FG_JSON_LIMIT, &index->text, err));
     if (read_plain(path, index, NULL) == FG_OK) {
-        FG_TRY(settle(path, &index->files, err));
+        FG_TRY(resolve_files(path, &index->files, err));
     } else {
         fg_shard_index_free(index);
         FG_TRY(read_values(path, index, err));
@@ -231,7 +231,7 @@ void fg_shard_index_free(fg_shard_index *index) {
     json_decref(index->weight_map);
     fg_names_free(&index->files);
     fg_map_free(&index->by_tensor);
-    fg_text_free(&index->text);
+    fg_buffer_free(&index->text);
     fg_free(index->entries);
     *index = (fg_shard_index){0};
 }

@@ -19,7 +19,7 @@ typedef struct fg_shard_index {
     size_t count;
     fg_names files;     /* owned; the distinct files of the entries, sorted */
     fg_map by_tensor;   /* into entries */
-    fg_text text;       /* owned; has the names, where no value had to be made for each entry */
+    fg_buffer text;     /* owned; has the names, where no value had to be made for each entry */
     json_t *weight_map; /* owned; has them otherwise */
 } fg_shard_index;
 

@@ -209,14 +209,14 @@ typedef struct cursor {
     size_t left;
 } cursor;
 
-fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err) {
+fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     head counts = {.files = table->file_count, .tensors = table->count};
-    FG_TRY(fg_text_add(out, &counts, sizeof counts, err));
+    FG_TRY(fg_buffer_add(out, &counts, sizeof counts, err));
     for (size_t i = 0; i < table->file_count; i++) {
         packed_file file = {.stamp = table->stamps[i], .name_length = strlen(table->files[i])};
-        FG_TRY(fg_text_add(out, &file, sizeof file, err));
-        FG_TRY(fg_text_add(out, table->files[i], file.name_length, err));
+        FG_TRY(fg_buffer_add(out, &file, sizeof file, err));
+        FG_TRY(fg_buffer_add(out, table->files[i], file.name_length, err));
     }
     for (size_t i = 0; i < table->count; i++) {
         const fg_tensor *t = &table->items[i];
@@ -230,8 +230,8 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err
                                 .name_length = (uint32_t)length};
         memcpy(tensor.shape, t->shape, sizeof tensor.shape);
         memcpy(tensor.stride, t->stride, sizeof tensor.stride);
-        FG_TRY(fg_text_add(out, &tensor, sizeof tensor, err));
-        FG_TRY(fg_text_add(out, t->name, length, err));
+        FG_TRY(fg_buffer_add(out, &tensor, sizeof tensor, err));
+        FG_TRY(fg_buffer_add(out, t->name, length, err));
     }
 done:
     return status;
@@ -248,17 +248,17 @@ static fg_status take(cursor *from, void *target, size_t size, fg_error *err) {
 }
 
 /* A name without NUL inside, terminated, in `name` (reused). */
-static fg_status take_name(cursor *from, uint64_t length, fg_text *name, fg_error *err) {
+static fg_status take_name(cursor *from, uint64_t length, fg_buffer *name, fg_error *err) {
     if (length > from->left || memchr(from->at, '\0', length))
         return fg_fail(err, FG_ERR_BUG, "a tensor table in transit has a damaged name");
-    fg_text_clear(name);
-    fg_status status = fg_text_add(name, from->at, length, err);
+    fg_buffer_clear(name);
+    fg_status status = fg_buffer_add(name, from->at, length, err);
     from->at += length;
     from->left -= length;
     return status;
 }
 
-static fg_status take_file(cursor *from, fg_text *name, fg_tensors *table, fg_error *err) {
+static fg_status take_file(cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     packed_file file;
     uint32_t index;
@@ -269,7 +269,7 @@ done:
     return status;
 }
 
-static fg_status take_tensor(cursor *from, fg_text *name, fg_tensors *table, fg_error *err) {
+static fg_status take_tensor(cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     packed_tensor packed;
     FG_TRY(take(from, &packed, sizeof packed, err));
@@ -289,7 +289,7 @@ done:
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     cursor from = {.at = bytes, .left = size};
-    fg_text name = {0};
+    fg_buffer name = {0};
     head counts;
     *table = (fg_tensors){0};
     FG_TRY(take(&from, &counts, sizeof counts, err));
@@ -298,7 +298,7 @@ fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, f
     if (from.left)
         FG_TRY(fg_fail(err, FG_ERR_BUG, "a tensor table in transit has %zu bytes too many", from.left));
 done:
-    fg_text_free(&name);
+    fg_buffer_free(&name);
     if (status != FG_OK) fg_tensors_free(table);
     return status;
 }

@@ -8,10 +8,10 @@
 
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/map.h"
-#include "base/text.h"
 #include "store/dtype.h"
 
 enum { FG_MAX_DIMS = 5 };
@@ -60,7 +60,7 @@ void fg_tensors_free(fg_tensors *table);
 
 /* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty on failure;
  * damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
-fg_status fg_tensors_encode(const fg_tensors *table, fg_text *out, fg_error *err);
+fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err);
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
 /* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged, which the node that read
  * the headers calls, another file of that name too) since its header was read. */

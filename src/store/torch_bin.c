@@ -91,8 +91,8 @@ typedef struct reader {
     fg_file file;
     fg_zip zip;
     char *prefix;         /* owned; "archive/" */
-    fg_text entry;        /* name of the zip entry that is looked for */
-    fg_text name;         /* of the tensor that is read */
+    fg_buffer entry;      /* name of the zip entry that is looked for */
+    fg_buffer name;       /* of the tensor that is read */
     unsigned char *bytes; /* owned; of the pickle */
     fg_pickle pickle;
     uint32_t index; /* the file's number in the table */
@@ -161,9 +161,9 @@ static fg_status find_prefix(reader *r) {
 static fg_status find_entry(reader *r, const char *folder, const char *name, size_t length,
                             fg_zip_entry **entry) {
     fg_status status = FG_OK;
-    fg_text_clear(&r->entry);
-    FG_TRY(fg_text_printf(&r->entry, r->err, "%s%s", r->prefix, folder));
-    FG_TRY(fg_text_add(&r->entry, name, length, r->err));
+    fg_buffer_clear(&r->entry);
+    FG_TRY(fg_buffer_printf(&r->entry, r->err, "%s%s", r->prefix, folder));
+    FG_TRY(fg_buffer_add(&r->entry, name, length, r->err));
     *entry = fg_zip_find(&r->zip, r->entry.data);
 done:
     return status;
@@ -402,8 +402,8 @@ static fg_status read_entry(reader *r, const fg_pickle_entry *entry) {
     if (entry->key.kind != FG_PICKLE_STRING)
         FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
                        fg_pickle_text(&r->pickle, entry->key, text, sizeof text)));
-    fg_text_clear(&r->name);
-    FG_TRY(fg_text_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
+    fg_buffer_clear(&r->name);
+    FG_TRY(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
     if (memchr(r->name.data, 0, entry->key.count)) FG_TRY(wrong(r, "its name has a NUL inside"));
     FG_TRY(has_role(value, FG_PICKLE_CALL, ROLE_TENSOR) ? read_tensor(r, value)
                                                         : refuse_value(r, entry->value));
@@ -437,8 +437,8 @@ fg_status fg_torch_bin_read_header(const char *path, fg_tensors *table, fg_error
 done:
     fg_pickle_free(&r.pickle);
     fg_free(r.bytes);
-    fg_text_free(&r.name);
-    fg_text_free(&r.entry);
+    fg_buffer_free(&r.name);
+    fg_buffer_free(&r.entry);
     fg_free(r.prefix);
     fg_zip_free(&r.zip);
     fg_file_close(&r.file);

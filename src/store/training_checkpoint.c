@@ -141,7 +141,7 @@ static fg_status consider(const char *folder, const char *name, candidate *best,
     bool present;
     if (!fg_starts_with(name, prefix)) return FG_OK;
     FG_TRY_NEW(c.path, fg_path_join(folder, name, err));
-    FG_TRY(fg_weights_present(c.path, &present, err));
+    FG_TRY(fg_weight_files_present(c.path, &present, err));
     if (!present) goto done;
     FG_TRY(find_times(&c, err));
     c.number = fg_training_steps(name);

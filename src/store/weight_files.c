@@ -34,7 +34,7 @@ done:
     return status;
 }
 
-fg_status fg_weights_present(const char *directory, bool *present, fg_error *err) {
+fg_status fg_weight_files_present(const char *directory, bool *present, fg_error *err) {
     char *path;
     fg_status status = locate(directory, orders[FG_WEIGHTS_HF], &path, err); /* any will do */
     *present = path != NULL;
@@ -42,7 +42,7 @@ fg_status fg_weights_present(const char *directory, bool *present, fg_error *err
     return status;
 }
 
-bool fg_weights_is_name(const char *name) {
+bool fg_weight_files_is_name(const char *name) {
     return fg_ends_with(name, ".safetensors") || fg_ends_with(name, ".safetensors.index.json") ||
            fg_ends_with(name, ".bin.index.json") ||
            (fg_starts_with(name, "pytorch_model") && fg_ends_with(name, ".bin"));
@@ -174,8 +174,8 @@ done:
     return status;
 }
 
-fg_status fg_weights_read(const char *directory, fg_weights_order order, fg_tensors *table, json_t **metadata,
-                          fg_error *err) {
+fg_status fg_weight_files_read(const char *directory, fg_weight_files_order order, fg_tensors *table,
+                               json_t **metadata, fg_error *err) {
     fg_status status = FG_OK;
     const char *const *names = orders[order];
     char *path = NULL;

@@ -6,18 +6,18 @@
 #include "store/tensors.h"
 
 /* Which of several files with weights counts: as transformers or as Forgather decides; both orders stand in checkpoint.h. */
-typedef enum fg_weights_order { FG_WEIGHTS_HF, FG_WEIGHTS_FORGATHER } fg_weights_order;
+typedef enum fg_weight_files_order { FG_WEIGHTS_HF, FG_WEIGHTS_FORGATHER } fg_weight_files_order;
 
 /* Whether the directory has one of the files that weights are looked for in. */
-fg_status fg_weights_present(const char *directory, bool *present, fg_error *err);
+fg_status fg_weight_files_present(const char *directory, bool *present, fg_error *err);
 
 /* Adds the tensors of the directory to the table, by the rules of checkpoint.h; files that come later in the order are
  * named in a warning. `metadata` gets a new reference to the
  * `metadata` of the index, NULL if there is none. */
-fg_status fg_weights_read(const char *directory, fg_weights_order order, fg_tensors *table, json_t **metadata,
-                          fg_error *err);
+fg_status fg_weight_files_read(const char *directory, fg_weight_files_order order, fg_tensors *table,
+                               json_t **metadata, fg_error *err);
 
 /* Whether a file of this name holds weights or says where they are. */
-bool fg_weights_is_name(const char *name);
+bool fg_weight_files_is_name(const char *name);
 
 #endif

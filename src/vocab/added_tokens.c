@@ -11,28 +11,28 @@
 
 /* ---- Reading ---- */
 
-static fg_status read_flags(const fg_component *c, fg_added_token *token, fg_error *err) {
+static fg_status read_flags(const fg_tokenizer_json *c, fg_added_token *token, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_component_flag(c, "single_word", false, &token->single_word, err));
-    FG_TRY(fg_component_flag(c, "lstrip", false, &token->lstrip, err));
-    FG_TRY(fg_component_flag(c, "rstrip", false, &token->rstrip, err));
-    FG_TRY(fg_component_flag(c, "special", false, &token->special, err));
-    FG_TRY(fg_component_flag(c, "normalized", !token->special, &token->normalized, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "single_word", false, &token->single_word, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "lstrip", false, &token->lstrip, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "rstrip", false, &token->rstrip, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "special", false, &token->special, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "normalized", !token->special, &token->normalized, err));
 done:
     return status;
 }
 
 static fg_status read_normalized(fg_added_token *token, fg_normalizer *normalizer, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     if (!token->normalized) return FG_OK;
-    FG_TRY(fg_text_add(&text, token->content, token->length, err));
+    FG_TRY(fg_buffer_add(&text, token->content, token->length, err));
     FG_TRY(fg_normalizer_apply(normalizer, &text, err));
     if (text.length == token->length && memcmp(text.data, token->content, token->length) == 0) goto done;
     FG_TRY_NEW(token->normalized_content, fg_strndup(text.length ? text.data : "", text.length, err));
     token->normalized_length = text.length;
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -71,13 +71,14 @@ done:
     return status;
 }
 
-static fg_status add_token(fg_added_tokens *added, const fg_component *c, int64_t declared, uint64_t *next,
-                           const fg_vocabulary *model, fg_normalizer *normalizer, fg_error *err) {
+static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, int64_t declared,
+                           uint64_t *next, const fg_vocabulary *model, fg_normalizer *normalizer,
+                           fg_error *err) {
     fg_status status = FG_OK;
     fg_added_token token = {0};
     const char *text = NULL;
-    FG_TRY(fg_component_keys(c, "id content single_word lstrip rstrip normalized special __type", err));
-    FG_TRY(fg_component_string(c, "content", &text, &token.length, err));
+    FG_TRY(fg_tokenizer_json_keys(c, "id content single_word lstrip rstrip normalized special __type", err));
+    FG_TRY(fg_tokenizer_json_string(c, "content", &text, &token.length, err));
     FG_TRY(read_flags(c, &token, err));
     if (!token.length) goto done; /* HF tokenizers ignores it */
     if (token.length > FG_ADDED_TOKEN_LIMIT)
@@ -108,7 +109,7 @@ static fg_status read_list(fg_added_tokens *added, const json_t *list, const cha
         return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", file,
                        fg_json_kind(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        fg_component c = {json_array_get(list, i), file, "added_tokens"};
+        fg_tokenizer_json c = {json_array_get(list, i), file, "added_tokens"};
         const json_t *id = json_object_get(c.json, "id");
         if (!json_is_integer(id))
             FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
@@ -152,7 +153,7 @@ static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, con
     qsort(declared, count, sizeof *declared, by_declared_id);
     uint64_t next = next_id(added, model);
     for (size_t i = 0; i < count; i++) {
-        fg_component c = {declared[i].json, file, "added_tokens_decoder"};
+        fg_tokenizer_json c = {declared[i].json, file, "added_tokens_decoder"};
         FG_TRY(add_token(added, &c, declared[i].id, &next, model, normalizer, err));
     }
 done:
@@ -260,16 +261,16 @@ done:
     return status;
 }
 
-static fg_status add_part(fg_text_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
+static fg_status add_part(fg_buffer_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
     fg_status status = fg_grow(&parts->parts, parts->count, &parts->capacity, sizeof *parts->parts, err);
-    if (status == FG_OK) parts->parts[parts->count++] = (fg_text_part){start, end, id};
+    if (status == FG_OK) parts->parts[parts->count++] = (fg_buffer_part){start, end, id};
     return status;
 }
 
 /* Takes a token found at [start, end): the spaces that it strips go with it. `covered` is where what is taken
  * already ends; a token that lies before it and strips to its left is part of what was stripped. */
 static fg_status take(const fg_added_token *token, const char *text, size_t length, size_t start, size_t end,
-                      size_t *covered, fg_text_parts *parts, fg_error *err) {
+                      size_t *covered, fg_buffer_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
     if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
     if (token->rstrip) end = spaces_behind(text, end, length);
@@ -282,7 +283,7 @@ done:
 }
 
 fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, const char *text, size_t length,
-                               fg_text_parts *parts, fg_error *err) {
+                               fg_buffer_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
     const fg_token_trie *trie = normalized ? &added->normalized : &added->plain;
     size_t covered = 0;

@@ -5,12 +5,12 @@
 
 #include "base/alloc.h"
 #include "vocab/bpe_merge.h"
-#include "vocab/component.h"
+#include "vocab/tokenizer_json.h"
 #include "vocab/utf8_text.h"
 
 /* ---- Reading ---- */
 
-static fg_status read_vocabulary(fg_bpe *bpe, const fg_component *model, fg_error *err) {
+static fg_status read_vocabulary(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     json_t *vocab = json_object_get(model->json, "vocab"), *id;
     const char *text;
@@ -65,29 +65,30 @@ static fg_status find_token(const fg_bpe *bpe, size_t index, const char *text, s
                    (int)(length < 60 ? length : 60), text);
 }
 
-static fg_status read_merge(fg_bpe *bpe, const json_t *merge, size_t index, fg_text *joined, fg_error *err) {
+static fg_status read_merge(fg_bpe *bpe, const json_t *merge, size_t index, fg_buffer *joined,
+                            fg_error *err) {
     fg_status status = FG_OK;
     merge_halves h = {0};
     uint32_t left, right, made;
     FG_TRY(read_halves(merge, index, &h, err));
     FG_TRY(find_token(bpe, index, h.left, h.left_length, &left, err));
     FG_TRY(find_token(bpe, index, h.right, h.right_length, &right, err));
-    fg_text_clear(joined);
-    FG_TRY(fg_text_add(joined, h.left, h.left_length, err));
-    FG_TRY(fg_text_add(joined, h.right, h.right_length, err));
+    fg_buffer_clear(joined);
+    FG_TRY(fg_buffer_add(joined, h.left, h.left_length, err));
+    FG_TRY(fg_buffer_add(joined, h.right, h.right_length, err));
     FG_TRY(find_token(bpe, index, joined->data, joined->length, &made, err));
     fg_merges_add(bpe, left, right, made);
 done:
     return status;
 }
 
-static fg_status read_merges(fg_bpe *bpe, const fg_component *model, fg_error *err) {
+static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *list = NULL;
-    fg_text joined = {0};
+    fg_buffer joined = {0};
     size_t index;
     json_t *merge;
-    FG_TRY(fg_component_list(model, "merges", &list, err));
+    FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
     FG_TRY(fg_merges_reserve(bpe, json_array_size(list), err));
     json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
         /* The first line of a merges.txt, which old files carry along. */
@@ -96,12 +97,12 @@ static fg_status read_merges(fg_bpe *bpe, const fg_component *model, fg_error *e
     }
 done:
     if (status == FG_ERR_INPUT) fg_where(err, "reading the merges of %s", model->file);
-    fg_text_free(&joined);
+    fg_buffer_free(&joined);
     return status;
 }
 
 /* What is there but changes nothing may be null, "" or 0. */
-static fg_status refuse(const fg_component *model, const char *key, fg_error *err) {
+static fg_status refuse(const fg_tokenizer_json *model, const char *key, fg_error *err) {
     const json_t *value = json_object_get(model->json, key);
     bool nothing = !value || json_is_null(value) || (json_is_string(value) && !json_string_length(value)) ||
                    (json_is_number(value) && json_number_value(value) == 0.0);
@@ -111,19 +112,19 @@ static fg_status refuse(const fg_component *model, const char *key, fg_error *er
                    fg_json_brief(value, brief, sizeof brief));
 }
 
-static fg_status nullable_flag(const fg_component *model, const char *key, bool *flag, fg_error *err) {
+static fg_status nullable_flag(const fg_tokenizer_json *model, const char *key, bool *flag, fg_error *err) {
     *flag = false;
     if (json_is_null(json_object_get(model->json, key))) return FG_OK;
-    return fg_component_flag(model, key, false, flag, err);
+    return fg_tokenizer_json_flag(model, key, false, flag, err);
 }
 
-static fg_status read_unknown(fg_bpe *bpe, const fg_component *model, fg_error *err) {
+static fg_status read_unknown(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
     const char *text;
     size_t length;
     const json_t *value = json_object_get(model->json, "unk_token");
     bpe->unknown = FG_ID_ABSENT;
     if (!value || json_is_null(value)) return FG_OK;
-    fg_status status = fg_component_string(model, "unk_token", &text, &length, err);
+    fg_status status = fg_tokenizer_json_string(model, "unk_token", &text, &length, err);
     if (status != FG_OK) return status;
     bpe->unknown = fg_vocabulary_find(&bpe->vocabulary, text, length);
     if (bpe->unknown != FG_ID_ABSENT) return FG_OK;
@@ -131,7 +132,7 @@ static fg_status read_unknown(fg_bpe *bpe, const fg_component *model, fg_error *
                    text);
 }
 
-static fg_status read_settings(fg_bpe *bpe, const fg_component *model, fg_error *err) {
+static fg_status read_settings(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     static const char *const refused[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) FG_TRY(refuse(model, refused[i], err));
@@ -144,18 +145,18 @@ done:
 
 fg_status fg_bpe_read(fg_bpe *bpe, const json_t *json, const char *file, fg_error *err) {
     fg_status status = FG_OK;
-    fg_component model = {json, file, "model"};
+    fg_tokenizer_json model = {json, file, "model"};
     *bpe = (fg_bpe){.unknown = FG_ID_ABSENT};
     if (!json_is_object(json))
         return fg_fail(err, FG_ERR_INPUT, "%s: model: found %s, expected an object", file,
                        fg_json_kind(json));
     const char *type = json_string_value(json_object_get(json, "type"));
     if (json_object_get(json, "type") && (!type || strcmp(type, "BPE") != 0))
-        return fg_component_unknown(&model, type ? type : "(no string)", "BPE", err);
-    FG_TRY(fg_component_keys(&model,
-                             "type vocab merges dropout unk_token continuing_subword_prefix "
-                             "end_of_word_suffix fuse_unk byte_fallback ignore_merges",
-                             err));
+        return fg_tokenizer_json_unknown(&model, type ? type : "(no string)", "BPE", err);
+    FG_TRY(fg_tokenizer_json_keys(&model,
+                                  "type vocab merges dropout unk_token continuing_subword_prefix "
+                                  "end_of_word_suffix fuse_unk byte_fallback ignore_merges",
+                                  err));
     FG_TRY(read_settings(bpe, &model, err));
     FG_NEW(bpe->scratch, 1);
     FG_TRY(read_vocabulary(bpe, &model, err));

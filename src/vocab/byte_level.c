@@ -23,7 +23,7 @@ static int byte_of(int32_t code) {
     return code == FIRST_FREE + HIDDEN - 1 ? 0xad : code - FIRST_FREE - ' ' - 1 + 0x7f;
 }
 
-fg_status fg_byte_level_write(const char *bytes, size_t length, fg_text *out, fg_error *err) {
+fg_status fg_byte_level_write(const char *bytes, size_t length, fg_buffer *out, fg_error *err) {
     char buffer[BUFFER];
     size_t filled = 0;
     for (size_t i = 0; i < length; i++) {
@@ -33,21 +33,21 @@ fg_status fg_byte_level_write(const char *bytes, size_t length, fg_text *out, fg
         else
             filled += fg_utf8_put(character_of(byte), buffer + filled);
         if (filled + FG_UTF8_MOST <= BUFFER && i + 1 < length) continue;
-        fg_status status = fg_text_add(out, buffer, filled, err);
+        fg_status status = fg_buffer_add(out, buffer, filled, err);
         if (status != FG_OK) return status;
         filled = 0;
     }
     return FG_OK;
 }
 
-fg_status fg_byte_level_read(const char *text, size_t length, fg_text *out, fg_error *err) {
+fg_status fg_byte_level_read(const char *text, size_t length, fg_buffer *out, fg_error *err) {
     const char *end = text + length;
     for (const char *at = text; at < end;) {
-        if (byte_of(fg_utf8_next(&at, end)) < 0) return fg_text_add(out, text, length, err);
+        if (byte_of(fg_utf8_next(&at, end)) < 0) return fg_buffer_add(out, text, length, err);
     }
     for (const char *at = text; at < end;) {
         char byte = (char)byte_of(fg_utf8_next(&at, end));
-        fg_status status = fg_text_add(out, &byte, 1, err);
+        fg_status status = fg_buffer_add(out, &byte, 1, err);
         if (status != FG_OK) return status;
     }
     return FG_OK;

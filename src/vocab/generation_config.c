@@ -117,7 +117,7 @@ static fg_status read_setting(const char *path, const char *key, json_t *value, 
 /* ---- whether it samples ---- */
 
 /* transformers takes no temperature of 0. */
-static fg_status settle_cold(const char *path, json_t *config, bool *cold, fg_error *err) {
+static fg_status resolve_cold(const char *path, json_t *config, bool *cold, fg_error *err) {
     const json_t *temperature = json_object_get(config, "temperature");
     *cold = temperature && json_number_value(temperature) == 0;
     if (!*cold) return FG_OK;
@@ -129,10 +129,10 @@ static fg_status settle_cold(const char *path, json_t *config, bool *cold, fg_er
     return fg_json_put(config, "do_sample", json_false(), err);
 }
 
-static fg_status settle_sampling(const char *path, json_t *config, fg_error *err) {
+static fg_status resolve_sampling(const char *path, json_t *config, fg_error *err) {
     static const char *const ways[] = {"temperature", "top_k", "top_p", "min_p"};
     bool cold, samples = false;
-    fg_status status = settle_cold(path, config, &cold, err);
+    fg_status status = resolve_cold(path, config, &cold, err);
     if (status != FG_OK || json_object_get(config, "do_sample")) return status;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         samples |= json_object_get(config, ways[i]) != NULL;
@@ -169,7 +169,7 @@ static fg_status read_preset(const char *how, json_t *config, fg_error *err) {
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object of settings", path,
                        fg_json_brief(preset, brief, sizeof brief)));
     json_object_foreach(preset, key, value) FG_TRY(read_setting(path, key, value, config, err));
-    FG_TRY(settle_sampling(path, config, err));
+    FG_TRY(resolve_sampling(path, config, err));
 done:
     json_decref(preset);
     fg_free(path);

@@ -255,7 +255,7 @@ done:
 
 /* ---- rows ---- */
 
-static fg_status settle_rows(decision *d, fg_error *err) {
+static fg_status resolve_rows(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     char text[FG_ROW_TEXT];
@@ -289,7 +289,7 @@ static fg_status decide(decision *d, fg_error *err) {
     for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_TRY(take_role(d, order[i], err));
     FG_TRY(take_list(d, d->request->special, true, err));
     FG_TRY(take_list(d, d->request->regular, false, err));
-    FG_TRY(settle_rows(d, err));
+    FG_TRY(resolve_rows(d, err));
 done:
     return status;
 }

@@ -5,8 +5,8 @@
 #ifndef FG_VOCAB_NORMALIZER_H
 #define FG_VOCAB_NORMALIZER_H
 
-#include "vocab/component.h"
 #include "vocab/pattern.h"
+#include "vocab/tokenizer_json.h"
 
 typedef enum fg_normalizer_kind {
     FG_NORMALIZER_NFC,
@@ -24,17 +24,17 @@ typedef struct fg_normalizer_step {
 typedef struct fg_normalizer {
     fg_normalizer_step steps[FG_COMPONENT_STEPS];
     size_t count;
-    fg_text spare; /* scratch */
+    fg_buffer spare; /* scratch */
 } fg_normalizer;
 
 /* `json` may be null or NULL: nothing is changed. Types and fields that are not known are FG_ERR_INPUT. */
 fg_status fg_normalizer_read(fg_normalizer *normalizer, const json_t *json, const char *file, fg_error *err);
 /* Changes `text` in place. */
-fg_status fg_normalizer_apply(fg_normalizer *normalizer, fg_text *text, fg_error *err);
+fg_status fg_normalizer_apply(fg_normalizer *normalizer, fg_buffer *text, fg_error *err);
 void fg_normalizer_free(fg_normalizer *normalizer);
 
 /* Appends `text` with each match replaced (the decoder Replace does it too). */
 fg_status fg_replace_all(const fg_pattern *pattern, const char *text, size_t length, const char *content,
-                         size_t content_length, fg_text *out, fg_error *err);
+                         size_t content_length, fg_buffer *out, fg_error *err);
 
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "vocab/component.h"
 #include "vocab/pattern_translate.h"
+#include "vocab/tokenizer_json.h"
 #include "vocab/utf8_text.h"
 
 enum { WORK_LIMIT = 20000000, HEAP_KIB = 64 << 10, JIT_STACK_FIRST = 32 << 10, JIT_STACK_MOST = 4 << 20 };
@@ -37,7 +37,7 @@ static fg_status no_memory(fg_error *err) {
     return fg_fail(err, FG_ERR_MEMORY, "out of memory while compiling a pattern");
 }
 
-static fg_status prepare(fg_pattern *p, const fg_text *translated, fg_error *err) {
+static fg_status prepare(fg_pattern *p, const fg_buffer *translated, fg_error *err) {
     int number;
     PCRE2_SIZE offset;
     p->memory = pcre2_general_context_create(allocate, release, NULL);
@@ -70,30 +70,30 @@ static fg_status prepare(fg_pattern *p, const fg_text *translated, fg_error *err
 fg_status fg_pattern_compile(fg_pattern **pattern, const char *expression, size_t length, const char *where,
                              fg_error *err) {
     fg_status status = FG_OK;
-    fg_text translated = {0};
+    fg_buffer translated = {0};
     *pattern = NULL;
     FG_NEW(*pattern, 1);
     FG_TRY_NEW((*pattern)->where, fg_strdup(where, err));
     FG_TRY(fg_pattern_translate(expression, length, where, &translated, err));
     FG_TRY(prepare(*pattern, &translated, err));
 done:
-    fg_text_free(&translated);
+    fg_buffer_free(&translated);
     if (status != FG_OK) fg_pattern_free(pattern);
     return status;
 }
 
 fg_status fg_pattern_class(fg_pattern **pattern, const char *inside, const char *set, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     *pattern = NULL;
     FG_NEW(*pattern, 1);
     FG_TRY_NEW((*pattern)->where, fg_strdup(set, err));
-    FG_TRY(fg_text_printf(&text, err, "[%s", inside));
+    FG_TRY(fg_buffer_printf(&text, err, "[%s", inside));
     FG_TRY(fg_pattern_code_set(set, &text, err));
-    FG_TRY(fg_text_add(&text, "]", 1, err));
+    FG_TRY(fg_buffer_add(&text, "]", 1, err));
     FG_TRY(prepare(*pattern, &text, err));
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     if (status != FG_OK) fg_pattern_free(pattern);
     return status;
 }
@@ -109,7 +109,7 @@ done:
     return status;
 }
 
-fg_status fg_pattern_read(fg_pattern **pattern, const fg_component *component, fg_error *err) {
+fg_status fg_pattern_read(fg_pattern **pattern, const fg_tokenizer_json *component, fg_error *err) {
     char where[200];
     const json_t *json = json_object_get(component->json, "pattern");
     const json_t *literal = json_object_get(json, "String"), *expression = json_object_get(json, "Regex");

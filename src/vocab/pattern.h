@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 typedef struct fg_pattern fg_pattern;
 
@@ -28,8 +28,8 @@ fg_status fg_pattern_literal(fg_pattern **pattern, const char *text, size_t leng
 /* One character: of a class in PCRE2's own syntax, or of a set of fg_code_sets. */
 fg_status fg_pattern_class(fg_pattern **pattern, const char *inside, const char *set, fg_error *err);
 /* Reads {"String": text} or {"Regex": expression}. */
-struct fg_component;
-fg_status fg_pattern_read(fg_pattern **pattern, const struct fg_component *component, fg_error *err);
+struct fg_tokenizer_json;
+fg_status fg_pattern_read(fg_pattern **pattern, const struct fg_tokenizer_json *component, fg_error *err);
 
 /* A walk over the matches of one text. Start from {.text = ..., .length = ...}. */
 typedef struct fg_matches {

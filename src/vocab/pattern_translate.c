@@ -19,7 +19,7 @@ enum { NAME = 8, SHOWN = 40, EXPRESSION_LIMIT = 64 << 10 };
 typedef struct translator {
     const char *begin, *at, *end;
     const char *where;
-    fg_text *out;
+    fg_buffer *out;
     fg_error *err;
 } translator;
 
@@ -30,11 +30,11 @@ static fg_status unknown(const translator *t, const char *from, const char *what
 }
 
 static fg_status put(translator *t, const char *text) {
-    return fg_text_add(t->out, text, strlen(text), t->err);
+    return fg_buffer_add(t->out, text, strlen(text), t->err);
 }
 
 static fg_status copy(translator *t, size_t count) {
-    fg_status status = fg_text_add(t->out, t->at, count, t->err);
+    fg_status status = fg_buffer_add(t->out, t->at, count, t->err);
     t->at += count;
     return status;
 }
@@ -44,13 +44,13 @@ static bool next_is(const translator *t, const char *text) {
     return (size_t)(t->end - t->at) >= length && memcmp(t->at, text, length) == 0;
 }
 
-fg_status fg_pattern_code_set(const char *name, fg_text *out, fg_error *err) {
+fg_status fg_pattern_code_set(const char *name, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < fg_code_set_count; i++) {
         const fg_code_set *set = &fg_code_sets[i];
         if (strcmp(set->name, name) != 0) continue;
         for (size_t k = 0; k < set->count; k++)
-            FG_TRY(fg_text_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[k].first, set->ranges[k].last));
+            FG_TRY(fg_buffer_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[k].first, set->ranges[k].last));
     }
 done:
     return status;
@@ -93,7 +93,7 @@ static fg_status property(translator *t, bool in_class) {
     if (!is_category(category)) return unknown(t, from, "this property");
     if (negated && in_class) return unknown(t, from, "a negated property in a class");
     if (!in_class) FG_TRY(put(t, negated ? "[^" : "["));
-    FG_TRY(fg_text_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
+    FG_TRY(fg_buffer_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
     FG_TRY(fg_pattern_code_set(category, t->out, t->err));
     if (!in_class) FG_TRY(put(t, "]"));
     t->at = close + 1;
@@ -216,7 +216,7 @@ static fg_status item(translator *t) {
     }
 }
 
-fg_status fg_pattern_translate(const char *expression, size_t length, const char *where, fg_text *out,
+fg_status fg_pattern_translate(const char *expression, size_t length, const char *where, fg_buffer *out,
                                fg_error *err) {
     translator t = {expression, expression, expression + length, where, out, err};
     if (length > EXPRESSION_LIMIT)

@@ -7,7 +7,7 @@
 
 enum { ITEM_LIMIT = 64 };
 
-static fg_status add_item(fg_post_processor *post, int64_t item, const fg_component *c, fg_error *err) {
+static fg_status add_item(fg_post_processor *post, int64_t item, const fg_tokenizer_json *c, fg_error *err) {
     if (post->count == ITEM_LIMIT)
         return fg_fail(err, FG_ERR_INPUT, "%s: %s: a template of more than %d tokens", c->file, c->name,
                        ITEM_LIMIT);
@@ -16,7 +16,7 @@ static fg_status add_item(fg_post_processor *post, int64_t item, const fg_compon
     return status;
 }
 
-static fg_status add_special(fg_post_processor *post, const fg_component *c, const char *name,
+static fg_status add_special(fg_post_processor *post, const fg_tokenizer_json *c, const char *name,
                              fg_error *err) {
     fg_status status = FG_OK;
     const json_t *token = name ? json_object_get(json_object_get(c->json, "special_tokens"), name) : NULL;
@@ -36,7 +36,7 @@ done:
 }
 
 /* {"SpecialToken": {"id": ...}} or {"Sequence": {"id": "A"}} */
-static fg_status read_piece(fg_post_processor *post, const fg_component *c, const json_t *piece,
+static fg_status read_piece(fg_post_processor *post, const fg_tokenizer_json *c, const json_t *piece,
                             fg_error *err) {
     const json_t *special = json_object_get(piece, "SpecialToken"),
                  *text = json_object_get(piece, "Sequence");
@@ -48,11 +48,11 @@ static fg_status read_piece(fg_post_processor *post, const fg_component *c, cons
                    fg_json_brief(piece, brief, sizeof brief));
 }
 
-static fg_status read_template(fg_post_processor *post, const fg_component *c, fg_error *err) {
+static fg_status read_template(fg_post_processor *post, const fg_tokenizer_json *c, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *single = NULL;
-    FG_TRY(fg_component_keys(c, "type single pair special_tokens", err));
-    FG_TRY(fg_component_list(c, "single", &single, err));
+    FG_TRY(fg_tokenizer_json_keys(c, "type single pair special_tokens", err));
+    FG_TRY(fg_tokenizer_json_list(c, "single", &single, err));
     if (post->present)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: a second TemplateProcessing is not supported", c->file,
                        c->name));
@@ -63,22 +63,23 @@ done:
     return status;
 }
 
-static fg_status read_any(fg_post_processor *post, const fg_component *c, unsigned depth, fg_error *err) {
+static fg_status read_any(fg_post_processor *post, const fg_tokenizer_json *c, unsigned depth,
+                          fg_error *err) {
     fg_status status = FG_OK;
     const char *type = NULL;
     const json_t *list = NULL;
-    FG_TRY(fg_component_type(c, &type, err));
+    FG_TRY(fg_tokenizer_json_type(c, &type, err));
     if (strcmp(type, "TemplateProcessing") == 0) return read_template(post, c, err);
     if (strcmp(type, "ByteLevel") == 0)
-        return fg_component_keys(c, "type add_prefix_space trim_offsets use_regex", err);
+        return fg_tokenizer_json_keys(c, "type add_prefix_space trim_offsets use_regex", err);
     if (strcmp(type, "Sequence") != 0)
-        return fg_component_unknown(c, type, "TemplateProcessing, ByteLevel, Sequence", err);
-    FG_TRY(fg_component_keys(c, "type processors", err));
-    FG_TRY(fg_component_list(c, "processors", &list, err));
+        return fg_tokenizer_json_unknown(c, type, "TemplateProcessing, ByteLevel, Sequence", err);
+    FG_TRY(fg_tokenizer_json_keys(c, "type processors", err));
+    FG_TRY(fg_tokenizer_json_list(c, "processors", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: too many sequences inside each other", c->file, c->name));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        fg_component part = {json_array_get(list, i), c->file, c->name};
+        fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(post, &part, depth + 1, err));
     }
 done:
@@ -89,7 +90,7 @@ fg_status fg_post_processor_read(fg_post_processor *post, const json_t *json, co
                                  fg_error *err) {
     *post = (fg_post_processor){0};
     if (!json || json_is_null(json)) return FG_OK;
-    fg_component c = {json, file, "post_processor"};
+    fg_tokenizer_json c = {json, file, "post_processor"};
     fg_status status = read_any(post, &c, 0, err);
     if (status != FG_OK) fg_post_processor_free(post);
     return status;

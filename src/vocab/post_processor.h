@@ -7,8 +7,8 @@
 #ifndef FG_VOCAB_POST_PROCESSOR_H
 #define FG_VOCAB_POST_PROCESSOR_H
 
-#include "vocab/component.h"
 #include "vocab/id_list.h"
+#include "vocab/tokenizer_json.h"
 
 enum { FG_TEMPLATE_TEXT = -1 };
 

@@ -23,7 +23,7 @@ static fg_status add_part(fg_pre_tokenizer *pre, size_t *count, size_t start, si
 }
 
 /* The matches and what lies between them, covering the piece. */
-static fg_status find_parts(fg_pre_tokenizer *pre, const fg_pre_step *step, const char *text, fg_piece piece,
+static fg_status find_parts(fg_pre_tokenizer *pre, const fg_pre_step *step, const char *text, fg_span piece,
                             size_t *count, fg_error *err) {
     fg_status status = FG_OK;
     fg_matches m = {.text = text + piece.start, .length = piece.length};
@@ -73,9 +73,9 @@ static size_t join_parts(struct fg_split_part *parts, size_t count, fg_split_beh
     return kept;
 }
 
-static fg_status cut(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_pieces *pieces, fg_error *err) {
+static fg_status cut(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_spans *pieces, fg_error *err) {
     fg_status status = FG_OK;
-    fg_pieces *out = &pre->spare;
+    fg_spans *out = &pre->spare;
     out->count = 0;
     for (size_t i = 0; i < pieces->count; i++) {
         size_t count;
@@ -85,14 +85,14 @@ static fg_status cut(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_pieces *
             const struct fg_split_part *part = &pre->parts[k];
             bool removed = step->behavior == FG_SPLIT_REMOVED && part->match;
             if (!removed && part->end > part->start)
-                FG_TRY(fg_pieces_cut(out, part->start, part->end - part->start, err));
+                FG_TRY(fg_spans_cut(out, part->start, part->end - part->start, err));
         }
     }
     /* The text stays: only the lists of pieces change places. */
-    fg_text text = pieces->text;
+    fg_buffer text = pieces->text;
     pieces->text = out->text;
     out->text = text;
-    fg_pieces_swap(pieces, out);
+    fg_spans_swap(pieces, out);
 done:
     return status;
 }
@@ -101,40 +101,40 @@ done:
 
 /* Replaces spaces and puts a mark or a space in front. */
 static fg_status mark_piece(const fg_pre_step *step, const char *text, size_t length, bool first,
-                            fg_text *out, fg_error *err) {
+                            fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const char *mark = step->mark[0] ? step->mark : " ", *end = text + length;
     size_t size = strlen(mark);
     bool begins = length && ((size >= 1 && length >= size && memcmp(text, mark, size) == 0) || *text == ' ');
-    if (step->prepend && (first || !step->only_first) && !begins) FG_TRY(fg_text_add(out, mark, size, err));
+    if (step->prepend && (first || !step->only_first) && !begins) FG_TRY(fg_buffer_add(out, mark, size, err));
     for (const char *at = text; at < end;) {
         const char *space = step->mark[0] ? memchr(at, ' ', (size_t)(end - at)) : NULL;
-        FG_TRY(fg_text_add(out, at, (size_t)((space ? space : end) - at), err));
-        if (space) FG_TRY(fg_text_add(out, mark, size, err));
+        FG_TRY(fg_buffer_add(out, at, (size_t)((space ? space : end) - at), err));
+        if (space) FG_TRY(fg_buffer_add(out, mark, size, err));
         at = space ? space + 1 : end;
     }
 done:
     return status;
 }
 
-static fg_status rewrite(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_pieces *pieces, bool beginning,
+static fg_status rewrite(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_spans *pieces, bool beginning,
                          bool byte_level, fg_error *err) {
     fg_status status = FG_OK;
-    fg_pieces *out = &pre->spare;
-    fg_pieces_clear(out);
+    fg_spans *out = &pre->spare;
+    fg_spans_clear(out);
     for (size_t i = 0; i < pieces->count; i++) {
-        const char *text = fg_pieces_text(pieces, i);
+        const char *text = fg_spans_text(pieces, i);
         size_t length = pieces->pieces[i].length, start = out->text.length;
         FG_TRY(byte_level ? fg_byte_level_write(text, length, &out->text, err)
                           : mark_piece(step, text, length, beginning && i == 0, &out->text, err));
-        FG_TRY(fg_pieces_cut(out, start, out->text.length - start, err));
+        FG_TRY(fg_spans_cut(out, start, out->text.length - start, err));
     }
-    fg_pieces_swap(pieces, out);
+    fg_spans_swap(pieces, out);
 done:
     return status;
 }
 
-fg_status fg_pre_tokenizer_apply(fg_pre_tokenizer *pre, fg_pieces *pieces, bool beginning, fg_error *err) {
+fg_status fg_pre_tokenizer_apply(fg_pre_tokenizer *pre, fg_spans *pieces, bool beginning, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < pre->count; i++) {
         const fg_pre_step *step = &pre->steps[i];
@@ -149,6 +149,6 @@ done:
 void fg_pre_tokenizer_free(fg_pre_tokenizer *pre) {
     for (size_t i = 0; i < pre->count; i++) fg_pattern_free(&pre->steps[i].pattern);
     fg_free(pre->parts);
-    fg_pieces_free(&pre->spare);
+    fg_spans_free(&pre->spare);
     *pre = (fg_pre_tokenizer){0};
 }

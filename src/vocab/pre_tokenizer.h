@@ -6,9 +6,9 @@
 #ifndef FG_VOCAB_PRE_TOKENIZER_H
 #define FG_VOCAB_PRE_TOKENIZER_H
 
-#include "vocab/component.h"
 #include "vocab/pattern.h"
-#include "vocab/pieces.h"
+#include "vocab/spans.h"
+#include "vocab/tokenizer_json.h"
 #include "vocab/utf8_text.h"
 
 /* What happens to the matches of a pattern. */
@@ -38,13 +38,13 @@ typedef struct fg_pre_tokenizer {
     size_t count;
     struct fg_split_part *parts; /* scratch of one piece's cutting */
     size_t part_capacity;
-    fg_pieces spare;
+    fg_spans spare;
 } fg_pre_tokenizer;
 
 /* `json` may be null or NULL: a text stays whole. Types and fields that are not known are FG_ERR_INPUT. */
 fg_status fg_pre_tokenizer_read(fg_pre_tokenizer *pre, const json_t *json, const char *file, fg_error *err);
 /* Cuts the pieces. `beginning`: the first of them begins the whole text. */
-fg_status fg_pre_tokenizer_apply(fg_pre_tokenizer *pre, fg_pieces *pieces, bool beginning, fg_error *err);
+fg_status fg_pre_tokenizer_apply(fg_pre_tokenizer *pre, fg_spans *pieces, bool beginning, fg_error *err);
 void fg_pre_tokenizer_free(fg_pre_tokenizer *pre);
 
 #endif

@@ -5,7 +5,7 @@
 #include "vocab/pre_tokenizer.h"
 
 /* The fields of a Metaspace: its character, when it is put in front, whether it cuts (may be NULL). */
-fg_status fg_metaspace_read(const fg_component *component, char mark[FG_UTF8_MOST + 1],
+fg_status fg_metaspace_read(const fg_tokenizer_json *component, char mark[FG_UTF8_MOST + 1],
                             fg_prepend_scheme *scheme, bool *split, fg_error *err);
 
 #endif

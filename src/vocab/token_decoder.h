@@ -6,9 +6,9 @@
 #ifndef FG_VOCAB_TOKEN_DECODER_H
 #define FG_VOCAB_TOKEN_DECODER_H
 
-#include "vocab/component.h"
 #include "vocab/pattern.h"
-#include "vocab/pieces.h"
+#include "vocab/spans.h"
+#include "vocab/tokenizer_json.h"
 #include "vocab/utf8_text.h"
 
 typedef enum fg_decoder_kind {
@@ -40,7 +40,7 @@ typedef struct fg_token_decoder {
 fg_status fg_token_decoder_read(fg_token_decoder *decoder, const json_t *json, const char *file,
                                 fg_error *err);
 /* Appends the text of the tokens, which are overwritten. */
-fg_status fg_token_decoder_apply(const fg_token_decoder *decoder, fg_pieces *tokens, fg_text *out,
+fg_status fg_token_decoder_apply(const fg_token_decoder *decoder, fg_spans *tokens, fg_buffer *out,
                                  fg_error *err);
 void fg_token_decoder_free(fg_token_decoder *decoder);
 

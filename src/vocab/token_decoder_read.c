@@ -4,23 +4,23 @@
 #include "vocab/pre_tokenizer_read.h"
 #include "vocab/token_decoder.h"
 
-static fg_status read_replace(fg_decoder_step *step, const fg_component *c, fg_error *err) {
+static fg_status read_replace(fg_decoder_step *step, const fg_tokenizer_json *c, fg_error *err) {
     fg_status status = FG_OK;
     const char *text = NULL;
-    FG_TRY(fg_component_keys(c, "type pattern content", err));
-    FG_TRY(fg_component_string(c, "content", &text, &step->length, err));
+    FG_TRY(fg_tokenizer_json_keys(c, "type pattern content", err));
+    FG_TRY(fg_tokenizer_json_string(c, "content", &text, &step->length, err));
     FG_TRY_NEW(step->content, fg_strndup(text, step->length, err));
     FG_TRY(fg_pattern_read(&step->pattern, c, err));
 done:
     return status;
 }
 
-static fg_status read_strip(fg_decoder_step *step, const fg_component *c, fg_error *err) {
+static fg_status read_strip(fg_decoder_step *step, const fg_tokenizer_json *c, fg_error *err) {
     fg_status status = FG_OK;
     const char *text = NULL;
     size_t length = 0;
-    FG_TRY(fg_component_keys(c, "type content start stop", err));
-    FG_TRY(fg_component_string(c, "content", &text, &length, err));
+    FG_TRY(fg_tokenizer_json_keys(c, "type content start stop", err));
+    FG_TRY(fg_tokenizer_json_string(c, "content", &text, &length, err));
     if (!length || !*text || length != fg_utf8_size(*text))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: \"content\": found \"%.40s\", expected one character",
                        c->file, c->name, text));
@@ -31,14 +31,14 @@ done:
     return status;
 }
 
-static fg_status read_metaspace(fg_decoder_step *step, const fg_component *c, fg_error *err) {
+static fg_status read_metaspace(fg_decoder_step *step, const fg_tokenizer_json *c, fg_error *err) {
     fg_prepend_scheme scheme = FG_PREPEND_ALWAYS;
     fg_status status = fg_metaspace_read(c, step->mark, &scheme, NULL, err);
     step->drop_first = scheme != FG_PREPEND_NEVER;
     return status;
 }
 
-static fg_status read_step(fg_token_decoder *decoder, const fg_component *c, const char *type,
+static fg_status read_step(fg_token_decoder *decoder, const fg_tokenizer_json *c, const char *type,
                            fg_error *err) {
     static const char *const types[] = {"ByteLevel", "ByteFallback", "Fuse", "Replace", "Strip", "Metaspace"};
     if (decoder->count == FG_COMPONENT_STEPS)
@@ -49,10 +49,10 @@ static fg_status read_step(fg_token_decoder *decoder, const fg_component *c, con
     step->kind = kind < count ? (fg_decoder_kind)kind : FG_DECODER_FUSE;
     switch (kind) {
     case FG_DECODER_BYTE_LEVEL:
-        return fg_component_keys(c, "type add_prefix_space trim_offsets use_regex", err);
+        return fg_tokenizer_json_keys(c, "type add_prefix_space trim_offsets use_regex", err);
     case FG_DECODER_BYTE_FALLBACK:
     case FG_DECODER_FUSE:
-        return fg_component_keys(c, "type", err);
+        return fg_tokenizer_json_keys(c, "type", err);
     case FG_DECODER_REPLACE:
         return read_replace(step, c, err);
     case FG_DECODER_STRIP:
@@ -60,23 +60,24 @@ static fg_status read_step(fg_token_decoder *decoder, const fg_component *c, con
     case FG_DECODER_METASPACE:
         return read_metaspace(step, c, err);
     default:
-        return fg_component_unknown(
+        return fg_tokenizer_json_unknown(
             c, type, "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, Sequence", err);
     }
 }
 
-static fg_status read_any(fg_token_decoder *decoder, const fg_component *c, unsigned depth, fg_error *err) {
+static fg_status read_any(fg_token_decoder *decoder, const fg_tokenizer_json *c, unsigned depth,
+                          fg_error *err) {
     fg_status status = FG_OK;
     const char *type = NULL;
     const json_t *list = NULL;
-    FG_TRY(fg_component_type(c, &type, err));
+    FG_TRY(fg_tokenizer_json_type(c, &type, err));
     if (strcmp(type, "Sequence") != 0) return read_step(decoder, c, type, err);
-    FG_TRY(fg_component_keys(c, "type decoders", err));
-    FG_TRY(fg_component_list(c, "decoders", &list, err));
+    FG_TRY(fg_tokenizer_json_keys(c, "type decoders", err));
+    FG_TRY(fg_tokenizer_json_list(c, "decoders", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: too many sequences inside each other", c->file, c->name));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        fg_component part = {json_array_get(list, i), c->file, c->name};
+        fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(decoder, &part, depth + 1, err));
     }
 done:
@@ -87,7 +88,7 @@ fg_status fg_token_decoder_read(fg_token_decoder *decoder, const json_t *json, c
                                 fg_error *err) {
     *decoder = (fg_token_decoder){0};
     if (!json || json_is_null(json)) return FG_OK;
-    fg_component c = {json, file, "decoder"};
+    fg_tokenizer_json c = {json, file, "decoder"};
     fg_status status = read_any(decoder, &c, 0, err);
     if (status != FG_OK)
         fg_token_decoder_free(decoder);

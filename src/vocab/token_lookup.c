@@ -12,7 +12,7 @@ typedef struct search {
     fg_token_lookup *lookup;
     fg_json_scan scan;
     const json_t *wanted;
-    fg_text key;
+    fg_buffer key;
     bool has_added, has_model, has_vocabulary;
 } search;
 
@@ -29,7 +29,7 @@ static bool is_id(const json_t *value) {
 }
 
 /* Notes the id of a token if it is wanted and new. */
-static fg_status note(search *s, const fg_text *text, json_t *id, fg_error *err) {
+static fg_status note(search *s, const fg_buffer *text, json_t *id, fg_error *err) {
     if (strlen(text->data) != text->length || !json_object_get(s->wanted, text->data) ||
         json_object_get(s->lookup->of_model, text->data))
         return FG_OK;
@@ -40,7 +40,7 @@ static fg_status note(search *s, const fg_text *text, json_t *id, fg_error *err)
 /* {"text": id, ...} of BPE and the like. */
 static fg_status read_object(search *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *id = NULL;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
@@ -58,14 +58,14 @@ static fg_status read_object(search *s, fg_error *err) {
     }
 done:
     json_decref(id);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
 /* [["text", score], ...] of Unigram: the place is the id. */
 static fg_status read_pairs(search *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *id = NULL;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '[', err));
@@ -86,7 +86,7 @@ static fg_status read_pairs(search *s, fg_error *err) {
     }
 done:
     json_decref(id);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -225,7 +225,7 @@ fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files
     FG_TRY(count_added(&s, err));
     FG_TRY(count_declared(&s, files, err));
 done:
-    fg_text_free(&s.key);
+    fg_buffer_free(&s.key);
     fg_free(path);
     if (status != FG_OK) fg_token_lookup_free(lookup);
     return status;

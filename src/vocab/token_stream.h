@@ -15,17 +15,17 @@
 typedef struct fg_token_stream {
     const fg_tokenizer *tokenizer; /* borrowed */
     fg_id_list ids;                /* owned */
-    size_t from, read;     /* ids before `from` need not be looked at; those before `read` are written */
-    fg_text before, after; /* owned; scratch */
+    size_t from, read;       /* ids before `from` need not be looked at; those before `read` are written */
+    fg_buffer before, after; /* owned; scratch */
 } fg_token_stream;
 
 /* Starts behind `count` ids that are not written (a prompt). To be freed whatever comes back. */
 fg_status fg_token_stream_begin(fg_token_stream *stream, const fg_tokenizer *tokenizer, const uint32_t *ids,
                                 size_t count, fg_error *err);
 /* Appends what the id makes certain to `text`. */
-fg_status fg_token_stream_add(fg_token_stream *stream, uint32_t id, fg_text *text, fg_error *err);
+fg_status fg_token_stream_add(fg_token_stream *stream, uint32_t id, fg_buffer *text, fg_error *err);
 /* Appends what was held back. */
-fg_status fg_token_stream_end(fg_token_stream *stream, fg_text *text, fg_error *err);
+fg_status fg_token_stream_end(fg_token_stream *stream, fg_buffer *text, fg_error *err);
 void fg_token_stream_free(fg_token_stream *stream);
 
 #endif

@@ -17,9 +17,9 @@ struct fg_tokenizer {
     fg_pre_tokenizer pre;
     fg_post_processor post;
     fg_token_decoder decoder;
-    fg_text input, between; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
-    fg_text_parts parts, normalized_parts;
-    fg_pieces pieces;
+    fg_buffer input, between; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
+    fg_buffer_parts parts, normalized_parts;
+    fg_spans pieces;
 };
 
 /* ---- Reading ---- */
@@ -27,14 +27,14 @@ struct fg_tokenizer {
 static fg_status read_parts(fg_tokenizer *t, const json_t *json, const json_t *config, const char *directory,
                             const char *file, fg_error *err) {
     fg_status status = FG_OK;
-    fg_component whole = {json, file, "the top level"};
+    fg_tokenizer_json whole = {json, file, "the top level"};
     if (!json_is_object(json))
         return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(json));
-    FG_TRY(
-        fg_component_keys(&whole,
-                          "version truncation padding added_tokens normalizer pre_tokenizer post_processor "
-                          "decoder model",
-                          err));
+    FG_TRY(fg_tokenizer_json_keys(
+        &whole,
+        "version truncation padding added_tokens normalizer pre_tokenizer post_processor "
+        "decoder model",
+        err));
     FG_TRY(fg_bpe_read(&t->bpe, json_object_get(json, "model"), file, err));
     FG_TRY(fg_normalizer_read(&t->normalizer, json_object_get(json, "normalizer"), file, err));
     FG_TRY(fg_pre_tokenizer_read(&t->pre, json_object_get(json, "pre_tokenizer"), file, err));
@@ -89,11 +89,11 @@ void fg_tokenizer_free(fg_tokenizer **tokenizer) {
     fg_pre_tokenizer_free(&t->pre);
     fg_post_processor_free(&t->post);
     fg_token_decoder_free(&t->decoder);
-    fg_text_free(&t->input);
-    fg_text_free(&t->between);
+    fg_buffer_free(&t->input);
+    fg_buffer_free(&t->between);
     fg_free(t->parts.parts);
     fg_free(t->normalized_parts.parts);
-    fg_pieces_free(&t->pieces);
+    fg_spans_free(&t->pieces);
     fg_free(t);
     *tokenizer = NULL;
 }
@@ -104,12 +104,12 @@ void fg_tokenizer_free(fg_tokenizer **tokenizer) {
 static fg_status encode_words(fg_tokenizer *t, const char *text, size_t length, bool beginning,
                               fg_id_list *ids, fg_error *err) {
     fg_status status = FG_OK;
-    fg_pieces_clear(&t->pieces);
+    fg_spans_clear(&t->pieces);
     if (!length) return FG_OK;
-    FG_TRY(fg_pieces_add(&t->pieces, text, length, err));
+    FG_TRY(fg_spans_add(&t->pieces, text, length, err));
     FG_TRY(fg_pre_tokenizer_apply(&t->pre, &t->pieces, beginning, err));
     for (size_t i = 0; i < t->pieces.count; i++)
-        FG_TRY(fg_bpe_encode(&t->bpe, fg_pieces_text(&t->pieces, i), t->pieces.pieces[i].length, ids, err));
+        FG_TRY(fg_bpe_encode(&t->bpe, fg_spans_text(&t->pieces, i), t->pieces.pieces[i].length, ids, err));
 done:
     return status;
 }
@@ -118,13 +118,13 @@ done:
 static fg_status encode_between(fg_tokenizer *t, const char *text, size_t length, bool beginning,
                                 fg_id_list *ids, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text_clear(&t->between);
-    FG_TRY(fg_text_add(&t->between, text, length, err));
+    fg_buffer_clear(&t->between);
+    FG_TRY(fg_buffer_add(&t->between, text, length, err));
     FG_TRY(fg_normalizer_apply(&t->normalizer, &t->between, err));
     FG_TRY(
         fg_added_tokens_find(&t->added, true, t->between.data, t->between.length, &t->normalized_parts, err));
     for (size_t i = 0; i < t->normalized_parts.count; i++) {
-        fg_text_part part = t->normalized_parts.parts[i];
+        fg_buffer_part part = t->normalized_parts.parts[i];
         if (part.id != FG_ID_ABSENT)
             FG_TRY(fg_id_list_add(ids, part.id, err));
         else
@@ -139,11 +139,11 @@ fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, 
                               fg_error *err) {
     fg_status status = FG_OK;
     size_t first = ids->count;
-    fg_text_clear(&t->input);
+    fg_buffer_clear(&t->input);
     FG_TRY(fg_utf8_replace_invalid(text, length, &t->input, err));
     FG_TRY(fg_added_tokens_find(&t->added, false, t->input.data, t->input.length, &t->parts, err));
     for (size_t i = 0; i < t->parts.count; i++) {
-        fg_text_part part = t->parts.parts[i];
+        fg_buffer_part part = t->parts.parts[i];
         if (part.id != FG_ID_ABSENT)
             FG_TRY(fg_id_list_add(ids, part.id, err));
         else
@@ -167,27 +167,27 @@ static const char *token_text(const fg_tokenizer *t, uint32_t id, size_t *length
 }
 
 static fg_status decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool with_special,
-                        fg_text *text, fg_error *err) {
+                        fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
-    fg_pieces tokens = {0};
+    fg_spans tokens = {0};
     for (size_t i = 0; i < count; i++) {
         size_t length = 0;
         bool special;
         const char *token = token_text(t, ids[i], &length, &special);
-        if (token && (with_special || !special)) FG_TRY(fg_pieces_add(&tokens, token, length, err));
+        if (token && (with_special || !special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
     }
     FG_TRY(fg_token_decoder_apply(&t->decoder, &tokens, text, err));
 done:
-    fg_pieces_free(&tokens);
+    fg_spans_free(&tokens);
     return status;
 }
 
-fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_text *text,
+fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
                               fg_error *err) {
     return decode(t, ids, count, true, text, err);
 }
 
-fg_status fg_tokenizer_decode_plain(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_text *text,
+fg_status fg_tokenizer_decode_plain(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
                                     fg_error *err) {
     return decode(t, ids, count, false, text, err);
 }

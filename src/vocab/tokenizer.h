@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "vocab/id_list.h"
 #include "vocab/tokenizer_files.h"
 
@@ -31,11 +31,11 @@ fg_status fg_tokenizer_encode(fg_tokenizer *tokenizer, const char *text, size_t 
                               fg_id_list *ids, fg_error *err);
 /* Appends the text of ids. Special tokens are written, spaces are not cleaned up; ids that no token has are
  * left out, as HF does. */
-fg_status fg_tokenizer_decode(const fg_tokenizer *tokenizer, const uint32_t *ids, size_t count, fg_text *text,
-                              fg_error *err);
+fg_status fg_tokenizer_decode(const fg_tokenizer *tokenizer, const uint32_t *ids, size_t count,
+                              fg_buffer *text, fg_error *err);
 /* The same without special tokens. */
 fg_status fg_tokenizer_decode_plain(const fg_tokenizer *tokenizer, const uint32_t *ids, size_t count,
-                                    fg_text *text, fg_error *err);
+                                    fg_buffer *text, fg_error *err);
 /* Whether a token has the id. */
 bool fg_tokenizer_knows(const fg_tokenizer *tokenizer, uint32_t id);
 /* One more than the largest id. */

@@ -64,42 +64,42 @@ done:
 }
 
 /* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a level. */
-static fg_status write_list(const json_t *list, bool one_line, fg_text *out, fg_error *err) {
+static fg_status write_list(const json_t *list, bool one_line, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text plain = {0};
+    fg_buffer plain = {0};
     FG_TRY(fg_json_write(list, FG_JSON_UTF8 | (one_line ? FG_JSON_COMPACT : 0), &plain, err));
     for (const char *at = plain.data, *end; *at; at = end) {
         const char *line = strchr(at, '\n');
         end = line ? line + 1 : at + strlen(at);
-        FG_TRY(fg_text_add(out, at, (size_t)(end - at), err));
-        if (line) FG_TRY(fg_text_add(out, "  ", 2, err));
+        FG_TRY(fg_buffer_add(out, at, (size_t)(end - at), err));
+        if (line) FG_TRY(fg_buffer_add(out, "  ", 2, err));
     }
 done:
-    fg_text_free(&plain);
+    fg_buffer_free(&plain);
     return status;
 }
 
 /* Puts `list` where the old one is, or first of all where there was none. */
-static fg_status replace_list(fg_text *text, const fg_token_lookup *lookup, const json_t *list,
+static fg_status replace_list(fg_buffer *text, const fg_token_lookup *lookup, const json_t *list,
                               fg_error *err) {
     fg_status status = FG_OK;
-    fg_text between = {0};
+    fg_buffer between = {0};
     size_t begin = lookup->begin, end = lookup->end;
     bool one_line = !memchr(text->data, '\n', text->length < 16 ? text->length : 16);
     if (!end) {
         begin = end = (size_t)(strchr(text->data, '{') - text->data) + 1;
-        FG_TRY(fg_text_printf(&between, err, one_line ? "\"added_tokens\": " : "\n  \"added_tokens\": "));
+        FG_TRY(fg_buffer_printf(&between, err, one_line ? "\"added_tokens\": " : "\n  \"added_tokens\": "));
     }
     FG_TRY(write_list(list, one_line, &between, err));
-    if (!lookup->end) FG_TRY(fg_text_add(&between, ",", 1, err));
+    if (!lookup->end) FG_TRY(fg_buffer_add(&between, ",", 1, err));
     size_t behind = text->length - end;
-    FG_TRY(fg_text_add(text, between.data, between.length, err)); /* makes room: moved into place below */
+    FG_TRY(fg_buffer_add(text, between.data, between.length, err)); /* makes room: moved into place below */
     memmove(text->data + begin + between.length, text->data + end, behind);
     memcpy(text->data + begin, between.data, between.length);
     text->length = begin + between.length + behind;
     text->data[text->length] = '\0';
 done:
-    fg_text_free(&between);
+    fg_buffer_free(&between);
     return status;
 }
 

@@ -3,11 +3,11 @@
 #include "base/alloc.h"
 #include "base/file.h"
 
-static fg_status read_text(const char *directory, const char *name, fg_text *text, fg_error *err) {
+static fg_status read_text(const char *directory, const char *name, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (fg_path_exists(path)) FG_TRY(fg_file_slurp(path, FG_JSON_LIMIT, text, err));
+    if (fg_path_exists(path)) FG_TRY(fg_file_read_all(path, FG_JSON_LIMIT, text, err));
 done:
     fg_free(path);
     return status;
@@ -27,7 +27,7 @@ done:
 
 void fg_tokenizer_files_free(fg_tokenizer_files *files) {
     fg_free(files->directory);
-    fg_text_free(&files->tokenizer);
+    fg_buffer_free(&files->tokenizer);
     json_decref(files->config);
     json_decref(files->map);
     *files = (fg_tokenizer_files){0};

@@ -10,7 +10,7 @@
 
 typedef struct fg_tokenizer_files {
     char *directory;      /* owned; for messages */
-    fg_text tokenizer;    /* tokenizer.json; length 0: there is none */
+    fg_buffer tokenizer;  /* tokenizer.json; length 0: there is none */
     json_t *config, *map; /* owned objects; NULL: there is no such file */
 } fg_tokenizer_files;
 

@@ -32,17 +32,17 @@ size_t fg_utf8_put(uint32_t code, char buffer[FG_UTF8_MOST]) {
     return size;
 }
 
-fg_status fg_utf8_replace_invalid(const char *bytes, size_t length, fg_text *text, fg_error *err) {
+fg_status fg_utf8_replace_invalid(const char *bytes, size_t length, fg_buffer *text, fg_error *err) {
     const char *end = bytes + length, *good = bytes;
     fg_status status = FG_OK;
     for (const char *at = bytes; at < end;) {
         const char *here = at;
         if (fg_utf8_next(&at, end) != FG_UTF8_INVALID) continue;
-        FG_TRY(fg_text_add(text, good, (size_t)(here - good), err));
-        FG_TRY(fg_text_add(text, "\xef\xbf\xbd", 3, err));
+        FG_TRY(fg_buffer_add(text, good, (size_t)(here - good), err));
+        FG_TRY(fg_buffer_add(text, "\xef\xbf\xbd", 3, err));
         good = at;
     }
-    if (end > good) status = fg_text_add(text, good, (size_t)(end - good), err);
+    if (end > good) status = fg_buffer_add(text, good, (size_t)(end - good), err);
 done:
     return status;
 }

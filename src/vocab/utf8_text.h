@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 enum { FG_UTF8_INVALID = -1, FG_UTF8_MOST = 4 }; /* bytes of the longest character */
 
@@ -28,6 +28,6 @@ size_t fg_utf8_put(uint32_t code, char buffer[FG_UTF8_MOST]);
 
 /* Appends the text with U+FFFD for each run of invalid bytes, as Python's bytes.decode("utf-8",
  * errors="replace") makes it. */
-fg_status fg_utf8_replace_invalid(const char *bytes, size_t length, fg_text *text, fg_error *err);
+fg_status fg_utf8_replace_invalid(const char *bytes, size_t length, fg_buffer *text, fg_error *err);
 
 #endif

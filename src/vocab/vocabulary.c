@@ -64,7 +64,7 @@ fg_status fg_vocabulary_add(fg_vocabulary *v, const char *text, size_t length, u
     FG_TRY(fg_grow(&v->entries, v->count, &v->capacity, sizeof *v->entries, err));
     uint32_t hash = hash_of(text, length);
     size_t start = v->texts.length;
-    FG_TRY(fg_text_add(&v->texts, text, length, err));
+    FG_TRY(fg_buffer_add(&v->texts, text, length, err));
     v->entries[v->count] = (struct fg_vocabulary_entry){start, length, (uint32_t)id, hash};
     uint32_t *slot = find(v, text, length, hash);
     *slot = v->by_id[id] = (uint32_t)++v->count;
@@ -86,7 +86,7 @@ const char *fg_vocabulary_text(const fg_vocabulary *v, uint32_t id, size_t *leng
 }
 
 void fg_vocabulary_free(fg_vocabulary *v) {
-    fg_text_free(&v->texts);
+    fg_buffer_free(&v->texts);
     fg_free(v->entries);
     fg_free(v->slots);
     fg_free(v->by_id);

@@ -8,13 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 
 enum { FG_ID_LIMIT = 1 << 24 }; /* ids are smaller: tables are as long as the largest id */
 #define FG_ID_ABSENT UINT32_MAX
 
 typedef struct fg_vocabulary {
-    fg_text texts;                       /* all texts, one behind the other */
+    fg_buffer texts;                     /* all texts, one behind the other */
     struct fg_vocabulary_entry *entries; /* owned; in the order they came */
     size_t count, capacity;
     uint32_t *slots; /* owned; open addressing: entry index + 1, 0 free */

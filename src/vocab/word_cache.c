@@ -45,7 +45,7 @@ done:
 
 static void forget(fg_word_cache *cache) {
     memset(cache->slots, 0, SLOTS * sizeof *cache->slots);
-    fg_text_clear(&cache->words);
+    fg_buffer_clear(&cache->words);
     cache->count = cache->ids.count = 0;
 }
 
@@ -58,7 +58,7 @@ fg_status fg_word_cache_put(fg_word_cache *cache, const char *word, size_t lengt
     uint32_t hash = hash_of(word, length);
     struct fg_cached_word entry = {hash, (uint32_t)cache->words.length, (uint32_t)cache->ids.count,
                                    (uint16_t)length, (uint16_t)count};
-    FG_TRY(fg_text_add(&cache->words, word, length, err));
+    FG_TRY(fg_buffer_add(&cache->words, word, length, err));
     for (size_t i = 0; i < count; i++) FG_TRY(fg_id_list_add(&cache->ids, ids[i], err));
     *find(cache, word, length, hash) = entry;
     cache->count++;
@@ -68,7 +68,7 @@ done:
 
 void fg_word_cache_free(fg_word_cache *cache) {
     fg_free(cache->slots);
-    fg_text_free(&cache->words);
+    fg_buffer_free(&cache->words);
     fg_id_list_free(&cache->ids);
     *cache = (fg_word_cache){0};
 }

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "base/text.h"
+#include "base/buffer.h"
 #include "vocab/id_list.h"
 
 enum { FG_CACHED_WORD = 128 }; /* bytes of the longest word that is kept */
@@ -15,8 +15,8 @@ enum { FG_CACHED_WORD = 128 }; /* bytes of the longest word that is kept */
 typedef struct fg_word_cache {
     struct fg_cached_word *slots; /* owned; NULL until the first word */
     size_t count;
-    fg_text words;  /* all words, one behind the other */
-    fg_id_list ids; /* and their ids */
+    fg_buffer words; /* all words, one behind the other */
+    fg_id_list ids;  /* and their ids */
 } fg_word_cache;
 
 /* Appends the ids of a word (at most FG_CACHED_WORD bytes) and says whether it was there. */

@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "convert/tensor_map.h"
 #include "convert/translate.h"
-#include "convert/weights.h"
 #include "fuzz_folder.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -18,9 +18,9 @@ static const char CONFIG[] =
 
 static void name_tensors(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *target) {
     fg_error err = {0};
-    fg_weights weights = {0};
-    fuzz_expect(fg_weights_new(&weights, converter, dirs, target, &err), &err);
-    fg_weights_free(&weights);
+    fg_tensor_map weights = {0};
+    fuzz_expect(fg_tensor_map_new(&weights, converter, dirs, target, &err), &err);
+    fg_tensor_map_free(&weights);
 }
 
 static void use(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *config) {
@@ -29,7 +29,7 @@ static void use(const fg_converter *converter, const fg_converter_dirs *dirs, co
         fg_direction direction = way ? FG_EXPORT : FG_IMPORT;
         fg_error err = {0};
         fg_translation translation = {0};
-        bool weights = fg_weights_used(converter);
+        bool weights = fg_tensor_map_used(converter);
         if (!fg_converter_document(converter) || !(weights || fg_converter_rules(converter, direction)))
             abort();
         fg_status status = fg_translate(converter, dirs, direction, config, &options, &translation, &err);

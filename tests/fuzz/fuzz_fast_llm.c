@@ -39,13 +39,13 @@ static void check_tensors(const fg_tensors *table) {
 }
 
 static void check_writing(const json_t *metadata) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *again = NULL;
     if (fg_yaml_write(metadata, &text, NULL) != FG_OK) abort();
     if (fg_yaml_parse("again", text.data, text.length, &again, NULL, NULL) != FG_OK) abort();
     if (!fg_json_equal(metadata, again)) abort();
     json_decref(again);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 static void export(const fg_converter *converter, const fg_converter_dirs *dirs,

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *value = NULL, *again = NULL;
     fg_status status = fg_json_parse("fuzz", (const char *)bytes, size, &value, &err);
     if (status == FG_OK) {
@@ -20,6 +20,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     }
     json_decref(value);
     json_decref(again);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return 0;
 }

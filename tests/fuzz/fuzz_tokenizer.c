@@ -59,7 +59,7 @@ static fg_tokenizer *open_text(const char *text, size_t size, fg_error *err) {
 static void go_round(fg_tokenizer *tokenizer, const char *text, size_t size, bool must_work) {
     fg_error err = {0};
     fg_id_list ids = {0};
-    fg_text back = {0};
+    fg_buffer back = {0};
     fg_status status = fg_tokenizer_encode(tokenizer, text, size, true, &ids, &err);
     if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, &back, &err);
     if (status != FG_OK && (must_work || status != FG_ERR_INPUT)) abort();
@@ -68,7 +68,7 @@ static void go_round(fg_tokenizer *tokenizer, const char *text, size_t size, boo
         if (fg_utf8_next(&at, end) == FG_UTF8_INVALID) abort();
     }
     fg_id_list_free(&ids);
-    fg_text_free(&back);
+    fg_buffer_free(&back);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

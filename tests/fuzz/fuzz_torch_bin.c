@@ -18,18 +18,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void put(fg_text *text, const void *bytes, size_t size) {
-    if (fg_text_add(text, bytes, size, NULL) != FG_OK) abort();
+static void put(fg_buffer *text, const void *bytes, size_t size) {
+    if (fg_buffer_add(text, bytes, size, NULL) != FG_OK) abort();
 }
 
-static void put_number(fg_text *text, uint64_t value, unsigned width) {
+static void put_number(fg_buffer *text, uint64_t value, unsigned width) {
     for (unsigned i = 0; i < width; i++) put(text, &(uint8_t){(uint8_t)(value >> 8 * i)}, 1);
 }
 
 /* Appends a local header with contents to `file`, and a record to `directory`. */
-static void put_entry(fg_text *file, fg_text *directory, const char *name, const void *data, size_t size) {
+static void put_entry(fg_buffer *file, fg_buffer *directory, const char *name, const void *data,
+                      size_t size) {
     static const char fixed[14] = {20};
-    fg_text *const both[] = {file, directory};
+    fg_buffer *const both[] = {file, directory};
     uint64_t header = file->length;
     put(file, "PK\3\4", 4);
     put(directory, "PK\1\2\0\0", 6);
@@ -47,8 +48,8 @@ static void put_entry(fg_text *file, fg_text *directory, const char *name, const
     put(file, data, size);
 }
 
-static void wrap(fg_text *file, const uint8_t *data, size_t size) {
-    fg_text directory = {0};
+static void wrap(fg_buffer *file, const uint8_t *data, size_t size) {
+    fg_buffer directory = {0};
     put_entry(file, &directory, "x/data.pkl", data, size);
     put_entry(file, &directory, "x/data/0", "123456781234567812345678", 24);
     put_entry(file, &directory, "x/version", "3\n", 2);
@@ -58,7 +59,7 @@ static void wrap(fg_text *file, const uint8_t *data, size_t size) {
     put_number(file, directory.length, 4);
     put_number(file, offset, 4);
     put_number(file, 0, 2);
-    fg_text_free(&directory);
+    fg_buffer_free(&directory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -68,13 +69,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fg_error err = {0};
     if (fd < 0) fd = memfd_create("fuzz", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, 0)) abort();
-    fg_text file = {0};
+    fg_buffer file = {0};
     if (size && data[0] == 0x80)
         wrap(&file, data, size);
     else
         put(&file, data, size);
     if (file.length && pwrite(fd, file.data, file.length, 0) != (ssize_t)file.length) abort();
-    fg_text_free(&file);
+    fg_buffer_free(&file);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     fg_status status = fg_torch_bin_read_header(path, &table, &err);
     if (status != FG_OK && status != FG_ERR_INPUT) abort();

@@ -40,9 +40,9 @@ static inline void logits_free(logits *l) {
 /* A .npy file of float32 with two or three dimensions. */
 static inline logits logits_read(const char *path) {
     fg_error err = {0};
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     unsigned long long shape[3] = {0};
-    require_ok(fg_file_slurp(path, 8 << 20, &bytes, &err), &err);
+    require_ok(fg_file_read_all(path, 8 << 20, &bytes, &err), &err);
     const char *begin = strstr(bytes.data + 10, "'shape': (");
     assert_true(begin && strstr(bytes.data + 10, "'descr': '<f4', 'fortran_order': False"));
     int dims = sscanf(begin, "'shape': (%llu, %llu, %llu", &shape[0], &shape[1], &shape[2]);
@@ -51,7 +51,7 @@ static inline logits logits_read(const char *path) {
     assert_true(size && bytes.length > size);
     l.values = malloc(size);
     memcpy(l.values, bytes.data + bytes.length - size, size);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
     return l;
 }
 
@@ -72,7 +72,7 @@ static inline double logits_distance(const logits *reference, const logits *foun
 /* ---- weights times a factor ---- */
 
 typedef struct scaled {
-    fg_weights inner;
+    fg_weight_source inner;
     float factor;
 } scaled;
 
@@ -91,7 +91,7 @@ static inline fg_status scaled_read(void *context, const fg_weight *weight, uint
 
 static inline void scaled_close(void *context) {
     scaled *s = context;
-    fg_weights_close(&s->inner);
+    fg_weight_source_close(&s->inner);
     free(s);
 }
 
@@ -143,12 +143,12 @@ static inline void subject_close(subject *s) {
 }
 
 static inline fg_status subject_bind(const subject *s, float factor, fg_model **model, fg_error *err) {
-    fg_weights inner;
-    fg_status status = fg_weights_from_tensors(&inner, &s->checkpoint.tensors, err);
+    fg_weight_source inner;
+    fg_status status = fg_weight_source_from_tensors(&inner, &s->checkpoint.tensors, err);
     if (status != FG_OK) return status;
     scaled *context = malloc(sizeof *context);
     *context = (scaled){inner, factor};
-    fg_weights weights = {context, scaled_find, scaled_read, scaled_close};
+    fg_weight_source weights = {context, scaled_find, scaled_read, scaled_close};
     return fg_model_bind(model, s->spec, s->checkpoint.format, s->config, weights, err);
 }
 

@@ -109,10 +109,10 @@ static inline void memory_close(void *context) {
     free(context);
 }
 
-static inline fg_weights fixture_weights(fixture *f, fg_format format) {
+static inline fg_weight_source fixture_weights(fixture *f, fg_format format) {
     memory_weights *w = calloc(1, sizeof *w);
     *w = (memory_weights){f, format == FG_FORMAT_FORGATHER};
-    return (fg_weights){w, memory_find, memory_read, memory_close};
+    return (fg_weight_source){w, memory_find, memory_read, memory_close};
 }
 
 /* ---- loading ---- */
@@ -137,9 +137,9 @@ static inline void load_weights(fixture *f, const char *directory) {
     fg_error err = {0};
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options options = {.format = FG_FORMAT_HF};
-    fg_weights weights;
+    fg_weight_source weights;
     require_ok(fg_checkpoint_open(&checkpoint, directory, &options, &err), &err);
-    require_ok(fg_weights_from_tensors(&weights, &checkpoint.tensors, &err), &err);
+    require_ok(fg_weight_source_from_tensors(&weights, &checkpoint.tensors, &err), &err);
     for (size_t i = 0; i < checkpoint.tensors.count; i++) {
         const fg_tensor *tensor = &checkpoint.tensors.items[i];
         fg_weight weight;
@@ -148,7 +148,7 @@ static inline void load_weights(fixture *f, const char *directory) {
                                weight.rank == 2 ? weight.shape[1] : 0);
         require_ok(weights.read(weights.context, &weight, 0, a->elements, a->values, &err), &err);
     }
-    fg_weights_close(&weights);
+    fg_weight_source_close(&weights);
     f->hf = json_deep_copy(checkpoint.config);
     fg_checkpoint_close(&checkpoint);
 }
@@ -156,14 +156,14 @@ static inline void load_weights(fixture *f, const char *directory) {
 /* Reference logits of a case: a .npy file of float32 [TOKENS, VOCAB] and the token ids. */
 static inline void load_reference(const char *npy, const char *json, uint32_t *tokens, float *logits) {
     fg_error err = {0};
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     json_t *document;
-    require_ok(fg_file_slurp(npy, 1 << 20, &bytes, &err), &err);
+    require_ok(fg_file_read_all(npy, 1 << 20, &bytes, &err), &err);
     size_t size = TOKENS * VOCAB * sizeof *logits;
     assert_true(bytes.length > size &&
                 strstr(bytes.data + 10, "'descr': '<f4', 'fortran_order': False, 'shape': (24, 384)"));
     memcpy(logits, bytes.data + bytes.length - size, size);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
     require_ok(fg_json_read(json, &document, &err), &err);
     for (size_t i = 0; i < TOKENS; i++)
         tokens[i] = (uint32_t)json_integer_value(json_array_get(fg_json_at(document, "input_ids/0"), i));

@@ -19,11 +19,11 @@ static json_t *parse(const char *text) {
 
 static void expect_written(const char *text, unsigned flags, const char *expected) {
     fg_error err = {0};
-    fg_text out = {0};
+    fg_buffer out = {0};
     json_t *value = parse(text);
     assert_int_equal(fg_json_write(value, flags, &out, &err), FG_OK);
     assert_string_equal(out.data, expected);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     json_decref(value);
 }
 

@@ -17,7 +17,7 @@ static void members_are_found_in_order(void **state) {
     (void)state;
     fg_json_scan s = scan_of(" {\"a\" : [1, {\"x\": \"]\"}, [[]]], "
                              "\"b\\u00e9\\n\":{\"k\":-1.5e3},\"c\":\"q\\\"\\ud83d\\ude00\", \"d\": [] }");
-    fg_text key = {0}, text = {0};
+    fg_buffer key = {0}, text = {0};
     bool more;
     json_t *value;
     assert_int_equal(fg_json_scan_peek(&s), '{');
@@ -48,15 +48,15 @@ static void members_are_found_in_order(void **state) {
     assert_int_equal(fg_json_scan_next(&s, &key, &more, NULL), FG_OK);
     assert_false(more);
     assert_int_equal(fg_json_scan_peek(&s), '\0');
-    fg_text_free(&key);
-    fg_text_free(&text);
+    fg_buffer_free(&key);
+    fg_buffer_free(&text);
 }
 
 /* Walks over everything, object by object. */
 static fg_status walk(const char *given, fg_error *err) {
     fg_status status = FG_OK;
     fg_json_scan s = scan_of(given);
-    fg_text key = {0};
+    fg_buffer key = {0};
     bool more = true;
     FG_TRY(fg_json_scan_enter(&s, '{', err));
     for (;;) {
@@ -65,7 +65,7 @@ static fg_status walk(const char *given, fg_error *err) {
         FG_TRY(fg_json_scan_skip(&s, err));
     }
 done:
-    fg_text_free(&key);
+    fg_buffer_free(&key);
     return status;
 }
 
@@ -90,13 +90,13 @@ static void broken_text_ends_the_walk(void **state) {
         assert_int_equal(walk(cases[i][0], &err), FG_ERR_INPUT);
         if (!strstr(err.text, cases[i][1])) fail_msg("%s: %s", cases[i][0], err.text);
     }
-    fg_text deep = {0};
+    fg_buffer deep = {0};
     fg_error err = {0};
-    fg_text_printf(&deep, NULL, "{\"a\": ");
-    for (int i = 0; i <= FG_JSON_SCAN_DEPTH; i++) fg_text_printf(&deep, NULL, "[");
+    fg_buffer_printf(&deep, NULL, "{\"a\": ");
+    for (int i = 0; i <= FG_JSON_SCAN_DEPTH; i++) fg_buffer_printf(&deep, NULL, "[");
     assert_int_equal(walk(deep.data, &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "nothing nested so deep"));
-    fg_text_free(&deep);
+    fg_buffer_free(&deep);
 }
 
 int main(void) {

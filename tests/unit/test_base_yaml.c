@@ -77,19 +77,19 @@ static void what_is_not_plain_data_is_refused(void **state) {
 
 static void what_aliases_stand_for_is_bounded(void **state) {
     (void)state;
-    fg_text text = {0};
-    fg_text_printf(&text, NULL, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    fg_buffer text = {0};
+    fg_buffer_printf(&text, NULL, "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for (int i = 1; i < 9; i++) {
-        fg_text_printf(&text, NULL, "a%d: &a%d [", i, i);
-        for (int j = 0; j < 10; j++) fg_text_printf(&text, NULL, "*a%d, ", i - 1);
-        fg_text_printf(&text, NULL, "]\n");
+        fg_buffer_printf(&text, NULL, "a%d: &a%d [", i, i);
+        for (int j = 0; j < 10; j++) fg_buffer_printf(&text, NULL, "*a%d, ", i - 1);
+        fg_buffer_printf(&text, NULL, "]\n");
     }
     refuse(text.data, "t.yaml: line 6, column");
     refuse(text.data, "too many values, counting what aliases stand for");
-    fg_text_clear(&text);
-    for (int i = 0; i < FG_YAML_DEPTH + 1; i++) fg_text_printf(&text, NULL, "[");
+    fg_buffer_clear(&text);
+    for (int i = 0; i < FG_YAML_DEPTH + 1; i++) fg_buffer_printf(&text, NULL, "[");
     refuse(text.data, "nested too deep");
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 static void marks_say_where_values_begin(void **state) {

@@ -22,12 +22,12 @@ static json_t *corpus(void) {
 
 static void expect(const char *json, const char *yaml) {
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *value = json_loads(json, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     assert_non_null(value);
     assert_int_equal(fg_yaml_write(value, &text, &err), FG_OK);
     assert_string_equal(text.data, yaml);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     json_decref(value);
 }
 
@@ -48,14 +48,14 @@ static void the_style_is_that_of_block_documents(void **state) {
 static void the_corpus_is_written_as_pyyaml_reads_it(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_text text = {0}, seen = {0};
+    fg_buffer text = {0}, seen = {0};
     json_t *values = corpus();
     assert_int_equal(fg_yaml_write(values, &text, &err), FG_OK);
-    assert_int_equal(fg_file_slurp(FG_TEST_DATA "/yaml/values.yaml", 1 << 20, &seen, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(FG_TEST_DATA "/yaml/values.yaml", 1 << 20, &seen, &err), FG_OK);
     assert_int_equal(text.length, seen.length);
     assert_memory_equal(text.data, seen.data, seen.length);
-    fg_text_free(&text);
-    fg_text_free(&seen);
+    fg_buffer_free(&text);
+    fg_buffer_free(&seen);
     json_decref(values);
 }
 
@@ -65,14 +65,14 @@ static void what_was_written_is_read_back(void **state) {
     size_t i;
     json_array_foreach(values, i, value) {
         fg_error err = {0};
-        fg_text text = {0};
+        fg_buffer text = {0};
         json_t *read;
         assert_int_equal(fg_yaml_write(value, &text, &err), FG_OK);
         if (fg_yaml_parse("written", text.data, text.length, &read, NULL, &err) != FG_OK)
             fail_msg("%s: %s", text.data, err.text);
         if (!json_equal(read, value)) fail_msg("%s is read as another value", text.data);
         json_decref(read);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
     }
     json_decref(values);
 }
@@ -81,7 +81,7 @@ static void depth_is_bounded(void **state) {
     (void)state;
     for (int depth = FG_YAML_DEPTH; depth <= FG_YAML_DEPTH + 1; depth++) {
         fg_error err = {0};
-        fg_text text = {0};
+        fg_buffer text = {0};
         json_t *value = json_integer(1), *read;
         for (int i = 0; i < depth; i++) value = json_pack("[o]", value);
         fg_status status = fg_yaml_write(value, &text, &err);
@@ -91,7 +91,7 @@ static void depth_is_bounded(void **state) {
             assert_true(json_equal(read, value));
             json_decref(read);
         }
-        fg_text_free(&text);
+        fg_buffer_free(&text);
         json_decref(value);
     }
 }
@@ -102,25 +102,25 @@ static void every_allocation_may_fail(void **state) {
     fg_status status = FG_ERR_MEMORY;
     for (uint64_t k = 1; status != FG_OK; k++) {
         fg_error err = {0};
-        fg_text text = {0};
+        fg_buffer text = {0};
         fg_alloc_fail_after(k);
         status = fg_yaml_write(value, &text, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || status == FG_ERR_MEMORY);
         assert_true(k < 1000);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
     }
     json_decref(value);
 }
 
 static int print_corpus(void) {
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *values = corpus();
     if (fg_yaml_write(values, &text, &err) != FG_OK) return EXIT_FAILURE;
     size_t written = fwrite(text.data, 1, text.length, stdout);
     bool whole = written == text.length;
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     json_decref(values);
     return whole ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -300,7 +300,7 @@ static void the_type_is_carried_over(void **state) {
     (void)state;
     fg_error err = {0};
     json_t *config = NULL;
-    fg_text written = {0};
+    fg_buffer written = {0};
     assert_int_equal(fg_json_read(GOLDEN "llama_tied_rope3_bf16_sharded/hf/config.json", &config, &err),
                      FG_OK);
     json_object_del(config, "dtype");
@@ -313,7 +313,7 @@ static void the_type_is_carried_over(void **state) {
     assert_null(json_object_get(value, "torch_dtype"));
     json_decref(value);
     json_decref(config);
-    fg_text_free(&written);
+    fg_buffer_free(&written);
 }
 
 static void the_length_can_be_set(void **state) {

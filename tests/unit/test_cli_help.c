@@ -166,18 +166,18 @@ static void markdown_has_a_row_for_each_option(void **state) {
 static void the_man_page_holds_the_options(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_text page = {0};
+    fg_buffer page = {0};
     char *text = written(fg_options_man);
     expect_lines_within(text, MAN_COLUMNS);
     assert_non_null(strstr(text, ".It Fl c , Fl -checkpoint-path , Fl -checkpoint Ar PATH\n"));
     assert_non_null(strstr(text, ".It Fl -hf-version Brq Cm 4 | Cm 5\n"));
-    assert_int_equal(fg_file_slurp(FG_CONVERTERS "/../src/cli/fgconv.1", 1 << 20, &page, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(FG_CONVERTERS "/../src/cli/fgconv.1", 1 << 20, &page, &err), FG_OK);
     const char *options = strstr(page.data, "\n.Sh OPTIONS\n");
     assert_non_null(options);
     options += strlen("\n.Sh OPTIONS\n");
     assert_int_equal(strncmp(options, text, strlen(text)), 0);
     assert_int_equal(strncmp(options + strlen(text), ".Sh ", 4), 0);
-    fg_text_free(&page);
+    fg_buffer_free(&page);
     free(text);
 }
 

@@ -2,7 +2,7 @@
 #include "store_fixture.h"
 
 #include "base/log.h"
-#include "cli/job.h"
+#include "cli/conversion.h"
 
 #define CONFIG                                                                                               \
     "\"hidden_size\": 4, \"intermediate_size\": 4, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "   \
@@ -27,32 +27,33 @@ static void put_model(const char *file) {
         "causal_lm.layer_stack.layers.0.norm2",
         "causal_lm.layer_stack.layer_norm",
     };
-    fg_text header = {0};
+    fg_buffer header = {0};
     size_t offset = 0;
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++, offset += 32)
-        fg_text_printf(
+        fg_buffer_printf(
             &header, NULL,
             "%s\"%s.weight\": {\"dtype\": \"BF16\", \"shape\": [4, 4], \"data_offsets\": [%zu, %zu]}",
             i ? ", " : "{", matrices[i], offset, offset + 32);
     for (size_t i = 0; i < sizeof norms / sizeof *norms; i++, offset += 8)
-        fg_text_printf(&header, NULL,
-                       ", \"%s.weight\": {\"dtype\": \"BF16\", \"shape\": [4], \"data_offsets\": [%zu, %zu]}",
-                       norms[i], offset, offset + 8);
-    assert_int_equal(fg_text_add(&header, "}", 1, NULL), FG_OK);
+        fg_buffer_printf(
+            &header, NULL,
+            ", \"%s.weight\": {\"dtype\": \"BF16\", \"shape\": [4], \"data_offsets\": [%zu, %zu]}", norms[i],
+            offset, offset + 8);
+    assert_int_equal(fg_buffer_add(&header, "}", 1, NULL), FG_OK);
     put_safetensors(file, header.data, offset);
-    fg_text_free(&header);
+    fg_buffer_free(&header);
 }
 
 static void expect_weights_from(fg_options *options, const char *directory) {
-    fg_job job = {0};
+    fg_conversion job = {0};
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
     options->first = at("");
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
-    if (fg_job_prepare(&job, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_conversion_prepare(&job, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
     assert_string_equal(job.source.weights_directory, directory);
     assert_int_equal(job.source.format, FG_FORMAT_FORGATHER);
-    fg_job_free(&job);
+    fg_conversion_free(&job);
     fg_converter_dirs_free(&dirs);
     fg_log_reset();
 }
@@ -77,7 +78,7 @@ static void what_the_source_is_declared_to_be_decides_where_its_weights_are(void
 static void verbose_runs_say_what_was_decided(void **state) {
     (void)state;
     fg_options options = {0};
-    fg_text said = {0};
+    fg_buffer said = {0};
     put_text("config.json", "{\"hf_model_type\": \"llama\", \"use_cache\": false, " CONFIG);
     put_text("notes.txt", "x");
     put_model("model.safetensors");
@@ -89,22 +90,22 @@ static void verbose_runs_say_what_was_decided(void **state) {
     fflush(stderr);
     dup2(before, STDERR_FILENO);
     close(before);
-    assert_int_equal(fg_file_slurp(at("said"), 10000, &said, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(at("said"), 10000, &said, NULL), FG_OK);
     assert_non_null(strstr(said.data, ": forgather, weights in "));
     assert_non_null(strstr(said.data, "forgather/llama.json\n"));
     assert_non_null(strstr(said.data, "config.json: use_cache is left out: "));
     assert_non_null(strstr(said.data, "notes.txt is left behind\n"));
-    fg_text_free(&said);
+    fg_buffer_free(&said);
 }
 
 /* A tokenizer that is missing matters only to a conversion that happens. */
 static void what_the_plan_refuses_is_not_warned_about(void **state) {
     (void)state;
     fg_options options = {0};
-    fg_job job = {0};
+    fg_conversion job = {0};
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
-    fg_text said = {0};
+    fg_buffer said = {0};
     put_text("config.json", "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", " CONFIG);
     put_safetensors(
         "model.safetensors",
@@ -113,15 +114,15 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
     options.first = at("");
-    fg_status status = fg_job_prepare(&job, &options, &dirs, "test", &err);
+    fg_status status = fg_conversion_prepare(&job, &options, &dirs, "test", &err);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
     close(before);
     expect_error(&err, status, FG_ERR_INPUT, "model.embed_tokens.weight");
-    assert_int_equal(fg_file_slurp(at("said"), 10000, &said, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(at("said"), 10000, &said, NULL), FG_OK);
     assert_int_equal(said.length, 0);
-    fg_text_free(&said);
-    fg_job_free(&job);
+    fg_buffer_free(&said);
+    fg_conversion_free(&job);
     fg_converter_dirs_free(&dirs);
     fg_log_reset();
 }

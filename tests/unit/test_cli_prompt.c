@@ -86,7 +86,7 @@ static void begin(scene *s, const char *source, const char *destination) {
 static void end(scene *s) {
     fg_prompt_free(&s->prompt);
     for (size_t i = 0; i < 2; i++) {
-        fg_text_free(&s->files[i].tokenizer);
+        fg_buffer_free(&s->files[i].tokenizer);
         json_decref(s->configs[i]);
     }
     json_decref(s->spec);
@@ -96,7 +96,7 @@ static void end(scene *s) {
 static fg_status settle(scene *s) {
     fg_prompt_free(&s->prompt);
     s->err = (fg_error){0};
-    return fg_prompt_settle(&s->prompt, &s->options, &s->sides[0], &s->sides[1], &s->err);
+    return fg_prompt_resolve(&s->prompt, &s->options, &s->sides[0], &s->sides[1], &s->err);
 }
 
 /* The ids, "1 2 3"; `warnings` in number, the last of which holds `warning`. */
@@ -250,7 +250,7 @@ static fg_sampling sampled(fg_options options, const char *config) {
     fg_sampling sampling;
     fg_error err = {0};
     json_t *held = config ? json(config) : NULL;
-    if (fg_sampling_settle(&sampling, &options, held, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_sampling_resolve(&sampling, &options, held, &err) != FG_OK) fail_msg("%s", err.text);
     json_decref(held);
     return sampling;
 }
@@ -286,10 +286,10 @@ static void a_broken_configuration_is_refused(void **state) {
         fg_error err = {0};
         json_t *held = json(broken[i]);
         fg_options options = asked(true, -1, -1, -1);
-        assert_int_equal(fg_sampling_settle(&sampling, &options, held, &err), FG_ERR_INPUT);
+        assert_int_equal(fg_sampling_resolve(&sampling, &options, held, &err), FG_ERR_INPUT);
         assert_non_null(strstr(err.text, "generation_config.json"));
         options.sample = false; /* it is not looked at */
-        assert_int_equal(fg_sampling_settle(&sampling, &options, held, NULL), FG_OK);
+        assert_int_equal(fg_sampling_resolve(&sampling, &options, held, NULL), FG_OK);
         json_decref(held);
     }
 }

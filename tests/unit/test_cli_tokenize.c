@@ -29,7 +29,7 @@ static int make_tokenizer(void **state) {
     snprintf(directory, sizeof directory, "/tmp/fg_cli_XXXXXX");
     if (!mkdtemp(directory)) return -1;
     char *path = fg_path_join(directory, "tokenizer.json", NULL);
-    fg_status status = fg_file_spit(path, json, sizeof json - 1, false, NULL);
+    fg_status status = fg_file_write_all(path, json, sizeof json - 1, false, NULL);
     fg_free(path);
     return (int)status;
 }

@@ -75,9 +75,9 @@ static int run_row(const json_t *row) {
 }
 
 static int run_rows(const char *path) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     int judged = 0;
-    assert_int_equal(fg_file_slurp(path, FG_JSON_LIMIT, &text, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(path, FG_JSON_LIMIT, &text, NULL), FG_OK);
     for (char *line = text.data, *end; line && *line; line = end + 1) {
         end = strchr(line, '\n');
         json_t *row;
@@ -85,7 +85,7 @@ static int run_rows(const char *path) {
         judged += run_row(row);
         json_decref(row);
     }
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return judged;
 }
 

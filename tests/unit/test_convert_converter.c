@@ -33,7 +33,7 @@ static int remove_directories(void **state) {
 static char *write_file(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
     remove(path);
-    assert_int_equal(fg_file_spit(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
     return path;
 }
 
@@ -228,8 +228,8 @@ static void built_in_converters_say_what_they_emit(void **state) {
         if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, types[i], &err) != FG_OK)
             fail_msg("%s", err.text);
         fg_emitted_code code = fg_converter_code(converter);
-        fg_text text = {0};
-        assert_int_equal(fg_file_slurp(code.path, 1 << 20, &text, &err), FG_OK);
+        fg_buffer text = {0};
+        assert_int_equal(fg_file_read_all(code.path, 1 << 20, &text, &err), FG_OK);
         char *config_class = fg_strformat(&err, "class %s(", code.config_class),
              *model_class = fg_strformat(&err, "class %s(", code.model_class);
         assert_non_null(strstr(text.data, config_class));
@@ -238,7 +238,7 @@ static void built_in_converters_say_what_they_emit(void **state) {
         assert_non_null(strstr(code.path, code.module));
         fg_free(config_class);
         fg_free(model_class);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
         fg_converter_free(&converter);
     }
 }

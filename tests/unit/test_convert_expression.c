@@ -252,16 +252,16 @@ static void nesting_is_limited(void **state) {
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         for (unsigned depth = 20; depth <= 500; depth += 480) {
             fg_error err = {0};
-            fg_text text = {0};
+            fg_buffer text = {0};
             fg_expression *expression;
-            for (unsigned i = 0; i < depth; i++) fg_text_printf(&text, &err, "%s", kinds[k].open);
-            fg_text_printf(&text, &err, "%s", kinds[k].middle);
-            for (unsigned i = 0; i < depth; i++) fg_text_printf(&text, &err, "%s", kinds[k].close);
+            for (unsigned i = 0; i < depth; i++) fg_buffer_printf(&text, &err, "%s", kinds[k].open);
+            fg_buffer_printf(&text, &err, "%s", kinds[k].middle);
+            for (unsigned i = 0; i < depth; i++) fg_buffer_printf(&text, &err, "%s", kinds[k].close);
             fg_status status = fg_expression_parse(&expression, text.data, "t", &err);
             assert_int_equal(status, depth == 20 ? FG_OK : FG_ERR_INPUT);
             if (depth > 20) assert_non_null(strstr(err.text, "nested more than 64 deep"));
             fg_expression_free(&expression);
-            fg_text_free(&text);
+            fg_buffer_free(&text);
         }
     }
 }
@@ -348,11 +348,11 @@ static void what_paths_lead_to_is_said(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_expression *expression;
-        fg_text text = {0};
+        fg_buffer text = {0};
         assert_int_equal(fg_expression_parse(&expression, cases[i].text, "t.json: rule", NULL), FG_OK);
         assert_int_equal(fg_expression_facts(expression, &text_scope, &text, NULL), FG_OK);
         assert_string_equal(text.length ? text.data : "", cases[i].expected);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
         fg_expression_free(&expression);
     }
 }

@@ -17,7 +17,7 @@ static void built_in_converters_are_clean(void **state) {
     (void)state;
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
-    fg_text report = {0};
+    fg_buffer report = {0};
     size_t problems;
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
     assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
@@ -25,7 +25,7 @@ static void built_in_converters_are_clean(void **state) {
     assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names there and back"));
     assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names there and back"));
     assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
-    fg_text_free(&report);
+    fg_buffer_free(&report);
     fg_converter_dirs_free(&dirs);
 }
 
@@ -33,7 +33,7 @@ static void the_example_is_clean(void **state) {
     (void)state;
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
-    fg_text report = {0};
+    fg_buffer report = {0};
     size_t problems;
     fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
     fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
@@ -41,7 +41,7 @@ static void the_example_is_clean(void **state) {
                                        &problems, &err),
                      FG_OK);
     if (problems) fail_msg("%s", report.data);
-    fg_text_free(&report);
+    fg_buffer_free(&report);
     fg_converter_dirs_free(&dirs);
 }
 
@@ -78,28 +78,28 @@ static void faults_are_found(void **state) {
     assert_non_null(mkdtemp(folder));
     fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        fg_text report = {0};
+        fg_buffer report = {0};
         size_t problems;
         char *path = fg_path_join(folder, "probe.json", &err);
-        assert_int_equal(fg_file_spit(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
+        assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
         assert_int_equal(fg_converter_lint(&dirs, path, &report, &problems, &err), FG_OK);
         if (!strstr(report.data, rows[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
         assert_int_equal(problems, strcmp(rows[i][1], "ok") != 0);
-        fg_text_free(&report);
+        fg_buffer_free(&report);
         remove(path);
         fg_free(path);
     }
     assert_int_equal(fg_converter_lint(&dirs, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
     char *broken = fg_path_join(folder, "broken.json", &err);
-    fg_text report = {0};
+    fg_buffer report = {0};
     size_t problems;
-    assert_int_equal(fg_file_spit(broken, "{", 1, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(broken, "{", 1, false, NULL), FG_OK);
     fg_converter_dirs_add(&dirs, folder, NULL);
     assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, NULL), FG_OK);
     assert_int_equal(problems, 1);
     assert_non_null(strstr(report.data, "broken.json: line 1"));
-    fg_text_free(&report);
+    fg_buffer_free(&report);
     fg_free(broken);
     fg_converter_dirs_free(&dirs);
     fg_directory_remove(folder, NULL);

@@ -57,7 +57,7 @@ static void put(const char *name, const char *text) {
     fg_error err = {0};
     char *path = fg_path_join(folder, name, NULL);
     remove(path);
-    if (fg_file_spit(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_file_write_all(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(path);
 }
 
@@ -81,14 +81,14 @@ static fg_converter *load(const row *r) {
 static void check(const row *r, size_t number) {
     fg_error err = {0};
     fg_classes *classes;
-    fg_text wrong = {0};
+    fg_buffer wrong = {0};
     fg_converter *converter = load(r);
     assert_int_equal(fg_classes_load(&classes, &dirs, FG_FORMAT_FAST_LLM, &err), FG_OK);
     assert_int_equal(fg_lint_classes(fg_converter_declarations(converter), classes, &wrong, &err), FG_OK);
     const char *found = wrong.length ? wrong.data : "";
     if (strcmp(found, r->finding) != 0)
         fail_msg("row %zu: \"%s\", expected \"%s\"", number, found, r->finding);
-    fg_text_free(&wrong);
+    fg_buffer_free(&wrong);
     fg_classes_free(&classes);
     fg_converter_free(&converter);
 }

@@ -81,7 +81,7 @@ static void one_version_may_be_written_in_several_ways(void **state) {
 static char *put(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
     remove(path);
-    assert_int_equal(fg_file_spit(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
     return path;
 }
 
@@ -204,10 +204,10 @@ static void rules_change_keys_and_others_pass(void **state) {
             char *text =
                 fg_strformat(NULL, "%.*s\"forgather_arch\": \"probe\", \"forgather_arch_version\": \"2\"%s",
                              (int)(stamp - rows[i][2]), rows[i][2], stamp + 1);
-            fg_text got = {0};
+            fg_buffer got = {0};
             assert_int_equal(fg_json_write(result, FG_JSON_SORTED | FG_JSON_COMPACT, &got, NULL), FG_OK);
             assert_string_equal(got.data, text);
-            fg_text_free(&got);
+            fg_buffer_free(&got);
             fg_free(text);
         }
         assert_int_equal(json_array_size(left_out), strstr(rows[i][0], "read by nothing") != NULL);
@@ -315,19 +315,19 @@ static void expect_chain(const fg_migrations *all, const char *from, const char 
     fg_migration_chain chain = {0};
     fg_version a, b;
     fg_error err = {0};
-    fg_text got = {0};
+    fg_buffer got = {0};
     assert_true(fg_version_parse(from, &a) && fg_version_parse(to, &b));
     fg_status status = fg_migrations_chain(all, "probe", &a, &b, &chain, &err);
-    fg_text_put(&got, "", NULL);
+    fg_buffer_put(&got, "", NULL);
     for (size_t i = 0; i < chain.count; i++) {
         char *text = fg_migration_text(chain.steps[i], NULL);
-        fg_text_printf(&got, NULL, "%s%s", i ? "; " : "", text);
+        fg_buffer_printf(&got, NULL, "%s%s", i ? "; " : "", text);
         fg_free(text);
     }
-    if (status != FG_OK) fg_text_put(&got, err.text, NULL);
+    if (status != FG_OK) fg_buffer_put(&got, err.text, NULL);
     if (status == FG_OK ? strcmp(got.data, want) != 0 : !strstr(got.data, want))
         fail_msg("\"%s\" is not \"%s\"", got.data, want);
-    fg_text_free(&got);
+    fg_buffer_free(&got);
     fg_migration_chain_free(&chain);
 }
 

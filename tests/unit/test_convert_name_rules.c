@@ -58,12 +58,12 @@ static fg_name_rules *good(const char *names, const char *lists) {
 /* `expected` NULL: no rule takes the name. */
 static void expect_name(fg_name_rules *rules, const char *name, const char *expected) {
     fg_error err = {0};
-    fg_text out = {0};
+    fg_buffer out = {0};
     bool matched;
     if (fg_name_rules_apply(rules, name, &out, &matched, &err) != FG_OK) fail_msg("%s", err.text);
     if (matched != (expected != NULL)) fail_msg("%s: matched %d", name, matched);
     if (expected) assert_string_equal(out.data, expected);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
 }
 
 static void expect_one(const char *names, const char *name, const char *expected) {
@@ -160,11 +160,11 @@ static void messages_carry_lines(void **state) {
     static const char document[] = "{\n \"to_hf\": {\n  \"lists\": {\"l\": [\n   [\"ok\", \"\"]]},\n  "
                                    "\"names\": [\n   [\"a\", \"b\"],\n   [\"c\", \"\\\\1\"]]}}";
     fg_error err = {0};
-    fg_text text = {0}, out = {0};
+    fg_buffer text = {0}, out = {0};
     fg_name_rules *rules;
     size_t count;
     json_t *root = json_loads(document, 0, NULL);
-    fg_text_add(&text, document, strlen(document), &err);
+    fg_buffer_add(&text, document, strlen(document), &err);
     json_t *names = fg_json_at(root, "to_hf/names");
     assert_int_equal(fg_name_rules_compile(&rules, names, NULL, "f.json", "to_hf/names", &text, &err),
                      FG_ERR_INPUT);
@@ -180,15 +180,15 @@ static void messages_carry_lines(void **state) {
     assert_int_equal(count, 1);
     assert_string_equal(out.data, "f.json: line 4: to_hf/lists/l/0: rule \"ok\"\n");
     fg_name_rules_free(&rules);
-    fg_text_free(&text);
-    fg_text_free(&out);
+    fg_buffer_free(&text);
+    fg_buffer_free(&out);
     json_decref(root);
 }
 
 static void only_successful_matches_count_as_uses(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_text out = {0};
+    fg_buffer out = {0};
     size_t count;
     fg_name_rules *rules = good("[[\"a\", \"1\", [[\"x\", \"y\"]]], [\"ab\", \"2\"], \"@used\"]",
                                 "{\"used\": [[\"q\", \"\"]], \"other\": [[\"z\", \"\"]]}");
@@ -198,19 +198,19 @@ static void only_successful_matches_count_as_uses(void **state) {
     assert_int_equal(count, 2); /* "a" and "x"; the list that nobody refers to does not count */
     assert_non_null(strstr(out.data, "to_hf/names/0: rule \"a\"\n"));
     assert_non_null(strstr(out.data, "to_hf/names/0/2/0: rule \"x\"\n"));
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     fg_name_rules_free(&rules);
 }
 
 static fg_status compile_nested(unsigned depth, fg_error *err) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     fg_name_rules *rules;
-    for (unsigned i = 1; i < depth; i++) fg_text_printf(&text, err, "[[\"a\", \"b\", ");
-    fg_text_printf(&text, err, "[[\"a\", \"b\"]]");
-    for (unsigned i = 1; i < depth; i++) fg_text_printf(&text, err, "]]");
+    for (unsigned i = 1; i < depth; i++) fg_buffer_printf(&text, err, "[[\"a\", \"b\", ");
+    fg_buffer_printf(&text, err, "[[\"a\", \"b\"]]");
+    for (unsigned i = 1; i < depth; i++) fg_buffer_printf(&text, err, "]]");
     fg_status status = compile(text.data, NULL, &rules, err);
     fg_name_rules_free(&rules);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -223,25 +223,25 @@ static void nesting_is_limited(void **state) {
     assert_non_null(strstr(err.text, "nested more than 32 deep"));
     assert_int_equal(compile_nested(600, &other), FG_ERR_INPUT);
     /* A chain of lists that is compiled from its far end first must be measured, too. */
-    fg_text lists = {0};
-    fg_text_printf(&lists, &third, "{");
-    for (unsigned i = 0; i < 60; i++) fg_text_printf(&lists, &third, "\"l%u\": [\"@l%u\"], ", i, i + 1);
-    fg_text_printf(&lists, &third, "\"l60\": []}");
+    fg_buffer lists = {0};
+    fg_buffer_printf(&lists, &third, "{");
+    for (unsigned i = 0; i < 60; i++) fg_buffer_printf(&lists, &third, "\"l%u\": [\"@l%u\"], ", i, i + 1);
+    fg_buffer_printf(&lists, &third, "\"l60\": []}");
     assert_int_equal(compile("[\"@l40\", \"@l20\"]", lists.data, &rules, &third), FG_ERR_INPUT);
     assert_non_null(strstr(third.text, "nested more than 32 deep"));
-    fg_text_free(&lists);
+    fg_buffer_free(&lists);
 }
 
 static void hostile_rules_end(void **state) {
     (void)state;
     fg_error err = {0}, other = {0};
-    fg_text lists = {0}, out = {0};
+    fg_buffer lists = {0}, out = {0};
     bool matched;
     /* 2^25 ways through the lists. */
-    fg_text_printf(&lists, &err, "{");
+    fg_buffer_printf(&lists, &err, "{");
     for (unsigned i = 0; i < 25; i++)
-        fg_text_printf(&lists, &err, "\"l%u\": [\"@l%u\", \"@l%u\"], ", i, i + 1, i + 1);
-    fg_text_printf(&lists, &err, "\"l25\": [[\"a\", \"b\", [[\"x\", \"y\"]]]]}");
+        fg_buffer_printf(&lists, &err, "\"l%u\": [\"@l%u\", \"@l%u\"], ", i, i + 1, i + 1);
+    fg_buffer_printf(&lists, &err, "\"l25\": [[\"a\", \"b\", [[\"x\", \"y\"]]]]}");
     fg_name_rules *rules = good("[\"@l0\"]", lists.data);
     assert_int_equal(fg_name_rules_apply(rules, "aaaa", &out, &matched, &err), FG_ERR_INPUT);
     assert_false(matched);
@@ -254,8 +254,8 @@ static void hostile_rules_end(void **state) {
     assert_int_equal(fg_name_rules_apply(rules, name, &out, &matched, &other), FG_ERR_INPUT);
     assert_non_null(strstr(other.text, "match limit exceeded"));
     fg_name_rules_free(&rules);
-    fg_text_free(&lists);
-    fg_text_free(&out);
+    fg_buffer_free(&lists);
+    fg_buffer_free(&out);
 }
 
 static void names_that_are_not_utf8_are_refused(void **state) {
@@ -263,7 +263,7 @@ static void names_that_are_not_utf8_are_refused(void **state) {
     static const char *const bad[] = {"a\xff",    "\xc0\x80",         "\xed\xa0\x80",
                                       "\xe2\x82", "\xf4\x90\x80\x80", "\x80"};
     fg_name_rules *rules = good("[[\"\", \"\"]]", NULL);
-    fg_text out = {0};
+    fg_buffer out = {0};
     bool matched;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         fg_error err = {0};
@@ -271,7 +271,7 @@ static void names_that_are_not_utf8_are_refused(void **state) {
     }
     expect_name(rules, "\xf0\x9f\x98\x80\xe2\x82\xac", "\xf0\x9f\x98\x80\xe2\x82\xac");
     fg_name_rules_free(&rules);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
 }
 
 static void every_failing_allocation_is_survived(void **state) {
@@ -280,7 +280,7 @@ static void every_failing_allocation_is_survived(void **state) {
     for (uint64_t n = 1;; n++) {
         fg_error err = {0};
         fg_name_rules *rules;
-        fg_text out = {0};
+        fg_buffer out = {0};
         bool matched = false;
         fg_alloc_fail_after(n);
         fg_status status = fg_name_rules_compile(&rules, names, lists, "t.json", "to_hf/names", NULL, &err);
@@ -290,7 +290,7 @@ static void every_failing_allocation_is_survived(void **state) {
         fg_alloc_fail_after(0);
         assert_int_equal(matched, status == FG_OK);
         fg_name_rules_free(&rules);
-        fg_text_free(&out);
+        fg_buffer_free(&out);
         if (status == FG_OK) break;
         assert_int_equal(status, FG_ERR_MEMORY);
     }
@@ -302,7 +302,7 @@ static void a_million_names_take_seconds(void **state) {
     (void)state;
     fg_name_rules *there = good(llama_import, llama_import_lists), *back = good(llama_export, NULL);
     fg_error err = {0};
-    fg_text out = {0}, again = {0};
+    fg_buffer out = {0}, again = {0};
     bool matched;
     char name[100];
     clock_t start = clock();
@@ -316,8 +316,8 @@ static void a_million_names_take_seconds(void **state) {
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
     print_message("1,000,000 names both ways: %.2f s\n", seconds);
     assert_true(seconds < 30); /* sanitizers are slow; plainly it is about 2 */
-    fg_text_free(&out);
-    fg_text_free(&again);
+    fg_buffer_free(&out);
+    fg_buffer_free(&again);
     fg_name_rules_free(&there);
     fg_name_rules_free(&back);
 }

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "convert/rotary.h"
+#include "convert/rotary_settings.h"
 
 static json_t *parse(const char *text) {
     json_t *value;
@@ -17,10 +17,10 @@ static json_t *parse(const char *text) {
 }
 
 static void expect_text(const json_t *value, const char *want) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     assert_int_equal(fg_json_write(value, FG_JSON_SORTED | FG_JSON_COMPACT, &text, NULL), FG_OK);
     assert_string_equal(text.data, want);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 #define LLAMA3                                                                                               \
@@ -64,7 +64,7 @@ static void both_spellings_are_read(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         json_t *config = parse(rows[i][0]);
-        if (fg_rotary_to_older(config, "config.json", &err) != FG_OK)
+        if (fg_rotary_settings_to_older(config, "config.json", &err) != FG_OK)
             fail_msg("%s: %s", rows[i][0], err.text);
         expect_text(config, rows[i][1]);
         json_decref(config);
@@ -85,7 +85,8 @@ static void what_parameters_leave_out_is_settled(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         json_t *config = parse(rows[i][0]);
-        if (fg_rotary_settle(config, "config.json", &err) != FG_OK) fail_msg("%s: %s", rows[i][0], err.text);
+        if (fg_rotary_settings_resolve(config, "config.json", &err) != FG_OK)
+            fail_msg("%s: %s", rows[i][0], err.text);
         expect_text(config, rows[i][1]);
         json_decref(config);
     }
@@ -117,7 +118,7 @@ static void contradictions_are_refused(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         json_t *config = parse(rows[i][0]);
-        assert_int_equal(fg_rotary_to_older(config, "config.json", &err), FG_ERR_INPUT);
+        assert_int_equal(fg_rotary_settings_to_older(config, "config.json", &err), FG_ERR_INPUT);
         if (!strstr(err.text, rows[i][1]) || !strstr(err.text, "config.json"))
             fail_msg("\"%s\" does not say \"%s\"", err.text, rows[i][1]);
         json_decref(config);
@@ -138,7 +139,7 @@ static void the_newer_spelling_is_written(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         json_t *config = parse(rows[i][0]);
-        assert_int_equal(fg_rotary_to_newer(config, &err), FG_OK);
+        assert_int_equal(fg_rotary_settings_to_newer(config, &err), FG_OK);
         expect_text(config, rows[i][1]);
         json_decref(config);
     }

@@ -13,8 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "convert/tensor_map.h"
 #include "convert/translate.h"
-#include "convert/weights.h"
 
 static char folder[] = "/tmp/fgconv-sections-XXXXXX";
 static fg_converter_dirs dirs;
@@ -56,7 +56,7 @@ static void put(const char *name, const char *text) {
     fg_error err = {0};
     char *path = fg_path_join(folder, name, NULL);
     remove(path);
-    if (fg_file_spit(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_file_write_all(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(path);
 }
 
@@ -461,7 +461,7 @@ static void a_null_comes_back(void **state) {
 
 /* ---- weights ---- */
 
-static fg_status expand(const char *weights, fg_weights *out, fg_error *err) {
+static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) {
     fg_converter *converter = NULL;
     char *more = fg_strdup("\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, "
                            "\"weight\": {\"ignored\": \"r\"}}, "
@@ -480,7 +480,7 @@ static fg_status expand(const char *weights, fg_weights *out, fg_error *err) {
         "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
     put("probe.json", text);
     fg_status status = fg_converter_load_file(&converter, &dirs, path, err);
-    if (status == FG_OK) status = fg_weights_new(out, converter, &dirs, target, err);
+    if (status == FG_OK) status = fg_tensor_map_new(out, converter, &dirs, target, err);
     fg_converter_free(&converter);
     json_decref(target);
     fg_free(path);
@@ -492,7 +492,7 @@ static fg_status expand(const char *weights, fg_weights *out, fg_error *err) {
 static void rules_name_parts_and_places(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_weights w;
+    fg_tensor_map w;
     fg_status status = expand("\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": \"layers.{i}.\"}, "
                               "\"joined\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, "
                               "\"size\"], \"permute\": [1, 0]}, "
@@ -523,7 +523,7 @@ static void rules_name_parts_and_places(void **state) {
         assert_int_equal(w.parts[part].offset, rows[i].offset);
     }
     assert_int_equal(fg_map_get(&w.by_hf, "z"), FG_MAP_NONE);
-    fg_weights_free(&w);
+    fg_tensor_map_free(&w);
 }
 
 static void broken_rules_are_refused(void **state) {
@@ -545,7 +545,7 @@ static void broken_rules_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
-        fg_weights w = {0};
+        fg_tensor_map w = {0};
         if (expand(rows[i][0], &w, &err) != FG_ERR_INPUT || !strstr(err.text, rows[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, rows[i][1]);
     }

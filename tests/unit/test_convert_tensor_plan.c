@@ -427,7 +427,7 @@ static fg_converter *plugin(char *directory) {
     snprintf(folder, sizeof folder, "%s/forgather", directory);
     snprintf(path, sizeof path, "%s/plug.json", folder);
     assert_int_equal(fg_directory_create(folder, &err), FG_OK);
-    assert_int_equal(fg_file_spit(path, text, sizeof text - 1, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, false, &err), FG_OK);
     assert_int_equal(fg_converter_dirs_add(&dirs, directory, &err), FG_OK);
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
     if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "plug", &err) != FG_OK)

@@ -30,7 +30,7 @@ static fg_converter *make(const char *sections) {
         "\"to_forgather\": {\"names\": [[\"w\", \"v\"]]}, \"to_hf\": {\"names\": [[\"v\", \"w\"]]}}",
         sections);
     remove(path);
-    assert_int_equal(fg_file_spit(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
     if (fg_converter_load_file(&converter, &none, path, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(text);
     fg_free(path);
@@ -57,10 +57,10 @@ static fg_status run(const char *sections, fg_direction direction, const char *s
 }
 
 static void expect_written(const json_t *value, const char *want) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     assert_int_equal(fg_json_write(value, FG_JSON_SORTED | FG_JSON_COMPACT, &text, NULL), FG_OK);
     assert_string_equal(text.data, want);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 typedef struct row {
@@ -211,14 +211,14 @@ static void sections_nest(void **state) {
     expect_written(out.hf, "{\"hidden\": 2, \"n\": 8, \"text\": {\"k\": 3}, \"top\": 5}");
     json_t *result = json_incref(out.result);
     fg_translation_free(&out);
-    fg_text text = {0};
+    fg_buffer text = {0};
     fg_json_write(result, FG_JSON_COMPACT, &text, NULL);
     assert_int_equal(run(sections, FG_EXPORT, text.data, 0, &out, &err), FG_OK);
     expect_written(out.result,
                    HF_ARCHITECTURES ", \"hidden\": 2, \"n\": 8, \"text\": {\"k\": 3}, \"top\": 5}");
     fg_translation_free(&out);
     json_decref(result);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     assert_int_equal(
         run(sections, FG_IMPORT, "{\"hidden\": 2, \"top\": 5, \"text\": {\"k\": 1}}", 0, &out, &err),
         FG_ERR_INPUT);
@@ -292,14 +292,14 @@ static void a_plug_in_brings_a_family(void **state) {
     assert_string_equal(json_string_value(fg_json_at(out.result, "hf_model_type")), "acme_llama");
     assert_int_equal(json_integer_value(fg_json_at(out.result, "head_dim")), 16);
     assert_int_equal(json_integer_value(fg_json_at(out.hf, "n_head_kv")), 4);
-    fg_text text = {0};
+    fg_buffer text = {0};
     fg_json_write(out.result, FG_JSON_COMPACT, &text, NULL);
     fg_translation_free(&out);
     out = plug_in(FG_TEST_DATA "/convert/plugin", "acme_llama", FG_EXPORT, text.data, 4);
     assert_int_equal(json_integer_value(fg_json_at(out.result, "n_embd")), 64);
     assert_string_equal(json_string_value(fg_json_at(out.result, "model_type")), "acme_llama");
     fg_translation_free(&out);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 static const char forgather_llama[] =
@@ -313,7 +313,7 @@ static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
     fg_converter *converter;
-    fg_text name = {0};
+    fg_buffer name = {0};
     bool matched;
     fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
     fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
@@ -329,7 +329,7 @@ static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
     assert_string_equal(name.data, "model.norm.weight");
     fg_converter_free(&converter);
     fg_converter_dirs_free(&dirs);
-    fg_text_free(&name);
+    fg_buffer_free(&name);
 }
 
 static void hf_output_has_the_spelling_of_its_version(void **state) {

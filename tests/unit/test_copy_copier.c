@@ -58,7 +58,7 @@ static void open_scene(scene *s, uint64_t source_size) {
 
 static void write_source(scene *s) {
     uint32_t index;
-    OK(fg_file_spit(s->path, s->source, s->source_size, false, e));
+    OK(fg_file_write_all(s->path, s->source, s->source_size, false, e));
     OK(fg_tensors_add_file(&s->plan.source, s->path, &index, e));
 }
 
@@ -143,14 +143,14 @@ static void make_shards(const scene *s) {
     for (size_t i = 0; i < s->plan.shard_count; i++) {
         fg_file file;
         char path[160];
-        fg_text header = {0};
+        fg_buffer header = {0};
         snprintf(path, sizeof path, "%s/%s", s->directory, s->plan.shard_files[i]);
         unlink(path);
         OK(fg_file_open(&file, path, FG_OPEN_CREATE, e));
         OK(fg_shards_header(&s->plan, i, &header, e));
         OK(fg_file_resize(&file, s->plan.shard_bytes[i], e));
         OK(fg_file_write(&file, header.data, header.length, 0, e));
-        fg_text_free(&header);
+        fg_buffer_free(&header);
         fg_file_close(&file);
     }
 }

@@ -64,7 +64,7 @@ static void bad_destinations_are_refused(void **state) {
     expect_refused("/", "cannot be a destination", "does not exist yet");
     expect_refused(at("sub/.."), "cannot be a destination", "does not exist yet");
     expect_refused(base, "exists already (a directory)", "remove this one");
-    assert_int_equal(fg_file_spit(at("file"), "x", 1, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("file"), "x", 1, false, &err), FG_OK);
     expect_refused(at("file"), "exists already (a file or link)", "remove this one");
     assert_int_equal(symlink("nowhere", at("link")), 0);
     expect_refused(at("link"), "exists already", "remove this one");
@@ -118,11 +118,11 @@ static void a_whole_directory_appears_at_once(void **state) {
     fg_stage stage;
     fg_plan plan = {0};
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     uint64_t elements = 1000;
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
     assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
-    assert_int_equal(fg_file_spit(at("tokenizer"), "tokens", 6, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("tokenizer"), "tokens", 6, false, &err), FG_OK);
     assert_int_equal(symlink("tokenizer", at("hub")), 0);
     begin(&stage, at("dst//"));
     assert_int_equal(fg_stage_create_shard(&stage, &plan, 0, &err), FG_OK);
@@ -145,15 +145,15 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_false(fg_path_exists(at("dst.partial")));
     fg_stage_abandon(&stage);
     fg_stage_free(&stage);
-    assert_int_equal(fg_file_slurp(at("dst/tokenizer.json"), 100, &text, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(at("dst/tokenizer.json"), 100, &text, &err), FG_OK);
     assert_string_equal(text.data, "tokens");
-    fg_text_clear(&text);
-    assert_int_equal(fg_file_slurp(at("dst/templates/b.jinja"), 100, &text, &err), FG_OK);
+    fg_buffer_clear(&text);
+    assert_int_equal(fg_file_read_all(at("dst/templates/b.jinja"), 100, &text, &err), FG_OK);
     assert_string_equal(text.data, "tokens");
-    assert_int_equal(fg_file_slurp(at("dst/model.safetensors"), 1 << 20, &text, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(at("dst/model.safetensors"), 1 << 20, &text, &err), FG_OK);
     assert_int_equal(text.length, plan.shard_bytes[0]);
     assert_memory_equal(text.data + 8, "{\"__metadata__\"", 15);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     fg_plan_free(&plan);
 }
 
@@ -188,7 +188,7 @@ static void links_hold_wherever_the_destination_is_moved(void **state) {
     (void)state;
     fg_stage stage;
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     char target[64] = "";
     begin(&stage, at("dst"));
     assert_int_equal(fg_stage_write(&stage, "deep/deeper/file", "deep", 4, &err), FG_OK);
@@ -204,28 +204,28 @@ static void links_hold_wherever_the_destination_is_moved(void **state) {
     assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
     fg_stage_free(&stage);
     assert_int_equal(rename(at("dst"), at("moved")), 0);
-    assert_int_equal(fg_file_slurp(at("moved/link"), 100, &text, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(at("moved/link"), 100, &text, &err), FG_OK);
     assert_string_equal(text.data, "deep");
     assert_int_equal(readlink(at("moved/link"), target, sizeof target - 1), 16);
     assert_string_equal(target, "deep/deeper/file");
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 /* ---- replacing ---- */
 
 static void put_old(void) {
     assert_int_equal(mkdir(at("dst"), 0777), 0);
-    assert_int_equal(fg_file_spit(at("dst/name"), "old", 3, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(at("dst/name"), "old", 3, false, NULL), FG_OK);
     assert_int_equal(mkdir(at("dst/sub"), 0777), 0);
-    assert_int_equal(fg_file_spit(at("dst/sub/more"), "old", 3, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(at("dst/sub/more"), "old", 3, false, NULL), FG_OK);
 }
 
 static void expect_text(const char *name, const char *expected) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     fg_error err = {0};
-    if (fg_file_slurp(at(name), 100, &text, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_file_read_all(at(name), 100, &text, &err) != FG_OK) fail_msg("%s", err.text);
     assert_string_equal(text.data, expected);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 static fg_status replace_one(const char *directory, fg_error *err) {
@@ -361,7 +361,7 @@ static void every_failure_leaves_a_whole_destination_or_none(void **state) {
     fg_plan plan = {0};
     fg_error err = {0};
     uint64_t elements = 10;
-    assert_int_equal(fg_file_spit(at("side"), "side", 4, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("side"), "side", 4, false, &err), FG_OK);
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
     assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
     for (int kind = 0; kind < 2; kind++) {

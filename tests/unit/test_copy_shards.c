@@ -66,7 +66,7 @@ static void one_shard_has_the_plain_name(void **state) {
     (void)state;
     fg_plan plan = {0};
     fg_error err = {0};
-    fg_text header = {0};
+    fg_buffer header = {0};
     add(&plan, "z", FG_BF16, 3);
     add(&plan, "bytes", FG_U8, 5);
     add(&plan, "b", FG_F32, 2);
@@ -92,7 +92,7 @@ static void one_shard_has_the_plain_name(void **state) {
     assert_int_equal(length, begin - 8);
     assert_non_null(
         strstr(header.data + 8, "\"half\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[18,20]}"));
-    fg_text_free(&header);
+    fg_buffer_free(&header);
     fg_plan_free(&plan);
 }
 
@@ -129,7 +129,7 @@ static void the_index_is_written_as_hf_does(void **state) {
     (void)state;
     fg_plan plan = {0};
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *more = json_pack("{s:[[s,s]]}", "param_sharing", "b", "a");
     add(&plan, "b", FG_F32, 10);
     add(&plan, "a", FG_BF16, 10);
@@ -152,18 +152,18 @@ static void the_index_is_written_as_hf_does(void **state) {
                                    "  }\n"
                                    "}\n");
     json_decref(more);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     fg_plan_free(&plan);
 }
 
 static fg_status assign_and_index(fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    fg_text text = {0};
+    fg_buffer text = {0};
     FG_TRY(fg_shards_assign(plan, 40, err));
     FG_TRY(fg_shards_header(plan, 0, &text, err));
     FG_TRY(fg_shards_index(plan, NULL, &text, err));
 done:
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     return status;
 }
 
@@ -191,7 +191,7 @@ static void headers_stay_readable(void **state) {
     (void)state;
     enum { TENSORS = 110, LENGTH = 1000000 };
     fg_plan plan = {0};
-    fg_text header = {0};
+    fg_buffer header = {0};
     char *name = malloc(LENGTH + 1);
     assert_non_null(name);
     memset(name, 'x', LENGTH);
@@ -206,7 +206,7 @@ static void headers_stay_readable(void **state) {
     assert_int_equal(plan.outputs[0].shard, 0);
     assert_int_equal(plan.outputs[TENSORS - 1].shard, plan.shard_count - 1);
     assert_int_equal(fg_shards_header(&plan, 0, &header, NULL), FG_OK);
-    fg_text_free(&header);
+    fg_buffer_free(&header);
     fg_plan_free(&plan);
     free(name);
 }

@@ -158,7 +158,7 @@ static void run_packed(fixture *f, uint64_t keep, float *hidden, uint64_t count)
     fg_error err = {0};
     fg_model *model;
     const uint32_t tokens[] = {0, 1, 2};
-    fg_weights weights = fixture_weights(f, FG_FORMAT_FAST_LLM);
+    fg_weight_source weights = fixture_weights(f, FG_FORMAT_FAST_LLM);
     require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_FAST_LLM, f->hf, weights, &err), &err);
     fg_model_keep(model, keep);
     for (int again = 0; again < 2; again++) {

@@ -4,7 +4,7 @@
 #include "store_fixture.h"
 
 /* The report over the built-in directory and, before it, the fixture's. */
-static void lint(bool wrong, fg_text *report) {
+static void lint(bool wrong, fg_buffer *report) {
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
     size_t problems = 0;
@@ -17,11 +17,11 @@ static void lint(bool wrong, fg_text *report) {
 
 static void the_built_in_files_are_clean(void **state) {
     (void)state;
-    fg_text report = {0};
+    fg_buffer report = {0};
     lint(false, &report);
     assert_non_null(strstr(report.data, "models/fast_llm.json: "));
     assert_non_null(strstr(report.data, "models/qwen3.json: how qwen3 computes"));
-    fg_text_free(&report);
+    fg_buffer_free(&report);
 }
 
 static void faults_are_found(void **state) {
@@ -65,12 +65,12 @@ static void faults_are_found(void **state) {
     };
     put_directory("models");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        fg_text report = {0};
+        fg_buffer report = {0};
         put_text(rows[i].file, rows[i].text);
         lint(true, &report);
         if (!strstr(report.data, rows[i].expected))
             fail_msg("row %zu: found %s, expected %s", i, report.data, rows[i].expected);
-        fg_text_free(&report);
+        fg_buffer_free(&report);
         unlink(at(rows[i].file));
     }
 }

@@ -30,7 +30,7 @@ static void make_plan(fg_plan *plan, fg_checkpoint *checkpoint, fg_dtype dtype) 
 }
 
 /* All elements of a weight; to be freed. */
-static float *read_all(fg_weights *weights, const char *name, fg_weight *weight) {
+static float *read_all(fg_weight_source *weights, const char *name, fg_weight *weight) {
     fg_error err = {0};
     if (!weights->find(weights->context, name, weight)) fail_msg("no %s", name);
     float *values = malloc(weight->elements * sizeof *values);
@@ -42,11 +42,11 @@ static void parts_are_parts_of_the_whole(void **state) {
     (void)state;
     fg_error err = {0};
     fg_checkpoint checkpoint = {0};
-    fg_weights weights;
+    fg_weight_source weights;
     fg_weight weight;
     float part[1000];
     open_case(&checkpoint, "qwen3");
-    require_ok(fg_weights_from_tensors(&weights, &checkpoint.tensors, &err), &err);
+    require_ok(fg_weight_source_from_tensors(&weights, &checkpoint.tensors, &err), &err);
     float *whole = read_all(&weights, "model.embed_tokens.weight", &weight);
     assert_int_equal(weight.dtype, FG_BF16);
     assert_int_equal(weight.elements, 384 * 128);
@@ -57,7 +57,7 @@ static void parts_are_parts_of_the_whole(void **state) {
     }
     assert_false(weights.find(weights.context, "model.embed_tokens", &weight));
     free(whole);
-    fg_weights_close(&weights);
+    fg_weight_source_close(&weights);
     fg_checkpoint_close(&checkpoint);
 }
 
@@ -70,12 +70,12 @@ static void planned_and_rounded_agree(void **state) {
         fg_error err = {0};
         fg_checkpoint checkpoint = {0};
         fg_plan plan;
-        fg_weights source, planned, rounded;
+        fg_weight_source source, planned, rounded;
         open_case(&checkpoint, "mistral");
         make_plan(&plan, &checkpoint, types[i]);
-        require_ok(fg_weights_from_tensors(&source, &plan.source, &err), &err);
-        require_ok(fg_weights_from_plan(&planned, &plan, &err), &err);
-        require_ok(fg_weights_rounded(&rounded, &plan, &err), &err);
+        require_ok(fg_weight_source_from_tensors(&source, &plan.source, &err), &err);
+        require_ok(fg_weight_source_from_plan(&planned, &plan, &err), &err);
+        require_ok(fg_weight_source_rounded(&rounded, &plan, &err), &err);
         for (size_t t = 0; t < plan.source.count; t++) {
             fg_weight weight;
             float *a = read_all(&source, plan.source.items[t].name, &weight),
@@ -89,9 +89,9 @@ static void planned_and_rounded_agree(void **state) {
             assert_memory_equal(b, c, weight.elements * sizeof *a);
             free(a), free(b), free(c), free(cast);
         }
-        fg_weights_close(&source);
-        fg_weights_close(&planned);
-        fg_weights_close(&rounded);
+        fg_weight_source_close(&source);
+        fg_weight_source_close(&planned);
+        fg_weight_source_close(&rounded);
         fg_plan_free(&plan);
         fg_checkpoint_close(&checkpoint);
     }
@@ -102,14 +102,14 @@ static void rounding_two_ways_is_refused(void **state) {
     fg_error err = {0};
     fg_checkpoint checkpoint = {0};
     fg_plan plan;
-    fg_weights rounded;
+    fg_weight_source rounded;
     open_case(&checkpoint, "mistral");
     make_plan(&plan, &checkpoint, FG_F16);
     require_ok(fg_plan_add_output(&plan, "again", FG_BF16, plan.source.items[0].rank,
                                   plan.source.items[0].shape, &err),
                &err);
     require_ok(fg_plan_add_whole(&plan, 0, &err), &err);
-    assert_int_equal(fg_weights_rounded(&rounded, &plan, &err), FG_ERR_BUG);
+    assert_int_equal(fg_weight_source_rounded(&rounded, &plan, &err), FG_ERR_BUG);
     assert_null(rounded.context);
     fg_plan_free(&plan);
     fg_checkpoint_close(&checkpoint);
@@ -125,15 +125,15 @@ static void every_allocation_may_fail(void **state) {
         fg_status status = FG_ERR_MEMORY;
         for (uint64_t k = 1; status != FG_OK; k++) {
             fg_error err = {0};
-            fg_weights weights;
+            fg_weight_source weights;
             fg_alloc_fail_after(k);
-            status = which == 0   ? fg_weights_from_tensors(&weights, &plan.source, &err)
-                     : which == 1 ? fg_weights_from_plan(&weights, &plan, &err)
-                                  : fg_weights_rounded(&weights, &plan, &err);
+            status = which == 0   ? fg_weight_source_from_tensors(&weights, &plan.source, &err)
+                     : which == 1 ? fg_weight_source_from_plan(&weights, &plan, &err)
+                                  : fg_weight_source_rounded(&weights, &plan, &err);
             fg_alloc_fail_after(0);
             assert_true(status == FG_OK || status == FG_ERR_MEMORY);
             assert_true(k < 1000);
-            fg_weights_close(&weights);
+            fg_weight_source_close(&weights);
         }
     }
     fg_plan_free(&plan);
@@ -148,12 +148,12 @@ static double golden_distance(const char *directory, fg_format format, const cha
     fg_error err = {0};
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options options = {.format = format};
-    fg_weights weights;
+    fg_weight_source weights;
     fg_model *model;
     run_options whole = {.batch = TOKENS};
     json_t *spec = load_spec(family);
     require_ok(fg_checkpoint_open(&checkpoint, directory, &options, &err), &err);
-    require_ok(fg_weights_from_tensors(&weights, &checkpoint.tensors, &err), &err);
+    require_ok(fg_weight_source_from_tensors(&weights, &checkpoint.tensors, &err), &err);
     require_ok(fg_model_bind(&model, spec, format, checkpoint.config, weights, &err), &err);
     uint64_t vocab = fg_model_shape_of(model).vocab;
     assert_true(vocab >= VOCAB && vocab <= VOCAB + 64);

@@ -315,7 +315,7 @@ static void expect_equal_plans(const fg_plan *a, const fg_plan *b) {
     }
 }
 
-static void encode_sample(fg_plan *plan, fg_text *bytes) {
+static void encode_sample(fg_plan *plan, fg_buffer *bytes) {
     fg_error err = {0};
     const uint64_t shape[] = {3};
     seed = 12345;
@@ -340,20 +340,20 @@ static void plans_survive_sending(void **state) {
     (void)state;
     fg_error err = {0};
     fg_plan plan, copy;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     encode_sample(&plan, &bytes);
     if (fg_plan_decode(bytes.data, bytes.length, &copy, &err) != FG_OK) fail_msg("%s", err.text);
     expect_equal_plans(&plan, &copy);
     check(&copy, NULL);
     fg_plan_free(&plan);
     fg_plan_free(&copy);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 static void damaged_bytes_are_refused_or_harmless(void **state) {
     (void)state;
     fg_plan plan, copy;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     unsigned refused = 0;
     encode_sample(&plan, &bytes);
     for (size_t length = 0; length < bytes.length; length++) {
@@ -376,35 +376,35 @@ static void damaged_bytes_are_refused_or_harmless(void **state) {
     }
     assert_true(refused > 10000);
     fg_plan_free(&plan);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 static void every_failing_allocation_is_survived(void **state) {
     (void)state;
     fg_plan plan, copy;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     encode_sample(&plan, &bytes);
     for (uint64_t n = 1;; n++) {
         fg_error err = {0};
-        fg_text again = {0};
+        fg_buffer again = {0};
         fg_alloc_fail_after(n);
         fg_status status = fg_plan_decode(bytes.data, bytes.length, &copy, &err);
         if (status == FG_OK) status = fg_plan_check(&copy, &err);
         if (status == FG_OK) status = fg_plan_encode(&copy, &again, &err);
         fg_alloc_fail_after(0);
         fg_plan_free(&copy);
-        fg_text_free(&again);
+        fg_buffer_free(&again);
         if (status == FG_OK) break;
         assert_int_equal(status, FG_ERR_MEMORY);
     }
     fg_plan_free(&plan);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 static void a_hundred_thousand_renames_are_checked_fast(void **state) {
     (void)state;
     fg_plan plan = {0};
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     fg_error err = {0};
     const uint64_t shape[] = {4, 4};
     for (unsigned i = 0; i < 100000; i++) {
@@ -422,7 +422,7 @@ static void a_hundred_thousand_renames_are_checked_fast(void **state) {
                   bytes.length / 100000);
     assert_true(seconds < 5);
     fg_plan_free(&plan);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 int main(void) {

@@ -11,7 +11,7 @@
 #include "report/report.h"
 #include "report/report_text.h"
 
-typedef fg_status (*writer)(const json_t *report, fg_text *out, fg_error *err);
+typedef fg_status (*writer)(const json_t *report, fg_buffer *out, fg_error *err);
 
 static json_t *parse(const char *text) {
     fg_error err = {0};
@@ -22,11 +22,11 @@ static json_t *parse(const char *text) {
 
 static void expect(writer write, const char *report, const char *expected) {
     fg_error err = {0};
-    fg_text out = {0};
+    fg_buffer out = {0};
     json_t *value = parse(report);
     assert_int_equal(write(value, &out, &err), FG_OK);
     assert_string_equal(out.data, expected);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     json_decref(value);
 }
 
@@ -206,7 +206,7 @@ static void a_plan_says_what_and_why(void **state) {
 static void long_lists_are_cut(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_text out = {0};
+    fg_buffer out = {0};
     json_t *report = json_object(), *shards = json_array(), *dropped = json_array();
     char name[64];
     for (int i = 0; i < 40; i++) {
@@ -222,11 +222,11 @@ static void long_lists_are_cut(void **state) {
                            "            model-00007-of-00040.safetensors, 1.0 kB\n            ... 32 more\n"
                            "            model-00040-of-00040.safetensors, 1.0 kB\n"));
     assert_non_null(strstr(out.data, "name.11\n            ... 28 more\n"));
-    fg_text_clear(&out);
+    fg_buffer_clear(&out);
     assert_int_equal(fg_report_summary(report, &out, &err), FG_OK);
     assert_non_null(strstr(out.data, "  dropped   40 tensors: a.tensor.with.a.longer.name.0, "));
     assert_non_null(strstr(out.data, ".2, a.tensor.with.a.longer.name.3 and 36 more\n"));
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     json_decref(report);
 }
 
@@ -259,13 +259,13 @@ static void running_out_of_memory_is_reported(void **state) {
     fg_status status = FG_ERR_MEMORY;
     for (uint64_t n = 1; status != FG_OK; n++) {
         fg_error err = {0};
-        fg_text out = {0};
+        fg_buffer out = {0};
         assert_true(n < 50);
         fg_alloc_fail_after(n);
         status = fg_report_summary(report, &out, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || (status == FG_ERR_MEMORY && err.status == FG_ERR_MEMORY));
-        fg_text_free(&out);
+        fg_buffer_free(&out);
     }
     json_decref(report);
 }

@@ -182,14 +182,14 @@ static void wrong_indexes_are_refused(void **state) {
 
 static void cut_shards_are_noticed(void **state) {
     (void)state;
-    fg_text whole = {0};
+    fg_buffer whole = {0};
     put_sharded("5");
-    assert_int_equal(fg_file_slurp(at("model-2.safetensors"), 1000, &whole, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(at("model-2.safetensors"), 1000, &whole, NULL), FG_OK);
     for (size_t size = 0; size < whole.length; size += 5) {
         put_bytes("model-2.safetensors", whole.data, size);
         expect_refused(at(""), &defaults, FG_ERR_INPUT, "model-2.safetensors");
     }
-    fg_text_free(&whole);
+    fg_buffer_free(&whole);
 }
 
 static void directories_that_are_no_models_are_refused(void **state) {
@@ -405,7 +405,7 @@ static void total_size_may_count_shared_weights_once(void **state) {
         fg_checkpoint c;
         fg_error err = {0};
         json_t *index;
-        fg_text text = {0};
+        fg_buffer text = {0};
         assert_int_equal(fg_json_read(FG_TEST_DATA "/store/bin/pytorch_model.bin.index.json", &index, &err),
                          FG_OK);
         assert_int_equal(
@@ -415,7 +415,7 @@ static void total_size_may_count_shared_weights_once(void **state) {
         expect_open(&c, at(""), &defaults);
         assert_int_equal(fg_log_warning_count(), i == 2);
         fg_checkpoint_close(&c);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
         json_decref(index);
     }
 }

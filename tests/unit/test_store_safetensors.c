@@ -161,14 +161,14 @@ static void wrong_lengths_are_refused(void **state) {
 
 static void every_truncation_is_noticed(void **state) {
     (void)state;
-    fg_text whole = {0};
+    fg_buffer whole = {0};
     put_safetensors("m", "{\"a\":" ENTRY("U8", "[9]", 0, 9) ",\"b\":" ENTRY("F32", "[2,2]", 9, 25) "}", 25);
-    assert_int_equal(fg_file_slurp(at("m"), 1000, &whole, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(at("m"), 1000, &whole, NULL), FG_OK);
     for (size_t size = 0; size < whole.length; size++) {
         put_bytes("cut", whole.data, size);
         expect_refused("cut", "");
     }
-    fg_text_free(&whole);
+    fg_buffer_free(&whole);
 }
 
 static void deep_headers_are_refused(void **state) {
@@ -243,7 +243,7 @@ static void both_ways_of_reading_agree(void **state) {
 
 static void a_written_header_is_read_again(void **state) {
     (void)state;
-    fg_text out = {0};
+    fg_buffer out = {0};
     fg_tensors table = {0};
     const uint64_t shape[] = {2, 3}, none[] = {0};
     const fg_safetensors_entry entries[] = {
@@ -252,7 +252,7 @@ static void a_written_header_is_read_again(void **state) {
         {.name = "empty", .dtype = FG_F32, .rank = 1, .shape = none, .begin = 20, .end = 20},
     };
     json_t *metadata = json_pack("{s:s}", "origin", "test"), *read;
-    assert_int_equal(fg_text_add(&out, "before", 6, NULL), FG_OK);
+    assert_int_equal(fg_buffer_add(&out, "before", 6, NULL), FG_OK);
     assert_int_equal(fg_safetensors_write_header(entries, 3, metadata, &out, NULL), FG_OK);
     size_t size = out.length - 6;
     assert_int_equal(size % 8, 0);
@@ -262,7 +262,7 @@ static void a_written_header_is_read_again(void **state) {
         "\"scalar\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[12,20]},"
         "\"empty\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[20,20]}}";
     assert_memory_equal(out.data + 6 + 8, expected, sizeof expected - 1);
-    assert_int_equal(fg_text_add(&out, "12345678901234567890", 20, NULL), FG_OK);
+    assert_int_equal(fg_buffer_add(&out, "12345678901234567890", 20, NULL), FG_OK);
     put_bytes("w", out.data + 6, out.length - 6);
     assert_int_equal(fg_safetensors_read_header(at("w"), &table, &read, NULL), FG_OK);
     assert_int_equal(table.count, 3);
@@ -271,17 +271,17 @@ static void a_written_header_is_read_again(void **state) {
     json_decref(read);
     json_decref(metadata);
     fg_tensors_free(&table);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
 }
 
 static void names_that_are_not_text_are_not_written(void **state) {
     (void)state;
-    fg_text out = {0};
+    fg_buffer out = {0};
     fg_error err = {0};
     const fg_safetensors_entry entry = {.name = "\xff", .dtype = FG_U8, .rank = 0, .begin = 0, .end = 1};
     fg_status status = fg_safetensors_write_header(&entry, 1, NULL, &out, &err);
     expect_error(&err, status, FG_ERR_INPUT, "its name is not UTF-8");
-    fg_text_free(&out);
+    fg_buffer_free(&out);
 }
 
 /* 100,000 tensors are part of what planning may take 2 s and 300 MiB for. */
@@ -291,7 +291,7 @@ static void many_tensors_take_little_memory(void **state) {
     fg_safetensors_entry *entries = calloc(COUNT, sizeof *entries);
     char(*names)[64] = calloc(COUNT, sizeof *names);
     const uint64_t shape[] = {2, 2};
-    fg_text out = {0};
+    fg_buffer out = {0};
     fg_tensors table = {0};
     for (uint64_t i = 0; i < COUNT; i++) {
         snprintf(names[i], sizeof *names, "model.layers.%llu.mlp.experts.%llu.gate_proj.weight",
@@ -302,7 +302,7 @@ static void many_tensors_take_little_memory(void **state) {
     assert_int_equal(fg_safetensors_write_header(entries, COUNT, NULL, &out, NULL), FG_OK);
     put_bytes("many", out.data, out.length);
     assert_int_equal(truncate(at("many"), (off_t)(out.length + COUNT * 8)), 0);
-    fg_text_free(&out);
+    fg_buffer_free(&out);
     assert_int_equal(fg_safetensors_read_header(at("many"), &table, NULL, NULL), FG_OK);
     assert_int_equal(table.count, COUNT);
     assert_true(fg_alloc_peak() < 200 << 20);

@@ -110,7 +110,7 @@ static void wrong_entries_are_refused(void **state) {
 static void a_table_can_be_sent(void **state) {
     (void)state;
     fg_tensors table = {0}, copy;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     fg_error err = {0};
     uint32_t a = counting_file(&table, "a", 1000), b = counting_file(&table, "b", 10);
     add(&table, (fg_tensor){.name = "t",
@@ -148,10 +148,10 @@ static void a_table_can_be_sent(void **state) {
         assert_int_equal(copy.count, 0);
         free(part);
     }
-    fg_text_add(&bytes, "x", 1, NULL);
+    fg_buffer_add(&bytes, "x", 1, NULL);
     fg_status status = fg_tensors_decode(bytes.data, bytes.length, &copy, &err);
     expect_error(&err, status, FG_ERR_BUG, "1 bytes too many");
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
     fg_tensors_free(&table);
 }
 

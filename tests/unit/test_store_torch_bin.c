@@ -96,10 +96,10 @@ static void test_refused_files_of_torch(void **state) {
         {"refused_script.bin", "a TorchScript archive, expected a state dict"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fg_text bytes = {0};
+        fg_buffer bytes = {0};
         slurp(cases[i][0], &bytes);
         assert_refused(&bytes, cases[i][1]);
-        fg_text_free(&bytes);
+        fg_buffer_free(&bytes);
     }
 }
 
@@ -119,7 +119,7 @@ static void test_nested_hint(void **state) {
 
 static void test_cut_anywhere(void **state) {
     (void)state;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     slurp("parameters.bin", &bytes);
     for (size_t size = 0; size < bytes.length; size++) {
         fg_tensors table = {0};
@@ -128,14 +128,14 @@ static void test_cut_anywhere(void **state) {
         assert_string_not_equal(err.text, "");
         fg_tensors_free(&table);
     }
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 /* Any one byte changed: accepted (names, padding, data) or refused, nothing else. */
 static void test_one_byte_changed(void **state) {
     (void)state;
     static const unsigned char values[] = {0x01, 0x80, 0xff};
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     slurp("force_zip64.bin", &bytes);
     size_t refused = 0;
     for (size_t i = 0; i < bytes.length; i++) {
@@ -152,12 +152,12 @@ static void test_one_byte_changed(void **state) {
         }
     }
     assert_true(refused > bytes.length / 2);
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 static void test_other_formats(void **state) {
     (void)state;
-    fg_text bytes = {0};
+    fg_buffer bytes = {0};
     assert_refused(&bytes, "does not begin as a zip archive does");
     add(&bytes, "version https://git-lfs.github.com/spec/v1\n", 43);
     assert_refused(&bytes, "a Git LFS pointer");
@@ -171,7 +171,7 @@ static void test_other_formats(void **state) {
     bytes.length = 0;
     add(&bytes, "PK\3\4", 4);
     assert_refused(&bytes, "no end of central directory");
-    fg_text_free(&bytes);
+    fg_buffer_free(&bytes);
 }
 
 /* ---- failures below ---- */

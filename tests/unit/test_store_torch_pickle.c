@@ -33,16 +33,16 @@ static void test_hostile_tensors(void **state) {
         {{"t", "0", 6, 0, 6, 6, {1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1}}, "6 dimensions, at most 5"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fg_text pickle = {0};
+        fg_buffer pickle = {0};
         add_state_dict(&pickle, &cases[i].spec);
         assert_pickle_refused(pickle.data, pickle.length, cases[i].expected);
-        fg_text_free(&pickle);
+        fg_buffer_free(&pickle);
     }
 }
 
 static void test_names(void **state) {
     (void)state;
-    fg_text pickle = {0};
+    fg_buffer pickle = {0};
     add(&pickle, "\x80\x02}X\3\0\0\0a\0b", 11);
     add_tensor(&pickle, &plain);
     add(&pickle, "s.", 2);
@@ -55,7 +55,7 @@ static void test_names(void **state) {
     }
     add(&pickle, "u.", 2);
     assert_pickle_refused(pickle.data, pickle.length, "tensor \"t\" exists already");
-    fg_text_free(&pickle);
+    fg_buffer_free(&pickle);
 }
 
 /* ---- hostile pickles ---- */
@@ -161,7 +161,7 @@ static void test_hostile_pickles(void **state) {
         assert_pickle_refused(cases[i].bytes, cases[i].size, cases[i].expected);
 }
 
-static void repeat(fg_text *text, const char *bytes, size_t size, size_t count) {
+static void repeat(fg_buffer *text, const char *bytes, size_t size, size_t count) {
     for (size_t i = 0; i < count; i++) add(text, bytes, size);
 }
 
@@ -179,18 +179,19 @@ static void test_bombs(void **state) {
         {PICKLE("NNN\x87"), 2700000, "more than 8000000 values in tuples"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fg_text pickle = {0};
+        fg_buffer pickle = {0};
         add(&pickle, "\x80\x02", 2);
         repeat(&pickle, cases[i].bytes, cases[i].size, cases[i].count);
         assert_pickle_refused(pickle.data, pickle.length, cases[i].expected);
-        fg_text_free(&pickle);
+        fg_buffer_free(&pickle);
     }
-    fg_text pickle = {0}; /* each tuple holds the one before twice: 2^64 leaves, if somebody followed them */
+    fg_buffer pickle = {
+        0}; /* each tuple holds the one before twice: 2^64 leaves, if somebody followed them */
     add(&pickle, "\x80\x02}X\1\0\0\0a)", 10);
     for (unsigned char k = 0; k < 64; k++) add(&pickle, (unsigned char[]){'q', k, 'h', k, 0x86}, 5);
     add(&pickle, "s.", 2);
     assert_pickle_refused(pickle.data, pickle.length, "key \"a\" holds a tuple");
-    fg_text_free(&pickle);
+    fg_buffer_free(&pickle);
     assert_true(fg_alloc_peak() < 600 << 20);
 }
 
@@ -202,14 +203,14 @@ static void test_large_pickle(void **state) {
     wrap(&a, large, (64 << 20) + 1);
     assert_refused(&a.bytes, "x/data.pkl has 67108865 bytes, at most 67108864 are read");
     fg_free(large);
-    fg_text_free(&a.bytes);
+    fg_buffer_free(&a.bytes);
 }
 
 static void test_many_tensors(void **state) {
     (void)state;
     enum { COUNT = 100000 };
     archive a = {0};
-    fg_text pickle = {0};
+    fg_buffer pickle = {0};
     char name[64], key[16];
     add(&pickle, "\x80\x02}(", 4);
     for (int i = 0; i < COUNT; i++) {
@@ -236,8 +237,8 @@ static void test_many_tensors(void **state) {
     assert_int_equal(table.count, COUNT);
     assert_true(seconds < 5);
     fg_tensors_free(&table);
-    fg_text_free(&a.bytes);
-    fg_text_free(&pickle);
+    fg_buffer_free(&a.bytes);
+    fg_buffer_free(&pickle);
 }
 
 int main(void) {

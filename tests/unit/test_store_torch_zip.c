@@ -45,14 +45,14 @@ static void test_hostile_archives(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         archive a;
-        fg_text pickle = {0};
+        fg_buffer pickle = {0};
         add_state_dict(&pickle, &plain);
         wrap(&a, pickle.data, pickle.length);
         poke(&a.bytes, find(&a.bytes, cases[i].mark, cases[i].nth) + cases[i].offset, cases[i].value,
              cases[i].width);
         assert_refused(&a.bytes, cases[i].expected);
-        fg_text_free(&a.bytes);
-        fg_text_free(&pickle);
+        fg_buffer_free(&a.bytes);
+        fg_buffer_free(&pickle);
     }
 }
 
@@ -68,12 +68,12 @@ static void test_hostile_zip64(void **state) {
         {"PK\6\6", 0, 48, 1, 8, "its end record and its zip64 end record disagree"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fg_text bytes = {0};
+        fg_buffer bytes = {0};
         slurp("none.bin", &bytes);
         poke(&bytes, find(&bytes, cases[i].mark, cases[i].nth) + cases[i].offset, cases[i].value,
              cases[i].width);
         assert_refused(&bytes, cases[i].expected);
-        fg_text_free(&bytes);
+        fg_buffer_free(&bytes);
     }
 }
 
@@ -83,7 +83,7 @@ static void test_zip64(void **state) {
     const uint64_t elements = UINT64_C(1300000000);
     const tensor_spec spec = {"t", "0", (int64_t)elements, (int64_t)elements - 6, 1, 1, {6}, {1}};
     archive a = {0};
-    fg_text pickle = {0};
+    fg_buffer pickle = {0};
     add_state_dict(&pickle, &spec);
     add_entry(&a, "x/version", "3\n", 2);
     add_entry(&a, "x/data.pkl", pickle.data, pickle.length);
@@ -105,8 +105,8 @@ static void test_zip64(void **state) {
     assert_true(table.items[0].offset == before + (elements - 6) * 4);
     assert_int_equal(unlink(path), 0);
     fg_tensors_free(&table);
-    fg_text_free(&a.bytes);
-    fg_text_free(&pickle);
+    fg_buffer_free(&a.bytes);
+    fg_buffer_free(&pickle);
 }
 
 static void test_duplicate_entries(void **state) {
@@ -117,13 +117,13 @@ static void test_duplicate_entries(void **state) {
     add_entry(&a, "x/data/0", "", 0);
     finish(&a);
     assert_refused(&a.bytes, "two zip entries are called \"x/data/0\"");
-    fg_text_free(&a.bytes);
+    fg_buffer_free(&a.bytes);
     a = (archive){0};
     add_entry(&a, "x/data.pkl", "\x80\x02}.", 4);
     add_entry(&a, "y/data.pkl", "\x80\x02}.", 4);
     finish(&a);
     assert_refused(&a.bytes, "two pickles: x/data.pkl and y/data.pkl");
-    fg_text_free(&a.bytes);
+    fg_buffer_free(&a.bytes);
 }
 
 int main(void) {

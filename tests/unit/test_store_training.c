@@ -95,7 +95,7 @@ static void names_tell_the_steps(void **state) {
 
 static void expect_manifest(const char *directory, uint64_t optimizer, const char *expected) {
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     json_t *manifest = NULL;
     char file[PATH_SIZE];
     char *files[] = {file};
@@ -109,7 +109,7 @@ static void expect_manifest(const char *directory, uint64_t optimizer, const cha
     if (fg_training_manifest(&kept, &manifest, &err) != FG_OK) fail_msg("%s", err.text);
     assert_int_equal(fg_json_write(manifest, FG_JSON_COMPACT, &text, NULL), FG_OK);
     assert_string_equal(text.data, expected);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     json_decref(manifest);
 }
 

@@ -26,31 +26,32 @@ static void unpack(const char *name, const char *file, const char *directory) {
 /* The JSON values of a file's lines, as an array. */
 static json_t *read_lines(const char *directory, const char *file) {
     fg_error err = {0};
-    fg_text text = {0};
+    fg_buffer text = {0};
     char *path = fg_path_join(directory, file, &err);
-    assert_int_equal(fg_file_slurp(path, 100 << 20, &text, &err), FG_OK);
+    assert_int_equal(fg_file_read_all(path, 100 << 20, &text, &err), FG_OK);
     json_t *lines = json_array();
     for (char *at = text.data, *end; (end = strchr(at, '\n')); at = end + 1) {
         json_t *line = json_loadb(at, (size_t)(end - at), JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
         assert_non_null(line);
         json_array_append_new(lines, line);
     }
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     fg_free(path);
     return lines;
 }
 
 /* The bytes of a line of the corpus: a string, or {"bytes": hex}. */
-static void line_bytes(const json_t *line, fg_text *bytes) {
-    fg_text_clear(bytes);
+static void line_bytes(const json_t *line, fg_buffer *bytes) {
+    fg_buffer_clear(bytes);
     const char *hex = json_string_value(json_object_get(line, "bytes"));
     if (!hex) {
-        assert_int_equal(fg_text_add(bytes, json_string_value(line), json_string_length(line), NULL), FG_OK);
+        assert_int_equal(fg_buffer_add(bytes, json_string_value(line), json_string_length(line), NULL),
+                         FG_OK);
         return;
     }
     for (; *hex; hex += 2) {
         char pair[3] = {hex[0], hex[1], '\0'}, byte = (char)strtoul(pair, NULL, 16);
-        assert_int_equal(fg_text_add(bytes, &byte, 1, NULL), FG_OK);
+        assert_int_equal(fg_buffer_add(bytes, &byte, 1, NULL), FG_OK);
     }
 }
 
@@ -68,9 +69,9 @@ static void show(const char *name, size_t line, const char *what, const fg_id_li
 }
 
 /* What differs on one line, or NULL. */
-static const char *compare(fg_tokenizer *tokenizer, const fg_text *input, const json_t *expected,
+static const char *compare(fg_tokenizer *tokenizer, const fg_buffer *input, const json_t *expected,
                            fg_id_list *ids) {
-    fg_text text = {0}, clean = {0};
+    fg_buffer text = {0}, clean = {0};
     const json_t *special = json_object_get(expected, "special"),
                  *decoded = json_object_get(expected, "text");
     const char *differs = NULL;
@@ -88,8 +89,8 @@ static const char *compare(fg_tokenizer *tokenizer, const fg_text *input, const 
     size_t length = decoded ? json_string_length(decoded) : clean.length;
     if (!differs && (text.length != length || (length && memcmp(text.data, wanted, length) != 0)))
         differs = "the decoded text";
-    fg_text_free(&text);
-    fg_text_free(&clean);
+    fg_buffer_free(&text);
+    fg_buffer_free(&clean);
     return differs;
 }
 
@@ -98,7 +99,7 @@ static void check(const char *name) {
     fg_error err = {0};
     fg_tokenizer *tokenizer = NULL;
     fg_id_list ids = {0};
-    fg_text input = {0};
+    fg_buffer input = {0};
     size_t differences = 0;
     assert_non_null(mkdtemp(directory));
     unpack(name, "tokenizer.json", directory);
@@ -117,7 +118,7 @@ static void check(const char *name) {
     print_message("%s: %zu texts, %zu differences\n", name, json_array_size(corpus), differences);
     json_decref(corpus);
     json_decref(expected);
-    fg_text_free(&input);
+    fg_buffer_free(&input);
     fg_id_list_free(&ids);
     fg_tokenizer_free(&tokenizer);
     fg_directory_remove(directory, &err);

@@ -18,11 +18,11 @@ static json_t *parse(const char *text) {
 }
 
 static void expect_json(json_t *found, const char *expected) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     assert_non_null(found);
     assert_int_equal(fg_json_write(found, FG_JSON_COMPACT | FG_JSON_SORTED, &text, NULL), FG_OK);
     assert_string_equal(text.data, expected);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     json_decref(found);
 }
 

@@ -50,13 +50,13 @@ static void comes_as(const char *json, const uint32_t *prompt, const uint32_t *i
     while (prompt[given] != UINT32_MAX) given++;
     assert_int_equal(fg_token_stream_begin(&stream, tokenizer, prompt, given, NULL), FG_OK);
     for (;; count++) {
-        fg_text piece = {0};
+        fg_buffer piece = {0};
         bool end = ids[count] == UINT32_MAX;
         fg_status status = end ? fg_token_stream_end(&stream, &piece, NULL)
                                : fg_token_stream_add(&stream, ids[count], &piece, NULL);
         assert_int_equal(status, FG_OK);
         assert_string_equal(piece.data ? piece.data : "", expected[count]);
-        fg_text_free(&piece);
+        fg_buffer_free(&piece);
         if (end) break;
     }
     fg_token_stream_free(&stream);

@@ -32,7 +32,7 @@ static void put(const char *name, const char *text) {
     fg_error err = {0};
     char *path = fg_path_join(directory, name, &err);
     unlink(path);
-    assert_int_equal(fg_file_spit(path, text, strlen(text), false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, &err), FG_OK);
     fg_free(path);
 }
 
@@ -68,23 +68,23 @@ static fg_tokenizer *opened(void) {
 static void gives(const char *input, bool special, const char *expected) {
     fg_tokenizer *tokenizer = opened();
     fg_id_list ids = {0};
-    fg_text found = {0};
+    fg_buffer found = {0};
     assert_int_equal(fg_tokenizer_encode(tokenizer, input, strlen(input), special, &ids, NULL), FG_OK);
-    fg_text_add(&found, "", 0, NULL);
-    for (size_t i = 0; i < ids.count; i++) fg_text_printf(&found, NULL, "%s%u", i ? " " : "", ids.ids[i]);
+    fg_buffer_add(&found, "", 0, NULL);
+    for (size_t i = 0; i < ids.count; i++) fg_buffer_printf(&found, NULL, "%s%u", i ? " " : "", ids.ids[i]);
     assert_string_equal(found.data, expected);
-    fg_text_free(&found);
+    fg_buffer_free(&found);
     fg_id_list_free(&ids);
     fg_tokenizer_free(&tokenizer);
 }
 
 static void reads(const uint32_t *ids, size_t count, const char *expected) {
     fg_tokenizer *tokenizer = opened();
-    fg_text text = {0};
-    fg_text_add(&text, "", 0, NULL);
+    fg_buffer text = {0};
+    fg_buffer_add(&text, "", 0, NULL);
     assert_int_equal(fg_tokenizer_decode(tokenizer, ids, count, &text, NULL), FG_OK);
     assert_string_equal(text.data, expected);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
     fg_tokenizer_free(&tokenizer);
 }
 
@@ -358,7 +358,7 @@ static void running_out_of_memory_is_reported(void **state) {
         fg_error err = {0};
         fg_tokenizer *tokenizer = NULL;
         fg_id_list ids = {0};
-        fg_text text = {0};
+        fg_buffer text = {0};
         assert_true(n < 1000);
         fg_alloc_fail_after(n);
         status = fg_tokenizer_open(&tokenizer, directory, &err);
@@ -368,7 +368,7 @@ static void running_out_of_memory_is_reported(void **state) {
         if (status != FG_OK) assert_int_equal(status, FG_ERR_MEMORY);
         fg_tokenizer_free(&tokenizer);
         fg_id_list_free(&ids);
-        fg_text_free(&text);
+        fg_buffer_free(&text);
     }
 }
 

@@ -70,20 +70,20 @@ static void refuse(const char *yaml, const char *message) {
 
 /* "id=text" of the tokens that are new, then "|", then "row=value" of the rows, then the rows of the matrix. */
 static void expect(const char *expected) {
-    fg_text text = {0};
+    fg_buffer text = {0};
     char value[FG_ROW_TEXT];
     for (size_t i = 0; i < tokens.count; i++) {
         if (tokens.items[i].is_new)
-            fg_text_printf(&text, NULL, "%llu=%s ", (unsigned long long)tokens.items[i].id,
-                           tokens.items[i].text);
+            fg_buffer_printf(&text, NULL, "%llu=%s ", (unsigned long long)tokens.items[i].id,
+                             tokens.items[i].text);
     }
-    fg_text_printf(&text, NULL, "|");
+    fg_buffer_printf(&text, NULL, "|");
     for (size_t i = 0; i < tokens.rows.count; i++)
-        fg_text_printf(&text, NULL, " %llu=%s", (unsigned long long)tokens.rows.items[i].row,
-                       fg_row_value_text(tokens.rows.items[i].value, value));
-    fg_text_printf(&text, NULL, " of %llu", (unsigned long long)tokens.rows.rows);
+        fg_buffer_printf(&text, NULL, " %llu=%s", (unsigned long long)tokens.rows.items[i].row,
+                         fg_row_value_text(tokens.rows.items[i].value, value));
+    fg_buffer_printf(&text, NULL, " of %llu", (unsigned long long)tokens.rows.rows);
     assert_string_equal(text.data, expected);
-    fg_text_free(&text);
+    fg_buffer_free(&text);
 }
 
 static void new_ids_come_in_the_order_of_roles_and_lists(void **state) {

@@ -25,34 +25,34 @@ static char scratch[PATH_MAX];
 
 /* ---- bytes ---- */
 
-static inline void add(fg_text *text, const void *bytes, size_t size) {
-    assert_int_equal(fg_text_add(text, bytes, size, NULL), FG_OK);
+static inline void add(fg_buffer *text, const void *bytes, size_t size) {
+    assert_int_equal(fg_buffer_add(text, bytes, size, NULL), FG_OK);
 }
 
-static inline void add_little(fg_text *text, uint64_t value, size_t width) {
+static inline void add_little(fg_buffer *text, uint64_t value, size_t width) {
     unsigned char bytes[8];
     for (size_t i = 0; i < width; i++) bytes[i] = (unsigned char)(value >> 8 * i);
     add(text, bytes, width);
 }
 
-static inline void add_string(fg_text *text, const char *string) {
+static inline void add_string(fg_buffer *text, const char *string) {
     add(text, "X", 1);
     add_little(text, strlen(string), 4);
     add(text, string, strlen(string));
 }
 
-static inline void add_integer(fg_text *text, int64_t value) {
+static inline void add_integer(fg_buffer *text, int64_t value) {
     add(text, "\x8a\x08", 2);
     add_little(text, (uint64_t)value, 8);
 }
 
-static inline void poke(fg_text *text, size_t at, uint64_t value, size_t width) {
+static inline void poke(fg_buffer *text, size_t at, uint64_t value, size_t width) {
     assert_true(at + width <= text->length);
     for (size_t i = 0; i < width; i++) text->data[at + i] = (char)(value >> 8 * i);
 }
 
 /* Where the n-th (from 0) occurrence of `bytes` begins. */
-static inline size_t find(const fg_text *text, const char *bytes, size_t n) {
+static inline size_t find(const fg_buffer *text, const char *bytes, size_t n) {
     size_t length = strlen(bytes);
     for (size_t i = 0; i + length <= text->length; i++) {
         if (memcmp(text->data + i, bytes, length) == 0 && n-- == 0) return i;
@@ -72,13 +72,13 @@ typedef struct tensor_spec {
 
 static const tensor_spec plain = {"t", "0", 6, 0, 1, 1, {6}, {1}};
 
-static inline void add_tuple(fg_text *text, const int64_t *values, unsigned count) {
+static inline void add_tuple(fg_buffer *text, const int64_t *values, unsigned count) {
     add(text, "(", 1);
     for (unsigned i = 0; i < count; i++) add_integer(text, values[i]);
     add(text, "t", 1);
 }
 
-static inline void add_tensor(fg_text *text, const tensor_spec *spec) {
+static inline void add_tensor(fg_buffer *text, const tensor_spec *spec) {
     static const char rebuild[] = "ctorch._utils\n_rebuild_tensor_v2\n((",
                       storage[] = "ctorch\nFloatStorage\n";
     add(text, rebuild, sizeof rebuild - 1);
@@ -94,7 +94,7 @@ static inline void add_tensor(fg_text *text, const tensor_spec *spec) {
     add(text, "\x89}tR", 4);
 }
 
-static inline void add_state_dict(fg_text *text, const tensor_spec *spec) {
+static inline void add_state_dict(fg_buffer *text, const tensor_spec *spec) {
     add(text, "\x80\x02}", 3);
     add_string(text, spec->name);
     add_tensor(text, spec);
@@ -104,14 +104,14 @@ static inline void add_state_dict(fg_text *text, const tensor_spec *spec) {
 /* ---- a zip writer ---- */
 
 typedef struct archive {
-    fg_text bytes, directory;
+    fg_buffer bytes, directory;
     unsigned count;
     uint64_t hole; /* bytes of zeros that lie in the file before what is added next, and not in `bytes` */
 } archive;
 
 static inline void add_entry(archive *a, const char *name, const void *data, size_t size) {
     size_t header = a->bytes.length;
-    fg_text both = {0};
+    fg_buffer both = {0};
     add_little(&both, 20, 2); /* version needed, flags, method, time, date, CRC */
     add_little(&both, 0, 8);
     add_little(&both, 0, 4);
@@ -130,7 +130,7 @@ static inline void add_entry(archive *a, const char *name, const void *data, siz
     add_little(&a->directory, header + a->hole, 4);
     add(&a->directory, name, strlen(name));
     a->count++;
-    fg_text_free(&both);
+    fg_buffer_free(&both);
 }
 
 /* Adds an entry that is a hole of `size` bytes, with all its numbers in the zip64 field of its record. */
@@ -184,7 +184,7 @@ static inline void finish(archive *a) {
     add_little(&a->bytes, size, 4);
     add_little(&a->bytes, zip64 ? 0xffffffff : offset, 4);
     add_little(&a->bytes, 0, 2);
-    fg_text_free(&a->directory);
+    fg_buffer_free(&a->directory);
 }
 
 /* An archive of this pickle and one storage, "0", of 24 bytes. */
@@ -200,16 +200,16 @@ static inline void wrap(archive *a, const void *pickle, size_t size) {
 
 /* ---- reading ---- */
 
-static inline fg_status read_bytes(const fg_text *bytes, size_t size, fg_tensors *table, fg_error *err) {
+static inline fg_status read_bytes(const fg_buffer *bytes, size_t size, fg_tensors *table, fg_error *err) {
     char path[PATH_MAX + 16];
     snprintf(path, sizeof path, "%s/case.bin", scratch);
     unlink(path);
-    assert_int_equal(fg_file_spit(path, bytes->data, size, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, bytes->data, size, false, NULL), FG_OK);
     return fg_torch_bin_read_header(path, table, err);
 }
 
 /* Demands that these bytes are refused with a message that holds `expected`. */
-static inline void assert_refused(const fg_text *bytes, const char *expected) {
+static inline void assert_refused(const fg_buffer *bytes, const char *expected) {
     fg_tensors table = {0};
     fg_error err = {0};
     assert_int_equal(read_bytes(bytes, bytes->length, &table, &err), FG_ERR_INPUT);
@@ -221,13 +221,13 @@ static inline void assert_pickle_refused(const void *pickle, size_t size, const 
     archive a;
     wrap(&a, pickle, size);
     assert_refused(&a.bytes, expected);
-    fg_text_free(&a.bytes);
+    fg_buffer_free(&a.bytes);
 }
 
-static inline void slurp(const char *name, fg_text *bytes) {
+static inline void slurp(const char *name, fg_buffer *bytes) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s%s", DATA, name);
-    assert_int_equal(fg_file_slurp(path, 1 << 20, bytes, NULL), FG_OK);
+    assert_int_equal(fg_file_read_all(path, 1 << 20, bytes, NULL), FG_OK);
 }
 
 static inline int make_scratch(void **state) {

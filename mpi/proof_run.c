@@ -1,0 +1,131 @@
+#include "proof_run.h"
+
+#include "cli/sampling.h"
+#include "interrupt.h"
+#include "vocab/token_ids.h"
+
+static bool proves(const fg_proof_run *trial) {
+    return trial->validate == FG_VALIDATE_LOGITS;
+}
+
+void fg_proof_run_begin(fg_proof_run *trial, const fg_run *run) {
+    const fg_options *options = run->options;
+    bool given = options->validate != FG_VALIDATE_AUTO;
+    *trial = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
+                            .generates = options->generation_test,
+                            .atol = options->atol > 0 ? options->atol : 0};
+    trial->pair.mask = (fg_mask)options->mask;
+}
+
+fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,
+                               const fg_prompt_side *destination, const json_t *generation_config,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_prompt_resolve(&t->prompt, run->options, source, destination, err));
+    t->pair.tokens = t->prompt.ids.ids;
+    t->pair.token_count = t->prompt.ids.count;
+    if (!t->generates) goto done;
+    FG_TRY(fg_sampling_resolve(&t->sampling, run->options, generation_config, err));
+    FG_TRY(fg_eos_merge(json_object_get(destination->config, "eos_token_id"),
+                        json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids, err));
+done:
+    return status;
+}
+
+/* ---- running ---- */
+
+static fg_status prove(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
+    fg_proof_task task = {
+        .atol = t->atol, .dump = run->options->dump, .version = run->version, .style = fg_run_progress(run)};
+    bool first = run->ranks->rank == 0;
+    /* a dump that is there already is refused, not removed */
+    if (first && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
+    fg_status status = fg_prove(pair, &task, &t->proof, err);
+    if (first) fg_interrupt_guard_file(NULL);
+    return status;
+}
+
+static fg_status generate(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
+    bool silent = run->options->json || run->options->verbosity < 0;
+    fg_generation_task task = {.limit = run->options->max_new_tokens,
+                               .sampling = t->sampling,
+                               .end_ids = t->end_ids,
+                               .tokenizer = t->prompt.tokenizer,
+                               .out = silent ? NULL : stdout};
+    return fg_generate(pair, &task, &t->generation, err);
+}
+
+bool fg_proof_run_runs_models(const fg_proof_run *t) {
+    return proves(t) || t->generates;
+}
+
+fg_status fg_proof_run_forward(fg_proof_run *t, const fg_run *run, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_model_pair pair = {0};
+    if (!fg_proof_run_runs_models(t)) return FG_OK;
+    FG_TRY(fg_model_pair_open(&pair, run->ranks, &t->pair, err));
+    if (proves(t)) FG_TRY(prove(t, run, &pair, err));
+    if (t->generates && (!proves(t) || t->proof.passed)) FG_TRY(generate(t, run, &pair, err));
+done:
+    fg_model_pair_close(&pair);
+    return status;
+}
+
+/* ---- what came of it ---- */
+
+bool fg_proof_run_passed(const fg_proof_run *t) {
+    return (!proves(t) || t->proof.passed) && t->generation.end != FG_END_DIFFERENCE;
+}
+
+fg_status fg_proof_run_report(const fg_proof_run *t, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *other = t->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
+    FG_TRY(proves(t) ? fg_proof_report(&t->proof, report, err)
+                     : fg_json_put(report, "proof", json_pack("{s:s}", "kind", other), err));
+    if (t->generation.tokens.count) FG_TRY(fg_generation_report(&t->generation, report, err));
+done:
+    return status;
+}
+
+static fg_status judge_proof(const fg_proof_result *result, const char *source, const char *destination,
+                             fg_error *err) {
+    char place[80];
+    if (result->logits.non_finite[FG_SIDE_A] || result->logits.non_finite[FG_SIDE_B]) {
+        fg_fail(err, FG_ERR_DIFFER,
+                "nothing is proved: %llu logits of %s and %llu of %s are not finite numbers",
+                (unsigned long long)result->logits.non_finite[FG_SIDE_A], source,
+                (unsigned long long)result->logits.non_finite[FG_SIDE_B], destination);
+        return fg_hint(err,
+                       "look for NaN or infinity in the weights; --validate bytes checks the bytes instead");
+    }
+    fg_fail(err, FG_ERR_DIFFER,
+            "the models differ: the logits of %s and %s are up to %g apart (first difference: %s)", source,
+            destination, result->logits.largest_difference, fg_proof_place(result, place, sizeof place));
+    return fg_hint(
+        err,
+        "the rules for the names or settings of that part are wrong for this model, or a weight was changed; "
+        "--dump FILE.h5 writes both models' intermediates");
+}
+
+static fg_status judge_generation(const fg_generation *g, const char *source, const char *destination,
+                                  fg_error *err) {
+    fg_fail(err, FG_ERR_DIFFER,
+            "the models differ: new token %zu after the prompt is %lu for %s and %lu for %s", g->tokens.count,
+            (unsigned long)g->reference_token, source, (unsigned long)g->tokens.ids[g->tokens.count - 1],
+            destination);
+    return fg_hint(err, "fgconv validate compares logits and says in which part the models differ first");
+}
+
+fg_status fg_proof_run_judge(const fg_proof_run *t, const char *source, const char *destination,
+                             fg_error *err) {
+    if (fg_proof_run_passed(t)) return FG_OK;
+    return proves(t) && !t->proof.passed ? judge_proof(&t->proof, source, destination, err)
+                                         : judge_generation(&t->generation, source, destination, err);
+}
+
+void fg_proof_run_free(fg_proof_run *t) {
+    fg_prompt_free(&t->prompt);
+    fg_generation_free(&t->generation);
+    json_decref(t->end_ids);
+    *t = (fg_proof_run){0};
+}

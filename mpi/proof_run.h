@@ -1,0 +1,45 @@
+/* What a command does with two models: the proof, then the generation, each if it is asked for.
+ *
+ * Rank 0 resolves it (prompt, sampling); all ranks carry it out.
+ */
+#ifndef FG_MPI_PROOF_RUN_H
+#define FG_MPI_PROOF_RUN_H
+
+#include "cli/prompt.h"
+#include "generate.h"
+#include "prove.h"
+#include "run.h"
+
+typedef struct fg_proof_run {
+    fg_validate
+        validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
+    bool generates;
+    fg_model_pair_task pair; /* as pair.h says; tokens are filled in here */
+    double atol;
+    fg_prompt prompt;     /* rank 0, as what follows */
+    fg_sampling sampling; /* of the generation */
+    json_t *end_ids;      /* owned; of the destination's two configurations */
+
+    fg_proof_result proof;
+    fg_generation generation;
+} fg_proof_run;
+
+/* Every rank: what the options ask for, logits unless they say otherwise. */
+void fg_proof_run_begin(fg_proof_run *trial, const fg_run *run);
+/* Rank 0, before anything is written: prompt and sampling. The destination's configurations are those that it
+ * has or will have; `generation_config` may be NULL. */
+fg_status fg_proof_run_prepare(fg_proof_run *trial, const fg_run *run, const fg_prompt_side *source,
+                               const fg_prompt_side *destination, const json_t *generation_config,
+                               fg_error *err);
+bool fg_proof_run_runs_models(const fg_proof_run *trial);
+/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
+fg_status fg_proof_run_forward(fg_proof_run *trial, const fg_run *run, fg_error *err);
+bool fg_proof_run_passed(const fg_proof_run *trial);
+/* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */
+fg_status fg_proof_run_report(const fg_proof_run *trial, json_t *report, fg_error *err);
+/* FG_ERR_DIFFER with a message when it did not pass. */
+fg_status fg_proof_run_judge(const fg_proof_run *trial, const char *source, const char *destination,
+                             fg_error *err);
+void fg_proof_run_free(fg_proof_run *trial);
+
+#endif

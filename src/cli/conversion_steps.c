@@ -1,0 +1,327 @@
+/* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
+#include "base/alloc.h"
+#include "cli/conversion.h"
+#include "cli/detect_family.h"
+#include "convert/weight_plan.h"
+#include "plan/compose.h"
+
+/* ---- which ---- */
+
+fg_status fg_conversion_add_step(fg_conversion *job, const fg_route_step *step, fg_error *err) {
+    fg_status status = fg_grow(&job->steps, job->step_count, &job->step_capacity, sizeof *job->steps, err);
+    if (status == FG_OK) job->steps[job->step_count++] = *step;
+    return status;
+}
+
+static fg_status add_step(fg_conversion *job, fg_direction direction, fg_format other, fg_error *err) {
+    const fg_route_step step = {.direction = direction, .other = other};
+    return fg_conversion_add_step(job, &step, err);
+}
+
+/* An hf family may have converters to several formats, and any of them does: the first that takes the model, else one that says why not. */
+static fg_status choose_other(const fg_conversion *job, const char *family, const fg_converter_dirs *dirs,
+                              fg_format *other, fg_error *err) {
+    static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
+    fg_status status = FG_OK;
+    fg_family_question question = {
+        .dirs = dirs, .direction = FG_IMPORT, .config = job->source.config, .file = job->source.directory};
+    char warning[FG_LOG_LINE];
+    fg_error refused = {.status = FG_ERR_INPUT};
+    for (size_t i = 0; family && refused.status != FG_OK && i < sizeof formats / sizeof *formats; i++) {
+        *other = question.other = formats[i];
+        FG_TRY(fg_family_try(&question, family, &refused, warning, err));
+    }
+done:
+    return status;
+}
+
+/* There and back. */
+static fg_status decide_round(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_format other = job->source.format;
+    bool from_hf = other == FG_FORMAT_HF;
+    job->to = job->source.format;
+    job->keeps_format = true;
+    if (job->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+        fg_fail(err, FG_ERR_INPUT, "%s: a Fast-LLM directory, which has no place for training checkpoints",
+                job->source.directory);
+        FG_TRY(
+            fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
+    }
+    if (from_hf)
+        FG_TRY(choose_other(job, options->model_type ? options->model_type : job->source.model_type, dirs,
+                            &other, err));
+    FG_TRY(add_step(job, from_hf ? FG_IMPORT : FG_EXPORT, other, err));
+    FG_TRY(add_step(job, from_hf ? FG_EXPORT : FG_IMPORT, other, err));
+done:
+    return status;
+}
+
+fg_status fg_conversion_decide_steps(fg_conversion *job, const fg_options *options,
+                                     const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(job, options, dirs, err);
+    fg_format from = job->source.format;
+    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
+        return decide_round(job, options, dirs, err);
+    fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+    job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
+    if (job->to == from) {
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
+                fg_format_name(job->to), job->source.directory);
+        return fg_hint(err, "name another format, or leave --to out");
+    }
+    if (from != FG_FORMAT_HF) FG_TRY(add_step(job, FG_EXPORT, from, err));
+    if (job->to != FG_FORMAT_HF) FG_TRY(add_step(job, FG_IMPORT, job->to, err));
+done:
+    return status;
+}
+
+/* ---- the configuration ---- */
+
+static fg_status unknown_family(const fg_conversion *job, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", job->config_file,
+            fg_family_key(job->source.format));
+    return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
+}
+
+/* What the command line, the source, or what it started from says. A Fast-LLM source may say nothing: then the family is found out. */
+static fg_status first_family(const fg_conversion *job, const fg_options *options,
+                              const fg_converter_dirs *dirs, char **family, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *said = job->update              ? fg_conversion_source_type(job)
+                       : options->model_type    ? options->model_type
+                       : job->source.model_type ? job->source.model_type
+                                                : job->base.checkpoint.model_type;
+    if (said) {
+        FG_TRY_NEW(*family, fg_strdup(said, err));
+    } else if (job->source.format == FG_FORMAT_FAST_LLM) {
+        FG_TRY(fg_family_find(dirs, json_object_get(job->source.config, "base_model"), job->config_file,
+                              family, err));
+    } else {
+        FG_TRY(unknown_family(job, err));
+    }
+done:
+    return status;
+}
+
+/* The first step's family is what the source is of, the second's what the first has made. */
+static fg_status load_converter(fg_conversion *job, size_t index, const fg_options *options,
+                                const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_route_step *step = &job->steps[index];
+    const fg_route_step *before = index ? step - 1 : NULL;
+    char *first = NULL;
+    const char *family;
+    if (!before || before->migration) {
+        FG_TRY(first_family(job, options, dirs, &first, err));
+        family = first;
+    } else if (before->direction == FG_IMPORT) {
+        family = fg_converter_model_type(before->converter);
+    } else {
+        family = json_string_value(json_object_get(before->translation.result, "model_type"));
+    }
+    if (!family) FG_TRY(unknown_family(job, err));
+    FG_TRY(fg_converter_load(&step->converter, dirs, step->other, family, err));
+done:
+    fg_free(first);
+    return status;
+}
+
+/* What a step reads. */
+static const json_t *given_config(const fg_conversion *job, size_t index) {
+    if (index) return job->steps[index - 1].translation.result;
+    if (job->update) return job->update->config;
+    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
+    return fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
+}
+
+/* What messages call the configuration that a step reads. */
+static fg_status name_config(const fg_conversion *job, size_t index, char **name, fg_error *err) {
+    const fg_migration *before = index ? job->steps[index - 1].migration : NULL;
+    *name = fg_strformat(err, "%s%s%s%s", job->config_file,
+                         before  ? " (as version "
+                         : index ? " (as hf"
+                                 : "",
+                         before ? before->to.text : "", index ? ")" : "");
+    return *name ? FG_OK : FG_ERR_MEMORY;
+}
+
+/* What the translation of a step is told. */
+typedef struct translate_args {
+    fg_translate_options how;
+    char *file;      /* owned */
+    json_t *carried; /* owned */
+} translate_args;
+
+static fg_status find_translate_args(const fg_conversion *job, size_t index, const fg_options *options,
+                                     const char *version, translate_args *p, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *metadata = index ? NULL : job->source.metadata;
+    FG_TRY(name_config(job, index, &p->file, err));
+    FG_TRY(fg_conversion_carried(job, index, &p->carried, err));
+    p->how =
+        (fg_translate_options){.max_length = options->max_length,
+                               .hf_version = options->hf_version,
+                               .version = version,
+                               .file = p->file,
+                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
+                               .carried = p->carried};
+done:
+    return status;
+}
+
+static void translate_args_free(translate_args *p) {
+    fg_free(p->file);
+    json_decref(p->carried);
+}
+
+static fg_status translate_once(fg_conversion *job, const fg_route_step *step, const fg_converter_dirs *dirs,
+                                const json_t *given, const fg_translate_options *how, fg_translation *result,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_translate(step->converter, dirs, step->direction, given, how, result, err));
+    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(job, result->result, err));
+done:
+    return status;
+}
+
+/* Changes `config` wherever `after` differs from `before`. */
+static fg_status apply_changes(const json_t *before, const json_t *after, json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)after, key, value) {
+        const json_t *was = json_object_get(before, key);
+        if (fg_json_equal(was, value)) continue;
+        json_t *held = json_object_get(config, key);
+        if (json_is_object(value) && json_is_object(was) && json_is_object(held))
+            FG_TRY(apply_changes(was, value, held, err));
+        else
+            FG_TRY(fg_json_put(config, key, json_deep_copy(value), err));
+    }
+done:
+    return status;
+}
+
+/* The source's own configuration, with what a vocabulary of another size changes in the translated one. */
+static fg_status keep_config(fg_conversion *job, const json_t *grown, fg_error *err) {
+    bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
+    const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
+    job->config = json_deep_copy(job->source.config);
+    if (!job->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while copying the configuration");
+    if (version && !(job->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
+    if (!grown) return FG_OK;
+    return apply_changes(fg_conversion_last(job)->translation.result, grown,
+                         fast_llm ? json_object_get(job->config, "base_model") : job->config, err);
+}
+
+static fg_status migrate_config(fg_route_step *step, const fg_conversion *job, const json_t *given,
+                                const char *file, fg_error *err) {
+    step->translation.left_out = json_array();
+    return fg_migration_config(step->migration, job->update->arch, given, file, &step->translation.result,
+                               step->translation.left_out, err);
+}
+
+static fg_status translate_step(fg_conversion *job, size_t index, const fg_options *options,
+                                const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_route_step *step = &job->steps[index];
+    const json_t *given = given_config(job, index);
+    translate_args p = {0};
+    if (!step->migration) FG_TRY(load_converter(job, index, options, dirs, err));
+    FG_TRY(find_translate_args(job, index, options, version, &p, err));
+    if (step->migration) {
+        FG_TRY(migrate_config(step, job, given, p.file, err));
+        goto done;
+    }
+    FG_TRY(translate_once(job, step, dirs, given, &p.how, &step->translation, err));
+    if (!index) FG_TRY(fg_conversion_check_base(job, dirs, err));
+done:
+    translate_args_free(&p);
+    return status;
+}
+
+fg_status fg_conversion_translate_steps(fg_conversion *job, const fg_options *options,
+                                        const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
+done:
+    return status;
+}
+
+/* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
+static fg_status translate_grown(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
+                                 const char *version, fg_translation *grown, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t last = job->step_count - 1;
+    translate_args p = {0};
+    FG_TRY(find_translate_args(job, last, options, version, &p, err));
+    p.how.vocab_size = job->tokens.rows.rows;
+    FG_TRY(translate_once(job, &job->steps[last], dirs, given_config(job, last), &p.how, grown, err));
+done:
+    translate_args_free(&p);
+    return status;
+}
+
+fg_status fg_conversion_translate(fg_conversion *job, const fg_options *options,
+                                  const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_translation again = {0};
+    bool grown;
+    FG_TRY(fg_conversion_translate_steps(job, options, dirs, version, err));
+    if (job->update) return fg_conversion_keep_config(job, err); /* an update's vocabulary stays as it is */
+    FG_TRY(fg_conversion_decide_tokens(job, options, dirs, &grown, err));
+    if (grown) FG_TRY(translate_grown(job, options, dirs, version, &again, err));
+    if (job->keeps_format) {
+        FG_TRY(keep_config(job, again.result, err));
+        goto done;
+    }
+    job->config = json_incref(grown ? again.result : fg_conversion_last(job)->translation.result);
+    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_wrap_config(job, dirs, err));
+done:
+    fg_translation_free(&again);
+    return status;
+}
+
+/* ---- the tensors ---- */
+
+/* Casts and new rows belong to the last step. */
+static fg_status plan_step(const fg_conversion *job, size_t index, const fg_options *options,
+                           const fg_converter_dirs *dirs, fg_tensors *source, fg_plan *plan, fg_error *err) {
+    const fg_route_step *step = &job->steps[index];
+    bool last = index + 1 == job->step_count;
+    fg_dtype cast = last ? options->dtype : FG_DTYPE_NONE;
+    const fg_row_edits *rows = last ? &job->tokens.rows : NULL;
+    const fg_tensor_gaps unnoticed = {0}, *gaps = NULL; /* they are noted once, on the way to hf */
+    if (job->update && options->no_strict)
+        gaps = step->direction == FG_EXPORT ? &job->update->gaps : &unnoticed;
+    if (step->migration)
+        return fg_migration_plan(step->migration, source, step->translation.result, cast, plan, err);
+    if (fg_tensor_map_used(step->converter))
+        return fg_weight_plan(step->converter, dirs, step->direction, source, step->translation.target, cast,
+                              rows, plan, err);
+    return fg_tensor_plan(step->converter, step->direction, source, step->translation.hf, cast, rows, gaps,
+                          plan, err);
+}
+
+fg_status fg_conversion_plan(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensors between = {0};
+    fg_plan next = {0};
+    FG_TRY(plan_step(job, 0, options, dirs, &job->source.tensors, &job->plan, err));
+    for (size_t i = 1; i < job->step_count; i++) {
+        FG_TRY(fg_plan_outputs(&job->plan, job->source.directory, &between, err));
+        if (job->update) FG_TRY(fg_conversion_check_ties(job, i, &job->plan, err));
+        FG_TRY(plan_step(job, i, options, dirs, &between, &next, err));
+        FG_TRY(fg_plan_compose(&job->plan, &next, err));
+        job->plan = next;
+        next = (fg_plan){0};
+    }
+done:
+    fg_tensors_free(&between);
+    fg_plan_free(&next);
+    return status;
+}

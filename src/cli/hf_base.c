@@ -1,0 +1,185 @@
+/* --hf-base: a Hugging Face directory that gives a Fast-LLM checkpoint what Fast-LLM has no place for.
+ *
+ * What travels with the checkpoint wins: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of the
+ * base's configuration only keys that say nothing of the architecture are taken ("metadata" of the converter).
+ */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/conversion.h"
+#include "convert/tensor_map.h"
+#include "vocab/token_lookup.h"
+
+enum { DEPTH = 8 }; /* of objects in a configuration */
+
+static const char GENERATION[] = "generation_config.json";
+
+/* ---- opening ---- */
+
+static fg_status check_use(const fg_conversion *job, const fg_options *options, fg_error *err) {
+    if (job->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE,
+            "--hf-base %s: the source %s is in the format %s, which holds all that it needs",
+            options->hf_base, job->source.directory, fg_format_name(job->source.format));
+    return fg_hint(err, "leave --hf-base out: it is for Fast-LLM directories");
+}
+
+static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
+    if (base->format == FG_FORMAT_HF) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--hf-base %s: found a %s directory, expected one of hf", base->directory,
+            fg_format_name(base->format));
+    return fg_hint(err, "give the Hugging Face directory of the model that the training started from");
+}
+
+/* The tokenizer is taken as a whole, or not at all: files of two would not fit. */
+static fg_status choose_files(fg_conversion *job, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_hf_base *base = &job->base;
+    const fg_names *own = &job->source.side_files, *other = &base->checkpoint.side_files;
+    base->tokenizer = true;
+    for (size_t i = 0; i < own->count; i++)
+        base->tokenizer &= !fg_checkpoint_is_tokenizer_file(own->items[i]);
+    for (size_t i = 0; i < other->count; i++) {
+        bool taken = strcmp(other->items[i], GENERATION) == 0
+                         ? !job->source.generation_config
+                         : base->tokenizer && fg_checkpoint_is_tokenizer_file(other->items[i]);
+        if (taken) FG_TRY(fg_json_push(base->files, json_string(other->items[i]), err));
+    }
+    if (!job->source.generation_config)
+        job->source.generation_config = json_incref(base->checkpoint.generation_config);
+done:
+    return status;
+}
+
+fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_checkpoint_options how = {.config_only = true};
+    if (!options->hf_base) goto done;
+    FG_TRY(check_use(job, options, err));
+    status = fg_checkpoint_open(&job->base.checkpoint, options->hf_base, &how, err);
+    if (status != FG_OK) FG_TRY(fg_where(err, "looking for what --hf-base gives"));
+    FG_TRY(check_kind(&job->base.checkpoint, err));
+    job->base.files = json_array();
+    job->base.keys = json_array();
+    if (!job->base.files || !job->base.keys)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while opening %s", options->hf_base));
+    FG_TRY(choose_files(job, err));
+done:
+    return status;
+}
+
+void fg_hf_base_free(fg_hf_base *base) {
+    fg_checkpoint_close(&base->checkpoint);
+    json_decref(base->files);
+    json_decref(base->keys);
+    *base = (fg_hf_base){0};
+}
+
+const char *fg_conversion_tokenizer_directory(const fg_conversion *job) {
+    return job->base.tokenizer ? job->base.checkpoint.directory : job->source.directory;
+}
+
+/* ---- whether it fits ---- */
+
+/* The number of tokens in the base's tokenizer; 0 if it has no tokenizer.json. */
+static fg_status count_tokens(const fg_hf_base *base, uint64_t *tokens, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tokenizer_files files = {0};
+    fg_token_lookup lookup = {0};
+    json_t *none = json_object();
+    FG_TRY(fg_tokenizer_files_read(&files, base->checkpoint.directory, err));
+    FG_TRY(fg_token_lookup_read(&lookup, &files, none, err));
+    *tokens = lookup.next_id;
+done:
+    json_decref(none);
+    fg_token_lookup_free(&lookup);
+    fg_tokenizer_files_free(&files);
+    return status;
+}
+
+fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_hf_base *base = &job->base;
+    uint64_t rows = 0, tokens = 0, size = 0;
+    if (!base->checkpoint.directory) goto done;
+    FG_TRY(fg_tensor_map_vocabulary_rows(job->steps[0].converter, dirs, job->steps[0].translation.target,
+                                         &rows, err));
+    const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
+    if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
+    if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);
+    if (!rows || !size || size == rows) goto done;
+    if (base->tokenizer) FG_TRY(count_tokens(base, &tokens, err));
+    if (tokens > rows) {
+        fg_fail(
+            err, FG_ERR_INPUT,
+            "--hf-base %s: its tokenizer has %llu tokens, and the model in %s rows for %llu: it is another "
+            "model's",
+            base->checkpoint.directory, (unsigned long long)tokens, job->source.directory,
+            (unsigned long long)rows);
+        FG_TRY(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
+    }
+    fg_warn("--hf-base %s: its vocabulary has %llu entries, that of %s %llu: are the tokens the same?",
+            base->checkpoint.directory, (unsigned long long)size, job->source.directory,
+            (unsigned long long)rows);
+done:
+    return status;
+}
+
+/* ---- keys ---- */
+
+/* What is said of a file, and not of the model in it. */
+static bool is_of_the_file(const char *key) {
+    static const char *const keys[] = {"_name_or_path", "architectures",        "auto_map",   "dtype",
+                                       "model_type",    "transformers_version", "torch_dtype"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (strcmp(key, keys[i]) == 0) return true;
+    }
+    return false;
+}
+
+static bool is_metadata(const fg_converter *converter, const char *key) {
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(fg_converter_document(converter), "metadata"), i, name) {
+        if (json_is_string(name) && strcmp(json_string_value(name), key) == 0) return !is_of_the_file(key);
+    }
+    return false;
+}
+
+static fg_status fill(fg_conversion *job, const json_t *from, json_t *to, const char *prefix, unsigned depth,
+                      fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    char *path = NULL;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+        json_t *held = json_object_get(to, key);
+        bool taken = !held && is_metadata(job->steps[0].converter, key);
+        bool inside = json_is_object(held) && json_is_object(value) && depth < DEPTH;
+        if (!taken && !inside) continue;
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (inside) FG_TRY(fill(job, value, held, path, depth + 1, err));
+        if (taken) FG_TRY(fg_json_put(to, key, json_deep_copy(value), err));
+        if (taken) FG_TRY(fg_json_push(job->base.keys, json_string(path), err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_conversion_fill_from_base(fg_conversion *job, json_t *hf, fg_error *err) {
+    if (!job->base.checkpoint.directory) return FG_OK;
+    json_array_clear(job->base.keys);
+    return fill(job, job->base.checkpoint.config, hf, "", 0, err);
+}
+
+fg_status fg_conversion_report_base(const fg_conversion *job, json_t *report, fg_error *err) {
+    if (!job->base.checkpoint.directory) return FG_OK;
+    return fg_json_put(report, "hf_base",
+                       json_pack("{s:s, s:O, s:O}", "directory", job->base.checkpoint.directory, "files",
+                                 job->base.files, "keys", job->base.keys),
+                       err);
+}

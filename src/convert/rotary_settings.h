@@ -1,0 +1,31 @@
+/* The two spellings of rotary settings in config.json.
+ *
+ *   older:  "rope_theta": X, "rope_scaling": null or {"rope_type" (once "type"): T, parameters}
+ *   newer:  "rope_parameters": {"rope_theta": X, "rope_type": T, parameters}, "default" for plain rotary
+ * embeddings
+ *
+ * Invariant: reading loses nothing: members that these functions do not know stay where declarations see
+ * them.
+ */
+#ifndef FG_CONVERT_ROTARY_SETTINGS_H
+#define FG_CONVERT_ROTARY_SETTINGS_H
+
+#include "base/json.h"
+
+/* Rewrites an object in place: `rope_parameters` goes away, `rope_scaling` is null or has a `rope_type`
+ * (beside `type`, if that stood there), theta and partial_rotary_factor stand outside. What stands twice must
+ * agree; types, and the parameters of llama3, must be well-formed: else FG_ERR_INPUT naming `file`. Settings
+ * per layer type (rope_parameters of objects alone) are left as they are. */
+fg_status fg_rotary_settings_to_older(json_t *config, const char *file, fg_error *err);
+
+/* The other way, from what fg_rotary_settings_to_older gives. */
+fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err);
+
+/* For a configuration that keeps its rope_parameters: gives them the rope_type that they may leave out. */
+fg_status fg_rotary_settings_resolve(json_t *config, const char *file, fg_error *err);
+
+/* The same for a configuration and all objects in it that have rotary settings: those of a vision or text model. Into the older
+ * spelling, or on into the newer. Llama3's original length may be absent: code that reads the newer spelling takes the model's for it. */
+fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file, fg_error *err);
+
+#endif

@@ -1,0 +1,189 @@
+#include "model/weight_source.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "store/cast.h"
+
+enum {
+    CHUNK = 256 << 10
+}; /* bytes of raw elements at a time: stays in the second-level cache until they are widened */
+
+void fg_weight_source_close(fg_weight_source *weights) {
+    if (weights->close) weights->close(weights->context);
+    *weights = (fg_weight_source){0};
+}
+
+/* ---- a checkpoint's files, as they are or rounded ---- */
+
+typedef struct files {
+    const fg_tensors *table; /* borrowed */
+    fg_reader *reader;
+    fg_dtype *rounded; /* owned or NULL; for each tensor the type that it is rounded to */
+    void *raw, *cast;  /* CHUNK bytes each, `cast` with room for wider elements */
+} files;
+
+static void files_close(void *context) {
+    files *f = context;
+    if (!f) return;
+    fg_reader_free(&f->reader);
+    fg_free(f->rounded);
+    fg_free(f->raw);
+    fg_free(f->cast);
+    fg_free(f);
+}
+
+/* The type of the numbers that are read of a tensor. */
+static fg_dtype seen_dtype(const files *f, const fg_tensor *tensor) {
+    fg_dtype rounded = f->rounded ? f->rounded[tensor - f->table->items] : FG_DTYPE_NONE;
+    return rounded == FG_DTYPE_NONE ? tensor->dtype : rounded;
+}
+
+static bool files_find(void *context, const char *name, fg_weight *weight) {
+    const files *f = context;
+    const fg_tensor *tensor = fg_tensors_find(f->table, name);
+    if (!tensor) return false;
+    *weight = (fg_weight){.index = (uint32_t)(tensor - f->table->items),
+                          .dtype = seen_dtype(f, tensor),
+                          .rank = tensor->rank,
+                          .elements = tensor->elements};
+    for (uint32_t i = 0; i < tensor->rank; i++) weight->shape[i] = tensor->shape[i];
+    return true;
+}
+
+static fg_status files_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
+                            float *out, fg_error *err) {
+    fg_status status = FG_OK;
+    files *f = context;
+    const fg_tensor *tensor = &f->table->items[weight->index];
+    fg_dtype rounded = seen_dtype(f, tensor);
+    bool round = rounded != tensor->dtype;
+    if (tensor->dtype == FG_F32 && !round) return fg_reader_read(f->reader, tensor, first, count, out, err);
+    uint64_t step = CHUNK / sizeof(double);
+    for (uint64_t done = 0, part; done < count; done += part) {
+        part = fg_min(step, count - done);
+        FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->raw, err));
+        if (round) fg_cast(tensor->dtype, f->raw, rounded, f->cast, part);
+        fg_widen(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
+    }
+done:
+    return status;
+}
+
+static fg_status files_open(fg_weight_source *weights, const fg_tensors *table, files **opened,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    files *f = NULL;
+    *weights = (fg_weight_source){0};
+    FG_NEW(f, 1);
+    f->table = table;
+    FG_TRY(fg_reader_new(&f->reader, table, err));
+    FG_TRY_NEW(f->raw, fg_alloc_buffer(CHUNK, err));
+    FG_TRY_NEW(f->cast, fg_alloc_buffer(CHUNK, err));
+    *weights = (fg_weight_source){.context = f, .find = files_find, .read = files_read, .close = files_close};
+    *opened = f;
+    f = NULL;
+done:
+    files_close(f);
+    return status;
+}
+
+fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tensors *table, fg_error *err) {
+    files *f;
+    return files_open(weights, table, &f, err);
+}
+
+/* The type of the outputs that copy from each source. */
+static fg_status find_rounding(const fg_plan *plan, fg_dtype *rounded, fg_error *err) {
+    for (size_t o = 0; o < plan->output_count; o++) {
+        const fg_output *output = &plan->outputs[o];
+        for (size_t p = 0; p < output->piece_count; p++) {
+            const fg_piece *piece = &plan->pieces[output->first_piece + p];
+            if (piece->kind != FG_PIECE_COPY) continue;
+            const fg_tensor *source = &plan->source.items[piece->source];
+            fg_dtype *to = &rounded[piece->source];
+            if (*to != FG_DTYPE_NONE && *to != output->dtype)
+                return fg_fail(
+                    err, FG_ERR_BUG,
+                    "tensor %s feeds outputs of types %s and %s: which rounding to prove is not defined",
+                    source->name, fg_dtype_name(*to), fg_dtype_name(output->dtype));
+            if (!fg_cast_possible(source->dtype, output->dtype))
+                return fg_fail(err, FG_ERR_BUG, "tensor %s: no cast from %s to %s", source->name,
+                               fg_dtype_name(source->dtype), fg_dtype_name(output->dtype));
+            *to = output->dtype;
+        }
+    }
+    return FG_OK;
+}
+
+fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    files *f = NULL;
+    FG_TRY(files_open(weights, &plan->source, &f, err));
+    FG_NEW(f->rounded, plan->source.count);
+    FG_TRY(find_rounding(plan, f->rounded, err));
+done:
+    if (status != FG_OK) fg_weight_source_close(weights);
+    return status;
+}
+
+/* ---- the outputs of a plan ---- */
+
+typedef struct planned {
+    const fg_plan *plan; /* borrowed */
+    fg_copier *copier;
+    fg_map by_name;
+    void *raw;
+} planned;
+
+static void planned_close(void *context) {
+    planned *p = context;
+    if (!p) return;
+    fg_copier_free(&p->copier);
+    fg_map_free(&p->by_name);
+    fg_free(p->raw);
+    fg_free(p);
+}
+
+static bool planned_find(void *context, const char *name, fg_weight *weight) {
+    const planned *p = context;
+    int64_t index = fg_map_get(&p->by_name, name);
+    if (index == FG_MAP_NONE) return false;
+    const fg_output *output = &p->plan->outputs[index];
+    *weight = (fg_weight){
+        .index = (uint32_t)index, .dtype = output->dtype, .rank = output->rank, .elements = output->elements};
+    for (uint32_t i = 0; i < output->rank; i++) weight->shape[i] = output->shape[i];
+    return true;
+}
+
+static fg_status planned_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
+                              float *out, fg_error *err) {
+    fg_status status = FG_OK;
+    planned *p = context;
+    if (weight->dtype == FG_F32) return fg_copier_read(p->copier, weight->index, first, count, out, err);
+    uint64_t step = CHUNK / sizeof(double);
+    for (uint64_t done = 0, part; done < count; done += part) {
+        part = fg_min(step, count - done);
+        FG_TRY(fg_copier_read(p->copier, weight->index, first + done, part, p->raw, err));
+        fg_widen(weight->dtype, p->raw, out + done, part);
+    }
+done:
+    return status;
+}
+
+fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    planned *p = NULL;
+    *weights = (fg_weight_source){0};
+    FG_NEW(p, 1);
+    p->plan = plan;
+    FG_TRY_NEW(p->raw, fg_alloc_buffer(CHUNK, err));
+    FG_TRY(fg_copier_new(&p->copier, plan, NULL, err));
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(fg_map_set(&p->by_name, plan->outputs[o].name, (int64_t)o, err));
+    *weights =
+        (fg_weight_source){.context = p, .find = planned_find, .read = planned_read, .close = planned_close};
+    p = NULL;
+done:
+    planned_close(p);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* Where the forward pass gets numbers from: tensors by name, elements as float32.
+ *
+ * Three sources: a checkpoint's files; the outputs of a plan (what a conversion would write, for --dry-run);
+ * and a checkpoint's files rounded as a plan's casts round them (for the proof of a conversion with casts).
+ */
+#ifndef FG_MODEL_WEIGHT_SOURCE_H
+#define FG_MODEL_WEIGHT_SOURCE_H
+
+#include "copy/copier.h"
+#include "plan/plan.h"
+
+typedef struct fg_weight {
+    uint32_t index; /* the source's own number */
+    fg_dtype dtype; /* of the numbers as they are read */
+    uint32_t rank;
+    uint64_t shape[FG_MAX_DIMS];
+    uint64_t elements;
+} fg_weight;
+
+typedef struct fg_weight_source {
+    void *context; /* owned */
+    bool (*find)(void *context, const char *name, fg_weight *weight);
+    /* `count` elements from element `first`, row-major, as float32. */
+    fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
+                      fg_error *err);
+    void (*close)(void *context);
+} fg_weight_source;
+
+fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tensors *table,
+                                        fg_error *err); /* borrows the table */
+fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan,
+                                     fg_error *err); /* borrows the plan */
+/* The plan's sources, each rounded to the dtype of the outputs that it feeds. */
+fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
+void fg_weight_source_close(fg_weight_source *weights);
+
+#endif
