@@ -60,18 +60,18 @@ static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *trial, fg_e
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
-    FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
-    FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
+    FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
+    FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
     trial->pair.source = (fg_model_pair_side){.format = p->a.format,
                                               .spec = p->spec_a,
                                               .config = p->a.config,
                                               .tensors = &p->a.tensors,
-                                              .name = options->first};
+                                              .name = options->source};
     trial->pair.destination = (fg_model_pair_side){.format = p->b.format,
                                                    .spec = p->spec_b,
                                                    .config = p->b.config,
                                                    .tensors = &p->b.tensors,
-                                                   .name = options->second};
+                                                   .name = options->destination};
     resolve_rounding(run, p, &trial->pair);
 done:
     return status;
@@ -80,14 +80,14 @@ done:
 /* Without -g the tokenizers are given back before the models run. */
 static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->first, err));
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->second, err));
-    fg_prompt_side a = {.name = run->options->first,
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
                         .format = p->a.format,
                         .spec = p->spec_a,
                         .config = p->a.config};
-    fg_prompt_side b = {.name = run->options->second,
+    fg_prompt_side b = {.name = run->options->destination,
                         .tokenizer = &p->tokenizer_b,
                         .format = p->b.format,
                         .spec = p->spec_b,
@@ -108,8 +108,8 @@ static json_t *describe_side(const char *directory, const fg_checkpoint *checkpo
 
 static fg_status describe(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
-    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
+    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->source, &p->a), err));
+    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->destination, &p->b), err));
     FG_TRY(fg_proof_run_report(trial, p->report, err));
 done:
     return status;
@@ -146,7 +146,7 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
                           p.report, err);
     if (status == FG_OK && first) {
         fg_run_report_show(run, p.report, err);
-        fg_proof_run_judge(&trial, options->first, options->second, err);
+        fg_proof_run_judge(&trial, options->source, options->destination, err);
     }
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     fg_proof_run_free(&trial);

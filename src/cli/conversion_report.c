@@ -47,7 +47,7 @@ static fg_status report_destination(const fg_conversion *job, const fg_options *
                                     fg_error *err) {
     fg_status status = FG_OK;
     json_t *destination = json_object();
-    FG_TRY(fg_json_put_text(destination, "directory", options->second, err));
+    FG_TRY(fg_json_put_text(destination, "directory", options->destination, err));
     FG_TRY(fg_json_put_text(destination, "format", fg_format_name(job->to), err));
     FG_TRY(fg_json_put_u64(destination, "tensors", job->plan.output_count, err));
     FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&job->plan), err));

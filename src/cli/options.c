@@ -505,9 +505,9 @@ fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error 
     if (p.stopped) goto done;
     if (!p.command) p.command = &fg_command_table[0];
     FG_TRY(check_together(&p));
-    if (options->file_count > 0) options->first = options->files[0];
-    if (options->file_count > 1) options->second = options->files[1];
-    if (options->in_place) options->second = options->first;
+    if (options->file_count > 0) options->source = options->files[0];
+    if (options->file_count > 1) options->destination = options->files[1];
+    if (options->in_place) options->destination = options->source;
 done:
     if (status != FG_OK) fg_options_free(options);
     return status;

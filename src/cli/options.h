@@ -49,8 +49,8 @@ typedef enum fg_progress_mode {
 
 typedef struct fg_options {
     fg_command command;
-    const char *first,
-        *second; /* positional arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
+    const char *source,
+        *destination;   /* arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
     const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
     fg_format from, to; /* FG_FORMAT_AUTO: not given */
@@ -63,7 +63,7 @@ typedef struct fg_options {
     bool skip_default_tokens, generation_test;
     const char *stop_tokens, *generation_config; /* of finalize; NULL: not given */
     bool no_auto_stop_tokens, keep_optimizer, root_copy;
-    bool in_place; /* of update-vocab: the destination takes the source's place; `second` is then `first` */
+    bool in_place; /* of update-vocab: the result replaces the source: `destination` is `source` */
     const char *arch, *from_version, *to_version; /* of update; NULL: not given */
     bool no_strict;                               /* of update: tensors may be missing or left over */
     const json_t

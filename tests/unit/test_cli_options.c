@@ -55,8 +55,8 @@ static void defaults_are_those_of_the_contract(void **state) {
     (void)state;
     fg_options o = parsed("in out");
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "in");
-    assert_string_equal(o.second, "out");
+    assert_string_equal(o.source, "in");
+    assert_string_equal(o.destination, "out");
     assert_int_equal(o.file_count, 2);
     assert_int_equal(o.from, FG_FORMAT_AUTO);
     assert_int_equal(o.to, FG_FORMAT_AUTO);
@@ -107,8 +107,8 @@ static void every_option_of_convert_is_stored(void **state) {
     assert_int_equal(o.mask, FG_MASK_OPTION_CAUSAL);
     assert_int_equal(o.progress, FG_PROGRESS_LINES);
     assert_int_equal(o.verbosity, 1);
-    assert_string_equal(o.first, "in");
-    assert_string_equal(o.second, "out");
+    assert_string_equal(o.source, "in");
+    assert_string_equal(o.destination, "out");
     fg_options_free(&o);
 }
 
@@ -130,17 +130,17 @@ static void options_are_spelt_in_several_ways(void **state) {
     assert_int_equal(o.token_ids[0], 2);
     fg_options_free(&o);
     o = parsed("-- -in --out");
-    assert_string_equal(o.first, "-in");
-    assert_string_equal(o.second, "--out");
+    assert_string_equal(o.source, "-in");
+    assert_string_equal(o.destination, "--out");
     fg_options_free(&o);
     o = parsed("-- list out"); /* not the command */
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "list");
+    assert_string_equal(o.source, "list");
     fg_options_free(&o);
     o = parsed("convert list diff");
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "list");
-    assert_string_equal(o.second, "diff");
+    assert_string_equal(o.source, "list");
+    assert_string_equal(o.destination, "diff");
     fg_options_free(&o);
 }
 
@@ -376,7 +376,7 @@ static void what_finalize_and_update_vocab_take(void **state) {
     fg_options_free(&o);
     o = parsed("update-vocab a --in-place --log-level WARNING");
     assert_int_equal(o.command, FG_COMMAND_UPDATE_VOCAB);
-    assert_string_equal(o.second, "a");
+    assert_string_equal(o.destination, "a");
     assert_int_equal(o.verbosity, -1);
     fg_options_free(&o);
     refused("finalize a b --root-copy --keep-optimizer",
