@@ -47,7 +47,7 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
     case FG_COMMAND_TOKENIZE:
         return fg_command_tokenize(options, stdin, stdout, err);
     default:
-        return fg_fail(err, FG_ERR_BUG, "command %d has nobody who does it", (int)options->command);
+        return fg_fail(err, FG_ERR_BUG, "no handler for command %d", (int)options->command);
     }
 }
 

@@ -34,7 +34,7 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
  * `out`). */
 fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err);
 
-/* Text to ids and back: the second argument, or the lines of `in` where it is absent or "-". */
+/* Text to ids or ids to text: the second argument, or the lines of `in` if it is absent or "-". */
 fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err);
 
 /* For the commands: all of `text`, or a document as JSON with a newline behind, to `out`. FG_ERR_SYSTEM if it
