@@ -136,6 +136,18 @@ const fg_command_entry fg_command_table[] = {
          "Adds tokens to a checkpoint of any format, or sets its chat template, and changes nothing else. "
          "With --in-place the result replaces SRC once it is complete and proved.",
      .example = "fgconv update-vocab --add-tokens chatml.yaml --in-place llama-fg"},
+    {.name = "completion",
+     .command = FG_COMMAND_COMPLETION,
+     .arguments = "bash|zsh|fish",
+     .least = 1,
+     .most = 1,
+     .complete = FG_COMPLETE_SHELLS,
+     .summary = "print a completion script for a shell",
+     .about =
+         "Prints a script that completes the commands, options and values of fgconv. Load it with \"source "
+         "<(fgconv completion bash)\"; for zsh write it to a file _fgconv in a directory of fpath, for fish "
+         "to ~/.config/fish/completions/fgconv.fish.",
+     .example = "source <(fgconv completion bash)"},
     {.name = "help",
      .command = FG_COMMAND_HELP,
      .arguments = "[COMMAND]",

@@ -37,6 +37,10 @@ fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err);
 /* Text to ids or ids to text: the second argument, or the lines of `in` if it is absent or "-". */
 fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err);
 
+/* A script that completes the command line in the shell that `source` names: bash, zsh or fish. FG_ERR_USAGE for
+ * any other. */
+fg_status fg_command_completion(const fg_options *options, FILE *out, fg_error *err);
+
 /* For the commands: all of `text`, or a document as JSON with a newline behind, to `out`. FG_ERR_SYSTEM if it
  * cannot be written. */
 fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err);

@@ -1,4 +1,4 @@
-/* The command line: the tables of options and of commands give parsing, help, and man pages.
+/* The command line: the tables of options and of commands give parsing, help, man pages and completion.
  *
  * Invariant: every option of the contract is known; one that this version cannot do is refused with
  * FG_ERR_USAGE, never ignored.
@@ -23,6 +23,7 @@ typedef enum fg_command {
     FG_COMMAND_UPDATE,
     FG_COMMAND_FINALIZE,
     FG_COMMAND_UPDATE_VOCAB,
+    FG_COMMAND_COMPLETION,
     FG_COMMAND_HELP,
     FG_COMMAND_VERSION,
 } fg_command;
