@@ -370,23 +370,57 @@ static void a_chain_of_steps_says_whose_key_is_refused(void **state) {
 
 /* ---- list, directories ---- */
 
-static void converters_are_listed(void **state) {
+static size_t times(const char *text, const char *part) {
+    size_t count = 0;
+    for (; (text = strstr(text, part)); text++) count++;
+    return count;
+}
+
+static void families_are_listed(void **state) {
     (void)state;
     fg_error err = {0};
     fg_converter_dirs dirs = built_in();
     fg_options options = {.command = FG_COMMAND_LIST};
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
-    assert_non_null(strstr(text(), "llama            forgather  "));
-    assert_non_null(strstr(text(), "forgather/qwen3.json\n"));
-    assert_null(strstr(text(), "(shared part)"));
+    assert_int_equal(strncmp(text(), "family ", 7), 0);
+    assert_int_equal(times(text(), "\nllama "), 1);
+    assert_non_null(strstr(text(), "\nllama              logits     logits    Llama 1 to 3"));
+    assert_non_null(strstr(text(), "\nmixtral            -          logits    "));
+    assert_non_null(strstr(text(), "\nllava              -          bytes     "));
+    assert_null(strstr(text(), ".json"));
+    assert_null(strstr(text(), "*"));
+    options.verbosity = -1;
+    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(strncmp(text(), "llama ", 6), 0);
     options.verbosity = 1;
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
-    assert_non_null(strstr(text(), "(shared part)"));
+    assert_non_null(strstr(text(), "/fast_llm/llama.json\n"));
+    fg_converter_dirs_free(&dirs);
+}
+
+/* A directory of one's own comes first: its converter takes the place of the built-in one. */
+static void own_families_are_marked(void **state) {
+    (void)state;
+    fg_error err = {0};
+    const char *own[] = {FG_CONVERTERS "/examples/documented_norm", at("")},
+               *candidates[] = {FG_CONVERTERS, NULL};
+    fg_options options = {.command = FG_COMMAND_LIST, .converter_paths = own, .converter_path_count = 2};
+    fg_converter_dirs dirs = {0};
+    put_text("mine.json", "{\"format\": \"forgather\", \"model_type\": \"mine\", \"unheard_of\": 1}");
+    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(times(text(), "\nllama "), 1);
+    assert_non_null(strstr(text(), "\nllama              logits*    logits    Example plug-in"));
+    assert_non_null(strstr(text(), "\nmine               broken*    -         \n"));
+    assert_non_null(strstr(text(), "*: from --converter-path\n"));
     options.json = true;
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
     json_t *value = document();
-    assert_true(json_array_size(value) >= 3);
-    assert_string_equal(json_string_value(fg_json_at(value, "0/format")), "forgather");
+    assert_string_equal(json_string_value(fg_json_at(value, "0/model_type")), "llama");
+    assert_string_equal(json_string_value(fg_json_at(value, "0/formats/forgather/proof")), "logits");
+    assert_true(json_is_true(fg_json_at(value, "0/formats/forgather/own")));
+    assert_true(json_is_false(fg_json_at(value, "0/formats/fast_llm/own")));
+    assert_true(json_is_null(fg_json_at(value, "1/formats/forgather/proof")));
     json_decref(value);
     fg_converter_dirs_free(&dirs);
 }
@@ -486,7 +520,8 @@ int main(void) {
         IN_DIRECTORY(the_length_can_be_set),
         IN_DIRECTORY(contradictions_and_gaps_are_refused),
         IN_DIRECTORY(a_chain_of_steps_says_whose_key_is_refused),
-        IN_DIRECTORY(converters_are_listed),
+        IN_DIRECTORY(families_are_listed),
+        IN_DIRECTORY(own_families_are_marked),
         IN_DIRECTORY(lint_says_what_it_found),
         IN_DIRECTORY(directories_are_found_in_order),
         IN_DIRECTORY(missing_directories_are_named),
