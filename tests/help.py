@@ -85,8 +85,12 @@ def check_pages(fgconv, commands, hidden, rows):
 
 def check_manuals(fgconv, commands):
     mandoc = shutil.which("mandoc")
+    texts = Path(fgconv).parent / "texts"
+    built = {path.stem.removeprefix("fgconv-") for path in texts.glob("fgconv-*.1")}
+    tally.check("the build makes a page for each command", built == set(commands), built ^ set(commands))
     for command in commands:
         page = printed(fgconv, command, "--help=man")
+        tally.check(f"fgconv-{command}.1 is what the program prints", page == (texts / f"fgconv-{command}.1").read_text())
         tally.check(f"fgconv-{command}.1 has its title", f".Dt FGCONV-{command.upper()} 1\n" in page)
         if mandoc:
             done = subprocess.run([mandoc, "-Tlint", "-Wwarning"], input=page, capture_output=True, text=True)
@@ -96,6 +100,8 @@ def check_manuals(fgconv, commands):
 
 
 def check_words(fgconv):
+    done = subprocess.run([fgconv, "help"], env={"FGCONV_CONVERTERS": "/nonexistent"}, capture_output=True, text=True)
+    tally.check("help needs no converters", done.returncode == 0, done.stderr)
     for arguments, code, said in (
             (["verfy", "a", "b"], 2, ["no such file", "no such command", "verify"]), (["help", "verfy"], 2, ["verify"]), (["absent", "b"], 2, ["no such command"]),
             (["inspect", "--chekpoint", "."], 2, ["--checkpoint"]), (["--dtype", "bflaot16", ".", "b"], 2, ["did you mean bfloat16"]),
