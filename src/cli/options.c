@@ -214,7 +214,7 @@ static fg_status set_text(parser *p, const fg_option *option, const char *spelli
     return FG_OK;
 }
 
-/* The command that --help is about stands before it, or right behind. */
+/* --help is about the command before it, or about the next word. */
 static fg_status set_help(parser *p, const fg_option *option, const char *spelling, const char *form) {
     const fg_command_entry *topic = p->command;
     if (!topic && p->rest < p->end) topic = fg_command_find(*p->rest);
