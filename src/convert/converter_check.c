@@ -13,14 +13,14 @@ enum { WHERE = 400 };
 /* ---- keys and kinds ---- */
 
 static const fg_member_row top_rows[] = {
-    {"format", 's', true},         {"model_type", 's', true},       {"extends", 'f', false},
-    {"about", 's', false},         {"abstract", 'b', false},        {"hf", 'o', false},
-    {"code", 'o', false},          {"unknown_keys", 's', false},    {"root", 's', true},
-    {"sections", 'o', true},       {"tensors", 'o', false},         {"drop", 'a', false},
-    {"tables", 'o', false},        {"metadata", 'n', false},        {"rotary", 's', false},
-    {"model", 's', false},         {"defaults", 'o', false},        {"example", 'o', false},
-    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false}, {"options", 'o', false},
-    {"migrations", 'a', false},
+    {"format", 's', true},         {"model_type", 's', true},         {"extends", 'f', false},
+    {"about", 's', false},         {"abstract", 'b', false},          {"hf", 'o', false},
+    {"code", 'o', false},          {"unknown_keys", 's', false},      {"root", 's', true},
+    {"sections", 'o', true},       {"tensors", 'o', false},           {"drop", 'a', false},
+    {"tables", 'o', false},        {"metadata", 'n', false},          {"rotary", 's', false},
+    {"model", 's', false},         {"defaults", 'o', false},          {"example", 'o', false},
+    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false},   {"options", 'o', false},
+    {"migrations", 'a', false},    {"base_model_prefix", 's', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {
@@ -31,7 +31,7 @@ static const fg_member_row tensor_rows[] = {
     {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
 };
 
-static bool all_strings(const json_t *array) {
+bool fg_strings_are(const json_t *array) {
     size_t i;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)array, i, item) {
@@ -63,13 +63,13 @@ static const char *wrong_kind(char kind, const json_t *value) {
     case 'b':
         return json_is_boolean(value) ? NULL : "true or false";
     case 'n':
-        return all_strings(value) ? NULL : "a list of strings";
+        return fg_strings_are(value) ? NULL : "a list of strings";
     case 'p':
         return fg_permutation_is(value) ? NULL : "an order of dimensions, such as [1, 0]";
     case 'v':
         return NULL;
     case 'f':
-        return json_string_length(value) || all_strings(value) ? NULL : "a file name, or a list of them";
+        return json_string_length(value) || fg_strings_are(value) ? NULL : "a file name, or a list of them";
     default:
         return json_is_array(value) ? NULL : "a list";
     }
@@ -281,7 +281,7 @@ static fg_status check_drops(const names_check *c, fg_error *err) {
     bool matched;
     const fg_layer *layer = fg_layers_find(c->layers, "", "drop");
     json_array_foreach((json_t *)(uintptr_t)drop, i, item) {
-        if (json_array_size(item) != 2 || !all_strings(item))
+        if (json_array_size(item) != 2 || !fg_strings_are(item))
             FG_TRY(fg_layers_fail(c->layers, "", "drop", err, "entry %zu: expected [pattern, reason]", i));
     }
     if (!json_array_size(drop)) goto done;

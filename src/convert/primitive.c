@@ -490,13 +490,13 @@ static const fg_primitive primitives[] = {
      constant_import_export},
     {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
     {"nested", FG_CLAIM_SECTION, SECTION, 's', NULL, fg_run_nested, fg_run_nested},
-    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_dispatch, fg_run_dispatch},
+    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'd', NULL, fg_run_dispatch, fg_run_dispatch},
     {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
      fg_run_typed_dict},
     {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
      fg_run_blocks},
     {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER | FG_MOD_LAST,
-     'c', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
+     'r', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 
