@@ -40,7 +40,8 @@
  * their side; "../" and a leading "/" lead out of it. Primitives:
  *   {"rename": HF_PATH}                     the same value on both sides
  *   {"rename": HF_PATH, "default": V}       a key that is absent or null in hf means V
- *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label)
+ *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label), or one of
+ *                                           "neutral": [V, ...], which mean the same
  *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
  *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
  *   {"ignored": REASON}                     a target field that an export leaves out, with all below it; "import_as": V writes it on import
