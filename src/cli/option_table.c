@@ -93,6 +93,14 @@ const fg_option fg_option_table[] = {
      .commands = WRITERS | BIT(CONFIG) | BIT(VALIDATE) | BIT(VERIFY) | BIT(LIST) | BIT(LINT),
      .kind = FG_OPTION_PATHS,
      .about = "converters of your own, searched before the built-in ones; may be given several times"},
+    {.name = "ignore-key",
+     .argument = "KEY",
+     .group = FG_GROUP_CONVERSION,
+     .commands = WRITERS | BIT(CONFIG) | BIT(VERIFY),
+     .kind = FG_OPTION_KEYS,
+     .about = "leave out a key of config.json that no rule knows and that does not change the model, at any "
+              "depth (a.b); "
+              "may be given several times"},
     {.name = "arch",
      .argument = "NAME",
      .group = FG_GROUP_CONVERSION,
