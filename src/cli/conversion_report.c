@@ -82,6 +82,8 @@ static fg_status report_options(const fg_conversion *job, const fg_options *opti
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put_texts(held, "ignore_keys", (char *const *)(uintptr_t)options->ignore_keys,
+                             options->ignore_key_count, err));
     FG_TRY(fg_json_put_text(held, "arch", options->arch, err));
     FG_TRY(fg_json_put_text(held, "from_version", options->from_version, err));
     FG_TRY(fg_json_put_text(held, "to_version", options->to_version, err));

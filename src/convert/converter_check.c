@@ -13,14 +13,28 @@ enum { WHERE = 400 };
 /* ---- keys and kinds ---- */
 
 static const fg_member_row top_rows[] = {
-    {"format", 's', true},         {"model_type", 's', true},         {"extends", 'f', false},
-    {"about", 's', false},         {"abstract", 'b', false},          {"hf", 'o', false},
-    {"code", 'o', false},          {"unknown_keys", 's', false},      {"root", 's', true},
-    {"sections", 'o', true},       {"tensors", 'o', false},           {"drop", 'a', false},
-    {"tables", 'o', false},        {"metadata", 'n', false},          {"rotary", 's', false},
-    {"model", 's', false},         {"defaults", 'o', false},          {"example", 'o', false},
-    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false},   {"options", 'o', false},
-    {"migrations", 'a', false},    {"base_model_prefix", 's', false},
+    {"format", 's', true},
+    {"model_type", 's', true},
+    {"extends", 'f', false},
+    {"about", 's', false},
+    {"abstract", 'b', false},
+    {"hf", 'o', false},
+    {"code", 'o', false},
+    {"unknown_keys", 's', false},
+    {"root", 's', true},
+    {"sections", 'o', true},
+    {"tensors", 'o', false},
+    {"drop", 'a', false},
+    {"tables", 'o', false},
+    {"rotary", 's', false},
+    {"model", 's', false},
+    {"defaults", 'o', false},
+    {"example", 'o', false},
+    {"hf_model_type", 's', false},
+    {"no_forward_pass", 's', false},
+    {"options", 'o', false},
+    {"migrations", 'a', false},
+    {"base_model_prefix", 's', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {
