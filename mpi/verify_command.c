@@ -99,6 +99,7 @@ static fg_status recall_update(json_t *held, const char *path, fg_options *optio
             FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
     }
     options->no_strict = json_is_true(json_object_get(held, "no_strict"));
+    options->no_code = options->no_code || json_is_true(json_object_get(held, "no_code"));
 done:
     return status;
 }
