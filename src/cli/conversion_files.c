@@ -3,11 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/utf8_text.h"
 #include "cli/conversion.h"
 #include "copy/shards.h"
 #include "store/fast_llm.h"
 #include "store/weight_files.h"
-#include "vocab/utf8_text.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
 

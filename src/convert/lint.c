@@ -78,7 +78,7 @@ static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
         if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
-            FG_TRY(fg_json_set_at(config, d->keys[0], json_deep_copy(value), err));
+            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
     }
 done:
     return status;

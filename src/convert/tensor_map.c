@@ -503,7 +503,7 @@ static fg_status expand(const map_builder *m, const fg_section *section, const p
     fg_status status = FG_OK;
     place at = {.section = section, .target = target, .hf = hf, .path = path};
     at.depth = outer ? outer->depth + 1 : 0;
-    at.variables = outer ? json_copy(outer->variables) : json_object();
+    at.variables = outer ? fg_json_copy(outer->variables, m->err) : json_object();
     if (!at.variables) FG_TRY(fg_fail(m->err, FG_ERR_MEMORY, "out of memory while listing tensors"));
     if (at.depth == DEPTH)
         FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path));
