@@ -148,6 +148,7 @@ int main(int argc, char **argv) {
         status = with_ranks(argc, argv, &options, &dirs, &first, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);
+        if (status == FG_OK) status = fg_alloc_check(&err);
         if (status != FG_OK && first) complain(&err);
         /* without MPI nothing else makes sure that rank 0 has spoken before the launcher kills it */
         if (status != FG_OK && !first) sleep_ms(OTHERS_DELAY);

@@ -159,6 +159,7 @@ fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, c
     FG_TRY(fg_conversion_translate(job, options, dirs, version, err));
     FG_TRY(fg_conversion_plan(job, options, dirs, err));
     FG_TRY(lay_out(job, options, err));
+    FG_TRY(fg_conversion_check_code(job, options, dirs, err));
     FG_TRY(fg_conversion_resolve_tokens(job, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(job, options, err));
     FG_TRY(fg_conversion_make_files(job, options, err));

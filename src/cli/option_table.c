@@ -103,6 +103,14 @@ const fg_option fg_option_table[] = {
      .kind = FG_OPTION_PATHS,
      .complete = FG_COMPLETE_DIRECTORIES,
      .about = "directory with converters of your own, searched before the built-in ones; repeatable"},
+    {.name = "ignore-key",
+     .argument = "KEY",
+     .group = FG_GROUP_CONVERSION,
+     .commands = WRITERS | BIT(CONFIG) | BIT(VERIFY),
+     .kind = FG_OPTION_KEYS,
+     .about = "leave out a key of config.json that no rule covers and that does not change the model, at any "
+              "depth (a.b); "
+              "repeatable"},
     {.name = "arch",
      .argument = "NAME",
      .group = FG_GROUP_CONVERSION,

@@ -12,6 +12,7 @@ typedef enum fg_option_kind {
     FG_OPTION_VALUE,  /* int or enum: `constant` */
     FG_OPTION_TEXT,   /* const char *, not empty */
     FG_OPTION_PATHS,  /* appends to converter_paths */
+    FG_OPTION_KEYS,   /* appends to ignore_keys */
     FG_OPTION_COUNT,  /* uint64_t, 1 or more */
     FG_OPTION_NUMBER, /* int64_t, 0 or more */
     FG_OPTION_REAL,   /* double, finite, 0 or more */

@@ -210,6 +210,8 @@ static fg_status set_text(parser *p, const fg_option *option, const char *spelli
                        option->argument);
     if (option->kind == FG_OPTION_PATHS)
         return append(&p->options->converter_paths, &p->options->converter_path_count, text, p->err);
+    if (option->kind == FG_OPTION_KEYS)
+        return append(&p->options->ignore_keys, &p->options->ignore_key_count, text, p->err);
     memcpy(field_of(p, option), &text, sizeof text);
     return FG_OK;
 }
@@ -237,6 +239,7 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
         return FG_OK;
     case FG_OPTION_TEXT:
     case FG_OPTION_PATHS:
+    case FG_OPTION_KEYS:
         return set_text(p, option, spelling, value);
     case FG_OPTION_COUNT:
         return set_count(p, spelling, value, field_of(p, option));
@@ -548,6 +551,7 @@ void fg_options_free(fg_options *options) {
     fg_free(options->files);
     fg_free(options->token_ids);
     fg_free(options->converter_paths);
+    fg_free(options->ignore_keys);
     *options = (fg_options){0};
 }
 

@@ -78,6 +78,8 @@ typedef struct fg_options {
     fg_mask_option mask;
     const char **converter_paths; /* owned array */
     size_t converter_path_count;
+    const char **ignore_keys; /* owned array */
+    size_t ignore_key_count;
     uint64_t max_shard_size; /* bytes; 5 GB */
     int hf_version;          /* 4 or 5 */
     bool debug_params, dry_run, resume, no_fsync, no_code;
