@@ -166,12 +166,11 @@ done:
 static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
-    const char *name;
     bool matched;
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
-        FG_TRY(fg_base_prefix_name(&p->base, source->items[i].name, &name, p->err));
-        FG_TRY(fg_name_rules_apply(p->drop, name, &p->scratch, &matched, p->err));
+        const char *name = source->items[i].name;
+        FG_TRY(fg_base_prefix_apply(&p->base, p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
         } else if (p->gaps) {
