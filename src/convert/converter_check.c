@@ -13,23 +13,39 @@ enum { WHERE = 400 };
 /* ---- keys and kinds ---- */
 
 static const fg_member_row top_rows[] = {
-    {"format", 's', true},         {"model_type", 's', true},         {"extends", 'f', false},
-    {"about", 's', false},         {"abstract", 'b', false},          {"hf", 'o', false},
-    {"code", 'o', false},          {"unknown_keys", 's', false},      {"root", 's', true},
-    {"sections", 'o', true},       {"tensors", 'o', false},           {"drop", 'a', false},
-    {"tables", 'o', false},        {"metadata", 'n', false},          {"rotary", 's', false},
-    {"model", 's', false},         {"defaults", 'o', false},          {"example", 'o', false},
-    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false},   {"options", 'o', false},
-    {"migrations", 'a', false},    {"base_model_prefix", 's', false},
+    {"format", 's', true},
+    {"model_type", 's', true},
+    {"extends", 'f', false},
+    {"about", 's', false},
+    {"abstract", 'b', false},
+    {"hf", 'o', false},
+    {"code", 'o', false},
+    {"unknown_keys", 's', false},
+    {"root", 's', true},
+    {"sections", 'o', true},
+    {"tensors", 'o', false},
+    {"drop", 'a', false},
+    {"tables", 'o', false},
+    {"rotary", 's', false},
+    {"model", 's', false},
+    {"defaults", 'o', false},
+    {"example", 'o', false},
+    {"hf_model_type", 's', false},
+    {"no_forward_pass", 's', false},
+    {"options", 'o', false},
+    {"migrations", 'a', false},
+    {"base_model_prefix", 's', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {
     {"file", 's', true}, {"config_class", 's', true}, {"model_class", 's', true}};
 static const fg_member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
+/* The first rows are those of every table of templates, the others are of a converter's "tensors" alone. */
 static const fg_member_row tensor_rows[] = {
     {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
     {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
 };
+enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows };
 
 bool fg_strings_are(const json_t *array) {
     size_t i;
@@ -132,28 +148,22 @@ done:
 #define CHECK_MEMBERS(object, rows, parent)                                                                  \
     fg_members_check(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
 
-static fg_status check_tensors(const json_t *tensors, const fg_layers *layers, bool abstract, fg_error *err) {
+static fg_status check_template(const json_t *templates, const char *key, const char *name,
+                                const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
+                                fg_error *err) {
     fg_status status = FG_OK;
     char parent[WHERE];
-    const char *name;
-    json_t *spec;
-    json_object_foreach((json_t *)(uintptr_t)tensors, name, spec) {
-        if (!json_is_object(spec))
-            FG_TRY(fg_layers_fail(layers, "tensors", name, err, "found %s, expected an object",
-                                  fg_json_kind(spec)));
-        snprintf(parent, sizeof parent, "tensors/%s", name);
-        FG_TRY(CHECK_MEMBERS(spec, tensor_rows, parent));
-        if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
-            FG_TRY(fg_layers_fail(layers, "tensors", name, err,
-                                  "\"{i}\" in the name and \"repeat\" belong together"));
-        if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
-            FG_TRY(
-                fg_layers_fail(layers, "tensors", name, err, "\"tied_to\" and \"tied_if\" belong together"));
-        const char *tied = json_string_value(json_object_get(spec, "tied_to"));
-        if (tied && !json_object_get(tensors, tied))
-            FG_TRY(
-                fg_layers_fail(layers, "tensors", name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
-    }
+    if (!json_is_object(spec))
+        return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
+    snprintf(parent, sizeof parent, "%s/%s", key, name);
+    FG_TRY(fg_members_check(spec, tensor_rows, rows, layers, parent, !abstract, err));
+    if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
+    if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
+    const char *tied = json_string_value(json_object_get(spec, "tied_to"));
+    if (tied && !json_object_get(templates, tied))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
 done:
     return status;
 }
@@ -173,6 +183,22 @@ static fg_status check_drop_rows(const json_t *drop, const fg_layers *layers, fg
 done:
     fg_name_rules_free(&rules);
     return status;
+}
+
+static fg_status check_templates(const json_t *templates, const char *key, size_t rows,
+                                 const fg_layers *layers, bool abstract, fg_error *err) {
+    const char *name;
+    json_t *spec;
+    json_object_foreach((json_t *)(uintptr_t)templates, name, spec) {
+        fg_status status = check_template(templates, key, name, spec, rows, layers, abstract, err);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+fg_status fg_templates_check(const json_t *templates, const char *key, const fg_layers *layers,
+                             fg_error *err) {
+    return check_templates(templates, key, TEMPLATE_ROWS, layers, false, err);
 }
 
 fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
@@ -208,7 +234,8 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
         FG_TRY(CHECK_MEMBERS(value, direction_rows, key));
     }
     FG_TRY(check_drop_rows(json_object_get(document, "drop"), layers, err));
-    FG_TRY(check_tensors(json_object_get(document, "tensors"), layers, abstract, err));
+    FG_TRY(
+        check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract, err));
 done:
     return status;
 }

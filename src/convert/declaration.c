@@ -575,3 +575,27 @@ void fg_declarations_free(fg_declarations *all) {
     fg_free(all->sections);
     *all = (fg_declarations){0};
 }
+
+/* ---- the leaves of an object ---- */
+
+/* Whether a path has the form of a pattern, name by name: "*" is any name, "**" any further names. */
+static bool has_form(const char *pattern, const char *path) {
+    for (;;) {
+        size_t length = strcspn(path, "/"), wanted = strcspn(pattern, "/");
+        if (strcmp(pattern, "**") == 0) return true;
+        bool any = wanted == 1 && *pattern == '*';
+        if (!any && (wanted != length || strncmp(pattern, path, length) != 0)) return false;
+        if (!path[length] || !pattern[wanted]) return !path[length] && !pattern[wanted];
+        path += length + 1;
+        pattern += wanted + 1;
+    }
+}
+
+bool fg_declaration_covers(const fg_declaration *d, const char *below) {
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(d->spec, "keys"), i, item) {
+        if (has_form(json_string_value(item), below)) return true;
+    }
+    return false;
+}

@@ -21,7 +21,7 @@ enum {
     FG_MOD_OMIT = 1 << 7,
     FG_MOD_NEUTRAL = 1 << 8,
     FG_MOD_KEYS = 1 << 9,
-    FG_MOD_WHOLE = 1 << 10,
+    FG_MOD_TOGETHER = 1 << 10,
     FG_MOD_OPTION = 1 << 11,
     FG_MOD_TYPE = 1 << 12,
     FG_MOD_RENAME = 1 << 13, /* the path of "optional" */

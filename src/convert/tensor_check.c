@@ -10,7 +10,7 @@
 
 enum { SHAPE_TEXT = 300 };
 
-static void shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
+void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
     size_t used = (size_t)snprintf(buffer, size, "[");
     for (uint32_t d = 0; d < rank && used < size; d++)
         used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, d ? ", " : "", shape[d]);
@@ -21,8 +21,8 @@ fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor
                                 const uint64_t *shape, const char *meaning, fg_error *err) {
     char found[SHAPE_TEXT], expected[SHAPE_TEXT];
     if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0) return FG_OK;
-    shape_text(tensor->rank, tensor->shape, found, sizeof found);
-    shape_text(rank, shape, expected, sizeof expected);
+    fg_shape_text(tensor->rank, tensor->shape, found, sizeof found);
+    fg_shape_text(rank, shape, expected, sizeof expected);
     fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected, meaning);
     return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
 }
