@@ -55,6 +55,10 @@ static bool is_among(const edited *e, const char *name, const json_t *names) {
     return false;
 }
 
+static const char *example(void *context) {
+    return fg_weight_source_example(&((edited *)context)->inner);
+}
+
 static bool find(void *context, const char *name, fg_weight *weight) {
     edited *e = context;
     if (!e->inner.find(e->inner.context, name, weight)) return false;
@@ -179,7 +183,8 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
         goto done;
     }
     *e = (edited){.inner = *weights, .raw = *raw};
-    *weights = (fg_weight_source){.context = e, .find = find, .read = read, .close = close_all};
+    *weights =
+        (fg_weight_source){.context = e, .find = find, .read = read, .example = example, .close = close_all};
     *raw = (fg_weight_source){0};
     const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
     FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));
