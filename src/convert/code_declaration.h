@@ -22,9 +22,10 @@
 
 typedef struct fg_code_declaration {
     fg_layers layers;
-    json_t *document; /* owned; merged */
-    const char *file; /* borrowed: where it stands */
-    const char *code; /* borrowed from the converter: name of the Python file */
+    json_t *document;              /* owned; merged */
+    const fg_converter *converter; /* borrowed: whose code it is */
+    const char *file;              /* borrowed: where it stands */
+    const char *code;              /* borrowed from the converter: name of the Python file */
 } fg_code_declaration;
 
 /* The declaration of the code that `converter` emits, which outlives it. Without code: all zero. FG_ERR_INPUT: there is none, or it
@@ -37,9 +38,9 @@ void fg_code_declaration_free(fg_code_declaration *declaration);
 fg_status fg_code_complete_config(const fg_code_declaration *declaration, const json_t *config,
                                   json_t **complete, fg_error *err);
 
-/* Each key that `converter` writes to config.json is read by the code or does not change what is computed, and what the code requires
+/* Each key that the converter writes to config.json is read by the code or does not change what is computed, and what the code requires
  * holds. `written` is what the converter has made, `config` the destination's whole config.json. Else FG_ERR_INPUT. */
-fg_status fg_code_check_config(const fg_code_declaration *declaration, const fg_converter *converter,
-                               const json_t *written, const json_t *config, fg_error *err);
+fg_status fg_code_check_config(const fg_code_declaration *declaration, const json_t *written,
+                               const json_t *config, fg_error *err);
 
 #endif
