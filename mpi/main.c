@@ -46,8 +46,10 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
         return fg_command_lint(options, dirs, stdout, err);
     case FG_COMMAND_TOKENIZE:
         return fg_command_tokenize(options, stdin, stdout, err);
+    case FG_COMMAND_COMPLETION:
+        return fg_command_completion(options, stdout, err);
     default:
-        return fg_fail(err, FG_ERR_BUG, "command %d has nobody who does it", (int)options->command);
+        return fg_fail(err, FG_ERR_BUG, "no handler for command %d", (int)options->command);
     }
 }
 

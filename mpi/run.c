@@ -73,27 +73,9 @@ done:
     return status;
 }
 
-static fg_status write_report_file(const char *path, const json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer text = {0};
-    FILE *file = NULL;
-    FG_TRY(fg_json_write(report, 0, &text, err));
-    file = fopen(path, "w"); /* a report may be written over an older one */
-    if (!file || fprintf(file, "%s\n", text.data) < 0)
-        status = fg_fail(err, FG_ERR_SYSTEM, "--report %s: cannot be written", path);
-done:
-    if (file && fclose(file) && status == FG_OK)
-        status = fg_fail(err, FG_ERR_SYSTEM, "--report %s: cannot be written", path);
-    fg_buffer_free(&text);
-    return status;
-}
-
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    /* for verify, --report names the report of the conversion that is verified */
-    if (run->options->report && run->options->command != FG_COMMAND_VERIFY)
-        FG_TRY(write_report_file(run->options->report, report, err));
     if (run->options->json) {
         FG_TRY(fg_json_write(report, 0, &text, err));
         FG_TRY(fg_buffer_add(&text, "\n", 1, err));

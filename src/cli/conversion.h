@@ -196,7 +196,8 @@ fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options,
  * FG_ERR_INPUT. */
 fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err);
 /* Adds to a configuration of hf, which the first step has made of Fast-LLM's, the keys that it lacks. */
-fg_status fg_conversion_fill_from_base(fg_conversion *job, json_t *hf, fg_error *err);
+fg_status fg_conversion_fill_from_base(fg_conversion *job, const fg_converter_dirs *dirs, json_t *hf,
+                                       fg_error *err);
 /* Where the tokenizer lies that the destination gets. Borrowed. */
 const char *fg_conversion_tokenizer_directory(const fg_conversion *job);
 /* The "hf_base" part of the report. */

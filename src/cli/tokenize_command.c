@@ -134,9 +134,9 @@ fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg
         fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads tokens");
         return fg_hint(err, "leave out one of the two");
     }
-    FG_TRY(fg_tokenizer_open(&job.tokenizer, options->first, err));
-    if (options->second && strcmp(options->second, "-") != 0)
-        FG_TRY(do_line(&job, options->second, strlen(options->second), err));
+    FG_TRY(fg_tokenizer_open(&job.tokenizer, options->source, err));
+    if (options->destination && strcmp(options->destination, "-") != 0)
+        FG_TRY(do_line(&job, options->destination, strlen(options->destination), err));
     else
         FG_TRY(do_lines(&job, in, err));
 done:

@@ -162,8 +162,8 @@ static way way_of(way outer, const char *key) {
         {SECTION, "config", BY_NAME},     {SECTION, "import_if", APPEND},   {SECTION, "export_if", APPEND},
         {SECTION, "import_warn", APPEND}, {SECTION, "export_warn", APPEND}, {DIRECTION, "lists", BY_NAME},
         {SECTION, "weights", BY_NAME},    {SECTION, "let", BY_NAME},        {ROOT, "tables", BY_NAME},
-        {ROOT, "metadata", APPEND},       {ROOT, "defaults", BY_NAME},      {ROOT, "parameters", BY_NAME},
-        {ROOT, "config", BY_NAME},        {ROOT, "requires", APPEND},
+        {ROOT, "defaults", BY_NAME},      {ROOT, "parameters", BY_NAME},    {ROOT, "config", BY_NAME},
+        {ROOT, "requires", APPEND},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].outer == outer && strcmp(rows[i].key, key) == 0) return rows[i].inner;

@@ -146,12 +146,13 @@ done:
 static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                              bool *there, fg_error *err) {
     fg_status status = FG_OK;
-    char brief[BRIEF];
+    char brief[BRIEF], place[PLACE];
     const json_t *found = fg_json_at(t->source, hf);
     *there = !importing(t) || !d->key_count || !found || json_is_object(found);
     if (*there) return FG_OK;
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object", hf,
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
+                                fg_translator_name(t, hf, place, sizeof place),
                                 fg_json_brief(found, brief, sizeof brief)));
 done:
     return status;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "convert/tensor_unmatched.h"
 #include "store/cast.h"
 
 enum { SHAPE_TEXT = 300 };
@@ -34,11 +35,7 @@ fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor
                 file, tensor->name, dtype);
         return fg_hint(err, "a quantized checkpoint must be dequantized before it is converted");
     }
-    if (tensor->dtype == FG_F8_E4M3 || tensor->dtype == FG_F8_E5M2) {
-        fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, which only quantized checkpoints have",
-                file, tensor->name, dtype);
-        return fg_hint(err, "dequantize the checkpoint (to bfloat16, for instance) before converting it");
-    }
+    if (fg_dtype_is_quantized(tensor->dtype)) return fg_quantized_fail(table, tensor, err);
     if (!fg_cast_possible(tensor->dtype, wanted))
         return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
                        tensor->name, dtype, fg_dtype_name(wanted));
