@@ -172,7 +172,8 @@ static fg_status check_value(const fg_code_declaration *d, const char *key, cons
     if (json_is_null(value) || lists(json_object_get(d->document, "metadata"), key)) return FG_OK;
     if (!spec) return is_ignored(d->converter, key) ? FG_OK : refuse_key(d, key, "", value, err);
     json_object_foreach((json_t *)(uintptr_t)value, member, held) {
-        if (!json_is_null(held) && !lists(json_object_get(spec, "keys"), member))
+        const json_t *keys = json_object_get(spec, "keys");
+        if (!json_is_null(held) && !lists(keys, member) && !lists(keys, "*"))
             return refuse_key(d, key, member, held, err);
     }
     return FG_OK;
