@@ -103,12 +103,13 @@ static fg_status complete_key(const fg_code_declaration *d, const char *key, con
                               json_t *complete, fg_error *err) {
     char where[WHERE];
     json_t *value = NULL;
-    const json_t *held = json_object_get(complete, key),
-                 *meaning = json_object_get(spec, held ? "null" : "absent");
-    if (held && (!json_is_null(held) || !meaning)) return FG_OK;
-    if (!meaning)
+    const json_t *held = json_object_get(complete, key), *absent = json_object_get(spec, "absent"),
+                 *meaning = held ? json_object_get(spec, "null") : absent;
+    if (held && !json_is_null(held)) return FG_OK;
+    if (!absent)
         return fg_fail(err, FG_ERR_INPUT, "%s: writes no key \"%s\" to config.json, which %s reads",
                        fg_converter_file(d->converter), key, d->code);
+    if (!meaning) return FG_OK;
     const fg_scope scope = {.here = complete};
     snprintf(where, sizeof where, "%s: config/%s", d->file, key);
     fg_status status = fg_template_value(meaning, &scope, where, &value, err);

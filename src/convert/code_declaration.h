@@ -8,7 +8,7 @@
  *     "example": { KEY: V, ... } }
  *
  * "config" lists the keys of config.json that the classes read: "absent" is what a missing key means (without it the key
- * must be there), "null" what null means (without it null stays null), "keys" the members that are read of an object ("*": all).
+ * must be there, and not null), "null" what null means (without it null stays null), "keys" the members that are read of an object ("*": all).
  * "metadata" lists keys that do not change what is computed; so do those that the converter's declarations ignore. "requires"
  * lists what the classes demand of the configuration. "parameters" is the state dict of the model class. All expressions are over
  * the destination's config.json with "absent" and "null" applied. "example" is a small configuration for lint.
