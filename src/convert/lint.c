@@ -216,12 +216,16 @@ done:
 
 /* ---- files ---- */
 
-/* DIR/models/TYPE.json; in a plug-in's directory TYPE.json may be it as well, unless that is the converter itself. */
+/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well, unless that is the converter
+ * itself. */
 static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     fg_status status = FG_OK;
-    const char *family = fg_converter_model_type(l->converter);
+    const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
     char *path = NULL;
-    *found = false;
+    FG_TRY_NEW(path, fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
+    *found = fg_path_is_file(path);
+    fg_free(path);
+    path = NULL;
     for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
         FG_TRY_NEW(path,
                    fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
