@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -9,6 +10,7 @@
 #include "dump.h"
 #include "interrupt.h"
 #include "launcher.h"
+#include "model/blas_core.h"
 #include "model/forward.h"
 #include "run.h"
 
@@ -147,10 +149,18 @@ static bool check_leaks(void) {
     return false;
 }
 
+/* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process number and with the same
+ * launcher; the variable, now set, makes that happen once. If it cannot, the run is slower. */
+static void choose_blas_core(char **argv) {
+    const char *core = fg_blas_core_advice();
+    if (core && setenv(FG_BLAS_CORE_VARIABLE, core, 1) == 0) execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
     fg_converter_dirs dirs = {0};
+    choose_blas_core(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
     if (launch.rank != 0) fg_log_silence();
