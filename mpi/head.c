@@ -91,6 +91,11 @@ static void join_tokens(void *into, const void *from, size_t count) {
         fg_compare_token_join((fg_compare_token *)into + i, (const fg_compare_token *)from + i);
 }
 
+uint64_t fg_head_compare_bytes(const fg_pipeline *p) {
+    uint64_t row_bytes = share_of(p->pair->ranks, fg_model_pair_vocab(p->pair)).count * sizeof(float) * 2;
+    return fg_max(row_bytes, fg_min(SLICE_BYTES, row_bytes * p->pair->token_count));
+}
+
 fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison *result, fg_error *err) {
     fg_status status = FG_OK;
     fg_compare total = {0};

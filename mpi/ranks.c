@@ -76,7 +76,7 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
 void fg_ranks_stop(fg_ranks *ranks) {
     if (!ranks->mpi) return;
     if (ranks->mpi->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->mpi->node);
-    fg_ranks_barrier(ranks);
+    MPI_Barrier(ranks->mpi->world);
     fg_free(ranks->mpi);
     ranks->mpi = NULL;
     double began = fg_seconds();
@@ -87,6 +87,7 @@ void fg_ranks_stop(fg_ranks *ranks) {
 /* ---- agreement ---- */
 
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
+    fg_alloc_check(err);
     int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first;
     if (!ranks->mpi) return (fg_status)err->status;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world);
@@ -94,10 +95,6 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
     if (first == ranks->rank) err->rank = ranks->rank;
     fg_ranks_share_from(ranks, first, err, sizeof *err);
     return (fg_status)err->status;
-}
-
-void fg_ranks_barrier(const fg_ranks *ranks) {
-    if (ranks->mpi) MPI_Barrier(ranks->mpi->world);
 }
 
 /* ---- from one to all, from all to one ---- */

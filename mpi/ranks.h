@@ -27,8 +27,6 @@ void fg_ranks_stop(fg_ranks *ranks);
 /* Collective. Afterwards every rank holds the same error: that of the lowest rank that failed, with its
  * number, or none. Returns its status. */
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err);
-/* Collective. No rank goes on before all are here. */
-void fg_ranks_barrier(const fg_ranks *ranks);
 
 /* Collective. Rank 0's text (any size) reaches all; the others' is replaced. Ends in an agreement. */
 fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err);
