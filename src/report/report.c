@@ -283,6 +283,7 @@ done:
 fg_status fg_report_summary(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(headline(report, out, err));
+    FG_TRY(fg_report_weights(report, out, err));
     FG_TRY(tensors_line(report, out, err));
     FG_TRY(time_line(report, out, err));
     FG_TRY(proof_lines(report, out, err));

@@ -177,6 +177,21 @@ static void missing_and_odd_keys_are_left_out(void **state) {
     expect(fg_report_plan, "{}", "Plan: source to destination; nothing is written\n");
 }
 
+static void a_training_checkpoint_is_named(void **state) {
+    (void)state;
+    expect(
+        fg_report_summary,
+        quoted(
+            "{'command': 'validate', 'status': 'done', 'source': {'directory': 'run', 'weights_directory': "
+            "'run/checkpoints/checkpoint-2', 'training_checkpoint': {'step': 2, 'saved': "
+            "'2025-01-24T10:30:00', 'chosen': 'latest'}}, 'destination': {'directory': 'b', "
+            "'weights_directory': 'x/checkpoint-9', 'training_checkpoint': {'chosen': 'given'}}}"),
+        "Compared run with b\n"
+        "  weights   run/checkpoints/checkpoint-2 (the latest training checkpoint by time, saved "
+        "2025-01-24T10:30:00)\n"
+        "            x/checkpoint-9 (given with -c, saved at an unknown time)\n");
+}
+
 static void a_plan_says_what_and_why(void **state) {
     (void)state;
     expect(
@@ -284,6 +299,7 @@ int main(void) {
         cmocka_unit_test(a_difference_names_where_it_begins),
         cmocka_unit_test(other_commands_have_their_own_headline),
         cmocka_unit_test(missing_and_odd_keys_are_left_out),
+        cmocka_unit_test(a_training_checkpoint_is_named),
         cmocka_unit_test(a_plan_says_what_and_why),
         cmocka_unit_test(long_lists_are_cut),
         cmocka_unit_test(durations_read_well),
