@@ -33,7 +33,7 @@ static const fg_member_row top_rows[] = {
     {"hf_model_type", 's', false},
     {"no_forward_pass", 's', false},
     {"options", 'o', false},
-    {"migrations", 'a', false},
+    {"migrations", 'a', false},    {"layer_overrides", 'o', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {

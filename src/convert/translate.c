@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/hf_keys.h"
+#include "convert/layer_overrides.h"
 #include "convert/primitive.h"
 #include "convert/rotary_settings.h"
 #include "convert/translator.h"
@@ -412,11 +413,14 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
     t.classes = classes;
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
+    const json_t *overrides = json_object_get(t.document, "layer_overrides");
+    if (direction == FG_IMPORT && overrides)
+        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, options->file, err));
     t.given = given;
     t.source = json_deep_copy(given);
     if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
-    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
 done:
