@@ -16,9 +16,9 @@ static bool is_token(json_int_t id, uint64_t rows, bool pad) {
 
 static void check_id(const char *file, const char *path, const json_t *value, uint64_t rows, bool pad) {
     if (!json_is_integer(value) || is_token(json_integer_value(value), rows, pad)) return;
-    fg_warn("%s: key \"%s\" = %" JSON_INTEGER_FORMAT ": the vocabulary has no such token, only %llu%s", file, path,
+    fg_warn("%s: key \"%s\" = %" JSON_INTEGER_FORMAT " is not in the vocabulary of %llu tokens%s", file, path,
             json_integer_value(value), (unsigned long long)rows,
-            pad ? "; transformers cannot load a model with this pad_token_id" : "");
+            pad ? "; transformers cannot load a model with such a pad_token_id" : "");
 }
 
 static void check_object(const char *file, const char *above, const json_t *object, uint64_t rows,
@@ -68,7 +68,8 @@ fg_status fg_conversion_warn_of_token_ids(const fg_conversion *job, const json_t
     bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
     const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
     if (!size) size = fg_json_at(config, "text_config/vocab_size");
-    uint64_t rows = json_is_integer(size) && json_integer_value(size) > 0 ? (uint64_t)json_integer_value(size) : 0;
+    uint64_t rows =
+        json_is_integer(size) && json_integer_value(size) > 0 ? (uint64_t)json_integer_value(size) : 0;
     json_t *carried = NULL;
     if (fast_llm) FG_TRY(carried_config(fg_conversion_last(job)->translation.left_out, &carried, err));
     fg_token_ids_warn(job->config_file, fast_llm ? carried : config, rows);
