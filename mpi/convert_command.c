@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "cli/conversion.h"
 #include "copy/publish.h"
+#include "estimate.h"
 #include "interrupt.h"
 #include "model/spec.h"
+#include "outputs.h"
 #include "proof_run.h"
 #include "write.h"
 
@@ -19,6 +21,7 @@ typedef struct conversion {
     fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
     fg_plan received;
     json_t *report;                         /* rank 0 */
+    fg_outputs outputs;                     /* rank 0 */
     json_t *source_spec, *destination_spec; /* rank 0: how the models compute, if they are run */
     fg_tokenizer_files tokenizer;           /* rank 0: the source's, if models are run */
     bool casts;                             /* every rank */
@@ -26,25 +29,14 @@ typedef struct conversion {
     fg_proof_run trial;
 } conversion;
 
-/* Room that the file system must have: shards, and some for the other files. */
-static const uint64_t OTHER_FILES = 64 << 20;
-
 static bool is_first(const conversion *c) {
     return c->run->ranks->rank == 0;
 }
 
 /* ---- rank 0: everything before the first write ---- */
 
-/* What one rank will hold: libraries and buffers, measured; the plan, from its tables. Names take some 64
- * bytes. */
-static uint64_t expected_memory(const fg_plan *plan) {
-    const uint64_t libraries_and_buffers = 48 << 20, name = 64;
-    return libraries_and_buffers + plan->source.count * (sizeof *plan->source.items + name) +
-           plan->output_count * (sizeof *plan->outputs + name) + plan->piece_count * sizeof *plan->pieces;
-}
-
 static const char *destination_name(const conversion *c) {
-    return c->run->options->second ? c->run->options->second : "the conversion";
+    return c->run->options->destination ? c->run->options->destination : "the conversion";
 }
 
 /* Why models of an update cannot be run; NULL: they can. */
@@ -113,24 +105,23 @@ done:
 static fg_status check_stage(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
     bool sync = !options->no_fsync;
-    return options->in_place ? fg_stage_check_replace(&c->stage, options->second, sync, err)
-                             : fg_stage_check(&c->stage, options->second, sync, err);
+    return options->in_place ? fg_stage_check_replace(&c->stage, options->destination, sync, err)
+                             : fg_stage_check(&c->stage, options->destination, sync, err);
 }
 
 static fg_status prepare(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
-    if (options->second) FG_TRY(check_stage(c, err));
+    if (options->destination) FG_TRY(check_stage(c, err));
     FG_TRY(fg_conversion_prepare(&c->job, options, c->run->dirs, c->run->version, err));
-    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
+    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
     c->plan = &c->job.plan;
     c->casts = c->job.casts;
     FG_TRY(decide_proof(c, err));
     FG_TRY(resolve_proof_run(c, err));
     FG_TRY(fg_conversion_report(&c->job, options, c->report, err));
-    FG_TRY(fg_json_set_at(c->report, "memory/expected_bytes_per_rank",
-                          json_integer((json_int_t)expected_memory(c->plan)), err));
+    FG_TRY(fg_estimate_disk(&c->job, &c->stage, c->report, err));
 done:
     return status;
 }
@@ -150,9 +141,6 @@ done:
 static fg_status begin_stage(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     json_t *copied = json_array();
-    uint64_t needed = OTHER_FILES + c->job.optimizer_bytes;
-    for (size_t s = 0; s < c->plan->shard_count; s++) needed += c->plan->shard_bytes[s];
-    FG_TRY(fg_stage_check_room(&c->stage, needed, err));
     fg_interrupt_guard(&c->stage);
     FG_TRY(fg_stage_begin(&c->stage, err));
     for (size_t s = 0; s < c->plan->shard_count; s++)
@@ -169,7 +157,7 @@ static fg_status decide(conversion *c, fg_error *err) {
     if (!is_first(c)) goto done;
     FG_TRY(prepare(c, err));
     FG_TRY(show_names(c, err));
-    if (!c->run->options->dry_run) FG_TRY(begin_stage(c, err));
+    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options, &c->stage, err));
 done:
     return status;
 }
@@ -206,33 +194,59 @@ static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err
     return status;
 }
 
-static fg_status try_models(conversion *c, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_options *options = c->run->options;
-    fg_checkpoint result = {0};
-    json_t *names = NULL;
+/* What the two models are. Without `result` the destination is what the plan will make; `names` are for the dump. */
+static void describe_models(conversion *c, const fg_checkpoint *result, const json_t *names) {
     fg_model_pair_task *pair = &c->trial.pair;
+    const fg_options *options = c->run->options;
     pair->plan = c->plan;
     pair->casts = c->casts;
     pair->through_plan = options->dry_run;
+    if (!is_first(c)) return;
+    pair->names = names;
+    pair->rows = &c->job.tokens.rows;
+    pair->source = (fg_model_pair_side){.format = c->job.source.format,
+                                        .spec = c->source_spec,
+                                        .config = c->job.source.config,
+                                        .tensors = &c->plan->source,
+                                        .name = c->job.source.directory};
+    pair->destination =
+        (fg_model_pair_side){.format = c->job.to,
+                             .spec = c->destination_spec,
+                             .config = result ? result->config : c->job.config,
+                             .tensors = result ? &result->tensors : NULL,
+                             .name = options->destination ? options->destination : "(dry run)"};
+}
+
+static fg_status begin(conversion *c, fg_error *err) {
+    fg_status status = fg_estimate_memory(c->plan, &c->trial, c->report, err);
+    bool verifies = c->trial.validate == FG_VALIDATE_BYTES;
+    if (status != FG_OK) return status;
+    return c->run->options->dry_run ? fg_estimate_time(c->plan, verifies, c->report, err)
+                                    : begin_stage(c, err);
+}
+
+/* Everything that can be refused is refused before the first byte is written. */
+static fg_status check_and_begin(conversion *c, fg_error *err) {
+    describe_models(c, NULL, NULL);
+    fg_status status = fg_proof_run_check(&c->trial, c->run, err);
+    if (status != FG_OK) return status;
+    if (is_first(c)) begin(c, err);
+    return fg_ranks_agree(c->run->ranks, err);
+}
+
+static fg_status try_models(conversion *c, fg_error *err) {
+    fg_status status = FG_OK;
+    bool dry_run = c->run->options->dry_run;
+    fg_checkpoint result = {0};
+    json_t *names = NULL;
     if (is_first(c)) {
-        if (!options->dry_run) open_result(c, &result, err);
+        if (!dry_run) open_result(c, &result, err);
         names = name_map(c->plan);
-        pair->names = names;
-        pair->rows = &c->job.tokens.rows;
-        pair->source = (fg_model_pair_side){.format = c->job.source.format,
-                                            .spec = c->source_spec,
-                                            .config = c->job.source.config,
-                                            .tensors = &c->plan->source,
-                                            .name = c->job.source.directory};
-        pair->destination = (fg_model_pair_side){.format = c->job.to,
-                                                 .spec = c->destination_spec,
-                                                 .config = options->dry_run ? c->job.config : result.config,
-                                                 .tensors = options->dry_run ? NULL : &result.tensors,
-                                                 .name = options->second ? options->second : "(dry run)"};
     }
     FG_TRY(fg_ranks_agree(c->run->ranks, err));
+    describe_models(c, dry_run ? NULL : &result, names);
     FG_TRY(fg_proof_run_forward(&c->trial, c->run, err));
+    c->outputs.dump.filled = true;
 done:
     json_decref(names);
     fg_checkpoint_close(&result);
@@ -295,6 +309,11 @@ done:
     return status;
 }
 
+static fg_status show_report(conversion *c, fg_error *err) {
+    fg_status status = fg_output_file_write_report(&c->outputs.report, c->report, err);
+    return status == FG_OK ? fg_run_report_show(c->run, c->report, err) : status;
+}
+
 /* Rank 0's part of the end; the judgement comes after the report, so that a difference can be looked at. */
 static fg_status conclude(conversion *c, double begun, fg_error *err) {
     fg_status status = FG_OK;
@@ -309,23 +328,23 @@ static fg_status conclude(conversion *c, double begun, fg_error *err) {
 done:
     status = fg_ranks_agree(run->ranks, err);
     if (status != FG_OK) return status;
-    const char *outcome = !passed ? "differ" : "done";
-    fg_run_report_end(run, outcome, fg_seconds() - begun, c->report, err);
+    fg_run_report_end(run, passed ? "done" : "differ", fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
-        if (run->options->report || run->options->json) fg_run_report_show(run, c->report, err);
-        fg_proof_run_judge(&c->trial, run->options->first, destination_name(c), err);
+        if (run->options->report || run->options->json) show_report(c, err);
+        fg_proof_run_judge(&c->trial, run->options->source, destination_name(c), err);
     }
     if (err->status == FG_OK) publish(c, err);
-    if (is_first(c) && err->status == FG_OK) fg_run_report_show(run, c->report, err);
+    if (is_first(c) && err->status == FG_OK) show_report(c, err);
     if (err->status != FG_OK && fg_stage_published(&c->stage))
         fg_hint(err, "%s is complete and may be used; this failed after it was published",
                 c->stage.destination);
     return fg_ranks_agree(run->ranks, err);
 }
 
-static void clean_up(conversion *c) {
+static void clean_up(conversion *c, fg_status status) {
     fg_stage_abandon(&c->stage);
     if (is_first(c)) fg_interrupt_guard(NULL);
+    if (is_first(c)) fg_outputs_close(&c->outputs, status);
     fg_free(c->written.digests);
     fg_proof_run_free(&c->trial);
     fg_tokenizer_files_free(&c->tokenizer);
@@ -344,8 +363,9 @@ fg_status fg_run_convert(const fg_run *run, fg_error *err) {
     decide(&c, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = share(&c, err);
+    if (status == FG_OK) status = check_and_begin(&c, err);
     if (status == FG_OK) status = write_and_check(&c, err);
     if (status == FG_OK) status = conclude(&c, begun, err);
-    clean_up(&c);
+    clean_up(&c, status);
     return status;
 }

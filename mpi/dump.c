@@ -2,7 +2,6 @@
 
 #include <hdf5.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -11,7 +10,6 @@
 struct fg_dump {
     const fg_ranks *ranks;
     char *path;
-    bool made; /* by rank 0, which removes it again */
     bool open; /* on every rank: closing is collective */
     uint64_t hidden_of[FG_DUMP_SIDES], heads_of[FG_DUMP_SIDES];
     hid_t file;
@@ -181,27 +179,6 @@ static fg_status make_token_ids(const fg_dump *dump, const fg_dump_layout *layou
     return status;
 }
 
-/* Rank 0 makes the file, empty, and sees that nothing is overwritten. */
-static void make_empty(fg_dump *dump, fg_error *err) {
-    if (dump->ranks->rank != 0) return;
-    if (fg_path_exists(dump->path)) {
-        fg_fail(err, FG_ERR_USAGE, "--dump %s: the file is there already", dump->path);
-        fg_hint(err, "remove it or give another name");
-        return;
-    }
-    dump->made = fg_file_write_all(dump->path, "", 0, false, err) == FG_OK;
-}
-
-/* A rank that cannot reach the file would leave the others waiting inside of HDF5. */
-static void try_to_reach(const fg_dump *dump, fg_error *err) {
-    fg_file file;
-    if (fg_file_open(&file, dump->path, FG_OPEN_WRITE, err) == FG_OK) {
-        fg_file_close(&file);
-        return;
-    }
-    fg_hint(err, "--dump needs a path that leads every rank to the same file");
-}
-
 static fg_status open_file(fg_dump *dump, fg_error *err) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* failures come back as ours */
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
@@ -223,6 +200,16 @@ done:
     return status;
 }
 
+fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
+    fg_file file;
+    if (fg_file_open(&file, path, FG_OPEN_WRITE, err) == FG_OK) {
+        fg_file_close(&file);
+    } else {
+        fg_hint(err, "--dump needs a path that leads every rank to the same file");
+    }
+    return fg_ranks_agree(ranks, err);
+}
+
 fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
                          const uint32_t *token_ids, fg_error *err) {
     fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
@@ -231,12 +218,7 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
         d->hidden_of[side] = layout->hidden_of[side];
         d->heads_of[side] = layout->heads_of[side];
     }
-    if (d && d->path) make_empty(d, err);
     fg_status status = fg_ranks_agree(ranks, err);
-    if (status == FG_OK) {
-        try_to_reach(d, err);
-        status = fg_ranks_agree(ranks, err);
-    }
     if (status == FG_OK) {
         open_file(d, err);
         status = fg_ranks_agree(ranks, err);
@@ -281,12 +263,11 @@ fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t positi
                          values, err);
 }
 
-fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err) {
+fg_status fg_dump_close(fg_dump **dump, fg_error *err) {
     fg_dump *d = *dump;
     if (!d) return FG_OK;
     if (d->open && H5Fclose(d->file) < 0) failed(d, "close the file", err);
     if (d->open) MPI_Barrier(d->ranks->world);
-    if (d->made && !keep) unlink(d->path);
     fg_free(d->path);
     fg_free(d);
     *dump = NULL;

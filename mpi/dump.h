@@ -28,8 +28,10 @@ typedef struct fg_dump_layout {
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;
 
-/* Collective. The file must not exist (FG_ERR_USAGE). Creates every dataset and attribute. On failure all
- * ranks get the error. */
+/* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others waiting inside of HDF5. */
+fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
+/* Collective. Makes an HDF5 file of the empty file at `path` (report/output_file.h): every dataset and attribute. On failure all ranks get
+ * the error. */
 fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
                          const uint32_t *token_ids, fg_error *err);
 
@@ -50,7 +52,7 @@ fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of
 fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
                          uint64_t column, uint64_t columns, const float *values, fg_error *err);
 
-/* Collective. Closes; with `keep` false the file is removed. */
-fg_status fg_dump_close(fg_dump **dump, bool keep, fg_error *err);
+/* Collective. */
+fg_status fg_dump_close(fg_dump **dump, fg_error *err);
 
 #endif

@@ -82,20 +82,31 @@ done:
     return status;
 }
 
+static fg_status share_terms(generator *g, fg_error *err) {
+    fg_status status = FG_OK;
+    if (speaks(g)) read_terms(g, err);
+    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
+    fg_ranks_share(g->pair->ranks, &g->terms, sizeof g->terms);
+    make_room(g, err);
+    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
+done:
+    return status;
+}
+
+static void set_pipeline(generator *g) {
+    g->pipeline =
+        (fg_pipeline){.pair = g->pair, .model_count = FG_CANDIDATE + 1, .token_ids = g->ids, .room = g->room};
+}
+
 /* The tokenizer comes before the weights, which take what memory it leaves. */
 static fg_status begin(generator *g, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_ranks *ranks = g->pair->ranks;
-    if (speaks(g)) read_terms(g, err);
-    if (speaks(g) && err->status == FG_OK) open_text(g, err);
-    FG_TRY(fg_ranks_agree(ranks, err));
-    fg_ranks_share(ranks, &g->terms, sizeof g->terms);
-    make_room(g, err);
-    FG_TRY(fg_ranks_agree(ranks, err));
+    if (speaks(g)) open_text(g, err);
+    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
+    FG_TRY(share_terms(g, err));
     g->result->sampling = g->terms.sampling;
     g->result->prompt_tokens = g->count;
-    g->pipeline =
-        (fg_pipeline){.pair = g->pair, .model_count = FG_CANDIDATE + 1, .token_ids = g->ids, .room = g->room};
+    set_pipeline(g);
     FG_TRY(fg_pipeline_open(&g->pipeline, err));
 done:
     return status;
@@ -219,6 +230,18 @@ static fg_status finish(generator *g, fg_error *err) {
     FG_TRY(say_end(g, err));
 done:
     return fg_ranks_agree(g->pair->ranks, err);
+}
+
+fg_status fg_generation_check(const fg_model_pair *pair, const fg_generation_task *task, uint64_t *bytes,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    generator g = {.pair = pair, .task = task};
+    FG_TRY(share_terms(&g, err));
+    set_pipeline(&g);
+    *bytes = fg_pipeline_expected_bytes(&g.pipeline);
+done:
+    fg_free(g.ids);
+    return status;
 }
 
 fg_status fg_generate(const fg_model_pair *pair, const fg_generation_task *task, fg_generation *result,

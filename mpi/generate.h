@@ -43,6 +43,10 @@ typedef struct fg_generation {
     fg_buffer end_text;    /* owned; of the token that ended it */
 } fg_generation;
 
+/* Collective. Refuses, before anything is computed, a number of tokens or ids of end tokens that cannot be; else `bytes` gets about what
+ * the rank that needs most allocates. */
+fg_status fg_generation_check(const fg_model_pair *pair, const fg_generation_task *task, uint64_t *bytes,
+                              fg_error *err);
 /* Collective. FG_OK when it could be carried out, whatever the result, which is to be freed in any case. */
 fg_status fg_generate(const fg_model_pair *pair, const fg_generation_task *task, fg_generation *result,
                       fg_error *err);

@@ -113,6 +113,11 @@ static void all_reduce(const fg_ranks *ranks, void *values, int count, size_t si
     MPI_Type_free(&type);
 }
 
+uint64_t fg_head_compare_bytes(const fg_pipeline *p) {
+    uint64_t row_bytes = share_of(p->pair->ranks, fg_model_pair_vocab(p->pair)).count * sizeof(float) * 2;
+    return fg_max(row_bytes, fg_min(SLICE_BYTES, row_bytes * p->pair->token_count));
+}
+
 fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison *result, fg_error *err) {
     fg_status status = FG_OK;
     fg_compare total = {0};

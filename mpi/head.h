@@ -12,6 +12,8 @@
  * result. */
 fg_status fg_head_compare(fg_pipeline *pipeline, unsigned a, unsigned b, fg_comparison *result,
                           fg_error *err);
+/* Logits that this rank holds at once for it, in bytes. */
+uint64_t fg_head_compare_bytes(const fg_pipeline *pipeline);
 
 /* Collective, after fg_pipeline_advance. What each of the pipeline's models takes as the next token, of the ids
  * below `vocab`, on every rank; `draw` counts the tokens. FG_ERR_DIFFER if a model has no finite logit. */

@@ -9,8 +9,9 @@
 
 /* Known to the thread that waits for signals, which has no arguments to get them by. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static fg_stage *guarded;        /* under the lock */
-static const char *guarded_file; /* under the lock */
+static fg_stage *guarded; /* under the lock, as what follows */
+static const char *guarded_files[FG_GUARDED_FILES];
+static unsigned guarded_file_count;
 static atomic_uint delay_ms;
 static atomic_int finished = -1; /* the exit code of a run that is over */
 
@@ -47,7 +48,7 @@ static void *watch(void *unused) {
                   NULL);
     pthread_mutex_lock(&lock); /* kept: what the main thread does next waits here until the process ends */
     if (guarded) fg_stage_abandon(guarded);
-    if (guarded_file) unlink(guarded_file);
+    for (unsigned i = 0; i < guarded_file_count; i++) unlink(guarded_files[i]);
     if (!delay) say_goodbye(which);
     _exit(which == SIGINT ? FG_STOPPED_INT : FG_STOPPED_TERM);
 }
@@ -71,10 +72,20 @@ void fg_interrupt_guard(fg_stage *stage) {
     pthread_mutex_unlock(&lock);
 }
 
-void fg_interrupt_guard_file(const char *path) {
+void fg_interrupt_hold(void) {
     pthread_mutex_lock(&lock);
-    guarded_file = path;
+}
+
+void fg_interrupt_release(void) {
     pthread_mutex_unlock(&lock);
+}
+
+void fg_interrupt_guard_file(const char *path) {
+    if (guarded_file_count < FG_GUARDED_FILES) guarded_files[guarded_file_count++] = path;
+}
+
+void fg_interrupt_forget_files(void) {
+    guarded_file_count = 0;
 }
 
 void fg_interrupt_delay(unsigned milliseconds) {

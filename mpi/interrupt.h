@@ -16,9 +16,13 @@
 fg_status fg_interrupt_start(fg_error *err);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
-/* The file that this run makes and a signal has to remove; NULL: none. Borrowed; it need not exist yet. Set
- * on rank 0. */
-void fg_interrupt_guard_file(const char *path);
+/* Files that this run makes and a signal has to remove, on rank 0. A file is made, or kept, and put on the list, or taken off it, between
+ * hold and release: a signal that comes meanwhile waits. Paths are borrowed. */
+enum { FG_GUARDED_FILES = 2 };
+void fg_interrupt_hold(void);
+void fg_interrupt_release(void);
+void fg_interrupt_guard_file(const char *path); /* held */
+void fg_interrupt_forget_files(void);           /* held */
 /* Ranks other than 0 wait this long before they end, so that rank 0 has removed DST.partial before the
  * launcher kills it; they say nothing. */
 void fg_interrupt_delay(unsigned milliseconds);

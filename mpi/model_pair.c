@@ -202,17 +202,22 @@ uint64_t fg_model_pair_vocab(const fg_model_pair *p) {
                   fg_model_shape_of(p->models[FG_CANDIDATE]).vocab);
 }
 
-fg_status fg_model_pair_open(fg_model_pair *p, const fg_ranks *ranks, const fg_model_pair_task *task,
+fg_status fg_model_pair_bind(fg_model_pair *p, const fg_ranks *ranks, const fg_model_pair_task *task,
                              fg_error *err) {
     fg_status status = FG_OK;
     *p = (fg_model_pair){.ranks = ranks, .task = task};
     FG_TRY(share_sides(p, err));
     if (bind_models(p, err) == FG_OK && check_shapes(p, err) == FG_OK) resolve_mask(p);
     FG_TRY(fg_ranks_agree(ranks, err));
-    FG_TRY(fg_model_pair_rows_check(p, err));
     FG_TRY(share_tokens(p, err));
 done:
     return status;
+}
+
+fg_status fg_model_pair_open(fg_model_pair *p, const fg_ranks *ranks, const fg_model_pair_task *task,
+                             fg_error *err) {
+    fg_status status = fg_model_pair_bind(p, ranks, task, err);
+    return status == FG_OK ? fg_model_pair_rows_check(p, err) : status;
 }
 
 void fg_model_pair_close(fg_model_pair *p) {

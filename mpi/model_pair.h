@@ -54,7 +54,10 @@ typedef struct fg_model_pair {
 } fg_model_pair;
 
 /* Collective. `task` must outlive the pair. FG_ERR_DIFFER when the models are not of one shape. The pair is to
- * be closed in any case. */
+ * be closed in any case. Reads no weights. */
+fg_status fg_model_pair_bind(fg_model_pair *pair, const fg_ranks *ranks, const fg_model_pair_task *task,
+                             fg_error *err);
+/* The same; then FG_ERR_DIFFER when the candidate's rows of the vocabulary are not as `task->rows` asks. */
 fg_status fg_model_pair_open(fg_model_pair *pair, const fg_ranks *ranks, const fg_model_pair_task *task,
                              fg_error *err);
 void fg_model_pair_close(fg_model_pair *pair);

@@ -89,15 +89,38 @@ done:
     return status;
 }
 
-fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
+fg_status fg_pipeline_check(const fg_model_pair *pair, fg_error *err) {
     uint64_t floats;
+    fg_model_shape shape = fg_model_shape_of(pair->models[FG_REFERENCE]);
+    bool fits = fg_mul(pair->token_count, shape.hidden, &floats) && fg_mul(floats, shape.heads, &floats);
+    if (fits && floats < INT_MAX) return FG_OK;
+    return fg_fail(err, FG_ERR_USAGE, "--token-ids: %llu tokens are more than can be compared at once",
+                   (unsigned long long)pair->token_count);
+}
+
+uint64_t fg_pipeline_expected_bytes(fg_pipeline *p) {
+    uint64_t buffers = 0, weights = 0;
     take_share(p);
     choose_batch(p);
-    bool fits = fg_mul(p->pair->token_count, p->hidden, &floats) && fg_mul(floats, p->heads, &floats);
-    if (!fits || floats >= INT_MAX)
-        fg_fail(err, FG_ERR_USAGE, "--token-ids: %llu tokens are more than can be compared at once",
-                (unsigned long long)p->pair->token_count);
-    if (err->status == FG_OK) make_buffers(p, err);
+    uint64_t tokens = p->pair->token_count, positions = fg_max(p->room, tokens);
+    for (unsigned m = 0; m < p->model_count; m++) {
+        const fg_model *model = p->pair->models[m];
+        buffers += fg_model_scratch_bytes(model, p->batch);
+        buffers += sizeof(float) * p->hidden * (p->room ? p->batch : p->heads * tokens);
+        if (p->batch == positions) continue;
+        buffers += fg_cache_bytes(model, p->first_block, p->block_count, positions);
+        weights += fg_model_block_bytes(model, p->first_block, p->block_count);
+    }
+    if (p->room) weights = fg_min(weights, GENERATION_BYTES - fg_min(GENERATION_BYTES, buffers));
+    uint64_t bytes = buffers + weights;
+    fg_ranks_max_u64(ranks_of(p), &bytes, 1);
+    return bytes;
+}
+
+fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
+    take_share(p);
+    choose_batch(p);
+    if (fg_pipeline_check(p->pair, err) == FG_OK) make_buffers(p, err);
     return fg_ranks_agree(ranks_of(p), err);
 }
 

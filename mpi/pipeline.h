@@ -51,6 +51,10 @@ typedef struct fg_pipeline {
     uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */
 } fg_pipeline;
 
+/* FG_ERR_USAGE: more tokens than can be run at once. */
+fg_status fg_pipeline_check(const fg_model_pair *pair, fg_error *err);
+/* Collective. About what the rank that needs most allocates for it: buffers, caches, kept weights. `pipeline` has its upper half. */
+uint64_t fg_pipeline_expected_bytes(fg_pipeline *pipeline);
 /* Collective. Fills the lower half: shares of blocks, micro-batches, buffers. */
 fg_status fg_pipeline_open(fg_pipeline *pipeline, fg_error *err);
 /* Collective. All tokens of the pair. */

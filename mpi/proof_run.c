@@ -1,7 +1,6 @@
 #include "proof_run.h"
 
 #include "cli/sampling.h"
-#include "interrupt.h"
 #include "vocab/token_ids.h"
 
 static bool proves(const fg_proof_run *trial) {
@@ -34,24 +33,41 @@ done:
 
 /* ---- running ---- */
 
-static fg_status prove(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
-    fg_proof_task task = {
-        .atol = t->atol, .dump = run->options->dump, .version = run->version, .style = fg_run_progress(run)};
-    bool first = run->ranks->rank == 0;
-    /* a dump that is there already is refused, not removed */
-    if (first && task.dump && !fg_path_exists(task.dump)) fg_interrupt_guard_file(task.dump);
-    fg_status status = fg_prove(pair, &task, &t->proof, err);
-    if (first) fg_interrupt_guard_file(NULL);
+static fg_generation_task generation_task(const fg_proof_run *t, const fg_run *run) {
+    bool silent = run->options->json || run->options->verbosity < 0;
+    return (fg_generation_task){.limit = run->options->max_new_tokens,
+                                .sampling = t->sampling,
+                                .end_ids = t->end_ids,
+                                .tokenizer = t->prompt.tokenizer,
+                                .out = silent ? NULL : stdout};
+}
+
+fg_status fg_proof_run_check(fg_proof_run *t, const fg_run *run, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_model_pair pair = {0};
+    bool through_plan = t->pair.through_plan;
+    fg_generation_task task = generation_task(t, run);
+    if (!fg_proof_run_runs_models(t)) return FG_OK;
+    t->pair.through_plan = t->pair.plan != NULL;
+    FG_TRY(fg_model_pair_bind(&pair, run->ranks, &t->pair, err));
+    FG_TRY(fg_proof_check(&pair, &t->proof_bytes, err));
+    if (!proves(t)) t->proof_bytes = 0;
+    if (t->generates) FG_TRY(fg_generation_check(&pair, &task, &t->generation_bytes, err));
+    if (run->options->dump) FG_TRY(fg_dump_check_reachable(run->ranks, run->options->dump, err));
+done:
+    fg_model_pair_close(&pair);
+    t->pair.through_plan = through_plan;
     return status;
 }
 
+static fg_status prove(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
+    fg_proof_task task = {
+        .atol = t->atol, .dump = run->options->dump, .version = run->version, .style = fg_run_progress(run)};
+    return fg_prove(pair, &task, &t->proof, err);
+}
+
 static fg_status generate(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
-    bool silent = run->options->json || run->options->verbosity < 0;
-    fg_generation_task task = {.limit = run->options->max_new_tokens,
-                               .sampling = t->sampling,
-                               .end_ids = t->end_ids,
-                               .tokenizer = t->prompt.tokenizer,
-                               .out = silent ? NULL : stdout};
+    fg_generation_task task = generation_task(t, run);
     return fg_generate(pair, &task, &t->generation, err);
 }
 

@@ -20,6 +20,8 @@ typedef struct fg_proof_run {
     fg_sampling sampling; /* of the generation */
     json_t *end_ids;      /* owned; of the destination's two configurations */
 
+    uint64_t proof_bytes,
+        generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not run */
     fg_proof_result proof;
     fg_generation generation;
 } fg_proof_run;
@@ -31,6 +33,9 @@ void fg_proof_run_begin(fg_proof_run *trial, const fg_run *run);
 fg_status fg_proof_run_prepare(fg_proof_run *trial, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err);
+/* Collective, before anything is written: binds both models, the destination's through the plan if there is one, and checks what the proof
+ * and the generation are given: token ids, numbers of tokens, the path of the dump (which rank 0 has reserved). */
+fg_status fg_proof_run_check(fg_proof_run *trial, const fg_run *run, fg_error *err);
 bool fg_proof_run_runs_models(const fg_proof_run *trial);
 /* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
 fg_status fg_proof_run_forward(fg_proof_run *trial, const fg_run *run, fg_error *err);

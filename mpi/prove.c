@@ -47,7 +47,7 @@ static fg_status run(const fg_model_pair *pair, const fg_proof_task *task, fg_pr
     if (result->rounded) FG_TRY(fg_head_compare(&p, FG_UNROUNDED, FG_CANDIDATE, &result->rounding, err));
 done:
     fg_pipeline_close(&p);
-    fg_dump_close(&dump, status == FG_OK, err);
+    fg_dump_close(&dump, err);
     return status == FG_OK ? fg_ranks_agree(pair->ranks, err) : status;
 }
 
@@ -60,6 +60,14 @@ static void judge(const fg_model_pair *pair, const fg_proof_task *task, fg_proof
     result->heads = shape.heads;
     result->passed = logits->largest_difference <= task->atol && !logits->non_finite[FG_SIDE_A] &&
                      !logits->non_finite[FG_SIDE_B];
+}
+
+fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, fg_error *err) {
+    fg_status status = fg_pipeline_check(pair, err); /* the same on every rank */
+    if (status != FG_OK) return status;
+    fg_pipeline p = {.pair = pair, .model_count = pair->model_count};
+    *bytes = fg_pipeline_expected_bytes(&p) + fg_head_compare_bytes(&p);
+    return FG_OK;
 }
 
 fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,

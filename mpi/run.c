@@ -22,7 +22,7 @@ fg_progress_style fg_run_progress(const fg_run *run) {
 static fg_status put_arguments(const fg_run *run, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *arguments = json_array();
-    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, json_string(run->argv[i]), err));
+    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, fg_json_string(run->argv[i]), err));
     FG_TRY(fg_json_put(report, "arguments", json_incref(arguments), err));
 done:
     json_decref(arguments);
@@ -50,7 +50,7 @@ static fg_status put_warnings(json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *warnings = json_array();
     for (size_t i = 0; i < fg_log_warning_count(); i++)
-        FG_TRY(fg_json_push(warnings, json_string(fg_log_warning(i)), err));
+        FG_TRY(fg_json_push(warnings, fg_json_string(fg_log_warning(i)), err));
     FG_TRY(fg_json_put(report, "warnings", json_incref(warnings), err));
 done:
     json_decref(warnings);
@@ -73,27 +73,9 @@ done:
     return status;
 }
 
-static fg_status write_report_file(const char *path, const json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer text = {0};
-    FILE *file = NULL;
-    FG_TRY(fg_json_write(report, 0, &text, err));
-    file = fopen(path, "w"); /* a report may be written over an older one */
-    if (!file || fprintf(file, "%s\n", text.data) < 0)
-        status = fg_fail(err, FG_ERR_SYSTEM, "--report %s: cannot be written", path);
-done:
-    if (file && fclose(file) && status == FG_OK)
-        status = fg_fail(err, FG_ERR_SYSTEM, "--report %s: cannot be written", path);
-    fg_buffer_free(&text);
-    return status;
-}
-
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    /* for verify, --report names the report of the conversion that is verified */
-    if (run->options->report && run->options->command != FG_COMMAND_VERIFY)
-        FG_TRY(write_report_file(run->options->report, report, err));
     if (run->options->json) {
         FG_TRY(fg_json_write(report, 0, &text, err));
         FG_TRY(fg_buffer_add(&text, "\n", 1, err));

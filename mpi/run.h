@@ -33,7 +33,7 @@ fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err)
  */
 fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, json_t *report,
                             fg_error *err);
-/* Rank 0: prints it (summary, or the whole as JSON with --json) and writes --report. */
+/* Rank 0: prints it (summary, or the whole as JSON with --json). */
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "model/spec.h"
+#include "outputs.h"
 #include "plan/plan.h"
 #include "proof_run.h"
 
@@ -12,6 +13,7 @@ typedef struct pair {
     json_t *spec_a, *spec_b;
     fg_tokenizer_files tokenizer_a, tokenizer_b;
     json_t *report;
+    fg_outputs outputs; /* rank 0 */
 } pair;
 
 static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
@@ -60,18 +62,18 @@ static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *trial, fg_e
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
-    FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
-    FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
+    FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
+    FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
     trial->pair.source = (fg_model_pair_side){.format = p->a.format,
                                               .spec = p->spec_a,
                                               .config = p->a.config,
                                               .tensors = &p->a.tensors,
-                                              .name = options->first};
+                                              .name = options->source};
     trial->pair.destination = (fg_model_pair_side){.format = p->b.format,
                                                    .spec = p->spec_b,
                                                    .config = p->b.config,
                                                    .tensors = &p->b.tensors,
-                                                   .name = options->second};
+                                                   .name = options->destination};
     resolve_rounding(run, p, &trial->pair);
 done:
     return status;
@@ -80,14 +82,14 @@ done:
 /* Without -g the tokenizers are given back before the models run. */
 static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->first, err));
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->second, err));
-    fg_prompt_side a = {.name = run->options->first,
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
                         .format = p->a.format,
                         .spec = p->spec_a,
                         .config = p->a.config};
-    fg_prompt_side b = {.name = run->options->second,
+    fg_prompt_side b = {.name = run->options->destination,
                         .tokenizer = &p->tokenizer_b,
                         .format = p->b.format,
                         .spec = p->spec_b,
@@ -101,15 +103,15 @@ done:
 }
 
 static json_t *describe_side(const char *directory, const fg_checkpoint *checkpoint) {
-    return json_pack("{s:s, s:s, s:I, s:I}", "directory", directory, "format",
+    return json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(directory), "format",
                      fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
                      "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
 }
 
 static fg_status describe(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->first, &p->a), err));
-    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->second, &p->b), err));
+    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->source, &p->a), err));
+    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->destination, &p->b), err));
     FG_TRY(fg_proof_run_report(trial, p->report, err));
 done:
     return status;
@@ -125,30 +127,55 @@ static void close_both(pair *p) {
     json_decref(p->report);
 }
 
+/* Rank 0: everything up to the first number. */
+static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(open_both(run, p, trial, err));
+    FG_TRY(resolve_proof(run, p, trial, err));
+    FG_TRY(fg_outputs_reserve(&p->outputs, run->options, NULL, err));
+done:
+    return status;
+}
+
+static fg_status compare(const fg_run *run, pair *p, fg_proof_run *trial, double begun, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_proof_run_check(trial, run, err));
+    FG_TRY(fg_proof_run_forward(trial, run, err));
+    p->outputs.dump.filled = true;
+    if (run->ranks->rank == 0) {
+        fg_tensors_check_unchanged(&p->a.tensors, err);
+        fg_tensors_check_unchanged(&p->b.tensors, err);
+        describe(run, p, trial, err);
+    }
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+    fg_run_report_end(run, fg_proof_run_passed(trial) ? "done" : "differ", fg_seconds() - begun, p->report,
+                      err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+done:
+    return status;
+}
+
+static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
+    FG_TRY(fg_run_report_show(run, p->report, err));
+    FG_TRY(fg_proof_run_judge(trial, run->options->source, run->options->destination, err));
+done:
+    return status;
+}
+
 fg_status fg_run_validate(const fg_run *run, fg_error *err) {
-    const fg_options *options = run->options;
     pair p = {0};
     fg_proof_run trial;
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
     fg_proof_run_begin(&trial, run);
-    if (first && open_both(run, &p, &trial, err) == FG_OK) resolve_proof(run, &p, &trial, err);
+    if (first) prepare(run, &p, &trial, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) status = fg_proof_run_forward(&trial, run, err);
-    if (status == FG_OK && first) {
-        fg_tensors_check_unchanged(&p.a.tensors, err);
-        fg_tensors_check_unchanged(&p.b.tensors, err);
-        describe(run, &p, &trial, err);
-    }
+    if (status == FG_OK) status = compare(run, &p, &trial, begun, err);
+    if (status == FG_OK && first) conclude(run, &p, &trial, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK)
-        fg_run_report_end(run, fg_proof_run_passed(&trial) ? "done" : "differ", fg_seconds() - begun,
-                          p.report, err);
-    if (status == FG_OK && first) {
-        fg_run_report_show(run, p.report, err);
-        fg_proof_run_judge(&trial, options->first, options->second, err);
-    }
-    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    if (first) fg_outputs_close(&p.outputs, status);
     fg_proof_run_free(&trial);
     close_both(&p);
     return status;

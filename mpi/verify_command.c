@@ -99,6 +99,7 @@ static fg_status recall_update(json_t *held, const char *path, fg_options *optio
             FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
     }
     options->no_strict = json_is_true(json_object_get(held, "no_strict"));
+    options->no_code = options->no_code || json_is_true(json_object_get(held, "no_code"));
 done:
     return status;
 }
@@ -130,7 +131,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     char *path = NULL;
     *options = *run->options;
     FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
-                                     : fg_path_join(options->second, "fgconv_report.json", err));
+                                     : fg_path_join(options->destination, "fgconv_report.json", err));
     if (!fg_path_exists(path)) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
@@ -208,7 +209,7 @@ static fg_status plan_again(const fg_run *run, fg_conversion *job, json_t **reca
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
     FG_TRY(fg_conversion_prepare(job, &options, run->dirs, run->version, err));
-    FG_TRY(check_config(job, options.second, err));
+    FG_TRY(check_config(job, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
     return status;
@@ -237,7 +238,7 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err) {
     if (run->ranks->rank == 0) plan_again(run, &job, &recalled, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
-    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->second, false, err);
+    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
     if (status == FG_OK && run->ranks->rank == 0) say_result(run, &job, fg_seconds() - begun, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     json_decref(recalled);

@@ -190,6 +190,13 @@ const char *fg_path_name(const char *path) {
     return slash ? slash + 1 : path;
 }
 
+char *fg_path_parent(const char *path, fg_error *err) {
+    const char *name = fg_path_name(path);
+    if (name == path) return fg_strdup(".", err);
+    if (name == path + 1) return fg_strdup("/", err);
+    return fg_strndup(path, (size_t)(name - path) - 1, err);
+}
+
 bool fg_path_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;

@@ -61,6 +61,8 @@ fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bo
 char *fg_path_join(const char *directory, const char *name, fg_error *err);
 /* The last part of a path, inside it; "" for a path that ends in a slash. */
 const char *fg_path_name(const char *path);
+/* The directory that it lies in, newly allocated; "." for a name alone. The path does not end in a slash. */
+char *fg_path_parent(const char *path, fg_error *err);
 bool fg_path_exists(const char *path);       /* anything, a dangling link too */
 bool fg_path_is_directory(const char *path); /* links followed */
 bool fg_path_is_file(const char *path);      /* regular, links followed */

@@ -146,7 +146,7 @@ done:
 fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     json_t *index = NULL, *kept = NULL;
-    json_t *document = job->keeps_format ? json_deep_copy(job->source.metadata) : json_object();
+    json_t *document = job->keeps_format ? fg_json_deep_copy(job->source.metadata, err) : json_object();
     const fg_translation *last = &fg_conversion_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
     FG_TRY(sorted_by_key(last->left_out, &kept, err));

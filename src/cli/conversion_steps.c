@@ -202,7 +202,7 @@ static fg_status apply_changes(const json_t *before, const json_t *after, json_t
         if (json_is_object(value) && json_is_object(was) && json_is_object(held))
             FG_TRY(apply_changes(was, value, held, err));
         else
-            FG_TRY(fg_json_put(config, key, json_deep_copy(value), err));
+            FG_TRY(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -212,8 +212,8 @@ done:
 static fg_status keep_config(fg_conversion *job, const json_t *grown, fg_error *err) {
     bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
     const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
-    job->config = json_deep_copy(job->source.config);
-    if (!job->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while copying the configuration");
+    job->config = fg_json_deep_copy(job->source.config, err);
+    if (!job->config) return FG_ERR_MEMORY;
     if (version && !(job->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
     if (!grown) return FG_OK;
     return apply_changes(fg_conversion_last(job)->translation.result, grown,

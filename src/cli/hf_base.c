@@ -45,7 +45,7 @@ static fg_status choose_files(fg_conversion *job, fg_error *err) {
         bool taken = strcmp(other->items[i], GENERATION) == 0
                          ? !job->source.generation_config
                          : base->tokenizer && fg_checkpoint_is_tokenizer_file(other->items[i]);
-        if (taken) FG_TRY(fg_json_push(base->files, json_string(other->items[i]), err));
+        if (taken) FG_TRY(fg_json_push(base->files, fg_json_string(other->items[i]), err));
     }
     if (!job->source.generation_config)
         job->source.generation_config = json_incref(base->checkpoint.generation_config);
@@ -152,7 +152,7 @@ static fg_status fill(fg_conversion *job, const json_t *hf_keys, const json_t *f
         if (!taken && !inside) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (inside) FG_TRY(fill(job, hf_keys, value, held, path, depth + 1, err));
-        if (taken) FG_TRY(fg_json_put(to, key, json_deep_copy(value), err));
+        if (taken) FG_TRY(fg_json_put(to, key, fg_json_deep_copy(value, err), err));
         if (taken) FG_TRY(fg_json_push(job->base.keys, json_string(path), err));
         fg_free(path);
         path = NULL;
@@ -178,7 +178,8 @@ done:
 fg_status fg_conversion_report_base(const fg_conversion *job, json_t *report, fg_error *err) {
     if (!job->base.checkpoint.directory) return FG_OK;
     return fg_json_put(report, "hf_base",
-                       json_pack("{s:s, s:O, s:O}", "directory", job->base.checkpoint.directory, "files",
-                                 job->base.files, "keys", job->base.keys),
+                       json_pack("{s:o, s:O, s:O}", "directory",
+                                 fg_json_string(job->base.checkpoint.directory), "files", job->base.files,
+                                 "keys", job->base.keys),
                        err);
 }

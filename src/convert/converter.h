@@ -6,6 +6,7 @@
  *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
  *     "hf_model_type": "gemma4_text",                           what config.json calls the type, where the format has a name of its own
  *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
+ *     "base_model_prefix": "model.",                            what transformers puts before the names of a base model's checkpoint
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
  *     "layer_overrides": { ... },                               what single layers may override (convert/layer_overrides.h)
@@ -39,7 +40,8 @@
  * their side; "../" and a leading "/" lead out of it. Primitives:
  *   {"rename": HF_PATH}                     the same value on both sides
  *   {"rename": HF_PATH, "default": V}       a key that is absent or null in hf means V
- *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label)
+ *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label), or one of
+ *                                           "neutral": [V, ...], which mean the same
  *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
  *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
  *   {"ignored": REASON}                     a target field that an export leaves out, with all below it; "import_as": V writes it on import

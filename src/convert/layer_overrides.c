@@ -150,7 +150,7 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
     if (!common) common = base;
     if (given && !json_is_null(given) && !fg_json_equal(given, common))
         FG_TRY(refuse(o, "*", name, common, "the older key has another value", err));
-    FG_TRY(fg_json_put(o->config, key, json_deep_copy(common), err));
+    FG_TRY(fg_json_put(o->config, key, fg_json_deep_copy(common, err), err));
 done:
     return status;
 }

@@ -10,6 +10,7 @@
 #include "convert/hf_keys.h"
 #include "convert/lint_claims.h"
 #include "convert/lint_classes.h"
+#include "convert/lint_code.h"
 #include "convert/migrations.h"
 #include "convert/tensor_map.h"
 #include "convert/tensor_plan.h"
@@ -77,7 +78,7 @@ static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
         if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
-            FG_TRY(fg_json_set_at(config, d->keys[0], json_deep_copy(value), err));
+            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -206,6 +207,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
     fg_log_trial_end(unsaid);
+    if (status == FG_OK) status = fg_lint_code(l->converter, l->dirs, config, &l->wrong, err);
     json_decref(config);
     fg_translation_free(&there);
     fg_translation_free(&back);

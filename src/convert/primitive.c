@@ -429,9 +429,20 @@ done:
     return status;
 }
 
+/* Another value that "neutral" lists means the same, and comes back. */
 static fg_status constant_export_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                         fg_error *err) {
-    return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+    fg_status status = FG_OK;
+    const json_t *found = NULL, *neutral = member(d, "neutral");
+    json_t *written = NULL;
+    if (neutral) FG_TRY(fg_translator_read(t, frame, d->keys[0], true, &found, err));
+    if (!found || !is_listed(neutral, found))
+        return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+    FG_TRY(fg_translator_value(t, frame, d, "constant_export", &written, err));
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], found, "means the same", written, err));
+done:
+    json_decref(written);
+    return status;
 }
 
 static fg_status constant_export_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -529,19 +540,19 @@ static const fg_primitive primitives[] = {
     {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
     {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
      NULL, import_only_import, import_only_export},
-    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE, 'v', NULL, constant_export_import,
-     constant_export_export},
+    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE | FG_MOD_NEUTRAL, 'v', NULL,
+     constant_export_import, constant_export_export},
     {"constant_import", FG_CLAIM_FIELD, FG_MOD_FIELD | OBJECT, 'v', NULL, constant_import_import,
      constant_import_export},
     {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
     {"nested", FG_CLAIM_SECTION, SECTION, 's', NULL, fg_run_nested, fg_run_nested},
-    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_dispatch, fg_run_dispatch},
+    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'd', NULL, fg_run_dispatch, fg_run_dispatch},
     {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
      fg_run_typed_dict},
     {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
      fg_run_blocks},
     {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER | FG_MOD_LAST,
-     'c', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
+     'r', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 

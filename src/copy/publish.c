@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
@@ -21,14 +22,6 @@ struct fg_stage_lock {
 };
 
 /* ---- checks ---- */
-
-/* The directory that `path` (without trailing slashes) lies in. */
-static char *parent_of(const char *path, fg_error *err) {
-    const char *name = fg_path_name(path);
-    if (name == path) return fg_strdup(".", err);
-    if (name == path + 1) return fg_strdup("/", err);
-    return fg_strndup(path, (size_t)(name - path) - 1, err);
-}
 
 static fg_status check_destination(const char *destination, fg_error *err) {
     const char *name = fg_path_name(destination);
@@ -46,16 +39,25 @@ static fg_status check_destination(const char *destination, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status check_parent(const fg_stage *stage, fg_error *err) {
-    char *parent = parent_of(stage->destination, err);
-    if (!parent) return FG_ERR_MEMORY;
-    fg_status status = FG_OK;
-    if (!fg_path_is_directory(parent)) {
-        bool exists = fg_path_exists(parent);
-        status = fg_fail(err, FG_ERR_USAGE, "%s: the directory %s %s", stage->destination, parent,
-                         exists ? "is none" : "does not exist");
-        fg_hint(err, "create it first (mkdir -p %s)", parent);
+static fg_status refuse_parent(const fg_stage *stage, const char *parent, fg_error *err) {
+    if (fg_path_exists(parent)) {
+        fg_fail(err, FG_ERR_USAGE, "%s: %s is not a directory", stage->destination, parent);
+        return fg_hint(err, "name a destination in a directory");
     }
+    fg_fail(err, FG_ERR_USAGE, "%s: the directory %s does not exist", stage->destination, parent);
+    return fg_hint(err, "create it first (mkdir -p %s)", parent);
+}
+
+static fg_status check_parent(const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL;
+    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
+    if (!fg_path_is_directory(parent)) FG_TRY(refuse_parent(stage, parent, err));
+    if (access(parent, W_OK | X_OK) != 0) {
+        fg_fail_errno(err, errno, "%s: cannot write to the directory %s", stage->destination, parent);
+        FG_TRY(fg_hint(err, "name a destination in a directory that you can write to"));
+    }
+done:
     fg_free(parent);
     return status;
 }
@@ -136,8 +138,9 @@ fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sy
     FG_TRY(name_stage(stage, path ? path : directory, sync, err));
     FG_TRY(check_recovery(stage, err));
     stage->replaces = true;
-    if (fg_path_is_directory(stage->destination) && fg_path_exists(stage->partial))
-        FG_TRY(partial_exists(stage, err));
+    if (!fg_path_is_directory(stage->destination)) goto done;
+    FG_TRY(check_parent(stage, err));
+    if (fg_path_exists(stage->partial)) FG_TRY(partial_exists(stage, err));
 done:
     free(path);
     return status;
@@ -151,7 +154,7 @@ static char *real(const char *path) {
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL, *real_parent = NULL, *source = NULL;
-    FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
     real_parent = real(parent);
     source = real(source_directory);
     if (!real_parent || !source)
@@ -172,20 +175,26 @@ done:
     return status;
 }
 
-fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err) {
+fg_status fg_stage_room(const fg_stage *stage, uint64_t *bytes, fg_error *err) {
     fg_status status = FG_OK;
-    char *parent = NULL, found[24], needed[24];
-    uint64_t room;
-    FG_TRY_NEW(parent, parent_of(stage->destination, err));
-    FG_TRY(fg_disk_free(parent, &room, err));
-    if (room < bytes) {
-        status =
-            fg_fail(err, FG_ERR_SYSTEM, "%s: the file system of %s has %s free, %s are needed",
-                    stage->destination, parent, fg_bytes_text(room, found), fg_bytes_text(bytes, needed));
-        fg_hint(err, "make room there or name a destination on another file system");
-    }
+    char *parent = NULL;
+    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
+    FG_TRY(fg_disk_free(parent, bytes, err));
 done:
     fg_free(parent);
+    return status;
+}
+
+fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err) {
+    fg_status status = FG_OK;
+    char found[24], needed[24];
+    uint64_t room;
+    FG_TRY(fg_stage_room(stage, &room, err));
+    if (room >= bytes) goto done;
+    fg_fail(err, FG_ERR_SYSTEM, "%s: the file system has %s free, %s are needed", stage->destination,
+            fg_bytes_text(room, found), fg_bytes_text(bytes, needed));
+    FG_TRY(fg_hint(err, "free space there or name a destination on another file system"));
+done:
     return status;
 }
 
@@ -405,7 +414,7 @@ static void remove_old(const char *old) {
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL, *old = NULL;
-    FG_TRY_NEW(parent, parent_of(stage->destination, err));
+    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
     FG_TRY_NEW(old, old_name(stage, err));
     if (stage->sync) FG_TRY(fg_directory_sync(stage->partial, err));
     FG_TRY(lock(stage, err));

@@ -25,6 +25,8 @@ fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err);
 /* FG_ERR_USAGE when DST would lie inside the source directory: what is read must not change. */
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err);
+/* Free bytes on the file system of the parent. */
+fg_status fg_stage_room(const fg_stage *stage, uint64_t *bytes, fg_error *err);
 /* FG_ERR_SYSTEM unless `bytes` are free on the file system of the parent. */
 fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err);
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err); /* creates DST.partial */

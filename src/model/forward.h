@@ -96,6 +96,8 @@ uint64_t fg_model_head_panel(const fg_model *model);
 /* Keeps widened weights of up to `bytes` for reuse by later calls (micro-batches, generation); 0, the
  * default, keeps none. */
 void fg_model_keep(fg_model *model, uint64_t bytes);
+/* About what a call with so many tokens needs besides them. */
+uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
 /* The widened weights of blocks [first, first + count) take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
 /* Threads that matrix products may use on this rank. */

@@ -130,3 +130,15 @@ uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t co
         bytes += part_bytes(&model->blocks[b].mixer) + part_bytes(&model->blocks[b].mlp);
     return bytes;
 }
+
+/* Of each kind of block: the residual stream and what is added to it, queries, keys and values, scores of one head, two activations of
+ * an MLP; and a panel of weights with its products. */
+uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
+    uint64_t row = 0;
+    for (size_t i = 0; i < model->kind_count; i++) {
+        const fg_hyperparameters *s = &model->kinds[i].settings;
+        uint64_t width = (s->heads + 2 * s->kv_heads) * s->head_size;
+        row = fg_max(row, fg_max(width + tokens, 2 * s->intermediate_size));
+    }
+    return FG_PANEL_BYTES + sizeof(float) * tokens * (3 * model->shape.hidden + row + model->head.panel_rows);
+}

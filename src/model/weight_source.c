@@ -93,26 +93,51 @@ fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tens
 }
 
 /* The type of the outputs that copy from each source. */
-static fg_status find_rounding(const fg_plan *plan, fg_dtype *rounded, fg_error *err) {
-    for (size_t o = 0; o < plan->output_count; o++) {
-        const fg_output *output = &plan->outputs[o];
-        for (size_t p = 0; p < output->piece_count; p++) {
-            const fg_piece *piece = &plan->pieces[output->first_piece + p];
-            if (piece->kind != FG_PIECE_COPY) continue;
-            const fg_tensor *source = &plan->source.items[piece->source];
-            fg_dtype *to = &rounded[piece->source];
-            if (*to != FG_DTYPE_NONE && *to != output->dtype)
-                return fg_fail(
-                    err, FG_ERR_BUG,
-                    "tensor %s feeds outputs of types %s and %s: which rounding to prove is not defined",
-                    source->name, fg_dtype_name(*to), fg_dtype_name(output->dtype));
-            if (!fg_cast_possible(source->dtype, output->dtype))
-                return fg_fail(err, FG_ERR_BUG, "tensor %s: no cast from %s to %s", source->name,
-                               fg_dtype_name(source->dtype), fg_dtype_name(output->dtype));
-            *to = output->dtype;
-        }
+static fg_status round_copied(const fg_plan *plan, const fg_output *output, fg_dtype *rounded,
+                              fg_error *err) {
+    for (size_t p = 0; p < output->piece_count; p++) {
+        const fg_piece *piece = &plan->pieces[output->first_piece + p];
+        if (piece->kind != FG_PIECE_COPY) continue;
+        const fg_tensor *source = &plan->source.items[piece->source];
+        fg_dtype *to = &rounded[piece->source];
+        if (*to != FG_DTYPE_NONE && *to != output->dtype)
+            return fg_fail(
+                err, FG_ERR_BUG,
+                "tensor %s feeds outputs of types %s and %s: which rounding to prove is not defined",
+                source->name, fg_dtype_name(*to), fg_dtype_name(output->dtype));
+        if (!fg_cast_possible(source->dtype, output->dtype))
+            return fg_fail(err, FG_ERR_BUG, "tensor %s: no cast from %s to %s", source->name,
+                           fg_dtype_name(source->dtype), fg_dtype_name(output->dtype));
+        *to = output->dtype;
     }
     return FG_OK;
+}
+
+/* The type that all outputs share; FG_DTYPE_NONE if they have several. */
+static fg_dtype common_dtype(const fg_plan *plan) {
+    fg_dtype common = plan->output_count ? plan->outputs[0].dtype : FG_DTYPE_NONE;
+    for (size_t o = 1; o < plan->output_count; o++)
+        if (plan->outputs[o].dtype != common) return FG_DTYPE_NONE;
+    return common;
+}
+
+/* A dropped tensor may be read all the same: a tied head is compared with the embedding. A cast would have
+ * rounded it like the others. */
+static void round_dropped(const fg_plan *plan, fg_dtype *rounded) {
+    fg_dtype common = common_dtype(plan);
+    for (size_t i = 0; i < plan->dropped_count; i++) {
+        uint32_t source = plan->dropped[i].source;
+        if (fg_cast_possible(plan->source.items[source].dtype, common)) rounded[source] = common;
+    }
+}
+
+static fg_status find_rounding(const fg_plan *plan, fg_dtype *rounded, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(round_copied(plan, &plan->outputs[o], rounded, err));
+    round_dropped(plan, rounded);
+done:
+    return status;
 }
 
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {

@@ -30,7 +30,8 @@ fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tens
                                         fg_error *err); /* borrows the table */
 fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan,
                                      fg_error *err); /* borrows the plan */
-/* The plan's sources, each rounded to the dtype of the outputs that it feeds. */
+/* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to the dtype
+ * of all outputs if they share one. */
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
 void fg_weight_source_close(fg_weight_source *weights);
 

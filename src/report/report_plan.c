@@ -109,20 +109,66 @@ done:
     return status;
 }
 
+static fg_status plan_disk(const json_t *report, fg_buffer *out, fg_error *err) {
+    char needed[24], room[24];
+    uint64_t bytes;
+    if (!fg_report_count(report, "disk/needed_bytes", &bytes)) return FG_OK;
+    fg_bytes_text(bytes, needed);
+    if (!fg_report_count(report, "disk/free_bytes", &bytes))
+        return fg_report_line(out, "disk", err, "%s needed", needed);
+    return fg_report_line(out, "disk", err, "%s needed, %s free", needed, fg_bytes_text(bytes, room));
+}
+
+static fg_status plan_memory(const json_t *report, fg_buffer *out, fg_error *err) {
+    static const struct {
+        const char *path, *purpose;
+    } parts[] = {{"memory/expected_bytes_per_rank", "write"},
+                 {"memory/expected_proof_bytes_per_rank", "prove"},
+                 {"memory/expected_generation_bytes_per_rank", "generate"}};
+    fg_status status = FG_OK;
+    fg_buffer line = {0};
+    char size[24];
+    uint64_t bytes;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (!fg_report_count(report, parts[i].path, &bytes)) continue;
+        FG_TRY(fg_buffer_printf(&line, err, "%s%s %sto %s", line.length ? ", " : "about ",
+                                fg_bytes_text(bytes, size), line.length ? "" : "a rank ", parts[i].purpose));
+    }
+    if (line.length) FG_TRY(fg_report_line(out, "memory", err, "%s", line.data));
+done:
+    fg_buffer_free(&line);
+    return status;
+}
+
+static fg_status plan_time(const json_t *report, fg_buffer *out, fg_error *err) {
+    char words[FG_REPORT_WORDS], rate_text[24], read[24];
+    double seconds, rate;
+    uint64_t bytes;
+    if (!fg_report_number(report, "estimate/seconds", &seconds) ||
+        !fg_report_number(report, "estimate/read_bytes_per_second", &rate) || !(rate < 1e18) ||
+        !fg_report_count(report, "estimate/read_bytes", &bytes))
+        return FG_OK;
+    return fg_report_line(out, "time", err,
+                          "about %s to write (an estimate, from reading %s of the source at %s/s)",
+                          fg_report_duration(seconds, words), fg_bytes_text(bytes, read),
+                          fg_bytes_text((uint64_t)rate, rate_text));
+}
+
 fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS], size[24];
-    uint64_t memory;
+    char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
     FG_TRY(fg_buffer_printf(out, err, "Plan: %s to %s; nothing is written\n",
                             fg_report_side(report, "source", from),
                             fg_report_side(report, "destination", to)));
     FG_TRY(plan_steps(report, out, err));
     FG_TRY(plan_tensors(report, out, err));
     FG_TRY(plan_files(report, out, err));
+    FG_TRY(fg_report_code(report, out, err));
     FG_TRY(plan_dropped(report, out, err));
     FG_TRY(plan_left_out(report, out, err));
-    if (fg_report_count(report, "memory/expected_bytes_per_rank", &memory))
-        FG_TRY(fg_report_line(out, "memory", err, "about %s a rank", fg_bytes_text(memory, size)));
+    FG_TRY(plan_disk(report, out, err));
+    FG_TRY(plan_memory(report, out, err));
+    FG_TRY(plan_time(report, out, err));
 done:
     return status;
 }

@@ -108,8 +108,8 @@ static void contradictions_are_refused(void **state) {
          "\"linear\", \"factor\": 3}}",
          "is given twice"},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}}",
-         "\"low_freq_factor\" = (absent)"},
-        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": \"8\"}}", "\"factor\" = \"8\""},
+         "low_freq_factor\" = (absent)"},
+        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": \"8\"}}", "factor\" = \"8\""},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, "
          "\"high_freq_factor\": 4, "
          "\"original_max_position_embeddings\": 64}}",

@@ -97,6 +97,39 @@ static void planned_and_rounded_agree(void **state) {
     }
 }
 
+/* A tensor that the plan drops is read as the others are: a tied head is compared with the embedding. */
+static void dropped_tensors_are_rounded_like_the_others(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_checkpoint checkpoint = {0};
+    fg_plan plan = {0};
+    fg_weight_source rounded;
+    fg_weight weight;
+    open_case(&checkpoint, "mistral");
+    plan.source = checkpoint.tensors;
+    checkpoint.tensors = (fg_tensors){0};
+    const fg_tensor *first = &plan.source.items[0];
+    require_ok(fg_plan_add_output(&plan, "new", FG_F16, first->rank, first->shape, &err), &err);
+    require_ok(fg_plan_add_whole(&plan, 0, &err), &err);
+    require_ok(fg_plan_drop(&plan, 1, "tied", &err), &err);
+    require_ok(fg_weight_source_rounded(&rounded, &plan, &err), &err);
+    float *values = read_all(&rounded, plan.source.items[1].name, &weight);
+    assert_int_equal(weight.dtype, FG_F16);
+    free(values);
+    values = read_all(&rounded, plan.source.items[2].name, &weight);
+    assert_int_equal(weight.dtype, plan.source.items[2].dtype);
+    free(values);
+    fg_weight_source_close(&rounded);
+    require_ok(fg_plan_add_output(&plan, "other", FG_BF16, first->rank, plan.source.items[2].shape, &err),
+               &err);
+    require_ok(fg_weight_source_rounded(&rounded, &plan, &err), &err);
+    free(read_all(&rounded, plan.source.items[1].name, &weight));
+    assert_int_equal(weight.dtype, plan.source.items[1].dtype); /* no type is that of all outputs */
+    fg_weight_source_close(&rounded);
+    fg_plan_free(&plan);
+    fg_checkpoint_close(&checkpoint);
+}
+
 static void rounding_two_ways_is_refused(void **state) {
     (void)state;
     fg_error err = {0};
@@ -198,8 +231,11 @@ static void golden_directories_agree(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts_are_parts_of_the_whole), cmocka_unit_test(planned_and_rounded_agree),
-        cmocka_unit_test(rounding_two_ways_is_refused), cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(parts_are_parts_of_the_whole),
+        cmocka_unit_test(planned_and_rounded_agree),
+        cmocka_unit_test(dropped_tensors_are_rounded_like_the_others),
+        cmocka_unit_test(rounding_two_ways_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
         cmocka_unit_test(golden_directories_agree),
     };
     fg_alloc_init();

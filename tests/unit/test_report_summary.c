@@ -179,24 +179,30 @@ static void missing_and_odd_keys_are_left_out(void **state) {
 
 static void a_plan_says_what_and_why(void **state) {
     (void)state;
-    expect(fg_report_plan,
-           quoted("{" SIDES ", 'steps': [{'converter': 'llama.json', 'from': 'hf', 'to': 'forgather'}], "
-                  "'memory': {'expected_bytes_per_rank': 48000000},"
-                  "'copied_files': ['tokenizer.json', 'LICENSE'], 'left_files': ['notes.txt'],"
-                  "'dropped': [{'name': 'l.0.inv_freq', 'reason': 'computed'}, {'name': 'l.1.inv_freq', "
-                  "'reason': 'computed'},"
-                  " {'name': 'lm_head.weight', 'reason': 'tied'}],"
-                  "'config': {'left_out': [{'key': 'use_cache', 'value': true, 'reason': 'runtime'}]}}"),
-           "Plan: smol (hf, llama) to out (forgather); nothing is written\n"
-           "  converter llama.json (hf to forgather)\n"
-           "  tensors   272 tensors, 268 MB, bfloat16 and float32\n"
-           "  files     model.safetensors, 268 MB\n"
-           "  copied    tokenizer.json, LICENSE\n"
-           "  not taken notes.txt\n"
-           "  dropped   2 tensors, l.0.inv_freq and others: computed\n"
-           "            tensor lm_head.weight: tied\n"
-           "  left out  use_cache = true: runtime\n"
-           "  memory    about 48 MB a rank\n");
+    expect(
+        fg_report_plan,
+        quoted("{" SIDES ", 'steps': [{'converter': 'llama.json', 'from': 'hf', 'to': 'forgather'}], "
+               "'memory': {'expected_bytes_per_rank': 48000000, 'expected_proof_bytes_per_rank': 61000000,"
+               "'expected_generation_bytes_per_rank': 420000000},"
+               "'disk': {'needed_bytes': 332000000, 'free_bytes': 5000000000},"
+               "'estimate': {'seconds': 2.5, 'read_bytes_per_second': 214000000.0, 'read_bytes': 33554432},"
+               "'copied_files': ['tokenizer.json', 'LICENSE'], 'left_files': ['notes.txt'],"
+               "'dropped': [{'name': 'l.0.inv_freq', 'reason': 'computed'}, {'name': 'l.1.inv_freq', "
+               "'reason': 'computed'},"
+               " {'name': 'lm_head.weight', 'reason': 'tied'}],"
+               "'config': {'left_out': [{'key': 'use_cache', 'value': true, 'reason': 'runtime'}]}}"),
+        "Plan: smol (hf, llama) to out (forgather); nothing is written\n"
+        "  converter llama.json (hf to forgather)\n"
+        "  tensors   272 tensors, 268 MB, bfloat16 and float32\n"
+        "  files     model.safetensors, 268 MB\n"
+        "  copied    tokenizer.json, LICENSE\n"
+        "  not taken notes.txt\n"
+        "  dropped   2 tensors, l.0.inv_freq and others: computed\n"
+        "            tensor lm_head.weight: tied\n"
+        "  left out  use_cache = true: runtime\n"
+        "  disk      332 MB needed, 5.0 GB free\n"
+        "  memory    about 48 MB a rank to write, 61 MB to prove, 420 MB to generate\n"
+        "  time      about 2.5 s to write (an estimate, from reading 34 MB of the source at 214 MB/s)\n");
     expect(fg_report_plan, quoted("{" SIDES ", 'options': {'dtype': 'float16'}}"),
            "Plan: smol (hf, llama) to out (forgather); nothing is written\n"
            "  tensors   272 tensors, 268 MB in float16, rounded from 269 MB in bfloat16 and float32\n"

@@ -1,0 +1,111 @@
+#include "estimate.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "report/progress.h"
+
+/* ---- space ---- */
+
+/* Room that the file system must have: shards, and some for the other files. */
+static const uint64_t OTHER_FILES = 64 << 20;
+
+static uint64_t needed_bytes(const fg_conversion *conversion) {
+    uint64_t needed = OTHER_FILES + conversion->optimizer_bytes;
+    for (size_t s = 0; s < conversion->plan.shard_count; s++) needed += conversion->plan.shard_bytes[s];
+    return needed;
+}
+
+fg_status fg_estimate_disk(const fg_conversion *conversion, const fg_stage *stage, json_t *report,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t needed = needed_bytes(conversion), room;
+    FG_TRY(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
+    if (!stage->destination) goto done;
+    FG_TRY(fg_stage_room(stage, &room, err));
+    FG_TRY(fg_json_set_at(report, "disk/free_bytes", json_integer((json_int_t)room), err));
+    FG_TRY(fg_stage_check_room(stage, needed, err));
+done:
+    return status;
+}
+
+/* ---- memory ---- */
+
+/* What every rank holds: libraries and buffers, measured; the plan, from its tables. Names take some 64 bytes. */
+static uint64_t writing_bytes(const fg_plan *plan) {
+    const uint64_t libraries_and_buffers = 48 << 20, name = 64;
+    return libraries_and_buffers + plan->source.count * (sizeof *plan->source.items + name) +
+           plan->output_count * (sizeof *plan->outputs + name) + plan->piece_count * sizeof *plan->pieces;
+}
+
+static fg_status put_bytes(json_t *report, const char *path, uint64_t bytes, fg_error *err) {
+    return fg_json_set_at(report, path, json_integer((json_int_t)bytes), err);
+}
+
+fg_status fg_estimate_memory(const fg_plan *plan, const fg_proof_run *proof, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t base = writing_bytes(plan);
+    FG_TRY(put_bytes(report, "memory/expected_bytes_per_rank", base, err));
+    if (proof->proof_bytes)
+        FG_TRY(put_bytes(report, "memory/expected_proof_bytes_per_rank", base + proof->proof_bytes, err));
+    if (proof->generation_bytes)
+        FG_TRY(put_bytes(report, "memory/expected_generation_bytes_per_rank", base + proof->generation_bytes,
+                         err));
+done:
+    return status;
+}
+
+/* ---- time ---- */
+
+enum { PROBE_BYTES = 4 << 20, PROBES = 8 };
+
+/* The file of the source that is largest; NULL: there is none. */
+static const char *largest_file(const fg_tensors *source, uint64_t *size) {
+    const char *largest = NULL;
+    *size = 0;
+    for (size_t i = 0; i < source->file_count; i++) {
+        fg_error unsaid = {0};
+        fg_file_stamp stamp;
+        if (fg_file_stamp_of(source->files[i], &stamp, &unsaid) != FG_OK || stamp.size <= *size) continue;
+        *size = stamp.size;
+        largest = source->files[i];
+    }
+    return largest;
+}
+
+/* Reads parts of a file from its beginning to its end. */
+static fg_status probe(const char *path, uint64_t size, uint64_t *bytes, double *seconds, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file file = FG_FILE_NONE;
+    void *buffer = NULL;
+    uint64_t part = fg_min(size, PROBE_BYTES), last = size - part;
+    size_t count = size <= PROBE_BYTES ? 1 : PROBES;
+    *bytes = 0;
+    FG_TRY_NEW(buffer, fg_alloc_buffer(PROBE_BYTES, err));
+    FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
+    double begun = fg_seconds();
+    for (size_t i = 0; i < count; i++, *bytes += part)
+        FG_TRY(fg_file_read(&file, buffer, part, count > 1 ? last / (count - 1) * i : 0, err));
+    *seconds = fg_seconds() - begun;
+done:
+    fg_file_close(&file);
+    fg_free(buffer);
+    return status;
+}
+
+fg_status fg_estimate_time(const fg_plan *plan, bool verifies, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t size, bytes;
+    double seconds;
+    const char *path = largest_file(&plan->source, &size);
+    if (!path || !size) return FG_OK;
+    FG_TRY(probe(path, size, &bytes, &seconds, err));
+    if (seconds <= 0) goto done;
+    double rate = (double)bytes / seconds;
+    double moved = (double)fg_tensors_tally(&plan->source).total_bytes + (double)fg_plan_bytes(plan);
+    FG_TRY(fg_json_put(report, "estimate",
+                       json_pack("{s:f, s:f, s:I}", "seconds", moved * (verifies ? 2 : 1) / rate,
+                                 "read_bytes_per_second", rate, "read_bytes", (json_int_t)bytes),
+                       err));
+done:
+    return status;
+}

@@ -1,0 +1,62 @@
+#include "outputs.h"
+
+#include "interrupt.h"
+
+/* ---- where they may not lie ---- */
+
+static fg_status check_apart(const char *option, const char *path, const char *directory, fg_error *err) {
+    bool inside = false;
+    if (!path || !directory) return FG_OK;
+    fg_status status = fg_output_file_is_inside(path, directory, &inside, err);
+    if (status != FG_OK || !inside) return status;
+    fg_fail(err, FG_ERR_USAGE, "%s %s: this lies inside the destination %s", option, path, directory);
+    return fg_hint(err,
+                   "name a file outside of it; the destination gets its report, fgconv_report.json, anyway");
+}
+
+static fg_status check_same(const fg_options *options, fg_error *err) {
+    bool same = false;
+    if (!options->report || !options->dump) return FG_OK;
+    fg_status status = fg_output_file_is_inside(options->report, options->dump, &same, err);
+    if (status != FG_OK || !same) return status;
+    fg_fail(err, FG_ERR_USAGE, "--report and --dump both name %s", options->dump);
+    return fg_hint(err, "give them different names");
+}
+
+static fg_status check_paths(const fg_options *options, const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(check_same(options, err));
+    if (!stage) goto done;
+    FG_TRY(check_apart("--report", options->report, stage->destination, err));
+    FG_TRY(check_apart("--report", options->report, stage->partial, err));
+    FG_TRY(check_apart("--dump", options->dump, stage->destination, err));
+    FG_TRY(check_apart("--dump", options->dump, stage->partial, err));
+done:
+    return status;
+}
+
+/* ---- from reserving to closing ---- */
+
+fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, const fg_stage *stage,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(check_paths(options, stage, err));
+    fg_interrupt_hold();
+    status = fg_output_file_reserve(&outputs->dump, "--dump", options->dump, err);
+    if (status == FG_OK)
+        status = fg_output_file_reserve_report(&outputs->report, "--report", options->report, err);
+    if (outputs->dump.created) fg_interrupt_guard_file(outputs->dump.created);
+    if (outputs->report.created) fg_interrupt_guard_file(outputs->report.created);
+    fg_interrupt_release();
+done:
+    return status;
+}
+
+void fg_outputs_close(fg_outputs *outputs, fg_status status) {
+    bool keep = status == FG_OK || status == FG_ERR_DIFFER;
+    fg_interrupt_hold();
+    fg_output_file_close(&outputs->dump, keep);
+    fg_output_file_close(&outputs->report, keep);
+    fg_interrupt_forget_files();
+    fg_interrupt_release();
+}

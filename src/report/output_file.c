@@ -1,0 +1,199 @@
+#include "report/output_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+
+/* ---- paths ---- */
+
+/* The path from the root, without links as far as it exists. */
+static fg_status resolve(const char *path, char **resolved, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL, *above = NULL, *real = realpath(path, NULL);
+    *resolved = NULL;
+    if (real) {
+        FG_TRY_NEW(*resolved, fg_strdup(real, err));
+        goto done;
+    }
+    FG_TRY_NEW(parent, fg_path_parent(path, err));
+    if (strcmp(parent, path) == 0) FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path", path));
+    FG_TRY(resolve(parent, &above, err));
+    FG_TRY_NEW(*resolved, fg_path_join(above, fg_path_name(path), err));
+done:
+    free(real);
+    fg_free(parent);
+    fg_free(above);
+    return status;
+}
+
+fg_status fg_output_file_is_inside(const char *path, const char *directory, bool *inside, fg_error *err) {
+    fg_status status = FG_OK;
+    char *inner = NULL, *outer = NULL;
+    FG_TRY(resolve(path, &inner, err));
+    FG_TRY(resolve(directory, &outer, err));
+    size_t length = strlen(outer);
+    while (length && outer[length - 1] == '/') length--;
+    *inside = strncmp(inner, outer, length) == 0 && (inner[length] == '/' || !inner[length]);
+done:
+    fg_free(inner);
+    fg_free(outer);
+    return status;
+}
+
+/* ---- reserving ---- */
+
+/* FG_ERR_USAGE unless files can be made in the directory of `path`. */
+static fg_status check_parent(const fg_output_file *file, fg_error *err) {
+    fg_status status = FG_OK;
+    char *parent = NULL;
+    FG_TRY_NEW(parent, fg_path_parent(file->path, err));
+    if (!fg_path_is_directory(parent)) {
+        bool exists = fg_path_exists(parent);
+        fg_fail(err, FG_ERR_USAGE, "%s %s: %s %s", file->option, file->path, parent,
+                exists ? "is not a directory" : "does not exist");
+        if (exists) FG_TRY(fg_hint(err, "name a file in a directory"));
+        FG_TRY(fg_hint(err, "create it first (mkdir -p %s)", parent));
+    }
+    if (access(parent, W_OK | X_OK) != 0) {
+        fg_fail(err, FG_ERR_USAGE, "%s %s: cannot write to %s: %s", file->option, file->path, parent,
+                strerror(errno));
+        FG_TRY(fg_hint(err, "name a file in a directory that you can write to"));
+    }
+done:
+    fg_free(parent);
+    return status;
+}
+
+/* Whether anything is there, a dangling link too. */
+static fg_status look_at(const fg_output_file *file, bool *exists, fg_error *err) {
+    struct stat info;
+    *exists = lstat(file->path, &info) == 0;
+    if (*exists || errno == ENOENT) return FG_OK;
+    return fg_fail(err, FG_ERR_USAGE, "%s %s: %s", file->option, file->path, strerror(errno));
+}
+
+static fg_status create(fg_output_file *file, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    char *name = NULL;
+    FG_TRY_NEW(name, fg_strdup(path, err));
+    FG_TRY(fg_file_write_all(name, "", 0, false, err));
+    file->created = name;
+    name = NULL;
+done:
+    if (status != FG_OK) fg_where(err, "creating the file of %s", file->option);
+    fg_free(name);
+    return status;
+}
+
+static fg_status refuse(const fg_output_file *file, const char *why, fg_error *err) {
+    fg_fail(err, FG_ERR_USAGE, "%s %s: %s", file->option, file->path, why);
+    return fg_hint(err, "remove it or give another name");
+}
+
+static fg_status name_file(fg_output_file *file, const char *option, const char *path, bool *exists,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    *file = (fg_output_file){.option = option};
+    FG_TRY_NEW(file->path, fg_strdup(path, err));
+    if (!*fg_path_name(path) || fg_path_is_directory(path)) {
+        fg_fail(err, FG_ERR_USAGE, "%s %s: this is a directory", option, path);
+        FG_TRY(fg_hint(err, "name a file in it"));
+    }
+    FG_TRY(check_parent(file, err));
+    FG_TRY(look_at(file, exists, err));
+done:
+    return status;
+}
+
+fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    bool exists;
+    if (!path) return FG_OK;
+    FG_TRY(name_file(file, option, path, &exists, err));
+    if (exists) FG_TRY(refuse(file, "the file exists already", err));
+    FG_TRY(create(file, path, err));
+done:
+    return status;
+}
+
+/* ---- reports ---- */
+
+/* Keys that every report has, and nothing else has together. */
+static bool is_report(const json_t *document) {
+    return json_is_string(fg_json_at(document, "fgconv/version")) &&
+           json_is_string(json_object_get(document, "command")) &&
+           json_is_array(json_object_get(document, "arguments")) &&
+           json_is_string(json_object_get(document, "started"));
+}
+
+/* What cannot be read as a report is none. */
+static fg_status holds_report(const char *path, bool *holds, fg_error *err) {
+    fg_error problem = {0};
+    json_t *document = NULL;
+    fg_status status = fg_path_is_file(path) ? fg_json_read(path, &document, &problem) : FG_ERR_INPUT;
+    *holds = status == FG_OK && is_report(document);
+    json_decref(document);
+    if (status == FG_ERR_MEMORY) return fg_fail(err, status, "%s", problem.text);
+    return FG_OK;
+}
+
+fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option, const char *path,
+                                        fg_error *err) {
+    fg_status status = FG_OK;
+    char *partial = NULL, *real = NULL;
+    bool exists, older;
+    if (!path) return FG_OK;
+    FG_TRY(name_file(file, option, path, &exists, err));
+    if (!exists) {
+        FG_TRY(create(file, path, err));
+        goto done;
+    }
+    FG_TRY(holds_report(path, &older, err));
+    if (!older) FG_TRY(refuse(file, "the file exists already and is not a report of fgconv", err));
+    FG_TRY(resolve(path, &real, err));
+    fg_free(file->path); /* a link stays one: what it leads to is replaced */
+    file->path = real;
+    real = NULL;
+    FG_TRY_NEW(partial, fg_strformat(err, "%s.partial", file->path));
+    if (fg_path_exists(partial)) {
+        fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
+                option, path, partial);
+        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
+    }
+    FG_TRY(create(file, partial, err));
+done:
+    fg_free(partial);
+    fg_free(real);
+    return status;
+}
+
+fg_status fg_output_file_write_report(fg_output_file *file, const json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    fg_file out = FG_FILE_NONE;
+    if (!file->created) return FG_OK;
+    FG_TRY(fg_json_write(report, 0, &text, err));
+    FG_TRY(fg_buffer_add(&text, "\n", 1, err));
+    FG_TRY(fg_file_open(&out, file->created, FG_OPEN_WRITE, err));
+    FG_TRY(fg_file_resize(&out, 0, err));
+    FG_TRY(fg_file_write(&out, text.data, text.length, 0, err));
+    if (strcmp(file->created, file->path) != 0) FG_TRY(fg_path_rename(file->created, file->path, err));
+    file->filled = true;
+done:
+    if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
+    fg_file_close(&out);
+    fg_buffer_free(&text);
+    return status;
+}
+
+void fg_output_file_close(fg_output_file *file, bool keep) {
+    if (file->created && !(keep && file->filled)) unlink(file->created);
+    fg_free(file->path);
+    fg_free(file->created);
+    *file = (fg_output_file){0};
+}
