@@ -103,7 +103,7 @@ done:
 }
 
 static json_t *describe_side(const char *directory, const fg_checkpoint *checkpoint) {
-    return json_pack("{s:s, s:s, s:I, s:I}", "directory", directory, "format",
+    return json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(directory), "format",
                      fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
                      "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
 }

@@ -19,14 +19,14 @@ enum { BLOCK = 1 << 20, SHOWN = 20, VALUE = 100, TENSOR = 160 };
 /* ---- Configurations ---- */
 
 static fg_status put_copy(json_t *object, const char *key, const json_t *value, fg_error *err) {
-    return fg_json_put(object, key, json_deep_copy(value), err);
+    return fg_json_put(object, key, fg_json_deep_copy(value, err), err);
 }
 
 static fg_status put_pair(json_t *object, const char *key, const json_t *a, const json_t *b, fg_error *err) {
     fg_status status = FG_OK;
     json_t *pair = json_array();
-    FG_TRY(fg_json_push(pair, json_deep_copy(a), err));
-    FG_TRY(fg_json_push(pair, json_deep_copy(b), err));
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(a, err), err));
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(b, err), err));
     FG_TRY(fg_json_put(object, key, json_incref(pair), err));
 done:
     json_decref(pair);
@@ -314,8 +314,8 @@ static fg_status compare(const fg_options *options, json_t *document, bool *equa
     FG_TRY(compare_objects(a.config, b.config, "", config, err));
     FG_TRY(compare_tables(&a, &b, tensors, err));
     *equal = nothing_found(config, tensors);
-    FG_TRY(fg_json_put(document, "a", json_string(options->source), err));
-    FG_TRY(fg_json_put(document, "b", json_string(options->destination), err));
+    FG_TRY(fg_json_put(document, "a", fg_json_string(options->source), err));
+    FG_TRY(fg_json_put(document, "b", fg_json_string(options->destination), err));
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
     FG_TRY(fg_json_put(document, "config", json_incref(config), err));
     FG_TRY(fg_json_put(document, "tensors", json_incref(tensors), err));

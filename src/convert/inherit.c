@@ -199,7 +199,7 @@ static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error 
         else if (inner != REPLACE && inner != APPEND && json_is_object(old) && json_is_object(value))
             FG_TRY(lay_over(old, value, inner, err));
         else
-            FG_TRY(fg_json_put(into, key, json_deep_copy(value), err));
+            FG_TRY(fg_json_put(into, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -214,8 +214,7 @@ static fg_status resolve_like(json_t *sections, const char *name, unsigned depth
     if (depth == EXTENDS_LIMIT || !json_object_get(sections, like))
         return fg_fail(err, FG_ERR_INPUT, "sections/%s: there is no section \"%s\" to be like", name, like);
     FG_TRY(resolve_like(sections, like, depth + 1, err));
-    whole = json_deep_copy(json_object_get(sections, like));
-    if (!whole) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));
+    FG_TRY_NEW(whole, fg_json_deep_copy(json_object_get(sections, like), err));
     json_object_del(section, "like");
     FG_TRY(lay_over(whole, section, SECTION, err));
     FG_TRY(fg_json_put(sections, name, json_incref(whole), err));
@@ -225,7 +224,7 @@ done:
 }
 
 fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *err) {
-    static const char *const own[] = {"abstract", "extends", "about"}; /* said of one file, not inherited */
+    static const char *const own[] = {"abstract", "extends", "about"}; /* of one file, not inherited */
     fg_status status = FG_OK;
     *document = json_object();
     if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));

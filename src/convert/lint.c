@@ -78,13 +78,13 @@ static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
         if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
-            FG_TRY(fg_json_set_at(config, d->keys[0], json_deep_copy(value), err));
+            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
 }
 
-/* The family's defaults with few layers, and what the file's "example" lays over them; every key that a converter may demand stands in it. */
+/* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that a converter may demand. */
 static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     json_t *defaults = NULL;
@@ -118,7 +118,7 @@ static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
             FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
                                        &returned, err));
         if (!matched || !returned || strcmp(back.data, text) != 0)
-            FG_TRY(complain(l, err, "does not go there and back: ", text));
+            FG_TRY(complain(l, err, "does not round-trip: ", text));
         l->names++;
     }
 done:
@@ -342,7 +342,7 @@ static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path,
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
     if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
-    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names there and back",
+    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
                                     fg_converter_model_type(converter), l.names)
                  : fg_buffer_printf(&fine, err, "to be extended"));
     if (migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", migrations.data));

@@ -116,8 +116,7 @@ static fg_status check_flag(linter *l, const json_t *sample, const char *path, f
     json_t *config = NULL;
     for (int on = 0; on < 2 && l->wrong->length == l->before; on++) {
         json_decref(config);
-        config = json_deep_copy(sample);
-        if (!config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking code"));
+        FG_TRY_NEW(config, fg_json_deep_copy(sample, err));
         FG_TRY(fg_json_set_at(config, path, json_boolean(on), err));
         FG_TRY(check_config(l, config, &accepted, err));
     }

@@ -15,7 +15,7 @@ enum { PLACE = 300, WHERE = 700, BRIEF = 120, SHAPE_TEXT = 160 };
 
 typedef struct fg_view {
     fg_name_rules *pattern; /* owned; takes whole names */
-    const char *text;       /* borrowed: the pattern as it stands in the file */
+    const char *text;       /* borrowed: the pattern as the file has it */
     const json_t *rule;     /* borrowed */
     unsigned line;
 } fg_view;
@@ -38,7 +38,7 @@ static const fg_member_row view_rows[] = {
 
 /* ---- compiling ---- */
 
-/* Where an object stands in its layer. */
+/* The place of an object in its layer. */
 typedef struct site {
     const fg_layers *layers;
     const char *place; /* "" or "migrations/0" */
@@ -208,7 +208,7 @@ static fg_status in_step(const fg_migration *m, fg_status status, fg_error *err)
 static fg_status pass_key(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
     char old[BRIEF], new[BRIEF];
     const json_t *written = fg_json_at(t->result, path);
-    if (!written) return fg_json_set_at(t->result, path, json_deep_copy(value), err);
+    if (!written) return fg_json_set_at(t->result, path, fg_json_deep_copy(value, err), err);
     if (fg_json_equal(written, value)) return FG_OK;
     return fg_translator_refuse(
         t, NULL, err, "key \"%s\" = %s: no rule claims it, but one writes %s in its place", path,
@@ -227,7 +227,7 @@ static fg_status pass_keys(fg_translator *t, const json_t *object, const char *p
         if (json_object_size(value) && shared && !fg_claims_find(claims, path))
             FG_TRY(pass_keys(t, value, path, err));
         else if (!fg_claims_find(claims, path))
-            FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, json_deep_copy(value), err)
+            FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, fg_json_deep_copy(value, err), err)
                                     : pass_key(t, path, value, err));
         fg_free(path);
         path = NULL;
@@ -247,7 +247,7 @@ done:
 
 static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    t->source = json_deep_copy(config);
+    t->source = fg_json_deep_copy(config, err);
     t->result = json_object();
     t->settled = json_object();
     t->variables = json_object();
@@ -311,7 +311,7 @@ done:
     return status;
 }
 
-/* A list of sizes of a view, or what stands in for it. */
+/* A list of sizes of a view, or what replaces it. */
 static fg_status read_shape(const planner *p, const fg_view *view, const char *key, uint32_t *rank,
                             uint64_t *shape) {
     fg_status status = FG_OK;

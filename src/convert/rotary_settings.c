@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+
 enum { BRIEF = 160 };
 
 static fg_status disagree(const char *file, const char *what, const json_t *a, const json_t *b,
@@ -166,8 +168,7 @@ fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err) {
     json_t *scaling = json_object_get(config, "rope_scaling"), *theta = json_object_get(config, "rope_theta"),
            *parameters = NULL;
     if (!scaling && !theta) return FG_OK;
-    parameters = json_is_object(scaling) ? json_copy(scaling) : json_object();
-    if (!parameters) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing rope_parameters"));
+    FG_TRY_NEW(parameters, json_is_object(scaling) ? fg_json_copy(scaling, err) : json_object());
     json_object_del(parameters, "type");
     if (!json_object_get(parameters, "rope_type"))
         FG_TRY(fg_json_put(parameters, "rope_type", json_string("default"), err));

@@ -260,8 +260,7 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
                           .hf_keys = there->hf_keys,
                           .classes = there->classes,
                           .given = there->result};
-    back.source = json_deep_copy(target ? target : there->result);
-    if (!back.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking a translation"));
+    FG_TRY_NEW(back.source, fg_json_deep_copy(target ? target : there->result, err));
     FG_TRY(run_root(&back, err));
     if (back.refused)
         FG_TRY(fg_translator_refuse(there, NULL, err,
@@ -319,7 +318,7 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
                     t->options->file, key);
             continue;
         }
-        FG_TRY(fg_json_set_at(t->result, key, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -362,7 +361,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(report_refusals(t, err));
     if (translation->target) {
         json_decref(t->source);
-        FG_TRY_NEW(t->source, json_deep_copy(translation->target));
+        FG_TRY_NEW(t->source, fg_json_deep_copy(translation->target, err));
     }
     FG_TRY(run_root(t, err));
     if (translation->target) {
@@ -372,9 +371,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(translation->target ? report_refusals(t, err) : check_source(t, err));
     FG_TRY(put_back(t, err));
     FG_TRY(each_option(t, set_result, err));
-    translation->hf = json_deep_copy(t->result);
-    if (!translation->hf)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
     bool newer = t->options->hf_version >= 5;
     if (spells(t, "newer"))
@@ -406,7 +403,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     if (direction == FG_IMPORT) t.file_config = source;
     FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
     t.hf_keys = hf_keys;
-    given = json_deep_copy(source);
+    given = fg_json_deep_copy(source, err);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
@@ -414,8 +411,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     t.classes = classes;
     if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
     t.given = given;
-    t.source = json_deep_copy(given);
-    if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
     FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));

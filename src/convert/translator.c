@@ -98,7 +98,7 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
     FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err));
     const json_t *old = fg_json_at(t->result, full);
     if (!old)
-        FG_TRY(fg_json_set_at(t->result, full, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->result, full, fg_json_deep_copy(value, err), err));
     else if (!fg_json_equal(old, value))
         FG_TRY(fg_translator_refuse(
             t, NULL, err,
@@ -116,9 +116,9 @@ fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const f
     fg_status status = FG_OK;
     char *full = NULL;
     FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
-    if (comes_back) FG_TRY(fg_json_put(t->settled, full, json_deep_copy(value), err));
+    if (comes_back) FG_TRY(fg_json_put(t->settled, full, fg_json_deep_copy(value, err), err));
     if (!fg_json_equal(fg_json_at(t->source, full), value))
-        FG_TRY(fg_json_set_at(t->source, full, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->source, full, fg_json_deep_copy(value, err), err));
 done:
     fg_free(full);
     return status;
@@ -133,9 +133,9 @@ fg_status fg_translator_leave_out(fg_translator *t, const fg_frame *frame, const
     FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, err));
     entry = json_object();
     FG_TRY(fg_json_put(entry, "key", json_string(full), err));
-    FG_TRY(fg_json_put(entry, "value", json_deep_copy(value), err));
+    FG_TRY(fg_json_put(entry, "value", fg_json_deep_copy(value, err), err));
     FG_TRY(fg_json_put(entry, "reason", json_string(reason), err));
-    if (as) FG_TRY(fg_json_put(entry, "as", json_deep_copy(as), err));
+    if (as) FG_TRY(fg_json_put(entry, "as", fg_json_deep_copy(as, err), err));
     FG_TRY(fg_json_push(t->left_out, json_incref(entry), err));
 done:
     json_decref(entry);
