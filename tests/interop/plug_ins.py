@@ -36,7 +36,6 @@ from transformers import (
 WORK = pathlib.Path(interop.WORK.name)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUG_INS = ROOT / "tests/data/convert"
-BIASES = ["attention_bias", "mlp_bias"]
 
 
 def family(model_type: str, config_class, model_class):
