@@ -36,7 +36,7 @@ static bool is_first(const conversion *c) {
 /* ---- rank 0: everything before the first write ---- */
 
 static const char *destination_name(const conversion *c) {
-    return c->run->options->second ? c->run->options->second : "the conversion";
+    return c->run->options->destination ? c->run->options->destination : "the conversion";
 }
 
 /* Why models of an update cannot be run; NULL: they can. */
@@ -105,17 +105,17 @@ done:
 static fg_status check_stage(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
     bool sync = !options->no_fsync;
-    return options->in_place ? fg_stage_check_replace(&c->stage, options->second, sync, err)
-                             : fg_stage_check(&c->stage, options->second, sync, err);
+    return options->in_place ? fg_stage_check_replace(&c->stage, options->destination, sync, err)
+                             : fg_stage_check(&c->stage, options->destination, sync, err);
 }
 
 static fg_status prepare(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
-    if (options->second) FG_TRY(check_stage(c, err));
+    if (options->destination) FG_TRY(check_stage(c, err));
     FG_TRY(fg_conversion_prepare(&c->job, options, c->run->dirs, c->run->version, err));
-    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->first, err));
+    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
     c->plan = &c->job.plan;
     c->casts = c->job.casts;
     FG_TRY(decide_proof(c, err));
@@ -209,11 +209,12 @@ static void describe_models(conversion *c, const fg_checkpoint *result, const js
                                         .config = c->job.source.config,
                                         .tensors = &c->plan->source,
                                         .name = c->job.source.directory};
-    pair->destination = (fg_model_pair_side){.format = c->job.to,
-                                             .spec = c->destination_spec,
-                                             .config = result ? result->config : c->job.config,
-                                             .tensors = result ? &result->tensors : NULL,
-                                             .name = options->second ? options->second : "(dry run)"};
+    pair->destination =
+        (fg_model_pair_side){.format = c->job.to,
+                             .spec = c->destination_spec,
+                             .config = result ? result->config : c->job.config,
+                             .tensors = result ? &result->tensors : NULL,
+                             .name = options->destination ? options->destination : "(dry run)"};
 }
 
 static fg_status begin(conversion *c, fg_error *err) {
@@ -330,7 +331,7 @@ done:
     fg_run_report_end(run, passed ? "done" : "differ", fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
         if (run->options->report || run->options->json) show_report(c, err);
-        fg_proof_run_judge(&c->trial, run->options->first, destination_name(c), err);
+        fg_proof_run_judge(&c->trial, run->options->source, destination_name(c), err);
     }
     if (err->status == FG_OK) publish(c, err);
     if (is_first(c) && err->status == FG_OK) show_report(c, err);

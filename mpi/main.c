@@ -46,8 +46,10 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
         return fg_command_lint(options, dirs, stdout, err);
     case FG_COMMAND_TOKENIZE:
         return fg_command_tokenize(options, stdin, stdout, err);
+    case FG_COMMAND_COMPLETION:
+        return fg_command_completion(options, stdout, err);
     default:
-        return fg_fail(err, FG_ERR_BUG, "command %d has nobody who does it", (int)options->command);
+        return fg_fail(err, FG_ERR_BUG, "no handler for command %d", (int)options->command);
     }
 }
 
@@ -146,6 +148,7 @@ int main(int argc, char **argv) {
         status = with_ranks(argc, argv, &options, &dirs, &first, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);
+        if (status == FG_OK) status = fg_alloc_check(&err);
         if (status != FG_OK && first) complain(&err);
         /* without MPI nothing else makes sure that rank 0 has spoken before the launcher kills it */
         if (status != FG_OK && !first) sleep_ms(OTHERS_DELAY);

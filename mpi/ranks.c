@@ -75,6 +75,7 @@ bool fg_ranks_launched(void) {
 }
 
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
+    fg_alloc_check(err);
     int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first;
     MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->world);
     if (first == INT_MAX) return FG_OK;

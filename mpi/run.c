@@ -22,7 +22,7 @@ fg_progress_style fg_run_progress(const fg_run *run) {
 static fg_status put_arguments(const fg_run *run, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *arguments = json_array();
-    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, json_string(run->argv[i]), err));
+    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, fg_json_string(run->argv[i]), err));
     FG_TRY(fg_json_put(report, "arguments", json_incref(arguments), err));
 done:
     json_decref(arguments);
@@ -50,7 +50,7 @@ static fg_status put_warnings(json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *warnings = json_array();
     for (size_t i = 0; i < fg_log_warning_count(); i++)
-        FG_TRY(fg_json_push(warnings, json_string(fg_log_warning(i)), err));
+        FG_TRY(fg_json_push(warnings, fg_json_string(fg_log_warning(i)), err));
     FG_TRY(fg_json_put(report, "warnings", json_incref(warnings), err));
 done:
     json_decref(warnings);

@@ -63,18 +63,18 @@ static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *trial, fg_e
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
-    FG_TRY(open_one(run, options->first, &p->a, &p->spec_a, err));
-    FG_TRY(open_one(run, options->second, &p->b, &p->spec_b, err));
+    FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
+    FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
     trial->pair.source = (fg_model_pair_side){.format = p->a.format,
                                               .spec = p->spec_a,
                                               .config = p->a.config,
                                               .tensors = &p->a.tensors,
-                                              .name = options->first};
+                                              .name = options->source};
     trial->pair.destination = (fg_model_pair_side){.format = p->b.format,
                                                    .spec = p->spec_b,
                                                    .config = p->b.config,
                                                    .tensors = &p->b.tensors,
-                                                   .name = options->second};
+                                                   .name = options->destination};
     resolve_rounding(run, p, &trial->pair);
 done:
     return status;
@@ -83,14 +83,14 @@ done:
 /* Without -g the tokenizers are given back before the models run. */
 static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->first, err));
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->second, err));
-    fg_prompt_side a = {.name = run->options->first,
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
                         .format = p->a.format,
                         .spec = p->spec_a,
                         .config = p->a.config};
-    fg_prompt_side b = {.name = run->options->second,
+    fg_prompt_side b = {.name = run->options->destination,
                         .tokenizer = &p->tokenizer_b,
                         .format = p->b.format,
                         .spec = p->spec_b,
@@ -107,7 +107,7 @@ static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint
                                fg_error *err) {
     fg_status status = FG_OK;
     json_t *about =
-        json_pack("{s:s, s:s, s:I, s:I}", "directory", checkpoint->directory, "format",
+        json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
                   fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
                   "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
     FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
@@ -168,7 +168,7 @@ static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *trial,
     fg_status status = FG_OK;
     FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
     FG_TRY(fg_run_report_show(run, p->report, err));
-    FG_TRY(fg_proof_run_judge(trial, run->options->first, run->options->second, err));
+    FG_TRY(fg_proof_run_judge(trial, run->options->source, run->options->destination, err));
 done:
     return status;
 }

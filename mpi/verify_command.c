@@ -99,6 +99,26 @@ static fg_status recall_update(json_t *held, const char *path, fg_options *optio
             FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
     }
     options->no_strict = json_is_true(json_object_get(held, "no_strict"));
+    options->no_code = options->no_code || json_is_true(json_object_get(held, "no_code"));
+done:
+    return status;
+}
+
+/* The keys that it was told to ignore: an array that the caller frees, of texts that belong to the report. */
+static fg_status recall_ignored(const json_t *held, const char *path, fg_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *list = json_object_get(held, "ignore_keys");
+    size_t i, count = json_array_size(list);
+    json_t *key;
+    options->ignore_keys = NULL;
+    options->ignore_key_count = 0;
+    if (!count) return FG_OK;
+    FG_TRY_NEW(options->ignore_keys, fg_alloc(count, sizeof *options->ignore_keys, err));
+    json_array_foreach((json_t *)(uintptr_t)list, i, key) {
+        if (!json_is_string(key))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", path, i));
+        options->ignore_keys[options->ignore_key_count++] = json_string_value(key);
+    }
 done:
     return status;
 }
@@ -111,7 +131,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     char *path = NULL;
     *options = *run->options;
     FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
-                                     : fg_path_join(options->second, "fgconv_report.json", err));
+                                     : fg_path_join(options->destination, "fgconv_report.json", err));
     if (!fg_path_exists(path)) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
@@ -133,6 +153,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
     options->hf_version = (int)hf_version;
     FG_TRY(recall_update(held, path, options, err));
+    if (!run->options->ignore_key_count) FG_TRY(recall_ignored(held, path, options, err));
     options->recalled_tokens = json_object_get(held, "tokens");
     options->skip_default_tokens = true; /* what was added stands in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
@@ -185,11 +206,12 @@ done:
 
 static fg_status plan_again(const fg_run *run, fg_conversion *job, json_t **recalled, fg_error *err) {
     fg_status status = FG_OK;
-    fg_options options;
+    fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
     FG_TRY(fg_conversion_prepare(job, &options, run->dirs, run->version, err));
-    FG_TRY(check_config(job, options.second, err));
+    FG_TRY(check_config(job, options.destination, err));
 done:
+    if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
     return status;
 }
 
@@ -216,7 +238,7 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err) {
     if (run->ranks->rank == 0) plan_again(run, &job, &recalled, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
-    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->second, false, err);
+    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
     if (status == FG_OK && run->ranks->rank == 0) say_result(run, &job, fg_seconds() - begun, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     json_decref(recalled);

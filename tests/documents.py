@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The documents agree with the program: documents.py --fgconv build/fgconv
 
-README.md holds the option table that the program prints, names every command, and its relative links and files exist; the manual page has every option.
+The option table that the program prints is in README.md or docs/, README.md names every command, and its relative links and files exist; the manual page has
+every command and exit code.
 """
 import argparse
 import re
@@ -10,6 +11,7 @@ import sys
 
 from checkpoint import ROOT, Tally
 
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 tally = Tally()
 
 
@@ -22,11 +24,11 @@ def main():
     parser.add_argument("--fgconv", required=True)
     fgconv = parser.parse_args().fgconv
     readme = (ROOT / "README.md").read_text()
-    table = readme.split("<!-- options:")[1].split("-->\n", 1)[1].split("<!-- /options -->")[0]
-    tally.check("README.md has the option table of the program", table == printed(fgconv, "markdown"),
+    tables = re.findall(r"<!-- options:.*?-->\n(.*?)<!-- /options -->", "".join(path.read_text() for path in DOCUMENTS), re.S)
+    tally.check("the documents have the option table of the program", tables == [printed(fgconv, "markdown")],
                 "paste the output of `fgconv --help=markdown` between the two comments")
     manual = (ROOT / "src/cli/fgconv.1").read_text()
-    tally.check("fgconv.1 has the options of the program", printed(fgconv, "man") in manual, "paste the output of `fgconv --help=man`")
+    tally.check("fgconv.1 has the commands of the program", printed(fgconv, "man") in manual, "paste the output of `fgconv --help=man`")
     for command in ("config", "validate", "verify", "update", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize"):
         tally.check(f"README.md and fgconv.1 name {command}", f"fgconv {command}" in readme and command in manual)
     for path in re.findall(r"`((?:scripts|slurm|src|converters|tests)/[\w./]+)`", readme):

@@ -4,16 +4,18 @@
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak, json_failures;
+static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak, failures, json_failures;
+static atomic_bool fail_single;
 
 static bool refused(void) {
     uint64_t call = atomic_fetch_add(&total_calls, 1) + 1;
     uint64_t limit = atomic_load(&fail_at);
-    return limit && call >= limit;
+    return limit && (call == limit || (call > limit && !atomic_load(&fail_single)));
 }
 
 static void *counted(void *memory) {
@@ -27,11 +29,15 @@ static void *counted(void *memory) {
 
 static void *json_alloc(size_t bytes) {
     void *memory = refused() ? NULL : counted(malloc(bytes ? bytes : 1));
-    if (!memory) atomic_fetch_add(&json_failures, 1);
+    if (!memory) {
+        atomic_fetch_add(&failures, 1);
+        atomic_fetch_add(&json_failures, 1);
+    }
     return memory;
 }
 
 static void *no_room(fg_error *err, size_t count, size_t size) {
+    atomic_fetch_add(&failures, 1);
     fg_fail(err, FG_ERR_MEMORY, "out of memory: cannot get %zu x %zu bytes", count, size);
     return NULL;
 }
@@ -95,8 +101,23 @@ void fg_free(void *memory) {
     free(memory);
 }
 
-void fg_alloc_fail_after(uint64_t n) {
+static void fail(uint64_t n, bool single) {
+    atomic_store(&fail_single, single);
     atomic_store(&fail_at, n ? atomic_load(&total_calls) + n : 0);
+}
+
+void fg_alloc_fail_after(uint64_t n) {
+    fail(n, false);
+}
+
+void fg_alloc_fail_once(uint64_t n) {
+    fail(n, true);
+}
+
+fg_status fg_alloc_check(fg_error *err) {
+    if (!atomic_load(&failures)) return FG_OK;
+    return fg_fail(err, FG_ERR_MEMORY,
+                   "out of memory: an allocation failed, so what was made since is not to be trusted");
 }
 
 uint64_t fg_alloc_count(void) {
@@ -117,6 +138,7 @@ uint64_t fg_alloc_peak(void) {
 
 void fg_alloc_init(void) {
     json_set_alloc_funcs(json_alloc, fg_free);
-    const char *fail = getenv("FGCONV_FAIL_ALLOC");
-    if (fail) fg_alloc_fail_after(strtoull(fail, NULL, 10));
+    const char *after = getenv("FGCONV_FAIL_ALLOC"), *once = getenv("FGCONV_FAIL_ONE_ALLOC");
+    if (after) fg_alloc_fail_after(strtoull(after, NULL, 10));
+    if (once) fg_alloc_fail_once(strtoull(once, NULL, 10));
 }

@@ -64,11 +64,8 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
         bytes += 3; /* a byte order mark, as some editors leave it */
         length -= 3;
     }
-    uint64_t failures = fg_alloc_json_failures();
-    *value = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &what);
+    FG_TRY(fg_json_load(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, value, &what, err));
     if (*value) goto done;
-    if (fg_alloc_json_failures() != failures)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", name));
     status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
                      what.column, what.text);
 done:
@@ -438,42 +435,4 @@ fg_status fg_json_get_string(const json_t *object, const char *key, const char *
     if (!json_is_string(found)) return wrong(found, key, file, "a string", err);
     *value = json_string_value(found);
     return FG_OK;
-}
-
-fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err) {
-    if (json_object_set_new(object, key, value))
-        return fg_fail(err, FG_ERR_MEMORY, "out of memory while setting JSON key \"%s\"", key);
-    return FG_OK;
-}
-
-fg_status fg_json_push(json_t *array, json_t *value, fg_error *err) {
-    if (json_array_append_new(array, value))
-        return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
-    return FG_OK;
-}
-
-fg_status fg_json_put_text(json_t *object, const char *key, const char *text, fg_error *err) {
-    return fg_json_put(object, key, text ? json_string(text) : json_null(), err);
-}
-
-fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_error *err) {
-    return fg_json_put(object, key, json_integer((json_int_t)number), err);
-}
-
-fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts, size_t count,
-                            fg_error *err) {
-    json_t *array = json_array();
-    fg_status status = fg_json_put(object, key, array, err);
-    for (size_t i = 0; status == FG_OK && i < count; i++)
-        status = fg_json_push(array, json_string(texts[i]), err);
-    return status;
-}
-
-fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
-                           fg_error *err) {
-    json_t *array = json_array();
-    fg_status status = fg_json_put(object, key, array, err);
-    for (size_t i = 0; status == FG_OK && i < count; i++)
-        status = fg_json_push(array, json_integer((json_int_t)numbers[i]), err);
-    return status;
 }

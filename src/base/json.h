@@ -58,6 +58,19 @@ fg_status fg_json_get_u64(const json_t *object, const char *key, const char *fil
 fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value,
                              fg_error *err);
 
+/* Reads one JSON value of the text by jansson's JSON_* flags. Not valid: FG_OK, NULL and what is wrong in `what` (may be
+ * NULL). jansson also takes a value whose text it could not keep whole for lack of memory: that is FG_ERR_MEMORY here. */
+fg_status fg_json_load(const char *bytes, size_t length, size_t flags, json_t **value, json_error_t *what,
+                       fg_error *err);
+
+/* A copy of the value (members shared / copied, too), or NULL with FG_ERR_MEMORY recorded. jansson's own functions leave
+ * out the members for which there is no memory, and a test forbids them elsewhere. A `value` of NULL counts as no memory. */
+json_t *fg_json_copy(const json_t *value, fg_error *err);
+json_t *fg_json_deep_copy(const json_t *value, fg_error *err);
+
+/* A string of any bytes: those that are not UTF-8, as paths may have, become U+FFFD. NULL without memory. */
+json_t *fg_json_string(const char *text);
+
 /* For building documents: FG_ERR_MEMORY if `value` is NULL or does not fit; takes over the reference. */
 fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *err);
 fg_status fg_json_push(json_t *array, json_t *value, fg_error *err);

@@ -50,7 +50,8 @@ fg_status fg_json_scan_string(fg_json_scan *s, fg_buffer *out, fg_error *err) {
     if (fg_json_scan_peek(s) != '"') FG_TRY(unexpected(s, "a string", err));
     FG_TRY(end_of_string(s, s->at, &end, &escapes, err));
     if (escapes) {
-        value = json_loadb(s->text + s->at, end - s->at, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        FG_TRY(
+            fg_json_load(s->text + s->at, end - s->at, JSON_DECODE_ANY | JSON_ALLOW_NUL, &value, NULL, err));
         if (!value) FG_TRY(unexpected(s, "a string with known escapes", err));
         FG_TRY(fg_buffer_add(out, json_string_value(value), json_string_length(value), err));
     } else {
@@ -133,13 +134,10 @@ fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
     *value = NULL;
     fg_json_scan_peek(s);
     size_t begin = s->at;
-    uint64_t failures = fg_alloc_json_failures();
     FG_TRY(fg_json_scan_skip(s, err));
-    *value = json_loadb(s->text + begin, s->at - begin,
-                        JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+    FG_TRY(fg_json_load(s->text + begin, s->at - begin,
+                        JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, value, NULL, err));
     if (*value) goto done;
-    if (fg_alloc_json_failures() != failures)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading JSON", s->name));
     s->at = begin;
     status = unexpected(s, "a value without errors inside", err);
 done:

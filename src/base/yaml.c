@@ -132,8 +132,7 @@ static fg_status read_alias(reader *r, json_t **value, fg_error *err) {
     if (!found) FG_TRY(refuse(r, "an alias of an anchor that is not there", err));
     if (!found->value) FG_TRY(refuse(r, "an alias inside the value that it stands for", err));
     FG_TRY(count_values(r, found->values, err));
-    *value = json_deep_copy(found->value);
-    if (!*value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name));
+    FG_TRY_NEW(*value, fg_json_deep_copy(found->value, err));
 done:
     return status;
 }

@@ -68,7 +68,7 @@ static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *
         if (!found) {
             fg_fail(err, FG_ERR_USAGE, "the environment variable FGCONV_CONVERTERS names %s, which has no %s",
                     named, PROOF_OF_PLACE);
-            FG_TRY(fg_hint(err, "unset it, or let it name the folder `converters` of fgconv"));
+            FG_TRY(fg_hint(err, "unset it, or set it to the folder `converters` of fgconv"));
         }
         goto done;
     }
@@ -76,7 +76,7 @@ static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *
     for (; candidates && *candidates && !found; candidates++)
         FG_TRY(add_if_there(dirs, *candidates, &found, err));
     if (!found) {
-        fg_fail(err, FG_ERR_SYSTEM, "cannot find the converters that belong to fgconv (a folder with %s)",
+        fg_fail(err, FG_ERR_SYSTEM, "cannot find the built-in converters of fgconv (a folder with %s)",
                 PROOF_OF_PLACE);
         FG_TRY(fg_hint(
             err, "install fgconv again, or name the folder in the environment variable FGCONV_CONVERTERS"));
@@ -85,9 +85,14 @@ done:
     return status;
 }
 
+static bool needs_converters(fg_command command) {
+    return command != FG_COMMAND_HELP && command != FG_COMMAND_VERSION && command != FG_COMMAND_COMPLETION;
+}
+
 fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, fg_converter_dirs *dirs,
                       fg_error *err) {
     fg_status status = FG_OK;
+    if (!needs_converters(options->command)) return FG_OK;
     for (size_t i = 0; i < options->converter_path_count; i++) {
         const char *path = options->converter_paths[i];
         if (!fg_path_is_directory(path))

@@ -29,7 +29,7 @@ done:
 static fg_status read_document(const fg_options *options, fg_conversion *job, json_t **document,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(find_file(options->first, options->from, &job->config_file, err));
+    FG_TRY(find_file(options->source, options->from, &job->config_file, err));
     const char *file = job->config_file;
     bool yaml = fg_ends_with(file, ".yaml") || fg_ends_with(file, ".yml");
     FG_TRY(yaml ? fg_yaml_read(file, document, NULL, err) : fg_json_read(file, document, err));

@@ -44,12 +44,12 @@ static fg_status open_and_decide(fg_conversion *job, const fg_options *options, 
                                  fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path, .config_only = true};
-    FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
+    FG_TRY(fg_checkpoint_open(&job->source, options->source, &open, err));
     FG_TRY(resolve_source(job, options, dirs, err));
     open.format = job->source.format; /* decides where the weights are */
     open.config_only = false;
     fg_checkpoint_close(&job->source);
-    FG_TRY(fg_checkpoint_open(&job->source, options->first, &open, err));
+    FG_TRY(fg_checkpoint_open(&job->source, options->source, &open, err));
     bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
     const char *config = fast_llm ? FG_FAST_LLM_METADATA : "config.json";
     FG_TRY_NEW(job->config_file, fg_path_join(job->source.directory, config, err));
@@ -159,6 +159,7 @@ fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, c
     FG_TRY(fg_conversion_translate(job, options, dirs, version, err));
     FG_TRY(fg_conversion_plan(job, options, dirs, err));
     FG_TRY(lay_out(job, options, err));
+    FG_TRY(fg_conversion_check_code(job, options, dirs, err));
     FG_TRY(fg_conversion_resolve_tokens(job, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(job, options, err));
     FG_TRY(fg_conversion_make_files(job, options, err));

@@ -60,6 +60,15 @@ typedef struct fg_hf_base {
     json_t *keys;             /* owned; array of paths in config.json that come from it */
 } fg_hf_base;
 
+/* The model code of a Forgather destination (conversion_code.c). */
+typedef enum fg_code_origin { FG_CODE_NONE, FG_CODE_OF_CONVERTER, FG_CODE_OF_SOURCE } fg_code_origin;
+typedef struct fg_destination_code {
+    fg_code_origin origin;
+    const char *why_none; /* NULL: there is some */
+    bool checked;         /* it makes exactly the parameters that are written, and reads the keys */
+    uint64_t lacking;     /* parameters that it makes and nothing writes (--no-strict) */
+} fg_destination_code;
+
 typedef struct fg_conversion {
     fg_checkpoint source; /* its tensor table moves into the plan */
     char *config_file;    /* owned; where its configuration stands */
@@ -80,8 +89,9 @@ typedef struct fg_conversion {
     size_t made_count, made_capacity;
     json_t *index_metadata; /* owned: what goes into the index beside total_size (param_sharing), or NULL */
     fg_plan plan;           /* with shards */
-    bool keeps_format;      /* `to` is the format of the source */
-    bool always_index;      /* an index is written even for a single shard */
+    fg_destination_code code;
+    bool keeps_format; /* `to` is the format of the source */
+    bool always_index; /* an index is written even for a single shard */
     char *
         checkpoint; /* owned: the folder of the destination that gets the weights ("checkpoints/checkpoint-3"), to which links
                                then lead; NULL: they lie beside config.json */
@@ -122,6 +132,16 @@ fg_status fg_conversion_translate(fg_conversion *job, const fg_options *options,
 /* Plans the tensors of each step and joins the plans. */
 fg_status fg_conversion_plan(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
                              fg_error *err);
+
+/* ---- conversion_code.c ---- */
+
+/* Decides where the code of a Forgather destination comes from. Code that the converter declares must make exactly the parameters that
+ * the plan writes, and read the keys that change what is computed: else FG_ERR_INPUT. After the plan. */
+fg_status fg_conversion_check_code(fg_conversion *job, const fg_options *options,
+                                   const fg_converter_dirs *dirs, fg_error *err);
+/* Writes the converter's code, if the destination gets it. */
+fg_status fg_conversion_write_code(const fg_conversion *job, fg_stage *stage, fg_error *err);
+fg_status fg_conversion_report_code(const fg_conversion *job, json_t *report, fg_error *err);
 
 /* ---- conversion_update.c: the same for an update ---- */
 
@@ -176,7 +196,8 @@ fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options,
  * FG_ERR_INPUT. */
 fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err);
 /* Adds to a configuration of hf, which the first step has made of Fast-LLM's, the keys that it lacks. */
-fg_status fg_conversion_fill_from_base(fg_conversion *job, json_t *hf, fg_error *err);
+fg_status fg_conversion_fill_from_base(fg_conversion *job, const fg_converter_dirs *dirs, json_t *hf,
+                                       fg_error *err);
 /* Where the tokenizer lies that the destination gets. Borrowed. */
 const char *fg_conversion_tokenizer_directory(const fg_conversion *job);
 /* The "hf_base" part of the report. */

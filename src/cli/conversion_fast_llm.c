@@ -146,7 +146,7 @@ done:
 fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     json_t *index = NULL, *kept = NULL;
-    json_t *document = job->keeps_format ? json_deep_copy(job->source.metadata) : json_object();
+    json_t *document = job->keeps_format ? fg_json_deep_copy(job->source.metadata, err) : json_object();
     const fg_translation *last = &fg_conversion_last(job)->translation;
     FG_TRY(state_index(&job->plan, &index, err));
     FG_TRY(sorted_by_key(last->left_out, &kept, err));
@@ -159,7 +159,6 @@ fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_e
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(job)),
                           err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
-    if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

@@ -3,11 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/utf8_text.h"
 #include "cli/conversion.h"
 #include "copy/shards.h"
 #include "store/fast_llm.h"
 #include "store/weight_files.h"
-#include "vocab/utf8_text.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
 
@@ -237,18 +237,6 @@ done:
     return status;
 }
 
-static fg_status write_code(const fg_conversion *job, fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_emitted_code code = fg_converter_code(fg_conversion_last(job)->converter);
-    char *name = NULL;
-    if (!code.path) goto done;
-    FG_TRY_NEW(name, fg_strformat(err, "%s.py", code.module));
-    FG_TRY(fg_stage_copy_file(stage, code.path, name, err));
-done:
-    fg_free(name);
-    return status;
-}
-
 /* generation_config.json may be one of the files that the destination shall not have. */
 static bool is_wanted(const fg_conversion *job, const char *name) {
     return !is_made(job, name) && (job->generation_config || strcmp(name, "generation_config.json") != 0);
@@ -283,7 +271,8 @@ static fg_status copy_all(const fg_conversion *job, const fg_options *options, f
     fg_status status = FG_OK;
     size_t i;
     json_t *name;
-    if (job->keeps_format) FG_TRY(copy_files(job, &job->source.code_files, stage, copied, err));
+    if (job->keeps_format && !options->no_code)
+        FG_TRY(copy_files(job, &job->source.code_files, stage, copied, err));
     FG_TRY(copy_files(job, &job->source.side_files, stage, copied, err));
     json_array_foreach(job->base.files, i, name)
         FG_TRY(copy_file(job, job->base.checkpoint.directory, json_string_value(name), stage, copied, err));
@@ -303,9 +292,7 @@ fg_status fg_conversion_write_files(const fg_conversion *job, const fg_options *
         FG_TRY(fg_stage_write(stage, job->made[i].name, text->data, text->length, err));
     }
     if (fg_conversion_has_index(job)) FG_TRY(write_index(job, stage, err));
-    const fg_route_step *last = fg_conversion_last(job);
-    bool emits = last->converter && last->direction == FG_IMPORT && !job->keeps_format && !options->no_code;
-    if (emits) FG_TRY(write_code(job, stage, err));
+    FG_TRY(fg_conversion_write_code(job, stage, err));
     FG_TRY(copy_all(job, options, stage, copied, err));
     if (job->checkpoint) FG_TRY(fg_conversion_write_checkpoint(job, stage, copied, err));
 done:

@@ -81,7 +81,7 @@ fg_status fg_conversion_write_checkpoint(const fg_conversion *job, fg_stage *sta
     if (!job->optimizer) goto done;
     FG_TRY_NEW(name, fg_path_join(job->checkpoint, FG_TRAINING_OPTIMIZER, err));
     FG_TRY(fg_stage_copy_file(stage, job->optimizer, name, err));
-    FG_TRY(fg_json_push(copied, json_string(name), err));
+    FG_TRY(fg_json_push(copied, fg_json_string(name), err));
 done:
     fg_free(name);
     return status;
@@ -101,7 +101,7 @@ fg_status fg_conversion_left_state(const fg_conversion *job, json_t *left, fg_er
             continue;
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
-        FG_TRY(fg_json_push(left, json_string(path), err));
+        FG_TRY(fg_json_push(left, fg_json_string(path), err));
     }
 done:
     fg_free(path);

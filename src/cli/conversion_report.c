@@ -74,7 +74,7 @@ static fg_status report_destination(const fg_conversion *job, const fg_options *
                                     fg_error *err) {
     fg_status status = FG_OK;
     json_t *destination = json_object();
-    FG_TRY(fg_json_put_text(destination, "directory", options->second, err));
+    FG_TRY(fg_json_put_text(destination, "directory", options->destination, err));
     FG_TRY(fg_json_put_text(destination, "format", fg_format_name(job->to), err));
     FG_TRY(fg_json_put_u64(destination, "tensors", job->plan.output_count, err));
     FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&job->plan), err));
@@ -122,10 +122,13 @@ static fg_status report_options(const fg_conversion *job, const fg_options *opti
     FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
     FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
     FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
+    FG_TRY(fg_json_put_texts(held, "ignore_keys", (char *const *)(uintptr_t)options->ignore_keys,
+                             options->ignore_key_count, err));
     FG_TRY(fg_json_put_text(held, "arch", options->arch, err));
     FG_TRY(fg_json_put_text(held, "from_version", options->from_version, err));
     FG_TRY(fg_json_put_text(held, "to_version", options->to_version, err));
     FG_TRY(fg_json_put(held, "no_strict", json_boolean(options->no_strict), err));
+    FG_TRY(fg_json_put(held, "no_code", json_boolean(options->no_code), err));
     FG_TRY(fg_json_put(held, "tokens",
                        job->request.document ? json_incref(job->request.document) : json_null(), err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
@@ -252,6 +255,7 @@ fg_status fg_conversion_report(const fg_conversion *job, const fg_options *optio
     FG_TRY(report_options(job, options, report, err));
     FG_TRY(report_steps(job, report, err));
     FG_TRY(fg_conversion_report_base(job, report, err));
+    FG_TRY(fg_conversion_report_code(job, report, err));
     FG_TRY(report_update(job, report, err));
     FG_TRY(report_tokens(job, report, err));
     FG_TRY(report_dropped(job, report, err));

@@ -158,16 +158,16 @@ typedef struct translate_args {
 static fg_status find_translate_args(const fg_conversion *job, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *metadata = index ? NULL : job->source.metadata;
+    bool first = !index || job->steps[index - 1].migration; /* reads what the source's file says */
     FG_TRY(name_config(job, index, &p->file, err));
     FG_TRY(fg_conversion_carried(job, index, &p->carried, err));
-    p->how =
-        (fg_translate_options){.max_length = options->max_length,
-                               .hf_version = options->hf_version,
-                               .version = version,
-                               .file = p->file,
-                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                               .carried = p->carried};
+    p->how = (fg_translate_options){.max_length = options->max_length,
+                                    .hf_version = options->hf_version,
+                                    .version = version,
+                                    .file = p->file,
+                                    .ignore_keys = options->ignore_keys,
+                                    .ignore_key_count = first ? options->ignore_key_count : 0,
+                                    .carried = p->carried};
 done:
     return status;
 }
@@ -182,7 +182,7 @@ static fg_status translate_once(fg_conversion *job, const fg_route_step *step, c
                                 fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_translate(step->converter, dirs, step->direction, given, how, result, err));
-    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(job, result->result, err));
+    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(job, dirs, result->result, err));
 done:
     return status;
 }
@@ -199,7 +199,7 @@ static fg_status apply_changes(const json_t *before, const json_t *after, json_t
         if (json_is_object(value) && json_is_object(was) && json_is_object(held))
             FG_TRY(apply_changes(was, value, held, err));
         else
-            FG_TRY(fg_json_put(config, key, json_deep_copy(value), err));
+            FG_TRY(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -209,8 +209,8 @@ done:
 static fg_status keep_config(fg_conversion *job, const json_t *grown, fg_error *err) {
     bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
     const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
-    job->config = json_deep_copy(job->source.config);
-    if (!job->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while copying the configuration");
+    job->config = fg_json_deep_copy(job->source.config, err);
+    if (!job->config) return FG_ERR_MEMORY;
     if (version && !(job->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
     if (!grown) return FG_OK;
     return apply_changes(fg_conversion_last(job)->translation.result, grown,

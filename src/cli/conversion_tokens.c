@@ -209,9 +209,7 @@ fg_status fg_conversion_resolve_tokens(fg_conversion *job, const fg_options *opt
     fg_status status = FG_OK;
     fg_token_ids ids;
     if (job->source.generation_config) {
-        job->generation_config = json_deep_copy(job->source.generation_config);
-        if (!job->generation_config)
-            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while copying generation_config.json"));
+        FG_TRY_NEW(job->generation_config, fg_json_deep_copy(job->source.generation_config, err));
     }
     if (job->update) goto done; /* all ids stay */
     FG_TRY(fg_token_ids_read(&job->tokenizer, &ids, err));

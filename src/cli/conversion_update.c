@@ -136,7 +136,7 @@ static fg_status stamp(fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_update *u = job->update;
     bool current = fg_version_compare(&u->from, &u->current) == 0;
-    FG_TRY_NEW(u->config, json_deep_copy(job->source.config));
+    FG_TRY_NEW(u->config, fg_json_deep_copy(job->source.config, err));
     FG_TRY(fg_json_put_text(u->config, FG_ARCH_KEY, u->arch, err));
     FG_TRY(fg_json_put_text(u->config, FG_ARCH_VERSION_KEY, current ? u->current.text : u->from.text, err));
 done:
@@ -225,8 +225,8 @@ static bool is_made_anew(const char *key) {
 /* Without a converter for the version nothing can be said of code. */
 static fg_status keep_without_code(fg_conversion *job, fg_error *err) {
     static const char *const code[] = {"architectures", "auto_map", "code_generator"};
-    job->config = json_deep_copy(fg_conversion_last(job)->translation.result);
-    if (!job->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration");
+    job->config = fg_json_deep_copy(fg_conversion_last(job)->translation.result, err);
+    if (!job->config) return FG_ERR_MEMORY;
     for (size_t i = 0; i < sizeof code / sizeof *code; i++) json_object_del(job->config, code[i]);
     return FG_OK;
 }
@@ -249,10 +249,9 @@ fg_status fg_conversion_keep_config(fg_conversion *job, fg_error *err) {
     const char *key;
     json_t *value;
     if (fg_conversion_last(job)->migration) return keep_without_code(job, err);
-    job->config = json_deep_copy(fg_conversion_last(job)->translation.result);
-    if (!job->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration"));
+    FG_TRY_NEW(job->config, fg_json_deep_copy(fg_conversion_last(job)->translation.result, err));
     json_object_foreach((json_t *)(uintptr_t)saved, key, value) {
-        if (!is_made_anew(key)) FG_TRY(fg_json_put(job->config, key, json_deep_copy(value), err));
+        if (!is_made_anew(key)) FG_TRY(fg_json_put(job->config, key, fg_json_deep_copy(value, err), err));
     }
     forget_kept(job);
 done:

@@ -19,14 +19,14 @@ enum { BLOCK = 1 << 20, SHOWN = 20, VALUE = 100, TENSOR = 160 };
 /* ---- Configurations ---- */
 
 static fg_status put_copy(json_t *object, const char *key, const json_t *value, fg_error *err) {
-    return fg_json_put(object, key, json_deep_copy(value), err);
+    return fg_json_put(object, key, fg_json_deep_copy(value, err), err);
 }
 
 static fg_status put_pair(json_t *object, const char *key, const json_t *a, const json_t *b, fg_error *err) {
     fg_status status = FG_OK;
     json_t *pair = json_array();
-    FG_TRY(fg_json_push(pair, json_deep_copy(a), err));
-    FG_TRY(fg_json_push(pair, json_deep_copy(b), err));
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(a, err), err));
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(b, err), err));
     FG_TRY(fg_json_put(object, key, json_incref(pair), err));
 done:
     json_decref(pair);
@@ -309,13 +309,13 @@ static fg_status compare(const fg_options *options, json_t *document, bool *equa
     fg_checkpoint a = {0}, b = {0};
     fg_checkpoint_options how = {0};
     json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors = json_object();
-    FG_TRY(fg_checkpoint_open(&a, options->first, &how, err));
-    FG_TRY(fg_checkpoint_open(&b, options->second, &how, err));
+    FG_TRY(fg_checkpoint_open(&a, options->source, &how, err));
+    FG_TRY(fg_checkpoint_open(&b, options->destination, &how, err));
     FG_TRY(compare_objects(a.config, b.config, "", config, err));
     FG_TRY(compare_tables(&a, &b, tensors, err));
     *equal = nothing_found(config, tensors);
-    FG_TRY(fg_json_put(document, "a", json_string(options->first), err));
-    FG_TRY(fg_json_put(document, "b", json_string(options->second), err));
+    FG_TRY(fg_json_put(document, "a", fg_json_string(options->source), err));
+    FG_TRY(fg_json_put(document, "b", fg_json_string(options->destination), err));
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
     FG_TRY(fg_json_put(document, "config", json_incref(config), err));
     FG_TRY(fg_json_put(document, "tensors", json_incref(tensors), err));
@@ -339,7 +339,8 @@ fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err) {
         FG_TRY(write_text(document, &text, err));
         FG_TRY(fg_cli_print(out, &text, err));
     }
-    if (!equal) status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->first, options->second);
+    if (!equal)
+        status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->source, options->destination);
 done:
     json_decref(document);
     fg_buffer_free(&text);

@@ -1,13 +1,14 @@
 /* --hf-base: a Hugging Face directory that gives a Fast-LLM checkpoint what Fast-LLM has no place for.
  *
  * What travels with the checkpoint wins: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of the
- * base's configuration only keys that say nothing of the architecture are taken ("metadata" of the converter).
+ * base's configuration only keys that say nothing of the architecture are taken (convert/hf_keys.h).
  */
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/conversion.h"
+#include "convert/hf_keys.h"
 #include "convert/tensor_map.h"
 #include "vocab/token_lookup.h"
 
@@ -44,7 +45,7 @@ static fg_status choose_files(fg_conversion *job, fg_error *err) {
         bool taken = strcmp(other->items[i], GENERATION) == 0
                          ? !job->source.generation_config
                          : base->tokenizer && fg_checkpoint_is_tokenizer_file(other->items[i]);
-        if (taken) FG_TRY(fg_json_push(base->files, json_string(other->items[i]), err));
+        if (taken) FG_TRY(fg_json_push(base->files, fg_json_string(other->items[i]), err));
     }
     if (!job->source.generation_config)
         job->source.generation_config = json_incref(base->checkpoint.generation_config);
@@ -138,29 +139,20 @@ static bool is_of_the_file(const char *key) {
     return false;
 }
 
-static bool is_metadata(const fg_converter *converter, const char *key) {
-    size_t i;
-    json_t *name;
-    json_array_foreach(json_object_get(fg_converter_document(converter), "metadata"), i, name) {
-        if (json_is_string(name) && strcmp(json_string_value(name), key) == 0) return !is_of_the_file(key);
-    }
-    return false;
-}
-
-static fg_status fill(fg_conversion *job, const json_t *from, json_t *to, const char *prefix, unsigned depth,
-                      fg_error *err) {
+static fg_status fill(fg_conversion *job, const json_t *hf_keys, const json_t *from, json_t *to,
+                      const char *prefix, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
         json_t *held = json_object_get(to, key);
-        bool taken = !held && is_metadata(job->steps[0].converter, key);
+        bool taken = !held && !is_of_the_file(key) && fg_hf_keys_reason(hf_keys, key, value, !depth);
         bool inside = json_is_object(held) && json_is_object(value) && depth < DEPTH;
         if (!taken && !inside) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
-        if (inside) FG_TRY(fill(job, value, held, path, depth + 1, err));
-        if (taken) FG_TRY(fg_json_put(to, key, json_deep_copy(value), err));
+        if (inside) FG_TRY(fill(job, hf_keys, value, held, path, depth + 1, err));
+        if (taken) FG_TRY(fg_json_put(to, key, fg_json_deep_copy(value, err), err));
         if (taken) FG_TRY(fg_json_push(job->base.keys, json_string(path), err));
         fg_free(path);
         path = NULL;
@@ -170,16 +162,24 @@ done:
     return status;
 }
 
-fg_status fg_conversion_fill_from_base(fg_conversion *job, json_t *hf, fg_error *err) {
+fg_status fg_conversion_fill_from_base(fg_conversion *job, const fg_converter_dirs *dirs, json_t *hf,
+                                       fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *hf_keys = NULL;
     if (!job->base.checkpoint.directory) return FG_OK;
     json_array_clear(job->base.keys);
-    return fill(job, job->base.checkpoint.config, hf, "", 0, err);
+    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
+    FG_TRY(fill(job, hf_keys, job->base.checkpoint.config, hf, "", 0, err));
+done:
+    json_decref(hf_keys);
+    return status;
 }
 
 fg_status fg_conversion_report_base(const fg_conversion *job, json_t *report, fg_error *err) {
     if (!job->base.checkpoint.directory) return FG_OK;
     return fg_json_put(report, "hf_base",
-                       json_pack("{s:s, s:O, s:O}", "directory", job->base.checkpoint.directory, "files",
-                                 job->base.files, "keys", job->base.keys),
+                       json_pack("{s:o, s:O, s:O}", "directory",
+                                 fg_json_string(job->base.checkpoint.directory), "files", job->base.files,
+                                 "keys", job->base.keys),
                        err);
 }

@@ -210,7 +210,7 @@ fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err
     fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
     fg_buffer text = {0};
     json_t *document = json_object();
-    FG_TRY(fg_checkpoint_open(&checkpoint, options->first, &how, err));
+    FG_TRY(fg_checkpoint_open(&checkpoint, options->source, &how, err));
     FG_TRY(describe(&checkpoint, document, err));
     if (options->json) {
         FG_TRY(fg_cli_print_json(out, document, FG_JSON_UTF8, err));

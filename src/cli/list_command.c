@@ -1,45 +1,159 @@
-/* fgconv list: the converters that are found. */
+/* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made; the text
+ * for people is written from it:
+ *
+ *   [{"model_type", "about", "formats": {FORMAT: {"proof": "logits" | "bytes" | null, "file", "own": BOOL}}}]
+ *
+ * "proof" is null for a converter that cannot be loaded; "own" tells that it comes from --converter-path.
+ */
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
+#include "model/spec.h"
 
-enum { TYPE_WIDTH = 16, FORMAT_WIDTH = 10 };
+enum { GAP = 2 };
 
-static const char *or_empty(const char *text) {
-    return text ? text : "";
+static const char UNREADABLE[] =
+    "?"; /* the format of a file that cannot be read, whose "about" is the reason */
+
+static const fg_format others[] = {FG_FORMAT_FORGATHER,
+                                   FG_FORMAT_FAST_LLM}; /* than hf, which all families have */
+enum { OTHERS = sizeof others / sizeof *others };
+
+/* ---- the document ---- */
+
+static bool is_own(const fg_converter_dirs *dirs, const char *path) {
+    for (size_t i = 0; i + 1 < dirs->count; i++) {
+        size_t length = strlen(dirs->items[i]);
+        if (strncmp(path, dirs->items[i], length) == 0 && path[length] == '/') return true;
+    }
+    return false;
 }
 
-static fg_status list_json(const fg_converter_entry *entries, size_t count, FILE *out, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++) {
-        if (!entries[i].model_type) continue;
-        json_t *entry = json_pack("{s:s, s:s, s:s, s:s}", "model_type", entries[i].model_type, "format",
-                                  or_empty(entries[i].format), "about", or_empty(entries[i].about), "file",
-                                  or_empty(entries[i].path));
-        FG_TRY(fg_json_push(list, entry, err));
+/* Models are run if the converter allows it and there is a forward pass for the family. */
+static fg_status find_proof(const fg_converter_dirs *dirs, const fg_converter_entry *entry, fg_format format,
+                            const char **proof, fg_error *err) {
+    fg_converter *converter = NULL;
+    json_t *spec = NULL;
+    fg_error broken = {0};
+    *proof = NULL;
+    fg_status status = fg_converter_load(&converter, dirs, format, entry->model_type, &broken);
+    if (status == FG_OK) {
+        const char *name = fg_model_spec_name(FG_FORMAT_HF, fg_converter_model_type(converter));
+        status = fg_model_spec_read(&spec, dirs, name, &broken);
+        *proof = status == FG_OK && !fg_converter_no_forward_pass(converter) ? "logits" : "bytes";
     }
-    FG_TRY(fg_cli_print_json(out, list, FG_JSON_UTF8, err));
+    json_decref(spec);
+    fg_converter_free(&converter);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", broken.text);
+}
+
+static json_t *find_family(const json_t *families, const char *model_type) {
+    size_t i;
+    json_t *family;
+    json_array_foreach((json_t *)(uintptr_t)families, i, family) {
+        if (strcmp(json_string_value(json_object_get(family, "model_type")), model_type) == 0) return family;
+    }
+    return NULL;
+}
+
+static fg_status new_family(json_t *families, const fg_converter_entry *entry, json_t **family,
+                            fg_error *err) {
+    *family = json_pack("{s:s, s:s, s:{}}", "model_type", entry->model_type, "about",
+                        entry->about ? entry->about : "", "formats");
+    return fg_json_push(families, *family, err); /* which owns it */
+}
+
+/* The first converter of a family hides later ones, as it does for a conversion. */
+static fg_status add_entry(json_t *families, const fg_converter_dirs *dirs, const fg_converter_entry *entry,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const char *proof;
+    for (size_t i = 0; entry->model_type && i < OTHERS; i++) {
+        const char *format = fg_format_name(others[i]);
+        if (!entry->format || strcmp(entry->format, format) != 0) continue;
+        json_t *family = find_family(families, entry->model_type);
+        if (!family) FG_TRY(new_family(families, entry, &family, err));
+        json_t *formats = json_object_get(family, "formats");
+        if (json_object_get(formats, format)) continue;
+        FG_TRY(find_proof(dirs, entry, others[i], &proof, err));
+        FG_TRY(fg_json_put(formats, format,
+                           json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
+                                     is_own(dirs, entry->path)),
+                           err));
+    }
 done:
-    json_decref(list);
     return status;
 }
 
-static fg_status list_text(const fg_converter_entry *entries, size_t count, bool with_abstract, FILE *out,
-                           fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer text = {0};
-    for (size_t i = 0; i < count; i++) {
-        const fg_converter_entry *entry = &entries[i];
-        if (!entry->model_type && !with_abstract) continue;
-        FG_TRY(fg_buffer_printf(&text, err, "%-*s %-*s %s%s%s\n", TYPE_WIDTH,
-                                entry->model_type ? entry->model_type : "(shared part)", FORMAT_WIDTH,
-                                or_empty(entry->format), or_empty(entry->about),
-                                entry->about && *entry->about ? "  " : "", or_empty(entry->path)));
+/* ---- the text ---- */
+
+static size_t widest(const json_t *families) {
+    size_t i, width = strlen("family");
+    json_t *family;
+    json_array_foreach((json_t *)(uintptr_t)families, i, family) {
+        size_t length = json_string_length(json_object_get(family, "model_type"));
+        if (length > width) width = length;
     }
-    FG_TRY(fg_cli_print(out, &text, err));
+    return width + GAP;
+}
+
+/* "logits", "bytes", "broken" or "-"; a star behind it for a converter of one's own. */
+static fg_status write_cell(const json_t *formats, fg_format format, fg_buffer *text, fg_error *err) {
+    const char *name = fg_format_name(format);
+    const json_t *entry = json_object_get(formats, name);
+    const char *proof = json_string_value(json_object_get(entry, "proof"));
+    const char *shown = !entry ? "-" : proof ? proof : "broken", *mark = "";
+    if (json_is_true(json_object_get(entry, "own"))) mark = "*";
+    int rest = (int)(strlen(name) + GAP - strlen(shown) - strlen(mark));
+    return fg_buffer_printf(text, err, "%s%s%*s", shown, mark, rest, "");
+}
+
+static fg_status write_files(const json_t *formats, fg_buffer *text, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach((json_t *)(uintptr_t)formats, name, entry)
+        FG_TRY(fg_buffer_printf(text, err, "  %s\n", json_string_value(json_object_get(entry, "file"))));
 done:
-    fg_buffer_free(&text);
+    return status;
+}
+
+static fg_status write_family(const json_t *family, size_t width, bool files, fg_buffer *text,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *formats = json_object_get(family, "formats");
+    FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width,
+                            json_string_value(json_object_get(family, "model_type"))));
+    for (size_t i = 0; i < OTHERS; i++) FG_TRY(write_cell(formats, others[i], text, err));
+    FG_TRY(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
+    if (files) FG_TRY(write_files(formats, text, err));
+done:
+    return status;
+}
+
+static fg_status write_text(const json_t *families, const fg_options *options, fg_buffer *text,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i, width = widest(families);
+    json_t *family;
+    bool quiet = options->verbosity < 0;
+    if (!quiet) {
+        FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
+        for (i = 0; i < OTHERS; i++)
+            FG_TRY(fg_buffer_printf(text, err, "%s%*s", fg_format_name(others[i]), GAP, ""));
+        FG_TRY(fg_buffer_printf(text, err, "description\n"));
+    }
+    json_array_foreach((json_t *)(uintptr_t)families, i, family)
+        FG_TRY(write_family(family, width, options->verbosity > 0, text, err));
+    if (quiet) goto done;
+    FG_TRY(fg_buffer_printf(
+        text, err,
+        "\nEach family converts from and to hf (Hugging Face), and between the formats of its row.\n"
+        "logits: both models run and their logits are compared; bytes: the output is read back\n"
+        "and compared with the plan, for no forward pass is implemented.\n"));
+    if (options->converter_path_count) FG_TRY(fg_buffer_printf(text, err, "*: from --converter-path\n"));
+done:
     return status;
 }
 
@@ -47,11 +161,24 @@ fg_status fg_command_list(const fg_options *options, const fg_converter_dirs *di
                           fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
+    fg_buffer text = {0};
+    json_t *families = json_array();
     size_t count = 0;
     FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    FG_TRY(options->json ? list_json(entries, count, out, err)
-                         : list_text(entries, count, options->verbosity > 0, out, err));
+    for (size_t i = 0; i < count; i++) {
+        if (entries[i].format && strcmp(entries[i].format, UNREADABLE) == 0)
+            fg_warn("a converter file is not listed: %s", entries[i].about);
+        FG_TRY(add_entry(families, dirs, &entries[i], err));
+    }
+    if (options->json) {
+        FG_TRY(fg_cli_print_json(out, families, FG_JSON_UTF8, err));
+        goto done;
+    }
+    FG_TRY(write_text(families, options, &text, err));
+    FG_TRY(fg_cli_print(out, &text, err));
 done:
+    json_decref(families);
+    fg_buffer_free(&text);
     fg_converter_entries_free(entries, count);
     return status;
 }

@@ -1,7 +1,6 @@
-/* The table of options and commands that parsing, --help, the man page and the README's table are made from.
+/* The table of options: parsing, help, man pages, completion and the table of the documents are made from it.
  *
- * Invariant: every option and every command of the command line stands here once; names, letters and groups
- * are unique.
+ * Invariant: the table has every option of the command line once; names, aliases, letters and groups are unique.
  */
 #ifndef FG_CLI_OPTION_TABLE_H
 #define FG_CLI_OPTION_TABLE_H
@@ -13,6 +12,7 @@ typedef enum fg_option_kind {
     FG_OPTION_VALUE,  /* int or enum: `constant` */
     FG_OPTION_TEXT,   /* const char *, not empty */
     FG_OPTION_PATHS,  /* appends to converter_paths */
+    FG_OPTION_KEYS,   /* appends to ignore_keys */
     FG_OPTION_COUNT,  /* uint64_t, 1 or more */
     FG_OPTION_NUMBER, /* int64_t, 0 or more */
     FG_OPTION_REAL,   /* double, finite, 0 or more */
@@ -28,14 +28,26 @@ typedef enum fg_option_group {
     FG_GROUP_TOKENS,
     FG_GROUP_OUTPUT,
     FG_GROUP_PROOF,
-    FG_GROUP_MESSAGES,
+    FG_GROUP_GENERATION,
+    FG_GROUP_GENERAL,
     FG_GROUP_COUNT
 } fg_option_group;
 
+/* What a shell completes a value or an argument with. */
+typedef enum fg_complete {
+    FG_COMPLETE_NOTHING = 0,
+    FG_COMPLETE_FILES,
+    FG_COMPLETE_DIRECTORIES,
+    FG_COMPLETE_COMMANDS,
+    FG_COMPLETE_SHELLS
+} fg_complete;
+
+/* Typed names are compared without case, '-' and '_': "Fast-LLM" is fast_llm. */
 typedef struct fg_option_choice {
     const char *name;
     int value;
     const char *missing; /* not NULL: this version cannot do it, and why */
+    const char *alias;   /* another name, or NULL */
 } fg_option_choice;
 
 enum { FG_OPTION_CHOICES = 4, FG_OPTION_LIMIT = 96 };
@@ -44,36 +56,29 @@ typedef struct fg_option {
     const char *name;     /* without the two dashes */
     const char *alias;    /* another spelling, or NULL */
     char letter;          /* short form, or 0 */
-    const char *argument; /* what --help calls the value; NULL: takes none, or `choices` say it */
+    const char *argument; /* what help calls the value; NULL: takes none, or `choices` say it */
     fg_option_group group;
     unsigned commands; /* bit 1 << fg_command: which commands take it; 0: all */
     fg_option_kind kind;
     size_t offset; /* of the field in fg_options; SIZE_MAX: nothing to store */
     int constant;
     fg_option_choice choices[FG_OPTION_CHOICES]; /* up to the first without a name */
-    const char *about;                           /* what it does, without a full stop at the end */
-    const char *missing;                         /* not NULL: this version cannot do it, and why */
+    fg_complete complete;                        /* of the value; choices are always completed */
+    bool common;                                 /* shown on the page of the program */
+    bool hidden;         /* accepted, but not in help and completion: it does nothing */
+    const char *about;   /* what it does, without a full stop at the end */
+    const char *missing; /* not NULL: this version cannot do it, and why */
 } fg_option;
-
-typedef struct fg_command_entry {
-    const char *name;
-    fg_command command;
-    const char *arguments; /* "SRC DST" */
-    size_t least, most;    /* positional arguments */
-    const char *about;
-    const char *missing; /* not NULL: this version does not have it */
-} fg_command_entry;
 
 extern const fg_option fg_option_table[];
 extern const size_t fg_option_count;
-extern const fg_command_entry fg_command_table[];
-extern const size_t fg_command_count;
 
 const char *fg_option_group_title(fg_option_group group);
+/* Whether the command takes it. */
+bool fg_option_belongs(const fg_option *option, fg_command command);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
-/* "{hf,forgather}" or "DIR": how the value is written in texts, in `buffer`; "" when there is none. Returned.
- */
+/* "{hf,forgather}" or "DIR": how the value is written in texts, in `buffer`; "" when there is none. Returned. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
 
 #endif

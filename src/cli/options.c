@@ -1,14 +1,18 @@
 #include "cli/options.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "cli/option_table.h"
+#include "cli/command_table.h"
+#include "cli/nearest_name.h"
 #include "copy/shards.h"
 
-enum { SHOWN = 60, NAMES = 200, DISTANCE = 40 };
+enum { SHOWN = 60, NAMES = 200 };
 
 static const uint64_t DEFAULT_SHARD = UINT64_C(5000000000);
 static const uint64_t DEFAULT_NEW_TOKENS = 64;
@@ -41,49 +45,44 @@ static const char *choice_names(const fg_option *option, char *buffer, size_t si
     return buffer;
 }
 
-static size_t least_of(size_t a, size_t b, size_t c) {
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many letters must be changed, added or removed to turn one word into the other (Levenshtein). */
-static size_t distance(const char *a, const char *b) {
-    size_t row[DISTANCE + 1], n = strnlen(a, DISTANCE), m = strnlen(b, DISTANCE);
-    for (size_t j = 0; j <= m; j++) row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-            row[j] = least_of(above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[m];
-}
-
-/* The option whose name is nearest to what was typed; NULL when none is near. */
-static const char *nearest(const char *typed) {
-    const char *best = NULL;
-    size_t best_distance = 2 + strlen(typed) / 4;
+/* The option, command or choice that was probably meant; NULL: none is near. */
+static const char *nearest_option(const char *typed) {
+    fg_nearest_name nearest = fg_nearest_name_begin(typed);
     for (size_t i = 0; i < fg_option_count; i++) {
-        const char *const names[] = {fg_option_table[i].name, fg_option_table[i].alias};
-        for (size_t k = 0; k < 2 && names[k]; k++) {
-            bool begins = strlen(typed) >= 3 && fg_starts_with(names[k], typed);
-            size_t d = begins ? 0 : distance(typed, names[k]);
-            if (d >= best_distance) continue;
-            best = names[k];
-            best_distance = d;
-        }
+        if (fg_option_table[i].hidden) continue;
+        fg_nearest_name_try(&nearest, fg_option_table[i].name);
+        fg_nearest_name_try(&nearest, fg_option_table[i].alias);
     }
-    return best;
+    return nearest.best;
+}
+
+static const char *nearest_command(const char *typed) {
+    fg_nearest_name nearest = fg_nearest_name_begin(typed);
+    for (size_t i = 0; i < fg_command_count; i++) fg_nearest_name_try(&nearest, fg_command_table[i].name);
+    return nearest.best;
+}
+
+static const char *nearest_choice(const fg_option *option, const char *typed) {
+    fg_nearest_name nearest = fg_nearest_name_begin(typed);
+    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+        fg_nearest_name_try(&nearest, option->choices[i].name);
+        fg_nearest_name_try(&nearest, option->choices[i].alias);
+    }
+    return nearest.best;
 }
 
 static fg_status unknown_option(parser *p, const char *spelling, const char *name) {
-    const char *near = nearest(name);
+    const char *near = nearest_option(name);
     fg_fail(p->err, FG_ERR_USAGE, "unknown option %.*s", SHOWN, spelling);
-    if (near) return fg_hint(p->err, "did you mean --%s? fgconv --help lists all options", near);
-    return fg_hint(p->err, "fgconv --help lists all options");
+    if (near) return fg_hint(p->err, "did you mean --%s? \"fgconv help COMMAND\" lists the options", near);
+    return fg_hint(p->err, "\"fgconv help COMMAND\" lists the options of a command");
+}
+
+static fg_status unknown_command(parser *p, const char *name, const char *text) {
+    const char *near = nearest_command(name);
+    fg_fail(p->err, FG_ERR_USAGE, "%.*s: %s", SHOWN, name, text);
+    if (near) return fg_hint(p->err, "did you mean \"fgconv %s\"? \"fgconv help\" lists the commands", near);
+    return fg_hint(p->err, "\"fgconv help\" lists the commands");
 }
 
 /* ---- Values ---- */
@@ -104,7 +103,7 @@ static bool read_number(const char *text, size_t length, uint64_t *number) {
 static fg_status set_count(parser *p, const char *spelling, const char *text, uint64_t *field) {
     uint64_t number;
     if (!read_number(text, strlen(text), &number) || number == 0)
-        return bad_value(p, spelling, text, "a whole number of 1 or more (below 2^64)");
+        return bad_value(p, spelling, text, "a positive integer (below 2^64)");
     *field = number;
     return FG_OK;
 }
@@ -112,7 +111,7 @@ static fg_status set_count(parser *p, const char *spelling, const char *text, ui
 static fg_status set_number(parser *p, const char *spelling, const char *text, int64_t *field) {
     uint64_t number;
     if (!read_number(text, strlen(text), &number) || number > INT64_MAX)
-        return bad_value(p, spelling, text, "a whole number of 0 or more (below 2^63)");
+        return bad_value(p, spelling, text, "a non-negative integer (below 2^63)");
     *field = (int64_t)number;
     return FG_OK;
 }
@@ -123,7 +122,7 @@ static fg_status set_real(parser *p, const char *spelling, const char *text, dou
     bool plain =
         strspn(text, "0123456789.eE+-") == strlen(text); /* strtod also takes spaces, hex, inf and nan */
     if (!plain || end == text || *end || !isfinite(number) || number < 0)
-        return bad_value(p, spelling, text, "a number of 0 or more, such as 1e-5");
+        return bad_value(p, spelling, text, "a non-negative number, such as 1e-5");
     *field = number;
     return FG_OK;
 }
@@ -144,7 +143,7 @@ static fg_status set_tokens(parser *p, const char *spelling, const char *text) {
         size_t length = strcspn(at, ",");
         if (!read_number(at, length, &id) || id > UINT32_MAX)
             FG_TRY(
-                bad_value(p, spelling, text, "token ids with commas between and no spaces, such as 1,2,3"));
+                bad_value(p, spelling, text, "token ids separated by commas, without spaces, such as 1,2,3"));
         FG_TRY(fg_grow(&ids, count, &capacity, sizeof *ids, err));
         ids[count++] = (uint32_t)id;
         at += length;
@@ -178,17 +177,31 @@ static void store_int(parser *p, const fg_option *option, int value) {
     if (option->offset != SIZE_MAX) memcpy(field_of(p, option), &value, sizeof value);
 }
 
+/* Case, '-' and '_' do not matter: people write Fast-LLM and BFloat16. */
+static bool is_same_choice(const char *name, const char *typed) {
+    if (!name) return false;
+    for (;; name++, typed++) {
+        while (*name == '-' || *name == '_') name++;
+        while (*typed == '-' || *typed == '_') typed++;
+        if (tolower((unsigned char)*name) != tolower((unsigned char)*typed)) return false;
+        if (!*name) return true;
+    }
+}
+
 static fg_status set_choice(parser *p, const fg_option *option, const char *spelling, const char *text) {
     char names[NAMES];
+    const char *near;
     for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
         const fg_option_choice *choice = &option->choices[i];
-        if (strcmp(choice->name, text) != 0) continue;
+        if (!is_same_choice(choice->name, text) && !is_same_choice(choice->alias, text)) continue;
         if (choice->missing)
             return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice->missing);
         store_int(p, option, choice->value);
         return FG_OK;
     }
-    return bad_value(p, spelling, text, choice_names(option, names, sizeof names));
+    bad_value(p, spelling, text, choice_names(option, names, sizeof names));
+    near = nearest_choice(option, text);
+    return near ? fg_hint(p->err, "did you mean %s?", near) : FG_ERR_USAGE;
 }
 
 static fg_status set_text(parser *p, const fg_option *option, const char *spelling, const char *text) {
@@ -197,11 +210,17 @@ static fg_status set_text(parser *p, const fg_option *option, const char *spelli
                        option->argument);
     if (option->kind == FG_OPTION_PATHS)
         return append(&p->options->converter_paths, &p->options->converter_path_count, text, p->err);
+    if (option->kind == FG_OPTION_KEYS)
+        return append(&p->options->ignore_keys, &p->options->ignore_key_count, text, p->err);
     memcpy(field_of(p, option), &text, sizeof text);
     return FG_OK;
 }
 
+/* The command that --help is about stands before it, or right behind. */
 static fg_status set_help(parser *p, const fg_option *option, const char *spelling, const char *form) {
+    const fg_command_entry *topic = p->command;
+    if (!topic && p->rest < p->end) topic = fg_command_find(*p->rest);
+    if (topic) p->options->help_topic = topic->name;
     p->options->command = FG_COMMAND_HELP;
     p->stopped = true;
     return form ? set_choice(p, option, spelling, form) : FG_OK;
@@ -220,6 +239,7 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
         return FG_OK;
     case FG_OPTION_TEXT:
     case FG_OPTION_PATHS:
+    case FG_OPTION_KEYS:
         return set_text(p, option, spelling, value);
     case FG_OPTION_COUNT:
         return set_count(p, spelling, value, field_of(p, option));
@@ -323,29 +343,34 @@ done:
     return status;
 }
 
-static const fg_command_entry *find_command(const char *name) {
-    for (size_t i = 0; i < fg_command_count; i++) {
-        if (strcmp(fg_command_table[i].name, name) == 0) return &fg_command_table[i];
-    }
-    return NULL;
+/* Anything but a clear "no" counts as there: what is wrong with it is said when it is opened. */
+static bool is_absent(const char *path) {
+    struct stat status;
+    return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* The first positional argument may be the name of a command. */
-static fg_status read_positional(parser *p, const char *argument) {
-    if (!p->command) {
-        const fg_command_entry *named = p->ended ? NULL : find_command(argument);
-        p->command = named ? named : &fg_command_table[0];
-        p->options->command = p->command->command;
-        if (p->command->missing) {
-            fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: %s", named->name, named->missing);
-            return fg_hint(p->err, "a directory of that name is written ./%s", named->name);
-        }
-        if (named) return FG_OK;
-    }
+/* The first argument may be the name of a command. */
+static fg_status read_command(parser *p, const char *argument, bool *named) {
+    const fg_command_entry *command = p->ended ? NULL : fg_command_find(argument);
+    *named = command != NULL;
+    p->command = command ? command : &fg_command_table[0];
+    p->options->command = p->command->command;
+    if (!command && *argument && is_absent(argument))
+        return unknown_command(p, argument, "no such file or directory, and no such command");
+    return FG_OK;
+}
+
+static fg_status read_argument(parser *p, const char *argument) {
+    fg_status status = FG_OK;
+    bool named = false;
+    if (!p->command) FG_TRY(read_command(p, argument, &named));
+    if (named) goto done;
     if (!*argument)
-        return fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
-                       p->command->arguments);
-    return append(&p->options->files, &p->options->file_count, argument, p->err);
+        FG_TRY(fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
+                       p->command->arguments));
+    FG_TRY(append(&p->options->files, &p->options->file_count, argument, p->err));
+done:
+    return status;
 }
 
 static fg_status read_all(parser *p) {
@@ -353,7 +378,7 @@ static fg_status read_all(parser *p) {
     while (p->rest < p->end && !p->stopped) {
         const char *argument = *p->rest++;
         if (p->ended || argument[0] != '-' || !argument[1]) {
-            FG_TRY(read_positional(p, argument));
+            FG_TRY(read_argument(p, argument));
         } else if (strcmp(argument, "--") == 0) {
             p->ended = true;
         } else {
@@ -366,7 +391,7 @@ done:
 
 /* ---- What belongs together ---- */
 
-static fg_status check_positional(parser *p) {
+static fg_status check_arguments(parser *p) {
     const fg_command_entry *command = p->command;
     size_t count = p->options->file_count;
     if (count >= command->least && count <= command->most) return FG_OK;
@@ -379,22 +404,22 @@ static fg_status check_positional(parser *p) {
     else
         fg_fail(p->err, FG_ERR_USAGE, "fgconv %s needs %s, found %s%s", command->name, command->arguments,
                 count ? "only " : "nothing", count ? p->options->files[0] : "");
-    return fg_hint(p->err, "fgconv --help shows how it is used");
+    return fg_hint(p->err, "\"fgconv help %s\" shows its usage", command->name);
 }
 
 static fg_status check_belongs(parser *p) {
     char names[NAMES] = "";
     for (size_t i = 0; i < fg_option_count; i++) {
-        unsigned commands = fg_option_table[i].commands;
-        if (!p->seen[i] || !commands || commands & 1u << p->command->command) continue;
+        const fg_option *option = &fg_option_table[i];
+        if (!p->seen[i] || fg_option_belongs(option, p->command->command)) continue;
         for (size_t k = 0; k < fg_command_count; k++) {
-            if (fg_command_table[k].missing || !(commands & 1u << fg_command_table[k].command)) continue;
+            if (!fg_option_belongs(option, fg_command_table[k].command)) continue;
             if (*names) strncat(names, ", ", sizeof names - strlen(names) - 1);
             strncat(names, fg_command_table[k].name, sizeof names - strlen(names) - 1);
         }
         fg_fail(p->err, FG_ERR_USAGE, "fgconv %s does not take the option --%s", p->command->name,
-                fg_option_table[i].name);
-        return fg_hint(p->err, "leave it out; it belongs to: %s", names);
+                option->name);
+        return fg_hint(p->err, "remove it; it is an option of: %s", names);
     }
     return FG_OK;
 }
@@ -420,38 +445,38 @@ static fg_status check_generation(const parser *p) {
     static const char *const details[] = {"max-new-tokens", "sample", "temperature", "top-p", "seed"};
     const fg_options *o = p->options;
     if (seen(p, "prompt") && seen(p, "token-ids")) {
-        fg_fail(p->err, FG_ERR_USAGE, "--prompt and --token-ids both say which tokens the models get");
-        return fg_hint(p->err, "leave out one of the two");
+        fg_fail(p->err, FG_ERR_USAGE, "--prompt and --token-ids both give the tokens to run");
+        return fg_hint(p->err, "remove one of the two");
     }
     for (size_t i = 0; !o->generation_test && i < sizeof details / sizeof *details; i++) {
         if (!seen(p, details[i])) continue;
-        fg_fail(p->err, FG_ERR_USAGE, "--%s belongs to a generation, which was not asked for", details[i]);
-        return fg_hint(p->err, "leave it out, or add -g");
+        fg_fail(p->err, FG_ERR_USAGE, "--%s is only used with --generation-test", details[i]);
+        return fg_hint(p->err, "remove it, or add -g");
     }
     if (o->top_p > 1)
         return fg_fail(p->err, FG_ERR_USAGE, "option --top-p: found %g, expected 0 to 1", o->top_p);
     return FG_OK;
 }
 
-/* Stop tokens stand in generation_config.json alone; an optimizer's state lies in checkpoints/. */
+/* Stop tokens are written to generation_config.json only; optimizer states to checkpoints/ only. */
 static fg_status check_finalize(const fg_options *o, fg_error *err) {
     bool none = o->generation_config && strcmp(o->generation_config, "none") == 0;
     if (o->root_copy && o->keep_optimizer)
         fg_fail(err, FG_ERR_USAGE,
-                "--keep-optimizer keeps a training checkpoint, and with --root-copy there is none");
+                "--keep-optimizer needs a checkpoints/ directory, and --root-copy writes none");
     else if (none && o->stop_tokens)
-        fg_fail(err, FG_ERR_USAGE,
-                "--stop-tokens go into generation_config.json, and --generation-config none writes none");
+        fg_fail(
+            err, FG_ERR_USAGE,
+            "--stop-tokens are written to generation_config.json, and --generation-config none writes none");
     else
         return FG_OK;
-    return fg_hint(err, "leave out one of the two");
+    return fg_hint(err, "remove one of the two");
 }
 
 static fg_status check_in_place(const fg_options *o, fg_error *err) {
     if (o->command != FG_COMMAND_UPDATE_VOCAB || o->in_place == (o->file_count == 1)) return FG_OK;
     if (o->in_place)
-        fg_fail(err, FG_ERR_USAGE, "--in-place replaces SRC, but there is a DST too: %.*s", SHOWN,
-                o->files[1]);
+        fg_fail(err, FG_ERR_USAGE, "--in-place replaces SRC, but DST is given too: %.*s", SHOWN, o->files[1]);
     else
         fg_fail(err, FG_ERR_USAGE, "fgconv update-vocab needs SRC DST, found only %.*s", SHOWN, o->files[0]);
     return fg_hint(err, "give either DST or --in-place");
@@ -463,19 +488,29 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
     if (!o->dump || computed) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--dump writes the logits of the proof, but --validate %s computes none",
             o->validate == FG_VALIDATE_NONE ? "none" : "bytes");
-    return fg_hint(err, "leave out one of the two");
+    return fg_hint(err, "remove one of the two");
+}
+
+/* "fgconv help COMMAND" */
+static fg_status resolve_help(parser *p) {
+    if (p->command->command != FG_COMMAND_HELP || !p->options->file_count) return FG_OK;
+    const fg_command_entry *topic = fg_command_find(p->options->files[0]);
+    if (!topic) return unknown_command(p, p->options->files[0], "no such command");
+    p->options->help_topic = topic->name;
+    return FG_OK;
 }
 
 static fg_status check_together(parser *p) {
     fg_status status = FG_OK;
     const fg_options *o = p->options;
-    FG_TRY(check_positional(p));
+    FG_TRY(check_arguments(p));
     FG_TRY(check_belongs(p));
     FG_TRY(check_directions(o, p->err));
     FG_TRY(check_generation(p));
     FG_TRY(check_dump(o, p->err));
     FG_TRY(check_finalize(o, p->err));
     FG_TRY(check_in_place(o, p->err));
+    FG_TRY(resolve_help(p));
 done:
     return status;
 }
@@ -483,10 +518,9 @@ done:
 static fg_status no_arguments(fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "nothing to do: SRC and DST are missing");
     return fg_hint(
-        err,
-        "fgconv [OPTIONS] SRC DST   converts the checkpoint in directory SRC into the new directory DST\n"
-        "      fgconv inspect SRC         says what SRC holds\n"
-        "      fgconv --help              lists commands and options");
+        err, "fgconv SRC DST         converts the checkpoint in directory SRC into the new directory DST\n"
+             "      fgconv inspect SRC     prints what SRC holds\n"
+             "      fgconv help            lists the commands and common options");
 }
 
 fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err) {
@@ -505,9 +539,9 @@ fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error 
     if (p.stopped) goto done;
     if (!p.command) p.command = &fg_command_table[0];
     FG_TRY(check_together(&p));
-    if (options->file_count > 0) options->first = options->files[0];
-    if (options->file_count > 1) options->second = options->files[1];
-    if (options->in_place) options->second = options->first;
+    if (options->file_count > 0) options->source = options->files[0];
+    if (options->file_count > 1) options->destination = options->files[1];
+    if (options->in_place) options->destination = options->source;
 done:
     if (status != FG_OK) fg_options_free(options);
     return status;
@@ -517,19 +551,16 @@ void fg_options_free(fg_options *options) {
     fg_free(options->files);
     fg_free(options->token_ids);
     fg_free(options->converter_paths);
+    fg_free(options->ignore_keys);
     *options = (fg_options){0};
 }
 
 fg_command fg_command_from_name(const char *name, fg_command otherwise) {
-    const fg_command_entry *entry = find_command(name);
+    const fg_command_entry *entry = fg_command_find(name);
     return entry ? entry->command : otherwise;
 }
 
 const char *fg_command_name(fg_command command) {
-    if (command == FG_COMMAND_HELP) return "help";
-    if (command == FG_COMMAND_VERSION) return "version";
-    for (size_t i = 0; i < fg_command_count; i++) {
-        if (fg_command_table[i].command == command) return fg_command_table[i].name;
-    }
-    return "unknown";
+    const fg_command_entry *entry = fg_command_entry_of(command);
+    return entry ? entry->name : command == FG_COMMAND_VERSION ? "version" : "unknown";
 }

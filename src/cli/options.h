@@ -1,7 +1,7 @@
-/* The command line: one table of options gives parsing, --help, the man page and the README's table.
+/* The command line: the tables of options and of commands give parsing, help, man pages and completion.
  *
- * Invariant: every option of the contract is known; one that this version cannot do is answered by
- * FG_ERR_USAGE that says so, never ignored.
+ * Invariant: every option of the contract is known; one that this version cannot do is refused with
+ * FG_ERR_USAGE, never ignored.
  */
 #ifndef FG_CLI_OPTIONS_H
 #define FG_CLI_OPTIONS_H
@@ -23,6 +23,7 @@ typedef enum fg_command {
     FG_COMMAND_UPDATE,
     FG_COMMAND_FINALIZE,
     FG_COMMAND_UPDATE_VOCAB,
+    FG_COMMAND_COMPLETION,
     FG_COMMAND_HELP,
     FG_COMMAND_VERSION,
 } fg_command;
@@ -49,8 +50,8 @@ typedef enum fg_progress_mode {
 
 typedef struct fg_options {
     fg_command command;
-    const char *first,
-        *second; /* positional arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
+    const char *source,
+        *destination;   /* arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
     const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
     fg_format from, to; /* FG_FORMAT_AUTO: not given */
@@ -63,7 +64,7 @@ typedef struct fg_options {
     bool skip_default_tokens, generation_test;
     const char *stop_tokens, *generation_config; /* of finalize; NULL: not given */
     bool no_auto_stop_tokens, keep_optimizer, root_copy;
-    bool in_place; /* of update-vocab: the destination takes the source's place; `second` is then `first` */
+    bool in_place; /* of update-vocab: the result replaces the source: `destination` is `source` */
     const char *arch, *from_version, *to_version; /* of update; NULL: not given */
     bool no_strict;                               /* of update: tensors may be missing or left over */
     const json_t
@@ -77,6 +78,8 @@ typedef struct fg_options {
     fg_mask_option mask;
     const char **converter_paths; /* owned array */
     size_t converter_path_count;
+    const char **ignore_keys; /* owned array */
+    size_t ignore_key_count;
     uint64_t max_shard_size; /* bytes; 5 GB */
     int hf_version;          /* 4 or 5 */
     bool debug_params, dry_run, resume, no_fsync, no_code;
@@ -88,24 +91,24 @@ typedef struct fg_options {
     bool decode, special, jsonl; /* of tokenize */
     fg_progress_mode progress;
     fg_help_form help_form; /* what FG_COMMAND_HELP prints */
+    const char *help_topic; /* and of which command; NULL: of the program */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what it got and what it takes (and the nearest known option for a
- * misspelt one).
- * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options stand before or after positional arguments,
- * `--` ends them. Options that a command does not take are errors. Of an option given twice the last counts
- * (--converter-path adds up).
- * --help and --version win over everything that comes after them. Frees what it holds when it fails. */
+/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
+ * option, command or choice.
+ * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options stand before or after the arguments, `--` ends
+ * them. A first argument that names no command is SRC of a conversion, and must exist. Options that a command
+ * does not take are errors. Of an option given twice the last counts (--converter-path adds up).
+ * --help and --version win over everything that comes after them, but for the command that --help is about.
+ * Frees what it holds when it fails. */
 fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err);
 void fg_options_free(fg_options *options);
 
-void fg_options_help(FILE *out);     /* `fgconv --help`: at most 100 columns */
-void fg_options_markdown(FILE *out); /* the table of README.md: `fgconv --help=markdown` */
-void fg_options_man(FILE *out);      /* the OPTIONS part of fgconv.1, in mdoc: `fgconv --help=man` */
-/* The one of the three that FG_COMMAND_HELP asks for. */
+/* What FG_COMMAND_HELP prints: a page of text, the table of all options in markdown (docs), or a manual page in
+ * mdoc (of the program: the part of fgconv.1 that is generated). */
 void fg_options_print_help(const fg_options *options, FILE *out);
 const char *fg_command_name(fg_command command);
-/* The command of a name; `otherwise` if there is none. */
+/* The command of a name; `otherwise` for an unknown name. */
 fg_command fg_command_from_name(const char *name, fg_command otherwise);
 
 #endif

@@ -40,7 +40,7 @@ static fg_status encode_line(tokenize_job *job, const char *line, size_t length,
     json_t *value = NULL;
     const char *text = line;
     if (job->options->jsonl) {
-        value = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        FG_TRY(fg_json_load(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &value, NULL, err));
         if (!json_is_string(value)) FG_TRY(refuse_line(job, line, length, "a JSON string", err));
         text = json_string_value(value);
         length = json_string_length(value);
@@ -61,7 +61,8 @@ done:
 static fg_status read_ids(tokenize_job *job, const char *line, size_t length, fg_error *err) {
     fg_status status = FG_OK;
     char where[PLACE];
-    json_t *value = json_loadb(line, length, JSON_DECODE_ANY, NULL);
+    json_t *value = NULL;
+    FG_TRY(fg_json_load(line, length, JSON_DECODE_ANY, &value, NULL, err));
     if (!json_is_array(value)) FG_TRY(refuse_line(job, line, length, "a JSON array of ids", err));
     job->ids.count = 0;
     for (size_t i = 0; i < json_array_size(value); i++) {
@@ -134,9 +135,9 @@ fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg
         fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads tokens");
         return fg_hint(err, "leave out one of the two");
     }
-    FG_TRY(fg_tokenizer_open(&job.tokenizer, options->first, err));
-    if (options->second && strcmp(options->second, "-") != 0)
-        FG_TRY(do_line(&job, options->second, strlen(options->second), err));
+    FG_TRY(fg_tokenizer_open(&job.tokenizer, options->source, err));
+    if (options->destination && strcmp(options->destination, "-") != 0)
+        FG_TRY(do_line(&job, options->destination, strlen(options->destination), err));
     else
         FG_TRY(do_lines(&job, in, err));
 done:

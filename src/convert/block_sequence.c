@@ -62,8 +62,8 @@ fg_status fg_block_sequence_make(const json_t *layout, const json_t *count, json
     json_array_foreach((json_t *)(uintptr_t)layout, i, name) single &=
         fg_json_equal(name, json_array_get(layout, 0));
     FG_TRY(fg_json_put(*configuration, "type", json_string(single ? fixed : pattern), err));
-    FG_TRY(fg_json_put(*configuration, "num_blocks", json_deep_copy(count), err));
-    if (!single) FG_TRY(fg_json_put(*configuration, "pattern", json_deep_copy(layout), err));
+    FG_TRY(fg_json_put(*configuration, "num_blocks", fg_json_deep_copy(count, err), err));
+    if (!single) FG_TRY(fg_json_put(*configuration, "pattern", fg_json_deep_copy(layout, err), err));
 done:
     if (status != FG_OK) {
         json_decref(*configuration);

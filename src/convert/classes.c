@@ -287,8 +287,8 @@ static fg_status complete_value(const completion *c, const fg_field *field, cons
         if (class_name) return complete_object(c, class_name, given, path, depth + 1, made);
         fit = false;
     }
-    *made = json_deep_copy(given);
-    if (!*made) return fg_fail(c->err, FG_ERR_MEMORY, "out of memory while filling in defaults");
+    *made = fg_json_deep_copy(given, c->err);
+    if (!*made) return FG_ERR_MEMORY;
     return fit ? FG_OK : say_type(c, field, given, path);
 }
 
@@ -300,8 +300,8 @@ static fg_status complete_absent(const completion *c, const fg_field *field, con
         status = complete_object(c, field->default_class, empty, path, depth + 1, made);
         json_decref(empty);
     } else if (field->default_value) {
-        *made = json_deep_copy(field->default_value);
-        if (!*made) status = fg_fail(c->err, FG_ERR_MEMORY, "out of memory while filling in defaults");
+        *made = fg_json_deep_copy(field->default_value, c->err);
+        if (!*made) status = FG_ERR_MEMORY;
     }
     return status;
 }

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/map.h"
+#include "base/nearest_name.h"
 #include "convert/converter_check.h"
 #include "convert/declaration.h"
 #include "convert/tensor_map.h"
@@ -175,37 +177,64 @@ done:
     return status;
 }
 
-static fg_status add_types(const fg_converter_dirs *dirs, fg_format format, fg_buffer *types, fg_error *err) {
+/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`, too. */
+static fg_status list_types(const fg_converter_entry *entries, size_t count, fg_format format,
+                            fg_buffer *types, fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
-    size_t count = 0;
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    fg_map seen = {0};
     for (size_t i = 0; i < count; i++) {
-        bool listed = entries[i].model_type && entries[i].format &&
-                      strcmp(entries[i].format, fg_format_name(format)) == 0;
-        for (size_t k = 0; k < i && listed; k++)
-            listed = !entries[k].model_type || strcmp(entries[k].model_type, entries[i].model_type) != 0;
-        if (listed)
-            FG_TRY(fg_buffer_printf(types, err, "%s%s", types->length ? ", " : "", entries[i].model_type));
+        const char *type = entries[i].model_type;
+        if (!type || !entries[i].format || strcmp(entries[i].format, fg_format_name(format)) != 0 ||
+            fg_map_get(&seen, type) != FG_MAP_NONE)
+            continue;
+        FG_TRY(fg_map_set(&seen, type, 1, err));
+        FG_TRY(fg_buffer_printf(types, err, "%s%s", types->length ? ", " : "", type));
+        fg_nearest_name_try(nearest, type);
     }
 done:
-    fg_converter_entries_free(entries, count);
+    fg_map_free(&seen);
     return status;
+}
+
+static bool has_type(const fg_converter_entry *entries, size_t count, fg_format format,
+                     const char *model_type) {
+    for (size_t i = 0; i < count; i++) {
+        const char *type = entries[i].model_type, *hf_type = entries[i].hf_model_type;
+        if (type && entries[i].format && strcmp(entries[i].format, fg_format_name(format)) == 0 &&
+            (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
+            return true;
+    }
+    return false;
 }
 
 static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, const char *model_type,
                               fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer types = {0};
-    FG_TRY(add_types(dirs, format, &types, err));
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    fg_buffer types = {0}, other_types = {0};
+    fg_nearest_name nearest = fg_nearest_name_begin(model_type);
+    fg_format other = format == FG_FORMAT_FORGATHER ? FG_FORMAT_FAST_LLM : FG_FORMAT_FORGATHER;
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    FG_TRY(list_types(entries, count, format, &types, &nearest, err));
+    FG_TRY(list_types(entries, count, other, &other_types, &nearest, err));
     fg_fail(err, FG_ERR_INPUT,
-            "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s",
-            fg_format_name(format), model_type, types.data ? types.data : "none");
-    status = fg_hint(err, "give the family with --model-type if the model is one of these, or a converter "
-                          "file with --converter-path");
-    if (status == FG_ERR_BUG) status = FG_ERR_INPUT; /* nobody wants the text */
+            "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
+            "between hf and "
+            "%s: %s",
+            fg_format_name(format), model_type, types.data ? types.data : "none", fg_format_name(other),
+            other_types.data ? other_types.data : "none");
+    if (has_type(entries, count, other, model_type))
+        fg_hint(err, "this family converts to %s (--to %s)", fg_format_name(other), fg_format_name(other));
+    else if (nearest.best)
+        fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
+    fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
+                 "--converter-path");
+    status = FG_ERR_INPUT;
 done:
+    fg_converter_entries_free(entries, count);
     fg_buffer_free(&types);
+    fg_buffer_free(&other_types);
     return status;
 }
 

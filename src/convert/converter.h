@@ -6,10 +6,10 @@
  *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
  *     "hf_model_type": "gemma4_text",                           what config.json calls the type, where the format has a name of its own
  *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
+ *     "base_model_prefix": "model.",                            what transformers puts before the names of a base model's checkpoint
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
- *     "metadata": [KEY, ...],                                   hf keys that say nothing of the architecture, at any depth
- *     "options": { HF_PATH: OPTION },                           metadata that a command-line option sets ("max_length")
+ *     "options": { HF_PATH: OPTION },                           keys that no section has and that a command-line option sets ("max_length")
  *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
  *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself
  *     "tables": { NAME: [[TARGET_VALUE, HF_VALUE], ...] },      for "through"; of rows with one value the first counts. A third member of a row is a
@@ -39,7 +39,8 @@
  * their side; "../" and a leading "/" lead out of it. Primitives:
  *   {"rename": HF_PATH}                     the same value on both sides
  *   {"rename": HF_PATH, "default": V}       a key that is absent or null in hf means V
- *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label)
+ *   {"constant_export": V, "hf": HF_PATH}   written to hf; an import demands it (HF_PATH defaults to the label), or one of
+ *                                           "neutral": [V, ...], which mean the same
  *   {"constant_import": V}                  written to the target; an export demands it (absent passes)
  *   {"optional": SENTINEL, "rename": HF_PATH}  hf has the key only when the value is not SENTINEL
  *   {"ignored": REASON}                     a target field that an export leaves out, with all below it; "import_as": V writes it on import
@@ -59,9 +60,10 @@
  *   {"custom": NAME, ...}                   a named C function (convert/custom.h); no converter needs one
  * Modifiers: "maybe": true (absent in the source: absent in the result; without it a rename demands the key), "absent": V (what a target
  * without the field, or null in it, means on export), "omit": V (the target's field is left out when it equals V; absent means V),
- * "neutral": [V, ...] (an ignored key or field must have one of these values), "keys": [KEY, ...] (the members that an object value may
- * have; others count as unknown keys), "whole": true (an object value is claimed with all below it; what no declaration of a section
- * below claims is left out), "option": NAME (replaces the value by a command-line option, "max_length", or what added tokens come to,
+ * "neutral": [V, ...] (an ignored key or field must have one of these values), "keys": [PATH, ...] (the leaves that an object value may
+ * have; others count as unknown keys; "*" is any name, "**" any names from there on, which only an "ignored" may have, because its
+ * reason covers them all; with a primitive that leads to a section: what that may leave unclaimed, unless defaults/hf_keys.json has the
+ * name among those that change the computation), "together": [KEY, ...] (the "default" counts only where hf gives none of these keys, and is said), "option": NAME (replaces the value by a command-line option, "max_length", or what added tokens come to,
  * "vocab_size"), "through": TABLE, "default_for": [V, ...] (values of hf that mean the default, as absent does; without it null does), "null_if": V (what equals
  * V is written to hf as null).
  * "type": TYPE (what a carried value must be: "count", "size", "number", "positive", "probability", "flag", "text", "texts", "ids",
@@ -72,7 +74,7 @@
  *
  * "extends" (a file of the same directory, or found along the search path; of a list the first counts most) inherits: sections, lists, tensors,
  * config fields, weights, let, tables, defaults and named conditions replace single entries by name; null removes one; the other keys
- * replace as a whole; "drop", "metadata" and lists of conditions are appended. "about", "abstract" and "extends" are said of one file and not
+ * replace as a whole; "drop" and lists of conditions are appended. "about", "abstract" and "extends" are said of one file and not
  * inherited.
  *
  * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns

@@ -13,25 +13,41 @@ enum { WHERE = 400 };
 /* ---- keys and kinds ---- */
 
 static const fg_member_row top_rows[] = {
-    {"format", 's', true},         {"model_type", 's', true},       {"extends", 'f', false},
-    {"about", 's', false},         {"abstract", 'b', false},        {"hf", 'o', false},
-    {"code", 'o', false},          {"unknown_keys", 's', false},    {"root", 's', true},
-    {"sections", 'o', true},       {"tensors", 'o', false},         {"drop", 'a', false},
-    {"tables", 'o', false},        {"metadata", 'n', false},        {"rotary", 's', false},
-    {"model", 's', false},         {"defaults", 'o', false},        {"example", 'o', false},
-    {"hf_model_type", 's', false}, {"no_forward_pass", 's', false}, {"options", 'o', false},
+    {"format", 's', true},
+    {"model_type", 's', true},
+    {"extends", 'f', false},
+    {"about", 's', false},
+    {"abstract", 'b', false},
+    {"hf", 'o', false},
+    {"code", 'o', false},
+    {"unknown_keys", 's', false},
+    {"root", 's', true},
+    {"sections", 'o', true},
+    {"tensors", 'o', false},
+    {"drop", 'a', false},
+    {"tables", 'o', false},
+    {"rotary", 's', false},
+    {"model", 's', false},
+    {"defaults", 'o', false},
+    {"example", 'o', false},
+    {"hf_model_type", 's', false},
+    {"no_forward_pass", 's', false},
+    {"options", 'o', false},
     {"migrations", 'a', false},
+    {"base_model_prefix", 's', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {
     {"file", 's', true}, {"config_class", 's', true}, {"model_class", 's', true}};
 static const fg_member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
+/* The first rows are those of every table of templates, the others are of a converter's "tensors" alone. */
 static const fg_member_row tensor_rows[] = {
     {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
     {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
 };
+enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows };
 
-static bool all_strings(const json_t *array) {
+bool fg_strings_are(const json_t *array) {
     size_t i;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)array, i, item) {
@@ -63,13 +79,13 @@ static const char *wrong_kind(char kind, const json_t *value) {
     case 'b':
         return json_is_boolean(value) ? NULL : "true or false";
     case 'n':
-        return all_strings(value) ? NULL : "a list of strings";
+        return fg_strings_are(value) ? NULL : "a list of strings";
     case 'p':
         return fg_permutation_is(value) ? NULL : "an order of dimensions, such as [1, 0]";
     case 'v':
         return NULL;
     case 'f':
-        return json_string_length(value) || all_strings(value) ? NULL : "a file name, or a list of them";
+        return json_string_length(value) || fg_strings_are(value) ? NULL : "a file name, or a list of them";
     default:
         return json_is_array(value) ? NULL : "a list";
     }
@@ -132,30 +148,57 @@ done:
 #define CHECK_MEMBERS(object, rows, parent)                                                                  \
     fg_members_check(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
 
-static fg_status check_tensors(const json_t *tensors, const fg_layers *layers, bool abstract, fg_error *err) {
+static fg_status check_template(const json_t *templates, const char *key, const char *name,
+                                const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
+                                fg_error *err) {
     fg_status status = FG_OK;
     char parent[WHERE];
-    const char *name;
-    json_t *spec;
-    json_object_foreach((json_t *)(uintptr_t)tensors, name, spec) {
-        if (!json_is_object(spec))
-            FG_TRY(fg_layers_fail(layers, "tensors", name, err, "found %s, expected an object",
-                                  fg_json_kind(spec)));
-        snprintf(parent, sizeof parent, "tensors/%s", name);
-        FG_TRY(CHECK_MEMBERS(spec, tensor_rows, parent));
-        if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
-            FG_TRY(fg_layers_fail(layers, "tensors", name, err,
-                                  "\"{i}\" in the name and \"repeat\" belong together"));
-        if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
-            FG_TRY(
-                fg_layers_fail(layers, "tensors", name, err, "\"tied_to\" and \"tied_if\" belong together"));
-        const char *tied = json_string_value(json_object_get(spec, "tied_to"));
-        if (tied && !json_object_get(tensors, tied))
-            FG_TRY(
-                fg_layers_fail(layers, "tensors", name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
-    }
+    if (!json_is_object(spec))
+        return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
+    snprintf(parent, sizeof parent, "%s/%s", key, name);
+    FG_TRY(fg_members_check(spec, tensor_rows, rows, layers, parent, !abstract, err));
+    if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
+    if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
+    const char *tied = json_string_value(json_object_get(spec, "tied_to"));
+    if (tied && !json_object_get(templates, tied))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
 done:
     return status;
+}
+
+/* Rows that compile. */
+static fg_status check_drop_rows(const json_t *drop, const fg_layers *layers, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_name_rules *rules = NULL;
+    size_t i;
+    json_t *row;
+    const fg_layer *layer = fg_layers_find(layers, "", "drop");
+    json_array_foreach((json_t *)(uintptr_t)drop, i, row) {
+        if (json_array_size(row) != 2 || !fg_strings_are(row))
+            FG_TRY(fg_layers_fail(layers, "", "drop", err, "entry %zu: expected [pattern, reason]", i));
+    }
+    if (i) FG_TRY(fg_name_rules_compile(&rules, drop, NULL, layer->path, "drop", &layer->text, err));
+done:
+    fg_name_rules_free(&rules);
+    return status;
+}
+
+static fg_status check_templates(const json_t *templates, const char *key, size_t rows,
+                                 const fg_layers *layers, bool abstract, fg_error *err) {
+    const char *name;
+    json_t *spec;
+    json_object_foreach((json_t *)(uintptr_t)templates, name, spec) {
+        fg_status status = check_template(templates, key, name, spec, rows, layers, abstract, err);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+fg_status fg_templates_check(const json_t *templates, const char *key, const fg_layers *layers,
+                             fg_error *err) {
+    return check_templates(templates, key, TEMPLATE_ROWS, layers, false, err);
 }
 
 fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
@@ -190,7 +233,9 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
                                   format ? format : "..."));
         FG_TRY(CHECK_MEMBERS(value, direction_rows, key));
     }
-    FG_TRY(check_tensors(json_object_get(document, "tensors"), layers, abstract, err));
+    FG_TRY(check_drop_rows(json_object_get(document, "drop"), layers, err));
+    FG_TRY(
+        check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract, err));
 done:
     return status;
 }
@@ -276,14 +321,8 @@ static fg_status check_drops(const names_check *c, fg_error *err) {
     const json_t *drop = json_object_get(c->document, "drop");
     fg_name_rules *rules = NULL;
     fg_buffer out = {0};
-    size_t i;
-    json_t *item;
     bool matched;
     const fg_layer *layer = fg_layers_find(c->layers, "", "drop");
-    json_array_foreach((json_t *)(uintptr_t)drop, i, item) {
-        if (json_array_size(item) != 2 || !all_strings(item))
-            FG_TRY(fg_layers_fail(c->layers, "", "drop", err, "entry %zu: expected [pattern, reason]", i));
-    }
     if (!json_array_size(drop)) goto done;
     FG_TRY(fg_name_rules_compile(&rules, drop, NULL, layer->path, "drop", &layer->text, err));
     for (size_t n = 0; n < c->count; n++) {

@@ -17,6 +17,12 @@ typedef struct fg_member_row {
  * `complete`, lacks one that is needed. "to_..." at the top is let through. */
 fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size_t count,
                            const fg_layers *layers, const char *parent, bool complete, fg_error *err);
+/* Whether it is a list of strings, none of them empty, and not empty itself. */
+bool fg_strings_are(const json_t *array);
+/* The templates of a table like "tensors" that stands under `key`, without the members that only tensors of a
+ * source have ("also_read", "vocabulary"). */
+fg_status fg_templates_check(const json_t *templates, const char *key, const fg_layers *layers,
+                             fg_error *err);
 /* Whether it is an order of dimensions: each number below the length of the list once. */
 bool fg_permutation_is(const json_t *order);
 

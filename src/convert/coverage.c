@@ -5,9 +5,10 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "convert/hf_keys.h"
 #include "convert/translator.h"
 
-enum { BRIEF = 120, DEPTH = 64 };
+enum { BRIEF = 120, PLACE = 300, DEPTH = 64 };
 
 /* Null, false, 0, "" and empty containers: what a key says that is switched off. */
 static bool is_neutral(const json_t *value) {
@@ -33,13 +34,18 @@ static bool is_branch(const json_t *value) {
     return json_object_size(value) > 0;
 }
 
-static bool names_member(const fg_declaration *d, const char *key) {
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(d->spec, "keys"), i, item) {
-        if (strcmp(json_string_value(item), key) == 0) return true;
-    }
-    return false;
+/* Where a walk through an object stands. */
+typedef struct level {
+    const char *path;            /* of the object; "" is the configuration */
+    const fg_declaration *above; /* the innermost claim of an object around it, or NULL */
+    size_t claimed;              /* length of that object's path */
+    unsigned depth;
+    bool top; /* the object is a model's configuration */
+} level;
+
+/* Whether the claim of an object around a leaf covers it. */
+static bool covers_leaf(const level *at, const char *path) {
+    return at->above && fg_declaration_covers(at->above, path + at->claimed + (at->claimed > 0));
 }
 
 static bool warns_if_neutral(const fg_translator *t) {
@@ -47,82 +53,98 @@ static bool warns_if_neutral(const fg_translator *t) {
     return way && strcmp(way, "warn_if_neutral") == 0;
 }
 
-/* A section's object that is claimed as a whole: what its declarations do not claim may be left out. */
-static bool is_container(const fg_declaration *d) {
-    return d && d->choice_count && json_object_get(d->spec, "whole");
+/* ---- keys that nothing claims ---- */
+
+static fg_status leave_neutral(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
+    char brief[BRIEF], place[PLACE];
+    fg_warn("%s: key \"%s\" = %s is not known to %s; it is left out", t->options->file,
+            fg_translator_name(t, path, place, sizeof place), fg_json_brief(value, brief, sizeof brief),
+            t->file);
+    return fg_translator_leave_out(t, NULL, path, value, "not known, but its value says that it is off", NULL,
+                                   err);
 }
 
-/* A key that the converter lists as metadata, at whatever depth. */
-static bool is_metadata(const fg_translator *t, const char *key) {
-    size_t i;
-    json_t *item;
-    if (t->direction != FG_IMPORT) return false;
-    json_array_foreach(json_object_get(t->document, "metadata"), i, item) {
-        if (strcmp(json_string_value(item), key) == 0) return true;
-    }
-    return false;
-}
-
-static fg_status unknown(fg_translator *t, const char *path, const json_t *value, const fg_declaration *above,
-                         fg_error *err) {
-    char brief[BRIEF];
-    const char *file = t->file;
+static fg_status refuse_unknown(fg_translator *t, const level *at, const char *path, const json_t *value,
+                                fg_error *err) {
+    char brief[BRIEF], place[PLACE];
+    const char *name = fg_translator_name(t, path, place, sizeof place);
     fg_json_brief(value, brief, sizeof brief);
-    if (is_container(above))
-        return fg_translator_leave_out(t, NULL, path, value, "stands in an object that is claimed as a whole",
-                                       NULL, err);
-    if (is_neutral(value) && warns_if_neutral(t)) {
-        fg_warn("%s: key \"%s\" = %s is not known to %s; it is left out", t->options->file, path, brief,
-                file);
-        return fg_translator_leave_out(t, NULL, path, value, "not known, but its value says that it is off",
-                                       NULL, err);
-    }
-    if (above) {
-        return fg_translator_refuse(
-            t, above, err, "key \"%s\" = %s: the object is claimed, but not this member of it (\"keys\")",
-            path, brief);
-    }
-    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: no rule of %s claims it", path, brief, file);
+    if (!t->unknown[0] && !fg_hf_keys_computation(t->hf_keys, path)) fg_ignored_keys_name(t, path);
+    if (at->above)
+        return fg_translator_refuse(t, at->above, err,
+                                    "key \"%s\" = %s: the object is claimed, but not this member of it", name,
+                                    brief);
+    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: no rule of %s claims it", name, brief,
+                                t->file);
 }
 
-static fg_status walk(fg_translator *t, const json_t *object, const char *prefix, const fg_declaration *above,
-                      unsigned depth, fg_error *err);
+/* What no conversion takes, such as quantized weights: it comes first, with a hint of its own. */
+static fg_status refuse_listed(fg_translator *t, const char *path, const json_t *value, const json_t *list,
+                               fg_error *err) {
+    char brief[BRIEF];
+    t->hint = json_string_value(json_object_get(list, "hint"));
+    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: %s", path,
+                                fg_json_brief(value, brief, sizeof brief),
+                                json_string_value(json_object_get(list, "message")));
+}
 
-static fg_status visit_unclaimed(fg_translator *t, const char *path, const char *key, const json_t *value,
-                                 const fg_declaration *above, unsigned depth, fg_error *err) {
-    if (is_metadata(t, key))
-        return fg_translator_leave_out(t, NULL, path, value, "says nothing about the architecture", NULL,
-                                       err);
-    if (is_branch(value)) return walk(t, value, path, above, depth + 1, err);
-    if (json_is_object(value) && json_object_get(t->document, "metadata"))
+/* A member that sections below do not claim, of an object that may hold others: what no code is known to read is left out. */
+static fg_status leave_member(fg_translator *t, const level *at, const char *path, const char *key,
+                              const json_t *value, fg_error *err) {
+    char brief[BRIEF], place[PLACE];
+    if (fg_hf_keys_computation(t->hf_keys, key)) return refuse_unknown(t, at, path, value, err);
+    fg_warn("%s: key \"%s\" = %s: no code is known to read it; it is left out", t->options->file,
+            fg_translator_name(t, path, place, sizeof place), fg_json_brief(value, brief, sizeof brief));
+    return fg_translator_leave_out(t, NULL, path, value, "no code is known to read it", NULL, err);
+}
+
+static fg_status walk(fg_translator *t, const json_t *object, const level *at, fg_error *err);
+
+static fg_status visit_unclaimed(fg_translator *t, const level *at, const char *path, const char *key,
+                                 const json_t *value, fg_error *err) {
+    const char *reason = fg_hf_keys_reason(t->hf_keys, key, value, at->top);
+    const json_t *refusal = fg_hf_keys_refusal(t->hf_keys, key, value);
+    if (fg_ignored_keys_has(t, path)) reason = FG_IGNORED_REASON;
+    if (refusal) return refuse_listed(t, path, value, refusal, err);
+    if (reason) return fg_translator_leave_out(t, NULL, path, value, reason, NULL, err);
+    if (is_branch(value)) {
+        level below = {path, at->above, at->claimed, at->depth + 1,
+                       at->top && fg_hf_keys_is_model(t->hf_keys, key)};
+        return walk(t, value, &below, err);
+    }
+    if (is_neutral(value) && warns_if_neutral(t)) return leave_neutral(t, path, value, err);
+    if (json_is_object(value))
         return fg_translator_leave_out(t, NULL, path, value, "an empty object", NULL, err);
-    return unknown(t, path, value, above, err);
+    return refuse_unknown(t, at, path, value, err);
 }
 
-static fg_status visit(fg_translator *t, const char *path, const char *key, const json_t *value,
-                       const fg_declaration *above, unsigned depth, fg_error *err) {
+/* A claim of an object covers the leaves that it names, and those that its own values name. */
+static fg_status visit(fg_translator *t, const level *at, const char *path, const char *key,
+                       const json_t *value, fg_error *err) {
     const fg_claims *claims = &t->claims[t->direction == FG_IMPORT ? FG_SIDE_HF : FG_SIDE_TARGET];
     const fg_claim *claim =
         strchr(key, '/') ? NULL : fg_claims_find(claims, path); /* a slash in a key would look like a path */
-    if (!claim && above && names_member(above, key)) return FG_OK;
-    if (!claim) return visit_unclaimed(t, path, key, value, above, depth, err);
-    if (!is_branch(value) || !claim->declaration) return FG_OK;
-    if (json_object_get(claim->declaration->spec, "whole") && !is_container(claim->declaration)) return FG_OK;
-    return walk(t, value, path, claim->declaration, depth + 1, err);
+    if (!claim && !is_branch(value) && covers_leaf(at, path))
+        return at->above->choice_count ? leave_member(t, at, path, key, value, err) : FG_OK;
+    if (!claim) return visit_unclaimed(t, at, path, key, value, err);
+    if (!is_branch(value) || !claim->declaration || json_object_get(claim->declaration->spec, "neutral"))
+        return FG_OK;
+    level below = {path, claim->declaration, strlen(path), at->depth + 1,
+                   at->top && fg_hf_keys_is_model(t->hf_keys, key)};
+    return walk(t, value, &below, err);
 }
 
-static fg_status walk(fg_translator *t, const json_t *object, const char *prefix, const fg_declaration *above,
-                      unsigned depth, fg_error *err) {
+static fg_status walk(fg_translator *t, const json_t *object, const level *at, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *value;
     char *path = NULL;
-    if (depth == DEPTH)
+    if (at->depth == DEPTH)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep",
-                       t->options->file, prefix, DEPTH));
+                       t->options->file, at->path, DEPTH));
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
-        FG_TRY(visit(t, path, key, value, above, depth, err));
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
+        FG_TRY(visit(t, at, path, key, value, err));
         fg_free(path);
         path = NULL;
     }
@@ -132,7 +154,8 @@ done:
 }
 
 fg_status fg_coverage_check(fg_translator *t, fg_error *err) {
-    return walk(t, t->given, "", NULL, 0, err);
+    const level root = {.path = "", .top = true};
+    return walk(t, t->given, &root, err);
 }
 
 /* ---- the target's architecture ---- */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "convert/converter_check.h"
 #include "convert/expression.h"
 #include "convert/primitive.h"
 #include "convert/translate.h"
@@ -91,32 +92,25 @@ static fg_status find_primitive(const place *at, fg_declaration *d, fg_error *er
                                   "has no primitive (rename, constant_export, ...)");
 }
 
-static bool is_names(const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_string(item) || !*json_string_value(item)) return false;
-    }
-    return json_array_size(value) > 0;
-}
-
 static const char *wrong_kind(char kind, const json_t *value) {
     bool name = json_is_string(value) && *json_string_value(value);
     switch (kind) {
     case 's':
         return name ? NULL : "a string";
     case 'p':
-        return name || is_names(value) ? NULL : "a path or a list of paths";
+        return name || fg_strings_are(value) ? NULL : "a path or a list of paths";
     case 'n':
-        return is_names(value) ? NULL : "a list of names";
+        return fg_strings_are(value) ? NULL : "a list of names";
     case 'l':
         return json_array_size(value) ? NULL : "a list of values";
     case 'b':
         return json_is_true(value) ? NULL : "true";
+    case 'd':
+        return json_object_size(value) ? NULL : "sections by name";
     case 'c':
-        return name || json_object_size(value) || json_array_size(value)
-                   ? NULL
-                   : "a section, or sections by name, or a list of [name, section, condition]";
+        return name || json_object_size(value) ? NULL : "a section, or sections by name";
+    case 'r':
+        return json_array_size(value) ? NULL : "a list of [name, section] and [name, section, condition]";
     default:
         return NULL;
     }
@@ -318,30 +312,47 @@ static const fg_section *find_section(const fg_declarations *all, const char *na
     return NULL;
 }
 
-/* [name, section] or [name, section, condition]. */
-static fg_status read_row(const fg_declarations *all, const json_t *row, fg_choice *choice, fg_error *err) {
+/* Texts that are not empty: [name, section] or [name, section, condition]. */
+static bool is_row(const json_t *row) {
+    size_t size = json_array_size(row);
+    for (size_t i = 0; i < size; i++) {
+        if (!json_string_length(json_array_get(row, i))) return false;
+    }
+    return size == 2 || size == 3;
+}
+
+static fg_status read_row(const fg_declarations *all, const json_t *row, const char *where, fg_choice *choice,
+                          fg_error *err) {
     fg_expression *expression = NULL;
-    const char *section = json_string_value(json_array_get(row, 1));
-    choice->name = json_string_value(json_array_get(row, 0));
-    choice->section = find_section(all, section);
-    choice->when = json_string_value(json_array_get(row, 2));
+    if (!is_row(row))
+        return fg_fail(err, FG_ERR_INPUT,
+                       "%s: expected [name, section] or [name, section, condition], all of them strings",
+                       where);
+    *choice = (fg_choice){.name = json_string_value(json_array_get(row, 0)),
+                          .section = find_section(all, json_string_value(json_array_get(row, 1))),
+                          .when = json_string_value(json_array_get(row, 2))};
     if (!choice->when) return FG_OK;
-    fg_status status = fg_expression_parse(&expression, choice->when, choice->name, err);
+    fg_status status = fg_expression_parse(&expression, choice->when, where, err);
     fg_expression_free(&expression);
     return status;
 }
 
-static fg_status read_choices(const fg_declarations *all, fg_declaration *d, fg_error *err) {
+static fg_status read_choices(const fg_declarations *all, const fg_section *section, fg_declaration *d,
+                              fg_error *err) {
     fg_status status = FG_OK;
     const json_t *value = json_object_get(d->spec, d->primitive->name);
+    char where[PLACE * 2];
     const char *name;
     json_t *item;
     size_t i;
     bool single = json_is_string(value);
     FG_NEW(d->choices, single ? 1 : json_array_size(value) + json_object_size(value));
     if (single) d->choices[d->choice_count++].section = find_section(all, json_string_value(value));
-    json_array_foreach((json_t *)(uintptr_t)value, i, item)
-        FG_TRY(read_row(all, item, &d->choices[d->choice_count++], err));
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        snprintf(where, sizeof where, "%s:%u: %s/%s: row %zu of \"%s\"", d->file, d->line, section->place,
+                 d->label, i, d->primitive->name);
+        FG_TRY(read_row(all, item, where, &d->choices[d->choice_count++], err));
+    }
     json_object_foreach((json_t *)(uintptr_t)value, name, item) d->choices[d->choice_count++] =
         (fg_choice){.name = name, .section = find_section(all, json_string_value(item))};
 done:
@@ -364,7 +375,7 @@ static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg
         for (size_t i = 0; i < all->sections[s].count; i++) {
             fg_declaration *d = &all->sections[s].items[i];
             if (d->primitive->claiming != FG_CLAIM_SECTION) continue;
-            FG_TRY(read_choices(all, d, err));
+            FG_TRY(read_choices(all, &all->sections[s], d, err));
             for (size_t k = 0; k < d->choice_count; k++) {
                 if (!d->choices[k].section)
                     FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
@@ -563,4 +574,28 @@ void fg_declarations_free(fg_declarations *all) {
     }
     fg_free(all->sections);
     *all = (fg_declarations){0};
+}
+
+/* ---- the leaves of an object ---- */
+
+/* Whether a path has the form of a pattern, name by name: "*" is any name, "**" any further names. */
+static bool has_form(const char *pattern, const char *path) {
+    for (;;) {
+        size_t length = strcspn(path, "/"), wanted = strcspn(pattern, "/");
+        if (strcmp(pattern, "**") == 0) return true;
+        bool any = wanted == 1 && *pattern == '*';
+        if (!any && (wanted != length || strncmp(pattern, path, length) != 0)) return false;
+        if (!path[length] || !pattern[wanted]) return !path[length] && !pattern[wanted];
+        path += length + 1;
+        pattern += wanted + 1;
+    }
+}
+
+bool fg_declaration_covers(const fg_declaration *d, const char *below) {
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(d->spec, "keys"), i, item) {
+        if (has_form(json_string_value(item), below)) return true;
+    }
+    return false;
 }

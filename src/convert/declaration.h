@@ -90,6 +90,9 @@ void fg_claims_free(fg_claims *claims);
 /* The declaration of a section with this label, or NULL. */
 const fg_declaration *fg_section_find(const fg_section *section, const char *label);
 
+/* Whether a claim of an object covers the leaf at a path below it ("keys"). */
+bool fg_declaration_covers(const fg_declaration *declaration, const char *below);
+
 /* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" beside it, "/a" from the
  * root. Newly allocated. */
 char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err);

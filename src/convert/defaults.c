@@ -36,7 +36,8 @@ fg_status fg_defaults_complete(json_t *config, const json_t *defaults, fg_error 
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)defaults, key, value) {
-        if (!json_object_get(config, key)) FG_TRY(fg_json_put(config, key, json_deep_copy(value), err));
+        if (!json_object_get(config, key))
+            FG_TRY(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;

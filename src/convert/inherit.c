@@ -162,7 +162,8 @@ static way way_of(way outer, const char *key) {
         {SECTION, "config", BY_NAME},     {SECTION, "import_if", APPEND},   {SECTION, "export_if", APPEND},
         {SECTION, "import_warn", APPEND}, {SECTION, "export_warn", APPEND}, {DIRECTION, "lists", BY_NAME},
         {SECTION, "weights", BY_NAME},    {SECTION, "let", BY_NAME},        {ROOT, "tables", BY_NAME},
-        {ROOT, "metadata", APPEND},       {ROOT, "defaults", BY_NAME},
+        {ROOT, "defaults", BY_NAME},      {ROOT, "parameters", BY_NAME},    {ROOT, "config", BY_NAME},
+        {ROOT, "requires", APPEND},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].outer == outer && strcmp(rows[i].key, key) == 0) return rows[i].inner;
@@ -198,7 +199,7 @@ static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error 
         else if (inner != REPLACE && inner != APPEND && json_is_object(old) && json_is_object(value))
             FG_TRY(lay_over(old, value, inner, err));
         else
-            FG_TRY(fg_json_put(into, key, json_deep_copy(value), err));
+            FG_TRY(fg_json_put(into, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -213,8 +214,7 @@ static fg_status resolve_like(json_t *sections, const char *name, unsigned depth
     if (depth == EXTENDS_LIMIT || !json_object_get(sections, like))
         return fg_fail(err, FG_ERR_INPUT, "sections/%s: there is no section \"%s\" to be like", name, like);
     FG_TRY(resolve_like(sections, like, depth + 1, err));
-    whole = json_deep_copy(json_object_get(sections, like));
-    if (!whole) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));
+    FG_TRY_NEW(whole, fg_json_deep_copy(json_object_get(sections, like), err));
     json_object_del(section, "like");
     FG_TRY(lay_over(whole, section, SECTION, err));
     FG_TRY(fg_json_put(sections, name, json_incref(whole), err));

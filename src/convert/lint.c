@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "convert/declaration.h"
 #include "convert/defaults.h"
+#include "convert/hf_keys.h"
+#include "convert/lint_claims.h"
 #include "convert/lint_classes.h"
+#include "convert/lint_code.h"
 #include "convert/migrations.h"
 #include "convert/tensor_map.h"
 #include "convert/tensor_plan.h"
@@ -21,6 +24,7 @@ typedef struct linter {
     fg_buffer wrong;
     size_t names;         /* checked */
     const json_t *config; /* borrowed; of the small model */
+    json_t *hf_keys;      /* owned; convert/hf_keys.h */
 } linter;
 
 static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
@@ -74,7 +78,7 @@ static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
         if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
-            FG_TRY(fg_json_set_at(config, d->keys[0], json_deep_copy(value), err));
+            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -143,15 +147,6 @@ static bool is_ignored(const linter *l, const char *key) {
     return false;
 }
 
-static bool is_metadata(const linter *l, const char *key) {
-    size_t i;
-    json_t *item;
-    json_array_foreach(json_object_get(fg_converter_document(l->converter), "metadata"), i, item) {
-        if (strcmp(json_string_value(item), key) == 0) return true;
-    }
-    return false;
-}
-
 static fg_status compare(linter *l, const fg_translation *there, const json_t *before, const json_t *after,
                          const char *prefix, fg_error *err) {
     fg_status status = FG_OK;
@@ -163,8 +158,8 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         fg_free(path);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) ||
-            is_metadata(l, key) || is_left_out(there->left_out, path) || fg_json_equal(other, value) ||
-            fg_json_equal(other, fg_json_at(l->config, path)))
+            fg_hf_keys_reason(l->hf_keys, key, NULL, true) || is_left_out(there->left_out, path) ||
+            fg_json_equal(other, value) || fg_json_equal(other, fg_json_at(l->config, path)))
             continue;
         if (json_is_object(value) && json_is_object(other)) {
             FG_TRY(compare(l, there, value, other, path, err));
@@ -212,6 +207,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
     fg_log_trial_end(unsaid);
+    if (status == FG_OK) status = fg_lint_code(l->converter, l->dirs, config, &l->wrong, err);
     json_decref(config);
     fg_translation_free(&there);
     fg_translation_free(&back);
@@ -337,6 +333,8 @@ static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path,
     fg_error what = {0};
     FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
     l.converter = converter;
+    if (converter) FG_TRY(fg_hf_keys_load(dirs, &l.hf_keys, err));
+    if (converter) FG_TRY(fg_lint_claims(fg_converter_declarations(converter), &l.wrong, err));
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
     if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
@@ -347,6 +345,7 @@ static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path,
     FG_TRY(put_line(&l, path, fine.data, report, problems, err));
 done:
     fg_buffer_free(&l.wrong);
+    json_decref(l.hf_keys);
     fg_buffer_free(&fine);
     fg_buffer_free(&migrations);
     fg_converter_free(&converter);

@@ -208,7 +208,7 @@ static fg_status in_step(const fg_migration *m, fg_status status, fg_error *err)
 static fg_status pass_key(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
     char old[BRIEF], new[BRIEF];
     const json_t *written = fg_json_at(t->result, path);
-    if (!written) return fg_json_set_at(t->result, path, json_deep_copy(value), err);
+    if (!written) return fg_json_set_at(t->result, path, fg_json_deep_copy(value, err), err);
     if (fg_json_equal(written, value)) return FG_OK;
     return fg_translator_refuse(
         t, NULL, err, "key \"%s\" = %s: no rule claims it, but one writes %s in its place", path,
@@ -227,7 +227,7 @@ static fg_status pass_keys(fg_translator *t, const json_t *object, const char *p
         if (json_object_size(value) && shared && !fg_claims_find(claims, path))
             FG_TRY(pass_keys(t, value, path, err));
         else if (!fg_claims_find(claims, path))
-            FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, json_deep_copy(value), err)
+            FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, fg_json_deep_copy(value, err), err)
                                     : pass_key(t, path, value, err));
         fg_free(path);
         path = NULL;
@@ -247,7 +247,7 @@ done:
 
 static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    t->source = json_deep_copy(config);
+    t->source = fg_json_deep_copy(config, err);
     t->result = json_object();
     t->settled = json_object();
     t->variables = json_object();

@@ -144,6 +144,49 @@ static bool is_listed(const json_t *list, const json_t *value) {
     return false;
 }
 
+/* Whether the file gives one of the keys that have their defaults together only. */
+static fg_status gives_any(const fg_translator *t, const fg_frame *frame, const json_t *keys, bool *any,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *key;
+    const json_t *found;
+    *any = false;
+    json_array_foreach((json_t *)(uintptr_t)keys, i, key) {
+        FG_TRY(fg_translator_read(t, frame, json_string_value(key), true, &found, err));
+        *any |= found && !json_is_null(found);
+    }
+done:
+    return status;
+}
+
+/* "together": a default that counts where the file gives none of the keys, and is said then. With some of them the others are missing. */
+static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                               json_t **value, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *keys = member(d, "together");
+    char place[PLACE], brief[BRIEF];
+    bool any;
+    if (!keys || !*value) goto done;
+    FG_TRY(gives_any(t, frame, keys, &any, err));
+    fg_translator_place(t, frame, from_path(t, d), place, sizeof place);
+    fg_json_brief(*value, brief, sizeof brief);
+    if (!any) {
+        fg_warn("%s: key \"%s\" is absent: %s is taken, which is transformers' default", t->options->file,
+                place, brief);
+        goto done;
+    }
+    FG_TRY(fg_translator_refuse(
+        t, d, err, "key \"%s\" is absent, beside others that go with it: transformers' default is %s", place,
+        brief));
+    t->hint =
+        "add the missing keys with these values if the model was trained with them, or leave all of them out";
+    json_decref(*value);
+    *value = NULL;
+done:
+    return status;
+}
+
 /* The source's value, or what its absence means. NULL with FG_OK: absent, and that is all right, or refused.
  */
 static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -165,6 +208,7 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
         if ((!found || json_is_null(found)) && member(d, "absent")) instead = "absent";
     }
     if (instead) FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
+    if (instead && importing(t)) FG_TRY(take_together(t, frame, d, value, err));
     if (instead && found && *value && (importing(t) || !json_is_null(found)))
         FG_TRY(fg_translator_leave_out(t, frame, path, found, "stands for a value that is worked out", *value,
                                        err));
@@ -378,16 +422,27 @@ static fg_status demand_constant(fg_translator *t, const fg_frame *frame, const 
     if (found ? fg_json_equal(found, value) : absent_passes || json_is_null(value)) goto done;
     fg_json_brief(found, brief, sizeof brief);
     fg_json_brief(value, wanted, sizeof wanted);
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s is supported only",
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: only %s is supported",
                                 fg_translator_place(t, frame, path, place, sizeof place), brief, wanted));
 done:
     json_decref(value);
     return status;
 }
 
+/* Another value that "neutral" lists means the same, and comes back. */
 static fg_status constant_export_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                         fg_error *err) {
-    return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+    fg_status status = FG_OK;
+    const json_t *found = NULL, *neutral = member(d, "neutral");
+    json_t *written = NULL;
+    if (neutral) FG_TRY(fg_translator_read(t, frame, d->keys[0], true, &found, err));
+    if (!found || !is_listed(neutral, found))
+        return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+    FG_TRY(fg_translator_value(t, frame, d, "constant_export", &written, err));
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], found, "means the same", written, err));
+done:
+    json_decref(written);
+    return status;
 }
 
 static fg_status constant_export_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -471,32 +526,33 @@ static bool custom_known(const char *name) {
 /* ---- the tables ---- */
 
 enum {
-    OBJECT = FG_MOD_KEYS | FG_MOD_WHOLE,
+    OBJECT = FG_MOD_KEYS,
     CARRIED = FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE |
               FG_MOD_THROUGH | OBJECT,
-    SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_WHOLE,
+    SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_KEYS,
     IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
 };
 
 static const fg_primitive primitives[] = {
-    {"rename", FG_CLAIM_VALUE, CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR | FG_MOD_NULL_IF, 's', NULL,
-     carry, carry},
+    {"rename", FG_CLAIM_VALUE,
+     CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR | FG_MOD_NULL_IF | FG_MOD_TOGETHER, 's', NULL, carry,
+     carry},
     {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
     {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
      NULL, import_only_import, import_only_export},
-    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE, 'v', NULL, constant_export_import,
-     constant_export_export},
+    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE | FG_MOD_NEUTRAL, 'v', NULL,
+     constant_export_import, constant_export_export},
     {"constant_import", FG_CLAIM_FIELD, FG_MOD_FIELD | OBJECT, 'v', NULL, constant_import_import,
      constant_import_export},
     {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
     {"nested", FG_CLAIM_SECTION, SECTION, 's', NULL, fg_run_nested, fg_run_nested},
-    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_dispatch, fg_run_dispatch},
+    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'd', NULL, fg_run_dispatch, fg_run_dispatch},
     {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
      fg_run_typed_dict},
     {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
      fg_run_blocks},
     {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER | FG_MOD_LAST,
-     'c', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
+     'r', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
     {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
 };
 
@@ -523,7 +579,7 @@ unsigned fg_modifier_find(const char *name, char *kind) {
         {"omit", FG_MOD_OMIT, 'v'},
         {"neutral", FG_MOD_NEUTRAL, 'l'},
         {"keys", FG_MOD_KEYS, 'n'},
-        {"whole", FG_MOD_WHOLE, 'b'},
+        {"together", FG_MOD_TOGETHER, 'n'},
         {"option", FG_MOD_OPTION, 's'},
         {"type", FG_MOD_TYPE, 's'},
         {"rename", FG_MOD_RENAME, 's'},

@@ -21,7 +21,7 @@ enum {
     FG_MOD_OMIT = 1 << 7,
     FG_MOD_NEUTRAL = 1 << 8,
     FG_MOD_KEYS = 1 << 9,
-    FG_MOD_WHOLE = 1 << 10,
+    FG_MOD_TOGETHER = 1 << 10,
     FG_MOD_OPTION = 1 << 11,
     FG_MOD_TYPE = 1 << 12,
     FG_MOD_RENAME = 1 << 13, /* the path of "optional" */
@@ -62,7 +62,7 @@ typedef struct fg_primitive {
 /* The row of a name, or NULL. */
 const fg_primitive *fg_primitive_find(const char *name);
 /* The bit of a modifier's name, 0 if there is none; `kind`: 's' string, 'p' path or list of paths, 'v' value,
- * 'b' true, 'l' list of values, 'n' list of names, 'c' sections. */
+ * 'b' true, 'l' list of values, 'n' list of names, 'd' sections by name, 'c' these or one section, 'r' rows of a section each. */
 unsigned fg_modifier_find(const char *name, char *kind);
 
 /* The primitives that lead to other sections (section_primitives.c). */

@@ -1,13 +1,16 @@
 #include "convert/rotary_settings.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "base/alloc.h"
 
 enum { BRIEF = 160 };
 
 static fg_status disagree(const char *file, const char *what, const json_t *a, const json_t *b,
                           fg_error *err) {
     char first[BRIEF], second[BRIEF];
-    fg_fail(err, FG_ERR_INPUT, "%s: %s stands twice and differs: %s and %s", file, what,
+    fg_fail(err, FG_ERR_INPUT, "%s: %s is given twice with different values: %s and %s", file, what,
             fg_json_brief(a, first, sizeof first), fg_json_brief(b, second, sizeof second));
     fg_hint(err, "keep the one that the model was trained with");
     return FG_ERR_INPUT;
@@ -165,8 +168,7 @@ fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err) {
     json_t *scaling = json_object_get(config, "rope_scaling"), *theta = json_object_get(config, "rope_theta"),
            *parameters = NULL;
     if (!scaling && !theta) return FG_OK;
-    parameters = json_is_object(scaling) ? json_copy(scaling) : json_object();
-    if (!parameters) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing rope_parameters"));
+    FG_TRY_NEW(parameters, json_is_object(scaling) ? fg_json_copy(scaling, err) : json_object());
     json_object_del(parameters, "type");
     if (!json_object_get(parameters, "rope_type"))
         FG_TRY(fg_json_put(parameters, "rope_type", json_string("default"), err));
@@ -198,4 +200,56 @@ done:
 
 fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file, fg_error *err) {
     return spell(config, newer, file, 0, err);
+}
+
+/* ---- names for messages ---- */
+
+static bool has_member(const json_t *object, const char *key, const char *member) {
+    return json_object_get(json_object_get(object, key), member) != NULL;
+}
+
+static bool stands_outside(const char *member) {
+    return strcmp(member, "rope_theta") == 0 || strcmp(member, "partial_rotary_factor") == 0;
+}
+
+/* What the object `in` of the file calls `name`, followed by `rest` ("" or "/member"); `inside` is what is put between the two. */
+static const char *name_in_file(const json_t *in, const char *name, const char **rest, const char **inside) {
+    bool older = json_object_get(in, "rope_scaling") != NULL,
+         newer = json_object_get(in, "rope_parameters") != NULL;
+    *inside = "";
+    if (strcmp(name, "rope_parameters") == 0 && !newer) {
+        if (**rest && stands_outside(*rest + 1)) {
+            const char *member = *rest + 1;
+            *rest = "";
+            return member;
+        }
+        return older ? "rope_scaling" : name;
+    }
+    if (strcmp(name, "rope_scaling") == 0 && !older && newer) return "rope_parameters";
+    if (stands_outside(name) && !json_object_get(in, name) && has_member(in, "rope_parameters", name)) {
+        *inside = "rope_parameters/";
+        return name;
+    }
+    return name;
+}
+
+const char *fg_rotary_settings_name(const json_t *config, const char *path, char *buffer, size_t size) {
+    static const char *const names[] = {"rope_parameters", "rope_scaling", "rope_theta",
+                                        "partial_rotary_factor"};
+    const json_t *in = config;
+    snprintf(buffer, size, "%s", path);
+    for (const char *part = path; in && *part;) {
+        size_t length = strcspn(part, "/");
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+            if (strlen(names[i]) != length || strncmp(part, names[i], length) != 0) continue;
+            const char *rest = part + length, *inside, *name = name_in_file(in, names[i], &rest, &inside);
+            snprintf(buffer, size, "%.*s%s%s%s", (int)(part - path), path, inside, name, rest);
+            return buffer;
+        }
+        char key[64];
+        snprintf(key, sizeof key, "%.*s", (int)length, part);
+        in = json_object_get(in, key);
+        part += length + (part[length] == '/');
+    }
+    return buffer;
 }

@@ -35,7 +35,8 @@ static fg_status write_type(fg_translator *t, const fg_frame *inner, fg_error *e
                *type = t->classes && class_name ? fg_class_type(t->classes, class_name) : NULL;
     if (!type) return FG_OK;
     json_t *value = json_string(type);
-    fg_status status = value ? fg_translator_write(t, inner, "type", value, err) : FG_ERR_MEMORY;
+    fg_status status = value ? fg_translator_write(t, inner, "type", value, err)
+                             : fg_fail(err, FG_ERR_MEMORY, "out of memory");
     json_decref(value);
     return status;
 }
@@ -146,12 +147,13 @@ done:
 static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                              bool *there, fg_error *err) {
     fg_status status = FG_OK;
-    char brief[BRIEF];
+    char brief[BRIEF], place[PLACE];
     const json_t *found = fg_json_at(t->source, hf);
     *there = !importing(t) || !d->key_count || !found || json_is_object(found);
     if (*there) return FG_OK;
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object", hf,
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
+                                fg_translator_name(t, hf, place, sizeof place),
                                 fg_json_brief(found, brief, sizeof brief)));
 done:
     return status;
@@ -182,7 +184,7 @@ static fg_status note_synonym(fg_translator *t, const fg_frame *at, const fg_dec
     json_t *as = json_string(first->name);
     fg_status status =
         as ? fg_translator_leave_out(t, at, path, found, "has the same meaning as another type", as, err)
-           : FG_ERR_MEMORY;
+           : fg_fail(err, FG_ERR_MEMORY, "out of memory");
     json_decref(as);
     return status;
 }
@@ -315,7 +317,8 @@ static fg_status export_block(fg_translator *t, const fg_frame *frame, const fg_
     char before[BRIEF], after[BRIEF];
     json_t *all = t->result;
     t->result = json_object();
-    status = t->result ? enter(t, frame, section, frame->hf, target, err) : FG_ERR_MEMORY;
+    status = t->result ? enter(t, frame, section, frame->hf, target, err)
+                       : fg_fail(err, FG_ERR_MEMORY, "out of memory");
     json_t *alone = t->result;
     t->result = all;
     if (status != FG_OK) goto done;
@@ -472,8 +475,8 @@ done:
 static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
                              fg_error *err) {
     json_t *value = json_integer((json_int_t)count);
-    fg_status status =
-        value ? fg_translator_write(t, frame, text_of(d, "count", "num_blocks"), value, err) : FG_ERR_MEMORY;
+    fg_status status = value ? fg_translator_write(t, frame, text_of(d, "count", "num_blocks"), value, err)
+                             : fg_fail(err, FG_ERR_MEMORY, "out of memory");
     json_decref(value);
     return status;
 }
@@ -566,7 +569,7 @@ static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_
     fg_warn("%s: \"%s\": the last layer is a \"%s\", and is taken for a \"%s\", as code that reads hf's list "
             "does",
             t->options->file, d->keys[0], found, wanted);
-    settled = json_copy((json_t *)(uintptr_t)*layout);
+    settled = fg_json_copy(*layout, err);
     if (!settled || json_array_set_new(settled, last, json_string(wanted)) != 0)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a list of layers"));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",

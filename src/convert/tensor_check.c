@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "convert/tensor_unmatched.h"
 #include "store/cast.h"
 
 enum { SHAPE_TEXT = 300 };
 
-static void shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
+void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
     size_t used = (size_t)snprintf(buffer, size, "[");
     for (uint32_t d = 0; d < rank && used < size; d++)
         used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, d ? ", " : "", shape[d]);
@@ -20,8 +21,8 @@ fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor
                                 const uint64_t *shape, const char *meaning, fg_error *err) {
     char found[SHAPE_TEXT], expected[SHAPE_TEXT];
     if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0) return FG_OK;
-    shape_text(tensor->rank, tensor->shape, found, sizeof found);
-    shape_text(rank, shape, expected, sizeof expected);
+    fg_shape_text(tensor->rank, tensor->shape, found, sizeof found);
+    fg_shape_text(rank, shape, expected, sizeof expected);
     fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected, meaning);
     return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
 }
@@ -34,11 +35,7 @@ fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor
                 file, tensor->name, dtype);
         return fg_hint(err, "a quantized checkpoint must be dequantized before it is converted");
     }
-    if (tensor->dtype == FG_F8_E4M3 || tensor->dtype == FG_F8_E5M2) {
-        fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, which only quantized checkpoints have",
-                file, tensor->name, dtype);
-        return fg_hint(err, "dequantize the checkpoint (to bfloat16, for instance) before converting it");
-    }
+    if (fg_dtype_is_quantized(tensor->dtype)) return fg_quantized_fail(table, tensor, err);
     if (!fg_cast_possible(tensor->dtype, wanted))
         return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
                        tensor->name, dtype, fg_dtype_name(wanted));

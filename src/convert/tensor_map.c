@@ -8,7 +8,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "convert/block_sequence.h"
-#include "convert/converter_check.h"
 #include "convert/primitive.h"
 #include "convert/tensor_names.h"
 
@@ -118,19 +117,37 @@ static const char *target_name(const json_t *rule, const char *label) {
 
 /* ---- one tensor ---- */
 
+/* A name of hf, with what stands before it; two rules for one name are refused. Newly allocated. */
+static fg_status full_hf_name(const map_builder *m, const place *at, const char *name, uint64_t index,
+                              char **full) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    char *filled = NULL;
+    *full = NULL;
+    if (m->weights->part_count + m->weights->packed_count >= FG_TENSORS_MAX)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "the configuration asks for more than %d tensors", FG_TENSORS_MAX));
+    FG_TRY_NEW(filled, fill_in(name, index, NULL, err));
+    FG_TRY_NEW(*full, fg_strformat(err, "%s%s", at->hf, filled));
+    if (fg_map_get(&m->weights->by_hf, *full) != FG_MAP_NONE ||
+        fg_map_get(&m->weights->by_packed, *full) != FG_MAP_NONE)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"weights\" are for \"%s\"",
+                       fg_converter_file(m->converter), *full));
+done:
+    fg_free(filled);
+    if (status != FG_OK) {
+        fg_free(*full);
+        *full = NULL;
+    }
+    return status;
+}
+
 static fg_status add_part(const map_builder *m, const place *at, const char *name, uint64_t index,
                           uint64_t offset) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_tensor_map *w = m->weights;
-    char *filled = NULL, *full = NULL;
-    if (w->part_count >= FG_TENSORS_MAX)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "the configuration asks for more than %d tensors", FG_TENSORS_MAX));
-    FG_TRY_NEW(filled, fill_in(name, index, NULL, err));
-    FG_TRY_NEW(full, fg_strformat(err, "%s%s", at->hf, filled));
-    if (fg_map_get(&w->by_hf, full) != FG_MAP_NONE)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"weights\" stand for \"%s\"",
-                       fg_converter_file(m->converter), full));
+    char *full = NULL;
+    FG_TRY(full_hf_name(m, at, name, index, &full));
     FG_TRY(fg_grow(&w->parts, w->part_count, &w->part_capacity, sizeof *w->parts, err));
     w->parts[w->part_count] =
         (fg_weight_part){.hf = full, .link = (uint32_t)(w->count - 1), .offset = offset};
@@ -139,7 +156,6 @@ static fg_status add_part(const map_builder *m, const place *at, const char *nam
     w->part_count++;
     w->links[w->count - 1].part_count++;
 done:
-    fg_free(filled);
     fg_free(full);
     return status;
 }
@@ -153,7 +169,7 @@ static fg_status begin_link(const map_builder *m, const place *at, const char *n
     *link = (fg_weight_link){.rule = rule, .first_part = w->part_count};
     FG_TRY_NEW(link->target, fg_strformat(err, "%s%s", at->target, name));
     if (fg_map_get(&w->by_target, link->target) != FG_MAP_NONE) {
-        fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"weights\" stand for \"%s\"",
+        fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"weights\" are for \"%s\"",
                 fg_converter_file(m->converter), link->target);
         fg_free(link->target);
         FG_TRY(FG_ERR_INPUT);
@@ -216,6 +232,87 @@ done:
     return status;
 }
 
+/* ---- other layouts of the same tensor ---- */
+
+/* Tensors of hf, all of one shape. */
+typedef struct layout {
+    const json_t *names, *shape, *each; /* each: NULL without */
+    fg_packed_tensor tensor;            /* its shape, and how many parts one holds */
+    uint64_t rounds;
+    size_t per_round;
+} layout;
+
+static fg_status bad_layout(const map_builder *m, const place *at, const char *what) {
+    return fg_fail(m->err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\": \"other\": %s",
+                   fg_converter_file(m->converter), at->section->name,
+                   m->weights->links[m->weights->count - 1].target, what);
+}
+
+/* A name alone is another name of a link's only part. */
+static fg_status read_layout(const map_builder *m, const place *at, const json_t *other, layout *l) {
+    fg_status status = FG_OK;
+    const fg_weight_link *link = &m->weights->links[m->weights->count - 1];
+    uint64_t part = 0, packed = 0, tensors = 0;
+    bool plain = json_is_string(other);
+    *l = (layout){.names = plain ? other : json_object_get(other, "hf"),
+                  .shape = json_object_get(plain ? link->rule : other, "shape"),
+                  .each = plain ? NULL : json_object_get(other, "each"),
+                  .rounds = 1};
+    l->per_round = json_is_array(l->names) ? json_array_size(l->names) : 1;
+    l->tensor.shape_rule = l->shape;
+    if (l->each) FG_TRY(evaluate_size(m, at, l->each, &l->rounds));
+    FG_TRY(evaluate_shape(m, at, l->shape, &l->tensor.rank, l->tensor.shape));
+    if (!count_elements(link->part_rank, link->part_shape, &part) ||
+        !count_elements(l->tensor.rank, l->tensor.shape, &packed) ||
+        !fg_mul(l->rounds, l->per_round, &tensors) || !part || packed % part || !tensors)
+        FG_TRY(bad_layout(m, at, "a tensor must hold whole tensors of the first layout"));
+    l->tensor.part_count = packed / part;
+    if (l->tensor.part_count > link->part_count || l->tensor.part_count * tensors != link->part_count)
+        FG_TRY(bad_layout(m, at, "it is not as large as the first layout"));
+done:
+    return status;
+}
+
+static fg_status add_packed(const map_builder *m, const place *at, const layout *l, const char *name,
+                            uint64_t index, size_t first_part) {
+    fg_status status = FG_OK;
+    fg_error *err = m->err;
+    fg_tensor_map *w = m->weights;
+    char *full = NULL;
+    FG_TRY(full_hf_name(m, at, name, index, &full));
+    FG_TRY(fg_grow(&w->packed, w->packed_count, &w->packed_capacity, sizeof *w->packed, err));
+    fg_packed_tensor *packed = &w->packed[w->packed_count];
+    *packed = l->tensor;
+    packed->hf = full;
+    packed->first_part = first_part;
+    w->packed_count++;
+    full = NULL;
+    FG_TRY(fg_map_set(&w->by_packed, packed->hf, (int64_t)w->packed_count - 1, err));
+done:
+    fg_free(full);
+    return status;
+}
+
+static fg_status add_layouts(const map_builder *m, const place *at, uint64_t index) {
+    fg_status status = FG_OK;
+    const fg_weight_link *link = &m->weights->links[m->weights->count - 1];
+    size_t i;
+    json_t *other;
+    layout l;
+    json_array_foreach(json_object_get(link->rule, "other"), i, other) {
+        FG_TRY(read_layout(m, at, other, &l));
+        size_t part = link->first_part;
+        for (uint64_t n = 0; n < l.rounds * l.per_round; n++, part += l.tensor.part_count) {
+            const json_t *name = json_is_array(l.names) ? json_array_get(l.names, n % l.per_round) : l.names;
+            FG_TRY(add_packed(m, at, &l, json_string_value(name), l.each ? n / l.per_round : index, part));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- one tensor of the target, or several ---- */
+
 static fg_status add_link(const map_builder *m, const place *at, const char *name, const json_t *rule,
                           uint64_t index) {
     fg_status status = FG_OK;
@@ -228,6 +325,7 @@ static fg_status add_link(const map_builder *m, const place *at, const char *nam
                        FG_TENSORS_MAX));
     FG_TRY(begin_link(m, at, name, rule));
     FG_TRY(fill_link(m, at, json_object_get(rule, "hf"), rounds, index));
+    FG_TRY(add_layouts(m, at, index));
     fg_weight_link *link = &m->weights->links[m->weights->count - 1];
     FG_TRY(evaluate_truth(m, at, json_object_get(rule, "tied_if"), &tied));
     if (tied) link->tied_to = json_string_value(json_object_get(rule, "tied_to"));
@@ -405,7 +503,7 @@ static fg_status expand(const map_builder *m, const fg_section *section, const p
     fg_status status = FG_OK;
     place at = {.section = section, .target = target, .hf = hf, .path = path};
     at.depth = outer ? outer->depth + 1 : 0;
-    at.variables = outer ? json_copy(outer->variables) : json_object();
+    at.variables = outer ? fg_json_copy(outer->variables, m->err) : json_object();
     if (!at.variables) FG_TRY(fg_fail(m->err, FG_ERR_MEMORY, "out of memory while listing tensors"));
     if (at.depth == DEPTH)
         FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path));
@@ -437,10 +535,13 @@ done:
 void fg_tensor_map_free(fg_tensor_map *weights) {
     for (size_t i = 0; i < weights->count; i++) fg_free(weights->links[i].target);
     for (size_t i = 0; i < weights->part_count; i++) fg_free(weights->parts[i].hf);
+    for (size_t i = 0; i < weights->packed_count; i++) fg_free(weights->packed[i].hf);
     fg_free(weights->links);
     fg_free(weights->parts);
+    fg_free(weights->packed);
     fg_map_free(&weights->by_target);
     fg_map_free(&weights->by_hf);
+    fg_map_free(&weights->by_packed);
     *weights = (fg_tensor_map){0};
 }
 
@@ -460,88 +561,4 @@ fg_status fg_tensor_map_vocabulary_rows(const fg_converter *converter, const fg_
 bool fg_tensor_map_used(const fg_converter *converter) {
     const fg_section *root = fg_converter_declarations(converter)->root;
     return root && root->weights;
-}
-
-/* ---- load-time check ---- */
-
-static fg_status check_expressions(const json_t *value, const char *where, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    size_t i;
-    const char *key;
-    json_t *item;
-    if (json_is_string(value)) {
-        FG_TRY(fg_expression_parse(&expression, json_string_value(value) + (fg_expression_is(value) ? 2 : 0),
-                                   where, err));
-    }
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) FG_TRY(check_expressions(item, where, err));
-    json_object_foreach((json_t *)(uintptr_t)value, key, item) FG_TRY(check_expressions(item, where, err));
-done:
-    fg_expression_free(&expression);
-    return status;
-}
-
-/* The members of a rule: 'e' an expression or several, 's' text, 'h' one name or several, 'o' an order, 'b' true. */
-static const struct {
-    const char *name;
-    char kind;
-} members[] = {{"hf", 'h'},        {"fast_llm", 's'}, {"shape", 'e'},   {"fast_llm_shape", 'e'},
-               {"each", 'e'},      {"repeat", 'e'},   {"if", 'e'},      {"tied_if", 'e'},
-               {"tied_to", 's'},   {"of", 's'},       {"permute", 'o'}, {"with", 'e'},
-               {"vocabulary", 'b'}};
-
-static fg_status check_member(const fg_layers *layers, const char *parent, const char *label, const char *key,
-                              const json_t *value, fg_error *err) {
-    char where[WHERE];
-    size_t row = 0;
-    while (row < sizeof members / sizeof *members && strcmp(members[row].name, key) != 0) row++;
-    if (row == sizeof members / sizeof *members)
-        return fg_layers_fail(layers, parent, label, err, "unknown key \"%s\"", key);
-    char kind = members[row].kind;
-    bool right = kind == 's'   ? json_is_string(value)
-                 : kind == 'b' ? json_is_true(value)
-                 : kind == 'o' ? fg_permutation_is(value)
-                 : kind == 'h' ? json_is_string(value) || json_array_size(value)
-                               : true;
-    if (!right)
-        return fg_layers_fail(layers, parent, label, err, "\"%s\": found %s", key, fg_json_kind(value));
-    snprintf(where, sizeof where, "%s: %s/%s", fg_layers_find(layers, parent, label)->path, parent, label);
-    return kind == 'e' ? check_expressions(value, where, err) : FG_OK;
-}
-
-static fg_status check_rule(const fg_section *section, const fg_layers *layers, const char *label,
-                            const json_t *rule, fg_error *err) {
-    fg_status status = FG_OK;
-    char parent[PARENT];
-    const char *key, *of = json_string_value(json_object_get(rule, "of"));
-    json_t *value;
-    snprintf(parent, sizeof parent, "sections/%s/weights", section->name);
-    if (!json_is_object(rule))
-        FG_TRY(
-            fg_layers_fail(layers, parent, label, err, "found %s, expected an object", fg_json_kind(rule)));
-    json_object_foreach((json_t *)(uintptr_t)rule, key, value)
-        FG_TRY(check_member(layers, parent, label, key, value, err));
-    const fg_declaration *d = of ? fg_section_find(section, of) : NULL;
-    if (of && (!d || !d->choice_count))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "\"of\": \"%s\" leads to no section", of));
-    if (!of && (!json_object_get(rule, "hf") || !json_is_array(json_object_get(rule, "shape"))))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "a tensor needs \"hf\" and \"shape\""));
-    const json_t *order = json_object_get(rule, "permute");
-    if (order && json_array_size(order) != json_array_size(json_object_get(rule, "shape")))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "\"permute\" and \"shape\" differ in length"));
-done:
-    return status;
-}
-
-fg_status fg_tensor_map_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err) {
-    fg_status status = FG_OK;
-    const char *label;
-    json_t *rule;
-    for (size_t i = 0; i < declarations->count; i++) {
-        const fg_section *section = &declarations->sections[i];
-        json_object_foreach((json_t *)(uintptr_t)section->weights, label, rule)
-            FG_TRY(check_rule(section, layers, label, rule, err));
-    }
-done:
-    return status;
 }

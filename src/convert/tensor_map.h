@@ -4,6 +4,9 @@
  *   {"hf": NAME or [NAME, ...], "shape": [EXPRESSION, ...]}   the hf tensors, all of this shape; the target's tensor is these one after
  *                          another along its first dimension, each of them permuted before
  *     "each": EXPRESSION   the names repeat that often, {i} counts        "permute": [1, 0]   order of the hf dimensions in the target
+ *     "other": [LAYOUT, ...]   other layouts in which hf may hold the same: {"hf", "shape", "each"}, tensors whose elements, one tensor after
+ *                          another, are those of the first layout, one after another; NAME alone is another name. An import reads any, an
+ *                          export writes the first
  *     "fast_llm_shape": [EXPRESSION, ...]   the target's shape where it is not that of the permuted tensors, one below another
  *     "repeat": EXPRESSION  there are that many such tensors, {i} in the target's name and in hf's ({i+1} is one more)
  *     "if": EXPRESSION     the tensor is there   "vocabulary": true       its rows are those of the vocabulary
@@ -28,6 +31,15 @@ typedef struct fg_weight_part {
     uint64_t offset; /* in elements of the target's tensor */
 } fg_weight_part;
 
+/* A tensor of hf in another layout: the elements of several parts of one link, one part after another. */
+typedef struct fg_packed_tensor {
+    char *hf; /* owned */
+    size_t first_part, part_count;
+    uint32_t rank;
+    uint64_t shape[FG_MAX_DIMS];
+    const json_t *shape_rule; /* borrowed */
+} fg_packed_tensor;
+
 /* One tensor of the target. */
 typedef struct fg_weight_link {
     char *target; /* owned */
@@ -45,7 +57,9 @@ typedef struct fg_tensor_map {
     size_t count, capacity;
     fg_weight_part *parts; /* owned */
     size_t part_count, part_capacity;
-    fg_map by_target, by_hf; /* index of link, of part */
+    fg_packed_tensor *packed; /* owned */
+    size_t packed_count, packed_capacity;
+    fg_map by_target, by_hf, by_packed; /* index of link, of part, of packed tensor */
 } fg_tensor_map;
 
 /* `target` is the completed configuration (fg_translation.target). FG_ERR_INPUT: shapes that cannot be worked out, names that meet. */

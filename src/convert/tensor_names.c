@@ -15,13 +15,13 @@ enum { WHERE = 400 };
 
 typedef struct map_builder {
     fg_tensor_names *names;
-    const fg_converter *converter;
+    const fg_tensor_table *table;
     fg_scope scope;
     fg_error *err;
 } map_builder;
 
 static const char *place_of(const map_builder *m, const fg_tensor_template *t, const char *key, char *where) {
-    snprintf(where, WHERE, "%s: tensors/%s/%s", fg_converter_file(m->converter), t->name, key);
+    snprintf(where, WHERE, "%s: %s/%s/%s", m->table->file, m->table->key, t->name, key);
     return where;
 }
 
@@ -56,8 +56,8 @@ static fg_status make_template(const map_builder *m, const char *name, const jso
     FG_TRY(evaluate_truth(m, t, "tied_if", &t->tied));
     if (repeat) FG_TRY(evaluate_size(m, t, "repeat", repeat, &t->count));
     if (json_array_size(shape) > FG_MAX_DIMS)
-        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "%s: tensors/%s: more than %d dimensions",
-                       fg_converter_file(m->converter), name, FG_MAX_DIMS));
+        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", m->table->file,
+                       m->table->key, name, FG_MAX_DIMS));
     t->rank = (uint32_t)json_array_size(shape);
     for (uint32_t d = 0; d < t->rank; d++)
         FG_TRY(evaluate_size(m, t, "shape", json_array_get(shape, d), &t->shape[d]));
@@ -70,9 +70,9 @@ static fg_status make_templates(const map_builder *m) {
     fg_error *err = m->err;
     fg_tensor_names *names = m->names;
     const char *name;
-    json_t *rule, *tensors = json_object_get(fg_converter_document(m->converter), "tensors");
-    FG_NEW(names->templates, json_object_size(tensors));
-    json_object_foreach(tensors, name, rule) {
+    json_t *rule, *entries = (json_t *)(uintptr_t)m->table->entries;
+    FG_NEW(names->templates, json_object_size(entries));
+    json_object_foreach(entries, name, rule) {
         FG_TRY(make_template(m, name, rule, &names->templates[names->template_count]));
         names->template_count++;
     }
@@ -108,8 +108,8 @@ static fg_status add_name(const map_builder *m, size_t template_index, uint64_t 
     FG_TRY(fg_grow(&names->items, names->count, &names->capacity, sizeof *names->items, err));
     FG_TRY_NEW(name.hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
     if (fg_map_get(&names->by_name, name.hf) != FG_MAP_NONE) {
-        fg_fail(err, FG_ERR_INPUT, "%s: two entries of \"tensors\" stand for \"%s\"",
-                fg_converter_file(m->converter), name.hf);
+        fg_fail(err, FG_ERR_INPUT, "%s: two entries of \"%s\" stand for \"%s\"", m->table->file,
+                m->table->key, name.hf);
         FG_TRY(FG_ERR_INPUT);
     }
     FG_TRY(fg_map_set(&names->by_name, name.hf, (int64_t)names->count, err));
@@ -154,27 +154,39 @@ static fg_status check_count(const map_builder *m) {
     return FG_OK;
 }
 
-/* The templates alone, worked out for a configuration. */
-static fg_status begin(map_builder *m, const json_t *hf, json_t **variables) {
+fg_status fg_tensor_table_templates(fg_tensor_names *names, const fg_tensor_table *table,
+                                    const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    fg_error *err = m->err;
-    *m->names = (fg_tensor_names){0};
-    *variables = json_pack("{s:s?}", "model_type", fg_converter_model_type(m->converter));
-    if (!*variables) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors"));
-    m->scope = (fg_scope){.here = hf, .variables = *variables};
-    FG_TRY(make_templates(m));
-    FG_TRY(check_count(m));
+    map_builder m = {
+        .names = names, .table = table, .scope = {.here = config, .variables = table->variables}, .err = err};
+    *names = (fg_tensor_names){0};
+    FG_TRY(make_templates(&m));
+    FG_TRY(check_count(&m));
 done:
+    if (status != FG_OK) fg_tensor_names_free(names);
     return status;
+}
+
+/* The "tensors" of a converter, whose variables are owned by the caller. */
+static fg_status converter_table(const fg_converter *converter, json_t **variables, fg_tensor_table *table,
+                                 fg_error *err) {
+    *variables = json_pack("{s:s?}", "model_type", fg_converter_model_type(converter));
+    if (!*variables) return fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tensors");
+    *table = (fg_tensor_table){.entries = json_object_get(fg_converter_document(converter), "tensors"),
+                               .file = fg_converter_file(converter),
+                               .key = "tensors",
+                               .variables = *variables};
+    return FG_OK;
 }
 
 fg_status fg_tensor_templates_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                                   fg_error *err) {
+    fg_tensor_table table;
     json_t *variables;
-    map_builder m = {.names = names, .converter = converter, .err = err};
-    fg_status status = begin(&m, hf, &variables);
+    *names = (fg_tensor_names){0};
+    fg_status status = converter_table(converter, &variables, &table, err);
+    if (status == FG_OK) status = fg_tensor_table_templates(names, &table, hf, err);
     json_decref(variables);
-    if (status != FG_OK) fg_tensor_names_free(names);
     return status;
 }
 
@@ -182,9 +194,12 @@ fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *conver
                               fg_error *err) {
     fg_status status = FG_OK;
     bool blocks_done = false;
+    fg_tensor_table table;
     json_t *variables;
-    map_builder m = {.names = names, .converter = converter, .err = err};
-    FG_TRY(begin(&m, hf, &variables));
+    map_builder m = {.names = names, .table = &table, .err = err};
+    *names = (fg_tensor_names){0};
+    FG_TRY(converter_table(converter, &variables, &table, err));
+    FG_TRY(fg_tensor_table_templates(names, &table, hf, err));
     for (size_t i = 0; i < names->template_count; i++) {
         if (!names->templates[i].repeats)
             FG_TRY(add_name(&m, i, 0));

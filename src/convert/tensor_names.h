@@ -11,6 +11,13 @@
 
 enum { FG_TENSORS_MAX = 4000000 }; /* names of one model */
 
+/* Where templates stand: the "tensors" of a converter, or the "parameters" of emitted code. All borrowed. */
+typedef struct fg_tensor_table {
+    const json_t *entries;   /* name template -> rule */
+    const char *file, *key;  /* for messages */
+    const json_t *variables; /* what $name means in expressions; may be NULL */
+} fg_tensor_table;
+
 /* One entry of "tensors", worked out. */
 typedef struct fg_tensor_template {
     const char *name;    /* borrowed; with {i} if it repeats */
@@ -46,6 +53,9 @@ fg_status fg_tensor_names_new(fg_tensor_names *names, const fg_converter *conver
 /* The templates alone; no names. */
 fg_status fg_tensor_templates_new(fg_tensor_names *names, const fg_converter *converter, const json_t *hf,
                                   fg_error *err);
+/* The templates of another table; `config` is what its expressions are over. */
+fg_status fg_tensor_table_templates(fg_tensor_names *names, const fg_tensor_table *table,
+                                    const json_t *config, fg_error *err);
 void fg_tensor_names_free(fg_tensor_names *names);
 
 /* A template's name for one block. Newly allocated. */

@@ -6,11 +6,13 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "convert/base_prefix.h"
 #include "convert/tensor_check.h"
 #include "convert/tensor_names.h"
 #include "convert/tensor_tied.h"
+#include "convert/tensor_unmatched.h"
 
-enum { NONE = -1, LIST_MISSING = 3, LIST_UNCLAIMED = 5, SHAPE_TEXT = 300 };
+enum { NONE = -1, SHAPE_TEXT = 300 };
 
 typedef struct planner {
     const fg_converter *converter;
@@ -24,6 +26,7 @@ typedef struct planner {
     int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
     unsigned char *claimed; /* owned; by source tensor */
     fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
+    fg_base_prefix base;
     fg_buffer scratch, second;
     fg_error *err;
 } planner;
@@ -82,10 +85,8 @@ static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
     fg_status status = FG_OK;
     bool matched;
     *name = NONE;
-    if (p->direction == FG_IMPORT) {
-        *name = fg_map_get(&p->names.by_name, tensor->name);
-        return FG_OK;
-    }
+    if (p->direction == FG_IMPORT)
+        return fg_base_prefix_find(&p->base, &p->names.by_name, tensor->name, name, p->err);
     FG_TRY(fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), tensor->name, &p->scratch,
                                &matched, p->err));
     if (matched) *name = fg_map_get(&p->names.by_name, p->scratch.data);
@@ -98,6 +99,7 @@ static fg_status match_sources(planner *p) {
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     int64_t name;
+    p->base = fg_base_prefix_of(p->converter, p->direction, source);
     FG_NEW(p->source_of, p->names.count);
     FG_NEW(p->claimed, source->count);
     for (size_t i = 0; i < p->names.count; i++) p->source_of[i] = NONE;
@@ -116,9 +118,9 @@ done:
     return status;
 }
 
-/* ---- what is missing, what is left over ---- */
+/* ---- what is missing, what is unexpected ---- */
 
-/* Why nothing claims a source tensor, as a hint. */
+/* Why no rule covers a source tensor, as a hint. */
 static fg_status explain(planner *p, const char *source) {
     uint64_t block = 0;
     char brief[120];
@@ -138,9 +140,8 @@ static fg_status explain(planner *p, const char *source) {
             p->err, "\"%s\" has the number %" PRIu64 ", but by config.json there are %" PRIu64 " (%s)",
             source, block, t->count, fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
     return fg_hint(p->err,
-                   "if they can be left behind, a converter with a \"drop\" pattern for them "
-                   "(--converter-path) says so; "
-                   "%s declares the tensors there must be",
+                   "%s says which tensors this configuration has; a \"drop\" pattern of a converter "
+                   "(--converter-path) leaves tensors out",
                    fg_converter_file(p->converter));
 }
 
@@ -148,61 +149,55 @@ static fg_status note(planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
-static fg_status check_missing(planner *p) {
+static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
-    fg_buffer list = {0};
-    size_t count = 0;
     for (size_t i = 0; i < p->names.count; i++) {
         if (p->source_of[i] != NONE) continue;
         if (p->gaps)
             FG_TRY(note(p, p->gaps->missing, source_name(p, i)));
         else if (!template_of(p, i)->tied)
-            FG_TRY(fg_name_list_add(&list, &count, LIST_MISSING, source_name(p, i), p->err));
+            FG_TRY(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
     }
-    if (!count) goto done;
-    status = fg_fail(p->err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s%s", count, p->names.count,
-                     list.data, count > LIST_MISSING ? ", ..." : "");
-    for (size_t i = 0; i < p->plan->source.count; i++) {
-        if (p->claimed[i]) continue;
-        fg_hint(p->err, "the source has \"%s\" and others that nothing claims: is it this kind of model?",
-                p->plan->source.items[i].name);
-        break;
-    }
-    fg_hint(p->err, "check that config.json belongs to these weights and that no shard is missing");
 done:
-    fg_buffer_free(&list);
     return status;
 }
 
-static fg_status drop_or_refuse(planner *p) {
+/* Drops what a rule drops, or gaps allow; collects the rest of what is not claimed. */
+static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
-    fg_buffer list = {0};
-    size_t count = 0, first = 0;
+    const char *name;
     bool matched;
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
-        const char *name = source->items[i].name;
+        FG_TRY(fg_base_prefix_name(&p->base, source->items[i].name, &name, p->err));
         FG_TRY(fg_name_rules_apply(p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
-            continue;
-        }
-        if (p->gaps) {
+        } else if (p->gaps) {
             FG_TRY(note(p, p->gaps->unexpected, name));
-            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "claimed by nothing (--no-strict)", p->err));
-            continue;
+            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "no rule covers it (--no-strict)", p->err));
+        } else {
+            FG_TRY(fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));
         }
-        if (!count) first = i;
-        FG_TRY(fg_name_list_add(&list, &count, LIST_UNCLAIMED, name, p->err));
     }
-    if (!count) goto done;
-    status = fg_fail(p->err, FG_ERR_INPUT, "%zu tensor%s of the source %s claimed by nothing: %s%s", count,
-                     count > 1 ? "s" : "", count > 1 ? "are" : "is", list.data,
-                     count > LIST_UNCLAIMED ? ", ..." : "");
-    explain(p, source->items[first].name);
 done:
-    fg_buffer_free(&list);
+    return status;
+}
+
+static fg_status check_matches(planner *p) {
+    fg_status status = FG_OK;
+    fg_unmatched unmatched = {.source = &p->plan->source,
+                              .prefix = p->base.prefix,
+                              .lacking = p->base.lacking,
+                              .expected = p->names.count};
+    FG_TRY(collect_missing(p, &unmatched));
+    FG_TRY(drop_or_collect(p, &unmatched));
+    status = fg_unmatched_check(&unmatched, p->err);
+    if (status != FG_OK && unmatched.unexpected_count)
+        explain(p, p->plan->source.items[unmatched.unexpected[0]].name);
+done:
+    fg_unmatched_free(&unmatched);
     return status;
 }
 
@@ -289,10 +284,10 @@ static fg_status make_plan(planner *p, const json_t *hf) {
     FG_TRY(match_sources(p));
     FG_TRY(fg_drop_rules_compile(p->converter, &p->drop, p->err));
     FG_TRY(join_tied(p));
-    FG_TRY(check_missing(p));
+    FG_TRY(check_matches(p));
     for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));
-    FG_TRY(drop_or_refuse(p));
     FG_TRY(fg_plan_check(p->plan, p->err));
+    fg_base_prefix_warn(&p->base, &p->plan->source);
 done:
     return status;
 }
@@ -317,6 +312,7 @@ fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, 
     fg_tensor_names_free(&p.names);
     fg_name_rules_free(&p.drop);
     fg_buffer_free(&p.scratch);
+    fg_base_prefix_free(&p.base);
     fg_buffer_free(&p.second);
     if (status != FG_OK) fg_plan_free(plan);
     return status;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/defaults.h"
+#include "convert/hf_keys.h"
 #include "convert/primitive.h"
 #include "convert/rotary_settings.h"
 #include "convert/translator.h"
@@ -87,13 +88,22 @@ done:
     return status;
 }
 
+/* What a refusal says itself comes first; a key that is only unknown may be one that does not matter. */
 static fg_status report_refusals(const fg_translator *t, fg_error *err) {
+    const char *family = fg_converter_model_type(t->converter);
     if (fg_translator_verdict(t, err) == FG_OK) return FG_OK;
+    if (t->hint) return fg_hint(err, "%s", t->hint);
+    if (*t->unknown)
+        return fg_hint(
+            err,
+            "check that this is a plain %s model; if an unknown key does not change what it computes, "
+            "--ignore-key %s leaves it out; a converter that knows more can be given with "
+            "--converter-path",
+            family, t->unknown);
     return fg_hint(err,
-                   "check that this is a plain %s model; a key that does not matter for it can be taken out "
-                   "of the file, and a converter that "
-                   "knows more can be given with --converter-path",
-                   fg_converter_model_type(t->converter));
+                   "check that this is a plain %s model; a converter that knows more can be given with "
+                   "--converter-path",
+                   family);
 }
 
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
@@ -167,14 +177,15 @@ static fg_status compare_return(fg_translator *there, const json_t *back, fg_err
     fg_status status = FG_OK;
     const char *path;
     json_t *value;
-    char before[BRIEF], after[BRIEF];
+    char before[BRIEF], after[BRIEF], place[PATH];
     json_object_foreach(there->settled, path, value) {
         const json_t *found = fg_json_at(back, path);
         const fg_claim *claim = fg_claims_find(&there->claims[FG_SIDE_HF], path);
         const fg_declaration *d = claim ? claim->declaration : NULL;
         bool same = found ? fg_json_equal(found, value) : json_is_null(value);
         if (same || may_differ(there, d)) continue;
-        FG_TRY(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s", path,
+        FG_TRY(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s",
+                                    fg_translator_name(there, path, place, sizeof place),
                                     fg_json_brief(value, before, sizeof before),
                                     fg_json_brief(found, after, sizeof after)));
     }
@@ -246,14 +257,15 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
                           .declarations = there->declarations,
                           .direction = FG_EXPORT,
                           .options = &options,
+                          .hf_keys = there->hf_keys,
                           .classes = there->classes,
                           .given = there->result};
-    back.source = json_deep_copy(target ? target : there->result);
-    if (!back.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking a translation"));
+    FG_TRY_NEW(back.source, fg_json_deep_copy(target ? target : there->result, err));
     FG_TRY(run_root(&back, err));
     if (back.refused)
-        FG_TRY(
-            fg_translator_refuse(there, NULL, err, "the way back would be refused: %s", back.refusals.data));
+        FG_TRY(fg_translator_refuse(there, NULL, err,
+                                    "round-trip check failed: the reverse conversion refuses: %s",
+                                    back.refusals.data));
     FG_TRY(complete_hf(&back, back.result, defaults, err));
     FG_TRY(compare_return(there, back.result, err));
 done:
@@ -306,8 +318,19 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
                     t->options->file, key);
             continue;
         }
-        FG_TRY(fg_json_set_at(t->result, key, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
     }
+done:
+    return status;
+}
+
+/* Coverage of the source's keys, with those that the user says do not matter. */
+static fg_status check_source(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_ignored_keys_check(t, err));
+    FG_TRY(fg_coverage_check(t, err));
+    FG_TRY(report_refusals(t, err));
+    fg_ignored_keys_warn(t);
 done:
     return status;
 }
@@ -317,8 +340,7 @@ static fg_status import(fg_translator *t, const json_t *defaults, fg_translation
     fg_status status = FG_OK;
     FG_TRY(complete_hf(t, t->source, defaults, err));
     FG_TRY(run_root(t, err));
-    FG_TRY(fg_coverage_check(t, err));
-    FG_TRY(report_refusals(t, err));
+    FG_TRY(check_source(t, err));
     FG_TRY(put_back(t, err));
     FG_TRY(complete_target(t, t->result, &translation->target, err));
     if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
@@ -339,20 +361,19 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(report_refusals(t, err));
     if (translation->target) {
         json_decref(t->source);
-        FG_TRY_NEW(t->source, json_deep_copy(translation->target));
+        FG_TRY_NEW(t->source, fg_json_deep_copy(translation->target, err));
     }
     FG_TRY(run_root(t, err));
-    FG_TRY(translation->target ? fg_coverage_architecture(t, translation->target, err)
-                               : fg_coverage_check(t, err));
-    if (translation->target) FG_TRY(fg_coverage_leave_out(t, err));
-    FG_TRY(report_refusals(t, err));
+    if (translation->target) {
+        FG_TRY(fg_coverage_architecture(t, translation->target, err));
+        FG_TRY(fg_coverage_leave_out(t, err));
+    }
+    FG_TRY(translation->target ? report_refusals(t, err) : check_source(t, err));
     FG_TRY(put_back(t, err));
     FG_TRY(each_option(t, set_result, err));
-    translation->hf = json_deep_copy(t->result);
-    if (!translation->hf)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
-    bool newer = t->options->hf_version >= 5 || t->options->newer_rotary;
+    bool newer = t->options->hf_version >= 5;
     if (spells(t, "newer"))
         FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
     else if (newer && sees_older(t))
@@ -362,21 +383,11 @@ done:
     return status;
 }
 
-static bool has_newer_rotary(const json_t *config, unsigned depth) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
-        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
-        if (depth && has_newer_rotary(value, depth - 1)) return true;
-    }
-    return false;
-}
-
 fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
                        const json_t *source, const fg_translate_options *options, fg_translation *translation,
                        fg_error *err) {
     fg_status status = FG_OK;
-    json_t *given = NULL, *defaults = NULL;
+    json_t *given = NULL, *defaults = NULL, *hf_keys = NULL;
     fg_classes *classes = NULL;
     fg_translator t = {.converter = converter,
                        .document = fg_converter_document(converter),
@@ -389,8 +400,10 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file,
                        fg_json_kind(source)));
     t.declarations = fg_converter_declarations(converter);
-    given = json_deep_copy(source);
-    translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
+    if (direction == FG_IMPORT) t.file_config = source;
+    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
+    t.hf_keys = hf_keys;
+    given = fg_json_deep_copy(source, err);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
@@ -398,8 +411,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     t.classes = classes;
     if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
     t.given = given;
-    t.source = json_deep_copy(given);
-    if (!t.source) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
     FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
@@ -408,6 +420,7 @@ done:
     fg_classes_free(&classes);
     json_decref(given);
     json_decref(defaults);
+    json_decref(hf_keys);
     if (status != FG_OK) fg_translation_free(translation);
     return status;
 }

@@ -15,10 +15,11 @@
 #include "convert/converter.h"
 
 typedef struct fg_translate_options {
-    uint64_t max_length; /* --max-length; 0: not given */
-    uint64_t vocab_size; /* rows of the vocabulary after tokens were added; 0: as in the source */
-    int hf_version;      /* 4: older rotary spelling in hf output; 5: rope_parameters */
-    bool newer_rotary;   /* export: hf once had rope_parameters, and gets them back whatever hf_version */
+    uint64_t max_length;            /* --max-length; 0: not given */
+    uint64_t vocab_size;            /* rows of the vocabulary after tokens were added; 0: as in the source */
+    int hf_version;                 /* 4: older rotary spelling in hf output; 5: rope_parameters */
+    const char *const *ignore_keys; /* --ignore-key: paths (a.b) of the source that may be unknown */
+    size_t ignore_key_count;
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
     /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may be NULL. On import
@@ -37,7 +38,6 @@ typedef struct fg_translation {
      * that are not of the architecture only where they have another value than their default); "as": what stands
      * for the value there, if it is another; "absent": true: the key's absence does. */
     json_t *left_out;
-    bool newer_rotary; /* import: the source has rope_parameters */
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/primitive.h"
+#include "convert/rotary_settings.h"
 
 enum { MESSAGE = 700, WHERE = 400, BRIEF = 120 };
 
@@ -68,10 +69,14 @@ fg_status fg_translator_claim(fg_translator *t, const fg_frame *frame, int side,
     return fg_claims_add(&t->claims[side], fg_path_resolve(prefix, path, err), d, err);
 }
 
+const char *fg_translator_name(const fg_translator *t, const char *path, char *buffer, size_t size) {
+    return fg_rotary_settings_name(t->file_config, path, buffer, size);
+}
+
 const char *fg_translator_place(const fg_translator *t, const fg_frame *frame, const char *path, char *buffer,
                                 size_t size) {
     char *full = fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, NULL);
-    snprintf(buffer, size, "%s", full ? full : path);
+    fg_translator_name(t, full ? full : path, buffer, size);
     fg_free(full);
     return buffer;
 }
@@ -93,7 +98,7 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
     FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err));
     const json_t *old = fg_json_at(t->result, full);
     if (!old)
-        FG_TRY(fg_json_set_at(t->result, full, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->result, full, fg_json_deep_copy(value, err), err));
     else if (!fg_json_equal(old, value))
         FG_TRY(fg_translator_refuse(
             t, NULL, err,
@@ -111,9 +116,9 @@ fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const f
     fg_status status = FG_OK;
     char *full = NULL;
     FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
-    if (comes_back) FG_TRY(fg_json_put(t->settled, full, json_deep_copy(value), err));
+    if (comes_back) FG_TRY(fg_json_put(t->settled, full, fg_json_deep_copy(value, err), err));
     if (!fg_json_equal(fg_json_at(t->source, full), value))
-        FG_TRY(fg_json_set_at(t->source, full, json_deep_copy(value), err));
+        FG_TRY(fg_json_set_at(t->source, full, fg_json_deep_copy(value, err), err));
 done:
     fg_free(full);
     return status;
@@ -128,9 +133,9 @@ fg_status fg_translator_leave_out(fg_translator *t, const fg_frame *frame, const
     FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_IMPORT), path, err));
     entry = json_object();
     FG_TRY(fg_json_put(entry, "key", json_string(full), err));
-    FG_TRY(fg_json_put(entry, "value", json_deep_copy(value), err));
+    FG_TRY(fg_json_put(entry, "value", fg_json_deep_copy(value, err), err));
     FG_TRY(fg_json_put(entry, "reason", json_string(reason), err));
-    if (as) FG_TRY(fg_json_put(entry, "as", json_deep_copy(as), err));
+    if (as) FG_TRY(fg_json_put(entry, "as", fg_json_deep_copy(as, err), err));
     FG_TRY(fg_json_push(t->left_out, json_incref(entry), err));
 done:
     json_decref(entry);
@@ -171,8 +176,9 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     fg_expression *expression = NULL;
     fg_buffer facts = {0};
+    char name[WHERE];
     const char *message = json_string_value(json_array_get(condition, 1)),
-               *place = prefix_of(frame, t->direction == FG_IMPORT);
+               *place = fg_translator_name(t, prefix_of(frame, t->direction == FG_IMPORT), name, sizeof name);
     bool truth;
     FG_TRY(fg_expression_parse(&expression, json_string_value(json_array_get(condition, 0)), rule, err));
     FG_TRY(holds(expression, &frame->scope, &truth, err));
@@ -208,11 +214,11 @@ done:
     return status;
 }
 
-/* What the declaration claims; sections that it leads to claim for themselves. */
+/* What the declaration claims; sections that it leads to claim for themselves, unless it names other leaves ("keys"). */
 static fg_status claim(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
-    bool whole = json_object_get(d->spec, "whole") != NULL;
-    for (size_t i = 0; i < d->key_count && (!d->choice_count || whole); i++)
+    bool claims_keys = !d->choice_count || json_object_get(d->spec, "keys");
+    for (size_t i = 0; i < d->key_count && claims_keys; i++)
         FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[i], d, err));
     for (size_t i = 0; i < d->field_count; i++)
         FG_TRY(fg_translator_claim(t, frame, FG_SIDE_TARGET, d->fields[i], d, err));

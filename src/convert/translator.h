@@ -20,7 +20,10 @@ typedef struct fg_translator {
     const fg_translate_options *options;
     const fg_classes *classes; /* of the target; NULL if it has none */
     fg_claims claims[2];       /* owned; per side, from the root: what declarations have claimed so far */
-    const json_t *given;       /* the source, in the rotary spelling that declarations see */
+    const json_t *hf_keys;     /* borrowed; keys of hf that belong to no family (convert/hf_keys.h) */
+    const json_t
+        *file_config;    /* import: the source as its file has it, for the names in messages; else NULL */
+    const json_t *given; /* the source, in the rotary spelling that declarations see */
     json_t *source;  /* what declarations read. Import: `given` completed with the family's defaults, in which
                         values become what they mean as declarations settle them; export: a copy of `given`, completed with the
                         defaults of its classes */
@@ -30,6 +33,8 @@ typedef struct fg_translator {
     json_t *variables;  /* for $names */
     fg_buffer refusals; /* owned; lines */
     size_t refused;
+    const char *hint;  /* what to do about the refusals, where one of them says so itself; else NULL */
+    char unknown[160]; /* the first refused key that --ignore-key may name, as the option spells it; or "" */
 } fg_translator;
 
 /* A section at its place on both sides. */
@@ -55,7 +60,9 @@ void fg_translator_free(fg_translator *translator);
 /* Claims a path of the frame on one side (FG_SIDE_HF, FG_SIDE_TARGET). */
 fg_status fg_translator_claim(fg_translator *translator, const fg_frame *frame, int side, const char *path,
                               const fg_declaration *declaration, fg_error *err);
-/* The frame's path as messages name it, from the root of the side that is read. `buffer` is returned. */
+/* A path of the side that is read as the source's file has it: messages name rotary settings by its spelling. `buffer` is returned. */
+const char *fg_translator_name(const fg_translator *translator, const char *path, char *buffer, size_t size);
+/* The same for a path of the frame. */
 const char *fg_translator_place(const fg_translator *translator, const fg_frame *frame, const char *path,
                                 char *buffer, size_t size);
 
@@ -80,6 +87,16 @@ fg_status fg_translator_leave_out_default(fg_translator *translator, const fg_fr
 fg_status fg_translator_value(const fg_translator *translator, const fg_frame *frame,
                               const fg_declaration *declaration, const char *member, json_t **value,
                               fg_error *err);
+
+/* --ignore-key: FG_ERR_USAGE for a key that a declaration claims, or that is known to change what a model computes. */
+fg_status fg_ignored_keys_check(const fg_translator *translator, fg_error *err);
+/* Whether the option names the path. */
+bool fg_ignored_keys_has(const fg_translator *translator, const char *path);
+/* Notes a refused path as one that the option may name. */
+void fg_ignored_keys_name(fg_translator *translator, const char *path);
+#define FG_IGNORED_REASON "--ignore-key says that it does not matter"
+/* Warns of options that name no key of the source. */
+void fg_ignored_keys_warn(const fg_translator *translator);
 
 /* Coverage of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of where the
  * converter says so, others are refused. */

@@ -11,12 +11,12 @@
 
 /* ---- --max-shard-size ---- */
 
+/* Case does not matter. A number alone is refused: it would be taken for gigabytes by one reader, for bytes by another. */
 static bool unit_of(const char *text, uint64_t *unit) {
     static const struct {
         const char *name;
         uint64_t bytes;
-    } units[] = {{"", 1},
-                 {"B", 1},
+    } units[] = {{"B", 1},
                  {"KB", 1000},
                  {"MB", 1000000},
                  {"GB", 1000000000},
@@ -33,18 +33,29 @@ static bool unit_of(const char *text, uint64_t *unit) {
     return false;
 }
 
+/* "5" stands for itself in both suggestions. */
+static fg_status no_unit(const char *text, int digits, fg_error *err) {
+    if (text[digits])
+        fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has an unknown unit", text);
+    else
+        fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has no unit", text);
+    return fg_hint(err, "write %.*sGB or %.*sGiB (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)", digits, text,
+                   digits, text);
+}
+
 fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err) {
     const char *at = text;
-    uint64_t value = 0, unit;
+    uint64_t value = 0, unit = 0;
     bool good = isdigit((unsigned char)*at);
     for (; good && isdigit((unsigned char)*at); at++)
         good = fg_mul(value, 10, &value) && fg_add(value, (uint64_t)(*at - '0'), &value);
+    int digits = (int)(at - text);
     while (good && *at == ' ') at++;
-    good = good && unit_of(at, &unit) && fg_mul(value, unit, bytes) && *bytes > 0;
-    if (good) return FG_OK;
+    if (good && !unit_of(at, &unit) && (!*at || isalpha((unsigned char)*at)))
+        return no_unit(text, digits, err);
+    if (good && unit && fg_mul(value, unit, bytes) && *bytes > 0) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" is not a size", text);
-    fg_hint(err, "give a whole number and a unit, such as 5GB, 500MB or 2GiB");
-    return FG_ERR_USAGE;
+    return fg_hint(err, "give a whole number with a unit, such as 5GB, 500MB or 2GiB");
 }
 
 /* ---- order inside a file ---- */

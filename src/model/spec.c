@@ -92,7 +92,7 @@ fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *pat
     if (!side)
         FG_TRY(
             fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format)));
-    FG_TRY_NEW(own, json_deep_copy(patch)); /* members of it are laid over again */
+    FG_TRY_NEW(own, fg_json_deep_copy(patch, err)); /* members of it are laid over again */
     FG_TRY(merge(side, own, err));
 done:
     json_decref(own);

@@ -18,11 +18,13 @@
  * "block"           what "{block}" stands for in names of weights of the blocks, and
  * "mtp_block"   in those of the blocks of further prediction heads
  *
+ * "base_model_prefix"  what the names of a base model's checkpoint lack ("model.")
+ *
  * "weights"         { ROLE: HOLDING or [HOLDING, ...] }, of which exactly one may be there
  *
- * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "transposed": true, "experts": true }: the stored rows
- * are those of N weights, and this is the one with number P; the tensor holds the matrix transposed; all experts' lie one
- * behind the other in it (N each).
+ * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "transposed": true, "experts": true or "stacked" }: the stored
+ * rows are those of N weights, and this is the one with number P; the tensor holds the matrix transposed; all experts' lie one
+ * behind the other in it (N each), "stacked" along a first dimension of its own.
  *
  * In names "{i}" is the number of the block, among those of its prefix, "{e}" that of the expert, "{h}" that of the
  * prediction head, "{f}" the same counted from the second.

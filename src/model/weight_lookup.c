@@ -56,6 +56,8 @@ done:
 typedef struct stored_as {
     const char *pattern;
     uint64_t part, of; /* the part of so many that are stacked along the stored rows */
+    uint64_t
+        outer; /* the size of a dimension outside of the rows, over which the parts are spread; 0: there is none */
     bool transposed;
 } stored_as;
 
@@ -71,10 +73,11 @@ static fg_status read_stored_as(const fg_binder *binder, const char *role, const
     if (!h->pattern || !h->of || h->of > FG_MAX_DIMS || h->part >= h->of)
         return fg_fail(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
                        binder->format);
-    if (json_is_true(json_object_get(entry, "experts"))) {
-        h->part += binder->expert * h->of;
-        h->of *= binder->kind->settings.experts;
-    }
+    const json_t *experts = json_object_get(entry, "experts");
+    if (!experts) return FG_OK;
+    h->part += binder->expert * h->of;
+    h->of *= binder->kind->settings.experts;
+    if (json_is_string(experts)) h->outer = binder->kind->settings.experts; /* "stacked" */
     return FG_OK;
 }
 
@@ -91,27 +94,42 @@ typedef struct location {
     stored_as how;
 } location;
 
+/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a base model lacks. `found` gets the
+ * name that the store has. */
+static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weight_source *weights = &binder->model->weights;
+    const char *prefix = json_string_value(json_object_get(binder->side, "base_model_prefix"));
+    bool prefixed = prefix && fg_starts_with(name, prefix);
+    for (int i = 0; i < (prefixed ? 2 : 1); i++) {
+        fg_weight weight = {0};
+        const char *stored = i ? name + strlen(prefix) : name;
+        if (!weights->find(weights->context, stored, &weight)) continue;
+        if (found->name)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
+                           found->name, stored));
+        FG_TRY_NEW(found->name, fg_strdup(stored, err));
+        found->weight = weight;
+        found->how = *how;
+    }
+done:
+    return status;
+}
+
 /* The one stored_as of the role that the store has. Two at once would leave open which one the model uses. */
 static fg_status locate(const fg_binder *binder, const char *role, location *found, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role), *entry;
-    const fg_weight_source *weights = &binder->model->weights;
     fg_buffer name = {0};
     stored_as how;
     *found = (location){0};
     FG_TRY(read_stored_as(binder, role, holding_at(names, 0), &how, err));
     for (size_t i = 0; (entry = holding_at(names, i)) != NULL; i++) {
-        fg_weight weight = {0};
         FG_TRY(read_stored_as(binder, role, entry, &how, err));
         fg_buffer_clear(&name);
         FG_TRY(expand(binder, how.pattern, &name, err));
-        if (!weights->find(weights->context, name.data ? name.data : "", &weight)) continue;
-        if (found->name)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
-                           found->name, name.data));
-        FG_TRY_NEW(found->name, fg_strdup(name.data, err));
-        found->weight = weight;
-        found->how = how;
+        FG_TRY(find_named(binder, name.data ? name.data : "", &how, found, err));
     }
 done:
     fg_buffer_free(&name);
@@ -149,27 +167,31 @@ fg_status fg_bind_has(const fg_binder *binder, const char *role, bool *there, fg
 
 /* ---- shapes ---- */
 
-/* `rows` is those of one part. */
+static const char *shape_text(uint32_t rank, const uint64_t *shape, char text[SHAPE_TEXT]) {
+    size_t used = 0;
+    *text = '\0';
+    for (uint32_t i = 0; i < rank; i++)
+        used += (size_t)snprintf(text + used, SHAPE_TEXT - used, i ? ", %" PRIu64 : "%" PRIu64, shape[i]);
+    return text;
+}
+
+/* `rows` is those of one part; `rank` that of the role, without an outer dimension. */
 static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint64_t columns, fg_error *err) {
     const fg_weight *weight = &found->weight;
-    if (!fg_mul(found->how.of, rows, &rows)) rows = UINT64_MAX; /* which no tensor has */
-    bool same =
-        weight->rank == rank && weight->shape[0] == rows && (rank == 1 || weight->shape[1] == columns);
+    const stored_as *how = &found->how;
+    char text[SHAPE_TEXT], expected[SHAPE_TEXT];
+    uint64_t shape[3], dims = 0;
+    if (how->outer) shape[dims++] = how->outer;
+    if (!fg_mul(how->outer ? how->of / how->outer : how->of, rows, &shape[dims++]))
+        shape[dims - 1] = UINT64_MAX; /* which no tensor has */
+    if (rank == 2) shape[dims++] = columns;
     if (!fg_dtype_is_float(weight->dtype))
         return fg_fail(err, FG_ERR_INPUT, "tensor %s: found %s numbers, expected a float type", found->name,
                        fg_dtype_name(weight->dtype));
-    if (same) return FG_OK;
-    char text[SHAPE_TEXT] = "", expected[SHAPE_TEXT];
-    size_t used = 0;
-    for (uint32_t i = 0; i < weight->rank && i < FG_MAX_DIMS; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, i ? ", %" PRIu64 : "%" PRIu64,
-                                 weight->shape[i]);
-    if (rank == 1)
-        snprintf(expected, sizeof expected, "%" PRIu64, rows);
-    else
-        snprintf(expected, sizeof expected, "%" PRIu64 ", %" PRIu64, rows, columns);
+    if (weight->rank == dims && memcmp(weight->shape, shape, dims * sizeof *shape) == 0) return FG_OK;
     return fg_fail(err, FG_ERR_INPUT, "tensor %s: found shape [%s], expected [%s] from the config",
-                   found->name, text, expected);
+                   found->name, shape_text(weight->rank, weight->shape, text),
+                   shape_text((uint32_t)dims, shape, expected));
 }
 
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,

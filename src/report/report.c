@@ -287,6 +287,7 @@ fg_status fg_report_summary(const json_t *report, fg_buffer *out, fg_error *err)
     FG_TRY(tensors_line(report, out, err));
     FG_TRY(time_line(report, out, err));
     FG_TRY(proof_lines(report, out, err));
+    FG_TRY(fg_report_code(report, out, err));
     FG_TRY(generation_line(report, out, err));
     FG_TRY(stop_lines(report, out, err));
     FG_TRY(update_lines(report, out, err));

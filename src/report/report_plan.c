@@ -164,6 +164,7 @@ fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
     FG_TRY(plan_steps(report, out, err));
     FG_TRY(plan_tensors(report, out, err));
     FG_TRY(plan_files(report, out, err));
+    FG_TRY(fg_report_code(report, out, err));
     FG_TRY(plan_dropped(report, out, err));
     FG_TRY(plan_left_out(report, out, err));
     FG_TRY(plan_disk(report, out, err));

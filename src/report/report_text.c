@@ -117,6 +117,27 @@ const char *fg_report_names(const json_t *array, const char *key, char *buffer) 
     return buffer;
 }
 
+fg_status fg_report_code(const json_t *report, fg_buffer *out, fg_error *err) {
+    char names[FG_REPORT_WORDS];
+    const json_t *code = json_object_get(report, "code");
+    const char *origin = fg_report_string(code, "origin", NULL),
+               *why = fg_report_string(code, "why_none", NULL);
+    uint64_t lacking = 0;
+    if (!origin) return FG_OK;
+    if (why)
+        return fg_report_line(out, "code", err,
+                              "none is written (%s): nothing is proved of the code that will load this", why);
+    fg_report_count(code, "lacking", &lacking);
+    fg_report_names(json_object_get(code, "files"), NULL, names);
+    if (lacking)
+        return fg_report_line(out, "code", err, "%s, which refuses to load this: parameters are missing",
+                              names);
+    if (json_is_true(json_object_get(code, "checked")))
+        return fg_report_line(out, "code", err, "%s, whose parameters are exactly the tensors written",
+                              names);
+    return fg_report_line(out, "code", err, "%s of the source: nothing is proved of it", names);
+}
+
 const char *fg_report_duration(double seconds, char *buffer) {
     if (!(seconds < 1e9) || seconds < 0) seconds = 0;
     if (seconds < 9.95) {

@@ -33,6 +33,8 @@ fg_status fg_report_weights(const json_t *report, fg_buffer *out, fg_error *err)
 /* The first strings of an array, or `key` of its objects, with ", " between and "and N more" when they do not
  * fit. */
 const char *fg_report_names(const json_t *array, const char *key, char *buffer);
+/* Adds a line about the model code of the destination, if it is of a format that has code. */
+fg_status fg_report_code(const json_t *report, fg_buffer *out, fg_error *err);
 /* "0.84 s", "2 min 05 s" */
 const char *fg_report_duration(double seconds, char *buffer);
 

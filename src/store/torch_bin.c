@@ -219,7 +219,8 @@ static fg_status read_pickle(reader *r) {
         FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read",
                        r->path, r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT));
     size = (size_t)entry->size;
-    FG_TRY_NEW(r->bytes, fg_alloc_buffer(size, r->err));
+    r->bytes = fg_alloc_buffer(size, r->err);
+    if (!r->bytes) FG_TRY(FG_ERR_MEMORY);
     FG_TRY(fg_file_read(&r->file, r->bytes, size, entry->data, r->err));
     FG_TRY(fg_pickle_read(r->path, r->bytes, size, globals, sizeof globals / sizeof *globals, &r->pickle,
                           r->err));

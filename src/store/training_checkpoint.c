@@ -361,9 +361,9 @@ static json_t *carried(const json_t *object, const char *key) {
     return value ? json_incref(value) : json_null();
 }
 
-static json_t *metadata_of(const json_t *object) {
+static json_t *metadata_of(const json_t *object, fg_error *err) {
     const json_t *held = json_object_get(object, "metadata");
-    return json_is_object(held) ? json_deep_copy(held) : json_object();
+    return json_is_object(held) ? fg_json_deep_copy(held, err) : json_object();
 }
 
 /* One process wrote it, and any number reads it. */
@@ -372,7 +372,7 @@ static fg_status add_component(json_t *manifest, const char *key, const json_t *
     json_t *component =
         json_pack("{s:s, s:s, s:[i], s:[i], s:n, s:I, s:o, s:o}", "key", key, "sharing_pattern", "replicated",
                   "ranks", 0, "replicated_across", 0, "group_name", "size_bytes", (json_int_t)bytes,
-                  "checksum", checksum, "metadata", metadata_of(before));
+                  "checksum", checksum, "metadata", metadata_of(before, err));
     return fg_json_put(json_object_get(manifest, "components"), key, component, err);
 }
 
@@ -425,7 +425,7 @@ fg_status fg_training_manifest(const fg_training_kept *kept, json_t **manifest, 
                              carried(optimizer, "checksum"), err));
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
         FG_TRY(fg_json_put(*manifest, more[i], carried(before, more[i]), err));
-    metadata = metadata_of(before);
+    metadata = metadata_of(before, err);
     FG_TRY(fg_json_put(metadata, "finalized", json_true(), err));
     FG_TRY(fg_json_put(*manifest, "metadata", json_incref(metadata), err));
 done:

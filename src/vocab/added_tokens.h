@@ -7,10 +7,10 @@
 #ifndef FG_VOCAB_ADDED_TOKENS_H
 #define FG_VOCAB_ADDED_TOKENS_H
 
+#include "base/utf8_text.h"
 #include "vocab/normalizer.h"
 #include "vocab/token_trie.h"
 #include "vocab/tokenizer_json.h"
-#include "vocab/utf8_text.h"
 #include "vocab/vocabulary.h"
 
 enum { FG_ADDED_TOKEN_LIMIT = 4096 }; /* bytes of the longest one */

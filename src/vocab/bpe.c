@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8_text.h"
 #include "vocab/bpe_merge.h"
 #include "vocab/tokenizer_json.h"
-#include "vocab/utf8_text.h"
 
 /* ---- Reading ---- */
 

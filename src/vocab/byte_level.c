@@ -1,6 +1,6 @@
 #include "vocab/byte_level.h"
 
-#include "vocab/utf8_text.h"
+#include "base/utf8_text.h"
 
 enum { FIRST_FREE = 256, HIDDEN = 68, BUFFER = 512 };
 

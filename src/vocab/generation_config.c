@@ -181,7 +181,7 @@ fg_status fg_generation_config_begin(const char *how, const json_t *source, json
     bool carried = !how || strcmp(how, "carry") == 0;
     *config = NULL;
     if (how && strcmp(how, "none") == 0) return FG_OK;
-    *config = carried && source ? json_deep_copy(source) : json_object();
+    *config = carried && source ? fg_json_deep_copy(source, err) : json_object();
     if (!*config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making generation_config.json"));
     if (!carried) FG_TRY(read_preset(how, *config, err));
 done:
@@ -205,7 +205,7 @@ fg_status fg_generation_config_lay_ids(json_t *config, const fg_token_ids *ids, 
         snprintf(key, sizeof key, "%s_token_id", fg_role_name(roles[i]));
         FG_TRY(fg_json_put(config, key, json_integer(id), err));
     }
-    if (eos) FG_TRY(fg_json_put(config, "eos_token_id", json_deep_copy(eos), err));
+    if (eos) FG_TRY(fg_json_put(config, "eos_token_id", fg_json_deep_copy(eos, err), err));
 done:
     return status;
 }

@@ -80,7 +80,7 @@ done:
 /* Looks up every token that is spoken of. */
 static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *wanted = json_copy(d->named);
+    json_t *wanted = fg_json_copy(d->named, err);
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         FG_TRY(want(wanted, d->request->roles[role].token, err));
         FG_TRY(want(wanted, fg_role_text(d->files, (fg_role)role), err));

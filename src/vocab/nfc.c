@@ -5,8 +5,8 @@
 #include <utf8proc.h>
 
 #include "base/alloc.h"
+#include "base/utf8_text.h"
 #include "vocab/unicode_table.h"
-#include "vocab/utf8_text.h"
 
 /* Below FIRST_MARK nothing composes or moves; MOST_PARTS: into how many a character comes apart. */
 enum { FIRST_MARK = 0x300, MOST_PARTS = 4, CLASSES = 256 };

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8_text.h"
 #include "vocab/pattern_translate.h"
 #include "vocab/tokenizer_json.h"
-#include "vocab/utf8_text.h"
 
 enum { WORK_LIMIT = 20000000, HEAP_KIB = 64 << 10, JIT_STACK_FIRST = 32 << 10, JIT_STACK_MOST = 4 << 20 };
 

@@ -6,10 +6,10 @@
 #ifndef FG_VOCAB_PRE_TOKENIZER_H
 #define FG_VOCAB_PRE_TOKENIZER_H
 
+#include "base/utf8_text.h"
 #include "vocab/pattern.h"
 #include "vocab/spans.h"
 #include "vocab/tokenizer_json.h"
-#include "vocab/utf8_text.h"
 
 /* What happens to the matches of a pattern. */
 typedef enum fg_split_behavior {

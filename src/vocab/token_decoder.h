@@ -6,10 +6,10 @@
 #ifndef FG_VOCAB_TOKEN_DECODER_H
 #define FG_VOCAB_TOKEN_DECODER_H
 
+#include "base/utf8_text.h"
 #include "vocab/pattern.h"
 #include "vocab/spans.h"
 #include "vocab/tokenizer_json.h"
-#include "vocab/utf8_text.h"
 
 typedef enum fg_decoder_kind {
     FG_DECODER_BYTE_LEVEL,

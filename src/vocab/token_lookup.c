@@ -260,7 +260,7 @@ fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *lis
                                 fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
-    json_t *entry, *given = json_copy(lookup->of_model);
+    json_t *entry, *given = fg_json_copy(lookup->of_model, err);
     json_int_t next = (json_int_t)lookup->vocabulary;
     if (!given) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking tokens"));
     json_array_foreach((json_t *)(uintptr_t)list, i, entry)

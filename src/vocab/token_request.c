@@ -242,7 +242,7 @@ fg_status fg_token_request_default(fg_token_request *request, fg_error *err) {
 }
 
 fg_status fg_token_request_recall(fg_token_request *request, const json_t *document, fg_error *err) {
-    return read_kept(request, json_deep_copy(document), err);
+    return read_kept(request, fg_json_deep_copy(document, err), err);
 }
 
 void fg_token_request_free(fg_token_request *request) {

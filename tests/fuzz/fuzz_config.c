@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/yaml.h"
 #include "convert/translate.h"
+#include "fuzz_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -1,13 +1,16 @@
 /* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in both
- * directions, and name the tensors of what it made, or refuse that.
+ * directions, name the tensors of what it made, or refuse that, and plan a table of tensors, or refuse it. lint has an answer to all.
  */
 #include <stdint.h>
 
 #include "base/json.h"
 #include "base/log.h"
+#include "convert/lint.h"
 #include "convert/tensor_map.h"
-#include "convert/translate.h"
+#include "convert/tensor_plan.h"
+#include "convert/weight_plan.h"
 #include "fuzz_folder.h"
+#include "fuzz_mutate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -23,6 +26,45 @@ static void name_tensors(const fg_converter *converter, const fg_converter_dirs 
     fg_tensor_map_free(&weights);
 }
 
+/* Some tensors that the configuration has, and some that it has not. */
+static fg_tensors make_table(void) {
+    static const struct {
+        const char *name;
+        uint64_t rows, columns;
+    } rows[] = {{"model.embed_tokens.weight", 16, 8},
+                {"lm_head.weight", 16, 8},
+                {"model.layers.0.mlp.down_proj.weight", 8, 12},
+                {"model.layers.1.self_attn.rotary_emb.inv_freq", 2, 1},
+                {"x", 1, 1}};
+    fg_tensors table = {0};
+    uint32_t file;
+    if (fg_tensors_add_place(&table, "fuzz", &file, NULL) != FG_OK) abort();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_tensor tensor = {.name = (char *)(uintptr_t)rows[i].name,
+                            .dtype = FG_F32,
+                            .rank = 2,
+                            .shape = {rows[i].rows, rows[i].columns},
+                            .file = file};
+        fg_tensor_row_major(&tensor);
+        if (fg_tensors_add(&table, &tensor, NULL) != FG_OK) abort();
+    }
+    return table;
+}
+
+static void plan(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
+                 const fg_translation *translation) {
+    fg_error err = {0};
+    fg_plan made = {0};
+    fg_tensors table = make_table();
+    fuzz_expect(fg_tensor_map_used(converter)
+                    ? fg_weight_plan(converter, dirs, direction, &table, translation->target, FG_DTYPE_NONE,
+                                     NULL, &made, &err)
+                    : fg_tensor_plan(converter, direction, &table, translation->hf, FG_DTYPE_NONE, NULL, NULL,
+                                     &made, &err),
+                &err);
+    fg_plan_free(&made);
+}
+
 static void use(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *config) {
     fg_translate_options options = {.version = "1", .file = "config.json", .hf_version = 4};
     for (size_t way = 0; way < 2; way++) {
@@ -35,8 +77,18 @@ static void use(const fg_converter *converter, const fg_converter_dirs *dirs, co
         fg_status status = fg_translate(converter, dirs, direction, config, &options, &translation, &err);
         fuzz_expect(status, &err);
         if (status == FG_OK && weights) name_tensors(converter, dirs, translation.target);
+        if (status == FG_OK) plan(converter, dirs, direction, &translation);
         fg_translation_free(&translation);
     }
+}
+
+static void lint(const fg_converter_dirs *dirs, const char *path) {
+    fg_error err = {0};
+    fg_buffer report = {0};
+    size_t problems = 0;
+    fuzz_expect(fg_converter_lint(dirs, path, &report, &problems, &err), &err);
+    if (!report.length) abort();
+    fg_buffer_free(&report);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
@@ -56,5 +108,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fuzz_expect(status, &err);
     if (status == FG_OK && !fg_converter_abstract(converter)) use(converter, &dirs, config);
     fg_converter_free(&converter);
+    lint(&dirs, path);
     return 0;
 }

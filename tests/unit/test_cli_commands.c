@@ -76,7 +76,7 @@ static void a_checkpoint_is_described(void **state) {
     put_model("m", CONFIG_A, HEADER_A, 32);
     put_text("m/tokenizer.json", "{}");
     put_text("m/notes.xyz", "");
-    fg_options options = {.command = FG_COMMAND_INSPECT, .first = at("m")};
+    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m")};
     snprintf(expected, sizeof expected,
              "%s: hf, llama (LlamaForCausalLM)\n"
              "  holds     10 parameters, 2 tensors in 32 B\n"
@@ -99,7 +99,7 @@ static void inspect_speaks_json(void **state) {
     (void)state;
     fg_error err = {0};
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_INSPECT, .first = at("m"), .json = true};
+    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m"), .json = true};
     assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
     json_t *value = document();
     assert_string_equal(json_string_value(json_object_get(value, "format")), "hf");
@@ -112,7 +112,7 @@ static void inspect_speaks_json(void **state) {
 
 static json_int_t parameters_of(const char *directory) {
     fg_error err = {0};
-    fg_options options = {.command = FG_COMMAND_INSPECT, .first = directory, .json = true};
+    fg_options options = {.command = FG_COMMAND_INSPECT, .source = directory, .json = true};
     assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
     json_t *value = document();
     json_int_t parameters = json_integer_value(json_object_get(value, "parameters"));
@@ -131,7 +131,7 @@ static void shared_weights_count_once(void **state) {
 static void what_is_absent_is_a_usage_error(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_options options = {.command = FG_COMMAND_INSPECT, .first = at("absent")};
+    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("absent")};
     expect_error(&err, fg_command_inspect(&options, out(), &err), FG_ERR_USAGE, "absent");
     assert_string_equal(text(), "");
 }
@@ -143,7 +143,7 @@ static void a_model_equals_itself(void **state) {
     fg_error err = {0};
     char expected[2048];
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("m"), .second = at("m")};
+    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("m"), .destination = at("m")};
     assert_int_equal(fg_command_diff(&options, out(), &err), FG_OK);
     snprintf(
         expected, sizeof expected,
@@ -174,7 +174,7 @@ static void differences_are_named_and_measured(void **state) {
               HEADER_A, 32);
     put_floats("a/model.safetensors", 0, 1.5F, 2);
     put_floats("b/model.safetensors", 0, 1.25F, 2);
-    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("a"), .second = at("b")};
+    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
     expect_error(&err, fg_command_diff(&options, out(), &err), FG_ERR_DIFFER, " differ");
     snprintf(
         expected, sizeof expected,
@@ -185,7 +185,8 @@ static void differences_are_named_and_measured(void **state) {
         "  rope_scaling/low only in %s: 1\n"
         "tensors: 1 equal, 1 with other values, 0 with another type or shape, 0 only in %s, 0 only in %s\n"
         "  a: 1 of 6 elements differ, by at most 0.25\n",
-        options.first, options.second, options.first, options.second, options.first, options.second);
+        options.source, options.destination, options.source, options.destination, options.source,
+        options.destination);
     assert_string_equal(text(), expected);
 }
 
@@ -201,7 +202,7 @@ static void long_lists_are_cut(void **state) {
     strcat(header, "}");
     put_model("a", CONFIG_A, HEADER_A, 32);
     put_model("b", CONFIG_A, header, TENSORS);
-    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("a"), .second = at("b")};
+    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
     assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
     snprintf(expected, sizeof expected, "  t%d only in ", SHOWN - 1);
     assert_non_null(strstr(text(), expected));
@@ -217,7 +218,8 @@ static void presence_type_and_shape_are_compared(void **state) {
               "{\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]},"
               "\"c\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]}}",
               32);
-    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("a"), .second = at("b"), .json = true};
+    fg_options options = {
+        .command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b"), .json = true};
     assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
     json_t *value = document();
     assert_true(json_is_false(json_object_get(value, "equal")));
@@ -241,7 +243,7 @@ static void odd_floats_are_compared(void **state) {
     put_model("b", CONFIG_A, HEADER_A, 32);
     put_floats("a/model.safetensors", 8, 0.0F, 3);
     put_floats("b/model.safetensors", 8, -0.0F, 3);
-    fg_options options = {.command = FG_COMMAND_DIFF, .first = at("a"), .second = at("b")};
+    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
     assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
     assert_non_null(strstr(text(), "  a: 1 of 6 elements differ, by at most 0\n"));
     put_floats("b/model.safetensors", 8, 0.0F, NAN);
@@ -253,7 +255,7 @@ static void odd_floats_are_compared(void **state) {
 /* ---- config ---- */
 
 static fg_options config_of(const char *path) {
-    return (fg_options){.command = FG_COMMAND_CONFIG, .first = path, .hf_version = 4};
+    return (fg_options){.command = FG_COMMAND_CONFIG, .source = path, .hf_version = 4};
 }
 
 static void expect_config_error(const fg_options *options, fg_status status, const char *part) {
@@ -368,23 +370,57 @@ static void a_chain_of_steps_says_whose_key_is_refused(void **state) {
 
 /* ---- list, directories ---- */
 
-static void converters_are_listed(void **state) {
+static size_t times(const char *text, const char *part) {
+    size_t count = 0;
+    for (; (text = strstr(text, part)); text++) count++;
+    return count;
+}
+
+static void families_are_listed(void **state) {
     (void)state;
     fg_error err = {0};
     fg_converter_dirs dirs = built_in();
     fg_options options = {.command = FG_COMMAND_LIST};
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
-    assert_non_null(strstr(text(), "llama            forgather  "));
-    assert_non_null(strstr(text(), "forgather/qwen3.json\n"));
-    assert_null(strstr(text(), "(shared part)"));
+    assert_int_equal(strncmp(text(), "family ", 7), 0);
+    assert_int_equal(times(text(), "\nllama "), 1);
+    assert_non_null(strstr(text(), "\nllama              logits     logits    Llama 1 to 3"));
+    assert_non_null(strstr(text(), "\nmixtral            -          logits    "));
+    assert_non_null(strstr(text(), "\nllava              -          bytes     "));
+    assert_null(strstr(text(), ".json"));
+    assert_null(strstr(text(), "*"));
+    options.verbosity = -1;
+    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(strncmp(text(), "llama ", 6), 0);
     options.verbosity = 1;
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
-    assert_non_null(strstr(text(), "(shared part)"));
+    assert_non_null(strstr(text(), "/fast_llm/llama.json\n"));
+    fg_converter_dirs_free(&dirs);
+}
+
+/* A directory of one's own comes first: its converter takes the place of the built-in one. */
+static void own_families_are_marked(void **state) {
+    (void)state;
+    fg_error err = {0};
+    const char *own[] = {FG_CONVERTERS "/examples/documented_norm", at("")},
+               *candidates[] = {FG_CONVERTERS, NULL};
+    fg_options options = {.command = FG_COMMAND_LIST, .converter_paths = own, .converter_path_count = 2};
+    fg_converter_dirs dirs = {0};
+    put_text("mine.json", "{\"format\": \"forgather\", \"model_type\": \"mine\", \"unheard_of\": 1}");
+    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(times(text(), "\nllama "), 1);
+    assert_non_null(strstr(text(), "\nllama              logits*    logits    Example plug-in"));
+    assert_non_null(strstr(text(), "\nmine               broken*    -         \n"));
+    assert_non_null(strstr(text(), "*: from --converter-path\n"));
     options.json = true;
     assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
     json_t *value = document();
-    assert_true(json_array_size(value) >= 3);
-    assert_string_equal(json_string_value(fg_json_at(value, "0/format")), "forgather");
+    assert_string_equal(json_string_value(fg_json_at(value, "0/model_type")), "llama");
+    assert_string_equal(json_string_value(fg_json_at(value, "0/formats/forgather/proof")), "logits");
+    assert_true(json_is_true(fg_json_at(value, "0/formats/forgather/own")));
+    assert_true(json_is_false(fg_json_at(value, "0/formats/fast_llm/own")));
+    assert_true(json_is_null(fg_json_at(value, "1/formats/forgather/proof")));
     json_decref(value);
     fg_converter_dirs_free(&dirs);
 }
@@ -430,7 +466,7 @@ static void missing_directories_are_named(void **state) {
                  "FGCONV_CONVERTERS names /nonexistent");
     unsetenv("FGCONV_CONVERTERS");
     err = (fg_error){0};
-    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM, "cannot find the converters");
+    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM, "cannot find the built-in converters");
     fg_converter_dirs_free(&dirs);
 }
 
@@ -458,7 +494,7 @@ static void a_result_that_cannot_be_printed_is_an_error(void **state) {
     (void)state;
     fg_error err = {0};
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_INSPECT, .first = at("m")};
+    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m")};
     FILE *full = fopen("/dev/full", "w");
     assert_non_null(full);
     expect_error(&err, fg_command_inspect(&options, full, &err), FG_ERR_SYSTEM,
@@ -484,7 +520,8 @@ int main(void) {
         IN_DIRECTORY(the_length_can_be_set),
         IN_DIRECTORY(contradictions_and_gaps_are_refused),
         IN_DIRECTORY(a_chain_of_steps_says_whose_key_is_refused),
-        IN_DIRECTORY(converters_are_listed),
+        IN_DIRECTORY(families_are_listed),
+        IN_DIRECTORY(own_families_are_marked),
         IN_DIRECTORY(lint_says_what_it_found),
         IN_DIRECTORY(directories_are_found_in_order),
         IN_DIRECTORY(missing_directories_are_named),

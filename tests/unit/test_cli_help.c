@@ -1,4 +1,4 @@
-/* cli/help and the option table: three texts from one table, and the man page that holds one of them. */
+/* cli/help and the tables: pages, the table of the documents, and the man page that holds one of the texts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,17 +10,18 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "cli/option_table.h"
+#include "cli/help_text.h"
 
-enum { HELP_COLUMNS = 100, MAN_COLUMNS = 80 };
+enum { HELP_COLUMNS = 100, MAN_COLUMNS = 80, PAGE = 60 };
 
-/* What `print` writes; freed by the caller. */
-static char *written(void (*print)(FILE *out)) {
+/* The help that a command line asks for; freed by the caller. */
+static char *help(fg_help_form form, const char *topic) {
+    fg_options options = {.command = FG_COMMAND_HELP, .help_form = form, .help_topic = topic};
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
-    print(out);
+    fg_options_print_help(&options, out);
     assert_int_equal(fclose(out), 0);
     return text;
 }
@@ -97,6 +98,7 @@ static void the_contract_is_covered(void **state) {
                                         "quiet",
                                         "verbose",
                                         "log-level",
+
                                         "stop-tokens",
                                         "no-auto-stop-tokens",
                                         "generation-config",
@@ -118,35 +120,75 @@ static void the_contract_is_covered(void **state) {
     }
 }
 
-static void help_fits_a_page_and_names_everything(void **state) {
+static size_t lines_of(const char *text) {
+    size_t lines = 0;
+    for (; *text; text++) lines += *text == '\n';
+    return lines;
+}
+
+static void the_program_has_one_page(void **state) {
     (void)state;
-    char *text = written(fg_options_help), name[64];
+    char *text = help(FG_HELP_TEXT, NULL), name[64];
     expect_lines_within(text, HELP_COLUMNS);
-    for (size_t i = 0; i < fg_option_count; i++) {
-        snprintf(name, sizeof name, "--%s", fg_option_table[i].name);
+    assert_true(lines_of(text) <= PAGE);
+    size_t sentence = (size_t)(strchr(text, ':') - text);
+    static const char *const formats[] = {"Hugging Face", "Forgather", "Fast-LLM"};
+    for (size_t i = 0; i < 3; i++) assert_true((size_t)(strstr(text, formats[i]) - text) < sentence);
+    for (size_t i = 0; i < fg_command_count; i++) {
+        snprintf(name, sizeof name, "\n  %s ", fg_command_table[i].name);
         assert_non_null(strstr(text, name));
+        assert_ptr_equal(fg_command_find(fg_command_table[i].name), &fg_command_table[i]);
+        assert_ptr_equal(fg_command_entry_of(fg_command_table[i].command), &fg_command_table[i]);
     }
-    for (size_t i = 1; i < fg_command_count; i++) {
-        if (fg_command_table[i].missing) continue;
-        snprintf(name, sizeof name, "\n  fgconv %s ", fg_command_table[i].name);
-        assert_non_null(strstr(text, name));
-    }
-    for (int group = 0; group < FG_GROUP_COUNT; group++) {
-        snprintf(name, sizeof name, "\n%s:\n", fg_option_group_title((fg_option_group)group));
-        assert_non_null(strstr(text, name));
-    }
-    assert_non_null(strstr(text, "\n  -c, --checkpoint-path, --checkpoint PATH\n"
-                                 "                              training checkpoint inside"));
-    assert_non_null(strstr(
-        text, "\n  --device {cpu,cuda}         where the models of the proof run "
-              "(default: cpu); cuda: not in this\n"
-              "                              version [convert, validate, update, finalize, update-vocab]\n"));
+    assert_null(strstr(text, "--no-fsync"));
     free(text);
+}
+
+/* A page has the options that its command takes, and those alone. */
+static void expect_options(const char *page, fg_command command) {
+    for (size_t i = 0; i < fg_option_count; i++) {
+        const fg_option *option = &fg_option_table[i];
+        char left[FG_HELP_LINE], row[FG_HELP_LINE + 4];
+        snprintf(row, sizeof row, "\n  %s", fg_help_spelling(option, left));
+        bool wanted = !option->hidden && fg_option_belongs(option, command);
+        const char *found = strstr(page, row);
+        while (found && !strchr(" \n", found[strlen(row)])) found = strstr(found + 1, row);
+        if ((found != NULL) != wanted) print_error("%s: --%s\n", fg_command_name(command), option->name);
+        assert_int_equal(found != NULL, wanted);
+    }
+}
+
+static void each_command_has_a_page(void **state) {
+    (void)state;
+    for (size_t i = 0; i < fg_command_count; i++) {
+        const fg_command_entry *command = &fg_command_table[i];
+        char *text = help(FG_HELP_TEXT, command->name), beginning[128];
+        expect_lines_within(text, HELP_COLUMNS);
+        snprintf(beginning, sizeof beginning, "fgconv %s: %s\n\nUsage: ", command->name, command->summary);
+        assert_int_equal(strncmp(text, beginning, strlen(beginning)), 0);
+        expect_options(text, command->command);
+        assert_non_null(strstr(text, command->example));
+        assert_non_null(strstr(text, "\nExit codes:\n  0    done\n"));
+        free(text);
+    }
+}
+
+static void options_that_do_nothing_are_hidden(void **state) {
+    (void)state;
+    static const char *const hidden[] = {"resume", "safetensors", "device", "log-level"};
+    size_t count = 0;
+    for (size_t i = 0; i < fg_option_count; i++) count += fg_option_table[i].hidden;
+    assert_int_equal(count, sizeof hidden / sizeof *hidden);
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (strcmp(fg_option_table[k].name, hidden[i]) != 0) k++;
+        assert_true(fg_option_table[k].hidden);
+    }
 }
 
 static void markdown_has_a_row_for_each_option(void **state) {
     (void)state;
-    char *text = written(fg_options_markdown);
+    char *text = help(FG_HELP_MARKDOWN, NULL);
     size_t rows = 0;
     for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
         size_t bars = 0, length = strcspn(line, "\n");
@@ -155,60 +197,53 @@ static void markdown_has_a_row_for_each_option(void **state) {
         rows++;
     }
     assert_int_equal(rows, fg_option_count + 2);
-    assert_non_null(strstr(text, "| `-q, --quiet` | say nothing but warnings and errors | all |\n"));
+    assert_non_null(strstr(text, "| `-q, --quiet` | print only warnings and errors | all |\n"));
     assert_non_null(strstr(
-        text,
-        "| `-t, --chat-template-path, --chat-template FILE` | file with the chat template of the destination "
-        "(default: that of SRC) | convert, finalize, update-vocab |\n"));
+        text, "| `-t, --chat-template-path, --chat-template FILE` | file with the chat template to write "
+              "(default: that of SRC) | convert, finalize, update-vocab |\n"));
     free(text);
 }
 
-static void the_man_page_holds_the_options(void **state) {
+static void the_man_page_holds_the_commands(void **state) {
     (void)state;
     fg_error err = {0};
     fg_buffer page = {0};
-    char *text = written(fg_options_man);
+    char *text = help(FG_HELP_MAN, NULL);
     expect_lines_within(text, MAN_COLUMNS);
-    assert_non_null(strstr(text, ".It Fl c , Fl -checkpoint-path , Fl -checkpoint Ar PATH\n"));
-    assert_non_null(strstr(text, ".It Fl -hf-version Brq Cm 4 | Cm 5\n"));
     assert_int_equal(fg_file_read_all(FG_CONVERTERS "/../src/cli/fgconv.1", 1 << 20, &page, &err), FG_OK);
-    const char *options = strstr(page.data, "\n.Sh OPTIONS\n");
-    assert_non_null(options);
-    options += strlen("\n.Sh OPTIONS\n");
-    assert_int_equal(strncmp(options, text, strlen(text)), 0);
-    assert_int_equal(strncmp(options + strlen(text), ".Sh ", 4), 0);
+    assert_non_null(strstr(page.data, text));
     fg_buffer_free(&page);
     free(text);
 }
 
-static void the_form_that_was_asked_for_is_printed(void **state) {
+static void each_command_has_a_man_page(void **state) {
     (void)state;
-    static const struct {
-        fg_help_form form;
-        const char *beginning;
-    } cases[] = {{FG_HELP_TEXT, "fgconv converts "},
-                 {FG_HELP_MARKDOWN, "| option |"},
-                 {FG_HELP_MAN, ".Ss What is converted\n"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        fg_options options = {.command = FG_COMMAND_HELP, .help_form = cases[i].form};
-        char *text = NULL;
-        size_t size = 0;
-        FILE *out = open_memstream(&text, &size);
-        fg_options_print_help(&options, out);
-        fclose(out);
-        assert_int_equal(strncmp(text, cases[i].beginning, strlen(cases[i].beginning)), 0);
+    for (size_t i = 0; i < fg_command_count; i++) {
+        char *text = help(FG_HELP_MAN, fg_command_table[i].name), name[64];
+        expect_lines_within(text, MAN_COLUMNS);
+        snprintf(name, sizeof name, "\n.Sh NAME\n.Nm fgconv-%s\n", fg_command_table[i].name);
+        assert_non_null(strstr(text, name));
         free(text);
     }
+    char *text = help(FG_HELP_MAN, "convert");
+    assert_non_null(strstr(text, ".Dt FGCONV-CONVERT 1\n"));
+    assert_non_null(strstr(text, ".It Fl c , Fl -checkpoint-path , Fl -checkpoint Ar PATH\n"));
+    assert_non_null(strstr(text, ".It Fl -hf-version Brq Cm 4 | Cm 5\n"));
+    assert_non_null(strstr(text, "\n.It 10\nThe models differ; nothing was published.\n"));
+    assert_null(strstr(text, "resume"));
+    free(text);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_letters_are_unique),
         cmocka_unit_test(the_contract_is_covered),
-        cmocka_unit_test(help_fits_a_page_and_names_everything),
+        cmocka_unit_test(the_program_has_one_page),
+        cmocka_unit_test(each_command_has_a_page),
+        cmocka_unit_test(options_that_do_nothing_are_hidden),
         cmocka_unit_test(markdown_has_a_row_for_each_option),
-        cmocka_unit_test(the_man_page_holds_the_options),
-        cmocka_unit_test(the_form_that_was_asked_for_is_printed),
+        cmocka_unit_test(the_man_page_holds_the_commands),
+        cmocka_unit_test(each_command_has_a_man_page),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,7 +48,7 @@ static void expect_weights_from(fg_options *options, const char *directory) {
     fg_conversion job = {0};
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
-    options->first = at("");
+    options->source = at("");
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
     if (fg_conversion_prepare(&job, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
     assert_string_equal(job.source.weights_directory, directory);
@@ -113,7 +113,7 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
-    options.first = at("");
+    options.source = at("");
     fg_status status = fg_conversion_prepare(&job, &options, &dirs, "test", &err);
     fflush(stderr);
     dup2(before, STDERR_FILENO);

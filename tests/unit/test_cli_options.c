@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -22,6 +24,26 @@ static int split(char *line, char **argv) {
         argv[argc++] = strcmp(word, "''") ? word : empty;
     argv[argc] = NULL;
     return argc;
+}
+
+/* A conversion's source must exist: the directory that the tests run in has those that they name. */
+static char directory[] = "/tmp/fgconv-options-XXXXXX";
+static const char *const sources[] = {"in", "a", "-in"};
+
+static int enter_directory(void **state) {
+    (void)state;
+    if (!mkdtemp(directory) || chdir(directory) != 0) return -1;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        if (mkdir(sources[i], 0700) != 0) return -1;
+    }
+    return symlink("nowhere", "list");
+}
+
+static int leave_directory(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) rmdir(sources[i]);
+    unlink("list");
+    return rmdir(directory);
 }
 
 /* The options borrow from the line. */
@@ -55,8 +77,8 @@ static void defaults_are_those_of_the_contract(void **state) {
     (void)state;
     fg_options o = parsed("in out");
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "in");
-    assert_string_equal(o.second, "out");
+    assert_string_equal(o.source, "in");
+    assert_string_equal(o.destination, "out");
     assert_int_equal(o.file_count, 2);
     assert_int_equal(o.from, FG_FORMAT_AUTO);
     assert_int_equal(o.to, FG_FORMAT_AUTO);
@@ -107,8 +129,8 @@ static void every_option_of_convert_is_stored(void **state) {
     assert_int_equal(o.mask, FG_MASK_OPTION_CAUSAL);
     assert_int_equal(o.progress, FG_PROGRESS_LINES);
     assert_int_equal(o.verbosity, 1);
-    assert_string_equal(o.first, "in");
-    assert_string_equal(o.second, "out");
+    assert_string_equal(o.source, "in");
+    assert_string_equal(o.destination, "out");
     fg_options_free(&o);
 }
 
@@ -130,17 +152,17 @@ static void options_are_spelt_in_several_ways(void **state) {
     assert_int_equal(o.token_ids[0], 2);
     fg_options_free(&o);
     o = parsed("-- -in --out");
-    assert_string_equal(o.first, "-in");
-    assert_string_equal(o.second, "--out");
+    assert_string_equal(o.source, "-in");
+    assert_string_equal(o.destination, "--out");
     fg_options_free(&o);
     o = parsed("-- list out"); /* not the command */
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "list");
+    assert_string_equal(o.source, "list");
     fg_options_free(&o);
     o = parsed("convert list diff");
     assert_int_equal(o.command, FG_COMMAND_CONVERT);
-    assert_string_equal(o.first, "list");
-    assert_string_equal(o.second, "diff");
+    assert_string_equal(o.source, "list");
+    assert_string_equal(o.destination, "diff");
     fg_options_free(&o);
 }
 
@@ -201,20 +223,110 @@ static void help_and_version_need_nothing_else(void **state) {
 static void unknown_options_are_refused_with_the_nearest(void **state) {
     (void)state;
     refused("in out --dtpye float32", "unknown option --dtpye",
-            "did you mean --dtype? fgconv --help lists all options");
+            "did you mean --dtype? \"fgconv help COMMAND\" lists the options");
     refused("in out --max-len=5", "unknown option --max-len",
-            "did you mean --max-length? fgconv --help lists all options");
+            "did you mean --max-length? \"fgconv help COMMAND\" lists the options");
     refused("in out --chat-templat x", "unknown option --chat-templat",
-            "did you mean --chat-template-path? fgconv --help lists all options");
-    refused("in out --zzzzzzzzz", "unknown option --zzzzzzzzz", "fgconv --help lists all options");
-    refused("in out -x", "unknown option -x", "fgconv --help lists all options");
+            "did you mean --chat-template-path? \"fgconv help COMMAND\" lists the options");
+    refused("in out --zzzzzzzzz", "unknown option --zzzzzzzzz",
+            "\"fgconv help COMMAND\" lists the options of a command");
+    refused("in out -x", "unknown option -x", "\"fgconv help COMMAND\" lists the options of a command");
     refused("in out -qx", "unknown option -qx", NULL);
     refused("in out --=3", "unknown option --", NULL);
 }
 
+static void choices_have_aliases(void **state) {
+    (void)state;
+    static const struct {
+        const char *line;
+        fg_format to;
+        fg_dtype dtype;
+    } cases[] = {{"--dtype bf16 --to fast-llm in out", FG_FORMAT_FAST_LLM, FG_BF16},
+                 {"--dtype fp16 --to Fast-LLM in out", FG_FORMAT_FAST_LLM, FG_F16},
+                 {"--dtype=FP32 --to huggingface in out", FG_FORMAT_HF, FG_F32},
+                 {"--dtype BFloat16 --to HF in out", FG_FORMAT_HF, FG_BF16},
+                 {"--dtype float32 --to Hugging-Face in out", FG_FORMAT_HF, FG_F32},
+                 {"--dtype float16 --to Forgather in out", FG_FORMAT_FORGATHER, FG_F16}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_options o = parsed(cases[i].line);
+        assert_int_equal(o.to, cases[i].to);
+        assert_int_equal(o.dtype, cases[i].dtype);
+        fg_options_free(&o);
+    }
+    fg_options o = parsed("config --from huggingface c.json");
+    assert_int_equal(o.from, FG_FORMAT_HF);
+    fg_options_free(&o);
+    refused("in out --dtype bfloat",
+            "option --dtype: found \"bfloat\", expected one of bfloat16, float32, float16",
+            "did you mean bfloat16?");
+    refused("in out --dtype fp23",
+            "option --dtype: found \"fp23\", expected one of bfloat16, float32, float16",
+            "did you mean fp32?");
+    refused("in out --to huggingfac",
+            "option --to: found \"huggingfac\", expected one of hf, forgather, fast_llm",
+            "did you mean huggingface?");
+    refused("in out --to _", "option --to: found \"_\", expected one of hf, forgather, fast_llm", "");
+}
+
+static void misspelt_commands_are_named(void **state) {
+    (void)state;
+    static const char both[] = "no such file or directory, and no such command";
+    static const struct {
+        const char *line, *typed, *meant;
+    } cases[] = {{"verfy a b", "verfy", "verify"},
+                 {"verfy", "verfy", "verify"},
+                 {"verfy --help", "verfy", "verify"},
+                 {"convrt a b", "convrt", "convert"},
+                 {"valid a b", "valid", "validate"},
+                 {"Inspect a", "Inspect", "inspect"},
+                 {"update_vocab a b", "update_vocab", "update-vocab"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[96], hint[96];
+        snprintf(text, sizeof text, "%s: %s", cases[i].typed, both);
+        snprintf(hint, sizeof hint, "did you mean \"fgconv %s\"? \"fgconv help\" lists the commands",
+                 cases[i].meant);
+        refused(cases[i].line, text, hint);
+    }
+    refused("absent b", "absent: no such file or directory, and no such command",
+            "\"fgconv help\" lists the commands");
+    refused("in/x b", "in/x: no such file or directory, and no such command", NULL);
+    refused("help verfy", "verfy: no such command",
+            "did you mean \"fgconv verify\"? \"fgconv help\" lists the commands");
+    refused("help a b", "fgconv help takes [COMMAND], found also \"b\"", NULL);
+    fg_options o =
+        parsed("convert absent b"); /* whoever says the command gets the error of the opened file */
+    assert_string_equal(o.source, "absent");
+    fg_options_free(&o);
+}
+
+static void help_is_about_a_command(void **state) {
+    (void)state;
+    static const struct {
+        const char *line, *topic;
+    } cases[] = {{"--help", NULL},
+                 {"help", NULL},
+                 {"help verify", "verify"},
+                 {"verify --help", "verify"},
+                 {"--help verify", "verify"},
+                 {"verify a -h b", "verify"},
+                 {"in --help", "convert"},
+                 {"--dtype bf16 -h in out", NULL},
+                 {"help help", "help"},
+                 {"diff --help=man", "diff"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_options o = parsed(cases[i].line);
+        assert_int_equal(o.command, FG_COMMAND_HELP);
+        if (cases[i].topic)
+            assert_string_equal(o.help_topic, cases[i].topic);
+        else
+            assert_null(o.help_topic);
+        fg_options_free(&o);
+    }
+}
+
 static void values_are_strict(void **state) {
     (void)state;
-#define COUNT ", expected a whole number of 1 or more (below 2^64)"
+#define COUNT ", expected a positive integer (below 2^64)"
     refused("in out --max-length 0", "option --max-length: found \"0\"" COUNT, NULL);
     refused("in out --max-length -3", "option --max-length: found \"-3\"" COUNT, NULL);
     refused("in out --max-length +3", "option --max-length: found \"+3\"" COUNT, NULL);
@@ -235,13 +347,13 @@ static void values_are_strict(void **state) {
     refused("in out --hf-version 6", "option --hf-version: found \"6\", expected one of 4, 5", NULL);
     refused("in out --to onnx", "option --to: found \"onnx\", expected one of hf, forgather, fast_llm", NULL);
     refused("in out --device tpu", "option --device: found \"tpu\", expected one of cpu, cuda", NULL);
-#define IDS ", expected token ids with commas between and no spaces, such as 1,2,3"
+#define IDS ", expected token ids separated by commas, without spaces, such as 1,2,3"
     refused("in out --token-ids 1,,2", "option --token-ids: found \"1,,2\"" IDS, NULL);
     refused("in out --token-ids 1,", "option --token-ids: found \"1,\"" IDS, NULL);
     refused("in out --token-ids ''", "option --token-ids: found \"\"" IDS, NULL);
     refused("in out --token-ids 4294967296", "option --token-ids: found \"4294967296\"" IDS, NULL);
     refused("in out --token-ids 1,-2", "option --token-ids: found \"1,-2\"" IDS, NULL);
-#define REAL ", expected a number of 0 or more, such as 1e-5"
+#define REAL ", expected a non-negative number, such as 1e-5"
     refused("validate a b --atol -1", "option --atol: found \"-1\"" REAL, NULL);
     refused("validate a b --atol nan", "option --atol: found \"nan\"" REAL, NULL);
     refused("validate a b --atol 0x1p3", "option --atol: found \"0x1p3\"" REAL, NULL);
@@ -253,7 +365,7 @@ static void values_are_strict(void **state) {
 
 static void sizes_are_strict(void **state) {
     (void)state;
-    static const char *const bad[] = {"0", "5XB", "-5GB", "", "GB"};
+    static const char *const bad[] = {"0", "5", "5000000000", "5XB", "-5GB", "", "GB"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char line[64];
         char *argv[MOST + 1];
@@ -278,30 +390,32 @@ static void values_must_be_there_and_only_where_they_belong(void **state) {
 
 static void files_are_counted(void **state) {
     (void)state;
-    static const char hint[] = "fgconv --help shows how it is used";
+    static const char hint[] = "\"fgconv help convert\" shows its usage";
     refused("in", "fgconv convert needs SRC DST, found only in", hint);
     refused("-v", "fgconv convert needs SRC DST, found nothing", hint);
     refused("in out more", "fgconv convert takes SRC DST, found also \"more\"", hint);
-    refused("inspect", "fgconv inspect needs DIR, found nothing", hint);
-    refused("inspect a b", "fgconv inspect takes DIR, found also \"b\"", hint);
-    refused("list x", "fgconv list takes no file or directory, found \"x\"", hint);
+    refused("inspect", "fgconv inspect needs DIR, found nothing", "\"fgconv help inspect\" shows its usage");
+    refused("inspect a b", "fgconv inspect takes DIR, found also \"b\"",
+            "\"fgconv help inspect\" shows its usage");
+    refused("list x", "fgconv list takes no file or directory, found \"x\"",
+            "\"fgconv help list\" shows its usage");
     refused("diff a ''", "fgconv diff: found an empty name, expected A B", NULL);
     refused("", "nothing to do: SRC and DST are missing",
-            "fgconv [OPTIONS] SRC DST   converts the checkpoint in directory SRC into the new directory DST\n"
-            "      fgconv inspect SRC         says what SRC holds\n"
-            "      fgconv --help              lists commands and options");
+            "fgconv SRC DST         converts the checkpoint in directory SRC into the new directory DST\n"
+            "      fgconv inspect SRC     prints what SRC holds\n"
+            "      fgconv help            lists the commands and common options");
 }
 
 static void options_belong_to_commands(void **state) {
     (void)state;
     refused("a b --atol 1", "fgconv convert does not take the option --atol",
-            "leave it out; it belongs to: validate");
+            "remove it; it is an option of: validate");
     refused("inspect a --to hf", "fgconv inspect does not take the option --to",
-            "leave it out; it belongs to: convert, config");
+            "remove it; it is an option of: convert, config");
     refused("list --dry-run", "fgconv list does not take the option --dry-run",
-            "leave it out; it belongs to: convert, update, finalize, update-vocab");
+            "remove it; it is an option of: convert, update, finalize, update-vocab");
     refused("verify a b --max-length 3", "fgconv verify does not take the option --max-length",
-            "leave it out; it belongs to: convert, config");
+            "remove it; it is an option of: convert, config");
     refused("lint --converter-path p --json", "fgconv lint does not take the option --json", NULL);
 }
 
@@ -312,7 +426,7 @@ static void contradictions_are_refused(void **state) {
     refused("--from hf --to hf a b", "--from and --to are both hf: there is nothing to convert", NULL);
     refused("--dump x.h5 --validate none a b",
             "--dump writes the logits of the proof, but --validate none computes none",
-            "leave out one of the two");
+            "remove one of the two");
     refused("--dump x.h5 --validate bytes a b",
             "--dump writes the logits of the proof, but --validate bytes computes none", NULL);
 }
@@ -338,17 +452,17 @@ static void what_belongs_to_a_generation(void **state) {
     for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
         char line[64], message[96];
         snprintf(line, sizeof line, "a b %s", details[i]);
-        snprintf(message, sizeof message, "%.*s belongs to a generation, which was not asked for",
+        snprintf(message, sizeof message, "%.*s is only used with --generation-test",
                  (int)strcspn(details[i], " "), details[i]);
-        refused(line, message, "leave it out, or add -g");
+        refused(line, message, "remove it, or add -g");
     }
-    refused("a b --prompt x --token-ids 1", "--prompt and --token-ids both say which tokens the models get",
-            "leave out one of the two");
+    refused("a b --prompt x --token-ids 1", "--prompt and --token-ids both give the tokens to run",
+            "remove one of the two");
     refused("a b -g --top-p 1.5", "option --top-p: found 1.5, expected 0 to 1", NULL);
-    refused("a b -g --seed -1",
-            "option --seed: found \"-1\", expected a whole number of 0 or more (below 2^63)", NULL);
+    refused("a b -g --seed -1", "option --seed: found \"-1\", expected a non-negative integer (below 2^63)",
+            NULL);
     refused("a b -g --seed 9223372036854775808",
-            "option --seed: found \"9223372036854775808\", expected a whole number of 0 or more (below 2^63)",
+            "option --seed: found \"9223372036854775808\", expected a non-negative integer (below 2^63)",
             NULL);
     refused("a b -g --prompt ''", "option --prompt: found an empty value, expected TEXT", NULL);
 }
@@ -356,11 +470,11 @@ static void what_belongs_to_a_generation(void **state) {
 static void what_this_version_cannot_do_is_said(void **state) {
     (void)state;
     refused("a b --resume",
-            "option --resume: this version of fgconv does not resume; remove DST.partial and run again "
+            "option --resume: this version cannot resume; remove DST.partial and run again "
             "without it",
             NULL);
-    refused("a b --device cuda",
-            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+    refused("a b --device cuda", "option --device cuda: this fgconv was built without CUDA; use --device cpu",
+            NULL);
 }
 
 static void what_finalize_and_update_vocab_take(void **state) {
@@ -376,26 +490,27 @@ static void what_finalize_and_update_vocab_take(void **state) {
     fg_options_free(&o);
     o = parsed("update-vocab a --in-place --log-level WARNING");
     assert_int_equal(o.command, FG_COMMAND_UPDATE_VOCAB);
-    assert_string_equal(o.second, "a");
+    assert_string_equal(o.destination, "a");
     assert_int_equal(o.verbosity, -1);
     fg_options_free(&o);
     refused("finalize a b --root-copy --keep-optimizer",
-            "--keep-optimizer keeps a training checkpoint, and with --root-copy there is none",
-            "leave out one of the two");
+            "--keep-optimizer needs a checkpoints/ directory, and --root-copy writes none",
+            "remove one of the two");
     refused("finalize a b --stop-tokens x --generation-config none",
-            "--stop-tokens go into generation_config.json, and --generation-config none writes none", NULL);
+            "--stop-tokens are written to generation_config.json, and --generation-config none writes none",
+            NULL);
     refused("finalize a b --log-level ERROR",
-            "option --log-level ERROR: fgconv always says its warnings; take WARNING", NULL);
+            "option --log-level ERROR: warnings cannot be silenced; use WARNING", NULL);
     refused("finalize a b --device cuda",
-            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+            "option --device cuda: this fgconv was built without CUDA; use --device cpu", NULL);
     refused("finalize a b --validate none --dump x",
             "--dump writes the logits of the proof, but --validate none computes none", NULL);
     refused("finalize a b --in-place", "fgconv finalize does not take the option --in-place",
-            "leave it out; it belongs to: update-vocab");
+            "remove it; it is an option of: update-vocab");
     refused("finalize a", "fgconv finalize needs SRC DST, found only a", NULL);
     refused("update-vocab a", "fgconv update-vocab needs SRC DST, found only a",
             "give either DST or --in-place");
-    refused("update-vocab a b --in-place", "--in-place replaces SRC, but there is a DST too: b", NULL);
+    refused("update-vocab a b --in-place", "--in-place replaces SRC, but DST is given too: b", NULL);
     refused("update-vocab a b --root-copy", "fgconv update-vocab does not take the option --root-copy", NULL);
 }
 
@@ -419,14 +534,14 @@ static void what_update_takes(void **state) {
     assert_false(o.no_strict);
     fg_options_free(&o);
     refused("update a b --log-level ERROR",
-            "option --log-level ERROR: fgconv always says its warnings; take WARNING", NULL);
+            "option --log-level ERROR: warnings cannot be silenced; use WARNING", NULL);
     refused("update a b --device cuda",
-            "option --device cuda: this fgconv was built without CUDA; take --device cpu", NULL);
+            "option --device cuda: this fgconv was built without CUDA; use --device cpu", NULL);
     refused("update a b --add-tokens y", "fgconv update does not take the option --add-tokens", NULL);
     refused("update a b --validate none --dump x",
             "--dump writes the logits of the proof, but --validate none computes none", NULL);
     refused("a b --arch llama", "fgconv convert does not take the option --arch",
-            "leave it out; it belongs to: update");
+            "remove it; it is an option of: update");
     refused("update a", "fgconv update needs SRC DST, found only a", NULL);
     assert_int_equal(fg_command_from_name("update", FG_COMMAND_HELP), FG_COMMAND_UPDATE);
     assert_int_equal(fg_command_from_name("nothing", FG_COMMAND_HELP), FG_COMMAND_HELP);
@@ -472,6 +587,9 @@ int main(void) {
         cmocka_unit_test(commands_are_known),
         cmocka_unit_test(help_and_version_need_nothing_else),
         cmocka_unit_test(unknown_options_are_refused_with_the_nearest),
+        cmocka_unit_test(choices_have_aliases),
+        cmocka_unit_test(misspelt_commands_are_named),
+        cmocka_unit_test(help_is_about_a_command),
         cmocka_unit_test(values_are_strict),
         cmocka_unit_test(sizes_are_strict),
         cmocka_unit_test(values_must_be_there_and_only_where_they_belong),
@@ -486,5 +604,5 @@ int main(void) {
         cmocka_unit_test(running_out_of_memory_is_reported),
     };
     fg_alloc_init();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, enter_directory, leave_directory);
 }

@@ -48,7 +48,7 @@ static fg_status run(fg_options options, const char *input, size_t size, const c
     assert_non_null(out);
     assert_int_equal(fwrite(input, 1, size, in), size);
     rewind(in);
-    options.first = directory;
+    options.source = directory;
     fg_status status = fg_command_tokenize(&options, in, out, err);
     rewind(out);
     found[fread(found, 1, sizeof found - 1, out)] = '\0';
@@ -71,14 +71,14 @@ static void refused(fg_options options, const char *input, fg_status status, con
 
 static void an_argument_is_one_text(void **state) {
     (void)state;
-    gives((fg_options){.second = "ab\nb"}, "", 0, "[2, 3, 1]\n");
-    gives((fg_options){.second = "ab", .special = true}, "", 0, "[9, 2]\n");
-    gives((fg_options){.second = "[2, 3, 1]", .decode = true}, "", 0, "ab\nb\n");
+    gives((fg_options){.destination = "ab\nb"}, "", 0, "[2, 3, 1]\n");
+    gives((fg_options){.destination = "ab", .special = true}, "", 0, "[9, 2]\n");
+    gives((fg_options){.destination = "[2, 3, 1]", .decode = true}, "", 0, "ab\nb\n");
 }
 
 static void lines_are_texts(void **state) {
     (void)state;
-    gives((fg_options){.second = "-"}, "ab\n\nb\xff", 6, "[2]\n[]\n[1, 6, 7, 8]\n");
+    gives((fg_options){.destination = "-"}, "ab\n\nb\xff", 6, "[2]\n[]\n[1, 6, 7, 8]\n");
     gives((fg_options){0}, "a\0b\n", 4, "[0, 10, 1]\n");
     gives((fg_options){0}, "", 0, "");
     gives((fg_options){.decode = true}, "[2, 4, 5]\n[]\n", 13, "ab\xc3\xa9\n\n");
@@ -101,7 +101,7 @@ static void long_lines_are_whole(void **state) {
     memset(line, 'a', LENGTH);
     assert_int_equal(fwrite(line, 1, LENGTH, in), LENGTH);
     rewind(in);
-    assert_int_equal(fg_command_tokenize(&(fg_options){.first = directory}, in, out, &err), FG_OK);
+    assert_int_equal(fg_command_tokenize(&(fg_options){.source = directory}, in, out, &err), FG_OK);
     assert_int_equal(ftell(out), LENGTH * 3 + 1); /* "[0, 0, ...]\n" */
     fclose(in);
     fclose(out);
@@ -114,11 +114,11 @@ static void bad_input_is_named(void **state) {
             "line 1 of the input: found \"ab\", expected a JSON string");
     refused((fg_options){.decode = true}, "{}", FG_ERR_INPUT,
             "line 1 of the input: found \"{}\", expected a JSON array of ids");
-    refused((fg_options){.decode = true, .second = "[1.5]"}, "", FG_ERR_INPUT,
+    refused((fg_options){.decode = true, .destination = "[1.5]"}, "", FG_ERR_INPUT,
             "TEXT: found \"[1.5]\", expected a JSON array of ids");
     refused((fg_options){.decode = true}, "[1, 11]", FG_ERR_INPUT,
             "line 1 of the input: the id 11 is not in the vocabulary");
-    refused((fg_options){.decode = true, .second = "[-1]"}, "", FG_ERR_INPUT,
+    refused((fg_options){.decode = true, .destination = "[-1]"}, "", FG_ERR_INPUT,
             "TEXT: the id -1 is not in the vocabulary");
     refused((fg_options){.decode = true, .special = true}, "", FG_ERR_USAGE,
             "--special adds tokens to a text, but --decode reads tokens");

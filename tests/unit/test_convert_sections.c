@@ -459,6 +459,46 @@ static void a_null_comes_back(void **state) {
     json_decref(source);
 }
 
+/* A wrong type in any place of a list or an object of sections is a message with the row. */
+static void wrong_types_in_sections_are_refused(void **state) {
+    (void)state;
+    static const char shape[] = "expected [name, section] or [name, section, condition]";
+    static const char *const cases[][2] = {
+        {"{\"list_dispatch\": [[1, \"a\", \"true\"]], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [[\"A\", null, 7]], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [[\"A\", \"a\", null]], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [[\"A\", \"a\"], [true, \"b\"]], \"hf\": \"x\", \"count\": \"n\"}",
+         "row 1 of \"list_dispatch\""},
+        {"{\"list_dispatch\": [[\"A\"]], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [\"A\"], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [{\"A\": \"a\"}], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": [[\"A\", \"a\", \"true\", \"more\"]], \"hf\": \"x\", \"count\": \"n\"}", shape},
+        {"{\"list_dispatch\": {\"A\": \"a\"}, \"hf\": \"x\", \"count\": \"n\"}",
+         "expected a list of [name, section]"},
+        {"{\"list_dispatch\": \"a\", \"hf\": \"x\", \"count\": \"n\"}", "expected a list of [name, section]"},
+        {"{\"list_dispatch\": [[\"A\", \"a\", \"heads >\"]], \"hf\": \"x\", \"count\": \"n\"}",
+         "probe.json:1: sections/model/config/mixer"},
+        {"{\"dispatch\": [[\"A\", \"a\"]]}", "expected sections by name"},
+        {"{\"dispatch\": \"a\"}", "expected sections by name"},
+        {"{\"dispatch\": {\"A\": 1}}", "unknown section"},
+        {"{\"typed_dict\": [[null, \"a\"]]}", "expected a section, or sections by name"},
+        {"{\"typed_dict\": {\"A\": null}}", "unknown section"},
+        {"{\"nested\": [\"a\"]}", "expected a string"},
+        {"{\"nested\": \"z\"}", "unknown section"},
+        {"{\"blocks\": {\"A\": \"a\"}, \"count\": \"n\"}", "expected a string"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_error err = {0};
+        fg_converter *converter = NULL;
+        char *config = fg_strformat(NULL, "\"mixer\": %s", cases[i][0]);
+        if (load(&converter, config, SECTIONS, "", &err) != FG_ERR_INPUT || !strstr(err.text, cases[i][1]))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, cases[i][1]);
+        if (!strstr(err.text, "probe.json:1")) fail_msg("row %zu: \"%s\" does not say where", i, err.text);
+        fg_converter_free(&converter);
+        fg_free(config);
+    }
+}
+
 /* ---- weights ---- */
 
 static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) {
@@ -526,6 +566,35 @@ static void rules_name_parts_and_places(void **state) {
     fg_tensor_map_free(&w);
 }
 
+/* A pair an expert, all gates and ups of an expert in one tensor, all in one, and another name of one. */
+static void other_layouts_hold_several_parts(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_tensor_map w;
+    fg_status status =
+        expand("\"x\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, \"size\"], \"other\": "
+               "[{\"hf\": \"p{i}\", \"each\": 3, \"shape\": [4, \"size\"]}, {\"hf\": \"all\", \"shape\": [3, "
+               "4, 4]}]}, "
+               "\"y\": {\"hf\": \"y\", \"shape\": [7], \"other\": [\"why\"]}",
+               &w, &err);
+    if (status != FG_OK) fail_msg("%s", err.text);
+    static const struct {
+        const char *hf, *first;
+        size_t parts;
+        uint64_t rows;
+    } rows[] = {{"p0", "e0.a", 2, 4}, {"p2", "e2.a", 2, 4}, {"all", "e0.a", 6, 3}, {"why", "y", 1, 7}};
+    assert_int_equal(w.packed_count, 5);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t found = fg_map_get(&w.by_packed, rows[i].hf);
+        assert_int_not_equal(found, FG_MAP_NONE);
+        const fg_packed_tensor *packed = &w.packed[found];
+        assert_string_equal(w.parts[packed->first_part].hf, rows[i].first);
+        assert_int_equal(packed->part_count, rows[i].parts);
+        assert_int_equal(packed->shape[0], rows[i].rows);
+    }
+    fg_tensor_map_free(&w);
+}
+
 static void broken_rules_are_refused(void **state) {
     (void)state;
     static const char *const rows[][2] = {
@@ -536,12 +605,28 @@ static void broken_rules_are_refused(void **state) {
         {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0, 0]}", "\"permute\""},
         {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0]}", "differ in length"},
         {"\"x\": {\"hf\": \"a\", \"shape\": [1]}, \"y\": {\"hf\": \"a\", \"shape\": [1]}",
-         "two rules of \"weights\" stand for \"a\""},
-        {"\"x\": {\"hf\": [\"a\", \"a\"], \"shape\": [1]}", "stand for \"a\""},
+         "two rules of \"weights\" are for \"a\""},
+        {"\"x\": {\"hf\": [\"a\", \"a\"], \"shape\": [1]}", "are for \"a\""},
         {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"fast_llm_shape\": [3]}", "not as large as its parts"},
         {"\"x\": {\"hf\": \"a\", \"shape\": [\"size / 3\"]}", "not exact"},
         {"\"x\": {\"hf\": \"a{i}\", \"each\": \"0 - 1\", \"shape\": [2]}", "expected a whole number"},
         {"\"x\": {\"hf\": \"a{i}\", \"each\": 99999999, \"shape\": [2]}", "more than"},
+        {"\"x\": {\"hf\": [1], \"shape\": [2]}", "\"hf\": found an array"},
+        {"\"x\": {\"hf\": 1, \"shape\": [2]}", "\"hf\": found an integer"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"with\": [1]}", "\"with\": found an array"},
+        {"\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": [\"a\"]}", "expected one prefix"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": \"b\"}", "\"other\": found a string"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [7]}", "layout 0: expected a name"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\"}]}", "layout 0: expected a name"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\", \"shape\": [2], \"if\": 1}]}",
+         "unknown key \"if\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [\"a\"]}", "are for \"a\""},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [\"c\"]}",
+         "not as large as the first layout"},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [6]}]}",
+         "not as large as the first layout"},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [3]}]}",
+         "must hold whole tensors"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
@@ -573,12 +658,20 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_missing_object_is_one_refusal), cmocka_unit_test(sections_stand_under_fields),
-        cmocka_unit_test(dictionaries_go_entry_by_entry),  cmocka_unit_test(blocks_share_their_keys),
-        cmocka_unit_test(a_list_names_the_blocks),         cmocka_unit_test(values_change_on_the_way),
-        cmocka_unit_test(both_sides_are_covered),          cmocka_unit_test(what_was_left_out_comes_back),
-        cmocka_unit_test(an_explicit_default_comes_back),  cmocka_unit_test(a_null_comes_back),
-        cmocka_unit_test(rules_name_parts_and_places),     cmocka_unit_test(broken_rules_are_refused),
+        cmocka_unit_test(a_missing_object_is_one_refusal),
+        cmocka_unit_test(sections_stand_under_fields),
+        cmocka_unit_test(dictionaries_go_entry_by_entry),
+        cmocka_unit_test(blocks_share_their_keys),
+        cmocka_unit_test(a_list_names_the_blocks),
+        cmocka_unit_test(values_change_on_the_way),
+        cmocka_unit_test(both_sides_are_covered),
+        cmocka_unit_test(what_was_left_out_comes_back),
+        cmocka_unit_test(an_explicit_default_comes_back),
+        cmocka_unit_test(a_null_comes_back),
+        cmocka_unit_test(rules_name_parts_and_places),
+        cmocka_unit_test(wrong_types_in_sections_are_refused),
+        cmocka_unit_test(other_layouts_hold_several_parts),
+        cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -30,7 +30,7 @@ static void sizes_are_parsed(void **state) {
     } good[] = {{"5GB", 5000000000},
                 {"5GiB", 5ULL << 30},
                 {"512MB", 512000000},
-                {"1000000", 1000000},
+                {"1000000B", 1000000},
                 {"2 GB", 2000000000},
                 {"3kb", 3000},
                 {"7B", 7},
@@ -48,6 +48,9 @@ static void sizes_are_parsed(void **state) {
                                       "5XB",
                                       "0",
                                       "0GB",
+                                      "5",
+                                      "5000000000",
+                                      "5G",
                                       "5GBs",
                                       "1.5GB",
                                       " 5GB",
@@ -60,6 +63,11 @@ static void sizes_are_parsed(void **state) {
         assert_non_null(strstr(err.text, "--max-shard-size"));
         assert_true(strlen(err.hint) > 0);
     }
+    fg_error err = {0};
+    uint64_t bytes;
+    assert_int_equal(fg_shards_parse_size("5", &bytes, &err), FG_ERR_USAGE);
+    assert_string_equal(err.text, "--max-shard-size: \"5\" has no unit");
+    assert_non_null(strstr(err.hint, "5GB or 5GiB"));
 }
 
 static void one_shard_has_the_plain_name(void **state) {

@@ -11,8 +11,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8_text.h"
 #include "vocab/tokenizer.h"
-#include "vocab/utf8_text.h"
 
 enum { LINES_LEAST = 3000, SHOWN = 5 };
 

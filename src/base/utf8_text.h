@@ -2,8 +2,8 @@
  *
  * Invariant: fg_utf8_next never reads past `end` and always moves on.
  */
-#ifndef FG_VOCAB_UTF8_TEXT_H
-#define FG_VOCAB_UTF8_TEXT_H
+#ifndef FG_BASE_UTF8_TEXT_H
+#define FG_BASE_UTF8_TEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>

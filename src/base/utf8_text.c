@@ -1,4 +1,4 @@
-#include "vocab/utf8_text.h"
+#include "base/utf8_text.h"
 
 #include <string.h>
 

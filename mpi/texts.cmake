@@ -1,0 +1,25 @@
+# Manual pages and completions, which the program prints from its own tables.
+set(commands convert config validate verify inspect diff list lint tokenize update finalize update-vocab completion help)
+set(texts ${PROJECT_BINARY_DIR}/texts)
+file(MAKE_DIRECTORY ${texts})
+
+# The file gets what the program prints for the arguments.
+function(fg_text file)
+  add_custom_command(OUTPUT ${texts}/${file} COMMAND fgconv ${ARGN} > ${texts}/${file} DEPENDS fgconv VERBATIM
+    COMMENT "Printing ${file}")
+  set_property(GLOBAL APPEND PROPERTY FG_TEXTS ${texts}/${file})
+endfunction()
+
+foreach(command ${commands})
+  fg_text(fgconv-${command}.1 ${command} --help=man)
+  install(FILES ${texts}/fgconv-${command}.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endforeach()
+fg_text(fgconv.bash completion bash)
+fg_text(_fgconv completion zsh)
+fg_text(fgconv.fish completion fish)
+install(FILES ${texts}/fgconv.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME fgconv)
+install(FILES ${texts}/_fgconv DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES ${texts}/fgconv.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+get_property(all GLOBAL PROPERTY FG_TEXTS)
+add_custom_target(fgconv_texts ALL DEPENDS ${all})
