@@ -68,7 +68,7 @@ static bool told_to_stop(const worker *w) {
     return waiting || fg_queue_raised(w->queue);
 }
 
-/* Collective. Takes in the messages of the ranks that failed. */
+/* Collective. Receives the messages of the ranks that failed. */
 static void take_in_stops(const worker *w, bool failed) {
     int mine = failed, all = 0;
     MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, w->ranks->world);

@@ -1,4 +1,4 @@
-/* The processes of one run: who is where, how they agree, how rank 0's decisions reach the others.
+/* The processes of one run: who is where, how they agree, how rank 0 shares its decisions.
  *
  * Invariant: every function that is marked collective is called by all ranks in the same order, whatever
  * failed before: a rank that failed calls fg_ranks_agree with its error and then follows the others out.
