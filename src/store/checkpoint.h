@@ -26,6 +26,8 @@ typedef enum fg_format {
 #define FG_CHECKPOINT_ORIGIN "metadata/fgconv/model_type"
 /* What of the HF configuration Fast-LLM's has no field for: an array as fg_translation.left_out. */
 #define FG_CHECKPOINT_CARRIED "metadata/fgconv/left_out"
+/* How that HF configuration spells rotary settings: true for rope_parameters. */
+#define FG_CHECKPOINT_NEWER_ROTARY "metadata/fgconv/rope_parameters"
 
 /* What Fast-LLM's configuration said of a model that now lies in another format's directory: {"fast_llm": the same array}. */
 #define FG_CHECKPOINT_CARRIED_FILE "fgconv_carried.json"
