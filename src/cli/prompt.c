@@ -114,7 +114,7 @@ done:
     return status;
 }
 
-/* Ids by the source's tokenizer, held against the destination's. Of two models of which one has a tokenizer that
+/* Ids by the source's tokenizer, compared with the destination's. Of two models of which one has a tokenizer that
  * one is used. */
 static fg_status encode_both(settling *s, fg_error *err) {
     fg_status status = FG_OK;

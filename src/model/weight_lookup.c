@@ -152,6 +152,8 @@ static fg_status require(const fg_binder *binder, const char *role, location *fo
     FG_TRY(expand(binder, first.pattern, &wanted, err));
     status = fg_fail(err, FG_ERR_INPUT, "no tensor %s among the weights (%s of a %s model)", wanted.data,
                      role, binder->format);
+    const char *example = fg_weight_source_example(&binder->model->weights);
+    if (example) fg_hint(err, "the weights have names such as \"%s\"", example);
 done:
     fg_buffer_free(&wanted);
     return status;

@@ -72,7 +72,7 @@ def large_vocabulary(fgconv):
 def sampling(fgconv):
     with tempfile.TemporaryDirectory() as folder:
         greedy, text = generation(fgconv, folder, ["--max-new-tokens", "12"])
-        tally.check("greedy in spite of do_sample, which is said", greedy["greedy"] and text.count("--sample draws them") == 1, text)
+        tally.check("greedy in spite of do_sample, which is said", greedy["greedy"] and text.count("use --sample to sample") == 1, text)
         tally.check("as many tokens as asked for", len(greedy["tokens"]) == 12 and greedy["stopped_by"] == "limit", greedy)
         cold, _ = generation(fgconv, folder, ["--max-new-tokens", "12", "--temperature", "0", "--seed", "3"])
         tally.check("temperature 0 is greedy", cold == greedy, cold)

@@ -22,8 +22,8 @@ static void built_in_converters_are_clean(void **state) {
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
     assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
     if (problems) fail_msg("%s", report.data);
-    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names there and back"));
-    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names there and back"));
+    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names round-trip"));
+    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
     fg_buffer_free(&report);
     fg_converter_dirs_free(&dirs);

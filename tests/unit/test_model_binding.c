@@ -110,8 +110,6 @@ static void what_is_not_computed_is_refused(void **state) {
         {"llama", "rope_theta", "null", "a number above 0"},
         {"llama", "hidden_act", "\"tanh\"", "\"tanh\", expected one of \"silu\""},
         {"llama", "hidden_act", "7", "found 7, expected one of"},
-        {"mistral", "attention_bias", "true", "attention_bias"},
-        {"mistral", "mlp_bias", "true", "mlp_bias"},
         {"llama", "qk_norm", "true", "qk_norm"},
         {"qwen3", "qk_norm", "false", "qk_norm"},
         {"llama", "num_key_value_heads", "3", "cannot share"},
@@ -158,8 +156,12 @@ static void what_is_not_computed_is_refused(void **state) {
                    "of a hf model)");
     expect_refused(with("llama", false, "mlp_bias", "true"), FG_FORMAT_HF,
                    "no tensor model.layers.0.mlp.gate_proj.bias");
-    expect_refused(with("llama", true, "attention_bias", "true"), FG_FORMAT_FORGATHER, "attention_bias");
-    expect_refused(with("llama", true, "mlp_bias", "true"), FG_FORMAT_FORGATHER, "mlp_bias");
+    expect_refused(with("mistral", false, "attention_bias", "true"), FG_FORMAT_HF, "attention_bias");
+    expect_refused(with("mistral", false, "mlp_bias", "true"), FG_FORMAT_HF, "mlp_bias");
+    expect_refused(with("llama", true, "attention_bias", "true"), FG_FORMAT_FORGATHER,
+                   "no tensor causal_lm.layer_stack.layers.0.attention.query_linear.bias");
+    expect_refused(with("llama", true, "mlp_bias", "true"), FG_FORMAT_FORGATHER,
+                   "no tensor causal_lm.layer_stack.layers.0.feedforward.gate_proj.bias");
     fixture *sliding = with("qwen3", false, "use_sliding_window", "true");
     json_object_set_new(sliding->hf, "sliding_window", json_integer(8));
     json_object_set_new(sliding->hf, "max_window_layers", json_integer(0));
