@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/conversion.h"
 #include "cli/detect_family.h"
+#include "cli/token_id_check.h"
 #include "store/fast_llm.h"
 
 /* ---- reading ---- */
@@ -128,6 +129,7 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
     FG_TRY(fg_conversion_decide_steps(&job, options, dirs, err));
     FG_TRY(fg_conversion_translate_steps(&job, options, dirs, version, err));
     result = json_incref(fg_conversion_last(&job)->translation.result);
+    FG_TRY(fg_conversion_warn_of_token_ids(&job, result, err));
     if (job.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));

@@ -1,4 +1,5 @@
 #include "cli/conversion.h"
+#include "cli/token_id_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -162,6 +163,8 @@ fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, c
     FG_TRY(fg_conversion_check_code(job, options, dirs, err));
     FG_TRY(fg_conversion_resolve_tokens(job, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(job, options, err));
+    FG_TRY(fg_conversion_warn_of_token_ids(
+        job, job->to == FG_FORMAT_FAST_LLM ? json_object_get(job->config, "base_model") : job->config, err));
     FG_TRY(fg_conversion_make_files(job, options, err));
     say_decisions(job);
 done:

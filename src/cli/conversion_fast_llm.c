@@ -159,6 +159,7 @@ fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_e
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(job)),
                           err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
+    if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

@@ -9,6 +9,7 @@
  *     "base_model_prefix": "model.",                            what transformers puts before the names of a base model's checkpoint
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
+ *     "layer_overrides": { ... },                               what single layers may override (convert/layer_overrides.h)
  *     "options": { HF_PATH: OPTION },                           keys that no section has and that a command-line option sets ("max_length")
  *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
  *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself

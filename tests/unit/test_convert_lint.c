@@ -63,7 +63,7 @@ static void faults_are_found(void **state) {
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"rope_theta\": {\"import_only\": \"rope_theta\"}, "
          "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",
-         "\"use_cache\" = true: 5.0 is supported only"},
+         "\"use_cache\" = true: only 5.0 is supported"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"vocab_size\": {\"import_only\": \"vocab_size\", \"default\": 7}, "
          "\"bos_token_id\": {\"import_only\": \"eos_token_id\"}, \"eos_token_id\": {\"import_only\": "
@@ -71,6 +71,13 @@ static void faults_are_found(void **state) {
          "ok"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"tensors\": {\"lm_head.weight\": null}}",
          "match no declared tensor"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"rope_scaling\": {\"rename\": \"rope_scaling\", \"absent\": null, \"keys\": [\"**\"]}}}}}",
+         "\"rope_scaling\" claims all that an object may hold"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
+         "\"b\": 2}}}}}}",
+         "writes a member that its \"keys\" do not name: b"},
     };
     char folder[] = "/tmp/fgconv-lint-XXXXXX";
     fg_error err = {0};
