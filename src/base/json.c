@@ -50,6 +50,7 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     fg_buffer widened = {0};
     json_error_t what;
     *value = NULL;
+    if (!length) return fg_file_refuse_empty(name, err);
     /* jansson passes over a NUL behind a value, where those who count lines in the text stop at it. */
     const char *nul = length ? memchr(bytes, '\0', length) : NULL;
     if (nul)
@@ -84,10 +85,12 @@ fg_status fg_json_read(const char *path, json_t **value, fg_error *err) {
 
 fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err) {
     fg_status status = FG_OK;
+    fg_path_kind kind;
     char *path = NULL;
     *object = NULL;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, object, err));
     if (!json_is_object(*object))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));

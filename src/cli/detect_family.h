@@ -21,7 +21,7 @@ typedef struct fg_family_question {
 /* Where a configuration of the format says its family. */
 const char *fg_family_key(fg_format format);
 /* Whether a family of hf has a converter to Forgather; false for NULL. */
-bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family);
+fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err);
 /* Whether the converter of a family takes the configuration: `refused` has FG_OK, and `warning` the first warning ("" without any), or what
  * is refused. Returns an error only for what is no refusal. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,

@@ -39,10 +39,12 @@ static fg_status check_file(const fg_tensors *table, uint32_t file, bool same_no
     const char *path = table->files[file];
     const fg_file_stamp *then = &table->stamps[file];
     fg_file_stamp now;
-    if (!fg_path_is_file(path))
+    bool is_file;
+    fg_status status = fg_path_is_file(path, &is_file, err);
+    if (status == FG_OK && !is_file)
         return fg_fail(err, FG_ERR_INPUT, "%s: the file was there when its header was read and is gone",
                        path);
-    fg_status status = fg_file_stamp_of(path, &now, err);
+    if (status == FG_OK) status = fg_file_stamp_of(path, &now, err);
     if (status != FG_OK) return status;
     bool replaced = same_node && (now.inode != then->inode || now.device != then->device);
     if (!replaced && now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)

@@ -206,8 +206,10 @@ done:
 fg_status fg_training_optimizer(const char *directory, char **path, uint64_t *bytes, fg_error *err) {
     fg_status status = FG_OK;
     fg_file_stamp stamp;
+    bool is_file;
     FG_TRY_NEW(*path, fg_path_join(directory, FG_TRAINING_OPTIMIZER, err));
-    if (!fg_path_is_file(*path)) FG_TRY(no_optimizer(directory, *path, err));
+    FG_TRY(fg_path_is_file(*path, &is_file, err));
+    if (!is_file) FG_TRY(no_optimizer(directory, *path, err));
     FG_TRY(fg_file_stamp_of(*path, &stamp, err));
     *bytes = stamp.size;
 done:

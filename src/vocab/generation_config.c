@@ -146,16 +146,21 @@ static fg_status resolve_sampling(const char *path, json_t *config, fg_error *er
 
 /* The file of a preset, newly allocated: `how` itself if there is such a file, else the one of that name at home. */
 static fg_status find_preset(const char *how, char **path, fg_error *err) {
+    fg_status status = FG_OK;
     const char *home = getenv("HOME");
+    bool is_file;
     *path = NULL;
-    if (fg_path_is_file(how) || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
-        *path = fg_strdup(how, err);
+    FG_TRY(fg_path_is_file(how, &is_file, err));
+    if (is_file || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
+        FG_TRY_NEW(*path, fg_strdup(how, err));
     else
-        *path = fg_strformat(err, "%s/" PRESETS "/%s.json", home, how);
-    if (!*path) return FG_ERR_MEMORY;
-    if (fg_path_is_file(*path)) return FG_OK;
+        FG_TRY_NEW(*path, fg_strformat(err, "%s/" PRESETS "/%s.json", home, how));
+    FG_TRY(fg_path_is_file(*path, &is_file, err));
+    if (is_file) goto done;
     fg_fail(err, FG_ERR_USAGE, "--generation-config %s: there is no file %s", how, *path);
-    return fg_hint(err, "give carry, none, a JSON file, or NAME of a file ~/" PRESETS "/NAME.json");
+    status = fg_hint(err, "give carry, none, a JSON file, or NAME of a file ~/" PRESETS "/NAME.json");
+done:
+    return status;
 }
 
 static fg_status read_preset(const char *how, json_t *config, fg_error *err) {

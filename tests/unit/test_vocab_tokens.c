@@ -282,6 +282,8 @@ static void broken_tokenizers_are_refused(void **state) {
         refuse("pad_token: p\n", cases[i][1]);
     }
     put_text("tokenizer.json", "");
+    refuse("pad_token: p\n", "tokenizer.json: the file is empty");
+    unlink(at("tokenizer.json"));
     refuse("pad_token: p\n", "tokens cannot be added: there is no tokenizer.json");
     put_text("tokenizer.json", TOKENIZER);
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"q\"}}}");
