@@ -69,7 +69,7 @@ done:
     return status;
 }
 
-/* A file metadata.yaml beside a config.json may have nothing to do with Fast-LLM. */
+/* A metadata.yaml next to a config.json may have nothing to do with Fast-LLM. */
 static fg_status is_fast_llm(const fg_checkpoint *c, fg_format wanted, bool *is, fg_error *err) {
     fg_status status = FG_OK;
     bool config = false;
@@ -85,13 +85,15 @@ done:
 static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) {
     fg_status status = FG_OK;
     bool fast_llm;
+    char *file = NULL;
     FG_TRY(is_fast_llm(c, wanted, &fast_llm, err));
     c->format = FG_FORMAT_FAST_LLM;
     if (fast_llm) return read_metadata(c, err);
     FG_TRY(read_config(c, err));
     const char *type = NULL, *hf_type = NULL;
-    FG_TRY(fg_json_get_string(c->config, "model_type", "config.json", &type, err));
-    FG_TRY(fg_json_get_string(c->config, "hf_model_type", "config.json", &hf_type, err));
+    FG_TRY_NEW(file, fg_path_join(c->directory, "config.json", err));
+    FG_TRY(fg_json_get_string(c->config, "model_type", file, &type, err));
+    FG_TRY(fg_json_get_string(c->config, "hf_model_type", file, &hf_type, err));
     c->format = wanted;
     if (wanted == FG_FORMAT_AUTO) {
         c->format =
@@ -101,6 +103,7 @@ static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) 
     if (type) FG_TRY_NEW(c->model_type, fg_strdup(type, err));
 done:
     if (status != FG_OK) fg_where(err, "opening %s", c->directory);
+    fg_free(file);
     return status;
 }
 
@@ -155,7 +158,7 @@ static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) 
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
     if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
     if (adapter)
-        fg_warn("%s: adapter_config.json beside whole weights: the adapter is left out, as transformers "
+        fg_warn("%s: adapter_config.json next to whole weights: the adapter is ignored, as transformers "
                 "without peft does",
                 c->weights_directory);
     fg_weight_files_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
@@ -188,7 +191,7 @@ static bool is_side_file(const char *name) {
     return false;
 }
 
-/* Written anew by a conversion, or read by it. */
+/* Rewritten by a conversion, or read by it. */
 static bool is_known(const char *name) {
     static const char *const whole[] = {"config.json", "fgconv_report.json", FG_FAST_LLM_METADATA,
                                         FG_FAST_LLM_OK};

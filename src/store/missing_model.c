@@ -62,7 +62,7 @@ static const format formats[] = {
     {{"rust_model.ot"}, "weights of rust-bert", "take the PyTorch or safetensors weights of the same model"},
 };
 
-/* Files of torch.save under any other name; the trainer's own state is none. */
+/* Weights under any other name; the state of a trainer does not count. */
 static const format others = {
     {"*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt"},
     "weights under a name that transformers does not look for",

@@ -1,4 +1,4 @@
-/* Models that lie below a directory which is none itself: a hub cache, a training run, an experiment, an archive unpacked into a
+/* Models below a directory that is not a model itself: a hub cache, a training run, an experiment, an archive unpacked into a
  * directory of its own. For messages.
  */
 #ifndef FG_STORE_NESTED_MODELS_H

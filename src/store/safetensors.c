@@ -428,7 +428,8 @@ static fg_status new_name(const char *text, json_t **name, fg_error *err) {
     json_t *unchecked = json_string_nocheck(text); /* tells bad text from no memory */
     if (!unchecked) return fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
     json_decref(unchecked);
-    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, as safetensors wants it", text);
+    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, which safetensors requires",
+                   text);
 }
 
 static fg_status put_name(const char *text, fg_buffer *out, fg_error *err) {

@@ -375,7 +375,7 @@ static fg_status refuse_value(const reader *r, fg_pickle_value value) {
                        "this looks like a training checkpoint: save the part that holds the weights, as in "
                        "torch.save(torch.load(FILE)[\"%.100s\"], NEW)",
                        r->name.data);
-    return fg_hint(r->err, "save the model's state_dict() alone, without other values beside the tensors");
+    return fg_hint(r->err, "save the model's state_dict() alone, without values other than tensors");
 }
 
 /* What is inside the calls that torch wraps tensors in: _rebuild_parameter(tensor, requires_grad, hooks) and,

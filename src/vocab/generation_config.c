@@ -88,7 +88,7 @@ static fg_status unknown_key(const char *path, const char *key, fg_error *err) {
         strncat(known, ", ", sizeof known - strlen(known) - 1);
         strncat(known, settings[i].name, sizeof known - strlen(known) - 1);
     }
-    fg_fail(err, FG_ERR_INPUT, "%.300s: the key \"%.80s\" is no setting of a generation; known are %s", path,
+    fg_fail(err, FG_ERR_INPUT, "%.300s: the key \"%.80s\" is not a generation setting; known are %s", path,
             key, known);
     return fg_hint(err, "correct its name, or take it out");
 }
@@ -110,7 +110,7 @@ static fg_status read_setting(const char *path, const char *key, json_t *value, 
                        fg_json_brief(value, brief, sizeof brief), kinds[found->kind]);
     const json_t *before = json_object_get(config, name);
     if (before && !fg_json_equal(before, value))
-        return fg_fail(err, FG_ERR_INPUT, "%s: max_tokens and max_new_tokens say different numbers", path);
+        return fg_fail(err, FG_ERR_INPUT, "%s: max_tokens and max_new_tokens differ", path);
     return fg_json_put(config, name, json_incref(value), err);
 }
 

@@ -136,7 +136,7 @@ static void an_adapter_beside_whole_weights_is_warned_of(void **state) {
     fg_log_reset();
     expect_open(&c, at(""), &defaults);
     assert_int_equal(fg_log_warning_count(), 1);
-    assert_non_null(strstr(fg_log_warning(0), "the adapter is left out"));
+    assert_non_null(strstr(fg_log_warning(0), "the adapter is ignored"));
     fg_checkpoint_close(&c);
 }
 

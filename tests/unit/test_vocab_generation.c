@@ -61,7 +61,7 @@ static void presets_become_settings_of_transformers(void **state) {
 
 static void what_a_preset_may_not_say_is_refused(void **state) {
     (void)state;
-    refuse_preset("{\"temprature\": 1}", "the key \"temprature\" is no setting of a generation; known are "
+    refuse_preset("{\"temprature\": 1}", "the key \"temprature\" is not a generation setting; known are "
                                          "max_tokens, max_new_tokens, ");
     refuse_preset("{\"temperature\": \"hot\"}", "temperature: found \"hot\", expected a number");
     refuse_preset("{\"max_tokens\": 1.5}", "max_tokens: found 1.5, expected a whole number of 0 or more");
