@@ -44,8 +44,6 @@ done:
     return status;
 }
 
-enum { TAG_STOP = 71 };
-
 typedef struct worker {
     const fg_ranks *ranks;
     fg_queue *queue;
@@ -56,24 +54,11 @@ typedef struct worker {
 /* Ranks of the same node see the raised flag; those of other nodes get a message. */
 static void tell_to_stop(const worker *w) {
     fg_queue_raise(w->queue);
-    for (int r = 0; r < w->ranks->size; r++) {
-        if (r != w->ranks->rank) MPI_Send(NULL, 0, MPI_BYTE, r, TAG_STOP, w->ranks->world);
-    }
+    fg_ranks_call_stop(w->ranks);
 }
 
 static bool told_to_stop(const worker *w) {
-    int waiting = 0;
-    if (w->ranks->node_count > 1)
-        MPI_Iprobe(MPI_ANY_SOURCE, TAG_STOP, w->ranks->world, &waiting, MPI_STATUS_IGNORE);
-    return waiting || fg_queue_raised(w->queue);
-}
-
-/* Collective. Takes in the messages of the ranks that failed. */
-static void take_in_stops(const worker *w, bool failed) {
-    int mine = failed, all = 0;
-    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_SUM, w->ranks->world);
-    for (int i = 0; i < all - mine; i++)
-        MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_STOP, w->ranks->world, MPI_STATUS_IGNORE);
+    return fg_ranks_stop_called(w->ranks) || fg_queue_raised(w->queue);
 }
 
 static bool advance(void *context, uint64_t bytes) {
@@ -105,16 +90,18 @@ fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_ite
     uint32_t *node_of = NULL;
     worker w = {
         .ranks = ranks, .queue = &queue, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_STYLE_NONE};
-    fg_queue_open(&queue, ranks);
-    fg_status status = fg_distribute_shards(plan, ranks->node_count, &node_of, err);
+    fg_status status = fg_queue_open(&queue, ranks, err);
+    if (status != FG_OK) goto done;
+    status = fg_distribute_shards(plan, ranks->node_count, &node_of, err);
     if (status == FG_OK)
         status = fg_work_split(plan, node_of, (uint32_t)ranks->node_index, FG_WORK_ITEM_BYTES, &work, err);
     if (w.shows) fg_progress_begin(&w.progress, task->what, total_bytes(&work), task->style);
     if (status == FG_OK) status = work_off(&work, task, &w, err);
     if (status != FG_OK) tell_to_stop(&w);
-    take_in_stops(&w, status != FG_OK);
+    fg_ranks_clear_stops(ranks, status != FG_OK);
     if (w.shows) fg_progress_end(&w.progress, fg_queue_bytes(&queue));
     status = fg_ranks_agree(ranks, err);
+done:
     fg_queue_close(&queue);
     fg_work_free(&work);
     fg_free(node_of);

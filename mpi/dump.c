@@ -1,10 +1,14 @@
 #include "dump.h"
 
+#include <fcntl.h>
 #include <hdf5.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/file.h"
+#include "communicators.h"
 #include "store/checkpoint.h"
 
 struct fg_dump {
@@ -13,6 +17,7 @@ struct fg_dump {
     bool open; /* on every rank: closing is collective */
     uint64_t hidden_of[FG_DUMP_SIDES], heads_of[FG_DUMP_SIDES];
     hid_t file;
+    haddr_t end; /* of the last dataset in the file */
 };
 
 static const char *const side_names[FG_DUMP_SIDES] = {"source", "destination"};
@@ -32,7 +37,8 @@ static const struct {
 };
 
 static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
-    return fg_fail(err, FG_ERR_SYSTEM, "%s: HDF5 cannot %s", dump->path, what);
+    fg_fail(err, FG_ERR_SYSTEM, "--dump %s: HDF5 cannot %s", dump->path, what);
+    return fg_hint(err, "see whether its file system is full");
 }
 
 /* ---- making the file: every call here is collective in HDF5, all ranks make the same ones ---- */
@@ -51,7 +57,7 @@ static fg_status put_text(const fg_dump *dump, hid_t object, const char *name, c
     return good ? FG_OK : failed(dump, "write an attribute", err);
 }
 
-static fg_status make_dataset(const fg_dump *dump, hid_t parent, const char *name, const char *description,
+static fg_status make_dataset(fg_dump *dump, hid_t parent, const char *name, const char *description,
                               hid_t type, int rank, const hsize_t *shape, fg_error *err) {
     hid_t space = H5Screate_simple(rank, shape, NULL);
     hid_t links = H5Pcreate(H5P_LINK_CREATE), plist = H5Pcreate(H5P_DATASET_CREATE);
@@ -64,13 +70,14 @@ static fg_status make_dataset(const fg_dump *dump, hid_t parent, const char *nam
     H5Pclose(links);
     H5Sclose(space);
     if (set < 0) return failed(dump, "create a dataset", err);
+    dump->end = fg_max(dump->end, H5Dget_offset(set) + H5Dget_storage_size(set));
     fg_status status = put_text(dump, set, "description", description, err);
     H5Dclose(set);
     return status;
 }
 
 /* One more dimension in front for the prediction heads, if there are several. */
-static fg_status make_of_heads(const fg_dump *dump, hid_t parent, const char *name, const char *description,
+static fg_status make_of_heads(fg_dump *dump, hid_t parent, const char *name, const char *description,
                                uint64_t heads, const hsize_t *shape, fg_error *err) {
     hsize_t all[] = {heads, shape[0], shape[1]};
     int dims = heads > 1 ? 3 : 2;
@@ -78,13 +85,13 @@ static fg_status make_of_heads(const fg_dump *dump, hid_t parent, const char *na
                         err);
 }
 
-static fg_status make_hidden(const fg_dump *dump, hid_t parent, fg_dump_item item, const hsize_t *shape,
+static fg_status make_hidden(fg_dump *dump, hid_t parent, fg_dump_item item, const hsize_t *shape,
                              fg_error *err) {
     return make_dataset(dump, parent, items[item].name, items[item].description, H5T_NATIVE_FLOAT, 2, shape,
                         err);
 }
 
-static fg_status make_block(const fg_dump *dump, hid_t parent, uint64_t block, const hsize_t *shape,
+static fg_status make_block(fg_dump *dump, hid_t parent, uint64_t block, const hsize_t *shape,
                             fg_error *err) {
     fg_status status = FG_OK;
     char name[32];
@@ -116,7 +123,7 @@ done:
     return status;
 }
 
-static fg_status make_side(const fg_dump *dump, const fg_dump_layout *layout, int side, fg_error *err) {
+static fg_status make_side(fg_dump *dump, const fg_dump_layout *layout, int side, fg_error *err) {
     fg_status status = FG_OK;
     hsize_t logits[] = {layout->tokens, layout->vocab_of[side]},
             hidden[] = {layout->tokens, layout->hidden_of[side]};
@@ -168,7 +175,7 @@ static fg_status write_slab(const fg_dump *dump, const char *path, hid_t type, i
     return good ? FG_OK : failed(dump, "write", err);
 }
 
-static fg_status make_token_ids(const fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
+static fg_status make_token_ids(fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
                                 fg_error *err) {
     hsize_t start = 0, count = layout->tokens;
     fg_status status =
@@ -179,10 +186,16 @@ static fg_status make_token_ids(const fg_dump *dump, const fg_dump_layout *layou
     return status;
 }
 
-static fg_status open_file(fg_dump *dump, fg_error *err) {
+fg_status fg_dump_prepare(fg_error *err) {
+    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0); /* some parallel file systems refuse locks */
+    if (H5dont_atexit() < 0 || H5open() < 0) return fg_fail(err, FG_ERR_SYSTEM, "HDF5 cannot be started");
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* failures come back as ours */
+    return FG_OK;
+}
+
+static fg_status open_file(fg_dump *dump, fg_error *err) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
-    H5Pset_fapl_mpio(access, dump->ranks->world, MPI_INFO_NULL);
+    if (dump->ranks->mpi) H5Pset_fapl_mpio(access, dump->ranks->mpi->world, MPI_INFO_NULL);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes of any length */
     dump->file = H5Fcreate(dump->path, H5F_ACC_TRUNC, create, access);
     H5Pclose(create);
@@ -198,6 +211,18 @@ static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, const uint
     for (int side = 0; side < FG_DUMP_SIDES; side++) FG_TRY(make_side(dump, layout, side, err));
 done:
     return status;
+}
+
+/* Rank 0 takes all of the file's room before there are numbers to write: a full disk is found here, by one rank, and not by some of them
+ * inside of HDF5. */
+static void reserve(const fg_dump *dump, fg_error *err) {
+    fg_file file;
+    if (dump->ranks->rank != 0 || fg_file_open(&file, dump->path, FG_OPEN_WRITE, err) != FG_OK) return;
+    int code = posix_fallocate(file.fd, 0, (off_t)dump->end);
+    if (code)
+        fg_fail_errno(err, code, "--dump %s: cannot be written, %llu bytes", dump->path,
+                      (unsigned long long)dump->end);
+    fg_file_close(&file);
 }
 
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
@@ -226,6 +251,10 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
     if (status == FG_OK) {
         d->open = true;
         fill_in(d, layout, token_ids, err);
+        status = fg_ranks_agree(ranks, err);
+    }
+    if (status == FG_OK) {
+        reserve(d, err);
         status = fg_ranks_agree(ranks, err);
     }
     return status;
@@ -266,8 +295,9 @@ fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t positi
 fg_status fg_dump_close(fg_dump **dump, fg_error *err) {
     fg_dump *d = *dump;
     if (!d) return FG_OK;
-    if (d->open && H5Fclose(d->file) < 0) failed(d, "close the file", err);
-    if (d->open) MPI_Barrier(d->ranks->world);
+    /* Closing writes. After a failure it may fail too, on some ranks, and the others would wait for them inside of HDF5. */
+    if (d->open && fg_ranks_agree(d->ranks, err) == FG_OK && H5Fclose(d->file) < 0)
+        failed(d, "close the file", err);
     fg_free(d->path);
     fg_free(d);
     *dump = NULL;

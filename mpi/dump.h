@@ -28,6 +28,10 @@ typedef struct fg_dump_layout {
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;
 
+/* Before MPI starts, in a run that makes a dump. A file that could not be written (a full disk) stays open in HDF5, and its clean-up in
+ * MPI_Finalize or at exit would end the process by a signal: HDF5 is started so that it has none. */
+fg_status fg_dump_prepare(fg_error *err);
+
 /* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others waiting inside of HDF5. */
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
 /* Collective. Makes an HDF5 file of the empty file at `path` (report/output_file.h): every dataset and attribute. On failure all ranks get

@@ -1,6 +1,5 @@
 #include "head.h"
 
-#include <limits.h>
 #include <math.h>
 
 #include "base/alloc.h"
@@ -81,36 +80,15 @@ done:
     return status;
 }
 
-/* ---- all-reduces over the joins of model/compare.h; MPI wants inout = in joined with inout, in rank order
- * ---- */
+/* ---- all-reduces over the joins of model/compare.h ---- */
 
-static void join_totals(void *in, void *inout, int *count, MPI_Datatype *type) {
-    (void)type;
-    for (int i = 0; i < *count; i++) {
-        fg_compare joined = ((fg_compare *)in)[i];
-        fg_compare_join(&joined, (fg_compare *)inout + i);
-        ((fg_compare *)inout)[i] = joined;
-    }
+static void join_totals(void *into, const void *from, size_t count) {
+    for (size_t i = 0; i < count; i++) fg_compare_join((fg_compare *)into + i, (const fg_compare *)from + i);
 }
 
-static void join_tokens(void *in, void *inout, int *count, MPI_Datatype *type) {
-    (void)type;
-    for (int i = 0; i < *count; i++) {
-        fg_compare_token joined = ((fg_compare_token *)in)[i];
-        fg_compare_token_join(&joined, (fg_compare_token *)inout + i);
-        ((fg_compare_token *)inout)[i] = joined;
-    }
-}
-
-static void all_reduce(const fg_ranks *ranks, void *values, int count, size_t size, MPI_User_function *join) {
-    MPI_Datatype type;
-    MPI_Op op;
-    MPI_Type_contiguous((int)size, MPI_BYTE, &type);
-    MPI_Type_commit(&type);
-    MPI_Op_create(join, 0, &op);
-    MPI_Allreduce(MPI_IN_PLACE, values, count, type, op, ranks->world);
-    MPI_Op_free(&op);
-    MPI_Type_free(&type);
+static void join_tokens(void *into, const void *from, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        fg_compare_token_join((fg_compare_token *)into + i, (const fg_compare_token *)from + i);
 }
 
 uint64_t fg_head_compare_bytes(const fg_pipeline *p) {
@@ -131,36 +109,47 @@ fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison 
     FG_TRY(dump_rest(p, b, common, err));
 done:
     status = fg_ranks_agree(p->pair->ranks, err);
-    if (status == FG_OK) {
-        all_reduce(p->pair->ranks, &total, 1, sizeof total, join_totals);
-        all_reduce(p->pair->ranks, per_token, (int)rows, sizeof *per_token, join_tokens);
-        *result = fg_compare_finish(&total, per_token, rows);
-    }
+    if (status == FG_OK) status = fg_ranks_reduce(p->pair->ranks, &total, 1, sizeof total, join_totals, err);
+    if (status == FG_OK)
+        status = fg_ranks_reduce(p->pair->ranks, per_token, rows, sizeof *per_token, join_tokens, err);
+    if (status == FG_OK) *result = fg_compare_finish(&total, per_token, rows);
     fg_free(per_token);
     return status;
 }
 
 /* ---- the next token ---- */
 
-/* The largest logit of all slices. MPI_MAXLOC takes the lowest id of equals. */
+typedef struct best_logit {
+    float logit;
+    uint32_t id; /* UINT32_MAX: none was found */
+} best_logit;
+
+/* The lowest id of equals. */
+static void join_best(void *into, const void *from, size_t count) {
+    best_logit *best = into;
+    const best_logit *other = from;
+    for (size_t i = 0; i < count; i++) {
+        bool equal = other[i].logit == best[i].logit;
+        if (other[i].logit > best[i].logit || (equal && other[i].id < best[i].id)) best[i] = other[i];
+    }
+}
+
+/* The largest logit of all slices. */
 static fg_status choose_best(const fg_pipeline *p, columns mine, const float *logits, uint64_t draw,
                              uint32_t tokens[FG_PAIR_MODELS], fg_error *err) {
-    struct {
-        float logit;
-        int id;
-    } best[FG_PAIR_MODELS];
+    best_logit best[FG_PAIR_MODELS];
     for (unsigned m = 0; m < p->model_count; m++) {
         uint64_t at = 0;
         bool found = fg_sample_best(logits + m * mine.count, mine.count, &at);
         best[m].logit = found ? logits[m * mine.count + at] : -INFINITY;
-        best[m].id = found ? (int)(mine.first + at) : INT_MAX;
+        best[m].id = found ? (uint32_t)(mine.first + at) : UINT32_MAX;
     }
-    MPI_Allreduce(MPI_IN_PLACE, best, (int)p->model_count, MPI_FLOAT_INT, MPI_MAXLOC, p->pair->ranks->world);
-    for (unsigned m = 0; m < p->model_count; m++) {
-        if (best[m].id == INT_MAX) return fg_sample_nothing(draw, err);
-        tokens[m] = (uint32_t)best[m].id;
+    fg_status status = fg_ranks_reduce(p->pair->ranks, best, p->model_count, sizeof *best, join_best, err);
+    for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
+        if (best[m].id == UINT32_MAX) return fg_sample_nothing(draw, err);
+        tokens[m] = best[m].id;
     }
-    return FG_OK;
+    return status;
 }
 
 /* Whole panels, so that every number of ranks gives the same logits bit for bit. */
@@ -173,20 +162,15 @@ static columns panels_of(const fg_pipeline *p, int rank, uint64_t vocab) {
 
 /* Where rank 0 puts the logits of all. */
 typedef struct gathering {
-    float *logits;       /* owned; rank 0: [vocab] */
-    int *counts, *begin; /* owned; one a rank */
+    float *logits; /* owned; rank 0: [vocab] */
+    size_t *sizes; /* owned; bytes of every rank */
 } gathering;
 
 static fg_status make_gathering(const fg_pipeline *p, uint64_t vocab, gathering *g, fg_error *err) {
     fg_status status = FG_OK;
     const fg_ranks *ranks = p->pair->ranks;
-    FG_NEW(g->counts, (size_t)ranks->size);
-    FG_NEW(g->begin, (size_t)ranks->size);
-    for (int r = 0; r < ranks->size; r++) {
-        columns theirs = panels_of(p, r, vocab);
-        g->begin[r] = (int)theirs.first;
-        g->counts[r] = (int)theirs.count;
-    }
+    FG_NEW(g->sizes, (size_t)ranks->size);
+    for (int r = 0; r < ranks->size; r++) g->sizes[r] = panels_of(p, r, vocab).count * sizeof *g->logits;
     if (ranks->rank == 0) FG_NEW(g->logits, vocab);
 done:
     return status;
@@ -194,8 +178,7 @@ done:
 
 static void free_gathering(gathering *g) {
     fg_free(g->logits);
-    fg_free(g->counts);
-    fg_free(g->begin);
+    fg_free(g->sizes);
 }
 
 /* Rank 0 draws from the whole vocabulary, in the order of ids. */
@@ -204,8 +187,7 @@ static fg_status draw_token(const fg_pipeline *p, const gathering *g, columns mi
                             fg_error *err) {
     const fg_ranks *ranks = p->pair->ranks;
     for (unsigned m = 0; m < p->model_count; m++) {
-        MPI_Gatherv(logits + m * mine.count, (int)mine.count, MPI_FLOAT, g->logits, g->counts, g->begin,
-                    MPI_FLOAT, 0, ranks->world);
+        fg_ranks_gather(ranks, logits + m * mine.count, g->sizes, g->logits);
         if (ranks->rank == 0 && err->status == FG_OK)
             fg_sample_draw(sampling, draw, g->logits, vocab, &tokens[m], err);
     }

@@ -1,13 +1,16 @@
 /* The program: options, MPI where it is needed, one command, one message, one exit code. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "dump.h"
 #include "interrupt.h"
+#include "launcher.h"
+#include "model/blas_core.h"
 #include "model/forward.h"
 #include "run.h"
 
@@ -73,21 +76,31 @@ static void complain(const fg_error *err) {
                 "fgconv: this is a defect of fgconv itself; please report it with the command line\n");
 }
 
+static fg_status start(fg_ranks *ranks, const fg_launch *launch, const fg_options *options, int *argc,
+                       char ***argv, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_interrupt_start(err));
+    if (options->dump) FG_TRY(fg_dump_prepare(err));
+    FG_TRY(fg_ranks_start(ranks, launch, argc, argv, err));
+done:
+    return status;
+}
+
 /* Rank 0 speaks before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
-                            bool *first, fg_error *err) {
+                            const fg_launch *launch, fg_error *err) {
     fg_ranks ranks;
-    if (!*first) fg_interrupt_delay(OTHERS_DELAY);
-    fg_status status = fg_interrupt_start(err);
-    if (status == FG_OK) status = fg_ranks_start(&ranks, &argc, &argv, err);
+    bool first = launch->rank == 0;
+    if (!first) fg_interrupt_delay(OTHERS_DELAY);
+    fg_status status = start(&ranks, launch, options, &argc, &argv, err);
     if (status != FG_OK) {
-        if (*first) complain(err);
+        if (first) complain(err);
         return status;
     }
     fg_run run = {
         .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
-    *first = ranks.rank == 0;
-    if (!*first) {
+    first = ranks.rank == 0;
+    if (!first) {
         fg_log_silence();
         fg_interrupt_delay(OTHERS_DELAY);
     }
@@ -97,21 +110,23 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     if (uses_ranks(options->command)) {
         status = run_together(&run, err);
     } else {
-        if (*first) run_alone(options, dirs, err);
+        if (first) run_alone(options, dirs, err);
         status = fg_ranks_agree(&ranks, err);
     }
     fflush(stdout);
-    if (status != FG_OK && *first) complain(err);
+    if (status != FG_OK && first) complain(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
 }
 
-/* Before MPI runs, the launcher's environment tells who speaks for all. */
-static bool speaks(void) {
-    const char *rank = getenv("OMPI_COMM_WORLD_RANK");
-    if (!rank) rank = getenv("PMIX_RANK");
-    return !rank || strcmp(rank, "0") == 0;
+/* srun without MPI: right for processes that do different things, wrong for one run of several ranks. */
+static void warn_unrelated(const fg_launch *launch) {
+    if (launch->unrelated)
+        fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all "
+                "of them use mpirun or "
+                "srun --mpi=pmix",
+                launch->unrelated);
 }
 
 /* A command line that cannot be understood ends every rank in the same way, without MPI's help. */
@@ -136,22 +151,31 @@ static bool check_leaks(void) {
     return false;
 }
 
+/* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process number and with the same
+ * launcher; the variable, now set, makes that happen once. If it cannot, the run is slower. */
+static void choose_blas_core(char **argv) {
+    const char *core = fg_blas_core_advice();
+    if (core && setenv(FG_BLAS_CORE_VARIABLE, core, 1) == 0) execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
     fg_converter_dirs dirs = {0};
-    bool first = speaks();
+    choose_blas_core(argv);
+    fg_launch launch = fg_launch_read();
     fg_alloc_init();
-    if (!first) fg_log_silence();
+    if (launch.rank != 0) fg_log_silence();
     fg_status status = understand(&options, &dirs, argc, argv, &err);
-    if (status == FG_OK && (uses_ranks(options.command) || fg_ranks_launched())) {
-        status = with_ranks(argc, argv, &options, &dirs, &first, &err);
+    if (status == FG_OK && (uses_ranks(options.command) || launch.size != 1)) {
+        warn_unrelated(&launch);
+        status = with_ranks(argc, argv, &options, &dirs, &launch, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);
         if (status == FG_OK) status = fg_alloc_check(&err);
-        if (status != FG_OK && first) complain(&err);
+        if (status != FG_OK && launch.rank == 0) complain(&err);
         /* without MPI nothing else makes sure that rank 0 has spoken before the launcher kills it */
-        if (status != FG_OK && !first) sleep_ms(OTHERS_DELAY);
+        if (status != FG_OK && launch.rank != 0) sleep_ms(OTHERS_DELAY);
     }
     fg_converter_dirs_free(&dirs);
     fg_options_free(&options);

@@ -7,8 +7,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
-enum { TAG_STREAM = 72 };
-
 /* Widened weights that one rank may keep for the micro-batches of a proof, all models together. */
 static const uint64_t KEEP_BYTES = 192 << 20;
 /* All that one rank may allocate for a generation, what it holds already among it; libraries and scratch memory
@@ -238,16 +236,16 @@ static int owner_of(const fg_pipeline *p, uint64_t head) {
 static void run_leg(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     const fg_ranks *ranks = ranks_of(p);
-    int length = (int)(l->count * p->hidden) + 1, rank = ranks->rank;
+    size_t size = (l->count * p->hidden + 1) * sizeof *p->stream;
+    int rank = ranks->rank;
     float *failed = p->stream + l->count * p->hidden;
     *failed = 0;
-    if (rank > 0)
-        MPI_Recv(p->stream, length, MPI_FLOAT, rank - 1, TAG_STREAM, ranks->world, MPI_STATUS_IGNORE);
+    if (rank > 0) fg_ranks_receive(ranks, rank - 1, p->stream, size);
     bool good = *failed == 0 && err->status == FG_OK;
     if (good && rank == 0) good = embed(l, err) == FG_OK;
     if (good) good = through_blocks(l, err) == FG_OK;
     *failed = good ? 0 : 1;
-    if (!is_last(p)) MPI_Send(p->stream, length, MPI_FLOAT, rank + 1, TAG_STREAM, ranks->world);
+    if (!is_last(p)) fg_ranks_send(ranks, rank + 1, p->stream, size);
 }
 
 /* ---- all models, all micro-batches ---- */
@@ -280,8 +278,8 @@ fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         for (uint64_t h = 0; h < p->heads; h++)
-            MPI_Bcast(p->normed[m] + h * tokens * p->hidden, (int)(tokens * p->hidden), MPI_FLOAT,
-                      owner_of(p, h), ranks_of(p)->world);
+            fg_ranks_share_from(ranks_of(p), owner_of(p, h), p->normed[m] + h * tokens * p->hidden,
+                                tokens * p->hidden * sizeof **p->normed);
         fg_ranks_sum_u64(ranks_of(p), p->digests[m], fg_place_final_norm(p->blocks, p->heads));
     }
     return status;
@@ -293,7 +291,7 @@ fg_status fg_pipeline_advance(fg_pipeline *p, uint64_t position, uint64_t count,
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         float *normed = p->normed[m];
         if (last > 1) memmove(normed, normed + (last - 1) * p->hidden, p->hidden * sizeof *normed);
-        MPI_Bcast(normed, (int)p->hidden, MPI_FLOAT, owner_of(p, 0), ranks_of(p)->world);
+        fg_ranks_share_from(ranks_of(p), owner_of(p, 0), normed, p->hidden * sizeof *normed);
     }
     return status;
 }

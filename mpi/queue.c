@@ -6,7 +6,7 @@ enum {
     APART = 128
 }; /* bytes: no two fields on one cache line, wherever the window begins (MPI aligns it to 8) */
 
-/* Lives in the memory of the node's first rank. */
+/* Lives in the memory of the node's first rank. Zeros are its beginning. */
 struct fg_board {
     atomic_uint_fast64_t next;
     char apart[APART];
@@ -15,18 +15,10 @@ struct fg_board {
     atomic_bool raised;
 };
 
-void fg_queue_open(fg_queue *queue, const fg_ranks *ranks) {
-    void *mine;
-    int unit;
-    MPI_Aint size = ranks->node_rank == 0 ? (MPI_Aint)sizeof *queue->board : 0;
-    MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, ranks->node, &mine, &queue->window);
-    MPI_Win_shared_query(queue->window, 0, &size, &unit, &queue->board);
-    if (ranks->node_rank == 0) {
-        atomic_init(&queue->board->next, 0);
-        atomic_init(&queue->board->bytes, 0);
-        atomic_init(&queue->board->raised, false);
-    }
-    MPI_Barrier(ranks->node);
+fg_status fg_queue_open(fg_queue *queue, const fg_ranks *ranks, fg_error *err) {
+    fg_status status = fg_node_memory_open(ranks, sizeof *queue->board, &queue->memory, err);
+    queue->board = queue->memory.bytes;
+    return status;
 }
 
 uint64_t fg_queue_take(fg_queue *queue) {
@@ -50,5 +42,5 @@ bool fg_queue_raised(const fg_queue *queue) {
 }
 
 void fg_queue_close(fg_queue *queue) {
-    MPI_Win_free(&queue->window);
+    fg_node_memory_close(&queue->memory);
 }

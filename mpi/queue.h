@@ -9,13 +9,13 @@
 #include "ranks.h"
 
 typedef struct fg_queue {
-    MPI_Win window;
-    struct fg_board *board; /* shared by the node */
+    fg_node_memory memory;
+    struct fg_board *board; /* in it */
 } fg_queue;
 
-void fg_queue_open(fg_queue *queue, const fg_ranks *ranks); /* collective over the node */
-uint64_t fg_queue_take(fg_queue *queue);                    /* 0, 1, 2, ... */
-void fg_queue_done(fg_queue *queue, uint64_t bytes);        /* adds to what the node has done */
+fg_status fg_queue_open(fg_queue *queue, const fg_ranks *ranks, fg_error *err); /* collective */
+uint64_t fg_queue_take(fg_queue *queue);                                        /* 0, 1, 2, ... */
+void fg_queue_done(fg_queue *queue, uint64_t bytes); /* adds to what the node has done */
 uint64_t fg_queue_bytes(const fg_queue *queue);
 void fg_queue_raise(fg_queue *queue); /* something failed: stop */
 bool fg_queue_raised(const fg_queue *queue);

@@ -1,4 +1,5 @@
-/* The processes of one run: who is where, how they agree, how rank 0's decisions reach the others.
+/* The processes of one run: who is where, how they agree, how numbers get from one to another. Every use of MPI but the dump's is in
+ * ranks.c, and a run of one process uses none: there, each of these functions is done without it.
  *
  * Invariant: every function that is marked collective is called by all ranks in the same order, whatever
  * failed before: a rank that failed calls fg_ranks_agree with its error and then follows the others out.
@@ -7,25 +8,21 @@
 #ifndef FG_MPI_RANKS_H
 #define FG_MPI_RANKS_H
 
-#include <mpi.h>
-
 #include "base/buffer.h"
 #include "base/error.h"
+#include "launcher.h"
 
 typedef struct fg_ranks {
-    MPI_Comm world, node; /* all ranks; those that share memory */
     int rank, size;
-    int node_rank, node_size;
-    int node_index, node_count; /* nodes are numbered by their lowest rank */
+    int node_rank, node_size;     /* among those that share memory */
+    int node_index, node_count;   /* nodes are numbered by their lowest rank */
+    struct fg_communicators *mpi; /* owned; NULL in a run of one process */
 } fg_ranks;
 
 /* Collective. Starts MPI (funneled: one thread makes the calls) and finds out the nodes. */
-fg_status fg_ranks_start(fg_ranks *ranks, int *argc, char ***argv, fg_error *err);
+fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, char ***argv, fg_error *err);
 /* Collective. */
 void fg_ranks_stop(fg_ranks *ranks);
-
-/* Whether the environment says that a launcher (mpirun, srun) started this process with others. */
-bool fg_ranks_launched(void);
 
 /* Collective. Afterwards every rank holds the same error: that of the lowest rank that failed, with its
  * number, or none. Returns its status. */
@@ -33,12 +30,38 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err);
 
 /* Collective. Rank 0's text (any size) reaches all; the others' is replaced. Ends in an agreement. */
 fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err);
-
-/* Collective. Rank 0's bytes, of a size that all know. */
+/* Collective. The bytes of rank 0, or of rank `root`, of a size that all know. */
 void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size);
+void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t size);
+/* Collective. Rank 0 gets sizes[r] bytes of every rank r into `all`, in the order of ranks; others give NULL for `all`. */
+void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *sizes, void *all);
 
 /* Collective. Element-wise sum / maximum over all ranks, on every rank. */
 void fg_ranks_sum_u64(const fg_ranks *ranks, uint64_t *values, size_t count);
 void fg_ranks_max_u64(const fg_ranks *ranks, uint64_t *values, size_t count);
+/* into = into joined with from, `count` values each. */
+typedef void (*fg_ranks_join)(void *into, const void *from, size_t count);
+/* Collective. The values of all ranks, joined in the order of ranks, on every rank. */
+fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, size_t size, fg_ranks_join join,
+                          fg_error *err);
+
+/* From one rank to another, which receives the same size. */
+void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size);
+void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size);
+
+/* A rank that failed calls on those of other nodes to stop; they look now and then whether somebody has called. */
+void fg_ranks_call_stop(const fg_ranks *ranks);
+bool fg_ranks_stop_called(const fg_ranks *ranks);
+/* Collective, once the work is over: takes in the calls. `called`: this rank made one. */
+void fg_ranks_clear_stops(const fg_ranks *ranks, bool called);
+
+/* Zeroed memory that the ranks of a node share. */
+typedef struct fg_node_memory {
+    void *bytes;
+    struct fg_node_window *window; /* NULL in a run of one process */
+} fg_node_memory;
+fg_status fg_node_memory_open(const fg_ranks *ranks, size_t size, fg_node_memory *memory,
+                              fg_error *err);      /* collective over the node */
+void fg_node_memory_close(fg_node_memory *memory); /* collective over the node */
 
 #endif

@@ -61,6 +61,8 @@ static fg_status not_there(const char *path, fg_error *err) {
                                      : fg_fail(err, FG_ERR_INPUT, "%s: no such file", path);
 }
 
+enum { STAT_BLOCK = 512 }; /* the unit of st_blocks */
+
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err) {
     static const int flags[] = {O_RDONLY, O_RDWR | O_CREAT | O_EXCL, O_RDWR};
     fg_status status = FG_OK;
@@ -75,6 +77,7 @@ fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_er
     }
     if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot look at the file", path));
     if (!S_ISREG(info.st_mode)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: not a regular file", path));
+    file->solid = (uint64_t)info.st_blocks * STAT_BLOCK >= (uint64_t)info.st_size;
 done:
     if (status != FG_OK) fg_file_close(file);
     return status;
@@ -145,12 +148,14 @@ fg_status fg_file_sync(const fg_file *file, fg_error *err) {
 }
 
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit) {
+    if (file->solid) return offset;
     off_t at = lseek(file->fd, (off_t)offset, SEEK_DATA);
     if (at < 0) return errno == ENXIO ? limit : offset;
     return (uint64_t)at < limit ? (uint64_t)at : limit;
 }
 
 uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit) {
+    if (file->solid) return limit;
     off_t at = lseek(file->fd, (off_t)offset, SEEK_HOLE);
     return at < 0 || (uint64_t)at > limit ? limit : (uint64_t)at;
 }

@@ -17,6 +17,7 @@
 typedef struct fg_file {
     int fd;     /* -1: not open */
     char *path; /* owned; for messages */
+    bool solid; /* when it was opened, its blocks covered its size: it has no holes */
 } fg_file;
 
 #define FG_FILE_NONE ((fg_file){.fd = -1, .path = NULL})
@@ -39,7 +40,7 @@ fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
 fg_status fg_file_sync(const fg_file *file, fg_error *err);
 
 /* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always
- * succeeds: a file system that cannot tell has no holes. */
+ * succeeds: a file system that cannot tell has no holes. Asks the system only for a file that can have holes. */
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit);
 /* Where the run of data that holds `offset` ends (`limit` at most). */
 uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit);

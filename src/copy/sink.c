@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "copy/fill.h"
 
-enum { ZEROS = 64 << 10 };
+enum { ZEROS = 64 << 10, REPORT_BYTES = 1 << 20 /* progress is told of this many */ };
 static const unsigned char zeros[ZEROS];
 
 fg_status fg_sink_new(fg_sink *sink, const fg_plan *plan, const char *directory, fg_error *err) {
@@ -78,7 +78,7 @@ void fg_sink_end(fg_sink *sink) {
 
 static void report(fg_sink *sink, uint64_t bytes) {
     sink->unreported += bytes;
-    if (sink->unreported >= FG_BLOCK_BYTES) fg_sink_end(sink);
+    if (sink->unreported >= REPORT_BYTES) fg_sink_end(sink);
 }
 
 fg_status fg_sink_put_raw(fg_sink *sink, uint32_t shard, uint64_t offset, const unsigned char *bytes,

@@ -470,7 +470,7 @@ static void small_neighbours_are_moved_together(void **state) {
     OK(fg_work_split(&s.plan, NULL, 0, FG_WORK_ITEM_BYTES, &work, e));
     assert_int_equal(work.count, 1);
     OK(fg_copier_new(&copier, &s.plan, s.directory, e));
-    fg_file_fail_after(40); /* 5 MB are far fewer calls than tensors */
+    fg_file_fail_after(60); /* 5 MB are far fewer calls than tensors */
     OK(fg_copier_run(copier, &work.items[0], digests, NULL, NULL, NULL, e));
     fg_file_fail_after(0);
     expect_shards(&s);
