@@ -190,7 +190,7 @@ static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err
     fg_checkpoint_options how = {
         .format = c->job.to, .checkpoint_path = c->stage.partial, .unfinished = true};
     fg_status status = fg_checkpoint_open(result, c->stage.partial, &how, err);
-    if (status != FG_OK) fg_where(err, "reading back what was written");
+    if (status != FG_OK) fg_where(err, "reading back the destination");
     return status;
 }
 

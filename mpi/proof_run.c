@@ -119,7 +119,7 @@ static fg_status judge_proof(const fg_proof_result *result, const char *source, 
             destination, result->logits.largest_difference, fg_proof_place(result, place, sizeof place));
     return fg_hint(
         err,
-        "the rules for the names or settings of that part are wrong for this model, or a weight was changed; "
+        "the converter's rules for that part do not fit this model, or a weight was changed; "
         "--dump FILE.h5 writes both models' intermediates");
 }
 
@@ -129,7 +129,7 @@ static fg_status judge_generation(const fg_generation *g, const char *source, co
             "the models differ: new token %zu after the prompt is %lu for %s and %lu for %s", g->tokens.count,
             (unsigned long)g->reference_token, source, (unsigned long)g->tokens.ids[g->tokens.count - 1],
             destination);
-    return fg_hint(err, "fgconv validate compares logits and says in which part the models differ first");
+    return fg_hint(err, "fgconv validate compares logits and names the first part that differs");
 }
 
 fg_status fg_proof_run_judge(const fg_proof_run *t, const char *source, const char *destination,

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/conversion.h"
 #include "model/spec.h"
 #include "outputs.h"
 #include "plan/plan.h"
@@ -102,16 +103,24 @@ done:
     return status;
 }
 
-static json_t *describe_side(const char *directory, const fg_checkpoint *checkpoint) {
-    return json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(directory), "format",
-                     fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
-                     "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, json_t *report,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *about =
+        json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
+                  fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
+                  "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+    FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
+    FG_TRY(fg_json_put(report, side, json_incref(about), err));
+done:
+    json_decref(about);
+    return status;
 }
 
-static fg_status describe(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
+static fg_status describe(pair *p, const fg_proof_run *trial, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_json_put(p->report, "source", describe_side(run->options->source, &p->a), err));
-    FG_TRY(fg_json_put(p->report, "destination", describe_side(run->options->destination, &p->b), err));
+    FG_TRY(describe_side("source", &p->a, p->report, err));
+    FG_TRY(describe_side("destination", &p->b, p->report, err));
     FG_TRY(fg_proof_run_report(trial, p->report, err));
 done:
     return status;
@@ -145,7 +154,7 @@ static fg_status compare(const fg_run *run, pair *p, fg_proof_run *trial, double
     if (run->ranks->rank == 0) {
         fg_tensors_check_unchanged(&p->a.tensors, err);
         fg_tensors_check_unchanged(&p->b.tensors, err);
-        describe(run, p, trial, err);
+        describe(p, trial, err);
     }
     FG_TRY(fg_ranks_agree(run->ranks, err));
     fg_run_report_end(run, fg_proof_run_passed(trial) ? "done" : "differ", fg_seconds() - begun, p->report,

@@ -21,7 +21,7 @@ static bool is_shown(const fg_option *option, const fg_command_entry *command) {
     return !option->hidden && fg_option_belongs(option, command->command);
 }
 
-/* Names with `between`; each behind `before`. */
+/* The names, with `between`. */
 static fg_status add_commands(fg_buffer *text, const char *between, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < fg_command_count; i++)
@@ -62,7 +62,7 @@ done:
     return status;
 }
 
-/* The text inside single quotes of a shell: a quote ends them, stands alone, and begins them again. */
+/* The text inside single quotes of a shell; a quote itself is escaped outside of them. */
 static fg_status add_quoted(fg_buffer *text, const char *words, const char *escaped, fg_error *err) {
     fg_status status = FG_OK;
     for (; *words; words++) {

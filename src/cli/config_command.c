@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/conversion.h"
 #include "cli/detect_family.h"
+#include "cli/token_id_check.h"
 #include "store/fast_llm.h"
 
 /* ---- reading ---- */
@@ -39,12 +40,12 @@ done:
     return status;
 }
 
-/* ---- as the source of a job ---- */
+/* ---- as the source of a conversion ---- */
 
-/* What a file says by itself. Borrowed from it. */
+/* Format and family as the file itself names them. Borrowed from it. */
 typedef struct contents {
     fg_format format;
-    const char *family;   /* NULL: it does not say */
+    const char *family;   /* NULL: not named */
     const json_t *config; /* of a Fast-LLM file the base model's */
 } contents;
 
@@ -68,22 +69,22 @@ done:
     return status;
 }
 
-/* --from: only a file that says nothing can be declared to be of another format. */
+/* --from: only a file that names no known family can be declared to have another format. */
 static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
                          contents *c, fg_error *err) {
     if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
     if (c->format != FG_FORMAT_HF || fg_family_is_known(dirs, c->family)) {
-        fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from says %s", file,
+        fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", file,
                 fg_format_name(c->format), fg_family_key(c->format), c->family ? c->family : "not given",
                 fg_format_name(options->from));
-        return fg_hint(err, "leave --from out");
+        return fg_hint(err, "remove --from");
     }
     c->format = options->from;
     c->family = NULL;
     return FG_OK;
 }
 
-/* The file is all there is: it stands for the directory, in which nothing lies beside it. */
+/* The file stands for a directory that contains nothing else. */
 static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
                              fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
@@ -107,8 +108,7 @@ done:
 
 /* ---- the result ---- */
 
-/* The type of the weights is not a matter of translation: it is carried over under the name that both formats
- * read. */
+/* The dtype is not translated: it is copied under the name that both formats read. */
 static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err) {
     const json_t *dtype = json_object_get(source, "dtype");
     if (!json_is_string(dtype)) dtype = json_object_get(source, "torch_dtype");
@@ -129,6 +129,7 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
     FG_TRY(fg_conversion_decide_steps(&job, options, dirs, err));
     FG_TRY(fg_conversion_translate_steps(&job, options, dirs, version, err));
     result = json_incref(fg_conversion_last(&job)->translation.result);
+    FG_TRY(fg_conversion_warn_of_token_ids(&job, result, err));
     if (job.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));

@@ -1,4 +1,5 @@
 #include "cli/conversion.h"
+#include "cli/token_id_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,18 +16,18 @@ static fg_status contradiction(const fg_options *options, const fg_conversion *j
     if (options->command == FG_COMMAND_UPDATE)
         return fg_fail(
             err, FG_ERR_USAGE,
-            "%s: only Forgather directories are updated, and this is a %s directory (model type %s)",
+            "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
             job->source.directory, fg_format_name(job->source.format),
             job->source.model_type ? job->source.model_type : "not given");
     const char *asked = options->reverse ? "--reverse" : fg_format_name(options->from);
-    fg_fail(err, FG_ERR_USAGE, "%s: %s%s was asked for, but this is a %s directory (model type %s)",
+    fg_fail(err, FG_ERR_USAGE, "%s: %s%s is given, but this is a %s directory (model type %s)",
             job->source.directory, options->reverse ? "" : "--from ", asked,
             fg_format_name(job->source.format),
             job->source.model_type ? job->source.model_type : "not given");
-    return fg_hint(err, "leave the option out: the direction is found out from the source");
+    return fg_hint(err, "remove the option: the direction is detected from the source");
 }
 
-/* A directory that looks like HF only because its config names no known family may be declared to be a
+/* A directory that looks like hf only because its config names no known family may be declared to be a
  * Forgather one. */
 static fg_status resolve_source(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
                                 fg_error *err) {
@@ -74,7 +75,7 @@ static bool casts(const fg_plan *plan) {
     return false;
 }
 
-/* The type that the source's config named is not lost: the destination's says what its tensors are. */
+/* The dtype of the source's config is not lost: the destination's config names that of its tensors. */
 static void forget_left_out(json_t *left_out, const char *key) {
     for (size_t i = json_array_size(left_out); i-- > 0;) {
         const char *held = json_string_value(json_object_get(json_array_get(left_out, i), "key"));
@@ -82,8 +83,8 @@ static void forget_left_out(json_t *left_out, const char *key) {
     }
 }
 
-/* config.json names the type of most bytes; a source whose config says otherwise is believed less than its
- * headers. */
+/* config.json names the dtype of most bytes. Where the source's config contradicts its tensors, the tensors
+ * decide. */
 static fg_status resolve_dtype(fg_conversion *job, const fg_options *options, fg_error *err) {
     const char *main_dtype = fg_plan_main_dtype(&job->plan);
     const json_t *said = json_object_get(job->source.config, "dtype");
@@ -103,7 +104,7 @@ static fg_status resolve_dtype(fg_conversion *job, const fg_options *options, fg
     return fg_json_put(job->config, "dtype", json_string(main_dtype), err);
 }
 
-/* Output files, and what the index says of them. */
+/* Output files, and the metadata of their index. */
 static fg_status lay_out(fg_conversion *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     const fg_route_step *last = fg_conversion_last(job);
@@ -143,13 +144,13 @@ static void say_decisions(const fg_conversion *job) {
         }
     }
     json_array_foreach(job->base.keys, i, entry) {
-        fg_verbose("config.json: %s is that of %s", json_string_value(entry), job->base.checkpoint.directory);
+        fg_verbose("config.json: %s comes from %s", json_string_value(entry), job->base.checkpoint.directory);
     }
     for (i = 0; i < job->plan.dropped_count; i++)
         fg_verbose("%s is dropped: %s", job->plan.source.items[job->plan.dropped[i].source].name,
                    job->plan.dropped[i].reason);
     for (i = 0; !job->keeps_format && i < job->source.other_files.count; i++)
-        fg_verbose("%s is left behind", job->source.other_files.items[i]);
+        fg_verbose("%s is not copied", job->source.other_files.items[i]);
 }
 
 fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
@@ -162,6 +163,8 @@ fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, c
     FG_TRY(fg_conversion_check_code(job, options, dirs, err));
     FG_TRY(fg_conversion_resolve_tokens(job, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(job, options, err));
+    FG_TRY(fg_conversion_warn_of_token_ids(
+        job, job->to == FG_FORMAT_FAST_LLM ? json_object_get(job->config, "base_model") : job->config, err));
     FG_TRY(fg_conversion_make_files(job, options, err));
     say_decisions(job);
 done:

@@ -1,14 +1,14 @@
-/* A conversion, decided: everything that rank 0 works out before the first byte is written.
+/* The decisions of a conversion: everything that rank 0 computes before the first byte is written.
  *
- * Each part uses only what came before: open the source, decide the steps, translate the config, decide which tokens are added, plan the
- * tensors, settle token ids, lay out shards. Nothing is written and no weight is read (but for two tied tensors that must agree).
+ * Each part uses only results of earlier ones: open the source, decide the steps, translate the config, decide which tokens are added, plan
+ * the tensors, resolve token ids, lay out shards. Nothing is written and no weight is read (except two tied tensors that must be equal).
  *
- * Every converter knows hf and one other format. Between two others a conversion is a chain of two steps by way of hf, whose plans become
- * one: the source is read once, the destination written once, and both steps cover all that there is.
+ * Every converter maps hf to one other format. A conversion between two others is a chain of two steps through hf, whose plans are composed:
+ * the source is read once, the destination written once, and both steps cover every key and tensor.
  *
- * finalize and update-vocab keep the format: they are a chain of one converter's two directions. So they refuse what a conversion refuses, and
- * the result is the source but for what they are asked to change: its own configuration, with other token ids and size of the vocabulary.
- * An update puts migrations before that.
+ * finalize and update-vocab keep the format: they are a round trip, both directions of one converter. So they refuse what a conversion
+ * refuses, and the result is the source with the requested changes: its own configuration, with other token ids and vocabulary size.
+ * An update applies migrations before that.
  */
 #ifndef FG_CLI_CONVERSION_H
 #define FG_CLI_CONVERSION_H
@@ -36,7 +36,7 @@ typedef struct fg_route_step {
     fg_translation translation; /* owned; of a migration result and left_out alone */
 } fg_route_step;
 
-/* What `fgconv update` adds to a job (conversion_update.c). */
+/* What `fgconv update` adds to a conversion (conversion_update.c). */
 typedef struct fg_update {
     char *arch; /* owned; architecture */
     fg_version from, to;
@@ -46,16 +46,16 @@ typedef struct fg_update {
     fg_migration_chain chain; /* from `from` to `to`, in the order of the steps */
     fg_migration_chain rest;  /* and on to `current`, where `to` comes before it */
     const char *
-        unreadable; /* why a model of the source's version, or of the destination's, cannot be run; NULL: it can */
-    json_t *config;      /* owned; the source's configuration, stamped */
-    char begun[32];      /* when, for the audit file */
-    fg_tensor_gaps gaps; /* owned arrays; what --no-strict has let pass */
+        unreadable; /* why a model of the source's or the destination's version cannot be run; NULL: it can */
+    json_t *config; /* owned; the source's configuration, stamped */
+    char begun[32]; /* when, for the audit file */
+    fg_tensor_gaps gaps; /* owned arrays; tensors that --no-strict allowed to be missing or unexpected */
 } fg_update;
 
-/* --hf-base: what a directory of hf gives beside the source. */
+/* --hf-base: what a Hugging Face directory adds to the source. */
 typedef struct fg_hf_base {
     fg_checkpoint checkpoint; /* its configuration alone; empty: the option is not given */
-    bool tokenizer;           /* its tokenizer is taken, for the source has none */
+    bool tokenizer;           /* its tokenizer is used, since the source has none */
     json_t *files;            /* owned; array of names that are copied from it */
     json_t *keys;             /* owned; array of paths in config.json that come from it */
 } fg_hf_base;
@@ -71,7 +71,7 @@ typedef struct fg_destination_code {
 
 typedef struct fg_conversion {
     fg_checkpoint source; /* its tensor table moves into the plan */
-    char *config_file;    /* owned; where its configuration stands */
+    char *config_file;    /* owned; the file with its configuration */
     fg_hf_base base;
     fg_format to;
     fg_update *update;    /* owned; NULL: a conversion */
@@ -84,24 +84,25 @@ typedef struct fg_conversion {
         tokenizer;            /* what the destination's tokenizer files hold; tokenizer.json only if tokens
                                      were added (it is large) */
     fg_token_request request; /* tokens that were asked for; without a document: none */
-    fg_new_tokens tokens;     /* and what that comes to */
+    fg_new_tokens tokens;     /* and the resulting ids and rows */
     fg_made_file *made;       /* owned: side files that are not copied */
     size_t made_count, made_capacity;
-    json_t *index_metadata; /* owned: what goes into the index beside total_size (param_sharing), or NULL */
+    json_t *index_metadata; /* owned: metadata of the index other than total_size (param_sharing), or NULL */
     fg_plan plan;           /* with shards */
     fg_destination_code code;
     bool keeps_format; /* `to` is the format of the source */
     bool always_index; /* an index is written even for a single shard */
     char *
         checkpoint; /* owned: the folder of the destination that gets the weights ("checkpoints/checkpoint-3"), to which links
-                               then lead; NULL: they lie beside config.json */
+                               then lead; NULL: they are next to config.json */
     char *optimizer; /* owned: the file with the optimizer's state that is kept, or NULL */
     uint64_t optimizer_bytes;
-    json_t *stop_tokens; /* owned; of finalize: what stops a generation, and why (fg_stop_tokens_describe) */
-    bool casts;          /* some output has another dtype than its source */
+    json_t *
+        stop_tokens; /* owned; of finalize: the stop tokens and the reason for each (fg_stop_tokens_describe) */
+    bool casts;      /* some output has another dtype than its source */
 } fg_conversion;
 
-/* Fills a zeroed job. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong; the job is to be freed in any case.
+/* Fills a zeroed conversion. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong; it must be freed in any case.
  * `dirs` is borrowed. */
 fg_status fg_conversion_prepare(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
                                 const char *version, fg_error *err);
@@ -113,13 +114,13 @@ bool fg_conversion_has_index(const fg_conversion *job);
 
 /* The last of the steps: it makes the destination. */
 const fg_route_step *fg_conversion_last(const fg_conversion *job);
-/* What the source and the destination call the model's family. */
+/* The model family, as the source and as the destination name it. */
 const char *fg_conversion_source_type(const fg_conversion *job);
 const char *fg_conversion_destination_type(const fg_conversion *job);
 
 /* ---- conversion_steps.c: parts of fg_conversion_prepare ---- */
 
-/* Which steps there are; their converters come with the translation, since the first step says what the second sees. */
+/* Decides the steps. Their converters are loaded during translation, since the second depends on the first's result. */
 fg_status fg_conversion_decide_steps(fg_conversion *job, const fg_options *options,
                                      const fg_converter_dirs *dirs, fg_error *err);
 fg_status fg_conversion_add_step(fg_conversion *job, const fg_route_step *step, fg_error *err);
@@ -145,60 +146,60 @@ fg_status fg_conversion_report_code(const fg_conversion *job, json_t *report, fg
 
 /* ---- conversion_update.c: the same for an update ---- */
 
-/* Which architecture and versions it is about, and the steps: migrations, then, where the current version is reached, to hf and back,
- * which covers configuration and tensors. */
+/* Architecture, versions and steps: migrations, then, if the current version is reached, a round trip through hf, which covers
+ * configuration and tensors. */
 fg_status fg_conversion_decide_update(fg_conversion *job, const fg_options *options,
                                       const fg_converter_dirs *dirs, fg_error *err);
-/* The configuration after the last step: what the source's has come to, with what speaks of the code made anew. */
+/* The configuration after the last step: the migrated one, with rewritten keys that describe the code. */
 fg_status fg_conversion_keep_config(fg_conversion *job, fg_error *err);
-/* Tied tensors that migrations have made anew must still be the same: `plan` makes those that the step `index` reads. */
+/* Tied tensors that migrations have rewritten must still be equal: `plan` makes those that the step `index` reads. */
 fg_status fg_conversion_check_ties(const fg_conversion *job, size_t index, const fg_plan *plan,
                                    fg_error *err);
 /* forgather_update.json. */
 fg_status fg_conversion_audit(const fg_conversion *job, json_t **audit, fg_error *err);
-/* Lays over a spec of the current version (model/spec.h) what migrations say of the source's version, or the destination's. */
+/* Revises a spec of the current version (model/spec.h) with what migrations declare for the source's or the destination's version. */
 fg_status fg_conversion_revise_spec(const fg_conversion *job, bool source, json_t *spec, fg_error *err);
 void fg_update_free(fg_update **update);
 
 /* ---- conversion_tokens.c: the same ---- */
 
 /* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation. Changes
- * job->tokenizer; `grown` tells whether the vocabulary has more rows afterwards. */
+ * job->tokenizer; `grown` tells whether the vocabulary gets more rows. */
 fg_status fg_conversion_decide_tokens(fg_conversion *job, const fg_options *options,
                                       const fg_converter_dirs *dirs, bool *grown, fg_error *err);
 /* The tokenizer files that the destination has or would have: `source`, the source's, or what this run makes of
  * them. */
 const fg_tokenizer_files *fg_conversion_tokenizer_files(const fg_conversion *job,
                                                         const fg_tokenizer_files *source);
-/* Token ids of config.json and generation_config.json. Warns, so it comes after what may refuse. */
+/* Token ids of config.json and generation_config.json. It warns, so it is called after everything that may refuse. */
 fg_status fg_conversion_resolve_tokens(fg_conversion *job, const fg_options *options, fg_error *err);
 
 /* ---- conversion_finalize.c: parts of fg_conversion_prepare for finalize, and its files ---- */
 
-/* Puts the plan's shards into a training checkpoint (not with --root-copy), and finds the optimizer's state with --keep-optimizer. */
+/* Moves the plan's shards into a training checkpoint (not with --root-copy), and finds the optimizer state with --keep-optimizer. */
 fg_status fg_conversion_lay_out_checkpoint(fg_conversion *job, const fg_options *options, fg_error *err);
-/* generation_config.json and what stops a generation; `ids` are those of the destination's tokenizer. */
+/* generation_config.json and the stop tokens; `ids` are those of the destination's tokenizer. */
 fg_status fg_conversion_resolve_generation(fg_conversion *job, const fg_options *options,
                                            const fg_token_ids *ids, fg_error *err);
 /* Makes checkpoint_manifest.json. */
 fg_status fg_conversion_make_manifest(fg_conversion *job, fg_error *err);
-/* Writes links to the weights, and a copy of the optimizer's state. */
+/* Writes links to the weights, and a copy of the optimizer state. */
 fg_status fg_conversion_write_checkpoint(const fg_conversion *job, fg_stage *stage, json_t *copied,
                                          fg_error *err);
-/* What the training checkpoint has beside weights and is left there. Adds names to `left`. */
+/* Adds to `left` the names of files in the training checkpoint that are not copied. */
 fg_status fg_conversion_left_state(const fg_conversion *job, json_t *left, fg_error *err);
 
 /* ---- hf_base.c: --hf-base; without the option these do nothing ---- */
 
-/* FG_ERR_USAGE: the source is none of Fast-LLM, or the base none of hf. */
+/* FG_ERR_USAGE: the source is not a Fast-LLM checkpoint, or the base not a Hugging Face one. */
 fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options, fg_error *err);
 /* After the first step's translation: a vocabulary of another size is a warning; a tokenizer with more tokens than the model has rows,
  * FG_ERR_INPUT. */
 fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err);
-/* Adds to a configuration of hf, which the first step has made of Fast-LLM's, the keys that it lacks. */
+/* Adds missing keys to the hf configuration that the first step made of Fast-LLM's. */
 fg_status fg_conversion_fill_from_base(fg_conversion *job, const fg_converter_dirs *dirs, json_t *hf,
                                        fg_error *err);
-/* Where the tokenizer lies that the destination gets. Borrowed. */
+/* The directory of the tokenizer that the destination gets. Borrowed. */
 const char *fg_conversion_tokenizer_directory(const fg_conversion *job);
 /* The "hf_base" part of the report. */
 fg_status fg_conversion_report_base(const fg_conversion *job, json_t *report, fg_error *err);
@@ -210,19 +211,19 @@ void fg_hf_base_free(fg_hf_base *base);
 fg_status fg_conversion_wrap_config(fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err);
 /* Gives the plan's shards the names that Fast-LLM uses. */
 fg_status fg_conversion_name_shards(fg_conversion *job, fg_error *err);
-/* What a step back to Fast-LLM (`index`) gives back: what the step before it left out, or what the source's file says; NULL: nothing.
- * New reference. */
+/* The settings that a step to Fast-LLM (`index`) restores: those that the step before it left out, or those in the source's file; NULL:
+ * none. New reference. */
 fg_status fg_conversion_carried(const fg_conversion *job, size_t index, json_t **carried, fg_error *err);
-/* What the file FG_CHECKPOINT_CARRIED_FILE of the destination holds; NULL: it gets none. New reference. */
+/* The content of the destination's FG_CHECKPOINT_CARRIED_FILE; NULL: it gets none. New reference. */
 fg_status fg_conversion_to_carry(const fg_conversion *job, json_t **document, fg_error *err);
-/* metadata.yaml: configuration, where each tensor lies, and what of the source Fast-LLM has no place for. */
+/* metadata.yaml: configuration, the file of each tensor, and settings of the source that Fast-LLM cannot hold. */
 fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_error *err);
 
 /* ---- conversion_files.c ---- */
 
-/* FG_ERR_INPUT unless everything in the source's directory is read, carried, or made anew, so that another may take its place. */
+/* FG_ERR_INPUT unless every file in the source's directory is read, copied, or rewritten, so that the result may replace it. */
 fg_status fg_conversion_check_replaceable(const fg_conversion *job, fg_error *err);
-/* A new file of the destination; its text is empty, and is that of the job. */
+/* Adds a file to the destination; its text is empty and owned by the conversion. */
 fg_status fg_conversion_add_made(fg_conversion *job, const char *name, fg_buffer **text, fg_error *err);
 /* Makes the side files that the run changes: tokenizer files, generation_config.json, chat template. */
 fg_status fg_conversion_make_files(fg_conversion *job, const fg_options *options, fg_error *err);
@@ -231,13 +232,17 @@ fg_status fg_conversion_make_files(fg_conversion *job, const fg_options *options
 fg_status fg_conversion_write_files(const fg_conversion *job, const fg_options *options, fg_stage *stage,
                                     json_t *copied, fg_error *err);
 
-/* The last file of all, by which a reader knows that the directory is whole: Fast-LLM's "ok". */
+/* The last file, which marks the directory as complete: Fast-LLM's "ok". */
 fg_status fg_conversion_finish_files(const fg_conversion *job, fg_stage *stage, fg_error *err);
 
 /* Fills the parts of the report that are decided here: source, destination, options, converter, config,
  * tokens, dropped, left files. */
 fg_status fg_conversion_report(const fg_conversion *job, const fg_options *options, json_t *report,
                                fg_error *err);
+/* Into one side of a report: where its weights lie and, if that is a training checkpoint, which one; `chosen`: "given" (with -c), "latest", or
+ * NULL. */
+fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
+                                       fg_error *err);
 /* The "tensors" part; `digests` (one an output) may be NULL. */
 fg_status fg_conversion_report_tensors(const fg_conversion *job, const uint64_t *digests, json_t *report,
                                        fg_error *err);

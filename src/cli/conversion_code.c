@@ -81,13 +81,12 @@ fg_status fg_conversion_check_code(fg_conversion *job, const fg_options *options
     if (job->code.origin == FG_CODE_NONE) job->code.why_none = why_none(job, options);
     FG_TRY(is_declared(job, &job->code.checked, err));
     if (!job->code.checked) goto done;
-    fg_code_written written = {.converter = last->converter,
-                               .config = job->config,
+    fg_code_written written = {.config = job->config,
                                .plan = &job->plan,
                                .tied = json_object_get(job->index_metadata, "param_sharing"),
                                .may_lack = job->update && options->no_strict};
     FG_TRY(fg_code_declaration_load(&declaration, last->converter, dirs, err));
-    FG_TRY(fg_code_check_config(&declaration, last->converter, last->translation.result, job->config, err));
+    FG_TRY(fg_code_check_config(&declaration, last->translation.result, job->config, err));
     FG_TRY(fg_code_check_parameters(&declaration, &written, &job->code.lacking, err));
     if (job->code.lacking)
         fg_warn("%s makes %" PRIu64

@@ -1,4 +1,4 @@
-/* What a conversion towards Fast-LLM writes beside the tensors, and what travels from Fast-LLM to itself by way of other formats. */
+/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and restored. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,8 @@ fg_status fg_conversion_wrap_config(fg_conversion *job, const fg_converter_dirs 
         json_object_get(fg_converter_document(fg_conversion_last(job)->converter), "model"));
     json_t *base_model = job->config;
     FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
-    if (!classes) FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "there is no defaults/fast_llm.json"));
+    if (!classes)
+        FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters"));
     FG_TRY_NEW(job->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
     job->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
     json_decref(base_model);
@@ -24,9 +25,9 @@ done:
     return status;
 }
 
-/* ---- what is carried ---- */
+/* ---- carried settings ---- */
 
-/* By key: the same whatever order the source's keys had. */
+/* Sorted by key, so that the order of the source's keys does not matter. */
 static fg_status sorted_by_key(const json_t *left_out, json_t **sorted, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -59,8 +60,7 @@ static fg_status check_carried(const char *path, const json_t *list, fg_error *e
     }
 done:
     if (status != FG_OK)
-        fg_hint(err, "take the file out of the directory: then nothing of an earlier Fast-LLM checkpoint is "
-                     "given back");
+        fg_hint(err, "remove the file; settings of the earlier Fast-LLM checkpoint are then not restored");
     return status;
 }
 
@@ -102,12 +102,12 @@ fg_status fg_conversion_to_carry(const fg_conversion *job, json_t **document, fg
         !json_array_size(first->translation.left_out))
         goto done;
     FG_TRY(sorted_by_key(first->translation.left_out, &list, err));
-    *document =
-        json_pack("{s:s, s:O}", "about",
-                  "what Fast-LLM's configuration said that other formats have no place for; fgconv gives it "
-                  "back on the way to Fast-LLM",
-                  "fast_llm", list);
-    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while keeping what Fast-LLM said"));
+    *document = json_pack(
+        "{s:s, s:O}", "about",
+        "settings of Fast-LLM that other formats cannot hold; fgconv restores them when it converts to "
+        "Fast-LLM",
+        "fast_llm", list);
+    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while keeping settings of Fast-LLM"));
 done:
     json_decref(list);
     return status;
@@ -159,6 +159,7 @@ fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_e
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(job)),
                           err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
+    if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

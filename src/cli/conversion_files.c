@@ -1,4 +1,4 @@
-/* The files of a conversion beside its tensors: those that are made, and those that are copied. */
+/* The files of a conversion other than its tensors: those that are made, and those that are copied. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -20,7 +20,7 @@ static bool is_read(const fg_checkpoint *source, const char *path) {
     return false;
 }
 
-/* What a directory that takes this one's place would not have, and why; NULL: it has it. */
+/* Why the result would lack the file if it replaced the source; NULL: it has it. */
 static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path) {
     if (fg_path_is_directory(path)) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
     bool weights = fg_weight_files_is_name(name) && !fg_ends_with(name, ".index.json");
@@ -39,7 +39,7 @@ fg_status fg_conversion_check_replaceable(const fg_conversion *job, fg_error *er
         const char *why = would_lose(&job->source, names.items[i], path);
         if (!why) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: --in-place would lose %s: %s", directory, names.items[i], why);
-        FG_TRY(fg_hint(err, "give a DST, or move it away first"));
+        FG_TRY(fg_hint(err, "give a DST, or move it elsewhere first"));
     }
 done:
     fg_free(path);
@@ -81,13 +81,12 @@ static fg_status read_template(const char *path, fg_buffer *text, fg_error *err)
     fg_status status = FG_OK;
     FG_TRY(fg_file_read_all(path, TEMPLATE_LIMIT, text, err));
     const char *at = text->data, *end = at ? at + text->length : at;
-    if (!text->length)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found nothing, expected a chat template", path));
+    if (!text->length) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s is empty, expected a chat template", path));
     while (at < end) {
         const char *begin = at;
         if (fg_utf8_next(&at, end) == FG_UTF8_INVALID || !*begin)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: a chat template is UTF-8 text", path,
-                           (size_t)(begin - text->data)));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu is not UTF-8 text, expected a chat template",
+                           path, (size_t)(begin - text->data)));
     }
 done:
     return status;
@@ -97,8 +96,8 @@ static bool is_template_name(const char *name) {
     return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_LIMIT;
 }
 
-/* Named templates that tokenizer_config.json holds beside the default one would be read no more once there is a file:
- * they become files, too. */
+/* transformers ignores the templates of tokenizer_config.json once there is a file: the other named templates become
+ * files too. */
 static fg_status move_templates(fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -112,14 +111,14 @@ static fg_status move_templates(fg_conversion *job, fg_error *err) {
             FG_TRY(
                 fg_fail(err, FG_ERR_INPUT,
                         "%s/tokenizer_config.json: chat_template/%zu: expected an object with template and a "
-                        "name that a file may have",
+                        "name that is valid as a file name",
                         fg_conversion_tokenizer_directory(job), i));
         if (strcmp(called, "default") == 0) continue;
         fg_free(name);
         FG_TRY_NEW(name, fg_strformat(err, "additional_chat_templates/%s.jinja", called));
         if (is_made(job, name))
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" stands twice",
+                           "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" is given twice",
                            fg_conversion_tokenizer_directory(job), i, called));
         FG_TRY(fg_conversion_add_made(job, name, &text, err));
         FG_TRY(fg_buffer_add(text, template, strlen(template), err));
@@ -129,7 +128,7 @@ done:
     return status;
 }
 
-/* Where transformers looks first; a template inside tokenizer_config.json would say something else. */
+/* transformers looks here first, so the old template in tokenizer_config.json is removed. */
 static fg_status make_template(fg_conversion *job, const char *path, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer *text;
@@ -139,7 +138,7 @@ static fg_status make_template(fg_conversion *job, const char *path, fg_error *e
     FG_TRY(move_templates(job, err));
     json_object_del(job->tokenizer.config, "chat_template");
     if (!job->tokenizer.config && !job->tokenizer.tokenizer.length)
-        fg_warn("%s has no tokenizer that would use the chat template", job->source.directory);
+        fg_warn("%s has no tokenizer to use the chat template", job->source.directory);
 done:
     return status;
 }
@@ -154,13 +153,13 @@ done:
     return status;
 }
 
-/* A model that is handed on without a template cannot be talked to. */
+/* A released model without a template cannot chat. */
 static void warn_without_template(const fg_conversion *job) {
     bool found =
         is_made(job, "chat_template.jinja") || json_object_get(job->tokenizer.config, "chat_template");
     for (size_t i = 0; i < job->source.side_files.count; i++)
         found |= strstr(job->source.side_files.items[i], "chat_template") != NULL;
-    if (!found) fg_warn("%s has no chat template; -t gives the result one", job->source.directory);
+    if (!found) fg_warn("%s has no chat template; add one with -t", job->source.directory);
 }
 
 static fg_status make_audit(fg_conversion *job, fg_error *err) {
@@ -193,7 +192,7 @@ done:
 
 /* ---- writing ---- */
 
-/* One that did not change stays the same file. */
+/* An unchanged configuration is copied, byte for byte. */
 static fg_status copy_config(const fg_conversion *job, fg_stage *stage, fg_error *err) {
     char *path = fg_path_join(job->source.directory, "config.json", err);
     fg_status status = path ? fg_stage_copy_file(stage, path, "config.json", err) : FG_ERR_MEMORY;
@@ -237,7 +236,7 @@ done:
     return status;
 }
 
-/* generation_config.json may be one of the files that the destination shall not have. */
+/* The destination may be meant to have no generation_config.json. */
 static bool is_wanted(const fg_conversion *job, const char *name) {
     return !is_made(job, name) && (job->generation_config || strcmp(name, "generation_config.json") != 0);
 }
@@ -265,7 +264,7 @@ done:
     return status;
 }
 
-/* Code, where it is not made anew, and what travels with a model; update-vocab takes all along. */
+/* Code that is not rewritten, and side files; update-vocab copies all files. */
 static fg_status copy_all(const fg_conversion *job, const fg_options *options, fg_stage *stage,
                           json_t *copied, fg_error *err) {
     fg_status status = FG_OK;

@@ -1,4 +1,4 @@
-/* What finalize does beside a conversion of a format to itself: one training checkpoint, and what stops a generation. */
+/* What finalize adds to a conversion of a format to itself: one training checkpoint, and the stop tokens. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,7 +11,7 @@
 
 /* ---- the checkpoint ---- */
 
-/* The plan's files, inside the checkpoint. */
+/* Moves the plan's files into the checkpoint. */
 static fg_status move_shards(fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < job->plan.shard_count; i++) {
@@ -34,7 +34,7 @@ fg_status fg_conversion_lay_out_checkpoint(fg_conversion *job, const fg_options 
     if (!options->keep_optimizer) goto done;
     FG_TRY(fg_training_optimizer(job->source.weights_directory, &job->optimizer, &job->optimizer_bytes, err));
     if (job->tokens.rows.rows)
-        fg_warn("%s is kept as it is: it knows nothing of the rows of new tokens", job->optimizer);
+        fg_warn("%s is copied unchanged: it has no state for the rows of new tokens", job->optimizer);
 done:
     return status;
 }
@@ -61,7 +61,7 @@ done:
     return status;
 }
 
-/* So that a reader of the directory finds the weights beside config.json. */
+/* So that loaders find the weights next to config.json. */
 static fg_status link_index(const fg_conversion *job, fg_stage *stage, fg_error *err) {
     char *path = fg_path_join(job->checkpoint, FG_CONVERSION_INDEX, err);
     fg_status status = path ? fg_stage_link(stage, path, FG_CONVERSION_INDEX, err) : FG_ERR_MEMORY;
@@ -109,9 +109,9 @@ done:
     return status;
 }
 
-/* ---- what stops a generation ---- */
+/* ---- stop tokens ---- */
 
-/* The old ids first, so that what stopped the model before still does. */
+/* The old ids come first, so that they still stop the model. */
 static fg_status find_stop_tokens(const fg_conversion *job, const fg_options *options,
                                   const json_t *tokenizer_eos, fg_stop_tokens *stop, fg_error *err) {
     fg_status status = FG_OK;
@@ -129,14 +129,14 @@ done:
     return status;
 }
 
-/* Without generation_config.json a generation stops at the ids of config.json. */
+/* Without generation_config.json, generation stops at the ids of config.json. */
 static fg_status keep_only_config(const fg_conversion *job, fg_stop_tokens *stop, fg_error *err) {
     size_t all = stop->count;
     fg_stop_tokens_free(stop);
     fg_status status =
         fg_stop_tokens_add(stop, json_object_get(job->config, "eos_token_id"), "config.json", err);
     if (status == FG_OK && stop->count < all)
-        fg_warn("without generation_config.json only the eos_token_id of config.json stops a generation");
+        fg_warn("without generation_config.json, only the eos_token_id of config.json stops generation");
     return status;
 }
 
@@ -159,7 +159,7 @@ fg_status fg_conversion_resolve_generation(fg_conversion *job, const fg_options 
         FG_TRY(keep_only_config(job, &stop, err));
     }
     FG_TRY(fg_stop_tokens_describe(&stop, &job->tokenizer, &job->stop_tokens, err));
-    if (!stop.count) fg_warn("no token stops a generation: neither configuration has an eos_token_id");
+    if (!stop.count) fg_warn("no token stops generation: neither configuration has an eos_token_id");
 done:
     fg_stop_tokens_free(&stop);
     json_decref(eos);

@@ -18,7 +18,8 @@ static fg_status add_step(fg_conversion *job, fg_direction direction, fg_format 
     return fg_conversion_add_step(job, &step, err);
 }
 
-/* An hf family may have converters to several formats, and any of them does: the first that takes the model, else one that says why not. */
+/* An hf family may have converters to several formats, and any of them will do: the first that accepts the model, otherwise one whose
+ * refusal is reported. */
 static fg_status choose_other(const fg_conversion *job, const char *family, const fg_converter_dirs *dirs,
                               fg_format *other, fg_error *err) {
     static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
@@ -35,16 +36,16 @@ done:
     return status;
 }
 
-/* There and back. */
-static fg_status decide_round(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
-                              fg_error *err) {
+/* A round trip. */
+static fg_status decide_round_trip(fg_conversion *job, const fg_options *options,
+                                   const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
     fg_format other = job->source.format;
     bool from_hf = other == FG_FORMAT_HF;
     job->to = job->source.format;
     job->keeps_format = true;
     if (job->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
-        fg_fail(err, FG_ERR_INPUT, "%s: a Fast-LLM directory, which has no place for training checkpoints",
+        fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
                 job->source.directory);
         FG_TRY(
             fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
@@ -64,13 +65,13 @@ fg_status fg_conversion_decide_steps(fg_conversion *job, const fg_options *optio
     if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(job, options, dirs, err);
     fg_format from = job->source.format;
     if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
-        return decide_round(job, options, dirs, err);
+        return decide_round_trip(job, options, dirs, err);
     fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
     job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
     if (job->to == from) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is in that format already",
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format",
                 fg_format_name(job->to), job->source.directory);
-        return fg_hint(err, "name another format, or leave --to out");
+        return fg_hint(err, "choose another format, or remove --to");
     }
     if (from != FG_FORMAT_HF) FG_TRY(add_step(job, FG_EXPORT, from, err));
     if (job->to != FG_FORMAT_HF) FG_TRY(add_step(job, FG_IMPORT, job->to, err));
@@ -81,12 +82,12 @@ done:
 /* ---- the configuration ---- */
 
 static fg_status unknown_family(const fg_conversion *job, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s does not say which model family this is (no %s)", job->config_file,
+    fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", job->config_file,
             fg_family_key(job->source.format));
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* What the command line, the source, or what it started from says. A Fast-LLM source may say nothing: then the family is found out. */
+/* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it is detected. */
 static fg_status first_family(const fg_conversion *job, const fg_options *options,
                               const fg_converter_dirs *dirs, char **family, fg_error *err) {
     fg_status status = FG_OK;
@@ -106,7 +107,7 @@ done:
     return status;
 }
 
-/* The first step's family is what the source is of, the second's what the first has made. */
+/* The first step has the family of the source, the second that of the first's result. */
 static fg_status load_converter(fg_conversion *job, size_t index, const fg_options *options,
                                 const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
@@ -129,7 +130,7 @@ done:
     return status;
 }
 
-/* What a step reads. */
+/* The configuration that a step reads. */
 static const json_t *given_config(const fg_conversion *job, size_t index) {
     if (index) return job->steps[index - 1].translation.result;
     if (job->update) return job->update->config;
@@ -148,7 +149,7 @@ static fg_status name_config(const fg_conversion *job, size_t index, char **name
     return *name ? FG_OK : FG_ERR_MEMORY;
 }
 
-/* What the translation of a step is told. */
+/* The arguments of a step's translation. */
 typedef struct translate_args {
     fg_translate_options how;
     char *file;      /* owned */
@@ -158,16 +159,19 @@ typedef struct translate_args {
 static fg_status find_translate_args(const fg_conversion *job, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
+    const json_t *metadata = index ? NULL : job->source.metadata;
     bool first = !index || job->steps[index - 1].migration; /* reads what the source's file says */
     FG_TRY(name_config(job, index, &p->file, err));
     FG_TRY(fg_conversion_carried(job, index, &p->carried, err));
-    p->how = (fg_translate_options){.max_length = options->max_length,
-                                    .hf_version = options->hf_version,
-                                    .version = version,
-                                    .file = p->file,
-                                    .ignore_keys = options->ignore_keys,
-                                    .ignore_key_count = first ? options->ignore_key_count : 0,
-                                    .carried = p->carried};
+    p->how =
+        (fg_translate_options){.max_length = options->max_length,
+                               .hf_version = options->hf_version,
+                               .version = version,
+                               .file = p->file,
+                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
+                               .ignore_keys = options->ignore_keys,
+                               .ignore_key_count = first ? options->ignore_key_count : 0,
+                               .carried = p->carried};
 done:
     return status;
 }
@@ -205,7 +209,7 @@ done:
     return status;
 }
 
-/* The source's own configuration, with what a vocabulary of another size changes in the translated one. */
+/* The source's own configuration, with the changes that a larger vocabulary makes in the translated one. */
 static fg_status keep_config(fg_conversion *job, const json_t *grown, fg_error *err) {
     bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
     const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
@@ -251,7 +255,7 @@ done:
     return status;
 }
 
-/* The vocabulary grows in the last step; what the shapes of the source's tensors follow from stays that of the source. */
+/* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original configuration. */
 static fg_status translate_grown(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
                                  const char *version, fg_translation *grown, fg_error *err) {
     fg_status status = FG_OK;

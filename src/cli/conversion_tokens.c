@@ -8,9 +8,9 @@
 #include "convert/tensor_map.h"
 #include "vocab/tokenizer_edit.h"
 
-/* ---- which tokens are added ---- */
+/* ---- added tokens ---- */
 
-/* Towards Forgather a tokenizer without a pad token gets one; nothing else is added unasked. */
+/* Towards Forgather a tokenizer without a pad token gets one; nothing else is added by default. */
 static bool wants_default(const fg_conversion *job, const fg_options *options) {
     return job->to == FG_FORMAT_FORGATHER && !options->skip_default_tokens && job->tokenizer.tokenizer.length;
 }
@@ -22,7 +22,7 @@ static fg_status read_request(fg_conversion *job, const fg_options *options, fg_
     return wants_default(job, options) ? fg_token_request_default(&job->request, err) : FG_OK;
 }
 
-/* The rows that the model has for tokens. A converter that marks no tensor leaves a vocabulary as it is. */
+/* The number of rows for tokens. With a converter that marks no tensor the vocabulary stays as it is. */
 static fg_status find_rows(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
                            uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
@@ -32,7 +32,7 @@ static fg_status find_rows(fg_conversion *job, const fg_options *options, const 
                : fg_tensor_vocabulary_rows(last->converter, last->translation.hf, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
-        fg_fail(err, FG_ERR_INPUT, "%s: tokens cannot be added: it marks no tensor with \"vocabulary\"",
+        fg_fail(err, FG_ERR_INPUT, "%s: cannot add tokens: no tensor is marked with \"vocabulary\"",
                 fg_converter_file(last->converter));
         FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see src/convert/converter.h)"));
     }
@@ -47,8 +47,8 @@ static void say_added(const fg_new_tokens *tokens) {
         const fg_new_token *token = &tokens->items[i];
         const fg_row_edit *edit = fg_row_edits_from(&tokens->rows, token->id);
         if (token->is_new && edit && edit->row == token->id)
-            fg_inform("token \"%s\" is added with the id %llu (row: %s)", token->text,
-                      (unsigned long long)token->id, fg_row_value_text(edit->value, text));
+            fg_inform("added token \"%s\" with id %llu (row: %s)", token->text, (unsigned long long)token->id,
+                      fg_row_value_text(edit->value, text));
     }
 }
 
@@ -101,7 +101,7 @@ static fg_status resolve_role(fg_conversion *job, const fg_options *options, fg_
     snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
     const json_t *held = json_object_get(job->config, key);
     if (!changed && json_is_integer(held) && json_integer_value(held) != id)
-        fg_inform("%s: config.json says %lld, the tokenizer %lld; the tokenizer's is written", key,
+        fg_inform("%s: %lld in config.json, %lld in the tokenizer; the tokenizer's is written", key,
                   (long long)json_integer_value(held), (long long)id);
     FG_TRY(set_id(job->config, role, id, err));
     if (changed && job->generation_config) FG_TRY(set_id(job->generation_config, role, id, err));
@@ -128,9 +128,9 @@ done:
     return status;
 }
 
-/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
+/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the reverse conversion ---- */
 
-/* What is carried for a key; a new entry if there is none and `make` is set. */
+/* The carried entry of a key; a new one if it is missing and `make` is set. */
 static fg_status carried_entry(fg_conversion *job, const char *key, bool make, json_t **found,
                                fg_error *err) {
     fg_status status = FG_OK;
@@ -159,7 +159,7 @@ done:
     return status;
 }
 
-/* What this run has changed. */
+/* Only ids that this run has changed. */
 static fg_status carry_role(fg_conversion *job, fg_role role, int64_t id, fg_error *err) {
     char key[32];
     if (id == FG_NO_TOKEN || !is_changed(job, role)) return FG_OK;
@@ -186,14 +186,14 @@ static void warn_about_pad(const fg_conversion *job, const fg_token_ids *ids) {
     const json_t *pad = json_object_get(job->config, "pad_token_id");
     bool named = job->to == FG_FORMAT_FAST_LLM || json_is_integer(pad);
     if (!ids->present) {
-        fg_warn("%s has no tokenizer: the result gets none, and token ids come from config.json alone",
+        fg_warn("%s has no tokenizer: none is written, and token ids come from config.json alone",
                 job->source.directory);
     } else if (!named) {
         fg_warn("the tokenizer has no pad token; training code that pads will need one");
     }
 }
 
-/* What generate() and training code read. */
+/* The ids that generate() and training code read. */
 static fg_status resolve_ids(fg_conversion *job, const fg_options *options, const fg_token_ids *ids,
                              fg_error *err) {
     fg_status status = FG_OK;

@@ -1,4 +1,4 @@
-/* What an update is about: architecture and versions, the chain of migrations, and what the configuration comes to. */
+/* Updates: architecture and versions, the chain of migrations, and the resulting configuration. */
 #include <string.h>
 
 #include "base/alloc.h"
@@ -11,19 +11,19 @@
 
 enum { CHUNK = 64 << 10 }; /* numbers of tied tensors that are compared at once */
 
-/* ---- which architecture, which versions ---- */
+/* ---- architecture and versions ---- */
 
 static fg_status not_stamped(const fg_conversion *job, const char *key, const char *option, fg_error *err) {
-    fg_fail(err, FG_ERR_USAGE, "%s/config.json has no %s, so that %s is needed", job->source.directory, key,
+    fg_fail(err, FG_ERR_USAGE, "%s/config.json has no %s: %s is required", job->source.directory, key,
             option);
     return fg_hint(err, "give --arch NAME and --from-version N; `fgconv list` shows the architectures");
 }
 
 static fg_status contradicts(const fg_conversion *job, const char *key, const char *held, const char *option,
                              const char *given, fg_error *err) {
-    fg_fail(err, FG_ERR_USAGE, "%s/config.json says %s %s, but %s is %s", job->source.directory, key, held,
+    fg_fail(err, FG_ERR_USAGE, "%s/config.json has %s %s, but %s is %s", job->source.directory, key, held,
             option, given);
-    return fg_hint(err, "leave %s out: it is for directories that do not say it themselves", option);
+    return fg_hint(err, "remove %s: it is for directories without that key", option);
 }
 
 static fg_status resolve_arch(fg_conversion *job, const fg_options *options, fg_error *err) {
@@ -67,7 +67,7 @@ done:
     return status;
 }
 
-/* The current version is the converter's; migrations that lead past it have no converter that could write the result. */
+/* The current version is the converter's; for a later one no converter can write the result. */
 static fg_status resolve_to(fg_conversion *job, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     fg_update *u = job->update;
@@ -80,17 +80,17 @@ static fg_status resolve_to(fg_conversion *job, const fg_options *options, fg_er
         FG_TRY(parse_option(options->to_version, "--to-version", &u->to, err));
     } else if (newest && fg_version_compare(newest, &u->current) > 0) {
         fg_fail(err, FG_ERR_INPUT,
-                "%s: migrations lead to version %s, but the converter %s writes version %s", u->arch,
+                "%s: the migrations end at version %s, but the converter %s writes version %s", u->arch,
                 newest->text, fg_converter_file(u->converter), u->current.text);
         FG_TRY(fg_hint(err,
-                       "give a converter for that version with --converter-path, or stop at another one with "
+                       "give a converter for that version with --converter-path, or another version with "
                        "--to-version"));
     }
 done:
     return status;
 }
 
-/* ---- how models of older versions are read ---- */
+/* ---- forward passes of older versions ---- */
 
 static const char *unreadable_in(const fg_migration_chain *chain) {
     const char *reason = NULL;
@@ -99,7 +99,8 @@ static const char *unreadable_in(const fg_migration_chain *chain) {
     return reason;
 }
 
-/* The way on from `to`, which says how the destination is read; without one only the current version can be. */
+/* The migrations from `to` to the current version, which tell how the destination is read. Without them only the current version can
+ * be run. */
 static fg_status resolve_rest(fg_update *u, fg_error *err) {
     fg_error why = {0};
     fg_status status = FG_OK;
@@ -107,7 +108,7 @@ static fg_status resolve_rest(fg_update *u, fg_error *err) {
         status = fg_migrations_chain(&u->migrations, u->arch, &u->to, &u->current, &u->rest, &why);
     if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
     bool known = status == FG_OK && fg_version_compare(&u->to, &u->current) <= 0;
-    if (!known) u->unreadable = "nothing says how the version that the update leads to is read";
+    if (!known) u->unreadable = "no migration describes the forward pass of the new version";
     if (!u->unreadable) u->unreadable = unreadable_in(&u->chain);
     if (!u->unreadable) u->unreadable = unreadable_in(&u->rest);
     return FG_OK;
@@ -131,7 +132,7 @@ fg_status fg_conversion_revise_spec(const fg_conversion *job, bool source, json_
 
 /* ---- the steps ---- */
 
-/* The source's configuration with the stamp that it lacks, or has in another spelling. */
+/* The source's configuration with architecture and version in the usual spelling. */
 static fg_status stamp(fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_update *u = job->update;
@@ -159,11 +160,10 @@ static fg_status add_steps(fg_conversion *job, fg_error *err) {
     }
     if (!u->chain.count)
         FG_TRY(fg_fail(err, FG_ERR_USAGE,
-                       "%s has version %s of %s already, and the converter is for version %s",
+                       "%s already has version %s of %s, and the converter is for version %s",
                        job->source.directory, u->from.text, u->arch, u->current.text));
-    fg_warn("the code that fgconv has is for version %s of %s: version %s gets none, and its tensors are not "
-            "held "
-            "against a converter",
+    fg_warn("fgconv has model code for version %s of %s only: version %s gets none, and its tensors are not "
+            "checked with a converter",
             u->current.text, u->arch, u->to.text);
 done:
     return status;
@@ -211,8 +211,8 @@ void fg_update_free(fg_update **update) {
 
 /* ---- the configuration ---- */
 
-/* Keys that speak of the code, the schema or the stored types, or are spelled anew: they are not the source's to say. */
-static bool is_made_anew(const char *key) {
+/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied from the source. */
+static bool is_rewritten(const char *key) {
     static const char *const keys[] = {"architectures", "auto_map",   "code_generator",    "model_type",
                                        FG_ARCH_KEY,     "dtype",      FG_ARCH_VERSION_KEY, "torch_dtype",
                                        "rope_scaling",  "rope_theta", "rope_parameters"};
@@ -222,7 +222,7 @@ static bool is_made_anew(const char *key) {
     return false;
 }
 
-/* Without a converter for the version nothing can be said of code. */
+/* Without a converter for the version there is no code to name. */
 static fg_status keep_without_code(fg_conversion *job, fg_error *err) {
     static const char *const code[] = {"architectures", "auto_map", "code_generator"};
     job->config = fg_json_deep_copy(fg_conversion_last(job)->translation.result, err);
@@ -231,7 +231,7 @@ static fg_status keep_without_code(fg_conversion *job, fg_error *err) {
     return FG_OK;
 }
 
-/* What the destination has nevertheless is not left out. */
+/* Keys that the destination has after all are not left out. */
 static void forget_kept(const fg_conversion *job) {
     for (size_t s = 0; s < job->step_count; s++) {
         json_t *left_out = job->steps[s].translation.left_out;
@@ -251,7 +251,7 @@ fg_status fg_conversion_keep_config(fg_conversion *job, fg_error *err) {
     if (fg_conversion_last(job)->migration) return keep_without_code(job, err);
     FG_TRY_NEW(job->config, fg_json_deep_copy(fg_conversion_last(job)->translation.result, err));
     json_object_foreach((json_t *)(uintptr_t)saved, key, value) {
-        if (!is_made_anew(key)) FG_TRY(fg_json_put(job->config, key, fg_json_deep_copy(value, err), err));
+        if (!is_rewritten(key)) FG_TRY(fg_json_put(job->config, key, fg_json_deep_copy(value, err), err));
     }
     forget_kept(job);
 done:

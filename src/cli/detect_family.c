@@ -10,12 +10,12 @@ enum { REASON = 160 };
 
 typedef struct search {
     fg_family_question question;
-    json_t *fitting; /* owned; array of families that have a place for all of it */
-    json_t *losing;  /* owned; warning -> array of families that would take it */
+    json_t *fitting; /* owned; array of families that can hold all of it */
+    json_t *losing;  /* owned; warning -> array of families that accept it with the warning */
     json_t *refused; /* owned; reason -> array of families */
 } search;
 
-/* The first of the refusals that an error of fg_translate holds, without the file's name in front and the rule behind. */
+/* The first refusal in an error of fg_translate, without the leading file name and the trailing rule. */
 static void first_refusal(const char *file, const char *text, char reason[REASON]) {
     size_t name = strlen(file);
     if (strncmp(text, file, name) == 0 && fg_starts_with(text + name, ": ")) text += name + 2;
@@ -129,11 +129,12 @@ static fg_status none_fits(const search *s, fg_error *err) {
     fg_buffer text = {0};
     FG_TRY(add_reasons(s->refused, &text, err));
     fg_fail(err, FG_ERR_INPUT,
-            "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
-            "), and none has a place for all of it:%s",
-            s->question.file, text.data ? text.data : " there are no converters");
-    status = fg_hint(err, "give the family with --model-type to see all that it refuses, or a converter with "
-                          "--converter-path");
+            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
+            "), and no family can hold all of it:%s",
+            s->question.file, text.data ? text.data : " no converters were found");
+    status = fg_hint(
+        err, "give the family with --model-type to see everything that it refuses, or a converter with "
+             "--converter-path");
 done:
     fg_buffer_free(&text);
     return status;
@@ -147,18 +148,18 @@ static fg_status several_fit(const search *s, fg_error *err) {
         FG_TRY(fg_buffer_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
     FG_TRY(add_reasons(s->losing, &text, err));
     fg_fail(err, FG_ERR_INPUT,
-            "%s does not say which model family this is (no " FG_CHECKPOINT_ORIGIN
-            "), and several would take it: %s",
+            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
+            "), and several families accept it: %s",
             s->question.file, text.data);
-    status =
-        fg_hint(err, "give the one that it was with --model-type, or to convert the directory of hf that the "
-                     "training started from with --hf-base");
+    status = fg_hint(
+        err, "choose the family with --model-type, or give the Hugging Face directory that the training "
+             "started from with --hf-base");
 done:
     fg_buffer_free(&text);
     return status;
 }
 
-/* The only family that would take it, or NULL. */
+/* The only family that accepts it, or NULL. */
 static const char *only_one(const search *s) {
     const char *reason, *found = json_string_value(json_array_get(s->fitting, 0));
     size_t count = json_array_size(s->fitting);
@@ -183,7 +184,7 @@ fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model
                 .refused = json_object()};
     *family = NULL;
     if (!s.fitting || !s.losing || !s.refused)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for the model family"));
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while detecting the model family"));
     FG_TRY(consider_all(&s, err));
     const char *found = only_one(&s);
     bool any = json_array_size(s.fitting) || json_object_size(s.losing);

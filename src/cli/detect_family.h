@@ -1,7 +1,7 @@
-/* Which family a Fast-LLM configuration belongs to, where nothing says it: the configurations of Fast-LLM are the same for all
- * families, so that each converter is tried.
+/* Detects the family of a Fast-LLM configuration that does not name it: Fast-LLM configurations look alike for all families, so each
+ * converter is tried.
  *
- * Invariant: a family is found only if no other one would do; what is tried and thrown away says nothing.
+ * Invariant: a family is found only if no other one fits; failed attempts print nothing.
  */
 #ifndef FG_CLI_DETECT_FAMILY_H
 #define FG_CLI_DETECT_FAMILY_H
@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "convert/converter.h"
 
-/* A configuration, and the converters that might take it. Borrowed. */
+/* A configuration, and the converters to try. Borrowed. */
 typedef struct fg_family_question {
     const fg_converter_dirs *dirs;
     fg_format other; /* the converters' format */
@@ -18,16 +18,16 @@ typedef struct fg_family_question {
     const char *file; /* for messages */
 } fg_family_question;
 
-/* Where a configuration of the format says its family. */
+/* The key with the family in a configuration of the format. */
 const char *fg_family_key(fg_format format);
 /* Whether a family of hf has a converter to Forgather; false for NULL. */
 bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family);
-/* Whether the converter of a family takes the configuration: `refused` has FG_OK, and `warning` the first warning ("" without any), or what
- * is refused. Returns an error only for what is no refusal. */
+/* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first warning ("" without any), or the
+ * refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err);
-/* The one family of hf whose converter takes `base_model`. Newly allocated. None or several: FG_ERR_INPUT that names `file` and the
- * families, of which each refuses what, and which would warn that something is lost. */
+/* The only hf family whose converter accepts `base_model`. Newly allocated. With none or several: FG_ERR_INPUT that names `file`, the
+ * families, what each refuses, and which would warn of a loss. */
 fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
                          char **family, fg_error *err);
 

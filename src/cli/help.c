@@ -9,7 +9,7 @@ enum {
     OPTION_ABOUT = 32,  /* and what an option does */
 };
 
-/* What stands left, then the text from a column on; on a line of its own when the left side is too long. */
+/* The left side, then the text from a column on; a left side that is too long gets its own line. */
 static void print_row(FILE *out, const char *left, const char *text, size_t column) {
     const fg_help_layout layout = {.indent = column, .limit = COLUMNS};
     size_t length = strlen(left) + 2;
@@ -47,7 +47,7 @@ static void print_commands(FILE *out) {
     }
 }
 
-/* A reader sees all of it at once: options that are not common stand on the pages of commands. */
+/* It fits a screen: options that are not common are on the pages of commands. */
 static void print_program(FILE *out) {
     char left[FG_HELP_LINE], text[FG_HELP_LINE];
     fputs(

@@ -1,7 +1,7 @@
-/* --hf-base: a Hugging Face directory that gives a Fast-LLM checkpoint what Fast-LLM has no place for.
+/* --hf-base: a Hugging Face directory that completes a Fast-LLM checkpoint with what Fast-LLM cannot hold.
  *
- * What travels with the checkpoint wins: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of the
- * base's configuration only keys that say nothing of the architecture are taken (convert/hf_keys.h).
+ * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of
+ * the base's configuration only keys that do not describe the architecture are used (convert/hf_keys.h).
  */
 #include <string.h>
 
@@ -20,20 +20,19 @@ static const char GENERATION[] = "generation_config.json";
 
 static fg_status check_use(const fg_conversion *job, const fg_options *options, fg_error *err) {
     if (job->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
-    fg_fail(err, FG_ERR_USAGE,
-            "--hf-base %s: the source %s is in the format %s, which holds all that it needs",
+    fg_fail(err, FG_ERR_USAGE, "--hf-base %s: the source %s is in the format %s, which is complete by itself",
             options->hf_base, job->source.directory, fg_format_name(job->source.format));
-    return fg_hint(err, "leave --hf-base out: it is for Fast-LLM directories");
+    return fg_hint(err, "remove --hf-base: it is for Fast-LLM directories");
 }
 
 static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
     if (base->format == FG_FORMAT_HF) return FG_OK;
-    fg_fail(err, FG_ERR_USAGE, "--hf-base %s: found a %s directory, expected one of hf", base->directory,
+    fg_fail(err, FG_ERR_USAGE, "--hf-base %s: found a %s directory, expected hf", base->directory,
             fg_format_name(base->format));
     return fg_hint(err, "give the Hugging Face directory of the model that the training started from");
 }
 
-/* The tokenizer is taken as a whole, or not at all: files of two would not fit. */
+/* The tokenizer is used as a whole or not at all: files of two tokenizers do not fit together. */
 static fg_status choose_files(fg_conversion *job, fg_error *err) {
     fg_status status = FG_OK;
     fg_hf_base *base = &job->base;
@@ -59,7 +58,7 @@ fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options,
     if (!options->hf_base) goto done;
     FG_TRY(check_use(job, options, err));
     status = fg_checkpoint_open(&job->base.checkpoint, options->hf_base, &how, err);
-    if (status != FG_OK) FG_TRY(fg_where(err, "looking for what --hf-base gives"));
+    if (status != FG_OK) FG_TRY(fg_where(err, "reading --hf-base"));
     FG_TRY(check_kind(&job->base.checkpoint, err));
     job->base.files = json_array();
     job->base.keys = json_array();
@@ -112,15 +111,15 @@ fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_
     if (!rows || !size || size == rows) goto done;
     if (base->tokenizer) FG_TRY(count_tokens(base, &tokens, err));
     if (tokens > rows) {
-        fg_fail(
-            err, FG_ERR_INPUT,
-            "--hf-base %s: its tokenizer has %llu tokens, and the model in %s rows for %llu: it is another "
-            "model's",
-            base->checkpoint.directory, (unsigned long long)tokens, job->source.directory,
-            (unsigned long long)rows);
+        fg_fail(err, FG_ERR_INPUT,
+                "--hf-base %s: its tokenizer has %llu tokens, but the model in %s has only %llu rows: the "
+                "tokenizer "
+                "belongs to another model",
+                base->checkpoint.directory, (unsigned long long)tokens, job->source.directory,
+                (unsigned long long)rows);
         FG_TRY(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
     }
-    fg_warn("--hf-base %s: its vocabulary has %llu entries, that of %s %llu: are the tokens the same?",
+    fg_warn("--hf-base %s: its vocab_size is %llu, that of %s is %llu; check that both have the same tokens",
             base->checkpoint.directory, (unsigned long long)size, job->source.directory,
             (unsigned long long)rows);
 done:
@@ -129,7 +128,7 @@ done:
 
 /* ---- keys ---- */
 
-/* What is said of a file, and not of the model in it. */
+/* Keys that describe the file, not the model. */
 static bool is_of_the_file(const char *key) {
     static const char *const keys[] = {"_name_or_path", "architectures",        "auto_map",   "dtype",
                                        "model_type",    "transformers_version", "torch_dtype"};

@@ -165,7 +165,7 @@ static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *e
     const json_t *side = json_object_get(document, "side_files"),
                  *other = json_object_get(document, "other_files");
     if (json_array_size(side))
-        FG_TRY(fg_report_line(out, "beside", err, "%s", fg_report_names(side, NULL, words)));
+        FG_TRY(fg_report_line(out, "files", err, "%s", fg_report_names(side, NULL, words)));
     if (json_array_size(other))
         FG_TRY(fg_report_line(out, "not used", err, "%s", fg_report_names(other, NULL, words)));
 done:

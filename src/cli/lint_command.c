@@ -1,4 +1,4 @@
-/* fgconv lint: checks converter files, and without a file to look at also those of models/. */
+/* fgconv lint: checks the given converter files; without arguments all of them, and the forward passes in models/. */
 #include "cli/commands.h"
 #include "convert/lint.h"
 #include "model/spec_lint.h"

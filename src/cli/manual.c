@@ -131,7 +131,7 @@ void fg_manual_program(FILE *out) {
     }
     fputs(".El\n", out);
     print_exit_codes(out);
-    fputs(".Sh COMPATIBILITY\nThese options are accepted although they do nothing of their own:\n"
+    fputs(".Sh COMPATIBILITY OPTIONS\nThese options are accepted although they do nothing of their own:\n"
           ".Bl -tag -width Ds\n",
           out);
     for (size_t i = 0; i < fg_option_count; i++) {

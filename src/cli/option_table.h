@@ -78,7 +78,7 @@ const char *fg_option_group_title(fg_option_group group);
 bool fg_option_belongs(const fg_option *option, fg_command command);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
-/* "{hf,forgather}" or "DIR": how the value is written in texts, in `buffer`; "" when there is none. Returned. */
+/* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
 
 #endif

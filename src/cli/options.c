@@ -1,13 +1,12 @@
 #include "cli/options.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "cli/command_table.h"
 #include "cli/nearest_name.h"
 #include "copy/shards.h"
@@ -78,11 +77,26 @@ static fg_status unknown_option(parser *p, const char *spelling, const char *nam
     return fg_hint(p->err, "\"fgconv help COMMAND\" lists the options of a command");
 }
 
-static fg_status unknown_command(parser *p, const char *name, const char *text) {
+static fg_status suggest_command(parser *p, const char *name) {
     const char *near = nearest_command(name);
-    fg_fail(p->err, FG_ERR_USAGE, "%.*s: %s", SHOWN, name, text);
     if (near) return fg_hint(p->err, "did you mean \"fgconv %s\"? \"fgconv help\" lists the commands", near);
     return fg_hint(p->err, "\"fgconv help\" lists the commands");
+}
+
+/* "OWNER/NAME", as the Hugging Face Hub names models. */
+static bool is_hub_name(const char *name) {
+    const char *slash = strchr(name, '/');
+    return slash && slash > name && slash[1] && !strchr(slash + 1, '/') && *name != '.' && *name != '~';
+}
+
+/* A first argument that is neither a command nor a path. */
+static fg_status unknown_source(parser *p, const char *name) {
+    fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such file or directory, and no such command", SHOWN, name);
+    if (!is_hub_name(name)) return suggest_command(p, name);
+    return fg_hint(p->err,
+                   "fgconv reads local directories; to get a model of the Hugging Face Hub: hf download %.*s "
+                   "--local-dir DIR",
+                   SHOWN, name);
 }
 
 /* ---- Values ---- */
@@ -216,7 +230,7 @@ static fg_status set_text(parser *p, const fg_option *option, const char *spelli
     return FG_OK;
 }
 
-/* The command that --help is about stands before it, or right behind. */
+/* --help is about the command before it, or about the next word. */
 static fg_status set_help(parser *p, const fg_option *option, const char *spelling, const char *form) {
     const fg_command_entry *topic = p->command;
     if (!topic && p->rest < p->end) topic = fg_command_find(*p->rest);
@@ -343,21 +357,13 @@ done:
     return status;
 }
 
-/* Anything but a clear "no" counts as there: what is wrong with it is said when it is opened. */
-static bool is_absent(const char *path) {
-    struct stat status;
-    return lstat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR);
-}
-
 /* The first argument may be the name of a command. */
 static fg_status read_command(parser *p, const char *argument, bool *named) {
     const fg_command_entry *command = p->ended ? NULL : fg_command_find(argument);
     *named = command != NULL;
     p->command = command ? command : &fg_command_table[0];
     p->options->command = p->command->command;
-    if (!command && *argument && is_absent(argument))
-        return unknown_command(p, argument, "no such file or directory, and no such command");
-    return FG_OK;
+    return command || !*argument || fg_path_exists(argument) ? FG_OK : unknown_source(p, argument);
 }
 
 static fg_status read_argument(parser *p, const char *argument) {
@@ -495,9 +501,12 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
 static fg_status resolve_help(parser *p) {
     if (p->command->command != FG_COMMAND_HELP || !p->options->file_count) return FG_OK;
     const fg_command_entry *topic = fg_command_find(p->options->files[0]);
-    if (!topic) return unknown_command(p, p->options->files[0], "no such command");
-    p->options->help_topic = topic->name;
-    return FG_OK;
+    if (topic) {
+        p->options->help_topic = topic->name;
+        return FG_OK;
+    }
+    fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such command", SHOWN, p->options->files[0]);
+    return suggest_command(p, p->options->files[0]);
 }
 
 static fg_status check_together(parser *p) {

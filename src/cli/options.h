@@ -30,7 +30,7 @@ typedef enum fg_command {
 
 typedef enum fg_validate {
     FG_VALIDATE_AUTO =
-        0, /* not given: logits, or bytes where a converter says that the models cannot be run */
+        0, /* not given: logits, or bytes if the converter says that the models cannot be run */
     FG_VALIDATE_LOGITS,
     FG_VALIDATE_BYTES,
     FG_VALIDATE_NONE
@@ -66,9 +66,9 @@ typedef struct fg_options {
     bool no_auto_stop_tokens, keep_optimizer, root_copy;
     bool in_place; /* of update-vocab: the result replaces the source: `destination` is `source` */
     const char *arch, *from_version, *to_version; /* of update; NULL: not given */
-    bool no_strict;                               /* of update: tensors may be missing or left over */
+    bool no_strict;                               /* of update: tensors may be missing or unexpected */
     const json_t
-        *recalled_tokens;    /* no option: the tokens of the conversion that verify looks at. Borrowed */
+        *recalled_tokens;    /* no option: the added tokens of the conversion that verify checks. Borrowed */
     uint64_t max_new_tokens; /* 64 */
     bool sample;
     double temperature, top_p; /* negative: not given */

@@ -39,7 +39,7 @@ static uint64_t rows_of(const fg_prompt_side *side) {
 static void check_length(const settling *s, const fg_prompt_side *side) {
     json_int_t longest = json_integer_value(json_object_get(side->config, "max_position_embeddings"));
     if (longest > 0 && s->prompt->ids.count > (uint64_t)longest)
-        fg_warn("the prompt has %zu tokens, but %s is made for %lld (max_position_embeddings)",
+        fg_warn("the prompt has %zu tokens, more than max_position_embeddings of %s (%lld)",
                 s->prompt->ids.count, side->name, (long long)longest);
 }
 
@@ -53,7 +53,7 @@ static fg_status check_range(const settling *s, const fg_id_list *ids, fg_error 
                        "token %zu of the prompt has the id %lu, but the vocabulary has %llu rows", i + 1,
                        (unsigned long)ids->ids[i], (unsigned long long)rows);
     }
-    if (!ids->count) return fg_fail(err, FG_ERR_INPUT, "the tokenizer makes no token of the prompt");
+    if (!ids->count) return fg_fail(err, FG_ERR_INPUT, "the tokenizer gives no tokens for the prompt");
     return FG_OK;
 }
 
@@ -64,7 +64,7 @@ static fg_status encode(const settling *s, const fg_prompt_side *side, fg_id_lis
     FG_TRY(fg_tokenizer_encode(tokenizer, s->text, strlen(s->text), true, ids, err));
 done:
     fg_tokenizer_free(&tokenizer);
-    if (status != FG_OK) fg_where(err, "cutting the prompt with the tokenizer of %s", side->name);
+    if (status != FG_OK) fg_where(err, "tokenizing the prompt with the tokenizer of %s", side->name);
     return status;
 }
 
@@ -103,18 +103,18 @@ static fg_status compare(settling *s, const fg_id_list *theirs, fg_error *err) {
     FG_TRY(place_of_difference(s, at, theirs, place, err));
     if (!s->compares) {
         fg_warn(
-            "the two tokenizers cut the prompt in different ways: %s; both models get the source's tokens",
+            "the two tokenizers disagree about the prompt: %s; both models run on the source's tokens",
             place);
         goto done;
     }
-    fg_fail(err, FG_ERR_INPUT, "the two tokenizers cut the prompt in different ways: %s", place);
+    fg_fail(err, FG_ERR_INPUT, "the two tokenizers disagree about the prompt: %s", place);
     s->disagree = true;
-    status = fg_hint(err, "compare the models on tokens of your own with --token-ids");
+    status = fg_hint(err, "give the tokens with --token-ids instead");
 done:
     return status;
 }
 
-/* Ids by the source's tokenizer, held against the destination's. Of two models of which one has a tokenizer that
+/* Ids by the source's tokenizer, compared with the destination's. Of two models of which one has a tokenizer that
  * one is used. */
 static fg_status encode_both(settling *s, fg_error *err) {
     fg_status status = FG_OK;
@@ -161,14 +161,14 @@ static fg_status try_default(settling *s, fg_error *err) {
     fg_status status = encode_both(s, &problem);
     bool unusable = status == FG_ERR_INPUT && !s->disagree;
     if (unusable && !s->options->generation_test) {
-        fg_warn("%s; the models get tokens drawn from the vocabulary instead of a prompt", problem.text);
+        fg_warn("%s; the models run on random token ids instead of a prompt", problem.text);
         fg_prompt_free(s->prompt);
         return FG_OK;
     }
     if (unusable) {
         fg_fail(err, status, "%s", problem.text);
         return fg_hint(err,
-                       "-g goes on from a prompt, which needs a tokenizer; --token-ids gives ids instead");
+                       "-g needs a tokenizer for its prompt; give ids with --token-ids instead");
     }
     if (status != FG_OK) *err = problem;
     return status;

@@ -28,7 +28,7 @@ typedef struct fg_prompt {
     const fg_tokenizer_files *tokenizer; /* borrowed from a side; for generated text, NULL: none */
 } fg_prompt;
 
-/* Settles it for source and destination (the same files twice: one tokenizer). FG_ERR_INPUT: a prompt that
+/* Resolves it for source and destination (the same files twice: one tokenizer). FG_ERR_INPUT: a prompt that
  * was given cannot be used; tokenizers of two models (the command is validate) disagree; nothing to generate
  * from. */
 fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,

@@ -35,9 +35,7 @@ fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_options *o, const 
     *sampling = (fg_sampling){.greedy = true, .temperature = 1, .top_p = 1};
     if (!asked(o)) {
         if (json_is_true(json_object_get(config, "do_sample")))
-            fg_inform(
-                "generation_config.json says do_sample, but the likeliest tokens are taken; --sample draws "
-                "them");
+            fg_inform("generation_config.json has do_sample, but decoding is greedy; use --sample to sample");
         return FG_OK;
     }
     FG_TRY(read_real(config, "temperature", hottest, &sampling->temperature, err));

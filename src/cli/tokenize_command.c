@@ -1,4 +1,4 @@
-/* fgconv tokenize: text to token ids and back, a line at a time. */
+/* fgconv tokenize: encodes text to token ids, or decodes ids, line by line. */
 #include <errno.h>
 #include <string.h>
 
@@ -132,8 +132,8 @@ fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg
     fg_status status = FG_OK;
     tokenize_job job = {.options = options, .out = out};
     if (options->decode && options->special) {
-        fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads tokens");
-        return fg_hint(err, "leave out one of the two");
+        fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads token ids");
+        return fg_hint(err, "remove one of the two");
     }
     FG_TRY(fg_tokenizer_open(&job.tokenizer, options->source, err));
     if (options->destination && strcmp(options->destination, "-") != 0)

@@ -13,25 +13,31 @@ fg_base_prefix fg_base_prefix_of(const fg_converter *converter, fg_direction dir
     return base;
 }
 
-fg_status fg_base_prefix_name(fg_base_prefix *base, const char *name, const char **full, fg_error *err) {
-    *full = name;
-    if (!base->lacking) return FG_OK;
+static fg_status put_before(fg_base_prefix *base, const char *name, fg_error *err) {
     fg_buffer_clear(&base->name);
-    fg_status status = fg_buffer_printf(&base->name, err, "%s%s", base->prefix, name);
-    if (status == FG_OK) *full = base->name.data;
-    return status;
+    return fg_buffer_printf(&base->name, err, "%s%s", base->prefix, name);
 }
 
 fg_status fg_base_prefix_find(fg_base_prefix *base, const fg_map *map, const char *name, int64_t *value,
                               fg_error *err) {
-    const char *full;
     *value = fg_map_get(map, name);
     if (*value != FG_MAP_NONE || !base->lacking) return FG_OK;
-    fg_status status = fg_base_prefix_name(base, name, &full, err);
+    fg_status status = put_before(base, name, err);
     if (status != FG_OK) return status;
-    *value = fg_map_get(map, full);
+    *value = fg_map_get(map, base->name.data);
     base->added = base->added || *value != FG_MAP_NONE;
     return FG_OK;
+}
+
+fg_status fg_base_prefix_apply(fg_base_prefix *base, fg_name_rules *rules, const char *name, fg_buffer *out,
+                               bool *matched, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_name_rules_apply(rules, name, out, matched, err));
+    if (*matched || !base->lacking) goto done;
+    FG_TRY(put_before(base, name, err));
+    FG_TRY(fg_name_rules_apply(rules, base->name.data, out, matched, err));
+done:
+    return status;
 }
 
 void fg_base_prefix_warn(const fg_base_prefix *base, const fg_tensors *source) {

@@ -23,8 +23,9 @@ fg_base_prefix fg_base_prefix_of(const fg_converter *converter, fg_direction dir
 /* The value of `name`, or where the prefix is lacking of prefix and name; FG_MAP_NONE. */
 fg_status fg_base_prefix_find(fg_base_prefix *base, const fg_map *map, const char *name, int64_t *value,
                               fg_error *err);
-/* The name as the family has it; borrowed until the next call. */
-fg_status fg_base_prefix_name(fg_base_prefix *base, const char *name, const char **full, fg_error *err);
+/* As fg_name_rules_apply, to the name and then to prefix and name. */
+fg_status fg_base_prefix_apply(fg_base_prefix *base, fg_name_rules *rules, const char *name, fg_buffer *out,
+                               bool *matched, fg_error *err);
 /* A warning if it was added. */
 void fg_base_prefix_warn(const fg_base_prefix *base, const fg_tensors *source);
 void fg_base_prefix_free(fg_base_prefix *base);

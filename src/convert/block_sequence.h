@@ -24,7 +24,7 @@ enum { FG_BLOCK_PATH = 160, FG_BLOCKS_MAX = 1000000 };
 const char *fg_block_sequence_read(const json_t *configuration, fg_block_sequence *sequence);
 /* The name of the block at a position; NULL if the sequence is fixed. */
 const char *fg_block_sequence_name(const fg_block_sequence *sequence, uint64_t position);
-/* Where that block's configuration stands: "block" or "blocks/NAME". `buffer` has FG_BLOCK_PATH bytes; it is returned. */
+/* The path of that block's configuration: "block" or "blocks/NAME". `buffer` has FG_BLOCK_PATH bytes; it is returned. */
 const char *fg_block_sequence_path(const char *name, char *buffer);
 
 /* Writing one: `layout` is an array of names; one name alone makes a fixed sequence. Blocks are written by others. */

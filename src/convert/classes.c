@@ -119,7 +119,7 @@ static const char *class_by_type(const fg_classes *classes, const char *type_nam
     return default_class ? default_class : json_string_value(json_object_get(registry, "default"));
 }
 
-/* Whether a name stands for configurations whose insides are known. */
+/* Whether the class of a name has known fields. */
 static bool is_configuration(const fg_classes *classes, const char *name) {
     return json_object_get(classes->registries, name) || fg_class_known(classes, name);
 }
@@ -135,7 +135,7 @@ const char *fg_class_of(const fg_classes *classes, const fg_field *field, const 
     return NULL;
 }
 
-/* The same for what may stand in a field of this type. */
+/* The same for the values that a field of this type may have. */
 static bool inside_can_have(const fg_classes *classes, const fg_field *field, const char *type,
                             const char *path, const json_t **default_value) {
     const json_t *registry = json_object_get(classes->registries, type);
@@ -232,7 +232,7 @@ static fg_status say_type(const completion *c, const fg_field *field, const json
     char brief[BRIEF], what[MESSAGE];
     const json_t *type = json_object_get(value, "type");
     if (json_is_object(value) && type)
-        snprintf(what, sizeof what, "type %s is none of a %s", fg_json_brief(type, brief, sizeof brief),
+        snprintf(what, sizeof what, "type %s is not that of a %s", fg_json_brief(type, brief, sizeof brief),
                  field->type);
     else
         snprintf(what, sizeof what, "found %s, expected %s", fg_json_brief(value, brief, sizeof brief),

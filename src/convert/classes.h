@@ -37,14 +37,14 @@ const json_t *fg_class_fields(const fg_classes *classes, const char *class_name)
 const char *fg_class_type(const fg_classes *classes, const char *class_name);
 /* Whether some field of the class belongs to the architecture. */
 bool fg_class_has_architecture(const fg_classes *classes, const char *class_name);
-/* The class of a configuration that stands in a field (in an entry of it, for dictionaries): by its "type", else by the field's
+/* The class of the configuration in a field (in an entry of it, for dictionaries): by its "type", else by the field's
  * default. NULL if the value is no object, the type is unknown or the field holds something else. */
 const char *fg_class_of(const fg_classes *classes, const fg_field *field, const json_t *value);
 /* The class at `path` below an object of `class_name`; NULL if there is no configuration. */
 const char *fg_class_at(const fg_classes *classes, const char *class_name, const json_t *object,
                         const char *path);
 
-/* Whether a configuration of a class can have a field at `path`: where several classes may stand on the way, one of them with the rest is
+/* Whether a configuration of a class can have a field at `path`: where several classes are possible on the way, one of them with the rest is
  * enough; every class can be named by "type". `default_value`, borrowed, gets the field's default in the first class that has it (the one
  * that stands there by itself before others), NULL if it has none. */
 bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
@@ -56,7 +56,7 @@ typedef struct fg_class_problems {
     void *context;
 } fg_class_problems;
 
-/* A copy of `given`, a configuration of `class_name`, in which every field stands: absent ones with their defaults, dynamic types
+/* A copy of `given`, a configuration of `class_name`, with every field: absent ones with their defaults, dynamic types
  * everywhere. Unknown fields, unknown types and values of another type are problems. */
 fg_status fg_class_complete(const fg_classes *classes, const char *class_name, const json_t *given,
                             const fg_class_problems *problems, json_t **completed, fg_error *err);

@@ -81,12 +81,14 @@ fg_status fg_code_declaration_load(fg_code_declaration *declaration, const fg_co
     FG_TRY(fg_layers_load(&declaration->layers, dirs, path, err));
     FG_TRY(fg_layers_merge(&declaration->layers, &declaration->document, err));
     FG_TRY(check_document(&declaration->layers, declaration->document, err));
+    declaration->converter = converter;
     declaration->file = declaration->layers.items[0].path;
     declaration->code = fg_path_name(code.path);
 done:
     fg_free(path);
-    if (status != FG_OK) fg_code_declaration_free(declaration);
-    return status;
+    if (status == FG_OK) return FG_OK;
+    fg_code_declaration_free(declaration);
+    return fg_where(err, "reading what the code of %s makes", fg_converter_file(converter));
 }
 
 void fg_code_declaration_free(fg_code_declaration *declaration) {
@@ -101,12 +103,13 @@ static fg_status complete_key(const fg_code_declaration *d, const char *key, con
                               json_t *complete, fg_error *err) {
     char where[WHERE];
     json_t *value = NULL;
-    const json_t *held = json_object_get(complete, key),
-                 *meaning = json_object_get(spec, held ? "null" : "absent");
-    if (held && (!json_is_null(held) || !meaning)) return FG_OK;
-    if (!meaning)
-        return fg_fail(err, FG_ERR_INPUT, "the destination's config.json would lack \"%s\", which %s reads",
-                       key, d->code);
+    const json_t *held = json_object_get(complete, key), *absent = json_object_get(spec, "absent"),
+                 *meaning = held ? json_object_get(spec, "null") : absent;
+    if (held && !json_is_null(held)) return FG_OK;
+    if (!absent)
+        return fg_fail(err, FG_ERR_INPUT, "%s: writes no key \"%s\" to config.json, which %s reads",
+                       fg_converter_file(d->converter), key, d->code);
+    if (!meaning) return FG_OK;
     const fg_scope scope = {.here = complete};
     snprintf(where, sizeof where, "%s: config/%s", d->file, key);
     fg_status status = fg_template_value(meaning, &scope, where, &value, err);
@@ -149,11 +152,11 @@ static bool is_ignored(const fg_converter *converter, const char *key) {
     return claim && (!claim->declaration || json_object_get(claim->declaration->spec, "ignored"));
 }
 
-static fg_status refuse_key(const fg_code_declaration *d, const fg_converter *converter, const char *key,
-                            const char *member, const json_t *value, fg_error *err) {
+static fg_status refuse_key(const fg_code_declaration *d, const char *key, const char *member,
+                            const json_t *value, fg_error *err) {
     char brief[BRIEF];
     fg_fail(err, FG_ERR_INPUT, "%s: writes the key \"%s%s%s\" = %s to config.json, which %s does not read",
-            fg_converter_file(converter), key, *member ? "." : "", member,
+            fg_converter_file(d->converter), key, *member ? "." : "", member,
             fg_json_brief(value, brief, sizeof brief), d->code);
     return fg_hint(
         err,
@@ -162,24 +165,25 @@ static fg_status refuse_key(const fg_code_declaration *d, const fg_converter *co
         d->file);
 }
 
-static fg_status check_value(const fg_code_declaration *d, const fg_converter *converter, const char *key,
-                             const json_t *value, fg_error *err) {
+static fg_status check_value(const fg_code_declaration *d, const char *key, const json_t *value,
+                             fg_error *err) {
     const json_t *spec = json_object_get(json_object_get(d->document, "config"), key);
     const char *member;
     json_t *held;
     if (json_is_null(value) || lists(json_object_get(d->document, "metadata"), key)) return FG_OK;
-    if (!spec) return is_ignored(converter, key) ? FG_OK : refuse_key(d, converter, key, "", value, err);
+    if (!spec) return is_ignored(d->converter, key) ? FG_OK : refuse_key(d, key, "", value, err);
     json_object_foreach((json_t *)(uintptr_t)value, member, held) {
-        if (!json_is_null(held) && !lists(json_object_get(spec, "keys"), member))
-            return refuse_key(d, converter, key, member, held, err);
+        const json_t *keys = json_object_get(spec, "keys");
+        if (!json_is_null(held) && !lists(keys, member) && !lists(keys, "*"))
+            return refuse_key(d, key, member, held, err);
     }
     return FG_OK;
 }
 
 /* ---- what the code requires ---- */
 
-static fg_status check_holds(const fg_code_declaration *d, const fg_converter *converter, size_t i,
-                             const json_t *entry, const json_t *config, fg_error *err) {
+static fg_status check_holds(const fg_code_declaration *d, size_t i, const json_t *entry,
+                             const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
     char where[WHERE];
     const fg_scope scope = {.here = config};
@@ -194,7 +198,7 @@ static fg_status check_holds(const fg_code_declaration *d, const fg_converter *c
     if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", why.text));
     FG_TRY(fg_expression_facts(expression, &scope, &facts, err));
     status = fg_fail(err, FG_ERR_INPUT, "%s: the configuration does not fit %s: %s%s%s",
-                     fg_converter_file(converter), d->code, json_string_value(json_array_get(entry, 1)),
+                     fg_converter_file(d->converter), d->code, json_string_value(json_array_get(entry, 1)),
                      facts.length ? "; found " : "", facts.length ? facts.data : "");
 done:
     json_decref(value);
@@ -203,17 +207,16 @@ done:
     return status;
 }
 
-fg_status fg_code_check_config(const fg_code_declaration *d, const fg_converter *converter,
-                               const json_t *written, const json_t *config, fg_error *err) {
+fg_status fg_code_check_config(const fg_code_declaration *d, const json_t *written, const json_t *config,
+                               fg_error *err) {
     fg_status status = FG_OK;
     json_t *complete = NULL, *value;
     const char *key;
     size_t i;
-    json_object_foreach((json_t *)(uintptr_t)written, key, value)
-        FG_TRY(check_value(d, converter, key, value, err));
+    json_object_foreach((json_t *)(uintptr_t)written, key, value) FG_TRY(check_value(d, key, value, err));
     FG_TRY(fg_code_complete_config(d, config, &complete, err));
     json_array_foreach(json_object_get(d->document, "requires"), i, value)
-        FG_TRY(check_holds(d, converter, i, value, complete, err));
+        FG_TRY(check_holds(d, i, value, complete, err));
 done:
     json_decref(complete);
     return status;

@@ -250,7 +250,7 @@ fg_status fg_code_check_parameters(const fg_code_declaration *declaration, const
     json_t *complete = NULL;
     checker c = {.declaration = declaration,
                  .written = written,
-                 .file = fg_converter_file(written->converter),
+                 .file = fg_converter_file(declaration->converter),
                  .err = err};
     FG_TRY(fg_code_complete_config(declaration, written->config, &complete, err));
     FG_TRY(read_templates(&c, complete));
@@ -279,9 +279,9 @@ static bool is_declared(const fg_code_declaration *declaration, const char *name
     return false;
 }
 
-fg_status fg_code_check_names(const fg_code_declaration *declaration, const fg_converter *converter,
-                              fg_error *err) {
+fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_converter *converter = declaration->converter;
     fg_buffer target = {0}, list = {0};
     size_t count = 0;
     const char *template;

@@ -11,11 +11,10 @@
 
 /* What is held against the declaration. All borrowed. */
 typedef struct fg_code_written {
-    const fg_converter *converter; /* that makes the destination */
-    const json_t *config;          /* the destination's config.json */
-    const fg_plan *plan;           /* outputs with names and shapes */
-    const json_t *tied;            /* pairs of names, of fg_tensor_plan_tied */
-    bool may_lack;                 /* --no-strict: parameters that nothing writes are let pass */
+    const json_t *config; /* the destination's config.json */
+    const fg_plan *plan;  /* outputs with names and shapes */
+    const json_t *tied;   /* pairs of names, of fg_tensor_plan_tied */
+    bool may_lack;        /* --no-strict: parameters that nothing writes are let pass */
 } fg_code_written;
 
 /* FG_ERR_INPUT: a tensor that the code has no parameter for, of another shape, a parameter that nothing writes, or a pair that only
@@ -24,7 +23,6 @@ fg_status fg_code_check_parameters(const fg_code_declaration *declaration, const
                                    uint64_t *lacking, fg_error *err);
 
 /* Each template of the converter's "tensors" has a name that the code declares for some configuration; else FG_ERR_INPUT. */
-fg_status fg_code_check_names(const fg_code_declaration *declaration, const fg_converter *converter,
-                              fg_error *err);
+fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *err);
 
 #endif

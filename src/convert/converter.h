@@ -9,6 +9,7 @@
  *     "base_model_prefix": "model.",                            what transformers puts before the names of a base model's checkpoint
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes
+ *     "layer_overrides": { ... },                               what single layers may override (convert/layer_overrides.h)
  *     "options": { HF_PATH: OPTION },                           keys that no section has and that a command-line option sets ("max_length")
  *     "rotary": "older" | "newer" | "parameters",               the spelling that declarations see (convert/translate.h)
  *     "defaults": { HF_PATH: MODEL_TYPE },                      whose defaults complete an object inside hf that does not say itself
@@ -34,7 +35,7 @@
  *
  * A section is for the configurations of exactly one class of the target, where the target has classes (convert/classes.h); it may stand
  * at several places. A section "like" another has all that the other has, with its own entries laid over. Conditions may have names, so that
- * an heir replaces one: {NAME: [EXPRESSION, MESSAGE]}. A declaration has exactly one primitive and its modifiers. FIELD is the target's path
+ * a file that extends this one replaces one: {NAME: [EXPRESSION, MESSAGE]}. A declaration has exactly one primitive and its modifiers. FIELD is the target's path
  * unless "field" gives another; labels of declarations that have no target side are free. Paths are relative to the section's place on
  * their side; "../" and a leading "/" lead out of it. Primitives:
  *   {"rename": HF_PATH}                     the same value on both sides
@@ -48,8 +49,8 @@
  *                                           with "field": [PATH, ...] target fields beside them
  *   {"import_only": HF_PATH}                import writes the field, export writes nothing; an expression in place of the path claims no key
  *   {"nested": SECTION, "hf": HF_PATH}      another section under FIELD; its hf keys lie flat beside ours, or under HF_PATH
- *   {"dispatch": {TYPE: SECTION, ...}, "hf": HF_PATH, "hf_type": KEY}  the section by hf's KEY ("type"; "true" and "false" stand for the
- *                                           booleans), or by the class of what stands in FIELD; of two names for one section the first is written
+ *   {"dispatch": {TYPE: SECTION, ...}, "hf": HF_PATH, "hf_type": KEY}  the section by hf's KEY ("type"; "true" and "false" mean the
+ *                                           booleans), or by the class of FIELD's value; of two names for one section the first is written
  *   {"typed_dict": SECTION or {TYPE: SECTION, ...}, "hf": HF_PATH}  a dictionary, entry by entry: all of one kind, or each with its type
  *   {"blocks": SECTION, "count": HF_PATH}   a sequence of blocks where hf has its keys once: blocks that would export differently, used or
  *                                           not, are refused; an import makes them all one
@@ -74,11 +75,11 @@
  *
  * "extends" (a file of the same directory, or found along the search path; of a list the first counts most) inherits: sections, lists, tensors,
  * config fields, weights, let, tables, defaults and named conditions replace single entries by name; null removes one; the other keys
- * replace as a whole; "drop" and lists of conditions are appended. "about", "abstract" and "extends" are said of one file and not
+ * replace as a whole; "drop" and lists of conditions are appended. "about", "abstract" and "extends" belong to one file and are not
  * inherited.
  *
  * Load-time checks (FG_ERR_INPUT with file, line and rule): unknown keys, more or less than one primitive, unknown sections, broken patterns
- * and expressions, two declarations of a section that claim one path, tensors and rules that do not go there and back, rules that
+ * and expressions, two declarations of a section that claim one path, tensors and rules that do not round-trip, rules that
  * can never match, an extends loop. lint (convert/lint.h) checks more.
  */
 #ifndef FG_CONVERT_CONVERTER_H

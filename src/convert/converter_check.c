@@ -35,6 +35,7 @@ static const fg_member_row top_rows[] = {
     {"options", 'o', false},
     {"migrations", 'a', false},
     {"base_model_prefix", 's', false},
+    {"layer_overrides", 'o', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {

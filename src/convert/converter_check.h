@@ -19,7 +19,7 @@ fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size
                            const fg_layers *layers, const char *parent, bool complete, fg_error *err);
 /* Whether it is a list of strings, none of them empty, and not empty itself. */
 bool fg_strings_are(const json_t *array);
-/* The templates of a table like "tensors" that stands under `key`, without the members that only tensors of a
+/* The templates of a table like "tensors", the member `key`, without the members that only tensors of a
  * source have ("also_read", "vocabulary"). */
 fg_status fg_templates_check(const json_t *templates, const char *key, const fg_layers *layers,
                              fg_error *err);

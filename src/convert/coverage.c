@@ -127,10 +127,11 @@ static fg_status visit(fg_translator *t, const level *at, const char *path, cons
     if (!claim && !is_branch(value) && covers_leaf(at, path))
         return at->above->choice_count ? leave_member(t, at, path, key, value, err) : FG_OK;
     if (!claim) return visit_unclaimed(t, at, path, key, value, err);
-    if (!is_branch(value) || !claim->declaration || json_object_get(claim->declaration->spec, "neutral"))
-        return FG_OK;
-    level below = {path, claim->declaration, strlen(path), at->depth + 1,
-                   at->top && fg_hf_keys_is_model(t->hf_keys, key)};
+    const fg_declaration *d = claim->declaration;
+    if (!is_branch(value) || !d || json_object_get(d->spec, "neutral")) return FG_OK;
+    if (d->choice_count && t->refused)
+        return FG_OK; /* perhaps of a type that no section is for: nothing claims its members */
+    level below = {path, d, strlen(path), at->depth + 1, at->top && fg_hf_keys_is_model(t->hf_keys, key)};
     return walk(t, value, &below, err);
 }
 

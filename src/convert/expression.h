@@ -47,7 +47,7 @@ void fg_expression_free(fg_expression **expression);
 /* A value or, if fg_expression_is, what it evaluates to. New reference. */
 fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
                               json_t **value, fg_error *err);
-/* The same where an expression may stand without "= " in front, as in "shape": any text is one. */
+/* The same where an expression needs no "= " in front, as in "shape": any text is one. */
 fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const char *where, json_t **value,
                               fg_error *err);
 /* The whole number of 0 or more that it gives; another value is FG_ERR_INPUT. */

@@ -476,7 +476,7 @@ static fg_status evaluate_text(const char *text, const fg_scope *scope, const ch
     return status;
 }
 
-static bool stands_before(const fg_expression *expression, size_t index) {
+static bool occurs_before(const fg_expression *expression, size_t index) {
     for (size_t i = 1; i < index; i++) {
         const fg_node *node = &expression->nodes[i];
         if (node->kind == FG_NODE_PATH && strcmp(node->text, expression->nodes[index].text) == 0) return true;
@@ -491,7 +491,7 @@ fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *s
     bool any = false;
     for (size_t i = 1; i < expression->count; i++) {
         const fg_node *node = &expression->nodes[i];
-        if (node->kind != FG_NODE_PATH || stands_before(expression, i)) continue;
+        if (node->kind != FG_NODE_PATH || occurs_before(expression, i)) continue;
         FG_TRY(fg_buffer_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
                                 fg_json_brief(look_up(scope, node), brief, sizeof brief)));
         any = true;

@@ -61,7 +61,7 @@ static fg_status wrong_at(const parser *p, const char *at, const char *what) {
                    p->text, column_of(p, at), what);
 }
 
-/* "expected WHAT, found ..." at the place where the parser stands. */
+/* "expected WHAT, found ..." at the parser's position. */
 static fg_status expected(const parser *p, const char *what) {
     char said[160];
     size_t length = 1;
@@ -73,7 +73,7 @@ static fg_status expected(const parser *p, const char *what) {
     return wrong_at(p, p->at, said);
 }
 
-/* Whether the word stands here; takes it. */
+/* Whether the word comes next; skips it then. */
 static bool take_word(parser *p, const char *word) {
     size_t length = strlen(word);
     skip_space(p);

@@ -6,6 +6,8 @@
 #include "convert/hf_keys.h"
 #include "convert/translator.h"
 
+enum { PATH = 300 };
+
 static char as_option(char c) {
     return c == '/' ? '.' : c;
 }
@@ -26,10 +28,15 @@ static bool ends_a_name(char c) {
     return !c || as_option(c) == '.';
 }
 
-/* Whether one of the two is the other, or an object around it. */
-static bool touches(const char *option, const char *path) {
-    size_t length = common_length(option, path);
-    return (!option[length] && ends_a_name(path[length])) || (!path[length] && ends_a_name(option[length]));
+/* Whether a claim takes what the option names: the key itself, something in it, or a leaf that the claim of an object covers. */
+static bool is_claimed(const char *option, const fg_claim *claim) {
+    size_t length = common_length(option, claim->path);
+    char below[PATH];
+    if (!option[length]) return ends_a_name(claim->path[length]);
+    if (claim->path[length] || as_option(option[length]) != '.' || !claim->declaration) return false;
+    snprintf(below, sizeof below, "%s", option + length + 1);
+    for (char *c = below; *c; c++) *c = *c == '.' ? '/' : *c;
+    return fg_declaration_covers(claim->declaration, below);
 }
 
 bool fg_ignored_keys_has(const fg_translator *t, const char *path) {
@@ -54,7 +61,7 @@ static fg_status check_one(const fg_translator *t, const char *option, fg_error 
     }
     for (size_t i = 0; i < claims->count; i++) {
         const fg_declaration *d = claims->items[i].declaration;
-        if (!touches(option, claims->items[i].path)) continue;
+        if (!is_claimed(option, &claims->items[i])) continue;
         fg_fail(err, FG_ERR_USAGE, "--ignore-key %s: %s has a rule for it%s%s%s", option, t->file,
                 d ? " (\"" : "", d ? d->label : "", d ? "\")" : "");
         return fg_hint(err, "leave the option out: the key is not unknown");

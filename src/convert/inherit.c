@@ -224,7 +224,7 @@ done:
 }
 
 fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *err) {
-    static const char *const own[] = {"abstract", "extends", "about"}; /* said of one file, not inherited */
+    static const char *const own[] = {"abstract", "extends", "about"}; /* of one file, not inherited */
     fg_status status = FG_OK;
     *document = json_object();
     if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));

@@ -1,7 +1,7 @@
 /* The files that make up one converter: the file itself and what it extends, and the document that they give
  * together.
  *
- * Invariant: `items` begins with the file that was asked for; a file stands behind those that extend it, and
+ * Invariant: `items` begins with the file that was asked for; a file comes after those that extend it, and
  * of two that one file extends the first named comes first.
  */
 #ifndef FG_CONVERT_INHERIT_H
@@ -20,7 +20,7 @@ typedef struct fg_layers {
     size_t count, capacity;
 } fg_layers;
 
-/* Reads `path` and what it extends. A name in "extends" is looked for beside the file, then along `dirs` (in
+/* Reads `path` and what it extends. A name in "extends" is looked for next to the file, then along `dirs` (in
  * the format's directory too); a file that extends this one is passed over, so that a plug-in may
  * extend the built-in file of its own name. A file that two others extend is laid under both. Nothing found, and loops, are FG_ERR_INPUT. */
 fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err);

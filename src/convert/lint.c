@@ -84,7 +84,7 @@ done:
     return status;
 }
 
-/* The family's defaults with few layers, and what the file's "example" lays over them; every key that a converter may demand stands in it. */
+/* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that a converter may demand. */
 static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     json_t *defaults = NULL;
@@ -118,7 +118,7 @@ static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
             FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
                                        &returned, err));
         if (!matched || !returned || strcmp(back.data, text) != 0)
-            FG_TRY(complain(l, err, "does not go there and back: ", text));
+            FG_TRY(complain(l, err, "does not round-trip: ", text));
         l->names++;
     }
 done:
@@ -216,12 +216,16 @@ done:
 
 /* ---- files ---- */
 
-/* DIR/models/TYPE.json; in a plug-in's directory TYPE.json may be it as well, unless that is the converter itself. */
+/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well, unless that is the converter
+ * itself. */
 static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     fg_status status = FG_OK;
-    const char *family = fg_converter_model_type(l->converter);
+    const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
     char *path = NULL;
-    *found = false;
+    FG_TRY_NEW(path, fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
+    *found = fg_path_is_file(path);
+    fg_free(path);
+    path = NULL;
     for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
         FG_TRY_NEW(path,
                    fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
@@ -338,7 +342,7 @@ static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path,
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
     if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
-    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names there and back",
+    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
                                     fg_converter_model_type(converter), l.names)
                  : fg_buffer_printf(&fine, err, "to be extended"));
     if (migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", migrations.data));

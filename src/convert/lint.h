@@ -6,7 +6,7 @@
 #include "convert/converter.h"
 
 /* Checks one file, or (NULL) all that fg_converter_entries and fg_migrations_files find. A migration loads. Per file: it loads; each name list is used;
- * the names of a small model go there and back; the family's default configuration goes there and comes back
+ * the names of a small model round-trip; the family's default configuration comes back from a round trip
  * the same; converters/models/ has the family, or "no_forward_pass" says why not. A line a file in `report`: "ok PATH: ..." or "bad PATH: ..."
  * with what is wrong; bad ones are counted in `problems`. A converter file that is wrong is no failure of the
  * call; a path that cannot be read is. */

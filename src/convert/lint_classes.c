@@ -71,7 +71,7 @@ static fg_status check_fields(const linter *l, const fg_section *section, const 
         if (fg_claims_find(&section->claims[FG_SIDE_TARGET], path)) continue;
         const char *below = only_class(l, class_name, name);
         if (!below || (!fg_class_has_architecture(l->classes, below) && !claims_below(section, path)))
-            FG_TRY(complain(l, section, "the architecture field \"%s\" (%s) is claimed by nothing", path,
+            FG_TRY(complain(l, section, "the architecture field \"%s\" (%s) is covered by no rule", path,
                             field.type));
         else
             FG_TRY(check_fields(l, section, below, path, depth + 1));

@@ -1,4 +1,4 @@
-/* The static half of lint for converters whose target has classes: what can be said of a section without a configuration. */
+/* The static half of lint for converters whose target has classes: checks of a section that need no configuration. */
 #ifndef FG_CONVERT_LINT_CLASSES_H
 #define FG_CONVERT_LINT_CLASSES_H
 

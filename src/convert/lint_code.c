@@ -21,8 +21,8 @@ typedef struct linter {
 static fg_status found(linter *l, fg_status status, const fg_error *what, fg_error *err) {
     if (status == FG_OK) return FG_OK;
     if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
-    return fg_buffer_printf(l->wrong, err, "%s%s%s%s", l->wrong->length ? "; " : "", what->text,
-                            *what->hint ? ": " : "", what->hint);
+    return fg_buffer_printf(l->wrong, err, "%s%s%s%s%s%s", l->wrong->length ? "; " : "", what->where,
+                            *what->where ? ": " : "", what->text, *what->hint ? ": " : "", what->hint);
 }
 
 /* ---- one configuration ---- */
@@ -56,8 +56,8 @@ static fg_status check_translated(const linter *l, const fg_translation *there, 
     fg_status status = FG_OK;
     fg_plan plan = {0};
     json_t *tied = NULL;
-    fg_code_written written = {.converter = l->converter, .config = there->result, .plan = &plan};
-    FG_TRY(fg_code_check_config(&l->declaration, l->converter, there->result, there->result, err));
+    fg_code_written written = {.config = there->result, .plan = &plan};
+    FG_TRY(fg_code_check_config(&l->declaration, there->result, there->result, err));
     FG_TRY(add_outputs(l, there->hf, &plan, err));
     FG_TRY(fg_tensor_plan_tied(l->converter, FG_IMPORT, there->hf, &tied, err));
     written.tied = tied;
@@ -97,7 +97,12 @@ static fg_status make_sample(linter *l, json_t **sample, fg_error *err) {
                 l->declaration.file);
         return found(l, FG_ERR_INPUT, &what, err);
     }
-    FG_TRY(found(l, translate(l, FG_EXPORT, example, &back, &what), &what, err));
+    status = translate(l, FG_EXPORT, example, &back, &what);
+    if (status == FG_ERR_INPUT)
+        fg_where(&what,
+                 "converting the \"example\" of %s to hf; the converter may have an \"example\" of its own",
+                 l->declaration.file);
+    FG_TRY(found(l, status, &what, err));
     *sample = json_incref(back.result);
 done:
     fg_translation_free(&back);
@@ -138,7 +143,7 @@ static fg_status check_sample(linter *l, const json_t *sample, fg_error *err) {
     fg_error what = {0};
     json_t *made = NULL;
     bool accepted = true;
-    FG_TRY(found(l, fg_code_check_names(&l->declaration, l->converter, &what), &what, err));
+    FG_TRY(found(l, fg_code_check_names(&l->declaration, &what), &what, err));
     if (l->wrong->length > l->before) goto done;
     if (!sample) FG_TRY(make_sample(l, &made, err));
     if (!sample && !made) goto done;

@@ -15,7 +15,7 @@ enum { PLACE = 300, WHERE = 700, BRIEF = 120, SHAPE_TEXT = 160 };
 
 typedef struct fg_view {
     fg_name_rules *pattern; /* owned; takes whole names */
-    const char *text;       /* borrowed: the pattern as it stands in the file */
+    const char *text;       /* borrowed: the pattern as the file has it */
     const json_t *rule;     /* borrowed */
     unsigned line;
 } fg_view;
@@ -38,7 +38,7 @@ static const fg_member_row view_rows[] = {
 
 /* ---- compiling ---- */
 
-/* Where an object stands in its layer. */
+/* The place of an object in its layer. */
 typedef struct site {
     const fg_layers *layers;
     const char *place; /* "" or "migrations/0" */
@@ -311,7 +311,7 @@ done:
     return status;
 }
 
-/* A list of sizes of a view, or what stands in for it. */
+/* A list of sizes of a view, or what replaces it. */
 static fg_status read_shape(const planner *p, const fg_view *view, const char *key, uint32_t *rank,
                             uint64_t *shape) {
     fg_status status = FG_OK;

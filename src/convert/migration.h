@@ -1,6 +1,6 @@
 /* Migrations: JSON that says how a Forgather directory of one version of its architecture's schema becomes one of the next.
  *
- * A migration stands alone in a file (converters/forgather/migrations/, or migrations/ of a plug-in directory), or in the list
+ * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in directory), or in the list
  * "migrations" of a converter file, which passes it on to those that extend it. In the words of converters (convert/converter.h),
  * of which hf is the older side here and the target the newer:
  *
@@ -39,7 +39,7 @@ struct fg_view; /* one entry of "tensors" */
 
 typedef struct fg_migration {
     const json_t *document; /* borrowed: the object */
-    const char *file;       /* borrowed: where it stands */
+    const char *file;       /* borrowed: the file that has it */
     unsigned line;
     fg_version from, to;
     fg_declarations declarations;
@@ -48,7 +48,7 @@ typedef struct fg_migration {
     size_t view_count;
 } fg_migration;
 
-/* Compiles the object `document`, which stands at `place` ("" or "migrations/0") of the one layer of `layers`, and outlives the
+/* Compiles the object `document`, the member `place` ("" or "migrations/0") of the one layer of `layers`, and outlives the
  * migration. FG_ERR_INPUT with file, line and rule. The migration is to be freed in any case. */
 fg_status fg_migration_compile(fg_migration *migration, const json_t *document, const char *place,
                                const fg_layers *layers, fg_error *err);

@@ -1,6 +1,6 @@
 /* The migrations of an architecture: where they are found, and the chain of them that leads from one version to another.
  *
- * Invariant: of a loaded set no two migrations lead from one version to different ones; of one step that stands twice the one that was
+ * Invariant: of a loaded set no two migrations lead from one version to different ones; of one step that is given twice the one that was
  * found first counts (a plug-in's before the built-in one).
  */
 #ifndef FG_CONVERT_MIGRATIONS_H
@@ -9,7 +9,7 @@
 #include "convert/migration.h"
 
 typedef struct fg_migrations {
-    fg_layers files;     /* what the items stand in */
+    fg_layers files;     /* the files that hold the items */
     fg_migration *items; /* owned; of one step the first counts */
     size_t count, capacity;
 } fg_migrations;

@@ -50,7 +50,7 @@ typedef struct list {
 struct fg_name_rules {
     rule *rules;
     size_t rule_count, rule_capacity;
-    size_t reachable; /* rules before this one can be reached from `names`; the others stand in lists nobody
+    size_t reachable; /* rules before this one can be reached from `names`; the others are in lists nobody
                          refers to */
     list *lists;
     size_t list_count, list_capacity;
@@ -261,7 +261,7 @@ static fg_status compile_list(compiler *c, const json_t *array, const char *plac
         /* A list that was compiled before, further up, may reach too deep from here. */
         if (depth + height - 1 > MAX_NESTING)
             FG_TRY(broken(c, below, NULL, "lists are nested more than 32 deep"));
-        list *l = &c->set->lists[index]; /* looked up anew: compiling moves the array */
+        list *l = &c->set->lists[index]; /* looked up again: compiling moves the array */
         FG_TRY(fg_grow(&l->items, l->count, &l->capacity, sizeof *l->items, err));
         l->items[l->count++] = entry;
     }

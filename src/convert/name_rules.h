@@ -2,7 +2,7 @@
  *
  * A pattern (PCRE2, UTF-8, JIT where there is one) is anchored at the start of what is left of the name; its replacement may
  * refer to groups (\1 .. \9). The children get the rest. Siblings are tried in order; the first that matches, and whose
- * children take the rest, wins. A rule without children copies the rest unchanged. In a list, a string "@NAME" stands for
+ * children take the rest, wins. A rule without children copies the rest unchanged. In a list, a string "@NAME" means
  * the rules of the list NAME, so that converter files share and extend parts.
  *
  * Invariant: a compiled set is immutable but for the counters of uses; matching is linear-bounded (PCRE2 match limit).

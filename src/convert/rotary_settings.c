@@ -75,7 +75,8 @@ static bool same(const json_t *a, const json_t *b) {
 }
 
 /* `whole`: the original length, which newer code takes for the model's where it is absent, must be there too. */
-static fg_status check_llama3(const json_t *rotary, bool whole, const char *file, fg_error *err) {
+static fg_status check_llama3(const json_t *rotary, const char *place, bool whole, const char *file,
+                              fg_error *err) {
     static const char length[] = "original_max_position_embeddings";
     static const char *const needed[] = {"factor", "low_freq_factor", "high_freq_factor", length};
     char brief[BRIEF];
@@ -84,15 +85,14 @@ static fg_status check_llama3(const json_t *rotary, bool whole, const char *file
         if (!value && !whole && needed[i] == length) continue;
         if (!json_is_number(value) || json_number_value(value) <= 0) {
             return fg_fail(err, FG_ERR_INPUT,
-                           "%s: rotary embeddings of type llama3: \"%s\" = %s: expected a number above 0",
-                           file, needed[i], fg_json_brief(value, brief, sizeof brief));
+                           "%s: key \"%s/%s\" = %s: rotary embeddings of type llama3 need a number above 0",
+                           file, place, needed[i], fg_json_brief(value, brief, sizeof brief));
         }
     }
     if (json_number_value(json_object_get(rotary, "low_freq_factor")) >=
         json_number_value(json_object_get(rotary, "high_freq_factor")))
-        return fg_fail(err, FG_ERR_INPUT,
-                       "%s: rotary embeddings of type llama3: low_freq_factor must be below high_freq_factor",
-                       file);
+        return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": low_freq_factor must be below high_freq_factor",
+                       file, place);
     return FG_OK;
 }
 
@@ -141,7 +141,8 @@ static fg_status to_older(json_t *config, bool whole, const char *file, fg_error
         FG_TRY(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
                         err));
     if (!scaling && parameters && !is_plain(parameters)) scaling = parameters;
-    if (scaling && is_type(scaling, "llama3")) FG_TRY(check_llama3(scaling, whole, file, err));
+    const char *place = scaling == parameters ? "rope_parameters" : "rope_scaling";
+    if (scaling && is_type(scaling, "llama3")) FG_TRY(check_llama3(scaling, place, whole, file, err));
     if (scaling)
         json_incref(scaling);
     else if (parameters || json_object_get(config, "rope_scaling"))

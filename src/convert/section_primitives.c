@@ -189,7 +189,7 @@ static fg_status note_synonym(fg_translator *t, const fg_frame *at, const fg_dec
     return status;
 }
 
-/* A discriminator as hf has it: "true" and "false" stand for the booleans. */
+/* A discriminator as hf has it: "true" and "false" mean the booleans. */
 static json_t *name_value(const char *name) {
     if (strcmp(name, "true") == 0) return json_true();
     return strcmp(name, "false") == 0 ? json_false() : json_string(name);
@@ -297,7 +297,7 @@ done:
 
 /* ---- sequences of blocks ---- */
 
-/* The fields that a sequence of either kind has beside its blocks. */
+/* The fields of a sequence of either kind, other than its blocks. */
 static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
                                 fg_error *err) {
     static const char *const fields[] = {"type", "num_blocks", "pattern"};
@@ -335,7 +335,7 @@ done:
     return status;
 }
 
-/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that other sections' values for the same keys are held against it. */
+/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that it is compared with other sections' values for the same keys. */
 static fg_status merge(fg_translator *t, const char *target, const json_t *from, const char *prefix,
                        fg_error *err) {
     const fg_frame root = {.hf = "", .target = target};
@@ -481,7 +481,7 @@ static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_d
     return status;
 }
 
-/* Import: writes the sequence, and each of its blocks by the choice that the layout's name stands for. */
+/* Import: writes the sequence, and each of its blocks by the choice that the layout names. */
 static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  const json_t *layout, const json_t *count, sequence_task *task,
                                  fg_error *err) {
@@ -510,7 +510,7 @@ done:
     return status;
 }
 
-/* The frame moved to the object of hf that "at" names: the blocks' keys and the number of blocks stand there. `hf` is to be freed. */
+/* The frame moved to the object of hf that "at" names: which has the blocks' keys and the number of blocks. `hf` is to be freed. */
 static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             fg_frame *moved, char **hf, fg_error *err) {
     *moved = *frame;
@@ -561,7 +561,7 @@ static bool is_layout(const json_t *layout) {
 static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                               const json_t **layout, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *settled = NULL;
+    json_t *resolved = NULL;
     const char *wanted = text_of(d, "last", NULL);
     size_t last = json_array_size(*layout) - 1;
     const char *found = json_string_value(json_array_get(*layout, last));
@@ -569,15 +569,15 @@ static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_
     fg_warn("%s: \"%s\": the last layer is a \"%s\", and is taken for a \"%s\", as code that reads hf's list "
             "does",
             t->options->file, d->keys[0], found, wanted);
-    settled = fg_json_copy(*layout, err);
-    if (!settled || json_array_set_new(settled, last, json_string(wanted)) != 0)
+    resolved = fg_json_copy(*layout, err);
+    if (!resolved || json_array_set_new(resolved, last, json_string(wanted)) != 0)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a list of layers"));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
-                                   settled, err));
-    FG_TRY(fg_translator_resolve(t, frame, d, settled, true, err));
+                                   resolved, err));
+    FG_TRY(fg_translator_resolve(t, frame, d, resolved, true, err));
     FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
 done:
-    json_decref(settled);
+    json_decref(resolved);
     return status;
 }
 

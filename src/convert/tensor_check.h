@@ -7,8 +7,8 @@
 /* "[8, 16]"; `buffer` is filled and terminated. */
 void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size);
 
-/* FG_ERR_INPUT unless the tensor is a float that can be cast to `wanted` / has exactly this shape. `meaning`: the shape in
- * words. */
+/* FG_ERR_INPUT unless the tensor is a float that can be cast to `wanted` / has exactly this shape. `meaning`: the shape as
+ * expressions. */
 fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor, fg_dtype wanted,
                                 fg_error *err);
 fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor, uint32_t rank,

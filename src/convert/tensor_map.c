@@ -22,34 +22,37 @@ typedef struct map_builder {
     fg_error *err;
 } map_builder;
 
-/* A section at its place: prefixes of names, and the configuration. */
-typedef struct place {
+/* A section at one place: prefixes of names, and the configuration. */
+typedef struct section_instance {
     const fg_section *section;
     const char *target, *hf; /* prefixes of names */
     const char *path;        /* of the configuration */
     fg_scope scope;
     json_t *variables; /* owned */
     unsigned depth;
-} place;
+} section_instance;
 
-static fg_status expand(const map_builder *m, const fg_section *section, const place *outer, const char *path,
-                        const char *target, const char *hf, const json_t *with, uint64_t index);
+static fg_status expand(const map_builder *m, const fg_section *section, const section_instance *outer,
+                        const char *path, const char *target, const char *hf, const json_t *with,
+                        uint64_t index);
 
 /* ---- expressions ---- */
 
-static const char *place_of(const map_builder *m, const place *at, char *where) {
+static const char *describe_place(const map_builder *m, const section_instance *at, char *where) {
     snprintf(where, WHERE, "%s: sections/%s/weights at \"%s\"", fg_converter_file(m->converter),
              at->section->name, at->path);
     return where;
 }
 
-static fg_status evaluate(const map_builder *m, const place *at, const json_t *given, json_t **value) {
+static fg_status evaluate(const map_builder *m, const section_instance *at, const json_t *given,
+                          json_t **value) {
     char where[WHERE];
-    return fg_expression_given(given, &at->scope, place_of(m, at, where), value, m->err);
+    return fg_expression_given(given, &at->scope, describe_place(m, at, where), value, m->err);
 }
 
 /* `truth` keeps what it holds if there is no expression. */
-static fg_status evaluate_truth(const map_builder *m, const place *at, const json_t *given, bool *truth) {
+static fg_status evaluate_truth(const map_builder *m, const section_instance *at, const json_t *given,
+                                bool *truth) {
     json_t *value = NULL;
     if (!given) return FG_OK;
     fg_status status = evaluate(m, at, given, &value);
@@ -58,13 +61,14 @@ static fg_status evaluate_truth(const map_builder *m, const place *at, const jso
     return status;
 }
 
-static fg_status evaluate_size(const map_builder *m, const place *at, const json_t *given, uint64_t *size) {
+static fg_status evaluate_size(const map_builder *m, const section_instance *at, const json_t *given,
+                               uint64_t *size) {
     char where[WHERE];
-    return fg_expression_size(given, &at->scope, place_of(m, at, where), size, m->err);
+    return fg_expression_size(given, &at->scope, describe_place(m, at, where), size, m->err);
 }
 
-static fg_status evaluate_shape(const map_builder *m, const place *at, const json_t *given, uint32_t *rank,
-                                uint64_t *shape) {
+static fg_status evaluate_shape(const map_builder *m, const section_instance *at, const json_t *given,
+                                uint32_t *rank, uint64_t *shape) {
     fg_status status = FG_OK;
     size_t count = json_array_size(given);
     if (count > FG_MAX_DIMS)
@@ -78,7 +82,7 @@ done:
 
 /* ---- names ---- */
 
-/* The number that a placeholder such as {i} or {i+1} at `at` stands for; `length` is 0 if it is none. */
+/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if it is none. */
 static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     char *end;
     *length = fg_starts_with(at, "{i}") ? 3 : 0;
@@ -117,9 +121,9 @@ static const char *target_name(const json_t *rule, const char *label) {
 
 /* ---- one tensor ---- */
 
-/* A name of hf, with what stands before it; two rules for one name are refused. Newly allocated. */
-static fg_status full_hf_name(const map_builder *m, const place *at, const char *name, uint64_t index,
-                              char **full) {
+/* A name of hf, with the prefix of its place; two rules for one name are refused. Newly allocated. */
+static fg_status full_hf_name(const map_builder *m, const section_instance *at, const char *name,
+                              uint64_t index, char **full) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     char *filled = NULL;
@@ -141,7 +145,7 @@ done:
     return status;
 }
 
-static fg_status add_part(const map_builder *m, const place *at, const char *name, uint64_t index,
+static fg_status add_part(const map_builder *m, const section_instance *at, const char *name, uint64_t index,
                           uint64_t offset) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
@@ -160,7 +164,8 @@ done:
     return status;
 }
 
-static fg_status begin_link(const map_builder *m, const place *at, const char *name, const json_t *rule) {
+static fg_status begin_link(const map_builder *m, const section_instance *at, const char *name,
+                            const json_t *rule) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_tensor_map *w = m->weights;
@@ -187,7 +192,8 @@ static void read_order(const json_t *rule, fg_weight_link *link) {
 }
 
 /* The target's shape: given, or that of the permuted parts, one below another. */
-static fg_status set_shape(const map_builder *m, const place *at, fg_weight_link *link, uint64_t parts) {
+static fg_status set_shape(const map_builder *m, const section_instance *at, fg_weight_link *link,
+                           uint64_t parts) {
     const json_t *given = json_object_get(link->rule, "fast_llm_shape");
     if (given) return evaluate_shape(m, at, given, &link->rank, link->shape);
     link->rank = link->part_rank;
@@ -206,8 +212,8 @@ static bool count_elements(uint32_t rank, const uint64_t *shape, uint64_t *eleme
 }
 
 /* {i} counts the rounds of "each"; without it, it is `index`. */
-static fg_status fill_link(const map_builder *m, const place *at, const json_t *names, uint64_t rounds,
-                           uint64_t index) {
+static fg_status fill_link(const map_builder *m, const section_instance *at, const json_t *names,
+                           uint64_t rounds, uint64_t index) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_weight_link *link = &m->weights->links[m->weights->count - 1];
@@ -242,14 +248,15 @@ typedef struct layout {
     size_t per_round;
 } layout;
 
-static fg_status bad_layout(const map_builder *m, const place *at, const char *what) {
+static fg_status bad_layout(const map_builder *m, const section_instance *at, const char *what) {
     return fg_fail(m->err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\": \"other\": %s",
                    fg_converter_file(m->converter), at->section->name,
                    m->weights->links[m->weights->count - 1].target, what);
 }
 
 /* A name alone is another name of a link's only part. */
-static fg_status read_layout(const map_builder *m, const place *at, const json_t *other, layout *l) {
+static fg_status read_layout(const map_builder *m, const section_instance *at, const json_t *other,
+                             layout *l) {
     fg_status status = FG_OK;
     const fg_weight_link *link = &m->weights->links[m->weights->count - 1];
     uint64_t part = 0, packed = 0, tensors = 0;
@@ -273,8 +280,8 @@ done:
     return status;
 }
 
-static fg_status add_packed(const map_builder *m, const place *at, const layout *l, const char *name,
-                            uint64_t index, size_t first_part) {
+static fg_status add_packed(const map_builder *m, const section_instance *at, const layout *l,
+                            const char *name, uint64_t index, size_t first_part) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     fg_tensor_map *w = m->weights;
@@ -293,7 +300,7 @@ done:
     return status;
 }
 
-static fg_status add_layouts(const map_builder *m, const place *at, uint64_t index) {
+static fg_status add_layouts(const map_builder *m, const section_instance *at, uint64_t index) {
     fg_status status = FG_OK;
     const fg_weight_link *link = &m->weights->links[m->weights->count - 1];
     size_t i;
@@ -313,8 +320,8 @@ done:
 
 /* ---- one tensor of the target, or several ---- */
 
-static fg_status add_link(const map_builder *m, const place *at, const char *name, const json_t *rule,
-                          uint64_t index) {
+static fg_status add_link(const map_builder *m, const section_instance *at, const char *name,
+                          const json_t *rule, uint64_t index) {
     fg_status status = FG_OK;
     uint64_t rounds = 1;
     bool tied = false;
@@ -335,7 +342,8 @@ done:
 }
 
 /* One tensor, or with "repeat" one for each {i}. */
-static fg_status add_links(const map_builder *m, const place *at, const char *name, const json_t *rule) {
+static fg_status add_links(const map_builder *m, const section_instance *at, const char *name,
+                           const json_t *rule) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     uint64_t count = 1;
@@ -355,9 +363,10 @@ done:
 
 /* ---- rules that lead to sections ---- */
 
-/* One instance: the section that stands at `path`. */
-static fg_status enter(const map_builder *m, const place *at, const fg_declaration *d, const char *path,
-                       const char *name, const json_t *rule, uint64_t index, const char *entry) {
+/* One instance: the section at `path`. */
+static fg_status expand_instance(const map_builder *m, const section_instance *at, const fg_declaration *d,
+                                 const char *path, const char *name, const json_t *rule, uint64_t index,
+                                 const char *entry) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     const fg_choice *choice;
@@ -401,7 +410,7 @@ static fg_status find_blocks(const map_builder *m, const fg_declaration **d, con
     return FG_OK;
 }
 
-static fg_status enter_blocks(const map_builder *m, const place *at, const fg_declaration *d,
+static fg_status enter_blocks(const map_builder *m, const section_instance *at, const fg_declaration *d,
                               const char *path, const char *name, const json_t *rule, uint64_t count) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
@@ -414,7 +423,7 @@ static fg_status enter_blocks(const map_builder *m, const place *at, const fg_de
     for (uint64_t i = 0; i < count; i++) {
         const char *entry = fg_block_sequence_name(&sequence, i);
         FG_TRY_NEW(block, fg_strformat(err, "%s/%s", path, fg_block_sequence_path(entry, buffer)));
-        FG_TRY(enter(m, at, d, block, name, rule, i, entry));
+        FG_TRY(expand_instance(m, at, d, block, name, rule, i, entry));
         fg_free(block);
         block = NULL;
     }
@@ -423,7 +432,7 @@ done:
     return status;
 }
 
-static fg_status enter_entries(const map_builder *m, const place *at, const fg_declaration *d,
+static fg_status enter_entries(const map_builder *m, const section_instance *at, const fg_declaration *d,
                                const char *path, const char *name, const json_t *rule) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
@@ -432,7 +441,7 @@ static fg_status enter_entries(const map_builder *m, const place *at, const fg_d
     json_t *entry;
     json_object_foreach(fg_json_at(m->target, path), key, entry) {
         FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
-        FG_TRY(enter(m, at, d, below, name, rule, 0, key));
+        FG_TRY(expand_instance(m, at, d, below, name, rule, 0, key));
         fg_free(below);
         below = NULL;
     }
@@ -447,7 +456,8 @@ static bool is_sequence(const map_builder *m, const char *path) {
     return class_name && fg_class_field(m->classes, class_name, "num_blocks", &field);
 }
 
-static fg_status lead(const map_builder *m, const place *at, const char *name, const json_t *rule) {
+static fg_status expand_reference(const map_builder *m, const section_instance *at, const char *name,
+                                  const json_t *rule) {
     fg_status status = FG_OK;
     fg_error *err = m->err;
     const fg_declaration *d = fg_section_find(at->section, json_string_value(json_object_get(rule, "of")));
@@ -462,7 +472,7 @@ static fg_status lead(const map_builder *m, const place *at, const char *name, c
         FG_TRY(enter_entries(m, at, d, path, name, rule));
     else
         for (uint64_t i = 0; i < (repeat ? count : 1); i++)
-            FG_TRY(enter(m, at, d, path, name, rule, i, NULL));
+            FG_TRY(expand_instance(m, at, d, path, name, rule, i, NULL));
 done:
     fg_free(path);
     return status;
@@ -470,7 +480,8 @@ done:
 
 /* ---- sections ---- */
 
-static fg_status define(const map_builder *m, const place *at, const json_t *definitions, json_t *into) {
+static fg_status define_variables(const map_builder *m, const section_instance *at, const json_t *definitions,
+                                  json_t *into) {
     fg_status status = FG_OK;
     const char *name;
     json_t *given, *value;
@@ -482,7 +493,7 @@ done:
     return status;
 }
 
-static fg_status expand_rules(const map_builder *m, const place *at) {
+static fg_status expand_rules(const map_builder *m, const section_instance *at) {
     fg_status status = FG_OK;
     const char *label;
     json_t *rule;
@@ -490,7 +501,7 @@ static fg_status expand_rules(const map_builder *m, const place *at) {
         bool present = true;
         FG_TRY(evaluate_truth(m, at, json_object_get(rule, "if"), &present));
         if (!present) continue;
-        FG_TRY(json_object_get(rule, "of") ? lead(m, at, target_name(rule, label), rule)
+        FG_TRY(json_object_get(rule, "of") ? expand_reference(m, at, target_name(rule, label), rule)
                                            : add_links(m, at, target_name(rule, label), rule));
     }
 done:
@@ -498,20 +509,21 @@ done:
 }
 
 /* `with` is evaluated outside, the section's own "let" inside. $i is the number of the instance. */
-static fg_status expand(const map_builder *m, const fg_section *section, const place *outer, const char *path,
-                        const char *target, const char *hf, const json_t *with, uint64_t index) {
+static fg_status expand(const map_builder *m, const fg_section *section, const section_instance *outer,
+                        const char *path, const char *target, const char *hf, const json_t *with,
+                        uint64_t index) {
     fg_status status = FG_OK;
-    place at = {.section = section, .target = target, .hf = hf, .path = path};
+    section_instance at = {.section = section, .target = target, .hf = hf, .path = path};
     at.depth = outer ? outer->depth + 1 : 0;
     at.variables = outer ? fg_json_copy(outer->variables, m->err) : json_object();
     if (!at.variables) FG_TRY(fg_fail(m->err, FG_ERR_MEMORY, "out of memory while listing tensors"));
     if (at.depth == DEPTH)
         FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path));
     FG_TRY(fg_json_put(at.variables, "i", json_integer((json_int_t)index), m->err));
-    if (outer) FG_TRY(define(m, outer, with, at.variables));
+    if (outer) FG_TRY(define_variables(m, outer, with, at.variables));
     at.scope = (fg_scope){.here = fg_json_at(m->target, path), .root = m->target, .variables = at.variables};
     if (!*path) at.scope.here = m->target;
-    FG_TRY(define(m, &at, section->let, at.variables));
+    FG_TRY(define_variables(m, &at, section->let, at.variables));
     FG_TRY(expand_rules(m, &at));
 done:
     json_decref(at.variables);

@@ -108,8 +108,8 @@ static fg_status add_name(const map_builder *m, size_t template_index, uint64_t 
     FG_TRY(fg_grow(&names->items, names->count, &names->capacity, sizeof *names->items, err));
     FG_TRY_NEW(name.hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
     if (fg_map_get(&names->by_name, name.hf) != FG_MAP_NONE) {
-        fg_fail(err, FG_ERR_INPUT, "%s: two entries of \"%s\" stand for \"%s\"", m->table->file,
-                m->table->key, name.hf);
+        fg_fail(err, FG_ERR_INPUT, "%s: two entries of \"%s\" are for \"%s\"", m->table->file, m->table->key,
+                name.hf);
         FG_TRY(FG_ERR_INPUT);
     }
     FG_TRY(fg_map_set(&names->by_name, name.hf, (int64_t)names->count, err));

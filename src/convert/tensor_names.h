@@ -35,7 +35,7 @@ typedef struct fg_tensor_template {
 typedef struct fg_tensor_name {
     char *hf;                /* owned */
     uint32_t template_index; /* into templates */
-    uint32_t block;          /* what stands for {i} */
+    uint32_t block;          /* the value of {i} */
 } fg_tensor_name;
 
 typedef struct fg_tensor_names {

@@ -40,7 +40,7 @@ static const char *source_name(const planner *p, size_t name) {
     return p->direction == FG_IMPORT ? p->names.items[name].hf : p->targets[name];
 }
 
-/* ---- names, held against each other ---- */
+/* ---- names, checked by a round trip ---- */
 
 static fg_status rename_one(planner *p, fg_direction direction, const char *name, fg_buffer *out) {
     bool matched;
@@ -51,7 +51,7 @@ static fg_status rename_one(planner *p, fg_direction direction, const char *name
                    fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
 }
 
-/* Works out the target's names; there and back must give the hf name, and no two may meet. */
+/* Works out the target's names; a round trip must give the hf name, and no two may be the same. */
 static fg_status make_targets(planner *p) {
     fg_status status = FG_OK;
     fg_error *err = p->err;
@@ -80,7 +80,7 @@ done:
 
 /* ---- which source tensor is which ---- */
 
-/* The expected name that a source tensor stands for, in `name`, or NONE. */
+/* The expected name of a source tensor, in `name`, or NONE. */
 static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
     fg_status status = FG_OK;
     bool matched;
@@ -166,12 +166,11 @@ done:
 static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
-    const char *name;
     bool matched;
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
-        FG_TRY(fg_base_prefix_name(&p->base, source->items[i].name, &name, p->err));
-        FG_TRY(fg_name_rules_apply(p->drop, name, &p->scratch, &matched, p->err));
+        const char *name = source->items[i].name;
+        FG_TRY(fg_base_prefix_apply(&p->base, p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
         } else if (p->gaps) {

@@ -1,8 +1,8 @@
 /* Making the plan of a conversion from a converter, the source's tensor table and the translated configuration.
  *
  * Coverage of tensors: each tensor that the converter declares for this configuration must be there with the declared shape; each source
- * tensor must be used or dropped by a rule that names it; each output is filled once. Names are held against each other: there and
- * back must give the same hf name, and no two names may meet.
+ * tensor must be used or dropped by a rule that names it; each output is filled once. Names are checked: a round trip
+ * must give the same hf name, and no two names may become the same.
  */
 #ifndef FG_CONVERT_TENSOR_PLAN_H
 #define FG_CONVERT_TENSOR_PLAN_H
@@ -10,8 +10,8 @@
 #include "convert/translate.h"
 #include "plan/rows.h"
 
-/* Where names may be missing or left over (`fgconv update --no-strict`), as the source calls them: arrays of names, owned by the
- * caller; NULL where nobody wants them. */
+/* Where names may be missing or unexpected (`fgconv update --no-strict`), as the source calls them: arrays of names, owned by the
+ * caller; NULL where they are not needed. */
 typedef struct fg_tensor_gaps {
     json_t *missing, *unexpected;
 } fg_tensor_gaps;
@@ -20,10 +20,10 @@ typedef struct fg_tensor_gaps {
  * A tied tensor (tied_if true) is written under both names towards Forgather and left out towards hf; when the source holds both,
  * their bytes are compared here (streamed) and a difference is FG_ERR_INPUT.
  * `rows`, unless NULL or empty, says what rows of the vocabulary's tensors become.
- * `gaps`, unless NULL, gets the names of tensors that are missing, which the plan then does not make, and of those that nothing claims,
+ * `gaps`, unless NULL, gets the names of tensors that are missing, which the plan then does not make, and of those that no rule covers,
  * which it drops; else both are refused.
  * Takes the source table over into the plan (`source` is left empty, on failure too; the plan is then empty). The plan is checked
- * (fg_plan_check). Outputs stand in the order of the converter's "tensors", block by block. */
+ * (fg_plan_check). Outputs are in the order of the converter's "tensors", block by block. */
 fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
                          const json_t *hf, fg_dtype cast, const fg_row_edits *rows,
                          const fg_tensor_gaps *gaps, fg_plan *plan, fg_error *err);

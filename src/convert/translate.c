@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "convert/defaults.h"
 #include "convert/hf_keys.h"
+#include "convert/layer_overrides.h"
 #include "convert/primitive.h"
 #include "convert/rotary_settings.h"
 #include "convert/translator.h"
@@ -335,6 +336,56 @@ done:
     return status;
 }
 
+static bool has_newer_rotary(const json_t *config, unsigned depth) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
+        if (depth && has_newer_rotary(value, depth - 1)) return true;
+    }
+    return false;
+}
+
+/* Whether an older object of rotary settings has no numbers: at most the name of a type that needs none. */
+static bool has_no_numbers(const json_t *scaling) {
+    return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
+}
+
+/* Rotary settings of a model inside that its class assumes anyway go back into the newer spelling. */
+static fg_status keep_newer_inside(const fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *type, *defaults = NULL;
+    json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
+        json_t *inside = fg_json_at(t->result, path);
+        const json_t *theta = json_object_get(inside, "rope_theta");
+        const char *own = json_string_value(json_object_get(inside, "model_type"));
+        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
+        if (theta && has_no_numbers(json_object_get(inside, "rope_scaling")) &&
+            fg_json_equal(theta, json_object_get(defaults, "rope_theta")))
+            FG_TRY(fg_rotary_settings_to_newer(inside, err));
+        json_decref(defaults);
+        defaults = NULL;
+    }
+done:
+    json_decref(defaults);
+    return status;
+}
+
+/* Into the spelling that is asked for. */
+static fg_status spell_result(const fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    bool newer = t->options->hf_version >= 5;
+    if (spells(t, "newer")) {
+        FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
+        if (!newer && t->options->newer_rotary) FG_TRY(keep_newer_inside(t, err));
+    } else if (newer && sees_older(t)) {
+        FG_TRY(fg_rotary_settings_to_newer(t->result, err));
+    }
+done:
+    return status;
+}
+
 static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
     fg_status status = FG_OK;
@@ -373,11 +424,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(each_option(t, set_result, err));
     FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
-    bool newer = t->options->hf_version >= 5;
-    if (spells(t, "newer"))
-        FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
-    else if (newer && sees_older(t))
-        FG_TRY(fg_rotary_settings_to_newer(t->result, err));
+    FG_TRY(spell_result(t, err));
     translation->result = json_incref(t->result);
 done:
     return status;
@@ -404,15 +451,19 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
     t.hf_keys = hf_keys;
     given = fg_json_deep_copy(source, err);
+    translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
     t.classes = classes;
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
+    const json_t *overrides = json_object_get(t.document, "layer_overrides");
+    if (direction == FG_IMPORT && overrides)
+        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, options->file, err));
     t.given = given;
     FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
-    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
 done:

@@ -20,6 +20,7 @@ typedef struct fg_translate_options {
     int hf_version;                 /* 4: older rotary spelling in hf output; 5: rope_parameters */
     const char *const *ignore_keys; /* --ignore-key: paths (a.b) of the source that may be unknown */
     size_t ignore_key_count;
+    bool newer_rotary;   /* export: the hf source had rope_parameters; see fg_translation */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
     /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may be NULL. On import
@@ -38,6 +39,9 @@ typedef struct fg_translation {
      * that are not of the architecture only where they have another value than their default); "as": what stands
      * for the value there, if it is another; "absent": true: the key's absence does. */
     json_t *left_out;
+    /* Import: the source has rope_parameters. An export writes the spelling of hf_version whatever this says, but for the models inside
+     * whose settings are what every version assumes when it finds none: these keep the spelling of the source. */
+    bool newer_rotary;
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,

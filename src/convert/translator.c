@@ -170,13 +170,32 @@ static fg_status holds(const fg_expression *expression, const fg_scope *scope, b
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
+/* Rotary settings in a text, as the source's file calls them. New text. */
+static char *named_as_in_file(const fg_translator *t, const char *text, fg_error *err) {
+    static const char *const names[] = {"rope_scaling", "rope_parameters"};
+    fg_buffer out = {0};
+    char place[WHERE];
+    fg_status status = fg_buffer_printf(&out, err, "%s", "");
+    while (*text && status == FG_OK) {
+        size_t i = 0;
+        while (i < 2 && !fg_starts_with(text, names[i])) i++;
+        status = i < 2
+                     ? fg_buffer_printf(&out, err, "%s", fg_translator_name(t, names[i], place, sizeof place))
+                     : fg_buffer_printf(&out, err, "%c", *text);
+        text += i < 2 ? strlen(names[i]) : 1;
+    }
+    if (status == FG_OK) return out.data;
+    fg_buffer_free(&out);
+    return NULL;
+}
+
 /* [expression, message]; `rule` is its name or number. */
 static fg_status check_condition(fg_translator *t, const fg_frame *frame, const json_t *condition, bool warn,
                                  const char *rule, fg_error *err) {
     fg_status status = FG_OK;
     fg_expression *expression = NULL;
     fg_buffer facts = {0};
-    char name[WHERE];
+    char name[WHERE], *found = NULL;
     const char *message = json_string_value(json_array_get(condition, 1)),
                *place = fg_translator_name(t, prefix_of(frame, t->direction == FG_IMPORT), name, sizeof name);
     bool truth;
@@ -188,10 +207,12 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
         goto done;
     }
     FG_TRY(fg_expression_facts(expression, &frame->scope, &facts, err));
+    FG_TRY_NEW(found, named_as_in_file(t, facts.length ? facts.data : "", err));
     FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
-                                *place ? ": " : "", message, facts.length ? "; found " : "",
-                                facts.length ? facts.data : "", rule, frame->section->name, t->file));
+                                *place ? ": " : "", message, *found ? "; found " : "", found, rule,
+                                frame->section->name, t->file));
 done:
+    fg_free(found);
     fg_expression_free(&expression);
     fg_buffer_free(&facts);
     return status;

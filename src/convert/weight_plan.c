@@ -155,13 +155,11 @@ static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     const fg_tensors *source = &p->plan->source;
     fg_name_rules *drop = NULL;
     fg_buffer reason = {0};
-    const char *name;
     bool matched;
     FG_TRY(fg_drop_rules_compile(p->converter, &drop, p->err));
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
-        FG_TRY(fg_base_prefix_name(&p->base, source->items[i].name, &name, p->err));
-        FG_TRY(fg_name_rules_apply(drop, name, &reason, &matched, p->err));
+        FG_TRY(fg_base_prefix_apply(&p->base, drop, source->items[i].name, &reason, &matched, p->err));
         FG_TRY(matched ? fg_plan_drop(p->plan, (uint32_t)i, reason.data, p->err)
                        : fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));
     }

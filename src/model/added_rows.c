@@ -21,6 +21,7 @@ typedef struct edited {
     fg_weight_source inner, raw;
     fg_row_edits edits;            /* owned */
     const json_t *names[MATRICES]; /* a name, or a list of them; owned */
+    char *prefix; /* owned; base_model_prefix, which the names of a base model lack; may be "" */
     edited_matrix matrices[MATRICES];
 } edited;
 
@@ -33,24 +34,37 @@ static void close_all(void *context) {
         fg_free(e->matrices[m].mean);
     }
     fg_row_edits_free(&e->edits);
+    fg_free(e->prefix);
     fg_free(e);
 }
 
-static bool is_among(const char *name, const json_t *names) {
+static bool is_name(const edited *e, const char *name, const json_t *listed) {
+    const char *whole = json_string_value(listed);
+    if (!whole) return false;
+    return strcmp(whole, name) == 0 ||
+           (fg_starts_with(whole, e->prefix) && strcmp(whole + strlen(e->prefix), name) == 0);
+}
+
+static bool is_among(const edited *e, const char *name, const json_t *names) {
     size_t i;
     json_t *item;
-    if (json_is_string(names)) return strcmp(json_string_value(names), name) == 0;
+    if (is_name(e, name, names)) return true;
     json_array_foreach((json_t *)(uintptr_t)names, i, item) {
-        if (json_is_string(item) && strcmp(json_string_value(item), name) == 0) return true;
+        if (is_name(e, name, item)) return true;
     }
     return false;
+}
+
+static const char *example(void *context) {
+    return fg_weight_source_example(&((edited *)context)->inner);
 }
 
 static bool find(void *context, const char *name, fg_weight *weight) {
     edited *e = context;
     if (!e->inner.find(e->inner.context, name, weight)) return false;
     for (size_t m = 0; m < MATRICES; m++) {
-        if (!is_among(name, e->names[m]) || weight->rank != 2 || weight->shape[0] > e->edits.rows) continue;
+        if (!is_among(e, name, e->names[m]) || weight->rank != 2 || weight->shape[0] > e->edits.rows)
+            continue;
         e->matrices[m] = (edited_matrix){.known = true,
                                          .index = weight->index,
                                          .rows = weight->shape[0],
@@ -169,8 +183,11 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
         goto done;
     }
     *e = (edited){.inner = *weights, .raw = *raw};
-    *weights = (fg_weight_source){.context = e, .find = find, .read = read, .close = close_all};
+    *weights =
+        (fg_weight_source){.context = e, .find = find, .read = read, .example = example, .close = close_all};
     *raw = (fg_weight_source){0};
+    const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
+    FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));
     for (size_t m = 0; m < MATRICES; m++) e->names[m] = json_incref(json_object_get(names, roles[m]));
     for (size_t i = 0; i < edits->count; i++)
         FG_TRY(fg_row_edits_set(&e->edits, edits->items[i].row, edits->items[i].value, err));

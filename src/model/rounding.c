@@ -30,6 +30,10 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
     return FG_OK;
 }
 
+static const char *example(void *context) {
+    return fg_weight_source_example(&((rounding *)context)->inner);
+}
+
 static void close_both(void *context) {
     rounding *r = context;
     fg_weight_source_close(&r->inner);
@@ -40,6 +44,7 @@ fg_status fg_weight_source_round_to(fg_weight_source *weights, fg_dtype dtype, f
     rounding *r = fg_alloc(1, sizeof *r, err);
     if (!r) return FG_ERR_MEMORY;
     *r = (rounding){.inner = *weights, .dtype = dtype};
-    *weights = (fg_weight_source){.context = r, .find = find, .read = read_rounded, .close = close_both};
+    *weights = (fg_weight_source){
+        .context = r, .find = find, .read = read_rounded, .example = example, .close = close_both};
     return FG_OK;
 }

@@ -13,6 +13,10 @@ void fg_weight_source_close(fg_weight_source *weights) {
     *weights = (fg_weight_source){0};
 }
 
+const char *fg_weight_source_example(const fg_weight_source *weights) {
+    return weights->example ? weights->example(weights->context) : NULL;
+}
+
 /* ---- a checkpoint's files, as they are or rounded ---- */
 
 typedef struct files {
@@ -36,6 +40,11 @@ static void files_close(void *context) {
 static fg_dtype seen_dtype(const files *f, const fg_tensor *tensor) {
     fg_dtype rounded = f->rounded ? f->rounded[tensor - f->table->items] : FG_DTYPE_NONE;
     return rounded == FG_DTYPE_NONE ? tensor->dtype : rounded;
+}
+
+static const char *files_example(void *context) {
+    const files *f = context;
+    return f->table->count ? f->table->items[0].name : NULL;
 }
 
 static bool files_find(void *context, const char *name, fg_weight *weight) {
@@ -79,7 +88,8 @@ static fg_status files_open(fg_weight_source *weights, const fg_tensors *table, 
     FG_TRY(fg_reader_new(&f->reader, table, err));
     FG_TRY_NEW(f->raw, fg_alloc_buffer(CHUNK, err));
     FG_TRY_NEW(f->cast, fg_alloc_buffer(CHUNK, err));
-    *weights = (fg_weight_source){.context = f, .find = files_find, .read = files_read, .close = files_close};
+    *weights = (fg_weight_source){
+        .context = f, .find = files_find, .read = files_read, .example = files_example, .close = files_close};
     *opened = f;
     f = NULL;
 done:
@@ -169,6 +179,11 @@ static void planned_close(void *context) {
     fg_free(p);
 }
 
+static const char *planned_example(void *context) {
+    const planned *p = context;
+    return p->plan->output_count ? p->plan->outputs[0].name : NULL;
+}
+
 static bool planned_find(void *context, const char *name, fg_weight *weight) {
     const planned *p = context;
     int64_t index = fg_map_get(&p->by_name, name);
@@ -205,8 +220,11 @@ fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *p
     FG_TRY(fg_copier_new(&p->copier, plan, NULL, err));
     for (size_t o = 0; o < plan->output_count; o++)
         FG_TRY(fg_map_set(&p->by_name, plan->outputs[o].name, (int64_t)o, err));
-    *weights =
-        (fg_weight_source){.context = p, .find = planned_find, .read = planned_read, .close = planned_close};
+    *weights = (fg_weight_source){.context = p,
+                                  .find = planned_find,
+                                  .read = planned_read,
+                                  .example = planned_example,
+                                  .close = planned_close};
     p = NULL;
 done:
     planned_close(p);

@@ -7,7 +7,7 @@
 #include "plan/plan.h"
 
 /* The outputs of a plan, in their order, as the table of source tensors of the next step's plan. They lie in no real file: the
- * table can be planned over, not read. `where` stands for the file in messages; `tensors` is an empty table. */
+ * table can be planned over, not read. `where` is called the file in messages; `tensors` is an empty table. */
 fg_status fg_plan_outputs(const fg_plan *plan, const char *where, fg_tensors *tensors, fg_error *err);
 
 /* `second` was planned over fg_plan_outputs(first); afterwards it reads first's source tensors directly. What second drops, and

@@ -1,7 +1,7 @@
 /* Strided sets of elements as boxes of digits.
  *
  * If the strides of all sets divide each other (1 | 32 | 4096 | ...), they are the places of a mixed radix number system, and
- * each set is one or a few boxes: an interval of digits at each place. Boxes can be held against each other place by place,
+ * each set is one or a few boxes: an interval of digits at each place. Boxes can be compared place by place,
  * without looking at elements.
  *
  * A set may have a shadow: for each element a position elsewhere (a piece's place in its source), which is linear in the digits of a box.

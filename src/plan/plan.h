@@ -1,7 +1,7 @@
 /* The plan: for every output tensor, where each of its elements comes from.
  *
  * Invariant of a checked plan (fg_plan_check): each element of each output is covered by exactly one piece, every piece
- * lies inside its source tensor, output names are unique, and each source tensor is used by a piece or stands in `dropped`.
+ * lies inside its source tensor, output names are unique, and each source tensor is used by a piece or listed in `dropped`.
  * Rename, concatenate, split, stack, unstack, transpose, permute, reshape and cast are all pieces; casts need no mark: the
  * output's dtype differs from the source's.
  *

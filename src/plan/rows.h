@@ -1,4 +1,4 @@
-/* Rows of a vocabulary matrix (embedding, head) that a conversion sets anew: what added tokens come to.
+/* Rows of a vocabulary matrix (embedding, head) that a conversion changes: those of added tokens.
  *
  * Invariant: a row that is not named keeps the source's numbers; rows beyond the source's are all named.
  */

@@ -4,7 +4,7 @@
  * the elements of all pieces add up to the output's, one piece alone is enough: nothing can be left out.
  *  2. Pieces that are runs must follow each other.
  *  3. If the strides of all pieces divide each other (1 | 32 | 4096 | ...), they are the places of a mixed
- * radix number system in which each piece is one or a few boxes: intervals of digits. Boxes are held against
+ * radix number system in which each piece is one or a few boxes: intervals of digits. Boxes are compared with
  * each other digit by digit, from the highest.
  *  4. What is left (layouts that do not nest) is counted element by element, up to a limit.
  */

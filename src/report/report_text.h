@@ -28,6 +28,8 @@ const char *fg_report_counted(uint64_t count, const char *noun, char *buffer);
 const char *fg_report_side(const json_t *report, const char *side, char *buffer);
 /* "bfloat16 and float32", the names of report[side].dtypes, most bytes first; "" if there are none. */
 const char *fg_report_dtypes(const json_t *report, const char *side, char *buffer);
+/* A line for each side whose weights are those of a training checkpoint: which, and why that one. */
+fg_status fg_report_weights(const json_t *report, fg_buffer *out, fg_error *err);
 /* The first strings of an array, or `key` of its objects, with ", " between and "and N more" when they do not
  * fit. */
 const char *fg_report_names(const json_t *array, const char *key, char *buffer);

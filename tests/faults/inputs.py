@@ -218,7 +218,7 @@ HOSTILE = [0, -1, 2.5, "64", None, True, [], {}, 1 << 62, 1e30]
 
 
 def hostile_templates(fgconv):
-    for name, templates in (("stands twice", ["ok", "ok"]), ("a name that a file may have", ["x" * 300]), ("a name that a file may have", ["../out"])):
+    for name, templates in (("is given twice", ["ok", "ok"]), ("a name that is valid as a file name", ["x" * 300]), ("a name that is valid as a file name", ["../out"])):
         with Case(fgconv, f"chat templates: {templates[0][:8]}") as c:
             held = load(c.source / "tokenizer_config.json")
             held["chat_template"] = [{"name": t, "template": "y"} for t in templates]

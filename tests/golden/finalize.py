@@ -156,8 +156,8 @@ def training(fgconv, work):
     refused("no optimizer", fgconv, 3, "optimizer_state.pt: --keep-optimizer: there is no such file",
             "finalize", "--keep-optimizer", source, work / "no")
     refused("SRC absent", fgconv, 2, "no such directory", "finalize", work / "nowhere", work / "no")
-    refused("Fast-LLM", fgconv, 3, "no place for training checkpoints", "finalize", DATA / "fast_llm/llama/basic/fast_llm", work / "no")
-    refused("--root-copy --keep-optimizer", fgconv, 2, "with --root-copy there is none",
+    refused("Fast-LLM", fgconv, 3, "cannot hold training checkpoints", "finalize", DATA / "fast_llm/llama/basic/fast_llm", work / "no")
+    refused("--root-copy --keep-optimizer", fgconv, 2, "and --root-copy writes none",
             "finalize", "--root-copy", "--keep-optimizer", source, work / "no")
     tally.check("what is refused leaves nothing", not [p for p in work.iterdir() if p.name.startswith("no")])
 
@@ -204,7 +204,7 @@ def stopping(fgconv, work):
     text = done("a wider list", fgconv, "finalize", "--add-tokens", tokens, wide, work / "wide-out")
     kept = load(work / "wide-out/generation_config.json")
     expect("a wider list is kept", (kept["eos_token_id"], kept["top_k"]), ([eos, 5, 7, end, turn], 9))
-    tally.check("a warning without a template", "has no chat template; -t gives the result one" in text, text)
+    tally.check("a warning without a template", "has no chat template; add one with -t" in text, text)
 
     home = work / "home"
     (home / ".forgather/generation_config").mkdir(parents=True)
@@ -220,7 +220,7 @@ def stopping(fgconv, work):
             source, work / "no", HOME=str(home))
     text = done("none", fgconv, "finalize", "--generation-config", "none", "--add-tokens", tokens, source, work / "none")
     tally.check("none: there is none", not (work / "none/generation_config.json").exists())
-    tally.check("none: a warning", "only the eos_token_id of config.json stops a generation" in text, text)
+    tally.check("none: a warning", "only the eos_token_id of config.json stops generation" in text, text)
     expect("none: what stops", stops(work / "none"), reasons[:1])
     (wide / "generation_config.json").unlink()
     done("no generation_config.json", fgconv, "finalize", wide, work / "minimal")

@@ -229,13 +229,13 @@ def refused(fgconv, work, case):
     rows = [("a missing step", ["--converter-path", plugin, old], 3, "there is no migration from version 0.2 on the way to 1"),
             ("a step back", [*own, "--to-version", "0.1", current], 2, "nothing leads back"),
             ("past the current version", [*own, "--to-version", "2", current], 3, "there is no migration from version 1 on the way to 2"),
-            ("not stamped", [unstamped], 2, "has no forgather_arch, so that --arch is needed"),
-            ("no version", ["--arch", "llama", unstamped], 2, "so that --from-version is needed"),
+            ("not stamped", [unstamped], 2, "has no forgather_arch: --arch is required"),
+            ("no version", ["--arch", "llama", unstamped], 2, ": --from-version is required"),
             ("a version that is none", ["--arch", "llama", "--from-version", "one", unstamped], 2, 'option --from-version: found "one"'),
-            ("another architecture", ["--arch", "mistral", current], 2, "says forgather_arch llama, but --arch is mistral"),
-            ("another version", ["--from-version", "0.1", current], 2, "says forgather_arch_version 1, but --from-version is 0.1"),
+            ("another architecture", ["--arch", "mistral", current], 2, "has forgather_arch llama, but --arch is mistral"),
+            ("another version", ["--from-version", "0.1", current], 2, "has forgather_arch_version 1, but --from-version is 0.1"),
             ("an unknown architecture", ["--arch", "nobody", "--from-version", "1", work / "no_type"], 3, "nobody"),
-            ("a hf directory", ["--arch", "llama", "--from-version", "1", hf], 2, "only Forgather directories are updated"),
+            ("a hf directory", ["--arch", "llama", "--from-version", "1", hf], 2, "only Forgather directories can be updated"),
             ("broken weights", [*own, broken], 3, "model.safetensors"),
             ("cuda", ["--device", "cuda", current], 2, "without CUDA")]
     shutil.copytree(current, work / "no_type")

@@ -44,7 +44,9 @@ def fgconv(name, *arguments):
 
 
 def load(directory):
-    return AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32).eval()
+    model, report = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True, dtype=torch.float32, output_loading_info=True)
+    check(f"{directory.name}: exactly its weights are loaded", not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), report)
+    return model.eval()
 
 
 def emit_code(directory):

@@ -80,7 +80,7 @@ class Tally:
 
 def convert(args, source: pathlib.Path, destination: pathlib.Path, *words: str):
     """Other commands than convert, and their own options, come in `words`."""
-    command = [*args.launcher.split(), args.fgconv, *words, *args.option, str(source), str(destination)]
+    command = [*args.launcher.split(), args.fgconv, *words, *args.converters, *args.option, str(source), str(destination)]
     environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
@@ -387,7 +387,7 @@ def ends_of(directory: pathlib.Path) -> list:
 def generated_by_fgconv(args, source: pathlib.Path, forgather: pathlib.Path) -> dict:
     report = pathlib.Path(WORK.name) / "generation.json"
     options = ["-q", "-g", "--max-new-tokens", str(FGCONV_TOKENS), "--report", str(report)]
-    command = [*args.launcher.split(), args.fgconv, "validate", *options, str(source), str(forgather)]
+    command = [*args.launcher.split(), args.fgconv, "validate", *options, *args.converters, str(source), str(forgather)]
     environment = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
@@ -482,17 +482,21 @@ def check_generation_only(tally: Tally, args, source: pathlib.Path):
     gc.collect()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parse_arguments(about: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--fgconv", default="build/fgconv", help="the program (default: %(default)s)")
     parser.add_argument("--data", nargs="+", type=pathlib.Path, metavar="DIR", help="Hugging Face checkpoints")
     parser.add_argument("--generate", nargs="+", type=pathlib.Path, metavar="DIR", default=[], help="larger ones")
     parser.add_argument("--launcher", default="mpirun --oversubscribe -n 2", help="default: %(default)s")
     parser.add_argument("--option", action="append", default=[], help="for fgconv, repeatable: --option=--no-fsync")
-    args = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
+    return argparse.Namespace(**vars(parser.parse_args()), converters=[])
+
+
+def main() -> int:
+    args = parse_arguments(__doc__.splitlines()[0])
     sources = args.data
     if not sources:
         models = pathlib.Path(WORK.name) / "models"

@@ -99,7 +99,9 @@ def as_list(ids):
 
 
 def check_model(name, directory, tokenizer, own_code):
-    model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=own_code, dtype=torch.float32).eval()
+    model, report = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=own_code, dtype=torch.float32, output_loading_info=True)
+    check(f"{name}: exactly its weights are loaded", not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), report)
+    model.eval()
     rows = {model.get_input_embeddings().weight.shape[0], model.get_output_embeddings().weight.shape[0], model.config.vocab_size}
     check(f"{name}: one row a token", len(rows) == 1 and rows.pop() >= len(tokenizer), rows)
     config, generation = load(directory / "config.json"), load(directory / "generation_config.json")

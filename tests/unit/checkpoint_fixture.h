@@ -148,7 +148,8 @@ static inline fg_status subject_bind(const subject *s, float factor, fg_model **
     if (status != FG_OK) return status;
     scaled *context = malloc(sizeof *context);
     *context = (scaled){inner, factor};
-    fg_weight_source weights = {context, scaled_find, scaled_read, scaled_close};
+    fg_weight_source weights = {
+        .context = context, .find = scaled_find, .read = scaled_read, .close = scaled_close};
     return fg_model_bind(model, s->spec, s->checkpoint.format, s->config, weights, err);
 }
 

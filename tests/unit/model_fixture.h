@@ -112,7 +112,7 @@ static inline void memory_close(void *context) {
 static inline fg_weight_source fixture_weights(fixture *f, fg_format format) {
     memory_weights *w = calloc(1, sizeof *w);
     *w = (memory_weights){f, format == FG_FORMAT_FORGATHER};
-    return (fg_weight_source){w, memory_find, memory_read, memory_close};
+    return (fg_weight_source){.context = w, .find = memory_find, .read = memory_read, .close = memory_close};
 }
 
 /* ---- loading ---- */

@@ -83,7 +83,7 @@ static void a_checkpoint_is_described(void **state) {
              "  dtypes    bfloat16: 1 tensor, 8 B\n"
              "            float32: 1 tensor, 24 B\n"
              "  weights   model.safetensors, %zu B\n"
-             "  beside    tokenizer.json\n"
+             "  files     tokenizer.json\n"
              "  not used  notes.xyz\n",
              at("m"), 8 + strlen(HEADER_A) + 32);
     assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
@@ -334,17 +334,17 @@ static void contradictions_and_gaps_are_refused(void **state) {
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/hf");
     options.from = FG_FORMAT_FORGATHER;
     expect_config_error(&options, FG_ERR_USAGE,
-                        "is a configuration of hf (model_type llama), but --from says forgather");
+                        "is a configuration of hf (model_type llama), but --from is forgather");
     options.from = FG_FORMAT_AUTO;
     options.to = FG_FORMAT_HF;
-    expect_config_error(&options, FG_ERR_USAGE, "hf/config.json is in that format already");
+    expect_config_error(&options, FG_ERR_USAGE, "hf/config.json is already in that format");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/forgather");
     options.from = FG_FORMAT_HF;
     expect_config_error(&options, FG_ERR_USAGE,
-                        "is a configuration of forgather (hf_model_type llama), but --from says hf");
+                        "is a configuration of forgather (hf_model_type llama), but --from is hf");
     put_text("f.json", "{\"model_type\": \"forgather-dynamic-causal-llama\"}");
     options = config_of(at("f.json"));
-    expect_config_error(&options, FG_ERR_INPUT, "does not say which model family this is (no hf_model_type)");
+    expect_config_error(&options, FG_ERR_INPUT, "does not name the model family (no hf_model_type)");
     put_text("n.json", "{\"model_type\": 7}");
     options = config_of(at("n.json"));
     expect_config_error(&options, FG_ERR_INPUT, "key \"model_type\": found 7");

@@ -94,7 +94,7 @@ static void verbose_runs_say_what_was_decided(void **state) {
     assert_non_null(strstr(said.data, ": forgather, weights in "));
     assert_non_null(strstr(said.data, "forgather/llama.json\n"));
     assert_non_null(strstr(said.data, "config.json: use_cache is left out: "));
-    assert_non_null(strstr(said.data, "notes.txt is left behind\n"));
+    assert_non_null(strstr(said.data, "notes.txt is not copied\n"));
     fg_buffer_free(&said);
 }
 

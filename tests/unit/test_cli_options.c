@@ -289,7 +289,12 @@ static void misspelt_commands_are_named(void **state) {
     }
     refused("absent b", "absent: no such file or directory, and no such command",
             "\"fgconv help\" lists the commands");
-    refused("in/x b", "in/x: no such file or directory, and no such command", NULL);
+    refused("in/x/y b", "in/x/y: no such file or directory, and no such command",
+            "\"fgconv help\" lists the commands");
+    refused("meta-llama/Llama-3.2-1B b",
+            "meta-llama/Llama-3.2-1B: no such file or directory, and no such command",
+            "fgconv reads local directories; to get a model of the Hugging Face Hub: hf download "
+            "meta-llama/Llama-3.2-1B --local-dir DIR");
     refused("help verfy", "verfy: no such command",
             "did you mean \"fgconv verify\"? \"fgconv help\" lists the commands");
     refused("help a b", "fgconv help takes [COMMAND], found also \"b\"", NULL);

@@ -121,7 +121,7 @@ static void bad_input_is_named(void **state) {
     refused((fg_options){.decode = true, .destination = "[-1]"}, "", FG_ERR_INPUT,
             "TEXT: the id -1 is not in the vocabulary");
     refused((fg_options){.decode = true, .special = true}, "", FG_ERR_USAGE,
-            "--special adds tokens to a text, but --decode reads tokens");
+            "--special adds tokens to a text, but --decode reads token ids");
 }
 
 int main(void) {

@@ -282,7 +282,7 @@ static void keys_are_refused_with_what_they_mean(void **state) {
     expect_refused("llama", FG_IMPORT, "{\"novel\": {\"deep\": {\"er\": 3}}}", "key \"novel/deep/er\" = 3");
     expect_refused("llama", FG_IMPORT, "{\"rope_scaling/factor\": 3}", "no rule");
     expect_refused("llama", FG_IMPORT, "{\"hidden_act\": \"gelu\"}",
-                   "\"hidden_act\" = \"gelu\": \"silu\" is supported only");
+                   "\"hidden_act\" = \"gelu\": only \"silu\" is supported");
     expect_refused("llama", FG_IMPORT, "{\"attention_bias\": true}", "\"attention_bias\" = true");
     expect_refused("llama", FG_IMPORT, "{\"sliding_window\": 8}", "\"sliding_window\" = 8");
     expect_refused("llama", FG_IMPORT, "{\"hidden_size\": \"64\"}", "expected an integer of 1 or more");
@@ -310,7 +310,7 @@ static void keys_are_refused_with_what_they_mean(void **state) {
     expect_refused("llama", FG_EXPORT, "{\"qk_norm\": true, \"rope_theta\": 1.0}", "\"qk_norm\" = true");
     expect_refused("llama", FG_EXPORT, "{\"novel_key\": 3}", "no rule of");
     expect_refused("llama", FG_EXPORT, "{\"hf_model_type\": \"qwen3\"}",
-                   "\"hf_model_type\" = \"qwen3\": \"llama\" is supported only");
+                   "\"hf_model_type\" = \"qwen3\": only \"llama\" is supported");
 }
 
 static void several_refusals_stand_in_one_message(void **state) {

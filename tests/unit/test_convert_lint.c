@@ -22,8 +22,8 @@ static void built_in_converters_are_clean(void **state) {
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
     assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
     if (problems) fail_msg("%s", report.data);
-    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names there and back"));
-    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names there and back"));
+    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names round-trip"));
+    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
     fg_buffer_free(&report);
     fg_converter_dirs_free(&dirs);
@@ -63,7 +63,7 @@ static void faults_are_found(void **state) {
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"rope_theta\": {\"import_only\": \"rope_theta\"}, "
          "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",
-         "\"use_cache\" = true: 5.0 is supported only"},
+         "\"use_cache\" = true: only 5.0 is supported"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"vocab_size\": {\"import_only\": \"vocab_size\", \"default\": 7}, "
          "\"bos_token_id\": {\"import_only\": \"eos_token_id\"}, \"eos_token_id\": {\"import_only\": "
@@ -71,6 +71,13 @@ static void faults_are_found(void **state) {
          "ok"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"tensors\": {\"lm_head.weight\": null}}",
          "match no declared tensor"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"rope_scaling\": {\"rename\": \"rope_scaling\", \"absent\": null, \"keys\": [\"**\"]}}}}}",
+         "\"rope_scaling\" claims all that an object may hold"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
+         "\"b\": 2}}}}}}",
+         "writes a member that its \"keys\" do not name: b"},
     };
     char folder[] = "/tmp/fgconv-lint-XXXXXX";
     fg_error err = {0};

@@ -116,21 +116,21 @@ static void fields_are_claimed_down_to_the_leaves(void **state) {
     (void)state;
     static const row rows[] = {
         {.config = ALL_BUT_SIZE,
-         .finding = "sections/model: the architecture field \"size\" (int) is claimed by nothing"},
+         .finding = "sections/model: the architecture field \"size\" (int) is covered by no rule"},
         {.config = ALL_BUT_LAYER,
-         .finding = "sections/model: the architecture field \"layer/bias\" (bool) is claimed by nothing"},
+         .finding = "sections/model: the architecture field \"layer/bias\" (bool) is covered by no rule"},
         {.config = SIZE ", " RATE ", " TIED ", " NAME ", " MIXER ", " LAYER,
          .finding =
-             "sections/model: the architecture field \"layer/weight\" (Parameter) is claimed by nothing; "
-             "sections/model: the architecture field \"weight\" (Parameter) is claimed by nothing"},
+             "sections/model: the architecture field \"layer/weight\" (Parameter) is covered by no rule; "
+             "sections/model: the architecture field \"weight\" (Parameter) is covered by no rule"},
         {.config = ALL_BUT_MIXER,
          .sections = "\"spare\": {\"class\": \"MixA\"}",
-         .finding = "sections/model: the architecture field \"mixer\" (Mixer) is claimed by nothing; "
+         .finding = "sections/model: the architecture field \"mixer\" (Mixer) is covered by no rule; "
                     "sections/spare: nothing leads "
                     "to it"},
         {.config = ALL,
          .sections = "\"a\": {\"class\": \"MixA\"}, " MIX_B,
-         .finding = "sections/a: the architecture field \"heads\" (int) is claimed by nothing"},
+         .finding = "sections/a: the architecture field \"heads\" (int) is covered by no rule"},
     };
     CHECK(rows);
 }

@@ -95,7 +95,7 @@ static void what_parameters_leave_out_is_settled(void **state) {
 static void contradictions_are_refused(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"{\"rope_parameters\": {\"rope_theta\": 5.0}, \"rope_theta\": 6.0}", "rope_theta stands twice"},
+        {"{\"rope_parameters\": {\"rope_theta\": 5.0}, \"rope_theta\": 6.0}", "rope_theta is given twice"},
         {"{\"rope_scaling\": {\"rope_type\": \"linear\", \"type\": \"yarn\"}}", "rope_type and type"},
         {"{\"rope_scaling\": {\"factor\": 2}}", "expected a string under \"rope_type\""},
         {"{\"rope_scaling\": {\"type\": 3}}", "expected a string under \"rope_type\""},
@@ -103,13 +103,13 @@ static void contradictions_are_refused(void **state) {
         {"{\"rope_parameters\": [3]}", "expected null or an object"},
         {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": {\"rope_type\": "
          "\"default\"}}",
-         "stands twice"},
+         "is given twice"},
         {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": {\"rope_type\": "
          "\"linear\", \"factor\": 3}}",
-         "stands twice"},
+         "is given twice"},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}}",
-         "\"low_freq_factor\" = (absent)"},
-        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": \"8\"}}", "\"factor\" = \"8\""},
+         "low_freq_factor\" = (absent)"},
+        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": \"8\"}}", "factor\" = \"8\""},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, "
          "\"high_freq_factor\": 4, "
          "\"original_max_position_embeddings\": 64}}",

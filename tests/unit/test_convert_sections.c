@@ -41,6 +41,16 @@ static const char classes[] =
     "  \"pattern\": {\"architecture\": \"list[str]\"}, \"num_blocks\": {\"architecture\": \"int\", "
     "\"default\": 1}}}}}";
 
+/* Keys of hf that no family has. */
+static const char hf_keys[] =
+    "{\"models\": [\"text_config\"], \"unread\": {"
+    "\"notes\": {\"reason\": \"r\", \"source\": \"s\", \"depth\": \"any\", \"keys\": [\"about\"]},"
+    "\"settings\": {\"reason\": \"r\", \"source\": \"s\", \"keys\": [\"setting\"]},"
+    "\"pairs\": {\"reason\": \"r\", \"source\": \"s\", \"keys\": [\"paired\"], \"neutral\": [false]}},"
+    " \"refused\": {\"packed\": {\"message\": \"the numbers are packed\", \"hint\": \"h\", \"neutral\": "
+    "[{}], \"keys\": [\"packed\"]}},"
+    " \"computation\": [\"truncate\"]}";
+
 /* What most tests leave as it is: every field of the model that they are not about. */
 #define SIZE "\"size\": {\"rename\": \"size\", \"type\": \"count\"}"
 #define COLOUR "\"colour\": {\"constant_import\": \"red\"}"
@@ -64,7 +74,7 @@ static fg_status load(fg_converter **converter, const char *config, const char *
                       fg_error *err) {
     char *text = fg_strformat(NULL,
                               "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
-                              "\"metadata\": [\"about\"], %s \"sections\": {\"model\": {\"class\": "
+                              "%s \"sections\": {\"model\": {\"class\": "
                               "\"Model\", \"config\": {%s}}, %s}}",
                               more, config, sections);
     char *path = fg_path_join(folder, "probe.json", NULL);
@@ -336,8 +346,10 @@ static void values_change_on_the_way(void **state) {
 static void both_sides_are_covered(void **state) {
     (void)state;
     static const char all[] = AROUND SIZE ", " COLOUR, hole[] = AROUND SIZE,
-                      whole[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS
-                                     ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\", \"whole\": true}",
+                      open[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+                                    ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\", \"keys\": [\"*\"]}",
+                      closed[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS
+                                      ", \"mixer\": {\"nested\": \"a\", \"hf\": \"mix\"}",
                       leaves[] = SIZE ", " COLOUR ", " BLOCKS ", " PARTS ", \"mixer\": {\"nested\": \"a\"}";
     static const char incomplete[] =
         "\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}}}";
@@ -347,7 +359,22 @@ static void both_sides_are_covered(void **state) {
          "key \"x/y/z\" = 1: no rule of", true},
         {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"x\": {}, \"y\": {\"about\": 1}, \"about\": 2}",
          "{\"size\": 1, \"colour\": \"red\"}", false},
-        {whole, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"y\": {\"setting\": 1}}",
+         "key \"y/setting\" = 1: no rule of", true},
+        {all, SECTIONS, NULL, FG_IMPORT,
+         "{\"size\": 1, \"text_config\": {\"setting\": 1}, \"setting\": 2, \"paired\": false}",
+         "{\"size\": 1, \"colour\": \"red\"}", false},
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"paired\": true}",
+         "key \"paired\" = true: no rule of", true},
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"packed\": {\"bits\": 4}}", "the numbers are packed",
+         true},
+        {all, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"packed\": {}}",
+         "{\"size\": 1, \"colour\": \"red\"}", false},
+        {closed, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
+         "key \"mix/x\" = 1: no rule of", true},
+        {open, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"truncate\": 1}}",
+         "key \"mix/truncate\" = 1: the object", true},
+        {open, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
          "{\"size\": 1, \"colour\": \"red\", \"mixer\": {\"type\": \"a\", \"heads\": 2}}", false},
         {hole, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1}",
          "architecture field \"colour\" = \"red\": no rule of", true},
@@ -646,6 +673,7 @@ static int set_up(void **state) {
     fg_free(below);
     if (status != FG_OK) return 1;
     put("defaults/fast_llm.json", classes);
+    put("defaults/hf_keys.json", hf_keys);
     return fg_converter_dirs_add(&dirs, folder, &err) != FG_OK;
 }
 

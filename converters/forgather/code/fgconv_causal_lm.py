@@ -9,7 +9,8 @@ fgconv writes this file beside config.json. It holds everything that the model c
     CausalLM              embedding, layers and final norm (the part before the head)
     FgconvForCausalLM     the model: CausalLM, head, loss, generate()
 
-It runs with transformers 4.57 and with transformers 5. In the comments on shapes, b is the batch, q the number of
+fgconv_causal_lm.json declares the keys and parameters below for fgconv, which writes a model with this file only if the
+model has exactly those. It runs with transformers 4.57 and with transformers 5. In the comments on shapes, b is the batch, q the number of
 tokens fed in, k the number of tokens that attention looks back on (q plus what the cache holds), d the head size.
 """
 
@@ -42,6 +43,9 @@ class FgconvConfig(PretrainedConfig):
         hidden_act: str = "silu",  # no other activation is known here
         rms_norm_eps: float = 1e-6,
         qk_norm: Optional[bool] = None,  # RMSNorm of queries and keys, per head; absent: only if the family is qwen3
+        attention_bias: bool = False,  # of queries, keys and values
+        attention_out_bias: Optional[bool] = None,  # of attention's output; absent: as attention_bias
+        mlp_bias: bool = False,  # of all three projections of the feed-forward network
         max_position_embeddings: int = 2048,  # a promise, not a limit: nothing here is that long
         rope_theta: Optional[float] = None,  # absent: 10000
         rope_scaling: Optional[dict] = None,  # absent or rope_type "default": none; else rope_type "llama3"
@@ -73,6 +77,9 @@ class FgconvConfig(PretrainedConfig):
         self.hidden_act = hidden_act
         self.rms_norm_eps = rms_norm_eps
         self.qk_norm = (forgather_arch or hf_model_type) == "qwen3" if qk_norm is None else qk_norm
+        self.attention_bias = attention_bias
+        self.attention_out_bias = attention_bias if attention_out_bias is None else attention_out_bias
+        self.mlp_bias = mlp_bias
         self.max_position_embeddings = max_position_embeddings
         if rope_parameters:
             rope_scaling = dict(rope_parameters)
@@ -203,10 +210,10 @@ class Attention(nn.Module):
         self.layer_index = layer_index
         query_size = config.num_attention_heads * config.head_dim
         key_size = config.num_key_value_heads * config.head_dim
-        self.query_linear = nn.Linear(config.hidden_size, query_size, bias=False)
-        self.key_linear = nn.Linear(config.hidden_size, key_size, bias=False)
-        self.value_linear = nn.Linear(config.hidden_size, key_size, bias=False)
-        self.output_linear = nn.Linear(query_size, config.hidden_size, bias=False)
+        self.query_linear = nn.Linear(config.hidden_size, query_size, bias=config.attention_bias)
+        self.key_linear = nn.Linear(config.hidden_size, key_size, bias=config.attention_bias)
+        self.value_linear = nn.Linear(config.hidden_size, key_size, bias=config.attention_bias)
+        self.output_linear = nn.Linear(query_size, config.hidden_size, bias=config.attention_out_bias)
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
 
@@ -265,9 +272,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: FgconvConfig):
         super().__init__()
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.mlp_bias)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.mlp_bias)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
         self.dropout = nn.Dropout(config.activation_dropout)
 
     def forward(self, x):
@@ -367,6 +374,20 @@ class FgconvForCausalLM(PreTrainedModel, GenerationMixin):
         self.causal_lm = CausalLM(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()  # ties the head to the embedding if the configuration says so
+
+    @classmethod
+    def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
+        """As the base class does it, but weights that are missing or unexpected are an error and not a warning.
+
+        The base class starts a missing weight at random and ignores an unexpected one: a model that loads like this
+        is not the one that was saved.
+        """
+        model, report = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        wrong = {kind: sorted(report[kind]) for kind in ("missing_keys", "unexpected_keys") if report[kind]}
+        if wrong:
+            listed = "; ".join(f"{kind.replace('_', ' ')}: {', '.join(names)}" for kind, names in wrong.items())
+            raise ValueError(f"{args[0] if args else 'the checkpoint'}: the weights are not those of this code: {listed}")
+        return (model, report) if output_loading_info else model
 
     def get_input_embeddings(self):
         return self.causal_lm.input_encoder.embedding
