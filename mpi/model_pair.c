@@ -13,8 +13,9 @@ enum { DEFAULT_TOKENS = 24 };
 /* ---- sharing what rank 0 knows ---- */
 
 static json_t *describe_side(const fg_model_pair_side *side) {
-    return json_pack("{s:O, s:O, s:i, s:s, s:b}", "spec", side->spec, "config", side->config, "format",
-                     (int)side->format, "directory", side->name, "table", side->tensors != NULL);
+    return json_pack("{s:O, s:O, s:i, s:o, s:b}", "spec", side->spec, "config", side->config, "format",
+                     (int)side->format, "directory", fg_json_string(side->name), "table",
+                     side->tensors != NULL);
 }
 
 static fg_status describe(const fg_model_pair_task *task, fg_buffer *text, fg_error *err) {

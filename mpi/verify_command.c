@@ -128,11 +128,13 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     fg_status status = FG_OK;
     const char *dtype = NULL;
     uint64_t hf_version = (uint64_t)run->options->hf_version;
+    fg_path_kind kind;
     char *path = NULL;
     *options = *run->options;
     FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
                                      : fg_path_join(options->destination, "fgconv_report.json", err));
-    if (!fg_path_exists(path)) {
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
     }

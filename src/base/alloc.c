@@ -117,7 +117,7 @@ void fg_alloc_fail_once(uint64_t n) {
 fg_status fg_alloc_check(fg_error *err) {
     if (!atomic_load(&failures)) return FG_OK;
     return fg_fail(err, FG_ERR_MEMORY,
-                   "out of memory: an allocation failed, so what was made since is not to be trusted");
+                   "out of memory: an allocation failed, so the result may be incomplete");
 }
 
 uint64_t fg_alloc_count(void) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/lfs_pointer.h"
 
 /* One system call moves at most this much; Linux itself stops at 2 GiB. */
 enum { MAX_TRANSFER = 1 << 30, OPEN_DIRECTORIES = 32 };
@@ -41,6 +42,25 @@ void fg_file_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&io_calls) + n : 0);
 }
 
+/* For a path that cannot be reached: whether it is a link, and where to. Else it is not there. */
+static bool link_target(const char *path, char target[PATH_MAX]) {
+    ssize_t length = readlink(path, target, PATH_MAX - 1);
+    target[length < 0 ? 0 : length] = '\0';
+    return length >= 0;
+}
+
+static fg_status dangling(const char *path, const char *target, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which is not there: the download is not complete", path,
+            target);
+    return fg_hint(err, "download the model again, or copy it with what its links point to (cp -rL)");
+}
+
+static fg_status not_there(const char *path, fg_error *err) {
+    char target[PATH_MAX];
+    return link_target(path, target) ? dangling(path, target, err)
+                                     : fg_fail(err, FG_ERR_INPUT, "%s: no such file", path);
+}
+
 enum { STAT_BLOCK = 512 }; /* the unit of st_blocks */
 
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err) {
@@ -53,8 +73,7 @@ fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_er
     if (file->fd < 0) {
         bool missing = mode == FG_OPEN_READ && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
         const char *verb = mode == FG_OPEN_CREATE ? "create" : "open";
-        FG_TRY(missing ? fg_fail(err, FG_ERR_INPUT, "%s: no such file", path)
-                       : fg_fail_errno(err, errno, "%s: cannot %s", path, verb));
+        FG_TRY(missing ? not_there(path, err) : fg_fail_errno(err, errno, "%s: cannot %s", path, verb));
     }
     if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot look at the file", path));
     if (!S_ISREG(info.st_mode)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: not a regular file", path));
@@ -165,6 +184,7 @@ fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg
     }
     FG_NEW(bytes, size + 1);
     FG_TRY(fg_file_read(&file, bytes, size, 0, err));
+    FG_TRY(fg_lfs_check(path, bytes, size, err));
     fg_buffer_free(text);
     *text = (fg_buffer){.data = bytes, .length = size, .capacity = size + 1};
     bytes = NULL;
@@ -172,6 +192,11 @@ done:
     fg_free(bytes);
     fg_file_close(&file);
     return status;
+}
+
+fg_status fg_file_refuse_empty(const char *path, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s: the file is empty", path);
+    return fg_hint(err, "copy or download it again");
 }
 
 fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err) {
@@ -202,19 +227,42 @@ char *fg_path_parent(const char *path, fg_error *err) {
     return fg_strndup(path, (size_t)(name - path) - 1, err);
 }
 
-bool fg_path_exists(const char *path) {
+fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     struct stat info;
-    return lstat(path, &info) == 0;
+    char target[PATH_MAX];
+    *kind = FG_PATH_ABSENT;
+    if (!fault() && stat(path, &info) == 0) {
+        *kind = S_ISREG(info.st_mode)   ? FG_PATH_FILE
+                : S_ISDIR(info.st_mode) ? FG_PATH_DIRECTORY
+                                        : FG_PATH_OTHER;
+        return FG_OK;
+    }
+    int failed = errno;
+    if (failed != ENOENT && failed != ENOTDIR && failed != ELOOP)
+        return fg_fail_errno(err, failed, "%s: cannot look at it", path);
+    return link_target(path, target) ? dangling(path, target, err) : FG_OK;
 }
 
-bool fg_path_is_directory(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+static fg_status is_kind(const char *path, fg_path_kind wanted, bool *is, fg_error *err) {
+    fg_path_kind kind;
+    fg_status status = fg_path_look(path, &kind, err);
+    *is = status == FG_OK && kind == wanted;
+    return status;
 }
 
-bool fg_path_is_file(const char *path) {
+fg_status fg_path_is_file(const char *path, bool *is, fg_error *err) {
+    return is_kind(path, FG_PATH_FILE, is, err);
+}
+
+fg_status fg_path_is_directory(const char *path, bool *is, fg_error *err) {
+    return is_kind(path, FG_PATH_DIRECTORY, is, err);
+}
+
+fg_status fg_path_exists(const char *path, bool *exists, fg_error *err) {
     struct stat info;
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    *exists = !fault() && lstat(path, &info) == 0;
+    if (*exists || errno == ENOENT || errno == ENOTDIR) return FG_OK;
+    return fg_fail_errno(err, errno, "%s: cannot look at it", path);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -225,7 +273,7 @@ fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
     size_t capacity = 0;
     *names = (fg_names){0};
-    DIR *directory = opendir(path);
+    DIR *directory = fault() ? NULL : opendir(path);
     if (!directory) return fg_fail_errno(err, errno, "%s: cannot list the directory", path);
     for (struct dirent *entry; (errno = 0, entry = readdir(directory));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
@@ -266,7 +314,9 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 }
 
 fg_status fg_directory_remove(const char *path, fg_error *err) {
-    if (!fg_path_exists(path)) return FG_OK;
+    bool exists;
+    fg_status status = fg_path_exists(path, &exists, err);
+    if (status != FG_OK || !exists) return status;
     if (nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS))
         return fg_fail_errno(err, errno, "%s: cannot remove", path);
     return FG_OK;

@@ -28,7 +28,7 @@ typedef enum fg_open_mode {
     FG_OPEN_WRITE,  /* must exist; nothing is truncated */
 } fg_open_mode;
 
-/* A missing file is FG_ERR_INPUT for FG_OPEN_READ; only regular files are opened (links are followed). */
+/* For FG_OPEN_READ a missing file and a link to one are FG_ERR_INPUT; only regular files are opened (links are followed). */
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err);
 void fg_file_close(fg_file *file);
 
@@ -52,8 +52,12 @@ typedef struct fg_file_stamp {
 } fg_file_stamp;
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err);
 
-/* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT. */
+/* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT, and so is a Git LFS pointer
+ * in place of the file. */
 fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
+
+/* FG_ERR_INPUT: the file is empty, which a program or a download that was stopped leaves behind. */
+fg_status fg_file_refuse_empty(const char *path, fg_error *err);
 
 /* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */
 fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err);
@@ -64,9 +68,16 @@ char *fg_path_join(const char *directory, const char *name, fg_error *err);
 const char *fg_path_name(const char *path);
 /* The directory that it lies in, newly allocated; "." for a name alone. The path does not end in a slash. */
 char *fg_path_parent(const char *path, fg_error *err);
-bool fg_path_exists(const char *path);       /* anything, a dangling link too */
-bool fg_path_is_directory(const char *path); /* links followed */
-bool fg_path_is_file(const char *path);      /* regular, links followed */
+
+typedef enum fg_path_kind { FG_PATH_ABSENT, FG_PATH_FILE, FG_PATH_DIRECTORY, FG_PATH_OTHER } fg_path_kind;
+/* What lies at `path`, links followed. FG_PATH_ABSENT only if the path itself is not there (ENOENT, ENOTDIR). A link whose target is not
+ * there is FG_ERR_INPUT, what cannot be looked at (EIO, EACCES) FG_ERR_SYSTEM: neither may be taken for "not there". */
+fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err);
+/* The same question for one kind. */
+fg_status fg_path_is_file(const char *path, bool *is, fg_error *err);
+fg_status fg_path_is_directory(const char *path, bool *is, fg_error *err);
+/* Anything that has this name, a link to nothing too: what must not be there before it is made. */
+fg_status fg_path_exists(const char *path, bool *exists, fg_error *err);
 
 /* The names in a directory, sorted bytewise, without "." and "..". Free with fg_names_free. */
 typedef struct fg_names {
@@ -87,8 +98,8 @@ fg_status fg_path_link(const char *target, const char *path, fg_error *err);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open or fg_path_rename fails with
- * EIO; 0 switches that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, fg_path_look (and those on top of it),
+ * fg_path_exists or fg_directory_list fails with EIO; 0 switches that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);
 
 #endif

@@ -50,6 +50,7 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     fg_buffer widened = {0};
     json_error_t what;
     *value = NULL;
+    if (!length) return fg_file_refuse_empty(name, err);
     /* jansson passes over a NUL behind a value, where those who count lines in the text stop at it. */
     const char *nul = length ? memchr(bytes, '\0', length) : NULL;
     if (nul)
@@ -84,10 +85,12 @@ fg_status fg_json_read(const char *path, json_t **value, fg_error *err) {
 
 fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err) {
     fg_status status = FG_OK;
+    fg_path_kind kind;
     char *path = NULL;
     *object = NULL;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, object, err));
     if (!json_is_object(*object))
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));
@@ -183,7 +186,7 @@ typedef struct writer {
     fg_error *err;
 } writer;
 
-static fg_status put(const writer *w, const char *bytes) {
+static fg_status put_text(const writer *w, const char *bytes) {
     return fg_buffer_add(w->text, bytes, strlen(bytes), w->err);
 }
 
@@ -193,7 +196,7 @@ static fg_status put_real(const writer *w, double value) {
     if (fabs(value) >= 1e16 && fabs(value) < 1e40 && value == floor(value)) {
         return fg_buffer_printf(w->text, w->err, "%.0f", value); /* it was an integer of many digits */
     }
-    return put(w, fg_real_text(value, digits));
+    return put_text(w, fg_real_text(value, digits));
 }
 
 /* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
@@ -219,7 +222,7 @@ static fg_status put_escape(const writer *w, uint32_t code) {
 static fg_status put_string(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
     size_t plain = 0, length;
-    FG_TRY(put(w, "\""));
+    FG_TRY(put_text(w, "\""));
     for (size_t i = 0; i < size; i += length) {
         uint32_t code = decode((const unsigned char *)bytes + i, &length);
         bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f &&
@@ -231,13 +234,13 @@ static fg_status put_string(const writer *w, const char *bytes, size_t size) {
         plain = i + length;
     }
     FG_TRY(fg_buffer_add(w->text, bytes + plain, size - plain, w->err));
-    FG_TRY(put(w, "\""));
+    FG_TRY(put_text(w, "\""));
 done:
     return status;
 }
 
 static fg_status new_line(const writer *w, unsigned depth, bool first) {
-    if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put(w, " ");
+    if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put_text(w, " ");
     return fg_buffer_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
 }
 
@@ -256,16 +259,16 @@ static fg_status put_object(const writer *w, const json_t *object, unsigned dept
     FG_NEW(keys, json_object_size(object) + 1);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
     if (w->flags & FG_JSON_SORTED) qsort(keys, count, sizeof *keys, by_key);
-    FG_TRY(put(w, "{"));
+    FG_TRY(put_text(w, "{"));
     for (size_t i = 0; i < count; i++) {
-        if (i) FG_TRY(put(w, ","));
+        if (i) FG_TRY(put_text(w, ","));
         FG_TRY(new_line(w, depth + 1, i == 0));
         FG_TRY(put_string(w, keys[i], strlen(keys[i])));
-        FG_TRY(put(w, ": "));
+        FG_TRY(put_text(w, ": "));
         FG_TRY(put_value(w, json_object_get(object, keys[i]), depth + 1));
     }
     if (count && !(w->flags & FG_JSON_COMPACT)) FG_TRY(new_line(w, depth, false));
-    FG_TRY(put(w, "}"));
+    FG_TRY(put_text(w, "}"));
 done:
     fg_free(keys);
     return status;
@@ -274,14 +277,14 @@ done:
 static fg_status put_array(const writer *w, const json_t *array, unsigned depth) {
     fg_status status = FG_OK;
     size_t count = json_array_size(array);
-    FG_TRY(put(w, "["));
+    FG_TRY(put_text(w, "["));
     for (size_t i = 0; i < count; i++) {
-        if (i) FG_TRY(put(w, ","));
+        if (i) FG_TRY(put_text(w, ","));
         FG_TRY(new_line(w, depth + 1, i == 0));
         FG_TRY(put_value(w, json_array_get(array, i), depth + 1));
     }
     if (count && !(w->flags & FG_JSON_COMPACT)) FG_TRY(new_line(w, depth, false));
-    FG_TRY(put(w, "]"));
+    FG_TRY(put_text(w, "]"));
 done:
     return status;
 }
@@ -299,11 +302,11 @@ static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
     case JSON_REAL:
         return put_real(w, json_real_value(value));
     case JSON_TRUE:
-        return put(w, "true");
+        return put_text(w, "true");
     case JSON_FALSE:
-        return put(w, "false");
+        return put_text(w, "false");
     case JSON_NULL:
-        return put(w, "null");
+        return put_text(w, "null");
     }
     return fg_fail(w->err, FG_ERR_BUG, "a JSON value of unknown kind");
 }
@@ -336,7 +339,7 @@ const char *fg_json_kind(const json_t *value) {
     return value ? names[json_typeof(value)] : "nothing";
 }
 
-/* ---- where a value stands in its text ---- */
+/* ---- the line of a value in its text ---- */
 
 typedef struct scanner {
     const char *at, *end;

@@ -21,7 +21,8 @@ enum { FG_JSON_LIMIT = 256 << 20 }; /* bytes in one JSON file: the largest token
 fg_status fg_json_read(const char *path, json_t **value, fg_error *err);
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err);
 
-/* The object in `directory`/`name`; NULL, and FG_OK, if there is no such file. Another kind of value is FG_ERR_INPUT. */
+/* The object in `directory`/`name`; NULL, and FG_OK, if nothing of that name is there. Another kind of value, or what is no file, is
+ * FG_ERR_INPUT. */
 fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err);
 
 /* The value at a path such as "rope_scaling/factor" (object keys; decimal indices into arrays), borrowed;

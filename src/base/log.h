@@ -11,7 +11,7 @@
 
 typedef enum fg_log_level {
     FG_LOG_QUIET = 0,  /* nothing but warnings */
-    FG_LOG_NORMAL = 1, /* what a user wants to know */
+    FG_LOG_NORMAL = 1, /* what users need */
     FG_LOG_VERBOSE = 2,
 } fg_log_level;
 

@@ -1,4 +1,4 @@
-/* The name that a misspelt word probably stands for.
+/* The name that a misspelt word probably means.
  *
  * Invariant: a name is suggested only when it is near enough to be a slip of the hand, or begins with the word.
  */

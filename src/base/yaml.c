@@ -22,7 +22,7 @@ typedef struct reader {
     bool has_event;
     anchor *anchors; /* owned */
     size_t anchor_count, anchor_capacity;
-    json_t *marks; /* borrowed; NULL: nobody wants them */
+    json_t *marks; /* borrowed; NULL: not recorded */
     fg_buffer path;
     size_t values; /* so far, those that aliases stand for too */
     unsigned depth;
@@ -71,7 +71,7 @@ static anchor *find_anchor(const reader *r, const char *name) {
     return NULL;
 }
 
-/* Registers an anchor (NULL: none) before its value is read; `index` is where it stands. */
+/* Registers an anchor (NULL: none) before its value is read; `index` is its place. */
 static fg_status open_anchor(reader *r, const yaml_char_t *name, size_t *index, fg_error *err) {
     fg_status status = FG_OK;
     *index = SIZE_MAX;
@@ -129,8 +129,8 @@ done:
 static fg_status read_alias(reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     const anchor *found = find_anchor(r, (const char *)r->event.data.alias.anchor);
-    if (!found) FG_TRY(refuse(r, "an alias of an anchor that is not there", err));
-    if (!found->value) FG_TRY(refuse(r, "an alias inside the value that it stands for", err));
+    if (!found) FG_TRY(refuse(r, "an alias of an unknown anchor", err));
+    if (!found->value) FG_TRY(refuse(r, "an alias inside the value that it names", err));
     FG_TRY(count_values(r, found->values, err));
     FG_TRY_NEW(*value, fg_json_deep_copy(found->value, err));
 done:
@@ -179,7 +179,7 @@ static fg_status read_key(reader *r, const json_t *object, char **key, fg_error 
         FG_TRY(refuse(r, "a key that is no string (put it in quotes)", err));
     if (r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(json_string_value(value), "<<") == 0)
         FG_TRY(refuse(r, "merge keys (<<) are not read", err));
-    if (json_object_get(object, json_string_value(value))) FG_TRY(refuse(r, "this key stands twice", err));
+    if (json_object_get(object, json_string_value(value))) FG_TRY(refuse(r, "this key is given twice", err));
     FG_TRY_NEW(*key, fg_strdup(json_string_value(value), err));
 done:
     json_decref(value);

@@ -1,4 +1,4 @@
-/* Writing YAML. A string is plain only where nobody can take it for anything else; else it stands in quotes,
+/* Writing YAML. A string is plain only where nobody can take it for anything else; else it is quoted,
  * and whatever is not printable ASCII is escaped. */
 #include <inttypes.h>
 #include <math.h>
@@ -20,7 +20,7 @@ typedef struct writer {
     fg_error *err;
 } writer;
 
-static fg_status put(const writer *w, const char *bytes) {
+static fg_status put_text(const writer *w, const char *bytes) {
     return fg_buffer_put(w->text, bytes, w->err);
 }
 
@@ -40,7 +40,7 @@ static bool is_plain(const char *bytes, size_t length) {
     return true;
 }
 
-/* Whether it is read as a string when it stands without quotes. */
+/* Whether it is read as a string without quotes. */
 static fg_status stays_string(const writer *w, const char *bytes, size_t length, bool *stays) {
     *stays = false;
     if (!is_plain(bytes, length)) return FG_OK;
@@ -60,12 +60,12 @@ static bool is_printable(const char *bytes, size_t length) {
 
 static fg_status put_single_quoted(const writer *w, const char *bytes, size_t length) {
     fg_status status = FG_OK;
-    FG_TRY(put(w, "'"));
+    FG_TRY(put_text(w, "'"));
     for (size_t i = 0; i < length; i++) {
         FG_TRY(fg_buffer_add(w->text, bytes + i, 1, w->err));
-        if (bytes[i] == '\'') FG_TRY(put(w, "'"));
+        if (bytes[i] == '\'') FG_TRY(put_text(w, "'"));
     }
-    FG_TRY(put(w, "'"));
+    FG_TRY(put_text(w, "'"));
 done:
     return status;
 }
@@ -82,11 +82,11 @@ static uint32_t decode(const unsigned char *bytes, size_t *length) {
 static fg_status put_double_quoted(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
     size_t length;
-    FG_TRY(put(w, "\""));
+    FG_TRY(put_text(w, "\""));
     for (size_t i = 0; i < size; i += length) {
         uint32_t code = decode((const unsigned char *)bytes + i, &length);
         if (code == '\n')
-            FG_TRY(put(w, "\\n"));
+            FG_TRY(put_text(w, "\\n"));
         else if (code == '"' || code == '\\')
             FG_TRY(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
         else if (code >= ' ' && code <= '~')
@@ -95,7 +95,7 @@ static fg_status put_double_quoted(const writer *w, const char *bytes, size_t si
             FG_TRY(
                 fg_buffer_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
     }
-    FG_TRY(put(w, "\""));
+    FG_TRY(put_text(w, "\""));
 done:
     return status;
 }
@@ -120,7 +120,7 @@ static fg_status put_real(const writer *w, double value) {
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "no real number to be written: %g", value);
     fg_real_text(value, digits);
     size_t whole = strcspn(digits, ".e");
-    if (digits[whole] != 'e') return put(w, digits);
+    if (digits[whole] != 'e') return put_text(w, digits);
     return fg_buffer_printf(w->text, w->err, "%.*s.0%s", (int)whole, digits, digits + whole);
 }
 
@@ -145,10 +145,10 @@ static fg_status put_indent(const writer *w, size_t indent) {
 
 static fg_status put_item(writer *w, const json_t *item, size_t indent) {
     fg_status status = FG_OK;
-    FG_TRY(put(w, "- "));
+    FG_TRY(put_text(w, "- "));
     if (is_collection(item)) return put_collection(w, item, indent + STEP);
     FG_TRY(put_scalar(w, item));
-    FG_TRY(put(w, "\n"));
+    FG_TRY(put_text(w, "\n"));
 done:
     return status;
 }
@@ -156,13 +156,13 @@ done:
 static fg_status put_key(const writer *w, const char *key, size_t indent) {
     fg_status status = FG_OK;
     bool is_long = strlen(key) > LONGEST_KEY; /* in bytes: an escape has more characters */
-    if (is_long) FG_TRY(put(w, "? "));
+    if (is_long) FG_TRY(put_text(w, "? "));
     FG_TRY(put_string(w, key, strlen(key)));
     if (is_long) {
-        FG_TRY(put(w, "\n"));
+        FG_TRY(put_text(w, "\n"));
         FG_TRY(put_indent(w, indent));
     }
-    FG_TRY(put(w, ":"));
+    FG_TRY(put_text(w, ":"));
 done:
     return status;
 }
@@ -171,12 +171,12 @@ static fg_status put_member(writer *w, const char *key, const json_t *value, siz
     fg_status status = FG_OK;
     FG_TRY(put_key(w, key, indent));
     if (!is_collection(value)) {
-        FG_TRY(put(w, " "));
+        FG_TRY(put_text(w, " "));
         FG_TRY(put_scalar(w, value));
-        FG_TRY(put(w, "\n"));
+        FG_TRY(put_text(w, "\n"));
         goto done;
     }
-    FG_TRY(put(w, "\n"));
+    FG_TRY(put_text(w, "\n"));
     if (json_is_object(value)) indent += STEP; /* lists begin below their key */
     FG_TRY(put_indent(w, indent));
     FG_TRY(put_collection(w, value, indent));
@@ -206,7 +206,7 @@ done:
     return status;
 }
 
-/* Items or members, the first where the line stands, the others at `indent`. */
+/* Items or members, the first on the current line, the others at `indent`. */
 static fg_status put_collection(writer *w, const json_t *value, size_t indent) {
     fg_status status = FG_OK;
     if (++w->depth > FG_YAML_DEPTH)
@@ -227,7 +227,7 @@ fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err) {
     writer w = {.text = out, .err = err};
     if (is_collection(value)) return put_collection(&w, value, 0);
     FG_TRY(put_scalar(&w, value));
-    FG_TRY(put(&w, "\n"));
+    FG_TRY(put_text(&w, "\n"));
 done:
     return status;
 }

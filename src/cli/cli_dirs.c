@@ -12,9 +12,9 @@ static const char PROOF_OF_PLACE[] = "forgather/common.json";
 static fg_status holds_converters(const char *directory, bool *holds, fg_error *err) {
     char *path = fg_path_join(directory, PROOF_OF_PLACE, err);
     if (!path) return FG_ERR_MEMORY;
-    *holds = fg_path_is_file(path);
+    fg_status status = fg_path_is_file(path, holds, err);
     fg_free(path);
-    return FG_OK;
+    return status;
 }
 
 /* The directory of the executable without its last part: what `bin` or `build` lie in. NULL with FG_OK: not
@@ -95,7 +95,9 @@ fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, 
     if (!needs_converters(options->command)) return FG_OK;
     for (size_t i = 0; i < options->converter_path_count; i++) {
         const char *path = options->converter_paths[i];
-        if (!fg_path_is_directory(path))
+        bool is_directory;
+        FG_TRY(fg_path_is_directory(path, &is_directory, err));
+        if (!is_directory)
             FG_TRY(fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path));
         FG_TRY(fg_converter_dirs_add(dirs, path, err));
     }

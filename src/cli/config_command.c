@@ -8,21 +8,28 @@
 #include "cli/detect_family.h"
 #include "cli/token_id_check.h"
 #include "store/fast_llm.h"
+#include "store/missing_model.h"
 
 /* ---- reading ---- */
 
 static fg_status find_file(const char *path, fg_format asked, char **file, fg_error *err) {
     fg_status status = FG_OK;
-    if (!fg_path_exists(path)) FG_TRY(fg_fail(err, FG_ERR_USAGE, "%s: no such file or directory", path));
-    if (!fg_path_is_directory(path)) {
+    fg_path_kind kind;
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) FG_TRY(fg_fail(err, FG_ERR_USAGE, "%s: no such file or directory", path));
+    if (kind != FG_PATH_DIRECTORY) {
         FG_TRY_NEW(*file, fg_strdup(path, err));
         goto done;
     }
-    if (asked == FG_FORMAT_AUTO || asked == FG_FORMAT_FAST_LLM)
+    if (asked == FG_FORMAT_AUTO || asked == FG_FORMAT_FAST_LLM) {
         FG_TRY_NEW(*file, fg_path_join(path, FG_FAST_LLM_METADATA, err));
-    if (*file && fg_path_is_file(*file)) goto done;
+        FG_TRY(fg_path_look(*file, &kind, err));
+        if (kind == FG_PATH_FILE) goto done;
+    }
     fg_free(*file);
     FG_TRY_NEW(*file, fg_path_join(path, "config.json", err));
+    FG_TRY(fg_path_look(*file, &kind, err));
+    if (kind == FG_PATH_ABSENT) FG_TRY(fg_refuse_no_config(path, err));
 done:
     return status;
 }
@@ -73,7 +80,10 @@ done:
 static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
                          contents *c, fg_error *err) {
     if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
-    if (c->format != FG_FORMAT_HF || fg_family_is_known(dirs, c->family)) {
+    bool known;
+    fg_status status = fg_family_is_known(dirs, c->family, &known, err);
+    if (status != FG_OK) return status;
+    if (c->format != FG_FORMAT_HF || known) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", file,
                 fg_format_name(c->format), fg_family_key(c->format), c->family ? c->family : "not given",
                 fg_format_name(options->from));

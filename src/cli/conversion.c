@@ -36,7 +36,10 @@ static fg_status resolve_source(fg_conversion *job, const fg_options *options, c
     if (asked == FG_FORMAT_AUTO || asked == job->source.format) return FG_OK;
     if (asked != FG_FORMAT_FORGATHER || job->source.format != FG_FORMAT_HF)
         return contradiction(options, job, err);
-    if (fg_family_is_known(dirs, job->source.model_type)) return contradiction(options, job, err);
+    bool known;
+    fg_status status = fg_family_is_known(dirs, job->source.model_type, &known, err);
+    if (status != FG_OK) return status;
+    if (known) return contradiction(options, job, err);
     job->source.format = FG_FORMAT_FORGATHER;
     return FG_OK;
 }

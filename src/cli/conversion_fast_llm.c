@@ -68,8 +68,10 @@ static fg_status read_carried(const fg_conversion *job, json_t **carried, fg_err
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *document = NULL;
+    fg_path_kind kind;
     FG_TRY_NEW(path, fg_path_join(job->source.directory, FG_CHECKPOINT_CARRIED_FILE, err));
-    if (!fg_path_exists(path)) goto done;
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, &document, err));
     FG_TRY(check_carried(path, json_object_get(document, "fast_llm"), err));
     *carried = json_incref(json_object_get(document, "fast_llm"));

@@ -21,8 +21,9 @@ static bool is_read(const fg_checkpoint *source, const char *path) {
 }
 
 /* Why the result would lack the file if it replaced the source; NULL: it has it. */
-static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path) {
-    if (fg_path_is_directory(path)) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
+static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path,
+                              bool is_directory) {
+    if (is_directory) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
     bool weights = fg_weight_files_is_name(name) && !fg_ends_with(name, ".index.json");
     return weights && !is_read(source, path) ? "weights that are not read" : NULL;
 }
@@ -36,7 +37,9 @@ fg_status fg_conversion_check_replaceable(const fg_conversion *job, fg_error *er
     for (size_t i = 0; i < names.count; i++) {
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(directory, names.items[i], err));
-        const char *why = would_lose(&job->source, names.items[i], path);
+        bool is_directory;
+        FG_TRY(fg_path_is_directory(path, &is_directory, err));
+        const char *why = would_lose(&job->source, names.items[i], path, is_directory);
         if (!why) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: --in-place would lose %s: %s", directory, names.items[i], why);
         FG_TRY(fg_hint(err, "give a DST, or move it elsewhere first"));

@@ -32,13 +32,15 @@ const char *fg_family_key(fg_format format) {
                                            : FG_CHECKPOINT_ORIGIN;
 }
 
-bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family) {
+fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err) {
     fg_converter *converter = NULL;
-    fg_error ignored = {0};
-    bool known =
-        family && fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &ignored) == FG_OK;
+    fg_error why = {0};
+    *known = false;
+    if (!family) return FG_OK;
+    fg_status status = fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &why);
     fg_converter_free(&converter);
-    return known;
+    *known = status == FG_OK;
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,

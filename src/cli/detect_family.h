@@ -21,7 +21,7 @@ typedef struct fg_family_question {
 /* The key with the family in a configuration of the format. */
 const char *fg_family_key(fg_format format);
 /* Whether a family of hf has a converter to Forgather; false for NULL. */
-bool fg_family_is_known(const fg_converter_dirs *dirs, const char *family);
+fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err);
 /* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first warning ("" without any), or the
  * refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,

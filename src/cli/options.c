@@ -363,7 +363,10 @@ static fg_status read_command(parser *p, const char *argument, bool *named) {
     *named = command != NULL;
     p->command = command ? command : &fg_command_table[0];
     p->options->command = p->command->command;
-    return command || !*argument || fg_path_exists(argument) ? FG_OK : unknown_source(p, argument);
+    if (command || !*argument) return FG_OK;
+    bool exists;
+    fg_status status = fg_path_exists(argument, &exists, p->err);
+    return status != FG_OK || exists ? status : unknown_source(p, argument);
 }
 
 static fg_status read_argument(parser *p, const char *argument) {

@@ -21,7 +21,8 @@ fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, f
     char *relative = NULL, *path = NULL;
     *classes = NULL;
     FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", fg_format_name(format)));
-    if (fg_converter_dirs_find(dirs, relative, &path, NULL) != FG_OK) goto done;
+    FG_TRY(fg_converter_dirs_look(dirs, relative, &path, err));
+    if (!path) goto done;
     FG_NEW(made, 1);
     FG_TRY(fg_json_read(path, &made->document, err));
     made->format = format;

@@ -64,7 +64,9 @@ static fg_status find_file(const fg_converter *converter, const fg_emitted_code 
                            fg_error *err) {
     *path = fg_strformat(err, "%.*s.json", (int)(strlen(code->path) - strlen(".py")), code->path);
     if (!*path) return FG_ERR_MEMORY;
-    if (fg_path_is_file(*path)) return FG_OK;
+    bool is_file;
+    fg_status status = fg_path_is_file(*path, &is_file, err);
+    if (status != FG_OK || is_file) return status;
     fg_fail(err, FG_ERR_INPUT, "%s: there is no %s, which declares what %s reads and makes",
             fg_converter_file(converter), *path, fg_path_name(code->path));
     return fg_hint(err, "write it (converters/forgather/code has one), or convert with --no-code");

@@ -42,29 +42,35 @@ void fg_converter_dirs_free(fg_converter_dirs *dirs) {
 static fg_status first_file(const char *directory, const char *relative, char **path, fg_error *err) {
     const char *slash = strchr(relative, '/');
     for (int round = 0; round < 2 && !*path && relative; round++, relative = slash ? slash + 1 : NULL) {
+        bool is_file;
         char *candidate = fg_path_join(directory, relative, err);
         if (!candidate) return FG_ERR_MEMORY;
-        if (fg_path_is_file(candidate))
+        fg_status status = fg_path_is_file(candidate, &is_file, err);
+        if (is_file)
             *path = candidate;
         else
             fg_free(candidate);
+        if (status != FG_OK) return status;
     }
     return FG_OK;
 }
 
-fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
+fg_status fg_converter_dirs_look(const fg_converter_dirs *dirs, const char *relative, char **path,
                                  fg_error *err) {
     fg_status status = FG_OK;
     *path = NULL;
     for (size_t i = 0; i < dirs->count && !*path; i++)
         FG_TRY(first_file(dirs->items[i], relative, path, err));
-    if (!*path) {
-        fg_fail(err, FG_ERR_INPUT, "no converter directory has a file %s (the last of %zu is %s)", relative,
-                dirs->count, dirs->count ? dirs->items[dirs->count - 1] : "none");
-        status = FG_ERR_INPUT;
-    }
 done:
     return status;
+}
+
+fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
+                                 fg_error *err) {
+    fg_status status = fg_converter_dirs_look(dirs, relative, path, err);
+    if (status != FG_OK || *path) return status;
+    return fg_fail(err, FG_ERR_INPUT, "no converter directory has a file %s (the last of %zu is %s)",
+                   relative, dirs->count, dirs->count ? dirs->items[dirs->count - 1] : "none");
 }
 
 /* ---- loading ---- */
@@ -79,11 +85,12 @@ static fg_status find_code(fg_converter *c, fg_error *err) {
     fg_status status = FG_OK;
     const char *file = json_string_value(fg_json_at(c->document, "code/file"));
     char *beside = NULL;
+    bool is_file;
     if (!file) goto done;
     const char *from = fg_layers_find(&c->layers, "", "code")->path;
     FG_TRY_NEW(beside, fg_strformat(err, "%.*s%s", (int)(fg_path_name(from) - from), from, file));
-    if (!fg_path_is_file(beside))
-        FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "there is no file %s", beside));
+    FG_TRY(fg_path_is_file(beside, &is_file, err));
+    if (!is_file) FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "there is no file %s", beside));
     FG_TRY_NEW(c->code_path, absolute(beside, err));
     const char *name = fg_path_name(c->code_path);
     if (!fg_ends_with(name, ".py"))
@@ -169,7 +176,9 @@ static bool is_type_name(const char *name) {
 static fg_status load_from(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
                            fg_format format, fg_error *err) {
     fg_status status = FG_OK;
-    if (!fg_path_is_file(path)) return FG_OK;
+    bool is_file;
+    FG_TRY(fg_path_is_file(path, &is_file, err));
+    if (!is_file) goto done;
     FG_TRY(fg_converter_load_file(converter, dirs, path, err));
     if (fg_converter_format(*converter) != format || fg_converter_abstract(*converter))
         fg_converter_free(converter);
@@ -383,10 +392,12 @@ done:
 static fg_status list_directory(listing *list, const fg_converter_dirs *dirs, const char *directory,
                                 const char *below, fg_error *err) {
     fg_status status = FG_OK;
+    bool is_directory;
     fg_names names = {0};
     char *folder = NULL, *path = NULL;
     FG_TRY_NEW(folder, *below ? fg_path_join(directory, below, err) : fg_strdup(directory, err));
-    if (!fg_path_is_directory(folder)) goto done;
+    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (!is_directory) goto done;
     FG_TRY(fg_directory_list(folder, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         if (!fg_ends_with(names.items[i], ".json")) continue;

@@ -24,7 +24,9 @@ typedef struct fg_converter_dirs {
 fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_error *err);
 void fg_converter_dirs_free(fg_converter_dirs *dirs);
 /* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory is also searched for the
- * part after the first slash. FG_ERR_INPUT if there is none. Newly allocated. */
+ * part after the first slash. FG_ERR_INPUT if there is none; fg_converter_dirs_look gives NULL then. Newly allocated. */
+fg_status fg_converter_dirs_look(const fg_converter_dirs *dirs, const char *relative, char **path,
+                                 fg_error *err);
 fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
                                  fg_error *err);
 

@@ -6,8 +6,10 @@ static fg_status look_in(const char *directory, const char *model_type, json_t *
     fg_status status = FG_OK;
     json_t *document = NULL;
     char *path = NULL;
+    bool is_file;
     FG_TRY_NEW(path, fg_path_join(directory, "defaults/transformers.json", err));
-    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_path_is_file(path, &is_file, err));
+    if (!is_file) goto done;
     FG_TRY(fg_json_read(path, &document, err));
     json_t *found = json_object_get(json_object_get(document, "model_types"), model_type);
     if (found && !json_is_object(found))

@@ -62,9 +62,11 @@ fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error
     char *path = NULL;
     *keys = NULL;
     for (size_t i = 0; i < dirs->count && !*keys; i++) {
+        bool is_file;
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(dirs->items[i], "defaults/hf_keys.json", err));
-        if (fg_path_is_file(path)) FG_TRY(read_file(path, keys, err));
+        FG_TRY(fg_path_is_file(path, &is_file, err));
+        if (is_file) FG_TRY(read_file(path, keys, err));
     }
     if (!*keys) *keys = json_object();
     if (!*keys) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading the list of keys"));

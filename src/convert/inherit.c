@@ -50,9 +50,11 @@ static bool descends_from(const lineage *line, const char *path) {
 }
 
 /* Takes `candidate` (and frees it) as `*found` if it is a file that does not lead back. */
-static fg_status consider(const lineage *line, char *candidate, char **found, bool *loop) {
+static fg_status consider(const lineage *line, char *candidate, char **found, bool *loop, fg_error *err) {
     if (!candidate) return FG_ERR_MEMORY;
-    if (!*found && fg_path_is_file(candidate)) {
+    bool is_file = false;
+    fg_status status = *found ? FG_OK : fg_path_is_file(candidate, &is_file, err);
+    if (is_file) {
         if (!descends_from(line, candidate)) {
             *found = candidate;
             return FG_OK;
@@ -60,7 +62,7 @@ static fg_status consider(const lineage *line, char *candidate, char **found, bo
         *loop = true;
     }
     fg_free(candidate);
-    return FG_OK;
+    return status;
 }
 
 static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs *dirs, const lineage *line,
@@ -68,11 +70,11 @@ static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs 
     fg_status status = FG_OK;
     bool loop = false;
     *found = NULL;
-    FG_TRY(consider(line, beside(line->path, name, err), found, &loop));
+    FG_TRY(consider(line, beside(line->path, name, err), found, &loop, err));
     for (size_t i = 0; i < dirs->count && !*found; i++) {
         FG_TRY(consider(line, fg_strformat(err, "%s/%s/%s", dirs->items[i], format ? format : ".", name),
-                        found, &loop));
-        FG_TRY(consider(line, fg_path_join(dirs->items[i], name, err), found, &loop));
+                        found, &loop, err));
+        FG_TRY(consider(line, fg_path_join(dirs->items[i], name, err), found, &loop, err));
     }
     if (!*found)
         FG_TRY(fg_layers_fail(

@@ -223,17 +223,19 @@ static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
     char *path = NULL;
     FG_TRY_NEW(path, fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
-    *found = fg_path_is_file(path);
+    FG_TRY(fg_path_is_file(path, found, err));
     fg_free(path);
     path = NULL;
     for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
         FG_TRY_NEW(path,
                    fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
-        *found = fg_path_is_file(path) && strcmp(path, fg_converter_file(l->converter)) != 0;
+        FG_TRY(fg_path_is_file(path, found, err));
+        *found = *found && strcmp(path, fg_converter_file(l->converter)) != 0;
         fg_free(path);
         path = NULL;
     }
 done:
+    fg_free(path);
     return status;
 }
 
@@ -374,7 +376,9 @@ fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_
     size_t count = 0;
     *problems = 0;
     if (path) {
-        if (!fg_path_is_file(path)) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
+        bool is_file;
+        FG_TRY(fg_path_is_file(path, &is_file, err));
+        if (!is_file) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
         return lint_file(dirs, path, report, problems, err);
     }
     FG_TRY(fg_converter_entries(dirs, &entries, &count, err));

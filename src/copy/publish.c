@@ -30,17 +30,17 @@ static fg_status check_destination(const char *destination, fg_error *err) {
         fg_hint(err, "name a directory that does not exist yet");
         return FG_ERR_USAGE;
     }
-    if (fg_path_exists(destination)) {
-        const char *what = fg_path_is_directory(destination) ? "directory" : "file or link";
-        fg_fail(err, FG_ERR_USAGE, "%s: the destination exists already (a %s)", destination, what);
-        fg_hint(err, "name another destination, or remove this one");
-        return FG_ERR_USAGE;
-    }
-    return FG_OK;
+    bool exists, is_directory;
+    fg_status status = fg_path_exists(destination, &exists, err);
+    if (status != FG_OK || !exists) return status;
+    fg_path_is_directory(destination, &is_directory, NULL); /* false for a link to nothing, too */
+    fg_fail(err, FG_ERR_USAGE, "%s: the destination exists already (a %s)", destination,
+            is_directory ? "directory" : "file or link");
+    return fg_hint(err, "name another destination, or remove this one");
 }
 
-static fg_status refuse_parent(const fg_stage *stage, const char *parent, fg_error *err) {
-    if (fg_path_exists(parent)) {
+static fg_status refuse_parent(const fg_stage *stage, const char *parent, bool exists, fg_error *err) {
+    if (exists) {
         fg_fail(err, FG_ERR_USAGE, "%s: %s is not a directory", stage->destination, parent);
         return fg_hint(err, "name a destination in a directory");
     }
@@ -51,8 +51,10 @@ static fg_status refuse_parent(const fg_stage *stage, const char *parent, fg_err
 static fg_status check_parent(const fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL;
+    fg_path_kind kind;
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    if (!fg_path_is_directory(parent)) FG_TRY(refuse_parent(stage, parent, err));
+    FG_TRY(fg_path_look(parent, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) FG_TRY(refuse_parent(stage, parent, kind != FG_PATH_ABSENT, err));
     if (access(parent, W_OK | X_OK) != 0) {
         fg_fail_errno(err, errno, "%s: cannot write to the directory %s", stage->destination, parent);
         FG_TRY(fg_hint(err, "name a destination in a directory that you can write to"));
@@ -62,7 +64,11 @@ done:
     return status;
 }
 
-static fg_status partial_exists(const fg_stage *stage, fg_error *err) {
+/* DST.partial must not be there yet. */
+static fg_status check_partial(const fg_stage *stage, fg_error *err) {
+    bool exists;
+    fg_status status = fg_path_exists(stage->partial, &exists, err);
+    if (status != FG_OK || !exists) return status;
     fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was cut off, or another one is at work",
             stage->partial);
     fg_hint(err, "remove it (rm -r %s) if no other fgconv is at work there", stage->partial);
@@ -100,7 +106,7 @@ fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg
     FG_TRY(name_stage(stage, destination, sync, err));
     FG_TRY(check_destination(stage->destination, err));
     FG_TRY(check_parent(stage, err));
-    if (fg_path_exists(stage->partial)) FG_TRY(partial_exists(stage, err));
+    FG_TRY(check_partial(stage, err));
 done:
     return status;
 }
@@ -114,16 +120,19 @@ static char *old_name(const fg_stage *stage, fg_error *err) {
 static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     char *old = NULL;
-    bool there = fg_path_is_directory(stage->destination);
+    bool exists, there, whole;
     FG_TRY_NEW(old, old_name(stage, err));
-    if (!fg_path_exists(old)) goto done;
+    FG_TRY(fg_path_exists(old, &exists, err));
+    if (!exists) goto done;
+    FG_TRY(fg_path_is_directory(stage->destination, &there, err));
     if (there) {
         fg_fail(err, FG_ERR_USAGE, "%s exists already: it is what an earlier run replaced", old);
         FG_TRY(fg_hint(err, "%s is whole; remove the old one (rm -r %s)", stage->destination, old));
     }
+    FG_TRY(fg_path_is_directory(stage->partial, &whole, err));
     fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was cut off while it replaced this directory",
             stage->destination);
-    if (fg_path_is_directory(stage->partial))
+    if (whole)
         FG_TRY(fg_hint(err, "the new one is whole: mv %s %s, then rm -r %s", stage->partial,
                        stage->destination, old));
     FG_TRY(fg_hint(err, "the old one is whole: mv %s %s", old, stage->destination));
@@ -135,12 +144,14 @@ done:
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err) {
     fg_status status = FG_OK;
     char *path = realpath(directory, NULL);
+    bool there;
     FG_TRY(name_stage(stage, path ? path : directory, sync, err));
     FG_TRY(check_recovery(stage, err));
     stage->replaces = true;
-    if (!fg_path_is_directory(stage->destination)) goto done;
+    FG_TRY(fg_path_is_directory(stage->destination, &there, err));
+    if (!there) goto done;
     FG_TRY(check_parent(stage, err));
-    if (fg_path_exists(stage->partial)) FG_TRY(partial_exists(stage, err));
+    FG_TRY(check_partial(stage, err));
 done:
     free(path);
     return status;
@@ -215,9 +226,8 @@ static void unlock(const fg_stage *stage) {
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
     fg_status status = lock(stage, err);
     if (status != FG_OK) return status;
-    if (fg_path_exists(stage->partial)) {
-        status = partial_exists(stage, err);
-    } else {
+    status = check_partial(stage, err);
+    if (status == FG_OK) {
         status = fg_directory_create(stage->partial, err);
         stage->begun = status == FG_OK;
     }
@@ -239,10 +249,12 @@ static bool stays_inside(const char *name) {
 static fg_status make_folders(const fg_stage *stage, const char *name, fg_error *err) {
     fg_status status = FG_OK;
     char *folder = NULL, *path = NULL;
+    bool there;
     for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
         FG_TRY_NEW(folder, fg_strndup(name, (size_t)(slash - name), err));
         FG_TRY_NEW(path, fg_path_join(stage->partial, folder, err));
-        if (!fg_path_is_directory(path)) FG_TRY(fg_directory_create(path, err));
+        FG_TRY(fg_path_is_directory(path, &there, err));
+        if (!there) FG_TRY(fg_directory_create(path, err));
         fg_free(folder);
         fg_free(path);
         folder = path = NULL;
@@ -373,10 +385,10 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
     if (renameat2(AT_FDCWD, stage->partial, AT_FDCWD, stage->destination, RENAME_NOREPLACE) == 0)
         return FG_OK;
     bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
-    if (unsupported && !fg_path_exists(stage->destination))
-        return fg_path_rename(stage->partial, stage->destination, err);
-    if (unsupported || errno == EEXIST) return check_destination(stage->destination, err);
-    return fg_fail_errno(err, errno, "%s: cannot rename it to %s", stage->partial, stage->destination);
+    if (!unsupported && errno != EEXIST)
+        return fg_fail_errno(err, errno, "%s: cannot rename it to %s", stage->partial, stage->destination);
+    fg_status status = check_destination(stage->destination, err);
+    return status == FG_OK ? fg_path_rename(stage->partial, stage->destination, err) : status;
 }
 
 /* Without a file system that can let two directories change places. The old one goes back if the new one cannot take its place. */

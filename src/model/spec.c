@@ -36,8 +36,10 @@ static fg_status find_file(const fg_converter_dirs *dirs, const char *file, char
     char *relative = NULL;
     FG_TRY_NEW(relative, fg_strformat(err, "models/%s", file));
     for (size_t i = 0; i < dirs->count; i++) {
+        bool is_file;
         FG_TRY_NEW(*path, fg_path_join(dirs->items[i], relative, err));
-        if (fg_path_is_file(*path)) goto done;
+        FG_TRY(fg_path_is_file(*path, &is_file, err));
+        if (is_file) goto done;
         fg_free(*path);
         *path = NULL;
     }

@@ -208,10 +208,12 @@ done:
 static fg_status lint_folder(linter *l, const char *directory, fg_buffer *report, size_t *problems,
                              fg_error *err) {
     fg_status status = FG_OK;
+    bool is_directory;
     fg_names names = {0};
     char *folder = NULL, *path = NULL;
     FG_TRY_NEW(folder, fg_path_join(directory, "models", err));
-    if (!fg_path_is_directory(folder)) goto done;
+    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (!is_directory) goto done;
     FG_TRY(fg_directory_list(folder, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         if (!fg_ends_with(names.items[i], ".json")) continue;

@@ -51,9 +51,11 @@ done:
 static fg_status check_parent(const fg_output_file *file, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL;
+    fg_path_kind kind;
     FG_TRY_NEW(parent, fg_path_parent(file->path, err));
-    if (!fg_path_is_directory(parent)) {
-        bool exists = fg_path_exists(parent);
+    FG_TRY(fg_path_look(parent, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) {
+        bool exists = kind != FG_PATH_ABSENT;
         fg_fail(err, FG_ERR_USAGE, "%s %s: %s %s", file->option, file->path, parent,
                 exists ? "is not a directory" : "does not exist");
         if (exists) FG_TRY(fg_hint(err, "name a file in a directory"));
@@ -100,7 +102,9 @@ static fg_status name_file(fg_output_file *file, const char *option, const char 
     fg_status status = FG_OK;
     *file = (fg_output_file){.option = option};
     FG_TRY_NEW(file->path, fg_strdup(path, err));
-    if (!*fg_path_name(path) || fg_path_is_directory(path)) {
+    bool is_directory;
+    fg_path_is_directory(path, &is_directory, NULL); /* false for a link to nothing, too */
+    if (!*fg_path_name(path) || is_directory) {
         fg_fail(err, FG_ERR_USAGE, "%s %s: this is a directory", option, path);
         FG_TRY(fg_hint(err, "name a file in it"));
     }
@@ -135,7 +139,9 @@ static bool is_report(const json_t *document) {
 static fg_status holds_report(const char *path, bool *holds, fg_error *err) {
     fg_error problem = {0};
     json_t *document = NULL;
-    fg_status status = fg_path_is_file(path) ? fg_json_read(path, &document, &problem) : FG_ERR_INPUT;
+    bool is_file;
+    fg_status status = fg_path_is_file(path, &is_file, &problem);
+    if (status == FG_OK) status = is_file ? fg_json_read(path, &document, &problem) : FG_ERR_INPUT;
     *holds = status == FG_OK && is_report(document);
     json_decref(document);
     if (status == FG_ERR_MEMORY) return fg_fail(err, status, "%s", problem.text);
@@ -160,7 +166,8 @@ fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option
     file->path = real;
     real = NULL;
     FG_TRY_NEW(partial, fg_strformat(err, "%s.partial", file->path));
-    if (fg_path_exists(partial)) {
+    FG_TRY(fg_path_exists(partial, &exists, err));
+    if (exists) {
         fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
                 option, path, partial);
         FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/lfs_pointer.h"
 #include "base/log.h"
 #include "store/fast_llm.h"
+#include "store/missing_model.h"
 #include "store/training_checkpoint.h"
 #include "store/weight_files.h"
 
@@ -25,9 +27,9 @@ fg_format fg_format_from_name(const char *name) {
 static fg_status has_file(const char *directory, const char *name, bool *has, fg_error *err) {
     char *path = fg_path_join(directory, name, err);
     if (!path) return FG_ERR_MEMORY;
-    *has = fg_path_is_file(path);
+    fg_status status = fg_path_is_file(path, has, err);
     fg_free(path);
-    return FG_OK;
+    return status;
 }
 
 static fg_status refuse_adapter(const char *directory, fg_error *err) {
@@ -40,14 +42,9 @@ static fg_status refuse_adapter(const char *directory, fg_error *err) {
 /* ---- what kind of directory it is ---- */
 
 static fg_status check_directory(const char *directory, fg_error *err) {
-    if (fg_path_is_directory(directory)) return FG_OK;
-    if (fg_path_is_file(directory)) {
-        fg_fail(err, FG_ERR_USAGE, "%s: a file, not a directory", directory);
-        return fg_hint(err, "give the directory that holds config.json and the weights");
-    }
-    fg_fail(err, FG_ERR_USAGE, "%s: no such directory", directory);
-    return fg_hint(err, "give the directory that holds config.json and the weights; models of a hub must be "
-                        "downloaded first");
+    bool is_directory;
+    fg_status status = fg_path_is_directory(directory, &is_directory, err);
+    return status != FG_OK || is_directory ? status : fg_refuse_no_directory(directory, err);
 }
 
 static fg_status read_config(fg_checkpoint *c, fg_error *err) {
@@ -57,8 +54,7 @@ static fg_status read_config(fg_checkpoint *c, fg_error *err) {
     if (c->config) goto done;
     FG_TRY(has_file(c->directory, "adapter_config.json", &adapter, err));
     if (adapter) FG_TRY(refuse_adapter(c->directory, err));
-    fg_fail(err, FG_ERR_INPUT, "%s: no config.json", c->directory);
-    status = fg_hint(err, "give the directory of the model itself, where config.json lies");
+    status = fg_refuse_no_config(c->directory, err);
 done:
     return status;
 }
@@ -73,7 +69,7 @@ done:
     return status;
 }
 
-/* A file metadata.yaml beside a config.json may have nothing to do with Fast-LLM. */
+/* A metadata.yaml next to a config.json may have nothing to do with Fast-LLM. */
 static fg_status is_fast_llm(const fg_checkpoint *c, fg_format wanted, bool *is, fg_error *err) {
     fg_status status = FG_OK;
     bool config = false;
@@ -89,13 +85,15 @@ done:
 static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) {
     fg_status status = FG_OK;
     bool fast_llm;
+    char *file = NULL;
     FG_TRY(is_fast_llm(c, wanted, &fast_llm, err));
     c->format = FG_FORMAT_FAST_LLM;
     if (fast_llm) return read_metadata(c, err);
     FG_TRY(read_config(c, err));
     const char *type = NULL, *hf_type = NULL;
-    FG_TRY(fg_json_get_string(c->config, "model_type", "config.json", &type, err));
-    FG_TRY(fg_json_get_string(c->config, "hf_model_type", "config.json", &hf_type, err));
+    FG_TRY_NEW(file, fg_path_join(c->directory, "config.json", err));
+    FG_TRY(fg_json_get_string(c->config, "model_type", file, &type, err));
+    FG_TRY(fg_json_get_string(c->config, "hf_model_type", file, &hf_type, err));
     c->format = wanted;
     if (wanted == FG_FORMAT_AUTO) {
         c->format =
@@ -105,6 +103,7 @@ static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) 
     if (type) FG_TRY_NEW(c->model_type, fg_strdup(type, err));
 done:
     if (status != FG_OK) fg_where(err, "opening %s", c->directory);
+    fg_free(file);
     return status;
 }
 
@@ -114,12 +113,15 @@ static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, boo
                               fg_error *err) {
     fg_status status = FG_OK;
     char *folder = NULL;
+    bool is_directory = false;
     if (checkpoint_path) {
         FG_TRY(fg_training_find(c->directory, checkpoint_path, &c->weights_directory, err));
         goto done;
     }
     FG_TRY_NEW(folder, fg_path_join(c->directory, FG_TRAINING_FOLDER, err));
-    if (c->format == FG_FORMAT_FORGATHER && !config_only && fg_path_is_directory(folder)) {
+    if (c->format == FG_FORMAT_FORGATHER && !config_only)
+        FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (is_directory) {
         FG_TRY(fg_training_latest(folder, &c->weights_directory, err));
     } else {
         FG_TRY_NEW(c->weights_directory, fg_strdup(c->directory, err));
@@ -151,7 +153,7 @@ static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) 
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
     if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
     if (adapter)
-        fg_warn("%s: adapter_config.json beside whole weights: the adapter is left out, as transformers "
+        fg_warn("%s: adapter_config.json next to whole weights: the adapter is ignored, as transformers "
                 "without peft does",
                 c->weights_directory);
     fg_weight_files_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
@@ -184,7 +186,7 @@ static bool is_side_file(const char *name) {
     return false;
 }
 
-/* Written anew by a conversion, or read by it. */
+/* Rewritten by a conversion, or read by it. */
 static bool is_known(const char *name) {
     static const char *const whole[] = {"config.json", "fgconv_report.json", FG_FAST_LLM_METADATA,
                                         FG_FAST_LLM_OK};
@@ -203,18 +205,38 @@ static fg_status move_name(char **name, fg_names *to, size_t *capacity, fg_error
     return FG_OK;
 }
 
+/* A file that travels with the model must be there and be itself; of others a link to nothing may lie about. */
+static fg_status check_file(const char *folder, const char *name, bool travels, bool *regular,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    FG_TRY_NEW(path, fg_path_join(folder, name, err));
+    if (!travels) {
+        *regular = fg_path_is_file(path, regular, NULL) == FG_OK && *regular;
+        goto done;
+    }
+    FG_TRY(fg_path_is_file(path, regular, err));
+    if (*regular) FG_TRY(fg_lfs_check_file(path, err));
+done:
+    fg_free(path);
+    return status;
+}
+
 /* Adds the named chat templates, which have a folder of their own. */
 static fg_status add_templates(fg_checkpoint *c, size_t *capacity, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
     char *path = NULL, *name = NULL;
+    bool is_directory;
     FG_TRY_NEW(path, fg_path_join(c->directory, FG_CHECKPOINT_TEMPLATES, err));
-    if (!fg_path_is_directory(path)) goto done;
+    FG_TRY(fg_path_is_directory(path, &is_directory, err));
+    if (!is_directory) goto done;
     FG_TRY(fg_directory_list(path, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         bool regular;
-        FG_TRY(has_file(path, names.items[i], &regular, err));
-        if (!regular || !fg_ends_with(names.items[i], ".jinja")) continue;
+        if (!fg_ends_with(names.items[i], ".jinja")) continue;
+        FG_TRY(check_file(path, names.items[i], true, &regular, err));
+        if (!regular) continue;
         FG_TRY_NEW(name, fg_path_join(FG_CHECKPOINT_TEMPLATES, names.items[i], err));
         FG_TRY(move_name(&name, &c->side_files, capacity, err));
     }
@@ -223,6 +245,13 @@ done:
     fg_free(path);
     fg_names_free(&names);
     return status;
+}
+
+/* The list that a file of the directory belongs to; NULL: none. */
+static fg_names *list_of(fg_checkpoint *c, const char *name) {
+    if (is_side_file(name)) return &c->side_files;
+    if (fg_ends_with(name, ".py")) return &c->code_files;
+    return is_known(name) ? NULL : &c->other_files;
 }
 
 static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
@@ -234,15 +263,15 @@ static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
         bool regular;
         if (strcmp(names.items[i], FG_CHECKPOINT_TEMPLATES) == 0)
             FG_TRY(add_templates(c, &side_capacity, err));
-        FG_TRY(has_file(c->directory, names.items[i], &regular, err));
-        if (!regular) continue;
-        if (is_side_file(names.items[i])) {
-            FG_TRY(move_name(&names.items[i], &c->side_files, &side_capacity, err));
-        } else if (fg_ends_with(names.items[i], ".py")) {
-            FG_TRY(move_name(&names.items[i], &c->code_files, &code_capacity, err));
-        } else if (!is_known(names.items[i])) {
-            FG_TRY(move_name(&names.items[i], &c->other_files, &other_capacity, err));
-        }
+        fg_names *list = list_of(c, names.items[i]);
+        if (!list) continue;
+        FG_TRY(check_file(c->directory, names.items[i], list != &c->other_files, &regular, err));
+        if (regular)
+            FG_TRY(move_name(&names.items[i], list,
+                             list == &c->side_files   ? &side_capacity
+                             : list == &c->code_files ? &code_capacity
+                                                      : &other_capacity,
+                             err));
     }
 done:
     fg_names_free(&names);

@@ -61,7 +61,7 @@ typedef struct fg_checkpoint {
 } fg_checkpoint;
 
 typedef struct fg_checkpoint_options {
-    fg_format format;            /* FG_FORMAT_AUTO: found out (a config.json with hf_model_type, or model_type
+    fg_format format;            /* FG_FORMAT_AUTO: detected (a config.json with hf_model_type, or model_type
                                     "forgather-...", is Forgather; a metadata.yaml with no config.json beside
                                     it, or that tells of Fast-LLM, is Fast-LLM; else HF) */
     const char *checkpoint_path; /* -c, as fg_training_find takes it; NULL: the rule above */

@@ -65,9 +65,11 @@ fg_status fg_fast_llm_is_metadata(const char *directory, bool *is, fg_error *err
     fg_error unreadable = {0};
     json_t *metadata = NULL;
     char *path = NULL;
+    bool is_file;
     *is = false;
     FG_TRY_NEW(path, fg_path_join(directory, FG_FAST_LLM_METADATA, err));
-    if (!fg_path_is_file(path)) goto done;
+    FG_TRY(fg_path_is_file(path, &is_file, err));
+    if (!is_file) goto done;
     status = fg_yaml_read(path, &metadata, NULL, &unreadable);
     if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", unreadable.text));
     status = FG_OK; /* what is no YAML is not Fast-LLM's */
@@ -136,11 +138,13 @@ static void warn_of_index(const char *path, const json_t *index, const fg_tensor
 fg_status fg_fast_llm_warn_if_unfinished(const char *directory, fg_error *err) {
     char *path = fg_path_join(directory, FG_FAST_LLM_OK, err);
     if (!path) return FG_ERR_MEMORY;
-    if (!fg_path_exists(path))
+    bool exists;
+    fg_status status = fg_path_exists(path, &exists, err);
+    if (status == FG_OK && !exists)
         fg_warn("%s: no file \"ok\", which Fast-LLM writes last: was the checkpoint written to its end?",
                 directory);
     fg_free(path);
-    return FG_OK;
+    return status;
 }
 
 fg_status fg_fast_llm_weights_read(const char *directory, const json_t *metadata, fg_tensors *table,

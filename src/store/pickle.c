@@ -125,7 +125,7 @@ static fg_status push_number(machine *m, fg_pickle_kind kind, int64_t number) {
 /* Demands `count` values above the last MARK (or the bottom). */
 static fg_status need(const machine *m, size_t count) {
     size_t floor = m->mark_count ? m->marks[m->mark_count - 1] : 0;
-    return m->depth - floor < count ? broken(m, "an opcode wants more values than there are") : FG_OK;
+    return m->depth - floor < count ? broken(m, "an opcode takes more values than there are") : FG_OK;
 }
 
 static fg_status push_mark(machine *m) {
@@ -137,13 +137,13 @@ static fg_status push_mark(machine *m) {
 
 /* Closes the last MARK: gives how many values lie above it. They stay on the stack. */
 static fg_status pop_mark(machine *m, size_t *count) {
-    if (!m->mark_count) return broken(m, "an opcode wants a MARK and there is none");
+    if (!m->mark_count) return broken(m, "an opcode needs a MARK and there is none");
     *count = m->depth - m->marks[--m->mark_count];
     return FG_OK;
 }
 
 /* The next `count` bytes of the pickle. */
-static fg_status take(machine *m, size_t count, const unsigned char **bytes) {
+static fg_status take_bytes(machine *m, size_t count, const unsigned char **bytes) {
     if (m->pickle->size - m->at < count) return broken(m, "the pickle ends inside an opcode");
     *bytes = m->pickle->bytes + m->at;
     m->at += count;
@@ -152,7 +152,7 @@ static fg_status take(machine *m, size_t count, const unsigned char **bytes) {
 
 static fg_status take_number(machine *m, unsigned width, uint32_t *number) {
     const unsigned char *bytes = NULL;
-    fg_status status = take(m, width, &bytes);
+    fg_status status = take_bytes(m, width, &bytes);
     if (status != FG_OK) return status;
     *number = width == 1 ? bytes[0] : width == 2 ? fg_little_u16(bytes) : fg_little_u32(bytes);
     return FG_OK;
@@ -178,7 +178,7 @@ static fg_status push_string(machine *m) {
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
     fg_status status = take_number(m, 4, &length);
-    if (status == FG_OK) status = take(m, length, &bytes);
+    if (status == FG_OK) status = take_bytes(m, length, &bytes);
     if (status != FG_OK) return status;
     for (size_t i = 0, step; i < length; i += step) {
         step = code_point(bytes + i, length - i);
@@ -201,7 +201,7 @@ static fg_status push_long(machine *m) {
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
     fg_status status = take_number(m, 1, &length);
-    if (status == FG_OK) status = take(m, length, &bytes);
+    if (status == FG_OK) status = take_bytes(m, length, &bytes);
     if (status != FG_OK) return status;
     if (length > 8) return broken(m, "an integer does not fit in 64 bits");
     uint64_t number = length && bytes[length - 1] & 0x80 ? UINT64_MAX : 0;
@@ -211,14 +211,14 @@ static fg_status push_long(machine *m) {
 
 static fg_status push_float(machine *m) {
     const unsigned char *bytes = NULL;
-    fg_status status = take(m, 8, &bytes);
+    fg_status status = take_bytes(m, 8, &bytes);
     return status == FG_OK ? push_number(m, FG_PICKLE_FLOAT, 0) : status;
 }
 
 /* ---- memo ---- */
 
 /* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
-static fg_status put(machine *m, unsigned width) {
+static fg_status put_memo(machine *m, unsigned width) {
     uint32_t index = 0;
     fg_status status = take_number(m, width, &index);
     if (status == FG_OK) status = need(m, 1);
@@ -444,9 +444,9 @@ static fg_status refuse_opcode(const machine *m, unsigned char code) {
 static fg_status step_object(machine *m, unsigned char code) {
     switch (code) {
     case OP_BINPUT:
-        return put(m, 1);
+        return put_memo(m, 1);
     case OP_LONG_BINPUT:
-        return put(m, 4);
+        return put_memo(m, 4);
     case OP_BINGET:
         return get(m, 1);
     case OP_LONG_BINGET:
@@ -525,7 +525,7 @@ static fg_status step(machine *m, unsigned char code) {
 /* The first opcode says the protocol. */
 static fg_status read_protocol(machine *m) {
     const unsigned char *bytes = NULL;
-    fg_status status = take(m, 2, &bytes);
+    fg_status status = take_bytes(m, 2, &bytes);
     if (status != FG_OK) return status;
     if (bytes[0] != OP_PROTO) return broken(m, "it does not begin with a protocol number");
     if (bytes[1] == PROTOCOL) return FG_OK;
@@ -539,7 +539,7 @@ static fg_status run(machine *m) {
     fg_status status = read_protocol(m);
     while (status == FG_OK) {
         m->started = m->at;
-        status = take(m, 1, &code);
+        status = take_bytes(m, 1, &code);
         if (status != FG_OK) break;
         if (*code != OP_STOP) {
             status = step(m, *code);

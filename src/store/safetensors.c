@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/json_plain.h"
+#include "base/lfs_pointer.h"
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
 
@@ -45,6 +46,7 @@ static fg_status read_text(source *s, fg_buffer *text) {
     char *bytes = NULL;
     FG_TRY(fg_file_open(&file, s->path, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&file, &size, err));
+    if (!size) FG_TRY(fg_file_refuse_empty(s->path, err));
     if (size < LENGTH_BYTES) {
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path,
                        size));
@@ -52,6 +54,7 @@ static fg_status read_text(source *s, fg_buffer *text) {
     FG_TRY(fg_file_read(&file, first, sizeof first, 0, err));
     memcpy(&length, first, sizeof length);
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
+        FG_TRY(fg_lfs_check_file(s->path, err)); /* "version " makes a large number */
         FG_TRY(fg_fail(err, FG_ERR_INPUT,
                        "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed", s->path,
                        length, FG_SAFETENSORS_HEADER_LIMIT));
@@ -425,7 +428,8 @@ static fg_status new_name(const char *text, json_t **name, fg_error *err) {
     json_t *unchecked = json_string_nocheck(text); /* tells bad text from no memory */
     if (!unchecked) return fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
     json_decref(unchecked);
-    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, as safetensors wants it", text);
+    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, which safetensors requires",
+                   text);
 }
 
 static fg_status put_name(const char *text, fg_buffer *out, fg_error *err) {

@@ -40,10 +40,12 @@ done:
 static fg_status check_file(const char *path, const char *directory, const char *name, fg_error *err) {
     fg_status status = FG_OK;
     char *file = NULL;
+    fg_path_kind kind;
     FG_TRY_NEW(file, fg_path_join(directory, name, err));
-    if (!fg_path_is_file(file)) {
+    FG_TRY(fg_path_look(file, &kind, err));
+    if (kind != FG_PATH_FILE) {
         fg_fail(err, FG_ERR_INPUT, "%s: it names the file \"%s\", which %s", path, name,
-                fg_path_exists(file) ? "is not a file that can be read" : "is missing");
+                kind == FG_PATH_ABSENT ? "is missing" : "is not a file that can be read");
         FG_TRY(fg_hint(err, "copy or download the checkpoint again: it is incomplete"));
     }
 done:

@@ -39,10 +39,12 @@ static fg_status check_file(const fg_tensors *table, uint32_t file, bool same_no
     const char *path = table->files[file];
     const fg_file_stamp *then = &table->stamps[file];
     fg_file_stamp now;
-    if (!fg_path_is_file(path))
+    bool is_file;
+    fg_status status = fg_path_is_file(path, &is_file, err);
+    if (status == FG_OK && !is_file)
         return fg_fail(err, FG_ERR_INPUT, "%s: the file was there when its header was read and is gone",
                        path);
-    fg_status status = fg_file_stamp_of(path, &now, err);
+    if (status == FG_OK) status = fg_file_stamp_of(path, &now, err);
     if (status != FG_OK) return status;
     bool replaced = same_node && (now.inode != then->inode || now.device != then->device);
     if (!replaced && now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)
@@ -237,7 +239,7 @@ done:
     return status;
 }
 
-static fg_status take(cursor *from, void *target, size_t size, fg_error *err) {
+static fg_status take_bytes(cursor *from, void *target, size_t size, fg_error *err) {
     if (size > from->left)
         return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is cut short by %zu bytes",
                        size - from->left);
@@ -262,7 +264,7 @@ static fg_status take_file(cursor *from, fg_buffer *name, fg_tensors *table, fg_
     fg_status status = FG_OK;
     packed_file file;
     uint32_t index;
-    FG_TRY(take(from, &file, sizeof file, err));
+    FG_TRY(take_bytes(from, &file, sizeof file, err));
     FG_TRY(take_name(from, file.name_length, name, err));
     FG_TRY(push_file(table, name->data, &file.stamp, &index, err));
 done:
@@ -272,7 +274,7 @@ done:
 static fg_status take_tensor(cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     packed_tensor packed;
-    FG_TRY(take(from, &packed, sizeof packed, err));
+    FG_TRY(take_bytes(from, &packed, sizeof packed, err));
     FG_TRY(take_name(from, packed.name_length, name, err));
     fg_tensor tensor = {.name = name->data,
                         .dtype = (fg_dtype)packed.dtype,
@@ -292,7 +294,7 @@ fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, f
     fg_buffer name = {0};
     head counts;
     *table = (fg_tensors){0};
-    FG_TRY(take(&from, &counts, sizeof counts, err));
+    FG_TRY(take_bytes(&from, &counts, sizeof counts, err));
     for (uint64_t i = 0; i < counts.files; i++) FG_TRY(take_file(&from, &name, table, err));
     for (uint64_t i = 0; i < counts.tensors; i++) FG_TRY(take_tensor(&from, &name, table, err));
     if (from.left)

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/lfs_pointer.h"
 #include "store/pickle.h"
 #include "store/zip.h"
 
@@ -106,11 +107,9 @@ typedef struct reader {
 static fg_status refuse_other_format(const reader *r, const unsigned char *head, size_t size) {
     static const char legacy[] = "\x80\x02\x8a\nl\xfc\x9c"
                                  "F\xf9 j\xa8P\x19.";
-    static const char lfs[] = "version https://git-lfs";
-    if (size >= sizeof lfs - 1 && memcmp(head, lfs, sizeof lfs - 1) == 0) {
-        fg_fail(r->err, FG_ERR_INPUT, "%s: a Git LFS pointer, not the file itself", r->path);
-        return fg_hint(r->err, "run `git lfs pull` in the model's directory");
-    }
+    fg_status status =
+        size ? fg_lfs_check(r->path, head, size, r->err) : fg_file_refuse_empty(r->path, r->err);
+    if (status != FG_OK) return status;
     bool tar = size >= 262 && memcmp(head + 257, "ustar", 5) == 0;
     bool pickle = size >= 2 && head[0] == 0x80;
     if (tar || pickle) {
@@ -376,7 +375,7 @@ static fg_status refuse_value(const reader *r, fg_pickle_value value) {
                        "this looks like a training checkpoint: save the part that holds the weights, as in "
                        "torch.save(torch.load(FILE)[\"%.100s\"], NEW)",
                        r->name.data);
-    return fg_hint(r->err, "save the model's state_dict() alone, without other values beside the tensors");
+    return fg_hint(r->err, "save the model's state_dict() alone, without values other than tensors");
 }
 
 /* What is inside the calls that torch wraps tensors in: _rebuild_parameter(tensor, requires_grad, hooks) and,

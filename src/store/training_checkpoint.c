@@ -218,10 +218,12 @@ static bool is_number(const char *name) {
 static fg_status look_in(const char *folder, const char *asked, char **found, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL, *name = NULL;
+    bool is_directory;
     if (*found) return FG_OK;
     FG_TRY_NEW(name, fg_strformat(err, "%s%s", is_number(asked) ? prefix : "", asked));
     FG_TRY_NEW(path, fg_path_join(folder, name, err));
-    if (fg_path_is_directory(path)) {
+    FG_TRY(fg_path_is_directory(path, &is_directory, err));
+    if (is_directory) {
         *found = path;
         path = NULL;
     }
@@ -257,7 +259,7 @@ static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err
 static void list_names(const char *folder, fg_buffer *list) {
     fg_error unsaid = {0};
     fg_names names = {0};
-    if (fg_path_is_directory(folder)) fg_directory_list(folder, &names, &unsaid);
+    fg_directory_list(folder, &names, &unsaid);
     for (size_t i = 0; i < names.count; i++) {
         if (fg_starts_with(names.items[i], prefix))
             fg_buffer_printf(list, &unsaid, "%s%s", list->length ? ", " : "", names.items[i]);
@@ -287,7 +289,9 @@ done:
 
 fg_status fg_training_find(const char *directory, const char *asked, char **path, fg_error *err) {
     fg_status status = FG_OK;
-    bool is_path = fg_path_is_directory(asked), same = true;
+    bool is_path, same = true;
+    *path = NULL;
+    FG_TRY(fg_path_is_directory(asked, &is_path, err));
     FG_TRY(find_named(directory, asked, path, err));
     if (!is_path && !*path) FG_TRY(not_found(directory, asked, err));
     if (is_path && *path) FG_TRY(is_same(asked, *path, &same, err));
@@ -344,8 +348,10 @@ done:
 fg_status fg_training_optimizer(const char *directory, char **path, uint64_t *bytes, fg_error *err) {
     fg_status status = FG_OK;
     fg_file_stamp stamp;
+    bool is_file;
     FG_TRY_NEW(*path, fg_path_join(directory, FG_TRAINING_OPTIMIZER, err));
-    if (!fg_path_is_file(*path)) FG_TRY(no_optimizer(directory, *path, err));
+    FG_TRY(fg_path_is_file(*path, &is_file, err));
+    if (!is_file) FG_TRY(no_optimizer(directory, *path, err));
     FG_TRY(fg_file_stamp_of(*path, &stamp, err));
     *bytes = stamp.size;
 done:

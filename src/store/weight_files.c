@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "store/missing_model.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
 #include "store/torch_bin.h"
@@ -25,12 +26,18 @@ static fg_status locate(const char *directory, const char *const *names, char **
     fg_status status = FG_OK;
     *path = NULL;
     for (size_t i = 0; i < NAMES; i++) {
+        fg_path_kind kind;
         FG_TRY_NEW(*path, fg_path_join(directory, names[i], err));
-        if (fg_path_is_file(*path)) return FG_OK;
+        FG_TRY(fg_path_look(*path, &kind, err));
+        if (kind != FG_PATH_ABSENT) return FG_OK;
         fg_free(*path);
         *path = NULL;
     }
 done:
+    if (status != FG_OK) {
+        fg_free(*path);
+        *path = NULL;
+    }
     return status;
 }
 
@@ -166,7 +173,9 @@ static fg_status warn_of_others(const char *directory, const char *const *names,
     for (size_t i = 0; i < NAMES; i++) {
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(directory, names[i], err));
-        if (strcmp(taken, path) != 0 && fg_path_is_file(path) && !was_read(table, path))
+        bool exists;
+        FG_TRY(fg_path_exists(path, &exists, err));
+        if (strcmp(taken, path) != 0 && exists && !was_read(table, path))
             fg_warn("%s is not read: %s comes first", path, fg_path_name(taken));
     }
 done:
@@ -181,13 +190,7 @@ fg_status fg_weight_files_read(const char *directory, fg_weight_files_order orde
     char *path = NULL;
     *metadata = NULL;
     FG_TRY(locate(directory, names, &path, err));
-    if (!path) {
-        fg_fail(err, FG_ERR_INPUT, "%s: no weights: none of %s, %s, %s, %s is there", directory, names[0],
-                names[1], names[2], names[3]);
-        FG_TRY(fg_hint(
-            err,
-            "download or copy the checkpoint whole, or give the directory that holds the weights with -c"));
-    }
+    if (!path) FG_TRY(fg_refuse_no_weights(directory, names, NAMES, err));
     if (fg_ends_with(path, ".index.json")) {
         FG_TRY(read_sharded(directory, path, table, metadata, err));
     } else {

@@ -245,7 +245,7 @@ static size_t spaces_behind(const char *text, size_t at, size_t length) {
     return at;
 }
 
-/* Whether no character of a word stands at either side. */
+/* Whether there is no word character on either side. */
 static fg_status stands_alone(const fg_added_tokens *added, const char *text, size_t length, size_t start,
                               size_t end, bool *alone, fg_error *err) {
     fg_status status = FG_OK;
@@ -269,8 +269,8 @@ static fg_status add_part(fg_buffer_parts *parts, size_t start, size_t end, uint
 
 /* Takes a token found at [start, end): the spaces that it strips go with it. `covered` is where what is taken
  * already ends; a token that lies before it and strips to its left is part of what was stripped. */
-static fg_status take(const fg_added_token *token, const char *text, size_t length, size_t start, size_t end,
-                      size_t *covered, fg_buffer_parts *parts, fg_error *err) {
+static fg_status take_match(const fg_added_token *token, const char *text, size_t length, size_t start,
+                            size_t end, size_t *covered, fg_buffer_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
     if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
     if (token->rstrip) end = spaces_behind(text, end, length);
@@ -300,7 +300,7 @@ fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, co
         const fg_added_token *token = &added->tokens[index];
         bool alone = true;
         if (token->single_word) FG_TRY(stands_alone(added, text, length, at, at + size, &alone, err));
-        if (alone) FG_TRY(take(token, text, length, at, at + size, &covered, parts, err));
+        if (alone) FG_TRY(take_match(token, text, length, at, at + size, &covered, parts, err));
         at += size;
     }
     if (covered < length) FG_TRY(add_part(parts, covered, length, FG_ID_ABSENT, err));

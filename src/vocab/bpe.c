@@ -19,9 +19,14 @@ static fg_status read_vocabulary(fg_bpe *bpe, const fg_tokenizer_json *model, fg
                        fg_json_kind(vocab));
     json_object_foreach(vocab, text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0)
+            FG_TRY(fg_fail(
+                err, FG_ERR_INPUT,
+                "%s: model: \"vocab\": the id of \"%.60s\": found %s, expected a non-negative integer",
+                model->file, text, fg_json_kind(id)));
+        if (json_integer_value(id) >= FG_ID_LIMIT)
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "the id of \"%.60s\": found %s, expected an integer of 0 or more", text,
-                           fg_json_kind(id)));
+                           "%s: model: \"vocab\": the id of \"%.60s\": found %lld, expected less than %d",
+                           model->file, text, (long long)json_integer_value(id), FG_ID_LIMIT));
         FG_TRY(
             fg_vocabulary_add(&bpe->vocabulary, text, strlen(text), (uint64_t)json_integer_value(id), err));
     }
@@ -36,7 +41,8 @@ typedef struct merge_halves {
 } merge_halves;
 
 /* Both spellings: "a b" and ["a", "b"]. */
-static fg_status read_halves(const json_t *merge, size_t index, merge_halves *h, fg_error *err) {
+static fg_status read_halves(const char *file, const json_t *merge, size_t index, merge_halves *h,
+                             fg_error *err) {
     if (json_is_string(merge)) {
         const char *text = json_string_value(merge), *end = text + json_string_length(merge);
         const char *space = memchr(text, ' ', (size_t)(end - text));
@@ -52,31 +58,33 @@ static fg_status read_halves(const json_t *merge, size_t index, merge_halves *h,
         return FG_OK;
     }
     char brief[60];
-    return fg_fail(err, FG_ERR_INPUT,
-                   "merge %zu: found %s, expected two tokens, as \"a b\" or [\"a\", \"b\"]", index,
-                   fg_json_brief(merge, brief, sizeof brief));
+    return fg_fail(
+        err, FG_ERR_INPUT,
+        "%s: model: \"merges\": merge %zu: found %s, expected two tokens, as \"a b\" or [\"a\", \"b\"]", file,
+        index, fg_json_brief(merge, brief, sizeof brief));
 }
 
-static fg_status find_token(const fg_bpe *bpe, size_t index, const char *text, size_t length, uint32_t *id,
-                            fg_error *err) {
+static fg_status find_token(const fg_bpe *bpe, const char *file, size_t index, const char *text,
+                            size_t length, uint32_t *id, fg_error *err) {
     *id = fg_vocabulary_find(&bpe->vocabulary, text, length);
     if (*id != FG_ID_ABSENT) return FG_OK;
-    return fg_fail(err, FG_ERR_INPUT, "merge %zu: the token \"%.*s\" is not in the vocabulary", index,
-                   (int)(length < 60 ? length : 60), text);
+    return fg_fail(err, FG_ERR_INPUT,
+                   "%s: model: \"merges\": merge %zu: the token \"%.*s\" is not in the vocabulary", file,
+                   index, (int)(length < 60 ? length : 60), text);
 }
 
-static fg_status read_merge(fg_bpe *bpe, const json_t *merge, size_t index, fg_buffer *joined,
-                            fg_error *err) {
+static fg_status read_merge(fg_bpe *bpe, const char *file, const json_t *merge, size_t index,
+                            fg_buffer *joined, fg_error *err) {
     fg_status status = FG_OK;
     merge_halves h = {0};
     uint32_t left, right, made;
-    FG_TRY(read_halves(merge, index, &h, err));
-    FG_TRY(find_token(bpe, index, h.left, h.left_length, &left, err));
-    FG_TRY(find_token(bpe, index, h.right, h.right_length, &right, err));
+    FG_TRY(read_halves(file, merge, index, &h, err));
+    FG_TRY(find_token(bpe, file, index, h.left, h.left_length, &left, err));
+    FG_TRY(find_token(bpe, file, index, h.right, h.right_length, &right, err));
     fg_buffer_clear(joined);
     FG_TRY(fg_buffer_add(joined, h.left, h.left_length, err));
     FG_TRY(fg_buffer_add(joined, h.right, h.right_length, err));
-    FG_TRY(find_token(bpe, index, joined->data, joined->length, &made, err));
+    FG_TRY(find_token(bpe, file, index, joined->data, joined->length, &made, err));
     fg_merges_add(bpe, left, right, made);
 done:
     return status;
@@ -89,11 +97,14 @@ static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_err
     size_t index;
     json_t *merge;
     FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
+    if (json_array_size(list) > FG_MERGE_LIMIT)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read",
+                       model->file, json_array_size(list), FG_MERGE_LIMIT));
     FG_TRY(fg_merges_reserve(bpe, json_array_size(list), err));
     json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
         /* The first line of a merges.txt, which old files carry along. */
         if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
-        FG_TRY(read_merge(bpe, merge, index, &joined, err));
+        FG_TRY(read_merge(bpe, model->file, merge, index, &joined, err));
     }
 done:
     if (status == FG_ERR_INPUT) fg_where(err, "reading the merges of %s", model->file);

@@ -1,7 +1,7 @@
 /* Byte pair encoding: the model part of a tokenizer.
  *
  * A word (what the pre-tokenizer leaves whole) becomes its characters' tokens; then, as long as there is one,
- * the pair of neighbours whose merge stands earliest in the list (leftmost first) becomes one token. A
+ * the pair of neighbours whose merge is first in the list (leftmost first) becomes one token. A
  * character without a token becomes the tokens of its bytes (byte_fallback: "<0x0A>"), or the unknown token
  * (fuse_unk: one for a run of them), or nothing where there is no unknown token.
  *

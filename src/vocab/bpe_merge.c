@@ -32,8 +32,6 @@ static struct fg_merge_slot *slot_of(const fg_bpe *bpe, uint64_t pair) {
 fg_status fg_merges_reserve(fg_bpe *bpe, size_t count, fg_error *err) {
     fg_status status = FG_OK;
     size_t slots = 16;
-    if (count > FG_MERGE_LIMIT)
-        return fg_fail(err, FG_ERR_INPUT, "found %zu merges, expected at most %d", count, FG_MERGE_LIMIT);
     while (slots < count * 2) slots *= 2;
     FG_TRY_NEW(bpe->merges, fg_alloc_buffer(slots * sizeof *bpe->merges, err));
     bpe->merge_slots = slots;

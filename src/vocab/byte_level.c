@@ -15,7 +15,7 @@ static uint32_t character_of(unsigned byte) {
     return byte == 0xad ? FIRST_FREE + HIDDEN - 1 : FIRST_FREE + ' ' + 1 + (byte - 0x7f);
 }
 
-/* FG_UTF8_INVALID for a character that stands for no byte. */
+/* FG_UTF8_INVALID for a character that encodes no byte. */
 static int byte_of(int32_t code) {
     if (code < 0 || code >= FIRST_FREE + HIDDEN) return FG_UTF8_INVALID;
     if (code < FIRST_FREE) return is_visible((unsigned)code) ? code : FG_UTF8_INVALID;

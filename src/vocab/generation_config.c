@@ -88,7 +88,7 @@ static fg_status unknown_key(const char *path, const char *key, fg_error *err) {
         strncat(known, ", ", sizeof known - strlen(known) - 1);
         strncat(known, settings[i].name, sizeof known - strlen(known) - 1);
     }
-    fg_fail(err, FG_ERR_INPUT, "%.300s: the key \"%.80s\" is no setting of a generation; known are %s", path,
+    fg_fail(err, FG_ERR_INPUT, "%.300s: the key \"%.80s\" is not a generation setting; known are %s", path,
             key, known);
     return fg_hint(err, "correct its name, or take it out");
 }
@@ -110,7 +110,7 @@ static fg_status read_setting(const char *path, const char *key, json_t *value, 
                        fg_json_brief(value, brief, sizeof brief), kinds[found->kind]);
     const json_t *before = json_object_get(config, name);
     if (before && !fg_json_equal(before, value))
-        return fg_fail(err, FG_ERR_INPUT, "%s: max_tokens and max_new_tokens say different numbers", path);
+        return fg_fail(err, FG_ERR_INPUT, "%s: max_tokens and max_new_tokens differ", path);
     return fg_json_put(config, name, json_incref(value), err);
 }
 
@@ -146,16 +146,21 @@ static fg_status resolve_sampling(const char *path, json_t *config, fg_error *er
 
 /* The file of a preset, newly allocated: `how` itself if there is such a file, else the one of that name at home. */
 static fg_status find_preset(const char *how, char **path, fg_error *err) {
+    fg_status status = FG_OK;
     const char *home = getenv("HOME");
+    bool is_file;
     *path = NULL;
-    if (fg_path_is_file(how) || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
-        *path = fg_strdup(how, err);
+    FG_TRY(fg_path_is_file(how, &is_file, err));
+    if (is_file || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
+        FG_TRY_NEW(*path, fg_strdup(how, err));
     else
-        *path = fg_strformat(err, "%s/" PRESETS "/%s.json", home, how);
-    if (!*path) return FG_ERR_MEMORY;
-    if (fg_path_is_file(*path)) return FG_OK;
+        FG_TRY_NEW(*path, fg_strformat(err, "%s/" PRESETS "/%s.json", home, how));
+    FG_TRY(fg_path_is_file(*path, &is_file, err));
+    if (is_file) goto done;
     fg_fail(err, FG_ERR_USAGE, "--generation-config %s: there is no file %s", how, *path);
-    return fg_hint(err, "give carry, none, a JSON file, or NAME of a file ~/" PRESETS "/NAME.json");
+    status = fg_hint(err, "give carry, none, a JSON file, or NAME of a file ~/" PRESETS "/NAME.json");
+done:
+    return status;
 }
 
 static fg_status read_preset(const char *how, json_t *config, fg_error *err) {

@@ -77,7 +77,7 @@ done:
     return status;
 }
 
-/* Looks up every token that is spoken of. */
+/* Looks up every token that is named. */
 static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *wanted = fg_json_copy(d->named, err);
@@ -104,7 +104,7 @@ static int64_t item_of(const decision *d, const char *text) {
 }
 
 /* The item of a token, which gets the next id if it is not in the vocabulary. */
-static fg_status take(decision *d, const char *text, bool special, int64_t *item, fg_error *err) {
+static fg_status resolve_token(decision *d, const char *text, bool special, int64_t *item, fg_error *err) {
     fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     int64_t known = fg_token_lookup_find(&d->lookup, text);
@@ -113,7 +113,7 @@ static fg_status take(decision *d, const char *text, bool special, int64_t *item
         fg_new_token token = {.id = known == FG_NO_TOKEN ? d->lookup.next_id : (uint64_t)known,
                               .is_new = known == FG_NO_TOKEN};
         if (token.id >= FG_ID_LIMIT)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: too many tokens", d->files->directory));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: too many tokens", d->files->directory));
         FG_TRY(fg_grow(&t->items, t->count, &t->capacity, sizeof *t->items, err));
         FG_TRY_NEW(token.text, fg_strdup(text, err));
         d->lookup.next_id += token.is_new;
@@ -168,7 +168,7 @@ static fg_status take_role(decision *d, fg_role role, fg_error *err) {
     if (!changes(d, role)) return FG_OK;
     FG_TRY(check_copy(d, role, request->init, err));
     bool shared = item_of(d, request->token) != FG_NO_TOKEN;
-    FG_TRY(take(d, request->token, true, &t->roles[role], err));
+    FG_TRY(resolve_token(d, request->token, true, &t->roles[role], err));
     const fg_new_token *token = &t->items[t->roles[role]];
     if (token->is_new && !shared) {
         FG_TRY(new_row(d, role, &value, err));
@@ -205,7 +205,7 @@ static fg_status take_list(decision *d, const json_t *list, bool special, fg_err
         bool shared = item_of(d, text) != FG_NO_TOKEN;
         int64_t item;
         if (special ? is_listed(d->files, text) : known) continue;
-        FG_TRY(take(d, text, special, &item, err));
+        FG_TRY(resolve_token(d, text, special, &item, err));
         t->items[item].listed = special;
         if (t->items[item].is_new && !shared)
             FG_TRY(fg_row_edits_set(&t->rows, t->items[item].id, (fg_row_value){.kind = FG_ROW_MEAN}, err));
@@ -245,7 +245,7 @@ static fg_status take_named(decision *d, fg_error *err) {
     json_object_foreach(d->named, text, key) {
         if (!is_absent(d, text)) continue;
         bool pads = strcmp(json_string_value(key), "pad_token") == 0;
-        FG_TRY(take(d, text, true, &item, err));
+        FG_TRY(resolve_token(d, text, true, &item, err));
         FG_TRY(fg_row_edits_set(&d->tokens->rows, d->tokens->items[item].id,
                                 (fg_row_value){.kind = pads ? FG_ROW_ZERO : FG_ROW_MEAN}, err));
     }

@@ -29,7 +29,7 @@ static fg_status unknown(const translator *t, const char *from, const char *what
                    t->where, what, (size_t)(from - t->begin), (int)(length < SHOWN ? length : SHOWN), from);
 }
 
-static fg_status put(translator *t, const char *text) {
+static fg_status put_text(translator *t, const char *text) {
     return fg_buffer_add(t->out, text, strlen(text), t->err);
 }
 
@@ -92,10 +92,10 @@ static fg_status property(translator *t, bool in_class) {
     category[length] = '\0';
     if (!is_category(category)) return unknown(t, from, "this property");
     if (negated && in_class) return unknown(t, from, "a negated property in a class");
-    if (!in_class) FG_TRY(put(t, negated ? "[^" : "["));
+    if (!in_class) FG_TRY(put_text(t, negated ? "[^" : "["));
     FG_TRY(fg_buffer_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
     FG_TRY(fg_pattern_code_set(category, t->out, t->err));
-    if (!in_class) FG_TRY(put(t, "]"));
+    if (!in_class) FG_TRY(put_text(t, "]"));
     t->at = close + 1;
 done:
     return status;
@@ -105,10 +105,10 @@ done:
 static fg_status decimal(translator *t, bool in_class, bool negated) {
     fg_status status = FG_OK;
     if (negated && in_class) return unknown(t, t->at, "\\D in a class");
-    if (!in_class) FG_TRY(put(t, negated ? "[^" : "["));
-    FG_TRY(put(t, "0-9\\p{Nd}"));
+    if (!in_class) FG_TRY(put_text(t, negated ? "[^" : "["));
+    FG_TRY(put_text(t, "0-9\\p{Nd}"));
     FG_TRY(fg_pattern_code_set("Nd", t->out, t->err));
-    if (!in_class) FG_TRY(put(t, "]"));
+    if (!in_class) FG_TRY(put_text(t, "]"));
     t->at += 2;
 done:
     return status;
@@ -116,8 +116,8 @@ done:
 
 static fg_status space(translator *t, bool in_class, bool negated) {
     t->at += 2;
-    if (in_class) return put(t, negated ? NO_SPACES : SPACES);
-    return put(t, negated ? "[^" SPACES "]" : "[" SPACES "]");
+    if (in_class) return put_text(t, negated ? NO_SPACES : SPACES);
+    return put_text(t, negated ? "[^" SPACES "]" : "[" SPACES "]");
 }
 
 static fg_status escape(translator *t, bool in_class) {
@@ -135,7 +135,7 @@ static fg_status escape(translator *t, bool in_class) {
         return decimal(t, in_class, c == 'D');
     case 'v':
         t->at += 2;
-        return put(t, "\\x0b");
+        return put_text(t, "\\x0b");
     case 'r':
     case 'n':
     case 't':

@@ -14,7 +14,7 @@ enum { FG_TEMPLATE_TEXT = -1 };
 
 typedef struct fg_post_processor {
     bool present;   /* there is a template */
-    int64_t *items; /* owned; ids, FG_TEMPLATE_TEXT where the text stands */
+    int64_t *items; /* owned; ids, FG_TEMPLATE_TEXT in place of the text */
     size_t count, capacity;
 } fg_post_processor;
 

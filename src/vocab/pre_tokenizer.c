@@ -42,7 +42,7 @@ done:
     return status;
 }
 
-/* Joins parts in place as the behavior wants. Parts that join the one behind are looked at from the end. */
+/* Joins parts in place as the behavior says. Parts that join the one behind are looked at from the end. */
 static size_t join_parts(struct fg_split_part *parts, size_t count, fg_split_behavior behavior) {
     size_t kept = 0;
     bool before = false;

@@ -129,7 +129,7 @@ done:
     return status;
 }
 
-/* ---- what it comes to ---- */
+/* ---- the result ---- */
 
 fg_status fg_stop_tokens_ids(const fg_stop_tokens *stop, json_t **ids, fg_error *err) {
     fg_status status = FG_OK;
@@ -149,7 +149,7 @@ done:
     return status;
 }
 
-/* The text of an added token; NULL if the id is none's. */
+/* The text of an added token; NULL if no added token has the id. */
 static const char *text_of(const fg_token_lookup *lookup, const fg_tokenizer_files *files, int64_t id) {
     size_t i;
     json_t *entry;

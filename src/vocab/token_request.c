@@ -125,7 +125,7 @@ done:
     return status;
 }
 
-/* ---- what stands twice ---- */
+/* ---- duplicates ---- */
 
 static fg_status check_list(const fg_token_request *r, const char *key, json_t *seen, fg_error *err) {
     fg_status status = FG_OK;
@@ -137,7 +137,7 @@ static fg_status check_list(const fg_token_request *r, const char *key, json_t *
         const char *before = json_string_value(json_object_get(seen, text));
         snprintf(path, sizeof path, "%s/%zu", key, i);
         if (before)
-            FG_TRY(fg_token_request_refuse(r, err, path, "the token \"%.80s\" stands under %s too", text,
+            FG_TRY(fg_token_request_refuse(r, err, path, "the token \"%.80s\" is also listed under %s", text,
                                            before));
         FG_TRY(fg_json_put(seen, text, json_string(path), err));
     }
@@ -155,7 +155,7 @@ static fg_status check_roles(const fg_token_request *r, const json_t *seen, fg_e
         snprintf(path, sizeof path, "%s", key);
         if (listed && fg_starts_with(listed, lists[1]))
             return fg_token_request_refuse(
-                r, err, path, "the token \"%.80s\" has a role, but stands under %s", text, listed);
+                r, err, path, "the token \"%.80s\" has a role, but is listed under %s", text, listed);
         for (int b = a + 1; b < FG_ROLE_COUNT; b++) {
             const fg_row_value *x = &r->roles[a].init, *y = &r->roles[b].init;
             if (!r->roles[b].token || strcmp(r->roles[b].token, text) != 0) continue;

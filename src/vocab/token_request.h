@@ -6,7 +6,7 @@
  * INIT is zero, mean or copy:ID. Without it a pad token gets zeros, other roles the mean; with if_missing a role that the
  * tokenizer has stays as it is.
  *
- * Invariant of a request that was read: texts are not empty; no token stands twice in the lists, and none that
+ * Invariant of a request that was read: texts are not empty; no token is listed twice, and none that
  * is regular has a role. Roles may share a token if they do not ask for different rows.
  */
 #ifndef FG_VOCAB_TOKEN_REQUEST_H

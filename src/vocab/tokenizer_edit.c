@@ -25,8 +25,8 @@ static int64_t id_of(const json_t *entry) {
     return json_integer_value(json_object_get(entry, "id"));
 }
 
-/* Where an entry with this id stands or belongs in the list, which is in the order of ids as it is written. */
-static size_t place_of(const json_t *list, int64_t id) {
+/* The index of the entry with this id in the list, which is sorted by id, or where it would be inserted. */
+static size_t entry_index(const json_t *list, int64_t id) {
     size_t at = json_array_size(list);
     while (at && id_of(json_array_get(list, at - 1)) >= id) at--;
     return at;
@@ -35,7 +35,7 @@ static size_t place_of(const json_t *list, int64_t id) {
 /* ---- tokenizer.json ---- */
 
 static fg_status put_entry(json_t *list, const char *text, uint64_t id, json_t **entry, fg_error *err) {
-    size_t at = place_of(list, (int64_t)id);
+    size_t at = entry_index(list, (int64_t)id);
     *entry = json_array_get(list, at);
     if (*entry && id_of(*entry) == (int64_t)id) return FG_OK;
     *entry = json_pack("{s:I, s:s}", "id", (json_int_t)id, "content", text);

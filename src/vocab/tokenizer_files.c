@@ -5,9 +5,13 @@
 
 static fg_status read_text(const char *directory, const char *name, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
+    fg_path_kind kind;
     char *path = NULL;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
-    if (fg_path_exists(path)) FG_TRY(fg_file_read_all(path, FG_JSON_LIMIT, text, err));
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) goto done;
+    FG_TRY(fg_file_read_all(path, FG_JSON_LIMIT, text, err));
+    if (!text->length) FG_TRY(fg_file_refuse_empty(path, err));
 done:
     fg_free(path);
     return status;

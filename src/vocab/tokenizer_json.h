@@ -11,7 +11,7 @@
 
 enum { FG_COMPONENT_DEPTH = 8, FG_COMPONENT_STEPS = 64 }; /* sequences within sequences; steps in all */
 
-/* Where a part stands, for messages: "DIR/tokenizer.json: pre_tokenizer". */
+/* The place of a part, for messages: "DIR/tokenizer.json: pre_tokenizer". */
 typedef struct fg_tokenizer_json {
     const json_t *json;
     const char *file, *name;

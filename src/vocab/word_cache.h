@@ -1,6 +1,6 @@
 /* What words became, so that a word that comes again is not merged again.
  *
- * Invariant: memory is bounded; when it is full, everything is forgotten and it fills anew.
+ * Invariant: memory is bounded; when it is full, it is cleared and fills again.
  */
 #ifndef FG_VOCAB_WORD_CACHE_H
 #define FG_VOCAB_WORD_CACHE_H

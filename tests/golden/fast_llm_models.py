@@ -118,7 +118,7 @@ def refused(fgconv):
             ("model_0.safetensors", "model_1.safetensors", "which is missing"),
             ("      type: fixed", "      type: [fixed", "not valid YAML"),
             ("          type: rms_norm", "          type: layer_norm", "expected one of \"rms_norm\""),
-            ("        mixer:\n", "        mixer: *mixer\n        other:\n", "an alias of an anchor that is not there"),
+            ("        mixer:\n", "        mixer: *mixer\n        other:\n", "an alias of an unknown anchor"),
         ]
         for old, new, message in changes:
             assert old in text, old

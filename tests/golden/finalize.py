@@ -214,7 +214,7 @@ def stopping(fgconv, work):
     expect("a preset's settings", {k: preset.get(k) for k in ("max_new_tokens", "temperature", "do_sample", "max_tokens", "eos_token_id")},
            {"max_new_tokens": 12, "temperature": 0.3, "do_sample": True, "max_tokens": None, "eos_token_id": eos})
     (work / "odd.json").write_text('{"max_tokens": 1, "temprature": 1}')
-    refused("a preset with an unknown key", fgconv, 3, 'the key "temprature" is no setting of a generation; known are max_tokens',
+    refused("a preset with an unknown key", fgconv, 3, 'the key "temprature" is not a generation setting; known are max_tokens',
             "finalize", "--generation-config", work / "odd.json", source, work / "no")
     refused("a preset that is not there", fgconv, 2, "/.forgather/generation_config/vague.json", "finalize", "--generation-config", "vague",
             source, work / "no", HOME=str(home))

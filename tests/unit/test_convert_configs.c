@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "convert/translate.h"
+#include "path_questions.h"
 
 #define SHARED FG_TEST_DATA "/../../../shared"
 
@@ -96,7 +97,7 @@ static void telling_configs_meet_their_verdict(void **state) {
 
 static void all_real_configs_meet_their_verdict(void **state) {
     (void)state;
-    if (!fg_path_is_file(SHARED "/configs/real-configs.jsonl")) {
+    if (!path_is_file(SHARED "/configs/real-configs.jsonl")) {
         print_message("skipped: ../shared/configs is not there\n");
         skip();
     }
@@ -174,7 +175,7 @@ static void golden_case(const char *directory) {
         char *back = fg_path_join(directory, names.items[i], NULL);
         /* hf_back_rev was made with the real tool's default type; hf_back_len with an option */
         bool plain = fg_starts_with(names.items[i], "hf_back") && !fg_ends_with(back, "_len");
-        if (plain && fg_path_is_directory(back)) golden_step(forgather, back, type, FG_EXPORT);
+        if (plain && path_is_directory(back)) golden_step(forgather, back, type, FG_EXPORT);
         fg_free(back);
     }
     fg_names_free(&names);
@@ -187,7 +188,7 @@ static void real_conversions_are_met(void **state) {
     (void)state;
     fg_names names;
     int cases = 0;
-    if (!fg_path_is_directory(SHARED "/golden/forgather")) {
+    if (!path_is_directory(SHARED "/golden/forgather")) {
         print_message("skipped: ../shared/golden is not there\n");
         skip();
     }
@@ -195,8 +196,8 @@ static void real_conversions_are_met(void **state) {
     for (size_t i = 0; i < names.count; i++) {
         char *directory = fg_path_join(SHARED "/golden/forgather", names.items[i], NULL),
              *file = fg_path_join(directory, "case.json", NULL);
-        if (fg_path_is_file(file)) golden_case(directory);
-        cases += fg_path_is_file(file);
+        if (path_is_file(file)) golden_case(directory);
+        cases += path_is_file(file);
         fg_free(directory);
         fg_free(file);
     }

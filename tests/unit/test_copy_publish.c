@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "copy/publish.h"
 #include "copy/shards.h"
+#include "path_questions.h"
 
 static char base[64];
 
@@ -74,7 +75,7 @@ static void bad_destinations_are_refused(void **state) {
     assert_int_equal(mkdir(at("dst.partial"), 0777), 0);
     expect_refused(at("dst"), "dst.partial exists already", "rm -r ");
     expect_refused(at("dst/"), "dst.partial exists already", "if no other fgconv is at work there");
-    assert_true(fg_path_is_directory(at("dst.partial")));
+    assert_true(path_is_directory(at("dst.partial")));
 }
 
 static void a_destination_inside_the_source_is_refused(void **state) {
@@ -132,7 +133,7 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "templates/a.jinja", &err), FG_OK);
     assert_int_equal(fg_stage_copy_file(&stage, at("hub"), "templates/b.jinja", &err), FG_OK);
     assert_int_equal(fg_stage_write(&stage, "config.json", "{}", 2, &err), FG_ERR_SYSTEM); /* once only */
-    assert_false(fg_path_exists(at("dst")));
+    assert_false(path_exists(at("dst")));
     static const char *const leading_away[] = {"../a", "/a", "./a", "a//b", "a/../../b", "a/"};
     for (size_t i = 0; i < sizeof leading_away / sizeof *leading_away; i++) {
         err = (fg_error){0};
@@ -142,7 +143,7 @@ static void a_whole_directory_appears_at_once(void **state) {
     assert_false(fg_stage_published(&stage));
     assert_int_equal(fg_stage_publish(&stage, &err), FG_OK);
     assert_true(fg_stage_published(&stage));
-    assert_false(fg_path_exists(at("dst.partial")));
+    assert_false(path_exists(at("dst.partial")));
     fg_stage_abandon(&stage);
     fg_stage_free(&stage);
     assert_int_equal(fg_file_read_all(at("dst/tokenizer.json"), 100, &text, &err), FG_OK);
@@ -164,11 +165,11 @@ static void an_unpublished_stage_leaves_nothing(void **state) {
     begin(&stage, at("dst"));
     assert_int_equal(fg_stage_write(&stage, "a", "x", 1, &err), FG_OK);
     fg_stage_free(&stage);
-    assert_false(fg_path_exists(at("dst.partial")));
+    assert_false(path_exists(at("dst.partial")));
     assert_int_equal(mkdir(at("dst.partial"), 0777), 0); /* not ours: not touched */
     assert_int_equal(fg_stage_check(&stage, at("dst"), true, &err), FG_ERR_USAGE);
     fg_stage_free(&stage);
-    assert_true(fg_path_exists(at("dst.partial")));
+    assert_true(path_exists(at("dst.partial")));
 }
 
 static void a_destination_that_appeared_meanwhile_is_not_replaced(void **state) {
@@ -180,8 +181,8 @@ static void a_destination_that_appeared_meanwhile_is_not_replaced(void **state) 
     assert_int_equal(fg_stage_publish(&stage, &err), FG_ERR_USAGE);
     assert_non_null(strstr(err.text, "exists already"));
     fg_stage_free(&stage);
-    assert_true(fg_path_is_directory(at("dst")));
-    assert_false(fg_path_exists(at("dst.partial")));
+    assert_true(path_is_directory(at("dst")));
+    assert_false(path_exists(at("dst.partial")));
 }
 
 static void links_hold_wherever_the_destination_is_moved(void **state) {
@@ -248,8 +249,8 @@ static void a_directory_is_replaced_where_it_lies(void **state) {
     if (replace_one(at("link/"), &err) != FG_OK) fail_msg("%s", err.text);
     expect_text("dst/name", "new");
     expect_text("link/name", "new");
-    assert_false(fg_path_exists(at("dst/sub")));
-    assert_false(fg_path_exists(at("dst.old")) || fg_path_exists(at("dst.partial")));
+    assert_false(path_exists(at("dst/sub")));
+    assert_false(path_exists(at("dst.old")) || path_exists(at("dst.partial")));
 }
 
 static void every_failure_leaves_the_old_or_the_new_one(void **state) {
@@ -262,10 +263,10 @@ static void every_failure_leaves_the_old_or_the_new_one(void **state) {
             kind ? fg_alloc_fail_after(k++) : fg_file_fail_after(k++);
             fg_status status = replace_one(at("dst"), &err);
             kind ? fg_alloc_fail_after(0) : fg_file_fail_after(0);
-            bool fresh = !fg_path_exists(at("dst/sub"));
+            bool fresh = !path_exists(at("dst/sub"));
             expect_text("dst/name", fresh ? "new" : "old");
             assert_true(fresh || status != FG_OK);
-            if (!fresh) assert_false(fg_path_exists(at("dst.partial")) || fg_path_exists(at("dst.old")));
+            if (!fresh) assert_false(path_exists(at("dst.partial")) || path_exists(at("dst.old")));
             assert_int_equal(fg_directory_remove(at("dst"), NULL), FG_OK);
             assert_int_equal(fg_directory_remove(at("dst.partial"), NULL), FG_OK);
             assert_int_equal(fg_directory_remove(at("dst.old"), NULL), FG_OK);
@@ -328,14 +329,14 @@ static void nothing_appears_after_abandoning(void **state) {
         assert_int_equal(pthread_create(&thread, NULL, make_files, &m), 0);
         while (m.made < 10 * round) sched_yield();
         fg_stage_abandon(&stage);
-        assert_false(fg_path_exists(at("dst.partial")));
+        assert_false(path_exists(at("dst.partial")));
         pthread_join(thread, NULL);
-        assert_false(fg_path_exists(at("dst.partial")));
+        assert_false(path_exists(at("dst.partial")));
         assert_int_equal(m.err.status, FG_ERR_SYSTEM);
         assert_non_null(strstr(m.err.text, "stopped"));
         assert_int_equal(fg_stage_publish(&stage, &err), FG_ERR_SYSTEM);
         assert_int_equal(fg_stage_begin(&stage, &err), FG_ERR_SYSTEM);
-        assert_false(fg_path_exists(at("dst")));
+        assert_false(path_exists(at("dst")));
         fg_stage_abandon(&stage);
         fg_stage_free(&stage);
     }
@@ -374,8 +375,8 @@ static void every_failure_leaves_a_whole_destination_or_none(void **state) {
             kind ? fg_alloc_fail_after(0) : fg_file_fail_after(0);
             assert_int_equal(err.status, status);
             assert_true(status == FG_OK || status == (kind ? FG_ERR_MEMORY : FG_ERR_SYSTEM));
-            assert_false(fg_path_exists(at("dst.partial")));
-            if (fg_path_exists(at("dst"))) assert_true(fg_path_is_file(at("dst/side")));
+            assert_false(path_exists(at("dst.partial")));
+            if (path_exists(at("dst"))) assert_true(path_is_file(at("dst/side")));
             assert_int_equal(fg_directory_remove(at("dst"), NULL), FG_OK);
         } while (status != FG_OK);
         assert_true(k > 10);

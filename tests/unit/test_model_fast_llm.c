@@ -3,6 +3,7 @@
 #include "checkpoint_fixture.h"
 
 #include "base/log.h"
+#include "path_questions.h"
 
 #define TOLERANCE 2e-5
 
@@ -23,7 +24,7 @@ static subject open_side(const char *name, const char *side) {
 static logits read_reference(const char *name, bool causal, const char *suffix) {
     char path[TEXT];
     snprintf(path, sizeof path, FG_TEST_DATA "/golden_fast_llm/%s/logits_causal%s.npy", name, suffix);
-    if (!causal || !fg_path_is_file(path))
+    if (!causal || !path_is_file(path))
         snprintf(path, sizeof path, FG_TEST_DATA "/golden_fast_llm/%s/logits%s.npy", name, suffix);
     return logits_read(path);
 }

@@ -1,6 +1,7 @@
 /* Files next to the destination: what they may take the place of, and what remains of them. */
 #include "store_fixture.h"
 
+#include "path_questions.h"
 #include "report/output_file.h"
 
 static const char REPORT[] =
@@ -48,7 +49,7 @@ static void what_is_there_already_is_refused(void **state) {
     expect_refused("report.json", false, "exists already", "another name");
     assert_string_equal(content("model.safetensors"), "weights");
     assert_string_equal(content("report.json"), REPORT);
-    assert_false(fg_path_exists(at("nowhere")));
+    assert_false(path_exists(at("nowhere")));
 }
 
 /* A new report; `filled` and `keep` as a run ends. */
@@ -57,7 +58,7 @@ static void write_report(const char *name, bool filled, bool keep) {
     fg_output_file file;
     json_t *report = json_pack("{s:s}", "status", "done");
     assert_int_equal(fg_output_file_reserve_report(&file, "--report", at(name), &err), FG_OK);
-    assert_true(fg_path_exists(at(name)));
+    assert_true(path_exists(at(name)));
     if (filled) assert_int_equal(fg_output_file_write_report(&file, report, &err), FG_OK);
     fg_output_file_close(&file, keep);
     json_decref(report);
@@ -66,9 +67,9 @@ static void write_report(const char *name, bool filled, bool keep) {
 static void what_is_not_kept_is_removed(void **state) {
     (void)state;
     write_report("r.json", true, false);
-    assert_false(fg_path_exists(at("r.json")));
+    assert_false(path_exists(at("r.json")));
     write_report("r.json", false, true);
-    assert_false(fg_path_exists(at("r.json")));
+    assert_false(path_exists(at("r.json")));
     write_report("r.json", true, true);
     assert_non_null(strstr(content("r.json"), "done"));
 }
@@ -79,10 +80,10 @@ static void an_older_report_is_replaced_at_the_end(void **state) {
     put_link("r.json", "latest");
     write_report("r.json", false, true);
     assert_string_equal(content("r.json"), REPORT);
-    assert_false(fg_path_exists(at("r.json.partial")));
+    assert_false(path_exists(at("r.json.partial")));
     write_report("latest", true, true);
     assert_non_null(strstr(content("r.json"), "done"));
-    assert_false(fg_path_exists(at("r.json.partial")));
+    assert_false(path_exists(at("r.json.partial")));
     put_text("r.json", REPORT);
     put_text("r.json.partial", "another run's");
     expect_refused("r.json", true, "r.json.partial exists already", "if no other fgconv");
@@ -124,7 +125,7 @@ static void every_allocation_may_fail(void **state) {
         fg_output_file_close(&file, true);
         fg_alloc_fail_after(0);
         json_decref(report);
-        assert_false(fg_path_exists(at("old.json.partial")));
+        assert_false(path_exists(at("old.json.partial")));
         if (status == FG_OK) return;
         assert_int_equal(status, FG_ERR_MEMORY);
         assert_string_equal(content("old.json"), REPORT);

@@ -136,7 +136,7 @@ static void an_adapter_beside_whole_weights_is_warned_of(void **state) {
     fg_log_reset();
     expect_open(&c, at(""), &defaults);
     assert_int_equal(fg_log_warning_count(), 1);
-    assert_non_null(strstr(fg_log_warning(0), "the adapter is left out"));
+    assert_non_null(strstr(fg_log_warning(0), "the adapter is ignored"));
     fg_checkpoint_close(&c);
 }
 
@@ -313,12 +313,42 @@ static void links_of_a_hub_cache_are_followed(void **state) {
     put_link("../../blobs/2", "snapshots/abc/model-00001-of-00001.safetensors");
     put_link("../../blobs/3", "snapshots/abc/model.safetensors.index.json");
     put_link("../../blobs/1", "snapshots/abc/tokenizer.json");
-    put_link("../../blobs/9", "snapshots/abc/vocab.json"); /* leads nowhere */
+    put_link("../../blobs/9",
+             "snapshots/abc/events.out"); /* leads nowhere, and does not travel with the model */
     expect_open(&c, at("snapshots/abc"), &defaults);
     assert_non_null(fg_tensors_find(&c.tensors, "one"));
     assert_int_equal(c.side_files.count, 1);
     assert_string_equal(c.side_files.items[0], "tokenizer.json");
     fg_checkpoint_close(&c);
+}
+
+static void links_to_nothing_are_refused(void **state) {
+    (void)state;
+    static const char *const names[] = {"config.json",
+                                        "generation_config.json",
+                                        "tokenizer_config.json",
+                                        "tokenizer.json",
+                                        "chat_template.jinja",
+                                        "special_tokens_map.json",
+                                        "vocab.json",
+                                        "tokenizer.model",
+                                        "model.safetensors",
+                                        "modeling_llama.py",
+                                        "adapter_config.json",
+                                        "metadata.yaml",
+                                        FG_CHECKPOINT_CARRIED_FILE};
+    put_text("config.json", "{\"model_type\": \"llama\"}");
+    put_safetensors("model.safetensors", ONE, 3);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char kept[64], expected[160];
+        snprintf(kept, sizeof kept, "%s.kept", names[i]);
+        rename(at(names[i]), at(kept));
+        put_link("../../blobs/9", names[i]);
+        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which is not there", names[i]);
+        expect_refused(at(""), &defaults, FG_ERR_INPUT, expected);
+        unlink(at(names[i]));
+        rename(at(kept), at(names[i]));
+    }
 }
 
 static void files_are_sorted_into_kinds(void **state) {
@@ -480,6 +510,7 @@ int main(void) {
         TEST(formats_are_found_out),
         TEST(the_newest_training_checkpoint_is_taken),
         TEST(links_of_a_hub_cache_are_followed),
+        TEST(links_to_nothing_are_refused),
         TEST(files_are_sorted_into_kinds),
         TEST(real_directories_are_opened),
         TEST(total_size_may_count_shared_weights_once),

@@ -140,7 +140,7 @@ static void wrong_lengths_are_refused(void **state) {
     unsigned char bytes[16] = {0};
     for (size_t size = 0; size < 8; size++) {
         put_bytes("short", bytes, size);
-        expect_refused("short", "bytes are too few for a safetensors file");
+        expect_refused("short", size ? "bytes are too few for a safetensors file" : "the file is empty");
     }
     static const uint64_t huge[] = {100000001, UINT64_MAX, UINT64_MAX - 7, 1ULL << 63};
     for (size_t i = 0; i < 4; i++) {

@@ -3,6 +3,7 @@
 #include "torch_bin_fixture.h"
 
 #include "base/json.h"
+#include "path_questions.h"
 
 /* ---- what torch wrote ---- */
 
@@ -158,7 +159,10 @@ static void test_one_byte_changed(void **state) {
 static void test_other_formats(void **state) {
     (void)state;
     fg_buffer bytes = {0};
+    assert_refused(&bytes, "the file is empty");
+    add(&bytes, "x", 1);
     assert_refused(&bytes, "does not begin as a zip archive does");
+    bytes.length = 0;
     add(&bytes, "version https://git-lfs.github.com/spec/v1\n", 43);
     assert_refused(&bytes, "a Git LFS pointer");
     bytes.length = 0;
@@ -258,7 +262,7 @@ static void test_golden(void **state) {
     static const char root[] = FG_TEST_DATA "/../../../shared/golden/forgather";
     fg_names cases = {0};
     size_t files = 0;
-    if (!fg_path_is_directory(root)) {
+    if (!path_is_directory(root)) {
         print_message("%s is not there\n", root);
         skip();
     }
@@ -268,15 +272,15 @@ static void test_golden(void **state) {
         json_t *expected, *what;
         const char *where;
         snprintf(path, sizeof path, "%s/%s/expected.json", root, cases.items[i]);
-        if (!fg_path_is_file(path)) continue;
+        if (!path_is_file(path)) continue;
         assert_int_equal(fg_json_read(path, &expected, NULL), FG_OK);
         json_object_foreach(expected, where, what) {
             snprintf(path, sizeof path, "%s/%s/%s", root, cases.items[i], where);
-            if (fg_path_is_directory(path)) files += check_golden(path, what);
+            if (path_is_directory(path)) files += check_golden(path, what);
         }
         json_decref(expected);
         snprintf(path, sizeof path, "%s/%s/hf", root, cases.items[i]);
-        if (fg_path_is_directory(path)) files += check_golden(path, NULL);
+        if (path_is_directory(path)) files += check_golden(path, NULL);
     }
     fg_names_free(&cases);
     print_message("%zu files of Forgather and transformers read\n", files);

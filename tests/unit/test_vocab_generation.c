@@ -61,13 +61,13 @@ static void presets_become_settings_of_transformers(void **state) {
 
 static void what_a_preset_may_not_say_is_refused(void **state) {
     (void)state;
-    refuse_preset("{\"temprature\": 1}", "the key \"temprature\" is no setting of a generation; known are "
+    refuse_preset("{\"temprature\": 1}", "the key \"temprature\" is not a generation setting; known are "
                                          "max_tokens, max_new_tokens, ");
     refuse_preset("{\"temperature\": \"hot\"}", "temperature: found \"hot\", expected a number");
     refuse_preset("{\"max_tokens\": 1.5}", "max_tokens: found 1.5, expected a whole number of 0 or more");
     refuse_preset("{\"top_k\": -1}", "top_k: found -1, expected a whole number");
     refuse_preset("{\"do_sample\": 1}", "do_sample: found 1, expected true or false");
-    refuse_preset("{\"max_tokens\": 1, \"max_new_tokens\": 2}", "say different numbers");
+    refuse_preset("{\"max_tokens\": 1, \"max_new_tokens\": 2}", "max_tokens and max_new_tokens differ");
     refuse_preset("{\"temperature\": 0.0, \"do_sample\": true}",
                   "it samples (do_sample) at a temperature of 0");
     refuse_preset("[1]", "found [1], expected an object of settings");

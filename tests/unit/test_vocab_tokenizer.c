@@ -307,7 +307,7 @@ static void bad_models_are_refused(void **state) {
         {"[]", "model: found an array, expected an object"},
         {"{'type': 'BPE', 'vocab': {'a': -1}, 'merges': []}", "the id of \"a\": found"},
         {"{'type': 'BPE', 'vocab': {'a': 99999999}, 'merges': []}",
-         "found the id 99999999, expected less than"},
+         "found 99999999, expected less than"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a']}", "merge 0: found \"a\", expected two tokens"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a a a']}", "merge 0: found \"a a a\""},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': [['a', 1]]}", "merge 0: found [\"a\", 1]"},

@@ -165,11 +165,11 @@ static void what_the_file_says_wrong_is_named_with_its_place(void **state) {
     refuse("special_tokens: <a>\n", "special_tokens: found \"<a>\", expected a list of texts");
     refuse("special_tokens: [a, 5]\n", "line 1, column 21: special_tokens/1: found 5");
     refuse("special_tokens: [a, b, a]\n",
-           "special_tokens/2: the token \"a\" stands under special_tokens/0 too");
+           "special_tokens/2: the token \"a\" is also listed under special_tokens/0");
     refuse("special_tokens: [a]\nregular_tokens: [a]\n",
-           "line 2, column 18: regular_tokens/0: the token \"a\" stands under");
+           "line 2, column 18: regular_tokens/0: the token \"a\" is also listed under");
     refuse("pad_token: a\nregular_tokens: [a]\n",
-           "pad_token: the token \"a\" has a role, but stands under regular_tokens/0");
+           "pad_token: the token \"a\" has a role, but is listed under regular_tokens/0");
     refuse("bos_token: {token: t, init: zero}\nunk_token: {token: t, init: mean}\n",
            "is unk_token too, with another init");
 }
@@ -269,12 +269,12 @@ static void broken_tokenizers_are_refused(void **state) {
         {"{\"added_tokens\": {}}", "added_tokens: found an object, expected an array"},
         {"{\"added_tokens\": [{\"id\": -1, \"content\": \"q\"}]}", "the token \"q\" has the id -1"},
         {"{\"added_tokens\": [{\"id\": 1}]}", "the token \"(without content)\""},
-        {"{\"added_tokens\": [], \"added_tokens\": []}", "added_tokens stands twice"},
+        {"{\"added_tokens\": [], \"added_tokens\": []}", "added_tokens is given twice"},
         {"{\"model\": {\"vocab\": {\"p\": \"x\"}}}", "the token \"p\" has the id \"x\""},
         {"{\"model\": {\"vocab\": [", "it ends where"},
         {"{\"model\": {\"vocab\": 3}}", "expected an object"},
-        {"{\"model\": {\"vocab\": {}, \"vocab\": {}}}", "the model's vocab stands twice"},
-        {"{\"model\": {}, \"model\": {}}", "the model stands twice"},
+        {"{\"model\": {\"vocab\": {}, \"vocab\": {}}}", "the model's vocab is given twice"},
+        {"{\"model\": {}, \"model\": {}}", "the model is given twice"},
         {"{\"model\": {}} {}", "byte 14: text behind the end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -282,6 +282,8 @@ static void broken_tokenizers_are_refused(void **state) {
         refuse("pad_token: p\n", cases[i][1]);
     }
     put_text("tokenizer.json", "");
+    refuse("pad_token: p\n", "tokenizer.json: the file is empty");
+    unlink(at("tokenizer.json"));
     refuse("pad_token: p\n", "tokens cannot be added: there is no tokenizer.json");
     put_text("tokenizer.json", TOKENIZER);
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"q\"}}}");
