@@ -213,7 +213,7 @@ static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
     return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
-/* Adds the defaults of the models inside, such as the text model of one that also sees: "defaults" says where they stand and which
+/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where they stand and which
  * type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
