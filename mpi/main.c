@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/command_table.h"
 #include "cli/commands.h"
 #include "dump.h"
 #include "interrupt.h"
@@ -23,9 +24,8 @@ static void sleep_ms(long milliseconds) {
 }
 
 static bool uses_ranks(fg_command command) {
-    return command == FG_COMMAND_CONVERT || command == FG_COMMAND_UPDATE || command == FG_COMMAND_VALIDATE ||
-           command == FG_COMMAND_VERIFY || command == FG_COMMAND_FINALIZE ||
-           command == FG_COMMAND_UPDATE_VOCAB;
+    const fg_command_entry *entry = fg_command_entry_of(command);
+    return entry && entry->parallel;
 }
 
 /* Commands that one process does; under mpirun rank 0 does them. */

@@ -63,7 +63,7 @@ static fg_status check_row(const fg_model_pair *pair, const fg_row_edit *edit, f
     FG_TRY(fg_model_embed(pair->models[FG_CANDIDATE], &id, 1, found, err));
     if (memcmp(expected, found, hidden * sizeof *found) == 0) goto done;
     status = fg_fail(err, FG_ERR_DIFFER,
-                     "the models differ: the embedding's row of token %lu is not %s, as was asked for",
+                     "the models differ: the embedding row of token %lu is not %s, as requested",
                      (unsigned long)id, fg_row_value_text(edit->value, value));
 done:
     return status;

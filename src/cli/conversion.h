@@ -239,6 +239,10 @@ fg_status fg_conversion_finish_files(const fg_conversion *job, fg_stage *stage, 
  * tokens, dropped, left files. */
 fg_status fg_conversion_report(const fg_conversion *job, const fg_options *options, json_t *report,
                                fg_error *err);
+/* Into one side of a report: where its weights lie and, if that is a training checkpoint, which one; `chosen`: "given" (with -c), "latest", or
+ * NULL. */
+fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
+                                       fg_error *err);
 /* The "tensors" part; `digests` (one an output) may be NULL. */
 fg_status fg_conversion_report_tensors(const fg_conversion *job, const uint64_t *digests, json_t *report,
                                        fg_error *err);

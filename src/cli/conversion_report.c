@@ -7,8 +7,35 @@
 
 #include "base/alloc.h"
 #include "cli/conversion.h"
+#include "store/training_checkpoint.h"
 
-static fg_status report_source(const fg_conversion *job, json_t *report, fg_error *err) {
+fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
+                                       fg_error *err) {
+    fg_status status = FG_OK;
+    char saved[32];
+    json_t *training = NULL;
+    const char *path = checkpoint->weights_directory;
+    FG_TRY(fg_json_put_text(side, "weights_directory", path, err));
+    if (strcmp(path, checkpoint->directory) == 0 || !fg_training_is_checkpoint(path)) goto done;
+    FG_TRY(fg_training_saved(path, saved, sizeof saved, err));
+    training = json_object();
+    FG_TRY(fg_json_put_u64(training, "step", fg_training_steps(path), err));
+    FG_TRY(fg_json_put_text(training, "saved", saved, err));
+    if (chosen) FG_TRY(fg_json_put_text(training, "chosen", chosen, err));
+    FG_TRY(fg_json_put(side, "training_checkpoint", json_incref(training), err));
+done:
+    json_decref(training);
+    return status;
+}
+
+/* verify takes the weights that the conversion took. */
+static const char *chosen_by(const fg_options *options) {
+    if (options->command == FG_COMMAND_VERIFY) return NULL;
+    return options->checkpoint_path ? "given" : "latest";
+}
+
+static fg_status report_source(const fg_conversion *job, const fg_options *options, json_t *report,
+                               fg_error *err) {
     fg_status status = FG_OK;
     fg_dtype_tally tally = fg_tensors_tally(&job->plan.source);
     json_t *source = json_object(), *dtypes = json_object();
@@ -16,7 +43,7 @@ static fg_status report_source(const fg_conversion *job, json_t *report, fg_erro
         if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
     FG_TRY(fg_json_put_text(source, "directory", job->source.directory, err));
-    FG_TRY(fg_json_put_text(source, "weights_directory", job->source.weights_directory, err));
+    FG_TRY(fg_conversion_report_weights(&job->source, chosen_by(options), source, err));
     FG_TRY(fg_json_put_text(source, "format", fg_format_name(job->source.format), err));
     FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(job), err));
     FG_TRY(fg_json_put_u64(source, "tensors", job->plan.source.count, err));
@@ -66,6 +93,19 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
     return *resolved ? FG_OK : FG_ERR_MEMORY;
 }
 
+/* What `-c` has to name to take the same weights: where they are, or of the latest training checkpoint its place in SRC, which may be
+ * moved. */
+static fg_status weights_path(const fg_conversion *job, const fg_options *options, char **path,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    const char *directory = job->source.directory, *weights = job->source.weights_directory;
+    if (options->checkpoint_path) return resolve(weights, path, err);
+    if (strcmp(directory, weights) == 0) return FG_OK;
+    FG_TRY_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
+done:
+    return status;
+}
+
 /* What `fgconv verify` needs to make the same plan again, in another working directory too. */
 static fg_status report_options(const fg_conversion *job, const fg_options *options, json_t *report,
                                 fg_error *err) {
@@ -73,7 +113,7 @@ static fg_status report_options(const fg_conversion *job, const fg_options *opti
     json_t *held = json_object();
     char *checkpoint_path = NULL, *hf_base = NULL;
     if (options->hf_base) FG_TRY(resolve(options->hf_base, &hf_base, err));
-    if (options->checkpoint_path) FG_TRY(resolve(options->checkpoint_path, &checkpoint_path, err));
+    FG_TRY(weights_path(job, options, &checkpoint_path, err));
     FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
     FG_TRY(fg_json_put_text(held, "dtype",
                             options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
@@ -210,7 +250,7 @@ static fg_status report_update(const fg_conversion *job, json_t *report, fg_erro
 fg_status fg_conversion_report(const fg_conversion *job, const fg_options *options, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(report_source(job, report, err));
+    FG_TRY(report_source(job, options, report, err));
     FG_TRY(report_destination(job, options, report, err));
     FG_TRY(report_options(job, options, report, err));
     FG_TRY(report_steps(job, report, err));

@@ -74,7 +74,7 @@ static fg_status bind(fg_model *model, const json_t *spec, fg_format format, con
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: nothing is said about format %s", binder.format));
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format));
     FG_TRY(fg_block_kinds_read(model, source, &kind_of, err));
     model->shape = shape_of(&model->settings);
     FG_TRY(bind_ends(&binder, err));

@@ -9,7 +9,7 @@
 enum { WORD_TEXT = 160 };
 
 static fg_status unknown_word(const char *role, const char *word, fg_error *err) {
-    return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": \"%s\" is no word that the forward pass knows", role,
+    return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": \"%s\" is not supported by the forward pass", role,
                    word ? word : "");
 }
 
@@ -109,7 +109,7 @@ static fg_status follow_pattern(const fg_model *model, const char *path, const j
         kind_of[b] = b < period ? place_of(named, json_string_value(name)) : kind_of[b - period];
         if (kind_of[b] >= model->kind_count)
             return fg_fail(err, FG_ERR_INPUT,
-                           "config key \"%s\": found %s, which is the name of no description of blocks", path,
+                           "config key \"%s\": found %s, but no block is described under that name", path,
                            fg_json_brief(name, brief, sizeof brief));
     }
     if (period) return FG_OK;

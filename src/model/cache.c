@@ -1,4 +1,4 @@
-/* What earlier positions leave behind for later ones. */
+/* The KV cache. */
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "model/model.h"
@@ -10,7 +10,7 @@ fg_status fg_layer_cache_make(fg_layer_cache *memory, const fg_model *model, uin
     uint64_t floats = 0, bytes = 0;
     if (!fg_mul(b->kind->mixer->per_position(model, b), capacity, &floats) ||
         !fg_mul(floats, sizeof(float), &bytes))
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "keys and values of %llu positions do not fit into memory",
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "a KV cache of %llu positions does not fit into memory",
                        (unsigned long long)capacity));
     FG_TRY_NEW(memory->values, fg_alloc_buffer(bytes, err));
     memory->capacity = capacity;

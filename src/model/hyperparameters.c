@@ -85,8 +85,8 @@ static fg_status refuse(fg_error *err, const char *key, const json_t *value, con
 }
 
 static fg_status hint_at_none(fg_error *err) {
-    return fg_hint(err, "the forward pass that proves a conversion does not know this; --validate none "
-                        "goes without the proof");
+    return fg_hint(err, "the forward pass of the proof does not support this; --validate bytes "
+                        "proves the conversion by its bytes");
 }
 
 static fg_status store(const role_row *role, const char *key, const json_t *value,
@@ -133,7 +133,7 @@ static fg_status substitute(const role_row *role, const char *key, const json_t 
         FG_TRY(refuse(err, role->name, value, "in models/: a value, since this is not a size"));
     if (!b || a % b || a / b < role->least)
         FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config key \"%s\" is left out, and %" PRIu64 " / %" PRIu64 " is not a whole number",
+                       "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number",
                        key, a, b));
     *(uint64_t *)member(settings, role) = a / b;
 done:
@@ -294,7 +294,7 @@ static fg_status read_rotary_object(const fg_hyperparameters_source *source, con
     FG_TRY(fg_hyperparameters_word(json_object_get(declared, "type"), "rotary type", object, type, err));
     const fg_rotary_kind *word = fg_rotary_find(*type);
     if (!word)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not known to the forward pass",
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass",
                        *type));
     for (int n = 0; n < FG_ROTARY_NUMBERS; n++) {
         double above = n == FG_ROTARY_HIGH ? rotary->number[FG_ROTARY_LOW] : 0;
@@ -338,7 +338,7 @@ static fg_status read_rotary(const fg_hyperparameters_source *source, fg_hyperpa
         if (described &&
             !(strcmp(type, settings->rotary_type) == 0 && same_numbers(&other, &settings->rotary)))
             FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "the config describes rotary embeddings twice, and the two descriptions differ"));
+                           "the config gives the rotary embeddings twice with different values"));
         settings->rotary_type = type;
         settings->rotary = other;
         described = true;
@@ -429,10 +429,10 @@ static fg_status check_block_sizes(const fg_hyperparameters *s, fg_error *err) {
                        s->heads, s->kv_heads));
     if (s->head_size % 2)
         FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: head size %" PRIu64 " is odd; rotary embeddings turn pairs", s->head_size));
+                       "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
+                       s->head_size));
     if (s->experts_per_token > s->experts)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: a token cannot go through %" PRIu64 " of %" PRIu64 " experts",
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
                        s->experts_per_token, s->experts));
     if (s->window && !s->causal)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
@@ -465,7 +465,7 @@ fg_status fg_hyperparameters_read_model(const fg_hyperparameters_source *source,
     FG_TRY(check_epsilon(result->final_epsilon, err));
     if (result->logit_softcap < 0)
         FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "config: the cap of logits is negative: %g", result->logit_softcap));
+            fg_fail(err, FG_ERR_INPUT, "config: the logit soft cap is negative: %g", result->logit_softcap));
 done:
     return status;
 }

@@ -34,7 +34,7 @@ bool fg_sample_best(const float *logits, uint64_t count, uint64_t *best) {
 }
 
 fg_status fg_sample_nothing(uint64_t draw, fg_error *err) {
-    fg_fail(err, FG_ERR_DIFFER, "nothing is proved: no logit of new token %llu is a finite number",
+    fg_fail(err, FG_ERR_DIFFER, "no logit of new token %llu is a finite number",
             (unsigned long long)draw + 1);
     return fg_hint(err, "look for NaN or infinity in the weights");
 }

@@ -81,7 +81,7 @@ fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const
     char *file = fg_strformat(err, "%s.json", name);
     if (!file) return FG_ERR_MEMORY;
     fg_status status = read_file(spec, dirs, file, 0, err);
-    if (status != FG_OK) fg_where(err, "looking for how a %s model computes", name);
+    if (status != FG_OK) fg_where(err, "reading the forward pass of %s models", name);
     fg_free(file);
     return status;
 }
@@ -91,7 +91,7 @@ fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *pat
     json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;
     if (!side)
         FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "models/: nothing is said about format %s", fg_format_name(format)));
+            fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format)));
     FG_TRY_NEW(own, fg_json_deep_copy(patch, err)); /* members of it are laid over again */
     FG_TRY(merge(side, own, err));
 done:

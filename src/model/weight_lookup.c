@@ -39,7 +39,7 @@ static fg_status expand(const fg_binder *binder, const char *pattern, fg_buffer 
         char place = at[1];
         if (!place || at[2] != '}' || !strchr("iehf", place))
             FG_TRY(
-                fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": a \"{\" that begins no known place", pattern));
+                fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern));
         FG_TRY(fg_buffer_put_u64(name,
                                  place == 'i'   ? block
                                  : place == 'e' ? binder->expert
@@ -107,7 +107,7 @@ static fg_status find_named(const fg_binder *binder, const char *name, const sto
         const char *stored = i ? name + strlen(prefix) : name;
         if (!weights->find(weights->context, stored, &weight)) continue;
         if (found->name)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the weights hold both %s and %s, which are two names for one",
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
                            found->name, stored));
         FG_TRY_NEW(found->name, fg_strdup(stored, err));
         found->weight = weight;

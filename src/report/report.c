@@ -19,12 +19,12 @@ static bool is(const json_t *report, const char *key, const char *value) {
     return strcmp(fg_report_string(report, key, ""), value) == 0;
 }
 
-/* The proof passed, but the models went on differently. */
+/* The proof passed, but the models generated different tokens. */
 static bool generation_differs(const json_t *report) {
     return is(report, "generation/stopped_by", "difference");
 }
 
-/* What the commands that write a directory do to the source, and have done; the latter also at the beginning of a sentence. */
+/* Verbs for the commands that write a directory: present, past, and the past at the beginning of a sentence. */
 typedef struct verb {
     const char *command, *doing, *done, *begins;
 } verb;
@@ -49,14 +49,13 @@ static fg_status headline(const json_t *report, fg_buffer *out, fg_error *err) {
     if (is(report, "command", "validate"))
         return fg_buffer_printf(out, err,
                                 generation_differs(report) ? "%s and %s generate different tokens\n"
-                                : differ                   ? "%s and %s compute different logits\n"
+                                : differ                   ? "the logits of %s and %s differ\n"
                                                            : "Compared %s with %s\n",
                                 from, to);
     if (is(report, "command", "verify"))
-        return fg_buffer_printf(out, err,
-                                differ ? "%s differs from what a conversion of %s gives\n"
-                                       : "%s is what a conversion of %s gives\n",
-                                to, from);
+        return fg_buffer_printf(
+            out, err, differ ? "%s differs from a conversion of %s\n" : "%s matches a conversion of %s\n", to,
+            from);
     if (done && json_is_true(json_object_get(report, "dry_run")))
         return fg_buffer_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from,
                                 to);
@@ -129,7 +128,7 @@ static const char *what_ran(const json_t *report, char *buffer) {
     return buffer;
 }
 
-/* "by at most 0.031 (mean 0.0012), KL 1.2e-05, the same first choice for 98 % of the tokens" from `proof` or
+/* "by at most 0.031 (mean 0.0012), KL 1.2e-05, the top-1 token agrees for 98 %" from `proof` or
  * `proof.rounding`. */
 static const char *how_far(const json_t *measured, char *buffer) {
     double value;
@@ -142,7 +141,7 @@ static const char *how_far(const json_t *measured, char *buffer) {
         snprintf(buffer + strlen(buffer), FG_REPORT_WORDS - strlen(buffer), ", KL divergence %.3g", value);
     if (fg_report_number(measured, "argmax_agreement", &value))
         snprintf(buffer + strlen(buffer), FG_REPORT_WORDS - strlen(buffer),
-                 ", the same first choice for %.4g %% of the tokens", value * 100);
+                 ", the top-1 token agrees for %.4g %%", value * 100);
     return buffer;
 }
 
@@ -162,15 +161,15 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     else if (most == 0)
         FG_TRY(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
     else
-        FG_TRY(fg_report_line(out, "passed", err, "%s, logits differ %s, which was allowed%s", ran,
+        FG_TRY(fg_report_line(out, "passed", err, "%s, logits differ %s, within --atol%s", ran,
                               how_far(proof, far), after));
     if (json_is_object(first)) {
         const char *part = fg_report_string(first, "sublayer", NULL);
         if (fg_report_count(first, "block", &count))
-            FG_TRY(fg_report_line(out, "first", err, "they part in block %llu%s%s", (unsigned long long)count,
+            FG_TRY(fg_report_line(out, "", err, "first difference: block %llu%s%s", (unsigned long long)count,
                                   part ? ", " : "", part ? part : ""));
         else if (part)
-            FG_TRY(fg_report_line(out, "first", err, "they part in %s", part));
+            FG_TRY(fg_report_line(out, "", err, "first difference: %s", part));
     }
     if (fg_report_count(proof, "non_finite", &count) && count) {
         fg_report_counted(count, "logit", words);
@@ -185,12 +184,11 @@ done:
 
 static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     if (is(report, "proof/kind", "logits")) return logits_lines(report, out, err);
-    if (is(report, "proof/kind", "none"))
-        return fg_report_line(out, "proof", err, "none, as --validate none asks");
+    if (is(report, "proof/kind", "none")) return fg_report_line(out, "proof", err, "none (--validate none)");
     if (!is(report, "proof/kind", "bytes")) return FG_OK;
     if (is(report, "status", "differ") && !generation_differs(report))
-        return fg_report_line(out, "differ", err, "the bytes are not what the plan says");
-    return fg_report_line(out, "proved", err, "every byte was read back and is what the plan says");
+        return fg_report_line(out, "differ", err, "the bytes are not those of the plan");
+    return fg_report_line(out, "proved", err, "every byte was read back and matches the plan");
 }
 
 /* "64 tokens, 31 a second, the same from both models; stopped by the limit" */
@@ -202,13 +200,12 @@ static fg_status generation_line(const json_t *report, fg_buffer *out, fg_error 
     if (!json_is_object(held)) return FG_OK;
     fg_report_counted(json_array_size(json_object_get(held, "tokens")), "token", words);
     if (generation_differs(report))
-        return fg_report_line(out, "differ", err,
-                              "of %.60s generated, the last is not the same from both models", words);
+        return fg_report_line(out, "differ", err, "of %.60s generated, the last differs", words);
     if (fg_report_number(held, "tokens_per_second", &per_second))
         snprintf(rate, sizeof rate, ", %.*f a second", per_second < 10 ? 1 : 0, per_second);
     if (fg_report_count(held, "eos_token_id", &id))
         return fg_report_line(out, "generated", err,
-                              "%.60s%.60s, the same from both models; ended by token %llu", words, rate,
+                              "%.60s%.60s, the same from both models; stopped by token %llu", words, rate,
                               (unsigned long long)id);
     return fg_report_line(out, "generated", err,
                           "%.60s%.60s, the same from both models; stopped by the limit", words, rate);
@@ -283,6 +280,7 @@ done:
 fg_status fg_report_summary(const json_t *report, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(headline(report, out, err));
+    FG_TRY(fg_report_weights(report, out, err));
     FG_TRY(tensors_line(report, out, err));
     FG_TRY(time_line(report, out, err));
     FG_TRY(proof_lines(report, out, err));

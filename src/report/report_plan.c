@@ -160,6 +160,7 @@ fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
     FG_TRY(fg_buffer_printf(out, err, "Plan: %s to %s; nothing is written\n",
                             fg_report_side(report, "source", from),
                             fg_report_side(report, "destination", to)));
+    FG_TRY(fg_report_weights(report, out, err));
     FG_TRY(plan_steps(report, out, err));
     FG_TRY(plan_tensors(report, out, err));
     FG_TRY(plan_files(report, out, err));

@@ -78,6 +78,29 @@ const char *fg_report_dtypes(const json_t *report, const char *side, char *buffe
     return buffer;
 }
 
+static const char *why_chosen(const json_t *training) {
+    const char *chosen = fg_report_string(training, "chosen", "");
+    if (strcmp(chosen, "latest") == 0) return "the latest training checkpoint by time, ";
+    return strcmp(chosen, "given") == 0 ? "given with -c, " : "";
+}
+
+fg_status fg_report_weights(const json_t *report, fg_buffer *out, fg_error *err) {
+    static const char *const sides[] = {"source", "destination"};
+    fg_status status = FG_OK;
+    const char *label = "weights";
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *side = json_object_get(report, sides[i]),
+                     *training = json_object_get(side, "training_checkpoint");
+        if (!training) continue;
+        FG_TRY(fg_report_line(out, label, err, "%s (%ssaved %s)",
+                              fg_report_string(side, "weights_directory", "?"), why_chosen(training),
+                              fg_report_string(training, "saved", "at an unknown time")));
+        label = "";
+    }
+done:
+    return status;
+}
+
 const char *fg_report_names(const json_t *array, const char *key, char *buffer) {
     size_t total = json_array_size(array), shown = 0;
     buffer[0] = '\0';

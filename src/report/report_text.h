@@ -1,7 +1,7 @@
-/* What the texts for people are made of: labelled lines, counted nouns, and reading a report that may lack
+/* Parts of the printed summary: labelled lines, counted nouns, and reading a report that may lack
  * anything.
  *
- * Invariant: a key that is missing or of another type is as good as absent: the text leaves it out.
+ * Invariant: a key of another type counts as missing, and what is missing is not printed.
  */
 #ifndef FG_REPORT_REPORT_TEXT_H
 #define FG_REPORT_REPORT_TEXT_H
@@ -28,6 +28,8 @@ const char *fg_report_counted(uint64_t count, const char *noun, char *buffer);
 const char *fg_report_side(const json_t *report, const char *side, char *buffer);
 /* "bfloat16 and float32", the names of report[side].dtypes, most bytes first; "" if there are none. */
 const char *fg_report_dtypes(const json_t *report, const char *side, char *buffer);
+/* A line for each side whose weights are those of a training checkpoint: which, and why that one. */
+fg_status fg_report_weights(const json_t *report, fg_buffer *out, fg_error *err);
 /* The first strings of an array, or `key` of its objects, with ", " between and "and N more" when they do not
  * fit. */
 const char *fg_report_names(const json_t *array, const char *key, char *buffer);

@@ -115,11 +115,7 @@ static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, boo
     fg_status status = FG_OK;
     char *folder = NULL;
     if (checkpoint_path) {
-        if (!fg_path_is_directory(checkpoint_path)) {
-            fg_fail(err, FG_ERR_USAGE, "%s: no such checkpoint directory", checkpoint_path);
-            FG_TRY(fg_hint(err, "the path given with -c is relative to the working directory"));
-        }
-        FG_TRY_NEW(c->weights_directory, fg_strdup(checkpoint_path, err));
+        FG_TRY(fg_training_find(c->directory, checkpoint_path, &c->weights_directory, err));
         goto done;
     }
     FG_TRY_NEW(folder, fg_path_join(c->directory, FG_TRAINING_FOLDER, err));

@@ -64,7 +64,7 @@ typedef struct fg_checkpoint_options {
     fg_format format;            /* FG_FORMAT_AUTO: found out (a config.json with hf_model_type, or model_type
                                     "forgather-...", is Forgather; a metadata.yaml with no config.json beside
                                     it, or that tells of Fast-LLM, is Fast-LLM; else HF) */
-    const char *checkpoint_path; /* -c; NULL: the rule above. Relative to the working directory */
+    const char *checkpoint_path; /* -c, as fg_training_find takes it; NULL: the rule above */
     bool config_only;            /* no weights wanted: the tensor table stays empty */
     bool unfinished; /* what says that a directory is whole is not expected yet (Fast-LLM's "ok") */
 } fg_checkpoint_options;

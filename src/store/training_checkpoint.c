@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "store/weight_files.h"
@@ -107,8 +108,8 @@ typedef struct candidate {
     uint64_t number;
 } candidate;
 
-/* A manifest that says no time counts as none. */
-static fg_status find_times(candidate *c, fg_error *err) {
+/* A manifest that says no time counts as none; `readable` tells whether it is one. */
+static fg_status read_times(candidate *c, bool *readable, fg_error *err) {
     fg_status status = FG_OK;
     fg_file_stamp stamp;
     json_t *manifest = NULL;
@@ -118,12 +119,19 @@ static fg_status find_times(candidate *c, fg_error *err) {
     status = fg_json_read_object(c->path, FG_TRAINING_MANIFEST, &manifest, &broken);
     if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", broken.text));
     const char *said = json_string_value(json_object_get(manifest, "timestamp"));
-    if (status != FG_OK || (manifest && !(said && read_time(said, &c->saved))))
-        fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,
-                FG_TRAINING_MANIFEST);
+    *readable = status == FG_OK && (!manifest || (said && read_time(said, &c->saved)));
     status = FG_OK;
 done:
     json_decref(manifest);
+    return status;
+}
+
+static fg_status find_times(candidate *c, fg_error *err) {
+    bool readable = true;
+    fg_status status = read_times(c, &readable, err);
+    if (status == FG_OK && !readable)
+        fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,
+                FG_TRAINING_MANIFEST);
     return status;
 }
 
@@ -134,8 +142,9 @@ static bool later(const candidate *a, const candidate *b) {
     return a->number > b->number; /* copies of a directory may all have one time */
 }
 
-/* Takes `name` in place of `best` if it is a later checkpoint with weights. */
-static fg_status consider(const char *folder, const char *name, candidate *best, fg_error *err) {
+/* Takes `name` in place of `best` if it is a later checkpoint with weights, and its number in place of `*most`. */
+static fg_status consider(const char *folder, const char *name, candidate *best, uint64_t *most,
+                          fg_error *err) {
     fg_status status = FG_OK;
     candidate c = {0};
     bool present;
@@ -145,6 +154,7 @@ static fg_status consider(const char *folder, const char *name, candidate *best,
     if (!present) goto done;
     FG_TRY(find_times(&c, err));
     c.number = fg_training_steps(name);
+    *most = fg_max(*most, c.number);
     if (!best->path || later(&c, best)) {
         char *old = best->path;
         *best = c;
@@ -155,18 +165,28 @@ done:
     return status;
 }
 
+/* Copies, and a run that went on from an earlier step, leave other times than the order of the steps. */
+static void warn_of_order(const candidate *best, uint64_t most) {
+    if (best->number == most) return;
+    fg_warn("%s is the newest training checkpoint, as Forgather chooses by time, but %s%" PRIu64
+            " has the highest step; -c %" PRIu64 " takes that one",
+            best->path, prefix, most, most);
+}
+
 fg_status fg_training_latest(const char *folder, char **path, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
     candidate best = {0};
+    uint64_t most = 0;
     FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) FG_TRY(consider(folder, names.items[i], &best, err));
+    for (size_t i = 0; i < names.count; i++) FG_TRY(consider(folder, names.items[i], &best, &most, err));
     if (!best.path) {
         fg_fail(err, FG_ERR_INPUT, "%s: no checkpoint-* in it has weights", folder);
-        FG_TRY(fg_hint(
-            err,
-            "say with -c where the weights are (-c with the model directory for those beside config.json)"));
+        FG_TRY(fg_hint(err,
+                       "name the directory of the weights with -c (the model directory for those next to "
+                       "config.json)"));
     }
+    warn_of_order(&best, most);
     *path = best.path;
     best.path = NULL;
 done:
@@ -175,12 +195,130 @@ done:
     return status;
 }
 
-uint64_t fg_training_steps(const char *path) {
+fg_status fg_training_saved(const char *path, char *text, size_t size, fg_error *err) {
+    fg_status status = FG_OK;
+    candidate c = {.path = (char *)(uintptr_t)path};
+    struct tm local;
+    bool readable;
+    text[0] = '\0';
+    FG_TRY(read_times(&c, &readable, err));
+    time_t seconds = (time_t)c.saved.seconds;
+    if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local)) text[0] = '\0';
+done:
+    return status;
+}
+
+/* ---- by name ---- */
+
+static bool is_number(const char *name) {
+    return *name && strspn(name, "0123456789") == strlen(name);
+}
+
+/* `folder`/`asked`, or checkpoint-`asked` there for a number, if it is a directory and nothing was found before. */
+static fg_status look_in(const char *folder, const char *asked, char **found, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL, *name = NULL;
+    if (*found) return FG_OK;
+    FG_TRY_NEW(name, fg_strformat(err, "%s%s", is_number(asked) ? prefix : "", asked));
+    FG_TRY_NEW(path, fg_path_join(folder, name, err));
+    if (fg_path_is_directory(path)) {
+        *found = path;
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    fg_free(name);
+    return status;
+}
+
+/* The training checkpoint of a model directory that is called so; NULL: there is none. */
+static fg_status find_named(const char *directory, const char *asked, char **found, fg_error *err) {
+    fg_status status = FG_OK;
+    char *folder = NULL;
+    *found = NULL;
+    if (*asked == '/' || !(fg_training_is_checkpoint(asked) || is_number(asked))) return FG_OK;
+    FG_TRY_NEW(folder, fg_path_join(directory, FG_TRAINING_FOLDER, err));
+    FG_TRY(look_in(folder, asked, found, err));
+    FG_TRY(look_in(directory, asked, found, err));
+done:
+    fg_free(folder);
+    return status;
+}
+
+static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err) {
+    fg_file_stamp first, second;
+    fg_status status = fg_file_stamp_of(a, &first, err);
+    if (status == FG_OK) status = fg_file_stamp_of(b, &second, err);
+    *same = status == FG_OK && first.device == second.device && first.inode == second.inode;
+    return status;
+}
+
+/* "checkpoint-100, checkpoint-200", the training checkpoints in a folder; empty: there are none, or it cannot be read. */
+static void list_names(const char *folder, fg_buffer *list) {
+    fg_error unsaid = {0};
+    fg_names names = {0};
+    if (fg_path_is_directory(folder)) fg_directory_list(folder, &names, &unsaid);
+    for (size_t i = 0; i < names.count; i++) {
+        if (fg_starts_with(names.items[i], prefix))
+            fg_buffer_printf(list, &unsaid, "%s%s", list->length ? ", " : "", names.items[i]);
+    }
+    fg_names_free(&names);
+}
+
+static fg_status not_found(const char *directory, const char *asked, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer list = {0};
+    char *folder = NULL;
+    FG_TRY_NEW(folder, fg_path_join(directory, FG_TRAINING_FOLDER, err));
+    list_names(folder, &list);
+    if (!list.length) list_names(directory, &list);
+    fg_fail(err, FG_ERR_USAGE, "%s: no such checkpoint directory", asked);
+    if (list.length) FG_TRY(fg_hint(err, "%s has %s", directory, list.data));
+    FG_TRY(fg_hint(
+        err,
+        "-c takes a path that is relative to the working directory, or the name or number of a training "
+        "checkpoint of %s, which has none",
+        directory));
+done:
+    fg_buffer_free(&list);
+    fg_free(folder);
+    return status;
+}
+
+fg_status fg_training_find(const char *directory, const char *asked, char **path, fg_error *err) {
+    fg_status status = FG_OK;
+    bool is_path = fg_path_is_directory(asked), same = true;
+    FG_TRY(find_named(directory, asked, path, err));
+    if (!is_path && !*path) FG_TRY(not_found(directory, asked, err));
+    if (is_path && *path) FG_TRY(is_same(asked, *path, &same, err));
+    if (!same) {
+        fg_fail(err, FG_ERR_USAGE, "-c %s: there are two such directories, ./%s and %s", asked, asked, *path);
+        FG_TRY(fg_hint(err, "give the whole path of one (-c %s or -c ./%s)", *path, asked));
+    }
+    if (!*path) FG_TRY_NEW(*path, fg_strdup(asked, err));
+done:
+    if (status != FG_OK) {
+        fg_free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+/* The last name of a path, slashes behind it aside. */
+static const char *last_name(const char *path) {
     size_t length = strlen(path);
     while (length && path[length - 1] == '/') length--;
     const char *name = path + length;
     while (name > path && name[-1] != '/') name--;
-    return fg_starts_with(name, prefix) ? strtoull(name + sizeof prefix - 1, NULL, 10) : 0;
+    return name;
+}
+
+bool fg_training_is_checkpoint(const char *path) {
+    return fg_starts_with(last_name(path), prefix);
+}
+
+uint64_t fg_training_steps(const char *path) {
+    return fg_training_is_checkpoint(path) ? strtoull(last_name(path) + sizeof prefix - 1, NULL, 10) : 0;
 }
 
 /* ---- what is kept ---- */

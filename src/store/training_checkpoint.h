@@ -16,9 +16,17 @@
 #define FG_TRAINING_OPTIMIZER "optimizer_state.pt"
 
 /* The latest checkpoint-* of `folder` that has weights, newly allocated: by the time in its manifest, or that of the directory if there is
- * none; of equal times by the directory's, then by its number. None is FG_ERR_INPUT. */
+ * none; of equal times by the directory's, then by its number. None is FG_ERR_INPUT; another with a higher number is a warning. */
 fg_status fg_training_latest(const char *folder, char **path, fg_error *err);
 
+/* What -c names, newly allocated: a directory, or the name or number of a training checkpoint ("checkpoint-200", "200") that lies in the model
+ * directory `directory` or its folder of checkpoints. Neither, or two different ones, is FG_ERR_USAGE. */
+fg_status fg_training_find(const char *directory, const char *asked, char **path, fg_error *err);
+/* When it was saved, by the rule above, in local time ("2025-01-24T10:30:00"); "" if that cannot be written. */
+fg_status fg_training_saved(const char *path, char *text, size_t size, fg_error *err);
+
+/* Whether the last name of a path is that of a training checkpoint. */
+bool fg_training_is_checkpoint(const char *path);
 /* The number of steps in a name such as "run/checkpoints/checkpoint-300/"; 0 if it has none. */
 uint64_t fg_training_steps(const char *path);
 

@@ -126,7 +126,7 @@ static void the_source_cuts_the_prompt(void **state) {
     settles(&s, "0 1 2 3", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
     s.options.prompt = "abcabca";
-    settles(&s, "0 1 2 0 1 2 0", 2, "the prompt has 7 tokens, but B is made for 6 (max_position_embeddings)");
+    settles(&s, "0 1 2 0 1 2 0", 2, "the prompt has 7 tokens, more than max_position_embeddings of B (6)");
     end(&s);
     begin(&s, WITH_BOS, WITH_BOS);
     s.options.prompt = "ab";
@@ -171,14 +171,14 @@ static void tokens_that_are_given_win(void **state) {
 static void a_default_that_cannot_be_used_is_drawn(void **state) {
     (void)state;
     scene s;
-    static const char drawn[] = "the models get tokens drawn from the vocabulary instead of a prompt";
+    static const char drawn[] = "the models run on random token ids instead of a prompt";
     static const char *const unusable[] = {NULL, OTHER_KIND, "{", TOKENIZER(ADDED("5", "T"), "null")};
     for (size_t i = 0; i < sizeof unusable / sizeof *unusable; i++) {
         begin(&s, unusable[i], unusable[i]);
         settles(&s, "", 1, drawn); /* the last: an id beyond A's rows */
         assert_null(s.prompt.tokenizer);
         s.options.generation_test = true;
-        refused(&s, "", "--token-ids gives ids instead");
+        refused(&s, "", "give ids with --token-ids instead");
         s.options.generation_test = false;
         s.options.prompt = "T";
         refused(&s, i < 3 ? "" : "token 1 of the prompt has the id 5, but the vocabulary has 5 rows", "");
@@ -191,14 +191,12 @@ static void two_tokenizers_must_agree(void **state) {
     scene s;
     begin(&s, PLAIN, WITH_ADDED);
     s.options.prompt = "abca";
-    settles(
-        &s, "0 1 2 0", 1,
-        "the two tokenizers cut the prompt in different ways: token 2 is 1 for A and 5 (\"bc\") for B; both "
-        "models get the source's tokens");
+    settles(&s, "0 1 2 0", 1,
+            "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
+            "models run on the source's tokens");
     fg_log_reset();
     s.options.command = FG_COMMAND_VALIDATE;
-    refused(&s,
-            "the two tokenizers cut the prompt in different ways: token 2 is 1 for A and 5 (\"bc\") for B",
+    refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",
             "--token-ids");
     s.options.prompt = "acb";
     settles(&s, "0 2 1", 0, NULL);

@@ -240,7 +240,7 @@ static void missing_and_misshapen_weights_are_named(void **state) {
     expect_refused(f, FG_FORMAT_FORGATHER,
                    "tensor causal_lm.layer_stack.layer_norm.weight: found shape [127], expected [128]");
     f = fixture_load("mistral");
-    expect_refused(f, FG_FORMAT_FAST_LLM, "nothing is said about format fast_llm");
+    expect_refused(f, FG_FORMAT_FAST_LLM, "there is no entry for format fast_llm");
 }
 
 /* The published documentation of Forgather has another name for the final norm. */
@@ -259,7 +259,7 @@ static void either_name_of_the_final_norm_will_do(void **state) {
                &err);
     fg_model_free(&model);
     fixture_add(f, "causal_lm.layer_stack.layer_norm.weight", 1, 64, 0);
-    expect_refused(f, FG_FORMAT_HF, "two names for one");
+    expect_refused(f, FG_FORMAT_HF, "two names of one tensor");
 }
 
 static void specs_that_make_no_sense_are_refused(void **state) {
@@ -267,19 +267,19 @@ static void specs_that_make_no_sense_are_refused(void **state) {
     static const struct {
         const char *path, *value, *text;
     } cases[] = {
-        {"config/norm/value", "\"layer\"", "\"norm\": \"layer\" is no word"},
-        {"config/final_norm/value", "\"layer\"", "\"final_norm\": \"layer\" is no word"},
+        {"config/norm/value", "\"layer\"", "\"norm\": \"layer\" is not supported"},
+        {"config/final_norm/value", "\"layer\"", "\"final_norm\": \"layer\" is not supported"},
         {"formats/hf/only_if", "{\"vocab_size >\": \"large\"}", "models/: only_if"},
         {"formats/hf/only_if", "{\"vocab_size > 1000000\": null}", "config: vocab_size > 1000000"},
-        {"config/mixer/value", "\"mamba9\"", "\"mixer\": \"mamba9\" is no word"},
+        {"config/mixer/value", "\"mamba9\"", "\"mixer\": \"mamba9\" is not supported"},
         {"config/mlp/value", "7", "\"mlp\": found 7, expected a string"},
-        {"config/query_norm", "{\"value\": \"l3\"}", "\"query_norm\": \"l3\" is no word"},
+        {"config/query_norm", "{\"value\": \"l3\"}", "\"query_norm\": \"l3\" is not supported"},
         {"config/mlp", "null", "\"mlp\""},
         {"formats/hf/config/activation", "{\"key\": \"no\", \"absent\": \"= 'silu'\"}", "words for it"},
         {"formats/hf/rotary/numbers/theta", "null", "theta"},
-        {"formats/hf/rotary/type/words/llama3", "\"spiral\"", "\"spiral\" is not known"},
+        {"formats/hf/rotary/type/words/llama3", "\"spiral\"", "\"spiral\" is not supported"},
         {"formats/hf/weights/mlp.up", "{\"name\": \"x\", \"part\": 2, \"of\": 2}", "\"mlp.up\""},
-        {"formats/hf/weights/mlp.up", "\"{x}\"", "begins no known place"},
+        {"formats/hf/weights/mlp.up", "\"{x}\"", "unknown placeholder"},
         {"formats/hf/weights/head", "7", "\"head\""},
         {"formats/hf/config/hidden", "{}", "hidden"},
         {"formats/hf/config/head_size",

@@ -46,6 +46,29 @@ static const char *quoted(const char *text) {
     return buffer;
 }
 
+static void the_code_is_summed_up(void **state) {
+    (void)state;
+    static const struct {
+        const char *code, *line;
+    } rows[] = {
+        {"{'origin': 'converter', 'files': ['a.py'], 'checked': true, 'lacking': 0}",
+         "a.py, whose parameters are exactly the tensors written"},
+        {"{'origin': 'source', 'files': ['a.py', 'b.py'], 'checked': false, 'lacking': 0}",
+         "a.py, b.py of the source: nothing is proved of it"},
+        {"{'origin': 'converter', 'files': ['a.py'], 'checked': true, 'lacking': 2}",
+         "a.py, which refuses to load this: parameters are missing"},
+        {"{'origin': 'none', 'files': [], 'checked': false, 'lacking': 0, 'why_none': '--no-code'}",
+         "none is written (--no-code): nothing is proved of the code that will load this"},
+    };
+    char report[400], expected[400];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(report, sizeof report, "{'command': 'validate', 'status': 'done', 'code': %s}",
+                 rows[i].code);
+        snprintf(expected, sizeof expected, "Compared source with destination\n  code      %s\n", rows[i].line);
+        expect(fg_report_summary, quoted(report), expected);
+    }
+}
+
 static void a_generation_is_summed_up(void **state) {
     (void)state;
 #define PROVED                                                                                               \
@@ -58,7 +81,7 @@ static void a_generation_is_summed_up(void **state) {
            "Compared smol (hf, llama) with out (forgather)\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
            "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
-           "  generated 2 tokens, 31 a second, the same from both models; ended by token 6\n");
+           "  generated 2 tokens, 31 a second, the same from both models; stopped by token 6\n");
     expect(fg_report_summary,
            quoted("{'status': 'done', " VALIDATED
                   "{'tokens': [5], 'stopped_by': 'limit', 'tokens_per_second': 3.14}}"),
@@ -71,7 +94,7 @@ static void a_generation_is_summed_up(void **state) {
            "smol (hf, llama) and out (forgather) generate different tokens\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
            "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
-           "  differ    of 3 tokens generated, the last is not the same from both models\n");
+           "  differ    of 3 tokens generated, the last differs\n");
 }
 
 static void a_conversion_is_summed_up(void **state) {
@@ -110,8 +133,7 @@ static void a_cast_says_what_rounding_did(void **state) {
            "  proved    1 token through 1 block on both sides, logits equal bit for bit\n"
            "  beware    2 logits not finite (infinite or not a number)\n"
            "  rounding  the cast moves the logits by at most 0.0312 (mean 0.001), KL divergence 1.23e-05, "
-           "the same first choice for "
-           "95.83 % of the tokens\n"
+           "the top-1 token agrees for 95.83 %\n"
            "  overflow  3 values too large for the type became infinite\n");
 }
 
@@ -125,17 +147,16 @@ static void a_difference_names_where_it_begins(void **state) {
             "'proof': {'kind': 'logits', 'tokens': 24, 'blocks': 30, 'max_abs': 2.5, 'argmax_agreement': 0.5,"
             " 'first_difference': {'block': 3, 'sublayer': 'mixer'}}}"),
         "Not converted: b differs from a, nothing was published\n"
-        "  differ    24 tokens through 30 blocks on both sides, logits differ by at most 2.5, the same first "
-        "choice for 50 % of the "
-        "tokens\n"
-        "  first     they part in block 3, mixer\n");
+        "  differ    24 tokens through 30 blocks on both sides, logits differ by at most 2.5, the top-1 "
+        "token agrees for 50 %\n"
+        "            first difference: block 3, mixer\n");
     expect(fg_report_summary,
            quoted("{'command': 'validate', 'status': 'differ', 'source': {'directory': 'a'}, 'destination': "
                   "{'directory': 'b'},"
                   "'proof': {'kind': 'logits', 'first_difference': {'sublayer': 'the embedding'}}}"),
-           "a and b compute different logits\n"
+           "the logits of a and b differ\n"
            "  differ    the tokens through all blocks on both sides, logits differ by an unknown amount\n"
-           "  first     they part in the embedding\n");
+           "            first difference: the embedding\n");
 }
 
 static void other_commands_have_their_own_headline(void **state) {
@@ -145,23 +166,23 @@ static void other_commands_have_their_own_headline(void **state) {
            quoted("{'command': 'validate', 'status': 'done', " AB
                   ", 'proof': {'kind': 'logits', 'max_abs': 1e-6}}"),
            "Compared a with b\n"
-           "  passed    the tokens through all blocks on both sides, logits differ by at most 1e-06, which "
-           "was allowed\n");
+           "  passed    the tokens through all blocks on both sides, logits differ by at most 1e-06, within "
+           "--atol\n");
     expect(fg_report_summary,
            quoted("{'command': 'verify', 'status': 'done', " AB ", 'proof': {'kind': 'bytes'}}"),
-           "b is what a conversion of a gives\n"
-           "  proved    every byte was read back and is what the plan says\n");
+           "b matches a conversion of a\n"
+           "  proved    every byte was read back and matches the plan\n");
     expect(fg_report_summary,
            quoted("{'command': 'verify', 'status': 'differ', " AB ", 'proof': {'kind': 'bytes'}}"),
-           "b differs from what a conversion of a gives\n"
-           "  differ    the bytes are not what the plan says\n");
+           "b differs from a conversion of a\n"
+           "  differ    the bytes are not those of the plan\n");
     expect(fg_report_summary, quoted("{'command': 'convert', 'status': 'stopped by a signal', " AB "}"),
            "Not converted: a to b (stopped by a signal)\n");
     expect(fg_report_summary,
            quoted("{'command': 'convert', 'status': 'done', 'dry_run': true, " AB
                   ", 'proof': {'kind': 'none'}}"),
            "Converting a to b would work; nothing was written\n"
-           "  proof     none, as --validate none asks\n");
+           "  proof     none (--validate none)\n");
 }
 
 static void missing_and_odd_keys_are_left_out(void **state) {
@@ -175,6 +196,21 @@ static void missing_and_odd_keys_are_left_out(void **state) {
                   "'overflows': null}"),
            "Converted source to destination\n");
     expect(fg_report_plan, "{}", "Plan: source to destination; nothing is written\n");
+}
+
+static void a_training_checkpoint_is_named(void **state) {
+    (void)state;
+    expect(
+        fg_report_summary,
+        quoted(
+            "{'command': 'validate', 'status': 'done', 'source': {'directory': 'run', 'weights_directory': "
+            "'run/checkpoints/checkpoint-2', 'training_checkpoint': {'step': 2, 'saved': "
+            "'2025-01-24T10:30:00', 'chosen': 'latest'}}, 'destination': {'directory': 'b', "
+            "'weights_directory': 'x/checkpoint-9', 'training_checkpoint': {'chosen': 'given'}}}"),
+        "Compared run with b\n"
+        "  weights   run/checkpoints/checkpoint-2 (the latest training checkpoint by time, saved "
+        "2025-01-24T10:30:00)\n"
+        "            x/checkpoint-9 (given with -c, saved at an unknown time)\n");
 }
 
 static void a_plan_says_what_and_why(void **state) {
@@ -279,11 +315,13 @@ static void running_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_conversion_is_summed_up),
+        cmocka_unit_test(the_code_is_summed_up),
         cmocka_unit_test(a_generation_is_summed_up),
         cmocka_unit_test(a_cast_says_what_rounding_did),
         cmocka_unit_test(a_difference_names_where_it_begins),
         cmocka_unit_test(other_commands_have_their_own_headline),
         cmocka_unit_test(missing_and_odd_keys_are_left_out),
+        cmocka_unit_test(a_training_checkpoint_is_named),
         cmocka_unit_test(a_plan_says_what_and_why),
         cmocka_unit_test(long_lists_are_cut),
         cmocka_unit_test(durations_read_well),

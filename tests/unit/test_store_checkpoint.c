@@ -290,8 +290,10 @@ static void the_newest_training_checkpoint_is_taken(void **state) {
     expect_weights_in(&(fg_checkpoint_options){.checkpoint_path = at("checkpoints/checkpoint-200")},
                       at("checkpoints/checkpoint-200"), "one");
     expect_weights_in(&(fg_checkpoint_options){.checkpoint_path = at("")}, at(""), "one");
-    expect_refused(at(""), &(fg_checkpoint_options){.checkpoint_path = "checkpoints/checkpoint-200"},
-                   FG_ERR_USAGE, "checkpoints/checkpoint-200: no such checkpoint directory");
+    expect_weights_in(&(fg_checkpoint_options){.checkpoint_path = "200"}, at("checkpoints/checkpoint-200"),
+                      "one");
+    expect_refused(at(""), &(fg_checkpoint_options){.checkpoint_path = "checkpoints/checkpoint-700"},
+                   FG_ERR_USAGE, "checkpoints/checkpoint-700: no such checkpoint directory");
     expect_refused(at(""), &(fg_checkpoint_options){.checkpoint_path = at("checkpoints/checkpoint-400")},
                    FG_ERR_INPUT, "checkpoint-400: no weights");
     put_text("config.json", "{\"model_type\": \"llama\"}"); /* not Forgather's: the folder means nothing */

@@ -38,6 +38,13 @@ static void expect_latest(const char *name) {
     fg_free(path);
 }
 
+static size_t warnings_of_times(void) {
+    size_t count = 0;
+    for (size_t i = 0; i < fg_log_warning_count(); i++)
+        count += strstr(fg_log_warning(i), "the time of the directory counts") != NULL;
+    return count;
+}
+
 static void the_manifest_s_time_counts_before_the_directory_s(void **state) {
     (void)state;
     put_checkpoint("checkpoint-300", NULL, 10);
@@ -53,7 +60,7 @@ static void the_manifest_s_time_counts_before_the_directory_s(void **state) {
     expect_latest("checkpoint-20");
     put_checkpoint("checkpoint-10", "{\"timestamp\": \"2025-01-01T00:00:31Z\"}", 100);
     expect_latest("checkpoint-20");
-    assert_int_equal(fg_log_warning_count(), 0);
+    assert_int_equal(warnings_of_times(), 0);
 }
 
 static void equal_times_are_told_apart_by_directory_and_number(void **state) {
@@ -80,8 +87,7 @@ static void a_manifest_without_a_time_counts_as_none(void **state) {
         put_checkpoint(name, broken[i], (time_t)i);
     }
     expect_latest("checkpoint-1");
-    assert_int_equal(fg_log_warning_count(), sizeof broken / sizeof *broken);
-    assert_non_null(strstr(fg_log_warning(0), "the time of the directory counts"));
+    assert_int_equal(warnings_of_times(), sizeof broken / sizeof *broken);
 }
 
 static void names_tell_the_steps(void **state) {
@@ -177,6 +183,88 @@ static void an_optimizer_s_state_is_one_file(void **state) {
     fg_free(path);
 }
 
+static void a_higher_step_that_is_older_is_told(void **state) {
+    (void)state;
+    put_checkpoint("checkpoint-300", NULL, 10);
+    put_checkpoint("checkpoint-100", NULL, 20);
+    put_checkpoint("checkpoint-20", NULL, 15);
+    expect_latest("checkpoint-100");
+    assert_int_equal(fg_log_warning_count(), 1);
+    assert_non_null(strstr(fg_log_warning(0), "checkpoint-100 is the newest"));
+    assert_non_null(strstr(fg_log_warning(0), "checkpoint-300 has the highest step; -c 300"));
+    assert_int_equal(unlink(at("checkpoint-300/model.safetensors")),
+                     0); /* without weights it does not count */
+    expect_latest("checkpoint-100");
+    assert_int_equal(fg_log_warning_count(), 1);
+}
+
+/* NULL: refused, with `said` in the message or the hint. */
+static void expect_found(const char *asked, const char *expected, const char *said) {
+    fg_error err = {0};
+    char *path = NULL, message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
+    fg_status status = fg_training_find(at("run"), asked, &path, &err);
+    fg_error_message(&err, message, sizeof message);
+    if (expected) {
+        if (status != FG_OK) fail_msg("%s: %s", asked, message);
+        assert_string_equal(path, expected);
+    } else {
+        assert_int_equal(status, FG_ERR_USAGE);
+        assert_null(path);
+        if (!strstr(message, said)) fail_msg("%s: %s", asked, message);
+    }
+    fg_free(path);
+}
+
+static void a_checkpoint_is_found_by_name_and_number(void **state) {
+    (void)state;
+    char expected[PATH_SIZE * 2];
+    put_directory("run");
+    expect_found("200", NULL, "which has none");
+    put_directory("run/checkpoints");
+    put_directory("run/checkpoints/checkpoint-200");
+    put_directory("run/checkpoint-300"); /* as transformers' Trainer lays them out */
+    put_directory("run/other");
+    snprintf(expected, sizeof expected, "%s", at("run/checkpoints/checkpoint-200"));
+    expect_found("200", expected, NULL);
+    expect_found("checkpoint-200", expected, NULL);
+    expect_found("checkpoints/checkpoint-200", expected, NULL);
+    expect_found(expected, expected, NULL);
+    snprintf(expected, sizeof expected, "%s", at("run/checkpoint-300"));
+    expect_found("300", expected, NULL);
+    expect_found("20", NULL, "checkpoint-200");
+    expect_found("other", NULL, "no such checkpoint directory");
+    expect_found("", NULL, "no such checkpoint directory");
+    expect_found(at("run/nowhere/checkpoint-200"), NULL, "no such checkpoint directory");
+}
+
+static void two_directories_of_one_name_are_refused(void **state) {
+    (void)state;
+    char here[PATH_SIZE];
+    put_directory("run");
+    put_directory("run/checkpoints");
+    put_directory("run/checkpoints/checkpoint-200");
+    put_directory("200");
+    assert_non_null(getcwd(here, sizeof here));
+    assert_int_equal(chdir(at("")), 0);
+    expect_found("200", NULL, "two such directories");
+    expect_found("./200", "./200", NULL);
+    assert_int_equal(chdir(at("run/checkpoints")), 0);
+    expect_found("checkpoint-200", at("run/checkpoints/checkpoint-200"), NULL); /* one directory, twice */
+    assert_int_equal(chdir(here), 0);
+}
+
+static void the_time_of_a_checkpoint_can_be_said(void **state) {
+    (void)state;
+    fg_error err = {0};
+    char saved[32];
+    put_checkpoint("checkpoint-1", NULL, 61);
+    assert_int_equal(fg_training_saved(at("checkpoint-1"), saved, sizeof saved, &err), FG_OK);
+    assert_string_equal(saved, "2025-01-01T00:01:01");
+    put_checkpoint("checkpoint-2", "{\"timestamp\": \"2025-01-02T00:00:30.5\"}", 0);
+    assert_int_equal(fg_training_saved(at("checkpoint-2"), saved, sizeof saved, &err), FG_OK);
+    assert_string_equal(saved, "2025-01-02T00:00:30");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -184,6 +272,10 @@ int main(void) {
         TEST(equal_times_are_told_apart_by_directory_and_number),
         TEST(a_manifest_without_a_time_counts_as_none),
         TEST(names_tell_the_steps),
+        TEST(a_higher_step_that_is_older_is_told),
+        TEST(a_checkpoint_is_found_by_name_and_number),
+        TEST(two_directories_of_one_name_are_refused),
+        TEST(the_time_of_a_checkpoint_can_be_said),
         TEST(a_manifest_lists_only_what_is_kept),
         TEST(without_a_manifest_the_weights_tell_the_time),
         TEST(an_optimizer_s_state_is_one_file),
