@@ -109,7 +109,8 @@ static void the_contract_is_covered(void **state) {
                                         "arch",
                                         "from-version",
                                         "to-version",
-                                        "no-strict"};
+                                        "no-strict",
+                                        "ignore-key"};
     size_t count = sizeof names / sizeof *names;
     assert_int_equal(fg_option_count, count);
     for (size_t i = 0; i < count; i++) {
