@@ -1,4 +1,4 @@
-/* fgconv convert, finalize, update-vocab: plan on rank 0, write and prove with all, publish on rank 0. */
+/* fgconv convert, update, finalize, update-vocab: plan on rank 0, write and prove with all, publish on rank 0. */
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ typedef struct conversion {
     fg_tokenizer_files tokenizer;           /* rank 0: the source's, if models are run */
     bool casts;                             /* every rank */
     fg_write_result written;
-    fg_proof_run trial;
+    fg_proof_run proof_run;
 } conversion;
 
 static bool is_first(const conversion *c) {
@@ -57,7 +57,7 @@ static const char *cannot_run(const fg_conversion *job, const char **model_type)
     return reason;
 }
 
-/* Models that cannot be run are proved by their bytes, unless the command line wants more. */
+/* Models that cannot be run are proved by their bytes, unless the command line asks for more. */
 static fg_status decide_proof(conversion *c, fg_error *err) {
     const fg_options *options = c->run->options;
     const char *model_type, *reason = cannot_run(&c->job, &model_type);
@@ -70,7 +70,7 @@ static fg_status decide_proof(conversion *c, fg_error *err) {
     if (options->validate != FG_VALIDATE_AUTO) return FG_OK;
     fg_warn("models of type %s cannot be run: %s; the conversion is proved by its bytes, not by logits",
             model_type, reason);
-    c->trial.validate = FG_VALIDATE_BYTES;
+    c->proof_run.validate = FG_VALIDATE_BYTES;
     return FG_OK;
 }
 
@@ -78,7 +78,7 @@ static fg_status decide_proof(conversion *c, fg_error *err) {
 static fg_status resolve_proof_run(conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_conversion *job = &c->job;
-    if (!fg_proof_run_runs_models(&c->trial)) goto done;
+    if (!fg_proof_run_runs_models(&c->proof_run)) goto done;
     FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, fg_conversion_source_type(job)),
                              &c->source_spec, err));
     FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_conversion_destination_type(job)),
@@ -96,8 +96,8 @@ static fg_status resolve_proof_run(conversion *c, fg_error *err) {
                                   .format = job->to,
                                   .spec = c->destination_spec,
                                   .config = job->config};
-    FG_TRY(fg_proof_run_prepare(&c->trial, c->run, &source, &destination, job->generation_config, err));
-    if (!c->trial.generates) fg_tokenizer_files_free(&c->tokenizer);
+    FG_TRY(fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, job->generation_config, err));
+    if (!c->proof_run.generates) fg_tokenizer_files_free(&c->tokenizer);
 done:
     return status;
 }
@@ -165,11 +165,11 @@ done:
 /* ---- all ranks: write and prove ---- */
 
 static fg_status share(conversion *c, fg_error *err) {
-    uint8_t decided[] = {c->casts, (uint8_t)c->trial.validate};
+    uint8_t decided[] = {c->casts, (uint8_t)c->proof_run.validate};
     if (!is_first(c)) c->plan = &c->received;
     fg_ranks_share(c->run->ranks, decided, sizeof decided);
     c->casts = decided[0];
-    c->trial.validate = (fg_validate)decided[1];
+    c->proof_run.validate = (fg_validate)decided[1];
     return fg_write_share(c->run->ranks, c->plan, &c->stage, err);
 }
 
@@ -196,7 +196,7 @@ static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err
 
 /* What the two models are. Without `result` the destination is what the plan will make; `names` are for the dump. */
 static void describe_models(conversion *c, const fg_checkpoint *result, const json_t *names) {
-    fg_model_pair_task *pair = &c->trial.pair;
+    fg_model_pair_task *pair = &c->proof_run.pair;
     const fg_options *options = c->run->options;
     pair->plan = c->plan;
     pair->casts = c->casts;
@@ -218,8 +218,8 @@ static void describe_models(conversion *c, const fg_checkpoint *result, const js
 }
 
 static fg_status begin(conversion *c, fg_error *err) {
-    fg_status status = fg_estimate_memory(c->plan, &c->trial, c->report, err);
-    bool verifies = c->trial.validate == FG_VALIDATE_BYTES;
+    fg_status status = fg_estimate_memory(c->plan, &c->proof_run, c->report, err);
+    bool verifies = c->proof_run.validate == FG_VALIDATE_BYTES;
     if (status != FG_OK) return status;
     return c->run->options->dry_run ? fg_estimate_time(c->plan, verifies, c->report, err)
                                     : begin_stage(c, err);
@@ -228,7 +228,7 @@ static fg_status begin(conversion *c, fg_error *err) {
 /* Everything that can be refused is refused before the first byte is written. */
 static fg_status check_and_begin(conversion *c, fg_error *err) {
     describe_models(c, NULL, NULL);
-    fg_status status = fg_proof_run_check(&c->trial, c->run, err);
+    fg_status status = fg_proof_run_check(&c->proof_run, c->run, err);
     if (status != FG_OK) return status;
     if (is_first(c)) begin(c, err);
     return fg_ranks_agree(c->run->ranks, err);
@@ -245,7 +245,7 @@ static fg_status try_models(conversion *c, fg_error *err) {
     }
     FG_TRY(fg_ranks_agree(c->run->ranks, err));
     describe_models(c, dry_run ? NULL : &result, names);
-    FG_TRY(fg_proof_run_forward(&c->trial, c->run, err));
+    FG_TRY(fg_proof_run_forward(&c->proof_run, c->run, err));
     c->outputs.dump.filled = true;
 done:
     json_decref(names);
@@ -299,10 +299,10 @@ static fg_status write_and_check(conversion *c, fg_error *err) {
     const fg_run *run = c->run;
     if (!run->options->dry_run) {
         FG_TRY(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
-        if (c->trial.validate == FG_VALIDATE_BYTES)
+        if (c->proof_run.validate == FG_VALIDATE_BYTES)
             FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, true, err));
     }
-    if (fg_proof_run_runs_models(&c->trial)) FG_TRY(try_models(c, err));
+    if (fg_proof_run_runs_models(&c->proof_run)) FG_TRY(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
 done:
@@ -318,12 +318,12 @@ static fg_status show_report(conversion *c, fg_error *err) {
 static fg_status conclude(conversion *c, double begun, fg_error *err) {
     fg_status status = FG_OK;
     const fg_run *run = c->run;
-    bool passed = fg_proof_run_passed(&c->trial);
+    bool passed = fg_proof_run_passed(&c->proof_run);
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
             FG_TRY(fg_conversion_report_tensors(&c->job, c->written.digests, c->report, err));
-        FG_TRY(fg_proof_run_report(&c->trial, c->report, err));
+        FG_TRY(fg_proof_run_report(&c->proof_run, c->report, err));
     }
 done:
     status = fg_ranks_agree(run->ranks, err);
@@ -331,7 +331,7 @@ done:
     fg_run_report_end(run, passed ? "done" : "differ", fg_seconds() - begun, c->report, err);
     if (is_first(c) && err->status == FG_OK && !passed) {
         if (run->options->report || run->options->json) show_report(c, err);
-        fg_proof_run_judge(&c->trial, run->options->source, destination_name(c), err);
+        fg_proof_run_judge(&c->proof_run, run->options->source, destination_name(c), err);
     }
     if (err->status == FG_OK) publish(c, err);
     if (is_first(c) && err->status == FG_OK) show_report(c, err);
@@ -346,7 +346,7 @@ static void clean_up(conversion *c, fg_status status) {
     if (is_first(c)) fg_interrupt_guard(NULL);
     if (is_first(c)) fg_outputs_close(&c->outputs, status);
     fg_free(c->written.digests);
-    fg_proof_run_free(&c->trial);
+    fg_proof_run_free(&c->proof_run);
     fg_tokenizer_files_free(&c->tokenizer);
     fg_plan_free(&c->received);
     fg_conversion_free(&c->job);
@@ -359,7 +359,7 @@ static void clean_up(conversion *c, fg_status status) {
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {
     conversion c = {.run = run};
     double begun = fg_seconds();
-    fg_proof_run_begin(&c.trial, run);
+    fg_proof_run_begin(&c.proof_run, run);
     decide(&c, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = share(&c, err);

@@ -1,4 +1,4 @@
-/* Sharing out the items of a plan: shards to nodes by bytes, items within a node to whoever is free, largest
+/* Distributing the items of a plan: shards to nodes by bytes, items within a node to the next free rank, largest
  * first.
  *
  * Network file systems tear pages that two clients write; so the files of one shard are written from one node

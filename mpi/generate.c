@@ -41,8 +41,7 @@ static fg_status add_end(terms *t, const json_t *id, fg_error *err) {
     json_int_t value = json_integer_value(id);
     if (!json_is_integer(id) || value < 0 || value > UINT32_MAX || t->end_count == END_IDS)
         return fg_fail(err, FG_ERR_INPUT, "eos_token_id: found %s, expected up to %d token ids",
-                       json_is_integer(id) ? "an invalid id, or too many ids" : fg_json_kind(id),
-                       END_IDS);
+                       json_is_integer(id) ? "an invalid id, or too many ids" : fg_json_kind(id), END_IDS);
     t->end_ids[t->end_count++] = (uint32_t)value;
     return FG_OK;
 }

@@ -1,7 +1,7 @@
-/* Generation: both models of a pair go on from the pair's tokens, each with its own keys and values, and must
- * choose the same tokens.
+/* Generation: both models of a pair continue the pair's tokens, each with its own KV cache, and must choose the
+ * same tokens.
  *
- * The prompt goes through the pipeline in one pass, each new token behind it alone. Ranks compute their slices
+ * The prompt goes through the pipeline in one pass, then each new token alone. Ranks compute their slices
  * of the vocabulary; the token is the largest logit of all slices (the lowest id of equals), or it is drawn on
  * rank 0 from the logits in the order of ids, so that it is the same for every number of ranks. Only tokens that
  * both vocabularies have are chosen.
@@ -25,7 +25,7 @@ typedef struct fg_generation_task {
     fg_sampling sampling;
     const json_t *end_ids;               /* tokens that end it: an id, a list of ids, or NULL; borrowed */
     const fg_tokenizer_files *tokenizer; /* gives the text; NULL: there is none. Borrowed */
-    FILE *out; /* gets text (without a tokenizer ids) as it comes; NULL: nobody does */
+    FILE *out; /* gets text (without a tokenizer ids) as it comes; NULL: it is not printed */
 } fg_generation_task;
 
 typedef enum fg_generation_end { FG_END_LIMIT, FG_END_TOKEN, FG_END_DIFFERENCE } fg_generation_end;

@@ -17,7 +17,7 @@ static columns share_of(const fg_ranks *ranks, uint64_t vocab) {
     return (columns){.first = first, .count = vocab * (rank + 1) / size - first};
 }
 
-/* Some tokens of one prediction head; heads stand one behind the other in what the pipeline made. */
+/* Some tokens of one prediction head; the pipeline's result has one head after the other. */
 typedef struct some_tokens {
     uint64_t head, at, count;
 } some_tokens;

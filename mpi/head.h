@@ -8,7 +8,7 @@
 #include "pipeline.h"
 
 /* Collective, after fg_pipeline_run. Compares model b's logits with model a's over the columns that both
- * have, for every prediction head, as if their tokens stood one behind the other; writes both to the pipeline's dump if there is one (a and b are then 0 and 1). Every rank gets the
+ * have, for every prediction head, as one sequence of tokens; writes both to the pipeline's dump if there is one (a and b are then 0 and 1). Every rank gets the
  * result. */
 fg_status fg_head_compare(fg_pipeline *pipeline, unsigned a, unsigned b, fg_comparison *result,
                           fg_error *err);

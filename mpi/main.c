@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/command_table.h"
 #include "cli/commands.h"
 #include "dump.h"
 #include "interrupt.h"
@@ -23,12 +24,11 @@ static void sleep_ms(long milliseconds) {
 }
 
 static bool uses_ranks(fg_command command) {
-    return command == FG_COMMAND_CONVERT || command == FG_COMMAND_UPDATE || command == FG_COMMAND_VALIDATE ||
-           command == FG_COMMAND_VERIFY || command == FG_COMMAND_FINALIZE ||
-           command == FG_COMMAND_UPDATE_VOCAB;
+    const fg_command_entry *entry = fg_command_entry_of(command);
+    return entry && entry->parallel;
 }
 
-/* Commands that one process does; under mpirun rank 0 does them. */
+/* Commands that need one process; under mpirun rank 0 carries them out. */
 static fg_status run_alone(const fg_options *options, const fg_converter_dirs *dirs, fg_error *err) {
     switch (options->command) {
     case FG_COMMAND_HELP:
@@ -67,7 +67,7 @@ static fg_status run_together(const fg_run *run, fg_error *err) {
     }
 }
 
-static void complain(const fg_error *err) {
+static void print_error(const fg_error *err) {
     char message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
     fg_error_message(err, message, sizeof message);
     fprintf(stderr, "fgconv: error: %s\n", message);
@@ -86,7 +86,7 @@ done:
     return status;
 }
 
-/* Rank 0 speaks before any rank ends: a launcher kills the others when one ends with an error. */
+/* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
                             const fg_launch *launch, fg_error *err) {
     fg_ranks ranks;
@@ -94,7 +94,7 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     if (!first) fg_interrupt_delay(OTHERS_DELAY);
     fg_status status = start(&ranks, launch, options, &argc, &argv, err);
     if (status != FG_OK) {
-        if (first) complain(err);
+        if (first) print_error(err);
         return status;
     }
     fg_run run = {
@@ -114,13 +114,13 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
         status = fg_ranks_agree(&ranks, err);
     }
     fflush(stdout);
-    if (status != FG_OK && first) complain(err);
+    if (status != FG_OK && first) print_error(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
 }
 
-/* srun without MPI: right for processes that do different things, wrong for one run of several ranks. */
+/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
 static void warn_unrelated(const fg_launch *launch) {
     if (launch->unrelated)
         fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all "
@@ -129,9 +129,9 @@ static void warn_unrelated(const fg_launch *launch) {
                 launch->unrelated);
 }
 
-/* A command line that cannot be understood ends every rank in the same way, without MPI's help. */
-static fg_status understand(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
-                            fg_error *err) {
+/* A command line that is wrong ends every rank in the same way, without MPI. */
+static fg_status parse_command_line(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
+                                    fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
     fg_status status = fg_options_parse(options, argc, argv, err);
     if (status == FG_OK) {
@@ -147,7 +147,7 @@ static fg_status understand(fg_options *options, fg_converter_dirs *dirs, int ar
 static bool check_leaks(void) {
     uint64_t live = fg_alloc_live();
     if (!getenv("FGCONV_CHECK_LEAKS") || live == 0) return true;
-    fprintf(stderr, "fgconv: %llu bytes were not given back\n", (unsigned long long)live);
+    fprintf(stderr, "fgconv: %llu bytes were not freed\n", (unsigned long long)live);
     return false;
 }
 
@@ -166,15 +166,15 @@ int main(int argc, char **argv) {
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
     if (launch.rank != 0) fg_log_silence();
-    fg_status status = understand(&options, &dirs, argc, argv, &err);
+    fg_status status = parse_command_line(&options, &dirs, argc, argv, &err);
     if (status == FG_OK && (uses_ranks(options.command) || launch.size != 1)) {
         warn_unrelated(&launch);
         status = with_ranks(argc, argv, &options, &dirs, &launch, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);
         if (status == FG_OK) status = fg_alloc_check(&err);
-        if (status != FG_OK && launch.rank == 0) complain(&err);
-        /* without MPI nothing else makes sure that rank 0 has spoken before the launcher kills it */
+        if (status != FG_OK && launch.rank == 0) print_error(&err);
+        /* without MPI nothing else gives rank 0 the time to print the error before the launcher kills it */
         if (status != FG_OK && launch.rank != 0) sleep_ms(OTHERS_DELAY);
     }
     fg_converter_dirs_free(&dirs);

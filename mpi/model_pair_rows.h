@@ -1,5 +1,5 @@
 /* Pairs whose conversion edits rows of the vocabulary (added tokens): the reference gets the rows that their
- * definition asks for, and the candidate's embedding is held against them. */
+ * definition asks for, and the candidate's embedding is compared with them. */
 #ifndef FG_MPI_MODEL_PAIR_ROWS_H
 #define FG_MPI_MODEL_PAIR_ROWS_H
 

@@ -7,10 +7,10 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
-/* Widened weights that one rank may keep for the micro-batches of a proof, all models together. */
+/* Weights as float32 that one rank may cache for the micro-batches of a proof, all models together. */
 static const uint64_t KEEP_BYTES = 192 << 20;
-/* All that one rank may allocate for a generation, what it holds already among it; libraries and scratch memory
- * come on top. */
+/* All that one rank may allocate for a generation, with what it holds already; libraries and scratch memory are
+ * extra. */
 static const uint64_t GENERATION_BYTES = 416 << 20;
 
 static const fg_ranks *ranks_of(const fg_pipeline *p) {
@@ -35,7 +35,7 @@ static void take_share(fg_pipeline *p) {
     if (!p->token_ids) p->token_ids = p->pair->tokens;
 }
 
-/* The widened weights that this rank may keep, all models together. */
+/* The weights as float32 that this rank may cache, all models together. */
 static uint64_t keep_bytes(const fg_pipeline *p) {
     if (!p->room) return KEEP_BYTES;
     for (unsigned m = 0; m < p->pair->model_count; m++) fg_model_keep(p->pair->models[m], 0); /* a proof's */
@@ -54,9 +54,9 @@ static uint64_t share_bytes(const fg_pipeline *p) {
     return bytes;
 }
 
-/* Micro-batches read every weight once more each, unless it is kept: so they are used only where all ranks
- * can keep theirs, and not where every token sees every other. A generation keeps what it can, as it needs
- * each weight again for each token, and takes its prompt at once: the size of a batch decides the order of sums,
+/* Each micro-batch reads every weight again unless it is cached: so they are used only where all ranks can
+ * cache theirs, and not where every token sees every other. A generation caches what it can, as it needs
+ * each weight for each token, and runs its prompt in one batch: the size of a batch decides the order of sums,
  * and every number of ranks must choose the same tokens. */
 static void choose_batch(fg_pipeline *p) {
     uint64_t tokens = p->pair->token_count, keep = keep_bytes(p), too_large = share_bytes(p) > keep;
@@ -196,7 +196,7 @@ done:
     return status;
 }
 
-/* A head's own block, beside the stream. A generation has only the first. */
+/* A head's own block, on a copy of the hidden states. A generation has only the first head. */
 static fg_status one_head(const micro_batch *l, uint64_t head, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     fg_status status = FG_OK;
@@ -231,9 +231,9 @@ static int owner_of(const fg_pipeline *p, uint64_t head) {
     return rank;
 }
 
-/* A rank that failed, or heard of a failure, hands on the news in place of numbers: nobody waits for what
- * never comes. */
-static void run_leg(const micro_batch *l, fg_error *err) {
+/* A rank that failed, or was told of a failure, sends that on instead of hidden states, so that no rank waits
+ * for ever. */
+static void run_micro_batch(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     const fg_ranks *ranks = ranks_of(p);
     size_t size = (l->count * p->hidden + 1) * sizeof *p->stream;
@@ -264,7 +264,7 @@ static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_e
                              .count = last,
                              .normed = p->normed[m] + (p->room ? 0 : at * p->hidden),
                              .err = err};
-            run_leg(&l, err);
+            run_micro_batch(&l, err);
         }
     }
     return last;

@@ -1,17 +1,17 @@
-/* The blocks of several models, spread over the ranks: rank 0 embeds, each rank carries hidden states through
- * its blocks and hands them to the next, the last applies the final norm. Several prediction heads have a block of
- * their own each behind the blocks that all share: the rank that holds it applies it and the head's final norm aside, and
- * hands on what it got.
+/* The blocks of several models, spread over the ranks: rank 0 embeds, each rank runs its blocks on the hidden
+ * states and sends them to the next, the last applies the final norm. With several prediction heads each has a block of
+ * its own after the shared blocks: the rank that holds it applies it and the head's final norm to a copy, and sends on
+ * what it received.
  *
- * What flows is one model and one micro-batch of tokens at a time, so that neighbouring ranks work on
- * different ones. Micro-batches are used when every rank can keep its widened weights in memory; else one pass
+ * A message is one model's hidden states of one micro-batch of tokens, so that neighbouring ranks work on
+ * different ones. Micro-batches are used when every rank can cache its weights as float32; else one pass
  * per model reads each weight once.
  *
  * Two uses: a proof runs all tokens once (fg_pipeline_run); a generation first its prompt and then one token
- * after the other (fg_pipeline_advance), with keys and values of all of them kept.
+ * after the other (fg_pipeline_advance), with a KV cache.
  *
- * Where models part is found by digests: each rank adds a digest of what each half of each of its blocks adds
- * to the stream.
+ * Digests find the first difference: each rank makes one of what each sublayer of its blocks adds to the residual
+ * stream.
  */
 #ifndef FG_MPI_PIPELINE_H
 #define FG_MPI_PIPELINE_H

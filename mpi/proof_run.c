@@ -3,17 +3,17 @@
 #include "cli/sampling.h"
 #include "vocab/token_ids.h"
 
-static bool proves(const fg_proof_run *trial) {
-    return trial->validate == FG_VALIDATE_LOGITS;
+static bool proves(const fg_proof_run *proof_run) {
+    return proof_run->validate == FG_VALIDATE_LOGITS;
 }
 
-void fg_proof_run_begin(fg_proof_run *trial, const fg_run *run) {
+void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
     const fg_options *options = run->options;
     bool given = options->validate != FG_VALIDATE_AUTO;
-    *trial = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
-                            .generates = options->generation_test,
-                            .atol = options->atol > 0 ? options->atol : 0};
-    trial->pair.mask = (fg_mask)options->mask;
+    *proof_run = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
+                                .generates = options->generation_test,
+                                .atol = options->atol > 0 ? options->atol : 0};
+    proof_run->pair.mask = (fg_mask)options->mask;
 }
 
 fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,
@@ -87,7 +87,7 @@ done:
     return status;
 }
 
-/* ---- what came of it ---- */
+/* ---- the result ---- */
 
 bool fg_proof_run_passed(const fg_proof_run *t) {
     return (!proves(t) || t->proof.passed) && t->generation.end != FG_END_DIFFERENCE;
@@ -117,10 +117,8 @@ static fg_status judge_proof(const fg_proof_result *result, const char *source, 
     fg_fail(err, FG_ERR_DIFFER,
             "the models differ: the logits of %s and %s are up to %g apart (first difference: %s)", source,
             destination, result->logits.largest_difference, fg_proof_place(result, place, sizeof place));
-    return fg_hint(
-        err,
-        "the converter's rules for that part do not fit this model, or a weight was changed; "
-        "--dump FILE.h5 writes both models' intermediates");
+    return fg_hint(err, "the converter's rules for that part do not fit this model, or a weight was changed; "
+                        "--dump FILE.h5 writes both models' intermediates");
 }
 
 static fg_status judge_generation(const fg_generation *g, const char *source, const char *destination,

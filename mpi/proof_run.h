@@ -27,24 +27,24 @@ typedef struct fg_proof_run {
 } fg_proof_run;
 
 /* Every rank: what the options ask for, logits unless they say otherwise. */
-void fg_proof_run_begin(fg_proof_run *trial, const fg_run *run);
+void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run);
 /* Rank 0, before anything is written: prompt and sampling. The destination's configurations are those that it
  * has or will have; `generation_config` may be NULL. */
-fg_status fg_proof_run_prepare(fg_proof_run *trial, const fg_run *run, const fg_prompt_side *source,
+fg_status fg_proof_run_prepare(fg_proof_run *proof_run, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err);
 /* Collective, before anything is written: binds both models, the destination's through the plan if there is one, and checks what the proof
  * and the generation are given: token ids, numbers of tokens, the path of the dump (which rank 0 has reserved). */
-fg_status fg_proof_run_check(fg_proof_run *trial, const fg_run *run, fg_error *err);
-bool fg_proof_run_runs_models(const fg_proof_run *trial);
+fg_status fg_proof_run_check(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
+bool fg_proof_run_runs_models(const fg_proof_run *proof_run);
 /* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
-fg_status fg_proof_run_forward(fg_proof_run *trial, const fg_run *run, fg_error *err);
-bool fg_proof_run_passed(const fg_proof_run *trial);
+fg_status fg_proof_run_forward(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
+bool fg_proof_run_passed(const fg_proof_run *proof_run);
 /* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */
-fg_status fg_proof_run_report(const fg_proof_run *trial, json_t *report, fg_error *err);
+fg_status fg_proof_run_report(const fg_proof_run *proof_run, json_t *report, fg_error *err);
 /* FG_ERR_DIFFER with a message when it did not pass. */
-fg_status fg_proof_run_judge(const fg_proof_run *trial, const char *source, const char *destination,
+fg_status fg_proof_run_judge(const fg_proof_run *proof_run, const char *source, const char *destination,
                              fg_error *err);
-void fg_proof_run_free(fg_proof_run *trial);
+void fg_proof_run_free(fg_proof_run *proof_run);
 
 #endif

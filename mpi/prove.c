@@ -80,11 +80,11 @@ fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proo
     return status;
 }
 
-/* ---- words ---- */
+/* ---- texts and report ---- */
 
 static const char *const part_names[FG_SUB_COUNT] = {"the mixer (attention)", "the feed-forward layer"};
 
-/* The part that a place belongs to; `block` is set for those that are in one. */
+/* The part of the model that a place is in; `block` is set if that is a block. */
 static const char *part_of(const fg_proof_result *result, bool *in_block, uint64_t *block) {
     *in_block = false;
     if (!result->parted) return "the output head";

@@ -27,7 +27,7 @@ typedef struct fg_proof_result {
     bool rounded;           /* `rounding` is filled */
     fg_comparison rounding; /* candidate against the unrounded source */
     bool parted;            /* hidden states differ somewhere */
-    uint64_t place;         /* where they part first, as pipeline.h numbers places */
+    uint64_t place;         /* of the first difference, as pipeline.h numbers places */
     double seconds;
 } fg_proof_result;
 
@@ -38,7 +38,7 @@ fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, fg_error *e
 fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
                    fg_error *err);
 
-/* Where the models part first, for messages: "block 3, mixer". `buffer` is returned. */
+/* The first difference, for messages: "the feed-forward layer of block 3". `buffer` is returned. */
 const char *fg_proof_place(const fg_proof_result *result, char *buffer, size_t size);
 /* The "proof" part of the report. */
 fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_error *err);

@@ -1,4 +1,4 @@
-/* What the commands share: report, progress, judging a proof. */
+/* What the commands share: progress, the report, and its summary. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>

@@ -59,29 +59,29 @@ static void resolve_rounding(const fg_run *run, const pair *p, fg_model_pair_tas
               fg_dtype_name(first ? b : a));
 }
 
-static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
+static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
     FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
     FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
-    trial->pair.source = (fg_model_pair_side){.format = p->a.format,
-                                              .spec = p->spec_a,
-                                              .config = p->a.config,
-                                              .tensors = &p->a.tensors,
-                                              .name = options->source};
-    trial->pair.destination = (fg_model_pair_side){.format = p->b.format,
-                                                   .spec = p->spec_b,
-                                                   .config = p->b.config,
-                                                   .tensors = &p->b.tensors,
-                                                   .name = options->destination};
-    resolve_rounding(run, p, &trial->pair);
+    proof_run->pair.source = (fg_model_pair_side){.format = p->a.format,
+                                                  .spec = p->spec_a,
+                                                  .config = p->a.config,
+                                                  .tensors = &p->a.tensors,
+                                                  .name = options->source};
+    proof_run->pair.destination = (fg_model_pair_side){.format = p->b.format,
+                                                       .spec = p->spec_b,
+                                                       .config = p->b.config,
+                                                       .tensors = &p->b.tensors,
+                                                       .name = options->destination};
+    resolve_rounding(run, p, &proof_run->pair);
 done:
     return status;
 }
 
 /* Without -g the tokenizers are given back before the models run. */
-static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
+static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
@@ -95,8 +95,8 @@ static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *trial, 
                         .format = p->b.format,
                         .spec = p->spec_b,
                         .config = p->b.config};
-    FG_TRY(fg_proof_run_prepare(trial, run, &a, &b, p->b.generation_config, err));
-    if (trial->generates) goto done;
+    FG_TRY(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
+    if (proof_run->generates) goto done;
     fg_tokenizer_files_free(&p->tokenizer_a);
     fg_tokenizer_files_free(&p->tokenizer_b);
 done:
@@ -117,11 +117,11 @@ done:
     return status;
 }
 
-static fg_status describe(pair *p, const fg_proof_run *trial, fg_error *err) {
+static fg_status describe(pair *p, const fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(describe_side("source", &p->a, p->report, err));
     FG_TRY(describe_side("destination", &p->b, p->report, err));
-    FG_TRY(fg_proof_run_report(trial, p->report, err));
+    FG_TRY(fg_proof_run_report(proof_run, p->report, err));
 done:
     return status;
 }
@@ -137,55 +137,55 @@ static void close_both(pair *p) {
 }
 
 /* Rank 0: everything up to the first number. */
-static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *trial, fg_error *err) {
+static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(open_both(run, p, trial, err));
-    FG_TRY(resolve_proof(run, p, trial, err));
+    FG_TRY(open_both(run, p, proof_run, err));
+    FG_TRY(resolve_proof(run, p, proof_run, err));
     FG_TRY(fg_outputs_reserve(&p->outputs, run->options, NULL, err));
 done:
     return status;
 }
 
-static fg_status compare(const fg_run *run, pair *p, fg_proof_run *trial, double begun, fg_error *err) {
+static fg_status compare(const fg_run *run, pair *p, fg_proof_run *proof_run, double begun, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_proof_run_check(trial, run, err));
-    FG_TRY(fg_proof_run_forward(trial, run, err));
+    FG_TRY(fg_proof_run_check(proof_run, run, err));
+    FG_TRY(fg_proof_run_forward(proof_run, run, err));
     p->outputs.dump.filled = true;
     if (run->ranks->rank == 0) {
         fg_tensors_check_unchanged(&p->a.tensors, err);
         fg_tensors_check_unchanged(&p->b.tensors, err);
-        describe(p, trial, err);
+        describe(p, proof_run, err);
     }
     FG_TRY(fg_ranks_agree(run->ranks, err));
-    fg_run_report_end(run, fg_proof_run_passed(trial) ? "done" : "differ", fg_seconds() - begun, p->report,
-                      err);
+    fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_seconds() - begun,
+                      p->report, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
 done:
     return status;
 }
 
-static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *trial, fg_error *err) {
+static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
     FG_TRY(fg_run_report_show(run, p->report, err));
-    FG_TRY(fg_proof_run_judge(trial, run->options->source, run->options->destination, err));
+    FG_TRY(fg_proof_run_judge(proof_run, run->options->source, run->options->destination, err));
 done:
     return status;
 }
 
 fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     pair p = {0};
-    fg_proof_run trial;
+    fg_proof_run proof_run;
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
-    fg_proof_run_begin(&trial, run);
-    if (first) prepare(run, &p, &trial, err);
+    fg_proof_run_begin(&proof_run, run);
+    if (first) prepare(run, &p, &proof_run, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) status = compare(run, &p, &trial, begun, err);
-    if (status == FG_OK && first) conclude(run, &p, &trial, err);
+    if (status == FG_OK) status = compare(run, &p, &proof_run, begun, err);
+    if (status == FG_OK && first) conclude(run, &p, &proof_run, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     if (first) fg_outputs_close(&p.outputs, status);
-    fg_proof_run_free(&trial);
+    fg_proof_run_free(&proof_run);
     close_both(&p);
     return status;
 }

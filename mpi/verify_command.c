@@ -1,4 +1,4 @@
-/* fgconv verify: a finished conversion held against the plan that made it, byte by byte, without running a
+/* fgconv verify: a finished conversion compared with the plan that made it, byte by byte, without running a
  * model. */
 #include <string.h>
 
@@ -123,7 +123,7 @@ done:
     return status;
 }
 
-/* The options that the conversion ran with, from its report; what the command line gives wins. */
+/* The options that the conversion ran with, from its report; the command line takes precedence. */
 static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
     const char *dtype = NULL;

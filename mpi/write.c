@@ -48,7 +48,7 @@ typedef struct writing {
 static fg_status write_item(void *context, const fg_work_item *item, fg_copy_progress progress,
                             void *progress_context, fg_error *err) {
     writing *w = context;
-    bool stopped = false; /* the next look at the queue ends the loop then */
+    bool stopped = false; /* the loop ends before the next item then */
     return fg_copier_run(w->copier, item, w->blocks, progress, progress_context, &stopped, err);
 }
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from checkpoint import DATA, Tally, environment, run
 
 CASE = DATA / "golden/llama_tied_rope3_bf16_sharded/hf"
-FILES = """bin/fgconv share/man/man1/fgconv.1 share/fgconv/converters/forgather/common.json share/fgconv/slurm/convert.sbatch
+FILES = """bin/fgconv share/man/man1/fgconv.1 share/man/man1/fgconv-convert.1 share/fgconv/converters/forgather/common.json share/fgconv/slurm/convert.sbatch
 share/fgconv/slurm/validate.sbatch share/doc/fgconv/LICENSE share/doc/fgconv/README.md share/bash-completion/completions/fgconv
 share/zsh/site-functions/_fgconv share/fish/vendor_completions.d/fgconv.fish""".split()
 HOSTILE = """

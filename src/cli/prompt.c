@@ -12,14 +12,14 @@ static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Str
 
 enum { PLACE = 320, SHOWN = 60 };
 
-typedef struct settling {
+typedef struct resolution {
     fg_prompt *prompt;
     const fg_options *options;
     const fg_prompt_side *source, *destination;
     const char *text;
     bool compares; /* two models that are there, not a conversion */
     bool disagree; /* their tokenizers do */
-} settling;
+} resolution;
 
 /* ---- what is known about a side ---- */
 
@@ -36,7 +36,7 @@ static uint64_t rows_of(const fg_prompt_side *side) {
     return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
-static void check_length(const settling *s, const fg_prompt_side *side) {
+static void check_length(const resolution *s, const fg_prompt_side *side) {
     json_int_t longest = json_integer_value(json_object_get(side->config, "max_position_embeddings"));
     if (longest > 0 && s->prompt->ids.count > (uint64_t)longest)
         fg_warn("the prompt has %zu tokens, more than max_position_embeddings of %s (%lld)",
@@ -45,7 +45,7 @@ static void check_length(const settling *s, const fg_prompt_side *side) {
 
 /* ---- one tokenizer ---- */
 
-static fg_status check_range(const settling *s, const fg_id_list *ids, fg_error *err) {
+static fg_status check_range(const resolution *s, const fg_id_list *ids, fg_error *err) {
     uint64_t rows = fg_min(rows_of(s->source), rows_of(s->destination));
     for (size_t i = 0; i < ids->count; i++) {
         if (ids->ids[i] < rows) continue;
@@ -57,7 +57,7 @@ static fg_status check_range(const settling *s, const fg_id_list *ids, fg_error 
     return FG_OK;
 }
 
-static fg_status encode(const settling *s, const fg_prompt_side *side, fg_id_list *ids, fg_error *err) {
+static fg_status encode(const resolution *s, const fg_prompt_side *side, fg_id_list *ids, fg_error *err) {
     fg_status status = FG_OK;
     fg_tokenizer *tokenizer = NULL;
     FG_TRY(fg_tokenizer_new(&tokenizer, side->tokenizer, err));
@@ -71,7 +71,7 @@ done:
 /* ---- two tokenizers ---- */
 
 /* "token 4 is 23 for A and 402 ("Elm Street") for B"; ids beyond the end of one list are "none". */
-static fg_status place_of_difference(const settling *s, size_t at, const fg_id_list *theirs, char *place,
+static fg_status place_of_difference(const resolution *s, size_t at, const fg_id_list *theirs, char *place,
                                      fg_error *err) {
     fg_status status = FG_OK;
     const fg_id_list *ours = &s->prompt->ids;
@@ -93,7 +93,7 @@ done:
     return status;
 }
 
-static fg_status compare(settling *s, const fg_id_list *theirs, fg_error *err) {
+static fg_status compare(resolution *s, const fg_id_list *theirs, fg_error *err) {
     fg_status status = FG_OK;
     const fg_id_list *ours = &s->prompt->ids;
     size_t common = fg_min(ours->count, theirs->count), at = 0;
@@ -102,9 +102,8 @@ static fg_status compare(settling *s, const fg_id_list *theirs, fg_error *err) {
     if (at == ours->count && at == theirs->count) return FG_OK;
     FG_TRY(place_of_difference(s, at, theirs, place, err));
     if (!s->compares) {
-        fg_warn(
-            "the two tokenizers disagree about the prompt: %s; both models run on the source's tokens",
-            place);
+        fg_warn("the two tokenizers disagree about the prompt: %s; both models run on the source's tokens",
+                place);
         goto done;
     }
     fg_fail(err, FG_ERR_INPUT, "the two tokenizers disagree about the prompt: %s", place);
@@ -116,7 +115,7 @@ done:
 
 /* Ids by the source's tokenizer, compared with the destination's. Of two models of which one has a tokenizer that
  * one is used. */
-static fg_status encode_both(settling *s, fg_error *err) {
+static fg_status encode_both(resolution *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_id_list theirs = {0};
     const fg_prompt_side *by = s->source, *other = s->destination;
@@ -135,7 +134,7 @@ done:
 /* ---- the ways to a prompt ---- */
 
 /* With ids a tokenizer is needed for generated text only, and only wished for. */
-static fg_status take_ids(settling *s, fg_error *err) {
+static fg_status take_ids(resolution *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_error problem = {0};
     fg_tokenizer *tokenizer = NULL;
@@ -155,8 +154,8 @@ done:
     return status;
 }
 
-/* A default that does not work gives way to drawn ids, from which nothing is generated. */
-static fg_status try_default(settling *s, fg_error *err) {
+/* A default prompt that cannot be used is replaced by random ids, from which nothing is generated. */
+static fg_status try_default(resolution *s, fg_error *err) {
     fg_error problem = {0};
     fg_status status = encode_both(s, &problem);
     bool unusable = status == FG_ERR_INPUT && !s->disagree;
@@ -167,8 +166,7 @@ static fg_status try_default(settling *s, fg_error *err) {
     }
     if (unusable) {
         fg_fail(err, status, "%s", problem.text);
-        return fg_hint(err,
-                       "-g needs a tokenizer for its prompt; give ids with --token-ids instead");
+        return fg_hint(err, "-g needs a tokenizer for its prompt; give ids with --token-ids instead");
     }
     if (status != FG_OK) *err = problem;
     return status;
@@ -177,12 +175,12 @@ static fg_status try_default(settling *s, fg_error *err) {
 fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
                             const fg_prompt_side *destination, fg_error *err) {
     fg_status status = FG_OK;
-    settling s = {.prompt = prompt,
-                  .options = options,
-                  .source = source,
-                  .destination = destination,
-                  .text = options->prompt ? options->prompt : DEFAULT_PROMPT,
-                  .compares = options->command == FG_COMMAND_VALIDATE};
+    resolution s = {.prompt = prompt,
+                    .options = options,
+                    .source = source,
+                    .destination = destination,
+                    .text = options->prompt ? options->prompt : DEFAULT_PROMPT,
+                    .compares = options->command == FG_COMMAND_VALIDATE};
     *prompt = (fg_prompt){0};
     if (options->token_count)
         FG_TRY(take_ids(&s, err));

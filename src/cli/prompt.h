@@ -3,8 +3,7 @@
  * In this order: --token-ids; --prompt; a default prompt; and where no tokenizer can read that one, nothing, for
  * which a fixed set of ids is drawn from the vocabulary.
  *
- * The source's tokenizer cuts the prompt, with the special tokens that it puts around a text. The destination's
- * must do the same: for a conversion a difference is a warning, for two models that are compared an error.
+ * The source's tokenizer tokenizes the prompt, with its special tokens. The destination's must give the same ids: for a conversion a difference is a warning, for two models that are compared an error.
  *
  * Invariant: the ids lie within both vocabularies, unless --token-ids gave them (fg_model_pair_open refuses those). One
  * tokenizer is held at a time and none afterwards.

@@ -56,6 +56,23 @@ static fg_status read_templates(checker *c, const json_t *complete) {
     return fg_tensor_table_templates(&c->parameters, &table, complete, c->err);
 }
 
+/* Appends a name of the destination, and what hf calls it, while few are listed; counts always. */
+static fg_status list_name(const fg_code_declaration *declaration, const char *name, fg_buffer *list,
+                           size_t *count, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer hf = {0};
+    bool matched = false;
+    FG_TRY(fg_name_list_add(list, count, LISTED, name, err));
+    if (*count > LISTED) goto done;
+    FG_TRY(
+        fg_name_rules_apply(fg_converter_rules(declaration->converter, FG_EXPORT), name, &hf, &matched, err));
+    if (matched && strcmp(hf.data, name) != 0)
+        FG_TRY(fg_buffer_printf(list, err, " (hf: \"%.150s\")", hf.data));
+done:
+    fg_buffer_free(&hf);
+    return status;
+}
+
 /* ---- tensors that are written ---- */
 
 /* What the declaration says of a name that the code makes no parameter for. */
@@ -105,7 +122,7 @@ static fg_status check_outputs(checker *c) {
             continue;
         }
         if (!first) first = output->name;
-        FG_TRY(fg_name_list_add(&list, &count, LISTED, output->name, c->err));
+        FG_TRY(list_name(c->declaration, output->name, &list, &count, c->err));
     }
     if (!count) goto done;
     status =
@@ -128,7 +145,7 @@ static fg_status list_missing(const checker *c, const fg_tensor_template *t, con
         fg_free(name);
         FG_TRY_NEW(name, fg_tensor_name_of(t->name, block, err));
         if (fg_map_get(written, name) == FG_MAP_NONE)
-            FG_TRY(fg_name_list_add(list, count, LISTED, name, err));
+            FG_TRY(list_name(c->declaration, name, list, count, err));
     }
 done:
     fg_free(name);
@@ -293,7 +310,7 @@ fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *
         FG_TRY_NEW(name, fg_tensor_name_of(template, 0, err));
         FG_TRY(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), name, &target, &matched, err));
         if (!matched || is_declared(declaration, target.data)) continue;
-        FG_TRY(fg_name_list_add(&list, &count, LISTED, target.data, err));
+        FG_TRY(list_name(declaration, target.data, &list, &count, err));
     }
     if (count) {
         fg_fail(err, FG_ERR_INPUT,

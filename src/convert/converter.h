@@ -5,7 +5,8 @@
  *   { "format": "forgather", "model_type": "qwen3", "extends": "common.json", "about": "...", "abstract": false,
  *     "hf": { "architectures": ["Qwen3ForCausalLM"] },          spellings that are accepted; the first is written
  *     "hf_model_type": "gemma4_text",                           what config.json calls the type, where the format has a name of its own
- *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted beside config.json
+ *     "code": { "file": "code/x.py", "config_class": "...", "model_class": "..." },     what is emitted next to config.json; code/x.json declares
+ *                                                               what it reads and makes (convert/code_declaration.h)
  *     "base_model_prefix": "model.",                            what transformers puts before the names of a base model's checkpoint
  *     "unknown_keys": "warn_if_neutral" | "refuse",             hf keys that nothing claims
  *     "no_forward_pass": REASON,                                models of this type cannot be run: a conversion is proved by its bytes

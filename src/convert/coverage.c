@@ -92,6 +92,8 @@ static fg_status refuse_listed(fg_translator *t, const char *path, const json_t 
 static fg_status leave_member(fg_translator *t, const level *at, const char *path, const char *key,
                               const json_t *value, fg_error *err) {
     char brief[BRIEF], place[PLACE];
+    const char *reason = fg_hf_keys_reason(t->hf_keys, key, value, false);
+    if (reason) return fg_translator_leave_out(t, NULL, path, value, reason, NULL, err);
     if (fg_hf_keys_computation(t->hf_keys, key)) return refuse_unknown(t, at, path, value, err);
     fg_warn("%s: key \"%s\" = %s: no code is known to read it; it is left out", t->options->file,
             fg_translator_name(t, path, place, sizeof place), fg_json_brief(value, brief, sizeof brief));

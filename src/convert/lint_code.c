@@ -114,21 +114,24 @@ static fg_status check_flag(linter *l, const json_t *sample, const char *path, f
     fg_status status = FG_OK;
     bool accepted;
     json_t *config = NULL;
+    fg_error what = {0};
     for (int on = 0; on < 2 && l->wrong->length == l->before; on++) {
         json_decref(config);
         FG_TRY_NEW(config, fg_json_deep_copy(sample, err));
-        FG_TRY(fg_json_set_at(config, path, json_boolean(on), err));
+        status = fg_json_set_at(config, path, json_boolean(on), &what);
+        if (status != FG_OK) goto done;
         FG_TRY(check_config(l, config, &accepted, err));
     }
 done:
     json_decref(config);
-    return status;
+    if (!what.status) return status;
+    return status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text); /* no place for the flag */
 }
 
 static fg_status check_flags(linter *l, const json_t *sample, fg_error *err) {
     fg_status status = FG_OK;
     const fg_section *root = fg_converter_declarations(l->converter)->root;
-    for (size_t i = 0; i < root->count; i++) {
+    for (size_t i = 0; root && i < root->count; i++) {
         const fg_declaration *d = &root->items[i];
         const char *type = json_string_value(json_object_get(d->spec, "type"));
         if (type && strncmp(type, "flag", 4) == 0 && d->key_count)

@@ -213,7 +213,7 @@ static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
     return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
-/* Adds the defaults of the models inside, such as the text model of one that also sees: "defaults" says where they stand and which
+/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where they stand and which
  * type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
@@ -430,6 +430,18 @@ done:
     return status;
 }
 
+/* Brings the source into the form that declarations see. */
+static fg_status spell_given(const fg_translator *t, json_t *given, const json_t *defaults, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *overrides = json_object_get(t->document, "layer_overrides");
+    if (t->direction == FG_EXPORT && t->classes) return FG_OK;
+    FG_TRY(respell(t, given, err));
+    if (t->direction == FG_IMPORT && overrides)
+        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, t->options->file, err));
+done:
+    return status;
+}
+
 fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
                        const json_t *source, const fg_translate_options *options, fg_translation *translation,
                        fg_error *err) {
@@ -458,10 +470,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
     t.classes = classes;
     FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
-    if (direction == FG_IMPORT || !classes) FG_TRY(respell(&t, given, err));
-    const json_t *overrides = json_object_get(t.document, "layer_overrides");
-    if (direction == FG_IMPORT && overrides)
-        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, options->file, err));
+    FG_TRY(spell_given(&t, given, defaults, err));
     t.given = given;
     FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)

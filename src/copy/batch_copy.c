@@ -66,28 +66,28 @@ static size_t neighbours(const batch *b, size_t index, const fg_segment *head, u
 static fg_status read_run(batch *b, const fg_segment *head, uint64_t from, fg_dtype dtype, uint64_t elements,
                           unsigned char *to, fg_error *err) {
     fg_status status = FG_OK;
-    fg_strided_reader *gather = &b->filler->gather;
+    fg_strided_reader *strided = &b->filler->strided;
     const fg_file *file;
     fg_dtype stored = head->tensor->dtype;
     uint64_t size = elements * fg_dtype_size(stored);
-    FG_TRY(fg_reader_file(gather->reader, head->tensor->file, &file, err));
+    FG_TRY(fg_reader_file(strided->reader, head->tensor->file, &file, err));
     if (size >= HOLE_WORTH_ASKING && fg_file_next_data(file, from, from + size) == from + size) {
         memset(to, 0, elements * fg_dtype_size(dtype));
         return FG_OK;
     }
     b->zero = false;
-    gather->bytes_read += size;
+    strided->bytes_read += size;
     if (stored == dtype) return fg_file_read(file, to, size, from, err);
     if (!fg_cast_possible(stored, dtype))
         return fg_fail(err, FG_ERR_BUG, "a plan casts %s to %s", fg_dtype_name(stored), fg_dtype_name(dtype));
-    FG_TRY(fg_strided_read_buffers(gather, false, err));
-    FG_TRY(fg_file_read(file, gather->strip, size, from, err));
-    gather->overflows += fg_cast(stored, gather->strip, dtype, to, elements);
+    FG_TRY(fg_strided_read_buffers(strided, false, err));
+    FG_TRY(fg_file_read(file, strided->strip, size, from, err));
+    strided->overflows += fg_cast(stored, strided->strip, dtype, to, elements);
 done:
     return status;
 }
 
-/* Works out output `index` and, if they can be read together, those after it; `done` is how many. */
+/* Computes output `index` and, if they can be read together, those after it; `done` is how many. */
 static fg_status load(batch *b, size_t index, unsigned char *to, size_t *done, fg_error *err) {
     fg_status status = FG_OK;
     const fg_output *output = output_at(b, index);

@@ -1,6 +1,6 @@
 /* Many small outputs at once: what lies side by side in a file is read, and written, with one call.
  *
- * Invariant: the same bytes and checksums as when each output is worked out alone.
+ * Invariant: the same bytes and checksums as when each output is computed alone.
  */
 #ifndef FG_COPY_BATCH_COPY_H
 #define FG_COPY_BATCH_COPY_H

@@ -9,7 +9,7 @@
 #include "copy/sink.h"
 #include "store/cast.h"
 
-/* A range of an output that was worked out and may be asked for again. */
+/* A range of an output that was computed and may be asked for again. */
 typedef struct window {
     unsigned char *bytes; /* owned; FG_WINDOW_BYTES, made when needed */
     size_t output;
@@ -22,8 +22,8 @@ struct fg_copier {
     fg_sink sink;
     unsigned char *block; /* owned; FG_BLOCK_BYTES */
     window window;
-    fg_block_size grain; /* of output `grain_of` */
-    size_t grain_of;
+    fg_block_size block_size; /* of output `block_size_output` */
+    size_t block_size_output;
 };
 
 fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *directory, fg_error *err) {
@@ -31,7 +31,7 @@ fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *dir
     fg_copier *c = NULL;
     FG_NEW(c, 1);
     c->plan = plan;
-    c->grain_of = SIZE_MAX;
+    c->block_size_output = SIZE_MAX;
     FG_TRY(fg_filler_new(&c->filler, plan, err));
     FG_TRY(fg_sink_new(&c->sink, plan, directory, err));
     FG_TRY_NEW(c->block, fg_alloc_buffer(FG_BLOCK_BYTES, err));
@@ -54,38 +54,38 @@ void fg_copier_free(fg_copier **copier) {
 }
 
 fg_copy_totals fg_copier_totals(const fg_copier *copier) {
-    return (fg_copy_totals){.bytes_read = copier->filler.gather.bytes_read,
+    return (fg_copy_totals){.bytes_read = copier->filler.strided.bytes_read,
                             .bytes_written = copier->sink.bytes_written,
                             .bytes_skipped = copier->sink.bytes_skipped,
-                            .overflows = copier->filler.gather.overflows};
+                            .overflows = copier->filler.strided.overflows};
 }
 
 const fg_plan *fg_copier_plan(const fg_copier *copier) {
     return copier->plan;
 }
 
-static fg_block_size grain_of(fg_copier *copier, size_t output) {
-    if (copier->grain_of != output) {
-        copier->grain = fg_filler_grain(&copier->filler, &copier->plan->outputs[output]);
-        copier->grain_of = output;
+static fg_block_size block_size_of(fg_copier *copier, size_t output) {
+    if (copier->block_size_output != output) {
+        copier->block_size = fg_filler_block_size(&copier->filler, &copier->plan->outputs[output]);
+        copier->block_size_output = output;
     }
-    return copier->grain;
+    return copier->block_size;
 }
 
 /* Makes the window hold element `first` of an output, and as many after it as fit and `limit` allows.
  * Overflows are counted from `first` to `counted_end`; the window must not be used beyond that by somebody
  * who counts. */
-static fg_status look_at(fg_copier *copier, size_t output, uint64_t first, uint64_t limit,
-                         uint64_t counted_end, fg_error *err) {
+static fg_status fill_window(fg_copier *copier, size_t output, uint64_t first, uint64_t limit,
+                             uint64_t counted_end, fg_error *err) {
     fg_status status = FG_OK;
     window *w = &copier->window;
     const fg_output *o = &copier->plan->outputs[output];
-    fg_block_size grain = grain_of(copier, output);
+    fg_block_size block_size = block_size_of(copier, output);
     w->first = w->end = 0;
     if (!w->bytes) FG_TRY_NEW(w->bytes, fg_alloc_buffer(FG_WINDOW_BYTES, err));
-    uint64_t origin = first - first % grain.unit, end = limit;
-    if (end % grain.unit) end += grain.unit - end % grain.unit;
-    end = fg_min(fg_min(end, origin + grain.window), o->elements);
+    uint64_t origin = first - first % block_size.unit, end = limit;
+    if (end % block_size.unit) end += block_size.unit - end % block_size.unit;
+    end = fg_min(fg_min(end, origin + block_size.window), o->elements);
     fg_range range = {.dtype = o->dtype,
                       .origin = origin,
                       .count_first = first,
@@ -120,7 +120,7 @@ static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
     uint64_t size = fg_dtype_size(r->tensor->dtype), at = r->tensor->offset + r->from * size;
     uint64_t limit = at + (r->end - r->to) * size;
     if (at < r->data_end) return FG_OK;
-    fg_status status = fg_reader_file(copier->filler.gather.reader, r->tensor->file, &file, err);
+    fg_status status = fg_reader_file(copier->filler.strided.reader, r->tensor->file, &file, err);
     if (status != FG_OK) return status;
     uint64_t data = fg_file_next_data(file, at, limit), count = (data - at) / size;
     if (!count) {
@@ -137,17 +137,17 @@ static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
 static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
     fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[r->output];
-    fg_strided_reader *gather = &copier->filler.gather;
+    fg_strided_reader *strided = &copier->filler.strided;
     uint64_t size = fg_dtype_size(o->dtype), stored = fg_dtype_size(r->tensor->dtype);
     uint64_t room = (FG_BLOCK_BYTES - (o->offset + r->to * size) % FG_BLOCK_BYTES) / size;
     uint64_t data = r->data_end - (r->tensor->offset + r->from * stored);
     uint64_t count = fg_min(fg_max(room, 1), FG_STRIP_BYTES / stored);
     count = fg_min(fg_min(count, r->end - r->to), (data + stored - 1) / stored);
     if (r->tensor->dtype == o->dtype) {
-        FG_TRY(fg_strided_read_read(gather, r->tensor, r->from, count, copier->block, err));
+        FG_TRY(fg_strided_read_read(strided, r->tensor, r->from, count, copier->block, err));
     } else {
-        FG_TRY(fg_strided_read_read(gather, r->tensor, r->from, count, gather->strip, err));
-        gather->overflows += fg_cast(r->tensor->dtype, gather->strip, o->dtype, copier->block, count);
+        FG_TRY(fg_strided_read_read(strided, r->tensor, r->from, count, strided->strip, err));
+        strided->overflows += fg_cast(r->tensor->dtype, strided->strip, o->dtype, copier->block, count);
     }
     FG_TRY(fg_sink_put(&copier->sink, r->output, r->to, count, copier->block, err));
     r->to += count;
@@ -162,7 +162,7 @@ static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dty
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
                        fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
     }
-    return fg_strided_read_buffers(&copier->filler.gather, false, err);
+    return fg_strided_read_buffers(&copier->filler.strided, false, err);
 }
 
 static fg_status write_run(fg_copier *copier, size_t output, uint64_t first, const fg_segment *segment,
@@ -185,9 +185,9 @@ static fg_status write_mixed(fg_copier *copier, size_t output, uint64_t first, u
     fg_status status = FG_OK;
     const window *w = &copier->window;
     uint64_t size = fg_dtype_size(copier->plan->outputs[output].dtype);
-    copier->window.end = 0; /* it may have been worked out without counting */
+    copier->window.end = 0; /* it may have been computed without counting */
     while (first < end && !copier->sink.stopped) {
-        FG_TRY(look_at(copier, output, first, end, end, err));
+        FG_TRY(fill_window(copier, output, first, end, end, err));
         uint64_t count = w->end - first;
         FG_TRY(fg_sink_put(&copier->sink, output, first, count, w->bytes + (first - w->origin) * size, err));
         first += count;
@@ -255,33 +255,34 @@ done:
 static fg_status read_run(fg_copier *copier, const fg_output *o, const fg_segment *segment, uint64_t count,
                           unsigned char *to, fg_error *err) {
     fg_status status = FG_OK;
-    fg_strided_reader *gather = &copier->filler.gather;
+    fg_strided_reader *strided = &copier->filler.strided;
     const fg_tensor *tensor = segment->tensor;
-    if (tensor->dtype == o->dtype) return fg_strided_read_read(gather, tensor, segment->from, count, to, err);
+    if (tensor->dtype == o->dtype)
+        return fg_strided_read_read(strided, tensor, segment->from, count, to, err);
     FG_TRY(prepare_cast(copier, tensor, o->dtype, err));
     uint64_t room = FG_BLOCK_BYTES / fg_dtype_size(tensor->dtype), part;
     for (uint64_t done = 0; done < count; done += part) {
         part = fg_min(room, count - done);
-        FG_TRY(fg_strided_read_read(gather, tensor, segment->from + done, part, gather->strip, err));
-        fg_cast(tensor->dtype, gather->strip, o->dtype, to + done * fg_dtype_size(o->dtype), part);
+        FG_TRY(fg_strided_read_read(strided, tensor, segment->from + done, part, strided->strip, err));
+        fg_cast(tensor->dtype, strided->strip, o->dtype, to + done * fg_dtype_size(o->dtype), part);
     }
 done:
     return status;
 }
 
-/* Through the window where a whole one is worth working out, else right into the buffer. */
+/* Through the window where a whole one is worth computing, else right into the buffer. */
 static fg_status read_mixed(fg_copier *copier, size_t output, uint64_t first, uint64_t end, unsigned char *to,
                             fg_error *err) {
     fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[output];
     const window *w = &copier->window;
     uint64_t size = fg_dtype_size(o->dtype);
-    if (grain_of(copier, output).window * size <= FG_BLOCK_BYTES) {
+    if (block_size_of(copier, output).window * size <= FG_BLOCK_BYTES) {
         fg_range range = {.dtype = o->dtype, .origin = first, .target = to};
         return fg_filler_fill(&copier->filler, o, &range, end - first, err);
     }
     while (first < end) {
-        if (!in_window(w, output, first)) FG_TRY(look_at(copier, output, first, o->elements, 0, err));
+        if (!in_window(w, output, first)) FG_TRY(fill_window(copier, output, first, o->elements, 0, err));
         uint64_t count = fg_min(w->end, end) - first;
         memcpy(to, w->bytes + (first - w->origin) * size, count * size);
         first += count;

@@ -3,7 +3,7 @@
  * The source side of FG_PIECE_MEAN (`from`, `from_stride`) counts in the mean row: elements of the source divided by shape[0]; a
  * stride of 0 repeats it.
  *
- * Invariant: the bytes of an output depend on the plan and the sources only: not on ranks, items or buffers. One copier a thread;
+ * Invariant: the bytes of an output depend on the plan and the sources only: not on ranks, items or buffers. One copier per thread;
  * its buffers stay under 16 MiB together whatever the model.
  */
 #ifndef FG_COPY_COPIER_H
@@ -58,7 +58,7 @@ void fg_copier_free(fg_copier **copier);
 fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err);
 uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count);
 
-/* Holds the tensors of `other` (an opened checkpoint's table) against the plan, byte by byte, for one item: what `fgconv verify` does. A difference is
+/* Compares the tensors of `other` (an opened checkpoint's table) with the plan, byte by byte, for one item: what `fgconv verify` does. A difference is
  * FG_ERR_DIFFER that names tensor, index, found and expected. */
 fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg_tensors *other,
                            fg_reader *reader, fg_error *err);

@@ -7,12 +7,12 @@
 
 fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err) {
     *filler = (fg_filler){.plan = plan};
-    return fg_reader_new(&filler->gather.reader, &plan->source, err);
+    return fg_reader_new(&filler->strided.reader, &plan->source, err);
 }
 
 void fg_filler_free(fg_filler *filler) {
-    fg_reader_free(&filler->gather.reader);
-    fg_strided_read_free(&filler->gather);
+    fg_reader_free(&filler->strided.reader);
+    fg_strided_read_free(&filler->strided);
     fg_mean_free(&filler->mean);
 }
 
@@ -31,7 +31,7 @@ static unsigned char *place(const work *w, uint64_t to) {
 
 static fg_status copy_part(void *context, const fg_box *part, fg_error *err) {
     work *w = context;
-    return fg_strided_read_box(&w->filler->gather, w->tensor, part, w->range, err);
+    return fg_strided_read_box(&w->filler->strided, w->tensor, part, w->range, err);
 }
 
 /* Recursion no deeper than FG_MAX_DIMS. */
@@ -61,15 +61,15 @@ static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t
     fg_status status = FG_OK;
     fg_mean *mean = &w->filler->mean;
     for (uint64_t done = 0, part; done < count; done += part) {
-        FG_TRY(fg_mean_columns(mean, &w->filler->gather, w->tensor, column + done, err));
+        FG_TRY(fg_mean_columns(mean, &w->filler->strided, w->tensor, column + done, err));
         uint64_t at = to + done, inside = column + done - mean->first;
         part = fg_min(count - done, mean->count - inside);
-        /* those outside of the counted range are worked out for the sake of a window */
+        /* those outside of the counted range are computed for the sake of a window */
         uint64_t first = fg_min(fg_max(w->range->count_first, at), at + part);
         uint64_t end = fg_max(first, fg_min(w->range->count_end, at + part));
         fg_cast(FG_F32, mean->values + inside, w->range->dtype, place(w, at), first - at);
-        w->filler->gather.overflows += fg_cast(FG_F32, mean->values + inside + (first - at), w->range->dtype,
-                                               place(w, first), end - first);
+        w->filler->strided.overflows += fg_cast(FG_F32, mean->values + inside + (first - at), w->range->dtype,
+                                                place(w, first), end - first);
         fg_cast(FG_F32, mean->values + inside + (end - at), w->range->dtype, place(w, end), at + part - end);
     }
 done:
@@ -93,7 +93,7 @@ done:
 static fg_status mean_part(void *context, const fg_box *part, fg_error *err) {
     const work *w = context;
     if (!fg_cast_possible(FG_F32, w->range->dtype)) {
-        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan wants the mean of its rows as %s",
+        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan asks for the mean of its rows as %s",
                        w->tensor->name, fg_dtype_name(w->range->dtype));
     }
     return mean_level(w, part, 0, part->from, part->to, err);
@@ -122,11 +122,11 @@ fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_ra
         FG_TRY(fg_box_clip(&box, range->origin, range->origin + count, visits[piece->kind], &w, err));
     }
 done:
-    if (status != FG_OK) fg_where(err, "working out tensor \"%s\"", output->name);
+    if (status != FG_OK) fg_where(err, "computing tensor \"%s\"", output->name);
     return status;
 }
 
-/* ---- how to go about an output ---- */
+/* ---- block sizes and runs ---- */
 
 /* Elements of the output between neighbours of the source: 1 where order is kept. */
 static uint64_t distance(const fg_box *box) {
@@ -136,22 +136,22 @@ static uint64_t distance(const fg_box *box) {
     return 1;
 }
 
-fg_block_size fg_filler_grain(const fg_filler *filler, const fg_output *output) {
-    fg_block_size grain = {.unit = 1};
+fg_block_size fg_filler_block_size(const fg_filler *filler, const fg_output *output) {
+    fg_block_size block_size = {.unit = 1};
     uint64_t size = fg_dtype_size(output->dtype);
     bool shuffled = false;
     for (size_t i = 0; i < output->piece_count; i++) {
         const fg_piece *piece = piece_of(filler, output, i);
         fg_box box;
         if (piece->kind != FG_PIECE_COPY || !fg_box_of_piece(piece, &box)) continue;
-        grain.unit = fg_max(grain.unit, distance(&box));
+        block_size.unit = fg_max(block_size.unit, distance(&box));
         if (!source_of(filler, piece)->contiguous) shuffled = true;
     }
-    if (grain.unit > 1) shuffled = true;
-    if (grain.unit > FG_WINDOW_BYTES / 2 / size) grain.unit = 1; /* too long to be worked out whole */
-    grain.window = (shuffled ? FG_WINDOW_BYTES : FG_BLOCK_BYTES) / size;
-    grain.window -= grain.window % grain.unit;
-    return grain;
+    if (block_size.unit > 1) shuffled = true;
+    if (block_size.unit > FG_WINDOW_BYTES / 2 / size) block_size.unit = 1; /* too long to be computed whole */
+    block_size.window = (shuffled ? FG_WINDOW_BYTES : FG_BLOCK_BYTES) / size;
+    block_size.window -= block_size.window % block_size.unit;
+    return block_size;
 }
 
 fg_segment fg_filler_segment(const fg_filler *filler, const fg_output *output, uint64_t first, uint64_t end) {

@@ -1,4 +1,4 @@
-/* Working out any range of an output in memory.
+/* Computing any range of an output in memory.
  *
  * Invariant: every element of the range is set, by the one piece that covers it; the plan was checked.
  */
@@ -17,13 +17,13 @@
 enum {
     FG_BLOCK_BYTES = FG_BLOCK_KIB << 10, /* what is read and written at once where no order is changed */
     FG_WINDOW_BYTES =
-        8 << 20, /* what is worked out at once where rows become columns: the longer the better for reads */
+        8 << 20, /* what is computed at once where rows become columns: the longer the better for reads */
     FG_LONG_RUN = 256 << 10, /* bytes from which on a run inside an output is copied by itself */
 };
 
 typedef struct fg_filler {
     const fg_plan *plan; /* borrowed */
-    fg_strided_reader gather;
+    fg_strided_reader strided;
     fg_mean mean;
 } fg_filler;
 
@@ -34,15 +34,15 @@ void fg_filler_free(fg_filler *filler);
 fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_range *range, uint64_t count,
                          fg_error *err);
 
-/* How an output is best worked out: so many elements at once, beginning at multiples of `unit`. */
+/* How many elements of an output are computed at once, beginning at multiples of `unit`. */
 typedef struct fg_block_size {
     uint64_t unit, window;
 } fg_block_size;
-fg_block_size fg_filler_grain(const fg_filler *filler, const fg_output *output);
+fg_block_size fg_filler_block_size(const fg_filler *filler, const fg_output *output);
 
 /* What lies at element `first` of an output. */
 typedef enum fg_segment_kind {
-    FG_SEGMENT_MIXED, /* to be worked out with fg_filler_fill */
+    FG_SEGMENT_MIXED, /* to be computed with fg_filler_fill */
     FG_SEGMENT_RUN,   /* consecutive elements of one tensor that lie consecutively in its file */
     FG_SEGMENT_ZERO,  /* zeros */
 } fg_segment_kind;

@@ -30,7 +30,7 @@ static float mean_of(double sum, uint64_t rows) {
     return isnan(value) ? NAN : value;
 }
 
-fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *gather, const fg_tensor *tensor, uint64_t column,
+fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_tensor *tensor, uint64_t column,
                           fg_error *err) {
     fg_status status = FG_OK;
     if (mean->tensor == tensor && column >= mean->first && column - mean->first < mean->count) return FG_OK;
@@ -41,7 +41,7 @@ fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *gather, const fg_ten
     if (column >= width)
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": it has no such column", tensor->name);
     FG_TRY(make_room(mean, err));
-    FG_TRY(fg_strided_read_buffers(gather, false, err));
+    FG_TRY(fg_strided_read_buffers(strided, false, err));
     mean->first = column - column % COLUMNS;
     mean->count = fg_min(COLUMNS, width - mean->first);
     memset(mean->sums, 0, mean->count * sizeof *mean->sums);
@@ -49,8 +49,8 @@ fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *gather, const fg_ten
     for (uint64_t row = 0; row < rows; row += count) {
         count = fg_min(together, rows - row);
         uint64_t loaded = (count - 1) * width + mean->count;
-        FG_TRY(fg_strided_read_read(gather, tensor, row * width + mean->first, loaded, gather->strip, err));
-        for (uint64_t i = 0; i < count; i++) add_row(mean, tensor->dtype, gather->strip + i * width * size);
+        FG_TRY(fg_strided_read_read(strided, tensor, row * width + mean->first, loaded, strided->strip, err));
+        for (uint64_t i = 0; i < count; i++) add_row(mean, tensor->dtype, strided->strip + i * width * size);
     }
     for (uint64_t i = 0; i < mean->count; i++) mean->values[i] = mean_of(mean->sums[i], rows);
     mean->tensor = tensor;

@@ -18,7 +18,7 @@ typedef struct fg_mean {
 
 /* The means of columns [*first, *first + *count) around `column` are in mean->values afterwards. A column is
  * what an index of dimension 0 leaves: `elements / shape[0]` of them. */
-fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *gather, const fg_tensor *tensor, uint64_t column,
+fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_tensor *tensor, uint64_t column,
                           fg_error *err);
 void fg_mean_free(fg_mean *mean);
 

@@ -44,7 +44,7 @@ void fg_sink_begin(fg_sink *sink, uint64_t *digests, fg_copy_progress progress, 
  * and not written. Stops early when progress says so. */
 fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t count,
                       const unsigned char *bytes, fg_error *err);
-/* The same for whole outputs that were worked out together: first each one's checksum, then `size` bytes of
+/* The same for whole outputs that were computed together: first each one's checksum, then `size` bytes of
  * the shard at once. */
 void fg_sink_digest_whole(fg_sink *sink, size_t output, const unsigned char *bytes);
 fg_status fg_sink_put_raw(fg_sink *sink, uint32_t shard, uint64_t offset, const unsigned char *bytes,

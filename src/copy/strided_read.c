@@ -12,7 +12,7 @@ enum { CHEAP_GAP = 4096 };
 
 /* One box on its way: its dimensions in the order of the source, largest stride first. */
 typedef struct job {
-    fg_strided_reader *gather;
+    fg_strided_reader *strided;
     const fg_tensor *tensor;
     const fg_range *range;
     size_t from_size, to_size; /* bytes an element */
@@ -24,24 +24,24 @@ typedef struct job {
     bool dense[FG_MAX_DIMS + 1]; /* dimensions i, i + 1, ... are worth reading in one go, gaps included */
 } job;
 
-fg_status fg_strided_read_buffers(fg_strided_reader *gather, bool cast, fg_error *err) {
+fg_status fg_strided_read_buffers(fg_strided_reader *strided, bool cast, fg_error *err) {
     fg_status status = FG_OK;
-    if (!gather->strip) FG_TRY_NEW(gather->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
-    if (cast && !gather->cast) FG_TRY_NEW(gather->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
+    if (!strided->strip) FG_TRY_NEW(strided->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
+    if (cast && !strided->cast) FG_TRY_NEW(strided->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
 done:
     return status;
 }
 
-void fg_strided_read_free(fg_strided_reader *gather) {
-    fg_free(gather->strip);
-    fg_free(gather->cast);
-    *gather = (fg_strided_reader){0};
+void fg_strided_read_free(fg_strided_reader *strided) {
+    fg_free(strided->strip);
+    fg_free(strided->cast);
+    *strided = (fg_strided_reader){0};
 }
 
-fg_status fg_strided_read_read(fg_strided_reader *gather, const fg_tensor *tensor, uint64_t first,
+fg_status fg_strided_read_read(fg_strided_reader *strided, const fg_tensor *tensor, uint64_t first,
                                uint64_t count, void *buffer, fg_error *err) {
-    gather->bytes_read += count * fg_dtype_size(tensor->dtype);
-    return fg_reader_read(gather->reader, tensor, first, count, buffer, err);
+    strided->bytes_read += count * fg_dtype_size(tensor->dtype);
+    return fg_reader_read(strided->reader, tensor, first, count, buffer, err);
 }
 
 /* ---- from a strip to the range ---- */
@@ -121,7 +121,7 @@ static void count_overflows(const job *j, const part *p, uint32_t level, const u
         if (level + 1 < p->rank) {
             count_overflows(j, p, level + 1, here, there);
         } else if (there >= j->range->count_first && there < j->range->count_end) {
-            j->gather->overflows += fg_cast(j->tensor->dtype, here, j->range->dtype, ignored, 1);
+            j->strided->overflows += fg_cast(j->tensor->dtype, here, j->range->dtype, ignored, 1);
         }
     }
 }
@@ -137,11 +137,11 @@ static void finish(const job *j, uint32_t level, uint64_t count, uint64_t pitch,
         p.to[i] = j->to[level + i];
     }
     choose_inner(&p);
-    const unsigned char *values = j->gather->strip;
+    const unsigned char *values = j->strided->strip;
     if (j->tensor->dtype != j->range->dtype) {
-        values = j->gather->cast;
-        if (fg_cast(j->tensor->dtype, j->gather->strip, j->range->dtype, j->gather->cast, loaded))
-            count_overflows(j, &p, 0, j->gather->strip, to);
+        values = j->strided->cast;
+        if (fg_cast(j->tensor->dtype, j->strided->strip, j->range->dtype, j->strided->cast, loaded))
+            count_overflows(j, &p, 0, j->strided->strip, to);
     }
     scatter(&p, 0, values, j->range->target + (to - j->range->origin) * j->to_size, j->to_size);
 }
@@ -155,7 +155,7 @@ static fg_status load_span(const job *j, uint32_t level, uint64_t from, uint64_t
     uint64_t most = step ? 1 + (j->room - inner) / step : j->extent[level];
     for (uint64_t i = 0; i < j->extent[level]; i += most) {
         uint64_t count = fg_min(most, j->extent[level] - i), loaded = inner + (count - 1) * step;
-        FG_TRY(fg_strided_read_read(j->gather, j->tensor, from + i * step, loaded, j->gather->strip, err));
+        FG_TRY(fg_strided_read_read(j->strided, j->tensor, from + i * step, loaded, j->strided->strip, err));
         finish(j, level, count, step, loaded, to + i * j->to[level]);
     }
 done:
@@ -169,9 +169,9 @@ static fg_status load_units(const job *j, uint32_t level, uint64_t from, uint64_
     for (uint64_t i = 0; i < j->extent[level]; i += count) {
         count = fg_min(most, j->extent[level] - i);
         for (uint64_t k = 0; k < count; k++) {
-            unsigned char *at = j->gather->strip + k * unit * j->from_size;
+            unsigned char *at = j->strided->strip + k * unit * j->from_size;
             FG_TRY(
-                fg_strided_read_read(j->gather, j->tensor, from + (i + k) * j->from[level], unit, at, err));
+                fg_strided_read_read(j->strided, j->tensor, from + (i + k) * j->from[level], unit, at, err));
         }
         finish(j, level, count, unit, count * unit, to + i * j->to[level]);
     }
@@ -185,7 +185,7 @@ static fg_status load(const job *j, uint32_t level, uint64_t from, uint64_t to, 
     bool last = level + 1 == j->rank, same = j->tensor->dtype == j->range->dtype;
     if (last && same && j->from[level] == 1 && j->to[level] == 1) {
         unsigned char *at = j->range->target + (to - j->range->origin) * j->to_size;
-        return fg_strided_read_read(j->gather, j->tensor, from, j->extent[level], at, err);
+        return fg_strided_read_read(j->strided, j->tensor, from, j->extent[level], at, err);
     }
     if (j->dense[level] && j->span[level + 1] <= j->room) return load_span(j, level, from, to, err);
     bool run_inside = same && level + 2 == j->rank && j->from[level + 1] == 1 && j->to[level + 1] == 1;
@@ -217,10 +217,10 @@ static void take_box(job *j, const fg_box *box) {
     }
 }
 
-fg_status fg_strided_read_box(fg_strided_reader *gather, const fg_tensor *tensor, const fg_box *box,
+fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tensor, const fg_box *box,
                               const fg_range *range, fg_error *err) {
     fg_status status = FG_OK;
-    job j = {.gather = gather,
+    job j = {.strided = strided,
              .tensor = tensor,
              .range = range,
              .from_size = fg_dtype_size(tensor->dtype),
@@ -232,7 +232,7 @@ fg_status fg_strided_read_box(fg_strided_reader *gather, const fg_tensor *tensor
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
                        fg_dtype_name(tensor->dtype), fg_dtype_name(range->dtype));
     }
-    FG_TRY(fg_strided_read_buffers(gather, casts, err));
+    FG_TRY(fg_strided_read_buffers(strided, casts, err));
     FG_TRY(load(&j, 0, box->from, box->to, err));
 done:
     return status;

@@ -26,13 +26,13 @@ typedef struct fg_range {
 } fg_range;
 
 /* Copies the box of `tensor` to its place. All elements of the box lie in the range. */
-fg_status fg_strided_read_box(fg_strided_reader *gather, const fg_tensor *tensor, const fg_box *box,
+fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tensor, const fg_box *box,
                               const fg_range *range, fg_error *err);
 /* `count` raw elements of a tensor, counted. */
-fg_status fg_strided_read_read(fg_strided_reader *gather, const fg_tensor *tensor, uint64_t first,
+fg_status fg_strided_read_read(fg_strided_reader *strided, const fg_tensor *tensor, uint64_t first,
                                uint64_t count, void *buffer, fg_error *err);
 /* Makes sure that `strip`, and `cast` if asked for, are there. */
-fg_status fg_strided_read_buffers(fg_strided_reader *gather, bool cast, fg_error *err);
-void fg_strided_read_free(fg_strided_reader *gather);
+fg_status fg_strided_read_buffers(fg_strided_reader *strided, bool cast, fg_error *err);
+void fg_strided_read_free(fg_strided_reader *strided);
 
 #endif

@@ -1,5 +1,5 @@
 /* What a model is once rows of its vocabulary were edited (tokens were added): the reference that the result of a
- * conversion is held against.
+ * conversion is compared with.
  *
  * The rows are worked out here from the source's numbers and their definition, not through the plan, so that a
  * plan that fills a row with something else does not cancel itself out.

@@ -1,7 +1,7 @@
 /* Grouped-query attention: softmax(q k * size ^ -power) v, head h of the queries with head h / (heads /
  * kv_heads) of keys and values.
  *
- * Keys (normed and turned) and values of a position lie side by side in the memory: [position, 2, kv_heads *
+ * Keys (normed and rotated) and values of a position lie side by side in the memory: [position, 2, kv_heads *
  * size].
  */
 #include <cblas.h>

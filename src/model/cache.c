@@ -1,4 +1,4 @@
-/* What earlier positions leave behind for later ones. */
+/* The KV cache. */
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "model/model.h"

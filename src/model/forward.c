@@ -102,7 +102,8 @@ static fg_status compare_rows(fg_model *model, uint64_t row, uint64_t rows, floa
     if (memcmp(head, embedding, rows * copy->columns * sizeof *head) == 0) goto done;
     status = fg_fail(err, FG_ERR_INPUT, "%s and %s are tied by the configuration, but hold different numbers",
                      copy->name, model->embedding.name);
-    fg_hint(err, "set tie_word_embeddings to false in config.json if they are two weights, or remove the one that is not used");
+    fg_hint(err, "set tie_word_embeddings to false in config.json if they are two weights, or remove the one "
+                 "that is not used");
 done:
     return status;
 }

@@ -1,13 +1,12 @@
-/* A model that computes: a binding of a checkpoint's names and config keys to roles, and the forward pass in
- * float32.
+/* A bound model (a checkpoint's names and config keys bound to roles) and its forward pass in float32.
  *
  * The binding comes from converters/models/TYPE.json and shares nothing with the converters: names and keys
- * are written down a second time there, so that a wrong rule cannot cancel itself out. Weights are brought
+ * are written down a second time there, so that a mistake in a rule cannot hide itself. Weights are brought
  * into one canonical layout (query, key, value, gate, up, down, each as HF has it) panel by panel before they
  * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of the same
  * model take the same sums in the same order: equal weights give bit-equal results.
  *
- * Memory: weights are widened in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
+ * Memory: weights are converted to float32 in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
  * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
  * inside).
  */
@@ -51,8 +50,7 @@ fg_mask fg_model_own_mask(const fg_model *model);
 /* Whether a token sees those after it in some block, as the mask is now: then all must be given at once. */
 bool fg_model_sees_ahead(const fg_model *model);
 
-/* Keys and values of the blocks [first, first + count) for `capacity` positions: what later micro-batches and
- * generated tokens attend to. */
+/* KV cache of the blocks [first, first + count) for `capacity` positions. */
 typedef struct fg_cache fg_cache;
 fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
                        uint64_t capacity, fg_error *err);
@@ -93,12 +91,12 @@ fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, 
  * many there are. */
 uint64_t fg_model_head_panel(const fg_model *model);
 
-/* Keeps widened weights of up to `bytes` for reuse by later calls (micro-batches, generation); 0, the
- * default, keeps none. */
+/* Caches weights as float32, up to `bytes`, for later calls (micro-batches, generation); 0, the default,
+ * caches none. */
 void fg_model_keep(fg_model *model, uint64_t bytes);
 /* About what a call with so many tokens needs besides them. */
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
-/* The widened weights of blocks [first, first + count) take this many bytes. */
+/* The weights of blocks [first, first + count) as float32 take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
 /* Threads that matrix products may use on this rank. */
 void fg_model_threads(int threads);

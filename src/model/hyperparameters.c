@@ -429,10 +429,10 @@ static fg_status check_block_sizes(const fg_hyperparameters *s, fg_error *err) {
                        s->heads, s->kv_heads));
     if (s->head_size % 2)
         FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs", s->head_size));
+                       "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
+                       s->head_size));
     if (s->experts_per_token > s->experts)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
                        s->experts_per_token, s->experts));
     if (s->window && !s->causal)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",

@@ -1,4 +1,4 @@
-/* The tables of words that the files of converters/models put together. */
+/* The kinds of norm, rotary embedding, activation, mixer and MLP, by the names in converters/models. */
 #include <string.h>
 
 #include "model/model.h"

@@ -1,4 +1,4 @@
-/* Products with stored matrices, panel by panel: read, widen, multiply.
+/* Products with stored matrices, panel by panel: read, convert to float32, multiply.
  *
  * Panels begin at fixed rows that follow from a matrix's canonical shape alone. However a store keeps the
  * matrix, and whichever slice of its rows is asked for, a panel's numbers are summed by the same calls.
@@ -98,8 +98,7 @@ fg_status fg_matrix_read(fg_model *model, const fg_matrix *matrix, uint64_t row,
     return status;
 }
 
-/* Panel `index` from the kept ones, which it joins if there is room. `*values` stays NULL if it is not kept.
- */
+/* The cached panel `index`, which is read into the cache if there is room; else `*values` is NULL. */
 static fg_status kept_panel(fg_model *model, fg_matrix *matrix, uint64_t index, const float **values,
                             fg_error *err) {
     fg_status status = FG_OK;

@@ -1,7 +1,6 @@
 /* Feed-forward parts of a block. Gated: down(activation(gate x) * up x); else down(activation(first x)).
  *
- * Experts: a router gives each token a score for each of several such MLPs; it goes through the few with the largest
- * scores (of equals the first), whose outputs are added, weighted by the softmax over these scores.
+ * Experts: a router gives each token a score for each of several such MLPs; the few experts with the largest scores (of equals the first) are run, whose outputs are added, weighted by the softmax over these scores.
  */
 #include <math.h>
 #include <string.h>
@@ -68,8 +67,7 @@ fg_status fg_experts_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     static const roles r = {"experts.gate", "experts.up", "experts.first", "experts.down"};
     fg_status status = FG_OK;
     const fg_hyperparameters *s = &block->kind->settings;
-    if (!s->experts_per_token)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: experts, but 0 experts per token"));
+    if (!s->experts_per_token) FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: experts, but 0 experts per token"));
     FG_TRY(fg_sublayer_weights_make(&block->mlp, 1 + s->experts * MATRICES, 0, err));
     fg_matrix *m = block->mlp.matrices;
     FG_TRY(fg_bind_matrix(binder, "experts.router", s->experts, s->hidden, m, err));

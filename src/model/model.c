@@ -1,4 +1,4 @@
-/* A bound model as a thing: its end, its shape, its switches, and what it keeps. */
+/* Lifetime, shape and options of a bound model. */
 #include "model/model.h"
 
 #include "base/alloc.h"
@@ -50,7 +50,7 @@ static uint64_t part_bytes(const fg_sublayer_weights *part) {
     return bytes;
 }
 
-/* ---- the end ---- */
+/* ---- freeing ---- */
 
 static void forget_kept(fg_model *model) {
     for (uint64_t b = 0; model->blocks && b < model->shape.blocks; b++) {
@@ -90,7 +90,7 @@ void fg_model_free(fg_model **model) {
     *model = NULL;
 }
 
-/* ---- switches ---- */
+/* ---- options ---- */
 
 fg_model_shape fg_model_shape_of(const fg_model *model) {
     return model->shape;
@@ -117,7 +117,7 @@ bool fg_model_sees_ahead(const fg_model *model) {
     return model->mask == FG_MASK_NONE;
 }
 
-/* ---- what is kept ---- */
+/* ---- cached weights ---- */
 
 void fg_model_keep(fg_model *model, uint64_t bytes) {
     if (bytes < model->kept_bytes) forget_kept(model);

@@ -1,8 +1,7 @@
-/* Inside of a bound model: shared by the files of this room, used by nobody else.
+/* Inside of a bound model: for the files of src/model only.
  *
- * What differs between models is put together from words: a norm, a rotary, a mixer, an MLP and an activation
- * each stand in a table (words.c) under the name that converters/models/TYPE.json uses; a new kind is a new
- * row.
+ * A model is composed of kinds: of norm, rotary embedding, mixer, MLP and activation. Each is a row of a table
+ * (kinds_table.c) under the name that converters/models/TYPE.json uses.
  */
 #ifndef FG_MODEL_MODEL_H
 #define FG_MODEL_MODEL_H
@@ -36,7 +35,7 @@ typedef struct fg_matrix {
     bool transposed;
     fg_vector bias;      /* [rows], added to the product; mostly without a name */
     uint64_t panel_rows; /* rows of a panel; follows from `rows` and `columns` alone */
-    float **kept;        /* owned; a panel each, NULL while not kept; NULL when nothing is kept */
+    float **kept;        /* owned; the cached panels, NULL where a panel is not cached; NULL: none is */
 } fg_matrix;
 
 typedef struct fg_block fg_block;
@@ -48,7 +47,7 @@ typedef struct fg_norm_kind {
                   float *to);
 } fg_norm_kind;
 
-/* Fills `frequencies` [head size / 2], how far a position turns each pair, and gives what cosines and sines are
+/* Fills `frequencies` [head size / 2], the angle by which a position rotates each pair, and gives what cosines and sines are
  * multiplied by. */
 typedef struct fg_rotary_kind {
     const char *word;
@@ -172,7 +171,7 @@ fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t r
                     uint64_t count, float *output, uint64_t stride, fg_error *err);
 fg_status fg_linear_whole(fg_model *model, fg_matrix *matrix, const float *input, uint64_t count,
                           float *output, fg_error *err);
-void fg_matrix_forget(fg_matrix *matrix); /* frees the panels that are kept */
+void fg_matrix_forget(fg_matrix *matrix); /* frees the cached panels */
 
 fg_status fg_sublayer_weights_make(fg_sublayer_weights *part, size_t matrices, size_t vectors, fg_error *err);
 void fg_sublayer_weights_free(fg_sublayer_weights *part);

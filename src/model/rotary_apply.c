@@ -1,8 +1,8 @@
-/* Rotary embeddings: element i of the first half of a head and element i of the second are turned by position
+/* Rotary embeddings: element i of the first half of a head and element i of the second are rotated by position
  * * frequency i.
  *
  * Frequencies, angles, cosines and sines are float32 as in the reference implementation, operation by
- * operation: at position 100,000 a frequency that is exact to the last bit only would turn a pair by another
+ * operation: at position 100,000 a frequency that is exact to the last bit only would rotate a pair by another
  * angle than the reference does.
  */
 #include <math.h>

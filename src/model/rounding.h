@@ -1,5 +1,4 @@
-/* Weights seen through a narrower type: each value is rounded to it and widened again, as a cast would have
- * stored it. */
+/* Weights rounded to a narrower type, as a cast would have stored them, and back to float32. */
 #ifndef FG_MODEL_ROUNDING_H
 #define FG_MODEL_ROUNDING_H
 

@@ -1,4 +1,4 @@
-/* From logits to a token: the likeliest, or one that is drawn.
+/* From logits to a token: greedy decoding or sampling.
  *
  * Drawing: logits are divided by the temperature; of them the `top_k` largest stay (and those equal to the last
  * of these), and of those the fewest whose probabilities together reach `top_p`, at least one. The filters and

@@ -6,7 +6,7 @@
 
 enum {
     CHUNK = 256 << 10
-}; /* bytes of raw elements at a time: stays in the second-level cache until they are widened */
+}; /* bytes of raw elements at a time: stays in the second-level cache until they are converted to float32 */
 
 void fg_weight_source_close(fg_weight_source *weights) {
     if (weights->close) weights->close(weights->context);

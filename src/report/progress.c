@@ -10,7 +10,7 @@ enum { BAR = 24, TEXT = 160 };
 
 static const double BAR_EVERY = 0.1; /* seconds */
 static const double LINE_EVERY = 10;
-/* Before this the rate says nothing yet. */
+/* Seconds before a rate is shown. */
 static const double RATE_AFTER = 0.2;
 
 double fg_seconds(void) {

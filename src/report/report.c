@@ -19,12 +19,12 @@ static bool is(const json_t *report, const char *key, const char *value) {
     return strcmp(fg_report_string(report, key, ""), value) == 0;
 }
 
-/* The proof passed, but the models went on differently. */
+/* The proof passed, but the models generated different tokens. */
 static bool generation_differs(const json_t *report) {
     return is(report, "generation/stopped_by", "difference");
 }
 
-/* What the commands that write a directory do to the source, and have done; the latter also at the beginning of a sentence. */
+/* Verbs for the commands that write a directory: present, past, and the past at the beginning of a sentence. */
 typedef struct verb {
     const char *command, *doing, *done, *begins;
 } verb;
@@ -53,10 +53,9 @@ static fg_status headline(const json_t *report, fg_buffer *out, fg_error *err) {
                                                            : "Compared %s with %s\n",
                                 from, to);
     if (is(report, "command", "verify"))
-        return fg_buffer_printf(out, err,
-                                differ ? "%s differs from a conversion of %s\n"
-                                       : "%s matches a conversion of %s\n",
-                                to, from);
+        return fg_buffer_printf(
+            out, err, differ ? "%s differs from a conversion of %s\n" : "%s matches a conversion of %s\n", to,
+            from);
     if (done && json_is_true(json_object_get(report, "dry_run")))
         return fg_buffer_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from,
                                 to);
@@ -185,8 +184,7 @@ done:
 
 static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     if (is(report, "proof/kind", "logits")) return logits_lines(report, out, err);
-    if (is(report, "proof/kind", "none"))
-        return fg_report_line(out, "proof", err, "none (--validate none)");
+    if (is(report, "proof/kind", "none")) return fg_report_line(out, "proof", err, "none (--validate none)");
     if (!is(report, "proof/kind", "bytes")) return FG_OK;
     if (is(report, "status", "differ") && !generation_differs(report))
         return fg_report_line(out, "differ", err, "the bytes are not those of the plan");
@@ -202,8 +200,7 @@ static fg_status generation_line(const json_t *report, fg_buffer *out, fg_error 
     if (!json_is_object(held)) return FG_OK;
     fg_report_counted(json_array_size(json_object_get(held, "tokens")), "token", words);
     if (generation_differs(report))
-        return fg_report_line(out, "differ", err,
-                              "of %.60s generated, the last differs", words);
+        return fg_report_line(out, "differ", err, "of %.60s generated, the last differs", words);
     if (fg_report_number(held, "tokens_per_second", &per_second))
         snprintf(rate, sizeof rate, ", %.*f a second", per_second < 10 ? 1 : 0, per_second);
     if (fg_report_count(held, "eos_token_id", &id))

@@ -1,6 +1,5 @@
-/* The report of a run: one JSON document of everything that was decided, wrote, measured and compared
- * (fgconv_report.json in the destination, or
- * --report FILE), from which the printed summary is made.
+/* The report of a run: one JSON document of everything that was decided, written, measured and compared
+ * (fgconv_report.json in the destination, and --report FILE). The printed summary is made from it.
  *
  * Keys: fgconv {version}, command, arguments [..], dry_run, started (ISO 8601, UTC), finished, status
  * ("done", "differ", ...), ranks, nodes, source {directory, weights_directory, training_checkpoint {step, saved

@@ -1,7 +1,7 @@
-/* What the texts for people are made of: labelled lines, counted nouns, and reading a report that may lack
+/* Parts of the printed summary: labelled lines, counted nouns, and reading a report that may lack
  * anything.
  *
- * Invariant: a key that is missing or of another type is as good as absent: the text leaves it out.
+ * Invariant: a key of another type counts as missing, and what is missing is not printed.
  */
 #ifndef FG_REPORT_REPORT_TEXT_H
 #define FG_REPORT_REPORT_TEXT_H

@@ -14,7 +14,9 @@ import models
 from measure import Failed, Table, launcher, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, warm
 
 HERE = pathlib.Path(__file__).resolve().parent
-SYNTH = HERE.parent.parent / "scripts/synth_model.py"
+ROOT = HERE.parent.parent
+SYNTH = ROOT / "scripts/synth_model.py"
+BLOCKS = 64, 128, 256, 512, 1024, 2048  # KiB
 MEBIBYTE = 1 << 20
 TEXTS, TEXT_SIZE = 4, 1_000_000
 
@@ -103,6 +105,18 @@ class Bench:
         for ranks in (1, 4):
             self.compare(f"rename {self.size:g} GB, {ranks} rank{'s' if ranks > 1 else ''}, no fsync", self.filled(self.size),
                          ["--validate", "none", "--no-fsync"], 'cp -r "$1" "$2"', "cp -r", None, ranks=ranks)
+
+    def blocks(self):
+        """Programs that copy by blocks of other sizes (src/copy/fill.h), each compiled for it."""
+        usual = self.fgconv
+        for size in BLOCKS:
+            build = ROOT / f"build-block-{size}"
+            run(["cmake", "-S", ROOT, "-B", build, "-G", "Ninja", f"-DCMAKE_C_FLAGS=-DFG_BLOCK_KIB={size}"])
+            run(["cmake", "--build", build, "--target", "fgconv"])
+            self.fgconv = build / "fgconv"
+            self.compare(f"rename {self.size:g} GB, 2 ranks, blocks of {size} KiB", self.filled(self.size), ["--validate", "none", "--no-fsync"],
+                         'cp -r "$1" "$2"', "cp -r", None)
+        self.fgconv = usual
 
     def peak(self, source, *options):
         """The peak of a rank as the report says and as the kernel says to the rank's parent; the larger counts."""
@@ -212,10 +226,11 @@ class Bench:
 
 ROWS = {"rename": Bench.rename, "rename-fsync": Bench.rename_fsync, "cast": Bench.cast, "fast-llm": Bench.fast_llm, "ranks": Bench.ranks, "memory": Bench.memory,
         "proof-memory": Bench.proof_memory, "proof": Bench.proof, "planning": Bench.planning, "tokenize": Bench.tokenize, "first-byte": Bench.first_byte}
+ASKED_FOR = {"blocks": Bench.blocks}  # rows that are no budgets
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description="rows: " + ", ".join(ROWS))
+    parser = argparse.ArgumentParser(description="rows: " + ", ".join(ROWS | ASKED_FOR))
     parser.add_argument("--fgconv", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--numpy", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--transformers", required=True, help=argparse.SUPPRESS)
@@ -225,9 +240,9 @@ def arguments():
     parser.add_argument("--models")
     parser.add_argument("rows", nargs="*")
     args = parser.parse_args()
-    unknown = [r for r in args.rows if r not in ROWS]
+    unknown = [r for r in args.rows if r not in ROWS | ASKED_FOR]
     if unknown:
-        parser.error(f"no row {unknown[0]}; rows: {', '.join(ROWS)}")
+        parser.error(f"no row {unknown[0]}; rows: {', '.join(ROWS | ASKED_FOR)}")
     args.size = args.size or (0.6 if args.quick else 5.9)
     args.pairs = args.pairs or (3 if args.quick else 5)
     return args
@@ -240,7 +255,7 @@ def main():
         bench = Bench(args, pathlib.Path(folder))
         for name in args.rows or ROWS:
             try:
-                ROWS[name](bench)
+                (ROWS | ASKED_FOR)[name](bench)
             except Failed as failure:
                 bench.table.add(name, "failed", "", "", "", False)
                 print(failure, file=sys.stderr)

@@ -156,6 +156,10 @@ def dry_run(fgconv, work):
     code, text = run(fgconv, ["--dry-run", *IDS, "-g", "--max-new-tokens", "2", "hf", "out"], ranks=0, cwd=work)
     for word in ("disk", " needed, ", " free", "to write", "to prove", "to generate", "an estimate"):
         tally.check(f"--dry-run says \"{word}\"", code == 0 and word in text, text)
+    code, text = run(fgconv, ["--dry-run", *IDS, "-g", "--max-new-tokens", "2", "--report", "plan.json", "hf", "out"], ranks=0, cwd=work)
+    memory = load(work / "plan.json").get("memory", {})
+    expected = [memory.get(f"expected_{part}bytes_per_rank", 0) for part in ("", "proof_", "generation_")]
+    tally.check("--dry-run: no rank needs more memory than was said", min(expected) > 0 and memory["peak_bytes_per_rank"] <= max(expected), memory)
     code, text = run(fgconv, ["--dry-run", *IDS, "hf", "none/out"], ranks=0, cwd=work)
     tally.check("--dry-run: a parent that does not exist", code == 2 and "none does not exist" in text, text)
     code, text = run(fgconv, ["--dry-run", *IDS, "hf", "hf/config.json/out"], ranks=0, cwd=work)

@@ -134,6 +134,8 @@ def ignored_keys(desk):
         code, said, _ = desk.convert(source, "--ignore-key", key)
         tally.check(f"--ignore-key {key} is refused", code == 2 and f"--ignore-key {key}" in said, said)
     code, said, out = desk.convert(source, "--to", "forgather", "--ignore-key", "odd", "--ignore-key", "other")
+    if not tally.check("--ignore-key: to finalize", code == 0, said):
+        return
     changed_out = load(out / "config.json")
     changed_out["mine"] = 5
     (out / "config.json").write_text(json.dumps(changed_out))

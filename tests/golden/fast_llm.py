@@ -255,7 +255,7 @@ def check_qwen3(fgconv):
         config = load(DATA / "golden/qwen3_tied_bf16/hf/config.json")
         file = work / "config.json"
         changes = [({"attention_bias": True}, None, '"add_linear_biases": true'), ({"head_dim": None}, "head_dim", None), ({"use_mrope": False}, "use_mrope", None),
-                   ({"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "some layers slide", None), ({"mlp_bias": True}, "mlp_bias", None),
+                   ({"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}, "some layers have a sliding window", None), ({"mlp_bias": True}, "mlp_bias", None),
                    ({"num_attention_heads": 3, "num_key_value_heads": 1}, None, '"heads": 3')]
         for change, refusal, said in changes:
             file.write_text(json.dumps({**config, **change}))
@@ -375,7 +375,7 @@ LACKING = [
     ("gemma4/dense", f"heads: 4\n            key_norm:{NORM}            query_norm:{NORM}            rotary:\n              partial",
      "heads: 4\n            key_norm: null\n            query_norm: null\n            rotary:\n              partial",
      ["decoder.3.mixer.query_norm.", "decoder.3.mixer.key_norm."], ["layers.3.self_attn.q_norm", "layers.3.self_attn.k_norm"],
-     "query_norm, key_norm or value_norm of the layers that see all is lost"),
+     "query_norm, key_norm or value_norm of the full-attention layers is lost"),
 ]
 
 

@@ -36,7 +36,6 @@ from transformers import (
 WORK = pathlib.Path(interop.WORK.name)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PLUG_INS = ROOT / "tests/data/convert"
-BIASES = ["attention_bias", "mlp_bias"]
 
 
 def family(model_type: str, config_class, model_class):
@@ -176,12 +175,12 @@ def declared_parameters(declaration: dict, config: dict) -> dict:
     return shapes
 
 
-def check_declaration(code: pathlib.Path, config_class: str, model_class: str, varied: dict):
-    """For every combination of `varied`: the class makes what the declaration says, and ties what it ties."""
+def check_declaration(code: pathlib.Path, config_class: str, model_class: str, varied: list):
+    """For every combination in each of `varied`: the class makes what the declaration says, and ties what it ties."""
     module, declaration = load_module(code), json.loads(code.with_suffix(".json").read_text())
-    count = 0
-    for values in itertools.product(*varied.values()):
-        given = {**declaration["example"], **dict(zip(varied, values))}
+    changes = [dict(zip(keys, values)) for keys in varied for values in itertools.product(*keys.values())]
+    for change in changes:
+        given = {**declaration["example"], **change}
         given = {key: value for key, value in given.items() if value != "absent"}
         with torch.device("meta"):
             model = getattr(module, model_class)(getattr(module, config_class)(**given))
@@ -200,24 +199,19 @@ def check_declaration(code: pathlib.Path, config_class: str, model_class: str, v
                  if key in declaration["config"] and key != "rope_parameters" and getattr(model.config, key) != value}
         if wrong:
             raise Failure(f"{given}: the class reads {wrong}, declared {[full[key] for key in wrong]}")
-        count += 1
     parameters = inspect.signature(getattr(module, config_class).__init__).parameters
     read = {name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD} - {"self"}
     if read != declaration["config"].keys():
         raise Failure(f"only one of class and declaration reads {sorted(read ^ declaration['config'].keys())}")
-    return f"{count} configurations"
+    return f"{len(changes)} configurations"
 
 
-VARIED = {
-    "attention_bias": [False, True, "absent"],
-    "attention_out_bias": [False, True, None, "absent"],
-    "mlp_bias": [True, "absent"],
-    "qk_norm": [False, True, None, "absent"],
-    "forgather_arch": ["llama", "qwen3"],
-    "tie_word_embeddings": [False, True, "absent"],
-    "num_key_value_heads": [2, None, "absent"],
-    "head_dim": [16, "absent"],
-}
+VARIED = [
+    {"attention_bias": [False, True, "absent"], "attention_out_bias": [False, True, None, "absent"], "mlp_bias": [True, "absent"]},
+    {"qk_norm": [False, True, None, "absent"], "forgather_arch": ["llama", "qwen3"]},
+    {"tie_word_embeddings": [False, True, "absent"]},
+    {"num_key_value_heads": [2, None, "absent"], "head_dim": [16, "absent"]},
+]
 
 
 # One family
@@ -290,7 +284,7 @@ def main() -> int:
     tally = Tally()
     code = ROOT / "converters/forgather/code/fgconv_causal_lm.py"
     tally.run("the declaration of fgconv_causal_lm.py", check_declaration, code, "FgconvConfig", "FgconvForCausalLM", VARIED)
-    acme = {"num_key_value_heads": [2, 4], "head_dim": [8, 12]}
+    acme = [{"num_key_value_heads": [2, 4], "head_dim": [8, 12]}]
     tally.run("the declaration of acme_code.py", check_declaration, PLUG_INS / "plugin/acme_code.py", "AcmeForgatherConfig", "AcmeForgatherModel", acme)
     check_acme(tally, args)
     for name, recipe in FAMILIES.items():

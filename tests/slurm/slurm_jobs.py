@@ -161,6 +161,23 @@ def check_srun(slurm, damaged):
     tally.check("srun: exit status 10", code == 10, (code, text))
 
 
+def check_launchers(slurm):
+    """MPI is used where several processes can find each other, and not in what else a batch script runs."""
+    for name, launcher, ranks, warned in (("no launcher", "", 1, False), ("srun, one task", "srun -n 1 --mpi=pmix", 1, False),
+                                          ("srun, four tasks", "srun -n 4 --mpi=pmix", 4, False), ("mpirun, two ranks", "mpirun -n 2", 2, False),
+                                          ("srun without MPI, two tasks", "srun -n 2 --mpi=none", 1, True)):
+        script = slurm.work / "launcher.sh"
+        script.write_text(f'#!/bin/bash\n{launcher} "$FGCONV" --dry-run --json "$@"\n')
+        code, text = slurm.submit(script, [CASE, slurm.work / "nothing"], ["--ntasks-per-node", 4])
+        tally.check(f"{name}: {ranks} ranks", code == 0 and set(re.findall(r'"ranks": *(\d+)', text)) == {str(ranks)}, text)
+        tally.check(f"{name}: {'a' if warned else 'no'} warning", ("warning: srun started 2 processes" in text) == warned, text)
+
+
+def check_session_directories(marks):
+    left = [p for p in pathlib.Path(os.environ.get("TMPDIR", "/tmp")).glob("fgconv-[0-9]*-[0-9]*") if p not in marks]
+    tally.check("no job leaves a session directory", not left, left)
+
+
 def start_long(slurm, big, name, options=("--ntasks-per-node", 2)):
     """A job that is seen writing; its id, DST and log."""
     out = slurm.work / name
@@ -225,10 +242,13 @@ def main():
     write_model(big, layers=3)
     code, text = run(slurm.fgconv, [CASE, reference], ranks=1)
     tally.check("a plain run to compare with", code == 0, text)
+    marks = list(pathlib.Path(os.environ.get("TMPDIR", "/tmp")).glob("fgconv-[0-9]*-[0-9]*"))
     check_converts(slurm, reference)
     check_nodes(slurm, big, work)
     check_status(slurm, reference)
     check_srun(slurm, slurm.work / "damaged")
+    check_launchers(slurm)
+    check_session_directories(marks)
     check_cancel(slurm, big, "scancel", ("--ntasks-per-node", 2))
     check_cancel(slurm, big, "scancel of two nodes", ("--nodes", 2, "--ntasks-per-node", 2))
     check_requeue(slurm, big)

@@ -82,7 +82,6 @@ static void the_contract_is_covered(void **state) {
                                         "mask",
                                         "hf-base",
                                         "converter-path",
-                                        "ignore-key",
                                         "max-shard-size",
                                         "hf-version",
                                         "resume",

@@ -4,13 +4,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "convert/code_parameters.h"
+#include "convert/lint.h"
 
 static fg_converter_dirs dirs;
 static fg_converter *llama;
@@ -184,6 +187,88 @@ static void many_layers_take_little_time(void **state) {
     assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 2);
 }
 
+/* ---- wrong declarations ---- */
+
+typedef struct plug_in {
+    char directory[40], converter[80], declaration[80], python[80];
+} plug_in;
+
+static void put(const char *path, const char *text) {
+    fg_error err = {0};
+    remove(path);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, &err), FG_OK);
+}
+
+static void make_plug_in(plug_in *p) {
+    snprintf(p->directory, sizeof p->directory, "/tmp/fgconv-test-code-XXXXXX");
+    assert_non_null(mkdtemp(p->directory));
+    snprintf(p->converter, sizeof p->converter, "%s/plug.json", p->directory);
+    snprintf(p->declaration, sizeof p->declaration, "%s/own.json", p->directory);
+    snprintf(p->python, sizeof p->python, "%s/own.py", p->directory);
+    put(p->python, "# code");
+    put(p->converter, "{\"format\": \"forgather\", \"extends\": \"llama.json\", \"model_type\": \"plug\", "
+                      "\"about\": \"test\", "
+                      "\"no_forward_pass\": \"test\", "
+                      "\"code\": {\"file\": \"own.py\", \"config_class\": \"C\", \"model_class\": \"M\"}}");
+}
+
+static void remove_plug_in(const plug_in *p) {
+    remove(p->declaration);
+    remove(p->python);
+    remove(p->converter);
+    remove(p->directory);
+}
+
+/* Whether lint finds something; it must have an answer. */
+static size_t lint(const plug_in *p, const json_t *declaration) {
+    fg_error err = {0};
+    fg_buffer report = {0};
+    size_t problems = 0;
+    char *text = json_dumps(declaration, 0);
+    put(p->declaration, text);
+    free(text);
+    if (fg_converter_lint(&dirs, p->converter, &report, &problems, &err) != FG_OK) fail_msg("%s", err.text);
+    assert_true(report.length > 0);
+    fg_buffer_free(&report);
+    return problems;
+}
+
+/* Each value in turn becomes each of `others`. Gives how many changes were noticed. */
+static size_t change_each(const plug_in *p, const json_t *whole, json_t *inside, json_t *others,
+                          size_t *tried) {
+    const char *key;
+    size_t noticed = 0, i;
+    json_t *value, *other;
+    void *next;
+    json_object_foreach_safe(inside, next, key, value) {
+        json_incref(value);
+        if (json_is_object(value)) noticed += change_each(p, whole, value, others, tried);
+        json_array_foreach(others, i, other) {
+            json_object_set(inside, key, other);
+            noticed += lint(p, whole) > 0;
+            ++*tried;
+        }
+        json_object_set_new(inside, key, value);
+    }
+    return noticed;
+}
+
+static void any_value_in_a_declaration_is_answered(void **state) {
+    (void)state;
+    plug_in p;
+    json_t *others = json_loads("[null, true, -1, \"x y\", [1], [\"hidden_size\"], {\"a\": 1}]", 0, NULL);
+    json_t *declaration = json_deep_copy(code.document);
+    size_t tried = 0;
+    make_plug_in(&p);
+    assert_int_equal(lint(&p, declaration), 0);
+    size_t noticed = change_each(&p, declaration, declaration, others, &tried);
+    if (noticed < tried * 3 / 4) fail_msg("lint notices %d of %d changes", (int)noticed, (int)tried);
+    assert_int_equal(lint(&p, declaration), 0);
+    json_decref(others);
+    json_decref(declaration);
+    remove_plug_in(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exactly_the_parameters_pass),
@@ -192,6 +277,7 @@ int main(void) {
         cmocka_unit_test(ties_are_the_same),
         cmocka_unit_test(failed_allocations_are_errors),
         cmocka_unit_test(many_layers_take_little_time),
+        cmocka_unit_test(any_value_in_a_declaration_is_answered),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

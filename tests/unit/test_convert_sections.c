@@ -383,7 +383,7 @@ static void both_sides_are_covered(void **state) {
          "architecture field \"mixer/weight\"", true},
         {all, SECTIONS, NULL, FG_EXPORT, "{\"x\": 1}", "\"x\": unknown field of a Model (value 1)", true},
         {all, SECTIONS, NULL, FG_EXPORT, "{\"mixer\": {\"type\": \"c\"}}",
-         "\"mixer\": type \"c\" is none of a Mixer", true},
+         "\"mixer\": type \"c\" is not that of a Mixer", true},
         {all, SECTIONS, NULL, FG_EXPORT, "{\"colour\": \"blue\"}",
          "\"colour\": found \"blue\", expected Colour", true},
         {all, SECTIONS, NULL, FG_EXPORT, "{\"size\": null}", "\"size\": found null, expected int", true},

@@ -46,6 +46,29 @@ static const char *quoted(const char *text) {
     return buffer;
 }
 
+static void the_code_is_summed_up(void **state) {
+    (void)state;
+    static const struct {
+        const char *code, *line;
+    } rows[] = {
+        {"{'origin': 'converter', 'files': ['a.py'], 'checked': true, 'lacking': 0}",
+         "a.py, whose parameters are exactly the tensors written"},
+        {"{'origin': 'source', 'files': ['a.py', 'b.py'], 'checked': false, 'lacking': 0}",
+         "a.py, b.py of the source: nothing is proved of it"},
+        {"{'origin': 'converter', 'files': ['a.py'], 'checked': true, 'lacking': 2}",
+         "a.py, which refuses to load this: parameters are missing"},
+        {"{'origin': 'none', 'files': [], 'checked': false, 'lacking': 0, 'why_none': '--no-code'}",
+         "none is written (--no-code): nothing is proved of the code that will load this"},
+    };
+    char report[400], expected[400];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(report, sizeof report, "{'command': 'validate', 'status': 'done', 'code': %s}",
+                 rows[i].code);
+        snprintf(expected, sizeof expected, "Compared source with destination\n  code      %s\n", rows[i].line);
+        expect(fg_report_summary, quoted(report), expected);
+    }
+}
+
 static void a_generation_is_summed_up(void **state) {
     (void)state;
 #define PROVED                                                                                               \
@@ -292,6 +315,7 @@ static void running_out_of_memory_is_reported(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_conversion_is_summed_up),
+        cmocka_unit_test(the_code_is_summed_up),
         cmocka_unit_test(a_generation_is_summed_up),
         cmocka_unit_test(a_cast_says_what_rounding_did),
         cmocka_unit_test(a_difference_names_where_it_begins),
