@@ -1,42 +1,99 @@
 #!/usr/bin/env python3
 """The documents agree with the program: documents.py --fgconv build/fgconv
 
-The option table that the program prints is in README.md or docs/, README.md names every command, and its relative links and files exist; the manual page has
-every command and exit code.
+docs/convert.md holds the option table that the program prints and names every command, the manual page has every option, README.md's table of families
+is that of the converters, and docs/adding-a-model.md has every word of the converter language. Their form is checked by docs/pages.py.
 """
 import argparse
+import json
 import re
 import subprocess
 import sys
 
 from checkpoint import ROOT, Tally
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 tally = Tally()
+COMMANDS = ("config", "validate", "verify", "update", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize")
+# tables of words in C -> the page that explains them
+WORDS = {
+    "src/convert/primitive.c": "docs/adding-a-model.md", "src/convert/converter_check.c": "docs/adding-a-model.md",
+    "src/convert/tensor_map_check.c": "docs/adding-a-model.md", "src/convert/expression_parse.c": "docs/adding-a-model.md",
+    "src/convert/migration.c": "docs/updating.md", "src/model/kinds_table.c": "docs/adding-a-model.md",
+}
 
 
 def printed(fgconv, form):
     return subprocess.run([fgconv, f"--help={form}"], capture_output=True, text=True, check=True).stdout
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--fgconv", required=True)
-    fgconv = parser.parse_args().fgconv
-    readme = (ROOT / "README.md").read_text()
-    tables = re.findall(r"<!-- options:.*?-->\n(.*?)<!-- /options -->", "".join(path.read_text() for path in DOCUMENTS), re.S)
-    tally.check("the documents have the option table of the program", tables == [printed(fgconv, "markdown")],
+def merged(path):
+    """Members of a converter file that it has itself or through what it extends."""
+    document = json.loads(path.read_text())
+    extended = document.get("extends", [])
+    held = {}
+    for name in reversed([extended] if isinstance(extended, str) else extended):
+        held.update({key: value for key, value in merged(path.parent / name).items() if key not in ("abstract", "about")})
+    return held | document
+
+
+def families():
+    """model type -> (has Forgather, has Fast-LLM, its proof), of all converters."""
+    found = {}
+    for path in sorted(ROOT.glob("converters/forgather/*.json")) + sorted(ROOT.glob("converters/fast_llm/*.json")):
+        document = merged(path)
+        if document.get("abstract") or "model_type" not in document:
+            continue
+        row = found.setdefault(document["model_type"], ["no", "no", "equal logits"])
+        row[path.parent.name == "fast_llm"] = "yes"
+        if document.get("no_forward_pass"):
+            row[2] = "equal bytes"
+    return found
+
+
+def family_table(text):
+    rows = re.findall(r"^\| (`.*?) \| (yes|no) \| (yes|no) \| (equal \w+) \|$", text, re.M)
+    return {name: list(row) for names, *row in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+def words(path):
+    """The first strings of the rows of a file's tables."""
+    return set(re.findall(r'\{"([a-z][a-z_]+)",', (ROOT / path).read_text()))
+
+
+def explained(word, text):
+    return re.search(rf'["`({{,]{word}["`,}}(]|`{word}\b', text)
+
+
+def check_pages(fgconv):
+    page, readme = (ROOT / "docs/convert.md").read_text(), (ROOT / "README.md").read_text()
+    table = page.split("<!-- options:")[1].split("-->\n", 1)[1].split("<!-- /options -->")[0]
+    tally.check("docs/convert.md has the option table of the program", table == printed(fgconv, "markdown"),
                 "paste the output of `fgconv --help=markdown` between the two comments")
     manual = (ROOT / "src/cli/fgconv.1").read_text()
     tally.check("fgconv.1 has the commands of the program", printed(fgconv, "man") in manual, "paste the output of `fgconv --help=man`")
-    for command in ("config", "validate", "verify", "update", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize"):
-        tally.check(f"README.md and fgconv.1 name {command}", f"fgconv {command}" in readme and command in manual)
-    for path in re.findall(r"`((?:scripts|slurm|src|converters|tests)/[\w./]+)`", readme):
-        tally.check(f"README.md: {path} exists", "TYPE" in path or (ROOT / path).exists())
-    shown = "".join(f"    {line}\n" for line in (ROOT / "converters/fast_llm/qwen3.json").read_text().splitlines())
-    tally.check("README.md shows converters/fast_llm/qwen3.json as it is", f"\n\n{shown}\n" in readme)
+    for command in COMMANDS:
+        tally.check(f"docs/convert.md and fgconv.1 name {command}", f"`fgconv {command}" in page and command in manual)
     for code in (0, 2, 3, 4, 5, 10, 70):
-        tally.check(f"README.md and fgconv.1 name exit code {code}", f"| {code} |" in readme and re.search(rf"^\.It {code}\b", manual, re.M))
+        tally.check(f"docs/convert.md and fgconv.1 name exit code {code}", f"| {code} |" in page and re.search(rf"^\.It {code}\b", manual, re.M))
+    tally.check("README.md has the families of the converters", family_table(readme) == families(),
+                f"README.md: {family_table(readme)}\nconverters: {families()}")
+
+
+def check_language():
+    page = (ROOT / "docs/adding-a-model.md").read_text()
+    shown = (ROOT / "converters/fast_llm/qwen3.json").read_text()
+    tally.check("docs/adding-a-model.md shows converters/fast_llm/qwen3.json as it is", f"```json\n{shown}```\n" in page)
+    for source, name in WORDS.items():
+        text = (ROOT / name).read_text()
+        missing = sorted(word for word in words(source) if not explained(word, text))
+        tally.check(f"{name} explains the words of {source}", words(source) and not missing, str(missing))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fgconv", required=True)
+    check_pages(parser.parse_args().fgconv)
+    check_language()
     return tally.end()
 
 

@@ -39,8 +39,8 @@ HABITS = [
     (r'"do:', "hint:", '"do: %s"'),
 ]
 # What is held to the rule. Directories are added as their words are mended.
-PLACES = ["src/cli"]
-EVERYWHERE = ["src", "mpi", "converters", "README.md", "docs", "scripts", "slurm"]
+PLACES = ["src/cli", "README.md", "docs", "CHANGELOG.md", "CONTRIBUTING.md"]
+EVERYWHERE = ["src", "mpi", "converters", "README.md", "docs", "CHANGELOG.md", "CONTRIBUTING.md", "scripts", "slurm"]
 SUFFIXES = {".c", ".h", ".1", ".md", ".json", ".py", ".sh", ""}
 C_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 LINE = "\x00"  # a line break between two strings that the compiler joins

@@ -34,7 +34,7 @@ static fg_status find_rows(fg_conversion *job, const fg_options *options, const 
     if (options->add_tokens) {
         fg_fail(err, FG_ERR_INPUT, "%s: cannot add tokens: no tensor is marked with \"vocabulary\"",
                 fg_converter_file(last->converter));
-        FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see src/convert/converter.h)"));
+        FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see docs/adding-a-model.md)"));
     }
     fg_token_request_free(&job->request);
 done:

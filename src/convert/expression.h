@@ -1,18 +1,12 @@
-/* Small expressions over a JSON configuration, as converter files use them: "= hidden_size / num_attention_heads".
+/* Small expressions over a JSON configuration, as converter files use them: "= hidden_size / num_attention_heads". Operators and functions are
+ * described in docs/adding-a-model.md ("Expressions").
  *
  *   expression := or                       or  := and ("or" and)*        and := not ("and" not)*      not := "not" not | comparison
  *   comparison := sum (("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in") sum)?
  *   sum := product (("+" | "-") product)*  product := unary (("*" | "/") unary)*     unary := "-" unary | atom
  *   atom := number | 'text' | true | false | null | path | $variable | [list] | function(arguments) | (expression)
- * A path is a key, or keys joined with "." or "/", with "../" for the parent object and a leading "/" for the root; a path that
- * leads nowhere is null. "/" directly between names without spaces is a path, with spaces it divides.
- * Integers stay integers: "/" demands an exact quotient, overflow is an error. "+" also joins strings. Comparing is by value (1 == 1.0).
- * Functions: len(list | string | object), all(list, value): every element equals value (true for an empty list), has(path): present, null too,
- * coalesce(a, b, ...): the first that is not null, min, max, starts_with(text, prefix), power(a, b), log(a) (of a positive number; reals),
- * ceil_div(a, b): a / b rounded up, for whole numbers above 0, first(list | object): its first element or key, null if it is empty,
- * each_in(list, b): every element of the list is "in" b.
- * Truth: false, null, 0, "" and empty lists and objects are false. "a or b" is a if that is true, else b; "a and b" is a if that is
- * false, else b; what is not needed is not evaluated. "in" looks for an element of a list or a key of an object.
+ *
+ * Invariant: evaluating has no effect, ends, and gives an error in place of an inexact quotient or an overflow.
  */
 #ifndef FG_CONVERT_EXPRESSION_H
 #define FG_CONVERT_EXPRESSION_H

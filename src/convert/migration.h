@@ -1,25 +1,9 @@
-/* Migrations: JSON that says how a Forgather directory of one version of its architecture's schema becomes one of the next.
+/* Migrations: JSON that says how a Forgather directory of one version of its architecture's schema becomes one of the next. The language
+ * is described in docs/updating.md ("Writing a migration").
  *
- * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in directory), or in the list
- * "migrations" of a converter file, which passes it on to those that extend it. In the words of converters (convert/converter.h),
- * of which hf is the older side here and the target the newer:
- *
- *   { "arch": NAME or [NAME, ...],       whose schema it is; in a converter file the model type unless it is given
- *     "from": VERSION, "to": VERSION,    integers or text (convert/version.h)
- *     "about": "...",                    for people: the report and the audit file have it
- *     "config": { FIELD: DECLARATION },  keys that no declaration claims pass unchanged; "tables" as in a converter
- *     "names": [RULE, ...], "lists": { NAME: [RULE, ...] },    names that no rule takes pass unchanged
- *     "tensors": { PATTERN: { "shape": [EXPRESSION, ...], "permute": [1, 0], "new_shape": [EXPRESSION, ...] } },
- *     "model": { ... },                  what converters/models/TYPE.json would say of the older schema, laid over what it says of
- *                                        the newer one; without it both are read in the same way
- *     "no_forward_pass": REASON }        the older schema cannot be run: the update is proved by its bytes
- *
- * "tensors" comes after the names: PATTERN takes whole new names; the tensor's elements are seen as "shape" (its own unless given), the
- * dimensions are permuted, and the result gets "new_shape" (that of the permuted ones unless given). Expressions see the new
- * configuration. Of several patterns the first that takes a name counts. Nothing is dropped, nothing filled: a migration has no
- * words for that.
- *
- * "model" is written down on its own and not derived from the rest: a wrong rule must not cancel itself out in the proof.
+ * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in directory), or is in the list
+ * "migrations" of a converter file, which passes it on to those that extend it. Its words are those of converters (convert/converter.h), of
+ * which hf is the older side here and the target the newer.
  *
  * Invariant: a migration that was loaded leads to a later version; its declarations, patterns and expressions are sound.
  */

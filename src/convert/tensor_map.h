@@ -1,20 +1,5 @@
-/* Which tensors of the target are made of which of hf, from the "weights" of a converter's sections and one configuration.
- *
- * A rule, keyed by the target's name (or "fast_llm" gives it), relative to the section:
- *   {"hf": NAME or [NAME, ...], "shape": [EXPRESSION, ...]}   the hf tensors, all of this shape; the target's tensor is these one after
- *                          another along its first dimension, each of them permuted before
- *     "each": EXPRESSION   the names repeat that often, {i} counts        "permute": [1, 0]   order of the hf dimensions in the target
- *     "other": [LAYOUT, ...]   other layouts in which hf may hold the same: {"hf", "shape", "each"}, tensors whose elements, one tensor after
- *                          another, are those of the first layout, one after another; NAME alone is another name. An import reads any, an
- *                          export writes the first
- *     "fast_llm_shape": [EXPRESSION, ...]   the target's shape where it is not that of the permuted tensors, one below another
- *     "repeat": EXPRESSION  there are that many such tensors, {i} in the target's name and in hf's ({i+1} is one more)
- *     "if": EXPRESSION     the tensor is there   "vocabulary": true       its rows are those of the vocabulary
- *     "tied_to": the full name of another target tensor, "tied_if": EXPRESSION   then the tensor is on neither side
- *   {"of": LABEL, "hf": PREFIX}   the rules of the section that the declaration LABEL leads to, both names being prefixes;
- *                          {i} counts the blocks of a sequence, {name} names the entries of a dictionary
- *     "with": {NAME: EXPRESSION}   what $NAME means inside    "repeat": EXPRESSION   (with {i}) once for each of so many
- * A section's "let" defines $names like "with". Expressions see the target's completed configuration, at the section's place.
+/* Which tensors of the target are made of which of hf, from the "weights" of a converter's sections and one configuration. The rules are
+ * described in docs/adding-a-model.md ("Tensors by sections").
  *
  * Invariant: names of a side are unique; the parts of a link fill the target's tensor, in order.
  */

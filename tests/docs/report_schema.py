@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""docs/report.schema.json describes the reports of all commands: report_schema.py --fgconv build/fgconv"""
+import argparse
+import copy
+import json
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import ROOT, Tally, load, run  # noqa: E402
+from directories import prepare  # noqa: E402
+from json_schema import problems  # noqa: E402
+
+SCHEMA = load(ROOT / "docs/report.schema.json")
+TOKENS = 'bos_token: "<|start|>"\nspecial_tokens: ["<|tool|>"]\n'
+# what is run -> where its report lies
+RUNS = [
+    (["--add-tokens", "tokens.yaml", "-g", "--max-new-tokens", "3", "Llama-3.2-1B-Instruct", "fg"], "fg/fgconv_report.json"),
+    (["--dtype", "float32", "--sample", "--seed", "3", "-g", "--max-new-tokens", "3", "Qwen3-0.6B", "fg32"], "fg32/fgconv_report.json"),
+    (["--dtype", "bfloat16", "fg32", "hf16"], "hf16/fgconv_report.json"),
+    (["--to", "fast_llm", "Mistral-7B-v0.3", "fl"], "fl/fgconv_report.json"),
+    (["--hf-base", "Llama-3.2-1B-Instruct", "fl_trained", "trained"], "trained/fgconv_report.json"),
+    (["--validate", "bytes", "fl", "bytes"], "bytes/fgconv_report.json"),
+    (["--validate", "none", "fl", "none"], "none/fgconv_report.json"),
+    (["--dry-run", "--report", "dry.json", "run", "dry"], "dry.json"),
+    (["validate", "--report", "validate.json", "Qwen3-0.6B", "hf16"], "validate.json"),
+    (["verify", "--report", "fg/fgconv_report.json", "--json", "Llama-3.2-1B-Instruct", "fg"], None),
+    (["finalize", "--stop-tokens", "<|tool|>", "--add-tokens", "tokens.yaml", "run", "final"], "final/fgconv_report.json"),
+    (["update-vocab", "--add-tokens", "tokens.yaml", "Qwen3-0.6B", "vocab"], "vocab/fgconv_report.json"),
+    (["update", "--arch", "llama", "--from-version", "0", "old", "updated"], "updated/fgconv_report.json"),
+]
+
+
+def old_directory(place):
+    """A Forgather directory without the stamps of a version."""
+    config = load(place / "run/config.json")
+    for key in ("forgather_arch", "forgather_arch_version"):
+        config.pop(key, None)
+    (place / "old").symlink_to("run")
+    (place / "run/config.json").write_text(json.dumps(config))
+
+
+def can_fail(tally, report):
+    """The schema refuses what is no report."""
+    changes = {
+        "a key that is missing": lambda r: r.pop("source"),
+        "a key that is not described": lambda r: r.update(extra=1),
+        "a key below that is not described": lambda r: r["proof"].update(extra=1),
+        "a wrong type": lambda r: r.update(ranks="2"),
+        "a boolean for a number": lambda r: r.update(seconds=True),
+        "an unknown status": lambda r: r.update(status="perhaps"),
+        "a wrong time": lambda r: r.update(started="yesterday"),
+        "a negative size": lambda r: r["source"].update(bytes=-1),
+        "a wrong item": lambda r: r["tensors"].append({"name": "x"}),
+    }
+    for name, change in changes.items():
+        changed = copy.deepcopy(report)
+        change(changed)
+        tally.check(f"the schema refuses {name}", problems(changed, SCHEMA, SCHEMA))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fgconv", required=True)
+    fgconv = str(pathlib.Path(parser.parse_args().fgconv).resolve())
+    tally, seen = Tally(), set()
+    with tempfile.TemporaryDirectory() as made:
+        place = pathlib.Path(made)
+        prepare(place, " ".join(text for arguments, _ in RUNS for text in arguments), fgconv)
+        (place / "tokens.yaml").write_text(TOKENS)
+        (place / "tmp").mkdir()
+        old_directory(place)
+        for arguments, path in RUNS:
+            name = "fgconv " + " ".join(arguments)
+            code, text = run(fgconv, arguments, ranks=0, cwd=place, TMPDIR=str(place / "tmp"))
+            if not tally.check(f"{name} is done", code == 0, text):
+                continue
+            report = load(place / path) if path else json.loads(text[text.index("{"):text.rindex("}") + 1])
+            found = problems(report, SCHEMA, SCHEMA)
+            tally.check(f"the schema describes the report of {name}", report and not found, "\n".join(found))
+            seen.add(report.get("command"))
+            if path == "fg/fgconv_report.json":
+                can_fail(tally, report)
+    commands = set(SCHEMA["properties"]["command"]["enum"])
+    tally.check("there is a report of each command that the schema names", seen == commands, f"missing: {commands - seen}")
+    page = (ROOT / "docs/report.md").read_text()
+    for key in SCHEMA["properties"]:
+        tally.check(f"docs/report.md names {key}", f"`{key}`" in page)
+    return tally.end()
+
+
+sys.exit(main())
