@@ -1,6 +1,6 @@
-/* The name that a misspelt word probably means.
+/* The name that a misspelt word probably stands for.
  *
- * Invariant: a name is suggested only when it is near enough to be a slip of the hand, or begins with the word.
+ * Invariant: a name is suggested only when it is near enough to be a typing error, or begins with the word.
  */
 #ifndef FG_BASE_NEAREST_NAME_H
 #define FG_BASE_NEAREST_NAME_H

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/nearest_name.h"
 #include "cli/commands.h"
 #include "cli/help_text.h"
-#include "cli/nearest_name.h"
 
 typedef struct shell {
     const char *name;

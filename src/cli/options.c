@@ -7,8 +7,8 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/nearest_name.h"
 #include "cli/command_table.h"
-#include "cli/nearest_name.h"
 #include "copy/shards.h"
 
 enum { SHOWN = 60, NAMES = 200 };

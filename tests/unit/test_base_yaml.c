@@ -68,7 +68,7 @@ static void what_is_not_plain_data_is_refused(void **state) {
     refuse("[a]: x\n", "a key that is no string");
     refuse("a: !!python/object:os.system x\n", "line 1, column 4: a tag that is not read");
     refuse("a: !mine x\n", "a tag that is not read");
-    refuse("a: &x {b: *x}\n", "an alias inside the value that it stands for");
+    refuse("a: &x {b: *x}\n", "an alias inside the value that it names");
     refuse("a: *x\n", "an alias of an unknown anchor");
     refuse("a: &x {b: 1}\nc:\n  <<: *x\n", "merge keys (<<) are not read");
     refuse("a: 1\n---\nb: 2\n", "line 2, column 1: a second document begins here");
