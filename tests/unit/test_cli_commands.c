@@ -466,7 +466,8 @@ static void missing_directories_are_named(void **state) {
                  "FGCONV_CONVERTERS names /nonexistent");
     unsetenv("FGCONV_CONVERTERS");
     err = (fg_error){0};
-    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM, "cannot find the built-in converters");
+    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM,
+                 "cannot find the built-in converters");
     fg_converter_dirs_free(&dirs);
 }
 
