@@ -102,7 +102,7 @@ fg_status fg_hyperparameters_read_block(const fg_hyperparameters_source *source,
 /* Whether "config" may have an entry of that name. */
 bool fg_hyperparameters_is_role(const char *name);
 /* The word that an entry gives for a config. */
-fg_status fg_hyperparameters_word(const json_t *entry, const char *role, const json_t *config,
-                                  const char **word, fg_error *err);
+fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
+                                       const char **word, fg_error *err);
 
 #endif

@@ -93,7 +93,7 @@ static void end(scene *s) {
     fg_log_reset();
 }
 
-static fg_status settle(scene *s) {
+static fg_status prepare_prompt(scene *s) {
     fg_prompt_free(&s->prompt);
     s->err = (fg_error){0};
     return fg_prompt_resolve(&s->prompt, &s->options, &s->sides[0], &s->sides[1], &s->err);
@@ -102,7 +102,7 @@ static fg_status settle(scene *s) {
 /* The ids, "1 2 3"; `warnings` in number, the last of which holds `warning`. */
 static void settles(scene *s, const char *expected, size_t warnings, const char *warning) {
     char found[200] = "";
-    if (settle(s) != FG_OK) fail_msg("%s", s->err.text);
+    if (prepare_prompt(s) != FG_OK) fail_msg("%s", s->err.text);
     for (size_t i = 0; i < s->prompt.ids.count && i < 30; i++)
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%u", i ? " " : "",
                  s->prompt.ids.ids[i]);
@@ -113,7 +113,7 @@ static void settles(scene *s, const char *expected, size_t warnings, const char 
 }
 
 static void refused(scene *s, const char *text, const char *hint) {
-    assert_int_equal(settle(s), FG_ERR_INPUT);
+    assert_int_equal(prepare_prompt(s), FG_ERR_INPUT);
     if (!strstr(s->err.text, text)) fail_msg("found \"%s\", expected \"%s\" in it", s->err.text, text);
     if (!strstr(s->err.hint, hint)) fail_msg("found hint \"%s\", expected \"%s\" in it", s->err.hint, hint);
 }
@@ -139,7 +139,7 @@ static void without_a_prompt_there_is_a_sentence(void **state) {
     scene s;
     begin(&s, PLAIN, PLAIN);
     s.sides[0].config = s.sides[1].config = s.spec; /* says nothing of a length */
-    if (settle(&s) != FG_OK) fail_msg("%s", s.err.text);
+    if (prepare_prompt(&s) != FG_OK) fail_msg("%s", s.err.text);
     assert_int_equal(s.prompt.ids.count,
                      strlen("The old bookstore at the corner of Elm Street had always held "
                             "secrets, but today, something unusual caught Emma's eye."));
@@ -234,7 +234,7 @@ static void running_out_of_memory_is_no_reason_to_draw(void **state) {
         begin(&s, PLAIN, WITH_ADDED);
         assert_true(n < 2000);
         fg_alloc_fail_after(n);
-        status = settle(&s);
+        status = prepare_prompt(&s);
         fg_alloc_fail_after(0);
         if (status == FG_OK && !s.prompt.ids.count) fail_msg("allocation %d: drawn", (int)n);
         if (status != FG_OK) assert_int_equal(status, FG_ERR_MEMORY);
