@@ -37,7 +37,7 @@ static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_e
         if (!same)
             return fg_fail(
                 err, FG_ERR_DIFFER,
-                "tensor %s: the destination has %s, the plan has another type or shape (%s, %u dimensions)",
+                "tensor %s: the destination has %s, expected %s and the planned shape (%u dimensions)",
                 output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
                 output->rank);
     }

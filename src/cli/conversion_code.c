@@ -90,7 +90,7 @@ fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, 
     FG_TRY(fg_code_check_parameters(&declaration, &written, &c->code.lacking, err));
     if (c->code.lacking)
         fg_warn("%s makes %" PRIu64
-                " parameter%s that the destination lacks (--no-strict), and refuses to load it",
+                " parameter%s that the destination lacks (--no-strict); loading will fail",
                 declaration.code, c->code.lacking, c->code.lacking > 1 ? "s" : "");
 done:
     fg_code_declaration_free(&declaration);

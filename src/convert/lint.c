@@ -248,7 +248,8 @@ static fg_status check_model_file(linter *l, fg_error *err) {
     char detail[BRIEF];
     FG_TRY(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
-    if (reason && known) FG_TRY(add_lint_error(l, err, "\"no_forward_pass\", and yet there is ", detail));
+    if (reason && known)
+        FG_TRY(add_lint_error(l, err, "\"no_forward_pass\" is given, but there is ", detail));
     if (!reason && !known)
         FG_TRY(add_lint_error(l, err, "the proof does not know the family: there is no ", detail));
 done:
@@ -265,8 +266,7 @@ static fg_status check_defaults(linter *l, fg_error *err) {
         if (json_is_null(type)) continue;
         FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
-        if (!json_object_size(held))
-            FG_TRY(add_lint_error(l, err, "no file knows the model type of ", detail));
+        if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
         json_decref(held);
         held = NULL;
     }

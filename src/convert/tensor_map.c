@@ -225,7 +225,8 @@ static fg_status fill_link(const map_builder *m, const section_instance *at, con
     if (!count_elements(link->part_rank, link->part_shape, &part) ||
         !count_elements(link->rank, link->shape, &all) || !fg_mul(part, rounds * per_round, &covered) ||
         covered != all)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\" is not as large as its parts",
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "%s: sections/%s/weights: \"%s\" is not as large as its parts together",
                        fg_converter_file(m->converter), at->section->name, link->target));
     for (uint64_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < per_round; i++) {

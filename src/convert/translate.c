@@ -314,9 +314,9 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
         json_t *value = json_object_get(entry, "value");
         if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
         if (!has_place(t, key, entry)) {
-            fg_warn("%s: \"%s\", which an earlier checkpoint had, has no place in this model; it is not "
-                    "given back",
-                    t->options->file, key);
+            fg_warn(
+                "%s: \"%s\", which an earlier checkpoint had, does not fit this model; it is not restored",
+                t->options->file, key);
             continue;
         }
         FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));

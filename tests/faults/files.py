@@ -231,7 +231,7 @@ def main():
         fast_llm = pathlib.Path(folder) / "fast_llm"
         code, text = run(args.fgconv, [HF, fast_llm, "--to", "fast_llm"], ranks=0)
         tally.check("a Fast-LLM checkpoint to begin with", code == 0, text)
-        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is not there", "download"], fast_llm)
+        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is missing or empty", "download"], fast_llm)
         damaged_side_files(args.fgconv, "Git LFS pointer", lambda path: put(path, POINTER), ["Git LFS pointer", "git lfs pull"], fast_llm)
         failing_lookups(args.fgconv, fast_llm)
     damaged_models(args.fgconv)

@@ -171,7 +171,7 @@ static void the_configuration_adds_tokens(void **state) {
              "true, 'lstrip': false, 'rstrip': false, 'normalized': false, 'single_word': false}}}");
     gives("a<x>b<y>", false, "0 14 1 15");
     put_json("tokenizer_config.json", "{'added_tokens_decoder': {'x': {'content': '<y>'}}}");
-    refused("added_tokens_decoder: the key \"x\" is no id");
+    refused("added_tokens_decoder: the key \"x\" is not a token id");
     put_json("tokenizer_config.json", "[]");
     refused("tokenizer_config.json: found an array, expected an object");
     put_json("tokenizer_config.json", "{}");
@@ -306,8 +306,7 @@ static void bad_models_are_refused(void **state) {
         {"{'type': 'Unigram'}", "model: the type \"Unigram\" is not supported"},
         {"[]", "model: found an array, expected an object"},
         {"{'type': 'BPE', 'vocab': {'a': -1}, 'merges': []}", "the id of \"a\": found"},
-        {"{'type': 'BPE', 'vocab': {'a': 99999999}, 'merges': []}",
-         "found 99999999, expected less than"},
+        {"{'type': 'BPE', 'vocab': {'a': 99999999}, 'merges': []}", "found 99999999, expected less than"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a']}", "merge 0: found \"a\", expected two tokens"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a a a']}", "merge 0: found \"a a a\""},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': [['a', 1]]}", "merge 0: found [\"a\", 1]"},
