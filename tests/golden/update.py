@@ -227,7 +227,7 @@ def refused(fgconv, work, case):
     hf = DATA / "golden" / case / "hf"
     own = ["--converter-path", MIGRATIONS]
     rows = [("a missing step", ["--converter-path", plugin, old], 3, "there is no migration from version 0.2 on the way to 1"),
-            ("a step back", [*own, "--to-version", "0.1", current], 2, "nothing leads back"),
+            ("a step back", [*own, "--to-version", "0.1", current], 2, "migrations only lead forward"),
             ("past the current version", [*own, "--to-version", "2", current], 3, "there is no migration from version 1 on the way to 2"),
             ("not stamped", [unstamped], 2, "has no forgather_arch: --arch is required"),
             ("no version", ["--arch", "llama", unstamped], 2, ": --from-version is required"),
