@@ -344,10 +344,11 @@ done:
     return fg_ranks_agree(run->ranks, err);
 }
 
-static void clean_up(convert_run *c, fg_status status) {
+/* Returns `status`, or why an output file could not be kept. */
+static fg_status clean_up(convert_run *c, fg_status status, fg_error *err) {
     fg_stage_abandon(&c->stage);
     if (is_first(c)) fg_interrupt_guard(NULL);
-    if (is_first(c)) fg_outputs_close(&c->outputs, status);
+    if (is_first(c)) status = fg_outputs_close(&c->outputs, status, err);
     fg_free(c->written.digests);
     fg_proof_run_free(&c->proof_run);
     fg_tokenizer_files_free(&c->tokenizer);
@@ -357,6 +358,7 @@ static void clean_up(convert_run *c, fg_status status) {
     json_decref(c->report);
     json_decref(c->source_spec);
     json_decref(c->destination_spec);
+    return status;
 }
 
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {
@@ -369,6 +371,5 @@ fg_status fg_run_convert(const fg_run *run, fg_error *err) {
     if (status == FG_OK) status = check_and_begin(&c, err);
     if (status == FG_OK) status = write_and_check(&c, err);
     if (status == FG_OK) status = conclude(&c, begun, err);
-    clean_up(&c, status);
-    return status;
+    return clean_up(&c, status, err);
 }

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* SEEK_DATA */
+#define _GNU_SOURCE /* SEEK_DATA, renameat2 */
 #include "base/file.h"
 
 #include <dirent.h>
@@ -325,6 +325,17 @@ fg_status fg_directory_remove(const char *path, fg_error *err) {
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err) {
     if (fault() || rename(from, to)) return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
     return FG_OK;
+}
+
+fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err) {
+    if (!fault() && renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return FG_OK;
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
+        return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
+    bool exists;
+    fg_status status = fg_path_exists(to, &exists, err);
+    if (status != FG_OK) return status;
+    if (exists) return fg_fail_errno(err, EEXIST, "%s: cannot rename it to %s", from, to);
+    return fg_path_rename(from, to, err);
 }
 
 fg_status fg_path_link(const char *target, const char *path, fg_error *err) {

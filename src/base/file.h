@@ -93,6 +93,8 @@ fg_status fg_directory_sync(const char *path, fg_error *err);
  * error. */
 fg_status fg_directory_remove(const char *path, fg_error *err);
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
+/* The same, and nothing is replaced. File systems that cannot promise that get a look beforehand. */
+fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err);
 /* A symbolic link `path` that says `target`. */
 fg_status fg_path_link(const char *target, const char *path, fg_error *err);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "convert/base_prefix.h"
+#include "convert/hf_names.h"
 #include "convert/tensor_check.h"
 #include "convert/tensor_names.h"
 #include "convert/tensor_tied.h"
@@ -26,7 +26,7 @@ typedef struct planner {
     int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
     unsigned char *claimed; /* owned; by source tensor */
     fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
-    fg_base_prefix base;
+    fg_hf_names hf_names;
     fg_buffer scratch, second;
     fg_error *err;
 } planner;
@@ -86,7 +86,7 @@ static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
     bool matched;
     *name = NONE;
     if (p->direction == FG_IMPORT)
-        return fg_base_prefix_find(&p->base, &p->names.by_name, tensor->name, name, p->err);
+        return fg_hf_names_find(&p->hf_names, &p->names.by_name, tensor->name, name, p->err);
     FG_TRY(fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), tensor->name, &p->scratch,
                                &matched, p->err));
     if (matched) *name = fg_map_get(&p->names.by_name, p->scratch.data);
@@ -99,7 +99,7 @@ static fg_status match_sources(planner *p) {
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     int64_t name;
-    p->base = fg_base_prefix_of(p->converter, p->direction, source);
+    FG_TRY(fg_hf_names_init(&p->hf_names, p->converter, p->direction, source, err));
     FG_NEW(p->source_of, p->names.count);
     FG_NEW(p->claimed, source->count);
     for (size_t i = 0; i < p->names.count; i++) p->source_of[i] = NONE;
@@ -170,7 +170,7 @@ static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
         const char *name = source->items[i].name;
-        FG_TRY(fg_base_prefix_apply(&p->base, p->drop, name, &p->scratch, &matched, p->err));
+        FG_TRY(fg_hf_names_apply(&p->hf_names, p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
         } else if (p->gaps) {
@@ -187,8 +187,8 @@ done:
 static fg_status check_matches(planner *p) {
     fg_status status = FG_OK;
     fg_unmatched unmatched = {.source = &p->plan->source,
-                              .prefix = p->base.prefix,
-                              .lacking = p->base.lacking,
+                              .prefix = p->hf_names.prefix,
+                              .lacking = p->hf_names.lacking,
                               .expected = p->names.count};
     FG_TRY(collect_missing(p, &unmatched));
     FG_TRY(drop_or_collect(p, &unmatched));
@@ -286,7 +286,7 @@ static fg_status make_plan(planner *p, const json_t *hf) {
     FG_TRY(check_matches(p));
     for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));
     FG_TRY(fg_plan_check(p->plan, p->err));
-    fg_base_prefix_warn(&p->base, &p->plan->source);
+    fg_hf_names_warn(&p->hf_names, &p->plan->source);
 done:
     return status;
 }
@@ -311,7 +311,7 @@ fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, 
     fg_tensor_names_free(&p.names);
     fg_name_rules_free(&p.drop);
     fg_buffer_free(&p.scratch);
-    fg_base_prefix_free(&p.base);
+    fg_hf_names_free(&p.hf_names);
     fg_buffer_free(&p.second);
     if (status != FG_OK) fg_plan_free(plan);
     return status;

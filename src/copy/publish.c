@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* renameat2 */
+#define _GNU_SOURCE /* renameat2, RENAME_EXCHANGE */
 #include "copy/publish.h"
 
 #include <errno.h>
@@ -381,15 +381,9 @@ done:
 
 /* ---- the end ---- */
 
-/* One rename that never replaces anything. File systems that cannot promise that get a look beforehand. */
 static fg_status rename_new(const fg_stage *stage, fg_error *err) {
-    if (renameat2(AT_FDCWD, stage->partial, AT_FDCWD, stage->destination, RENAME_NOREPLACE) == 0)
-        return FG_OK;
-    bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
-    if (!unsupported && errno != EEXIST)
-        return fg_fail_errno(err, errno, "%s: cannot rename it to %s", stage->partial, stage->destination);
     fg_status status = check_destination(stage->destination, err);
-    return status == FG_OK ? fg_path_rename(stage->partial, stage->destination, err) : status;
+    return status == FG_OK ? fg_path_rename_new(stage->partial, stage->destination, err) : status;
 }
 
 /* Without a file system that can let two directories change places. The old one goes back if the new one cannot take its place. */

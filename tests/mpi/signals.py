@@ -199,12 +199,13 @@ def dump_cut_off(fgconv, source, which):
     name = f"{which.name} while dumping"
     with tempfile.TemporaryDirectory() as folder:
         dump = pathlib.Path(folder) / "dump.h5"
+        reserved = pathlib.Path(f"{dump}.partial")
         stopped = Run(fgconv, source, folder, 2, [*PROVE, "--dump", str(dump)])
-        if not tally.check(f"{name}: the moment was met", wait_until(dump.exists, stopped.process), stopped.text()):
+        if not tally.check(f"{name}: the moment was met", wait_until(reserved.exists, stopped.process), stopped.text()):
             return
         stopped.process.send_signal(which)
         check_clean(name, stopped, stopped.gone_after(), LIMIT + LAUNCHER)
-        tally.check(f"{name}: the dump is gone", not dump.exists())
+        tally.check(f"{name}: the dump is gone", not dump.exists() and not reserved.exists())
 
 
 def foreign_dump(fgconv, source):

@@ -137,6 +137,9 @@ static void tensors_and_rules_are_checked(void **state) {
     expect_small_broken(NULL, "\"w1\": {\"shape\": []}, \"w2\": {\"shape\": []}", "[\"w[12]\", \"v\"]",
                         "[\"v\", \"w1\"]", NULL, "two tensors get the target name");
     expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"w\"]]", "expected [pattern, reason]");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"w\"]]",
+                        "expected [pattern, replacement]");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"(w\", \"v\"]]", "other_names");
     expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"v\", \"no\"]]", "drops the declared tensor");
     expect_small_broken(NULL, NULL, NULL, NULL, ", \"colour\": 1", "colour: unknown key");
     expect_small_broken(NULL, NULL, NULL, NULL, ", \"unknown_keys\": \"maybe\"", "expected \"refuse\"");
