@@ -1,4 +1,4 @@
-/* Writing YAML. A string is plain only where nobody can take it for anything else; else it is quoted,
+/* Writing YAML. A string is plain only where it cannot be read as anything else; else it is quoted,
  * and whatever is not printable ASCII is escaped. */
 #include <inttypes.h>
 #include <math.h>

@@ -55,7 +55,7 @@ done:
     return status;
 }
 
-/* Whether the code of the destination is that which the converter declares. */
+/* Whether the code of the destination is the one that the converter declares. */
 static fg_status is_declared(const fg_conversion *c, bool *declared, fg_error *err) {
     fg_status status = FG_OK;
     const fg_emitted_code code = converter_code(c);

@@ -30,7 +30,7 @@ static const json_t *value_of(const overrides *o, const char *key) {
 
 /* ---- layers ---- */
 
-/* "5" and "05" are layer 5; the number of layers if the text is none of them. */
+/* "5" and "05" are layer 5; the number of layers if the text names no layer. */
 static size_t layer_of(const overrides *o, const char *text) {
     size_t count = json_array_size(o->types);
     char *end;

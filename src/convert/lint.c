@@ -31,7 +31,7 @@ static fg_status add_lint_error(linter *l, fg_error *err, const char *what, cons
     return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
-/* Errors in the input are findings; others stop the linter. */
+/* Errors in the input are lint errors; others stop the linter. */
 static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
     if (status == FG_OK) return FG_OK;
     if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);

@@ -249,9 +249,9 @@ static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t
     fg_status status = FG_OK;
     t->source = fg_json_deep_copy(config, err);
     t->result = json_object();
-    t->settled = json_object();
+    t->resolved = json_object();
     t->variables = json_object();
-    if (!t->source || !t->result || !t->settled || !t->variables)
+    if (!t->source || !t->result || !t->resolved || !t->variables)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration"));
     fg_frame frame = {.section = m->declarations.root, .hf = "", .target = ""};
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};

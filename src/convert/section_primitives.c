@@ -18,7 +18,7 @@ static const char *text_of(const fg_declaration *d, const char *modifier, const 
     return text ? text : otherwise;
 }
 
-/* The object's path in hf; a section without one lies flat beside the frame's keys. */
+/* The object's path in hf; a section without one lies flat next to the frame's keys. */
 static char *hf_path(const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     return d->key_count ? fg_path_resolve(frame->hf, d->keys[0], err) : fg_strdup(frame->hf, err);
 }

@@ -82,7 +82,7 @@ done:
 
 /* ---- names ---- */
 
-/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if it is none. */
+/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no placeholder. */
 static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     char *end;
     *length = fg_starts_with(at, "{i}") ? 3 : 0;

@@ -116,7 +116,7 @@ static char *old_name(const fg_stage *stage, fg_error *err) {
     return fg_strformat(err, "%s.old", stage->destination);
 }
 
-/* A run that was cut off while it replaced the directory left both, under other names. */
+/* A run that was interrupted while it replaced the directory left both, under other names. */
 static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     char *old = NULL;
@@ -158,7 +158,7 @@ done:
     return status;
 }
 
-/* The path without links; NULL if it cannot be found out. Freed with free. */
+/* The path without links; NULL if it cannot be resolved. Freed with free. */
 static char *real(const char *path) {
     return realpath(path, NULL);
 }
@@ -267,7 +267,7 @@ done:
 }
 
 /* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to a file that was
- * removed meanwhile harms nobody. */
+ * removed meanwhile does no harm. */
 static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
@@ -386,7 +386,7 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
     return status == FG_OK ? fg_path_rename_new(stage->partial, stage->destination, err) : status;
 }
 
-/* Without a file system that can let two directories change places. The old one goes back if the new one cannot take its place. */
+/* Without a file system that can exchange two directories. The old one goes back if the new one cannot take its place. */
 static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error *err) {
     fg_status status = fg_path_rename(stage->destination, old, err);
     if (status != FG_OK) return status;

@@ -75,8 +75,7 @@ static fg_status read_byte_level(fg_pre_step *step, const fg_tokenizer_json *c, 
     bool use_regex, trim;
     FG_TRY(fg_tokenizer_json_keys(c, "type add_prefix_space trim_offsets use_regex", err));
     FG_TRY(fg_tokenizer_json_flag(c, "add_prefix_space", true, &step->prepend, err));
-    FG_TRY(
-        fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which nobody asks for */
+    FG_TRY(fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which are not used */
     FG_TRY(fg_tokenizer_json_flag(c, "use_regex", true, &use_regex, err));
     step->byte_level = true;
     if (use_regex)

@@ -90,7 +90,7 @@ done:
     return status;
 }
 
-/* Notes that a part of the file was met, which may stand there once. */
+/* Notes that a part of the file was met, which may be there once. */
 static fg_status meet(const search *s, bool *met, const char *part, fg_error *err) {
     if (*met) return fg_fail(err, FG_ERR_INPUT, "%s: %s is given twice", s->scan.name, part);
     *met = true;

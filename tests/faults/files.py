@@ -143,7 +143,7 @@ def failing_lookups(fgconv, fast_llm):
             tally.check(f"EIO at each of {n - 1} calls: {name}", not wrong and n > 5 and code == 0, wrong[:3])
 
 
-NO_WEIGHTS = [  # files beside config.json, what the message says
+NO_WEIGHTS = [  # files next to config.json, what the message says
     (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], ["shards without their index", "model-00001-of-00002.safetensors", "1 more"]),
     (["pytorch_model-00001-of-00002.bin"], ["shards without their index", "pytorch_model.bin.index.json"]),
     (["consolidated.safetensors", "params.json"], ["consolidated.safetensors", "model*.safetensors"]),

@@ -160,7 +160,7 @@ def spellings(desk):
         config = load(back / "config.json") if not code else {}
         older = config.get("rope_theta") == 500000.0 and "rope_parameters" not in config
         newer = config.get("rope_parameters", {}).get("rope_theta") == 500000.0 and "rope_theta" not in config
-        tally.check(f"--hf-version {version}: {spelling} by way of {to}", newer if version == "5" else older, config or said)
+        tally.check(f"--hf-version {version}: {spelling} through {to}", newer if version == "5" else older, config or said)
 
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}

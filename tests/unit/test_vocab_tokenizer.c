@@ -45,7 +45,7 @@ static void put_json(const char *name, const char *text) {
 }
 
 /* A tokenizer whose model has the letters a to e, space and x, "ab", "abc" and "bc"; `more` are fields of the model,
- * `parts` those beside it. */
+ * `parts` those next to it. */
 static void put_tokenizer(const char *more, const char *parts) {
     char *text = fg_strformat(
         NULL,
@@ -215,7 +215,7 @@ static void metaspace_and_templates(void **state) {
 #define TEMPLATE(single)                                                                                     \
     "{'type': 'TemplateProcessing', 'single': [" single "], 'pair': [], 'special_tokens': {}}"
 
-/* Also without special tokens the text stands where the template has it. */
+/* Also without special tokens the text is where the template has it. */
 static void a_template_may_repeat_the_text(void **state) {
     (void)state;
     put_tokenizer("", "'post_processor': " TEMPLATE(ONCE ", " ONCE));

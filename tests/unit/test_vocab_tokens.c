@@ -1,4 +1,4 @@
-/* Adding tokens: the YAML file, what it comes to for a tokenizer, and the files afterwards. */
+/* Adding tokens: the YAML file, its result for a tokenizer, and the files afterwards. */
 #include "store_fixture.h"
 
 #include "base/json.h"
@@ -299,8 +299,10 @@ static void broken_tokenizers_are_refused(void **state) {
 static void ids_that_would_be_read_otherwise_are_refused(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"[{\"id\": 9, \"content\": \"<y>\"}]", "\"<y>\" has the id 9 in the file, but is loaded with 6"}, /* a gap */
-        {"[{\"id\": 2, \"content\": \"<y>\"}]", "\"<y>\" has the id 2 in the file, but is loaded with 6"}, /* the model's */
+        {"[{\"id\": 9, \"content\": \"<y>\"}]",
+         "\"<y>\" has the id 9 in the file, but is loaded with 6"}, /* a gap */
+        {"[{\"id\": 2, \"content\": \"<y>\"}]",
+         "\"<y>\" has the id 2 in the file, but is loaded with 6"}, /* the model's */
         {"[{\"id\": 6, \"content\": \"a\"}]", "\"a\" has the id 6 in the file, but is loaded with 0"},
         {"[{\"id\": 6, \"content\": \"<y>\"}, {\"id\": 7, \"content\": \"<y>\"}]",
          "has the id 7 in the file, but is loaded with 6"},
