@@ -50,7 +50,7 @@ static bool link_target(const char *path, char target[PATH_MAX]) {
 }
 
 static fg_status dangling(const char *path, const char *target, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which is not there: the download is not complete", path,
+    fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which does not exist: the download is not complete", path,
             target);
     return fg_hint(err, "download the model again, or copy it with what its links point to (cp -rL)");
 }

@@ -94,7 +94,7 @@ def damaged_side_files(fgconv, what, damage, words, fast_llm):
 
 
 def damaged_models(fgconv):
-    for what, damage, words in (("link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is not there"]),
+    for what, damage, words in (("link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which does not exist"]),
                                 ("Git LFS pointer", lambda path: put(path, POINTER), ["Git LFS pointer", "git lfs pull"]),
                                 ("empty file", lambda path: put(path, ""), ["the file is empty"])):
         for model, name in ((HF, "model.safetensors"), (SHARDED, "model-00002-of-00003.safetensors"), (SHARDED, "model.safetensors.index.json"),
@@ -231,7 +231,7 @@ def main():
         fast_llm = pathlib.Path(folder) / "fast_llm"
         code, text = run(args.fgconv, [HF, fast_llm, "--to", "fast_llm"], ranks=0)
         tally.check("a Fast-LLM checkpoint to begin with", code == 0, text)
-        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is missing or empty", "download"], fast_llm)
+        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which does not exist", "download"], fast_llm)
         damaged_side_files(args.fgconv, "Git LFS pointer", lambda path: put(path, POINTER), ["Git LFS pointer", "git lfs pull"], fast_llm)
         failing_lookups(args.fgconv, fast_llm)
     damaged_models(args.fgconv)

@@ -216,7 +216,7 @@ def stopping(fgconv, work):
     (work / "odd.json").write_text('{"max_tokens": 1, "temprature": 1}')
     refused("a preset with an unknown key", fgconv, 3, 'the key "temprature" is not a generation setting; known are max_tokens',
             "finalize", "--generation-config", work / "odd.json", source, work / "no")
-    refused("a preset that is missing or empty", fgconv, 2, "/.forgather/generation_config/vague.json", "finalize", "--generation-config", "vague",
+    refused("a preset that does not exist", fgconv, 2, "/.forgather/generation_config/vague.json", "finalize", "--generation-config", "vague",
             source, work / "no", HOME=str(home))
     text = done("none", fgconv, "finalize", "--generation-config", "none", "--add-tokens", tokens, source, work / "none")
     tally.check("none: there is none", not (work / "none/generation_config.json").exists())

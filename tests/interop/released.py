@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-WORK = tempfile.TemporaryDirectory(prefix="fgconv-handed-on-")
+WORK = tempfile.TemporaryDirectory(prefix="fgconv-released-")
 os.environ["HF_MODULES_CACHE"] = WORK.name + "/modules"
 
 import torch
