@@ -1,4 +1,5 @@
 /* The program: options, MPI where it is needed, one command, one message, one exit code. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -33,10 +34,10 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
     switch (options->command) {
     case FG_COMMAND_HELP:
         fg_options_print_help(options, stdout);
-        return FG_OK;
+        return fg_cli_flush(stdout, err);
     case FG_COMMAND_VERSION:
         printf("fgconv %s\n", FG_VERSION);
-        return FG_OK;
+        return fg_cli_flush(stdout, err);
     case FG_COMMAND_CONFIG:
         return fg_command_config(options, dirs, FG_VERSION, stdout, err);
     case FG_COMMAND_INSPECT:
@@ -113,7 +114,6 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
         if (first) run_alone(options, dirs, err);
         status = fg_ranks_agree(&ranks, err);
     }
-    fflush(stdout);
     if (status != FG_OK && first) print_error(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
@@ -151,6 +151,13 @@ static bool check_leaks(void) {
     return false;
 }
 
+/* A stream that the caller closed would lend its number to the next file, and what is printed would go there. It stays a failure to
+ * use it: what is printed to stands open for reading, and the other way about. */
+static void keep_streams_apart(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 /* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process number and with the same
  * launcher; the variable, now set, makes that happen once. If it cannot, the run is slower. */
 static void choose_blas_core(char **argv) {
@@ -162,6 +169,7 @@ int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
     fg_converter_dirs dirs = {0};
+    keep_streams_apart();
     choose_blas_core(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
