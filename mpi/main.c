@@ -123,8 +123,8 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
 /* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
 static void warn_unrelated(const fg_launch *launch) {
     if (launch->unrelated)
-        fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all "
-                "of them use mpirun or "
+        fg_warn("srun started %d processes without MPI, and each does all of the work; for one run on all of "
+                "them use mpirun or "
                 "srun --mpi=pmix",
                 launch->unrelated);
 }

@@ -223,7 +223,7 @@ done:
     return status;
 }
 
-/* The rank that has a head's result: that which holds its block, or the last. */
+/* The rank that has a head's result: the one that holds its block, or the last. */
 static int owner_of(const fg_pipeline *p, uint64_t head) {
     uint64_t size = (uint64_t)ranks_of(p)->size, block = p->trunk + head;
     if (p->trunk == p->blocks) return (int)size - 1;

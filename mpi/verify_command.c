@@ -37,7 +37,7 @@ static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_e
         if (!same)
             return fg_fail(
                 err, FG_ERR_DIFFER,
-                "tensor %s: the destination has %s, the plan has another type or shape (%s, %u dimensions)",
+                "tensor %s: the destination has %s, expected %s and the planned shape (%u dimensions)",
                 output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
                 output->rank);
     }
@@ -157,7 +157,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     FG_TRY(recall_update(held, path, options, err));
     if (!run->options->ignore_key_count) FG_TRY(recall_ignored(held, path, options, err));
     options->recalled_tokens = json_object_get(held, "tokens");
-    options->skip_default_tokens = true; /* what was added stands in the report */
+    options->skip_default_tokens = true; /* what was added is in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
     const char *command = json_string_value(json_object_get(*report, "command"));
     if (command) options->command = fg_command_from_name(command, options->command);
@@ -168,7 +168,7 @@ done:
     return status;
 }
 
-/* The configuration that stands in a file of the destination. */
+/* The configuration that is in a file of the destination. */
 static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
                              fg_error *err) {
     json_t *metadata = NULL;

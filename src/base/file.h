@@ -56,7 +56,7 @@ fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err
  * in place of the file. */
 fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
 
-/* FG_ERR_INPUT: the file is empty, which a program or a download that was stopped leaves behind. */
+/* FG_ERR_INPUT: the file is empty, as after a program or a download was interrupted. */
 fg_status fg_file_refuse_empty(const char *path, fg_error *err);
 
 /* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */

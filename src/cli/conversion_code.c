@@ -55,7 +55,7 @@ done:
     return status;
 }
 
-/* Whether the code of the destination is that which the converter declares. */
+/* Whether the code of the destination is the one that the converter declares. */
 static fg_status is_declared(const fg_conversion *c, bool *declared, fg_error *err) {
     fg_status status = FG_OK;
     const fg_emitted_code code = converter_code(c);
@@ -90,7 +90,7 @@ fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, 
     FG_TRY(fg_code_check_parameters(&declaration, &written, &c->code.lacking, err));
     if (c->code.lacking)
         fg_warn("%s makes %" PRIu64
-                " parameter%s that the destination lacks (--no-strict), and refuses to load it",
+                " parameter%s that the destination lacks (--no-strict); loading will fail",
                 declaration.code, c->code.lacking, c->code.lacking > 1 ? "s" : "");
 done:
     fg_code_declaration_free(&declaration);

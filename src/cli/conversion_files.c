@@ -141,7 +141,7 @@ static fg_status make_template(fg_conversion *c, const char *path, fg_error *err
     FG_TRY(move_templates(c, err));
     json_object_del(c->tokenizer.config, "chat_template");
     if (!c->tokenizer.config && !c->tokenizer.tokenizer.length)
-        fg_warn("%s has no tokenizer to use the chat template", c->source.directory);
+        fg_warn("%s has no tokenizer, which would use the chat template", c->source.directory);
 done:
     return status;
 }

@@ -46,7 +46,7 @@ void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
 
 /* ---- a conversion ---- */
 
-/* What is carried beside a configuration, as the configuration that it came from had it. */
+/* What is carried next to a configuration, as the configuration that it came from had it. */
 static fg_status carried_config(const json_t *left_out, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;

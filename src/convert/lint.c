@@ -31,7 +31,7 @@ static fg_status add_lint_error(linter *l, fg_error *err, const char *what, cons
     return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
-/* Errors in the input are findings; others stop the linter. */
+/* Errors in the input are lint errors; others stop the linter. */
 static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
     if (status == FG_OK) return FG_OK;
     if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
@@ -248,7 +248,8 @@ static fg_status check_model_file(linter *l, fg_error *err) {
     char detail[BRIEF];
     FG_TRY(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
-    if (reason && known) FG_TRY(add_lint_error(l, err, "\"no_forward_pass\", and yet there is ", detail));
+    if (reason && known)
+        FG_TRY(add_lint_error(l, err, "\"no_forward_pass\" is given, but there is ", detail));
     if (!reason && !known)
         FG_TRY(add_lint_error(l, err, "the proof does not know the family: there is no ", detail));
 done:
@@ -265,8 +266,7 @@ static fg_status check_defaults(linter *l, fg_error *err) {
         if (json_is_null(type)) continue;
         FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
-        if (!json_object_size(held))
-            FG_TRY(add_lint_error(l, err, "no file knows the model type of ", detail));
+        if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
         json_decref(held);
         held = NULL;
     }

@@ -39,9 +39,9 @@ static fg_status check_declaration(const fg_declaration *d, fg_buffer *wrong, fg
     bool ignored = json_object_get(d->spec, "ignored") != NULL;
     json_array_foreach(json_object_get(d->spec, "keys"), i, key) {
         if (!ignored && strstr(json_string_value(key), "**"))
-            FG_TRY(add_lint_error(
-                d, "claims all that an object may hold; only an \"ignored\" gives a reason for it", "", wrong,
-                err));
+            FG_TRY(add_lint_error(d,
+                                  "claims every key of an object; only \"ignored\" may, and gives a reason",
+                                  "", wrong, err));
     }
     for (i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
         FG_TRY(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));

@@ -117,11 +117,10 @@ static fg_status check_ignored(const linter *l, const fg_section *section, const
     bool empty = below && !fg_class_has_architecture(l->classes, below);
     if (!field->architecture || empty || json_object_get(d->spec, "neutral")) return FG_OK;
     if (mentions(section->export_if, path) || mentions(section->export_warn, path)) return FG_OK;
-    return add_lint_error(
-        l, section,
-        "\"%s\" ignores the architecture field \"%s\", and nothing proves that this loses nothing "
-        "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",
-        d->label, path);
+    return add_lint_error(l, section,
+                          "\"%s\" ignores the architecture field \"%s\", without proof that nothing is lost "
+                          "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",
+                          d->label, path);
 }
 
 /* Whether a field's type, as the classes have it ("float | null"), has this word. */
@@ -221,7 +220,7 @@ fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes 
     for (size_t i = 0; i < declarations->count; i++) {
         const fg_section *section = &declarations->sections[i];
         FG_TRY(l.reached[i] ? check_section(&l, section)
-                            : add_lint_error(&l, section, "nothing leads to it"));
+                            : add_lint_error(&l, section, "no rule refers to it"));
     }
 done:
     fg_free(l.reached);

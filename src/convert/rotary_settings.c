@@ -16,8 +16,8 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
     return FG_ERR_INPUT;
 }
 
-/* Moves `key` from inside a rotary object to the configuration; what stands there already must be equal. A null is moved if nothing
- * stands there, so that it does not count as absent. */
+/* Moves `key` from inside a rotary object to the configuration; what is there already must be equal. A null is moved if nothing
+ * is there, so that it does not count as absent. */
 static fg_status move_out(json_t *config, json_t *inside, const char *key, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = json_object_get(inside, key), *outside = json_object_get(config, key);

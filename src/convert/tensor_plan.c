@@ -47,7 +47,7 @@ static fg_status rename_one(planner *p, fg_direction direction, const char *name
     fg_status status =
         fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
     if (status != FG_OK || matched) return status;
-    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule takes the %s name \"%s\"",
+    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule matches the %s name \"%s\"",
                    fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
 }
 
@@ -136,9 +136,9 @@ static fg_status explain(planner *p, const char *source) {
         return fg_hint(p->err, "\"%s\" belongs to models with %s, which config.json does not have", source,
                        fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));
     if (t)
-        return fg_hint(
-            p->err, "\"%s\" has the number %" PRIu64 ", but by config.json there are %" PRIu64 " (%s)",
-            source, block, t->count, fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
+        return fg_hint(p->err, "\"%s\" has the index %" PRIu64 ", but config.json gives %" PRIu64 " (%s)",
+                       source, block, t->count,
+                       fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
     return fg_hint(p->err,
                    "%s says which tensors this configuration has; a \"drop\" pattern of a converter "
                    "(--converter-path) leaves tensors out",

@@ -1,4 +1,4 @@
-/* Holding another checkpoint against a plan (fg_copier_verify of copier.h). */
+/* Comparing another checkpoint with a plan (fg_copier_verify of copier.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -204,7 +204,7 @@ static fg_status read_word(const json_t *entry, const char *role, const json_t *
     if (words) FG_TRY(through_words(words, f.key, &value, err));
     if (!json_is_string(value) && !json_is_null(value)) FG_TRY(refuse(err, f.key, value, "a string"));
     if (value == evaluated && !json_is_null(value))
-        FG_TRY(refuse(err, f.key, value, "in models/: words for it"));
+        FG_TRY(refuse(err, f.key, value, "in models/: names for it"));
     *word = json_string_value(value);
 done:
     json_decref(evaluated);
@@ -246,7 +246,7 @@ done:
 fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
                                        const char **word, fg_error *err) {
     fg_status status = read_word(entry, role, config, word, err);
-    return status == FG_OK && !*word ? refuse(err, role, NULL, "a word") : status;
+    return status == FG_OK && !*word ? refuse(err, role, NULL, "a kind's name") : status;
 }
 
 /* ---- rotary ---- */

@@ -102,7 +102,7 @@ static fg_status take_number(cursor *from, uint64_t limit, uint64_t *number) {
     unsigned shift = 0;
     *number = 0;
     for (;; shift += 7) {
-        if (from->at == from->end) return damaged(from, "it is cut short");
+        if (from->at == from->end) return damaged(from, "it is truncated");
         unsigned char byte = *from->at++;
         if (shift == 63 && byte > 1) return damaged(from, "a number is too large");
         *number |= (uint64_t)(byte & 0x7f) << shift;
@@ -208,10 +208,10 @@ done:
 static fg_status take_table(cursor *from, fg_tensors *table) {
     fg_status status = FG_OK;
     uint64_t length, left = (uint64_t)(from->end - from->at);
-    if (left < sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    if (left < sizeof length) FG_TRY(damaged(from, "it is truncated"));
     memcpy(&length, from->at, sizeof length);
     from->at += sizeof length;
-    if (length > left - sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    if (length > left - sizeof length) FG_TRY(damaged(from, "it is truncated"));
     FG_TRY(fg_tensors_decode(from->at, length, table, from->err));
     from->at += length;
 done:

@@ -36,8 +36,7 @@ typedef struct composer {
 
 static fg_status not_joined(const composer *c, const char *why) {
     return fg_fail(c->err, FG_ERR_INPUT,
-                   "tensor \"%s\": what makes it and what becomes of it cannot be done in one step: %s",
-                   c->name, why);
+                   "tensor \"%s\": its two conversion steps cannot be combined into one: %s", c->name, why);
 }
 
 /* The whole of a source tensor, unchanged: the only piece of an output. */

@@ -34,7 +34,7 @@ static bool is_model(const fg_names *names) {
     return false;
 }
 
-/* A place in which nobody looks for a model. */
+/* A place that is not searched for a model. */
 static bool is_skipped(const char *name) {
     return name[0] == '.' || strcmp(name, "blobs") == 0 || strcmp(name, "refs") == 0;
 }

@@ -38,7 +38,7 @@ typedef struct directory {
 
 static fg_status broken(const fg_file *file, fg_error *err, const char *what) {
     fg_fail(err, FG_ERR_INPUT, "%s: not a whole zip archive: %s", file->path, what);
-    return fg_hint(err, "the file is damaged or cut short: copy or download it again");
+    return fg_hint(err, "the file is damaged or truncated: copy or download it again");
 }
 
 /* ---- where the central directory is ---- */

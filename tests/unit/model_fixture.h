@@ -21,7 +21,7 @@
 enum { TOKENS = 24, VOCAB = 384, ARRAYS = 64, NAME = 160 };
 
 typedef struct array {
-    char name[NAME]; /* in the HuggingFace spelling */
+    char name[NAME]; /* in the Hugging Face spelling */
     uint32_t rank;
     uint64_t shape[2], elements;
     float *values;
@@ -43,7 +43,7 @@ typedef struct memory_weights {
     bool forgather; /* names in Forgather's spelling */
 } memory_weights;
 
-/* The HuggingFace spelling of a Forgather name; written here on its own, as a third opinion beside models/
+/* The Hugging Face spelling of a Forgather name; written here on its own, as a third opinion next to models/
  * and forgather/. */
 static inline void hf_spelling(const char *name, char *out) {
     static const char *const parts[][2] = {

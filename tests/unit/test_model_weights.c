@@ -1,5 +1,5 @@
 /* Where numbers come from: files, plans, and files rounded as a plan rounds them; and the golden checkpoints
- * beside the repository. */
+ * next to the repository. */
 #include <sys/stat.h>
 #include <unistd.h>
 

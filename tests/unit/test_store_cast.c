@@ -1,4 +1,4 @@
-/* store/cast and store/dtype: every pattern of 16 bits, and roundings held against a slow reference. */
+/* store/cast and store/dtype: every pattern of 16 bits, and roundings compared with a slow reference. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
