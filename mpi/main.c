@@ -87,6 +87,13 @@ done:
     return status;
 }
 
+/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
+static void warn_unrelated(int processes) {
+    fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all of them "
+            "use mpirun or srun --mpi=pmix",
+            processes);
+}
+
 /* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
                             const fg_launch *launch, fg_error *err) {
@@ -101,6 +108,8 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     fg_run run = {
         .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
     first = ranks.rank == 0;
+    if (ranks.size == 1 && launch->size > 1)
+        warn_unrelated(launch->size); /* PMI 2, of which this MPI knows nothing */
     if (!first) {
         fg_log_silence();
         fg_interrupt_delay(OTHERS_DELAY);
@@ -118,15 +127,6 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
-}
-
-/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
-static void warn_unrelated(const fg_launch *launch) {
-    if (launch->unrelated)
-        fg_warn("srun started %d processes without MPI, and each does all of the work; for one run on all of "
-                "them use mpirun or "
-                "srun --mpi=pmix",
-                launch->unrelated);
 }
 
 /* A command line that is wrong ends every rank in the same way, without MPI. */
@@ -176,7 +176,7 @@ int main(int argc, char **argv) {
     if (launch.rank != 0) fg_log_silence();
     fg_status status = parse_command_line(&options, &dirs, argc, argv, &err);
     if (status == FG_OK && (uses_ranks(options.command) || launch.size != 1)) {
-        warn_unrelated(&launch);
+        if (launch.unrelated) warn_unrelated(launch.unrelated);
         status = with_ranks(argc, argv, &options, &dirs, &launch, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);
