@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/commands.h"
 #include "cli/conversion.h"
 #include "copy/publish.h"
 #include "estimate.h"
@@ -134,7 +135,7 @@ static fg_status show_names(const convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     if (!c->run->options->debug_params) goto done;
     FG_TRY(fg_conversion_names(&c->conversion, &names, err));
-    if (names.data) fputs(names.data, c->run->options->json ? stderr : stdout);
+    FG_TRY(fg_cli_print_beside(c->run->options->json ? stderr : stdout, &names, err));
 done:
     fg_buffer_free(&names);
     return status;

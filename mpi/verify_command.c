@@ -4,10 +4,12 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/yaml.h"
 #include "cli/conversion.h"
 #include "distribute.h"
 #include "run.h"
+#include "store/missing_model.h"
 #include "write.h"
 
 typedef struct verification {
@@ -21,6 +23,22 @@ static fg_status check_item(void *context, const fg_work_item *item, fg_copy_pro
     verification *v = context;
     fg_status status = fg_copier_verify(v->copier, item, &v->table, v->reader, err);
     if (status == FG_OK) progress(progress_context, item->bytes);
+    return status;
+}
+
+/* The first of the tensors that the plan does not make. */
+static fg_status refuse_surplus(const fg_plan *plan, const fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_map made = {0};
+    size_t extra = 0;
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(fg_map_set(&made, plan->outputs[o].name, (int64_t)o, err));
+    while (fg_map_get(&made, table->items[extra].name) != FG_MAP_NONE) extra++;
+    FG_TRY(fg_fail(err, FG_ERR_DIFFER,
+                   "the destination has %zu tensors, the plan makes %zu: \"%s\" is too much", table->count,
+                   plan->output_count, table->items[extra].name));
+done:
+    fg_map_free(&made);
     return status;
 }
 
@@ -41,10 +59,7 @@ static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_e
                 output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
                 output->rank);
     }
-    if (table->count != plan->output_count)
-        return fg_fail(err, FG_ERR_DIFFER, "the destination has %zu tensors, the plan makes %zu",
-                       table->count, plan->output_count);
-    return FG_OK;
+    return table->count == plan->output_count ? FG_OK : refuse_surplus(plan, table, err);
 }
 
 static fg_status open_destination(const fg_run *run, const char *directory, bool unfinished,
@@ -131,10 +146,14 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     fg_path_kind kind;
     char *path = NULL;
     *options = *run->options;
+    FG_TRY(fg_path_look(options->destination, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) FG_TRY(fg_refuse_no_directory(options->destination, err));
     FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
                                      : fg_path_join(options->destination, "fgconv_report.json", err));
     FG_TRY(fg_path_look(path, &kind, err));
-    if (kind == FG_PATH_ABSENT) {
+    if (kind == FG_PATH_ABSENT && options->report) {
+        FG_TRY(fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", path));
+    } else if (kind == FG_PATH_ABSENT) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
     }

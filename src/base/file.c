@@ -227,6 +227,18 @@ char *fg_path_parent(const char *path, fg_error *err) {
     return fg_strndup(path, (size_t)(name - path) - 1, err);
 }
 
+fg_status fg_path_real(const char *path, char **real, fg_error *err) {
+    char buffer[PATH_MAX];
+    if (realpath(path, buffer)) {
+        *real = fg_strdup(buffer, err);
+        return *real ? FG_OK : FG_ERR_MEMORY;
+    }
+    fg_fail_errno(err, errno, "%s: cannot resolve the path", path);
+    if (path[0] != '/' && !getcwd(buffer, sizeof buffer))
+        fg_hint(err, "the working directory was removed; change to one that exists");
+    return FG_ERR_SYSTEM;
+}
+
 fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     struct stat info;
     char target[PATH_MAX];

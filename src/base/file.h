@@ -68,6 +68,8 @@ char *fg_path_join(const char *directory, const char *name, fg_error *err);
 const char *fg_path_name(const char *path);
 /* The directory that it lies in, newly allocated; "." for a name alone. The path does not end in a slash. */
 char *fg_path_parent(const char *path, fg_error *err);
+/* From the root and without links, newly allocated. FG_ERR_SYSTEM if there is no such path. */
+fg_status fg_path_real(const char *path, char **real, fg_error *err);
 
 typedef enum fg_path_kind { FG_PATH_ABSENT, FG_PATH_FILE, FG_PATH_DIRECTORY, FG_PATH_OTHER } fg_path_kind;
 /* What lies at `path`, links followed. FG_PATH_ABSENT only if the path itself is not there (ENOENT, ENOTDIR). A link whose target is not

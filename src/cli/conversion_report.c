@@ -1,6 +1,5 @@
 /* The parts of the report that are known once the conversion is prepared. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,20 +84,12 @@ done:
     return status;
 }
 
-/* From the root, and without links, which may lead to another training checkpoint later. */
-static fg_status resolve(const char *path, char **resolved, fg_error *err) {
-    char buffer[PATH_MAX];
-    if (!realpath(path, buffer)) return fg_fail_errno(err, errno, "%s: cannot resolve the path", path);
-    *resolved = fg_strdup(buffer, err);
-    return *resolved ? FG_OK : FG_ERR_MEMORY;
-}
-
-/* What `-c` has to name to take the same weights: where they are, or of the latest training checkpoint its place in SRC, which may be
- * moved. */
+/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another training checkpoint later; or
+ * of the latest training checkpoint its place in SRC, which may be moved. */
 static fg_status weights_path(const fg_conversion *c, const fg_options *options, char **path, fg_error *err) {
     fg_status status = FG_OK;
     const char *directory = c->source.directory, *weights = c->source.weights_directory;
-    if (options->checkpoint_path) return resolve(weights, path, err);
+    if (options->checkpoint_path) return fg_path_real(weights, path, err);
     if (strcmp(directory, weights) == 0) return FG_OK;
     FG_TRY_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
 done:
@@ -111,7 +102,7 @@ static fg_status report_options(const fg_conversion *c, const fg_options *option
     fg_status status = FG_OK;
     json_t *held = json_object();
     char *checkpoint_path = NULL, *hf_base = NULL;
-    if (options->hf_base) FG_TRY(resolve(options->hf_base, &hf_base, err));
+    if (options->hf_base) FG_TRY(fg_path_real(options->hf_base, &hf_base, err));
     FG_TRY(weights_path(c, options, &checkpoint_path, err));
     FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
     FG_TRY(fg_json_put_text(held, "dtype",

@@ -369,6 +369,18 @@ static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_b
     return (migration ? lint_migration : lint_converter)(dirs, path, report, problems, err);
 }
 
+static fg_status check_is_file(const char *path, fg_error *err) {
+    fg_path_kind kind;
+    fg_status status = fg_path_look(path, &kind, err);
+    if (status != FG_OK || kind == FG_PATH_FILE) return status;
+    if (kind == FG_PATH_ABSENT) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
+    fg_fail(err, FG_ERR_USAGE, "%s: this is %s", path,
+            kind == FG_PATH_DIRECTORY ? "a directory" : "not a file that can be read");
+    return fg_hint(err,
+                   "name the converter file to check; without a name all that are found are checked, those "
+                   "of --converter-path first");
+}
+
 fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
@@ -377,9 +389,7 @@ fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_
     size_t count = 0;
     *problems = 0;
     if (path) {
-        bool is_file;
-        FG_TRY(fg_path_is_file(path, &is_file, err));
-        if (!is_file) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
+        FG_TRY(check_is_file(path, err));
         return lint_file(dirs, path, report, problems, err);
     }
     FG_TRY(fg_converter_entries(dirs, &entries, &count, err));

@@ -158,20 +158,12 @@ done:
     return status;
 }
 
-/* The path without links; NULL if it cannot be resolved. Freed with free. */
-static char *real(const char *path) {
-    return realpath(path, NULL);
-}
-
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL, *real_parent = NULL, *source = NULL;
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    real_parent = real(parent);
-    source = real(source_directory);
-    if (!real_parent || !source)
-        FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path",
-                             real_parent ? source_directory : parent));
+    FG_TRY(fg_path_real(parent, &real_parent, err));
+    FG_TRY(fg_path_real(source_directory, &source, err));
     size_t length = strcmp(source, "/") == 0 ? 0 : strlen(source);
     bool inside =
         strncmp(real_parent, source, length) == 0 && (real_parent[length] == '/' || !real_parent[length]);
@@ -182,8 +174,8 @@ fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directo
     }
 done:
     fg_free(parent);
-    free(real_parent);
-    free(source);
+    fg_free(real_parent);
+    fg_free(source);
     return status;
 }
 

@@ -21,7 +21,10 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
         goto done;
     }
     FG_TRY_NEW(parent, fg_path_parent(path, err));
-    if (strcmp(parent, path) == 0) FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path", path));
+    if (strcmp(parent, path) == 0) {
+        status = fg_path_real(path, resolved, err);
+        goto done;
+    }
     FG_TRY(resolve(parent, &above, err));
     FG_TRY_NEW(*resolved, fg_path_join(above, fg_path_name(path), err));
 done:

@@ -158,6 +158,9 @@ static void wrong_indexes_are_refused(void **state) {
         {"{\"weight_map\": {\"one\": \"model-1.safetensors\\u0000.bin\"}}", "expected the name of a file"},
         {"{\"weight_map\": {\"one\": \"model-3.safetensors\"}}",
          "it names the file \"model-3.safetensors\", which is missing"},
+        {"{\"weight_map\": {\"one\": \"model-4.safetensors\", \"two\": \"model-1.safetensors\", \"three\": "
+         "\"model-3.safetensors\"}}",
+         "2 of the 3 files that it names are missing; the first is \"model-3.safetensors\""},
         {"{\"weight_map\": {\"one\": \"directory.safetensors\"}}", "which is not a file that can be read"},
         {"{\"weight_map\": {\"one\": \"config.json\"}}", "files that end in .safetensors or .bin"},
         {"{\"weight_map\": {\"one\": \"model-1.safetensors\", \"one\": \"model-1.safetensors\"}}",
