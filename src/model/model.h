@@ -8,6 +8,7 @@
 
 #include "model/forward.h"
 #include "model/hyperparameters.h"
+#include "model/unread.h"
 
 /* Scratch memory that grows and is reused. Start from zeros. */
 typedef struct fg_scratch {
@@ -229,6 +230,7 @@ typedef struct fg_binder {
     const fg_block_kind *kind; /* of the block */
     uint64_t block, head;      /* counted among all blocks; prediction head */
     uint64_t expert;
+    fg_read_ranges *read; /* what was bound so far */
 } fg_binder;
 /* Looks a role's weight up and checks its shape. */
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,

@@ -30,8 +30,9 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
     return FG_OK;
 }
 
-static const char *example(void *context) {
-    return fg_weight_source_example(&((rounding *)context)->inner);
+static const char *name_of(void *context, uint32_t index) {
+    const fg_weight_source *inner = &((rounding *)context)->inner;
+    return inner->name_of ? inner->name_of(inner->context, index) : NULL;
 }
 
 static void close_both(void *context) {
@@ -45,6 +46,6 @@ fg_status fg_weight_source_round_to(fg_weight_source *weights, fg_dtype dtype, f
     if (!r) return FG_ERR_MEMORY;
     *r = (rounding){.inner = *weights, .dtype = dtype};
     *weights = (fg_weight_source){
-        .context = r, .find = find, .read = read_rounded, .example = example, .close = close_both};
+        .context = r, .find = find, .read = read_rounded, .name_of = name_of, .close = close_both};
     return FG_OK;
 }

@@ -212,6 +212,8 @@ fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t row
     matrix->first = found.how.part * stored_rows;
     matrix->transposed = found.how.transposed;
     fg_matrix_plan(matrix);
+    FG_TRY(fg_read_ranges_add(binder->read, &matrix->weight, matrix->first * stored_columns, rows * columns,
+                              err));
 done:
     fg_free(found.name);
     return status;
@@ -227,6 +229,7 @@ fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t siz
     found.name = NULL;
     vector->weight = found.weight;
     vector->first = found.how.part * size;
+    FG_TRY(fg_read_ranges_add(binder->read, &vector->weight, vector->first, size, err));
 done:
     fg_free(found.name);
     return status;

@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--fgconv", required=True, type=lambda text: str(pathlib.Path(text).resolve()))
     parser.add_argument("--launcher", default="", help='put before fgconv, such as "mpirun -n 2"')
     args = parser.parse_args()
-    args.option, args.python = [], os.environ.get("FAST_LLM_PYTHON")
+    args.option, args.converters, args.python = [], [], os.environ.get("FAST_LLM_PYTHON")
     if not args.python:
         print("the real Fast-LLM is left out: set FAST_LLM_PYTHON to a python that has it")
     transformers.utils.logging.disable_progress_bar()
