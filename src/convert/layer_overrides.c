@@ -30,7 +30,7 @@ static const json_t *value_of(const overrides *o, const char *key) {
 
 /* ---- layers ---- */
 
-/* "5" and "05" are layer 5; the number of layers if the text is none of them. */
+/* "5" and "05" are layer 5; the number of layers if the text names no layer. */
 static size_t layer_of(const overrides *o, const char *text) {
     size_t count = json_array_size(o->types);
     char *end;
@@ -146,7 +146,7 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
     FG_TRY(common_value(o, name, &common, err));
     FG_TRY(counts(o, target, &does_count, err));
     if (common && !does_count && !fg_json_equal(common, base))
-        FG_TRY(refuse(o, "*", name, common, "it does not count in this configuration", err));
+        FG_TRY(refuse(o, "*", name, common, "it has no effect in this configuration", err));
     if (!common && (!assumed || json_is_null(assumed))) goto done; /* absent means what all layers have */
     if (!common) common = base;
     if (given && !json_is_null(given) && !fg_json_equal(given, common))

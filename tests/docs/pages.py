@@ -66,7 +66,7 @@ def hidden_commands(text):
 
 
 def unknown_options(text, known):
-    prose = "\n".join(line for _, line in outside_blocks(text))  # what stands in blocks is run
+    prose = "\n".join(line for _, line in outside_blocks(text))  # what is in blocks is run
     return sorted(set(re.findall(r"(?<![\w-])--[a-z][\w-]*", prose)) - known)
 
 

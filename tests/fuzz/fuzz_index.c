@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as model.safetensors.index.json beside two shards. What is accepted must have every tensor of
- * the shards and no file outside the folder. The index by itself comes to what its values say.
+/* libFuzzer: any bytes as model.safetensors.index.json next to two shards. What is accepted must have every tensor of
+ * the shards and no file outside the folder. The index, read alone, agrees with its values.
  */
 #include <stdint.h>
 

@@ -83,7 +83,7 @@ def sampling(fgconv):
                for seed in ("1", "1", "2")]
         tally.check("the same seed gives the same tokens, another one others", hot[0] == hot[1] != hot[2], hot)
         narrow, _ = generation(fgconv, folder, ["--max-new-tokens", "12", "--temperature", "5", "--top-p", "0", "--seed", "1"])
-        tally.check("top-p 0 leaves the likeliest", narrow["tokens"] == greedy["tokens"], narrow)
+        tally.check("top-p 0 is greedy", narrow["tokens"] == greedy["tokens"], narrow)
 
 
 def with_ends(source, target, file, ends):
