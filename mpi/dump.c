@@ -9,12 +9,13 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "communicators.h"
+#include "report/output_file.h"
 #include "store/checkpoint.h"
 
 struct fg_dump {
     const fg_ranks *ranks;
-    char *path;
-    bool open; /* on every rank: closing is collective */
+    char *path, *partial; /* what the user named; what is written (report/output_file.h) */
+    bool open;            /* on every rank: closing is collective */
     uint64_t hidden_of[FG_DUMP_SIDES], heads_of[FG_DUMP_SIDES];
     hid_t file;
     haddr_t end; /* of the last dataset in the file */
@@ -38,7 +39,7 @@ static const struct {
 
 static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: HDF5 cannot %s", dump->path, what);
-    return fg_hint(err, "see whether its file system is full");
+    return fg_hint(err, "check that its file system is not full");
 }
 
 /* ---- making the file: every call here is collective in HDF5, all ranks make the same ones ---- */
@@ -188,7 +189,7 @@ static fg_status make_token_ids(fg_dump *dump, const fg_dump_layout *layout, con
 
 fg_status fg_dump_prepare(fg_error *err) {
     setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0); /* some parallel file systems refuse locks */
-    if (H5dont_atexit() < 0 || H5open() < 0) return fg_fail(err, FG_ERR_SYSTEM, "HDF5 cannot be started");
+    if (H5dont_atexit() < 0 || H5open() < 0) return fg_fail(err, FG_ERR_SYSTEM, "cannot initialize HDF5");
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* failures come back as ours */
     return FG_OK;
 }
@@ -197,7 +198,7 @@ static fg_status open_file(fg_dump *dump, fg_error *err) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
     if (dump->ranks->mpi) H5Pset_fapl_mpio(access, dump->ranks->mpi->world, MPI_INFO_NULL);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes of any length */
-    dump->file = H5Fcreate(dump->path, H5F_ACC_TRUNC, create, access);
+    dump->file = H5Fcreate(dump->partial, H5F_ACC_TRUNC, create, access);
     H5Pclose(create);
     H5Pclose(access);
     return dump->file < 0 ? failed(dump, "create the file", err) : FG_OK;
@@ -217,28 +218,34 @@ done:
  * inside of HDF5. */
 static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file file;
-    if (dump->ranks->rank != 0 || fg_file_open(&file, dump->path, FG_OPEN_WRITE, err) != FG_OK) return;
+    if (dump->ranks->rank != 0 || fg_file_open(&file, dump->partial, FG_OPEN_WRITE, err) != FG_OK) return;
     int code = posix_fallocate(file.fd, 0, (off_t)dump->end);
     if (code)
-        fg_fail_errno(err, code, "--dump %s: cannot be written, %llu bytes", dump->path,
+        fg_fail_errno(err, code, "--dump %s: cannot write %llu bytes", dump->path,
                       (unsigned long long)dump->end);
     fg_file_close(&file);
 }
 
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
     fg_file file;
-    if (fg_file_open(&file, path, FG_OPEN_WRITE, err) == FG_OK) {
+    char *partial = fg_output_file_partial(path, err);
+    if (partial && fg_file_open(&file, partial, FG_OPEN_WRITE, err) == FG_OK) {
         fg_file_close(&file);
     } else {
         fg_hint(err, "--dump needs a path that leads every rank to the same file");
     }
+    fg_free(partial);
     return fg_ranks_agree(ranks, err);
 }
 
 fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
                          const uint32_t *token_ids, fg_error *err) {
     fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
-    if (d) *d = (fg_dump){.ranks = ranks, .file = H5I_INVALID_HID, .path = fg_strdup(layout->path, err)};
+    if (d)
+        *d = (fg_dump){.ranks = ranks,
+                       .file = H5I_INVALID_HID,
+                       .path = fg_strdup(layout->path, err),
+                       .partial = fg_output_file_partial(layout->path, err)};
     for (int side = 0; d && side < FG_DUMP_SIDES; side++) {
         d->hidden_of[side] = layout->hidden_of[side];
         d->heads_of[side] = layout->heads_of[side];
@@ -299,6 +306,7 @@ fg_status fg_dump_close(fg_dump **dump, fg_error *err) {
     if (d->open && fg_ranks_agree(d->ranks, err) == FG_OK && H5Fclose(d->file) < 0)
         failed(d, "close the file", err);
     fg_free(d->path);
+    fg_free(d->partial);
     fg_free(d);
     *dump = NULL;
     return err ? (fg_status)err->status : FG_OK;

@@ -34,7 +34,7 @@ fg_status fg_dump_prepare(fg_error *err);
 
 /* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others waiting inside of HDF5. */
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
-/* Collective. Makes an HDF5 file of the empty file at `path` (report/output_file.h): every dataset and attribute. On failure all ranks get
+/* Collective. Makes an HDF5 file of the empty one that is reserved for `path` (report/output_file.h): every dataset and attribute. On failure all ranks get
  * the error. */
 fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
                          const uint32_t *token_ids, fg_error *err);

@@ -45,18 +45,20 @@ fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, con
     status = fg_output_file_reserve(&outputs->dump, "--dump", options->dump, err);
     if (status == FG_OK)
         status = fg_output_file_reserve_report(&outputs->report, "--report", options->report, err);
-    if (outputs->dump.created) fg_interrupt_guard_file(outputs->dump.created);
-    if (outputs->report.created) fg_interrupt_guard_file(outputs->report.created);
+    if (outputs->dump.partial) fg_interrupt_guard_file(outputs->dump.partial);
+    if (outputs->report.partial) fg_interrupt_guard_file(outputs->report.partial);
     fg_interrupt_release();
 done:
     return status;
 }
 
-void fg_outputs_close(fg_outputs *outputs, fg_status status) {
+fg_status fg_outputs_close(fg_outputs *outputs, fg_status status, fg_error *err) {
     bool keep = status == FG_OK || status == FG_ERR_DIFFER;
     fg_interrupt_hold();
-    fg_output_file_close(&outputs->dump, keep);
-    fg_output_file_close(&outputs->report, keep);
+    fg_status report = fg_output_file_close(&outputs->report, keep, err);
+    fg_status dump = fg_output_file_close(&outputs->dump, keep, err);
     fg_interrupt_forget_files();
     fg_interrupt_release();
+    if (status != FG_OK) return status;
+    return report != FG_OK ? report : dump;
 }

@@ -16,7 +16,8 @@ typedef struct fg_outputs {
  * To be closed in any case. */
 fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, const fg_stage *stage,
                              fg_error *err);
-/* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. */
-void fg_outputs_close(fg_outputs *outputs, fg_status status);
+/* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. Returns `status`, or why a file could
+ * not be kept. */
+fg_status fg_outputs_close(fg_outputs *outputs, fg_status status, fg_error *err);
 
 #endif

@@ -184,7 +184,7 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     if (status == FG_OK) status = compare(run, &p, &proof_run, begun, err);
     if (status == FG_OK && first) conclude(run, &p, &proof_run, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
-    if (first) fg_outputs_close(&p.outputs, status);
+    if (first) status = fg_outputs_close(&p.outputs, status, err);
     fg_proof_run_free(&proof_run);
     close_both(&p);
     return status;

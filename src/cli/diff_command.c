@@ -3,7 +3,10 @@
  *
  *   {"a", "b", "equal", "config": {"only_a": {path: value}, "only_b": {...}, "changed": {path: [a, b]}},
  *    "tensors": {"equal", "only_a": [{"name", "tensor"}], "only_b": [...], "layout": [{"name", "a", "b"}],
- *                "values": [{"name", "elements", "differing", "max_abs"}]}}
+ *                "values": [{"name", "elements", "differing", "max_abs"}],
+ *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
+ *
+ * Tensors whose names differ by a prefix only ("missing_prefix") are compared as if both had it, by the name that A has.
  */
 #include <math.h>
 #include <string.h>
@@ -11,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "cli/commands.h"
+#include "cli/missing_prefix.h"
 #include "report/report_text.h"
 #include "store/cast.h"
 
@@ -72,6 +76,7 @@ typedef struct comparison {
     unsigned char *bytes_a, *bytes_b;          /* owned; BLOCK each */
     float *values_a, *values_b;                /* owned; room for BLOCK elements of one byte */
     json_t *only_a, *only_b, *layout, *values; /* owned */
+    fg_missing_prefix missing;                 /* owned */
     uint64_t equal;
 } comparison;
 
@@ -94,8 +99,8 @@ static double apart(float a, float b) {
 static void measure_block(comparison *c, fg_dtype dtype, uint64_t count, distance *far) {
     size_t size = fg_dtype_size(dtype);
     if (memcmp(c->bytes_a, c->bytes_b, count * size) == 0) return;
-    fg_widen(dtype, c->bytes_a, c->values_a, count);
-    fg_widen(dtype, c->bytes_b, c->values_b, count);
+    fg_cast_to_f32(dtype, c->bytes_a, c->values_a, count);
+    fg_cast_to_f32(dtype, c->bytes_b, c->values_b, count);
     for (uint64_t i = 0; i < count; i++) {
         if (memcmp(c->bytes_a + i * size, c->bytes_b + i * size, size) == 0) continue;
         double difference = apart(c->values_a[i], c->values_b[i]);
@@ -139,7 +144,8 @@ static fg_status compare_tensor(comparison *c, const fg_tensor *x, fg_error *err
     fg_status status = FG_OK;
     char text_a[TENSOR], text_b[TENSOR];
     distance far;
-    const fg_tensor *y = fg_tensors_find(&c->b->tensors, x->name);
+    const fg_tensor *y;
+    FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->b->tensors, false, x->name, &y, err));
     if (!y) {
         FG_TRY(push_tensor(c->only_a, x, err));
     } else if (!same_layout(x, y)) {
@@ -158,7 +164,21 @@ done:
     return status;
 }
 
+/* Tensors of B alone. */
+static fg_status find_new(comparison *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_tensor *counterpart;
+    for (size_t i = 0; i < c->b->tensors.count; i++) {
+        const fg_tensor *y = &c->b->tensors.items[i];
+        FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->a->tensors, true, y->name, &counterpart, err));
+        if (!counterpart) FG_TRY(push_tensor(c->only_b, y, err));
+    }
+done:
+    return status;
+}
+
 static void close_comparison(comparison *c) {
+    fg_missing_prefix_free(&c->missing);
     fg_reader_free(&c->reader_a);
     fg_reader_free(&c->reader_b);
     fg_free(c->bytes_a);
@@ -186,11 +206,14 @@ static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, 
     FG_TRY_NEW(c.bytes_b, fg_alloc_buffer(BLOCK, err));
     FG_TRY_NEW(c.values_a, fg_alloc_buffer(BLOCK * sizeof(float), err));
     FG_TRY_NEW(c.values_b, fg_alloc_buffer(BLOCK * sizeof(float), err));
+    FG_TRY(fg_missing_prefix_find(&c.missing, &a->tensors, &b->tensors, err));
     for (size_t i = 0; i < a->tensors.count; i++) FG_TRY(compare_tensor(&c, &a->tensors.items[i], err));
-    for (size_t i = 0; i < b->tensors.count; i++) {
-        if (!fg_tensors_find(&a->tensors, b->tensors.items[i].name))
-            FG_TRY(push_tensor(c.only_b, &b->tensors.items[i], err));
-    }
+    FG_TRY(find_new(&c, err));
+    if (c.missing.prefix)
+        FG_TRY(fg_json_put(found, "missing_prefix",
+                           json_pack("{s:s, s:s}", "prefix", c.missing.prefix, "lacking",
+                                     c.missing.lacking_first ? "a" : "b"),
+                           err));
     FG_TRY(fg_json_put(found, "equal", json_integer((json_int_t)c.equal), err));
     FG_TRY(fg_json_put(found, "only_a", json_incref(c.only_a), err));
     FG_TRY(fg_json_put(found, "only_b", json_incref(c.only_b), err));
@@ -262,6 +285,15 @@ done:
     return status;
 }
 
+static fg_status write_prefix(const json_t *tensors, const char *a, const char *b, fg_buffer *out,
+                              fg_error *err) {
+    const json_t *missing = json_object_get(tensors, "missing_prefix");
+    if (!missing) return FG_OK;
+    return fg_buffer_printf(out, err, "  the names in %s lack \"%s\"; they are compared as if they had it\n",
+                            strcmp(fg_report_string(missing, "lacking", "a"), "a") == 0 ? a : b,
+                            fg_report_string(missing, "prefix", ""));
+}
+
 static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *config = json_object_get(document, "config"),
@@ -284,6 +316,7 @@ static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *er
                             "only in %s, %zu only in %s\n",
                             (unsigned long long)equal, json_array_size(values), json_array_size(layout),
                             json_array_size(only_a), a, json_array_size(only_b), b));
+    FG_TRY(write_prefix(tensors, a, b, out, err));
     FG_TRY(write_list(values, write_values, NULL, out, err));
     FG_TRY(write_list(layout, write_layout, NULL, out, err));
     FG_TRY(write_list(only_a, write_presence, a, out, err));
@@ -296,6 +329,7 @@ done:
 
 static bool nothing_found(const json_t *config, const json_t *tensors) {
     return !json_object_size(json_object_get(config, "only_a")) &&
+           !json_object_get(tensors, "missing_prefix") &&
            !json_object_size(json_object_get(config, "only_b")) &&
            !json_object_size(json_object_get(config, "changed")) &&
            !json_array_size(json_object_get(tensors, "only_a")) &&

@@ -8,6 +8,8 @@
 #include "cli/commands.h"
 #include "report/report_text.h"
 
+enum { NAMES = 4 }; /* first components that the text shows */
+
 static int by_place(const void *a, const void *b) {
     const fg_tensor *x = *(const fg_tensor *const *)a, *y = *(const fg_tensor *const *)b;
     if (x->file != y->file) return x->file < y->file ? -1 : 1;
@@ -89,6 +91,26 @@ done:
     return status;
 }
 
+/* How many names begin with each first component: a prefix that is missing or too much is seen there. */
+static fg_status describe_names(const fg_tensors *table, json_t *document, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *names = json_object();
+    char *first = NULL;
+    for (size_t i = 0; i < table->count; i++) {
+        const char *name = table->items[i].name, *dot = strchr(name, '.');
+        FG_TRY_NEW(first, fg_strndup(name, dot ? (size_t)(dot + 1 - name) : strlen(name), err));
+        json_int_t count = json_integer_value(json_object_get(names, first));
+        FG_TRY(fg_json_put(names, first, json_integer(count + 1), err));
+        fg_free(first);
+        first = NULL;
+    }
+    FG_TRY(fg_json_put(document, "names", json_incref(names), err));
+done:
+    fg_free(first);
+    json_decref(names);
+    return status;
+}
+
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t parameters;
@@ -102,6 +124,7 @@ static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_
     FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));
     FG_TRY(fg_json_put_u64(document, "parameters", parameters, err));
     FG_TRY(describe_dtypes(&checkpoint->tensors, document, err));
+    FG_TRY(describe_names(&checkpoint->tensors, document, err));
     FG_TRY(describe_files(&checkpoint->tensors, document, err));
     FG_TRY(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
                              checkpoint->side_files.count, err));
@@ -148,6 +171,27 @@ static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *e
         label = "";
     }
 done:
+    return status;
+}
+
+/* "model. (20), lm_head. (1)" */
+static fg_status write_names(const json_t *document, fg_buffer *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer list = {0};
+    const json_t *names = json_object_get(document, "names");
+    size_t shown = 0;
+    const char *name;
+    json_t *count;
+    json_object_foreach((json_t *)(uintptr_t)names, name, count) {
+        if (shown == NAMES) break;
+        FG_TRY(fg_buffer_printf(&list, err, "%s%s (%lld)", shown++ ? ", " : "", name,
+                                (long long)json_integer_value(count)));
+    }
+    if (json_object_size(names) > shown)
+        FG_TRY(fg_buffer_printf(&list, err, " and %zu more", json_object_size(names) - shown));
+    if (shown) FG_TRY(fg_report_line(out, "names", err, "%s", list.data));
+done:
+    fg_buffer_free(&list);
     return status;
 }
 
@@ -198,6 +242,7 @@ static fg_status write_text(const json_t *document, bool all, fg_buffer *out, fg
                          architecture ? architecture : "", architecture ? ")" : ""));
     if (strcmp(directory, weights) != 0) FG_TRY(fg_report_line(out, "from", err, "%s", weights));
     FG_TRY(write_sizes(document, out, err));
+    FG_TRY(write_names(document, out, err));
     FG_TRY(write_files(document, out, err));
     if (all) FG_TRY(write_tensors(document, out, err));
 done:

@@ -25,6 +25,7 @@ static const fg_member_row top_rows[] = {
     {"sections", 'o', true},
     {"tensors", 'o', false},
     {"drop", 'a', false},
+    {"other_names", 'a', false},
     {"tables", 'o', false},
     {"rotary", 's', false},
     {"model", 's', false},
@@ -169,18 +170,20 @@ done:
     return status;
 }
 
-/* Rows that compile. */
-static fg_status check_drop_rows(const json_t *drop, const fg_layers *layers, fg_error *err) {
+/* Pairs of texts whose patterns compile. */
+static fg_status check_rules(const json_t *document, const char *key, const char *expected,
+                             const fg_layers *layers, fg_error *err) {
     fg_status status = FG_OK;
+    const json_t *list = json_object_get(document, key);
     fg_name_rules *rules = NULL;
     size_t i;
     json_t *row;
-    const fg_layer *layer = fg_layers_find(layers, "", "drop");
-    json_array_foreach((json_t *)(uintptr_t)drop, i, row) {
+    const fg_layer *layer = fg_layers_find(layers, "", key);
+    json_array_foreach((json_t *)(uintptr_t)list, i, row) {
         if (json_array_size(row) != 2 || !fg_strings_are(row))
-            FG_TRY(fg_layers_fail(layers, "", "drop", err, "entry %zu: expected [pattern, reason]", i));
+            FG_TRY(fg_layers_fail(layers, "", key, err, "entry %zu: expected %s", i, expected));
     }
-    if (i) FG_TRY(fg_name_rules_compile(&rules, drop, NULL, layer->path, "drop", &layer->text, err));
+    if (i) FG_TRY(fg_name_rules_compile(&rules, list, NULL, layer->path, key, &layer->text, err));
 done:
     fg_name_rules_free(&rules);
     return status;
@@ -212,8 +215,8 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
     if (format &&
         (fg_format_from_name(format) == FG_FORMAT_AUTO || fg_format_from_name(format) == FG_FORMAT_HF))
-        FG_TRY(fg_layers_fail(layers, "", "format", err, "\"%s\" is no format that models are converted to",
-                              format));
+        FG_TRY(fg_layers_fail(layers, "", "format", err,
+                              "\"%s\" is not a format that models can be converted to", format));
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
         FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
                               "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
@@ -234,7 +237,8 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
                                   format ? format : "..."));
         FG_TRY(CHECK_MEMBERS(value, direction_rows, key));
     }
-    FG_TRY(check_drop_rows(json_object_get(document, "drop"), layers, err));
+    FG_TRY(check_rules(document, "drop", "[pattern, reason]", layers, err));
+    FG_TRY(check_rules(document, "other_names", "[pattern, replacement]", layers, err));
     FG_TRY(
         check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract, err));
 done:
@@ -264,7 +268,7 @@ static fg_status rename_or_fail(const names_check *c, fg_direction direction, co
     bool matched = false;
     fg_status status = fg_name_rules_apply(c->rules[direction], name, out, &matched, err);
     if (status != FG_OK || matched) return status;
-    return fg_layers_fail(c->layers, "tensors", template, err, "no rule takes the %s name \"%s\"",
+    return fg_layers_fail(c->layers, "tensors", template, err, "no rule matches the %s name \"%s\"",
                           direction == FG_IMPORT ? "hf" : "target", name);
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "convert/base_prefix.h"
+#include "convert/hf_names.h"
 #include "convert/tensor_check.h"
 #include "convert/tensor_names.h"
 #include "convert/tensor_tied.h"
@@ -26,7 +26,7 @@ typedef struct planner {
     int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
     unsigned char *claimed; /* owned; by source tensor */
     fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
-    fg_base_prefix base;
+    fg_hf_names hf_names;
     fg_buffer scratch, second;
     fg_error *err;
 } planner;
@@ -47,7 +47,7 @@ static fg_status rename_one(planner *p, fg_direction direction, const char *name
     fg_status status =
         fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
     if (status != FG_OK || matched) return status;
-    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule takes the %s name \"%s\"",
+    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule matches the %s name \"%s\"",
                    fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
 }
 
@@ -86,7 +86,7 @@ static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
     bool matched;
     *name = NONE;
     if (p->direction == FG_IMPORT)
-        return fg_base_prefix_find(&p->base, &p->names.by_name, tensor->name, name, p->err);
+        return fg_hf_names_find(&p->hf_names, &p->names.by_name, tensor->name, name, p->err);
     FG_TRY(fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), tensor->name, &p->scratch,
                                &matched, p->err));
     if (matched) *name = fg_map_get(&p->names.by_name, p->scratch.data);
@@ -99,7 +99,7 @@ static fg_status match_sources(planner *p) {
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     int64_t name;
-    p->base = fg_base_prefix_of(p->converter, p->direction, source);
+    FG_TRY(fg_hf_names_init(&p->hf_names, p->converter, p->direction, source, err));
     FG_NEW(p->source_of, p->names.count);
     FG_NEW(p->claimed, source->count);
     for (size_t i = 0; i < p->names.count; i++) p->source_of[i] = NONE;
@@ -136,16 +136,16 @@ static fg_status explain(planner *p, const char *source) {
         return fg_hint(p->err, "\"%s\" belongs to models with %s, which config.json does not have", source,
                        fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));
     if (t)
-        return fg_hint(
-            p->err, "\"%s\" has the number %" PRIu64 ", but by config.json there are %" PRIu64 " (%s)",
-            source, block, t->count, fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
+        return fg_hint(p->err, "\"%s\" has the index %" PRIu64 ", but config.json gives %" PRIu64 " (%s)",
+                       source, block, t->count,
+                       fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
     return fg_hint(p->err,
                    "%s says which tensors this configuration has; a \"drop\" pattern of a converter "
                    "(--converter-path) leaves tensors out",
                    fg_converter_file(p->converter));
 }
 
-static fg_status note(planner *p, json_t *gaps, const char *name) {
+static fg_status add_gap(planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
@@ -154,7 +154,7 @@ static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
     for (size_t i = 0; i < p->names.count; i++) {
         if (p->source_of[i] != NONE) continue;
         if (p->gaps)
-            FG_TRY(note(p, p->gaps->missing, source_name(p, i)));
+            FG_TRY(add_gap(p, p->gaps->missing, source_name(p, i)));
         else if (!template_of(p, i)->tied)
             FG_TRY(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
     }
@@ -170,11 +170,11 @@ static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
         const char *name = source->items[i].name;
-        FG_TRY(fg_base_prefix_apply(&p->base, p->drop, name, &p->scratch, &matched, p->err));
+        FG_TRY(fg_hf_names_apply(&p->hf_names, p->drop, name, &p->scratch, &matched, p->err));
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
         } else if (p->gaps) {
-            FG_TRY(note(p, p->gaps->unexpected, name));
+            FG_TRY(add_gap(p, p->gaps->unexpected, name));
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "no rule covers it (--no-strict)", p->err));
         } else {
             FG_TRY(fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));
@@ -187,8 +187,8 @@ done:
 static fg_status check_matches(planner *p) {
     fg_status status = FG_OK;
     fg_unmatched unmatched = {.source = &p->plan->source,
-                              .prefix = p->base.prefix,
-                              .lacking = p->base.lacking,
+                              .prefix = p->hf_names.prefix,
+                              .lacking = p->hf_names.lacking,
                               .expected = p->names.count};
     FG_TRY(collect_missing(p, &unmatched));
     FG_TRY(drop_or_collect(p, &unmatched));
@@ -286,7 +286,7 @@ static fg_status make_plan(planner *p, const json_t *hf) {
     FG_TRY(check_matches(p));
     for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));
     FG_TRY(fg_plan_check(p->plan, p->err));
-    fg_base_prefix_warn(&p->base, &p->plan->source);
+    fg_hf_names_warn(&p->hf_names, &p->plan->source);
 done:
     return status;
 }
@@ -311,7 +311,7 @@ fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, 
     fg_tensor_names_free(&p.names);
     fg_name_rules_free(&p.drop);
     fg_buffer_free(&p.scratch);
-    fg_base_prefix_free(&p.base);
+    fg_hf_names_free(&p.hf_names);
     fg_buffer_free(&p.second);
     if (status != FG_OK) fg_plan_free(plan);
     return status;

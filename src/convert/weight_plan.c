@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "convert/base_prefix.h"
+#include "convert/hf_names.h"
 #include "convert/tensor_check.h"
 #include "convert/tensor_tied.h"
 #include "convert/tensor_unmatched.h"
@@ -26,7 +26,7 @@ typedef struct planner {
     const fg_row_edits *rows; /* NULL: none are edited */
     fg_plan *plan;
     fg_tensor_map weights;
-    fg_base_prefix base;
+    fg_hf_names hf_names;
     match *matches;         /* owned; of each part (import) or link (export) */
     size_t name_count;      /* of those */
     unsigned char *claimed; /* owned; by source tensor */
@@ -85,10 +85,11 @@ static fg_status match_source(planner *p, size_t source) {
     const fg_tensor_map *map = &p->weights;
     const match alone = {.source = (int64_t)source};
     int64_t found;
-    FG_TRY(fg_base_prefix_find(&p->base, importing(p) ? &map->by_hf : &map->by_target, name, &found, p->err));
+    FG_TRY(
+        fg_hf_names_find(&p->hf_names, importing(p) ? &map->by_hf : &map->by_target, name, &found, p->err));
     if (found != FG_MAP_NONE) FG_TRY(claim(p, (size_t)found, &alone));
     if (found != FG_MAP_NONE || !importing(p)) goto done;
-    FG_TRY(fg_base_prefix_find(&p->base, &map->by_packed, name, &found, p->err));
+    FG_TRY(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &found, p->err));
     if (found != FG_MAP_NONE) FG_TRY(claim_packed(p, source, &map->packed[found]));
 done:
     return status;
@@ -99,7 +100,7 @@ static fg_status match_sources(planner *p) {
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     p->name_count = importing(p) ? p->weights.part_count : p->weights.count;
-    p->base = fg_base_prefix_of(p->converter, p->direction, source);
+    FG_TRY(fg_hf_names_init(&p->hf_names, p->converter, p->direction, source, err));
     FG_NEW(p->matches, p->name_count);
     FG_NEW(p->claimed, source->count);
     for (size_t i = 0; i < p->name_count; i++) p->matches[i].source = NONE;
@@ -159,7 +160,7 @@ static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     FG_TRY(fg_drop_rules_compile(p->converter, &drop, p->err));
     for (size_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
-        FG_TRY(fg_base_prefix_apply(&p->base, drop, source->items[i].name, &reason, &matched, p->err));
+        FG_TRY(fg_hf_names_apply(&p->hf_names, drop, source->items[i].name, &reason, &matched, p->err));
         FG_TRY(matched ? fg_plan_drop(p->plan, (uint32_t)i, reason.data, p->err)
                        : fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));
     }
@@ -172,8 +173,8 @@ done:
 static fg_status check_matches(planner *p) {
     fg_status status = FG_OK;
     fg_unmatched unmatched = {.source = &p->plan->source,
-                              .prefix = p->base.prefix,
-                              .lacking = p->base.lacking,
+                              .prefix = p->hf_names.prefix,
+                              .lacking = p->hf_names.lacking,
                               .expected = p->name_count};
     for (size_t i = 0; i < p->name_count; i++) {
         if (p->matches[i].source == NONE && !link_of(p, i)->tied_to)
@@ -184,7 +185,7 @@ static fg_status check_matches(planner *p) {
     if (status != FG_OK)
         fg_hint(
             p->err,
-            "%s says by \"weights\" which tensors this configuration has; a \"drop\" pattern of a converter "
+            "\"weights\" of %s says which tensors this configuration has; a \"drop\" pattern of a converter "
             "(--converter-path) leaves tensors out",
             fg_converter_file(p->converter));
 done:
@@ -304,7 +305,7 @@ static fg_status make_plan(planner *p, const fg_converter_dirs *dirs, const json
     for (size_t i = 0; i < p->weights.count; i++)
         FG_TRY(importing(p) ? add_import_output(p, &p->weights.links[i]) : add_export_outputs(p, i));
     FG_TRY(fg_plan_check(p->plan, p->err));
-    fg_base_prefix_warn(&p->base, &p->plan->source);
+    fg_hf_names_warn(&p->hf_names, &p->plan->source);
 done:
     return status;
 }
@@ -323,7 +324,7 @@ fg_status fg_weight_plan(const fg_converter *converter, const fg_converter_dirs 
     fg_status status = make_plan(&p, dirs, target);
     fg_tensor_map_free(&p.weights);
     fg_free(p.matches);
-    fg_base_prefix_free(&p.base);
+    fg_hf_names_free(&p.hf_names);
     fg_free(p.claimed);
     if (status != FG_OK) fg_plan_free(plan);
     return status;

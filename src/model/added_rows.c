@@ -108,7 +108,7 @@ static fg_status take_mean(edited *e, const fg_weight *weight, edited_matrix *m,
         memcpy(mean, strip, m->columns * sizeof *mean);
     } else {
         fg_cast(FG_F32, strip, m->dtype, sums, m->columns);
-        fg_widen(m->dtype, sums, mean, m->columns);
+        fg_cast_to_f32(m->dtype, sums, mean, m->columns);
     }
     m->mean = mean;
     mean = NULL;

@@ -25,7 +25,7 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
     for (uint64_t at = 0; at < count; at += PART) {
         size_t n = fg_min(PART, count - at);
         fg_cast(FG_F32, out + at, r->dtype, narrow, n);
-        fg_widen(r->dtype, narrow, out + at, n);
+        fg_cast_to_f32(r->dtype, narrow, out + at, n);
     }
     return FG_OK;
 }

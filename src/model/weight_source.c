@@ -72,7 +72,7 @@ static fg_status files_read(void *context, const fg_weight *weight, uint64_t fir
         part = fg_min(step, count - done);
         FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->raw, err));
         if (round) fg_cast(tensor->dtype, f->raw, rounded, f->cast, part);
-        fg_widen(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
+        fg_cast_to_f32(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
     }
 done:
     return status;
@@ -204,7 +204,7 @@ static fg_status planned_read(void *context, const fg_weight *weight, uint64_t f
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(step, count - done);
         FG_TRY(fg_copier_read(p->copier, weight->index, first + done, part, p->raw, err));
-        fg_widen(weight->dtype, p->raw, out + done, part);
+        fg_cast_to_f32(weight->dtype, p->raw, out + done, part);
     }
 done:
     return status;

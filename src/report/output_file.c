@@ -21,7 +21,10 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
         goto done;
     }
     FG_TRY_NEW(parent, fg_path_parent(path, err));
-    if (strcmp(parent, path) == 0) FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path", path));
+    if (strcmp(parent, path) == 0) {
+        status = fg_path_real(path, resolved, err);
+        goto done;
+    }
     FG_TRY(resolve(parent, &above, err));
     FG_TRY_NEW(*resolved, fg_path_join(above, fg_path_name(path), err));
 done:
@@ -79,22 +82,45 @@ static fg_status look_at(const fg_output_file *file, bool *exists, fg_error *err
     return fg_fail(err, FG_ERR_USAGE, "%s %s: %s", file->option, file->path, strerror(errno));
 }
 
-static fg_status create(fg_output_file *file, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
-    char *name = NULL;
-    FG_TRY_NEW(name, fg_strdup(path, err));
-    FG_TRY(fg_file_write_all(name, "", 0, false, err));
-    file->created = name;
-    name = NULL;
-done:
-    if (status != FG_OK) fg_where(err, "creating the file of %s", file->option);
-    fg_free(name);
-    return status;
-}
-
 static fg_status refuse(const fg_output_file *file, const char *why, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "%s %s: %s", file->option, file->path, why);
     return fg_hint(err, "remove it or give another name");
+}
+
+char *fg_output_file_partial(const char *path, fg_error *err) {
+    return fg_strformat(err, "%s.partial", path);
+}
+
+static fg_status create_partial(fg_output_file *file, fg_error *err) {
+    fg_status status = FG_OK;
+    char *partial = NULL;
+    bool exists;
+    FG_TRY_NEW(partial, fg_output_file_partial(file->path, err));
+    FG_TRY(fg_path_exists(partial, &exists, err));
+    if (exists) {
+        fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
+                file->option, file->path, partial);
+        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
+    }
+    FG_TRY(fg_file_write_all(partial, "", 0, false, err));
+    file->partial = partial;
+    partial = NULL;
+done:
+    if (status != FG_OK) fg_where(err, "creating the file of %s", file->option);
+    fg_free(partial);
+    return status;
+}
+
+/* Standard output, also when it leads to a file, pipes and devices: nothing of them can be reserved. */
+static fg_status check_regular(const fg_output_file *file, fg_error *err) {
+    struct stat info;
+    const char *path = file->path;
+    bool open_already = strcmp(path, "-") == 0 || fg_starts_with(path, "/dev/std") ||
+                        fg_starts_with(path, "/dev/fd/") || fg_starts_with(path, "/proc/");
+    bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+    if (!open_already && !special) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "%s %s: this is not a file", file->option, path);
+    return fg_hint(err, "name a file; --json prints the report on stdout");
 }
 
 static fg_status name_file(fg_output_file *file, const char *option, const char *path, bool *exists,
@@ -102,6 +128,7 @@ static fg_status name_file(fg_output_file *file, const char *option, const char 
     fg_status status = FG_OK;
     *file = (fg_output_file){.option = option};
     FG_TRY_NEW(file->path, fg_strdup(path, err));
+    FG_TRY(check_regular(file, err));
     bool is_directory;
     fg_path_is_directory(path, &is_directory, NULL); /* false for a link to nothing, too */
     if (!*fg_path_name(path) || is_directory) {
@@ -120,7 +147,7 @@ fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const
     if (!path) return FG_OK;
     FG_TRY(name_file(file, option, path, &exists, err));
     if (exists) FG_TRY(refuse(file, "the file exists already", err));
-    FG_TRY(create(file, path, err));
+    FG_TRY(create_partial(file, err));
 done:
     return status;
 }
@@ -151,30 +178,20 @@ static fg_status holds_report(const char *path, bool *holds, fg_error *err) {
 fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option, const char *path,
                                         fg_error *err) {
     fg_status status = FG_OK;
-    char *partial = NULL, *real = NULL;
-    bool exists, older;
+    char *real = NULL;
+    bool older;
     if (!path) return FG_OK;
-    FG_TRY(name_file(file, option, path, &exists, err));
-    if (!exists) {
-        FG_TRY(create(file, path, err));
-        goto done;
+    FG_TRY(name_file(file, option, path, &file->replaces, err));
+    if (file->replaces) {
+        FG_TRY(holds_report(path, &older, err));
+        if (!older) FG_TRY(refuse(file, "the file exists already and is not a report of fgconv", err));
+        FG_TRY(resolve(path, &real, err));
+        fg_free(file->path); /* a link stays one: what it leads to is replaced */
+        file->path = real;
+        real = NULL;
     }
-    FG_TRY(holds_report(path, &older, err));
-    if (!older) FG_TRY(refuse(file, "the file exists already and is not a report of fgconv", err));
-    FG_TRY(resolve(path, &real, err));
-    fg_free(file->path); /* a link stays one: what it leads to is replaced */
-    file->path = real;
-    real = NULL;
-    FG_TRY_NEW(partial, fg_strformat(err, "%s.partial", file->path));
-    FG_TRY(fg_path_exists(partial, &exists, err));
-    if (exists) {
-        fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
-                option, path, partial);
-        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
-    }
-    FG_TRY(create(file, partial, err));
+    FG_TRY(create_partial(file, err));
 done:
-    fg_free(partial);
     fg_free(real);
     return status;
 }
@@ -183,13 +200,11 @@ fg_status fg_output_file_write_report(fg_output_file *file, const json_t *report
     fg_status status = FG_OK;
     fg_buffer text = {0};
     fg_file out = FG_FILE_NONE;
-    if (!file->created) return FG_OK;
+    if (!file->partial) return FG_OK;
     FG_TRY(fg_json_write(report, 0, &text, err));
     FG_TRY(fg_buffer_add(&text, "\n", 1, err));
-    FG_TRY(fg_file_open(&out, file->created, FG_OPEN_WRITE, err));
-    FG_TRY(fg_file_resize(&out, 0, err));
+    FG_TRY(fg_file_open(&out, file->partial, FG_OPEN_WRITE, err));
     FG_TRY(fg_file_write(&out, text.data, text.length, 0, err));
-    if (strcmp(file->created, file->path) != 0) FG_TRY(fg_path_rename(file->created, file->path, err));
     file->filled = true;
 done:
     if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
@@ -198,9 +213,22 @@ done:
     return status;
 }
 
-void fg_output_file_close(fg_output_file *file, bool keep) {
-    if (file->created && !(keep && file->filled)) unlink(file->created);
+/* ---- the end ---- */
+
+static fg_status publish(const fg_output_file *file, fg_error *err) {
+    fg_status status = file->replaces ? fg_path_rename(file->partial, file->path, err)
+                                      : fg_path_rename_new(file->partial, file->path, err);
+    if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
+    return status;
+}
+
+fg_status fg_output_file_close(fg_output_file *file, bool keep, fg_error *err) {
+    fg_status status = FG_OK;
+    keep = keep && file->filled;
+    if (file->partial && keep) status = publish(file, err);
+    if (file->partial && (!keep || status != FG_OK)) unlink(file->partial);
     fg_free(file->path);
-    fg_free(file->created);
+    fg_free(file->partial);
     *file = (fg_output_file){0};
+    return status;
 }

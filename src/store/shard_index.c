@@ -37,20 +37,33 @@ done:
     return status;
 }
 
-static fg_status check_file(const char *path, const char *directory, const char *name, fg_error *err) {
+/* FG_ERR_INPUT if it is there and no file. */
+static fg_status look_for(const char *path, const char *directory, const char *name, bool *missing,
+                          fg_error *err) {
     fg_status status = FG_OK;
     char *file = NULL;
     fg_path_kind kind;
     FG_TRY_NEW(file, fg_path_join(directory, name, err));
     FG_TRY(fg_path_look(file, &kind, err));
-    if (kind != FG_PATH_FILE) {
-        fg_fail(err, FG_ERR_INPUT, "%s: it names the file \"%s\", which %s", path, name,
-                kind == FG_PATH_ABSENT ? "is missing" : "is not a file that can be read");
+    *missing = kind == FG_PATH_ABSENT;
+    if (!*missing && kind != FG_PATH_FILE) {
+        fg_fail(err, FG_ERR_INPUT, "%s: it names the file \"%s\", which is not a file that can be read", path,
+                name);
         FG_TRY(fg_hint(err, "copy or download the checkpoint again: it is incomplete"));
     }
 done:
     fg_free(file);
     return status;
+}
+
+static fg_status refuse_missing(const char *path, size_t files, size_t missing, const char *first,
+                                fg_error *err) {
+    if (missing == 1)
+        fg_fail(err, FG_ERR_INPUT, "%s: it names the file \"%s\", which is missing", path, first);
+    else
+        fg_fail(err, FG_ERR_INPUT, "%s: %zu of the %zu files that it names are missing; the first is \"%s\"",
+                path, missing, files, first);
+    return fg_hint(err, "copy or download the checkpoint again: it is incomplete");
 }
 
 static int by_name(const void *a, const void *b) {
@@ -60,11 +73,17 @@ static int by_name(const void *a, const void *b) {
 /* Sorts what was collected; each of it must be there. */
 static fg_status resolve_files(const char *path, fg_names *files, fg_error *err) {
     fg_status status = FG_OK;
-    size_t length = (size_t)(fg_path_name(path) - path);
+    size_t length = (size_t)(fg_path_name(path) - path), missing = 0;
+    bool absent;
+    const char *first = NULL;
     char *directory = length ? fg_strndup(path, length, err) : fg_strdup(".", err);
     if (!directory) return FG_ERR_MEMORY;
     if (files->count) qsort(files->items, files->count, sizeof *files->items, by_name);
-    for (size_t i = 0; i < files->count; i++) FG_TRY(check_file(path, directory, files->items[i], err));
+    for (size_t i = 0; i < files->count; i++) {
+        FG_TRY(look_for(path, directory, files->items[i], &absent, err));
+        if (absent && !missing++) first = files->items[i];
+    }
+    if (missing) FG_TRY(refuse_missing(path, files->count, missing, first, err));
 done:
     fg_free(directory);
     return status;
@@ -128,7 +147,7 @@ done:
 
 /* ---- an index of the usual kind, whose map base/json_plain.h takes: without a value for each tensor ----
  *
- * Whatever is unusual ends it, with a message that nobody sees: the index is read as values then, which finds out whether it is
+ * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which finds out whether it is
  * wrong, and says so. */
 
 /* The value of weight_map, in the text. */

@@ -130,7 +130,7 @@ static fg_status find_times(candidate *c, fg_error *err) {
     bool readable = true;
     fg_status status = read_times(c, &readable, err);
     if (status == FG_OK && !readable)
-        fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,
+        fg_warn("%s/%s has no readable timestamp; the time of the directory is used", c->path,
                 FG_TRAINING_MANIFEST);
     return status;
 }
@@ -168,7 +168,7 @@ done:
 /* Copies, and a run that went on from an earlier step, leave other times than the order of the steps. */
 static void warn_of_order(const candidate *best, uint64_t most) {
     if (best->number == most) return;
-    fg_warn("%s is the newest training checkpoint, as Forgather chooses by time, but %s%" PRIu64
+    fg_warn("%s is the newest training checkpoint by time, as Forgather chooses, but %s%" PRIu64
             " has the highest step; -c %" PRIu64 " takes that one",
             best->path, prefix, most, most);
 }
@@ -214,44 +214,56 @@ static bool is_number(const char *name) {
     return *name && strspn(name, "0123456789") == strlen(name);
 }
 
-/* `folder`/`asked`, or checkpoint-`asked` there for a number, if it is a directory and nothing was found before. */
+static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err) {
+    fg_file_stamp first, second;
+    fg_status status = fg_file_stamp_of(a, &first, err);
+    if (status == FG_OK) status = fg_file_stamp_of(b, &second, err);
+    *same = status == FG_OK && first.device == second.device && first.inode == second.inode;
+    return status;
+}
+
+/* Takes `path` as what `asked` means if it is a directory; one that was found before must be the same. */
+static fg_status add_meaning(const char *asked, const char *path, char **found, fg_error *err) {
+    fg_status status = FG_OK;
+    bool is_directory, same;
+    FG_TRY(fg_path_is_directory(path, &is_directory, err));
+    if (!is_directory) goto done;
+    if (!*found) {
+        FG_TRY_NEW(*found, fg_strdup(path, err));
+        goto done;
+    }
+    FG_TRY(is_same(*found, path, &same, err));
+    if (!same) {
+        fg_fail(err, FG_ERR_USAGE, "-c %s: there are two such directories, %s and %s", asked, *found, path);
+        FG_TRY(fg_hint(err, "give the whole path of one (-c %s or -c %s)", *found, path));
+    }
+done:
+    return status;
+}
+
+/* `folder`/`asked`, or checkpoint-`asked` there for a number. */
 static fg_status look_in(const char *folder, const char *asked, char **found, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL, *name = NULL;
-    bool is_directory;
-    if (*found) return FG_OK;
     FG_TRY_NEW(name, fg_strformat(err, "%s%s", is_number(asked) ? prefix : "", asked));
     FG_TRY_NEW(path, fg_path_join(folder, name, err));
-    FG_TRY(fg_path_is_directory(path, &is_directory, err));
-    if (is_directory) {
-        *found = path;
-        path = NULL;
-    }
+    FG_TRY(add_meaning(asked, path, found, err));
 done:
     fg_free(path);
     fg_free(name);
     return status;
 }
 
-/* The training checkpoint of a model directory that is called so; NULL: there is none. */
+/* The training checkpoint of a model directory that is called so. */
 static fg_status find_named(const char *directory, const char *asked, char **found, fg_error *err) {
     fg_status status = FG_OK;
     char *folder = NULL;
-    *found = NULL;
     if (*asked == '/' || !(fg_training_is_checkpoint(asked) || is_number(asked))) return FG_OK;
     FG_TRY_NEW(folder, fg_path_join(directory, FG_TRAINING_FOLDER, err));
     FG_TRY(look_in(folder, asked, found, err));
     FG_TRY(look_in(directory, asked, found, err));
 done:
     fg_free(folder);
-    return status;
-}
-
-static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err) {
-    fg_file_stamp first, second;
-    fg_status status = fg_file_stamp_of(a, &first, err);
-    if (status == FG_OK) status = fg_file_stamp_of(b, &second, err);
-    *same = status == FG_OK && first.device == second.device && first.inode == second.inode;
     return status;
 }
 
@@ -289,18 +301,18 @@ done:
 
 fg_status fg_training_find(const char *directory, const char *asked, char **path, fg_error *err) {
     fg_status status = FG_OK;
-    bool is_path, same = true;
+    char *here = NULL; /* with "./", so that a message tells it from a name in the directory */
     *path = NULL;
-    FG_TRY(fg_path_is_directory(asked, &is_path, err));
+    FG_TRY_NEW(here, fg_strformat(err, "%s%s", *asked == '/' || *asked == '.' ? "" : "./", asked));
     FG_TRY(find_named(directory, asked, path, err));
-    if (!is_path && !*path) FG_TRY(not_found(directory, asked, err));
-    if (is_path && *path) FG_TRY(is_same(asked, *path, &same, err));
-    if (!same) {
-        fg_fail(err, FG_ERR_USAGE, "-c %s: there are two such directories, ./%s and %s", asked, asked, *path);
-        FG_TRY(fg_hint(err, "give the whole path of one (-c %s or -c ./%s)", *path, asked));
+    if (*asked) FG_TRY(add_meaning(asked, here, path, err));
+    if (!*path) FG_TRY(not_found(directory, asked, err));
+    if (strcmp(*path, here) == 0) {
+        fg_free(*path);
+        FG_TRY_NEW(*path, fg_strdup(asked, err));
     }
-    if (!*path) FG_TRY_NEW(*path, fg_strdup(asked, err));
 done:
+    fg_free(here);
     if (status != FG_OK) {
         fg_free(*path);
         *path = NULL;
@@ -336,7 +348,7 @@ static fg_status no_optimizer(const char *directory, const char *path, fg_error 
         if (!fg_starts_with(names.items[i], "optimizer_state_rank_")) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: the state lies in one file a rank (%s)", directory,
                 names.items[i]);
-        FG_TRY(fg_hint(err, "leave --keep-optimizer out: only a state in one file can be handed on"));
+        FG_TRY(fg_hint(err, "leave --keep-optimizer out: only a state in one file can be copied"));
     }
     fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: there is no such file", path);
     FG_TRY(fg_hint(err, "leave --keep-optimizer out, or name with -c a training checkpoint that has one"));

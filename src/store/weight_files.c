@@ -62,26 +62,33 @@ static fg_status read_file(const char *path, fg_tensors *table, fg_error *err) {
                    path);
 }
 
-/* Index and headers must tell the same. */
+/* A tensor that the files hold must be listed where it is. */
+static fg_status check_listed(const char *path, const fg_shard_index *index, const char *tensor,
+                              const char *in, fg_error *err) {
+    const char *listed = fg_shard_index_file_of(index, tensor);
+    if (!listed)
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of the file %s is not listed", path, tensor, in);
+    if (strcmp(in, listed) == 0) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s and found in %s", path, tensor,
+                   listed, in);
+}
+
+/* Index and headers must tell the same: which of two that differ is right cannot be known. */
 static fg_status compare(const char *path, const fg_shard_index *index, const fg_tensors *table,
                          fg_error *err) {
-    for (size_t i = 0; i < table->count; i++) {
-        const char *in = fg_path_name(table->files[table->items[i].file]);
-        const char *listed = fg_shard_index_file_of(index, table->items[i].name);
-        if (!listed) {
-            return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of the file %s is not listed", path,
-                           table->items[i].name, in);
-        }
-        if (strcmp(in, listed) != 0) {
-            return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s and found in %s", path,
-                           table->items[i].name, listed, in);
-        }
-    }
-    if (index->count == table->count) return FG_OK; /* names are unique on both sides */
+    fg_status status = FG_OK;
     size_t extra = 0;
+    for (size_t i = 0; i < table->count; i++)
+        FG_TRY(check_listed(path, index, table->items[i].name,
+                            fg_path_name(table->files[table->items[i].file]), err));
+    if (index->count == table->count) goto done; /* names are unique on both sides */
     while (fg_tensors_find(table, index->entries[extra].tensor)) extra++;
-    return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it", path,
-                   index->entries[extra].tensor, index->entries[extra].file);
+    FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it", path,
+                   index->entries[extra].tensor, index->entries[extra].file));
+done:
+    if (status != FG_OK)
+        fg_hint(err, "the index and the files do not belong together: copy or download both again");
+    return status;
 }
 
 /* ---- total_size: a warning, because only people read it ---- */
@@ -132,7 +139,7 @@ static fg_status check_total(const char *path, const json_t *metadata, const fg_
     if (json_is_number(total) && json_number_value(total) == (double)sum) return FG_OK;
     FG_TRY(distinct_bytes(table, &distinct, err));
     if (json_is_number(total) && json_number_value(total) == (double)distinct) return FG_OK;
-    fg_warn("%s: total_size is %s, the tensors have %" PRIu64 " bytes; the tensors count", path,
+    fg_warn("%s: total_size is %s, the tensors have %" PRIu64 " bytes; the total is ignored", path,
             fg_json_brief(total, brief, sizeof brief), sum);
 done:
     return status;

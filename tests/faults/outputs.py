@@ -12,11 +12,13 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from checkpoint import DATA, ROOT, Tally, header, load, run, write_safetensors
+from halted import Halted
 
 IDS = ["--token-ids", "1,2,3"]
 SHARD = "model-00001-of-00003.safetensors"
@@ -48,6 +50,8 @@ class Refusals:
             self.refused(command, f"{option} over a shard", [*IDS, option, min((self.work / source).rglob("*.safetensors"))], 2, [option, "exists already"])
             self.refused(command, f"{option} over config.json", [*IDS, option, f"{source}/config.json"], 2, [option, "exists already"])
             self.refused(command, f"{option} in no directory", [*IDS, option, "none/file"], 2, [option, "none does not exist"])
+            for path in ("-", "/dev/stdout", "/dev/fd/1", "/dev/null"):
+                self.refused(command, f"{option} {path}", [*IDS, option, path], 2, [f"{option} {path}: this is not a file", "--json prints the report"])
             self.refused(command, f"{option} at a directory", [*IDS, option, source], 2, [option, "directory"])
         self.refused(command, "one name for two files", [*IDS, "--report", "new", "--dump", "./new"], 2, ["--report", "--dump"])
         self.refused(command, "a token id", ["--token-ids", "1,999999"], 2, ["999999"])
@@ -98,6 +102,30 @@ def older_reports(fgconv, work):
     code, text = run(fgconv, ["--dry-run", *arguments, "three"], ranks=0, cwd=work)
     tally.check("a dry run's too", code == 0 and load(work / "r.json")["dry_run"] is True and not (work / "three").exists(), text)
     tally.check("nothing else is left", not (work / "r.json.partial").exists())
+
+
+def killed(fgconv, work):
+    """kill -9 leaves no file that could be taken for a report or a dump; the next run says what to remove."""
+    report, dump, out = work / "k.json", work / "k.h5", work / "killed"
+    left = [pathlib.Path(f"{path}.partial") for path in (report, dump)]
+    arguments = [*IDS, "--report", report, "--dump", dump]
+    for _ in range(20):
+        with Halted(fgconv, arguments, work / "hf", out, ranks=0) as run_:
+            run_.signal(signal.SIGKILL)
+        if run_.met:
+            break
+        for path in (report, dump):
+            path.unlink()
+        shutil.rmtree(out)
+    found = [path.exists() for path in (report, dump, *left)]
+    tally.check("kill -9 leaves reserved files alone", run_.met and found == [False, False, True, True], (run_.text, found))
+    shutil.rmtree(f"{out}.partial")
+    for path in left[::-1]:
+        code, text = run(fgconv, [*arguments, work / "hf", out], ranks=0)
+        tally.check(f"the next run names {path.name}", code == 2 and f"rm {path}" in text and not out.exists(), text)
+        path.unlink()
+    code, text = run(fgconv, [*arguments, work / "hf", out], ranks=0)
+    tally.check("what the messages advise helps", code == 0 and load(report)["status"] == "done" and not any(map(pathlib.Path.exists, left)), text)
 
 
 def a_difference_is_kept(fgconv, work):
@@ -176,6 +204,7 @@ def main():
         every_command(fgconv, work)
         sampling(fgconv, work)
         older_reports(fgconv, work)
+        killed(fgconv, work)
         a_difference_is_kept(fgconv, work)
         dry_run(fgconv, work)
         small_disk(fgconv, work)

@@ -224,7 +224,7 @@ def without_code(fgconv, work):
 
 
 def with_code(fgconv, work):
-    """The plug-ins of tests/data/convert, there and back, and the directory's other commands."""
+    """The plug-ins of tests/data/convert, as a round trip, and the directory's other commands."""
     bias = "model.layers.{i}.self_attn.%s.bias"
     biases = {bias % "q_proj": [HIDDEN], bias % "k_proj": [HIDDEN // 2], bias % "v_proj": [HIDDEN // 2]}
     for name, family, case, more in (("q_norm", "my_model", "qwen3_tied_bf16", {}), ("biases", "my_qwen2", "llama_untied_fp32", biases)):
@@ -250,7 +250,7 @@ def with_code(fgconv, work):
 
 
 def update(fgconv, work):
-    """An update holds the result against the code, too; --no-strict says that the code refuses what it leaves."""
+    """An update checks the result against the code, too; --no-strict says that the code refuses what it leaves."""
     config = load(work / "my_model.there/config.json")
     del config["qk_norm"]
     shutil.copytree(work / "my_model.there", work / "stale")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Names and layouts of weights that are not those of the family: which are read, and what is said of the others.
+"""Names and layouts of weights that are not those of the family: which are read, and what is said about the others.
 
     weight_names.py --fgconv build/fgconv
 
@@ -103,6 +103,30 @@ def base_models_refused(case):
     tally.check("a weight under both names in validate", code == 3 and "two names of one tensor" in text, text)
 
 
+# ---- other names ----
+
+def newer_llava(name):
+    """As transformers names its own parameters, and writes them with save_original_format=False."""
+    for older, newer in (("language_model.lm_head.", "lm_head."), ("language_model.model.", "model.language_model."), ("vision_tower.", "model.vision_tower."),
+                         ("multi_modal_projector.", "model.multi_modal_projector.")):
+        if name.startswith(older):
+            return newer + name.removeprefix(older)
+    raise ValueError(name)
+
+
+def other_names(case):
+    want = case.convert(GOLDEN["llava"], "fast_llm")[2]
+    code, text, out = case.convert(case.model("llava", renamed(newer_llava)), "fast_llm")
+    tally.check("llava by its newer names", code == 0 and tensors(out) == tensors(want), text)
+    code, text, back = case.convert(out, "hf")
+    tally.check("llava by its newer names: back", code == 0 and tensors(back) == tensors(GOLDEN["llava"]), text)
+    mixed = case.model("llava", lambda held: {**held, "lm_head.weight": held["language_model.lm_head.weight"]})
+    code, text, _ = case.convert(mixed, "fast_llm")
+    tally.check("llava with a weight under both names", code == 3 and '"language_model.lm_head.weight"' in text and '"lm_head.weight"' in text, text)
+    code, text, _ = case.convert(case.model("llava", renamed(lambda n: n.replace("vision_tower.", "model.tower."))), "fast_llm")
+    tally.check("llava with names of nobody", code == 3 and "model.tower." in text, text)
+
+
 # ---- fused experts ----
 
 def fused(held, layers=None, kinds=("gate_up_proj", "down_proj", "gate"), swap=False):
@@ -202,7 +226,7 @@ def rotary_tables(case):
     tally.check("rotary tables of a base model", code == 0, text)
     for to in ("forgather", "fast_llm"):
         code, text, _ = case.convert(case.model("llama", lambda held: {**held, layer + "inv_freq.weight": TABLE}), to)
-        tally.check(f"another tensor beside them to {to}", code == 3 and f'covers 1 source tensor: "{layer}inv_freq.weight"' in text, text)
+        tally.check(f"another tensor next to them to {to}", code == 3 and f'covers 1 source tensor: "{layer}inv_freq.weight"' in text, text)
 
 
 # ---- names of wrappers ----
@@ -286,7 +310,7 @@ def main():
     parser.add_argument("--fgconv", required=True)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    checks = (base_models, base_models_in_place, base_models_refused, fused_experts, fused_experts_refused, wrong_rule, rotary_tables, wrapped_names, wrapped_targets, quantized, families)
+    checks = (base_models, base_models_in_place, base_models_refused, other_names, fused_experts, fused_experts_refused, wrong_rule, rotary_tables, wrapped_names, wrapped_targets, quantized, families)
     with tempfile.TemporaryDirectory() as folder:
         case = Case(options.fgconv, folder)
         for check in checks:

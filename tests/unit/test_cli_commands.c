@@ -82,6 +82,7 @@ static void a_checkpoint_is_described(void **state) {
              "  holds     10 parameters, 2 tensors in 32 B\n"
              "  dtypes    bfloat16: 1 tensor, 8 B\n"
              "            float32: 1 tensor, 24 B\n"
+             "  names     a (1), b (1)\n"
              "  weights   model.safetensors, %zu B\n"
              "  files     tokenizer.json\n"
              "  not used  notes.xyz\n",
@@ -208,6 +209,35 @@ static void long_lists_are_cut(void **state) {
     assert_non_null(strstr(text(), expected));
     assert_null(strstr(text(), "  t20 "));
     assert_true(fg_ends_with(text(), ": uint8 [1]\n  ... and 3 more\n"));
+}
+
+#define TENSOR(name, begin, end)                                                                             \
+    "\"" name "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[" #begin "," #end "]}"
+
+static void expect_diff(const char *a, const char *b, const char *said) {
+    fg_error err = {0};
+    assert_int_equal(fg_directory_remove(at("a"), &err), FG_OK);
+    assert_int_equal(fg_directory_remove(at("b"), &err), FG_OK);
+    put_model("a", CONFIG_A, a, 3);
+    put_model("b", CONFIG_A, b, 3);
+    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
+    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    if (!strstr(text(), said)) fail_msg("%s", text());
+}
+
+static void a_missing_prefix_does_not_hide_the_tensors(void **state) {
+    (void)state;
+    const char *with = "{" TENSOR("m.l.0.n", 0, 1) "," TENSOR("m.n", 1, 2) "," TENSOR("head", 2, 3) "}",
+               *without = "{" TENSOR("l.0.n", 0, 1) "," TENSOR("n", 1, 2) "," TENSOR("head", 2, 3) "}",
+               *other = "{" TENSOR("k.0.n", 0, 1) "," TENSOR("n", 1, 2) "," TENSOR("head", 2, 3) "}",
+               *both = "{" TENSOR("m.l.0.n", 0, 1) "," TENSOR("n", 1, 2) "," TENSOR("head", 2, 3) "}";
+    expect_diff(with, without, "tensors: 3 equal, ");
+    expect_diff(with, without, "b lack \"m.\"; they are compared as if they had it\n");
+    expect_diff(without, with, "a lack \"m.\"; they are compared as if they had it\n");
+    expect_diff(with, other, "tensors: 2 equal, ");
+    expect_diff(with, other, "1 only in ");
+    expect_diff(with, both, "tensors: 2 equal, ");  /* some names have it: it is not missing */
+    expect_diff(both, other, "tensors: 2 equal, "); /* "m.l.0." of one tensor is not a prefix */
 }
 
 static void presence_type_and_shape_are_compared(void **state) {
@@ -466,7 +496,8 @@ static void missing_directories_are_named(void **state) {
                  "FGCONV_CONVERTERS names /nonexistent");
     unsetenv("FGCONV_CONVERTERS");
     err = (fg_error){0};
-    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM, "cannot find the built-in converters");
+    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM,
+                 "cannot find the built-in converters");
     fg_converter_dirs_free(&dirs);
 }
 
@@ -512,6 +543,7 @@ int main(void) {
         IN_DIRECTORY(what_is_absent_is_a_usage_error),
         IN_DIRECTORY(a_model_equals_itself),
         IN_DIRECTORY(differences_are_named_and_measured),
+        IN_DIRECTORY(a_missing_prefix_does_not_hide_the_tensors),
         IN_DIRECTORY(long_lists_are_cut),
         IN_DIRECTORY(presence_type_and_shape_are_compared),
         IN_DIRECTORY(odd_floats_are_compared),

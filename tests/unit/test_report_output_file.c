@@ -26,7 +26,7 @@ static void expect_refused(const char *name, bool report, const char *said, cons
     if (!strstr(err.text, said)) fail_msg("%s", err.text);
     if (!strstr(err.text, report ? "--report" : "--dump")) fail_msg("%s", err.text);
     if (!strstr(err.hint, hint)) fail_msg("%s", err.hint);
-    fg_output_file_close(&file, true);
+    assert_int_equal(fg_output_file_close(&file, true, &err), FG_OK);
 }
 
 static void what_is_there_already_is_refused(void **state) {
@@ -37,11 +37,13 @@ static void what_is_there_already_is_refused(void **state) {
     put_text("report.json", REPORT);
     put_directory("folder");
     put_link("nowhere", "link");
+    assert_int_equal(mkfifo(at("fifo"), 0600), 0);
     for (int report = 0; report < 2; report++) {
         expect_refused("model.safetensors", report, "exists already", "another name");
         expect_refused("config.json", report, "exists already", "another name");
         expect_refused("empty", report, "exists already", "another name");
         expect_refused("link", report, "exists already", "another name");
+        expect_refused("fifo", report, "this is not a file", "--json");
         expect_refused("folder", report, "this is a directory", "a file in it");
         expect_refused("missing/r", report, "missing does not exist", "mkdir -p");
         expect_refused("empty/r", report, "empty is not a directory", "in a directory");
@@ -58,9 +60,10 @@ static void write_report(const char *name, bool filled, bool keep) {
     fg_output_file file;
     json_t *report = json_pack("{s:s}", "status", "done");
     assert_int_equal(fg_output_file_reserve_report(&file, "--report", at(name), &err), FG_OK);
-    assert_true(path_exists(at(name)));
+    assert_true(path_exists(file.partial));
+    assert_true(file.replaces == path_exists(at(name)));
     if (filled) assert_int_equal(fg_output_file_write_report(&file, report, &err), FG_OK);
-    fg_output_file_close(&file, keep);
+    assert_int_equal(fg_output_file_close(&file, keep, &err), FG_OK);
     json_decref(report);
 }
 
@@ -72,6 +75,21 @@ static void what_is_not_kept_is_removed(void **state) {
     assert_false(path_exists(at("r.json")));
     write_report("r.json", true, true);
     assert_non_null(strstr(content("r.json"), "done"));
+    assert_false(path_exists(at("r.json.partial")));
+}
+
+static void what_came_in_the_meantime_stays(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_output_file file;
+    json_t *report = json_object();
+    assert_int_equal(fg_output_file_reserve_report(&file, "--report", at("r.json"), &err), FG_OK);
+    assert_int_equal(fg_output_file_write_report(&file, report, &err), FG_OK);
+    put_text("r.json", "another program's");
+    assert_int_equal(fg_output_file_close(&file, true, &err), FG_ERR_SYSTEM);
+    assert_string_equal(content("r.json"), "another program's");
+    assert_false(path_exists(at("r.json.partial")));
+    json_decref(report);
 }
 
 static void an_older_report_is_replaced_at_the_end(void **state) {
@@ -122,7 +140,7 @@ static void every_allocation_may_fail(void **state) {
         fg_alloc_fail_after(n);
         fg_status status = fg_output_file_reserve_report(&file, "--report", at("old.json"), &err);
         if (status == FG_OK) status = fg_output_file_write_report(&file, report, &err);
-        fg_output_file_close(&file, true);
+        fg_output_file_close(&file, true, NULL);
         fg_alloc_fail_after(0);
         json_decref(report);
         assert_false(path_exists(at("old.json.partial")));
@@ -138,6 +156,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_there_already_is_refused, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_kept_is_removed, fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(what_came_in_the_meantime_stays, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(an_older_report_is_replaced_at_the_end, fixture_set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(paths_are_compared_without_links, fixture_set_up, fixture_tear_down),

@@ -158,6 +158,9 @@ static void wrong_indexes_are_refused(void **state) {
         {"{\"weight_map\": {\"one\": \"model-1.safetensors\\u0000.bin\"}}", "expected the name of a file"},
         {"{\"weight_map\": {\"one\": \"model-3.safetensors\"}}",
          "it names the file \"model-3.safetensors\", which is missing"},
+        {"{\"weight_map\": {\"one\": \"model-4.safetensors\", \"two\": \"model-1.safetensors\", \"three\": "
+         "\"model-3.safetensors\"}}",
+         "2 of the 3 files that it names are missing; the first is \"model-3.safetensors\""},
         {"{\"weight_map\": {\"one\": \"directory.safetensors\"}}", "which is not a file that can be read"},
         {"{\"weight_map\": {\"one\": \"config.json\"}}", "files that end in .safetensors or .bin"},
         {"{\"weight_map\": {\"one\": \"model-1.safetensors\", \"one\": \"model-1.safetensors\"}}",
@@ -296,7 +299,7 @@ static void the_newest_training_checkpoint_is_taken(void **state) {
                    FG_ERR_USAGE, "checkpoints/checkpoint-700: no such checkpoint directory");
     expect_refused(at(""), &(fg_checkpoint_options){.checkpoint_path = at("checkpoints/checkpoint-400")},
                    FG_ERR_INPUT, "checkpoint-400: no weights");
-    put_text("config.json", "{\"model_type\": \"llama\"}"); /* not Forgather's: the folder means nothing */
+    put_text("config.json", "{\"model_type\": \"llama\"}"); /* not Forgather's: the folder is ignored */
     expect_weights_in(&defaults, at(""), "one");
 }
 
@@ -344,7 +347,8 @@ static void links_to_nothing_are_refused(void **state) {
         snprintf(kept, sizeof kept, "%s.kept", names[i]);
         rename(at(names[i]), at(kept));
         put_link("../../blobs/9", names[i]);
-        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which is not there", names[i]);
+        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which does not exist",
+                 names[i]);
         expect_refused(at(""), &defaults, FG_ERR_INPUT, expected);
         unlink(at(names[i]));
         rename(at(kept), at(names[i]));

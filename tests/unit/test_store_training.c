@@ -41,7 +41,7 @@ static void expect_latest(const char *name) {
 static size_t warnings_of_times(void) {
     size_t count = 0;
     for (size_t i = 0; i < fg_log_warning_count(); i++)
-        count += strstr(fg_log_warning(i), "the time of the directory counts") != NULL;
+        count += strstr(fg_log_warning(i), "the time of the directory is used") != NULL;
     return count;
 }
 
@@ -244,6 +244,12 @@ static void two_directories_of_one_name_are_refused(void **state) {
     put_directory("run/checkpoints");
     put_directory("run/checkpoints/checkpoint-200");
     put_directory("200");
+    put_directory("run/checkpoint-300");
+    put_directory("run/checkpoints/checkpoint-300");
+    expect_found("300", NULL, "two such directories");
+    expect_found("checkpoint-300", NULL, "two such directories");
+    expect_found("checkpoints/checkpoint-300", at("run/checkpoints/checkpoint-300"), NULL);
+    expect_found(at("run/checkpoint-300"), at("run/checkpoint-300"), NULL);
     assert_non_null(getcwd(here, sizeof here));
     assert_int_equal(chdir(at("")), 0);
     expect_found("200", NULL, "two such directories");
