@@ -69,11 +69,12 @@ static fg_status check_layer(const overrides *o, const char *layer, const json_t
     const char *name;
     json_t *value;
     bool of_type = is_of_type(o, layer_of(o, layer));
-    json_object_foreach((json_t *)(uintptr_t)override, name, value) {
+    json_object_foreach((json_t *)(uintptr_t) override, name, value) {
         bool known = json_object_get(json_object_get(o->rule, "keys"), name) != NULL;
         if ((of_type && known) || fg_json_equal(value, value_of(o, name))) continue;
-        FG_TRY(refuse(o, layer, name, value,
-                      of_type ? "no layer may have a value of its own" : "a layer of another type overrides it", err));
+        FG_TRY(refuse(
+            o, layer, name, value,
+            of_type ? "no layer may have a value of its own" : "a layer of another type overrides it", err));
     }
 done:
     return status;
@@ -141,22 +142,27 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
     const json_t *common, *base = value_of(o, name);
     const char *key = json_is_string(target) ? json_string_value(target) : text_of(target, "key");
     const json_t *given = json_object_get(o->config, key), *assumed = json_object_get(o->defaults, key);
+    char why[BRIEF * 2], brief[BRIEF];
     bool does_count;
     FG_TRY(common_value(o, name, &common, err));
     FG_TRY(counts(o, target, &does_count, err));
     if (common && !does_count && !fg_json_equal(common, base))
         FG_TRY(refuse(o, "*", name, common, "it does not count in this configuration", err));
-    if (!common && (!assumed || json_is_null(assumed))) goto done; /* absent means what all layers have */
+    bool is_given = given && !json_is_null(given), is_assumed = assumed && !json_is_null(assumed);
+    if (!common && !is_given && !is_assumed) goto done; /* absent means what all layers have */
     if (!common) common = base;
-    if (given && !json_is_null(given) && !fg_json_equal(given, common))
-        FG_TRY(refuse(o, "*", name, common, "the older key has another value", err));
+    if (is_given && !fg_json_equal(given, common)) {
+        snprintf(why, sizeof why, "but \"%s\", its older name, is %s", key,
+                 fg_json_brief(given, brief, sizeof brief));
+        FG_TRY(refuse(o, "*", name, common, why, err));
+    }
     FG_TRY(fg_json_put(o->config, key, fg_json_deep_copy(common, err), err));
 done:
     return status;
 }
 
-fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults, const char *file,
-                                     fg_error *err) {
+fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults,
+                                     const char *file, fg_error *err) {
     fg_status status = FG_OK;
     overrides o = {.config = config, .rule = rule, .defaults = defaults, .file = file};
     const char *name;
