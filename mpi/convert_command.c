@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/commands.h"
 #include "cli/conversion.h"
 #include "copy/publish.h"
 #include "estimate.h"
@@ -14,11 +15,11 @@
 #include "write.h"
 
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */
-typedef struct conversion {
+typedef struct convert_run {
     const fg_run *run;
-    fg_conversion job;
+    fg_conversion conversion;
     fg_stage stage;
-    fg_plan *plan; /* rank 0: the job's; elsewhere: `received` */
+    fg_plan *plan; /* rank 0: the conversion's; elsewhere: `received` */
     fg_plan received;
     json_t *report;                         /* rank 0 */
     fg_outputs outputs;                     /* rank 0 */
@@ -27,15 +28,15 @@ typedef struct conversion {
     bool casts;                             /* every rank */
     fg_write_result written;
     fg_proof_run proof_run;
-} conversion;
+} convert_run;
 
-static bool is_first(const conversion *c) {
+static bool is_first(const convert_run *c) {
     return c->run->ranks->rank == 0;
 }
 
 /* ---- rank 0: everything before the first write ---- */
 
-static const char *destination_name(const conversion *c) {
+static const char *destination_name(const convert_run *c) {
     return c->run->options->destination ? c->run->options->destination : "the conversion";
 }
 
@@ -46,21 +47,21 @@ static const char *cannot_run_updated(const fg_update *update) {
 }
 
 /* The first step whose models cannot be run; NULL: all can. */
-static const char *cannot_run(const fg_conversion *job, const char **model_type) {
-    const char *reason = cannot_run_updated(job->update);
-    *model_type = fg_conversion_source_type(job);
-    for (size_t i = 0; i < job->step_count && !reason; i++) {
-        if (job->steps[i].migration) continue;
-        reason = fg_converter_no_forward_pass(job->steps[i].converter);
-        *model_type = fg_converter_model_type(job->steps[i].converter);
+static const char *cannot_run(const fg_conversion *conversion, const char **model_type) {
+    const char *reason = cannot_run_updated(conversion->update);
+    *model_type = fg_conversion_source_type(conversion);
+    for (size_t i = 0; i < conversion->step_count && !reason; i++) {
+        if (conversion->steps[i].migration) continue;
+        reason = fg_converter_no_forward_pass(conversion->steps[i].converter);
+        *model_type = fg_converter_model_type(conversion->steps[i].converter);
     }
     return reason;
 }
 
 /* Models that cannot be run are proved by their bytes, unless the command line asks for more. */
-static fg_status decide_proof(conversion *c, fg_error *err) {
+static fg_status decide_proof(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
-    const char *model_type, *reason = cannot_run(&c->job, &model_type);
+    const char *model_type, *reason = cannot_run(&c->conversion, &model_type);
     if (!reason) return FG_OK;
     if (options->validate == FG_VALIDATE_LOGITS || options->generation_test || options->dump) {
         fg_fail(err, FG_ERR_INPUT, "models of type %s cannot be run: %s", model_type, reason);
@@ -75,84 +76,87 @@ static fg_status decide_proof(conversion *c, fg_error *err) {
 }
 
 /* What the models will run on, before anything is written. */
-static fg_status resolve_proof_run(conversion *c, fg_error *err) {
+static fg_status resolve_proof_run(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
-    fg_conversion *job = &c->job;
+    fg_conversion *conversion = &c->conversion;
     if (!fg_proof_run_runs_models(&c->proof_run)) goto done;
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->source.format, fg_conversion_source_type(job)),
-                             &c->source_spec, err));
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(job->to, fg_conversion_destination_type(job)),
+    FG_TRY(fg_run_model_spec(
+        c->run, fg_model_spec_name(conversion->source.format, fg_conversion_source_type(conversion)),
+        &c->source_spec, err));
+    FG_TRY(fg_run_model_spec(c->run,
+                             fg_model_spec_name(conversion->to, fg_conversion_destination_type(conversion)),
                              &c->destination_spec, err));
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(job), err));
-    FG_TRY(fg_conversion_revise_spec(job, true, c->source_spec, err));
-    FG_TRY(fg_conversion_revise_spec(job, false, c->destination_spec, err));
-    fg_prompt_side source = {.name = job->source.directory,
+    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(conversion), err));
+    FG_TRY(fg_conversion_revise_spec(conversion, true, c->source_spec, err));
+    FG_TRY(fg_conversion_revise_spec(conversion, false, c->destination_spec, err));
+    fg_prompt_side source = {.name = conversion->source.directory,
                              .tokenizer = &c->tokenizer,
-                             .format = job->source.format,
+                             .format = conversion->source.format,
                              .spec = c->source_spec,
-                             .config = job->source.config};
+                             .config = conversion->source.config};
     fg_prompt_side destination = {.name = destination_name(c),
-                                  .tokenizer = fg_conversion_tokenizer_files(job, &c->tokenizer),
-                                  .format = job->to,
+                                  .tokenizer = fg_conversion_tokenizer_files(conversion, &c->tokenizer),
+                                  .format = conversion->to,
                                   .spec = c->destination_spec,
-                                  .config = job->config};
-    FG_TRY(fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, job->generation_config, err));
+                                  .config = conversion->config};
+    FG_TRY(fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, conversion->generation_config,
+                                err));
     if (!c->proof_run.generates) fg_tokenizer_files_free(&c->tokenizer);
 done:
     return status;
 }
 
-static fg_status check_stage(conversion *c, fg_error *err) {
+static fg_status check_stage(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     bool sync = !options->no_fsync;
     return options->in_place ? fg_stage_check_replace(&c->stage, options->destination, sync, err)
                              : fg_stage_check(&c->stage, options->destination, sync, err);
 }
 
-static fg_status prepare(conversion *c, fg_error *err) {
+static fg_status prepare(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
     if (options->destination) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_conversion_prepare(&c->job, options, c->run->dirs, c->run->version, err));
+    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->dirs, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
-    c->plan = &c->job.plan;
-    c->casts = c->job.casts;
+    c->plan = &c->conversion.plan;
+    c->casts = c->conversion.casts;
     FG_TRY(decide_proof(c, err));
     FG_TRY(resolve_proof_run(c, err));
-    FG_TRY(fg_conversion_report(&c->job, options, c->report, err));
-    FG_TRY(fg_estimate_disk(&c->job, &c->stage, c->report, err));
+    FG_TRY(fg_conversion_report(&c->conversion, options, c->report, err));
+    FG_TRY(fg_estimate_disk(&c->conversion, &c->stage, c->report, err));
 done:
     return status;
 }
 
-static fg_status show_names(const conversion *c, fg_error *err) {
+static fg_status show_names(const convert_run *c, fg_error *err) {
     fg_buffer names = {0};
     fg_status status = FG_OK;
     if (!c->run->options->debug_params) goto done;
-    FG_TRY(fg_conversion_names(&c->job, &names, err));
-    if (names.data) fputs(names.data, c->run->options->json ? stderr : stdout);
+    FG_TRY(fg_conversion_names(&c->conversion, &names, err));
+    FG_TRY(fg_cli_print_beside(c->run->options->json ? stderr : stdout, &names, err));
 done:
     fg_buffer_free(&names);
     return status;
 }
 
 /* Creates DST.partial with everything but the tensors' bytes. */
-static fg_status begin_stage(conversion *c, fg_error *err) {
+static fg_status begin_stage(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     json_t *copied = json_array();
     fg_interrupt_guard(&c->stage);
     FG_TRY(fg_stage_begin(&c->stage, err));
     for (size_t s = 0; s < c->plan->shard_count; s++)
         FG_TRY(fg_stage_create_shard(&c->stage, c->plan, s, err));
-    FG_TRY(fg_conversion_write_files(&c->job, c->run->options, &c->stage, copied, err));
+    FG_TRY(fg_conversion_write_files(&c->conversion, c->run->options, &c->stage, copied, err));
     FG_TRY(fg_json_put(c->report, "copied_files", json_incref(copied), err));
 done:
     json_decref(copied);
     return status;
 }
 
-static fg_status decide(conversion *c, fg_error *err) {
+static fg_status decide(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     if (!is_first(c)) goto done;
     FG_TRY(prepare(c, err));
@@ -164,7 +168,7 @@ done:
 
 /* ---- all ranks: write and prove ---- */
 
-static fg_status share(conversion *c, fg_error *err) {
+static fg_status share(convert_run *c, fg_error *err) {
     uint8_t decided[] = {c->casts, (uint8_t)c->proof_run.validate};
     if (!is_first(c)) c->plan = &c->received;
     fg_ranks_share(c->run->ranks, decided, sizeof decided);
@@ -186,16 +190,16 @@ static json_t *name_map(const fg_plan *plan) {
 }
 
 /* Rank 0 opens what was written as any reader would: by its own headers and index. */
-static fg_status open_result(conversion *c, fg_checkpoint *result, fg_error *err) {
+static fg_status open_result(convert_run *c, fg_checkpoint *result, fg_error *err) {
     fg_checkpoint_options how = {
-        .format = c->job.to, .checkpoint_path = c->stage.partial, .unfinished = true};
+        .format = c->conversion.to, .checkpoint_path = c->stage.partial, .unfinished = true};
     fg_status status = fg_checkpoint_open(result, c->stage.partial, &how, err);
     if (status != FG_OK) fg_where(err, "reading back the destination");
     return status;
 }
 
 /* What the two models are. Without `result` the destination is what the plan will make; `names` are for the dump. */
-static void describe_models(conversion *c, const fg_checkpoint *result, const json_t *names) {
+static void describe_models(convert_run *c, const fg_checkpoint *result, const json_t *names) {
     fg_model_pair_task *pair = &c->proof_run.pair;
     const fg_options *options = c->run->options;
     pair->plan = c->plan;
@@ -203,21 +207,21 @@ static void describe_models(conversion *c, const fg_checkpoint *result, const js
     pair->through_plan = options->dry_run;
     if (!is_first(c)) return;
     pair->names = names;
-    pair->rows = &c->job.tokens.rows;
-    pair->source = (fg_model_pair_side){.format = c->job.source.format,
+    pair->rows = &c->conversion.tokens.rows;
+    pair->source = (fg_model_pair_side){.format = c->conversion.source.format,
                                         .spec = c->source_spec,
-                                        .config = c->job.source.config,
+                                        .config = c->conversion.source.config,
                                         .tensors = &c->plan->source,
-                                        .name = c->job.source.directory};
+                                        .name = c->conversion.source.directory};
     pair->destination =
-        (fg_model_pair_side){.format = c->job.to,
+        (fg_model_pair_side){.format = c->conversion.to,
                              .spec = c->destination_spec,
-                             .config = result ? result->config : c->job.config,
+                             .config = result ? result->config : c->conversion.config,
                              .tensors = result ? &result->tensors : NULL,
                              .name = options->destination ? options->destination : "(dry run)"};
 }
 
-static fg_status begin(conversion *c, fg_error *err) {
+static fg_status begin(convert_run *c, fg_error *err) {
     fg_status status = fg_estimate_memory(c->plan, &c->proof_run, c->report, err);
     bool verifies = c->proof_run.validate == FG_VALIDATE_BYTES;
     if (status != FG_OK) return status;
@@ -228,7 +232,7 @@ static fg_status begin(conversion *c, fg_error *err) {
 }
 
 /* Everything that can be refused is refused before the first byte is written. */
-static fg_status check_and_begin(conversion *c, fg_error *err) {
+static fg_status check_and_begin(convert_run *c, fg_error *err) {
     describe_models(c, NULL, NULL);
     fg_status status = fg_proof_run_check(&c->proof_run, c->run, err);
     if (status != FG_OK) return status;
@@ -236,7 +240,7 @@ static fg_status check_and_begin(conversion *c, fg_error *err) {
     return fg_ranks_agree(c->run->ranks, err);
 }
 
-static fg_status try_models(conversion *c, fg_error *err) {
+static fg_status try_models(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     bool dry_run = c->run->options->dry_run;
     fg_checkpoint result = {0};
@@ -257,7 +261,7 @@ done:
 
 /* ---- rank 0: report and publish ---- */
 
-static fg_status report_write(conversion *c, fg_error *err) {
+static fg_status report_write(convert_run *c, fg_error *err) {
     const fg_write_result *w = &c->written;
     double rate = w->seconds > 0 ? (double)fg_plan_bytes(c->plan) / w->seconds : 0;
     fg_status status = FG_OK;
@@ -275,7 +279,7 @@ done:
     return status;
 }
 
-static fg_status write_report(conversion *c, fg_error *err) {
+static fg_status write_report(convert_run *c, fg_error *err) {
     fg_buffer text = {0};
     fg_status status = FG_OK;
     FG_TRY(fg_json_write(c->report, 0, &text, err));
@@ -286,17 +290,17 @@ done:
     return status;
 }
 
-static fg_status publish(conversion *c, fg_error *err) {
+static fg_status publish(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     if (!is_first(c) || c->run->options->dry_run) goto done;
     FG_TRY(write_report(c, err));
-    FG_TRY(fg_conversion_finish_files(&c->job, &c->stage, err));
+    FG_TRY(fg_conversion_finish_files(&c->conversion, &c->stage, err));
     FG_TRY(fg_stage_publish(&c->stage, err));
 done:
     return status;
 }
 
-static fg_status write_and_check(conversion *c, fg_error *err) {
+static fg_status write_and_check(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_run *run = c->run;
     if (!run->options->dry_run) {
@@ -311,20 +315,20 @@ done:
     return status;
 }
 
-static fg_status show_report(conversion *c, fg_error *err) {
+static fg_status show_report(convert_run *c, fg_error *err) {
     fg_status status = fg_output_file_write_report(&c->outputs.report, c->report, err);
     return status == FG_OK ? fg_run_report_show(c->run, c->report, err) : status;
 }
 
 /* Rank 0's part of the end; the judgement comes after the report, so that a difference can be looked at. */
-static fg_status conclude(conversion *c, double begun, fg_error *err) {
+static fg_status conclude(convert_run *c, double begun, fg_error *err) {
     fg_status status = FG_OK;
     const fg_run *run = c->run;
     bool passed = fg_proof_run_passed(&c->proof_run);
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
-            FG_TRY(fg_conversion_report_tensors(&c->job, c->written.digests, c->report, err));
+            FG_TRY(fg_conversion_report_tensors(&c->conversion, c->written.digests, c->report, err));
         FG_TRY(fg_proof_run_report(&c->proof_run, c->report, err));
     }
 done:
@@ -344,7 +348,7 @@ done:
 }
 
 /* Returns `status`, or why an output file could not be kept. */
-static fg_status clean_up(conversion *c, fg_status status, fg_error *err) {
+static fg_status clean_up(convert_run *c, fg_status status, fg_error *err) {
     fg_stage_abandon(&c->stage);
     if (is_first(c)) fg_interrupt_guard(NULL);
     if (is_first(c)) status = fg_outputs_close(&c->outputs, status, err);
@@ -352,7 +356,7 @@ static fg_status clean_up(conversion *c, fg_status status, fg_error *err) {
     fg_proof_run_free(&c->proof_run);
     fg_tokenizer_files_free(&c->tokenizer);
     fg_plan_free(&c->received);
-    fg_conversion_free(&c->job);
+    fg_conversion_free(&c->conversion);
     fg_stage_free(&c->stage);
     json_decref(c->report);
     json_decref(c->source_spec);
@@ -361,7 +365,7 @@ static fg_status clean_up(conversion *c, fg_status status, fg_error *err) {
 }
 
 fg_status fg_run_convert(const fg_run *run, fg_error *err) {
-    conversion c = {.run = run};
+    convert_run c = {.run = run};
     double begun = fg_seconds();
     fg_proof_run_begin(&c.proof_run, run);
     decide(&c, err);

@@ -39,7 +39,7 @@ static const struct {
 
 static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: HDF5 cannot %s", dump->path, what);
-    return fg_hint(err, "see whether its file system is full");
+    return fg_hint(err, "check that its file system is not full");
 }
 
 /* ---- making the file: every call here is collective in HDF5, all ranks make the same ones ---- */
@@ -189,7 +189,7 @@ static fg_status make_token_ids(fg_dump *dump, const fg_dump_layout *layout, con
 
 fg_status fg_dump_prepare(fg_error *err) {
     setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0); /* some parallel file systems refuse locks */
-    if (H5dont_atexit() < 0 || H5open() < 0) return fg_fail(err, FG_ERR_SYSTEM, "HDF5 cannot be started");
+    if (H5dont_atexit() < 0 || H5open() < 0) return fg_fail(err, FG_ERR_SYSTEM, "cannot initialize HDF5");
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* failures come back as ours */
     return FG_OK;
 }
@@ -221,7 +221,7 @@ static void reserve(const fg_dump *dump, fg_error *err) {
     if (dump->ranks->rank != 0 || fg_file_open(&file, dump->partial, FG_OPEN_WRITE, err) != FG_OK) return;
     int code = posix_fallocate(file.fd, 0, (off_t)dump->end);
     if (code)
-        fg_fail_errno(err, code, "--dump %s: cannot be written, %llu bytes", dump->path,
+        fg_fail_errno(err, code, "--dump %s: cannot write %llu bytes", dump->path,
                       (unsigned long long)dump->end);
     fg_file_close(&file);
 }

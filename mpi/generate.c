@@ -145,7 +145,7 @@ static bool ends(const generator *g, uint32_t token) {
 }
 
 /* Takes in what the models chose; `*over` says that it was the last. */
-static fg_status take(generator *g, const uint32_t *chosen, bool *over, fg_error *err) {
+static fg_status add_chosen(generator *g, const uint32_t *chosen, bool *over, fg_error *err) {
     fg_status status = FG_OK;
     fg_generation *r = g->result;
     uint32_t token = chosen[FG_CANDIDATE];
@@ -171,7 +171,7 @@ static fg_status go_on(generator *g, fg_error *err) {
     for (uint64_t draw = 0;; draw++) {
         FG_TRY(
             fg_head_next(&g->pipeline, fg_model_pair_vocab(g->pair), &g->terms.sampling, draw, chosen, err));
-        take(g, chosen, &over, err);
+        add_chosen(g, chosen, &over, err);
         FG_TRY(fg_ranks_agree(g->pair->ranks, err));
         if (over) break;
         FG_TRY(fg_pipeline_advance(&g->pipeline, g->count - 1, 1, err));

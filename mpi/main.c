@@ -1,4 +1,5 @@
 /* The program: options, MPI where it is needed, one command, one message, one exit code. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -33,10 +34,10 @@ static fg_status run_alone(const fg_options *options, const fg_converter_dirs *d
     switch (options->command) {
     case FG_COMMAND_HELP:
         fg_options_print_help(options, stdout);
-        return FG_OK;
+        return fg_cli_flush(stdout, err);
     case FG_COMMAND_VERSION:
         printf("fgconv %s\n", FG_VERSION);
-        return FG_OK;
+        return fg_cli_flush(stdout, err);
     case FG_COMMAND_CONFIG:
         return fg_command_config(options, dirs, FG_VERSION, stdout, err);
     case FG_COMMAND_INSPECT:
@@ -86,6 +87,13 @@ done:
     return status;
 }
 
+/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
+static void warn_unrelated(int processes) {
+    fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all of them "
+            "use mpirun or srun --mpi=pmix",
+            processes);
+}
+
 /* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(int argc, char **argv, const fg_options *options, const fg_converter_dirs *dirs,
                             const fg_launch *launch, fg_error *err) {
@@ -100,6 +108,8 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     fg_run run = {
         .ranks = &ranks, .options = options, .dirs = dirs, .version = FG_VERSION, .argc = argc, .argv = argv};
     first = ranks.rank == 0;
+    if (ranks.size == 1 && launch->size > 1)
+        warn_unrelated(launch->size); /* PMI 2, of which this MPI knows nothing */
     if (!first) {
         fg_log_silence();
         fg_interrupt_delay(OTHERS_DELAY);
@@ -113,20 +123,10 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
         if (first) run_alone(options, dirs, err);
         status = fg_ranks_agree(&ranks, err);
     }
-    fflush(stdout);
     if (status != FG_OK && first) print_error(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
-}
-
-/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
-static void warn_unrelated(const fg_launch *launch) {
-    if (launch->unrelated)
-        fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all "
-                "of them use mpirun or "
-                "srun --mpi=pmix",
-                launch->unrelated);
 }
 
 /* A command line that is wrong ends every rank in the same way, without MPI. */
@@ -151,6 +151,13 @@ static bool check_leaks(void) {
     return false;
 }
 
+/* A stream that the caller closed would lend its number to the next file, and what is printed would go there. It stays a failure to
+ * use it: what is printed to stands open for reading, and the other way about. */
+static void keep_streams_apart(void) {
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 /* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process number and with the same
  * launcher; the variable, now set, makes that happen once. If it cannot, the run is slower. */
 static void choose_blas_core(char **argv) {
@@ -162,13 +169,14 @@ int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
     fg_converter_dirs dirs = {0};
+    keep_streams_apart();
     choose_blas_core(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
     if (launch.rank != 0) fg_log_silence();
     fg_status status = parse_command_line(&options, &dirs, argc, argv, &err);
     if (status == FG_OK && (uses_ranks(options.command) || launch.size != 1)) {
-        warn_unrelated(&launch);
+        if (launch.unrelated) warn_unrelated(launch.unrelated);
         status = with_ranks(argc, argv, &options, &dirs, &launch, &err);
     } else {
         if (status == FG_OK) status = run_alone(&options, &dirs, &err);

@@ -151,9 +151,8 @@ static void resolve_mask(fg_model_pair *p) {
     fg_mask mask = p->task->mask, own = fg_model_own_mask(p->models[FG_REFERENCE]);
     if (mask == FG_MASK_NATIVE && p->task->plan) mask = own;
     if (mask == FG_MASK_NATIVE && own != fg_model_own_mask(p->models[FG_CANDIDATE]))
-        fg_warn("one of the two models has causal attention and the other has not: --mask "
-                "causal or "
-                "--mask none compares them under one mask");
+        fg_warn("one model has causal attention and the other has not: --mask causal or --mask none gives "
+                "both the same mask");
     for (unsigned m = 0; m < p->model_count; m++) fg_model_set_mask(p->models[m], mask);
 }
 

@@ -36,9 +36,10 @@ static void take_share(fg_pipeline *p) {
 }
 
 /* The weights as float32 that this rank may cache, all models together. */
-static uint64_t keep_bytes(const fg_pipeline *p) {
+static uint64_t cache_budget(const fg_pipeline *p) {
     if (!p->room) return KEEP_BYTES;
-    for (unsigned m = 0; m < p->pair->model_count; m++) fg_model_keep(p->pair->models[m], 0); /* a proof's */
+    for (unsigned m = 0; m < p->pair->model_count; m++)
+        fg_model_cache_weights(p->pair->models[m], 0); /* a proof's */
     uint64_t held = fg_alloc_live();
     for (unsigned m = 0; m < p->model_count; m++) {
         uint64_t cache = fg_cache_bytes(p->pair->models[m], p->first_block, p->block_count, p->room);
@@ -59,7 +60,7 @@ static uint64_t share_bytes(const fg_pipeline *p) {
  * each weight for each token, and runs its prompt in one batch: the size of a batch decides the order of sums,
  * and every number of ranks must choose the same tokens. */
 static void choose_batch(fg_pipeline *p) {
-    uint64_t tokens = p->pair->token_count, keep = keep_bytes(p), too_large = share_bytes(p) > keep;
+    uint64_t tokens = p->pair->token_count, budget = cache_budget(p), too_large = share_bytes(p) > budget;
     fg_ranks_max_u64(ranks_of(p), &too_large, 1);
     bool one = too_large || p->room;
     for (unsigned m = 0; m < p->model_count; m++) one = one || fg_model_sees_ahead(p->pair->models[m]);
@@ -67,7 +68,7 @@ static void choose_batch(fg_pipeline *p) {
     p->batch = (tokens + batches - 1) / batches;
     for (unsigned m = 0; m < p->model_count; m++) {
         uint64_t own = fg_model_block_bytes(p->pair->models[m], p->first_block, p->block_count);
-        fg_model_keep(p->pair->models[m], p->room ? keep / p->model_count : batches > 1 ? own : 0);
+        fg_model_cache_weights(p->pair->models[m], p->room ? budget / p->model_count : batches > 1 ? own : 0);
     }
 }
 
@@ -222,7 +223,7 @@ done:
     return status;
 }
 
-/* The rank that has a head's result: that which holds its block, or the last. */
+/* The rank that has a head's result: the one that holds its block, or the last. */
 static int owner_of(const fg_pipeline *p, uint64_t head) {
     uint64_t size = (uint64_t)ranks_of(p)->size, block = p->trunk + head;
     if (p->trunk == p->blocks) return (int)size - 1;

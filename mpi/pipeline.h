@@ -53,7 +53,7 @@ typedef struct fg_pipeline {
 
 /* FG_ERR_USAGE: more tokens than can be run at once. */
 fg_status fg_pipeline_check(const fg_model_pair *pair, fg_error *err);
-/* Collective. About what the rank that needs most allocates for it: buffers, caches, kept weights. `pipeline` has its upper half. */
+/* Collective. About what the rank that needs most allocates for it: buffers, KV caches, cached weights. `pipeline` has its upper half. */
 uint64_t fg_pipeline_expected_bytes(fg_pipeline *pipeline);
 /* Collective. Fills the lower half: shares of blocks, micro-batches, buffers. */
 fg_status fg_pipeline_open(fg_pipeline *pipeline, fg_error *err);

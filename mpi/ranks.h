@@ -3,7 +3,7 @@
  *
  * Invariant: every function that is marked collective is called by all ranks in the same order, whatever
  * failed before: a rank that failed calls fg_ranks_agree with its error and then follows the others out.
- * Nobody waits for ever.
+ * No rank waits for ever.
  */
 #ifndef FG_MPI_RANKS_H
 #define FG_MPI_RANKS_H
@@ -49,7 +49,7 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size);
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size);
 
-/* A rank that failed calls on those of other nodes to stop; they look now and then whether somebody has called. */
+/* A rank that failed calls on those of other nodes to stop; they look now and then whether a rank has called. */
 void fg_ranks_call_stop(const fg_ranks *ranks);
 bool fg_ranks_stop_called(const fg_ranks *ranks);
 /* Collective, once the work is over: takes in the calls. `called`: this rank made one. */

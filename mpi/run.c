@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/commands.h"
 #include "model/spec.h"
 #include "report/report.h"
 #include "run.h"
@@ -83,8 +84,7 @@ fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *
         if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
         FG_TRY(fg_report_summary(report, &text, err));
     }
-    if (text.data) fputs(text.data, stdout);
-    fflush(stdout);
+    FG_TRY(fg_cli_print_beside(stdout, &text, err));
 done:
     fg_buffer_free(&text);
     return status;

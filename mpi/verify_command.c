@@ -55,7 +55,7 @@ static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_e
         if (!same)
             return fg_fail(
                 err, FG_ERR_DIFFER,
-                "tensor %s: the destination has %s, the plan has another type or shape (%s, %u dimensions)",
+                "tensor %s: the destination has %s, expected %s and the planned shape (%u dimensions)",
                 output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
                 output->rank);
     }
@@ -176,7 +176,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     FG_TRY(recall_update(held, path, options, err));
     if (!run->options->ignore_key_count) FG_TRY(recall_ignored(held, path, options, err));
     options->recalled_tokens = json_object_get(held, "tokens");
-    options->skip_default_tokens = true; /* what was added stands in the report */
+    options->skip_default_tokens = true; /* what was added is in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
     const char *command = json_string_value(json_object_get(*report, "command"));
     if (command) options->command = fg_command_from_name(command, options->command);
@@ -187,10 +187,11 @@ done:
     return status;
 }
 
-/* The configuration that stands in a file of the destination. */
-static fg_status read_config(const fg_conversion *job, const char *path, json_t **config, fg_error *err) {
+/* The configuration that is in a file of the destination. */
+static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
+                             fg_error *err) {
     json_t *metadata = NULL;
-    if (job->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
+    if (conversion->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
     fg_status status = fg_yaml_read(path, &metadata, NULL, err);
     if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
     json_decref(metadata);
@@ -198,16 +199,17 @@ static fg_status read_config(const fg_conversion *job, const char *path, json_t 
 }
 
 /* The destination's configuration must be what the converter makes; keys that users add are named. */
-static fg_status check_config(const fg_conversion *job, const char *directory, fg_error *err) {
+static fg_status check_config(const fg_conversion *conversion, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *held = NULL, *value;
     const char *key;
     char found[80], expected[80];
-    FG_TRY_NEW(path,
-               fg_path_join(directory, job->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
-    FG_TRY(read_config(job, path, &held, err));
-    json_object_foreach(job->config, key, value) {
+    FG_TRY_NEW(
+        path,
+        fg_path_join(directory, conversion->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
+    FG_TRY(read_config(conversion, path, &held, err));
+    json_object_foreach(conversion->config, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
             FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
@@ -215,7 +217,7 @@ static fg_status check_config(const fg_conversion *job, const char *directory, f
                            fg_json_brief(value, expected, sizeof expected)));
     }
     json_object_foreach(held, key, value) {
-        if (!json_object_get(job->config, key))
+        if (!json_object_get(conversion->config, key))
             FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
                            fg_json_brief(value, found, sizeof found)));
     }
@@ -225,23 +227,24 @@ done:
     return status;
 }
 
-static fg_status plan_again(const fg_run *run, fg_conversion *job, json_t **recalled, fg_error *err) {
+static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t **recalled, fg_error *err) {
     fg_status status = FG_OK;
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(job, &options, run->dirs, run->version, err));
-    FG_TRY(check_config(job, options.destination, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(check_config(conversion, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
     return status;
 }
 
-static fg_status say_result(const fg_run *run, const fg_conversion *job, double seconds, fg_error *err) {
+static fg_status say_result(const fg_run *run, const fg_conversion *conversion, double seconds,
+                            fg_error *err) {
     fg_status status = FG_OK;
     json_t *report = NULL;
     FG_TRY(fg_run_report_begin(run, &report, err));
-    FG_TRY(fg_conversion_report(job, run->options, report, err));
-    FG_TRY(fg_conversion_report_tensors(job, NULL, report, err));
+    FG_TRY(fg_conversion_report(conversion, run->options, report, err));
+    FG_TRY(fg_conversion_report_tensors(conversion, NULL, report, err));
     FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string("done"), err));
     FG_TRY(fg_run_report_show(run, report, err));
@@ -251,20 +254,20 @@ done:
 }
 
 fg_status fg_run_verify(const fg_run *run, fg_error *err) {
-    fg_conversion job = {0};
-    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &job.plan : &received;
+    fg_conversion conversion = {0};
+    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &conversion.plan : &received;
     fg_stage nowhere = {0};
     json_t *recalled = NULL;
     double begun = fg_seconds();
-    if (run->ranks->rank == 0) plan_again(run, &job, &recalled, err);
+    if (run->ranks->rank == 0) plan_again(run, &conversion, &recalled, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
     if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
-    if (status == FG_OK && run->ranks->rank == 0) say_result(run, &job, fg_seconds() - begun, err);
+    if (status == FG_OK && run->ranks->rank == 0) say_result(run, &conversion, fg_seconds() - begun, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
     json_decref(recalled);
     fg_plan_free(&received);
     fg_stage_free(&nowhere);
-    fg_conversion_free(&job);
+    fg_conversion_free(&conversion);
     return status;
 }

@@ -62,7 +62,7 @@ static fg_status check_visible(const fg_ranks *ranks, const fg_plan *plan, const
     if (ranks->node_rank != 0 || plan->shard_count == 0) goto done;
     FG_TRY_NEW(path, fg_path_join(stage->partial, plan->shard_files[0], err));
     if (fg_file_stamp_of(path, &stamp, NULL) != FG_OK || stamp.size != plan->shard_bytes[0]) {
-        status = fg_fail(err, FG_ERR_SYSTEM, "%s, which rank 0 created, is not there on this node", path);
+        status = fg_fail(err, FG_ERR_SYSTEM, "%s, which rank 0 created, is not visible on this node", path);
         fg_hint(err, "put the destination on a file system that all nodes share");
     }
 done:

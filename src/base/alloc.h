@@ -40,7 +40,7 @@ void fg_free(void *memory);
     } while (0)
 
 /* Stores the pointer that `call` gives, or goes to `done` with FG_ERR_MEMORY when it is NULL. Calls of jansson, which
- * record nothing, may stand in it too. */
+ * record nothing, may be in it too. */
 #define FG_TRY_NEW(pointer, call)                                                                            \
     do {                                                                                                     \
         (pointer) = (call);                                                                                  \

@@ -50,7 +50,7 @@ static bool link_target(const char *path, char target[PATH_MAX]) {
 }
 
 static fg_status dangling(const char *path, const char *target, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which is not there: the download is not complete", path,
+    fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which does not exist: the download is not complete", path,
             target);
     return fg_hint(err, "download the model again, or copy it with what its links point to (cp -rL)");
 }
@@ -75,7 +75,7 @@ fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_er
         const char *verb = mode == FG_OPEN_CREATE ? "create" : "open";
         FG_TRY(missing ? not_there(path, err) : fg_fail_errno(err, errno, "%s: cannot %s", path, verb));
     }
-    if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot look at the file", path));
+    if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot stat the file", path));
     if (!S_ISREG(info.st_mode)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: not a regular file", path));
     file->solid = (uint64_t)info.st_blocks * STAT_BLOCK >= (uint64_t)info.st_size;
 done:
@@ -101,7 +101,7 @@ fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t 
         if (got == 0) {
             fg_fail(err, FG_ERR_INPUT, "%s: the file ends at byte %llu, %zu bytes too early", file->path,
                     (unsigned long long)offset, size);
-            fg_hint(err, "copy the file again: it is cut short, or something shortened it while it was read");
+            fg_hint(err, "copy the file again: it is truncated, or was truncated while it was read");
             return FG_ERR_INPUT;
         }
         at += got;
@@ -130,14 +130,14 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
 
 fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err) {
     struct stat info;
-    if (fstat(file->fd, &info)) return fg_fail_errno(err, errno, "%s: cannot look at the file", file->path);
+    if (fstat(file->fd, &info)) return fg_fail_errno(err, errno, "%s: cannot stat the file", file->path);
     *size = (uint64_t)info.st_size;
     return FG_OK;
 }
 
 fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err) {
     if (fault() || ftruncate(file->fd, (off_t)size))
-        return fg_fail_errno(err, errno, "%s: cannot make the file %llu bytes long", file->path,
+        return fg_fail_errno(err, errno, "%s: cannot resize the file to %llu bytes", file->path,
                              (unsigned long long)size);
     return FG_OK;
 }
@@ -162,7 +162,7 @@ uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit)
 
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err) {
     struct stat info;
-    if (stat(path, &info)) return fg_fail_errno(err, errno, "%s: cannot look at the file", path);
+    if (stat(path, &info)) return fg_fail_errno(err, errno, "%s: cannot stat the file", path);
     *stamp = (fg_file_stamp){.size = (uint64_t)info.st_size,
                              .device = (uint64_t)info.st_dev,
                              .inode = (uint64_t)info.st_ino,
@@ -227,6 +227,18 @@ char *fg_path_parent(const char *path, fg_error *err) {
     return fg_strndup(path, (size_t)(name - path) - 1, err);
 }
 
+fg_status fg_path_real(const char *path, char **real, fg_error *err) {
+    char buffer[PATH_MAX];
+    if (realpath(path, buffer)) {
+        *real = fg_strdup(buffer, err);
+        return *real ? FG_OK : FG_ERR_MEMORY;
+    }
+    fg_fail_errno(err, errno, "%s: cannot resolve the path", path);
+    if (path[0] != '/' && !getcwd(buffer, sizeof buffer))
+        fg_hint(err, "the working directory was removed; change to one that exists");
+    return FG_ERR_SYSTEM;
+}
+
 fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     struct stat info;
     char target[PATH_MAX];
@@ -239,7 +251,7 @@ fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     }
     int failed = errno;
     if (failed != ENOENT && failed != ENOTDIR && failed != ELOOP)
-        return fg_fail_errno(err, failed, "%s: cannot look at it", path);
+        return fg_fail_errno(err, failed, "%s: cannot stat it", path);
     return link_target(path, target) ? dangling(path, target, err) : FG_OK;
 }
 
@@ -262,7 +274,7 @@ fg_status fg_path_exists(const char *path, bool *exists, fg_error *err) {
     struct stat info;
     *exists = !fault() && lstat(path, &info) == 0;
     if (*exists || errno == ENOENT || errno == ENOTDIR) return FG_OK;
-    return fg_fail_errno(err, errno, "%s: cannot look at it", path);
+    return fg_fail_errno(err, errno, "%s: cannot stat it", path);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -318,7 +330,7 @@ fg_status fg_directory_remove(const char *path, fg_error *err) {
     fg_status status = fg_path_exists(path, &exists, err);
     if (status != FG_OK || !exists) return status;
     if (nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS))
-        return fg_fail_errno(err, errno, "%s: cannot remove", path);
+        return fg_fail_errno(err, errno, "%s: cannot remove it", path);
     return FG_OK;
 }
 
@@ -346,7 +358,7 @@ fg_status fg_path_link(const char *target, const char *path, fg_error *err) {
 
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err) {
     struct statvfs info;
-    if (statvfs(path, &info)) return fg_fail_errno(err, errno, "%s: cannot ask for free space", path);
+    if (statvfs(path, &info)) return fg_fail_errno(err, errno, "%s: cannot determine the free space", path);
     *bytes = (uint64_t)info.f_bavail * info.f_frsize;
     return FG_OK;
 }

@@ -56,7 +56,7 @@ fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err
  * in place of the file. */
 fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
 
-/* FG_ERR_INPUT: the file is empty, which a program or a download that was stopped leaves behind. */
+/* FG_ERR_INPUT: the file is empty, as after a program or a download was interrupted. */
 fg_status fg_file_refuse_empty(const char *path, fg_error *err);
 
 /* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */
@@ -68,6 +68,8 @@ char *fg_path_join(const char *directory, const char *name, fg_error *err);
 const char *fg_path_name(const char *path);
 /* The directory that it lies in, newly allocated; "." for a name alone. The path does not end in a slash. */
 char *fg_path_parent(const char *path, fg_error *err);
+/* From the root and without links, newly allocated. FG_ERR_SYSTEM if there is no such path. */
+fg_status fg_path_real(const char *path, char **real, fg_error *err);
 
 typedef enum fg_path_kind { FG_PATH_ABSENT, FG_PATH_FILE, FG_PATH_DIRECTORY, FG_PATH_OTHER } fg_path_kind;
 /* What lies at `path`, links followed. FG_PATH_ABSENT only if the path itself is not there (ENOENT, ENOTDIR). A link whose target is not

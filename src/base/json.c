@@ -14,7 +14,7 @@ enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 /* ---- reading ---- */
 
 /* Appends ".0" to integers that 64 bits cannot surely hold, which makes reals of them. */
-static fg_status widen_integers(const char *bytes, size_t length, fg_buffer *out, fg_error *err) {
+static fg_status rewrite_large_integers(const char *bytes, size_t length, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     size_t copied = 0;
     bool inside = false;
@@ -47,7 +47,7 @@ done:
 
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer widened = {0};
+    fg_buffer rewritten = {0};
     json_error_t what;
     *value = NULL;
     if (!length) return fg_file_refuse_empty(name, err);
@@ -56,10 +56,10 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     if (nul)
         FG_TRY(
             fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: not valid JSON: a NUL", name, (size_t)(nul - bytes)));
-    FG_TRY(widen_integers(bytes, length, &widened, err));
-    if (widened.data) {
-        bytes = widened.data;
-        length = widened.length;
+    FG_TRY(rewrite_large_integers(bytes, length, &rewritten, err));
+    if (rewritten.data) {
+        bytes = rewritten.data;
+        length = rewritten.length;
     }
     if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
         bytes += 3; /* a byte order mark, as some editors leave it */
@@ -70,7 +70,7 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     status = fg_fail(err, FG_ERR_INPUT, "%s: line %d, column %d: not valid JSON: %s", name, what.line,
                      what.column, what.text);
 done:
-    fg_buffer_free(&widened);
+    fg_buffer_free(&rewritten);
     return status;
 }
 

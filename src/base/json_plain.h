@@ -16,7 +16,7 @@ typedef struct fg_json_plain {
     char *at; /* the next byte to look at */
 } fg_json_plain;
 
-/* How many bytes at the beginning of `text` stand in a string as they are. */
+/* How many bytes at the beginning of `text` are in a string as they are. */
 size_t fg_json_plain_length(const char *text);
 /* Passes white space, then this byte if it comes next. */
 bool fg_json_plain_accept(fg_json_plain *scan, char wanted);

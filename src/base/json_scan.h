@@ -31,7 +31,7 @@ typedef struct fg_json_scan {
 char fg_json_scan_peek(fg_json_scan *scan);
 /* Enters the object ('{') or array ('[') that comes next. FG_ERR_INPUT if something else does. */
 fg_status fg_json_scan_enter(fg_json_scan *scan, char bracket, fg_error *err);
-/* Whether there is another member; the closing bracket is consumed where there is none. `key` gets the key of an
+/* Whether there is another member; if not, the closing bracket is consumed. `key` gets the key of an
  * object's member; NULL for arrays. */
 fg_status fg_json_scan_next(fg_json_scan *scan, fg_buffer *key, bool *more, fg_error *err);
 /* The string that comes next, its escapes resolved, in place of what `out` holds. */

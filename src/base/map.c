@@ -11,7 +11,7 @@ struct fg_map_slot {
     int64_t value;
 };
 
-static struct fg_map_slot *find(const fg_map *map, const char *key, uint64_t hash) {
+static struct fg_map_slot *find_slot(const fg_map *map, const char *key, uint64_t hash) {
     size_t mask = map->capacity - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct fg_map_slot *slot = &map->slots[i];
@@ -24,7 +24,7 @@ static fg_status enlarge(fg_map *map, fg_error *err) {
     fg_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16, .count = map->count};
     FG_NEW(larger.slots, larger.capacity);
     for (size_t i = 0; i < map->capacity; i++) {
-        if (map->slots[i].key) *find(&larger, map->slots[i].key, map->slots[i].hash) = map->slots[i];
+        if (map->slots[i].key) *find_slot(&larger, map->slots[i].key, map->slots[i].hash) = map->slots[i];
     }
     fg_free(map->slots);
     *map = larger;
@@ -38,7 +38,7 @@ fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
         if (status != FG_OK) return status;
     }
     uint64_t hash = XXH3_64bits(key, strlen(key));
-    struct fg_map_slot *slot = find(map, key, hash);
+    struct fg_map_slot *slot = find_slot(map, key, hash);
     if (!slot->key) map->count++;
     *slot = (struct fg_map_slot){.key = key, .hash = hash, .value = value};
     return FG_OK;
@@ -46,7 +46,7 @@ fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
 
 int64_t fg_map_get(const fg_map *map, const char *key) {
     if (!map->capacity) return FG_MAP_NONE;
-    const struct fg_map_slot *slot = find(map, key, XXH3_64bits(key, strlen(key)));
+    const struct fg_map_slot *slot = find_slot(map, key, XXH3_64bits(key, strlen(key)));
     return slot->key ? slot->value : FG_MAP_NONE;
 }
 

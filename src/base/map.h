@@ -1,4 +1,4 @@
-/* A hash map from names to numbers (an index into somebody's array).
+/* A hash map from names to numbers (an index into an array of the caller).
  *
  * Invariant: keys are borrowed: their bytes must outlive the map and not move.
  */

@@ -110,7 +110,7 @@ static fg_status check_tag(const reader *r, const yaml_char_t *given, bool *is_s
             if (strcmp(kind, known[i]) == 0) return FG_OK;
         }
     }
-    return *is_string ? FG_OK : refuse(r, "a tag that is not read (only plain data is)", err);
+    return *is_string ? FG_OK : refuse(r, "this tag is not supported (only plain data is)", err);
 }
 
 static fg_status read_scalar(reader *r, json_t **value, fg_error *err) {
@@ -173,12 +173,12 @@ done:
 static fg_status read_key(reader *r, const json_t *object, char **key, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = NULL;
-    if (r->event.type != YAML_SCALAR_EVENT) FG_TRY(refuse(r, "a key that is no string", err));
+    if (r->event.type != YAML_SCALAR_EVENT) FG_TRY(refuse(r, "a key that is not a string", err));
     FG_TRY(read_scalar(r, &value, err));
     if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
-        FG_TRY(refuse(r, "a key that is no string (put it in quotes)", err));
+        FG_TRY(refuse(r, "a key that is not a string (put it in quotes)", err));
     if (r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp(json_string_value(value), "<<") == 0)
-        FG_TRY(refuse(r, "merge keys (<<) are not read", err));
+        FG_TRY(refuse(r, "merge keys (<<) are not supported", err));
     if (json_object_get(object, json_string_value(value))) FG_TRY(refuse(r, "this key is given twice", err));
     FG_TRY_NEW(*key, fg_strdup(json_string_value(value), err));
 done:

@@ -39,7 +39,7 @@ static size_t run_of(const char *at, const char *digits) {
     return strspn(at, digits);
 }
 
-/* The base of an integer without its sign, and where its digits begin; 0: it is none. */
+/* The base of an integer without its sign, and where its digits begin; 0: it is not an integer. */
 static int integer_base(const char *at, const char **digits) {
     const char *all = NULL;
     int base = 10;

@@ -1,4 +1,4 @@
-/* Writing YAML. A string is plain only where nobody can take it for anything else; else it is quoted,
+/* Writing YAML. A string is plain only where it cannot be read as anything else; else it is quoted,
  * and whatever is not printable ASCII is escaped. */
 #include <inttypes.h>
 #include <math.h>
@@ -117,7 +117,7 @@ done:
 /* With a point in any case: without one YAML 1.1 sees no real. */
 static fg_status put_real(const writer *w, double value) {
     char digits[FG_REAL_TEXT];
-    if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "no real number to be written: %g", value);
+    if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "not a finite number: %g", value);
     fg_real_text(value, digits);
     size_t whole = strcspn(digits, ".e");
     if (digits[whole] != 'e') return put_text(w, digits);

@@ -106,10 +106,29 @@ done:
     return status;
 }
 
-fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err) {
+/* 0, or why `text`, or something before it, did not arrive. */
+static int put(FILE *out, const fg_buffer *text) {
+    errno = 0;
     bool written = !text->length || fwrite(text->data, 1, text->length, out) == text->length;
-    if (!written || fflush(out)) return fg_fail_errno(err, errno, "cannot print the result");
-    return FG_OK;
+    return written && !fflush(out) && !ferror(out) ? 0 : errno ? errno : EIO;
+}
+
+static fg_status not_printed(int reason, fg_error *err) {
+    return fg_fail_errno(err, reason, "cannot print the result");
+}
+
+fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err) {
+    int reason = put(out, text);
+    return reason ? not_printed(reason, err) : FG_OK;
+}
+
+fg_status fg_cli_print_beside(FILE *out, const fg_buffer *text, fg_error *err) {
+    int reason = put(out, text);
+    return reason && reason != EPIPE ? not_printed(reason, err) : FG_OK;
+}
+
+fg_status fg_cli_flush(FILE *out, fg_error *err) {
+    return fg_cli_print(out, &(fg_buffer){0}, err);
 }
 
 fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err) {

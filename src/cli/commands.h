@@ -47,5 +47,9 @@ fg_status fg_command_completion(const fg_options *options, FILE *out, fg_error *
  * cannot be written. */
 fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err);
 fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err);
+/* The same for a command that does more than print: a reader that went away has seen what it wanted. */
+fg_status fg_cli_print_beside(FILE *out, const fg_buffer *text, fg_error *err);
+/* What was printed with stdio has arrived. */
+fg_status fg_cli_flush(FILE *out, fg_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* fgconv completion: scripts for bash, zsh and fish, made from the tables of commands and options.
  *
- * The word of a command may be left out, and options stand anywhere. So each script first finds the command: the
+ * The word of a command may be left out, and options can be anywhere. So each script first finds the command: the
  * first word that is neither an option nor the value of one, if it names a command, otherwise convert.
  */
 #include <string.h>
@@ -16,10 +16,6 @@ typedef struct shell {
 } shell;
 
 /* ---- lists of names ---- */
-
-static bool is_shown(const fg_option *option, const fg_command_entry *command) {
-    return !option->hidden && fg_option_belongs(option, command->command);
-}
 
 /* The names, with `between`. */
 static fg_status add_commands(fg_buffer *text, const char *between, fg_error *err) {
@@ -162,7 +158,7 @@ static fg_status bash_command(fg_buffer *text, const fg_command_entry *command, 
     bool usual = command == &fg_command_table[0];
     FG_TRY(fg_buffer_printf(text, err, "    %s) options='", usual ? "*" : command->name));
     for (size_t i = 0; i < fg_option_count; i++) {
-        if (!is_shown(&fg_option_table[i], command)) continue;
+        if (!fg_help_shows(&fg_option_table[i], command)) continue;
         FG_TRY(add_spellings(text, &fg_option_table[i], " ", err));
         FG_TRY(fg_buffer_printf(text, err, " "));
     }
@@ -287,7 +283,8 @@ static fg_status zsh_command(fg_buffer *text, const fg_command_entry *command, f
     bool usual = command == &fg_command_table[0];
     FG_TRY(fg_buffer_printf(text, err, "    %s)\n        _arguments -s", usual ? "*" : command->name));
     for (size_t i = 0; i < fg_option_count; i++) {
-        if (is_shown(&fg_option_table[i], command)) FG_TRY(zsh_spellings(text, &fg_option_table[i], err));
+        if (fg_help_shows(&fg_option_table[i], command))
+            FG_TRY(zsh_spellings(text, &fg_option_table[i], err));
     }
     FG_TRY(fg_buffer_printf(text, err, " \\\n            '1: :_fgconv_first' '*: :%s' ;;\n",
                             zsh_action(command->complete)));
@@ -372,7 +369,7 @@ static fg_status fish_condition(fg_buffer *text, const fg_option *option, fg_err
     FG_TRY(fg_buffer_printf(text, err, "complete -c fgconv -n '__fgconv_is"));
     if (fg_option_belongs(option, FG_COMMAND_CONVERT)) FG_TRY(fg_buffer_printf(text, err, " none"));
     for (size_t i = 0; i < fg_command_count; i++) {
-        if (is_shown(option, &fg_command_table[i]))
+        if (fg_help_shows(option, &fg_command_table[i]))
             FG_TRY(fg_buffer_printf(text, err, " %s", fg_command_table[i].name));
     }
     FG_TRY(fg_buffer_printf(text, err, "'"));

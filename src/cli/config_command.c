@@ -34,11 +34,11 @@ done:
     return status;
 }
 
-static fg_status read_document(const fg_options *options, fg_conversion *job, json_t **document,
+static fg_status read_document(const fg_options *options, fg_conversion *c, json_t **document,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(find_file(options->source, options->from, &job->config_file, err));
-    const char *file = job->config_file;
+    FG_TRY(find_file(options->source, options->from, &c->config_file, err));
+    const char *file = c->config_file;
     bool yaml = fg_ends_with(file, ".yaml") || fg_ends_with(file, ".yml");
     FG_TRY(yaml ? fg_yaml_read(file, document, NULL, err) : fg_json_read(file, document, err));
     if (!json_is_object(*document))
@@ -96,18 +96,18 @@ static fg_status declare(const fg_options *options, const fg_converter_dirs *dir
 
 /* The file stands for a directory that contains nothing else. */
 static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
-                             fg_conversion *job, fg_error *err) {
+                             fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
-    fg_checkpoint *source = &job->source;
-    contents c;
-    FG_TRY(recognise(job->config_file, document, &c, err));
-    FG_TRY(declare(options, dirs, job->config_file, &c, err));
-    source->format = c.format;
-    FG_TRY_NEW(source->directory, fg_strdup(job->config_file, err));
-    if (c.family) FG_TRY_NEW(source->model_type, fg_strdup(c.family, err));
-    if (c.format == FG_FORMAT_FAST_LLM) {
+    fg_checkpoint *source = &c->source;
+    contents found;
+    FG_TRY(recognise(c->config_file, document, &found, err));
+    FG_TRY(declare(options, dirs, c->config_file, &found, err));
+    source->format = found.format;
+    FG_TRY_NEW(source->directory, fg_strdup(c->config_file, err));
+    if (found.family) FG_TRY_NEW(source->model_type, fg_strdup(found.family, err));
+    if (found.format == FG_FORMAT_FAST_LLM) {
         source->metadata = json_incref(document);
-        source->config = json_pack("{s:O}", "base_model", c.config);
+        source->config = json_pack("{s:O}", "base_model", found.config);
     } else {
         source->config = json_incref(document);
     }
@@ -132,15 +132,15 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
 fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
-    fg_conversion job = {0};
+    fg_conversion c = {0};
     json_t *document = NULL, *result = NULL;
-    FG_TRY(read_document(options, &job, &document, err));
-    FG_TRY(make_source(options, dirs, document, &job, err));
-    FG_TRY(fg_conversion_decide_steps(&job, options, dirs, err));
-    FG_TRY(fg_conversion_translate_steps(&job, options, dirs, version, err));
-    result = json_incref(fg_conversion_last(&job)->translation.result);
-    FG_TRY(fg_conversion_warn_of_token_ids(&job, result, err));
-    if (job.to == FG_FORMAT_FAST_LLM) {
+    FG_TRY(read_document(options, &c, &document, err));
+    FG_TRY(make_source(options, dirs, document, &c, err));
+    FG_TRY(fg_conversion_decide_steps(&c, options, dirs, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, dirs, version, err));
+    result = json_incref(fg_conversion_last(&c)->translation.result);
+    FG_TRY(fg_conversion_warn_of_token_ids(&c, result, err));
+    if (c.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));
     } else {
@@ -150,6 +150,6 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
 done:
     json_decref(result);
     json_decref(document);
-    fg_conversion_free(&job);
+    fg_conversion_free(&c);
     return status;
 }

@@ -7,19 +7,19 @@
 #include "cli/conversion.h"
 #include "convert/classes.h"
 
-fg_status fg_conversion_wrap_config(fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_wrap_config(fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *classes = NULL;
-    const char *model = json_string_value(
-        json_object_get(fg_converter_document(fg_conversion_last(job)->converter), "model"));
-    json_t *base_model = job->config;
+    const char *model =
+        json_string_value(json_object_get(fg_converter_document(fg_conversion_last(c)->converter), "model"));
+    json_t *base_model = c->config;
     FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
     if (!classes)
         FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters"));
-    FG_TRY_NEW(job->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
-    job->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
+    FG_TRY_NEW(c->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
+    c->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
     json_decref(base_model);
-    if (!job->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+    if (!c->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
 done:
     fg_classes_free(&classes);
     return status;
@@ -64,12 +64,12 @@ done:
     return status;
 }
 
-static fg_status read_carried(const fg_conversion *job, json_t **carried, fg_error *err) {
+static fg_status read_carried(const fg_conversion *c, json_t **carried, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *document = NULL;
     fg_path_kind kind;
-    FG_TRY_NEW(path, fg_path_join(job->source.directory, FG_CHECKPOINT_CARRIED_FILE, err));
+    FG_TRY_NEW(path, fg_path_join(c->source.directory, FG_CHECKPOINT_CARRIED_FILE, err));
     FG_TRY(fg_path_look(path, &kind, err));
     if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, &document, err));
@@ -81,26 +81,26 @@ done:
     return status;
 }
 
-fg_status fg_conversion_carried(const fg_conversion *job, size_t index, json_t **carried, fg_error *err) {
-    const fg_route_step *step = &job->steps[index], *before = index ? step - 1 : NULL;
+fg_status fg_conversion_carried(const fg_conversion *c, size_t index, json_t **carried, fg_error *err) {
+    const fg_route_step *step = &c->steps[index], *before = index ? step - 1 : NULL;
     *carried = NULL;
     if (step->direction == FG_EXPORT) {
-        json_t *held = index ? NULL : fg_json_at(job->source.metadata, FG_CHECKPOINT_CARRIED);
+        json_t *held = index ? NULL : fg_json_at(c->source.metadata, FG_CHECKPOINT_CARRIED);
         *carried = json_incref(held);
     } else if (step->other == FG_FORMAT_FAST_LLM && before && before->other == FG_FORMAT_FAST_LLM) {
         *carried = json_incref(before->translation.left_out);
     } else if (step->other == FG_FORMAT_FAST_LLM) {
-        return read_carried(job, carried, err);
+        return read_carried(c, carried, err);
     }
     return FG_OK;
 }
 
-fg_status fg_conversion_to_carry(const fg_conversion *job, json_t **document, fg_error *err) {
+fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = NULL;
-    const fg_route_step *first = &job->steps[0];
+    const fg_route_step *first = &c->steps[0];
     *document = NULL;
-    if (job->to == FG_FORMAT_FAST_LLM || job->source.format != FG_FORMAT_FAST_LLM ||
+    if (c->to == FG_FORMAT_FAST_LLM || c->source.format != FG_FORMAT_FAST_LLM ||
         !json_array_size(first->translation.left_out))
         goto done;
     FG_TRY(sorted_by_key(first->translation.left_out, &list, err));
@@ -117,13 +117,13 @@ done:
 
 /* ---- the destination ---- */
 
-fg_status fg_conversion_name_shards(fg_conversion *job, fg_error *err) {
+fg_status fg_conversion_name_shards(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     char *name = NULL;
-    for (size_t i = 0; i < job->plan.shard_count; i++) {
+    for (size_t i = 0; i < c->plan.shard_count; i++) {
         FG_TRY_NEW(name, fg_strformat(err, "model_%zu.safetensors", i));
-        fg_free(job->plan.shard_files[i]);
-        job->plan.shard_files[i] = name;
+        fg_free(c->plan.shard_files[i]);
+        c->plan.shard_files[i] = name;
     }
 done:
     return status;
@@ -145,21 +145,21 @@ done:
     return status;
 }
 
-fg_status fg_conversion_metadata(const fg_conversion *job, fg_buffer *text, fg_error *err) {
+fg_status fg_conversion_metadata(const fg_conversion *c, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     json_t *index = NULL, *kept = NULL;
-    json_t *document = job->keeps_format ? fg_json_deep_copy(job->source.metadata, err) : json_object();
-    const fg_translation *last = &fg_conversion_last(job)->translation;
-    FG_TRY(state_index(&job->plan, &index, err));
+    json_t *document = c->keeps_format ? fg_json_deep_copy(c->source.metadata, err) : json_object();
+    const fg_translation *last = &fg_conversion_last(c)->translation;
+    FG_TRY(state_index(&c->plan, &index, err));
     FG_TRY(sorted_by_key(last->left_out, &kept, err));
-    FG_TRY(fg_json_put(document, "config", json_incref(job->config), err));
-    FG_TRY(fg_json_put(document, "fast_llm_version", json_string(job->fast_llm_version), err));
+    FG_TRY(fg_json_put(document, "config", json_incref(c->config), err));
+    FG_TRY(fg_json_put(document, "fast_llm_version", json_string(c->fast_llm_version), err));
     FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));
-    FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(job->config, "type")), err));
+    FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(c->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
-    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(job)),
-                          err));
+    FG_TRY(
+        fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(c)), err));
     FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
     if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));

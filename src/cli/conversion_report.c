@@ -1,6 +1,5 @@
-/* The parts of the report that are known once a job is prepared. */
+/* The parts of the report that are known once the conversion is prepared. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,19 +33,19 @@ static const char *chosen_by(const fg_options *options) {
     return options->checkpoint_path ? "given" : "latest";
 }
 
-static fg_status report_source(const fg_conversion *job, const fg_options *options, json_t *report,
+static fg_status report_source(const fg_conversion *c, const fg_options *options, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
-    fg_dtype_tally tally = fg_tensors_tally(&job->plan.source);
+    fg_dtype_tally tally = fg_tensors_tally(&c->plan.source);
     json_t *source = json_object(), *dtypes = json_object();
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
         if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
-    FG_TRY(fg_json_put_text(source, "directory", job->source.directory, err));
-    FG_TRY(fg_conversion_report_weights(&job->source, chosen_by(options), source, err));
-    FG_TRY(fg_json_put_text(source, "format", fg_format_name(job->source.format), err));
-    FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(job), err));
-    FG_TRY(fg_json_put_u64(source, "tensors", job->plan.source.count, err));
+    FG_TRY(fg_json_put_text(source, "directory", c->source.directory, err));
+    FG_TRY(fg_conversion_report_weights(&c->source, chosen_by(options), source, err));
+    FG_TRY(fg_json_put_text(source, "format", fg_format_name(c->source.format), err));
+    FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
+    FG_TRY(fg_json_put_u64(source, "tensors", c->plan.source.count, err));
     FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
     FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
     FG_TRY(fg_json_put(report, "source", json_incref(source), err));
@@ -70,36 +69,27 @@ done:
     return status;
 }
 
-static fg_status report_destination(const fg_conversion *job, const fg_options *options, json_t *report,
+static fg_status report_destination(const fg_conversion *c, const fg_options *options, json_t *report,
                                     fg_error *err) {
     fg_status status = FG_OK;
     json_t *destination = json_object();
     FG_TRY(fg_json_put_text(destination, "directory", options->destination, err));
-    FG_TRY(fg_json_put_text(destination, "format", fg_format_name(job->to), err));
-    FG_TRY(fg_json_put_u64(destination, "tensors", job->plan.output_count, err));
-    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&job->plan), err));
-    FG_TRY(report_shards(&job->plan, destination, err));
+    FG_TRY(fg_json_put_text(destination, "format", fg_format_name(c->to), err));
+    FG_TRY(fg_json_put_u64(destination, "tensors", c->plan.output_count, err));
+    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&c->plan), err));
+    FG_TRY(report_shards(&c->plan, destination, err));
     FG_TRY(fg_json_put(report, "destination", json_incref(destination), err));
 done:
     json_decref(destination);
     return status;
 }
 
-/* From the root, and without links, which may lead to another training checkpoint later. */
-static fg_status resolve(const char *path, char **resolved, fg_error *err) {
-    char buffer[PATH_MAX];
-    if (!realpath(path, buffer)) return fg_fail_errno(err, errno, "%s: cannot resolve the path", path);
-    *resolved = fg_strdup(buffer, err);
-    return *resolved ? FG_OK : FG_ERR_MEMORY;
-}
-
-/* What `-c` has to name to take the same weights: where they are, or of the latest training checkpoint its place in SRC, which may be
- * moved. */
-static fg_status weights_path(const fg_conversion *job, const fg_options *options, char **path,
-                              fg_error *err) {
+/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another training checkpoint later; or
+ * of the latest training checkpoint its place in SRC, which may be moved. */
+static fg_status weights_path(const fg_conversion *c, const fg_options *options, char **path, fg_error *err) {
     fg_status status = FG_OK;
-    const char *directory = job->source.directory, *weights = job->source.weights_directory;
-    if (options->checkpoint_path) return resolve(weights, path, err);
+    const char *directory = c->source.directory, *weights = c->source.weights_directory;
+    if (options->checkpoint_path) return fg_path_real(weights, path, err);
     if (strcmp(directory, weights) == 0) return FG_OK;
     FG_TRY_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
 done:
@@ -107,13 +97,13 @@ done:
 }
 
 /* What `fgconv verify` needs to make the same plan again, in another working directory too. */
-static fg_status report_options(const fg_conversion *job, const fg_options *options, json_t *report,
+static fg_status report_options(const fg_conversion *c, const fg_options *options, json_t *report,
                                 fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
     char *checkpoint_path = NULL, *hf_base = NULL;
-    if (options->hf_base) FG_TRY(resolve(options->hf_base, &hf_base, err));
-    FG_TRY(weights_path(job, options, &checkpoint_path, err));
+    if (options->hf_base) FG_TRY(fg_path_real(options->hf_base, &hf_base, err));
+    FG_TRY(weights_path(c, options, &checkpoint_path, err));
     FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
     FG_TRY(fg_json_put_text(held, "dtype",
                             options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
@@ -129,8 +119,8 @@ static fg_status report_options(const fg_conversion *job, const fg_options *opti
     FG_TRY(fg_json_put_text(held, "to_version", options->to_version, err));
     FG_TRY(fg_json_put(held, "no_strict", json_boolean(options->no_strict), err));
     FG_TRY(fg_json_put(held, "no_code", json_boolean(options->no_code), err));
-    FG_TRY(fg_json_put(held, "tokens",
-                       job->request.document ? json_incref(job->request.document) : json_null(), err));
+    FG_TRY(fg_json_put(held, "tokens", c->request.document ? json_incref(c->request.document) : json_null(),
+                       err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     fg_free(checkpoint_path);
@@ -155,13 +145,13 @@ static json_t *report_step(const fg_route_step *step) {
 }
 
 /* Each step with its converter or migration, and what of the configuration they leave out. */
-static fg_status report_steps(const fg_conversion *job, json_t *report, fg_error *err) {
+static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array(), *left_out = json_array();
-    for (size_t i = 0; i < job->step_count; i++) {
-        const fg_route_step *step = &job->steps[i];
+    for (size_t i = 0; i < c->step_count; i++) {
+        const fg_route_step *step = &c->steps[i];
         FG_TRY(fg_json_push(list, report_step(step), err));
-        if (!job->keeps_format && json_array_extend(left_out, step->translation.left_out))
+        if (!c->keeps_format && json_array_extend(left_out, step->translation.left_out))
             FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the report"));
     }
     FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
@@ -172,13 +162,13 @@ done:
     return status;
 }
 
-static fg_status report_token(const fg_conversion *job, const fg_new_token *token, json_t *list,
+static fg_status report_token(const fg_conversion *c, const fg_new_token *token, json_t *list,
                               fg_error *err) {
     fg_status status = FG_OK;
     char row[FG_ROW_TEXT];
     json_t *entry = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)token->id, "text", token->text, "new",
                               token->is_new, "special", token->special);
-    const fg_row_edit *edit = fg_row_edits_from(&job->tokens.rows, token->id);
+    const fg_row_edit *edit = fg_row_edits_from(&c->tokens.rows, token->id);
     if (edit && edit->row == token->id)
         FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
     FG_TRY(fg_json_push(list, json_incref(entry), err));
@@ -187,13 +177,11 @@ done:
     return status;
 }
 
-static fg_status report_tokens(const fg_conversion *job, json_t *report, fg_error *err) {
+static fg_status report_tokens(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array(), *made = json_array();
-    for (size_t i = 0; i < job->tokens.count; i++)
-        FG_TRY(report_token(job, &job->tokens.items[i], list, err));
-    for (size_t i = 0; i < job->made_count; i++)
-        FG_TRY(fg_json_push(made, json_string(job->made[i].name), err));
+    for (size_t i = 0; i < c->tokens.count; i++) FG_TRY(report_token(c, &c->tokens.items[i], list, err));
+    for (size_t i = 0; i < c->made_count; i++) FG_TRY(fg_json_push(made, json_string(c->made[i].name), err));
     FG_TRY(fg_json_put(report, "tokens", json_incref(list), err));
     FG_TRY(fg_json_put(report, "made_files", json_incref(made), err));
 done:
@@ -203,21 +191,21 @@ done:
 }
 
 /* A tied tensor is dropped on the way to hf, and made again from its partner on the way back. */
-static bool is_made_again(const fg_conversion *job, const char *name) {
-    const fg_plan *plan = &job->plan;
-    for (size_t o = 0; job->to == job->source.format && o < plan->output_count; o++) {
+static bool is_made_again(const fg_conversion *c, const char *name) {
+    const fg_plan *plan = &c->plan;
+    for (size_t o = 0; c->to == c->source.format && o < plan->output_count; o++) {
         if (strcmp(plan->outputs[o].name, name) == 0) return true;
     }
     return false;
 }
 
-static fg_status report_dropped(const fg_conversion *job, json_t *report, fg_error *err) {
+static fg_status report_dropped(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_plan *plan = &job->plan;
+    const fg_plan *plan = &c->plan;
     json_t *dropped = json_array();
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const char *name = plan->source.items[plan->dropped[i].source].name;
-        if (is_made_again(job, name)) continue;
+        if (is_made_again(c, name)) continue;
         FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason),
                             err));
     }
@@ -228,39 +216,39 @@ done:
 }
 
 /* update-vocab takes all files along. */
-static fg_status report_left(const fg_conversion *job, const fg_options *options, json_t *report,
+static fg_status report_left(const fg_conversion *c, const fg_options *options, json_t *report,
                              fg_error *err) {
     fg_status status = FG_OK;
     bool takes_all = options->command == FG_COMMAND_UPDATE_VOCAB;
-    FG_TRY(fg_json_put_texts(report, "left_files", job->source.other_files.items,
-                             takes_all ? 0 : job->source.other_files.count, err));
+    FG_TRY(fg_json_put_texts(report, "left_files", c->source.other_files.items,
+                             takes_all ? 0 : c->source.other_files.count, err));
     if (options->command == FG_COMMAND_FINALIZE)
-        FG_TRY(fg_conversion_left_state(job, json_object_get(report, "left_files"), err));
+        FG_TRY(fg_conversion_left_state(c, json_object_get(report, "left_files"), err));
 done:
     return status;
 }
 
-static fg_status report_update(const fg_conversion *job, json_t *report, fg_error *err) {
+static fg_status report_update(const fg_conversion *c, json_t *report, fg_error *err) {
     json_t *audit = NULL;
-    if (!job->update) return FG_OK;
-    fg_status status = fg_conversion_audit(job, &audit, err);
+    if (!c->update) return FG_OK;
+    fg_status status = fg_conversion_audit(c, &audit, err);
     return status == FG_OK ? fg_json_put(report, "update", audit, err) : status;
 }
 
-fg_status fg_conversion_report(const fg_conversion *job, const fg_options *options, json_t *report,
+fg_status fg_conversion_report(const fg_conversion *c, const fg_options *options, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(report_source(job, options, report, err));
-    FG_TRY(report_destination(job, options, report, err));
-    FG_TRY(report_options(job, options, report, err));
-    FG_TRY(report_steps(job, report, err));
-    FG_TRY(fg_conversion_report_base(job, report, err));
-    FG_TRY(fg_conversion_report_code(job, report, err));
-    FG_TRY(report_update(job, report, err));
-    FG_TRY(report_tokens(job, report, err));
-    FG_TRY(report_dropped(job, report, err));
-    FG_TRY(report_left(job, options, report, err));
-    if (job->stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(job->stop_tokens), err));
+    FG_TRY(report_source(c, options, report, err));
+    FG_TRY(report_destination(c, options, report, err));
+    FG_TRY(report_options(c, options, report, err));
+    FG_TRY(report_steps(c, report, err));
+    FG_TRY(fg_conversion_report_base(c, report, err));
+    FG_TRY(fg_conversion_report_code(c, report, err));
+    FG_TRY(report_update(c, report, err));
+    FG_TRY(report_tokens(c, report, err));
+    FG_TRY(report_dropped(c, report, err));
+    FG_TRY(report_left(c, options, report, err));
+    if (c->stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(c->stop_tokens), err));
 done:
     return status;
 }
@@ -290,29 +278,29 @@ done:
     return status;
 }
 
-fg_status fg_conversion_report_tensors(const fg_conversion *job, const uint64_t *digests, json_t *report,
+fg_status fg_conversion_report_tensors(const fg_conversion *c, const uint64_t *digests, json_t *report,
                                        fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array();
-    for (size_t o = 0; o < job->plan.output_count; o++)
-        FG_TRY(report_tensor(&job->plan, &job->plan.outputs[o], digests ? &digests[o] : NULL, list, err));
+    for (size_t o = 0; o < c->plan.output_count; o++)
+        FG_TRY(report_tensor(&c->plan, &c->plan.outputs[o], digests ? &digests[o] : NULL, list, err));
     FG_TRY(fg_json_put(report, "tensors", json_incref(list), err));
 done:
     json_decref(list);
     return status;
 }
 
-fg_status fg_conversion_names(const fg_conversion *job, fg_buffer *out, fg_error *err) {
+fg_status fg_conversion_names(const fg_conversion *c, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t o = 0; o < job->plan.output_count; o++) {
-        const char *source = source_name(&job->plan, &job->plan.outputs[o]);
-        FG_TRY(fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)",
-                                job->plan.outputs[o].name));
+    for (size_t o = 0; o < c->plan.output_count; o++) {
+        const char *source = source_name(&c->plan, &c->plan.outputs[o]);
+        FG_TRY(
+            fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", c->plan.outputs[o].name));
     }
-    for (size_t i = 0; i < job->plan.dropped_count; i++) {
-        const fg_dropped *dropped = &job->plan.dropped[i];
-        FG_TRY(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n",
-                                job->plan.source.items[dropped->source].name, dropped->reason));
+    for (size_t i = 0; i < c->plan.dropped_count; i++) {
+        const fg_dropped *dropped = &c->plan.dropped[i];
+        FG_TRY(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", c->plan.source.items[dropped->source].name,
+                                dropped->reason));
     }
 done:
     return status;

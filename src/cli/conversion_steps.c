@@ -7,25 +7,25 @@
 
 /* ---- which ---- */
 
-fg_status fg_conversion_add_step(fg_conversion *job, const fg_route_step *step, fg_error *err) {
-    fg_status status = fg_grow(&job->steps, job->step_count, &job->step_capacity, sizeof *job->steps, err);
-    if (status == FG_OK) job->steps[job->step_count++] = *step;
+fg_status fg_conversion_add_step(fg_conversion *c, const fg_route_step *step, fg_error *err) {
+    fg_status status = fg_grow(&c->steps, c->step_count, &c->step_capacity, sizeof *c->steps, err);
+    if (status == FG_OK) c->steps[c->step_count++] = *step;
     return status;
 }
 
-static fg_status add_step(fg_conversion *job, fg_direction direction, fg_format other, fg_error *err) {
+static fg_status add_step(fg_conversion *c, fg_direction direction, fg_format other, fg_error *err) {
     const fg_route_step step = {.direction = direction, .other = other};
-    return fg_conversion_add_step(job, &step, err);
+    return fg_conversion_add_step(c, &step, err);
 }
 
 /* An hf family may have converters to several formats, and any of them will do: the first that accepts the model, otherwise one whose
  * refusal is reported. */
-static fg_status choose_other(const fg_conversion *job, const char *family, const fg_converter_dirs *dirs,
+static fg_status choose_other(const fg_conversion *c, const char *family, const fg_converter_dirs *dirs,
                               fg_format *other, fg_error *err) {
     static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
     fg_status status = FG_OK;
     fg_family_question question = {
-        .dirs = dirs, .direction = FG_IMPORT, .config = job->source.config, .file = job->source.directory};
+        .dirs = dirs, .direction = FG_IMPORT, .config = c->source.config, .file = c->source.directory};
     char warning[FG_LOG_LINE];
     fg_error refused = {.status = FG_ERR_INPUT};
     for (size_t i = 0; family && refused.status != FG_OK && i < sizeof formats / sizeof *formats; i++) {
@@ -37,93 +37,93 @@ done:
 }
 
 /* A round trip. */
-static fg_status decide_round_trip(fg_conversion *job, const fg_options *options,
-                                   const fg_converter_dirs *dirs, fg_error *err) {
+static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+                                   fg_error *err) {
     fg_status status = FG_OK;
-    fg_format other = job->source.format;
+    fg_format other = c->source.format;
     bool from_hf = other == FG_FORMAT_HF;
-    job->to = job->source.format;
-    job->keeps_format = true;
-    if (job->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+    c->to = c->source.format;
+    c->keeps_format = true;
+    if (c->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
         fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
-                job->source.directory);
+                c->source.directory);
         FG_TRY(
             fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
     }
     if (from_hf)
-        FG_TRY(choose_other(job, options->model_type ? options->model_type : job->source.model_type, dirs,
-                            &other, err));
-    FG_TRY(add_step(job, from_hf ? FG_IMPORT : FG_EXPORT, other, err));
-    FG_TRY(add_step(job, from_hf ? FG_EXPORT : FG_IMPORT, other, err));
+        FG_TRY(choose_other(c, options->model_type ? options->model_type : c->source.model_type, dirs, &other,
+                            err));
+    FG_TRY(add_step(c, from_hf ? FG_IMPORT : FG_EXPORT, other, err));
+    FG_TRY(add_step(c, from_hf ? FG_EXPORT : FG_IMPORT, other, err));
 done:
     return status;
 }
 
-fg_status fg_conversion_decide_steps(fg_conversion *job, const fg_options *options,
+fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options,
                                      const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
-    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(job, options, dirs, err);
-    fg_format from = job->source.format;
+    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(c, options, dirs, err);
+    fg_format from = c->source.format;
     if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
-        return decide_round_trip(job, options, dirs, err);
+        return decide_round_trip(c, options, dirs, err);
     fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
-    job->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
-    if (job->to == from) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format",
-                fg_format_name(job->to), job->source.directory);
+    c->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
+    if (c->to == from) {
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", fg_format_name(c->to),
+                c->source.directory);
         return fg_hint(err, "choose another format, or remove --to");
     }
-    if (from != FG_FORMAT_HF) FG_TRY(add_step(job, FG_EXPORT, from, err));
-    if (job->to != FG_FORMAT_HF) FG_TRY(add_step(job, FG_IMPORT, job->to, err));
+    if (from != FG_FORMAT_HF) FG_TRY(add_step(c, FG_EXPORT, from, err));
+    if (c->to != FG_FORMAT_HF) FG_TRY(add_step(c, FG_IMPORT, c->to, err));
 done:
     return status;
 }
 
 /* ---- the configuration ---- */
 
-static fg_status unknown_family(const fg_conversion *job, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", job->config_file,
-            fg_family_key(job->source.format));
+static fg_status unknown_family(const fg_conversion *c, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", c->config_file,
+            fg_family_key(c->source.format));
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
 /* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it is detected. */
-static fg_status first_family(const fg_conversion *job, const fg_options *options,
+static fg_status first_family(const fg_conversion *c, const fg_options *options,
                               const fg_converter_dirs *dirs, char **family, fg_error *err) {
     fg_status status = FG_OK;
-    const char *said = job->update              ? fg_conversion_source_type(job)
-                       : options->model_type    ? options->model_type
-                       : job->source.model_type ? job->source.model_type
-                                                : job->base.checkpoint.model_type;
+    const char *said = c->update              ? fg_conversion_source_type(c)
+                       : options->model_type  ? options->model_type
+                       : c->source.model_type ? c->source.model_type
+                                              : c->base.checkpoint.model_type;
     if (said) {
         FG_TRY_NEW(*family, fg_strdup(said, err));
-    } else if (job->source.format == FG_FORMAT_FAST_LLM) {
-        FG_TRY(fg_family_find(dirs, json_object_get(job->source.config, "base_model"), job->config_file,
-                              family, err));
+    } else if (c->source.format == FG_FORMAT_FAST_LLM) {
+        FG_TRY(fg_family_find(dirs, json_object_get(c->source.config, "base_model"), c->config_file, family,
+                              err));
     } else {
-        FG_TRY(unknown_family(job, err));
+        FG_TRY(unknown_family(c, err));
     }
 done:
     return status;
 }
 
 /* The first step has the family of the source, the second that of the first's result. */
-static fg_status load_converter(fg_conversion *job, size_t index, const fg_options *options,
+static fg_status load_converter(fg_conversion *c, size_t index, const fg_options *options,
                                 const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
-    fg_route_step *step = &job->steps[index];
+    fg_route_step *step = &c->steps[index];
     const fg_route_step *before = index ? step - 1 : NULL;
     char *first = NULL;
     const char *family;
     if (!before || before->migration) {
-        FG_TRY(first_family(job, options, dirs, &first, err));
+        FG_TRY(first_family(c, options, dirs, &first, err));
         family = first;
     } else if (before->direction == FG_IMPORT) {
         family = fg_converter_model_type(before->converter);
     } else {
         family = json_string_value(json_object_get(before->translation.result, "model_type"));
     }
-    if (!family) FG_TRY(unknown_family(job, err));
+    if (!family) FG_TRY(unknown_family(c, err));
     FG_TRY(fg_converter_load(&step->converter, dirs, step->other, family, err));
 done:
     fg_free(first);
@@ -131,17 +131,17 @@ done:
 }
 
 /* The configuration that a step reads. */
-static const json_t *given_config(const fg_conversion *job, size_t index) {
-    if (index) return job->steps[index - 1].translation.result;
-    if (job->update) return job->update->config;
-    bool fast_llm = job->source.format == FG_FORMAT_FAST_LLM;
-    return fast_llm ? json_object_get(job->source.config, "base_model") : job->source.config;
+static const json_t *given_config(const fg_conversion *c, size_t index) {
+    if (index) return c->steps[index - 1].translation.result;
+    if (c->update) return c->update->config;
+    bool fast_llm = c->source.format == FG_FORMAT_FAST_LLM;
+    return fast_llm ? json_object_get(c->source.config, "base_model") : c->source.config;
 }
 
 /* What messages call the configuration that a step reads. */
-static fg_status name_config(const fg_conversion *job, size_t index, char **name, fg_error *err) {
-    const fg_migration *before = index ? job->steps[index - 1].migration : NULL;
-    *name = fg_strformat(err, "%s%s%s%s", job->config_file,
+static fg_status name_config(const fg_conversion *c, size_t index, char **name, fg_error *err) {
+    const fg_migration *before = index ? c->steps[index - 1].migration : NULL;
+    *name = fg_strformat(err, "%s%s%s%s", c->config_file,
                          before  ? " (as version "
                          : index ? " (as hf"
                                  : "",
@@ -156,13 +156,13 @@ typedef struct translate_args {
     json_t *carried; /* owned */
 } translate_args;
 
-static fg_status find_translate_args(const fg_conversion *job, size_t index, const fg_options *options,
+static fg_status find_translate_args(const fg_conversion *c, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *metadata = index ? NULL : job->source.metadata;
-    bool first = !index || job->steps[index - 1].migration; /* reads what the source's file says */
-    FG_TRY(name_config(job, index, &p->file, err));
-    FG_TRY(fg_conversion_carried(job, index, &p->carried, err));
+    const json_t *metadata = index ? NULL : c->source.metadata;
+    bool first = !index || c->steps[index - 1].migration; /* reads what the source's file says */
+    FG_TRY(name_config(c, index, &p->file, err));
+    FG_TRY(fg_conversion_carried(c, index, &p->carried, err));
     p->how =
         (fg_translate_options){.max_length = options->max_length,
                                .hf_version = options->hf_version,
@@ -181,12 +181,12 @@ static void translate_args_free(translate_args *p) {
     json_decref(p->carried);
 }
 
-static fg_status translate_once(fg_conversion *job, const fg_route_step *step, const fg_converter_dirs *dirs,
+static fg_status translate_once(fg_conversion *c, const fg_route_step *step, const fg_converter_dirs *dirs,
                                 const json_t *given, const fg_translate_options *how, fg_translation *result,
                                 fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_translate(step->converter, dirs, step->direction, given, how, result, err));
-    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(job, dirs, result->result, err));
+    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(c, dirs, result->result, err));
 done:
     return status;
 }
@@ -210,80 +210,80 @@ done:
 }
 
 /* The source's own configuration, with the changes that a larger vocabulary makes in the translated one. */
-static fg_status keep_config(fg_conversion *job, const json_t *grown, fg_error *err) {
-    bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
-    const char *version = json_string_value(json_object_get(job->source.metadata, "fast_llm_version"));
-    job->config = fg_json_deep_copy(job->source.config, err);
-    if (!job->config) return FG_ERR_MEMORY;
-    if (version && !(job->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
+static fg_status keep_config(fg_conversion *c, const json_t *grown, fg_error *err) {
+    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    const char *version = json_string_value(json_object_get(c->source.metadata, "fast_llm_version"));
+    c->config = fg_json_deep_copy(c->source.config, err);
+    if (!c->config) return FG_ERR_MEMORY;
+    if (version && !(c->fast_llm_version = fg_strdup(version, err))) return FG_ERR_MEMORY;
     if (!grown) return FG_OK;
-    return apply_changes(fg_conversion_last(job)->translation.result, grown,
-                         fast_llm ? json_object_get(job->config, "base_model") : job->config, err);
+    return apply_changes(fg_conversion_last(c)->translation.result, grown,
+                         fast_llm ? json_object_get(c->config, "base_model") : c->config, err);
 }
 
-static fg_status migrate_config(fg_route_step *step, const fg_conversion *job, const json_t *given,
+static fg_status migrate_config(fg_route_step *step, const fg_conversion *c, const json_t *given,
                                 const char *file, fg_error *err) {
     step->translation.left_out = json_array();
-    return fg_migration_config(step->migration, job->update->arch, given, file, &step->translation.result,
+    return fg_migration_config(step->migration, c->update->arch, given, file, &step->translation.result,
                                step->translation.left_out, err);
 }
 
-static fg_status translate_step(fg_conversion *job, size_t index, const fg_options *options,
+static fg_status translate_step(fg_conversion *c, size_t index, const fg_options *options,
                                 const fg_converter_dirs *dirs, const char *version, fg_error *err) {
     fg_status status = FG_OK;
-    fg_route_step *step = &job->steps[index];
-    const json_t *given = given_config(job, index);
+    fg_route_step *step = &c->steps[index];
+    const json_t *given = given_config(c, index);
     translate_args p = {0};
-    if (!step->migration) FG_TRY(load_converter(job, index, options, dirs, err));
-    FG_TRY(find_translate_args(job, index, options, version, &p, err));
+    if (!step->migration) FG_TRY(load_converter(c, index, options, dirs, err));
+    FG_TRY(find_translate_args(c, index, options, version, &p, err));
     if (step->migration) {
-        FG_TRY(migrate_config(step, job, given, p.file, err));
+        FG_TRY(migrate_config(step, c, given, p.file, err));
         goto done;
     }
-    FG_TRY(translate_once(job, step, dirs, given, &p.how, &step->translation, err));
-    if (!index) FG_TRY(fg_conversion_check_base(job, dirs, err));
+    FG_TRY(translate_once(c, step, dirs, given, &p.how, &step->translation, err));
+    if (!index) FG_TRY(fg_conversion_check_base(c, dirs, err));
 done:
     translate_args_free(&p);
     return status;
 }
 
-fg_status fg_conversion_translate_steps(fg_conversion *job, const fg_options *options,
+fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options,
                                         const fg_converter_dirs *dirs, const char *version, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < job->step_count; i++) FG_TRY(translate_step(job, i, options, dirs, version, err));
+    for (size_t i = 0; i < c->step_count; i++) FG_TRY(translate_step(c, i, options, dirs, version, err));
 done:
     return status;
 }
 
 /* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original configuration. */
-static fg_status translate_grown(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status translate_grown(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
                                  const char *version, fg_translation *grown, fg_error *err) {
     fg_status status = FG_OK;
-    size_t last = job->step_count - 1;
+    size_t last = c->step_count - 1;
     translate_args p = {0};
-    FG_TRY(find_translate_args(job, last, options, version, &p, err));
-    p.how.vocab_size = job->tokens.rows.rows;
-    FG_TRY(translate_once(job, &job->steps[last], dirs, given_config(job, last), &p.how, grown, err));
+    FG_TRY(find_translate_args(c, last, options, version, &p, err));
+    p.how.vocab_size = c->tokens.rows.rows;
+    FG_TRY(translate_once(c, &c->steps[last], dirs, given_config(c, last), &p.how, grown, err));
 done:
     translate_args_free(&p);
     return status;
 }
 
-fg_status fg_conversion_translate(fg_conversion *job, const fg_options *options,
-                                  const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+                                  const char *version, fg_error *err) {
     fg_status status = FG_OK;
     fg_translation again = {0};
     bool grown;
-    FG_TRY(fg_conversion_translate_steps(job, options, dirs, version, err));
-    if (job->update) return fg_conversion_keep_config(job, err); /* an update's vocabulary stays as it is */
-    FG_TRY(fg_conversion_decide_tokens(job, options, dirs, &grown, err));
-    if (grown) FG_TRY(translate_grown(job, options, dirs, version, &again, err));
-    if (job->keeps_format) {
-        FG_TRY(keep_config(job, again.result, err));
+    FG_TRY(fg_conversion_translate_steps(c, options, dirs, version, err));
+    if (c->update) return fg_conversion_keep_config(c, err); /* an update's vocabulary stays as it is */
+    FG_TRY(fg_conversion_decide_tokens(c, options, dirs, &grown, err));
+    if (grown) FG_TRY(translate_grown(c, options, dirs, version, &again, err));
+    if (c->keeps_format) {
+        FG_TRY(keep_config(c, again.result, err));
         goto done;
     }
-    job->config = json_incref(grown ? again.result : fg_conversion_last(job)->translation.result);
-    if (job->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_wrap_config(job, dirs, err));
+    c->config = json_incref(grown ? again.result : fg_conversion_last(c)->translation.result);
+    if (c->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_wrap_config(c, dirs, err));
 done:
     fg_translation_free(&again);
     return status;
@@ -292,15 +292,14 @@ done:
 /* ---- the tensors ---- */
 
 /* Casts and new rows belong to the last step. */
-static fg_status plan_step(const fg_conversion *job, size_t index, const fg_options *options,
+static fg_status plan_step(const fg_conversion *c, size_t index, const fg_options *options,
                            const fg_converter_dirs *dirs, fg_tensors *source, fg_plan *plan, fg_error *err) {
-    const fg_route_step *step = &job->steps[index];
-    bool last = index + 1 == job->step_count;
+    const fg_route_step *step = &c->steps[index];
+    bool last = index + 1 == c->step_count;
     fg_dtype cast = last ? options->dtype : FG_DTYPE_NONE;
-    const fg_row_edits *rows = last ? &job->tokens.rows : NULL;
+    const fg_row_edits *rows = last ? &c->tokens.rows : NULL;
     const fg_tensor_gaps unnoticed = {0}, *gaps = NULL; /* they are noted once, on the way to hf */
-    if (job->update && options->no_strict)
-        gaps = step->direction == FG_EXPORT ? &job->update->gaps : &unnoticed;
+    if (c->update && options->no_strict) gaps = step->direction == FG_EXPORT ? &c->update->gaps : &unnoticed;
     if (step->migration)
         return fg_migration_plan(step->migration, source, step->translation.result, cast, plan, err);
     if (fg_tensor_map_used(step->converter))
@@ -310,18 +309,18 @@ static fg_status plan_step(const fg_conversion *job, size_t index, const fg_opti
                           plan, err);
 }
 
-fg_status fg_conversion_plan(fg_conversion *job, const fg_options *options, const fg_converter_dirs *dirs,
+fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
                              fg_error *err) {
     fg_status status = FG_OK;
     fg_tensors between = {0};
     fg_plan next = {0};
-    FG_TRY(plan_step(job, 0, options, dirs, &job->source.tensors, &job->plan, err));
-    for (size_t i = 1; i < job->step_count; i++) {
-        FG_TRY(fg_plan_outputs(&job->plan, job->source.directory, &between, err));
-        if (job->update) FG_TRY(fg_conversion_check_ties(job, i, &job->plan, err));
-        FG_TRY(plan_step(job, i, options, dirs, &between, &next, err));
-        FG_TRY(fg_plan_compose(&job->plan, &next, err));
-        job->plan = next;
+    FG_TRY(plan_step(c, 0, options, dirs, &c->source.tensors, &c->plan, err));
+    for (size_t i = 1; i < c->step_count; i++) {
+        FG_TRY(fg_plan_outputs(&c->plan, c->source.directory, &between, err));
+        if (c->update) FG_TRY(fg_conversion_check_ties(c, i, &c->plan, err));
+        FG_TRY(plan_step(c, i, options, dirs, &between, &next, err));
+        FG_TRY(fg_plan_compose(&c->plan, &next, err));
+        c->plan = next;
         next = (fg_plan){0};
     }
 done:

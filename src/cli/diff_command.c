@@ -99,8 +99,8 @@ static double apart(float a, float b) {
 static void measure_block(comparison *c, fg_dtype dtype, uint64_t count, distance *far) {
     size_t size = fg_dtype_size(dtype);
     if (memcmp(c->bytes_a, c->bytes_b, count * size) == 0) return;
-    fg_widen(dtype, c->bytes_a, c->values_a, count);
-    fg_widen(dtype, c->bytes_b, c->values_b, count);
+    fg_cast_to_f32(dtype, c->bytes_a, c->values_a, count);
+    fg_cast_to_f32(dtype, c->bytes_b, c->values_b, count);
     for (uint64_t i = 0; i < count; i++) {
         if (memcmp(c->bytes_a + i * size, c->bytes_b + i * size, size) == 0) continue;
         double difference = apart(c->values_a[i], c->values_b[i]);

@@ -82,8 +82,7 @@ static void print_group(const fg_command_entry *command, fg_option_group group, 
     bool first = true;
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *option = &fg_option_table[i];
-        if (option->group != group || option->hidden || !fg_option_belongs(option, command->command))
-            continue;
+        if (option->group != group || !fg_help_shows(option, command)) continue;
         if (first) fprintf(out, "\n%s:\n", fg_option_group_title(group));
         first = false;
         print_option(option, out);

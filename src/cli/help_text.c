@@ -45,6 +45,10 @@ const char *fg_help_brief(const fg_option *option, char text[FG_HELP_LINE]) {
     return strncat(text, option->about, length < FG_HELP_LINE ? length : FG_HELP_LINE - 1);
 }
 
+bool fg_help_shows(const fg_option *option, const fg_command_entry *command) {
+    return !option->hidden && fg_option_belongs(option, command->command);
+}
+
 const char *fg_help_commands(const fg_option *option, char text[FG_HELP_LINE]) {
     text[0] = '\0';
     if (!option->commands) append(text, "all");

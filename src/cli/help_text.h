@@ -11,10 +11,12 @@ enum { FG_HELP_LINE = 512 };
 
 /* "-c, --checkpoint-path PATH" */
 const char *fg_help_spelling(const fg_option *option, char text[FG_HELP_LINE]);
-/* What the option does, and what of it this version cannot do. */
+/* What the option does, and what this version cannot do. */
 const char *fg_help_about(const fg_option *option, char text[FG_HELP_LINE]);
 /* The same in a few words: without what follows a semicolon, a colon or in parentheses. */
 const char *fg_help_brief(const fg_option *option, char text[FG_HELP_LINE]);
+/* Whether help, manual and completion of the command have the option. */
+bool fg_help_shows(const fg_option *option, const fg_command_entry *command);
 /* "convert, config": the commands that take the option; "all". */
 const char *fg_help_commands(const fg_option *option, char text[FG_HELP_LINE]);
 

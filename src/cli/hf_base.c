@@ -18,10 +18,10 @@ static const char GENERATION[] = "generation_config.json";
 
 /* ---- opening ---- */
 
-static fg_status check_use(const fg_conversion *job, const fg_options *options, fg_error *err) {
-    if (job->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
+static fg_status check_use(const fg_conversion *c, const fg_options *options, fg_error *err) {
+    if (c->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--hf-base %s: the source %s is in the format %s, which is complete by itself",
-            options->hf_base, job->source.directory, fg_format_name(job->source.format));
+            options->hf_base, c->source.directory, fg_format_name(c->source.format));
     return fg_hint(err, "remove --hf-base: it is for Fast-LLM directories");
 }
 
@@ -33,38 +33,38 @@ static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
 }
 
 /* The tokenizer is used as a whole or not at all: files of two tokenizers do not fit together. */
-static fg_status choose_files(fg_conversion *job, fg_error *err) {
+static fg_status choose_files(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
-    fg_hf_base *base = &job->base;
-    const fg_names *own = &job->source.side_files, *other = &base->checkpoint.side_files;
+    fg_hf_base *base = &c->base;
+    const fg_names *own = &c->source.side_files, *other = &base->checkpoint.side_files;
     base->tokenizer = true;
     for (size_t i = 0; i < own->count; i++)
         base->tokenizer &= !fg_checkpoint_is_tokenizer_file(own->items[i]);
     for (size_t i = 0; i < other->count; i++) {
         bool taken = strcmp(other->items[i], GENERATION) == 0
-                         ? !job->source.generation_config
+                         ? !c->source.generation_config
                          : base->tokenizer && fg_checkpoint_is_tokenizer_file(other->items[i]);
         if (taken) FG_TRY(fg_json_push(base->files, fg_json_string(other->items[i]), err));
     }
-    if (!job->source.generation_config)
-        job->source.generation_config = json_incref(base->checkpoint.generation_config);
+    if (!c->source.generation_config)
+        c->source.generation_config = json_incref(base->checkpoint.generation_config);
 done:
     return status;
 }
 
-fg_status fg_conversion_open_base(fg_conversion *job, const fg_options *options, fg_error *err) {
+fg_status fg_conversion_open_base(fg_conversion *c, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     const fg_checkpoint_options how = {.config_only = true};
     if (!options->hf_base) goto done;
-    FG_TRY(check_use(job, options, err));
-    status = fg_checkpoint_open(&job->base.checkpoint, options->hf_base, &how, err);
+    FG_TRY(check_use(c, options, err));
+    status = fg_checkpoint_open(&c->base.checkpoint, options->hf_base, &how, err);
     if (status != FG_OK) FG_TRY(fg_where(err, "reading --hf-base"));
-    FG_TRY(check_kind(&job->base.checkpoint, err));
-    job->base.files = json_array();
-    job->base.keys = json_array();
-    if (!job->base.files || !job->base.keys)
+    FG_TRY(check_kind(&c->base.checkpoint, err));
+    c->base.files = json_array();
+    c->base.keys = json_array();
+    if (!c->base.files || !c->base.keys)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while opening %s", options->hf_base));
-    FG_TRY(choose_files(job, err));
+    FG_TRY(choose_files(c, err));
 done:
     return status;
 }
@@ -76,8 +76,8 @@ void fg_hf_base_free(fg_hf_base *base) {
     *base = (fg_hf_base){0};
 }
 
-const char *fg_conversion_tokenizer_directory(const fg_conversion *job) {
-    return job->base.tokenizer ? job->base.checkpoint.directory : job->source.directory;
+const char *fg_conversion_tokenizer_directory(const fg_conversion *c) {
+    return c->base.tokenizer ? c->base.checkpoint.directory : c->source.directory;
 }
 
 /* ---- whether it fits ---- */
@@ -98,13 +98,13 @@ done:
     return status;
 }
 
-fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_check_base(const fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_hf_base *base = &job->base;
+    const fg_hf_base *base = &c->base;
     uint64_t rows = 0, tokens = 0, size = 0;
     if (!base->checkpoint.directory) goto done;
-    FG_TRY(fg_tensor_map_vocabulary_rows(job->steps[0].converter, dirs, job->steps[0].translation.target,
-                                         &rows, err));
+    FG_TRY(fg_tensor_map_vocabulary_rows(c->steps[0].converter, dirs, c->steps[0].translation.target, &rows,
+                                         err));
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
     if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
     if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);
@@ -115,12 +115,12 @@ fg_status fg_conversion_check_base(const fg_conversion *job, const fg_converter_
                 "--hf-base %s: its tokenizer has %llu tokens, but the model in %s has only %llu rows: the "
                 "tokenizer "
                 "belongs to another model",
-                base->checkpoint.directory, (unsigned long long)tokens, job->source.directory,
+                base->checkpoint.directory, (unsigned long long)tokens, c->source.directory,
                 (unsigned long long)rows);
         FG_TRY(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
     }
     fg_warn("--hf-base %s: its vocab_size is %llu, that of %s is %llu; check that both have the same tokens",
-            base->checkpoint.directory, (unsigned long long)size, job->source.directory,
+            base->checkpoint.directory, (unsigned long long)size, c->source.directory,
             (unsigned long long)rows);
 done:
     return status;
@@ -138,7 +138,7 @@ static bool is_of_the_file(const char *key) {
     return false;
 }
 
-static fg_status fill(fg_conversion *job, const json_t *hf_keys, const json_t *from, json_t *to,
+static fg_status fill(fg_conversion *c, const json_t *hf_keys, const json_t *from, json_t *to,
                       const char *prefix, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
@@ -150,9 +150,9 @@ static fg_status fill(fg_conversion *job, const json_t *hf_keys, const json_t *f
         bool inside = json_is_object(held) && json_is_object(value) && depth < DEPTH;
         if (!taken && !inside) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
-        if (inside) FG_TRY(fill(job, hf_keys, value, held, path, depth + 1, err));
+        if (inside) FG_TRY(fill(c, hf_keys, value, held, path, depth + 1, err));
         if (taken) FG_TRY(fg_json_put(to, key, fg_json_deep_copy(value, err), err));
-        if (taken) FG_TRY(fg_json_push(job->base.keys, json_string(path), err));
+        if (taken) FG_TRY(fg_json_push(c->base.keys, json_string(path), err));
         fg_free(path);
         path = NULL;
     }
@@ -161,24 +161,23 @@ done:
     return status;
 }
 
-fg_status fg_conversion_fill_from_base(fg_conversion *job, const fg_converter_dirs *dirs, json_t *hf,
+fg_status fg_conversion_fill_from_base(fg_conversion *c, const fg_converter_dirs *dirs, json_t *hf,
                                        fg_error *err) {
     fg_status status = FG_OK;
     json_t *hf_keys = NULL;
-    if (!job->base.checkpoint.directory) return FG_OK;
-    json_array_clear(job->base.keys);
+    if (!c->base.checkpoint.directory) return FG_OK;
+    json_array_clear(c->base.keys);
     FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
-    FG_TRY(fill(job, hf_keys, job->base.checkpoint.config, hf, "", 0, err));
+    FG_TRY(fill(c, hf_keys, c->base.checkpoint.config, hf, "", 0, err));
 done:
     json_decref(hf_keys);
     return status;
 }
 
-fg_status fg_conversion_report_base(const fg_conversion *job, json_t *report, fg_error *err) {
-    if (!job->base.checkpoint.directory) return FG_OK;
+fg_status fg_conversion_report_base(const fg_conversion *c, json_t *report, fg_error *err) {
+    if (!c->base.checkpoint.directory) return FG_OK;
     return fg_json_put(report, "hf_base",
-                       json_pack("{s:o, s:O, s:O}", "directory",
-                                 fg_json_string(job->base.checkpoint.directory), "files", job->base.files,
-                                 "keys", job->base.keys),
+                       json_pack("{s:o, s:O, s:O}", "directory", fg_json_string(c->base.checkpoint.directory),
+                                 "files", c->base.files, "keys", c->base.keys),
                        err);
 }

@@ -151,7 +151,7 @@ static fg_status write_text(const json_t *families, const fg_options *options, f
         text, err,
         "\nEach family converts from and to hf (Hugging Face), and between the formats of its row.\n"
         "logits: both models run and their logits are compared; bytes: the output is read back\n"
-        "and compared with the plan, for no forward pass is implemented.\n"));
+        "and compared with the plan, because fgconv cannot run the family.\n"));
     if (options->converter_path_count) FG_TRY(fg_buffer_printf(text, err, "*: from --converter-path\n"));
 done:
     return status;

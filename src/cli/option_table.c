@@ -108,8 +108,9 @@ const fg_option fg_option_table[] = {
      .group = FG_GROUP_CONVERSION,
      .commands = WRITERS | BIT(CONFIG) | BIT(VERIFY),
      .kind = FG_OPTION_KEYS,
-     .about = "leave out a key of config.json (a.b inside an object) that no rule covers and that does not change "
-              "the model; repeatable"},
+     .about =
+         "leave out a key of config.json (a.b inside an object) that no rule covers and that does not change "
+         "the model; repeatable"},
     {.name = "arch",
      .argument = "NAME",
      .group = FG_GROUP_CONVERSION,

@@ -96,7 +96,7 @@ typedef struct fg_options {
 
 /* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
  * option, command or choice.
- * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options stand before or after the arguments, `--` ends
+ * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come before or after the arguments, `--` ends
  * them. A first argument that names no command is SRC of a conversion, and must exist. Options that a command
  * does not take are errors. Of an option given twice the last counts (--converter-path adds up).
  * --help and --version win over everything that comes after them, but for the command that --help is about.

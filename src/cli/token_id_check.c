@@ -46,7 +46,7 @@ void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
 
 /* ---- a conversion ---- */
 
-/* What is carried beside a configuration, as the configuration that it came from had it. */
+/* What is carried next to a configuration, as the configuration that it came from had it. */
 static fg_status carried_config(const json_t *left_out, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -63,17 +63,17 @@ done:
     return status;
 }
 
-fg_status fg_conversion_warn_of_token_ids(const fg_conversion *job, const json_t *config, fg_error *err) {
+fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = job->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
     const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
     if (!size) size = fg_json_at(config, "text_config/vocab_size");
     uint64_t rows =
         json_is_integer(size) && json_integer_value(size) > 0 ? (uint64_t)json_integer_value(size) : 0;
     json_t *carried = NULL;
-    if (fast_llm) FG_TRY(carried_config(fg_conversion_last(job)->translation.left_out, &carried, err));
-    fg_token_ids_warn(job->config_file, fast_llm ? carried : config, rows);
-    if (job->generation_config) fg_token_ids_warn("generation_config.json", job->generation_config, rows);
+    if (fast_llm) FG_TRY(carried_config(fg_conversion_last(c)->translation.left_out, &carried, err));
+    fg_token_ids_warn(c->config_file, fast_llm ? carried : config, rows);
+    if (c->generation_config) fg_token_ids_warn("generation_config.json", c->generation_config, rows);
 done:
     json_decref(carried);
     return status;

@@ -8,7 +8,7 @@
  * that of the nearest vocab_size, else of `rows`; 0: not known. `file` is for the messages. */
 void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows);
 
-/* The same for all that a conversion writes: `config`, what stands beside a Fast-LLM configuration, generation_config.json. */
-fg_status fg_conversion_warn_of_token_ids(const fg_conversion *job, const json_t *config, fg_error *err);
+/* The same for all that a conversion writes: `config`, what is next to a Fast-LLM configuration, generation_config.json. */
+fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err);
 
 #endif

@@ -46,7 +46,7 @@ const char *fg_class_at(const fg_classes *classes, const char *class_name, const
 
 /* Whether a configuration of a class can have a field at `path`: where several classes are possible on the way, one of them with the rest is
  * enough; every class can be named by "type". `default_value`, borrowed, gets the field's default in the first class that has it (the one
- * that stands there by itself before others), NULL if it has none. */
+ * that is there by itself before others), NULL if it has none. */
 bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
                        const json_t **default_value);
 

@@ -147,7 +147,7 @@ static bool lists(const json_t *names, const char *name) {
     return false;
 }
 
-/* Whether the converter says, with its reason, that the key means nothing for the model, or writes it itself. */
+/* Whether the converter says, with its reason, that the key has no effect on the model, or writes it itself. */
 static bool is_ignored(const fg_converter *converter, const char *key) {
     const fg_section *root = fg_converter_declarations(converter)->root;
     const fg_claim *claim = root ? fg_claims_find(&root->claims[FG_SIDE_TARGET], key) : NULL;
@@ -160,11 +160,10 @@ static fg_status refuse_key(const fg_code_declaration *d, const char *key, const
     fg_fail(err, FG_ERR_INPUT, "%s: writes the key \"%s%s%s\" = %s to config.json, which %s does not read",
             fg_converter_file(d->converter), key, *member ? "." : "", member,
             fg_json_brief(value, brief, sizeof brief), d->code);
-    return fg_hint(
-        err,
-        "%s declares the keys that it reads; a key that does not change what is computed belongs into "
-        "\"metadata\" there, or into an \"ignored\" declaration of the converter",
-        d->file);
+    return fg_hint(err,
+                   "%s declares the keys that it reads; a key that does not change what is computed belongs "
+                   "in \"metadata\" there, or in an \"ignored\" declaration of the converter",
+                   d->file);
 }
 
 static fg_status check_value(const fg_code_declaration *d, const char *key, const json_t *value,

@@ -9,7 +9,7 @@
 #include "convert/code_declaration.h"
 #include "plan/plan.h"
 
-/* What is held against the declaration. All borrowed. */
+/* What is compared with the declaration. All borrowed. */
 typedef struct fg_code_written {
     const json_t *config; /* the destination's config.json */
     const fg_plan *plan;  /* outputs with names and shapes */

@@ -15,7 +15,7 @@
 #include "convert/name_rules.h"
 #include "store/checkpoint.h"
 
-/* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the defaults and models beside the built-in ones. */
+/* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the defaults and models next to the built-in ones. */
 typedef struct fg_converter_dirs {
     char **items; /* owned; the last one is the built-in directory */
     size_t count;

@@ -215,8 +215,8 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
     if (format &&
         (fg_format_from_name(format) == FG_FORMAT_AUTO || fg_format_from_name(format) == FG_FORMAT_HF))
-        FG_TRY(fg_layers_fail(layers, "", "format", err, "\"%s\" is no format that models are converted to",
-                              format));
+        FG_TRY(fg_layers_fail(layers, "", "format", err,
+                              "\"%s\" is not a format that models can be converted to", format));
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
         FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
                               "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
@@ -268,7 +268,7 @@ static fg_status rename_or_fail(const names_check *c, fg_direction direction, co
     bool matched = false;
     fg_status status = fg_name_rules_apply(c->rules[direction], name, out, &matched, err);
     if (status != FG_OK || matched) return status;
-    return fg_layers_fail(c->layers, "tensors", template, err, "no rule takes the %s name \"%s\"",
+    return fg_layers_fail(c->layers, "tensors", template, err, "no rule matches the %s name \"%s\"",
                           direction == FG_IMPORT ? "hf" : "target", name);
 }
 

@@ -53,7 +53,7 @@ static bool warns_if_neutral(const fg_translator *t) {
     return way && strcmp(way, "warn_if_neutral") == 0;
 }
 
-/* ---- keys that nothing claims ---- */
+/* ---- keys that no rule covers ---- */
 
 static fg_status leave_neutral(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
     char brief[BRIEF], place[PLACE];
@@ -132,7 +132,7 @@ static fg_status visit(fg_translator *t, const level *at, const char *path, cons
     const fg_declaration *d = claim->declaration;
     if (!is_branch(value) || !d || json_object_get(d->spec, "neutral")) return FG_OK;
     if (d->choice_count && t->refused)
-        return FG_OK; /* perhaps of a type that no section is for: nothing claims its members */
+        return FG_OK; /* perhaps of a type that no section is for: no rule covers its members */
     level below = {path, d, strlen(path), at->depth + 1, at->top && fg_hf_keys_is_model(t->hf_keys, key)};
     return walk(t, value, &below, err);
 }

@@ -130,7 +130,7 @@ static fg_status check_members(const place *at, const fg_declaration *d, fg_erro
                 FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown key \"%s\"", key));
             if (!(d->primitive->modifiers & bit))
                 FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err,
-                                      "\"%s\" means nothing for \"%s\"", key, d->primitive->name));
+                                      "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
         }
         const char *expected = wrong_kind(kind, value);
         if (expected)
@@ -192,7 +192,7 @@ static fg_status check_counts(const place *at, const fg_declaration *d, fg_error
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"hf\"",
                               d->primitive->name);
     if (!many && (d->field_count > 1 || d->key_count > 1))
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path a side",
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path on each side",
                               d->primitive->name);
     if (json_object_get(d->spec, "export_as") && d->key_count != 1)
         return fg_layers_fail(at->layers, at->parent, at->label, err,
@@ -491,9 +491,9 @@ static fg_status check_tables(const fg_declarations *all, const json_t *document
         json_array_foreach(table, k, row) {
             size_t size = json_array_size(row);
             if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
-                FG_TRY(fg_layers_fail(layers, "tables", name, err,
-                                      "row %zu: expected [target value, hf value] or a warning behind these",
-                                      k));
+                FG_TRY(fg_layers_fail(
+                    layers, "tables", name, err,
+                    "row %zu: expected [target value, hf value] or [target value, hf value, warning]", k));
         }
     }
     for (size_t s = 0; s < all->count; s++) {

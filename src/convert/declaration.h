@@ -24,7 +24,7 @@ typedef struct fg_choice {
 
 typedef struct fg_declaration {
     const struct fg_primitive *primitive;
-    const char *label;   /* borrowed: the name under which it stands in "config" */
+    const char *label;   /* borrowed: the name under which it is in "config" */
     const json_t *spec;  /* borrowed: the object */
     const char **fields; /* owned array of borrowed target paths, relative to the section */
     size_t field_count;
@@ -52,7 +52,7 @@ enum { FG_SIDE_HF = 0, FG_SIDE_TARGET = 1 };
 
 typedef struct fg_section {
     const char *name; /* borrowed */
-    char *place;      /* owned; where its declarations stand in the file: "sections/NAME/config" */
+    char *place;      /* owned; where its declarations are in the file: "sections/NAME/config" */
     const char
         *class_name; /* borrowed: the target's class that it is for; NULL if the target has no classes */
     fg_declaration *items; /* owned */
@@ -93,7 +93,7 @@ const fg_declaration *fg_section_find(const fg_section *section, const char *lab
 /* Whether a claim of an object covers the leaf at a path below it ("keys"). */
 bool fg_declaration_covers(const fg_declaration *declaration, const char *below);
 
-/* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" beside it, "/a" from the
+/* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" next to it, "/a" from the
  * root. Newly allocated. */
 char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err);
 

@@ -57,14 +57,14 @@ static fg_status check_one(const fg_translator *t, const char *option, fg_error 
     if (part) {
         fg_fail(err, FG_ERR_USAGE, "--ignore-key %s: \"%.*s\" changes what the model computes", option,
                 (int)strcspn(part, "/."), part);
-        return fg_hint(err, "leave the option out; the message without it says what is not supported");
+        return fg_hint(err, "remove the option; without it, the message says what is not supported");
     }
     for (size_t i = 0; i < claims->count; i++) {
         const fg_declaration *d = claims->items[i].declaration;
         if (!is_claimed(option, &claims->items[i])) continue;
         fg_fail(err, FG_ERR_USAGE, "--ignore-key %s: %s has a rule for it%s%s%s", option, t->file,
                 d ? " (\"" : "", d ? d->label : "", d ? "\")" : "");
-        return fg_hint(err, "leave the option out: the key is not unknown");
+        return fg_hint(err, "remove the option: the key is not unknown");
     }
     return FG_OK;
 }
@@ -90,7 +90,7 @@ static bool was_ignored(const fg_translator *t, const char *option) {
 void fg_ignored_keys_warn(const fg_translator *t) {
     for (size_t i = 0; i < t->options->ignore_key_count; i++) {
         if (!was_ignored(t, t->options->ignore_keys[i]))
-            fg_warn("%s: --ignore-key %s: there is no such key that a rule does not claim", t->options->file,
-                    t->options->ignore_keys[i]);
+            fg_warn("%s: --ignore-key %s: it has no effect: there is no such key, or a rule covers it",
+                    t->options->file, t->options->ignore_keys[i]);
     }
 }

@@ -214,7 +214,7 @@ static fg_status resolve_like(json_t *sections, const char *name, unsigned depth
     const char *like = json_string_value(json_object_get(section, "like"));
     if (!like) return FG_OK;
     if (depth == EXTENDS_LIMIT || !json_object_get(sections, like))
-        return fg_fail(err, FG_ERR_INPUT, "sections/%s: there is no section \"%s\" to be like", name, like);
+        return fg_fail(err, FG_ERR_INPUT, "sections/%s: \"like\": there is no section \"%s\"", name, like);
     FG_TRY(resolve_like(sections, like, depth + 1, err));
     FG_TRY_NEW(whole, fg_json_deep_copy(json_object_get(sections, like), err));
     json_object_del(section, "like");

@@ -30,7 +30,7 @@ static const json_t *value_of(const overrides *o, const char *key) {
 
 /* ---- layers ---- */
 
-/* "5" and "05" are layer 5; the number of layers if the text is none of them. */
+/* "5" and "05" are layer 5; the number of layers if the text names no layer. */
 static size_t layer_of(const overrides *o, const char *text) {
     size_t count = json_array_size(o->types);
     char *end;
@@ -69,11 +69,12 @@ static fg_status check_layer(const overrides *o, const char *layer, const json_t
     const char *name;
     json_t *value;
     bool of_type = is_of_type(o, layer_of(o, layer));
-    json_object_foreach((json_t *)(uintptr_t)override, name, value) {
+    json_object_foreach((json_t *)(uintptr_t) override, name, value) {
         bool known = json_object_get(json_object_get(o->rule, "keys"), name) != NULL;
         if ((of_type && known) || fg_json_equal(value, value_of(o, name))) continue;
-        FG_TRY(refuse(o, layer, name, value,
-                      of_type ? "no layer may have a value of its own" : "a layer of another type overrides it", err));
+        FG_TRY(refuse(
+            o, layer, name, value,
+            of_type ? "no layer may have a value of its own" : "a layer of another type overrides it", err));
     }
 done:
     return status;
@@ -145,7 +146,7 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
     FG_TRY(common_value(o, name, &common, err));
     FG_TRY(counts(o, target, &does_count, err));
     if (common && !does_count && !fg_json_equal(common, base))
-        FG_TRY(refuse(o, "*", name, common, "it does not count in this configuration", err));
+        FG_TRY(refuse(o, "*", name, common, "it has no effect in this configuration", err));
     if (!common && (!assumed || json_is_null(assumed))) goto done; /* absent means what all layers have */
     if (!common) common = base;
     if (given && !json_is_null(given) && !fg_json_equal(given, common))
@@ -155,8 +156,8 @@ done:
     return status;
 }
 
-fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults, const char *file,
-                                     fg_error *err) {
+fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults,
+                                     const char *file, fg_error *err) {
     fg_status status = FG_OK;
     overrides o = {.config = config, .rule = rule, .defaults = defaults, .file = file};
     const char *name;

@@ -13,7 +13,7 @@
 
 /* Rewrites `config` by `rule`, the object above; a configuration without the key stays as it is. What a layer does not override has the
  * value that the configuration has, or else `defaults`. FG_ERR_INPUT names `file`, layer and key. */
-fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults, const char *file,
-                                     fg_error *err);
+fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults,
+                                     const char *file, fg_error *err);
 
 #endif

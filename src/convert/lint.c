@@ -27,15 +27,15 @@ typedef struct linter {
     json_t *hf_keys;      /* owned; convert/hf_keys.h */
 } linter;
 
-static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
+static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
     return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
-/* Errors in the input are findings; others stop the linter. */
+/* Errors in the input are lint errors; others stop the linter. */
 static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
     if (status == FG_OK) return FG_OK;
     if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
-    return complain(l, err, what->text, "");
+    return add_lint_error(l, err, what->text, "");
 }
 
 /* ---- lists ---- */
@@ -61,7 +61,7 @@ static fg_status check_lists(linter *l, fg_error *err) {
         json_object_foreach(lists, name, list) {
             bool used = mentions(json_object_get(rules, "names"), name);
             json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
-            if (!used) FG_TRY(complain(l, err, "no rule uses the list ", name));
+            if (!used) FG_TRY(add_lint_error(l, err, "no rule uses the list ", name));
         }
     }
 done:
@@ -118,7 +118,7 @@ static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
             FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
                                        &returned, err));
         if (!matched || !returned || strcmp(back.data, text) != 0)
-            FG_TRY(complain(l, err, "does not round-trip: ", text));
+            FG_TRY(add_lint_error(l, err, "does not round-trip: ", text));
         l->names++;
     }
 done:
@@ -167,7 +167,7 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         }
         snprintf(detail, sizeof detail, "%.*s = %s comes back as %s", BRIEF, path,
                  fg_json_brief(value, a, sizeof a), fg_json_brief(other, b, sizeof b));
-        FG_TRY(complain(l, err, "the default ", detail));
+        FG_TRY(add_lint_error(l, err, "the default ", detail));
     }
 done:
     fg_free(path);
@@ -248,9 +248,10 @@ static fg_status check_model_file(linter *l, fg_error *err) {
     char detail[BRIEF];
     FG_TRY(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
-    if (reason && known) FG_TRY(complain(l, err, "\"no_forward_pass\", and yet there is ", detail));
+    if (reason && known)
+        FG_TRY(add_lint_error(l, err, "\"no_forward_pass\" is given, but there is ", detail));
     if (!reason && !known)
-        FG_TRY(complain(l, err, "the proof does not know the family: there is no ", detail));
+        FG_TRY(add_lint_error(l, err, "the proof does not know the family: there is no ", detail));
 done:
     return status;
 }
@@ -265,7 +266,7 @@ static fg_status check_defaults(linter *l, fg_error *err) {
         if (json_is_null(type)) continue;
         FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
-        if (!json_object_size(held)) FG_TRY(complain(l, err, "no file knows the model type of ", detail));
+        if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
         json_decref(held);
         held = NULL;
     }

@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 
-static fg_status complain(const fg_declaration *d, const char *what, const char *leaf, fg_buffer *wrong,
-                          fg_error *err) {
+static fg_status add_lint_error(const fg_declaration *d, const char *what, const char *leaf, fg_buffer *wrong,
+                                fg_error *err) {
     return fg_buffer_printf(wrong, err, "%s%s:%u: \"%s\" %s%s", wrong->length ? "; " : "", d->file, d->line,
                             d->label, what, leaf);
 }
@@ -22,7 +22,7 @@ static fg_status check_leaves(const fg_declaration *d, const json_t *value, cons
         if (json_object_size(inside))
             FG_TRY(check_leaves(d, inside, path, wrong, err));
         else if (!fg_declaration_covers(d, path))
-            FG_TRY(complain(d, "writes a member that its \"keys\" do not name: ", path, wrong, err));
+            FG_TRY(add_lint_error(d, "writes a member that its \"keys\" do not name: ", path, wrong, err));
         fg_free(path);
         path = NULL;
     }
@@ -39,9 +39,9 @@ static fg_status check_declaration(const fg_declaration *d, fg_buffer *wrong, fg
     bool ignored = json_object_get(d->spec, "ignored") != NULL;
     json_array_foreach(json_object_get(d->spec, "keys"), i, key) {
         if (!ignored && strstr(json_string_value(key), "**"))
-            FG_TRY(complain(d,
-                            "claims all that an object may hold; only an \"ignored\" gives a reason for it",
-                            "", wrong, err));
+            FG_TRY(add_lint_error(d,
+                                  "claims every key of an object; only \"ignored\" may, and gives a reason",
+                                  "", wrong, err));
     }
     for (i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
         FG_TRY(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));

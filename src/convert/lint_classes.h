@@ -9,7 +9,7 @@
  * exists; an ignored architecture field has a proof that nothing is lost (nothing of the architecture below it, values that it must have,
  * an "export_if" or "export_warn" that names it); the values of "optional" and "omit" are the field's default; a value
  * that is carried over has a "type" that fits the field's. Sections that the root does not lead to are
- * findings too. Findings are appended to `wrong`, "; " between. */
+ * lint errors too. They are appended to `wrong`, "; " between. */
 fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_buffer *wrong,
                           fg_error *err);
 

@@ -4,7 +4,7 @@
 
 #include "convert/converter.h"
 
-/* Adds what is wrong to `wrong`, "; " between. `sample`: a configuration of hf, or NULL: that which the declaration's "example"
+/* Adds what is wrong to `wrong`, "; " between. `sample`: a configuration of hf, or NULL: the one that the declaration's "example"
  * gives. A converter without code passes. */
 fg_status fg_lint_code(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *sample,
                        fg_buffer *wrong, fg_error *err);

@@ -249,9 +249,9 @@ static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t
     fg_status status = FG_OK;
     t->source = fg_json_deep_copy(config, err);
     t->result = json_object();
-    t->settled = json_object();
+    t->resolved = json_object();
     t->variables = json_object();
-    if (!t->source || !t->result || !t->settled || !t->variables)
+    if (!t->source || !t->result || !t->resolved || !t->variables)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration"));
     fg_frame frame = {.section = m->declarations.root, .hf = "", .target = ""};
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
@@ -343,18 +343,18 @@ static fg_status misfit(const planner *p, const fg_tensor *tensor, const fg_view
     fg_buffer wanted = {0};
     for (uint32_t d = 0; d < rank; d++)
         fg_buffer_printf(&wanted, NULL, "%s%" PRIu64, d ? ", " : "", shape[d]);
-    fg_fail(p->err, FG_ERR_INPUT, "tensor \"%s\" is %s, which cannot be seen as [%s] (%s:%u: %s of %s)",
+    fg_fail(p->err, FG_ERR_INPUT, "tensor \"%s\" is %s, which cannot be viewed as [%s] (%s:%u: %s of %s)",
             tensor->name, fg_tensor_text(tensor, found, sizeof found), wanted.data ? wanted.data : "",
             p->migration->file, view->line, key, view->text);
     fg_buffer_free(&wanted);
-    return fg_hint(p->err, "is this a model of the version that the update starts from?");
+    return fg_hint(p->err, "check that the model is of the version that the update starts from");
 }
 
 static fg_status wrong_order(const planner *p, const fg_tensor *tensor, const fg_view *view,
                              const json_t *order) {
     char found[SHAPE_TEXT];
     return fg_fail(p->err, FG_ERR_INPUT,
-                   "tensor \"%s\" is %s, and \"permute\" is about %zu dimensions (%s:%u: %s)", tensor->name,
+                   "tensor \"%s\" is %s, but \"permute\" has %zu dimensions (%s:%u: %s)", tensor->name,
                    fg_tensor_text(tensor, found, sizeof found), json_array_size(order), p->migration->file,
                    view->line, view->text);
 }

@@ -199,7 +199,8 @@ fg_status fg_migrations_chain(const fg_migrations *all, const char *arch, const 
     fg_status status = FG_OK;
     const fg_version *at = from;
     if (fg_version_compare(from, to) > 0) {
-        fg_fail(err, FG_ERR_USAGE, "%s: version %s comes before %s, which the source has: nothing leads back",
+        fg_fail(err, FG_ERR_USAGE,
+                "%s: version %s comes before %s, the version of the source: migrations only lead forward",
                 arch, to->text, from->text);
         return fg_hint(err, "an update leads to a later version; leave --to-version out for the current one");
     }

@@ -160,7 +160,7 @@ done:
     return status;
 }
 
-/* "together": a default that counts where the file gives none of the keys, and is said then. With some of them the others are missing. */
+/* "together": a default that is used where the file gives none of the keys, and is said then. With some of them the others are missing. */
 static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                json_t **value, fg_error *err) {
     fg_status status = FG_OK;
@@ -172,12 +172,12 @@ static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg
     fg_translator_place(t, frame, from_path(t, d), place, sizeof place);
     fg_json_brief(*value, brief, sizeof brief);
     if (!any) {
-        fg_warn("%s: key \"%s\" is absent: %s is taken, which is transformers' default", t->options->file,
-                place, brief);
+        fg_warn("%s: key \"%s\" is absent: transformers' default %s is used", t->options->file, place, brief);
         goto done;
     }
     FG_TRY(fg_translator_refuse(
-        t, d, err, "key \"%s\" is absent, beside others that go with it: transformers' default is %s", place,
+        t, d, err,
+        "key \"%s\" is absent, but others that belong to it are given: transformers' default is %s", place,
         brief));
     t->hint =
         "add the missing keys with these values if the model was trained with them, or leave all of them out";
@@ -390,7 +390,7 @@ static fg_status import_only_export(fg_translator *t, const fg_frame *frame, con
     fg_status status = fg_translator_read(t, frame, d->fields[0], true, &found, err);
     if (status == FG_OK && found)
         status = fg_translator_leave_out(t, frame, d->fields[0], found,
-                                         "HuggingFace configurations have no such key", NULL, err);
+                                         "Hugging Face configurations have no such key", NULL, err);
     return status;
 }
 
@@ -514,8 +514,7 @@ done:
 
 static fg_status run_custom(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     const fg_custom *custom = fg_custom_find(json_string_value(member(d, "custom")));
-    if (!custom)
-        return fg_fail(err, FG_ERR_BUG, "%s: the custom function of \"%s\" is gone", d->file, d->label);
+    if (!custom) return fg_fail(err, FG_ERR_BUG, "%s: there is no custom function \"%s\"", d->file, d->label);
     return (importing(t) ? custom->import : custom->export)(t, frame, d, err);
 }
 

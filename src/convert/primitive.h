@@ -38,7 +38,7 @@ enum {
 /* Which paths a declaration claims when it does not say so itself. */
 typedef enum fg_claiming {
     FG_CLAIM_VALUE,   /* the hf path is the primitive's own value */
-    FG_CLAIM_RENAME,  /* the hf path stands under "rename" */
+    FG_CLAIM_RENAME,  /* the hf path is under "rename" */
     FG_CLAIM_LABEL,   /* no target side; the hf path is "hf", else the label */
     FG_CLAIM_FIELD,   /* no hf side */
     FG_CLAIM_EITHER,  /* the target side unless only "hf" is given */

@@ -16,8 +16,8 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
     return FG_ERR_INPUT;
 }
 
-/* Moves `key` from inside a rotary object to the configuration; what stands there already must be equal. A null is moved if nothing
- * stands there, so that it does not count as absent. */
+/* Moves `key` from inside a rotary object to the configuration; what is there already must be equal. A null is moved if nothing
+ * is there, so that it does not count as absent. */
 static fg_status move_out(json_t *config, json_t *inside, const char *key, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = json_object_get(inside, key), *outside = json_object_get(config, key);
@@ -115,8 +115,8 @@ static bool per_layer_type(const json_t *parameters) {
 
 /* A rotary object of the configuration, with theta and the like moved out of it; NULL if it is absent, null
  * or empty. */
-static fg_status take(json_t *config, const char *key, bool missing_is_default, const char *file,
-                      json_t **rotary, fg_error *err) {
+static fg_status take_rotary(json_t *config, const char *key, bool missing_is_default, const char *file,
+                             json_t **rotary, fg_error *err) {
     fg_status status = FG_OK;
     *rotary = NULL;
     FG_TRY(expect_object(config, key, file, err));
@@ -135,8 +135,8 @@ static fg_status to_older(json_t *config, bool whole, const char *file, fg_error
     fg_status status = FG_OK;
     json_t *scaling, *parameters;
     if (per_layer_type(json_object_get(config, "rope_parameters"))) return FG_OK;
-    FG_TRY(take(config, "rope_scaling", false, file, &scaling, err));
-    FG_TRY(take(config, "rope_parameters", true, file, &parameters, err));
+    FG_TRY(take_rotary(config, "rope_scaling", false, file, &scaling, err));
+    FG_TRY(take_rotary(config, "rope_parameters", true, file, &parameters, err));
     if (parameters && scaling && !same(scaling, parameters))
         FG_TRY(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
                         err));

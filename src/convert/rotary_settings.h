@@ -13,7 +13,7 @@
 #include "base/json.h"
 
 /* Rewrites an object in place: `rope_parameters` goes away, `rope_scaling` is null or has a `rope_type`
- * (beside `type`, if that stood there), theta and partial_rotary_factor stand outside. What stands twice must
+ * (next to `type`, if that was there), theta and partial_rotary_factor are outside. What is given twice must
  * agree; types, and the parameters of llama3, must be well-formed: else FG_ERR_INPUT naming `file`. Settings
  * per layer type (rope_parameters of objects alone) are left as they are. */
 fg_status fg_rotary_settings_to_older(json_t *config, const char *file, fg_error *err);

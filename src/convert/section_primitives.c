@@ -18,7 +18,7 @@ static const char *text_of(const fg_declaration *d, const char *modifier, const 
     return text ? text : otherwise;
 }
 
-/* The object's path in hf; a section without one lies flat beside the frame's keys. */
+/* The object's path in hf; a section without one lies flat next to the frame's keys. */
 static char *hf_path(const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     return d->key_count ? fg_path_resolve(frame->hf, d->keys[0], err) : fg_strdup(frame->hf, err);
 }
@@ -449,10 +449,9 @@ static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, con
                             uint64_t count) {
     size_t named = json_array_size(layout);
     if (!t->left_out || every_layer(d) || named == count) return; /* not on a trial way back */
-    fg_warn(
-        "%s: \"%s\" names %zu of %llu layers, and is repeated: code that reads a name for each layer sees "
-        "another model",
-        t->options->file, d->keys[0], named, (unsigned long long)count);
+    fg_warn("%s: \"%s\" names %zu of %llu layers and is repeated: code that expects a name for each layer "
+            "computes another model",
+            t->options->file, d->keys[0], named, (unsigned long long)count);
 }
 
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
@@ -566,8 +565,7 @@ static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_
     size_t last = json_array_size(*layout) - 1;
     const char *found = json_string_value(json_array_get(*layout, last));
     if (!wanted || strcmp(found, wanted) == 0) return FG_OK;
-    fg_warn("%s: \"%s\": the last layer is a \"%s\", and is taken for a \"%s\", as code that reads hf's list "
-            "does",
+    fg_warn("%s: \"%s\": the last layer is \"%s\" but becomes \"%s\", as transformers treats it",
             t->options->file, d->keys[0], found, wanted);
     resolved = fg_json_copy(*layout, err);
     if (!resolved || json_array_set_new(resolved, last, json_string(wanted)) != 0)
@@ -586,10 +584,8 @@ static void warn_of_last(const fg_translator *t, const fg_declaration *d, const 
     const char *wanted = text_of(d, "last", NULL),
                *found = json_string_value(json_array_get(layout, json_array_size(layout) - 1));
     if (!t->left_out || !wanted || !found || strcmp(found, wanted) == 0) return; /* not on a trial way back */
-    fg_warn(
-        "%s: \"%s\" ends with a \"%s\", which code that reads hf's list takes for a \"%s\": it sees another "
-        "model",
-        t->options->file, d->keys[0], found, wanted);
+    fg_warn("%s: \"%s\" ends with \"%s\", which transformers treats as \"%s\": it computes another model",
+            t->options->file, d->keys[0], found, wanted);
 }
 
 /* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */

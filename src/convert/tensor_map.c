@@ -82,7 +82,7 @@ done:
 
 /* ---- names ---- */
 
-/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if it is none. */
+/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no placeholder. */
 static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     char *end;
     *length = fg_starts_with(at, "{i}") ? 3 : 0;
@@ -225,7 +225,8 @@ static fg_status fill_link(const map_builder *m, const section_instance *at, con
     if (!count_elements(link->part_rank, link->part_shape, &part) ||
         !count_elements(link->rank, link->shape, &all) || !fg_mul(part, rounds * per_round, &covered) ||
         covered != all)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\" is not as large as its parts",
+        FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                       "%s: sections/%s/weights: \"%s\" is not as large as its parts together",
                        fg_converter_file(m->converter), at->section->name, link->target));
     for (uint64_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < per_round; i++) {

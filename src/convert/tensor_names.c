@@ -20,7 +20,8 @@ typedef struct map_builder {
     fg_error *err;
 } map_builder;
 
-static const char *place_of(const map_builder *m, const fg_tensor_template *t, const char *key, char *where) {
+static const char *rule_path(const map_builder *m, const fg_tensor_template *t, const char *key,
+                             char *where) {
     snprintf(where, WHERE, "%s: %s/%s/%s", m->table->file, m->table->key, t->name, key);
     return where;
 }
@@ -31,7 +32,7 @@ static fg_status evaluate_truth(const map_builder *m, const fg_tensor_template *
     json_t *value = NULL;
     const json_t *given = json_object_get(t->rule, key);
     if (!given) return FG_OK;
-    fg_status status = fg_expression_given(given, &m->scope, place_of(m, t, key, where), &value, m->err);
+    fg_status status = fg_expression_given(given, &m->scope, rule_path(m, t, key, where), &value, m->err);
     if (status == FG_OK) *truth = fg_expression_truth(value);
     json_decref(value);
     return status;
@@ -40,7 +41,7 @@ static fg_status evaluate_truth(const map_builder *m, const fg_tensor_template *
 static fg_status evaluate_size(const map_builder *m, const fg_tensor_template *t, const char *key,
                                const json_t *given, uint64_t *size) {
     char where[WHERE];
-    return fg_expression_size(given, &m->scope, place_of(m, t, key, where), size, m->err);
+    return fg_expression_size(given, &m->scope, rule_path(m, t, key, where), size, m->err);
 }
 
 static fg_status make_template(const map_builder *m, const char *name, const json_t *rule,

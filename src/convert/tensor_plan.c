@@ -47,7 +47,7 @@ static fg_status rename_one(planner *p, fg_direction direction, const char *name
     fg_status status =
         fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
     if (status != FG_OK || matched) return status;
-    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule takes the %s name \"%s\"",
+    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule matches the %s name \"%s\"",
                    fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
 }
 
@@ -136,16 +136,16 @@ static fg_status explain(planner *p, const char *source) {
         return fg_hint(p->err, "\"%s\" belongs to models with %s, which config.json does not have", source,
                        fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));
     if (t)
-        return fg_hint(
-            p->err, "\"%s\" has the number %" PRIu64 ", but by config.json there are %" PRIu64 " (%s)",
-            source, block, t->count, fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
+        return fg_hint(p->err, "\"%s\" has the index %" PRIu64 ", but config.json gives %" PRIu64 " (%s)",
+                       source, block, t->count,
+                       fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
     return fg_hint(p->err,
                    "%s says which tensors this configuration has; a \"drop\" pattern of a converter "
                    "(--converter-path) leaves tensors out",
                    fg_converter_file(p->converter));
 }
 
-static fg_status note(planner *p, json_t *gaps, const char *name) {
+static fg_status add_gap(planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
@@ -154,7 +154,7 @@ static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
     for (size_t i = 0; i < p->names.count; i++) {
         if (p->source_of[i] != NONE) continue;
         if (p->gaps)
-            FG_TRY(note(p, p->gaps->missing, source_name(p, i)));
+            FG_TRY(add_gap(p, p->gaps->missing, source_name(p, i)));
         else if (!template_of(p, i)->tied)
             FG_TRY(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
     }
@@ -174,7 +174,7 @@ static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
         if (matched) {
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
         } else if (p->gaps) {
-            FG_TRY(note(p, p->gaps->unexpected, name));
+            FG_TRY(add_gap(p, p->gaps->unexpected, name));
             FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "no rule covers it (--no-strict)", p->err));
         } else {
             FG_TRY(fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));

@@ -69,7 +69,7 @@ static fg_status target_name(const fg_converter *converter, const char *hf, json
         fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), hf, &text, &matched, err);
     if (status == FG_OK && !matched)
         status =
-            fg_fail(err, FG_ERR_INPUT, "%s: no name rule takes \"%s\"", fg_converter_file(converter), hf);
+            fg_fail(err, FG_ERR_INPUT, "%s: no name rule matches \"%s\"", fg_converter_file(converter), hf);
     if (status == FG_OK) *name = json_string(text.data);
     fg_buffer_free(&text);
     return status;

@@ -45,7 +45,7 @@ fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg
              "transformers, call dequantize() and save_pretrained()");
 }
 
-/* What the quantizers of transformers write beside or in place of "weight". */
+/* What the quantizers of transformers write next to or in place of "weight". */
 static bool has_quantized_name(const char *name) {
     static const char *const ends[] = {
         ".qweight",          ".qzeros",
@@ -107,7 +107,7 @@ static const wrapper *wrapper_of(const fg_unmatched *u) {
     return NULL;
 }
 
-/* The length of what stands before `missing` in the name of an unexpected tensor; 0: there is none. */
+/* The length of what is before `missing` in the name of an unexpected tensor; 0: there is none. */
 static size_t prefix_before(const fg_unmatched *u, const char *missing, const char **name) {
     for (size_t i = 0; i < u->unexpected_count; i++) {
         *name = unexpected_name(u, i);

@@ -77,8 +77,8 @@ static fg_status run_root(fg_translator *t, fg_error *err) {
     if (!t->declarations->root) return fg_fail(err, FG_ERR_INPUT, "%s: has no \"root\" section", t->file);
     FG_TRY(set_variables(t, err));
     t->result = json_object();
-    t->settled = json_object();
-    if (!t->result || !t->settled)
+    t->resolved = json_object();
+    if (!t->result || !t->resolved)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
     fg_frame frame = {.section = t->declarations->root, .hf = "", .target = ""};
     if (architectures(t)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
@@ -179,7 +179,7 @@ static fg_status compare_return(fg_translator *there, const json_t *back, fg_err
     const char *path;
     json_t *value;
     char before[BRIEF], after[BRIEF], place[PATH];
-    json_object_foreach(there->settled, path, value) {
+    json_object_foreach(there->resolved, path, value) {
         const json_t *found = fg_json_at(back, path);
         const fg_claim *claim = fg_claims_find(&there->claims[FG_SIDE_HF], path);
         const fg_declaration *d = claim ? claim->declaration : NULL;
@@ -195,7 +195,7 @@ done:
 }
 
 /* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, which is also what is written, and in which
- * a rope_theta beside rope_parameters means nothing. */
+ * a rope_theta next to rope_parameters has no effect. */
 static bool spells(const fg_translator *t, const char *wanted) {
     const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
     return strcmp(rotary ? rotary : "older", wanted) == 0;
@@ -296,7 +296,7 @@ static bool has_target_place(const fg_translator *t, const char *key) {
 }
 
 /* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it stands for only where a
- * declaration still writes it; a key that no declaration had can always stand there. */
+ * declaration still writes it; a key that no declaration had can always be there. */
 static bool has_place(const fg_translator *t, const char *key, const json_t *entry) {
     if (t->direction == FG_IMPORT) return has_target_place(t, key);
     bool claimed = json_object_get(entry, "as") || json_object_get(entry, "absent");
@@ -314,9 +314,9 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
         json_t *value = json_object_get(entry, "value");
         if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
         if (!has_place(t, key, entry)) {
-            fg_warn("%s: \"%s\", which an earlier checkpoint had, has no place in this model; it is not "
-                    "given back",
-                    t->options->file, key);
+            fg_warn(
+                "%s: \"%s\", which an earlier checkpoint had, does not fit this model; it is not restored",
+                t->options->file, key);
             continue;
         }
         FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));

@@ -3,11 +3,11 @@
  *
  * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which must agree when both stand;
  * declarations see the older one (rope_scaling null or an object with rope_type), or with "rotary": "newer" the newer one, at any depth;
- * with "parameters" too, but then hf always gets rope_parameters, and a rope_theta beside them is a key like others.
+ * with "parameters" too, but then hf always gets rope_parameters, and a rope_theta next to them is a key like others.
  * Keys that hf leaves out mean what converters/defaults/transformers.json says for the model type; fields that a target with classes
  * leaves out, what its classes say.
  *
- * A target with classes is covered twice: no key of hf, and no architecture field of the target, that nothing claims.
+ * A target with classes is covered twice: a rule covers every key of hf, and every architecture field of the target.
  */
 #ifndef FG_CONVERT_TRANSLATE_H
 #define FG_CONVERT_TRANSLATE_H
@@ -44,7 +44,7 @@ typedef struct fg_translation {
     bool newer_rotary;
 } fg_translation;
 
-/* FG_ERR_INPUT names key, value, rule and what to do; several refused keys stand in one message. Keys that are unknown but neutral (null,
+/* FG_ERR_INPUT names key, value, rule and what to do; several refused keys are in one message. Keys that are unknown but neutral (null,
  * false, 0, empty) are warnings (fg_warn) where the converter says so. An import is exported again as a check: a key that would come back
  * with another value is refused. */
 fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,

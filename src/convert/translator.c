@@ -52,7 +52,7 @@ void fg_translator_free(fg_translator *t) {
     fg_claims_free(&t->claims[FG_SIDE_HF]);
     fg_claims_free(&t->claims[FG_SIDE_TARGET]);
     json_decref(t->source);
-    json_decref(t->settled);
+    json_decref(t->resolved);
     json_decref(t->result);
     json_decref(t->variables);
     fg_buffer_free(&t->refusals);
@@ -103,7 +103,7 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
         FG_TRY(fg_translator_refuse(
             t, NULL, err,
             "\"%s\" would be %s and %s%s%s%s: two parts of the configuration differ that the "
-            "other format cannot tell apart",
+            "other format cannot distinguish",
             full, fg_json_brief(old, before, sizeof before), fg_json_brief(value, after, sizeof after),
             *place ? " (the latter by \"" : "", place, *place ? "\")" : ""));
 done:
@@ -116,7 +116,7 @@ fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const f
     fg_status status = FG_OK;
     char *full = NULL;
     FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
-    if (comes_back) FG_TRY(fg_json_put(t->settled, full, fg_json_deep_copy(value, err), err));
+    if (comes_back) FG_TRY(fg_json_put(t->resolved, full, fg_json_deep_copy(value, err), err));
     if (!fg_json_equal(fg_json_at(t->source, full), value))
         FG_TRY(fg_json_set_at(t->source, full, fg_json_deep_copy(value, err), err));
 done:
@@ -256,14 +256,14 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
         FG_TRY(claim(t, frame, d, err));
         if (run) FG_TRY(run(t, frame, d, err));
     }
-    if (t->refused) goto done; /* conditions rely on values that declarations have accepted */
-    fg_frame settled = *frame; /* the object may have come into being meanwhile */
-    settled.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
+    if (t->refused) goto done;  /* conditions rely on values that declarations have accepted */
+    fg_frame resolved = *frame; /* the object may have come into being meanwhile */
+    resolved.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
     bool import = t->direction == FG_IMPORT;
-    FG_TRY(check_conditions(t, &settled, import ? frame->section->import_if : frame->section->export_if,
+    FG_TRY(check_conditions(t, &resolved, import ? frame->section->import_if : frame->section->export_if,
                             false, err));
     const json_t *warn = import ? frame->section->import_warn : frame->section->export_warn;
-    if (t->left_out) FG_TRY(check_conditions(t, &settled, warn, true, err)); /* not on a trial way back */
+    if (t->left_out) FG_TRY(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
 done:
     return status;
 }

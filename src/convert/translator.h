@@ -24,12 +24,12 @@ typedef struct fg_translator {
     const json_t
         *file_config;    /* import: the source as its file has it, for the names in messages; else NULL */
     const json_t *given; /* the source, in the rotary spelling that declarations see */
-    json_t *source;  /* what declarations read. Import: `given` completed with the family's defaults, in which
-                        values become what they mean as declarations settle them; export: a copy of `given`, completed with the
+    json_t *source; /* what declarations read. Import: `given` completed with the family's defaults, in which
+                        values become what they mean as declarations resolve them; export: a copy of `given`, completed with the
                         defaults of its classes */
-    json_t *settled; /* import: object of hf path -> value that was carried over */
-    json_t *result;  /* what declarations write */
-    json_t *left_out;   /* array; NULL: nobody wants it */
+    json_t *resolved;   /* import: object of hf path -> value that was carried over */
+    json_t *result;     /* what declarations write */
+    json_t *left_out;   /* array; NULL: not wanted */
     json_t *variables;  /* for $names */
     fg_buffer refusals; /* owned; lines */
     size_t refused;
@@ -54,7 +54,7 @@ fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *
 
 /* FG_ERR_INPUT with the refusals, if there are any. */
 fg_status fg_translator_verdict(const fg_translator *translator, fg_error *err);
-/* Frees what it owns: claims, refusals, and `source`, `settled`, `result` and `variables`. */
+/* Frees what it owns: claims, refusals, and `source`, `resolved`, `result` and `variables`. */
 void fg_translator_free(fg_translator *translator);
 
 /* Claims a path of the frame on one side (FG_SIDE_HF, FG_SIDE_TARGET). */
@@ -104,7 +104,7 @@ fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
 /* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of the root's class, must
  * be claimed, down to the leaves. */
 fg_status fg_coverage_architecture(fg_translator *translator, const json_t *target, fg_error *err);
-/* Export from a target with classes: its other fields, where they have another value than their default and nothing claims them, are
+/* Export from a target with classes: its other fields, where they have another value than their default and no rule covers them, are
  * left out, and noted. */
 fg_status fg_coverage_leave_out(fg_translator *translator, fg_error *err);
 

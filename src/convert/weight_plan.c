@@ -185,7 +185,7 @@ static fg_status check_matches(planner *p) {
     if (status != FG_OK)
         fg_hint(
             p->err,
-            "%s says by \"weights\" which tensors this configuration has; a \"drop\" pattern of a converter "
+            "\"weights\" of %s says which tensors this configuration has; a \"drop\" pattern of a converter "
             "(--converter-path) leaves tensors out",
             fg_converter_file(p->converter));
 done:

@@ -73,8 +73,8 @@ static fg_block_size block_size_of(fg_copier *copier, size_t output) {
 }
 
 /* Makes the window hold element `first` of an output, and as many after it as fit and `limit` allows.
- * Overflows are counted from `first` to `counted_end`; the window must not be used beyond that by somebody
- * who counts. */
+ * Overflows are counted from `first` to `counted_end`; the window must not be used beyond that by a caller
+ * that counts. */
 static fg_status fill_window(fg_copier *copier, size_t output, uint64_t first, uint64_t limit,
                              uint64_t counted_end, fg_error *err) {
     fg_status status = FG_OK;

@@ -1,4 +1,4 @@
-/* Holding another checkpoint against a plan (fg_copier_verify of copier.h). */
+/* Comparing another checkpoint with a plan (fg_copier_verify of copier.h). */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static const char *value_text(fg_dtype dtype, const unsigned char *bytes, char *
     if (fg_dtype_is_float(dtype)) {
         double value;
         float narrow;
-        fg_widen(dtype, bytes, &narrow, 1);
+        fg_cast_to_f32(dtype, bytes, &narrow, 1);
         value = (double)narrow;
         if (dtype == FG_F64) memcpy(&value, bytes, sizeof value);
         snprintf(buffer, VALUE_TEXT, "%.*g (0x%0*" PRIx64 ")", dtype == FG_F64 ? 17 : 9, value, digits, bits);
@@ -61,8 +61,8 @@ static fg_status report(const fg_output *output, const char *file, uint64_t posi
 }
 
 /* The tensor of the same name, which must have the same dtype and shape. */
-static fg_status find(const fg_output *output, const fg_tensors *other, const fg_tensor **tensor,
-                      fg_error *err) {
+static fg_status find_tensor(const fg_output *output, const fg_tensors *other, const fg_tensor **tensor,
+                             fg_error *err) {
     char found[128], expected[128];
     fg_tensor wanted = {.dtype = output->dtype, .rank = output->rank};
     const fg_tensor *t = *tensor = fg_tensors_find(other, output->name);
@@ -80,12 +80,13 @@ typedef struct buffers {
     unsigned char *found, *expected; /* FG_BLOCK_BYTES each */
 } buffers;
 
-static fg_status hold(fg_copier *copier, const fg_output *output, size_t index, const fg_tensors *other,
-                      fg_reader *reader, uint64_t first, uint64_t end, const buffers *b, fg_error *err) {
+static fg_status check_output(fg_copier *copier, const fg_output *output, size_t index,
+                              const fg_tensors *other, fg_reader *reader, uint64_t first, uint64_t end,
+                              const buffers *b, fg_error *err) {
     fg_status status = FG_OK;
     const fg_tensor *tensor;
     uint64_t size = fg_dtype_size(output->dtype), count;
-    FG_TRY(find(output, other, &tensor, err));
+    FG_TRY(find_tensor(output, other, &tensor, err));
     for (; first < end; first += count) {
         count = fg_min(FG_BLOCK_BYTES / size, end - first);
         FG_TRY(fg_copier_read(copier, index, first, count, b->expected, err));
@@ -113,7 +114,7 @@ fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg
     for (uint32_t i = 0; i < outputs; i++) {
         const fg_output *output = &plan->outputs[item->output + i];
         uint64_t end = item->count ? item->first + item->count : output->elements;
-        FG_TRY(hold(copier, output, item->output + i, other, reader, item->first, end, &b, err));
+        FG_TRY(check_output(copier, output, item->output + i, other, reader, item->first, end, &b, err));
     }
 done:
     fg_free(b.found);

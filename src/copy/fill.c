@@ -25,7 +25,7 @@ typedef struct work {
     uint64_t size; /* bytes an element of the output */
 } work;
 
-static unsigned char *place(const work *w, uint64_t to) {
+static unsigned char *target_of(const work *w, uint64_t to) {
     return w->range->target + (to - w->range->origin) * w->size;
 }
 
@@ -37,7 +37,7 @@ static fg_status copy_part(void *context, const fg_box *part, fg_error *err) {
 /* Recursion no deeper than FG_MAX_DIMS. */
 static void clear_level(const work *w, const fg_box *part, uint32_t level, uint64_t to) {
     if (level + 1 == part->rank && part->to_stride[level] == 1) {
-        memset(place(w, to), 0, part->extent[level] * w->size);
+        memset(target_of(w, to), 0, part->extent[level] * w->size);
         return;
     }
     for (uint64_t i = 0; i < part->extent[level]; i++) {
@@ -45,7 +45,7 @@ static void clear_level(const work *w, const fg_box *part, uint32_t level, uint6
         if (level + 1 < part->rank) {
             clear_level(w, part, level + 1, here);
         } else {
-            memset(place(w, here), 0, w->size);
+            memset(target_of(w, here), 0, w->size);
         }
     }
 }
@@ -67,10 +67,11 @@ static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t
         /* those outside of the counted range are computed for the sake of a window */
         uint64_t first = fg_min(fg_max(w->range->count_first, at), at + part);
         uint64_t end = fg_max(first, fg_min(w->range->count_end, at + part));
-        fg_cast(FG_F32, mean->values + inside, w->range->dtype, place(w, at), first - at);
+        fg_cast(FG_F32, mean->values + inside, w->range->dtype, target_of(w, at), first - at);
         w->filler->strided.overflows += fg_cast(FG_F32, mean->values + inside + (first - at), w->range->dtype,
-                                                place(w, first), end - first);
-        fg_cast(FG_F32, mean->values + inside + (end - at), w->range->dtype, place(w, end), at + part - end);
+                                                target_of(w, first), end - first);
+        fg_cast(FG_F32, mean->values + inside + (end - at), w->range->dtype, target_of(w, end),
+                at + part - end);
     }
 done:
     return status;

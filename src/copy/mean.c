@@ -20,7 +20,7 @@ done:
 }
 
 static void add_row(fg_mean *mean, fg_dtype dtype, const unsigned char *row) {
-    fg_widen(dtype, row, mean->row, mean->count);
+    fg_cast_to_f32(dtype, row, mean->row, mean->count);
     for (uint64_t i = 0; i < mean->count; i++) mean->sums[i] += (double)mean->row[i];
 }
 

@@ -69,9 +69,9 @@ static fg_status check_partial(const fg_stage *stage, fg_error *err) {
     bool exists;
     fg_status status = fg_path_exists(stage->partial, &exists, err);
     if (status != FG_OK || !exists) return status;
-    fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was cut off, or another one is at work",
+    fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was interrupted, or another one is running",
             stage->partial);
-    fg_hint(err, "remove it (rm -r %s) if no other fgconv is at work there", stage->partial);
+    fg_hint(err, "remove it (rm -r %s) if no other fgconv is running", stage->partial);
     return FG_ERR_USAGE;
 }
 
@@ -116,7 +116,7 @@ static char *old_name(const fg_stage *stage, fg_error *err) {
     return fg_strformat(err, "%s.old", stage->destination);
 }
 
-/* A run that was cut off while it replaced the directory left both, under other names. */
+/* A run that was interrupted while it replaced the directory left both, under other names. */
 static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
     char *old = NULL;
@@ -126,16 +126,17 @@ static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
     if (!exists) goto done;
     FG_TRY(fg_path_is_directory(stage->destination, &there, err));
     if (there) {
-        fg_fail(err, FG_ERR_USAGE, "%s exists already: it is what an earlier run replaced", old);
-        FG_TRY(fg_hint(err, "%s is whole; remove the old one (rm -r %s)", stage->destination, old));
+        fg_fail(err, FG_ERR_USAGE, "%s exists already: it is the directory that an earlier run replaced",
+                old);
+        FG_TRY(fg_hint(err, "%s is complete; remove the old one (rm -r %s)", stage->destination, old));
     }
     FG_TRY(fg_path_is_directory(stage->partial, &whole, err));
-    fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was cut off while it replaced this directory",
+    fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was interrupted while it replaced this directory",
             stage->destination);
     if (whole)
-        FG_TRY(fg_hint(err, "the new one is whole: mv %s %s, then rm -r %s", stage->partial,
+        FG_TRY(fg_hint(err, "the new one is complete: mv %s %s, then rm -r %s", stage->partial,
                        stage->destination, old));
-    FG_TRY(fg_hint(err, "the old one is whole: mv %s %s", old, stage->destination));
+    FG_TRY(fg_hint(err, "the old one is complete: mv %s %s", old, stage->destination));
 done:
     fg_free(old);
     return status;
@@ -157,32 +158,24 @@ done:
     return status;
 }
 
-/* The path without links; NULL if it cannot be found out. Freed with free. */
-static char *real(const char *path) {
-    return realpath(path, NULL);
-}
-
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL, *real_parent = NULL, *source = NULL;
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    real_parent = real(parent);
-    source = real(source_directory);
-    if (!real_parent || !source)
-        FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path",
-                             real_parent ? source_directory : parent));
+    FG_TRY(fg_path_real(parent, &real_parent, err));
+    FG_TRY(fg_path_real(source_directory, &source, err));
     size_t length = strcmp(source, "/") == 0 ? 0 : strlen(source);
     bool inside =
         strncmp(real_parent, source, length) == 0 && (real_parent[length] == '/' || !real_parent[length]);
     if (inside) {
         status = fg_fail(err, FG_ERR_USAGE, "%s: the destination lies inside the source %s",
                          stage->destination, source_directory);
-        fg_hint(err, "name a destination beside the source");
+        fg_hint(err, "name a destination outside of the source");
     }
 done:
     fg_free(parent);
-    free(real_parent);
-    free(source);
+    fg_free(real_parent);
+    fg_free(source);
     return status;
 }
 
@@ -212,7 +205,7 @@ done:
 /* ---- growing ---- */
 
 static fg_status lock(const fg_stage *stage, fg_error *err) {
-    if (!stage->lock) return fg_fail(err, FG_ERR_BUG, "a destination that was not checked is written to");
+    if (!stage->lock) return fg_fail(err, FG_ERR_BUG, "a destination is written to before it was checked");
     pthread_mutex_lock(&stage->lock->mutex);
     if (!stage->lock->stopped) return FG_OK;
     pthread_mutex_unlock(&stage->lock->mutex);
@@ -266,13 +259,13 @@ done:
 }
 
 /* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to a file that was
- * removed meanwhile harms nobody. */
+ * removed meanwhile does no harm. */
 static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     *file = FG_FILE_NONE;
     if (!stays_inside(name))
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is no name for a file of a checkpoint", name));
+        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is not a valid name for a file of a checkpoint", name));
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
     status = make_folders(stage, name, err);
@@ -385,15 +378,15 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
     return status == FG_OK ? fg_path_rename_new(stage->partial, stage->destination, err) : status;
 }
 
-/* Without a file system that can let two directories change places. The old one goes back if the new one cannot take its place. */
+/* Without a file system that can exchange two directories. The old one goes back if the new one cannot take its place. */
 static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error *err) {
     fg_status status = fg_path_rename(stage->destination, old, err);
     if (status != FG_OK) return status;
     status = fg_path_rename(stage->partial, stage->destination, err);
     if (status == FG_OK) return status;
     if (fg_path_rename(old, stage->destination, NULL) != FG_OK)
-        return fg_hint(err, "what was at %s is whole and now called %s: mv %s %s", stage->destination, old,
-                       old, stage->destination);
+        return fg_hint(err, "the former %s is intact and now called %s; restore it: mv %s %s",
+                       stage->destination, old, old, stage->destination);
     return status;
 }
 
@@ -403,18 +396,18 @@ static fg_status replace(const fg_stage *stage, const char *old, fg_error *err) 
     bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
     if (exchanged) {
         if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
-            fg_warn("what was at %s is now called %s and may be removed", stage->destination, stage->partial);
+            fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);
         return FG_OK;
     }
     if (unsupported) return replace_by_two(stage, old, err);
-    return fg_fail_errno(err, errno, "%s: cannot change places with %s", stage->partial, stage->destination);
+    return fg_fail_errno(err, errno, "%s: cannot be exchanged with %s", stage->partial, stage->destination);
 }
 
 /* The new one is there: what goes wrong now is no failure. */
 static void remove_old(const char *old) {
     fg_error failed = {0};
     if (fg_directory_remove(old, &failed) != FG_OK)
-        fg_warn("%s, what was replaced, is not removed: %s", old, failed.text);
+        fg_warn("%s, which was replaced, is not removed: %s", old, failed.text);
 }
 
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {

@@ -1,8 +1,8 @@
-/* The destination: DST.partial while it grows, DST when it is whole.
+/* The destination: DST.partial while it grows, DST when it is complete.
  *
  * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an existing DST.partial and a missing
- * parent are FG_ERR_USAGE (the message says what to do). A stage that replaces a directory changes places with it instead: at every moment
- * the old one or the new one is whole under some name, and a message says which where a run was cut off. The old one is removed last. Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
+ * parent are FG_ERR_USAGE (the message says what to do). A stage that replaces a directory is exchanged with it instead: at every moment
+ * the old one or the new one is complete under some name, and a message says which where a run was interrupted. The old one is removed last. Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
  * signal thread can clean up at any moment and nothing appears afterwards: they fail with FG_ERR_SYSTEM "stopped" then.
  */
 #ifndef FG_COPY_PUBLISH_H

@@ -162,7 +162,7 @@ static uint64_t header_bytes(const fg_output *output) {
 }
 
 /* A tensor above the limit gets a shard of its own at once; the one that is being filled stays open. That is
- * how the shards of the HuggingFace libraries come out, down to their numbers. Here shards are numbered in
+ * how the shards of the Hugging Face libraries come out, down to their numbers. Here shards are numbered in
  * the order in which they are opened, and `closed` maps those numbers to the order in which they are closed,
  * which is that of the file names. Those libraries do not look at the header's size; here a shard is closed
  * before readers would refuse it. */

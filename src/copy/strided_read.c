@@ -11,7 +11,7 @@
 enum { CHEAP_GAP = 4096 };
 
 /* One box on its way: its dimensions in the order of the source, largest stride first. */
-typedef struct job {
+typedef struct strided_copy {
     fg_strided_reader *strided;
     const fg_tensor *tensor;
     const fg_range *range;
@@ -22,7 +22,7 @@ typedef struct job {
     uint64_t span[FG_MAX_DIMS +
                   1]; /* elements from the first to the last of dimensions i, i + 1, ... in the source */
     bool dense[FG_MAX_DIMS + 1]; /* dimensions i, i + 1, ... are worth reading in one go, gaps included */
-} job;
+} strided_copy;
 
 fg_status fg_strided_read_buffers(fg_strided_reader *strided, bool cast, fg_error *err) {
     fg_status status = FG_OK;
@@ -112,7 +112,7 @@ static void scatter(const part *p, uint32_t level, const unsigned char *from, un
 }
 
 /* Overflows one by one: what was cast together may hold elements that are not to be counted. */
-static void count_overflows(const job *j, const part *p, uint32_t level, const unsigned char *from,
+static void count_overflows(const strided_copy *j, const part *p, uint32_t level, const unsigned char *from,
                             uint64_t to) {
     unsigned char ignored[8];
     for (uint64_t i = 0; i < p->extent[level]; i++) {
@@ -128,7 +128,7 @@ static void count_overflows(const job *j, const part *p, uint32_t level, const u
 
 /* The strip holds `count` indices of dimension `level`, `pitch` elements apart, and all dimensions after it:
  * `loaded` elements in all. Casts them and puts them where output element `to` and those after it belong. */
-static void finish(const job *j, uint32_t level, uint64_t count, uint64_t pitch, uint64_t loaded,
+static void finish(const strided_copy *j, uint32_t level, uint64_t count, uint64_t pitch, uint64_t loaded,
                    uint64_t to) {
     part p = {.rank = j->rank - level};
     for (uint32_t i = 0; i < p.rank; i++) {
@@ -149,7 +149,7 @@ static void finish(const job *j, uint32_t level, uint64_t count, uint64_t pitch,
 /* ---- from the source to a strip ---- */
 
 /* One read for several indices of dimension `level`, with what lies between them. */
-static fg_status load_span(const job *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
+static fg_status load_span(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t inner = j->span[level + 1], step = j->from[level];
     uint64_t most = step ? 1 + (j->room - inner) / step : j->extent[level];
@@ -163,7 +163,8 @@ done:
 }
 
 /* One read for each index of dimension `level`, packed close together. */
-static fg_status load_units(const job *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
+static fg_status load_units(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to,
+                            fg_error *err) {
     fg_status status = FG_OK;
     uint64_t unit = j->span[level + 1], most = j->room / unit, count;
     for (uint64_t i = 0; i < j->extent[level]; i += count) {
@@ -180,7 +181,7 @@ done:
 }
 
 /* Recursion no deeper than FG_MAX_DIMS. */
-static fg_status load(const job *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
+static fg_status load(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
     fg_status status = FG_OK;
     bool last = level + 1 == j->rank, same = j->tensor->dtype == j->range->dtype;
     if (last && same && j->from[level] == 1 && j->to[level] == 1) {
@@ -198,7 +199,7 @@ done:
     return status;
 }
 
-static void take_box(job *j, const fg_box *box) {
+static void take_box(strided_copy *j, const fg_box *box) {
     j->rank = box->rank;
     for (uint32_t i = 0; i < box->rank; i++) {
         uint32_t at = i;
@@ -220,11 +221,11 @@ static void take_box(job *j, const fg_box *box) {
 fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tensor, const fg_box *box,
                               const fg_range *range, fg_error *err) {
     fg_status status = FG_OK;
-    job j = {.strided = strided,
-             .tensor = tensor,
-             .range = range,
-             .from_size = fg_dtype_size(tensor->dtype),
-             .to_size = fg_dtype_size(range->dtype)};
+    strided_copy j = {.strided = strided,
+                      .tensor = tensor,
+                      .range = range,
+                      .from_size = fg_dtype_size(tensor->dtype),
+                      .to_size = fg_dtype_size(range->dtype)};
     j.room = FG_STRIP_BYTES / fg_max(j.from_size, j.to_size);
     take_box(&j, box);
     bool casts = tensor->dtype != range->dtype;

@@ -59,7 +59,7 @@ static int by_place(const void *a, const void *b) {
     return x->item.output < y->item.output ? -1 : x->item.output > y->item.output;
 }
 
-static placed place_of(const fg_plan *plan, const fg_work_item *item) {
+static placed place_item(const fg_plan *plan, const fg_work_item *item) {
     const fg_output *output = &plan->outputs[item->output];
     return (placed){.shard = output->shard,
                     .offset = output->offset + item->first * fg_dtype_size(output->dtype),
@@ -96,7 +96,7 @@ static fg_status arrange(const fg_plan *plan, fg_work *work, fg_error *err) {
     lane *lanes = NULL;
     FG_NEW(all, work->count);
     FG_NEW(lanes, work->count);
-    for (size_t i = 0; i < work->count; i++) all[i] = place_of(plan, &work->items[i]);
+    for (size_t i = 0; i < work->count; i++) all[i] = place_item(plan, &work->items[i]);
     if (work->count) qsort(all, work->count, sizeof *all, by_place);
     size_t lane_count = make_lanes(all, work->count, lanes), last = SIZE_MAX;
     for (size_t i = 0; i < work->count; i++) {

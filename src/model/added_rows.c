@@ -55,8 +55,9 @@ static bool is_among(const edited *e, const char *name, const json_t *names) {
     return false;
 }
 
-static const char *example(void *context) {
-    return fg_weight_source_example(&((edited *)context)->inner);
+static const char *name_of(void *context, uint32_t index) {
+    const fg_weight_source *inner = &((edited *)context)->inner;
+    return inner->name_of ? inner->name_of(inner->context, index) : NULL;
 }
 
 static bool find(void *context, const char *name, fg_weight *weight) {
@@ -107,7 +108,7 @@ static fg_status take_mean(edited *e, const fg_weight *weight, edited_matrix *m,
         memcpy(mean, strip, m->columns * sizeof *mean);
     } else {
         fg_cast(FG_F32, strip, m->dtype, sums, m->columns);
-        fg_widen(m->dtype, sums, mean, m->columns);
+        fg_cast_to_f32(m->dtype, sums, mean, m->columns);
     }
     m->mean = mean;
     mean = NULL;
@@ -184,7 +185,7 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
     }
     *e = (edited){.inner = *weights, .raw = *raw};
     *weights =
-        (fg_weight_source){.context = e, .find = find, .read = read, .example = example, .close = close_all};
+        (fg_weight_source){.context = e, .find = find, .read = read, .name_of = name_of, .close = close_all};
     *raw = (fg_weight_source){0};
     const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
     FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));

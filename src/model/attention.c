@@ -39,10 +39,10 @@ uint64_t fg_attention_per_position(const fg_model *model, const fg_block *block)
 }
 
 /* Which keys [*first, *end) the query at `position` sees, of those at [0, known). */
-static void visible(const fg_block_call *step, uint64_t position, uint64_t known, uint64_t *first,
+static void visible(const fg_block_call *call, uint64_t position, uint64_t known, uint64_t *first,
                     uint64_t *end) {
-    const fg_hyperparameters *s = &step->block->kind->settings;
-    fg_mask mask = step->model->mask;
+    const fg_hyperparameters *s = &call->block->kind->settings;
+    fg_mask mask = call->model->mask;
     bool all = mask == FG_MASK_NONE || (mask == FG_MASK_NATIVE && !s->causal);
     *first = !all && s->window && position + 1 > s->window ? position + 1 - s->window : 0;
     *end = all ? known : position + 1;
@@ -69,36 +69,36 @@ static void softmax(float *scores, uint64_t count, uint64_t first, uint64_t end)
 }
 
 /* Queries [count, heads * size] become what each head gathers, in place. */
-static fg_status attend(const fg_block_call *step, float *queries, fg_error *err) {
-    fg_model *model = step->model;
-    const fg_hyperparameters *s = &step->block->kind->settings;
+static fg_status attend(const fg_block_call *call, float *queries, fg_error *err) {
+    fg_model *model = call->model;
+    const fg_hyperparameters *s = &call->block->kind->settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size,
-             known = step->position + step->count;
+             known = call->position + call->count;
     uint64_t oldest, unused; /* keys before the first query's window are not touched */
-    visible(step, step->position, known, &oldest, &unused);
+    visible(call, call->position, known, &oldest, &unused);
     uint64_t keys = known - oldest;
     fg_status status = FG_OK;
     if (keys > INT_MAX || 2 * kv_width > INT_MAX || width > INT_MAX)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "attention over too many positions"));
-    FG_TRY(fg_scratch_fit(&model->scores, step->count, keys, err));
-    FG_TRY(fg_scratch_fit(&model->states[1], step->count, s->head_size, err));
+    FG_TRY(fg_scratch_fit(&model->scores, call->count, keys, err));
+    FG_TRY(fg_scratch_fit(&model->states[1], call->count, s->head_size, err));
     float *scores = model->scores.values, *gathered = model->states[1].values, scale = score_scale(s);
-    blasint count = (blasint)step->count, size = (blasint)s->head_size, n = (blasint)keys,
+    blasint count = (blasint)call->count, size = (blasint)s->head_size, n = (blasint)keys,
             apart = (blasint)(2 * kv_width);
     for (uint64_t h = 0; h < s->heads; h++) {
         float *query = queries + h * s->head_size;
         const float *key =
-            step->memory->values + oldest * 2 * kv_width + h / (s->heads / s->kv_heads) * s->head_size;
+            call->memory->values + oldest * 2 * kv_width + h / (s->heads / s->kv_heads) * s->head_size;
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, n, size, scale, query, (blasint)width,
                     key, apart, 0.0f, scores, n);
-        for (uint64_t t = 0; t < step->count; t++) {
+        for (uint64_t t = 0; t < call->count; t++) {
             uint64_t first, end;
-            visible(step, step->position + t, known, &first, &end);
+            visible(call, call->position + t, known, &first, &end);
             softmax(scores + t * keys, keys, first - oldest, end - oldest);
         }
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, size, n, 1.0f, scores, n,
                     key + kv_width, apart, 0.0f, gathered, size);
-        for (uint64_t t = 0; t < step->count; t++) {
+        for (uint64_t t = 0; t < call->count; t++) {
             for (uint64_t i = 0; i < s->head_size; i++) query[t * width + i] = gathered[t * s->head_size + i];
         }
     }
@@ -107,40 +107,42 @@ done:
 }
 
 /* Norms (where there is one) and turns heads; `stride` floats from token to token. */
-static fg_status place(const fg_block_call *step, const fg_norm_kind *norm, const fg_vector *weight,
-                       double epsilon, float *values, uint64_t heads, uint64_t stride, fg_error *err) {
+static fg_status rotate_heads(const fg_block_call *call, const fg_norm_kind *norm, const fg_vector *weight,
+                              double epsilon, float *values, uint64_t heads, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = step->model;
-    uint64_t size = step->block->kind->settings.head_size;
+    fg_model *model = call->model;
+    uint64_t size = call->block->kind->settings.head_size;
     if (norm) FG_TRY(fg_norm_read(model, weight, size, err));
-    for (uint64_t t = 0; norm && t < step->count; t++) {
+    for (uint64_t t = 0; norm && t < call->count; t++) {
         float *token = values + t * stride;
         norm->apply(token, model->norm_values.values, (float)epsilon, heads, size, token);
     }
-    fg_rotary_apply(model, values, step->count, heads, stride);
+    fg_rotary_apply(model, values, call->count, heads, stride);
 done:
     return status;
 }
 
-fg_status fg_attention_run(const fg_block_call *step, fg_error *err) {
+fg_status fg_attention_run(const fg_block_call *call, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = step->model;
-    const fg_block_kind *kind = step->block->kind;
+    fg_model *model = call->model;
+    const fg_block_kind *kind = call->block->kind;
     const fg_hyperparameters *s = &kind->settings;
-    fg_matrix *m = step->block->mixer.matrices;
-    const fg_vector *v = step->block->mixer.vectors;
+    fg_matrix *m = call->block->mixer.matrices;
+    const fg_vector *v = call->block->mixer.vectors;
     uint64_t width = m[QUERY].rows, kv_width = m[KEY].rows;
-    FG_TRY(fg_scratch_fit(&model->states[0], step->count, width, err));
-    FG_TRY(fg_rotary_prepare(model, kind, step->position, step->count, err));
-    float *queries = model->states[0].values, *keys = step->memory->values + step->position * 2 * kv_width,
+    FG_TRY(fg_scratch_fit(&model->states[0], call->count, width, err));
+    FG_TRY(fg_rotary_prepare(model, kind, call->position, call->count, err));
+    float *queries = model->states[0].values, *keys = call->memory->values + call->position * 2 * kv_width,
           *values = keys + kv_width;
-    FG_TRY(fg_linear_whole(model, &m[QUERY], step->input, step->count, queries, err));
-    FG_TRY(fg_linear(model, &m[KEY], 0, kv_width, step->input, step->count, keys, 2 * kv_width, err));
-    FG_TRY(fg_linear(model, &m[VALUE], 0, kv_width, step->input, step->count, values, 2 * kv_width, err));
-    FG_TRY(place(step, kind->query_norm, &v[QUERY_NORM], s->query_epsilon, queries, s->heads, width, err));
-    FG_TRY(place(step, kind->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, 2 * kv_width, err));
-    FG_TRY(attend(step, queries, err));
-    FG_TRY(fg_linear_whole(model, &m[OUTPUT], queries, step->count, step->output, err));
+    FG_TRY(fg_linear_whole(model, &m[QUERY], call->input, call->count, queries, err));
+    FG_TRY(fg_linear(model, &m[KEY], 0, kv_width, call->input, call->count, keys, 2 * kv_width, err));
+    FG_TRY(fg_linear(model, &m[VALUE], 0, kv_width, call->input, call->count, values, 2 * kv_width, err));
+    FG_TRY(rotate_heads(call, kind->query_norm, &v[QUERY_NORM], s->query_epsilon, queries, s->heads, width,
+                        err));
+    FG_TRY(rotate_heads(call, kind->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, 2 * kv_width,
+                        err));
+    FG_TRY(attend(call, queries, err));
+    FG_TRY(fg_linear_whole(model, &m[OUTPUT], queries, call->count, call->output, err));
 done:
     return status;
 }

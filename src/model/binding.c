@@ -70,7 +70,8 @@ static fg_status bind(fg_model *model, const json_t *spec, fg_format format, con
                       fg_error *err) {
     fg_status status = FG_OK;
     uint32_t *kind_of = NULL;
-    fg_binder binder = {.model = model, .format = fg_format_name(format)};
+    fg_read_ranges read = {0};
+    fg_binder binder = {.model = model, .format = fg_format_name(format), .read = &read};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side)
@@ -79,8 +80,10 @@ static fg_status bind(fg_model *model, const json_t *spec, fg_format format, con
     model->shape = shape_of(&model->settings);
     FG_TRY(bind_ends(&binder, err));
     FG_TRY(bind_blocks(&binder, kind_of, err));
+    FG_TRY(fg_read_ranges_check(&read, &model->weights, json_object_get(binder.side, "unread"), err));
 done:
     fg_free(kind_of);
+    fg_read_ranges_free(&read);
     if (status != FG_OK) fg_where(err, "binding a %s model for the forward pass", binder.format);
     return status;
 }

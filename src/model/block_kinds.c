@@ -139,7 +139,7 @@ static fg_status read_objects(fg_model *model, const json_t *blocks, fg_hyperpar
     fg_status status = FG_OK;
     const char *by, *path = json_string_value(json_object_get(blocks, "one"));
     json_t *empty = NULL;
-    FG_TRY(fg_hyperparameters_word(json_object_get(blocks, "by"), "by", source->config, &by, err));
+    FG_TRY(fg_hyperparameters_kind_name(json_object_get(blocks, "by"), "by", source->config, &by, err));
     source->declared = blocks;
     if (strcmp(by, "pattern") == 0) {
         FG_TRY(read_pattern(model, blocks, source, kind_of, err));

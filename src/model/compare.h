@@ -10,7 +10,7 @@
  * only, all else not at all.
  *
  * Non-finite values: a pair of equal values (two infinities of one sign, or NaN and NaN) has no difference; a
- * finite value beside another one that is not, or two unlike ones, differ by infinity. They take no part in
+ * finite value next to another one that is not, or two unlike ones, differ by infinity. They take no part in
  * softmax, and they are counted.
  */
 #ifndef FG_MODEL_COMPARE_H

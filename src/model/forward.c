@@ -61,7 +61,7 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
     const fg_block_kind *kind = b->kind;
     double epsilon = kind->settings.epsilon;
     float *normed = model->normed.values, *added = model->added.values;
-    fg_block_call step = {.model = model,
+    fg_block_call call = {.model = model,
                           .block = b,
                           .memory = memory,
                           .position = position,
@@ -70,12 +70,12 @@ fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint6
                           .output = added};
 
     FG_TRY(fg_norm_run(model, kind->norm, &b->mixer_norm, epsilon, hidden, count, normed, err));
-    FG_TRY(kind->mixer->run(&step, err));
+    FG_TRY(kind->mixer->run(&call, err));
     if (probe) probe->visit(probe->context, block, FG_SUB_MIXER, added, count);
     add(hidden, added, count * size);
 
     FG_TRY(fg_norm_run(model, kind->norm, &b->mlp_norm, epsilon, hidden, count, normed, err));
-    FG_TRY(kind->mlp->run(&step, err));
+    FG_TRY(kind->mlp->run(&call, err));
     if (probe) probe->visit(probe->context, block, FG_SUB_MLP, added, count);
     add(hidden, added, count * size);
     memory->filled = fg_max(memory->filled, position + count);

@@ -93,7 +93,7 @@ uint64_t fg_model_head_panel(const fg_model *model);
 
 /* Caches weights as float32, up to `bytes`, for later calls (micro-batches, generation); 0, the default,
  * caches none. */
-void fg_model_keep(fg_model *model, uint64_t bytes);
+void fg_model_cache_weights(fg_model *model, uint64_t bytes);
 /* About what a call with so many tokens needs besides them. */
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
 /* The weights of blocks [first, first + count) as float32 take this many bytes. */

@@ -204,7 +204,7 @@ static fg_status read_word(const json_t *entry, const char *role, const json_t *
     if (words) FG_TRY(through_words(words, f.key, &value, err));
     if (!json_is_string(value) && !json_is_null(value)) FG_TRY(refuse(err, f.key, value, "a string"));
     if (value == evaluated && !json_is_null(value))
-        FG_TRY(refuse(err, f.key, value, "in models/: words for it"));
+        FG_TRY(refuse(err, f.key, value, "in models/: names for it"));
     *word = json_string_value(value);
 done:
     json_decref(evaluated);
@@ -243,10 +243,10 @@ done:
     return status;
 }
 
-fg_status fg_hyperparameters_word(const json_t *entry, const char *role, const json_t *config,
-                                  const char **word, fg_error *err) {
+fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
+                                       const char **word, fg_error *err) {
     fg_status status = read_word(entry, role, config, word, err);
-    return status == FG_OK && !*word ? refuse(err, role, NULL, "a word") : status;
+    return status == FG_OK && !*word ? refuse(err, role, NULL, "a kind's name") : status;
 }
 
 /* ---- rotary ---- */
@@ -291,7 +291,7 @@ static fg_status read_rotary_object(const fg_hyperparameters_source *source, con
                                     const char **type, fg_rotary_settings *rotary, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *declared = json_object_get(source->declared, "rotary");
-    FG_TRY(fg_hyperparameters_word(json_object_get(declared, "type"), "rotary type", object, type, err));
+    FG_TRY(fg_hyperparameters_kind_name(json_object_get(declared, "type"), "rotary type", object, type, err));
     const fg_rotary_kind *word = fg_rotary_find(*type);
     if (!word)
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass",

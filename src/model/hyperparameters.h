@@ -70,7 +70,7 @@ fg_hyperparameters_source fg_hyperparameters_source_of(const json_t *spec, const
  *
  * "config": { ROLE: { "key": PATH or [PATH, ...], "absent": VALUE, "null": VALUE, "words": { VALUE: WORD } } or
  *             { "value": VALUE } }
- *     ROLE is a member of fg_hyperparameters. The value of the key; VALUE stands in where it is absent or null: a JSON
+ *     ROLE is a member of fg_hyperparameters. The value of the key; VALUE is used where it is absent or null: a JSON
  *     value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of roles before it in the order of fg_hyperparameters.
  *     Without "absent" the key must be there, without "null" it must not be null. Of several keys the first that is
  *     there and not null counts; none of them is "absent". "words" says what the values of a word (or of a stand-in for
@@ -102,7 +102,7 @@ fg_status fg_hyperparameters_read_block(const fg_hyperparameters_source *source,
 /* Whether "config" may have an entry of that name. */
 bool fg_hyperparameters_is_role(const char *name);
 /* The word that an entry gives for a config. */
-fg_status fg_hyperparameters_word(const json_t *entry, const char *role, const json_t *config,
-                                  const char **word, fg_error *err);
+fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
+                                       const char **word, fg_error *err);
 
 #endif

@@ -31,9 +31,10 @@ static uint64_t panel_count(const fg_matrix *matrix) {
 }
 
 void fg_matrix_forget(fg_matrix *matrix) {
-    for (uint64_t i = 0; matrix->kept && i < panel_count(matrix); i++) fg_free(matrix->kept[i]);
-    fg_free(matrix->kept);
-    matrix->kept = NULL;
+    for (uint64_t i = 0; matrix->cached_panels && i < panel_count(matrix); i++)
+        fg_free(matrix->cached_panels[i]);
+    fg_free(matrix->cached_panels);
+    matrix->cached_panels = NULL;
 }
 
 /* ---- reading rows ---- */
@@ -99,20 +100,21 @@ fg_status fg_matrix_read(fg_model *model, const fg_matrix *matrix, uint64_t row,
 }
 
 /* The cached panel `index`, which is read into the cache if there is room; else `*values` is NULL. */
-static fg_status kept_panel(fg_model *model, fg_matrix *matrix, uint64_t index, const float **values,
-                            fg_error *err) {
+static fg_status cached_panel(fg_model *model, fg_matrix *matrix, uint64_t index, const float **values,
+                              fg_error *err) {
     fg_status status = FG_OK;
     float *panel = NULL;
     uint64_t row = index * matrix->panel_rows, rows = fg_min(matrix->panel_rows, matrix->rows - row);
     uint64_t bytes = rows * matrix->columns * sizeof(float);
-    *values = matrix->kept ? matrix->kept[index] : NULL;
-    if (*values || model->kept_bytes > model->keep_limit || bytes > model->keep_limit - model->kept_bytes)
+    *values = matrix->cached_panels ? matrix->cached_panels[index] : NULL;
+    if (*values || model->cached_bytes > model->cache_limit ||
+        bytes > model->cache_limit - model->cached_bytes)
         goto done;
-    if (!matrix->kept) FG_NEW(matrix->kept, panel_count(matrix));
+    if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(matrix));
     FG_TRY_NEW(panel, fg_alloc_buffer(bytes, err));
     FG_TRY(fg_matrix_read(model, matrix, row, rows, panel, err));
-    model->kept_bytes += bytes;
-    matrix->kept[index] = panel;
+    model->cached_bytes += bytes;
+    matrix->cached_panels[index] = panel;
     *values = panel;
     panel = NULL;
 done:
@@ -184,7 +186,7 @@ fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t r
         uint64_t at = row + done, index = at / matrix->panel_rows, inside = at % matrix->panel_rows;
         const float *values;
         part = fg_min(matrix->panel_rows - inside, rows - done);
-        FG_TRY(kept_panel(model, matrix, index, &values, err));
+        FG_TRY(cached_panel(model, matrix, index, &values, err));
         if (values) {
             values += inside * matrix->columns;
         } else {

@@ -56,9 +56,9 @@ done:
     return status;
 }
 
-fg_status fg_mlp_run(const fg_block_call *step, fg_error *err) {
-    return run_one(step->model, step->block->kind, step->block->mlp.matrices, step->input, step->count,
-                   step->output, err);
+fg_status fg_mlp_run(const fg_block_call *call, fg_error *err) {
+    return run_one(call->model, call->block->kind, call->block->mlp.matrices, call->input, call->count,
+                   call->output, err);
 }
 
 /* ---- experts: the router's matrix, then theirs ---- */
@@ -99,46 +99,46 @@ static void weigh(float *scores, uint64_t experts, uint64_t count, float *chosen
 }
 
 /* The tokens that go through an expert, side by side. */
-static uint64_t gather(const fg_block_call *step, const float *weights, uint64_t experts, uint64_t hidden,
+static uint64_t gather(const fg_block_call *call, const float *weights, uint64_t experts, uint64_t hidden,
                        float *inputs) {
     uint64_t count = 0;
-    for (uint64_t t = 0; t < step->count; t++) {
+    for (uint64_t t = 0; t < call->count; t++) {
         if (weights[t * experts] == 0) continue;
-        memcpy(inputs + count++ * hidden, step->input + t * hidden, hidden * sizeof *inputs);
+        memcpy(inputs + count++ * hidden, call->input + t * hidden, hidden * sizeof *inputs);
     }
     return count;
 }
 
-static void scatter(const fg_block_call *step, const float *weights, uint64_t experts, uint64_t hidden,
+static void scatter(const fg_block_call *call, const float *weights, uint64_t experts, uint64_t hidden,
                     const float *outputs) {
-    for (uint64_t t = 0; t < step->count; t++) {
-        float weight = weights[t * experts], *to = step->output + t * hidden;
+    for (uint64_t t = 0; t < call->count; t++) {
+        float weight = weights[t * experts], *to = call->output + t * hidden;
         if (weight == 0) continue;
         for (uint64_t i = 0; i < hidden; i++) to[i] += weight * outputs[i];
         outputs += hidden;
     }
 }
 
-fg_status fg_experts_run(const fg_block_call *step, fg_error *err) {
+fg_status fg_experts_run(const fg_block_call *call, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = step->model;
-    const fg_hyperparameters *s = &step->block->kind->settings;
-    fg_matrix *m = step->block->mlp.matrices;
+    fg_model *model = call->model;
+    const fg_hyperparameters *s = &call->block->kind->settings;
+    fg_matrix *m = call->block->mlp.matrices;
     uint64_t hidden = s->hidden;
-    FG_TRY(fg_scratch_fit(&model->scores, step->count + 1, s->experts, err));
-    FG_TRY(fg_scratch_fit(&model->states[2], step->count, hidden, err));
-    FG_TRY(fg_scratch_fit(&model->states[3], step->count, hidden, err));
+    FG_TRY(fg_scratch_fit(&model->scores, call->count + 1, s->experts, err));
+    FG_TRY(fg_scratch_fit(&model->states[2], call->count, hidden, err));
+    FG_TRY(fg_scratch_fit(&model->states[3], call->count, hidden, err));
     float *weights = model->scores.values, *inputs = model->states[2].values,
           *outputs = model->states[3].values;
-    FG_TRY(fg_linear_whole(model, m, step->input, step->count, weights, err));
-    for (uint64_t t = 0; t < step->count; t++)
-        weigh(weights + t * s->experts, s->experts, s->experts_per_token, weights + step->count * s->experts);
-    memset(step->output, 0, step->count * hidden * sizeof *step->output);
+    FG_TRY(fg_linear_whole(model, m, call->input, call->count, weights, err));
+    for (uint64_t t = 0; t < call->count; t++)
+        weigh(weights + t * s->experts, s->experts, s->experts_per_token, weights + call->count * s->experts);
+    memset(call->output, 0, call->count * hidden * sizeof *call->output);
     for (uint64_t e = 0; e < s->experts; e++) {
-        uint64_t count = gather(step, weights + e, s->experts, hidden, inputs);
+        uint64_t count = gather(call, weights + e, s->experts, hidden, inputs);
         if (!count) continue;
-        FG_TRY(run_one(model, step->block->kind, m + 1 + e * MATRICES, inputs, count, outputs, err));
-        scatter(step, weights + e, s->experts, hidden, outputs);
+        FG_TRY(run_one(model, call->block->kind, m + 1 + e * MATRICES, inputs, count, outputs, err));
+        scatter(call, weights + e, s->experts, hidden, outputs);
     }
 done:
     return status;

@@ -6,20 +6,20 @@
 
 /* ---- parts of blocks ---- */
 
-fg_status fg_sublayer_weights_make(fg_sublayer_weights *part, size_t matrices, size_t vectors,
+fg_status fg_sublayer_weights_make(fg_sublayer_weights *weights, size_t matrices, size_t vectors,
                                    fg_error *err) {
     fg_status status = FG_OK;
-    FG_NEW(part->matrices, matrices);
-    part->matrix_count = matrices;
-    FG_NEW(part->vectors, vectors);
-    part->vector_count = vectors;
+    FG_NEW(weights->matrices, matrices);
+    weights->matrix_count = matrices;
+    FG_NEW(weights->vectors, vectors);
+    weights->vector_count = vectors;
 done:
     return status;
 }
 
-fg_matrix *fg_sublayer_weights_next(const fg_sublayer_weights *part, size_t *at) {
-    while (*at < part->matrix_count) {
-        fg_matrix *matrix = &part->matrices[(*at)++];
+fg_matrix *fg_sublayer_weights_next(const fg_sublayer_weights *weights, size_t *at) {
+    while (*at < weights->matrix_count) {
+        fg_matrix *matrix = &weights->matrices[(*at)++];
         if (matrix->name) return matrix;
     }
     return NULL;
@@ -30,36 +30,36 @@ static void free_matrix(fg_matrix *matrix) {
     fg_free(matrix->bias.name);
 }
 
-void fg_sublayer_weights_free(fg_sublayer_weights *part) {
-    for (size_t i = 0; i < part->matrix_count; i++) free_matrix(&part->matrices[i]);
-    for (size_t i = 0; i < part->vector_count; i++) fg_free(part->vectors[i].name);
-    fg_free(part->matrices);
-    fg_free(part->vectors);
+void fg_sublayer_weights_free(fg_sublayer_weights *weights) {
+    for (size_t i = 0; i < weights->matrix_count; i++) free_matrix(&weights->matrices[i]);
+    for (size_t i = 0; i < weights->vector_count; i++) fg_free(weights->vectors[i].name);
+    fg_free(weights->matrices);
+    fg_free(weights->vectors);
 }
 
-static void forget_part(const fg_sublayer_weights *part) {
+static void forget_weights(const fg_sublayer_weights *weights) {
     size_t at = 0;
-    for (fg_matrix *m; (m = fg_sublayer_weights_next(part, &at)) != NULL;) fg_matrix_forget(m);
+    for (fg_matrix *m; (m = fg_sublayer_weights_next(weights, &at)) != NULL;) fg_matrix_forget(m);
 }
 
-static uint64_t part_bytes(const fg_sublayer_weights *part) {
+static uint64_t weights_bytes(const fg_sublayer_weights *weights) {
     size_t at = 0;
     uint64_t bytes = 0;
-    for (const fg_matrix *m; (m = fg_sublayer_weights_next(part, &at)) != NULL;)
+    for (const fg_matrix *m; (m = fg_sublayer_weights_next(weights, &at)) != NULL;)
         bytes += m->rows * m->columns * sizeof(float);
     return bytes;
 }
 
 /* ---- freeing ---- */
 
-static void forget_kept(fg_model *model) {
+static void forget_cached(fg_model *model) {
     for (uint64_t b = 0; model->blocks && b < model->shape.blocks; b++) {
-        forget_part(&model->blocks[b].mixer);
-        forget_part(&model->blocks[b].mlp);
+        forget_weights(&model->blocks[b].mixer);
+        forget_weights(&model->blocks[b].mlp);
     }
     fg_matrix_forget(&model->embedding);
     fg_matrix_forget(&model->head);
-    model->kept_bytes = 0;
+    model->cached_bytes = 0;
 }
 
 static void free_block(fg_block *block) {
@@ -72,7 +72,7 @@ static void free_block(fg_block *block) {
 void fg_model_free(fg_model **model) {
     fg_model *m = *model;
     if (!m) return;
-    forget_kept(m);
+    forget_cached(m);
     for (uint64_t b = 0; m->blocks && b < m->shape.blocks; b++) free_block(&m->blocks[b]);
     for (uint64_t h = 0; m->final_norms && h < m->shape.heads; h++) fg_free(m->final_norms[h].name);
     fg_block_kinds_free(m);
@@ -119,15 +119,15 @@ bool fg_model_sees_ahead(const fg_model *model) {
 
 /* ---- cached weights ---- */
 
-void fg_model_keep(fg_model *model, uint64_t bytes) {
-    if (bytes < model->kept_bytes) forget_kept(model);
-    model->keep_limit = bytes;
+void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
+    if (bytes < model->cached_bytes) forget_cached(model);
+    model->cache_limit = bytes;
 }
 
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count) {
     uint64_t bytes = 0;
     for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++)
-        bytes += part_bytes(&model->blocks[b].mixer) + part_bytes(&model->blocks[b].mlp);
+        bytes += weights_bytes(&model->blocks[b].mixer) + weights_bytes(&model->blocks[b].mlp);
     return bytes;
 }
 

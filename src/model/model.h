@@ -8,6 +8,7 @@
 
 #include "model/forward.h"
 #include "model/hyperparameters.h"
+#include "model/unread.h"
 
 /* Scratch memory that grows and is reused. Start from zeros. */
 typedef struct fg_scratch {
@@ -33,9 +34,9 @@ typedef struct fg_matrix {
     uint64_t rows, columns;
     uint64_t first;
     bool transposed;
-    fg_vector bias;      /* [rows], added to the product; mostly without a name */
-    uint64_t panel_rows; /* rows of a panel; follows from `rows` and `columns` alone */
-    float **kept;        /* owned; the cached panels, NULL where a panel is not cached; NULL: none is */
+    fg_vector bias;        /* [rows], added to the product; mostly without a name */
+    uint64_t panel_rows;   /* rows of a panel; follows from `rows` and `columns` alone */
+    float **cached_panels; /* owned; the cached panels, NULL where a panel is not cached; NULL: none is */
 } fg_matrix;
 
 typedef struct fg_block fg_block;
@@ -83,14 +84,14 @@ struct fg_binder;
 typedef struct fg_mixer_kind {
     const char *word;
     fg_status (*bind)(struct fg_binder *binder, fg_block *block, fg_error *err);
-    fg_status (*run)(const fg_block_call *step, fg_error *err);
+    fg_status (*run)(const fg_block_call *call, fg_error *err);
     uint64_t (*per_position)(const fg_model *model, const fg_block *block);
 } fg_mixer_kind;
 
 typedef struct fg_mlp_kind {
     const char *word;
     fg_status (*bind)(struct fg_binder *binder, fg_block *block, fg_error *err);
-    fg_status (*run)(const fg_block_call *step, fg_error *err);
+    fg_status (*run)(const fg_block_call *call, fg_error *err);
 } fg_mlp_kind;
 
 /* What blocks of one description have in common. */
@@ -140,7 +141,7 @@ struct fg_model {
     uint64_t slab_row, slab_rows;
 
     fg_scratch panel, product, norm_values, bias_values, normed, added, states[4], scores;
-    uint64_t keep_limit, kept_bytes;
+    uint64_t cache_limit, cached_bytes;
 };
 
 struct fg_cache {
@@ -173,10 +174,11 @@ fg_status fg_linear_whole(fg_model *model, fg_matrix *matrix, const float *input
                           float *output, fg_error *err);
 void fg_matrix_forget(fg_matrix *matrix); /* frees the cached panels */
 
-fg_status fg_sublayer_weights_make(fg_sublayer_weights *part, size_t matrices, size_t vectors, fg_error *err);
-void fg_sublayer_weights_free(fg_sublayer_weights *part);
-/* Each matrix of a part that there is: sets `matrix` and goes on while it is not NULL. */
-fg_matrix *fg_sublayer_weights_next(const fg_sublayer_weights *part, size_t *at);
+fg_status fg_sublayer_weights_make(fg_sublayer_weights *weights, size_t matrices, size_t vectors,
+                                   fg_error *err);
+void fg_sublayer_weights_free(fg_sublayer_weights *weights);
+/* Each matrix that the sublayer has: sets `matrix` and goes on while it is not NULL. */
+fg_matrix *fg_sublayer_weights_next(const fg_sublayer_weights *weights, size_t *at);
 
 /* ---- norm.c ---- */
 /* Reads a norm's weight into model->norm_values. */
@@ -206,12 +208,12 @@ void fg_activation_relu2(float *values, uint64_t count);
 void fg_activation_sigmoid(float *values, uint64_t count);
 void fg_activation_identity(float *values, uint64_t count);
 fg_status fg_attention_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
-fg_status fg_attention_run(const fg_block_call *step, fg_error *err);
+fg_status fg_attention_run(const fg_block_call *call, fg_error *err);
 uint64_t fg_attention_per_position(const fg_model *model, const fg_block *block);
 fg_status fg_mlp_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
-fg_status fg_mlp_run(const fg_block_call *step, fg_error *err);
+fg_status fg_mlp_run(const fg_block_call *call, fg_error *err);
 fg_status fg_experts_bind(struct fg_binder *binder, fg_block *block, fg_error *err);
-fg_status fg_experts_run(const fg_block_call *step, fg_error *err);
+fg_status fg_experts_run(const fg_block_call *call, fg_error *err);
 
 /* ---- kinds.c ---- */
 /* Reads the settings of the model and of its kinds of blocks. `kind_of`, owned by the caller, gets the kind of each of
@@ -228,6 +230,7 @@ typedef struct fg_binder {
     const fg_block_kind *kind; /* of the block */
     uint64_t block, head;      /* counted among all blocks; prediction head */
     uint64_t expert;
+    fg_read_ranges *read; /* what was bound so far */
 } fg_binder;
 /* Looks a role's weight up and checks its shape. */
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,

@@ -25,13 +25,14 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
     for (uint64_t at = 0; at < count; at += PART) {
         size_t n = fg_min(PART, count - at);
         fg_cast(FG_F32, out + at, r->dtype, narrow, n);
-        fg_widen(r->dtype, narrow, out + at, n);
+        fg_cast_to_f32(r->dtype, narrow, out + at, n);
     }
     return FG_OK;
 }
 
-static const char *example(void *context) {
-    return fg_weight_source_example(&((rounding *)context)->inner);
+static const char *name_of(void *context, uint32_t index) {
+    const fg_weight_source *inner = &((rounding *)context)->inner;
+    return inner->name_of ? inner->name_of(inner->context, index) : NULL;
 }
 
 static void close_both(void *context) {
@@ -45,6 +46,6 @@ fg_status fg_weight_source_round_to(fg_weight_source *weights, fg_dtype dtype, f
     if (!r) return FG_ERR_MEMORY;
     *r = (rounding){.inner = *weights, .dtype = dtype};
     *weights = (fg_weight_source){
-        .context = r, .find = find, .read = read_rounded, .example = example, .close = close_both};
+        .context = r, .find = find, .read = read_rounded, .name_of = name_of, .close = close_both};
     return FG_OK;
 }

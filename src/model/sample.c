@@ -8,7 +8,7 @@
 typedef struct candidate {
     uint32_t token;
     float logit;
-    double weight; /* relative to the likeliest's */
+    double weight; /* relative to that of the largest logit */
 } candidate;
 
 static const uint64_t ODD = 0x9e3779b97f4a7c15ULL;

@@ -22,6 +22,8 @@
  *
  * "weights"         { ROLE: HOLDING or [HOLDING, ...] }, of which exactly one may be there
  *
+ * "unread"          endings of the names of tensors that may be there and that the model does not read. All others must be read, each number of them.
+ *
  * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "transposed": true, "experts": true or "stacked" }: the stored
  * rows are those of N weights, and this is the one with number P; the tensor holds the matrix transposed; all experts' lie one
  * behind the other in it (N each), "stacked" along a first dimension of its own.

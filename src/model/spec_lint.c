@@ -21,7 +21,7 @@ typedef struct linter {
     size_t keys;               /* checked */
 } linter;
 
-static fg_status complain(linter *l, fg_error *err, const char *what, const char *detail) {
+static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
     return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
 }
 
@@ -44,13 +44,14 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
     FG_TRY(can_run(l, FG_FORMAT_FORGATHER, family, &forgather, err));
     FG_TRY(can_run(l, FG_FORMAT_FAST_LLM, family, &fast_llm, err));
     if (!forgather && !fast_llm)
-        FG_TRY(complain(l, err, "there is no converter of models that can be run for ", family));
-    if (!json_object_get(formats, "hf")) FG_TRY(complain(l, err, "does not say how hf's models compute", ""));
+        FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
+    if (!json_object_get(formats, "hf"))
+        FG_TRY(add_lint_error(l, err, "does not say how hf's models compute", ""));
     if (forgather != (json_object_get(formats, "forgather") != NULL))
-        FG_TRY(complain(l, err,
-                        forgather ? "has nothing for forgather, which has a converter for "
-                                  : "says something for forgather, which has no converter for ",
-                        family));
+        FG_TRY(add_lint_error(l, err,
+                              forgather ? "has nothing for forgather, which has a converter for "
+                                        : "says something for forgather, which has no converter for ",
+                              family));
 done:
     return status;
 }
@@ -86,7 +87,7 @@ static fg_status check_key(linter *l, const char *prefix, const char *key, const
         if (!there) there = fg_class_can_have(l->classes, root, path + strlen(INSIDE), &held);
     }
     l->keys++;
-    if (!there) FG_TRY(complain(l, err, "no class has the field ", path));
+    if (!there) FG_TRY(add_lint_error(l, err, "no class has the field ", path));
     if (there && entry) FG_TRY(check_default(l, entry, path, held, err));
 done:
     fg_free(path);
@@ -142,7 +143,7 @@ static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
-        if (!fg_hyperparameters_is_role(name)) FG_TRY(complain(l, err, "there is no role ", name));
+        if (!fg_hyperparameters_is_role(name)) FG_TRY(add_lint_error(l, err, "there is no role ", name));
     }
 done:
     return status;
@@ -173,7 +174,7 @@ static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_
     }
     const json_t *side = json_object_get(json_object_get(spec, "formats"), format);
     const char *one = json_string_value(fg_json_at(side, "blocks/one"));
-    if (!side) FG_TRY(complain(l, err, "has nothing for ", format));
+    if (!side) FG_TRY(add_lint_error(l, err, "has nothing for ", format));
     FG_TRY(check_keys(l, "", side, err));
     if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
 done:
@@ -191,7 +192,7 @@ static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_
     FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
     status = fg_model_spec_read(&spec, l->dirs, name, &what);
     if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", what.text));
-    FG_TRY(spec ? check_spec(l, name, spec, err) : complain(l, err, what.text, ""));
+    FG_TRY(spec ? check_spec(l, name, spec, err) : add_lint_error(l, err, what.text, ""));
     *problems += l->wrong.length != 0;
     if (l->wrong.length)
         FG_TRY(fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data));

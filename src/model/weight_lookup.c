@@ -81,7 +81,7 @@ static fg_status read_stored_as(const fg_binder *binder, const char *role, const
     return FG_OK;
 }
 
-static const json_t *holding_at(const json_t *names, size_t i) {
+static const json_t *stored_as_at(const json_t *names, size_t i) {
     return json_is_array(names) ? json_array_get(names, i) : i == 0 ? names : NULL;
 }
 
@@ -124,8 +124,8 @@ static fg_status locate(const fg_binder *binder, const char *role, location *fou
     fg_buffer name = {0};
     stored_as how;
     *found = (location){0};
-    FG_TRY(read_stored_as(binder, role, holding_at(names, 0), &how, err));
-    for (size_t i = 0; (entry = holding_at(names, i)) != NULL; i++) {
+    FG_TRY(read_stored_as(binder, role, stored_as_at(names, 0), &how, err));
+    for (size_t i = 0; (entry = stored_as_at(names, i)) != NULL; i++) {
         FG_TRY(read_stored_as(binder, role, entry, &how, err));
         fg_buffer_clear(&name);
         FG_TRY(expand(binder, how.pattern, &name, err));
@@ -147,7 +147,7 @@ static fg_status require(const fg_binder *binder, const char *role, location *fo
     FG_TRY(locate(binder, role, found, err));
     if (found->name) goto done;
     FG_TRY(read_stored_as(binder, role,
-                          holding_at(json_object_get(json_object_get(binder->side, "weights"), role), 0),
+                          stored_as_at(json_object_get(json_object_get(binder->side, "weights"), role), 0),
                           &first, err));
     FG_TRY(expand(binder, first.pattern, &wanted, err));
     status = fg_fail(err, FG_ERR_INPUT, "no tensor %s among the weights (%s of a %s model)", wanted.data,
@@ -212,6 +212,8 @@ fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t row
     matrix->first = found.how.part * stored_rows;
     matrix->transposed = found.how.transposed;
     fg_matrix_plan(matrix);
+    FG_TRY(fg_read_ranges_add(binder->read, &matrix->weight, matrix->first * stored_columns, rows * columns,
+                              err));
 done:
     fg_free(found.name);
     return status;
@@ -227,6 +229,7 @@ fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t siz
     found.name = NULL;
     vector->weight = found.weight;
     vector->first = found.how.part * size;
+    FG_TRY(fg_read_ranges_add(binder->read, &vector->weight, vector->first, size, err));
 done:
     fg_free(found.name);
     return status;

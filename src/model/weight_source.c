@@ -14,7 +14,7 @@ void fg_weight_source_close(fg_weight_source *weights) {
 }
 
 const char *fg_weight_source_example(const fg_weight_source *weights) {
-    return weights->example ? weights->example(weights->context) : NULL;
+    return weights->name_of ? weights->name_of(weights->context, 0) : NULL;
 }
 
 /* ---- a checkpoint's files, as they are or rounded ---- */
@@ -42,9 +42,9 @@ static fg_dtype seen_dtype(const files *f, const fg_tensor *tensor) {
     return rounded == FG_DTYPE_NONE ? tensor->dtype : rounded;
 }
 
-static const char *files_example(void *context) {
+static const char *files_name_of(void *context, uint32_t index) {
     const files *f = context;
-    return f->table->count ? f->table->items[0].name : NULL;
+    return index < f->table->count ? f->table->items[index].name : NULL;
 }
 
 static bool files_find(void *context, const char *name, fg_weight *weight) {
@@ -72,7 +72,7 @@ static fg_status files_read(void *context, const fg_weight *weight, uint64_t fir
         part = fg_min(step, count - done);
         FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->raw, err));
         if (round) fg_cast(tensor->dtype, f->raw, rounded, f->cast, part);
-        fg_widen(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
+        fg_cast_to_f32(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
     }
 done:
     return status;
@@ -89,7 +89,7 @@ static fg_status files_open(fg_weight_source *weights, const fg_tensors *table, 
     FG_TRY_NEW(f->raw, fg_alloc_buffer(CHUNK, err));
     FG_TRY_NEW(f->cast, fg_alloc_buffer(CHUNK, err));
     *weights = (fg_weight_source){
-        .context = f, .find = files_find, .read = files_read, .example = files_example, .close = files_close};
+        .context = f, .find = files_find, .read = files_read, .name_of = files_name_of, .close = files_close};
     *opened = f;
     f = NULL;
 done:
@@ -179,9 +179,9 @@ static void planned_close(void *context) {
     fg_free(p);
 }
 
-static const char *planned_example(void *context) {
+static const char *planned_name_of(void *context, uint32_t index) {
     const planned *p = context;
-    return p->plan->output_count ? p->plan->outputs[0].name : NULL;
+    return index < p->plan->output_count ? p->plan->outputs[index].name : NULL;
 }
 
 static bool planned_find(void *context, const char *name, fg_weight *weight) {
@@ -204,7 +204,7 @@ static fg_status planned_read(void *context, const fg_weight *weight, uint64_t f
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(step, count - done);
         FG_TRY(fg_copier_read(p->copier, weight->index, first + done, part, p->raw, err));
-        fg_widen(weight->dtype, p->raw, out + done, part);
+        fg_cast_to_f32(weight->dtype, p->raw, out + done, part);
     }
 done:
     return status;
@@ -223,7 +223,7 @@ fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *p
     *weights = (fg_weight_source){.context = p,
                                   .find = planned_find,
                                   .read = planned_read,
-                                  .example = planned_example,
+                                  .name_of = planned_name_of,
                                   .close = planned_close};
     p = NULL;
 done:

@@ -9,7 +9,7 @@ enum { VERSION = 2, NUMBER_BYTES = 10 };
 
 /* ---- writing ---- */
 
-static fg_status put(fg_buffer *out, uint64_t number, fg_error *err) {
+static fg_status put_number(fg_buffer *out, uint64_t number, fg_error *err) {
     unsigned char bytes[NUMBER_BYTES];
     size_t length = 0;
     do {
@@ -21,13 +21,13 @@ static fg_status put(fg_buffer *out, uint64_t number, fg_error *err) {
 
 static fg_status put_many(fg_buffer *out, const uint64_t *numbers, size_t count, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < count && status == FG_OK; i++) status = put(out, numbers[i], err);
+    for (size_t i = 0; i < count && status == FG_OK; i++) status = put_number(out, numbers[i], err);
     return status;
 }
 
 static fg_status put_name(fg_buffer *out, const char *name, fg_error *err) {
     size_t length = strlen(name);
-    fg_status status = put(out, length, err);
+    fg_status status = put_number(out, length, err);
     return status == FG_OK ? fg_buffer_add(out, name, length, err) : status;
 }
 
@@ -71,16 +71,16 @@ done:
 fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const uint64_t head[] = {plan->shard_count, plan->output_count, plan->dropped_count};
-    FG_TRY(put(out, VERSION, err));
+    FG_TRY(put_number(out, VERSION, err));
     FG_TRY(put_table(out, &plan->source, err));
     FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
     for (size_t i = 0; i < plan->shard_count; i++) {
         FG_TRY(put_name(out, plan->shard_files[i], err));
-        FG_TRY(put(out, plan->shard_bytes[i], err));
+        FG_TRY(put_number(out, plan->shard_bytes[i], err));
     }
     for (size_t i = 0; i < plan->output_count; i++) FG_TRY(put_output(out, plan, &plan->outputs[i], err));
     for (size_t i = 0; i < plan->dropped_count; i++) {
-        FG_TRY(put(out, plan->dropped[i].source, err));
+        FG_TRY(put_number(out, plan->dropped[i].source, err));
         FG_TRY(put_name(out, plan->dropped[i].reason, err));
     }
 done:
@@ -98,11 +98,11 @@ static fg_status damaged(const cursor *from, const char *what) {
     return fg_fail(from->err, FG_ERR_BUG, "a plan in transit is damaged: %s", what);
 }
 
-static fg_status take(cursor *from, uint64_t limit, uint64_t *number) {
+static fg_status take_number(cursor *from, uint64_t limit, uint64_t *number) {
     unsigned shift = 0;
     *number = 0;
     for (;; shift += 7) {
-        if (from->at == from->end) return damaged(from, "it is cut short");
+        if (from->at == from->end) return damaged(from, "it is truncated");
         unsigned char byte = *from->at++;
         if (shift == 63 && byte > 1) return damaged(from, "a number is too large");
         *number |= (uint64_t)(byte & 0x7f) << shift;
@@ -113,12 +113,12 @@ static fg_status take(cursor *from, uint64_t limit, uint64_t *number) {
 
 /* A count of things that take at least one byte each. */
 static fg_status take_count(cursor *from, uint64_t *number) {
-    return take(from, (uint64_t)(from->end - from->at), number);
+    return take_number(from, (uint64_t)(from->end - from->at), number);
 }
 
 static fg_status take_many(cursor *from, size_t count, uint64_t *numbers) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < count && status == FG_OK; i++) status = take(from, UINT64_MAX, &numbers[i]);
+    for (size_t i = 0; i < count && status == FG_OK; i++) status = take_number(from, UINT64_MAX, &numbers[i]);
     return status;
 }
 
@@ -140,9 +140,9 @@ static fg_status take_piece(cursor *from, fg_plan *plan) {
     fg_status status = FG_OK;
     fg_piece piece = {0};
     uint64_t kind, dims, source;
-    FG_TRY(take(from, FG_PIECE_MEAN, &kind));
-    FG_TRY(take(from, FG_MAX_DIMS, &dims));
-    FG_TRY(take(from, UINT32_MAX, &source));
+    FG_TRY(take_number(from, FG_PIECE_MEAN, &kind));
+    FG_TRY(take_number(from, FG_MAX_DIMS, &dims));
+    FG_TRY(take_number(from, UINT32_MAX, &source));
     piece.kind = (uint8_t)kind;
     piece.dims = (uint8_t)dims;
     piece.source = (uint32_t)source;
@@ -162,11 +162,11 @@ static fg_status take_output(cursor *from, fg_plan *plan) {
     char *name = NULL;
     uint64_t dtype, shard, offset, pieces, rank, shape[FG_MAX_DIMS];
     FG_TRY(take_name(from, &name));
-    FG_TRY(take(from, FG_DTYPE_COUNT - 1, &dtype));
-    FG_TRY(take(from, plan->shard_count ? plan->shard_count - 1 : UINT32_MAX, &shard));
-    FG_TRY(take(from, UINT64_MAX, &offset));
+    FG_TRY(take_number(from, FG_DTYPE_COUNT - 1, &dtype));
+    FG_TRY(take_number(from, plan->shard_count ? plan->shard_count - 1 : UINT32_MAX, &shard));
+    FG_TRY(take_number(from, UINT64_MAX, &offset));
     FG_TRY(take_count(from, &pieces));
-    FG_TRY(take(from, FG_MAX_DIMS, &rank));
+    FG_TRY(take_number(from, FG_MAX_DIMS, &rank));
     FG_TRY(take_many(from, rank, shape));
     FG_TRY(fg_plan_add_output(plan, name, (fg_dtype)dtype, (uint32_t)rank, shape, from->err));
     plan->outputs[plan->output_count - 1].shard = (uint32_t)shard;
@@ -187,7 +187,7 @@ static fg_status take_shards(cursor *from, uint64_t count, fg_plan *plan) {
     plan->shard_count = count;
     for (uint64_t i = 0; i < count; i++) {
         FG_TRY(take_name(from, &plan->shard_files[i]));
-        FG_TRY(take(from, UINT64_MAX, &plan->shard_bytes[i]));
+        FG_TRY(take_number(from, UINT64_MAX, &plan->shard_bytes[i]));
     }
 done:
     return status;
@@ -197,7 +197,7 @@ static fg_status take_dropped(cursor *from, fg_plan *plan) {
     fg_status status = FG_OK;
     char *reason = NULL;
     uint64_t source;
-    FG_TRY(take(from, UINT32_MAX, &source));
+    FG_TRY(take_number(from, UINT32_MAX, &source));
     FG_TRY(take_name(from, &reason));
     FG_TRY(fg_plan_drop(plan, (uint32_t)source, reason, from->err));
 done:
@@ -208,10 +208,10 @@ done:
 static fg_status take_table(cursor *from, fg_tensors *table) {
     fg_status status = FG_OK;
     uint64_t length, left = (uint64_t)(from->end - from->at);
-    if (left < sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    if (left < sizeof length) FG_TRY(damaged(from, "it is truncated"));
     memcpy(&length, from->at, sizeof length);
     from->at += sizeof length;
-    if (length > left - sizeof length) FG_TRY(damaged(from, "it is cut short"));
+    if (length > left - sizeof length) FG_TRY(damaged(from, "it is truncated"));
     FG_TRY(fg_tensors_decode(from->at, length, table, from->err));
     from->at += length;
 done:
@@ -223,12 +223,12 @@ fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error
     cursor from = {.at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
     uint64_t version, shards, outputs, dropped;
     *plan = (fg_plan){0};
-    FG_TRY(take(&from, UINT64_MAX, &version));
+    FG_TRY(take_number(&from, UINT64_MAX, &version));
     if (version != VERSION) FG_TRY(damaged(&from, "it is of another version"));
     FG_TRY(take_table(&from, &plan->source));
-    FG_TRY(take(&from, UINT32_MAX, &shards));
-    FG_TRY(take(&from, UINT32_MAX, &outputs));
-    FG_TRY(take(&from, UINT32_MAX, &dropped));
+    FG_TRY(take_number(&from, UINT32_MAX, &shards));
+    FG_TRY(take_number(&from, UINT32_MAX, &outputs));
+    FG_TRY(take_number(&from, UINT32_MAX, &dropped));
     FG_TRY(take_shards(&from, shards, plan));
     for (uint64_t i = 0; i < outputs; i++) FG_TRY(take_output(&from, plan));
     for (uint64_t i = 0; i < dropped; i++) FG_TRY(take_dropped(&from, plan));

@@ -36,8 +36,7 @@ typedef struct composer {
 
 static fg_status not_joined(const composer *c, const char *why) {
     return fg_fail(c->err, FG_ERR_INPUT,
-                   "tensor \"%s\": what makes it and what becomes of it cannot be done in one step: %s",
-                   c->name, why);
+                   "tensor \"%s\": its two conversion steps cannot be combined into one: %s", c->name, why);
 }
 
 /* The whole of a source tensor, unchanged: the only piece of an output. */
@@ -81,9 +80,9 @@ static bool add_dimension(fg_piece *piece, uint64_t extent, uint64_t from_stride
 
 /* The piece of what two boxes share: from where first's shadow says to where second's does. */
 static fg_status add_shared(composer *c, const fg_places *places, const fg_digit_box *there,
-                            const fg_digit_box *here, const fg_piece *maker) {
+                            const fg_digit_box *here, const fg_piece *producer) {
     fg_piece piece = {
-        .kind = maker->kind, .source = maker->source, .from = there->shadow, .to = here->shadow};
+        .kind = producer->kind, .source = producer->source, .from = there->shadow, .to = here->shadow};
     uint32_t order[FG_PLACES_MAX], count = 0;
     uint64_t extent[FG_PLACES_MAX];
     for (uint32_t p = 0; p < places->count; p++) {
@@ -108,13 +107,13 @@ static fg_status add_shared(composer *c, const fg_places *places, const fg_digit
 }
 
 /* Everything that one piece of first gives to one of second. */
-static fg_status join_pieces(composer *c, const fg_output *between, const fg_piece *maker,
-                             const fg_piece *taker) {
+static fg_status join_pieces(composer *c, const fg_output *between, const fg_piece *producer,
+                             const fg_piece *consumer) {
     fg_status status = FG_OK;
     fg_places places = {0};
     fg_progression there, here;
     c->there.count = c->here.count = 0;
-    if (!fg_progression_of_output(maker, &there) || !fg_progression_of_source(taker, &here) ||
+    if (!fg_progression_of_output(producer, &there) || !fg_progression_of_source(consumer, &here) ||
         !fg_places_add(&places, &there) || !fg_places_add(&places, &here) ||
         !fg_places_sort(&places, between->elements))
         FG_TRY(not_joined(c, "their strides do not divide each other"));
@@ -122,26 +121,26 @@ static fg_status join_pieces(composer *c, const fg_output *between, const fg_pie
     FG_TRY(fg_digit_boxes_add(&c->here, &places, &here, c->name, c->err));
     for (size_t i = 0; i < c->here.count; i++) {
         for (size_t j = 0; j < c->there.count; j++)
-            FG_TRY(add_shared(c, &places, &c->there.items[j], &c->here.items[i], maker));
+            FG_TRY(add_shared(c, &places, &c->there.items[j], &c->here.items[i], producer));
     }
 done:
     return status;
 }
 
-static fg_status join(composer *c, const fg_piece *taker) {
+static fg_status join(composer *c, const fg_piece *consumer) {
     fg_status status = FG_OK;
     const fg_plan *first = c->first;
-    if (taker->kind == FG_PIECE_ZERO) return fg_plan_add_piece(c->joined, taker, c->err);
-    const fg_output *between = &first->outputs[taker->source];
+    if (consumer->kind == FG_PIECE_ZERO) return fg_plan_add_piece(c->joined, consumer, c->err);
+    const fg_output *between = &first->outputs[consumer->source];
     c->name = between->name;
-    if (taker->kind == FG_PIECE_MEAN) return add_mean(c, between, taker);
+    if (consumer->kind == FG_PIECE_MEAN) return add_mean(c, between, consumer);
     if (is_whole(first, between)) {
-        fg_piece joined = *taker;
+        fg_piece joined = *consumer;
         joined.source = first->pieces[between->first_piece].source;
         return fg_plan_add_piece(c->joined, &joined, c->err);
     }
     for (size_t p = 0; p < between->piece_count; p++)
-        FG_TRY(join_pieces(c, between, &first->pieces[between->first_piece + p], taker));
+        FG_TRY(join_pieces(c, between, &first->pieces[between->first_piece + p], consumer));
 done:
     return status;
 }

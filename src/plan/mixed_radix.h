@@ -1,4 +1,5 @@
-/* Strided sets of elements as boxes of digits.
+/* Strided sets of elements as boxes of digits in a mixed radix number system (Knuth, The Art of Computer Programming,
+ * volume 2, section 4.1).
  *
  * If the strides of all sets divide each other (1 | 32 | 4096 | ...), they are the places of a mixed radix number system, and
  * each set is one or a few boxes: an interval of digits at each place. Boxes can be compared place by place,

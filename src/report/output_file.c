@@ -21,7 +21,10 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
         goto done;
     }
     FG_TRY_NEW(parent, fg_path_parent(path, err));
-    if (strcmp(parent, path) == 0) FG_TRY(fg_fail_errno(err, errno, "%s: cannot resolve the path", path));
+    if (strcmp(parent, path) == 0) {
+        status = fg_path_real(path, resolved, err);
+        goto done;
+    }
     FG_TRY(resolve(parent, &above, err));
     FG_TRY_NEW(*resolved, fg_path_join(above, fg_path_name(path), err));
 done:
@@ -95,10 +98,9 @@ static fg_status create_partial(fg_output_file *file, fg_error *err) {
     FG_TRY_NEW(partial, fg_output_file_partial(file->path, err));
     FG_TRY(fg_path_exists(partial, &exists, err));
     if (exists) {
-        fg_fail(err, FG_ERR_USAGE,
-                "%s %s: %s exists already: an earlier run was cut off, or another one is at work",
+        fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
                 file->option, file->path, partial);
-        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is at work there", partial));
+        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
     }
     FG_TRY(fg_file_write_all(partial, "", 0, false, err));
     file->partial = partial;

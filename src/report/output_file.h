@@ -3,7 +3,7 @@
  * The name is reserved before the run writes anything: PATH.partial is created, empty, filled later and renamed at the end. So what is wrong
  * with the path is said first, two runs cannot have the same file, and what a killed run leaves is not taken for a report or a dump.
  *
- * Invariant: nothing is overwritten but an older report of fgconv by a newer one, and that in one step, when the new one is whole. What
+ * Invariant: nothing is overwritten but an older report of fgconv by a newer one, and that in one step, when the new one is complete. What
  * the run made and did not fill is removed again.
  */
 #ifndef FG_REPORT_OUTPUT_FILE_H

@@ -239,7 +239,7 @@ TARGET_AVX2 static uint64_t count_f64_avx2(const void *source, size_t count, uin
 /* ---- choosing ---- */
 
 /* The loop from `from` to float32; NULL if there is none. */
-static kernel *widening(fg_dtype from) {
+static kernel *to_float32(fg_dtype from) {
     switch (from) {
     case FG_BOOL:
         return PICK(bool_f32);
@@ -284,7 +284,7 @@ typedef struct recipe {
 } recipe;
 
 static recipe recipe_of(fg_dtype from, fg_dtype to) {
-    recipe r = {.first = from == FG_F32 ? NULL : widening(from)};
+    recipe r = {.first = from == FG_F32 ? NULL : to_float32(from)};
     if (to == FG_F16 || to == FG_BF16) {
         r.second = to == FG_F16 ? PICK(f32_f16) : PICK(f32_bf16);
         r.count = PICK(count_f32);
@@ -333,8 +333,8 @@ uint64_t fg_cast(fg_dtype from, const void *source, fg_dtype to, void *target, s
     return infinite;
 }
 
-void fg_widen(fg_dtype from, const void *source, float *target, size_t count) {
-    kernel *to_float = widening(from);
+void fg_cast_to_f32(fg_dtype from, const void *source, float *target, size_t count) {
+    kernel *to_float = to_float32(from);
     if (to_float)
         to_float(source, target, count);
     else if (count)

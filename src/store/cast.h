@@ -18,6 +18,6 @@ bool fg_cast_possible(fg_dtype from, fg_dtype to);
 uint64_t fg_cast(fg_dtype from, const void *source, fg_dtype to, void *target, size_t count);
 
 /* The same with a float32 result, from any type (a bool gives 0 or 1; float8 is E4M3FN or E5M2): what computing needs. */
-void fg_widen(fg_dtype from, const void *source, float *target, size_t count);
+void fg_cast_to_f32(fg_dtype from, const void *source, float *target, size_t count);
 
 #endif

@@ -205,7 +205,7 @@ static fg_status move_name(char **name, fg_names *to, size_t *capacity, fg_error
     return FG_OK;
 }
 
-/* A file that travels with the model must be there and be itself; of others a link to nothing may lie about. */
+/* A file that belongs to the model must be there and be itself; of others a link to nothing may lie about. */
 static fg_status check_file(const char *folder, const char *name, bool travels, bool *regular,
                             fg_error *err) {
     fg_status status = FG_OK;

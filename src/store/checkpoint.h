@@ -29,7 +29,7 @@ typedef enum fg_format {
 /* How that HF configuration spells rotary settings: true for rope_parameters. */
 #define FG_CHECKPOINT_NEWER_ROTARY "metadata/fgconv/rope_parameters"
 
-/* What Fast-LLM's configuration said of a model that now lies in another format's directory: {"fast_llm": the same array}. */
+/* What Fast-LLM's configuration said about a model that now lies in another format's directory: {"fast_llm": the same array}. */
 #define FG_CHECKPOINT_CARRIED_FILE "fgconv_carried.json"
 /* The folder of named chat templates. */
 #define FG_CHECKPOINT_TEMPLATES "additional_chat_templates"
@@ -62,7 +62,7 @@ typedef struct fg_checkpoint {
 
 typedef struct fg_checkpoint_options {
     fg_format format;            /* FG_FORMAT_AUTO: detected (a config.json with hf_model_type, or model_type
-                                    "forgather-...", is Forgather; a metadata.yaml with no config.json beside
+                                    "forgather-...", is Forgather; a metadata.yaml with no config.json next to
                                     it, or that tells of Fast-LLM, is Fast-LLM; else HF) */
     const char *checkpoint_path; /* -c, as fg_training_find takes it; NULL: the rule above */
     bool config_only;            /* no weights wanted: the tensor table stays empty */

@@ -128,10 +128,10 @@ done:
 static void warn_of_index(const char *path, const json_t *index, const fg_tensors *table, uint64_t left_out) {
     size_t listed = json_object_size(index);
     if (listed != table->count + left_out)
-        fg_warn("%s: " INDEX_KEY " lists %zu tensors, the files hold %zu; the files count", path, listed,
-                table->count + (size_t)left_out);
+        fg_warn("%s: " INDEX_KEY " lists %zu tensors, the files hold %zu; the files take precedence", path,
+                listed, table->count + (size_t)left_out);
     if (left_out)
-        fg_warn("%s: %llu tensors that are no weights (an optimizer's state) are left out", path,
+        fg_warn("%s: %llu tensors that are not weights (an optimizer's state) are left out", path,
                 (unsigned long long)left_out);
 }
 
@@ -141,7 +141,7 @@ fg_status fg_fast_llm_warn_if_unfinished(const char *directory, fg_error *err) {
     bool exists;
     fg_status status = fg_path_exists(path, &exists, err);
     if (status == FG_OK && !exists)
-        fg_warn("%s: no file \"ok\", which Fast-LLM writes last: was the checkpoint written to its end?",
+        fg_warn("%s: no file \"ok\", which Fast-LLM writes last: the checkpoint may be incomplete",
                 directory);
     fg_free(path);
     return status;

@@ -15,7 +15,7 @@
 #define FG_FAST_LLM_METADATA "metadata.yaml"
 #define FG_FAST_LLM_OK "ok"
 
-/* The metadata of the directory as JSON, a new reference. FG_ERR_INPUT: it is none of a checkpoint in Fast-LLM's own
+/* The metadata of the directory as JSON, a new reference. FG_ERR_INPUT: it is not that of a checkpoint in Fast-LLM's own
  * format with `config/base_model`; for the format "distributed" the message says what to run. */
 fg_status fg_fast_llm_metadata_read(const char *directory, json_t **metadata, fg_error *err);
 

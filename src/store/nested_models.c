@@ -34,7 +34,7 @@ static bool is_model(const fg_names *names) {
     return false;
 }
 
-/* A place in which nobody looks for a model. */
+/* A place that is not searched for a model. */
 static bool is_skipped(const char *name) {
     return name[0] == '.' || strcmp(name, "blobs") == 0 || strcmp(name, "refs") == 0;
 }
@@ -87,7 +87,7 @@ static int by_version(const void *a, const void *b) {
     return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
-static fg_status find(search *s, fg_error *err) {
+static fg_status find_models(search *s, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(look_into(s, "", err));
     for (size_t i = 0; i < s->queue.count; i++) FG_TRY(look_into(s, s->queue.items[i], err));
@@ -142,7 +142,7 @@ fg_status fg_nested_models_describe(const char *directory, fg_buffer *text, fg_b
     search s = {.root = directory};
     const char *chosen;
     char *path = NULL;
-    FG_TRY(find(&s, err));
+    FG_TRY(find_models(&s, err));
     *found = s.models.count > 0;
     if (!*found) goto done;
     FG_TRY(choose(&s, &chosen, err));

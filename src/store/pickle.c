@@ -352,7 +352,7 @@ static fg_status refuse_global(const machine *m, const char *module, int module_
             m->name, module_length, module, name_length, name, key);
     return fg_hint(
         m->err,
-        "expected is a dict from names to tensors alone; if you trust the file, load it with torch and save "
+        "expected only a dict from names to tensors; if you trust the file, load it with torch and save "
         "its state dict as safetensors");
 }
 

@@ -63,7 +63,7 @@ static fg_status read_text(source *s, fg_buffer *text) {
         fg_fail(err, FG_ERR_INPUT,
                 "%s: a safetensors header of %" PRIu64 " bytes does not fit into a file of %" PRIu64, s->path,
                 length, size);
-        FG_TRY(fg_hint(err, "copy the file again: it is cut short, or it is no safetensors file"));
+        FG_TRY(fg_hint(err, "copy the file again: it is truncated or not a safetensors file"));
     }
     FG_TRY_NEW(bytes, fg_alloc(length + 1, 1, err));
     FG_TRY(fg_file_read(&file, bytes, length, LENGTH_BYTES, err));
@@ -151,7 +151,7 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
                 "%s: tensor \"%s\": its data ends at byte %" PRIu64 ", the file has only %" PRIu64
                 " bytes of data",
                 path, name, where->end, s->data_size);
-        fg_hint(s->err, "copy the file again: it is cut short");
+        fg_hint(s->err, "copy the file again: it is truncated");
         return FG_ERR_INPUT;
     }
     if (!fg_tensor_row_major(tensor)) {

@@ -147,7 +147,7 @@ done:
 
 /* ---- an index of the usual kind, whose map base/json_plain.h takes: without a value for each tensor ----
  *
- * Whatever is unusual ends it, with a message that nobody sees: the index is read as values then, which finds out whether it is
+ * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which finds out whether it is
  * wrong, and says so. */
 
 /* The value of weight_map, in the text. */

@@ -241,7 +241,7 @@ done:
 
 static fg_status take_bytes(cursor *from, void *target, size_t size, fg_error *err) {
     if (size > from->left)
-        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is cut short by %zu bytes",
+        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is truncated by %zu bytes",
                        size - from->left);
     memcpy(target, from->at, size);
     from->at += size;

@@ -309,7 +309,7 @@ static fg_status read_shape(reader *r, fg_pickle_value shape, fg_pickle_value st
 }
 
 /* Demands that the tensor's elements from `first` lie inside its storage, and sets its offset in the file. */
-static fg_status place(const reader *r, const storage *in, uint64_t first, fg_tensor *tensor) {
+static fg_status place_tensor(const reader *r, const storage *in, uint64_t first, fg_tensor *tensor) {
     uint64_t last = first, way, size = fg_dtype_size(tensor->dtype), capacity = in->bytes / size;
     bool inside = true, empty = false;
     for (uint32_t i = 0; i < tensor->rank; i++) empty = empty || tensor->shape[i] == 0;
@@ -358,7 +358,7 @@ static fg_status read_tensor(reader *r, fg_pickle_value call) {
         FG_TRY(wrong(r, "it is lazily conjugated or negated, or has other metadata"));
     if (!to_size(argument[1], &first)) FG_TRY(wrong(r, "its storage offset is not an integer from 0"));
     FG_TRY(read_shape(r, argument[2], argument[3], &tensor));
-    FG_TRY(place(r, &in, first, &tensor));
+    FG_TRY(place_tensor(r, &in, first, &tensor));
     FG_TRY(fg_tensors_add(r->table, &tensor, r->err));
 done:
     return status;

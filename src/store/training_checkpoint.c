@@ -130,7 +130,7 @@ static fg_status find_times(candidate *c, fg_error *err) {
     bool readable = true;
     fg_status status = read_times(c, &readable, err);
     if (status == FG_OK && !readable)
-        fg_warn("%s/%s names no time that fgconv can read; the time of the directory counts", c->path,
+        fg_warn("%s/%s has no readable timestamp; the time of the directory is used", c->path,
                 FG_TRAINING_MANIFEST);
     return status;
 }
@@ -168,7 +168,7 @@ done:
 /* Copies, and a run that went on from an earlier step, leave other times than the order of the steps. */
 static void warn_of_order(const candidate *best, uint64_t most) {
     if (best->number == most) return;
-    fg_warn("%s is the newest training checkpoint, as Forgather chooses by time, but %s%" PRIu64
+    fg_warn("%s is the newest training checkpoint by time, as Forgather chooses, but %s%" PRIu64
             " has the highest step; -c %" PRIu64 " takes that one",
             best->path, prefix, most, most);
 }
@@ -348,7 +348,7 @@ static fg_status no_optimizer(const char *directory, const char *path, fg_error 
         if (!fg_starts_with(names.items[i], "optimizer_state_rank_")) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: the state lies in one file a rank (%s)", directory,
                 names.items[i]);
-        FG_TRY(fg_hint(err, "leave --keep-optimizer out: only a state in one file can be handed on"));
+        FG_TRY(fg_hint(err, "leave --keep-optimizer out: only a state in one file can be copied"));
     }
     fg_fail(err, FG_ERR_INPUT, "%s: --keep-optimizer: there is no such file", path);
     FG_TRY(fg_hint(err, "leave --keep-optimizer out, or name with -c a training checkpoint that has one"));

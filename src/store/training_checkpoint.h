@@ -1,5 +1,5 @@
 /* Training checkpoints: the folders checkpoints/checkpoint-N of a Forgather directory. Which of them is the latest, what its manifest
- * says, and what it holds beside weights. The only file that knows checkpoint_manifest.json.
+ * says, and what it holds besides weights. The only file that knows checkpoint_manifest.json.
  *
  * Facts: the manifest is an object of checkpoint_path, world_size, timestamp (ISO 8601; local time unless it names a zone), components,
  * training_args_hash, forgather_version, pytorch_version, metadata; a component has key, sharing_pattern, ranks, replicated_across, group_name,

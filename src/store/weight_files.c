@@ -139,7 +139,7 @@ static fg_status check_total(const char *path, const json_t *metadata, const fg_
     if (json_is_number(total) && json_number_value(total) == (double)sum) return FG_OK;
     FG_TRY(distinct_bytes(table, &distinct, err));
     if (json_is_number(total) && json_number_value(total) == (double)distinct) return FG_OK;
-    fg_warn("%s: total_size is %s, the tensors have %" PRIu64 " bytes; the tensors count", path,
+    fg_warn("%s: total_size is %s, the tensors have %" PRIu64 " bytes; the total is ignored", path,
             fg_json_brief(total, brief, sizeof brief), sum);
 done:
     return status;

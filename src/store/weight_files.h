@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "store/tensors.h"
 
-/* Which of several files with weights counts: as transformers or as Forgather decides; both orders stand in checkpoint.h. */
+/* Which of several files with weights counts: as transformers or as Forgather decides; both orders are in checkpoint.h. */
 typedef enum fg_weight_files_order { FG_WEIGHTS_HF, FG_WEIGHTS_FORGATHER } fg_weight_files_order;
 
 /* Whether the directory has one of the files that weights are looked for in. */

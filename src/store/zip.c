@@ -38,7 +38,7 @@ typedef struct directory {
 
 static fg_status broken(const fg_file *file, fg_error *err, const char *what) {
     fg_fail(err, FG_ERR_INPUT, "%s: not a whole zip archive: %s", file->path, what);
-    return fg_hint(err, "the file is damaged or cut short: copy or download it again");
+    return fg_hint(err, "the file is damaged or truncated: copy or download it again");
 }
 
 /* ---- where the central directory is ---- */
@@ -127,7 +127,7 @@ done:
 /* ---- its records ---- */
 
 /* Takes the next 8 bytes of the zip64 field if the 32-bit value is saturated. */
-static bool widen(uint64_t *value, const unsigned char **at, const unsigned char *end) {
+static bool replace_by_zip64(uint64_t *value, const unsigned char **at, const unsigned char *end) {
     if (*value != UINT32_MAX) return true;
     if (end - *at < 8) return false;
     *value = fg_little_u64(*at);
@@ -146,8 +146,9 @@ static bool read_extra(fg_zip_entry *entry, const unsigned char *extra, size_t l
         if (id == EXTRA_ZIP64) {
             const unsigned char *at = extra;
             end = extra + size;
-            return widen(&entry->size, &at, end) && widen(&entry->stored_size, &at, end) &&
-                   widen(&entry->header, &at, end);
+            return replace_by_zip64(&entry->size, &at, end) &&
+                   replace_by_zip64(&entry->stored_size, &at, end) &&
+                   replace_by_zip64(&entry->header, &at, end);
         }
         extra += size;
     }
@@ -210,7 +211,7 @@ static int by_header(const void *a, const void *b) {
 }
 
 /* Sorts the entries by place and demands room for each of them before the next one. */
-static fg_status place(const fg_file *file, const directory *where, fg_zip *zip, fg_error *err) {
+static fg_status bound_entries(const fg_file *file, const directory *where, fg_zip *zip, fg_error *err) {
     qsort(zip->entries, zip->count, sizeof *zip->entries, by_header);
     for (size_t i = 0; i < zip->count; i++) {
         fg_zip_entry *entry = &zip->entries[i];
@@ -243,7 +244,7 @@ fg_status fg_zip_read(const fg_file *file, fg_zip *zip, fg_error *err) {
     *zip = (fg_zip){0};
     FG_TRY(find_directory(file, &where, err));
     FG_TRY(read_records(file, &where, zip, err));
-    FG_TRY(place(file, &where, zip, err));
+    FG_TRY(bound_entries(file, &where, zip, err));
     FG_TRY(name_entries(file, zip, err));
 done:
     if (status != FG_OK) fg_zip_free(zip);

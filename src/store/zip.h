@@ -34,7 +34,7 @@ typedef struct fg_zip {
     fg_map by_name; /* index into `entries` */
 } fg_zip;
 
-/* Reads the central directory. A file that is no zip archive, is cut short, has entries outside the file or
+/* Reads the central directory. A file that is no zip archive, is truncated, has entries outside the file or
  * on top of each other, or two of one name is FG_ERR_INPUT. */
 fg_status fg_zip_read(const fg_file *file, fg_zip *zip, fg_error *err);
 void fg_zip_free(fg_zip *zip);

@@ -92,8 +92,8 @@ static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, i
         token.id = (uint32_t)(*next)++;
     }
     if (declared != (int64_t)token.id)
-        fg_warn("%s: the added token \"%.60s\" says id %lld and gets %u, its place behind the others",
-                c->file, text, (long long)declared, token.id);
+        fg_warn("%s: the added token \"%.60s\" has the id %lld in the file but gets %u, the next id", c->file,
+                text, (long long)declared, token.id);
     FG_TRY(read_normalized(&token, normalizer, err));
     FG_TRY(put_token(added, &token, err));
 done:
@@ -147,8 +147,8 @@ static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, con
         char *end;
         declared[count++] = (declared_token){strtoll(key, &end, 10), value};
         if (end == key || *end)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is no id", file,
-                           key));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id",
+                           file, key));
     }
     qsort(declared, count, sizeof *declared, by_declared_id);
     uint64_t next = next_id(added, model);

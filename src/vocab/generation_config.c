@@ -90,7 +90,7 @@ static fg_status unknown_key(const char *path, const char *key, fg_error *err) {
     }
     fg_fail(err, FG_ERR_INPUT, "%.300s: the key \"%.80s\" is not a generation setting; known are %s", path,
             key, known);
-    return fg_hint(err, "correct its name, or take it out");
+    return fg_hint(err, "correct its name, or remove it");
 }
 
 /* One setting of the preset, under its name in generation_config.json; null is as good as absent. */

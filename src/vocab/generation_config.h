@@ -1,7 +1,7 @@
 /* generation_config.json of a model that is released: its initial settings, and the token ids that override them.
  *
  * A preset is a JSON object of settings as transformers names them, and of max_tokens, which transformers calls max_new_tokens. Without
- * do_sample it samples if it says how (temperature, top_k, top_p, min_p), except at a temperature of 0, which means the likeliest token; it
+ * do_sample it samples if it says how (temperature, top_k, top_p, min_p), except at a temperature of 0, which means greedy decoding; it
  * does not if it has several beams.
  *
  * Invariant: a key of a preset that is not known, or has a value of another kind, is refused and never left out in silence.

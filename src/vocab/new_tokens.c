@@ -266,7 +266,7 @@ static fg_status resolve_rows(decision *d, fg_error *err) {
         if (edit->row >= t->rows.rows) continue;
         if (edit->row < d->model_rows)
             fg_warn("the row of token %" PRIu64
-                    ", which the model has already, is set to %s as a role's init asks",
+                    ", which the model already has, is set to %s, as the init of a role asks",
                     edit->row, fg_row_value_text(edit->value, text));
         FG_TRY(fg_row_edits_set(&t->rows, edit->row, edit->value, err));
     }

@@ -1,4 +1,4 @@
-/* What a request for tokens comes to for one tokenizer and one model: ids, roles and rows.
+/* The result of a request for tokens, for one tokenizer and one model: ids, roles and rows.
  *
  * New ids follow the tokenizer's last, in the order unk, bos, eos, pad (that of SentencePiece), special_tokens, regular_tokens. A role that the tokenizer has
  * already: with the same text nothing happens; with the text of a token that exists the role moves to it; with a new text the new

@@ -74,7 +74,7 @@ static bool is_category(const char *name) {
     return false;
 }
 
-/* \p{L}, \P{L}, \p{^L}; `in_class` says that the items stand in a class already. */
+/* \p{L}, \P{L}, \p{^L}; `in_class` says that the items are in a class already. */
 static fg_status property(translator *t, bool in_class) {
     fg_status status = FG_OK;
     const char *from = t->at, *name = t->at + 3, *close;

@@ -27,7 +27,7 @@ static fg_status add_special(fg_post_processor *post, const fg_tokenizer_json *c
     for (size_t i = 0; i < json_array_size(ids); i++) {
         const json_t *id = json_array_get(ids, i);
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= FG_ID_LIMIT)
-            return fg_fail(err, FG_ERR_INPUT, "%s: %s: special_tokens: \"%.60s\": an id is no token id",
+            return fg_fail(err, FG_ERR_INPUT, "%s: %s: special_tokens: \"%.60s\": an id is not a token id",
                            c->file, c->name, name);
         FG_TRY(add_item(post, json_integer_value(id), c, err));
     }
@@ -77,7 +77,7 @@ static fg_status read_any(fg_post_processor *post, const fg_tokenizer_json *c, u
     FG_TRY(fg_tokenizer_json_keys(c, "type processors", err));
     FG_TRY(fg_tokenizer_json_list(c, "processors", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: too many sequences inside each other", c->file, c->name));
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(post, &part, depth + 1, err));

@@ -1,4 +1,4 @@
-/* The post-processor of a tokenizer.json: which special tokens stand around a text. TemplateProcessing,
+/* The post-processor of a tokenizer.json: which special tokens are around a text. TemplateProcessing,
  * ByteLevel (which changes offsets only), and Sequence of them.
  *
  * Invariant: only the template for one text ("single") is used. There is at most one: HF tokenizers takes what

@@ -88,7 +88,7 @@ static fg_status cut(fg_pre_tokenizer *pre, const fg_pre_step *step, fg_spans *p
                 FG_TRY(fg_spans_cut(out, part->start, part->end - part->start, err));
         }
     }
-    /* The text stays: only the lists of pieces change places. */
+    /* The text stays: only the lists of pieces are swapped. */
     fg_buffer text = pieces->text;
     pieces->text = out->text;
     out->text = text;

@@ -25,7 +25,7 @@ typedef enum fg_prepend_scheme { FG_PREPEND_ALWAYS, FG_PREPEND_FIRST, FG_PREPEND
 /* What one step does, in this order; each part may be absent. */
 typedef struct fg_pre_step {
     char mark[FG_UTF8_MOST + 1]; /* Metaspace: spaces become this character; "": none */
-    bool prepend;                /* begin each piece with `mark`, or a space where there is none */
+    bool prepend;                /* begin each piece with `mark`, or a space without a mark */
     bool only_first;             /* only the text's first piece */
     fg_pattern *pattern;         /* owned; cut at its matches */
     fg_split_behavior behavior;

@@ -75,8 +75,7 @@ static fg_status read_byte_level(fg_pre_step *step, const fg_tokenizer_json *c, 
     bool use_regex, trim;
     FG_TRY(fg_tokenizer_json_keys(c, "type add_prefix_space trim_offsets use_regex", err));
     FG_TRY(fg_tokenizer_json_flag(c, "add_prefix_space", true, &step->prepend, err));
-    FG_TRY(
-        fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which nobody asks for */
+    FG_TRY(fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which are not used */
     FG_TRY(fg_tokenizer_json_flag(c, "use_regex", true, &use_regex, err));
     step->byte_level = true;
     if (use_regex)
@@ -118,7 +117,7 @@ static fg_status read_any(fg_pre_tokenizer *pre, const fg_tokenizer_json *c, uns
     FG_TRY(fg_tokenizer_json_keys(c, "type pretokenizers", err));
     FG_TRY(fg_tokenizer_json_list(c, "pretokenizers", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: too many sequences inside each other", c->file, c->name));
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(pre, &part, depth + 1, err));

@@ -106,8 +106,8 @@ static fg_status add_listed(fg_stop_tokens *stop, const fg_tokenizer_files *file
     if (id != FG_NO_TOKEN) return add_id(stop, id, "--stop-tokens", err);
     fg_fail(err, FG_ERR_INPUT, "--stop-tokens: the tokenizer of %s has no token \"%.80s\"", files->directory,
             text);
-    return fg_hint(err, "add it with --add-tokens, or leave it out; tokens have commas between and no spaces "
-                        "of their own");
+    return fg_hint(err,
+                   "add it with --add-tokens, or leave it out; separate tokens by commas, without spaces");
 }
 
 fg_status fg_stop_tokens_add_listed(fg_stop_tokens *stop, const char *list, const fg_tokenizer_files *files,

@@ -1,9 +1,9 @@
-/* The tokens that stop a generation, each with the reason why: what eos_token_id of generation_config.json comes to.
+/* The tokens that stop a generation, each with the reason why: the value of eos_token_id in generation_config.json.
  *
  * transformers stops at those of generation_config.json, else at those of config.json, and never asks the tokenizer. So a model that
  * learned to end its turns needs both there, the old eos and the end of a turn.
  *
- * Invariant: ids stand in the order in which they were added, each once; the reason is that of the first.
+ * Invariant: ids are in the order in which they were added, each once; the reason is that of the first.
  */
 #ifndef FG_VOCAB_STOP_TOKENS_H
 #define FG_VOCAB_STOP_TOKENS_H

@@ -90,7 +90,7 @@ done:
     return status;
 }
 
-/* Notes that a part of the file was met, which may stand there once. */
+/* Notes that a part of the file was met, which may be there once. */
 static fg_status meet(const search *s, bool *met, const char *part, fg_error *err) {
     if (*met) return fg_fail(err, FG_ERR_INPUT, "%s: %s is given twice", s->scan.name, part);
     *met = true;
@@ -180,11 +180,10 @@ static fg_status count_declared(search *s, const fg_tokenizer_files *files, fg_e
         char *end;
         long long id = strtoll(key, &end, 10);
         if (!text || end == key || *end || id < 0 || id >= FG_ID_LIMIT)
-            FG_TRY(
-                fg_fail(err, FG_ERR_INPUT,
-                        "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is no id of a token with "
-                        "content",
-                        files->directory, key));
+            FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                           "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
+                           "token with content",
+                           files->directory, key));
         FG_TRY(count_token(s, text, id, err));
     }
 done:
@@ -206,7 +205,7 @@ static fg_status read_text(search *s, fg_error *err) {
             FG_TRY(fg_json_scan_skip(&s->scan, err));
     }
     if (fg_json_scan_peek(&s->scan) || s->scan.at < s->scan.length)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: text behind the end", s->scan.name, s->scan.at));
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: text after the end", s->scan.name, s->scan.at));
 done:
     return status;
 }
@@ -245,12 +244,11 @@ static fg_status check_id(json_t *given, const json_t *entry, json_int_t *next, 
     json_int_t id = known ? json_integer_value(known) : *next;
     if (id != says || !*text) {
         fg_fail(err, FG_ERR_INPUT,
-                "%s/tokenizer.json: tokens cannot be added: the added token \"%.80s\" says id %lld, but is "
-                "read with %lld",
+                "%s/tokenizer.json: tokens cannot be added: the added token \"%.80s\" has the id %lld in the "
+                "file, but is loaded with %lld",
                 directory, text, (long long)says, (long long)id);
-        return fg_hint(err,
-                       "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that count; "
-                       "--skip-default-tokens adds no token unasked");
+        return fg_hint(err, "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that are "
+                            "used; --skip-default-tokens adds no default token");
     }
     if (id >= *next) *next = id + 1;
     return known ? FG_OK : fg_json_put(given, text, json_integer(id), err);

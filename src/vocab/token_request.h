@@ -16,7 +16,7 @@
 #include "vocab/token_ids.h"
 
 typedef struct fg_role_request {
-    const char *token; /* borrowed from the document; NULL: the file does not speak of this role */
+    const char *token; /* borrowed from the document; NULL: the file does not name this role */
     bool if_missing;
     fg_row_value init;
 } fg_role_request;

@@ -9,7 +9,7 @@ struct fg_trie_edge {
 
 enum { FIRST_EDGES = 256 };
 
-static struct fg_trie_edge *find(struct fg_trie_edge *edges, size_t capacity, uint64_t key) {
+static struct fg_trie_edge *find_edge(struct fg_trie_edge *edges, size_t capacity, uint64_t key) {
     uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
     for (size_t i = (hash ^ hash >> 32) & (capacity - 1);; i = (i + 1) & (capacity - 1)) {
         if (!edges[i].key || edges[i].key == key) return &edges[i];
@@ -22,7 +22,7 @@ static fg_status enlarge(fg_token_trie *trie, fg_error *err) {
     size_t capacity = trie->edge_capacity ? trie->edge_capacity * 2 : FIRST_EDGES;
     FG_NEW(edges, capacity);
     for (size_t i = 0; i < trie->edge_capacity; i++) {
-        if (trie->edges[i].key) *find(edges, capacity, trie->edges[i].key) = trie->edges[i];
+        if (trie->edges[i].key) *find_edge(edges, capacity, trie->edges[i].key) = trie->edges[i];
     }
     fg_free(trie->edges);
     trie->edges = edges;
@@ -50,7 +50,7 @@ fg_status fg_token_trie_add(fg_token_trie *trie, const char *text, size_t length
     for (size_t i = 0; i < length; i++) {
         if (trie->edge_count * 2 >= trie->edge_capacity) FG_TRY(enlarge(trie, err));
         uint64_t key = ((uint64_t)node << 8 | (unsigned char)text[i]) + 1;
-        struct fg_trie_edge *edge = find(trie->edges, trie->edge_capacity, key);
+        struct fg_trie_edge *edge = find_edge(trie->edges, trie->edge_capacity, key);
         if (!edge->key) {
             FG_TRY(add_node(trie, &edge->node, err));
             edge->key = key;
@@ -68,7 +68,7 @@ uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const 
     uint32_t node = 0, best = FG_TRIE_NONE;
     for (const char *here = at; here < end && trie->edge_capacity; here++) {
         uint64_t key = ((uint64_t)node << 8 | (unsigned char)*here) + 1;
-        const struct fg_trie_edge *edge = find(trie->edges, trie->edge_capacity, key);
+        const struct fg_trie_edge *edge = find_edge(trie->edges, trie->edge_capacity, key);
         if (!edge->key) break;
         node = edge->node;
         if (trie->values[node] == FG_TRIE_NONE) continue;

@@ -48,7 +48,7 @@ done:
 }
 
 static fg_status absent(const char *path, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s is not there or empty", path);
+    fg_fail(err, FG_ERR_INPUT, "%s is missing or empty", path);
     return fg_hint(err,
                    "fgconv reads tokenizers that transformers saved as tokenizer.json; "
                    "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");

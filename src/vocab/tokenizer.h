@@ -26,7 +26,7 @@ fg_status fg_tokenizer_new(fg_tokenizer **tokenizer, const fg_tokenizer_files *f
 /* The same for a directory. */
 fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_error *err);
 /* Appends the ids of a text. `special`: with what the post-processor puts around it (bos, eos). Special
- * tokens that stand in the text are found either way. */
+ * tokens that are in the text are found either way. */
 fg_status fg_tokenizer_encode(fg_tokenizer *tokenizer, const char *text, size_t length, bool special,
                               fg_id_list *ids, fg_error *err);
 /* Appends the text of ids. Special tokens are written, spaces are not cleaned up; ids that no token has are

@@ -19,8 +19,8 @@ static uint32_t hash_of(const char *word, size_t length) {
 }
 
 /* The slot of the word, or the free one where it belongs. */
-static struct fg_cached_word *find(const fg_word_cache *cache, const char *word, size_t length,
-                                   uint32_t hash) {
+static struct fg_cached_word *find_slot(const fg_word_cache *cache, const char *word, size_t length,
+                                        uint32_t hash) {
     for (size_t i = hash % SLOTS;; i = (i + 1) % SLOTS) {
         struct fg_cached_word *slot = &cache->slots[i];
         if (!slot->length) return slot;
@@ -35,7 +35,7 @@ fg_status fg_word_cache_get(const fg_word_cache *cache, const char *word, size_t
     fg_status status = FG_OK;
     *found = false;
     if (!cache->slots || !length) return FG_OK;
-    const struct fg_cached_word *slot = find(cache, word, length, hash_of(word, length));
+    const struct fg_cached_word *slot = find_slot(cache, word, length, hash_of(word, length));
     if (!slot->length) return FG_OK;
     *found = true;
     for (size_t i = 0; i < slot->count; i++) FG_TRY(fg_id_list_add(ids, cache->ids.ids[slot->ids + i], err));
@@ -60,7 +60,7 @@ fg_status fg_word_cache_put(fg_word_cache *cache, const char *word, size_t lengt
                                    (uint16_t)length, (uint16_t)count};
     FG_TRY(fg_buffer_add(&cache->words, word, length, err));
     for (size_t i = 0; i < count; i++) FG_TRY(fg_id_list_add(&cache->ids, ids[i], err));
-    *find(cache, word, length, hash) = entry;
+    *find_slot(cache, word, length, hash) = entry;
     cache->count++;
 done:
     return status;

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True, type=pathlib.Path)
     fgconv, tally = parser.parse_args().fgconv.resolve(), Tally()
+    if not shutil.which("dpkg-query"):
+        print("skipped: scripts/setup, which the demo runs first, knows Debian's packages only")
+        return 77
     with tempfile.TemporaryDirectory() as made:
         place = pathlib.Path(made)
         code, lines = call([str(ROOT / "scripts/demo"), str(place / "demo")], place, fgconv)

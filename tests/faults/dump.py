@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A dump that cannot be written ends the run with exit 4 and one message, without a signal, and leaves neither dump nor DST.
+"""A dump that cannot be written stops the run with exit 4 and one message, without a signal, and leaves neither dump nor DST.
 
     dump.py --fgconv build/fgconv
 

@@ -94,7 +94,7 @@ def damaged_side_files(fgconv, what, damage, words, fast_llm):
 
 
 def damaged_models(fgconv):
-    for what, damage, words in (("link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is not there"]),
+    for what, damage, words in (("link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which does not exist"]),
                                 ("Git LFS pointer", lambda path: put(path, POINTER), ["Git LFS pointer", "git lfs pull"]),
                                 ("empty file", lambda path: put(path, ""), ["the file is empty"])):
         for model, name in ((HF, "model.safetensors"), (SHARDED, "model-00002-of-00003.safetensors"), (SHARDED, "model.safetensors.index.json"),
@@ -143,7 +143,7 @@ def failing_lookups(fgconv, fast_llm):
             tally.check(f"EIO at each of {n - 1} calls: {name}", not wrong and n > 5 and code == 0, wrong[:3])
 
 
-NO_WEIGHTS = [  # files beside config.json, what the message says
+NO_WEIGHTS = [  # files next to config.json, what the message says
     (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], ["shards without their index", "model-00001-of-00002.safetensors", "1 more"]),
     (["pytorch_model-00001-of-00002.bin"], ["shards without their index", "pytorch_model.bin.index.json"]),
     (["consolidated.safetensors", "params.json"], ["consolidated.safetensors", "model*.safetensors"]),
@@ -231,7 +231,7 @@ def main():
         fast_llm = pathlib.Path(folder) / "fast_llm"
         code, text = run(args.fgconv, [HF, fast_llm, "--to", "fast_llm"], ranks=0)
         tally.check("a Fast-LLM checkpoint to begin with", code == 0, text)
-        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which is not there", "download"], fast_llm)
+        damaged_side_files(args.fgconv, "link to nothing", link_to_nothing, ["a link to ../../blobs/4d7a, which does not exist", "download"], fast_llm)
         damaged_side_files(args.fgconv, "Git LFS pointer", lambda path: put(path, POINTER), ["Git LFS pointer", "git lfs pull"], fast_llm)
         failing_lookups(args.fgconv, fast_llm)
     damaged_models(args.fgconv)

@@ -393,7 +393,7 @@ def bin_shards(fgconv):
         shutil.copytree(DATA / "store/bin", c.source)
         c.run("--validate", "none")
         tally.check("two .bin shards: read, whatever the model", "model-00" not in c.text and c.code in (0, 3), c.text)
-    for name, damage in (("cut short", lambda p: os.truncate(p, p.stat().st_size - 30)), ("empty", lambda p: os.truncate(p, 0)),
+    for name, damage in (("truncated", lambda p: os.truncate(p, p.stat().st_size - 30)), ("empty", lambda p: os.truncate(p, 0)),
                          ("no zip file", lambda p: p.write_bytes(b"\x80\x02}q\0."))):
         with Case(fgconv, f"a .bin file {name}", model) as c:
             damage(c.source / "pytorch_model-00001-of-00001.bin")
@@ -471,7 +471,7 @@ def plug_in(fgconv):
             shutil.rmtree(folder / "out", ignore_errors=True)
         code, text = run(fgconv, ["--converter-path", plugin, "--validate", "bytes", folder / "acme", folder / "out"])
         tally.check("a plug-in converts", code == 0, text)
-        tally.check("a plug-in's code lies beside config.json", (folder / "out/acme_code.py").exists() and
+        tally.check("a plug-in's code lies next to config.json", (folder / "out/acme_code.py").exists() and
                     "acme_code.AcmeForgatherModel" in json.dumps(load(folder / "out/config.json")))
         code, text = run(fgconv, ["--converter-path", plugin, "--validate", "bytes", folder / "out", folder / "back"])
         tally.check("a plug-in converts back", code == 0 and digests(folder / "back") == digests(folder / "acme"), text)

@@ -131,7 +131,7 @@ def replace(name, by):
 
 
 def round_to_bfloat16(w):
-    """Every tensor in bfloat16, cut off: values of another precision under the same names."""
+    """Every tensor in bfloat16, truncated: values of another precision under the same names."""
     for held in w.files.values():
         for tensor in held.values():
             assert tensor[0] == "float32"
@@ -351,8 +351,8 @@ FILES = [
     ("a dtype in a header", edit_header(lambda e: first_tensor(e).update(dtype="F16"))),
     ("a shape in a header reversed", edit_header(other_shape)),
     ("a tensor's place in a header", edit_header(overlap)),
-    ("config.json cut short", lambda d: cut(d / "config.json", 40)),
-    ("the index cut short", lambda d: cut(d / "model.safetensors.index.json", 40)),
+    ("config.json truncated", lambda d: cut(d / "config.json", 40)),
+    ("the index truncated", lambda d: cut(d / "model.safetensors.index.json", 40)),
 ]
 FILE_VERIFY = {"a dtype in a header": (3, 10), "a shape in a header reversed": (3, 10)}  # of equal size: the files are sound in themselves
 
@@ -360,7 +360,7 @@ FILE_VERIFY = {"a dtype in a header": (3, 10), "a shape in a header reversed": (
 
 
 def swap_rules(rules, a, b, directions=("to_forgather", "to_hf"), file="common.json"):
-    """Two rules of a list give each other's names: there and back still fits when both directions are changed."""
+    """Two rules of a list give each other's names: the round trip still fits when both directions are changed."""
     def change(trees):
         for direction in directions:
             held = trees[file][direction]["lists"][rules]
@@ -633,7 +633,7 @@ def changing_sources(fgconv):
         who = f"{ranks} ranks" if ranks else "alone"
         changes_meanwhile(fgconv, f"source rewritten in place, {who}", ranks, rewrite, long)
         changes_meanwhile(fgconv, f"source replaced, {who}", ranks, substitute, long)
-        changes_meanwhile(fgconv, f"source cut short, {who}", ranks, lambda p: cut(p, 4096), long)
+        changes_meanwhile(fgconv, f"source truncated, {who}", ranks, lambda p: cut(p, 4096), long)
         changes_meanwhile(fgconv, f"source rewritten, no proof, {who}", ranks, rewrite, ["--validate", "none", "--dtype", "float32"])
 
 

@@ -86,7 +86,7 @@ static inline json_t *fuzz_value(fuzz_nodes *nodes) {
     }
 }
 
-/* One change at a place that was picked. A document is small: its nodes are listed anew for each. */
+/* One change at a place that was picked. A document is small: its nodes are listed again for each. */
 static inline void fuzz_change(fuzz_nodes *nodes, json_t *document) {
     nodes->count = 0;
     fuzz_list(nodes, document);

@@ -5,9 +5,9 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/utf8_text.h"
 #include "fuzz_folder.h"
 #include "vocab/tokenizer.h"
-#include "base/utf8_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

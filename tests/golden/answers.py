@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Holds all that `fgconv config` answers against what is on record (tests/data/answers).
+"""Compares all that `fgconv config` answers with what is on record (tests/data/answers).
 
     answers.py --fgconv build/fgconv [--record] FORMAT...      "fast_llm" or "forgather"
 
-An answer: the exit code, every line that is said, and the whole document, which stands there by what it has other than the first one of its
+An answer: the exit code, every line that is said, and the whole document, which is there by what it has other than the first one of its
 kind. Whether answers are right is for the tests that know the real programs (fast_llm.py, golden.py, check_configs);
-here none may change unseen. --record writes the record anew, so that a change can be read as a diff.
+here none may change unseen. --record rewrites the record, so that a change can be read as a diff.
 
 Configurations: tests/data/fast_llm/configs.jsonl; for forgather tests/data/convert/configs.jsonl, those of the golden cases,
 tests/data/convert/changes.json, which are changes of a golden case's, and some of a family that a plug-in brings.
@@ -25,7 +25,7 @@ RECORDS = DATA / "answers"
 ABSENT = "(absent)"
 # The golden case whose configurations changes.json changes.
 CHANGED = {"llama": "llama_untied_fp32", "mistral": "mistral_window_to_fp32", "qwen3": "qwen3_tied_bf16"}
-# A family that only tests/data/convert/plugin knows, so that no library's defaults stand before the converter's.
+# A family that only tests/data/convert/plugin knows, so that no library's defaults are before the converter's.
 PLUG_IN = "acme_llama"
 PLUGGED_IN = {
     "hf": {"architectures": ["AcmeForCausalLM"], "n_embd": 64, "n_layer": 2, "n_head": 4, "vocab_size": 10, "intermediate_size": 96, "rms_norm_eps": 1e-5, "max_position_embeddings": 32},
@@ -122,7 +122,7 @@ class Record:
         self.rows = {row["name"]: row for row in lines if "name" in row}
 
     def row(self, question, got):
-        """The answer as it stands in the record."""
+        """The answer as it is in the record."""
         code, said, document = got
         row = {"name": question.name, "exit": code, "said": said}
         if document is None:

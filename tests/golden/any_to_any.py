@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Forgather and Fast-LLM, from one to the other in one go: the same bytes as by way of hf, on any number of ranks.
+"""Forgather and Fast-LLM, from one to the other in one go: the same bytes as through hf, on any number of ranks.
 
     any_to_any.py --fgconv build/fgconv CASE...      directories of tests/data/golden
 """
@@ -48,7 +48,7 @@ def check_case(fgconv, case, work):
     convert(fgconv, f"{case} forgather to fast_llm", work / "forgather", work / "fast_llm_2", "fast_llm", ranks=1)
     convert(fgconv, f"{case} forgather to hf", work / "forgather", work / "hf", "hf")
     convert(fgconv, f"{case} forgather to hf to fast_llm", work / "hf", work / "fast_llm_3", "fast_llm")
-    same_files(f"{case}: forgather by way of fast_llm", work / "forgather_2", work / "forgather")
+    same_files(f"{case}: forgather through fast_llm", work / "forgather_2", work / "forgather")
     same_files(f"{case}: forgather to fast_llm in one run", work / "fast_llm_2", work / "fast_llm_3")
     a, b = ((work / d / "metadata.yaml").read_text() for d in ("fast_llm", "fast_llm_2"))
     tally.check(f"{case}: configuration of Fast-LLM", fast_llm_config(a) == fast_llm_config(b), "differs")

@@ -160,7 +160,7 @@ def spellings(desk):
         config = load(back / "config.json") if not code else {}
         older = config.get("rope_theta") == 500000.0 and "rope_parameters" not in config
         newer = config.get("rope_parameters", {}).get("rope_theta") == 500000.0 and "rope_theta" not in config
-        tally.check(f"--hf-version {version}: {spelling} by way of {to}", newer if version == "5" else older, config or said)
+        tally.check(f"--hf-version {version}: {spelling} through {to}", newer if version == "5" else older, config or said)
 
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
@@ -250,7 +250,7 @@ def layer_overrides(desk):
     refused("one layer alone", {"per_layer_config": {"1": {"head_dim": 2 * head}}}, "3/head_dim")
     refused("another key", {"per_layer_config": {"1": {"head_dim": 16, "intermediate_size": 8}, "3": {"head_dim": 16, "intermediate_size": 8}}}, "1/intermediate_size")
     refused("a sliding layer", {"per_layer_config": {"0": {"head_dim": 2 * head}}}, "0/head_dim")
-    refused("a layer that is not there", {"per_layer_config": {"4": {"head_dim": 16}}}, "4")
+    refused("a layer that does not exist", {"per_layer_config": {"4": {"head_dim": 16}}}, "4")
     refused("a layer given twice", {"per_layer_config": {"1": {"head_dim": 16}, "01": {"head_dim": 16}, "3": {"head_dim": 16}}}, "01")
     refused("heads that do not count", {"attention_k_eq_v": False, "per_layer_config": {"1": {"num_key_value_heads": 2 * heads}, "3": {"num_key_value_heads": 2 * heads}}}, "*/num_key_value_heads")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds fgconv against conversions that the real Fast-LLM made (tests/data/fast_llm).
+"""Compares fgconv with conversions that the real Fast-LLM made (tests/data/fast_llm).
 
     fast_llm.py --fgconv build/fgconv PART...      FORMAT/CASE, "configs", "tokens", "eos", "qwen3", "losses", "lacking", "length", "explicit", "original_length", "families", "hf_base" or "broken_tensors"
 
@@ -8,7 +8,7 @@ back must give the source bit for bit and lose no key of its config.json. "confi
 real program does once defaults are filled in, or be refused, and give the answer that is on record (answers.py). "broken_tensors": sources that must be refused. "tokens": a vocabulary that grows on the way.
 "eos": its end tokens.
 "qwen3": a family that the real program does not have. "losses": what Fast-LLM changes. "lacking": what a checkpoint may lack. "length": --max-length. "explicit": keys that say what their absence
-says. "original_length": rotary settings without one. "families": what is found out where nothing names the family. "hf_base": what another directory gives to one that lacks it.
+says. "original_length": rotary settings without one. "families": what is detected where nothing names the family. "hf_base": what another directory gives to one that lacks it.
 """
 import argparse
 import json
@@ -24,7 +24,7 @@ from checkpoint import DATA, ROOT, Tally, load, run, tensors, write_safetensors
 
 GOLDEN = DATA / "fast_llm"
 CLASSES = load(ROOT / "converters/defaults/fast_llm.json")
-# Said of the file, not of the model.
+# They describe the file, not the model.
 OF_THE_FILE = ("transformers_version", "dtype", "torch_dtype", "_name_or_path")
 tally = Tally()
 
@@ -69,7 +69,7 @@ def newer(ours, real):
 
 
 def not_exported(ours, real):
-    """Keys of the real export that ours lacks; "type" beside them is an accident of the real program."""
+    """Keys of the real export that ours lacks; "type" next to them is an accident of the real program."""
     a, b = leaves(newer(ours, real)), leaves(real)
     return {k: (a.get(k, "(absent)"), v) for k, v in b.items() if a.get(k, "(absent)") != v and k != "/type"}
 
@@ -204,7 +204,7 @@ def check_families(fgconv):
 
 
 def check_eos(fgconv):
-    """End tokens that change on the way to Fast-LLM come back as by way of Forgather; those that do not, as they were."""
+    """End tokens that change on the way to Fast-LLM come back as through Forgather; those that do not, as they were."""
     case = DATA / "golden/qwen3_add_tokens_fp32"
     files = ("config.json", "generation_config.json")
     with tempfile.TemporaryDirectory() as work:
@@ -223,7 +223,7 @@ def check_eos(fgconv):
         tally.check("eos: unchanged", eos("back") == [5, [383, 7]], eos("back"))
         new = {t["content"]: t["id"] for t in load(work / "added/tokenizer.json")["added_tokens"]}["<|stop|>"]
         tally.check("eos: merged with the new one", eos("fg_back") == [[5, 383, 7, new]] * 2, eos("fg_back"))
-        tally.check("eos: the same by way of Fast-LLM", eos("added_back") == eos("fg_there_back") == eos("fg_back"), (eos("added_back"), eos("fg_there_back")))
+        tally.check("eos: the same through Fast-LLM", eos("added_back") == eos("fg_there_back") == eos("fg_back"), (eos("added_back"), eos("fg_there_back")))
         for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
             tally.check(f"eos: {file}", (work / "added_back" / file).read_bytes() == (work / "fg_back" / file).read_bytes())
 
@@ -305,7 +305,7 @@ def check_last_layer(fgconv, work):
     config = {**load(source / "config.json"), "layer_types": ["sliding_attention"] * 4}
     (source / "config.json").write_text(json.dumps(config))
     code, out = run(fgconv, ["--to", "fast_llm", source, work / "seen"], ranks=0)
-    tally.check("the last layer sees all", code == 0 and "the last layer is a \"sliding_attention\", and is taken for a \"full_attention\"" in out, f"exit {code}: {out[-400:]}")
+    tally.check("the last layer sees all", code == 0 and "the last layer is \"sliding_attention\" but becomes \"full_attention\"" in out, f"exit {code}: {out[-400:]}")
     compare("the last layer sees all", tensors(work / "seen"), tensors(GOLDEN / "gemma4/dense/fast_llm"))
     code, out = run(fgconv, ["--to", "hf", work / "seen", work / "unseen"], ranks=0)
     tally.check("the last layer: layer_types comes back", code == 0 and load(work / "unseen/config.json")["layer_types"] == config["layer_types"], f"exit {code}: {out[-400:]}")
@@ -314,7 +314,7 @@ def check_last_layer(fgconv, work):
         (row,) = [r for r in rows if r["format"] == "gemma4" and r["change"] == {"decoder.pattern": pattern}]
         (work / "config.json").write_text(json.dumps(row["document"]))
         code, out = run(fgconv, ["config", "--from", "fast_llm", "--to", "hf", "--model-type", "gemma4", work / "config.json"], ranks=0)
-        tally.check(f"the last layer is a {pattern[0]}, from Fast-LLM", code == 0 and ("sees another model" in out) == said, f"exit {code}: {out[-400:]}")
+        tally.check(f"the last layer is a {pattern[0]}, from Fast-LLM", code == 0 and ("computes another model" in out) == said, f"exit {code}: {out[-400:]}")
 
 
 def check_explicit(fgconv):
@@ -369,7 +369,7 @@ def plain(directory, keep=()):
 
 
 NORM = "\n              epsilon: 1.0e-06\n              type: rms_norm\n"
-# What a checkpoint of Fast-LLM may lack: case, text of metadata.yaml, what stands in its place, tensors that go, their names in hf, and what is said.
+# What a checkpoint of Fast-LLM may lack: case, text of metadata.yaml, what is in its place, tensors that go, their names in hf, and what is said.
 LACKING = [
     ("gemma4/dense", "enabled: true", "enabled: false", [".output_scale/"], ["layer_scalar"], "output_scale.enabled is lost"),
     ("gemma4/dense", f"heads: 4\n            key_norm:{NORM}            query_norm:{NORM}            rotary:\n              partial",
@@ -397,7 +397,7 @@ def check_lacking(fgconv):
 
 
 def check_length(fgconv):
-    """--max-length reaches the text model of one that also sees."""
+    """--max-length reaches the text model of one with a vision encoder."""
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         if convert(fgconv, "length: to fast_llm", ["--max-length", "99", "--to", "fast_llm", GOLDEN / "llava/basic/hf", work / "there"]) \

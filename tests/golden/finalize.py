@@ -216,7 +216,7 @@ def stopping(fgconv, work):
     (work / "odd.json").write_text('{"max_tokens": 1, "temprature": 1}')
     refused("a preset with an unknown key", fgconv, 3, 'the key "temprature" is not a generation setting; known are max_tokens',
             "finalize", "--generation-config", work / "odd.json", source, work / "no")
-    refused("a preset that is not there", fgconv, 2, "/.forgather/generation_config/vague.json", "finalize", "--generation-config", "vague",
+    refused("a preset that does not exist", fgconv, 2, "/.forgather/generation_config/vague.json", "finalize", "--generation-config", "vague",
             source, work / "no", HOME=str(home))
     text = done("none", fgconv, "finalize", "--generation-config", "none", "--add-tokens", tokens, source, work / "none")
     tally.check("none: there is none", not (work / "none/generation_config.json").exists())
@@ -281,12 +281,12 @@ def in_place(fgconv, work):
     tokens = work / "chat.yaml"
     tokens.write_text(CHAT)
     hf = GOLDEN / "llama_untied_fp32/hf"
-    done("beside", fgconv, "update-vocab", "--add-tokens", tokens, hf, work / "beside")
+    done("separate", fgconv, "update-vocab", "--add-tokens", tokens, hf, work / "separate")
     shutil.copytree(hf, work / "model")
     (work / "link").symlink_to("model")
     done("in place", fgconv, "update-vocab", "--in-place", "--add-tokens", tokens, work / "link", ranks=2)
-    expect("in place: as beside", contents(work / "model"), contents(work / "beside"))
-    expect("in place: nothing else is left", sorted(p.name for p in work.iterdir()), ["beside", "chat.yaml", "link", "model"])
+    expect("in place: as with a DST", contents(work / "model"), contents(work / "separate"))
+    expect("in place: nothing else is left", sorted(p.name for p in work.iterdir()), ["chat.yaml", "link", "model", "separate"])
     tally.check("in place: the link leads there still", (work / "link").is_symlink() and (work / "link/config.json").exists())
     (work / "model/original").mkdir()
     refused("a folder would be lost", fgconv, 3, "--in-place would lose original: a folder", "update-vocab", "--in-place", work / "model")
@@ -299,11 +299,11 @@ def in_place(fgconv, work):
     (work / "model/other.safetensors").unlink()
     before = contents(work / "model")
     (work / "model.partial").mkdir()
-    refused("cut off before", fgconv, 2, "model.partial exists already", "update-vocab", "--in-place", work / "model")
-    expect("cut off before: SRC as it was", contents(work / "model"), before)
+    refused("interrupted before", fgconv, 2, "model.partial exists already", "update-vocab", "--in-place", work / "model")
+    expect("interrupted before: SRC as it was", contents(work / "model"), before)
     (work / "model.partial").rmdir()
     (work / "model").rename(work / "model.old")
-    refused("cut off between", fgconv, 2, "was cut off while it replaced this directory", "update-vocab", "--in-place", work / "model")
+    refused("interrupted between", fgconv, 2, "was interrupted while it replaced this directory", "update-vocab", "--in-place", work / "model")
 
 
 # ---- failures ----

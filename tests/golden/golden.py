@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds fgconv against conversions that the real Forgather made (tests/data/golden).
+"""Compares fgconv with conversions that the real Forgather made (tests/data/golden).
 
     golden.py --fgconv build/fgconv CASE...      cases by name, "rejects" or "rotary_tables"
 
@@ -45,7 +45,7 @@ def tokens_of(directory):
 
 
 class Vocabulary:
-    """What the real tool's added tokens come to here: it numbers roles in another order (one that varies from run to run)."""
+    """The real tool's added tokens as they are here: it numbers roles in another order (one that varies from run to run)."""
 
     def __init__(self, spec, work, ours):
         real, mine = tokens_of(work / "forgather"), {text: i for i, text in tokens_of(ours).items()}
@@ -122,7 +122,7 @@ def expected_rows(kinds, rows, dtype, source):
 
 
 def compare_vocabulary(name, work, ours, vocabulary):
-    """Takes the vocabulary's matrices out of `ours` after holding them against the source's rows and the definitions."""
+    """Takes the vocabulary's matrices out of `ours` after comparing them with the source's rows and the definitions."""
     source = tensors(work / "hf")
     for matrix, rows in vocabulary.rows.items():
         dtype, shape, data = ours.pop(matrix)

@@ -155,6 +155,55 @@ def declarations(fgconv, work):
         refused(fgconv, name, work, plug, source, text, "own_code.json")
 
 
+# ---- weights that no forward pass reads ----
+
+
+BIAS = "model.layers.0.mlp.gate_proj.bias"
+NO_CODE = {"code": None, **section(architectures={"ignored": "names code"}, auto_map={"ignored": "names code", "keys": ["*"]})}
+
+
+def unread(fgconv, work):
+    """A proof of models that both ignore a weight says nothing of it, so it is refused before anything is written."""
+    source = model(work / "ignored", "ignored", more={BIAS.replace("0", "{i}"): [load(DATA / "golden/llama_untied_fp32/hf/config.json")["intermediate_size"]]})
+    plug = plug_in(work / "ignored.plug", "ignored", {**NO_CODE, "tensors": tensor("mlp.gate_proj.bias", ["intermediate_size"])})
+    out, given = work / "ignored.out", ["--converter-path", plug]
+    for words in ([], ["--dry-run"], ["--to", "forgather"]):
+        code, said = run(fgconv, [*given, *words, source, out], ranks=0)
+        tally.check(f"a bias that both models ignore: refused {words}", code == 3 and not out.exists() and "models/" in said
+                    and f'does not read {LAYERS} of the tensors: "{BIAS}"' in said, f"exit {code}: {said}")
+    code, said = run(fgconv, [*given, "--validate", "bytes", source, out], ranks=0)
+    tally.check("a bias that both models ignore: bytes can be proved", code == 0 and "logits" not in said, said)
+    for command in (["validate", source, out], ["convert", out, work / "ignored.back"], ["finalize", out, work / "ignored.final"]):
+        code, said = run(fgconv, [command[0], *given, *command[1:]], ranks=0)
+        tally.check(f"a bias that both models ignore: refused by {command[0]} of the result", code == 3 and "does not read" in said, f"exit {code}: {said}")
+    spec = plug / "models/ignored.json"
+    spec.write_text(json.dumps({**load(spec), "formats": {"hf": {"unread": ["proj.bias"]}, "forgather": {"unread": ["proj.bias"]}}}))
+    code, said = run(fgconv, [*given, source, work / "ignored.listed"], ranks=0)
+    tally.check("a weight that is listed as unread: converted", code == 0 and "equal bit for bit" in said, said)
+
+
+def read_in_part(fgconv, work):
+    """Of a fused tensor that is declared wrongly, one part is read twice and one never."""
+    source = model(work / "part", "part")
+    plug = plug_in(work / "part.plug", "part", {})
+    spec = plug / "models/part.json"
+    whole = {"name": "{block}mlp.gate_proj.weight", "part": 0, "of": 2}
+    roles = {"mlp.gate": whole, "mlp.up": whole}
+    spec.write_text(json.dumps({**load(spec), "formats": {"hf": {"weights": roles}}}))
+    config = load(source / "config.json")
+    held = tensors(source)
+    for i in range(LAYERS):
+        dtype, shape, data = held[f"model.layers.{i}.mlp.gate_proj.weight"]
+        held[f"model.layers.{i}.mlp.gate_proj.weight"] = (dtype, [2 * shape[0], shape[1]], data + held.pop(f"model.layers.{i}.mlp.up_proj.weight")[2])
+    write_safetensors(source / "model.safetensors", held)
+    half = config["intermediate_size"] * config["hidden_size"]
+    up = {"model.layers.{i}.mlp.up_proj.weight": None, **tensor("mlp.gate_proj.weight", ["2 * intermediate_size", "hidden_size"])}
+    rules = {way: {"lists": {"feedforward": [["gate_proj\\.", "gate_proj."], ["down_proj\\.", "down_proj."]]}} for way in ("to_forgather", "to_hf")}
+    (plug / "part.json").write_text(json.dumps({**load(plug / "part.json"), **NO_CODE, "tensors": up, **rules}))
+    code, said = run(fgconv, ["--converter-path", plug, source, work / "part.out"], ranks=0)
+    tally.check("a part that is not read: refused", code == 3 and f"(only {half} of its {2 * half} numbers)" in said, f"exit {code}: {said}")
+
+
 # ---- what works ----
 
 
@@ -171,7 +220,7 @@ def without_code(fgconv, work):
 
 
 def with_code(fgconv, work):
-    """The plug-ins of tests/data/convert, there and back, and the directory's other commands."""
+    """The plug-ins of tests/data/convert, as a round trip, and the directory's other commands."""
     bias = "model.layers.{i}.self_attn.%s.bias"
     biases = {bias % "q_proj": [HIDDEN], bias % "k_proj": [HIDDEN // 2], bias % "v_proj": [HIDDEN // 2]}
     for name, family, case, more in (("q_norm", "my_model", "qwen3_tied_bf16", {}), ("biases", "my_qwen2", "llama_untied_fp32", biases)):
@@ -197,7 +246,7 @@ def with_code(fgconv, work):
 
 
 def update(fgconv, work):
-    """An update holds the result against the code, too; --no-strict says that the code refuses what it leaves."""
+    """An update checks the result against the code, too; --no-strict says that the code refuses what it leaves."""
     config = load(work / "my_model.there/config.json")
     del config["qk_norm"]
     shutil.copytree(work / "my_model.there", work / "stale")
@@ -224,7 +273,7 @@ def main():
     parser.add_argument("--fgconv", required=True)
     fgconv = str(pathlib.Path(parser.parse_args().fgconv).resolve())
     with tempfile.TemporaryDirectory() as folder:
-        for part in (tensors_without_parameters, parameters_without_tensors, ties, keys, declarations, without_code, with_code, update):
+        for part in (tensors_without_parameters, parameters_without_tensors, ties, keys, declarations, unread, read_in_part, without_code, with_code, update):
             part(fgconv, pathlib.Path(folder))
     return tally.end()
 

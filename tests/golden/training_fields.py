@@ -49,7 +49,7 @@ def carried(directory):
 
 
 def check_ways(fgconv, work):
-    """By way of hf, of Forgather, and of both: the second Fast-LLM directory leaves out the same as the first."""
+    """Through hf, through Forgather, and through both: the second Fast-LLM directory leaves out the same as the first."""
     source = edited(work, *(row[:2] for row in ADDED + NEUTRAL))
     expected = {key: value for _, _, key, value in ADDED}
     ways = {"hf": ["hf"], "forgather": ["forgather"], "both": ["hf", "forgather", "hf"]}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Holds `fgconv update` against directories that it must lead to.
+"""Compares `fgconv update` with directories that it must lead to.
 
     update.py --fgconv build/fgconv
 
 Forgather directories that fgconv made of golden models are put into older schemas here, with Python alone: names, keys and layouts as
 tests/data/update/migrations says that they were. The chain of migrations must give the directories back, tensor by tensor and key by key, with logits
-equal bit for bit on the way, for every number of ranks. A wrong migration must be found out; what is refused leaves nothing behind.
+equal bit for bit on the way, for every number of ranks. A wrong migration must be detected; what is refused leaves nothing behind.
 """
 import argparse
 import json
@@ -155,7 +155,7 @@ def half_way(fgconv, work, case):
 
 
 def from_a_converter(fgconv, work, case):
-    """Migrations in a plug-in's converter file, and one that stands in both: the converter's counts."""
+    """Migrations in a plug-in's converter file, and one that is in both: the converter's counts."""
     plugin, out = work / "converter", work / "converter.out"
     plugin.mkdir()
     steps = [load(MIGRATIONS / f"migrations/{name}.json") for name in ("layout", "names", "config")]
@@ -189,7 +189,7 @@ def training_checkpoint(fgconv, work):
     tally.check("a training checkpoint: the one that was named", code == 0 and digests(back) == expected, text)
 
 
-# ---- what must be found out ----
+# ---- what must be detected ----
 
 def wrong_rules(fgconv, work, case):
     """Migrations whose rules are wrong in ways that coverage does not see: the logits must."""
@@ -227,11 +227,11 @@ def refused(fgconv, work, case):
     hf = DATA / "golden" / case / "hf"
     own = ["--converter-path", MIGRATIONS]
     rows = [("a missing step", ["--converter-path", plugin, old], 3, "there is no migration from version 0.2 on the way to 1"),
-            ("a step back", [*own, "--to-version", "0.1", current], 2, "nothing leads back"),
+            ("a step back", [*own, "--to-version", "0.1", current], 2, "migrations only lead forward"),
             ("past the current version", [*own, "--to-version", "2", current], 3, "there is no migration from version 1 on the way to 2"),
             ("not stamped", [unstamped], 2, "has no forgather_arch: --arch is required"),
             ("no version", ["--arch", "llama", unstamped], 2, ": --from-version is required"),
-            ("a version that is none", ["--arch", "llama", "--from-version", "one", unstamped], 2, 'option --from-version: found "one"'),
+            ("not a version", ["--arch", "llama", "--from-version", "one", unstamped], 2, 'option --from-version: found "one"'),
             ("another architecture", ["--arch", "mistral", current], 2, "has forgather_arch llama, but --arch is mistral"),
             ("another version", ["--from-version", "0.1", current], 2, "has forgather_arch_version 1, but --from-version is 0.1"),
             ("an unknown architecture", ["--arch", "nobody", "--from-version", "1", work / "no_type"], 3, "nobody"),
@@ -269,7 +269,7 @@ def gaps(fgconv, work, case):
 
 
 def ties(fgconv, work, case):
-    """A tied head that is not the embedding any more is found without a proof, too, though a migration stands before the comparison."""
+    """A tied head that is not the embedding any more is found without a proof, too, though a migration comes before the comparison."""
     old, untied = work / f"{case}.old", work / "untied"
     shutil.copytree(old, untied)
     held = tensors(untied)
@@ -297,8 +297,8 @@ def documented_norm(fgconv, work, case):
     expected = load(DATA / "golden" / case / "expected.json")["forgather"]["tensors"]
     tally.check("real directory: its tensors", digests(out) == expected, digests(out))
     config, given = load(out / "config.json"), load(real / "config.json")
-    anew = {"architectures", "auto_map", "code_generator"}
-    tally.check("real directory: its configuration", all(config[k] == v for k, v in given.items() if k not in anew) and
+    rewritten = {"architectures", "auto_map", "code_generator"}
+    tally.check("real directory: its configuration", all(config[k] == v for k, v in given.items() if k not in rewritten) and
                 config["forgather_arch_version"] == "1" and (out / f"{config['auto_map']['AutoConfig'].split('.')[0]}.py").exists(), config)
     trained = dict(given, residual_dropout=0.1, checkpoint_stride=4)
     shutil.copytree(real, work / "trained")

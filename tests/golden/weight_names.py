@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Names and layouts of weights that are not those of the family: which are read, and what is said of the others.
+"""Names and layouts of weights that are not those of the family: which are read, and what is said about the others.
 
     weight_names.py --fgconv build/fgconv
 
@@ -226,7 +226,7 @@ def rotary_tables(case):
     tally.check("rotary tables of a base model", code == 0, text)
     for to in ("forgather", "fast_llm"):
         code, text, _ = case.convert(case.model("llama", lambda held: {**held, layer + "inv_freq.weight": TABLE}), to)
-        tally.check(f"another tensor beside them to {to}", code == 3 and f'covers 1 source tensor: "{layer}inv_freq.weight"' in text, text)
+        tally.check(f"another tensor next to them to {to}", code == 3 and f'covers 1 source tensor: "{layer}inv_freq.weight"' in text, text)
 
 
 # ---- names of wrappers ----

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hold fgconv's Fast-LLM directories against the real transformers: fast_llm.py --fgconv build/fgconv
+"""Compare fgconv's Fast-LLM directories with the real transformers: fast_llm.py --fgconv build/fgconv
 
 Tiny models of every family that transformers has and Fast-LLM too go to Fast-LLM and back to Hugging Face. The real class must load what
 came back and give the logits of the source, bit for bit; tensors, config.json, generation_config.json and tokenizer must be unchanged.
@@ -26,7 +26,7 @@ from make_models import FAST_LLM_MODELS, MODELS, make_models
 REAL_FORMATS = ("llama", "mistral", "qwen2", "mixtral")  # qwen3 is a format of fgconv alone
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data/fast_llm"
 GOLDEN = ("gemma4/dense", "gemma4/moe", "gemma4/shared", "llava/basic")
-# Written anew by whoever writes the file.
+# Rewritten by whoever writes the file.
 OF_THE_FILE = ("transformers_version",)
 SIDE_FILES = ("generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
@@ -83,7 +83,7 @@ def check_real_fast_llm(python: str, source: pathlib.Path, made: pathlib.Path, w
 
 
 def check_text_logits(source: pathlib.Path, back: pathlib.Path):
-    """By the class that config.json names; a model that sees gets text alone."""
+    """By the class that config.json names; a model with a vision encoder gets text alone."""
     logits = []
     for directory in (source, back):
         name = json.loads((directory / "config.json").read_text())["architectures"][0]
@@ -125,7 +125,7 @@ def main():
     parser.add_argument("--fgconv", required=True, type=lambda text: str(pathlib.Path(text).resolve()))
     parser.add_argument("--launcher", default="", help='put before fgconv, such as "mpirun -n 2"')
     args = parser.parse_args()
-    args.option, args.python = [], os.environ.get("FAST_LLM_PYTHON")
+    args.option, args.converters, args.python = [], [], os.environ.get("FAST_LLM_PYTHON")
     if not args.python:
         print("the real Fast-LLM is left out: set FAST_LLM_PYTHON to a python that has it")
     transformers.utils.logging.disable_progress_bar()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Hold fgconv's output against the real transformers: interop.py --fgconv build/fgconv [--data DIR...]
+"""Compare fgconv's output with the real transformers: interop.py --fgconv build/fgconv [--data DIR...]
 
-Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote beside it; logits,
+Each Hugging Face checkpoint is converted to Forgather and loaded with the code that fgconv wrote next to it; logits,
 loss, gradients and generated tokens must equal those of the Hugging Face class. The tokens that fgconv itself generates
 from its default prompt must be those that transformers generates from source and result. Then it is converted back and
 compared bit by bit. Of checkpoints after --generate the generated tokens alone are compared. Directories of the real
@@ -145,7 +145,7 @@ class Inputs:
 
 def generate(model, inputs: Inputs, batch: bool = False, **settings) -> torch.Tensor:
     ids, mask = (inputs.batch, inputs.mask) if batch else (inputs.ids, torch.ones_like(inputs.ids))
-    # No end token and no sampling settings from the checkpoint: all 16 tokens, each the likeliest.
+    # No end token and no sampling settings from the checkpoint: all 16 tokens, decoded greedily.
     model.generation_config = transformers.GenerationConfig(pad_token_id=0)
     made = model.generate(ids, attention_mask=mask, max_new_tokens=NEW_TOKENS, do_sample=False, **settings)
     if made.shape[1] != ids.shape[1] + NEW_TOKENS:
@@ -223,7 +223,7 @@ def check_options(ours, hf, inputs: Inputs):
 
 
 def check_packing(ours, hf, inputs: Inputs):
-    """Two texts in one row, told apart by their positions, do not see each other."""
+    """Two texts in one row, distinguished by their positions, do not see each other."""
     both = torch.cat((inputs.ids[:, :9], inputs.ids), dim=1)
     positions = torch.cat((torch.arange(9), torch.arange(inputs.ids.shape[1])))[None]
     with torch.no_grad():
@@ -450,7 +450,7 @@ def check_golden_logits(case: pathlib.Path, updated: pathlib.Path):
     expected = torch.from_numpy(numpy.load(case / "logits.npy"))
     with torch.no_grad():
         found = load(updated, "eager", own_code=True)(torch.tensor(about["input_ids"])).logits[0]
-    # The real tool has added tokens to some, whose rows are new, and has cut off rows behind them.
+    # The real tool has added tokens to some, whose rows are new, and has removed rows behind them.
     new = {int(i) for rows in json.loads((case / "case.json").read_text()).get("new_rows", {}).values() for i in rows["changed"]}
     columns = [i for i in range(min(found.shape[1], expected.shape[1])) if i not in new]
     rounded = about["back"]["hf_back"]["max_abs_diff"] / expected.abs().max().item()  # by the real tool, when it cast

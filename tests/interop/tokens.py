@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds the tokens that fgconv adds against the real transformers: tokens.py --fgconv build/fgconv
+"""Compares the tokens that fgconv adds with the real transformers: tokens.py --fgconv build/fgconv
 
 Each model gets the tokens of several YAML files, with fgconv and with transformers' own calls (add_special_tokens, add_tokens) on the
 source's tokenizer. AutoTokenizer must then give the same from what fgconv wrote: ids, length, roles, flags, what texts are cut into,
@@ -114,7 +114,7 @@ def check_model(name, directory, tokenizer, own_code):
         if document:
             check(f"{name}: eos in {file}", tokenizer.eos_token_id in as_list(document.get("eos_token_id")), document.get("eos_token_id"))
     ids = torch.tensor([tokenizer(TEXTS[0])["input_ids"]])
-    with torch.no_grad():  # the eos token is made the likeliest, so that generation must stop at once
+    with torch.no_grad():  # the eos token gets the largest logit, so that generation must stop at once
         head = model.get_output_embeddings().weight
         head[tokenizer.eos_token_id] = 100 * model(ids).logits[0, -1].abs().max() * torch.sign(hidden(model, ids))
     made = model.generate(ids, max_new_tokens=8, do_sample=False)

@@ -49,6 +49,15 @@ def without_mpi(fgconv):
             tally.check(f"{name}: the way back", code == 0 and digests(back) == expected, f"{code}: {text}")
 
 
+def launcher_that_mpi_does_not_know(fgconv):
+    """srun --mpi=pmi2 starts several processes, and an MPI without PMI 2 takes each for the only one."""
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {**BATCH, "SLURM_STEP_NUM_TASKS": "2", "PMI_RANK": "0", "PMI_SIZE": "2"}
+        for command in (["--dry-run", CASE / "hf", "out"], ["validate", CASE / "hf", CASE / "hf"]):
+            code, text = run(fgconv, command, ranks=0, cwd=folder, **variables)
+            tally.check(f"PMI 2 that MPI does not know: {command[0]}", code == 0 and text.count("srun started 2 processes without MPI") == 1, f"{code}: {text}")
+
+
 def dump_without_mpi(fgconv):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -83,6 +92,7 @@ def main():
     parser.add_argument("--runs", type=int, default=150)
     options = parser.parse_args()
     without_mpi(options.fgconv)
+    launcher_that_mpi_does_not_know(options.fgconv)
     dump_without_mpi(options.fgconv)
     at_once(options.fgconv, options.streams, options.runs)
     return tally.end()

@@ -4,7 +4,7 @@
     ranks.py --fgconv build/fgconv
 
 Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, to and from Fast-LLM, several shards, with and without a cast and added tokens; compares every file but the
-report, and in the report everything that does not measure time or ranks. A file that only some ranks can reach ends the run on all of them.
+report, and in the report everything that does not measure time or ranks. A file that only some ranks can reach stops all of them with an error.
 """
 import argparse
 import hashlib
@@ -75,7 +75,7 @@ def main():
     same_for_all(fgconv, "added tokens, shards", tokens / "hf", ["--add-tokens", tokens / "tokens.yaml", "--dtype", "bfloat16", "--max-shard-size", "60kB"])
     same_for_all(fgconv, "to HF from .bin", case / "forgather", ["--max-shard-size", "60kB"])
     experts = DATA / "fast_llm/mixtral/experts4"
-    same_for_all(fgconv, "to Fast-LLM, experts beside one another and turned", experts / "hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])
+    same_for_all(fgconv, "to Fast-LLM, experts next to one another and turned", experts / "hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])
     same_for_all(fgconv, "to Fast-LLM, cast", experts / "hf", ["--to", "fast_llm", "--dtype", "float32"])
     same_for_all(fgconv, "from Fast-LLM, shards", experts / "fast_llm", ["--to", "hf", "--model-type", "mixtral", "--max-shard-size", "30kB"])
     same_for_all(fgconv, "to Fast-LLM, three dimensions", DATA / "fast_llm/gemma4/moe/hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])

@@ -6,7 +6,7 @@
 SIGINT and SIGTERM to mpirun, to all ranks (as Slurm does) or to fgconv alone: before anything is written, while tensors are written, inside
 fsync, and while the models run. DST.partial must have vanished 0.8 s after the ranks got the signal. Open MPI's mpirun, once signalled, sends
 SIGCONT at once, SIGTERM a second later and SIGKILL a second after that; so it has 1.8 s. Then a signal to one rank only, kill -9 of a rank,
-a --dump that is cut off, and a launcher that is held up while its ranks end.
+a --dump that is interrupted, and a launcher that is held up while its ranks end.
 """
 import argparse
 import os
@@ -82,7 +82,7 @@ def wait_until(condition, process, seconds=60, step=0.004):
 
 
 class Run:
-    """A conversion in the background, and what is to be found out about its end."""
+    """A conversion in the background, and what is to be known about its end."""
 
     def __init__(self, fgconv, source, folder, ranks, options):
         self.destination = pathlib.Path(folder) / "out"

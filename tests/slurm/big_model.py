@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a HuggingFace Llama with made-up weights that takes a while to convert: for tests that stop a run in the middle.
+"""Writes a Hugging Face Llama with made-up weights that takes a while to convert: for tests that stop a run in the middle.
 
     big_model.py OUT [LAYERS] [SHARDS]      1024 wide, 32 MiB a layer, bfloat16; finite weights, no two layers alike
 

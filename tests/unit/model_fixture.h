@@ -21,7 +21,7 @@
 enum { TOKENS = 24, VOCAB = 384, ARRAYS = 64, NAME = 160 };
 
 typedef struct array {
-    char name[NAME]; /* in the HuggingFace spelling */
+    char name[NAME]; /* in the Hugging Face spelling */
     uint32_t rank;
     uint64_t shape[2], elements;
     float *values;
@@ -43,7 +43,7 @@ typedef struct memory_weights {
     bool forgather; /* names in Forgather's spelling */
 } memory_weights;
 
-/* The HuggingFace spelling of a Forgather name; written here on its own, as a third opinion beside models/
+/* The Hugging Face spelling of a Forgather name; written here on its own, as a third opinion next to models/
  * and forgather/. */
 static inline void hf_spelling(const char *name, char *out) {
     static const char *const parts[][2] = {
@@ -210,7 +210,7 @@ static inline void fixture_free(fixture *f) {
 
 typedef struct run_options {
     uint64_t batch; /* tokens at a time */
-    uint64_t keep;  /* fg_model_keep */
+    uint64_t keep;  /* fg_model_cache_weights */
     fg_mask mask;
     const fg_probe *probe;
 } run_options;
@@ -243,7 +243,7 @@ static inline fg_status run_model(fg_model *model, const uint32_t *tokens, const
     fg_cache *cache = NULL;
     fg_model_shape shape = fg_model_shape_of(model);
     fg_model_set_mask(model, options->mask);
-    fg_model_keep(model, options->keep);
+    fg_model_cache_weights(model, options->keep);
     if (options->batch < TOKENS) FG_TRY(fg_cache_new(&cache, model, 0, shape.blocks, TOKENS, err));
     FG_TRY(run_batches(model, cache, tokens, shape.vocab, options, logits, err));
 done:

@@ -64,13 +64,13 @@ static void what_is_not_plain_data_is_refused(void **state) {
     (void)state;
     refuse("a: [1\nb: 2\n", "t.yaml: line 2, column 2: not valid YAML: ");
     refuse("a: 1\nb:\n  a: 2\n  a: 3\n", "t.yaml: line 4, column 3: this key is given twice");
-    refuse("1: x\n", "line 1, column 1: a key that is no string");
-    refuse("[a]: x\n", "a key that is no string");
-    refuse("a: !!python/object:os.system x\n", "line 1, column 4: a tag that is not read");
-    refuse("a: !mine x\n", "a tag that is not read");
+    refuse("1: x\n", "line 1, column 1: a key that is not a string");
+    refuse("[a]: x\n", "a key that is not a string");
+    refuse("a: !!python/object:os.system x\n", "line 1, column 4: this tag is not supported");
+    refuse("a: !mine x\n", "this tag is not supported");
     refuse("a: &x {b: *x}\n", "an alias inside the value that it names");
     refuse("a: *x\n", "an alias of an unknown anchor");
-    refuse("a: &x {b: 1}\nc:\n  <<: *x\n", "merge keys (<<) are not read");
+    refuse("a: &x {b: 1}\nc:\n  <<: *x\n", "merge keys (<<) are not supported");
     refuse("a: 1\n---\nb: 2\n", "line 2, column 1: a second document begins here");
     refuse("a: \"\\0\"\n\xff", "not valid YAML");
 }

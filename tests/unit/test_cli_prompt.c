@@ -93,16 +93,16 @@ static void end(scene *s) {
     fg_log_reset();
 }
 
-static fg_status settle(scene *s) {
+static fg_status prepare_prompt(scene *s) {
     fg_prompt_free(&s->prompt);
     s->err = (fg_error){0};
     return fg_prompt_resolve(&s->prompt, &s->options, &s->sides[0], &s->sides[1], &s->err);
 }
 
 /* The ids, "1 2 3"; `warnings` in number, the last of which holds `warning`. */
-static void settles(scene *s, const char *expected, size_t warnings, const char *warning) {
+static void gives(scene *s, const char *expected, size_t warnings, const char *warning) {
     char found[200] = "";
-    if (settle(s) != FG_OK) fail_msg("%s", s->err.text);
+    if (prepare_prompt(s) != FG_OK) fail_msg("%s", s->err.text);
     for (size_t i = 0; i < s->prompt.ids.count && i < 30; i++)
         snprintf(found + strlen(found), sizeof found - strlen(found), "%s%u", i ? " " : "",
                  s->prompt.ids.ids[i]);
@@ -113,7 +113,7 @@ static void settles(scene *s, const char *expected, size_t warnings, const char 
 }
 
 static void refused(scene *s, const char *text, const char *hint) {
-    assert_int_equal(settle(s), FG_ERR_INPUT);
+    assert_int_equal(prepare_prompt(s), FG_ERR_INPUT);
     if (!strstr(s->err.text, text)) fail_msg("found \"%s\", expected \"%s\" in it", s->err.text, text);
     if (!strstr(s->err.hint, hint)) fail_msg("found hint \"%s\", expected \"%s\" in it", s->err.hint, hint);
 }
@@ -123,14 +123,14 @@ static void the_source_cuts_the_prompt(void **state) {
     scene s;
     begin(&s, PLAIN, PLAIN);
     s.options.prompt = "abcx";
-    settles(&s, "0 1 2 3", 0, NULL);
+    gives(&s, "0 1 2 3", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
     s.options.prompt = "abcabca";
-    settles(&s, "0 1 2 0 1 2 0", 2, "the prompt has 7 tokens, more than max_position_embeddings of B (6)");
+    gives(&s, "0 1 2 0 1 2 0", 2, "the prompt has 7 tokens, more than max_position_embeddings of B (6)");
     end(&s);
     begin(&s, WITH_BOS, WITH_BOS);
     s.options.prompt = "ab";
-    settles(&s, "4 0 1", 0, NULL);
+    gives(&s, "4 0 1", 0, NULL);
     end(&s);
 }
 
@@ -139,7 +139,7 @@ static void without_a_prompt_there_is_a_sentence(void **state) {
     scene s;
     begin(&s, PLAIN, PLAIN);
     s.sides[0].config = s.sides[1].config = s.spec; /* says nothing of a length */
-    if (settle(&s) != FG_OK) fail_msg("%s", s.err.text);
+    if (prepare_prompt(&s) != FG_OK) fail_msg("%s", s.err.text);
     assert_int_equal(s.prompt.ids.count,
                      strlen("The old bookstore at the corner of Elm Street had always held "
                             "secrets, but today, something unusual caught Emma's eye."));
@@ -153,17 +153,17 @@ static void tokens_that_are_given_win(void **state) {
     begin(&s, OTHER_KIND, PLAIN);
     s.options.token_ids = ids;
     s.options.token_count = 2;
-    settles(&s, "2 9", 0, NULL);
+    gives(&s, "2 9", 0, NULL);
     assert_null(s.prompt.tokenizer);
     s.options.generation_test = true;
-    settles(&s, "2 9", 0, NULL);
+    gives(&s, "2 9", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
     end(&s);
     begin(&s, NULL, OTHER_KIND); /* there is no text then */
     s.options.token_ids = ids;
     s.options.token_count = 2;
     s.options.generation_test = true;
-    settles(&s, "2 9", 1, "generated tokens are printed as ids");
+    gives(&s, "2 9", 1, "generated tokens are printed as ids");
     assert_null(s.prompt.tokenizer);
     end(&s);
 }
@@ -175,7 +175,7 @@ static void a_default_that_cannot_be_used_is_drawn(void **state) {
     static const char *const unusable[] = {NULL, OTHER_KIND, "{", TOKENIZER(ADDED("5", "T"), "null")};
     for (size_t i = 0; i < sizeof unusable / sizeof *unusable; i++) {
         begin(&s, unusable[i], unusable[i]);
-        settles(&s, "", 1, drawn); /* the last: an id beyond A's rows */
+        gives(&s, "", 1, drawn); /* the last: an id beyond A's rows */
         assert_null(s.prompt.tokenizer);
         s.options.generation_test = true;
         refused(&s, "", "give ids with --token-ids instead");
@@ -191,7 +191,7 @@ static void two_tokenizers_must_agree(void **state) {
     scene s;
     begin(&s, PLAIN, WITH_ADDED);
     s.options.prompt = "abca";
-    settles(&s, "0 1 2 0", 1,
+    gives(&s, "0 1 2 0", 1,
             "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
             "models run on the source's tokens");
     fg_log_reset();
@@ -199,7 +199,7 @@ static void two_tokenizers_must_agree(void **state) {
     refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",
             "--token-ids");
     s.options.prompt = "acb";
-    settles(&s, "0 2 1", 0, NULL);
+    gives(&s, "0 2 1", 0, NULL);
     end(&s);
     begin(&s, PLAIN, WITH_BOS);
     s.options.command = FG_COMMAND_VALIDATE; /* the default prompt makes no difference */
@@ -213,15 +213,15 @@ static void of_two_models_one_tokenizer_is_enough(void **state) {
     begin(&s, NULL, PLAIN);
     s.options.command = FG_COMMAND_VALIDATE;
     s.options.prompt = "ba";
-    settles(&s, "1 0", 0, NULL);
+    gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
     s.options.command = FG_COMMAND_CONVERT; /* the source's it is */
-    refused(&s, "A/tokenizer.json is not there", "");
+    refused(&s, "A/tokenizer.json is missing or empty", "");
     end(&s);
     begin(&s, PLAIN, NULL);
     s.options.command = FG_COMMAND_VALIDATE;
     s.options.prompt = "ba";
-    settles(&s, "1 0", 0, NULL);
+    gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[0].tokenizer);
     end(&s);
 }
@@ -234,7 +234,7 @@ static void running_out_of_memory_is_no_reason_to_draw(void **state) {
         begin(&s, PLAIN, WITH_ADDED);
         assert_true(n < 2000);
         fg_alloc_fail_after(n);
-        status = settle(&s);
+        status = prepare_prompt(&s);
         fg_alloc_fail_after(0);
         if (status == FG_OK && !s.prompt.ids.count) fail_msg("allocation %d: drawn", (int)n);
         if (status != FG_OK) assert_int_equal(status, FG_ERR_MEMORY);

@@ -1,4 +1,4 @@
-/* fgconv tokenize: arguments and lines, there and back, and what it refuses. */
+/* fgconv tokenize: arguments and lines, round trips, and what it refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

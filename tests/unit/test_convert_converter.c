@@ -94,7 +94,7 @@ static void declarations_are_checked(void **state) {
          "broken.json:4: sections/model/config/b: has no primitive"},
         {"\"a\": {\"rename\": \"a\", \"constant_import\": 1}", "has two primitives"},
         {"\"a\": {\"optional\": null}", "needs \"rename\""},
-        {"\"a\": {\"constant_import\": 1, \"default\": 2}", "means nothing for \"constant_import\""},
+        {"\"a\": {\"constant_import\": 1, \"default\": 2}", "cannot be used with \"constant_import\""},
         {"\"a\": {\"rename\": \"a\", \"default\": \"= 1 +\"}", "sections/model/config/a"},
         {"\"a\": {\"rename\": \"a\", \"type\": \"colour\"}", "unknown type"},
         {"\"a\": {\"rename\": \"a\", \"option\": \"colour\"}", "unknown option"},
@@ -129,8 +129,8 @@ static void tensors_and_rules_are_checked(void **state) {
     expect_small_broken(NULL, "\"w\": {\"shape\": [\"a\"], \"tied_to\": \"u\", \"tied_if\": \"a\"}", NULL,
                         NULL, NULL, "there is no tensor \"u\"");
     expect_small_broken(NULL, "\"u\": {\"shape\": [\"a\"]}", NULL, NULL, NULL,
-                        "no rule takes the hf name \"u\"");
-    expect_small_broken(NULL, NULL, NULL, "[\"u\", \"w\"]", NULL, "no rule takes the target name \"v\"");
+                        "no rule matches the hf name \"u\"");
+    expect_small_broken(NULL, NULL, NULL, "[\"u\", \"w\"]", NULL, "no rule matches the target name \"v\"");
     expect_small_broken(NULL, NULL, NULL, "[\"v\", \"x\"]", NULL, "\"w\" comes back from \"v\" as \"x\"");
     expect_small_broken(NULL, NULL, "[\"w\", \"v\"], [\"x\", \"y\"]", NULL, NULL, "match no declared tensor");
     expect_small_broken(NULL, NULL, "[\"w(\", \"v\"]", NULL, NULL, "broken.json");

@@ -56,7 +56,7 @@ static void faults_are_found(void **state) {
         {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\"}",
          "there is no models/unheard.json"},
         {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"no_forward_pass\": \"odd\"}",
-         "\"no_forward_pass\", and yet there is models/qwen3.json"},
+         "\"no_forward_pass\" is given, but there is models/qwen3.json"},
         {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\", "
          "\"no_forward_pass\": \"\"}",
          "no_forward_pass: found a string, expected a string with something in it"},
@@ -73,7 +73,7 @@ static void faults_are_found(void **state) {
          "match no declared tensor"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"rope_scaling\": {\"rename\": \"rope_scaling\", \"absent\": null, \"keys\": [\"**\"]}}}}}",
-         "\"rope_scaling\" claims all that an object may hold"},
+         "\"rope_scaling\" claims every key of an object"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
          "\"b\": 2}}}}}}",

@@ -1,4 +1,4 @@
-/* convert/lint_classes: each finding, made by a converter that is right but for one thing. Classes are small ones of the test's own. */
+/* convert/lint_classes: each lint error, made by a converter that is right but for one thing. Classes are small ones of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,8 +126,7 @@ static void fields_are_claimed_down_to_the_leaves(void **state) {
         {.config = ALL_BUT_MIXER,
          .sections = "\"spare\": {\"class\": \"MixA\"}",
          .finding = "sections/model: the architecture field \"mixer\" (Mixer) is covered by no rule; "
-                    "sections/spare: nothing leads "
-                    "to it"},
+                    "sections/spare: no rule refers to it"},
         {.config = ALL,
          .sections = "\"a\": {\"class\": \"MixA\"}, " MIX_B,
          .finding = "sections/a: the architecture field \"heads\" (int) is covered by no rule"},
@@ -151,8 +150,8 @@ static void declarations_are_for_fields_that_exist(void **state) {
 static void what_is_ignored_has_a_proof(void **state) {
     (void)state;
     static const char finding[] = "sections/model: \"layer\" ignores the architecture field \"layer/bias\", "
-                                  "and nothing proves that this loses "
-                                  "nothing (\"neutral\", or a condition in \"export_if\" or \"export_warn\")";
+                                  "without proof that nothing is lost (\"neutral\", or a condition in "
+                                  "\"export_if\" or \"export_warn\")";
     static const char ignored[] =
         ALL_BUT_LAYER ", \"layer\": {\"ignored\": \"why\", \"field\": [\"layer/bias\"]}";
     static const row rows[] = {
@@ -215,7 +214,7 @@ static void sections_have_classes(void **state) {
          .finding = "sections/a: there is no class \"(none given)\""},
         {.config = ALL,
          .sections = MIX_A ", " MIX_B ", \"c\": {\"class\": \"MixB\"}",
-         .finding = "sections/c: nothing leads to it"},
+         .finding = "sections/c: no rule refers to it"},
     };
     CHECK(rows);
 }

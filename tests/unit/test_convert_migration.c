@@ -284,9 +284,9 @@ static void tensors_that_do_not_fit_are_refused(void **state) {
     (void)state;
     static const char *const rows[][2] = {
         {"{\"permute\": [2, 1, 0]}",
-         "tensor \"x.w\" is bfloat16 [6, 4], and \"permute\" is about 3 dimensions"},
-        {"{\"shape\": [5, 5]}", "which cannot be seen as [5, 5]"},
-        {"{\"new_shape\": [4294967296, 4294967296]}", "cannot be seen as [4294967296, 4294967296]"},
+         "tensor \"x.w\" is bfloat16 [6, 4], but \"permute\" has 3 dimensions"},
+        {"{\"shape\": [5, 5]}", "which cannot be viewed as [5, 5]"},
+        {"{\"new_shape\": [4294967296, 4294967296]}", "cannot be viewed as [4294967296, 4294967296]"},
         {"{\"shape\": [\"tails\", 4]}", "is null for this configuration, expected a whole number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -356,7 +356,7 @@ static void steps_are_chained_in_their_order(void **state) {
     expect_chain(&all, "2", "10", "probe: there is no migration from version 2 on the way to 10");
     expect_chain(&all, "1", "1.2", "probe: the migration from version 1 leads to 1.5.0, past 1.2 (");
     expect_chain(&all, "10", "9",
-                 "probe: version 9 comes before 10, which the source has: nothing leads back");
+                 "probe: version 9 comes before 10, the version of the source: migrations only lead forward");
     fg_migrations_free(&all);
     put_step("e.json", "probe", "0.9", "1.1");
     assert_int_equal(fg_migrations_load(&all, &dirs, NULL, "probe", &err), FG_ERR_INPUT);

@@ -104,7 +104,7 @@ static void siblings_are_tried_in_order_and_fall_back(void **state) {
     expect_one("[[\"a\", \"1\", [[\"b\", \"!\", [[\"q\", \"\"]]], [\"bc\", \"?\"]]]]", "abc", "1?");
     expect_one("[[\"a\", \"1\", [[\"b\", \"!\"]]]]", "a", NULL);
     expect_one("[[\"a\", \"1\", [[\"$\", \"end\"]]]]", "a", "1end");
-    expect_one("[[\"^a\", \"1\", [[\"^b\", \"2\"]]]]", "abc", "12c"); /* each rest begins anew */
+    expect_one("[[\"^a\", \"1\", [[\"^b\", \"2\"]]]]", "abc", "12c"); /* each rest starts again */
     expect_one("[]", "abc", NULL);
     expect_one("[[\"\", \"x.\"]]", "abc", "x.abc");
     expect_one("[[\"\", \"x.\", [[\"\", \"y.\", [[\"a\", \"z\"]]]]]]", "abc", "x.y.zbc");
@@ -195,7 +195,7 @@ static void only_successful_matches_count_as_uses(void **state) {
     expect_name(rules, "abc", "2c");
     expect_name(rules, "q", "");
     assert_int_equal(fg_name_rules_unused(rules, &out, &count, &err), FG_OK);
-    assert_int_equal(count, 2); /* "a" and "x"; the list that nobody refers to does not count */
+    assert_int_equal(count, 2); /* "a" and "x"; the list that is not referred to does not count */
     assert_non_null(strstr(out.data, "to_hf/names/0: rule \"a\"\n"));
     assert_non_null(strstr(out.data, "to_hf/names/0/2/0: rule \"x\"\n"));
     fg_buffer_free(&out);

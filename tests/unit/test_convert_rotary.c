@@ -107,8 +107,7 @@ static void contradictions_are_refused(void **state) {
         {"{\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": {\"rope_type\": "
          "\"linear\", \"factor\": 3}}",
          "is given twice"},
-        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}}",
-         "low_freq_factor\" = (absent)"},
+        {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0}}", "low_freq_factor\" = (absent)"},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": \"8\"}}", "factor\" = \"8\""},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 4, "
          "\"high_freq_factor\": 4, "

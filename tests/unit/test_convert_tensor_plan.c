@@ -381,7 +381,7 @@ static void unexpected_tensors_are_listed_with_the_reason(void **state) {
     fg_tensors source = model_of(FG_IMPORT, 3, NULL);
     expect_refusal(FG_IMPORT, source, false, FG_DTYPE_NONE,
                    "no rule of the converter covers 9 source tensors: \"model.layers.2.",
-                   "has the number 2, but by config.json there are 2 (\"num_hidden_layers\")");
+                   "has the index 2, but config.json gives 2 (\"num_hidden_layers\")");
     expect_refusal(FG_EXPORT, model_of(FG_EXPORT, 3, NULL), false, FG_DTYPE_NONE,
                    "\"causal_lm.layer_stack.layers.2.feedforward.gate_proj.weight\", ...", NULL);
     source = model_of(FG_IMPORT, 2, NULL);

@@ -265,7 +265,7 @@ static void the_length_option_replaces_the_value(void **state) {
     fg_translation_free(&out);
 }
 
-/* ---- plug-ins, beside the built-in converters ---- */
+/* ---- plug-ins, next to the built-in converters ---- */
 
 static fg_translation plug_in(const char *directory, const char *type, fg_direction direction,
                               const char *source, int hf_version) {

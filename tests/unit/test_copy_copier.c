@@ -114,7 +114,7 @@ static void evaluate_piece(const scene *s, const fg_output *o, const fg_piece *p
             float value, mean;
             uint64_t width = t->elements / t->shape[0];
             for (uint64_t row = 0; row < t->shape[0]; row++) {
-                fg_widen(t->dtype, element(s, t, row * width + from), &value, 1);
+                fg_cast_to_f32(t->dtype, element(s, t, row * width + from), &value, 1);
                 sum += (double)value;
             }
             mean = (float)(sum / (double)t->shape[0]);

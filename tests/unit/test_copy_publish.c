@@ -74,7 +74,7 @@ static void bad_destinations_are_refused(void **state) {
     expect_refused(at("file/dst"), "file is not a directory", "in a directory");
     assert_int_equal(mkdir(at("dst.partial"), 0777), 0);
     expect_refused(at("dst"), "dst.partial exists already", "rm -r ");
-    expect_refused(at("dst/"), "dst.partial exists already", "if no other fgconv is at work there");
+    expect_refused(at("dst/"), "dst.partial exists already", "if no other fgconv is running");
     assert_true(path_is_directory(at("dst.partial")));
 }
 
@@ -290,13 +290,13 @@ static void what_a_run_that_was_cut_off_left_is_explained(void **state) {
     assert_int_equal(mkdir(at("dst.partial"), 0777), 0);
     expect_not_replaced("dst.partial exists already", "rm -r ");
     assert_int_equal(rename(at("dst.partial"), at("dst.old")), 0);
-    expect_not_replaced("dst.old exists already: it is what an earlier run replaced",
-                        "is whole; remove the old");
+    expect_not_replaced("dst.old exists already: it is the directory that an earlier run replaced",
+                        "is complete; remove the old");
     expect_text("dst/name", "old");
     assert_int_equal(rename(at("dst"), at("dst.partial")), 0);
-    expect_not_replaced("was cut off while it replaced", "the new one is whole: mv ");
+    expect_not_replaced("was interrupted while it replaced", "the new one is complete: mv ");
     assert_int_equal(fg_directory_remove(at("dst.partial"), NULL), FG_OK);
-    expect_not_replaced("was cut off while it replaced", "the old one is whole: mv ");
+    expect_not_replaced("was interrupted while it replaced", "the old one is complete: mv ");
 }
 
 typedef struct maker {

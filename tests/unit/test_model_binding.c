@@ -275,7 +275,7 @@ static void specs_that_make_no_sense_are_refused(void **state) {
         {"config/mlp/value", "7", "\"mlp\": found 7, expected a string"},
         {"config/query_norm", "{\"value\": \"l3\"}", "\"query_norm\": \"l3\" is not supported"},
         {"config/mlp", "null", "\"mlp\""},
-        {"formats/hf/config/activation", "{\"key\": \"no\", \"absent\": \"= 'silu'\"}", "words for it"},
+        {"formats/hf/config/activation", "{\"key\": \"no\", \"absent\": \"= 'silu'\"}", "names for it"},
         {"formats/hf/rotary/numbers/theta", "null", "theta"},
         {"formats/hf/rotary/type/words/llama3", "\"spiral\"", "\"spiral\" is not supported"},
         {"formats/hf/weights/mlp.up", "{\"name\": \"x\", \"part\": 2, \"of\": 2}", "\"mlp.up\""},

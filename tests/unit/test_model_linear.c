@@ -68,7 +68,7 @@ static void products_equal_plain_sums(void **state) {
     for (int threads = 1; threads <= 2; threads++) {
         fg_model_threads(threads);
         for (size_t b = 0; b < sizeof budgets / sizeof *budgets; b++) {
-            fg_model_keep(model, budgets[b]);
+            fg_model_cache_weights(model, budgets[b]);
             for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
                 check(model, head, input, counts[c], 0, ROWS);
             check(model, head, input, 5, 173, 2);
@@ -90,7 +90,7 @@ static void kept_weights_stay_within_the_budget(void **state) {
     require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
                &err);
     assert_int_equal(fg_model_block_bytes(model, 0, 1), (6 + 2 + 3) * HIDDEN * sizeof(float));
-    fg_model_keep(model, 3 << 20);
+    fg_model_cache_weights(model, 3 << 20);
     require_ok(fg_model_logits(model, input, 1, 0, ROWS, logits, &err), &err);
     uint64_t before = fg_alloc_count();
     require_ok(fg_model_logits(model, input, 1, 0, 174, logits, &err),
@@ -100,7 +100,7 @@ static void kept_weights_stay_within_the_budget(void **state) {
     input[0] = 1;
     require_ok(fg_model_logits(model, input, 1, 0, 1, logits, &err), &err);
     assert_true(logits[0] < 2);
-    fg_model_keep(model, 0);
+    fg_model_cache_weights(model, 0);
     require_ok(fg_model_logits(model, input, 1, 0, 1, logits, &err), &err);
     assert_true(logits[0] == 1e6f);
     fg_model_free(&model);
@@ -160,7 +160,7 @@ static void run_packed(fixture *f, uint64_t keep, float *hidden, uint64_t count)
     const uint32_t tokens[] = {0, 1, 2};
     fg_weight_source weights = fixture_weights(f, FG_FORMAT_FAST_LLM);
     require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_FAST_LLM, f->hf, weights, &err), &err);
-    fg_model_keep(model, keep);
+    fg_model_cache_weights(model, keep);
     for (int again = 0; again < 2; again++) {
         require_ok(fg_model_embed(model, tokens, count, hidden, &err), &err);
         require_ok(fg_model_block(model, 0, NULL, 0, count, hidden, NULL, &err), &err);

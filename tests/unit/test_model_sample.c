@@ -1,4 +1,4 @@
-/* model/sample: the likeliest, the filters, and what is drawn. Filters and probabilities are those of
+/* model/sample: greedy decoding, the filters, and what is drawn. Filters and probabilities are those of
  * transformers (4.57: temperature, top_k, top_p), worked out by hand here. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Where numbers come from: files, plans, and files rounded as a plan rounds them; and the golden checkpoints
- * beside the repository. */
+ * next to the repository. */
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,7 +84,7 @@ static void planned_and_rounded_agree(void **state) {
             assert_int_equal(weight.dtype, types[i]);
             void *cast = malloc(weight.elements * 4);
             fg_cast(FG_F32, a, types[i], cast, weight.elements);
-            fg_widen(types[i], cast, a, weight.elements);
+            fg_cast_to_f32(types[i], cast, a, weight.elements);
             assert_memory_equal(a, b, weight.elements * sizeof *a);
             assert_memory_equal(b, c, weight.elements * sizeof *a);
             free(a), free(b), free(c), free(cast);

@@ -209,7 +209,7 @@ static void chains_do_what_their_steps_do(void **state) {
     assert_true(refused < joined / 3);
 }
 
-/* Rows that are set anew in the second step: zero, mean of the whole, a copy. */
+/* Rows that are set again in the second step: zero, mean of the whole, a copy. */
 static void new_rows_come_through(void **state) {
     (void)state;
     fg_error err = {0};

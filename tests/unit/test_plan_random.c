@@ -83,7 +83,7 @@ static void add_transpose(fg_plan *plan) {
     add_piece(plan, &piece);
 }
 
-/* Query, key and value of each head lie beside each other in the output: [heads, 3 widths, hidden]. */
+/* Query, key and value of each head lie next to each other in the output: [heads, 3 widths, hidden]. */
 static void add_permute(fg_plan *plan) {
     char name[64];
     uint64_t heads = draw(1, 5), hidden = draw(1, 6), width[3], all = 0, at = 0;

@@ -64,7 +64,8 @@ static void the_code_is_summed_up(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         snprintf(report, sizeof report, "{'command': 'validate', 'status': 'done', 'code': %s}",
                  rows[i].code);
-        snprintf(expected, sizeof expected, "Compared source with destination\n  code      %s\n", rows[i].line);
+        snprintf(expected, sizeof expected, "Compared source with destination\n  code      %s\n",
+                 rows[i].line);
         expect(fg_report_summary, quoted(report), expected);
     }
 }

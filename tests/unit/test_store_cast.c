@@ -1,4 +1,4 @@
-/* store/cast and store/dtype: every pattern of 16 bits, and roundings held against a slow reference. */
+/* store/cast and store/dtype: every pattern of 16 bits, and roundings compared with a slow reference. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -62,7 +62,7 @@ static uint32_t encode(double value, layout l) {
     return sign | (code >= infinity ? infinity : (uint32_t)code);
 }
 
-static void all_halves_are_widened(void **state) {
+static void all_halves_become_float32(void **state) {
     (void)state;
     static uint16_t halves[PATTERNS];
     static float wide[PATTERNS];
@@ -76,7 +76,7 @@ static void all_halves_are_widened(void **state) {
         for (uint32_t i = 0; i < PATTERNS; i++) {
             double expected = decode(i, *types[t].form);
             float single;
-            fg_widen(types[t].dtype, &halves[i], &single, 1); /* not the vector path */
+            fg_cast_to_f32(types[t].dtype, &halves[i], &single, 1); /* not the vector path */
             if (bits_of(single) != bits_of(wide[i]))
                 fail_msg("pattern %04x: %08x alone, %08x in a row", i, bits_of(single), bits_of(wide[i]));
             if (isnan(expected)) {
@@ -257,13 +257,13 @@ static void nan_of_float64_stays_nan(void **state) {
     assert_true(half[1] & 0x8000);
 }
 
-static void integers_and_bools_are_widened(void **state) {
+static void integers_and_bools_become_float32(void **state) {
     (void)state;
     float out[3];
 #define EXPECT(dtype, type, a, b, c)                                                                         \
     do {                                                                                                     \
         const type in[] = {a, b, c};                                                                         \
-        fg_widen(dtype, in, out, 3);                                                                         \
+        fg_cast_to_f32(dtype, in, out, 3);                                                                   \
         for (int i = 0; i < 3; i++) assert_true(out[i] == (float)in[i]);                                     \
     } while (0)
     EXPECT(FG_U8, uint8_t, 0, 1, 255);
@@ -275,21 +275,21 @@ static void integers_and_bools_are_widened(void **state) {
     EXPECT(FG_U64, uint64_t, 1, UINT64_MAX, 0x8000008000000001);
     EXPECT(FG_I64, int64_t, INT64_MIN, -1, INT64_MAX);
     const uint8_t bools[] = {0, 1, 255};
-    fg_widen(FG_BOOL, bools, out, 3);
+    fg_cast_to_f32(FG_BOOL, bools, out, 3);
     assert_true(out[0] == 0.0f && out[1] == 1.0f && out[2] == 1.0f);
     const float same[] = {1.5f, -0.0f, INFINITY};
-    fg_widen(FG_F32, same, out, 3);
+    fg_cast_to_f32(FG_F32, same, out, 3);
     assert_memory_equal(out, same, sizeof same);
 }
 
-static void float8_is_widened(void **state) {
+static void float8_becomes_float32(void **state) {
     (void)state;
     uint8_t in[256];
     float e4m3[256], e5m2[256];
     const layout l4 = {3, 4}, l5 = {2, 5};
     for (int i = 0; i < 256; i++) in[i] = (uint8_t)i;
-    fg_widen(FG_F8_E4M3, in, e4m3, 256);
-    fg_widen(FG_F8_E5M2, in, e5m2, 256);
+    fg_cast_to_f32(FG_F8_E4M3, in, e4m3, 256);
+    fg_cast_to_f32(FG_F8_E5M2, in, e5m2, 256);
     for (uint32_t i = 0; i < 256; i++) {
         /* E4M3 has no infinities: the highest exponent is an ordinary one, and all ones are NaN. */
         double top = (i & 0x80 ? -1.0 : 1.0) * (256 + 32.0 * (i & 7));
@@ -369,16 +369,11 @@ static void dtype_names_go_both_ways(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_halves_are_widened),
-        cmocka_unit_test(halves_come_back),
-        cmocka_unit_test(float32_is_rounded_to_nearest_even),
-        cmocka_unit_test(float64_is_rounded_once),
-        cmocka_unit_test(halves_become_the_other_kind),
-        cmocka_unit_test(nan_of_float64_stays_nan),
-        cmocka_unit_test(integers_and_bools_are_widened),
-        cmocka_unit_test(float8_is_widened),
-        cmocka_unit_test(odd_addresses_and_counts_work),
-        cmocka_unit_test(possible_casts_are_known),
+        cmocka_unit_test(all_halves_become_float32),          cmocka_unit_test(halves_come_back),
+        cmocka_unit_test(float32_is_rounded_to_nearest_even), cmocka_unit_test(float64_is_rounded_once),
+        cmocka_unit_test(halves_become_the_other_kind),       cmocka_unit_test(nan_of_float64_stays_nan),
+        cmocka_unit_test(integers_and_bools_become_float32),  cmocka_unit_test(float8_becomes_float32),
+        cmocka_unit_test(odd_addresses_and_counts_work),      cmocka_unit_test(possible_casts_are_known),
         cmocka_unit_test(dtype_names_go_both_ways),
     };
     fg_alloc_init();

@@ -299,7 +299,7 @@ static void the_newest_training_checkpoint_is_taken(void **state) {
                    FG_ERR_USAGE, "checkpoints/checkpoint-700: no such checkpoint directory");
     expect_refused(at(""), &(fg_checkpoint_options){.checkpoint_path = at("checkpoints/checkpoint-400")},
                    FG_ERR_INPUT, "checkpoint-400: no weights");
-    put_text("config.json", "{\"model_type\": \"llama\"}"); /* not Forgather's: the folder means nothing */
+    put_text("config.json", "{\"model_type\": \"llama\"}"); /* not Forgather's: the folder is ignored */
     expect_weights_in(&defaults, at(""), "one");
 }
 
@@ -347,7 +347,8 @@ static void links_to_nothing_are_refused(void **state) {
         snprintf(kept, sizeof kept, "%s.kept", names[i]);
         rename(at(names[i]), at(kept));
         put_link("../../blobs/9", names[i]);
-        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which is not there", names[i]);
+        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which does not exist",
+                 names[i]);
         expect_refused(at(""), &defaults, FG_ERR_INPUT, expected);
         unlink(at(names[i]));
         rename(at(kept), at(names[i]));

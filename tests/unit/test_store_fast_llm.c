@@ -110,7 +110,7 @@ static void the_state_of_an_optimizer_is_left_out(void **state) {
     expect_open(&c);
     assert_int_equal(c.tensors.count, 1);
     assert_int_equal(fg_log_warning_count(), 1);
-    assert_non_null(strstr(fg_log_warning(0), "1 tensors that are no weights"));
+    assert_non_null(strstr(fg_log_warning(0), "1 tensors that are not weights"));
     fg_checkpoint_close(&c);
 }
 

@@ -1,4 +1,4 @@
-/* store/shard_index: an index comes to the same whether its map is passed over as text or made values of, and so does what is wrong
+/* store/shard_index: the result is the same whether its map is passed over as text or made values of, and so does what is wrong
  * with it. */
 #include "store_fixture.h"
 
@@ -19,7 +19,7 @@ static void put_shards(void) {
     put_text("\xc3\xa9.bin", "");
 }
 
-/* Holds an index against the values of the same text. */
+/* Compares an index with the values of the same text. */
 static void expect_values(const fg_shard_index *index, const json_t *document) {
     const char *tensor;
     json_t *file;

@@ -203,7 +203,7 @@ static void a_change_of_size_or_of_time_is_enough(void **state) {
     fg_tensors_free(&table);
 }
 
-/* Reads ranges of a tensor and holds each element against its place in the file. */
+/* Reads ranges of a tensor and compares each element with its place in the file. */
 static void check_reads(fg_reader *reader, const fg_tensor *t, uint64_t step) {
     uint64_t lengths[] = {t->elements, 1, 7, t->shape[t->rank - 1], t->elements / 2 + 1};
     uint16_t *got = malloc(t->elements * sizeof *got + 2);

@@ -41,7 +41,7 @@ static void expect_latest(const char *name) {
 static size_t warnings_of_times(void) {
     size_t count = 0;
     for (size_t i = 0; i < fg_log_warning_count(); i++)
-        count += strstr(fg_log_warning(i), "the time of the directory counts") != NULL;
+        count += strstr(fg_log_warning(i), "the time of the directory is used") != NULL;
     return count;
 }
 

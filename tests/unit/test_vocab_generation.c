@@ -1,4 +1,4 @@
-/* generation_config.json of a model that is handed on, and the tokens that stop it. */
+/* generation_config.json of a model that is released, and the tokens that stop it. */
 #include "store_fixture.h"
 
 #include "base/json.h"

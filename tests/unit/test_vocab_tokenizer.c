@@ -45,7 +45,7 @@ static void put_json(const char *name, const char *text) {
 }
 
 /* A tokenizer whose model has the letters a to e, space and x, "ab", "abc" and "bc"; `more` are fields of the model,
- * `parts` those beside it. */
+ * `parts` those next to it. */
 static void put_tokenizer(const char *more, const char *parts) {
     char *text = fg_strformat(
         NULL,
@@ -171,7 +171,7 @@ static void the_configuration_adds_tokens(void **state) {
              "true, 'lstrip': false, 'rstrip': false, 'normalized': false, 'single_word': false}}}");
     gives("a<x>b<y>", false, "0 14 1 15");
     put_json("tokenizer_config.json", "{'added_tokens_decoder': {'x': {'content': '<y>'}}}");
-    refused("added_tokens_decoder: the key \"x\" is no id");
+    refused("added_tokens_decoder: the key \"x\" is not a token id");
     put_json("tokenizer_config.json", "[]");
     refused("tokenizer_config.json: found an array, expected an object");
     put_json("tokenizer_config.json", "{}");
@@ -215,7 +215,7 @@ static void metaspace_and_templates(void **state) {
 #define TEMPLATE(single)                                                                                     \
     "{'type': 'TemplateProcessing', 'single': [" single "], 'pair': [], 'special_tokens': {}}"
 
-/* Also without special tokens the text stands where the template has it. */
+/* Also without special tokens the text is where the template has it. */
 static void a_template_may_repeat_the_text(void **state) {
     (void)state;
     put_tokenizer("", "'post_processor': " TEMPLATE(ONCE ", " ONCE));
@@ -306,8 +306,7 @@ static void bad_models_are_refused(void **state) {
         {"{'type': 'Unigram'}", "model: the type \"Unigram\" is not supported"},
         {"[]", "model: found an array, expected an object"},
         {"{'type': 'BPE', 'vocab': {'a': -1}, 'merges': []}", "the id of \"a\": found"},
-        {"{'type': 'BPE', 'vocab': {'a': 99999999}, 'merges': []}",
-         "found 99999999, expected less than"},
+        {"{'type': 'BPE', 'vocab': {'a': 99999999}, 'merges': []}", "found 99999999, expected less than"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a']}", "merge 0: found \"a\", expected two tokens"},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': ['a a a']}", "merge 0: found \"a a a\""},
         {"{'type': 'BPE', 'vocab': {'a': 0}, 'merges': [['a', 1]]}", "merge 0: found [\"a\", 1]"},

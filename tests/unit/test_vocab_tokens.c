@@ -1,4 +1,4 @@
-/* Adding tokens: the YAML file, what it comes to for a tokenizer, and the files afterwards. */
+/* Adding tokens: the YAML file, its result for a tokenizer, and the files afterwards. */
 #include "store_fixture.h"
 
 #include "base/json.h"
@@ -275,7 +275,7 @@ static void broken_tokenizers_are_refused(void **state) {
         {"{\"model\": {\"vocab\": 3}}", "expected an object"},
         {"{\"model\": {\"vocab\": {}, \"vocab\": {}}}", "the model's vocab is given twice"},
         {"{\"model\": {}, \"model\": {}}", "the model is given twice"},
-        {"{\"model\": {}} {}", "byte 14: text behind the end"},
+        {"{\"model\": {}} {}", "byte 14: text after the end"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         put_text("tokenizer.json", cases[i][0]);
@@ -287,7 +287,7 @@ static void broken_tokenizers_are_refused(void **state) {
     refuse("pad_token: p\n", "tokens cannot be added: there is no tokenizer.json");
     put_text("tokenizer.json", TOKENIZER);
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"q\"}}}");
-    refuse("pad_token: p\n", "added_tokens_decoder: \"x\" is no id");
+    refuse("pad_token: p\n", "added_tokens_decoder: \"x\" is not the id of a token");
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": []}");
     refuse("pad_token: p\n", "added_tokens_decoder: found an array");
     put_text("tokenizer_config.json", "{}");
@@ -299,16 +299,18 @@ static void broken_tokenizers_are_refused(void **state) {
 static void ids_that_would_be_read_otherwise_are_refused(void **state) {
     (void)state;
     static const char *const cases[][2] = {
-        {"[{\"id\": 9, \"content\": \"<y>\"}]", "\"<y>\" says id 9, but is read with 6"}, /* a gap */
-        {"[{\"id\": 2, \"content\": \"<y>\"}]", "\"<y>\" says id 2, but is read with 6"}, /* the model's */
-        {"[{\"id\": 6, \"content\": \"a\"}]", "\"a\" says id 6, but is read with 0"},
+        {"[{\"id\": 9, \"content\": \"<y>\"}]",
+         "\"<y>\" has the id 9 in the file, but is loaded with 6"}, /* a gap */
+        {"[{\"id\": 2, \"content\": \"<y>\"}]",
+         "\"<y>\" has the id 2 in the file, but is loaded with 6"}, /* the model's */
+        {"[{\"id\": 6, \"content\": \"a\"}]", "\"a\" has the id 6 in the file, but is loaded with 0"},
         {"[{\"id\": 6, \"content\": \"<y>\"}, {\"id\": 7, \"content\": \"<y>\"}]",
-         "says id 7, but is read with 6"},
+         "has the id 7 in the file, but is loaded with 6"},
         {"[{\"id\": 6, \"content\": \"<y>\"}, {\"id\": 6, \"content\": \"<z>\"}]",
-         "says id 6, but is read with 7"},
+         "has the id 6 in the file, but is loaded with 7"},
         {"[{\"id\": 7, \"content\": \"<y>\"}, {\"id\": 6, \"content\": \"<z>\"}]",
-         "says id 7, but is read with 6"},
-        {"[{\"id\": 6, \"content\": \"\"}]", "the added token \"\" says id 6"},
+         "has the id 7 in the file, but is loaded with 6"},
+        {"[{\"id\": 6, \"content\": \"\"}]", "the added token \"\" has the id 6"},
     };
     put_text("tokenizer_config.json", "{}");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A decoder-only language model with Forgather's parameter names, as one file for `trust_remote_code`.
 
-fgconv writes this file beside config.json. It holds everything that the model computes, so change it freely:
+fgconv writes this file next to config.json. It holds everything that the model computes, so change it freely:
 
-    FgconvConfig          the settings in config.json; what a missing key means stands in its __init__
+    FgconvConfig          the settings in config.json; what a missing key means is in its __init__
     rotary_angles         positions -> cosines and sines, plain or with llama3 scaling
     visible_keys          who may look at whom: causal order, sliding window, padding, packed documents
     CausalLM              embedding, layers and final norm (the part before the head)
@@ -169,7 +169,7 @@ def rotary_frequencies(config: FgconvConfig, device) -> torch.Tensor:
 def rotary_angles(config: FgconvConfig, position_ids, dtype):
     """Cosines and sines for positions [b, q], each [b, 1, q, d / 2].
 
-    They are computed anew in each forward pass: it is cheap, and there is no table that could be too short, be lost
+    They are recomputed in each forward pass: it is cheap, and there is no table that could be too short, be lost
     when a model is loaded, or be rounded when it is cast.
     """
     turned = position_ids[:, None, :, None].float() * rotary_frequencies(config, position_ids.device)

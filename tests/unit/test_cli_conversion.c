@@ -45,15 +45,15 @@ static void put_model(const char *file) {
 }
 
 static void expect_weights_from(fg_options *options, const char *directory) {
-    fg_conversion job = {0};
+    fg_conversion conversion = {0};
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
     options->source = at("");
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
-    if (fg_conversion_prepare(&job, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
-    assert_string_equal(job.source.weights_directory, directory);
-    assert_int_equal(job.source.format, FG_FORMAT_FORGATHER);
-    fg_conversion_free(&job);
+    if (fg_conversion_prepare(&conversion, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
+    assert_string_equal(conversion.source.weights_directory, directory);
+    assert_int_equal(conversion.source.format, FG_FORMAT_FORGATHER);
+    fg_conversion_free(&conversion);
     fg_converter_dirs_free(&dirs);
     fg_log_reset();
 }
@@ -102,7 +102,7 @@ static void verbose_runs_say_what_was_decided(void **state) {
 static void what_the_plan_refuses_is_not_warned_about(void **state) {
     (void)state;
     fg_options options = {0};
-    fg_conversion job = {0};
+    fg_conversion conversion = {0};
     fg_error err = {0};
     fg_converter_dirs dirs = {0};
     fg_buffer said = {0};
@@ -114,7 +114,7 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
     options.source = at("");
-    fg_status status = fg_conversion_prepare(&job, &options, &dirs, "test", &err);
+    fg_status status = fg_conversion_prepare(&conversion, &options, &dirs, "test", &err);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
     close(before);
@@ -122,7 +122,7 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     assert_int_equal(fg_file_read_all(at("said"), 10000, &said, NULL), FG_OK);
     assert_int_equal(said.length, 0);
     fg_buffer_free(&said);
-    fg_conversion_free(&job);
+    fg_conversion_free(&conversion);
     fg_converter_dirs_free(&dirs);
     fg_log_reset();
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds what finalize and update-vocab write against the real transformers: handed_on.py --fgconv build/fgconv [--model DIR]
+"""Compares what finalize and update-vocab write with the real transformers: released.py --fgconv build/fgconv [--model DIR]
 
 Golden Forgather directories are finalized with tokens for chats, moved, and loaded by AutoModelForCausalLM and AutoTokenizer through their links:
 logits must be those of the same model in Hugging Face's own class, generate() must stop at the added end of a turn and at the old end token, and
@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-WORK = tempfile.TemporaryDirectory(prefix="fgconv-handed-on-")
+WORK = tempfile.TemporaryDirectory(prefix="fgconv-released-")
 os.environ["HF_MODULES_CACHE"] = WORK.name + "/modules"
 
 import torch
@@ -68,7 +68,7 @@ def hidden(model, ids):
 
 
 def stops_at(name, model, ids, token):
-    """The token is made the likeliest, so that generation must stop at once."""
+    """The token is given the largest logit, so that generation must stop at once."""
     head = model.get_output_embeddings().weight
     with torch.no_grad():
         before = head[token].clone()
