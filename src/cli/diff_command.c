@@ -6,7 +6,7 @@
  *                "values": [{"name", "elements", "differing", "max_abs"}],
  *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
  *
- * Tensors that a prefix alone tells apart ("missing_prefix") are compared as if both had it, by the name that A has.
+ * Tensors that a prefix alone distinguishes ("missing_prefix") are compared as if both had it, by the name that A has.
  */
 #include <math.h>
 #include <string.h>
