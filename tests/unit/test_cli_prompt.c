@@ -192,8 +192,8 @@ static void two_tokenizers_must_agree(void **state) {
     begin(&s, PLAIN, WITH_ADDED);
     s.options.prompt = "abca";
     gives(&s, "0 1 2 0", 1,
-            "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
-            "models run on the source's tokens");
+          "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
+          "models run on the source's tokens");
     fg_log_reset();
     s.options.command = FG_COMMAND_VALIDATE;
     refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",

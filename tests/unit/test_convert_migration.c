@@ -283,8 +283,7 @@ static void tensors_are_seen_permuted_and_reshaped(void **state) {
 static void tensors_that_do_not_fit_are_refused(void **state) {
     (void)state;
     static const char *const rows[][2] = {
-        {"{\"permute\": [2, 1, 0]}",
-         "tensor \"x.w\" is bfloat16 [6, 4], but \"permute\" has 3 dimensions"},
+        {"{\"permute\": [2, 1, 0]}", "tensor \"x.w\" is bfloat16 [6, 4], but \"permute\" has 3 dimensions"},
         {"{\"shape\": [5, 5]}", "which cannot be viewed as [5, 5]"},
         {"{\"new_shape\": [4294967296, 4294967296]}", "cannot be viewed as [4294967296, 4294967296]"},
         {"{\"shape\": [\"tails\", 4]}", "is null for this configuration, expected a whole number"},

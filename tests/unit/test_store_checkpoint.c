@@ -347,8 +347,7 @@ static void links_to_nothing_are_refused(void **state) {
         snprintf(kept, sizeof kept, "%s.kept", names[i]);
         rename(at(names[i]), at(kept));
         put_link("../../blobs/9", names[i]);
-        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which does not exist",
-                 names[i]);
+        snprintf(expected, sizeof expected, "%s: a link to ../../blobs/9, which does not exist", names[i]);
         expect_refused(at(""), &defaults, FG_ERR_INPUT, expected);
         unlink(at(names[i]));
         rename(at(kept), at(names[i]));
