@@ -225,6 +225,8 @@ static fg_status begin(convert_run *c, fg_error *err) {
     fg_status status = fg_estimate_memory(c->plan, &c->proof_run, c->report, err);
     bool verifies = c->proof_run.validate == FG_VALIDATE_BYTES;
     if (status != FG_OK) return status;
+    status = fg_estimate_dump(c->run->options->dump, c->proof_run.dump_bytes, &c->conversion, &c->stage, err);
+    if (status != FG_OK) return status;
     return c->run->options->dry_run ? fg_estimate_time(c->plan, verifies, c->report, err)
                                     : begin_stage(c, err);
 }

@@ -226,6 +226,16 @@ static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file_close(&file);
 }
 
+uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
+    uint64_t per_token = sizeof(uint32_t);
+    for (int side = 0; side < FG_DUMP_SIDES; side++) {
+        uint64_t heads = layout->heads_of[side];
+        uint64_t states = 1 + 3 * layout->blocks_of[side] + heads; /* as make_side makes them */
+        per_token += sizeof(float) * (states * layout->hidden_of[side] + heads * layout->vocab_of[side]);
+    }
+    return per_token * layout->tokens;
+}
+
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
     fg_file file;
     char *partial = fg_output_file_partial(path, err);

@@ -32,6 +32,9 @@ typedef struct fg_dump_layout {
  * MPI_Finalize or at exit would end the process by a signal: HDF5 is started so that it has none. */
 fg_status fg_dump_prepare(fg_error *err);
 
+/* Bytes of the datasets, which are nearly all of the file. */
+uint64_t fg_dump_bytes(const fg_dump_layout *layout);
+
 /* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others waiting inside of HDF5. */
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
 /* Collective. Makes an HDF5 file of the empty one that is reserved for `path` (report/output_file.h): every dataset and attribute. On failure all ranks get

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "report/output_file.h"
 #include "report/progress.h"
 
 /* ---- space ---- */
@@ -25,6 +26,42 @@ fg_status fg_estimate_disk(const fg_conversion *conversion, const fg_stage *stag
     FG_TRY(fg_json_set_at(report, "disk/free_bytes", json_integer((json_int_t)room), err));
     FG_TRY(fg_stage_check_room(stage, needed, err));
 done:
+    return status;
+}
+
+/* What the conversion writes on the file system of `partial`. */
+static fg_status bytes_beside(const char *partial, const fg_conversion *conversion, const fg_stage *stage,
+                              uint64_t *bytes, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file_stamp own, other;
+    char *parent = NULL;
+    *bytes = 0;
+    if (!conversion || !stage->destination) goto done;
+    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
+    FG_TRY(fg_file_stamp_of(partial, &own, err));
+    FG_TRY(fg_file_stamp_of(parent, &other, err));
+    if (own.device == other.device) *bytes = needed_bytes(conversion);
+done:
+    fg_free(parent);
+    return status;
+}
+
+fg_status fg_estimate_dump(const char *path, uint64_t bytes, const fg_conversion *conversion,
+                           const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    char *partial = NULL, room_text[24], bytes_text[24], beside_text[24];
+    uint64_t beside, room;
+    if (!path) goto done;
+    FG_TRY_NEW(partial, fg_output_file_partial(path, err));
+    FG_TRY(bytes_beside(partial, conversion, stage, &beside, err));
+    FG_TRY(fg_disk_free(partial, &room, err));
+    if (bytes <= room && beside <= room - bytes) goto done;
+    fg_fail(err, FG_ERR_SYSTEM, "--dump %s: %s free, %s needed for it%s%s", path,
+            fg_bytes_text(room, room_text), fg_bytes_text(bytes, bytes_text),
+            beside ? " and for the destination " : "", beside ? fg_bytes_text(beside, beside_text) : "");
+    FG_TRY(fg_hint(err, "name a file on another file system, or give fewer tokens (--token-ids, --prompt)"));
+done:
+    fg_free(partial);
     return status;
 }
 

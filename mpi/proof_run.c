@@ -50,7 +50,7 @@ fg_status fg_proof_run_check(fg_proof_run *t, const fg_run *run, fg_error *err) 
     if (!fg_proof_run_runs_models(t)) return FG_OK;
     t->pair.through_plan = t->pair.plan != NULL;
     FG_TRY(fg_model_pair_bind(&pair, run->ranks, &t->pair, err));
-    FG_TRY(fg_proof_check(&pair, &t->proof_bytes, err));
+    FG_TRY(fg_proof_check(&pair, &t->proof_bytes, &t->dump_bytes, err));
     if (!proves(t)) t->proof_bytes = 0;
     if (t->generates) FG_TRY(fg_generation_check(&pair, &task, &t->generation_bytes, err));
     if (run->options->dump) FG_TRY(fg_dump_check_reachable(run->ranks, run->options->dump, err));

@@ -22,6 +22,7 @@ typedef struct fg_proof_run {
 
     uint64_t proof_bytes,
         generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not run */
+    uint64_t dump_bytes;  /* about how large a dump is */
     fg_proof_result proof;
     fg_generation generation;
 } fg_proof_run;

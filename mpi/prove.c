@@ -7,11 +7,8 @@
 #include "base/log.h"
 #include "head.h"
 
-static fg_status open_dump(const fg_model_pair *pair, const fg_proof_task *task, fg_dump **dump,
-                           fg_error *err) {
-    if (!task->dump) return FG_OK;
-    fg_dump_layout layout = {
-        .path = task->dump, .tokens = pair->token_count, .about = pair->about, .version = task->version};
+static fg_dump_layout layout_of(const fg_model_pair *pair) {
+    fg_dump_layout layout = {.tokens = pair->token_count, .about = pair->about};
     for (int side = 0; side < FG_DUMP_SIDES; side++) {
         fg_model_shape shape = fg_model_shape_of(pair->models[side]);
         layout.vocab_of[side] = shape.vocab;
@@ -19,6 +16,15 @@ static fg_status open_dump(const fg_model_pair *pair, const fg_proof_task *task,
         layout.blocks_of[side] = shape.blocks;
         layout.heads_of[side] = shape.heads;
     }
+    return layout;
+}
+
+static fg_status open_dump(const fg_model_pair *pair, const fg_proof_task *task, fg_dump **dump,
+                           fg_error *err) {
+    if (!task->dump) return FG_OK;
+    fg_dump_layout layout = layout_of(pair);
+    layout.path = task->dump;
+    layout.version = task->version;
     return fg_dump_create(dump, pair->ranks, &layout, pair->tokens, err);
 }
 
@@ -62,11 +68,13 @@ static void judge(const fg_model_pair *pair, const fg_proof_task *task, fg_proof
                      !logits->non_finite[FG_SIDE_B];
 }
 
-fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, fg_error *err) {
+fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, uint64_t *dump_bytes, fg_error *err) {
     fg_status status = fg_pipeline_check(pair, err); /* the same on every rank */
     if (status != FG_OK) return status;
     fg_pipeline p = {.pair = pair, .model_count = pair->model_count};
     *bytes = fg_pipeline_expected_bytes(&p) + fg_head_compare_bytes(&p);
+    const fg_dump_layout layout = layout_of(pair);
+    *dump_bytes = fg_dump_bytes(&layout);
     return FG_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/conversion.h"
+#include "estimate.h"
 #include "model/spec.h"
 #include "outputs.h"
 #include "plan/plan.h"
@@ -149,6 +150,8 @@ done:
 static fg_status compare(const fg_run *run, pair *p, fg_proof_run *proof_run, double begun, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_proof_run_check(proof_run, run, err));
+    if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, NULL, NULL, err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
     FG_TRY(fg_proof_run_forward(proof_run, run, err));
     p->outputs.dump.filled = true;
     if (run->ranks->rank == 0) {

@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/yaml.h"
 #include "cli/conversion.h"
+#include "convert/rotary_settings.h"
 #include "distribute.h"
 #include "run.h"
 #include "store/missing_model.h"
@@ -198,18 +199,43 @@ static fg_status read_config(const fg_conversion *conversion, const char *path, 
     return status;
 }
 
+static bool has_newer_rotary(const json_t *held, const json_t *expected) {
+    const char *key;
+    json_t *value;
+    if (json_object_get(held, "rope_parameters") && !json_object_get(expected, "rope_parameters"))
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)held, key, value) {
+        if (has_newer_rotary(value, json_object_get(expected, key))) return true;
+    }
+    return false;
+}
+
+/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no difference. */
+static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
+                              json_t *expected, fg_error *err) {
+    fg_status status = FG_OK;
+    if (conversion->to != FG_FORMAT_HF || !has_newer_rotary(held, expected)) return FG_OK;
+    fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
+    FG_TRY(fg_rotary_settings_spell(held, true, path, err));
+    FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
+done:
+    return status;
+}
+
 /* The destination's configuration must be what the converter makes; keys that users add are named. */
 static fg_status check_config(const fg_conversion *conversion, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    json_t *held = NULL, *value;
+    json_t *held = NULL, *planned = NULL, *value;
     const char *key;
     char found[80], expected[80];
     FG_TRY_NEW(
         path,
         fg_path_join(directory, conversion->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
     FG_TRY(read_config(conversion, path, &held, err));
-    json_object_foreach(conversion->config, key, value) {
+    FG_TRY_NEW(planned, fg_json_deep_copy(conversion->config, err));
+    FG_TRY(align_rotary(conversion, path, held, planned, err));
+    json_object_foreach(planned, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
             FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
@@ -217,12 +243,13 @@ static fg_status check_config(const fg_conversion *conversion, const char *direc
                            fg_json_brief(value, expected, sizeof expected)));
     }
     json_object_foreach(held, key, value) {
-        if (!json_object_get(conversion->config, key))
+        if (!json_object_get(planned, key))
             FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
                            fg_json_brief(value, found, sizeof found)));
     }
 done:
     json_decref(held);
+    json_decref(planned);
     fg_free(path);
     return status;
 }

@@ -8,10 +8,10 @@
 #include "base/alloc.h"
 
 static fg_log_level current = FG_LOG_NORMAL;
-static bool silent, trying;
+static bool silent, trying, holding;
 static char trial_warning[FG_LOG_LINE];
 static char **warnings;
-static size_t warning_count, warning_capacity;
+static size_t warning_count, warning_capacity, held_from;
 
 void fg_log_level_set(fg_log_level level) {
     current = level;
@@ -21,17 +21,25 @@ void fg_log_silence(void) {
     silent = true;
 }
 
-static bool keep(const char *line) {
+static bool is_kept(const char *line) {
     for (size_t i = 0; i < warning_count; i++) {
-        if (strcmp(warnings[i], line) == 0) return false;
+        if (strcmp(warnings[i], line) == 0) return true;
     }
+    return false;
+}
+
+static bool keep(const char *line) {
     char *copy = fg_strdup(line, NULL);
     if (copy && fg_grow(&warnings, warning_count, &warning_capacity, sizeof *warnings, NULL) == FG_OK) {
         warnings[warning_count++] = copy;
-    } else {
-        fg_free(copy); /* a warning that cannot be kept is still said */
+        return true;
     }
-    return true;
+    fg_free(copy);
+    return false;
+}
+
+static void print_warning(const char *line) {
+    fprintf(stderr, "fgconv: warning: %s\n", line);
 }
 
 void fg_warn(const char *format, ...) {
@@ -41,7 +49,9 @@ void fg_warn(const char *format, ...) {
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     if (trying && !*trial_warning) memcpy(trial_warning, line, sizeof line);
-    if (!silent && !trying && keep(line)) fprintf(stderr, "fgconv: warning: %s\n", line);
+    if (silent || trying || is_kept(line)) return;
+    bool kept = keep(line);
+    if (!holding || !kept) print_warning(line); /* one that cannot be kept is still said */
 }
 
 static void say(fg_log_level level, const char *format, va_list arguments) {
@@ -73,6 +83,22 @@ void fg_log_trial_begin(void) {
 void fg_log_trial_end(char first[FG_LOG_LINE]) {
     trying = false;
     memcpy(first, trial_warning, sizeof trial_warning);
+}
+
+void fg_log_hold_begin(void) {
+    holding = true;
+    held_from = warning_count;
+}
+
+void fg_log_hold_end(bool say) {
+    holding = false;
+    for (size_t i = held_from; i < warning_count; i++) {
+        if (say)
+            print_warning(warnings[i]);
+        else
+            fg_free(warnings[i]);
+    }
+    if (!say) warning_count = held_from;
 }
 
 size_t fg_log_warning_count(void) {

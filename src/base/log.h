@@ -7,6 +7,7 @@
 #ifndef FG_BASE_LOG_H
 #define FG_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum fg_log_level {
@@ -31,6 +32,9 @@ const char *fg_log_warning(size_t index);
 void fg_log_trial_begin(void);
 enum { FG_LOG_LINE = 1024 };
 void fg_log_trial_end(char first[FG_LOG_LINE]);
+/* Warnings between the two wait: they are said at the end, or forgotten. What is refused has nothing else to warn of. */
+void fg_log_hold_begin(void);
+void fg_log_hold_end(bool say);
 void fg_log_reset(void); /* forgets the warnings (tests, end of main) */
 
 #endif

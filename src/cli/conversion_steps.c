@@ -1,5 +1,6 @@
 /* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
 #include "base/alloc.h"
+#include "base/log.h"
 #include "cli/conversion.h"
 #include "cli/detect_family.h"
 #include "convert/weight_plan.h"
@@ -250,8 +251,10 @@ done:
 fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options,
                                         const fg_converter_dirs *dirs, const char *version, fg_error *err) {
     fg_status status = FG_OK;
+    fg_log_hold_begin(); /* a refusal stands alone */
     for (size_t i = 0; i < c->step_count; i++) FG_TRY(translate_step(c, i, options, dirs, version, err));
 done:
+    fg_log_hold_end(status == FG_OK);
     return status;
 }
 

@@ -69,6 +69,14 @@ static fg_status check_one(const fg_translator *t, const char *option, fg_error 
     return FG_OK;
 }
 
+fg_status fg_ignored_keys_refuse(const fg_translator *t, fg_error *err) {
+    if (!t->options->ignore_key_count) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--ignore-key %s does not apply: %s is not a config.json",
+            t->options->ignore_keys[0], t->options->file);
+    return fg_hint(err, "leave the option out; fields that the classes of %s do not have are always refused",
+                   fg_format_name(fg_converter_format(t->converter)));
+}
+
 fg_status fg_ignored_keys_check(const fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < t->options->ignore_key_count; i++)

@@ -142,15 +142,20 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
     const json_t *common, *base = value_of(o, name);
     const char *key = json_is_string(target) ? json_string_value(target) : text_of(target, "key");
     const json_t *given = json_object_get(o->config, key), *assumed = json_object_get(o->defaults, key);
+    char why[BRIEF * 2], brief[BRIEF];
     bool does_count;
     FG_TRY(common_value(o, name, &common, err));
     FG_TRY(counts(o, target, &does_count, err));
     if (common && !does_count && !fg_json_equal(common, base))
         FG_TRY(refuse(o, "*", name, common, "it has no effect in this configuration", err));
-    if (!common && (!assumed || json_is_null(assumed))) goto done; /* absent means what all layers have */
+    bool is_given = given && !json_is_null(given), is_assumed = assumed && !json_is_null(assumed);
+    if (!common && !is_given && !is_assumed) goto done; /* absent means what all layers have */
     if (!common) common = base;
-    if (given && !json_is_null(given) && !fg_json_equal(given, common))
-        FG_TRY(refuse(o, "*", name, common, "the older key has another value", err));
+    if (is_given && !fg_json_equal(given, common)) {
+        snprintf(why, sizeof why, "but \"%s\", its older name, is %s", key,
+                 fg_json_brief(given, brief, sizeof brief));
+        FG_TRY(refuse(o, "*", name, common, why, err));
+    }
     FG_TRY(fg_json_put(o->config, key, fg_json_deep_copy(common, err), err));
 done:
     return status;

@@ -71,9 +71,9 @@ done:
 /* ---- a small model ---- */
 
 /* What the root section demands to find, where it is a plain value. */
-static fg_status add_constants(const linter *l, json_t *config, fg_error *err) {
+static fg_status add_constants(const fg_converter *converter, json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_section *root = fg_converter_declarations(l->converter)->root;
+    const fg_section *root = fg_converter_declarations(converter)->root;
     for (size_t i = 0; i < root->count; i++) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
@@ -84,19 +84,19 @@ done:
     return status;
 }
 
-/* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that a converter may demand. */
-static fg_status small_config(const linter *l, json_t **config, fg_error *err) {
+fg_status fg_lint_small_config(const fg_converter *converter, const fg_converter_dirs *dirs, json_t **config,
+                               fg_error *err) {
     fg_status status = FG_OK;
     json_t *defaults = NULL;
     *config = NULL;
-    FG_TRY(fg_defaults_load(l->dirs, fg_converter_hf_model_type(l->converter), &defaults, err));
-    const json_t *example = json_object_get(fg_converter_document(l->converter), "example");
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
+    const json_t *example = json_object_get(fg_converter_document(converter), "example");
     if (!json_object_size(defaults) && !example) goto done;
     if (json_object_get(defaults, "num_hidden_layers"))
         FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
     if (example && json_object_update(defaults, (json_t *)(uintptr_t)example) != 0)
         FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making an example"));
-    FG_TRY(add_constants(l, defaults, err));
+    FG_TRY(add_constants(converter, defaults, err));
     *config = json_incref(defaults);
 done:
     json_decref(defaults);
@@ -193,7 +193,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     json_t *config = NULL;
     char unsaid[FG_LOG_LINE];
     fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
-    FG_TRY(small_config(l, &config, err));
+    FG_TRY(fg_lint_small_config(l->converter, l->dirs, &config, err));
     l->config = config;
     if (!config) goto done; /* a family that transformers does not know */
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,

@@ -13,4 +13,9 @@
 fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
                             size_t *problems, fg_error *err);
 
+/* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that a converter may demand. New
+ * reference; NULL: the family has neither. */
+fg_status fg_lint_small_config(const fg_converter *converter, const fg_converter_dirs *dirs, json_t **config,
+                               fg_error *err);
+
 #endif

@@ -194,8 +194,8 @@ done:
     return status;
 }
 
-/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, which is also what is written, and in which
- * a rope_theta next to rope_parameters has no effect. */
+/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta next to rope_parameters
+ * has no effect. */
 static bool spells(const fg_translator *t, const char *wanted) {
     const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
     return strcmp(rotary ? rotary : "older", wanted) == 0;
@@ -372,11 +372,19 @@ done:
     return status;
 }
 
+/* A rope_theta that was put back beside rope_parameters and means nothing there gets the value that counts. */
+static fg_status set_meaningless_theta(const fg_translator *t, fg_error *err) {
+    const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
+    if (!theta || !json_object_get(t->result, "rope_theta")) return FG_OK;
+    return fg_json_put(t->result, "rope_theta", fg_json_deep_copy(theta, err), err);
+}
+
 /* Into the spelling that is asked for. */
 static fg_status spell_result(const fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     bool newer = t->options->hf_version >= 5;
-    if (spells(t, "newer")) {
+    if (spells(t, "parameters") && !newer) FG_TRY(set_meaningless_theta(t, err));
+    if (spells(t, "newer") || (spells(t, "parameters") && !newer)) {
         FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
         if (!newer && t->options->newer_rotary) FG_TRY(keep_newer_inside(t, err));
     } else if (newer && sees_older(t)) {
@@ -408,6 +416,7 @@ done:
 static fg_status export(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
     fg_status status = FG_OK;
+    if (t->classes) FG_TRY(fg_ignored_keys_refuse(t, err));
     FG_TRY(complete_target(t, t->given, &translation->target, err));
     FG_TRY(report_refusals(t, err));
     if (translation->target) {

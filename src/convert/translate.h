@@ -3,7 +3,7 @@
  *
  * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which must agree when both stand;
  * declarations see the older one (rope_scaling null or an object with rope_type), or with "rotary": "newer" the newer one, at any depth;
- * with "parameters" too, but then hf always gets rope_parameters, and a rope_theta next to them is a key like others.
+ * with "parameters" too, but then a rope_theta next to rope_parameters is a key like others, and may differ.
  * Keys that hf leaves out mean what converters/defaults/transformers.json says for the model type; fields that a target with classes
  * leaves out, what its classes say.
  *

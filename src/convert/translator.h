@@ -90,6 +90,8 @@ fg_status fg_translator_value(const fg_translator *translator, const fg_frame *f
 
 /* --ignore-key: FG_ERR_USAGE for a key that a declaration claims, or that is known to change what a model computes. */
 fg_status fg_ignored_keys_check(const fg_translator *translator, fg_error *err);
+/* FG_ERR_USAGE if the option is given: for a source with classes, each field of which is known or refused. */
+fg_status fg_ignored_keys_refuse(const fg_translator *translator, fg_error *err);
 /* Whether the option names the path. */
 bool fg_ignored_keys_has(const fg_translator *translator, const char *path);
 /* Notes a refused path as one that the option may name. */

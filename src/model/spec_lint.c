@@ -7,6 +7,7 @@
 #include "convert/declaration.h"
 #include "convert/expression.h"
 #include "model/hyperparameters.h"
+#include "model/reads_lint.h"
 #include "model/spec.h"
 
 enum { BRIEF = 80 };
@@ -37,6 +38,14 @@ static fg_status can_run(const linter *l, fg_format format, const char *family, 
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
 }
 
+/* Errors in the input are lint errors; others stop the linter. */
+static fg_status check_reads(linter *l, const char *family, const json_t *spec, fg_error *err) {
+    fg_error what = {0};
+    fg_status status = fg_lint_reads(spec, l->dirs, family, &what);
+    if (status == FG_ERR_INPUT) return add_lint_error(l, err, what.text, "");
+    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", what.text);
+}
+
 static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
     bool forgather, fast_llm;
@@ -52,6 +61,8 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
                               forgather ? "has nothing for forgather, which has a converter for "
                                         : "says something for forgather, which has no converter for ",
                               family));
+    else if (forgather)
+        FG_TRY(check_reads(l, family, spec, err));
 done:
     return status;
 }

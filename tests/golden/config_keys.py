@@ -148,6 +148,19 @@ def ignored_keys(desk):
         tally.check(f"{command} --ignore-key: the key stays in the file", kept, said)
 
 
+def ignored_fields(desk):
+    """A Fast-LLM source has no config.json: the option is refused, with an unknown field and without one."""
+    code, said, source = desk.convert(desk.llama({}), "--to", "fast_llm")
+    if not tally.check("--ignore-key: a Fast-LLM source", code == 0, said):
+        return
+    metadata = source / "metadata.yaml"
+    for key, text in (("heads", metadata.read_text()), ("novel", metadata.read_text().replace("    hidden_size: 16", "    hidden_size: 16\n    novel: 3"))):
+        metadata.write_text(text)
+        for command in ([], ["config"], ["update-vocab"]):
+            code, said = run(desk.fgconv, [*command, "--ignore-key", key, source, *([] if command == ["config"] else [desk.place("out")])], ranks=0)
+            tally.check(f"--ignore-key does not apply to Fast-LLM: {key}: {command}", code == 2 and f"--ignore-key {key} does not apply" in said, said)
+
+
 # ---- rotary settings ----
 
 
@@ -165,6 +178,55 @@ def spellings(desk):
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
 NUMBERS = {"attention_factor": 0.1 * math.log(4.0) + 1.0, "beta_fast": 32.0, "beta_slow": 1.0}
+
+
+def spellings_of_rope_parameters(desk):
+    """Families whose declarations see rope_parameters: hf output follows the option all the same."""
+    for case in ("dream/basic", "mtp_llama/heads2", "diffusion_llama/yarn", "apriel_hybrid_ssm/attention-mamba"):
+        given = changed(load(DATA / "fast_llm" / case / "hf/config.json"), {"rope_parameters.rope_theta": 20000.0})
+        code, said = desk.config(given, "--to", "fast_llm")
+        if not tally.check(f"--hf-version: {case}: to Fast-LLM", code == 0, said):
+            continue
+        middle = result(said)
+        for version in ("4", "5"):
+            code, said = desk.config(middle, "--model-type", given["model_type"], "--hf-version", version)
+            config = result(said) if not code else {}
+            older = config.get("rope_theta") == 20000.0 and "rope_parameters" not in config and ("yarn" in case) == bool(config["rope_scaling"])
+            newer = config.get("rope_parameters") == given["rope_parameters"]
+            tally.check(f"--hf-version {version}: {case}", older if version == "4" else newer, said)
+
+
+def verify_rope_parameters(desk):
+    """A directory of an earlier version, which wrote rope_parameters for --hf-version 4, is not another model."""
+    code, said, source = desk.convert(desk.llama(NEWER), "--to", "fast_llm")
+    code, said, back = desk.convert(source)
+    if not tally.check("verify rope_parameters: the conversion", code == 0, said):
+        return
+    for theta, expected in ((500000.0, 0), (10000.0, 10)):
+        config = {key: value for key, value in load(back / "config.json").items() if key not in ("rope_theta", "rope_scaling")}
+        (back / "config.json").write_text(json.dumps({**config, "rope_parameters": {"rope_type": "default", "rope_theta": theta}}))
+        code, said = run(desk.fgconv, ["verify", source, back], ranks=0)
+        tally.check(f"verify rope_parameters: theta {theta}", code == expected and "transformers 4 does not read" in said, said)
+
+
+def truncate_elsewhere(desk):
+    """Only yarn reads it; true is what its absence means."""
+    llama3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16}
+    for scaling in (llama3, {"rope_type": "default"}):
+        for value, expected in ((True, 0), (None, 0), (False, 3)):
+            code, said = desk.config(changed(LLAMA, {"rope_scaling": {**scaling, "truncate": value}}), "--to", "fast_llm")
+            tally.check(f"truncate = {value} in {scaling['rope_type']}", code == expected and (not code or "rope_scaling/truncate" in said), said)
+
+
+def refusals_stand_alone(desk):
+    """What a translation would warn of does not matter once it is refused."""
+    change = {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}}
+    code, said, _ = desk.convert(desk.llama({**change, "odd": 1}), "--to", "fast_llm")
+    tally.check("a refusal comes without warnings", code == 3 and '"odd"' in said and "warning:" not in said, said)
+    code, said = desk.config(changed(LLAMA, {**change, "odd": 1}), "--to", "fast_llm")
+    tally.check("a refusal comes without warnings: config", code == 3 and '"odd"' in said and "warning:" not in said, said)
+    code, said = desk.config(changed(LLAMA, change), "--to", "fast_llm")
+    tally.check("what is accepted keeps its warnings", code == 0 and said.count("warning:") == 3, said)
 
 
 def yarn(desk):
@@ -252,6 +314,9 @@ def layer_overrides(desk):
     refused("a sliding layer", {"per_layer_config": {"0": {"head_dim": 2 * head}}}, "0/head_dim")
     refused("a layer that does not exist", {"per_layer_config": {"4": {"head_dim": 16}}}, "4")
     refused("a layer given twice", {"per_layer_config": {"1": {"head_dim": 16}, "01": {"head_dim": 16}, "3": {"head_dim": 16}}}, "01")
+    refused("the older name of heads differs", {"attention_k_eq_v": True, "num_global_key_value_heads": 2 * heads, "per_layer_config": {"1": {"head_dim": 16}, "3": {"head_dim": 16}}}, "*/num_key_value_heads")
+    refused("the older name of heads, which transformers would not read", {"attention_k_eq_v": False, "num_global_key_value_heads": 2 * heads, "per_layer_config": {"1": {"head_dim": 16}, "3": {"head_dim": 16}}},
+            "*/num_key_value_heads")
     refused("heads that do not count", {"attention_k_eq_v": False, "per_layer_config": {"1": {"num_key_value_heads": 2 * heads}, "3": {"num_key_value_heads": 2 * heads}}}, "*/num_key_value_heads")
 
 
@@ -259,7 +324,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--fgconv", required=True)
     a = p.parse_args()
-    for part in (unread_keys, ignored_keys, spellings, yarn, token_ids, quantized, layer_overrides):
+    for part in (unread_keys, ignored_keys, ignored_fields, spellings, spellings_of_rope_parameters, verify_rope_parameters, truncate_elsewhere, refusals_stand_alone, yarn, token_ids, quantized, layer_overrides):
         with tempfile.TemporaryDirectory() as work:
             part(Desk(a.fgconv, pathlib.Path(work)))
     return tally.end()

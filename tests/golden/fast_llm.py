@@ -63,8 +63,10 @@ def newer(ours, real):
     """ours with rotary settings in the newer spelling wherever the other has it."""
     ours = dict(ours)
     if "rope_parameters" in real and "rope_parameters" not in ours:
-        rotary = dict(ours.get("rope_scaling") or {"rope_type": "default"})
-        ours["rope_parameters"] = {**rotary, "rope_theta": ours.get("rope_theta")}
+        rotary = ours.pop("rope_scaling", None) or {"rope_type": "default"}
+        ours["rope_parameters"] = {**rotary, "rope_theta": ours.pop("rope_theta", None)}
+        if "rope_theta" in real:
+            ours["rope_theta"] = real["rope_theta"]  # beside rope_parameters it means nothing
     return {k: newer(v, real[k]) if isinstance(v, dict) and isinstance(real.get(k), dict) else v for k, v in ours.items()}
 
 

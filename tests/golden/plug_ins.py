@@ -165,7 +165,7 @@ NO_CODE = {"code": None, **section(architectures={"ignored": "names code"}, auto
 def unread(fgconv, work):
     """A proof of models that both ignore a weight says nothing of it, so it is refused before anything is written."""
     source = model(work / "ignored", "ignored", more={BIAS.replace("0", "{i}"): [load(DATA / "golden/llama_untied_fp32/hf/config.json")["intermediate_size"]]})
-    plug = plug_in(work / "ignored.plug", "ignored", {**NO_CODE, "tensors": tensor("mlp.gate_proj.bias", ["intermediate_size"])})
+    plug = plug_in(work / "ignored.plug", "ignored", {**NO_CODE, "example": load(source / "config.json"), "tensors": tensor("mlp.gate_proj.bias", ["intermediate_size"])})
     out, given = work / "ignored.out", ["--converter-path", plug]
     for words in ([], ["--dry-run"], ["--to", "forgather"]):
         code, said = run(fgconv, [*given, *words, source, out], ranks=0)
@@ -176,10 +176,14 @@ def unread(fgconv, work):
     for command in (["validate", source, out], ["convert", out, work / "ignored.back"], ["finalize", out, work / "ignored.final"]):
         code, said = run(fgconv, [command[0], *given, *command[1:]], ranks=0)
         tally.check(f"a bias that both models ignore: refused by {command[0]} of the result", code == 3 and "does not read" in said, f"exit {code}: {said}")
+    code, said = run(fgconv, ["lint", *given], ranks=0)
+    tally.check("a bias that both models ignore: lint names the file of models/", code == 3 and re.search(r"bad \S*models/ignored.json: the forward pass does not read .*gate_proj.bias", said), said)
     spec = plug / "models/ignored.json"
     spec.write_text(json.dumps({**load(spec), "formats": {"hf": {"unread": ["proj.bias"]}, "forgather": {"unread": ["proj.bias"]}}}))
     code, said = run(fgconv, [*given, source, work / "ignored.listed"], ranks=0)
     tally.check("a weight that is listed as unread: converted", code == 0 and "equal bit for bit" in said, said)
+    code, said = run(fgconv, ["lint", *given], ranks=0)
+    tally.check("a weight that is listed as unread: linted", code == 0, said)
 
 
 def read_in_part(fgconv, work):

@@ -1,0 +1,11 @@
+/* For `fgconv lint`: whether the forward pass of a family reads each weight that its converter writes. */
+#ifndef FG_MODEL_READS_LINT_H
+#define FG_MODEL_READS_LINT_H
+
+#include "convert/converter.h"
+
+/* Binds a small model of `family` in hf's format and in Forgather's, by the names and shapes that the converter's "tensors" give; no weight is
+ * read. FG_ERR_INPUT says what does not fit. A family without such a converter, or without a configuration to try ("example"), passes. */
+fg_status fg_lint_reads(const json_t *spec, const fg_converter_dirs *dirs, const char *family, fg_error *err);
+
+#endif
