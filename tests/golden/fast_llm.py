@@ -288,7 +288,7 @@ def check_losses(fgconv):
         code, out = run(fgconv, ["--validate", "bytes", work / "there", work / "back"], ranks=0)
         tally.check("gelu: comes back", code == 0 and load(work / "back/config.json")["hidden_act"] == "gelu" and "tanh" not in out, f"exit {code}: {out}")
         hybrid = GOLDEN / "apriel_hybrid_ssm/attention-mamba"
-        word = '"hybrid_block_layout" names {} of 4 layers, and is repeated'
+        word = '"hybrid_block_layout" names {} of 4 layers and is repeated'
         code, out = run(fgconv, ["config", "--to", "fast_llm", "--model-type", "apriel_hybrid_ssm", hybrid / "hf"], ranks=0)
         tally.check("a layout that names the pattern", code == 0 and word.format(2) in out and '"pattern": [' in out, f"exit {code}: {out[-400:]}")
         code, out = run(fgconv, ["config", "--model-type", "apriel_hybrid_ssm", hybrid / "fast_llm"], ranks=0)
