@@ -180,11 +180,98 @@ done:
     return status;
 }
 
+/* ---- members ---- */
+
+/* What each kind of object may have: a misspelled member would have no effect, and nobody would know. */
+typedef const char *const member_names[];
+static member_names of_file = {"about", "extends", "model_type", "config", "formats", NULL};
+static member_names of_side = {"config",  "rotary", "only",      "only_if",
+                               "blocks",  "block",  "mtp_block", "base_model_prefix",
+                               "weights", "unread", NULL};
+static member_names of_blocks = {"by",     "one",  "named",   "pattern", "config",
+                                 "rotary", "only", "only_if", NULL};
+static member_names of_rotary = {"objects", "type", "numbers", NULL};
+static member_names of_entry = {"key", "value", "absent", "null", "words", NULL};
+static member_names of_number = {"key", "absent", "null", "outside", "yields", NULL};
+static member_names of_weight = {"name", "part", "of", "transposed", "experts", NULL};
+
+static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        size_t i = 0;
+        while (names[i] && strcmp(names[i], key) != 0) i++;
+        if (names[i]) continue;
+        FG_TRY(add_lint_error(l, err, where, ": unknown member "));
+        FG_TRY(fg_buffer_put(&l->wrong, key, err));
+    }
+done:
+    return status;
+}
+
+/* The members of each object in `objects`. */
+static fg_status check_each(linter *l, const json_t *objects, member_names names, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)objects, key, value) {
+        FG_TRY(check_members(l, key, value, names, err));
+    }
+done:
+    return status;
+}
+
+static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *role;
+    json_t *value, *choice;
+    size_t i;
+    json_object_foreach((json_t *)(uintptr_t)weights, role, value) {
+        FG_TRY(check_members(l, role, value, of_weight, err));
+        json_array_foreach(value, i, choice) FG_TRY(check_members(l, role, choice, of_weight, err));
+    }
+done:
+    return status;
+}
+
+/* What a side and its "blocks" have alike. */
+static fg_status check_description(linter *l, const json_t *described, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *rotary = json_object_get(described, "rotary");
+    FG_TRY(check_each(l, json_object_get(described, "config"), of_entry, err));
+    FG_TRY(check_members(l, "rotary", rotary, of_rotary, err));
+    FG_TRY(check_members(l, "rotary/type", json_object_get(rotary, "type"), of_entry, err));
+    FG_TRY(check_each(l, json_object_get(rotary, "numbers"), of_number, err));
+done:
+    return status;
+}
+
+static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format;
+    json_t *side;
+    FG_TRY(check_members(l, "the file", spec, of_file, err));
+    FG_TRY(check_each(l, json_object_get(spec, "config"), of_entry, err));
+    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+        const json_t *blocks = json_object_get(side, "blocks");
+        FG_TRY(check_members(l, format, side, of_side, err));
+        FG_TRY(check_members(l, "blocks", blocks, of_blocks, err));
+        FG_TRY(check_description(l, side, err));
+        FG_TRY(check_description(l, blocks, err));
+        FG_TRY(check_weights(l, json_object_get(side, "weights"), err));
+    }
+done:
+    return status;
+}
+
 /* ---- files ---- */
 
 static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
     const char *format = fg_format_name(FG_FORMAT_FAST_LLM);
+    FG_TRY(check_all_members(l, spec, err));
     FG_TRY(check_all_roles(l, spec, err));
     if (strcmp(name, fg_model_spec_name(FG_FORMAT_FAST_LLM, NULL)) != 0) {
         FG_TRY(check_family(l, name, spec, err));

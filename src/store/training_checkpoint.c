@@ -254,11 +254,12 @@ done:
     return status;
 }
 
-/* The training checkpoint of a model directory that is called so. */
+/* The training checkpoint of a model directory that is called so. A path that begins with "/" or "." is no name. */
 static fg_status find_named(const char *directory, const char *asked, char **found, fg_error *err) {
     fg_status status = FG_OK;
     char *folder = NULL;
-    if (*asked == '/' || !(fg_training_is_checkpoint(asked) || is_number(asked))) return FG_OK;
+    if (*asked == '/' || *asked == '.' || !(fg_training_is_checkpoint(asked) || is_number(asked)))
+        return FG_OK;
     FG_TRY_NEW(folder, fg_path_join(directory, FG_TRAINING_FOLDER, err));
     FG_TRY(look_in(folder, asked, found, err));
     FG_TRY(look_in(directory, asked, found, err));
