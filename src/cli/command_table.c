@@ -85,8 +85,9 @@ const fg_command_entry fg_command_table[] = {
      .most = SIZE_MAX,
      .complete = FG_COMPLETE_FILES,
      .summary = "check converter files",
-     .about =
-         "Checks the given converter files, or all of them. Each problem is printed with its file and rule.",
+     .about = "Checks the given converter files and files of models/, or all of them. Each problem is "
+              "printed with "
+              "its file and rule.",
      .example = "fgconv lint --converter-path my-converters my-converters/forgather/llama.json"},
     {.name = "tokenize",
      .command = FG_COMMAND_TOKENIZE,

@@ -85,20 +85,15 @@ done:
     return status;
 }
 
-fg_status fg_lint_reads(const json_t *spec, const fg_converter_dirs *dirs, const char *family,
+fg_status fg_lint_reads(const json_t *spec, const fg_converter_dirs *dirs, const fg_converter *converter,
                         fg_error *err) {
-    fg_converter *converter = NULL;
-    fg_error what = {0};
     char unsaid[FG_LOG_LINE];
-    fg_status status = fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &what);
-    if (status == FG_ERR_INPUT) return FG_OK;
-    if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
     small_model m = {.spec = spec, .converter = converter};
+    if (fg_converter_no_forward_pass(converter)) return FG_OK;
     fg_log_trial_begin();
-    if (!fg_converter_no_forward_pass(converter)) status = try_family(&m, dirs, err);
+    fg_status status = try_family(&m, dirs, err);
     fg_log_trial_end(unsaid);
     fg_translation_free(&m.there);
     for (size_t side = 0; side < 2; side++) fg_plan_free(&m.sides[side]);
-    fg_converter_free(&converter);
     return status;
 }

@@ -88,6 +88,14 @@ fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const
     return status;
 }
 
+fg_status fg_model_spec_path(char **path, const fg_converter_dirs *dirs, const char *name, fg_error *err) {
+    *path = NULL;
+    char *file = fg_strformat(err, "%s.json", name);
+    fg_status status = file ? find_file(dirs, file, path, err) : FG_ERR_MEMORY;
+    fg_free(file);
+    return status;
+}
+
 fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err) {
     fg_status status = FG_OK;
     json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;

@@ -176,14 +176,19 @@ def unread(fgconv, work):
     for command in (["validate", source, out], ["convert", out, work / "ignored.back"], ["finalize", out, work / "ignored.final"]):
         code, said = run(fgconv, [command[0], *given, *command[1:]], ranks=0)
         tally.check(f"a bias that both models ignore: refused by {command[0]} of the result", code == 3 and "does not read" in said, f"exit {code}: {said}")
-    code, said = run(fgconv, ["lint", *given], ranks=0)
-    tally.check("a bias that both models ignore: lint names the file of models/", code == 3 and re.search(r"bad \S*models/ignored.json: the forward pass does not read .*gate_proj.bias", said), said)
+    files = ("ignored.json", "models/ignored.json")
+    lints = {"all files": given, **{f"{file}, found": [*given, plug / file] for file in files}, **{f"{file} alone": [plug / file] for file in files}}
+    for name, words in lints.items():
+        code, said = run(fgconv, ["lint", *words], ranks=0)
+        tally.check(f"a bias that both models ignore: lint of {name} names the file of models/", code == 3 and "1 problem in" in said
+                    and re.search(r"bad \S*models/ignored.json: the forward pass does not read .*gate_proj.bias", said), f"exit {code}: {said}")
     spec = plug / "models/ignored.json"
     spec.write_text(json.dumps({**load(spec), "formats": {"hf": {"unread": ["proj.bias"]}, "forgather": {"unread": ["proj.bias"]}}}))
     code, said = run(fgconv, [*given, source, work / "ignored.listed"], ranks=0)
     tally.check("a weight that is listed as unread: converted", code == 0 and "equal bit for bit" in said, said)
-    code, said = run(fgconv, ["lint", *given], ranks=0)
-    tally.check("a weight that is listed as unread: linted", code == 0, said)
+    for name, words in lints.items():
+        code, said = run(fgconv, ["lint", *words], ranks=0)
+        tally.check(f"a weight that is listed as unread: lint of {name}", code == 0, f"exit {code}: {said}")
 
 
 def read_in_part(fgconv, work):
