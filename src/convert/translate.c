@@ -372,7 +372,7 @@ done:
     return status;
 }
 
-/* A rope_theta that was put back beside rope_parameters and means nothing there gets the value that counts. */
+/* A rope_theta that was put back next to rope_parameters, where it has no effect, gets the value that counts. */
 static fg_status set_meaningless_theta(const fg_translator *t, fg_error *err) {
     const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
     if (!theta || !json_object_get(t->result, "rope_theta")) return FG_OK;

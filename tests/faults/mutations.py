@@ -251,7 +251,7 @@ SETTINGS = [
     ("rope_scaling removed", "llama", 10, put("rope_scaling", None)),
     ("tie_word_embeddings of an untied model", "untied", 3, put("tie_word_embeddings", True)),
     ("tie_word_embeddings of a tied model: the same logits", "llama", 0, put("tie_word_embeddings", False)),
-    ("num_hidden_layers one less", "llama", 10, put("num_hidden_layers", 2)),
+    ("num_hidden_layers one less", "llama", 3, put("num_hidden_layers", 2)),
     ("num_hidden_layers one more", "llama", 3, put("num_hidden_layers", 4)),
     ("hidden_act", "untied", 3, put("hidden_act", "gelu")),
     ("dtype named wrongly: the same logits", "llama", 0, put("dtype", "float32")),

@@ -66,7 +66,7 @@ def newer(ours, real):
         rotary = ours.pop("rope_scaling", None) or {"rope_type": "default"}
         ours["rope_parameters"] = {**rotary, "rope_theta": ours.pop("rope_theta", None)}
         if "rope_theta" in real:
-            ours["rope_theta"] = real["rope_theta"]  # beside rope_parameters it means nothing
+            ours["rope_theta"] = real["rope_theta"]  # next to rope_parameters it has no effect
     return {k: newer(v, real[k]) if isinstance(v, dict) and isinstance(real.get(k), dict) else v for k, v in ours.items()}
 
 
@@ -280,7 +280,7 @@ def check_losses(fgconv):
         source = work / "gelu"
         shutil.copytree(GOLDEN / "llama/basic/hf", source)
         (source / "config.json").write_text(json.dumps({**load(source / "config.json"), "hidden_act": "gelu"}))
-        word = 'config.json: key "hidden_act" = "gelu": computed by tanh in Fast-LLM'
+        word = 'config.json: key "hidden_act" = "gelu": approximated with tanh in Fast-LLM'
         code, out = run(fgconv, ["--to", "fast_llm", source, work / "there"], ranks=0)
         tally.check("gelu: the logits differ", code == 10 and word in out and "the feed-forward layer of block 0" in out and not (work / "there").exists(), f"exit {code}: {out}")
         code, out = run(fgconv, ["--to", "fast_llm", "--validate", "bytes", source, work / "there"], ranks=0)
@@ -288,7 +288,7 @@ def check_losses(fgconv):
         code, out = run(fgconv, ["--validate", "bytes", work / "there", work / "back"], ranks=0)
         tally.check("gelu: comes back", code == 0 and load(work / "back/config.json")["hidden_act"] == "gelu" and "tanh" not in out, f"exit {code}: {out}")
         hybrid = GOLDEN / "apriel_hybrid_ssm/attention-mamba"
-        word = '"hybrid_block_layout" names {} of 4 layers, and is repeated'
+        word = '"hybrid_block_layout" names {} of 4 layers and is repeated'
         code, out = run(fgconv, ["config", "--to", "fast_llm", "--model-type", "apriel_hybrid_ssm", hybrid / "hf"], ranks=0)
         tally.check("a layout that names the pattern", code == 0 and word.format(2) in out and '"pattern": [' in out, f"exit {code}: {out[-400:]}")
         code, out = run(fgconv, ["config", "--model-type", "apriel_hybrid_ssm", hybrid / "fast_llm"], ranks=0)

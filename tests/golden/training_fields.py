@@ -96,7 +96,7 @@ def check_broken(fgconv, work):
         found, out = run(fgconv, ["-q", work / "hf", work / "back", "--to", "fast_llm"], ranks=2)
         tally.check(f"{name}: exit {code}", found == code, f"exit {found}: {out[-300:]}")
         if name.startswith("no such") or name == "no place":
-            tally.check(f"{name}: it is said", "not given back" in out, out[-300:])
+            tally.check(f"{name}: it is said", "is not restored" in out, out[-300:])
         shutil.rmtree(work / "back", ignore_errors=True)
 
 
