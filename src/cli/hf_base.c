@@ -12,7 +12,7 @@
 #include "convert/tensor_map.h"
 #include "vocab/token_lookup.h"
 
-enum { DEPTH = 8 }; /* of objects in a configuration */
+enum { DEPTH = 8, BRIEF = 120 }; /* of objects in a configuration; of a value in a message */
 
 static const char GENERATION[] = "generation_config.json";
 
@@ -138,6 +138,17 @@ static bool is_of_the_file(const char *key) {
     return false;
 }
 
+/* A key of the base that no conversion would take from a source. */
+static fg_status check_value(const fg_conversion *c, const json_t *hf_keys, const char *path, const char *key,
+                             const json_t *value, fg_error *err) {
+    char brief[BRIEF];
+    const char *expected = fg_hf_keys_mismatch(hf_keys, key, value);
+    if (!expected) return FG_OK;
+    fg_fail(err, FG_ERR_INPUT, "--hf-base %s: config.json: key \"%s\" = %s: expected %s",
+            c->base.checkpoint.directory, path, fg_json_brief(value, brief, sizeof brief), expected);
+    return fg_hint(err, "correct the value");
+}
+
 static fg_status fill(fg_conversion *c, const json_t *hf_keys, const json_t *from, json_t *to,
                       const char *prefix, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
@@ -150,6 +161,7 @@ static fg_status fill(fg_conversion *c, const json_t *hf_keys, const json_t *fro
         bool inside = json_is_object(held) && json_is_object(value) && depth < DEPTH;
         if (!taken && !inside) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (taken) FG_TRY(check_value(c, hf_keys, path, key, value, err));
         if (inside) FG_TRY(fill(c, hf_keys, value, held, path, depth + 1, err));
         if (taken) FG_TRY(fg_json_put(to, key, fg_json_deep_copy(value, err), err));
         if (taken) FG_TRY(fg_json_push(c->base.keys, json_string(path), err));

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 enum { DEPTH = 16 };
+#define GENERATION_CONFIG "generation_config.json"
 
 /* torch counts a padding index from the end when it is negative, so that -1 can be loaded. In other places -1 says that there is no such
  * token. */
@@ -14,11 +15,13 @@ static bool is_token(json_int_t id, uint64_t rows, bool pad) {
     return pad ? (uint64_t)-id <= rows : id == -1;
 }
 
+/* transformers makes an embedding with the pad_token_id of config.json; that of generation_config.json only fills batches. */
 static void check_id(const char *file, const char *path, const json_t *value, uint64_t rows, bool pad) {
+    bool loads = !pad || strcmp(file, GENERATION_CONFIG) == 0;
     if (!json_is_integer(value) || is_token(json_integer_value(value), rows, pad)) return;
     fg_warn("%s: key \"%s\" = %" JSON_INTEGER_FORMAT " is not in the vocabulary of %llu tokens%s", file, path,
             json_integer_value(value), (unsigned long long)rows,
-            pad ? "; transformers cannot load a model with such a pad_token_id" : "");
+            loads ? "" : "; transformers cannot load a model with such a pad_token_id");
 }
 
 static void check_object(const char *file, const char *above, const json_t *object, uint64_t rows,
@@ -73,7 +76,7 @@ fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *
     json_t *carried = NULL;
     if (fast_llm) FG_TRY(carried_config(fg_conversion_last(c)->translation.left_out, &carried, err));
     fg_token_ids_warn(c->config_file, fast_llm ? carried : config, rows);
-    if (c->generation_config) fg_token_ids_warn("generation_config.json", c->generation_config, rows);
+    if (c->generation_config) fg_token_ids_warn(GENERATION_CONFIG, c->generation_config, rows);
 done:
     json_decref(carried);
     return status;

@@ -81,12 +81,35 @@ static char *absolute(const char *path, fg_error *err) {
     return fg_path_join(here, path, err);
 }
 
+/* Whether a declaration writes the names of the code that the converter emits. */
+static bool names_code(const json_t *value) {
+    size_t i;
+    const char *key, *text = json_string_value(value);
+    json_t *inner;
+    bool found = fg_expression_is(value) &&
+                 (strstr(text, "$module") || strstr(text, "$config_class") || strstr(text, "$model_class"));
+    json_array_foreach((json_t *)(uintptr_t)value, i, inner) found |= names_code(inner);
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) found |= names_code(inner);
+    return found;
+}
+
+static fg_status refuse_without_code(const fg_converter *c, fg_error *err) {
+    if (fg_converter_abstract(c) || !names_code(json_object_get(c->document, "sections"))) return FG_OK;
+    fg_layers_fail(
+        &c->layers, "", "code", err,
+        "is missing, but the converter writes the code's names to config.json ($module, $config_class, "
+        "$model_class)");
+    return fg_hint(err,
+                   "remove \"code\": null to use the code of the file that it extends, or give \"code\" a "
+                   "\"file\", a \"config_class\" and a \"model_class\"");
+}
+
 static fg_status find_code(fg_converter *c, fg_error *err) {
     fg_status status = FG_OK;
     const char *file = json_string_value(fg_json_at(c->document, "code/file"));
     char *beside = NULL;
     bool is_file;
-    if (!file) goto done;
+    if (!file) return refuse_without_code(c, err);
     const char *from = fg_layers_find(&c->layers, "", "code")->path;
     FG_TRY_NEW(beside, fg_strformat(err, "%.*s%s", (int)(fg_path_name(from) - from), from, file));
     FG_TRY(fg_path_is_file(beside, &is_file, err));

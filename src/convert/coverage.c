@@ -88,6 +88,13 @@ static fg_status refuse_listed(fg_translator *t, const char *path, const json_t 
                                 json_string_value(json_object_get(list, "message")));
 }
 
+static fg_status refuse_type(fg_translator *t, const char *path, const json_t *value, const char *expected,
+                             fg_error *err) {
+    char brief[BRIEF];
+    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: expected %s", path,
+                                fg_json_brief(value, brief, sizeof brief), expected);
+}
+
 /* A member that sections below do not claim, of an object that may hold others: what no code is known to read is left out. */
 static fg_status leave_member(fg_translator *t, const level *at, const char *path, const char *key,
                               const json_t *value, fg_error *err) {
@@ -107,7 +114,9 @@ static fg_status visit_unclaimed(fg_translator *t, const level *at, const char *
     const char *reason = fg_hf_keys_reason(t->hf_keys, key, value, at->top);
     const json_t *refusal = fg_hf_keys_refusal(t->hf_keys, key, value);
     if (fg_ignored_keys_has(t, path)) reason = FG_IGNORED_REASON;
+    const char *expected = fg_hf_keys_mismatch(t->hf_keys, key, value);
     if (refusal) return refuse_listed(t, path, value, refusal, err);
+    if (expected) return refuse_type(t, path, value, expected, err);
     if (reason) return fg_translator_leave_out(t, NULL, path, value, reason, NULL, err);
     if (is_branch(value)) {
         level below = {path, at->above, at->claimed, at->depth + 1,

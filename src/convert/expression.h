@@ -36,6 +36,9 @@ bool fg_expression_truth(const json_t *value);
 /* Adds what the paths of an expression lead to, each once, as "heads = 4, /hidden_size = 32". */
 fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
                               fg_error *err);
+/* Whether each path of an expression leads to a value other than null; true of a value that is no expression. */
+fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,
+                                     fg_error *err);
 void fg_expression_free(fg_expression **expression);
 
 /* A value or, if fg_expression_is, what it evaluates to. New reference. */

@@ -500,6 +500,21 @@ done:
     return status;
 }
 
+fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,
+                                     fg_error *err) {
+    fg_expression *expression = NULL;
+    *has = true;
+    if (!fg_expression_is(value_or_expression)) return FG_OK;
+    fg_status status = fg_expression_parse(&expression, json_string_value(value_or_expression) + 2, "", err);
+    for (size_t i = 1; status == FG_OK && i < expression->count; i++) {
+        const fg_node *node = &expression->nodes[i];
+        const json_t *found = node->kind == FG_NODE_PATH ? look_up(scope, node) : NULL;
+        *has &= node->kind != FG_NODE_PATH || (found && !json_is_null(found));
+    }
+    fg_expression_free(&expression);
+    return status;
+}
+
 fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
                               json_t **value, fg_error *err) {
     if (fg_expression_is(value_or_expression))

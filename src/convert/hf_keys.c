@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "convert/primitive.h"
 
 static bool is_named(const json_t *names, const char *key, size_t length) {
     size_t i;
@@ -45,6 +46,16 @@ done:
     return status;
 }
 
+static fg_status check_types(const json_t *types, const char *path, fg_error *err) {
+    const char *type;
+    json_t *names;
+    json_object_foreach((json_t *)(uintptr_t)types, type, names) {
+        if (!fg_type_known(type))
+            return fg_fail(err, FG_ERR_INPUT, "%s: types/%s: there is no such type", path, type);
+    }
+    return FG_OK;
+}
+
 static fg_status read_file(const char *path, json_t **keys, fg_error *err) {
     static const char *const unread[2] = {"reason", "source"}, *const refused[2] = {"message", "hint"};
     fg_status status = FG_OK;
@@ -53,6 +64,7 @@ static fg_status read_file(const char *path, json_t **keys, fg_error *err) {
         FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*keys)));
     FG_TRY(check_lists(*keys, "unread", unread, path, err));
     FG_TRY(check_lists(*keys, "refused", refused, path, err));
+    FG_TRY(check_types(json_object_get(*keys, "types"), path, err));
 done:
     return status;
 }
@@ -89,6 +101,15 @@ const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t 
         if (!top && !json_object_get(list, "depth")) continue;
         if (is_named(json_object_get(list, "keys"), key, strlen(key)) && may_have(list, value))
             return json_string_value(json_object_get(list, "reason"));
+    }
+    return NULL;
+}
+
+const char *fg_hf_keys_mismatch(const json_t *keys, const char *key, const json_t *value) {
+    const char *type;
+    json_t *names;
+    json_object_foreach(json_object_get(keys, "types"), type, names) {
+        if (is_named(names, key, strlen(key))) return fg_type_mismatch(type, value);
     }
     return NULL;
 }

@@ -14,6 +14,10 @@ fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error
  * itself or in that of a model inside, where alone most of them are what they are called; `value` NULL: whatever it is. */
 const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t *value, bool top);
 
+/* What the value of a key is expected to be ("a token id, a list of them, or null") and is not; NULL if it is that, or if no type is
+ * known. Borrowed. */
+const char *fg_hf_keys_mismatch(const json_t *keys, const char *key, const json_t *value);
+
 /* What stops every conversion of a file with this key and value: {"message", "hint"}, or NULL. Borrowed. */
 const json_t *fg_hf_keys_refusal(const json_t *keys, const char *key, const json_t *value);
 

@@ -23,6 +23,7 @@ typedef struct linter {
     const fg_converter *converter;
     fg_buffer wrong;
     size_t names;         /* checked */
+    bool prefixed;        /* one of them begins with base_model_prefix */
     const json_t *config; /* borrowed; of the small model */
     json_t *hf_keys;      /* owned; convert/hf_keys.h */
 } linter;
@@ -36,6 +37,23 @@ static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *er
     if (status == FG_OK) return FG_OK;
     if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
     return add_lint_error(l, err, what->text, "");
+}
+
+static const char *base_model_prefix(const linter *l) {
+    return json_string_value(json_object_get(fg_converter_document(l->converter), "base_model_prefix"));
+}
+
+static void count_name(linter *l, const char *name) {
+    const char *prefix = base_model_prefix(l);
+    l->names++;
+    l->prefixed = l->prefixed || (prefix && fg_starts_with(name, prefix));
+}
+
+/* A base_model_prefix that no name has would make every checkpoint one of a base model. */
+static fg_status check_prefix(linter *l, fg_error *err) {
+    const char *prefix = base_model_prefix(l);
+    if (!prefix || !l->names || l->prefixed) return FG_OK;
+    return add_lint_error(l, err, "base_model_prefix: no tensor has a name that begins with it: ", prefix);
 }
 
 /* ---- lists ---- */
@@ -119,7 +137,7 @@ static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
                                        &returned, err));
         if (!matched || !returned || strcmp(back.data, text) != 0)
             FG_TRY(add_lint_error(l, err, "does not round-trip: ", text));
-        l->names++;
+        count_name(l, text);
     }
 done:
     json_decref(names);
@@ -180,7 +198,7 @@ static fg_status check_weights(linter *l, const json_t *target, fg_error *err) {
     fg_error what = {0};
     fg_status status =
         found(l, fg_tensor_map_new(&weights, l->converter, l->dirs, target, &what), &what, err);
-    l->names += weights.part_count;
+    for (size_t i = 0; i < weights.part_count; i++) count_name(l, weights.parts[i].hf);
     fg_tensor_map_free(&weights);
     return status;
 }
@@ -201,6 +219,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     if (!there.result) goto done;
     FG_TRY(fg_tensor_map_used(l->converter) ? check_weights(l, there.target, err)
                                             : check_names(l, there.hf, err));
+    FG_TRY(check_prefix(l, err));
     what = (fg_error){0};
     FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
                  &what, err));

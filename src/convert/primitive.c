@@ -122,17 +122,22 @@ static const char *to_path(const fg_translator *t, const fg_declaration *d) {
 }
 
 /* What a V means here; an expression over values that do not fit it (text where a number belongs) is a
- * refusal. */
+ * refusal, unless it reads a key that is absent and whose absence is refused. */
 static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  const char *name, json_t **value, fg_error *err) {
     fg_error why = {0};
     char place[PLACE];
+    bool has = true;
     fg_status status = fg_translator_value(t, frame, d, name, value, &why);
-    if (status == FG_ERR_INPUT)
-        return fg_translator_refuse(
-            t, d, err, "key \"%s\" is absent, and what that means cannot be worked out: %s",
-            fg_translator_place(t, frame, from_path(t, d), place, sizeof place), why.text);
-    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", why.text);
+    if (status == FG_OK) return FG_OK;
+    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
+    if (t->lacks_key) {
+        status = fg_expression_has_operands(member(d, name), &frame->scope, &has, err);
+        if (status != FG_OK || !has) return status;
+    }
+    return fg_translator_refuse(
+        t, d, err, "key \"%s\" is absent, and what that means cannot be worked out: %s",
+        fg_translator_place(t, frame, from_path(t, d), place, sizeof place), why.text);
 }
 
 static bool is_listed(const json_t *list, const json_t *value) {
@@ -216,9 +221,11 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
         goto done;
     else if (found)
         *value = json_incref((json_t *)(uintptr_t)found);
-    else if (!member(d, "maybe"))
+    else if (!member(d, "maybe")) {
+        t->lacks_key = true;
         FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
                                     fg_translator_place(t, frame, path, place, sizeof place)));
+    }
 done:
     return status;
 }

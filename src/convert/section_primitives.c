@@ -63,16 +63,48 @@ static const fg_choice *first_to(const fg_declaration *d, const fg_choice *choic
     return first;
 }
 
+static const char *class_of(const fg_choice *choice) {
+    return choice->section->class_name ? choice->section->class_name : "";
+}
+
+/* Whether a choice before this one has the same class. */
+static bool repeats_class(const fg_declaration *d, const fg_choice *choice) {
+    const fg_choice *first = d->choices;
+    while (strcmp(class_of(first), class_of(choice)) != 0) first++;
+    return first != choice;
+}
+
+/* The classes that a declaration has choices for, each once; or, of `found`, the conditions of its choices. */
+static fg_status list_choices(const fg_declaration *d, const char *found, fg_buffer *list, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < d->choice_count; i++) {
+        const fg_choice *choice = &d->choices[i];
+        bool listed =
+            found ? choice->when && strcmp(class_of(choice), found) == 0 : !repeats_class(d, choice);
+        if (listed)
+            FG_TRY(fg_buffer_printf(list, err, "%s%s", list->length ? ", " : "",
+                                    found ? choice->when : class_of(choice)));
+    }
+done:
+    return status;
+}
+
+/* No choice is for what is there: its class is another one, or its class has conditions and none of them holds. */
 static fg_status refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
     const char *found = class_at(t, target);
     fg_buffer wanted = {0};
     fg_status status = FG_OK;
-    for (size_t i = 0; i < d->choice_count; i++) {
-        if (first_to(d, &d->choices[i]) == &d->choices[i])
-            FG_TRY(fg_buffer_printf(&wanted, err, "%s%s", i ? ", " : "", d->choices[i].section->class_name));
+    if (found) FG_TRY(list_choices(d, found, &wanted, err));
+    if (wanted.length) {
+        FG_TRY(fg_translator_refuse(t, d, err,
+                                    "\"%s\" is a %s that this format does not hold: expected one of %s",
+                                    target, found, wanted.data));
+    } else {
+        FG_TRY(list_choices(d, NULL, &wanted, err));
+        FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
+                                    found ? "a " : "no known configuration", found ? found : "",
+                                    wanted.data));
     }
-    FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
-                                found ? "a " : "no known configuration", found ? found : "", wanted.data));
 done:
     fg_buffer_free(&wanted);
     return status;

@@ -33,6 +33,7 @@ typedef struct fg_translator {
     json_t *variables;  /* for $names */
     fg_buffer refusals; /* owned; lines */
     size_t refused;
+    bool lacks_key;    /* one of the refusals is for a key that must be there */
     const char *hint;  /* what to do about the refusals, where one of them says so itself; else NULL */
     char unknown[160]; /* the first refused key that --ignore-key may name, as the option spells it; or "" */
 } fg_translator;

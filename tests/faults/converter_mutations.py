@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Takes away or alters each declaration of each converter in turn, in a copy, and demands that something notices.
 
-    converter_mutations.py --fgconv build/fgconv [--sample N] [--only TEXT] [--list]
+    converter_mutations.py --fgconv build/fgconv [--sample N [--seed S]] [--only TEXT] [--list]
 
 What may notice, tried in this order until one does: `fgconv lint` of the file and of its heirs; the answers on record, golden conversions and refusals
 of the model types that have the file (tests/golden), the one that noticed last time first. SURVIVORS lists what nothing notices, with
 the reason; it fails when it is stale, and may hold one of a hundred mutations at most. Others that nothing notices are printed, and fail when they
-are many. --sample N takes N of the mutations, the same ones every time.
+are many. --sample N takes N of the mutations, the same ones every time; --seed S takes others.
 """
 import argparse
 import copy
@@ -25,6 +25,7 @@ sys.path[0:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for 
 import answers
 import fast_llm as fast_llm_golden
 import golden as forgather_golden
+import weight_names
 from checkpoint import DATA, ROOT, load, run
 
 CONVERTERS = ROOT / "converters"
@@ -235,6 +236,12 @@ def fast_llm_judges():
     for name, family, check in (("tokens", "llama", fast_llm_golden.check_tokens), ("eos", "llama", fast_llm_golden.check_eos),
                                 ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses), ("lacking", "gemma4", fast_llm_golden.check_lacking), ("length", "llava", fast_llm_golden.check_length)):
         yield "case", name, ("fast_llm", family), check
+    yield "case", "fused experts", ("fast_llm", "mixtral"), fused_experts
+
+
+def fused_experts(fgconv):
+    with tempfile.TemporaryDirectory() as work:
+        weight_names.fused_experts(weight_names.Case(fgconv, work))
 
 
 def forgather_judges():
@@ -341,7 +348,7 @@ bench = None
 
 def start(fgconv):
     global bench
-    for module in (answers, fast_llm_golden, forgather_golden):
+    for module in (answers, fast_llm_golden, forgather_golden, weight_names):
         module.tally, module.run = Alarm, run_mutant
     bench = Bench(fgconv)
 
@@ -369,11 +376,11 @@ def noticed(check):
 # ---- all of them ----
 
 
-def chosen(everything, sample):
+def chosen(everything, sample, seed):
     """The sample, by chance and the same every time, in the order of the files."""
     if not sample or sample >= len(everything):
         return everything
-    picked = set(random.Random(1).sample(range(len(everything)), sample))
+    picked = set(random.Random(seed).sample(range(len(everything)), sample))
     return [task for i, task in enumerate(everything) if i in picked]
 
 
@@ -403,12 +410,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fgconv", default=str(ROOT / "build/fgconv"))
     parser.add_argument("--sample", type=int, default=0, help="so many of the mutations (default: all)")
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--only", default="", help="mutations whose name has this text")
     parser.add_argument("--list", action="store_true", help="a line a mutation: what noticed it, and after how many seconds")
     arguments = parser.parse_args()
     fgconv = str(pathlib.Path(arguments.fgconv).resolve())
     everything = [(name, label) for name, converter in converters().items() for label, _, _ in mutations(converter.tree)]
-    tasks = [t for t in chosen(everything, arguments.sample) if arguments.only in f"{t[0]}: {t[1]}"]
+    tasks = [t for t in chosen(everything, arguments.sample, arguments.seed) if arguments.only in f"{t[0]}: {t[1]}"]
     with multiprocessing.Pool(WORKERS, start, (fgconv,)) as pool:
         for name in pool.map(controls, [STEP if arguments.sample else 1])[0] if not arguments.only else []:
             print(f"FAIL control: {name} notices something in converters that are not changed")

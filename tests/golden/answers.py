@@ -7,8 +7,8 @@ An answer: the exit code, every line that is said, and the whole document, which
 kind. Whether answers are right is for the tests that know the real programs (fast_llm.py, golden.py, check_configs);
 here none may change unseen. --record rewrites the record, so that a change can be read as a diff.
 
-Configurations: tests/data/fast_llm/configs.jsonl; for forgather tests/data/convert/configs.jsonl, those of the golden cases,
-tests/data/convert/changes.json, which are changes of a golden case's, and some of a family that a plug-in brings.
+Configurations: for Fast-LLM tests/data/fast_llm/configs.jsonl and FAST_LLM_CHANGES; for Forgather tests/data/convert/configs.jsonl,
+those of the golden cases, tests/data/convert/changes.json, which are changes of a golden case's, and some of a family that a plug-in brings.
 """
 import argparse
 import json
@@ -33,6 +33,14 @@ PLUGGED_IN = {
 }
 PLUG_IN_CHANGES = [("hf", "forgather", {}), ("hf", "forgather", {"bos_token_id": 1, "eos_token_id": [1, 2], "attention_dropout": 0.5, "initializer_range": 0.5}),
                    ("hf", "forgather", {"n_embd": 100000}), ("forgather", "hf", {}), ("forgather", "hf", {"bos_token_id": 1, "head_dim": 32, "num_key_value_heads": 2})]
+# Changes of a golden case's config.json: classes of base models, and a rope_theta next to rope_parameters.
+FAST_LLM_CHANGES = [
+    *((f"fast_llm/{case}", {"architectures": [name]}) for case, name in (
+        ("llama/basic", "LlamaModel"), ("mistral/window", "MistralModel"), ("qwen2/tied", "Qwen2Model"), ("mixtral/experts4", "MixtralModel"),
+        ("llava/basic", "LlavaModel"), ("gemma4/dense", "Gemma4TextModel"))),
+    ("golden/qwen3_tied_bf16", {"architectures": ["Qwen3Model"]}),
+    *((f"fast_llm/{case}", {"rope_theta": 1234.0}) for case in (
+        "llama/basic", "dream/basic", "mtp_llama/heads2", "diffusion_llama/yarn", "apriel_hybrid_ssm/attention-mamba"))]
 tally = Tally()
 
 
@@ -53,6 +61,9 @@ def fast_llm_question(row):
 def fast_llm_questions():
     for line in (DATA / "fast_llm/configs.jsonl").read_text().splitlines():
         yield fast_llm_question(json.loads(line))
+    for case, change in FAST_LLM_CHANGES:
+        config = load(DATA / case / "hf/config.json")
+        yield Question("hf", "fast_llm", config["model_type"].removesuffix("_text"), f"{case} {json.dumps(change)}", {**config, **change})
 
 
 def forgather_questions():

@@ -241,6 +241,8 @@ def yarn(desk):
                     tally.check(f"yarn in {name}: what is assumed is said", all((f'"{name}/{key}" is absent' in said) == (count == 0) for key in NUMBERS), said)
                 else:
                     tally.check(f"yarn in {name} with {list(given)} is refused", code == 3 and all(f'"{name}/{key}" is absent' in said and str(NUMBERS[key])[:6] in said for key in missing), said)
+    code, said = desk.config(changed(LLAMA, {"rope_scaling": {k: v for k, v in YARN.items() if k != "factor"}}), "--to", "fast_llm")
+    tally.check("yarn without a factor: what follows from it is not refused, too", code == 3 and '"rope_scaling/factor" is absent' in said and "cannot be worked out" not in said, said)
     full = dict(YARN, **NUMBERS)
     for family, base in (("llama", LLAMA), ("mistral", load(DATA / "fast_llm/mistral/window/hf/config.json")), ("qwen2", load(DATA / "fast_llm/qwen2/tied/hf/config.json"))):
         for key, value, good in (("truncate", False, False), ("truncate", True, True), ("mscale", 0.7, False), ("mscale", None, True), ("finetuned", True, True), ("short_factor", [1.0], False), ("note", 1, True)):
@@ -265,6 +267,12 @@ def token_ids(desk):
             tally.check(f"{key} = {value}: what transformers does: {to}", ("transformers cannot load" in said) == (warned and key == "pad_token_id"), said)
         code, said, _ = desk.convert(desk.llama({}, {"pad_token_id": ROWS, "eos_token_id": 2}), "--to", to)
         tally.check(f"generation_config.json: {to}", code == 0 and f'generation_config.json: key "pad_token_id" = {ROWS}' in said, said)
+        tally.check(f"generation_config.json: transformers loads the model: {to}", "cannot load" not in said, said)
+        for key, value in (("eos_token_id", "0"), ("bos_token_id", 3.0), ("pad_token_id", [1, "x"]), ("sep_token_id", True), ("forced_bos_token_id", 1.5)):
+            code, said = desk.config(changed(LLAMA, {key: value}), "--to", to)
+            tally.check(f"{key} = {value} is refused: {to}", code == 3 and f'key "{key}" = {json.dumps(value)}: expected a token id, a list of them, or null' in said, said)
+        code, said = desk.config({**LLAMA, "mask_token_id": None, "eos_token_id": [1, 2]}, "--to", to)
+        tally.check(f"null and lists are token ids: {to}", code == 0, said)
     llava = load(DATA / "fast_llm/llava/basic/hf/config.json")
     rows = llava["text_config"]["vocab_size"]
     code, said = desk.config(changed(llava, {"text_config.pad_token_id": rows}), "--to", "fast_llm")

@@ -145,6 +145,9 @@ def declarations(fgconv, work):
     source = model(work / "undeclared", "undeclared")
     plug = plug_in(work / "undeclared.plug", "undeclared", {}, code={})
     refused(fgconv, "code without a declaration", work, plug, source, "own_code.json", "--no-code")
+    plug = plug_in(work / "null.plug", "undeclared", {"code": None})
+    refused(fgconv, "no code for the names in config.json", work, plug, source, "code: is missing")
+    refused(fgconv, "no code: what to do", work, plug, source, 'remove "code": null', lint=False)
     for name, code, text in (("an unknown key", {"parameter": {}}, "parameter: unknown key"),
                              ("an unknown member", {"config": {"vocab_size": {"default": 1}}}, "config/vocab_size/default: unknown key"),
                              ("a condition that does not parse", {"requires": [["hidden_size >", "x"]]}, "requires/"),

@@ -78,6 +78,11 @@ static void faults_are_found(void **state) {
          "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
          "\"b\": 2}}}}}}",
          "writes a member that its \"keys\" do not name: b"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"base_model_prefix\": \"transformer.\"}",
+         "base_model_prefix: no tensor has a name that begins with it: transformer."},
+        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/llava.json\", \"base_model_prefix\": "
+         "\"model.\"}",
+         "base_model_prefix: no tensor has a name that begins with it: model."},
     };
     char folder[] = "/tmp/fgconv-lint-XXXXXX";
     fg_error err = {0};
