@@ -72,9 +72,9 @@ static fg_status refuse_unknown(fg_translator *t, const level *at, const char *p
     if (!t->unknown[0] && !fg_hf_keys_computation(t->hf_keys, path)) fg_ignored_keys_name(t, path);
     if (at->above)
         return fg_translator_refuse(t, at->above, err,
-                                    "key \"%s\" = %s: the object is claimed, but not this member of it", name,
-                                    brief);
-    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: no rule of %s claims it", name, brief,
+                                    "key \"%s\" = %s: a rule covers the object, but not this member of it",
+                                    name, brief);
+    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: no rule of %s covers it", name, brief,
                                 t->file);
 }
 
@@ -215,7 +215,7 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
     if (section || has_leaves) return visit_below(t, field, value, path, depth, cover_class, err);
     return fg_translator_refuse(
         t, NULL, err,
-        "architecture field \"%s\" = %s: no rule of %s claims it; a declaration of the "
+        "architecture field \"%s\" = %s: no rule of %s covers it; a declaration of the "
         "section for %s would",
         path, fg_json_brief(value, brief, sizeof brief), t->file, class_name ? class_name : "its object");
 }

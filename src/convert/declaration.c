@@ -440,7 +440,7 @@ static fg_status claim_once(fg_claims *claims, const char *path, const fg_declar
     const fg_claim *old = fg_claims_find(claims, path);
     if (!old) return fg_claims_add(claims, fg_strdup(path, err), d, err);
     return fg_fail(
-        err, FG_ERR_INPUT, "%s:%u: \"%s\": the %s key \"%s\" is claimed by \"%s\" (%s:%u) already", d->file,
+        err, FG_ERR_INPUT, "%s:%u: \"%s\": the %s key \"%s\" is already covered by \"%s\" (%s:%u)", d->file,
         d->line, d->label, side, path, old->declaration ? old->declaration->label : "hf/architectures",
         old->declaration ? old->declaration->file : d->file, old->declaration ? old->declaration->line : 0);
 }

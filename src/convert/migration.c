@@ -211,7 +211,7 @@ static fg_status pass_key(fg_translator *t, const char *path, const json_t *valu
     if (!written) return fg_json_set_at(t->result, path, fg_json_deep_copy(value, err), err);
     if (fg_json_equal(written, value)) return FG_OK;
     return fg_translator_refuse(
-        t, NULL, err, "key \"%s\" = %s: no rule claims it, but one writes %s in its place", path,
+        t, NULL, err, "key \"%s\" = %s: no rule covers it, but one writes %s in its place", path,
         fg_json_brief(value, old, sizeof old), fg_json_brief(written, new, sizeof new));
 }
 

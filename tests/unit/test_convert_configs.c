@@ -326,7 +326,7 @@ static void several_refusals_stand_in_one_message(void **state) {
     assert_non_null(strstr(err.text, "mlp_bias"));
     assert_non_null(strstr(err.text, "\"novel\" = 1"));
     assert_non_null(
-        strstr(err.text, "\"rope_scaling/beta\" = 2: the object is claimed, but not this member"));
+        strstr(err.text, "\"rope_scaling/beta\" = 2: a rule covers the object, but not this member"));
     assert_non_null(strstr(err.text, "llama.json:"));
     json_decref(config);
 }

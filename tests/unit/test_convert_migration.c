@@ -117,7 +117,8 @@ static void what_is_wrong_with_a_file_is_said(void **state) {
         {"\"config\": {\"k\": {\"renamed\": \"o\"}}", "one.json:2: config/k: has no primitive"},
         {"\"config\": {\"k\": {\"nested\": \"o\"}}", "config/k: there are no sections to lead to"},
         {"\"config\": {\"k\": {\"rename\": \"o\", \"through\": \"t\"}}", "there is no such table"},
-        {"\"config\": {\"k\": {\"rename\": \"o\"}, \"l\": {\"rename\": \"o\"}}", "is claimed by \"k\""},
+        {"\"config\": {\"k\": {\"rename\": \"o\"}, \"l\": {\"rename\": \"o\"}}",
+         "is already covered by \"k\""},
         {"\"to\": 1", "duplicate"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -169,7 +170,7 @@ static void rules_change_keys_and_others_pass(void **state) {
         {"\"n\": {\"constant_import\": 7}", "{}", "{S, \"n\": 7}"},
         {"\"n\": {\"constant_import\": 7}", "{\"n\": 7}", "{S, \"n\": 7}"},
         {"\"n\": {\"constant_import\": 7}", "{\"n\": 8}",
-         "key \"n\" = 8: no rule claims it, but one writes 7"},
+         "key \"n\" = 8: no rule covers it, but one writes 7"},
         {"\"gone\": {\"ignored\": \"read by nothing\", \"hf\": [\"gone\"]}", "{\"gone\": 1, \"x\": 2}",
          "{S, \"x\": 2}"},
         {"\"gone\": {\"ignored\": \"matters\", \"hf\": [\"gone\"], \"neutral\": [0]}", "{\"gone\": 1}",
