@@ -351,40 +351,51 @@ static bool has_no_numbers(const json_t *scaling) {
     return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
 }
 
-/* Rotary settings of a model inside that its class assumes anyway go back into the newer spelling. */
-static fg_status keep_newer_inside(const fg_translator *t, fg_error *err) {
+/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway, or transformers has no class
+ * for it, so that it is not known to read the older spelling. `type`: what it is when it does not say, or NULL. */
+static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
+                                fg_error *err) {
     fg_status status = FG_OK;
-    const char *path;
-    json_t *type, *defaults = NULL;
-    json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
-        json_t *inside = fg_json_at(t->result, path);
-        const json_t *theta = json_object_get(inside, "rope_theta");
-        const char *own = json_string_value(json_object_get(inside, "model_type"));
-        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
-        if (theta && has_no_numbers(json_object_get(inside, "rope_scaling")) &&
-            fg_json_equal(theta, json_object_get(defaults, "rope_theta")))
-            FG_TRY(fg_rotary_settings_to_newer(inside, err));
-        json_decref(defaults);
-        defaults = NULL;
-    }
+    json_t *defaults = NULL;
+    const char *own = json_string_value(json_object_get(inside, "model_type"));
+    const json_t *theta = json_object_get(inside, "rope_theta");
+    FG_TRY(fg_defaults_load(t->dirs, own ? own : type, &defaults, err));
+    bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
+                      fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
+    *may = theta && ((!own && !type) || is_assumed);
 done:
     json_decref(defaults);
     return status;
 }
 
-/* A rope_theta that was put back next to rope_parameters, where it has no effect, gets the value that counts. */
-static fg_status set_meaningless_theta(const fg_translator *t, fg_error *err) {
+/* Rotary settings of models inside go back into the newer spelling where that is safe. */
+static fg_status keep_newer_inside(const fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *types = json_object_get(t->document, "defaults");
+    const char *key;
+    json_t *inside;
+    bool may;
+    json_object_foreach(t->result, key, inside) {
+        if (!json_is_object(inside)) continue;
+        FG_TRY(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
+        if (may) FG_TRY(fg_rotary_settings_to_newer(inside, err));
+    }
+done:
+    return status;
+}
+
+/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling cannot hold both. */
+static bool has_stale_theta(const fg_translator *t) {
     const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
-    if (!theta || !json_object_get(t->result, "rope_theta")) return FG_OK;
-    return fg_json_put(t->result, "rope_theta", fg_json_deep_copy(theta, err), err);
+    const json_t *stale = json_object_get(t->result, "rope_theta");
+    return theta && stale && !fg_json_equal(theta, stale);
 }
 
 /* Into the spelling that is asked for. */
 static fg_status spell_result(const fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     bool newer = t->options->hf_version >= 5;
-    if (spells(t, "parameters") && !newer) FG_TRY(set_meaningless_theta(t, err));
-    if (spells(t, "newer") || (spells(t, "parameters") && !newer)) {
+    if (spells(t, "newer") || (spells(t, "parameters") && !newer && !has_stale_theta(t))) {
         FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
         if (!newer && t->options->newer_rotary) FG_TRY(keep_newer_inside(t, err));
     } else if (newer && sees_older(t)) {

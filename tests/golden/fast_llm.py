@@ -65,8 +65,6 @@ def newer(ours, real):
     if "rope_parameters" in real and "rope_parameters" not in ours:
         rotary = ours.pop("rope_scaling", None) or {"rope_type": "default"}
         ours["rope_parameters"] = {**rotary, "rope_theta": ours.pop("rope_theta", None)}
-        if "rope_theta" in real:
-            ours["rope_theta"] = real["rope_theta"]  # next to rope_parameters it has no effect
     return {k: newer(v, real[k]) if isinstance(v, dict) and isinstance(real.get(k), dict) else v for k, v in ours.items()}
 
 
