@@ -23,6 +23,7 @@ import time
 
 sys.path[0:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("", "golden")]
 import answers
+import config_keys
 import fast_llm as fast_llm_golden
 import golden as forgather_golden
 import weight_names
@@ -236,12 +237,9 @@ def fast_llm_judges():
     for name, family, check in (("tokens", "llama", fast_llm_golden.check_tokens), ("eos", "llama", fast_llm_golden.check_eos),
                                 ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses), ("lacking", "gemma4", fast_llm_golden.check_lacking), ("length", "llava", fast_llm_golden.check_length)):
         yield "case", name, ("fast_llm", family), check
-    yield "case", "fused experts", ("fast_llm", "mixtral"), fused_experts
-
-
-def fused_experts(fgconv):
-    with tempfile.TemporaryDirectory() as work:
-        weight_names.fused_experts(weight_names.Case(fgconv, work))
+    for name, family, place, check in (("fused experts", "mixtral", weight_names.Case, weight_names.fused_experts), ("other names", "llava", weight_names.Case, weight_names.other_names),
+                                       ("layer overrides", "gemma4", config_keys.Desk, config_keys.layer_overrides)):
+        yield "case", name, ("fast_llm", family), lambda f, place=place, check=check: with_folder(lambda work: check(place(f, work)))
 
 
 def forgather_judges():
@@ -249,6 +247,7 @@ def forgather_judges():
         name = case.parent.name
         yield "case", name, ("forgather", name.split("_")[0]), lambda f, name=name: forgather_golden.one_case(f, name)
     yield "case", "rotary tables", ("forgather", "llama"), forgather_golden.rotary_tables
+    yield "case", "base models", ("forgather", "qwen3"), lambda f: with_folder(lambda work: weight_names.base_models(weight_names.Case(f, work)))
     for row in load(DATA / "golden/rejects.json"):
         if row["name"] not in forgather_golden.EITHER:
             family = next((t for t in ("mistral", "qwen3") if t in row["name"] + row.get("base_dir", "")), "llama")
@@ -348,7 +347,7 @@ bench = None
 
 def start(fgconv):
     global bench
-    for module in (answers, fast_llm_golden, forgather_golden, weight_names):
+    for module in (answers, fast_llm_golden, forgather_golden, weight_names, config_keys):
         module.tally, module.run = Alarm, run_mutant
     bench = Bench(fgconv)
 
