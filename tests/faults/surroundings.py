@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, digests
+from checkpoint import DATA, ROOT, Tally, digests
 
 SOURCE = DATA / "golden/llama_untied_fp32/hf"
 AS_ROOT = {"PATH": os.environ["PATH"], "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
@@ -50,6 +50,8 @@ def without_working_directory(fgconv, work, expected):
 def read_only_source(fgconv, work, expected):
     source, mine = work / "read_only", work / "mine"
     shutil.copytree(SOURCE, source)
+    shutil.copytree(ROOT / "converters", work / "bin/converters")  # the tree may be below a folder that others cannot enter
+    fgconv = shutil.copy(fgconv, work / "bin")
     mine.mkdir(mode=0o777)
     mine.chmod(0o777)
     work.chmod(0o755)

@@ -61,6 +61,10 @@ def fast_llm_question(row):
 def fast_llm_questions():
     for line in (DATA / "fast_llm/configs.jsonl").read_text().splitlines():
         yield fast_llm_question(json.loads(line))
+    yield from fast_llm_changes()
+
+
+def fast_llm_changes():
     for case, change in FAST_LLM_CHANGES:
         config = load(DATA / case / "hf/config.json")
         yield Question("hf", "fast_llm", config["model_type"].removesuffix("_text"), f"{case} {json.dumps(change)}", {**config, **change})

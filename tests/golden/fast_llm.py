@@ -64,7 +64,9 @@ def newer(ours, real):
     ours = dict(ours)
     if "rope_parameters" in real and "rope_parameters" not in ours:
         rotary = ours.pop("rope_scaling", None) or {"rope_type": "default"}
-        ours["rope_parameters"] = {**rotary, "rope_theta": ours.pop("rope_theta", None)}
+        ours["rope_parameters"] = {**rotary, "rope_theta": ours.get("rope_theta")}
+        if "rope_theta" not in real:
+            del ours["rope_theta"]
     return {k: newer(v, real[k]) if isinstance(v, dict) and isinstance(real.get(k), dict) else v for k, v in ours.items()}
 
 
@@ -101,6 +103,9 @@ def check_configs(fgconv):
         check_config(row, question, got)
         record.check(tally, question, got)
         asked.append(question.name)
+    for question in answers.fast_llm_changes():
+        asked.append(question.name)
+        record.check(tally, question, answers.answer(fgconv, question))
     record.check_rest(tally, asked)
 
 

@@ -373,7 +373,7 @@ static void both_sides_are_covered(void **state) {
         {closed, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
          "key \"mix/x\" = 1: no rule of", true},
         {open, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"truncate\": 1}}",
-         "key \"mix/truncate\" = 1: the object", true},
+         "key \"mix/truncate\" = 1: a rule covers the object", true},
         {open, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1, \"mix\": {\"heads\": 2, \"x\": 1}}",
          "{\"size\": 1, \"colour\": \"red\", \"mixer\": {\"type\": \"a\", \"heads\": 2}}", false},
         {hole, SECTIONS, NULL, FG_IMPORT, "{\"size\": 1}",
