@@ -84,8 +84,9 @@ const fg_option fg_option_table[] = {
      .offset = AT(checkpoint_path),
      .complete = FG_COMPLETE_DIRECTORIES,
      .common = true,
-     .about = "training checkpoint to read the weights from, inside or outside SRC (default: the latest in "
-              "SRC/checkpoints)"},
+     .about =
+         "number, name or path of the training checkpoint to read the weights from, inside or outside SRC "
+         "(default: the latest in SRC/checkpoints)"},
     {.name = "hf-base",
      .argument = "DIR",
      .group = FG_GROUP_CONVERSION,
@@ -144,7 +145,7 @@ const fg_option fg_option_table[] = {
      .kind = FG_OPTION_FLAG,
      .offset = AT(dry_run),
      .common = true,
-     .about = "plan and prove the conversion, print what would be written, write nothing"},
+     .about = "plan and prove the conversion and print what would be written; DST is not written"},
     {.name = "debug-params",
      .group = FG_GROUP_CONVERSION,
      .commands = WRITERS,
