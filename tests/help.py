@@ -119,12 +119,12 @@ _fgconv
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
-# an interactive zsh in a pseudo-terminal prints the lines that it could complete, and "END"
+# an interactive zsh in a pseudo-terminal prints "READY" once its line editor reads the keys, then the lines that it could complete, and "END"
 ZSH = """zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell "PROMPT=; PROMPT_EOL_MARK=; autoload -U compinit; compinit -u -D; source $1
 _show() { print; compadd() { builtin compadd -O found \\"\\$@\\"; print -rl -- \\$found; }; _main_complete; print E''ND; }
-zle -C show complete-word _show; bindkey '^X' show; print RE''ADY"
+zle -C show complete-word _show; bindkey '^X' show; zle-line-init() { print RE''ADY; }; zle -N zle-line-init"
 zpty -r shell out '*READY*'
 zpty -w -n shell "$2"$'\\x18'
 zpty -r shell out '*END*'
