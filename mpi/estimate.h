@@ -3,7 +3,7 @@
 #ifndef FG_MPI_ESTIMATE_H
 #define FG_MPI_ESTIMATE_H
 
-#include "cli/conversion.h"
+#include "conversion/conversion.h"
 #include "proof_run.h"
 
 /* The report's "disk". With a destination FG_ERR_SYSTEM unless there is room for it. */

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "head.h"
-#include "vocab/token_stream.h"
+#include "tokenizer/token_stream.h"
 
 enum { END_IDS = 64 };
 

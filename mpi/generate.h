@@ -16,8 +16,8 @@
 #include "base/json.h"
 #include "model/sample.h"
 #include "model_pair.h"
-#include "vocab/id_list.h"
-#include "vocab/tokenizer_files.h"
+#include "tokenizer/id_list.h"
+#include "tokens/tokenizer_files.h"
 
 /* As rank 0 knows it. */
 typedef struct fg_generation_task {

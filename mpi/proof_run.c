@@ -1,7 +1,7 @@
 #include "proof_run.h"
 
 #include "cli/sampling.h"
-#include "vocab/token_ids.h"
+#include "tokens/token_ids.h"
 
 static bool proves(const fg_proof_run *proof_run) {
     return proof_run->validate == FG_VALIDATE_LOGITS;

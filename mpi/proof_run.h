@@ -6,9 +6,9 @@
 #define FG_MPI_PROOF_RUN_H
 
 #include "cli/prompt.h"
+#include "commands/run.h"
 #include "generate.h"
 #include "prove.h"
-#include "run.h"
 
 typedef struct fg_proof_run {
     fg_validate

@@ -16,9 +16,9 @@ tally = Tally()
 COMMANDS = ("config", "validate", "verify", "update", "finalize", "update-vocab", "inspect", "diff", "list", "lint", "tokenize")
 # tables of words in C -> the page that explains them
 WORDS = {
-    "src/convert/primitive.c": "docs/adding-a-model.md", "src/convert/converter_check.c": "docs/adding-a-model.md",
-    "src/convert/tensor_map_check.c": "docs/adding-a-model.md", "src/convert/expression_parse.c": "docs/adding-a-model.md",
-    "src/convert/migration.c": "docs/updating.md", "src/model/kinds_table.c": "docs/adding-a-model.md",
+    "src/translate/primitive.c": "docs/adding-a-model.md", "src/language/converter_check.c": "docs/adding-a-model.md",
+    "src/mapping/tensor_map_check.c": "docs/adding-a-model.md", "src/language/expression_parse.c": "docs/adding-a-model.md",
+    "src/mapping/migration.c": "docs/updating.md", "src/model/kinds_table.c": "docs/adding-a-model.md",
 }
 
 

@@ -8,7 +8,7 @@
 #define FG_CLI_COMMANDS_H
 
 #include "cli/options.h"
-#include "convert/converter.h"
+#include "language/converter.h"
 
 /* Where converters are searched: the --converter-path entries, then the built-in directory, which is the
  * first of these that has forgather/common.json: the environment variable FGCONV_CONVERTERS (if set, no

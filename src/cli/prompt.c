@@ -5,7 +5,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "model/hyperparameters.h"
-#include "vocab/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Street had always held secrets, "
                                      "but today, something unusual caught Emma's eye.";

@@ -12,8 +12,8 @@
 #define FG_CLI_PROMPT_H
 
 #include "cli/options.h"
-#include "vocab/id_list.h"
-#include "vocab/tokenizer_files.h"
+#include "tokenizer/id_list.h"
+#include "tokens/tokenizer_files.h"
 
 typedef struct fg_prompt_side {
     const char *name;                    /* of the model, for messages */

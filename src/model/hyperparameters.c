@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "convert/expression.h"
+#include "language/expression.h"
 #include "model/model.h"
 
 enum { BRIEF = 160 };

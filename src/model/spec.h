@@ -43,7 +43,7 @@
 #define FG_MODEL_SPEC_H
 
 #include "base/json.h"
-#include "convert/converter.h"
+#include "language/converter.h"
 #include "store/checkpoint.h"
 
 /* models/`name`.json of the first directory that has it, with what it extends; owned by the caller.

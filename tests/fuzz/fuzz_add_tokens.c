@@ -7,9 +7,9 @@
 
 #include "base/log.h"
 #include "fuzz_folder.h"
-#include "vocab/new_tokens.h"
-#include "vocab/tokenizer.h"
-#include "vocab/tokenizer_edit.h"
+#include "tokenizer/tokenizer.h"
+#include "tokens/new_tokens.h"
+#include "tokens/tokenizer_edit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

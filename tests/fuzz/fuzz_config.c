@@ -9,8 +9,8 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/yaml.h"
-#include "convert/translate.h"
 #include "fuzz_mutate.h"
+#include "translate/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -5,12 +5,12 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "convert/lint.h"
-#include "convert/tensor_map.h"
-#include "convert/tensor_plan.h"
-#include "convert/weight_plan.h"
 #include "fuzz_folder.h"
 #include "fuzz_mutate.h"
+#include "lint/lint.h"
+#include "mapping/tensor_map.h"
+#include "mapping/tensor_plan.h"
+#include "mapping/weight_plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

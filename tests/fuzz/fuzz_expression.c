@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "convert/expression.h"
+#include "language/expression.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "base/yaml.h"
-#include "convert/translate.h"
 #include "fuzz_folder.h"
 #include "store/fast_llm.h"
+#include "translate/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/utf8_text.h"
 #include "fuzz_folder.h"
-#include "vocab/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "cli/prompt.h"
 #include "cli/sampling.h"
-#include "vocab/tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 /* Every letter of the prompts is a token; `added` and `post` are parts of tokenizer.json. */
 #define TOKENIZER(added, post)                                                                               \

@@ -1,0 +1,382 @@
+/* fgconv diff: what differs between two checkpoints, by key and by tensor name. One JSON document is made;
+ * the text for people is written from it:
+ *
+ *   {"a", "b", "equal", "config": {"only_a": {path: value}, "only_b": {...}, "changed": {path: [a, b]}},
+ *    "tensors": {"equal", "only_a": [{"name", "tensor"}], "only_b": [...], "layout": [{"name", "a", "b"}],
+ *                "values": [{"name", "elements", "differing", "max_abs"}],
+ *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
+ *
+ * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name that A has.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "cli/commands.h"
+#include "conversion/missing_prefix.h"
+#include "report/report_text.h"
+#include "store/cast.h"
+
+enum { BLOCK = 1 << 20, SHOWN = 20, VALUE = 100, TENSOR = 160 };
+
+/* ---- Configurations ---- */
+
+static fg_status put_copy(json_t *object, const char *key, const json_t *value, fg_error *err) {
+    return fg_json_put(object, key, fg_json_deep_copy(value, err), err);
+}
+
+static fg_status put_pair(json_t *object, const char *key, const json_t *a, const json_t *b, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *pair = json_array();
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(a, err), err));
+    FG_TRY(fg_json_push(pair, fg_json_deep_copy(b, err), err));
+    FG_TRY(fg_json_put(object, key, json_incref(pair), err));
+done:
+    json_decref(pair);
+    return status;
+}
+
+/* Walks two objects; members that are objects on both sides are compared member by member. */
+static fg_status compare_objects(const json_t *a, const json_t *b, const char *prefix, json_t *found,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)a, key, value) {
+        const json_t *other = json_object_get(b, key);
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (!other)
+            FG_TRY(put_copy(json_object_get(found, "only_a"), path, value, err));
+        else if (json_is_object(value) && json_is_object(other))
+            FG_TRY(compare_objects(value, other, path, found, err));
+        else if (!fg_json_equal(value, other))
+            FG_TRY(put_pair(json_object_get(found, "changed"), path, value, other, err));
+        fg_free(path);
+        path = NULL;
+    }
+    json_object_foreach((json_t *)b, key, value) {
+        if (json_object_get(a, key)) continue;
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        FG_TRY(put_copy(json_object_get(found, "only_b"), path, value, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* ---- Tensors ---- */
+
+typedef struct comparison {
+    const fg_checkpoint *a, *b;
+    fg_reader *reader_a, *reader_b;            /* owned */
+    unsigned char *bytes_a, *bytes_b;          /* owned; BLOCK each */
+    float *values_a, *values_b;                /* owned; room for BLOCK elements of one byte */
+    json_t *only_a, *only_b, *layout, *values; /* owned */
+    fg_missing_prefix missing;                 /* owned */
+    uint64_t equal;
+} comparison;
+
+typedef struct distance {
+    uint64_t differing; /* elements whose bytes differ */
+    double max_abs;     /* of floats; infinite when one side is not a number */
+} distance;
+
+static bool same_layout(const fg_tensor *x, const fg_tensor *y) {
+    return x->dtype == y->dtype && x->rank == y->rank &&
+           memcmp(x->shape, y->shape, x->rank * sizeof *x->shape) == 0;
+}
+
+static double apart(float a, float b) {
+    if (a == b || (isnan(a) && isnan(b))) return 0;
+    double difference = fabs((double)a - (double)b);
+    return isnan(difference) ? INFINITY : difference;
+}
+
+static void measure_block(comparison *c, fg_dtype dtype, uint64_t count, distance *far) {
+    size_t size = fg_dtype_size(dtype);
+    if (memcmp(c->bytes_a, c->bytes_b, count * size) == 0) return;
+    fg_cast_to_f32(dtype, c->bytes_a, c->values_a, count);
+    fg_cast_to_f32(dtype, c->bytes_b, c->values_b, count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (memcmp(c->bytes_a + i * size, c->bytes_b + i * size, size) == 0) continue;
+        double difference = apart(c->values_a[i], c->values_b[i]);
+        far->differing++;
+        if (difference > far->max_abs) far->max_abs = difference;
+    }
+}
+
+static fg_status measure(comparison *c, const fg_tensor *x, const fg_tensor *y, distance *far,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t at_once = BLOCK / fg_dtype_size(x->dtype);
+    *far = (distance){0};
+    for (uint64_t first = 0; first < x->elements; first += at_once) {
+        uint64_t count = fg_min(at_once, x->elements - first);
+        FG_TRY(fg_reader_read(c->reader_a, x, first, count, c->bytes_a, err));
+        FG_TRY(fg_reader_read(c->reader_b, y, first, count, c->bytes_b, err));
+        measure_block(c, x->dtype, count, far);
+    }
+done:
+    return status;
+}
+
+static fg_status push_tensor(json_t *list, const fg_tensor *tensor, fg_error *err) {
+    char text[TENSOR];
+    return fg_json_push(
+        list,
+        json_pack("{s:s, s:s}", "name", tensor->name, "tensor", fg_tensor_text(tensor, text, sizeof text)),
+        err);
+}
+
+static fg_status push_values(json_t *list, const fg_tensor *tensor, const distance *far, fg_error *err) {
+    bool number = fg_dtype_is_float(tensor->dtype) && isfinite(far->max_abs);
+    json_t *entry = json_pack("{s:s, s:I, s:I, s:o}", "name", tensor->name, "elements",
+                              (json_int_t)tensor->elements, "differing", (json_int_t)far->differing,
+                              "max_abs", number ? json_real(far->max_abs) : json_null());
+    return fg_json_push(list, entry, err);
+}
+
+static fg_status compare_tensor(comparison *c, const fg_tensor *x, fg_error *err) {
+    fg_status status = FG_OK;
+    char text_a[TENSOR], text_b[TENSOR];
+    distance far;
+    const fg_tensor *y;
+    FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->b->tensors, false, x->name, &y, err));
+    if (!y) {
+        FG_TRY(push_tensor(c->only_a, x, err));
+    } else if (!same_layout(x, y)) {
+        json_t *entry =
+            json_pack("{s:s, s:s, s:s}", "name", x->name, "a", fg_tensor_text(x, text_a, sizeof text_a), "b",
+                      fg_tensor_text(y, text_b, sizeof text_b));
+        FG_TRY(fg_json_push(c->layout, entry, err));
+    } else {
+        FG_TRY(measure(c, x, y, &far, err));
+        if (far.differing)
+            FG_TRY(push_values(c->values, x, &far, err));
+        else
+            c->equal++;
+    }
+done:
+    return status;
+}
+
+/* Tensors of B alone. */
+static fg_status find_new(comparison *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_tensor *counterpart;
+    for (size_t i = 0; i < c->b->tensors.count; i++) {
+        const fg_tensor *y = &c->b->tensors.items[i];
+        FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->a->tensors, true, y->name, &counterpart, err));
+        if (!counterpart) FG_TRY(push_tensor(c->only_b, y, err));
+    }
+done:
+    return status;
+}
+
+static void close_comparison(comparison *c) {
+    fg_missing_prefix_free(&c->missing);
+    fg_reader_free(&c->reader_a);
+    fg_reader_free(&c->reader_b);
+    fg_free(c->bytes_a);
+    fg_free(c->bytes_b);
+    fg_free(c->values_a);
+    fg_free(c->values_b);
+    json_decref(c->only_a);
+    json_decref(c->only_b);
+    json_decref(c->layout);
+    json_decref(c->values);
+}
+
+static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, json_t *found,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    comparison c = {.a = a,
+                    .b = b,
+                    .only_a = json_array(),
+                    .only_b = json_array(),
+                    .layout = json_array(),
+                    .values = json_array()};
+    FG_TRY(fg_reader_new(&c.reader_a, &a->tensors, err));
+    FG_TRY(fg_reader_new(&c.reader_b, &b->tensors, err));
+    FG_TRY_NEW(c.bytes_a, fg_alloc_buffer(BLOCK, err));
+    FG_TRY_NEW(c.bytes_b, fg_alloc_buffer(BLOCK, err));
+    FG_TRY_NEW(c.values_a, fg_alloc_buffer(BLOCK * sizeof(float), err));
+    FG_TRY_NEW(c.values_b, fg_alloc_buffer(BLOCK * sizeof(float), err));
+    FG_TRY(fg_missing_prefix_find(&c.missing, &a->tensors, &b->tensors, err));
+    for (size_t i = 0; i < a->tensors.count; i++) FG_TRY(compare_tensor(&c, &a->tensors.items[i], err));
+    FG_TRY(find_new(&c, err));
+    if (c.missing.prefix)
+        FG_TRY(fg_json_put(found, "missing_prefix",
+                           json_pack("{s:s, s:s}", "prefix", c.missing.prefix, "lacking",
+                                     c.missing.lacking_first ? "a" : "b"),
+                           err));
+    FG_TRY(fg_json_put(found, "equal", json_integer((json_int_t)c.equal), err));
+    FG_TRY(fg_json_put(found, "only_a", json_incref(c.only_a), err));
+    FG_TRY(fg_json_put(found, "only_b", json_incref(c.only_b), err));
+    FG_TRY(fg_json_put(found, "layout", json_incref(c.layout), err));
+    FG_TRY(fg_json_put(found, "values", json_incref(c.values), err));
+done:
+    close_comparison(&c);
+    return status;
+}
+
+/* ---- The text ---- */
+
+static fg_status write_keys(const json_t *keys, const char *where, fg_buffer *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *value;
+    char text[VALUE], other[VALUE];
+    json_object_foreach((json_t *)keys, path, value) {
+        if (where)
+            FG_TRY(fg_buffer_printf(out, err, "  %s only in %s: %s\n", path, where,
+                                    fg_json_brief(value, text, sizeof text)));
+        else
+            FG_TRY(fg_buffer_printf(out, err, "  %s: %s and %s\n", path,
+                                    fg_json_brief(json_array_get(value, 0), text, sizeof text),
+                                    fg_json_brief(json_array_get(value, 1), other, sizeof other)));
+    }
+done:
+    return status;
+}
+
+/* One line of a list; `where` is the model that it is about, if it is about one. */
+typedef fg_status line(const json_t *entry, const char *where, fg_buffer *out, fg_error *err);
+
+static fg_status write_presence(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
+    return fg_buffer_printf(out, err, "  %s only in %s: %s\n", fg_report_string(entry, "name", "?"), where,
+                            fg_report_string(entry, "tensor", "?"));
+}
+
+static fg_status write_layout(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
+    (void)where;
+    return fg_buffer_printf(out, err, "  %s: %s and %s\n", fg_report_string(entry, "name", "?"),
+                            fg_report_string(entry, "a", "?"), fg_report_string(entry, "b", "?"));
+}
+
+static fg_status write_values(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t differing = 0, elements = 0;
+    double most;
+    (void)where;
+    fg_report_count(entry, "differing", &differing);
+    fg_report_count(entry, "elements", &elements);
+    FG_TRY(fg_buffer_printf(out, err, "  %s: %llu of %llu elements differ",
+                            fg_report_string(entry, "name", "?"), (unsigned long long)differing,
+                            (unsigned long long)elements));
+    if (fg_report_number(entry, "max_abs", &most))
+        FG_TRY(fg_buffer_printf(out, err, ", by at most %.3g", most));
+    FG_TRY(fg_buffer_add(out, "\n", 1, err));
+done:
+    return status;
+}
+
+static fg_status write_list(const json_t *list, line *write, const char *where, fg_buffer *out,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    size_t total = json_array_size(list);
+    for (size_t i = 0; i < total && i < SHOWN; i++) FG_TRY(write(json_array_get(list, i), where, out, err));
+    if (total > SHOWN) FG_TRY(fg_buffer_printf(out, err, "  ... and %zu more\n", total - SHOWN));
+done:
+    return status;
+}
+
+static fg_status write_prefix(const json_t *tensors, const char *a, const char *b, fg_buffer *out,
+                              fg_error *err) {
+    const json_t *missing = json_object_get(tensors, "missing_prefix");
+    if (!missing) return FG_OK;
+    return fg_buffer_printf(out, err, "  the names in %s lack \"%s\"; they are compared as if they had it\n",
+                            strcmp(fg_report_string(missing, "lacking", "a"), "a") == 0 ? a : b,
+                            fg_report_string(missing, "prefix", ""));
+}
+
+static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *config = json_object_get(document, "config"),
+                 *tensors = json_object_get(document, "tensors");
+    const char *a = fg_report_string(document, "a", "A"), *b = fg_report_string(document, "b", "B");
+    const json_t *keys_a = json_object_get(config, "only_a"), *keys_b = json_object_get(config, "only_b");
+    const json_t *changed = json_object_get(config, "changed"), *only_a = json_object_get(tensors, "only_a");
+    const json_t *only_b = json_object_get(tensors, "only_b"), *layout = json_object_get(tensors, "layout");
+    const json_t *values = json_object_get(tensors, "values");
+    uint64_t equal = 0;
+    fg_report_count(tensors, "equal", &equal);
+    FG_TRY(fg_buffer_printf(out, err, "configuration: %zu keys changed, %zu only in %s, %zu only in %s\n",
+                            json_object_size(changed), json_object_size(keys_a), a, json_object_size(keys_b),
+                            b));
+    FG_TRY(write_keys(changed, NULL, out, err));
+    FG_TRY(write_keys(keys_a, a, out, err));
+    FG_TRY(write_keys(keys_b, b, out, err));
+    FG_TRY(fg_buffer_printf(out, err,
+                            "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
+                            "only in %s, %zu only in %s\n",
+                            (unsigned long long)equal, json_array_size(values), json_array_size(layout),
+                            json_array_size(only_a), a, json_array_size(only_b), b));
+    FG_TRY(write_prefix(tensors, a, b, out, err));
+    FG_TRY(write_list(values, write_values, NULL, out, err));
+    FG_TRY(write_list(layout, write_layout, NULL, out, err));
+    FG_TRY(write_list(only_a, write_presence, a, out, err));
+    FG_TRY(write_list(only_b, write_presence, b, out, err));
+done:
+    return status;
+}
+
+/* ---- The command ---- */
+
+static bool nothing_found(const json_t *config, const json_t *tensors) {
+    return !json_object_size(json_object_get(config, "only_a")) &&
+           !json_object_get(tensors, "missing_prefix") &&
+           !json_object_size(json_object_get(config, "only_b")) &&
+           !json_object_size(json_object_get(config, "changed")) &&
+           !json_array_size(json_object_get(tensors, "only_a")) &&
+           !json_array_size(json_object_get(tensors, "only_b")) &&
+           !json_array_size(json_object_get(tensors, "layout")) &&
+           !json_array_size(json_object_get(tensors, "values"));
+}
+
+static fg_status compare(const fg_options *options, json_t *document, bool *equal, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint a = {0}, b = {0};
+    fg_checkpoint_options how = {0};
+    json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors = json_object();
+    FG_TRY(fg_checkpoint_open(&a, options->source, &how, err));
+    FG_TRY(fg_checkpoint_open(&b, options->destination, &how, err));
+    FG_TRY(compare_objects(a.config, b.config, "", config, err));
+    FG_TRY(compare_tables(&a, &b, tensors, err));
+    *equal = nothing_found(config, tensors);
+    FG_TRY(fg_json_put(document, "a", fg_json_string(options->source), err));
+    FG_TRY(fg_json_put(document, "b", fg_json_string(options->destination), err));
+    FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
+    FG_TRY(fg_json_put(document, "config", json_incref(config), err));
+    FG_TRY(fg_json_put(document, "tensors", json_incref(tensors), err));
+done:
+    json_decref(config);
+    json_decref(tensors);
+    fg_checkpoint_close(&a);
+    fg_checkpoint_close(&b);
+    return status;
+}
+
+fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    bool equal = false;
+    json_t *document = json_object();
+    FG_TRY(compare(options, document, &equal, err));
+    if (options->json) {
+        FG_TRY(fg_cli_print_json(out, document, FG_JSON_UTF8, err));
+    } else {
+        FG_TRY(write_text(document, &text, err));
+        FG_TRY(fg_cli_print(out, &text, err));
+    }
+    if (!equal)
+        status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->source, options->destination);
+done:
+    json_decref(document);
+    fg_buffer_free(&text);
+    return status;
+}

@@ -1,0 +1,101 @@
+/* What the commands share: progress, the report, and its summary. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/commands.h"
+#include "commands/run.h"
+#include "model/spec.h"
+#include "report/report.h"
+
+fg_progress_style fg_run_progress(const fg_run *run) {
+    const fg_options *options = run->options;
+    bool quiet = options->verbosity < 0 || options->progress == FG_PROGRESS_NONE;
+    if (run->ranks->rank != 0 || quiet) return FG_PROGRESS_STYLE_NONE;
+    if (options->progress == FG_PROGRESS_AUTO)
+        return isatty(STDERR_FILENO) ? FG_PROGRESS_STYLE_BAR : FG_PROGRESS_STYLE_LINES;
+    return options->progress == FG_PROGRESS_BAR ? FG_PROGRESS_STYLE_BAR : FG_PROGRESS_STYLE_LINES;
+}
+
+static fg_status put_arguments(const fg_run *run, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *arguments = json_array();
+    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, fg_json_string(run->argv[i]), err));
+    FG_TRY(fg_json_put(report, "arguments", json_incref(arguments), err));
+done:
+    json_decref(arguments);
+    return status;
+}
+
+fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
+    fg_status status = FG_OK;
+    char now[32];
+    *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
+                        fg_command_name(run->options->command), "dry_run", run->options->dry_run, "started",
+                        fg_report_time(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
+    if (!*report) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while starting the report"));
+    FG_TRY(put_arguments(run, *report, err));
+done:
+    return status;
+}
+
+static uint64_t peak_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+static fg_status put_warnings(json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *warnings = json_array();
+    for (size_t i = 0; i < fg_log_warning_count(); i++)
+        FG_TRY(fg_json_push(warnings, fg_json_string(fg_log_warning(i)), err));
+    FG_TRY(fg_json_put(report, "warnings", json_incref(warnings), err));
+done:
+    json_decref(warnings);
+    return status;
+}
+
+fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, json_t *report,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    char now[32];
+    uint64_t peak = peak_bytes();
+    fg_ranks_max_u64(run->ranks, &peak, 1);
+    if (!report) return FG_OK;
+    FG_TRY(put_warnings(report, err));
+    FG_TRY(fg_json_set_at(report, "memory/peak_bytes_per_rank", json_integer((json_int_t)peak), err));
+    FG_TRY(fg_json_put(report, "seconds", json_real(seconds), err));
+    FG_TRY(fg_json_put(report, "status", json_string(outcome), err));
+    FG_TRY(fg_json_put(report, "finished", json_string(fg_report_time(now)), err));
+done:
+    return status;
+}
+
+fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    if (run->options->json) {
+        FG_TRY(fg_json_write(report, 0, &text, err));
+        FG_TRY(fg_buffer_add(&text, "\n", 1, err));
+    } else if (run->options->verbosity >= 0) {
+        if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
+        FG_TRY(fg_report_summary(report, &text, err));
+    }
+    FG_TRY(fg_cli_print_beside(stdout, &text, err));
+done:
+    fg_buffer_free(&text);
+    return status;
+}
+
+fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err) {
+    fg_status status = fg_model_spec_read(spec, run->dirs, model_type, err);
+    if (status != FG_OK)
+        fg_hint(err,
+                "the proof needs models/%s.json; give its directory with --converter-path, or choose "
+                "--validate bytes",
+                model_type);
+    return status;
+}

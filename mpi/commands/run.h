@@ -1,0 +1,44 @@
+/* The commands that use all ranks. Each is collective: every rank calls it with the same options. */
+#ifndef FG_MPI_COMMANDS_RUN_H
+#define FG_MPI_COMMANDS_RUN_H
+
+#include "cli/options.h"
+#include "language/converter.h"
+#include "plan/plan.h"
+#include "ranks.h"
+#include "report/progress.h"
+
+/* What a command gets besides its options. */
+typedef struct fg_run {
+    const fg_ranks *ranks;
+    const fg_options *options;
+    const fg_converter_dirs *dirs; /* rank 0 reads files through it; empty elsewhere */
+    const char *version;
+    int argc;
+    char **argv;
+} fg_run;
+
+/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_conversion_prepare decides */
+fg_status fg_run_convert(const fg_run *run, fg_error *err);
+fg_status fg_run_validate(const fg_run *run, fg_error *err); /* validate_command.c */
+fg_status fg_run_verify(const fg_run *run, fg_error *err);   /* verify_command.c */
+
+/* Shared by them. */
+
+/* The progress style that options, terminal and rank ask for. */
+fg_progress_style fg_run_progress(const fg_run *run);
+/* Rank 0: a new report with version, command, arguments, start, ranks, nodes. */
+fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err);
+/* Collective: adds warnings, peak memory of the ranks and the end time to rank 0's report (NULL elsewhere).
+ */
+fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, json_t *report,
+                            fg_error *err);
+/* Rank 0: prints it (summary, or the whole as JSON with --json). */
+fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
+/* Rank 0: models/TYPE.json of the HF family. */
+fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
+/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A difference is
+ * FG_ERR_DIFFER. */
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
+                              fg_error *err); /* verify_command.c */
+#endif

@@ -1,0 +1,149 @@
+/* fgconv tokenize: encodes text to token ids, or decodes ids, line by line. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "tokenizer/tokenizer.h"
+
+enum { BLOCK = 1 << 16, SHOWN = 40, PLACE = 60 };
+
+typedef struct tokenization {
+    fg_tokenizer *tokenizer;
+    const fg_options *options;
+    size_t line; /* from 1; 0: the argument */
+    fg_id_list ids;
+    fg_buffer text, print;
+    FILE *out;
+} tokenization;
+
+/* Where the text or the ids come from, for messages. */
+static const char *line_name(const tokenization *t, char *buffer, size_t size) {
+    if (!t->line) return "TEXT";
+    snprintf(buffer, size, "line %zu of the input", t->line);
+    return buffer;
+}
+
+static fg_status refuse_line(const tokenization *t, const char *line, size_t length, const char *expected,
+                             fg_error *err) {
+    char where[PLACE];
+    return fg_fail(err, FG_ERR_INPUT, "%s: found \"%.*s\", expected %s", line_name(t, where, sizeof where),
+                   (int)(length < SHOWN ? length : SHOWN), line, expected);
+}
+
+static fg_status print_line(tokenization *t, fg_error *err) {
+    fg_status status = fg_buffer_add(&t->print, "\n", 1, err);
+    return status == FG_OK ? fg_cli_print(t->out, &t->print, err) : status;
+}
+
+static fg_status encode_line(tokenization *t, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    const char *text = line;
+    if (t->options->jsonl) {
+        FG_TRY(fg_json_load(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &value, NULL, err));
+        if (!json_is_string(value)) FG_TRY(refuse_line(t, line, length, "a JSON string", err));
+        text = json_string_value(value);
+        length = json_string_length(value);
+    }
+    t->ids.count = 0;
+    FG_TRY(fg_tokenizer_encode(t->tokenizer, text, length, t->options->special, &t->ids, err));
+    fg_buffer_clear(&t->print);
+    FG_TRY(fg_buffer_add(&t->print, "[", 1, err));
+    for (size_t i = 0; i < t->ids.count; i++)
+        FG_TRY(fg_buffer_printf(&t->print, err, "%s%u", i ? ", " : "", t->ids.ids[i]));
+    FG_TRY(fg_buffer_add(&t->print, "]", 1, err));
+    FG_TRY(print_line(t, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status read_ids(tokenization *t, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    char where[PLACE];
+    json_t *value = NULL;
+    FG_TRY(fg_json_load(line, length, JSON_DECODE_ANY, &value, NULL, err));
+    if (!json_is_array(value)) FG_TRY(refuse_line(t, line, length, "a JSON array of ids", err));
+    t->ids.count = 0;
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *item = json_array_get(value, i);
+        if (!json_is_integer(item)) FG_TRY(refuse_line(t, line, length, "a JSON array of ids", err));
+        json_int_t id = json_integer_value(item);
+        if (id < 0 || id > UINT32_MAX || !fg_tokenizer_knows(t->tokenizer, (uint32_t)id))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary",
+                           line_name(t, where, sizeof where), (long long)id));
+        FG_TRY(fg_id_list_add(&t->ids, (uint32_t)id, err));
+    }
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status decode_line(tokenization *t, const char *line, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *value = NULL;
+    FG_TRY(read_ids(t, line, length, err));
+    fg_buffer_clear(&t->text);
+    FG_TRY(fg_tokenizer_decode(t->tokenizer, t->ids.ids, t->ids.count, &t->text, err));
+    fg_buffer_clear(&t->print);
+    if (t->options->jsonl) {
+        value = json_stringn(t->text.data ? t->text.data : "", t->text.length);
+        if (!value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a text"));
+        FG_TRY(fg_json_write(value, FG_JSON_UTF8 | FG_JSON_COMPACT, &t->print, err));
+    } else if (t->text.length) {
+        FG_TRY(fg_buffer_add(&t->print, t->text.data, t->text.length, err));
+    }
+    FG_TRY(print_line(t, err));
+done:
+    json_decref(value);
+    return status;
+}
+
+static fg_status do_line(tokenization *t, const char *line, size_t length, fg_error *err) {
+    return t->options->decode ? decode_line(t, line, length, err) : encode_line(t, line, length, err);
+}
+
+/* Lines of any length; the last one may lack its newline. */
+static fg_status do_lines(tokenization *t, FILE *in, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer line = {0};
+    char *block = NULL;
+    FG_NEW(block, BLOCK);
+    for (size_t got; (got = fread(block, 1, BLOCK, in)) > 0;) {
+        for (char *at = block, *end; at < block + got; at = end + 1) {
+            end = memchr(at, '\n', (size_t)(block + got - at));
+            FG_TRY(fg_buffer_add(&line, at, (size_t)((end ? end : block + got) - at), err));
+            if (!end) break;
+            t->line++;
+            FG_TRY(do_line(t, line.data, line.length, err));
+            fg_buffer_clear(&line);
+        }
+    }
+    if (ferror(in)) FG_TRY(fg_fail_errno(err, errno, "cannot read the input"));
+    t->line++;
+    if (line.length) FG_TRY(do_line(t, line.data, line.length, err));
+done:
+    fg_free(block);
+    fg_buffer_free(&line);
+    return status;
+}
+
+fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err) {
+    fg_status status = FG_OK;
+    tokenization t = {.options = options, .out = out};
+    if (options->decode && options->special) {
+        fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads token ids");
+        return fg_hint(err, "remove one of the two");
+    }
+    FG_TRY(fg_tokenizer_open(&t.tokenizer, options->source, err));
+    if (options->destination && strcmp(options->destination, "-") != 0)
+        FG_TRY(do_line(&t, options->destination, strlen(options->destination), err));
+    else
+        FG_TRY(do_lines(&t, in, err));
+done:
+    fg_tokenizer_free(&t.tokenizer);
+    fg_id_list_free(&t.ids);
+    fg_buffer_free(&t.text);
+    fg_buffer_free(&t.print);
+    return status;
+}

@@ -1,0 +1,194 @@
+/* fgconv validate A B: the logits of two checkpoints of any formats, compared. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "conversion/conversion.h"
+#include "estimate.h"
+#include "model/spec.h"
+#include "outputs.h"
+#include "plan/plan.h"
+#include "proof_run.h"
+
+typedef struct pair {
+    fg_checkpoint a, b;
+    json_t *spec_a, *spec_b;
+    fg_tokenizer_files tokenizer_a, tokenizer_b;
+    json_t *report;
+    fg_outputs outputs; /* rank 0 */
+} pair;
+
+static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint_options how = {0};
+    FG_TRY(fg_checkpoint_open(checkpoint, directory, &how, err));
+    const char *family = fg_model_spec_name(
+        checkpoint->format, run->options->model_type ? run->options->model_type : checkpoint->model_type);
+    if (!family) {
+        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
+        FG_TRY(fg_hint(err, "give it with --model-type"));
+    }
+    FG_TRY(fg_run_model_spec(run, family, spec, err));
+done:
+    return status;
+}
+
+/* The float type that most bytes have; FG_DTYPE_NONE if there is none. */
+static fg_dtype main_dtype(const fg_tensors *table) {
+    fg_dtype_tally tally = fg_tensors_tally(table);
+    fg_dtype most = FG_DTYPE_NONE;
+    for (int d = 0; d < FG_DTYPE_COUNT; d++) {
+        if (fg_dtype_is_float((fg_dtype)d) && tally.bytes[d] > tally.bytes[most]) most = (fg_dtype)d;
+    }
+    return most;
+}
+
+/* Two models of different types are compared after one was rounded as a cast to the other's type would have
+ * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
+static void resolve_rounding(const fg_run *run, const pair *p, fg_model_pair_task *task) {
+    fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
+    bool first = fg_dtype_size(a) >= fg_dtype_size(b);
+    if (a == b || run->options->atol >= 0) return;
+    if (first) {
+        task->round_source = b;
+    } else {
+        task->round_destination = a;
+    }
+    fg_inform("%s holds %s and %s holds %s: the %s is rounded to %s before comparing", p->a.directory,
+              fg_dtype_name(a), p->b.directory, fg_dtype_name(b), first ? "first" : "second",
+              fg_dtype_name(first ? b : a));
+}
+
+static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_options *options = run->options;
+    FG_TRY(fg_run_report_begin(run, &p->report, err));
+    FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
+    FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
+    proof_run->pair.source = (fg_model_pair_side){.format = p->a.format,
+                                                  .spec = p->spec_a,
+                                                  .config = p->a.config,
+                                                  .tensors = &p->a.tensors,
+                                                  .name = options->source};
+    proof_run->pair.destination = (fg_model_pair_side){.format = p->b.format,
+                                                       .spec = p->spec_b,
+                                                       .config = p->b.config,
+                                                       .tensors = &p->b.tensors,
+                                                       .name = options->destination};
+    resolve_rounding(run, p, &proof_run->pair);
+done:
+    return status;
+}
+
+/* Without -g the tokenizers are given back before the models run. */
+static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
+    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    fg_prompt_side a = {.name = run->options->source,
+                        .tokenizer = &p->tokenizer_a,
+                        .format = p->a.format,
+                        .spec = p->spec_a,
+                        .config = p->a.config};
+    fg_prompt_side b = {.name = run->options->destination,
+                        .tokenizer = &p->tokenizer_b,
+                        .format = p->b.format,
+                        .spec = p->spec_b,
+                        .config = p->b.config};
+    FG_TRY(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
+    if (proof_run->generates) goto done;
+    fg_tokenizer_files_free(&p->tokenizer_a);
+    fg_tokenizer_files_free(&p->tokenizer_b);
+done:
+    return status;
+}
+
+static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, json_t *report,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *about =
+        json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
+                  fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
+                  "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+    FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
+    FG_TRY(fg_json_put(report, side, json_incref(about), err));
+done:
+    json_decref(about);
+    return status;
+}
+
+static fg_status describe(pair *p, const fg_proof_run *proof_run, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(describe_side("source", &p->a, p->report, err));
+    FG_TRY(describe_side("destination", &p->b, p->report, err));
+    FG_TRY(fg_proof_run_report(proof_run, p->report, err));
+done:
+    return status;
+}
+
+static void close_both(pair *p) {
+    fg_checkpoint_close(&p->a);
+    fg_checkpoint_close(&p->b);
+    fg_tokenizer_files_free(&p->tokenizer_a);
+    fg_tokenizer_files_free(&p->tokenizer_b);
+    json_decref(p->spec_a);
+    json_decref(p->spec_b);
+    json_decref(p->report);
+}
+
+/* Rank 0: everything up to the first number. */
+static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(open_both(run, p, proof_run, err));
+    FG_TRY(resolve_proof(run, p, proof_run, err));
+    FG_TRY(fg_outputs_reserve(&p->outputs, run->options, NULL, err));
+done:
+    return status;
+}
+
+static fg_status compare(const fg_run *run, pair *p, fg_proof_run *proof_run, double begun, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_proof_run_check(proof_run, run, err));
+    if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, NULL, NULL, err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+    FG_TRY(fg_proof_run_forward(proof_run, run, err));
+    p->outputs.dump.filled = true;
+    if (run->ranks->rank == 0) {
+        fg_tensors_check_unchanged(&p->a.tensors, err);
+        fg_tensors_check_unchanged(&p->b.tensors, err);
+        describe(p, proof_run, err);
+    }
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+    fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_seconds() - begun,
+                      p->report, err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+done:
+    return status;
+}
+
+static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *proof_run, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
+    FG_TRY(fg_run_report_show(run, p->report, err));
+    FG_TRY(fg_proof_run_judge(proof_run, run->options->source, run->options->destination, err));
+done:
+    return status;
+}
+
+fg_status fg_run_validate(const fg_run *run, fg_error *err) {
+    pair p = {0};
+    fg_proof_run proof_run;
+    double begun = fg_seconds();
+    bool first = run->ranks->rank == 0;
+    fg_proof_run_begin(&proof_run, run);
+    if (first) prepare(run, &p, &proof_run, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = compare(run, &p, &proof_run, begun, err);
+    if (status == FG_OK && first) conclude(run, &p, &proof_run, err);
+    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    if (first) status = fg_outputs_close(&p.outputs, status, err);
+    fg_proof_run_free(&proof_run);
+    close_both(&p);
+    return status;
+}

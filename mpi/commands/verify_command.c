@@ -1,0 +1,300 @@
+/* fgconv verify: a finished conversion compared with the plan that made it, byte by byte, without running a
+ * model. */
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/yaml.h"
+#include "commands/run.h"
+#include "conversion/conversion.h"
+#include "distribute.h"
+#include "store/missing_model.h"
+#include "translate/rotary_settings.h"
+#include "write.h"
+
+typedef struct verification {
+    fg_copier *copier;
+    fg_tensors table; /* of the destination */
+    fg_reader *reader;
+} verification;
+
+static fg_status check_item(void *context, const fg_work_item *item, fg_copy_progress progress,
+                            void *progress_context, fg_error *err) {
+    verification *v = context;
+    fg_status status = fg_copier_verify(v->copier, item, &v->table, v->reader, err);
+    if (status == FG_OK) progress(progress_context, item->bytes);
+    return status;
+}
+
+/* The first of the tensors that the plan does not make. */
+static fg_status refuse_surplus(const fg_plan *plan, const fg_tensors *table, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_map made = {0};
+    size_t extra = 0;
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(fg_map_set(&made, plan->outputs[o].name, (int64_t)o, err));
+    while (fg_map_get(&made, table->items[extra].name) != FG_MAP_NONE) extra++;
+    FG_TRY(fg_fail(err, FG_ERR_DIFFER,
+                   "the destination has %zu tensors, the plan makes %zu: \"%s\" is too much", table->count,
+                   plan->output_count, table->items[extra].name));
+done:
+    fg_map_free(&made);
+    return status;
+}
+
+/* Each output must be there with its dtype and shape, and nothing besides. */
+static fg_status check_tables(const fg_plan *plan, const fg_tensors *table, fg_error *err) {
+    for (size_t o = 0; o < plan->output_count; o++) {
+        const fg_output *output = &plan->outputs[o];
+        const fg_tensor *held = fg_tensors_find(table, output->name);
+        if (!held)
+            return fg_fail(err, FG_ERR_DIFFER, "tensor %s is missing in the destination", output->name);
+        bool same = held->dtype == output->dtype && held->rank == output->rank &&
+                    memcmp(held->shape, output->shape, output->rank * sizeof *output->shape) == 0;
+        char text[120];
+        if (!same)
+            return fg_fail(
+                err, FG_ERR_DIFFER,
+                "tensor %s: the destination has %s, expected %s and the planned shape (%u dimensions)",
+                output->name, fg_tensor_text(held, text, sizeof text), fg_dtype_name(output->dtype),
+                output->rank);
+    }
+    return table->count == plan->output_count ? FG_OK : refuse_surplus(plan, table, err);
+}
+
+static fg_status open_destination(const fg_run *run, const char *directory, bool unfinished,
+                                  fg_tensors *table, fg_error *err) {
+    fg_checkpoint checkpoint = {0};
+    fg_checkpoint_options how = {.checkpoint_path = directory, .unfinished = unfinished};
+    fg_buffer encoded = {0};
+    if (run->ranks->rank == 0 && fg_checkpoint_open(&checkpoint, directory, &how, err) == FG_OK)
+        fg_tensors_encode(&checkpoint.tensors, &encoded, err);
+    fg_checkpoint_close(&checkpoint);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = fg_ranks_share_text(run->ranks, &encoded, err);
+    if (status == FG_OK) {
+        fg_tensors_decode(encoded.data, encoded.length, table, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
+    fg_buffer_free(&encoded);
+    return status;
+}
+
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
+                              fg_error *err) {
+    verification v = {0};
+    fg_item_task task = {
+        .carry_out = check_item, .context = &v, .what = "verifying", .style = fg_run_progress(run)};
+    fg_status status = open_destination(run, directory, unfinished, &v.table, err);
+    if (status == FG_OK) {
+        check_tables(plan, &v.table, err);
+        if (err->status == FG_OK) fg_copier_new(&v.copier, plan, NULL, err);
+        if (err->status == FG_OK) fg_reader_new(&v.reader, &v.table, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
+    if (status == FG_OK) status = fg_distribute(run->ranks, plan, &task, err);
+    fg_reader_free(&v.reader);
+    fg_copier_free(&v.copier);
+    fg_tensors_free(&v.table);
+    return status;
+}
+
+/* ---- the command ---- */
+
+/* What an update was asked for. */
+static fg_status recall_update(json_t *held, const char *path, fg_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    const struct {
+        const char *key, **value;
+    } rows[] = {{"arch", &options->arch},
+                {"from_version", &options->from_version},
+                {"to_version", &options->to_version}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (!json_is_null(json_object_get(held, rows[i].key)))
+            FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
+    }
+    options->no_strict = json_is_true(json_object_get(held, "no_strict"));
+    options->no_code = options->no_code || json_is_true(json_object_get(held, "no_code"));
+done:
+    return status;
+}
+
+/* The keys that it was told to ignore: an array that the caller frees, of texts that belong to the report. */
+static fg_status recall_ignored(const json_t *held, const char *path, fg_options *options, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *list = json_object_get(held, "ignore_keys");
+    size_t i, count = json_array_size(list);
+    json_t *key;
+    options->ignore_keys = NULL;
+    options->ignore_key_count = 0;
+    if (!count) return FG_OK;
+    FG_TRY_NEW(options->ignore_keys, fg_alloc(count, sizeof *options->ignore_keys, err));
+    json_array_foreach((json_t *)(uintptr_t)list, i, key) {
+        if (!json_is_string(key))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", path, i));
+        options->ignore_keys[options->ignore_key_count++] = json_string_value(key);
+    }
+done:
+    return status;
+}
+
+/* The options that the conversion ran with, from its report; the command line takes precedence. */
+static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *dtype = NULL;
+    uint64_t hf_version = (uint64_t)run->options->hf_version;
+    fg_path_kind kind;
+    char *path = NULL;
+    *options = *run->options;
+    FG_TRY(fg_path_look(options->destination, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) FG_TRY(fg_refuse_no_directory(options->destination, err));
+    FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
+                                     : fg_path_join(options->destination, "fgconv_report.json", err));
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT && options->report) {
+        FG_TRY(fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", path));
+    } else if (kind == FG_PATH_ABSENT) {
+        fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
+        goto done;
+    }
+    FG_TRY(fg_json_read(path, report, err));
+    json_t *held = json_object_get(*report, "options");
+    const char *keys[] = {"model_type", "checkpoint_path", "dtype", "hf_base"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (json_is_null(json_object_get(held, keys[i]))) json_object_del(held, keys[i]);
+    }
+    if (!options->model_type) FG_TRY(fg_json_get_string(held, "model_type", path, &options->model_type, err));
+    if (!options->checkpoint_path)
+        FG_TRY(fg_json_get_string(held, "checkpoint_path", path, &options->checkpoint_path, err));
+    if (!options->hf_base) FG_TRY(fg_json_get_string(held, "hf_base", path, &options->hf_base, err));
+    FG_TRY(fg_json_get_string(held, "dtype", path, &dtype, err));
+    if (dtype && options->dtype == FG_DTYPE_NONE) options->dtype = fg_dtype_from_name(dtype);
+    if (!options->max_length) FG_TRY(fg_json_get_u64(held, "max_length", path, &options->max_length, err));
+    FG_TRY(fg_json_get_u64(held, "max_shard_size", path, &options->max_shard_size, err));
+    FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
+    options->hf_version = (int)hf_version;
+    FG_TRY(recall_update(held, path, options, err));
+    if (!run->options->ignore_key_count) FG_TRY(recall_ignored(held, path, options, err));
+    options->recalled_tokens = json_object_get(held, "tokens");
+    options->skip_default_tokens = true; /* what was added is in the report */
+    if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
+    const char *command = json_string_value(json_object_get(*report, "command"));
+    if (command) options->command = fg_command_from_name(command, options->command);
+    const char *to = json_string_value(fg_json_at(*report, "destination/format"));
+    if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
+done:
+    fg_free(path);
+    return status;
+}
+
+/* The configuration that is in a file of the destination. */
+static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
+                             fg_error *err) {
+    json_t *metadata = NULL;
+    if (conversion->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
+    fg_status status = fg_yaml_read(path, &metadata, NULL, err);
+    if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
+    json_decref(metadata);
+    return status;
+}
+
+static bool has_newer_rotary(const json_t *held, const json_t *expected) {
+    const char *key;
+    json_t *value;
+    if (json_object_get(held, "rope_parameters") && !json_object_get(expected, "rope_parameters"))
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)held, key, value) {
+        if (has_newer_rotary(value, json_object_get(expected, key))) return true;
+    }
+    return false;
+}
+
+/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no difference. */
+static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
+                              json_t *expected, fg_error *err) {
+    fg_status status = FG_OK;
+    if (conversion->to != FG_FORMAT_HF || !has_newer_rotary(held, expected)) return FG_OK;
+    fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
+    FG_TRY(fg_rotary_settings_spell(held, true, path, err));
+    FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
+done:
+    return status;
+}
+
+/* The destination's configuration must be what the converter makes; keys that users add are named. */
+static fg_status check_config(const fg_conversion *conversion, const char *directory, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    json_t *held = NULL, *planned = NULL, *value;
+    const char *key;
+    char found[80], expected[80];
+    FG_TRY_NEW(
+        path,
+        fg_path_join(directory, conversion->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
+    FG_TRY(read_config(conversion, path, &held, err));
+    FG_TRY_NEW(planned, fg_json_deep_copy(conversion->config, err));
+    FG_TRY(align_rotary(conversion, path, held, planned, err));
+    json_object_foreach(planned, key, value) {
+        const json_t *there = json_object_get(held, key);
+        if (!fg_json_equal(there, value))
+            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
+                           fg_json_brief(there, found, sizeof found),
+                           fg_json_brief(value, expected, sizeof expected)));
+    }
+    json_object_foreach(held, key, value) {
+        if (!json_object_get(planned, key))
+            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
+                           fg_json_brief(value, found, sizeof found)));
+    }
+done:
+    json_decref(held);
+    json_decref(planned);
+    fg_free(path);
+    return status;
+}
+
+static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t **recalled, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_options options = *run->options;
+    FG_TRY(recall_options(run, &options, recalled, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(check_config(conversion, options.destination, err));
+done:
+    if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
+    return status;
+}
+
+static fg_status say_result(const fg_run *run, const fg_conversion *conversion, double seconds,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *report = NULL;
+    FG_TRY(fg_run_report_begin(run, &report, err));
+    FG_TRY(fg_conversion_report(conversion, run->options, report, err));
+    FG_TRY(fg_conversion_report_tensors(conversion, NULL, report, err));
+    FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
+    FG_TRY(fg_json_put(report, "status", json_string("done"), err));
+    FG_TRY(fg_run_report_show(run, report, err));
+done:
+    json_decref(report);
+    return status;
+}
+
+fg_status fg_run_verify(const fg_run *run, fg_error *err) {
+    fg_conversion conversion = {0};
+    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &conversion.plan : &received;
+    fg_stage nowhere = {0};
+    json_t *recalled = NULL;
+    double begun = fg_seconds();
+    if (run->ranks->rank == 0) plan_again(run, &conversion, &recalled, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
+    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
+    if (status == FG_OK && run->ranks->rank == 0) say_result(run, &conversion, fg_seconds() - begun, err);
+    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    json_decref(recalled);
+    fg_plan_free(&received);
+    fg_stage_free(&nowhere);
+    fg_conversion_free(&conversion);
+    return status;
+}

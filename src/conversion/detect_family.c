@@ -1,0 +1,200 @@
+#include "conversion/detect_family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "translate/translate.h"
+
+enum { REASON = 160 };
+
+typedef struct search {
+    fg_family_question question;
+    json_t *fitting; /* owned; array of families that can hold all of it */
+    json_t *losing;  /* owned; warning -> array of families that accept it with the warning */
+    json_t *refused; /* owned; reason -> array of families */
+} search;
+
+/* The first refusal in an error of fg_translate, without the leading file name and the trailing rule. */
+static void first_refusal(const char *file, const char *text, char reason[REASON]) {
+    size_t name = strlen(file);
+    if (strncmp(text, file, name) == 0 && fg_starts_with(text + name, ": ")) text += name + 2;
+    size_t length = strcspn(text, "\n");
+    const char *rule = strstr(text, " (rule \"");
+    if (rule && (size_t)(rule - text) < length) length = (size_t)(rule - text);
+    bool cut = length >= REASON;
+    snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
+}
+
+const char *fg_family_key(fg_format format) {
+    return format == FG_FORMAT_HF          ? "model_type"
+           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
+                                           : FG_CHECKPOINT_ORIGIN;
+}
+
+fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_error why = {0};
+    *known = false;
+    if (!family) return FG_OK;
+    fg_status status = fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &why);
+    fg_converter_free(&converter);
+    *known = status == FG_OK;
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
+}
+
+fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
+                        char warning[FG_LOG_LINE], fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_translation translation = {0};
+    const fg_translate_options how = {.hf_version = 4, .version = "", .file = question->file};
+    *refused = (fg_error){0};
+    fg_log_trial_begin();
+    fg_status status = fg_converter_load(&converter, question->dirs, question->other, family, refused);
+    if (status == FG_OK)
+        status = fg_translate(converter, question->dirs, question->direction, question->config, &how,
+                              &translation, refused);
+    fg_log_trial_end(warning);
+    fg_translation_free(&translation);
+    fg_converter_free(&converter);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
+}
+
+static fg_status consider(search *s, const char *family, fg_error *err) {
+    fg_status status = FG_OK;
+    char warning[FG_LOG_LINE], reason[REASON];
+    fg_error refused;
+    FG_TRY(fg_family_try(&s->question, family, &refused, warning, err));
+    bool taken = refused.status == FG_OK;
+    first_refusal(s->question.file, taken ? warning : refused.text, reason);
+    if (taken && !*reason) {
+        FG_TRY(fg_json_push(s->fitting, json_string(family), err));
+        goto done;
+    }
+    json_t *group = taken ? s->losing : s->refused;
+    if (!json_object_get(group, reason)) FG_TRY(fg_json_put(group, reason, json_array(), err));
+    FG_TRY(fg_json_push(json_object_get(group, reason), json_string(family), err));
+done:
+    return status;
+}
+
+static bool is_listed_before(const fg_converter_entry *entries, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (entries[i].model_type && strcmp(entries[i].format, entries[index].format) == 0 &&
+            strcmp(entries[i].model_type, entries[index].model_type) == 0)
+            return true;
+    }
+    return false;
+}
+
+static fg_status consider_all(search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(s->question.dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        bool wanted = entries[i].model_type &&
+                      strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) == 0 &&
+                      !is_listed_before(entries, i);
+        if (wanted) FG_TRY(consider(s, entries[i].model_type, err));
+    }
+done:
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
+static fg_status add_names(const json_t *families, fg_buffer *text, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *family;
+    json_array_foreach((json_t *)(uintptr_t)families, i, family)
+        FG_TRY(fg_buffer_printf(text, err, "%s%s", i ? ", " : "", json_string_value(family)));
+done:
+    return status;
+}
+
+static fg_status add_reasons(const json_t *group, fg_buffer *text, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *reason;
+    json_t *families;
+    json_object_foreach((json_t *)(uintptr_t)group, reason, families) {
+        FG_TRY(fg_buffer_printf(text, err, "\n  "));
+        FG_TRY(add_names(families, text, err));
+        FG_TRY(fg_buffer_printf(text, err, ": %s", reason));
+    }
+done:
+    return status;
+}
+
+static fg_status none_fits(const search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    FG_TRY(add_reasons(s->refused, &text, err));
+    fg_fail(err, FG_ERR_INPUT,
+            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
+            "), and no family can hold all of it:%s",
+            s->question.file, text.data ? text.data : " no converters were found");
+    status = fg_hint(
+        err, "give the family with --model-type to see everything that it refuses, or a converter with "
+             "--converter-path");
+done:
+    fg_buffer_free(&text);
+    return status;
+}
+
+static fg_status several_fit(const search *s, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    FG_TRY(add_names(s->fitting, &text, err));
+    if (json_object_size(s->losing))
+        FG_TRY(fg_buffer_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
+    FG_TRY(add_reasons(s->losing, &text, err));
+    fg_fail(err, FG_ERR_INPUT,
+            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
+            "), and several families accept it: %s",
+            s->question.file, text.data);
+    status = fg_hint(
+        err, "choose the family with --model-type, or give the Hugging Face directory that the training "
+             "started from with --hf-base");
+done:
+    fg_buffer_free(&text);
+    return status;
+}
+
+/* The only family that accepts it, or NULL. */
+static const char *only_one(const search *s) {
+    const char *reason, *found = json_string_value(json_array_get(s->fitting, 0));
+    size_t count = json_array_size(s->fitting);
+    json_t *families;
+    json_object_foreach(s->losing, reason, families) {
+        count += json_array_size(families);
+        if (!found) found = json_string_value(json_array_get(families, 0));
+    }
+    return count == 1 ? found : NULL;
+}
+
+fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
+                         char **family, fg_error *err) {
+    fg_status status = FG_OK;
+    search s = {.question = {.dirs = dirs,
+                             .other = FG_FORMAT_FAST_LLM,
+                             .direction = FG_EXPORT,
+                             .config = base_model,
+                             .file = file},
+                .fitting = json_array(),
+                .losing = json_object(),
+                .refused = json_object()};
+    *family = NULL;
+    if (!s.fitting || !s.losing || !s.refused)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while detecting the model family"));
+    FG_TRY(consider_all(&s, err));
+    const char *found = only_one(&s);
+    bool any = json_array_size(s.fitting) || json_object_size(s.losing);
+    if (!found) FG_TRY(any ? several_fit(&s, err) : none_fits(&s, err));
+    FG_TRY_NEW(*family, fg_strdup(found, err));
+done:
+    json_decref(s.fitting);
+    json_decref(s.losing);
+    json_decref(s.refused);
+    return status;
+}

@@ -1,0 +1,83 @@
+#include "conversion/token_id_check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+enum { DEPTH = 16 };
+#define GENERATION_CONFIG "generation_config.json"
+
+/* torch counts a padding index from the end when it is negative, so that -1 can be loaded. In other places -1 says that there is no such
+ * token. */
+static bool is_token(json_int_t id, uint64_t rows, bool pad) {
+    if (id >= 0) return (uint64_t)id < rows;
+    return pad ? (uint64_t)-id <= rows : id == -1;
+}
+
+/* transformers makes an embedding with the pad_token_id of config.json; that of generation_config.json only fills batches. */
+static void check_id(const char *file, const char *path, const json_t *value, uint64_t rows, bool pad) {
+    bool loads = !pad || strcmp(file, GENERATION_CONFIG) == 0;
+    if (!json_is_integer(value) || is_token(json_integer_value(value), rows, pad)) return;
+    fg_warn("%s: key \"%s\" = %" JSON_INTEGER_FORMAT " is not in the vocabulary of %llu tokens%s", file, path,
+            json_integer_value(value), (unsigned long long)rows,
+            loads ? "" : "; transformers cannot load a model with such a pad_token_id");
+}
+
+static void check_object(const char *file, const char *above, const json_t *object, uint64_t rows,
+                         unsigned depth) {
+    const char *key;
+    json_t *value;
+    const json_t *own = json_object_get(object, "vocab_size");
+    if (json_is_integer(own) && json_integer_value(own) > 0) rows = (uint64_t)json_integer_value(own);
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        char path[200];
+        size_t i;
+        json_t *id;
+        snprintf(path, sizeof path, "%s%s%s", above, *above ? "/" : "", key);
+        if (json_is_object(value) && depth < DEPTH) check_object(file, path, value, rows, depth + 1);
+        if (!rows || !fg_ends_with(key, "_token_id")) continue;
+        bool pad = strcmp(key, "pad_token_id") == 0;
+        check_id(file, path, value, rows, pad);
+        json_array_foreach(value, i, id) check_id(file, path, id, rows, pad);
+    }
+}
+
+void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
+    check_object(file, "", config, rows, 0);
+}
+
+/* ---- a conversion ---- */
+
+/* What is carried next to a configuration, as the configuration that it came from had it. */
+static fg_status carried_config(const json_t *left_out, json_t **config, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    *config = json_object();
+    if (!*config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while checking token ids");
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        json_t *value = json_object_get(entry, "value");
+        if (key && value && fg_ends_with(key, "_token_id"))
+            FG_TRY(fg_json_set_at(*config, key, json_incref(value), err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
+    if (!size) size = fg_json_at(config, "text_config/vocab_size");
+    uint64_t rows =
+        json_is_integer(size) && json_integer_value(size) > 0 ? (uint64_t)json_integer_value(size) : 0;
+    json_t *carried = NULL;
+    if (fast_llm) FG_TRY(carried_config(fg_conversion_last(c)->translation.left_out, &carried, err));
+    fg_token_ids_warn(c->config_file, fast_llm ? carried : config, rows);
+    if (c->generation_config) fg_token_ids_warn(GENERATION_CONFIG, c->generation_config, rows);
+done:
+    json_decref(carried);
+    return status;
+}

@@ -1,0 +1,326 @@
+#include "language/code_parameters.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "mapping/tensor_check.h"
+#include "mapping/tensor_names.h"
+
+enum { LISTED = 3, SHAPE_TEXT = 300, BRIEF = 120 };
+
+typedef struct checker {
+    const fg_code_declaration *declaration;
+    const fg_code_written *written;
+    const char *file; /* borrowed: the converter's */
+    fg_tensor_names parameters;
+    uint64_t *found; /* owned; by template: how many of its names are written */
+    size_t last;     /* template of the last output: outputs and templates mostly have one order */
+    fg_error *err;
+} checker;
+
+/* ---- names and templates ---- */
+
+static bool matches(const fg_tensor_template *t, const char *name, uint64_t *block) {
+    const char *mark = strstr(t->name, "{i}");
+    char *end;
+    if (!mark) return strcmp(t->name, name) == 0;
+    size_t before = (size_t)(mark - t->name);
+    if (strncmp(t->name, name, before) != 0) return false;
+    const char *digits = name + before;
+    if (!isdigit((unsigned char)*digits) || (*digits == '0' && isdigit((unsigned char)digits[1])))
+        return false;
+    *block = strtoull(digits, &end, 10);
+    return strcmp(end, mark + strlen("{i}")) == 0;
+}
+
+/* The template that has the name for some block, or NULL. */
+static const fg_tensor_template *find_template(checker *c, const char *name, uint64_t *block) {
+    size_t count = c->parameters.template_count;
+    *block = 0;
+    for (size_t k = 0; k < count; k++) {
+        size_t index = (c->last + 1 + k) % count;
+        if (!matches(&c->parameters.templates[index], name, block)) continue;
+        c->last = index;
+        return &c->parameters.templates[index];
+    }
+    return NULL;
+}
+
+static fg_status read_templates(checker *c, const json_t *complete) {
+    const fg_tensor_table table = {.entries = json_object_get(c->declaration->document, "parameters"),
+                                   .file = c->declaration->file,
+                                   .key = "parameters"};
+    return fg_tensor_table_templates(&c->parameters, &table, complete, c->err);
+}
+
+/* Appends a name of the destination, and what hf calls it, while few are listed; counts always. */
+static fg_status list_name(const fg_code_declaration *declaration, const char *name, fg_buffer *list,
+                           size_t *count, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer hf = {0};
+    bool matched = false;
+    FG_TRY(fg_name_list_add(list, count, LISTED, name, err));
+    if (*count > LISTED) goto done;
+    FG_TRY(
+        fg_name_rules_apply(fg_converter_rules(declaration->converter, FG_EXPORT), name, &hf, &matched, err));
+    if (matched && strcmp(hf.data, name) != 0)
+        FG_TRY(fg_buffer_printf(list, err, " (hf: \"%.150s\")", hf.data));
+done:
+    fg_buffer_free(&hf);
+    return status;
+}
+
+/* ---- tensors that are written ---- */
+
+/* What the declaration says of a name that the code makes no parameter for. */
+static fg_status explain(checker *c, const char *name) {
+    uint64_t block;
+    char brief[BRIEF];
+    const char *code = c->declaration->code;
+    const fg_tensor_template *t = find_template(c, name, &block);
+    if (t && !t->present)
+        return fg_hint(c->err,
+                       "%s makes \"%s\" if %s, which does not hold for the config.json that %s writes", code,
+                       t->name, fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief), c->file);
+    if (t)
+        return fg_hint(c->err, "%s makes \"%s\" %" PRIu64 " times (%s)", code, t->name, t->count,
+                       fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
+    return fg_hint(c->err,
+                   "%s declares what the code makes; a family with other weights needs code of its own "
+                   "(\"code\" of the converter), or --no-code",
+                   c->declaration->file);
+}
+
+static fg_status check_shape(const checker *c, const fg_output *output, const fg_tensor_template *t) {
+    char found[SHAPE_TEXT], expected[SHAPE_TEXT], meaning[SHAPE_TEXT];
+    if (output->rank == t->rank && memcmp(output->shape, t->shape, t->rank * sizeof *t->shape) == 0)
+        return FG_OK;
+    fg_shape_text(output->rank, output->shape, found, sizeof found);
+    fg_shape_text(t->rank, t->shape, expected, sizeof expected);
+    return fg_fail(c->err, FG_ERR_INPUT,
+                   "%s: tensor \"%s\" has the shape %s, and the parameter of %s has %s (%s)", c->file,
+                   output->name, found, c->declaration->code, expected,
+                   fg_tensor_template_shape(t, meaning, sizeof meaning));
+}
+
+static fg_status check_outputs(checker *c) {
+    fg_status status = FG_OK;
+    const fg_plan *plan = c->written->plan;
+    fg_buffer list = {0};
+    const char *first = NULL;
+    size_t count = 0;
+    uint64_t block;
+    for (size_t i = 0; i < plan->output_count; i++) {
+        const fg_output *output = &plan->outputs[i];
+        const fg_tensor_template *t = find_template(c, output->name, &block);
+        if (t && t->present && block < t->count) {
+            FG_TRY(check_shape(c, output, t));
+            c->found[t - c->parameters.templates]++;
+            continue;
+        }
+        if (!first) first = output->name;
+        FG_TRY(list_name(c->declaration, output->name, &list, &count, c->err));
+    }
+    if (!count) goto done;
+    status =
+        fg_fail(c->err, FG_ERR_INPUT, "%s: writes %zu tensor%s for which %s has no parameter: %s%s", c->file,
+                count, count > 1 ? "s" : "", c->declaration->code, list.data, count > LISTED ? ", ..." : "");
+    explain(c, first);
+done:
+    fg_buffer_free(&list);
+    return status;
+}
+
+/* ---- parameters that nothing writes ---- */
+
+static fg_status list_missing(const checker *c, const fg_tensor_template *t, const fg_map *written,
+                              fg_buffer *list, size_t *count) {
+    fg_status status = FG_OK;
+    fg_error *err = c->err;
+    char *name = NULL;
+    for (uint64_t block = 0; block < t->count; block++) {
+        fg_free(name);
+        FG_TRY_NEW(name, fg_tensor_name_of(t->name, block, err));
+        if (fg_map_get(written, name) == FG_MAP_NONE)
+            FG_TRY(list_name(c->declaration, name, list, count, err));
+    }
+done:
+    fg_free(name);
+    return status;
+}
+
+static fg_status refuse_missing(const checker *c) {
+    fg_status status = FG_OK;
+    const fg_plan *plan = c->written->plan;
+    fg_map written = {0};
+    fg_buffer list = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < plan->output_count; i++)
+        FG_TRY(fg_map_set(&written, plan->outputs[i].name, (int64_t)i, c->err));
+    for (size_t i = 0; i < c->parameters.template_count; i++) {
+        const fg_tensor_template *t = &c->parameters.templates[i];
+        if (t->present && c->found[i] != t->count) FG_TRY(list_missing(c, t, &written, &list, &count));
+    }
+    fg_fail(c->err, FG_ERR_INPUT, "%s: writes no tensor for %zu parameter%s of %s: %s%s", c->file, count,
+            count > 1 ? "s" : "", c->declaration->code, list.data ? list.data : "",
+            count > LISTED ? ", ..." : "");
+    status = fg_hint(c->err,
+                     "%s declares what the code makes for this config.json; \"tensors\" of the converter "
+                     "says what is written",
+                     c->declaration->file);
+done:
+    fg_map_free(&written);
+    fg_buffer_free(&list);
+    return status;
+}
+
+static uint64_t count_missing(const checker *c) {
+    uint64_t count = 0;
+    for (size_t i = 0; i < c->parameters.template_count; i++) {
+        const fg_tensor_template *t = &c->parameters.templates[i];
+        if (t->present) count += t->count - c->found[i];
+    }
+    return count;
+}
+
+/* ---- ties ---- */
+
+static fg_status refuse_tie(const checker *c, const char *a, const char *b, bool by_code) {
+    const char *code = c->declaration->code;
+    if (by_code)
+        fg_fail(c->err, FG_ERR_INPUT, "%s: writes \"%s\" and \"%s\" as two tensors, but %s ties them",
+                c->file, a, b, code);
+    else
+        fg_fail(c->err, FG_ERR_INPUT, "%s: ties \"%s\" to \"%s\", but %s does not", c->file, a, b, code);
+    return fg_hint(c->err, "\"tied_to\" and \"tied_if\" of the converter and of %s must say the same",
+                   c->declaration->file);
+}
+
+/* Pairs of names, smaller one first, as the keys of an object. */
+static fg_status add_pair(json_t *pairs, const char *a, const char *b, fg_error *err) {
+    bool ordered = strcmp(a, b) < 0;
+    fg_status status = FG_OK;
+    char *key = fg_strformat(err, "%s %s", ordered ? a : b, ordered ? b : a);
+    if (!key) return FG_ERR_MEMORY;
+    status = fg_json_put(pairs, key, json_pack("[s, s]", a, b), err);
+    fg_free(key);
+    return status;
+}
+
+static fg_status code_pairs(const checker *c, json_t *pairs) {
+    fg_status status = FG_OK;
+    fg_error *err = c->err;
+    char *a = NULL, *b = NULL;
+    for (size_t i = 0; i < c->parameters.template_count; i++) {
+        const fg_tensor_template *t = &c->parameters.templates[i];
+        for (uint64_t block = 0; t->present && t->tied && block < t->count; block++) {
+            fg_free(a);
+            fg_free(b);
+            b = NULL;
+            FG_TRY_NEW(a, fg_tensor_name_of(t->name, block, err));
+            FG_TRY_NEW(b, fg_tensor_name_of(t->tied_to, block, err));
+            FG_TRY(add_pair(pairs, a, b, err));
+        }
+    }
+done:
+    fg_free(a);
+    fg_free(b);
+    return status;
+}
+
+/* The first pair of `pairs` that `others` lacks is refused. */
+static fg_status check_pairs(const checker *c, json_t *pairs, const json_t *others, bool by_code) {
+    const char *key;
+    json_t *pair;
+    json_object_foreach(pairs, key, pair) {
+        if (!json_object_get(others, key))
+            return refuse_tie(c, json_string_value(json_array_get(pair, 0)),
+                              json_string_value(json_array_get(pair, 1)), by_code);
+    }
+    return FG_OK;
+}
+
+static fg_status check_ties(const checker *c) {
+    fg_status status = FG_OK;
+    json_t *of_code = json_object(), *of_converter = json_object(), *pair;
+    size_t i;
+    FG_TRY(code_pairs(c, of_code));
+    json_array_foreach((json_t *)(uintptr_t)c->written->tied, i, pair)
+        FG_TRY(add_pair(of_converter, json_string_value(json_array_get(pair, 0)),
+                        json_string_value(json_array_get(pair, 1)), c->err));
+    FG_TRY(check_pairs(c, of_code, of_converter, true));
+    FG_TRY(check_pairs(c, of_converter, of_code, false));
+done:
+    json_decref(of_code);
+    json_decref(of_converter);
+    return status;
+}
+
+/* ---- the whole ---- */
+
+fg_status fg_code_check_parameters(const fg_code_declaration *declaration, const fg_code_written *written,
+                                   uint64_t *lacking, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *complete = NULL;
+    checker c = {.declaration = declaration,
+                 .written = written,
+                 .file = fg_converter_file(declaration->converter),
+                 .err = err};
+    FG_TRY(fg_code_complete_config(declaration, written->config, &complete, err));
+    FG_TRY(read_templates(&c, complete));
+    FG_NEW(c.found, c.parameters.template_count);
+    FG_TRY(check_outputs(&c));
+    uint64_t missing = count_missing(&c);
+    if (lacking) *lacking = missing;
+    if (missing && !written->may_lack) FG_TRY(refuse_missing(&c));
+    FG_TRY(check_ties(&c));
+done:
+    json_decref(complete);
+    fg_free(c.found);
+    fg_tensor_names_free(&c.parameters);
+    return status;
+}
+
+/* Whether some entry of "parameters" has the name for block 0. */
+static bool is_declared(const fg_code_declaration *declaration, const char *name) {
+    const char *key;
+    json_t *rule;
+    uint64_t block;
+    json_object_foreach(json_object_get(declaration->document, "parameters"), key, rule) {
+        const fg_tensor_template t = {.name = key};
+        if (matches(&t, name, &block)) return true;
+    }
+    return false;
+}
+
+fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_converter *converter = declaration->converter;
+    fg_buffer target = {0}, list = {0};
+    size_t count = 0;
+    const char *template;
+    json_t *rule;
+    char *name = NULL;
+    bool matched;
+    json_object_foreach(json_object_get(fg_converter_document(converter), "tensors"), template, rule) {
+        fg_free(name);
+        FG_TRY_NEW(name, fg_tensor_name_of(template, 0, err));
+        FG_TRY(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), name, &target, &matched, err));
+        if (!matched || is_declared(declaration, target.data)) continue;
+        FG_TRY(list_name(declaration, target.data, &list, &count, err));
+    }
+    if (count) {
+        fg_fail(err, FG_ERR_INPUT,
+                "%s has no parameter for %zu of the tensors that the converter writes: %s%s",
+                declaration->code, count, list.data, count > LISTED ? ", ..." : "");
+        status = fg_hint(err, "%s declares what the code makes", declaration->file);
+    }
+done:
+    fg_free(name);
+    fg_buffer_free(&target);
+    fg_buffer_free(&list);
+    return status;
+}

@@ -1,0 +1,465 @@
+#include "language/converter.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "base/nearest_name.h"
+#include "language/converter_check.h"
+#include "language/declaration.h"
+#include "mapping/tensor_map.h"
+
+struct fg_converter {
+    fg_layers layers;
+    json_t *document; /* merged */
+    fg_declarations declarations;
+    fg_name_rules *rules[2]; /* by direction; NULL in abstract files */
+    char *to_target;         /* "to_forgather" */
+    char *code_path, *module;
+};
+
+/* ---- directories ---- */
+
+fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t capacity = dirs->count;
+    FG_TRY(fg_grow(&dirs->items, dirs->count, &capacity, sizeof *dirs->items, err));
+    FG_TRY_NEW(dirs->items[dirs->count], fg_strdup(path, err));
+    dirs->count++;
+done:
+    return status;
+}
+
+void fg_converter_dirs_free(fg_converter_dirs *dirs) {
+    for (size_t i = 0; i < dirs->count; i++) fg_free(dirs->items[i]);
+    fg_free(dirs->items);
+    *dirs = (fg_converter_dirs){0};
+}
+
+static fg_status first_file(const char *directory, const char *relative, char **path, fg_error *err) {
+    const char *slash = strchr(relative, '/');
+    for (int round = 0; round < 2 && !*path && relative; round++, relative = slash ? slash + 1 : NULL) {
+        bool is_file;
+        char *candidate = fg_path_join(directory, relative, err);
+        if (!candidate) return FG_ERR_MEMORY;
+        fg_status status = fg_path_is_file(candidate, &is_file, err);
+        if (is_file)
+            *path = candidate;
+        else
+            fg_free(candidate);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+fg_status fg_converter_dirs_look(const fg_converter_dirs *dirs, const char *relative, char **path,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    *path = NULL;
+    for (size_t i = 0; i < dirs->count && !*path; i++)
+        FG_TRY(first_file(dirs->items[i], relative, path, err));
+done:
+    return status;
+}
+
+fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
+                                 fg_error *err) {
+    fg_status status = fg_converter_dirs_look(dirs, relative, path, err);
+    if (status != FG_OK || *path) return status;
+    return fg_fail(err, FG_ERR_INPUT, "no converter directory has a file %s (the last of %zu is %s)",
+                   relative, dirs->count, dirs->count ? dirs->items[dirs->count - 1] : "none");
+}
+
+/* ---- loading ---- */
+
+static char *absolute(const char *path, fg_error *err) {
+    char here[PATH_MAX];
+    if (*path == '/' || !getcwd(here, sizeof here)) return fg_strdup(path, err);
+    return fg_path_join(here, path, err);
+}
+
+/* Whether a declaration writes the names of the code that the converter emits. */
+static bool names_code(const json_t *value) {
+    size_t i;
+    const char *key, *text = json_string_value(value);
+    json_t *inner;
+    bool found = fg_expression_is(value) &&
+                 (strstr(text, "$module") || strstr(text, "$config_class") || strstr(text, "$model_class"));
+    json_array_foreach((json_t *)(uintptr_t)value, i, inner) found |= names_code(inner);
+    json_object_foreach((json_t *)(uintptr_t)value, key, inner) found |= names_code(inner);
+    return found;
+}
+
+static fg_status refuse_without_code(const fg_converter *c, fg_error *err) {
+    if (fg_converter_abstract(c) || !names_code(json_object_get(c->document, "sections"))) return FG_OK;
+    fg_layers_fail(
+        &c->layers, "", "code", err,
+        "is missing, but the converter writes the code's names to config.json ($module, $config_class, "
+        "$model_class)");
+    return fg_hint(err,
+                   "remove \"code\": null to use the code of the file that it extends, or give \"code\" a "
+                   "\"file\", a \"config_class\" and a \"model_class\"");
+}
+
+static fg_status find_code(fg_converter *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *file = json_string_value(fg_json_at(c->document, "code/file"));
+    char *beside = NULL;
+    bool is_file;
+    if (!file) return refuse_without_code(c, err);
+    const char *from = fg_layers_find(&c->layers, "", "code")->path;
+    FG_TRY_NEW(beside, fg_strformat(err, "%.*s%s", (int)(fg_path_name(from) - from), from, file));
+    FG_TRY(fg_path_is_file(beside, &is_file, err));
+    if (!is_file) FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "there is no file %s", beside));
+    FG_TRY_NEW(c->code_path, absolute(beside, err));
+    const char *name = fg_path_name(c->code_path);
+    if (!fg_ends_with(name, ".py"))
+        FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "expected a name that ends in .py"));
+    FG_TRY_NEW(c->module, fg_strndup(name, strlen(name) - 3, err));
+done:
+    fg_free(beside);
+    return status;
+}
+
+static fg_status compile_rules(fg_converter *c, fg_error *err) {
+    fg_status status = FG_OK;
+    char *place = NULL;
+    const char *const to[2] = {c->to_target, "to_hf"};
+    for (int direction = 0; direction < 2; direction++) {
+        const json_t *rules = json_object_get(c->document, to[direction]);
+        if (!rules) FG_TRY(fg_layers_fail(&c->layers, "", to[direction], err, "is missing"));
+        const fg_layer *layer = fg_layers_find(&c->layers, to[direction], "names");
+        FG_TRY_NEW(place, fg_strformat(err, "%s/names", to[direction]));
+        FG_TRY(fg_name_rules_compile(&c->rules[direction], json_object_get(rules, "names"),
+                                     json_object_get(rules, "lists"), layer->path, place, &layer->text, err));
+        fg_free(place);
+        place = NULL;
+    }
+    FG_TRY(fg_converter_check_names(c->document, &c->layers, c->rules, to, err));
+done:
+    fg_free(place);
+    return status;
+}
+
+fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter *c = NULL;
+    *converter = NULL;
+    FG_NEW(c, 1);
+    FG_TRY(fg_layers_load(&c->layers, dirs, path, err));
+    FG_TRY(fg_layers_merge(&c->layers, &c->document, err));
+    bool abstract = json_is_true(json_object_get(c->document, "abstract"));
+    FG_TRY(fg_converter_check_shape(c->document, &c->layers, abstract, err));
+    const char *format = json_string_value(json_object_get(c->document, "format"));
+    FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
+    FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
+    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
+    FG_TRY(find_code(c, err));
+    bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
+    if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
+    *converter = c;
+    c = NULL;
+done:
+    fg_converter_free(&c);
+    return status;
+}
+
+void fg_converter_free(fg_converter **converter) {
+    fg_converter *c = *converter;
+    if (!c) return;
+    fg_name_rules_free(&c->rules[FG_IMPORT]);
+    fg_name_rules_free(&c->rules[FG_EXPORT]);
+    fg_declarations_free(&c->declarations);
+    fg_layers_free(&c->layers);
+    json_decref(c->document);
+    fg_free(c->to_target);
+    fg_free(c->code_path);
+    fg_free(c->module);
+    fg_free(c);
+    *converter = NULL;
+}
+
+/* ---- finding the file of a model type ---- */
+
+/* Names come from config.json: only what a file name may be made of, so that none leads out of a directory.
+ */
+static bool is_type_name(const char *name) {
+    if (!isalnum((unsigned char)*name)) return false;
+    for (const char *at = name; *at; at++) {
+        if (!isalnum((unsigned char)*at) && !strchr("_-.", *at)) return false;
+    }
+    return true;
+}
+
+/* The first file of that name whose "format" (its own or inherited) is the one wanted. */
+static fg_status load_from(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
+                           fg_format format, fg_error *err) {
+    fg_status status = FG_OK;
+    bool is_file;
+    FG_TRY(fg_path_is_file(path, &is_file, err));
+    if (!is_file) goto done;
+    FG_TRY(fg_converter_load_file(converter, dirs, path, err));
+    if (fg_converter_format(*converter) != format || fg_converter_abstract(*converter))
+        fg_converter_free(converter);
+done:
+    return status;
+}
+
+/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`, too. */
+static fg_status list_types(const fg_converter_entry *entries, size_t count, fg_format format,
+                            fg_buffer *types, fg_nearest_name *nearest, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_map seen = {0};
+    for (size_t i = 0; i < count; i++) {
+        const char *type = entries[i].model_type;
+        if (!type || !entries[i].format || strcmp(entries[i].format, fg_format_name(format)) != 0 ||
+            fg_map_get(&seen, type) != FG_MAP_NONE)
+            continue;
+        FG_TRY(fg_map_set(&seen, type, 1, err));
+        FG_TRY(fg_buffer_printf(types, err, "%s%s", types->length ? ", " : "", type));
+        fg_nearest_name_try(nearest, type);
+    }
+done:
+    fg_map_free(&seen);
+    return status;
+}
+
+static bool has_type(const fg_converter_entry *entries, size_t count, fg_format format,
+                     const char *model_type) {
+    for (size_t i = 0; i < count; i++) {
+        const char *type = entries[i].model_type, *hf_type = entries[i].hf_model_type;
+        if (type && entries[i].format && strcmp(entries[i].format, fg_format_name(format)) == 0 &&
+            (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
+            return true;
+    }
+    return false;
+}
+
+static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, const char *model_type,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    fg_buffer types = {0}, other_types = {0};
+    fg_nearest_name nearest = fg_nearest_name_begin(model_type);
+    fg_format other = format == FG_FORMAT_FORGATHER ? FG_FORMAT_FAST_LLM : FG_FORMAT_FORGATHER;
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    FG_TRY(list_types(entries, count, format, &types, &nearest, err));
+    FG_TRY(list_types(entries, count, other, &other_types, &nearest, err));
+    fg_fail(err, FG_ERR_INPUT,
+            "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
+            "between hf and "
+            "%s: %s",
+            fg_format_name(format), model_type, types.data ? types.data : "none", fg_format_name(other),
+            other_types.data ? other_types.data : "none");
+    if (has_type(entries, count, other, model_type))
+        fg_hint(err, "this family converts to %s (--to %s)", fg_format_name(other), fg_format_name(other));
+    else if (nearest.best)
+        fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
+    fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
+                 "--converter-path");
+    status = FG_ERR_INPUT;
+done:
+    fg_converter_entries_free(entries, count);
+    fg_buffer_free(&types);
+    fg_buffer_free(&other_types);
+    return status;
+}
+
+/* The first converter whose "hf_model_type" it is. */
+static fg_status load_by_hf_type(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+                                 const char *model_type, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    for (size_t i = 0; i < count && !*converter; i++) {
+        if (entries[i].hf_model_type && entries[i].model_type &&
+            strcmp(entries[i].hf_model_type, model_type) == 0)
+            FG_TRY(load_from(converter, dirs, entries[i].path, format, err));
+    }
+done:
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
+fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+                            const char *model_type, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    *converter = NULL;
+    for (size_t i = 0; i < 2 * dirs->count && !*converter && is_type_name(model_type); i++) {
+        const char *directory = dirs->items[i / 2];
+        if (i % 2 == 0)
+            FG_TRY_NEW(path,
+                       fg_strformat(err, "%s/%s/%s.json", directory, fg_format_name(format), model_type));
+        else
+            FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
+        FG_TRY(load_from(converter, dirs, path, format, err));
+        fg_free(path);
+        path = NULL;
+    }
+    if (!*converter) FG_TRY(load_by_hf_type(converter, dirs, format, model_type, err));
+    if (*converter && strcmp(fg_converter_hf_model_type(*converter), model_type) == 0) goto done;
+    if (!*converter) FG_TRY(no_converter(dirs, format, model_type, err));
+    if (strcmp(fg_converter_model_type(*converter), model_type) != 0)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
+                       fg_converter_file(*converter), fg_converter_model_type(*converter), model_type));
+done:
+    fg_free(path);
+    if (status != FG_OK) fg_converter_free(converter);
+    return status;
+}
+
+/* ---- what a converter says ---- */
+
+fg_format fg_converter_format(const fg_converter *c) {
+    const char *format = json_string_value(json_object_get(c->document, "format"));
+    return format ? fg_format_from_name(format) : FG_FORMAT_AUTO;
+}
+
+const char *fg_converter_model_type(const fg_converter *c) {
+    return json_string_value(json_object_get(c->document, "model_type"));
+}
+
+const char *fg_converter_hf_model_type(const fg_converter *c) {
+    const char *own = json_string_value(json_object_get(c->document, "hf_model_type"));
+    return own ? own : fg_converter_model_type(c);
+}
+
+const char *fg_converter_no_forward_pass(const fg_converter *c) {
+    return json_string_value(json_object_get(c->document, "no_forward_pass"));
+}
+
+const char *fg_converter_file(const fg_converter *c) {
+    return c->layers.items[0].path;
+}
+
+const json_t *fg_converter_document(const fg_converter *c) {
+    return c->document;
+}
+
+bool fg_converter_abstract(const fg_converter *c) {
+    return json_is_true(json_object_get(c->document, "abstract"));
+}
+
+fg_emitted_code fg_converter_code(const fg_converter *c) {
+    return (fg_emitted_code){.path = c->code_path,
+                             .module = c->module,
+                             .config_class = json_string_value(fg_json_at(c->document, "code/config_class")),
+                             .model_class = json_string_value(fg_json_at(c->document, "code/model_class"))};
+}
+
+fg_name_rules *fg_converter_rules(const fg_converter *c, fg_direction direction) {
+    return c->rules[direction];
+}
+
+const fg_declarations *fg_converter_declarations(const fg_converter *c) {
+    return &c->declarations;
+}
+
+/* ---- listing ---- */
+
+typedef struct listing {
+    fg_converter_entry *items;
+    size_t count, capacity;
+} listing;
+
+static char *copy_text(const json_t *document, const char *key, fg_error *err) {
+    const char *text = json_string_value(json_object_get(document, key));
+    return text ? fg_strdup(text, err) : NULL;
+}
+
+/* The merged document of a file; NULL, with the reason in `broken`, if its JSON or what it extends is wrong.
+ */
+static fg_status read_merged(const fg_converter_dirs *dirs, const char *path, json_t **document,
+                             fg_error *broken, fg_error *err) {
+    fg_layers layers = {0};
+    *document = NULL;
+    fg_status status = fg_layers_load(&layers, dirs, path, broken);
+    if (status == FG_OK) status = fg_layers_merge(&layers, document, broken);
+    fg_layers_free(&layers);
+    if (status == FG_OK || status == FG_ERR_INPUT) return FG_OK;
+    return fg_fail(err, status, "%s", broken->text);
+}
+
+/* Adds a file that says which format and model type it is for, by itself or through what it extends. */
+static fg_status add_entry(listing *list, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *document = NULL;
+    fg_error broken = {0};
+    FG_TRY(read_merged(dirs, path, &document, &broken, err));
+    if (document && !json_object_get(document, "format")) goto done;
+    FG_TRY(fg_grow(&list->items, list->count, &list->capacity, sizeof *list->items, err));
+    fg_converter_entry *entry = &list->items[list->count++];
+    FG_TRY_NEW(entry->path, fg_strdup(path, err));
+    if (document) entry->hf_model_type = copy_text(document, "hf_model_type", err);
+    if (!document) {
+        FG_TRY_NEW(entry->format, fg_strdup("?", err));
+        FG_TRY_NEW(entry->about, fg_strdup(broken.text, err));
+        goto done;
+    }
+    entry->format = copy_text(document, "format", err);
+    entry->about = copy_text(document, "about", err);
+    if (!json_is_true(json_object_get(document, "abstract")))
+        entry->model_type = copy_text(document, "model_type", err);
+done:
+    json_decref(document);
+    return status;
+}
+
+static fg_status list_directory(listing *list, const fg_converter_dirs *dirs, const char *directory,
+                                const char *below, fg_error *err) {
+    fg_status status = FG_OK;
+    bool is_directory;
+    fg_names names = {0};
+    char *folder = NULL, *path = NULL;
+    FG_TRY_NEW(folder, *below ? fg_path_join(directory, below, err) : fg_strdup(directory, err));
+    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (!is_directory) goto done;
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!fg_ends_with(names.items[i], ".json")) continue;
+        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
+        FG_TRY(add_entry(list, dirs, path, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    fg_free(folder);
+    fg_names_free(&names);
+    return status;
+}
+
+fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count,
+                               fg_error *err) {
+    static const char *const below[] = {"", "forgather", "fast_llm"};
+    fg_status status = FG_OK;
+    listing list = {0};
+    for (size_t i = 0; i < dirs->count; i++) {
+        for (size_t k = 0; k < sizeof below / sizeof *below; k++)
+            FG_TRY(list_directory(&list, dirs, dirs->items[i], below[k], err));
+    }
+    *entries = list.items;
+    *count = list.count;
+    list = (listing){0};
+done:
+    fg_converter_entries_free(list.items, list.count);
+    return status;
+}
+
+void fg_converter_entries_free(fg_converter_entry *entries, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        fg_free(entries[i].path);
+        fg_free(entries[i].format);
+        fg_free(entries[i].model_type);
+        fg_free(entries[i].hf_model_type);
+        fg_free(entries[i].about);
+    }
+    fg_free(entries);
+}

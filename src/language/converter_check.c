@@ -1,0 +1,378 @@
+#include "language/converter_check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "language/declaration.h"
+#include "language/expression.h"
+
+enum { WHERE = 400 };
+
+/* ---- keys and kinds ---- */
+
+static const fg_member_row top_rows[] = {
+    {"format", 's', true},
+    {"model_type", 's', true},
+    {"extends", 'f', false},
+    {"about", 's', false},
+    {"abstract", 'b', false},
+    {"hf", 'o', false},
+    {"code", 'o', false},
+    {"unknown_keys", 's', false},
+    {"root", 's', true},
+    {"sections", 'o', true},
+    {"tensors", 'o', false},
+    {"drop", 'a', false},
+    {"other_names", 'a', false},
+    {"tables", 'o', false},
+    {"rotary", 's', false},
+    {"model", 's', false},
+    {"defaults", 'o', false},
+    {"example", 'o', false},
+    {"hf_model_type", 's', false},
+    {"no_forward_pass", 's', false},
+    {"options", 'o', false},
+    {"migrations", 'a', false},
+    {"base_model_prefix", 's', false},
+    {"layer_overrides", 'o', false},
+};
+static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
+static const fg_member_row code_rows[] = {
+    {"file", 's', true}, {"config_class", 's', true}, {"model_class", 's', true}};
+static const fg_member_row direction_rows[] = {{"lists", 'o', false}, {"names", 'a', true}};
+/* The first rows are those of every table of templates, the others are of a converter's "tensors" alone. */
+static const fg_member_row tensor_rows[] = {
+    {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
+    {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
+};
+enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows };
+
+bool fg_strings_are(const json_t *array) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)array, i, item) {
+        if (!json_is_string(item) || !json_string_length(item)) return false;
+    }
+    return json_array_size(array) > 0;
+}
+
+bool fg_permutation_is(const json_t *order) {
+    unsigned seen = 0;
+    size_t i, count = json_array_size(order);
+    json_t *item;
+    if (count > FG_MAX_DIMS) return false;
+    json_array_foreach((json_t *)(uintptr_t)order, i, item) {
+        json_int_t d = json_is_integer(item) ? json_integer_value(item) : -1;
+        if (d < 0 || d >= (json_int_t)count || seen & 1U << d) return false;
+        seen |= 1U << d;
+    }
+    return seen != 0;
+}
+
+static const char *wrong_kind(char kind, const json_t *value) {
+    switch (kind) {
+    case 's':
+    case 'e':
+        return json_string_length(value) ? NULL : "a string with something in it";
+    case 'o':
+        return json_is_object(value) ? NULL : "an object";
+    case 'b':
+        return json_is_boolean(value) ? NULL : "true or false";
+    case 'n':
+        return fg_strings_are(value) ? NULL : "a list of strings";
+    case 'p':
+        return fg_permutation_is(value) ? NULL : "an order of dimensions, such as [1, 0]";
+    case 'v':
+        return NULL;
+    case 'f':
+        return json_string_length(value) || fg_strings_are(value) ? NULL : "a file name, or a list of them";
+    default:
+        return json_is_array(value) ? NULL : "a list";
+    }
+}
+
+/* Expressions in "shape" and the like are plain text; a leading "= " is allowed. */
+static fg_status check_expression(const json_t *value, const char *where, fg_error *err) {
+    fg_expression *expression = NULL;
+    if (json_is_integer(value)) return FG_OK;
+    if (!json_is_string(value))
+        return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an expression", where, fg_json_kind(value));
+    const char *text = json_string_value(value) + (fg_expression_is(value) ? 2 : 0);
+    fg_status status = fg_expression_parse(&expression, text, where, err);
+    fg_expression_free(&expression);
+    return status;
+}
+
+static fg_status check_member(const json_t *value, char kind, const fg_layers *layers, const char *parent,
+                              const char *key, fg_error *err) {
+    fg_status status = FG_OK;
+    char where[WHERE];
+    size_t i;
+    json_t *item;
+    const char *expected = wrong_kind(kind, value);
+    if (expected)
+        return fg_layers_fail(layers, parent, key, err, "found %s, expected %s", fg_json_kind(value),
+                              expected);
+    const fg_layer *layer = fg_layers_find(layers, parent, key);
+    snprintf(where, sizeof where, "%s:%u: %s/%s", layer->path, fg_layer_line(layer, parent, key), parent,
+             key);
+    if (kind == 'e') FG_TRY(check_expression(value, where, err));
+    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+        if (kind == 'x') FG_TRY(check_expression(item, where, err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size_t count,
+                           const fg_layers *layers, const char *parent, bool complete, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        size_t row = 0;
+        while (row < count && strcmp(rows[row].key, key) != 0) row++;
+        if (row < count)
+            FG_TRY(check_member(value, rows[row].kind, layers, parent, key, err));
+        else if (*parent || !fg_starts_with(key, "to_"))
+            FG_TRY(fg_layers_fail(layers, parent, key, err, "unknown key"));
+    }
+    for (size_t row = 0; row < count && complete; row++) {
+        if (rows[row].needed && !json_object_get(object, rows[row].key))
+            FG_TRY(fg_layers_fail(layers, parent, rows[row].key, err, "is missing"));
+    }
+done:
+    return status;
+}
+
+#define CHECK_MEMBERS(object, rows, parent)                                                                  \
+    fg_members_check(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
+
+static fg_status check_template(const json_t *templates, const char *key, const char *name,
+                                const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    char parent[WHERE];
+    if (!json_is_object(spec))
+        return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
+    snprintf(parent, sizeof parent, "%s/%s", key, name);
+    FG_TRY(fg_members_check(spec, tensor_rows, rows, layers, parent, !abstract, err));
+    if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
+    if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
+    const char *tied = json_string_value(json_object_get(spec, "tied_to"));
+    if (tied && !json_object_get(templates, tied))
+        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
+done:
+    return status;
+}
+
+/* Pairs of texts whose patterns compile. */
+static fg_status check_rules(const json_t *document, const char *key, const char *expected,
+                             const fg_layers *layers, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *list = json_object_get(document, key);
+    fg_name_rules *rules = NULL;
+    size_t i;
+    json_t *row;
+    const fg_layer *layer = fg_layers_find(layers, "", key);
+    json_array_foreach((json_t *)(uintptr_t)list, i, row) {
+        if (json_array_size(row) != 2 || !fg_strings_are(row))
+            FG_TRY(fg_layers_fail(layers, "", key, err, "entry %zu: expected %s", i, expected));
+    }
+    if (i) FG_TRY(fg_name_rules_compile(&rules, list, NULL, layer->path, key, &layer->text, err));
+done:
+    fg_name_rules_free(&rules);
+    return status;
+}
+
+static fg_status check_templates(const json_t *templates, const char *key, size_t rows,
+                                 const fg_layers *layers, bool abstract, fg_error *err) {
+    const char *name;
+    json_t *spec;
+    json_object_foreach((json_t *)(uintptr_t)templates, name, spec) {
+        fg_status status = check_template(templates, key, name, spec, rows, layers, abstract, err);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+fg_status fg_templates_check(const json_t *templates, const char *key, const fg_layers *layers,
+                             fg_error *err) {
+    return check_templates(templates, key, TEMPLATE_ROWS, layers, false, err);
+}
+
+fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
+                                   fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    FG_TRY(CHECK_MEMBERS(document, top_rows, ""));
+    const char *format = json_string_value(json_object_get(document, "format"));
+    const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
+    if (format &&
+        (fg_format_from_name(format) == FG_FORMAT_AUTO || fg_format_from_name(format) == FG_FORMAT_HF))
+        FG_TRY(fg_layers_fail(layers, "", "format", err,
+                              "\"%s\" is not a format that models can be converted to", format));
+    if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
+        FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
+                              "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
+    const char *rotary = json_string_value(json_object_get(document, "rotary"));
+    if (rotary && strcmp(rotary, "older") != 0 && strcmp(rotary, "newer") != 0 &&
+        strcmp(rotary, "parameters") != 0)
+        FG_TRY(fg_layers_fail(layers, "", "rotary", err,
+                              "found \"%s\", expected \"older\", \"newer\" or \"parameters\"", rotary));
+    if (json_object_get(document, "hf"))
+        FG_TRY(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
+    if (json_object_get(document, "code"))
+        FG_TRY(CHECK_MEMBERS(json_object_get(document, "code"), code_rows, "code"));
+    json_object_foreach((json_t *)(uintptr_t)document, key, value) {
+        if (!fg_starts_with(key, "to_")) continue;
+        bool known = strcmp(key, "to_hf") == 0 || (format && strcmp(key + 3, format) == 0);
+        if (!known || !json_is_object(value))
+            FG_TRY(fg_layers_fail(layers, "", key, err, "expected an object \"to_hf\" or \"to_%s\"",
+                                  format ? format : "..."));
+        FG_TRY(CHECK_MEMBERS(value, direction_rows, key));
+    }
+    FG_TRY(check_rules(document, "drop", "[pattern, reason]", layers, err));
+    FG_TRY(check_rules(document, "other_names", "[pattern, replacement]", layers, err));
+    FG_TRY(
+        check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract, err));
+done:
+    return status;
+}
+
+/* ---- names ---- */
+
+typedef struct names_check {
+    const json_t *document;
+    const fg_layers *layers;
+    fg_name_rules *const *rules;
+    fg_map seen;  /* target name -> index of the tensor that gave it */
+    char **names; /* owned; keys of `seen` */
+    size_t count, capacity;
+} names_check;
+
+/* The template with {i} replaced: one digit and two, as layers have. */
+static char *with_index(const char *template, const char *index, fg_error *err) {
+    const char *at = strstr(template, "{i}");
+    return at ? fg_strformat(err, "%.*s%s%s", (int)(at - template), template, index, at + 3)
+              : fg_strdup(template, err);
+}
+
+static fg_status rename_or_fail(const names_check *c, fg_direction direction, const char *template,
+                                const char *name, fg_buffer *out, fg_error *err) {
+    bool matched = false;
+    fg_status status = fg_name_rules_apply(c->rules[direction], name, out, &matched, err);
+    if (status != FG_OK || matched) return status;
+    return fg_layers_fail(c->layers, "tensors", template, err, "no rule matches the %s name \"%s\"",
+                          direction == FG_IMPORT ? "hf" : "target", name);
+}
+
+static fg_status expect_back(const names_check *c, const char *template, const char *target, const char *name,
+                             fg_error *err) {
+    fg_buffer back = {0};
+    fg_status status = rename_or_fail(c, FG_EXPORT, template, target, &back, err);
+    if (status == FG_OK && strcmp(back.data, name) != 0)
+        status = fg_layers_fail(c->layers, "tensors", template, err,
+                                "\"%s\" comes back from \"%s\" as \"%s\"", name, target, back.data);
+    fg_buffer_free(&back);
+    return status;
+}
+
+static fg_status note_target(names_check *c, const char *template, const char *target, fg_error *err) {
+    fg_status status = FG_OK;
+    if (fg_map_get(&c->seen, target) != FG_MAP_NONE)
+        FG_TRY(fg_layers_fail(c->layers, "tensors", template, err, "two tensors get the target name \"%s\"",
+                              target));
+    FG_TRY(fg_grow(&c->names, c->count, &c->capacity, sizeof *c->names, err));
+    FG_TRY_NEW(c->names[c->count], fg_strdup(target, err));
+    c->count++;
+    FG_TRY(fg_map_set(&c->seen, c->names[c->count - 1], 1, err));
+done:
+    return status;
+}
+
+static fg_status check_one(names_check *c, const char *template, const json_t *spec, const char *index,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer target = {0};
+    char *name = NULL, *other = NULL;
+    size_t i;
+    json_t *item;
+    FG_TRY_NEW(name, with_index(template, index, err));
+    FG_TRY(rename_or_fail(c, FG_IMPORT, template, name, &target, err));
+    FG_TRY(note_target(c, template, target.data, err));
+    FG_TRY(expect_back(c, template, target.data, name, err));
+    json_array_foreach(json_object_get(spec, "also_read"), i, item) {
+        FG_TRY_NEW(other, with_index(json_string_value(item), index, err));
+        FG_TRY(note_target(c, template, other, err));
+        FG_TRY(expect_back(c, template, other, name, err));
+        fg_free(other);
+        other = NULL;
+    }
+done:
+    fg_buffer_free(&target);
+    fg_free(name);
+    fg_free(other);
+    return status;
+}
+
+static fg_status check_drops(const names_check *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *drop = json_object_get(c->document, "drop");
+    fg_name_rules *rules = NULL;
+    fg_buffer out = {0};
+    bool matched;
+    const fg_layer *layer = fg_layers_find(c->layers, "", "drop");
+    if (!json_array_size(drop)) goto done;
+    FG_TRY(fg_name_rules_compile(&rules, drop, NULL, layer->path, "drop", &layer->text, err));
+    for (size_t n = 0; n < c->count; n++) {
+        FG_TRY(fg_name_rules_apply(rules, c->names[n], &out, &matched, err));
+        if (matched)
+            FG_TRY(fg_layers_fail(c->layers, "", "drop", err, "a pattern drops the declared tensor \"%s\"",
+                                  c->names[n]));
+    }
+done:
+    fg_name_rules_free(&rules);
+    fg_buffer_free(&out);
+    return status;
+}
+
+static fg_status check_used(const names_check *c, const char *const to[2], fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer unused = {0};
+    size_t count;
+    for (int direction = 0; direction < 2; direction++) {
+        FG_TRY(fg_name_rules_unused(c->rules[direction], &unused, &count, err));
+        if (count)
+            FG_TRY(fg_layers_fail(c->layers, to[direction], "names", err,
+                                  "rules that match no declared tensor: %s", unused.data));
+    }
+done:
+    fg_buffer_free(&unused);
+    return status;
+}
+
+fg_status fg_converter_check_names(const json_t *document, const fg_layers *layers,
+                                   fg_name_rules *const rules[2], const char *const to[2], fg_error *err) {
+    fg_status status = FG_OK;
+    names_check check = {.document = document, .layers = layers, .rules = rules};
+    static const char *const indices[] = {"0", "12"};
+    const char *template;
+    json_t *spec;
+    json_object_foreach(json_object_get(document, "tensors"), template, spec) {
+        size_t rounds = strstr(template, "{i}") ? 2 : 1;
+        for (size_t i = 0; i < rounds; i++) FG_TRY(check_one(&check, template, spec, indices[i], err));
+    }
+    FG_TRY(check_drops(&check, err));
+    FG_TRY(check_used(&check, to, err));
+done:
+    for (size_t i = 0; i < check.count; i++) fg_free(check.names[i]);
+    fg_free(check.names);
+    fg_map_free(&check.seen);
+    return status;
+}

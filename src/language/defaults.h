@@ -1,0 +1,16 @@
+/* What transformers assumes for a key that an HF configuration leaves out: defaults/transformers.json
+ * (scripts/generate-defaults). */
+#ifndef FG_LANGUAGE_DEFAULTS_H
+#define FG_LANGUAGE_DEFAULTS_H
+
+#include "language/converter.h"
+
+/* The defaults of a model type: an object, owned by the caller; empty for types that no file along `dirs`
+ * knows. */
+fg_status fg_defaults_load(const fg_converter_dirs *dirs, const char *model_type, json_t **defaults,
+                           fg_error *err);
+
+/* Adds the members of `defaults` that `config` does not have. */
+fg_status fg_defaults_complete(json_t *config, const json_t *defaults, fg_error *err);
+
+#endif

@@ -1,0 +1,477 @@
+/* Parsing expressions: recursive descent, one function a line of the grammar in expression.h. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "language/expression_tree.h"
+#include "language/utf8.h"
+
+typedef struct parser {
+    fg_expression *expression;
+    const char *text, *at;
+    unsigned depth; /* of the recursion */
+    fg_error *err;
+} parser;
+
+static const struct {
+    const char *name;
+    fg_function function;
+    unsigned least, most; /* arguments */
+} functions[] = {
+    {"len", FG_FUNCTION_LEN, 1, 1},
+    {"all", FG_FUNCTION_ALL, 2, 2},
+    {"has", FG_FUNCTION_HAS, 1, 1},
+    {"coalesce", FG_FUNCTION_COALESCE, 1, UINT32_MAX},
+    {"min", FG_FUNCTION_MIN, 1, UINT32_MAX},
+    {"max", FG_FUNCTION_MAX, 1, UINT32_MAX},
+    {"starts_with", FG_FUNCTION_STARTS_WITH, 2, 2},
+    {"power", FG_FUNCTION_POWER, 2, 2},
+    {"log", FG_FUNCTION_LOG, 1, 1},
+    {"ceil_div", FG_FUNCTION_CEIL_DIV, 2, 2},
+    {"first", FG_FUNCTION_FIRST, 1, 1},
+    {"each_in", FG_FUNCTION_EACH_IN, 2, 2},
+};
+
+enum { FUNCTIONS = sizeof functions / sizeof *functions };
+
+/* ---- reading characters ---- */
+
+static bool is_start(char c) {
+    return isalpha((unsigned char)c) || c == '_';
+}
+
+static bool is_word(char c) {
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static void skip_space(parser *p) {
+    while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r') p->at++;
+}
+
+static unsigned column_of(const parser *p, const char *at) {
+    return (unsigned)(at - p->text) + 1;
+}
+
+static fg_status wrong_at(const parser *p, const char *at, const char *what) {
+    return fg_fail(p->err, FG_ERR_INPUT, "%s: expression \"%.300s\": column %u: %s", p->expression->where,
+                   p->text, column_of(p, at), what);
+}
+
+/* "expected WHAT, found ..." at the parser's position. */
+static fg_status expected(const parser *p, const char *what) {
+    char said[160];
+    size_t length = 1;
+    while (is_word(*p->at) && is_word(p->at[length]) && length < 40) length++;
+    if (!*p->at)
+        snprintf(said, sizeof said, "expected %s, found the end", what);
+    else
+        snprintf(said, sizeof said, "expected %s, found \"%.*s\"", what, (int)length, p->at);
+    return wrong_at(p, p->at, said);
+}
+
+/* Whether the word comes next; skips it then. */
+static bool take_word(parser *p, const char *word) {
+    size_t length = strlen(word);
+    skip_space(p);
+    if (strncmp(p->at, word, length) != 0 || is_word(p->at[length])) return false;
+    p->at += length;
+    return true;
+}
+
+static bool take_sign(parser *p, const char *sign) {
+    size_t length = strlen(sign);
+    skip_space(p);
+    if (strncmp(p->at, sign, length) != 0) return false;
+    p->at += length;
+    return true;
+}
+
+/* ---- nodes ---- */
+
+static fg_status new_node(parser *p, fg_node_kind kind, const char *at, size_t *index) {
+    fg_expression *e = p->expression;
+    fg_status status = fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, p->err);
+    if (status != FG_OK) return status;
+    e->nodes[e->count] = (fg_node){.kind = kind, .column = column_of(p, at), .depth = 1};
+    *index = e->count++;
+    return FG_OK;
+}
+
+/* Puts `child` behind the other children of `parent` (`last` is the one before it, 0 for the first). */
+static fg_status adopt(parser *p, size_t parent, size_t last, size_t child) {
+    fg_node *nodes = p->expression->nodes;
+    if (last)
+        nodes[last].next = child;
+    else
+        nodes[parent].first = child;
+    if (nodes[child].depth >= nodes[parent].depth) nodes[parent].depth = nodes[child].depth + 1;
+    if (nodes[parent].depth > FG_EXPRESSION_DEPTH)
+        return wrong_at(p, p->text + nodes[parent].column - 1, "nested more than 64 deep");
+    return FG_OK;
+}
+
+static fg_status join(parser *p, fg_operator op, const char *at, size_t left, size_t right, size_t *index) {
+    fg_status status = FG_OK;
+    FG_TRY(new_node(p, FG_NODE_OPERATOR, at, index));
+    p->expression->nodes[*index].op = op;
+    FG_TRY(adopt(p, *index, 0, left));
+    FG_TRY(adopt(p, *index, left, right));
+done:
+    return status;
+}
+
+/* ---- atoms ---- */
+
+static fg_status parse_or(parser *p, size_t *index);
+
+static fg_status add_value(parser *p, const char *at, json_t *value, size_t *index) {
+    fg_status status = value ? FG_OK : fg_fail(p->err, FG_ERR_MEMORY, "out of memory in an expression");
+    if (status == FG_OK) status = new_node(p, FG_NODE_VALUE, at, index);
+    if (status == FG_OK)
+        p->expression->nodes[*index].value = value;
+    else
+        json_decref(value);
+    return status;
+}
+
+static fg_status parse_number(parser *p, size_t *index) {
+    const char *begin = p->at, *at = begin;
+    while (isdigit((unsigned char)*at)) at++;
+    bool real = *at == '.' && isdigit((unsigned char)at[1]);
+    if (real) {
+        at++;
+        while (isdigit((unsigned char)*at)) at++;
+    }
+    bool scaled = *at == 'e' || *at == 'E';
+    const char *power = scaled && (at[1] == '-' || at[1] == '+') ? at + 2 : at + 1;
+    if (scaled && isdigit((unsigned char)*power)) {
+        real = true;
+        at = power;
+        while (isdigit((unsigned char)*at)) at++;
+    }
+    if (is_word(*at) || *at == '.') return wrong_at(p, begin, "not a number");
+    p->at = at;
+    errno = 0;
+    double number = strtod(begin, NULL); /* reads the same characters */
+    long long integer = real ? 0 : strtoll(begin, NULL, 10);
+    if ((real && !isfinite(number)) || (!real && errno == ERANGE))
+        return wrong_at(p, begin, "the number is too large");
+    return add_value(p, begin, real ? json_real(number) : json_integer(integer), index);
+}
+
+static fg_status parse_text(parser *p, size_t *index) {
+    const char *begin = p->at + 1, *end = strchr(begin, '\'');
+    if (!end) return wrong_at(p, p->at, "the text does not end: a ' is missing");
+    const char *at = p->at;
+    p->at = end + 1;
+    return add_value(p, at, json_stringn(begin, (size_t)(end - begin)), index);
+}
+
+/* Expressions up to `close`, as children of `parent`. */
+static fg_status parse_items(parser *p, size_t parent, const char *close, unsigned *count) {
+    fg_status status = FG_OK;
+    size_t last = 0, child = 0;
+    *count = 0;
+    if (take_sign(p, close)) goto done;
+    do {
+        FG_TRY(parse_or(p, &child));
+        FG_TRY(adopt(p, parent, last, child));
+        last = child;
+        ++*count;
+    } while (take_sign(p, ","));
+    if (!take_sign(p, close)) FG_TRY(expected(p, close[0] == ')' ? "\",\" or \")\"" : "\",\" or \"]\""));
+done:
+    return status;
+}
+
+static fg_status parse_list(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    unsigned count;
+    FG_TRY(new_node(p, FG_NODE_LIST, p->at, index));
+    p->at++;
+    FG_TRY(parse_items(p, *index, "]", &count));
+done:
+    return status;
+}
+
+/* NAME( arguments ), the name having `length` bytes. */
+static fg_status parse_call(parser *p, size_t length, size_t *index) {
+    fg_status status = FG_OK;
+    const char *begin = p->at;
+    char what[160];
+    size_t f = 0;
+    unsigned count;
+    while (f < FUNCTIONS && (strlen(functions[f].name) != length || memcmp(begin, functions[f].name, length)))
+        f++;
+    if (f == FUNCTIONS) {
+        snprintf(what, sizeof what,
+                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
+                 "sqrt, log)",
+                 length > 40 ? 40 : (int)length, begin);
+        FG_TRY(wrong_at(p, begin, what));
+    }
+    FG_TRY(new_node(p, FG_NODE_CALL, begin, index));
+    p->expression->nodes[*index].function = functions[f].function;
+    p->at += length + 1;
+    FG_TRY(parse_items(p, *index, ")", &count));
+    if (count < functions[f].least || count > functions[f].most) {
+        snprintf(what, sizeof what, "%s takes %s%u argument%s, found %u", functions[f].name,
+                 functions[f].most == UINT32_MAX ? "at least " : "", functions[f].least,
+                 functions[f].least == 1 ? "" : "s", count);
+        FG_TRY(wrong_at(p, begin, what));
+    }
+    const fg_node *nodes = p->expression->nodes;
+    if (functions[f].function == FG_FUNCTION_HAS && nodes[nodes[*index].first].kind != FG_NODE_PATH)
+        FG_TRY(wrong_at(p, begin, "the argument of has must be a path"));
+done:
+    return status;
+}
+
+/* The end of the path that begins at `at`: keys, and "." or "/" where another key follows directly. After "."
+ * a key may be an index. */
+static const char *path_end(const char *at) {
+    for (;;) {
+        while (is_word(*at)) at++;
+        bool goes_on = (*at == '.' && is_word(at[1])) || (*at == '/' && is_start(at[1]));
+        if (!goes_on) return at;
+        at++;
+    }
+}
+
+static fg_status parse_path(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    const char *begin = p->at, *at = begin;
+    unsigned ups = 0;
+    bool absolute = *at == '/';
+    if (absolute) at++;
+    for (; !absolute && strncmp(at, "../", 3) == 0; at += 3) ups++;
+    if (!is_start(*at)) FG_TRY(wrong_at(p, at, "expected a key: a path ends in the name of a key"));
+    const char *end = path_end(at);
+    FG_TRY(new_node(p, FG_NODE_PATH, begin, index));
+    fg_node *node = &p->expression->nodes[*index];
+    node->ups = ups;
+    node->absolute = absolute;
+    FG_TRY_NEW(node->text, fg_strndup(begin, (size_t)(end - begin), err));
+    FG_TRY_NEW(node->path, fg_strndup(at, (size_t)(end - at), err));
+    for (char *c = node->path; *c; c++) {
+        if (*c == '.') *c = '/';
+    }
+    p->at = end;
+done:
+    return status;
+}
+
+static fg_status parse_variable(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    fg_error *err = p->err;
+    const char *begin = p->at, *end = begin + 1;
+    while (is_word(*end)) end++;
+    if (!is_start(begin[1])) FG_TRY(wrong_at(p, begin, "expected the name of a variable after \"$\""));
+    FG_TRY(new_node(p, FG_NODE_VARIABLE, begin, index));
+    FG_TRY_NEW(p->expression->nodes[*index].text, fg_strndup(begin + 1, (size_t)(end - begin - 1), err));
+    p->at = end;
+done:
+    return status;
+}
+
+/* true, false, null, a function or a path. */
+static fg_status parse_name(parser *p, size_t *index) {
+    static const char *const reserved[] = {"and", "or", "not", "in"};
+    const char *begin = p->at;
+    size_t length = 1;
+    while (is_word(begin[length])) length++;
+    if (begin[length] == '(') return parse_call(p, length, index);
+    if (take_word(p, "true")) return add_value(p, begin, json_true(), index);
+    if (take_word(p, "false")) return add_value(p, begin, json_false(), index);
+    if (take_word(p, "null")) return add_value(p, begin, json_null(), index);
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+        if (strlen(reserved[i]) == length && memcmp(begin, reserved[i], length) == 0)
+            return expected(p, "a value");
+    }
+    return parse_path(p, index);
+}
+
+static fg_status parse_atom(parser *p, size_t *index) {
+    skip_space(p);
+    char c = *p->at;
+    if (isdigit((unsigned char)c)) return parse_number(p, index);
+    if (c == '\'') return parse_text(p, index);
+    if (c == '$') return parse_variable(p, index);
+    if (c == '[') return parse_list(p, index);
+    if (c == '/' || strncmp(p->at, "../", 3) == 0) return parse_path(p, index);
+    if (is_start(c)) return parse_name(p, index);
+    if (c != '(') return expected(p, "a value");
+    p->at++;
+    fg_status status = parse_or(p, index);
+    if (status == FG_OK && !take_sign(p, ")")) status = expected(p, "\")\"");
+    return status;
+}
+
+/* ---- operators ---- */
+
+static fg_status enter(parser *p) {
+    /* Each level of brackets passes here twice: in parse_not and in parse_unary. */
+    if (++p->depth > 2 * FG_EXPRESSION_DEPTH) return wrong_at(p, p->at, "nested more than 64 deep");
+    return FG_OK;
+}
+
+static fg_status parse_unary(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    size_t below = 0;
+    FG_TRY(enter(p));
+    skip_space(p);
+    const char *begin = p->at;
+    if (take_sign(p, "-")) {
+        FG_TRY(parse_unary(p, &below));
+        FG_TRY(new_node(p, FG_NODE_NEGATE, begin, index));
+        FG_TRY(adopt(p, *index, 0, below));
+    } else {
+        FG_TRY(parse_atom(p, index));
+    }
+done:
+    p->depth--;
+    return status;
+}
+
+static fg_operator take_product_sign(parser *p) {
+    return take_sign(p, "*") ? FG_OP_MULTIPLY : take_sign(p, "/") ? FG_OP_DIVIDE : FG_OP_NONE;
+}
+
+static fg_operator take_sum_sign(parser *p) {
+    return take_sign(p, "+") ? FG_OP_ADD : take_sign(p, "-") ? FG_OP_SUBTRACT : FG_OP_NONE;
+}
+
+static fg_operator take_and(parser *p) {
+    return take_word(p, "and") ? FG_OP_AND : FG_OP_NONE;
+}
+
+static fg_operator take_or(parser *p) {
+    return take_word(p, "or") ? FG_OP_OR : FG_OP_NONE;
+}
+
+typedef fg_status (*parse_function)(parser *p, size_t *index);
+
+/* lower (OPERATOR lower)*, joined from the left. */
+static fg_status parse_chain(parser *p, parse_function lower, fg_operator (*take)(parser *p), size_t *index) {
+    fg_status status = FG_OK;
+    size_t right = 0;
+    FG_TRY(lower(p, index));
+    for (;;) {
+        skip_space(p);
+        const char *at = p->at;
+        fg_operator op = take(p);
+        if (op == FG_OP_NONE) break;
+        FG_TRY(lower(p, &right));
+        FG_TRY(join(p, op, at, *index, right, index));
+    }
+done:
+    return status;
+}
+
+static fg_status parse_product(parser *p, size_t *index) {
+    return parse_chain(p, parse_unary, take_product_sign, index);
+}
+
+static fg_status parse_sum(parser *p, size_t *index) {
+    return parse_chain(p, parse_product, take_sum_sign, index);
+}
+
+static fg_operator take_comparison(parser *p) {
+    static const struct {
+        const char *sign;
+        fg_operator op;
+    } signs[] = {{"==", FG_OP_EQUAL}, {"!=", FG_OP_NOT_EQUAL},     {"<=", FG_OP_LESS_EQUAL},
+                 {"<", FG_OP_LESS},   {">=", FG_OP_GREATER_EQUAL}, {">", FG_OP_GREATER}};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        if (take_sign(p, signs[i].sign)) return signs[i].op;
+    }
+    if (take_word(p, "in")) return FG_OP_IN;
+    const char *before = p->at;
+    if (take_word(p, "not") && take_word(p, "in")) return FG_OP_NOT_IN;
+    p->at = before;
+    return FG_OP_NONE;
+}
+
+static fg_status parse_comparison(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    size_t right = 0;
+    FG_TRY(parse_sum(p, index));
+    skip_space(p);
+    const char *at = p->at;
+    fg_operator op = take_comparison(p);
+    if (op == FG_OP_NONE) goto done;
+    FG_TRY(parse_sum(p, &right));
+    FG_TRY(join(p, op, at, *index, right, index));
+done:
+    return status;
+}
+
+static fg_status parse_not(parser *p, size_t *index) {
+    fg_status status = FG_OK;
+    size_t below = 0;
+    FG_TRY(enter(p));
+    skip_space(p);
+    const char *begin = p->at;
+    if (take_word(p, "not")) {
+        FG_TRY(parse_not(p, &below));
+        FG_TRY(new_node(p, FG_NODE_NOT, begin, index));
+        FG_TRY(adopt(p, *index, 0, below));
+    } else {
+        FG_TRY(parse_comparison(p, index));
+    }
+done:
+    p->depth--;
+    return status;
+}
+
+static fg_status parse_and(parser *p, size_t *index) {
+    return parse_chain(p, parse_not, take_and, index);
+}
+
+static fg_status parse_or(parser *p, size_t *index) {
+    return parse_chain(p, parse_and, take_or, index);
+}
+
+/* ---- the whole ---- */
+
+fg_status fg_expression_parse(fg_expression **expression, const char *text, const char *where,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    size_t unused;
+    *expression = NULL;
+    if (strlen(text) > FG_EXPRESSION_LENGTH || !fg_utf8_valid(text)) {
+        return fg_fail(err, FG_ERR_INPUT, "%s: expression \"%.40s...\": not UTF-8, or longer than %d bytes",
+                       where, text, FG_EXPRESSION_LENGTH);
+    }
+    FG_NEW(*expression, 1);
+    parser p = {.expression = *expression, .text = text, .at = text, .err = err};
+    FG_TRY_NEW((*expression)->text, fg_strdup(text, err));
+    FG_TRY_NEW((*expression)->where, fg_strdup(where, err));
+    FG_TRY(new_node(&p, FG_NODE_LIST, text, &unused)); /* number 0 means none */
+    FG_TRY(parse_or(&p, &(*expression)->root));
+    skip_space(&p);
+    if (*p.at) FG_TRY(expected(&p, "an operator or the end"));
+done:
+    if (status != FG_OK) fg_expression_free(expression);
+    return status;
+}
+
+void fg_expression_free(fg_expression **expression) {
+    fg_expression *e = *expression;
+    if (!e) return;
+    for (size_t i = 0; i < e->count; i++) {
+        json_decref(e->nodes[i].value);
+        fg_free(e->nodes[i].text);
+        fg_free(e->nodes[i].path);
+    }
+    fg_free(e->nodes);
+    fg_free(e->text);
+    fg_free(e->where);
+    fg_free(e);
+    *expression = NULL;
+}

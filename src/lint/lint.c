@@ -1,0 +1,423 @@
+#include "lint/lint.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "language/declaration.h"
+#include "language/defaults.h"
+#include "lint/lint_claims.h"
+#include "lint/lint_classes.h"
+#include "lint/lint_code.h"
+#include "mapping/migrations.h"
+#include "mapping/tensor_map.h"
+#include "mapping/tensor_plan.h"
+#include "translate/hf_keys.h"
+
+enum { BRIEF = 100, LAYERS = 3 };
+
+/* One file under check; `wrong` collects what is wrong with it, "; " between. */
+typedef struct linter {
+    const fg_converter_dirs *dirs;
+    const fg_converter *converter;
+    fg_buffer wrong;
+    size_t names;         /* checked */
+    bool prefixed;        /* one of them begins with base_model_prefix */
+    const json_t *config; /* borrowed; of the small model */
+    json_t *hf_keys;      /* owned; convert/hf_keys.h */
+} linter;
+
+static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
+    return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+}
+
+/* Errors in the input are lint errors; others stop the linter. */
+static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
+    if (status == FG_OK) return FG_OK;
+    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
+    return add_lint_error(l, err, what->text, "");
+}
+
+static const char *base_model_prefix(const linter *l) {
+    return json_string_value(json_object_get(fg_converter_document(l->converter), "base_model_prefix"));
+}
+
+static void count_name(linter *l, const char *name) {
+    const char *prefix = base_model_prefix(l);
+    l->names++;
+    l->prefixed = l->prefixed || (prefix && fg_starts_with(name, prefix));
+}
+
+/* A base_model_prefix that no name has would make every checkpoint one of a base model. */
+static fg_status check_prefix(linter *l, fg_error *err) {
+    const char *prefix = base_model_prefix(l);
+    if (!prefix || !l->names || l->prefixed) return FG_OK;
+    return add_lint_error(l, err, "base_model_prefix: no tensor has a name that begins with it: ", prefix);
+}
+
+/* ---- lists ---- */
+
+static bool mentions(const json_t *rules, const char *list) {
+    size_t i;
+    json_t *item;
+    const char *text = json_string_value(rules);
+    if (text) return text[0] == '@' && strcmp(text + 1, list) == 0;
+    json_array_foreach((json_t *)(uintptr_t)rules, i, item) {
+        if (mentions(item, list)) return true;
+    }
+    return false;
+}
+
+static fg_status check_lists(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *direction, *name, *other;
+    json_t *rules, *list, *user;
+    json_object_foreach((json_t *)(uintptr_t)fg_converter_document(l->converter), direction, rules) {
+        if (!fg_starts_with(direction, "to_")) continue;
+        json_t *lists = json_object_get(rules, "lists");
+        json_object_foreach(lists, name, list) {
+            bool used = mentions(json_object_get(rules, "names"), name);
+            json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
+            if (!used) FG_TRY(add_lint_error(l, err, "no rule uses the list ", name));
+        }
+    }
+done:
+    return status;
+}
+
+/* ---- a small model ---- */
+
+/* What the root section demands to find, where it is a plain value. */
+static fg_status add_constants(const fg_converter *converter, json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_section *root = fg_converter_declarations(converter)->root;
+    for (size_t i = 0; i < root->count; i++) {
+        const fg_declaration *d = &root->items[i];
+        json_t *value = json_object_get(d->spec, "constant_export");
+        if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
+            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_lint_small_config(const fg_converter *converter, const fg_converter_dirs *dirs, json_t **config,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *defaults = NULL;
+    *config = NULL;
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
+    const json_t *example = json_object_get(fg_converter_document(converter), "example");
+    if (!json_object_size(defaults) && !example) goto done;
+    if (json_object_get(defaults, "num_hidden_layers"))
+        FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
+    if (example && json_object_update(defaults, (json_t *)(uintptr_t)example) != 0)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making an example"));
+    FG_TRY(add_constants(converter, defaults, err));
+    *config = json_incref(defaults);
+done:
+    json_decref(defaults);
+    return status;
+}
+
+static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *names = NULL, *name;
+    fg_buffer there = {0}, back = {0};
+    fg_error what = {0};
+    bool matched = false, returned = false;
+    size_t i;
+    FG_TRY(found(l, fg_tensor_names_expand(l->converter, hf, &names, &what), &what, err));
+    json_array_foreach(names, i, name) {
+        const char *text = json_string_value(json_object_get(name, "name"));
+        FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_IMPORT), text, &there, &matched, err));
+        if (matched)
+            FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
+                                       &returned, err));
+        if (!matched || !returned || strcmp(back.data, text) != 0)
+            FG_TRY(add_lint_error(l, err, "does not round-trip: ", text));
+        count_name(l, text);
+    }
+done:
+    json_decref(names);
+    fg_buffer_free(&there);
+    fg_buffer_free(&back);
+    return status;
+}
+
+static bool is_left_out(const json_t *left_out, const char *key) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) return true;
+    }
+    return false;
+}
+
+/* Whether some section has a declaration that ignores the key. */
+static bool is_ignored(const linter *l, const char *key) {
+    const fg_declarations *all = fg_converter_declarations(l->converter);
+    for (size_t s = 0; s < all->count; s++) {
+        const fg_claim *claim = fg_claims_find(&all->sections[s].claims[FG_SIDE_HF], key);
+        if (claim && claim->declaration && json_object_get(claim->declaration->spec, "ignored")) return true;
+    }
+    return false;
+}
+
+static fg_status compare(linter *l, const fg_translation *there, const json_t *before, const json_t *after,
+                         const char *prefix, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    char a[BRIEF], b[BRIEF], detail[4 * BRIEF], *path = NULL;
+    json_object_foreach((json_t *)(uintptr_t)before, key, value) {
+        const json_t *other = json_object_get(after, key);
+        fg_free(path);
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (!fg_json_at(l->config, path) || is_ignored(l, key) || is_ignored(l, path) ||
+            fg_hf_keys_reason(l->hf_keys, key, NULL, true) || is_left_out(there->left_out, path) ||
+            fg_json_equal(other, value) || fg_json_equal(other, fg_json_at(l->config, path)))
+            continue;
+        if (json_is_object(value) && json_is_object(other)) {
+            FG_TRY(compare(l, there, value, other, path, err));
+            continue;
+        }
+        snprintf(detail, sizeof detail, "%.*s = %s comes back as %s", BRIEF, path,
+                 fg_json_brief(value, a, sizeof a), fg_json_brief(other, b, sizeof b));
+        FG_TRY(add_lint_error(l, err, "the default ", detail));
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* The rules of "weights" give names that do not meet. */
+static fg_status check_weights(linter *l, const json_t *target, fg_error *err) {
+    fg_tensor_map weights = {0};
+    fg_error what = {0};
+    fg_status status =
+        found(l, fg_tensor_map_new(&weights, l->converter, l->dirs, target, &what), &what, err);
+    for (size_t i = 0; i < weights.part_count; i++) count_name(l, weights.parts[i].hf);
+    fg_tensor_map_free(&weights);
+    return status;
+}
+
+static fg_status check_small_model(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_translate_options options = {.hf_version = 4, .version = "0", .file = "defaults"};
+    fg_translation there = {0}, back = {0};
+    fg_error what = {0};
+    json_t *config = NULL;
+    char unsaid[FG_LOG_LINE];
+    fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
+    FG_TRY(fg_lint_small_config(l->converter, l->dirs, &config, err));
+    l->config = config;
+    if (!config) goto done; /* a family that transformers does not know */
+    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
+                 err));
+    if (!there.result) goto done;
+    FG_TRY(fg_tensor_map_used(l->converter) ? check_weights(l, there.target, err)
+                                            : check_names(l, there.hf, err));
+    FG_TRY(check_prefix(l, err));
+    what = (fg_error){0};
+    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
+                 &what, err));
+    if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
+done:
+    fg_log_trial_end(unsaid);
+    if (status == FG_OK) status = fg_lint_code(l->converter, l->dirs, config, &l->wrong, err);
+    json_decref(config);
+    fg_translation_free(&there);
+    fg_translation_free(&back);
+    return status;
+}
+
+/* ---- files ---- */
+
+/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well, unless that is the converter
+ * itself. */
+static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
+    char *path = NULL;
+    FG_TRY_NEW(path, fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
+    FG_TRY(fg_path_is_file(path, found, err));
+    fg_free(path);
+    path = NULL;
+    for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
+        FG_TRY_NEW(path,
+                   fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
+        FG_TRY(fg_path_is_file(path, found, err));
+        *found = *found && strcmp(path, fg_converter_file(l->converter)) != 0;
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* The proof knows the family, or the converter says why not. */
+static fg_status check_model_file(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *family = fg_converter_model_type(l->converter),
+               *reason = fg_converter_no_forward_pass(l->converter);
+    bool known;
+    char detail[BRIEF];
+    FG_TRY(find_model_file(l, &known, err));
+    snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
+    if (reason && known)
+        FG_TRY(add_lint_error(l, err, "\"no_forward_pass\" is given, but there is ", detail));
+    if (!reason && !known)
+        FG_TRY(add_lint_error(l, err, "the proof does not know the family: there is no ", detail));
+done:
+    return status;
+}
+
+/* The model types that "defaults" names have some. */
+static fg_status check_defaults(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    char detail[BRIEF];
+    json_t *type, *held = NULL;
+    json_object_foreach(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
+        if (json_is_null(type)) continue;
+        FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
+        snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
+        if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
+        json_decref(held);
+        held = NULL;
+    }
+done:
+    json_decref(held);
+    return status;
+}
+
+static fg_status check_loaded(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_classes *classes = NULL;
+    FG_TRY(check_defaults(l, err));
+    FG_TRY(fg_classes_load(&classes, l->dirs, fg_converter_format(l->converter), err));
+    if (classes)
+        FG_TRY(fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err));
+    else
+        FG_TRY(check_lists(l, err));
+    FG_TRY(check_small_model(l, err));
+    FG_TRY(check_model_file(l, err));
+done:
+    fg_classes_free(&classes);
+    return status;
+}
+
+/* What the migrations of a file do, or what is wrong with them. */
+static fg_status check_migrations(linter *l, const char *path, fg_buffer *about, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_migrations all = {0};
+    fg_error what = {0};
+    char *text = NULL;
+    FG_TRY(found(l, fg_migrations_load_file(&all, l->dirs, path, &what), &what, err));
+    for (size_t i = 0; i < all.count; i++) {
+        FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
+        FG_TRY(fg_buffer_printf(about, err, "%s%s", i ? "; " : "", text));
+        fg_free(text);
+        text = NULL;
+    }
+done:
+    fg_free(text);
+    fg_migrations_free(&all);
+    return status;
+}
+
+static fg_status put_line(const linter *l, const char *path, const char *fine, fg_buffer *report,
+                          size_t *problems, fg_error *err) {
+    if (!l->wrong.length) return fg_buffer_printf(report, err, "ok  %s: %s\n", path, fine);
+    ++*problems;
+    return fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
+}
+
+static fg_status lint_migration(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                                size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.dirs = dirs};
+    fg_buffer about = {0};
+    FG_TRY(fg_buffer_printf(&about, err, "migration "));
+    FG_TRY(check_migrations(&l, path, &about, err));
+    FG_TRY(put_line(&l, path, about.data, report, problems, err));
+done:
+    fg_buffer_free(&l.wrong);
+    fg_buffer_free(&about);
+    return status;
+}
+
+static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                                size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.dirs = dirs};
+    fg_converter *converter = NULL;
+    fg_buffer fine = {0}, migrations = {0};
+    fg_error what = {0};
+    FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
+    l.converter = converter;
+    if (converter) FG_TRY(fg_hf_keys_load(dirs, &l.hf_keys, err));
+    if (converter) FG_TRY(fg_lint_claims(fg_converter_declarations(converter), &l.wrong, err));
+    bool whole = converter && !fg_converter_abstract(converter);
+    if (whole) FG_TRY(check_loaded(&l, err));
+    if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
+    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
+                                    fg_converter_model_type(converter), l.names)
+                 : fg_buffer_printf(&fine, err, "to be extended"));
+    if (migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", migrations.data));
+    FG_TRY(put_line(&l, path, fine.data, report, problems, err));
+done:
+    fg_buffer_free(&l.wrong);
+    json_decref(l.hf_keys);
+    fg_buffer_free(&fine);
+    fg_buffer_free(&migrations);
+    fg_converter_free(&converter);
+    return status;
+}
+
+/* One that cannot be read is reported as a converter. */
+static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                           size_t *problems, fg_error *err) {
+    json_t *document = NULL;
+    fg_error ignored = {0};
+    bool migration = fg_json_read(path, &document, &ignored) == FG_OK && fg_migrations_is_file(document);
+    json_decref(document);
+    return (migration ? lint_migration : lint_converter)(dirs, path, report, problems, err);
+}
+
+static fg_status check_is_file(const char *path, fg_error *err) {
+    fg_path_kind kind;
+    fg_status status = fg_path_look(path, &kind, err);
+    if (status != FG_OK || kind == FG_PATH_FILE) return status;
+    if (kind == FG_PATH_ABSENT) return fg_fail(err, FG_ERR_USAGE, "%s: there is no such file", path);
+    fg_fail(err, FG_ERR_USAGE, "%s: this is %s", path,
+            kind == FG_PATH_DIRECTORY ? "a directory" : "not a file that can be read");
+    return fg_hint(err,
+                   "name the converter file to check; without a name all that are found are checked, those "
+                   "of --converter-path first");
+}
+
+fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                            size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    fg_names migrations = {0};
+    size_t count = 0;
+    *problems = 0;
+    if (path) {
+        FG_TRY(check_is_file(path, err));
+        return lint_file(dirs, path, report, problems, err);
+    }
+    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) FG_TRY(lint_converter(dirs, entries[i].path, report, problems, err));
+    FG_TRY(fg_migrations_files(dirs, &migrations, err));
+    for (size_t i = 0; i < migrations.count; i++)
+        FG_TRY(lint_migration(dirs, migrations.items[i], report, problems, err));
+done:
+    fg_names_free(&migrations);
+    fg_converter_entries_free(entries, count);
+    return status;
+}

@@ -1,0 +1,177 @@
+#include "lint/lint_code.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "language/code_parameters.h"
+#include "language/declaration.h"
+#include "mapping/tensor_names.h"
+#include "mapping/tensor_plan.h"
+
+typedef struct linter {
+    const fg_converter *converter;
+    const fg_converter_dirs *dirs;
+    fg_code_declaration declaration;
+    fg_buffer *wrong;
+    size_t before; /* length of `wrong` at the start */
+} linter;
+
+/* Errors in the input are lint errors; others stop the linter. */
+static fg_status found(linter *l, fg_status status, const fg_error *what, fg_error *err) {
+    if (status == FG_OK) return FG_OK;
+    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
+    return fg_buffer_printf(l->wrong, err, "%s%s%s%s%s%s", l->wrong->length ? "; " : "", what->where,
+                            *what->where ? ": " : "", what->text, *what->hint ? ": " : "", what->hint);
+}
+
+/* ---- one configuration ---- */
+
+static fg_status translate(const linter *l, fg_direction direction, const json_t *config,
+                           fg_translation *result, fg_error *err) {
+    const fg_translate_options options = {.hf_version = 4, .version = "0", .file = "example"};
+    return fg_translate(l->converter, l->dirs, direction, config, &options, result, err);
+}
+
+/* The outputs that the converter's "tensors" give, without pieces. */
+static fg_status add_outputs(const linter *l, const json_t *hf, fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensor_names names = {0};
+    fg_buffer target = {0};
+    bool matched;
+    FG_TRY(fg_tensor_names_new(&names, l->converter, hf, err));
+    for (size_t i = 0; i < names.count; i++) {
+        const fg_tensor_template *t = &names.templates[names.items[i].template_index];
+        FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_IMPORT), names.items[i].hf, &target,
+                                   &matched, err));
+        if (matched) FG_TRY(fg_plan_add_output(plan, target.data, FG_F32, t->rank, t->shape, err));
+    }
+done:
+    fg_tensor_names_free(&names);
+    fg_buffer_free(&target);
+    return status;
+}
+
+static fg_status check_translated(const linter *l, const fg_translation *there, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_plan plan = {0};
+    json_t *tied = NULL;
+    fg_code_written written = {.config = there->result, .plan = &plan};
+    FG_TRY(fg_code_check_config(&l->declaration, there->result, there->result, err));
+    FG_TRY(add_outputs(l, there->hf, &plan, err));
+    FG_TRY(fg_tensor_plan_tied(l->converter, FG_IMPORT, there->hf, &tied, err));
+    written.tied = tied;
+    FG_TRY(fg_code_check_parameters(&l->declaration, &written, NULL, err));
+done:
+    json_decref(tied);
+    fg_plan_free(&plan);
+    return status;
+}
+
+/* A configuration that the family refuses is no problem of its code. */
+static fg_status check_config(linter *l, const json_t *config, bool *accepted, fg_error *err) {
+    fg_translation there = {0};
+    fg_error what = {0};
+    fg_status status = translate(l, FG_IMPORT, config, &there, &what);
+    *accepted = status == FG_OK;
+    if (*accepted)
+        status = found(l, check_translated(l, &there, &what), &what, err);
+    else
+        status = status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+    fg_translation_free(&there);
+    return status;
+}
+
+/* ---- a configuration and its neighbours ---- */
+
+/* The example of the declaration as hf has it. */
+static fg_status make_sample(linter *l, json_t **sample, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_translation back = {0};
+    fg_error what = {0};
+    const json_t *example = json_object_get(l->declaration.document, "example");
+    *sample = NULL;
+    if (!example) {
+        fg_fail(&what, FG_ERR_INPUT,
+                "%s: without an \"example\" of the converter or of the code nothing is checked",
+                l->declaration.file);
+        return found(l, FG_ERR_INPUT, &what, err);
+    }
+    status = translate(l, FG_EXPORT, example, &back, &what);
+    if (status == FG_ERR_INPUT)
+        fg_where(&what,
+                 "converting the \"example\" of %s to hf; the converter may have an \"example\" of its own",
+                 l->declaration.file);
+    FG_TRY(found(l, status, &what, err));
+    *sample = json_incref(back.result);
+done:
+    fg_translation_free(&back);
+    return status;
+}
+
+/* Flags decide which parameters there are: each is tried both ways. */
+static fg_status check_flag(linter *l, const json_t *sample, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    bool accepted;
+    json_t *config = NULL;
+    fg_error what = {0};
+    for (int on = 0; on < 2 && l->wrong->length == l->before; on++) {
+        json_decref(config);
+        FG_TRY_NEW(config, fg_json_deep_copy(sample, err));
+        status = fg_json_set_at(config, path, json_boolean(on), &what);
+        if (status != FG_OK) goto done;
+        FG_TRY(check_config(l, config, &accepted, err));
+    }
+done:
+    json_decref(config);
+    if (!what.status) return status;
+    return status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text); /* no place for the flag */
+}
+
+static fg_status check_flags(linter *l, const json_t *sample, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_section *root = fg_converter_declarations(l->converter)->root;
+    for (size_t i = 0; root && i < root->count; i++) {
+        const fg_declaration *d = &root->items[i];
+        const char *type = json_string_value(json_object_get(d->spec, "type"));
+        if (type && strncmp(type, "flag", 4) == 0 && d->key_count)
+            FG_TRY(check_flag(l, sample, d->keys[0], err));
+    }
+done:
+    return status;
+}
+
+static fg_status check_sample(linter *l, const json_t *sample, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_error what = {0};
+    json_t *made = NULL;
+    bool accepted = true;
+    FG_TRY(found(l, fg_code_check_names(&l->declaration, &what), &what, err));
+    if (l->wrong->length > l->before) goto done;
+    if (!sample) FG_TRY(make_sample(l, &made, err));
+    if (!sample && !made) goto done;
+    FG_TRY(check_config(l, sample ? sample : made, &accepted, err));
+    if (!accepted && made) {
+        fg_fail(&what, FG_ERR_INPUT, "%s: the family refuses the \"example\"", l->declaration.file);
+        FG_TRY(found(l, FG_ERR_INPUT, &what, err));
+    }
+    if (accepted) FG_TRY(check_flags(l, sample ? sample : made, err));
+done:
+    json_decref(made);
+    return status;
+}
+
+fg_status fg_lint_code(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *sample,
+                       fg_buffer *wrong, fg_error *err) {
+    linter l = {.converter = converter, .dirs = dirs, .wrong = wrong, .before = wrong->length};
+    fg_error what = {0};
+    char unsaid[FG_LOG_LINE];
+    fg_status status = fg_code_declaration_load(&l.declaration, converter, dirs, &what);
+    if (status != FG_OK) return found(&l, status, &what, err);
+    if (!l.declaration.document) return FG_OK; /* no code */
+    fg_log_trial_begin();                      /* warnings of the example are no problem of its converter */
+    status = check_sample(&l, sample, err);
+    fg_log_trial_end(unsaid);
+    fg_code_declaration_free(&l.declaration);
+    return status;
+}

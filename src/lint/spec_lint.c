@@ -1,0 +1,475 @@
+#include "lint/spec_lint.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "language/classes.h"
+#include "language/declaration.h"
+#include "language/expression.h"
+#include "lint/reads_lint.h"
+#include "model/hyperparameters.h"
+#include "model/spec.h"
+
+enum { BRIEF = 80 };
+
+static const char INSIDE[] = "base_model/"; /* where a configuration of a format with classes begins */
+
+typedef struct linter {
+    const fg_converter_dirs *dirs;
+    const fg_classes *classes; /* of Fast-LLM */
+    json_t *roots;             /* owned; object whose keys are the classes that converters begin with */
+    fg_buffer wrong;           /* of one file, "; " between */
+    size_t keys;               /* checked */
+} linter;
+
+static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
+    return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
+}
+
+/* ---- families ---- */
+
+/* Whether there is a converter whose models can be run. */
+static fg_status can_run(const linter *l, fg_format format, const char *family, bool *can, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_error what = {0};
+    fg_status status = fg_converter_load(&converter, l->dirs, format, family, &what);
+    *can = status == FG_OK && !fg_converter_no_forward_pass(converter);
+    fg_converter_free(&converter);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+}
+
+/* What is wrong with the input is a lint error; other errors stop the linter. */
+static fg_status found(linter *l, fg_status status, const fg_error *what, fg_error *err) {
+    if (status == FG_ERR_INPUT) return add_lint_error(l, err, what->text, "");
+    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", what->text);
+}
+
+static fg_status check_reads(linter *l, const char *family, const json_t *spec, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_error what = {0};
+    fg_status status = fg_converter_load(&converter, l->dirs, FG_FORMAT_FORGATHER, family, &what);
+    if (status == FG_OK) status = fg_lint_reads(spec, l->dirs, converter, &what);
+    fg_converter_free(&converter);
+    return found(l, status, &what, err);
+}
+
+static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    bool forgather, fast_llm;
+    const json_t *formats = json_object_get(spec, "formats");
+    FG_TRY(can_run(l, FG_FORMAT_FORGATHER, family, &forgather, err));
+    FG_TRY(can_run(l, FG_FORMAT_FAST_LLM, family, &fast_llm, err));
+    if (!forgather && !fast_llm)
+        FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
+    if (!json_object_get(formats, "hf"))
+        FG_TRY(add_lint_error(l, err, "does not say how hf's models compute", ""));
+    if (forgather != (json_object_get(formats, "forgather") != NULL))
+        FG_TRY(add_lint_error(l, err,
+                              forgather ? "has nothing for forgather, which has a converter for "
+                                        : "says something for forgather, which has no converter for ",
+                              family));
+    else if (forgather)
+        FG_TRY(check_reads(l, family, spec, err));
+done:
+    return status;
+}
+
+/* ---- keys ---- */
+
+/* Whether what stands in for an absent key is the default of its class: null stands for what "null" says. */
+static fg_status check_default(linter *l, const json_t *entry, const char *path, const json_t *held,
+                               fg_error *err) {
+    char found[BRIEF], expected[BRIEF];
+    const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null");
+    const json_t *wanted = json_is_null(held) && null ? null : held;
+    if (!absent || !held || json_is_object(absent) || fg_expression_is(absent) ||
+        fg_json_equal(absent, wanted))
+        return FG_OK;
+    return fg_buffer_printf(&l->wrong, err, "%s\"%s\": absent means %s here, and %s in its class",
+                            l->wrong.length ? "; " : "", path, fg_json_brief(absent, found, sizeof found),
+                            fg_json_brief(wanted, expected, sizeof expected));
+}
+
+/* `entry` is that of a role whose only key this is; else NULL. */
+static fg_status check_key(linter *l, const char *prefix, const char *key, const json_t *entry,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const char *root;
+    json_t *ignored;
+    const json_t *held = NULL;
+    char *path = NULL;
+    bool there = false;
+    FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+    if (!fg_starts_with(path, INSIDE)) goto done; /* the kind of the model */
+    json_object_foreach(l->roots, root, ignored) {
+        if (!there) there = fg_class_can_have(l->classes, root, path + strlen(INSIDE), &held);
+    }
+    l->keys++;
+    if (!there) FG_TRY(add_lint_error(l, err, "no class has the field ", path));
+    if (there && entry) FG_TRY(check_default(l, entry, path, held, err));
+done:
+    fg_free(path);
+    return status;
+}
+
+static fg_status check_entry(linter *l, const char *prefix, const json_t *entry, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *key = json_object_get(entry, "key");
+    size_t i;
+    json_t *one;
+    if (json_is_string(key)) FG_TRY(check_key(l, prefix, json_string_value(key), entry, err));
+    json_array_foreach((json_t *)(uintptr_t)key, i, one)
+        FG_TRY(check_key(l, prefix, json_string_value(one), NULL, err));
+done:
+    return status;
+}
+
+static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    const char *number;
+    json_t *object, *entry;
+    char *path = NULL;
+    json_array_foreach(json_object_get(rotary, "objects"), i, object) {
+        FG_TRY_NEW(path, fg_strformat(err, "%s/%s", prefix, json_string_value(object)));
+        json_object_foreach(json_object_get(rotary, "numbers"), number, entry)
+            FG_TRY(check_entry(l, path, entry, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* A side, or its "blocks", which are below `prefix`. */
+static fg_status check_keys(linter *l, const char *prefix, const json_t *side, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach(json_object_get(side, "config"), name, entry)
+        FG_TRY(check_entry(l, prefix, entry, err));
+    FG_TRY(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
+    json_object_foreach(json_object_get(side, "only"), name, entry)
+        FG_TRY(check_key(l, prefix, name, NULL, err));
+done:
+    return status;
+}
+
+static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *entry;
+    json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
+        if (!fg_hyperparameters_is_role(name)) FG_TRY(add_lint_error(l, err, "there is no role ", name));
+    }
+done:
+    return status;
+}
+
+static fg_status check_all_roles(linter *l, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format;
+    json_t *side;
+    FG_TRY(check_roles(l, json_object_get(spec, "config"), err));
+    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+        FG_TRY(check_roles(l, json_object_get(side, "config"), err));
+        FG_TRY(check_roles(l, fg_json_at(side, "blocks/config"), err));
+    }
+done:
+    return status;
+}
+
+/* ---- members ---- */
+
+/* What each kind of object may have: a misspelled member would have no effect, and nobody would know. */
+typedef const char *const member_names[];
+static member_names of_file = {"about", "extends", "model_type", "config", "formats", NULL};
+static member_names of_side = {"config",  "rotary", "only",      "only_if",
+                               "blocks",  "block",  "mtp_block", "base_model_prefix",
+                               "weights", "unread", NULL};
+static member_names of_blocks = {"by",     "one",  "named",   "pattern", "config",
+                                 "rotary", "only", "only_if", NULL};
+static member_names of_rotary = {"objects", "type", "numbers", NULL};
+static member_names of_entry = {"key", "value", "absent", "null", "words", NULL};
+static member_names of_number = {"key", "absent", "null", "outside", "yields", NULL};
+static member_names of_weight = {"name", "part", "of", "transposed", "experts", NULL};
+
+static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+        size_t i = 0;
+        while (names[i] && strcmp(names[i], key) != 0) i++;
+        if (names[i]) continue;
+        FG_TRY(add_lint_error(l, err, where, ": unknown member "));
+        FG_TRY(fg_buffer_put(&l->wrong, key, err));
+    }
+done:
+    return status;
+}
+
+/* The members of each object in `objects`. */
+static fg_status check_each(linter *l, const json_t *objects, member_names names, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)objects, key, value) {
+        FG_TRY(check_members(l, key, value, names, err));
+    }
+done:
+    return status;
+}
+
+static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *role;
+    json_t *value, *choice;
+    size_t i;
+    json_object_foreach((json_t *)(uintptr_t)weights, role, value) {
+        FG_TRY(check_members(l, role, value, of_weight, err));
+        json_array_foreach(value, i, choice) FG_TRY(check_members(l, role, choice, of_weight, err));
+    }
+done:
+    return status;
+}
+
+/* What a side and its "blocks" have alike. */
+static fg_status check_description(linter *l, const json_t *described, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *rotary = json_object_get(described, "rotary");
+    FG_TRY(check_each(l, json_object_get(described, "config"), of_entry, err));
+    FG_TRY(check_members(l, "rotary", rotary, of_rotary, err));
+    FG_TRY(check_members(l, "rotary/type", json_object_get(rotary, "type"), of_entry, err));
+    FG_TRY(check_each(l, json_object_get(rotary, "numbers"), of_number, err));
+done:
+    return status;
+}
+
+static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format;
+    json_t *side;
+    FG_TRY(check_members(l, "the file", spec, of_file, err));
+    FG_TRY(check_each(l, json_object_get(spec, "config"), of_entry, err));
+    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+        const json_t *blocks = json_object_get(side, "blocks");
+        FG_TRY(check_members(l, format, side, of_side, err));
+        FG_TRY(check_members(l, "blocks", blocks, of_blocks, err));
+        FG_TRY(check_description(l, side, err));
+        FG_TRY(check_description(l, blocks, err));
+        FG_TRY(check_weights(l, json_object_get(side, "weights"), err));
+    }
+done:
+    return status;
+}
+
+/* ---- files ---- */
+
+static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *format = fg_format_name(FG_FORMAT_FAST_LLM);
+    FG_TRY(check_all_members(l, spec, err));
+    FG_TRY(check_all_roles(l, spec, err));
+    if (strcmp(name, fg_model_spec_name(FG_FORMAT_FAST_LLM, NULL)) != 0) {
+        FG_TRY(check_family(l, name, spec, err));
+        goto done;
+    }
+    const json_t *side = json_object_get(json_object_get(spec, "formats"), format);
+    const char *one = json_string_value(fg_json_at(side, "blocks/one"));
+    if (!side) FG_TRY(add_lint_error(l, err, "has nothing for ", format));
+    FG_TRY(check_keys(l, "", side, err));
+    if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
+done:
+    return status;
+}
+
+static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *spec = NULL;
+    char *name = NULL;
+    fg_error what = {0};
+    const char *file = fg_path_name(path);
+    fg_buffer_clear(&l->wrong);
+    l->keys = 0;
+    FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
+    FG_TRY(found(l, fg_model_spec_read(&spec, l->dirs, name, &what), &what, err));
+    if (spec) FG_TRY(check_spec(l, name, spec, err));
+    *problems += l->wrong.length != 0;
+    if (l->wrong.length)
+        FG_TRY(fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data));
+    else if (l->keys)
+        FG_TRY(fg_buffer_printf(report, err, "ok  %s: %zu keys that its classes have\n", path, l->keys));
+    else
+        FG_TRY(fg_buffer_printf(report, err, "ok  %s: how %s computes\n", path, name));
+done:
+    json_decref(spec);
+    fg_free(name);
+    return status;
+}
+
+static fg_status lint_folder(linter *l, const char *directory, fg_buffer *report, size_t *problems,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    bool is_directory;
+    fg_names names = {0};
+    char *folder = NULL, *path = NULL;
+    FG_TRY_NEW(folder, fg_path_join(directory, "models", err));
+    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (!is_directory) goto done;
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        if (!fg_ends_with(names.items[i], ".json")) continue;
+        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
+        FG_TRY(lint_file(l, path, report, problems, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(folder);
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
+/* The classes that the converters of Fast-LLM begin with. */
+static fg_status find_roots(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_entry *entries = NULL;
+    fg_converter *converter = NULL;
+    size_t count = 0;
+    FG_TRY(fg_converter_entries(l->dirs, &entries, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        if (!entries[i].model_type || strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) != 0)
+            continue;
+        if (fg_converter_load_file(&converter, l->dirs, entries[i].path, NULL) != FG_OK) continue;
+        FG_TRY(
+            fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
+        fg_converter_free(&converter);
+    }
+done:
+    fg_converter_free(&converter);
+    fg_converter_entries_free(entries, count);
+    return status;
+}
+
+static void end(linter *l, fg_classes *classes) {
+    fg_buffer_free(&l->wrong);
+    json_decref(l->roots);
+    fg_classes_free(&classes);
+}
+
+/* Lints one file or (path NULL) those of all directories. */
+static fg_status lint_specs(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                            size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_classes *classes = NULL;
+    linter l = {.dirs = dirs, .roots = json_object()};
+    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
+    l.classes = classes;
+    if (classes) FG_TRY(find_roots(&l, err));
+    if (path) FG_TRY(lint_file(&l, path, report, problems, err));
+    for (size_t i = 0; i < dirs->count && !path; i++)
+        FG_TRY(lint_folder(&l, dirs->items[i], report, problems, err));
+done:
+    end(&l, classes);
+    return status;
+}
+
+fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_buffer *report, size_t *problems,
+                              fg_error *err) {
+    return lint_specs(dirs, NULL, report, problems, err);
+}
+
+/* ---- single files, which need not lie in one of the directories ---- */
+
+/* The directories, and before them one more, unless that is NULL. */
+static fg_status search_first(fg_converter_dirs *all, const char *directory, const fg_converter_dirs *dirs,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    if (directory) FG_TRY(fg_converter_dirs_add(all, directory, err));
+    for (size_t i = 0; i < dirs->count; i++) FG_TRY(fg_converter_dirs_add(all, dirs->items[i], err));
+done:
+    return status;
+}
+
+fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err) {
+    char *folder = fg_path_parent(path, err);
+    if (!folder) return FG_ERR_MEMORY;
+    fg_status status = fg_path_is_file(path, is, err);
+    *is = *is && fg_ends_with(path, ".json") && strcmp(fg_path_name(folder), "models") == 0;
+    fg_free(folder);
+    return status;
+}
+
+fg_status fg_model_spec_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                             size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter_dirs all = {0};
+    char *folder = NULL, *directory = NULL;
+    FG_TRY_NEW(folder, fg_path_parent(path, err));
+    FG_TRY_NEW(directory, fg_path_parent(folder, err));
+    FG_TRY(search_first(&all, directory, dirs, err));
+    FG_TRY(lint_specs(&all, path, report, problems, err));
+done:
+    fg_converter_dirs_free(&all);
+    fg_free(folder);
+    fg_free(directory);
+    return status;
+}
+
+/* Where the spec of a converter's family is looked for: first next to the converter, if it is there. */
+static fg_status search_for_spec(fg_converter_dirs *all, const fg_converter *converter,
+                                 const fg_converter_dirs *dirs, fg_error *err) {
+    fg_status status = FG_OK;
+    bool beside;
+    char *directory = NULL, *path = NULL;
+    FG_TRY_NEW(directory, fg_path_parent(fg_converter_file(converter), err));
+    FG_TRY_NEW(path, fg_strformat(err, "%s/models/%s.json", directory, fg_converter_model_type(converter)));
+    FG_TRY(fg_path_is_file(path, &beside, err));
+    FG_TRY(search_first(all, beside ? directory : NULL, dirs, err));
+done:
+    fg_free(directory);
+    fg_free(path);
+    return status;
+}
+
+static fg_status lint_reads(const fg_converter_dirs *dirs, const fg_converter *converter, fg_buffer *report,
+                            size_t *problems, fg_error *err) {
+    fg_status status = FG_OK;
+    linter l = {.dirs = dirs};
+    fg_converter_dirs all = {0};
+    json_t *spec = NULL;
+    char *path = NULL;
+    fg_error what = {0};
+    const char *family = fg_converter_model_type(converter);
+    FG_TRY(search_for_spec(&all, converter, dirs, err));
+    FG_TRY(fg_model_spec_path(&path, &all, family, err));
+    FG_TRY(found(&l, fg_model_spec_read(&spec, &all, family, &what), &what, err));
+    if (spec) FG_TRY(found(&l, fg_lint_reads(spec, dirs, converter, &what), &what, err));
+    if (!l.wrong.length) goto done;
+    ++*problems;
+    FG_TRY(fg_buffer_printf(report, err, "bad %s: %s\n", path, l.wrong.data));
+done:
+    fg_buffer_free(&l.wrong);
+    fg_converter_dirs_free(&all);
+    json_decref(spec);
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_converter_reads_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+                                  size_t *problems, fg_error *err) {
+    fg_converter *converter = NULL;
+    fg_error what = {0};
+    fg_status status = fg_converter_load_file(&converter, dirs, path, &what);
+    if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
+    if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
+    if (!fg_converter_abstract(converter) && !fg_converter_no_forward_pass(converter) &&
+        fg_converter_format(converter) == FG_FORMAT_FORGATHER)
+        status = lint_reads(dirs, converter, report, problems, err);
+    fg_converter_free(&converter);
+    return status;
+}

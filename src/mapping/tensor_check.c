@@ -1,0 +1,75 @@
+#include "mapping/tensor_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "mapping/tensor_unmatched.h"
+#include "store/cast.h"
+
+enum { SHAPE_TEXT = 300 };
+
+void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
+    size_t used = (size_t)snprintf(buffer, size, "[");
+    for (uint32_t d = 0; d < rank && used < size; d++)
+        used += (size_t)snprintf(buffer + used, size - used, "%s%" PRIu64, d ? ", " : "", shape[d]);
+    if (used < size) snprintf(buffer + used, size - used, "]");
+}
+
+fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor, uint32_t rank,
+                                const uint64_t *shape, const char *meaning, fg_error *err) {
+    char found[SHAPE_TEXT], expected[SHAPE_TEXT];
+    if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0) return FG_OK;
+    fg_shape_text(tensor->rank, tensor->shape, found, sizeof found);
+    fg_shape_text(rank, shape, expected, sizeof expected);
+    fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected, meaning);
+    return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
+}
+
+fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor, fg_dtype wanted,
+                                fg_error *err) {
+    const char *file = table->files[tensor->file], *dtype = fg_dtype_name(tensor->dtype);
+    if (!fg_dtype_is_float(tensor->dtype)) {
+        fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" has dtype %s, expected a float: weights are floats",
+                file, tensor->name, dtype);
+        return fg_hint(err, "a quantized checkpoint must be dequantized before it is converted");
+    }
+    if (fg_dtype_is_quantized(tensor->dtype)) return fg_quantized_fail(table, tensor, err);
+    if (!fg_cast_possible(tensor->dtype, wanted))
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" of dtype %s cannot be cast to %s", file,
+                       tensor->name, dtype, fg_dtype_name(wanted));
+    return FG_OK;
+}
+
+fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err) {
+    if (++*count > limit) return FG_OK;
+    return fg_buffer_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
+}
+
+fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **drop, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer pattern = {0}, reason = {0};
+    json_t *rules = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
+        fg_buffer_clear(&pattern);
+        fg_buffer_clear(&reason);
+        const char *given = json_string_value(json_array_get(entry, 0)),
+                   *why = json_string_value(json_array_get(entry, 1));
+        if (!given || !why)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
+                           fg_converter_file(converter), i));
+        FG_TRY(fg_buffer_printf(&pattern, err, "(?:%s)\\z", given));
+        FG_TRY(fg_buffer_add(&reason, "", 0, err));
+        for (const char *c = why; *c; c++)
+            FG_TRY(fg_buffer_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
+        FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
+    }
+    FG_TRY(fg_name_rules_compile(drop, rules, NULL, fg_converter_file(converter), "drop", NULL, err));
+done:
+    json_decref(rules);
+    fg_buffer_free(&pattern);
+    fg_buffer_free(&reason);
+    return status;
+}

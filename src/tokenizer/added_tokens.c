@@ -1,0 +1,309 @@
+#include "tokenizer/added_tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+/* What Unicode calls a character of words: PCRE2's class, and a set of what is newer. */
+#define WORD_CLASS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+
+/* ---- Reading ---- */
+
+static fg_status read_flags(const fg_tokenizer_json *c, fg_added_token *token, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_tokenizer_json_flag(c, "single_word", false, &token->single_word, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "lstrip", false, &token->lstrip, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "rstrip", false, &token->rstrip, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "special", false, &token->special, err));
+    FG_TRY(fg_tokenizer_json_flag(c, "normalized", !token->special, &token->normalized, err));
+done:
+    return status;
+}
+
+static fg_status read_normalized(fg_added_token *token, fg_normalizer *normalizer, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer text = {0};
+    if (!token->normalized) return FG_OK;
+    FG_TRY(fg_buffer_add(&text, token->content, token->length, err));
+    FG_TRY(fg_normalizer_apply(normalizer, &text, err));
+    if (text.length == token->length && memcmp(text.data, token->content, token->length) == 0) goto done;
+    FG_TRY_NEW(token->normalized_content, fg_strndup(text.length ? text.data : "", text.length, err));
+    token->normalized_length = text.length;
+done:
+    fg_buffer_free(&text);
+    return status;
+}
+
+static void free_token(fg_added_token *token) {
+    fg_free(token->content);
+    fg_free(token->normalized_content);
+    *token = (fg_added_token){0};
+}
+
+/* The next free id, as HF tokenizers counts. */
+static uint64_t next_id(const fg_added_tokens *added, const fg_vocabulary *model) {
+    uint64_t next = model->count;
+    for (size_t i = 0; i < added->count; i++) {
+        if (added->tokens[i].id >= next) next = (uint64_t)added->tokens[i].id + 1;
+    }
+    return next;
+}
+
+/* Puts a token where its id says, replacing one that has it. Takes over the token's memory. */
+static fg_status put_token(fg_added_tokens *added, fg_added_token *token, fg_error *err) {
+    fg_status status = FG_OK;
+    while (token->id >= added->id_capacity)
+        FG_TRY(fg_grow(&added->by_id, added->id_capacity, &added->id_capacity, sizeof *added->by_id, err));
+    uint32_t index = added->by_id[token->id];
+    if (index) {
+        free_token(&added->tokens[index - 1]);
+    } else {
+        FG_TRY(fg_grow(&added->tokens, added->count, &added->capacity, sizeof *added->tokens, err));
+        index = added->by_id[token->id] = (uint32_t)++added->count;
+    }
+    if (fg_vocabulary_find(&added->names, token->content, token->length) == FG_ID_ABSENT)
+        FG_TRY(fg_vocabulary_add(&added->names, token->content, token->length, token->id, err));
+    added->tokens[index - 1] = *token;
+    *token = (fg_added_token){0};
+done:
+    return status;
+}
+
+static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, int64_t declared,
+                           uint64_t *next, const fg_vocabulary *model, fg_normalizer *normalizer,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    fg_added_token token = {0};
+    const char *text = NULL;
+    FG_TRY(fg_tokenizer_json_keys(c, "id content single_word lstrip rstrip normalized special __type", err));
+    FG_TRY(fg_tokenizer_json_string(c, "content", &text, &token.length, err));
+    FG_TRY(read_flags(c, &token, err));
+    if (!token.length) goto done; /* HF tokenizers ignores it */
+    if (token.length > FG_ADDED_TOKEN_LIMIT)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
+                       c->file, c->name, token.length, FG_ADDED_TOKEN_LIMIT));
+    FG_TRY_NEW(token.content, fg_strndup(text, token.length, err));
+    token.id = fg_vocabulary_find(&added->names, text, token.length);
+    if (token.id == FG_ID_ABSENT) token.id = fg_vocabulary_find(model, text, token.length);
+    if (token.id == FG_ID_ABSENT) {
+        if (*next >= FG_ID_LIMIT) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: too many tokens", c->file));
+        token.id = (uint32_t)(*next)++;
+    }
+    if (declared != (int64_t)token.id)
+        fg_warn("%s: the added token \"%.60s\" has the id %lld in the file but gets %u, the next id", c->file,
+                text, (long long)declared, token.id);
+    FG_TRY(read_normalized(&token, normalizer, err));
+    FG_TRY(put_token(added, &token, err));
+done:
+    free_token(&token);
+    return status;
+}
+
+static fg_status read_list(fg_added_tokens *added, const json_t *list, const char *file,
+                           const fg_vocabulary *model, fg_normalizer *normalizer, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t next = next_id(added, model);
+    if (list && !json_is_null(list) && !json_is_array(list))
+        return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", file,
+                       fg_json_kind(list));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        fg_tokenizer_json c = {json_array_get(list, i), file, "added_tokens"};
+        const json_t *id = json_object_get(c.json, "id");
+        if (!json_is_integer(id))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
+                           file, i, fg_json_kind(id)));
+        FG_TRY(add_token(added, &c, json_integer_value(id), &next, model, normalizer, err));
+    }
+done:
+    return status;
+}
+
+typedef struct declared_token {
+    int64_t id;
+    const json_t *json;
+} declared_token;
+
+static int by_declared_id(const void *a, const void *b) {
+    int64_t left = ((const declared_token *)a)->id, right = ((const declared_token *)b)->id;
+    return (left > right) - (left < right);
+}
+
+/* The objects of added_tokens_decoder in the order of their ids. */
+static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, const char *file,
+                              const fg_vocabulary *model, fg_normalizer *normalizer, fg_error *err) {
+    fg_status status = FG_OK;
+    declared_token *declared = NULL;
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+    if (!decoder || json_is_null(decoder)) return FG_OK;
+    if (!json_is_object(decoder))
+        return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: found %s, expected an object", file,
+                       fg_json_kind(decoder));
+    FG_NEW(declared, json_object_size(decoder));
+    json_object_foreach((json_t *)(uintptr_t)decoder, key, value) {
+        char *end;
+        declared[count++] = (declared_token){strtoll(key, &end, 10), value};
+        if (end == key || *end)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id",
+                           file, key));
+    }
+    qsort(declared, count, sizeof *declared, by_declared_id);
+    uint64_t next = next_id(added, model);
+    for (size_t i = 0; i < count; i++) {
+        fg_tokenizer_json c = {declared[i].json, file, "added_tokens_decoder"};
+        FG_TRY(add_token(added, &c, declared[i].id, &next, model, normalizer, err));
+    }
+done:
+    fg_free(declared);
+    return status;
+}
+
+static fg_status build_tries(fg_added_tokens *added, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < added->count; i++) {
+        const fg_added_token *token = &added->tokens[i];
+        const char *text = token->normalized_content ? token->normalized_content : token->content;
+        size_t length = token->normalized_content ? token->normalized_length : token->length;
+        if (length)
+            FG_TRY(fg_token_trie_add(token->normalized ? &added->normalized : &added->plain, text, length,
+                                     (uint32_t)i, err));
+        if (token->single_word && !added->word)
+            FG_TRY(fg_pattern_class(&added->word, WORD_CLASS, "word", err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
+                               const fg_vocabulary *model, fg_normalizer *normalizer, const char *directory,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    char *first = NULL, *second = NULL;
+    *added = (fg_added_tokens){0};
+    FG_TRY_NEW(first, fg_strformat(err, "%s/tokenizer.json", directory));
+    FG_TRY_NEW(second, fg_strformat(err, "%s/tokenizer_config.json", directory));
+    FG_TRY(read_list(added, list, first, model, normalizer, err));
+    FG_TRY(read_decoder(added, decoder, second, model, normalizer, err));
+    FG_TRY(build_tries(added, err));
+done:
+    fg_free(first);
+    fg_free(second);
+    if (status != FG_OK) fg_added_tokens_free(added);
+    return status;
+}
+
+const fg_added_token *fg_added_tokens_at(const fg_added_tokens *added, uint32_t id) {
+    return id < added->id_capacity && added->by_id[id] ? &added->tokens[added->by_id[id] - 1] : NULL;
+}
+
+void fg_added_tokens_free(fg_added_tokens *added) {
+    for (size_t i = 0; i < added->count; i++) free_token(&added->tokens[i]);
+    fg_free(added->tokens);
+    fg_free(added->by_id);
+    fg_vocabulary_free(&added->names);
+    fg_token_trie_free(&added->plain);
+    fg_token_trie_free(&added->normalized);
+    fg_pattern_free(&added->word);
+    *added = (fg_added_tokens){0};
+}
+
+/* ---- Finding ---- */
+
+static bool is_space(int32_t code) {
+    return (code >= 9 && code <= 13) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
+           (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f ||
+           code == 0x205f || code == 0x3000;
+}
+
+/* Where the character before `at` begins. */
+static size_t step_back(const char *text, size_t at) {
+    do at--;
+    while (at && ((unsigned char)text[at] & 0xc0) == 0x80);
+    return at;
+}
+
+/* Where the spaces before `at` begin; not before `least`. */
+static size_t spaces_before(const char *text, size_t at, size_t least) {
+    while (at > least) {
+        size_t before = step_back(text, at);
+        const char *here = text + before;
+        if (before < least || !is_space(fg_utf8_next(&here, text + at))) break;
+        at = before;
+    }
+    return at;
+}
+
+static size_t spaces_behind(const char *text, size_t at, size_t length) {
+    while (at < length) {
+        const char *here = text + at;
+        if (!is_space(fg_utf8_next(&here, text + length))) break;
+        at = (size_t)(here - text);
+    }
+    return at;
+}
+
+/* Whether there is no word character on either side. */
+static fg_status stands_alone(const fg_added_tokens *added, const char *text, size_t length, size_t start,
+                              size_t end, bool *alone, fg_error *err) {
+    fg_status status = FG_OK;
+    bool before = false, behind = false;
+    if (start) {
+        size_t at = step_back(text, start);
+        FG_TRY(fg_pattern_begins(added->word, text + at, start - at, &before, err));
+    }
+    if (end < length)
+        FG_TRY(fg_pattern_begins(added->word, text + end, fg_utf8_size(text[end]), &behind, err));
+    *alone = !before && !behind;
+done:
+    return status;
+}
+
+static fg_status add_part(fg_buffer_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
+    fg_status status = fg_grow(&parts->parts, parts->count, &parts->capacity, sizeof *parts->parts, err);
+    if (status == FG_OK) parts->parts[parts->count++] = (fg_buffer_part){start, end, id};
+    return status;
+}
+
+/* Takes a token found at [start, end): the spaces that it strips go with it. `covered` is where what is taken
+ * already ends; a token that lies before it and strips to its left is part of what was stripped. */
+static fg_status take_match(const fg_added_token *token, const char *text, size_t length, size_t start,
+                            size_t end, size_t *covered, fg_buffer_parts *parts, fg_error *err) {
+    fg_status status = FG_OK;
+    if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
+    if (token->rstrip) end = spaces_behind(text, end, length);
+    if (start >= end) return FG_OK;
+    if (*covered < start) FG_TRY(add_part(parts, *covered, start, FG_ID_ABSENT, err));
+    FG_TRY(add_part(parts, start, end, token->id, err));
+    *covered = end;
+done:
+    return status;
+}
+
+fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, const char *text, size_t length,
+                               fg_buffer_parts *parts, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_token_trie *trie = normalized ? &added->normalized : &added->plain;
+    size_t covered = 0;
+    parts->count = 0;
+    for (size_t at = 0; at < length && trie->node_count;) {
+        size_t size = 0;
+        uint32_t index = trie->begins[(unsigned char)text[at]]
+                             ? fg_token_trie_longest(trie, text + at, text + length, &size)
+                             : FG_TRIE_NONE;
+        if (index == FG_TRIE_NONE) {
+            at++;
+            continue;
+        }
+        const fg_added_token *token = &added->tokens[index];
+        bool alone = true;
+        if (token->single_word) FG_TRY(stands_alone(added, text, length, at, at + size, &alone, err));
+        if (alone) FG_TRY(take_match(token, text, length, at, at + size, &covered, parts, err));
+        at += size;
+    }
+    if (covered < length) FG_TRY(add_part(parts, covered, length, FG_ID_ABSENT, err));
+done:
+    return status;
+}

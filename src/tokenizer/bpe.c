@@ -1,0 +1,249 @@
+#include "tokenizer/bpe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/utf8_text.h"
+#include "tokenizer/bpe_merge.h"
+#include "tokenizer/tokenizer_json.h"
+
+/* ---- Reading ---- */
+
+static fg_status read_vocabulary(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *vocab = json_object_get(model->json, "vocab"), *id;
+    const char *text;
+    if (!json_is_object(vocab))
+        return fg_fail(err, FG_ERR_INPUT, "%s: model: \"vocab\": found %s, expected an object", model->file,
+                       fg_json_kind(vocab));
+    json_object_foreach(vocab, text, id) {
+        if (!json_is_integer(id) || json_integer_value(id) < 0)
+            FG_TRY(fg_fail(
+                err, FG_ERR_INPUT,
+                "%s: model: \"vocab\": the id of \"%.60s\": found %s, expected a non-negative integer",
+                model->file, text, fg_json_kind(id)));
+        if (json_integer_value(id) >= FG_ID_LIMIT)
+            FG_TRY(fg_fail(err, FG_ERR_INPUT,
+                           "%s: model: \"vocab\": the id of \"%.60s\": found %lld, expected less than %d",
+                           model->file, text, (long long)json_integer_value(id), FG_ID_LIMIT));
+        FG_TRY(
+            fg_vocabulary_add(&bpe->vocabulary, text, strlen(text), (uint64_t)json_integer_value(id), err));
+    }
+done:
+    if (status == FG_ERR_INPUT) fg_where(err, "reading the vocabulary of %s", model->file);
+    return status;
+}
+
+typedef struct merge_halves {
+    const char *left, *right;
+    size_t left_length, right_length;
+} merge_halves;
+
+/* Both spellings: "a b" and ["a", "b"]. */
+static fg_status read_halves(const char *file, const json_t *merge, size_t index, merge_halves *h,
+                             fg_error *err) {
+    if (json_is_string(merge)) {
+        const char *text = json_string_value(merge), *end = text + json_string_length(merge);
+        const char *space = memchr(text, ' ', (size_t)(end - text));
+        if (space && !memchr(space + 1, ' ', (size_t)(end - space - 1))) {
+            *h = (merge_halves){text, space + 1, (size_t)(space - text), (size_t)(end - space - 1)};
+            return FG_OK;
+        }
+    }
+    const json_t *left = json_array_get(merge, 0), *right = json_array_get(merge, 1);
+    if (json_array_size(merge) == 2 && json_is_string(left) && json_is_string(right)) {
+        *h = (merge_halves){json_string_value(left), json_string_value(right), json_string_length(left),
+                            json_string_length(right)};
+        return FG_OK;
+    }
+    char brief[60];
+    return fg_fail(
+        err, FG_ERR_INPUT,
+        "%s: model: \"merges\": merge %zu: found %s, expected two tokens, as \"a b\" or [\"a\", \"b\"]", file,
+        index, fg_json_brief(merge, brief, sizeof brief));
+}
+
+static fg_status find_token(const fg_bpe *bpe, const char *file, size_t index, const char *text,
+                            size_t length, uint32_t *id, fg_error *err) {
+    *id = fg_vocabulary_find(&bpe->vocabulary, text, length);
+    if (*id != FG_ID_ABSENT) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT,
+                   "%s: model: \"merges\": merge %zu: the token \"%.*s\" is not in the vocabulary", file,
+                   index, (int)(length < 60 ? length : 60), text);
+}
+
+static fg_status read_merge(fg_bpe *bpe, const char *file, const json_t *merge, size_t index,
+                            fg_buffer *joined, fg_error *err) {
+    fg_status status = FG_OK;
+    merge_halves h = {0};
+    uint32_t left, right, made;
+    FG_TRY(read_halves(file, merge, index, &h, err));
+    FG_TRY(find_token(bpe, file, index, h.left, h.left_length, &left, err));
+    FG_TRY(find_token(bpe, file, index, h.right, h.right_length, &right, err));
+    fg_buffer_clear(joined);
+    FG_TRY(fg_buffer_add(joined, h.left, h.left_length, err));
+    FG_TRY(fg_buffer_add(joined, h.right, h.right_length, err));
+    FG_TRY(find_token(bpe, file, index, joined->data, joined->length, &made, err));
+    fg_merges_add(bpe, left, right, made);
+done:
+    return status;
+}
+
+static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *list = NULL;
+    fg_buffer joined = {0};
+    size_t index;
+    json_t *merge;
+    FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
+    if (json_array_size(list) > FG_MERGE_LIMIT)
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read",
+                       model->file, json_array_size(list), FG_MERGE_LIMIT));
+    FG_TRY(fg_merges_reserve(bpe, json_array_size(list), err));
+    json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
+        /* The first line of a merges.txt, which old files carry along. */
+        if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
+        FG_TRY(read_merge(bpe, model->file, merge, index, &joined, err));
+    }
+done:
+    if (status == FG_ERR_INPUT) fg_where(err, "reading the merges of %s", model->file);
+    fg_buffer_free(&joined);
+    return status;
+}
+
+/* What is there but changes nothing may be null, "" or 0. */
+static fg_status refuse(const fg_tokenizer_json *model, const char *key, fg_error *err) {
+    const json_t *value = json_object_get(model->json, key);
+    bool nothing = !value || json_is_null(value) || (json_is_string(value) && !json_string_length(value)) ||
+                   (json_is_number(value) && json_number_value(value) == 0.0);
+    if (nothing) return FG_OK;
+    char brief[60];
+    return fg_fail(err, FG_ERR_INPUT, "%s: model: \"%s\": %s is not supported", model->file, key,
+                   fg_json_brief(value, brief, sizeof brief));
+}
+
+static fg_status nullable_flag(const fg_tokenizer_json *model, const char *key, bool *flag, fg_error *err) {
+    *flag = false;
+    if (json_is_null(json_object_get(model->json, key))) return FG_OK;
+    return fg_tokenizer_json_flag(model, key, false, flag, err);
+}
+
+static fg_status read_unknown(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+    const char *text;
+    size_t length;
+    const json_t *value = json_object_get(model->json, "unk_token");
+    bpe->unknown = FG_ID_ABSENT;
+    if (!value || json_is_null(value)) return FG_OK;
+    fg_status status = fg_tokenizer_json_string(model, "unk_token", &text, &length, err);
+    if (status != FG_OK) return status;
+    bpe->unknown = fg_vocabulary_find(&bpe->vocabulary, text, length);
+    if (bpe->unknown != FG_ID_ABSENT) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "%s: model: unk_token \"%.60s\" is not in the vocabulary", model->file,
+                   text);
+}
+
+static fg_status read_settings(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+    fg_status status = FG_OK;
+    static const char *const refused[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) FG_TRY(refuse(model, refused[i], err));
+    FG_TRY(nullable_flag(model, "byte_fallback", &bpe->byte_fallback, err));
+    FG_TRY(nullable_flag(model, "fuse_unk", &bpe->fuse_unknown, err));
+    FG_TRY(nullable_flag(model, "ignore_merges", &bpe->whole_words, err));
+done:
+    return status;
+}
+
+fg_status fg_bpe_read(fg_bpe *bpe, const json_t *json, const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tokenizer_json model = {json, file, "model"};
+    *bpe = (fg_bpe){.unknown = FG_ID_ABSENT};
+    if (!json_is_object(json))
+        return fg_fail(err, FG_ERR_INPUT, "%s: model: found %s, expected an object", file,
+                       fg_json_kind(json));
+    const char *type = json_string_value(json_object_get(json, "type"));
+    if (json_object_get(json, "type") && (!type || strcmp(type, "BPE") != 0))
+        return fg_tokenizer_json_unknown(&model, type ? type : "(no string)", "BPE", err);
+    FG_TRY(fg_tokenizer_json_keys(&model,
+                                  "type vocab merges dropout unk_token continuing_subword_prefix "
+                                  "end_of_word_suffix fuse_unk byte_fallback ignore_merges",
+                                  err));
+    FG_TRY(read_settings(bpe, &model, err));
+    FG_NEW(bpe->scratch, 1);
+    FG_TRY(read_vocabulary(bpe, &model, err));
+    FG_TRY(read_merges(bpe, &model, err));
+    FG_TRY(read_unknown(bpe, &model, err));
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char name[8];
+        int length = snprintf(name, sizeof name, "<0x%02X>", byte);
+        bpe->byte_ids[byte] = fg_vocabulary_find(&bpe->vocabulary, name, (size_t)length);
+    }
+done:
+    if (status != FG_OK) fg_bpe_free(bpe);
+    return status;
+}
+
+void fg_bpe_free(fg_bpe *bpe) {
+    fg_vocabulary_free(&bpe->vocabulary);
+    fg_free(bpe->merges);
+    fg_free(bpe->merged);
+    fg_bpe_scratch_free(bpe->scratch);
+    fg_word_cache_free(&bpe->cache);
+    *bpe = (fg_bpe){.unknown = FG_ID_ABSENT};
+}
+
+/* ---- Encoding ---- */
+
+static bool has_byte_tokens(const fg_bpe *bpe, const char *bytes, size_t size) {
+    for (size_t i = 0; i < size; i++) {
+        if (bpe->byte_ids[(unsigned char)bytes[i]] == FG_ID_ABSENT) return false;
+    }
+    return true;
+}
+
+/* The tokens of a word's characters. As in HF tokenizers, an unknown run that is not ended yet comes behind
+ * the byte tokens of the characters after it. */
+static fg_status split_word(fg_bpe *bpe, const char *word, size_t length, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_id_list *symbols = &bpe->scratch->symbols;
+    bool unknown = false;
+    symbols->count = 0;
+    for (size_t at = 0, size; at < length; at += size) {
+        size = fg_utf8_size(word[at]);
+        uint32_t id = fg_vocabulary_find(&bpe->vocabulary, word + at, size);
+        if (id != FG_ID_ABSENT) {
+            if (unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
+            unknown = false;
+            FG_TRY(fg_id_list_add(symbols, id, err));
+        } else if (bpe->byte_fallback && has_byte_tokens(bpe, word + at, size)) {
+            for (size_t i = 0; i < size; i++)
+                FG_TRY(fg_id_list_add(symbols, bpe->byte_ids[(unsigned char)word[at + i]], err));
+        } else if (bpe->unknown != FG_ID_ABSENT) {
+            if (unknown && !bpe->fuse_unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
+            unknown = true;
+        }
+    }
+    if (unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
+done:
+    return status;
+}
+
+fg_status fg_bpe_encode(fg_bpe *bpe, const char *word, size_t length, fg_id_list *ids, fg_error *err) {
+    fg_status status = FG_OK;
+    bool found = false, cached = length <= FG_CACHED_WORD;
+    const fg_id_list *symbols = &bpe->scratch->symbols;
+    if (cached) FG_TRY(fg_word_cache_get(&bpe->cache, word, length, &found, ids, err));
+    if (found) goto done;
+    uint32_t whole = bpe->whole_words ? fg_vocabulary_find(&bpe->vocabulary, word, length) : FG_ID_ABSENT;
+    if (whole != FG_ID_ABSENT) {
+        bpe->scratch->symbols.count = 0;
+        FG_TRY(fg_id_list_add(&bpe->scratch->symbols, whole, err));
+    } else {
+        FG_TRY(split_word(bpe, word, length, err));
+        FG_TRY(fg_bpe_merge(bpe, err));
+    }
+    if (cached) FG_TRY(fg_word_cache_put(&bpe->cache, word, length, symbols->ids, symbols->count, err));
+    for (size_t i = 0; i < symbols->count; i++) FG_TRY(fg_id_list_add(ids, symbols->ids[i], err));
+done:
+    return status;
+}

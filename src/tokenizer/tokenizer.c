@@ -1,0 +1,206 @@
+#include "tokenizer/tokenizer.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/bpe.h"
+#include "tokenizer/post_processor.h"
+#include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/token_decoder.h"
+
+struct fg_tokenizer {
+    fg_bpe bpe;
+    fg_added_tokens added;
+    fg_normalizer normalizer;
+    fg_pre_tokenizer pre;
+    fg_post_processor post;
+    fg_token_decoder decoder;
+    fg_buffer input, between; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
+    fg_buffer_parts parts, normalized_parts;
+    fg_spans pieces;
+};
+
+/* ---- Reading ---- */
+
+static fg_status read_parts(fg_tokenizer *t, const json_t *json, const json_t *config, const char *directory,
+                            const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tokenizer_json whole = {json, file, "the top level"};
+    if (!json_is_object(json))
+        return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(json));
+    FG_TRY(fg_tokenizer_json_keys(
+        &whole,
+        "version truncation padding added_tokens normalizer pre_tokenizer post_processor "
+        "decoder model",
+        err));
+    FG_TRY(fg_bpe_read(&t->bpe, json_object_get(json, "model"), file, err));
+    FG_TRY(fg_normalizer_read(&t->normalizer, json_object_get(json, "normalizer"), file, err));
+    FG_TRY(fg_pre_tokenizer_read(&t->pre, json_object_get(json, "pre_tokenizer"), file, err));
+    FG_TRY(fg_post_processor_read(&t->post, json_object_get(json, "post_processor"), file, err));
+    FG_TRY(fg_token_decoder_read(&t->decoder, json_object_get(json, "decoder"), file, err));
+    FG_TRY(fg_added_tokens_read(&t->added, json_object_get(json, "added_tokens"),
+                                json_object_get(config, "added_tokens_decoder"), &t->bpe.vocabulary,
+                                &t->normalizer, directory, err));
+done:
+    return status;
+}
+
+static fg_status absent(const char *path, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "%s is missing or empty", path);
+    return fg_hint(err,
+                   "fgconv reads tokenizers that transformers saved as tokenizer.json; "
+                   "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");
+}
+
+fg_status fg_tokenizer_new(fg_tokenizer **tokenizer, const fg_tokenizer_files *files, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    json_t *json = NULL;
+    *tokenizer = NULL;
+    FG_TRY_NEW(path, fg_path_join(files->directory, "tokenizer.json", err));
+    if (!files->tokenizer.length) FG_TRY(absent(path, err));
+    FG_TRY(fg_json_parse(path, files->tokenizer.data, files->tokenizer.length, &json, err));
+    FG_NEW(*tokenizer, 1);
+    FG_TRY(read_parts(*tokenizer, json, files->config, files->directory, path, err));
+done:
+    if (status != FG_OK) fg_tokenizer_free(tokenizer);
+    json_decref(json);
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_error *err) {
+    fg_tokenizer_files files;
+    *tokenizer = NULL;
+    fg_status status = fg_tokenizer_files_read(&files, directory, err);
+    if (status == FG_OK) status = fg_tokenizer_new(tokenizer, &files, err);
+    fg_tokenizer_files_free(&files);
+    return status;
+}
+
+void fg_tokenizer_free(fg_tokenizer **tokenizer) {
+    fg_tokenizer *t = *tokenizer;
+    if (!t) return;
+    fg_bpe_free(&t->bpe);
+    fg_added_tokens_free(&t->added);
+    fg_normalizer_free(&t->normalizer);
+    fg_pre_tokenizer_free(&t->pre);
+    fg_post_processor_free(&t->post);
+    fg_token_decoder_free(&t->decoder);
+    fg_buffer_free(&t->input);
+    fg_buffer_free(&t->between);
+    fg_free(t->parts.parts);
+    fg_free(t->normalized_parts.parts);
+    fg_spans_free(&t->pieces);
+    fg_free(t);
+    *tokenizer = NULL;
+}
+
+/* ---- Encoding ---- */
+
+/* Normalized text without added tokens. */
+static fg_status encode_words(fg_tokenizer *t, const char *text, size_t length, bool beginning,
+                              fg_id_list *ids, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_spans_clear(&t->pieces);
+    if (!length) return FG_OK;
+    FG_TRY(fg_spans_add(&t->pieces, text, length, err));
+    FG_TRY(fg_pre_tokenizer_apply(&t->pre, &t->pieces, beginning, err));
+    for (size_t i = 0; i < t->pieces.count; i++)
+        FG_TRY(fg_bpe_encode(&t->bpe, fg_spans_text(&t->pieces, i), t->pieces.pieces[i].length, ids, err));
+done:
+    return status;
+}
+
+/* Text between the tokens that are not normalized. */
+static fg_status encode_between(fg_tokenizer *t, const char *text, size_t length, bool beginning,
+                                fg_id_list *ids, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer_clear(&t->between);
+    FG_TRY(fg_buffer_add(&t->between, text, length, err));
+    FG_TRY(fg_normalizer_apply(&t->normalizer, &t->between, err));
+    FG_TRY(
+        fg_added_tokens_find(&t->added, true, t->between.data, t->between.length, &t->normalized_parts, err));
+    for (size_t i = 0; i < t->normalized_parts.count; i++) {
+        fg_buffer_part part = t->normalized_parts.parts[i];
+        if (part.id != FG_ID_ABSENT)
+            FG_TRY(fg_id_list_add(ids, part.id, err));
+        else
+            FG_TRY(encode_words(t, t->between.data + part.start, part.end - part.start,
+                                beginning && part.start == 0, ids, err));
+    }
+done:
+    return status;
+}
+
+fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, bool special, fg_id_list *ids,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    size_t first = ids->count;
+    fg_buffer_clear(&t->input);
+    FG_TRY(fg_utf8_replace_invalid(text, length, &t->input, err));
+    FG_TRY(fg_added_tokens_find(&t->added, false, t->input.data, t->input.length, &t->parts, err));
+    for (size_t i = 0; i < t->parts.count; i++) {
+        fg_buffer_part part = t->parts.parts[i];
+        if (part.id != FG_ID_ABSENT)
+            FG_TRY(fg_id_list_add(ids, part.id, err));
+        else
+            FG_TRY(encode_between(t, t->input.data + part.start, part.end - part.start, part.start == 0, ids,
+                                  err));
+    }
+    FG_TRY(fg_post_processor_apply(&t->post, ids, first, special, err));
+done:
+    return status;
+}
+
+/* ---- Decoding ---- */
+
+/* The text that decoders get for an id; NULL if no token has it. */
+static const char *token_text(const fg_tokenizer *t, uint32_t id, size_t *length, bool *special) {
+    const fg_added_token *added = fg_added_tokens_at(&t->added, id);
+    *special = added && added->special;
+    if (!added) return fg_vocabulary_text(&t->bpe.vocabulary, id, length);
+    *length = added->normalized_content ? added->normalized_length : added->length;
+    return added->normalized_content ? added->normalized_content : added->content;
+}
+
+static fg_status decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool with_special,
+                        fg_buffer *text, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_spans tokens = {0};
+    for (size_t i = 0; i < count; i++) {
+        size_t length = 0;
+        bool special;
+        const char *token = token_text(t, ids[i], &length, &special);
+        if (token && (with_special || !special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
+    }
+    FG_TRY(fg_token_decoder_apply(&t->decoder, &tokens, text, err));
+done:
+    fg_spans_free(&tokens);
+    return status;
+}
+
+fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
+                              fg_error *err) {
+    return decode(t, ids, count, true, text, err);
+}
+
+fg_status fg_tokenizer_decode_plain(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
+                                    fg_error *err) {
+    return decode(t, ids, count, false, text, err);
+}
+
+bool fg_tokenizer_knows(const fg_tokenizer *t, uint32_t id) {
+    size_t length;
+    bool special;
+    return token_text(t, id, &length, &special) != NULL;
+}
+
+uint32_t fg_tokenizer_id_limit(const fg_tokenizer *t) {
+    size_t limit = t->added.id_capacity > t->bpe.vocabulary.id_capacity ? t->added.id_capacity
+                                                                        : t->bpe.vocabulary.id_capacity;
+    while (limit && !fg_tokenizer_knows(t, (uint32_t)(limit - 1))) limit--;
+    return (uint32_t)limit;
+}

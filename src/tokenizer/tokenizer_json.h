@@ -1,0 +1,36 @@
+/* The parts of a tokenizer.json (normalizer, pre_tokenizer, post_processor, decoder): JSON objects with a
+ * "type". Helpers that read their fields.
+ *
+ * Invariant: a field that a part's reader does not know is an error that names it: what is not understood is
+ * not ignored.
+ */
+#ifndef FG_TOKENIZER_TOKENIZER_JSON_H
+#define FG_TOKENIZER_TOKENIZER_JSON_H
+
+#include "base/json.h"
+
+enum { FG_COMPONENT_DEPTH = 8, FG_COMPONENT_STEPS = 64 }; /* sequences within sequences; steps in all */
+
+/* The place of a part, for messages: "DIR/tokenizer.json: pre_tokenizer". */
+typedef struct fg_tokenizer_json {
+    const json_t *json;
+    const char *file, *name;
+} fg_tokenizer_json;
+
+/* The type; FG_ERR_INPUT if it is no object or has none. Borrowed. */
+fg_status fg_tokenizer_json_type(const fg_tokenizer_json *component, const char **type, fg_error *err);
+/* FG_ERR_INPUT unless every key is among `keys`, which are separated by spaces. */
+fg_status fg_tokenizer_json_keys(const fg_tokenizer_json *component, const char *keys, fg_error *err);
+/* "type X is not supported", naming the part. */
+fg_status fg_tokenizer_json_unknown(const fg_tokenizer_json *component, const char *type, const char *known,
+                                    fg_error *err);
+/* A field that must be there. A string may hold NUL: its length is given. */
+fg_status fg_tokenizer_json_string(const fg_tokenizer_json *component, const char *key, const char **text,
+                                   size_t *length, fg_error *err);
+fg_status fg_tokenizer_json_flag(const fg_tokenizer_json *component, const char *key, bool missing,
+                                 bool *flag, fg_error *err);
+/* The array of a Sequence, borrowed. */
+fg_status fg_tokenizer_json_list(const fg_tokenizer_json *component, const char *key, const json_t **list,
+                                 fg_error *err);
+
+#endif

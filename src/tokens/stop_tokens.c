@@ -1,0 +1,198 @@
+#include "tokens/stop_tokens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "tokens/token_lookup.h"
+
+enum { BRIEF = 60 };
+
+static fg_status add_id(fg_stop_tokens *stop, int64_t id, const char *reason, fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < stop->count; i++) {
+        if (stop->items[i].id == id) return FG_OK;
+    }
+    FG_TRY(fg_grow(&stop->items, stop->count, &stop->capacity, sizeof *stop->items, err));
+    FG_TRY_NEW(stop->items[stop->count].reason, fg_strdup(reason, err));
+    stop->items[stop->count++].id = id;
+done:
+    return status;
+}
+
+static fg_status add_value(fg_stop_tokens *stop, const json_t *id, const char *reason, fg_error *err) {
+    char brief[BRIEF];
+    if (json_is_integer(id)) return add_id(stop, json_integer_value(id), reason, err);
+    return fg_fail(err, FG_ERR_INPUT, "%s: eos_token_id: found %s, expected an integer or a list of integers",
+                   reason, fg_json_brief(id, brief, sizeof brief));
+}
+
+fg_status fg_stop_tokens_add(fg_stop_tokens *stop, const json_t *ids, const char *reason, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!ids || json_is_null(ids)) return FG_OK;
+    if (!json_is_array(ids)) return add_value(stop, ids, reason, err);
+    for (size_t i = 0; i < json_array_size(ids); i++)
+        FG_TRY(add_value(stop, json_array_get(ids, i), reason, err));
+done:
+    return status;
+}
+
+/* ---- by text ---- */
+
+/* The id of one token; FG_NO_TOKEN if the tokenizer does not have it. */
+static fg_status find_id(const fg_tokenizer_files *files, const char *text, int64_t *id, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_token_lookup lookup = {0};
+    json_t *wanted = json_object();
+    FG_TRY(fg_json_put(wanted, text, json_null(), err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+    *id = fg_token_lookup_find(&lookup, text);
+done:
+    json_decref(wanted);
+    fg_token_lookup_free(&lookup);
+    return status;
+}
+
+static fg_status add_text(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
+                          const char *reason, fg_error *err) {
+    int64_t id;
+    fg_status status = find_id(files, text, &id, err);
+    return status == FG_OK && id != FG_NO_TOKEN ? add_id(stop, id, reason, err) : status;
+}
+
+static fg_status add_if_end_of_turn(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
+                                    fg_error *err) {
+    static const char *const names[] = {"<|im_end|>", "<|eot|>", "<|end_of_turn|>"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0)
+            return add_text(stop, files, text, "an added token that ends a turn", err);
+    }
+    return FG_OK;
+}
+
+static fg_status add_list(fg_stop_tokens *stop, const fg_tokenizer_files *files, const json_t *list,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        FG_TRY(add_if_end_of_turn(stop, files, json_string_value(json_array_get(list, i)), err));
+done:
+    return status;
+}
+
+fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_request *request,
+                                       const fg_tokenizer_files *files, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_role_request *eos = &request->roles[FG_ROLE_EOS];
+    const char *held = fg_role_text(files, FG_ROLE_EOS);
+    if (eos->token && held && strcmp(eos->token, held) == 0)
+        FG_TRY(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
+    for (int role = 0; role < FG_ROLE_COUNT; role++) {
+        const char *text = request->roles[role].token;
+        if (text) FG_TRY(add_if_end_of_turn(stop, files, text, err));
+    }
+    FG_TRY(add_list(stop, files, request->special, err));
+    FG_TRY(add_list(stop, files, request->regular, err));
+done:
+    return status;
+}
+
+/* ---- --stop-tokens ---- */
+
+static fg_status add_listed(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
+                            fg_error *err) {
+    int64_t id;
+    fg_status status = find_id(files, text, &id, err);
+    if (status != FG_OK) return status;
+    if (id != FG_NO_TOKEN) return add_id(stop, id, "--stop-tokens", err);
+    fg_fail(err, FG_ERR_INPUT, "--stop-tokens: the tokenizer of %s has no token \"%.80s\"", files->directory,
+            text);
+    return fg_hint(err,
+                   "add it with --add-tokens, or leave it out; separate tokens by commas, without spaces");
+}
+
+fg_status fg_stop_tokens_add_listed(fg_stop_tokens *stop, const char *list, const fg_tokenizer_files *files,
+                                    fg_error *err) {
+    fg_status status = FG_OK;
+    char *text = NULL;
+    for (const char *at = list; *at;) {
+        size_t begin = strspn(at, " "), length = strcspn(at + begin, ",");
+        const char *next = at + begin + length;
+        at += begin;
+        while (length && at[length - 1] == ' ') length--;
+        fg_free(text);
+        FG_TRY_NEW(text, fg_strndup(at, length, err));
+        if (length) FG_TRY(add_listed(stop, files, text, err));
+        at = *next ? next + 1 : next;
+    }
+done:
+    fg_free(text);
+    return status;
+}
+
+/* ---- the result ---- */
+
+fg_status fg_stop_tokens_ids(const fg_stop_tokens *stop, json_t **ids, fg_error *err) {
+    fg_status status = FG_OK;
+    *ids = NULL;
+    if (!stop->count) return FG_OK;
+    *ids = json_array();
+    for (size_t i = 0; i < stop->count; i++) FG_TRY(fg_json_push(*ids, json_integer(stop->items[i].id), err));
+    if (stop->count > 1) return FG_OK;
+    json_t *only = json_incref(json_array_get(*ids, 0));
+    json_decref(*ids);
+    *ids = only;
+done:
+    if (status != FG_OK) {
+        json_decref(*ids);
+        *ids = NULL;
+    }
+    return status;
+}
+
+/* The text of an added token; NULL if no added token has the id. */
+static const char *text_of(const fg_token_lookup *lookup, const fg_tokenizer_files *files, int64_t id) {
+    size_t i;
+    json_t *entry;
+    const char *key;
+    json_array_foreach(lookup->added, i, entry) {
+        if (json_integer_value(json_object_get(entry, "id")) == id)
+            return json_string_value(json_object_get(entry, "content"));
+    }
+    json_object_foreach(json_object_get(files->config, "added_tokens_decoder"), key, entry) {
+        if (strtoll(key, NULL, 10) == id) return json_string_value(json_object_get(entry, "content"));
+    }
+    return NULL;
+}
+
+fg_status fg_stop_tokens_describe(const fg_stop_tokens *stop, const fg_tokenizer_files *files, json_t **list,
+                                  fg_error *err) {
+    fg_status status = FG_OK;
+    fg_token_lookup lookup = {0};
+    json_t *wanted = json_object(), *entry = NULL;
+    *list = json_array();
+    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+    for (size_t i = 0; i < stop->count; i++) {
+        entry = json_object();
+        FG_TRY(fg_json_put(entry, "id", json_integer(stop->items[i].id), err));
+        FG_TRY(fg_json_put_text(entry, "text", text_of(&lookup, files, stop->items[i].id), err));
+        FG_TRY(fg_json_put_text(entry, "reason", stop->items[i].reason, err));
+        FG_TRY(fg_json_push(*list, json_incref(entry), err));
+        json_decref(entry);
+        entry = NULL;
+    }
+done:
+    json_decref(entry);
+    json_decref(wanted);
+    fg_token_lookup_free(&lookup);
+    if (status != FG_OK) {
+        json_decref(*list);
+        *list = NULL;
+    }
+    return status;
+}
+
+void fg_stop_tokens_free(fg_stop_tokens *stop) {
+    for (size_t i = 0; i < stop->count; i++) fg_free(stop->items[i].reason);
+    fg_free(stop->items);
+    *stop = (fg_stop_tokens){0};
+}

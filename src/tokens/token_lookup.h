@@ -1,0 +1,33 @@
+/* The ids of some tokens, found in tokenizer files without building the vocabulary.
+ *
+ * Invariant: of tokenizer.json only the list of added tokens becomes values. A token's id is the one of
+ * added_tokens_decoder in tokenizer_config.json, else of added_tokens, else of the model's vocabulary.
+ */
+#ifndef FG_TOKENS_TOKEN_LOOKUP_H
+#define FG_TOKENS_TOKEN_LOOKUP_H
+
+#include "tokens/tokenizer_files.h"
+
+typedef struct fg_token_lookup {
+    json_t *added;       /* owned: the list added_tokens of tokenizer.json; empty if there is none */
+    size_t begin, end;   /* the bytes that this list takes in the text; both 0 if there is none */
+    json_t *found;       /* owned: text -> id, of the wanted tokens that have one */
+    json_t *of_model;    /* owned: the same, as the model's vocabulary alone has it */
+    uint64_t vocabulary; /* tokens of the model */
+    uint64_t next_id;    /* what the next token that is added gets */
+} fg_token_lookup;
+
+/* `wanted` is an object whose keys are the texts. Malformed text, ids that are none, and a vocabulary of a form that is not known are
+ * FG_ERR_INPUT. A file without tokens gives an empty lookup. */
+fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, const json_t *wanted,
+                               fg_error *err);
+/* The id of a wanted token, or FG_NO_TOKEN (vocab/token_ids.h). */
+int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text);
+/* Whether transformers gives the tokens of `list` (entries of added_tokens, in its order) the ids that they say: those of the
+ * model's vocabulary, else one after the other behind it. The texts must have been wanted. FG_ERR_INPUT if not: the tokens would
+ * not be the ones of their rows. */
+fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *list, const char *directory,
+                                fg_error *err);
+void fg_token_lookup_free(fg_token_lookup *lookup);
+
+#endif

@@ -1,0 +1,137 @@
+#include "translate/hf_keys.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "translate/primitive.h"
+
+static bool is_named(const json_t *names, const char *key, size_t length) {
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)names, i, name) {
+        if (json_string_length(name) == length && strncmp(json_string_value(name), key, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_value(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        if (fg_json_equal(item, value)) return true;
+    }
+    return false;
+}
+
+/* ---- the file ---- */
+
+/* Each list has names, and the texts that its `members` call for. */
+static fg_status check_lists(const json_t *document, const char *part, const char *const members[2],
+                             const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *list;
+    json_object_foreach(json_object_get(document, part), name, list) {
+        if (!json_is_array(json_object_get(list, "keys")))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part,
+                           name));
+        for (size_t i = 0; i < 2; i++) {
+            if (!json_is_string(json_object_get(list, members[i])))
+                FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
+                               members[i]));
+        }
+    }
+done:
+    return status;
+}
+
+static fg_status check_types(const json_t *types, const char *path, fg_error *err) {
+    const char *type;
+    json_t *names;
+    json_object_foreach((json_t *)(uintptr_t)types, type, names) {
+        if (!fg_type_known(type))
+            return fg_fail(err, FG_ERR_INPUT, "%s: types/%s: there is no such type", path, type);
+    }
+    return FG_OK;
+}
+
+static fg_status read_file(const char *path, json_t **keys, fg_error *err) {
+    static const char *const unread[2] = {"reason", "source"}, *const refused[2] = {"message", "hint"};
+    fg_status status = FG_OK;
+    FG_TRY(fg_json_read(path, keys, err));
+    if (!json_is_object(*keys))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*keys)));
+    FG_TRY(check_lists(*keys, "unread", unread, path, err));
+    FG_TRY(check_lists(*keys, "refused", refused, path, err));
+    FG_TRY(check_types(json_object_get(*keys, "types"), path, err));
+done:
+    return status;
+}
+
+fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    *keys = NULL;
+    for (size_t i = 0; i < dirs->count && !*keys; i++) {
+        bool is_file;
+        fg_free(path);
+        FG_TRY_NEW(path, fg_path_join(dirs->items[i], "defaults/hf_keys.json", err));
+        FG_TRY(fg_path_is_file(path, &is_file, err));
+        if (is_file) FG_TRY(read_file(path, keys, err));
+    }
+    if (!*keys) *keys = json_object();
+    if (!*keys) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading the list of keys"));
+done:
+    fg_free(path);
+    return status;
+}
+
+/* ---- what it says ---- */
+
+static bool may_have(const json_t *list, const json_t *value) {
+    const json_t *neutral = json_object_get(list, "neutral");
+    return !neutral || !value || has_value(neutral, value);
+}
+
+const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t *value, bool top) {
+    const char *name;
+    json_t *list;
+    json_object_foreach(json_object_get(keys, "unread"), name, list) {
+        if (!top && !json_object_get(list, "depth")) continue;
+        if (is_named(json_object_get(list, "keys"), key, strlen(key)) && may_have(list, value))
+            return json_string_value(json_object_get(list, "reason"));
+    }
+    return NULL;
+}
+
+const char *fg_hf_keys_mismatch(const json_t *keys, const char *key, const json_t *value) {
+    const char *type;
+    json_t *names;
+    json_object_foreach(json_object_get(keys, "types"), type, names) {
+        if (is_named(names, key, strlen(key))) return fg_type_mismatch(type, value);
+    }
+    return NULL;
+}
+
+const json_t *fg_hf_keys_refusal(const json_t *keys, const char *key, const json_t *value) {
+    const char *name;
+    json_t *list;
+    json_object_foreach(json_object_get(keys, "refused"), name, list) {
+        if (is_named(json_object_get(list, "keys"), key, strlen(key)) && !may_have(list, value)) return list;
+    }
+    return NULL;
+}
+
+const char *fg_hf_keys_computation(const json_t *keys, const char *path) {
+    const json_t *names = json_object_get(keys, "computation");
+    for (const char *part = path; *part; part += strcspn(part, "/.")) {
+        part += *part == '/' || *part == '.';
+        if (is_named(names, part, strcspn(part, "/."))) return part;
+    }
+    return NULL;
+}
+
+bool fg_hf_keys_is_model(const json_t *keys, const char *key) {
+    return is_named(json_object_get(keys, "models"), key, strlen(key));
+}

@@ -1,0 +1,514 @@
+#include "translate/translate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "language/defaults.h"
+#include "translate/hf_keys.h"
+#include "translate/layer_overrides.h"
+#include "translate/primitive.h"
+#include "translate/rotary_settings.h"
+#include "translate/translator.h"
+
+enum { BRIEF = 120, PATH = 300 };
+
+static fg_status set_variables(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_emitted_code code = fg_converter_code(t->converter);
+    const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"model_type", fg_converter_model_type(t->converter)},
+        {"hf_model_type", fg_converter_hf_model_type(t->converter)},
+        {"version", t->options->version},
+        {"module", code.module},
+        {"config_class", code.config_class},
+        {"model_class", code.model_class},
+    };
+    t->variables = json_object();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        FG_TRY(fg_json_put(t->variables, rows[i].name,
+                           rows[i].value ? json_string(rows[i].value) : json_null(), err));
+done:
+    return status;
+}
+
+static const json_t *architectures(const fg_translator *t) {
+    return json_object_get(json_object_get(t->document, "hf"), "architectures");
+}
+
+static bool contains(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        if (fg_json_equal(item, value)) return true;
+    }
+    return false;
+}
+
+/* The class names confirm what the model type says; others mean another model. */
+static fg_status import_architectures(fg_translator *t, fg_error *err) {
+    const json_t *accepted = architectures(t), *found = json_object_get(t->given, "architectures");
+    char brief[BRIEF], wanted[BRIEF];
+    size_t i;
+    json_t *item;
+    if (!accepted || !found || json_is_null(found)) return FG_OK;
+    bool known = json_is_array(found);
+    json_array_foreach((json_t *)(uintptr_t)found, i, item) known &= contains(accepted, item);
+    if (known) return FG_OK;
+    return fg_translator_refuse(t, NULL, err,
+                                "key \"architectures\" = %s: a class with another forward pass or head; %s "
+                                "is converted with these: %s",
+                                fg_json_brief(found, brief, sizeof brief),
+                                fg_converter_model_type(t->converter),
+                                fg_json_brief(accepted, wanted, sizeof wanted));
+}
+
+static fg_status export_architectures(fg_translator *t, fg_error *err) {
+    json_t *first = json_array_get(architectures(t), 0);
+    return first ? fg_json_put(t->result, "architectures", json_pack("[O]", first), err) : FG_OK;
+}
+
+/* Runs the root section with t->given and t->source set. */
+static fg_status run_root(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!t->declarations->root) return fg_fail(err, FG_ERR_INPUT, "%s: has no \"root\" section", t->file);
+    FG_TRY(set_variables(t, err));
+    t->result = json_object();
+    t->resolved = json_object();
+    if (!t->result || !t->resolved)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    fg_frame frame = {.section = t->declarations->root, .hf = "", .target = ""};
+    if (architectures(t)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
+    frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
+    FG_TRY(t->direction == FG_IMPORT ? import_architectures(t, err) : export_architectures(t, err));
+    FG_TRY(fg_translator_run(t, &frame, err));
+done:
+    return status;
+}
+
+/* What a refusal says itself comes first; a key that is only unknown may be one that does not matter. */
+static fg_status report_refusals(const fg_translator *t, fg_error *err) {
+    const char *family = fg_converter_model_type(t->converter);
+    if (fg_translator_verdict(t, err) == FG_OK) return FG_OK;
+    if (t->hint) return fg_hint(err, "%s", t->hint);
+    if (*t->unknown)
+        return fg_hint(
+            err,
+            "check that this is a plain %s model; if an unknown key does not change what it computes, "
+            "--ignore-key %s leaves it out; a converter that knows more can be given with "
+            "--converter-path",
+            family, t->unknown);
+    return fg_hint(err,
+                   "check that this is a plain %s model; a converter that knows more can be given with "
+                   "--converter-path",
+                   family);
+}
+
+bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
+    bool length = strcmp(name, "max_length") == 0;
+    *value = length ? options->max_length : options->vocab_size;
+    return length || strcmp(name, "vocab_size") == 0;
+}
+
+/* Calls `set` for each of the converter's "options" that is given. */
+static fg_status each_option(fg_translator *t,
+                             fg_status (*set)(fg_translator *t, const char *path, json_t *value,
+                                              fg_error *err),
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *option;
+    json_object_foreach(json_object_get(t->document, "options"), path, option) {
+        uint64_t value = 0;
+        const char *name = json_string_value(option);
+        if (!name || !fg_translate_option(t->options, name, &value))
+            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
+                           name ? name : "(no text)"));
+        if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
+    }
+done:
+    return status;
+}
+
+/* An import notes the value where it is left out; an export writes it. Both take over the reference. */
+static fg_status set_left_out(fg_translator *t, const char *path, json_t *value, fg_error *err) {
+    size_t i;
+    json_t *entry;
+    json_array_foreach(t->left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        if (key && strcmp(key, path) == 0) return fg_json_put(entry, "value", value, err);
+    }
+    entry = json_pack("{s:s, s:o, s:s}", "key", path, "value", value, "reason", "a command-line option");
+    return fg_json_push(t->left_out, entry, err);
+}
+
+static fg_status set_result(fg_translator *t, const char *path, json_t *value, fg_error *err) {
+    return fg_json_set_at(t->result, path, value, err);
+}
+
+/* ---- targets with classes ---- */
+
+static fg_status say_problem(void *context, const char *path, const char *what, fg_error *err) {
+    return fg_translator_refuse(context, NULL, err, "\"%s\": %s", path, what);
+}
+
+/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is refused. */
+static fg_status complete_target(fg_translator *t, const json_t *target, json_t **completed, fg_error *err) {
+    fg_class_problems problems = {.say = say_problem, .context = t};
+    *completed = NULL;
+    if (!t->classes || !t->declarations->root || !t->declarations->root->class_name) return FG_OK;
+    return fg_class_complete(t->classes, t->declarations->root->class_name, target, &problems, completed,
+                             err);
+}
+
+/* ---- the way back ---- */
+
+/* Whether a declaration is meant to come back another way, or not at all. */
+static bool may_differ(const fg_translator *there, const fg_declaration *d) {
+    uint64_t value;
+    const char *option = d ? json_string_value(json_object_get(d->spec, "option")) : NULL;
+    if (option && fg_translate_option(there->options, option, &value) && value) return true;
+    return d && d->primitive->export != d->primitive->import;
+}
+
+static fg_status compare_return(fg_translator *there, const json_t *back, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *value;
+    char before[BRIEF], after[BRIEF], place[PATH];
+    json_object_foreach(there->resolved, path, value) {
+        const json_t *found = fg_json_at(back, path);
+        const fg_claim *claim = fg_claims_find(&there->claims[FG_SIDE_HF], path);
+        const fg_declaration *d = claim ? claim->declaration : NULL;
+        bool same = found ? fg_json_equal(found, value) : json_is_null(value);
+        if (same || may_differ(there, d)) continue;
+        FG_TRY(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s",
+                                    fg_translator_name(there, path, place, sizeof place),
+                                    fg_json_brief(value, before, sizeof before),
+                                    fg_json_brief(found, after, sizeof after)));
+    }
+done:
+    return status;
+}
+
+/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta next to rope_parameters
+ * has no effect. */
+static bool spells(const fg_translator *t, const char *wanted) {
+    const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
+    return strcmp(rotary ? rotary : "older", wanted) == 0;
+}
+
+static bool sees_older(const fg_translator *t) {
+    return spells(t, "older");
+}
+
+/* Brings hf's configuration into the spelling that declarations see. */
+static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
+    if (sees_older(t)) return fg_rotary_settings_to_older(hf, t->options->file, err);
+    if (spells(t, "parameters") && json_object_get(hf, "rope_parameters"))
+        return fg_rotary_settings_resolve(hf, t->options->file, err);
+    return fg_rotary_settings_spell(hf, true, t->options->file, err);
+}
+
+/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where they stand and which
+ * type they are if they do not say so themselves. */
+static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *path;
+    json_t *type, *defaults = NULL;
+    json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
+        json_t *inside = fg_json_at(hf, path);
+        const char *own = json_string_value(json_object_get(inside, "model_type"));
+        if (!json_is_object(inside)) continue;
+        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
+        FG_TRY(fg_defaults_complete(inside, defaults, err));
+        json_decref(defaults);
+        defaults = NULL;
+    }
+done:
+    json_decref(defaults);
+    return status;
+}
+
+/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays so. */
+static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
+    fg_status status = FG_OK;
+    bool newer = spells(t, "newer");
+    if (newer) FG_TRY(fg_rotary_settings_spell(hf, false, t->options->file, err));
+    FG_TRY(fg_defaults_complete(hf, defaults, err));
+    FG_TRY(complete_inside(t, hf, err));
+    if (!sees_older(t)) FG_TRY(respell(t, hf, err));
+done:
+    return status;
+}
+
+/* What came in must come back the same from what was written. */
+static fg_status check_return(fg_translator *there, const json_t *target, const json_t *defaults,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_translate_options options = *there->options;
+    options.max_length = options.vocab_size = 0;
+    fg_translator back = {.converter = there->converter,
+                          .document = there->document,
+                          .file = there->file,
+                          .dirs = there->dirs,
+                          .declarations = there->declarations,
+                          .direction = FG_EXPORT,
+                          .options = &options,
+                          .hf_keys = there->hf_keys,
+                          .classes = there->classes,
+                          .given = there->result};
+    FG_TRY_NEW(back.source, fg_json_deep_copy(target ? target : there->result, err));
+    FG_TRY(run_root(&back, err));
+    if (back.refused)
+        FG_TRY(fg_translator_refuse(there, NULL, err,
+                                    "round-trip check failed: the reverse conversion refuses: %s",
+                                    back.refusals.data));
+    FG_TRY(complete_hf(&back, back.result, defaults, err));
+    FG_TRY(compare_return(there, back.result, err));
+done:
+    fg_translator_free(&back);
+    return status;
+}
+
+/* ---- directions ---- */
+
+/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not hold (yet), the class
+ * of what does must have the field. */
+static bool has_target_place(const fg_translator *t, const char *key) {
+    char above[PATH] = "";
+    const char *root = t->declarations->root->class_name, *rest = key;
+    if (!t->classes || !root || strlen(key) >= sizeof above) return false;
+    for (const char *slash; (slash = strchr(rest, '/')) != NULL; rest = slash + 1) {
+        char next[PATH];
+        snprintf(next, sizeof next, "%.*s", (int)(slash - key), key);
+        if (!json_is_object(fg_json_at(t->result, next))) break;
+        memcpy(above, next, sizeof above);
+    }
+    char field[PATH];
+    fg_field found;
+    snprintf(field, sizeof field, "%.*s", (int)strcspn(rest, "/"), rest);
+    const char *class_name = fg_class_at(t->classes, root, t->result, above);
+    return class_name && fg_class_field(t->classes, class_name, field, &found);
+}
+
+/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it stands for only where a
+ * declaration still writes it; a key that no declaration had can always be there. */
+static bool has_place(const fg_translator *t, const char *key, const json_t *entry) {
+    if (t->direction == FG_IMPORT) return has_target_place(t, key);
+    bool claimed = json_object_get(entry, "as") || json_object_get(entry, "absent");
+    return !claimed || fg_claims_find(&t->claims[FG_SIDE_HF], key);
+}
+
+/* Puts back what the other direction left out: keys that were not written, and values of which what stands for them was written. */
+static fg_status put_back(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)t->options->carried, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        const json_t *found = key ? fg_json_at(t->result, key) : NULL;
+        json_t *value = json_object_get(entry, "value");
+        if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
+        if (!has_place(t, key, entry)) {
+            fg_warn(
+                "%s: \"%s\", which an earlier checkpoint had, does not fit this model; it is not restored",
+                t->options->file, key);
+            continue;
+        }
+        FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
+    }
+done:
+    return status;
+}
+
+/* Coverage of the source's keys, with those that the user says do not matter. */
+static fg_status check_source(fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_ignored_keys_check(t, err));
+    FG_TRY(fg_coverage_check(t, err));
+    FG_TRY(report_refusals(t, err));
+    fg_ignored_keys_warn(t);
+done:
+    return status;
+}
+
+static bool has_newer_rotary(const json_t *config, unsigned depth) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
+        if (depth && has_newer_rotary(value, depth - 1)) return true;
+    }
+    return false;
+}
+
+/* Whether an older object of rotary settings has no numbers: at most the name of a type that needs none. */
+static bool has_no_numbers(const json_t *scaling) {
+    return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
+}
+
+/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway, or transformers has no class
+ * for it, so that it is not known to read the older spelling. `type`: what it is when it does not say, or NULL. */
+static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *defaults = NULL;
+    const char *own = json_string_value(json_object_get(inside, "model_type"));
+    const json_t *theta = json_object_get(inside, "rope_theta");
+    FG_TRY(fg_defaults_load(t->dirs, own ? own : type, &defaults, err));
+    bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
+                      fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
+    *may = theta && ((!own && !type) || is_assumed);
+done:
+    json_decref(defaults);
+    return status;
+}
+
+/* Rotary settings of models inside go back into the newer spelling where that is safe. */
+static fg_status keep_newer_inside(const fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *types = json_object_get(t->document, "defaults");
+    const char *key;
+    json_t *inside;
+    bool may;
+    json_object_foreach(t->result, key, inside) {
+        if (!json_is_object(inside)) continue;
+        FG_TRY(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
+        if (may) FG_TRY(fg_rotary_settings_to_newer(inside, err));
+    }
+done:
+    return status;
+}
+
+/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling cannot hold both. */
+static bool has_stale_theta(const fg_translator *t) {
+    const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
+    const json_t *stale = json_object_get(t->result, "rope_theta");
+    return theta && stale && !fg_json_equal(theta, stale);
+}
+
+/* Into the spelling that is asked for. */
+static fg_status spell_result(const fg_translator *t, fg_error *err) {
+    fg_status status = FG_OK;
+    bool newer = t->options->hf_version >= 5;
+    if (spells(t, "newer") || (spells(t, "parameters") && !newer && !has_stale_theta(t))) {
+        FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
+        if (!newer && t->options->newer_rotary) FG_TRY(keep_newer_inside(t, err));
+    } else if (newer && sees_older(t)) {
+        FG_TRY(fg_rotary_settings_to_newer(t->result, err));
+    }
+done:
+    return status;
+}
+
+static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
+                        fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(complete_hf(t, t->source, defaults, err));
+    FG_TRY(run_root(t, err));
+    FG_TRY(check_source(t, err));
+    FG_TRY(put_back(t, err));
+    FG_TRY(complete_target(t, t->result, &translation->target, err));
+    if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(check_return(t, translation->target, defaults, err));
+    FG_TRY(report_refusals(t, err));
+    FG_TRY(each_option(t, set_left_out, err));
+    translation->result = json_incref(t->result);
+    translation->hf = json_incref(t->source);
+done:
+    return status;
+}
+
+static fg_status export(fg_translator *t, const json_t *defaults, fg_translation *translation,
+                        fg_error *err) {
+    fg_status status = FG_OK;
+    if (t->classes) FG_TRY(fg_ignored_keys_refuse(t, err));
+    FG_TRY(complete_target(t, t->given, &translation->target, err));
+    FG_TRY(report_refusals(t, err));
+    if (translation->target) {
+        json_decref(t->source);
+        FG_TRY_NEW(t->source, fg_json_deep_copy(translation->target, err));
+    }
+    FG_TRY(run_root(t, err));
+    if (translation->target) {
+        FG_TRY(fg_coverage_architecture(t, translation->target, err));
+        FG_TRY(fg_coverage_leave_out(t, err));
+    }
+    FG_TRY(translation->target ? report_refusals(t, err) : check_source(t, err));
+    FG_TRY(put_back(t, err));
+    FG_TRY(each_option(t, set_result, err));
+    FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
+    FG_TRY(complete_hf(t, translation->hf, defaults, err));
+    FG_TRY(spell_result(t, err));
+    translation->result = json_incref(t->result);
+done:
+    return status;
+}
+
+/* Brings the source into the form that declarations see. */
+static fg_status spell_given(const fg_translator *t, json_t *given, const json_t *defaults, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *overrides = json_object_get(t->document, "layer_overrides");
+    if (t->direction == FG_EXPORT && t->classes) return FG_OK;
+    FG_TRY(respell(t, given, err));
+    if (t->direction == FG_IMPORT && overrides)
+        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, t->options->file, err));
+done:
+    return status;
+}
+
+fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
+                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
+                       fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *given = NULL, *defaults = NULL, *hf_keys = NULL;
+    fg_classes *classes = NULL;
+    fg_translator t = {.converter = converter,
+                       .document = fg_converter_document(converter),
+                       .file = fg_converter_file(converter),
+                       .dirs = dirs,
+                       .direction = direction,
+                       .options = options};
+    *translation = (fg_translation){0};
+    if (!json_is_object(source))
+        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file,
+                       fg_json_kind(source)));
+    t.declarations = fg_converter_declarations(converter);
+    if (direction == FG_IMPORT) t.file_config = source;
+    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
+    t.hf_keys = hf_keys;
+    given = fg_json_deep_copy(source, err);
+    translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
+    translation->left_out = t.left_out = json_array();
+    if (!given || !t.left_out)
+        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
+    t.classes = classes;
+    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
+    FG_TRY(spell_given(&t, given, defaults, err));
+    t.given = given;
+    FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
+    FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
+                                  : export(&t, defaults, translation, err));
+done:
+    fg_translator_free(&t);
+    fg_classes_free(&classes);
+    json_decref(given);
+    json_decref(defaults);
+    json_decref(hf_keys);
+    if (status != FG_OK) fg_translation_free(translation);
+    return status;
+}
+
+void fg_translation_free(fg_translation *translation) {
+    json_decref(translation->result);
+    json_decref(translation->hf);
+    json_decref(translation->target);
+    json_decref(translation->left_out);
+    *translation = (fg_translation){0};
+}

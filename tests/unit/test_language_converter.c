@@ -1,0 +1,282 @@
+/* convert/converter: finding, inheriting and load-time checks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "language/converter.h"
+#include "language/declaration.h"
+
+static char folder[] = "/tmp/fgconv-converter-XXXXXX";
+static fg_converter_dirs dirs; /* the temporary directory, then the built-in one */
+
+static int make_directories(void **state) {
+    (void)state;
+    if (!mkdtemp(folder)) return -1;
+    fg_converter_dirs_add(&dirs, folder, NULL);
+    return (int)fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL);
+}
+
+static int remove_directories(void **state) {
+    (void)state;
+    fg_converter_dirs_free(&dirs);
+    return (int)fg_directory_remove(folder, NULL);
+}
+
+static char *write_file(const char *name, const char *text) {
+    char *path = fg_path_join(folder, name, NULL);
+    remove(path);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
+    return path;
+}
+
+static void expect_broken(const char *text, const char *said) {
+    fg_error err = {0};
+    fg_converter *converter;
+    char *path = write_file("broken.json", text);
+    if (fg_converter_load_file(&converter, &dirs, path, &err) != FG_ERR_INPUT) fail_msg("loaded: %s", text);
+    assert_null(converter);
+    assert_non_null(strstr(err.text, "broken.json"));
+    if (!strstr(err.text, said)) fail_msg("\"%s\" does not say \"%s\"", err.text, said);
+    remove(path);
+    fg_free(path);
+}
+
+/* A complete small converter; each text replaces a part of it. */
+static char *small(const char *config, const char *tensors, const char *to, const char *back,
+                   const char *more) {
+    return fg_strformat(NULL,
+                        "{\"format\": \"forgather\", \"model_type\": \"small\", \"hf\": {\"architectures\": "
+                        "[\"Small\"]}, \"root\": \"model\",\n"
+                        "\"sections\": {\"model\": {\"config\": {\n%s\n}}},\n\"tensors\": {%s},\n"
+                        "\"to_forgather\": {\"names\": [%s]},\n\"to_hf\": {\"names\": [%s]}%s}",
+                        config ? config : "\"a\": {\"rename\": \"a\"}",
+                        tensors ? tensors : "\"w\": {\"shape\": [\"a\"]}", to ? to : "[\"w\", \"v\"]",
+                        back ? back : "[\"v\", \"w\"]", more ? more : "");
+}
+
+static void expect_small_broken(const char *config, const char *tensors, const char *to, const char *back,
+                                const char *more, const char *said) {
+    char *text = small(config, tensors, to, back, more);
+    expect_broken(text, said);
+    fg_free(text);
+}
+
+static void a_small_converter_loads(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    char *text = small(NULL, NULL, NULL, NULL, NULL), *path = write_file("small.json", text);
+    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "small", &err), FG_OK);
+    assert_string_equal(fg_converter_file(converter), path);
+    assert_string_equal(fg_converter_model_type(converter), "small");
+    assert_null(fg_converter_code(converter).path);
+    fg_converter_free(&converter);
+    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FAST_LLM, "small", &err), FG_ERR_INPUT);
+    remove(path);
+    fg_free(path);
+    fg_free(text);
+}
+
+static void declarations_are_checked(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"\"a\": {\"rename\": \"a\", \"colour\": 1}",
+         "broken.json:3: sections/model/config/a: unknown key \"colour\""},
+        {"\"a\": {\"rename\": \"a\"},\n\"b\": {\"maybe\": true}",
+         "broken.json:4: sections/model/config/b: has no primitive"},
+        {"\"a\": {\"rename\": \"a\", \"constant_import\": 1}", "has two primitives"},
+        {"\"a\": {\"optional\": null}", "needs \"rename\""},
+        {"\"a\": {\"constant_import\": 1, \"default\": 2}", "cannot be used with \"constant_import\""},
+        {"\"a\": {\"rename\": \"a\", \"default\": \"= 1 +\"}", "sections/model/config/a"},
+        {"\"a\": {\"rename\": \"a\", \"type\": \"colour\"}", "unknown type"},
+        {"\"a\": {\"rename\": \"a\", \"option\": \"colour\"}", "unknown option"},
+        {"\"a\": {\"rename\": \"a\", \"maybe\": false}", "expected true"},
+        {"\"a\": {\"rename\": 3}", "expected a string"},
+        {"\"a\": {\"rename\": \"x\"},\n\"b\": {\"rename\": \"x\"}",
+         "the hf key \"x\" is already covered by \"a\""},
+        {"\"a\": {\"rename\": \"x\"},\n\"b\": {\"rename\": \"y\", \"field\": \"a\"}",
+         "the target key \"a\" is already covered by \"a\""},
+        {"\"a\": {\"rename\": \"architectures\"}", "is already covered by \"hf/architectures\""},
+        {"\"a\": {\"nested\": \"nowhere\"}", "unknown section"},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]]}", "\"list_dispatch\" needs \"hf\""},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"every_layer\": true, \"last\": "
+         "\"y\"}",
+         "\"last\" must be a name of the list"},
+        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"last\": \"x\"}",
+         "which needs \"every_layer\""},
+        {"\"a\": {\"nested\": \"model\"}", "nested in themselves"},
+        {"\"a\": {\"custom\": \"nothing\"}", "there is no custom function \"nothing\""},
+        {"\"a\": {\"ignored\": \"r\", \"hf\": [\"x\", \"y\"], \"export_as\": 1}", "needs one path"},
+        {"\"a\": 3", "expected a declaration"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        expect_small_broken(rows[i][0], NULL, NULL, NULL, NULL, rows[i][1]);
+}
+
+static void tensors_and_rules_are_checked(void **state) {
+    (void)state;
+    expect_small_broken(NULL, "\"w\": {\"shape\": [\"a +\"]}", NULL, NULL, NULL, "tensors/w/shape");
+    expect_small_broken(NULL, "\"w\": {\"colour\": 1, \"shape\": []}", NULL, NULL, NULL,
+                        "tensors/w/colour: unknown key");
+    expect_small_broken(NULL, "\"w.{i}\": {\"shape\": [\"a\"]}", NULL, NULL, NULL, "belong together");
+    expect_small_broken(NULL, "\"w\": {\"shape\": [\"a\"], \"tied_to\": \"u\", \"tied_if\": \"a\"}", NULL,
+                        NULL, NULL, "there is no tensor \"u\"");
+    expect_small_broken(NULL, "\"u\": {\"shape\": [\"a\"]}", NULL, NULL, NULL,
+                        "no rule matches the hf name \"u\"");
+    expect_small_broken(NULL, NULL, NULL, "[\"u\", \"w\"]", NULL, "no rule matches the target name \"v\"");
+    expect_small_broken(NULL, NULL, NULL, "[\"v\", \"x\"]", NULL, "\"w\" comes back from \"v\" as \"x\"");
+    expect_small_broken(NULL, NULL, "[\"w\", \"v\"], [\"x\", \"y\"]", NULL, NULL, "match no declared tensor");
+    expect_small_broken(NULL, NULL, "[\"w(\", \"v\"]", NULL, NULL, "broken.json");
+    expect_small_broken(NULL, "\"w1\": {\"shape\": []}, \"w2\": {\"shape\": []}", "[\"w[12]\", \"v\"]",
+                        "[\"v\", \"w1\"]", NULL, "two tensors get the target name");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"w\"]]", "expected [pattern, reason]");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"w\"]]",
+                        "expected [pattern, replacement]");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"(w\", \"v\"]]", "other_names");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"v\", \"no\"]]", "drops the declared tensor");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"colour\": 1", "colour: unknown key");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"unknown_keys\": \"maybe\"", "expected \"refuse\"");
+    expect_small_broken(NULL, NULL, NULL, NULL, ", \"extends\": \"nothing.json\"",
+                        "there is no file \"nothing.json\"");
+    expect_small_broken(NULL, NULL, NULL, NULL,
+                        ", \"code\": {\"file\": \"no.py\", \"config_class\": \"A\", \"model_class\": \"B\"}",
+                        "there is no file");
+    expect_broken("{\"format\": \"forgather\", \"model_type\": \"small\"}", "is missing");
+    expect_broken("[1]", "expected an object");
+}
+
+static void loops_are_found(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    char *a = write_file("a.json", "{\"extends\": \"b.json\"}"),
+         *b = write_file("b.json", "{\"extends\": \"a.json\"}");
+    assert_int_equal(fg_converter_load_file(&converter, &dirs, a, &err), FG_ERR_INPUT);
+    assert_non_null(strstr(err.text, "leads back"));
+    remove(a);
+    remove(b);
+    fg_free(a);
+    fg_free(b);
+}
+
+static void inheriting_replaces_single_entries(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter *converter;
+    char *text = small("\"a\": {\"rename\": \"a\"}, \"b\": {\"rename\": \"b\"}, \"c\": {\"rename\": \"c\"}",
+                       NULL, NULL, NULL, ", \"drop\": [[\"x\", \"one\"]]");
+    char *base = write_file("small.json", text);
+    char *path =
+        write_file("child.json",
+                   "{\"extends\": \"small.json\", \"model_type\": \"child\", \"drop\": [[\"y\", \"two\"]],\n"
+                   "\"sections\": {\"model\": {\"config\": {\"b\": {\"rename\": \"bb\"},\n\"c\": null}}}}");
+    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "child", &err), FG_OK);
+    const fg_claims *hf = &fg_converter_declarations(converter)->root->claims[FG_SIDE_HF];
+    assert_non_null(fg_claims_find(hf, "a"));
+    assert_null(fg_claims_find(hf, "b"));
+    assert_null(fg_claims_find(hf, "c"));
+    assert_string_equal(fg_claims_find(hf, "bb")->declaration->file, path);
+    assert_int_equal(fg_claims_find(hf, "bb")->declaration->line, 2);
+    assert_string_equal(fg_claims_find(hf, "a")->declaration->file, base);
+    assert_int_equal(json_array_size(json_object_get(fg_converter_document(converter), "drop")), 2);
+    fg_converter_free(&converter);
+    remove(base);
+    remove(path);
+    fg_free(text);
+    fg_free(base);
+    fg_free(path);
+}
+
+static void unknown_types_are_refused_with_a_list(void **state) {
+    (void)state;
+    static const char *const names[] = {"gpt2", "", "../forgather/llama", "common", "fields", "llama/x"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        fg_error err = {0};
+        fg_converter *converter;
+        assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, names[i], &err),
+                         FG_ERR_INPUT);
+        assert_non_null(strstr(err.text, "llama, mistral, qwen3"));
+        assert_non_null(strstr(err.hint, "--model-type"));
+    }
+}
+
+static void files_are_found_in_order(void **state) {
+    (void)state;
+    fg_error err = {0};
+    char *mine = write_file("llama.json", "{}"), *found;
+    assert_int_equal(fg_converter_dirs_find(&dirs, "models/llama.json", &found, &err), FG_OK);
+    assert_string_equal(found, mine);
+    fg_free(found);
+    remove(mine);
+    assert_int_equal(fg_converter_dirs_find(&dirs, "forgather/llama.json", &found, &err), FG_OK);
+    assert_string_equal(found, FG_CONVERTERS "/forgather/llama.json");
+    fg_free(found);
+    assert_int_equal(fg_converter_dirs_find(&dirs, "models/nothing.json", &found, &err), FG_ERR_INPUT);
+    fg_free(mine);
+}
+
+static void built_in_converters_say_what_they_emit(void **state) {
+    (void)state;
+    static const char *const types[] = {"llama", "mistral", "qwen3"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        fg_error err = {0};
+        fg_converter *converter;
+        if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, types[i], &err) != FG_OK)
+            fail_msg("%s", err.text);
+        fg_emitted_code code = fg_converter_code(converter);
+        fg_buffer text = {0};
+        assert_int_equal(fg_file_read_all(code.path, 1 << 20, &text, &err), FG_OK);
+        char *config_class = fg_strformat(&err, "class %s(", code.config_class),
+             *model_class = fg_strformat(&err, "class %s(", code.model_class);
+        assert_non_null(strstr(text.data, config_class));
+        assert_non_null(strstr(text.data, model_class));
+        assert_int_equal(code.path[0], '/');
+        assert_non_null(strstr(code.path, code.module));
+        fg_free(config_class);
+        fg_free(model_class);
+        fg_buffer_free(&text);
+        fg_converter_free(&converter);
+    }
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    fg_status status = FG_ERR_MEMORY;
+    for (uint64_t n = 1; status != FG_OK && n < 100000; n += 37) {
+        fg_error err = {0};
+        fg_converter *converter = NULL;
+        fg_alloc_fail_after(n);
+        status = fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "qwen3", &err);
+        fg_alloc_fail_after(0);
+        bool in_jansson =
+            status == FG_ERR_INPUT && strstr(err.text, "not valid JSON"); /* its scanner reports no cause */
+        if (status != FG_OK && status != FG_ERR_MEMORY && !in_jansson)
+            fail_msg("allocation %d: status %d: %s", (int)n, (int)status, err.text);
+        fg_converter_free(&converter);
+    }
+    assert_int_equal(status, FG_OK);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_small_converter_loads),
+        cmocka_unit_test(declarations_are_checked),
+        cmocka_unit_test(tensors_and_rules_are_checked),
+        cmocka_unit_test(loops_are_found),
+        cmocka_unit_test(inheriting_replaces_single_entries),
+        cmocka_unit_test(unknown_types_are_refused_with_a_list),
+        cmocka_unit_test(files_are_found_in_order),
+        cmocka_unit_test(built_in_converters_say_what_they_emit),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, make_directories, remove_directories);
+}

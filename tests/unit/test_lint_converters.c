@@ -1,0 +1,128 @@
+/* convert/lint: the converters of this repository are clean, and what is wrong is found. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "lint/lint.h"
+
+static void built_in_converters_are_clean(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_buffer report = {0};
+    size_t problems;
+    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
+    if (problems) fail_msg("%s", report.data);
+    assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names round-trip"));
+    assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names round-trip"));
+    assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
+    fg_buffer_free(&report);
+    fg_converter_dirs_free(&dirs);
+}
+
+static void the_example_is_clean(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_buffer report = {0};
+    size_t problems;
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    assert_int_equal(fg_converter_lint(&dirs, FG_CONVERTERS "/examples/documented_norm/llama.json", &report,
+                                       &problems, &err),
+                     FG_OK);
+    if (problems) fail_msg("%s", report.data);
+    fg_buffer_free(&report);
+    fg_converter_dirs_free(&dirs);
+}
+
+static void faults_are_found(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"to_hf\": {\"lists\": {\"spare\": "
+         "[[\"a\", \"b\"]]}}}",
+         "no rule uses the list spare"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"model_type\": \"unheard\"}",
+         "there is no models/unheard.json"},
+        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\"}",
+         "there is no models/unheard.json"},
+        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"no_forward_pass\": \"odd\"}",
+         "\"no_forward_pass\" is given, but there is models/qwen3.json"},
+        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\", "
+         "\"no_forward_pass\": \"\"}",
+         "no_forward_pass: found a string, expected a string with something in it"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"rope_theta\": {\"import_only\": \"rope_theta\"}, "
+         "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",
+         "\"use_cache\" = true: only 5.0 is supported"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"vocab_size\": {\"import_only\": \"vocab_size\", \"default\": 7}, "
+         "\"bos_token_id\": {\"import_only\": \"eos_token_id\"}, \"eos_token_id\": {\"import_only\": "
+         "\"bos_token_id\"}}}, \"x\": {}}}",
+         "ok"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"tensors\": {\"lm_head.weight\": null}}",
+         "match no declared tensor"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"rope_scaling\": {\"rename\": \"rope_scaling\", \"absent\": null, \"keys\": [\"**\"]}}}}}",
+         "\"rope_scaling\" claims every key of an object"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
+         "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
+         "\"b\": 2}}}}}}",
+         "writes a member that its \"keys\" do not name: b"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"base_model_prefix\": \"transformer.\"}",
+         "base_model_prefix: no tensor has a name that begins with it: transformer."},
+        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/llava.json\", \"base_model_prefix\": "
+         "\"model.\"}",
+         "base_model_prefix: no tensor has a name that begins with it: model."},
+    };
+    char folder[] = "/tmp/fgconv-lint-XXXXXX";
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    assert_non_null(mkdtemp(folder));
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_buffer report = {0};
+        size_t problems;
+        char *path = fg_path_join(folder, "probe.json", &err);
+        assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
+        assert_int_equal(fg_converter_lint(&dirs, path, &report, &problems, &err), FG_OK);
+        if (!strstr(report.data, rows[i][1]))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
+        assert_int_equal(problems, strcmp(rows[i][1], "ok") != 0);
+        fg_buffer_free(&report);
+        remove(path);
+        fg_free(path);
+    }
+    assert_int_equal(fg_converter_lint(&dirs, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
+    char *broken = fg_path_join(folder, "broken.json", &err);
+    fg_buffer report = {0};
+    size_t problems;
+    assert_int_equal(fg_file_write_all(broken, "{", 1, false, NULL), FG_OK);
+    fg_converter_dirs_add(&dirs, folder, NULL);
+    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, NULL), FG_OK);
+    assert_int_equal(problems, 1);
+    assert_non_null(strstr(report.data, "broken.json: line 1"));
+    fg_buffer_free(&report);
+    fg_free(broken);
+    fg_converter_dirs_free(&dirs);
+    fg_directory_remove(folder, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(built_in_converters_are_clean),
+        cmocka_unit_test(the_example_is_clean),
+        cmocka_unit_test(faults_are_found),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,382 @@
+/* convert/translate: each word of the converter language, with small converters of its own; plug-ins. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "translate/translate.h"
+
+static char folder[] = "/tmp/fgconv-translate-XXXXXX";
+
+/* A converter whose sections are `sections`; "unknown_keys" is warn_if_neutral. */
+static fg_converter *make(const char *sections) {
+    fg_error err = {0};
+    fg_converter *converter;
+    fg_converter_dirs none = {0};
+    char *path = fg_path_join(folder, "probe.json", NULL);
+    char *text = fg_strformat(
+        NULL,
+        "{\"format\": \"forgather\", \"model_type\": \"probe\", \"hf\": {\"architectures\": [\"Probe\"]}, "
+        "\"root\": \"model\", "
+        "\"unknown_keys\": \"warn_if_neutral\", \"sections\": {%s}, \"tensors\": {\"w\": {\"shape\": [1]}}, "
+        "\"to_forgather\": {\"names\": [[\"w\", \"v\"]]}, \"to_hf\": {\"names\": [[\"v\", \"w\"]]}}",
+        sections);
+    remove(path);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
+    if (fg_converter_load_file(&converter, &none, path, &err) != FG_OK) fail_msg("%s", err.text);
+    fg_free(text);
+    fg_free(path);
+    return converter;
+}
+
+static json_t *parse(const char *text) {
+    json_t *value;
+    assert_int_equal(fg_json_parse("test", text, strlen(text), &value, NULL), FG_OK);
+    return value;
+}
+
+static fg_status run(const char *sections, fg_direction direction, const char *source, uint64_t max_length,
+                     fg_translation *out, fg_error *err) {
+    fg_converter_dirs none = {0};
+    fg_converter *converter = make(sections);
+    json_t *config = parse(source);
+    fg_translate_options options = {
+        .version = "1.2", .file = "config.json", .hf_version = 4, .max_length = max_length};
+    fg_status status = fg_translate(converter, &none, direction, config, &options, out, err);
+    json_decref(config);
+    fg_converter_free(&converter);
+    return status;
+}
+
+static void expect_written(const json_t *value, const char *want) {
+    fg_buffer text = {0};
+    assert_int_equal(fg_json_write(value, FG_JSON_SORTED | FG_JSON_COMPACT, &text, NULL), FG_OK);
+    assert_string_equal(text.data, want);
+    fg_buffer_free(&text);
+}
+
+typedef struct row {
+    const char *config; /* of the section "model" */
+    fg_direction direction;
+    const char *source;
+    const char *want; /* the result, or what the refusal says */
+} row;
+
+static void run_row(const row *r) {
+    fg_error err = {0};
+    fg_translation out;
+    char *sections = fg_strformat(NULL, "\"model\": {\"config\": {%s}}", r->config);
+    fg_status status = run(sections, r->direction, r->source, 0, &out, &err);
+    if (r->want[0] == '{') {
+        if (status != FG_OK) fail_msg("%s with %s: %s", r->config, r->source, err.text);
+        expect_written(out.result, r->want);
+    } else {
+        if (status != FG_ERR_INPUT || !strstr(err.text, r->want))
+            fail_msg("%s with %s: \"%s\" does not say \"%s\"", r->config, r->source, err.text, r->want);
+        assert_null(out.result);
+    }
+    fg_translation_free(&out);
+    fg_free(sections);
+}
+
+#define HF_ARCHITECTURES "{\"architectures\": [\"Probe\"]"
+
+static void each_primitive_goes_both_ways(void **state) {
+    (void)state;
+    static const row rows[] = {
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": 3}", "{\"t\": 3}"},
+        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{\"t\": 3}", HF_ARCHITECTURES ", \"h\": 3}"},
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{}", "key \"h\" is absent and has no default"},
+        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{}", "key \"t\" is absent and has no default"},
+        {"\"t\": {\"rename\": \"h\", \"maybe\": true}", FG_IMPORT, "{}", "{}"},
+        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
+         "{\"a\": 8}", "{\"a\": 8, \"t\": 4}"},
+        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
+         "{\"a\": 8, \"h\": null}", "{\"a\": 8, \"t\": 4}"},
+        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
+         "{\"a\": 7}", "cannot be worked out"},
+        {"\"t\": {\"rename\": \"h\", \"absent\": 5}", FG_EXPORT, "{}", HF_ARCHITECTURES ", \"h\": 5}"},
+        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_IMPORT, "{\"h\": true}", "{}"},
+        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_IMPORT, "{\"h\": false}", "{\"t\": false}"},
+        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_EXPORT, "{}", HF_ARCHITECTURES ", \"h\": true}"},
+        {"\"t\": {\"rename\": \"h/i\", \"field\": \"x/y\"}", FG_IMPORT, "{\"h\": {\"i\": 1}}",
+         "{\"x\": {\"y\": 1}}"},
+        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_IMPORT, "{}", "{\"t\": 7}"},
+        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_EXPORT, "{\"t\": 7}", HF_ARCHITECTURES "}"},
+        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_EXPORT, "{\"t\": 8}",
+         HF_ARCHITECTURES ", \"h\": 8}"},
+        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{\"h\": \"silu\"}", "{}"},
+        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{\"h\": \"gelu\"}",
+         "key \"h\" = \"gelu\": only \"silu\" is supported (rule \"h\", "},
+        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{}", "only \"silu\" is supported"},
+        {"\"h\": {\"constant_export\": \"silu\", \"maybe\": true}", FG_IMPORT, "{}", "{}"},
+        {"\"x\": {\"constant_export\": [1], \"hf\": \"h\"}", FG_EXPORT, "{}",
+         HF_ARCHITECTURES ", \"h\": [1]}"},
+        {"\"t\": {\"constant_import\": \"= $model_type + '-' + $version\"}", FG_IMPORT, "{}",
+         "{\"t\": \"probe-1.2\"}"},
+        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{\"t\": 1.0}", HF_ARCHITECTURES "}"},
+        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{}", HF_ARCHITECTURES "}"},
+        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{\"t\": 2}", "key \"t\" = 2: only 1 is supported"},
+        {"\"t\": {\"ignored\": \"r\"}", FG_EXPORT, "{\"t\": 2}", HF_ARCHITECTURES "}"},
+        {"\"t\": {\"ignored\": \"r\", \"import_as\": {\"k\": [\"= 1 + 1\"]}}", FG_IMPORT, "{}",
+         "{\"t\": {\"k\": [2]}}"},
+        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\", \"i\"]}", FG_IMPORT, "{\"h\": 1, \"i\": 2}", "{}"},
+        {"\"x\": {\"ignored\": \"because\", \"hf\": [\"h\"], \"neutral\": [1, null]}", FG_IMPORT,
+         "{\"h\": 1.0}", "{}"},
+        {"\"x\": {\"ignored\": \"because\", \"hf\": [\"h\"], \"neutral\": [1, null]}", FG_IMPORT,
+         "{\"h\": 2}", "key \"h\" = 2: only absent or 1, null can be left out: because"},
+        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\"], \"export_as\": 0.5}", FG_EXPORT, "{}",
+         HF_ARCHITECTURES ", \"h\": 0.5}"},
+        {"\"t\": {\"import_only\": \"h\"}", FG_IMPORT, "{\"h\": 1}", "{\"t\": 1}"},
+        {"\"t\": {\"import_only\": \"h\"}", FG_EXPORT, "{\"t\": 1}", HF_ARCHITECTURES "}"},
+        {"\"t\": {\"rename\": \"h\", \"type\": \"count?\"}", FG_IMPORT, "{\"h\": null}", "{\"t\": null}"},
+        {"\"t\": {\"rename\": \"h\", \"type\": \"count\"}", FG_IMPORT, "{\"h\": null}",
+         "expected an integer of 1 or more"},
+        {"\"t\": {\"rename\": \"h\", \"type\": \"ids\"}", FG_IMPORT, "{\"h\": [1, \"2\"]}",
+         "expected a token id"},
+        {"\"t\": {\"rename\": \"h\", \"type\": \"flag\"}", FG_EXPORT, "{\"t\": 0}", "expected true or false"},
+        {"\"t\": {\"rename\": \"h\", \"type\": \"probability\"}", FG_EXPORT, "{\"t\": 1.5}",
+         "expected a number from 0 to below 1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) run_row(&rows[i]);
+}
+
+static void leaves_are_covered_at_any_depth(void **state) {
+    (void)state;
+    static const row rows[] = {
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a\", \"b\"]}", FG_IMPORT, "{\"h\": {\"a\": 1}}",
+         "{\"t\": {\"a\": 1}}"},
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a\"]}", FG_IMPORT, "{\"h\": {\"a\": 1, \"c\": 2}}",
+         "key \"h/c\" = 2: a rule covers the object, but not this member of it"},
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": {\"a\": {\"b\": 1}}}",
+         "key \"h/a/b\" = 1: a rule covers the object"},
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/b\"]}", FG_IMPORT, "{\"h\": {\"a\": {\"b\": 1}}}",
+         "{\"t\": {\"a\": {\"b\": 1}}}"},
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/b\"]}", FG_IMPORT,
+         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}}}",
+         "key \"h/a/b/c\" = 1: a rule covers the object, but not this member of it"},
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"*\"]}", FG_IMPORT, "{\"h\": {\"a\": 1, \"b\": {\"c\": 2}}}",
+         "key \"h/b/c\" = 2: a rule covers the object, but not this member of it"},
+        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/*/c\"]}", FG_IMPORT,
+         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}}}", "{\"t\": {\"a\": {\"b\": {\"c\": 1}}}}"},
+        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\"], \"keys\": [\"**\"]}", FG_IMPORT,
+         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}, \"d\": 2}}", "{}"},
+        {"\"t\": {\"rename\": \"h/a\"}", FG_IMPORT, "{\"h\": {\"a\": 1, \"b\": 2}}",
+         "key \"h/b\" = 2: no rule of"},
+        {"\"t\": {\"rename\": \"h/a\"}", FG_IMPORT, "{\"h\": {\"a\": 1}, \"h/a\": 5}",
+         "key \"h/a\" = 5: no rule of"},
+        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{\"t\": 1, \"x\": {\"y\": 2}}",
+         "key \"x/y\" = 2: no rule of"},
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT,
+         "{\"h\": 1, \"a\": null, \"b\": false, \"c\": 0, \"d\": \"\", \"e\": {}, \"f\": [], \"g\": {\"h\": "
+         "0}}",
+         "{\"t\": 1}"},
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": 1, \"architectures\": [\"Other\"]}",
+         "another forward pass"},
+        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "[]", "expected an object"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) run_row(&rows[i]);
+}
+
+static void unknown_neutral_keys_are_warned_of(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_translation out;
+    fg_log_reset();
+    assert_int_equal(run("\"model\": {\"config\": {\"t\": {\"rename\": \"h\"}, \"x\": {\"ignored\": \"why\", "
+                         "\"hf\": [\"i\"]}}}",
+                         FG_IMPORT, "{\"h\": 1, \"novel\": false, \"i\": 4}", 0, &out, &err),
+                     FG_OK);
+    assert_int_equal(fg_log_warning_count(), 1);
+    assert_non_null(strstr(fg_log_warning(0), "\"novel\" = false"));
+    expect_written(out.left_out, "[{\"key\": \"i\", \"reason\": \"why\", \"value\": 4}, {\"key\": \"novel\", "
+                                 "\"reason\": \"not known, but its value says "
+                                 "that it is off\", \"value\": false}]");
+    fg_translation_free(&out);
+}
+
+static void sections_nest(void **state) {
+    (void)state;
+    static const char sections[] =
+        "\"model\": {\"config\": {\"width\": {\"rename\": \"hidden\"}, \"inner\": {\"nested\": \"part\"}, "
+        "\"deep\": {\"nested\": \"other\", \"hf\": \"text\"}}}, "
+        "\"part\": {\"config\": {\"size\": {\"rename\": \"n\", \"default\": \"= hidden * 4\"}}}, "
+        "\"other\": {\"config\": {\"k\": {\"rename\": \"k\", \"default\": \"= ../hidden + 1\"}, \"top\": "
+        "{\"rename\": \"/top\", \"field\": \"../top\"}}, "
+        "\"import_if\": [[\"k > 1\", \"k must be more\"]], \"export_if\": [[\"k != 9\", \"not nine\"]]}";
+    fg_error err = {0};
+    fg_translation out;
+    if (run(sections, FG_IMPORT, "{\"hidden\": 2, \"top\": 5}", 0, &out, &err) != FG_OK)
+        fail_msg("%s", err.text);
+    expect_written(out.result, "{\"deep\": {\"k\": 3}, \"inner\": {\"size\": 8}, \"top\": 5, \"width\": 2}");
+    expect_written(out.hf, "{\"hidden\": 2, \"n\": 8, \"text\": {\"k\": 3}, \"top\": 5}");
+    json_t *result = json_incref(out.result);
+    fg_translation_free(&out);
+    fg_buffer text = {0};
+    fg_json_write(result, FG_JSON_COMPACT, &text, NULL);
+    assert_int_equal(run(sections, FG_EXPORT, text.data, 0, &out, &err), FG_OK);
+    expect_written(out.result,
+                   HF_ARCHITECTURES ", \"hidden\": 2, \"n\": 8, \"text\": {\"k\": 3}, \"top\": 5}");
+    fg_translation_free(&out);
+    json_decref(result);
+    fg_buffer_free(&text);
+    assert_int_equal(
+        run(sections, FG_IMPORT, "{\"hidden\": 2, \"top\": 5, \"text\": {\"k\": 1}}", 0, &out, &err),
+        FG_ERR_INPUT);
+    if (!strstr(err.text, "k must be more; found k = 1 (rule \"0\" of sections/")) fail_msg("%s", err.text);
+}
+
+static void what_would_not_come_back_is_refused(void **state) {
+    (void)state;
+    /* the hf default of k is lost where the target leaves 3 out and takes its absence for 4 */
+    static const char sections[] = "\"model\": {\"config\": {\"a\": {\"rename\": \"a\", \"omit\": \"= k\"}, "
+                                   "\"k\": {\"import_only\": \"k\"}}}";
+    fg_error err = {0};
+    fg_translation out;
+    assert_int_equal(run(sections, FG_IMPORT, "{\"a\": 2, \"k\": 3}", 0, &out, &err), FG_OK);
+    fg_translation_free(&out);
+    static const char lossy[] = "\"model\": {\"config\": {\"a\": {\"rename\": \"a\", \"absent\": 4, "
+                                "\"maybe\": true}, \"b\": {\"rename\": \"b\", \"omit\": 1, "
+                                "\"absent\": 2}}}";
+    assert_int_equal(run(lossy, FG_IMPORT, "{\"a\": null, \"b\": 1}", 0, &out, &err), FG_ERR_INPUT);
+    assert_non_null(strstr(err.text, "key \"a\" = null would come back as 4"));
+    assert_non_null(strstr(err.text, "key \"b\" = 1 would come back as 2"));
+}
+
+static void the_length_option_replaces_the_value(void **state) {
+    (void)state;
+    static const char sections[] = "\"model\": {\"config\": {\"t\": {\"rename\": \"h\", \"option\": "
+                                   "\"max_length\", \"type\": \"count\"}}}";
+    fg_error err = {0};
+    fg_translation out;
+    assert_int_equal(run(sections, FG_IMPORT, "{\"h\": 64}", 128, &out, &err), FG_OK);
+    expect_written(out.result, "{\"t\": 128}");
+    fg_translation_free(&out);
+    assert_int_equal(run(sections, FG_EXPORT, "{\"t\": 64}", 128, &out, &err), FG_OK);
+    expect_written(out.result, HF_ARCHITECTURES ", \"h\": 128}");
+    fg_translation_free(&out);
+}
+
+/* ---- plug-ins, next to the built-in converters ---- */
+
+static fg_translation plug_in(const char *directory, const char *type, fg_direction direction,
+                              const char *source, int hf_version) {
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_converter *converter;
+    fg_translation out;
+    fg_translate_options options = {.version = "1.2", .file = "config.json", .hf_version = hf_version};
+    json_t *config = parse(source);
+    fg_converter_dirs_add(&dirs, directory, &err);
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, type, &err) != FG_OK)
+        fail_msg("%s", err.text);
+    if (fg_translate(converter, &dirs, direction, config, &options, &out, &err) != FG_OK)
+        fail_msg("%s", err.text);
+    json_decref(config);
+    fg_converter_free(&converter);
+    fg_converter_dirs_free(&dirs);
+    return out;
+}
+
+static void a_plug_in_brings_a_family(void **state) {
+    (void)state;
+    fg_translation out = plug_in(FG_TEST_DATA "/convert/plugin", "acme_llama", FG_IMPORT,
+                                 "{\"model_type\": \"acme_llama\", \"architectures\": [\"AcmeForCausalLM\"], "
+                                 "\"n_embd\": 64, \"n_layer\": 2, \"n_head\": 4, "
+                                 "\"vocab_size\": 10, \"intermediate_size\": 96, \"rms_norm_eps\": 1e-5, "
+                                 "\"max_position_embeddings\": 32}",
+                                 4);
+    assert_string_equal(json_string_value(fg_json_at(out.result, "auto_map/AutoConfig")),
+                        "acme_code.AcmeForgatherConfig");
+    assert_string_equal(json_string_value(fg_json_at(out.result, "architectures/0")), "AcmeForgatherModel");
+    assert_string_equal(json_string_value(fg_json_at(out.result, "hf_model_type")), "acme_llama");
+    assert_int_equal(json_integer_value(fg_json_at(out.result, "head_dim")), 16);
+    assert_int_equal(json_integer_value(fg_json_at(out.hf, "n_head_kv")), 4);
+    fg_buffer text = {0};
+    fg_json_write(out.result, FG_JSON_COMPACT, &text, NULL);
+    fg_translation_free(&out);
+    out = plug_in(FG_TEST_DATA "/convert/plugin", "acme_llama", FG_EXPORT, text.data, 4);
+    assert_int_equal(json_integer_value(fg_json_at(out.result, "n_embd")), 64);
+    assert_string_equal(json_string_value(fg_json_at(out.result, "model_type")), "acme_llama");
+    fg_translation_free(&out);
+    fg_buffer_free(&text);
+}
+
+static const char forgather_llama[] =
+    "{\"hf_model_type\": \"llama\", \"hidden_size\": 64, \"intermediate_size\": 96, \"num_hidden_layers\": "
+    "2, \"num_attention_heads\": 4, "
+    "\"vocab_size\": 10, \"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 32, \"rope_parameters\": "
+    "{\"rope_type\": \"default\", \"rope_theta\": 7.0}}";
+
+static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_converter_dirs dirs = {0};
+    fg_converter *converter;
+    fg_buffer name = {0};
+    bool matched;
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
+    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "llama", &err) != FG_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), "model.norm.weight", &name,
+                                         &matched, &err),
+                     FG_OK);
+    assert_string_equal(name.data, "causal_lm.layer_norm.weight");
+    assert_int_equal(fg_name_rules_apply(fg_converter_rules(converter, FG_EXPORT),
+                                         "causal_lm.layer_stack.layer_norm.weight", &name, &matched, &err),
+                     FG_OK);
+    assert_string_equal(name.data, "model.norm.weight");
+    fg_converter_free(&converter);
+    fg_converter_dirs_free(&dirs);
+    fg_buffer_free(&name);
+}
+
+static void hf_output_has_the_spelling_of_its_version(void **state) {
+    (void)state;
+    fg_translation out = plug_in(FG_CONVERTERS, "llama", FG_EXPORT, forgather_llama, 4);
+    assert_true(json_real_value(json_object_get(out.result, "rope_theta")) == 7.0);
+    assert_null(json_object_get(out.result, "rope_parameters"));
+    fg_translation_free(&out);
+    out = plug_in(FG_CONVERTERS, "llama", FG_EXPORT, forgather_llama, 5);
+    expect_written(json_object_get(out.result, "rope_parameters"),
+                   "{\"rope_theta\": 7.0, \"rope_type\": \"default\"}");
+    assert_null(json_object_get(out.result, "rope_theta"));
+    assert_true(json_real_value(json_object_get(out.hf, "rope_theta")) == 7.0);
+    fg_translation_free(&out);
+}
+
+static int make_folder(void **state) {
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    return (int)fg_directory_remove(folder, NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_primitive_goes_both_ways),
+        cmocka_unit_test(leaves_are_covered_at_any_depth),
+        cmocka_unit_test(unknown_neutral_keys_are_warned_of),
+        cmocka_unit_test(sections_nest),
+        cmocka_unit_test(what_would_not_come_back_is_refused),
+        cmocka_unit_test(the_length_option_replaces_the_value),
+        cmocka_unit_test(a_plug_in_brings_a_family),
+        cmocka_unit_test(a_plug_in_takes_the_place_of_a_built_in_converter),
+        cmocka_unit_test(hf_output_has_the_spelling_of_its_version),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
