@@ -72,8 +72,8 @@ static fg_status make_room(generator *g, fg_error *err) {
     fg_status status = FG_OK;
     bool fits = fg_add(g->pair->token_count, g->terms.limit, &g->room) && g->room < INT_MAX;
     if (!fits)
-        FG_TRY(fg_fail(err, FG_ERR_USAGE, "--max-new-tokens: %llu tokens are more than can be generated",
-                       (unsigned long long)g->terms.limit));
+        FG_FAIL(err, FG_ERR_USAGE, "--max-new-tokens: %llu tokens are more than can be generated",
+                (unsigned long long)g->terms.limit);
     FG_NEW(g->ids, g->room);
     g->count = g->pair->token_count;
     memcpy(g->ids, g->pair->tokens, g->count * sizeof *g->ids);

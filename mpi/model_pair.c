@@ -188,8 +188,8 @@ static fg_status share_tokens(fg_model_pair *p, fg_error *err) {
     if (given) fg_ranks_share(p->ranks, p->tokens, given * sizeof *p->tokens);
     for (uint64_t i = 0; i < p->token_count; i++) {
         if (p->tokens[i] >= vocab)
-            FG_TRY(fg_fail(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
-                           (unsigned long)p->tokens[i], (unsigned long long)vocab));
+            FG_FAIL(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
+                    (unsigned long)p->tokens[i], (unsigned long long)vocab);
     }
 done:
     return status;

@@ -16,7 +16,7 @@ static fg_status find_file(const char *path, fg_format asked, char **file, fg_er
     fg_status status = FG_OK;
     fg_path_kind kind;
     FG_TRY(fg_path_look(path, &kind, err));
-    if (kind == FG_PATH_ABSENT) FG_TRY(fg_fail(err, FG_ERR_USAGE, "%s: no such file or directory", path));
+    if (kind == FG_PATH_ABSENT) FG_FAIL(err, FG_ERR_USAGE, "%s: no such file or directory", path);
     if (kind != FG_PATH_DIRECTORY) {
         FG_TRY_NEW(*file, fg_strdup(path, err));
         goto done;
@@ -42,7 +42,7 @@ static fg_status read_document(const fg_options *options, fg_conversion *c, json
     bool yaml = fg_ends_with(file, ".yaml") || fg_ends_with(file, ".yml");
     FG_TRY(yaml ? fg_yaml_read(file, document, NULL, err) : fg_json_read(file, document, err));
     if (!json_is_object(*document))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(*document)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(*document));
 done:
     return status;
 }
@@ -111,7 +111,7 @@ static fg_status make_source(const fg_options *options, const fg_converter_dirs 
     } else {
         source->config = json_incref(document);
     }
-    if (!source->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a configuration"));
+    if (!source->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading a configuration");
 done:
     return status;
 }
@@ -142,7 +142,7 @@ fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *
     FG_TRY(fg_conversion_warn_of_token_ids(&c, result, err));
     if (c.to == FG_FORMAT_FAST_LLM) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
-        if (!result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a configuration"));
+        if (!result) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while printing a configuration");
     } else {
         FG_TRY(carry_dtype(document, result, err));
     }

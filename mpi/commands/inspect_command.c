@@ -28,8 +28,8 @@ static fg_status count_parameters(const fg_tensors *table, uint64_t *parameters,
     for (size_t i = 0; i < table->count; i++) {
         if (i && by_place(&order[i - 1], &order[i]) == 0) continue;
         if (!fg_add(*parameters, order[i]->elements, parameters))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: the number of parameters does not fit into 64 bits",
-                           table->files[order[i]->file]));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: the number of parameters does not fit into 64 bits",
+                    table->files[order[i]->file]);
     }
 done:
     fg_free(order);

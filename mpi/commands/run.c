@@ -36,7 +36,7 @@ fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err)
     *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
                         fg_command_name(run->options->command), "dry_run", run->options->dry_run, "started",
                         fg_report_time(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
-    if (!*report) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while starting the report"));
+    if (!*report) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while starting the report");
     FG_TRY(put_arguments(run, *report, err));
 done:
     return status;

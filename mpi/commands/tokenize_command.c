@@ -70,8 +70,8 @@ static fg_status read_ids(tokenization *t, const char *line, size_t length, fg_e
         if (!json_is_integer(item)) FG_TRY(refuse_line(t, line, length, "a JSON array of ids", err));
         json_int_t id = json_integer_value(item);
         if (id < 0 || id > UINT32_MAX || !fg_tokenizer_knows(t->tokenizer, (uint32_t)id))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary",
-                           line_name(t, where, sizeof where), (long long)id));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: the id %lld is not in the vocabulary",
+                    line_name(t, where, sizeof where), (long long)id);
         FG_TRY(fg_id_list_add(&t->ids, (uint32_t)id, err));
     }
 done:
@@ -88,7 +88,7 @@ static fg_status decode_line(tokenization *t, const char *line, size_t length, f
     fg_buffer_clear(&t->print);
     if (t->options->jsonl) {
         value = json_stringn(t->text.data ? t->text.data : "", t->text.length);
-        if (!value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while printing a text"));
+        if (!value) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while printing a text");
         FG_TRY(fg_json_write(value, FG_JSON_UTF8 | FG_JSON_COMPACT, &t->print, err));
     } else if (t->text.length) {
         FG_TRY(fg_buffer_add(&t->print, t->text.data, t->text.length, err));

@@ -35,9 +35,8 @@ static fg_status refuse_surplus(const fg_plan *plan, const fg_tensors *table, fg
     for (size_t o = 0; o < plan->output_count; o++)
         FG_TRY(fg_map_set(&made, plan->outputs[o].name, (int64_t)o, err));
     while (fg_map_get(&made, table->items[extra].name) != FG_MAP_NONE) extra++;
-    FG_TRY(fg_fail(err, FG_ERR_DIFFER,
-                   "the destination has %zu tensors, the plan makes %zu: \"%s\" is too much", table->count,
-                   plan->output_count, table->items[extra].name));
+    FG_FAIL(err, FG_ERR_DIFFER, "the destination has %zu tensors, the plan makes %zu: \"%s\" is too much",
+            table->count, plan->output_count, table->items[extra].name);
 done:
     fg_map_free(&made);
     return status;
@@ -132,7 +131,7 @@ static fg_status recall_ignored(const json_t *held, const char *path, fg_options
     FG_TRY_NEW(options->ignore_keys, fg_alloc(count, sizeof *options->ignore_keys, err));
     json_array_foreach((json_t *)(uintptr_t)list, i, key) {
         if (!json_is_string(key))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", path, i));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", path, i);
         options->ignore_keys[options->ignore_key_count++] = json_string_value(key);
     }
 done:
@@ -153,7 +152,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
                                      : fg_path_join(options->destination, "fgconv_report.json", err));
     FG_TRY(fg_path_look(path, &kind, err));
     if (kind == FG_PATH_ABSENT && options->report) {
-        FG_TRY(fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", path));
+        FG_FAIL(err, FG_ERR_USAGE, "--report %s: there is no such file", path);
     } else if (kind == FG_PATH_ABSENT) {
         fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
         goto done;
@@ -238,14 +237,14 @@ static fg_status check_config(const fg_conversion *conversion, const char *direc
     json_object_foreach(planned, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
-            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
-                           fg_json_brief(there, found, sizeof found),
-                           fg_json_brief(value, expected, sizeof expected)));
+            FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
+                    fg_json_brief(there, found, sizeof found),
+                    fg_json_brief(value, expected, sizeof expected));
     }
     json_object_foreach(held, key, value) {
         if (!json_object_get(planned, key))
-            FG_TRY(fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
-                           fg_json_brief(value, found, sizeof found)));
+            FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
+                    fg_json_brief(value, found, sizeof found));
     }
 done:
     json_decref(held);

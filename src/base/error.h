@@ -73,4 +73,7 @@ void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
         if (status != FG_OK) goto done;                                                                      \
     } while (0)
 
+/* Raises an error in a function that ends with a label `done`: FG_FAIL(err, FG_ERR_INPUT, "%s: ...", path). */
+#define FG_FAIL(...) FG_TRY(fg_fail(__VA_ARGS__))
+
 #endif

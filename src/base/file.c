@@ -76,7 +76,7 @@ fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_er
         FG_TRY(missing ? not_there(path, err) : fg_fail_errno(err, errno, "%s: cannot %s", path, verb));
     }
     if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot stat the file", path));
-    if (!S_ISREG(info.st_mode)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: not a regular file", path));
+    if (!S_ISREG(info.st_mode)) FG_FAIL(err, FG_ERR_INPUT, "%s: not a regular file", path);
     file->solid = (uint64_t)info.st_blocks * STAT_BLOCK >= (uint64_t)info.st_size;
 done:
     if (status != FG_OK) fg_file_close(file);
@@ -179,8 +179,8 @@ fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg
     FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&file, &size, err));
     if (size > limit) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have",
-                       path, (unsigned long long)size, (unsigned long long)limit));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %llu bytes, more than the %llu that such a file may have", path,
+                (unsigned long long)size, (unsigned long long)limit);
     }
     FG_NEW(bytes, size + 1);
     FG_TRY(fg_file_read(&file, bytes, size, 0, err));

@@ -53,9 +53,7 @@ fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json
     if (!length) return fg_file_refuse_empty(name, err);
     /* jansson passes over a NUL behind a value, where those who count lines in the text stop at it. */
     const char *nul = length ? memchr(bytes, '\0', length) : NULL;
-    if (nul)
-        FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: not valid JSON: a NUL", name, (size_t)(nul - bytes)));
+    if (nul) FG_FAIL(err, FG_ERR_INPUT, "%s: byte %zu: not valid JSON: a NUL", name, (size_t)(nul - bytes));
     FG_TRY(rewrite_large_integers(bytes, length, &rewritten, err));
     if (rewritten.data) {
         bytes = rewritten.data;
@@ -93,7 +91,7 @@ fg_status fg_json_read_object(const char *directory, const char *name, json_t **
     if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, object, err));
     if (!json_is_object(*object))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*object));
 done:
     if (status != FG_OK) {
         json_decref(*object);

@@ -121,7 +121,7 @@ static fg_status read_scalar(reader *r, json_t **value, fg_error *err) {
     FG_TRY(check_tag(r, r->event.data.scalar.tag, &is_string, err));
     is_string = is_string || r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     *value = is_string ? json_stringn(text, length) : fg_yaml_scalar(text, length);
-    if (!*value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name));
+    if (!*value) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
 done:
     return status;
 }
@@ -154,7 +154,7 @@ static fg_status read_sequence(reader *r, json_t **value, fg_error *err) {
     json_t *item = NULL;
     char index[24];
     *value = json_array();
-    if (!*value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name));
+    if (!*value) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
     for (;;) {
         FG_TRY(next_event(r, err));
         if (r->event.type == YAML_SEQUENCE_END_EVENT) break;
@@ -191,7 +191,7 @@ static fg_status read_mapping(reader *r, json_t **value, fg_error *err) {
     json_t *item = NULL;
     char *key = NULL;
     *value = json_object();
-    if (!*value) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name));
+    if (!*value) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
     for (;;) {
         FG_TRY(next_event(r, err));
         if (r->event.type == YAML_MAPPING_END_EVENT) break;
@@ -281,7 +281,7 @@ fg_status fg_yaml_parse(const char *name, const char *bytes, size_t length, json
         if (!r.marks) return fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", name);
     }
     if (!yaml_parser_initialize(&r.parser))
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", name));
+        FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", name);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)(bytes ? bytes : ""), length);
     status = read_document(&r, value, err);
     if (r.has_event) yaml_event_delete(&r.event);

@@ -210,8 +210,8 @@ done:
 static fg_status put_collection(writer *w, const json_t *value, size_t indent) {
     fg_status status = FG_OK;
     if (++w->depth > FG_YAML_DEPTH)
-        FG_TRY(fg_fail(w->err, FG_ERR_INPUT,
-                       "a value that is nested deeper than %d cannot be written as YAML", FG_YAML_DEPTH));
+        FG_FAIL(w->err, FG_ERR_INPUT, "a value that is nested deeper than %d cannot be written as YAML",
+                FG_YAML_DEPTH);
     if (json_is_object(value)) FG_TRY(put_object(w, value, indent));
     for (size_t i = 0; i < json_array_size(value); i++) {
         if (i) FG_TRY(put_indent(w, indent));

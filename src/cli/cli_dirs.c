@@ -97,8 +97,7 @@ fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, 
         const char *path = options->converter_paths[i];
         bool is_directory;
         FG_TRY(fg_path_is_directory(path, &is_directory, err));
-        if (!is_directory)
-            FG_TRY(fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path));
+        if (!is_directory) FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path);
         FG_TRY(fg_converter_dirs_add(dirs, path, err));
     }
     FG_TRY(add_built_in(candidates, dirs, err));

@@ -325,8 +325,7 @@ static fg_status read_long(parser *p, const char *argument) {
     if (!option) FG_TRY(unknown_option(p, spelling, spelling + 2));
     if (name[length] == '=') value = name + length + 1;
     if (value && !fg_option_takes_value(option) && option->kind != FG_OPTION_HELP)
-        FG_TRY(fg_fail(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN,
-                       value));
+        FG_FAIL(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN, value);
     if (option->missing) FG_TRY(set_option(p, option, spelling, value));
     if (!value && fg_option_takes_value(option)) FG_TRY(take_value(p, option, spelling, &value));
     FG_TRY(set_option(p, option, spelling, value));
@@ -375,8 +374,8 @@ static fg_status read_argument(parser *p, const char *argument) {
     if (!p->command) FG_TRY(read_command(p, argument, &named));
     if (named) goto done;
     if (!*argument)
-        FG_TRY(fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
-                       p->command->arguments));
+        FG_FAIL(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
+                p->command->arguments);
     FG_TRY(append(&p->options->files, &p->options->file_count, argument, p->err));
 done:
     return status;

@@ -14,12 +14,11 @@ fg_status fg_conversion_wrap_config(fg_conversion *c, const fg_converter_dirs *d
         json_string_value(json_object_get(fg_converter_document(fg_conversion_last(c)->converter), "model"));
     json_t *base_model = c->config;
     FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
-    if (!classes)
-        FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters"));
+    if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters");
     FG_TRY_NEW(c->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
     c->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
     json_decref(base_model);
-    if (!c->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+    if (!c->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml");
 done:
     fg_classes_free(&classes);
     return status;
@@ -40,7 +39,7 @@ static fg_status sorted_by_key(const json_t *left_out, json_t **sorted, fg_error
                strcmp(json_string_value(json_object_get(json_array_get(*sorted, at - 1), "key")), key) > 0)
             at--;
         if (json_array_insert(*sorted, at, entry))
-            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml"));
+            FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml");
     }
 done:
     return status;
@@ -51,12 +50,10 @@ static fg_status check_carried(const char *path, const json_t *list, fg_error *e
     size_t i;
     json_t *entry;
     if (!json_is_array(list))
-        FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "%s: fast_llm: found %s, expected a list", path, fg_json_kind(list)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: fast_llm: found %s, expected a list", path, fg_json_kind(list));
     json_array_foreach((json_t *)(uintptr_t)list, i, entry) {
         if (!json_is_string(json_object_get(entry, "key")) || !json_object_get(entry, "value"))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: fast_llm/%zu: expected an object with key and value", path,
-                           i));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: fast_llm/%zu: expected an object with key and value", path, i);
     }
 done:
     if (status != FG_OK)
@@ -109,7 +106,7 @@ fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_e
         "settings of Fast-LLM that other formats cannot hold; fgconv restores them when it converts to "
         "Fast-LLM",
         "fast_llm", list);
-    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while keeping settings of Fast-LLM"));
+    if (!*document) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while keeping settings of Fast-LLM");
 done:
     json_decref(list);
     return status;

@@ -84,12 +84,12 @@ static fg_status read_template(const char *path, fg_buffer *text, fg_error *err)
     fg_status status = FG_OK;
     FG_TRY(fg_file_read_all(path, TEMPLATE_LIMIT, text, err));
     const char *at = text->data, *end = at ? at + text->length : at;
-    if (!text->length) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s is empty, expected a chat template", path));
+    if (!text->length) FG_FAIL(err, FG_ERR_INPUT, "%s is empty, expected a chat template", path);
     while (at < end) {
         const char *begin = at;
         if (fg_utf8_next(&at, end) == FG_UTF8_INVALID || !*begin)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu is not UTF-8 text, expected a chat template",
-                           path, (size_t)(begin - text->data)));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: byte %zu is not UTF-8 text, expected a chat template", path,
+                    (size_t)(begin - text->data));
     }
 done:
     return status;
@@ -111,18 +111,17 @@ static fg_status move_templates(fg_conversion *c, fg_error *err) {
         const char *called = json_string_value(json_object_get(entry, "name"));
         const char *template = json_string_value(json_object_get(entry, "template"));
         if (!template || !is_template_name(called))
-            FG_TRY(
-                fg_fail(err, FG_ERR_INPUT,
-                        "%s/tokenizer_config.json: chat_template/%zu: expected an object with template and a "
-                        "name that is valid as a file name",
-                        fg_conversion_tokenizer_directory(c), i));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s/tokenizer_config.json: chat_template/%zu: expected an object with template and a "
+                    "name that is valid as a file name",
+                    fg_conversion_tokenizer_directory(c), i);
         if (strcmp(called, "default") == 0) continue;
         fg_free(name);
         FG_TRY_NEW(name, fg_strformat(err, "additional_chat_templates/%s.jinja", called));
         if (is_made(c, name))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" is given twice",
-                           fg_conversion_tokenizer_directory(c), i, called));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s/tokenizer_config.json: chat_template/%zu: the name \"%s\" is given twice",
+                    fg_conversion_tokenizer_directory(c), i, called);
         FG_TRY(fg_conversion_add_made(c, name, &text, err));
         FG_TRY(fg_buffer_add(text, template, strlen(template), err));
     }

@@ -152,7 +152,7 @@ static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *
         const fg_route_step *step = &c->steps[i];
         FG_TRY(fg_json_push(list, report_step(step), err));
         if (!c->keeps_format && json_array_extend(left_out, step->translation.left_out))
-            FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the report"));
+            FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing the report");
     }
     FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
     FG_TRY(fg_json_put(report, "config", json_pack("{s:O}", "left_out", left_out), err));

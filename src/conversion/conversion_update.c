@@ -31,8 +31,8 @@ static fg_status resolve_arch(fg_conversion *c, const fg_options *options, fg_er
     const json_t *held = json_object_get(c->source.config, FG_ARCH_KEY);
     const char *said = json_string_value(held);
     if (held && !json_is_null(held) && !said)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string",
-                       c->source.directory, FG_ARCH_KEY, fg_json_brief(held, brief, sizeof brief)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string", c->source.directory,
+                FG_ARCH_KEY, fg_json_brief(held, brief, sizeof brief));
     if (!said && !options->arch) FG_TRY(not_stamped(c, FG_ARCH_KEY, "--arch", err));
     if (said && options->arch && strcmp(said, options->arch) != 0)
         FG_TRY(contradicts(c, FG_ARCH_KEY, said, "--arch", options->arch, err));
@@ -158,9 +158,8 @@ static fg_status add_steps(fg_conversion *c, fg_error *err) {
         goto done;
     }
     if (!u->chain.count)
-        FG_TRY(fg_fail(err, FG_ERR_USAGE,
-                       "%s already has version %s of %s, and the converter is for version %s",
-                       c->source.directory, u->from.text, u->arch, u->current.text));
+        FG_FAIL(err, FG_ERR_USAGE, "%s already has version %s of %s, and the converter is for version %s",
+                c->source.directory, u->from.text, u->arch, u->current.text);
     fg_warn("fgconv has model code for version %s of %s only: version %s gets none, and its tensors are not "
             "checked with a converter",
             u->current.text, u->arch, u->to.text);
@@ -178,7 +177,7 @@ fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *option
     fg_report_time(u->begun);
     u->gaps = (fg_tensor_gaps){.missing = json_array(), .unexpected = json_array()};
     if (!u->gaps.missing || !u->gaps.unexpected)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while preparing an update"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while preparing an update");
     FG_TRY(resolve_arch(c, options, err));
     FG_TRY(resolve_from(c, options, err));
     bool hf = json_object_get(c->source.config, "hf_model_type") != NULL;
@@ -269,8 +268,8 @@ static fg_status compare_numbers(const fg_weight_source *weights, const fg_weigh
         FG_TRY(weights->read(weights->context, a, at, count, room, err));
         FG_TRY(weights->read(weights->context, b, at, count, room + CHUNK, err));
         if (memcmp(room, room + CHUNK, count * sizeof *room) != 0)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\" and \"%s\" are tied by the configuration, but differ",
-                           first, second));
+            FG_FAIL(err, FG_ERR_INPUT, "\"%s\" and \"%s\" are tied by the configuration, but differ", first,
+                    second);
     }
 done:
     fg_free(room);

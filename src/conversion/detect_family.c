@@ -186,7 +186,7 @@ fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model
                 .refused = json_object()};
     *family = NULL;
     if (!s.fitting || !s.losing || !s.refused)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while detecting the model family"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while detecting the model family");
     FG_TRY(consider_all(&s, err));
     const char *found = only_one(&s);
     bool any = json_array_size(s.fitting) || json_object_size(s.losing);

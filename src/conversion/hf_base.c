@@ -63,7 +63,7 @@ fg_status fg_conversion_open_base(fg_conversion *c, const fg_options *options, f
     c->base.files = json_array();
     c->base.keys = json_array();
     if (!c->base.files || !c->base.keys)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while opening %s", options->hf_base));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while opening %s", options->hf_base);
     FG_TRY(choose_files(c, err));
 done:
     return status;

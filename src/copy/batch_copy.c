@@ -135,7 +135,7 @@ fg_status fg_batch_copy_run(fg_filler *filler, fg_sink *sink, const fg_work_item
         const fg_output *output = &filler->plan->outputs[item->output + i];
         places[i] = (place){output->offset, fg_output_bytes(output), output->shard, item->output + i};
         if (places[i].bytes > FG_BLOCK_BYTES)
-            FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is no small output", output->name));
+            FG_FAIL(err, FG_ERR_BUG, "\"%s\" is no small output", output->name);
     }
     qsort(places, item->outputs, sizeof *places, by_place);
     for (size_t i = 0; i < item->outputs && !sink->stopped;) {

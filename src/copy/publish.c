@@ -265,7 +265,7 @@ static fg_status create(const fg_stage *stage, const char *name, fg_file *file, 
     char *path = NULL;
     *file = FG_FILE_NONE;
     if (!stays_inside(name))
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "\"%s\" is not a valid name for a file of a checkpoint", name));
+        FG_FAIL(err, FG_ERR_BUG, "\"%s\" is not a valid name for a file of a checkpoint", name);
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
     status = make_folders(stage, name, err);
@@ -282,7 +282,7 @@ fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size
     fg_file file = FG_FILE_NONE;
     FG_TRY(fg_shards_header(plan, shard, &header, err));
     if (header.length > plan->shard_bytes[shard])
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "%s: its header is larger than the file", plan->shard_files[shard]));
+        FG_FAIL(err, FG_ERR_BUG, "%s: its header is larger than the file", plan->shard_files[shard]);
     FG_TRY(create(stage, plan->shard_files[shard], &file, err));
     FG_TRY(fg_file_resize(&file, plan->shard_bytes[shard], err));
     FG_TRY(fg_file_write(&file, header.data, header.length, 0, err));
@@ -347,7 +347,7 @@ fg_status fg_stage_link(const fg_stage *stage, const char *target, const char *n
     fg_status status = FG_OK;
     char *path = NULL;
     if (!stays_inside(target) || !stays_inside(name) || strchr(name, '/'))
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "%s: a link to %s would not stay in the directory", name, target));
+        FG_FAIL(err, FG_ERR_BUG, "%s: a link to %s would not stay in the directory", name, target);
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
     status = fg_path_link(target, path, err);

@@ -122,7 +122,7 @@ static fg_status write_header(fg_output *const *outputs, size_t count, const cha
         const fg_output *o = outputs[i];
         uint64_t begin = *data;
         if (!fg_add(begin, fg_output_bytes(o), data))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": a shard of more than 2^64 bytes", o->name));
+            FG_FAIL(err, FG_ERR_INPUT, "tensor \"%s\": a shard of more than 2^64 bytes", o->name);
         entries[i] = (fg_safetensors_entry){.name = names ? names[i] : o->name,
                                             .dtype = o->dtype,
                                             .rank = o->rank,
@@ -272,7 +272,7 @@ fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_buffer *ou
     fg_status status = FG_OK;
     json_t *document = json_object(), *metadata = json_object(), *weights = json_object();
     if (!document || !metadata || !weights)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing the index"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing the index");
     FG_TRY(put_metadata(plan, more, metadata, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         const fg_output *o = &plan->outputs[i];

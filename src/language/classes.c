@@ -30,7 +30,7 @@ fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, f
     made->registries = json_object_get(made->document, "registries");
     made->enums = json_object_get(made->document, "enums");
     if (!json_is_object(made->classes))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: there is no object \"classes\"", path));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: there is no object \"classes\"", path);
     *classes = made;
     made = NULL;
 done:
@@ -343,7 +343,7 @@ static fg_status complete_object(const completion *c, const char *class_name, co
     json_t *entry, *value = NULL;
     fg_field field;
     *made = json_object();
-    if (depth > DEPTH) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: configurations are nested too deeply", path));
+    if (depth > DEPTH) FG_FAIL(err, FG_ERR_INPUT, "%s: configurations are nested too deeply", path);
     FG_TRY(say_unknown(c, class_name, given, path));
     if (type) FG_TRY(fg_json_put(*made, "type", json_string(type), err));
     json_object_foreach((json_t *)(uintptr_t)fg_class_fields(c->classes, class_name), name, entry) {

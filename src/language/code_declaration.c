@@ -196,7 +196,7 @@ static fg_status check_holds(const fg_code_declaration *d, size_t i, const json_
     FG_TRY(fg_expression_parse(&expression, json_string_value(json_array_get(entry, 0)), where, err));
     status = fg_expression_evaluate(expression, &scope, &value, &why);
     if (status == FG_OK && fg_expression_truth(value)) goto done;
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", why.text));
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
     FG_TRY(fg_expression_facts(expression, &scope, &facts, err));
     status = fg_fail(err, FG_ERR_INPUT, "%s: the configuration does not fit %s: %s%s%s",
                      fg_converter_file(d->converter), d->code, json_string_value(json_array_get(entry, 1)),

@@ -307,8 +307,8 @@ fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *d
     if (*converter && strcmp(fg_converter_hf_model_type(*converter), model_type) == 0) goto done;
     if (!*converter) FG_TRY(no_converter(dirs, format, model_type, err));
     if (strcmp(fg_converter_model_type(*converter), model_type) != 0)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
-                       fg_converter_file(*converter), fg_converter_model_type(*converter), model_type));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
+                fg_converter_file(*converter), fg_converter_model_type(*converter), model_type);
 done:
     fg_free(path);
     if (status != FG_OK) fg_converter_free(converter);

@@ -19,8 +19,7 @@ static fg_status check_inside(const json_t *value, const char *where, unsigned d
     size_t i;
     const char *key;
     json_t *item;
-    if (depth == TEMPLATE_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: values are nested too deeply", where));
+    if (depth == TEMPLATE_DEPTH) FG_FAIL(err, FG_ERR_INPUT, "%s: values are nested too deeply", where);
     if (fg_expression_is(value))
         FG_TRY(fg_expression_parse(&expression, json_string_value(value) + 2, where, err));
     json_array_foreach((json_t *)(uintptr_t)value, i, item) FG_TRY(check_inside(item, where, depth + 1, err));
@@ -45,7 +44,7 @@ fg_status fg_template_value(const json_t *value, const fg_scope *scope, const ch
     if (!json_is_array(value) && !json_is_object(value))
         return fg_expression_value(value, scope, where, result, err);
     *result = json_is_array(value) ? json_array() : json_object();
-    if (!*result) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "%s: out of memory", where));
+    if (!*result) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory", where);
     json_array_foreach((json_t *)(uintptr_t)value, i, item) {
         FG_TRY(fg_template_value(item, scope, where, &inner, err));
         FG_TRY(fg_json_push(*result, inner, err));

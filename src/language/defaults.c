@@ -13,7 +13,7 @@ static fg_status look_in(const char *directory, const char *model_type, json_t *
     FG_TRY(fg_json_read(path, &document, err));
     json_t *found = json_object_get(json_object_get(document, "model_types"), model_type);
     if (found && !json_is_object(found))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", path, model_type));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", path, model_type);
     *defaults = json_incref(found);
 done:
     json_decref(document);
@@ -28,7 +28,7 @@ fg_status fg_defaults_load(const fg_converter_dirs *dirs, const char *model_type
     for (size_t i = 0; i < dirs->count && !*defaults; i++)
         FG_TRY(look_in(dirs->items[i], model_type, defaults, err));
     if (!*defaults) *defaults = json_object();
-    if (!*defaults) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading defaults"));
+    if (!*defaults) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading defaults");
 done:
     return status;
 }

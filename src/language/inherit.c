@@ -20,8 +20,7 @@ static fg_status read_layer(fg_layers *layers, const char *path, fg_error *err) 
     FG_TRY(fg_json_parse(path, layer->text.data ? layer->text.data : "", layer->text.length, &layer->document,
                          err));
     if (!json_is_object(layer->document))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path,
-                       fg_json_kind(layer->document)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(layer->document));
 done:
     return status;
 }
@@ -229,7 +228,7 @@ fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *
     static const char *const own[] = {"abstract", "extends", "about"}; /* of one file, not inherited */
     fg_status status = FG_OK;
     *document = json_object();
-    if (!*document) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files"));
+    if (!*document) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while merging converter files");
     for (size_t i = layers->count; i-- > 0;) {
         for (size_t k = 0; k < sizeof own / sizeof *own; k++) json_object_del(*document, own[k]);
         FG_TRY(lay_over(*document, layers->items[i].document, ROOT, err));

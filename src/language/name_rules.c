@@ -405,8 +405,8 @@ fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_buffer 
     *matched = false;
     fg_buffer_clear(out);
     if (length > MAX_NAME || !fg_utf8_valid(name))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "the tensor name \"%.200s\" is not UTF-8 or longer than %d bytes",
-                       name, MAX_NAME));
+        FG_FAIL(err, FG_ERR_INPUT, "the tensor name \"%.200s\" is not UTF-8 or longer than %d bytes", name,
+                MAX_NAME);
     rules->steps = 0;
     FG_TRY(rename_with_list(rules, 0, name, length, out, matched, err));
     if (!*matched)

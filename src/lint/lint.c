@@ -113,7 +113,7 @@ fg_status fg_lint_small_config(const fg_converter *converter, const fg_converter
     if (json_object_get(defaults, "num_hidden_layers"))
         FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
     if (example && json_object_update(defaults, (json_t *)(uintptr_t)example) != 0)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making an example"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while making an example");
     FG_TRY(add_constants(converter, defaults, err));
     *config = json_incref(defaults);
 done:

@@ -76,7 +76,7 @@ static fg_status try_family(small_model *m, const fg_converter_dirs *dirs, fg_er
     fg_error what = {0};
     status = fg_translate(m->converter, dirs, FG_IMPORT, config, &options, &m->there, &what);
     if (status == FG_ERR_INPUT) status = FG_OK;
-    if (status != FG_OK) FG_TRY(fg_fail(err, status, "%s", what.text));
+    if (status != FG_OK) FG_FAIL(err, status, "%s", what.text);
     if (!m->there.result) goto done;
     FG_TRY(add_tensors(m, err));
     for (size_t side = 0; side < 2; side++) FG_TRY(bind_side(m, side, err));

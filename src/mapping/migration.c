@@ -85,7 +85,7 @@ static fg_status compile_pattern(fg_view *view, const char *file, fg_error *err)
     fg_status status = FG_OK;
     char *where = NULL;
     json_t *rules = json_pack("[[s++, s]]", "(?:", view->text, ")\\z", "");
-    if (!rules) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while compiling a migration"));
+    if (!rules) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while compiling a migration");
     FG_TRY_NEW(where, fg_strformat(err, "%s:%u", file, view->line));
     FG_TRY(fg_name_rules_compile(&view->pattern, rules, NULL, where, "tensors", NULL, err));
 done:
@@ -252,7 +252,7 @@ static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t
     t->resolved = json_object();
     t->variables = json_object();
     if (!t->source || !t->result || !t->resolved || !t->variables)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while migrating a configuration");
     fg_frame frame = {.section = m->declarations.root, .hf = "", .target = ""};
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
     FG_TRY(fg_translator_run(t, &frame, err));
@@ -401,8 +401,8 @@ static fg_status add_tensor(planner *p, uint32_t source) {
     }
     int64_t other = fg_map_get(&p->seen, p->name.data);
     if (other != FG_MAP_NONE)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
-                       p->plan->source.items[other].name, tensor->name, p->name.data));
+        FG_FAIL(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
+                p->plan->source.items[other].name, tensor->name, p->name.data);
     FG_TRY(find_view(p, p->name.data, &view));
     if (view) {
         FG_TRY(add_viewed(p, source, view));

@@ -58,8 +58,8 @@ fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **d
         const char *given = json_string_value(json_array_get(entry, 0)),
                    *why = json_string_value(json_array_get(entry, 1));
         if (!given || !why)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
-                           fg_converter_file(converter), i));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
+                    fg_converter_file(converter), i);
         FG_TRY(fg_buffer_printf(&pattern, err, "(?:%s)\\z", given));
         FG_TRY(fg_buffer_add(&reason, "", 0, err));
         for (const char *c = why; *c; c++)

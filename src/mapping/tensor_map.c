@@ -129,13 +129,13 @@ static fg_status full_hf_name(const map_builder *m, const section_instance *at, 
     char *filled = NULL;
     *full = NULL;
     if (m->weights->part_count + m->weights->packed_count >= FG_TENSORS_MAX)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "the configuration asks for more than %d tensors", FG_TENSORS_MAX));
+        FG_FAIL(err, FG_ERR_INPUT, "the configuration asks for more than %d tensors", FG_TENSORS_MAX);
     FG_TRY_NEW(filled, fill_in(name, index, NULL, err));
     FG_TRY_NEW(*full, fg_strformat(err, "%s%s", at->hf, filled));
     if (fg_map_get(&m->weights->by_hf, *full) != FG_MAP_NONE ||
         fg_map_get(&m->weights->by_packed, *full) != FG_MAP_NONE)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: two rules of \"weights\" are for \"%s\"",
-                       fg_converter_file(m->converter), *full));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: two rules of \"weights\" are for \"%s\"",
+                fg_converter_file(m->converter), *full);
 done:
     fg_free(filled);
     if (status != FG_OK) {
@@ -225,9 +225,8 @@ static fg_status fill_link(const map_builder *m, const section_instance *at, con
     if (!count_elements(link->part_rank, link->part_shape, &part) ||
         !count_elements(link->rank, link->shape, &all) || !fg_mul(part, rounds * per_round, &covered) ||
         covered != all)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "%s: sections/%s/weights: \"%s\" is not as large as its parts together",
-                       fg_converter_file(m->converter), at->section->name, link->target));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\" is not as large as its parts together",
+                fg_converter_file(m->converter), at->section->name, link->target);
     for (uint64_t round = 0; round < rounds; round++) {
         for (size_t i = 0; i < per_round; i++) {
             const char *name = json_string_value(json_is_array(names) ? json_array_get(names, i) : names);
@@ -329,8 +328,8 @@ static fg_status add_link(const map_builder *m, const section_instance *at, cons
     const json_t *each = json_object_get(rule, "each");
     if (each) FG_TRY(evaluate_size(m, at, each, &rounds));
     if (rounds > FG_TENSORS_MAX)
-        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s%s\" would have more than %d parts", at->target, name,
-                       FG_TENSORS_MAX));
+        FG_FAIL(m->err, FG_ERR_INPUT, "\"%s%s\" would have more than %d parts", at->target, name,
+                FG_TENSORS_MAX);
     FG_TRY(begin_link(m, at, name, rule));
     FG_TRY(fill_link(m, at, json_object_get(rule, "hf"), rounds, index));
     FG_TRY(add_layouts(m, at, index));
@@ -375,8 +374,8 @@ static fg_status expand_instance(const map_builder *m, const section_instance *a
     const char *hf_prefix = json_string_value(json_object_get(rule, "hf"));
     FG_TRY(fg_choice_by_class(m->classes, m->root, m->target, d, path, &choice, err));
     if (!choice)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: no section is for the configuration at \"%s\"",
-                       fg_converter_file(m->converter), path));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: no section is for the configuration at \"%s\"",
+                fg_converter_file(m->converter), path);
     FG_TRY_NEW(target, fill_in(name, index, entry, err));
     FG_TRY_NEW(hf, fill_in(hf_prefix ? hf_prefix : "", index, entry, err));
     FG_TRY_NEW(target_full, fg_strformat(err, "%s%s", at->target, target));
@@ -418,7 +417,7 @@ static fg_status enter_blocks(const map_builder *m, const section_instance *at, 
     fg_block_sequence sequence;
     char buffer[FG_BLOCK_PATH], *block = NULL;
     const char *wrong = fg_block_sequence_read(fg_json_at(m->target, path), &sequence);
-    if (wrong) FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\": %s", path, wrong));
+    if (wrong) FG_FAIL(err, FG_ERR_INPUT, "\"%s\": %s", path, wrong);
     FG_TRY(find_blocks(m, &d, path, sequence.pattern != NULL));
     if (count == UINT64_MAX) count = sequence.count;
     for (uint64_t i = 0; i < count; i++) {
@@ -517,9 +516,8 @@ static fg_status expand(const map_builder *m, const fg_section *section, const s
     section_instance at = {.section = section, .target = target, .hf = hf, .path = path};
     at.depth = outer ? outer->depth + 1 : 0;
     at.variables = outer ? fg_json_copy(outer->variables, m->err) : json_object();
-    if (!at.variables) FG_TRY(fg_fail(m->err, FG_ERR_MEMORY, "out of memory while listing tensors"));
-    if (at.depth == DEPTH)
-        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path));
+    if (!at.variables) FG_FAIL(m->err, FG_ERR_MEMORY, "out of memory while listing tensors");
+    if (at.depth == DEPTH) FG_FAIL(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path);
     FG_TRY(fg_json_put(at.variables, "i", json_integer((json_int_t)index), m->err));
     if (outer) FG_TRY(define_variables(m, outer, with, at.variables));
     at.scope = (fg_scope){.here = fg_json_at(m->target, path), .root = m->target, .variables = at.variables};

@@ -57,8 +57,8 @@ static fg_status make_template(const map_builder *m, const char *name, const jso
     FG_TRY(evaluate_truth(m, t, "tied_if", &t->tied));
     if (repeat) FG_TRY(evaluate_size(m, t, "repeat", repeat, &t->count));
     if (json_array_size(shape) > FG_MAX_DIMS)
-        FG_TRY(fg_fail(m->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", m->table->file,
-                       m->table->key, name, FG_MAX_DIMS));
+        FG_FAIL(m->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", m->table->file, m->table->key,
+                name, FG_MAX_DIMS);
     t->rank = (uint32_t)json_array_size(shape);
     for (uint32_t d = 0; d < t->rank; d++)
         FG_TRY(evaluate_size(m, t, "shape", json_array_get(shape, d), &t->shape[d]));

@@ -63,14 +63,14 @@ static fg_status make_targets(planner *p) {
         FG_TRY_NEW(p->targets[i], fg_strdup(p->scratch.data, err));
         int64_t other = fg_map_get(&seen, p->targets[i]);
         if (other != FG_MAP_NONE) {
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"",
-                           fg_converter_file(p->converter), p->names.items[other].hf, hf, p->targets[i]));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"",
+                    fg_converter_file(p->converter), p->names.items[other].hf, hf, p->targets[i]);
         }
         FG_TRY(fg_map_set(&seen, p->targets[i], (int64_t)i, err));
         FG_TRY(rename_one(p, FG_EXPORT, p->targets[i], &p->second));
         if (strcmp(p->second.data, hf) != 0) {
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"",
-                           fg_converter_file(p->converter), hf, p->targets[i], p->second.data));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"",
+                    fg_converter_file(p->converter), hf, p->targets[i], p->second.data);
         }
     }
 done:
@@ -107,9 +107,8 @@ static fg_status match_sources(planner *p) {
         FG_TRY(identify(p, &source->items[i], &name));
         if (name == NONE) continue;
         if (p->source_of[name] != NONE) {
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
-                           source->items[p->source_of[name]].name, source->items[i].name,
-                           p->names.items[name].hf));
+            FG_FAIL(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
+                    source->items[p->source_of[name]].name, source->items[i].name, p->names.items[name].hf);
         }
         p->source_of[name] = (int64_t)i;
         p->claimed[i] = 1;
@@ -211,8 +210,8 @@ static fg_status partner_of(const planner *p, size_t name, int64_t *partner) {
     FG_TRY_NEW(hf, fg_tensor_name_of(template_of(p, name)->tied_to, p->names.items[name].block, err));
     *partner = fg_map_get(&p->names.by_name, hf);
     if (*partner == FG_MAP_NONE || template_of(p, (size_t)*partner)->tied)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" is tied to \"%s\", which is not there or tied itself",
-                       fg_converter_file(p->converter), p->names.items[name].hf, hf));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" is tied to \"%s\", which is not there or tied itself",
+                fg_converter_file(p->converter), p->names.items[name].hf, hf);
 done:
     fg_free(hf);
     return status;

@@ -101,7 +101,7 @@ fg_status fg_tensor_plan_tied(const fg_converter *converter, fg_direction direct
     fg_status status = FG_OK;
     fg_tensor_names names = {0};
     *pairs = json_array();
-    if (!*pairs) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while listing tied tensors"));
+    if (!*pairs) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tied tensors");
     if (direction == FG_EXPORT) goto done;
     FG_TRY(fg_tensor_templates_new(&names, converter, hf, err));
     for (size_t i = 0; i < names.template_count; i++) {

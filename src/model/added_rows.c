@@ -203,7 +203,7 @@ fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, fg_
     fg_status status = FG_OK;
     const char *key = json_string_value(fg_json_at(side_of(spec, format), "config/vocab/key"));
     FG_TRY_NEW(*changed, fg_json_deep_copy(config, err));
-    if (!key) FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: no key is given for the size of the vocabulary"));
+    if (!key) FG_FAIL(err, FG_ERR_INPUT, "models/: no key is given for the size of the vocabulary");
     FG_TRY(fg_json_set_at(*changed, key, json_integer((json_int_t)rows), err));
 done:
     return status;

@@ -79,7 +79,7 @@ static fg_status attend(const fg_block_call *call, float *queries, fg_error *err
     uint64_t keys = known - oldest;
     fg_status status = FG_OK;
     if (keys > INT_MAX || 2 * kv_width > INT_MAX || width > INT_MAX)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "attention over too many positions"));
+        FG_FAIL(err, FG_ERR_MEMORY, "attention over too many positions");
     FG_TRY(fg_scratch_fit(&model->scores, call->count, keys, err));
     FG_TRY(fg_scratch_fit(&model->states[1], call->count, s->head_size, err));
     float *scores = model->scores.values, *gathered = model->states[1].values, scale = score_scale(s);

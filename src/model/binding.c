@@ -74,8 +74,7 @@ static fg_status bind(fg_model *model, const json_t *spec, fg_format format, con
     fg_binder binder = {.model = model, .format = fg_format_name(format), .read = &read};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
-    if (!binder.side)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format));
+    if (!binder.side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format);
     FG_TRY(fg_block_kinds_read(model, source, &kind_of, err));
     model->shape = shape_of(&model->settings);
     FG_TRY(bind_ends(&binder, err));

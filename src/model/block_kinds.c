@@ -47,8 +47,8 @@ static fg_status make_kind(fg_block_kind *kind, const fg_hyperparameters_source 
     fg_status status = FG_OK;
     const fg_rotary_kind *rotary;
     if (!json_is_object(source->config))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
-                       fg_json_kind(source->config)));
+        FG_FAIL(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
+                fg_json_kind(source->config));
     kind->settings = *model;
     FG_TRY(fg_hyperparameters_read_block(source, demands, &kind->settings, err));
     FG_TRY(choose_words(kind, &rotary, err));
@@ -125,8 +125,8 @@ static fg_status read_pattern(fg_model *model, const json_t *blocks, fg_hyperpar
     const json_t *named = names ? fg_json_at(source->config, names) : NULL,
                  *pattern = path ? fg_json_at(source->config, path) : NULL;
     if (!json_object_size(named))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected descriptions of blocks",
-                       names ? names : "named", fg_json_kind(named)));
+        FG_FAIL(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected descriptions of blocks",
+                names ? names : "named", fg_json_kind(named));
     FG_TRY(read_named(model, source, named, err));
     FG_TRY(follow_pattern(model, path ? path : "pattern", pattern, named, kind_of, err));
 done:

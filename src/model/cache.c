@@ -10,8 +10,8 @@ fg_status fg_layer_cache_make(fg_layer_cache *memory, const fg_model *model, uin
     uint64_t floats = 0, bytes = 0;
     if (!fg_mul(b->kind->mixer->per_position(model, b), capacity, &floats) ||
         !fg_mul(floats, sizeof(float), &bytes))
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "a KV cache of %llu positions does not fit into memory",
-                       (unsigned long long)capacity));
+        FG_FAIL(err, FG_ERR_MEMORY, "a KV cache of %llu positions does not fit into memory",
+                (unsigned long long)capacity);
     FG_TRY_NEW(memory->values, fg_alloc_buffer(bytes, err));
     memory->capacity = capacity;
     memory->filled = 0;
@@ -30,7 +30,7 @@ fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, 
     fg_cache *made = NULL;
     *cache = NULL;
     if (first > model->shape.blocks || count > model->shape.blocks - first)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "a cache for blocks that do not exist"));
+        FG_FAIL(err, FG_ERR_BUG, "a cache for blocks that do not exist");
     FG_NEW(made, 1);
     made->first = first;
     FG_NEW(made->blocks, count);

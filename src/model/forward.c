@@ -12,9 +12,8 @@ fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count
     uint64_t size = model->shape.hidden;
     for (uint64_t t = 0; t < count; t++) {
         if (tokens[t] < model->shape.vocab) continue;
-        FG_TRY(fg_fail(
-            err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
-            (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab));
+        FG_FAIL(err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
+                (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab);
     }
     float scale = (float)model->settings.embedding_scale;
     for (uint64_t t = 0; t < count; t++)

@@ -132,9 +132,9 @@ static fg_status substitute(const role_row *role, const char *key, const json_t 
     if (role->kind != SIZE)
         FG_TRY(refuse(err, role->name, value, "in models/: a value, since this is not a size"));
     if (!b || a % b || a / b < role->least)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number",
-                       key, a, b));
+        FG_FAIL(err, FG_ERR_INPUT,
+                "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number", key, a,
+                b);
     *(uint64_t *)member(settings, role) = a / b;
 done:
     return status;
@@ -294,8 +294,7 @@ static fg_status read_rotary_object(const fg_hyperparameters_source *source, con
     FG_TRY(fg_hyperparameters_kind_name(json_object_get(declared, "type"), "rotary type", object, type, err));
     const fg_rotary_kind *word = fg_rotary_find(*type);
     if (!word)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass",
-                       *type));
+        FG_FAIL(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass", *type);
     for (int n = 0; n < FG_ROTARY_NUMBERS; n++) {
         double above = n == FG_ROTARY_HIGH ? rotary->number[FG_ROTARY_LOW] : 0;
         if (word->numbers >> n & 1)
@@ -337,8 +336,7 @@ static fg_status read_rotary(const fg_hyperparameters_source *source, fg_hyperpa
         FG_TRY(read_rotary_object(source, object, &type, &other, err));
         if (described &&
             !(strcmp(type, settings->rotary_type) == 0 && same_numbers(&other, &settings->rotary)))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "the config gives the rotary embeddings twice with different values"));
+            FG_FAIL(err, FG_ERR_INPUT, "the config gives the rotary embeddings twice with different values");
         settings->rotary_type = type;
         settings->rotary = other;
         described = true;
@@ -424,19 +422,18 @@ static fg_status check_count(uint64_t count, const char *what, fg_error *err) {
 static fg_status check_block_sizes(const fg_hyperparameters *s, fg_error *err) {
     fg_status status = FG_OK;
     if (s->heads % s->kv_heads)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
-                       s->heads, s->kv_heads));
+        FG_FAIL(err, FG_ERR_INPUT,
+                "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
+                s->heads, s->kv_heads);
     if (s->head_size % 2)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
-                       s->head_size));
+        FG_FAIL(err, FG_ERR_INPUT, "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
+                s->head_size);
     if (s->experts_per_token > s->experts)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
-                       s->experts_per_token, s->experts));
+        FG_FAIL(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
+                s->experts_per_token, s->experts);
     if (s->window && !s->causal)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
-                       s->window));
+        FG_FAIL(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
+                s->window);
     FG_TRY(check_count(s->experts, "experts", err));
     FG_TRY(check_epsilon(s->epsilon, err));
     FG_TRY(check_epsilon(s->query_epsilon, err));
@@ -464,8 +461,7 @@ fg_status fg_hyperparameters_read_model(const fg_hyperparameters_source *source,
     FG_TRY(check_count(result->prediction_heads, "prediction heads", err));
     FG_TRY(check_epsilon(result->final_epsilon, err));
     if (result->logit_softcap < 0)
-        FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "config: the logit soft cap is negative: %g", result->logit_softcap));
+        FG_FAIL(err, FG_ERR_INPUT, "config: the logit soft cap is negative: %g", result->logit_softcap);
 done:
     return status;
 }

@@ -179,8 +179,8 @@ fg_status fg_linear(fg_model *model, fg_matrix *matrix, uint64_t row, uint64_t r
                     uint64_t count, float *output, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
     if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
-                       (unsigned long long)rows, matrix->name));
+        FG_FAIL(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
+                (unsigned long long)rows, matrix->name);
     if (!count) goto done;
     for (uint64_t done = 0, part; done < rows; done += part) {
         uint64_t at = row + done, index = at / matrix->panel_rows, inside = at % matrix->panel_rows;

@@ -67,7 +67,7 @@ fg_status fg_experts_bind(fg_binder *binder, fg_block *block, fg_error *err) {
     static const roles r = {"experts.gate", "experts.up", "experts.first", "experts.down"};
     fg_status status = FG_OK;
     const fg_hyperparameters *s = &block->kind->settings;
-    if (!s->experts_per_token) FG_TRY(fg_fail(err, FG_ERR_INPUT, "config: experts, but 0 experts per token"));
+    if (!s->experts_per_token) FG_FAIL(err, FG_ERR_INPUT, "config: experts, but 0 experts per token");
     FG_TRY(fg_sublayer_weights_make(&block->mlp, 1 + s->experts * MATRICES, 0, err));
     fg_matrix *m = block->mlp.matrices;
     FG_TRY(fg_bind_matrix(binder, "experts.router", s->experts, s->hidden, m, err));

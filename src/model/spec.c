@@ -54,14 +54,13 @@ static fg_status read_file(json_t **spec, const fg_converter_dirs *dirs, const c
     fg_status status = FG_OK;
     char *path = NULL;
     json_t *own = NULL, *base = NULL;
-    if (!plain(file))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "\"%s\" cannot be the name of a file in models/", file));
+    if (!plain(file)) FG_FAIL(err, FG_ERR_INPUT, "\"%s\" cannot be the name of a file in models/", file);
     if (depth > DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "models/%s: more than %d files extend each other", file, DEPTH));
+        FG_FAIL(err, FG_ERR_INPUT, "models/%s: more than %d files extend each other", file, DEPTH);
     FG_TRY(find_file(dirs, file, &path, err));
     FG_TRY(fg_json_read(path, &own, err));
     if (!json_is_object(own))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(own)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(own));
     const char *extends = json_string_value(json_object_get(own, "extends"));
     if (extends) {
         FG_TRY(read_file(&base, dirs, extends, depth + 1, err));
@@ -99,9 +98,7 @@ fg_status fg_model_spec_path(char **path, const fg_converter_dirs *dirs, const c
 fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err) {
     fg_status status = FG_OK;
     json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;
-    if (!side)
-        FG_TRY(
-            fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format)));
+    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format));
     FG_TRY_NEW(own, fg_json_deep_copy(patch, err)); /* members of it are laid over again */
     FG_TRY(merge(side, own, err));
 done:

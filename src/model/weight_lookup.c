@@ -38,8 +38,7 @@ static fg_status expand(const fg_binder *binder, const char *pattern, fg_buffer 
         if (!*at) break;
         char place = at[1];
         if (!place || at[2] != '}' || !strchr("iehf", place))
-            FG_TRY(
-                fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern));
+            FG_FAIL(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern);
         FG_TRY(fg_buffer_put_u64(name,
                                  place == 'i'   ? block
                                  : place == 'e' ? binder->expert
@@ -107,8 +106,8 @@ static fg_status find_named(const fg_binder *binder, const char *name, const sto
         const char *stored = i ? name + strlen(prefix) : name;
         if (!weights->find(weights->context, stored, &weight)) continue;
         if (found->name)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
-                           found->name, stored));
+            FG_FAIL(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor", found->name,
+                    stored);
         FG_TRY_NEW(found->name, fg_strdup(stored, err));
         found->weight = weight;
         found->how = *how;

@@ -25,10 +25,9 @@ fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, ui
     fg_status status = FG_OK;
     fg_output output = {.dtype = dtype, .rank = rank, .first_piece = plan->piece_count};
     if (rank > FG_MAX_DIMS || !fg_dtype_size(dtype) || plan->output_count >= UINT32_MAX)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank,
-                       dtype));
+        FG_FAIL(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank, dtype);
     if (!count_elements(rank, shape, &output.elements))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name));
+        FG_FAIL(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name);
     for (uint32_t d = 0; d < rank; d++) output.shape[d] = shape[d];
     FG_TRY(fg_grow(&plan->outputs, plan->output_count, &plan->output_capacity, sizeof *plan->outputs, err));
     FG_TRY_NEW(output.name, fg_strdup(name, err));
@@ -39,7 +38,7 @@ done:
 
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err) {
     fg_status status = FG_OK;
-    if (!plan->output_count) FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: a piece before the first output"));
+    if (!plan->output_count) FG_FAIL(err, FG_ERR_BUG, "plan: a piece before the first output");
     FG_TRY(fg_grow(&plan->pieces, plan->piece_count, &plan->piece_capacity, sizeof *plan->pieces, err));
     fg_output *output = &plan->outputs[plan->output_count - 1];
     size_t at = plan->piece_count++;
@@ -85,7 +84,7 @@ void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, co
 
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err) {
     fg_status status = FG_OK;
-    if (source >= plan->source.count) FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u", source));
+    if (source >= plan->source.count) FG_FAIL(err, FG_ERR_BUG, "plan: there is no tensor %u", source);
     FG_TRY(fg_grow(&plan->dropped, plan->dropped_count, &plan->dropped_capacity, sizeof *plan->dropped, err));
     fg_dropped *dropped = &plan->dropped[plan->dropped_count];
     FG_TRY_NEW(dropped->reason, fg_strdup(reason, err));
@@ -143,7 +142,7 @@ static fg_status check_output(const fg_plan *plan, const fg_output *output, size
     bool sound = output->rank <= FG_MAX_DIMS && fg_dtype_size(output->dtype) &&
                  output->first_piece == first_piece && output->piece_count <= plan->piece_count - first_piece;
     if (!sound || !count_elements(output->rank, output->shape, &elements) || elements != output->elements)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" is not consistent", output->name));
+        FG_FAIL(err, FG_ERR_BUG, "plan: output \"%s\" is not consistent", output->name);
     for (size_t i = 0; i < output->piece_count; i++) FG_TRY(check_piece(plan, output, i, err));
 done:
     return status;
@@ -157,8 +156,7 @@ fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err) {
         first_piece += plan->outputs[i].piece_count;
     }
     if (first_piece != plan->piece_count)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: %zu pieces belong to no output",
-                       plan->piece_count - first_piece));
+        FG_FAIL(err, FG_ERR_BUG, "plan: %zu pieces belong to no output", plan->piece_count - first_piece);
 done:
     return status;
 }
@@ -169,7 +167,7 @@ static fg_status check_names(const fg_plan *plan, fg_error *err) {
     for (size_t i = 0; i < plan->output_count; i++) {
         const char *name = plan->outputs[i].name;
         if (fg_map_get(&names, name) != FG_MAP_NONE)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name));
+            FG_FAIL(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name);
         FG_TRY(fg_map_set(&names, name, (int64_t)i, err));
     }
 done:
@@ -190,15 +188,14 @@ static fg_status check_sources(const fg_plan *plan, fg_error *err) {
     for (size_t i = 0; i < plan->dropped_count; i++) {
         uint32_t source = plan->dropped[i].source;
         if (source >= plan->source.count || marks[source])
-            FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: dropped tensor %u is not there, used, or dropped twice",
-                           source));
+            FG_FAIL(err, FG_ERR_BUG, "plan: dropped tensor %u is not there, used, or dropped twice", source);
         marks[source] = DROPPED;
     }
     for (size_t i = 0; i < plan->source.count; i++) {
         const fg_tensor *tensor = &plan->source.items[i];
         if (!marks[i] && tensor->elements)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is neither used nor dropped by a rule",
-                           plan->source.files[tensor->file], tensor->name));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\" is neither used nor dropped by a rule",
+                    plan->source.files[tensor->file], tensor->name);
     }
 done:
     fg_free(marks);

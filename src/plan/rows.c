@@ -120,14 +120,14 @@ fg_status fg_plan_add_rows(fg_plan *plan, uint32_t source, const fg_row_edits *e
     const fg_output *output = &plan->outputs[plan->output_count - 1];
     uint64_t next = 0, columns = tensor->shape[1], rows = tensor->shape[0];
     if (tensor->rank != 2 || output->rank != 2 || output->shape[1] != columns || output->shape[0] < rows)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name));
+        FG_FAIL(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name);
     for (size_t i = 0, run; i < edits->count; i += run) {
         const fg_row_edit *edit = &edits->items[i];
         run = run_of(edits, i);
         if (edit->row + run > output->shape[0] ||
             (edit->value.kind == FG_ROW_COPY && edit->value.from >= rows))
-            FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy",
-                           output->name, edit->row));
+            FG_FAIL(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy", output->name,
+                    edit->row);
         FG_TRY(add_kept(plan, source, next, fg_min(edit->row, rows), columns, err));
         FG_TRY(add_edits(plan, source, edit, run, columns, err));
         next = edit->row + run;

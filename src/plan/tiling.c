@@ -159,17 +159,17 @@ fg_status fg_tiling_check(const fg_output *output, const fg_piece *pieces, size_
     for (size_t i = 0; i < count; i++) {
         fg_progression p;
         if (!fg_progression_of_output(&pieces[i], &p))
-            FG_TRY(fg_fail(err, FG_ERR_BUG, "plan: output \"%s\": piece %zu does not go through it in order",
-                           output->name, i));
+            FG_FAIL(err, FG_ERR_BUG, "plan: output \"%s\": piece %zu does not go through it in order",
+                    output->name, i);
         runs = runs && fg_progression_is_run(&p);
         if (!fg_add(total, volume(&pieces[i]), &total)) total = UINT64_MAX;
     }
     /* Runs tell where they fail even if the sum is wrong. */
     if (runs) FG_TRY(check_runs(output, pieces, count, err));
     if (total != output->elements) {
-        FG_TRY(fg_fail(err, FG_ERR_BUG,
-                       "plan: output \"%s\": its pieces have %" PRIu64 " elements, expected %" PRIu64,
-                       output->name, total, output->elements));
+        FG_FAIL(err, FG_ERR_BUG,
+                "plan: output \"%s\": its pieces have %" PRIu64 " elements, expected %" PRIu64, output->name,
+                total, output->elements);
     }
     if (runs || count == 1) goto done;
     if (find_places(output, pieces, count, &t.places))

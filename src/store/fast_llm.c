@@ -71,7 +71,7 @@ fg_status fg_fast_llm_is_metadata(const char *directory, bool *is, fg_error *err
     FG_TRY(fg_path_is_file(path, &is_file, err));
     if (!is_file) goto done;
     status = fg_yaml_read(path, &metadata, NULL, &unreadable);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", unreadable.text));
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", unreadable.text);
     status = FG_OK; /* what is no YAML is not Fast-LLM's */
     *is = json_object_get(metadata, "format") && json_object_get(metadata, "config");
 done:
@@ -93,8 +93,8 @@ static fg_status add_tensors(const fg_tensors *from, fg_tensors *table, uint64_t
         fg_tensor tensor = from->items[i];
         const char *slash = strchr(tensor.name, '/');
         if (!slash || slash == tensor.name)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": expected a name of the form NAME/%s", path,
-                           tensor.name, WEIGHTS));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\": expected a name of the form NAME/%s", path,
+                    tensor.name, WEIGHTS);
         if (strcmp(slash + 1, WEIGHTS) != 0) {
             ++*left_out;
             continue;

@@ -48,16 +48,14 @@ static fg_status read_text(source *s, fg_buffer *text) {
     FG_TRY(fg_file_size(&file, &size, err));
     if (!size) FG_TRY(fg_file_refuse_empty(s->path, err));
     if (size < LENGTH_BYTES) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path,
-                       size));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %" PRIu64 " bytes are too few for a safetensors file", s->path, size);
     }
     FG_TRY(fg_file_read(&file, first, sizeof first, 0, err));
     memcpy(&length, first, sizeof length);
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
         FG_TRY(fg_lfs_check_file(s->path, err)); /* "version " makes a large number */
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed", s->path,
-                       length, FG_SAFETENSORS_HEADER_LIMIT));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed",
+                s->path, length, FG_SAFETENSORS_HEADER_LIMIT);
     }
     if (length > size - LENGTH_BYTES) {
         fg_fail(err, FG_ERR_INPUT,
@@ -410,10 +408,10 @@ static fg_status put_metadata(const json_t *metadata, fg_buffer *out, fg_error *
     fg_status status = FG_OK;
     json_t *all = NULL;
     all = json_object();
-    if (!all) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header"));
+    if (!all) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
     FG_TRY(fg_json_put(all, "format", json_string("pt"), err));
     if (metadata && json_object_update(all, (json_t *)(uintptr_t)metadata)) {
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
     }
     FG_TRY(fg_buffer_printf(out, err, "{\"" METADATA_KEY "\":"));
     FG_TRY(fg_json_write(all, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));

@@ -98,21 +98,20 @@ fg_status fg_shard_index_files(const char *path, const char *key, const json_t *
     const char *tensor;
     json_t *value;
     if (!json_is_object(map)) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
-                       fg_json_kind(map)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
+                fg_json_kind(map));
     }
     json_object_foreach((json_t *)(uintptr_t)map, tensor, value) {
         const char *name = json_string_value(value);
         char brief[120];
         if (!name || strlen(name) != json_string_length(value) || !stays(name)) {
-            FG_TRY(
-                fg_fail(err, FG_ERR_INPUT,
-                        "%s: %s: tensor \"%s\": found %s, expected the name of a file in the same directory",
-                        path, key, tensor, fg_json_brief(value, brief, sizeof brief)));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s: %s: tensor \"%s\": found %s, expected the name of a file in the same directory",
+                    path, key, tensor, fg_json_brief(value, brief, sizeof brief));
         }
         FG_TRY(collect(&c, name, err));
     }
-    if (!files->count) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s is empty", path, key));
+    if (!files->count) FG_FAIL(err, FG_ERR_INPUT, "%s: %s is empty", path, key);
     FG_TRY(resolve_files(path, files, err));
 done:
     fg_map_free(&c.seen);
@@ -159,7 +158,7 @@ static fg_status find_map(const char *path, const fg_buffer *text, char **map, f
     FG_TRY(fg_json_scan_enter(&scan, '{', err));
     for (;;) {
         FG_TRY(fg_json_scan_next(&scan, &key, &more, err));
-        if (!more) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: no " MAP_KEY, path));
+        if (!more) FG_FAIL(err, FG_ERR_INPUT, "%s: no " MAP_KEY, path);
         if (strcmp(key.data, MAP_KEY) == 0) break;
         FG_TRY(fg_json_scan_skip(&scan, err));
     }
@@ -202,7 +201,7 @@ static fg_status add_entries(const char *path, fg_shard_index *index, char *map,
         fg_json_plain_string(&scan, &file, &file_length);
         fg_json_plain_accept(&scan, ',');
         tensor[tensor_length] = file[file_length] = '\0';
-        if (!stays(file)) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: a file elsewhere: \"%s\"", path, file));
+        if (!stays(file)) FG_FAIL(err, FG_ERR_INPUT, "%s: a file elsewhere: \"%s\"", path, file);
         FG_TRY(add_entry(index, tensor, file, err));
         FG_TRY(collect(&c, file, err));
     }
@@ -218,7 +217,7 @@ static fg_status read_plain(const char *path, fg_shard_index *index, fg_error *e
     FG_TRY(find_map(path, &index->text, &map, err));
     fg_json_plain scan = {.at = map};
     if (!fg_json_plain_strings(&scan, &count) || !count)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path);
     FG_TRY(read_rest(path, index, map, scan.at, err));
     FG_TRY(add_entries(path, index, map, count, err));
 done:

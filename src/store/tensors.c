@@ -13,7 +13,7 @@ static fg_status push_file(fg_tensors *table, const char *path, const fg_file_st
                            fg_error *err) {
     fg_status status = FG_OK;
     size_t capacity = table->file_capacity;
-    if (table->file_count >= UINT32_MAX) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: too many files", path));
+    if (table->file_count >= UINT32_MAX) FG_FAIL(err, FG_ERR_INPUT, "%s: too many files", path);
     FG_TRY(fg_grow(&table->files, table->file_count, &capacity, sizeof *table->files, err));
     FG_TRY(fg_grow(&table->stamps, table->file_count, &table->file_capacity, sizeof *table->stamps, err));
     FG_TRY_NEW(table->files[table->file_count], fg_strdup(path, err));
@@ -150,8 +150,8 @@ fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *e
     FG_TRY(check(table, &copy, err));
     const fg_tensor *other = fg_tensors_find(table, tensor->name);
     if (other) {
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)",
-                       table->files[tensor->file], tensor->name, table->files[other->file]));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\" exists already (in %s)", table->files[tensor->file],
+                tensor->name, table->files[other->file]);
     }
     FG_TRY(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
     FG_TRY_NEW(name, fg_strdup(tensor->name, err));
@@ -223,8 +223,7 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *e
     for (size_t i = 0; i < table->count; i++) {
         const fg_tensor *t = &table->items[i];
         size_t length = strlen(t->name);
-        if (length > UINT32_MAX)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length));
+        if (length > UINT32_MAX) FG_FAIL(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length);
         packed_tensor tensor = {.offset = t->offset,
                                 .dtype = (uint32_t)t->dtype,
                                 .rank = t->rank,
@@ -297,8 +296,7 @@ fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, f
     FG_TRY(take_bytes(&from, &counts, sizeof counts, err));
     for (uint64_t i = 0; i < counts.files; i++) FG_TRY(take_file(&from, &name, table, err));
     for (uint64_t i = 0; i < counts.tensors; i++) FG_TRY(take_tensor(&from, &name, table, err));
-    if (from.left)
-        FG_TRY(fg_fail(err, FG_ERR_BUG, "a tensor table in transit has %zu bytes too many", from.left));
+    if (from.left) FG_FAIL(err, FG_ERR_BUG, "a tensor table in transit has %zu bytes too many", from.left);
 done:
     fg_buffer_free(&name);
     if (status != FG_OK) fg_tensors_free(table);

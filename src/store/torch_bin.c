@@ -196,14 +196,14 @@ static fg_status check_archive(reader *r) {
     }
     FG_TRY(read_short(r, "byteorder", text, &present));
     if (present && strcmp(text, "little") != 0)
-        FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path,
-                       r->prefix, text));
+        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path, r->prefix,
+                text);
     FG_TRY(read_short(r, "version", text, &present));
-    if (!present) FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix));
+    if (!present) FG_FAIL(r->err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix);
     long version = strtol(text, &end, 10);
     if (end == text || *end || version < 1 || version > VERSION_LIMIT)
-        FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path,
-                       r->prefix, text, VERSION_LIMIT));
+        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path, r->prefix, text,
+                VERSION_LIMIT);
 done:
     return status;
 }
@@ -215,8 +215,8 @@ static fg_status read_pickle(reader *r) {
     FG_TRY(find_entry(r, "", "data.pkl", strlen("data.pkl"), &entry));
     FG_TRY(fg_zip_locate(&r->file, entry, r->err));
     if (entry->size > FG_PICKLE_SIZE_LIMIT)
-        FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read",
-                       r->path, r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT));
+        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read", r->path,
+                r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT);
     size = (size_t)entry->size;
     r->bytes = fg_alloc_buffer(size, r->err);
     if (!r->bytes) FG_TRY(FG_ERR_MEMORY);
@@ -400,8 +400,8 @@ static fg_status read_entry(reader *r, const fg_pickle_entry *entry) {
     char text[VALUE_TEXT];
     fg_pickle_value value = unwrap(r, entry->value);
     if (entry->key.kind != FG_PICKLE_STRING)
-        FG_TRY(fg_fail(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
-                       fg_pickle_text(&r->pickle, entry->key, text, sizeof text)));
+        FG_FAIL(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
+                fg_pickle_text(&r->pickle, entry->key, text, sizeof text));
     fg_buffer_clear(&r->name);
     FG_TRY(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
     if (memchr(r->name.data, 0, entry->key.count)) FG_TRY(wrong(r, "its name has a NUL inside"));

@@ -117,7 +117,7 @@ static fg_status read_times(candidate *c, bool *readable, fg_error *err) {
     FG_TRY(fg_file_stamp_of(c->path, &stamp, err));
     c->saved = c->changed = time_of(&stamp);
     status = fg_json_read_object(c->path, FG_TRAINING_MANIFEST, &manifest, &broken);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail(err, status, "%s", broken.text));
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", broken.text);
     const char *said = json_string_value(json_object_get(manifest, "timestamp"));
     *readable = status == FG_OK && (!manifest || (said && read_time(said, &c->saved)));
     status = FG_OK;
@@ -407,7 +407,7 @@ static fg_status newest_time(const fg_training_kept *kept, char *text, size_t si
     }
     time_t seconds = (time_t)newest.seconds;
     if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local))
-        FG_TRY(fg_fail(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory));
+        FG_FAIL(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory);
 done:
     return status;
 }

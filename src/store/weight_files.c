@@ -83,8 +83,8 @@ static fg_status compare(const char *path, const fg_shard_index *index, const fg
                             fg_path_name(table->files[table->items[i].file]), err));
     if (index->count == table->count) goto done; /* names are unique on both sides */
     while (fg_tensors_find(table, index->entries[extra].tensor)) extra++;
-    FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it", path,
-                   index->entries[extra].tensor, index->entries[extra].file));
+    FG_FAIL(err, FG_ERR_INPUT, "%s: tensor \"%s\" is listed in %s, which does not hold it", path,
+            index->entries[extra].tensor, index->entries[extra].file);
 done:
     if (status != FG_OK)
         fg_hint(err, "the index and the files do not belong together: copy or download both again");

@@ -114,10 +114,9 @@ static fg_status find_directory(const fg_file *file, directory *found, fg_error 
     if (!fg_add(found->offset, found->size, &after) || after > found->end)
         FG_TRY(broken(file, err, "its central directory lies outside the file"));
     if (found->size > FG_ZIP_DIRECTORY_LIMIT || found->count > FG_ZIP_ENTRY_LIMIT)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "%s: %" PRIu64 " zip entries in a directory of %" PRIu64
-                       " bytes, at most %d in %d are read",
-                       file->path, found->count, found->size, FG_ZIP_ENTRY_LIMIT, FG_ZIP_DIRECTORY_LIMIT));
+        FG_FAIL(err, FG_ERR_INPUT,
+                "%s: %" PRIu64 " zip entries in a directory of %" PRIu64 " bytes, at most %d in %d are read",
+                file->path, found->count, found->size, FG_ZIP_ENTRY_LIMIT, FG_ZIP_DIRECTORY_LIMIT);
     if (found->count > found->size / RECORD_SIZE)
         FG_TRY(broken(file, err, "its central directory is too small for the number of entries"));
 done:

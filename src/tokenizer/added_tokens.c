@@ -82,13 +82,13 @@ static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, i
     FG_TRY(read_flags(c, &token, err));
     if (!token.length) goto done; /* HF tokenizers ignores it */
     if (token.length > FG_ADDED_TOKEN_LIMIT)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
-                       c->file, c->name, token.length, FG_ADDED_TOKEN_LIMIT));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
+                c->file, c->name, token.length, FG_ADDED_TOKEN_LIMIT);
     FG_TRY_NEW(token.content, fg_strndup(text, token.length, err));
     token.id = fg_vocabulary_find(&added->names, text, token.length);
     if (token.id == FG_ID_ABSENT) token.id = fg_vocabulary_find(model, text, token.length);
     if (token.id == FG_ID_ABSENT) {
-        if (*next >= FG_ID_LIMIT) FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: too many tokens", c->file));
+        if (*next >= FG_ID_LIMIT) FG_FAIL(err, FG_ERR_INPUT, "%s: too many tokens", c->file);
         token.id = (uint32_t)(*next)++;
     }
     if (declared != (int64_t)token.id)
@@ -112,8 +112,8 @@ static fg_status read_list(fg_added_tokens *added, const json_t *list, const cha
         fg_tokenizer_json c = {json_array_get(list, i), file, "added_tokens"};
         const json_t *id = json_object_get(c.json, "id");
         if (!json_is_integer(id))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
-                           file, i, fg_json_kind(id)));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer", file, i,
+                    fg_json_kind(id));
         FG_TRY(add_token(added, &c, json_integer_value(id), &next, model, normalizer, err));
     }
 done:
@@ -147,8 +147,8 @@ static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, con
         char *end;
         declared[count++] = (declared_token){strtoll(key, &end, 10), value};
         if (end == key || *end)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id",
-                           file, key));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id", file,
+                    key);
     }
     qsort(declared, count, sizeof *declared, by_declared_id);
     uint64_t next = next_id(added, model);

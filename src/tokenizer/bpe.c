@@ -19,14 +19,13 @@ static fg_status read_vocabulary(fg_bpe *bpe, const fg_tokenizer_json *model, fg
                        fg_json_kind(vocab));
     json_object_foreach(vocab, text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0)
-            FG_TRY(fg_fail(
-                err, FG_ERR_INPUT,
-                "%s: model: \"vocab\": the id of \"%.60s\": found %s, expected a non-negative integer",
-                model->file, text, fg_json_kind(id)));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s: model: \"vocab\": the id of \"%.60s\": found %s, expected a non-negative integer",
+                    model->file, text, fg_json_kind(id));
         if (json_integer_value(id) >= FG_ID_LIMIT)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "%s: model: \"vocab\": the id of \"%.60s\": found %lld, expected less than %d",
-                           model->file, text, (long long)json_integer_value(id), FG_ID_LIMIT));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s: model: \"vocab\": the id of \"%.60s\": found %lld, expected less than %d",
+                    model->file, text, (long long)json_integer_value(id), FG_ID_LIMIT);
         FG_TRY(
             fg_vocabulary_add(&bpe->vocabulary, text, strlen(text), (uint64_t)json_integer_value(id), err));
     }
@@ -98,8 +97,8 @@ static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_err
     json_t *merge;
     FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
     if (json_array_size(list) > FG_MERGE_LIMIT)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read",
-                       model->file, json_array_size(list), FG_MERGE_LIMIT));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read", model->file,
+                json_array_size(list), FG_MERGE_LIMIT);
     FG_TRY(fg_merges_reserve(bpe, json_array_size(list), err));
     json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
         /* The first line of a merges.txt, which old files carry along. */

@@ -67,7 +67,7 @@ static fg_status compose_run(const char *text, size_t length, fg_buffer *out, fg
             utf8proc_decompose_char(code, codes + count, (utf8proc_ssize_t)(room - count),
                                     UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &boundary);
         if (parts < 0 || (size_t)parts > room - count)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "a text of %zu bytes cannot be normalized", length));
+            FG_FAIL(err, FG_ERR_INPUT, "a text of %zu bytes cannot be normalized", length);
         count += (size_t)parts;
     }
     order_all(codes, count, spare);

@@ -49,7 +49,7 @@ static fg_status read_any(fg_normalizer *n, const fg_tokenizer_json *c, unsigned
     FG_TRY(fg_tokenizer_json_keys(c, "type normalizers", err));
     FG_TRY(fg_tokenizer_json_list(c, "normalizers", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(n, &part, depth + 1, err));

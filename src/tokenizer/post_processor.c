@@ -54,8 +54,7 @@ static fg_status read_template(fg_post_processor *post, const fg_tokenizer_json 
     FG_TRY(fg_tokenizer_json_keys(c, "type single pair special_tokens", err));
     FG_TRY(fg_tokenizer_json_list(c, "single", &single, err));
     if (post->present)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: a second TemplateProcessing is not supported", c->file,
-                       c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: a second TemplateProcessing is not supported", c->file, c->name);
     post->present = true;
     for (size_t i = 0; i < json_array_size(single); i++)
         FG_TRY(read_piece(post, c, json_array_get(single, i), err));
@@ -77,7 +76,7 @@ static fg_status read_any(fg_post_processor *post, const fg_tokenizer_json *c, u
     FG_TRY(fg_tokenizer_json_keys(c, "type processors", err));
     FG_TRY(fg_tokenizer_json_list(c, "processors", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(post, &part, depth + 1, err));

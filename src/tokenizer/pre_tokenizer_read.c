@@ -28,8 +28,8 @@ fg_status fg_metaspace_read(const fg_tokenizer_json *c, char mark[FG_UTF8_MOST +
     FG_TRY(fg_tokenizer_json_keys(c, "type replacement add_prefix_space prepend_scheme split str_rep", err));
     FG_TRY(fg_tokenizer_json_string(c, "replacement", &text, &length, err));
     if (!length || !*text || length != fg_utf8_size(*text))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: \"replacement\": found \"%.40s\", expected one character",
-                       c->file, c->name, text));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: \"replacement\": found \"%.40s\", expected one character",
+                c->file, c->name, text);
     memcpy(mark, text, length);
     mark[length] = '\0';
     if (json_object_get(c->json, "prepend_scheme"))
@@ -37,8 +37,8 @@ fg_status fg_metaspace_read(const fg_tokenizer_json *c, char mark[FG_UTF8_MOST +
     FG_TRY(fg_tokenizer_json_flag(c, "add_prefix_space", true, &prefix, err));
     FG_TRY(fg_tokenizer_json_flag(c, "split", true, &cuts, err));
     if (!prefix && json_object_get(c->json, "prepend_scheme") && choice != FG_PREPEND_NEVER)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: add_prefix_space false contradicts prepend_scheme",
-                       c->file, c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: add_prefix_space false contradicts prepend_scheme", c->file,
+                c->name);
     *scheme = prefix ? (fg_prepend_scheme)choice : FG_PREPEND_NEVER;
     if (split) *split = cuts;
 done:
@@ -117,7 +117,7 @@ static fg_status read_any(fg_pre_tokenizer *pre, const fg_tokenizer_json *c, uns
     FG_TRY(fg_tokenizer_json_keys(c, "type pretokenizers", err));
     FG_TRY(fg_tokenizer_json_list(c, "pretokenizers", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(pre, &part, depth + 1, err));

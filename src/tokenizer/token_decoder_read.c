@@ -22,8 +22,8 @@ static fg_status read_strip(fg_decoder_step *step, const fg_tokenizer_json *c, f
     FG_TRY(fg_tokenizer_json_keys(c, "type content start stop", err));
     FG_TRY(fg_tokenizer_json_string(c, "content", &text, &length, err));
     if (!length || !*text || length != fg_utf8_size(*text))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: \"content\": found \"%.40s\", expected one character",
-                       c->file, c->name, text));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: \"content\": found \"%.40s\", expected one character", c->file,
+                c->name, text);
     memcpy(step->mark, text, length);
     FG_TRY(fg_json_get_u64(c->json, "start", c->file, &step->from_start, err));
     FG_TRY(fg_json_get_u64(c->json, "stop", c->file, &step->from_end, err));
@@ -75,7 +75,7 @@ static fg_status read_any(fg_token_decoder *decoder, const fg_tokenizer_json *c,
     FG_TRY(fg_tokenizer_json_keys(c, "type decoders", err));
     FG_TRY(fg_tokenizer_json_list(c, "decoders", &list, err));
     if (depth == FG_COMPONENT_DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
         FG_TRY(read_any(decoder, &part, depth + 1, err));

@@ -171,8 +171,8 @@ static fg_status read_preset(const char *how, json_t *config, fg_error *err) {
     FG_TRY(find_preset(how, &path, err));
     FG_TRY(fg_json_read(path, &preset, err));
     if (!json_is_object(preset))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object of settings", path,
-                       fg_json_brief(preset, brief, sizeof brief)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object of settings", path,
+                fg_json_brief(preset, brief, sizeof brief));
     json_object_foreach(preset, key, value) FG_TRY(read_setting(path, key, value, config, err));
     FG_TRY(resolve_sampling(path, config, err));
 done:
@@ -187,7 +187,7 @@ fg_status fg_generation_config_begin(const char *how, const json_t *source, json
     *config = NULL;
     if (how && strcmp(how, "none") == 0) return FG_OK;
     *config = carried && source ? fg_json_deep_copy(source, err) : json_object();
-    if (!*config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while making generation_config.json"));
+    if (!*config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while making generation_config.json");
     if (!carried) FG_TRY(read_preset(how, *config, err));
 done:
     if (status != FG_OK) {

@@ -89,8 +89,8 @@ static fg_status look_up(decision *d, fg_error *err) {
     FG_TRY(want_list(wanted, d->request->regular, err));
     FG_TRY(fg_token_lookup_read(&d->lookup, d->files, wanted, err));
     if (!d->lookup.next_id)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
-                       d->files->directory));
+        FG_FAIL(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
+                d->files->directory);
 done:
     json_decref(wanted);
     return status;
@@ -113,7 +113,7 @@ static fg_status resolve_token(decision *d, const char *text, bool special, int6
         fg_new_token token = {.id = known == FG_NO_TOKEN ? d->lookup.next_id : (uint64_t)known,
                               .is_new = known == FG_NO_TOKEN};
         if (token.id >= FG_ID_LIMIT)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: too many tokens", d->files->directory));
+            FG_FAIL(err, FG_ERR_INPUT, "%s/tokenizer.json: too many tokens", d->files->directory);
         FG_TRY(fg_grow(&t->items, t->count, &t->capacity, sizeof *t->items, err));
         FG_TRY_NEW(token.text, fg_strdup(text, err));
         d->lookup.next_id += token.is_new;
@@ -282,7 +282,7 @@ done:
 
 static fg_status decide(decision *d, fg_error *err) {
     fg_status status = FG_OK;
-    if (!d->named || !d->items) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens"));
+    if (!d->named || !d->items) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while adding tokens");
     FG_TRY(find_named(d, err));
     FG_TRY(look_up(d, err));
     FG_TRY(take_named(d, err));

@@ -84,7 +84,7 @@ fg_status fg_eos_merge(const json_t *config_eos, const json_t *generation_eos, i
     json_t *list = json_array(),
            *tokenizer = tokenizer_eos == FG_NO_TOKEN ? NULL : json_integer(tokenizer_eos);
     *merged = NULL;
-    if (!list) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while merging eos ids"));
+    if (!list) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while merging eos ids");
     FG_TRY(add_eos_source(list, config_eos, err));
     FG_TRY(add_eos_source(list, generation_eos, err));
     FG_TRY(add_eos_source(list, tokenizer, err));

@@ -131,8 +131,8 @@ static fg_status read_added(search *s, fg_error *err) {
     s->lookup->end = s->scan.at;
     if (json_is_null(list)) goto done;
     if (!json_is_array(list))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", s->scan.name,
-                       fg_json_kind(list)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", s->scan.name,
+                fg_json_kind(list));
     json_array_foreach(list, i, token) {
         const char *text = json_string_value(json_object_get(token, "content"));
         if (!text || !is_id(json_object_get(token, "id")))
@@ -158,7 +158,7 @@ static fg_status count_added(search *s, fg_error *err) {
     json_t *token;
     s->lookup->next_id = s->lookup->vocabulary;
     if (json_object_update(s->lookup->found, s->lookup->of_model))
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
     json_array_foreach(s->lookup->added, i, token)
         FG_TRY(count_token(s, json_string_value(json_object_get(token, "content")),
                            json_integer_value(json_object_get(token, "id")), err));
@@ -172,18 +172,18 @@ static fg_status count_declared(search *s, const fg_tokenizer_files *files, fg_e
     const char *key;
     json_t *token, *declared = json_object_get(files->config, "added_tokens_decoder");
     if (declared && !json_is_object(declared) && !json_is_null(declared))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                       "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
-                       files->directory, fg_json_kind(declared)));
+        FG_FAIL(err, FG_ERR_INPUT,
+                "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
+                files->directory, fg_json_kind(declared));
     json_object_foreach(declared, key, token) {
         const char *text = json_string_value(json_object_get(token, "content"));
         char *end;
         long long id = strtoll(key, &end, 10);
         if (!text || end == key || *end || id < 0 || id >= FG_ID_LIMIT)
-            FG_TRY(fg_fail(err, FG_ERR_INPUT,
-                           "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
-                           "token with content",
-                           files->directory, key));
+            FG_FAIL(err, FG_ERR_INPUT,
+                    "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
+                    "token with content",
+                    files->directory, key);
         FG_TRY(count_token(s, text, id, err));
     }
 done:
@@ -205,7 +205,7 @@ static fg_status read_text(search *s, fg_error *err) {
             FG_TRY(fg_json_scan_skip(&s->scan, err));
     }
     if (fg_json_scan_peek(&s->scan) || s->scan.at < s->scan.length)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: text after the end", s->scan.name, s->scan.at));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: byte %zu: text after the end", s->scan.name, s->scan.at);
 done:
     return status;
 }
@@ -217,7 +217,7 @@ fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files
     char *path = NULL;
     *lookup = (fg_token_lookup){.added = json_array(), .found = json_object(), .of_model = json_object()};
     if (!lookup->added || !lookup->found || !lookup->of_model)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
     FG_TRY_NEW(path, fg_strformat(err, "%s/tokenizer.json", files->directory));
     s.scan = (fg_json_scan){.name = path, .text = files->tokenizer.data, .length = files->tokenizer.length};
     if (files->tokenizer.length) FG_TRY(read_text(&s, err));
@@ -260,7 +260,7 @@ fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *lis
     size_t i;
     json_t *entry, *given = fg_json_copy(lookup->of_model, err);
     json_int_t next = (json_int_t)lookup->vocabulary;
-    if (!given) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while checking tokens"));
+    if (!given) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while checking tokens");
     json_array_foreach((json_t *)(uintptr_t)list, i, entry)
         FG_TRY(check_id(given, entry, &next, directory, err));
 done:

@@ -217,7 +217,7 @@ fg_status fg_tokenizer_files_add(fg_tokenizer_files *files, const fg_new_tokens 
     fg_status status = FG_OK;
     if (!files->config) { /* the roles must stand somewhere */
         files->config = json_object();
-        if (!files->config) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens"));
+        if (!files->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while adding tokens");
     }
     FG_TRY(edit_tokenizer(files, tokens, err));
     FG_TRY(edit_document(files->config, tokens, err));

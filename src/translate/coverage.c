@@ -152,8 +152,8 @@ static fg_status walk(fg_translator *t, const json_t *object, const level *at, f
     json_t *value;
     char *path = NULL;
     if (at->depth == DEPTH)
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep",
-                       t->options->file, at->path, DEPTH));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep", t->options->file,
+                at->path, DEPTH);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
         FG_TRY(visit(t, at, path, key, value, err));

@@ -34,12 +34,11 @@ static fg_status check_lists(const json_t *document, const char *part, const cha
     json_t *list;
     json_object_foreach(json_object_get(document, part), name, list) {
         if (!json_is_array(json_object_get(list, "keys")))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part,
-                           name));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part, name);
         for (size_t i = 0; i < 2; i++) {
             if (!json_is_string(json_object_get(list, members[i])))
-                FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
-                               members[i]));
+                FG_FAIL(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
+                        members[i]);
         }
     }
 done:
@@ -61,7 +60,7 @@ static fg_status read_file(const char *path, json_t **keys, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_json_read(path, keys, err));
     if (!json_is_object(*keys))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*keys)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*keys));
     FG_TRY(check_lists(*keys, "unread", unread, path, err));
     FG_TRY(check_lists(*keys, "refused", refused, path, err));
     FG_TRY(check_types(json_object_get(*keys, "types"), path, err));
@@ -81,7 +80,7 @@ fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error
         if (is_file) FG_TRY(read_file(path, keys, err));
     }
     if (!*keys) *keys = json_object();
-    if (!*keys) FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading the list of keys"));
+    if (!*keys) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading the list of keys");
 done:
     fg_free(path);
     return status;

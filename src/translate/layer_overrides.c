@@ -174,8 +174,8 @@ fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const j
     o.types = json_object_get(config, text_of(rule, "types"));
     if (!o.given) return FG_OK;
     if (!json_is_object(o.given) && !json_is_null(o.given))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected an object", file, o.key,
-                       fg_json_brief(o.given, brief, sizeof brief)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected an object", file, o.key,
+                fg_json_brief(o.given, brief, sizeof brief));
     FG_TRY(check_layers(&o, err));
     json_object_foreach(json_object_get(rule, "keys"), name, target) FG_TRY(move(&o, name, target, err));
     json_object_del(config, o.key);

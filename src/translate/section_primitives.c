@@ -601,7 +601,7 @@ static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_
             t->options->file, d->keys[0], found, wanted);
     resolved = fg_json_copy(*layout, err);
     if (!resolved || json_array_set_new(resolved, last, json_string(wanted)) != 0)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while reading a list of layers"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading a list of layers");
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
                                    resolved, err));
     FG_TRY(fg_translator_resolve(t, frame, d, resolved, true, err));

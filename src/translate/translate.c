@@ -79,7 +79,7 @@ static fg_status run_root(fg_translator *t, fg_error *err) {
     t->result = json_object();
     t->resolved = json_object();
     if (!t->result || !t->resolved)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
     fg_frame frame = {.section = t->declarations->root, .hf = "", .target = ""};
     if (architectures(t)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
@@ -125,8 +125,8 @@ static fg_status each_option(fg_translator *t,
         uint64_t value = 0;
         const char *name = json_string_value(option);
         if (!name || !fg_translate_option(t->options, name, &value))
-            FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
-                           name ? name : "(no text)"));
+            FG_FAIL(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
+                    name ? name : "(no text)");
         if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
     }
 done:
@@ -476,8 +476,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                        .options = options};
     *translation = (fg_translation){0};
     if (!json_is_object(source))
-        FG_TRY(fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file,
-                       fg_json_kind(source)));
+        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file, fg_json_kind(source));
     t.declarations = fg_converter_declarations(converter);
     if (direction == FG_IMPORT) t.file_config = source;
     FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
@@ -485,8 +484,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
     given = fg_json_deep_copy(source, err);
     translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
     translation->left_out = t.left_out = json_array();
-    if (!given || !t.left_out)
-        FG_TRY(fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration"));
+    if (!given || !t.left_out) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
     FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
     t.classes = classes;
     FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
