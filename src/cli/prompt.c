@@ -32,7 +32,7 @@ static uint64_t rows_of(const fg_prompt_side *side) {
     fg_hyperparameters settings = {0};
     fg_error unsaid = {0};
     fg_hyperparameters_source source =
-        fg_hyperparameters_source_of(side->spec, fg_format_name(side->format), side->config);
+        fg_hyperparameters_source_of(side->spec, side->format->name, side->config);
     return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 

@@ -18,7 +18,7 @@
 typedef struct fg_prompt_side {
     const char *name;                    /* of the model, for messages */
     const fg_tokenizer_files *tokenizer; /* without any where it has none */
-    fg_format format;
+    const fg_format *format;
     const json_t *spec, *config; /* models/TYPE.json, config.json */
 } fg_prompt_side;
 

@@ -26,18 +26,12 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
-const char *fg_family_key(fg_format format) {
-    return format == FG_FORMAT_HF          ? "model_type"
-           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                           : FG_CHECKPOINT_ORIGIN;
-}
-
 fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err) {
     fg_converter *converter = NULL;
     fg_error why = {0};
     *known = false;
     if (!family) return FG_OK;
-    fg_status status = fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &why);
+    fg_status status = fg_converter_load(&converter, dirs, &fg_format_forgather, family, &why);
     fg_converter_free(&converter);
     *known = status == FG_OK;
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
@@ -93,8 +87,7 @@ static fg_status consider_all(search *s, fg_error *err) {
     size_t count = 0;
     FG_TRY(fg_converter_entries(s->question.dirs, &entries, &count, err));
     for (size_t i = 0; i < count; i++) {
-        bool wanted = entries[i].model_type &&
-                      strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) == 0 &&
+        bool wanted = entries[i].model_type && strcmp(entries[i].format, fg_format_fast_llm.name) == 0 &&
                       !is_listed_before(entries, i);
         if (wanted) FG_TRY(consider(s, entries[i].model_type, err));
     }
@@ -177,7 +170,7 @@ fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model
                          char **family, fg_error *err) {
     fg_status status = FG_OK;
     search s = {.question = {.dirs = dirs,
-                             .other = FG_FORMAT_FAST_LLM,
+                             .other = &fg_format_fast_llm,
                              .direction = FG_EXPORT,
                              .config = base_model,
                              .file = file},

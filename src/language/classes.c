@@ -10,17 +10,17 @@ enum { NAME = 120, DEPTH = 24, BRIEF = 100, MESSAGE = 400 };
 
 struct fg_classes {
     json_t *document;
-    fg_format format;
+    const fg_format *format;
     const json_t *classes, *registries, *enums; /* borrowed from the document */
 };
 
-fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, fg_format format,
+fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, const fg_format *format,
                           fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *made = NULL;
     char *relative = NULL, *path = NULL;
     *classes = NULL;
-    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", fg_format_name(format)));
+    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", format->name));
     FG_TRY(fg_converter_dirs_look(dirs, relative, &path, err));
     if (!path) goto done;
     FG_NEW(made, 1);
@@ -48,7 +48,7 @@ void fg_classes_free(fg_classes **classes) {
 
 const char *fg_classes_version(const fg_classes *classes) {
     const char *version = json_string_value(
-        json_object_get(json_object_get(classes->document, "source"), fg_format_name(classes->format)));
+        json_object_get(json_object_get(classes->document, "source"), classes->format->name));
     return version ? version : "";
 }
 

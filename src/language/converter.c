@@ -197,7 +197,7 @@ static bool is_type_name(const char *name) {
 
 /* The first file of that name whose "format" (its own or inherited) is the one wanted. */
 static fg_status load_from(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
-                           fg_format format, fg_error *err) {
+                           const fg_format *format, fg_error *err) {
     fg_status status = FG_OK;
     bool is_file;
     FG_TRY(fg_path_is_file(path, &is_file, err));
@@ -210,13 +210,13 @@ done:
 }
 
 /* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`, too. */
-static fg_status list_types(const fg_converter_entry *entries, size_t count, fg_format format,
+static fg_status list_types(const fg_converter_entry *entries, size_t count, const fg_format *format,
                             fg_buffer *types, fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;
     fg_map seen = {0};
     for (size_t i = 0; i < count; i++) {
         const char *type = entries[i].model_type;
-        if (!type || !entries[i].format || strcmp(entries[i].format, fg_format_name(format)) != 0 ||
+        if (!type || !entries[i].format || strcmp(entries[i].format, format->name) != 0 ||
             fg_map_get(&seen, type) != FG_MAP_NONE)
             continue;
         FG_TRY(fg_map_set(&seen, type, 1, err));
@@ -228,25 +228,25 @@ done:
     return status;
 }
 
-static bool has_type(const fg_converter_entry *entries, size_t count, fg_format format,
+static bool has_type(const fg_converter_entry *entries, size_t count, const fg_format *format,
                      const char *model_type) {
     for (size_t i = 0; i < count; i++) {
         const char *type = entries[i].model_type, *hf_type = entries[i].hf_model_type;
-        if (type && entries[i].format && strcmp(entries[i].format, fg_format_name(format)) == 0 &&
+        if (type && entries[i].format && strcmp(entries[i].format, format->name) == 0 &&
             (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
             return true;
     }
     return false;
 }
 
-static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, const char *model_type,
+static fg_status no_converter(const fg_converter_dirs *dirs, const fg_format *format, const char *model_type,
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
     size_t count = 0;
     fg_buffer types = {0}, other_types = {0};
     fg_nearest_name nearest = fg_nearest_name_begin(model_type);
-    fg_format other = format == FG_FORMAT_FORGATHER ? FG_FORMAT_FAST_LLM : FG_FORMAT_FORGATHER;
+    const fg_format *other = format == &fg_format_forgather ? &fg_format_fast_llm : &fg_format_forgather;
     FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
     FG_TRY(list_types(entries, count, format, &types, &nearest, err));
     FG_TRY(list_types(entries, count, other, &other_types, &nearest, err));
@@ -254,10 +254,10 @@ static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, c
             "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
             "between hf and "
             "%s: %s",
-            fg_format_name(format), model_type, types.data ? types.data : "none", fg_format_name(other),
+            format->name, model_type, types.data ? types.data : "none", other->name,
             other_types.data ? other_types.data : "none");
     if (has_type(entries, count, other, model_type))
-        fg_hint(err, "this family converts to %s (--to %s)", fg_format_name(other), fg_format_name(other));
+        fg_hint(err, "this family converts to %s (--to %s)", other->name, other->name);
     else if (nearest.best)
         fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
     fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
@@ -271,8 +271,8 @@ done:
 }
 
 /* The first converter whose "hf_model_type" it is. */
-static fg_status load_by_hf_type(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
-                                 const char *model_type, fg_error *err) {
+static fg_status load_by_hf_type(fg_converter **converter, const fg_converter_dirs *dirs,
+                                 const fg_format *format, const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
     size_t count = 0;
@@ -287,7 +287,7 @@ done:
     return status;
 }
 
-fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, const fg_format *format,
                             const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
@@ -295,8 +295,7 @@ fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *d
     for (size_t i = 0; i < 2 * dirs->count && !*converter && is_type_name(model_type); i++) {
         const char *directory = dirs->items[i / 2];
         if (i % 2 == 0)
-            FG_TRY_NEW(path,
-                       fg_strformat(err, "%s/%s/%s.json", directory, fg_format_name(format), model_type));
+            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->name, model_type));
         else
             FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
         FG_TRY(load_from(converter, dirs, path, format, err));
@@ -317,9 +316,9 @@ done:
 
 /* ---- what a converter says ---- */
 
-fg_format fg_converter_format(const fg_converter *c) {
+const fg_format *fg_converter_format(const fg_converter *c) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
-    return format ? fg_format_from_name(format) : FG_FORMAT_AUTO;
+    return format ? fg_format_find(format) : NULL;
 }
 
 const char *fg_converter_model_type(const fg_converter *c) {

@@ -12,8 +12,8 @@
 #define FG_LANGUAGE_CONVERTER_H
 
 #include "base/file.h"
+#include "format/checkpoint.h"
 #include "language/name_rules.h"
-#include "store/checkpoint.h"
 
 /* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the defaults and models next to the built-in ones. */
 typedef struct fg_converter_dirs {
@@ -34,14 +34,14 @@ typedef struct fg_converter fg_converter;
 
 /* Loads and checks the converter for a model type, which may be the one that config.json has ("hf_model_type"). None: FG_ERR_INPUT
  * that lists the types there are. */
-fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
+fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, const fg_format *format,
                             const char *model_type, fg_error *err);
 /* The same for one file. */
 fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
                                  fg_error *err);
 void fg_converter_free(fg_converter **converter);
 
-fg_format fg_converter_format(const fg_converter *converter);
+const fg_format *fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
 /* What config.json calls the model type: another name only where the target's format has one of its own. */
 const char *fg_converter_hf_model_type(const fg_converter *converter);

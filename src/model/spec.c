@@ -95,10 +95,10 @@ fg_status fg_model_spec_path(char **path, const fg_converter_dirs *dirs, const c
     return status;
 }
 
-fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err) {
+fg_status fg_model_spec_revise(json_t *spec, const fg_format *format, const json_t *patch, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;
-    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format));
+    json_t *side = json_object_get(json_object_get(spec, "formats"), format->name), *own = NULL;
+    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->name);
     FG_TRY_NEW(own, fg_json_deep_copy(patch, err)); /* members of it are laid over again */
     FG_TRY(merge(side, own, err));
 done:
@@ -106,6 +106,6 @@ done:
     return status;
 }
 
-const char *fg_model_spec_name(fg_format format, const char *model_type) {
-    return format == FG_FORMAT_FAST_LLM ? "fast_llm" : model_type;
+const char *fg_model_spec_name(const fg_format *format, const char *model_type) {
+    return format == &fg_format_fast_llm ? "fast_llm" : model_type;
 }

@@ -65,7 +65,7 @@ static void add_side(scene *s, size_t i, const char *name, const char *tokenizer
     if (tokenizer) s->files[i].tokenizer.length = strlen(tokenizer);
     s->sides[i] = (fg_prompt_side){.name = name,
                                    .tokenizer = &s->files[i],
-                                   .format = FG_FORMAT_HF,
+                                   .format = &fg_format_hf,
                                    .spec = s->spec,
                                    .config = s->configs[i]};
 }

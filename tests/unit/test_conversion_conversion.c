@@ -52,7 +52,7 @@ static void expect_weights_from(fg_options *options, const char *directory) {
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
     if (fg_conversion_prepare(&conversion, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
     assert_string_equal(conversion.source.weights_directory, directory);
-    assert_int_equal(conversion.source.format, FG_FORMAT_FORGATHER);
+    assert_ptr_equal(conversion.source.format, &fg_format_forgather);
     fg_conversion_free(&conversion);
     fg_converter_dirs_free(&dirs);
     fg_log_reset();

@@ -23,7 +23,7 @@ static int set_up(void **state) {
     (void)state;
     fg_error err = {0};
     fg_status status = fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, FG_FORMAT_FORGATHER, "llama", &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, &fg_format_forgather, "llama", &err);
     if (status == FG_OK) status = fg_code_declaration_load(&code, llama, &dirs, &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     return status != FG_OK;

@@ -26,8 +26,8 @@ static int set_up(void **state) {
     int fd = mkstemp(data_file);
     if (fd < 0 || ftruncate(fd, (off_t)1 << 30) || close(fd)) return 1; /* sparse */
     fg_status status = fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, FG_FORMAT_FORGATHER, "llama", &err);
-    if (status == FG_OK) status = fg_converter_load(&qwen3, &dirs, FG_FORMAT_FORGATHER, "qwen3", &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, &fg_format_forgather, "llama", &err);
+    if (status == FG_OK) status = fg_converter_load(&qwen3, &dirs, &fg_format_forgather, "qwen3", &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     fg_converter_dirs_free(&dirs);
     return status != FG_OK;
@@ -436,7 +436,7 @@ static fg_converter *plugin(char *directory) {
     assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, false, &err), FG_OK);
     assert_int_equal(fg_converter_dirs_add(&dirs, directory, &err), FG_OK);
     assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "plug", &err) != FG_OK)
+    if (fg_converter_load(&converter, &dirs, &fg_format_forgather, "plug", &err) != FG_OK)
         fail_msg("%s", err.text);
     fg_converter_dirs_free(&dirs);
     return converter;

@@ -277,7 +277,7 @@ static fg_translation plug_in(const char *directory, const char *type, fg_direct
     json_t *config = parse(source);
     fg_converter_dirs_add(&dirs, directory, &err);
     fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, type, &err) != FG_OK)
+    if (fg_converter_load(&converter, &dirs, &fg_format_forgather, type, &err) != FG_OK)
         fail_msg("%s", err.text);
     if (fg_translate(converter, &dirs, direction, config, &options, &out, &err) != FG_OK)
         fail_msg("%s", err.text);
@@ -326,7 +326,7 @@ static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
     bool matched;
     fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
     fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "llama", &err) != FG_OK)
+    if (fg_converter_load(&converter, &dirs, &fg_format_forgather, "llama", &err) != FG_OK)
         fail_msg("%s", err.text);
     assert_int_equal(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), "model.norm.weight", &name,
                                          &matched, &err),
