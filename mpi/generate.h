@@ -17,7 +17,7 @@
 #include "model/sample.h"
 #include "model_pair.h"
 #include "tokenizer/id_list.h"
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 /* As rank 0 knows it. */
 typedef struct fg_generation_task {

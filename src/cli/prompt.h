@@ -13,7 +13,7 @@
 
 #include "cli/options.h"
 #include "tokenizer/id_list.h"
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 typedef struct fg_prompt_side {
     const char *name;                    /* of the model, for messages */
