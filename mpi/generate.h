@@ -14,7 +14,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "model/sample.h"
+#include "tokens/sample.h"
 #include "model_pair.h"
 #include "tokenizer/id_list.h"
 #include "tokenizer/tokenizer_files.h"
