@@ -1,13 +1,13 @@
 /* Which tokens the models of a proof get, and which tokenizer turns generated ones into text.
  *
- * In this order: ids that are given; a text; a default text; and where no tokenizer can read that one, nothing, for
- * which a fixed set of ids is drawn from the vocabulary.
+ * In this order: ids that are given; a text; a default text; and where no tokenizer can read that one,
+ * nothing, for which a fixed set of ids is drawn from the vocabulary.
  *
- * The source's tokenizer tokenizes the text, with its special tokens. The destination's must give the same ids: for
- * a conversion a difference is a warning, for two models that are compared an error.
+ * The source's tokenizer tokenizes the text, with its special tokens. The destination's must give the same
+ * ids: for a conversion a difference is a warning, for two models that are compared an error.
  *
- * Invariant: the ids lie within both vocabularies, unless they were given (fg_model_pair_open refuses those). One
- * tokenizer is held at a time and none afterwards.
+ * Invariant: the ids lie within both vocabularies, unless they were given (fg_model_pair_open refuses
+ * those). One tokenizer is held at a time and none afterwards.
  */
 #ifndef FG_TOKENS_PROMPT_H
 #define FG_TOKENS_PROMPT_H

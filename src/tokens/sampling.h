@@ -18,9 +18,9 @@ typedef struct fg_sampling_request {
     int64_t seed;
 } fg_sampling_request;
 
-/* Greedy unless something is asked for. `generation_config` (NULL: none) is the destination's; its temperature, top_p
- * and top_k must then have the right types (FG_ERR_INPUT). If nothing is asked for, a message says that its do_sample
- * is ignored. */
+/* Greedy unless something is asked for. `generation_config` (NULL: none) is the destination's; its
+ * temperature, top_p and top_k must then have the right types (FG_ERR_INPUT). If nothing is asked for, a
+ * message says that its do_sample is ignored. */
 fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_sampling_request *request,
                               const json_t *generation_config, fg_error *err);
 
