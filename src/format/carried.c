@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 
 static const char *key_of(const json_t *entry) {
     return json_string_value(json_object_get(entry, "key"));

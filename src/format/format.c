@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/yaml.h"
 
 const fg_format *const fg_formats[] = {&fg_format_hf, &fg_format_forgather, &fg_format_fast_llm};

@@ -2,6 +2,7 @@
 #include "format/hf.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "format/checkpoint.h"
 #include "format/missing_model.h"
@@ -51,7 +52,7 @@ fg_status fg_hf_read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
     fg_status status = FG_OK;
     bool adapter, present;
     (void)unfinished; /* no file tells */
-    FG_TRY(fg_weight_files_present(c->weights_directory, c->format->weight_files, &present, err));
+    FG_TRY(fg_weight_files_present(c->weights_directory, &present, err));
     FG_TRY(has_adapter(c->weights_directory, &adapter, err));
     if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
     if (adapter)

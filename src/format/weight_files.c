@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "format/format.h"
 #include "format/missing_model.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
@@ -31,10 +32,9 @@ done:
     return status;
 }
 
-fg_status fg_weight_files_present(const char *directory, const char *const *names, bool *present,
-                                  fg_error *err) {
+fg_status fg_weight_files_present(const char *directory, bool *present, fg_error *err) {
     char *path;
-    fg_status status = locate(directory, names, &path, err);
+    fg_status status = locate(directory, fg_format_hf.weight_files, &path, err); /* any order */
     *present = path != NULL;
     fg_free(path);
     return status;
