@@ -17,7 +17,8 @@ static fg_status check_directory(const char *directory, fg_error *err) {
     return status != FG_OK || is_directory ? status : fg_refuse_no_directory(directory, err);
 }
 
-/* Takes what a document says into the checkpoint. A configuration that lies in a file of its own may be the whole document. */
+/* Takes what a document says into the checkpoint. A configuration that lies in a file of its own may be
+ * the whole document. */
 static fg_status take_document(fg_checkpoint *c, const fg_format *format, const char *path, json_t *document,
                                fg_error *err) {
     fg_status status = FG_OK;

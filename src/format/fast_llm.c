@@ -1,9 +1,10 @@
 /* Fast-LLM's format: metadata.yaml, and the safetensors files that its state_index names.
  *
- * Of state_index only the set of file names counts, as for Fast-LLM itself; the headers say which tensors there are.
- * Their keys are NAME/SHARD: those of the shard "weights" are the model's, as NAME; others (an optimizer's state) are
- * left out. A missing file `ok`, which Fast-LLM writes last, is a warning and no error: a cut-off file shows in its own
- * header, and a directory that was put together by other means may well have none.
+ * Of state_index only the set of file names counts, as for Fast-LLM itself; the headers say which tensors
+ * there are. Their keys are NAME/SHARD: those of the shard "weights" are the model's, as NAME; others (an
+ * optimizer's state) are left out. A missing file `ok`, which Fast-LLM writes last, is a warning and no
+ * error: a cut-off file shows in its own header, and a directory that was put together by other means may
+ * well have none.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Forgather's format: a directory as hf's, under Forgather's names, with the code of the model; config.json names the
- * family that it came from. */
+/* Forgather's format: a directory as hf's, under Forgather's names, with the code of the model;
+ * config.json names the family that it came from. */
 #include "base/buffer.h"
 #include "format/hf.h"
 

@@ -1,11 +1,12 @@
-/* What a checkpoint format is: one constant struct of facts and functions for each. The program asks the struct and
- * never which format it is; a new format is one file and one row of fg_formats.
+/* What a checkpoint format is: one constant struct of facts and functions for each. The program asks the
+ * struct and never which format it is; a new format is one file and one row of fg_formats.
  *
- * The words: the *document* is what the file `config_file` of a directory holds; somewhere in it is the *configuration*
- * of the checkpoint, and in that the *model's*, which converters translate. For most formats the three are one.
+ * The words: the *document* is what the file `config_file` of a directory holds; somewhere in it is the
+ * *configuration* of the checkpoint, and in that the *model's*, which converters translate. For most
+ * formats the three are one.
  *
- * Invariant: every function here takes plain arguments and knows neither converters nor conversions. A format that can
- * only be read has no write_config; fg_format_check_writable refuses it as a destination.
+ * Invariant: every function here takes plain arguments and knows neither converters nor conversions. A
+ * format that can only be read has no write_config; fg_format_check_writable refuses it as a destination.
  */
 #ifndef FG_FORMAT_FORMAT_H
 #define FG_FORMAT_FORMAT_H
@@ -70,19 +71,22 @@ typedef struct fg_format {
     bool opens_latest;    /* and the latest of them is read by default */
 
     /* ---- functions ---- */
-    /* Whether a directory that has `config_file` is of this format; NULL: it is, if no other format claims it. */
+    /* Whether a directory that has `config_file` is of this format; NULL: it is, if no other format claims
+     * it. */
     fg_status (*recognise)(const char *directory, bool *is, fg_error *err);
-    /* Whether a document says that it is of this format; asked only among formats that may have written it. */
+    /* Whether a document says that it is of this format; asked only among formats that may have written
+     * it. */
     bool (*recognise_document)(const json_t *document);
     /* The document of a directory, a new reference. FG_ERR_INPUT: it is missing, or not of this format. */
     fg_status (*read)(const char *directory, json_t **document, fg_error *err);
     /* The HF family that a document names, borrowed; NULL: none. `path` is for messages. */
     fg_status (*family)(const char *path, const json_t *document, const char **family, fg_error *err);
-    /* Fills tensors and index_metadata from weights_directory. `unfinished`: `last_file` is not expected yet. */
+    /* Fills tensors and index_metadata from weights_directory. `unfinished`: `last_file` is not expected
+     * yet. */
     fg_status (*read_weights)(struct fg_checkpoint *checkpoint, bool unfinished, fg_error *err);
 
-    /* The configuration around a model's, a new reference; `type` (or NULL) is what a converter says of the model.
-     * NULL: they are the same. */
+    /* The configuration around a model's, a new reference; `type` (or NULL) is what a converter says of
+     * the model. NULL: they are the same. */
     fg_status (*wrap_config)(const char *type, const json_t *model, json_t **config, fg_error *err);
     /* The name of a file of weights, newly allocated. */
     char *(*shard_name)(size_t index, size_t count, fg_error *err);
@@ -102,14 +106,16 @@ const fg_format *fg_format_find(const char *name);
 /* The format whose converters lie in this folder, the first if there are several; NULL: there is none. */
 const fg_format *fg_format_of_schema(const char *schema);
 
-/* Where a directory's `config_file` is decided to be another one's: the format that has `config_file` there, as far as names of files and
- * recognise tell. `asked` or NULL: only this format's file is looked for. The first of fg_formats if nothing is found. */
+/* Where a directory's `config_file` is decided to be another one's: the format that has `config_file`
+ * there, as far as names of files and recognise tell. `asked` or NULL: only this format's file is looked
+ * for. The first of fg_formats if nothing is found. */
 fg_status fg_format_of_directory(const char *directory, const fg_format *asked, const fg_format **format,
                                  fg_error *err);
 /* The format that a document is in; `like` (or NULL): only formats with the same `config_file` are asked. */
 const fg_format *fg_format_of_document(const json_t *document, const fg_format *like);
 
-/* A file of configuration as it is, JSON or YAML by its name; a new reference. FG_ERR_INPUT: it is no such thing. */
+/* A file of configuration as it is, JSON or YAML by its name; a new reference. FG_ERR_INPUT: it is no such
+ * thing. */
 fg_status fg_format_read_file(const char *path, json_t **document, fg_error *err);
 /* The configuration in a document, and the model's in a configuration. Borrowed; NULL: there is none. */
 json_t *fg_format_config(const fg_format *format, const json_t *document);

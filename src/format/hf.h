@@ -1,5 +1,6 @@
-/* A directory of Hugging Face's kind: config.json, and weights in model.safetensors or several files with an index.
- * Forgather's directories are of the same kind; what they share with hf is here, for forgather.c.
+/* A directory of Hugging Face's kind: config.json, and weights in model.safetensors or several files with
+ * an index. Forgather's directories are of the same kind; what they share with hf is here, for
+ * forgather.c.
  */
 #ifndef FG_FORMAT_HF_H
 #define FG_FORMAT_HF_H
