@@ -1,12 +1,14 @@
-/* Converter files: JSON under converters/FORMAT/, one a model type, which say how a Hugging Face model maps to the format. The language is
- * described in docs/adding-a-model.md.
+/* Converter files: JSON under converters/FORMAT/, one a model type, which say how a Hugging Face model maps
+ * to the format. The language is described in docs/adding-a-model.md.
  *
- * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export back. What the tensors are is said
- * either by "tensors" and name rules (convert/tensor_names.h), or by the "weights" of the sections (convert/tensor_map.h).
+ * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export
+ * back. What the tensors are is said either by "tensors" and name rules (convert/tensor_names.h), or by the
+ * "weights" of the sections (convert/tensor_map.h).
  *
- * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown sections, broken patterns and
- * expressions, two declarations of a section that claim one path, tensors and rules that do not survive a round trip, rules that can never
- * match, and an extends loop are FG_ERR_INPUT with file, line and rule. lint (convert/lint.h) checks more.
+ * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown
+ * sections, broken patterns and expressions, two declarations of a section that claim one path, tensors and
+ * rules that do not survive a round trip, rules that can never match, and an extends loop are FG_ERR_INPUT
+ * with file, line and rule. lint (convert/lint.h) checks more.
  */
 #ifndef FG_LANGUAGE_CONVERTER_H
 #define FG_LANGUAGE_CONVERTER_H
@@ -18,8 +20,8 @@
 
 typedef struct fg_converter fg_converter;
 
-/* The converter for a model type, which may be the one that config.json has ("hf_model_type"): loaded and checked, owned by the catalogue.
- * None: FG_ERR_INPUT that lists the types there are. */
+/* The converter for a model type, which may be the one that config.json has ("hf_model_type"): loaded and
+ * checked, owned by the catalogue. None: FG_ERR_INPUT that lists the types there are. */
 fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, fg_format format,
                             const char *model_type, fg_error *err);
 /* The same for one file. */

@@ -5,7 +5,8 @@
 
 #include "language/catalogue.h"
 
-/* The defaults of a model type: an object, owned by the catalogue; NULL for types that none of its files knows. */
+/* The defaults of a model type: an object, owned by the catalogue; NULL for types that none of its files
+ * knows. */
 fg_status fg_defaults_load(fg_catalogue *catalogue, const char *model_type, const json_t **defaults,
                            fg_error *err);
 

@@ -14,9 +14,10 @@ typedef struct fg_layers {
     size_t count, capacity;
 } fg_layers;
 
-/* Reads `path` and what it extends. A name in "extends" is looked for next to the file, then along `catalogue` (in
- * the format's directory too); a file that extends this one is passed over, so that a plug-in may
- * extend the built-in file of its own name. A file that two others extend is laid under both. Nothing found, and loops, are FG_ERR_INPUT. */
+/* Reads `path` and what it extends. A name in "extends" is looked for next to the file, then along
+ * `catalogue` (in the format's directory too); a file that extends this one is passed over, so that a plug-in
+ * may extend the built-in file of its own name. A file that two others extend is laid under both. Nothing
+ * found, and loops, are FG_ERR_INPUT. */
 fg_status fg_layers_load(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err);
 void fg_layers_free(fg_layers *layers);
 

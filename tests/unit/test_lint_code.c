@@ -1,4 +1,5 @@
-/* convert/code_parameters and convert/code_declaration: what llama's plan writes, compared with the code that it emits. */
+/* convert/code_parameters and convert/code_declaration: what llama's plan writes, compared with the code that
+ * it emits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -228,8 +229,7 @@ static size_t lint(const plug_in *p, const json_t *declaration) {
     put(p->declaration, text);
     free(text);
     assert_int_equal(fg_catalogue_add(&own, FG_CONVERTERS, &err), FG_OK);
-    if (fg_converter_lint(&own, p->converter, &report, &problems, &err) != FG_OK)
-        fail_msg("%s", err.text);
+    if (fg_converter_lint(&own, p->converter, &report, &problems, &err) != FG_OK) fail_msg("%s", err.text);
     assert_true(report.length > 0);
     fg_buffer_free(&report);
     fg_catalogue_free(&own);
