@@ -10,11 +10,11 @@
 /* ---- the source ---- */
 
 /* --from: only a file that names no known family can be declared to have another format. */
-static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, fg_checkpoint *source,
+static fg_status declare(const fg_options *options, fg_catalogue *catalogue, fg_checkpoint *source,
                          fg_error *err) {
     if (!options->from || options->from == source->format) return FG_OK;
     bool known;
-    fg_status status = fg_family_is_known(dirs, source->model_type, &known, err);
+    fg_status status = fg_family_is_known(catalogue, source->model_type, &known, err);
     if (status != FG_OK) return status;
     if (source->format == fg_formats[0] && !known) return fg_checkpoint_declare(source, options->from, err);
     fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", source->directory,
@@ -36,16 +36,16 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
                        json_string(name + (fg_starts_with(name, "torch.") ? strlen("torch.") : 0)), err);
 }
 
-fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
+fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_conversion c = {0};
     json_t *translated, *result = NULL;
     FG_TRY(fg_checkpoint_open_config(&c.source, options->source, options->from, err));
-    FG_TRY(declare(options, dirs, &c.source, err));
+    FG_TRY(declare(options, catalogue, &c.source, err));
     FG_TRY_NEW(c.config_file, fg_strdup(c.source.directory, err));
-    FG_TRY(fg_conversion_decide_steps(&c, options, dirs, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, dirs, version, err));
+    FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, version, err));
     translated = fg_conversion_last(&c)->translation.result;
     FG_TRY(fg_conversion_warn_of_token_ids(&c, translated, err));
     FG_TRY(fg_format_document(c.to, translated, &result, err));
