@@ -1,4 +1,4 @@
-#include "store/missing_model.h"
+#include "format/missing_model.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "store/nested_models.h"
+#include "format/nested_models.h"
 
 enum { PATTERNS = 5, LISTED = 5 };
 
@@ -77,7 +77,8 @@ static bool matches(const format *f, const char *name) {
     return false;
 }
 
-/* Appends the names that `only` (NULL: all) matches, the first of them by name; returns how many there are. */
+/* Appends the names that `only` (NULL: all) matches, the first of them by name; returns how many there
+ * are. */
 static size_t add_names(const fg_names *names, const format *only, fg_buffer *text, fg_error *err) {
     size_t found = 0, listed = only ? 1 : LISTED;
     for (size_t i = 0; i < names->count; i++) {
