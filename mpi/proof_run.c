@@ -13,7 +13,7 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
     *proof_run = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
                                 .generates = options->generation_test,
                                 .atol = options->atol > 0 ? options->atol : 0};
-    proof_run->pair.mask = (fg_mask)options->mask;
+    proof_run->pair.mask = options->mask;
 }
 
 fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "model/spec.h"
 
 enum { GAP = 2 };
@@ -157,28 +159,39 @@ done:
     return status;
 }
 
-fg_status fg_command_list(const fg_options *options, const fg_converter_dirs *dirs, FILE *out,
-                          fg_error *err) {
+static fg_status run_list(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     fg_converter_entry *entries = NULL;
     fg_buffer text = {0};
     json_t *families = json_array();
     size_t count = 0;
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
+    FG_TRY(fg_converter_entries(run->dirs, &entries, &count, err));
     for (size_t i = 0; i < count; i++) {
         if (entries[i].format && strcmp(entries[i].format, UNREADABLE) == 0)
             fg_warn("a converter file is not listed: %s", entries[i].about);
-        FG_TRY(add_entry(families, dirs, &entries[i], err));
+        FG_TRY(add_entry(families, run->dirs, &entries[i], err));
     }
-    if (options->json) {
-        FG_TRY(fg_cli_print_json(out, families, FG_JSON_UTF8, err));
+    if (run->options->json) {
+        FG_TRY(fg_print_json(run->out, families, FG_JSON_UTF8, err));
         goto done;
     }
-    FG_TRY(write_text(families, options, &text, err));
-    FG_TRY(fg_cli_print(out, &text, err));
+    FG_TRY(write_text(families, run->options, &text, err));
+    FG_TRY(fg_print(run->out, &text, err));
 done:
     json_decref(families);
     fg_buffer_free(&text);
     fg_converter_entries_free(entries, count);
     return status;
 }
+
+const fg_command fg_list_command = {
+    .name = "list",
+    .arguments = "",
+    .options = FG_TAKES_CONVERTERS | FG_TAKES_JSON,
+    .summary = "list the model families, what they convert to, and how that is proved",
+    .about =
+        "Prints a row per model family: the formats that it converts to and from, and whether a conversion "
+        "is proved by logits or by bytes. With --verbose it adds the converter files.",
+    .example = "fgconv list",
+    .run = run_list,
+};

@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "conversion/conversion.h"
 #include "estimate.h"
 #include "model/spec.h"
@@ -176,7 +178,7 @@ done:
     return status;
 }
 
-fg_status fg_run_validate(const fg_run *run, fg_error *err) {
+static fg_status run_validate(const fg_run *run, fg_error *err) {
     pair p = {0};
     fg_proof_run proof_run;
     double begun = fg_seconds();
@@ -192,3 +194,29 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     close_both(&p);
     return status;
 }
+
+static fg_status check_validate(fg_options *options, fg_error *err) {
+    (void)err;
+    options->compares = true;
+    return FG_OK;
+}
+
+const fg_command fg_validate_command = {
+    .name = "validate",
+    .arguments = "A B",
+    .least = 2,
+    .most = 2,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_TOLERANCE | FG_TAKES_PROOF |
+               FG_TAKES_JSON,
+    .collective = true,
+    .summary = "run two checkpoints of any formats and compare their logits",
+    .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "
+             "their logits. They must be equal bit for bit, or within --atol.",
+    .example = "fgconv validate --dump both.h5 Llama-3.2-1B llama-fg",
+    .headline = {.done = "Compared {source} with {destination}",
+                 .differ = "the logits of {source} and {destination} differ",
+                 .tokens_differ = "{source} and {destination} generate different tokens"},
+    .check = check_validate,
+    .run = run_validate,
+};

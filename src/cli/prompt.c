@@ -180,7 +180,7 @@ fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const 
                     .source = source,
                     .destination = destination,
                     .text = options->prompt ? options->prompt : DEFAULT_PROMPT,
-                    .compares = options->command == FG_COMMAND_VALIDATE};
+                    .compares = options->compares};
     *prompt = (fg_prompt){0};
     if (options->token_count)
         FG_TRY(take_ids(&s, err));

@@ -45,7 +45,7 @@ static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, 
     bool from_hf = other == FG_FORMAT_HF;
     c->to = c->source.format;
     c->keeps_format = true;
-    if (c->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+    if (c->to == FG_FORMAT_FAST_LLM && options->kind == FG_CONVERSION_FINALIZE) {
         fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
                 c->source.directory);
         FG_TRY(
@@ -63,9 +63,9 @@ done:
 fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options,
                                      const fg_converter_dirs *dirs, fg_error *err) {
     fg_status status = FG_OK;
-    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(c, options, dirs, err);
+    if (options->kind == FG_CONVERSION_UPDATE) return fg_conversion_decide_update(c, options, dirs, err);
     fg_format from = c->source.format;
-    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
+    if (options->kind == FG_CONVERSION_FINALIZE || options->kind == FG_CONVERSION_UPDATE_VOCAB)
         return decide_round_trip(c, options, dirs, err);
     fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
     c->to = options->to != FG_FORMAT_AUTO ? options->to : usual;

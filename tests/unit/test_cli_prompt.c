@@ -195,14 +195,14 @@ static void two_tokenizers_must_agree(void **state) {
           "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
           "models run on the source's tokens");
     fg_log_reset();
-    s.options.command = FG_COMMAND_VALIDATE;
+    s.options.compares = true;
     refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",
             "--token-ids");
     s.options.prompt = "acb";
     gives(&s, "0 2 1", 0, NULL);
     end(&s);
     begin(&s, PLAIN, WITH_BOS);
-    s.options.command = FG_COMMAND_VALIDATE; /* the default prompt makes no difference */
+    s.options.compares = true; /* the default prompt makes no difference */
     refused(&s, "token 1 is 3 for A and 4 (\"<s>\") for B", "--token-ids");
     end(&s);
 }
@@ -211,15 +211,15 @@ static void of_two_models_one_tokenizer_is_enough(void **state) {
     (void)state;
     scene s;
     begin(&s, NULL, PLAIN);
-    s.options.command = FG_COMMAND_VALIDATE;
+    s.options.compares = true;
     s.options.prompt = "ba";
     gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
-    s.options.command = FG_COMMAND_CONVERT; /* the source's it is */
+    s.options.compares = false; /* the source's it is */
     refused(&s, "A/tokenizer.json is missing or empty", "");
     end(&s);
     begin(&s, PLAIN, NULL);
-    s.options.command = FG_COMMAND_VALIDATE;
+    s.options.compares = true;
     s.options.prompt = "ba";
     gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[0].tokenizer);
