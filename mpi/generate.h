@@ -14,10 +14,10 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "model/sample.h"
+#include "tokens/sample.h"
 #include "model_pair.h"
 #include "tokenizer/id_list.h"
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 /* As rank 0 knows it. */
 typedef struct fg_generation_task {

@@ -4,7 +4,7 @@
 #define FG_MPI_HEAD_H
 
 #include "model/compare.h"
-#include "model/sample.h"
+#include "tokens/sample.h"
 #include "pipeline.h"
 
 /* Collective, after fg_pipeline_run. Compares model b's logits with model a's over the columns that both

@@ -91,16 +91,16 @@ static fg_status resolve_proof_run(convert_run *c, fg_error *err) {
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(conversion), err));
     FG_TRY(fg_conversion_revise_spec(conversion, true, c->source_spec, err));
     FG_TRY(fg_conversion_revise_spec(conversion, false, c->destination_spec, err));
-    fg_prompt_side source = {.name = conversion->source.directory,
-                             .tokenizer = &c->tokenizer,
-                             .format = conversion->source.format,
-                             .spec = c->source_spec,
-                             .config = conversion->source.config};
-    fg_prompt_side destination = {.name = destination_name(c),
-                                  .tokenizer = fg_conversion_tokenizer_files(conversion, &c->tokenizer),
-                                  .format = conversion->to,
-                                  .spec = c->destination_spec,
-                                  .config = conversion->config};
+    fg_prompt_side source = {
+        .name = conversion->source.directory,
+        .tokenizer = &c->tokenizer,
+        .rows = fg_proof_run_rows(c->source_spec, conversion->source.format, conversion->source.config),
+        .config = conversion->source.config};
+    fg_prompt_side destination = {
+        .name = destination_name(c),
+        .tokenizer = fg_conversion_tokenizer_files(conversion, &c->tokenizer),
+        .rows = fg_proof_run_rows(c->destination_spec, conversion->to, conversion->config),
+        .config = conversion->config};
     FG_TRY(fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, conversion->generation_config,
                                 err));
     if (!c->proof_run.generates) fg_tokenizer_files_free(&c->tokenizer);

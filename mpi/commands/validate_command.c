@@ -90,13 +90,11 @@ static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *proof_r
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
     fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
-                        .format = p->a.format,
-                        .spec = p->spec_a,
+                        .rows = fg_proof_run_rows(p->spec_a, p->a.format, p->a.config),
                         .config = p->a.config};
     fg_prompt_side b = {.name = run->options->destination,
                         .tokenizer = &p->tokenizer_b,
-                        .format = p->b.format,
-                        .spec = p->spec_b,
+                        .rows = fg_proof_run_rows(p->spec_b, p->b.format, p->b.config),
                         .config = p->b.config};
     FG_TRY(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
     if (proof_run->generates) goto done;

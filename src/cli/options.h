@@ -76,7 +76,7 @@ typedef struct fg_options {
     fg_progress_style progress;
     fg_help_form help_form;              /* what "fgconv help" prints */
     const struct fg_command *help_topic; /* and of which command; NULL: of the program */
-    fg_conversion_kind kind;             /* no options, but what the command makes of them */
+    fg_conversion_kind kind;             /* no option, but what the command makes of them */
     bool compares;                       /* two models that are there, not a conversion */
 } fg_options;
 

@@ -17,8 +17,8 @@
 #include "copy/publish.h"
 #include "mapping/migrations.h"
 #include "mapping/tensor_plan.h"
+#include "tokenizer/tokenizer_files.h"
 #include "tokens/new_tokens.h"
-#include "tokens/tokenizer_files.h"
 
 /* A file of the destination that is not copied from the source. */
 typedef struct fg_made_file {

@@ -7,7 +7,7 @@
 #ifndef FG_TOKENS_TOKEN_IDS_H
 #define FG_TOKENS_TOKEN_IDS_H
 
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 typedef enum fg_role { FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD, FG_ROLE_UNK, FG_ROLE_COUNT } fg_role;
 

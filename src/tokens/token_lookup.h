@@ -6,7 +6,7 @@
 #ifndef FG_TOKENS_TOKEN_LOOKUP_H
 #define FG_TOKENS_TOKEN_LOOKUP_H
 
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 typedef struct fg_token_lookup {
     json_t *added;       /* owned: the list added_tokens of tokenizer.json; empty if there is none */

@@ -1,4 +1,4 @@
-#include "model/sample.h"
+#include "tokens/sample.h"
 
 #include <math.h>
 #include <stdlib.h>

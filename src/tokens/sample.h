@@ -10,20 +10,10 @@
  * Invariant: the same logits, settings, seed and number of the draw give the same token, everywhere. Logits
  * that are not finite are never chosen.
  */
-#ifndef FG_MODEL_SAMPLE_H
-#define FG_MODEL_SAMPLE_H
+#ifndef FG_TOKENS_SAMPLE_H
+#define FG_TOKENS_SAMPLE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "base/error.h"
-
-typedef struct fg_sampling {
-    bool greedy;               /* the rest is not looked at */
-    double temperature, top_p; /* above 0; 0 to 1 */
-    uint64_t top_k;            /* 0: all */
-    uint64_t seed;
-} fg_sampling;
+#include "tokens/sampling.h"
 
 /* The largest of finite logits [count], the lowest index of equals; false if there is none. */
 bool fg_sample_best(const float *logits, uint64_t count, uint64_t *best);

@@ -1,4 +1,4 @@
-/* cli/prompt and cli/sampling: which tokens the models get, and how new ones are chosen. */
+/* tokens/prompt and tokens/sampling: which tokens the models get, and how new ones are chosen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "base/log.h"
-#include "cli/prompt.h"
-#include "cli/sampling.h"
 #include "tokenizer/tokenizer.h"
+#include "tokens/prompt.h"
+#include "tokens/sampling.h"
 
 /* Every letter of the prompts is a token; `added` and `post` are parts of tokenizer.json. */
 #define TOKENIZER(added, post)                                                                               \
@@ -46,39 +46,24 @@ static json_t *json(const char *text) {
 typedef struct scene {
     fg_tokenizer_files files[2];
     fg_prompt_side sides[2];
-    json_t *spec, *configs[2];
-    fg_options options;
+    json_t *configs[2];
+    fg_prompt_request request;
     fg_prompt prompt;
     fg_error err;
 } scene;
 
 static void add_side(scene *s, size_t i, const char *name, const char *tokenizer, unsigned rows) {
-    char config[400];
-    snprintf(
-        config, sizeof config,
-        "{'h': 4, 'v': %u, 'n': 1, 'a': 1, 'i': 4, 'e': 1e-6, 't': false, 'act': 'silu', 'theta': 10000.0, "
-        "'max_position_embeddings': 6}",
-        rows);
-    s->configs[i] = json(config);
+    s->configs[i] = json("{'max_position_embeddings': 6}");
     s->files[i] = (fg_tokenizer_files){.directory = (char *)(uintptr_t)name};
     if (tokenizer) s->files[i].tokenizer.data = quoted(tokenizer);
     if (tokenizer) s->files[i].tokenizer.length = strlen(tokenizer);
-    s->sides[i] = (fg_prompt_side){.name = name,
-                                   .tokenizer = &s->files[i],
-                                   .format = FG_FORMAT_HF,
-                                   .spec = s->spec,
-                                   .config = s->configs[i]};
+    s->sides[i] =
+        (fg_prompt_side){.name = name, .tokenizer = &s->files[i], .rows = rows, .config = s->configs[i]};
 }
 
 static void begin(scene *s, const char *source, const char *destination) {
-    *s = (scene){.options = {.temperature = -1, .top_p = -1, .seed = -1}};
+    *s = (scene){0};
     fg_log_reset();
-    s->spec =
-        json("{'formats': {'hf': {'rotary': {'theta': 'theta', 'types': ['default']}, 'config': {"
-             "'hidden': {'key': 'h'}, 'vocab': {'key': 'v'}, 'blocks': {'key': 'n'}, 'heads': {'key': 'a'}, "
-             "'kv_heads': {'key': 'a'}, 'head_size': {'key': 'h'}, 'inner': {'key': 'i'}, "
-             "'final_norm': {'value': 'rms'}, 'final_epsilon': {'key': 'e'}, 'tied': {'key': "
-             "'t'}}}}}");
     add_side(s, 0, "A", source, 5);
     add_side(s, 1, "B", destination, 6);
 }
@@ -89,14 +74,13 @@ static void end(scene *s) {
         fg_buffer_free(&s->files[i].tokenizer);
         json_decref(s->configs[i]);
     }
-    json_decref(s->spec);
     fg_log_reset();
 }
 
 static fg_status prepare_prompt(scene *s) {
     fg_prompt_free(&s->prompt);
     s->err = (fg_error){0};
-    return fg_prompt_resolve(&s->prompt, &s->options, &s->sides[0], &s->sides[1], &s->err);
+    return fg_prompt_resolve(&s->prompt, &s->request, &s->sides[0], &s->sides[1], &s->err);
 }
 
 /* The ids, "1 2 3"; `warnings` in number, the last of which holds `warning`. */
@@ -122,14 +106,14 @@ static void the_source_cuts_the_prompt(void **state) {
     (void)state;
     scene s;
     begin(&s, PLAIN, PLAIN);
-    s.options.prompt = "abcx";
+    s.request.text = "abcx";
     gives(&s, "0 1 2 3", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
-    s.options.prompt = "abcabca";
+    s.request.text = "abcabca";
     gives(&s, "0 1 2 0 1 2 0", 2, "the prompt has 7 tokens, more than max_position_embeddings of B (6)");
     end(&s);
     begin(&s, WITH_BOS, WITH_BOS);
-    s.options.prompt = "ab";
+    s.request.text = "ab";
     gives(&s, "4 0 1", 0, NULL);
     end(&s);
 }
@@ -138,7 +122,7 @@ static void without_a_prompt_there_is_a_sentence(void **state) {
     (void)state;
     scene s;
     begin(&s, PLAIN, PLAIN);
-    s.sides[0].config = s.sides[1].config = s.spec; /* says nothing of a length */
+    s.sides[0].config = s.sides[1].config = NULL; /* says nothing of a length */
     if (prepare_prompt(&s) != FG_OK) fail_msg("%s", s.err.text);
     assert_int_equal(s.prompt.ids.count,
                      strlen("The old bookstore at the corner of Elm Street had always held "
@@ -151,18 +135,18 @@ static void tokens_that_are_given_win(void **state) {
     scene s;
     uint32_t ids[] = {2, 9};
     begin(&s, OTHER_KIND, PLAIN);
-    s.options.token_ids = ids;
-    s.options.token_count = 2;
+    s.request.ids = ids;
+    s.request.id_count = 2;
     gives(&s, "2 9", 0, NULL);
     assert_null(s.prompt.tokenizer);
-    s.options.generation_test = true;
+    s.request.generates = true;
     gives(&s, "2 9", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
     end(&s);
     begin(&s, NULL, OTHER_KIND); /* there is no text then */
-    s.options.token_ids = ids;
-    s.options.token_count = 2;
-    s.options.generation_test = true;
+    s.request.ids = ids;
+    s.request.id_count = 2;
+    s.request.generates = true;
     gives(&s, "2 9", 1, "generated tokens are printed as ids");
     assert_null(s.prompt.tokenizer);
     end(&s);
@@ -177,10 +161,10 @@ static void a_default_that_cannot_be_used_is_drawn(void **state) {
         begin(&s, unusable[i], unusable[i]);
         gives(&s, "", 1, drawn); /* the last: an id beyond A's rows */
         assert_null(s.prompt.tokenizer);
-        s.options.generation_test = true;
+        s.request.generates = true;
         refused(&s, "", "give ids with --token-ids instead");
-        s.options.generation_test = false;
-        s.options.prompt = "T";
+        s.request.generates = false;
+        s.request.text = "T";
         refused(&s, i < 3 ? "" : "token 1 of the prompt has the id 5, but the vocabulary has 5 rows", "");
         end(&s);
     }
@@ -190,19 +174,19 @@ static void two_tokenizers_must_agree(void **state) {
     (void)state;
     scene s;
     begin(&s, PLAIN, WITH_ADDED);
-    s.options.prompt = "abca";
+    s.request.text = "abca";
     gives(&s, "0 1 2 0", 1,
           "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
           "models run on the source's tokens");
     fg_log_reset();
-    s.options.compares = true;
+    s.request.compares = true;
     refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",
             "--token-ids");
-    s.options.prompt = "acb";
+    s.request.text = "acb";
     gives(&s, "0 2 1", 0, NULL);
     end(&s);
     begin(&s, PLAIN, WITH_BOS);
-    s.options.compares = true; /* the default prompt makes no difference */
+    s.request.compares = true; /* the default prompt makes no difference */
     refused(&s, "token 1 is 3 for A and 4 (\"<s>\") for B", "--token-ids");
     end(&s);
 }
@@ -211,16 +195,16 @@ static void of_two_models_one_tokenizer_is_enough(void **state) {
     (void)state;
     scene s;
     begin(&s, NULL, PLAIN);
-    s.options.compares = true;
-    s.options.prompt = "ba";
+    s.request.compares = true;
+    s.request.text = "ba";
     gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[1].tokenizer);
-    s.options.compares = false; /* the source's it is */
+    s.request.compares = false; /* the source's it is */
     refused(&s, "A/tokenizer.json is missing or empty", "");
     end(&s);
     begin(&s, PLAIN, NULL);
-    s.options.compares = true;
-    s.options.prompt = "ba";
+    s.request.compares = true;
+    s.request.text = "ba";
     gives(&s, "1 0", 0, NULL);
     assert_ptr_equal(s.prompt.tokenizer, s.sides[0].tokenizer);
     end(&s);
@@ -244,11 +228,11 @@ static void running_out_of_memory_is_no_reason_to_draw(void **state) {
 
 /* ---- sampling ---- */
 
-static fg_sampling sampled(fg_options options, const char *config) {
+static fg_sampling sampled(fg_sampling_request request, const char *config) {
     fg_sampling sampling;
     fg_error err = {0};
     json_t *held = config ? json(config) : NULL;
-    if (fg_sampling_resolve(&sampling, &options, held, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_sampling_resolve(&sampling, &request, held, &err) != FG_OK) fail_msg("%s", err.text);
     json_decref(held);
     return sampling;
 }
@@ -256,9 +240,8 @@ static fg_sampling sampled(fg_options options, const char *config) {
 #define CONFIG "{'do_sample': true, 'temperature': 0.6, 'top_p': 0.9, 'top_k': 50}"
 
 /* Negative: not given. */
-static fg_options asked(bool sample, double temperature, double top_p, int64_t seed) {
-    return (fg_options){
-        .generation_test = true, .sample = sample, .temperature = temperature, .top_p = top_p, .seed = seed};
+static fg_sampling_request asked(bool sample, double temperature, double top_p, int64_t seed) {
+    return (fg_sampling_request){sample, temperature, top_p, seed};
 }
 
 static void options_win_over_the_configuration(void **state) {
@@ -283,11 +266,11 @@ static void a_broken_configuration_is_refused(void **state) {
         fg_sampling sampling;
         fg_error err = {0};
         json_t *held = json(broken[i]);
-        fg_options options = asked(true, -1, -1, -1);
-        assert_int_equal(fg_sampling_resolve(&sampling, &options, held, &err), FG_ERR_INPUT);
+        fg_sampling_request request = asked(true, -1, -1, -1);
+        assert_int_equal(fg_sampling_resolve(&sampling, &request, held, &err), FG_ERR_INPUT);
         assert_non_null(strstr(err.text, "generation_config.json"));
-        options.sample = false; /* it is not looked at */
-        assert_int_equal(fg_sampling_resolve(&sampling, &options, held, NULL), FG_OK);
+        request.sample = false; /* it is not looked at */
+        assert_int_equal(fg_sampling_resolve(&sampling, &request, held, NULL), FG_OK);
         json_decref(held);
     }
 }

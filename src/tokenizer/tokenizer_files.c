@@ -1,4 +1,4 @@
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 #include "base/alloc.h"
 #include "base/file.h"

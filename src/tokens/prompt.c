@@ -1,10 +1,9 @@
-#include "cli/prompt.h"
+#include "tokens/prompt.h"
 
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/log.h"
-#include "model/hyperparameters.h"
 #include "tokenizer/tokenizer.h"
 
 static const char DEFAULT_PROMPT[] = "The old bookstore at the corner of Elm Street had always held secrets, "
@@ -14,10 +13,9 @@ enum { PLACE = 320, SHOWN = 60 };
 
 typedef struct resolution {
     fg_prompt *prompt;
-    const fg_options *options;
+    const fg_prompt_request *request;
     const fg_prompt_side *source, *destination;
     const char *text;
-    bool compares; /* two models that are there, not a conversion */
     bool disagree; /* their tokenizers do */
 } resolution;
 
@@ -25,15 +23,6 @@ typedef struct resolution {
 
 static bool has_tokenizer(const fg_prompt_side *side) {
     return side->tokenizer->tokenizer.length > 0;
-}
-
-/* Rows of the embedding; what is wrong with the configuration is said when the model is bound. */
-static uint64_t rows_of(const fg_prompt_side *side) {
-    fg_hyperparameters settings = {0};
-    fg_error unsaid = {0};
-    fg_hyperparameters_source source =
-        fg_hyperparameters_source_of(side->spec, fg_format_name(side->format), side->config);
-    return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
 static void check_length(const resolution *s, const fg_prompt_side *side) {
@@ -46,7 +35,7 @@ static void check_length(const resolution *s, const fg_prompt_side *side) {
 /* ---- one tokenizer ---- */
 
 static fg_status check_range(const resolution *s, const fg_id_list *ids, fg_error *err) {
-    uint64_t rows = fg_min(rows_of(s->source), rows_of(s->destination));
+    uint64_t rows = fg_min(s->source->rows, s->destination->rows);
     for (size_t i = 0; i < ids->count; i++) {
         if (ids->ids[i] < rows) continue;
         return fg_fail(err, FG_ERR_INPUT,
@@ -101,7 +90,7 @@ static fg_status compare(resolution *s, const fg_id_list *theirs, fg_error *err)
     while (at < common && ours->ids[at] == theirs->ids[at]) at++;
     if (at == ours->count && at == theirs->count) return FG_OK;
     FG_TRY(place_of_difference(s, at, theirs, place, err));
-    if (!s->compares) {
+    if (!s->request->compares) {
         fg_warn("the two tokenizers disagree about the prompt: %s; both models run on the source's tokens",
                 place);
         goto done;
@@ -119,7 +108,7 @@ static fg_status encode_both(resolution *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_id_list theirs = {0};
     const fg_prompt_side *by = s->source, *other = s->destination;
-    if (s->compares && !has_tokenizer(by)) by = other;
+    if (s->request->compares && !has_tokenizer(by)) by = other;
     FG_TRY(encode(s, by, &s->prompt->ids, err));
     FG_TRY(check_range(s, &s->prompt->ids, err));
     s->prompt->tokenizer = has_tokenizer(other) ? other->tokenizer : by->tokenizer;
@@ -139,9 +128,9 @@ static fg_status take_ids(resolution *s, fg_error *err) {
     fg_error problem = {0};
     fg_tokenizer *tokenizer = NULL;
     const fg_prompt_side *by = has_tokenizer(s->destination) ? s->destination : s->source;
-    for (size_t i = 0; i < s->options->token_count; i++)
-        FG_TRY(fg_id_list_add(&s->prompt->ids, s->options->token_ids[i], err));
-    if (!s->options->generation_test) goto done;
+    for (size_t i = 0; i < s->request->id_count; i++)
+        FG_TRY(fg_id_list_add(&s->prompt->ids, s->request->ids[i], err));
+    if (!s->request->generates) goto done;
     status = fg_tokenizer_new(&tokenizer, by->tokenizer, &problem);
     if (status == FG_OK) s->prompt->tokenizer = by->tokenizer;
     if (status == FG_ERR_INPUT) {
@@ -159,7 +148,7 @@ static fg_status try_default(resolution *s, fg_error *err) {
     fg_error problem = {0};
     fg_status status = encode_both(s, &problem);
     bool unusable = status == FG_ERR_INPUT && !s->disagree;
-    if (unusable && !s->options->generation_test) {
+    if (unusable && !s->request->generates) {
         fg_warn("%s; the models run on random token ids instead of a prompt", problem.text);
         fg_prompt_free(s->prompt);
         return FG_OK;
@@ -172,20 +161,19 @@ static fg_status try_default(resolution *s, fg_error *err) {
     return status;
 }
 
-fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_options *options, const fg_prompt_side *source,
+fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_prompt_request *request, const fg_prompt_side *source,
                             const fg_prompt_side *destination, fg_error *err) {
     fg_status status = FG_OK;
     resolution s = {.prompt = prompt,
-                    .options = options,
+                    .request = request,
                     .source = source,
                     .destination = destination,
-                    .text = options->prompt ? options->prompt : DEFAULT_PROMPT,
-                    .compares = options->compares};
+                    .text = request->text ? request->text : DEFAULT_PROMPT};
     *prompt = (fg_prompt){0};
-    if (options->token_count)
+    if (request->id_count)
         FG_TRY(take_ids(&s, err));
     else
-        FG_TRY(options->prompt ? encode_both(&s, err) : try_default(&s, err));
+        FG_TRY(request->text ? encode_both(&s, err) : try_default(&s, err));
     check_length(&s, source);
     if (destination->config != source->config) check_length(&s, destination);
 done:

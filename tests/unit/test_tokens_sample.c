@@ -1,4 +1,4 @@
-/* model/sample: greedy decoding, the filters, and what is drawn. Filters and probabilities are those of
+/* tokens/sample: greedy decoding, the filters, and what is drawn. Filters and probabilities are those of
  * transformers (4.57: temperature, top_k, top_p), worked out by hand here. */
 #include <math.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "model/sample.h"
+#include "tokens/sample.h"
 
 enum { VOCAB = 6, DRAWS = 20000 };
 

@@ -3,8 +3,8 @@
  * tokenizer.json stays text, for it is large and little of it is wanted outside of tokenizing; the other two are
  * documents.
  */
-#ifndef FG_TOKENS_TOKENIZER_FILES_H
-#define FG_TOKENS_TOKENIZER_FILES_H
+#ifndef FG_TOKENIZER_TOKENIZER_FILES_H
+#define FG_TOKENIZER_TOKENIZER_FILES_H
 
 #include "base/json.h"
 

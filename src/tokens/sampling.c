@@ -1,4 +1,4 @@
-#include "cli/sampling.h"
+#include "tokens/sampling.h"
 
 #include "base/log.h"
 
@@ -24,16 +24,16 @@ static fg_status read_top_k(const json_t *config, uint64_t *value, fg_error *err
     return fg_json_get_u64(config, "top_k", "generation_config.json", value, err);
 }
 
-static bool asked(const fg_options *o) {
-    return o->sample || o->temperature >= 0 || o->top_p >= 0 || o->seed >= 0;
+static bool asked(const fg_sampling_request *r) {
+    return r->sample || r->temperature >= 0 || r->top_p >= 0 || r->seed >= 0;
 }
 
-fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_options *o, const json_t *config,
+fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_sampling_request *r, const json_t *config,
                               fg_error *err) {
     const double hottest = 1e6;
     fg_status status = FG_OK;
     *sampling = (fg_sampling){.greedy = true, .temperature = 1, .top_p = 1};
-    if (!asked(o)) {
+    if (!asked(r)) {
         if (json_is_true(json_object_get(config, "do_sample")))
             fg_inform("generation_config.json has do_sample, but decoding is greedy; use --sample to sample");
         return FG_OK;
@@ -41,9 +41,9 @@ fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_options *o, const 
     FG_TRY(read_real(config, "temperature", hottest, &sampling->temperature, err));
     FG_TRY(read_real(config, "top_p", 1, &sampling->top_p, err));
     FG_TRY(read_top_k(config, &sampling->top_k, err));
-    if (o->temperature >= 0) sampling->temperature = o->temperature;
-    if (o->top_p >= 0) sampling->top_p = o->top_p;
-    if (o->seed >= 0) sampling->seed = (uint64_t)o->seed;
+    if (r->temperature >= 0) sampling->temperature = r->temperature;
+    if (r->top_p >= 0) sampling->top_p = r->top_p;
+    if (r->seed >= 0) sampling->seed = (uint64_t)r->seed;
     sampling->greedy = sampling->temperature == 0;
 done:
     return status;
