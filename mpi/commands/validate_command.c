@@ -182,6 +182,7 @@ static fg_status run_validate(const fg_run *run, fg_error *err) {
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
     fg_proof_run_begin(&proof_run, run);
+    proof_run.compares = true;
     if (first) prepare(run, &p, &proof_run, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = compare(run, &p, &proof_run, begun, err);
@@ -191,12 +192,6 @@ static fg_status run_validate(const fg_run *run, fg_error *err) {
     fg_proof_run_free(&proof_run);
     close_both(&p);
     return status;
-}
-
-static fg_status check_validate(fg_options *options, fg_error *err) {
-    (void)err;
-    options->compares = true;
-    return FG_OK;
 }
 
 const fg_command fg_validate_command = {
@@ -215,6 +210,5 @@ const fg_command fg_validate_command = {
     .headline = {.done = "Compared {source} with {destination}",
                  .differ = "the logits of {source} and {destination} differ",
                  .tokens_differ = "{source} and {destination} generate different tokens"},
-    .check = check_validate,
     .run = run_validate,
 };

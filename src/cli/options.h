@@ -77,7 +77,6 @@ typedef struct fg_options {
     fg_help_form help_form;              /* what "fgconv help" prints */
     const struct fg_command *help_topic; /* and of which command; NULL: of the program */
     fg_conversion_kind kind;             /* no option, but what the command makes of them */
-    bool compares;                       /* two models that are there, not a conversion */
 } fg_options;
 
 /* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
