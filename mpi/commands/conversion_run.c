@@ -200,7 +200,8 @@ static fg_status open_result(convert_run *c, fg_checkpoint *result, fg_error *er
     return status;
 }
 
-/* What the two models are. Without `result` the destination is what the plan will make; `names` are for the dump. */
+/* What the two models are. Without `result` the destination is what the plan will make; `names` are for
+ * the dump. */
 static void describe_models(convert_run *c, const fg_checkpoint *result, const json_t *names) {
     fg_model_pair_task *pair = &c->proof_run.pair;
     const fg_options *options = c->run->options;

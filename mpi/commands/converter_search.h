@@ -1,7 +1,7 @@
-/* Where converters are searched: the directories of the command line, then the built-in one, which is the first of these that has
- * forgather/common.json: the environment variable FGCONV_CONVERTERS (if set, no other is tried), `../converters` relative
- * to the directory of the executable (a build in the source tree), `../share/fgconv/converters` (an installed one), then
- * `candidates`, which NULL ends.
+/* Where converters are searched: the directories of the command line, then the built-in one, which is the
+ * first of these that has forgather/common.json: the environment variable FGCONV_CONVERTERS (if set, no other
+ * is tried), `../converters` relative to the directory of the executable (a build in the source tree),
+ * `../share/fgconv/converters` (an installed one), then `candidates`, which NULL ends.
  */
 #ifndef FG_MPI_COMMANDS_CONVERTER_SEARCH_H
 #define FG_MPI_COMMANDS_CONVERTER_SEARCH_H

@@ -1,5 +1,5 @@
-/* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made; the text
- * for people is written from it:
+/* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made;
+ * the text for people is written from it:
  *
  *   [{"model_type", "about", "formats": {FORMAT: {"proof": "logits" | "bytes" | null, "file", "own": BOOL}}}]
  *

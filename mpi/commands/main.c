@@ -43,7 +43,8 @@ done:
     return status;
 }
 
-/* srun without MPI is right for processes that do different things, and wrong for one run on several ranks. */
+/* srun without MPI is right for processes that do different things, and wrong for one run on several
+ * ranks. */
 static void warn_unrelated(int processes) {
     fg_warn("srun started %d processes without MPI, and each does the whole work; for one run on all of them "
             "use mpirun or srun --mpi=pmix",
@@ -93,7 +94,8 @@ static fg_status parse_command_line(fg_options *options, fg_converter_dirs *dirs
     return fg_converter_search(options->converter_paths, options->converter_path_count, built_in, dirs, err);
 }
 
-/* Tests set FGCONV_CHECK_LEAKS: a sanitizer cannot tell our leaks from those of Open MPI's unloaded modules. */
+/* Tests set FGCONV_CHECK_LEAKS: a sanitizer cannot tell our leaks from those of Open MPI's unloaded
+ * modules. */
 static bool check_leaks(void) {
     uint64_t live = fg_alloc_live();
     if (!getenv("FGCONV_CHECK_LEAKS") || live == 0) return true;
@@ -101,15 +103,16 @@ static bool check_leaks(void) {
     return false;
 }
 
-/* A stream that the caller closed would lend its number to the next file, and what is printed would go there. It stays a failure to
- * use it: what is printed to stands open for reading, and the other way about. */
+/* A stream that the caller closed would lend its number to the next file, and what is printed would go there.
+ * It stays a failure to use it: what is printed to stands open for reading, and the other way about. */
 static void keep_streams_apart(void) {
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
         if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process number and with the same
- * launcher; the variable, now set, makes that happen once. If it cannot, the run is slower. */
+/* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process
+ * number and with the same launcher; the variable, now set, makes that happen once. If it cannot, the run is
+ * slower. */
 static void choose_blas_core(char **argv) {
     const char *core = fg_blas_core_advice();
     if (core && setenv(FG_BLAS_CORE_VARIABLE, core, 1) == 0) execv("/proc/self/exe", argv);

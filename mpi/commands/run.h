@@ -1,4 +1,5 @@
-/* What a command gets, and what commands share. A collective command is called by every rank, with the same options. */
+/* What a command gets, and what commands share. A collective command is called by every rank, with the
+ * same options. */
 #ifndef FG_MPI_COMMANDS_RUN_H
 #define FG_MPI_COMMANDS_RUN_H
 
@@ -32,8 +33,8 @@ fg_status fg_run_report_end(const fg_run *run, const char *status, double second
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
-/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A difference is
- * FG_ERR_DIFFER. */
+/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds.
+ * A difference is FG_ERR_DIFFER. */
 fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
                               fg_error *err); /* verify_command.c */
 #endif

@@ -1,4 +1,5 @@
-/* fgconv update-vocab: a checkpoint with more tokens or another chat template, next to the old one or in its place. */
+/* fgconv update-vocab: a checkpoint with more tokens or another chat template, next to the old one or in
+ * its place. */
 #include "commands/command_table.h"
 #include "commands/conversion_run.h"
 

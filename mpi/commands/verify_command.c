@@ -210,7 +210,8 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
     return false;
 }
 
-/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no difference. */
+/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no
+ * difference. */
 static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
                               json_t *expected, fg_error *err) {
     fg_status status = FG_OK;

@@ -1,7 +1,7 @@
 /* Commands as parsing, help, man pages and completion see them, and the exit codes that all of them have.
  *
- * The program hands its table over: a command is known here by its row alone, and only "help" by its name, because
- * --help and --version stand for it.
+ * The program hands its table over: a command is known here by its row alone, and only "help" by its name,
+ * because --help and --version stand for it.
  *
  * Invariant: a table has every command once; the first one is the command of a command line that names none.
  */

@@ -79,13 +79,13 @@ typedef struct fg_options {
     fg_conversion_kind kind;             /* no option, but what the command makes of them */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
- * option, command or choice.
- * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come before or after the arguments, `--` ends
- * them. A first argument that names no command is SRC of a conversion, and must exist. Options that a command
- * does not take are errors. Of an option given twice the last counts (--converter-path adds up).
- * --help and --version, which stand for the command help, win over everything that comes after them, but for the
- * command that --help is about. Frees what it holds when it fails. */
+/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a
+ * misspelt option, command or choice. `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come
+ * before or after the arguments, `--` ends them. A first argument that names no command is SRC of a
+ * conversion, and must exist. Options that a command does not take are errors. Of an option given twice
+ * the last counts (--converter-path adds up). --help and --version, which stand for the command help, win
+ * over everything that comes after them, but for the command that --help is about. Frees what it holds
+ * when it fails. */
 fg_status fg_options_parse(fg_options *options, const struct fg_commands *commands, int argc, char **argv,
                            fg_error *err);
 void fg_options_free(fg_options *options);

@@ -1,4 +1,5 @@
-/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and restored. */
+/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and
+ * restored. */
 #include <stdio.h>
 #include <string.h>
 

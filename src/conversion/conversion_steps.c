@@ -1,4 +1,5 @@
-/* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
+/* The steps of a conversion: which there are, the configuration on its way through them, and their plans
+ * joined. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
@@ -19,8 +20,8 @@ static fg_status add_step(fg_conversion *c, fg_direction direction, fg_format ot
     return fg_conversion_add_step(c, &step, err);
 }
 
-/* An hf family may have converters to several formats, and any of them will do: the first that accepts the model, otherwise one whose
- * refusal is reported. */
+/* An hf family may have converters to several formats, and any of them will do: the first that accepts the
+ * model, otherwise one whose refusal is reported. */
 static fg_status choose_other(const fg_conversion *c, const char *family, const fg_converter_dirs *dirs,
                               fg_format *other, fg_error *err) {
     static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
@@ -88,7 +89,8 @@ static fg_status unknown_family(const fg_conversion *c, fg_error *err) {
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it is detected. */
+/* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it
+ * is detected. */
 static fg_status first_family(const fg_conversion *c, const fg_options *options,
                               const fg_converter_dirs *dirs, char **family, fg_error *err) {
     fg_status status = FG_OK;
@@ -258,7 +260,8 @@ done:
     return status;
 }
 
-/* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original configuration. */
+/* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original
+ * configuration. */
 static fg_status translate_grown(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
                                  const char *version, fg_translation *grown, fg_error *err) {
     fg_status status = FG_OK;

@@ -127,7 +127,7 @@ done:
     return status;
 }
 
-/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the reverse conversion ---- */
+/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
 
 /* The carried entry of a key; a new one if it is missing and `make` is set. */
 static fg_status carried_entry(fg_conversion *c, const char *key, bool make, json_t **found, fg_error *err) {
@@ -165,8 +165,8 @@ static fg_status carry_role(fg_conversion *c, fg_role role, int64_t id, fg_error
     return carry(c, key, json_integer(id), err);
 }
 
-/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
- * as it was. */
+/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
+ * what is unchanged comes back as it was. */
 static fg_status carry_eos(fg_conversion *c, int64_t id, fg_error *err) {
     fg_status status = FG_OK;
     json_t *entry, *merged;

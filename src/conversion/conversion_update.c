@@ -98,8 +98,8 @@ static const char *unreadable_in(const fg_migration_chain *chain) {
     return reason;
 }
 
-/* The migrations from `to` to the current version, which tell how the destination is read. Without them only the current version can
- * be run. */
+/* The migrations from `to` to the current version, which tell how the destination is read. Without them only
+ * the current version can be run. */
 static fg_status resolve_rest(fg_update *u, fg_error *err) {
     fg_error why = {0};
     fg_status status = FG_OK;
@@ -209,7 +209,8 @@ void fg_update_free(fg_update **update) {
 
 /* ---- the configuration ---- */
 
-/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied from the source. */
+/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied
+ * from the source. */
 static bool is_rewritten(const char *key) {
     static const char *const keys[] = {"architectures", "auto_map",   "code_generator",    "model_type",
                                        FG_ARCH_KEY,     "dtype",      FG_ARCH_VERSION_KEY, "torch_dtype",

@@ -1,7 +1,8 @@
 /* --hf-base: a Hugging Face directory that completes a Fast-LLM checkpoint with what Fast-LLM cannot hold.
  *
- * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of
- * the base's configuration only keys that do not describe the architecture are used (convert/hf_keys.h).
+ * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys
+ * that its metadata carries. Of the base's configuration only keys that do not describe the architecture are
+ * used (convert/hf_keys.h).
  */
 #include <string.h>
 

@@ -147,7 +147,8 @@ static bool lists(const json_t *names, const char *name) {
     return false;
 }
 
-/* Whether the converter says, with its reason, that the key has no effect on the model, or writes it itself. */
+/* Whether the converter says, with its reason, that the key has no effect on the model, or writes it
+ * itself. */
 static bool is_ignored(const fg_converter *converter, const char *key) {
     const fg_section *root = fg_converter_declarations(converter)->root;
     const fg_claim *claim = root ? fg_claims_find(&root->claims[FG_SIDE_TARGET], key) : NULL;

@@ -209,7 +209,8 @@ done:
     return status;
 }
 
-/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`, too. */
+/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`,
+ * too. */
 static fg_status list_types(const fg_converter_entry *entries, size_t count, fg_format format,
                             fg_buffer *types, fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;

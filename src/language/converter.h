@@ -1,12 +1,14 @@
-/* Converter files: JSON under converters/FORMAT/, one a model type, which say how a Hugging Face model maps to the format. The language is
- * described in docs/adding-a-model.md.
+/* Converter files: JSON under converters/FORMAT/, one a model type, which say how a Hugging Face model maps
+ * to the format. The language is described in docs/adding-a-model.md.
  *
- * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export back. What the tensors are is said
- * either by "tensors" and name rules (convert/tensor_names.h), or by the "weights" of the sections (convert/tensor_map.h).
+ * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export
+ * back. What the tensors are is said either by "tensors" and name rules (convert/tensor_names.h), or by the
+ * "weights" of the sections (convert/tensor_map.h).
  *
- * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown sections, broken patterns and
- * expressions, two declarations of a section that claim one path, tensors and rules that do not survive a round trip, rules that can never
- * match, and an extends loop are FG_ERR_INPUT with file, line and rule. lint (convert/lint.h) checks more.
+ * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown
+ * sections, broken patterns and expressions, two declarations of a section that claim one path, tensors and
+ * rules that do not survive a round trip, rules that can never match, and an extends loop are FG_ERR_INPUT
+ * with file, line and rule. lint (convert/lint.h) checks more.
  */
 #ifndef FG_LANGUAGE_CONVERTER_H
 #define FG_LANGUAGE_CONVERTER_H
@@ -15,7 +17,8 @@
 #include "language/name_rules.h"
 #include "store/checkpoint.h"
 
-/* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the defaults and models next to the built-in ones. */
+/* Directories that hold FORMAT/TYPE.json (or, for plug-ins, TYPE.json itself), searched in order; and the
+ * defaults and models next to the built-in ones. */
 typedef struct fg_converter_dirs {
     char **items; /* owned; the last one is the built-in directory */
     size_t count;
@@ -23,8 +26,9 @@ typedef struct fg_converter_dirs {
 
 fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_error *err);
 void fg_converter_dirs_free(fg_converter_dirs *dirs);
-/* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory is also searched for the
- * part after the first slash. FG_ERR_INPUT if there is none; fg_converter_dirs_look gives NULL then. Newly allocated. */
+/* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory
+ * is also searched for the part after the first slash. FG_ERR_INPUT if there is none; fg_converter_dirs_look
+ * gives NULL then. Newly allocated. */
 fg_status fg_converter_dirs_look(const fg_converter_dirs *dirs, const char *relative, char **path,
                                  fg_error *err);
 fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
@@ -32,8 +36,8 @@ fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *rela
 
 typedef struct fg_converter fg_converter;
 
-/* Loads and checks the converter for a model type, which may be the one that config.json has ("hf_model_type"). None: FG_ERR_INPUT
- * that lists the types there are. */
+/* Loads and checks the converter for a model type, which may be the one that config.json has
+ * ("hf_model_type"). None: FG_ERR_INPUT that lists the types there are. */
 fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
                             const char *model_type, fg_error *err);
 /* The same for one file. */
@@ -58,7 +62,8 @@ fg_emitted_code fg_converter_code(const fg_converter *converter);
 
 /* One converter file that is there: for `fgconv list` and `fgconv lint`. */
 typedef struct fg_converter_entry {
-    /* owned; model_type NULL when abstract, hf_model_type unless it is another; a broken file has format "?" */
+    /* owned; model_type NULL when abstract, hf_model_type unless it is another; a broken file has format
+     * "?" */
     char *path, *format, *model_type, *hf_model_type, *about;
 } fg_converter_entry;
 fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count,

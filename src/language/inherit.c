@@ -29,7 +29,8 @@ static char *beside(const char *path, const char *name, fg_error *err) {
     return fg_strformat(err, "%.*s%s", (int)(fg_path_name(path) - path), path, name);
 }
 
-/* The files between the one that was asked for and the one that is being read: what a file may not extend again. */
+/* The files between the one that was asked for and the one that is being read: what a file may not extend
+ * again. */
 typedef struct lineage {
     const struct lineage *below;
     const char *path;

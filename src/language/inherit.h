@@ -21,8 +21,9 @@ typedef struct fg_layers {
 } fg_layers;
 
 /* Reads `path` and what it extends. A name in "extends" is looked for next to the file, then along `dirs` (in
- * the format's directory too); a file that extends this one is passed over, so that a plug-in may
- * extend the built-in file of its own name. A file that two others extend is laid under both. Nothing found, and loops, are FG_ERR_INPUT. */
+ * the format's directory too); a file that extends this one is passed over, so that a plug-in may extend the
+ * built-in file of its own name. A file that two others extend is laid under both. Nothing found, and loops,
+ * are FG_ERR_INPUT. */
 fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err);
 void fg_layers_free(fg_layers *layers);
 

@@ -235,8 +235,8 @@ done:
 
 /* ---- files ---- */
 
-/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well, unless that is the converter
- * itself. */
+/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well,
+ * unless that is the converter itself. */
 static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     fg_status status = FG_OK;
     const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);

@@ -104,7 +104,8 @@ done:
     return status;
 }
 
-/* All files are read before the first is compiled: a file that is read again moves, and with it what others borrow from it. */
+/* All files are read before the first is compiled: a file that is read again moves, and with it what others
+ * borrow from it. */
 static fg_status compile_files(fg_migrations *all, size_t count, const char *arch, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < all->files.count && i < count; i++)

@@ -82,7 +82,8 @@ done:
 
 /* ---- names ---- */
 
-/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no placeholder. */
+/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no
+ * placeholder. */
 static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     char *end;
     *length = fg_starts_with(at, "{i}") ? 3 : 0;
@@ -393,8 +394,8 @@ static bool is_primitive(const fg_declaration *d, const char *name) {
     return strcmp(d->primitive->name, name) == 0;
 }
 
-/* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the sequence, that section's for
- * the field "block" or "blocks". */
+/* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the
+ * sequence, that section's for the field "block" or "blocks". */
 static fg_status find_blocks(const map_builder *m, const fg_declaration **d, const char *path, bool pattern) {
     const fg_choice *choice;
     if (is_primitive(*d, "blocks") || is_primitive(*d, "list_dispatch")) return FG_OK;

@@ -155,7 +155,8 @@ static fg_status say_problem(void *context, const char *path, const char *what, 
     return fg_translator_refuse(context, NULL, err, "\"%s\": %s", path, what);
 }
 
-/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is refused. */
+/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is
+ * refused. */
 static fg_status complete_target(fg_translator *t, const json_t *target, json_t **completed, fg_error *err) {
     fg_class_problems problems = {.say = say_problem, .context = t};
     *completed = NULL;
@@ -194,8 +195,8 @@ done:
     return status;
 }
 
-/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta next to rope_parameters
- * has no effect. */
+/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta
+ * next to rope_parameters has no effect. */
 static bool spells(const fg_translator *t, const char *wanted) {
     const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
     return strcmp(rotary ? rotary : "older", wanted) == 0;
@@ -213,8 +214,8 @@ static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
     return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
-/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where they stand and which
- * type they are if they do not say so themselves. */
+/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where
+ * they stand and which type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
@@ -233,7 +234,8 @@ done:
     return status;
 }
 
-/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays so. */
+/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays
+ * so. */
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
     bool newer = spells(t, "newer");
@@ -276,8 +278,8 @@ done:
 
 /* ---- directions ---- */
 
-/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not hold (yet), the class
- * of what does must have the field. */
+/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not
+ * hold (yet), the class of what does must have the field. */
 static bool has_target_place(const fg_translator *t, const char *key) {
     char above[PATH] = "";
     const char *root = t->declarations->root->class_name, *rest = key;
@@ -295,15 +297,16 @@ static bool has_target_place(const fg_translator *t, const char *key) {
     return class_name && fg_class_field(t->classes, class_name, field, &found);
 }
 
-/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it stands for only where a
- * declaration still writes it; a key that no declaration had can always be there. */
+/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it
+ * stands for only where a declaration still writes it; a key that no declaration had can always be there. */
 static bool has_place(const fg_translator *t, const char *key, const json_t *entry) {
     if (t->direction == FG_IMPORT) return has_target_place(t, key);
     bool claimed = json_object_get(entry, "as") || json_object_get(entry, "absent");
     return !claimed || fg_claims_find(&t->claims[FG_SIDE_HF], key);
 }
 
-/* Puts back what the other direction left out: keys that were not written, and values of which what stands for them was written. */
+/* Puts back what the other direction left out: keys that were not written, and values of which what stands
+ * for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -351,8 +354,9 @@ static bool has_no_numbers(const json_t *scaling) {
     return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
 }
 
-/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway, or transformers has no class
- * for it, so that it is not known to read the older spelling. `type`: what it is when it does not say, or NULL. */
+/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway,
+ * or transformers has no class for it, so that it is not known to read the older spelling. `type`: what it is
+ * when it does not say, or NULL. */
 static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
                                 fg_error *err) {
     fg_status status = FG_OK;
@@ -384,7 +388,8 @@ done:
     return status;
 }
 
-/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling cannot hold both. */
+/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling
+ * cannot hold both. */
 static bool has_stale_theta(const fg_translator *t) {
     const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
     const json_t *stale = json_object_get(t->result, "rope_theta");

@@ -1,6 +1,6 @@
-/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by a
- * converter in both directions. What an import accepts must export again. The length of the input chooses the converter,
- * so that all have their turn and none slows the others down.
+/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by
+ * a converter in both directions. What an import accepts must export again. The length of the input chooses
+ * the converter, so that all have their turn and none slows the others down.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-/* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in both
- * directions, name the tensors of what it made, or refuse that, and plan a table of tensors, or refuse it. lint has an answer to all.
+/* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in
+ * both directions, name the tensors of what it made, or refuse that, and plan a table of tensors, or refuse
+ * it. lint has an answer to all.
  */
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
-/* libFuzzer: any bytes as the metadata.yaml of a Fast-LLM directory; what is behind a NUL is the header of its
- * model_0.safetensors. What is accepted must have its tensors inside the files of the folder, export to a configuration
- * or be refused, and be read back as the same value after it was written.
+/* libFuzzer: any bytes as the metadata.yaml of a Fast-LLM directory; what is behind a NUL is the header of
+ * its model_0.safetensors. What is accepted must have its tensors inside the files of the folder, export to a
+ * configuration or be refused, and be read back as the same value after it was written.
  */
 #include <stdint.h>
 

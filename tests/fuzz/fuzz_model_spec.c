@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as a model's spec. What is accepted binds a configuration and the weights of a store that has a tensor of a fitting
- * shape under any name, or refuses them.
+/* libFuzzer: any bytes as a model's spec. What is accepted binds a configuration and the weights of a store
+ * that has a tensor of a fitting shape under any name, or refuses them.
  */
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/* convert/migration, migrations, version: versions in their order, one step on configurations and tensors, chains, and what is
- * refused. */
+/* convert/migration, migrations, version: versions in their order, one step on configurations and tensors,
+ * chains, and what is refused. */
 #include "plan_fixture.h"
 
 #include "mapping/migrations.h"

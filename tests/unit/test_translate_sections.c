@@ -1,5 +1,5 @@
-/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers, defaults of classes; and
- * convert/weights. Converters and classes are small ones of the test's own. */
+/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers,
+ * defaults of classes; and convert/weights. Converters and classes are small ones of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
