@@ -35,22 +35,22 @@ static fg_status above_executable(char **above, fg_error *err) {
     return *above ? FG_OK : FG_ERR_MEMORY;
 }
 
-static fg_status add_if_there(fg_converter_dirs *dirs, const char *directory, bool *found, fg_error *err) {
+static fg_status add_if_there(fg_catalogue *catalogue, const char *directory, bool *found, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(holds_converters(directory, found, err));
-    if (*found) FG_TRY(fg_converter_dirs_add(dirs, directory, err));
+    if (*found) FG_TRY(fg_catalogue_add(catalogue, directory, err));
 done:
     return status;
 }
 
-static fg_status add_near_executable(fg_converter_dirs *dirs, bool *found, fg_error *err) {
+static fg_status add_near_executable(fg_catalogue *catalogue, bool *found, fg_error *err) {
     static const char *const places[] = {"converters", "share/fgconv/converters"};
     fg_status status = FG_OK;
     char *above = NULL, *path = NULL;
     FG_TRY(above_executable(&above, err));
     for (size_t i = 0; above && !*found && i < sizeof places / sizeof *places; i++) {
         FG_TRY_NEW(path, fg_path_join(above, places[i], err));
-        FG_TRY(add_if_there(dirs, path, found, err));
+        FG_TRY(add_if_there(catalogue, path, found, err));
         fg_free(path);
         path = NULL;
     }
@@ -60,12 +60,12 @@ done:
     return status;
 }
 
-static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *dirs, fg_error *err) {
+static fg_status add_built_in(const char *const *candidates, fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
     bool found = false;
     const char *named = getenv("FGCONV_CONVERTERS");
     if (named && *named) {
-        FG_TRY(add_if_there(dirs, named, &found, err));
+        FG_TRY(add_if_there(catalogue, named, &found, err));
         if (!found) {
             fg_fail(err, FG_ERR_USAGE, "the environment variable FGCONV_CONVERTERS names %s, which has no %s",
                     named, PROOF_OF_PLACE);
@@ -73,9 +73,9 @@ static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *
         }
         goto done;
     }
-    FG_TRY(add_near_executable(dirs, &found, err));
+    FG_TRY(add_near_executable(catalogue, &found, err));
     for (; candidates && *candidates && !found; candidates++)
-        FG_TRY(add_if_there(dirs, *candidates, &found, err));
+        FG_TRY(add_if_there(catalogue, *candidates, &found, err));
     if (!found) {
         fg_fail(err, FG_ERR_SYSTEM, "cannot find the built-in converters of fgconv (a folder with %s)",
                 PROOF_OF_PLACE);
@@ -87,16 +87,16 @@ done:
 }
 
 fg_status fg_converter_search(const char *const *own, size_t own_count, const char *const *candidates,
-                              fg_converter_dirs *dirs, fg_error *err) {
+                              fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < own_count; i++) {
         bool is_directory;
         FG_TRY(fg_path_is_directory(own[i], &is_directory, err));
         if (!is_directory)
             FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
-        FG_TRY(fg_converter_dirs_add(dirs, own[i], err));
+        FG_TRY(fg_catalogue_add(catalogue, own[i], err));
     }
-    FG_TRY(add_built_in(candidates, dirs, err));
+    FG_TRY(add_built_in(candidates, catalogue, err));
 done:
     return status;
 }

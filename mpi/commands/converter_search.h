@@ -10,6 +10,6 @@
 
 /* FG_ERR_USAGE: a directory of `own` does not exist; FG_ERR_SYSTEM: no built-in one was found. */
 fg_status fg_converter_search(const char *const *own, size_t own_count, const char *const *candidates,
-                              fg_converter_dirs *dirs, fg_error *err);
+                              fg_catalogue *catalogue, fg_error *err);
 
 #endif

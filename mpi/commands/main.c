@@ -82,7 +82,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
 }
 
 /* A command line that is wrong ends every rank in the same way, without MPI. */
-static fg_status parse_command_line(fg_options *options, fg_converter_dirs *dirs, int argc, char **argv,
+static fg_status parse_command_line(fg_options *options, fg_catalogue *catalogue, int argc, char **argv,
                                     fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
     fg_status status = fg_options_parse(options, &fg_command_table, argc, argv, err);
@@ -91,7 +91,8 @@ static fg_status parse_command_line(fg_options *options, fg_converter_dirs *dirs
                      : options->verbosity > 0 ? FG_LOG_VERBOSE
                                               : FG_LOG_NORMAL);
     if (options->command->bare) return FG_OK;
-    return fg_converter_search(options->converter_paths, options->converter_path_count, built_in, dirs, err);
+    return fg_converter_search(options->converter_paths, options->converter_path_count, built_in, catalogue,
+                               err);
 }
 
 /* Tests set FGCONV_CHECK_LEAKS: a sanitizer cannot tell our leaks from those of Open MPI's unloaded
@@ -121,20 +122,20 @@ static void choose_blas_core(char **argv) {
 int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     keep_streams_apart();
     choose_blas_core(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
     if (launch.rank != 0) fg_log_silence();
     fg_run run = {.options = &options,
-                  .dirs = &dirs,
+                  .catalogue = &catalogue,
                   .version = FG_VERSION,
                   .in = stdin,
                   .out = stdout,
                   .argc = argc,
                   .argv = argv};
-    fg_status status = parse_command_line(&options, &dirs, argc, argv, &err);
+    fg_status status = parse_command_line(&options, &catalogue, argc, argv, &err);
     if (status == FG_OK && (options.command->collective || launch.size != 1)) {
         if (launch.unrelated) warn_unrelated(launch.unrelated);
         status = with_ranks(&run, &launch, &err);
@@ -145,7 +146,7 @@ int main(int argc, char **argv) {
         /* without MPI nothing else gives rank 0 the time to print the error before the launcher kills it */
         if (status != FG_OK && launch.rank != 0) sleep_ms(OTHERS_DELAY);
     }
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_options_free(&options);
     fg_log_reset();
     return check_leaks() ? (int)status : FG_ERR_BUG;

@@ -12,11 +12,11 @@
 #include "report/progress.h"
 
 typedef struct fg_run {
-    const fg_ranks *ranks;         /* NULL for a command that is not collective */
-    const fg_options *options;     /* as the command line gave them */
-    const fg_converter_dirs *dirs; /* rank 0 reads files through it; empty elsewhere */
-    const char *version;           /* of fgconv */
-    FILE *in, *out;                /* where results go */
+    const fg_ranks *ranks;     /* NULL for a command that is not collective */
+    const fg_options *options; /* as the command line gave them */
+    fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
+    const char *version;       /* of fgconv */
+    FILE *in, *out;            /* where results go */
     int argc;
     char **argv;
 } fg_run;

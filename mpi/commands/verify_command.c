@@ -259,7 +259,7 @@ static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t
     fg_status status = FG_OK;
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->catalogue, run->version, err));
     FG_TRY(check_config(conversion, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);

@@ -52,9 +52,9 @@
 
 /* models/`name`.json of the first directory that has it, with what it extends; owned by the caller.
  * FG_ERR_INPUT if there is none or it is broken. */
-fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *name, fg_error *err);
+fg_status fg_model_spec_read(json_t **spec, fg_catalogue *catalogue, const char *name, fg_error *err);
 /* The path of that file; newly allocated. */
-fg_status fg_model_spec_path(char **path, const fg_converter_dirs *dirs, const char *name, fg_error *err);
+fg_status fg_model_spec_path(char **path, fg_catalogue *catalogue, const char *name, fg_error *err);
 /* Lays `patch`, which has members of a SIDE, over what a spec says of a format: members replace, null removes
  * one. */
 fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err);

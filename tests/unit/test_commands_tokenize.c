@@ -27,7 +27,7 @@ static int make_tokenizer(void **state) {
                                "\"\\u00c3\": 4, \"\\u00a9\": 5, \"\\u00ef\": 6, \"\\u00bf\": 7, \"\\u00bd\": "
                                "8, \"B\": 9, \"\\u0100\": 10}, \"merges\": "
                                "[\"a b\"]}}";
-    snprintf(directory, sizeof directory, "/tmp/fg_cli_XXXXXX");
+    snprintf(directory, sizeof directory, "/tmp/fgconv_tokenize_XXXXXX");
     if (!mkdtemp(directory)) return -1;
     char *path = fg_path_join(directory, "tokenizer.json", NULL);
     fg_status status = fg_file_write_all(path, json, sizeof json - 1, false, NULL);
