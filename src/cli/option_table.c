@@ -7,30 +7,26 @@
 #define AT(field) offsetof(fg_options, field)
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
-_Static_assert(sizeof(fg_format) == sizeof(int) && sizeof(fg_dtype) == sizeof(int) &&
-                   sizeof(fg_validate) == sizeof(int) && sizeof(fg_mask) == sizeof(int) &&
-                   sizeof(fg_progress_style) == sizeof(int) && sizeof(fg_help_form) == sizeof(int),
+_Static_assert(sizeof(fg_dtype) == sizeof(int) && sizeof(fg_validate) == sizeof(int) &&
+                   sizeof(fg_mask) == sizeof(int) && sizeof(fg_progress_style) == sizeof(int) &&
+                   sizeof(fg_help_form) == sizeof(int),
                "enumerations are as large as int");
 
 const fg_option fg_option_table[] = {
     {.name = "from",
      .group = FG_GROUP_CONVERSION,
      .set = FG_TAKES_FROM,
-     .kind = FG_OPTION_CHOICE,
+     .kind = FG_OPTION_FORMAT,
      .offset = AT(from),
-     .choices = {{"hf", FG_FORMAT_HF, NULL, "huggingface"},
-                 {"forgather", FG_FORMAT_FORGATHER, NULL, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL, NULL}},
+     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "source format (default: detected)"},
     {.name = "to",
      .group = FG_GROUP_CONVERSION,
      .set = FG_TAKES_TARGET,
-     .kind = FG_OPTION_CHOICE,
+     .kind = FG_OPTION_FORMAT,
      .offset = AT(to),
-     .choices = {{"hf", FG_FORMAT_HF, NULL, "huggingface"},
-                 {"forgather", FG_FORMAT_FORGATHER, NULL, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL, NULL}},
+     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "destination format (default: forgather for an hf source, hf for any other)"},
     {.name = "reverse",

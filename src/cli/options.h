@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
+#include "format/checkpoint.h"
 #include "model/forward.h"
 #include "report/progress.h"
-#include "store/checkpoint.h"
 
 /* What a conversion is besides one from a format to another. */
 typedef enum fg_conversion_kind {
@@ -38,7 +38,7 @@ typedef struct fg_options {
         *destination;   /* arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
     const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
-    fg_format from, to; /* FG_FORMAT_AUTO: not given */
+    const fg_format *from, *to; /* NULL: not given */
     bool reverse;
     const char *model_type;
     fg_dtype dtype;      /* FG_DTYPE_NONE: not given */

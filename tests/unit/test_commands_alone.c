@@ -369,14 +369,14 @@ static void contradictions_and_gaps_are_refused(void **state) {
     fg_options options = config_of(at("absent.json"));
     expect_config_error(&options, FG_ERR_USAGE, "absent.json: no such file or directory");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/hf");
-    options.from = FG_FORMAT_FORGATHER;
+    options.from = &fg_format_forgather;
     expect_config_error(&options, FG_ERR_USAGE,
                         "is a configuration of hf (model_type llama), but --from is forgather");
-    options.from = FG_FORMAT_AUTO;
-    options.to = FG_FORMAT_HF;
+    options.from = NULL;
+    options.to = &fg_format_hf;
     expect_config_error(&options, FG_ERR_USAGE, "hf/config.json is already in that format");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/forgather");
-    options.from = FG_FORMAT_HF;
+    options.from = &fg_format_hf;
     expect_config_error(&options, FG_ERR_USAGE,
                         "is a configuration of forgather (hf_model_type llama), but --from is hf");
     put_text("f.json", "{\"model_type\": \"forgather-dynamic-causal-llama\"}");
@@ -397,11 +397,11 @@ static void contradictions_and_gaps_are_refused(void **state) {
 static void a_chain_of_steps_says_whose_key_is_refused(void **state) {
     (void)state;
     fg_options options = config_of(FG_TEST_DATA "/golden_fast_llm/llama/llama3-tied-bias/fast_llm");
-    options.to = FG_FORMAT_FORGATHER;
+    options.to = &fg_format_forgather;
     options.model_type = "llama";
     expect_config_error(&options, FG_ERR_INPUT, "metadata.yaml (as hf): key \"attention_bias\" = true");
     options = config_of(FG_TEST_DATA "/fast_llm/gemma4/dense/fast_llm");
-    options.to = FG_FORMAT_FORGATHER;
+    options.to = &fg_format_forgather;
     expect_config_error(&options, FG_ERR_INPUT, "for the model type \"gemma4_text\"");
 }
 
