@@ -16,10 +16,10 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
     proof_run->pair.mask = (fg_mask)options->mask;
 }
 
-uint64_t fg_proof_run_rows(const json_t *spec, fg_format format, const json_t *config) {
+uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config) {
     fg_hyperparameters settings = {0};
     fg_error unsaid = {0};
-    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, fg_format_name(format), config);
+    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, format->name, config);
     return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 

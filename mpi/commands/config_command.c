@@ -7,12 +7,12 @@
 #include "conversion/conversion.h"
 #include "conversion/detect_family.h"
 #include "conversion/token_id_check.h"
-#include "store/fast_llm.h"
-#include "store/missing_model.h"
+#include "format/fast_llm.h"
+#include "format/missing_model.h"
 
 /* ---- reading ---- */
 
-static fg_status find_file(const char *path, fg_format asked, char **file, fg_error *err) {
+static fg_status find_file(const char *path, const fg_format *asked, char **file, fg_error *err) {
     fg_status status = FG_OK;
     fg_path_kind kind;
     FG_TRY(fg_path_look(path, &kind, err));
@@ -21,7 +21,7 @@ static fg_status find_file(const char *path, fg_format asked, char **file, fg_er
         FG_TRY_NEW(*file, fg_strdup(path, err));
         goto done;
     }
-    if (asked == FG_FORMAT_AUTO || asked == FG_FORMAT_FAST_LLM) {
+    if (asked == NULL || asked == &fg_format_fast_llm) {
         FG_TRY_NEW(*file, fg_path_join(path, FG_FAST_LLM_METADATA, err));
         FG_TRY(fg_path_look(*file, &kind, err));
         if (kind == FG_PATH_FILE) goto done;
@@ -51,7 +51,7 @@ done:
 
 /* Format and family as the file itself names them. Borrowed from it. */
 typedef struct contents {
-    fg_format format;
+    const fg_format *format;
     const char *family;   /* NULL: not named */
     const json_t *config; /* of a Fast-LLM file the base model's */
 } contents;
@@ -63,13 +63,13 @@ static fg_status recognise(const char *file, const json_t *document, contents *c
     if (!base_model) base_model = json_object_get(document, "base_model");
     FG_TRY(fg_json_get_string(document, "model_type", file, &model_type, err));
     FG_TRY(fg_json_get_string(document, "hf_model_type", file, &hf_model_type, err));
-    *c = (contents){.format = FG_FORMAT_HF, .family = model_type, .config = document};
+    *c = (contents){.format = &fg_format_hf, .family = model_type, .config = document};
     if (json_is_object(base_model)) {
-        c->format = FG_FORMAT_FAST_LLM;
+        c->format = &fg_format_fast_llm;
         c->family = json_string_value(fg_json_at(document, FG_CHECKPOINT_ORIGIN));
         c->config = base_model;
     } else if (hf_model_type || (model_type && fg_starts_with(model_type, "forgather-"))) {
-        c->format = FG_FORMAT_FORGATHER;
+        c->format = &fg_format_forgather;
         c->family = hf_model_type;
     }
 done:
@@ -77,16 +77,16 @@ done:
 }
 
 /* --from: only a file that names no known family can be declared to have another format. */
-static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
-                         contents *c, fg_error *err) {
-    if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
+static fg_status declare(const fg_options *options, fg_catalogue *catalogue, const char *file, contents *c,
+                         fg_error *err) {
+    if (options->from == NULL || options->from == c->format) return FG_OK;
     bool known;
-    fg_status status = fg_family_is_known(dirs, c->family, &known, err);
+    fg_status status = fg_family_is_known(catalogue, c->family, &known, err);
     if (status != FG_OK) return status;
-    if (c->format != FG_FORMAT_HF || known) {
+    if (c->format != &fg_format_hf || known) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", file,
-                fg_format_name(c->format), fg_family_key(c->format), c->family ? c->family : "not given",
-                fg_format_name(options->from));
+                c->format->name, c->format->family_key, c->family ? c->family : "not given",
+                options->from->name);
         return fg_hint(err, "remove --from");
     }
     c->format = options->from;
@@ -95,17 +95,17 @@ static fg_status declare(const fg_options *options, const fg_converter_dirs *dir
 }
 
 /* The file stands for a directory that contains nothing else. */
-static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
+static fg_status make_source(const fg_options *options, fg_catalogue *catalogue, json_t *document,
                              fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint *source = &c->source;
     contents found;
     FG_TRY(recognise(c->config_file, document, &found, err));
-    FG_TRY(declare(options, dirs, c->config_file, &found, err));
+    FG_TRY(declare(options, catalogue, c->config_file, &found, err));
     source->format = found.format;
     FG_TRY_NEW(source->directory, fg_strdup(c->config_file, err));
     if (found.family) FG_TRY_NEW(source->model_type, fg_strdup(found.family, err));
-    if (found.format == FG_FORMAT_FAST_LLM) {
+    if (found.format == &fg_format_fast_llm) {
         source->metadata = json_incref(document);
         source->config = json_pack("{s:O}", "base_model", found.config);
     } else {
@@ -129,18 +129,18 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
                        json_string(name + (fg_starts_with(name, "torch.") ? strlen("torch.") : 0)), err);
 }
 
-fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
+fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_conversion c = {0};
     json_t *document = NULL, *result = NULL;
     FG_TRY(read_document(options, &c, &document, err));
-    FG_TRY(make_source(options, dirs, document, &c, err));
-    FG_TRY(fg_conversion_decide_steps(&c, options, dirs, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, dirs, version, err));
+    FG_TRY(make_source(options, catalogue, document, &c, err));
+    FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, version, err));
     result = json_incref(fg_conversion_last(&c)->translation.result);
     FG_TRY(fg_conversion_warn_of_token_ids(&c, result, err));
-    if (c.to == FG_FORMAT_FAST_LLM) {
+    if (c.to == &fg_format_fast_llm) {
         result = json_pack("{s:{s:o}}", "config", "base_model", result);
         if (!result) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while printing a configuration");
     } else {

@@ -119,7 +119,7 @@ static fg_status prepare(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
     if (options->destination) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->dirs, c->run->version, err));
+    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->catalogue, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
     c->plan = &c->conversion.plan;
     c->casts = c->conversion.casts;

@@ -114,11 +114,11 @@ done:
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t parameters;
-    bool fast_llm = checkpoint->format == FG_FORMAT_FAST_LLM;
+    bool fast_llm = checkpoint->format == &fg_format_fast_llm;
     const json_t *architecture = fg_json_at(checkpoint->config, fast_llm ? "type" : "architectures/0");
     FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
     FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
-    FG_TRY(fg_json_put_text(document, "format", fg_format_name(checkpoint->format), err));
+    FG_TRY(fg_json_put_text(document, "format", checkpoint->format->name, err));
     FG_TRY(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
     FG_TRY(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
     FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));

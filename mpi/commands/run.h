@@ -12,7 +12,7 @@
 typedef struct fg_run {
     const fg_ranks *ranks;
     const fg_options *options;
-    const fg_converter_dirs *dirs; /* rank 0 reads files through it; empty elsewhere */
+    fg_catalogue *catalogue; /* rank 0 reads files through it; empty elsewhere */
     const char *version;
     int argc;
     char **argv;

@@ -107,8 +107,8 @@ static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint
     fg_status status = FG_OK;
     json_t *about =
         json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
-                  fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
-                  "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+                  checkpoint->format->name, "tensors", (json_int_t)checkpoint->tensors.count, "bytes",
+                  (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
     FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
     FG_TRY(fg_json_put(report, side, json_incref(about), err));
 done:

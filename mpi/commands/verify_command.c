@@ -9,7 +9,7 @@
 #include "commands/run.h"
 #include "conversion/conversion.h"
 #include "distribute.h"
-#include "store/missing_model.h"
+#include "format/missing_model.h"
 #include "translate/rotary_settings.h"
 #include "write.h"
 
@@ -181,7 +181,7 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     const char *command = json_string_value(json_object_get(*report, "command"));
     if (command) options->command = fg_command_from_name(command, options->command);
     const char *to = json_string_value(fg_json_at(*report, "destination/format"));
-    if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
+    if (to && options->to == NULL) options->to = fg_format_find(to);
 done:
     fg_free(path);
     return status;
@@ -191,7 +191,7 @@ done:
 static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
                              fg_error *err) {
     json_t *metadata = NULL;
-    if (conversion->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
+    if (conversion->to != &fg_format_fast_llm) return fg_json_read(path, config, err);
     fg_status status = fg_yaml_read(path, &metadata, NULL, err);
     if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
     json_decref(metadata);
@@ -214,7 +214,7 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
 static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
                               json_t *expected, fg_error *err) {
     fg_status status = FG_OK;
-    if (conversion->to != FG_FORMAT_HF || !has_newer_rotary(held, expected)) return FG_OK;
+    if (conversion->to != &fg_format_hf || !has_newer_rotary(held, expected)) return FG_OK;
     fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
     FG_TRY(fg_rotary_settings_spell(held, true, path, err));
     FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
@@ -229,9 +229,9 @@ static fg_status check_config(const fg_conversion *conversion, const char *direc
     json_t *held = NULL, *planned = NULL, *value;
     const char *key;
     char found[80], expected[80];
-    FG_TRY_NEW(
-        path,
-        fg_path_join(directory, conversion->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
+    FG_TRY_NEW(path,
+               fg_path_join(directory,
+                            conversion->to == &fg_format_fast_llm ? "metadata.yaml" : "config.json", err));
     FG_TRY(read_config(conversion, path, &held, err));
     FG_TRY_NEW(planned, fg_json_deep_copy(conversion->config, err));
     FG_TRY(align_rotary(conversion, path, held, planned, err));
@@ -258,7 +258,7 @@ static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t
     fg_status status = FG_OK;
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->catalogue, run->version, err));
     FG_TRY(check_config(conversion, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);

@@ -16,20 +16,20 @@
  * `../share/fgconv/converters` (an installed one), then `candidates`, which NULL ends. None for help, version
  * and completion, which must work without converters.
  * FG_ERR_USAGE: a given directory does not exist; FG_ERR_SYSTEM: no built-in one was found. */
-fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, fg_converter_dirs *dirs,
-                      fg_error *err);
+fg_status fg_cli_catalogue(const fg_options *options, const char *const *candidates, fg_catalogue *catalogue,
+                           fg_error *err);
 
 /* What a checkpoint holds. With --verbose every tensor; with --json one object that always has them. */
 fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err);
 
 /* The model families. The first converter of a family hides later ones, as it does for a conversion. */
-fg_status fg_command_list(const fg_options *options, const fg_converter_dirs *dirs, FILE *out, fg_error *err);
+fg_status fg_command_list(const fg_options *options, fg_catalogue *catalogue, FILE *out, fg_error *err);
 
 /* Checks the files given, or all. Problems are printed to `out` and end in FG_ERR_INPUT. */
-fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *dirs, FILE *out, fg_error *err);
+fg_status fg_command_lint(const fg_options *options, fg_catalogue *catalogue, FILE *out, fg_error *err);
 
 /* The converted configuration as sorted JSON. `version` is fgconv's. */
-fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
+fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
                             FILE *out, fg_error *err);
 
 /* Compares two checkpoints by key and tensor name. FG_ERR_DIFFER when they differ (the differences are on

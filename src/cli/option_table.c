@@ -8,9 +8,9 @@
 #define AT(field) offsetof(fg_options, field)
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
-_Static_assert(sizeof(fg_format) == sizeof(int) && sizeof(fg_dtype) == sizeof(int) &&
-                   sizeof(fg_validate) == sizeof(int) && sizeof(fg_mask_option) == sizeof(int) &&
-                   sizeof(fg_progress_mode) == sizeof(int) && sizeof(fg_help_form) == sizeof(int),
+_Static_assert(sizeof(fg_dtype) == sizeof(int) && sizeof(fg_validate) == sizeof(int) &&
+                   sizeof(fg_mask_option) == sizeof(int) && sizeof(fg_progress_mode) == sizeof(int) &&
+                   sizeof(fg_help_form) == sizeof(int),
                "enumerations are as large as int");
 
 enum {
@@ -26,21 +26,17 @@ const fg_option fg_option_table[] = {
     {.name = "from",
      .group = FG_GROUP_CONVERSION,
      .commands = CONVERT_CONFIG | BIT(INSPECT),
-     .kind = FG_OPTION_CHOICE,
+     .kind = FG_OPTION_FORMAT,
      .offset = AT(from),
-     .choices = {{"hf", FG_FORMAT_HF, NULL, "huggingface"},
-                 {"forgather", FG_FORMAT_FORGATHER, NULL, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL, NULL}},
+     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "source format (default: detected)"},
     {.name = "to",
      .group = FG_GROUP_CONVERSION,
      .commands = CONVERT_CONFIG,
-     .kind = FG_OPTION_CHOICE,
+     .kind = FG_OPTION_FORMAT,
      .offset = AT(to),
-     .choices = {{"hf", FG_FORMAT_HF, NULL, "huggingface"},
-                 {"forgather", FG_FORMAT_FORGATHER, NULL, NULL},
-                 {"fast_llm", FG_FORMAT_FAST_LLM, NULL, NULL}},
+     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "destination format (default: forgather for an hf source, hf for any other)"},
     {.name = "reverse",

@@ -20,6 +20,7 @@ typedef enum fg_option_kind {
     FG_OPTION_SIZE,   /* uint64_t, bytes, as fg_shards_parse_size reads it */
     FG_OPTION_TOKENS, /* token_ids and token_count */
     FG_OPTION_CHOICE, /* int or enum: the value of one of `choices` */
+    FG_OPTION_FORMAT, /* const fg_format *: that of one of `choices` */
     FG_OPTION_HELP,   /* ends parsing; takes an optional form */
     FG_OPTION_VERSION,
 } fg_option_kind;

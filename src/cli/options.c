@@ -191,6 +191,15 @@ static void store_int(parser *p, const fg_option *option, int value) {
     if (option->offset != SIZE_MAX) memcpy(field_of(p, option), &value, sizeof value);
 }
 
+static void store_choice(parser *p, const fg_option *option, const fg_option_choice *choice) {
+    const fg_format *format = fg_format_find(choice->name);
+    if (option->kind == FG_OPTION_FORMAT) {
+        memcpy(field_of(p, option), &format, sizeof format);
+    } else {
+        store_int(p, option, choice->value);
+    }
+}
+
 /* Case, '-' and '_' do not matter: people write Fast-LLM and BFloat16. */
 static bool is_same_choice(const char *name, const char *typed) {
     if (!name) return false;
@@ -210,7 +219,7 @@ static fg_status set_choice(parser *p, const fg_option *option, const char *spel
         if (!is_same_choice(choice->name, text) && !is_same_choice(choice->alias, text)) continue;
         if (choice->missing)
             return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice->missing);
-        store_int(p, option, choice->value);
+        store_choice(p, option, choice);
         return FG_OK;
     }
     bad_value(p, spelling, text, choice_names(option, names, sizeof names));
@@ -266,6 +275,7 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
     case FG_OPTION_TOKENS:
         return set_tokens(p, spelling, value);
     case FG_OPTION_CHOICE:
+    case FG_OPTION_FORMAT:
         return set_choice(p, option, spelling, value);
     case FG_OPTION_HELP:
         return set_help(p, option, spelling, value);
@@ -433,14 +443,14 @@ static fg_status check_belongs(parser *p) {
 }
 
 static fg_status check_directions(const fg_options *o, fg_error *err) {
-    if (o->reverse && o->from != FG_FORMAT_AUTO && o->from != FG_FORMAT_FORGATHER)
+    if (o->reverse && o->from != NULL && o->from != &fg_format_forgather)
         return fg_fail(err, FG_ERR_USAGE, "--reverse converts from forgather, but --from is %s",
-                       fg_format_name(o->from));
-    if (o->reverse && o->to != FG_FORMAT_AUTO && o->to != FG_FORMAT_HF)
-        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", fg_format_name(o->to));
-    if (o->from != FG_FORMAT_AUTO && o->from == o->to)
+                       o->from->name);
+    if (o->reverse && o->to != NULL && o->to != &fg_format_hf)
+        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", o->to->name);
+    if (o->from != NULL && o->from == o->to)
         return fg_fail(err, FG_ERR_USAGE, "--from and --to are both %s: there is nothing to convert",
-                       fg_format_name(o->from));
+                       o->from->name);
     return FG_OK;
 }
 

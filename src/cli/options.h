@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "store/checkpoint.h"
+#include "format/checkpoint.h"
 
 typedef enum fg_command {
     FG_COMMAND_CONVERT = 0,
@@ -54,7 +54,7 @@ typedef struct fg_options {
         *destination;   /* arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
     const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
-    fg_format from, to; /* FG_FORMAT_AUTO: not given */
+    const fg_format *from, *to; /* NULL: not given */
     bool reverse;
     const char *model_type;
     fg_dtype dtype;      /* FG_DTYPE_NONE: not given */

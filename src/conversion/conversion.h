@@ -34,8 +34,8 @@ typedef struct fg_made_file {
 typedef struct fg_route_step {
     const fg_migration *migration; /* borrowed; NULL: the step of a converter, of which the next three are */
     fg_direction direction;
-    fg_format other;            /* the format that is not hf */
-    fg_converter *converter;    /* owned */
+    const fg_format *other; /* the format that is not hf */
+    const fg_converter *converter;
     fg_translation translation; /* owned; of a migration result and left_out alone */
 } fg_route_step;
 
@@ -43,8 +43,8 @@ typedef struct fg_route_step {
 typedef struct fg_update {
     char *arch; /* owned; architecture */
     fg_version from, to;
-    fg_version current;      /* of its converter */
-    fg_converter *converter; /* owned; of the current version */
+    fg_version current;            /* of its converter */
+    const fg_converter *converter; /* of the current version */
     fg_migrations migrations;
     fg_migration_chain chain; /* from `from` to `to`, in the order of the steps */
     fg_migration_chain rest;  /* and on to `current`, where `to` comes before it */
@@ -76,19 +76,18 @@ typedef struct fg_conversion {
     fg_checkpoint source; /* its tensor table moves into the plan */
     char *config_file;    /* owned; the file with its configuration */
     fg_hf_base base;
-    fg_format to;
+    const fg_format *to;
     fg_update *update;    /* owned; NULL: a conversion */
     fg_route_step *steps; /* owned */
     size_t step_count, step_capacity;
     json_t *config; /* owned: config.json of the destination; of a Fast-LLM one "config" of its metadata */
     char *fast_llm_version; /* owned; towards Fast-LLM, the version whose classes are followed; else NULL */
-    json_t *generation_config; /* owned: what the destination's generation_config.json holds; NULL: none */
-    fg_tokenizer_files
-        tokenizer;            /* what the destination's tokenizer files hold; tokenizer.json only if tokens
-                                 were added (it is large) */
-    fg_token_request request; /* tokens that were asked for; without a document: none */
-    fg_new_tokens tokens;     /* and the resulting ids and rows */
-    fg_made_file *made;       /* owned: side files that are not copied */
+    json_t *generation_config;    /* owned: what the destination's generation_config.json holds; NULL: none */
+    fg_tokenizer_files tokenizer; /* what the destination's tokenizer files hold; tokenizer.json only if
+                                     tokens were added (it is large) */
+    fg_token_request request;     /* tokens that were asked for; without a document: none */
+    fg_new_tokens tokens;         /* and the resulting ids and rows */
+    fg_made_file *made;           /* owned: side files that are not copied */
     size_t made_count, made_capacity;
     json_t *index_metadata; /* owned: metadata of the index other than total_size (param_sharing), or NULL */
     fg_plan plan;           /* with shards */
@@ -106,8 +105,8 @@ typedef struct fg_conversion {
 } fg_conversion;
 
 /* Fills a zeroed conversion. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong; it must be freed in any case.
- * `dirs` is borrowed. */
-fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+ * `catalogue` is borrowed. */
+fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 const char *version, fg_error *err);
 void fg_conversion_free(fg_conversion *c);
 
@@ -125,26 +124,24 @@ const char *fg_conversion_destination_type(const fg_conversion *c);
 
 /* Decides the steps. Their converters are loaded during translation, since the second depends on the first's
  * result. */
-fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options,
-                                     const fg_converter_dirs *dirs, fg_error *err);
+fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                     fg_error *err);
 fg_status fg_conversion_add_step(fg_conversion *c, const fg_route_step *step, fg_error *err);
 /* Translates the configuration step by step. */
-fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options,
-                                        const fg_converter_dirs *dirs, const char *version, fg_error *err);
+fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                        const char *version, fg_error *err);
 /* The same; then decides which tokens are added, and makes c->config. */
-fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                   const char *version, fg_error *err);
 /* Plans the tensors of each step and joins the plans. */
-fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                             fg_error *err);
+fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, fg_error *err);
 
 /* ---- conversion_code.c ---- */
 
 /* Decides where the code of a Forgather destination comes from. Code that the converter declares must make
  * exactly the parameters that the plan writes, and read the keys that change what is computed: else
  * FG_ERR_INPUT. After the plan. */
-fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                                   fg_error *err);
+fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, fg_error *err);
 /* Writes the converter's code, if the destination gets it. */
 fg_status fg_conversion_write_code(const fg_conversion *c, fg_stage *stage, fg_error *err);
 fg_status fg_conversion_report_code(const fg_conversion *c, json_t *report, fg_error *err);
@@ -153,8 +150,8 @@ fg_status fg_conversion_report_code(const fg_conversion *c, json_t *report, fg_e
 
 /* Architecture, versions and steps: migrations, then, if the current version is reached, a round trip through
  * hf, which covers configuration and tensors. */
-fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, fg_error *err);
+fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                      fg_error *err);
 /* The configuration after the last step: the migrated one, with rewritten keys that describe the code. */
 fg_status fg_conversion_keep_config(fg_conversion *c, fg_error *err);
 /* Tied tensors that migrations have rewritten must still be equal: `plan` makes those that the step `index`
@@ -171,8 +168,8 @@ void fg_update_free(fg_update **update);
 
 /* Which tokens are added (--add-tokens, or a pad token towards Forgather), after the first translation.
  * Changes c->tokenizer; `grown` tells whether the vocabulary gets more rows. */
-fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, bool *grown, fg_error *err);
+fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options, bool *grown,
+                                      fg_error *err);
 /* The tokenizer files that the destination has or would have: `source`, the source's, or what this run makes
  * of them. */
 const fg_tokenizer_files *fg_conversion_tokenizer_files(const fg_conversion *c,
@@ -203,10 +200,9 @@ fg_status fg_conversion_left_state(const fg_conversion *c, json_t *left, fg_erro
 fg_status fg_conversion_open_base(fg_conversion *c, const fg_options *options, fg_error *err);
 /* After the first step's translation: a vocabulary of another size is a warning; a tokenizer with more tokens
  * than the model has rows, FG_ERR_INPUT. */
-fg_status fg_conversion_check_base(const fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err);
+fg_status fg_conversion_check_base(const fg_conversion *c, fg_error *err);
 /* Adds missing keys to the hf configuration that the first step made of Fast-LLM's. */
-fg_status fg_conversion_fill_from_base(fg_conversion *c, const fg_converter_dirs *dirs, json_t *hf,
-                                       fg_error *err);
+fg_status fg_conversion_fill_from_base(fg_conversion *c, fg_catalogue *catalogue, json_t *hf, fg_error *err);
 /* The directory of the tokenizer that the destination gets. Borrowed. */
 const char *fg_conversion_tokenizer_directory(const fg_conversion *c);
 /* The "hf_base" part of the report. */
@@ -216,7 +212,7 @@ void fg_hf_base_free(fg_hf_base *base);
 /* ---- conversion_fast_llm.c: towards Fast-LLM ---- */
 
 /* Makes c->config, a base model's configuration, that of a model: {"type", "base_model"}. */
-fg_status fg_conversion_wrap_config(fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err);
+fg_status fg_conversion_wrap_config(fg_conversion *c, fg_catalogue *catalogue, fg_error *err);
 /* Gives the plan's shards the names that Fast-LLM uses. */
 fg_status fg_conversion_name_shards(fg_conversion *c, fg_error *err);
 /* The settings that a step to Fast-LLM (`index`) restores: those that the step before it left out, or those

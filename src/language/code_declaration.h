@@ -19,6 +19,7 @@
 #ifndef FG_LANGUAGE_CODE_DECLARATION_H
 #define FG_LANGUAGE_CODE_DECLARATION_H
 
+#include "language/converter.h"
 #include "language/inherit.h"
 
 typedef struct fg_code_declaration {
@@ -32,7 +33,7 @@ typedef struct fg_code_declaration {
 /* The declaration of the code that `converter` emits, which outlives it. Without code: all zero.
  * FG_ERR_INPUT: there is none, or it is wrong. */
 fg_status fg_code_declaration_load(fg_code_declaration *declaration, const fg_converter *converter,
-                                   const fg_converter_dirs *dirs, fg_error *err);
+                                   fg_error *err);
 void fg_code_declaration_free(fg_code_declaration *declaration);
 
 /* `config` as the code reads it: missing keys and nulls have the values that they mean. New reference. */

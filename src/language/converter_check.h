@@ -4,6 +4,7 @@
 #define FG_LANGUAGE_CONVERTER_CHECK_H
 
 #include "language/inherit.h"
+#include "language/name_rules.h"
 
 /* What a member of an object must be: 's' string, 'o' object, 'a' list, 'b' boolean, 'e' expression text, 'x'
  * list of expressions, 'n' list of strings, 'f' one string or a list of them, 'p' a permutation, 'v' any

@@ -77,9 +77,6 @@ fg_status fg_declarations_compile_one(fg_declarations *declarations, const json_
                                       const json_t *document, const fg_layers *layers, fg_error *err);
 void fg_declarations_free(fg_declarations *declarations);
 
-/* Of a loaded converter; borrowed. */
-const fg_declarations *fg_converter_declarations(const fg_converter *converter);
-
 /* The claim of a path, or NULL. */
 const fg_claim *fg_claims_find(const fg_claims *claims, const char *path);
 /* Whether something below the path is claimed. */

@@ -7,7 +7,6 @@
 
 /* Adds what is wrong to `wrong`, "; " between. `sample`: a configuration of hf, or NULL: the one that the
  * declaration's "example" gives. A converter without code passes. */
-fg_status fg_lint_code(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *sample,
-                       fg_buffer *wrong, fg_error *err);
+fg_status fg_lint_code(const fg_converter *converter, const json_t *sample, fg_buffer *wrong, fg_error *err);
 
 #endif

@@ -18,15 +18,15 @@ typedef struct fg_migrations {
 /* All migrations of an architecture: those of its converter's file and of what that extends (`converter` may
  * be NULL), then those of the directories' files. FG_ERR_INPUT with file, line and rule: unknown keys, broken
  * versions, patterns, declarations. */
-fg_status fg_migrations_load(fg_migrations *migrations, const fg_converter_dirs *dirs, const char *converter,
+fg_status fg_migrations_load(fg_migrations *migrations, fg_catalogue *catalogue, const char *converter,
                              const char *arch, fg_error *err);
 /* The same for one file, a converter or a migration, and all that it holds, whatever architecture they are
  * for. */
-fg_status fg_migrations_load_file(fg_migrations *migrations, const fg_converter_dirs *dirs, const char *path,
+fg_status fg_migrations_load_file(fg_migrations *migrations, fg_catalogue *catalogue, const char *path,
                                   fg_error *err);
 void fg_migrations_free(fg_migrations *migrations);
 /* The files of migrations that the directories hold: full paths, the first directory's first. */
-fg_status fg_migrations_files(const fg_converter_dirs *dirs, fg_names *paths, fg_error *err);
+fg_status fg_migrations_files(fg_catalogue *catalogue, fg_names *paths, fg_error *err);
 
 /* Whether a document is a migration by itself, and no converter. */
 bool fg_migrations_is_file(const json_t *document);

@@ -5,11 +5,11 @@
 #ifndef FG_TRANSLATE_HF_KEYS_H
 #define FG_TRANSLATE_HF_KEYS_H
 
-#include "language/converter.h"
+#include "language/catalogue.h"
 
-/* The lists of the first directory that has the file: an object, owned by the caller; empty where no
+/* The lists of the first directory that has the file: an object, owned by the catalogue; NULL where no
  * directory has it. */
-fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error *err);
+fg_status fg_hf_keys_load(fg_catalogue *catalogue, const json_t **keys, fg_error *err);
 
 /* Why a key with this value does not change the model, NULL if no list says so. Borrowed. `top`: the key is
  * in the configuration itself or in that of a model inside, where alone most of them are what they are

@@ -219,18 +219,17 @@ static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
-    json_t *type, *defaults = NULL;
+    json_t *type;
+    const json_t *defaults;
     json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
         json_t *inside = fg_json_at(hf, path);
         const char *own = json_string_value(json_object_get(inside, "model_type"));
         if (!json_is_object(inside)) continue;
-        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
+        FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : json_string_value(type),
+                                &defaults, err));
         FG_TRY(fg_defaults_complete(inside, defaults, err));
-        json_decref(defaults);
-        defaults = NULL;
     }
 done:
-    json_decref(defaults);
     return status;
 }
 
@@ -256,7 +255,6 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
     fg_translator back = {.converter = there->converter,
                           .document = there->document,
                           .file = there->file,
-                          .dirs = there->dirs,
                           .declarations = there->declarations,
                           .direction = FG_EXPORT,
                           .options = &options,
@@ -360,15 +358,13 @@ static bool has_no_numbers(const json_t *scaling) {
 static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    json_t *defaults = NULL;
     const char *own = json_string_value(json_object_get(inside, "model_type"));
-    const json_t *theta = json_object_get(inside, "rope_theta");
-    FG_TRY(fg_defaults_load(t->dirs, own ? own : type, &defaults, err));
+    const json_t *defaults, *theta = json_object_get(inside, "rope_theta");
+    FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
     bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
                       fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
     *may = theta && ((!own && !type) || is_assumed);
 done:
-    json_decref(defaults);
     return status;
 }
 
@@ -467,16 +463,15 @@ done:
     return status;
 }
 
-fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
-                       fg_error *err) {
+fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
+                       const fg_translate_options *options, fg_translation *translation, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *given = NULL, *defaults = NULL, *hf_keys = NULL;
-    fg_classes *classes = NULL;
+    json_t *given = NULL;
+    const json_t *defaults;
+    fg_catalogue *catalogue = fg_converter_catalogue(converter);
     fg_translator t = {.converter = converter,
                        .document = fg_converter_document(converter),
                        .file = fg_converter_file(converter),
-                       .dirs = dirs,
                        .direction = direction,
                        .options = options};
     *translation = (fg_translation){0};
@@ -484,15 +479,13 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
         FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file, fg_json_kind(source));
     t.declarations = fg_converter_declarations(converter);
     if (direction == FG_IMPORT) t.file_config = source;
-    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
-    t.hf_keys = hf_keys;
+    FG_TRY(fg_hf_keys_load(catalogue, &t.hf_keys, err));
     given = fg_json_deep_copy(source, err);
     translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
-    FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
-    t.classes = classes;
-    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
+    FG_TRY(fg_classes_load(&t.classes, catalogue, fg_converter_format(converter), err));
+    FG_TRY(fg_defaults_load(catalogue, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(spell_given(&t, given, defaults, err));
     t.given = given;
     FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
@@ -500,10 +493,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                                   : export(&t, defaults, translation, err));
 done:
     fg_translator_free(&t);
-    fg_classes_free(&classes);
     json_decref(given);
-    json_decref(defaults);
-    json_decref(hf_keys);
     if (status != FG_OK) fg_translation_free(translation);
     return status;
 }

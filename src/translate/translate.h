@@ -51,9 +51,8 @@ typedef struct fg_translation {
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys are in one message. Keys that are
  * unknown but neutral (null, false, 0, empty) are warnings (fg_warn) where the converter says so. An import
  * is exported again as a check: a key that would come back with another value is refused. */
-fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
-                       fg_error *err);
+fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
+                       const fg_translate_options *options, fg_translation *translation, fg_error *err);
 /* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);

@@ -15,7 +15,6 @@ typedef struct fg_translator {
     const json_t *document;        /* in which the declarations stand, for "tables" and what else it says */
     const char *file;              /* the same for messages */
     const fg_declarations *declarations;
-    const fg_converter_dirs *dirs;
     fg_direction direction;
     const fg_translate_options *options;
     const fg_classes *classes; /* of the target; NULL if it has none */

@@ -80,8 +80,8 @@ static void defaults_are_those_of_the_contract(void **state) {
     assert_string_equal(o.source, "in");
     assert_string_equal(o.destination, "out");
     assert_int_equal(o.file_count, 2);
-    assert_int_equal(o.from, FG_FORMAT_AUTO);
-    assert_int_equal(o.to, FG_FORMAT_AUTO);
+    assert_ptr_equal(o.from, NULL);
+    assert_ptr_equal(o.to, NULL);
     assert_int_equal(o.dtype, FG_DTYPE_NONE);
     assert_int_equal(o.max_shard_size, 5000000000);
     assert_int_equal(o.max_length, 0);
@@ -104,8 +104,8 @@ static void every_option_of_convert_is_stored(void **state) {
         "convert --from forgather --to hf --reverse --model-type qwen3 --dtype float16 --max-length 4096 -c "
         "ck "
         "--converter-path p1 --converter-path p2 --dry-run --debug-params --skip-default-tokens in out");
-    assert_int_equal(o.from, FG_FORMAT_FORGATHER);
-    assert_int_equal(o.to, FG_FORMAT_HF);
+    assert_ptr_equal(o.from, &fg_format_forgather);
+    assert_ptr_equal(o.to, &fg_format_hf);
     assert_true(o.reverse && o.dry_run && o.debug_params && o.skip_default_tokens);
     assert_string_equal(o.model_type, "qwen3");
     assert_int_equal(o.dtype, FG_F16);
@@ -239,14 +239,14 @@ static void choices_have_aliases(void **state) {
     (void)state;
     static const struct {
         const char *line;
-        fg_format to;
+        const fg_format *to;
         fg_dtype dtype;
-    } cases[] = {{"--dtype bf16 --to fast-llm in out", FG_FORMAT_FAST_LLM, FG_BF16},
-                 {"--dtype fp16 --to Fast-LLM in out", FG_FORMAT_FAST_LLM, FG_F16},
-                 {"--dtype=FP32 --to huggingface in out", FG_FORMAT_HF, FG_F32},
-                 {"--dtype BFloat16 --to HF in out", FG_FORMAT_HF, FG_BF16},
-                 {"--dtype float32 --to Hugging-Face in out", FG_FORMAT_HF, FG_F32},
-                 {"--dtype float16 --to Forgather in out", FG_FORMAT_FORGATHER, FG_F16}};
+    } cases[] = {{"--dtype bf16 --to fast-llm in out", &fg_format_fast_llm, FG_BF16},
+                 {"--dtype fp16 --to Fast-LLM in out", &fg_format_fast_llm, FG_F16},
+                 {"--dtype=FP32 --to huggingface in out", &fg_format_hf, FG_F32},
+                 {"--dtype BFloat16 --to HF in out", &fg_format_hf, FG_BF16},
+                 {"--dtype float32 --to Hugging-Face in out", &fg_format_hf, FG_F32},
+                 {"--dtype float16 --to Forgather in out", &fg_format_forgather, FG_F16}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_options o = parsed(cases[i].line);
         assert_int_equal(o.to, cases[i].to);
@@ -254,7 +254,7 @@ static void choices_have_aliases(void **state) {
         fg_options_free(&o);
     }
     fg_options o = parsed("config --from huggingface c.json");
-    assert_int_equal(o.from, FG_FORMAT_HF);
+    assert_ptr_equal(o.from, &fg_format_hf);
     fg_options_free(&o);
     refused("in out --dtype bfloat",
             "option --dtype: found \"bfloat\", expected one of bfloat16, float32, float16",

@@ -8,8 +8,8 @@
  * else. State of training lies in KEY_state.pt, one file a rank in KEY_state_rank_R.pt. Directories saved by
  * older versions have no manifest.
  */
-#ifndef FG_STORE_TRAINING_CHECKPOINT_H
-#define FG_STORE_TRAINING_CHECKPOINT_H
+#ifndef FG_FORMAT_TRAINING_CHECKPOINT_H
+#define FG_FORMAT_TRAINING_CHECKPOINT_H
 
 #include "base/json.h"
 

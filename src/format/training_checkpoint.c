@@ -1,4 +1,4 @@
-#include "store/training_checkpoint.h"
+#include "format/training_checkpoint.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "store/weight_files.h"
+#include "format/weight_files.h"
 
 static const char prefix[] = "checkpoint-";
 

@@ -1,7 +1,7 @@
 /* The weights of one directory: which files hold them, and their headers. For checkpoint.c, which says where
  * to look. */
-#ifndef FG_STORE_WEIGHT_FILES_H
-#define FG_STORE_WEIGHT_FILES_H
+#ifndef FG_FORMAT_WEIGHT_FILES_H
+#define FG_FORMAT_WEIGHT_FILES_H
 
 #include "base/json.h"
 #include "store/tensors.h"

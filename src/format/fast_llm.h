@@ -7,8 +7,8 @@
  * error: a cut-off file shows in its own header, and a directory that was put together by other means may
  * well have none.
  */
-#ifndef FG_STORE_FAST_LLM_H
-#define FG_STORE_FAST_LLM_H
+#ifndef FG_FORMAT_FAST_LLM_H
+#define FG_FORMAT_FAST_LLM_H
 
 #include "base/json.h"
 #include "store/tensors.h"

@@ -1,8 +1,8 @@
 /* Models below a directory that is not a model itself: a hub cache, a training run, an experiment, an archive
  * unpacked into a directory of its own. For messages.
  */
-#ifndef FG_STORE_NESTED_MODELS_H
-#define FG_STORE_NESTED_MODELS_H
+#ifndef FG_FORMAT_NESTED_MODELS_H
+#define FG_FORMAT_NESTED_MODELS_H
 
 #include <stdbool.h>
 

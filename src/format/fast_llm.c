@@ -1,10 +1,11 @@
-#include "store/fast_llm.h"
+#include "format/fast_llm.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/yaml.h"
+#include "format/checkpoint.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
 
@@ -164,3 +165,5 @@ done:
     fg_names_free(&files);
     return status;
 }
+
+const fg_format fg_format_fast_llm = {.name = "fast_llm", .family_key = FG_CHECKPOINT_ORIGIN};

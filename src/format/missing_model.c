@@ -1,4 +1,4 @@
-#include "store/missing_model.h"
+#include "format/missing_model.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "store/nested_models.h"
+#include "format/nested_models.h"
 
 enum { PATTERNS = 5, LISTED = 5 };
 

@@ -2,7 +2,7 @@
 #include "store_fixture.h"
 
 #include "base/log.h"
-#include "store/checkpoint.h"
+#include "format/checkpoint.h"
 
 #define U8(name, begin, end)                                                                                 \
     "\"" name "\":{\"dtype\":\"U8\",\"shape\":[" #end "],\"data_offsets\":[" #begin "," #end "]}"
@@ -13,7 +13,7 @@ static void expect_open(fg_checkpoint *c) {
     fg_error err = {0};
     fg_log_reset();
     if (fg_checkpoint_open(c, at(""), NULL, &err) != FG_OK) fail_msg("%s", err.text);
-    assert_int_equal(c->format, FG_FORMAT_FAST_LLM);
+    assert_ptr_equal(c->format, &fg_format_fast_llm);
 }
 
 static void expect_refused(const char *metadata, const char *part) {
@@ -154,7 +154,7 @@ static void wrong_metadata_is_refused(void **state) {
     fg_error err = {0};
     fg_checkpoint c;
     fg_status status =
-        fg_checkpoint_open(&c, at(""), &(fg_checkpoint_options){.format = FG_FORMAT_FAST_LLM}, &err);
+        fg_checkpoint_open(&c, at(""), &(fg_checkpoint_options){.format = &fg_format_fast_llm}, &err);
     expect_error(&err, status, FG_ERR_INPUT, "metadata.yaml");
 }
 
@@ -182,7 +182,7 @@ static void a_config_json_beside_foreign_metadata_makes_it_hf(void **state) {
         fg_error err = {0};
         put_text("metadata.yaml", foreign[i]);
         if (fg_checkpoint_open(&c, at(""), NULL, &err) != FG_OK) fail_msg("%s", err.text);
-        assert_int_equal(c.format, FG_FORMAT_HF);
+        assert_ptr_equal(c.format, &fg_format_hf);
         fg_checkpoint_close(&c);
     }
     put_checkpoint();

@@ -1,4 +1,4 @@
-#include "store/weight_files.h"
+#include "format/weight_files.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "store/missing_model.h"
+#include "format/missing_model.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
 #include "store/torch_bin.h"

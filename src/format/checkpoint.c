@@ -1,27 +1,14 @@
-#include "store/checkpoint.h"
+#include "format/checkpoint.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/lfs_pointer.h"
 #include "base/log.h"
-#include "store/fast_llm.h"
-#include "store/missing_model.h"
-#include "store/training_checkpoint.h"
-#include "store/weight_files.h"
-
-static const char *const format_names[] = {"auto", "hf", "forgather", "fast_llm"};
-
-const char *fg_format_name(fg_format format) {
-    return (unsigned)format <= FG_FORMAT_FAST_LLM ? format_names[format] : format_names[FG_FORMAT_AUTO];
-}
-
-fg_format fg_format_from_name(const char *name) {
-    for (fg_format f = FG_FORMAT_HF; f <= FG_FORMAT_FAST_LLM; f++) {
-        if (strcmp(format_names[f], name) == 0) return f;
-    }
-    return FG_FORMAT_AUTO;
-}
+#include "format/fast_llm.h"
+#include "format/missing_model.h"
+#include "format/training_checkpoint.h"
+#include "format/weight_files.h"
 
 /* Whether `directory` has a regular file `name`. */
 static fg_status has_file(const char *directory, const char *name, bool *has, fg_error *err) {
@@ -70,11 +57,11 @@ done:
 }
 
 /* A metadata.yaml next to a config.json may have nothing to do with Fast-LLM. */
-static fg_status is_fast_llm(const fg_checkpoint *c, fg_format wanted, bool *is, fg_error *err) {
+static fg_status is_fast_llm(const fg_checkpoint *c, const fg_format *wanted, bool *is, fg_error *err) {
     fg_status status = FG_OK;
     bool config = false;
-    *is = wanted == FG_FORMAT_FAST_LLM;
-    if (wanted != FG_FORMAT_AUTO) return FG_OK;
+    *is = wanted == &fg_format_fast_llm;
+    if (wanted != NULL) return FG_OK;
     FG_TRY(has_file(c->directory, FG_FAST_LLM_METADATA, is, err));
     FG_TRY(has_file(c->directory, "config.json", &config, err));
     if (*is && config) FG_TRY(fg_fast_llm_is_metadata(c->directory, is, err));
@@ -82,12 +69,12 @@ done:
     return status;
 }
 
-static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) {
+static fg_status find_format(fg_checkpoint *c, const fg_format *wanted, fg_error *err) {
     fg_status status = FG_OK;
     bool fast_llm;
     char *file = NULL;
     FG_TRY(is_fast_llm(c, wanted, &fast_llm, err));
-    c->format = FG_FORMAT_FAST_LLM;
+    c->format = &fg_format_fast_llm;
     if (fast_llm) return read_metadata(c, err);
     FG_TRY(read_config(c, err));
     const char *type = NULL, *hf_type = NULL;
@@ -95,11 +82,11 @@ static fg_status find_format(fg_checkpoint *c, fg_format wanted, fg_error *err) 
     FG_TRY(fg_json_get_string(c->config, "model_type", file, &type, err));
     FG_TRY(fg_json_get_string(c->config, "hf_model_type", file, &hf_type, err));
     c->format = wanted;
-    if (wanted == FG_FORMAT_AUTO) {
+    if (wanted == NULL) {
         c->format =
-            hf_type || (type && fg_starts_with(type, "forgather-")) ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+            hf_type || (type && fg_starts_with(type, "forgather-")) ? &fg_format_forgather : &fg_format_hf;
     }
-    if (c->format == FG_FORMAT_FORGATHER) type = hf_type;
+    if (c->format == &fg_format_forgather) type = hf_type;
     if (type) FG_TRY_NEW(c->model_type, fg_strdup(type, err));
 done:
     if (status != FG_OK) fg_where(err, "opening %s", c->directory);
@@ -119,7 +106,7 @@ static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, boo
         goto done;
     }
     FG_TRY_NEW(folder, fg_path_join(c->directory, FG_TRAINING_FOLDER, err));
-    if (c->format == FG_FORMAT_FORGATHER && !config_only)
+    if (c->format == &fg_format_forgather && !config_only)
         FG_TRY(fg_path_is_directory(folder, &is_directory, err));
     if (is_directory) {
         FG_TRY(fg_training_latest(folder, &c->weights_directory, err));
@@ -147,7 +134,7 @@ done:
 
 static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
     fg_status status = FG_OK;
-    if (c->format == FG_FORMAT_FAST_LLM) return read_fast_llm_weights(c, unfinished, err);
+    if (c->format == &fg_format_fast_llm) return read_fast_llm_weights(c, unfinished, err);
     bool adapter, present;
     FG_TRY(fg_weight_files_present(c->weights_directory, &present, err));
     FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
@@ -156,7 +143,7 @@ static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) 
         fg_warn("%s: adapter_config.json next to whole weights: the adapter is ignored, as transformers "
                 "without peft does",
                 c->weights_directory);
-    fg_weight_files_order order = c->format == FG_FORMAT_FORGATHER ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
+    fg_weight_files_order order = c->format == &fg_format_forgather ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
     FG_TRY(fg_weight_files_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
 done:
     return status;

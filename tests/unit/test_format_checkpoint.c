@@ -5,7 +5,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
-#include "store/checkpoint.h"
+#include "format/checkpoint.h"
 
 #define U8(name, begin, end)                                                                                 \
     "\"" name "\":{\"dtype\":\"U8\",\"shape\":[" #end "],\"data_offsets\":[" #begin "," #end "]}"
@@ -45,12 +45,12 @@ static void put_sharded(const char *total) {
 
 static void formats_have_names(void **state) {
     (void)state;
-    assert_string_equal(fg_format_name(FG_FORMAT_FAST_LLM), "fast_llm");
-    assert_int_equal(fg_format_from_name("hf"), FG_FORMAT_HF);
-    assert_int_equal(fg_format_from_name("forgather"), FG_FORMAT_FORGATHER);
-    assert_int_equal(fg_format_from_name("fast_llm"), FG_FORMAT_FAST_LLM);
-    assert_int_equal(fg_format_from_name("auto"), FG_FORMAT_AUTO);
-    assert_int_equal(fg_format_from_name("gguf"), FG_FORMAT_AUTO);
+    assert_string_equal(fg_format_fast_llm.name, "fast_llm");
+    assert_ptr_equal(fg_format_find("hf"), &fg_format_hf);
+    assert_ptr_equal(fg_format_find("forgather"), &fg_format_forgather);
+    assert_ptr_equal(fg_format_find("fast_llm"), &fg_format_fast_llm);
+    assert_ptr_equal(fg_format_find("auto"), NULL);
+    assert_ptr_equal(fg_format_find("gguf"), NULL);
 }
 
 static void a_single_file_is_opened(void **state) {
@@ -59,7 +59,7 @@ static void a_single_file_is_opened(void **state) {
     put_text("config.json", "{\"model_type\": \"qwen3\", \"z\": 1}");
     put_safetensors("model.safetensors", ONE, 3);
     expect_open(&c, at(""), NULL);
-    assert_int_equal(c.format, FG_FORMAT_HF);
+    assert_ptr_equal(c.format, &fg_format_hf);
     assert_string_equal(c.model_type, "qwen3");
     assert_string_equal(c.directory, at(""));
     assert_string_equal(c.weights_directory, at(""));
@@ -96,7 +96,7 @@ static void shards_are_opened(void **state) {
 
 /* Opens the directory as `format` and expects the tensor `tensor` alone, and a warning that ends in
  * `comes_first`. */
-static void expect_first(fg_format format, const char *tensor, const char *comes_first) {
+static void expect_first(const fg_format *format, const char *tensor, const char *comes_first) {
     fg_checkpoint c;
     fg_log_reset();
     expect_open(&c, at(""), &(fg_checkpoint_options){.format = format});
@@ -112,20 +112,20 @@ static void each_format_has_its_order_of_files(void **state) {
     put_text("config.json", "{\"hf_model_type\": \"llama\"}");
     put_safetensors("model-1.safetensors", ONE, 3);
     put_text("model.safetensors.index.json", "{\"weight_map\": {\"one\": \"model-1.safetensors\"}}");
-    expect_first(FG_FORMAT_HF, "one", NULL);
+    expect_first(&fg_format_hf, "one", NULL);
     put_safetensors("model.safetensors", TWO, 2);
-    expect_first(FG_FORMAT_HF, "two",
+    expect_first(&fg_format_hf, "two",
                  "model.safetensors.index.json is not read: model.safetensors comes first");
-    expect_first(FG_FORMAT_FORGATHER, "one",
+    expect_first(&fg_format_forgather, "one",
                  "model.safetensors is not read: model.safetensors.index.json comes first");
     unlink(at("model.safetensors.index.json"));
     put_text("pytorch_model.bin.index.json", "{\"weight_map\": {\"one\": \"model-1.safetensors\"}}");
-    expect_first(FG_FORMAT_HF, "two",
+    expect_first(&fg_format_hf, "two",
                  "pytorch_model.bin.index.json is not read: model.safetensors comes first");
-    expect_first(FG_FORMAT_FORGATHER, "one",
+    expect_first(&fg_format_forgather, "one",
                  "model.safetensors is not read: pytorch_model.bin.index.json comes first");
     put_text("pytorch_model.bin.index.json", "{\"weight_map\": {\"two\": \"model.safetensors\"}}");
-    expect_first(FG_FORMAT_FORGATHER, "two", NULL); /* an index of that very file */
+    expect_first(&fg_format_forgather, "two", NULL); /* an index of that very file */
 }
 
 static void an_adapter_beside_whole_weights_is_warned_of(void **state) {
@@ -198,7 +198,7 @@ static void cut_shards_are_noticed(void **state) {
 
 static void directories_that_are_no_models_are_refused(void **state) {
     (void)state;
-    fg_checkpoint_options fast_llm = {.format = FG_FORMAT_FAST_LLM};
+    fg_checkpoint_options fast_llm = {.format = &fg_format_fast_llm};
     expect_refused(at("absent"), &defaults, FG_ERR_USAGE, "/absent: no such directory");
     expect_refused(at(""), &defaults, FG_ERR_INPUT, ": no config.json");
     put_text("file", "");
@@ -232,17 +232,17 @@ static void formats_are_found_out(void **state) {
     (void)state;
     static const struct {
         const char *config;
-        fg_format wanted, found;
+        const fg_format *wanted, *found;
         const char *model_type;
     } cases[] = {
-        {"{\"model_type\": \"llama\"}", FG_FORMAT_AUTO, FG_FORMAT_HF, "llama"},
-        {"{}", FG_FORMAT_AUTO, FG_FORMAT_HF, NULL},
-        {"{\"model_type\": \"forgather-dynamic-causal-llama\", \"hf_model_type\": \"llama\"}", FG_FORMAT_AUTO,
-         FG_FORMAT_FORGATHER, "llama"},
-        {"{\"hf_model_type\": \"mistral\"}", FG_FORMAT_AUTO, FG_FORMAT_FORGATHER, "mistral"},
-        {"{\"model_type\": \"forgather-dynamic-causal-llama\"}", FG_FORMAT_AUTO, FG_FORMAT_FORGATHER, NULL},
-        {"{\"model_type\": \"llama\"}", FG_FORMAT_FORGATHER, FG_FORMAT_FORGATHER, NULL},
-        {"{\"model_type\": \"llama\", \"hf_model_type\": \"x\"}", FG_FORMAT_HF, FG_FORMAT_HF, "llama"},
+        {"{\"model_type\": \"llama\"}", NULL, &fg_format_hf, "llama"},
+        {"{}", NULL, &fg_format_hf, NULL},
+        {"{\"model_type\": \"forgather-dynamic-causal-llama\", \"hf_model_type\": \"llama\"}", NULL,
+         &fg_format_forgather, "llama"},
+        {"{\"hf_model_type\": \"mistral\"}", NULL, &fg_format_forgather, "mistral"},
+        {"{\"model_type\": \"forgather-dynamic-causal-llama\"}", NULL, &fg_format_forgather, NULL},
+        {"{\"model_type\": \"llama\"}", &fg_format_forgather, &fg_format_forgather, NULL},
+        {"{\"model_type\": \"llama\", \"hf_model_type\": \"x\"}", &fg_format_hf, &fg_format_hf, "llama"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_checkpoint c;
@@ -408,7 +408,7 @@ static void real_directories_are_opened(void **state) {
     (void)state;
     fg_checkpoint c;
     expect_open(&c, FG_TEST_DATA "/store/hf", &defaults);
-    assert_int_equal(c.format, FG_FORMAT_HF);
+    assert_ptr_equal(c.format, &fg_format_hf);
     assert_string_equal(c.model_type, "llama");
     assert_int_equal(c.tensors.file_count, 2);
     assert_int_equal(c.tensors.count, 12);

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "store/training_checkpoint.h"
+#include "format/training_checkpoint.h"
 
 static int set_up(void **state) {
     setenv("TZ", "UTC", 1);

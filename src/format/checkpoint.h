@@ -10,18 +10,12 @@
  * total_size that differs is a warning. Names in an index are plain file names of the same directory (no "/",
  * no ".."); symbolic links (hub caches) are followed.
  */
-#ifndef FG_STORE_CHECKPOINT_H
-#define FG_STORE_CHECKPOINT_H
+#ifndef FG_FORMAT_CHECKPOINT_H
+#define FG_FORMAT_CHECKPOINT_H
 
 #include "base/json.h"
+#include "format/format.h"
 #include "store/tensors.h"
-
-typedef enum fg_format {
-    FG_FORMAT_AUTO = 0,
-    FG_FORMAT_HF,
-    FG_FORMAT_FORGATHER,
-    FG_FORMAT_FAST_LLM
-} fg_format;
 
 /* Where fgconv notes the HF family in the metadata of a Fast-LLM directory that it makes. */
 #define FG_CHECKPOINT_ORIGIN "metadata/fgconv/model_type"
@@ -36,13 +30,10 @@ typedef enum fg_format {
 /* The folder of named chat templates. */
 #define FG_CHECKPOINT_TEMPLATES "additional_chat_templates"
 
-const char *fg_format_name(fg_format format);    /* "hf", "forgather", "fast_llm" */
-fg_format fg_format_from_name(const char *name); /* FG_FORMAT_AUTO if unknown */
-
 typedef struct fg_checkpoint {
     char *directory;         /* owned, as given */
     char *weights_directory; /* owned; where the weights lie: `directory` or a training checkpoint */
-    fg_format format;
+    const fg_format *format;
     char *model_type; /* owned; HF family (config.json model_type, or hf_model_type of a Forgather
                          directory); NULL if the directory does not say (a Fast-LLM one: unless fgconv
                          noted it there) */
@@ -62,7 +53,7 @@ typedef struct fg_checkpoint {
 } fg_checkpoint;
 
 typedef struct fg_checkpoint_options {
-    fg_format format;            /* FG_FORMAT_AUTO: detected (a config.json with hf_model_type, or
+    const fg_format *format;     /* NULL: detected (a config.json with hf_model_type, or
                                     model_type "forgather-...", is Forgather; a metadata.yaml with no
                                     config.json next to it, or that tells of Fast-LLM, is Fast-LLM; else
                                     HF) */

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE /* strverscmp */
-#include "store/nested_models.h"
+#include "format/nested_models.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
