@@ -3,7 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/yaml.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "conversion/conversion.h"
 #include "conversion/detect_family.h"
 #include "conversion/token_id_check.h"
@@ -129,15 +131,16 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
                        json_string(name + (fg_starts_with(name, "torch.") ? strlen("torch.") : 0)), err);
 }
 
-fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
-                            FILE *out, fg_error *err) {
+static fg_status run_config(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_options *options = run->options;
+    fg_catalogue *catalogue = run->catalogue;
     fg_conversion c = {0};
     json_t *document = NULL, *result = NULL;
     FG_TRY(read_document(options, &c, &document, err));
     FG_TRY(make_source(options, catalogue, document, &c, err));
     FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, version, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, run->version, err));
     result = json_incref(fg_conversion_last(&c)->translation.result);
     FG_TRY(fg_conversion_warn_of_token_ids(&c, result, err));
     if (c.to == &fg_format_fast_llm) {
@@ -146,10 +149,25 @@ fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, 
     } else {
         FG_TRY(carry_dtype(document, result, err));
     }
-    FG_TRY(fg_cli_print_json(out, result, FG_JSON_SORTED, err));
+    FG_TRY(fg_print_json(run->out, result, FG_JSON_SORTED, err));
 done:
     json_decref(result);
     json_decref(document);
     fg_conversion_free(&c);
     return status;
 }
+
+const fg_command fg_config_command = {
+    .name = "config",
+    .arguments = "FILE|DIR",
+    .least = 1,
+    .most = 1,
+    .complete = FG_COMPLETE_FILES,
+    .options = FG_TAKES_FROM | FG_TAKES_TARGET | FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED |
+               FG_TAKES_JSON,
+    .summary = "print the converted configuration as JSON",
+    .about = "Prints the configuration that a conversion would write, as JSON with sorted keys. FILE is a "
+             "config.json or a Fast-LLM metadata.yaml; no weights are needed.",
+    .example = "fgconv config --to fast_llm Llama-3.2-1B/config.json",
+    .run = run_config,
+};
