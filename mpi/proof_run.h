@@ -14,6 +14,7 @@ typedef struct fg_proof_run {
     fg_validate
         validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
     bool generates;
+    bool compares;           /* two models that are there, not a conversion */
     fg_model_pair_task pair; /* as pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "conversion/conversion.h"
 #include "conversion/detect_family.h"
 #include "conversion/token_id_check.h"
@@ -36,24 +38,40 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
                        json_string(name + (fg_starts_with(name, "torch.") ? strlen("torch.") : 0)), err);
 }
 
-fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
-                            FILE *out, fg_error *err) {
+static fg_status run_config(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_options *options = run->options;
+    fg_catalogue *catalogue = run->catalogue;
     fg_conversion c = {0};
     json_t *translated, *result = NULL;
     FG_TRY(fg_checkpoint_open_config(&c.source, options->source, options->from, err));
     FG_TRY(declare(options, catalogue, &c.source, err));
     FG_TRY_NEW(c.config_file, fg_strdup(c.source.directory, err));
     FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, version, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, run->version, err));
     translated = fg_conversion_last(&c)->translation.result;
     FG_TRY(fg_conversion_warn_of_token_ids(&c, translated, err));
     FG_TRY(fg_format_document(c.to, translated, &result, err));
     if (c.to->names_dtype)
         FG_TRY(carry_dtype(c.source.metadata ? c.source.metadata : c.source.config, result, err));
-    FG_TRY(fg_cli_print_json(out, result, FG_JSON_SORTED, err));
+    FG_TRY(fg_print_json(run->out, result, FG_JSON_SORTED, err));
 done:
     json_decref(result);
     fg_conversion_free(&c);
     return status;
 }
+
+const fg_command fg_config_command = {
+    .name = "config",
+    .arguments = "FILE|DIR",
+    .least = 1,
+    .most = 1,
+    .complete = FG_COMPLETE_FILES,
+    .options = FG_TAKES_FROM | FG_TAKES_TARGET | FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED |
+               FG_TAKES_JSON,
+    .summary = "print the converted configuration as JSON",
+    .about = "Prints the configuration that a conversion would write, as JSON with sorted keys. FILE is a "
+             "config.json or a Fast-LLM metadata.yaml; no weights are needed.",
+    .example = "fgconv config --to fast_llm Llama-3.2-1B/config.json",
+    .run = run_config,
+};

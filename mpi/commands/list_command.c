@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "model/spec.h"
 
 enum { GAP = 2 };
@@ -155,26 +157,38 @@ done:
     return status;
 }
 
-fg_status fg_command_list(const fg_options *options, fg_catalogue *catalogue, FILE *out, fg_error *err) {
+static fg_status run_list(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
     fg_buffer text = {0};
     json_t *families = json_array();
-    FG_TRY(fg_converters_list(catalogue, &entries, err));
+    FG_TRY(fg_converters_list(run->catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
         if (entry->format && strcmp(entry->format, UNREADABLE) == 0)
             fg_warn("a converter file is not listed: %s", entry->about);
-        FG_TRY(add_entry(families, catalogue, entry, err));
+        FG_TRY(add_entry(families, run->catalogue, entry, err));
     }
-    if (options->json) {
-        FG_TRY(fg_cli_print_json(out, families, FG_JSON_UTF8, err));
+    if (run->options->json) {
+        FG_TRY(fg_print_json(run->out, families, FG_JSON_UTF8, err));
         goto done;
     }
-    FG_TRY(write_text(families, options, &text, err));
-    FG_TRY(fg_cli_print(out, &text, err));
+    FG_TRY(write_text(families, run->options, &text, err));
+    FG_TRY(fg_print(run->out, &text, err));
 done:
     json_decref(families);
     fg_buffer_free(&text);
     return status;
 }
+
+const fg_command fg_list_command = {
+    .name = "list",
+    .arguments = "",
+    .options = FG_TAKES_CONVERTERS | FG_TAKES_JSON,
+    .summary = "list the model families, what they convert to, and how that is proved",
+    .about =
+        "Prints a row per model family: the formats that it converts to and from, and whether a conversion "
+        "is proved by logits or by bytes. With --verbose it adds the converter files.",
+    .example = "fgconv list",
+    .run = run_list,
+};

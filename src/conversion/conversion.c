@@ -12,7 +12,7 @@
 /* ---- open and decide ---- */
 
 static fg_status contradiction(const fg_options *options, const fg_conversion *c, fg_error *err) {
-    if (options->command == FG_COMMAND_UPDATE)
+    if (options->kind == FG_CONVERSION_UPDATE)
         return fg_fail(
             err, FG_ERR_USAGE,
             "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
@@ -29,7 +29,7 @@ static fg_status contradiction(const fg_options *options, const fg_conversion *c
  * Forgather one. */
 static fg_status resolve_source(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 fg_error *err) {
-    bool update = options->command == FG_COMMAND_UPDATE;
+    bool update = options->kind == FG_CONVERSION_UPDATE;
     const fg_format *asked = options->reverse || update ? &fg_format_forgather : options->from;
     if (asked == NULL || asked == c->source.format) return FG_OK;
     if (asked != &fg_format_forgather || c->source.format != &fg_format_hf)
@@ -113,7 +113,7 @@ static fg_status lay_out(fg_conversion *c, const fg_options *options, fg_error *
     c->casts = casts(&c->plan);
     c->always_index = c->to == &fg_format_forgather;
     if (c->to == &fg_format_fast_llm) FG_TRY(fg_conversion_name_shards(c, err));
-    if (options->command == FG_COMMAND_FINALIZE) FG_TRY(fg_conversion_lay_out_checkpoint(c, options, err));
+    if (options->kind == FG_CONVERSION_FINALIZE) FG_TRY(fg_conversion_lay_out_checkpoint(c, options, err));
     if (c->to != &fg_format_forgather || last->migration) goto done;
     FG_TRY(fg_tensor_plan_tied(last->converter, last->direction, last->translation.hf, &pairs, err));
     if (json_array_size(pairs)) {

@@ -180,7 +180,7 @@ fg_status fg_conversion_make_files(fg_conversion *c, const fg_options *options, 
     if (tokens || options->chat_template)
         FG_TRY(make_json(c, "tokenizer_config.json", c->tokenizer.config, FG_JSON_UTF8, err));
     if (c->checkpoint) FG_TRY(fg_conversion_make_manifest(c, err));
-    if (options->command == FG_COMMAND_FINALIZE) warn_without_template(c);
+    if (options->kind == FG_CONVERSION_FINALIZE) warn_without_template(c);
     if (c->update) FG_TRY(make_audit(c, err));
     if (c->generation_config && !fg_json_equal(c->generation_config, c->source.generation_config))
         FG_TRY(make_json(c, "generation_config.json", c->generation_config, FG_JSON_SORTED, err));
@@ -275,7 +275,7 @@ static fg_status copy_all(const fg_conversion *c, const fg_options *options, fg_
     FG_TRY(copy_files(c, &c->source.side_files, stage, copied, err));
     json_array_foreach(c->base.files, i, name)
         FG_TRY(copy_file(c, c->base.checkpoint.directory, json_string_value(name), stage, copied, err));
-    if (options->command == FG_COMMAND_UPDATE_VOCAB)
+    if (options->kind == FG_CONVERSION_UPDATE_VOCAB)
         FG_TRY(copy_files(c, &c->source.other_files, stage, copied, err));
 done:
     return status;

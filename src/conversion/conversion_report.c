@@ -27,12 +27,6 @@ done:
     return status;
 }
 
-/* verify takes the weights that the conversion took. */
-static const char *chosen_by(const fg_options *options) {
-    if (options->command == FG_COMMAND_VERIFY) return NULL;
-    return options->checkpoint_path ? "given" : "latest";
-}
-
 static fg_status report_source(const fg_conversion *c, const fg_options *options, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
@@ -42,7 +36,8 @@ static fg_status report_source(const fg_conversion *c, const fg_options *options
         if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
     FG_TRY(fg_json_put_text(source, "directory", c->source.directory, err));
-    FG_TRY(fg_conversion_report_weights(&c->source, chosen_by(options), source, err));
+    FG_TRY(
+        fg_conversion_report_weights(&c->source, options->checkpoint_path ? "given" : "latest", source, err));
     FG_TRY(fg_json_put_text(source, "format", c->source.format->name, err));
     FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
     FG_TRY(fg_json_put_u64(source, "tensors", c->plan.source.count, err));
@@ -219,10 +214,10 @@ done:
 static fg_status report_left(const fg_conversion *c, const fg_options *options, json_t *report,
                              fg_error *err) {
     fg_status status = FG_OK;
-    bool takes_all = options->command == FG_COMMAND_UPDATE_VOCAB;
+    bool takes_all = options->kind == FG_CONVERSION_UPDATE_VOCAB;
     FG_TRY(fg_json_put_texts(report, "left_files", c->source.other_files.items,
                              takes_all ? 0 : c->source.other_files.count, err));
-    if (options->command == FG_COMMAND_FINALIZE)
+    if (options->kind == FG_CONVERSION_FINALIZE)
         FG_TRY(fg_conversion_left_state(c, json_object_get(report, "left_files"), err));
 done:
     return status;

@@ -48,7 +48,7 @@ static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, 
     bool from_hf = other == &fg_format_hf;
     c->to = c->source.format;
     c->keeps_format = true;
-    if (c->to == &fg_format_fast_llm && options->command == FG_COMMAND_FINALIZE) {
+    if (c->to == &fg_format_fast_llm && options->kind == FG_CONVERSION_FINALIZE) {
         fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
                 c->source.directory);
         FG_TRY(
@@ -66,9 +66,9 @@ done:
 fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                      fg_error *err) {
     fg_status status = FG_OK;
-    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(c, options, catalogue, err);
+    if (options->kind == FG_CONVERSION_UPDATE) return fg_conversion_decide_update(c, options, catalogue, err);
     const fg_format *from = c->source.format;
-    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
+    if (options->kind == FG_CONVERSION_FINALIZE || options->kind == FG_CONVERSION_UPDATE_VOCAB)
         return decide_round_trip(c, options, catalogue, err);
     const fg_format *usual = from == &fg_format_hf ? &fg_format_forgather : &fg_format_hf;
     c->to = options->to != NULL ? options->to : usual;

@@ -86,7 +86,7 @@ static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err)
 
 /* Import and finalize: bos and pad are the tokenizer's. Otherwise only those that this run has changed. */
 static bool follows_tokenizer(const fg_conversion *c, const fg_options *options) {
-    if (c->keeps_format) return options->command == FG_COMMAND_FINALIZE;
+    if (c->keeps_format) return options->kind == FG_CONVERSION_FINALIZE;
     return fg_conversion_last(c)->direction == FG_IMPORT;
 }
 
@@ -196,7 +196,7 @@ static fg_status resolve_ids(fg_conversion *c, const fg_options *options, const 
     fg_status status = FG_OK;
     FG_TRY(resolve_role(c, options, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], err));
     FG_TRY(resolve_role(c, options, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], err));
-    FG_TRY(options->command == FG_COMMAND_FINALIZE ? fg_conversion_resolve_generation(c, options, ids, err)
+    FG_TRY(options->kind == FG_CONVERSION_FINALIZE ? fg_conversion_resolve_generation(c, options, ids, err)
                                                    : resolve_eos(c, ids->id[FG_ROLE_EOS], err));
 done:
     return status;

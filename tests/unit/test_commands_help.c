@@ -1,5 +1,4 @@
-/* cli/help and the tables: pages, the table of the documents, and the man page that holds one of the
- * texts. */
+/* help and the tables: pages, the table of the documents, and the man page that holds one of the texts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,17 +11,22 @@
 
 #include "base/alloc.h"
 #include "cli/help_text.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 
 enum { HELP_COLUMNS = 100, MAN_COLUMNS = 80, PAGE = 60 };
 
 /* The help that a command line asks for; freed by the caller. */
 static char *help(fg_help_form form, const char *topic) {
-    fg_options options = {.command = FG_COMMAND_HELP, .help_form = form, .help_topic = topic};
+    fg_options options = {.help_form = form,
+                          .help_topic = topic ? fg_command_find(&fg_command_table, topic) : NULL};
+    fg_error err = {0};
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
-    fg_options_print_help(&options, out);
+    assert_int_equal(
+        fg_help_command.run(&(fg_run){.options = &options, .version = "1.2.3", .out = out}, &err), FG_OK);
     assert_int_equal(fclose(out), 0);
     return text;
 }
@@ -136,43 +140,58 @@ static void the_program_has_one_page(void **state) {
     size_t sentence = (size_t)(strchr(text, ':') - text);
     static const char *const formats[] = {"Hugging Face", "Forgather", "Fast-LLM"};
     for (size_t i = 0; i < 3; i++) assert_true((size_t)(strstr(text, formats[i]) - text) < sentence);
-    for (size_t i = 0; i < fg_command_count; i++) {
-        snprintf(name, sizeof name, "\n  %s ", fg_command_table[i].name);
+    for (size_t i = 0; i < fg_command_table.count; i++) {
+        snprintf(name, sizeof name, "\n  %s ", fg_command_table.items[i]->name);
         assert_non_null(strstr(text, name));
-        assert_ptr_equal(fg_command_find(fg_command_table[i].name), &fg_command_table[i]);
-        assert_ptr_equal(fg_command_entry_of(fg_command_table[i].command), &fg_command_table[i]);
+        assert_ptr_equal(fg_command_find(&fg_command_table, fg_command_table.items[i]->name),
+                         fg_command_table.items[i]);
     }
     assert_null(strstr(text, "--no-fsync"));
     free(text);
 }
 
 /* A page has the options that its command takes, and those alone. */
-static void expect_options(const char *page, fg_command command) {
+static void expect_options(const char *page, const fg_command *command) {
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *option = &fg_option_table[i];
         char left[FG_HELP_LINE], row[FG_HELP_LINE + 4];
         snprintf(row, sizeof row, "\n  %s", fg_help_spelling(option, left));
-        bool wanted = !option->hidden && fg_option_belongs(option, command);
+        bool wanted = !option->hidden && fg_command_takes(command, option);
         const char *found = strstr(page, row);
         while (found && !strchr(" \n", found[strlen(row)])) found = strstr(found + 1, row);
-        if ((found != NULL) != wanted) print_error("%s: --%s\n", fg_command_name(command), option->name);
+        if ((found != NULL) != wanted) print_error("%s: --%s\n", command->name, option->name);
         assert_int_equal(found != NULL, wanted);
     }
 }
 
 static void each_command_has_a_page(void **state) {
     (void)state;
-    for (size_t i = 0; i < fg_command_count; i++) {
-        const fg_command_entry *command = &fg_command_table[i];
+    for (size_t i = 0; i < fg_command_table.count; i++) {
+        const fg_command *command = fg_command_table.items[i];
         char *text = help(FG_HELP_TEXT, command->name), beginning[128];
         expect_lines_within(text, HELP_COLUMNS);
         snprintf(beginning, sizeof beginning, "fgconv %s: %s\n\nUsage: ", command->name, command->summary);
         assert_int_equal(strncmp(text, beginning, strlen(beginning)), 0);
-        expect_options(text, command->command);
+        expect_options(text, command);
         assert_non_null(strstr(text, command->example));
         assert_non_null(strstr(text, "\nExit codes:\n  0    done\n"));
         free(text);
     }
+}
+
+/* No set of options is without a command, and each command can be run. */
+static void the_tables_fit(void **state) {
+    (void)state;
+    char names[FG_HELP_LINE];
+    for (size_t i = 0; i < fg_option_count; i++) {
+        fg_command_names(&fg_command_table, &fg_option_table[i], names, sizeof names);
+        if (!*names) print_error("--%s\n", fg_option_table[i].name);
+        assert_true(*names);
+    }
+    for (size_t i = 0; i < fg_command_table.count; i++) assert_non_null(fg_command_table.items[i]->run);
+    char *text = help(FG_HELP_VERSION, NULL);
+    assert_string_equal(text, "fgconv 1.2.3\n");
+    free(text);
 }
 
 static void options_that_do_nothing_are_hidden(void **state) {
@@ -220,10 +239,10 @@ static void the_man_page_holds_the_commands(void **state) {
 
 static void each_command_has_a_man_page(void **state) {
     (void)state;
-    for (size_t i = 0; i < fg_command_count; i++) {
-        char *text = help(FG_HELP_MAN, fg_command_table[i].name), name[64];
+    for (size_t i = 0; i < fg_command_table.count; i++) {
+        char *text = help(FG_HELP_MAN, fg_command_table.items[i]->name), name[64];
         expect_lines_within(text, MAN_COLUMNS);
-        snprintf(name, sizeof name, "\n.Sh NAME\n.Nm fgconv-%s\n", fg_command_table[i].name);
+        snprintf(name, sizeof name, "\n.Sh NAME\n.Nm fgconv-%s\n", fg_command_table.items[i]->name);
         assert_non_null(strstr(text, name));
         free(text);
     }
@@ -242,6 +261,7 @@ int main(void) {
         cmocka_unit_test(the_contract_is_covered),
         cmocka_unit_test(the_program_has_one_page),
         cmocka_unit_test(each_command_has_a_page),
+        cmocka_unit_test(the_tables_fit),
         cmocka_unit_test(options_that_do_nothing_are_hidden),
         cmocka_unit_test(markdown_has_a_row_for_each_option),
         cmocka_unit_test(the_man_page_holds_the_commands),

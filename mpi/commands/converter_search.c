@@ -1,11 +1,12 @@
-#include <errno.h>
+#include "commands/converter_search.h"
+
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "cli/commands.h"
+#include "base/file.h"
 
 static const char PROOF_OF_PLACE[] = "forgather/common.json";
 
@@ -85,58 +86,17 @@ done:
     return status;
 }
 
-static bool needs_converters(fg_command command) {
-    return command != FG_COMMAND_HELP && command != FG_COMMAND_VERSION && command != FG_COMMAND_COMPLETION;
-}
-
-fg_status fg_cli_catalogue(const fg_options *options, const char *const *candidates, fg_catalogue *catalogue,
-                           fg_error *err) {
+fg_status fg_converter_search(const char *const *own, size_t own_count, const char *const *candidates,
+                              fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
-    if (!needs_converters(options->command)) return FG_OK;
-    for (size_t i = 0; i < options->converter_path_count; i++) {
-        const char *path = options->converter_paths[i];
+    for (size_t i = 0; i < own_count; i++) {
         bool is_directory;
-        FG_TRY(fg_path_is_directory(path, &is_directory, err));
-        if (!is_directory) FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path);
-        FG_TRY(fg_catalogue_add(catalogue, path, err));
+        FG_TRY(fg_path_is_directory(own[i], &is_directory, err));
+        if (!is_directory)
+            FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
+        FG_TRY(fg_catalogue_add(catalogue, own[i], err));
     }
     FG_TRY(add_built_in(candidates, catalogue, err));
 done:
-    return status;
-}
-
-/* 0, or why `text`, or something before it, did not arrive. */
-static int put(FILE *out, const fg_buffer *text) {
-    errno = 0;
-    bool written = !text->length || fwrite(text->data, 1, text->length, out) == text->length;
-    return written && !fflush(out) && !ferror(out) ? 0 : errno ? errno : EIO;
-}
-
-static fg_status not_printed(int reason, fg_error *err) {
-    return fg_fail_errno(err, reason, "cannot print the result");
-}
-
-fg_status fg_cli_print(FILE *out, const fg_buffer *text, fg_error *err) {
-    int reason = put(out, text);
-    return reason ? not_printed(reason, err) : FG_OK;
-}
-
-fg_status fg_cli_print_beside(FILE *out, const fg_buffer *text, fg_error *err) {
-    int reason = put(out, text);
-    return reason && reason != EPIPE ? not_printed(reason, err) : FG_OK;
-}
-
-fg_status fg_cli_flush(FILE *out, fg_error *err) {
-    return fg_cli_print(out, &(fg_buffer){0}, err);
-}
-
-fg_status fg_cli_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer text = {0};
-    FG_TRY(fg_json_write(document, flags, &text, err));
-    FG_TRY(fg_buffer_add(&text, "\n", 1, err));
-    FG_TRY(fg_cli_print(out, &text, err));
-done:
-    fg_buffer_free(&text);
     return status;
 }

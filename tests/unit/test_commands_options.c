@@ -1,4 +1,4 @@
-/* cli/options: what is accepted, what every refusal says. */
+/* options and commands: what is accepted, what every refusal says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "cli/options.h"
+#include "commands/command_table.h"
 
 enum { MOST = 32, LONG = 2000 };
 
@@ -54,7 +54,7 @@ static fg_options parsed(const char *line) {
     fg_error err = {0};
     fg_options options;
     snprintf(held_line, sizeof held_line, "%s", line);
-    fg_status status = fg_options_parse(&options, split(held_line, argv), argv, &err);
+    fg_status status = fg_options_parse(&options, &fg_command_table, split(held_line, argv), argv, &err);
     if (status != FG_OK) print_error("%s: %s\n", line, err.text);
     assert_int_equal(status, FG_OK);
     return options;
@@ -65,7 +65,8 @@ static void refused(const char *line, const char *text, const char *hint) {
     fg_error err = {0};
     fg_options options;
     snprintf(held_line, sizeof held_line, "%s", line);
-    assert_int_equal(fg_options_parse(&options, split(held_line, argv), argv, &err), FG_ERR_USAGE);
+    assert_int_equal(fg_options_parse(&options, &fg_command_table, split(held_line, argv), argv, &err),
+                     FG_ERR_USAGE);
     assert_string_equal(err.text, text);
     if (hint) assert_string_equal(err.hint, hint);
     assert_null(options.files);
@@ -76,7 +77,7 @@ static void refused(const char *line, const char *text, const char *hint) {
 static void defaults_are_those_of_the_contract(void **state) {
     (void)state;
     fg_options o = parsed("in out");
-    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_ptr_equal(o.command, &fg_convert_command);
     assert_string_equal(o.source, "in");
     assert_string_equal(o.destination, "out");
     assert_int_equal(o.file_count, 2);
@@ -87,7 +88,7 @@ static void defaults_are_those_of_the_contract(void **state) {
     assert_int_equal(o.max_length, 0);
     assert_int_equal(o.hf_version, 4);
     assert_int_equal(o.validate, FG_VALIDATE_AUTO);
-    assert_int_equal(o.mask, FG_MASK_OPTION_NATIVE);
+    assert_int_equal(o.mask, FG_MASK_NATIVE);
     assert_int_equal(o.progress, FG_PROGRESS_AUTO);
     assert_true(o.atol < 0);
     assert_int_equal(o.verbosity, 0);
@@ -126,7 +127,7 @@ static void every_option_of_convert_is_stored(void **state) {
     assert_int_equal(o.token_count, 3);
     assert_int_equal(o.token_ids[0], 1);
     assert_true(o.token_ids[2] == UINT32_MAX);
-    assert_int_equal(o.mask, FG_MASK_OPTION_CAUSAL);
+    assert_int_equal(o.mask, FG_MASK_CAUSAL);
     assert_int_equal(o.progress, FG_PROGRESS_LINES);
     assert_int_equal(o.verbosity, 1);
     assert_string_equal(o.source, "in");
@@ -156,11 +157,11 @@ static void options_are_spelt_in_several_ways(void **state) {
     assert_string_equal(o.destination, "--out");
     fg_options_free(&o);
     o = parsed("-- list out"); /* not the command */
-    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_ptr_equal(o.command, &fg_convert_command);
     assert_string_equal(o.source, "list");
     fg_options_free(&o);
     o = parsed("convert list diff");
-    assert_int_equal(o.command, FG_COMMAND_CONVERT);
+    assert_ptr_equal(o.command, &fg_convert_command);
     assert_string_equal(o.source, "list");
     assert_string_equal(o.destination, "diff");
     fg_options_free(&o);
@@ -170,26 +171,26 @@ static void commands_are_known(void **state) {
     (void)state;
     static const struct {
         const char *line;
-        fg_command command;
+        const fg_command *command;
         size_t files;
     } cases[] = {
-        {"config --from hf --to forgather --max-length 7 --hf-version 5 c.json", FG_COMMAND_CONFIG, 1},
-        {"-v inspect dir --json -c x", FG_COMMAND_INSPECT, 1},
-        {"validate a b --atol 1e-5 --dump x.h5", FG_COMMAND_VALIDATE, 2},
-        {"verify a b --report r.json", FG_COMMAND_VERIFY, 2},
-        {"diff a b --json", FG_COMMAND_DIFF, 2},
-        {"list --converter-path p", FG_COMMAND_LIST, 0},
-        {"lint", FG_COMMAND_LINT, 0},
-        {"lint a b c", FG_COMMAND_LINT, 3},
-        {"tokenize d", FG_COMMAND_TOKENIZE, 1},
-        {"tokenize --jsonl --special d -", FG_COMMAND_TOKENIZE, 2},
+        {"config --from hf --to forgather --max-length 7 --hf-version 5 c.json", &fg_config_command, 1},
+        {"-v inspect dir --json -c x", &fg_inspect_command, 1},
+        {"validate a b --atol 1e-5 --dump x.h5", &fg_validate_command, 2},
+        {"verify a b --report r.json", &fg_verify_command, 2},
+        {"diff a b --json", &fg_diff_command, 2},
+        {"list --converter-path p", &fg_list_command, 0},
+        {"lint", &fg_lint_command, 0},
+        {"lint a b c", &fg_lint_command, 3},
+        {"tokenize d", &fg_tokenize_command, 1},
+        {"tokenize --jsonl --special d -", &fg_tokenize_command, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_options o = parsed(cases[i].line);
-        assert_int_equal(o.command, cases[i].command);
+        assert_ptr_equal(o.command, cases[i].command);
         assert_int_equal(o.file_count, cases[i].files);
         char first_word[16];
-        snprintf(first_word, sizeof first_word, "%s", fg_command_name(o.command));
+        snprintf(first_word, sizeof first_word, "%s", o.command->name);
         assert_non_null(strstr(cases[i].line, first_word));
         fg_options_free(&o);
     }
@@ -210,12 +211,13 @@ static void help_and_version_need_nothing_else(void **state) {
                  {"convert --dry-run --help --nonsense", FG_HELP_TEXT}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_options o = parsed(cases[i].line);
-        assert_int_equal(o.command, FG_COMMAND_HELP);
+        assert_ptr_equal(o.command, &fg_help_command);
         assert_int_equal(o.help_form, cases[i].form);
         fg_options_free(&o);
     }
     fg_options o = parsed("--version a b c");
-    assert_int_equal(o.command, FG_COMMAND_VERSION);
+    assert_ptr_equal(o.command, &fg_help_command);
+    assert_int_equal(o.help_form, FG_HELP_VERSION);
     fg_options_free(&o);
     refused("--help=html", "option --help: found \"html\", expected one of markdown, man", NULL);
 }
@@ -320,9 +322,9 @@ static void help_is_about_a_command(void **state) {
                  {"diff --help=man", "diff"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_options o = parsed(cases[i].line);
-        assert_int_equal(o.command, FG_COMMAND_HELP);
+        assert_ptr_equal(o.command, &fg_help_command);
         if (cases[i].topic)
-            assert_string_equal(o.help_topic, cases[i].topic);
+            assert_string_equal(o.help_topic->name, cases[i].topic);
         else
             assert_null(o.help_topic);
         fg_options_free(&o);
@@ -377,7 +379,8 @@ static void sizes_are_strict(void **state) {
         fg_error err = {0};
         fg_options options;
         snprintf(line, sizeof line, "--max-shard-size %s a b", *bad[i] ? bad[i] : "''");
-        assert_int_equal(fg_options_parse(&options, split(line, argv), argv, &err), FG_ERR_USAGE);
+        assert_int_equal(fg_options_parse(&options, &fg_command_table, split(line, argv), argv, &err),
+                         FG_ERR_USAGE);
         assert_non_null(strstr(err.text, "--max-shard-size"));
     }
 }
@@ -486,7 +489,7 @@ static void what_finalize_and_update_vocab_take(void **state) {
     (void)state;
     fg_options o = parsed("finalize a b -c ck --stop-tokens x,y --no-auto-stop-tokens --generation-config p "
                           "--keep-optimizer --safetensors --log-level DEBUG --dtype float16 --device cpu");
-    assert_int_equal(o.command, FG_COMMAND_FINALIZE);
+    assert_ptr_equal(o.command, &fg_finalize_command);
     assert_string_equal(o.checkpoint_path, "ck");
     assert_string_equal(o.stop_tokens, "x,y");
     assert_string_equal(o.generation_config, "p");
@@ -494,7 +497,7 @@ static void what_finalize_and_update_vocab_take(void **state) {
     assert_int_equal(o.verbosity, 1);
     fg_options_free(&o);
     o = parsed("update-vocab a --in-place --log-level WARNING");
-    assert_int_equal(o.command, FG_COMMAND_UPDATE_VOCAB);
+    assert_ptr_equal(o.command, &fg_update_vocab_command);
     assert_string_equal(o.destination, "a");
     assert_int_equal(o.verbosity, -1);
     fg_options_free(&o);
@@ -524,7 +527,7 @@ static void what_update_takes(void **state) {
     fg_options o =
         parsed("update a b -c ck --arch llama --from-version 1 --to-version 2.1 --no-strict --dtype float16 "
                "--safetensors --device cpu --dry-run --converter-path p --log-level DEBUG");
-    assert_int_equal(o.command, FG_COMMAND_UPDATE);
+    assert_ptr_equal(o.command, &fg_update_command);
     assert_string_equal(o.checkpoint_path, "ck");
     assert_string_equal(o.arch, "llama");
     assert_string_equal(o.from_version, "1");
@@ -548,8 +551,8 @@ static void what_update_takes(void **state) {
     refused("a b --arch llama", "fgconv convert does not take the option --arch",
             "remove it; it is an option of: update");
     refused("update a", "fgconv update needs SRC DST, found only a", NULL);
-    assert_int_equal(fg_command_from_name("update", FG_COMMAND_HELP), FG_COMMAND_UPDATE);
-    assert_int_equal(fg_command_from_name("nothing", FG_COMMAND_HELP), FG_COMMAND_HELP);
+    assert_ptr_equal(fg_command_find(&fg_command_table, "update"), &fg_update_command);
+    assert_null(fg_command_find(&fg_command_table, "nothing"));
 }
 
 static void a_flag_without_a_field_stores_nothing(void **state) {
@@ -561,7 +564,8 @@ static void a_flag_without_a_field_stores_nothing(void **state) {
         fg_options options;
         uint64_t behind;
     } held = {.before = untouched, .behind = untouched};
-    assert_int_equal(fg_options_parse(&held.options, split(line, argv), argv, NULL), FG_OK);
+    assert_int_equal(fg_options_parse(&held.options, &fg_command_table, split(line, argv), argv, NULL),
+                     FG_OK);
     assert_true(held.before == untouched && held.behind == untouched);
     fg_options_free(&held.options);
 }
@@ -577,7 +581,7 @@ static void running_out_of_memory_is_reported(void **state) {
         assert_true(n < 20);
         int argc = split(line, argv);
         fg_alloc_fail_after(n);
-        status = fg_options_parse(&options, argc, argv, &err);
+        status = fg_options_parse(&options, &fg_command_table, argc, argv, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || (status == FG_ERR_MEMORY && !options.files));
         fg_options_free(&options);
