@@ -10,16 +10,15 @@
 /* Room that the file system must have: shards, and some for the other files. */
 static const uint64_t OTHER_FILES = 64 << 20;
 
-static uint64_t needed_bytes(const fg_conversion *conversion) {
-    uint64_t needed = OTHER_FILES + conversion->optimizer_bytes;
-    for (size_t s = 0; s < conversion->plan.shard_count; s++) needed += conversion->plan.shard_bytes[s];
+static uint64_t needed_bytes(const fg_layout *layout) {
+    uint64_t needed = OTHER_FILES + layout->optimizer_bytes;
+    for (size_t s = 0; s < layout->plan.shard_count; s++) needed += layout->plan.shard_bytes[s];
     return needed;
 }
 
-fg_status fg_estimate_disk(const fg_conversion *conversion, const fg_stage *stage, json_t *report,
-                           fg_error *err) {
+fg_status fg_estimate_disk(const fg_layout *layout, const fg_stage *stage, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t needed = needed_bytes(conversion), room;
+    uint64_t needed = needed_bytes(layout), room;
     FG_TRY(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
     if (!stage->destination) goto done;
     FG_TRY(fg_stage_room(stage, &room, err));
@@ -30,30 +29,30 @@ done:
 }
 
 /* What the conversion writes on the file system of `partial`. */
-static fg_status bytes_beside(const char *partial, const fg_conversion *conversion, const fg_stage *stage,
+static fg_status bytes_beside(const char *partial, const fg_layout *layout, const fg_stage *stage,
                               uint64_t *bytes, fg_error *err) {
     fg_status status = FG_OK;
     fg_file_stamp own, other;
     char *parent = NULL;
     *bytes = 0;
-    if (!conversion || !stage->destination) goto done;
+    if (!layout || !stage->destination) goto done;
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
     FG_TRY(fg_file_stamp_of(partial, &own, err));
     FG_TRY(fg_file_stamp_of(parent, &other, err));
-    if (own.device == other.device) *bytes = needed_bytes(conversion);
+    if (own.device == other.device) *bytes = needed_bytes(layout);
 done:
     fg_free(parent);
     return status;
 }
 
-fg_status fg_estimate_dump(const char *path, uint64_t bytes, const fg_conversion *conversion,
-                           const fg_stage *stage, fg_error *err) {
+fg_status fg_estimate_dump(const char *path, uint64_t bytes, const fg_layout *layout, const fg_stage *stage,
+                           fg_error *err) {
     fg_status status = FG_OK;
     char *partial = NULL, room_text[24], bytes_text[24], beside_text[24];
     uint64_t beside, room;
     if (!path) goto done;
     FG_TRY_NEW(partial, fg_output_file_partial(path, err));
-    FG_TRY(bytes_beside(partial, conversion, stage, &beside, err));
+    FG_TRY(bytes_beside(partial, layout, stage, &beside, err));
     FG_TRY(fg_disk_free(partial, &room, err));
     if (bytes <= room && beside <= room - bytes) goto done;
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: %s free, %s needed for it%s%s", path,

@@ -1,43 +1,175 @@
-/* A conversion's vocabulary: the tokens that are added, and the ids that the configurations name. */
+#include "conversion/settings.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "conversion/conversion.h"
-#include "mapping/tensor_map.h"
-#include "tokens/tokenizer_edit.h"
+#include "conversion/finalized_generation.h"
+#include "conversion/token_id_check.h"
+#include "language/classes.h"
 
-/* ---- added tokens ---- */
+enum { KEY = 32 };
 
-/* Towards Forgather a tokenizer without a pad token gets one; nothing else is added by default. */
-static bool wants_default(const fg_conversion *c, const fg_options *options) {
-    return c->to == &fg_format_forgather && !options->skip_default_tokens && c->tokenizer.tokenizer.length;
+static const char *id_key(fg_role role, char key[KEY]) {
+    snprintf(key, KEY, "%s_token_id", fg_role_name(role));
+    return key;
 }
 
-static fg_status read_request(fg_conversion *c, const fg_options *options, fg_error *err) {
-    if (options->recalled_tokens) return fg_token_request_recall(&c->request, options->recalled_tokens, err);
-    if (options->add_tokens) return fg_token_request_read(&c->request, options->add_tokens, err);
-    return wants_default(c, options) ? fg_token_request_default(&c->request, err) : FG_OK;
+/* ---- what is left out ---- */
+
+static bool names_dtype(const char *key) {
+    return strcmp(key, "dtype") == 0 || strcmp(key, "torch_dtype") == 0;
 }
 
-/* The number of rows for tokens. With a converter that marks no tensor the vocabulary stays as it is. */
-static fg_status find_rows(fg_conversion *c, const fg_options *options, uint64_t *rows, fg_error *err) {
+/* Without keys that the destination has after all, and without a dtype, which is not lost: it is that of the tensors. */
+static fg_status list_left_out(const json_t *left_out, const json_t *kept, bool has_dtype, json_t *list,
+                               fg_error *err) {
     fg_status status = FG_OK;
-    const fg_route_step *last = fg_conversion_last(c);
-    FG_TRY(fg_tensor_map_used(last->converter)
-               ? fg_tensor_map_vocabulary_rows(last->converter, last->translation.target, rows, err)
-               : fg_tensor_vocabulary_rows(last->converter, last->translation.hf, rows, err));
-    if (*rows) goto done;
-    if (options->add_tokens) {
-        fg_fail(err, FG_ERR_INPUT, "%s: cannot add tokens: no tensor is marked with \"vocabulary\"",
-                fg_converter_file(last->converter));
-        FG_TRY(fg_hint(err, "mark the tensors whose rows are tokens (see docs/adding-a-model.md)"));
+    size_t i;
+    json_t *entry;
+    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+        const char *key = json_string_value(json_object_get(entry, "key"));
+        if (key && ((kept && fg_json_at(kept, key)) || (has_dtype && names_dtype(key)))) continue;
+        FG_TRY(fg_json_push(list, fg_json_copy(entry, err), err));
     }
-    fg_token_request_free(&c->request);
 done:
     return status;
 }
+
+static fg_status find_left_out(const fg_decisions *d, bool has_dtype, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *kept = d->route.update ? d->config : NULL;
+    FG_TRY_NEW(s->left_out, json_array());
+    for (size_t i = 0; i < d->configs.count; i++) {
+        json_t *list = json_array();
+        FG_TRY(fg_json_push(s->left_out, list, err));
+        FG_TRY(list_left_out(d->configs.steps[i].translation.left_out, kept, has_dtype, list, err));
+    }
+done:
+    return status;
+}
+
+const json_t *fg_settings_last_left_out(const fg_settings *s) {
+    return json_array_get(s->left_out, json_array_size(s->left_out) - 1);
+}
+
+/* ---- token ids in the configurations ---- */
+
+static fg_status set_id(json_t *config, const char *key, int64_t id, fg_error *err) {
+    return fg_json_put(config, key, json_integer(id), err);
+}
+
+/* Import and finalize: bos and pad are the tokenizer's. Otherwise only those that this run has changed. */
+static bool follows_tokenizer(const fg_decisions *d) {
+    if (d->route.keeps_format) return d->recipe->kind == FG_RECIPE_FINALIZE;
+    return fg_configs_last(&d->configs)->route->direction == FG_IMPORT;
+}
+
+static fg_status resolve_role(const fg_decisions *d, fg_role role, int64_t id, fg_settings *s,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    char key[KEY];
+    bool changed = fg_vocabulary_changes_role(&d->vocabulary, role);
+    if (id == FG_NO_TOKEN || (!changed && !follows_tokenizer(d))) return FG_OK;
+    const json_t *held = json_object_get(s->config, id_key(role, key));
+    if (!changed && json_is_integer(held) && json_integer_value(held) != id)
+        fg_inform("%s: %lld in config.json, %lld in the tokenizer; the tokenizer's is written", key,
+                  (long long)json_integer_value(held), (long long)id);
+    FG_TRY(set_id(s->config, key, id, err));
+    if (changed && s->generation_config) FG_TRY(set_id(s->generation_config, key, id, err));
+done:
+    return status;
+}
+
+/* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
+static fg_status resolve_eos(const fg_decisions *d, int64_t id, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *merged = NULL;
+    const fg_checkpoint *source = &d->source.checkpoint;
+    const json_t *held = json_object_get(s->config, "eos_token_id");
+    bool comes_back = !source->format->has_token_ids && d->route.to->hub && (held || source->model_type);
+    if ((comes_back || d->route.keeps_format) && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS))
+        goto done; /* as it is, or once was, in both files */
+    FG_TRY(fg_eos_merge(held, json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
+    if (!merged) goto done;
+    FG_TRY(fg_json_put(s->config, "eos_token_id", json_incref(merged), err));
+    if (s->generation_config)
+        FG_TRY(fg_json_put(s->generation_config, "eos_token_id", json_incref(merged), err));
+done:
+    json_decref(merged);
+    return status;
+}
+
+/* The ids that generate() and training code read. */
+static fg_status resolve_ids(const fg_decisions *d, const fg_token_ids *ids, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    bool finalizes = d->recipe->kind == FG_RECIPE_FINALIZE;
+    FG_TRY(resolve_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
+    FG_TRY(resolve_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err));
+    FG_TRY(finalizes ? fg_finalized_generation(d, ids, s->config, &s->generation_config, &s->stop_tokens, err)
+                     : resolve_eos(d, ids->id[FG_ROLE_EOS], s, err));
+done:
+    return status;
+}
+
+/* ---- towards a format whose configuration has no ids: they are carried for the reverse conversion ---- */
+
+static json_t *carried_entry(const fg_settings *s, const char *key) {
+    size_t i;
+    json_t *entry, *found = NULL;
+    json_array_foreach((json_t *)(uintptr_t)fg_settings_last_left_out(s), i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) found = entry;
+    }
+    return found;
+}
+
+/* Takes over the reference to `value`. */
+static fg_status carry(fg_settings *s, const char *key, json_t *value, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *entry = carried_entry(s, key);
+    if (!entry) {
+        entry = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
+        FG_TRY(fg_json_push((json_t *)(uintptr_t)fg_settings_last_left_out(s), entry, err));
+    }
+    FG_TRY(fg_json_put(entry, "value", json_incref(value), err));
+    if (s->generation_config) FG_TRY(fg_json_put(s->generation_config, key, json_incref(value), err));
+done:
+    json_decref(value);
+    return status;
+}
+
+/* Only ids that this run has changed. */
+static fg_status carry_role(const fg_decisions *d, fg_role role, int64_t id, fg_settings *s, fg_error *err) {
+    char key[KEY];
+    if (id == FG_NO_TOKEN || !fg_vocabulary_changes_role(&d->vocabulary, role)) return FG_OK;
+    return carry(s, id_key(role, key), json_integer(id), err);
+}
+
+/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
+ * as it was. */
+static fg_status carry_eos(const fg_decisions *d, int64_t id, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *merged;
+    bool stays = d->source.checkpoint.format->hub || d->route.keeps_format;
+    if (stays && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS)) goto done;
+    FG_TRY(fg_eos_merge(json_object_get(carried_entry(s, "eos_token_id"), "value"),
+                        json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
+    if (merged) FG_TRY(carry(s, "eos_token_id", merged, err));
+done:
+    return status;
+}
+
+static fg_status carry_ids(const fg_decisions *d, const fg_token_ids *ids, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(carry_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
+    FG_TRY(carry_eos(d, ids->id[FG_ROLE_EOS], s, err));
+    FG_TRY(carry_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err));
+done:
+    return status;
+}
+
+/* ---- all of it ---- */
 
 static void say_added(const fg_new_tokens *tokens) {
     char text[FG_ROW_TEXT];
@@ -50,176 +182,84 @@ static void say_added(const fg_new_tokens *tokens) {
     }
 }
 
-fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options, bool *grown,
-                                      fg_error *err) {
-    fg_status status = FG_OK;
-    uint64_t rows = 0;
-    *grown = false;
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(c), err));
-    FG_TRY(read_request(c, options, err));
-    if (!c->request.document) goto done;
-    FG_TRY(find_rows(c, options, &rows, err));
-    if (!c->request.document) goto done;
-    FG_TRY(fg_new_tokens_decide(&c->tokens, &c->request, &c->tokenizer, rows, err));
-    if (fg_new_tokens_any(&c->tokens)) FG_TRY(fg_tokenizer_files_add(&c->tokenizer, &c->tokens, err));
-    *grown = c->tokens.rows.rows > rows;
-done:
-    return status;
-}
-
-const fg_tokenizer_files *fg_conversion_tokenizer_files(const fg_conversion *c,
-                                                        const fg_tokenizer_files *source) {
-    return fg_new_tokens_any(&c->tokens) ? &c->tokenizer : source;
-}
-
-/* ---- ids ---- */
-
-static bool is_changed(const fg_conversion *c, fg_role role) {
-    return c->request.document && c->tokens.roles[role] != FG_NO_TOKEN;
-}
-
-static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err) {
-    char key[32];
-    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    return fg_json_put(config, key, json_integer(id), err);
-}
-
-/* Import and finalize: bos and pad are the tokenizer's. Otherwise only those that this run has changed. */
-static bool follows_tokenizer(const fg_conversion *c, const fg_options *options) {
-    if (c->keeps_format) return options->kind == FG_CONVERSION_FINALIZE;
-    return fg_conversion_last(c)->direction == FG_IMPORT;
-}
-
-static fg_status resolve_role(fg_conversion *c, const fg_options *options, fg_role role, int64_t id,
-                              fg_error *err) {
-    fg_status status = FG_OK;
-    char key[32];
-    bool changed = is_changed(c, role);
-    if (id == FG_NO_TOKEN || (!changed && !follows_tokenizer(c, options))) return FG_OK;
-    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    const json_t *held = json_object_get(c->config, key);
-    if (!changed && json_is_integer(held) && json_integer_value(held) != id)
-        fg_inform("%s: %lld in config.json, %lld in the tokenizer; the tokenizer's is written", key,
-                  (long long)json_integer_value(held), (long long)id);
-    FG_TRY(set_id(c->config, role, id, err));
-    if (changed && c->generation_config) FG_TRY(set_id(c->generation_config, role, id, err));
-done:
-    return status;
-}
-
-/* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
-static fg_status resolve_eos(fg_conversion *c, int64_t id, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *merged = NULL;
-    const json_t *held = json_object_get(c->config, "eos_token_id");
-    bool comes_back =
-        c->source.format == &fg_format_fast_llm && c->to == &fg_format_hf && (held || c->source.model_type);
-    if ((comes_back || c->keeps_format) && !is_changed(c, FG_ROLE_EOS))
-        goto done; /* as it is, or once was, in both files */
-    FG_TRY(fg_eos_merge(held, json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
-    if (!merged) goto done;
-    FG_TRY(fg_json_put(c->config, "eos_token_id", json_incref(merged), err));
-    if (c->generation_config)
-        FG_TRY(fg_json_put(c->generation_config, "eos_token_id", json_incref(merged), err));
-done:
-    json_decref(merged);
-    return status;
-}
-
-/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
-
-/* The carried entry of a key; a new one if it is missing and `make` is set. */
-static fg_status carried_entry(fg_conversion *c, const char *key, bool make, json_t **found, fg_error *err) {
-    fg_status status = FG_OK;
-    size_t i;
-    json_t *entry, *left_out = fg_conversion_last(c)->translation.left_out;
-    *found = NULL;
-    json_array_foreach(left_out, i, entry) {
-        if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) *found = entry;
-    }
-    if (*found || !make) goto done;
-    *found = json_pack("{s:s, s:s}", "key", key, "reason", "a token that was added");
-    FG_TRY(fg_json_push(left_out, *found, err));
-done:
-    return status;
-}
-
-/* Takes over the reference to `value`. */
-static fg_status carry(fg_conversion *c, const char *key, json_t *value, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *entry;
-    FG_TRY(carried_entry(c, key, true, &entry, err));
-    FG_TRY(fg_json_put(entry, "value", json_incref(value), err));
-    if (c->generation_config) FG_TRY(fg_json_put(c->generation_config, key, json_incref(value), err));
-done:
-    json_decref(value);
-    return status;
-}
-
-/* Only ids that this run has changed. */
-static fg_status carry_role(fg_conversion *c, fg_role role, int64_t id, fg_error *err) {
-    char key[32];
-    if (id == FG_NO_TOKEN || !is_changed(c, role)) return FG_OK;
-    snprintf(key, sizeof key, "%s_token_id", fg_role_name(role));
-    return carry(c, key, json_integer(id), err);
-}
-
-/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
- * what is unchanged comes back as it was. */
-static fg_status carry_eos(fg_conversion *c, int64_t id, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *entry, *merged;
-    bool stays = c->source.format == &fg_format_hf || c->keeps_format;
-    if (stays && !is_changed(c, FG_ROLE_EOS)) goto done;
-    FG_TRY(carried_entry(c, "eos_token_id", false, &entry, err));
-    FG_TRY(fg_eos_merge(json_object_get(entry, "value"),
-                        json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
-    if (merged) FG_TRY(carry(c, "eos_token_id", merged, err));
-done:
-    return status;
-}
-
-static void warn_about_pad(const fg_conversion *c, const fg_token_ids *ids) {
-    const json_t *pad = json_object_get(c->config, "pad_token_id");
-    bool named = c->to == &fg_format_fast_llm || json_is_integer(pad);
+static void warn_about_pad(const fg_decisions *d, const fg_token_ids *ids, const json_t *config) {
+    bool named = !d->route.to->has_token_ids || json_is_integer(json_object_get(config, "pad_token_id"));
     if (!ids->present) {
         fg_warn("%s has no tokenizer: none is written, and token ids come from config.json alone",
-                c->source.directory);
+                d->source.checkpoint.directory);
     } else if (!named) {
         fg_warn("the tokenizer has no pad token; training code that pads will need one");
     }
 }
 
-/* The ids that generate() and training code read. */
-static fg_status resolve_ids(fg_conversion *c, const fg_options *options, const fg_token_ids *ids,
-                             fg_error *err) {
+/* finalize makes its own generation_config.json; of an update all ids stay. */
+static fg_status resolve_tokens(const fg_decisions *d, fg_settings *s, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(resolve_role(c, options, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], err));
-    FG_TRY(resolve_role(c, options, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], err));
-    FG_TRY(options->kind == FG_CONVERSION_FINALIZE ? fg_conversion_resolve_generation(c, options, ids, err)
-                                                   : resolve_eos(c, ids->id[FG_ROLE_EOS], err));
+    fg_token_ids ids;
+    const json_t *generation = d->source.generation_config;
+    if (generation && d->recipe->kind != FG_RECIPE_FINALIZE)
+        FG_TRY_NEW(s->generation_config, fg_json_deep_copy(generation, err));
+    if (d->route.update) goto done;
+    FG_TRY(fg_token_ids_read(&d->vocabulary.files, &ids, err));
+    FG_TRY(d->route.to->has_token_ids ? resolve_ids(d, &ids, s, err) : carry_ids(d, &ids, s, err));
+    warn_about_pad(d, &ids, s->config);
+    say_added(&d->vocabulary.tokens);
 done:
     return status;
 }
 
-fg_status fg_conversion_resolve_tokens(fg_conversion *c, const fg_options *options, fg_error *err) {
+/* config.json names the dtype of most bytes. Where the source's config contradicts its tensors, the tensors decide. */
+static fg_status resolve_dtype(const fg_decisions *d, const char *main_dtype, fg_settings *s, fg_error *err) {
+    const fg_checkpoint *source = &d->source.checkpoint;
+    const json_t *said = json_object_get(source->config, "dtype");
+    bool given = d->recipe->dtype != FG_DTYPE_NONE;
+    if (!said || json_is_null(said)) said = json_object_get(source->config, "torch_dtype");
+    if (!main_dtype) return FG_OK;
+    if (!given && json_is_string(said) &&
+        fg_dtype_from_name(json_string_value(said)) != fg_dtype_from_name(main_dtype))
+        fg_warn("%s/config.json says dtype %s, but most weights are %s; the weights decide",
+                source->directory, json_string_value(said), main_dtype);
+    if (!d->route.to->names_dtype || (d->route.keeps_format && !given)) return FG_OK;
+    json_object_del(s->config, "torch_dtype");
+    return fg_json_put(s->config, "dtype", json_string(main_dtype), err);
+}
+
+/* The version of the classes that a new configuration around a model's follows. */
+static fg_status find_library(const fg_decisions *d, fg_settings *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_token_ids ids;
-    if (c->source.generation_config) {
-        FG_TRY_NEW(c->generation_config, fg_json_deep_copy(c->source.generation_config, err));
-    }
-    if (c->update) goto done; /* all ids stay */
-    FG_TRY(fg_token_ids_read(&c->tokenizer, &ids, err));
-    if (c->to == &fg_format_fast_llm) {
-        FG_TRY(carry_role(c, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
-        FG_TRY(carry_eos(c, ids.id[FG_ROLE_EOS], err));
-        FG_TRY(carry_role(c, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));
-    } else {
-        FG_TRY(resolve_ids(c, options, &ids, err));
-    }
-    if (!fg_new_tokens_any(&c->tokens)) fg_buffer_free(&c->tokenizer.tokenizer);
-    warn_about_pad(c, &ids);
-    say_added(&c->tokens);
+    const fg_format *to = d->route.to;
+    const fg_classes *classes;
+    if (!to->wrap_config || d->route.keeps_format) goto done;
+    FG_TRY(
+        fg_classes_load(&classes, fg_converter_catalogue(fg_configs_last(&d->configs)->converter), to, err));
+    if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/%s.json is missing from the converters", to->schema);
+    FG_TRY_NEW(s->library_version, fg_strdup(fg_classes_version(classes), err));
 done:
     return status;
+}
+
+fg_status fg_settings_resolve(const fg_decisions *d, const fg_layout *layout, fg_settings *s, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *main_dtype = fg_plan_main_dtype(&layout->plan);
+    FG_TRY_NEW(s->config, fg_json_deep_copy(d->config, err));
+    FG_TRY(find_library(d, s, err));
+    FG_TRY(find_left_out(d, main_dtype, s, err));
+    FG_TRY(resolve_tokens(d, s, err));
+    FG_TRY(resolve_dtype(d, main_dtype, s, err));
+    const fg_written_ids written = {.file = d->source.config_file,
+                                    .model = fg_format_model_config(d->route.to, s->config),
+                                    .left_out = fg_settings_last_left_out(s),
+                                    .generation_config = s->generation_config};
+    FG_TRY(fg_written_ids_warn(d->route.to, &written, err));
+done:
+    return status;
+}
+
+void fg_settings_free(fg_settings *s) {
+    json_decref(s->config);
+    json_decref(s->generation_config);
+    json_decref(s->stop_tokens);
+    json_decref(s->left_out);
+    fg_free(s->library_version);
+    *s = (fg_settings){0};
 }

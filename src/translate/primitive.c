@@ -232,11 +232,14 @@ done:
 }
 
 /* The value that the run asks for in place of the file's. */
-static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
-                              fg_error *err) {
+static fg_status apply_option(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              json_t **value, fg_error *err) {
     uint64_t asked = 0;
-    if (!member(d, "option")) return FG_OK;
-    fg_translate_option(t->options, json_string_value(member(d, "option")), &asked);
+    const char *option = json_string_value(member(d, "option"));
+    if (!option) return FG_OK;
+    if (strcmp(option, FG_OPTION_VOCABULARY) == 0)
+        return fg_translator_note_vocabulary(t, frame, to_path(t, d), err);
+    fg_translate_option(t->options, option, &asked);
     if (!asked) return FG_OK;
     json_decref(*value);
     *value = json_integer((json_int_t)asked);
@@ -349,7 +352,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
         FG_TRY(note_number(t, frame, d, err));
     }
     if (importing(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, !skip && same, err));
-    FG_TRY(apply_option(t, d, &value, err));
+    FG_TRY(apply_option(t, frame, d, &value, err));
     FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
     FG_TRY(equals(t, frame, d, "null_if", value, &same, err));
     if (same && !importing(t)) {

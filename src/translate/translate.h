@@ -18,7 +18,6 @@
 
 typedef struct fg_translate_options {
     uint64_t max_length;            /* --max-length; 0: not given */
-    uint64_t vocab_size;            /* rows of the vocabulary after tokens were added; 0: as in the source */
     int hf_version;                 /* 4: older rotary spelling in hf output; 5: rope_parameters */
     const char *const *ignore_keys; /* --ignore-key: paths (a.b) of the source that may be unknown */
     size_t ignore_key_count;
@@ -35,6 +34,8 @@ typedef struct fg_translation {
     /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present):
      * what the shapes in "tensors" are evaluated over. */
     json_t *hf;
+    /* Owned: array of the paths in `result` that hold the number of tokens. */
+    json_t *vocabulary_sizes;
     /* Owned: of a target with classes, its configuration with every default filled in; else NULL. */
     json_t *target;
     /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target
@@ -53,7 +54,12 @@ typedef struct fg_translation {
  * is exported again as a check: a key that would come back with another value is refused. */
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
                        const fg_translate_options *options, fg_translation *translation, fg_error *err);
-/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
+/* The result for a vocabulary with this number of rows, where tokens are added: a new reference. */
+fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
+                              fg_error *err);
+/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. That of
+ * FG_OPTION_VOCABULARY is known only when a translation grows. */
+#define FG_OPTION_VOCABULARY "vocab_size"
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);
 
