@@ -16,8 +16,8 @@ fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *repor
  * Does nothing without a path. */
 fg_status fg_estimate_dump(const char *path, uint64_t bytes, uint64_t needed, const fg_stage *stage,
                            fg_error *err);
-/* The report's "memory", of the rank that needs most: to write, and more for the proof and for the generation (0:
- * not run). */
+/* The report's "memory", of the rank that needs most: to write, and more for the proof and for the
+ * generation (0: not run). */
 fg_status fg_estimate_memory(const fg_plan *plan, uint64_t proof, uint64_t generation, json_t *report,
                              fg_error *err);
 /* The report's "estimate", from a few reads of the source: how long writing takes, and with `verifies`

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/command_line.h"
 #include "commands/command_table.h"
 #include "commands/converter_search.h"
 #include "commands/run.h"
@@ -85,7 +86,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
 static fg_status parse_command_line(fg_options *options, fg_catalogue *catalogue, int argc, char **argv,
                                     fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
-    fg_status status = fg_options_parse(options, &fg_command_table, argc, argv, err);
+    fg_status status = fg_command_line_parse(options, &fg_command_table, argc, argv, err);
     if (status != FG_OK) return status;
     fg_log_level_set(options->verbosity < 0   ? FG_LOG_QUIET
                      : options->verbosity > 0 ? FG_LOG_VERBOSE
