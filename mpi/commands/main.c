@@ -13,7 +13,7 @@
 #include "dump.h"
 #include "interrupt.h"
 #include "launcher.h"
-#include "model/blas_core.h"
+#include "device/blas_core.h"
 #include "model/forward.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */

@@ -1,4 +1,4 @@
-#include "model/blas_core.h"
+#include "device/blas_core.h"
 
 #include <cblas.h>
 #include <stdlib.h>

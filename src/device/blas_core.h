@@ -1,8 +1,8 @@
 /* Which of OpenBLAS's kernels run. OpenBLAS chooses when the program is loaded, by a list of the processors that it knows; on one that is
  * newer than the list it takes kernels of 2004 (0.3.21 on Intel's family 6 model 207: 17 instead of 70 GFLOP/s a core).
  */
-#ifndef FG_MODEL_BLAS_CORE_H
-#define FG_MODEL_BLAS_CORE_H
+#ifndef FG_DEVICE_BLAS_CORE_H
+#define FG_DEVICE_BLAS_CORE_H
 
 #include <stdbool.h>
 
