@@ -14,7 +14,7 @@
 #include "interrupt.h"
 #include "launcher.h"
 #include "device/blas_core.h"
-#include "model/forward.h"
+#include "device/device.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };
@@ -116,7 +116,7 @@ static fg_status with_ranks(int argc, char **argv, const fg_options *options, co
     }
     /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
      * them slower. Cores are used by ranks. */
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     if (uses_ranks(options->command)) {
         status = run_together(&run, err);
     } else {

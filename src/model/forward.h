@@ -6,7 +6,7 @@
  * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of the same
  * model take the same sums in the same order: equal weights give bit-equal results.
  *
- * Memory: weights are converted to float32 in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
+ * Memory: weights are converted to float32 in panels of at most 1 MiB; activations are [tokens, hidden].
  * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
  * inside).
  */
@@ -16,8 +16,6 @@
 #include "base/json.h"
 #include "model/weight_source.h"
 #include "store/checkpoint.h"
-
-enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
 
 typedef struct fg_model fg_model;
 
@@ -98,7 +96,5 @@ void fg_model_cache_weights(fg_model *model, uint64_t bytes);
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
 /* The weights of blocks [first, first + count) as float32 take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
-/* Threads that matrix products may use on this rank. */
-void fg_model_threads(int threads);
 
 #endif
