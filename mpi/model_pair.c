@@ -145,8 +145,8 @@ static fg_status check_shapes(const fg_model_pair *p, fg_error *err) {
     return FG_OK;
 }
 
-/* A conversion is proved with its source's mask on both sides, as the formats may differ in it. Two directories
- * that are compared each use their own. */
+/* A conversion is proved with its source's mask on both sides, as the formats may differ in it. Two
+ * directories that are compared each use their own. */
 static void resolve_mask(fg_model_pair *p) {
     fg_mask mask = p->task->mask, own = fg_model_own_mask(p->models[FG_REFERENCE]);
     if (mask == FG_MASK_NATIVE && p->task->plan) mask = own;

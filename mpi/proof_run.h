@@ -21,7 +21,8 @@ typedef struct fg_proof_run {
     json_t *end_ids;      /* owned; of the destination's two configurations */
 
     uint64_t proof_bytes,
-        generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not run */
+        generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not
+                             run */
     uint64_t dump_bytes;  /* about how large a dump is */
     fg_proof_result proof;
     fg_generation generation;
@@ -37,11 +38,13 @@ uint64_t fg_proof_run_rows(const json_t *spec, fg_format format, const json_t *c
 fg_status fg_proof_run_prepare(fg_proof_run *proof_run, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err);
-/* Collective, before anything is written: binds both models, the destination's through the plan if there is one, and checks what the proof
- * and the generation are given: token ids, numbers of tokens, the path of the dump (which rank 0 has reserved). */
+/* Collective, before anything is written: binds both models, the destination's through the plan if there is
+ * one, and checks what the proof and the generation are given: token ids, numbers of tokens, the path of the
+ * dump (which rank 0 has reserved). */
 fg_status fg_proof_run_check(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
 bool fg_proof_run_runs_models(const fg_proof_run *proof_run);
-/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
+/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are
+ * run. */
 fg_status fg_proof_run_forward(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
 bool fg_proof_run_passed(const fg_proof_run *proof_run);
 /* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */

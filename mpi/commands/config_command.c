@@ -77,11 +77,11 @@ done:
 }
 
 /* --from: only a file that names no known family can be declared to have another format. */
-static fg_status declare(const fg_options *options, const fg_converter_dirs *dirs, const char *file,
-                         contents *c, fg_error *err) {
+static fg_status declare(const fg_options *options, fg_catalogue *catalogue, const char *file, contents *c,
+                         fg_error *err) {
     if (options->from == FG_FORMAT_AUTO || options->from == c->format) return FG_OK;
     bool known;
-    fg_status status = fg_family_is_known(dirs, c->family, &known, err);
+    fg_status status = fg_family_is_known(catalogue, c->family, &known, err);
     if (status != FG_OK) return status;
     if (c->format != FG_FORMAT_HF || known) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", file,
@@ -95,13 +95,13 @@ static fg_status declare(const fg_options *options, const fg_converter_dirs *dir
 }
 
 /* The file stands for a directory that contains nothing else. */
-static fg_status make_source(const fg_options *options, const fg_converter_dirs *dirs, json_t *document,
+static fg_status make_source(const fg_options *options, fg_catalogue *catalogue, json_t *document,
                              fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint *source = &c->source;
     contents found;
     FG_TRY(recognise(c->config_file, document, &found, err));
-    FG_TRY(declare(options, dirs, c->config_file, &found, err));
+    FG_TRY(declare(options, catalogue, c->config_file, &found, err));
     source->format = found.format;
     FG_TRY_NEW(source->directory, fg_strdup(c->config_file, err));
     if (found.family) FG_TRY_NEW(source->model_type, fg_strdup(found.family, err));
@@ -129,15 +129,15 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
                        json_string(name + (fg_starts_with(name, "torch.") ? strlen("torch.") : 0)), err);
 }
 
-fg_status fg_command_config(const fg_options *options, const fg_converter_dirs *dirs, const char *version,
+fg_status fg_command_config(const fg_options *options, fg_catalogue *catalogue, const char *version,
                             FILE *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_conversion c = {0};
     json_t *document = NULL, *result = NULL;
     FG_TRY(read_document(options, &c, &document, err));
-    FG_TRY(make_source(options, dirs, document, &c, err));
-    FG_TRY(fg_conversion_decide_steps(&c, options, dirs, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, dirs, version, err));
+    FG_TRY(make_source(options, catalogue, document, &c, err));
+    FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
+    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, version, err));
     result = json_incref(fg_conversion_last(&c)->translation.result);
     FG_TRY(fg_conversion_warn_of_token_ids(&c, result, err));
     if (c.to == FG_FORMAT_FAST_LLM) {

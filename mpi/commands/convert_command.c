@@ -1,4 +1,5 @@
-/* fgconv convert, update, finalize, update-vocab: plan on rank 0, write and prove with all, publish on rank 0. */
+/* fgconv convert, update, finalize, update-vocab: plan on rank 0, write and prove with all, publish on rank
+ * 0. */
 #include <stdio.h>
 #include <string.h>
 
@@ -118,7 +119,7 @@ static fg_status prepare(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
     if (options->destination) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->dirs, c->run->version, err));
+    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->catalogue, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
     c->plan = &c->conversion.plan;
     c->casts = c->conversion.casts;
@@ -198,7 +199,8 @@ static fg_status open_result(convert_run *c, fg_checkpoint *result, fg_error *er
     return status;
 }
 
-/* What the two models are. Without `result` the destination is what the plan will make; `names` are for the dump. */
+/* What the two models are. Without `result` the destination is what the plan will make; `names` are for the
+ * dump. */
 static void describe_models(convert_run *c, const fg_checkpoint *result, const json_t *names) {
     fg_model_pair_task *pair = &c->proof_run.pair;
     const fg_options *options = c->run->options;

@@ -6,7 +6,8 @@
  *                "values": [{"name", "elements", "differing", "max_abs"}],
  *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
  *
- * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name that A has.
+ * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name
+ * that A has.
  */
 #include <math.h>
 #include <string.h>

@@ -3,35 +3,34 @@
 #include "lint/lint.h"
 #include "lint/spec_lint.h"
 
-static fg_status lint_all(const fg_converter_dirs *dirs, fg_buffer *report, size_t *problems, fg_error *err) {
+static fg_status lint_all(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_converter_lint(dirs, NULL, report, problems, err));
-    FG_TRY(fg_model_specs_lint(dirs, report, problems, err));
+    FG_TRY(fg_converter_lint(catalogue, NULL, report, problems, err));
+    FG_TRY(fg_model_specs_lint(catalogue, report, problems, err));
 done:
     return status;
 }
 
-static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
-                           size_t *problems, fg_error *err) {
+static fg_status lint_file(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+                           fg_error *err) {
     fg_status status = FG_OK;
     bool is_spec;
     size_t found = 0;
     FG_TRY(fg_model_spec_is_file(path, &is_spec, err));
-    FG_TRY((is_spec ? fg_model_spec_lint : fg_converter_lint)(dirs, path, report, &found, err));
-    if (!is_spec && !found) FG_TRY(fg_converter_reads_lint(dirs, path, report, &found, err));
+    FG_TRY((is_spec ? fg_model_spec_lint : fg_converter_lint)(catalogue, path, report, &found, err));
+    if (!is_spec && !found) FG_TRY(fg_converter_reads_lint(catalogue, path, report, &found, err));
     *problems += found;
 done:
     return status;
 }
 
-fg_status fg_command_lint(const fg_options *options, const fg_converter_dirs *dirs, FILE *out,
-                          fg_error *err) {
+fg_status fg_command_lint(const fg_options *options, fg_catalogue *catalogue, FILE *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer report = {0};
     size_t total = 0;
-    if (!options->file_count) FG_TRY(lint_all(dirs, &report, &total, err));
+    if (!options->file_count) FG_TRY(lint_all(catalogue, &report, &total, err));
     for (size_t i = 0; i < options->file_count; i++)
-        FG_TRY(lint_file(dirs, options->files[i], &report, &total, err));
+        FG_TRY(lint_file(catalogue, options->files[i], &report, &total, err));
     FG_TRY(fg_cli_print(out, &report, err));
     if (total) {
         fg_fail(err, FG_ERR_INPUT, "%zu problem%s in converter files", total, total == 1 ? "" : "s");

@@ -91,7 +91,7 @@ done:
 }
 
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err) {
-    fg_status status = fg_model_spec_read(spec, run->dirs, model_type, err);
+    fg_status status = fg_model_spec_read(spec, run->catalogue, model_type, err);
     if (status != FG_OK)
         fg_hint(err,
                 "the proof needs models/%s.json; give its directory with --converter-path, or choose "

@@ -12,13 +12,14 @@
 typedef struct fg_run {
     const fg_ranks *ranks;
     const fg_options *options;
-    const fg_converter_dirs *dirs; /* rank 0 reads files through it; empty elsewhere */
+    fg_catalogue *catalogue; /* rank 0 reads files through it; empty elsewhere */
     const char *version;
     int argc;
     char **argv;
 } fg_run;
 
-/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_conversion_prepare decides */
+/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_conversion_prepare
+ * decides */
 fg_status fg_run_convert(const fg_run *run, fg_error *err);
 fg_status fg_run_validate(const fg_run *run, fg_error *err); /* validate_command.c */
 fg_status fg_run_verify(const fg_run *run, fg_error *err);   /* verify_command.c */
@@ -37,8 +38,8 @@ fg_status fg_run_report_end(const fg_run *run, const char *status, double second
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
-/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A difference is
- * FG_ERR_DIFFER. */
+/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A
+ * difference is FG_ERR_DIFFER. */
 fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
                               fg_error *err); /* verify_command.c */
 #endif

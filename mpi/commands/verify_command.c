@@ -209,7 +209,8 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
     return false;
 }
 
-/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no difference. */
+/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no
+ * difference. */
 static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
                               json_t *expected, fg_error *err) {
     fg_status status = FG_OK;
@@ -257,7 +258,7 @@ static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t
     fg_status status = FG_OK;
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->catalogue, run->version, err));
     FG_TRY(check_config(conversion, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/utf8_text.h"
 
 enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 
@@ -197,15 +198,6 @@ static fg_status put_real(const writer *w, double value) {
     return put_text(w, fg_real_text(value, digits));
 }
 
-/* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
-static uint32_t decode(const unsigned char *bytes, size_t *length) {
-    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    uint32_t code = bytes[0] & mask[*length];
-    for (size_t i = 1; i < *length; i++) code = code << 6 | (bytes[i] & 0x3f);
-    return code;
-}
-
 static fg_status put_escape(const writer *w, uint32_t code) {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *n = names; *n; n += 2) {
@@ -219,19 +211,18 @@ static fg_status put_escape(const writer *w, uint32_t code) {
 
 static fg_status put_string(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
-    size_t plain = 0, length;
+    const char *end = bytes + size, *plain = bytes;
     FG_TRY(put_text(w, "\""));
-    for (size_t i = 0; i < size; i += length) {
-        uint32_t code = decode((const unsigned char *)bytes + i, &length);
-        bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f &&
-                     (code < 0x80 || w->flags & FG_JSON_UTF8);
-        if (code == 0x7f) as_is = true;
+    for (const char *at = bytes; at < end;) {
+        const char *begin = at;
+        uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
+        bool as_is = code >= 0x20 && code != '"' && code != '\\' && (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (as_is) continue;
-        FG_TRY(fg_buffer_add(w->text, bytes + plain, i - plain, w->err));
+        FG_TRY(fg_buffer_add(w->text, plain, (size_t)(begin - plain), w->err));
         FG_TRY(put_escape(w, code));
-        plain = i + length;
+        plain = at;
     }
-    FG_TRY(fg_buffer_add(w->text, bytes + plain, size - plain, w->err));
+    FG_TRY(fg_buffer_add(w->text, plain, (size_t)(end - plain), w->err));
     FG_TRY(put_text(w, "\""));
 done:
     return status;

@@ -1,8 +1,9 @@
-/* Reading JSON as programs write it, in place and without values, which a JSON library takes ten times as long for: what has an
- * entry a tensor.
+/* Reading JSON as programs write it, in place and without values, which a JSON library takes ten times as
+ * long for: what has an entry a tensor.
  *
- * Invariant: takes less than JSON, and nothing else: strings of printable ASCII without escapes, whole numbers of 0 or more. Whoever
- * meets anything else (false) leaves the text to base/json.h, which reads it after all, or says what is wrong.
+ * Invariant: takes less than JSON, and nothing else: strings of printable ASCII without escapes, whole
+ * numbers of 0 or more. Whoever meets anything else (false) leaves the text to base/json.h, which reads it
+ * after all, or says what is wrong.
  */
 #ifndef FG_BASE_JSON_PLAIN_H
 #define FG_BASE_JSON_PLAIN_H

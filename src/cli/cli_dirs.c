@@ -34,22 +34,22 @@ static fg_status above_executable(char **above, fg_error *err) {
     return *above ? FG_OK : FG_ERR_MEMORY;
 }
 
-static fg_status add_if_there(fg_converter_dirs *dirs, const char *directory, bool *found, fg_error *err) {
+static fg_status add_if_there(fg_catalogue *catalogue, const char *directory, bool *found, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(holds_converters(directory, found, err));
-    if (*found) FG_TRY(fg_converter_dirs_add(dirs, directory, err));
+    if (*found) FG_TRY(fg_catalogue_add(catalogue, directory, err));
 done:
     return status;
 }
 
-static fg_status add_near_executable(fg_converter_dirs *dirs, bool *found, fg_error *err) {
+static fg_status add_near_executable(fg_catalogue *catalogue, bool *found, fg_error *err) {
     static const char *const places[] = {"converters", "share/fgconv/converters"};
     fg_status status = FG_OK;
     char *above = NULL, *path = NULL;
     FG_TRY(above_executable(&above, err));
     for (size_t i = 0; above && !*found && i < sizeof places / sizeof *places; i++) {
         FG_TRY_NEW(path, fg_path_join(above, places[i], err));
-        FG_TRY(add_if_there(dirs, path, found, err));
+        FG_TRY(add_if_there(catalogue, path, found, err));
         fg_free(path);
         path = NULL;
     }
@@ -59,12 +59,12 @@ done:
     return status;
 }
 
-static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *dirs, fg_error *err) {
+static fg_status add_built_in(const char *const *candidates, fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
     bool found = false;
     const char *named = getenv("FGCONV_CONVERTERS");
     if (named && *named) {
-        FG_TRY(add_if_there(dirs, named, &found, err));
+        FG_TRY(add_if_there(catalogue, named, &found, err));
         if (!found) {
             fg_fail(err, FG_ERR_USAGE, "the environment variable FGCONV_CONVERTERS names %s, which has no %s",
                     named, PROOF_OF_PLACE);
@@ -72,9 +72,9 @@ static fg_status add_built_in(const char *const *candidates, fg_converter_dirs *
         }
         goto done;
     }
-    FG_TRY(add_near_executable(dirs, &found, err));
+    FG_TRY(add_near_executable(catalogue, &found, err));
     for (; candidates && *candidates && !found; candidates++)
-        FG_TRY(add_if_there(dirs, *candidates, &found, err));
+        FG_TRY(add_if_there(catalogue, *candidates, &found, err));
     if (!found) {
         fg_fail(err, FG_ERR_SYSTEM, "cannot find the built-in converters of fgconv (a folder with %s)",
                 PROOF_OF_PLACE);
@@ -89,8 +89,8 @@ static bool needs_converters(fg_command command) {
     return command != FG_COMMAND_HELP && command != FG_COMMAND_VERSION && command != FG_COMMAND_COMPLETION;
 }
 
-fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, fg_converter_dirs *dirs,
-                      fg_error *err) {
+fg_status fg_cli_catalogue(const fg_options *options, const char *const *candidates, fg_catalogue *catalogue,
+                           fg_error *err) {
     fg_status status = FG_OK;
     if (!needs_converters(options->command)) return FG_OK;
     for (size_t i = 0; i < options->converter_path_count; i++) {
@@ -98,9 +98,9 @@ fg_status fg_cli_dirs(const fg_options *options, const char *const *candidates, 
         bool is_directory;
         FG_TRY(fg_path_is_directory(path, &is_directory, err));
         if (!is_directory) FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", path);
-        FG_TRY(fg_converter_dirs_add(dirs, path, err));
+        FG_TRY(fg_catalogue_add(catalogue, path, err));
     }
-    FG_TRY(add_built_in(candidates, dirs, err));
+    FG_TRY(add_built_in(candidates, catalogue, err));
 done:
     return status;
 }

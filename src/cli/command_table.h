@@ -1,6 +1,7 @@
 /* The table of commands, and of exit codes: parsing, help, man pages and completion are made from them.
  *
- * Invariant: the table has every command once; the first one is the command of a command line that names none.
+ * Invariant: the table has every command once; the first one is the command of a command line that names
+ * none.
  */
 #ifndef FG_CLI_COMMAND_TABLE_H
 #define FG_CLI_COMMAND_TABLE_H

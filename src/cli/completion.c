@@ -1,7 +1,7 @@
 /* fgconv completion: scripts for bash, zsh and fish, made from the tables of commands and options.
  *
- * The word of a command may be left out, and options can be anywhere. So each script first finds the command: the
- * first word that is neither an option nor the value of one, if it names a command, otherwise convert.
+ * The word of a command may be left out, and options can be anywhere. So each script first finds the command:
+ * the first word that is neither an option nor the value of one, if it names a command, otherwise convert.
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* How options are written in help, man pages, tables and completions.
  *
- * Invariant: a text comes from the tables alone; results are in the caller's buffer, which is cut when it is full.
+ * Invariant: a text comes from the tables alone; results are in the caller's buffer, which is cut when it is
+ * full.
  */
 #ifndef FG_CLI_HELP_TEXT_H
 #define FG_CLI_HELP_TEXT_H

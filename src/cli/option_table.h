@@ -1,6 +1,7 @@
 /* The table of options: parsing, help, man pages, completion and the table of the documents are made from it.
  *
- * Invariant: the table has every option of the command line once; names, aliases, letters and groups are unique.
+ * Invariant: the table has every option of the command line once; names, aliases, letters and groups are
+ * unique.
  */
 #ifndef FG_CLI_OPTION_TABLE_H
 #define FG_CLI_OPTION_TABLE_H
@@ -78,7 +79,8 @@ const char *fg_option_group_title(fg_option_group group);
 bool fg_option_belongs(const fg_option *option, fg_command command);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
-/* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes none. */
+/* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes
+ * none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
 
 #endif

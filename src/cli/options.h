@@ -94,8 +94,8 @@ typedef struct fg_options {
     const char *help_topic; /* and of which command; NULL: of the program */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
- * option, command or choice.
+/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a
+ * misspelt option, command or choice.
  * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come before or after the arguments, `--` ends
  * them. A first argument that names no command is SRC of a conversion, and must exist. Options that a command
  * does not take are errors. Of an option given twice the last counts (--converter-path adds up).
@@ -104,8 +104,8 @@ typedef struct fg_options {
 fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err);
 void fg_options_free(fg_options *options);
 
-/* What FG_COMMAND_HELP prints: a page of text, the table of all options in markdown (docs), or a manual page in
- * mdoc (of the program: the part of fgconv.1 that is generated). */
+/* What FG_COMMAND_HELP prints: a page of text, the table of all options in markdown (docs), or a manual page
+ * in mdoc (of the program: the part of fgconv.1 that is generated). */
 void fg_options_print_help(const fg_options *options, FILE *out);
 const char *fg_command_name(fg_command command);
 /* The command of a name; `otherwise` for an unknown name. */

@@ -28,7 +28,7 @@ static fg_status contradiction(const fg_options *options, const fg_conversion *c
 
 /* A directory that looks like hf only because its config names no known family may be declared to be a
  * Forgather one. */
-static fg_status resolve_source(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status resolve_source(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 fg_error *err) {
     bool update = options->command == FG_COMMAND_UPDATE;
     fg_format asked = options->reverse || update ? FG_FORMAT_FORGATHER : options->from;
@@ -36,19 +36,19 @@ static fg_status resolve_source(fg_conversion *c, const fg_options *options, con
     if (asked != FG_FORMAT_FORGATHER || c->source.format != FG_FORMAT_HF)
         return contradiction(options, c, err);
     bool known;
-    fg_status status = fg_family_is_known(dirs, c->source.model_type, &known, err);
+    fg_status status = fg_family_is_known(catalogue, c->source.model_type, &known, err);
     if (status != FG_OK) return status;
     if (known) return contradiction(options, c, err);
     c->source.format = FG_FORMAT_FORGATHER;
     return FG_OK;
 }
 
-static fg_status open_and_decide(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status open_and_decide(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                  fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path, .config_only = true};
     FG_TRY(fg_checkpoint_open(&c->source, options->source, &open, err));
-    FG_TRY(resolve_source(c, options, dirs, err));
+    FG_TRY(resolve_source(c, options, catalogue, err));
     open.format = c->source.format; /* decides where the weights are */
     open.config_only = false;
     fg_checkpoint_close(&c->source);
@@ -57,7 +57,7 @@ static fg_status open_and_decide(fg_conversion *c, const fg_options *options, co
     const char *config = fast_llm ? FG_FAST_LLM_METADATA : "config.json";
     FG_TRY_NEW(c->config_file, fg_path_join(c->source.directory, config, err));
     if (options->in_place) FG_TRY(fg_conversion_check_replaceable(c, err));
-    FG_TRY(fg_conversion_decide_steps(c, options, dirs, err));
+    FG_TRY(fg_conversion_decide_steps(c, options, catalogue, err));
     FG_TRY(fg_conversion_open_base(c, options, err));
 done:
     return status;
@@ -155,14 +155,14 @@ static void say_decisions(const fg_conversion *c) {
         fg_verbose("%s is not copied", c->source.other_files.items[i]);
 }
 
-fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 const char *version, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(open_and_decide(c, options, dirs, err));
-    FG_TRY(fg_conversion_translate(c, options, dirs, version, err));
-    FG_TRY(fg_conversion_plan(c, options, dirs, err));
+    FG_TRY(open_and_decide(c, options, catalogue, err));
+    FG_TRY(fg_conversion_translate(c, options, catalogue, version, err));
+    FG_TRY(fg_conversion_plan(c, options, err));
     FG_TRY(lay_out(c, options, err));
-    FG_TRY(fg_conversion_check_code(c, options, dirs, err));
+    FG_TRY(fg_conversion_check_code(c, options, err));
     FG_TRY(fg_conversion_resolve_tokens(c, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(c, options, err));
     FG_TRY(fg_conversion_warn_of_token_ids(
@@ -194,7 +194,6 @@ void fg_conversion_free(fg_conversion *c) {
     fg_free(c->config_file);
     fg_hf_base_free(&c->base);
     for (size_t i = 0; i < c->step_count; i++) {
-        fg_converter_free(&c->steps[i].converter);
         fg_translation_free(&c->steps[i].translation);
     }
     fg_free(c->steps);

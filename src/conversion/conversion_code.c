@@ -71,8 +71,7 @@ done:
 
 /* ---- what it loads ---- */
 
-fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                                   fg_error *err) {
+fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     fg_code_declaration declaration = {0};
     const fg_route_step *last = fg_conversion_last(c);
@@ -85,7 +84,7 @@ fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, 
                                .plan = &c->plan,
                                .tied = json_object_get(c->index_metadata, "param_sharing"),
                                .may_lack = c->update && options->no_strict};
-    FG_TRY(fg_code_declaration_load(&declaration, last->converter, dirs, err));
+    FG_TRY(fg_code_declaration_load(&declaration, last->converter, err));
     FG_TRY(fg_code_check_config(&declaration, last->translation.result, c->config, err));
     FG_TRY(fg_code_check_parameters(&declaration, &written, &c->code.lacking, err));
     if (c->code.lacking)

@@ -1,4 +1,5 @@
-/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and restored. */
+/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and
+ * restored. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,20 +8,19 @@
 #include "conversion/conversion.h"
 #include "language/classes.h"
 
-fg_status fg_conversion_wrap_config(fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_wrap_config(fg_conversion *c, fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
-    fg_classes *classes = NULL;
+    const fg_classes *classes;
     const char *model =
         json_string_value(json_object_get(fg_converter_document(fg_conversion_last(c)->converter), "model"));
     json_t *base_model = c->config;
-    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
+    FG_TRY(fg_classes_load(&classes, catalogue, FG_FORMAT_FAST_LLM, err));
     if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters");
     FG_TRY_NEW(c->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
     c->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
     json_decref(base_model);
     if (!c->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml");
 done:
-    fg_classes_free(&classes);
     return status;
 }
 

@@ -22,12 +22,11 @@ static fg_status read_request(fg_conversion *c, const fg_options *options, fg_er
 }
 
 /* The number of rows for tokens. With a converter that marks no tensor the vocabulary stays as it is. */
-static fg_status find_rows(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                           uint64_t *rows, fg_error *err) {
+static fg_status find_rows(fg_conversion *c, const fg_options *options, uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
     const fg_route_step *last = fg_conversion_last(c);
     FG_TRY(fg_tensor_map_used(last->converter)
-               ? fg_tensor_map_vocabulary_rows(last->converter, dirs, last->translation.target, rows, err)
+               ? fg_tensor_map_vocabulary_rows(last->converter, last->translation.target, rows, err)
                : fg_tensor_vocabulary_rows(last->converter, last->translation.hf, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
@@ -51,15 +50,15 @@ static void say_added(const fg_new_tokens *tokens) {
     }
 }
 
-fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, bool *grown, fg_error *err) {
+fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options, bool *grown,
+                                      fg_error *err) {
     fg_status status = FG_OK;
     uint64_t rows = 0;
     *grown = false;
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(c), err));
     FG_TRY(read_request(c, options, err));
     if (!c->request.document) goto done;
-    FG_TRY(find_rows(c, options, dirs, &rows, err));
+    FG_TRY(find_rows(c, options, &rows, err));
     if (!c->request.document) goto done;
     FG_TRY(fg_new_tokens_decide(&c->tokens, &c->request, &c->tokenizer, rows, err));
     if (fg_new_tokens_any(&c->tokens)) FG_TRY(fg_tokenizer_files_add(&c->tokenizer, &c->tokens, err));
@@ -127,7 +126,7 @@ done:
     return status;
 }
 
-/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the reverse conversion ---- */
+/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
 
 /* The carried entry of a key; a new one if it is missing and `make` is set. */
 static fg_status carried_entry(fg_conversion *c, const char *key, bool make, json_t **found, fg_error *err) {
@@ -165,8 +164,8 @@ static fg_status carry_role(fg_conversion *c, fg_role role, int64_t id, fg_error
     return carry(c, key, json_integer(id), err);
 }
 
-/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
- * as it was. */
+/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
+ * what is unchanged comes back as it was. */
 static fg_status carry_eos(fg_conversion *c, int64_t id, fg_error *err) {
     fg_status status = FG_OK;
     json_t *entry, *merged;

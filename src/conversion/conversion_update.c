@@ -98,8 +98,8 @@ static const char *unreadable_in(const fg_migration_chain *chain) {
     return reason;
 }
 
-/* The migrations from `to` to the current version, which tell how the destination is read. Without them only the current version can
- * be run. */
+/* The migrations from `to` to the current version, which tell how the destination is read. Without them only
+ * the current version can be run. */
 static fg_status resolve_rest(fg_update *u, fg_error *err) {
     fg_error why = {0};
     fg_status status = FG_OK;
@@ -167,8 +167,8 @@ done:
     return status;
 }
 
-fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                      fg_error *err) {
     fg_status status = FG_OK;
     const char *family = c->source.model_type;
     FG_NEW(c->update, 1);
@@ -181,8 +181,9 @@ fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *option
     FG_TRY(resolve_arch(c, options, err));
     FG_TRY(resolve_from(c, options, err));
     bool hf = json_object_get(c->source.config, "hf_model_type") != NULL;
-    FG_TRY(fg_converter_load(&u->converter, dirs, FG_FORMAT_FORGATHER, hf && family ? family : u->arch, err));
-    FG_TRY(fg_migrations_load(&u->migrations, dirs, fg_converter_file(u->converter), u->arch, err));
+    FG_TRY(fg_converter_load(&u->converter, catalogue, FG_FORMAT_FORGATHER, hf && family ? family : u->arch,
+                             err));
+    FG_TRY(fg_migrations_load(&u->migrations, catalogue, fg_converter_file(u->converter), u->arch, err));
     FG_TRY(resolve_to(c, options, err));
     FG_TRY(fg_migrations_chain(&u->migrations, u->arch, &u->from, &u->to, &u->chain, err));
     FG_TRY(resolve_rest(u, err));
@@ -196,7 +197,6 @@ void fg_update_free(fg_update **update) {
     fg_update *u = *update;
     if (!u) return;
     fg_free(u->arch);
-    fg_converter_free(&u->converter);
     fg_migration_chain_free(&u->chain);
     fg_migration_chain_free(&u->rest);
     fg_migrations_free(&u->migrations);
@@ -209,7 +209,8 @@ void fg_update_free(fg_update **update) {
 
 /* ---- the configuration ---- */
 
-/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied from the source. */
+/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied
+ * from the source. */
 static bool is_rewritten(const char *key) {
     static const char *const keys[] = {"architectures", "auto_map",   "code_generator",    "model_type",
                                        FG_ARCH_KEY,     "dtype",      FG_ARCH_VERSION_KEY, "torch_dtype",

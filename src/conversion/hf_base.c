@@ -1,7 +1,8 @@
 /* --hf-base: a Hugging Face directory that completes a Fast-LLM checkpoint with what Fast-LLM cannot hold.
  *
- * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of
- * the base's configuration only keys that do not describe the architecture are used (convert/hf_keys.h).
+ * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys
+ * that its metadata carries. Of the base's configuration only keys that do not describe the architecture are
+ * used (convert/hf_keys.h).
  */
 #include <string.h>
 
@@ -98,13 +99,12 @@ done:
     return status;
 }
 
-fg_status fg_conversion_check_base(const fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_check_base(const fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_hf_base *base = &c->base;
     uint64_t rows = 0, tokens = 0, size = 0;
     if (!base->checkpoint.directory) goto done;
-    FG_TRY(fg_tensor_map_vocabulary_rows(c->steps[0].converter, dirs, c->steps[0].translation.target, &rows,
-                                         err));
+    FG_TRY(fg_tensor_map_vocabulary_rows(c->steps[0].converter, c->steps[0].translation.target, &rows, err));
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
     if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
     if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);
@@ -173,16 +173,14 @@ done:
     return status;
 }
 
-fg_status fg_conversion_fill_from_base(fg_conversion *c, const fg_converter_dirs *dirs, json_t *hf,
-                                       fg_error *err) {
+fg_status fg_conversion_fill_from_base(fg_conversion *c, fg_catalogue *catalogue, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *hf_keys = NULL;
+    const json_t *hf_keys;
     if (!c->base.checkpoint.directory) return FG_OK;
     json_array_clear(c->base.keys);
-    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
+    FG_TRY(fg_hf_keys_load(catalogue, &hf_keys, err));
     FG_TRY(fill(c, hf_keys, c->base.checkpoint.config, hf, "", 0, err));
 done:
-    json_decref(hf_keys);
     return status;
 }
 

@@ -1,5 +1,5 @@
-/* Which tensors of the target are made of which of hf, from the "weights" of a converter's sections and one configuration. The rules are
- * described in docs/adding-a-model.md ("Tensors by sections").
+/* Which tensors of the target are made of which of hf, from the "weights" of a converter's sections and one
+ * configuration. The rules are described in docs/adding-a-model.md ("Tensors by sections").
  *
  * Invariant: names of a side are unique; the parts of a link fill the target's tensor, in order.
  */
@@ -7,7 +7,7 @@
 #define FG_MAPPING_TENSOR_MAP_H
 
 #include "base/map.h"
-#include "language/declaration.h"
+#include "language/converter.h"
 
 /* One hf tensor. */
 typedef struct fg_weight_part {
@@ -47,16 +47,18 @@ typedef struct fg_tensor_map {
     fg_map by_target, by_hf, by_packed; /* index of link, of part, of packed tensor */
 } fg_tensor_map;
 
-/* `target` is the completed configuration (fg_translation.target). FG_ERR_INPUT: shapes that cannot be worked out, names that meet. */
-fg_status fg_tensor_map_new(fg_tensor_map *weights, const fg_converter *converter,
-                            const fg_converter_dirs *dirs, const json_t *target, fg_error *err);
+/* `target` is the completed configuration (fg_translation.target). FG_ERR_INPUT: shapes that cannot be worked
+ * out, names that meet. */
+fg_status fg_tensor_map_new(fg_tensor_map *weights, const fg_converter *converter, const json_t *target,
+                            fg_error *err);
 void fg_tensor_map_free(fg_tensor_map *weights);
 
 /* How many rows the tensors of the vocabulary have; 0 if no rule marks one. */
-fg_status fg_tensor_map_vocabulary_rows(const fg_converter *converter, const fg_converter_dirs *dirs,
-                                        const json_t *target, uint64_t *rows, fg_error *err);
+fg_status fg_tensor_map_vocabulary_rows(const fg_converter *converter, const json_t *target, uint64_t *rows,
+                                        fg_error *err);
 
-/* Load-time check of the rules of all sections: known keys, expressions that parse, labels that lead to sections. */
+/* Load-time check of the rules of all sections: known keys, expressions that parse, labels that lead to
+ * sections. */
 fg_status fg_tensor_map_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err);
 
 /* Whether a converter says by "weights" what its tensors are (else by "tensors" and name rules). */

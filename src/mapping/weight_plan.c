@@ -296,9 +296,9 @@ done:
     return status;
 }
 
-static fg_status make_plan(planner *p, const fg_converter_dirs *dirs, const json_t *target) {
+static fg_status make_plan(planner *p, const json_t *target) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tensor_map_new(&p->weights, p->converter, dirs, target, p->err));
+    FG_TRY(fg_tensor_map_new(&p->weights, p->converter, target, p->err));
     FG_TRY(match_sources(p));
     FG_TRY(join_tied(p));
     FG_TRY(check_matches(p));
@@ -310,9 +310,9 @@ done:
     return status;
 }
 
-fg_status fg_weight_plan(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                         fg_tensors *source, const json_t *target, fg_dtype cast, const fg_row_edits *rows,
-                         fg_plan *plan, fg_error *err) {
+fg_status fg_weight_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
+                         const json_t *target, fg_dtype cast, const fg_row_edits *rows, fg_plan *plan,
+                         fg_error *err) {
     planner p = {.converter = converter,
                  .direction = direction,
                  .cast = cast,
@@ -321,7 +321,7 @@ fg_status fg_weight_plan(const fg_converter *converter, const fg_converter_dirs 
                  .err = err};
     *plan = (fg_plan){.source = *source};
     *source = (fg_tensors){0};
-    fg_status status = make_plan(&p, dirs, target);
+    fg_status status = make_plan(&p, target);
     fg_tensor_map_free(&p.weights);
     fg_free(p.matches);
     fg_hf_names_free(&p.hf_names);

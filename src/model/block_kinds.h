@@ -1,5 +1,5 @@
-/* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a pattern
- * which block is of which. And the settings of the model itself. Inside of model/, and for lint.
+/* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a
+ * pattern which block is of which. And the settings of the model itself. Inside of model/, and for lint.
  *
  * Invariant: sizes are at least 1, epsilons are not negative, there are at most 65536 blocks.
  */

@@ -1,4 +1,4 @@
-/* What mixers keep of earlier positions: keys and values of each, or a state of fixed size. Inside of model/. */
+/* What mixers keep of earlier positions: keys and values of each, or a state of fixed size. */
 #ifndef FG_MODEL_CACHE_H
 #define FG_MODEL_CACHE_H
 
@@ -21,8 +21,8 @@ typedef struct fg_layer_cache {
 fg_status fg_layer_cache_make(fg_layer_cache *cache, const fg_workspace *w, const fg_cache_size *size,
                               uint64_t capacity, fg_error *err);
 void fg_layer_cache_free(fg_layer_cache *cache, const fg_workspace *w);
-/* Checks that the tokens at [position, position + count) can follow, and begins a fixed state again at position 0: such
- * a state cannot go back to an earlier position. */
+/* Checks that the tokens at [position, position + count) can follow, and begins a fixed state again at
+ * position 0: such a state cannot go back to an earlier position. */
 fg_status fg_layer_cache_continue(fg_layer_cache *cache, const fg_workspace *w, const fg_cache_size *size,
                                   uint64_t block, uint64_t position, uint64_t count, fg_error *err);
 

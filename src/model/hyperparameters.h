@@ -1,8 +1,8 @@
-/* Reading hyperparameters from a configuration, as models/FILE.json says for a format, into a struct that a table of rows
- * describes. The model, its blocks, and each kind of mixer and MLP have such a table.
+/* Reading hyperparameters from a configuration, as models/FILE.json says for a format, into a struct that a
+ * table of rows describes. The model, its blocks, and each kind of mixer and MLP have such a table.
  *
- * Invariant: a size that was read is at least what its row says and so small that products of two fit; a number is
- * finite.
+ * Invariant: a size that was read is at least what its row says and so small that products of two fit; a
+ * number is finite.
  */
 #ifndef FG_MODEL_HYPERPARAMETERS_H
 #define FG_MODEL_HYPERPARAMETERS_H
@@ -58,24 +58,26 @@ typedef struct fg_hyperparameters_source {
 fg_hyperparameters_source fg_hyperparameters_source_of(const json_t *spec, const char *format,
                                                        const json_t *config);
 
-/* `declared` is the object formats/FORMAT of a spec or its member "blocks" (model/spec.h), with these members.
+/* `declared` is the object formats/FORMAT of a spec or its member "blocks" (model/spec.h), with these
+ * members.
  *
- * "config": { ROLE: { "key": PATH or [PATH, ...], "absent": VALUE, "null": VALUE, "words": { VALUE: WORD } } or
- *             { "value": VALUE } }
- *     ROLE is the name of a row. The value of the key; VALUE is used where it is absent or null: a JSON
- *     value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of sizes in rows before it, or of the model.
- *     Without "absent" the key must be there, without "null" it must not be null. Of several keys the first that is
- *     there and not null counts; none of them is "absent". "words" says what the values of a word (or of a stand-in for
- *     one, which may be an expression over the config: "= gated and 'silu' or 'gelu'") are here; others are not
- *     supported. "value" asks the config nothing. What has no entry is none, false, no
- *     scale, causal.
+ * "config": { ROLE: { "key": PATH or [PATH, ...], "absent": VALUE, "null": VALUE, "words": { VALUE: WORD } }
+ *             or { "value": VALUE } }
+ *     ROLE is the name of a row. The value of the key; VALUE is used where it is absent or null: a
+ *     JSON value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of sizes in rows before it, or of
+ *     the model. Without "absent" the key must be there, without "null" it must not be null. Of
+ *     several keys the first that is there and not null counts; none of them is "absent". "words" says
+ *     what the values of a word (or of a stand-in for one, which may be an expression over the config:
+ *     "= gated and 'silu' or 'gelu'") are here; others are not supported. "value" asks the config
+ *     nothing. What has no entry is none, false, no scale, causal.
  *
  * "rotary": { "objects": [PATH, ...], "type": an entry as above,
- *             "numbers": { NUMBER: { "key": KEY, "absent": VALUE, "null": VALUE, "outside": PATH, "yields": BOOL } } }
- *     Each object that is there and not empty describes rotary embeddings; where several stand they must agree.
- *     NUMBER is one of theta, factor, low, high, original, attention_factor, beta_fast, beta_slow; a type reads those
- *     that it needs. The number may stand outside of the object too; then the two must agree, unless the one outside
- *     yields.
+ *             "numbers": { NUMBER: { "key": KEY, "absent": VALUE, "null": VALUE, "outside": PATH,
+ *                                    "yields": BOOL } } }
+ *     Each object that is there and not empty describes rotary embeddings; where several stand they
+ *     must agree. NUMBER is one of theta, factor, low, high, original, attention_factor, beta_fast,
+ *     beta_slow; a type reads those that it needs. The number may stand outside of the object too;
+ *     then the two must agree, unless the one outside yields.
  *
  * "only": { PATH: [VALUE, ...] }
  *     Keys that must be absent or have one of the values; each item of a list must.

@@ -1,7 +1,8 @@
 /* Stored vectors and matrices, and products with them panel by panel: read, convert to float32, multiply.
  *
- * Invariant: panels begin at fixed rows that follow from a matrix's canonical shape alone. However a store keeps the
- * matrix, and whichever slice of its rows is asked for, a panel's numbers are summed by the same calls.
+ * Invariant: panels begin at fixed rows that follow from a matrix's canonical shape alone. However a store
+ * keeps the matrix, and whichever slice of its rows is asked for, a panel's numbers are summed by the same
+ * calls.
  */
 #ifndef FG_MODEL_MATRIX_H
 #define FG_MODEL_MATRIX_H
@@ -17,8 +18,9 @@ typedef struct fg_vector {
     uint64_t first; /* stored element where it begins */
 } fg_vector;
 
-/* A matrix [rows, columns] in canonical layout, read by panels of rows. In the store it is a box of a tensor: its stored
- * rows, each a row of the matrix or, where it is `transposed`, a column. Start from zeros. */
+/* A matrix [rows, columns] in canonical layout, read by panels of rows. In the store it is a box of a
+ * tensor: its stored rows, each a row of the matrix or, where it is `transposed`, a column. Start from
+ * zeros. */
 typedef struct fg_matrix {
     char *name; /* owned; NULL: there is none */
     fg_weight weight;
@@ -38,8 +40,8 @@ void fg_matrix_free(fg_workspace *w, fg_matrix *matrix);
 /* Rows in canonical layout, however the store keeps them. */
 fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                          fg_real *values, fg_error *err);
-/* output[t, r] = input[t] . matrix[row + r] + bias[row + r], for `count` tokens and `rows` rows; `stride` numbers lie
- * between the tokens of `output`. */
+/* output[t, r] = input[t] . matrix[row + r] + bias[row + r], for `count` tokens and `rows` rows; `stride`
+ * numbers lie between the tokens of `output`. */
 fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err);
 fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,

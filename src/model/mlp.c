@@ -1,8 +1,8 @@
 /* Feed-forward parts of a block. Gated: down(activation(gate x) * up x); else down(activation(first x)).
  *
- * Experts: a router gives each token a score for each of several such MLPs; the few experts with the largest scores
- * (of equals the first) are run, whose outputs are added, weighted by the softmax over these scores. Which experts run is
- * decided on the host.
+ * Experts: a router gives each token a score for each of several such MLPs; the few experts with the largest
+ * scores (of equals the first) are run, whose outputs are added, weighted by the softmax over these scores.
+ * Which experts run is decided on the host.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -150,8 +150,8 @@ done:
     return status;
 }
 
-/* Scores of one token become the weights of its experts, 0 for those that it does not go through. `chosen` has room
- * for `count` numbers. */
+/* Scores of one token become the weights of its experts, 0 for those that it does not go through. `chosen`
+ * has room for `count` numbers. */
 static void weigh(float *scores, uint64_t experts, uint64_t count, float *chosen) {
     float largest = 0;
     double sum = 0;

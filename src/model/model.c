@@ -93,7 +93,8 @@ uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t co
     return bytes;
 }
 
-/* The residual stream and what is added to it, what a mixer or MLP needs; and a panel of weights with its products. */
+/* The residual stream and what is added to it, what a mixer or MLP needs; and a panel of weights with its
+ * products. */
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
     uint64_t row = 0;
     for (size_t i = 0; i < model->kinds.count; i++) {

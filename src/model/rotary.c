@@ -54,8 +54,9 @@ static double yarn_pair(const rotary_numbers *s, uint64_t head_size, double turn
     return (double)head_size * log(s->number[ORIGINAL] / (turns * 2 * PI)) / (2 * log(s->number[THETA]));
 }
 
-/* Pairs that turn more than beta_fast times within the original length stay, those below beta_slow turn `factor` times
- * slower, and between the two a mixture that is linear in the number of the pair (Peng et al., YaRN, 2023). */
+/* Pairs that turn more than beta_fast times within the original length stay, those below beta_slow turn
+ * `factor` times slower, and between the two a mixture that is linear in the number of the pair (Peng et
+ * al., YaRN, 2023). */
 static float yarn(const rotary_numbers *s, uint64_t head_size, float *frequencies) {
     double first = fmax(floor(yarn_pair(s, head_size, s->number[BETA_FAST])), 0),
            last = fmin(ceil(yarn_pair(s, head_size, s->number[BETA_SLOW])), (double)head_size - 1);
@@ -69,8 +70,8 @@ static float yarn(const rotary_numbers *s, uint64_t head_size, float *frequencie
     return (float)(given > 0 ? given : factor > 1 ? 0.1 * log(factor) + 1 : 1);
 }
 
-/* Fills `frequencies` [head size / 2], the angle by which a position rotates each pair, and gives what cosines and sines
- * are multiplied by. */
+/* Fills `frequencies` [head size / 2], the angle by which a position rotates each pair, and gives what
+ * cosines and sines are multiplied by. */
 typedef struct rotary_kind {
     const char *word;
     unsigned numbers; /* those that it needs: bits 1 << number */
@@ -206,8 +207,8 @@ void fg_rotary_free(fg_rotary *rotary) {
 
 /* ---- rotating ---- */
 
-/* Cosines and sines of the positions [position, position + count): [count, 2, head_size / 2]. Blocks of one kind use the
- * same. */
+/* Cosines and sines of the positions [position, position + count): [count, 2, head_size / 2]. Blocks of
+ * one kind use the same. */
 static fg_status prepare(fg_workspace *w, const fg_rotary *rotary, uint64_t position, uint64_t count,
                          fg_real **angles, fg_error *err) {
     fg_status status = FG_OK;

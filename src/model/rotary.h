@@ -1,9 +1,9 @@
-/* Rotary embeddings: element i of the first half of a head and element i of the second are rotated by position
- * * frequency i.
+/* Rotary embeddings: element i of the first half of a head and element i of the second are rotated by
+ * position * frequency i.
  *
- * Invariant: frequencies, angles, cosines and sines are float32 as in the reference implementation, operation by
- * operation: at position 100,000 a frequency that is exact to the last bit only would rotate a pair by another
- * angle than the reference does. They are tables of the host, whatever the device.
+ * Invariant: frequencies, angles, cosines and sines are float32 as in the reference implementation, operation
+ * by operation: at position 100,000 a frequency that is exact to the last bit only would rotate a pair by
+ * another angle than the reference does. They are tables of the host, whatever the device.
  */
 #ifndef FG_MODEL_ROTARY_H
 #define FG_MODEL_ROTARY_H

@@ -1,7 +1,7 @@
 /* A kind of mixer or MLP: what converters/models names by one word.
  *
- * Invariant: only the file of a kind knows its settings, the roles of its weights, and what it keeps of earlier
- * positions; others pass them on. A new kind is a file and a row in sublayer_kinds.c.
+ * Invariant: only the file of a kind knows its settings, the roles of its weights, and what it keeps of
+ * earlier positions; others pass them on. A new kind is a file and a row in sublayer_kinds.c.
  */
 #ifndef FG_MODEL_SUBLAYER_KIND_H
 #define FG_MODEL_SUBLAYER_KIND_H

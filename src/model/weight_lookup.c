@@ -63,7 +63,7 @@ typedef struct stored_as {
     bool stacked;              /* experts have a first dimension of their own */
     bool transposed;
     uint32_t dim;        /* along which the parts lie: 0 or, in a matrix, 1; without those below and above */
-    uint32_t unsqueezed; /* a dimension of size 1 stands at this place; FG_MAX_DIMS: none */
+    uint32_t unsqueezed; /* this dimension has size 1; FG_MAX_DIMS: none */
 } stored_as;
 
 /* The sizes of unequal parts. */
@@ -128,8 +128,8 @@ typedef struct location {
     stored_as how;
 } location;
 
-/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a base model lacks. `found` gets the
- * name that the store has. */
+/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a
+ * base model lacks. `found` gets the name that the store has. */
 static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
                             fg_error *err) {
     fg_status status = FG_OK;
@@ -212,11 +212,11 @@ static const char *shape_text(uint32_t rank, const uint64_t *shape, char text[SH
 }
 
 /* Where a role's numbers lie in the tensor that holds them. */
-typedef struct box {
+typedef struct stored_box {
     uint64_t shape[FG_MAX_DIMS]; /* that the tensor must have */
     uint32_t dims;
     uint64_t first, pitch; /* stored element where it begins; elements from stored row to stored row */
-} box;
+} stored_box;
 
 static uint64_t times(uint64_t a, uint64_t b) {
     uint64_t product;
@@ -224,9 +224,9 @@ static uint64_t times(uint64_t a, uint64_t b) {
 }
 
 /* The tensor that holds such parts of `rows` and `columns` as stored; a vector has one column. */
-static void shape_of(const stored_as *how, uint32_t rank, uint64_t rows, uint64_t columns, box *b) {
+static void shape_of(const stored_as *how, uint32_t rank, uint64_t rows, uint64_t columns, stored_box *b) {
     uint64_t all = how->unequal ? how->all : times(how->of, how->dim ? columns : rows);
-    *b = (box){.pitch = how->dim ? all : columns};
+    *b = (stored_box){.pitch = how->dim ? all : columns};
     if (how->stacked) b->shape[b->dims++] = how->experts;
     b->shape[b->dims++] = times(how->stacked ? 1 : how->experts, how->dim ? rows : all);
     if (rank == 2) b->shape[b->dims++] = b->pitch;
@@ -237,14 +237,14 @@ static void shape_of(const stored_as *how, uint32_t rank, uint64_t rows, uint64_
 }
 
 /* In a tensor of that shape. */
-static uint64_t first_of(const stored_as *how, uint64_t rows, uint64_t columns, const box *b) {
+static uint64_t first_of(const stored_as *how, uint64_t rows, uint64_t columns, const stored_box *b) {
     uint64_t own = how->dim ? columns : rows, before = how->unequal ? how->before : how->part * own,
              all = how->unequal ? how->all : how->of * own;
     return how->expert * (how->dim ? rows : all) * b->pitch + before * (how->dim ? 1 : b->pitch);
 }
 
 /* `rank` is that of the role. */
-static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint64_t columns, box *b,
+static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint64_t columns, stored_box *b,
                        fg_error *err) {
     const fg_weight *weight = &found->weight;
     const stored_as *how = &found->how;
@@ -267,8 +267,8 @@ static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint
                    shape_text(b->dims, b->shape, expected));
 }
 
-static fg_status add_read(const fg_binder *binder, const fg_weight *weight, const box *b, uint64_t rows,
-                          uint64_t columns, fg_error *err) {
+static fg_status add_read(const fg_binder *binder, const fg_weight *weight, const stored_box *b,
+                          uint64_t rows, uint64_t columns, fg_error *err) {
     fg_status status = FG_OK;
     if (b->pitch == columns) return fg_read_ranges_add(binder->read, weight, b->first, rows * columns, err);
     for (uint64_t r = 0; r < rows; r++)
@@ -281,7 +281,7 @@ fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t row
                          fg_matrix *matrix, fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
-    box b;
+    stored_box b;
     FG_TRY(require(binder, role, &found, err));
     bool transposed = found.how.transposed;
     uint64_t stored_rows = transposed ? columns : rows, stored_columns = transposed ? rows : columns;
@@ -305,7 +305,7 @@ fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t siz
                          fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
-    box b;
+    stored_box b;
     FG_TRY(require(binder, role, &found, err));
     FG_TRY(check(&found, 1, size, 1, &b, err));
     *vector = (fg_vector){.name = found.name, .weight = found.weight, .first = b.first};

@@ -1,7 +1,7 @@
 /* Which tensor of the store, and which box of it, plays a role: "weights" of a SIDE (model/spec.h).
  *
- * Invariant: what is bound was found under exactly one name, has a float type and the shape that the settings say, and is
- * written down as read.
+ * Invariant: what is bound was found under exactly one name, has a float type and the shape that the settings
+ * say, and is written down as read.
  */
 #ifndef FG_MODEL_WEIGHT_LOOKUP_H
 #define FG_MODEL_WEIGHT_LOOKUP_H

@@ -1,7 +1,7 @@
 /* What a model computes in: its device, its weights, and memory that every call uses again.
  *
- * Invariant: memory grows to the largest call's needs and never with the number of calls. Contents are lost from one
- * call of a mixer or MLP to the next.
+ * Invariant: memory grows to the largest call's needs and never with the number of calls. Contents are lost
+ * from one call of a mixer or MLP to the next.
  */
 #ifndef FG_MODEL_WORKSPACE_H
 #define FG_MODEL_WORKSPACE_H
@@ -54,8 +54,8 @@ void fg_scratch_free(fg_workspace *w, fg_scratch *scratch);
 fg_status fg_host_scratch_fit(fg_host_scratch *scratch, uint64_t rows, uint64_t columns, size_t size,
                               fg_error *err);
 
-/* Where the device works on the host's `values` [rows, columns]: on a device that shares the host's memory there, else in
- * `scratch`. What is in them is brought there and back with put and get. */
+/* Where the device works on the host's `values` [rows, columns]: on a device that shares the host's memory
+ * there, else in `scratch`. put and get bring what is in them there, and back here. */
 fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values, uint64_t rows,
                             uint64_t columns, fg_real **view, fg_error *err);
 /* `count` numbers of the device for the host to look at, until the next call. */

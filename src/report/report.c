@@ -24,7 +24,8 @@ static bool generation_differs(const json_t *report) {
     return is(report, "generation/stopped_by", "difference");
 }
 
-/* Verbs for the commands that write a directory: present, past, and the past at the beginning of a sentence. */
+/* Verbs for the commands that write a directory: present, past, and the past at the beginning of a
+ * sentence. */
 typedef struct verb {
     const char *command, *doing, *done, *begins;
 } verb;

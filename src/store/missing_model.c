@@ -77,7 +77,8 @@ static bool matches(const format *f, const char *name) {
     return false;
 }
 
-/* Appends the names that `only` (NULL: all) matches, the first of them by name; returns how many there are. */
+/* Appends the names that `only` (NULL: all) matches, the first of them by name; returns how many there
+ * are. */
 static size_t add_names(const fg_names *names, const format *only, fg_buffer *text, fg_error *err) {
     size_t found = 0, listed = only ? 1 : LISTED;
     for (size_t i = 0; i < names->count; i++) {

@@ -1,5 +1,5 @@
-/* Refusals of a directory in which no model is where transformers, Forgather or Fast-LLM would look: they say what is there instead, and
- * what to do with it. Only names are looked at.
+/* Refusals of a directory in which no model is where transformers, Forgather or Fast-LLM would look: they say
+ * what is there instead, and what to do with it. Only names are looked at.
  */
 #ifndef FG_STORE_MISSING_MODEL_H
 #define FG_STORE_MISSING_MODEL_H

@@ -8,7 +8,8 @@
 #include "base/alloc.h"
 #include "base/file.h"
 
-/* HF_HOME/hub/models--X--Y/snapshots/HASH and EXPERIMENT/export/fast_llm/100 are found from their outermost directory. */
+/* HF_HOME/hub/models--X--Y/snapshots/HASH and EXPERIMENT/export/fast_llm/100 are found from their outermost
+ * directory. */
 enum { DEPTH = 4, DIRECTORIES = 400, LISTED = 4, REF = 256 };
 
 typedef struct search {
@@ -39,7 +40,8 @@ static bool is_skipped(const char *name) {
     return name[0] == '.' || strcmp(name, "blobs") == 0 || strcmp(name, "refs") == 0;
 }
 
-/* Queues the directories of one directory. What cannot be looked at is left out: this only helps a message. */
+/* Queues the directories of one directory. What cannot be looked at is left out: this only helps a
+ * message. */
 static fg_status queue_directories(search *s, const char *below, const fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL, *full = NULL;

@@ -235,7 +235,7 @@ done:
     return status;
 }
 
-/* ---- reading headers of the usual kind: the three members, plain names and numbers (base/json_plain.h) ---- */
+/* ---- headers of the usual kind: the three members, plain names and numbers (base/json_plain.h) ---- */
 
 typedef struct scanner {
     fg_json_plain text;

@@ -146,8 +146,8 @@ done:
 
 /* ---- an index of the usual kind, whose map base/json_plain.h takes: without a value for each tensor ----
  *
- * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which finds out whether it is
- * wrong, and says so. */
+ * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which
+ * finds out whether it is wrong, and says so. */
 
 /* The value of weight_map, in the text. */
 static fg_status find_map(const char *path, const fg_buffer *text, char **map, fg_error *err) {
@@ -168,7 +168,8 @@ done:
     return status;
 }
 
-/* All but the map, from `map` to `end`, is small and read as values, by which it is JSON: with an empty object in place of the map. */
+/* All but the map, from `map` to `end`, is small and read as values, by which it is JSON: with an empty
+ * object in place of the map. */
 static fg_status read_rest(const char *path, fg_shard_index *index, const char *map, const char *end,
                            fg_error *err) {
     fg_status status = FG_OK;

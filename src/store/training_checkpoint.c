@@ -142,7 +142,8 @@ static bool later(const candidate *a, const candidate *b) {
     return a->number > b->number; /* copies of a directory may all have one time */
 }
 
-/* Takes `name` in place of `best` if it is a later checkpoint with weights, and its number in place of `*most`. */
+/* Takes `name` in place of `best` if it is a later checkpoint with weights, and its number in place of
+ * `*most`. */
 static fg_status consider(const char *folder, const char *name, candidate *best, uint64_t *most,
                           fg_error *err) {
     fg_status status = FG_OK;
@@ -254,7 +255,8 @@ done:
     return status;
 }
 
-/* The training checkpoint of a model directory that is called so. A path that begins with "/" or "." is no name. */
+/* The training checkpoint of a model directory that is called so. A path that begins with "/" or "." is no
+ * name. */
 static fg_status find_named(const char *directory, const char *asked, char **found, fg_error *err) {
     fg_status status = FG_OK;
     char *folder = NULL;
@@ -268,7 +270,8 @@ done:
     return status;
 }
 
-/* "checkpoint-100, checkpoint-200", the training checkpoints in a folder; empty: there are none, or it cannot be read. */
+/* "checkpoint-100, checkpoint-200", the training checkpoints in a folder; empty: there are none, or it cannot
+ * be read. */
 static void list_names(const char *folder, fg_buffer *list) {
     fg_error unsaid = {0};
     fg_names names = {0};

@@ -1,5 +1,5 @@
-/* Tokens in addition to the model's own: special ones and those that were added later. They are found in the text
- * before anything is cut, the longest first where several begin at one place.
+/* Tokens in addition to the model's own: special ones and those that were added later. They are found in the
+ * text before anything is cut, the longest first where several begin at one place.
  *
  * Invariant: those that are not normalized are found in the text as it came, the others in what the
  * normalizer made of the rest, by their normalized text.

@@ -27,10 +27,7 @@ static int byte_of(const char *token, size_t length) {
 static fg_status add_bytes(const fg_buffer *bytes, fg_spans *out, fg_error *err) {
     fg_status status = FG_OK;
     if (!bytes->length) return FG_OK;
-    const char *end = bytes->data + bytes->length;
-    bool valid = true;
-    for (const char *at = bytes->data; at < end && valid;) valid = fg_utf8_next(&at, end) != FG_UTF8_INVALID;
-    if (valid) return fg_spans_add(out, bytes->data, bytes->length, err);
+    if (fg_utf8_valid(bytes->data, bytes->length)) return fg_spans_add(out, bytes->data, bytes->length, err);
     for (size_t i = 0; i < bytes->length; i++) FG_TRY(fg_spans_add(out, REPLACEMENT, 3, err));
 done:
     return status;

@@ -1,5 +1,5 @@
-/* The decoder of a tokenizer.json: from the texts of tokens to a text. ByteLevel, ByteFallback, Fuse, Replace,
- * Strip, Metaspace, and Sequence of them.
+/* The decoder of a tokenizer.json: from the texts of tokens to a text. ByteLevel, ByteFallback, Fuse,
+ * Replace, Strip, Metaspace, and Sequence of them.
  *
  * Invariant: what comes out is valid UTF-8 when the tokens are; bytes that make no character become U+FFFD.
  */

@@ -1,7 +1,7 @@
 /* The tokenizer files of a directory: tokenizer.json, tokenizer_config.json, special_tokens_map.json.
  *
- * tokenizer.json stays text, for it is large and little of it is wanted outside of tokenizing; the other two are
- * documents.
+ * tokenizer.json stays text, for it is large and little of it is wanted outside of tokenizing; the other two
+ * are documents.
  */
 #ifndef FG_TOKENIZER_TOKENIZER_FILES_H
 #define FG_TOKENIZER_TOKENIZER_FILES_H

@@ -10,8 +10,8 @@
 
 enum { PATH = 64 };
 
-/* In which roles get their ids: as SentencePiece numbers them, and as the original tool does it with a fixed hash
- * seed. */
+/* In which roles get their ids: as SentencePiece numbers them, and as the original tool does it with a fixed
+ * hash seed. */
 static const fg_role order[FG_ROLE_COUNT] = {FG_ROLE_UNK, FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD};
 
 typedef struct decision {
@@ -19,8 +19,8 @@ typedef struct decision {
     const fg_token_request *request;
     const fg_tokenizer_files *files;
     fg_token_lookup lookup;
-    json_t *
-        named; /* owned: text -> key, of the special tokens that the files name, in the order of transformers */
+    json_t *named; /* owned: text -> key, of the special tokens that the files name, in the order of
+                      transformers */
     json_t *items; /* owned: text -> index into tokens->items */
     uint64_t model_rows;
     fg_row_edits set; /* rows of tokens that exist, asked for by their roles: done if some token is new */
@@ -234,8 +234,8 @@ static bool adds(const decision *d) {
     return adds_of(d, d->request->special) || adds_of(d, d->request->regular);
 }
 
-/* Tokens that the files name and that have no id get one from transformers whenever it reads the files: before any
- * that is new here. */
+/* Tokens that the files name and that have no id get one from transformers whenever it reads the files:
+ * before any that is new here. */
 static fg_status take_named(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     const char *text;

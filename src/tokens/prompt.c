@@ -102,8 +102,8 @@ done:
     return status;
 }
 
-/* Ids by the source's tokenizer, compared with the destination's. Of two models of which one has a tokenizer that
- * one is used. */
+/* Ids by the source's tokenizer, compared with the destination's. Of two models of which one has a tokenizer
+ * that one is used. */
 static fg_status encode_both(resolution *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_id_list theirs = {0};

@@ -1,11 +1,11 @@
 /* From logits to a token: greedy decoding or sampling.
  *
- * Drawing: logits are divided by the temperature; of them the `top_k` largest stay (and those equal to the last
- * of these), and of those the fewest whose probabilities together reach `top_p`, at least one. The filters and
- * their order are those of transformers; its random numbers are not.
+ * Drawing: logits are divided by the temperature; of them the `top_k` largest stay (and those equal to the
+ * last of these), and of those the fewest whose probabilities together reach `top_p`, at least one. The
+ * filters and their order are those of transformers; its random numbers are not.
  *
- * Random numbers are counted, not remembered: number i of a seed is SplitMix64's mixing function (Steele, Lea,
- * Flood 2014) of the mixed seed plus i times its odd constant; the upper 53 bits make a number below 1.
+ * Random numbers are counted, not remembered: number i of a seed is SplitMix64's mixing function (Steele,
+ * Lea, Flood 2014) of the mixed seed plus i times its odd constant; the upper 53 bits make a number below 1.
  *
  * Invariant: the same logits, settings, seed and number of the draw give the same token, everywhere. Logits
  * that are not finite are never chosen.

@@ -1,7 +1,8 @@
-/* The tokens that stop a generation, each with the reason why: the value of eos_token_id in generation_config.json.
+/* The tokens that stop a generation, each with the reason why: the value of eos_token_id in
+ * generation_config.json.
  *
- * transformers stops at those of generation_config.json, else at those of config.json, and never asks the tokenizer. So a model that
- * learned to end its turns needs both there, the old eos and the end of a turn.
+ * transformers stops at those of generation_config.json, else at those of config.json, and never asks the
+ * tokenizer. So a model that learned to end its turns needs both there, the old eos and the end of a turn.
  *
  * Invariant: ids are in the order in which they were added, each once; the reason is that of the first.
  */
@@ -22,8 +23,8 @@ typedef struct fg_stop_tokens {
 
 /* Adds an id, a list of ids, or nothing (null, NULL). Other kinds of values are FG_ERR_INPUT. */
 fg_status fg_stop_tokens_add(fg_stop_tokens *stop, const json_t *ids, const char *reason, fg_error *err);
-/* Adds what a request for tokens names: its eos token, and ends of turns (<|im_end|>, <|eot|>, <|end_of_turn|>). `files` are the
- * tokenizer's, with these tokens. */
+/* Adds what a request for tokens names: its eos token, and ends of turns (<|im_end|>, <|eot|>,
+ * <|end_of_turn|>). `files` are the tokenizer's, with these tokens. */
 fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_request *request,
                                        const fg_tokenizer_files *files, fg_error *err);
 /* Adds the tokens of "A,B". One that the tokenizer does not have is FG_ERR_INPUT. */

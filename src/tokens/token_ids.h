@@ -1,4 +1,5 @@
-/* The ids of a model's special roles (bos, eos, pad, unk), found in tokenizer files, and the merge of eos ids.
+/* The ids of a model's special roles (bos, eos, pad, unk), found in tokenizer files, and the merge of eos
+ * ids.
  *
  * Facts: a role's text is in tokenizer_config.json ("bos_token": text or {"content": text}), else in
  * special_tokens_map.json; its id in added_tokens_decoder of tokenizer_config.json, else in added_tokens or

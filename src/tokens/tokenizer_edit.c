@@ -63,7 +63,8 @@ done:
     return status;
 }
 
-/* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a level. */
+/* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a
+ * level. */
 static fg_status write_list(const json_t *list, bool one_line, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer plain = {0};

@@ -28,7 +28,8 @@ static bool ends_a_name(char c) {
     return !c || as_option(c) == '.';
 }
 
-/* Whether a claim takes what the option names: the key itself, something in it, or a leaf that the claim of an object covers. */
+/* Whether a claim takes what the option names: the key itself, something in it, or a leaf that the claim of
+ * an object covers. */
 static bool is_claimed(const char *option, const fg_claim *claim) {
     size_t length = common_length(option, claim->path);
     char below[PATH];

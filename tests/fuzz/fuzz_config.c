@@ -1,6 +1,6 @@
-/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by a
- * converter in both directions. What an import accepts must export again. The length of the input chooses the converter,
- * so that all have their turn and none slows the others down.
+/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by
+ * a converter in both directions. What an import accepts must export again. The length of the input chooses
+ * the converter, so that all have their turn and none slows the others down.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 typedef struct subject {
     fg_format format;
     const char *type, *golden;
-    fg_converter *converter;
+    const fg_converter *converter;
     json_t *base[2]; /* by direction: what is read */
 } subject;
 
@@ -46,7 +46,7 @@ static subject subjects[] = {
      .golden = "fast_llm/llava_hybrid_ssm/attention"},
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
-static fg_converter_dirs dirs;
+static fg_catalogue catalogue;
 
 static json_t *read_hf(const char *golden) {
     char path[512];
@@ -74,9 +74,9 @@ static json_t *read_target(const subject *s) {
 static const subject *choose(size_t which) {
     fg_error err = {0};
     subject *s = &subjects[which % SUBJECTS];
-    if (!dirs.count && fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK) abort();
+    if (!catalogue.count && fg_catalogue_add(&catalogue, FG_CONVERTERS, &err) != FG_OK) abort();
     if (!s->converter) {
-        if (fg_converter_load(&s->converter, &dirs, s->format, s->type, &err) != FG_OK) abort();
+        if (fg_converter_load(&s->converter, &catalogue, s->format, s->type, &err) != FG_OK) abort();
         s->base[FG_IMPORT] = read_hf(s->golden);
         s->base[FG_EXPORT] = read_target(s);
     }
@@ -86,7 +86,7 @@ static const subject *choose(size_t which) {
 static bool translate(const subject *s, fg_direction direction, const json_t *source, fg_translation *out,
                       fg_error *err) {
     fg_translate_options options = {.version = "1", .file = "config.json", .hf_version = 4};
-    fg_status status = fg_translate(s->converter, &dirs, direction, source, &options, out, err);
+    fg_status status = fg_translate(s->converter, direction, source, &options, out, err);
     if (status != FG_OK && (status != FG_ERR_INPUT || !err->text[0])) abort();
     return status == FG_OK;
 }

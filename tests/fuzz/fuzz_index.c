@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as model.safetensors.index.json next to two shards. What is accepted must have every tensor of
- * the shards and no file outside the folder. The index, read alone, agrees with its values.
+/* libFuzzer: any bytes as model.safetensors.index.json next to two shards. What is accepted must have every
+ * tensor of the shards and no file outside the folder. The index, read alone, agrees with its values.
  */
 #include <stdint.h>
 
@@ -33,7 +33,8 @@ static void check(const fg_tensors *table) {
     }
 }
 
-/* What the reader of JSON refuses is refused in the same words; what is accepted has the entries that it finds. */
+/* What the reader of JSON refuses is refused in the same words; what is accepted has the entries that it
+ * finds. */
 static void compare(const char *path) {
     fg_error err = {0}, expected = {0};
     fg_shard_index index;

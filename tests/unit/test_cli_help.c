@@ -1,4 +1,5 @@
-/* cli/help and the tables: pages, the table of the documents, and the man page that holds one of the texts. */
+/* cli/help and the tables: pages, the table of the documents, and the man page that holds one of the
+ * texts. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

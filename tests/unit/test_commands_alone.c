@@ -44,11 +44,11 @@ static int forget_output(void **state) {
     return fixture_tear_down(state);
 }
 
-static fg_converter_dirs built_in(void) {
+static fg_catalogue built_in(void) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    return dirs;
+    fg_catalogue catalogue = {0};
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
+    return catalogue;
 }
 
 #define HEADER_A                                                                                             \
@@ -290,19 +290,19 @@ static fg_options config_of(const char *path) {
 
 static void expect_config_error(const fg_options *options, fg_status status, const char *part) {
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
-    expect_error(&err, fg_command_config(options, &dirs, "1.2.3", out(), &err), status, part);
+    fg_catalogue catalogue = built_in();
+    expect_error(&err, fg_command_config(options, &catalogue, "1.2.3", out(), &err), status, part);
     assert_string_equal(text(), "");
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static json_t *config_result(const fg_options *options) {
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
-    fg_status status = fg_command_config(options, &dirs, "1.2.3", out(), &err);
+    fg_catalogue catalogue = built_in();
+    fg_status status = fg_command_config(options, &catalogue, "1.2.3", out(), &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     assert_int_equal(status, FG_OK);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return document();
 }
 
@@ -409,9 +409,9 @@ static size_t times(const char *text, const char *part) {
 static void families_are_listed(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
+    fg_catalogue catalogue = built_in();
     fg_options options = {.command = FG_COMMAND_LIST};
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(strncmp(text(), "family ", 7), 0);
     assert_int_equal(times(text(), "\nllama "), 1);
     assert_non_null(strstr(text(), "\nllama              logits     logits    Llama 1 to 3"));
@@ -420,12 +420,12 @@ static void families_are_listed(void **state) {
     assert_null(strstr(text(), ".json"));
     assert_null(strstr(text(), "*"));
     options.verbosity = -1;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(strncmp(text(), "llama ", 6), 0);
     options.verbosity = 1;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &catalogue, out(), &err), FG_OK);
     assert_non_null(strstr(text(), "/fast_llm/llama.json\n"));
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 /* A directory of one's own comes first: its converter takes the place of the built-in one. */
@@ -435,16 +435,16 @@ static void own_families_are_marked(void **state) {
     const char *own[] = {FG_CONVERTERS "/examples/documented_norm", at("")},
                *candidates[] = {FG_CONVERTERS, NULL};
     fg_options options = {.command = FG_COMMAND_LIST, .converter_paths = own, .converter_path_count = 2};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     put_text("mine.json", "{\"format\": \"forgather\", \"model_type\": \"mine\", \"unheard_of\": 1}");
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_cli_catalogue(&options, candidates, &catalogue, &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(times(text(), "\nllama "), 1);
     assert_non_null(strstr(text(), "\nllama              logits*    logits    Example plug-in"));
     assert_non_null(strstr(text(), "\nmine               broken*    -         \n"));
     assert_non_null(strstr(text(), "*: from --converter-path\n"));
     options.json = true;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_command_list(&options, &catalogue, out(), &err), FG_OK);
     json_t *value = document();
     assert_string_equal(json_string_value(fg_json_at(value, "0/model_type")), "llama");
     assert_string_equal(json_string_value(fg_json_at(value, "0/formats/forgather/proof")), "logits");
@@ -452,72 +452,72 @@ static void own_families_are_marked(void **state) {
     assert_true(json_is_false(fg_json_at(value, "0/formats/fast_llm/own")));
     assert_true(json_is_null(fg_json_at(value, "1/formats/forgather/proof")));
     json_decref(value);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void directories_are_found_in_order(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     const char *own[] = {at("")}, *candidates[] = {"/nonexistent", FG_CONVERTERS, "/also/nonexistent", NULL};
     fg_options options = {.converter_paths = own, .converter_path_count = 1};
     unsetenv("FGCONV_CONVERTERS");
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(dirs.count, 2);
-    assert_string_equal(dirs.items[0], at(""));
-    assert_string_equal(dirs.items[1], FG_CONVERTERS);
-    fg_converter_dirs_free(&dirs);
+    assert_int_equal(fg_cli_catalogue(&options, candidates, &catalogue, &err), FG_OK);
+    assert_int_equal(catalogue.count, 2);
+    assert_string_equal(catalogue.directories[0], at(""));
+    assert_string_equal(catalogue.directories[1], FG_CONVERTERS);
+    fg_catalogue_free(&catalogue);
 
     put_directory("c");
     put_directory("c/forgather");
     put_text("c/forgather/common.json", "{}");
     setenv("FGCONV_CONVERTERS", at("c"), 1);
     options.converter_path_count = 0;
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(dirs.count, 1);
-    assert_string_equal(dirs.items[0], at("c"));
-    fg_converter_dirs_free(&dirs);
+    assert_int_equal(fg_cli_catalogue(&options, candidates, &catalogue, &err), FG_OK);
+    assert_int_equal(catalogue.count, 1);
+    assert_string_equal(catalogue.directories[0], at("c"));
+    fg_catalogue_free(&catalogue);
     unsetenv("FGCONV_CONVERTERS");
 }
 
 static void missing_directories_are_named(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     const char *own[] = {at("absent")}, *candidates[] = {FG_CONVERTERS, NULL}, *const none[] = {NULL};
     fg_options options = {.converter_paths = own, .converter_path_count = 1};
-    expect_error(&err, fg_cli_dirs(&options, candidates, &dirs, &err), FG_ERR_USAGE,
+    expect_error(&err, fg_cli_catalogue(&options, candidates, &catalogue, &err), FG_ERR_USAGE,
                  "absent is not a directory");
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     err = (fg_error){0};
     options.converter_path_count = 0;
     setenv("FGCONV_CONVERTERS", "/nonexistent", 1);
-    expect_error(&err, fg_cli_dirs(&options, candidates, &dirs, &err), FG_ERR_USAGE,
+    expect_error(&err, fg_cli_catalogue(&options, candidates, &catalogue, &err), FG_ERR_USAGE,
                  "FGCONV_CONVERTERS names /nonexistent");
     unsetenv("FGCONV_CONVERTERS");
     err = (fg_error){0};
-    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM,
+    expect_error(&err, fg_cli_catalogue(&options, none, &catalogue, &err), FG_ERR_SYSTEM,
                  "cannot find the built-in converters");
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void lint_says_what_it_found(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
+    fg_catalogue catalogue = built_in();
     const char *files[] = {at("bad.json")};
     put_text("bad.json", "{\"format\": \"forgather\", \"model_type\": \"x\", \"wrong_key\": 1}");
     fg_options options = {.command = FG_COMMAND_LINT};
-    assert_int_equal(fg_command_lint(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_command_lint(&options, &catalogue, out(), &err), FG_OK);
     assert_non_null(strstr(text(), "forgather/qwen3.json"));
     assert_non_null(strstr(text(), "\nno problems found\n"));
     options.files = files;
     options.file_count = 1;
-    expect_error(&err, fg_command_lint(&options, &dirs, out(), &err), FG_ERR_INPUT,
+    expect_error(&err, fg_command_lint(&options, &catalogue, out(), &err), FG_ERR_INPUT,
                  "1 problem in converter files");
     assert_non_null(strstr(text(), "wrong_key"));
     assert_null(strstr(text(), "no problems found"));
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 /* A full disk behind a redirection must not pass for success. */

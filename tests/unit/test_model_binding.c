@@ -302,12 +302,12 @@ static void spec_names_do_not_leave_the_directory(void **state) {
     static const char *const names[] = {"../llama", ".hidden", "a/b", ""};
     for (size_t i = 0; i < 4; i++) {
         fg_error err = {0};
-        fg_converter_dirs dirs = {0};
+        fg_catalogue catalogue = {0};
         json_t *spec;
-        require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
-        assert_int_equal(fg_model_spec_read(&spec, &dirs, names[i], &err), FG_ERR_INPUT);
+        require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
+        assert_int_equal(fg_model_spec_read(&spec, &catalogue, names[i], &err), FG_ERR_INPUT);
         assert_null(spec);
-        fg_converter_dirs_free(&dirs);
+        fg_catalogue_free(&catalogue);
     }
 }
 
@@ -325,13 +325,13 @@ static void plug_ins_come_first(void **state) {
     char directory[] = "/tmp/fg_model_XXXXXX", path[64];
     assert_non_null(mkdtemp(directory));
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     json_t *spec;
-    require_ok(fg_converter_dirs_add(&dirs, directory, &err), &err);
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, directory, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
     snprintf(path, sizeof path, "%s/llama.json", directory);
     write_text(path, "{\"format\": \"forgather\", \"model_type\": \"llama\"}");
-    require_ok(fg_model_spec_read(&spec, &dirs, "llama", &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, "llama", &err), &err);
     assert_non_null(json_object_get(spec, "formats"));
     json_decref(spec);
     remove(path);
@@ -341,40 +341,42 @@ static void plug_ins_come_first(void **state) {
     write_text(
         path,
         "{\"extends\": \"qwen3.json\", \"config\": {\"query_norm\": null, \"mlp\": {\"value\": \"wide\"}}}");
-    require_ok(fg_model_spec_read(&spec, &dirs, "tapir", &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, "tapir", &err), &err);
     assert_string_equal(json_string_value(fg_json_at(spec, "config/mlp/value")), "wide");
     assert_null(fg_json_at(spec, "config/query_norm"));
     assert_non_null(fg_json_at(spec, "config/key_norm"));
     assert_non_null(fg_json_at(spec, "formats/hf/weights/embedding"));
     json_decref(spec);
     write_text(path, "{\"extends\": \"tapir.json\"}");
-    assert_int_equal(fg_model_spec_read(&spec, &dirs, "tapir", &err), FG_ERR_INPUT);
+    fg_catalogue_forget(&catalogue);
+    assert_int_equal(fg_model_spec_read(&spec, &catalogue, "tapir", &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "extend each other"));
     remove(path);
     snprintf(path, sizeof path, "%s/models", directory);
     rmdir(path);
     rmdir(directory);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void every_allocation_of_a_spec_may_fail(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_status status = FG_ERR_MEMORY;
     json_t *spec = NULL;
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
     for (uint64_t k = 1; status != FG_OK; k++) {
         err = (fg_error){0};
+        fg_catalogue_forget(&catalogue);
         fg_alloc_fail_after(k);
-        status = fg_model_spec_read(&spec, &dirs, "qwen3", &err);
+        status = fg_model_spec_read(&spec, &catalogue, "qwen3", &err);
         fg_alloc_fail_after(0);
         assert_true(k < 100000);
         if (status != FG_OK) assert_null(spec);
     }
     assert_non_null(fg_json_at(spec, "formats/forgather/weights/attention.key_norm"));
     json_decref(spec);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 int main(void) {

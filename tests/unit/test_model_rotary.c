@@ -4,15 +4,16 @@
 
 enum { HIDDEN = 16, FAR = 40 };
 
-/* How frequencies are scaled: "llama3" by factor, low, high, original; "yarn" by factor, original, beta_fast, beta_slow,
- * attention_factor (0: left out). NULL: not at all. */
+/* How frequencies are scaled: "llama3" by factor, low, high, original; "yarn" by factor, original, beta_fast,
+ * beta_slow, attention_factor (0: left out). NULL: not at all. */
 typedef struct scaling {
     const char *type;
     double factor, low, high, original, fast, slow, attention;
 } scaling;
 
-/* The share of a pair's own frequency that stays; the rest is divided by the factor. llama3: by how often it turns within
- * the original length. yarn: by its number, between those of the pairs that turn `fast` and `slow` times. */
+/* The share of a pair's own frequency that stays; the rest is divided by the factor. llama3: by how often it
+ * turns within the original length. yarn: by its number, between those of the pairs that turn `fast` and
+ * `slow` times. */
 static double kept_share(const scaling *s, double theta, double frequency, int pair) {
     double whole = 2 * acos(-1);
     if (strcmp(s->type, "llama3") == 0) {

@@ -94,7 +94,8 @@ static void shards_are_opened(void **state) {
     fg_checkpoint_close(&c);
 }
 
-/* Opens the directory as `format` and expects the tensor `tensor` alone, and a warning that ends in `comes_first`. */
+/* Opens the directory as `format` and expects the tensor `tensor` alone, and a warning that ends in
+ * `comes_first`. */
 static void expect_first(fg_format format, const char *tensor, const char *comes_first) {
     fg_checkpoint c;
     fg_log_reset();
