@@ -34,7 +34,7 @@ typedef struct fg_made_file {
 typedef struct fg_route_step {
     const fg_migration *migration; /* borrowed; NULL: the step of a converter, of which the next three are */
     fg_direction direction;
-    fg_format other; /* the format that is not hf */
+    const fg_format *other; /* the format that is not hf */
     const fg_converter *converter;
     fg_translation translation; /* owned; of a migration result and left_out alone */
 } fg_route_step;
@@ -76,7 +76,7 @@ typedef struct fg_conversion {
     fg_checkpoint source; /* its tensor table moves into the plan */
     char *config_file;    /* owned; the file with its configuration */
     fg_hf_base base;
-    fg_format to;
+    const fg_format *to;
     fg_update *update;    /* owned; NULL: a conversion */
     fg_route_step *steps; /* owned */
     size_t step_count, step_capacity;

@@ -14,7 +14,7 @@ fg_status fg_conversion_wrap_config(fg_conversion *c, fg_catalogue *catalogue, f
     const char *model =
         json_string_value(json_object_get(fg_converter_document(fg_conversion_last(c)->converter), "model"));
     json_t *base_model = c->config;
-    FG_TRY(fg_classes_load(&classes, catalogue, FG_FORMAT_FAST_LLM, err));
+    FG_TRY(fg_classes_load(&classes, catalogue, &fg_format_fast_llm, err));
     if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters");
     FG_TRY_NEW(c->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
     c->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
@@ -84,9 +84,9 @@ fg_status fg_conversion_carried(const fg_conversion *c, size_t index, json_t **c
     if (step->direction == FG_EXPORT) {
         json_t *held = index ? NULL : fg_json_at(c->source.metadata, FG_CHECKPOINT_CARRIED);
         *carried = json_incref(held);
-    } else if (step->other == FG_FORMAT_FAST_LLM && before && before->other == FG_FORMAT_FAST_LLM) {
+    } else if (step->other == &fg_format_fast_llm && before && before->other == &fg_format_fast_llm) {
         *carried = json_incref(before->translation.left_out);
-    } else if (step->other == FG_FORMAT_FAST_LLM) {
+    } else if (step->other == &fg_format_fast_llm) {
         return read_carried(c, carried, err);
     }
     return FG_OK;
@@ -97,7 +97,7 @@ fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_e
     json_t *list = NULL;
     const fg_route_step *first = &c->steps[0];
     *document = NULL;
-    if (c->to == FG_FORMAT_FAST_LLM || c->source.format != FG_FORMAT_FAST_LLM ||
+    if (c->to == &fg_format_fast_llm || c->source.format != &fg_format_fast_llm ||
         !json_array_size(first->translation.left_out))
         goto done;
     FG_TRY(sorted_by_key(first->translation.left_out, &list, err));
@@ -151,7 +151,7 @@ fg_status fg_conversion_metadata(const fg_conversion *c, fg_buffer *text, fg_err
     FG_TRY(sorted_by_key(last->left_out, &kept, err));
     FG_TRY(fg_json_put(document, "config", json_incref(c->config), err));
     FG_TRY(fg_json_put(document, "fast_llm_version", json_string(c->fast_llm_version), err));
-    FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));
+    FG_TRY(fg_json_put(document, "format", json_string(fg_format_fast_llm.name), err));
     FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(c->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));

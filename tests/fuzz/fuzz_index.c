@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "format/weight_files.h"
 #include "fuzz_folder.h"
 #include "store/shard_index.h"
-#include "store/weight_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

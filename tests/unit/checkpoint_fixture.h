@@ -16,9 +16,9 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "device/device.h"
+#include "format/checkpoint.h"
 #include "model/forward.h"
 #include "model/spec.h"
-#include "store/checkpoint.h"
 
 enum { TEXT = 600 };
 
