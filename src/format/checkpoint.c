@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/lfs_pointer.h"
 #include "base/log.h"
 #include "format/fast_llm.h"
 #include "format/missing_model.h"
@@ -203,7 +202,7 @@ static fg_status check_file(const char *folder, const char *name, bool travels, 
         goto done;
     }
     FG_TRY(fg_path_is_file(path, regular, err));
-    if (*regular) FG_TRY(fg_lfs_check_file(path, err));
+    if (*regular) FG_TRY(fg_file_refuse_pointer(path, err));
 done:
     fg_free(path);
     return status;
