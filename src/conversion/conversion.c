@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "conversion/detect_family.h"
 #include "copy/shards.h"
-#include "format/fast_llm.h"
 
 /* ---- open and decide ---- */
 
@@ -53,9 +52,7 @@ static fg_status open_and_decide(fg_conversion *c, const fg_options *options, fg
     open.config_only = false;
     fg_checkpoint_close(&c->source);
     FG_TRY(fg_checkpoint_open(&c->source, options->source, &open, err));
-    bool fast_llm = c->source.format == &fg_format_fast_llm;
-    const char *config = fast_llm ? FG_FAST_LLM_METADATA : "config.json";
-    FG_TRY_NEW(c->config_file, fg_path_join(c->source.directory, config, err));
+    FG_TRY_NEW(c->config_file, fg_path_join(c->source.directory, c->source.format->config_file, err));
     if (options->in_place) FG_TRY(fg_conversion_check_replaceable(c, err));
     FG_TRY(fg_conversion_decide_steps(c, options, catalogue, err));
     FG_TRY(fg_conversion_open_base(c, options, err));

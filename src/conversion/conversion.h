@@ -218,7 +218,7 @@ fg_status fg_conversion_name_shards(fg_conversion *c, fg_error *err);
 /* The settings that a step to Fast-LLM (`index`) restores: those that the step before it left out, or those
  * in the source's file; NULL: none. New reference. */
 fg_status fg_conversion_carried(const fg_conversion *c, size_t index, json_t **carried, fg_error *err);
-/* The content of the destination's FG_CHECKPOINT_CARRIED_FILE; NULL: it gets none. New reference. */
+/* The content of the destination's FG_CARRIED_FILE; NULL: it gets none. New reference. */
 fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_error *err);
 /* metadata.yaml: configuration, the file of each tensor, and settings of the source that Fast-LLM cannot
  * hold. */

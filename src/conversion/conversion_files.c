@@ -6,7 +6,7 @@
 #include "base/utf8_text.h"
 #include "conversion/conversion.h"
 #include "copy/shards.h"
-#include "format/fast_llm.h"
+#include "format/carried.h"
 #include "format/weight_files.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
@@ -185,7 +185,7 @@ fg_status fg_conversion_make_files(fg_conversion *c, const fg_options *options, 
     if (c->generation_config && !fg_json_equal(c->generation_config, c->source.generation_config))
         FG_TRY(make_json(c, "generation_config.json", c->generation_config, FG_JSON_SORTED, err));
     FG_TRY(fg_conversion_to_carry(c, &carried, err));
-    FG_TRY(make_json(c, FG_CHECKPOINT_CARRIED_FILE, carried, FG_JSON_SORTED, err));
+    FG_TRY(make_json(c, FG_CARRIED_FILE, carried, FG_JSON_SORTED, err));
 done:
     json_decref(carried);
     return status;
@@ -245,7 +245,7 @@ static fg_status copy_file(const fg_conversion *c, const char *directory, const 
                            json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    bool given_back = c->to == &fg_format_fast_llm && strcmp(name, FG_CHECKPOINT_CARRIED_FILE) == 0;
+    bool given_back = c->to == &fg_format_fast_llm && strcmp(name, FG_CARRIED_FILE) == 0;
     if (!is_wanted(c, name) || given_back) goto done;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
     FG_TRY(fg_stage_copy_file(stage, path, name, err));
@@ -299,5 +299,5 @@ done:
 }
 
 fg_status fg_conversion_finish_files(const fg_conversion *c, fg_stage *stage, fg_error *err) {
-    return c->to == &fg_format_fast_llm ? fg_stage_write(stage, FG_FAST_LLM_OK, "", 0, err) : FG_OK;
+    return c->to->last_file ? fg_stage_write(stage, c->to->last_file, "", 0, err) : FG_OK;
 }

@@ -164,19 +164,17 @@ typedef struct translate_args {
 static fg_status find_translate_args(const fg_conversion *c, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *metadata = index ? NULL : c->source.metadata;
     bool first = !index || c->steps[index - 1].migration; /* reads what the source's file says */
     FG_TRY(name_config(c, index, &p->file, err));
     FG_TRY(fg_conversion_carried(c, index, &p->carried, err));
-    p->how =
-        (fg_translate_options){.max_length = options->max_length,
-                               .hf_version = options->hf_version,
-                               .version = version,
-                               .file = p->file,
-                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                               .ignore_keys = options->ignore_keys,
-                               .ignore_key_count = first ? options->ignore_key_count : 0,
-                               .carried = p->carried};
+    p->how = (fg_translate_options){.max_length = options->max_length,
+                                    .hf_version = options->hf_version,
+                                    .version = version,
+                                    .file = p->file,
+                                    .newer_rotary = !index && c->source.newer_rotary,
+                                    .ignore_keys = options->ignore_keys,
+                                    .ignore_key_count = first ? options->ignore_key_count : 0,
+                                    .carried = p->carried};
 done:
     return status;
 }

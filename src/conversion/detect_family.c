@@ -119,10 +119,9 @@ static fg_status none_fits(const search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     FG_TRY(add_reasons(s->refused, &text, err));
-    fg_fail(err, FG_ERR_INPUT,
-            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
-            "), and no family can hold all of it:%s",
-            s->question.file, text.data ? text.data : " no converters were found");
+    fg_fail(
+        err, FG_ERR_INPUT, "%s does not name the model family (no %s), and no family can hold all of it:%s",
+        s->question.file, s->question.other->family_key, text.data ? text.data : " no converters were found");
     status = fg_hint(
         err, "give the family with --model-type to see everything that it refuses, or a converter with "
              "--converter-path");
@@ -139,9 +138,8 @@ static fg_status several_fit(const search *s, fg_error *err) {
         FG_TRY(fg_buffer_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
     FG_TRY(add_reasons(s->losing, &text, err));
     fg_fail(err, FG_ERR_INPUT,
-            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
-            "), and several families accept it: %s",
-            s->question.file, text.data);
+            "%s does not name the model family (no %s), and several families accept it: %s", s->question.file,
+            s->question.other->family_key, text.data);
     status = fg_hint(
         err, "choose the family with --model-type, or give the Hugging Face directory that the training "
              "started from with --hf-base");

@@ -3,27 +3,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
-#include "format/fast_llm.h"
+#include "format/carried.h"
 #include "format/missing_model.h"
 #include "format/training_checkpoint.h"
 #include "format/weight_files.h"
-
-/* Whether `directory` has a regular file `name`. */
-static fg_status has_file(const char *directory, const char *name, bool *has, fg_error *err) {
-    char *path = fg_path_join(directory, name, err);
-    if (!path) return FG_ERR_MEMORY;
-    fg_status status = fg_path_is_file(path, has, err);
-    fg_free(path);
-    return status;
-}
-
-static fg_status refuse_adapter(const char *directory, fg_error *err) {
-    fg_fail(err, FG_ERR_INPUT, "%s: an adapter (LoRA, PEFT: adapter_config.json) and not a whole model",
-            directory);
-    return fg_hint(err, "merge it into its base model first (merge_and_unload of the peft package), save "
-                        "that and convert the result");
-}
 
 /* ---- what kind of directory it is ---- */
 
@@ -33,63 +16,77 @@ static fg_status check_directory(const char *directory, fg_error *err) {
     return status != FG_OK || is_directory ? status : fg_refuse_no_directory(directory, err);
 }
 
-static fg_status read_config(fg_checkpoint *c, fg_error *err) {
+/* Takes what a document says into the checkpoint. A configuration that lies in a file of its own may be
+ * the whole document. */
+static fg_status take_document(fg_checkpoint *c, const fg_format *format, const char *path, json_t *document,
+                               fg_error *err) {
     fg_status status = FG_OK;
-    bool adapter;
-    FG_TRY(fg_json_read_object(c->directory, "config.json", &c->config, err));
-    if (c->config) goto done;
-    FG_TRY(has_file(c->directory, "adapter_config.json", &adapter, err));
-    if (adapter) FG_TRY(refuse_adapter(c->directory, err));
-    status = fg_refuse_no_config(c->directory, err);
+    const char *family = NULL;
+    FG_TRY(format->family(path, document, &family, err));
+    if (family) FG_TRY_NEW(c->model_type, fg_strdup(family, err));
+    json_t *config = fg_format_config(format, document);
+    c->format = format;
+    c->config = json_incref(fg_format_model_config(format, config) ? config : document);
+    if (!format->config_path) goto done;
+    c->metadata = json_incref(document);
+    if (format->carried_path) c->carried = fg_json_at(document, format->carried_path);
+    if (format->newer_rotary_path)
+        c->newer_rotary = json_is_true(fg_json_at(document, format->newer_rotary_path));
 done:
     return status;
 }
 
-static fg_status read_metadata(fg_checkpoint *c, fg_error *err) {
+static fg_status read_document(fg_checkpoint *c, const fg_format *wanted, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_fast_llm_metadata_read(c->directory, &c->metadata, err));
-    c->config = json_incref(json_object_get(c->metadata, "config"));
-    const json_t *origin = fg_json_at(c->metadata, FG_CHECKPOINT_ORIGIN);
-    if (json_is_string(origin)) FG_TRY_NEW(c->model_type, fg_strdup(json_string_value(origin), err));
+    const fg_format *format = wanted;
+    char *path = NULL;
+    json_t *document = NULL;
+    if (!wanted) FG_TRY(fg_format_of_directory(c->directory, NULL, &format, err));
+    FG_TRY_NEW(path, fg_path_join(c->directory, format->config_file, err));
+    FG_TRY(format->read(c->directory, &document, err));
+    if (!wanted) format = fg_format_of_document(document, format);
+    FG_TRY(take_document(c, format, path, document, err));
 done:
+    fg_free(path);
+    json_decref(document);
     return status;
 }
 
-/* A metadata.yaml next to a config.json may have nothing to do with Fast-LLM. */
-static fg_status is_fast_llm(const fg_checkpoint *c, const fg_format *wanted, bool *is, fg_error *err) {
+fg_status fg_checkpoint_open_config(fg_checkpoint *c, const char *path, const fg_format *asked,
+                                    fg_error *err) {
     fg_status status = FG_OK;
-    bool config = false;
-    *is = wanted == &fg_format_fast_llm;
-    if (wanted != NULL) return FG_OK;
-    FG_TRY(has_file(c->directory, FG_FAST_LLM_METADATA, is, err));
-    FG_TRY(has_file(c->directory, "config.json", &config, err));
-    if (*is && config) FG_TRY(fg_fast_llm_is_metadata(c->directory, is, err));
-done:
-    return status;
-}
-
-static fg_status find_format(fg_checkpoint *c, const fg_format *wanted, fg_error *err) {
-    fg_status status = FG_OK;
-    bool fast_llm;
-    char *file = NULL;
-    FG_TRY(is_fast_llm(c, wanted, &fast_llm, err));
-    c->format = &fg_format_fast_llm;
-    if (fast_llm) return read_metadata(c, err);
-    FG_TRY(read_config(c, err));
-    const char *type = NULL, *hf_type = NULL;
-    FG_TRY_NEW(file, fg_path_join(c->directory, "config.json", err));
-    FG_TRY(fg_json_get_string(c->config, "model_type", file, &type, err));
-    FG_TRY(fg_json_get_string(c->config, "hf_model_type", file, &hf_type, err));
-    c->format = wanted;
-    if (wanted == NULL) {
-        c->format =
-            hf_type || (type && fg_starts_with(type, "forgather-")) ? &fg_format_forgather : &fg_format_hf;
+    fg_path_kind kind;
+    const fg_format *format;
+    json_t *document = NULL;
+    *c = (fg_checkpoint){0};
+    FG_TRY(fg_path_look(path, &kind, err));
+    if (kind == FG_PATH_ABSENT) FG_FAIL(err, FG_ERR_USAGE, "%s: no such file or directory", path);
+    if (kind == FG_PATH_DIRECTORY) {
+        FG_TRY(fg_format_of_directory(path, asked, &format, err));
+        FG_TRY_NEW(c->directory, fg_path_join(path, format->config_file, err));
+        FG_TRY(fg_path_look(c->directory, &kind, err));
+        if (kind == FG_PATH_ABSENT) FG_TRY(fg_refuse_no_config(path, err));
+    } else {
+        FG_TRY_NEW(c->directory, fg_strdup(path, err));
     }
-    if (c->format == &fg_format_forgather) type = hf_type;
-    if (type) FG_TRY_NEW(c->model_type, fg_strdup(type, err));
+    FG_TRY(fg_format_read_file(c->directory, &document, err));
+    FG_TRY(take_document(c, fg_format_of_document(document, NULL), c->directory, document, err));
 done:
-    if (status != FG_OK) fg_where(err, "opening %s", c->directory);
-    fg_free(file);
+    json_decref(document);
+    if (status != FG_OK) fg_checkpoint_close(c);
+    return status;
+}
+
+fg_status fg_checkpoint_declare(fg_checkpoint *c, const fg_format *format, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *config = c->config;
+    fg_free(c->model_type);
+    c->model_type = NULL;
+    c->format = format;
+    if (!format->model_path) return FG_OK;
+    c->config = json_object();
+    FG_TRY(fg_json_set_at(c->config, format->model_path, config, err));
+done:
     return status;
 }
 
@@ -105,8 +102,7 @@ static fg_status find_weights(fg_checkpoint *c, const char *checkpoint_path, boo
         goto done;
     }
     FG_TRY_NEW(folder, fg_path_join(c->directory, FG_TRAINING_FOLDER, err));
-    if (c->format == &fg_format_forgather && !config_only)
-        FG_TRY(fg_path_is_directory(folder, &is_directory, err));
+    if (c->format->opens_latest && !config_only) FG_TRY(fg_path_is_directory(folder, &is_directory, err));
     if (is_directory) {
         FG_TRY(fg_training_latest(folder, &c->weights_directory, err));
     } else {
@@ -117,33 +113,13 @@ done:
     return status;
 }
 
-/* Another directory given with -c has metadata of its own, which names its files. */
-static fg_status read_fast_llm_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
+fg_status fg_checkpoint_read_weights(fg_checkpoint *c, const char *checkpoint_path, bool unfinished,
+                                     fg_error *err) {
     fg_status status = FG_OK;
-    json_t *metadata = NULL;
-    if (strcmp(c->weights_directory, c->directory) != 0)
-        FG_TRY(fg_fast_llm_metadata_read(c->weights_directory, &metadata, err));
-    FG_TRY(
-        fg_fast_llm_weights_read(c->weights_directory, metadata ? metadata : c->metadata, &c->tensors, err));
-    if (!unfinished) FG_TRY(fg_fast_llm_warn_if_unfinished(c->weights_directory, err));
-done:
-    json_decref(metadata);
-    return status;
-}
-
-static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
-    fg_status status = FG_OK;
-    if (c->format == &fg_format_fast_llm) return read_fast_llm_weights(c, unfinished, err);
-    bool adapter, present;
-    FG_TRY(fg_weight_files_present(c->weights_directory, &present, err));
-    FG_TRY(has_file(c->weights_directory, "adapter_config.json", &adapter, err));
-    if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
-    if (adapter)
-        fg_warn("%s: adapter_config.json next to whole weights: the adapter is ignored, as transformers "
-                "without peft does",
-                c->weights_directory);
-    fg_weight_files_order order = c->format == &fg_format_forgather ? FG_WEIGHTS_FORGATHER : FG_WEIGHTS_HF;
-    FG_TRY(fg_weight_files_read(c->weights_directory, order, &c->tensors, &c->index_metadata, err));
+    fg_free(c->weights_directory);
+    c->weights_directory = NULL;
+    FG_TRY(find_weights(c, checkpoint_path, false, err));
+    FG_TRY(c->format->read_weights(c, unfinished, err));
 done:
     return status;
 }
@@ -152,10 +128,10 @@ done:
 
 bool fg_checkpoint_is_tokenizer_file(const char *name) {
     static const char *const whole[] = {
-        "added_tokens.json",        "chat_template.jinja",   "chat_template.json", "merges.txt",
-        "special_tokens_map.json",  "spiece.model",          "tekken.json",        "tokenizer.json",
-        "tokenizer.model",          "tokenizer_config.json", "vocab.json",         "vocab.txt",
-        FG_CHECKPOINT_CARRIED_FILE,
+        "added_tokens.json",       "chat_template.jinja",   "chat_template.json", "merges.txt",
+        "special_tokens_map.json", "spiece.model",          "tekken.json",        "tokenizer.json",
+        "tokenizer.model",         "tokenizer_config.json", "vocab.json",         "vocab.txt",
+        FG_CARRIED_FILE,
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         if (strcmp(name, whole[i]) == 0) return true;
@@ -174,12 +150,12 @@ static bool is_side_file(const char *name) {
 
 /* Rewritten by a conversion, or read by it. */
 static bool is_known(const char *name) {
-    static const char *const whole[] = {"config.json", "fgconv_report.json", FG_FAST_LLM_METADATA,
-                                        FG_FAST_LLM_OK};
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-        if (strcmp(name, whole[i]) == 0) return true;
+    for (size_t i = 0; i < fg_format_count; i++) {
+        const fg_format *f = fg_formats[i];
+        if (strcmp(name, f->config_file) == 0 || (f->last_file && strcmp(name, f->last_file) == 0))
+            return true;
     }
-    return fg_weight_files_is_name(name);
+    return strcmp(name, "fgconv_report.json") == 0 || fg_weight_files_is_name(name);
 }
 
 /* Moves a name, which the list then no longer owns. */
@@ -275,11 +251,12 @@ fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
     *c = (fg_checkpoint){0};
     FG_TRY(check_directory(directory, err));
     FG_TRY_NEW(c->directory, fg_strdup(directory, err));
-    FG_TRY(find_format(c, options->format, err));
+    FG_TRY(read_document(c, options->format, err));
     FG_TRY(fg_json_read_object(directory, "generation_config.json", &c->generation_config, err));
     FG_TRY(fg_json_read_object(directory, "tokenizer_config.json", &c->tokenizer_config, err));
-    FG_TRY(find_weights(c, options->checkpoint_path, options->config_only, err));
-    if (!options->config_only) FG_TRY(read_weights(c, options->unfinished, err));
+    FG_TRY(options->config_only
+               ? find_weights(c, options->checkpoint_path, true, err)
+               : fg_checkpoint_read_weights(c, options->checkpoint_path, options->unfinished, err));
     FG_TRY(sort_files(c, err));
 done:
     if (status != FG_OK) fg_checkpoint_close(c);

@@ -151,11 +151,11 @@ fg_status fg_refuse_no_config(const char *directory, fg_error *err) {
                   err);
 }
 
-fg_status fg_refuse_no_weights(const char *directory, const char *const *names, size_t count, fg_error *err) {
+fg_status fg_refuse_no_weights(const char *directory, const char *const *names, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer missing = {0};
     FG_TRY(fg_buffer_printf(&missing, err, "weights: none of "));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; names[i]; i++)
         FG_TRY(fg_buffer_printf(&missing, err, "%s%s", i ? ", " : "", names[i]));
     FG_TRY(fg_buffer_printf(&missing, err, " is there"));
     status = refuse(

@@ -10,8 +10,8 @@
 
 /* There is no config.json (nor a Fast-LLM metadata.yaml). FG_ERR_INPUT. */
 fg_status fg_refuse_no_config(const char *directory, fg_error *err);
-/* None of the `count` names of weights is there. FG_ERR_INPUT. */
-fg_status fg_refuse_no_weights(const char *directory, const char *const *names, size_t count, fg_error *err);
+/* None of the files `names` (NULL at the end) is there. FG_ERR_INPUT. */
+fg_status fg_refuse_no_weights(const char *directory, const char *const *names, fg_error *err);
 /* `path` is a file, or nothing, where a model's directory is expected. FG_ERR_USAGE. */
 fg_status fg_refuse_no_directory(const char *path, fg_error *err);
 

@@ -6,26 +6,17 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "format/format.h"
 #include "format/missing_model.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
 #include "store/torch_bin.h"
 
-enum { NAMES = 4 };
-
-/* In the orders in which they are looked for. */
-static const char *const orders[][NAMES] = {
-    [FG_WEIGHTS_HF] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                       "pytorch_model.bin.index.json"},
-    [FG_WEIGHTS_FORGATHER] = {"model.safetensors.index.json", "pytorch_model.bin.index.json",
-                              "pytorch_model.bin", "model.safetensors"},
-};
-
 /* The path of the first that exists, newly allocated; `path` is NULL if there is none. */
 static fg_status locate(const char *directory, const char *const *names, char **path, fg_error *err) {
     fg_status status = FG_OK;
     *path = NULL;
-    for (size_t i = 0; i < NAMES; i++) {
+    for (size_t i = 0; names[i]; i++) {
         fg_path_kind kind;
         FG_TRY_NEW(*path, fg_path_join(directory, names[i], err));
         FG_TRY(fg_path_look(*path, &kind, err));
@@ -43,7 +34,7 @@ done:
 
 fg_status fg_weight_files_present(const char *directory, bool *present, fg_error *err) {
     char *path;
-    fg_status status = locate(directory, orders[FG_WEIGHTS_HF], &path, err); /* any will do */
+    fg_status status = locate(directory, fg_format_hf.weight_files, &path, err); /* any order */
     *present = path != NULL;
     fg_free(path);
     return status;
@@ -177,7 +168,7 @@ static fg_status warn_of_others(const char *directory, const char *const *names,
                                 const fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    for (size_t i = 0; i < NAMES; i++) {
+    for (size_t i = 0; names[i]; i++) {
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(directory, names[i], err));
         bool exists;
@@ -190,14 +181,13 @@ done:
     return status;
 }
 
-fg_status fg_weight_files_read(const char *directory, fg_weight_files_order order, fg_tensors *table,
+fg_status fg_weight_files_read(const char *directory, const char *const *names, fg_tensors *table,
                                json_t **metadata, fg_error *err) {
     fg_status status = FG_OK;
-    const char *const *names = orders[order];
     char *path = NULL;
     *metadata = NULL;
     FG_TRY(locate(directory, names, &path, err));
-    if (!path) FG_TRY(fg_refuse_no_weights(directory, names, NAMES, err));
+    if (!path) FG_TRY(fg_refuse_no_weights(directory, names, err));
     if (fg_ends_with(path, ".index.json")) {
         FG_TRY(read_sharded(directory, path, table, metadata, err));
     } else {

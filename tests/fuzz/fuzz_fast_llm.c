@@ -52,8 +52,8 @@ static void export(const fg_converter *converter, const fg_checkpoint *checkpoin
     fg_error err = {0};
     fg_translate_options options = {.version = "1", .file = "metadata.yaml", .hf_version = 4};
     fg_translation out = {0};
-    options.carried = fg_json_at(checkpoint->metadata, FG_CHECKPOINT_CARRIED);
-    options.newer_rotary = json_is_true(fg_json_at(checkpoint->metadata, FG_CHECKPOINT_NEWER_ROTARY));
+    options.carried = checkpoint->carried;
+    options.newer_rotary = checkpoint->newer_rotary;
     fuzz_expect(fg_translate(converter, FG_EXPORT, json_object_get(checkpoint->config, "base_model"),
                              &options, &out, &err),
                 &err);

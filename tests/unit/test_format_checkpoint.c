@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "base/log.h"
+#include "format/carried.h"
 #include "format/checkpoint.h"
 
 #define U8(name, begin, end)                                                                                 \
@@ -328,19 +329,12 @@ static void links_of_a_hub_cache_are_followed(void **state) {
 
 static void links_to_nothing_are_refused(void **state) {
     (void)state;
-    static const char *const names[] = {"config.json",
-                                        "generation_config.json",
-                                        "tokenizer_config.json",
-                                        "tokenizer.json",
-                                        "chat_template.jinja",
-                                        "special_tokens_map.json",
-                                        "vocab.json",
-                                        "tokenizer.model",
-                                        "model.safetensors",
-                                        "modeling_llama.py",
-                                        "adapter_config.json",
-                                        "metadata.yaml",
-                                        FG_CHECKPOINT_CARRIED_FILE};
+    static const char *const names[] = {
+        "config.json",       "generation_config.json", "tokenizer_config.json",
+        "tokenizer.json",    "chat_template.jinja",    "special_tokens_map.json",
+        "vocab.json",        "tokenizer.model",        "model.safetensors",
+        "modeling_llama.py", "adapter_config.json",    "metadata.yaml",
+        FG_CARRIED_FILE};
     put_text("config.json", "{\"model_type\": \"llama\"}");
     put_safetensors("model.safetensors", ONE, 3);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
