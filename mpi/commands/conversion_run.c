@@ -125,6 +125,10 @@ done:
     return status;
 }
 
+static uint64_t needed_bytes(const convert_run *c) {
+    return fg_estimate_bytes(&c->conversion.layout.plan, c->conversion.layout.optimizer_bytes);
+}
+
 static fg_status check_stage(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     bool sync = !options->no_fsync;
@@ -144,7 +148,7 @@ static fg_status prepare(convert_run *c, fg_error *err) {
     FG_TRY(decide_proof(c, err));
     FG_TRY(resolve_proof_run(c, err));
     FG_TRY(fg_conversion_report(&c->conversion, &c->recipe, c->report, err));
-    FG_TRY(fg_estimate_disk(&c->conversion.layout, &c->stage, c->report, err));
+    FG_TRY(fg_estimate_disk(needed_bytes(c), &c->stage, c->report, err));
 done:
     return status;
 }
@@ -181,7 +185,7 @@ static fg_status decide(convert_run *c, fg_recipe_kind kind, fg_error *err) {
     FG_TRY(fg_recipe_from_options(kind, c->run->options, &c->recipe, err));
     FG_TRY(prepare(c, err));
     FG_TRY(show_names(c, err));
-    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options, &c->stage, err));
+    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options->report, c->run->options->dump, &c->stage, err));
 done:
     return status;
 }
@@ -245,11 +249,12 @@ static void describe_models(convert_run *c, const fg_checkpoint *result, const j
 }
 
 static fg_status begin(convert_run *c, fg_error *err) {
-    fg_status status = fg_estimate_memory(c->plan, &c->proof_run, c->report, err);
+    fg_status status =
+        fg_estimate_memory(c->plan, c->proof_run.proof_bytes, c->proof_run.generation_bytes, c->report, err);
     bool verifies = c->proof_run.validate == FG_VALIDATE_BYTES;
     if (status != FG_OK) return status;
-    status = fg_estimate_dump(c->run->options->dump, c->proof_run.dump_bytes, &c->conversion.layout,
-                              &c->stage, err);
+    status =
+        fg_estimate_dump(c->run->options->dump, c->proof_run.dump_bytes, needed_bytes(c), &c->stage, err);
     if (status != FG_OK) return status;
     return c->run->options->dry_run ? fg_estimate_time(c->plan, verifies, c->report, err)
                                     : begin_stage(c, err);

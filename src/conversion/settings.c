@@ -8,6 +8,7 @@
 #include "conversion/finalized_generation.h"
 #include "conversion/token_id_check.h"
 #include "language/classes.h"
+#include "tokens/stop_tokens.h"
 
 enum { KEY = 32 };
 
@@ -91,7 +92,8 @@ static fg_status resolve_eos(const fg_decisions *d, int64_t id, fg_settings *s, 
     bool comes_back = !source->format->has_token_ids && d->route.to->hub && (held || source->model_type);
     if ((comes_back || d->route.keeps_format) && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS))
         goto done; /* as it is, or once was, in both files */
-    FG_TRY(fg_eos_merge(held, json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(
+        fg_stop_tokens_merge(held, json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(s->config, "eos_token_id", json_incref(merged), err));
     if (s->generation_config)
@@ -153,8 +155,8 @@ static fg_status carry_eos(const fg_decisions *d, int64_t id, fg_settings *s, fg
     json_t *merged;
     bool stays = d->source.checkpoint.format->hub || d->route.keeps_format;
     if (stays && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS)) goto done;
-    FG_TRY(fg_eos_merge(json_object_get(carried_entry(s, "eos_token_id"), "value"),
-                        json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(fg_stop_tokens_merge(json_object_get(carried_entry(s, "eos_token_id"), "value"),
+                                json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
     if (merged) FG_TRY(carry(s, "eos_token_id", merged, err));
 done:
     return status;
