@@ -11,7 +11,8 @@
 #ifndef FG_LANGUAGE_CLASSES_H
 #define FG_LANGUAGE_CLASSES_H
 
-#include "language/converter.h"
+#include "language/catalogue.h"
+#include "store/checkpoint.h"
 
 typedef struct fg_classes fg_classes;
 
