@@ -9,8 +9,8 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "communicators.h"
+#include "format/checkpoint.h"
 #include "report/output_file.h"
-#include "store/checkpoint.h"
 
 struct fg_dump {
     const fg_ranks *ranks;
@@ -114,7 +114,7 @@ static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *a
     fg_status status = FG_OK;
     fg_buffer config = {0};
     const char *directory = json_string_value(json_object_get(about, "directory"));
-    const char *format = fg_format_name((fg_format)json_integer_value(json_object_get(about, "format")));
+    const char *format = json_string_value(json_object_get(about, "format"));
     FG_TRY(fg_json_write(json_object_get(about, "config"), FG_JSON_SORTED, &config, err));
     FG_TRY(put_text(dump, group, "directory", directory ? directory : "", err));
     FG_TRY(put_text(dump, group, "format", format, err));

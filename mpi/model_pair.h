@@ -20,7 +20,7 @@ enum { FG_REFERENCE = 0, FG_CANDIDATE = 1, FG_UNROUNDED = 2, FG_PAIR_MODELS = 3 
 
 /* One side, as rank 0 knows it. */
 typedef struct fg_model_pair_side {
-    fg_format format;
+    const fg_format *format;
     const json_t *spec;        /* models/TYPE.json; borrowed */
     const json_t *config;      /* config.json; borrowed */
     const fg_tensors *tensors; /* borrowed; NULL for the candidate of a dry run */

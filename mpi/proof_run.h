@@ -14,6 +14,7 @@ typedef struct fg_proof_run {
     fg_validate
         validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
     bool generates;
+    bool compares;           /* two models that are there, not a conversion */
     fg_model_pair_task pair; /* as pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */
@@ -32,7 +33,7 @@ typedef struct fg_proof_run {
 void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run);
 /* The rows of a model's vocabulary; UINT64_MAX for a configuration that is wrong, which is said when the
  * model is bound. */
-uint64_t fg_proof_run_rows(const json_t *spec, fg_format format, const json_t *config);
+uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config);
 /* Rank 0, before anything is written: prompt and sampling. The destination's configurations are those that it
  * has or will have; `generation_config` may be NULL. */
 fg_status fg_proof_run_prepare(fg_proof_run *proof_run, const fg_run *run, const fg_prompt_side *source,

@@ -1,5 +1,7 @@
 /* fgconv lint: checks the given converter files or files of models/; without arguments all of both. */
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "lint/lint.h"
 #include "lint/spec_lint.h"
 
@@ -24,14 +26,15 @@ done:
     return status;
 }
 
-fg_status fg_command_lint(const fg_options *options, fg_catalogue *catalogue, FILE *out, fg_error *err) {
+static fg_status run_lint(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_options *options = run->options;
     fg_buffer report = {0};
     size_t total = 0;
-    if (!options->file_count) FG_TRY(lint_all(catalogue, &report, &total, err));
+    if (!options->file_count) FG_TRY(lint_all(run->catalogue, &report, &total, err));
     for (size_t i = 0; i < options->file_count; i++)
-        FG_TRY(lint_file(catalogue, options->files[i], &report, &total, err));
-    FG_TRY(fg_cli_print(out, &report, err));
+        FG_TRY(lint_file(run->catalogue, options->files[i], &report, &total, err));
+    FG_TRY(fg_print(run->out, &report, err));
     if (total) {
         fg_fail(err, FG_ERR_INPUT, "%zu problem%s in converter files", total, total == 1 ? "" : "s");
         FG_TRY(fg_hint(err, "each problem is listed with its file and rule"));
@@ -39,9 +42,23 @@ fg_status fg_command_lint(const fg_options *options, fg_catalogue *catalogue, FI
     if (options->verbosity >= 0) {
         fg_buffer_clear(&report);
         FG_TRY(fg_buffer_printf(&report, err, "no problems found\n"));
-        FG_TRY(fg_cli_print(out, &report, err));
+        FG_TRY(fg_print(run->out, &report, err));
     }
 done:
     fg_buffer_free(&report);
     return status;
 }
+
+const fg_command fg_lint_command = {
+    .name = "lint",
+    .arguments = "[FILE...]",
+    .most = SIZE_MAX,
+    .complete = FG_COMPLETE_FILES,
+    .options = FG_TAKES_CONVERTERS,
+    .summary = "check converter files",
+    .about = "Checks the given converter files and files of models/, or all of them. Each problem is "
+             "printed with "
+             "its file and rule.",
+    .example = "fgconv lint --converter-path my-converters my-converters/forgather/llama.json",
+    .run = run_lint,
+};

@@ -49,9 +49,6 @@ const char *fg_json_brief(const json_t *value, char *buffer, size_t size);
 /* "an object", "a string", "null" ... for messages; "nothing" for NULL. */
 const char *fg_json_kind(const json_t *value);
 
-/* The line (from 1) where the value at `path` begins in the text that was parsed into it; 0 if not found. */
-unsigned fg_json_line(const char *bytes, size_t length, const char *path);
-
 /* Reads a member of `object` into a C value. Absent: FG_OK and the target keeps what it holds. Another type,
  * or a number that does not fit: FG_ERR_INPUT that names `file` and the key. Strings are borrowed. */
 fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value,

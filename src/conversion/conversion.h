@@ -35,7 +35,7 @@ typedef struct fg_made_file {
 typedef struct fg_route_step {
     const fg_migration *migration; /* borrowed; NULL: the step of a converter, of which the next three are */
     fg_direction direction;
-    fg_format other; /* the format that is not hf */
+    const fg_format *other; /* the format that is not hf */
     const fg_converter *converter;
     fg_translation translation; /* owned; of a migration result and left_out alone */
 } fg_route_step;
@@ -77,7 +77,7 @@ typedef struct fg_conversion {
     fg_checkpoint source; /* its tensor table moves into the plan */
     char *config_file;    /* owned; the file with its configuration */
     fg_hf_base base;
-    fg_format to;
+    const fg_format *to;
     fg_update *update;    /* owned; NULL: a conversion */
     fg_route_step *steps; /* owned */
     size_t step_count, step_capacity;
@@ -219,7 +219,7 @@ fg_status fg_conversion_name_shards(fg_conversion *c, fg_error *err);
 /* The settings that a step to Fast-LLM (`index`) restores: those that the step before it left out, or those
  * in the source's file; NULL: none. New reference. */
 fg_status fg_conversion_carried(const fg_conversion *c, size_t index, json_t **carried, fg_error *err);
-/* The content of the destination's FG_CHECKPOINT_CARRIED_FILE; NULL: it gets none. New reference. */
+/* The content of the destination's FG_CARRIED_FILE; NULL: it gets none. New reference. */
 fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_error *err);
 /* metadata.yaml: configuration, the file of each tensor, and settings of the source that Fast-LLM cannot
  * hold. */

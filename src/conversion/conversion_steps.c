@@ -15,7 +15,7 @@ fg_status fg_conversion_add_step(fg_conversion *c, const fg_route_step *step, fg
     return status;
 }
 
-static fg_status add_step(fg_conversion *c, fg_direction direction, fg_format other, fg_error *err) {
+static fg_status add_step(fg_conversion *c, fg_direction direction, const fg_format *other, fg_error *err) {
     const fg_route_step step = {.direction = direction, .other = other};
     return fg_conversion_add_step(c, &step, err);
 }
@@ -23,8 +23,8 @@ static fg_status add_step(fg_conversion *c, fg_direction direction, fg_format ot
 /* An hf family may have converters to several formats, and any of them will do: the first that accepts the
  * model, otherwise one whose refusal is reported. */
 static fg_status choose_other(const fg_conversion *c, const char *family, fg_catalogue *catalogue,
-                              fg_format *other, fg_error *err) {
-    static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
+                              const fg_format **other, fg_error *err) {
+    static const fg_format *const formats[] = {&fg_format_forgather, &fg_format_fast_llm};
     fg_status status = FG_OK;
     fg_family_question question = {.catalogue = catalogue,
                                    .direction = FG_IMPORT,
@@ -44,11 +44,11 @@ done:
 static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                    fg_error *err) {
     fg_status status = FG_OK;
-    fg_format other = c->source.format;
-    bool from_hf = other == FG_FORMAT_HF;
+    const fg_format *other = c->source.format;
+    bool from_hf = other == &fg_format_hf;
     c->to = c->source.format;
     c->keeps_format = true;
-    if (c->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+    if (c->to == &fg_format_fast_llm && options->kind == FG_CONVERSION_FINALIZE) {
         fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
                 c->source.directory);
         FG_TRY(
@@ -66,19 +66,19 @@ done:
 fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                      fg_error *err) {
     fg_status status = FG_OK;
-    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(c, options, catalogue, err);
-    fg_format from = c->source.format;
-    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
+    if (options->kind == FG_CONVERSION_UPDATE) return fg_conversion_decide_update(c, options, catalogue, err);
+    const fg_format *from = c->source.format;
+    if (options->kind == FG_CONVERSION_FINALIZE || options->kind == FG_CONVERSION_UPDATE_VOCAB)
         return decide_round_trip(c, options, catalogue, err);
-    fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
-    c->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
+    const fg_format *usual = from == &fg_format_hf ? &fg_format_forgather : &fg_format_hf;
+    c->to = options->to != NULL ? options->to : usual;
     if (c->to == from) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", fg_format_name(c->to),
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", c->to->name,
                 c->source.directory);
         return fg_hint(err, "choose another format, or remove --to");
     }
-    if (from != FG_FORMAT_HF) FG_TRY(add_step(c, FG_EXPORT, from, err));
-    if (c->to != FG_FORMAT_HF) FG_TRY(add_step(c, FG_IMPORT, c->to, err));
+    if (from != &fg_format_hf) FG_TRY(add_step(c, FG_EXPORT, from, err));
+    if (c->to != &fg_format_hf) FG_TRY(add_step(c, FG_IMPORT, c->to, err));
 done:
     return status;
 }
@@ -87,7 +87,7 @@ done:
 
 static fg_status unknown_family(const fg_conversion *c, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", c->config_file,
-            fg_family_key(c->source.format));
+            c->source.format->family_key);
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
@@ -102,7 +102,7 @@ static fg_status first_family(const fg_conversion *c, const fg_options *options,
                                               : c->base.checkpoint.model_type;
     if (said) {
         FG_TRY_NEW(*family, fg_strdup(said, err));
-    } else if (c->source.format == FG_FORMAT_FAST_LLM) {
+    } else if (c->source.format == &fg_format_fast_llm) {
         FG_TRY(fg_family_find(catalogue, json_object_get(c->source.config, "base_model"), c->config_file,
                               family, err));
     } else {
@@ -139,7 +139,7 @@ done:
 static const json_t *given_config(const fg_conversion *c, size_t index) {
     if (index) return c->steps[index - 1].translation.result;
     if (c->update) return c->update->config;
-    bool fast_llm = c->source.format == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->source.format == &fg_format_fast_llm;
     return fast_llm ? json_object_get(c->source.config, "base_model") : c->source.config;
 }
 
@@ -164,19 +164,17 @@ typedef struct translate_args {
 static fg_status find_translate_args(const fg_conversion *c, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *metadata = index ? NULL : c->source.metadata;
     bool first = !index || c->steps[index - 1].migration; /* reads what the source's file says */
     FG_TRY(name_config(c, index, &p->file, err));
     FG_TRY(fg_conversion_carried(c, index, &p->carried, err));
-    p->how =
-        (fg_translate_options){.max_length = options->max_length,
-                               .hf_version = options->hf_version,
-                               .version = version,
-                               .file = p->file,
-                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                               .ignore_keys = options->ignore_keys,
-                               .ignore_key_count = first ? options->ignore_key_count : 0,
-                               .carried = p->carried};
+    p->how = (fg_translate_options){.max_length = options->max_length,
+                                    .hf_version = options->hf_version,
+                                    .version = version,
+                                    .file = p->file,
+                                    .newer_rotary = !index && c->source.newer_rotary,
+                                    .ignore_keys = options->ignore_keys,
+                                    .ignore_key_count = first ? options->ignore_key_count : 0,
+                                    .carried = p->carried};
 done:
     return status;
 }
@@ -216,7 +214,7 @@ done:
 
 /* The source's own configuration, with the changes that a larger vocabulary makes in the translated one. */
 static fg_status keep_config(fg_conversion *c, const json_t *grown, fg_error *err) {
-    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == &fg_format_fast_llm;
     const char *version = json_string_value(json_object_get(c->source.metadata, "fast_llm_version"));
     c->config = fg_json_deep_copy(c->source.config, err);
     if (!c->config) return FG_ERR_MEMORY;
@@ -291,7 +289,7 @@ fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, f
         goto done;
     }
     c->config = json_incref(grown ? again.result : fg_conversion_last(c)->translation.result);
-    if (c->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_wrap_config(c, catalogue, err));
+    if (c->to == &fg_format_fast_llm) FG_TRY(fg_conversion_wrap_config(c, catalogue, err));
 done:
     fg_translation_free(&again);
     return status;

@@ -117,7 +117,7 @@ static fg_status revise(const fg_migration_chain *chain, json_t *spec, fg_error 
     fg_status status = FG_OK;
     for (size_t i = chain->count; i-- > 0;) {
         const json_t *model = fg_migration_model(chain->steps[i]);
-        if (model) FG_TRY(fg_model_spec_revise(spec, FG_FORMAT_FORGATHER, model, err));
+        if (model) FG_TRY(fg_model_spec_revise(spec, &fg_format_forgather, model, err));
     }
 done:
     return status;
@@ -146,10 +146,10 @@ done:
 static fg_status add_steps(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_update *u = c->update;
-    const fg_route_step back = {.direction = FG_EXPORT, .other = FG_FORMAT_FORGATHER},
-                        there = {.direction = FG_IMPORT, .other = FG_FORMAT_FORGATHER};
+    const fg_route_step back = {.direction = FG_EXPORT, .other = &fg_format_forgather},
+                        there = {.direction = FG_IMPORT, .other = &fg_format_forgather};
     for (size_t i = 0; i < u->chain.count; i++) {
-        const fg_route_step step = {.migration = u->chain.steps[i], .other = FG_FORMAT_FORGATHER};
+        const fg_route_step step = {.migration = u->chain.steps[i], .other = &fg_format_forgather};
         FG_TRY(fg_conversion_add_step(c, &step, err));
     }
     if (fg_version_compare(&u->to, &u->current) == 0) {
@@ -173,7 +173,7 @@ fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *option
     const char *family = c->source.model_type;
     FG_NEW(c->update, 1);
     fg_update *u = c->update;
-    c->to = FG_FORMAT_FORGATHER;
+    c->to = &fg_format_forgather;
     fg_report_time(u->begun);
     u->gaps = (fg_tensor_gaps){.missing = json_array(), .unexpected = json_array()};
     if (!u->gaps.missing || !u->gaps.unexpected)
@@ -181,7 +181,7 @@ fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *option
     FG_TRY(resolve_arch(c, options, err));
     FG_TRY(resolve_from(c, options, err));
     bool hf = json_object_get(c->source.config, "hf_model_type") != NULL;
-    FG_TRY(fg_converter_load(&u->converter, catalogue, FG_FORMAT_FORGATHER, hf && family ? family : u->arch,
+    FG_TRY(fg_converter_load(&u->converter, catalogue, &fg_format_forgather, hf && family ? family : u->arch,
                              err));
     FG_TRY(fg_migrations_load(&u->migrations, catalogue, fg_converter_file(u->converter), u->arch, err));
     FG_TRY(resolve_to(c, options, err));

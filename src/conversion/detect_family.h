@@ -12,14 +12,12 @@
 /* A configuration, and the converters to try. Borrowed. */
 typedef struct fg_family_question {
     fg_catalogue *catalogue;
-    fg_format other; /* the converters' format */
+    const fg_format *other; /* the converters' format */
     fg_direction direction;
     const json_t *config;
     const char *file; /* for messages */
 } fg_family_question;
 
-/* The key with the family in a configuration of the format. */
-const char *fg_family_key(fg_format format);
 /* Whether a family of hf has a converter to Forgather; false for NULL. */
 fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *known, fg_error *err);
 /* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first

@@ -20,16 +20,16 @@ static const char GENERATION[] = "generation_config.json";
 /* ---- opening ---- */
 
 static fg_status check_use(const fg_conversion *c, const fg_options *options, fg_error *err) {
-    if (c->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
+    if (c->source.format == &fg_format_fast_llm) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--hf-base %s: the source %s is in the format %s, which is complete by itself",
-            options->hf_base, c->source.directory, fg_format_name(c->source.format));
+            options->hf_base, c->source.directory, c->source.format->name);
     return fg_hint(err, "remove --hf-base: it is for Fast-LLM directories");
 }
 
 static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
-    if (base->format == FG_FORMAT_HF) return FG_OK;
+    if (base->format == &fg_format_hf) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--hf-base %s: found a %s directory, expected hf", base->directory,
-            fg_format_name(base->format));
+            base->format->name);
     return fg_hint(err, "give the Hugging Face directory of the model that the training started from");
 }
 

@@ -69,7 +69,7 @@ done:
 
 fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == &fg_format_fast_llm;
     const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
     if (!size) size = fg_json_at(config, "text_config/vocab_size");
     uint64_t rows =

@@ -10,7 +10,7 @@ enum { NAME = 120, DEPTH = 24, BRIEF = 100, MESSAGE = 400 };
 
 struct fg_classes {
     const json_t *document;
-    fg_format format;
+    const fg_format *format;
     const json_t *classes, *registries, *enums; /* members of the document */
 };
 
@@ -26,20 +26,20 @@ static fg_status read_classes(fg_classes *made, fg_catalogue *catalogue, const c
     return fg_fail(err, FG_ERR_INPUT, "%s: there is no object \"classes\"", path);
 }
 
-fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, fg_format format,
+fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, const fg_format *format,
                           fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *made = NULL;
     char *relative = NULL, *path = NULL;
-    *classes = fg_catalogue_kept(catalogue, "classes", fg_format_name(format));
+    *classes = fg_catalogue_kept(catalogue, "classes", format->name);
     if (*classes) return FG_OK;
-    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", fg_format_name(format)));
+    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", format->name));
     FG_TRY(fg_catalogue_look(catalogue, relative, &path, err));
     if (!path) goto done;
     FG_NEW(made, 1);
     made->format = format;
     FG_TRY(read_classes(made, catalogue, path, err));
-    status = fg_catalogue_keep(catalogue, "classes", fg_format_name(format), made, fg_free, err);
+    status = fg_catalogue_keep(catalogue, "classes", format->name, made, fg_free, err);
     if (status == FG_OK) *classes = made;
     made = NULL;
 done:
@@ -51,7 +51,7 @@ done:
 
 const char *fg_classes_version(const fg_classes *classes) {
     const char *version = json_string_value(
-        json_object_get(json_object_get(classes->document, "source"), fg_format_name(classes->format)));
+        json_object_get(json_object_get(classes->document, "source"), classes->format->name));
     return version ? version : "";
 }
 

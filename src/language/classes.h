@@ -11,14 +11,14 @@
 #ifndef FG_LANGUAGE_CLASSES_H
 #define FG_LANGUAGE_CLASSES_H
 
+#include "format/format.h"
 #include "language/catalogue.h"
-#include "store/checkpoint.h"
 
 typedef struct fg_classes fg_classes;
 
 /* The classes of a format, owned by the catalogue; NULL, and FG_OK, for a format that has none (Forgather's
  * configurations are flat). */
-fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, fg_format format,
+fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, const fg_format *format,
                           fg_error *err);
 /* The version of the package that the data describes; "" if it does not say. */
 const char *fg_classes_version(const fg_classes *classes);

@@ -155,7 +155,7 @@ static bool is_type_name(const char *name) {
 
 /* The first file of that name whose "format" (its own or inherited) is the one wanted. */
 static fg_status load_from(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
-                           fg_format format, fg_error *err) {
+                           const fg_format *format, fg_error *err) {
     fg_status status = FG_OK;
     bool is_file;
     FG_TRY(fg_path_is_file(path, &is_file, err));
@@ -168,14 +168,13 @@ done:
 
 /* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`,
  * too. */
-static fg_status list_types(const fg_converter_entries *entries, fg_format format, fg_buffer *types,
+static fg_status list_types(const fg_converter_entries *entries, const fg_format *format, fg_buffer *types,
                             fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;
     fg_map seen = {0};
     for (size_t i = 0; i < entries->count; i++) {
         const char *type = entries->items[i].model_type;
-        if (!type || !entries->items[i].format ||
-            strcmp(entries->items[i].format, fg_format_name(format)) != 0 ||
+        if (!type || !entries->items[i].format || strcmp(entries->items[i].format, format->name) != 0 ||
             fg_map_get(&seen, type) != FG_MAP_NONE)
             continue;
         FG_TRY(fg_map_set(&seen, type, 1, err));
@@ -187,24 +186,23 @@ done:
     return status;
 }
 
-static bool has_type(const fg_converter_entries *entries, fg_format format, const char *model_type) {
+static bool has_type(const fg_converter_entries *entries, const fg_format *format, const char *model_type) {
     for (size_t i = 0; i < entries->count; i++) {
         const char *type = entries->items[i].model_type, *hf_type = entries->items[i].hf_model_type;
-        if (type && entries->items[i].format &&
-            strcmp(entries->items[i].format, fg_format_name(format)) == 0 &&
+        if (type && entries->items[i].format && strcmp(entries->items[i].format, format->name) == 0 &&
             (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
             return true;
     }
     return false;
 }
 
-static fg_status no_converter(fg_catalogue *catalogue, fg_format format, const char *model_type,
+static fg_status no_converter(fg_catalogue *catalogue, const fg_format *format, const char *model_type,
                               fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
     fg_buffer types = {0}, other_types = {0};
     fg_nearest_name nearest = fg_nearest_name_begin(model_type);
-    fg_format other = format == FG_FORMAT_FORGATHER ? FG_FORMAT_FAST_LLM : FG_FORMAT_FORGATHER;
+    const fg_format *other = format == &fg_format_forgather ? &fg_format_fast_llm : &fg_format_forgather;
     FG_TRY(fg_converters_list(catalogue, &entries, err));
     FG_TRY(list_types(entries, format, &types, &nearest, err));
     FG_TRY(list_types(entries, other, &other_types, &nearest, err));
@@ -212,10 +210,10 @@ static fg_status no_converter(fg_catalogue *catalogue, fg_format format, const c
             "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
             "between hf and "
             "%s: %s",
-            fg_format_name(format), model_type, types.data ? types.data : "none", fg_format_name(other),
+            format->name, model_type, types.data ? types.data : "none", other->name,
             other_types.data ? other_types.data : "none");
     if (has_type(entries, other, model_type))
-        fg_hint(err, "this family converts to %s (--to %s)", fg_format_name(other), fg_format_name(other));
+        fg_hint(err, "this family converts to %s (--to %s)", other->name, other->name);
     else if (nearest.best)
         fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
     fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
@@ -228,8 +226,8 @@ done:
 }
 
 /* The first converter whose "hf_model_type" it is. */
-static fg_status load_by_hf_type(const fg_converter **converter, fg_catalogue *catalogue, fg_format format,
-                                 const char *model_type, fg_error *err) {
+static fg_status load_by_hf_type(const fg_converter **converter, fg_catalogue *catalogue,
+                                 const fg_format *format, const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
     FG_TRY(fg_converters_list(catalogue, &entries, err));
@@ -242,15 +240,14 @@ done:
     return status;
 }
 
-static fg_status search(const fg_converter **converter, fg_catalogue *catalogue, fg_format format,
+static fg_status search(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,
                         const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     for (size_t i = 0; i < 2 * catalogue->count && !*converter && is_type_name(model_type); i++) {
         const char *directory = catalogue->directories[i / 2];
         if (i % 2 == 0)
-            FG_TRY_NEW(path,
-                       fg_strformat(err, "%s/%s/%s.json", directory, fg_format_name(format), model_type));
+            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->name, model_type));
         else
             FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
         FG_TRY(load_from(converter, catalogue, path, format, err));
@@ -264,7 +261,7 @@ done:
     return status;
 }
 
-fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, fg_format format,
+fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,
                             const char *model_type, fg_error *err) {
     *converter = NULL;
     fg_status status = search(converter, catalogue, format, model_type, err);
@@ -283,9 +280,9 @@ fg_catalogue *fg_converter_catalogue(const fg_converter *c) {
     return c->catalogue;
 }
 
-fg_format fg_converter_format(const fg_converter *c) {
+const fg_format *fg_converter_format(const fg_converter *c) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
-    return format ? fg_format_from_name(format) : FG_FORMAT_AUTO;
+    return format ? fg_format_find(format) : NULL;
 }
 
 const char *fg_converter_model_type(const fg_converter *c) {

@@ -13,16 +13,16 @@
 #ifndef FG_LANGUAGE_CONVERTER_H
 #define FG_LANGUAGE_CONVERTER_H
 
+#include "format/checkpoint.h"
 #include "language/catalogue.h"
 #include "language/declaration.h"
 #include "language/name_rules.h"
-#include "store/checkpoint.h"
 
 typedef struct fg_converter fg_converter;
 
 /* The converter for a model type, which may be the one that config.json has ("hf_model_type"): loaded and
  * checked, owned by the catalogue. None: FG_ERR_INPUT that lists the types there are. */
-fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, fg_format format,
+fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,
                             const char *model_type, fg_error *err);
 /* The same for one file. */
 fg_status fg_converter_load_file(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
@@ -30,7 +30,7 @@ fg_status fg_converter_load_file(const fg_converter **converter, fg_catalogue *c
 
 /* In which it is, and what belongs to it is found. */
 fg_catalogue *fg_converter_catalogue(const fg_converter *converter);
-fg_format fg_converter_format(const fg_converter *converter);
+const fg_format *fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
 /* What config.json calls the model type: another name only where the target's format has one of its own. */
 const char *fg_converter_hf_model_type(const fg_converter *converter);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json_scan.h"
 
 enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/json_scan.h"
 #include "base/map.h"
 #include "base/utf8_text.h"
 

@@ -60,7 +60,7 @@ done:
 static fg_status bind_side(small_model *m, size_t side, fg_error *err) {
     const fg_weight_source weights = {.context = &m->sides[side], .find = find, .name_of = name_of};
     fg_model *model = NULL;
-    fg_status status = fg_model_bind(&model, m->spec, side ? FG_FORMAT_FORGATHER : FG_FORMAT_HF,
+    fg_status status = fg_model_bind(&model, m->spec, side ? &fg_format_forgather : &fg_format_hf,
                                      side ? m->there.result : m->there.hf, weights, err);
     fg_model_free(&model);
     return status;

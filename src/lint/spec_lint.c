@@ -29,7 +29,8 @@ static fg_status add_lint_error(linter *l, fg_error *err, const char *what, cons
 /* ---- families ---- */
 
 /* Whether there is a converter whose models can be run. */
-static fg_status can_run(const linter *l, fg_format format, const char *family, bool *can, fg_error *err) {
+static fg_status can_run(const linter *l, const fg_format *format, const char *family, bool *can,
+                         fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
     fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
@@ -46,7 +47,7 @@ static fg_status found(linter *l, fg_status status, const fg_error *what, fg_err
 static fg_status check_reads(linter *l, const char *family, const json_t *spec, fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
-    fg_status status = fg_converter_load(&converter, l->catalogue, FG_FORMAT_FORGATHER, family, &what);
+    fg_status status = fg_converter_load(&converter, l->catalogue, &fg_format_forgather, family, &what);
     if (status == FG_OK) status = fg_lint_reads(spec, converter, &what);
     return found(l, status, &what, err);
 }
@@ -55,8 +56,8 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
     fg_status status = FG_OK;
     bool forgather, fast_llm;
     const json_t *formats = json_object_get(spec, "formats");
-    FG_TRY(can_run(l, FG_FORMAT_FORGATHER, family, &forgather, err));
-    FG_TRY(can_run(l, FG_FORMAT_FAST_LLM, family, &fast_llm, err));
+    FG_TRY(can_run(l, &fg_format_forgather, family, &forgather, err));
+    FG_TRY(can_run(l, &fg_format_fast_llm, family, &fast_llm, err));
     if (!forgather && !fast_llm)
         FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
     if (!json_object_get(formats, "hf"))
@@ -268,10 +269,10 @@ done:
 
 static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
-    const char *format = fg_format_name(FG_FORMAT_FAST_LLM);
+    const char *format = fg_format_fast_llm.name;
     FG_TRY(check_all_members(l, spec, err));
     FG_TRY(check_all_roles(l, spec, err));
-    if (strcmp(name, fg_model_spec_name(FG_FORMAT_FAST_LLM, NULL)) != 0) {
+    if (strcmp(name, fg_model_spec_name(&fg_format_fast_llm, NULL)) != 0) {
         FG_TRY(check_family(l, name, spec, err));
         goto done;
     }
@@ -340,7 +341,7 @@ static fg_status find_roots(linter *l, fg_error *err) {
     FG_TRY(fg_converters_list(l->catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
-        if (!entry->model_type || strcmp(entry->format, fg_format_name(FG_FORMAT_FAST_LLM)) != 0) continue;
+        if (!entry->model_type || strcmp(entry->format, fg_format_fast_llm.name) != 0) continue;
         if (fg_converter_load_file(&converter, l->catalogue, entry->path, NULL) != FG_OK) continue;
         FG_TRY(
             fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
@@ -354,7 +355,7 @@ static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer
                             fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.catalogue = catalogue, .roots = json_object()};
-    FG_TRY(fg_classes_load(&l.classes, catalogue, FG_FORMAT_FAST_LLM, err));
+    FG_TRY(fg_classes_load(&l.classes, catalogue, &fg_format_fast_llm, err));
     if (l.classes) FG_TRY(find_roots(&l, err));
     if (path) FG_TRY(lint_file(&l, path, report, problems, err));
     for (size_t i = 0; i < catalogue->count && !path; i++)
@@ -455,7 +456,7 @@ fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_
     if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
     if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
     if (!fg_converter_abstract(converter) && !fg_converter_no_forward_pass(converter) &&
-        fg_converter_format(converter) == FG_FORMAT_FORGATHER)
+        fg_converter_format(converter) == &fg_format_forgather)
         status = lint_reads(catalogue, converter, report, problems, err);
     return status;
 }

@@ -14,8 +14,8 @@
 #define FG_MODEL_FORWARD_H
 
 #include "base/json.h"
+#include "format/checkpoint.h"
 #include "model/weight_source.h"
-#include "store/checkpoint.h"
 
 enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
 
@@ -35,7 +35,7 @@ typedef struct fg_model_shape {
  * call; `format` whose names and keys are used, `config` the checkpoint's config.json. Takes over `weights`
  * (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not
  * supported. All weights of the model are looked up and their shapes checked here. */
-fg_status fg_model_bind(fg_model **model, const json_t *spec, fg_format format, const json_t *config,
+fg_status fg_model_bind(fg_model **model, const json_t *spec, const fg_format *format, const json_t *config,
                         fg_weight_source weights, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);

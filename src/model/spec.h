@@ -47,8 +47,8 @@
 #define FG_MODEL_SPEC_H
 
 #include "base/json.h"
+#include "format/checkpoint.h"
 #include "language/converter.h"
-#include "store/checkpoint.h"
 
 /* models/`name`.json of the first directory that has it, with what it extends; owned by the caller.
  * FG_ERR_INPUT if there is none or it is broken. */
@@ -57,9 +57,9 @@ fg_status fg_model_spec_read(json_t **spec, fg_catalogue *catalogue, const char 
 fg_status fg_model_spec_path(char **path, fg_catalogue *catalogue, const char *name, fg_error *err);
 /* Lays `patch`, which has members of a SIDE, over what a spec says of a format: members replace, null removes
  * one. */
-fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err);
+fg_status fg_model_spec_revise(json_t *spec, const fg_format *format, const json_t *patch, fg_error *err);
 /* The name of the spec for a model of this type in this format; NULL if a type is needed and `model_type` is
  * NULL. */
-const char *fg_model_spec_name(fg_format format, const char *model_type);
+const char *fg_model_spec_name(const fg_format *format, const char *model_type);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "base/yaml.h"
+#include "format/fast_llm.h"
 #include "fuzz_folder.h"
-#include "store/fast_llm.h"
 #include "translate/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -52,8 +52,8 @@ static void export(const fg_converter *converter, const fg_checkpoint *checkpoin
     fg_error err = {0};
     fg_translate_options options = {.version = "1", .file = "metadata.yaml", .hf_version = 4};
     fg_translation out = {0};
-    options.carried = fg_json_at(checkpoint->metadata, FG_CHECKPOINT_CARRIED);
-    options.newer_rotary = json_is_true(fg_json_at(checkpoint->metadata, FG_CHECKPOINT_NEWER_ROTARY));
+    options.carried = checkpoint->carried;
+    options.newer_rotary = checkpoint->newer_rotary;
     fuzz_expect(fg_translate(converter, FG_EXPORT, json_object_get(checkpoint->config, "base_model"),
                              &options, &out, &err),
                 &err);
@@ -63,7 +63,7 @@ static void export(const fg_converter *converter, const fg_checkpoint *checkpoin
 static void open_folder(const fg_converter *converter) {
     fg_error err = {0};
     fg_checkpoint checkpoint;
-    fg_checkpoint_options options = {.format = FG_FORMAT_FAST_LLM};
+    fg_checkpoint_options options = {.format = &fg_format_fast_llm};
     fg_status status = fg_checkpoint_open(&checkpoint, fuzz_folder(), &options, &err);
     fuzz_expect(status, &err);
     if (status != FG_OK) return;
@@ -81,7 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_log_reset();
     if (!converter) {
         if (fg_catalogue_add(&catalogue, FG_CONVERTERS, &err)) abort();
-        if (fg_converter_load(&converter, &catalogue, FG_FORMAT_FAST_LLM, "llama", &err)) abort();
+        if (fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, "llama", &err)) abort();
         fuzz_put("ok", "", 0);
     }
     const uint8_t *nul = size ? memchr(bytes, 0, size) : NULL;

@@ -4,9 +4,9 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "format/weight_files.h"
 #include "fuzz_folder.h"
 #include "store/shard_index.h"
-#include "store/weight_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -74,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     char path[FUZZ_PATH];
     fuzz_put("model.safetensors.index.json", bytes, size);
     compare(fuzz_path("model.safetensors.index.json", path));
-    fg_status status = fg_weight_files_read(fuzz_folder(), FG_WEIGHTS_HF, &table, &metadata, &err);
+    fg_status status =
+        fg_weight_files_read(fuzz_folder(), fg_format_hf.weight_files, &table, &metadata, &err);
     fuzz_expect(status, &err);
     if (status == FG_OK) check(&table);
     json_decref(metadata);

@@ -28,7 +28,7 @@ static bool find(void *context, const char *name, fg_weight *weight) {
     return sum % 7 != 0;
 }
 
-static void bind(const json_t *spec, fg_format format, const json_t *config) {
+static void bind(const json_t *spec, const fg_format *format, const json_t *config) {
     fg_error err = {0};
     fg_model *model = NULL;
     const fg_weight_source weights = {.find = find};
@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_catalogue_forget(&catalogue);
     fg_status status = fg_model_spec_read(&spec, &catalogue, "fuzz", &err);
     fuzz_expect(status, &err);
-    for (fg_format format = FG_FORMAT_HF; status == FG_OK && format <= FG_FORMAT_FAST_LLM; format++)
+    for (const fg_format *format = &fg_format_hf; status == FG_OK && format <= &fg_format_fast_llm; format++)
         bind(spec, format, config);
     json_decref(spec);
     return 0;

@@ -15,9 +15,9 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "format/checkpoint.h"
 #include "model/forward.h"
 #include "model/spec.h"
-#include "store/checkpoint.h"
 
 enum { TEXT = 600 };
 

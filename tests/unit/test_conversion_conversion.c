@@ -53,7 +53,7 @@ static void expect_weights_from(fg_options *options, const char *directory) {
     if (fg_conversion_prepare(&conversion, options, &catalogue, "test", &err) != FG_OK)
         fail_msg("%s", err.text);
     assert_string_equal(conversion.source.weights_directory, directory);
-    assert_int_equal(conversion.source.format, FG_FORMAT_FORGATHER);
+    assert_ptr_equal(conversion.source.format, &fg_format_forgather);
     fg_conversion_free(&conversion);
     fg_catalogue_free(&catalogue);
     fg_log_reset();

@@ -76,11 +76,11 @@ static void a_small_converter_loads(void **state) {
     fg_error err = {0};
     const fg_converter *converter;
     char *text = small(NULL, NULL, NULL, NULL, NULL), *path = write_file("small.json", text);
-    assert_int_equal(fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, "small", &err), FG_OK);
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, "small", &err), FG_OK);
     assert_string_equal(fg_converter_file(converter), path);
     assert_string_equal(fg_converter_model_type(converter), "small");
     assert_null(fg_converter_code(converter).path);
-    assert_int_equal(fg_converter_load(&converter, &catalogue, FG_FORMAT_FAST_LLM, "small", &err),
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, "small", &err),
                      FG_ERR_INPUT);
     remove(path);
     fg_free(path);
@@ -181,7 +181,7 @@ static void inheriting_replaces_single_entries(void **state) {
         write_file("child.json",
                    "{\"extends\": \"small.json\", \"model_type\": \"child\", \"drop\": [[\"y\", \"two\"]],\n"
                    "\"sections\": {\"model\": {\"config\": {\"b\": {\"rename\": \"bb\"},\n\"c\": null}}}}");
-    assert_int_equal(fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, "child", &err), FG_OK);
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, "child", &err), FG_OK);
     const fg_claims *hf = &fg_converter_declarations(converter)->root->claims[FG_SIDE_HF];
     assert_non_null(fg_claims_find(hf, "a"));
     assert_null(fg_claims_find(hf, "b"));
@@ -203,7 +203,7 @@ static void unknown_types_are_refused_with_a_list(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         fg_error err = {0};
         const fg_converter *converter;
-        assert_int_equal(fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, names[i], &err),
+        assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, names[i], &err),
                          FG_ERR_INPUT);
         assert_non_null(strstr(err.text, "llama, mistral, qwen3"));
         assert_non_null(strstr(err.hint, "--model-type"));
@@ -231,7 +231,7 @@ static void built_in_converters_say_what_they_emit(void **state) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         fg_error err = {0};
         const fg_converter *converter;
-        if (fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, types[i], &err) != FG_OK)
+        if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, types[i], &err) != FG_OK)
             fail_msg("%s", err.text);
         fg_emitted_code code = fg_converter_code(converter);
         fg_buffer text = {0};
@@ -256,7 +256,7 @@ static void every_allocation_may_fail(void **state) {
         const fg_converter *converter = NULL;
         fg_catalogue_forget(&catalogue);
         fg_alloc_fail_after(n);
-        status = fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, "qwen3", &err);
+        status = fg_converter_load(&converter, &catalogue, &fg_format_forgather, "qwen3", &err);
         fg_alloc_fail_after(0);
         bool in_jansson =
             status == FG_ERR_INPUT && strstr(err.text, "not valid JSON"); /* its scanner reports no cause */

@@ -86,7 +86,7 @@ static void check(const row *r, size_t number) {
     const fg_classes *classes;
     fg_buffer wrong = {0};
     const fg_converter *converter = load(r);
-    assert_int_equal(fg_classes_load(&classes, &catalogue, FG_FORMAT_FAST_LLM, &err), FG_OK);
+    assert_int_equal(fg_classes_load(&classes, &catalogue, &fg_format_fast_llm, &err), FG_OK);
     assert_int_equal(fg_lint_classes(fg_converter_declarations(converter), classes, &wrong, &err), FG_OK);
     const char *found = wrong.length ? wrong.data : "";
     if (strcmp(found, r->finding) != 0)

@@ -24,7 +24,7 @@ static int set_up(void **state) {
     (void)state;
     fg_error err = {0};
     fg_status status = fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, FG_FORMAT_FORGATHER, "llama", &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, &fg_format_forgather, "llama", &err);
     if (status == FG_OK) status = fg_code_declaration_load(&code, llama, &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     return status != FG_OK;

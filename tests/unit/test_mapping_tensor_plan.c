@@ -27,8 +27,8 @@ static int set_up(void **state) {
     int fd = mkstemp(data_file);
     if (fd < 0 || ftruncate(fd, (off_t)1 << 30) || close(fd)) return 1; /* sparse */
     fg_status status = fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, FG_FORMAT_FORGATHER, "llama", &err);
-    if (status == FG_OK) status = fg_converter_load(&qwen3, &catalogue, FG_FORMAT_FORGATHER, "qwen3", &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, &fg_format_forgather, "llama", &err);
+    if (status == FG_OK) status = fg_converter_load(&qwen3, &catalogue, &fg_format_forgather, "qwen3", &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     return status != FG_OK;
 }
@@ -434,7 +434,7 @@ static const fg_converter *plugin(fg_catalogue *own, char *directory) {
     assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, false, &err), FG_OK);
     assert_int_equal(fg_catalogue_add(own, directory, &err), FG_OK);
     assert_int_equal(fg_catalogue_add(own, FG_CONVERTERS, &err), FG_OK);
-    if (fg_converter_load(&converter, own, FG_FORMAT_FORGATHER, "plug", &err) != FG_OK)
+    if (fg_converter_load(&converter, own, &fg_format_forgather, "plug", &err) != FG_OK)
         fail_msg("%s", err.text);
     return converter;
 }

@@ -32,7 +32,7 @@ static fg_status translate(const char *type, fg_direction direction, const json_
                            fg_translation *out, fg_error *err) {
     const fg_converter *converter;
     fg_translate_options options = {.version = "1.2", .file = "config.json", .hf_version = 4};
-    fg_status status = fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, type, err);
+    fg_status status = fg_converter_load(&converter, &catalogue, &fg_format_forgather, type, err);
     if (status != FG_OK) return status;
     status = fg_translate(converter, direction, config, &options, out, err);
     return status;

@@ -295,7 +295,7 @@ static fg_translation plug_in(const char *directory, const char *type, fg_direct
     json_t *config = parse(source);
     fg_catalogue_add(&catalogue, directory, &err);
     fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, type, &err) != FG_OK)
+    if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, type, &err) != FG_OK)
         fail_msg("%s", err.text);
     if (fg_translate(converter, direction, config, &options, &out, &err) != FG_OK) fail_msg("%s", err.text);
     json_decref(config);
@@ -342,7 +342,7 @@ static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
     bool matched;
     fg_catalogue_add(&catalogue, FG_CONVERTERS "/examples/documented_norm", &err);
     fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &catalogue, FG_FORMAT_FORGATHER, "llama", &err) != FG_OK)
+    if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, "llama", &err) != FG_OK)
         fail_msg("%s", err.text);
     assert_int_equal(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), "model.norm.weight", &name,
                                          &matched, &err),
