@@ -1,7 +1,7 @@
 /* --hf-base: a Hugging Face directory that completes a checkpoint whose format cannot hold everything.
  *
  * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys that its metadata
- * carries. Of the base's configuration only keys that do not describe the architecture are used (translate/hf_keys.h).
+ * carries. Of the base's configuration only keys that do not describe the architecture are used (language/hf_keys.h).
  */
 #ifndef FG_CONVERSION_HF_BASE_H
 #define FG_CONVERSION_HF_BASE_H

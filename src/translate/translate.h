@@ -57,9 +57,8 @@ fg_status fg_translate(const fg_converter *converter, fg_direction direction, co
 /* The result for a vocabulary with this number of rows, where tokens are added: a new reference. */
 fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
                               fg_error *err);
-/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. That of
- * FG_OPTION_VOCABULARY is known only when a translation grows. */
-#define FG_OPTION_VOCABULARY "vocab_size"
+/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. The
+ * number of tokens is not given, but set afterwards (fg_translation_grow). */
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);
 
