@@ -38,9 +38,9 @@ static fg_status bad_value(parser *p, const char *spelling, const char *found, c
 /* "one of a, b, c" */
 static const char *choice_names(const fg_option *option, char *buffer, size_t size) {
     snprintf(buffer, size, "one of ");
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
         if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
-        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
+        strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
     }
     return buffer;
 }
@@ -65,9 +65,9 @@ static const char *nearest_command(const parser *p, const char *typed) {
 
 static const char *nearest_choice(const fg_option *option, const char *typed) {
     fg_nearest_name nearest = fg_nearest_name_begin(typed);
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
-        fg_nearest_name_try(&nearest, option->choices[i].name);
-        fg_nearest_name_try(&nearest, option->choices[i].alias);
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
+        fg_nearest_name_try(&nearest, fg_option_choice_at(option, i).name);
+        fg_nearest_name_try(&nearest, fg_option_choice_at(option, i).alias);
     }
     return nearest.best;
 }
@@ -195,7 +195,7 @@ static void store_int(parser *p, const fg_option *option, int value) {
 
 static void store_choice(parser *p, const fg_option *option, const fg_option_choice *choice) {
     const fg_format *format = fg_format_find(choice->name);
-    if (option->kind == FG_OPTION_FORMAT) {
+    if (option->kind == FG_OPTION_FORMAT || option->kind == FG_OPTION_TARGET) {
         memcpy(field_of(p, option), &format, sizeof format);
     } else {
         store_int(p, option, choice->value);
@@ -216,12 +216,12 @@ static bool is_same_choice(const char *name, const char *typed) {
 static fg_status set_choice(parser *p, const fg_option *option, const char *spelling, const char *text) {
     char names[NAMES];
     const char *near;
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
-        const fg_option_choice *choice = &option->choices[i];
-        if (!is_same_choice(choice->name, text) && !is_same_choice(choice->alias, text)) continue;
-        if (choice->missing)
-            return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice->missing);
-        store_choice(p, option, choice);
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
+        const fg_option_choice choice = fg_option_choice_at(option, i);
+        if (!is_same_choice(choice.name, text) && !is_same_choice(choice.alias, text)) continue;
+        if (choice.missing)
+            return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice.missing);
+        store_choice(p, option, &choice);
         return FG_OK;
     }
     bad_value(p, spelling, text, choice_names(option, names, sizeof names));
@@ -282,6 +282,7 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
         return set_tokens(p, spelling, value);
     case FG_OPTION_CHOICE:
     case FG_OPTION_FORMAT:
+    case FG_OPTION_TARGET:
         return set_choice(p, option, spelling, value);
     case FG_OPTION_HELP:
         return set_help(p, option, spelling, value);
