@@ -1,7 +1,7 @@
 #include "proof_run.h"
 
 #include "model/hyperparameters.h"
-#include "tokens/token_ids.h"
+#include "tokens/stop_tokens.h"
 
 static bool proves(const fg_proof_run *proof_run) {
     return proof_run->validate == FG_VALIDATE_LOGITS;
@@ -39,8 +39,9 @@ fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prom
     t->pair.token_count = t->prompt.ids.count;
     if (!t->generates) goto done;
     FG_TRY(fg_sampling_resolve(&t->sampling, &sampling, generation_config, err));
-    FG_TRY(fg_eos_merge(json_object_get(destination->config, "eos_token_id"),
-                        json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids, err));
+    FG_TRY(fg_stop_tokens_merge(json_object_get(destination->config, "eos_token_id"),
+                                json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids,
+                                err));
 done:
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "conversion/conversion.h"
 #include "mapping/tensor_map.h"
+#include "tokens/stop_tokens.h"
 #include "tokens/tokenizer_edit.h"
 
 /* ---- added tokens ---- */
@@ -116,7 +117,8 @@ static fg_status resolve_eos(fg_conversion *c, int64_t id, fg_error *err) {
         c->source.format == &fg_format_fast_llm && c->to == &fg_format_hf && (held || c->source.model_type);
     if ((comes_back || c->keeps_format) && !is_changed(c, FG_ROLE_EOS))
         goto done; /* as it is, or once was, in both files */
-    FG_TRY(fg_eos_merge(held, json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(
+        fg_stop_tokens_merge(held, json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(c->config, "eos_token_id", json_incref(merged), err));
     if (c->generation_config)
@@ -172,8 +174,8 @@ static fg_status carry_eos(fg_conversion *c, int64_t id, fg_error *err) {
     bool stays = c->source.format == &fg_format_hf || c->keeps_format;
     if (stays && !is_changed(c, FG_ROLE_EOS)) goto done;
     FG_TRY(carried_entry(c, "eos_token_id", false, &entry, err));
-    FG_TRY(fg_eos_merge(json_object_get(entry, "value"),
-                        json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(fg_stop_tokens_merge(json_object_get(entry, "value"),
+                                json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
     if (merged) FG_TRY(carry(c, "eos_token_id", merged, err));
 done:
     return status;

@@ -158,8 +158,8 @@ done:
     return status;
 }
 
-static fg_status read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
-                      fg_error *err) {
+static fg_status read_edited(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
+                             float *out, fg_error *err) {
     edited *e = context;
     for (size_t m = 0; m < MATRICES; m++) {
         if (e->matrices[m].known && e->matrices[m].index == weight->index)
@@ -184,8 +184,8 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
         goto done;
     }
     *e = (edited){.inner = *weights, .raw = *raw};
-    *weights =
-        (fg_weight_source){.context = e, .find = find, .read = read, .name_of = name_of, .close = close_all};
+    *weights = (fg_weight_source){
+        .context = e, .find = find, .read = read_edited, .name_of = name_of, .close = close_all};
     *raw = (fg_weight_source){0};
     const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
     FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));

@@ -28,14 +28,10 @@ typedef struct decision {
 
 /* ---- what is there ---- */
 
-static fg_status want(json_t *wanted, const char *text, fg_error *err) {
-    return text ? fg_json_put(wanted, text, json_null(), err) : FG_OK;
-}
-
 static fg_status want_list(json_t *wanted, const json_t *list, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < json_array_size(list); i++)
-        FG_TRY(want(wanted, json_string_value(json_array_get(list, i)), err));
+        FG_TRY(fg_token_lookup_want(wanted, json_string_value(json_array_get(list, i)), err));
 done:
     return status;
 }
@@ -82,8 +78,8 @@ static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *wanted = fg_json_copy(d->named, err);
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        FG_TRY(want(wanted, d->request->roles[role].token, err));
-        FG_TRY(want(wanted, fg_role_text(d->files, (fg_role)role), err));
+        FG_TRY(fg_token_lookup_want(wanted, d->request->roles[role].token, err));
+        FG_TRY(fg_token_lookup_want(wanted, fg_role_text(d->files, (fg_role)role), err));
     }
     FG_TRY(want_list(wanted, d->request->special, err));
     FG_TRY(want_list(wanted, d->request->regular, err));
@@ -188,8 +184,7 @@ static bool is_listed(const fg_tokenizer_files *files, const char *text) {
         size_t at;
         json_t *token;
         json_array_foreach(json_object_get(documents[i / 2], keys[i % 2]), at, token) {
-            const char *held =
-                json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
+            const char *held = fg_token_text(token);
             if (held && strcmp(held, text) == 0) return true;
         }
     }

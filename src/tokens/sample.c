@@ -5,11 +5,11 @@
 
 #include "base/alloc.h"
 
-typedef struct candidate {
+typedef struct sampled_token {
     uint32_t token;
     float logit;
     double weight; /* relative to that of the largest logit */
-} candidate;
+} sampled_token;
 
 static const uint64_t ODD = 0x9e3779b97f4a7c15ULL;
 
@@ -41,20 +41,20 @@ fg_status fg_sample_nothing(uint64_t draw, fg_error *err) {
 
 /* Larger logits first, lower ids first among equals. */
 static int by_logit(const void *left, const void *right) {
-    const candidate *a = left, *b = right;
+    const sampled_token *a = left, *b = right;
     if (a->logit != b->logit) return a->logit > b->logit ? -1 : 1;
     return (a->token > b->token) - (a->token < b->token);
 }
 
 /* The first of the sorted candidates that top_k leaves. */
-static uint64_t keep_largest(const candidate *sorted, uint64_t count, uint64_t top_k) {
+static uint64_t keep_largest(const sampled_token *sorted, uint64_t count, uint64_t top_k) {
     if (!top_k || top_k >= count) return count;
     uint64_t kept = top_k;
     while (kept < count && sorted[kept].logit == sorted[top_k - 1].logit) kept++;
     return kept;
 }
 
-static double weigh(candidate *candidates, uint64_t count, float largest, double temperature) {
+static double weigh(sampled_token *candidates, uint64_t count, float largest, double temperature) {
     double sum = 0;
     for (uint64_t i = 0; i < count; i++) {
         candidates[i].weight = exp(((double)candidates[i].logit - largest) / temperature);
@@ -64,7 +64,7 @@ static double weigh(candidate *candidates, uint64_t count, float largest, double
 }
 
 /* The first of the sorted candidates that top_p leaves; `*sum` becomes theirs. */
-static uint64_t keep_likeliest(const candidate *sorted, uint64_t count, double top_p, double *sum) {
+static uint64_t keep_likeliest(const sampled_token *sorted, uint64_t count, double top_p, double *sum) {
     double before = 0, least = top_p * *sum;
     uint64_t kept = 0;
     while (kept < count && (kept == 0 || before < least)) before += sorted[kept++].weight;
@@ -72,7 +72,7 @@ static uint64_t keep_likeliest(const candidate *sorted, uint64_t count, double t
     return kept;
 }
 
-static uint32_t pick(const candidate *candidates, uint64_t count, double place) {
+static uint32_t pick(const sampled_token *candidates, uint64_t count, double place) {
     uint64_t i = 0;
     for (; i + 1 < count; i++) {
         place -= candidates[i].weight;
@@ -84,14 +84,15 @@ static uint32_t pick(const candidate *candidates, uint64_t count, double place) 
 fg_status fg_sample_draw(const fg_sampling *sampling, uint64_t draw, const float *logits, uint64_t count,
                          uint32_t *token, fg_error *err) {
     fg_status status = FG_OK;
-    candidate *candidates = NULL;
+    sampled_token *candidates = NULL;
     uint64_t kept = 0, best = 0;
     if (!fg_sample_best(logits, count, &best)) return fg_sample_nothing(draw, err);
     *token = (uint32_t)best;
     if (sampling->greedy) return FG_OK;
     FG_NEW(candidates, count);
     for (uint64_t i = 0; i < count; i++) {
-        if (isfinite(logits[i])) candidates[kept++] = (candidate){.token = (uint32_t)i, .logit = logits[i]};
+        if (isfinite(logits[i]))
+            candidates[kept++] = (sampled_token){.token = (uint32_t)i, .logit = logits[i]};
     }
     bool filtered = sampling->top_k || sampling->top_p < 1;
     if (filtered) qsort(candidates, kept, sizeof *candidates, by_logit);
