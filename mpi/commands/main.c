@@ -13,8 +13,8 @@
 #include "dump.h"
 #include "interrupt.h"
 #include "launcher.h"
-#include "model/blas_core.h"
-#include "model/forward.h"
+#include "device/blas_core.h"
+#include "device/device.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };
@@ -72,7 +72,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
     }
     /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
      * them slower. Cores are used by ranks. */
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     if (command->collective || first) status = command->run(run, err);
     if (!command->collective) status = fg_ranks_agree(&ranks, err);
     if (status != FG_OK && first) print_error(err);

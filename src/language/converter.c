@@ -1,9 +1,7 @@
 #include "language/converter.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/map.h"
@@ -23,12 +21,6 @@ struct fg_converter {
 };
 
 /* ---- loading ---- */
-
-static char *absolute(const char *path, fg_error *err) {
-    char here[PATH_MAX];
-    if (*path == '/' || !getcwd(here, sizeof here)) return fg_strdup(path, err);
-    return fg_path_join(here, path, err);
-}
 
 /* Whether a declaration writes the names of the code that the converter emits. */
 static bool names_code(const json_t *value) {
@@ -63,7 +55,7 @@ static fg_status find_code(fg_converter *c, fg_error *err) {
     FG_TRY_NEW(beside, fg_strformat(err, "%.*s%s", (int)(fg_path_name(from) - from), from, file));
     FG_TRY(fg_path_is_file(beside, &is_file, err));
     if (!is_file) FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "there is no file %s", beside));
-    FG_TRY_NEW(c->code_path, absolute(beside, err));
+    FG_TRY_NEW(c->code_path, fg_path_absolute(beside, err));
     const char *name = fg_path_name(c->code_path);
     if (!fg_ends_with(name, ".py"))
         FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "expected a name that ends in .py"));
