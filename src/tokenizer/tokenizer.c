@@ -159,30 +159,20 @@ static const char *token_text(const fg_tokenizer *t, uint32_t id, size_t *length
     return added->normalized_content ? added->normalized_content : added->content;
 }
 
-static fg_status decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool with_special,
-                        fg_buffer *text, fg_error *err) {
+fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool special,
+                              fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     fg_spans tokens = {0};
     for (size_t i = 0; i < count; i++) {
         size_t length = 0;
-        bool special;
-        const char *token = token_text(t, ids[i], &length, &special);
-        if (token && (with_special || !special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
+        bool is_special;
+        const char *token = token_text(t, ids[i], &length, &is_special);
+        if (token && (special || !is_special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
     }
     FG_TRY(fg_component_decode(&t->components[FG_DECODER], &tokens, text, err));
 done:
     fg_spans_free(&tokens);
     return status;
-}
-
-fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
-                              fg_error *err) {
-    return decode(t, ids, count, true, text, err);
-}
-
-fg_status fg_tokenizer_decode_plain(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
-                                    fg_error *err) {
-    return decode(t, ids, count, false, text, err);
 }
 
 bool fg_tokenizer_knows(const fg_tokenizer *t, uint32_t id) {
