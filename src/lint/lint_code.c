@@ -4,8 +4,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "language/code_parameters.h"
 #include "language/declaration.h"
+#include "mapping/code_parameters.h"
 #include "mapping/tensor_names.h"
 #include "mapping/tensor_plan.h"
 

@@ -12,8 +12,8 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "language/code_parameters.h"
 #include "lint/lint.h"
+#include "mapping/code_parameters.h"
 
 static fg_converter_dirs dirs;
 static fg_converter *llama;

@@ -1,4 +1,4 @@
-#include "language/code_parameters.h"
+#include "mapping/code_parameters.h"
 
 #include <ctype.h>
 #include <inttypes.h>

@@ -3,8 +3,8 @@
  * A proof compares forward passes of fgconv's own. It covers the emitted code only if that code loads each tensor that is
  * written, finds each parameter that it makes, and ties what the plan ties.
  */
-#ifndef FG_LANGUAGE_CODE_PARAMETERS_H
-#define FG_LANGUAGE_CODE_PARAMETERS_H
+#ifndef FG_MAPPING_CODE_PARAMETERS_H
+#define FG_MAPPING_CODE_PARAMETERS_H
 
 #include "language/code_declaration.h"
 #include "plan/plan.h"
