@@ -19,6 +19,7 @@
 #include "mapping/tensor_plan.h"
 #include "tokens/new_tokens.h"
 #include "tokens/tokenizer_files.h"
+#include "translate/translate.h"
 
 /* A file of the destination that is not copied from the source. */
 typedef struct fg_made_file {

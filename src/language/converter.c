@@ -10,7 +10,7 @@
 #include "base/nearest_name.h"
 #include "language/converter_check.h"
 #include "language/declaration.h"
-#include "mapping/tensor_map.h"
+#include "mapping/section_map.h"
 
 struct fg_converter {
     fg_layers layers;

@@ -13,7 +13,7 @@
 typedef struct fg_code_written {
     const json_t *config; /* the destination's config.json */
     const fg_plan *plan;  /* outputs with names and shapes */
-    const json_t *tied;   /* pairs of names, of fg_tensor_plan_tied */
+    const json_t *tied;   /* pairs of names, of fg_name_map_tied */
     bool may_lack;        /* --no-strict: parameters that nothing writes are let pass */
 } fg_code_written;
 

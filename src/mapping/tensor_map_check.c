@@ -1,9 +1,9 @@
-/* The load-time check of the "weights" of sections (part of tensor_map.h). */
+/* The load-time check of the "weights" of sections (part of section_map.h). */
 #include <stdio.h>
 #include <string.h>
 
 #include "language/converter_check.h"
-#include "mapping/tensor_map.h"
+#include "mapping/section_map.h"
 #include "translate/primitive.h"
 
 enum { WHERE = 800, PARENT = 300 };
