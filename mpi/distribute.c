@@ -89,7 +89,7 @@ fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_ite
     fg_queue queue;
     uint32_t *node_of = NULL;
     worker w = {
-        .ranks = ranks, .queue = &queue, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_STYLE_NONE};
+        .ranks = ranks, .queue = &queue, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_NONE};
     fg_status status = fg_queue_open(&queue, ranks, err);
     if (status != FG_OK) goto done;
     status = fg_distribute_shards(plan, ranks->node_count, &node_of, err);

@@ -1,5 +1,5 @@
-/* Distributing the items of a plan: shards to nodes by bytes, items within a node to the next free rank, largest
- * first.
+/* Distributing the items of a plan: shards to nodes by bytes, items within a node to the next free rank,
+ * largest first.
  *
  * Network file systems tear pages that two clients write; so the files of one shard are written from one node
  * only.

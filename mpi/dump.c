@@ -9,8 +9,8 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "communicators.h"
+#include "format/checkpoint.h"
 #include "report/output_file.h"
-#include "store/checkpoint.h"
 
 struct fg_dump {
     const fg_ranks *ranks;
@@ -114,7 +114,7 @@ static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *a
     fg_status status = FG_OK;
     fg_buffer config = {0};
     const char *directory = json_string_value(json_object_get(about, "directory"));
-    const char *format = fg_format_name((fg_format)json_integer_value(json_object_get(about, "format")));
+    const char *format = json_string_value(json_object_get(about, "format"));
     FG_TRY(fg_json_write(json_object_get(about, "config"), FG_JSON_SORTED, &config, err));
     FG_TRY(put_text(dump, group, "directory", directory ? directory : "", err));
     FG_TRY(put_text(dump, group, "format", format, err));
@@ -214,8 +214,8 @@ done:
     return status;
 }
 
-/* Rank 0 takes all of the file's room before there are numbers to write: a full disk is found here, by one rank, and not by some of them
- * inside of HDF5. */
+/* Rank 0 takes all of the file's room before there are numbers to write: a full disk is found here, by one
+ * rank, and not by some of them inside of HDF5. */
 static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file file;
     if (dump->ranks->rank != 0 || fg_file_open(&file, dump->partial, FG_OPEN_WRITE, err) != FG_OK) return;
@@ -312,7 +312,8 @@ fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t positi
 fg_status fg_dump_close(fg_dump **dump, fg_error *err) {
     fg_dump *d = *dump;
     if (!d) return FG_OK;
-    /* Closing writes. After a failure it may fail too, on some ranks, and the others would wait for them inside of HDF5. */
+    /* Closing writes. After a failure it may fail too, on some ranks, and the others would wait for them
+     * inside of HDF5. */
     if (d->open && fg_ranks_agree(d->ranks, err) == FG_OK && H5Fclose(d->file) < 0)
         failed(d, "close the file", err);
     fg_free(d->path);

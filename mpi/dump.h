@@ -3,8 +3,8 @@
  *
  * Layout: /token_ids [tokens]; for SIDE in source, destination: /SIDE/logits [tokens, vocab],
  * /SIDE/embedding, /SIDE/final_norm [tokens, hidden], /SIDE/blocks/0000/{mixer,mlp,output} [tokens, hidden];
- * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block. Of a model with
- * several prediction heads logits and final_norm have the head as first dimension.
+ * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block. Of
+ * a model with several prediction heads logits and final_norm have the head as first dimension.
  * Attributes: "description" on every dataset; "directory", "format", "config" (JSON text) on each side;
  * "name_map" (JSON text), "fgconv_version" on the root.
  */
@@ -28,17 +28,19 @@ typedef struct fg_dump_layout {
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;
 
-/* Before MPI starts, in a run that makes a dump. A file that could not be written (a full disk) stays open in HDF5, and its clean-up in
- * MPI_Finalize or at exit would end the process by a signal: HDF5 is started so that it has none. */
+/* Before MPI starts, in a run that makes a dump. A file that could not be written (a full disk) stays open in
+ * HDF5, and its clean-up in MPI_Finalize or at exit would end the process by a signal: HDF5 is started so
+ * that it has none. */
 fg_status fg_dump_prepare(fg_error *err);
 
 /* Bytes of the datasets, which are nearly all of the file. */
 uint64_t fg_dump_bytes(const fg_dump_layout *layout);
 
-/* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others waiting inside of HDF5. */
+/* Collective. FG_ERR_SYSTEM unless every rank can write to the file: one that cannot would leave the others
+ * waiting inside of HDF5. */
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
-/* Collective. Makes an HDF5 file of the empty one that is reserved for `path` (report/output_file.h): every dataset and attribute. On failure all ranks get
- * the error. */
+/* Collective. Makes an HDF5 file of the empty one that is reserved for `path` (report/output_file.h): every
+ * dataset and attribute. On failure all ranks get the error. */
 fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
                          const uint32_t *token_ids, fg_error *err);
 
@@ -50,12 +52,12 @@ typedef enum fg_dump_item {
     FG_DUMP_FINAL_NORM
 } fg_dump_item;
 
-/* Not collective. Rows [position, position + count) of a [tokens, hidden] dataset; `of` is the block, of a final norm the
- * prediction head. */
+/* Not collective. Rows [position, position + count) of a [tokens, hidden] dataset; `of` is the block, of a
+ * final norm the prediction head. */
 fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
                          uint64_t count, const float *values, fg_error *err);
-/* Not collective. Rows [position, + count), columns [column, + columns) of a prediction head's logits; values [count,
- * columns]. */
+/* Not collective. Rows [position, + count), columns [column, + columns) of a prediction head's logits; values
+ * [count, columns]. */
 fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
                          uint64_t column, uint64_t columns, const float *values, fg_error *err);
 

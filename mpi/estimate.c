@@ -67,7 +67,8 @@ done:
 
 /* ---- memory ---- */
 
-/* What every rank holds: libraries and buffers, measured; the plan, from its tables. Names take some 64 bytes. */
+/* What every rank holds: libraries and buffers, measured; the plan, from its tables. Names take some 64
+ * bytes. */
 static uint64_t writing_bytes(const fg_plan *plan) {
     const uint64_t libraries_and_buffers = 48 << 20, name = 64;
     return libraries_and_buffers + plan->source.count * (sizeof *plan->source.items + name) +

@@ -1,10 +1,10 @@
-/* Generation: both models of a pair continue the pair's tokens, each with its own KV cache, and must choose the
- * same tokens.
+/* Generation: both models of a pair continue the pair's tokens, each with its own KV cache, and must choose
+ * the same tokens.
  *
- * The prompt goes through the pipeline in one pass, then each new token alone. Ranks compute their slices
- * of the vocabulary; the token is the largest logit of all slices (the lowest id of equals), or it is drawn on
- * rank 0 from the logits in the order of ids, so that it is the same for every number of ranks. Only tokens that
- * both vocabularies have are chosen.
+ * The prompt goes through the pipeline in one pass, then each new token alone. Ranks compute their slices of
+ * the vocabulary; the token is the largest logit of all slices (the lowest id of equals), or it is drawn on
+ * rank 0 from the logits in the order of ids, so that it is the same for every number of ranks. Only tokens
+ * that both vocabularies have are chosen.
  *
  * Invariant: both models see the same tokens; a generation ends with the first that they choose differently.
  */
@@ -14,10 +14,10 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "model/sample.h"
 #include "model_pair.h"
 #include "tokenizer/id_list.h"
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
+#include "tokens/sample.h"
 
 /* As rank 0 knows it. */
 typedef struct fg_generation_task {
@@ -43,8 +43,8 @@ typedef struct fg_generation {
     fg_buffer end_text;    /* owned; of the token that ended it */
 } fg_generation;
 
-/* Collective. Refuses, before anything is computed, a number of tokens or ids of end tokens that cannot be; else `bytes` gets about what
- * the rank that needs most allocates. */
+/* Collective. Refuses, before anything is computed, a number of tokens or ids of end tokens that cannot be;
+ * else `bytes` gets about what the rank that needs most allocates. */
 fg_status fg_generation_check(const fg_model_pair *pair, const fg_generation_task *task, uint64_t *bytes,
                               fg_error *err);
 /* Collective. FG_OK when it could be carried out, whatever the result, which is to be freed in any case. */

@@ -16,8 +16,9 @@
 fg_status fg_interrupt_start(fg_error *err);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
-/* Files that this run makes and a signal has to remove, on rank 0. A file is made, or kept, and put on the list, or taken off it, between
- * hold and release: a signal that comes meanwhile waits. Paths are borrowed. */
+/* Files that this run makes and a signal has to remove, on rank 0. A file is made, or kept, and put on the
+ * list, or taken off it, between hold and release: a signal that comes meanwhile waits. Paths are
+ * borrowed. */
 enum { FG_GUARDED_FILES = 2 };
 void fg_interrupt_hold(void);
 void fg_interrupt_release(void);

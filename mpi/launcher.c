@@ -3,7 +3,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* Where launchers leave rank and size. PMIx has no variable for the size; srun, when it offers PMIx, leaves its own. */
+/* Where launchers leave rank and size. PMIx has no variable for the size; srun, when it offers PMIx, leaves
+ * its own. */
 static const struct {
     const char *rank, *size;
 } variables[] = {
@@ -17,7 +18,8 @@ static int number(const char *variable) {
     return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
-/* A batch script has SLURM_NTASKS and SLURM_PROCID too, without srun: only a step has SLURM_STEP_NUM_TASKS. */
+/* A batch script has SLURM_NTASKS and SLURM_PROCID too, without srun: only a step has
+ * SLURM_STEP_NUM_TASKS. */
 fg_launch fg_launch_read(void) {
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         if (getenv(variables[i].rank))

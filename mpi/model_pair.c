@@ -13,8 +13,8 @@ enum { DEFAULT_TOKENS = 24 };
 /* ---- sharing what rank 0 knows ---- */
 
 static json_t *describe_side(const fg_model_pair_side *side) {
-    return json_pack("{s:O, s:O, s:i, s:o, s:b}", "spec", side->spec, "config", side->config, "format",
-                     (int)side->format, "directory", fg_json_string(side->name), "table",
+    return json_pack("{s:O, s:O, s:s, s:o, s:b}", "spec", side->spec, "config", side->config, "format",
+                     side->format->name, "directory", fg_json_string(side->name), "table",
                      side->tensors != NULL);
 }
 
@@ -85,9 +85,9 @@ static fg_status bind(fg_model_pair *p, unsigned model, const char *side, const 
             return status;
         }
     }
-    fg_status status =
-        fg_model_bind(&p->models[model], json_object_get(about, "spec"),
-                      (fg_format)json_integer_value(json_object_get(about, "format")), config, weights, err);
+    fg_status status = fg_model_bind(&p->models[model], json_object_get(about, "spec"),
+                                     fg_format_find(json_string_value(json_object_get(about, "format"))),
+                                     config, weights, err);
     if (status != FG_OK)
         return fg_where(err, "binding %s for the proof",
                         json_string_value(json_object_get(about, "directory")));
@@ -145,8 +145,8 @@ static fg_status check_shapes(const fg_model_pair *p, fg_error *err) {
     return FG_OK;
 }
 
-/* A conversion is proved with its source's mask on both sides, as the formats may differ in it. Two directories
- * that are compared each use their own. */
+/* A conversion is proved with its source's mask on both sides, as the formats may differ in it. Two
+ * directories that are compared each use their own. */
 static void resolve_mask(fg_model_pair *p) {
     fg_mask mask = p->task->mask, own = fg_model_own_mask(p->models[FG_REFERENCE]);
     if (mask == FG_MASK_NATIVE && p->task->plan) mask = own;

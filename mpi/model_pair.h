@@ -1,4 +1,5 @@
-/* Two models on every rank, bound and ready to run on the same tokens: what a proof compares and what generates.
+/* Two models on every rank, bound and ready to run on the same tokens: what a proof compares and what
+ * generates.
  *
  * Models: the reference (the source; where the plan casts, its weights rounded as the plan rounds them), the
  * candidate (the destination), and, with casts, the source unrounded, for reporting what the rounding does.
@@ -19,7 +20,7 @@ enum { FG_REFERENCE = 0, FG_CANDIDATE = 1, FG_UNROUNDED = 2, FG_PAIR_MODELS = 3 
 
 /* One side, as rank 0 knows it. */
 typedef struct fg_model_pair_side {
-    fg_format format;
+    const fg_format *format;
     const json_t *spec;        /* models/TYPE.json; borrowed */
     const json_t *config;      /* config.json; borrowed */
     const fg_tensors *tensors; /* borrowed; NULL for the candidate of a dry run */
@@ -47,14 +48,14 @@ typedef struct fg_model_pair {
     fg_tensors tables[2];           /* owned: decoded from rank 0's; empty where the plan has them */
     fg_model *models[FG_PAIR_MODELS];
     unsigned model_count;
-    fg_row_edits
-        edits; /* rows of the vocabulary that reference and unrounded source have otherwise than their files */
-    uint32_t *tokens; /* owned */
+    fg_row_edits edits; /* rows of the vocabulary that reference and unrounded source have otherwise than
+                         their files */
+    uint32_t *tokens;   /* owned */
     uint64_t token_count;
 } fg_model_pair;
 
-/* Collective. `task` must outlive the pair. FG_ERR_DIFFER when the models are not of one shape. The pair is to
- * be closed in any case. Reads no weights. */
+/* Collective. `task` must outlive the pair. FG_ERR_DIFFER when the models are not of one shape. The pair is
+ * to be closed in any case. Reads no weights. */
 fg_status fg_model_pair_bind(fg_model_pair *pair, const fg_ranks *ranks, const fg_model_pair_task *task,
                              fg_error *err);
 /* The same; then FG_ERR_DIFFER when the candidate's rows of the vocabulary are not as `task->rows` asks. */

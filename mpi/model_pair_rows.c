@@ -38,7 +38,7 @@ fg_status fg_model_pair_rows_bind(const fg_model_pair *pair, const fg_tensors *s
     fg_status status = FG_OK;
     fg_weight_source raw = {0};
     const json_t *side = json_object_get(pair->about, "source"), *spec = json_object_get(side, "spec");
-    fg_format format = (fg_format)json_integer_value(json_object_get(side, "format"));
+    const fg_format *format = fg_format_find(json_string_value(json_object_get(side, "format")));
     *config = NULL;
     if (!pair->edits.rows) {
         *config = json_incref(json_object_get(side, "config"));

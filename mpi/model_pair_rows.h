@@ -6,7 +6,8 @@
 #include "model/added_rows.h"
 #include "model_pair.h"
 
-/* Rank 0's edits, to be sent with the rest that ranks need to know; null for none. New reference, NULL: no memory. */
+/* Rank 0's edits, to be sent with the rest that ranks need to know; null for none. New reference, NULL: no
+ * memory. */
 json_t *fg_model_pair_rows_describe(const fg_row_edits *edits);
 /* What a description says. */
 fg_status fg_model_pair_rows_read(const json_t *described, fg_row_edits *edits, fg_error *err);
@@ -16,8 +17,8 @@ fg_status fg_model_pair_rows_read(const json_t *described, fg_row_edits *edits, 
 fg_status fg_model_pair_rows_bind(const fg_model_pair *pair, const fg_tensors *source,
                                   fg_weight_source *weights, json_t **config, fg_error *err);
 
-/* Collective. FG_ERR_DIFFER names the first edited row whose embedding is not what was asked for. The head's rows
- * are compared with the logits. */
+/* Collective. FG_ERR_DIFFER names the first edited row whose embedding is not what was asked for. The head's
+ * rows are compared with the logits. */
 fg_status fg_model_pair_rows_check(const fg_model_pair *pair, fg_error *err);
 
 #endif

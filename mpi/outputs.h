@@ -1,5 +1,5 @@
-/* The files that a command line asks for next to the destination, --report and --dump, as rank 0 keeps them while a command runs: reserved
- * before it writes anything, removed again when it fails or a signal stops it.
+/* The files that a command line asks for next to the destination, --report and --dump, as rank 0 keeps them
+ * while a command runs: reserved before it writes anything, removed again when it fails or a signal stops it.
  */
 #ifndef FG_MPI_OUTPUTS_H
 #define FG_MPI_OUTPUTS_H
@@ -12,12 +12,12 @@ typedef struct fg_outputs {
     fg_output_file report, dump;
 } fg_outputs;
 
-/* Rank 0. FG_ERR_USAGE when one of them cannot be made, or lies inside the destination of `stage` (NULL, or without one: there is none).
- * To be closed in any case. */
+/* Rank 0. FG_ERR_USAGE when one of them cannot be made, or lies inside the destination of `stage` (NULL, or
+ * without one: there is none). To be closed in any case. */
 fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, const fg_stage *stage,
                              fg_error *err);
-/* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. Returns `status`, or why a file could
- * not be kept. */
+/* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. Returns
+ * `status`, or why a file could not be kept. */
 fg_status fg_outputs_close(fg_outputs *outputs, fg_status status, fg_error *err);
 
 #endif

@@ -9,8 +9,8 @@
 
 /* Weights as float32 that one rank may cache for the micro-batches of a proof, all models together. */
 static const uint64_t KEEP_BYTES = 192 << 20;
-/* All that one rank may allocate for a generation, with what it holds already; libraries and scratch memory are
- * extra. */
+/* All that one rank may allocate for a generation, with what it holds already; libraries and scratch memory
+ * are extra. */
 static const uint64_t GENERATION_BYTES = 416 << 20;
 
 static const fg_ranks *ranks_of(const fg_pipeline *p) {
@@ -56,9 +56,9 @@ static uint64_t share_bytes(const fg_pipeline *p) {
 }
 
 /* Each micro-batch reads every weight again unless it is cached: so they are used only where all ranks can
- * cache theirs, and not where every token sees every other. A generation caches what it can, as it needs
- * each weight for each token, and runs its prompt in one batch: the size of a batch decides the order of sums,
- * and every number of ranks must choose the same tokens. */
+ * cache theirs, and not where every token sees every other. A generation caches what it can, as it needs each
+ * weight for each token, and runs its prompt in one batch: the size of a batch decides the order of sums, and
+ * every number of ranks must choose the same tokens. */
 static void choose_batch(fg_pipeline *p) {
     uint64_t tokens = p->pair->token_count, budget = cache_budget(p), too_large = share_bytes(p) > budget;
     fg_ranks_max_u64(ranks_of(p), &too_large, 1);
@@ -252,8 +252,8 @@ static void run_micro_batch(const micro_batch *l, fg_error *err) {
 /* ---- all models, all micro-batches ---- */
 
 /* The tokens [position, position + count) by micro-batches. Results go one behind the other for a run; a
- * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the last
- * micro-batch. */
+ * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the
+ * last micro-batch. */
 static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
     uint64_t last = 0;
     for (uint64_t at = position; at < position + count; at += last) {

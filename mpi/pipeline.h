@@ -1,7 +1,7 @@
 /* The blocks of several models, spread over the ranks: rank 0 embeds, each rank runs its blocks on the hidden
- * states and sends them to the next, the last applies the final norm. With several prediction heads each has a block of
- * its own after the shared blocks: the rank that holds it applies it and the head's final norm to a copy, and sends on
- * what it received.
+ * states and sends them to the next, the last applies the final norm. With several prediction heads each has
+ * a block of its own after the shared blocks: the rank that holds it applies it and the head's final norm to
+ * a copy, and sends on what it received.
  *
  * A message is one model's hidden states of one micro-batch of tokens, so that neighbouring ranks work on
  * different ones. Micro-batches are used when every rank can cache its weights as float32; else one pass
@@ -10,8 +10,8 @@
  * Two uses: a proof runs all tokens once (fg_pipeline_run); a generation first its prompt and then one token
  * after the other (fg_pipeline_advance), with a KV cache.
  *
- * Digests find the first difference: each rank makes one of what each sublayer of its blocks adds to the residual
- * stream.
+ * Digests find the first difference: each rank makes one of what each sublayer of its blocks adds to the
+ * residual stream.
  */
 #ifndef FG_MPI_PIPELINE_H
 #define FG_MPI_PIPELINE_H
@@ -45,7 +45,7 @@ typedef struct fg_pipeline {
     float *aside;  /* [batch, hidden]: what a prediction head's own block makes of the stream */
     float *normed
         [FG_PAIR_MODELS]; /* on every rank, after the final norm: of a run [heads, tokens, hidden]; of an
-                                          advance [hidden], the last token's of the first head */
+                             advance [hidden], the last token's of the first head */
     fg_progress progress;
     uint64_t done_bytes;
     uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */
@@ -53,7 +53,8 @@ typedef struct fg_pipeline {
 
 /* FG_ERR_USAGE: more tokens than can be run at once. */
 fg_status fg_pipeline_check(const fg_model_pair *pair, fg_error *err);
-/* Collective. About what the rank that needs most allocates for it: buffers, KV caches, cached weights. `pipeline` has its upper half. */
+/* Collective. About what the rank that needs most allocates for it: buffers, KV caches, cached weights.
+ * `pipeline` has its upper half. */
 uint64_t fg_pipeline_expected_bytes(fg_pipeline *pipeline);
 /* Collective. Fills the lower half: shares of blocks, micro-batches, buffers. */
 fg_status fg_pipeline_open(fg_pipeline *pipeline, fg_error *err);

@@ -1,7 +1,7 @@
 #include "proof_run.h"
 
-#include "cli/sampling.h"
-#include "tokens/token_ids.h"
+#include "model/hyperparameters.h"
+#include "tokens/stop_tokens.h"
 
 static bool proves(const fg_proof_run *proof_run) {
     return proof_run->validate == FG_VALIDATE_LOGITS;
@@ -13,20 +13,35 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
     *proof_run = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
                                 .generates = options->generation_test,
                                 .atol = options->atol > 0 ? options->atol : 0};
-    proof_run->pair.mask = (fg_mask)options->mask;
+    proof_run->pair.mask = options->mask;
+}
+
+uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config) {
+    fg_hyperparameters settings = {0};
+    fg_error unsaid = {0};
+    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, format->name, config);
+    return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
 fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_prompt_resolve(&t->prompt, run->options, source, destination, err));
+    const fg_options *o = run->options;
+    fg_prompt_request prompt = {.ids = o->token_ids,
+                                .id_count = o->token_count,
+                                .text = o->prompt,
+                                .generates = o->generation_test,
+                                .compares = t->compares};
+    fg_sampling_request sampling = {o->sample, o->temperature, o->top_p, o->seed};
+    FG_TRY(fg_prompt_resolve(&t->prompt, &prompt, source, destination, err));
     t->pair.tokens = t->prompt.ids.ids;
     t->pair.token_count = t->prompt.ids.count;
     if (!t->generates) goto done;
-    FG_TRY(fg_sampling_resolve(&t->sampling, run->options, generation_config, err));
-    FG_TRY(fg_eos_merge(json_object_get(destination->config, "eos_token_id"),
-                        json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids, err));
+    FG_TRY(fg_sampling_resolve(&t->sampling, &sampling, generation_config, err));
+    FG_TRY(fg_stop_tokens_merge(json_object_get(destination->config, "eos_token_id"),
+                                json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids,
+                                err));
 done:
     return status;
 }

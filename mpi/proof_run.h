@@ -5,15 +5,16 @@
 #ifndef FG_MPI_PROOF_RUN_H
 #define FG_MPI_PROOF_RUN_H
 
-#include "cli/prompt.h"
 #include "commands/run.h"
 #include "generate.h"
 #include "prove.h"
+#include "tokens/prompt.h"
 
 typedef struct fg_proof_run {
     fg_validate
         validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
     bool generates;
+    bool compares;           /* two models that are there, not a conversion */
     fg_model_pair_task pair; /* as pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */
@@ -21,7 +22,8 @@ typedef struct fg_proof_run {
     json_t *end_ids;      /* owned; of the destination's two configurations */
 
     uint64_t proof_bytes,
-        generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not run */
+        generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not
+                             run */
     uint64_t dump_bytes;  /* about how large a dump is */
     fg_proof_result proof;
     fg_generation generation;
@@ -29,16 +31,21 @@ typedef struct fg_proof_run {
 
 /* Every rank: what the options ask for, logits unless they say otherwise. */
 void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run);
+/* The rows of a model's vocabulary; UINT64_MAX for a configuration that is wrong, which is said when the
+ * model is bound. */
+uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config);
 /* Rank 0, before anything is written: prompt and sampling. The destination's configurations are those that it
  * has or will have; `generation_config` may be NULL. */
 fg_status fg_proof_run_prepare(fg_proof_run *proof_run, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err);
-/* Collective, before anything is written: binds both models, the destination's through the plan if there is one, and checks what the proof
- * and the generation are given: token ids, numbers of tokens, the path of the dump (which rank 0 has reserved). */
+/* Collective, before anything is written: binds both models, the destination's through the plan if there is
+ * one, and checks what the proof and the generation are given: token ids, numbers of tokens, the path of the
+ * dump (which rank 0 has reserved). */
 fg_status fg_proof_run_check(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
 bool fg_proof_run_runs_models(const fg_proof_run *proof_run);
-/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are run. */
+/* Collective. FG_OK when it could be carried out, whatever the result. Does nothing when no models are
+ * run. */
 fg_status fg_proof_run_forward(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
 bool fg_proof_run_passed(const fg_proof_run *proof_run);
 /* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */

@@ -31,8 +31,8 @@ typedef struct fg_proof_result {
     double seconds;
 } fg_proof_result;
 
-/* Collective. Refuses, before anything is computed, more tokens than can be compared at once; else `bytes` gets about what the rank that
- * needs most allocates, and `dump_bytes` about how large a dump is. */
+/* Collective. Refuses, before anything is computed, more tokens than can be compared at once; else `bytes`
+ * gets about what the rank that needs most allocates, and `dump_bytes` about how large a dump is. */
 fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, uint64_t *dump_bytes, fg_error *err);
 /* Collective. FG_OK when it could be carried out, whatever the result. */
 fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,

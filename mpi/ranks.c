@@ -45,9 +45,10 @@ static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
     return FG_OK;
 }
 
-/* Settings that make MPI_Init quick; whatever the user has set stays. hwloc asks ten X displays for graphics cards, which waits for
- * name servers where "localhost" is unknown (measured: up to 10 s). On one machine Open MPI's shared memory does, and looking for
- * network hardware takes most of the rest (0.24 s, 0.03 s without). */
+/* Settings that make MPI_Init quick; whatever the user has set stays. hwloc asks ten X displays for graphics
+ * cards, which waits for name servers where "localhost" is unknown (measured: up to 10 s). On one machine
+ * Open MPI's shared memory does, and looking for network hardware takes most of the rest (0.24 s, 0.03 s
+ * without). */
 static void start_quickly(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
     setenv("HWLOC_COMPONENTS", "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero", 0);
@@ -70,9 +71,9 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
     return find_nodes(ranks, err);
 }
 
-/* A rank tells the launcher that it ends in order, waits 2 s for the answer and leaves without one. A launcher
- * that was held up for so long (by a disk, a debugger, memory) may learn of its exit first, take it for a crash
- * and return 1 for a run that went well. So a rank that left without an answer stays a while. */
+/* A rank tells the launcher that it ends in order, waits 2 s for the answer and leaves without one. A
+ * launcher that was held up for so long (by a disk, a debugger, memory) may learn of its exit first, take it
+ * for a crash and return 1 for a run that went well. So a rank that left without an answer stays a while. */
 void fg_ranks_stop(fg_ranks *ranks) {
     if (!ranks->mpi) return;
     if (ranks->mpi->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->mpi->node);
@@ -151,7 +152,8 @@ void fg_ranks_max_u64(const fg_ranks *ranks, uint64_t *values, size_t count) {
     reduce_u64(ranks, values, count, MPI_MAX);
 }
 
-/* A binomial tree: after the step of distance d, every 2 d-th rank holds the join of its own values and those of the next 2 d - 1. */
+/* A binomial tree: after the step of distance d, every 2 d-th rank holds the join of its own values and those
+ * of the next 2 d - 1. */
 static void join_to_first(const fg_ranks *ranks, void *values, void *received, size_t count, size_t size,
                           fg_ranks_join join) {
     int rank = ranks->rank;

@@ -1,5 +1,6 @@
-/* The processes of one run: who is where, how they agree, how numbers get from one to another. Every use of MPI but the dump's is in
- * ranks.c, and a run of one process uses none: there, each of these functions is done without it.
+/* The processes of one run: who is where, how they agree, how numbers get from one to another. Every use of
+ * MPI but the dump's is in ranks.c, and a run of one process uses none: there, each of these functions is
+ * done without it.
  *
  * Invariant: every function that is marked collective is called by all ranks in the same order, whatever
  * failed before: a rank that failed calls fg_ranks_agree with its error and then follows the others out.
@@ -33,7 +34,8 @@ fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *
 /* Collective. The bytes of rank 0, or of rank `root`, of a size that all know. */
 void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size);
 void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t size);
-/* Collective. Rank 0 gets sizes[r] bytes of every rank r into `all`, in the order of ranks; others give NULL for `all`. */
+/* Collective. Rank 0 gets sizes[r] bytes of every rank r into `all`, in the order of ranks; others give NULL
+ * for `all`. */
 void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *sizes, void *all);
 
 /* Collective. Element-wise sum / maximum over all ranks, on every rank. */
@@ -49,7 +51,8 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size);
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size);
 
-/* A rank that failed calls on those of other nodes to stop; they look now and then whether a rank has called. */
+/* A rank that failed calls on those of other nodes to stop; they look now and then whether a rank has
+ * called. */
 void fg_ranks_call_stop(const fg_ranks *ranks);
 bool fg_ranks_stop_called(const fg_ranks *ranks);
 /* Collective, once the work is over: takes in the calls. `called`: this rank made one. */

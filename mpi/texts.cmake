@@ -1,5 +1,10 @@
 # Manual pages and completions, which the program prints from its own tables.
-set(commands convert config validate verify inspect diff list lint tokenize update finalize update-vocab completion help)
+set(table ${CMAKE_CURRENT_LIST_DIR}/commands/command_table.h)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${table})
+file(READ ${table} commands)
+string(REGEX MATCHALL "ROW\\([a-z_]+\\)" commands "${commands}")
+list(TRANSFORM commands REPLACE "ROW\\(([a-z_]+)\\)" "\\1")
+list(TRANSFORM commands REPLACE "_" "-")
 set(texts ${PROJECT_BINARY_DIR}/texts)
 file(MAKE_DIRECTORY ${texts})
 

@@ -12,6 +12,11 @@ export OMPI_MCA_btl_vader_single_copy_mechanism=none
 # for a name server.
 export HWLOC_COMPONENTS=${HWLOC_COMPONENTS:--gl}
 
+# Where ccache is installed, what was once compiled in any checkout is not compiled again.
+if command -v ccache >/dev/null; then
+  export CMAKE_C_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+fi
+
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
 

@@ -6,14 +6,17 @@
  *                "values": [{"name", "elements", "differing", "max_abs"}],
  *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
  *
- * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name that A has.
+ * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name
+ * that A has.
  */
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "conversion/missing_prefix.h"
 #include "report/report_text.h"
 #include "store/cast.h"
@@ -361,17 +364,18 @@ done:
     return status;
 }
 
-fg_status fg_command_diff(const fg_options *options, FILE *out, fg_error *err) {
+static fg_status run_diff(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_options *options = run->options;
     fg_buffer text = {0};
     bool equal = false;
     json_t *document = json_object();
     FG_TRY(compare(options, document, &equal, err));
     if (options->json) {
-        FG_TRY(fg_cli_print_json(out, document, FG_JSON_UTF8, err));
+        FG_TRY(fg_print_json(run->out, document, FG_JSON_UTF8, err));
     } else {
         FG_TRY(write_text(document, &text, err));
-        FG_TRY(fg_cli_print(out, &text, err));
+        FG_TRY(fg_print(run->out, &text, err));
     }
     if (!equal)
         status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->source, options->destination);
@@ -380,3 +384,17 @@ done:
     fg_buffer_free(&text);
     return status;
 }
+
+const fg_command fg_diff_command = {
+    .name = "diff",
+    .arguments = "A B",
+    .least = 2,
+    .most = 2,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_JSON,
+    .summary = "compare the configurations and tensors of two checkpoints by name",
+    .about = "Compares the configurations and the tensors of two checkpoints by name. The exit code is 0 if "
+             "they are equal and 10 if they differ.",
+    .example = "fgconv diff run/checkpoints/checkpoint-100 run/checkpoints/checkpoint-200",
+    .run = run_diff,
+};

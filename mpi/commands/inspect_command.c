@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "report/report_text.h"
 
 enum { NAMES = 4 }; /* first components that the text shows */
@@ -114,11 +116,11 @@ done:
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t parameters;
-    bool fast_llm = checkpoint->format == FG_FORMAT_FAST_LLM;
+    bool fast_llm = checkpoint->format == &fg_format_fast_llm;
     const json_t *architecture = fg_json_at(checkpoint->config, fast_llm ? "type" : "architectures/0");
     FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
     FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
-    FG_TRY(fg_json_put_text(document, "format", fg_format_name(checkpoint->format), err));
+    FG_TRY(fg_json_put_text(document, "format", checkpoint->format->name, err));
     FG_TRY(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
     FG_TRY(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
     FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));
@@ -249,8 +251,9 @@ done:
     return status;
 }
 
-fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err) {
+static fg_status run_inspect(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_options *options = run->options;
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
     fg_buffer text = {0};
@@ -258,14 +261,29 @@ fg_status fg_command_inspect(const fg_options *options, FILE *out, fg_error *err
     FG_TRY(fg_checkpoint_open(&checkpoint, options->source, &how, err));
     FG_TRY(describe(&checkpoint, document, err));
     if (options->json) {
-        FG_TRY(fg_cli_print_json(out, document, FG_JSON_UTF8, err));
+        FG_TRY(fg_print_json(run->out, document, FG_JSON_UTF8, err));
         goto done;
     }
     FG_TRY(write_text(document, options->verbosity > 0, &text, err));
-    FG_TRY(fg_cli_print(out, &text, err));
+    FG_TRY(fg_print(run->out, &text, err));
 done:
     json_decref(document);
     fg_buffer_free(&text);
     fg_checkpoint_close(&checkpoint);
     return status;
 }
+
+const fg_command fg_inspect_command = {
+    .name = "inspect",
+    .arguments = "DIR",
+    .least = 1,
+    .most = 1,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_FROM | FG_TAKES_CHECKPOINT | FG_TAKES_JSON,
+    .summary = "print what a checkpoint holds",
+    .about =
+        "Prints the format, family, number of parameters, types and files of a checkpoint. With --verbose "
+        "it lists every tensor.",
+    .example = "fgconv inspect -v Llama-3.2-1B",
+    .run = run_inspect,
+};

@@ -1,5 +1,5 @@
-/* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made; the text
- * for people is written from it:
+/* fgconv list: the model families, what each converts to and how that is proved. One JSON document is made;
+ * the text for people is written from it:
  *
  *   [{"model_type", "about", "formats": {FORMAT: {"proof": "logits" | "bytes" | null, "file", "own": BOOL}}}]
  *
@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "model/spec.h"
 
 enum { GAP = 2 };
@@ -16,35 +18,34 @@ enum { GAP = 2 };
 static const char UNREADABLE[] =
     "?"; /* the format of a file that cannot be read, whose "about" is the reason */
 
-static const fg_format others[] = {FG_FORMAT_FORGATHER,
-                                   FG_FORMAT_FAST_LLM}; /* than hf, which all families have */
+static const fg_format *const others[] = {&fg_format_forgather,
+                                          &fg_format_fast_llm}; /* than hf, which all families have */
 enum { OTHERS = sizeof others / sizeof *others };
 
 /* ---- the document ---- */
 
-static bool is_own(const fg_converter_dirs *dirs, const char *path) {
-    for (size_t i = 0; i + 1 < dirs->count; i++) {
-        size_t length = strlen(dirs->items[i]);
-        if (strncmp(path, dirs->items[i], length) == 0 && path[length] == '/') return true;
+static bool is_own(fg_catalogue *catalogue, const char *path) {
+    for (size_t i = 0; i + 1 < catalogue->count; i++) {
+        size_t length = strlen(catalogue->directories[i]);
+        if (strncmp(path, catalogue->directories[i], length) == 0 && path[length] == '/') return true;
     }
     return false;
 }
 
 /* Models are run if the converter allows it and there is a forward pass for the family. */
-static fg_status find_proof(const fg_converter_dirs *dirs, const fg_converter_entry *entry, fg_format format,
+static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *entry, const fg_format *format,
                             const char **proof, fg_error *err) {
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     json_t *spec = NULL;
     fg_error broken = {0};
     *proof = NULL;
-    fg_status status = fg_converter_load(&converter, dirs, format, entry->model_type, &broken);
+    fg_status status = fg_converter_load(&converter, catalogue, format, entry->model_type, &broken);
     if (status == FG_OK) {
-        const char *name = fg_model_spec_name(FG_FORMAT_HF, fg_converter_model_type(converter));
-        status = fg_model_spec_read(&spec, dirs, name, &broken);
+        const char *name = fg_model_spec_name(&fg_format_hf, fg_converter_model_type(converter));
+        status = fg_model_spec_read(&spec, catalogue, name, &broken);
         *proof = status == FG_OK && !fg_converter_no_forward_pass(converter) ? "logits" : "bytes";
     }
     json_decref(spec);
-    fg_converter_free(&converter);
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", broken.text);
 }
 
@@ -65,21 +66,21 @@ static fg_status new_family(json_t *families, const fg_converter_entry *entry, j
 }
 
 /* The first converter of a family hides later ones, as it does for a conversion. */
-static fg_status add_entry(json_t *families, const fg_converter_dirs *dirs, const fg_converter_entry *entry,
+static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_converter_entry *entry,
                            fg_error *err) {
     fg_status status = FG_OK;
     const char *proof;
     for (size_t i = 0; entry->model_type && i < OTHERS; i++) {
-        const char *format = fg_format_name(others[i]);
+        const char *format = others[i]->name;
         if (!entry->format || strcmp(entry->format, format) != 0) continue;
         json_t *family = find_family(families, entry->model_type);
         if (!family) FG_TRY(new_family(families, entry, &family, err));
         json_t *formats = json_object_get(family, "formats");
         if (json_object_get(formats, format)) continue;
-        FG_TRY(find_proof(dirs, entry, others[i], &proof, err));
+        FG_TRY(find_proof(catalogue, entry, others[i], &proof, err));
         FG_TRY(fg_json_put(formats, format,
                            json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
-                                     is_own(dirs, entry->path)),
+                                     is_own(catalogue, entry->path)),
                            err));
     }
 done:
@@ -99,8 +100,8 @@ static size_t widest(const json_t *families) {
 }
 
 /* "logits", "bytes", "broken" or "-"; a star behind it for a converter of one's own. */
-static fg_status write_cell(const json_t *formats, fg_format format, fg_buffer *text, fg_error *err) {
-    const char *name = fg_format_name(format);
+static fg_status write_cell(const json_t *formats, const fg_format *format, fg_buffer *text, fg_error *err) {
+    const char *name = format->name;
     const json_t *entry = json_object_get(formats, name);
     const char *proof = json_string_value(json_object_get(entry, "proof"));
     const char *shown = !entry ? "-" : proof ? proof : "broken", *mark = "";
@@ -140,8 +141,7 @@ static fg_status write_text(const json_t *families, const fg_options *options, f
     bool quiet = options->verbosity < 0;
     if (!quiet) {
         FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
-        for (i = 0; i < OTHERS; i++)
-            FG_TRY(fg_buffer_printf(text, err, "%s%*s", fg_format_name(others[i]), GAP, ""));
+        for (i = 0; i < OTHERS; i++) FG_TRY(fg_buffer_printf(text, err, "%s%*s", others[i]->name, GAP, ""));
         FG_TRY(fg_buffer_printf(text, err, "description\n"));
     }
     json_array_foreach((json_t *)(uintptr_t)families, i, family)
@@ -157,28 +157,38 @@ done:
     return status;
 }
 
-fg_status fg_command_list(const fg_options *options, const fg_converter_dirs *dirs, FILE *out,
-                          fg_error *err) {
+static fg_status run_list(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
+    const fg_converter_entries *entries;
     fg_buffer text = {0};
     json_t *families = json_array();
-    size_t count = 0;
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        if (entries[i].format && strcmp(entries[i].format, UNREADABLE) == 0)
-            fg_warn("a converter file is not listed: %s", entries[i].about);
-        FG_TRY(add_entry(families, dirs, &entries[i], err));
+    FG_TRY(fg_converters_list(run->catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        if (entry->format && strcmp(entry->format, UNREADABLE) == 0)
+            fg_warn("a converter file is not listed: %s", entry->about);
+        FG_TRY(add_entry(families, run->catalogue, entry, err));
     }
-    if (options->json) {
-        FG_TRY(fg_cli_print_json(out, families, FG_JSON_UTF8, err));
+    if (run->options->json) {
+        FG_TRY(fg_print_json(run->out, families, FG_JSON_UTF8, err));
         goto done;
     }
-    FG_TRY(write_text(families, options, &text, err));
-    FG_TRY(fg_cli_print(out, &text, err));
+    FG_TRY(write_text(families, run->options, &text, err));
+    FG_TRY(fg_print(run->out, &text, err));
 done:
     json_decref(families);
     fg_buffer_free(&text);
-    fg_converter_entries_free(entries, count);
     return status;
 }
+
+const fg_command fg_list_command = {
+    .name = "list",
+    .arguments = "",
+    .options = FG_TAKES_CONVERTERS | FG_TAKES_JSON,
+    .summary = "list the model families, what they convert to, and how that is proved",
+    .about =
+        "Prints a row per model family: the formats that it converts to and from, and whether a conversion "
+        "is proved by logits or by bytes. With --verbose it adds the converter files.",
+    .example = "fgconv list",
+    .run = run_list,
+};

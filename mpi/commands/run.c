@@ -1,23 +1,18 @@
-/* What the commands share: progress, the report, and its summary. */
+#include "commands/run.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "cli/commands.h"
-#include "commands/run.h"
+#include "cli/command.h"
+#include "cli/print.h"
 #include "model/spec.h"
-#include "report/report.h"
 
 fg_progress_style fg_run_progress(const fg_run *run) {
-    const fg_options *options = run->options;
-    bool quiet = options->verbosity < 0 || options->progress == FG_PROGRESS_NONE;
-    if (run->ranks->rank != 0 || quiet) return FG_PROGRESS_STYLE_NONE;
-    if (options->progress == FG_PROGRESS_AUTO)
-        return isatty(STDERR_FILENO) ? FG_PROGRESS_STYLE_BAR : FG_PROGRESS_STYLE_LINES;
-    return options->progress == FG_PROGRESS_BAR ? FG_PROGRESS_STYLE_BAR : FG_PROGRESS_STYLE_LINES;
+    bool shown = run->ranks->rank == 0 && run->options->verbosity >= 0;
+    return shown ? run->options->progress : FG_PROGRESS_NONE;
 }
 
 static fg_status put_arguments(const fg_run *run, json_t *report, fg_error *err) {
@@ -34,7 +29,7 @@ fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err)
     fg_status status = FG_OK;
     char now[32];
     *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
-                        fg_command_name(run->options->command), "dry_run", run->options->dry_run, "started",
+                        run->options->command->name, "dry_run", run->options->dry_run, "started",
                         fg_report_time(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
     if (!*report) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while starting the report");
     FG_TRY(put_arguments(run, *report, err));
@@ -82,16 +77,16 @@ fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *
         FG_TRY(fg_buffer_add(&text, "\n", 1, err));
     } else if (run->options->verbosity >= 0) {
         if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
-        FG_TRY(fg_report_summary(report, &text, err));
+        FG_TRY(fg_report_summary(report, &run->options->command->headline, &text, err));
     }
-    FG_TRY(fg_cli_print_beside(stdout, &text, err));
+    FG_TRY(fg_print_beside(run->out, &text, err));
 done:
     fg_buffer_free(&text);
     return status;
 }
 
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err) {
-    fg_status status = fg_model_spec_read(spec, run->dirs, model_type, err);
+    fg_status status = fg_model_spec_read(spec, run->catalogue, model_type, err);
     if (status != FG_OK)
         fg_hint(err,
                 "the proof needs models/%s.json; give its directory with --converter-path, or choose "

@@ -1,6 +1,9 @@
-/* The commands that use all ranks. Each is collective: every rank calls it with the same options. */
+/* What a command gets, and what commands share. A collective command is called by every rank, with the
+ * same options. */
 #ifndef FG_MPI_COMMANDS_RUN_H
 #define FG_MPI_COMMANDS_RUN_H
+
+#include <stdio.h>
 
 #include "cli/options.h"
 #include "language/converter.h"
@@ -8,22 +11,15 @@
 #include "ranks.h"
 #include "report/progress.h"
 
-/* What a command gets besides its options. */
 typedef struct fg_run {
-    const fg_ranks *ranks;
-    const fg_options *options;
-    const fg_converter_dirs *dirs; /* rank 0 reads files through it; empty elsewhere */
-    const char *version;
+    const fg_ranks *ranks;     /* NULL for a command that is not collective */
+    const fg_options *options; /* as the command line gave them */
+    fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
+    const char *version;       /* of fgconv */
+    FILE *in, *out;            /* where results go */
     int argc;
     char **argv;
 } fg_run;
-
-/* convert_command.c: convert, finalize and update-vocab, which differ in what fg_conversion_prepare decides */
-fg_status fg_run_convert(const fg_run *run, fg_error *err);
-fg_status fg_run_validate(const fg_run *run, fg_error *err); /* validate_command.c */
-fg_status fg_run_verify(const fg_run *run, fg_error *err);   /* verify_command.c */
-
-/* Shared by them. */
 
 /* The progress style that options, terminal and rank ask for. */
 fg_progress_style fg_run_progress(const fg_run *run);
@@ -37,8 +33,8 @@ fg_status fg_run_report_end(const fg_run *run, const char *status, double second
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
-/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds. A difference is
- * FG_ERR_DIFFER. */
+/* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds.
+ * A difference is FG_ERR_DIFFER. */
 fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
                               fg_error *err); /* verify_command.c */
 #endif

@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/commands.h"
+#include "cli/print.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "tokenizer/tokenizer.h"
 
 enum { BLOCK = 1 << 16, SHOWN = 40, PLACE = 60 };
@@ -32,7 +34,7 @@ static fg_status refuse_line(const tokenization *t, const char *line, size_t len
 
 static fg_status print_line(tokenization *t, fg_error *err) {
     fg_status status = fg_buffer_add(&t->print, "\n", 1, err);
-    return status == FG_OK ? fg_cli_print(t->out, &t->print, err) : status;
+    return status == FG_OK ? fg_print(t->out, &t->print, err) : status;
 }
 
 static fg_status encode_line(tokenization *t, const char *line, size_t length, fg_error *err) {
@@ -128,18 +130,21 @@ done:
     return status;
 }
 
-fg_status fg_command_tokenize(const fg_options *options, FILE *in, FILE *out, fg_error *err) {
+static fg_status check_tokenize(fg_options *options, fg_error *err) {
+    if (!options->decode || !options->special) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads token ids");
+    return fg_hint(err, "remove one of the two");
+}
+
+static fg_status run_tokenize(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
-    tokenization t = {.options = options, .out = out};
-    if (options->decode && options->special) {
-        fg_fail(err, FG_ERR_USAGE, "--special adds tokens to a text, but --decode reads token ids");
-        return fg_hint(err, "remove one of the two");
-    }
+    const fg_options *options = run->options;
+    tokenization t = {.options = options, .out = run->out};
     FG_TRY(fg_tokenizer_open(&t.tokenizer, options->source, err));
     if (options->destination && strcmp(options->destination, "-") != 0)
         FG_TRY(do_line(&t, options->destination, strlen(options->destination), err));
     else
-        FG_TRY(do_lines(&t, in, err));
+        FG_TRY(do_lines(&t, run->in, err));
 done:
     fg_tokenizer_free(&t.tokenizer);
     fg_id_list_free(&t.ids);
@@ -147,3 +152,18 @@ done:
     fg_buffer_free(&t.print);
     return status;
 }
+
+const fg_command fg_tokenize_command = {
+    .name = "tokenize",
+    .arguments = "DIR [TEXT | -]",
+    .least = 1,
+    .most = 2,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_TEXT,
+    .summary = "print the token ids of a text, or of each line of standard input",
+    .about = "Prints the token ids of TEXT, or of each line of standard input, as JSON arrays. It uses the "
+             "tokenizer.json in DIR; bytes that are not UTF-8 are read as U+FFFD.",
+    .example = "fgconv tokenize --special Llama-3.2-1B \"Hello, world\"",
+    .check = check_tokenize,
+    .run = run_tokenize,
+};

@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 #include "conversion/conversion.h"
 #include "estimate.h"
 #include "model/spec.h"
@@ -88,13 +90,11 @@ static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *proof_r
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
     fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
-                        .format = p->a.format,
-                        .spec = p->spec_a,
+                        .rows = fg_proof_run_rows(p->spec_a, p->a.format, p->a.config),
                         .config = p->a.config};
     fg_prompt_side b = {.name = run->options->destination,
                         .tokenizer = &p->tokenizer_b,
-                        .format = p->b.format,
-                        .spec = p->spec_b,
+                        .rows = fg_proof_run_rows(p->spec_b, p->b.format, p->b.config),
                         .config = p->b.config};
     FG_TRY(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
     if (proof_run->generates) goto done;
@@ -109,8 +109,8 @@ static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint
     fg_status status = FG_OK;
     json_t *about =
         json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
-                  fg_format_name(checkpoint->format), "tensors", (json_int_t)checkpoint->tensors.count,
-                  "bytes", (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+                  checkpoint->format->name, "tensors", (json_int_t)checkpoint->tensors.count, "bytes",
+                  (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
     FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
     FG_TRY(fg_json_put(report, side, json_incref(about), err));
 done:
@@ -176,12 +176,13 @@ done:
     return status;
 }
 
-fg_status fg_run_validate(const fg_run *run, fg_error *err) {
+static fg_status run_validate(const fg_run *run, fg_error *err) {
     pair p = {0};
     fg_proof_run proof_run;
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;
     fg_proof_run_begin(&proof_run, run);
+    proof_run.compares = true;
     if (first) prepare(run, &p, &proof_run, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = compare(run, &p, &proof_run, begun, err);
@@ -192,3 +193,22 @@ fg_status fg_run_validate(const fg_run *run, fg_error *err) {
     close_both(&p);
     return status;
 }
+
+const fg_command fg_validate_command = {
+    .name = "validate",
+    .arguments = "A B",
+    .least = 2,
+    .most = 2,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_TOLERANCE | FG_TAKES_PROOF |
+               FG_TAKES_JSON,
+    .collective = true,
+    .summary = "run two checkpoints of any formats and compare their logits",
+    .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "
+             "their logits. They must be equal bit for bit, or within --atol.",
+    .example = "fgconv validate --dump both.h5 Llama-3.2-1B llama-fg",
+    .headline = {.done = "Compared {source} with {destination}",
+                 .differ = "the logits of {source} and {destination} differ",
+                 .tokens_differ = "{source} and {destination} generate different tokens"},
+    .run = run_validate,
+};

@@ -6,10 +6,12 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/yaml.h"
+#include "commands/command_table.h"
+#include "commands/conversion_run.h"
 #include "commands/run.h"
 #include "conversion/conversion.h"
 #include "distribute.h"
-#include "store/missing_model.h"
+#include "format/missing_model.h"
 #include "translate/rotary_settings.h"
 #include "write.h"
 
@@ -178,10 +180,9 @@ static fg_status recall_options(const fg_run *run, fg_options *options, json_t *
     options->recalled_tokens = json_object_get(held, "tokens");
     options->skip_default_tokens = true; /* what was added is in the report */
     if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
-    const char *command = json_string_value(json_object_get(*report, "command"));
-    if (command) options->command = fg_command_from_name(command, options->command);
+    options->kind = fg_conversion_kind_of(json_string_value(json_object_get(*report, "command")));
     const char *to = json_string_value(fg_json_at(*report, "destination/format"));
-    if (to && options->to == FG_FORMAT_AUTO) options->to = fg_format_from_name(to);
+    if (to && options->to == NULL) options->to = fg_format_find(to);
 done:
     fg_free(path);
     return status;
@@ -191,7 +192,7 @@ done:
 static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
                              fg_error *err) {
     json_t *metadata = NULL;
-    if (conversion->to != FG_FORMAT_FAST_LLM) return fg_json_read(path, config, err);
+    if (conversion->to != &fg_format_fast_llm) return fg_json_read(path, config, err);
     fg_status status = fg_yaml_read(path, &metadata, NULL, err);
     if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
     json_decref(metadata);
@@ -209,11 +210,12 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
     return false;
 }
 
-/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no difference. */
+/* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no
+ * difference. */
 static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
                               json_t *expected, fg_error *err) {
     fg_status status = FG_OK;
-    if (conversion->to != FG_FORMAT_HF || !has_newer_rotary(held, expected)) return FG_OK;
+    if (conversion->to != &fg_format_hf || !has_newer_rotary(held, expected)) return FG_OK;
     fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
     FG_TRY(fg_rotary_settings_spell(held, true, path, err));
     FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
@@ -228,9 +230,9 @@ static fg_status check_config(const fg_conversion *conversion, const char *direc
     json_t *held = NULL, *planned = NULL, *value;
     const char *key;
     char found[80], expected[80];
-    FG_TRY_NEW(
-        path,
-        fg_path_join(directory, conversion->to == FG_FORMAT_FAST_LLM ? "metadata.yaml" : "config.json", err));
+    FG_TRY_NEW(path,
+               fg_path_join(directory,
+                            conversion->to == &fg_format_fast_llm ? "metadata.yaml" : "config.json", err));
     FG_TRY(read_config(conversion, path, &held, err));
     FG_TRY_NEW(planned, fg_json_deep_copy(conversion->config, err));
     FG_TRY(align_rotary(conversion, path, held, planned, err));
@@ -257,7 +259,7 @@ static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t
     fg_status status = FG_OK;
     fg_options options = *run->options;
     FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(conversion, &options, run->dirs, run->version, err));
+    FG_TRY(fg_conversion_prepare(conversion, &options, run->catalogue, run->version, err));
     FG_TRY(check_config(conversion, options.destination, err));
 done:
     if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
@@ -270,6 +272,8 @@ static fg_status say_result(const fg_run *run, const fg_conversion *conversion, 
     json_t *report = NULL;
     FG_TRY(fg_run_report_begin(run, &report, err));
     FG_TRY(fg_conversion_report(conversion, run->options, report, err));
+    json_object_del(fg_json_at(report, "source/training_checkpoint"),
+                    "chosen"); /* by the conversion, not here */
     FG_TRY(fg_conversion_report_tensors(conversion, NULL, report, err));
     FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string("done"), err));
@@ -279,7 +283,7 @@ done:
     return status;
 }
 
-fg_status fg_run_verify(const fg_run *run, fg_error *err) {
+static fg_status run_verify(const fg_run *run, fg_error *err) {
     fg_conversion conversion = {0};
     fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &conversion.plan : &received;
     fg_stage nowhere = {0};
@@ -297,3 +301,21 @@ fg_status fg_run_verify(const fg_run *run, fg_error *err) {
     fg_conversion_free(&conversion);
     return status;
 }
+
+const fg_command fg_verify_command = {
+    .name = "verify",
+    .arguments = "SRC DST",
+    .least = 2,
+    .most = 2,
+    .complete = FG_COMPLETE_DIRECTORIES,
+    .options = FG_TAKES_CONVERTERS | FG_TAKES_IGNORED | FG_TAKES_REPORT | FG_TAKES_JSON,
+    .collective = true,
+    .summary = "re-check a finished conversion byte by byte",
+    .about =
+        "Plans the conversion again, with the options recorded in its report, and compares DST with that "
+        "plan byte by byte. No model runs.",
+    .example = "fgconv verify Llama-3.2-1B llama-fg",
+    .headline = {.done = "{destination} matches a conversion of {source}",
+                 .differ = "{destination} differs from a conversion of {source}"},
+    .run = run_verify,
+};

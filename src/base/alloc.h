@@ -39,8 +39,8 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
-/* Stores the pointer that `call` gives, or goes to `done` with FG_ERR_MEMORY when it is NULL. Calls of jansson, which
- * record nothing, may be in it too. */
+/* Stores the pointer that `call` gives, or goes to `done` with FG_ERR_MEMORY when it is NULL. Calls of
+ * jansson, which record nothing, may be in it too. */
 #define FG_TRY_NEW(pointer, call)                                                                            \
     do {                                                                                                     \
         (pointer) = (call);                                                                                  \
@@ -50,18 +50,19 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
-/* FG_ERR_MEMORY if any allocation has failed since fg_alloc_init, whoever saw it: nothing that was built since may be
- * published. */
+/* FG_ERR_MEMORY if any allocation has failed since fg_alloc_init, whoever saw it: nothing that was built
+ * since may be published. */
 fg_status fg_alloc_check(fg_error *err);
 
-/* Tests: the N-th allocation from now (1 is the next) and all after it fail, or only that one; 0 switches that off.
- * Also set by the environment variables FGCONV_FAIL_ALLOC=N and FGCONV_FAIL_ONE_ALLOC=N. */
+/* Tests: the N-th allocation from now (1 is the next) and all after it fail, or only that one; 0 switches
+ * that off. Also set by the environment variables FGCONV_FAIL_ALLOC=N and FGCONV_FAIL_ONE_ALLOC=N. */
 void fg_alloc_fail_after(uint64_t n);
 void fg_alloc_fail_once(uint64_t n);
 uint64_t fg_alloc_count(void); /* allocations so far */
 uint64_t fg_alloc_live(void);  /* bytes held now */
 uint64_t fg_alloc_peak(void);  /* most bytes held at once through this layer */
-/* Allocations of jansson that failed so far: it passes over some of them, and takes others for broken JSON. */
+/* Allocations of jansson that failed so far: it passes over some of them, and takes others for broken
+ * JSON. */
 uint64_t fg_alloc_json_failures(void);
 
 /* jansson allocates through this layer too. Call once, first thing in main. */

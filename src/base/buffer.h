@@ -1,5 +1,5 @@
-/* Text that grows. Start from `fg_buffer text = {0}`; free with fg_buffer_free. `data` is always terminated once
- * something was added; NULL before. */
+/* Text that grows. Start from `fg_buffer text = {0}`; free with fg_buffer_free. `data` is always terminated
+ * once something was added; NULL before. */
 #ifndef FG_BASE_BUFFER_H
 #define FG_BASE_BUFFER_H
 
@@ -28,7 +28,8 @@ void fg_buffer_free(fg_buffer *text);
 const char *fg_bytes_text(uint64_t bytes, char *buffer);
 
 enum { FG_REAL_TEXT = 40 };
-/* A finite number in the fewest digits that read back the same, as Python writes it: "0.1", "1.0", "1e-05". `buffer` is returned. */
+/* A finite number in the fewest digits that read back the same, as Python writes it: "0.1", "1.0", "1e-05".
+ * `buffer` is returned. */
 const char *fg_real_text(double value, char buffer[FG_REAL_TEXT]);
 
 /* Whether `name` ends in / starts with the other. */

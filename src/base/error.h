@@ -36,29 +36,31 @@ typedef struct fg_error {
     char hint[FG_ERROR_HINT];   /* what the user can do; may be empty */
 } fg_error;
 
-/* What follows is macros around functions, so that compilers and analyzers see that a failure never gives FG_OK. */
+/* What follows is macros around functions, so that compilers and analyzers see that a failure never gives
+ * FG_OK. */
 static inline fg_status fg_never_ok(fg_status status) {
     return status == FG_OK ? FG_ERR_BUG : status;
 }
 
-/* fg_fail(err, status, format, ...) records the failure (unless err already holds one or is NULL) and gives `status`. Text ends
- * without a full stop or newline and is cut to fit. */
+/* fg_fail(err, status, format, ...) records the failure (unless err already holds one or is NULL) and gives
+ * `status`. Text ends without a full stop or newline and is cut to fit. */
 #define fg_fail(err, status, ...) fg_never_ok(fg_error_record((err), (status), __VA_ARGS__))
 fg_status fg_error_record(fg_error *err, fg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* fg_fail_errno(err, errnum, format, ...): FG_ERR_SYSTEM, or FG_ERR_MEMORY for ENOMEM; appends ": " and the text of `errnum`. */
+/* fg_fail_errno(err, errnum, format, ...): FG_ERR_SYSTEM, or FG_ERR_MEMORY for ENOMEM; appends ": " and the
+ * text of `errnum`. */
 #define fg_fail_errno(err, errnum, ...) fg_never_ok(fg_error_record_errno((err), (errnum), __VA_ARGS__))
 fg_status fg_error_record_errno(fg_error *err, int errnum, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* fg_hint(err, format, ...) says what the user can do. The first hint stays. Gives the status of the failure that err holds (without
- * one FG_ERR_BUG), so that `return fg_hint(...)` works. */
+/* fg_hint(err, format, ...) says what the user can do. The first hint stays. Gives the status of the failure
+ * that err holds (without one FG_ERR_BUG), so that `return fg_hint(...)` works. */
 #define fg_hint(err, ...) fg_never_ok(fg_error_hint((err), __VA_ARGS__))
 fg_status fg_error_hint(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* fg_where(err, format, ...) adds what was being done, for a caller that knows more than the function that failed. Gives what fg_hint
- * gives. */
+/* fg_where(err, format, ...) adds what was being done, for a caller that knows more than the function that
+ * failed. Gives what fg_hint gives. */
 #define fg_where(err, ...) fg_never_ok(fg_error_where((err), __VA_ARGS__))
 fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -73,7 +75,8 @@ void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
         if (status != FG_OK) goto done;                                                                      \
     } while (0)
 
-/* Raises an error in a function that ends with a label `done`: FG_FAIL(err, FG_ERR_INPUT, "%s: ...", path). */
+/* Raises an error in a function that ends with a label `done`: FG_FAIL(err, FG_ERR_INPUT, "%s: ...",
+ * path). */
 #define FG_FAIL(...) FG_TRY(fg_fail(__VA_ARGS__))
 
 #endif

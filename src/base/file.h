@@ -28,7 +28,8 @@ typedef enum fg_open_mode {
     FG_OPEN_WRITE,  /* must exist; nothing is truncated */
 } fg_open_mode;
 
-/* For FG_OPEN_READ a missing file and a link to one are FG_ERR_INPUT; only regular files are opened (links are followed). */
+/* For FG_OPEN_READ a missing file and a link to one are FG_ERR_INPUT; only regular files are opened (links
+ * are followed). */
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err);
 void fg_file_close(fg_file *file);
 
@@ -40,7 +41,8 @@ fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
 fg_status fg_file_sync(const fg_file *file, fg_error *err);
 
 /* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always
- * succeeds: a file system that cannot tell has no holes. Asks the system only for a file that can have holes. */
+ * succeeds: a file system that cannot tell has no holes. Asks the system only for a file that can have
+ * holes. */
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit);
 /* Where the run of data that holds `offset` ends (`limit` at most). */
 uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit);
@@ -52,8 +54,8 @@ typedef struct fg_file_stamp {
 } fg_file_stamp;
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err);
 
-/* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT, and so is a Git LFS pointer
- * in place of the file. */
+/* A whole file into `text` (terminated; may hold NUL inside). More than `limit` bytes is FG_ERR_INPUT, and so
+ * is a Git LFS pointer in place of the file. */
 fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
 
 /* FG_ERR_INPUT: the file is empty, as after a program or a download was interrupted. */
@@ -72,8 +74,9 @@ char *fg_path_parent(const char *path, fg_error *err);
 fg_status fg_path_real(const char *path, char **real, fg_error *err);
 
 typedef enum fg_path_kind { FG_PATH_ABSENT, FG_PATH_FILE, FG_PATH_DIRECTORY, FG_PATH_OTHER } fg_path_kind;
-/* What lies at `path`, links followed. FG_PATH_ABSENT only if the path itself is not there (ENOENT, ENOTDIR). A link whose target is not
- * there is FG_ERR_INPUT, what cannot be looked at (EIO, EACCES) FG_ERR_SYSTEM: neither may be taken for "not there". */
+/* What lies at `path`, links followed. FG_PATH_ABSENT only if the path itself is not there (ENOENT, ENOTDIR).
+ * A link whose target is not there is FG_ERR_INPUT, what cannot be looked at (EIO, EACCES) FG_ERR_SYSTEM:
+ * neither may be taken for "not there". */
 fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err);
 /* The same question for one kind. */
 fg_status fg_path_is_file(const char *path, bool *is, fg_error *err);
@@ -102,8 +105,9 @@ fg_status fg_path_link(const char *target, const char *path, fg_error *err);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, fg_path_look (and those on top of it),
- * fg_path_exists or fg_directory_list fails with EIO; 0 switches that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, fg_path_look
+ * (and those on top of it), fg_path_exists or fg_directory_list fails with EIO; 0 switches that off. Also set
+ * by the environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);
 
 #endif

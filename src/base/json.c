@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/utf8_text.h"
 
 enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 
@@ -197,15 +198,6 @@ static fg_status put_real(const writer *w, double value) {
     return put_text(w, fg_real_text(value, digits));
 }
 
-/* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
-static uint32_t decode(const unsigned char *bytes, size_t *length) {
-    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    uint32_t code = bytes[0] & mask[*length];
-    for (size_t i = 1; i < *length; i++) code = code << 6 | (bytes[i] & 0x3f);
-    return code;
-}
-
 static fg_status put_escape(const writer *w, uint32_t code) {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *n = names; *n; n += 2) {
@@ -219,19 +211,18 @@ static fg_status put_escape(const writer *w, uint32_t code) {
 
 static fg_status put_string(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
-    size_t plain = 0, length;
+    const char *end = bytes + size, *plain = bytes;
     FG_TRY(put_text(w, "\""));
-    for (size_t i = 0; i < size; i += length) {
-        uint32_t code = decode((const unsigned char *)bytes + i, &length);
-        bool as_is = code >= 0x20 && code != '"' && code != '\\' && code != 0x7f &&
-                     (code < 0x80 || w->flags & FG_JSON_UTF8);
-        if (code == 0x7f) as_is = true;
+    for (const char *at = bytes; at < end;) {
+        const char *begin = at;
+        uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
+        bool as_is = code >= 0x20 && code != '"' && code != '\\' && (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (as_is) continue;
-        FG_TRY(fg_buffer_add(w->text, bytes + plain, i - plain, w->err));
+        FG_TRY(fg_buffer_add(w->text, plain, (size_t)(begin - plain), w->err));
         FG_TRY(put_escape(w, code));
-        plain = i + length;
+        plain = at;
     }
-    FG_TRY(fg_buffer_add(w->text, bytes + plain, size - plain, w->err));
+    FG_TRY(fg_buffer_add(w->text, plain, (size_t)(end - plain), w->err));
     FG_TRY(put_text(w, "\""));
 done:
     return status;
@@ -335,79 +326,6 @@ const char *fg_json_kind(const json_t *value) {
     static const char *const names[] = {"an object",     "an array", "a string", "an integer",
                                         "a real number", "true",     "false",    "null"};
     return value ? names[json_typeof(value)] : "nothing";
-}
-
-/* ---- the line of a value in its text ---- */
-
-typedef struct scanner {
-    const char *at, *end;
-} scanner;
-
-static void skip_space(scanner *s) {
-    while (s->at < s->end && strchr(" \t\r\n,:", *s->at)) s->at++;
-}
-
-/* Skips a string and gives its raw contents (escapes undecoded, which is enough for keys of converter files).
- */
-static void skip_string(scanner *s, const char **begin, size_t *length) {
-    *begin = ++s->at;
-    while (s->at < s->end && *s->at != '"') s->at += *s->at == '\\' ? 2 : 1;
-    *length = (size_t)(s->at - *begin);
-    if (s->at < s->end) s->at++;
-}
-
-static void skip_value(scanner *s) {
-    const char *begin;
-    size_t length, depth = 0;
-    skip_space(s);
-    do {
-        if (s->at >= s->end) return;
-        if (*s->at == '"') {
-            skip_string(s, &begin, &length);
-        } else {
-            if (strchr("{[", *s->at)) depth++;
-            if (strchr("}]", *s->at)) depth--;
-            bool container = strchr("{}[]", *s->at) != NULL;
-            s->at++;
-            if (!container) {
-                while (s->at < s->end && !strchr(",:]} \t\r\n", *s->at)) s->at++;
-            }
-        }
-        skip_space(s);
-    } while (depth);
-}
-
-/* Goes to the member `segment` of the value that begins here; false if there is none. */
-static bool enter(scanner *s, const char *segment) {
-    const char *begin;
-    size_t length, index = 0, wanted = strtoul(segment, NULL, 10);
-    skip_space(s);
-    if (s->at >= s->end || !strchr("{[", *s->at)) return false;
-    bool object = *s->at++ == '{';
-    for (;; index++) {
-        skip_space(s);
-        if (s->at >= s->end || strchr("}]", *s->at)) return false;
-        if (object) {
-            skip_string(s, &begin, &length);
-            skip_space(s);
-        }
-        if (object ? length == strlen(segment) && memcmp(begin, segment, length) == 0 : index == wanted)
-            return true;
-        skip_value(s);
-    }
-}
-
-unsigned fg_json_line(const char *bytes, size_t length, const char *path) {
-    char segment[SEGMENT];
-    scanner s = {.at = bytes, .end = bytes + length};
-    for (const char *rest = path; rest && *rest;) {
-        rest = cut(rest, segment);
-        if (!enter(&s, segment)) return 0;
-    }
-    skip_space(&s);
-    unsigned line = 1;
-    for (const char *at = bytes; at < s.at && at < s.end; at++) line += *at == '\n';
-    return line;
 }
 
 /* ---- members as C values ---- */

@@ -21,8 +21,8 @@ enum { FG_JSON_LIMIT = 256 << 20 }; /* bytes in one JSON file: the largest token
 fg_status fg_json_read(const char *path, json_t **value, fg_error *err);
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err);
 
-/* The object in `directory`/`name`; NULL, and FG_OK, if nothing of that name is there. Another kind of value, or what is no file, is
- * FG_ERR_INPUT. */
+/* The object in `directory`/`name`; NULL, and FG_OK, if nothing of that name is there. Another kind of value,
+ * or what is no file, is FG_ERR_INPUT. */
 fg_status fg_json_read_object(const char *directory, const char *name, json_t **object, fg_error *err);
 
 /* The value at a path such as "rope_scaling/factor" (object keys; decimal indices into arrays), borrowed;
@@ -49,9 +49,6 @@ const char *fg_json_brief(const json_t *value, char *buffer, size_t size);
 /* "an object", "a string", "null" ... for messages; "nothing" for NULL. */
 const char *fg_json_kind(const json_t *value);
 
-/* The line (from 1) where the value at `path` begins in the text that was parsed into it; 0 if not found. */
-unsigned fg_json_line(const char *bytes, size_t length, const char *path);
-
 /* Reads a member of `object` into a C value. Absent: FG_OK and the target keeps what it holds. Another type,
  * or a number that does not fit: FG_ERR_INPUT that names `file` and the key. Strings are borrowed. */
 fg_status fg_json_get_u64(const json_t *object, const char *key, const char *file, uint64_t *value,
@@ -59,13 +56,15 @@ fg_status fg_json_get_u64(const json_t *object, const char *key, const char *fil
 fg_status fg_json_get_string(const json_t *object, const char *key, const char *file, const char **value,
                              fg_error *err);
 
-/* Reads one JSON value of the text by jansson's JSON_* flags. Not valid: FG_OK, NULL and what is wrong in `what` (may be
- * NULL). jansson also takes a value whose text it could not keep whole for lack of memory: that is FG_ERR_MEMORY here. */
+/* Reads one JSON value of the text by jansson's JSON_* flags. Not valid: FG_OK, NULL and what is wrong in
+ * `what` (may be NULL). jansson also takes a value whose text it could not keep whole for lack of memory:
+ * that is FG_ERR_MEMORY here. */
 fg_status fg_json_load(const char *bytes, size_t length, size_t flags, json_t **value, json_error_t *what,
                        fg_error *err);
 
-/* A copy of the value (members shared / copied, too), or NULL with FG_ERR_MEMORY recorded. jansson's own functions leave
- * out the members for which there is no memory, and a test forbids them elsewhere. A `value` of NULL counts as no memory. */
+/* A copy of the value (members shared / copied, too), or NULL with FG_ERR_MEMORY recorded. jansson's own
+ * functions leave out the members for which there is no memory, and a test forbids them elsewhere. A `value`
+ * of NULL counts as no memory. */
 json_t *fg_json_copy(const json_t *value, fg_error *err);
 json_t *fg_json_deep_copy(const json_t *value, fg_error *err);
 

@@ -1,5 +1,6 @@
 #include "base/json_scan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,8 +16,10 @@ static fg_status unexpected(const fg_json_scan *s, const char *expected, fg_erro
 }
 
 char fg_json_scan_peek(fg_json_scan *s) {
-    while (s->at < s->length && s->text[s->at] && strchr(" \t\r\n", s->text[s->at])) s->at++;
-    return s->at < s->length ? s->text[s->at] : '\0';
+    const char *at = s->text + s->at;
+    while (*at == ' ' || *at == '\n' || *at == '\t' || *at == '\r') at++;
+    s->at = (size_t)(at - s->text);
+    return *at;
 }
 
 fg_status fg_json_scan_enter(fg_json_scan *s, char bracket, fg_error *err) {
@@ -142,4 +145,87 @@ fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
     status = unexpected(s, "a value without errors inside", err);
 done:
     return status;
+}
+
+/* ---- plain JSON, in place ---- */
+
+size_t fg_json_plain_length(const char *text) {
+    const char *at = text;
+    while (*at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\') at++;
+    return (size_t)(at - text);
+}
+
+bool fg_json_plain_accept(fg_json_scan *s, char wanted) {
+    if (fg_json_scan_peek(s) != wanted) return false;
+    s->at++;
+    return true;
+}
+
+bool fg_json_plain_string(fg_json_scan *s, fg_json_span *string) {
+    if (!fg_json_plain_accept(s, '"')) return false;
+    *string = (fg_json_span){.begin = s->at, .length = fg_json_plain_length(s->text + s->at)};
+    s->at += string->length;
+    return s->text[s->at] == '"' && ++s->at;
+}
+
+bool fg_json_plain_key(fg_json_scan *s, fg_json_span *key) {
+    return fg_json_plain_string(s, key) && fg_json_plain_accept(s, ':');
+}
+
+bool fg_json_plain_strings(fg_json_scan *s, size_t *count) {
+    fg_json_span text;
+    *count = 0;
+    if (!fg_json_plain_accept(s, '{')) return false;
+    if (fg_json_plain_accept(s, '}')) return true;
+    do {
+        if (!fg_json_plain_key(s, &text) || !fg_json_plain_string(s, &text)) return false;
+        ++*count;
+    } while (fg_json_plain_accept(s, ','));
+    return fg_json_plain_accept(s, '}');
+}
+
+bool fg_json_plain_numbers(fg_json_scan *s, uint64_t *numbers, uint32_t most, uint32_t *count) {
+    enum { DIGITS = 18 };
+    if (!fg_json_plain_accept(s, '[')) return false;
+    for (*count = 0; !fg_json_plain_accept(s, ']'); (*count)++) {
+        if (*count == most || (*count && !fg_json_plain_accept(s, ','))) return false;
+        fg_json_scan_peek(s);
+        const char *begin = s->text + s->at, *at = begin;
+        uint64_t value = 0;
+        while (*at >= '0' && *at <= '9' && at - begin < DIGITS) value = value * 10 + (uint64_t)(*at++ - '0');
+        if (at == begin || (*begin == '0' && at - begin > 1)) return false;
+        s->at += (size_t)(at - begin);
+        numbers[*count] = value;
+    }
+    return true;
+}
+
+/* ---- places ---- */
+
+/* Goes to the member of this key, or number, of the value that comes next; false if there is none. */
+static bool enter_member(fg_json_scan *s, const char *segment, size_t length) {
+    bool object = fg_json_scan_peek(s) == '{', more, found = false;
+    size_t wanted = strtoul(segment, NULL, 10);
+    fg_buffer key = {0};
+    fg_status status = fg_json_scan_enter(s, object ? '{' : '[', NULL);
+    for (size_t i = 0; status == FG_OK && !found; i++) {
+        status = fg_json_scan_next(s, object ? &key : NULL, &more, NULL);
+        if (status != FG_OK || !more) break;
+        found = object ? key.length == length && memcmp(key.data, segment, length) == 0 : i == wanted;
+        if (!found) status = fg_json_scan_skip(s, NULL);
+    }
+    fg_buffer_free(&key);
+    return found;
+}
+
+unsigned fg_json_line(const char *text, size_t length, const char *path) {
+    fg_json_scan s = {.name = path, .text = text, .length = length};
+    unsigned line = 1;
+    for (size_t size; *path; path += size + (path[size] == '/')) {
+        size = strcspn(path, "/");
+        if (!enter_member(&s, path, size)) return 0;
+    }
+    fg_json_scan_peek(&s);
+    for (size_t i = 0; i < s.at; i++) line += text[i] == '\n';
+    return line;
 }

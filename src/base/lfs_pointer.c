@@ -4,7 +4,8 @@
 
 #include "base/file.h"
 
-/* The first line of a pointer (git-lfs, docs/spec.md); older clients wrote the other address. A pointer has less than 1024 bytes. */
+/* The first line of a pointer (git-lfs, docs/spec.md); older clients wrote the other address. A pointer has
+ * less than 1024 bytes. */
 static const char *const first_lines[] = {"version https://git-lfs.github.com/spec/",
                                           "version https://hawser.github.com/spec/"};
 enum { POINTER_LIMIT = 1024, HEAD = 64 };

@@ -27,12 +27,13 @@ void fg_verbose(const char *format, ...) __attribute__((format(printf, 1, 2))); 
 /* The warnings so far, in order, each without prefix; equal ones are kept once. Borrowed. */
 size_t fg_log_warning_count(void);
 const char *fg_log_warning(size_t index);
-/* Between the two nothing is said or kept: what is only tried may warn of what never happens. `first` gets the first warning that was
- * held back, "" if there was none. */
+/* Between the two nothing is said or kept: what is only tried may warn of what never happens. `first` gets
+ * the first warning that was held back, "" if there was none. */
 void fg_log_trial_begin(void);
 enum { FG_LOG_LINE = 1024 };
 void fg_log_trial_end(char first[FG_LOG_LINE]);
-/* Warnings between the two wait: they are said at the end, or forgotten. What is refused has nothing else to warn of. */
+/* Warnings between the two wait: they are said at the end, or forgotten. What is refused has nothing else to
+ * warn of. */
 void fg_log_hold_begin(void);
 void fg_log_hold_end(bool say);
 void fg_log_reset(void); /* forgets the warnings (tests, end of main) */

@@ -16,8 +16,8 @@ static bool is_same(char a, char b) {
     return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-/* How many letters are changed, added, removed or swapped with their neighbour (optimal string alignment), without
- * regard to case. */
+/* How many letters are changed, added, removed or swapped with their neighbour (optimal string alignment),
+ * without regard to case. */
 static size_t distance(const char *a, const char *b) {
     size_t rows[3][LONGEST + 1], n = strnlen(a, LONGEST), m = strnlen(b, LONGEST);
     for (size_t j = 0; j <= m; j++) rows[0][j] = j;

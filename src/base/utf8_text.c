@@ -1,7 +1,5 @@
 #include "base/utf8_text.h"
 
-#include <string.h>
-
 int32_t fg_utf8_next(const char **at, const char *end) {
     const unsigned char *here = (const unsigned char *)*at, *stop = (const unsigned char *)end;
     unsigned lead = *here++;
@@ -19,6 +17,17 @@ int32_t fg_utf8_next(const char **at, const char *end) {
         *at = (const char *)here;
     }
     return code;
+}
+
+bool fg_utf8_valid(const char *bytes, size_t length) {
+    const char *end = bytes + length;
+    for (const char *at = bytes; at < end;) {
+        if ((unsigned char)*at < 0x80)
+            at++;
+        else if (fg_utf8_next(&at, end) == FG_UTF8_INVALID)
+            return false;
+    }
+    return true;
 }
 
 size_t fg_utf8_put(uint32_t code, char buffer[FG_UTF8_MOST]) {

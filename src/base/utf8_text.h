@@ -1,4 +1,4 @@
-/* Characters of UTF-8 text.
+/* Characters of UTF-8 text: the one decoder.
  *
  * Invariant: fg_utf8_next never reads past `end` and always moves on.
  */
@@ -16,6 +16,9 @@ enum { FG_UTF8_INVALID = -1, FG_UTF8_MOST = 4 }; /* bytes of the longest charact
  * character; *at then moves behind the longest run that begins one (one byte at least), as Unicode advises
  * and Python and Rust do. */
 int32_t fg_utf8_next(const char **at, const char *end);
+
+/* Whether all of it is UTF-8: shortest forms only, no surrogates, at most U+10FFFF. */
+bool fg_utf8_valid(const char *bytes, size_t length);
 
 /* Bytes of the character that begins with `lead`, in text that is known to be valid. */
 static inline size_t fg_utf8_size(char lead) {

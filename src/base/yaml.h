@@ -1,7 +1,8 @@
-/* YAML as JSON values, read and written: the subset that PyYAML's safe_load reads (YAML 1.1), on top of libyaml.
+/* YAML as JSON values, read and written: the subset that PyYAML's safe_load reads (YAML 1.1), on top of
+ * libyaml.
  *
- * Plain scalars are resolved as PyYAML does: null, booleans (yes, no, on, off too), integers in its spellings,
- * floats (which need a point: 1e-05 is a string), else strings. Dates stay strings.
+ * Plain scalars are resolved as PyYAML does: null, booleans (yes, no, on, off too), integers in its
+ * spellings, floats (which need a point: 1e-05 is a string), else strings. Dates stay strings.
  *
  * Invariant: a value that was read is bounded whatever the text: depth, and the number of values that aliases
  * expand to. Duplicate keys, keys that are no strings, tags beyond the core ones, merge keys ("<<") and a
@@ -17,9 +18,9 @@
 
 enum { FG_YAML_LIMIT = 64 << 20, FG_YAML_DEPTH = 100, FG_YAML_VALUES = 1 << 20 };
 
-/* Reads a document; `name` is for messages, which carry line and column. An empty document is null. The result
- * is owned by the caller. `marks`, unless NULL, gets a new object that says where values begin: the path as
- * fg_json_at takes it -> [line, column], from 1. */
+/* Reads a document; `name` is for messages, which carry line and column. An empty document is null. The
+ * result is owned by the caller. `marks`, unless NULL, gets a new object that says where values begin: the
+ * path as fg_json_at takes it -> [line, column], from 1. */
 fg_status fg_yaml_parse(const char *name, const char *bytes, size_t length, json_t **value, json_t **marks,
                         fg_error *err);
 /* The same for a file. */

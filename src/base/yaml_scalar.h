@@ -4,8 +4,9 @@
 
 #include <jansson.h>
 
-/* The value that PyYAML's safe_load gives a plain scalar (terminated, `length` bytes): null, true or false, an
- * integer, a real, else a string. An integer beyond 64 bits is a real. New reference; NULL: out of memory. */
+/* The value that PyYAML's safe_load gives a plain scalar (terminated, `length` bytes): null, true or false,
+ * an integer, a real, else a string. An integer beyond 64 bits is a real. New reference; NULL: out of
+ * memory. */
 json_t *fg_yaml_scalar(const char *text, size_t length);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/utf8_text.h"
 #include "base/yaml.h"
 #include "base/yaml_scalar.h"
 
@@ -70,27 +71,17 @@ done:
     return status;
 }
 
-/* The code point at `bytes` (valid UTF-8, as jansson guarantees) and its length. */
-static uint32_t decode(const unsigned char *bytes, size_t *length) {
-    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    *length = bytes[0] < 0x80 ? 1 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
-    uint32_t code = bytes[0] & mask[*length];
-    for (size_t i = 1; i < *length; i++) code = code << 6 | (bytes[i] & 0x3f);
-    return code;
-}
-
 static fg_status put_double_quoted(const writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
-    size_t length;
     FG_TRY(put_text(w, "\""));
-    for (size_t i = 0; i < size; i += length) {
-        uint32_t code = decode((const unsigned char *)bytes + i, &length);
+    for (const char *at = bytes, *end = bytes + size; at < end;) {
+        uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
         if (code == '\n')
             FG_TRY(put_text(w, "\\n"));
         else if (code == '"' || code == '\\')
             FG_TRY(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
         else if (code >= ' ' && code <= '~')
-            FG_TRY(fg_buffer_add(w->text, bytes + i, 1, w->err));
+            FG_TRY(fg_buffer_add(w->text, at - 1, 1, w->err));
         else
             FG_TRY(
                 fg_buffer_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));

@@ -1,74 +1,77 @@
 /* fgconv completion: scripts for bash, zsh and fish, made from the tables of commands and options.
  *
- * The word of a command may be left out, and options can be anywhere. So each script first finds the command: the
- * first word that is neither an option nor the value of one, if it names a command, otherwise convert.
+ * The word of a command may be left out, and options can be anywhere. So each script first finds the command:
+ * the first word that is neither an option nor the value of one, if it names a command, otherwise convert.
  */
 #include <string.h>
 
-#include "base/log.h"
 #include "base/nearest_name.h"
-#include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/help_text.h"
 
 typedef struct shell {
     const char *name;
-    fg_status (*write)(fg_buffer *text, fg_error *err);
+    void (*write)(const fg_commands *commands, FILE *out);
 } shell;
+
+/* How each shell is told what completes a value or an argument; a list of words follows what ends with a
+ * quote. */
+static const struct {
+    const char *bash, *zsh, *fish;
+} generators[] = {
+    [FG_COMPLETE_NOTHING] = {"", " ", ""},
+    [FG_COMPLETE_FILES] = {"-f", "_files", " -F"},
+    [FG_COMPLETE_DIRECTORIES] = {"-d", "_files -/", " -a '(__fish_complete_directories)'"},
+    [FG_COMPLETE_COMMANDS] = {"-W '", "_fgconv_commands", " -a '"},
+    [FG_COMPLETE_SHELLS] = {"-W '", "(bash zsh fish)", " -a '"},
+};
 
 /* ---- lists of names ---- */
 
 /* The names, with `between`. */
-static fg_status add_commands(fg_buffer *text, const char *between, fg_error *err) {
-    fg_status status = FG_OK;
-    for (size_t i = 0; i < fg_command_count; i++)
-        FG_TRY(fg_buffer_printf(text, err, "%s%s", i ? between : "", fg_command_table[i].name));
-done:
-    return status;
+static void add_commands(FILE *out, const fg_commands *commands, const char *between) {
+    for (size_t i = 0; i < commands->count; i++)
+        fprintf(out, "%s%s", i ? between : "", commands->items[i]->name);
 }
 
-static fg_status add_choices(fg_buffer *text, const fg_option *option, fg_error *err) {
-    fg_status status = FG_OK;
+static void add_generator(FILE *out, const fg_commands *commands, const char *how, fg_complete complete) {
+    fputs(how, out);
+    if (complete == FG_COMPLETE_COMMANDS) add_commands(out, commands, " ");
+    if (complete == FG_COMPLETE_SHELLS) fputs("bash zsh fish", out);
+    if (complete == FG_COMPLETE_COMMANDS || complete == FG_COMPLETE_SHELLS) fputc('\'', out);
+}
+
+static void add_choices(FILE *out, const fg_option *option) {
     for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++)
-        FG_TRY(fg_buffer_printf(text, err, "%s%s", i ? " " : "", option->choices[i].name));
-done:
-    return status;
+        fprintf(out, "%s%s", i ? " " : "", option->choices[i].name);
 }
 
 /* "--dtype" and its other spellings, with `between`. */
-static fg_status add_spellings(fg_buffer *text, const fg_option *option, const char *between, fg_error *err) {
-    fg_status status = FG_OK;
-    if (option->letter) FG_TRY(fg_buffer_printf(text, err, "-%c%s", option->letter, between));
-    FG_TRY(fg_buffer_printf(text, err, "--%s", option->name));
-    if (option->alias) FG_TRY(fg_buffer_printf(text, err, "%s--%s", between, option->alias));
-done:
-    return status;
+static void add_spellings(FILE *out, const fg_option *option, const char *between) {
+    if (option->letter) fprintf(out, "-%c%s", option->letter, between);
+    fprintf(out, "--%s", option->name);
+    if (option->alias) fprintf(out, "%s--%s", between, option->alias);
 }
 
 /* All spellings of options that take a value, with `between`. */
-static fg_status add_value_options(fg_buffer *text, const char *between, fg_error *err) {
-    fg_status status = FG_OK;
+static void add_value_options(FILE *out, const char *between) {
     bool first = true;
     for (size_t i = 0; i < fg_option_count; i++) {
         if (!fg_option_takes_value(&fg_option_table[i])) continue;
-        if (!first) FG_TRY(fg_buffer_printf(text, err, "%s", between));
+        if (!first) fprintf(out, "%s", between);
         first = false;
-        FG_TRY(add_spellings(text, &fg_option_table[i], between, err));
+        add_spellings(out, &fg_option_table[i], between);
     }
-done:
-    return status;
 }
 
 /* The text inside single quotes of a shell; a quote itself is escaped outside of them. */
-static fg_status add_quoted(fg_buffer *text, const char *words, const char *escaped, fg_error *err) {
-    fg_status status = FG_OK;
+static void add_quoted(FILE *out, const char *words, const char *escaped) {
     for (; *words; words++) {
         if (*words == '\'')
-            FG_TRY(fg_buffer_printf(text, err, "'\\''"));
+            fprintf(out, "'\\''");
         else
-            FG_TRY(fg_buffer_printf(text, err, "%s%c", strchr(escaped, *words) ? "\\" : "", *words));
+            fprintf(out, "%s%c", strchr(escaped, *words) ? "\\" : "", *words);
     }
-done:
-    return status;
 }
 
 /* ---- bash ---- */
@@ -111,79 +114,48 @@ static const char BASH_END[] = "    esac\n"
                                "}\n"
                                "complete -o filenames -F _fgconv fgconv\n";
 
-/* What compgen is given for a value or an argument; "" for nothing. */
-static fg_status bash_generator(fg_buffer *text, fg_complete complete, fg_error *err) {
-    fg_status status = FG_OK;
-    switch (complete) {
-    case FG_COMPLETE_NOTHING:
-        return FG_OK;
-    case FG_COMPLETE_FILES:
-        return fg_buffer_printf(text, err, "-f");
-    case FG_COMPLETE_DIRECTORIES:
-        return fg_buffer_printf(text, err, "-d");
-    case FG_COMPLETE_SHELLS:
-        return fg_buffer_printf(text, err, "-W 'bash zsh fish'");
-    case FG_COMPLETE_COMMANDS:
-        FG_TRY(fg_buffer_printf(text, err, "-W '"));
-        FG_TRY(add_commands(text, " ", err));
-        FG_TRY(fg_buffer_printf(text, err, "'"));
-        break;
-    }
-done:
-    return status;
-}
-
-static fg_status bash_values(fg_buffer *text, const fg_option *option, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "    "));
-    FG_TRY(add_spellings(text, option, "|", err));
-    FG_TRY(fg_buffer_printf(text, err, ") "));
+static void bash_values(FILE *out, const fg_commands *commands, const fg_option *option) {
+    fprintf(out, "    ");
+    add_spellings(out, option, "|");
+    fprintf(out, ") ");
     if (option->choices[0].name) {
-        FG_TRY(fg_buffer_printf(text, err, "mapfile -t COMPREPLY < <(compgen -W '"));
-        FG_TRY(add_choices(text, option, err));
-        FG_TRY(fg_buffer_printf(text, err, "' -- \"$cur\"); "));
+        fprintf(out, "mapfile -t COMPREPLY < <(compgen -W '");
+        add_choices(out, option);
+        fprintf(out, "' -- \"$cur\"); ");
     } else if (option->complete) {
-        FG_TRY(fg_buffer_printf(text, err, "mapfile -t COMPREPLY < <(compgen "));
-        FG_TRY(bash_generator(text, option->complete, err));
-        FG_TRY(fg_buffer_printf(text, err, " -- \"$cur\"); "));
+        fprintf(out, "mapfile -t COMPREPLY < <(compgen ");
+        add_generator(out, commands, generators[option->complete].bash, option->complete);
+        fprintf(out, " -- \"$cur\"); ");
     }
-    FG_TRY(fg_buffer_printf(text, err, "return ;;\n"));
-done:
-    return status;
+    fprintf(out, "return ;;\n");
 }
 
 /* The options and arguments of a command. convert is also what a command line without a command means. */
-static fg_status bash_command(fg_buffer *text, const fg_command_entry *command, fg_error *err) {
-    fg_status status = FG_OK;
-    bool usual = command == &fg_command_table[0];
-    FG_TRY(fg_buffer_printf(text, err, "    %s) options='", usual ? "*" : command->name));
+static void bash_command(FILE *out, const fg_commands *commands, const fg_command *command) {
+    bool usual = command == commands->items[0];
+    fprintf(out, "    %s) options='", usual ? "*" : command->name);
     for (size_t i = 0; i < fg_option_count; i++) {
         if (!fg_help_shows(&fg_option_table[i], command)) continue;
-        FG_TRY(add_spellings(text, &fg_option_table[i], " ", err));
-        FG_TRY(fg_buffer_printf(text, err, " "));
+        add_spellings(out, &fg_option_table[i], " ");
+        fprintf(out, " ");
     }
-    FG_TRY(fg_buffer_printf(text, err, "' arguments=("));
-    FG_TRY(bash_generator(text, command->complete, err));
-    FG_TRY(fg_buffer_printf(text, err, ") ;;\n"));
-done:
-    return status;
+    fprintf(out, "' arguments=(");
+    add_generator(out, commands, generators[command->complete].bash, command->complete);
+    fprintf(out, ") ;;\n");
 }
 
-static fg_status write_bash(fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "%s", BASH_BEGIN));
-    FG_TRY(add_value_options(text, "|", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", BASH_COMMAND));
+static void write_bash(const fg_commands *commands, FILE *out) {
+    fprintf(out, "%s", BASH_BEGIN);
+    add_value_options(out, "|");
+    fprintf(out, "%s", BASH_COMMAND);
     for (size_t i = 0; i < fg_option_count; i++) {
-        if (fg_option_takes_value(&fg_option_table[i])) FG_TRY(bash_values(text, &fg_option_table[i], err));
+        if (fg_option_takes_value(&fg_option_table[i])) bash_values(out, commands, &fg_option_table[i]);
     }
-    FG_TRY(fg_buffer_printf(text, err, "%s", BASH_FIRST));
-    FG_TRY(add_commands(text, " ", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", BASH_WORDS));
-    for (size_t i = fg_command_count; i-- > 0;) FG_TRY(bash_command(text, &fg_command_table[i], err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", BASH_END));
-done:
-    return status;
+    fprintf(out, "%s", BASH_FIRST);
+    add_commands(out, commands, " ");
+    fprintf(out, "%s", BASH_WORDS);
+    for (size_t i = commands->count; i-- > 0;) bash_command(out, commands, commands->items[i]);
+    fprintf(out, "%s", BASH_END);
 }
 
 /* ---- zsh ---- */
@@ -217,96 +189,63 @@ static const char ZSH_END[] =
     "}\n"
     "if [[ $funcstack[1] == _fgconv ]]; then _fgconv \"$@\"; else compdef _fgconv fgconv; fi\n";
 
-static const char *zsh_action(fg_complete complete) {
-    switch (complete) {
-    case FG_COMPLETE_FILES:
-        return "_files";
-    case FG_COMPLETE_DIRECTORIES:
-        return "_files -/";
-    case FG_COMPLETE_COMMANDS:
-        return "_fgconv_commands";
-    case FG_COMPLETE_SHELLS:
-        return "(bash zsh fish)";
-    case FG_COMPLETE_NOTHING:
-        break;
-    }
-    return " ";
-}
-
 /* A specification of _arguments: '(-t --chat-template)-t[what it does]:value:action'. */
-static fg_status zsh_option(fg_buffer *text, const fg_option *option, const char *spelling, fg_error *err) {
-    fg_status status = FG_OK;
+static void zsh_option(FILE *out, const fg_option *option, const char *spelling) {
     char brief[FG_HELP_LINE];
     bool value = fg_option_takes_value(option), repeats = option->kind == FG_OPTION_PATHS;
-    FG_TRY(fg_buffer_printf(text, err, " \\\n            '%s", repeats ? "*" : "("));
-    if (!repeats) FG_TRY(add_spellings(text, option, " ", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s%s%s[", repeats ? "" : ")", spelling,
-                            !value               ? ""
-                            : spelling[1] == '-' ? "="
-                                                 : "+"));
-    FG_TRY(add_quoted(text, fg_help_brief(option, brief), "[]\\", err));
-    FG_TRY(fg_buffer_printf(text, err, "]"));
+    fprintf(out, " \\\n            '%s", repeats ? "*" : "(");
+    if (!repeats) add_spellings(out, option, " ");
+    fprintf(out, "%s%s%s[", repeats ? "" : ")", spelling, !value ? "" : spelling[1] == '-' ? "=" : "+");
+    add_quoted(out, fg_help_brief(option, brief), "[]\\");
+    fprintf(out, "]");
     if (value) {
-        FG_TRY(fg_buffer_printf(text, err, ":%s:", option->argument ? "value" : option->name));
+        fprintf(out, ":%s:", option->argument ? "value" : option->name);
         if (option->choices[0].name) {
-            FG_TRY(fg_buffer_printf(text, err, "("));
-            FG_TRY(add_choices(text, option, err));
-            FG_TRY(fg_buffer_printf(text, err, ")"));
+            fprintf(out, "(");
+            add_choices(out, option);
+            fprintf(out, ")");
         } else {
-            FG_TRY(fg_buffer_printf(text, err, "%s", zsh_action(option->complete)));
+            fputs(generators[option->complete].zsh, out);
         }
     }
-    FG_TRY(fg_buffer_printf(text, err, "'"));
-done:
-    return status;
+    fprintf(out, "'");
 }
 
-static fg_status zsh_spellings(fg_buffer *text, const fg_option *option, fg_error *err) {
-    fg_status status = FG_OK;
+static void zsh_spellings(FILE *out, const fg_option *option) {
     char spelling[FG_HELP_LINE];
     if (option->letter) {
         snprintf(spelling, sizeof spelling, "-%c", option->letter);
-        FG_TRY(zsh_option(text, option, spelling, err));
+        zsh_option(out, option, spelling);
     }
     snprintf(spelling, sizeof spelling, "--%s", option->name);
-    FG_TRY(zsh_option(text, option, spelling, err));
+    zsh_option(out, option, spelling);
     if (option->alias) {
         snprintf(spelling, sizeof spelling, "--%s", option->alias);
-        FG_TRY(zsh_option(text, option, spelling, err));
+        zsh_option(out, option, spelling);
     }
-done:
-    return status;
 }
 
-static fg_status zsh_command(fg_buffer *text, const fg_command_entry *command, fg_error *err) {
-    fg_status status = FG_OK;
-    bool usual = command == &fg_command_table[0];
-    FG_TRY(fg_buffer_printf(text, err, "    %s)\n        _arguments -s", usual ? "*" : command->name));
+static void zsh_command(FILE *out, const fg_commands *commands, const fg_command *command) {
+    bool usual = command == commands->items[0];
+    fprintf(out, "    %s)\n        _arguments -s", usual ? "*" : command->name);
     for (size_t i = 0; i < fg_option_count; i++) {
-        if (fg_help_shows(&fg_option_table[i], command))
-            FG_TRY(zsh_spellings(text, &fg_option_table[i], err));
+        if (fg_help_shows(&fg_option_table[i], command)) zsh_spellings(out, &fg_option_table[i]);
     }
-    FG_TRY(fg_buffer_printf(text, err, " \\\n            '1: :_fgconv_first' '*: :%s' ;;\n",
-                            zsh_action(command->complete)));
-done:
-    return status;
+    fprintf(out, " \\\n            '1: :_fgconv_first' '*: :%s' ;;\n", generators[command->complete].zsh);
 }
 
-static fg_status write_zsh(fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "%s", ZSH_BEGIN));
-    for (size_t i = 0; i < fg_command_count; i++) {
-        FG_TRY(fg_buffer_printf(text, err, "        '%s:", fg_command_table[i].name));
-        FG_TRY(add_quoted(text, fg_command_table[i].summary, ":\\", err));
-        FG_TRY(fg_buffer_printf(text, err, "'\n"));
+static void write_zsh(const fg_commands *commands, FILE *out) {
+    fprintf(out, "%s", ZSH_BEGIN);
+    for (size_t i = 0; i < commands->count; i++) {
+        fprintf(out, "        '%s:", commands->items[i]->name);
+        add_quoted(out, commands->items[i]->summary, ":\\");
+        fprintf(out, "'\n");
     }
-    FG_TRY(fg_buffer_printf(text, err, "%s", ZSH_COMMAND));
-    FG_TRY(add_value_options(text, "|", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", ZSH_WORDS));
-    for (size_t i = fg_command_count; i-- > 0;) FG_TRY(zsh_command(text, &fg_command_table[i], err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", ZSH_END));
-done:
-    return status;
+    fprintf(out, "%s", ZSH_COMMAND);
+    add_value_options(out, "|");
+    fprintf(out, "%s", ZSH_WORDS);
+    for (size_t i = commands->count; i-- > 0;) zsh_command(out, commands, commands->items[i]);
+    fprintf(out, "%s", ZSH_END);
 }
 
 /* ---- fish ---- */
@@ -342,95 +281,60 @@ static const char FISH_END[] = "\n"
                                "end\n"
                                "complete -c fgconv -f\n";
 
-static fg_status fish_complete(fg_buffer *text, fg_complete complete, fg_error *err) {
-    fg_status status = FG_OK;
-    switch (complete) {
-    case FG_COMPLETE_NOTHING:
-        return FG_OK;
-    case FG_COMPLETE_FILES:
-        return fg_buffer_printf(text, err, " -F");
-    case FG_COMPLETE_DIRECTORIES:
-        return fg_buffer_printf(text, err, " -a '(__fish_complete_directories)'");
-    case FG_COMPLETE_SHELLS:
-        return fg_buffer_printf(text, err, " -a 'bash zsh fish'");
-    case FG_COMPLETE_COMMANDS:
-        FG_TRY(fg_buffer_printf(text, err, " -a '"));
-        FG_TRY(add_commands(text, " ", err));
-        FG_TRY(fg_buffer_printf(text, err, "'"));
-        break;
-    }
-done:
-    return status;
-}
-
 /* A command line that has no command yet may become a conversion. */
-static fg_status fish_condition(fg_buffer *text, const fg_option *option, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "complete -c fgconv -n '__fgconv_is"));
-    if (fg_option_belongs(option, FG_COMMAND_CONVERT)) FG_TRY(fg_buffer_printf(text, err, " none"));
-    for (size_t i = 0; i < fg_command_count; i++) {
-        if (fg_help_shows(option, &fg_command_table[i]))
-            FG_TRY(fg_buffer_printf(text, err, " %s", fg_command_table[i].name));
+static void fish_condition(FILE *out, const fg_commands *commands, const fg_option *option) {
+    fprintf(out, "complete -c fgconv -n '__fgconv_is");
+    if (fg_help_shows(option, commands->items[0])) fprintf(out, " none");
+    for (size_t i = 0; i < commands->count; i++) {
+        if (fg_help_shows(option, commands->items[i])) fprintf(out, " %s", commands->items[i]->name);
     }
-    FG_TRY(fg_buffer_printf(text, err, "'"));
-done:
-    return status;
+    fprintf(out, "'");
 }
 
-static fg_status fish_option(fg_buffer *text, const fg_option *option, fg_error *err) {
-    fg_status status = FG_OK;
+static void fish_option(FILE *out, const fg_commands *commands, const fg_option *option) {
     char brief[FG_HELP_LINE];
-    FG_TRY(fish_condition(text, option, err));
-    if (option->letter) FG_TRY(fg_buffer_printf(text, err, " -s %c", option->letter));
-    FG_TRY(fg_buffer_printf(text, err, " -l %s", option->name));
-    if (option->alias) FG_TRY(fg_buffer_printf(text, err, " -l %s", option->alias));
+    fish_condition(out, commands, option);
+    if (option->letter) fprintf(out, " -s %c", option->letter);
+    fprintf(out, " -l %s", option->name);
+    if (option->alias) fprintf(out, " -l %s", option->alias);
     if (fg_option_takes_value(option)) /* -x: the value is no file */
-        FG_TRY(fg_buffer_printf(text, err, option->complete == FG_COMPLETE_FILES ? " -r" : " -x"));
+        fprintf(out, option->complete == FG_COMPLETE_FILES ? " -r" : " -x");
     if (fg_option_takes_value(option) && option->choices[0].name) {
-        FG_TRY(fg_buffer_printf(text, err, " -a '"));
-        FG_TRY(add_choices(text, option, err));
-        FG_TRY(fg_buffer_printf(text, err, "'"));
+        fprintf(out, " -a '");
+        add_choices(out, option);
+        fprintf(out, "'");
     } else {
-        FG_TRY(fish_complete(text, option->complete, err));
+        add_generator(out, commands, generators[option->complete].fish, option->complete);
     }
-    FG_TRY(fg_buffer_printf(text, err, " -d '"));
-    FG_TRY(add_quoted(text, fg_help_brief(option, brief), "\\", err));
-    FG_TRY(fg_buffer_printf(text, err, "'\n"));
-done:
-    return status;
+    fprintf(out, " -d '");
+    add_quoted(out, fg_help_brief(option, brief), "\\");
+    fprintf(out, "'\n");
 }
 
-static fg_status fish_command(fg_buffer *text, const fg_command_entry *command, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "complete -c fgconv -n '__fgconv_is none' -a %s -d '", command->name));
-    FG_TRY(add_quoted(text, command->summary, "\\", err));
-    FG_TRY(fg_buffer_printf(text, err, "'\n"));
-    if (!command->complete) goto done;
-    FG_TRY(fg_buffer_printf(text, err, "complete -c fgconv -n '__fgconv_is %s'", command->name));
-    FG_TRY(fish_complete(text, command->complete, err));
-    FG_TRY(fg_buffer_printf(text, err, "\n"));
-done:
-    return status;
+static void fish_command(FILE *out, const fg_commands *commands, const fg_command *command) {
+    fprintf(out, "complete -c fgconv -n '__fgconv_is none' -a %s -d '", command->name);
+    add_quoted(out, command->summary, "\\");
+    fprintf(out, "'\n");
+    if (!command->complete) return;
+    fprintf(out, "complete -c fgconv -n '__fgconv_is %s'", command->name);
+    add_generator(out, commands, generators[command->complete].fish, command->complete);
+    fprintf(out, "\n");
 }
 
-static fg_status write_fish(fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_printf(text, err, "%s", FISH_BEGIN));
-    FG_TRY(add_value_options(text, " ", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", FISH_COMMAND));
-    FG_TRY(add_commands(text, " ", err));
-    FG_TRY(fg_buffer_printf(text, err, "%s", FISH_END));
-    FG_TRY(fg_buffer_printf(text, err,
-                            "complete -c fgconv -n '__fgconv_is none' -a '(__fish_complete_directories)'\n"));
-    for (size_t i = 0; i < fg_command_count; i++) FG_TRY(fish_command(text, &fg_command_table[i], err));
+static void write_fish(const fg_commands *commands, FILE *out) {
+    fprintf(out, "%s", FISH_BEGIN);
+    add_value_options(out, " ");
+    fprintf(out, "%s", FISH_COMMAND);
+    add_commands(out, commands, " ");
+    fprintf(out, "%s", FISH_END);
+    fprintf(out, "complete -c fgconv -n '__fgconv_is none' -a '(__fish_complete_directories)'\n");
+    for (size_t i = 0; i < commands->count; i++) fish_command(out, commands, commands->items[i]);
     for (size_t i = 0; i < fg_option_count; i++) {
-        if (!fg_option_table[i].hidden) FG_TRY(fish_option(text, &fg_option_table[i], err));
+        if (!fg_option_table[i].hidden) fish_option(out, commands, &fg_option_table[i]);
     }
-done:
-    return status;
 }
 
-/* ---- the command ---- */
+/* ---- the shells ---- */
 
 static const shell shells[] = {{"bash", write_bash}, {"zsh", write_zsh}, {"fish", write_fish}};
 
@@ -441,17 +345,11 @@ static fg_status unknown_shell(const char *name, fg_error *err) {
     return nearest.best ? fg_hint(err, "did you mean %s?", nearest.best) : FG_ERR_USAGE;
 }
 
-fg_status fg_command_completion(const fg_options *options, FILE *out, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer text = {0};
-    const shell *found = NULL;
+fg_status fg_completion_script(const fg_commands *commands, const char *name, FILE *out, fg_error *err) {
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
-        if (strcmp(shells[i].name, options->source) == 0) found = &shells[i];
+        if (strcmp(shells[i].name, name) != 0) continue;
+        shells[i].write(commands, out);
+        return FG_OK;
     }
-    if (!found) FG_TRY(unknown_shell(options->source, err));
-    FG_TRY(found->write(&text, err));
-    FG_TRY(fg_cli_print(out, &text, err));
-done:
-    fg_buffer_free(&text);
-    return status;
+    return unknown_shell(name, err);
 }

@@ -1,6 +1,7 @@
 /* The pages of help: one for the program, one for each command. */
 #include <string.h>
 
+#include "cli/help.h"
 #include "cli/help_text.h"
 
 enum {
@@ -37,18 +38,18 @@ static void print_exit_codes(FILE *out) {
 
 /* ---- the program ---- */
 
-static void print_commands(FILE *out) {
+static void print_commands(const fg_commands *commands, FILE *out) {
     char left[FG_HELP_LINE];
     fputs("\nCommands:\n", out);
-    for (size_t i = 0; i < fg_command_count; i++) {
-        const fg_command_entry *command = &fg_command_table[i];
+    for (size_t i = 0; i < commands->count; i++) {
+        const fg_command *command = commands->items[i];
         snprintf(left, sizeof left, "%s %s", command->name, command->arguments);
         print_row(out, left, command->summary, COMMAND_ABOUT);
     }
 }
 
 /* It fits a screen: options that are not common are on the pages of commands. */
-static void print_program(FILE *out) {
+void fg_help_print_program(const fg_commands *commands, FILE *out) {
     char left[FG_HELP_LINE], text[FG_HELP_LINE];
     fputs(
         "fgconv converts language-model checkpoints between Hugging Face (hf), Forgather and Fast-LLM, and\n"
@@ -59,7 +60,7 @@ static void print_program(FILE *out) {
         "  fgconv COMMAND [OPTIONS] ARGUMENTS  run a command\n"
         "  mpirun -n N fgconv ...              distribute the work over N processes\n",
         out);
-    print_commands(out);
+    print_commands(commands, out);
     fputs("\nCommon options (\"fgconv help convert\" lists all options of a conversion):\n", out);
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *option = &fg_option_table[i];
@@ -78,7 +79,7 @@ static void print_program(FILE *out) {
 
 /* ---- a command ---- */
 
-static void print_group(const fg_command_entry *command, fg_option_group group, FILE *out) {
+static void print_group(const fg_command *command, fg_option_group group, FILE *out) {
     bool first = true;
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *option = &fg_option_table[i];
@@ -89,29 +90,15 @@ static void print_group(const fg_command_entry *command, fg_option_group group, 
     }
 }
 
-static void print_command(const fg_command_entry *command, FILE *out) {
+void fg_help_print_command(const fg_commands *commands, const fg_command *command, FILE *out) {
     const fg_help_layout layout = {.limit = COLUMNS};
-    const char *name = command->command == FG_COMMAND_CONVERT ? "[convert]" : command->name;
+    bool first = command == commands->items[0]; /* whose name may be left out */
     fprintf(out, "fgconv %s: %s\n\nUsage: ", command->name, command->summary);
-    if (command->parallel) fputs("[mpirun -n N] ", out);
-    fprintf(out, "fgconv %s [OPTIONS]%s%s\n\n", name, *command->arguments ? " " : "", command->arguments);
+    if (command->collective) fputs("[mpirun -n N] ", out);
+    fprintf(out, "fgconv %s%s%s [OPTIONS]%s%s\n\n", first ? "[" : "", command->name, first ? "]" : "",
+            *command->arguments ? " " : "", command->arguments);
     fg_help_wrap(out, command->about, 0, &layout);
     for (int group = 0; group < FG_GROUP_COUNT; group++) print_group(command, (fg_option_group)group, out);
     fprintf(out, "\nExample:\n  %s\n", command->example);
     print_exit_codes(out);
-}
-
-void fg_options_print_help(const fg_options *options, FILE *out) {
-    const fg_command_entry *topic = options->help_topic ? fg_command_find(options->help_topic) : NULL;
-    switch (options->help_form) {
-    case FG_HELP_TEXT:
-        topic ? print_command(topic, out) : print_program(out);
-        break;
-    case FG_HELP_MARKDOWN:
-        fg_manual_markdown(out);
-        break;
-    case FG_HELP_MAN:
-        topic ? fg_manual_command(topic, out) : fg_manual_program(out);
-        break;
-    }
 }

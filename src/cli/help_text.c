@@ -45,19 +45,8 @@ const char *fg_help_brief(const fg_option *option, char text[FG_HELP_LINE]) {
     return strncat(text, option->about, length < FG_HELP_LINE ? length : FG_HELP_LINE - 1);
 }
 
-bool fg_help_shows(const fg_option *option, const fg_command_entry *command) {
-    return !option->hidden && fg_option_belongs(option, command->command);
-}
-
-const char *fg_help_commands(const fg_option *option, char text[FG_HELP_LINE]) {
-    text[0] = '\0';
-    if (!option->commands) append(text, "all");
-    for (size_t i = 0; i < fg_command_count && option->commands; i++) {
-        if (!fg_option_belongs(option, fg_command_table[i].command)) continue;
-        if (*text) append(text, ", ");
-        append(text, fg_command_table[i].name);
-    }
-    return text;
+bool fg_help_shows(const fg_option *option, const fg_command *command) {
+    return !option->hidden && fg_command_takes(command, option);
 }
 
 static void print_word(FILE *out, const char *word, size_t length, bool roff) {

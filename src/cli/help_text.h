@@ -1,11 +1,14 @@
 /* How options are written in help, man pages, tables and completions.
  *
- * Invariant: a text comes from the tables alone; results are in the caller's buffer, which is cut when it is full.
+ * Invariant: a text comes from the tables alone; results are in the caller's buffer, which is cut when it is
+ * full.
  */
 #ifndef FG_CLI_HELP_TEXT_H
 #define FG_CLI_HELP_TEXT_H
 
-#include "cli/command_table.h"
+#include <stdio.h>
+
+#include "cli/command.h"
 
 enum { FG_HELP_LINE = 512 };
 
@@ -16,9 +19,7 @@ const char *fg_help_about(const fg_option *option, char text[FG_HELP_LINE]);
 /* The same in a few words: without what follows a semicolon, a colon or in parentheses. */
 const char *fg_help_brief(const fg_option *option, char text[FG_HELP_LINE]);
 /* Whether help, manual and completion of the command have the option. */
-bool fg_help_shows(const fg_option *option, const fg_command_entry *command);
-/* "convert, config": the commands that take the option; "all". */
-const char *fg_help_commands(const fg_option *option, char text[FG_HELP_LINE]);
+bool fg_help_shows(const fg_option *option, const fg_command *command);
 
 typedef struct fg_help_layout {
     size_t indent; /* of the lines after the first */
@@ -28,11 +29,5 @@ typedef struct fg_help_layout {
 
 /* Prints words and a newline, beginning at `column` of the current line. */
 void fg_help_wrap(FILE *out, const char *text, size_t column, const fg_help_layout *layout);
-
-/* ---- manual.c ---- */
-
-void fg_manual_markdown(FILE *out); /* a table of all options, hidden ones too */
-void fg_manual_program(FILE *out);  /* the part of fgconv.1 that is generated */
-void fg_manual_command(const fg_command_entry *command, FILE *out); /* fgconv-COMMAND.1 */
 
 #endif

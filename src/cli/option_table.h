@@ -1,6 +1,7 @@
 /* The table of options: parsing, help, man pages, completion and the table of the documents are made from it.
  *
- * Invariant: the table has every option of the command line once; names, aliases, letters and groups are unique.
+ * Invariant: the table has every option of the command line once; names, aliases, letters and groups are
+ * unique.
  */
 #ifndef FG_CLI_OPTION_TABLE_H
 #define FG_CLI_OPTION_TABLE_H
@@ -19,6 +20,7 @@ typedef enum fg_option_kind {
     FG_OPTION_SIZE,   /* uint64_t, bytes, as fg_shards_parse_size reads it */
     FG_OPTION_TOKENS, /* token_ids and token_count */
     FG_OPTION_CHOICE, /* int or enum: the value of one of `choices` */
+    FG_OPTION_FORMAT, /* const fg_format *: that of one of `choices` */
     FG_OPTION_HELP,   /* ends parsing; takes an optional form */
     FG_OPTION_VERSION,
 } fg_option_kind;
@@ -32,6 +34,31 @@ typedef enum fg_option_group {
     FG_GROUP_GENERAL,
     FG_GROUP_COUNT
 } fg_option_group;
+
+/* Options that the same commands take; a command's row names its sets. Options without one belong to all. */
+enum {
+    FG_TAKES_FROM = 1 << 0,        /* --from */
+    FG_TAKES_TARGET = 1 << 1,      /* --to, --max-length, --hf-version */
+    FG_TAKES_CONVERT = 1 << 2,     /* --reverse, --hf-base, --resume */
+    FG_TAKES_FAMILY = 1 << 3,      /* --model-type */
+    FG_TAKES_CHECKPOINT = 1 << 4,  /* --checkpoint-path */
+    FG_TAKES_CONVERTERS = 1 << 5,  /* --converter-path */
+    FG_TAKES_IGNORED = 1 << 6,     /* --ignore-key */
+    FG_TAKES_UPDATE = 1 << 7,      /* --arch, --from-version, --to-version, --no-strict */
+    FG_TAKES_WRITE = 1 << 8,       /* --dtype, --dry-run, --validate ... */
+    FG_TAKES_TOKENS = 1 << 9,      /* --add-tokens, --chat-template-path ... */
+    FG_TAKES_FINALIZE = 1 << 10,   /* --stop-tokens, --generation-config ... */
+    FG_TAKES_TEXT = 1 << 11,       /* --decode, --special, --jsonl */
+    FG_TAKES_IN_PLACE = 1 << 12,   /* --in-place */
+    FG_TAKES_REPORT = 1 << 13,     /* --report, --progress */
+    FG_TAKES_TOLERANCE = 1 << 14,  /* --atol */
+    FG_TAKES_PROOF = 1 << 15,      /* --prompt, --dump, -g ... */
+    FG_TAKES_COMPATIBLE = 1 << 16, /* of Forgather's own programs, to no effect */
+    FG_TAKES_JSON = 1 << 17,       /* --json */
+    /* what every command that writes a checkpoint takes */
+    FG_TAKES_CONVERSION = FG_TAKES_CHECKPOINT | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED | FG_TAKES_WRITE |
+                          FG_TAKES_REPORT | FG_TAKES_PROOF | FG_TAKES_JSON,
+};
 
 /* What a shell completes a value or an argument with. */
 typedef enum fg_complete {
@@ -58,7 +85,7 @@ typedef struct fg_option {
     char letter;          /* short form, or 0 */
     const char *argument; /* what help calls the value; NULL: takes none, or `choices` say it */
     fg_option_group group;
-    unsigned commands; /* bit 1 << fg_command: which commands take it; 0: all */
+    unsigned set; /* FG_TAKES_...; 0: every command takes it */
     fg_option_kind kind;
     size_t offset; /* of the field in fg_options; SIZE_MAX: nothing to store */
     int constant;
@@ -74,11 +101,10 @@ extern const fg_option fg_option_table[];
 extern const size_t fg_option_count;
 
 const char *fg_option_group_title(fg_option_group group);
-/* Whether the command takes it. */
-bool fg_option_belongs(const fg_option *option, fg_command command);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
-/* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes none. */
+/* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes
+ * none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/nearest_name.h"
-#include "cli/command_table.h"
+#include "cli/command.h"
 #include "copy/shards.h"
 
 enum { SHOWN = 60, NAMES = 200 };
@@ -18,9 +18,10 @@ static const uint64_t DEFAULT_NEW_TOKENS = 64;
 
 typedef struct parser {
     fg_options *options;
+    const fg_commands *commands;
     char **rest; /* the arguments that are not read yet */
     char **end;
-    const fg_command_entry *command; /* NULL until a positional argument decided it */
+    const fg_command *command; /* NULL until a positional argument decided it */
     bool seen[FG_OPTION_LIMIT];
     bool ended;   /* after "--" */
     bool stopped; /* --help or --version: what follows does not matter */
@@ -55,9 +56,10 @@ static const char *nearest_option(const char *typed) {
     return nearest.best;
 }
 
-static const char *nearest_command(const char *typed) {
+static const char *nearest_command(const parser *p, const char *typed) {
     fg_nearest_name nearest = fg_nearest_name_begin(typed);
-    for (size_t i = 0; i < fg_command_count; i++) fg_nearest_name_try(&nearest, fg_command_table[i].name);
+    for (size_t i = 0; i < p->commands->count; i++)
+        fg_nearest_name_try(&nearest, p->commands->items[i]->name);
     return nearest.best;
 }
 
@@ -78,7 +80,7 @@ static fg_status unknown_option(parser *p, const char *spelling, const char *nam
 }
 
 static fg_status suggest_command(parser *p, const char *name) {
-    const char *near = nearest_command(name);
+    const char *near = nearest_command(p, name);
     if (near) return fg_hint(p->err, "did you mean \"fgconv %s\"? \"fgconv help\" lists the commands", near);
     return fg_hint(p->err, "\"fgconv help\" lists the commands");
 }
@@ -191,6 +193,15 @@ static void store_int(parser *p, const fg_option *option, int value) {
     if (option->offset != SIZE_MAX) memcpy(field_of(p, option), &value, sizeof value);
 }
 
+static void store_choice(parser *p, const fg_option *option, const fg_option_choice *choice) {
+    const fg_format *format = fg_format_find(choice->name);
+    if (option->kind == FG_OPTION_FORMAT) {
+        memcpy(field_of(p, option), &format, sizeof format);
+    } else {
+        store_int(p, option, choice->value);
+    }
+}
+
 /* Case, '-' and '_' do not matter: people write Fast-LLM and BFloat16. */
 static bool is_same_choice(const char *name, const char *typed) {
     if (!name) return false;
@@ -210,7 +221,7 @@ static fg_status set_choice(parser *p, const fg_option *option, const char *spel
         if (!is_same_choice(choice->name, text) && !is_same_choice(choice->alias, text)) continue;
         if (choice->missing)
             return fg_fail(p->err, FG_ERR_USAGE, "option %s %s: %s", spelling, text, choice->missing);
-        store_int(p, option, choice->value);
+        store_choice(p, option, choice);
         return FG_OK;
     }
     bad_value(p, spelling, text, choice_names(option, names, sizeof names));
@@ -230,13 +241,17 @@ static fg_status set_text(parser *p, const fg_option *option, const char *spelli
     return FG_OK;
 }
 
+/* From here on the command line is that of "fgconv help". */
+static void turn_to_help(parser *p) {
+    p->options->command = fg_command_find(p->commands, "help");
+    p->stopped = true;
+}
+
 /* --help is about the command before it, or about the next word. */
 static fg_status set_help(parser *p, const fg_option *option, const char *spelling, const char *form) {
-    const fg_command_entry *topic = p->command;
-    if (!topic && p->rest < p->end) topic = fg_command_find(*p->rest);
-    if (topic) p->options->help_topic = topic->name;
-    p->options->command = FG_COMMAND_HELP;
-    p->stopped = true;
+    p->options->help_topic = p->command;
+    if (!p->command && p->rest < p->end) p->options->help_topic = fg_command_find(p->commands, *p->rest);
+    turn_to_help(p);
     return form ? set_choice(p, option, spelling, form) : FG_OK;
 }
 
@@ -266,12 +281,13 @@ static fg_status set_option(parser *p, const fg_option *option, const char *spel
     case FG_OPTION_TOKENS:
         return set_tokens(p, spelling, value);
     case FG_OPTION_CHOICE:
+    case FG_OPTION_FORMAT:
         return set_choice(p, option, spelling, value);
     case FG_OPTION_HELP:
         return set_help(p, option, spelling, value);
     case FG_OPTION_VERSION:
-        p->options->command = FG_COMMAND_VERSION;
-        p->stopped = true;
+        store_int(p, option, option->constant);
+        turn_to_help(p);
         return FG_OK;
     }
     return fg_fail(p->err, FG_ERR_BUG, "option %s has no kind", spelling);
@@ -358,10 +374,9 @@ done:
 
 /* The first argument may be the name of a command. */
 static fg_status read_command(parser *p, const char *argument, bool *named) {
-    const fg_command_entry *command = p->ended ? NULL : fg_command_find(argument);
+    const fg_command *command = p->ended ? NULL : fg_command_find(p->commands, argument);
     *named = command != NULL;
-    p->command = command ? command : &fg_command_table[0];
-    p->options->command = p->command->command;
+    p->command = command ? command : p->commands->items[0];
     if (command || !*argument) return FG_OK;
     bool exists;
     fg_status status = fg_path_exists(argument, &exists, p->err);
@@ -400,7 +415,7 @@ done:
 /* ---- What belongs together ---- */
 
 static fg_status check_arguments(parser *p) {
-    const fg_command_entry *command = p->command;
+    const fg_command *command = p->command;
     size_t count = p->options->file_count;
     if (count >= command->least && count <= command->most) return FG_OK;
     if (command->most == 0)
@@ -416,31 +431,27 @@ static fg_status check_arguments(parser *p) {
 }
 
 static fg_status check_belongs(parser *p) {
-    char names[NAMES] = "";
+    char names[NAMES];
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *option = &fg_option_table[i];
-        if (!p->seen[i] || fg_option_belongs(option, p->command->command)) continue;
-        for (size_t k = 0; k < fg_command_count; k++) {
-            if (!fg_option_belongs(option, fg_command_table[k].command)) continue;
-            if (*names) strncat(names, ", ", sizeof names - strlen(names) - 1);
-            strncat(names, fg_command_table[k].name, sizeof names - strlen(names) - 1);
-        }
+        if (!p->seen[i] || fg_command_takes(p->command, option)) continue;
         fg_fail(p->err, FG_ERR_USAGE, "fgconv %s does not take the option --%s", p->command->name,
                 option->name);
-        return fg_hint(p->err, "remove it; it is an option of: %s", names);
+        return fg_hint(p->err, "remove it; it is an option of: %s",
+                       fg_command_names(p->commands, option, names, sizeof names));
     }
     return FG_OK;
 }
 
 static fg_status check_directions(const fg_options *o, fg_error *err) {
-    if (o->reverse && o->from != FG_FORMAT_AUTO && o->from != FG_FORMAT_FORGATHER)
+    if (o->reverse && o->from != NULL && o->from != &fg_format_forgather)
         return fg_fail(err, FG_ERR_USAGE, "--reverse converts from forgather, but --from is %s",
-                       fg_format_name(o->from));
-    if (o->reverse && o->to != FG_FORMAT_AUTO && o->to != FG_FORMAT_HF)
-        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", fg_format_name(o->to));
-    if (o->from != FG_FORMAT_AUTO && o->from == o->to)
+                       o->from->name);
+    if (o->reverse && o->to != NULL && o->to != &fg_format_hf)
+        return fg_fail(err, FG_ERR_USAGE, "--reverse converts to hf, but --to is %s", o->to->name);
+    if (o->from != NULL && o->from == o->to)
         return fg_fail(err, FG_ERR_USAGE, "--from and --to are both %s: there is nothing to convert",
-                       fg_format_name(o->from));
+                       o->from->name);
     return FG_OK;
 }
 
@@ -466,30 +477,6 @@ static fg_status check_generation(const parser *p) {
     return FG_OK;
 }
 
-/* Stop tokens are written to generation_config.json only; optimizer states to checkpoints/ only. */
-static fg_status check_finalize(const fg_options *o, fg_error *err) {
-    bool none = o->generation_config && strcmp(o->generation_config, "none") == 0;
-    if (o->root_copy && o->keep_optimizer)
-        fg_fail(err, FG_ERR_USAGE,
-                "--keep-optimizer needs a checkpoints/ directory, and --root-copy writes none");
-    else if (none && o->stop_tokens)
-        fg_fail(
-            err, FG_ERR_USAGE,
-            "--stop-tokens are written to generation_config.json, and --generation-config none writes none");
-    else
-        return FG_OK;
-    return fg_hint(err, "remove one of the two");
-}
-
-static fg_status check_in_place(const fg_options *o, fg_error *err) {
-    if (o->command != FG_COMMAND_UPDATE_VOCAB || o->in_place == (o->file_count == 1)) return FG_OK;
-    if (o->in_place)
-        fg_fail(err, FG_ERR_USAGE, "--in-place replaces SRC, but DST is given too: %.*s", SHOWN, o->files[1]);
-    else
-        fg_fail(err, FG_ERR_USAGE, "fgconv update-vocab needs SRC DST, found only %.*s", SHOWN, o->files[0]);
-    return fg_hint(err, "give either DST or --in-place");
-}
-
 /* Logits that are to be written must be computed. */
 static fg_status check_dump(const fg_options *o, fg_error *err) {
     bool computed = o->validate == FG_VALIDATE_LOGITS || o->validate == FG_VALIDATE_AUTO;
@@ -500,28 +487,27 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
 }
 
 /* "fgconv help COMMAND" */
-static fg_status resolve_help(parser *p) {
-    if (p->command->command != FG_COMMAND_HELP || !p->options->file_count) return FG_OK;
-    const fg_command_entry *topic = fg_command_find(p->options->files[0]);
-    if (topic) {
-        p->options->help_topic = topic->name;
-        return FG_OK;
-    }
-    fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such command", SHOWN, p->options->files[0]);
-    return suggest_command(p, p->options->files[0]);
+static fg_status resolve_topic(parser *p) {
+    const char *name = p->options->file_count ? p->options->files[0] : NULL;
+    if (p->command->complete != FG_COMPLETE_COMMANDS || !name) return FG_OK;
+    p->options->help_topic = fg_command_find(p->commands, name);
+    if (p->options->help_topic) return FG_OK;
+    fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such command", SHOWN, name);
+    return suggest_command(p, name);
 }
 
 static fg_status check_together(parser *p) {
     fg_status status = FG_OK;
-    const fg_options *o = p->options;
+    fg_options *o = p->options;
     FG_TRY(check_arguments(p));
     FG_TRY(check_belongs(p));
     FG_TRY(check_directions(o, p->err));
     FG_TRY(check_generation(p));
     FG_TRY(check_dump(o, p->err));
-    FG_TRY(check_finalize(o, p->err));
-    FG_TRY(check_in_place(o, p->err));
-    FG_TRY(resolve_help(p));
+    if (o->file_count > 0) o->source = o->files[0];
+    if (o->file_count > 1) o->destination = o->files[1];
+    if (p->command->check) FG_TRY(p->command->check(o, p->err));
+    FG_TRY(resolve_topic(p));
 done:
     return status;
 }
@@ -534,25 +520,25 @@ static fg_status no_arguments(fg_error *err) {
              "      fgconv help            lists the commands and common options");
 }
 
-fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err) {
+fg_status fg_options_parse(fg_options *options, const fg_commands *commands, int argc, char **argv,
+                           fg_error *err) {
     fg_status status = FG_OK;
     char **first = argv + (argc > 0);
-    parser p = {.options = options, .rest = first, .end = argv + argc, .err = err};
+    parser p = {.options = options, .commands = commands, .rest = first, .end = argv + argc, .err = err};
     *options = (fg_options){.max_shard_size = DEFAULT_SHARD,
                             .max_new_tokens = DEFAULT_NEW_TOKENS,
                             .hf_version = 4,
                             .atol = -1,
                             .temperature = -1,
                             .top_p = -1,
-                            .seed = -1};
+                            .seed = -1,
+                            .progress = FG_PROGRESS_AUTO};
     if (argc <= 1) FG_TRY(no_arguments(err));
     FG_TRY(read_all(&p));
     if (p.stopped) goto done;
-    if (!p.command) p.command = &fg_command_table[0];
+    if (!p.command) p.command = commands->items[0];
+    options->command = p.command;
     FG_TRY(check_together(&p));
-    if (options->file_count > 0) options->source = options->files[0];
-    if (options->file_count > 1) options->destination = options->files[1];
-    if (options->in_place) options->destination = options->source;
 done:
     if (status != FG_OK) fg_options_free(options);
     return status;
@@ -564,14 +550,4 @@ void fg_options_free(fg_options *options) {
     fg_free(options->converter_paths);
     fg_free(options->ignore_keys);
     *options = (fg_options){0};
-}
-
-fg_command fg_command_from_name(const char *name, fg_command otherwise) {
-    const fg_command_entry *entry = fg_command_find(name);
-    return entry ? entry->command : otherwise;
-}
-
-const char *fg_command_name(fg_command command) {
-    const fg_command_entry *entry = fg_command_entry_of(command);
-    return entry ? entry->name : command == FG_COMMAND_VERSION ? "version" : "unknown";
 }

@@ -8,25 +8,17 @@
 
 #include <stdio.h>
 
-#include "store/checkpoint.h"
+#include "format/checkpoint.h"
+#include "model/forward.h"
+#include "report/progress.h"
 
-typedef enum fg_command {
-    FG_COMMAND_CONVERT = 0,
-    FG_COMMAND_CONFIG,
-    FG_COMMAND_VALIDATE,
-    FG_COMMAND_VERIFY,
-    FG_COMMAND_INSPECT,
-    FG_COMMAND_DIFF,
-    FG_COMMAND_LIST,
-    FG_COMMAND_LINT,
-    FG_COMMAND_TOKENIZE,
-    FG_COMMAND_UPDATE,
-    FG_COMMAND_FINALIZE,
-    FG_COMMAND_UPDATE_VOCAB,
-    FG_COMMAND_COMPLETION,
-    FG_COMMAND_HELP,
-    FG_COMMAND_VERSION,
-} fg_command;
+/* What a conversion is besides one from a format to another. */
+typedef enum fg_conversion_kind {
+    FG_CONVERSION_PLAIN = 0,
+    FG_CONVERSION_UPDATE,
+    FG_CONVERSION_FINALIZE,
+    FG_CONVERSION_UPDATE_VOCAB,
+} fg_conversion_kind;
 
 typedef enum fg_validate {
     FG_VALIDATE_AUTO =
@@ -35,26 +27,18 @@ typedef enum fg_validate {
     FG_VALIDATE_BYTES,
     FG_VALIDATE_NONE
 } fg_validate;
-typedef enum fg_mask_option {
-    FG_MASK_OPTION_NATIVE = 0,
-    FG_MASK_OPTION_CAUSAL,
-    FG_MASK_OPTION_NONE
-} fg_mask_option;
-typedef enum fg_help_form { FG_HELP_TEXT = 0, FG_HELP_MARKDOWN, FG_HELP_MAN } fg_help_form;
-typedef enum fg_progress_mode {
-    FG_PROGRESS_AUTO = 0,
-    FG_PROGRESS_BAR,
-    FG_PROGRESS_LINES,
-    FG_PROGRESS_NONE
-} fg_progress_mode;
+typedef enum fg_help_form { FG_HELP_TEXT = 0, FG_HELP_MARKDOWN, FG_HELP_MAN, FG_HELP_VERSION } fg_help_form;
+
+struct fg_command;
+struct fg_commands;
 
 typedef struct fg_options {
-    fg_command command;
+    const struct fg_command *command; /* the row of the table */
     const char *source,
         *destination;   /* arguments: SRC DST, A B, DIR, FILE; NULL if absent. Borrowed from argv */
     const char **files; /* owned array; all positional arguments (lint takes several) */
     size_t file_count;
-    fg_format from, to; /* FG_FORMAT_AUTO: not given */
+    const fg_format *from, *to; /* NULL: not given */
     bool reverse;
     const char *model_type;
     fg_dtype dtype;      /* FG_DTYPE_NONE: not given */
@@ -75,7 +59,7 @@ typedef struct fg_options {
     int64_t seed;              /* the same */
     uint32_t *token_ids;       /* owned; NULL: not given */
     size_t token_count;
-    fg_mask_option mask;
+    fg_mask mask;
     const char **converter_paths; /* owned array */
     size_t converter_path_count;
     const char **ignore_keys; /* owned array */
@@ -89,26 +73,20 @@ typedef struct fg_options {
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;
     bool decode, special, jsonl; /* of tokenize */
-    fg_progress_mode progress;
-    fg_help_form help_form; /* what FG_COMMAND_HELP prints */
-    const char *help_topic; /* and of which command; NULL: of the program */
+    fg_progress_style progress;
+    fg_help_form help_form;              /* what "fgconv help" prints */
+    const struct fg_command *help_topic; /* and of which command; NULL: of the program */
+    fg_conversion_kind kind;             /* no option, but what the command makes of them */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a misspelt
- * option, command or choice.
- * `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come before or after the arguments, `--` ends
- * them. A first argument that names no command is SRC of a conversion, and must exist. Options that a command
- * does not take are errors. Of an option given twice the last counts (--converter-path adds up).
- * --help and --version win over everything that comes after them, but for the command that --help is about.
- * Frees what it holds when it fails. */
-fg_status fg_options_parse(fg_options *options, int argc, char **argv, fg_error *err);
+/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a
+ * misspelt option, command or choice. `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come
+ * before or after the arguments, `--` ends them. A first argument that names no command is SRC of a
+ * conversion, and must exist. Options that a command does not take are errors. Of an option given twice
+ * the last counts (--converter-path adds up). --help and --version, which stand for the command help, win
+ * over everything that comes after them, but for the command that --help is about. Frees what it holds
+ * when it fails. */
+fg_status fg_options_parse(fg_options *options, const struct fg_commands *commands, int argc, char **argv,
+                           fg_error *err);
 void fg_options_free(fg_options *options);
-
-/* What FG_COMMAND_HELP prints: a page of text, the table of all options in markdown (docs), or a manual page in
- * mdoc (of the program: the part of fgconv.1 that is generated). */
-void fg_options_print_help(const fg_options *options, FILE *out);
-const char *fg_command_name(fg_command command);
-/* The command of a name; `otherwise` for an unknown name. */
-fg_command fg_command_from_name(const char *name, fg_command otherwise);
-
 #endif

@@ -9,56 +9,53 @@
 #include "conversion/detect_family.h"
 #include "copy/shards.h"
 #include "mapping/name_map.h"
-#include "store/fast_llm.h"
 
 /* ---- open and decide ---- */
 
 static fg_status contradiction(const fg_options *options, const fg_conversion *c, fg_error *err) {
-    if (options->command == FG_COMMAND_UPDATE)
+    if (options->kind == FG_CONVERSION_UPDATE)
         return fg_fail(
             err, FG_ERR_USAGE,
             "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
-            c->source.directory, fg_format_name(c->source.format),
+            c->source.directory, c->source.format->name,
             c->source.model_type ? c->source.model_type : "not given");
-    const char *asked = options->reverse ? "--reverse" : fg_format_name(options->from);
+    const char *asked = options->reverse ? "--reverse" : options->from->name;
     fg_fail(err, FG_ERR_USAGE, "%s: %s%s is given, but this is a %s directory (model type %s)",
-            c->source.directory, options->reverse ? "" : "--from ", asked, fg_format_name(c->source.format),
+            c->source.directory, options->reverse ? "" : "--from ", asked, c->source.format->name,
             c->source.model_type ? c->source.model_type : "not given");
     return fg_hint(err, "remove the option: the direction is detected from the source");
 }
 
 /* A directory that looks like hf only because its config names no known family may be declared to be a
  * Forgather one. */
-static fg_status resolve_source(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status resolve_source(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 fg_error *err) {
-    bool update = options->command == FG_COMMAND_UPDATE;
-    fg_format asked = options->reverse || update ? FG_FORMAT_FORGATHER : options->from;
-    if (asked == FG_FORMAT_AUTO || asked == c->source.format) return FG_OK;
-    if (asked != FG_FORMAT_FORGATHER || c->source.format != FG_FORMAT_HF)
+    bool update = options->kind == FG_CONVERSION_UPDATE;
+    const fg_format *asked = options->reverse || update ? &fg_format_forgather : options->from;
+    if (asked == NULL || asked == c->source.format) return FG_OK;
+    if (asked != &fg_format_forgather || c->source.format != &fg_format_hf)
         return contradiction(options, c, err);
     bool known;
-    fg_status status = fg_family_is_known(dirs, c->source.model_type, &known, err);
+    fg_status status = fg_family_is_known(catalogue, c->source.model_type, &known, err);
     if (status != FG_OK) return status;
     if (known) return contradiction(options, c, err);
-    c->source.format = FG_FORMAT_FORGATHER;
+    c->source.format = &fg_format_forgather;
     return FG_OK;
 }
 
-static fg_status open_and_decide(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status open_and_decide(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                  fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint_options open = {.checkpoint_path = options->checkpoint_path, .config_only = true};
     FG_TRY(fg_checkpoint_open(&c->source, options->source, &open, err));
-    FG_TRY(resolve_source(c, options, dirs, err));
+    FG_TRY(resolve_source(c, options, catalogue, err));
     open.format = c->source.format; /* decides where the weights are */
     open.config_only = false;
     fg_checkpoint_close(&c->source);
     FG_TRY(fg_checkpoint_open(&c->source, options->source, &open, err));
-    bool fast_llm = c->source.format == FG_FORMAT_FAST_LLM;
-    const char *config = fast_llm ? FG_FAST_LLM_METADATA : "config.json";
-    FG_TRY_NEW(c->config_file, fg_path_join(c->source.directory, config, err));
+    FG_TRY_NEW(c->config_file, fg_path_join(c->source.directory, c->source.format->config_file, err));
     if (options->in_place) FG_TRY(fg_conversion_check_replaceable(c, err));
-    FG_TRY(fg_conversion_decide_steps(c, options, dirs, err));
+    FG_TRY(fg_conversion_decide_steps(c, options, catalogue, err));
     FG_TRY(fg_conversion_open_base(c, options, err));
 done:
     return status;
@@ -101,7 +98,7 @@ static fg_status resolve_dtype(fg_conversion *c, const fg_options *options, fg_e
         forget_left_out(c->steps[i].translation.left_out, "dtype");
         forget_left_out(c->steps[i].translation.left_out, "torch_dtype");
     }
-    if (c->to == FG_FORMAT_FAST_LLM) return FG_OK; /* its configuration does not name one */
+    if (c->to == &fg_format_fast_llm) return FG_OK; /* its configuration does not name one */
     if (c->keeps_format && options->dtype == FG_DTYPE_NONE) return FG_OK;
     json_object_del(c->config, "torch_dtype");
     return fg_json_put(c->config, "dtype", json_string(main_dtype), err);
@@ -112,13 +109,13 @@ static fg_status lay_out(fg_conversion *c, const fg_options *options, fg_error *
     fg_status status = FG_OK;
     const fg_route_step *last = fg_conversion_last(c);
     json_t *pairs = NULL;
-    if (c->to == FG_FORMAT_FAST_LLM) c->plan.name_end = "/weights";
+    if (c->to == &fg_format_fast_llm) c->plan.name_end = "/weights";
     FG_TRY(fg_shards_assign(&c->plan, options->max_shard_size, err));
     c->casts = casts(&c->plan);
-    c->always_index = c->to == FG_FORMAT_FORGATHER;
-    if (c->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_name_shards(c, err));
-    if (options->command == FG_COMMAND_FINALIZE) FG_TRY(fg_conversion_lay_out_checkpoint(c, options, err));
-    if (c->to != FG_FORMAT_FORGATHER || last->migration) goto done;
+    c->always_index = c->to == &fg_format_forgather;
+    if (c->to == &fg_format_fast_llm) FG_TRY(fg_conversion_name_shards(c, err));
+    if (options->kind == FG_CONVERSION_FINALIZE) FG_TRY(fg_conversion_lay_out_checkpoint(c, options, err));
+    if (c->to != &fg_format_forgather || last->migration) goto done;
     FG_TRY(fg_name_map_tied(last->converter, last->translation.hf, &pairs, err));
     if (json_array_size(pairs)) {
         c->index_metadata = json_object();
@@ -134,7 +131,7 @@ static void say_decisions(const fg_conversion *c) {
     const char *key, *reason;
     json_t *entry;
     size_t i;
-    fg_verbose("%s: %s, weights in %s", c->source.directory, fg_format_name(c->source.format),
+    fg_verbose("%s: %s, weights in %s", c->source.directory, c->source.format->name,
                c->source.weights_directory);
     for (size_t s = 0; s < c->step_count; s++) {
         const fg_route_step *step = &c->steps[s];
@@ -156,18 +153,18 @@ static void say_decisions(const fg_conversion *c) {
         fg_verbose("%s is not copied", c->source.other_files.items[i]);
 }
 
-fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+fg_status fg_conversion_prepare(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                 const char *version, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(open_and_decide(c, options, dirs, err));
-    FG_TRY(fg_conversion_translate(c, options, dirs, version, err));
-    FG_TRY(fg_conversion_plan(c, options, dirs, err));
+    FG_TRY(open_and_decide(c, options, catalogue, err));
+    FG_TRY(fg_conversion_translate(c, options, catalogue, version, err));
+    FG_TRY(fg_conversion_plan(c, options, err));
     FG_TRY(lay_out(c, options, err));
-    FG_TRY(fg_conversion_check_code(c, options, dirs, err));
+    FG_TRY(fg_conversion_check_code(c, options, err));
     FG_TRY(fg_conversion_resolve_tokens(c, options, err)); /* warns: after the plan, which may refuse */
     FG_TRY(resolve_dtype(c, options, err));
     FG_TRY(fg_conversion_warn_of_token_ids(
-        c, c->to == FG_FORMAT_FAST_LLM ? json_object_get(c->config, "base_model") : c->config, err));
+        c, c->to == &fg_format_fast_llm ? json_object_get(c->config, "base_model") : c->config, err));
     FG_TRY(fg_conversion_make_files(c, options, err));
     say_decisions(c);
 done:
@@ -175,7 +172,7 @@ done:
 }
 
 bool fg_conversion_has_index(const fg_conversion *c) {
-    return c->always_index || (c->plan.shard_count > 1 && c->to != FG_FORMAT_FAST_LLM);
+    return c->always_index || (c->plan.shard_count > 1 && c->to != &fg_format_fast_llm);
 }
 
 const fg_route_step *fg_conversion_last(const fg_conversion *c) {
@@ -195,7 +192,6 @@ void fg_conversion_free(fg_conversion *c) {
     fg_free(c->config_file);
     fg_hf_base_free(&c->base);
     for (size_t i = 0; i < c->step_count; i++) {
-        fg_converter_free(&c->steps[i].converter);
         fg_translation_free(&c->steps[i].translation);
     }
     fg_free(c->steps);

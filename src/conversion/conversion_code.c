@@ -71,12 +71,11 @@ done:
 
 /* ---- what it loads ---- */
 
-fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                                   fg_error *err) {
+fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     fg_code_declaration declaration = {0};
     const fg_route_step *last = fg_conversion_last(c);
-    if (c->to != FG_FORMAT_FORGATHER) return FG_OK;
+    if (c->to != &fg_format_forgather) return FG_OK;
     c->code.origin = origin_of(c, options);
     if (c->code.origin == FG_CODE_NONE) c->code.why_none = why_none(c, options);
     FG_TRY(is_declared(c, &c->code.checked, err));
@@ -85,7 +84,7 @@ fg_status fg_conversion_check_code(fg_conversion *c, const fg_options *options, 
                                .plan = &c->plan,
                                .tied = json_object_get(c->index_metadata, "param_sharing"),
                                .may_lack = c->update && options->no_strict};
-    FG_TRY(fg_code_declaration_load(&declaration, last->converter, dirs, err));
+    FG_TRY(fg_code_declaration_load(&declaration, last->converter, err));
     FG_TRY(fg_code_check_config(&declaration, last->translation.result, c->config, err));
     FG_TRY(fg_code_check_parameters(&declaration, &written, &c->code.lacking, err));
     if (c->code.lacking)
@@ -110,7 +109,7 @@ fg_status fg_conversion_report_code(const fg_conversion *c, json_t *report, fg_e
     fg_status status = FG_OK;
     json_t *code = json_object(), *files = json_array();
     const fg_names *copied = &c->source.code_files;
-    if (c->to != FG_FORMAT_FORGATHER) goto done;
+    if (c->to != &fg_format_forgather) goto done;
     if (c->code.origin == FG_CODE_OF_CONVERTER)
         FG_TRY(fg_json_push(files, json_string(fg_path_name(converter_code(c).path)), err));
     for (size_t i = 0; c->code.origin == FG_CODE_OF_SOURCE && i < copied->count; i++)

@@ -1,26 +1,27 @@
-/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and restored. */
+/* Metadata of Fast-LLM checkpoints, and settings of Fast-LLM that are carried through other formats and
+ * restored. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/yaml.h"
 #include "conversion/conversion.h"
+#include "format/carried.h"
 #include "language/classes.h"
 
-fg_status fg_conversion_wrap_config(fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_wrap_config(fg_conversion *c, fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
-    fg_classes *classes = NULL;
+    const fg_classes *classes;
     const char *model =
         json_string_value(json_object_get(fg_converter_document(fg_conversion_last(c)->converter), "model"));
     json_t *base_model = c->config;
-    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
+    FG_TRY(fg_classes_load(&classes, catalogue, &fg_format_fast_llm, err));
     if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/fast_llm.json is missing from the converters");
     FG_TRY_NEW(c->fast_llm_version, fg_strdup(fg_classes_version(classes), err));
     c->config = json_pack("{s:s, s:O}", "type", model ? model : "gpt", "base_model", base_model);
     json_decref(base_model);
     if (!c->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing metadata.yaml");
 done:
-    fg_classes_free(&classes);
     return status;
 }
 
@@ -66,7 +67,7 @@ static fg_status read_carried(const fg_conversion *c, json_t **carried, fg_error
     char *path = NULL;
     json_t *document = NULL;
     fg_path_kind kind;
-    FG_TRY_NEW(path, fg_path_join(c->source.directory, FG_CHECKPOINT_CARRIED_FILE, err));
+    FG_TRY_NEW(path, fg_path_join(c->source.directory, FG_CARRIED_FILE, err));
     FG_TRY(fg_path_look(path, &kind, err));
     if (kind == FG_PATH_ABSENT) goto done;
     FG_TRY(fg_json_read(path, &document, err));
@@ -82,11 +83,11 @@ fg_status fg_conversion_carried(const fg_conversion *c, size_t index, json_t **c
     const fg_route_step *step = &c->steps[index], *before = index ? step - 1 : NULL;
     *carried = NULL;
     if (step->direction == FG_EXPORT) {
-        json_t *held = index ? NULL : fg_json_at(c->source.metadata, FG_CHECKPOINT_CARRIED);
+        json_t *held = index ? NULL : (json_t *)(uintptr_t)c->source.carried;
         *carried = json_incref(held);
-    } else if (step->other == FG_FORMAT_FAST_LLM && before && before->other == FG_FORMAT_FAST_LLM) {
+    } else if (step->other == &fg_format_fast_llm && before && before->other == &fg_format_fast_llm) {
         *carried = json_incref(before->translation.left_out);
-    } else if (step->other == FG_FORMAT_FAST_LLM) {
+    } else if (step->other == &fg_format_fast_llm) {
         return read_carried(c, carried, err);
     }
     return FG_OK;
@@ -97,7 +98,7 @@ fg_status fg_conversion_to_carry(const fg_conversion *c, json_t **document, fg_e
     json_t *list = NULL;
     const fg_route_step *first = &c->steps[0];
     *document = NULL;
-    if (c->to == FG_FORMAT_FAST_LLM || c->source.format != FG_FORMAT_FAST_LLM ||
+    if (c->to == &fg_format_fast_llm || c->source.format != &fg_format_fast_llm ||
         !json_array_size(first->translation.left_out))
         goto done;
     FG_TRY(sorted_by_key(first->translation.left_out, &list, err));
@@ -151,14 +152,15 @@ fg_status fg_conversion_metadata(const fg_conversion *c, fg_buffer *text, fg_err
     FG_TRY(sorted_by_key(last->left_out, &kept, err));
     FG_TRY(fg_json_put(document, "config", json_incref(c->config), err));
     FG_TRY(fg_json_put(document, "fast_llm_version", json_string(c->fast_llm_version), err));
-    FG_TRY(fg_json_put(document, "format", json_string(fg_format_name(FG_FORMAT_FAST_LLM)), err));
+    FG_TRY(fg_json_put(document, "format", json_string(fg_format_fast_llm.name), err));
     FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(c->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", "weights"), err));
     FG_TRY(fg_json_set_at(document, "metadata/state_index", json_incref(index), err));
-    FG_TRY(
-        fg_json_set_at(document, FG_CHECKPOINT_ORIGIN, json_string(fg_conversion_destination_type(c)), err));
-    FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_CARRIED, json_incref(kept), err));
-    if (last->newer_rotary) FG_TRY(fg_json_set_at(document, FG_CHECKPOINT_NEWER_ROTARY, json_true(), err));
+    FG_TRY(fg_json_set_at(document, fg_format_fast_llm.family_key,
+                          json_string(fg_conversion_destination_type(c)), err));
+    FG_TRY(fg_json_set_at(document, fg_format_fast_llm.carried_path, json_incref(kept), err));
+    if (last->newer_rotary)
+        FG_TRY(fg_json_set_at(document, fg_format_fast_llm.newer_rotary_path, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(index);

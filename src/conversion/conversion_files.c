@@ -6,8 +6,8 @@
 #include "base/utf8_text.h"
 #include "conversion/conversion.h"
 #include "copy/shards.h"
-#include "store/fast_llm.h"
-#include "store/weight_files.h"
+#include "format/carried.h"
+#include "format/weight_files.h"
 
 enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
 
@@ -99,8 +99,8 @@ static bool is_template_name(const char *name) {
     return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_LIMIT;
 }
 
-/* transformers ignores the templates of tokenizer_config.json once there is a file: the other named templates become
- * files too. */
+/* transformers ignores the templates of tokenizer_config.json once there is a file: the other named templates
+ * become files too. */
 static fg_status move_templates(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -180,12 +180,12 @@ fg_status fg_conversion_make_files(fg_conversion *c, const fg_options *options, 
     if (tokens || options->chat_template)
         FG_TRY(make_json(c, "tokenizer_config.json", c->tokenizer.config, FG_JSON_UTF8, err));
     if (c->checkpoint) FG_TRY(fg_conversion_make_manifest(c, err));
-    if (options->command == FG_COMMAND_FINALIZE) warn_without_template(c);
+    if (options->kind == FG_CONVERSION_FINALIZE) warn_without_template(c);
     if (c->update) FG_TRY(make_audit(c, err));
     if (c->generation_config && !fg_json_equal(c->generation_config, c->source.generation_config))
         FG_TRY(make_json(c, "generation_config.json", c->generation_config, FG_JSON_SORTED, err));
     FG_TRY(fg_conversion_to_carry(c, &carried, err));
-    FG_TRY(make_json(c, FG_CHECKPOINT_CARRIED_FILE, carried, FG_JSON_SORTED, err));
+    FG_TRY(make_json(c, FG_CARRIED_FILE, carried, FG_JSON_SORTED, err));
 done:
     json_decref(carried);
     return status;
@@ -245,7 +245,7 @@ static fg_status copy_file(const fg_conversion *c, const char *directory, const 
                            json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    bool given_back = c->to == FG_FORMAT_FAST_LLM && strcmp(name, FG_CHECKPOINT_CARRIED_FILE) == 0;
+    bool given_back = c->to == &fg_format_fast_llm && strcmp(name, FG_CARRIED_FILE) == 0;
     if (!is_wanted(c, name) || given_back) goto done;
     FG_TRY_NEW(path, fg_path_join(directory, name, err));
     FG_TRY(fg_stage_copy_file(stage, path, name, err));
@@ -275,7 +275,7 @@ static fg_status copy_all(const fg_conversion *c, const fg_options *options, fg_
     FG_TRY(copy_files(c, &c->source.side_files, stage, copied, err));
     json_array_foreach(c->base.files, i, name)
         FG_TRY(copy_file(c, c->base.checkpoint.directory, json_string_value(name), stage, copied, err));
-    if (options->command == FG_COMMAND_UPDATE_VOCAB)
+    if (options->kind == FG_CONVERSION_UPDATE_VOCAB)
         FG_TRY(copy_files(c, &c->source.other_files, stage, copied, err));
 done:
     return status;
@@ -284,7 +284,7 @@ done:
 fg_status fg_conversion_write_files(const fg_conversion *c, const fg_options *options, fg_stage *stage,
                                     json_t *copied, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == &fg_format_fast_llm;
     FG_TRY(fast_llm ? write_metadata(c, stage, err) : write_config(c, stage, err));
     for (size_t i = 0; i < c->made_count; i++) {
         const fg_buffer *text = c->made[i].given ? c->made[i].given : &c->made[i].text;
@@ -299,5 +299,5 @@ done:
 }
 
 fg_status fg_conversion_finish_files(const fg_conversion *c, fg_stage *stage, fg_error *err) {
-    return c->to == FG_FORMAT_FAST_LLM ? fg_stage_write(stage, FG_FAST_LLM_OK, "", 0, err) : FG_OK;
+    return c->to->last_file ? fg_stage_write(stage, c->to->last_file, "", 0, err) : FG_OK;
 }

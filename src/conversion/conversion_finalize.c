@@ -4,8 +4,8 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
-#include "store/training_checkpoint.h"
-#include "store/weight_files.h"
+#include "format/training_checkpoint.h"
+#include "format/weight_files.h"
 #include "tokens/generation_config.h"
 #include "tokens/stop_tokens.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "conversion/conversion.h"
-#include "store/training_checkpoint.h"
+#include "format/training_checkpoint.h"
 
 fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
                                        fg_error *err) {
@@ -27,12 +27,6 @@ done:
     return status;
 }
 
-/* verify takes the weights that the conversion took. */
-static const char *chosen_by(const fg_options *options) {
-    if (options->command == FG_COMMAND_VERIFY) return NULL;
-    return options->checkpoint_path ? "given" : "latest";
-}
-
 static fg_status report_source(const fg_conversion *c, const fg_options *options, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
@@ -42,8 +36,9 @@ static fg_status report_source(const fg_conversion *c, const fg_options *options
         if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
     FG_TRY(fg_json_put_text(source, "directory", c->source.directory, err));
-    FG_TRY(fg_conversion_report_weights(&c->source, chosen_by(options), source, err));
-    FG_TRY(fg_json_put_text(source, "format", fg_format_name(c->source.format), err));
+    FG_TRY(
+        fg_conversion_report_weights(&c->source, options->checkpoint_path ? "given" : "latest", source, err));
+    FG_TRY(fg_json_put_text(source, "format", c->source.format->name, err));
     FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
     FG_TRY(fg_json_put_u64(source, "tensors", c->plan.source.count, err));
     FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
@@ -74,7 +69,7 @@ static fg_status report_destination(const fg_conversion *c, const fg_options *op
     fg_status status = FG_OK;
     json_t *destination = json_object();
     FG_TRY(fg_json_put_text(destination, "directory", options->destination, err));
-    FG_TRY(fg_json_put_text(destination, "format", fg_format_name(c->to), err));
+    FG_TRY(fg_json_put_text(destination, "format", c->to->name, err));
     FG_TRY(fg_json_put_u64(destination, "tensors", c->plan.output_count, err));
     FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&c->plan), err));
     FG_TRY(report_shards(&c->plan, destination, err));
@@ -84,8 +79,8 @@ done:
     return status;
 }
 
-/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another training checkpoint later; or
- * of the latest training checkpoint its place in SRC, which may be moved. */
+/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another
+ * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved. */
 static fg_status weights_path(const fg_conversion *c, const fg_options *options, char **path, fg_error *err) {
     fg_status status = FG_OK;
     const char *directory = c->source.directory, *weights = c->source.weights_directory;
@@ -130,7 +125,7 @@ done:
 }
 
 static const char *step_end(const fg_route_step *step, fg_direction reached_by) {
-    return fg_format_name(step->direction == reached_by ? step->other : FG_FORMAT_HF);
+    return (step->direction == reached_by ? step->other : &fg_format_hf)->name;
 }
 
 /* NULL if there is no memory. */
@@ -219,10 +214,10 @@ done:
 static fg_status report_left(const fg_conversion *c, const fg_options *options, json_t *report,
                              fg_error *err) {
     fg_status status = FG_OK;
-    bool takes_all = options->command == FG_COMMAND_UPDATE_VOCAB;
+    bool takes_all = options->kind == FG_CONVERSION_UPDATE_VOCAB;
     FG_TRY(fg_json_put_texts(report, "left_files", c->source.other_files.items,
                              takes_all ? 0 : c->source.other_files.count, err));
-    if (options->command == FG_COMMAND_FINALIZE)
+    if (options->kind == FG_CONVERSION_FINALIZE)
         FG_TRY(fg_conversion_left_state(c, json_object_get(report, "left_files"), err));
 done:
     return status;

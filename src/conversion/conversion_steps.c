@@ -1,4 +1,5 @@
-/* The steps of a conversion: which there are, the configuration on its way through them, and their plans joined. */
+/* The steps of a conversion: which there are, the configuration on its way through them, and their plans
+ * joined. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
@@ -14,19 +15,21 @@ fg_status fg_conversion_add_step(fg_conversion *c, const fg_route_step *step, fg
     return status;
 }
 
-static fg_status add_step(fg_conversion *c, fg_direction direction, fg_format other, fg_error *err) {
+static fg_status add_step(fg_conversion *c, fg_direction direction, const fg_format *other, fg_error *err) {
     const fg_route_step step = {.direction = direction, .other = other};
     return fg_conversion_add_step(c, &step, err);
 }
 
-/* An hf family may have converters to several formats, and any of them will do: the first that accepts the model, otherwise one whose
- * refusal is reported. */
-static fg_status choose_other(const fg_conversion *c, const char *family, const fg_converter_dirs *dirs,
-                              fg_format *other, fg_error *err) {
-    static const fg_format formats[] = {FG_FORMAT_FORGATHER, FG_FORMAT_FAST_LLM};
+/* An hf family may have converters to several formats, and any of them will do: the first that accepts the
+ * model, otherwise one whose refusal is reported. */
+static fg_status choose_other(const fg_conversion *c, const char *family, fg_catalogue *catalogue,
+                              const fg_format **other, fg_error *err) {
+    static const fg_format *const formats[] = {&fg_format_forgather, &fg_format_fast_llm};
     fg_status status = FG_OK;
-    fg_family_question question = {
-        .dirs = dirs, .direction = FG_IMPORT, .config = c->source.config, .file = c->source.directory};
+    fg_family_question question = {.catalogue = catalogue,
+                                   .direction = FG_IMPORT,
+                                   .config = c->source.config,
+                                   .file = c->source.directory};
     char warning[FG_LOG_LINE];
     fg_error refused = {.status = FG_ERR_INPUT};
     for (size_t i = 0; family && refused.status != FG_OK && i < sizeof formats / sizeof *formats; i++) {
@@ -38,44 +41,44 @@ done:
 }
 
 /* A round trip. */
-static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+static fg_status decide_round_trip(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                    fg_error *err) {
     fg_status status = FG_OK;
-    fg_format other = c->source.format;
-    bool from_hf = other == FG_FORMAT_HF;
+    const fg_format *other = c->source.format;
+    bool from_hf = other == &fg_format_hf;
     c->to = c->source.format;
     c->keeps_format = true;
-    if (c->to == FG_FORMAT_FAST_LLM && options->command == FG_COMMAND_FINALIZE) {
+    if (c->to == &fg_format_fast_llm && options->kind == FG_CONVERSION_FINALIZE) {
         fg_fail(err, FG_ERR_INPUT, "%s is a Fast-LLM directory, which cannot hold training checkpoints",
                 c->source.directory);
         FG_TRY(
             fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
     }
     if (from_hf)
-        FG_TRY(choose_other(c, options->model_type ? options->model_type : c->source.model_type, dirs, &other,
-                            err));
+        FG_TRY(choose_other(c, options->model_type ? options->model_type : c->source.model_type, catalogue,
+                            &other, err));
     FG_TRY(add_step(c, from_hf ? FG_IMPORT : FG_EXPORT, other, err));
     FG_TRY(add_step(c, from_hf ? FG_EXPORT : FG_IMPORT, other, err));
 done:
     return status;
 }
 
-fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options,
-                                     const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_decide_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                     fg_error *err) {
     fg_status status = FG_OK;
-    if (options->command == FG_COMMAND_UPDATE) return fg_conversion_decide_update(c, options, dirs, err);
-    fg_format from = c->source.format;
-    if (options->command == FG_COMMAND_FINALIZE || options->command == FG_COMMAND_UPDATE_VOCAB)
-        return decide_round_trip(c, options, dirs, err);
-    fg_format usual = from == FG_FORMAT_HF ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
-    c->to = options->to != FG_FORMAT_AUTO ? options->to : usual;
+    if (options->kind == FG_CONVERSION_UPDATE) return fg_conversion_decide_update(c, options, catalogue, err);
+    const fg_format *from = c->source.format;
+    if (options->kind == FG_CONVERSION_FINALIZE || options->kind == FG_CONVERSION_UPDATE_VOCAB)
+        return decide_round_trip(c, options, catalogue, err);
+    const fg_format *usual = from == &fg_format_hf ? &fg_format_forgather : &fg_format_hf;
+    c->to = options->to != NULL ? options->to : usual;
     if (c->to == from) {
-        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", fg_format_name(c->to),
+        fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", c->to->name,
                 c->source.directory);
         return fg_hint(err, "choose another format, or remove --to");
     }
-    if (from != FG_FORMAT_HF) FG_TRY(add_step(c, FG_EXPORT, from, err));
-    if (c->to != FG_FORMAT_HF) FG_TRY(add_step(c, FG_IMPORT, c->to, err));
+    if (from != &fg_format_hf) FG_TRY(add_step(c, FG_EXPORT, from, err));
+    if (c->to != &fg_format_hf) FG_TRY(add_step(c, FG_IMPORT, c->to, err));
 done:
     return status;
 }
@@ -84,13 +87,14 @@ done:
 
 static fg_status unknown_family(const fg_conversion *c, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s does not name the model family (no %s)", c->config_file,
-            fg_family_key(c->source.format));
+            c->source.format->family_key);
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it is detected. */
-static fg_status first_family(const fg_conversion *c, const fg_options *options,
-                              const fg_converter_dirs *dirs, char **family, fg_error *err) {
+/* The family that the command line, the source, or --hf-base names. For a Fast-LLM source that names none it
+ * is detected. */
+static fg_status first_family(const fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                              char **family, fg_error *err) {
     fg_status status = FG_OK;
     const char *said = c->update              ? fg_conversion_source_type(c)
                        : options->model_type  ? options->model_type
@@ -98,9 +102,9 @@ static fg_status first_family(const fg_conversion *c, const fg_options *options,
                                               : c->base.checkpoint.model_type;
     if (said) {
         FG_TRY_NEW(*family, fg_strdup(said, err));
-    } else if (c->source.format == FG_FORMAT_FAST_LLM) {
-        FG_TRY(fg_family_find(dirs, json_object_get(c->source.config, "base_model"), c->config_file, family,
-                              err));
+    } else if (c->source.format == &fg_format_fast_llm) {
+        FG_TRY(fg_family_find(catalogue, json_object_get(c->source.config, "base_model"), c->config_file,
+                              family, err));
     } else {
         FG_TRY(unknown_family(c, err));
     }
@@ -110,14 +114,14 @@ done:
 
 /* The first step has the family of the source, the second that of the first's result. */
 static fg_status load_converter(fg_conversion *c, size_t index, const fg_options *options,
-                                const fg_converter_dirs *dirs, fg_error *err) {
+                                fg_catalogue *catalogue, fg_error *err) {
     fg_status status = FG_OK;
     fg_route_step *step = &c->steps[index];
     const fg_route_step *before = index ? step - 1 : NULL;
     char *first = NULL;
     const char *family;
     if (!before || before->migration) {
-        FG_TRY(first_family(c, options, dirs, &first, err));
+        FG_TRY(first_family(c, options, catalogue, &first, err));
         family = first;
     } else if (before->direction == FG_IMPORT) {
         family = fg_converter_model_type(before->converter);
@@ -125,7 +129,7 @@ static fg_status load_converter(fg_conversion *c, size_t index, const fg_options
         family = json_string_value(json_object_get(before->translation.result, "model_type"));
     }
     if (!family) FG_TRY(unknown_family(c, err));
-    FG_TRY(fg_converter_load(&step->converter, dirs, step->other, family, err));
+    FG_TRY(fg_converter_load(&step->converter, catalogue, step->other, family, err));
 done:
     fg_free(first);
     return status;
@@ -135,7 +139,7 @@ done:
 static const json_t *given_config(const fg_conversion *c, size_t index) {
     if (index) return c->steps[index - 1].translation.result;
     if (c->update) return c->update->config;
-    bool fast_llm = c->source.format == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->source.format == &fg_format_fast_llm;
     return fast_llm ? json_object_get(c->source.config, "base_model") : c->source.config;
 }
 
@@ -160,19 +164,17 @@ typedef struct translate_args {
 static fg_status find_translate_args(const fg_conversion *c, size_t index, const fg_options *options,
                                      const char *version, translate_args *p, fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *metadata = index ? NULL : c->source.metadata;
     bool first = !index || c->steps[index - 1].migration; /* reads what the source's file says */
     FG_TRY(name_config(c, index, &p->file, err));
     FG_TRY(fg_conversion_carried(c, index, &p->carried, err));
-    p->how =
-        (fg_translate_options){.max_length = options->max_length,
-                               .hf_version = options->hf_version,
-                               .version = version,
-                               .file = p->file,
-                               .newer_rotary = json_is_true(fg_json_at(metadata, FG_CHECKPOINT_NEWER_ROTARY)),
-                               .ignore_keys = options->ignore_keys,
-                               .ignore_key_count = first ? options->ignore_key_count : 0,
-                               .carried = p->carried};
+    p->how = (fg_translate_options){.max_length = options->max_length,
+                                    .hf_version = options->hf_version,
+                                    .version = version,
+                                    .file = p->file,
+                                    .newer_rotary = !index && c->source.newer_rotary,
+                                    .ignore_keys = options->ignore_keys,
+                                    .ignore_key_count = first ? options->ignore_key_count : 0,
+                                    .carried = p->carried};
 done:
     return status;
 }
@@ -182,12 +184,12 @@ static void translate_args_free(translate_args *p) {
     json_decref(p->carried);
 }
 
-static fg_status translate_once(fg_conversion *c, const fg_route_step *step, const fg_converter_dirs *dirs,
+static fg_status translate_once(fg_conversion *c, const fg_route_step *step, fg_catalogue *catalogue,
                                 const json_t *given, const fg_translate_options *how, fg_translation *result,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_translate(step->converter, dirs, step->direction, given, how, result, err));
-    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(c, dirs, result->result, err));
+    FG_TRY(fg_translate(step->converter, step->direction, given, how, result, err));
+    if (step->direction == FG_EXPORT) FG_TRY(fg_conversion_fill_from_base(c, catalogue, result->result, err));
 done:
     return status;
 }
@@ -212,7 +214,7 @@ done:
 
 /* The source's own configuration, with the changes that a larger vocabulary makes in the translated one. */
 static fg_status keep_config(fg_conversion *c, const json_t *grown, fg_error *err) {
-    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == &fg_format_fast_llm;
     const char *version = json_string_value(json_object_get(c->source.metadata, "fast_llm_version"));
     c->config = fg_json_deep_copy(c->source.config, err);
     if (!c->config) return FG_ERR_MEMORY;
@@ -230,63 +232,64 @@ static fg_status migrate_config(fg_route_step *step, const fg_conversion *c, con
 }
 
 static fg_status translate_step(fg_conversion *c, size_t index, const fg_options *options,
-                                const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+                                fg_catalogue *catalogue, const char *version, fg_error *err) {
     fg_status status = FG_OK;
     fg_route_step *step = &c->steps[index];
     const json_t *given = given_config(c, index);
     translate_args p = {0};
-    if (!step->migration) FG_TRY(load_converter(c, index, options, dirs, err));
+    if (!step->migration) FG_TRY(load_converter(c, index, options, catalogue, err));
     FG_TRY(find_translate_args(c, index, options, version, &p, err));
     if (step->migration) {
         FG_TRY(migrate_config(step, c, given, p.file, err));
         goto done;
     }
-    FG_TRY(translate_once(c, step, dirs, given, &p.how, &step->translation, err));
-    if (!index) FG_TRY(fg_conversion_check_base(c, dirs, err));
+    FG_TRY(translate_once(c, step, catalogue, given, &p.how, &step->translation, err));
+    if (!index) FG_TRY(fg_conversion_check_base(c, err));
 done:
     translate_args_free(&p);
     return status;
 }
 
-fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options,
-                                        const fg_converter_dirs *dirs, const char *version, fg_error *err) {
+fg_status fg_conversion_translate_steps(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                        const char *version, fg_error *err) {
     fg_status status = FG_OK;
     fg_log_hold_begin(); /* a refusal stands alone */
-    for (size_t i = 0; i < c->step_count; i++) FG_TRY(translate_step(c, i, options, dirs, version, err));
+    for (size_t i = 0; i < c->step_count; i++) FG_TRY(translate_step(c, i, options, catalogue, version, err));
 done:
     fg_log_hold_end(status == FG_OK);
     return status;
 }
 
-/* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original configuration. */
-static fg_status translate_grown(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+/* The vocabulary grows in the last step; the shapes of the source's tensors follow from the original
+ * configuration. */
+static fg_status translate_grown(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                  const char *version, fg_translation *grown, fg_error *err) {
     fg_status status = FG_OK;
     size_t last = c->step_count - 1;
     translate_args p = {0};
     FG_TRY(find_translate_args(c, last, options, version, &p, err));
     p.how.vocab_size = c->tokens.rows.rows;
-    FG_TRY(translate_once(c, &c->steps[last], dirs, given_config(c, last), &p.how, grown, err));
+    FG_TRY(translate_once(c, &c->steps[last], catalogue, given_config(c, last), &p.how, grown, err));
 done:
     translate_args_free(&p);
     return status;
 }
 
-fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
+fg_status fg_conversion_translate(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
                                   const char *version, fg_error *err) {
     fg_status status = FG_OK;
     fg_translation again = {0};
     bool grown;
-    FG_TRY(fg_conversion_translate_steps(c, options, dirs, version, err));
+    FG_TRY(fg_conversion_translate_steps(c, options, catalogue, version, err));
     if (c->update) return fg_conversion_keep_config(c, err); /* an update's vocabulary stays as it is */
-    FG_TRY(fg_conversion_decide_tokens(c, options, dirs, &grown, err));
-    if (grown) FG_TRY(translate_grown(c, options, dirs, version, &again, err));
+    FG_TRY(fg_conversion_decide_tokens(c, options, &grown, err));
+    if (grown) FG_TRY(translate_grown(c, options, catalogue, version, &again, err));
     if (c->keeps_format) {
         FG_TRY(keep_config(c, again.result, err));
         goto done;
     }
     c->config = json_incref(grown ? again.result : fg_conversion_last(c)->translation.result);
-    if (c->to == FG_FORMAT_FAST_LLM) FG_TRY(fg_conversion_wrap_config(c, dirs, err));
+    if (c->to == &fg_format_fast_llm) FG_TRY(fg_conversion_wrap_config(c, catalogue, err));
 done:
     fg_translation_free(&again);
     return status;
@@ -296,7 +299,7 @@ done:
 
 /* Casts and new rows belong to the last step. */
 static fg_status plan_step(const fg_conversion *c, size_t index, const fg_options *options,
-                           const fg_converter_dirs *dirs, fg_tensors *source, fg_plan *plan, fg_error *err) {
+                           fg_tensors *source, fg_plan *plan, fg_error *err) {
     const fg_route_step *step = &c->steps[index];
     const fg_completed completed = {.hf = step->translation.hf, .target = step->translation.target};
     const fg_tensor_gaps unnoticed = {0}; /* they are noted once, on the way to hf */
@@ -308,22 +311,21 @@ static fg_status plan_step(const fg_conversion *c, size_t index, const fg_option
         how.gaps = step->direction == FG_EXPORT ? &c->update->gaps : &unnoticed;
     if (step->migration)
         return fg_migration_plan(step->migration, source, step->translation.result, &how, plan, err);
-    fg_status status = fg_converter_map_new(&map, step->converter, dirs, completed, err);
+    fg_status status = fg_converter_map_new(&map, step->converter, completed, err);
     if (status == FG_OK) status = fg_tensor_plan(&map, step->direction, source, &how, plan, err);
     fg_tensor_map_free(&map);
     return status;
 }
 
-fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                             fg_error *err) {
+fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, fg_error *err) {
     fg_status status = FG_OK;
     fg_tensors between = {0};
     fg_plan next = {0};
-    FG_TRY(plan_step(c, 0, options, dirs, &c->source.tensors, &c->plan, err));
+    FG_TRY(plan_step(c, 0, options, &c->source.tensors, &c->plan, err));
     for (size_t i = 1; i < c->step_count; i++) {
         FG_TRY(fg_plan_outputs(&c->plan, c->source.directory, &between, err));
         if (c->update) FG_TRY(fg_conversion_check_ties(c, i, &c->plan, err));
-        FG_TRY(plan_step(c, i, options, dirs, &between, &next, err));
+        FG_TRY(plan_step(c, i, options, &between, &next, err));
         FG_TRY(fg_plan_compose(&c->plan, &next, err));
         c->plan = next;
         next = (fg_plan){0};

@@ -6,13 +6,14 @@
 #include "base/log.h"
 #include "conversion/conversion.h"
 #include "mapping/converter_map.h"
+#include "tokens/stop_tokens.h"
 #include "tokens/tokenizer_edit.h"
 
 /* ---- added tokens ---- */
 
 /* Towards Forgather a tokenizer without a pad token gets one; nothing else is added by default. */
 static bool wants_default(const fg_conversion *c, const fg_options *options) {
-    return c->to == FG_FORMAT_FORGATHER && !options->skip_default_tokens && c->tokenizer.tokenizer.length;
+    return c->to == &fg_format_forgather && !options->skip_default_tokens && c->tokenizer.tokenizer.length;
 }
 
 static fg_status read_request(fg_conversion *c, const fg_options *options, fg_error *err) {
@@ -22,12 +23,11 @@ static fg_status read_request(fg_conversion *c, const fg_options *options, fg_er
 }
 
 /* The number of rows for tokens. With a converter that marks no tensor the vocabulary stays as it is. */
-static fg_status find_rows(fg_conversion *c, const fg_options *options, const fg_converter_dirs *dirs,
-                           uint64_t *rows, fg_error *err) {
+static fg_status find_rows(fg_conversion *c, const fg_options *options, uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
     const fg_route_step *last = fg_conversion_last(c);
     const fg_completed completed = {.hf = last->translation.hf, .target = last->translation.target};
-    FG_TRY(fg_converter_vocabulary_rows(last->converter, dirs, completed, rows, err));
+    FG_TRY(fg_converter_vocabulary_rows(last->converter, completed, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
         fg_fail(err, FG_ERR_INPUT, "%s: cannot add tokens: no tensor is marked with \"vocabulary\"",
@@ -50,15 +50,15 @@ static void say_added(const fg_new_tokens *tokens) {
     }
 }
 
-fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, bool *grown, fg_error *err) {
+fg_status fg_conversion_decide_tokens(fg_conversion *c, const fg_options *options, bool *grown,
+                                      fg_error *err) {
     fg_status status = FG_OK;
     uint64_t rows = 0;
     *grown = false;
     FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(c), err));
     FG_TRY(read_request(c, options, err));
     if (!c->request.document) goto done;
-    FG_TRY(find_rows(c, options, dirs, &rows, err));
+    FG_TRY(find_rows(c, options, &rows, err));
     if (!c->request.document) goto done;
     FG_TRY(fg_new_tokens_decide(&c->tokens, &c->request, &c->tokenizer, rows, err));
     if (fg_new_tokens_any(&c->tokens)) FG_TRY(fg_tokenizer_files_add(&c->tokenizer, &c->tokens, err));
@@ -86,7 +86,7 @@ static fg_status set_id(json_t *config, fg_role role, int64_t id, fg_error *err)
 
 /* Import and finalize: bos and pad are the tokenizer's. Otherwise only those that this run has changed. */
 static bool follows_tokenizer(const fg_conversion *c, const fg_options *options) {
-    if (c->keeps_format) return options->command == FG_COMMAND_FINALIZE;
+    if (c->keeps_format) return options->kind == FG_CONVERSION_FINALIZE;
     return fg_conversion_last(c)->direction == FG_IMPORT;
 }
 
@@ -113,10 +113,11 @@ static fg_status resolve_eos(fg_conversion *c, int64_t id, fg_error *err) {
     json_t *merged = NULL;
     const json_t *held = json_object_get(c->config, "eos_token_id");
     bool comes_back =
-        c->source.format == FG_FORMAT_FAST_LLM && c->to == FG_FORMAT_HF && (held || c->source.model_type);
+        c->source.format == &fg_format_fast_llm && c->to == &fg_format_hf && (held || c->source.model_type);
     if ((comes_back || c->keeps_format) && !is_changed(c, FG_ROLE_EOS))
         goto done; /* as it is, or once was, in both files */
-    FG_TRY(fg_eos_merge(held, json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(
+        fg_stop_tokens_merge(held, json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
     if (!merged) goto done;
     FG_TRY(fg_json_put(c->config, "eos_token_id", json_incref(merged), err));
     if (c->generation_config)
@@ -126,7 +127,7 @@ done:
     return status;
 }
 
-/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the reverse conversion ---- */
+/* ---- ids towards Fast-LLM, whose configuration has none: they are carried for the way back ---- */
 
 /* The carried entry of a key; a new one if it is missing and `make` is set. */
 static fg_status carried_entry(fg_conversion *c, const char *key, bool make, json_t **found, fg_error *err) {
@@ -164,16 +165,16 @@ static fg_status carry_role(fg_conversion *c, fg_role role, int64_t id, fg_error
     return carry(c, key, json_integer(id), err);
 }
 
-/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
- * as it was. */
+/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
+ * what is unchanged comes back as it was. */
 static fg_status carry_eos(fg_conversion *c, int64_t id, fg_error *err) {
     fg_status status = FG_OK;
     json_t *entry, *merged;
-    bool stays = c->source.format == FG_FORMAT_HF || c->keeps_format;
+    bool stays = c->source.format == &fg_format_hf || c->keeps_format;
     if (stays && !is_changed(c, FG_ROLE_EOS)) goto done;
     FG_TRY(carried_entry(c, "eos_token_id", false, &entry, err));
-    FG_TRY(fg_eos_merge(json_object_get(entry, "value"),
-                        json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
+    FG_TRY(fg_stop_tokens_merge(json_object_get(entry, "value"),
+                                json_object_get(c->generation_config, "eos_token_id"), id, &merged, err));
     if (merged) FG_TRY(carry(c, "eos_token_id", merged, err));
 done:
     return status;
@@ -181,7 +182,7 @@ done:
 
 static void warn_about_pad(const fg_conversion *c, const fg_token_ids *ids) {
     const json_t *pad = json_object_get(c->config, "pad_token_id");
-    bool named = c->to == FG_FORMAT_FAST_LLM || json_is_integer(pad);
+    bool named = c->to == &fg_format_fast_llm || json_is_integer(pad);
     if (!ids->present) {
         fg_warn("%s has no tokenizer: none is written, and token ids come from config.json alone",
                 c->source.directory);
@@ -196,7 +197,7 @@ static fg_status resolve_ids(fg_conversion *c, const fg_options *options, const 
     fg_status status = FG_OK;
     FG_TRY(resolve_role(c, options, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], err));
     FG_TRY(resolve_role(c, options, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], err));
-    FG_TRY(options->command == FG_COMMAND_FINALIZE ? fg_conversion_resolve_generation(c, options, ids, err)
+    FG_TRY(options->kind == FG_CONVERSION_FINALIZE ? fg_conversion_resolve_generation(c, options, ids, err)
                                                    : resolve_eos(c, ids->id[FG_ROLE_EOS], err));
 done:
     return status;
@@ -210,7 +211,7 @@ fg_status fg_conversion_resolve_tokens(fg_conversion *c, const fg_options *optio
     }
     if (c->update) goto done; /* all ids stay */
     FG_TRY(fg_token_ids_read(&c->tokenizer, &ids, err));
-    if (c->to == FG_FORMAT_FAST_LLM) {
+    if (c->to == &fg_format_fast_llm) {
         FG_TRY(carry_role(c, FG_ROLE_BOS, ids.id[FG_ROLE_BOS], err));
         FG_TRY(carry_eos(c, ids.id[FG_ROLE_EOS], err));
         FG_TRY(carry_role(c, FG_ROLE_PAD, ids.id[FG_ROLE_PAD], err));

@@ -99,8 +99,8 @@ static const char *unreadable_in(const fg_migration_chain *chain) {
     return reason;
 }
 
-/* The migrations from `to` to the current version, which tell how the destination is read. Without them only the current version can
- * be run. */
+/* The migrations from `to` to the current version, which tell how the destination is read. Without them only
+ * the current version can be run. */
 static fg_status resolve_rest(fg_update *u, fg_error *err) {
     fg_error why = {0};
     fg_status status = FG_OK;
@@ -118,7 +118,7 @@ static fg_status revise(const fg_migration_chain *chain, json_t *spec, fg_error 
     fg_status status = FG_OK;
     for (size_t i = chain->count; i-- > 0;) {
         const json_t *model = fg_migration_model(chain->steps[i]);
-        if (model) FG_TRY(fg_model_spec_revise(spec, FG_FORMAT_FORGATHER, model, err));
+        if (model) FG_TRY(fg_model_spec_revise(spec, &fg_format_forgather, model, err));
     }
 done:
     return status;
@@ -147,10 +147,10 @@ done:
 static fg_status add_steps(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_update *u = c->update;
-    const fg_route_step back = {.direction = FG_EXPORT, .other = FG_FORMAT_FORGATHER},
-                        there = {.direction = FG_IMPORT, .other = FG_FORMAT_FORGATHER};
+    const fg_route_step back = {.direction = FG_EXPORT, .other = &fg_format_forgather},
+                        there = {.direction = FG_IMPORT, .other = &fg_format_forgather};
     for (size_t i = 0; i < u->chain.count; i++) {
-        const fg_route_step step = {.migration = u->chain.steps[i], .other = FG_FORMAT_FORGATHER};
+        const fg_route_step step = {.migration = u->chain.steps[i], .other = &fg_format_forgather};
         FG_TRY(fg_conversion_add_step(c, &step, err));
     }
     if (fg_version_compare(&u->to, &u->current) == 0) {
@@ -168,13 +168,13 @@ done:
     return status;
 }
 
-fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options,
-                                      const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
+                                      fg_error *err) {
     fg_status status = FG_OK;
     const char *family = c->source.model_type;
     FG_NEW(c->update, 1);
     fg_update *u = c->update;
-    c->to = FG_FORMAT_FORGATHER;
+    c->to = &fg_format_forgather;
     fg_report_time(u->begun);
     u->gaps = (fg_tensor_gaps){.missing = json_array(), .unexpected = json_array()};
     if (!u->gaps.missing || !u->gaps.unexpected)
@@ -182,8 +182,9 @@ fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *option
     FG_TRY(resolve_arch(c, options, err));
     FG_TRY(resolve_from(c, options, err));
     bool hf = json_object_get(c->source.config, "hf_model_type") != NULL;
-    FG_TRY(fg_converter_load(&u->converter, dirs, FG_FORMAT_FORGATHER, hf && family ? family : u->arch, err));
-    FG_TRY(fg_migrations_load(&u->migrations, dirs, fg_converter_file(u->converter), u->arch, err));
+    FG_TRY(fg_converter_load(&u->converter, catalogue, &fg_format_forgather, hf && family ? family : u->arch,
+                             err));
+    FG_TRY(fg_migrations_load(&u->migrations, catalogue, fg_converter_file(u->converter), u->arch, err));
     FG_TRY(resolve_to(c, options, err));
     FG_TRY(fg_migrations_chain(&u->migrations, u->arch, &u->from, &u->to, &u->chain, err));
     FG_TRY(resolve_rest(u, err));
@@ -197,7 +198,6 @@ void fg_update_free(fg_update **update) {
     fg_update *u = *update;
     if (!u) return;
     fg_free(u->arch);
-    fg_converter_free(&u->converter);
     fg_migration_chain_free(&u->chain);
     fg_migration_chain_free(&u->rest);
     fg_migrations_free(&u->migrations);
@@ -210,7 +210,8 @@ void fg_update_free(fg_update **update) {
 
 /* ---- the configuration ---- */
 
-/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied from the source. */
+/* Keys that describe the code, the schema or the stored types, or get another spelling: they are not copied
+ * from the source. */
 static bool is_rewritten(const char *key) {
     static const char *const keys[] = {"architectures", "auto_map",   "code_generator",    "model_type",
                                        FG_ARCH_KEY,     "dtype",      FG_ARCH_VERSION_KEY, "torch_dtype",

@@ -26,37 +26,28 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
-const char *fg_family_key(fg_format format) {
-    return format == FG_FORMAT_HF          ? "model_type"
-           : format == FG_FORMAT_FORGATHER ? "hf_model_type"
-                                           : FG_CHECKPOINT_ORIGIN;
-}
-
-fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err) {
-    fg_converter *converter = NULL;
+fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *known, fg_error *err) {
+    const fg_converter *converter = NULL;
     fg_error why = {0};
     *known = false;
     if (!family) return FG_OK;
-    fg_status status = fg_converter_load(&converter, dirs, FG_FORMAT_FORGATHER, family, &why);
-    fg_converter_free(&converter);
+    fg_status status = fg_converter_load(&converter, catalogue, &fg_format_forgather, family, &why);
     *known = status == FG_OK;
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err) {
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     fg_translation translation = {0};
     const fg_translate_options how = {.hf_version = 4, .version = "", .file = question->file};
     *refused = (fg_error){0};
     fg_log_trial_begin();
-    fg_status status = fg_converter_load(&converter, question->dirs, question->other, family, refused);
+    fg_status status = fg_converter_load(&converter, question->catalogue, question->other, family, refused);
     if (status == FG_OK)
-        status = fg_translate(converter, question->dirs, question->direction, question->config, &how,
-                              &translation, refused);
+        status = fg_translate(converter, question->direction, question->config, &how, &translation, refused);
     fg_log_trial_end(warning);
     fg_translation_free(&translation);
-    fg_converter_free(&converter);
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
 }
 
@@ -89,17 +80,15 @@ static bool is_listed_before(const fg_converter_entry *entries, size_t index) {
 
 static fg_status consider_all(search *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
-    size_t count = 0;
-    FG_TRY(fg_converter_entries(s->question.dirs, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        bool wanted = entries[i].model_type &&
-                      strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) == 0 &&
-                      !is_listed_before(entries, i);
-        if (wanted) FG_TRY(consider(s, entries[i].model_type, err));
+    const fg_converter_entries *entries;
+    FG_TRY(fg_converters_list(s->question.catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        bool wanted = entry->model_type && strcmp(entry->format, fg_format_fast_llm.name) == 0 &&
+                      !is_listed_before(entries->items, i);
+        if (wanted) FG_TRY(consider(s, entry->model_type, err));
     }
 done:
-    fg_converter_entries_free(entries, count);
     return status;
 }
 
@@ -130,10 +119,9 @@ static fg_status none_fits(const search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     FG_TRY(add_reasons(s->refused, &text, err));
-    fg_fail(err, FG_ERR_INPUT,
-            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
-            "), and no family can hold all of it:%s",
-            s->question.file, text.data ? text.data : " no converters were found");
+    fg_fail(
+        err, FG_ERR_INPUT, "%s does not name the model family (no %s), and no family can hold all of it:%s",
+        s->question.file, s->question.other->family_key, text.data ? text.data : " no converters were found");
     status = fg_hint(
         err, "give the family with --model-type to see everything that it refuses, or a converter with "
              "--converter-path");
@@ -150,9 +138,8 @@ static fg_status several_fit(const search *s, fg_error *err) {
         FG_TRY(fg_buffer_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
     FG_TRY(add_reasons(s->losing, &text, err));
     fg_fail(err, FG_ERR_INPUT,
-            "%s does not name the model family (no " FG_CHECKPOINT_ORIGIN
-            "), and several families accept it: %s",
-            s->question.file, text.data);
+            "%s does not name the model family (no %s), and several families accept it: %s", s->question.file,
+            s->question.other->family_key, text.data);
     status = fg_hint(
         err, "choose the family with --model-type, or give the Hugging Face directory that the training "
              "started from with --hf-base");
@@ -173,11 +160,11 @@ static const char *only_one(const search *s) {
     return count == 1 ? found : NULL;
 }
 
-fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
-                         char **family, fg_error *err) {
+fg_status fg_family_find(fg_catalogue *catalogue, const json_t *base_model, const char *file, char **family,
+                         fg_error *err) {
     fg_status status = FG_OK;
-    search s = {.question = {.dirs = dirs,
-                             .other = FG_FORMAT_FAST_LLM,
+    search s = {.question = {.catalogue = catalogue,
+                             .other = &fg_format_fast_llm,
                              .direction = FG_EXPORT,
                              .config = base_model,
                              .file = file},

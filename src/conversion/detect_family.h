@@ -1,5 +1,5 @@
-/* Detects the family of a Fast-LLM configuration that does not name it: Fast-LLM configurations look alike for all families, so each
- * converter is tried.
+/* Detects the family of a Fast-LLM configuration that does not name it: Fast-LLM configurations look alike
+ * for all families, so each converter is tried.
  *
  * Invariant: a family is found only if no other one fits; failed attempts print nothing.
  */
@@ -11,24 +11,22 @@
 
 /* A configuration, and the converters to try. Borrowed. */
 typedef struct fg_family_question {
-    const fg_converter_dirs *dirs;
-    fg_format other; /* the converters' format */
+    fg_catalogue *catalogue;
+    const fg_format *other; /* the converters' format */
     fg_direction direction;
     const json_t *config;
     const char *file; /* for messages */
 } fg_family_question;
 
-/* The key with the family in a configuration of the format. */
-const char *fg_family_key(fg_format format);
 /* Whether a family of hf has a converter to Forgather; false for NULL. */
-fg_status fg_family_is_known(const fg_converter_dirs *dirs, const char *family, bool *known, fg_error *err);
-/* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first warning ("" without any), or the
- * refusal. Any other failure is returned. */
+fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *known, fg_error *err);
+/* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first
+ * warning ("" without any), or the refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err);
-/* The only hf family whose converter accepts `base_model`. Newly allocated. With none or several: FG_ERR_INPUT that names `file`, the
- * families, what each refuses, and which would warn of a loss. */
-fg_status fg_family_find(const fg_converter_dirs *dirs, const json_t *base_model, const char *file,
-                         char **family, fg_error *err);
+/* The only hf family whose converter accepts `base_model`. Newly allocated. With none or several:
+ * FG_ERR_INPUT that names `file`, the families, what each refuses, and which would warn of a loss. */
+fg_status fg_family_find(fg_catalogue *catalogue, const json_t *base_model, const char *file, char **family,
+                         fg_error *err);
 
 #endif

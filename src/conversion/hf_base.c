@@ -1,7 +1,8 @@
 /* --hf-base: a Hugging Face directory that completes a Fast-LLM checkpoint with what Fast-LLM cannot hold.
  *
- * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys that its metadata carries. Of
- * the base's configuration only keys that do not describe the architecture are used (convert/hf_keys.h).
+ * Values stored in the checkpoint take precedence: its own tokenizer and generation_config.json, and the keys
+ * that its metadata carries. Of the base's configuration only keys that do not describe the architecture are
+ * used (convert/hf_keys.h).
  */
 #include <string.h>
 
@@ -19,16 +20,16 @@ static const char GENERATION[] = "generation_config.json";
 /* ---- opening ---- */
 
 static fg_status check_use(const fg_conversion *c, const fg_options *options, fg_error *err) {
-    if (c->source.format == FG_FORMAT_FAST_LLM) return FG_OK;
+    if (c->source.format == &fg_format_fast_llm) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--hf-base %s: the source %s is in the format %s, which is complete by itself",
-            options->hf_base, c->source.directory, fg_format_name(c->source.format));
+            options->hf_base, c->source.directory, c->source.format->name);
     return fg_hint(err, "remove --hf-base: it is for Fast-LLM directories");
 }
 
 static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
-    if (base->format == FG_FORMAT_HF) return FG_OK;
+    if (base->format == &fg_format_hf) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--hf-base %s: found a %s directory, expected hf", base->directory,
-            fg_format_name(base->format));
+            base->format->name);
     return fg_hint(err, "give the Hugging Face directory of the model that the training started from");
 }
 
@@ -98,13 +99,13 @@ done:
     return status;
 }
 
-fg_status fg_conversion_check_base(const fg_conversion *c, const fg_converter_dirs *dirs, fg_error *err) {
+fg_status fg_conversion_check_base(const fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
     const fg_hf_base *base = &c->base;
     uint64_t rows = 0, tokens = 0, size = 0;
     if (!base->checkpoint.directory) goto done;
     const fg_completed completed = {.target = c->steps[0].translation.target};
-    FG_TRY(fg_converter_vocabulary_rows(c->steps[0].converter, dirs, completed, &rows, err));
+    FG_TRY(fg_converter_vocabulary_rows(c->steps[0].converter, completed, &rows, err));
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
     if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
     if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);
@@ -173,16 +174,14 @@ done:
     return status;
 }
 
-fg_status fg_conversion_fill_from_base(fg_conversion *c, const fg_converter_dirs *dirs, json_t *hf,
-                                       fg_error *err) {
+fg_status fg_conversion_fill_from_base(fg_conversion *c, fg_catalogue *catalogue, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *hf_keys = NULL;
+    const json_t *hf_keys;
     if (!c->base.checkpoint.directory) return FG_OK;
     json_array_clear(c->base.keys);
-    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
+    FG_TRY(fg_hf_keys_load(catalogue, &hf_keys, err));
     FG_TRY(fill(c, hf_keys, c->base.checkpoint.config, hf, "", 0, err));
 done:
-    json_decref(hf_keys);
     return status;
 }
 

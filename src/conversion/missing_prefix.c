@@ -10,8 +10,8 @@ static size_t count_prefixed(const fg_tensors *table, const char *prefix, size_t
     return count;
 }
 
-/* The length of the prefix that `name` of `with` has and `without` lacks; 0: none. Without the condition on half the names the end of a
- * layer's tensor ("norm.weight") would do. */
+/* The length of the prefix that `name` of `with` has and `without` lacks; 0: none. Without the condition on
+ * half the names the end of a layer's tensor ("norm.weight") would do. */
 static size_t prefix_of(const char *name, const fg_tensors *with, const fg_tensors *without) {
     if (fg_tensors_find(without, name)) return 0;
     for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {

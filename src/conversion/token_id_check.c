@@ -8,14 +8,15 @@
 enum { DEPTH = 16 };
 #define GENERATION_CONFIG "generation_config.json"
 
-/* torch counts a padding index from the end when it is negative, so that -1 can be loaded. In other places -1 says that there is no such
- * token. */
+/* torch counts a padding index from the end when it is negative, so that -1 can be loaded. In other places -1
+ * says that there is no such token. */
 static bool is_token(json_int_t id, uint64_t rows, bool pad) {
     if (id >= 0) return (uint64_t)id < rows;
     return pad ? (uint64_t)-id <= rows : id == -1;
 }
 
-/* transformers makes an embedding with the pad_token_id of config.json; that of generation_config.json only fills batches. */
+/* transformers makes an embedding with the pad_token_id of config.json; that of generation_config.json only
+ * fills batches. */
 static void check_id(const char *file, const char *path, const json_t *value, uint64_t rows, bool pad) {
     bool loads = !pad || strcmp(file, GENERATION_CONFIG) == 0;
     if (!json_is_integer(value) || is_token(json_integer_value(value), rows, pad)) return;
@@ -68,7 +69,7 @@ done:
 
 fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = c->to == FG_FORMAT_FAST_LLM;
+    bool fast_llm = c->to == &fg_format_fast_llm;
     const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
     if (!size) size = fg_json_at(config, "text_config/vocab_size");
     uint64_t rows =

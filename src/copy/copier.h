@@ -1,17 +1,19 @@
-/* Carrying out a plan: bytes of outputs from boxes of sources, with casts. Where the source has a hole, the output gets one.
+/* Carrying out a plan: bytes of outputs from boxes of sources, with casts. Where the source has a hole, the
+ * output gets one.
  *
- * The source side of FG_PIECE_MEAN (`from`, `from_stride`) counts in the mean row: elements of the source divided by shape[0]; a
- * stride of 0 repeats it.
+ * The source side of FG_PIECE_MEAN (`from`, `from_stride`) counts in the mean row: elements of the source
+ * divided by shape[0]; a stride of 0 repeats it.
  *
- * Invariant: the bytes of an output depend on the plan and the sources only: not on ranks, items or buffers. One copier per thread;
- * its buffers stay under 16 MiB together whatever the model.
+ * Invariant: the bytes of an output depend on the plan and the sources only: not on ranks, items or buffers.
+ * One copier per thread; its buffers stay under 16 MiB together whatever the model.
  */
 #ifndef FG_COPY_COPIER_H
 #define FG_COPY_COPIER_H
 
 #include "plan/plan.h"
 
-/* A bounded part of the work: elements [first, first + count) of one output, or (count 0) `outputs` whole small outputs in a row. */
+/* A bounded part of the work: elements [first, first + count) of one output, or (count 0) `outputs` whole
+ * small outputs in a row. */
 typedef struct fg_work_item {
     uint32_t output, outputs;
     uint64_t first, count;
@@ -23,8 +25,9 @@ typedef struct fg_work {
     size_t count, capacity;
 } fg_work;
 
-/* Cuts the outputs of shards `shard_wanted[shard] == wanted` (NULL: all shards) into items of at most `item_bytes`. Cuts lie at multiples
- * of item_bytes of an output, so that checksums do not depend on who wrote what. */
+/* Cuts the outputs of shards `shard_wanted[shard] == wanted` (NULL: all shards) into items of at most
+ * `item_bytes`. Cuts lie at multiples of item_bytes of an output, so that checksums do not depend on who
+ * wrote what. */
 enum { FG_WORK_ITEM_BYTES = 32 << 20 };
 fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
                         fg_work *work, fg_error *err);
@@ -37,12 +40,13 @@ typedef struct fg_copy_totals {
     uint64_t overflows; /* finite values that a cast made infinite, in what fg_copier_run wrote */
 } fg_copy_totals;
 
-/* Opens for writing the shard files under `directory` as they are needed (they must exist, at full size). `directory` NULL: only
- * fg_copier_read is used. Borrows the plan. */
+/* Opens for writing the shard files under `directory` as they are needed (they must exist, at full size).
+ * `directory` NULL: only fg_copier_read is used. Borrows the plan. */
 fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *directory, fg_error *err);
-/* Writes one item. `digests`, unless NULL, has an entry per output element block: see fg_digest_count; entries of this item are set.
- * `progress`, unless NULL, is called about once a MiB with the output bytes done since the last call and may return false to stop
- * (the call then returns FG_OK with `*stopped` true). */
+/* Writes one item. `digests`, unless NULL, has an entry per output element block: see fg_digest_count;
+ * entries of this item are set. `progress`, unless NULL, is called about once a MiB with the output bytes
+ * done since the last call and may return false to stop (the call then returns FG_OK with `*stopped`
+ * true). */
 typedef bool (*fg_copy_progress)(void *context, uint64_t bytes);
 fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *digests,
                         fg_copy_progress progress, void *context, bool *stopped, fg_error *err);
@@ -53,13 +57,14 @@ fg_copy_totals fg_copier_totals(const fg_copier *copier);
 const fg_plan *fg_copier_plan(const fg_copier *copier); /* borrowed */
 void fg_copier_free(fg_copier **copier);
 
-/* Checksums: XXH3-64 of each block of FG_WORK_ITEM_BYTES of an output; a tensor's digest is that of its only block, or XXH3-64 of its
- * blocks' digests (little-endian) in order. `first_block[o]` is where output o's blocks begin; it has output_count + 1 entries. */
+/* Checksums: XXH3-64 of each block of FG_WORK_ITEM_BYTES of an output; a tensor's digest is that of its only
+ * block, or XXH3-64 of its blocks' digests (little-endian) in order. `first_block[o]` is where output o's
+ * blocks begin; it has output_count + 1 entries. */
 fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err);
 uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count);
 
-/* Compares the tensors of `other` (an opened checkpoint's table) with the plan, byte by byte, for one item: what `fgconv verify` does. A difference is
- * FG_ERR_DIFFER that names tensor, index, found and expected. */
+/* Compares the tensors of `other` (an opened checkpoint's table) with the plan, byte by byte, for one item:
+ * what `fgconv verify` does. A difference is FG_ERR_DIFFER that names tensor, index, found and expected. */
 fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg_tensors *other,
                            fg_reader *reader, fg_error *err);
 

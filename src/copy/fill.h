@@ -8,8 +8,9 @@
 #include "copy/mean.h"
 #include "copy/strided_read.h"
 
-/* 256 KiB and what the kernel does with them stay in the second-level cache: measured on a virtual machine with 2 cores, blocks of 1 MiB
- * took three times as long. `scripts/bench blocks` compiles others and compares them. */
+/* 256 KiB and what the kernel does with them stay in the second-level cache: measured on a virtual machine
+ * with 2 cores, blocks of 1 MiB took three times as long. `scripts/bench blocks` compiles others and compares
+ * them. */
 #ifndef FG_BLOCK_KIB
 #define FG_BLOCK_KIB 256
 #endif

@@ -258,8 +258,8 @@ done:
     return status;
 }
 
-/* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to a file that was
- * removed meanwhile does no harm. */
+/* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to
+ * a file that was removed meanwhile does no harm. */
 static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
@@ -378,7 +378,8 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
     return status == FG_OK ? fg_path_rename_new(stage->partial, stage->destination, err) : status;
 }
 
-/* Without a file system that can exchange two directories. The old one goes back if the new one cannot take its place. */
+/* Without a file system that can exchange two directories. The old one goes back if the new one cannot take
+ * its place. */
 static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error *err) {
     fg_status status = fg_path_rename(stage->destination, old, err);
     if (status != FG_OK) return status;

@@ -1,9 +1,11 @@
 /* The destination: DST.partial while it grows, DST when it is complete.
  *
- * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an existing DST.partial and a missing
- * parent are FG_ERR_USAGE (the message says what to do). A stage that replaces a directory is exchanged with it instead: at every moment
- * the old one or the new one is complete under some name, and a message says which where a run was interrupted. The old one is removed last. Functions that create or rename hold a lock that fg_stage_abandon takes, so that a
- * signal thread can clean up at any moment and nothing appears afterwards: they fail with FG_ERR_SYSTEM "stopped" then.
+ * Invariant: DST appears by one rename of a complete, synced directory, or not at all. An existing DST, an
+ * existing DST.partial and a missing parent are FG_ERR_USAGE (the message says what to do). A stage that
+ * replaces a directory is exchanged with it instead: at every moment the old one or the new one is complete
+ * under some name, and a message says which where a run was interrupted. The old one is removed last.
+ * Functions that create or rename hold a lock that fg_stage_abandon takes, so that a signal thread can clean
+ * up at any moment and nothing appears afterwards: they fail with FG_ERR_SYSTEM "stopped" then.
  */
 #ifndef FG_COPY_PUBLISH_H
 #define FG_COPY_PUBLISH_H
@@ -21,7 +23,8 @@ typedef struct fg_stage {
 
 /* Checks DST, its parent and DST.partial; creates nothing. The stage is to be freed whatever comes back. */
 fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err);
-/* The same for a directory that is to be replaced. Links on the way to it are followed: it is replaced where it lies. */
+/* The same for a directory that is to be replaced. Links on the way to it are followed: it is replaced where
+ * it lies. */
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err);
 /* FG_ERR_USAGE when DST would lie inside the source directory: what is read must not change. */
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err);
@@ -41,12 +44,13 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
 fg_status fg_stage_link(const fg_stage *stage, const char *target, const char *name, fg_error *err);
 fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t shard,
                               fg_error *err); /* fsync of a shard, if `sync` */
-/* fsync of the folder, rename to DST, fsync of the parent. A directory that was replaced is removed then; if that fails, a warning
- * says where it is. */
+/* fsync of the folder, rename to DST, fsync of the parent. A directory that was replaced is removed then; if
+ * that fails, a warning says where it is. */
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err);
 /* Whether DST is there, whole, even if publishing or something after it failed. */
 bool fg_stage_published(const fg_stage *stage);
-/* Removes DST.partial if we created it and it was not published. Safe from another thread, and more than once. */
+/* Removes DST.partial if we created it and it was not published. Safe from another thread, and more than
+ * once. */
 void fg_stage_abandon(fg_stage *stage);
 void fg_stage_free(fg_stage *stage); /* abandons what was not published */
 

@@ -11,7 +11,8 @@
 
 /* ---- --max-shard-size ---- */
 
-/* Case does not matter. A number alone is refused: it would be taken for gigabytes by one reader, for bytes by another. */
+/* Case does not matter. A number alone is refused: it would be taken for gigabytes by one reader, for bytes
+ * by another. */
 static bool unit_of(const char *text, uint64_t *unit) {
     static const struct {
         const char *name;

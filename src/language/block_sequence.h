@@ -1,4 +1,5 @@
-/* A sequence of blocks in the target's configuration: fixed (one block, repeated) or a pattern of named blocks, repeated.
+/* A sequence of blocks in the target's configuration: fixed (one block, repeated) or a pattern of named
+ * blocks, repeated.
  *
  *   {"type": "fixed", "block": {...}, "num_blocks": N}
  *   {"type": "pattern", "blocks": {NAME: {...}, ...}, "pattern": [NAME, ...], "num_blocks": N}
@@ -24,10 +25,12 @@ enum { FG_BLOCK_PATH = 160, FG_BLOCKS_MAX = 1000000 };
 const char *fg_block_sequence_read(const json_t *configuration, fg_block_sequence *sequence);
 /* The name of the block at a position; NULL if the sequence is fixed. */
 const char *fg_block_sequence_name(const fg_block_sequence *sequence, uint64_t position);
-/* The path of that block's configuration: "block" or "blocks/NAME". `buffer` has FG_BLOCK_PATH bytes; it is returned. */
+/* The path of that block's configuration: "block" or "blocks/NAME". `buffer` has FG_BLOCK_PATH bytes; it is
+ * returned. */
 const char *fg_block_sequence_path(const char *name, char *buffer);
 
-/* Writing one: `layout` is an array of names; one name alone makes a fixed sequence. Blocks are written by others. */
+/* Writing one: `layout` is an array of names; one name alone makes a fixed sequence. Blocks are written by
+ * others. */
 fg_status fg_block_sequence_make(const json_t *layout, const json_t *count, json_t **configuration,
                                  fg_error *err);
 

@@ -9,46 +9,49 @@
 enum { NAME = 120, DEPTH = 24, BRIEF = 100, MESSAGE = 400 };
 
 struct fg_classes {
-    json_t *document;
-    fg_format format;
-    const json_t *classes, *registries, *enums; /* borrowed from the document */
+    const json_t *document;
+    const fg_format *format;
+    const json_t *classes, *registries, *enums; /* members of the document */
 };
 
-fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, fg_format format,
+static fg_status read_classes(fg_classes *made, fg_catalogue *catalogue, const char *path, fg_error *err) {
+    const fg_source_file *file;
+    fg_status status = fg_catalogue_read(catalogue, path, &file, err);
+    if (status != FG_OK) return status;
+    made->document = file->document;
+    made->classes = json_object_get(made->document, "classes");
+    made->registries = json_object_get(made->document, "registries");
+    made->enums = json_object_get(made->document, "enums");
+    if (json_is_object(made->classes)) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "%s: there is no object \"classes\"", path);
+}
+
+fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, const fg_format *format,
                           fg_error *err) {
     fg_status status = FG_OK;
     fg_classes *made = NULL;
     char *relative = NULL, *path = NULL;
-    *classes = NULL;
-    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", fg_format_name(format)));
-    FG_TRY(fg_converter_dirs_look(dirs, relative, &path, err));
+    *classes = fg_catalogue_kept(catalogue, "classes", format->name);
+    if (*classes) return FG_OK;
+    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", format->name));
+    FG_TRY(fg_catalogue_look(catalogue, relative, &path, err));
     if (!path) goto done;
     FG_NEW(made, 1);
-    FG_TRY(fg_json_read(path, &made->document, err));
     made->format = format;
-    made->classes = json_object_get(made->document, "classes");
-    made->registries = json_object_get(made->document, "registries");
-    made->enums = json_object_get(made->document, "enums");
-    if (!json_is_object(made->classes))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: there is no object \"classes\"", path);
-    *classes = made;
+    FG_TRY(read_classes(made, catalogue, path, err));
+    status = fg_catalogue_keep(catalogue, "classes", format->name, made, fg_free, err);
+    if (status == FG_OK) *classes = made;
     made = NULL;
 done:
-    fg_classes_free(&made);
+    fg_free(made);
     fg_free(relative);
     fg_free(path);
     return status;
 }
 
-void fg_classes_free(fg_classes **classes) {
-    if (*classes) json_decref((*classes)->document);
-    fg_free(*classes);
-    *classes = NULL;
-}
-
 const char *fg_classes_version(const fg_classes *classes) {
     const char *version = json_string_value(
-        json_object_get(json_object_get(classes->document, "source"), fg_format_name(classes->format)));
+        json_object_get(json_object_get(classes->document, "source"), classes->format->name));
     return version ? version : "";
 }
 

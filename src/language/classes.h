@@ -2,9 +2,11 @@
  *
  *   "classes": { NAME: { "type": dynamic type or null, "fields": { FIELD: { "architecture" or "other": TYPE,
  *                        "default": VALUE or "class": the class of an empty instance } } } },
- *   "registries": { BASE: { "types": { dynamic type: class }, "default": class without a type } }, "enums": { NAME: [...] }
+ *   "registries": { BASE: { "types": { dynamic type: class }, "default": class without a type } },
+ *   "enums": { NAME: [...] }
  *
- * Invariant: a class that any entry names is known, or its values are opaque (nothing below them is looked at).
+ * Invariant: a class that any entry names is known, or its values are opaque (nothing below them is looked
+ * at).
  */
 #ifndef FG_LANGUAGE_CLASSES_H
 #define FG_LANGUAGE_CLASSES_H
@@ -13,10 +15,10 @@
 
 typedef struct fg_classes fg_classes;
 
-/* The classes of a format; NULL, and FG_OK, for a format that has none (Forgather's configurations are flat). */
-fg_status fg_classes_load(fg_classes **classes, const fg_converter_dirs *dirs, fg_format format,
+/* The classes of a format, owned by the catalogue; NULL, and FG_OK, for a format that has none (Forgather's
+ * configurations are flat). */
+fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, const fg_format *format,
                           fg_error *err);
-void fg_classes_free(fg_classes **classes);
 /* The version of the package that the data describes; "" if it does not say. */
 const char *fg_classes_version(const fg_classes *classes);
 
@@ -37,16 +39,17 @@ const json_t *fg_class_fields(const fg_classes *classes, const char *class_name)
 const char *fg_class_type(const fg_classes *classes, const char *class_name);
 /* Whether some field of the class belongs to the architecture. */
 bool fg_class_has_architecture(const fg_classes *classes, const char *class_name);
-/* The class of the configuration in a field (in an entry of it, for dictionaries): by its "type", else by the field's
- * default. NULL if the value is no object, the type is unknown or the field holds something else. */
+/* The class of the configuration in a field (in an entry of it, for dictionaries): by its "type", else by the
+ * field's default. NULL if the value is no object, the type is unknown or the field holds something else. */
 const char *fg_class_of(const fg_classes *classes, const fg_field *field, const json_t *value);
 /* The class at `path` below an object of `class_name`; NULL if there is no configuration. */
 const char *fg_class_at(const fg_classes *classes, const char *class_name, const json_t *object,
                         const char *path);
 
-/* Whether a configuration of a class can have a field at `path`: where several classes are possible on the way, one of them with the rest is
- * enough; every class can be named by "type". `default_value`, borrowed, gets the field's default in the first class that has it (the one
- * that is there by itself before others), NULL if it has none. */
+/* Whether a configuration of a class can have a field at `path`: where several classes are possible on the
+ * way, one of them with the rest is enough; every class can be named by "type". `default_value`, borrowed,
+ * gets the field's default in the first class that has it (the one that is there by itself before others),
+ * NULL if it has none. */
 bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
                        const json_t **default_value);
 
@@ -56,8 +59,8 @@ typedef struct fg_class_problems {
     void *context;
 } fg_class_problems;
 
-/* A copy of `given`, a configuration of `class_name`, with every field: absent ones with their defaults, dynamic types
- * everywhere. Unknown fields, unknown types and values of another type are problems. */
+/* A copy of `given`, a configuration of `class_name`, with every field: absent ones with their defaults,
+ * dynamic types everywhere. Unknown fields, unknown types and values of another type are problems. */
 fg_status fg_class_complete(const fg_classes *classes, const char *class_name, const json_t *given,
                             const fg_class_problems *problems, json_t **completed, fg_error *err);
 

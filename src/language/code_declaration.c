@@ -24,7 +24,7 @@ static fg_status check_key(const fg_layers *layers, const char *key, const json_
     if (!json_is_object(spec))
         return fg_layers_fail(layers, "config", key, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "config/%s", key);
-    snprintf(where, sizeof where, "%s: %s", layers->items[0].path, parent);
+    snprintf(where, sizeof where, "%s: %s", layers->items[0]->path, parent);
     FG_TRY(fg_members_check(spec, key_rows, sizeof key_rows / sizeof *key_rows, layers, parent, true, err));
     FG_TRY(fg_template_check(json_object_get(spec, "absent"), where, err));
     FG_TRY(fg_template_check(json_object_get(spec, "null"), where, err));
@@ -38,7 +38,7 @@ static fg_status check_requirement(const fg_layers *layers, size_t i, const json
     const char *text = json_string_value(json_array_get(entry, 0));
     if (json_array_size(entry) != 2 || !text || !json_is_string(json_array_get(entry, 1)))
         return fg_layers_fail(layers, "", "requires", err, "entry %zu: expected [expression, message]", i);
-    snprintf(where, sizeof where, "%s: requires/%zu", layers->items[0].path, i);
+    snprintf(where, sizeof where, "%s: requires/%zu", layers->items[0]->path, i);
     fg_status status = fg_expression_parse(&expression, text, where, err);
     fg_expression_free(&expression);
     return status;
@@ -73,18 +73,18 @@ static fg_status find_file(const fg_converter *converter, const fg_emitted_code 
 }
 
 fg_status fg_code_declaration_load(fg_code_declaration *declaration, const fg_converter *converter,
-                                   const fg_converter_dirs *dirs, fg_error *err) {
+                                   fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     fg_emitted_code code = fg_converter_code(converter);
     *declaration = (fg_code_declaration){0};
     if (!code.path) return FG_OK;
     FG_TRY(find_file(converter, &code, &path, err));
-    FG_TRY(fg_layers_load(&declaration->layers, dirs, path, err));
+    FG_TRY(fg_layers_load(&declaration->layers, fg_converter_catalogue(converter), path, err));
     FG_TRY(fg_layers_merge(&declaration->layers, &declaration->document, err));
     FG_TRY(check_document(&declaration->layers, declaration->document, err));
     declaration->converter = converter;
-    declaration->file = declaration->layers.items[0].path;
+    declaration->file = declaration->layers.items[0]->path;
     declaration->code = fg_path_name(code.path);
 done:
     fg_free(path);
@@ -147,7 +147,8 @@ static bool lists(const json_t *names, const char *name) {
     return false;
 }
 
-/* Whether the converter says, with its reason, that the key has no effect on the model, or writes it itself. */
+/* Whether the converter says, with its reason, that the key has no effect on the model, or writes it
+ * itself. */
 static bool is_ignored(const fg_converter *converter, const char *key) {
     const fg_section *root = fg_converter_declarations(converter)->root;
     const fg_claim *claim = root ? fg_claims_find(&root->claims[FG_SIDE_TARGET], key) : NULL;

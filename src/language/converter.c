@@ -13,6 +13,7 @@
 #include "mapping/section_map.h"
 
 struct fg_converter {
+    fg_catalogue *catalogue; /* borrowed */
     fg_layers layers;
     json_t *document; /* merged */
     fg_declarations declarations;
@@ -20,58 +21,6 @@ struct fg_converter {
     char *to_target;         /* "to_forgather" */
     char *code_path, *module;
 };
-
-/* ---- directories ---- */
-
-fg_status fg_converter_dirs_add(fg_converter_dirs *dirs, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
-    size_t capacity = dirs->count;
-    FG_TRY(fg_grow(&dirs->items, dirs->count, &capacity, sizeof *dirs->items, err));
-    FG_TRY_NEW(dirs->items[dirs->count], fg_strdup(path, err));
-    dirs->count++;
-done:
-    return status;
-}
-
-void fg_converter_dirs_free(fg_converter_dirs *dirs) {
-    for (size_t i = 0; i < dirs->count; i++) fg_free(dirs->items[i]);
-    fg_free(dirs->items);
-    *dirs = (fg_converter_dirs){0};
-}
-
-static fg_status first_file(const char *directory, const char *relative, char **path, fg_error *err) {
-    const char *slash = strchr(relative, '/');
-    for (int round = 0; round < 2 && !*path && relative; round++, relative = slash ? slash + 1 : NULL) {
-        bool is_file;
-        char *candidate = fg_path_join(directory, relative, err);
-        if (!candidate) return FG_ERR_MEMORY;
-        fg_status status = fg_path_is_file(candidate, &is_file, err);
-        if (is_file)
-            *path = candidate;
-        else
-            fg_free(candidate);
-        if (status != FG_OK) return status;
-    }
-    return FG_OK;
-}
-
-fg_status fg_converter_dirs_look(const fg_converter_dirs *dirs, const char *relative, char **path,
-                                 fg_error *err) {
-    fg_status status = FG_OK;
-    *path = NULL;
-    for (size_t i = 0; i < dirs->count && !*path; i++)
-        FG_TRY(first_file(dirs->items[i], relative, path, err));
-done:
-    return status;
-}
-
-fg_status fg_converter_dirs_find(const fg_converter_dirs *dirs, const char *relative, char **path,
-                                 fg_error *err) {
-    fg_status status = fg_converter_dirs_look(dirs, relative, path, err);
-    if (status != FG_OK || *path) return status;
-    return fg_fail(err, FG_ERR_INPUT, "no converter directory has a file %s (the last of %zu is %s)",
-                   relative, dirs->count, dirs->count ? dirs->items[dirs->count - 1] : "none");
-}
 
 /* ---- loading ---- */
 
@@ -131,7 +80,7 @@ static fg_status compile_rules(fg_converter *c, fg_error *err) {
     for (int direction = 0; direction < 2; direction++) {
         const json_t *rules = json_object_get(c->document, to[direction]);
         if (!rules) FG_TRY(fg_layers_fail(&c->layers, "", to[direction], err, "is missing"));
-        const fg_layer *layer = fg_layers_find(&c->layers, to[direction], "names");
+        const fg_source_file *layer = fg_layers_find(&c->layers, to[direction], "names");
         FG_TRY_NEW(place, fg_strformat(err, "%s/names", to[direction]));
         FG_TRY(fg_name_rules_compile(&c->rules[direction], json_object_get(rules, "names"),
                                      json_object_get(rules, "lists"), layer->path, place, &layer->text, err));
@@ -144,32 +93,8 @@ done:
     return status;
 }
 
-fg_status fg_converter_load_file(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
-                                 fg_error *err) {
-    fg_status status = FG_OK;
-    fg_converter *c = NULL;
-    *converter = NULL;
-    FG_NEW(c, 1);
-    FG_TRY(fg_layers_load(&c->layers, dirs, path, err));
-    FG_TRY(fg_layers_merge(&c->layers, &c->document, err));
-    bool abstract = json_is_true(json_object_get(c->document, "abstract"));
-    FG_TRY(fg_converter_check_shape(c->document, &c->layers, abstract, err));
-    const char *format = json_string_value(json_object_get(c->document, "format"));
-    FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
-    FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
-    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
-    FG_TRY(find_code(c, err));
-    bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
-    if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
-    *converter = c;
-    c = NULL;
-done:
-    fg_converter_free(&c);
-    return status;
-}
-
-void fg_converter_free(fg_converter **converter) {
-    fg_converter *c = *converter;
+static void release_converter(void *object) {
+    fg_converter *c = object;
     if (!c) return;
     fg_name_rules_free(&c->rules[FG_IMPORT]);
     fg_name_rules_free(&c->rules[FG_EXPORT]);
@@ -180,7 +105,40 @@ void fg_converter_free(fg_converter **converter) {
     fg_free(c->code_path);
     fg_free(c->module);
     fg_free(c);
-    *converter = NULL;
+}
+
+static fg_status compile(fg_converter *c, const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_layers_load(&c->layers, c->catalogue, path, err));
+    FG_TRY(fg_layers_merge(&c->layers, &c->document, err));
+    bool abstract = fg_converter_abstract(c);
+    FG_TRY(fg_converter_check_shape(c->document, &c->layers, abstract, err));
+    const char *format = json_string_value(json_object_get(c->document, "format"));
+    FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
+    FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
+    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
+    FG_TRY(find_code(c, err));
+    bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
+    if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
+done:
+    return status;
+}
+
+fg_status fg_converter_load_file(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    fg_converter *made = NULL;
+    *converter = fg_catalogue_kept(catalogue, "converter", path);
+    if (*converter) return FG_OK;
+    FG_NEW(made, 1);
+    made->catalogue = catalogue;
+    FG_TRY(compile(made, path, err));
+    status = fg_catalogue_keep(catalogue, "converter", path, made, release_converter, err);
+    if (status == FG_OK) *converter = made;
+    made = NULL;
+done:
+    release_converter(made);
+    return status;
 }
 
 /* ---- finding the file of a model type ---- */
@@ -196,27 +154,27 @@ static bool is_type_name(const char *name) {
 }
 
 /* The first file of that name whose "format" (its own or inherited) is the one wanted. */
-static fg_status load_from(fg_converter **converter, const fg_converter_dirs *dirs, const char *path,
-                           fg_format format, fg_error *err) {
+static fg_status load_from(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
+                           const fg_format *format, fg_error *err) {
     fg_status status = FG_OK;
     bool is_file;
     FG_TRY(fg_path_is_file(path, &is_file, err));
     if (!is_file) goto done;
-    FG_TRY(fg_converter_load_file(converter, dirs, path, err));
-    if (fg_converter_format(*converter) != format || fg_converter_abstract(*converter))
-        fg_converter_free(converter);
+    FG_TRY(fg_converter_load_file(converter, catalogue, path, err));
+    if (fg_converter_format(*converter) != format || fg_converter_abstract(*converter)) *converter = NULL;
 done:
     return status;
 }
 
-/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`, too. */
-static fg_status list_types(const fg_converter_entry *entries, size_t count, fg_format format,
-                            fg_buffer *types, fg_nearest_name *nearest, fg_error *err) {
+/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`,
+ * too. */
+static fg_status list_types(const fg_converter_entries *entries, const fg_format *format, fg_buffer *types,
+                            fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;
     fg_map seen = {0};
-    for (size_t i = 0; i < count; i++) {
-        const char *type = entries[i].model_type;
-        if (!type || !entries[i].format || strcmp(entries[i].format, fg_format_name(format)) != 0 ||
+    for (size_t i = 0; i < entries->count; i++) {
+        const char *type = entries->items[i].model_type;
+        if (!type || !entries->items[i].format || strcmp(entries->items[i].format, format->name) != 0 ||
             fg_map_get(&seen, type) != FG_MAP_NONE)
             continue;
         FG_TRY(fg_map_set(&seen, type, 1, err));
@@ -228,98 +186,103 @@ done:
     return status;
 }
 
-static bool has_type(const fg_converter_entry *entries, size_t count, fg_format format,
-                     const char *model_type) {
-    for (size_t i = 0; i < count; i++) {
-        const char *type = entries[i].model_type, *hf_type = entries[i].hf_model_type;
-        if (type && entries[i].format && strcmp(entries[i].format, fg_format_name(format)) == 0 &&
+static bool has_type(const fg_converter_entries *entries, const fg_format *format, const char *model_type) {
+    for (size_t i = 0; i < entries->count; i++) {
+        const char *type = entries->items[i].model_type, *hf_type = entries->items[i].hf_model_type;
+        if (type && entries->items[i].format && strcmp(entries->items[i].format, format->name) == 0 &&
             (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
             return true;
     }
     return false;
 }
 
-static fg_status no_converter(const fg_converter_dirs *dirs, fg_format format, const char *model_type,
+static fg_status no_converter(fg_catalogue *catalogue, const fg_format *format, const char *model_type,
                               fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
-    size_t count = 0;
+    const fg_converter_entries *entries;
     fg_buffer types = {0}, other_types = {0};
     fg_nearest_name nearest = fg_nearest_name_begin(model_type);
-    fg_format other = format == FG_FORMAT_FORGATHER ? FG_FORMAT_FAST_LLM : FG_FORMAT_FORGATHER;
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    FG_TRY(list_types(entries, count, format, &types, &nearest, err));
-    FG_TRY(list_types(entries, count, other, &other_types, &nearest, err));
+    const fg_format *other = format == &fg_format_forgather ? &fg_format_fast_llm : &fg_format_forgather;
+    FG_TRY(fg_converters_list(catalogue, &entries, err));
+    FG_TRY(list_types(entries, format, &types, &nearest, err));
+    FG_TRY(list_types(entries, other, &other_types, &nearest, err));
     fg_fail(err, FG_ERR_INPUT,
             "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
             "between hf and "
             "%s: %s",
-            fg_format_name(format), model_type, types.data ? types.data : "none", fg_format_name(other),
+            format->name, model_type, types.data ? types.data : "none", other->name,
             other_types.data ? other_types.data : "none");
-    if (has_type(entries, count, other, model_type))
-        fg_hint(err, "this family converts to %s (--to %s)", fg_format_name(other), fg_format_name(other));
+    if (has_type(entries, other, model_type))
+        fg_hint(err, "this family converts to %s (--to %s)", other->name, other->name);
     else if (nearest.best)
         fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
     fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
                  "--converter-path");
     status = FG_ERR_INPUT;
 done:
-    fg_converter_entries_free(entries, count);
     fg_buffer_free(&types);
     fg_buffer_free(&other_types);
     return status;
 }
 
 /* The first converter whose "hf_model_type" it is. */
-static fg_status load_by_hf_type(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
-                                 const char *model_type, fg_error *err) {
+static fg_status load_by_hf_type(const fg_converter **converter, fg_catalogue *catalogue,
+                                 const fg_format *format, const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
-    size_t count = 0;
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    for (size_t i = 0; i < count && !*converter; i++) {
-        if (entries[i].hf_model_type && entries[i].model_type &&
-            strcmp(entries[i].hf_model_type, model_type) == 0)
-            FG_TRY(load_from(converter, dirs, entries[i].path, format, err));
+    const fg_converter_entries *entries;
+    FG_TRY(fg_converters_list(catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count && !*converter; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        if (entry->hf_model_type && entry->model_type && strcmp(entry->hf_model_type, model_type) == 0)
+            FG_TRY(load_from(converter, catalogue, entry->path, format, err));
     }
 done:
-    fg_converter_entries_free(entries, count);
     return status;
 }
 
-fg_status fg_converter_load(fg_converter **converter, const fg_converter_dirs *dirs, fg_format format,
-                            const char *model_type, fg_error *err) {
+static fg_status search(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,
+                        const char *model_type, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    *converter = NULL;
-    for (size_t i = 0; i < 2 * dirs->count && !*converter && is_type_name(model_type); i++) {
-        const char *directory = dirs->items[i / 2];
+    for (size_t i = 0; i < 2 * catalogue->count && !*converter && is_type_name(model_type); i++) {
+        const char *directory = catalogue->directories[i / 2];
         if (i % 2 == 0)
-            FG_TRY_NEW(path,
-                       fg_strformat(err, "%s/%s/%s.json", directory, fg_format_name(format), model_type));
+            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->name, model_type));
         else
             FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
-        FG_TRY(load_from(converter, dirs, path, format, err));
+        FG_TRY(load_from(converter, catalogue, path, format, err));
         fg_free(path);
         path = NULL;
     }
-    if (!*converter) FG_TRY(load_by_hf_type(converter, dirs, format, model_type, err));
-    if (*converter && strcmp(fg_converter_hf_model_type(*converter), model_type) == 0) goto done;
-    if (!*converter) FG_TRY(no_converter(dirs, format, model_type, err));
-    if (strcmp(fg_converter_model_type(*converter), model_type) != 0)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
-                fg_converter_file(*converter), fg_converter_model_type(*converter), model_type);
+    if (!*converter) FG_TRY(load_by_hf_type(converter, catalogue, format, model_type, err));
+    if (!*converter) FG_TRY(no_converter(catalogue, format, model_type, err));
 done:
     fg_free(path);
-    if (status != FG_OK) fg_converter_free(converter);
     return status;
+}
+
+fg_status fg_converter_load(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,
+                            const char *model_type, fg_error *err) {
+    *converter = NULL;
+    fg_status status = search(converter, catalogue, format, model_type, err);
+    if (status != FG_OK || strcmp(fg_converter_hf_model_type(*converter), model_type) == 0 ||
+        strcmp(fg_converter_model_type(*converter), model_type) == 0)
+        return status;
+    fg_fail(err, FG_ERR_INPUT, "%s: says model_type \"%s\", expected \"%s\" by its file name",
+            fg_converter_file(*converter), fg_converter_model_type(*converter), model_type);
+    *converter = NULL;
+    return FG_ERR_INPUT;
 }
 
 /* ---- what a converter says ---- */
 
-fg_format fg_converter_format(const fg_converter *c) {
+fg_catalogue *fg_converter_catalogue(const fg_converter *c) {
+    return c->catalogue;
+}
+
+const fg_format *fg_converter_format(const fg_converter *c) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
-    return format ? fg_format_from_name(format) : FG_FORMAT_AUTO;
+    return format ? fg_format_find(format) : NULL;
 }
 
 const char *fg_converter_model_type(const fg_converter *c) {
@@ -336,7 +299,7 @@ const char *fg_converter_no_forward_pass(const fg_converter *c) {
 }
 
 const char *fg_converter_file(const fg_converter *c) {
-    return c->layers.items[0].path;
+    return c->layers.items[0]->path;
 }
 
 const json_t *fg_converter_document(const fg_converter *c) {
@@ -364,11 +327,6 @@ const fg_declarations *fg_converter_declarations(const fg_converter *c) {
 
 /* ---- listing ---- */
 
-typedef struct listing {
-    fg_converter_entry *items;
-    size_t count, capacity;
-} listing;
-
 static char *copy_text(const json_t *document, const char *key, fg_error *err) {
     const char *text = json_string_value(json_object_get(document, key));
     return text ? fg_strdup(text, err) : NULL;
@@ -376,11 +334,11 @@ static char *copy_text(const json_t *document, const char *key, fg_error *err) {
 
 /* The merged document of a file; NULL, with the reason in `broken`, if its JSON or what it extends is wrong.
  */
-static fg_status read_merged(const fg_converter_dirs *dirs, const char *path, json_t **document,
-                             fg_error *broken, fg_error *err) {
+static fg_status read_merged(fg_catalogue *catalogue, const char *path, json_t **document, fg_error *broken,
+                             fg_error *err) {
     fg_layers layers = {0};
     *document = NULL;
-    fg_status status = fg_layers_load(&layers, dirs, path, broken);
+    fg_status status = fg_layers_load(&layers, catalogue, path, broken);
     if (status == FG_OK) status = fg_layers_merge(&layers, document, broken);
     fg_layers_free(&layers);
     if (status == FG_OK || status == FG_ERR_INPUT) return FG_OK;
@@ -388,11 +346,12 @@ static fg_status read_merged(const fg_converter_dirs *dirs, const char *path, js
 }
 
 /* Adds a file that says which format and model type it is for, by itself or through what it extends. */
-static fg_status add_entry(listing *list, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
+static fg_status add_entry(fg_converter_entries *list, fg_catalogue *catalogue, const char *path,
+                           fg_error *err) {
     fg_status status = FG_OK;
     json_t *document = NULL;
     fg_error broken = {0};
-    FG_TRY(read_merged(dirs, path, &document, &broken, err));
+    FG_TRY(read_merged(catalogue, path, &document, &broken, err));
     if (document && !json_object_get(document, "format")) goto done;
     FG_TRY(fg_grow(&list->items, list->count, &list->capacity, sizeof *list->items, err));
     fg_converter_entry *entry = &list->items[list->count++];
@@ -412,7 +371,7 @@ done:
     return status;
 }
 
-static fg_status list_directory(listing *list, const fg_converter_dirs *dirs, const char *directory,
+static fg_status list_directory(fg_converter_entries *list, fg_catalogue *catalogue, const char *directory,
                                 const char *below, fg_error *err) {
     fg_status status = FG_OK;
     bool is_directory;
@@ -425,7 +384,7 @@ static fg_status list_directory(listing *list, const fg_converter_dirs *dirs, co
     for (size_t i = 0; i < names.count; i++) {
         if (!fg_ends_with(names.items[i], ".json")) continue;
         FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
-        FG_TRY(add_entry(list, dirs, path, err));
+        FG_TRY(add_entry(list, catalogue, path, err));
         fg_free(path);
         path = NULL;
     }
@@ -436,30 +395,34 @@ done:
     return status;
 }
 
-fg_status fg_converter_entries(const fg_converter_dirs *dirs, fg_converter_entry **entries, size_t *count,
-                               fg_error *err) {
-    static const char *const below[] = {"", "forgather", "fast_llm"};
-    fg_status status = FG_OK;
-    listing list = {0};
-    for (size_t i = 0; i < dirs->count; i++) {
-        for (size_t k = 0; k < sizeof below / sizeof *below; k++)
-            FG_TRY(list_directory(&list, dirs, dirs->items[i], below[k], err));
+static void release_entries(void *object) {
+    fg_converter_entries *list = object;
+    for (size_t i = 0; list && i < list->count; i++) {
+        fg_free(list->items[i].path);
+        fg_free(list->items[i].format);
+        fg_free(list->items[i].model_type);
+        fg_free(list->items[i].hf_model_type);
+        fg_free(list->items[i].about);
     }
-    *entries = list.items;
-    *count = list.count;
-    list = (listing){0};
-done:
-    fg_converter_entries_free(list.items, list.count);
-    return status;
+    if (list) fg_free(list->items);
+    fg_free(list);
 }
 
-void fg_converter_entries_free(fg_converter_entry *entries, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        fg_free(entries[i].path);
-        fg_free(entries[i].format);
-        fg_free(entries[i].model_type);
-        fg_free(entries[i].hf_model_type);
-        fg_free(entries[i].about);
+fg_status fg_converters_list(fg_catalogue *catalogue, const fg_converter_entries **entries, fg_error *err) {
+    static const char *const below[] = {"", "forgather", "fast_llm"};
+    fg_status status = FG_OK;
+    fg_converter_entries *made = NULL;
+    *entries = fg_catalogue_kept(catalogue, "entries", "");
+    if (*entries) return FG_OK;
+    FG_NEW(made, 1);
+    for (size_t i = 0; i < catalogue->count; i++) {
+        for (size_t k = 0; k < sizeof below / sizeof *below; k++)
+            FG_TRY(list_directory(made, catalogue, catalogue->directories[i], below[k], err));
     }
-    fg_free(entries);
+    *entries = made;
+    status = fg_catalogue_keep(catalogue, "entries", "", made, release_entries, err);
+    made = NULL;
+done:
+    release_entries(made);
+    return status;
 }

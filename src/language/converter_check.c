@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
-#include "language/declaration.h"
+#include "language/converter.h"
 #include "language/expression.h"
 
 enum { WHERE = 400 };
@@ -115,9 +115,9 @@ static fg_status check_member(const json_t *value, char kind, const fg_layers *l
     if (expected)
         return fg_layers_fail(layers, parent, key, err, "found %s, expected %s", fg_json_kind(value),
                               expected);
-    const fg_layer *layer = fg_layers_find(layers, parent, key);
-    snprintf(where, sizeof where, "%s:%u: %s/%s", layer->path, fg_layer_line(layer, parent, key), parent,
-             key);
+    const fg_source_file *layer = fg_layers_find(layers, parent, key);
+    snprintf(where, sizeof where, "%s:%u: %s/%s", layer->path, fg_source_file_line(layer, parent, key),
+             parent, key);
     if (kind == 'e') FG_TRY(check_expression(value, where, err));
     json_array_foreach((json_t *)(uintptr_t)value, i, item) {
         if (kind == 'x') FG_TRY(check_expression(item, where, err));
@@ -178,7 +178,7 @@ static fg_status check_rules(const json_t *document, const char *key, const char
     fg_name_rules *rules = NULL;
     size_t i;
     json_t *row;
-    const fg_layer *layer = fg_layers_find(layers, "", key);
+    const fg_source_file *layer = fg_layers_find(layers, "", key);
     json_array_foreach((json_t *)(uintptr_t)list, i, row) {
         if (json_array_size(row) != 2 || !fg_strings_are(row))
             FG_TRY(fg_layers_fail(layers, "", key, err, "entry %zu: expected %s", i, expected));
@@ -213,8 +213,7 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     FG_TRY(CHECK_MEMBERS(document, top_rows, ""));
     const char *format = json_string_value(json_object_get(document, "format"));
     const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
-    if (format &&
-        (fg_format_from_name(format) == FG_FORMAT_AUTO || fg_format_from_name(format) == FG_FORMAT_HF))
+    if (format && (fg_format_find(format) == NULL || fg_format_find(format) == &fg_format_hf))
         FG_TRY(fg_layers_fail(layers, "", "format", err,
                               "\"%s\" is not a format that models can be converted to", format));
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
@@ -327,7 +326,7 @@ static fg_status check_drops(const names_check *c, fg_error *err) {
     fg_name_rules *rules = NULL;
     fg_buffer out = {0};
     bool matched;
-    const fg_layer *layer = fg_layers_find(c->layers, "", "drop");
+    const fg_source_file *layer = fg_layers_find(c->layers, "", "drop");
     if (!json_array_size(drop)) goto done;
     FG_TRY(fg_name_rules_compile(&rules, drop, NULL, layer->path, "drop", &layer->text, err));
     for (size_t n = 0; n < c->count; n++) {

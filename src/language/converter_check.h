@@ -4,17 +4,19 @@
 #define FG_LANGUAGE_CONVERTER_CHECK_H
 
 #include "language/inherit.h"
+#include "language/name_rules.h"
 
-/* What a member of an object must be: 's' string, 'o' object, 'a' list, 'b' boolean, 'e' expression text, 'x' list of
- * expressions, 'n' list of strings, 'f' one string or a list of them, 'p' a permutation, 'v' any value. */
+/* What a member of an object must be: 's' string, 'o' object, 'a' list, 'b' boolean, 'e' expression text, 'x'
+ * list of expressions, 'n' list of strings, 'f' one string or a list of them, 'p' a permutation, 'v' any
+ * value. */
 typedef struct fg_member_row {
     const char *key;
     char kind;
     bool needed;
 } fg_member_row;
 
-/* FG_ERR_INPUT with file, line and rule: the object at `parent` has a member that no row has or of another kind, or, if
- * `complete`, lacks one that is needed. "to_..." at the top is let through. */
+/* FG_ERR_INPUT with file, line and rule: the object at `parent` has a member that no row has or of another
+ * kind, or, if `complete`, lacks one that is needed. "to_..." at the top is let through. */
 fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size_t count,
                            const fg_layers *layers, const char *parent, bool complete, fg_error *err);
 /* Whether it is a list of strings, none of them empty, and not empty itself. */

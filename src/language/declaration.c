@@ -205,11 +205,11 @@ static fg_status compile_one(fg_section *section, const place *at, const json_t 
     fg_status status = FG_OK;
     FG_TRY(fg_grow(&section->items, section->count, &section->capacity, sizeof *section->items, err));
     fg_declaration *d = &section->items[section->count++];
-    const fg_layer *layer = fg_layers_find(at->layers, at->parent, at->label);
+    const fg_source_file *layer = fg_layers_find(at->layers, at->parent, at->label);
     d->label = at->label;
     d->spec = spec;
     d->file = layer->path;
-    d->line = fg_layer_line(layer, at->parent, at->label);
+    d->line = fg_source_file_line(layer, at->parent, at->label);
     if (!json_is_object(spec))
         FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "found %s, expected a declaration",
                               fg_json_kind(spec)));

@@ -71,20 +71,18 @@ typedef struct fg_declarations {
 /* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
 fg_status fg_declarations_compile(fg_declarations *declarations, const json_t *document,
                                   const fg_layers *layers, fg_error *err);
-/* The same for one section without conditions that stands elsewhere: `config`, at `place` of the layer, of a `document` that may
- * have "tables". Primitives that lead to other sections are refused. */
+/* The same for one section without conditions that stands elsewhere: `config`, at `place` of the layer, of a
+ * `document` that may have "tables". Primitives that lead to other sections are refused. */
 fg_status fg_declarations_compile_one(fg_declarations *declarations, const json_t *config, const char *place,
                                       const json_t *document, const fg_layers *layers, fg_error *err);
 void fg_declarations_free(fg_declarations *declarations);
-
-/* Of a loaded converter; borrowed. */
-const fg_declarations *fg_converter_declarations(const fg_converter *converter);
 
 /* The claim of a path, or NULL. */
 const fg_claim *fg_claims_find(const fg_claims *claims, const char *path);
 /* Whether something below the path is claimed. */
 bool fg_claims_below(const fg_claims *claims, const char *path);
-/* Adds one; `path` is taken over (NULL: it could not be made). A path that is claimed keeps its first claim. */
+/* Adds one; `path` is taken over (NULL: it could not be made). A path that is claimed keeps its first
+ * claim. */
 fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *declaration, fg_error *err);
 void fg_claims_free(fg_claims *claims);
 /* The declaration of a section with this label, or NULL. */

@@ -3,11 +3,11 @@
 #ifndef FG_LANGUAGE_DEFAULTS_H
 #define FG_LANGUAGE_DEFAULTS_H
 
-#include "language/converter.h"
+#include "language/catalogue.h"
 
-/* The defaults of a model type: an object, owned by the caller; empty for types that no file along `dirs`
+/* The defaults of a model type: an object, owned by the catalogue; NULL for types that none of its files
  * knows. */
-fg_status fg_defaults_load(const fg_converter_dirs *dirs, const char *model_type, json_t **defaults,
+fg_status fg_defaults_load(fg_catalogue *catalogue, const char *model_type, const json_t **defaults,
                            fg_error *err);
 
 /* Adds the members of `defaults` that `config` does not have. */

@@ -1,12 +1,19 @@
-/* Small expressions over a JSON configuration, as converter files use them: "= hidden_size / num_attention_heads". Operators and functions are
- * described in docs/adding-a-model.md ("Expressions").
+/* Small expressions over a JSON configuration, as converter files use them: "= hidden_size /
+ * num_attention_heads". Operators and functions are described in docs/adding-a-model.md ("Expressions").
  *
- *   expression := or                       or  := and ("or" and)*        and := not ("and" not)*      not := "not" not | comparison
+ *   expression := or
+ *   or         := and ("or" and)*
+ *   and        := not ("and" not)*
+ *   not        := "not" not | comparison
  *   comparison := sum (("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in") sum)?
- *   sum := product (("+" | "-") product)*  product := unary (("*" | "/") unary)*     unary := "-" unary | atom
- *   atom := number | 'text' | true | false | null | path | $variable | [list] | function(arguments) | (expression)
+ *   sum        := product (("+" | "-") product)*
+ *   product    := unary (("*" | "/") unary)*
+ *   unary      := "-" unary | atom
+ *   atom       := number | 'text' | true | false | null | path | $variable | [list] | function(arguments)
+ *                 | (expression)
  *
- * Invariant: evaluating has no effect, ends, and gives an error in place of an inexact quotient or an overflow.
+ * Invariant: evaluating has no effect, ends, and gives an error in place of an inexact quotient or an
+ * overflow.
  */
 #ifndef FG_LANGUAGE_EXPRESSION_H
 #define FG_LANGUAGE_EXPRESSION_H
@@ -23,20 +30,22 @@ typedef struct fg_scope {
     const json_t *variables;       /* object with what $name means; may be NULL */
 } fg_scope;
 
-/* Whether a JSON value is an expression: a string that begins with "= " (the two characters are not a part of it). */
+/* Whether a JSON value is an expression: a string that begins with "= " (the two characters are not a part of
+ * it). */
 bool fg_expression_is(const json_t *value);
 
 /* Errors carry `where` (file and rule) and the column. Nesting is limited to 64. */
 fg_status fg_expression_parse(fg_expression **expression, const char *text, const char *where, fg_error *err);
-/* A new reference in `value`. Wrong operand types, an inexact quotient and division by zero are FG_ERR_INPUT with the text of the expression
- * and the operands. */
+/* A new reference in `value`. Wrong operand types, an inexact quotient and division by zero are FG_ERR_INPUT
+ * with the text of the expression and the operands. */
 fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
                                  fg_error *err);
 bool fg_expression_truth(const json_t *value);
 /* Adds what the paths of an expression lead to, each once, as "heads = 4, /hidden_size = 32". */
 fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
                               fg_error *err);
-/* Whether each path of an expression leads to a value other than null; true of a value that is no expression. */
+/* Whether each path of an expression leads to a value other than null; true of a value that is no
+ * expression. */
 fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,
                                      fg_error *err);
 void fg_expression_free(fg_expression **expression);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8_text.h"
 #include "language/expression_tree.h"
-#include "language/utf8.h"
 
 typedef struct parser {
     fg_expression *expression;
@@ -444,7 +444,7 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
     fg_status status = FG_OK;
     size_t unused;
     *expression = NULL;
-    if (strlen(text) > FG_EXPRESSION_LENGTH || !fg_utf8_valid(text)) {
+    if (strlen(text) > FG_EXPRESSION_LENGTH || !fg_utf8_valid(text, strlen(text))) {
         return fg_fail(err, FG_ERR_INPUT, "%s: expression \"%.40s...\": not UTF-8, or longer than %d bytes",
                        where, text, FG_EXPRESSION_LENGTH);
     }

@@ -6,21 +6,17 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/json_scan.h"
 
-enum { EXTENDS_LIMIT = 16, CONVERTER_LIMIT = 4 << 20, MESSAGE = 800 };
+enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
 
 /* ---- reading ---- */
 
-static fg_status read_layer(fg_layers *layers, const char *path, fg_error *err) {
+static fg_status read_layer(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
-    fg_layer *layer = &layers->items[layers->count++];
-    FG_TRY_NEW(layer->path, fg_strdup(path, err));
-    FG_TRY(fg_file_read_all(path, CONVERTER_LIMIT, &layer->text, err));
-    FG_TRY(fg_json_parse(path, layer->text.data ? layer->text.data : "", layer->text.length, &layer->document,
-                         err));
-    if (!json_is_object(layer->document))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(layer->document));
+    FG_TRY(fg_catalogue_read(catalogue, path, &layers->items[layers->count], err));
+    layers->count++;
 done:
     return status;
 }
@@ -29,7 +25,8 @@ static char *beside(const char *path, const char *name, fg_error *err) {
     return fg_strformat(err, "%.*s%s", (int)(fg_path_name(path) - path), path, name);
 }
 
-/* The files between the one that was asked for and the one that is being read: what a file may not extend again. */
+/* The files between the one that was asked for and the one that is being read: what a file may not extend
+ * again. */
 typedef struct lineage {
     const struct lineage *below;
     const char *path;
@@ -64,16 +61,17 @@ static fg_status consider(const lineage *line, char *candidate, char **found, bo
     return status;
 }
 
-static fg_status find_extended(const fg_layers *layers, const fg_converter_dirs *dirs, const lineage *line,
+static fg_status find_extended(const fg_layers *layers, fg_catalogue *catalogue, const lineage *line,
                                const char *format, const char *name, char **found, fg_error *err) {
     fg_status status = FG_OK;
     bool loop = false;
     *found = NULL;
     FG_TRY(consider(line, beside(line->path, name, err), found, &loop, err));
-    for (size_t i = 0; i < dirs->count && !*found; i++) {
-        FG_TRY(consider(line, fg_strformat(err, "%s/%s/%s", dirs->items[i], format ? format : ".", name),
+    for (size_t i = 0; i < catalogue->count && !*found; i++) {
+        FG_TRY(consider(line,
+                        fg_strformat(err, "%s/%s/%s", catalogue->directories[i], format ? format : ".", name),
                         found, &loop, err));
-        FG_TRY(consider(line, fg_path_join(dirs->items[i], name, err), found, &loop, err));
+        FG_TRY(consider(line, fg_path_join(catalogue->directories[i], name, err), found, &loop, err));
     }
     if (!*found)
         FG_TRY(fg_layers_fail(
@@ -86,20 +84,17 @@ done:
 /* A file that two others extend counts once, behind both. */
 static void remove_earlier(fg_layers *layers, const char *path) {
     for (size_t i = 0; i < layers->count; i++) {
-        if (!same_file(layers->items[i].path, path)) continue;
-        fg_free(layers->items[i].path);
-        fg_buffer_free(&layers->items[i].text);
-        json_decref(layers->items[i].document);
-        memmove(&layers->items[i], &layers->items[i + 1], (layers->count - i - 1) * sizeof *layers->items);
-        layers->items[--layers->count] = (fg_layer){0};
+        if (!same_file(layers->items[i]->path, path)) continue;
+        layers->count--;
+        memmove(&layers->items[i], &layers->items[i + 1], (layers->count - i) * sizeof *layers->items);
         return;
     }
 }
 
-static fg_status load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path,
-                      const lineage *below, unsigned depth, fg_error *err);
+static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *path, const lineage *below,
+                      unsigned depth, fg_error *err);
 
-static fg_status load_extended(fg_layers *layers, const fg_converter_dirs *dirs, const lineage *line,
+static fg_status load_extended(fg_layers *layers, fg_catalogue *catalogue, const lineage *line,
                                const char *format, const json_t *name, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
     char *next = NULL;
@@ -107,43 +102,37 @@ static fg_status load_extended(fg_layers *layers, const fg_converter_dirs *dirs,
         FG_TRY(fg_layers_fail(layers, "", "extends", err, "expected a file name, or a list of them"));
     if (depth == EXTENDS_LIMIT)
         FG_TRY(fg_layers_fail(layers, "", "extends", err, "more than %d files deep", EXTENDS_LIMIT));
-    FG_TRY(find_extended(layers, dirs, line, format, json_string_value(name), &next, err));
-    FG_TRY(load(layers, dirs, next, line, depth + 1, err));
+    FG_TRY(find_extended(layers, catalogue, line, format, json_string_value(name), &next, err));
+    FG_TRY(load(layers, catalogue, next, line, depth + 1, err));
 done:
     fg_free(next);
     return status;
 }
 
-static fg_status load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path,
-                      const lineage *below, unsigned depth, fg_error *err) {
+static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *path, const lineage *below,
+                      unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *document = NULL, *name;
     const lineage line = {.below = below, .path = path};
+    json_t *name;
     size_t i;
     remove_earlier(layers, path);
-    FG_TRY(read_layer(layers, path, err));
-    document = json_incref(layers->items[layers->count - 1].document);
+    FG_TRY(read_layer(layers, catalogue, path, err));
+    const json_t *document = layers->items[layers->count - 1]->document;
     const json_t *extends = json_object_get(document, "extends");
     const char *format = json_string_value(json_object_get(document, "format"));
     if (extends && !json_is_array(extends))
-        FG_TRY(load_extended(layers, dirs, &line, format, extends, depth, err));
+        FG_TRY(load_extended(layers, catalogue, &line, format, extends, depth, err));
     json_array_foreach((json_t *)(uintptr_t)extends, i, name)
-        FG_TRY(load_extended(layers, dirs, &line, format, name, depth, err));
+        FG_TRY(load_extended(layers, catalogue, &line, format, name, depth, err));
 done:
-    json_decref(document);
     return status;
 }
 
-fg_status fg_layers_load(fg_layers *layers, const fg_converter_dirs *dirs, const char *path, fg_error *err) {
-    return load(layers, dirs, path, NULL, 0, err);
+fg_status fg_layers_load(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err) {
+    return load(layers, catalogue, path, NULL, 0, err);
 }
 
 void fg_layers_free(fg_layers *layers) {
-    for (size_t i = 0; i < layers->count; i++) {
-        fg_free(layers->items[i].path);
-        fg_buffer_free(&layers->items[i].text);
-        json_decref(layers->items[i].document);
-    }
     fg_free(layers->items);
     *layers = (fg_layers){0};
 }
@@ -231,7 +220,7 @@ fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *
     if (!*document) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while merging converter files");
     for (size_t i = layers->count; i-- > 0;) {
         for (size_t k = 0; k < sizeof own / sizeof *own; k++) json_object_del(*document, own[k]);
-        FG_TRY(lay_over(*document, layers->items[i].document, ROOT, err));
+        FG_TRY(lay_over(*document, layers->items[i]->document, ROOT, err));
     }
     json_t *sections = json_object_get(*document, "sections"), *section;
     const char *name;
@@ -243,14 +232,14 @@ done:
 
 /* ---- places ---- */
 
-const fg_layer *fg_layers_find(const fg_layers *layers, const char *parent, const char *key) {
+const fg_source_file *fg_layers_find(const fg_layers *layers, const char *parent, const char *key) {
     for (size_t i = 0; i < layers->count; i++) {
-        if (json_object_get(fg_json_at(layers->items[i].document, parent), key)) return &layers->items[i];
+        if (json_object_get(fg_json_at(layers->items[i]->document, parent), key)) return layers->items[i];
     }
-    return &layers->items[0];
+    return layers->items[0];
 }
 
-unsigned fg_layer_line(const fg_layer *layer, const char *parent, const char *key) {
+unsigned fg_source_file_line(const fg_source_file *layer, const char *parent, const char *key) {
     const fg_buffer *text = &layer->text;
     char quoted[300];
     if (!text->data) return 0;
@@ -275,7 +264,7 @@ fg_status fg_layers_fail(const fg_layers *layers, const char *parent, const char
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    const fg_layer *layer = fg_layers_find(layers, parent, key);
-    return fg_fail(err, FG_ERR_INPUT, "%s:%u: %s%s%s: %s", layer->path, fg_layer_line(layer, parent, key),
-                   parent, *parent ? "/" : "", key, message);
+    const fg_source_file *layer = fg_layers_find(layers, parent, key);
+    return fg_fail(err, FG_ERR_INPUT, "%s:%u: %s%s%s: %s", layer->path,
+                   fg_source_file_line(layer, parent, key), parent, *parent ? "/" : "", key, message);
 }

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/json_scan.h"
 #include "base/map.h"
-#include "language/utf8.h"
+#include "base/utf8_text.h"
 
 enum {
     MAX_NESTING = 32,    /* lists in lists, "@NAME" included */
@@ -404,7 +405,7 @@ fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_buffer 
     size_t length = strlen(name);
     *matched = false;
     fg_buffer_clear(out);
-    if (length > MAX_NAME || !fg_utf8_valid(name))
+    if (length > MAX_NAME || !fg_utf8_valid(name, length))
         FG_FAIL(err, FG_ERR_INPUT, "the tensor name \"%.200s\" is not UTF-8 or longer than %d bytes", name,
                 MAX_NAME);
     rules->steps = 0;

@@ -17,7 +17,8 @@ enum {
     DEV = POST + 1,
 };
 
-/* Kinds of pre-releases in their order; a version that is only "dev" comes before them, a final one behind. */
+/* Kinds of pre-releases in their order; a version that is only "dev" comes before them, a final one
+ * behind. */
 enum { DEV_ONLY = 0, ALPHA, BETA, CANDIDATE, FINAL };
 
 enum { BRIEF = 80 };

@@ -1,7 +1,8 @@
-/* Versions of an architecture's schema, ordered as PEP 440 orders them: 1 < 1.1 < 2.dev1 < 2a1 < 2rc1 < 2 < 2.post1.
+/* Versions of an architecture's schema, ordered as PEP 440 orders them: 1 < 1.1 < 2.dev1 < 2a1 < 2rc1 < 2 <
+ * 2.post1.
  *
- * Invariant: of a version that was read, `text` is what stood there, and versions that PEP 440 takes for one ("1", 1,
- * "v1.0") have one `key`.
+ * Invariant: of a version that was read, `text` is what stood there, and versions that PEP 440 takes for one
+ * ("1", 1, "v1.0") have one `key`.
  */
 #ifndef FG_LANGUAGE_VERSION_H
 #define FG_LANGUAGE_VERSION_H

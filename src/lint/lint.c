@@ -19,13 +19,13 @@ enum { BRIEF = 100, LAYERS = 3 };
 
 /* One file under check; `wrong` collects what is wrong with it, "; " between. */
 typedef struct linter {
-    const fg_converter_dirs *dirs;
+    fg_catalogue *catalogue;
     const fg_converter *converter;
     fg_buffer wrong;
-    size_t names;         /* checked */
-    bool prefixed;        /* one of them begins with base_model_prefix */
-    const json_t *config; /* borrowed; of the small model */
-    json_t *hf_keys;      /* owned; convert/hf_keys.h */
+    size_t names;          /* checked */
+    bool prefixed;         /* one of them begins with base_model_prefix */
+    const json_t *config;  /* borrowed; of the small model */
+    const json_t *hf_keys; /* translate/hf_keys.h */
 } linter;
 
 static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
@@ -102,22 +102,23 @@ done:
     return status;
 }
 
-fg_status fg_lint_small_config(const fg_converter *converter, const fg_converter_dirs *dirs, json_t **config,
-                               fg_error *err) {
+fg_status fg_lint_small_config(const fg_converter *converter, json_t **config, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *defaults = NULL;
+    const json_t *defaults, *example = json_object_get(fg_converter_document(converter), "example");
+    json_t *made = NULL;
     *config = NULL;
-    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
-    const json_t *example = json_object_get(fg_converter_document(converter), "example");
+    FG_TRY(fg_defaults_load(fg_converter_catalogue(converter), fg_converter_hf_model_type(converter),
+                            &defaults, err));
     if (!json_object_size(defaults) && !example) goto done;
-    if (json_object_get(defaults, "num_hidden_layers"))
-        FG_TRY(fg_json_put(defaults, "num_hidden_layers", json_integer(LAYERS), err));
-    if (example && json_object_update(defaults, (json_t *)(uintptr_t)example) != 0)
+    FG_TRY_NEW(made, defaults ? fg_json_deep_copy(defaults, err) : json_object());
+    if (json_object_get(made, "num_hidden_layers"))
+        FG_TRY(fg_json_put(made, "num_hidden_layers", json_integer(LAYERS), err));
+    if (example && json_object_update(made, (json_t *)(uintptr_t)example) != 0)
         FG_FAIL(err, FG_ERR_MEMORY, "out of memory while making an example");
-    FG_TRY(add_constants(converter, defaults, err));
-    *config = json_incref(defaults);
+    FG_TRY(add_constants(converter, made, err));
+    *config = json_incref(made);
 done:
-    json_decref(defaults);
+    json_decref(made);
     return status;
 }
 
@@ -172,8 +173,7 @@ static fg_status check_names(linter *l, const fg_translation *there, fg_error *e
     fg_tensor_map map;
     fg_error what = {0};
     const fg_completed completed = {.hf = there->hf, .target = there->target};
-    fg_status status =
-        found(l, fg_converter_map_new(&map, l->converter, l->dirs, completed, &what), &what, err);
+    fg_status status = found(l, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
     for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
     fg_tensor_map_free(&map);
     return status;
@@ -187,21 +187,19 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     json_t *config = NULL;
     char unsaid[FG_LOG_LINE];
     fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
-    FG_TRY(fg_lint_small_config(l->converter, l->dirs, &config, err));
+    FG_TRY(fg_lint_small_config(l->converter, &config, err));
     l->config = config;
     if (!config) goto done; /* a family that transformers does not know */
-    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_IMPORT, config, &options, &there, &what), &what,
-                 err));
+    FG_TRY(found(l, fg_translate(l->converter, FG_IMPORT, config, &options, &there, &what), &what, err));
     if (!there.result) goto done;
     FG_TRY(check_names(l, &there, err));
     FG_TRY(check_prefix(l, err));
     what = (fg_error){0};
-    FG_TRY(found(l, fg_translate(l->converter, l->dirs, FG_EXPORT, there.result, &options, &back, &what),
-                 &what, err));
+    FG_TRY(found(l, fg_translate(l->converter, FG_EXPORT, there.result, &options, &back, &what), &what, err));
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
     fg_log_trial_end(unsaid);
-    if (status == FG_OK) status = fg_lint_code(l->converter, l->dirs, config, &l->wrong, err);
+    if (status == FG_OK) status = fg_lint_code(l->converter, config, &l->wrong, err);
     json_decref(config);
     fg_translation_free(&there);
     fg_translation_free(&back);
@@ -210,8 +208,8 @@ done:
 
 /* ---- files ---- */
 
-/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well, unless that is the converter
- * itself. */
+/* models/TYPE.json next to the converter or in DIR; in a plug-in's directory TYPE.json may be it as well,
+ * unless that is the converter itself. */
 static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     fg_status status = FG_OK;
     const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
@@ -220,9 +218,9 @@ static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     FG_TRY(fg_path_is_file(path, found, err));
     fg_free(path);
     path = NULL;
-    for (size_t i = 0; i < 2 * l->dirs->count && !*found; i++) {
-        FG_TRY_NEW(path,
-                   fg_strformat(err, "%s/%s%s.json", l->dirs->items[i / 2], i % 2 ? "" : "models/", family));
+    for (size_t i = 0; i < 2 * l->catalogue->count && !*found; i++) {
+        FG_TRY_NEW(path, fg_strformat(err, "%s/%s%s.json", l->catalogue->directories[i / 2],
+                                      i % 2 ? "" : "models/", family));
         FG_TRY(fg_path_is_file(path, found, err));
         *found = *found && strcmp(path, fg_converter_file(l->converter)) != 0;
         fg_free(path);
@@ -255,25 +253,23 @@ static fg_status check_defaults(linter *l, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
     char detail[BRIEF];
-    json_t *type, *held = NULL;
+    const json_t *held;
+    json_t *type;
     json_object_foreach(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
         if (json_is_null(type)) continue;
-        FG_TRY(fg_defaults_load(l->dirs, json_string_value(type), &held, err));
+        FG_TRY(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
         if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
-        json_decref(held);
-        held = NULL;
     }
 done:
-    json_decref(held);
     return status;
 }
 
 static fg_status check_loaded(linter *l, fg_error *err) {
     fg_status status = FG_OK;
-    fg_classes *classes = NULL;
+    const fg_classes *classes = NULL;
     FG_TRY(check_defaults(l, err));
-    FG_TRY(fg_classes_load(&classes, l->dirs, fg_converter_format(l->converter), err));
+    FG_TRY(fg_classes_load(&classes, l->catalogue, fg_converter_format(l->converter), err));
     if (classes)
         FG_TRY(fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err));
     else
@@ -281,7 +277,6 @@ static fg_status check_loaded(linter *l, fg_error *err) {
     FG_TRY(check_small_model(l, err));
     FG_TRY(check_model_file(l, err));
 done:
-    fg_classes_free(&classes);
     return status;
 }
 
@@ -291,7 +286,7 @@ static fg_status check_migrations(linter *l, const char *path, fg_buffer *about,
     fg_migrations all = {0};
     fg_error what = {0};
     char *text = NULL;
-    FG_TRY(found(l, fg_migrations_load_file(&all, l->dirs, path, &what), &what, err));
+    FG_TRY(found(l, fg_migrations_load_file(&all, l->catalogue, path, &what), &what, err));
     for (size_t i = 0; i < all.count; i++) {
         FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
         FG_TRY(fg_buffer_printf(about, err, "%s%s", i ? "; " : "", text));
@@ -311,10 +306,10 @@ static fg_status put_line(const linter *l, const char *path, const char *fine, f
     return fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
 }
 
-static fg_status lint_migration(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+static fg_status lint_migration(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.dirs = dirs};
+    linter l = {.catalogue = catalogue};
     fg_buffer about = {0};
     FG_TRY(fg_buffer_printf(&about, err, "migration "));
     FG_TRY(check_migrations(&l, path, &about, err));
@@ -325,16 +320,16 @@ done:
     return status;
 }
 
-static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.dirs = dirs};
-    fg_converter *converter = NULL;
+    linter l = {.catalogue = catalogue};
+    const fg_converter *converter = NULL;
     fg_buffer fine = {0}, migrations = {0};
     fg_error what = {0};
-    FG_TRY(found(&l, fg_converter_load_file(&converter, dirs, path, &what), &what, err));
+    FG_TRY(found(&l, fg_converter_load_file(&converter, catalogue, path, &what), &what, err));
     l.converter = converter;
-    if (converter) FG_TRY(fg_hf_keys_load(dirs, &l.hf_keys, err));
+    if (converter) FG_TRY(fg_hf_keys_load(catalogue, &l.hf_keys, err));
     if (converter) FG_TRY(fg_lint_claims(fg_converter_declarations(converter), &l.wrong, err));
     bool whole = converter && !fg_converter_abstract(converter);
     if (whole) FG_TRY(check_loaded(&l, err));
@@ -346,21 +341,19 @@ static fg_status lint_converter(const fg_converter_dirs *dirs, const char *path,
     FG_TRY(put_line(&l, path, fine.data, report, problems, err));
 done:
     fg_buffer_free(&l.wrong);
-    json_decref(l.hf_keys);
     fg_buffer_free(&fine);
     fg_buffer_free(&migrations);
-    fg_converter_free(&converter);
     return status;
 }
 
 /* One that cannot be read is reported as a converter. */
-static fg_status lint_file(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
-                           size_t *problems, fg_error *err) {
-    json_t *document = NULL;
+static fg_status lint_file(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+                           fg_error *err) {
+    const fg_source_file *file;
     fg_error ignored = {0};
-    bool migration = fg_json_read(path, &document, &ignored) == FG_OK && fg_migrations_is_file(document);
-    json_decref(document);
-    return (migration ? lint_migration : lint_converter)(dirs, path, report, problems, err);
+    bool migration =
+        fg_catalogue_read(catalogue, path, &file, &ignored) == FG_OK && fg_migrations_is_file(file->document);
+    return (migration ? lint_migration : lint_converter)(catalogue, path, report, problems, err);
 }
 
 static fg_status check_is_file(const char *path, fg_error *err) {
@@ -375,24 +368,23 @@ static fg_status check_is_file(const char *path, fg_error *err) {
                    "of --converter-path first");
 }
 
-fg_status fg_converter_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
-                            size_t *problems, fg_error *err) {
+fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
+    const fg_converter_entries *entries;
     fg_names migrations = {0};
-    size_t count = 0;
     *problems = 0;
     if (path) {
         FG_TRY(check_is_file(path, err));
-        return lint_file(dirs, path, report, problems, err);
+        return lint_file(catalogue, path, report, problems, err);
     }
-    FG_TRY(fg_converter_entries(dirs, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) FG_TRY(lint_converter(dirs, entries[i].path, report, problems, err));
-    FG_TRY(fg_migrations_files(dirs, &migrations, err));
+    FG_TRY(fg_converters_list(catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count; i++)
+        FG_TRY(lint_converter(catalogue, entries->items[i].path, report, problems, err));
+    FG_TRY(fg_migrations_files(catalogue, &migrations, err));
     for (size_t i = 0; i < migrations.count; i++)
-        FG_TRY(lint_migration(dirs, migrations.items[i], report, problems, err));
+        FG_TRY(lint_migration(catalogue, migrations.items[i], report, problems, err));
 done:
     fg_names_free(&migrations);
-    fg_converter_entries_free(entries, count);
     return status;
 }

@@ -10,7 +10,8 @@ static fg_status add_lint_error(const fg_declaration *d, const char *what, const
                             d->label, what, leaf);
 }
 
-/* Each leaf of an object that the declaration writes must be one that its claim covers: else what comes back is an unknown key. */
+/* Each leaf of an object that the declaration writes must be one that its claim covers: else what comes back
+ * is an unknown key. */
 static fg_status check_leaves(const fg_declaration *d, const json_t *value, const char *above,
                               fg_buffer *wrong, fg_error *err) {
     fg_status status = FG_OK;

@@ -1,4 +1,5 @@
-/* Lint of claims of objects: what they may hold is said leaf by leaf, and what the file itself writes into them is among it. */
+/* Lint of claims of objects: what they may hold is said leaf by leaf, and what the file itself writes into
+ * them is among it. */
 #ifndef FG_LINT_LINT_CLAIMS_H
 #define FG_LINT_LINT_CLAIMS_H
 

@@ -83,8 +83,8 @@ done:
 
 /* ---- one declaration ---- */
 
-/* The field that a path leads to, seen from the section's class; false if a part of it does not exist. `sure` is false where
- * the class in between is only known with a configuration. */
+/* The field that a path leads to, seen from the section's class; false if a part of it does not exist. `sure`
+ * is false where the class in between is only known with a configuration. */
 static bool find_field(const linter *l, const fg_section *section, const char *path, fg_field *field,
                        bool *sure) {
     const char *last = strrchr(path, '/');

@@ -11,7 +11,6 @@
 
 typedef struct linter {
     const fg_converter *converter;
-    const fg_converter_dirs *dirs;
     fg_code_declaration declaration;
     fg_buffer *wrong;
     size_t before; /* length of `wrong` at the start */
@@ -30,7 +29,7 @@ static fg_status found(linter *l, fg_status status, const fg_error *what, fg_err
 static fg_status translate(const linter *l, fg_direction direction, const json_t *config,
                            fg_translation *result, fg_error *err) {
     const fg_translate_options options = {.hf_version = 4, .version = "0", .file = "example"};
-    return fg_translate(l->converter, l->dirs, direction, config, &options, result, err);
+    return fg_translate(l->converter, direction, config, &options, result, err);
 }
 
 /* The outputs that the converter's "tensors" give, without pieces. */
@@ -156,12 +155,11 @@ done:
     return status;
 }
 
-fg_status fg_lint_code(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *sample,
-                       fg_buffer *wrong, fg_error *err) {
-    linter l = {.converter = converter, .dirs = dirs, .wrong = wrong, .before = wrong->length};
+fg_status fg_lint_code(const fg_converter *converter, const json_t *sample, fg_buffer *wrong, fg_error *err) {
+    linter l = {.converter = converter, .wrong = wrong, .before = wrong->length};
     fg_error what = {0};
     char unsaid[FG_LOG_LINE];
-    fg_status status = fg_code_declaration_load(&l.declaration, converter, dirs, &what);
+    fg_status status = fg_code_declaration_load(&l.declaration, converter, &what);
     if (status != FG_OK) return found(&l, status, &what, err);
     if (!l.declaration.document) return FG_OK; /* no code */
     fg_log_trial_begin();                      /* warnings of the example are no problem of its converter */

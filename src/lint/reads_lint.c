@@ -55,21 +55,21 @@ done:
 static fg_status bind_side(small_model *m, size_t side, fg_error *err) {
     const fg_weight_source weights = {.context = &m->sides[side], .find = find, .name_of = name_of};
     fg_model *model = NULL;
-    fg_status status = fg_model_bind(&model, m->spec, side ? FG_FORMAT_FORGATHER : FG_FORMAT_HF,
+    fg_status status = fg_model_bind(&model, m->spec, side ? &fg_format_forgather : &fg_format_hf,
                                      side ? m->there.result : m->there.hf, weights, err);
     fg_model_free(&model);
     return status;
 }
 
 /* What the converter itself refuses, its own lint says. */
-static fg_status try_family(small_model *m, const fg_converter_dirs *dirs, fg_error *err) {
+static fg_status try_family(small_model *m, fg_error *err) {
     fg_status status = FG_OK;
     const fg_translate_options options = {.hf_version = 4, .version = "0", .file = "example"};
     json_t *config = NULL;
-    FG_TRY(fg_lint_small_config(m->converter, dirs, &config, err));
+    FG_TRY(fg_lint_small_config(m->converter, &config, err));
     if (!config) goto done;
     fg_error what = {0};
-    status = fg_translate(m->converter, dirs, FG_IMPORT, config, &options, &m->there, &what);
+    status = fg_translate(m->converter, FG_IMPORT, config, &options, &m->there, &what);
     if (status == FG_ERR_INPUT) status = FG_OK;
     if (status != FG_OK) FG_FAIL(err, status, "%s", what.text);
     if (!m->there.result) goto done;
@@ -80,13 +80,12 @@ done:
     return status;
 }
 
-fg_status fg_lint_reads(const json_t *spec, const fg_converter_dirs *dirs, const fg_converter *converter,
-                        fg_error *err) {
+fg_status fg_lint_reads(const json_t *spec, const fg_converter *converter, fg_error *err) {
     char unsaid[FG_LOG_LINE];
     small_model m = {.spec = spec, .converter = converter};
     if (fg_converter_no_forward_pass(converter)) return FG_OK;
     fg_log_trial_begin();
-    fg_status status = try_family(&m, dirs, err);
+    fg_status status = try_family(&m, err);
     fg_log_trial_end(unsaid);
     fg_translation_free(&m.there);
     for (size_t side = 0; side < 2; side++) fg_plan_free(&m.sides[side]);

@@ -15,7 +15,7 @@ enum { BRIEF = 80 };
 static const char INSIDE[] = "base_model/"; /* where a configuration of a format with classes begins */
 
 typedef struct linter {
-    const fg_converter_dirs *dirs;
+    fg_catalogue *catalogue;
     const fg_classes *classes; /* of Fast-LLM */
     json_t *roots;             /* owned; object whose keys are the classes that converters begin with */
     fg_buffer wrong;           /* of one file, "; " between */
@@ -29,12 +29,12 @@ static fg_status add_lint_error(linter *l, fg_error *err, const char *what, cons
 /* ---- families ---- */
 
 /* Whether there is a converter whose models can be run. */
-static fg_status can_run(const linter *l, fg_format format, const char *family, bool *can, fg_error *err) {
-    fg_converter *converter = NULL;
+static fg_status can_run(const linter *l, const fg_format *format, const char *family, bool *can,
+                         fg_error *err) {
+    const fg_converter *converter = NULL;
     fg_error what = {0};
-    fg_status status = fg_converter_load(&converter, l->dirs, format, family, &what);
+    fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
     *can = status == FG_OK && !fg_converter_no_forward_pass(converter);
-    fg_converter_free(&converter);
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
 }
 
@@ -45,11 +45,10 @@ static fg_status found(linter *l, fg_status status, const fg_error *what, fg_err
 }
 
 static fg_status check_reads(linter *l, const char *family, const json_t *spec, fg_error *err) {
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     fg_error what = {0};
-    fg_status status = fg_converter_load(&converter, l->dirs, FG_FORMAT_FORGATHER, family, &what);
-    if (status == FG_OK) status = fg_lint_reads(spec, l->dirs, converter, &what);
-    fg_converter_free(&converter);
+    fg_status status = fg_converter_load(&converter, l->catalogue, &fg_format_forgather, family, &what);
+    if (status == FG_OK) status = fg_lint_reads(spec, converter, &what);
     return found(l, status, &what, err);
 }
 
@@ -57,8 +56,8 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
     fg_status status = FG_OK;
     bool forgather, fast_llm;
     const json_t *formats = json_object_get(spec, "formats");
-    FG_TRY(can_run(l, FG_FORMAT_FORGATHER, family, &forgather, err));
-    FG_TRY(can_run(l, FG_FORMAT_FAST_LLM, family, &fast_llm, err));
+    FG_TRY(can_run(l, &fg_format_forgather, family, &forgather, err));
+    FG_TRY(can_run(l, &fg_format_fast_llm, family, &fast_llm, err));
     if (!forgather && !fast_llm)
         FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
     if (!json_object_get(formats, "hf"))
@@ -270,10 +269,10 @@ done:
 
 static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
-    const char *format = fg_format_name(FG_FORMAT_FAST_LLM);
+    const char *format = fg_format_fast_llm.name;
     FG_TRY(check_all_members(l, spec, err));
     FG_TRY(check_all_roles(l, spec, err));
-    if (strcmp(name, fg_model_spec_name(FG_FORMAT_FAST_LLM, NULL)) != 0) {
+    if (strcmp(name, fg_model_spec_name(&fg_format_fast_llm, NULL)) != 0) {
         FG_TRY(check_family(l, name, spec, err));
         goto done;
     }
@@ -295,7 +294,7 @@ static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_
     fg_buffer_clear(&l->wrong);
     l->keys = 0;
     FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
-    FG_TRY(found(l, fg_model_spec_read(&spec, l->dirs, name, &what), &what, err));
+    FG_TRY(found(l, fg_model_spec_read(&spec, l->catalogue, name, &what), &what, err));
     if (spec) FG_TRY(check_spec(l, name, spec, err));
     *problems += l->wrong.length != 0;
     if (l->wrong.length)
@@ -337,60 +336,49 @@ done:
 /* The classes that the converters of Fast-LLM begin with. */
 static fg_status find_roots(linter *l, fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_entry *entries = NULL;
-    fg_converter *converter = NULL;
-    size_t count = 0;
-    FG_TRY(fg_converter_entries(l->dirs, &entries, &count, err));
-    for (size_t i = 0; i < count; i++) {
-        if (!entries[i].model_type || strcmp(entries[i].format, fg_format_name(FG_FORMAT_FAST_LLM)) != 0)
-            continue;
-        if (fg_converter_load_file(&converter, l->dirs, entries[i].path, NULL) != FG_OK) continue;
+    const fg_converter_entries *entries;
+    const fg_converter *converter;
+    FG_TRY(fg_converters_list(l->catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        if (!entry->model_type || strcmp(entry->format, fg_format_fast_llm.name) != 0) continue;
+        if (fg_converter_load_file(&converter, l->catalogue, entry->path, NULL) != FG_OK) continue;
         FG_TRY(
             fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
-        fg_converter_free(&converter);
     }
 done:
-    fg_converter_free(&converter);
-    fg_converter_entries_free(entries, count);
     return status;
-}
-
-static void end(linter *l, fg_classes *classes) {
-    fg_buffer_free(&l->wrong);
-    json_decref(l->roots);
-    fg_classes_free(&classes);
 }
 
 /* Lints one file or (path NULL) those of all directories. */
-static fg_status lint_specs(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
-                            size_t *problems, fg_error *err) {
+static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_classes *classes = NULL;
-    linter l = {.dirs = dirs, .roots = json_object()};
-    FG_TRY(fg_classes_load(&classes, dirs, FG_FORMAT_FAST_LLM, err));
-    l.classes = classes;
-    if (classes) FG_TRY(find_roots(&l, err));
+    linter l = {.catalogue = catalogue, .roots = json_object()};
+    FG_TRY(fg_classes_load(&l.classes, catalogue, &fg_format_fast_llm, err));
+    if (l.classes) FG_TRY(find_roots(&l, err));
     if (path) FG_TRY(lint_file(&l, path, report, problems, err));
-    for (size_t i = 0; i < dirs->count && !path; i++)
-        FG_TRY(lint_folder(&l, dirs->items[i], report, problems, err));
+    for (size_t i = 0; i < catalogue->count && !path; i++)
+        FG_TRY(lint_folder(&l, catalogue->directories[i], report, problems, err));
 done:
-    end(&l, classes);
+    fg_buffer_free(&l.wrong);
+    json_decref(l.roots);
     return status;
 }
 
-fg_status fg_model_specs_lint(const fg_converter_dirs *dirs, fg_buffer *report, size_t *problems,
-                              fg_error *err) {
-    return lint_specs(dirs, NULL, report, problems, err);
+fg_status fg_model_specs_lint(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err) {
+    return lint_specs(catalogue, NULL, report, problems, err);
 }
 
 /* ---- single files, which need not lie in one of the directories ---- */
 
 /* The directories, and before them one more, unless that is NULL. */
-static fg_status search_first(fg_converter_dirs *all, const char *directory, const fg_converter_dirs *dirs,
+static fg_status search_first(fg_catalogue *all, const char *directory, fg_catalogue *catalogue,
                               fg_error *err) {
     fg_status status = FG_OK;
-    if (directory) FG_TRY(fg_converter_dirs_add(all, directory, err));
-    for (size_t i = 0; i < dirs->count; i++) FG_TRY(fg_converter_dirs_add(all, dirs->items[i], err));
+    if (directory) FG_TRY(fg_catalogue_add(all, directory, err));
+    for (size_t i = 0; i < catalogue->count; i++)
+        FG_TRY(fg_catalogue_add(all, catalogue->directories[i], err));
 done:
     return status;
 }
@@ -404,72 +392,71 @@ fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err) {
     return status;
 }
 
-fg_status fg_model_spec_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
-                             size_t *problems, fg_error *err) {
+fg_status fg_model_spec_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
+                             fg_error *err) {
     fg_status status = FG_OK;
-    fg_converter_dirs all = {0};
+    fg_catalogue all = {0};
     char *folder = NULL, *directory = NULL;
     FG_TRY_NEW(folder, fg_path_parent(path, err));
     FG_TRY_NEW(directory, fg_path_parent(folder, err));
-    FG_TRY(search_first(&all, directory, dirs, err));
+    FG_TRY(search_first(&all, directory, catalogue, err));
     FG_TRY(lint_specs(&all, path, report, problems, err));
 done:
-    fg_converter_dirs_free(&all);
+    fg_catalogue_free(&all);
     fg_free(folder);
     fg_free(directory);
     return status;
 }
 
 /* Where the spec of a converter's family is looked for: first next to the converter, if it is there. */
-static fg_status search_for_spec(fg_converter_dirs *all, const fg_converter *converter,
-                                 const fg_converter_dirs *dirs, fg_error *err) {
+static fg_status search_for_spec(fg_catalogue *all, const fg_converter *converter, fg_catalogue *catalogue,
+                                 fg_error *err) {
     fg_status status = FG_OK;
     bool beside;
     char *directory = NULL, *path = NULL;
     FG_TRY_NEW(directory, fg_path_parent(fg_converter_file(converter), err));
     FG_TRY_NEW(path, fg_strformat(err, "%s/models/%s.json", directory, fg_converter_model_type(converter)));
     FG_TRY(fg_path_is_file(path, &beside, err));
-    FG_TRY(search_first(all, beside ? directory : NULL, dirs, err));
+    FG_TRY(search_first(all, beside ? directory : NULL, catalogue, err));
 done:
     fg_free(directory);
     fg_free(path);
     return status;
 }
 
-static fg_status lint_reads(const fg_converter_dirs *dirs, const fg_converter *converter, fg_buffer *report,
+static fg_status lint_reads(fg_catalogue *catalogue, const fg_converter *converter, fg_buffer *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.dirs = dirs};
-    fg_converter_dirs all = {0};
+    linter l = {.catalogue = catalogue};
+    fg_catalogue all = {0};
     json_t *spec = NULL;
     char *path = NULL;
     fg_error what = {0};
     const char *family = fg_converter_model_type(converter);
-    FG_TRY(search_for_spec(&all, converter, dirs, err));
+    FG_TRY(search_for_spec(&all, converter, catalogue, err));
     FG_TRY(fg_model_spec_path(&path, &all, family, err));
     FG_TRY(found(&l, fg_model_spec_read(&spec, &all, family, &what), &what, err));
-    if (spec) FG_TRY(found(&l, fg_lint_reads(spec, dirs, converter, &what), &what, err));
+    if (spec) FG_TRY(found(&l, fg_lint_reads(spec, converter, &what), &what, err));
     if (!l.wrong.length) goto done;
     ++*problems;
     FG_TRY(fg_buffer_printf(report, err, "bad %s: %s\n", path, l.wrong.data));
 done:
     fg_buffer_free(&l.wrong);
-    fg_converter_dirs_free(&all);
+    fg_catalogue_free(&all);
     json_decref(spec);
     fg_free(path);
     return status;
 }
 
-fg_status fg_converter_reads_lint(const fg_converter_dirs *dirs, const char *path, fg_buffer *report,
+fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                   size_t *problems, fg_error *err) {
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     fg_error what = {0};
-    fg_status status = fg_converter_load_file(&converter, dirs, path, &what);
+    fg_status status = fg_converter_load_file(&converter, catalogue, path, &what);
     if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
     if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
     if (!fg_converter_abstract(converter) && !fg_converter_no_forward_pass(converter) &&
-        fg_converter_format(converter) == FG_FORMAT_FORGATHER)
-        status = lint_reads(dirs, converter, report, problems, err);
-    fg_converter_free(&converter);
+        fg_converter_format(converter) == &fg_format_forgather)
+        status = lint_reads(catalogue, converter, report, problems, err);
     return status;
 }

@@ -10,11 +10,11 @@ typedef struct fg_completed {
 } fg_completed;
 
 /* The map borrows the configurations. */
-fg_status fg_converter_map_new(fg_tensor_map *map, const fg_converter *converter,
-                               const fg_converter_dirs *dirs, fg_completed config, fg_error *err);
+fg_status fg_converter_map_new(fg_tensor_map *map, const fg_converter *converter, fg_completed config,
+                               fg_error *err);
 
 /* How many rows the tensors of the vocabulary have; 0 if no rule marks one. */
-fg_status fg_converter_vocabulary_rows(const fg_converter *converter, const fg_converter_dirs *dirs,
-                                       fg_completed config, uint64_t *rows, fg_error *err);
+fg_status fg_converter_vocabulary_rows(const fg_converter *converter, fg_completed config, uint64_t *rows,
+                                       fg_error *err);
 
 #endif

@@ -1,9 +1,10 @@
-/* Names of tensors in hf as transformers reads them, not only as it writes them: the names of a converter, those without base_model_prefix
- * (AutoModel's save_pretrained leaves out "model.", and transformers puts it back when it loads such names into a model with a head), and
- * those that the converter's "other_names" translates.
+/* Names of tensors in hf as transformers reads them, not only as it writes them: the names of a converter,
+ * those without base_model_prefix (AutoModel's save_pretrained leaves out "model.", and transformers puts it
+ * back when it loads such names into a model with a head), and those that the converter's "other_names"
+ * translates.
  *
- * Invariant: a prefix is added only where no name of the source has it, so that no two names can meet by it. By "other_names" two can: the
- * caller refuses a tensor that is there twice.
+ * Invariant: a prefix is added only where no name of the source has it, so that no two names can meet by it.
+ * By "other_names" two can: the caller refuses a tensor that is there twice.
  */
 #ifndef FG_MAPPING_HF_NAMES_H
 #define FG_MAPPING_HF_NAMES_H

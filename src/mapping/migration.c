@@ -50,8 +50,8 @@ static const char *inside(const site *at, const char *member, char *buffer) {
 static fg_status read_version(const site *at, const json_t *document, const char *key, fg_version *version,
                               fg_error *err) {
     char where[WHERE], place[PLACE];
-    const fg_layer *layer = &at->layers->items[0];
-    snprintf(where, sizeof where, "%s:%u: %s", layer->path, fg_layer_line(layer, at->place, key),
+    const fg_source_file *layer = at->layers->items[0];
+    snprintf(where, sizeof where, "%s:%u: %s", layer->path, fg_source_file_line(layer, at->place, key),
              inside(at, key, place));
     return fg_version_read(json_object_get(document, key), where, version, err);
 }
@@ -70,7 +70,7 @@ done:
 static fg_status compile_names(fg_migration *m, const site *at, fg_error *err) {
     char place[PLACE];
     const json_t *names = json_object_get(m->document, "names");
-    const fg_layer *layer = &at->layers->items[0];
+    const fg_source_file *layer = at->layers->items[0];
     json_t *none = names ? NULL : json_array();
     fg_status status =
         fg_name_rules_compile(&m->names, names ? names : none, json_object_get(m->document, "lists"),
@@ -125,8 +125,9 @@ static fg_status compile_views(fg_migration *m, const site *at, fg_error *err) {
     FG_NEW(m->views, json_object_size(all));
     json_object_foreach(all, pattern, rule) {
         fg_view *view = &m->views[m->view_count++];
-        *view = (fg_view){
-            .text = pattern, .rule = rule, .line = fg_layer_line(&at->layers->items[0], tensors, pattern)};
+        *view = (fg_view){.text = pattern,
+                          .rule = rule,
+                          .line = fg_source_file_line(at->layers->items[0], tensors, pattern)};
         FG_TRY(check_view(at, pattern, rule, tensors, err));
         FG_TRY(compile_pattern(view, m->file, err));
     }
@@ -138,10 +139,10 @@ fg_status fg_migration_compile(fg_migration *m, const json_t *document, const ch
                                const fg_layers *layers, fg_error *err) {
     fg_status status = FG_OK;
     char config[PLACE];
-    const fg_layer *layer = &layers->items[0];
+    const fg_source_file *layer = layers->items[0];
     const site at = {.layers = layers, .place = place};
     *m = (fg_migration){.document = document, .file = layer->path};
-    m->line = fg_layer_line(layer, place, "from");
+    m->line = fg_source_file_line(layer, place, "from");
     if (!json_is_object(document))
         FG_TRY(
             fg_layers_fail(layers, "", place, err, "found %s, expected a migration", fg_json_kind(document)));

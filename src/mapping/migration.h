@@ -1,11 +1,13 @@
-/* Migrations: JSON that says how a Forgather directory of one version of its architecture's schema becomes one of the next. The language
- * is described in docs/updating.md ("Writing a migration").
+/* Migrations: JSON that says how a Forgather directory of one version of its architecture's schema becomes
+ * one of the next. The language is described in docs/updating.md ("Writing a migration").
  *
- * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in directory), or is in the list
- * "migrations" of a converter file, which passes it on to those that extend it. Its words are those of converters (convert/converter.h), of
- * which hf is the older side here and the target the newer.
+ * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in
+ * directory), or is in the list "migrations" of a converter file, which passes it on to those that extend it.
+ * Its words are those of converters (convert/converter.h), of which hf is the older side here and the target
+ * the newer.
  *
- * Invariant: a migration that was loaded leads to a later version; its declarations, patterns and expressions are sound.
+ * Invariant: a migration that was loaded leads to a later version; its declarations, patterns and expressions
+ * are sound.
  */
 #ifndef FG_MAPPING_MIGRATION_H
 #define FG_MAPPING_MIGRATION_H
@@ -32,16 +34,17 @@ typedef struct fg_migration {
     size_t view_count;
 } fg_migration;
 
-/* Compiles the object `document`, the member `place` ("" or "migrations/0") of the one layer of `layers`, and outlives the
- * migration. FG_ERR_INPUT with file, line and rule. The migration is to be freed in any case. */
+/* Compiles the object `document`, the member `place` ("" or "migrations/0") of the one layer of `layers`, and
+ * outlives the migration. FG_ERR_INPUT with file, line and rule. The migration is to be freed in any case. */
 fg_status fg_migration_compile(fg_migration *migration, const json_t *document, const char *place,
                                const fg_layers *layers, fg_error *err);
 void fg_migration_free(fg_migration *migration);
 /* Whether it is for this architecture; `otherwise` is what a migration without "arch" is for. */
 bool fg_migration_is_for(const fg_migration *migration, const char *arch, const char *otherwise);
 
-/* The configuration in the newer schema, stamped with architecture and version. `file` is for messages. Keys that a rule leaves out are
- * added to `left_out` (array, as in fg_translation; may be NULL). What is refused is FG_ERR_INPUT. */
+/* The configuration in the newer schema, stamped with architecture and version. `file` is for messages. Keys
+ * that a rule leaves out are added to `left_out` (array, as in fg_translation; may be NULL). What is refused
+ * is FG_ERR_INPUT. */
 fg_status fg_migration_config(const fg_migration *migration, const char *arch, const json_t *config,
                               const char *file, json_t **result, json_t *left_out, fg_error *err);
 /* The plan of the step, as fg_tensor_plan makes it. `config` is in the newer schema. */

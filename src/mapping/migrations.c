@@ -38,11 +38,11 @@ done:
     return status;
 }
 
-fg_status fg_migrations_files(const fg_converter_dirs *dirs, fg_names *paths, fg_error *err) {
+fg_status fg_migrations_files(fg_catalogue *catalogue, fg_names *paths, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < dirs->count; i++) {
-        FG_TRY(list_folder(dirs->items[i], "forgather/migrations", paths, err));
-        FG_TRY(list_folder(dirs->items[i], "migrations", paths, err));
+    for (size_t i = 0; i < catalogue->count; i++) {
+        FG_TRY(list_folder(catalogue->directories[i], "forgather/migrations", paths, err));
+        FG_TRY(list_folder(catalogue->directories[i], "migrations", paths, err));
     }
 done:
     if (status != FG_OK) fg_names_free(paths);
@@ -67,7 +67,7 @@ static fg_status add(fg_migrations *all, const json_t *document, const char *pla
                      const char *arch, fg_error *err) {
     fg_status status = FG_OK;
     const char *own =
-        *place ? json_string_value(json_object_get(view->items[0].document, "model_type")) : NULL;
+        *place ? json_string_value(json_object_get(view->items[0]->document, "model_type")) : NULL;
     FG_TRY(fg_grow(&all->items, all->count, &all->capacity, sizeof *all->items, err));
     fg_migration *m = &all->items[all->count++];
     FG_TRY(fg_migration_compile(m, document, place, view, err));
@@ -84,13 +84,13 @@ done:
     return status;
 }
 
-static fg_status add_file(fg_migrations *all, fg_layer *layer, const char *arch, fg_error *err) {
+static fg_status add_file(fg_migrations *all, const fg_source_file *file, const char *arch, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_layers view = {.items = layer, .count = 1};
+    const fg_layers view = {.items = &file, .count = 1};
     char *place = NULL;
     size_t i;
-    json_t *item, *list = json_object_get(layer->document, "migrations");
-    if (fg_migrations_is_file(layer->document)) return add(all, layer->document, "", &view, arch, err);
+    json_t *item, *list = json_object_get(file->document, "migrations");
+    if (fg_migrations_is_file(file->document)) return add(all, file->document, "", &view, arch, err);
     if (list && !json_is_array(list))
         FG_TRY(fg_layers_fail(&view, "", "migrations", err, "found %s, expected a list", fg_json_kind(list)));
     json_array_foreach(list, i, item) {
@@ -104,32 +104,32 @@ done:
     return status;
 }
 
-/* All files are read before the first is compiled: a file that is read again moves, and with it what others borrow from it. */
 static fg_status compile_files(fg_migrations *all, size_t count, const char *arch, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < all->files.count && i < count; i++)
-        FG_TRY(add_file(all, &all->files.items[i], arch, err));
+        FG_TRY(add_file(all, all->files.items[i], arch, err));
 done:
     return status;
 }
 
-fg_status fg_migrations_load(fg_migrations *all, const fg_converter_dirs *dirs, const char *converter,
+fg_status fg_migrations_load(fg_migrations *all, fg_catalogue *catalogue, const char *converter,
                              const char *arch, fg_error *err) {
     fg_status status = FG_OK;
     fg_names paths = {0};
-    if (converter) FG_TRY(fg_layers_load(&all->files, dirs, converter, err));
-    FG_TRY(fg_migrations_files(dirs, &paths, err));
-    for (size_t i = 0; i < paths.count; i++) FG_TRY(fg_layers_load(&all->files, dirs, paths.items[i], err));
+    if (converter) FG_TRY(fg_layers_load(&all->files, catalogue, converter, err));
+    FG_TRY(fg_migrations_files(catalogue, &paths, err));
+    for (size_t i = 0; i < paths.count; i++)
+        FG_TRY(fg_layers_load(&all->files, catalogue, paths.items[i], err));
     FG_TRY(compile_files(all, SIZE_MAX, arch, err));
 done:
     fg_names_free(&paths);
     return status;
 }
 
-fg_status fg_migrations_load_file(fg_migrations *all, const fg_converter_dirs *dirs, const char *path,
+fg_status fg_migrations_load_file(fg_migrations *all, fg_catalogue *catalogue, const char *path,
                                   fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_layers_load(&all->files, dirs, path, err));
+    FG_TRY(fg_layers_load(&all->files, catalogue, path, err));
     FG_TRY(compile_files(all, 1, NULL, err)); /* the first; what it extends is looked at by itself */
 done:
     return status;

@@ -1,7 +1,8 @@
-/* The migrations of an architecture: where they are found, and the chain of them that leads from one version to another.
+/* The migrations of an architecture: where they are found, and the chain of them that leads from one version
+ * to another.
  *
- * Invariant: of a loaded set no two migrations lead from one version to different ones; of one step that is given twice the one that was
- * found first counts (a plug-in's before the built-in one).
+ * Invariant: of a loaded set no two migrations lead from one version to different ones; of one step that is
+ * given twice the one that was found first counts (a plug-in's before the built-in one).
  */
 #ifndef FG_MAPPING_MIGRATIONS_H
 #define FG_MAPPING_MIGRATIONS_H
@@ -14,22 +15,24 @@ typedef struct fg_migrations {
     size_t count, capacity;
 } fg_migrations;
 
-/* All migrations of an architecture: those of its converter's file and of what that extends (`converter` may be NULL), then those of
- * the directories' files. FG_ERR_INPUT with file, line and rule: unknown keys, broken versions, patterns, declarations. */
-fg_status fg_migrations_load(fg_migrations *migrations, const fg_converter_dirs *dirs, const char *converter,
+/* All migrations of an architecture: those of its converter's file and of what that extends (`converter` may
+ * be NULL), then those of the directories' files. FG_ERR_INPUT with file, line and rule: unknown keys, broken
+ * versions, patterns, declarations. */
+fg_status fg_migrations_load(fg_migrations *migrations, fg_catalogue *catalogue, const char *converter,
                              const char *arch, fg_error *err);
-/* The same for one file, a converter or a migration, and all that it holds, whatever architecture they are for. */
-fg_status fg_migrations_load_file(fg_migrations *migrations, const fg_converter_dirs *dirs, const char *path,
+/* The same for one file, a converter or a migration, and all that it holds, whatever architecture they are
+ * for. */
+fg_status fg_migrations_load_file(fg_migrations *migrations, fg_catalogue *catalogue, const char *path,
                                   fg_error *err);
 void fg_migrations_free(fg_migrations *migrations);
 /* The files of migrations that the directories hold: full paths, the first directory's first. */
-fg_status fg_migrations_files(const fg_converter_dirs *dirs, fg_names *paths, fg_error *err);
+fg_status fg_migrations_files(fg_catalogue *catalogue, fg_names *paths, fg_error *err);
 
 /* Whether a document is a migration by itself, and no converter. */
 bool fg_migrations_is_file(const json_t *document);
 
-/* The version that a converter's configurations have: what it writes to forgather_arch_version. `found` is false if it writes
- * none. */
+/* The version that a converter's configurations have: what it writes to forgather_arch_version. `found` is
+ * false if it writes none. */
 fg_status fg_converter_version(const fg_converter *converter, fg_version *version, bool *found,
                                fg_error *err);
 /* The version that the newest migration leads to; NULL: there is none. */

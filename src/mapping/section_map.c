@@ -15,7 +15,7 @@ enum { WHERE = 800, PARENT = 300, DEPTH = 16 };
 typedef struct map_builder {
     fg_tensor_map *map;
     const fg_section *root;
-    fg_classes *classes; /* owned */
+    const fg_classes *classes;
     const json_t *target;
     fg_error *err;
 } map_builder;
@@ -79,7 +79,8 @@ done:
 
 /* ---- names ---- */
 
-/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no placeholder. */
+/* The number that a placeholder such as {i} or {i+1} at `at` means; `length` is 0 if there is no
+ * placeholder. */
 static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     char *end;
     *length = fg_starts_with(at, "{i}") ? 3 : 0;
@@ -324,8 +325,8 @@ static bool is_primitive(const fg_declaration *d, const char *name) {
     return strcmp(d->primitive->name, name) == 0;
 }
 
-/* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the sequence, that section's for
- * the field "block" or "blocks". */
+/* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the
+ * sequence, that section's for the field "block" or "blocks". */
 static fg_status find_blocks(const map_builder *m, const fg_declaration **d, const char *path, bool pattern) {
     const fg_choice *choice;
     if (is_primitive(*d, "blocks") || is_primitive(*d, "list_dispatch")) return FG_OK;
@@ -472,26 +473,26 @@ done:
     return status;
 }
 
-fg_status fg_section_map_new(fg_tensor_map *map, const fg_converter *converter, const fg_converter_dirs *dirs,
-                             const json_t *target, fg_error *err) {
+fg_status fg_section_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *target,
+                             fg_error *err) {
     fg_status status = FG_OK;
     map_builder m = {.map = map, .target = target, .err = err};
     *map = (fg_tensor_map){
         .converter = converter, .config = target, .file = fg_converter_file(converter), .key = "weights"};
     m.root = fg_converter_declarations(converter)->root;
-    FG_TRY(fg_classes_load(&m.classes, dirs, fg_converter_format(converter), err));
+    FG_TRY(
+        fg_classes_load(&m.classes, fg_converter_catalogue(converter), fg_converter_format(converter), err));
     FG_TRY(expand(&m, m.root, NULL, "", "", "", NULL, 0));
     FG_TRY(tie_links(map, err));
 done:
-    fg_classes_free(&m.classes);
     if (status != FG_OK) fg_tensor_map_free(map);
     return status;
 }
 
-fg_status fg_section_map_vocabulary_rows(const fg_converter *converter, const fg_converter_dirs *dirs,
-                                         const json_t *target, uint64_t *rows, fg_error *err) {
+fg_status fg_section_map_vocabulary_rows(const fg_converter *converter, const json_t *target, uint64_t *rows,
+                                         fg_error *err) {
     fg_tensor_map map;
-    fg_status status = fg_section_map_new(&map, converter, dirs, target, err);
+    fg_status status = fg_section_map_new(&map, converter, target, err);
     *rows = 0;
     for (size_t i = 0; i < map.count && !*rows; i++) {
         const fg_tensor_form *form = &map.forms[map.links[i].form];

@@ -1,10 +1,12 @@
 /* A tensor map: which tensors of the target are made of which of hf in one configuration.
  *
- * Name rules (mapping/name_map.h), the "weights" of sections (mapping/section_map.h) and migrations (mapping/migration.h, which call the
- * older side hf) each make one; mapping/tensor_plan.h makes a plan of it.
+ * Name rules (mapping/name_map.h), the "weights" of sections (mapping/section_map.h) and migrations
+ * (mapping/migration.h, which call the older side hf) each make one; mapping/tensor_plan.h makes a plan of
+ * it.
  *
- * Invariant: names of a side are unique; the parts of a link have one shape and fill the target's tensor one after another, in the order
- * in which they were added; what a link is tied to has one part and is not tied itself.
+ * Invariant: names of a side are unique; the parts of a link have one shape and fill the target's tensor one
+ * after another, in the order in which they were added; what a link is tied to has one part and is not tied
+ * itself.
  */
 #ifndef FG_MAPPING_TENSOR_MAP_H
 #define FG_MAPPING_TENSOR_MAP_H
@@ -78,15 +80,16 @@ const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t par
 /* The index of a form: of one like it that was added lately, or of a copy. */
 fg_status fg_tensor_map_add_form(fg_tensor_map *map, const fg_tensor_form *form, uint32_t *index,
                                  fg_error *err);
-/* A link without parts. Takes `target` over, on failure too. `hf` is for messages: the only name that becomes `target`, or NULL. Two links
- * of one name are FG_ERR_INPUT. */
+/* A link without parts. Takes `target` over, on failure too. `hf` is for messages: the only name that
+ * becomes `target`, or NULL. Two links of one name are FG_ERR_INPUT. */
 fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form, const char *hf,
                                  fg_error *err);
-/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless names_borrowed). Two of one name are FG_ERR_INPUT. */
+/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless names_borrowed).
+ * Two of one name are FG_ERR_INPUT. */
 fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err);
 fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);
-/* Ties the link `name` to the link `to`, as indices and as the names that messages have; FG_ERR_INPUT where the invariant forbids it
- * (`partner` is FG_MAP_NONE: there is no such link). */
+/* Ties the link `name` to the link `to`, as indices and as the names that messages have; FG_ERR_INPUT
+ * where the invariant forbids it (`partner` is FG_MAP_NONE: there is no such link). */
 fg_status fg_tensor_map_tie(fg_tensor_map *map, uint32_t link, const char *name, int64_t partner,
                             const char *to, fg_error *err);
 

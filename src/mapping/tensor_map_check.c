@@ -25,8 +25,8 @@ done:
     return status;
 }
 
-/* A member of an object: 'e' an expression or several, 's' text, 'h' one name or several, 'o' an order, 'b' true, 'l' layouts, 'd' expressions
- * by name. */
+/* A member of an object: 'e' an expression or several, 's' text, 'h' one name or several, 'o' an order, 'b'
+ * true, 'l' layouts, 'd' expressions by name. */
 typedef struct member_row {
     const char *name;
     char kind;

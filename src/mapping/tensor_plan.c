@@ -96,7 +96,8 @@ done:
     return status;
 }
 
-/* What hf calls a tensor of the target, in `scratch`, by the rules alone: they may know names that the target had once. */
+/* What hf calls a tensor of the target, in `scratch`, by the rules alone: they may know names that the
+ * target had once. */
 static fg_status rename_target(planner *p, const char *name, bool *matched, fg_error *err) {
     fg_name_rules *rules = p->map->converter ? fg_converter_rules(p->map->converter, FG_EXPORT) : NULL;
     *matched = false;

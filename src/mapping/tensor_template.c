@@ -107,7 +107,8 @@ char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err
     enum { MARK = 3, DIGITS = 21 };
     const char *at = strstr(name_template, "{i}");
     if (!at) return fg_strdup(name_template, err);
-    /* Put together by hand: a model may have a million names, and formatting takes a tenth of the time that a plan does. */
+    /* Put together by hand: a model may have a million names, and formatting takes a tenth of the time
+     * that a plan does. */
     size_t before = (size_t)(at - name_template), behind = strlen(at + MARK) + 1;
     char digits[DIGITS];
     size_t count = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, block);

@@ -1,5 +1,5 @@
-/* Entries of a table of tensors, worked out for one configuration: of the "tensors" of a converter, or of the "parameters" of emitted
- * code.
+/* Entries of a table of tensors, worked out for one configuration: of the "tensors" of a converter, or of the
+ * "parameters" of emitted code.
  *
  * Invariant: together they stand for at most FG_TENSORS_MAX tensors.
  */
@@ -33,7 +33,8 @@ typedef struct fg_tensor_templates {
     size_t count;
 } fg_tensor_templates;
 
-/* `config` is what the expressions are over. Counts and shapes that are not whole numbers of 0 or more are FG_ERR_INPUT. */
+/* `config` is what the expressions are over. Counts and shapes that are not whole numbers of 0 or more are
+ * FG_ERR_INPUT. */
 fg_status fg_tensor_templates_new(fg_tensor_templates *templates, const fg_tensor_table *table,
                                   const json_t *config, fg_error *err);
 void fg_tensor_templates_free(fg_tensor_templates *templates);

@@ -1,5 +1,5 @@
-/* Tensors that a converter expects and the source lacks, and tensors of the source that no rule covers: one message for both, which
- * says what is probably wrong.
+/* Tensors that a converter expects and the source lacks, and tensors of the source that no rule covers: one
+ * message for both, which says what is probably wrong.
  */
 #ifndef FG_MAPPING_TENSOR_UNMATCHED_H
 #define FG_MAPPING_TENSOR_UNMATCHED_H
@@ -20,7 +20,8 @@ typedef struct fg_unmatched {
 
 fg_status fg_unmatched_add_missing(fg_unmatched *unmatched, const char *name, fg_error *err);
 fg_status fg_unmatched_add_unexpected(fg_unmatched *unmatched, uint32_t source, fg_error *err);
-/* FG_ERR_INPUT if there is anything, with a hint where the cause is known (the caller adds its own otherwise: the first one counts). */
+/* FG_ERR_INPUT if there is anything, with a hint where the cause is known (the caller adds its own otherwise:
+ * the first one counts). */
 fg_status fg_unmatched_check(const fg_unmatched *unmatched, fg_error *err);
 void fg_unmatched_free(fg_unmatched *unmatched);
 

@@ -168,12 +168,12 @@ static fg_status read(void *context, const fg_weight *weight, uint64_t first, ui
     return e->inner.read(e->inner.context, weight, first, count, out, err);
 }
 
-static const json_t *side_of(const json_t *spec, fg_format format) {
-    return json_object_get(json_object_get(spec, "formats"), fg_format_name(format));
+static const json_t *side_of(const json_t *spec, const fg_format *format) {
+    return json_object_get(json_object_get(spec, "formats"), format->name);
 }
 
 fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source *raw, const json_t *spec,
-                                     fg_format format, const fg_row_edits *edits, fg_error *err) {
+                                     const fg_format *format, const fg_row_edits *edits, fg_error *err) {
     fg_status status = FG_OK;
     static const char *const roles[MATRICES] = {"embedding", "head"};
     const json_t *names = json_object_get(side_of(spec, format), "weights");
@@ -198,8 +198,8 @@ done:
     return status;
 }
 
-fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, fg_format format, uint64_t rows,
-                                   json_t **changed, fg_error *err) {
+fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, const fg_format *format,
+                                   uint64_t rows, json_t **changed, fg_error *err) {
     fg_status status = FG_OK;
     const char *key = json_string_value(fg_json_at(side_of(spec, format), "config/vocab/key"));
     FG_TRY_NEW(*changed, fg_json_deep_copy(config, err));

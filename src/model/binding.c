@@ -66,12 +66,12 @@ static fg_model_shape shape_of(const fg_hyperparameters *s) {
                             .heads = s->prediction_heads};
 }
 
-static fg_status bind(fg_model *model, const json_t *spec, fg_format format, const json_t *config,
+static fg_status bind(fg_model *model, const json_t *spec, const fg_format *format, const json_t *config,
                       fg_error *err) {
     fg_status status = FG_OK;
     uint32_t *kind_of = NULL;
     fg_read_ranges read = {0};
-    fg_binder binder = {.model = model, .format = fg_format_name(format), .read = &read};
+    fg_binder binder = {.model = model, .format = format->name, .read = &read};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format);
@@ -87,7 +87,7 @@ done:
     return status;
 }
 
-fg_status fg_model_bind(fg_model **result, const json_t *spec, fg_format format, const json_t *config,
+fg_status fg_model_bind(fg_model **result, const json_t *spec, const fg_format *format, const json_t *config,
                         fg_weight_source weights, fg_error *err) {
     fg_model *model = fg_alloc(1, sizeof *model, err);
     *result = NULL;

@@ -8,7 +8,8 @@
 static const char *const old_cores[] = {"Prescott", "Core2",     "Penryn",    "Dunnington", "Nehalem",
                                         "Opteron",  "Barcelona", "Bulldozer", "Sandybridge"};
 
-/* Haswell's need AVX2 and FMA and nothing else; those for AVX-512 are faster on some of these processors and slower on others. */
+/* Haswell's need AVX2 and FMA and nothing else; those for AVX-512 are faster on some of these processors and
+ * slower on others. */
 const char *fg_blas_core_better(const char *chosen, bool has_avx2_and_fma) {
     for (size_t i = 0; has_avx2_and_fma && i < sizeof old_cores / sizeof *old_cores; i++) {
         if (strcmp(chosen, old_cores[i]) == 0) return "Haswell";

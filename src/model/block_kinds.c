@@ -1,5 +1,5 @@
-/* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a pattern
- * which block is of which. */
+/* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a
+ * pattern which block is of which. */
 #include <string.h>
 
 #include "base/alloc.h"

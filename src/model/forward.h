@@ -3,27 +3,27 @@
  * The binding comes from converters/models/TYPE.json and shares nothing with the converters: names and keys
  * are written down a second time there, so that a mistake in a rule cannot hide itself. Weights are brought
  * into one canonical layout (query, key, value, gate, up, down, each as HF has it) panel by panel before they
- * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of the same
- * model take the same sums in the same order: equal weights give bit-equal results.
+ * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of
+ * the same model take the same sums in the same order: equal weights give bit-equal results.
  *
- * Memory: weights are converted to float32 in panels of rows of at most FG_PANEL_BYTES; activations are [tokens, hidden].
- * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
- * inside).
+ * Memory: weights are converted to float32 in panels of rows of at most FG_PANEL_BYTES; activations are
+ * [tokens, hidden]. Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS
+ * may use more inside).
  */
 #ifndef FG_MODEL_FORWARD_H
 #define FG_MODEL_FORWARD_H
 
 #include "base/json.h"
+#include "format/checkpoint.h"
 #include "model/weight_source.h"
-#include "store/checkpoint.h"
 
 enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
 
 typedef struct fg_model fg_model;
 
-/* A model may have several prediction heads, for the next token and those behind it. Each has a block of its own: head 0
- * the one after the `trunk` that all share, the others those behind it. All heads' blocks take what the trunk makes.
- * With one head the trunk is all blocks. */
+/* A model may have several prediction heads, for the next token and those behind it. Each has a block of its
+ * own: head 0 the one after the `trunk` that all share, the others those behind it. All heads' blocks take
+ * what the trunk makes. With one head the trunk is all blocks. */
 typedef struct fg_model_shape {
     uint64_t hidden, vocab;
     uint64_t blocks; /* all, those of every head too */
@@ -35,7 +35,7 @@ typedef struct fg_model_shape {
  * call; `format` whose names and keys are used, `config` the checkpoint's config.json. Takes over `weights`
  * (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not
  * supported. All weights of the model are looked up and their shapes checked here. */
-fg_status fg_model_bind(fg_model **model, const json_t *spec, fg_format format, const json_t *config,
+fg_status fg_model_bind(fg_model **model, const json_t *spec, const fg_format *format, const json_t *config,
                         fg_weight_source weights, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
@@ -78,7 +78,8 @@ typedef struct fg_probe {
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
                          float *hidden, const fg_probe *probe, fg_error *err);
 
-/* Final norm of prediction head `head`: from hidden (what that head's block makes) to normed, both [count, hidden]. */
+/* Final norm of prediction head `head`: from hidden (what that head's block makes) to normed, both [count,
+ * hidden]. */
 fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
                               float *normed, fg_error *err);
 /* Logits of the vocabulary rows [row, row + rows). A tied model multiplies by the embedding; if the store
@@ -87,8 +88,8 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err);
 
-/* Rows of the head that are multiplied at once: slices that begin at multiples of it take the same sums however
- * many there are. */
+/* Rows of the head that are multiplied at once: slices that begin at multiples of it take the same sums
+ * however many there are. */
 uint64_t fg_model_head_panel(const fg_model *model);
 
 /* Caches weights as float32, up to `bytes`, for later calls (micro-batches, generation); 0, the default,

@@ -1,8 +1,9 @@
-/* Hyperparameters of a model and of its blocks, read from a configuration as models/FILE.json says for a format.
+/* Hyperparameters of a model and of its blocks, read from a configuration as models/FILE.json says for a
+ * format.
  *
  * Invariant of settings that were read: sizes are at least 1 and small enough that products of two fit, heads
- * is a multiple of kv_heads, head_size is even, epsilon and theta are finite, a token chooses no more experts than
- * there are.
+ * is a multiple of kv_heads, head_size is even, epsilon and theta are finite, a token chooses no more experts
+ * than there are.
  */
 #ifndef FG_MODEL_HYPERPARAMETERS_H
 #define FG_MODEL_HYPERPARAMETERS_H
@@ -66,24 +67,26 @@ typedef struct fg_hyperparameters_source {
 fg_hyperparameters_source fg_hyperparameters_source_of(const json_t *spec, const char *format,
                                                        const json_t *config);
 
-/* `declared` is the object formats/FORMAT of a spec or its member "blocks" (model/spec.h), with these members.
+/* `declared` is the object formats/FORMAT of a spec or its member "blocks" (model/spec.h), with these
+ * members.
  *
- * "config": { ROLE: { "key": PATH or [PATH, ...], "absent": VALUE, "null": VALUE, "words": { VALUE: WORD } } or
- *             { "value": VALUE } }
- *     ROLE is a member of fg_hyperparameters. The value of the key; VALUE is used where it is absent or null: a JSON
- *     value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of roles before it in the order of fg_hyperparameters.
- *     Without "absent" the key must be there, without "null" it must not be null. Of several keys the first that is
- *     there and not null counts; none of them is "absent". "words" says what the values of a word (or of a stand-in for
- *     one, which may be an expression over the config: "= gated and 'silu' or 'gelu'") are here; others are not
- *     supported. "value" asks the config nothing. What has no entry is none, false, no
- *     scale, causal.
+ * "config": { ROLE: { "key": PATH or [PATH, ...], "absent": VALUE, "null": VALUE, "words": { VALUE: WORD } }
+ *             or { "value": VALUE } }
+ *     ROLE is a member of fg_hyperparameters. The value of the key; VALUE is used where it is absent or null:
+ *     a JSON value, {"same_as": ROLE} or {"quotient": [ROLE, ROLE]} of roles before it in the order of
+ *     fg_hyperparameters. Without "absent" the key must be there, without "null" it must not be null. Of
+ *     several keys the first that is there and not null counts; none of them is "absent". "words" says what
+ *     the values of a word (or of a stand-in for one, which may be an expression over the config: "= gated
+ *     and 'silu' or 'gelu'") are here; others are not supported. "value" asks the config nothing. What has no
+ *     entry is none, false, no scale, causal.
  *
  * "rotary": { "objects": [PATH, ...], "type": an entry as above,
- *             "numbers": { NUMBER: { "key": KEY, "absent": VALUE, "null": VALUE, "outside": PATH, "yields": BOOL } } }
- *     Each object that is there and not empty describes rotary embeddings; where several stand they must agree.
- *     NUMBER is one of theta, factor, low, high, original, attention_factor, beta_fast, beta_slow; a type reads those
- *     that it needs. The number may stand outside of the object too; then the two must agree, unless the one outside
- *     yields.
+ *             "numbers": { NUMBER: { "key": KEY, "absent": VALUE, "null": VALUE, "outside": PATH,
+ *                                    "yields": BOOL } } }
+ *     Each object that is there and not empty describes rotary embeddings; where several stand they must
+ *     agree. NUMBER is one of theta, factor, low, high, original, attention_factor, beta_fast, beta_slow; a
+ *     type reads those that it needs. The number may stand outside of the object too; then the two must
+ *     agree, unless the one outside yields.
  *
  * "only": { PATH: [VALUE, ...] }
  *     Keys that must be absent or have one of the values; each item of a list must.
@@ -96,7 +99,8 @@ fg_hyperparameters_source fg_hyperparameters_source_of(const json_t *spec, const
  * `result` are borrowed. */
 fg_status fg_hyperparameters_read_model(const fg_hyperparameters_source *source, fg_hyperparameters *result,
                                         fg_error *err);
-/* Adds those of a block to `result`, which holds the model's. With `demands` "only" and "only_if" are looked at. */
+/* Adds those of a block to `result`, which holds the model's. With `demands` "only" and "only_if" are looked
+ * at. */
 fg_status fg_hyperparameters_read_block(const fg_hyperparameters_source *source, bool demands,
                                         fg_hyperparameters *result, fg_error *err);
 /* Whether "config" may have an entry of that name. */

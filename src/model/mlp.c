@@ -1,6 +1,7 @@
 /* Feed-forward parts of a block. Gated: down(activation(gate x) * up x); else down(activation(first x)).
  *
- * Experts: a router gives each token a score for each of several such MLPs; the few experts with the largest scores (of equals the first) are run, whose outputs are added, weighted by the softmax over these scores.
+ * Experts: a router gives each token a score for each of several such MLPs; the few experts with the largest
+ * scores (of equals the first) are run, whose outputs are added, weighted by the softmax over these scores.
  */
 #include <math.h>
 #include <string.h>
@@ -77,8 +78,8 @@ done:
     return status;
 }
 
-/* Scores of one token become the weights of its experts, 0 for those that it does not go through. `chosen` has room
- * for `count` numbers. */
+/* Scores of one token become the weights of its experts, 0 for those that it does not go through. `chosen`
+ * has room for `count` numbers. */
 static void weigh(float *scores, uint64_t experts, uint64_t count, float *chosen) {
     float largest = 0;
     double sum = 0;

@@ -131,8 +131,8 @@ uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t co
     return bytes;
 }
 
-/* Of each kind of block: the residual stream and what is added to it, queries, keys and values, scores of one head, two activations of
- * an MLP; and a panel of weights with its products. */
+/* Of each kind of block: the residual stream and what is added to it, queries, keys and values, scores of one
+ * head, two activations of an MLP; and a panel of weights with its products. */
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
     uint64_t row = 0;
     for (size_t i = 0; i < model->kind_count; i++) {

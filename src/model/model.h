@@ -1,7 +1,7 @@
 /* Inside of a bound model: for the files of src/model only.
  *
- * A model is composed of kinds: of norm, rotary embedding, mixer, MLP and activation. Each is a row of a table
- * (kinds_table.c) under the name that converters/models/TYPE.json uses.
+ * A model is composed of kinds: of norm, rotary embedding, mixer, MLP and activation. Each is a row of a
+ * table (kinds_table.c) under the name that converters/models/TYPE.json uses.
  */
 #ifndef FG_MODEL_MODEL_H
 #define FG_MODEL_MODEL_H
@@ -26,8 +26,8 @@ typedef struct fg_vector {
     uint64_t first; /* stored element where it begins */
 } fg_vector;
 
-/* A matrix [rows, columns] in canonical layout, read by panels of rows. In the store it is a box of a tensor: the
- * rows from `first` on, each a row of the matrix or, where it is `transposed`, a column. */
+/* A matrix [rows, columns] in canonical layout, read by panels of rows. In the store it is a box of a tensor:
+ * the rows from `first` on, each a row of the matrix or, where it is `transposed`, a column. */
 typedef struct fg_matrix {
     char *name; /* owned; NULL: there is none */
     fg_weight weight;
@@ -48,8 +48,8 @@ typedef struct fg_norm_kind {
                   float *to);
 } fg_norm_kind;
 
-/* Fills `frequencies` [head size / 2], the angle by which a position rotates each pair, and gives what cosines and sines are
- * multiplied by. */
+/* Fills `frequencies` [head size / 2], the angle by which a position rotates each pair, and gives what
+ * cosines and sines are multiplied by. */
 typedef struct fg_rotary_kind {
     const char *word;
     unsigned numbers; /* those that it needs: bits 1 << fg_rotary_number */
@@ -216,8 +216,8 @@ fg_status fg_experts_bind(struct fg_binder *binder, fg_block *block, fg_error *e
 fg_status fg_experts_run(const fg_block_call *call, fg_error *err);
 
 /* ---- kinds.c ---- */
-/* Reads the settings of the model and of its kinds of blocks. `kind_of`, owned by the caller, gets the kind of each of
- * settings.blocks blocks. */
+/* Reads the settings of the model and of its kinds of blocks. `kind_of`, owned by the caller, gets the kind
+ * of each of settings.blocks blocks. */
 fg_status fg_block_kinds_read(fg_model *model, fg_hyperparameters_source source, uint32_t **kind_of,
                               fg_error *err);
 void fg_block_kinds_free(fg_model *model);

@@ -1,9 +1,9 @@
-/* Rotary embeddings: element i of the first half of a head and element i of the second are rotated by position
- * * frequency i.
+/* Rotary embeddings: element i of the first half of a head and element i of the second are rotated by
+ * position * frequency i.
  *
  * Frequencies, angles, cosines and sines are float32 as in the reference implementation, operation by
- * operation: at position 100,000 a frequency that is exact to the last bit only would rotate a pair by another
- * angle than the reference does.
+ * operation: at position 100,000 a frequency that is exact to the last bit only would rotate a pair by
+ * another angle than the reference does.
  */
 #include <math.h>
 
@@ -51,8 +51,9 @@ static double yarn_pair(const fg_rotary_settings *s, uint64_t head_size, double 
            (2 * log(s->number[FG_ROTARY_THETA]));
 }
 
-/* Pairs that turn more than beta_fast times within the original length stay, those below beta_slow turn `factor` times
- * slower, and between the two a mixture that is linear in the number of the pair (Peng et al., YaRN, 2023). */
+/* Pairs that turn more than beta_fast times within the original length stay, those below beta_slow turn
+ * `factor` times slower, and between the two a mixture that is linear in the number of the pair (Peng et al.,
+ * YaRN, 2023). */
 float fg_rotary_yarn(const fg_rotary_settings *s, uint64_t head_size, float *frequencies) {
     double first = fmax(floor(yarn_pair(s, head_size, s->number[FG_ROTARY_BETA_FAST])), 0),
            last = fmin(ceil(yarn_pair(s, head_size, s->number[FG_ROTARY_BETA_SLOW])), (double)head_size - 1);

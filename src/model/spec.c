@@ -6,7 +6,7 @@
 
 enum { DEPTH = 8 }; /* files that extend each other */
 
-/* Members of `over` replace those of `base`; objects are merged. */
+/* Copies of the members of `over` replace those of `base`; objects are merged. */
 static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
@@ -18,7 +18,7 @@ static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
         else if (json_is_object(old) && json_is_object(value))
             FG_TRY(merge(old, value, err));
         else
-            FG_TRY(fg_json_put(base, key, json_incref(value), err));
+            FG_TRY(fg_json_put(base, key, fg_json_deep_copy(value, err), err));
     }
 done:
     return status;
@@ -31,81 +31,77 @@ static bool plain(const char *name) {
 
 /* DIR/models/FILE of the first directory that has it. Only then what the rule for plug-ins finds, since a
  * plug-in's DIR/TYPE.json is mostly its converter. */
-static fg_status find_file(const fg_converter_dirs *dirs, const char *file, char **path, fg_error *err) {
+static fg_status find_file(fg_catalogue *catalogue, const char *file, char **path, fg_error *err) {
     fg_status status = FG_OK;
     char *relative = NULL;
     FG_TRY_NEW(relative, fg_strformat(err, "models/%s", file));
-    for (size_t i = 0; i < dirs->count; i++) {
+    for (size_t i = 0; i < catalogue->count; i++) {
         bool is_file;
-        FG_TRY_NEW(*path, fg_path_join(dirs->items[i], relative, err));
+        FG_TRY_NEW(*path, fg_path_join(catalogue->directories[i], relative, err));
         FG_TRY(fg_path_is_file(*path, &is_file, err));
         if (is_file) goto done;
         fg_free(*path);
         *path = NULL;
     }
-    FG_TRY(fg_converter_dirs_find(dirs, relative, path, err));
+    FG_TRY(fg_catalogue_find(catalogue, relative, path, err));
 done:
     fg_free(relative);
     return status;
 }
 
-static fg_status read_file(json_t **spec, const fg_converter_dirs *dirs, const char *file, unsigned depth,
+static fg_status read_file(json_t **spec, fg_catalogue *catalogue, const char *file, unsigned depth,
                            fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    json_t *own = NULL, *base = NULL;
+    json_t *base = NULL;
+    const fg_source_file *own;
     if (!plain(file)) FG_FAIL(err, FG_ERR_INPUT, "\"%s\" cannot be the name of a file in models/", file);
     if (depth > DEPTH)
         FG_FAIL(err, FG_ERR_INPUT, "models/%s: more than %d files extend each other", file, DEPTH);
-    FG_TRY(find_file(dirs, file, &path, err));
-    FG_TRY(fg_json_read(path, &own, err));
-    if (!json_is_object(own))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(own));
-    const char *extends = json_string_value(json_object_get(own, "extends"));
+    FG_TRY(find_file(catalogue, file, &path, err));
+    FG_TRY(fg_catalogue_read(catalogue, path, &own, err));
+    const char *extends = json_string_value(json_object_get(own->document, "extends"));
     if (extends) {
-        FG_TRY(read_file(&base, dirs, extends, depth + 1, err));
-        FG_TRY(merge(base, own, err));
-        *spec = base;
-        base = NULL;
+        FG_TRY(read_file(&base, catalogue, extends, depth + 1, err));
+        FG_TRY(merge(base, own->document, err));
     } else {
-        *spec = json_incref(own);
+        FG_TRY_NEW(base, fg_json_deep_copy(own->document, err));
     }
+    *spec = base;
+    base = NULL;
 done:
-    json_decref(own);
     json_decref(base);
     fg_free(path);
     return status;
 }
 
-fg_status fg_model_spec_read(json_t **spec, const fg_converter_dirs *dirs, const char *name, fg_error *err) {
+fg_status fg_model_spec_read(json_t **spec, fg_catalogue *catalogue, const char *name, fg_error *err) {
     *spec = NULL;
     char *file = fg_strformat(err, "%s.json", name);
     if (!file) return FG_ERR_MEMORY;
-    fg_status status = read_file(spec, dirs, file, 0, err);
+    fg_status status = read_file(spec, catalogue, file, 0, err);
     if (status != FG_OK) fg_where(err, "reading the forward pass of %s models", name);
     fg_free(file);
     return status;
 }
 
-fg_status fg_model_spec_path(char **path, const fg_converter_dirs *dirs, const char *name, fg_error *err) {
+fg_status fg_model_spec_path(char **path, fg_catalogue *catalogue, const char *name, fg_error *err) {
     *path = NULL;
     char *file = fg_strformat(err, "%s.json", name);
-    fg_status status = file ? find_file(dirs, file, path, err) : FG_ERR_MEMORY;
+    fg_status status = file ? find_file(catalogue, file, path, err) : FG_ERR_MEMORY;
     fg_free(file);
     return status;
 }
 
-fg_status fg_model_spec_revise(json_t *spec, fg_format format, const json_t *patch, fg_error *err) {
+fg_status fg_model_spec_revise(json_t *spec, const fg_format *format, const json_t *patch, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *side = json_object_get(json_object_get(spec, "formats"), fg_format_name(format)), *own = NULL;
-    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", fg_format_name(format));
-    FG_TRY_NEW(own, fg_json_deep_copy(patch, err)); /* members of it are laid over again */
-    FG_TRY(merge(side, own, err));
+    json_t *side = json_object_get(json_object_get(spec, "formats"), format->name);
+    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->name);
+    FG_TRY(merge(side, patch, err));
 done:
-    json_decref(own);
     return status;
 }
 
-const char *fg_model_spec_name(fg_format format, const char *model_type) {
-    return format == FG_FORMAT_FAST_LLM ? "fast_llm" : model_type;
+const char *fg_model_spec_name(const fg_format *format, const char *model_type) {
+    return format == &fg_format_fast_llm ? "fast_llm" : model_type;
 }

@@ -27,7 +27,8 @@ static int by_place(const void *left, const void *right) {
     return a->first < b->first ? -1 : a->first > b->first;
 }
 
-/* The elements of the tensor that are read. `at` is the first range of it or of a later tensor, and moves behind its ranges. */
+/* The elements of the tensor that are read. `at` is the first range of it or of a later tensor, and moves
+ * behind its ranges. */
 static uint64_t count_read(const fg_read_ranges *ranges, uint32_t tensor, size_t *at) {
     uint64_t count = 0, end = 0;
     for (; *at < ranges->count && ranges->items[*at].tensor == tensor; ++*at) {

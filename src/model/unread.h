@@ -23,8 +23,8 @@ fg_status fg_read_ranges_add(fg_read_ranges *ranges, const fg_weight *weight, ui
                              fg_error *err);
 void fg_read_ranges_free(fg_read_ranges *ranges);
 
-/* Every element of every tensor of the source lies in a range, except in tensors whose names end as `unread` lists. Else FG_ERR_INPUT. A
- * source that does not say what it has is not checked. Sorts the ranges. */
+/* Every element of every tensor of the source lies in a range, except in tensors whose names end as `unread`
+ * lists. Else FG_ERR_INPUT. A source that does not say what it has is not checked. Sorts the ranges. */
 fg_status fg_read_ranges_check(fg_read_ranges *ranges, const fg_weight_source *weights, const json_t *unread,
                                fg_error *err);
 

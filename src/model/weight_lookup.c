@@ -56,7 +56,8 @@ typedef struct stored_as {
     const char *pattern;
     uint64_t part, of; /* the part of so many that are stacked along the stored rows */
     uint64_t
-        outer; /* the size of a dimension outside of the rows, over which the parts are spread; 0: there is none */
+        outer; /* the size of a dimension outside of the rows, over which the parts are spread; 0: there is
+                  none */
     bool transposed;
 } stored_as;
 
@@ -93,8 +94,8 @@ typedef struct location {
     stored_as how;
 } location;
 
-/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a base model lacks. `found` gets the
- * name that the store has. */
+/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a base
+ * model lacks. `found` gets the name that the store has. */
 static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
                             fg_error *err) {
     fg_status status = FG_OK;

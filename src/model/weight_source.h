@@ -23,7 +23,8 @@ typedef struct fg_weight_source {
     /* `count` elements from element `first`, row-major, as float32. */
     fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
                       fg_error *err);
-    /* The name of its tensor with this index; NULL: indexes end before. The member may be NULL: it does not say. */
+    /* The name of its tensor with this index; NULL: indexes end before. The member may be NULL: it does not
+     * say. */
     const char *(*name_of)(void *context, uint32_t index);
     void (*close)(void *context);
 } fg_weight_source;
@@ -32,8 +33,8 @@ fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tens
                                         fg_error *err); /* borrows the table */
 fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan,
                                      fg_error *err); /* borrows the plan */
-/* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to the dtype
- * of all outputs if they share one. */
+/* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to
+ * the dtype of all outputs if they share one. */
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
 /* A name that it has, for messages; NULL: it has none, or does not say. */
 const char *fg_weight_source_example(const fg_weight_source *weights);

@@ -1,5 +1,5 @@
-/* A plan as one block of bytes: the version, the source table (store/tensors.c) behind its length in 8 bytes, then numbers of 7 bits a
- * byte, and names. */
+/* A plan as one block of bytes: the version, the source table (store/tensors.c) behind its length in 8 bytes,
+ * then numbers of 7 bits a byte, and names. */
 #include <string.h>
 
 #include "base/alloc.h"

@@ -60,7 +60,8 @@ static fg_status add_mean(composer *c, const fg_output *between, const fg_piece 
     return fg_plan_add_piece(c->joined, &joined, c->err);
 }
 
-/* Appends a dimension to `piece`, inside of what it has; joins it with the one outside where both sides go on without a gap. */
+/* Appends a dimension to `piece`, inside of what it has; joins it with the one outside where both sides go on
+ * without a gap. */
 static bool add_dimension(fg_piece *piece, uint64_t extent, uint64_t from_stride, uint64_t to_stride) {
     uint32_t d = piece->dims;
     if (d && piece->from_stride[d - 1] == extent * from_stride &&

@@ -38,7 +38,8 @@ static void swap(uint64_t *a, uint64_t *b) {
     *b = held;
 }
 
-/* The dimensions of a piece are in the order of the output; here the largest stride of the source comes first. */
+/* The dimensions of a piece are in the order of the output; here the largest stride of the source comes
+ * first. */
 bool fg_progression_of_source(const fg_piece *piece, fg_progression *progression) {
     fg_piece sorted = *piece;
     for (uint32_t d = 1; d < sorted.dims; d++) {

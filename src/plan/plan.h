@@ -1,11 +1,12 @@
 /* The plan: for every output tensor, where each of its elements comes from.
  *
- * Invariant of a checked plan (fg_plan_check): each element of each output is covered by exactly one piece, every piece
- * lies inside its source tensor, output names are unique, and each source tensor is used by a piece or listed in `dropped`.
- * Rename, concatenate, split, stack, unstack, transpose, permute, reshape and cast are all pieces; casts need no mark: the
- * output's dtype differs from the source's.
+ * Invariant of a checked plan (fg_plan_check): each element of each output is covered by exactly one piece,
+ * every piece lies inside its source tensor, output names are unique, and each source tensor is used by a
+ * piece or listed in `dropped`. Rename, concatenate, split, stack, unstack, transpose, permute, reshape and
+ * cast are all pieces; casts need no mark: the output's dtype differs from the source's.
  *
- * A plan owns a copy of the source's tensor table, so that it can be sent to other ranks as one block of bytes.
+ * A plan owns a copy of the source's tensor table, so that it can be sent to other ranks as one block of
+ * bytes.
  */
 #ifndef FG_PLAN_PLAN_H
 #define FG_PLAN_PLAN_H
@@ -18,8 +19,9 @@ typedef enum fg_piece_kind {
     FG_PIECE_MEAN,     /* each row is the mean over dimension 0 of the source tensor (computed in float32) */
 } fg_piece_kind;
 
-/* A box of up to FG_MAX_DIMS dimensions, outermost first in the output's order. Positions and strides count elements; on the
- * source side they are relative to the tensor's logical row-major order (its storage strides are the reader's business). */
+/* A box of up to FG_MAX_DIMS dimensions, outermost first in the output's order. Positions and strides count
+ * elements; on the source side they are relative to the tensor's logical row-major order (its storage strides
+ * are the reader's business). */
 typedef struct fg_piece {
     uint8_t kind; /* fg_piece_kind */
     uint8_t dims;
@@ -55,9 +57,9 @@ typedef struct fg_plan {
     size_t dropped_count, dropped_capacity;
     char **shard_files;    /* owned; file names inside the destination; set by fg_shards_assign */
     uint64_t *shard_bytes; /* owned; size of each */
-    const char *
-        name_end; /* static: what a name ends in inside the output files ("/weights"); NULL: nothing. Not sent: only
-                              rank 0 writes headers */
+    const char
+        *name_end; /* static: what a name ends in inside the output files ("/weights"); NULL: nothing. Not
+                      sent: only rank 0 writes headers */
     size_t shard_count;
 } fg_plan;
 
@@ -67,12 +69,13 @@ fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, ui
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err);
 /* The piece that copies the whole of source tensor `source` to the whole current output: a rename. */
 fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);
-/* A box of `shape` whose dimensions come out in another order: dimension d of the result is dimension order[d] of the source. Fills
- * all but `source`, `from` and `to`; the box lies dense on both sides. */
+/* A box of `shape` whose dimensions come out in another order: dimension d of the result is dimension
+ * order[d] of the source. Fills all but `source`, `from` and `to`; the box lies dense on both sides. */
 void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, const uint8_t *order);
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err);
 
-/* Holds the invariant above; what is wrong is FG_ERR_INPUT naming the tensor (a missing or left-over tensor), or FG_ERR_BUG. */
+/* Holds the invariant above; what is wrong is FG_ERR_INPUT naming the tensor (a missing or left-over tensor),
+ * or FG_ERR_BUG. */
 fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
 
 uint64_t fg_output_bytes(const fg_output *output);

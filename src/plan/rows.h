@@ -35,13 +35,14 @@ fg_status fg_row_edits_set(fg_row_edits *edits, uint64_t row, fg_row_value value
 const fg_row_edit *fg_row_edits_from(const fg_row_edits *edits, uint64_t row);
 void fg_row_edits_free(fg_row_edits *edits);
 
-/* "zero", "mean", "copy:7" and back; `buffer` has FG_ROW_TEXT bytes and is returned. False for other texts. */
+/* "zero", "mean", "copy:7" and back; `buffer` has FG_ROW_TEXT bytes and is returned. False for other
+ * texts. */
 enum { FG_ROW_TEXT = 32 };
 const char *fg_row_value_text(fg_row_value value, char *buffer);
 bool fg_row_value_parse(const char *text, fg_row_value *value);
 
-/* Adds the pieces of the current output (the last one of the plan), a matrix of `edits->rows` rows, made from the
- * matrix `source` of as many columns. An edit that does not fit the two is FG_ERR_BUG. */
+/* Adds the pieces of the current output (the last one of the plan), a matrix of `edits->rows` rows, made from
+ * the matrix `source` of as many columns. An edit that does not fit the two is FG_ERR_BUG. */
 fg_status fg_plan_add_rows(fg_plan *plan, uint32_t source, const fg_row_edits *edits, fg_error *err);
 
 #endif

@@ -1,10 +1,11 @@
 /* A file that the command line names and that a run makes next to its destination: --report, --dump.
  *
- * The name is reserved before the run writes anything: PATH.partial is created, empty, filled later and renamed at the end. So what is wrong
- * with the path is said first, two runs cannot have the same file, and what a killed run leaves is not taken for a report or a dump.
+ * The name is reserved before the run writes anything: PATH.partial is created, empty, filled later and
+ * renamed at the end. So what is wrong with the path is said first, two runs cannot have the same file, and
+ * what a killed run leaves is not taken for a report or a dump.
  *
- * Invariant: nothing is overwritten but an older report of fgconv by a newer one, and that in one step, when the new one is complete. What
- * the run made and did not fill is removed again.
+ * Invariant: nothing is overwritten but an older report of fgconv by a newer one, and that in one step, when
+ * the new one is complete. What the run made and did not fill is removed again.
  */
 #ifndef FG_REPORT_OUTPUT_FILE_H
 #define FG_REPORT_OUTPUT_FILE_H
@@ -21,7 +22,8 @@ typedef struct fg_output_file {
 
 /* The name of the file that is filled, on any rank; owned by the caller. */
 char *fg_output_file_partial(const char *path, fg_error *err);
-/* Reserves `path` for a new file; NULL: none is wanted. FG_ERR_USAGE: something is there already, or nothing can be made there. */
+/* Reserves `path` for a new file; NULL: none is wanted. FG_ERR_USAGE: something is there already, or nothing
+ * can be made there. */
 fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const char *path, fg_error *err);
 /* The same for a report, which may take the place of an older one. */
 fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option, const char *path,

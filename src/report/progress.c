@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 
@@ -75,9 +76,10 @@ static void show(fg_progress *progress, uint64_t done, double now, bool last) {
 
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style) {
     double now = fg_seconds();
+    if (style == FG_PROGRESS_AUTO) style = isatty(STDERR_FILENO) ? FG_PROGRESS_BAR : FG_PROGRESS_LINES;
     *progress = (fg_progress){.what = what,
-                              .bar = style == FG_PROGRESS_STYLE_BAR,
-                              .lines = style == FG_PROGRESS_STYLE_LINES,
+                              .bar = style == FG_PROGRESS_BAR,
+                              .lines = style == FG_PROGRESS_LINES,
                               .begun = now,
                               .shown = now,
                               .total = total};

@@ -1,7 +1,7 @@
 /* Progress on stderr: a bar on a terminal, plain lines elsewhere.
  *
  * Invariant: at most 10 updates a second on a terminal, one line every 10 s (and one at the end) elsewhere;
- * nothing with FG_PROGRESS "none" or when quiet.
+ * nothing with FG_PROGRESS_NONE.
  */
 #ifndef FG_REPORT_PROGRESS_H
 #define FG_REPORT_PROGRESS_H
@@ -17,9 +17,10 @@ typedef struct fg_progress {
 } fg_progress;
 
 typedef enum fg_progress_style {
-    FG_PROGRESS_STYLE_NONE,
-    FG_PROGRESS_STYLE_BAR,
-    FG_PROGRESS_STYLE_LINES
+    FG_PROGRESS_NONE = 0,
+    FG_PROGRESS_AUTO, /* a bar on a terminal, lines elsewhere */
+    FG_PROGRESS_BAR,
+    FG_PROGRESS_LINES
 } fg_progress_style;
 
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style);

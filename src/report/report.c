@@ -24,48 +24,38 @@ static bool generation_differs(const json_t *report) {
     return is(report, "generation/stopped_by", "difference");
 }
 
-/* Verbs for the commands that write a directory: present, past, and the past at the beginning of a sentence. */
-typedef struct verb {
-    const char *command, *doing, *done, *begins;
-} verb;
-
-static verb verb_of(const json_t *report) {
-    static const verb verbs[] = {{"convert", "Converting", "converted", "Converted"},
-                                 {"update", "Updating", "updated", "Updated"},
-                                 {"finalize", "Finalizing", "finalized", "Finalized"},
-                                 {"update-vocab", "Updating", "updated", "Updated"}};
-    for (size_t i = 1; i < sizeof verbs / sizeof *verbs; i++) {
-        if (is(report, "command", verbs[i].command)) return verbs[i];
-    }
-    return verbs[0];
+static const char *headline_of(const json_t *report, const fg_headline *headline) {
+    bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
+    const char *text = NULL;
+    if (generation_differs(report)) text = headline->tokens_differ;
+    if (!text && differ) text = headline->differ;
+    if (!text && !differ && !done) text = headline->stopped;
+    if (!text && done && json_is_true(json_object_get(report, "dry_run"))) text = headline->planned;
+    return text ? text : headline->done;
 }
 
-static fg_status headline(const json_t *report, fg_buffer *out, fg_error *err) {
+static fg_status headline_line(const json_t *report, const fg_headline *headline, fg_buffer *out,
+                               fg_error *err) {
+    fg_status status = FG_OK;
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
-    bool differ = is(report, "status", "differ"), done = is(report, "status", "done");
-    verb did = verb_of(report);
-    fg_report_side(report, "source", from);
-    fg_report_side(report, "destination", to);
-    if (is(report, "command", "validate"))
-        return fg_buffer_printf(out, err,
-                                generation_differs(report) ? "%s and %s generate different tokens\n"
-                                : differ                   ? "the logits of %s and %s differ\n"
-                                                           : "Compared %s with %s\n",
-                                from, to);
-    if (is(report, "command", "verify"))
-        return fg_buffer_printf(
-            out, err, differ ? "%s differs from a conversion of %s\n" : "%s matches a conversion of %s\n", to,
-            from);
-    if (done && json_is_true(json_object_get(report, "dry_run")))
-        return fg_buffer_printf(out, err, "%s %s to %s would work; nothing was written\n", did.doing, from,
-                                to);
-    if (differ)
-        return fg_buffer_printf(out, err, "Not %s: %s differs from %s, nothing was published\n", did.done, to,
-                                from);
-    if (!done)
-        return fg_buffer_printf(out, err, "Not %s: %s to %s (%s)\n", did.done, from, to,
-                                fg_report_string(report, "status", "stopped"));
-    return fg_buffer_printf(out, err, "%s %s to %s\n", did.begins, from, to);
+    const struct {
+        const char *name, *value;
+    } places[] = {{"{source}", fg_report_side(report, "source", from)},
+                  {"{destination}", fg_report_side(report, "destination", to)},
+                  {"{status}", fg_report_string(report, "status", "stopped")}};
+    for (const char *at = headline_of(report, headline); *at;) {
+        size_t place = 0, places_count = sizeof places / sizeof *places;
+        while (place < places_count && !fg_starts_with(at, places[place].name)) place++;
+        if (place < places_count) {
+            FG_TRY(fg_buffer_put(out, places[place].value, err));
+            at += strlen(places[place].name);
+        } else {
+            FG_TRY(fg_buffer_add(out, at++, 1, err));
+        }
+    }
+    FG_TRY(fg_buffer_put(out, "\n", err));
+done:
+    return status;
 }
 
 static fg_status tensors_line(const json_t *report, fg_buffer *out, fg_error *err) {
@@ -277,9 +267,10 @@ done:
     return status;
 }
 
-fg_status fg_report_summary(const json_t *report, fg_buffer *out, fg_error *err) {
+fg_status fg_report_summary(const json_t *report, const fg_headline *headline, fg_buffer *out,
+                            fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(headline(report, out, err));
+    FG_TRY(headline_line(report, headline, out, err));
     FG_TRY(fg_report_weights(report, out, err));
     FG_TRY(tensors_line(report, out, err));
     FG_TRY(time_line(report, out, err));

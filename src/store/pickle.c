@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/utf8_text.h"
 #include "store/little.h"
 
 enum { PROTOCOL = 2, GLOBAL_LIMIT = 256, SHOWN = 200 };
@@ -160,30 +161,13 @@ static fg_status take_number(machine *m, unsigned width, uint32_t *number) {
 
 /* ---- strings and numbers ---- */
 
-/* Bytes of the code point at `bytes`, 0 if it is not valid UTF-8 (overlong, a surrogate, beyond U+10FFFF). */
-static size_t code_point(const unsigned char *bytes, size_t left) {
-    if (bytes[0] < 0x80) return 1;
-    size_t length = bytes[0] < 0xc2 ? 0 : bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : bytes[0] < 0xf5 ? 4 : 0;
-    if (length == 0 || length > left) return 0;
-    unsigned char least = bytes[0] == 0xe0 ? 0xa0 : bytes[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char most = bytes[0] == 0xed ? 0x9f : bytes[0] == 0xf4 ? 0x8f : 0xbf;
-    if (bytes[1] < least || bytes[1] > most) return 0;
-    for (size_t i = 2; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) return 0;
-    }
-    return length;
-}
-
 static fg_status push_string(machine *m) {
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
     fg_status status = take_number(m, 4, &length);
     if (status == FG_OK) status = take_bytes(m, length, &bytes);
     if (status != FG_OK) return status;
-    for (size_t i = 0, step; i < length; i += step) {
-        step = code_point(bytes + i, length - i);
-        if (step == 0) return broken(m, "a string is not UTF-8");
-    }
+    if (!fg_utf8_valid((const char *)bytes, length)) return broken(m, "a string is not UTF-8");
     return push(m, (fg_pickle_value){.kind = FG_PICKLE_STRING,
                                      .count = length,
                                      .first = (uint64_t)(bytes - m->pickle->bytes)});

@@ -6,8 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "base/json_plain.h"
+#include "base/json_scan.h"
 #include "base/lfs_pointer.h"
+#include "base/utf8_text.h"
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
 
@@ -235,45 +236,48 @@ done:
     return status;
 }
 
-/* ---- reading headers of the usual kind: the three members, plain names and numbers (base/json_plain.h) ---- */
+/* ---- headers of the usual kind: the three members, plain names and numbers (base/json_scan.h) ---- */
 
-typedef struct scanner {
-    fg_json_plain text;
-    char *metadata, *metadata_end;
-} scanner;
+typedef struct header_scan {
+    fg_json_scan text;
+    fg_json_span metadata; /* where its object is; length 0: nowhere */
+} header_scan;
 
-static bool same(const char *text, size_t length, const char *wanted) {
-    return strlen(wanted) == length && memcmp(text, wanted, length) == 0;
+static header_scan scan_of(const source *src, const fg_buffer *text) {
+    return (header_scan){.text = {.name = src->path, .text = text->data, .length = text->length}};
 }
 
-static bool scan_dtype(scanner *s, fg_dtype *dtype) {
-    char *text, name[16] = "";
-    size_t length;
-    if (!fg_json_plain_string(&s->text, &text, &length) || length >= sizeof name) return false;
-    memcpy(name, text, length);
+static bool same(const header_scan *s, fg_json_span span, const char *wanted) {
+    return strlen(wanted) == span.length && memcmp(s->text.text + span.begin, wanted, span.length) == 0;
+}
+
+static bool scan_dtype(header_scan *s, fg_dtype *dtype) {
+    char name[16] = "";
+    fg_json_span word;
+    if (!fg_json_plain_string(&s->text, &word) || word.length >= sizeof name) return false;
+    memcpy(name, s->text.text + word.begin, word.length);
     *dtype = fg_dtype_from_safetensors_name(name);
     return *dtype != FG_DTYPE_NONE;
 }
 
-static bool scan_entry(scanner *s, fg_tensor *tensor, range *where) {
+static bool scan_entry(header_scan *s, fg_tensor *tensor, range *where) {
     unsigned seen = 0;
     if (!fg_json_plain_accept(&s->text, '{')) return false;
     do {
-        char *key;
-        size_t length;
+        fg_json_span key;
         uint64_t offsets[2];
         uint32_t count;
         unsigned bit;
-        if (!fg_json_plain_key(&s->text, &key, &length)) return false;
-        if (same(key, length, "dtype")) {
+        if (!fg_json_plain_key(&s->text, &key)) return false;
+        if (same(s, key, "dtype")) {
             bit = 1;
             if (!scan_dtype(s, &tensor->dtype)) return false;
-        } else if (same(key, length, "shape")) {
+        } else if (same(s, key, "shape")) {
             bit = 2;
             if (!fg_json_plain_numbers(&s->text, tensor->shape, FG_MAX_DIMS, &tensor->rank)) return false;
         } else {
             bit = 4;
-            if (!same(key, length, "data_offsets") || !fg_json_plain_numbers(&s->text, offsets, 2, &count) ||
+            if (!same(s, key, "data_offsets") || !fg_json_plain_numbers(&s->text, offsets, 2, &count) ||
                 count != 2)
                 return false;
             where->begin = offsets[0];
@@ -286,56 +290,55 @@ static bool scan_entry(scanner *s, fg_tensor *tensor, range *where) {
 }
 
 /* Passes over the metadata and remembers where it is. */
-static bool scan_metadata(scanner *s) {
-    size_t count;
-    if (s->metadata) return false;
-    s->metadata = s->text.at;
-    if (!fg_json_plain_strings(&s->text, &count)) return false;
-    s->metadata_end = s->text.at;
+static bool scan_metadata(header_scan *s) {
+    size_t count, begin = s->text.at;
+    if (s->metadata.length || !fg_json_plain_strings(&s->text, &count)) return false;
+    s->metadata = (fg_json_span){.begin = begin, .length = s->text.at - begin};
     return true;
 }
 
-/* The next member of the header. `tensor` gets no name where it was the metadata; names are not terminated.
- */
-static bool scan_member(scanner *s, fg_tensor *tensor, range *where, size_t *length) {
-    char *name;
+/* The next member of the header; `is_tensor`: unless it was the metadata. */
+static bool scan_member(header_scan *s, fg_tensor *tensor, range *where, fg_json_span *name,
+                        bool *is_tensor) {
     *tensor = (fg_tensor){0};
-    if (!fg_json_plain_key(&s->text, &name, length)) return false;
-    if (same(name, *length, METADATA_KEY)) return scan_metadata(s);
-    tensor->name = name;
-    return scan_entry(s, tensor, where);
+    *is_tensor = false;
+    if (!fg_json_plain_key(&s->text, name)) return false;
+    *is_tensor = !same(s, *name, METADATA_KEY);
+    return *is_tensor ? scan_entry(s, tensor, where) : scan_metadata(s);
 }
 
 /* Whether the whole header is of the usual kind, and how many tensors it has. */
-static bool is_usual(const fg_buffer *text, scanner *s, size_t *count) {
+static bool is_usual(header_scan *s, size_t *count) {
     fg_tensor tensor;
     range where;
-    size_t length;
+    fg_json_span name;
+    bool is_tensor;
     *count = 0;
-    *s = (scanner){.text.at = text->data};
     if (!fg_json_plain_accept(&s->text, '{')) return false;
     do {
-        if (!scan_member(s, &tensor, &where, &length)) return false;
-        *count += tensor.name != NULL;
+        if (!scan_member(s, &tensor, &where, &name, &is_tensor)) return false;
+        *count += is_tensor;
     } while (fg_json_plain_accept(&s->text, ','));
-    if (!fg_json_plain_accept(&s->text, '}')) return false;
-    fg_json_plain_accept(&s->text, '\0'); /* goes past the padding, and one too far where it ends there */
-    return s->text.at == text->data + text->length + 1;
+    return fg_json_plain_accept(&s->text, '}') && !fg_json_scan_peek(&s->text) &&
+           s->text.at == s->text.length;
 }
 
 /* Adds the tensors of a header that is_usual has accepted. Terminates the names in the text. */
 static fg_status add_usual(const source *src, fg_buffer *text, size_t count, fg_tensors *table) {
     fg_status status = FG_OK;
     fg_error *err = src->err;
-    scanner s = {.text.at = text->data + 1};
+    header_scan s = scan_of(src, text);
     range *ranges = NULL;
     FG_NEW(ranges, count);
+    fg_json_plain_accept(&s.text, '{');
     for (size_t i = 0; i < count; fg_json_plain_accept(&s.text, ',')) {
         fg_tensor tensor;
-        size_t length;
-        scan_member(&s, &tensor, &ranges[i], &length);
-        if (!tensor.name) continue;
-        tensor.name[length] = '\0';
+        fg_json_span name;
+        bool is_tensor;
+        scan_member(&s, &tensor, &ranges[i], &name, &is_tensor);
+        if (!is_tensor) continue;
+        tensor.name = text->data + name.begin;
+        tensor.name[name.length] = '\0';
         tensor.file = src->file;
         ranges[i].name = tensor.name;
         FG_TRY(add_entry(src, &tensor, &ranges[i++], table));
@@ -346,14 +349,11 @@ done:
     return status;
 }
 
-static fg_status read_usual(source *s, fg_buffer *text, const scanner *found, size_t count, fg_tensors *table,
+static fg_status read_usual(source *s, fg_buffer *text, fg_json_span found, size_t count, fg_tensors *table,
                             json_t **metadata) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
-    if (found->metadata) {
-        FG_TRY(fg_json_parse(s->path, found->metadata, (size_t)(found->metadata_end - found->metadata),
-                             metadata, err));
-    }
+    if (found.length) FG_TRY(fg_json_parse(s->path, text->data + found.begin, found.length, metadata, err));
     FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
     FG_TRY(add_usual(s, text, count, table));
 done:
@@ -377,7 +377,6 @@ done:
 fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t **metadata, fg_error *err) {
     fg_status status = FG_OK;
     source s = {.path = path, .err = err};
-    scanner found;
     fg_buffer text = {0};
     json_t *read = NULL;
     size_t count;
@@ -387,8 +386,9 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
         fg_hint(err, "the file may be of another format under this name");
         FG_TRY(FG_ERR_INPUT);
     }
-    if (is_usual(&text, &found, &count)) {
-        FG_TRY(read_usual(&s, &text, &found, count, table, &read));
+    header_scan found = scan_of(&s, &text);
+    if (is_usual(&found, &count)) {
+        FG_TRY(read_usual(&s, &text, found.metadata, count, table, &read));
     } else {
         FG_TRY(read_unusual(&s, &text, table, &read));
     }
@@ -420,22 +420,17 @@ done:
     return status;
 }
 
-static fg_status new_name(const char *text, json_t **name, fg_error *err) {
-    *name = json_string(text);
-    if (*name) return FG_OK;
-    json_t *unchecked = json_string_nocheck(text); /* tells bad text from no memory */
-    if (!unchecked) return fg_fail(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
-    json_decref(unchecked);
-    return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, which safetensors requires",
-                   text);
-}
-
 static fg_status put_name(const char *text, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     json_t *name = NULL;
     size_t plain = fg_json_plain_length(text);
     if (text[plain]) {
-        FG_TRY(new_name(text, &name, err));
+        if (!fg_utf8_valid(text, strlen(text))) {
+            FG_FAIL(err, FG_ERR_INPUT, "tensor \"%s\": its name is not UTF-8, which safetensors requires",
+                    text);
+        }
+        name = json_string(text);
+        if (!name) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
         FG_TRY(fg_json_write(name, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
         goto done;
     }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/json_plain.h"
 #include "base/json_scan.h"
 
 #define MAP_KEY "weight_map"
@@ -144,40 +143,38 @@ done:
     return status;
 }
 
-/* ---- an index of the usual kind, whose map base/json_plain.h takes: without a value for each tensor ----
+/* ---- an index of the usual kind, whose map is plain JSON: without a value for each tensor ----
  *
- * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which finds out whether it is
- * wrong, and says so. */
+ * Whatever is unusual ends it, with a message that is not printed: the index is read as values then, which
+ * finds out whether it is wrong, and says so. */
 
-/* The value of weight_map, in the text. */
-static fg_status find_map(const char *path, const fg_buffer *text, char **map, fg_error *err) {
+/* Goes to the value of weight_map. */
+static fg_status find_map(fg_json_scan *scan, fg_error *err) {
     fg_status status = FG_OK;
-    fg_json_scan scan = {.name = path, .text = text->data, .length = text->length};
     fg_buffer key = {0};
     bool more;
-    FG_TRY(fg_json_scan_enter(&scan, '{', err));
+    FG_TRY(fg_json_scan_enter(scan, '{', err));
     for (;;) {
-        FG_TRY(fg_json_scan_next(&scan, &key, &more, err));
-        if (!more) FG_FAIL(err, FG_ERR_INPUT, "%s: no " MAP_KEY, path);
+        FG_TRY(fg_json_scan_next(scan, &key, &more, err));
+        if (!more) FG_FAIL(err, FG_ERR_INPUT, "%s: no " MAP_KEY, scan->name);
         if (strcmp(key.data, MAP_KEY) == 0) break;
-        FG_TRY(fg_json_scan_skip(&scan, err));
+        FG_TRY(fg_json_scan_skip(scan, err));
     }
-    *map = text->data + scan.at;
 done:
     fg_buffer_free(&key);
     return status;
 }
 
-/* All but the map, from `map` to `end`, is small and read as values, by which it is JSON: with an empty object in place of the map. */
-static fg_status read_rest(const char *path, fg_shard_index *index, const char *map, const char *end,
-                           fg_error *err) {
+/* All but the map, from `begin` to `end`, is small and read as values, by which it is JSON: with an empty
+ * object in place of the map. */
+static fg_status read_rest(const char *path, fg_shard_index *index, size_t begin, size_t end, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer rest = {0};
     json_t *document = NULL;
     const fg_buffer *text = &index->text;
-    FG_TRY(fg_buffer_add(&rest, text->data, (size_t)(map - text->data), err));
+    FG_TRY(fg_buffer_add(&rest, text->data, begin, err));
     FG_TRY(fg_buffer_put(&rest, "{}", err));
-    FG_TRY(fg_buffer_add(&rest, end, (size_t)(text->data + text->length - end), err));
+    FG_TRY(fg_buffer_add(&rest, text->data + end, text->length - end, err));
     FG_TRY(fg_json_parse(path, rest.data, rest.length, &document, err));
     index->metadata = json_incref(json_object_get(document, METADATA_KEY));
 done:
@@ -186,24 +183,26 @@ done:
     return status;
 }
 
+static char *terminate(fg_shard_index *index, fg_json_span span) {
+    index->text.data[span.begin + span.length] = '\0';
+    return index->text.data + span.begin;
+}
+
 /* Terminates the names in the text. */
-static fg_status add_entries(const char *path, fg_shard_index *index, char *map, size_t count,
-                             fg_error *err) {
+static fg_status add_entries(fg_json_scan scan, fg_shard_index *index, size_t count, fg_error *err) {
     fg_status status = FG_OK;
     collection c = {.files = &index->files};
-    fg_json_plain scan = {.at = map};
     FG_NEW(index->entries, count);
     fg_json_plain_accept(&scan, '{');
     for (size_t i = 0; i < count; i++) {
-        char *tensor, *file;
-        size_t tensor_length, file_length;
-        fg_json_plain_key(&scan, &tensor, &tensor_length);
-        fg_json_plain_string(&scan, &file, &file_length);
+        fg_json_span tensor, file;
+        fg_json_plain_key(&scan, &tensor);
+        fg_json_plain_string(&scan, &file);
         fg_json_plain_accept(&scan, ',');
-        tensor[tensor_length] = file[file_length] = '\0';
-        if (!stays(file)) FG_FAIL(err, FG_ERR_INPUT, "%s: a file elsewhere: \"%s\"", path, file);
-        FG_TRY(add_entry(index, tensor, file, err));
-        FG_TRY(collect(&c, file, err));
+        const char *name = terminate(index, file);
+        if (!stays(name)) FG_FAIL(err, FG_ERR_INPUT, "%s: a file elsewhere: \"%s\"", scan.name, name);
+        FG_TRY(add_entry(index, terminate(index, tensor), name, err));
+        FG_TRY(collect(&c, name, err));
     }
 done:
     fg_map_free(&c.seen);
@@ -212,14 +211,14 @@ done:
 
 static fg_status read_plain(const char *path, fg_shard_index *index, fg_error *err) {
     fg_status status = FG_OK;
-    char *map;
+    fg_json_scan scan = {.name = path, .text = index->text.data, .length = index->text.length};
     size_t count;
-    FG_TRY(find_map(path, &index->text, &map, err));
-    fg_json_plain scan = {.at = map};
+    FG_TRY(find_map(&scan, err));
+    fg_json_scan map = scan;
     if (!fg_json_plain_strings(&scan, &count) || !count)
         FG_FAIL(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path);
-    FG_TRY(read_rest(path, index, map, scan.at, err));
-    FG_TRY(add_entries(path, index, map, count, err));
+    FG_TRY(read_rest(path, index, map.at, scan.at, err));
+    FG_TRY(add_entries(map, index, count, err));
 done:
     return status;
 }

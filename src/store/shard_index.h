@@ -1,6 +1,7 @@
 /* The index of a sharded checkpoint (`*.index.json`): metadata and weight_map. The only file that knows it.
  *
- * Invariant: the names of the tensors are unique, and each file that is named lies in the directory of the index.
+ * Invariant: the names of the tensors are unique, and each file that is named lies in the directory of the
+ * index.
  */
 #ifndef FG_STORE_SHARD_INDEX_H
 #define FG_STORE_SHARD_INDEX_H
@@ -23,8 +24,9 @@ typedef struct fg_shard_index {
     json_t *weight_map; /* owned; has them otherwise */
 } fg_shard_index;
 
-/* The distinct file names of a map from tensors to files, sorted; `key` is its path in the file `path`. Checks:
- * an object of strings, not empty; plain file names only; each of them exists in the directory of `path`. */
+/* The distinct file names of a map from tensors to files, sorted; `key` is its path in the file `path`.
+ * Checks: an object of strings, not empty; plain file names only; each of them exists in the directory of
+ * `path`. */
 fg_status fg_shard_index_files(const char *path, const char *key, const json_t *map, fg_names *files,
                                fg_error *err);
 /* An object with `weight_map`, which is checked so. */

@@ -34,7 +34,8 @@ fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *in
     return push_file(table, name, &endless, index, err);
 }
 
-/* Device and inode numbers may differ between the nodes of a cluster that look at the same file: `same_node` says that they count. */
+/* Device and inode numbers may differ between the nodes of a cluster that look at the same file: `same_node`
+ * says that they count. */
 static fg_status check_file(const fg_tensors *table, uint32_t file, bool same_node, fg_error *err) {
     const char *path = table->files[file];
     const fg_file_stamp *then = &table->stamps[file];

@@ -1,7 +1,8 @@
 /* The tensor table: which tensors a checkpoint holds and where their bytes lie. Built from headers only.
  *
- * Invariant: names are unique; every element of every tensor lies inside its file (checked when an entry is added); rank
- * is at most FG_MAX_DIMS. A table has no open files and can be sent to other ranks (encode, decode).
+ * Invariant: names are unique; every element of every tensor lies inside its file (checked when an entry is
+ * added); rank is at most FG_MAX_DIMS. A table has no open files and can be sent to other ranks (encode,
+ * decode).
  */
 #ifndef FG_STORE_TENSORS_H
 #define FG_STORE_TENSORS_H
@@ -41,8 +42,8 @@ typedef struct fg_tensors {
 fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err);
 /* The same for tensors that do not exist yet: `name` stands for the file in messages. They cannot be read. */
 fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *index, fg_error *err);
-/* Adds a copy of `tensor` (its name is copied; `elements` and `contiguous` are worked out here). A name that exists, an
- * overflow or an element outside the file is FG_ERR_INPUT that names file and tensor. */
+/* Adds a copy of `tensor` (its name is copied; `elements` and `contiguous` are worked out here). A name that
+ * exists, an overflow or an element outside the file is FG_ERR_INPUT that names file and tensor. */
 fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *err);
 /* Borrowed; NULL if there is none. */
 const fg_tensor *fg_tensors_find(const fg_tensors *table, const char *name);
@@ -58,22 +59,24 @@ typedef struct fg_dtype_tally {
 fg_dtype_tally fg_tensors_tally(const fg_tensors *table);
 void fg_tensors_free(fg_tensors *table);
 
-/* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty on failure;
- * damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
+/* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty
+ * on failure; damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
 fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err);
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
-/* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged, which the node that read
- * the headers calls, another file of that name too) since its header was read. */
+/* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged,
+ * which the node that read the headers calls, another file of that name too) since its header was read. */
 fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err);
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err);
 
-/* Reading elements. A reader opens files when they are first needed, at most 64 at a time; one reader per thread. */
+/* Reading elements. A reader opens files when they are first needed, at most 64 at a time; one reader per
+ * thread. */
 typedef struct fg_reader fg_reader;
 fg_status fg_reader_new(fg_reader **reader, const fg_tensors *table, fg_error *err); /* borrows the table */
 void fg_reader_free(fg_reader **reader);
 /* The open file of index `file` (borrowed; stays open until the next call). FG_ERR_INPUT if it changed. */
 fg_status fg_reader_file(fg_reader *reader, uint32_t file, const fg_file **open, fg_error *err);
-/* `count` elements of a tensor from element `first` (row-major order, whatever its strides) into `buffer`, raw. */
+/* `count` elements of a tensor from element `first` (row-major order, whatever its strides) into `buffer`,
+ * raw. */
 fg_status fg_reader_read(fg_reader *reader, const fg_tensor *tensor, uint64_t first, uint64_t count,
                          void *buffer, fg_error *err);
 

@@ -22,17 +22,18 @@ done:
     return status;
 }
 
-static fg_status read_normalized(fg_added_token *token, fg_normalizer *normalizer, fg_error *err) {
+static fg_status read_normalized(fg_added_token *token, const fg_component *normalizer, fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer text = {0};
+    fg_buffer text = {0}, spare = {0};
     if (!token->normalized) return FG_OK;
     FG_TRY(fg_buffer_add(&text, token->content, token->length, err));
-    FG_TRY(fg_normalizer_apply(normalizer, &text, err));
+    FG_TRY(fg_component_normalize(normalizer, &text, &spare, err));
     if (text.length == token->length && memcmp(text.data, token->content, token->length) == 0) goto done;
     FG_TRY_NEW(token->normalized_content, fg_strndup(text.length ? text.data : "", text.length, err));
     token->normalized_length = text.length;
 done:
     fg_buffer_free(&text);
+    fg_buffer_free(&spare);
     return status;
 }
 
@@ -72,7 +73,7 @@ done:
 }
 
 static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, int64_t declared,
-                           uint64_t *next, const fg_vocabulary *model, fg_normalizer *normalizer,
+                           uint64_t *next, const fg_vocabulary *model, const fg_component *normalizer,
                            fg_error *err) {
     fg_status status = FG_OK;
     fg_added_token token = {0};
@@ -102,7 +103,7 @@ done:
 }
 
 static fg_status read_list(fg_added_tokens *added, const json_t *list, const char *file,
-                           const fg_vocabulary *model, fg_normalizer *normalizer, fg_error *err) {
+                           const fg_vocabulary *model, const fg_component *normalizer, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t next = next_id(added, model);
     if (list && !json_is_null(list) && !json_is_array(list))
@@ -132,7 +133,7 @@ static int by_declared_id(const void *a, const void *b) {
 
 /* The objects of added_tokens_decoder in the order of their ids. */
 static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, const char *file,
-                              const fg_vocabulary *model, fg_normalizer *normalizer, fg_error *err) {
+                              const fg_vocabulary *model, const fg_component *normalizer, fg_error *err) {
     fg_status status = FG_OK;
     declared_token *declared = NULL;
     size_t count = 0;
@@ -178,8 +179,8 @@ done:
 }
 
 fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
-                               const fg_vocabulary *model, fg_normalizer *normalizer, const char *directory,
-                               fg_error *err) {
+                               const fg_vocabulary *model, const fg_component *normalizer,
+                               const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *first = NULL, *second = NULL;
     *added = (fg_added_tokens){0};

@@ -1,5 +1,5 @@
-/* Tokens in addition to the model's own: special ones and those that were added later. They are found in the text
- * before anything is cut, the longest first where several begin at one place.
+/* Tokens in addition to the model's own: special ones and those that were added later. They are found in the
+ * text before anything is cut, the longest first where several begin at one place.
  *
  * Invariant: those that are not normalized are found in the text as it came, the others in what the
  * normalizer made of the rest, by their normalized text.
@@ -8,10 +8,8 @@
 #define FG_TOKENIZER_ADDED_TOKENS_H
 
 #include "base/utf8_text.h"
-#include "tokenizer/normalizer.h"
+#include "tokenizer/component.h"
 #include "tokenizer/token_trie.h"
-#include "tokenizer/tokenizer_json.h"
-#include "tokenizer/vocabulary.h"
 
 enum { FG_ADDED_TOKEN_LIMIT = 4096 }; /* bytes of the longest one */
 
@@ -48,8 +46,8 @@ typedef struct fg_buffer_parts {
  * the id of its text in the model's vocabulary, else the next free one; a file that says another id is warned
  * of, as HF tokenizers does. */
 fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
-                               const fg_vocabulary *model, fg_normalizer *normalizer, const char *directory,
-                               fg_error *err);
+                               const fg_vocabulary *model, const fg_component *normalizer,
+                               const char *directory, fg_error *err);
 /* The token of an id, or NULL. */
 const fg_added_token *fg_added_tokens_at(const fg_added_tokens *added, uint32_t id);
 /* Cuts a text into tokens and what lies between; `normalized` says which of the two kinds of tokens is

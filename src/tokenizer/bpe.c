@@ -1,16 +1,33 @@
-#include "tokenizer/bpe.h"
-
+/* BPE, a model: byte pair encoding.
+ *
+ * A word (what the pre-tokenizer leaves whole) becomes its characters' tokens, which are merged. A
+ * character without a token becomes the tokens of its bytes (byte_fallback: "<0x0A>"), or the unknown token
+ * (fuse_unk: one for a run of them), or nothing where there is no unknown token.
+ *
+ * Not supported: dropout, prefixes or suffixes of sub-words, merges of tokens that are not there.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/utf8_text.h"
 #include "tokenizer/bpe_merge.h"
-#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/component.h"
+#include "tokenizer/word_cache.h"
+
+typedef struct bpe_settings {
+    fg_vocabulary vocabulary;
+    fg_merges merges;
+    uint32_t byte_ids[256]; /* "<0x00>" ...; FG_ID_ABSENT */
+    uint32_t unknown;       /* FG_ID_ABSENT: none */
+    bool byte_fallback, fuse_unknown;
+    bool whole_words; /* ignore_merges: a word that is a token is that token */
+    fg_word_cache cache;
+} bpe_settings;
 
 /* ---- Reading ---- */
 
-static fg_status read_vocabulary(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+static fg_status read_vocabulary(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     json_t *vocab = json_object_get(model->json, "vocab"), *id;
     const char *text;
@@ -63,7 +80,7 @@ static fg_status read_halves(const char *file, const json_t *merge, size_t index
         index, fg_json_brief(merge, brief, sizeof brief));
 }
 
-static fg_status find_token(const fg_bpe *bpe, const char *file, size_t index, const char *text,
+static fg_status find_token(const bpe_settings *bpe, const char *file, size_t index, const char *text,
                             size_t length, uint32_t *id, fg_error *err) {
     *id = fg_vocabulary_find(&bpe->vocabulary, text, length);
     if (*id != FG_ID_ABSENT) return FG_OK;
@@ -72,7 +89,7 @@ static fg_status find_token(const fg_bpe *bpe, const char *file, size_t index, c
                    index, (int)(length < 60 ? length : 60), text);
 }
 
-static fg_status read_merge(fg_bpe *bpe, const char *file, const json_t *merge, size_t index,
+static fg_status read_merge(bpe_settings *bpe, const char *file, const json_t *merge, size_t index,
                             fg_buffer *joined, fg_error *err) {
     fg_status status = FG_OK;
     merge_halves h = {0};
@@ -84,12 +101,12 @@ static fg_status read_merge(fg_bpe *bpe, const char *file, const json_t *merge, 
     FG_TRY(fg_buffer_add(joined, h.left, h.left_length, err));
     FG_TRY(fg_buffer_add(joined, h.right, h.right_length, err));
     FG_TRY(find_token(bpe, file, index, joined->data, joined->length, &made, err));
-    fg_merges_add(bpe, left, right, made);
+    fg_merges_add(&bpe->merges, left, right, made);
 done:
     return status;
 }
 
-static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+static fg_status read_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *list = NULL;
     fg_buffer joined = {0};
@@ -99,7 +116,7 @@ static fg_status read_merges(fg_bpe *bpe, const fg_tokenizer_json *model, fg_err
     if (json_array_size(list) > FG_MERGE_LIMIT)
         FG_FAIL(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read", model->file,
                 json_array_size(list), FG_MERGE_LIMIT);
-    FG_TRY(fg_merges_reserve(bpe, json_array_size(list), err));
+    FG_TRY(fg_merges_reserve(&bpe->merges, json_array_size(list), err));
     json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
         /* The first line of a merges.txt, which old files carry along. */
         if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
@@ -128,7 +145,7 @@ static fg_status nullable_flag(const fg_tokenizer_json *model, const char *key, 
     return fg_tokenizer_json_flag(model, key, false, flag, err);
 }
 
-static fg_status read_unknown(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+static fg_status read_unknown(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     const char *text;
     size_t length;
     const json_t *value = json_object_get(model->json, "unk_token");
@@ -142,7 +159,7 @@ static fg_status read_unknown(fg_bpe *bpe, const fg_tokenizer_json *model, fg_er
                    text);
 }
 
-static fg_status read_settings(fg_bpe *bpe, const fg_tokenizer_json *model, fg_error *err) {
+static fg_status read_settings(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     static const char *const refused[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) FG_TRY(refuse(model, refused[i], err));
@@ -153,47 +170,36 @@ done:
     return status;
 }
 
-fg_status fg_bpe_read(fg_bpe *bpe, const json_t *json, const char *file, fg_error *err) {
+static fg_status read_bpe(void *settings, const fg_tokenizer_json *model, fg_error *err) {
+    bpe_settings *bpe = settings;
     fg_status status = FG_OK;
-    fg_tokenizer_json model = {json, file, "model"};
-    *bpe = (fg_bpe){.unknown = FG_ID_ABSENT};
-    if (!json_is_object(json))
-        return fg_fail(err, FG_ERR_INPUT, "%s: model: found %s, expected an object", file,
-                       fg_json_kind(json));
-    const char *type = json_string_value(json_object_get(json, "type"));
-    if (json_object_get(json, "type") && (!type || strcmp(type, "BPE") != 0))
-        return fg_tokenizer_json_unknown(&model, type ? type : "(no string)", "BPE", err);
-    FG_TRY(fg_tokenizer_json_keys(&model,
-                                  "type vocab merges dropout unk_token continuing_subword_prefix "
-                                  "end_of_word_suffix fuse_unk byte_fallback ignore_merges",
-                                  err));
-    FG_TRY(read_settings(bpe, &model, err));
-    FG_NEW(bpe->scratch, 1);
-    FG_TRY(read_vocabulary(bpe, &model, err));
-    FG_TRY(read_merges(bpe, &model, err));
-    FG_TRY(read_unknown(bpe, &model, err));
+    FG_TRY(read_settings(bpe, model, err));
+    FG_TRY(read_vocabulary(bpe, model, err));
+    FG_TRY(read_merges(bpe, model, err));
+    FG_TRY(read_unknown(bpe, model, err));
     for (unsigned byte = 0; byte < 256; byte++) {
         char name[8];
         int length = snprintf(name, sizeof name, "<0x%02X>", byte);
         bpe->byte_ids[byte] = fg_vocabulary_find(&bpe->vocabulary, name, (size_t)length);
     }
 done:
-    if (status != FG_OK) fg_bpe_free(bpe);
     return status;
 }
 
-void fg_bpe_free(fg_bpe *bpe) {
+static void free_bpe(void *settings) {
+    bpe_settings *bpe = settings;
     fg_vocabulary_free(&bpe->vocabulary);
-    fg_free(bpe->merges);
-    fg_free(bpe->merged);
-    fg_bpe_scratch_free(bpe->scratch);
+    fg_merges_free(&bpe->merges);
     fg_word_cache_free(&bpe->cache);
-    *bpe = (fg_bpe){.unknown = FG_ID_ABSENT};
+}
+
+static const fg_vocabulary *vocabulary(const void *settings) {
+    return &((const bpe_settings *)settings)->vocabulary;
 }
 
 /* ---- Encoding ---- */
 
-static bool has_byte_tokens(const fg_bpe *bpe, const char *bytes, size_t size) {
+static bool has_byte_tokens(const bpe_settings *bpe, const char *bytes, size_t size) {
     for (size_t i = 0; i < size; i++) {
         if (bpe->byte_ids[(unsigned char)bytes[i]] == FG_ID_ABSENT) return false;
     }
@@ -202,9 +208,9 @@ static bool has_byte_tokens(const fg_bpe *bpe, const char *bytes, size_t size) {
 
 /* The tokens of a word's characters. As in HF tokenizers, an unknown run that is not ended yet comes behind
  * the byte tokens of the characters after it. */
-static fg_status split_word(fg_bpe *bpe, const char *word, size_t length, fg_error *err) {
+static fg_status split_word(bpe_settings *bpe, const char *word, size_t length, fg_error *err) {
     fg_status status = FG_OK;
-    fg_id_list *symbols = &bpe->scratch->symbols;
+    fg_id_list *symbols = &bpe->merges.symbols;
     bool unknown = false;
     symbols->count = 0;
     for (size_t at = 0, size; at < length; at += size) {
@@ -227,22 +233,34 @@ done:
     return status;
 }
 
-fg_status fg_bpe_encode(fg_bpe *bpe, const char *word, size_t length, fg_id_list *ids, fg_error *err) {
+static fg_status encode(void *settings, const char *word, size_t length, fg_id_list *ids, fg_error *err) {
+    bpe_settings *bpe = settings;
     fg_status status = FG_OK;
     bool found = false, cached = length <= FG_CACHED_WORD;
-    const fg_id_list *symbols = &bpe->scratch->symbols;
+    const fg_id_list *symbols = &bpe->merges.symbols;
     if (cached) FG_TRY(fg_word_cache_get(&bpe->cache, word, length, &found, ids, err));
     if (found) goto done;
     uint32_t whole = bpe->whole_words ? fg_vocabulary_find(&bpe->vocabulary, word, length) : FG_ID_ABSENT;
     if (whole != FG_ID_ABSENT) {
-        bpe->scratch->symbols.count = 0;
-        FG_TRY(fg_id_list_add(&bpe->scratch->symbols, whole, err));
+        bpe->merges.symbols.count = 0;
+        FG_TRY(fg_id_list_add(&bpe->merges.symbols, whole, err));
     } else {
         FG_TRY(split_word(bpe, word, length, err));
-        FG_TRY(fg_bpe_merge(bpe, err));
+        FG_TRY(fg_merges_apply(&bpe->merges, err));
     }
     if (cached) FG_TRY(fg_word_cache_put(&bpe->cache, word, length, symbols->ids, symbols->count, err));
     for (size_t i = 0; i < symbols->count; i++) FG_TRY(fg_id_list_add(ids, symbols->ids[i], err));
 done:
     return status;
 }
+
+const fg_component_kind fg_bpe = {
+    .family = FG_MODEL,
+    .type = "BPE",
+    .keys = "type vocab merges dropout unk_token continuing_subword_prefix end_of_word_suffix fuse_unk "
+            "byte_fallback ignore_merges",
+    .size = sizeof(bpe_settings),
+    .read = read_bpe,
+    .free = free_bpe,
+    .encode = encode,
+    .vocabulary = vocabulary};

@@ -1,11 +1,12 @@
-#include "tokenizer/nfc.h"
-
+/* NFC, a normalizer: Unicode's normalization form C, as HF tokenizers has it (Unicode 9). Characters that
+ * Unicode 9 does not know stay where they are, whatever the version of utf8proc. */
 #include <stdbool.h>
 #include <string.h>
 #include <utf8proc.h>
 
 #include "base/alloc.h"
 #include "base/utf8_text.h"
+#include "tokenizer/component.h"
 #include "tokenizer/unicode_table.h"
 
 /* Below FIRST_MARK nothing composes or moves; MOST_PARTS: into how many a character comes apart. */
@@ -83,13 +84,14 @@ done:
     return status;
 }
 
-fg_status fg_compose(const char *text, size_t length, fg_buffer *out, fg_error *err) {
+static fg_status compose(const void *settings, const fg_buffer *text, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     const fg_code_set *inert = inert_set();
-    const char *end = text + length, *plain = text, *run = NULL;
+    const char *end = text->data + text->length, *plain = text->data, *run = NULL;
+    (void)settings;
     /* plain: not written yet and known to stay as it is, up to `run`, from where composing is needed. The
      * character before a mark belongs to the run. */
-    for (const char *at = text, *last = text; at < end;) {
+    for (const char *at = text->data, *last = at; at < end;) {
         const char *here = at;
         uint32_t code = (uint32_t)fg_utf8_next(&at, end);
         bool stays = code < FIRST_MARK || is_inert(inert, code);
@@ -109,3 +111,6 @@ fg_status fg_compose(const char *text, size_t length, fg_buffer *out, fg_error *
 done:
     return status;
 }
+
+const fg_component_kind fg_nfc = {
+    .family = FG_NORMALIZER, .type = "NFC", .keys = "type", .normalize = compose};

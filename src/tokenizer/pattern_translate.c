@@ -120,6 +120,11 @@ static fg_status space(translator *t, bool in_class, bool negated) {
     return put_text(t, negated ? "[^" SPACES "]" : "[" SPACES "]");
 }
 
+/* Escapes that mean the same in PCRE2: of some letters, and of punctuation. */
+static bool is_shared(char c) {
+    return c && strchr("rntf!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c) != NULL;
+}
+
 static fg_status escape(translator *t, bool in_class) {
     if (t->end - t->at < 2) return unknown(t, t->at, "a backslash at the end");
     char c = t->at[1];
@@ -136,18 +141,11 @@ static fg_status escape(translator *t, bool in_class) {
     case 'v':
         t->at += 2;
         return put_text(t, "\\x0b");
-    case 'r':
-    case 'n':
-    case 't':
-    case 'f':
-        return copy(t, 2);
     case 'A':
     case 'z':
         return in_class ? unknown(t, t->at, "this escape") : copy(t, 2);
     default:
-        return c > ' ' && c < 0x7f && !strchr("0123456789", c) && (c < 'A' || (c > 'Z' && c < 'a') || c > 'z')
-                   ? copy(t, 2)
-                   : unknown(t, t->at, "this escape");
+        return is_shared(c) ? copy(t, 2) : unknown(t, t->at, "this escape");
     }
 }
 

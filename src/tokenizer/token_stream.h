@@ -1,11 +1,11 @@
 /* Text of ids that come one after the other: what has become certain is handed out at once.
  *
- * A token's text depends on the tokens before it (a word's space, the rest of a character). So each new one is
- * decoded together with the few before it, and the text that they gave already is taken off.
+ * A token's text depends on the tokens before it (a word's space, the rest of a character). So each new one
+ * is decoded together with the few before it, and the text that they gave already is taken off.
  *
  * Invariant: the pieces put together are the text of all ids behind the first ones, without special tokens; a
- * piece never ends inside a character: bytes that are none yet (U+FFFD at the end) are held back until more ids
- * complete them, or the end has come.
+ * piece never ends inside a character: bytes that are none yet (U+FFFD at the end) are held back until more
+ * ids complete them, or the end has come.
  */
 #ifndef FG_TOKENIZER_TOKEN_STREAM_H
 #define FG_TOKENIZER_TOKEN_STREAM_H

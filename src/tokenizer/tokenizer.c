@@ -5,27 +5,22 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tokenizer/added_tokens.h"
-#include "tokenizer/bpe.h"
-#include "tokenizer/post_processor.h"
-#include "tokenizer/pre_tokenizer.h"
-#include "tokenizer/token_decoder.h"
+#include "tokenizer/component.h"
 
 struct fg_tokenizer {
-    fg_bpe bpe;
+    fg_component components[FG_COMPONENT_FAMILIES];
+    const fg_vocabulary *vocabulary; /* the model's */
     fg_added_tokens added;
-    fg_normalizer normalizer;
-    fg_pre_tokenizer pre;
-    fg_post_processor post;
-    fg_token_decoder decoder;
-    fg_buffer input, between; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
+    fg_buffer input, between,
+        spare; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
     fg_buffer_parts parts, normalized_parts;
-    fg_spans pieces;
+    fg_pre_tokenized words;
 };
 
 /* ---- Reading ---- */
 
-static fg_status read_parts(fg_tokenizer *t, const json_t *json, const json_t *config, const char *directory,
-                            const char *file, fg_error *err) {
+static fg_status read_components(fg_tokenizer *t, const json_t *json, const json_t *config,
+                                 const char *directory, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     fg_tokenizer_json whole = {json, file, "the top level"};
     if (!json_is_object(json))
@@ -35,14 +30,13 @@ static fg_status read_parts(fg_tokenizer *t, const json_t *json, const json_t *c
         "version truncation padding added_tokens normalizer pre_tokenizer post_processor "
         "decoder model",
         err));
-    FG_TRY(fg_bpe_read(&t->bpe, json_object_get(json, "model"), file, err));
-    FG_TRY(fg_normalizer_read(&t->normalizer, json_object_get(json, "normalizer"), file, err));
-    FG_TRY(fg_pre_tokenizer_read(&t->pre, json_object_get(json, "pre_tokenizer"), file, err));
-    FG_TRY(fg_post_processor_read(&t->post, json_object_get(json, "post_processor"), file, err));
-    FG_TRY(fg_token_decoder_read(&t->decoder, json_object_get(json, "decoder"), file, err));
+    for (int family = 0; family < FG_COMPONENT_FAMILIES; family++)
+        FG_TRY(fg_component_read(&t->components[family], (fg_component_family)family, json, file, err));
+    const fg_component_step *model = t->components[FG_MODEL].steps;
+    t->vocabulary = model->kind->vocabulary(model->settings);
     FG_TRY(fg_added_tokens_read(&t->added, json_object_get(json, "added_tokens"),
-                                json_object_get(config, "added_tokens_decoder"), &t->bpe.vocabulary,
-                                &t->normalizer, directory, err));
+                                json_object_get(config, "added_tokens_decoder"), t->vocabulary,
+                                &t->components[FG_NORMALIZER], directory, err));
 done:
     return status;
 }
@@ -63,7 +57,7 @@ fg_status fg_tokenizer_new(fg_tokenizer **tokenizer, const fg_tokenizer_files *f
     if (!files->tokenizer.length) FG_TRY(absent(path, err));
     FG_TRY(fg_json_parse(path, files->tokenizer.data, files->tokenizer.length, &json, err));
     FG_NEW(*tokenizer, 1);
-    FG_TRY(read_parts(*tokenizer, json, files->config, files->directory, path, err));
+    FG_TRY(read_components(*tokenizer, json, files->config, files->directory, path, err));
 done:
     if (status != FG_OK) fg_tokenizer_free(tokenizer);
     json_decref(json);
@@ -83,17 +77,14 @@ fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_
 void fg_tokenizer_free(fg_tokenizer **tokenizer) {
     fg_tokenizer *t = *tokenizer;
     if (!t) return;
-    fg_bpe_free(&t->bpe);
+    for (int family = 0; family < FG_COMPONENT_FAMILIES; family++) fg_component_free(&t->components[family]);
     fg_added_tokens_free(&t->added);
-    fg_normalizer_free(&t->normalizer);
-    fg_pre_tokenizer_free(&t->pre);
-    fg_post_processor_free(&t->post);
-    fg_token_decoder_free(&t->decoder);
     fg_buffer_free(&t->input);
     fg_buffer_free(&t->between);
+    fg_buffer_free(&t->spare);
     fg_free(t->parts.parts);
     fg_free(t->normalized_parts.parts);
-    fg_spans_free(&t->pieces);
+    fg_pre_tokenized_free(&t->words);
     fg_free(t);
     *tokenizer = NULL;
 }
@@ -104,12 +95,14 @@ void fg_tokenizer_free(fg_tokenizer **tokenizer) {
 static fg_status encode_words(fg_tokenizer *t, const char *text, size_t length, bool beginning,
                               fg_id_list *ids, fg_error *err) {
     fg_status status = FG_OK;
-    fg_spans_clear(&t->pieces);
+    const fg_component_step *model = t->components[FG_MODEL].steps;
+    const fg_spans *words = &t->words.pieces;
     if (!length) return FG_OK;
-    FG_TRY(fg_spans_add(&t->pieces, text, length, err));
-    FG_TRY(fg_pre_tokenizer_apply(&t->pre, &t->pieces, beginning, err));
-    for (size_t i = 0; i < t->pieces.count; i++)
-        FG_TRY(fg_bpe_encode(&t->bpe, fg_spans_text(&t->pieces, i), t->pieces.pieces[i].length, ids, err));
+    FG_TRY(fg_pre_tokenized_begin(&t->words, text, length, beginning, err));
+    FG_TRY(fg_component_pre_tokenize(&t->components[FG_PRE_TOKENIZER], &t->words, err));
+    for (size_t i = 0; i < words->count; i++)
+        FG_TRY(
+            model->kind->encode(model->settings, fg_spans_text(words, i), words->pieces[i].length, ids, err));
 done:
     return status;
 }
@@ -120,7 +113,7 @@ static fg_status encode_between(fg_tokenizer *t, const char *text, size_t length
     fg_status status = FG_OK;
     fg_buffer_clear(&t->between);
     FG_TRY(fg_buffer_add(&t->between, text, length, err));
-    FG_TRY(fg_normalizer_apply(&t->normalizer, &t->between, err));
+    FG_TRY(fg_component_normalize(&t->components[FG_NORMALIZER], &t->between, &t->spare, err));
     FG_TRY(
         fg_added_tokens_find(&t->added, true, t->between.data, t->between.length, &t->normalized_parts, err));
     for (size_t i = 0; i < t->normalized_parts.count; i++) {
@@ -150,7 +143,7 @@ fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, 
             FG_TRY(encode_between(t, t->input.data + part.start, part.end - part.start, part.start == 0, ids,
                                   err));
     }
-    FG_TRY(fg_post_processor_apply(&t->post, ids, first, special, err));
+    FG_TRY(fg_component_post_process(&t->components[FG_POST_PROCESSOR], ids, first, special, err));
 done:
     return status;
 }
@@ -161,7 +154,7 @@ done:
 static const char *token_text(const fg_tokenizer *t, uint32_t id, size_t *length, bool *special) {
     const fg_added_token *added = fg_added_tokens_at(&t->added, id);
     *special = added && added->special;
-    if (!added) return fg_vocabulary_text(&t->bpe.vocabulary, id, length);
+    if (!added) return fg_vocabulary_text(t->vocabulary, id, length);
     *length = added->normalized_content ? added->normalized_length : added->length;
     return added->normalized_content ? added->normalized_content : added->content;
 }
@@ -176,7 +169,7 @@ static fg_status decode(const fg_tokenizer *t, const uint32_t *ids, size_t count
         const char *token = token_text(t, ids[i], &length, &special);
         if (token && (with_special || !special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
     }
-    FG_TRY(fg_token_decoder_apply(&t->decoder, &tokens, text, err));
+    FG_TRY(fg_component_decode(&t->components[FG_DECODER], &tokens, text, err));
 done:
     fg_spans_free(&tokens);
     return status;
@@ -199,8 +192,8 @@ bool fg_tokenizer_knows(const fg_tokenizer *t, uint32_t id) {
 }
 
 uint32_t fg_tokenizer_id_limit(const fg_tokenizer *t) {
-    size_t limit = t->added.id_capacity > t->bpe.vocabulary.id_capacity ? t->added.id_capacity
-                                                                        : t->bpe.vocabulary.id_capacity;
+    size_t limit =
+        t->added.id_capacity > t->vocabulary->id_capacity ? t->added.id_capacity : t->vocabulary->id_capacity;
     while (limit && !fg_tokenizer_knows(t, (uint32_t)(limit - 1))) limit--;
     return (uint32_t)limit;
 }

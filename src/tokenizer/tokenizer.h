@@ -16,7 +16,7 @@
 
 #include "base/buffer.h"
 #include "tokenizer/id_list.h"
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
 
 typedef struct fg_tokenizer fg_tokenizer;
 

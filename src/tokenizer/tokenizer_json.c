@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
+
 static fg_status wrong(const fg_tokenizer_json *c, const char *key, const json_t *found, const char *expected,
                        fg_error *err) {
     char brief[60];
@@ -37,12 +39,6 @@ fg_status fg_tokenizer_json_keys(const fg_tokenizer_json *c, const char *keys, f
     return FG_OK;
 }
 
-fg_status fg_tokenizer_json_unknown(const fg_tokenizer_json *c, const char *type, const char *known,
-                                    fg_error *err) {
-    return fg_fail(err, FG_ERR_INPUT, "%s: %s: the type \"%s\" is not supported; known are: %s", c->file,
-                   c->name, type, known);
-}
-
 fg_status fg_tokenizer_json_string(const fg_tokenizer_json *c, const char *key, const char **text,
                                    size_t *length, fg_error *err) {
     const json_t *value = json_object_get(c->json, key);
@@ -50,6 +46,42 @@ fg_status fg_tokenizer_json_string(const fg_tokenizer_json *c, const char *key, 
     *text = json_string_value(value);
     *length = json_string_length(value);
     return FG_OK;
+}
+
+fg_status fg_tokenizer_json_copy(const fg_tokenizer_json *c, const char *key, char **copy, size_t *length,
+                                 fg_error *err) {
+    const char *text = NULL;
+    fg_status status = fg_tokenizer_json_string(c, key, &text, length, err);
+    if (status == FG_OK) FG_TRY_NEW(*copy, fg_strndup(text, *length, err));
+done:
+    return status;
+}
+
+fg_status fg_tokenizer_json_character(const fg_tokenizer_json *c, const char *key,
+                                      char character[FG_UTF8_MOST + 1], fg_error *err) {
+    const char *text = NULL;
+    size_t length;
+    fg_status status = fg_tokenizer_json_string(c, key, &text, &length, err);
+    if (status != FG_OK) return status;
+    if (!length || !*text || length != fg_utf8_size(*text))
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"%s\": found \"%.40s\", expected one character", c->file,
+                       c->name, key, text);
+    memcpy(character, text, length);
+    character[length] = '\0';
+    return FG_OK;
+}
+
+fg_status fg_tokenizer_json_choice(const fg_tokenizer_json *c, const char *key, const char *const *words,
+                                   size_t count, size_t *choice, fg_error *err) {
+    const char *text = NULL;
+    size_t length;
+    fg_status status = fg_tokenizer_json_string(c, key, &text, &length, err);
+    if (status != FG_OK) return status;
+    for (*choice = 0; *choice < count; (*choice)++) {
+        if (strcmp(text, words[*choice]) == 0) return FG_OK;
+    }
+    return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"%s\": \"%.40s\" is not supported", c->file, c->name, key,
+                   text);
 }
 
 fg_status fg_tokenizer_json_flag(const fg_tokenizer_json *c, const char *key, bool missing, bool *flag,

@@ -144,7 +144,8 @@ static fg_status resolve_sampling(const char *path, json_t *config, fg_error *er
 
 /* ---- presets ---- */
 
-/* The file of a preset, newly allocated: `how` itself if there is such a file, else the one of that name at home. */
+/* The file of a preset, newly allocated: `how` itself if there is such a file, else the one of that name at
+ * home. */
 static fg_status find_preset(const char *how, char **path, fg_error *err) {
     fg_status status = FG_OK;
     const char *home = getenv("HOME");

@@ -10,8 +10,8 @@
 
 enum { PATH = 64 };
 
-/* In which roles get their ids: as SentencePiece numbers them, and as the original tool does it with a fixed hash
- * seed. */
+/* In which roles get their ids: as SentencePiece numbers them, and as the original tool does it with a fixed
+ * hash seed. */
 static const fg_role order[FG_ROLE_COUNT] = {FG_ROLE_UNK, FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD};
 
 typedef struct decision {
@@ -19,8 +19,8 @@ typedef struct decision {
     const fg_token_request *request;
     const fg_tokenizer_files *files;
     fg_token_lookup lookup;
-    json_t *
-        named; /* owned: text -> key, of the special tokens that the files name, in the order of transformers */
+    json_t *named; /* owned: text -> key, of the special tokens that the files name, in the order of
+                      transformers */
     json_t *items; /* owned: text -> index into tokens->items */
     uint64_t model_rows;
     fg_row_edits set; /* rows of tokens that exist, asked for by their roles: done if some token is new */
@@ -28,14 +28,10 @@ typedef struct decision {
 
 /* ---- what is there ---- */
 
-static fg_status want(json_t *wanted, const char *text, fg_error *err) {
-    return text ? fg_json_put(wanted, text, json_null(), err) : FG_OK;
-}
-
 static fg_status want_list(json_t *wanted, const json_t *list, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < json_array_size(list); i++)
-        FG_TRY(want(wanted, json_string_value(json_array_get(list, i)), err));
+        FG_TRY(fg_token_lookup_want(wanted, json_string_value(json_array_get(list, i)), err));
 done:
     return status;
 }
@@ -82,8 +78,8 @@ static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *wanted = fg_json_copy(d->named, err);
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        FG_TRY(want(wanted, d->request->roles[role].token, err));
-        FG_TRY(want(wanted, fg_role_text(d->files, (fg_role)role), err));
+        FG_TRY(fg_token_lookup_want(wanted, d->request->roles[role].token, err));
+        FG_TRY(fg_token_lookup_want(wanted, fg_role_text(d->files, (fg_role)role), err));
     }
     FG_TRY(want_list(wanted, d->request->special, err));
     FG_TRY(want_list(wanted, d->request->regular, err));
@@ -188,8 +184,7 @@ static bool is_listed(const fg_tokenizer_files *files, const char *text) {
         size_t at;
         json_t *token;
         json_array_foreach(json_object_get(documents[i / 2], keys[i % 2]), at, token) {
-            const char *held =
-                json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
+            const char *held = fg_token_text(token);
             if (held && strcmp(held, text) == 0) return true;
         }
     }
@@ -234,8 +229,8 @@ static bool adds(const decision *d) {
     return adds_of(d, d->request->special) || adds_of(d, d->request->regular);
 }
 
-/* Tokens that the files name and that have no id get one from transformers whenever it reads the files: before any
- * that is new here. */
+/* Tokens that the files name and that have no id get one from transformers whenever it reads the files:
+ * before any that is new here. */
 static fg_status take_named(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     const char *text;

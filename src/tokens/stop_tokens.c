@@ -14,7 +14,7 @@ static fg_status add_id(fg_stop_tokens *stop, int64_t id, const char *reason, fg
         if (stop->items[i].id == id) return FG_OK;
     }
     FG_TRY(fg_grow(&stop->items, stop->count, &stop->capacity, sizeof *stop->items, err));
-    FG_TRY_NEW(stop->items[stop->count].reason, fg_strdup(reason, err));
+    FG_TRY_NEW(stop->items[stop->count].reason, fg_strdup(reason ? reason : "", err));
     stop->items[stop->count++].id = id;
 done:
     return status;
@@ -23,8 +23,8 @@ done:
 static fg_status add_value(fg_stop_tokens *stop, const json_t *id, const char *reason, fg_error *err) {
     char brief[BRIEF];
     if (json_is_integer(id)) return add_id(stop, json_integer_value(id), reason, err);
-    return fg_fail(err, FG_ERR_INPUT, "%s: eos_token_id: found %s, expected an integer or a list of integers",
-                   reason, fg_json_brief(id, brief, sizeof brief));
+    return fg_fail(err, FG_ERR_INPUT, "%s%seos_token_id: found %s, expected an integer or a list of integers",
+                   reason ? reason : "", reason ? ": " : "", fg_json_brief(id, brief, sizeof brief));
 }
 
 fg_status fg_stop_tokens_add(fg_stop_tokens *stop, const json_t *ids, const char *reason, fg_error *err) {
@@ -44,7 +44,7 @@ static fg_status find_id(const fg_tokenizer_files *files, const char *text, int6
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0};
     json_t *wanted = json_object();
-    FG_TRY(fg_json_put(wanted, text, json_null(), err));
+    FG_TRY(fg_token_lookup_want(wanted, text, err));
     FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
     *id = fg_token_lookup_find(&lookup, text);
 done:
@@ -149,6 +149,20 @@ done:
     return status;
 }
 
+fg_status fg_stop_tokens_merge(const json_t *config_eos, const json_t *generation_eos, int64_t tokenizer_eos,
+                               json_t **merged, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_stop_tokens stop = {0};
+    *merged = NULL;
+    FG_TRY(fg_stop_tokens_add(&stop, config_eos, NULL, err));
+    FG_TRY(fg_stop_tokens_add(&stop, generation_eos, NULL, err));
+    if (tokenizer_eos != FG_NO_TOKEN) FG_TRY(add_id(&stop, tokenizer_eos, NULL, err));
+    FG_TRY(fg_stop_tokens_ids(&stop, merged, err));
+done:
+    fg_stop_tokens_free(&stop);
+    return status;
+}
+
 /* The text of an added token; NULL if no added token has the id. */
 static const char *text_of(const fg_token_lookup *lookup, const fg_tokenizer_files *files, int64_t id) {
     size_t i;
@@ -168,9 +182,9 @@ fg_status fg_stop_tokens_describe(const fg_stop_tokens *stop, const fg_tokenizer
                                   fg_error *err) {
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0};
-    json_t *wanted = json_object(), *entry = NULL;
+    json_t *entry = NULL;
     *list = json_array();
-    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, NULL, err));
     for (size_t i = 0; i < stop->count; i++) {
         entry = json_object();
         FG_TRY(fg_json_put(entry, "id", json_integer(stop->items[i].id), err));
@@ -182,7 +196,6 @@ fg_status fg_stop_tokens_describe(const fg_stop_tokens *stop, const fg_tokenizer
     }
 done:
     json_decref(entry);
-    json_decref(wanted);
     fg_token_lookup_free(&lookup);
     if (status != FG_OK) {
         json_decref(*list);

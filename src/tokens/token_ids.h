@@ -1,4 +1,5 @@
-/* The ids of a model's special roles (bos, eos, pad, unk), found in tokenizer files, and the merge of eos ids.
+/* The ids of a model's special roles (bos, eos, pad, unk), found in tokenizer files, and the merge of eos
+ * ids.
  *
  * Facts: a role's text is in tokenizer_config.json ("bos_token": text or {"content": text}), else in
  * special_tokens_map.json; its id in added_tokens_decoder of tokenizer_config.json, else in added_tokens or
@@ -7,11 +8,9 @@
 #ifndef FG_TOKENS_TOKEN_IDS_H
 #define FG_TOKENS_TOKEN_IDS_H
 
-#include "tokens/tokenizer_files.h"
+#include "tokens/token_lookup.h"
 
 typedef enum fg_role { FG_ROLE_BOS, FG_ROLE_EOS, FG_ROLE_PAD, FG_ROLE_UNK, FG_ROLE_COUNT } fg_role;
-
-enum { FG_NO_TOKEN = -1 };
 
 typedef struct fg_token_ids {
     bool present;              /* the directory has a tokenizer */
@@ -27,11 +26,5 @@ const char *fg_role_text(const fg_tokenizer_files *files, fg_role role);
 
 /* A role whose text has no id is a warning and counts as absent. Malformed files are FG_ERR_INPUT. */
 fg_status fg_token_ids_read(const fg_tokenizer_files *files, fg_token_ids *ids, fg_error *err);
-
-/* Joins eos ids in the order given, each once: every source is an id, a list of ids, null or NULL;
- * `tokenizer_eos` may be FG_NO_TOKEN. `merged` gets a new integer, or a list if there are several, or NULL if
- * there is none. Other kinds of values are FG_ERR_INPUT. */
-fg_status fg_eos_merge(const json_t *config_eos, const json_t *generation_eos, int64_t tokenizer_eos,
-                       json_t **merged, fg_error *err);
 
 #endif

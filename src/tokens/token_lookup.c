@@ -6,17 +6,16 @@
 #include "base/alloc.h"
 #include "base/json_scan.h"
 #include "tokenizer/vocabulary.h"
-#include "tokens/token_ids.h"
 
-typedef struct search {
+typedef struct token_search {
     fg_token_lookup *lookup;
     fg_json_scan scan;
     const json_t *wanted;
     fg_buffer key;
     bool has_added, has_model, has_vocabulary;
-} search;
+} token_search;
 
-static fg_status refuse_id(const search *s, const char *token, const json_t *id, fg_error *err) {
+static fg_status refuse_id(const token_search *s, const char *token, const json_t *id, fg_error *err) {
     char brief[60];
     return fg_fail(err, FG_ERR_INPUT,
                    "%s: the token \"%.80s\" has the id %s, expected an integer from 0 to %d", s->scan.name,
@@ -29,7 +28,7 @@ static bool is_id(const json_t *value) {
 }
 
 /* Notes the id of a token if it is wanted and new. */
-static fg_status note(search *s, const fg_buffer *text, json_t *id, fg_error *err) {
+static fg_status note(token_search *s, const fg_buffer *text, json_t *id, fg_error *err) {
     if (strlen(text->data) != text->length || !json_object_get(s->wanted, text->data) ||
         json_object_get(s->lookup->of_model, text->data))
         return FG_OK;
@@ -38,7 +37,7 @@ static fg_status note(search *s, const fg_buffer *text, json_t *id, fg_error *er
 }
 
 /* {"text": id, ...} of BPE and the like. */
-static fg_status read_object(search *s, fg_error *err) {
+static fg_status read_object(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     json_t *id = NULL;
@@ -63,7 +62,7 @@ done:
 }
 
 /* [["text", score], ...] of Unigram: the place is the id. */
-static fg_status read_pairs(search *s, fg_error *err) {
+static fg_status read_pairs(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     json_t *id = NULL;
@@ -91,19 +90,19 @@ done:
 }
 
 /* Notes that a part of the file was met, which may be there once. */
-static fg_status meet(const search *s, bool *met, const char *part, fg_error *err) {
+static fg_status meet(const token_search *s, bool *met, const char *part, fg_error *err) {
     if (*met) return fg_fail(err, FG_ERR_INPUT, "%s: %s is given twice", s->scan.name, part);
     *met = true;
     return FG_OK;
 }
 
-static fg_status read_vocabulary(search *s, fg_error *err) {
+static fg_status read_vocabulary(token_search *s, fg_error *err) {
     fg_status status = meet(s, &s->has_vocabulary, "the model's vocab", err);
     if (status != FG_OK) return status;
     return fg_json_scan_peek(&s->scan) == '[' ? read_pairs(s, err) : read_object(s, err);
 }
 
-static fg_status read_model(search *s, fg_error *err) {
+static fg_status read_model(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     bool more;
     FG_TRY(meet(s, &s->has_model, "the model", err));
@@ -119,7 +118,7 @@ done:
     return status;
 }
 
-static fg_status read_added(search *s, fg_error *err) {
+static fg_status read_added(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
     json_t *token;
@@ -146,13 +145,13 @@ done:
 }
 
 /* Its id wins over one that was found before; the next free one lies behind it. */
-static fg_status count_token(search *s, const char *text, json_int_t id, fg_error *err) {
+static fg_status count_token(token_search *s, const char *text, json_int_t id, fg_error *err) {
     fg_token_lookup *l = s->lookup;
     if ((uint64_t)id >= l->next_id) l->next_id = (uint64_t)id + 1;
     return json_object_get(s->wanted, text) ? fg_json_put(l->found, text, json_integer(id), err) : FG_OK;
 }
 
-static fg_status count_added(search *s, fg_error *err) {
+static fg_status count_added(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
     json_t *token;
@@ -167,7 +166,7 @@ done:
 }
 
 /* {"32000": {"content": "<pad>", ...}, ...} */
-static fg_status count_declared(search *s, const fg_tokenizer_files *files, fg_error *err) {
+static fg_status count_declared(token_search *s, const fg_tokenizer_files *files, fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
     json_t *token, *declared = json_object_get(files->config, "added_tokens_decoder");
@@ -190,7 +189,7 @@ done:
     return status;
 }
 
-static fg_status read_text(search *s, fg_error *err) {
+static fg_status read_text(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
@@ -210,10 +209,18 @@ done:
     return status;
 }
 
+const char *fg_token_text(const json_t *token) {
+    return json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
+}
+
+fg_status fg_token_lookup_want(json_t *wanted, const char *text, fg_error *err) {
+    return text ? fg_json_put(wanted, text, json_null(), err) : FG_OK;
+}
+
 fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, const json_t *wanted,
                                fg_error *err) {
     fg_status status = FG_OK;
-    search s = {.lookup = lookup, .wanted = wanted};
+    token_search s = {.lookup = lookup, .wanted = wanted};
     char *path = NULL;
     *lookup = (fg_token_lookup){.added = json_array(), .found = json_object(), .of_model = json_object()};
     if (!lookup->added || !lookup->found || !lookup->of_model)

@@ -6,7 +6,9 @@
 #ifndef FG_TOKENS_TOKEN_LOOKUP_H
 #define FG_TOKENS_TOKEN_LOOKUP_H
 
-#include "tokens/tokenizer_files.h"
+#include "tokenizer/tokenizer_files.h"
+
+enum { FG_NO_TOKEN = -1 }; /* in place of an id */
 
 typedef struct fg_token_lookup {
     json_t *added;       /* owned: the list added_tokens of tokenizer.json; empty if there is none */
@@ -17,15 +19,20 @@ typedef struct fg_token_lookup {
     uint64_t next_id;    /* what the next token that is added gets */
 } fg_token_lookup;
 
-/* `wanted` is an object whose keys are the texts. Malformed text, ids that are none, and a vocabulary of a form that is not known are
- * FG_ERR_INPUT. A file without tokens gives an empty lookup. */
+/* The text of a token that a file names: "TEXT" or {"content": "TEXT"}; NULL for other values. Borrowed. */
+const char *fg_token_text(const json_t *token);
+
+/* Adds a text (NULL: nothing) to an object of wanted ones, which are its keys. */
+fg_status fg_token_lookup_want(json_t *wanted, const char *text, fg_error *err);
+/* Looks up the `wanted` tokens (NULL: none). Malformed text, ids that are none, and a vocabulary of a
+ * form that is not known are FG_ERR_INPUT. A file without tokens gives an empty lookup. */
 fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, const json_t *wanted,
                                fg_error *err);
-/* The id of a wanted token, or FG_NO_TOKEN (vocab/token_ids.h). */
+/* The id of a wanted token, or FG_NO_TOKEN. */
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text);
-/* Whether transformers gives the tokens of `list` (entries of added_tokens, in its order) the ids that they say: those of the
- * model's vocabulary, else one after the other behind it. The texts must have been wanted. FG_ERR_INPUT if not: the tokens would
- * not be the ones of their rows. */
+/* Whether transformers gives the tokens of `list` (entries of added_tokens, in its order) the ids that they
+ * say: those of the model's vocabulary, else one after the other behind it. The texts must have been wanted.
+ * FG_ERR_INPUT if not: the tokens would not be the ones of their rows. */
 fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *list, const char *directory,
                                 fg_error *err);
 void fg_token_lookup_free(fg_token_lookup *lookup);

@@ -3,8 +3,8 @@
  *   bos_token, eos_token, pad_token, unk_token:  TEXT, or { token: TEXT, init: INIT, if_missing: true }
  *   special_tokens, regular_tokens:              [TEXT, ...]
  *
- * INIT is zero, mean or copy:ID. Without it a pad token gets zeros, other roles the mean; with if_missing a role that the
- * tokenizer has stays as it is.
+ * INIT is zero, mean or copy:ID. Without it a pad token gets zeros, other roles the mean; with if_missing a
+ * role that the tokenizer has stays as it is.
  *
  * Invariant of a request that was read: texts are not empty; no token is listed twice, and none that
  * is regular has a role. Roles may share a token if they do not ask for different rows.

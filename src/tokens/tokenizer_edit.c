@@ -63,7 +63,8 @@ done:
     return status;
 }
 
-/* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a level. */
+/* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a
+ * level. */
 static fg_status write_list(const json_t *list, bool one_line, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer plain = {0};
@@ -108,7 +109,7 @@ static fg_status want_texts(json_t *wanted, const json_t *list, fg_error *err) {
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)(uintptr_t)list, i, entry)
-        FG_TRY(fg_json_put(wanted, json_string_value(json_object_get(entry, "content")), json_null(), err));
+        FG_TRY(fg_token_lookup_want(wanted, fg_token_text(entry), err));
 done:
     return status;
 }
@@ -117,7 +118,7 @@ static fg_status edit_tokenizer(fg_tokenizer_files *files, const fg_new_tokens *
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0}, known = {0};
     json_t *wanted = json_object(), *entry;
-    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, NULL, err));
     FG_TRY(put_declared(lookup.added, files, err));
     for (size_t i = 0; i < tokens->count; i++) {
         FG_TRY(put_entry(lookup.added, tokens->items[i].text, tokens->items[i].id, &entry, err));

@@ -1,8 +1,8 @@
 /* Adding tokens to tokenizer files, as `transformers` would have saved them.
  *
- * tokenizer.json gains the tokens in "added_tokens" and is the same text else; tokenizer_config.json gets them in
- * "added_tokens_decoder" where it has one, the roles, and "additional_special_tokens"; special_tokens_map.json, where
- * there is one, the roles and the list.
+ * tokenizer.json gains the tokens in "added_tokens" and is the same text else; tokenizer_config.json gets
+ * them in "added_tokens_decoder" where it has one, the roles, and "additional_special_tokens";
+ * special_tokens_map.json, where there is one, the roles and the list.
  */
 #ifndef FG_TOKENS_TOKENIZER_EDIT_H
 #define FG_TOKENS_TOKENIZER_EDIT_H

@@ -95,7 +95,8 @@ static fg_status refuse_type(fg_translator *t, const char *path, const json_t *v
                                 fg_json_brief(value, brief, sizeof brief), expected);
 }
 
-/* A member that sections below do not claim, of an object that may hold others: what no code is known to read is left out. */
+/* A member that sections below do not claim, of an object that may hold others: what no code is known to read
+ * is left out. */
 static fg_status leave_member(fg_translator *t, const level *at, const char *path, const char *key,
                               const json_t *value, fg_error *err) {
     char brief[BRIEF], place[PLACE];

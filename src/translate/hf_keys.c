@@ -55,32 +55,31 @@ static fg_status check_types(const json_t *types, const char *path, fg_error *er
     return FG_OK;
 }
 
-static fg_status read_file(const char *path, json_t **keys, fg_error *err) {
+static fg_status check_file(const fg_source_file *file, fg_error *err) {
     static const char *const unread[2] = {"reason", "source"}, *const refused[2] = {"message", "hint"};
     fg_status status = FG_OK;
-    FG_TRY(fg_json_read(path, keys, err));
-    if (!json_is_object(*keys))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*keys));
-    FG_TRY(check_lists(*keys, "unread", unread, path, err));
-    FG_TRY(check_lists(*keys, "refused", refused, path, err));
-    FG_TRY(check_types(json_object_get(*keys, "types"), path, err));
+    FG_TRY(check_lists(file->document, "unread", unread, file->path, err));
+    FG_TRY(check_lists(file->document, "refused", refused, file->path, err));
+    FG_TRY(check_types(json_object_get(file->document, "types"), file->path, err));
 done:
     return status;
 }
 
-fg_status fg_hf_keys_load(const fg_converter_dirs *dirs, json_t **keys, fg_error *err) {
+fg_status fg_hf_keys_load(fg_catalogue *catalogue, const json_t **keys, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_source_file *file;
     char *path = NULL;
+    bool is_file = false;
     *keys = NULL;
-    for (size_t i = 0; i < dirs->count && !*keys; i++) {
-        bool is_file;
+    for (size_t i = 0; i < catalogue->count && !is_file; i++) {
         fg_free(path);
-        FG_TRY_NEW(path, fg_path_join(dirs->items[i], "defaults/hf_keys.json", err));
+        FG_TRY_NEW(path, fg_path_join(catalogue->directories[i], "defaults/hf_keys.json", err));
         FG_TRY(fg_path_is_file(path, &is_file, err));
-        if (is_file) FG_TRY(read_file(path, keys, err));
     }
-    if (!*keys) *keys = json_object();
-    if (!*keys) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading the list of keys");
+    if (!is_file) goto done;
+    FG_TRY(fg_catalogue_read(catalogue, path, &file, err));
+    FG_TRY(check_file(file, err));
+    *keys = file->document;
 done:
     fg_free(path);
     return status;

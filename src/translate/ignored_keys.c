@@ -28,7 +28,8 @@ static bool ends_a_name(char c) {
     return !c || as_option(c) == '.';
 }
 
-/* Whether a claim takes what the option names: the key itself, something in it, or a leaf that the claim of an object covers. */
+/* Whether a claim takes what the option names: the key itself, something in it, or a leaf that the claim of
+ * an object covers. */
 static bool is_claimed(const char *option, const fg_claim *claim) {
     size_t length = common_length(option, claim->path);
     char below[PATH];
@@ -74,7 +75,7 @@ fg_status fg_ignored_keys_refuse(const fg_translator *t, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE, "--ignore-key %s does not apply: %s is not a config.json",
             t->options->ignore_keys[0], t->options->file);
     return fg_hint(err, "leave the option out; fields that the classes of %s do not have are always refused",
-                   fg_format_name(fg_converter_format(t->converter)));
+                   fg_converter_format(t->converter)->name);
 }
 
 fg_status fg_ignored_keys_check(const fg_translator *t, fg_error *err) {

@@ -165,7 +165,8 @@ done:
     return status;
 }
 
-/* "together": a default that is used where the file gives none of the keys, and is said then. With some of them the others are missing. */
+/* "together": a default that is used where the file gives none of the keys, and is said then. With some of
+ * them the others are missing. */
 static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                json_t **value, fg_error *err) {
     fg_status status = FG_OK;
@@ -256,8 +257,8 @@ static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_
 
 /* ---- tables of values ---- */
 
-/* The other side's value of a row [target, hf] of the declaration's table; NULL if no row has `value`. `back` is what would come
- * back for it: the first row of a value counts. Borrowed. */
+/* The other side's value of a row [target, hf] of the declaration's table; NULL if no row has `value`. `back`
+ * is what would come back for it: the first row of a value counts. Borrowed. */
 static const json_t *look_through(const fg_translator *t, const fg_declaration *d, const json_t *value,
                                   const json_t **back, const char **warning) {
     const json_t *table =
@@ -322,8 +323,8 @@ static fg_status note_number(fg_translator *t, const fg_frame *frame, const fg_d
     return status;
 }
 
-/* Import of a key that says what its absence would say: it is not written back, and kept where something is (of a target with
- * classes; elsewhere it is no loss). */
+/* Import of a key that says what its absence would say: it is not written back, and kept where something is
+ * (of a target with classes; elsewhere it is no loss). */
 static fg_status note_sentinel(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                fg_error *err) {
     const json_t *found;

@@ -62,7 +62,8 @@ typedef struct fg_primitive {
 /* The row of a name, or NULL. */
 const fg_primitive *fg_primitive_find(const char *name);
 /* The bit of a modifier's name, 0 if there is none; `kind`: 's' string, 'p' path or list of paths, 'v' value,
- * 'b' true, 'l' list of values, 'n' list of names, 'd' sections by name, 'c' these or one section, 'r' rows of a section each. */
+ * 'b' true, 'l' list of values, 'n' list of names, 'd' sections by name, 'c' these or one section, 'r' rows
+ * of a section each. */
 unsigned fg_modifier_find(const char *name, char *kind);
 
 /* The primitives that lead to other sections (section_primitives.c). */
@@ -70,8 +71,8 @@ typedef fg_status fg_primitive_run(fg_translator *translator, const fg_frame *fr
                                    const fg_declaration *declaration, fg_error *err);
 fg_primitive_run fg_run_nested, fg_run_dispatch, fg_run_typed_dict, fg_run_list_dispatch, fg_run_blocks;
 
-/* The choice whose class is exactly that of the target's configuration at `path` below `configuration` (of the root's class), and
- * whose condition holds. NULL: there is none. */
+/* The choice whose class is exactly that of the target's configuration at `path` below `configuration` (of
+ * the root's class), and whose condition holds. NULL: there is none. */
 fg_status fg_choice_by_class(const fg_classes *classes, const fg_section *root, const json_t *configuration,
                              const fg_declaration *declaration, const char *path, const fg_choice **choice,
                              fg_error *err);

@@ -16,8 +16,8 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
     return FG_ERR_INPUT;
 }
 
-/* Moves `key` from inside a rotary object to the configuration; what is there already must be equal. A null is moved if nothing
- * is there, so that it does not count as absent. */
+/* Moves `key` from inside a rotary object to the configuration; what is there already must be equal. A null
+ * is moved if nothing is there, so that it does not count as absent. */
 static fg_status move_out(json_t *config, json_t *inside, const char *key, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = json_object_get(inside, key), *outside = json_object_get(config, key);
@@ -74,7 +74,8 @@ static bool same(const json_t *a, const json_t *b) {
     return true;
 }
 
-/* `whole`: the original length, which newer code takes for the model's where it is absent, must be there too. */
+/* `whole`: the original length, which newer code takes for the model's where it is absent, must be there
+ * too. */
 static fg_status check_llama3(const json_t *rotary, const char *place, bool whole, const char *file,
                               fg_error *err) {
     static const char length[] = "original_max_position_embeddings";
@@ -213,7 +214,8 @@ static bool stands_outside(const char *member) {
     return strcmp(member, "rope_theta") == 0 || strcmp(member, "partial_rotary_factor") == 0;
 }
 
-/* What the object `in` of the file calls `name`, followed by `rest` ("" or "/member"); `inside` is what is put between the two. */
+/* What the object `in` of the file calls `name`, followed by `rest` ("" or "/member"); `inside` is what is
+ * put between the two. */
 static const char *name_in_file(const json_t *in, const char *name, const char **rest, const char **inside) {
     bool older = json_object_get(in, "rope_scaling") != NULL,
          newer = json_object_get(in, "rope_parameters") != NULL;

@@ -24,12 +24,14 @@ fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err);
 /* For a configuration that keeps its rope_parameters: gives them the rope_type that they may leave out. */
 fg_status fg_rotary_settings_resolve(json_t *config, const char *file, fg_error *err);
 
-/* The same for a configuration and all objects in it that have rotary settings: those of a vision or text model. Into the older
- * spelling, or on into the newer. Llama3's original length may be absent: code that reads the newer spelling takes the model's for it. */
+/* The same for a configuration and all objects in it that have rotary settings: those of a vision or text
+ * model. Into the older spelling, or on into the newer. Llama3's original length may be absent: code that
+ * reads the newer spelling takes the model's for it. */
 fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file, fg_error *err);
 
-/* The path of a rotary setting in either spelling as the file `config` has it: "rope_parameters/factor" is "rope_scaling/factor" in a
- * file of the older one. Other paths, and all of them where `config` is NULL, stay as they are. `buffer` is returned. */
+/* The path of a rotary setting in either spelling as the file `config` has it: "rope_parameters/factor" is
+ * "rope_scaling/factor" in a file of the older one. Other paths, and all of them where `config` is NULL, stay
+ * as they are. `buffer` is returned. */
 const char *fg_rotary_settings_name(const json_t *config, const char *path, char *buffer, size_t size);
 
 #endif

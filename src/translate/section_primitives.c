@@ -74,7 +74,8 @@ static bool repeats_class(const fg_declaration *d, const fg_choice *choice) {
     return first != choice;
 }
 
-/* The classes that a declaration has choices for, each once; or, of `found`, the conditions of its choices. */
+/* The classes that a declaration has choices for, each once; or, of `found`, the conditions of its
+ * choices. */
 static fg_status list_choices(const fg_declaration *d, const char *found, fg_buffer *list, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++) {
@@ -89,7 +90,8 @@ done:
     return status;
 }
 
-/* No choice is for what is there: its class is another one, or its class has conditions and none of them holds. */
+/* No choice is for what is there: its class is another one, or its class has conditions and none of them
+ * holds. */
 static fg_status refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
     const char *found = class_at(t, target);
     fg_buffer wanted = {0};
@@ -174,8 +176,8 @@ done:
 
 /* ---- nested, dispatch ---- */
 
-/* Import: whether what hf has in the declaration's place is an object, or nothing: then its keys say what that means. Anything else is one
- * refusal, instead of one for each of the keys. */
+/* Import: whether what hf has in the declaration's place is an object, or nothing: then its keys say what
+ * that means. Anything else is one refusal, instead of one for each of the keys. */
 static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                              bool *there, fg_error *err) {
     fg_status status = FG_OK;
@@ -227,7 +229,8 @@ static json_t *name_value(const char *name) {
     return strcmp(name, "false") == 0 ? json_false() : json_string(name);
 }
 
-/* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL: refused. */
+/* The choice for a place on both sides, and hf's discriminator: read and claimed, or written. NULL:
+ * refused. */
 static fg_status choose(fg_translator *t, const fg_declaration *d, const char *hf, const char *target,
                         const fg_choice **choice, fg_error *err) {
     fg_status status = FG_OK;
@@ -341,8 +344,8 @@ done:
     return status;
 }
 
-/* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has one place for all of
- * them. `kind` collects it. */
+/* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has
+ * one place for all of them. `kind` collects it. */
 static fg_status export_block(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                               const fg_section *section, const char *target, json_t **kind, fg_error *err) {
     fg_status status = FG_OK;
@@ -367,7 +370,8 @@ done:
     return status;
 }
 
-/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that it is compared with other sections' values for the same keys. */
+/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that it is compared with
+ * other sections' values for the same keys. */
 static fg_status merge(fg_translator *t, const char *target, const json_t *from, const char *prefix,
                        fg_error *err) {
     const fg_frame root = {.hf = "", .target = target};
@@ -389,7 +393,8 @@ done:
     return status;
 }
 
-/* The names of a sequence's blocks, each once, in the order of their first use, then those without a use: [null] for a fixed one. */
+/* The names of a sequence's blocks, each once, in the order of their first use, then those without a use:
+ * [null] for a fixed one. */
 static fg_status block_names(const fg_block_sequence *sequence, json_t **names, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -541,7 +546,8 @@ done:
     return status;
 }
 
-/* The frame moved to the object of hf that "at" names: which has the blocks' keys and the number of blocks. `hf` is to be freed. */
+/* The frame moved to the object of hf that "at" names: which has the blocks' keys and the number of blocks.
+ * `hf` is to be freed. */
 static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             fg_frame *moved, char **hf, fg_error *err) {
     *moved = *frame;

@@ -155,7 +155,8 @@ static fg_status say_problem(void *context, const char *path, const char *what, 
     return fg_translator_refuse(context, NULL, err, "\"%s\": %s", path, what);
 }
 
-/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is refused. */
+/* The target's configuration with its defaults; NULL for a target without classes. What is wrong with it is
+ * refused. */
 static fg_status complete_target(fg_translator *t, const json_t *target, json_t **completed, fg_error *err) {
     fg_class_problems problems = {.say = say_problem, .context = t};
     *completed = NULL;
@@ -194,8 +195,8 @@ done:
     return status;
 }
 
-/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta next to rope_parameters
- * has no effect. */
+/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta
+ * next to rope_parameters has no effect. */
 static bool spells(const fg_translator *t, const char *wanted) {
     const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
     return strcmp(rotary ? rotary : "older", wanted) == 0;
@@ -213,27 +214,27 @@ static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
     return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
-/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where they stand and which
- * type they are if they do not say so themselves. */
+/* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where
+ * they stand and which type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     fg_status status = FG_OK;
     const char *path;
-    json_t *type, *defaults = NULL;
+    json_t *type;
+    const json_t *defaults;
     json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
         json_t *inside = fg_json_at(hf, path);
         const char *own = json_string_value(json_object_get(inside, "model_type"));
         if (!json_is_object(inside)) continue;
-        FG_TRY(fg_defaults_load(t->dirs, own ? own : json_string_value(type), &defaults, err));
+        FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : json_string_value(type),
+                                &defaults, err));
         FG_TRY(fg_defaults_complete(inside, defaults, err));
-        json_decref(defaults);
-        defaults = NULL;
     }
 done:
-    json_decref(defaults);
     return status;
 }
 
-/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays so. */
+/* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays
+ * so. */
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
     bool newer = spells(t, "newer");
@@ -254,7 +255,6 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
     fg_translator back = {.converter = there->converter,
                           .document = there->document,
                           .file = there->file,
-                          .dirs = there->dirs,
                           .declarations = there->declarations,
                           .direction = FG_EXPORT,
                           .options = &options,
@@ -276,8 +276,8 @@ done:
 
 /* ---- directions ---- */
 
-/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not hold (yet), the class
- * of what does must have the field. */
+/* Whether the target that is being made has a configuration that such a field belongs to: of what it does not
+ * hold (yet), the class of what does must have the field. */
 static bool has_target_place(const fg_translator *t, const char *key) {
     char above[PATH] = "";
     const char *root = t->declarations->root->class_name, *rest = key;
@@ -295,15 +295,16 @@ static bool has_target_place(const fg_translator *t, const char *key) {
     return class_name && fg_class_field(t->classes, class_name, field, &found);
 }
 
-/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it stands for only where a
- * declaration still writes it; a key that no declaration had can always be there. */
+/* Whether what is being made has a place for what the other direction left out. What hf's key stood for, it
+ * stands for only where a declaration still writes it; a key that no declaration had can always be there. */
 static bool has_place(const fg_translator *t, const char *key, const json_t *entry) {
     if (t->direction == FG_IMPORT) return has_target_place(t, key);
     bool claimed = json_object_get(entry, "as") || json_object_get(entry, "absent");
     return !claimed || fg_claims_find(&t->claims[FG_SIDE_HF], key);
 }
 
-/* Puts back what the other direction left out: keys that were not written, and values of which what stands for them was written. */
+/* Puts back what the other direction left out: keys that were not written, and values of which what stands
+ * for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
@@ -351,20 +352,19 @@ static bool has_no_numbers(const json_t *scaling) {
     return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
 }
 
-/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway, or transformers has no class
- * for it, so that it is not known to read the older spelling. `type`: what it is when it does not say, or NULL. */
+/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway,
+ * or transformers has no class for it, so that it is not known to read the older spelling. `type`: what it is
+ * when it does not say, or NULL. */
 static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    json_t *defaults = NULL;
     const char *own = json_string_value(json_object_get(inside, "model_type"));
-    const json_t *theta = json_object_get(inside, "rope_theta");
-    FG_TRY(fg_defaults_load(t->dirs, own ? own : type, &defaults, err));
+    const json_t *defaults, *theta = json_object_get(inside, "rope_theta");
+    FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
     bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
                       fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
     *may = theta && ((!own && !type) || is_assumed);
 done:
-    json_decref(defaults);
     return status;
 }
 
@@ -384,7 +384,8 @@ done:
     return status;
 }
 
-/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling cannot hold both. */
+/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling
+ * cannot hold both. */
 static bool has_stale_theta(const fg_translator *t) {
     const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
     const json_t *stale = json_object_get(t->result, "rope_theta");
@@ -462,16 +463,15 @@ done:
     return status;
 }
 
-fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
-                       fg_error *err) {
+fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
+                       const fg_translate_options *options, fg_translation *translation, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *given = NULL, *defaults = NULL, *hf_keys = NULL;
-    fg_classes *classes = NULL;
+    json_t *given = NULL;
+    const json_t *defaults;
+    fg_catalogue *catalogue = fg_converter_catalogue(converter);
     fg_translator t = {.converter = converter,
                        .document = fg_converter_document(converter),
                        .file = fg_converter_file(converter),
-                       .dirs = dirs,
                        .direction = direction,
                        .options = options};
     *translation = (fg_translation){0};
@@ -479,15 +479,13 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
         FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file, fg_json_kind(source));
     t.declarations = fg_converter_declarations(converter);
     if (direction == FG_IMPORT) t.file_config = source;
-    FG_TRY(fg_hf_keys_load(dirs, &hf_keys, err));
-    t.hf_keys = hf_keys;
+    FG_TRY(fg_hf_keys_load(catalogue, &t.hf_keys, err));
     given = fg_json_deep_copy(source, err);
     translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
-    FG_TRY(fg_classes_load(&classes, dirs, fg_converter_format(converter), err));
-    t.classes = classes;
-    FG_TRY(fg_defaults_load(dirs, fg_converter_hf_model_type(converter), &defaults, err));
+    FG_TRY(fg_classes_load(&t.classes, catalogue, fg_converter_format(converter), err));
+    FG_TRY(fg_defaults_load(catalogue, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(spell_given(&t, given, defaults, err));
     t.given = given;
     FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
@@ -495,10 +493,7 @@ fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *d
                                   : export(&t, defaults, translation, err));
 done:
     fg_translator_free(&t);
-    fg_classes_free(&classes);
     json_decref(given);
-    json_decref(defaults);
-    json_decref(hf_keys);
     if (status != FG_OK) fg_translation_free(translation);
     return status;
 }

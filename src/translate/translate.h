@@ -1,13 +1,15 @@
-/* Translating a configuration with a converter's declarations, with coverage: every key of the source is claimed, ignored with
- * a reason, or refused; nothing is dropped in silence.
+/* Translating a configuration with a converter's declarations, with coverage: every key of the source is
+ * claimed, ignored with a reason, or refused; nothing is dropped in silence.
  *
- * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which must agree when both stand;
- * declarations see the older one (rope_scaling null or an object with rope_type), or with "rotary": "newer" the newer one, at any depth;
- * with "parameters" too, but then a rope_theta next to rope_parameters is a key like others, and may differ.
- * Keys that hf leaves out mean what converters/defaults/transformers.json says for the model type; fields that a target with classes
- * leaves out, what its classes say.
+ * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which
+ * must agree when both stand; declarations see the older one (rope_scaling null or an object with rope_type),
+ * or with "rotary": "newer" the newer one, at any depth; with "parameters" too, but then a rope_theta next to
+ * rope_parameters is a key like others, and may differ. Keys that hf leaves out mean what
+ * converters/defaults/transformers.json says for the model type; fields that a target with classes leaves
+ * out, what its classes say.
  *
- * A target with classes is covered twice: a rule covers every key of hf, and every architecture field of the target.
+ * A target with classes is covered twice: a rule covers every key of hf, and every architecture field of the
+ * target.
  */
 #ifndef FG_TRANSLATE_TRANSLATE_H
 #define FG_TRANSLATE_TRANSLATE_H
@@ -23,33 +25,34 @@ typedef struct fg_translate_options {
     bool newer_rotary;   /* export: the hf source had rope_parameters; see fg_translation */
     const char *version; /* of fgconv, for $version */
     const char *file;    /* the source's config file, for messages */
-    /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may be NULL. On import
-     * the way back is checked with it in place, so that it cannot change what hf says. */
+    /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may
+     * be NULL. On import the way back is checked with it in place, so that it cannot change what hf says. */
     const json_t *carried;
 } fg_translate_options;
 
 typedef struct fg_translation {
     json_t *result; /* owned: the configuration of the destination */
-    /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present): what the
-     * shapes in "tensors" are evaluated over. */
+    /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present):
+     * what the shapes in "tensors" are evaluated over. */
     json_t *hf;
     /* Owned: of a target with classes, its configuration with every default filled in; else NULL. */
     json_t *target;
-    /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target with classes those
-     * that are not of the architecture only where they have another value than their default); "as": what stands
-     * for the value there, if it is another; "absent": true: the key's absence does. */
+    /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target
+     * with classes those that are not of the architecture only where they have another value than their
+     * default); "as": what stands for the value there, if it is another; "absent": true: the key's absence
+     * does. */
     json_t *left_out;
-    /* Import: the source has rope_parameters. An export writes the spelling of hf_version whatever this says, but for the models inside
-     * whose settings are what every version assumes when it finds none: these keep the spelling of the source. */
+    /* Import: the source has rope_parameters. An export writes the spelling of hf_version whatever this says,
+     * but for the models inside whose settings are what every version assumes when it finds none: these keep
+     * the spelling of the source. */
     bool newer_rotary;
 } fg_translation;
 
-/* FG_ERR_INPUT names key, value, rule and what to do; several refused keys are in one message. Keys that are unknown but neutral (null,
- * false, 0, empty) are warnings (fg_warn) where the converter says so. An import is exported again as a check: a key that would come back
- * with another value is refused. */
-fg_status fg_translate(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                       const json_t *source, const fg_translate_options *options, fg_translation *translation,
-                       fg_error *err);
+/* FG_ERR_INPUT names key, value, rule and what to do; several refused keys are in one message. Keys that are
+ * unknown but neutral (null, false, 0, empty) are warnings (fg_warn) where the converter says so. An import
+ * is exported again as a check: a key that would come back with another value is refused. */
+fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
+                       const fg_translate_options *options, fg_translation *translation, fg_error *err);
 /* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);

@@ -235,7 +235,8 @@ done:
     return status;
 }
 
-/* What the declaration claims; sections that it leads to claim for themselves, unless it names other leaves ("keys"). */
+/* What the declaration claims; sections that it leads to claim for themselves, unless it names other leaves
+ * ("keys"). */
 static fg_status claim(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     bool claims_keys = !d->choice_count || json_object_get(d->spec, "keys");

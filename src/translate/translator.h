@@ -15,7 +15,6 @@ typedef struct fg_translator {
     const json_t *document;        /* in which the declarations stand, for "tables" and what else it says */
     const char *file;              /* the same for messages */
     const fg_declarations *declarations;
-    const fg_converter_dirs *dirs;
     fg_direction direction;
     const fg_translate_options *options;
     const fg_classes *classes; /* of the target; NULL if it has none */
@@ -24,14 +23,14 @@ typedef struct fg_translator {
     const json_t
         *file_config;    /* import: the source as its file has it, for the names in messages; else NULL */
     const json_t *given; /* the source, in the rotary spelling that declarations see */
-    json_t *source; /* what declarations read. Import: `given` completed with the family's defaults, in which
-                        values become what they mean as declarations resolve them; export: a copy of `given`, completed with the
-                        defaults of its classes */
-    json_t *resolved;   /* import: object of hf path -> value that was carried over */
-    json_t *result;     /* what declarations write */
-    json_t *left_out;   /* array; NULL: not wanted */
-    json_t *variables;  /* for $names */
-    fg_buffer refusals; /* owned; lines */
+    json_t *source;      /* what declarations read. Import: `given` completed with the family's defaults,
+                            in which values become what they mean as declarations resolve them; export: a
+                            copy of `given`, completed with the defaults of its classes */
+    json_t *resolved;    /* import: object of hf path -> value that was carried over */
+    json_t *result;      /* what declarations write */
+    json_t *left_out;    /* array; NULL: not wanted */
+    json_t *variables;   /* for $names */
+    fg_buffer refusals;  /* owned; lines */
     size_t refused;
     bool lacks_key;    /* one of the refusals is for a key that must be there */
     const char *hint;  /* what to do about the refusals, where one of them says so itself; else NULL */
@@ -48,7 +47,8 @@ typedef struct fg_frame {
 /* Runs the declarations and the conditions of a frame, and notes their claims. Refusals are collected. */
 fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg_error *err);
 
-/* Adds a line to the refusals (of more than FG_REFUSALS_SHOWN only the number is kept). `declaration` may be NULL; it is named with file and line. */
+/* Adds a line to the refusals (of more than FG_REFUSALS_SHOWN only the number is kept). `declaration` may be
+ * NULL; it is named with file and line. */
 enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -61,7 +61,8 @@ void fg_translator_free(fg_translator *translator);
 /* Claims a path of the frame on one side (FG_SIDE_HF, FG_SIDE_TARGET). */
 fg_status fg_translator_claim(fg_translator *translator, const fg_frame *frame, int side, const char *path,
                               const fg_declaration *declaration, fg_error *err);
-/* A path of the side that is read as the source's file has it: messages name rotary settings by its spelling. `buffer` is returned. */
+/* A path of the side that is read as the source's file has it: messages name rotary settings by its spelling.
+ * `buffer` is returned. */
 const char *fg_translator_name(const fg_translator *translator, const char *path, char *buffer, size_t size);
 /* The same for a path of the frame. */
 const char *fg_translator_place(const fg_translator *translator, const fg_frame *frame, const char *path,
@@ -89,7 +90,8 @@ fg_status fg_translator_value(const fg_translator *translator, const fg_frame *f
                               const fg_declaration *declaration, const char *member, json_t **value,
                               fg_error *err);
 
-/* --ignore-key: FG_ERR_USAGE for a key that a declaration claims, or that is known to change what a model computes. */
+/* --ignore-key: FG_ERR_USAGE for a key that a declaration claims, or that is known to change what a model
+ * computes. */
 fg_status fg_ignored_keys_check(const fg_translator *translator, fg_error *err);
 /* FG_ERR_USAGE if the option is given: for a source with classes, each field of which is known or refused. */
 fg_status fg_ignored_keys_refuse(const fg_translator *translator, fg_error *err);
@@ -101,14 +103,14 @@ void fg_ignored_keys_name(fg_translator *translator, const char *path);
 /* Warns of options that name no key of the source. */
 void fg_ignored_keys_warn(const fg_translator *translator);
 
-/* Coverage of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of where the
- * converter says so, others are refused. */
+/* Coverage of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of
+ * where the converter says so, others are refused. */
 fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
-/* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of the root's class, must
- * be claimed, down to the leaves. */
+/* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of
+ * the root's class, must be claimed, down to the leaves. */
 fg_status fg_coverage_architecture(fg_translator *translator, const json_t *target, fg_error *err);
-/* Export from a target with classes: its other fields, where they have another value than their default and no rule covers them, are
- * left out, and noted. */
+/* Export from a target with classes: its other fields, where they have another value than their default and
+ * no rule covers them, are left out, and noted. */
 fg_status fg_coverage_leave_out(fg_translator *translator, fg_error *err);
 
 #endif

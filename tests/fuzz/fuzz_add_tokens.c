@@ -1,7 +1,7 @@
 /* libFuzzer: any bytes as the YAML of --add-tokens, for a small tokenizer and a model of ROWS rows.
  *
- * What is accepted must give tokenizer files that are read again, in which each token has the id that was decided;
- * rows that are edited must be rows of the matrix; the same request must find nothing more to add.
+ * What is accepted must give tokenizer files that are read again, in which each token has the id that was
+ * decided; rows that are edited must be rows of the matrix; the same request must find nothing more to add.
  */
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
-/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by a
- * converter in both directions. What an import accepts must export again. The length of the input chooses the converter,
- * so that all have their turn and none slows the others down.
+/* libFuzzer: any JSON as a configuration, and as changes to the configuration of a small model, translated by
+ * a converter in both directions. What an import accepts must export again. The length of the input chooses
+ * the converter, so that all have their turn and none slows the others down.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -16,37 +16,37 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 /* Of each converter: a configuration of either side. */
 typedef struct subject {
-    fg_format format;
+    const fg_format *format;
     const char *type, *golden;
-    fg_converter *converter;
+    const fg_converter *converter;
     json_t *base[2]; /* by direction: what is read */
 } subject;
 
 static subject subjects[] = {
-    {.format = FG_FORMAT_FORGATHER, .type = "llama", .golden = "golden/llama_untied_fp32"},
-    {.format = FG_FORMAT_FORGATHER, .type = "mistral", .golden = "golden/mistral_window_to_fp32"},
-    {.format = FG_FORMAT_FORGATHER, .type = "qwen3", .golden = "golden/qwen3_tied_bf16"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "llama", .golden = "fast_llm/llama/llama3-tied-bias"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "mistral", .golden = "fast_llm/mistral/window"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "qwen2", .golden = "fast_llm/qwen2/tied"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "mixtral", .golden = "fast_llm/mixtral/experts4"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "mtp_llama", .golden = "fast_llm/mtp_llama/heads3"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "dream", .golden = "fast_llm/dream/basic"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "diffusion_llama", .golden = "fast_llm/diffusion_llama/yarn"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "gemma4", .golden = "fast_llm/gemma4/moe"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/hybrid"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/stochastic"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "apriel2", .golden = "fast_llm/apriel2/vision"},
-    {.format = FG_FORMAT_FAST_LLM, .type = "llava", .golden = "fast_llm/llava/basic"},
-    {.format = FG_FORMAT_FAST_LLM,
+    {.format = &fg_format_forgather, .type = "llama", .golden = "golden/llama_untied_fp32"},
+    {.format = &fg_format_forgather, .type = "mistral", .golden = "golden/mistral_window_to_fp32"},
+    {.format = &fg_format_forgather, .type = "qwen3", .golden = "golden/qwen3_tied_bf16"},
+    {.format = &fg_format_fast_llm, .type = "llama", .golden = "fast_llm/llama/llama3-tied-bias"},
+    {.format = &fg_format_fast_llm, .type = "mistral", .golden = "fast_llm/mistral/window"},
+    {.format = &fg_format_fast_llm, .type = "qwen2", .golden = "fast_llm/qwen2/tied"},
+    {.format = &fg_format_fast_llm, .type = "mixtral", .golden = "fast_llm/mixtral/experts4"},
+    {.format = &fg_format_fast_llm, .type = "mtp_llama", .golden = "fast_llm/mtp_llama/heads3"},
+    {.format = &fg_format_fast_llm, .type = "dream", .golden = "fast_llm/dream/basic"},
+    {.format = &fg_format_fast_llm, .type = "diffusion_llama", .golden = "fast_llm/diffusion_llama/yarn"},
+    {.format = &fg_format_fast_llm, .type = "gemma4", .golden = "fast_llm/gemma4/moe"},
+    {.format = &fg_format_fast_llm, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/hybrid"},
+    {.format = &fg_format_fast_llm, .type = "apriel2_text", .golden = "fast_llm/apriel2_text/stochastic"},
+    {.format = &fg_format_fast_llm, .type = "apriel2", .golden = "fast_llm/apriel2/vision"},
+    {.format = &fg_format_fast_llm, .type = "llava", .golden = "fast_llm/llava/basic"},
+    {.format = &fg_format_fast_llm,
      .type = "apriel_hybrid_ssm",
      .golden = "fast_llm/apriel_hybrid_ssm/attention-mamba"},
-    {.format = FG_FORMAT_FAST_LLM,
+    {.format = &fg_format_fast_llm,
      .type = "llava_hybrid_ssm",
      .golden = "fast_llm/llava_hybrid_ssm/attention"},
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
-static fg_converter_dirs dirs;
+static fg_catalogue catalogue;
 
 static json_t *read_hf(const char *golden) {
     char path[512];
@@ -59,7 +59,7 @@ static json_t *read_hf(const char *golden) {
 static json_t *read_target(const subject *s) {
     char path[512];
     json_t *config = NULL, *base_model;
-    bool fast_llm = s->format == FG_FORMAT_FAST_LLM;
+    bool fast_llm = s->format == &fg_format_fast_llm;
     snprintf(path, sizeof path, "%s/%s/%s", FG_TEST_DATA, s->golden,
              fast_llm ? "fast_llm/metadata.yaml" : "forgather/config.json");
     fg_status status = fast_llm ? fg_yaml_read(path, &config, NULL, NULL) : fg_json_read(path, &config, NULL);
@@ -74,9 +74,9 @@ static json_t *read_target(const subject *s) {
 static const subject *choose(size_t which) {
     fg_error err = {0};
     subject *s = &subjects[which % SUBJECTS];
-    if (!dirs.count && fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK) abort();
+    if (!catalogue.count && fg_catalogue_add(&catalogue, FG_CONVERTERS, &err) != FG_OK) abort();
     if (!s->converter) {
-        if (fg_converter_load(&s->converter, &dirs, s->format, s->type, &err) != FG_OK) abort();
+        if (fg_converter_load(&s->converter, &catalogue, s->format, s->type, &err) != FG_OK) abort();
         s->base[FG_IMPORT] = read_hf(s->golden);
         s->base[FG_EXPORT] = read_target(s);
     }
@@ -86,7 +86,7 @@ static const subject *choose(size_t which) {
 static bool translate(const subject *s, fg_direction direction, const json_t *source, fg_translation *out,
                       fg_error *err) {
     fg_translate_options options = {.version = "1", .file = "config.json", .hf_version = 4};
-    fg_status status = fg_translate(s->converter, &dirs, direction, source, &options, out, err);
+    fg_status status = fg_translate(s->converter, direction, source, &options, out, err);
     if (status != FG_OK && (status != FG_ERR_INPUT || !err->text[0])) abort();
     return status == FG_OK;
 }

@@ -1,5 +1,6 @@
-/* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in both
- * directions, name the tensors of what it made, or refuse that, and plan a table of tensors, or refuse it. lint has an answer to all.
+/* libFuzzer: any bytes as a converter file. What is accepted must translate a configuration, or refuse it, in
+ * both directions, name the tensors of what it made, or refuse that, and plan a table of tensors, or refuse
+ * it. lint has an answer to all.
  */
 #include <stdint.h>
 
@@ -45,15 +46,14 @@ static fg_tensors make_table(void) {
     return table;
 }
 
-static void plan(const fg_converter *converter, const fg_converter_dirs *dirs, fg_direction direction,
-                 const fg_translation *translation) {
+static void plan(const fg_converter *converter, fg_direction direction, const fg_translation *translation) {
     fg_error err = {0};
     fg_plan made = {0};
     fg_tensors table = make_table();
     fg_tensor_map map;
     const fg_completed completed = {.hf = translation->hf, .target = translation->target};
     const fg_tensor_plan_options options = {0};
-    fg_status status = fg_converter_map_new(&map, converter, dirs, completed, &err);
+    fg_status status = fg_converter_map_new(&map, converter, completed, &err);
     if (status == FG_OK) status = fg_tensor_plan(&map, direction, &table, &options, &made, &err);
     fuzz_expect(status, &err);
     fg_tensor_map_free(&map);
@@ -61,7 +61,7 @@ static void plan(const fg_converter *converter, const fg_converter_dirs *dirs, f
     fg_plan_free(&made);
 }
 
-static void use(const fg_converter *converter, const fg_converter_dirs *dirs, const json_t *config) {
+static void use(const fg_converter *converter, const json_t *config) {
     fg_translate_options options = {.version = "1", .file = "config.json", .hf_version = 4};
     for (size_t way = 0; way < 2; way++) {
         fg_direction direction = way ? FG_EXPORT : FG_IMPORT;
@@ -70,39 +70,39 @@ static void use(const fg_converter *converter, const fg_converter_dirs *dirs, co
         if (!fg_converter_document(converter) ||
             !(fg_section_map_used(converter) || fg_converter_rules(converter, direction)))
             abort();
-        fg_status status = fg_translate(converter, dirs, direction, config, &options, &translation, &err);
+        fg_status status = fg_translate(converter, direction, config, &options, &translation, &err);
         fuzz_expect(status, &err);
-        if (status == FG_OK) plan(converter, dirs, direction, &translation);
+        if (status == FG_OK) plan(converter, direction, &translation);
         fg_translation_free(&translation);
     }
 }
 
-static void lint(const fg_converter_dirs *dirs, const char *path) {
+static void lint(fg_catalogue *catalogue, const char *path) {
     fg_error err = {0};
     fg_buffer report = {0};
     size_t problems = 0;
-    fuzz_expect(fg_converter_lint(dirs, path, &report, &problems, &err), &err);
+    fuzz_expect(fg_converter_lint(catalogue, path, &report, &problems, &err), &err);
     if (!report.length) abort();
     fg_buffer_free(&report);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    static fg_converter_dirs dirs;
+    static fg_catalogue catalogue;
     static json_t *config;
     char path[FUZZ_PATH];
     fg_error err = {0};
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     fg_log_silence();
     fg_log_reset();
     if (!config) {
-        if (fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK) abort();
+        if (fg_catalogue_add(&catalogue, FG_CONVERTERS, &err) != FG_OK) abort();
         config = json_loads(CONFIG, 0, NULL);
     }
     fuzz_put("fuzz.json", bytes, size);
-    fg_status status = fg_converter_load_file(&converter, &dirs, fuzz_path("fuzz.json", path), &err);
+    fg_catalogue_forget(&catalogue);
+    fg_status status = fg_converter_load_file(&converter, &catalogue, fuzz_path("fuzz.json", path), &err);
     fuzz_expect(status, &err);
-    if (status == FG_OK && !fg_converter_abstract(converter)) use(converter, &dirs, config);
-    fg_converter_free(&converter);
-    lint(&dirs, path);
+    if (status == FG_OK && !fg_converter_abstract(converter)) use(converter, config);
+    lint(&catalogue, path);
     return 0;
 }

@@ -1,13 +1,13 @@
-/* libFuzzer: any bytes as the metadata.yaml of a Fast-LLM directory; what is behind a NUL is the header of its
- * model_0.safetensors. What is accepted must have its tensors inside the files of the folder, export to a configuration
- * or be refused, and be read back as the same value after it was written.
+/* libFuzzer: any bytes as the metadata.yaml of a Fast-LLM directory; what is behind a NUL is the header of
+ * its model_0.safetensors. What is accepted must have its tensors inside the files of the folder, export to a
+ * configuration or be refused, and be read back as the same value after it was written.
  */
 #include <stdint.h>
 
 #include "base/log.h"
 #include "base/yaml.h"
+#include "format/fast_llm.h"
 #include "fuzz_folder.h"
-#include "store/fast_llm.h"
 #include "translate/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -48,41 +48,40 @@ static void check_writing(const json_t *metadata) {
     fg_buffer_free(&text);
 }
 
-static void export(const fg_converter *converter, const fg_converter_dirs *dirs,
-                   const fg_checkpoint *checkpoint) {
+static void export(const fg_converter *converter, const fg_checkpoint *checkpoint) {
     fg_error err = {0};
     fg_translate_options options = {.version = "1", .file = "metadata.yaml", .hf_version = 4};
     fg_translation out = {0};
-    options.carried = fg_json_at(checkpoint->metadata, FG_CHECKPOINT_CARRIED);
-    options.newer_rotary = json_is_true(fg_json_at(checkpoint->metadata, FG_CHECKPOINT_NEWER_ROTARY));
-    fuzz_expect(fg_translate(converter, dirs, FG_EXPORT, json_object_get(checkpoint->config, "base_model"),
+    options.carried = checkpoint->carried;
+    options.newer_rotary = checkpoint->newer_rotary;
+    fuzz_expect(fg_translate(converter, FG_EXPORT, json_object_get(checkpoint->config, "base_model"),
                              &options, &out, &err),
                 &err);
     fg_translation_free(&out);
 }
 
-static void open_folder(const fg_converter *converter, const fg_converter_dirs *dirs) {
+static void open_folder(const fg_converter *converter) {
     fg_error err = {0};
     fg_checkpoint checkpoint;
-    fg_checkpoint_options options = {.format = FG_FORMAT_FAST_LLM};
+    fg_checkpoint_options options = {.format = &fg_format_fast_llm};
     fg_status status = fg_checkpoint_open(&checkpoint, fuzz_folder(), &options, &err);
     fuzz_expect(status, &err);
     if (status != FG_OK) return;
     check_tensors(&checkpoint.tensors);
     check_writing(checkpoint.metadata);
-    export(converter, dirs, &checkpoint);
+    export(converter, &checkpoint);
     fg_checkpoint_close(&checkpoint);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    static fg_converter_dirs dirs;
-    static fg_converter *converter;
+    static fg_catalogue catalogue;
+    static const fg_converter *converter;
     fg_error err = {0};
     fg_log_silence();
     fg_log_reset();
     if (!converter) {
-        if (fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err)) abort();
-        if (fg_converter_load(&converter, &dirs, FG_FORMAT_FAST_LLM, "llama", &err)) abort();
+        if (fg_catalogue_add(&catalogue, FG_CONVERTERS, &err)) abort();
+        if (fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, "llama", &err)) abort();
         fuzz_put("ok", "", 0);
     }
     const uint8_t *nul = size ? memchr(bytes, 0, size) : NULL;
@@ -93,6 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
         put_shard(nul + 1, size - yaml - 1);
     else
         put_shard(HEADER, sizeof HEADER - 1);
-    open_folder(converter, &dirs);
+    open_folder(converter);
     return 0;
 }

@@ -1,12 +1,12 @@
-/* libFuzzer: any bytes as model.safetensors.index.json next to two shards. What is accepted must have every tensor of
- * the shards and no file outside the folder. The index, read alone, agrees with its values.
+/* libFuzzer: any bytes as model.safetensors.index.json next to two shards. What is accepted must have every
+ * tensor of the shards and no file outside the folder. The index, read alone, agrees with its values.
  */
 #include <stdint.h>
 
 #include "base/log.h"
+#include "format/weight_files.h"
 #include "fuzz_folder.h"
 #include "store/shard_index.h"
-#include "store/weight_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -33,7 +33,8 @@ static void check(const fg_tensors *table) {
     }
 }
 
-/* What the reader of JSON refuses is refused in the same words; what is accepted has the entries that it finds. */
+/* What the reader of JSON refuses is refused in the same words; what is accepted has the entries that it
+ * finds. */
 static void compare(const char *path) {
     fg_error err = {0}, expected = {0};
     fg_shard_index index;
@@ -73,7 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     char path[FUZZ_PATH];
     fuzz_put("model.safetensors.index.json", bytes, size);
     compare(fuzz_path("model.safetensors.index.json", path));
-    fg_status status = fg_weight_files_read(fuzz_folder(), FG_WEIGHTS_HF, &table, &metadata, &err);
+    fg_status status =
+        fg_weight_files_read(fuzz_folder(), fg_format_hf.weight_files, &table, &metadata, &err);
     fuzz_expect(status, &err);
     if (status == FG_OK) check(&table);
     json_decref(metadata);

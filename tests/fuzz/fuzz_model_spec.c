@@ -1,5 +1,5 @@
-/* libFuzzer: any bytes as a model's spec. What is accepted binds a configuration and the weights of a store that has a tensor of a fitting
- * shape under any name, or refuses them.
+/* libFuzzer: any bytes as a model's spec. What is accepted binds a configuration and the weights of a store
+ * that has a tensor of a fitting shape under any name, or refuses them.
  */
 #include <stdint.h>
 
@@ -28,7 +28,7 @@ static bool find(void *context, const char *name, fg_weight *weight) {
     return sum % 7 != 0;
 }
 
-static void bind(const json_t *spec, fg_format format, const json_t *config) {
+static void bind(const json_t *spec, const fg_format *format, const json_t *config) {
     fg_error err = {0};
     fg_model *model = NULL;
     const fg_weight_source weights = {.find = find};
@@ -37,7 +37,7 @@ static void bind(const json_t *spec, fg_format format, const json_t *config) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-    static fg_converter_dirs dirs;
+    static fg_catalogue catalogue;
     static json_t *config;
     fg_error err = {0};
     json_t *spec = NULL;
@@ -46,15 +46,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     if (!config) {
         char path[FUZZ_PATH];
         if (fg_directory_create(fuzz_path("models", path), &err) != FG_OK ||
-            fg_converter_dirs_add(&dirs, fuzz_folder(), &err) != FG_OK ||
-            fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err) != FG_OK)
+            fg_catalogue_add(&catalogue, fuzz_folder(), &err) != FG_OK ||
+            fg_catalogue_add(&catalogue, FG_CONVERTERS, &err) != FG_OK)
             abort();
         config = json_loads(CONFIG, 0, NULL);
     }
     fuzz_put("models/fuzz.json", bytes, size);
-    fg_status status = fg_model_spec_read(&spec, &dirs, "fuzz", &err);
+    fg_catalogue_forget(&catalogue);
+    fg_status status = fg_model_spec_read(&spec, &catalogue, "fuzz", &err);
     fuzz_expect(status, &err);
-    for (fg_format format = FG_FORMAT_HF; status == FG_OK && format <= FG_FORMAT_FAST_LLM; format++)
+    for (const fg_format *format = &fg_format_hf; status == FG_OK && format <= &fg_format_fast_llm; format++)
         bind(spec, format, config);
     json_decref(spec);
     return 0;

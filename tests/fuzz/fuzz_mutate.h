@@ -1,5 +1,5 @@
-/* A mutator for targets that read JSON documents: it changes values, keys and places, so that what is tried stays JSON. One try in eight is
- * libFuzzer's own, on bytes.
+/* A mutator for targets that read JSON documents: it changes values, keys and places, so that what is tried
+ * stays JSON. One try in eight is libFuzzer's own, on bytes.
  *
  * Invariant: the same document and seed give the same result.
  */

@@ -1,6 +1,6 @@
-/* Fuzzing of tokenizers with libFuzzer. An input is either a tokenizer.json (it begins with "{"), which must be read or
- * refused and then encodes and decodes a text; or a text, which a tokenizer made here encodes, without a failure, to ids that
- * it decodes. The first byte of a text chooses among three tokenizers.
+/* Fuzzing of tokenizers with libFuzzer. An input is either a tokenizer.json (it begins with "{"), which must
+ * be read or refused and then encodes and decodes a text; or a text, which a tokenizer made here encodes,
+ * without a failure, to ids that it decodes. The first byte of a text chooses among three tokenizers.
  */
 #include <stdint.h>
 

@@ -15,9 +15,9 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "format/checkpoint.h"
 #include "model/forward.h"
 #include "model/spec.h"
-#include "store/checkpoint.h"
 
 enum { TEXT = 600 };
 
@@ -107,11 +107,11 @@ typedef struct subject {
 
 static inline json_t *load_spec(const char *name) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     json_t *spec;
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
-    require_ok(fg_model_spec_read(&spec, &dirs, name, &err), &err);
-    fg_converter_dirs_free(&dirs);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, name, &err), &err);
+    fg_catalogue_free(&catalogue);
     return spec;
 }
 

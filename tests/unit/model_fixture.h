@@ -109,9 +109,9 @@ static inline void memory_close(void *context) {
     free(context);
 }
 
-static inline fg_weight_source fixture_weights(fixture *f, fg_format format) {
+static inline fg_weight_source fixture_weights(fixture *f, const fg_format *format) {
     memory_weights *w = calloc(1, sizeof *w);
-    *w = (memory_weights){f, format == FG_FORMAT_FORGATHER};
+    *w = (memory_weights){f, format == &fg_format_forgather};
     return (fg_weight_source){.context = w, .find = memory_find, .read = memory_read, .close = memory_close};
 }
 
@@ -136,7 +136,7 @@ static inline void require_ok(fg_status status, const fg_error *err) {
 static inline void load_weights(fixture *f, const char *directory) {
     fg_error err = {0};
     fg_checkpoint checkpoint = {0};
-    fg_checkpoint_options options = {.format = FG_FORMAT_HF};
+    fg_checkpoint_options options = {.format = &fg_format_hf};
     fg_weight_source weights;
     require_ok(fg_checkpoint_open(&checkpoint, directory, &options, &err), &err);
     require_ok(fg_weight_source_from_tensors(&weights, &checkpoint.tensors, &err), &err);
@@ -172,11 +172,11 @@ static inline void load_reference(const char *npy, const char *json, uint32_t *t
 
 static inline json_t *load_spec(const char *family) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     json_t *spec;
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
-    require_ok(fg_model_spec_read(&spec, &dirs, family, &err), &err);
-    fg_converter_dirs_free(&dirs);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, family, &err), &err);
+    fg_catalogue_free(&catalogue);
     return spec;
 }
 
@@ -252,10 +252,10 @@ done:
     return status;
 }
 
-static inline fg_status fixture_run(fixture *f, fg_format format, const run_options *options, float *logits,
-                                    fg_error *err) {
+static inline fg_status fixture_run(fixture *f, const fg_format *format, const run_options *options,
+                                    float *logits, fg_error *err) {
     fg_model *model;
-    const json_t *config = format == FG_FORMAT_HF ? f->hf : f->forgather;
+    const json_t *config = format == &fg_format_hf ? f->hf : f->forgather;
     fg_status status = fg_model_bind(&model, f->spec, format, config, fixture_weights(f, format), err);
     return status == FG_OK ? run_model(model, f->tokens, options, logits, err) : status;
 }

@@ -1,4 +1,5 @@
-/* Questions about paths in tests, where one that cannot be answered is a failure of the test. Needs cmocka.h before it. */
+/* Questions about paths in tests, where one that cannot be answered is a failure of the test. Needs cmocka.h
+ * before it. */
 #ifndef FG_TEST_PATH_QUESTIONS_H
 #define FG_TEST_PATH_QUESTIONS_H
 

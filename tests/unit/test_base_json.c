@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/json_scan.h"
 
 static json_t *parse(const char *text) {
     fg_error err = {0};

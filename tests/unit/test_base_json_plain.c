@@ -1,37 +1,37 @@
-/* base/json_plain: what it takes, and that it takes nothing that is not JSON. */
+/* base/json_scan: what it takes in place, and that it takes nothing that is not JSON. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "base/json_plain.h"
+#include "base/json_scan.h"
+
+static fg_json_scan scan_of(const char *text) {
+    return (fg_json_scan){.name = "t.json", .text = text, .length = strlen(text)};
+}
 
 static void strings_are_found_in_place(void **state) {
     (void)state;
-    char text[] = " \t\r\n\"a.weight\"\n: \"~ \" ,";
-    fg_json_plain scan = {.at = text};
-    char *begin;
-    size_t length;
-    assert_true(fg_json_plain_key(&scan, &begin, &length));
-    assert_int_equal(length, strlen("a.weight"));
-    assert_memory_equal(begin, "a.weight\"", length + 1);
-    assert_true(fg_json_plain_string(&scan, &begin, &length));
-    assert_int_equal(length, 2);
+    const char *text = " \t\r\n\"a.weight\"\n: \"~ \" ,";
+    fg_json_scan scan = scan_of(text);
+    fg_json_span found;
+    assert_true(fg_json_plain_key(&scan, &found));
+    assert_int_equal(found.length, strlen("a.weight"));
+    assert_memory_equal(text + found.begin, "a.weight\"", found.length + 1);
+    assert_true(fg_json_plain_string(&scan, &found));
+    assert_int_equal(found.length, 2);
     assert_false(fg_json_plain_accept(&scan, ':'));
     assert_true(fg_json_plain_accept(&scan, ','));
-    assert_false(fg_json_plain_string(&scan, &begin, &length));
-    assert_ptr_equal(scan.at, text + sizeof text - 1);
+    assert_false(fg_json_plain_string(&scan, &found));
+    assert_int_equal(scan.at, strlen(text));
 }
 
 /* Whether an object of strings is all that the text holds. */
 static bool takes(const char *given, size_t *count) {
-    char text[100];
-    fg_json_plain scan = {.at = text};
-    snprintf(text, sizeof text, "%s", given);
-    return fg_json_plain_strings(&scan, count) && *scan.at == '\0';
+    fg_json_scan scan = scan_of(given);
+    return fg_json_plain_strings(&scan, count) && scan.at == scan.length;
 }
 
 static void objects_of_strings_are_counted(void **state) {
@@ -67,9 +67,7 @@ static void objects_of_strings_are_counted(void **state) {
 }
 
 static bool takes_numbers(const char *given, uint64_t *numbers, uint32_t *count) {
-    char text[100];
-    fg_json_plain scan = {.at = text};
-    snprintf(text, sizeof text, "%s", given);
+    fg_json_scan scan = scan_of(given);
     return fg_json_plain_numbers(&scan, numbers, 3, count);
 }
 

@@ -1,5 +1,5 @@
-/* Writing YAML: the text of a corpus that PyYAML was seen to read back as the same values (tests/data/yaml), and our
- * own reader, which must do so too. Called with the argument "write" it prints the corpus. */
+/* Writing YAML: the text of a corpus that PyYAML was seen to read back as the same values (tests/data/yaml),
+ * and our own reader, which must do so too. Called with the argument "write" it prints the corpus. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,9 @@
-/* cli: inspect, list, config, diff, and where converters are looked for. */
+/* inspect, list, config, diff, and where converters are looked for. */
 #include <math.h>
 
-#include "cli/commands.h"
+#include "commands/command_table.h"
+#include "commands/converter_search.h"
+#include "commands/run.h"
 #include "store_fixture.h"
 
 #define GOLDEN FG_TEST_DATA "/golden/"
@@ -44,11 +46,17 @@ static int forget_output(void **state) {
     return fixture_tear_down(state);
 }
 
-static fg_converter_dirs built_in(void) {
+static fg_status carry_out(const fg_command *command, const fg_options *options, fg_catalogue *catalogue,
+                           FILE *file, fg_error *err) {
+    return command->run(
+        &(fg_run){.options = options, .catalogue = catalogue, .version = "1.2.3", .out = file}, err);
+}
+
+static fg_catalogue built_in(void) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    return dirs;
+    fg_catalogue catalogue = {0};
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
+    return catalogue;
 }
 
 #define HEADER_A                                                                                             \
@@ -76,7 +84,7 @@ static void a_checkpoint_is_described(void **state) {
     put_model("m", CONFIG_A, HEADER_A, 32);
     put_text("m/tokenizer.json", "{}");
     put_text("m/notes.xyz", "");
-    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m")};
+    fg_options options = {.source = at("m")};
     snprintf(expected, sizeof expected,
              "%s: hf, llama (LlamaForCausalLM)\n"
              "  holds     10 parameters, 2 tensors in 32 B\n"
@@ -87,10 +95,10 @@ static void a_checkpoint_is_described(void **state) {
              "  files     tokenizer.json\n"
              "  not used  notes.xyz\n",
              at("m"), 8 + strlen(HEADER_A) + 32);
-    assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
+    assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
     assert_string_equal(text(), expected);
     options.verbosity = 1;
-    assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
+    assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
     snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
              "a float32 [2, 3] model.safetensors\nb bfloat16 [4] model.safetensors\n");
     assert_string_equal(text(), expected);
@@ -100,8 +108,8 @@ static void inspect_speaks_json(void **state) {
     (void)state;
     fg_error err = {0};
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m"), .json = true};
-    assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
+    fg_options options = {.source = at("m"), .json = true};
+    assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
     json_t *value = document();
     assert_string_equal(json_string_value(json_object_get(value, "format")), "hf");
     assert_int_equal(json_integer_value(json_object_get(value, "parameters")), 10);
@@ -113,8 +121,8 @@ static void inspect_speaks_json(void **state) {
 
 static json_int_t parameters_of(const char *directory) {
     fg_error err = {0};
-    fg_options options = {.command = FG_COMMAND_INSPECT, .source = directory, .json = true};
-    assert_int_equal(fg_command_inspect(&options, out(), &err), FG_OK);
+    fg_options options = {.source = directory, .json = true};
+    assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
     json_t *value = document();
     json_int_t parameters = json_integer_value(json_object_get(value, "parameters"));
     json_decref(value);
@@ -132,8 +140,8 @@ static void shared_weights_count_once(void **state) {
 static void what_is_absent_is_a_usage_error(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("absent")};
-    expect_error(&err, fg_command_inspect(&options, out(), &err), FG_ERR_USAGE, "absent");
+    fg_options options = {.source = at("absent")};
+    expect_error(&err, carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_ERR_USAGE, "absent");
     assert_string_equal(text(), "");
 }
 
@@ -144,8 +152,8 @@ static void a_model_equals_itself(void **state) {
     fg_error err = {0};
     char expected[2048];
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("m"), .destination = at("m")};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_OK);
+    fg_options options = {.source = at("m"), .destination = at("m")};
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_OK);
     snprintf(
         expected, sizeof expected,
         "configuration: 0 keys changed, 0 only in %s, 0 only in %s\n"
@@ -175,8 +183,8 @@ static void differences_are_named_and_measured(void **state) {
               HEADER_A, 32);
     put_floats("a/model.safetensors", 0, 1.5F, 2);
     put_floats("b/model.safetensors", 0, 1.25F, 2);
-    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
-    expect_error(&err, fg_command_diff(&options, out(), &err), FG_ERR_DIFFER, " differ");
+    fg_options options = {.source = at("a"), .destination = at("b")};
+    expect_error(&err, carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER, " differ");
     snprintf(
         expected, sizeof expected,
         "configuration: 2 keys changed, 1 only in %s, 1 only in %s\n"
@@ -203,8 +211,8 @@ static void long_lists_are_cut(void **state) {
     strcat(header, "}");
     put_model("a", CONFIG_A, HEADER_A, 32);
     put_model("b", CONFIG_A, header, TENSORS);
-    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    fg_options options = {.source = at("a"), .destination = at("b")};
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     snprintf(expected, sizeof expected, "  t%d only in ", SHOWN - 1);
     assert_non_null(strstr(text(), expected));
     assert_null(strstr(text(), "  t20 "));
@@ -220,8 +228,8 @@ static void expect_diff(const char *a, const char *b, const char *said) {
     assert_int_equal(fg_directory_remove(at("b"), &err), FG_OK);
     put_model("a", CONFIG_A, a, 3);
     put_model("b", CONFIG_A, b, 3);
-    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    fg_options options = {.source = at("a"), .destination = at("b")};
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     if (!strstr(text(), said)) fail_msg("%s", text());
 }
 
@@ -248,9 +256,8 @@ static void presence_type_and_shape_are_compared(void **state) {
               "{\"a\":{\"dtype\":\"F32\",\"shape\":[3,2],\"data_offsets\":[0,24]},"
               "\"c\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]}}",
               32);
-    fg_options options = {
-        .command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b"), .json = true};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    fg_options options = {.source = at("a"), .destination = at("b"), .json = true};
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     json_t *value = document();
     assert_true(json_is_false(json_object_get(value, "equal")));
     assert_int_equal(json_integer_value(fg_json_at(value, "tensors/equal")), 0);
@@ -261,7 +268,7 @@ static void presence_type_and_shape_are_compared(void **state) {
     json_decref(value);
     err = (fg_error){0};
     options.json = false;
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     assert_non_null(strstr(text(), "  a: float32 [2, 3] and float32 [3, 2]\n  b only in "));
 }
 
@@ -273,36 +280,36 @@ static void odd_floats_are_compared(void **state) {
     put_model("b", CONFIG_A, HEADER_A, 32);
     put_floats("a/model.safetensors", 8, 0.0F, 3);
     put_floats("b/model.safetensors", 8, -0.0F, 3);
-    fg_options options = {.command = FG_COMMAND_DIFF, .source = at("a"), .destination = at("b")};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    fg_options options = {.source = at("a"), .destination = at("b")};
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     assert_non_null(strstr(text(), "  a: 1 of 6 elements differ, by at most 0\n"));
     put_floats("b/model.safetensors", 8, 0.0F, NAN);
     err = (fg_error){0};
-    assert_int_equal(fg_command_diff(&options, out(), &err), FG_ERR_DIFFER);
+    assert_int_equal(carry_out(&fg_diff_command, &options, NULL, out(), &err), FG_ERR_DIFFER);
     assert_non_null(strstr(text(), "  a: 1 of 6 elements differ\n"));
 }
 
 /* ---- config ---- */
 
 static fg_options config_of(const char *path) {
-    return (fg_options){.command = FG_COMMAND_CONFIG, .source = path, .hf_version = 4};
+    return (fg_options){.source = path, .hf_version = 4};
 }
 
 static void expect_config_error(const fg_options *options, fg_status status, const char *part) {
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
-    expect_error(&err, fg_command_config(options, &dirs, "1.2.3", out(), &err), status, part);
+    fg_catalogue catalogue = built_in();
+    expect_error(&err, carry_out(&fg_config_command, options, &catalogue, out(), &err), status, part);
     assert_string_equal(text(), "");
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static json_t *config_result(const fg_options *options) {
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
-    fg_status status = fg_command_config(options, &dirs, "1.2.3", out(), &err);
+    fg_catalogue catalogue = built_in();
+    fg_status status = carry_out(&fg_config_command, options, &catalogue, out(), &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     assert_int_equal(status, FG_OK);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return document();
 }
 
@@ -362,14 +369,14 @@ static void contradictions_and_gaps_are_refused(void **state) {
     fg_options options = config_of(at("absent.json"));
     expect_config_error(&options, FG_ERR_USAGE, "absent.json: no such file or directory");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/hf");
-    options.from = FG_FORMAT_FORGATHER;
+    options.from = &fg_format_forgather;
     expect_config_error(&options, FG_ERR_USAGE,
                         "is a configuration of hf (model_type llama), but --from is forgather");
-    options.from = FG_FORMAT_AUTO;
-    options.to = FG_FORMAT_HF;
+    options.from = NULL;
+    options.to = &fg_format_hf;
     expect_config_error(&options, FG_ERR_USAGE, "hf/config.json is already in that format");
     options = config_of(GOLDEN "llama_tied_rope3_bf16_sharded/forgather");
-    options.from = FG_FORMAT_HF;
+    options.from = &fg_format_hf;
     expect_config_error(&options, FG_ERR_USAGE,
                         "is a configuration of forgather (hf_model_type llama), but --from is hf");
     put_text("f.json", "{\"model_type\": \"forgather-dynamic-causal-llama\"}");
@@ -390,11 +397,11 @@ static void contradictions_and_gaps_are_refused(void **state) {
 static void a_chain_of_steps_says_whose_key_is_refused(void **state) {
     (void)state;
     fg_options options = config_of(FG_TEST_DATA "/golden_fast_llm/llama/llama3-tied-bias/fast_llm");
-    options.to = FG_FORMAT_FORGATHER;
+    options.to = &fg_format_forgather;
     options.model_type = "llama";
     expect_config_error(&options, FG_ERR_INPUT, "metadata.yaml (as hf): key \"attention_bias\" = true");
     options = config_of(FG_TEST_DATA "/fast_llm/gemma4/dense/fast_llm");
-    options.to = FG_FORMAT_FORGATHER;
+    options.to = &fg_format_forgather;
     expect_config_error(&options, FG_ERR_INPUT, "for the model type \"gemma4_text\"");
 }
 
@@ -409,9 +416,9 @@ static size_t times(const char *text, const char *part) {
 static void families_are_listed(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
-    fg_options options = {.command = FG_COMMAND_LIST};
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    fg_catalogue catalogue = built_in();
+    fg_options options = {0};
+    assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(strncmp(text(), "family ", 7), 0);
     assert_int_equal(times(text(), "\nllama "), 1);
     assert_non_null(strstr(text(), "\nllama              logits     logits    Llama 1 to 3"));
@@ -420,12 +427,12 @@ static void families_are_listed(void **state) {
     assert_null(strstr(text(), ".json"));
     assert_null(strstr(text(), "*"));
     options.verbosity = -1;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(strncmp(text(), "llama ", 6), 0);
     options.verbosity = 1;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     assert_non_null(strstr(text(), "/fast_llm/llama.json\n"));
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 /* A directory of one's own comes first: its converter takes the place of the built-in one. */
@@ -434,17 +441,19 @@ static void own_families_are_marked(void **state) {
     fg_error err = {0};
     const char *own[] = {FG_CONVERTERS "/examples/documented_norm", at("")},
                *candidates[] = {FG_CONVERTERS, NULL};
-    fg_options options = {.command = FG_COMMAND_LIST, .converter_paths = own, .converter_path_count = 2};
-    fg_converter_dirs dirs = {0};
+    fg_options options = {.converter_paths = own, .converter_path_count = 2};
+    fg_catalogue catalogue = {0};
     put_text("mine.json", "{\"format\": \"forgather\", \"model_type\": \"mine\", \"unheard_of\": 1}");
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(fg_converter_search(options.converter_paths, options.converter_path_count, candidates,
+                                         &catalogue, &err),
+                     FG_OK);
+    assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     assert_int_equal(times(text(), "\nllama "), 1);
     assert_non_null(strstr(text(), "\nllama              logits*    logits    Example plug-in"));
     assert_non_null(strstr(text(), "\nmine               broken*    -         \n"));
     assert_non_null(strstr(text(), "*: from --converter-path\n"));
     options.json = true;
-    assert_int_equal(fg_command_list(&options, &dirs, out(), &err), FG_OK);
+    assert_int_equal(carry_out(&fg_list_command, &options, &catalogue, out(), &err), FG_OK);
     json_t *value = document();
     assert_string_equal(json_string_value(fg_json_at(value, "0/model_type")), "llama");
     assert_string_equal(json_string_value(fg_json_at(value, "0/formats/forgather/proof")), "logits");
@@ -452,72 +461,82 @@ static void own_families_are_marked(void **state) {
     assert_true(json_is_false(fg_json_at(value, "0/formats/fast_llm/own")));
     assert_true(json_is_null(fg_json_at(value, "1/formats/forgather/proof")));
     json_decref(value);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void directories_are_found_in_order(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     const char *own[] = {at("")}, *candidates[] = {"/nonexistent", FG_CONVERTERS, "/also/nonexistent", NULL};
     fg_options options = {.converter_paths = own, .converter_path_count = 1};
     unsetenv("FGCONV_CONVERTERS");
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(dirs.count, 2);
-    assert_string_equal(dirs.items[0], at(""));
-    assert_string_equal(dirs.items[1], FG_CONVERTERS);
-    fg_converter_dirs_free(&dirs);
+    assert_int_equal(fg_converter_search(options.converter_paths, options.converter_path_count, candidates,
+                                         &catalogue, &err),
+                     FG_OK);
+    assert_int_equal(catalogue.count, 2);
+    assert_string_equal(catalogue.directories[0], at(""));
+    assert_string_equal(catalogue.directories[1], FG_CONVERTERS);
+    fg_catalogue_free(&catalogue);
 
     put_directory("c");
     put_directory("c/forgather");
     put_text("c/forgather/common.json", "{}");
     setenv("FGCONV_CONVERTERS", at("c"), 1);
     options.converter_path_count = 0;
-    assert_int_equal(fg_cli_dirs(&options, candidates, &dirs, &err), FG_OK);
-    assert_int_equal(dirs.count, 1);
-    assert_string_equal(dirs.items[0], at("c"));
-    fg_converter_dirs_free(&dirs);
+    assert_int_equal(fg_converter_search(options.converter_paths, options.converter_path_count, candidates,
+                                         &catalogue, &err),
+                     FG_OK);
+    assert_int_equal(catalogue.count, 1);
+    assert_string_equal(catalogue.directories[0], at("c"));
+    fg_catalogue_free(&catalogue);
     unsetenv("FGCONV_CONVERTERS");
 }
 
 static void missing_directories_are_named(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     const char *own[] = {at("absent")}, *candidates[] = {FG_CONVERTERS, NULL}, *const none[] = {NULL};
     fg_options options = {.converter_paths = own, .converter_path_count = 1};
-    expect_error(&err, fg_cli_dirs(&options, candidates, &dirs, &err), FG_ERR_USAGE,
-                 "absent is not a directory");
-    fg_converter_dirs_free(&dirs);
+    expect_error(&err,
+                 fg_converter_search(options.converter_paths, options.converter_path_count, candidates,
+                                     &catalogue, &err),
+                 FG_ERR_USAGE, "absent is not a directory");
+    fg_catalogue_free(&catalogue);
     err = (fg_error){0};
     options.converter_path_count = 0;
     setenv("FGCONV_CONVERTERS", "/nonexistent", 1);
-    expect_error(&err, fg_cli_dirs(&options, candidates, &dirs, &err), FG_ERR_USAGE,
-                 "FGCONV_CONVERTERS names /nonexistent");
+    expect_error(&err,
+                 fg_converter_search(options.converter_paths, options.converter_path_count, candidates,
+                                     &catalogue, &err),
+                 FG_ERR_USAGE, "FGCONV_CONVERTERS names /nonexistent");
     unsetenv("FGCONV_CONVERTERS");
     err = (fg_error){0};
-    expect_error(&err, fg_cli_dirs(&options, none, &dirs, &err), FG_ERR_SYSTEM,
-                 "cannot find the built-in converters");
-    fg_converter_dirs_free(&dirs);
+    expect_error(
+        &err,
+        fg_converter_search(options.converter_paths, options.converter_path_count, none, &catalogue, &err),
+        FG_ERR_SYSTEM, "cannot find the built-in converters");
+    fg_catalogue_free(&catalogue);
 }
 
 static void lint_says_what_it_found(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = built_in();
+    fg_catalogue catalogue = built_in();
     const char *files[] = {at("bad.json")};
     put_text("bad.json", "{\"format\": \"forgather\", \"model_type\": \"x\", \"wrong_key\": 1}");
-    fg_options options = {.command = FG_COMMAND_LINT};
-    assert_int_equal(fg_command_lint(&options, &dirs, out(), &err), FG_OK);
+    fg_options options = {0};
+    assert_int_equal(carry_out(&fg_lint_command, &options, &catalogue, out(), &err), FG_OK);
     assert_non_null(strstr(text(), "forgather/qwen3.json"));
     assert_non_null(strstr(text(), "\nno problems found\n"));
     options.files = files;
     options.file_count = 1;
-    expect_error(&err, fg_command_lint(&options, &dirs, out(), &err), FG_ERR_INPUT,
+    expect_error(&err, carry_out(&fg_lint_command, &options, &catalogue, out(), &err), FG_ERR_INPUT,
                  "1 problem in converter files");
     assert_non_null(strstr(text(), "wrong_key"));
     assert_null(strstr(text(), "no problems found"));
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 /* A full disk behind a redirection must not pass for success. */
@@ -525,10 +544,10 @@ static void a_result_that_cannot_be_printed_is_an_error(void **state) {
     (void)state;
     fg_error err = {0};
     put_model("m", CONFIG_A, HEADER_A, 32);
-    fg_options options = {.command = FG_COMMAND_INSPECT, .source = at("m")};
+    fg_options options = {.source = at("m")};
     FILE *full = fopen("/dev/full", "w");
     assert_non_null(full);
-    expect_error(&err, fg_command_inspect(&options, full, &err), FG_ERR_SYSTEM,
+    expect_error(&err, carry_out(&fg_inspect_command, &options, NULL, full, &err), FG_ERR_SYSTEM,
                  "cannot print the result: No space left on device");
     fclose(full);
 }

@@ -9,7 +9,8 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "cli/commands.h"
+#include "commands/command_table.h"
+#include "commands/run.h"
 
 static char directory[32];
 
@@ -26,7 +27,7 @@ static int make_tokenizer(void **state) {
                                "\"\\u00c3\": 4, \"\\u00a9\": 5, \"\\u00ef\": 6, \"\\u00bf\": 7, \"\\u00bd\": "
                                "8, \"B\": 9, \"\\u0100\": 10}, \"merges\": "
                                "[\"a b\"]}}";
-    snprintf(directory, sizeof directory, "/tmp/fg_cli_XXXXXX");
+    snprintf(directory, sizeof directory, "/tmp/fgconv_tokenize_XXXXXX");
     if (!mkdtemp(directory)) return -1;
     char *path = fg_path_join(directory, "tokenizer.json", NULL);
     fg_status status = fg_file_write_all(path, json, sizeof json - 1, false, NULL);
@@ -39,6 +40,12 @@ static int remove_tokenizer(void **state) {
     return (int)fg_directory_remove(directory, NULL);
 }
 
+static fg_status carry_out(fg_options *options, FILE *in, FILE *out, fg_error *err) {
+    fg_status status = fg_tokenize_command.check(options, err);
+    if (status != FG_OK) return status;
+    return fg_tokenize_command.run(&(fg_run){.options = options, .in = in, .out = out}, err);
+}
+
 /* Runs the command on `input` and compares what it prints. */
 static fg_status run(fg_options options, const char *input, size_t size, const char *expected,
                      fg_error *err) {
@@ -49,7 +56,7 @@ static fg_status run(fg_options options, const char *input, size_t size, const c
     assert_int_equal(fwrite(input, 1, size, in), size);
     rewind(in);
     options.source = directory;
-    fg_status status = fg_command_tokenize(&options, in, out, err);
+    fg_status status = carry_out(&options, in, out, err);
     rewind(out);
     found[fread(found, 1, sizeof found - 1, out)] = '\0';
     assert_string_equal(found, expected);
@@ -101,7 +108,7 @@ static void long_lines_are_whole(void **state) {
     memset(line, 'a', LENGTH);
     assert_int_equal(fwrite(line, 1, LENGTH, in), LENGTH);
     rewind(in);
-    assert_int_equal(fg_command_tokenize(&(fg_options){.source = directory}, in, out, &err), FG_OK);
+    assert_int_equal(carry_out(&(fg_options){.source = directory}, in, out, &err), FG_OK);
     assert_int_equal(ftell(out), LENGTH * 3 + 1); /* "[0, 0, ...]\n" */
     fclose(in);
     fclose(out);

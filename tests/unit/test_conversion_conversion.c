@@ -47,14 +47,15 @@ static void put_model(const char *file) {
 static void expect_weights_from(fg_options *options, const char *directory) {
     fg_conversion conversion = {0};
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     options->source = at("");
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
-    if (fg_conversion_prepare(&conversion, options, &dirs, "test", &err) != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL), FG_OK);
+    if (fg_conversion_prepare(&conversion, options, &catalogue, "test", &err) != FG_OK)
+        fail_msg("%s", err.text);
     assert_string_equal(conversion.source.weights_directory, directory);
-    assert_int_equal(conversion.source.format, FG_FORMAT_FORGATHER);
+    assert_ptr_equal(conversion.source.format, &fg_format_forgather);
     fg_conversion_free(&conversion);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_log_reset();
 }
 
@@ -104,17 +105,17 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     fg_options options = {0};
     fg_conversion conversion = {0};
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_buffer said = {0};
     put_text("config.json", "{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", " CONFIG);
     put_safetensors(
         "model.safetensors",
         "{\"lm_head.weight\": {\"dtype\": \"BF16\", \"shape\": [4, 4], \"data_offsets\": [0, 32]}}", 32);
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL), FG_OK);
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL), FG_OK);
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
     options.source = at("");
-    fg_status status = fg_conversion_prepare(&conversion, &options, &dirs, "test", &err);
+    fg_status status = fg_conversion_prepare(&conversion, &options, &catalogue, "test", &err);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
     close(before);
@@ -123,7 +124,7 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     assert_int_equal(said.length, 0);
     fg_buffer_free(&said);
     fg_conversion_free(&conversion);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_log_reset();
 }
 

@@ -15,23 +15,24 @@
 #include "language/declaration.h"
 
 static char folder[] = "/tmp/fgconv-converter-XXXXXX";
-static fg_converter_dirs dirs; /* the temporary directory, then the built-in one */
+static fg_catalogue catalogue; /* the temporary directory, then the built-in one */
 
 static int make_directories(void **state) {
     (void)state;
     if (!mkdtemp(folder)) return -1;
-    fg_converter_dirs_add(&dirs, folder, NULL);
-    return (int)fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL);
+    fg_catalogue_add(&catalogue, folder, NULL);
+    return (int)fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL);
 }
 
 static int remove_directories(void **state) {
     (void)state;
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return (int)fg_directory_remove(folder, NULL);
 }
 
 static char *write_file(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
+    fg_catalogue_forget(&catalogue);
     remove(path);
     assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
     return path;
@@ -39,9 +40,10 @@ static char *write_file(const char *name, const char *text) {
 
 static void expect_broken(const char *text, const char *said) {
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     char *path = write_file("broken.json", text);
-    if (fg_converter_load_file(&converter, &dirs, path, &err) != FG_ERR_INPUT) fail_msg("loaded: %s", text);
+    if (fg_converter_load_file(&converter, &catalogue, path, &err) != FG_ERR_INPUT)
+        fail_msg("loaded: %s", text);
     assert_null(converter);
     assert_non_null(strstr(err.text, "broken.json"));
     if (!strstr(err.text, said)) fail_msg("\"%s\" does not say \"%s\"", err.text, said);
@@ -72,14 +74,14 @@ static void expect_small_broken(const char *config, const char *tensors, const c
 static void a_small_converter_loads(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     char *text = small(NULL, NULL, NULL, NULL, NULL), *path = write_file("small.json", text);
-    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "small", &err), FG_OK);
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, "small", &err), FG_OK);
     assert_string_equal(fg_converter_file(converter), path);
     assert_string_equal(fg_converter_model_type(converter), "small");
     assert_null(fg_converter_code(converter).path);
-    fg_converter_free(&converter);
-    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FAST_LLM, "small", &err), FG_ERR_INPUT);
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, "small", &err),
+                     FG_ERR_INPUT);
     remove(path);
     fg_free(path);
     fg_free(text);
@@ -156,10 +158,10 @@ static void tensors_and_rules_are_checked(void **state) {
 static void loops_are_found(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     char *a = write_file("a.json", "{\"extends\": \"b.json\"}"),
          *b = write_file("b.json", "{\"extends\": \"a.json\"}");
-    assert_int_equal(fg_converter_load_file(&converter, &dirs, a, &err), FG_ERR_INPUT);
+    assert_int_equal(fg_converter_load_file(&converter, &catalogue, a, &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "leads back"));
     remove(a);
     remove(b);
@@ -170,7 +172,7 @@ static void loops_are_found(void **state) {
 static void inheriting_replaces_single_entries(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     char *text = small("\"a\": {\"rename\": \"a\"}, \"b\": {\"rename\": \"b\"}, \"c\": {\"rename\": \"c\"}",
                        NULL, NULL, NULL, ", \"drop\": [[\"x\", \"one\"]]");
     char *base = write_file("small.json", text);
@@ -178,7 +180,7 @@ static void inheriting_replaces_single_entries(void **state) {
         write_file("child.json",
                    "{\"extends\": \"small.json\", \"model_type\": \"child\", \"drop\": [[\"y\", \"two\"]],\n"
                    "\"sections\": {\"model\": {\"config\": {\"b\": {\"rename\": \"bb\"},\n\"c\": null}}}}");
-    assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "child", &err), FG_OK);
+    assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, "child", &err), FG_OK);
     const fg_claims *hf = &fg_converter_declarations(converter)->root->claims[FG_SIDE_HF];
     assert_non_null(fg_claims_find(hf, "a"));
     assert_null(fg_claims_find(hf, "b"));
@@ -187,7 +189,6 @@ static void inheriting_replaces_single_entries(void **state) {
     assert_int_equal(fg_claims_find(hf, "bb")->declaration->line, 2);
     assert_string_equal(fg_claims_find(hf, "a")->declaration->file, base);
     assert_int_equal(json_array_size(json_object_get(fg_converter_document(converter), "drop")), 2);
-    fg_converter_free(&converter);
     remove(base);
     remove(path);
     fg_free(text);
@@ -200,8 +201,8 @@ static void unknown_types_are_refused_with_a_list(void **state) {
     static const char *const names[] = {"gpt2", "", "../forgather/llama", "common", "fields", "llama/x"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         fg_error err = {0};
-        fg_converter *converter;
-        assert_int_equal(fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, names[i], &err),
+        const fg_converter *converter;
+        assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, names[i], &err),
                          FG_ERR_INPUT);
         assert_non_null(strstr(err.text, "llama, mistral, qwen3"));
         assert_non_null(strstr(err.hint, "--model-type"));
@@ -212,14 +213,14 @@ static void files_are_found_in_order(void **state) {
     (void)state;
     fg_error err = {0};
     char *mine = write_file("llama.json", "{}"), *found;
-    assert_int_equal(fg_converter_dirs_find(&dirs, "models/llama.json", &found, &err), FG_OK);
+    assert_int_equal(fg_catalogue_find(&catalogue, "models/llama.json", &found, &err), FG_OK);
     assert_string_equal(found, mine);
     fg_free(found);
     remove(mine);
-    assert_int_equal(fg_converter_dirs_find(&dirs, "forgather/llama.json", &found, &err), FG_OK);
+    assert_int_equal(fg_catalogue_find(&catalogue, "forgather/llama.json", &found, &err), FG_OK);
     assert_string_equal(found, FG_CONVERTERS "/forgather/llama.json");
     fg_free(found);
-    assert_int_equal(fg_converter_dirs_find(&dirs, "models/nothing.json", &found, &err), FG_ERR_INPUT);
+    assert_int_equal(fg_catalogue_find(&catalogue, "models/nothing.json", &found, &err), FG_ERR_INPUT);
     fg_free(mine);
 }
 
@@ -228,8 +229,8 @@ static void built_in_converters_say_what_they_emit(void **state) {
     static const char *const types[] = {"llama", "mistral", "qwen3"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         fg_error err = {0};
-        fg_converter *converter;
-        if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, types[i], &err) != FG_OK)
+        const fg_converter *converter;
+        if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, types[i], &err) != FG_OK)
             fail_msg("%s", err.text);
         fg_emitted_code code = fg_converter_code(converter);
         fg_buffer text = {0};
@@ -243,7 +244,6 @@ static void built_in_converters_say_what_they_emit(void **state) {
         fg_free(config_class);
         fg_free(model_class);
         fg_buffer_free(&text);
-        fg_converter_free(&converter);
     }
 }
 
@@ -252,15 +252,15 @@ static void every_allocation_may_fail(void **state) {
     fg_status status = FG_ERR_MEMORY;
     for (uint64_t n = 1; status != FG_OK && n < 100000; n += 37) {
         fg_error err = {0};
-        fg_converter *converter = NULL;
+        const fg_converter *converter = NULL;
+        fg_catalogue_forget(&catalogue);
         fg_alloc_fail_after(n);
-        status = fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "qwen3", &err);
+        status = fg_converter_load(&converter, &catalogue, &fg_format_forgather, "qwen3", &err);
         fg_alloc_fail_after(0);
         bool in_jansson =
             status == FG_ERR_INPUT && strstr(err.text, "not valid JSON"); /* its scanner reports no cause */
         if (status != FG_OK && status != FG_ERR_MEMORY && !in_jansson)
             fail_msg("allocation %d: status %d: %s", (int)n, (int)status, err.text);
-        fg_converter_free(&converter);
     }
     assert_int_equal(status, FG_OK);
 }

@@ -1,4 +1,5 @@
-/* convert/lint_classes: each lint error, made by a converter that is right but for one thing. Classes are small ones of the test's own. */
+/* convert/lint_classes: each lint error, made by a converter that is right but for one thing. Classes are
+ * small ones of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 #include "lint/lint_classes.h"
 
 static char folder[] = "/tmp/fgconv-lint-classes-XXXXXX";
-static fg_converter_dirs dirs;
+static fg_catalogue catalogue;
 
 static const char classes_text[] =
     "{\"registries\": {\"Mixer\": {\"types\": {\"a\": \"MixA\", \"b\": \"MixB\"}, \"default\": \"MixA\"}}, "
@@ -61,9 +62,9 @@ static void put(const char *name, const char *text) {
     fg_free(path);
 }
 
-static fg_converter *load(const row *r) {
+static const fg_converter *load(const row *r) {
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     char *text = fg_strformat(NULL,
                               "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
                               "\"sections\": {\"model\": "
@@ -72,7 +73,8 @@ static fg_converter *load(const row *r) {
                               r->sections ? r->sections : MIX_A ", " MIX_B);
     char *path = fg_path_join(folder, "probe.json", NULL);
     put("probe.json", text);
-    if (fg_converter_load_file(&converter, &dirs, path, &err) != FG_OK) fail_msg("%s", err.text);
+    fg_catalogue_forget(&catalogue);
+    if (fg_converter_load_file(&converter, &catalogue, path, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(path);
     fg_free(text);
     return converter;
@@ -80,17 +82,15 @@ static fg_converter *load(const row *r) {
 
 static void check(const row *r, size_t number) {
     fg_error err = {0};
-    fg_classes *classes;
+    const fg_classes *classes;
     fg_buffer wrong = {0};
-    fg_converter *converter = load(r);
-    assert_int_equal(fg_classes_load(&classes, &dirs, FG_FORMAT_FAST_LLM, &err), FG_OK);
+    const fg_converter *converter = load(r);
+    assert_int_equal(fg_classes_load(&classes, &catalogue, &fg_format_fast_llm, &err), FG_OK);
     assert_int_equal(fg_lint_classes(fg_converter_declarations(converter), classes, &wrong, &err), FG_OK);
     const char *found = wrong.length ? wrong.data : "";
     if (strcmp(found, r->finding) != 0)
         fail_msg("row %zu: \"%s\", expected \"%s\"", number, found, r->finding);
     fg_buffer_free(&wrong);
-    fg_classes_free(&classes);
-    fg_converter_free(&converter);
 }
 
 #define CHECK(rows)                                                                                          \
@@ -226,12 +226,12 @@ static int make_folder(void **state) {
     fg_status status = fg_directory_create(defaults, NULL);
     fg_free(defaults);
     put("defaults/fast_llm.json", classes_text);
-    return status == FG_OK && fg_converter_dirs_add(&dirs, folder, NULL) == FG_OK ? 0 : -1;
+    return status == FG_OK && fg_catalogue_add(&catalogue, folder, NULL) == FG_OK ? 0 : -1;
 }
 
 static int remove_folder(void **state) {
     (void)state;
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_directory_remove(folder, NULL);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* convert/code_parameters and convert/code_declaration: what llama's plan writes, compared with the code that it emits. */
+/* convert/code_parameters and convert/code_declaration: what llama's plan writes, compared with the code that
+ * it emits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,16 +16,16 @@
 #include "lint/lint.h"
 #include "mapping/code_parameters.h"
 
-static fg_converter_dirs dirs;
-static fg_converter *llama;
+static fg_catalogue catalogue;
+static const fg_converter *llama;
 static fg_code_declaration code;
 
 static int set_up(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_status status = fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, FG_FORMAT_FORGATHER, "llama", &err);
-    if (status == FG_OK) status = fg_code_declaration_load(&code, llama, &dirs, &err);
+    fg_status status = fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, &fg_format_forgather, "llama", &err);
+    if (status == FG_OK) status = fg_code_declaration_load(&code, llama, &err);
     if (status != FG_OK) print_error("%s\n", err.text);
     return status != FG_OK;
 }
@@ -32,8 +33,7 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     fg_code_declaration_free(&code);
-    fg_converter_free(&llama);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return 0;
 }
 
@@ -224,12 +224,15 @@ static size_t lint(const plug_in *p, const json_t *declaration) {
     fg_error err = {0};
     fg_buffer report = {0};
     size_t problems = 0;
+    fg_catalogue own = {0};
     char *text = json_dumps(declaration, 0);
     put(p->declaration, text);
     free(text);
-    if (fg_converter_lint(&dirs, p->converter, &report, &problems, &err) != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(fg_catalogue_add(&own, FG_CONVERTERS, &err), FG_OK);
+    if (fg_converter_lint(&own, p->converter, &report, &problems, &err) != FG_OK) fail_msg("%s", err.text);
     assert_true(report.length > 0);
     fg_buffer_free(&report);
+    fg_catalogue_free(&own);
     return problems;
 }
 

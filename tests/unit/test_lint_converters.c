@@ -16,33 +16,33 @@
 static void built_in_converters_are_clean(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_buffer report = {0};
     size_t problems;
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, &err), FG_OK);
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(fg_converter_lint(&catalogue, NULL, &report, &problems, &err), FG_OK);
     if (problems) fail_msg("%s", report.data);
     assert_non_null(strstr(report.data, "forgather/llama.json: llama, 30 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/qwen3.json: qwen3, 36 tensor names round-trip"));
     assert_non_null(strstr(report.data, "forgather/common.json: to be extended"));
     fg_buffer_free(&report);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void the_example_is_clean(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_buffer report = {0};
     size_t problems;
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    assert_int_equal(fg_converter_lint(&dirs, FG_CONVERTERS "/examples/documented_norm/llama.json", &report,
-                                       &problems, &err),
+    fg_catalogue_add(&catalogue, FG_CONVERTERS "/examples/documented_norm", &err);
+    fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
+    assert_int_equal(fg_converter_lint(&catalogue, FG_CONVERTERS "/examples/documented_norm/llama.json",
+                                       &report, &problems, &err),
                      FG_OK);
     if (problems) fail_msg("%s", report.data);
     fg_buffer_free(&report);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void faults_are_found(void **state) {
@@ -86,15 +86,16 @@ static void faults_are_found(void **state) {
     };
     char folder[] = "/tmp/fgconv-lint-XXXXXX";
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     assert_non_null(mkdtemp(folder));
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
+    fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_buffer report = {0};
         size_t problems;
+        fg_catalogue_forget(&catalogue);
         char *path = fg_path_join(folder, "probe.json", &err);
         assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
-        assert_int_equal(fg_converter_lint(&dirs, path, &report, &problems, &err), FG_OK);
+        assert_int_equal(fg_converter_lint(&catalogue, path, &report, &problems, &err), FG_OK);
         if (!strstr(report.data, rows[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
         assert_int_equal(problems, strcmp(rows[i][1], "ok") != 0);
@@ -102,18 +103,18 @@ static void faults_are_found(void **state) {
         remove(path);
         fg_free(path);
     }
-    assert_int_equal(fg_converter_lint(&dirs, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
+    assert_int_equal(fg_converter_lint(&catalogue, "/nowhere.json", NULL, &(size_t){0}, &err), FG_ERR_USAGE);
     char *broken = fg_path_join(folder, "broken.json", &err);
     fg_buffer report = {0};
     size_t problems;
     assert_int_equal(fg_file_write_all(broken, "{", 1, false, NULL), FG_OK);
-    fg_converter_dirs_add(&dirs, folder, NULL);
-    assert_int_equal(fg_converter_lint(&dirs, NULL, &report, &problems, NULL), FG_OK);
+    fg_catalogue_add(&catalogue, folder, NULL);
+    assert_int_equal(fg_converter_lint(&catalogue, NULL, &report, &problems, NULL), FG_OK);
     assert_int_equal(problems, 1);
     assert_non_null(strstr(report.data, "broken.json: line 1"));
     fg_buffer_free(&report);
     fg_free(broken);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_directory_remove(folder, NULL);
 }
 

@@ -6,14 +6,14 @@
 /* The report over one file, or (NULL) the built-in directory and, before it, the fixture's. */
 static void lint(const char *file, bool wrong, fg_buffer *report) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     size_t problems = 0;
-    if (!file) assert_int_equal(fg_converter_dirs_add(&dirs, at(""), &err), FG_OK);
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    assert_int_equal(file ? fg_model_spec_lint(&dirs, file, report, &problems, &err)
-                          : fg_model_specs_lint(&dirs, report, &problems, &err),
+    if (!file) assert_int_equal(fg_catalogue_add(&catalogue, at(""), &err), FG_OK);
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(file ? fg_model_spec_lint(&catalogue, file, report, &problems, &err)
+                          : fg_model_specs_lint(&catalogue, report, &problems, &err),
                      FG_OK);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     if ((problems != 0) != wrong) fail_msg("%zu problems: %s", problems, report->data);
 }
 

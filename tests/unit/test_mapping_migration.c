@@ -1,10 +1,11 @@
-/* convert/migration, migrations, version: versions in their order, one step on configurations and tensors, chains, and what is
- * refused. */
+/* convert/migration, migrations, version: versions in their order, one step on configurations and tensors,
+ * chains, and what is refused. */
 #include "plan_fixture.h"
 
 #include "mapping/migrations.h"
 
 static char folder[] = "/tmp/fgconv-migration-XXXXXX";
+static fg_catalogue none;
 
 static int begin(void **state) {
     if (!mkdtemp(folder)) return 1;
@@ -15,6 +16,7 @@ static int begin(void **state) {
 }
 
 static int end(void **state) {
+    fg_catalogue_free(&none);
     fg_directory_remove(folder, NULL);
     return tear_down(state);
 }
@@ -87,11 +89,11 @@ static char *put(const char *name, const char *text) {
 
 /* The one migration of a file with these members. */
 static fg_status load(const char *members, fg_migrations *all, fg_error *err) {
-    fg_converter_dirs none = {0};
     char *text = fg_strformat(
         NULL, "{\"arch\": \"probe\", \"from\": 1, \"to\": \"2\", \"about\": \"a probe\",\n%s}", members);
     char *path = put("one.json", text);
     *all = (fg_migrations){0};
+    fg_catalogue_forget(&none);
     fg_status status = fg_migrations_load_file(all, &none, path, err);
     fg_free(path);
     fg_free(text);
@@ -137,11 +139,11 @@ static void what_is_wrong_with_a_file_is_said(void **state) {
         {"{\"from\": 1, \"to\": 2, \"about\": \"x\"}", "arch: is missing"},
         {"{\"arch\": \"a\", \"from\": 1, \"to\": 2}", "about: is missing"},
     };
-    fg_converter_dirs none = {0};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         fg_migrations all = {0};
         fg_error err = {0};
         char *path = put("one.json", whole[i][0]);
+        fg_catalogue_forget(&none);
         fg_status status = fg_migrations_load_file(&all, &none, path, &err);
         if (status != FG_ERR_INPUT || !strstr(err.text, whole[i][1]))
             fail_msg("%s: \"%s\" does not say \"%s\"", whole[i][0], err.text, whole[i][1]);
@@ -334,7 +336,7 @@ static void expect_chain(const fg_migrations *all, const char *from, const char 
 
 static void steps_are_chained_in_their_order(void **state) {
     (void)state;
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_migrations all = {0};
     fg_error err = {0};
     put_step("c.json", "probe", "1", "1.5");
@@ -346,8 +348,8 @@ static void steps_are_chained_in_their_order(void **state) {
                           "[{\"from\": \"12\", \"to\": 13, \"about\": \"own\"}, {\"from\": 1, \"to\": "
                           "\"1.5.0\", \"about\": \"own too\"}, {\"arch\": \"else\", \"from\": 1, "
                           "\"to\": 7, \"about\": \"no\"}]}");
-    assert_int_equal(fg_converter_dirs_add(&dirs, folder, &err), FG_OK);
-    if (fg_migrations_load(&all, &dirs, converter, "probe", &err) != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(fg_catalogue_add(&catalogue, folder, &err), FG_OK);
+    if (fg_migrations_load(&all, &catalogue, converter, "probe", &err) != FG_OK) fail_msg("%s", err.text);
     assert_int_equal(all.count, 5);
     assert_string_equal(fg_migrations_newest(&all)->text, "13");
     expect_chain(&all, "0.9", "10", "0.9->1.0: b.json; 1->1.5.0: own too; 1.5->10: a.json");
@@ -360,33 +362,34 @@ static void steps_are_chained_in_their_order(void **state) {
                  "probe: version 9 comes before 10, the version of the source: migrations only lead forward");
     fg_migrations_free(&all);
     put_step("e.json", "probe", "0.9", "1.1");
-    assert_int_equal(fg_migrations_load(&all, &dirs, NULL, "probe", &err), FG_ERR_INPUT);
+    assert_int_equal(fg_migrations_load(&all, &catalogue, NULL, "probe", &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "leads from version 0.9 to 1.0"));
     fg_migrations_free(&all);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_free(converter);
 }
 
 static void memory_that_runs_out_is_reported(void **state) {
     (void)state;
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_error err = {0};
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
+    assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), FG_OK);
     fg_status status = FG_ERR_MEMORY;
     for (uint64_t n = 1; status != FG_OK; n++) {
         uint64_t live = fg_alloc_live();
         fg_migrations all = {0};
         err = (fg_error){0};
         fg_alloc_fail_after(n);
-        status = fg_migrations_load(&all, &dirs, NULL, "llama", &err);
+        status = fg_migrations_load(&all, &catalogue, NULL, "llama", &err);
         fg_alloc_fail_after(0);
         if (status == FG_OK) assert_int_equal(all.count, 1);
         fg_migrations_free(&all);
+        fg_catalogue_forget(&catalogue);
         if (status != FG_OK && status != FG_ERR_MEMORY)
             fail_msg("allocation %lu: %s", (unsigned long)n, err.text);
         assert_int_equal(fg_alloc_live(), live);
     }
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 int main(void) {

@@ -17,26 +17,24 @@
 #include "mapping/tensor_tied.h"
 
 static char data_file[] = "/tmp/fgconv-test-tensors-XXXXXX";
-static fg_converter *llama, *qwen3;
+static fg_catalogue catalogue;
+static const fg_converter *llama, *qwen3;
 
 static int set_up(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
     int fd = mkstemp(data_file);
     if (fd < 0 || ftruncate(fd, (off_t)1 << 30) || close(fd)) return 1; /* sparse */
-    fg_status status = fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (status == FG_OK) status = fg_converter_load(&llama, &dirs, FG_FORMAT_FORGATHER, "llama", &err);
-    if (status == FG_OK) status = fg_converter_load(&qwen3, &dirs, FG_FORMAT_FORGATHER, "qwen3", &err);
+    fg_status status = fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
+    if (status == FG_OK) status = fg_converter_load(&llama, &catalogue, &fg_format_forgather, "llama", &err);
+    if (status == FG_OK) status = fg_converter_load(&qwen3, &catalogue, &fg_format_forgather, "qwen3", &err);
     if (status != FG_OK) print_error("%s\n", err.text);
-    fg_converter_dirs_free(&dirs);
     return status != FG_OK;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    fg_converter_free(&llama);
-    fg_converter_free(&qwen3);
+    fg_catalogue_free(&catalogue);
     return unlink(data_file);
 }
 
@@ -427,7 +425,7 @@ static void only_floats_are_weights(void **state) {
 }
 
 /* A converter of its own: a bias on a condition, and drop patterns that do not end in "$". */
-static fg_converter *plugin(char *directory) {
+static const fg_converter *plugin(fg_catalogue *own, char *directory) {
     static const char text[] =
         "{\"extends\": \"forgather/llama.json\", \"model_type\": \"plug\", \"about\": \"test\",\n"
         " \"tensors\": {\"model.layers.{i}.self_attn.q_proj.bias\": {\"shape\": [\"num_attention_heads * "
@@ -435,18 +433,16 @@ static fg_converter *plugin(char *directory) {
         "   \"repeat\": \"num_hidden_layers\", \"if\": \"attention_bias\"}},\n"
         " \"drop\": [[\"extra|other\", \"a reason\"]]}";
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     char folder[80], path[100];
     snprintf(folder, sizeof folder, "%s/forgather", directory);
     snprintf(path, sizeof path, "%s/plug.json", folder);
     assert_int_equal(fg_directory_create(folder, &err), FG_OK);
     assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, false, &err), FG_OK);
-    assert_int_equal(fg_converter_dirs_add(&dirs, directory, &err), FG_OK);
-    assert_int_equal(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), FG_OK);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "plug", &err) != FG_OK)
+    assert_int_equal(fg_catalogue_add(own, directory, &err), FG_OK);
+    assert_int_equal(fg_catalogue_add(own, FG_CONVERTERS, &err), FG_OK);
+    if (fg_converter_load(&converter, own, &fg_format_forgather, "plug", &err) != FG_OK)
         fail_msg("%s", err.text);
-    fg_converter_dirs_free(&dirs);
     return converter;
 }
 
@@ -472,7 +468,8 @@ static void conditions_and_drop_patterns_are_exact(void **state) {
     static const char bias[] = "model.layers.0.self_attn.q_proj.bias";
     char directory[] = "/tmp/fgconv-test-plug-XXXXXX";
     assert_non_null(mkdtemp(directory));
-    fg_converter *converter = plugin(directory);
+    fg_catalogue own = {0};
+    const fg_converter *converter = plugin(&own, directory);
     expect_plug(converter, false, NULL, NULL, NULL);
     expect_plug(converter, true, bias, NULL, NULL);
     expect_plug(converter, true, NULL,
@@ -482,7 +479,7 @@ static void conditions_and_drop_patterns_are_exact(void **state) {
     expect_plug(converter, false, "extra", NULL, NULL);
     expect_plug(converter, false, "extra.more", "covers 1 source tensor: \"extra.more\"", "");
     expect_plug(converter, false, "another", "covers 1 source tensor: \"another\"", "");
-    fg_converter_free(&converter);
+    fg_catalogue_free(&own);
     assert_int_equal(fg_directory_remove(directory, NULL), FG_OK);
 }
 

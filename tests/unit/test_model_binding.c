@@ -7,10 +7,10 @@
 static float logits[TOKENS * VOCAB], other[TOKENS * VOCAB];
 static const run_options whole = {.batch = TOKENS};
 
-static void expect_refused(fixture *f, fg_format format, const char *text) {
+static void expect_refused(fixture *f, const fg_format *format, const char *text) {
     fg_error err = {0};
     fg_model *model;
-    const json_t *config = format == FG_FORMAT_HF ? f->hf : f->forgather;
+    const json_t *config = format == &fg_format_hf ? f->hf : f->forgather;
     assert_int_equal(fg_model_bind(&model, f->spec, format, config, fixture_weights(f, format), &err),
                      FG_ERR_INPUT);
     assert_null(model);
@@ -35,7 +35,7 @@ static fixture *with(const char *family, bool forgather, const char *key, const 
     return f;
 }
 
-static void expect_reference(fixture *f, fg_format format) {
+static void expect_reference(fixture *f, const fg_format *format) {
     fg_error err = {0};
     require_ok(fixture_run(f, format, &whole, logits, &err), &err);
     double found = distance(f->logits, logits, TOKENS * VOCAB);
@@ -45,26 +45,26 @@ static void expect_reference(fixture *f, fg_format format) {
 
 static void absent_keys_mean_what_the_family_says(void **state) {
     (void)state;
-    expect_reference(with("llama", false, "head_dim", NULL), FG_FORMAT_HF);
-    expect_reference(with("llama", false, "head_dim", "null"), FG_FORMAT_HF);
-    expect_reference(with("llama", true, "head_dim", "16"), FG_FORMAT_FORGATHER);
-    expect_reference(with("llama", false, "hidden_act", NULL), FG_FORMAT_HF);
-    expect_reference(with("qwen3", false, "head_dim", NULL), FG_FORMAT_HF);
-    expect_reference(with("qwen3", false, "rms_norm_eps", NULL), FG_FORMAT_HF);
-    expect_reference(with("qwen3", true, "num_key_value_heads", NULL), FG_FORMAT_FORGATHER);
-    expect_reference(with("mistral", false, "rope_theta", NULL), FG_FORMAT_HF);
-    expect_reference(with("mistral", true, "rope_theta", NULL), FG_FORMAT_FORGATHER);
-    expect_reference(with("mistral", false, "tie_word_embeddings", NULL), FG_FORMAT_HF);
-    expect_refused(with("mistral", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
+    expect_reference(with("llama", false, "head_dim", NULL), &fg_format_hf);
+    expect_reference(with("llama", false, "head_dim", "null"), &fg_format_hf);
+    expect_reference(with("llama", true, "head_dim", "16"), &fg_format_forgather);
+    expect_reference(with("llama", false, "hidden_act", NULL), &fg_format_hf);
+    expect_reference(with("qwen3", false, "head_dim", NULL), &fg_format_hf);
+    expect_reference(with("qwen3", false, "rms_norm_eps", NULL), &fg_format_hf);
+    expect_reference(with("qwen3", true, "num_key_value_heads", NULL), &fg_format_forgather);
+    expect_reference(with("mistral", false, "rope_theta", NULL), &fg_format_hf);
+    expect_reference(with("mistral", true, "rope_theta", NULL), &fg_format_forgather);
+    expect_reference(with("mistral", false, "tie_word_embeddings", NULL), &fg_format_hf);
+    expect_refused(with("mistral", false, "num_key_value_heads", NULL), &fg_format_hf,
                    "4 attention heads cannot share 8");
-    expect_refused(with("mistral", false, "num_key_value_heads", "null"), FG_FORMAT_HF,
+    expect_refused(with("mistral", false, "num_key_value_heads", "null"), &fg_format_hf,
                    "found shape [32, 64], expected [64, 64]");
-    expect_refused(with("llama", false, "num_key_value_heads", NULL), FG_FORMAT_HF,
+    expect_refused(with("llama", false, "num_key_value_heads", NULL), &fg_format_hf,
                    "found shape [32, 64], expected [64, 64]");
-    expect_refused(with("llama", false, "tie_word_embeddings", NULL), FG_FORMAT_HF,
+    expect_refused(with("llama", false, "tie_word_embeddings", NULL), &fg_format_hf,
                    "no tensor lm_head.weight");
-    expect_reference(with("llama", true, "tie_word_embeddings", NULL), FG_FORMAT_FORGATHER);
-    expect_refused(with("llama", false, "hidden_size", NULL), FG_FORMAT_HF,
+    expect_reference(with("llama", true, "tie_word_embeddings", NULL), &fg_format_forgather);
+    expect_refused(with("llama", false, "hidden_size", NULL), &fg_format_hf,
                    "config key \"hidden_size\": found (absent), expected a value");
 }
 
@@ -77,7 +77,7 @@ static void both_rotary_spellings_are_read(void **state) {
         json_object_set(scaling, "rope_theta", json_object_get(config, "rope_theta"));
         json_object_set(config, "rope_parameters", scaling); /* both at once, equal */
         fg_error err = {0};
-        fg_format format = forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+        const fg_format *format = forgather ? &fg_format_forgather : &fg_format_hf;
         require_ok(fixture_run(f, format, &whole, logits, &err), &err);
         json_object_del(config, "rope_scaling");
         json_object_del(config, "rope_theta");
@@ -90,11 +90,11 @@ static void both_rotary_spellings_are_read(void **state) {
     }
     expect_reference(
         with("mistral", false, "rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 10000}"),
-        FG_FORMAT_HF);
+        &fg_format_hf);
     expect_refused(
         with("mistral", false, "rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": 20000}"),
-        FG_FORMAT_HF, "rope_theta");
-    expect_refused(with("llama", false, "rope_parameters", "{\"rope_type\": \"default\"}"), FG_FORMAT_HF,
+        &fg_format_hf, "rope_theta");
+    expect_refused(with("llama", false, "rope_parameters", "{\"rope_type\": \"default\"}"), &fg_format_hf,
                    "twice");
 }
 
@@ -129,7 +129,7 @@ static void what_is_not_computed_is_refused(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         for (int forgather = 0; forgather < 2; forgather++)
             expect_refused(with(cases[i].family, forgather, cases[i].key, cases[i].value),
-                           forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF, cases[i].text);
+                           forgather ? &fg_format_forgather : &fg_format_hf, cases[i].text);
     }
     static const char yarn[] =
         "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 9";
@@ -144,31 +144,31 @@ static void what_is_not_computed_is_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         snprintf(text, sizeof text, "%s%s", yarn, wrong[i].more);
-        expect_refused(with("llama", false, "rope_scaling", text), FG_FORMAT_HF, wrong[i].text);
+        expect_refused(with("llama", false, "rope_scaling", text), &fg_format_hf, wrong[i].text);
     }
     snprintf(text, sizeof text, "%s}", yarn);
-    expect_refused(with("llama", true, "rope_scaling", text), FG_FORMAT_FORGATHER, "\"yarn\"");
+    expect_refused(with("llama", true, "rope_scaling", text), &fg_format_forgather, "\"yarn\"");
     fixture *nowhere = with("llama", false, "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0}");
     json_object_del(nowhere->hf, "max_position_embeddings"); /* which it is otherwise */
-    expect_refused(nowhere, FG_FORMAT_HF, "original_max_position_embeddings");
-    expect_refused(with("llama", false, "attention_bias", "true"), FG_FORMAT_HF,
+    expect_refused(nowhere, &fg_format_hf, "original_max_position_embeddings");
+    expect_refused(with("llama", false, "attention_bias", "true"), &fg_format_hf,
                    "no tensor model.layers.0.self_attn.q_proj.bias among the weights (attention.query.bias "
                    "of a hf model)");
-    expect_refused(with("llama", false, "mlp_bias", "true"), FG_FORMAT_HF,
+    expect_refused(with("llama", false, "mlp_bias", "true"), &fg_format_hf,
                    "no tensor model.layers.0.mlp.gate_proj.bias");
-    expect_refused(with("mistral", false, "attention_bias", "true"), FG_FORMAT_HF, "attention_bias");
-    expect_refused(with("mistral", false, "mlp_bias", "true"), FG_FORMAT_HF, "mlp_bias");
-    expect_refused(with("llama", true, "attention_bias", "true"), FG_FORMAT_FORGATHER,
+    expect_refused(with("mistral", false, "attention_bias", "true"), &fg_format_hf, "attention_bias");
+    expect_refused(with("mistral", false, "mlp_bias", "true"), &fg_format_hf, "mlp_bias");
+    expect_refused(with("llama", true, "attention_bias", "true"), &fg_format_forgather,
                    "no tensor causal_lm.layer_stack.layers.0.attention.query_linear.bias");
-    expect_refused(with("llama", true, "mlp_bias", "true"), FG_FORMAT_FORGATHER,
+    expect_refused(with("llama", true, "mlp_bias", "true"), &fg_format_forgather,
                    "no tensor causal_lm.layer_stack.layers.0.feedforward.gate_proj.bias");
     fixture *sliding = with("qwen3", false, "use_sliding_window", "true");
     json_object_set_new(sliding->hf, "sliding_window", json_integer(8));
     json_object_set_new(sliding->hf, "max_window_layers", json_integer(0));
-    expect_refused(sliding, FG_FORMAT_HF, "use_sliding_window");
+    expect_refused(sliding, &fg_format_hf, "use_sliding_window");
     expect_refused(with("qwen3", false, "layer_types", "[\"full_attention\", \"sliding_attention\"]"),
-                   FG_FORMAT_HF, "layer_types");
-    expect_refused(with("qwen3", false, "head_dim", "64"), FG_FORMAT_HF, "expected [64, 128]");
+                   &fg_format_hf, "layer_types");
+    expect_refused(with("qwen3", false, "head_dim", "64"), &fg_format_hf, "expected [64, 128]");
 }
 
 /* A mistral that has layer_types is loaded as another model, which goes by them and not by the window. */
@@ -193,18 +193,18 @@ static void layer_types_of_a_mistral_must_fit_its_window(void **state) {
         fixture *f = with("mistral", false, "sliding_window", cases[i].window);
         json_object_set_new(f->hf, "layer_types", parse(cases[i].types));
         if (cases[i].refused) {
-            expect_refused(f, FG_FORMAT_HF, "config: all layer_types of a mistral are expected");
+            expect_refused(f, &fg_format_hf, "config: all layer_types of a mistral are expected");
             continue;
         }
         fg_error err = {0};
         fg_model *model;
         require_ok(
-            fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+            fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
             &err);
         fg_model_free(&model);
         fixture_free(f);
     }
-    expect_refused(with("mistral", false, "layer_types", "\"full_attention\""), FG_FORMAT_HF, "layer_types");
+    expect_refused(with("mistral", false, "layer_types", "\"full_attention\""), &fg_format_hf, "layer_types");
 }
 
 /* Of a tied pair the store may hold either name. */
@@ -212,7 +212,7 @@ static void a_tied_head_serves_as_the_embedding(void **state) {
     (void)state;
     fg_error err = {0};
     for (int forgather = 0; forgather < 2; forgather++) {
-        fg_format format = forgather ? FG_FORMAT_FORGATHER : FG_FORMAT_HF;
+        const fg_format *format = forgather ? &fg_format_forgather : &fg_format_hf;
         fixture *f = with("llama", forgather, "tie_word_embeddings", "true");
         require_ok(fixture_run(f, format, &whole, logits, &err), &err);
         strcpy(fixture_array(f, "model.embed_tokens.weight")->name, "lm_head.weight");
@@ -225,22 +225,22 @@ static void a_tied_head_serves_as_the_embedding(void **state) {
     }
     fixture *f = with("mistral", false, "tie_word_embeddings", "false");
     strcpy(fixture_array(f, "model.embed_tokens.weight")->name, "gone");
-    expect_refused(f, FG_FORMAT_HF, "no tensor model.embed_tokens.weight");
+    expect_refused(f, &fg_format_hf, "no tensor model.embed_tokens.weight");
 }
 
 static void missing_and_misshapen_weights_are_named(void **state) {
     (void)state;
     fixture *f = fixture_load("qwen3");
     strcpy(fixture_array(f, "model.layers.1.self_attn.q_norm.weight")->name, "gone");
-    expect_refused(f, FG_FORMAT_HF,
+    expect_refused(f, &fg_format_hf,
                    "no tensor model.layers.1.self_attn.q_norm.weight among the weights (attention.query_norm "
                    "of a hf model)");
     f = fixture_load("qwen3");
     fixture_array(f, "model.norm.weight")->shape[0] = 127;
-    expect_refused(f, FG_FORMAT_FORGATHER,
+    expect_refused(f, &fg_format_forgather,
                    "tensor causal_lm.layer_stack.layer_norm.weight: found shape [127], expected [128]");
     f = fixture_load("mistral");
-    expect_refused(f, FG_FORMAT_FAST_LLM, "there is no entry for format fast_llm");
+    expect_refused(f, &fg_format_fast_llm, "there is no entry for format fast_llm");
 }
 
 /* The published documentation of Forgather has another name for the final norm. */
@@ -255,11 +255,11 @@ static void either_name_of_the_final_norm_will_do(void **state) {
     }
     json_t *names = fg_json_at(f->spec, "formats/hf/weights");
     json_object_set(names, "final_norm", fg_json_at(f->spec, "formats/forgather/weights/final_norm"));
-    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     fg_model_free(&model);
     fixture_add(f, "causal_lm.layer_stack.layer_norm.weight", 1, 64, 0);
-    expect_refused(f, FG_FORMAT_HF, "two names of one tensor");
+    expect_refused(f, &fg_format_hf, "two names of one tensor");
 }
 
 static void specs_that_make_no_sense_are_refused(void **state) {
@@ -293,7 +293,7 @@ static void specs_that_make_no_sense_are_refused(void **state) {
         json_object_set_new(f->hf, "tie_word_embeddings", json_false());
         require_ok(fg_json_set_at(f->spec, cases[i].path, parse(cases[i].value), &err), &err);
         fixture_add(f, "lm_head.weight", 2, VOCAB, 64);
-        expect_refused(f, FG_FORMAT_HF, cases[i].text);
+        expect_refused(f, &fg_format_hf, cases[i].text);
     }
 }
 
@@ -302,12 +302,12 @@ static void spec_names_do_not_leave_the_directory(void **state) {
     static const char *const names[] = {"../llama", ".hidden", "a/b", ""};
     for (size_t i = 0; i < 4; i++) {
         fg_error err = {0};
-        fg_converter_dirs dirs = {0};
+        fg_catalogue catalogue = {0};
         json_t *spec;
-        require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
-        assert_int_equal(fg_model_spec_read(&spec, &dirs, names[i], &err), FG_ERR_INPUT);
+        require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
+        assert_int_equal(fg_model_spec_read(&spec, &catalogue, names[i], &err), FG_ERR_INPUT);
         assert_null(spec);
-        fg_converter_dirs_free(&dirs);
+        fg_catalogue_free(&catalogue);
     }
 }
 
@@ -325,13 +325,13 @@ static void plug_ins_come_first(void **state) {
     char directory[] = "/tmp/fg_model_XXXXXX", path[64];
     assert_non_null(mkdtemp(directory));
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     json_t *spec;
-    require_ok(fg_converter_dirs_add(&dirs, directory, &err), &err);
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, directory, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
     snprintf(path, sizeof path, "%s/llama.json", directory);
     write_text(path, "{\"format\": \"forgather\", \"model_type\": \"llama\"}");
-    require_ok(fg_model_spec_read(&spec, &dirs, "llama", &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, "llama", &err), &err);
     assert_non_null(json_object_get(spec, "formats"));
     json_decref(spec);
     remove(path);
@@ -341,40 +341,42 @@ static void plug_ins_come_first(void **state) {
     write_text(
         path,
         "{\"extends\": \"qwen3.json\", \"config\": {\"query_norm\": null, \"mlp\": {\"value\": \"wide\"}}}");
-    require_ok(fg_model_spec_read(&spec, &dirs, "tapir", &err), &err);
+    require_ok(fg_model_spec_read(&spec, &catalogue, "tapir", &err), &err);
     assert_string_equal(json_string_value(fg_json_at(spec, "config/mlp/value")), "wide");
     assert_null(fg_json_at(spec, "config/query_norm"));
     assert_non_null(fg_json_at(spec, "config/key_norm"));
     assert_non_null(fg_json_at(spec, "formats/hf/weights/embedding"));
     json_decref(spec);
     write_text(path, "{\"extends\": \"tapir.json\"}");
-    assert_int_equal(fg_model_spec_read(&spec, &dirs, "tapir", &err), FG_ERR_INPUT);
+    fg_catalogue_forget(&catalogue);
+    assert_int_equal(fg_model_spec_read(&spec, &catalogue, "tapir", &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "extend each other"));
     remove(path);
     snprintf(path, sizeof path, "%s/models", directory);
     rmdir(path);
     rmdir(directory);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 static void every_allocation_of_a_spec_may_fail(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
+    fg_catalogue catalogue = {0};
     fg_status status = FG_ERR_MEMORY;
     json_t *spec = NULL;
-    require_ok(fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err), &err);
+    require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
     for (uint64_t k = 1; status != FG_OK; k++) {
         err = (fg_error){0};
+        fg_catalogue_forget(&catalogue);
         fg_alloc_fail_after(k);
-        status = fg_model_spec_read(&spec, &dirs, "qwen3", &err);
+        status = fg_model_spec_read(&spec, &catalogue, "qwen3", &err);
         fg_alloc_fail_after(0);
         assert_true(k < 100000);
         if (status != FG_OK) assert_null(spec);
     }
     assert_non_null(fg_json_at(spec, "formats/forgather/weights/attention.key_norm"));
     json_decref(spec);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
 }
 
 int main(void) {

@@ -1,5 +1,5 @@
-/* Models of Fast-LLM's formats on both sides, against reference logits of golden conversions. Weights times 8 are what
- * tells: with the plain ones attention is nearly uniform. */
+/* Models of Fast-LLM's formats on both sides, against reference logits of golden conversions. Weights times 8
+ * are what tells: with the plain ones attention is nearly uniform. */
 #include "checkpoint_fixture.h"
 
 #include "base/log.h"

@@ -12,14 +12,14 @@ static void logits_agree_with_the_reference(void **state) {
     static float logits[TOKENS * VOCAB];
     for (size_t i = 0; i < FAMILIES; i++) {
         fixture *f = fixture_load(families[i]);
-        for (fg_format format = FG_FORMAT_HF; format <= FG_FORMAT_FORGATHER; format++) {
+        for (const fg_format *format = &fg_format_hf; format <= &fg_format_forgather; format++) {
             for (size_t b = 0; b < sizeof batches / sizeof *batches; b++) {
                 fg_error err = {0};
                 run_options options = {.batch = batches[b]};
                 require_ok(fixture_run(f, format, &options, logits, &err), &err);
                 double found = distance(f->logits, logits, TOKENS * VOCAB);
                 if (!(found <= TOLERANCE))
-                    fail_msg("%s as %s, batches of %d: differs by %g", families[i], fg_format_name(format),
+                    fail_msg("%s as %s, batches of %d: differs by %g", families[i], format->name,
                              (int)batches[b], found);
             }
         }
@@ -35,12 +35,12 @@ static void runs_and_stores_agree_to_the_bit(void **state) {
         fg_error err = {0};
         run_options plain = {.batch = 7}, keeping = {.batch = 7, .keep = 1 << 30},
                     some = {.batch = 7, .keep = 100000};
-        require_ok(fixture_run(f, FG_FORMAT_HF, &plain, first, &err), &err);
-        require_ok(fixture_run(f, FG_FORMAT_FORGATHER, &plain, again, &err), &err);
+        require_ok(fixture_run(f, &fg_format_hf, &plain, first, &err), &err);
+        require_ok(fixture_run(f, &fg_format_forgather, &plain, again, &err), &err);
         assert_memory_equal(first, again, sizeof first);
-        require_ok(fixture_run(f, FG_FORMAT_HF, &keeping, again, &err), &err);
+        require_ok(fixture_run(f, &fg_format_hf, &keeping, again, &err), &err);
         assert_memory_equal(first, again, sizeof first);
-        require_ok(fixture_run(f, FG_FORMAT_HF, &some, again, &err), &err);
+        require_ok(fixture_run(f, &fg_format_hf, &some, again, &err), &err);
         assert_memory_equal(first, again, sizeof first);
         fixture_free(f);
     }
@@ -52,7 +52,7 @@ static void slices_of_the_head_fit_the_whole(void **state) {
     fixture *f = fixture_load("qwen3");
     fg_error err = {0};
     fg_model *model;
-    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     float normed[3 * 128], whole[3 * VOCAB], slice[3 * VOCAB];
     for (int i = 0; i < 3 * 128; i++) normed[i] = (float)(i % 17) - 8.5f;
@@ -90,7 +90,7 @@ static void the_probe_sees_what_is_added(void **state) {
     fg_error err = {0};
     fg_model *model;
     fg_probe probe = {add_up, &s};
-    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     require_ok(fg_model_embed(model, f->tokens, TOKENS, hidden, &err), &err);
     memcpy(s.hidden, hidden, sizeof hidden);
@@ -110,7 +110,7 @@ static void misuse_is_refused(void **state) {
     fg_model *model;
     fg_cache *cache;
     uint32_t beyond = VOCAB;
-    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     assert_int_equal(fg_model_embed(model, &beyond, 1, hidden, &err), FG_ERR_USAGE);
     assert_string_equal(err.text, "token id 384 at position 0: the model's vocabulary has 384 tokens");
@@ -137,7 +137,7 @@ static void every_allocation_may_fail(void **state) {
     while (status != FG_OK) {
         fg_error err = {0};
         fg_alloc_fail_after(++k);
-        status = fixture_run(f, FG_FORMAT_FORGATHER, &options, logits, &err);
+        status = fixture_run(f, &fg_format_forgather, &options, logits, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || status == FG_ERR_MEMORY);
         assert_int_equal(err.status, status);

@@ -7,7 +7,7 @@
 static float logits[TOKENS * VOCAB];
 static const run_options whole = {.batch = TOKENS};
 
-static void expect_seen(fixture *f, fg_format format, const char *what) {
+static void expect_seen(fixture *f, const fg_format *format, const char *what) {
     fg_error err = {0};
     require_ok(fixture_run(f, format, &whole, logits, &err), &err);
     double found = distance(f->logits, logits, TOKENS * VOCAB);
@@ -30,10 +30,10 @@ static void rotary_theta(void **state) {
     for (size_t i = 0; i < 3; i++) {
         fixture *f = fixture_load(families[i]);
         scale_real(f->hf, "rope_theta", 1.01);
-        expect_seen(f, FG_FORMAT_HF, "rope_theta 1 % off");
+        expect_seen(f, &fg_format_hf, "rope_theta 1 % off");
         f = fixture_load(families[i]);
         scale_real(f->forgather, "rope_theta", 1.01);
-        expect_seen(f, FG_FORMAT_FORGATHER, "rope_theta 1 % off");
+        expect_seen(f, &fg_format_forgather, "rope_theta 1 % off");
     }
 }
 
@@ -46,21 +46,21 @@ static void rotary_scaling(void **state) {
         fixture *f = fixture_load("llama");
         snprintf(path, sizeof path, "rope_scaling/%s", keys[i]);
         scale_real(f->hf, path, 1.5);
-        expect_seen(f, FG_FORMAT_HF, path);
+        expect_seen(f, &fg_format_hf, path);
     }
     fixture *f = fixture_load("llama");
     json_object_set_new(f->forgather, "rope_scaling", json_null());
-    expect_seen(f, FG_FORMAT_FORGATHER, "no llama3 scaling");
+    expect_seen(f, &fg_format_forgather, "no llama3 scaling");
 }
 
 static void epsilon(void **state) {
     (void)state;
     fixture *f = fixture_load("mistral");
     scale_real(f->hf, "rms_norm_eps", 10);
-    expect_seen(f, FG_FORMAT_HF, "epsilon times 10");
+    expect_seen(f, &fg_format_hf, "epsilon times 10");
     f = fixture_load("llama");
     scale_real(f->forgather, "rms_norm_eps", 10);
-    expect_seen(f, FG_FORMAT_FORGATHER, "epsilon times 10");
+    expect_seen(f, &fg_format_forgather, "epsilon times 10");
 }
 
 static void window(void **state) {
@@ -68,14 +68,14 @@ static void window(void **state) {
     for (int by = -1; by <= 1; by += 2) {
         fixture *f = fixture_load("mistral");
         json_object_set_new(f->hf, "sliding_window", json_integer(8 + by));
-        expect_seen(f, FG_FORMAT_HF, "window one off");
+        expect_seen(f, &fg_format_hf, "window one off");
         f = fixture_load("mistral");
         json_object_set_new(f->forgather, "sliding_window", json_integer(8 + by));
-        expect_seen(f, FG_FORMAT_FORGATHER, "window one off");
+        expect_seen(f, &fg_format_forgather, "window one off");
     }
     fixture *f = fixture_load("mistral");
     json_object_del(f->hf, "sliding_window"); /* means 4096 */
-    expect_seen(f, FG_FORMAT_HF, "no window");
+    expect_seen(f, &fg_format_hf, "no window");
 }
 
 static void mask(void **state) {
@@ -83,10 +83,10 @@ static void mask(void **state) {
     fixture *f = fixture_load("qwen3");
     fg_error err = {0};
     run_options options = {.batch = TOKENS, .mask = FG_MASK_NONE};
-    require_ok(fixture_run(f, FG_FORMAT_HF, &options, logits, &err), &err);
+    require_ok(fixture_run(f, &fg_format_hf, &options, logits, &err), &err);
     assert_true(distance(f->logits, logits, TOKENS * VOCAB) > 10 * TOLERANCE);
     options.mask = FG_MASK_CAUSAL;
-    require_ok(fixture_run(f, FG_FORMAT_HF, &options, logits, &err), &err);
+    require_ok(fixture_run(f, &fg_format_hf, &options, logits, &err), &err);
     assert_true(distance(f->logits, logits, TOKENS * VOCAB) <= TOLERANCE);
     fixture_free(f);
 }
@@ -108,7 +108,7 @@ static void heads_permuted(void **state) {
         fixture *f = fixture_load("mistral");
         snprintf(name, sizeof name, "model.layers.1.self_attn.%s.weight", names[i]);
         swap_rows(fixture_array(f, name), 0, 16, 16);
-        expect_seen(f, FG_FORMAT_HF, name);
+        expect_seen(f, &fg_format_hf, name);
     }
 }
 
@@ -117,7 +117,7 @@ static void rotary_pairs_interleaved(void **state) {
     fixture *f = fixture_load("mistral");
     array *query = fixture_array(f, "model.layers.0.self_attn.q_proj.weight");
     swap_rows(query, 1, 8, 1);
-    expect_seen(f, FG_FORMAT_HF, "rows of a head in another order");
+    expect_seen(f, &fg_format_hf, "rows of a head in another order");
 }
 
 static void square_matrix_transposed(void **state) {
@@ -136,7 +136,7 @@ static void square_matrix_transposed(void **state) {
                 a->values[c * a->shape[0] + r] = kept;
             }
         }
-        expect_seen(f, FG_FORMAT_FORGATHER, name);
+        expect_seen(f, &fg_format_forgather, name);
     }
 }
 
@@ -155,7 +155,7 @@ static void tensors_swapped(void **state) {
         float *values = a->values;
         a->values = b->values;
         b->values = values;
-        expect_seen(f, FG_FORMAT_HF, one);
+        expect_seen(f, &fg_format_hf, one);
     }
 }
 
@@ -166,7 +166,7 @@ static void blocks_swapped(void **state) {
         char *number = strstr(f->arrays[i].name, "layers.");
         if (number) number[7] = number[7] == '0' ? '1' : '0';
     }
-    expect_seen(f, FG_FORMAT_HF, "two blocks swapped");
+    expect_seen(f, &fg_format_hf, "two blocks swapped");
 }
 
 static void untied_head(void **state) {
@@ -176,10 +176,10 @@ static void untied_head(void **state) {
     array *head = fixture_add(f, "lm_head.weight", 2, embedding->shape[0], embedding->shape[1]);
     memcpy(head->values, embedding->values, head->elements * sizeof(float));
     fg_error err = {0};
-    require_ok(fixture_run(f, FG_FORMAT_FORGATHER, &whole, logits, &err), &err);
+    require_ok(fixture_run(f, &fg_format_forgather, &whole, logits, &err), &err);
     assert_true(distance(f->logits, logits, TOKENS * VOCAB) <= TOLERANCE);
     swap_rows(head, 5, 6, 1);
-    assert_int_equal(fixture_run(f, FG_FORMAT_FORGATHER, &whole, logits, &err), FG_ERR_INPUT);
+    assert_int_equal(fixture_run(f, &fg_format_forgather, &whole, logits, &err), FG_ERR_INPUT);
     assert_string_equal(err.text,
                         "lm_head.weight and causal_lm.input_encoder.embedding.weight are tied by the "
                         "configuration, but hold different numbers");
@@ -188,7 +188,7 @@ static void untied_head(void **state) {
 
     f = fixture_load("qwen3");
     json_object_set_new(f->hf, "tie_word_embeddings", json_false());
-    assert_int_equal(fixture_run(f, FG_FORMAT_HF, &whole, logits, &err), FG_ERR_INPUT);
+    assert_int_equal(fixture_run(f, &fg_format_hf, &whole, logits, &err), FG_ERR_INPUT);
     assert_string_equal(err.text, "no tensor lm_head.weight among the weights (head of a hf model)");
     fixture_free(f);
 }

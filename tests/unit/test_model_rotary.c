@@ -4,15 +4,16 @@
 
 enum { HIDDEN = 16, FAR = 40 };
 
-/* How frequencies are scaled: "llama3" by factor, low, high, original; "yarn" by factor, original, beta_fast, beta_slow,
- * attention_factor (0: left out). NULL: not at all. */
+/* How frequencies are scaled: "llama3" by factor, low, high, original; "yarn" by factor, original, beta_fast,
+ * beta_slow, attention_factor (0: left out). NULL: not at all. */
 typedef struct scaling {
     const char *type;
     double factor, low, high, original, fast, slow, attention;
 } scaling;
 
-/* The share of a pair's own frequency that stays; the rest is divided by the factor. llama3: by how often it turns within
- * the original length. yarn: by its number, between those of the pairs that turn `fast` and `slow` times. */
+/* The share of a pair's own frequency that stays; the rest is divided by the factor. llama3: by how often it
+ * turns within the original length. yarn: by its number, between those of the pairs that turn `fast` and
+ * `slow` times. */
 static double kept_share(const scaling *s, double theta, double frequency, int pair) {
     double whole = 2 * acos(-1);
     if (strcmp(s->type, "llama3") == 0) {
@@ -128,7 +129,7 @@ static void check(scaling s, double theta) {
     uint32_t tokens[FAR];
     float hidden[FAR * HIDDEN];
     for (uint32_t i = 0; i < FAR; i++) tokens[i] = i;
-    require_ok(fg_model_bind(&model, f->spec, FG_FORMAT_HF, f->hf, fixture_weights(f, FG_FORMAT_HF), &err),
+    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     require_ok(fg_model_embed(model, tokens, FAR, hidden, &err), &err);
     require_ok(fg_model_block(model, 0, NULL, 0, FAR, hidden, NULL, &err), &err);

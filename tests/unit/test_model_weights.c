@@ -9,7 +9,7 @@
 static void open_case(fg_checkpoint *checkpoint, const char *family) {
     fg_error err = {0};
     char path[512];
-    fg_checkpoint_options options = {.format = FG_FORMAT_HF};
+    fg_checkpoint_options options = {.format = &fg_format_hf};
     snprintf(path, sizeof path, "%s/model/%s/hf", FG_TEST_DATA, family);
     require_ok(fg_checkpoint_open(checkpoint, path, &options, &err), &err);
 }
@@ -175,7 +175,7 @@ static void every_allocation_may_fail(void **state) {
 
 /* ---- golden checkpoints ---- */
 
-static double golden_distance(const char *directory, fg_format format, const char *family,
+static double golden_distance(const char *directory, const fg_format *format, const char *family,
                               const uint32_t *tokens, const float *reference) {
     static float logits[TOKENS * (VOCAB + 64)], columns[TOKENS * VOCAB];
     fg_error err = {0};
@@ -221,8 +221,8 @@ static void golden_directories_agree(void **state) {
         snprintf(npy, sizeof npy, "%s/logits.npy", folder);
         snprintf(json, sizeof json, "%s/logits.json", folder);
         load_reference(npy, json, tokens, reference);
-        for (fg_format format = FG_FORMAT_HF; format <= FG_FORMAT_FORGATHER; format++) {
-            snprintf(path, sizeof path, "%s/%s", folder, fg_format_name(format));
+        for (const fg_format *format = &fg_format_hf; format <= &fg_format_forgather; format++) {
+            snprintf(path, sizeof path, "%s/%s", folder, format->name);
             double found = golden_distance(path, format, cases[i][0], tokens, reference);
             if (!(found <= 1e-5)) fail_msg("%s: differs by %g", path, found);
         }

@@ -1,5 +1,5 @@
-/* Words of the tables in combinations that no published family has, against logits that tests/data/model_words/make.py
- * computed in float64 from their definitions. */
+/* Words of the tables in combinations that no published family has, against logits that
+ * tests/data/model_words/make.py computed in float64 from their definitions. */
 #include "checkpoint_fixture.h"
 
 #define TOLERANCE 5e-6

@@ -1,4 +1,5 @@
-/* plan/compose: chains of random plans give the same elements as one after the other, and what is dropped on the way. */
+/* plan/compose: chains of random plans give the same elements as one after the other, and what is dropped on
+ * the way. */
 #include "plan/compose.h"
 #include "plan_fixture.h"
 

@@ -41,7 +41,7 @@ static void nothing_is_shown_when_quiet(void **state) {
     (void)state;
     fg_progress progress;
     catch_stderr();
-    fg_progress_begin(&progress, "writing", 100, FG_PROGRESS_STYLE_NONE);
+    fg_progress_begin(&progress, "writing", 100, FG_PROGRESS_NONE);
     progress.shown -= 100;
     fg_progress_update(&progress, 50);
     fg_progress_end(&progress, 100);
@@ -52,7 +52,7 @@ static void lines_come_every_ten_seconds_and_at_the_end(void **state) {
     (void)state;
     fg_progress progress;
     catch_stderr();
-    fg_progress_begin(&progress, "writing", 2000000, FG_PROGRESS_STYLE_LINES);
+    fg_progress_begin(&progress, "writing", 2000000, FG_PROGRESS_LINES);
     fg_progress_update(&progress, 1); /* not due */
     progress.begun -= 10.5;
     progress.shown -= 10.5;
@@ -72,7 +72,7 @@ static void a_bar_is_drawn_over_itself(void **state) {
     (void)state;
     fg_progress progress;
     catch_stderr();
-    fg_progress_begin(&progress, "proving", 1000, FG_PROGRESS_STYLE_BAR);
+    fg_progress_begin(&progress, "proving", 1000, FG_PROGRESS_BAR);
     fg_progress_update(&progress, 10); /* within a tenth of a second: not drawn */
     progress.shown -= 1;
     fg_progress_update(&progress, 500);
@@ -87,9 +87,9 @@ static void more_than_all_is_all_and_no_total_has_no_percent(void **state) {
     (void)state;
     fg_progress progress;
     catch_stderr();
-    fg_progress_begin(&progress, "a", 10, FG_PROGRESS_STYLE_LINES);
+    fg_progress_begin(&progress, "a", 10, FG_PROGRESS_LINES);
     fg_progress_end(&progress, 20);
-    fg_progress_begin(&progress, "b", 0, FG_PROGRESS_STYLE_LINES);
+    fg_progress_begin(&progress, "b", 0, FG_PROGRESS_LINES);
     progress.begun -= 7200;
     fg_progress_end(&progress, 14400000);
     assert_string_equal(caught_text(),

@@ -13,6 +13,27 @@
 
 typedef fg_status (*writer)(const json_t *report, fg_buffer *out, fg_error *err);
 
+/* The summary with the headline that the report's command has. */
+static fg_status summary(const json_t *report, fg_buffer *out, fg_error *err) {
+    static const struct {
+        const char *command;
+        fg_headline headline;
+    } rows[] = {{"convert", FG_HEADLINE_WRITES("Converting", "converted", "Converted")},
+                {"finalize", FG_HEADLINE_WRITES("Finalizing", "finalized", "Finalized")},
+                {"update-vocab", FG_HEADLINE_WRITES("Updating", "updated", "Updated")},
+                {"validate",
+                 {.done = "Compared {source} with {destination}",
+                  .differ = "the logits of {source} and {destination} differ",
+                  .tokens_differ = "{source} and {destination} generate different tokens"}},
+                {"verify",
+                 {.done = "{destination} matches a conversion of {source}",
+                  .differ = "{destination} differs from a conversion of {source}"}}};
+    const char *command = fg_report_string(report, "command", "convert");
+    size_t row = sizeof rows / sizeof *rows - 1;
+    while (row && strcmp(rows[row].command, command) != 0) row--;
+    return fg_report_summary(report, &rows[row].headline, out, err);
+}
+
 static json_t *parse(const char *text) {
     fg_error err = {0};
     json_t *value;
@@ -66,7 +87,7 @@ static void the_code_is_summed_up(void **state) {
                  rows[i].code);
         snprintf(expected, sizeof expected, "Compared source with destination\n  code      %s\n",
                  rows[i].line);
-        expect(fg_report_summary, quoted(report), expected);
+        expect(summary, quoted(report), expected);
     }
 }
 
@@ -76,21 +97,21 @@ static void a_generation_is_summed_up(void **state) {
     "'proof': {'kind': 'logits', 'tokens': 24, 'blocks': 30, 'max_abs': 0.0, 'non_finite': 0, 'seconds': "   \
     "0.81}"
 #define VALIDATED "'command': 'validate', " SIDES ", " PROVED ", 'generation': "
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'status': 'done', " VALIDATED "{'tokens': [5, 6], 'stopped_by': 'eos', 'eos_token_id': 6,"
                   " 'tokens_per_second': 31.4}}"),
            "Compared smol (hf, llama) with out (forgather)\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
            "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
            "  generated 2 tokens, 31 a second, the same from both models; stopped by token 6\n");
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'status': 'done', " VALIDATED
                   "{'tokens': [5], 'stopped_by': 'limit', 'tokens_per_second': 3.14}}"),
            "Compared smol (hf, llama) with out (forgather)\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
            "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit (0.81 s)\n"
            "  generated 1 token, 3.1 a second, the same from both models; stopped by the limit\n");
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'status': 'differ', " VALIDATED "{'tokens': [5, 6, 7], 'stopped_by': 'difference'}}"),
            "smol (hf, llama) and out (forgather) generate different tokens\n"
            "  tensors   272 tensors, 268 MB, bfloat16 and float32, in 1 file\n"
@@ -100,7 +121,7 @@ static void a_generation_is_summed_up(void **state) {
 
 static void a_conversion_is_summed_up(void **state) {
     (void)state;
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'command': 'convert', 'status': 'done', 'ranks': 4, 'nodes': 1, " SIDES ","
                   "'rates': {'seconds': 1.24, 'bytes_per_second': 224000000.5}, 'memory': "
                   "{'peak_bytes_per_rank': 61000000},"
@@ -122,7 +143,7 @@ static void a_conversion_is_summed_up(void **state) {
 
 static void a_cast_says_what_rounding_did(void **state) {
     (void)state;
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'command': 'convert', 'status': 'done', 'ranks': 1, 'nodes': 1, " SIDES
                   ", 'options': {'dtype': 'float16'}, 'overflows': 3,"
                   "'proof': {'kind': 'logits', 'tokens': 1, 'blocks': 1, 'max_abs': 0, 'non_finite': 2,"
@@ -141,7 +162,7 @@ static void a_cast_says_what_rounding_did(void **state) {
 static void a_difference_names_where_it_begins(void **state) {
     (void)state;
     expect(
-        fg_report_summary,
+        summary,
         quoted(
             "{'command': 'convert', 'status': 'differ', 'source': {'directory': 'a'}, 'destination': "
             "{'directory': 'b'},"
@@ -151,7 +172,7 @@ static void a_difference_names_where_it_begins(void **state) {
         "  differ    24 tokens through 30 blocks on both sides, logits differ by at most 2.5, the top-1 "
         "token agrees for 50 %\n"
         "            first difference: block 3, mixer\n");
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'command': 'validate', 'status': 'differ', 'source': {'directory': 'a'}, 'destination': "
                   "{'directory': 'b'},"
                   "'proof': {'kind': 'logits', 'first_difference': {'sublayer': 'the embedding'}}}"),
@@ -163,23 +184,21 @@ static void a_difference_names_where_it_begins(void **state) {
 static void other_commands_have_their_own_headline(void **state) {
     (void)state;
 #define AB "'source': {'directory': 'a'}, 'destination': {'directory': 'b'}"
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'command': 'validate', 'status': 'done', " AB
                   ", 'proof': {'kind': 'logits', 'max_abs': 1e-6}}"),
            "Compared a with b\n"
            "  passed    the tokens through all blocks on both sides, logits differ by at most 1e-06, within "
            "--atol\n");
-    expect(fg_report_summary,
-           quoted("{'command': 'verify', 'status': 'done', " AB ", 'proof': {'kind': 'bytes'}}"),
+    expect(summary, quoted("{'command': 'verify', 'status': 'done', " AB ", 'proof': {'kind': 'bytes'}}"),
            "b matches a conversion of a\n"
            "  proved    every byte was read back and matches the plan\n");
-    expect(fg_report_summary,
-           quoted("{'command': 'verify', 'status': 'differ', " AB ", 'proof': {'kind': 'bytes'}}"),
+    expect(summary, quoted("{'command': 'verify', 'status': 'differ', " AB ", 'proof': {'kind': 'bytes'}}"),
            "b differs from a conversion of a\n"
            "  differ    the bytes are not those of the plan\n");
-    expect(fg_report_summary, quoted("{'command': 'convert', 'status': 'stopped by a signal', " AB "}"),
+    expect(summary, quoted("{'command': 'convert', 'status': 'stopped by a signal', " AB "}"),
            "Not converted: a to b (stopped by a signal)\n");
-    expect(fg_report_summary,
+    expect(summary,
            quoted("{'command': 'convert', 'status': 'done', 'dry_run': true, " AB
                   ", 'proof': {'kind': 'none'}}"),
            "Converting a to b would work; nothing was written\n"
@@ -188,9 +207,9 @@ static void other_commands_have_their_own_headline(void **state) {
 
 static void missing_and_odd_keys_are_left_out(void **state) {
     (void)state;
-    expect(fg_report_summary, "{}", "Not converted: source to destination (stopped)\n");
-    expect(fg_report_summary, "[1, 2]", "Not converted: source to destination (stopped)\n");
-    expect(fg_report_summary,
+    expect(summary, "{}", "Not converted: source to destination (stopped)\n");
+    expect(summary, "[1, 2]", "Not converted: source to destination (stopped)\n");
+    expect(summary,
            quoted("{'command': 7, 'status': 'done', 'source': [], 'destination': {'tensors': -1, 'shards': "
                   "3}, 'ranks': 'x',"
                   "'rates': {'seconds': 'y', 'bytes_per_second': -5}, 'dropped': {'a': 1}, 'proof': [], "
@@ -202,7 +221,7 @@ static void missing_and_odd_keys_are_left_out(void **state) {
 static void a_training_checkpoint_is_named(void **state) {
     (void)state;
     expect(
-        fg_report_summary,
+        summary,
         quoted(
             "{'command': 'validate', 'status': 'done', 'source': {'directory': 'run', 'weights_directory': "
             "'run/checkpoints/checkpoint-2', 'training_checkpoint': {'step': 2, 'saved': "
@@ -266,7 +285,7 @@ static void long_lists_are_cut(void **state) {
                            "            model-00040-of-00040.safetensors, 1.0 kB\n"));
     assert_non_null(strstr(out.data, "name.11\n            ... 28 more\n"));
     fg_buffer_clear(&out);
-    assert_int_equal(fg_report_summary(report, &out, &err), FG_OK);
+    assert_int_equal(summary(report, &out, &err), FG_OK);
     assert_non_null(strstr(out.data, "  dropped   40 tensors: a.tensor.with.a.longer.name.0, "));
     assert_non_null(strstr(out.data, ".2, a.tensor.with.a.longer.name.3 and 36 more\n"));
     fg_buffer_free(&out);
@@ -305,7 +324,7 @@ static void running_out_of_memory_is_reported(void **state) {
         fg_buffer out = {0};
         assert_true(n < 50);
         fg_alloc_fail_after(n);
-        status = fg_report_summary(report, &out, &err);
+        status = summary(report, &out, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || (status == FG_ERR_MEMORY && err.status == FG_ERR_MEMORY));
         fg_buffer_free(&out);

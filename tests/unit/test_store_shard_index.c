@@ -1,5 +1,5 @@
-/* store/shard_index: the result is the same whether its map is passed over as text or made values of, and so does what is wrong
- * with it. */
+/* store/shard_index: the result is the same whether its map is passed over as text or made values of, and so
+ * does what is wrong with it. */
 #include "store_fixture.h"
 
 #include "store/shard_index.h"

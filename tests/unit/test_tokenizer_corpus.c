@@ -1,5 +1,5 @@
-/* The five real tokenizers against HF tokenizers, on all texts of tests/data/vocab/corpus.jsonl (made with the expected ids
- * by make.py there). The files are packed: the program xz unpacks them. */
+/* The five real tokenizers against HF tokenizers, on all texts of tests/data/vocab/corpus.jsonl (made with
+ * the expected ids by make.py there). The files are packed: the program xz unpacks them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

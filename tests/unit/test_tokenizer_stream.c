@@ -9,7 +9,8 @@
 
 #include "tokenizer/token_stream.h"
 
-/* Byte-level: letters, the four bytes of U+1F600, the first two of U+00E9 and U+20AC's three, and a special token. */
+/* Byte-level: letters, the four bytes of U+1F600, the first two of U+00E9 and U+20AC's three, and a special
+ * token. */
 static const char BYTES[] =
     "{'added_tokens': [{'id': 9, 'content': '<end>', 'single_word': false, 'lstrip': false, 'rstrip': false,"
     " 'normalized': false, 'special': true}], 'decoder': {'type': 'ByteLevel', 'add_prefix_space': true,"
@@ -40,8 +41,8 @@ static fg_tokenizer *make(const char *json) {
 
 enum { MOST = 16 };
 
-/* The ids up to UINT32_MAX: a prompt, then what is generated; `expected` has a piece for each of these, and one for
- * the end. */
+/* The ids up to UINT32_MAX: a prompt, then what is generated; `expected` has a piece for each of these, and
+ * one for the end. */
 static void comes_as(const char *json, const uint32_t *prompt, const uint32_t *ids,
                      const char *const *expected) {
     fg_tokenizer *tokenizer = make(json);

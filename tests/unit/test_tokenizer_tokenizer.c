@@ -1,5 +1,5 @@
-/* Small tokenizers made here: what real ones do not show, and files that are refused. The expected ids were seen from HF
- * tokenizers 0.23.3 for the same files. */
+/* Small tokenizers made here: what real ones do not show, and files that are refused. The expected ids were
+ * seen from HF tokenizers 0.23.3 for the same files. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,8 +44,8 @@ static void put_json(const char *name, const char *text) {
     fg_free(json);
 }
 
-/* A tokenizer whose model has the letters a to e, space and x, "ab", "abc" and "bc"; `more` are fields of the model,
- * `parts` those next to it. */
+/* A tokenizer whose model has the letters a to e, space and x, "ab", "abc" and "bc"; `more` are fields of the
+ * model, `parts` those next to it. */
 static void put_tokenizer(const char *more, const char *parts) {
     char *text = fg_strformat(
         NULL,

@@ -68,7 +68,8 @@ static void refuse(const char *yaml, const char *message) {
         fail_msg("%s: status %d: %s", yaml, (int)status, err.text);
 }
 
-/* "id=text" of the tokens that are new, then "|", then "row=value" of the rows, then the rows of the matrix. */
+/* "id=text" of the tokens that are new, then "|", then "row=value" of the rows, then the rows of the
+ * matrix. */
 static void expect(const char *expected) {
     fg_buffer text = {0};
     char value[FG_ROW_TEXT];
@@ -295,7 +296,8 @@ static void broken_tokenizers_are_refused(void **state) {
     refuse("pad_token: p\n", "it has no vocabulary");
 }
 
-/* transformers numbers tokens itself; a file that says something else would part the tokens from their rows. */
+/* transformers numbers tokens itself; a file that says something else would part the tokens from their
+ * rows. */
 static void ids_that_would_be_read_otherwise_are_refused(void **state) {
     (void)state;
     static const char *const cases[][2] = {

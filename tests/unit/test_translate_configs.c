@@ -15,27 +15,26 @@
 
 #define SHARED FG_TEST_DATA "/../../../shared"
 
-static fg_converter_dirs dirs;
+static fg_catalogue catalogue;
 
 static int add_directory(void **state) {
     (void)state;
-    return fg_converter_dirs_add(&dirs, FG_CONVERTERS, NULL) == FG_OK ? 0 : -1;
+    return fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL) == FG_OK ? 0 : -1;
 }
 
 static int drop_directories(void **state) {
     (void)state;
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return 0;
 }
 
 static fg_status translate(const char *type, fg_direction direction, const json_t *config,
                            fg_translation *out, fg_error *err) {
-    fg_converter *converter;
+    const fg_converter *converter;
     fg_translate_options options = {.version = "1.2", .file = "config.json", .hf_version = 4};
-    fg_status status = fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, type, err);
+    fg_status status = fg_converter_load(&converter, &catalogue, &fg_format_forgather, type, err);
     if (status != FG_OK) return status;
-    status = fg_translate(converter, &dirs, direction, config, &options, out, err);
-    fg_converter_free(&converter);
+    status = fg_translate(converter, direction, config, &options, out, err);
     return status;
 }
 

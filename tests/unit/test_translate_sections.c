@@ -1,5 +1,5 @@
-/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers, defaults of classes; and
- * convert/weights. Converters and classes are small ones of the test's own. */
+/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers,
+ * defaults of classes; and convert/weights. Converters and classes are small ones of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include "translate/translate.h"
 
 static char folder[] = "/tmp/fgconv-sections-XXXXXX";
-static fg_converter_dirs dirs;
+static fg_catalogue catalogue;
 
 static const char classes[] =
     "{\"registries\": {\"Mixer\": {\"types\": {\"a\": \"MixA\", \"b\": \"MixB\"}, \"default\": \"MixA\"},"
@@ -65,13 +65,14 @@ static const char hf_keys[] =
 static void put(const char *name, const char *text) {
     fg_error err = {0};
     char *path = fg_path_join(folder, name, NULL);
+    fg_catalogue_forget(&catalogue);
     remove(path);
     if (fg_file_write_all(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(path);
 }
 
-static fg_status load(fg_converter **converter, const char *config, const char *sections, const char *more,
-                      fg_error *err) {
+static fg_status load(const fg_converter **converter, const char *config, const char *sections,
+                      const char *more, fg_error *err) {
     char *text = fg_strformat(NULL,
                               "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
                               "%s \"sections\": {\"model\": {\"class\": "
@@ -79,7 +80,7 @@ static fg_status load(fg_converter **converter, const char *config, const char *
                               more, config, sections);
     char *path = fg_path_join(folder, "probe.json", NULL);
     put("probe.json", text);
-    fg_status status = fg_converter_load_file(converter, &dirs, path, err);
+    fg_status status = fg_converter_load_file(converter, &catalogue, path, err);
     fg_free(path);
     fg_free(text);
     return status;
@@ -101,13 +102,13 @@ static json_t *parse(const char *text) {
 
 static void check(const row *r, size_t number) {
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     fg_translation out = {0};
     json_t *source = parse(r->source);
     fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
     if (load(&converter, r->config, r->sections, r->more ? r->more : "", &err) != FG_OK)
         fail_msg("row %zu: %s", number, err.text);
-    fg_status status = fg_translate(converter, &dirs, r->direction, source, &options, &out, &err);
+    fg_status status = fg_translate(converter, r->direction, source, &options, &out, &err);
     if (r->refused) {
         if (status != FG_ERR_INPUT || !strstr(err.text, r->result))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", number, err.text, r->result);
@@ -120,7 +121,6 @@ static void check(const row *r, size_t number) {
         json_decref(want);
     }
     fg_translation_free(&out);
-    fg_converter_free(&converter);
     json_decref(source);
 }
 
@@ -183,16 +183,14 @@ static void a_missing_object_is_one_refusal(void **state) {
     };
     for (size_t i = 0; i < 2 * sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
-        fg_converter *converter;
+        const fg_converter *converter;
         fg_translation out = {0};
         fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
         json_t *source = parse(rows[i / 2][0]);
         if (load(&converter, i % 2 ? chosen : config, SECTIONS, "", &err) != FG_OK) fail_msg("%s", err.text);
-        assert_int_equal(fg_translate(converter, &dirs, FG_IMPORT, source, &options, &out, &err),
-                         FG_ERR_INPUT);
+        assert_int_equal(fg_translate(converter, FG_IMPORT, source, &options, &out, &err), FG_ERR_INPUT);
         if (strncmp(err.text, rows[i / 2][1], strlen(rows[i / 2][1])) != 0 || strchr(err.text, '\n'))
             fail_msg("row %zu: %s", i, err.text);
-        fg_converter_free(&converter);
         json_decref(source);
     }
 }
@@ -396,7 +394,7 @@ static void both_sides_are_covered(void **state) {
 static void what_was_left_out_comes_back(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     fg_translation there = {0}, back = {0};
     json_t *source = parse("{\"size\": 1, \"c\": \"rot\", \"about\": {\"x\": 1}}");
     fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
@@ -404,19 +402,17 @@ static void what_was_left_out_comes_back(void **state) {
         load(&converter, AROUND SIZE ", \"colour\": {\"rename\": \"c\", \"through\": \"t\"}", SECTIONS,
              "\"tables\": {\"t\": [[\"red\", \"rouge\"], [\"red\", \"rot\"], [\"green\", \"vert\"]]},", &err),
         FG_OK);
-    if (fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err) != FG_OK)
-        fail_msg("%s", err.text);
+    if (fg_translate(converter, FG_IMPORT, source, &options, &there, &err) != FG_OK) fail_msg("%s", err.text);
     assert_int_equal(json_array_size(there.left_out), 2);
     options.carried = there.left_out;
-    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_int_equal(fg_translate(converter, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
     assert_true(fg_json_equal(back.result, source));
     fg_translation_free(&back);
     json_object_set_new(there.result, "colour", json_string("green"));
-    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_int_equal(fg_translate(converter, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
     assert_string_equal(json_string_value(json_object_get(back.result, "c")), "vert");
     fg_translation_free(&back);
     fg_translation_free(&there);
-    fg_converter_free(&converter);
     json_decref(source);
 }
 
@@ -424,7 +420,7 @@ static void what_was_left_out_comes_back(void **state) {
 static void an_explicit_default_comes_back(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     fg_translation there = {0}, back = {0};
     json_t *source = parse("{\"size\": 4, \"mix\": {\"type\": \"a\", \"heads\": 8}}");
     fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
@@ -444,12 +440,12 @@ static void an_explicit_default_comes_back(void **state) {
         {"{\"type\": \"b\", \"states\": 3}", "{\"type\": \"b\", \"states\": 3}"},
     };
     if (load(&converter, config, optional, "", &err) != FG_OK ||
-        fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err) != FG_OK)
+        fg_translate(converter, FG_IMPORT, source, &options, &there, &err) != FG_OK)
         fail_msg("%s", err.text);
     options.carried = there.left_out;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_object_set_new(there.result, "mixer", parse(rows[i].mixer));
-        if (fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err) != FG_OK)
+        if (fg_translate(converter, FG_EXPORT, there.result, &options, &back, &err) != FG_OK)
             fail_msg("%s", err.text);
         json_t *wanted = parse(rows[i].mix);
         assert_true(fg_json_equal(json_object_get(back.result, "mix"), wanted));
@@ -457,7 +453,6 @@ static void an_explicit_default_comes_back(void **state) {
         fg_translation_free(&back);
     }
     fg_translation_free(&there);
-    fg_converter_free(&converter);
     json_decref(source);
 }
 
@@ -465,24 +460,23 @@ static void an_explicit_default_comes_back(void **state) {
 static void a_null_comes_back(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter *converter;
+    const fg_converter *converter;
     fg_translation there = {0}, back = {0};
     json_t *source = parse("{\"size\": null}");
     fg_translate_options options = {.version = "1", .file = "f.json", .hf_version = 4};
     assert_int_equal(load(&converter, AROUND COLOUR ", \"size\": {\"rename\": \"size\", \"default\": 7}",
                           SECTIONS, "", &err),
                      FG_OK);
-    assert_int_equal(fg_translate(converter, &dirs, FG_IMPORT, source, &options, &there, &err), FG_OK);
+    assert_int_equal(fg_translate(converter, FG_IMPORT, source, &options, &there, &err), FG_OK);
     options.carried = there.left_out;
-    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_int_equal(fg_translate(converter, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
     assert_true(fg_json_equal(back.result, source));
     fg_translation_free(&back);
     json_object_set_new(there.result, "size", json_integer(8));
-    assert_int_equal(fg_translate(converter, &dirs, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
+    assert_int_equal(fg_translate(converter, FG_EXPORT, there.result, &options, &back, &err), FG_OK);
     assert_int_equal(json_integer_value(json_object_get(back.result, "size")), 8);
     fg_translation_free(&back);
     fg_translation_free(&there);
-    fg_converter_free(&converter);
     json_decref(source);
 }
 
@@ -516,12 +510,11 @@ static void wrong_types_in_sections_are_refused(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_error err = {0};
-        fg_converter *converter = NULL;
+        const fg_converter *converter = NULL;
         char *config = fg_strformat(NULL, "\"mixer\": %s", cases[i][0]);
         if (load(&converter, config, SECTIONS, "", &err) != FG_ERR_INPUT || !strstr(err.text, cases[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, cases[i][1]);
         if (!strstr(err.text, "probe.json:1")) fail_msg("row %zu: \"%s\" does not say where", i, err.text);
-        fg_converter_free(&converter);
         fg_free(config);
     }
 }
@@ -529,7 +522,7 @@ static void wrong_types_in_sections_are_refused(void **state) {
 /* ---- weights ---- */
 
 static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) {
-    fg_converter *converter = NULL;
+    const fg_converter *converter = NULL;
     char *more = fg_strdup("\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, "
                            "\"weight\": {\"ignored\": \"r\"}}, "
                            "\"weights\": {\"w\": {\"hf\": \"w\", \"shape\": [\"heads\", \"$width\"]}}}",
@@ -546,9 +539,8 @@ static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) 
         "{\"size\": 4, \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], "
         "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
     put("probe.json", text);
-    fg_status status = fg_converter_load_file(&converter, &dirs, path, err);
-    if (status == FG_OK) status = fg_section_map_new(out, converter, &dirs, target, err);
-    fg_converter_free(&converter);
+    fg_status status = fg_converter_load_file(&converter, &catalogue, path, err);
+    if (status == FG_OK) status = fg_section_map_new(out, converter, target, err);
     json_decref(target);
     fg_free(path);
     fg_free(text);
@@ -675,12 +667,12 @@ static int set_up(void **state) {
     if (status != FG_OK) return 1;
     put("defaults/fast_llm.json", classes);
     put("defaults/hf_keys.json", hf_keys);
-    return fg_converter_dirs_add(&dirs, folder, &err) != FG_OK;
+    return fg_catalogue_add(&catalogue, folder, &err) != FG_OK;
 }
 
 static int tear_down(void **state) {
     (void)state;
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_directory_remove(folder, NULL);
     return 0;
 }

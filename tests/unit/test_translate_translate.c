@@ -15,12 +15,12 @@
 #include "translate/translate.h"
 
 static char folder[] = "/tmp/fgconv-translate-XXXXXX";
+static fg_catalogue none;
 
 /* A converter whose sections are `sections`; "unknown_keys" is warn_if_neutral. */
-static fg_converter *make(const char *sections) {
+static const fg_converter *make(const char *sections) {
     fg_error err = {0};
-    fg_converter *converter;
-    fg_converter_dirs none = {0};
+    const fg_converter *converter;
     char *path = fg_path_join(folder, "probe.json", NULL);
     char *text = fg_strformat(
         NULL,
@@ -29,6 +29,7 @@ static fg_converter *make(const char *sections) {
         "\"unknown_keys\": \"warn_if_neutral\", \"sections\": {%s}, \"tensors\": {\"w\": {\"shape\": [1]}}, "
         "\"to_forgather\": {\"names\": [[\"w\", \"v\"]]}, \"to_hf\": {\"names\": [[\"v\", \"w\"]]}}",
         sections);
+    fg_catalogue_forget(&none);
     remove(path);
     assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
     if (fg_converter_load_file(&converter, &none, path, &err) != FG_OK) fail_msg("%s", err.text);
@@ -45,14 +46,12 @@ static json_t *parse(const char *text) {
 
 static fg_status run(const char *sections, fg_direction direction, const char *source, uint64_t max_length,
                      fg_translation *out, fg_error *err) {
-    fg_converter_dirs none = {0};
-    fg_converter *converter = make(sections);
+    const fg_converter *converter = make(sections);
     json_t *config = parse(source);
     fg_translate_options options = {
         .version = "1.2", .file = "config.json", .hf_version = 4, .max_length = max_length};
-    fg_status status = fg_translate(converter, &none, direction, config, &options, out, err);
+    fg_status status = fg_translate(converter, direction, config, &options, out, err);
     json_decref(config);
-    fg_converter_free(&converter);
     return status;
 }
 
@@ -270,20 +269,18 @@ static void the_length_option_replaces_the_value(void **state) {
 static fg_translation plug_in(const char *directory, const char *type, fg_direction direction,
                               const char *source, int hf_version) {
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
-    fg_converter *converter;
+    fg_catalogue catalogue = {0};
+    const fg_converter *converter;
     fg_translation out;
     fg_translate_options options = {.version = "1.2", .file = "config.json", .hf_version = hf_version};
     json_t *config = parse(source);
-    fg_converter_dirs_add(&dirs, directory, &err);
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, type, &err) != FG_OK)
+    fg_catalogue_add(&catalogue, directory, &err);
+    fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
+    if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, type, &err) != FG_OK)
         fail_msg("%s", err.text);
-    if (fg_translate(converter, &dirs, direction, config, &options, &out, &err) != FG_OK)
-        fail_msg("%s", err.text);
+    if (fg_translate(converter, direction, config, &options, &out, &err) != FG_OK) fail_msg("%s", err.text);
     json_decref(config);
-    fg_converter_free(&converter);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     return out;
 }
 
@@ -320,13 +317,13 @@ static const char forgather_llama[] =
 static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
     (void)state;
     fg_error err = {0};
-    fg_converter_dirs dirs = {0};
-    fg_converter *converter;
+    fg_catalogue catalogue = {0};
+    const fg_converter *converter;
     fg_buffer name = {0};
     bool matched;
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS "/examples/documented_norm", &err);
-    fg_converter_dirs_add(&dirs, FG_CONVERTERS, &err);
-    if (fg_converter_load(&converter, &dirs, FG_FORMAT_FORGATHER, "llama", &err) != FG_OK)
+    fg_catalogue_add(&catalogue, FG_CONVERTERS "/examples/documented_norm", &err);
+    fg_catalogue_add(&catalogue, FG_CONVERTERS, &err);
+    if (fg_converter_load(&converter, &catalogue, &fg_format_forgather, "llama", &err) != FG_OK)
         fail_msg("%s", err.text);
     assert_int_equal(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), "model.norm.weight", &name,
                                          &matched, &err),
@@ -336,8 +333,7 @@ static void a_plug_in_takes_the_place_of_a_built_in_converter(void **state) {
                                          "causal_lm.layer_stack.layer_norm.weight", &name, &matched, &err),
                      FG_OK);
     assert_string_equal(name.data, "model.norm.weight");
-    fg_converter_free(&converter);
-    fg_converter_dirs_free(&dirs);
+    fg_catalogue_free(&catalogue);
     fg_buffer_free(&name);
 }
 
@@ -362,6 +358,7 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
+    fg_catalogue_free(&none);
     return (int)fg_directory_remove(folder, NULL);
 }
 

@@ -1,0 +1,21 @@
+/* Printing results, so that a full disk behind a redirection does not pass for success.
+ *
+ * Each returns FG_ERR_SYSTEM if it, or something printed before it, did not arrive.
+ */
+#ifndef FG_CLI_PRINT_H
+#define FG_CLI_PRINT_H
+
+#include <stdio.h>
+
+#include "base/json.h"
+
+/* All of `text`. */
+fg_status fg_print(FILE *out, const fg_buffer *text, fg_error *err);
+/* A document as JSON with a newline behind it. */
+fg_status fg_print_json(FILE *out, const json_t *document, unsigned flags, fg_error *err);
+/* The same for a command that does more than print: a reader that went away has seen what it wanted. */
+fg_status fg_print_beside(FILE *out, const fg_buffer *text, fg_error *err);
+/* What was printed with stdio. */
+fg_status fg_print_flush(FILE *out, fg_error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* Split, a pre-tokenizer: cuts at the matches of a pattern. */
+#include "tokenizer/component.h"
+
+typedef struct split_settings {
+    fg_pattern *pattern; /* owned */
+    fg_split_behavior behavior;
+    bool invert;
+} split_settings;
+
+static fg_status read_split(void *settings, const fg_tokenizer_json *c, fg_error *err) {
+    static const char *const behaviors[] = {"Isolated", "Removed", "Contiguous", "MergedWithPrevious",
+                                            "MergedWithNext"};
+    split_settings *s = settings;
+    fg_status status = FG_OK;
+    size_t choice = 0;
+    FG_TRY(fg_tokenizer_json_choice(c, "behavior", behaviors, sizeof behaviors / sizeof *behaviors, &choice,
+                                    err));
+    s->behavior = (fg_split_behavior)choice;
+    FG_TRY(fg_tokenizer_json_flag(c, "invert", false, &s->invert, err));
+    FG_TRY(fg_pattern_read(&s->pattern, c, err));
+done:
+    return status;
+}
+
+static void free_split(void *settings) {
+    fg_pattern_free(&((split_settings *)settings)->pattern);
+}
+
+static fg_status split(const void *settings, fg_pre_tokenized *text, fg_error *err) {
+    const split_settings *s = settings;
+    return fg_pre_tokenized_cut(text, s->pattern, s->behavior, s->invert, err);
+}
+
+const fg_component_kind fg_split = {.family = FG_PRE_TOKENIZER,
+                                    .type = "Split",
+                                    .keys = "type pattern behavior invert",
+                                    .size = sizeof(split_settings),
+                                    .read = read_split,
+                                    .free = free_split,
+                                    .pre_tokenize = split};
