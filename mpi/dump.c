@@ -1,6 +1,5 @@
 #include "dump.h"
 
-#include <fcntl.h>
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,7 +218,7 @@ done:
 static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file file;
     if (dump->ranks->rank != 0 || fg_file_open(&file, dump->partial, FG_OPEN_WRITE, err) != FG_OK) return;
-    int code = posix_fallocate(file.fd, 0, (off_t)dump->end);
+    int code = fg_file_allocate(&file, dump->end);
     if (code)
         fg_fail_errno(err, code, "--dump %s: cannot write %llu bytes", dump->path,
                       (unsigned long long)dump->end);

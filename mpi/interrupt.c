@@ -48,7 +48,7 @@ static void *watch(void *unused) {
                   NULL);
     pthread_mutex_lock(&lock); /* kept: what the main thread does next waits here until the process ends */
     if (guarded) fg_stage_abandon(guarded);
-    for (unsigned i = 0; i < guarded_file_count; i++) unlink(guarded_files[i]);
+    for (unsigned i = 0; i < guarded_file_count; i++) fg_file_remove(guarded_files[i]);
     if (!delay) say_goodbye(which);
     _exit(which == SIGINT ? FG_STOPPED_INT : FG_STOPPED_TERM);
 }

@@ -1,6 +1,6 @@
 #include "proof_run.h"
 
-#include "model/hyperparameters.h"
+#include "model/model_settings.h"
 #include "tokens/stop_tokens.h"
 
 static bool proves(const fg_proof_run *proof_run) {
@@ -17,10 +17,10 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
 }
 
 uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config) {
-    fg_hyperparameters settings = {0};
+    fg_model_settings settings;
     fg_error unsaid = {0};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, format->name, config);
-    return fg_hyperparameters_read_model(&source, &settings, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
+    return fg_model_settings_read(&settings, &source, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 
 fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,

@@ -23,9 +23,7 @@ static fg_status holds_converters(const char *directory, bool *holds, fg_error *
 static fg_status above_executable(char **above, fg_error *err) {
     char path[PATH_MAX];
     *above = NULL;
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0) return FG_OK;
-    path[length] = '\0';
+    if (!fg_path_link_target("/proc/self/exe", path, sizeof path)) return FG_OK;
     for (int part = 0; part < 2; part++) {
         char *slash = strrchr(path, '/');
         if (!slash) return FG_OK;

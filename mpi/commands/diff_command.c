@@ -278,11 +278,12 @@ done:
     return status;
 }
 
-static fg_status write_list(const json_t *list, line *write, const char *where, fg_buffer *out,
+static fg_status write_list(const json_t *list, line *write_line, const char *where, fg_buffer *out,
                             fg_error *err) {
     fg_status status = FG_OK;
     size_t total = json_array_size(list);
-    for (size_t i = 0; i < total && i < SHOWN; i++) FG_TRY(write(json_array_get(list, i), where, out, err));
+    for (size_t i = 0; i < total && i < SHOWN; i++)
+        FG_TRY(write_line(json_array_get(list, i), where, out, err));
     if (total > SHOWN) FG_TRY(fg_buffer_printf(out, err, "  ... and %zu more\n", total - SHOWN));
 done:
     return status;

@@ -7,14 +7,15 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/command_line.h"
 #include "commands/command_table.h"
 #include "commands/converter_search.h"
 #include "commands/run.h"
 #include "dump.h"
 #include "interrupt.h"
 #include "launcher.h"
-#include "model/blas_core.h"
-#include "model/forward.h"
+#include "device/blas_core.h"
+#include "device/device.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };
@@ -72,7 +73,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
     }
     /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
      * them slower. Cores are used by ranks. */
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     if (command->collective || first) status = command->run(run, err);
     if (!command->collective) status = fg_ranks_agree(&ranks, err);
     if (status != FG_OK && first) print_error(err);
@@ -85,7 +86,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
 static fg_status parse_command_line(fg_options *options, fg_catalogue *catalogue, int argc, char **argv,
                                     fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
-    fg_status status = fg_options_parse(options, &fg_command_table, argc, argv, err);
+    fg_status status = fg_command_line_parse(options, &fg_command_table, argc, argv, err);
     if (status != FG_OK) return status;
     fg_log_level_set(options->verbosity < 0   ? FG_LOG_QUIET
                      : options->verbosity > 0 ? FG_LOG_VERBOSE

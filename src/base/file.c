@@ -42,9 +42,8 @@ void fg_file_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&io_calls) + n : 0);
 }
 
-/* For a path that cannot be reached: whether it is a link, and where to. Else it is not there. */
-static bool link_target(const char *path, char target[PATH_MAX]) {
-    ssize_t length = readlink(path, target, PATH_MAX - 1);
+bool fg_path_link_target(const char *path, char *target, size_t size) {
+    ssize_t length = readlink(path, target, size - 1);
     target[length < 0 ? 0 : length] = '\0';
     return length >= 0;
 }
@@ -57,8 +56,8 @@ static fg_status dangling(const char *path, const char *target, fg_error *err) {
 
 static fg_status not_there(const char *path, fg_error *err) {
     char target[PATH_MAX];
-    return link_target(path, target) ? dangling(path, target, err)
-                                     : fg_fail(err, FG_ERR_INPUT, "%s: no such file", path);
+    if (fg_path_link_target(path, target, sizeof target)) return dangling(path, target, err);
+    return fg_fail(err, FG_ERR_INPUT, "%s: no such file", path);
 }
 
 enum { STAT_BLOCK = 512 }; /* the unit of st_blocks */
@@ -147,6 +146,14 @@ fg_status fg_file_sync(const fg_file *file, fg_error *err) {
     return FG_OK;
 }
 
+int fg_file_allocate(const fg_file *file, uint64_t size) {
+    return posix_fallocate(file->fd, 0, (off_t)size);
+}
+
+void fg_file_remove(const char *path) {
+    unlink(path);
+}
+
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit) {
     if (file->solid) return offset;
     off_t at = lseek(file->fd, (off_t)offset, SEEK_DATA);
@@ -194,6 +201,21 @@ done:
     return status;
 }
 
+fg_status fg_file_refuse_pointer(const char *path, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_file file;
+    uint64_t size;
+    char head[FG_LFS_HEAD];
+    FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
+    FG_TRY(fg_file_size(&file, &size, err));
+    if (size < FG_LFS_HEAD || size >= FG_LFS_LIMIT) goto done;
+    FG_TRY(fg_file_read(&file, head, FG_LFS_HEAD, 0, err));
+    FG_TRY(fg_lfs_check(path, head, FG_LFS_HEAD, err));
+done:
+    fg_file_close(&file);
+    return status;
+}
+
 fg_status fg_file_refuse_empty(const char *path, fg_error *err) {
     fg_fail(err, FG_ERR_INPUT, "%s: the file is empty", path);
     return fg_hint(err, "copy or download it again");
@@ -227,6 +249,11 @@ char *fg_path_parent(const char *path, fg_error *err) {
     return fg_strndup(path, (size_t)(name - path) - 1, err);
 }
 
+char *fg_path_absolute(const char *path, fg_error *err) {
+    char here[PATH_MAX];
+    return *path == '/' || !getcwd(here, sizeof here) ? fg_strdup(path, err) : fg_path_join(here, path, err);
+}
+
 fg_status fg_path_real(const char *path, char **real, fg_error *err) {
     char buffer[PATH_MAX];
     if (realpath(path, buffer)) {
@@ -252,7 +279,7 @@ fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     int failed = errno;
     if (failed != ENOENT && failed != ENOTDIR && failed != ELOOP)
         return fg_fail_errno(err, failed, "%s: cannot stat it", path);
-    return link_target(path, target) ? dangling(path, target, err) : FG_OK;
+    return fg_path_link_target(path, target, sizeof target) ? dangling(path, target, err) : FG_OK;
 }
 
 static fg_status is_kind(const char *path, fg_path_kind wanted, bool *is, fg_error *err) {
@@ -307,6 +334,10 @@ void fg_names_free(fg_names *names) {
     *names = (fg_names){0};
 }
 
+int fg_directory_refuses(const char *path) {
+    return access(path, W_OK | X_OK) ? errno : 0;
+}
+
 fg_status fg_directory_create(const char *path, fg_error *err) {
     if (mkdir(path, 0777)) return fg_fail_errno(err, errno, "%s: cannot create the directory", path);
     return FG_OK;
@@ -348,6 +379,13 @@ fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err) {
     if (status != FG_OK) return status;
     if (exists) return fg_fail_errno(err, EEXIST, "%s: cannot rename it to %s", from, to);
     return fg_path_rename(from, to, err);
+}
+
+fg_status fg_path_exchange(const char *a, const char *b, bool *supported, fg_error *err) {
+    bool done = !fault() && renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
+    *supported = done || (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP);
+    if (done || !*supported) return FG_OK;
+    return fg_fail_errno(err, errno, "%s: cannot be exchanged with %s", a, b);
 }
 
 fg_status fg_path_link(const char *target, const char *path, fg_error *err) {

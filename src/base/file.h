@@ -39,6 +39,10 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
 fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err);
 fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
 fg_status fg_file_sync(const fg_file *file, fg_error *err);
+/* Takes room on the disk for this many bytes from the beginning on. 0, or the errno of what went wrong. */
+int fg_file_allocate(const fg_file *file, uint64_t size);
+/* Removes a file or link, if it is there; what prevents that is passed over. */
+void fg_file_remove(const char *path);
 
 /* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always
  * succeeds: a file system that cannot tell has no holes. Asks the system only for a file that can have
@@ -58,6 +62,9 @@ fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err
  * is a Git LFS pointer in place of the file. */
 fg_status fg_file_read_all(const char *path, uint64_t limit, fg_buffer *text, fg_error *err);
 
+/* FG_ERR_INPUT if the file is a Git LFS pointer. For one that is not read otherwise. */
+fg_status fg_file_refuse_pointer(const char *path, fg_error *err);
+
 /* FG_ERR_INPUT: the file is empty, as after a program or a download was interrupted. */
 fg_status fg_file_refuse_empty(const char *path, fg_error *err);
 
@@ -70,6 +77,8 @@ char *fg_path_join(const char *directory, const char *name, fg_error *err);
 const char *fg_path_name(const char *path);
 /* The directory that it lies in, newly allocated; "." for a name alone. The path does not end in a slash. */
 char *fg_path_parent(const char *path, fg_error *err);
+/* From the root, newly allocated; as it is where the working directory is gone. */
+char *fg_path_absolute(const char *path, fg_error *err);
 /* From the root and without links, newly allocated. FG_ERR_SYSTEM if there is no such path. */
 fg_status fg_path_real(const char *path, char **real, fg_error *err);
 
@@ -81,7 +90,8 @@ fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err);
 /* The same question for one kind. */
 fg_status fg_path_is_file(const char *path, bool *is, fg_error *err);
 fg_status fg_path_is_directory(const char *path, bool *is, fg_error *err);
-/* Anything that has this name, a link to nothing too: what must not be there before it is made. */
+/* Anything that has this name, a link to nothing too: what must not be there before it is made. A failure
+ * leaves its reason in errno, too. */
 fg_status fg_path_exists(const char *path, bool *exists, fg_error *err);
 
 /* The names in a directory, sorted bytewise, without "." and "..". Free with fg_names_free. */
@@ -92,6 +102,8 @@ typedef struct fg_names {
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err);
 void fg_names_free(fg_names *names);
 
+/* 0 if files can be made in the directory, else the errno that says why not. */
+int fg_directory_refuses(const char *path);
 fg_status fg_directory_create(const char *path, fg_error *err);
 fg_status fg_directory_sync(const char *path, fg_error *err);
 /* Removes a directory and what is in it, links themselves and not what they point to. A missing one is no
@@ -100,12 +112,16 @@ fg_status fg_directory_remove(const char *path, fg_error *err);
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
 /* The same, and nothing is replaced. File systems that cannot promise that get a look beforehand. */
 fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err);
+/* Each gets the place of the other, in one step. `supported` is false where the file system cannot. */
+fg_status fg_path_exchange(const char *a, const char *b, bool *supported, fg_error *err);
 /* A symbolic link `path` that says `target`. */
 fg_status fg_path_link(const char *target, const char *path, fg_error *err);
+/* What the link `path` says, cut to fit; false (and "") if it is no link. */
+bool fg_path_link_target(const char *path, char *target, size_t size);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, fg_path_look
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, _exchange, fg_path_look
  * (and those on top of it), fg_path_exists or fg_directory_list fails with EIO; 0 switches that off. Also set
  * by the environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);

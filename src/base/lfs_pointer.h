@@ -6,9 +6,10 @@
 
 #include "base/error.h"
 
+/* A pointer has at least FG_LFS_HEAD and less than FG_LFS_LIMIT bytes. */
+enum { FG_LFS_HEAD = 64, FG_LFS_LIMIT = 1024 };
+
 /* FG_ERR_INPUT if the file's first bytes are those of a pointer. */
 fg_status fg_lfs_check(const char *path, const void *head, size_t length, fg_error *err);
-/* The same for a file that is not read otherwise: looks into it if it is as small as a pointer. */
-fg_status fg_lfs_check_file(const char *path, fg_error *err);
 
 #endif

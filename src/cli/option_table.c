@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #define AT(field) offsetof(fg_options, field)
@@ -475,4 +476,14 @@ const char *fg_option_argument(const fg_option *option, char *buffer, size_t siz
         strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
     }
     return strncat(buffer, "}", size - strlen(buffer) - 1);
+}
+
+const char *fg_option_expected(const fg_option *option, char *buffer, size_t size) {
+    if (option->argument) return option->argument;
+    snprintf(buffer, size, "one of ");
+    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+        if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
+        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
+    }
+    return buffer;
 }

@@ -106,5 +106,7 @@ bool fg_option_takes_value(const fg_option *option);
 /* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes
  * none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
+/* "one of hf, forgather" or "DIR": how messages say what the value can be, in `buffer` or constant. */
+const char *fg_option_expected(const fg_option *option, char *buffer, size_t size);
 
 #endif

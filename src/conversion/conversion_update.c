@@ -267,8 +267,8 @@ static fg_status compare_numbers(const fg_weight_source *weights, const fg_weigh
     FG_NEW(room, 2 * CHUNK);
     for (uint64_t at = 0, count; at < a->elements; at += count) {
         count = fg_min(a->elements - at, CHUNK);
-        FG_TRY(weights->read(weights->context, a, at, count, room, err));
-        FG_TRY(weights->read(weights->context, b, at, count, room + CHUNK, err));
+        FG_TRY(fg_weight_source_read_f32(weights, a, at, count, room, err));
+        FG_TRY(fg_weight_source_read_f32(weights, b, at, count, room + CHUNK, err));
         if (memcmp(room, room + CHUNK, count * sizeof *room) != 0)
             FG_FAIL(err, FG_ERR_INPUT, "\"%s\" and \"%s\" are tied by the configuration, but differ", first,
                     second);

@@ -1,16 +1,13 @@
-#define _GNU_SOURCE /* renameat2, RENAME_EXCHANGE */
 #include "copy/publish.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "copy/shards.h"
 
@@ -55,8 +52,9 @@ static fg_status check_parent(const fg_stage *stage, fg_error *err) {
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
     FG_TRY(fg_path_look(parent, &kind, err));
     if (kind != FG_PATH_DIRECTORY) FG_TRY(refuse_parent(stage, parent, kind != FG_PATH_ABSENT, err));
-    if (access(parent, W_OK | X_OK) != 0) {
-        fg_fail_errno(err, errno, "%s: cannot write to the directory %s", stage->destination, parent);
+    int refused = fg_directory_refuses(parent);
+    if (refused) {
+        fg_fail_errno(err, refused, "%s: cannot write to the directory %s", stage->destination, parent);
         FG_TRY(fg_hint(err, "name a destination in a directory that you can write to"));
     }
 done:
@@ -144,8 +142,9 @@ done:
 
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err) {
     fg_status status = FG_OK;
-    char *path = realpath(directory, NULL);
+    char *path = NULL;
     bool there;
+    fg_path_real(directory, &path, NULL);
     FG_TRY(name_stage(stage, path ? path : directory, sync, err));
     FG_TRY(check_recovery(stage, err));
     stage->replaces = true;
@@ -154,7 +153,7 @@ fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sy
     FG_TRY(check_parent(stage, err));
     FG_TRY(check_partial(stage, err));
 done:
-    free(path);
+    fg_free(path);
     return status;
 }
 
@@ -393,15 +392,13 @@ static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error
 
 /* Afterwards what was at DST is `old`. */
 static fg_status replace(const fg_stage *stage, const char *old, fg_error *err) {
-    bool exchanged = renameat2(AT_FDCWD, stage->partial, AT_FDCWD, stage->destination, RENAME_EXCHANGE) == 0;
-    bool unsupported = errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
-    if (exchanged) {
-        if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
-            fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);
-        return FG_OK;
-    }
-    if (unsupported) return replace_by_two(stage, old, err);
-    return fg_fail_errno(err, errno, "%s: cannot be exchanged with %s", stage->partial, stage->destination);
+    bool supported;
+    fg_status status = fg_path_exchange(stage->partial, stage->destination, &supported, err);
+    if (status != FG_OK) return status;
+    if (!supported) return replace_by_two(stage, old, err);
+    if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
+        fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);
+    return FG_OK;
 }
 
 /* The new one is there: what goes wrong now is no failure. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/lfs_pointer.h"
 #include "format/carried.h"
 #include "format/missing_model.h"
 #include "format/training_checkpoint.h"
@@ -179,7 +178,7 @@ static fg_status check_file(const char *folder, const char *name, bool travels, 
         goto done;
     }
     FG_TRY(fg_path_is_file(path, regular, err));
-    if (*regular) FG_TRY(fg_lfs_check_file(path, err));
+    if (*regular) FG_TRY(fg_file_refuse_pointer(path, err));
 done:
     fg_free(path);
     return status;

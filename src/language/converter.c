@@ -1,16 +1,14 @@
 #include "language/converter.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/map.h"
 #include "base/nearest_name.h"
 #include "language/converter_check.h"
 #include "language/declaration.h"
-#include "mapping/section_map.h"
+#include "language/weights_check.h"
 
 struct fg_converter {
     fg_catalogue *catalogue; /* borrowed */
@@ -23,12 +21,6 @@ struct fg_converter {
 };
 
 /* ---- loading ---- */
-
-static char *absolute(const char *path, fg_error *err) {
-    char here[PATH_MAX];
-    if (*path == '/' || !getcwd(here, sizeof here)) return fg_strdup(path, err);
-    return fg_path_join(here, path, err);
-}
 
 /* Whether a declaration writes the names of the code that the converter emits. */
 static bool names_code(const json_t *value) {
@@ -63,7 +55,7 @@ static fg_status find_code(fg_converter *c, fg_error *err) {
     FG_TRY_NEW(beside, fg_strformat(err, "%.*s%s", (int)(fg_path_name(from) - from), from, file));
     FG_TRY(fg_path_is_file(beside, &is_file, err));
     if (!is_file) FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "there is no file %s", beside));
-    FG_TRY_NEW(c->code_path, absolute(beside, err));
+    FG_TRY_NEW(c->code_path, fg_path_absolute(beside, err));
     const char *name = fg_path_name(c->code_path);
     if (!fg_ends_with(name, ".py"))
         FG_TRY(fg_layers_fail(&c->layers, "code", "file", err, "expected a name that ends in .py"));
@@ -116,7 +108,7 @@ static fg_status compile(fg_converter *c, const char *path, fg_error *err) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
     FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
     FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
-    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
+    FG_TRY(fg_weights_check(&c->declarations, &c->layers, err));
     FG_TRY(find_code(c, err));
     bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
     if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));

@@ -7,7 +7,7 @@
 #include "language/declaration.h"
 #include "language/expression.h"
 #include "lint/reads_lint.h"
-#include "model/hyperparameters.h"
+#include "model/block_kinds.h"
 #include "model/spec.h"
 
 enum { BRIEF = 80 };
@@ -192,7 +192,8 @@ static member_names of_blocks = {"by",     "one",  "named",   "pattern", "config
 static member_names of_rotary = {"objects", "type", "numbers", NULL};
 static member_names of_entry = {"key", "value", "absent", "null", "words", NULL};
 static member_names of_number = {"key", "absent", "null", "outside", "yields", NULL};
-static member_names of_weight = {"name", "part", "of", "transposed", "experts", NULL};
+static member_names of_weight = {"name",    "part", "of",         "rows", "unsqueezed",
+                                 "experts", "dim",  "transposed", NULL};
 
 static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
                                fg_error *err) {

@@ -19,8 +19,4 @@ fg_status fg_section_map_vocabulary_rows(const fg_converter *converter, const js
 /* Whether a converter has such rules. */
 bool fg_section_map_used(const fg_converter *converter);
 
-/* Load-time check of the rules of all sections: known keys, expressions that parse, labels that lead to
- * sections. */
-fg_status fg_tensor_map_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err);
-
 #endif

@@ -14,7 +14,7 @@ typedef struct edited_matrix {
     uint32_t index;
     uint64_t rows, columns; /* of the source */
     fg_dtype dtype;
-    float *mean; /* owned; [columns], worked out when a row needs it */
+    void *mean; /* owned; [columns] of `dtype`, worked out when a row needs it */
 } edited_matrix;
 
 typedef struct edited {
@@ -88,28 +88,25 @@ static fg_weight unedited(const fg_weight *weight, const edited_matrix *m) {
 }
 
 /* Column sums in float64 from top to bottom, divided and rounded to float32, then to the weight's type. */
-static fg_status take_mean(edited *e, const fg_weight *weight, edited_matrix *m, fg_error *err) {
+static fg_status take_mean(edited *e, edited_matrix *m, fg_error *err) {
     fg_status status = FG_OK;
-    fg_weight source = unedited(weight, m);
+    fg_weight source = {0};
     double *sums = NULL;
-    float *strip = NULL, *mean = NULL;
+    float *strip = NULL;
+    void *mean = NULL;
     uint64_t together = fg_max(1, STRIP / m->columns), count;
     if (m->mean) return FG_OK;
+    e->raw.find(e->raw.context, e->raw.name_of(e->raw.context, m->index), &source);
     FG_NEW(sums, m->columns);
-    FG_NEW(mean, m->columns);
+    FG_TRY_NEW(mean, fg_alloc(m->columns, fg_dtype_size(m->dtype), err));
     FG_TRY_NEW(strip, fg_alloc_buffer(together * m->columns * sizeof *strip, err));
     for (uint64_t row = 0; row < m->rows; row += count) {
         count = fg_min(together, m->rows - row);
-        FG_TRY(e->raw.read(e->raw.context, &source, row * m->columns, count * m->columns, strip, err));
+        FG_TRY(fg_weight_source_read_f32(&e->raw, &source, row * m->columns, count * m->columns, strip, err));
         for (uint64_t i = 0; i < count * m->columns; i++) sums[i % m->columns] += (double)strip[i];
     }
     for (uint64_t c = 0; c < m->columns; c++) strip[c] = (float)(sums[c] / (double)m->rows);
-    if (m->dtype == FG_F32) {
-        memcpy(mean, strip, m->columns * sizeof *mean);
-    } else {
-        fg_cast(FG_F32, strip, m->dtype, sums, m->columns);
-        fg_cast_to_f32(m->dtype, sums, mean, m->columns);
-    }
+    fg_cast(FG_F32, strip, m->dtype, mean, m->columns);
     m->mean = mean;
     mean = NULL;
 done:
@@ -121,45 +118,48 @@ done:
 
 /* Columns [column, column + count) of an edited row. */
 static fg_status read_edit(edited *e, const fg_weight *weight, edited_matrix *m, const fg_row_edit *edit,
-                           uint64_t column, uint64_t count, float *out, fg_error *err) {
+                           uint64_t column, uint64_t count, void *out, fg_error *err) {
     fg_weight source = unedited(weight, m);
+    size_t size = fg_dtype_size(m->dtype);
     switch (edit->value.kind) {
     case FG_ROW_ZERO:
-        memset(out, 0, count * sizeof *out);
+        memset(out, 0, count * size);
         return FG_OK;
     case FG_ROW_COPY:
         return e->inner.read(e->inner.context, &source, edit->value.from * m->columns + column, count, out,
                              err);
     default: {
-        fg_status status = take_mean(e, weight, m, err);
-        if (status == FG_OK) memcpy(out, m->mean + column, count * sizeof *out);
+        fg_status status = take_mean(e, m, err);
+        if (status == FG_OK) memcpy(out, (const char *)m->mean + column * size, count * size);
         return status;
     }
     }
 }
 
 static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *m, uint64_t first,
-                             uint64_t count, float *out, fg_error *err) {
+                             uint64_t count, void *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_weight source = unedited(weight, m);
-    for (uint64_t at = first, end = first + count, part; at < end; at += part, out += part) {
+    char *to = out;
+    for (uint64_t at = first, end = first + count, part; at < end;
+         at += part, to += part * fg_dtype_size(m->dtype)) {
         uint64_t row = at / m->columns, column = at % m->columns;
         const fg_row_edit *edit = fg_row_edits_from(&e->edits, row);
         if (edit && edit->row == row) {
             part = fg_min(m->columns - column, end - at);
-            FG_TRY(read_edit(e, weight, m, edit, column, part, out, err));
+            FG_TRY(read_edit(e, weight, m, edit, column, part, to, err));
         } else {
             uint64_t stop = edit ? edit->row * m->columns : e->edits.rows * m->columns;
             part = fg_min(stop, end) - at;
-            FG_TRY(e->inner.read(e->inner.context, &source, at, part, out, err));
+            FG_TRY(e->inner.read(e->inner.context, &source, at, part, to, err));
         }
     }
 done:
     return status;
 }
 
-static fg_status read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
-                      fg_error *err) {
+static fg_status read_edited(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
+                             void *out, fg_error *err) {
     edited *e = context;
     for (size_t m = 0; m < MATRICES; m++) {
         if (e->matrices[m].known && e->matrices[m].index == weight->index)
@@ -184,8 +184,8 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
         goto done;
     }
     *e = (edited){.inner = *weights, .raw = *raw};
-    *weights =
-        (fg_weight_source){.context = e, .find = find, .read = read, .name_of = name_of, .close = close_all};
+    *weights = (fg_weight_source){
+        .context = e, .find = find, .read = read_edited, .name_of = name_of, .close = close_all};
     *raw = (fg_weight_source){0};
     const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
     FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));

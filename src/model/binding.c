@@ -5,33 +5,31 @@
 
 static fg_status bind_block(fg_binder *binder, fg_block *block, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t hidden = binder->model->shape.hidden;
-    block->kind = binder->kind;
-    FG_TRY(fg_bind_vector(binder, "block.mixer_norm", hidden, &block->mixer_norm, err));
-    FG_TRY(block->kind->mixer->bind(binder, block, err));
-    FG_TRY(fg_bind_vector(binder, "block.mlp_norm", hidden, &block->mlp_norm, err));
-    FG_TRY(block->kind->mlp->bind(binder, block, err));
+    const fg_sublayer_settings *mixer = &block->kind->mixer, *mlp = &block->kind->mlp;
+    binder->config = block->kind->config;
+    FG_TRY(fg_bind_vector(binder, "block.mixer_norm", binder->hidden, &block->mixer_norm, err));
+    FG_TRY(mixer->kind->bind(binder, mixer->values, &block->mixer, err));
+    FG_TRY(fg_bind_vector(binder, "block.mlp_norm", binder->hidden, &block->mlp_norm, err));
+    FG_TRY(mlp->kind->bind(binder, mlp->values, &block->mlp, err));
 done:
     return status;
 }
 
 /* Blocks of further prediction heads are of the last block's kind. */
-static fg_status bind_blocks(fg_binder *binder, const uint32_t *kind_of, fg_error *err) {
+static fg_status bind_blocks(fg_model *model, fg_binder *binder, const uint32_t *kind_of, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = binder->model;
     FG_NEW(model->blocks, model->shape.blocks);
     for (binder->block = 0; binder->block < model->shape.blocks; binder->block++) {
         uint64_t like = fg_min(binder->block, model->settings.blocks - 1);
-        binder->kind = &model->kinds[kind_of[like]];
+        model->blocks[binder->block].kind = &model->kinds.items[kind_of[like]];
         FG_TRY(bind_block(binder, &model->blocks[binder->block], err));
     }
 done:
     return status;
 }
 
-static fg_status bind_final_norms(fg_binder *binder, fg_error *err) {
+static fg_status bind_final_norms(fg_model *model, fg_binder *binder, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = binder->model;
     FG_NEW(model->final_norms, model->shape.heads);
     for (binder->head = 0; binder->head < model->shape.heads; binder->head++)
         FG_TRY(fg_bind_vector(binder, binder->head ? "mtp_norm" : "final_norm", model->shape.hidden,
@@ -42,23 +40,22 @@ done:
 
 /* A tied model multiplies by the embedding, as every program does that loads it. Its store may hold the two
  * under the name of either; where it holds both, the head is remembered, to be compared. */
-static fg_status bind_ends(fg_binder *binder, fg_error *err) {
+static fg_status bind_ends(fg_model *model, fg_binder *binder, fg_error *err) {
     fg_status status = FG_OK;
-    fg_model *model = binder->model;
     uint64_t vocab = model->shape.vocab, hidden = model->shape.hidden;
     bool tied = model->settings.tied, embedding = true, head = false;
     if (tied) FG_TRY(fg_bind_has(binder, "embedding", &embedding, err));
     if (tied) FG_TRY(fg_bind_has(binder, "head", &head, err));
     const char *first = head && !embedding ? "head" : "embedding";
     FG_TRY(fg_bind_matrix(binder, first, vocab, hidden, &model->embedding, err));
-    FG_TRY(bind_final_norms(binder, err));
+    FG_TRY(bind_final_norms(model, binder, err));
     FG_TRY(fg_bind_matrix(binder, tied ? first : "head", vocab, hidden, &model->head, err));
     if (head && embedding) FG_TRY(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
 done:
     return status;
 }
 
-static fg_model_shape shape_of(const fg_hyperparameters *s) {
+static fg_model_shape shape_of(const fg_model_settings *s) {
     return (fg_model_shape){.hidden = s->hidden,
                             .vocab = s->vocab,
                             .blocks = s->blocks + s->prediction_heads - 1,
@@ -71,15 +68,19 @@ static fg_status bind(fg_model *model, const json_t *spec, const fg_format *form
     fg_status status = FG_OK;
     uint32_t *kind_of = NULL;
     fg_read_ranges read = {0};
-    fg_binder binder = {.model = model, .format = format->name, .read = &read};
+    fg_binder binder = {
+        .weights = &model->work.weights, .format = format->name, .config = config, .read = &read};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format);
-    FG_TRY(fg_block_kinds_read(model, source, &kind_of, err));
+    FG_TRY(fg_model_settings_read(&model->settings, &source, err));
+    FG_TRY(fg_block_kinds_read(&model->kinds, &model->settings, source, &kind_of, err));
     model->shape = shape_of(&model->settings);
-    FG_TRY(bind_ends(&binder, err));
-    FG_TRY(bind_blocks(&binder, kind_of, err));
-    FG_TRY(fg_read_ranges_check(&read, &model->weights, json_object_get(binder.side, "unread"), err));
+    binder.hidden = model->settings.hidden;
+    binder.blocks = model->settings.blocks;
+    FG_TRY(bind_ends(model, &binder, err));
+    FG_TRY(bind_blocks(model, &binder, kind_of, err));
+    FG_TRY(fg_read_ranges_check(&read, &model->work.weights, json_object_get(binder.side, "unread"), err));
 done:
     fg_free(kind_of);
     fg_read_ranges_free(&read);
@@ -95,8 +96,8 @@ fg_status fg_model_bind(fg_model **result, const json_t *spec, const fg_format *
         fg_weight_source_close(&weights);
         return FG_ERR_MEMORY;
     }
-    model->weights = weights;
-    fg_status status = bind(model, spec, format, config, err);
+    fg_status status = fg_workspace_open(&model->work, &fg_device_cpu, weights, err);
+    if (status == FG_OK) status = bind(model, spec, format, config, err);
     if (status == FG_OK)
         *result = model;
     else

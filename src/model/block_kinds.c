@@ -1,87 +1,125 @@
-/* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a
- * pattern which block is of which. */
+#include "model/block_kinds.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "model/model.h"
 
-enum { WORD_TEXT = 160 };
+enum { NAME_TEXT = 160 };
 
-static fg_status unknown_word(const char *role, const char *word, fg_error *err) {
-    return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": \"%s\" is not supported by the forward pass", role,
-                   word ? word : "");
+/* ---- one kind ---- */
+
+/* What a description says of any block. */
+typedef struct block_settings {
+    double epsilon;
+    const fg_norm_kind *norm;
+    const fg_sublayer_kind *mixer, *mlp;
+} block_settings;
+
+static const fg_hyperparameter rows[] = {
+    FG_NUMBER_ROW(block_settings, epsilon, true, 0),
+    FG_KIND_ROW(block_settings, norm, true, fg_norm_find),
+    FG_KIND_ROW(block_settings, mixer, true, fg_mixer_find),
+    FG_KIND_ROW(block_settings, mlp, true, fg_mlp_find),
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static bool has_row(const fg_hyperparameter *table, size_t count, const char *name) {
+    size_t i = 0;
+    while (i < count && strcmp(table[i].name, name) != 0) i++;
+    return i < count;
 }
 
-static fg_status choose_norm(const char *role, const char *word, const fg_norm_kind **norm, fg_error *err) {
-    *norm = fg_norm_find(word);
-    return word && !*norm ? unknown_word(role, word, err) : FG_OK;
+bool fg_hyperparameters_is_role(const char *name) {
+    const fg_hyperparameters model = fg_model_settings_table(NULL);
+    const fg_sublayer_kind *kind;
+    bool has = has_row(model.rows, model.count, name) || has_row(rows, ROWS, name);
+    for (size_t i = 0; !has && (kind = fg_sublayer_kind_at(i)) != NULL; i++)
+        has = has_row(kind->rows, kind->row_count, name);
+    return has;
 }
 
-static fg_status choose_words(fg_block_kind *kind, const fg_rotary_kind **rotary, fg_error *err) {
+static fg_status read_sublayer(const fg_sublayer_kind *kind, const fg_hyperparameters *model,
+                               const fg_hyperparameters_source *source, fg_sublayer_settings *settings,
+                               fg_error *err) {
     fg_status status = FG_OK;
-    const fg_hyperparameters *s = &kind->settings;
-    FG_TRY(choose_norm("norm", s->norm, &kind->norm, err));
-    FG_TRY(choose_norm("query_norm", s->query_norm, &kind->query_norm, err));
-    FG_TRY(choose_norm("key_norm", s->key_norm, &kind->key_norm, err));
-    kind->mixer = fg_mixer_find(s->mixer);
-    kind->mlp = fg_mlp_find(s->mlp);
-    kind->activation = fg_activation_find(s->activation);
-    *rotary = fg_rotary_find(s->rotary_type);
-    if (!kind->norm) FG_TRY(unknown_word("norm", s->norm, err));
-    if (!kind->mixer) FG_TRY(unknown_word("mixer", s->mixer, err));
-    if (!kind->mlp) FG_TRY(unknown_word("mlp", s->mlp, err));
-    if (!kind->activation) FG_TRY(unknown_word("activation", s->activation, err));
+    settings->kind = kind;
+    FG_TRY_NEW(settings->values, fg_alloc(1, kind->settings_size, err));
+    const fg_hyperparameters table = {
+        .rows = kind->rows, .count = kind->row_count, .values = settings->values, .outer = model};
+    FG_TRY(fg_hyperparameters_read(&table, source, err));
+    if (kind->read) FG_TRY(kind->read(settings->values, source, err));
 done:
     return status;
-}
-
-/* The words were borrowed for the time of binding. */
-static void forget_words(fg_hyperparameters *s) {
-    s->norm = s->query_norm = s->key_norm = s->mixer = s->mlp = s->activation = s->rotary_type = NULL;
-    s->final_norm = NULL;
 }
 
 static fg_status make_kind(fg_block_kind *kind, const fg_hyperparameters_source *source, bool demands,
-                           const fg_hyperparameters *model, fg_error *err) {
+                           const fg_model_settings *model, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_rotary_kind *rotary;
+    block_settings block = {0};
+    const fg_hyperparameters outer = fg_model_settings_table(model),
+                             table = {.rows = rows, .count = ROWS, .values = &block, .outer = &outer};
     if (!json_is_object(source->config))
         FG_FAIL(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
                 fg_json_kind(source->config));
-    kind->settings = *model;
-    FG_TRY(fg_hyperparameters_read_block(source, demands, &kind->settings, err));
-    FG_TRY(choose_words(kind, &rotary, err));
-    FG_NEW(kind->frequencies, kind->settings.head_size / 2);
-    kind->angle_scale = rotary->fill(&kind->settings.rotary, kind->settings.head_size, kind->frequencies);
-    forget_words(&kind->settings);
+    if (demands) FG_TRY(fg_hyperparameters_check_demands(source, err));
+    FG_TRY(fg_hyperparameters_read(&table, source, err));
+    FG_TRY(fg_hyperparameters_check_epsilon(block.epsilon, err));
+    kind->config = json_incref((json_t *)(uintptr_t)source->config);
+    kind->norm = block.norm;
+    kind->epsilon = block.epsilon;
+    FG_TRY(read_sublayer(block.mixer, &outer, source, &kind->mixer, err));
+    FG_TRY(read_sublayer(block.mlp, &outer, source, &kind->mlp, err));
 done:
     return status;
 }
+
+static void free_sublayer(fg_sublayer_settings *settings) {
+    if (settings->values && settings->kind->release) settings->kind->release(settings->values);
+    fg_free(settings->values);
+}
+
+void fg_block_kinds_free(fg_block_kinds *kinds) {
+    for (size_t i = 0; kinds->items && i < kinds->count; i++) {
+        free_sublayer(&kinds->items[i].mixer);
+        free_sublayer(&kinds->items[i].mlp);
+        json_decref(kinds->items[i].config);
+    }
+    fg_free(kinds->items);
+    *kinds = (fg_block_kinds){0};
+}
+
+/* ---- which block is of which ---- */
+
+typedef struct reading {
+    fg_block_kinds *kinds;
+    const fg_model_settings *model;
+    uint32_t *kind_of; /* [model->blocks] */
+} reading;
 
 /* One description for all. */
-static fg_status read_one(fg_model *model, const fg_hyperparameters_source *source, bool demands,
+static fg_status read_one(const reading *r, const fg_hyperparameters_source *source, bool demands,
                           fg_error *err) {
     fg_status status = FG_OK;
-    FG_NEW(model->kinds, 1);
-    model->kind_count = 1;
-    FG_TRY(make_kind(model->kinds, source, demands, &model->settings, err));
+    FG_NEW(r->kinds->items, 1);
+    r->kinds->count = 1;
+    FG_TRY(make_kind(r->kinds->items, source, demands, r->model, err));
 done:
     return status;
 }
 
-static fg_status read_named(fg_model *model, const fg_hyperparameters_source *source, const json_t *named,
+static fg_status read_named(const reading *r, const fg_hyperparameters_source *source, const json_t *named,
                             fg_error *err) {
     fg_status status = FG_OK;
     const char *name = "";
     json_t *config;
     fg_hyperparameters_source own = *source;
-    FG_NEW(model->kinds, json_object_size(named));
-    model->kind_count = json_object_size(named);
-    fg_block_kind *kind = model->kinds;
+    FG_NEW(r->kinds->items, json_object_size(named));
+    r->kinds->count = json_object_size(named);
+    fg_block_kind *kind = r->kinds->items;
     json_object_foreach((json_t *)(uintptr_t)named, name, config) {
         own.config = config;
-        FG_TRY(make_kind(kind++, &own, true, &model->settings, err));
+        FG_TRY(make_kind(kind++, &own, true, r->model, err));
     }
 done:
     if (status != FG_OK && *name) fg_where(err, "reading the description of blocks \"%s\"", name);
@@ -100,14 +138,15 @@ static uint32_t place_of(const json_t *object, const char *name) {
     return place;
 }
 
-static fg_status follow_pattern(const fg_model *model, const char *path, const json_t *pattern,
-                                const json_t *named, uint32_t *kind_of, fg_error *err) {
+static fg_status follow_pattern(const reading *r, const char *path, const json_t *pattern,
+                                const json_t *named, fg_error *err) {
     size_t period = json_array_size(pattern);
-    char brief[WORD_TEXT];
-    for (size_t b = 0; b < model->settings.blocks && period; b++) {
+    char brief[NAME_TEXT];
+    uint32_t *kind_of = r->kind_of;
+    for (size_t b = 0; b < r->model->blocks && period; b++) {
         const json_t *name = json_array_get(pattern, b % period);
         kind_of[b] = b < period ? place_of(named, json_string_value(name)) : kind_of[b - period];
-        if (kind_of[b] >= model->kind_count)
+        if (kind_of[b] >= r->kinds->count)
             return fg_fail(err, FG_ERR_INPUT,
                            "config key \"%s\": found %s, but no block is described under that name", path,
                            fg_json_brief(name, brief, sizeof brief));
@@ -117,8 +156,8 @@ static fg_status follow_pattern(const fg_model *model, const char *path, const j
                    fg_json_brief(pattern, brief, sizeof brief));
 }
 
-static fg_status read_pattern(fg_model *model, const json_t *blocks, fg_hyperparameters_source *source,
-                              uint32_t *kind_of, fg_error *err) {
+static fg_status read_pattern(const reading *r, const json_t *blocks, const fg_hyperparameters_source *source,
+                              fg_error *err) {
     fg_status status = FG_OK;
     const char *names = json_string_value(json_object_get(blocks, "named")),
                *path = json_string_value(json_object_get(blocks, "pattern"));
@@ -127,52 +166,42 @@ static fg_status read_pattern(fg_model *model, const json_t *blocks, fg_hyperpar
     if (!json_object_size(named))
         FG_FAIL(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected descriptions of blocks",
                 names ? names : "named", fg_json_kind(named));
-    FG_TRY(read_named(model, source, named, err));
-    FG_TRY(follow_pattern(model, path ? path : "pattern", pattern, named, kind_of, err));
+    FG_TRY(read_named(r, source, named, err));
+    FG_TRY(follow_pattern(r, path ? path : "pattern", pattern, named, err));
 done:
     return status;
 }
 
 /* Blocks have objects of their own in the configuration. */
-static fg_status read_objects(fg_model *model, const json_t *blocks, fg_hyperparameters_source *source,
-                              uint32_t *kind_of, fg_error *err) {
+static fg_status read_objects(const reading *r, const json_t *blocks, fg_hyperparameters_source *source,
+                              fg_error *err) {
     fg_status status = FG_OK;
     const char *by, *path = json_string_value(json_object_get(blocks, "one"));
     json_t *empty = NULL;
     FG_TRY(fg_hyperparameters_kind_name(json_object_get(blocks, "by"), "by", source->config, &by, err));
     source->declared = blocks;
     if (strcmp(by, "pattern") == 0) {
-        FG_TRY(read_pattern(model, blocks, source, kind_of, err));
+        FG_TRY(read_pattern(r, blocks, source, err));
         goto done;
     }
     if (path) source->config = fg_json_at(source->config, path);
     if (!source->config) source->config = empty = json_object(); /* all defaults */
-    FG_TRY(read_one(model, source, true, err));
+    FG_TRY(read_one(r, source, true, err));
 done:
     json_decref(empty);
     return status;
 }
 
-fg_status fg_block_kinds_read(fg_model *model, fg_hyperparameters_source source, uint32_t **kind_of,
-                              fg_error *err) {
+fg_status fg_block_kinds_read(fg_block_kinds *kinds, const fg_model_settings *model,
+                              fg_hyperparameters_source source, uint32_t **kind_of, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *blocks = json_object_get(source.declared, "blocks");
-    fg_hyperparameters *s = &model->settings;
-    FG_TRY(fg_hyperparameters_read_model(&source, s, err));
-    FG_TRY(choose_norm("final_norm", s->final_norm, &model->norm, err));
-    if (!model->norm) FG_TRY(unknown_word("final_norm", s->final_norm, err));
-    FG_NEW(*kind_of, s->blocks);
+    FG_NEW(*kind_of, model->blocks);
+    const reading r = {.kinds = kinds, .model = model, .kind_of = *kind_of};
     if (json_is_object(blocks))
-        FG_TRY(read_objects(model, blocks, &source, *kind_of, err));
+        FG_TRY(read_objects(&r, blocks, &source, err));
     else
-        FG_TRY(read_one(model, &source, false, err));
-    forget_words(s);
+        FG_TRY(read_one(&r, &source, false, err));
 done:
     return status;
-}
-
-void fg_block_kinds_free(fg_model *model) {
-    for (size_t i = 0; model->kinds && i < model->kind_count; i++) fg_free(model->kinds[i].frequencies);
-    fg_free(model->kinds);
-    model->kinds = NULL;
 }

@@ -1,5 +1,4 @@
 /* The forward pass, top to bottom: embedding, blocks, final norm, logits. */
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -15,89 +14,159 @@ fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count
         FG_FAIL(err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
                 (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab);
     }
+    fg_workspace *w = &model->work;
     float scale = (float)model->settings.embedding_scale;
+    fg_real *rows;
+    FG_TRY(fg_workspace_view(w, &model->output, hidden, count, size, &rows, err));
     for (uint64_t t = 0; t < count; t++)
-        FG_TRY(fg_matrix_read(model, &model->embedding, tokens[t], 1, hidden + t * size, err));
-    for (uint64_t i = 0; scale != 1 && i < count * size; i++) hidden[i] *= scale;
+        FG_TRY(fg_matrix_read(w, &model->embedding, tokens[t], 1, rows + t * size, err));
+    if (scale != 1) w->device->scale(w->state, rows, count * size, scale);
+    FG_TRY(w->device->get(w->state, rows, count * size, hidden, err));
 done:
     return status;
 }
 
-static void add(float *to, const float *what, uint64_t count) {
-    for (uint64_t i = 0; i < count; i++) to[i] += what[i];
+/* ---- a block ---- */
+
+/* Hidden states [count, hidden] on the device. */
+static fg_status bring(fg_model *model, const float *hidden, uint64_t count, fg_real **values,
+                       fg_error *err) {
+    fg_status status = FG_OK;
+    fg_workspace *w = &model->work;
+    uint64_t size = model->shape.hidden;
+    FG_TRY(fg_workspace_view(w, &model->input, (float *)(uintptr_t)hidden, count, size, values, err));
+    FG_TRY(w->device->put(w->state, hidden, count * size, *values, err));
+done:
+    return status;
 }
 
-/* The memory of a block in the cache, checked; `own` serves when there is no cache. */
-static fg_status find_memory(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
-                             uint64_t count, fg_layer_cache *own, fg_layer_cache **memory, fg_error *err) {
+/* The block's part of the cache; `own` serves when there is no cache. */
+static fg_status find_cache(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
+                            uint64_t count, fg_layer_cache *own, fg_layer_cache **found, fg_error *err) {
+    fg_status status = FG_OK;
     uint64_t end;
     if (block >= model->shape.blocks || !fg_add(position, count, &end))
-        return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
-    *memory = own;
-    if (!cache && position == 0) return fg_layer_cache_make(own, model, block, count, err);
-    if (!cache || block < cache->first || block - cache->first >= cache->count)
-        return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
-                       (unsigned long long)position);
-    *memory = &cache->blocks[block - cache->first];
-    if (end > (*memory)->capacity || position > (*memory)->filled)
-        return fg_fail(err, FG_ERR_BUG,
-                       "block %llu: positions %llu to %llu do not continue the cache (%llu of %llu filled)",
-                       (unsigned long long)block, (unsigned long long)position, (unsigned long long)end,
-                       (unsigned long long)(*memory)->filled, (unsigned long long)(*memory)->capacity);
-    return FG_OK;
+        FG_FAIL(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
+    const fg_cache_size size = fg_block_cache_size(&model->blocks[block]);
+    *found = own;
+    if (!cache && position == 0)
+        FG_TRY(fg_layer_cache_make(own, &model->work, &size, count, err));
+    else if (!cache || block < cache->first || block - cache->first >= cache->count)
+        FG_FAIL(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
+                (unsigned long long)position);
+    else
+        *found = &cache->blocks[block - cache->first];
+    FG_TRY(fg_layer_cache_continue(*found, &model->work, &size, block, position, count, err));
+done:
+    return status;
+}
+
+/* What the two halves of a block have in common. */
+typedef struct block_run {
+    fg_model *model;
+    uint64_t index;
+    const fg_block *block;
+    const fg_probe *probe; /* may be NULL */
+    fg_real *hidden;       /* the residual stream */
+} block_run;
+
+/* Norms the hidden states, runs the mixer or MLP, and adds what it makes. */
+static fg_status run_sublayer(const block_run *r, fg_sublayer which, fg_block_call *call, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_block *b = r->block;
+    bool mixer = which == FG_SUB_MIXER;
+    const fg_sublayer_settings *sublayer = mixer ? &b->kind->mixer : &b->kind->mlp;
+    fg_workspace *w = call->work;
+    const fg_heads shape = {call->count, 1, call->hidden, call->hidden};
+    const float *seen;
+    call->settings = sublayer->values;
+    call->weights = mixer ? &b->mixer : &b->mlp;
+    FG_TRY(fg_norm_run(w, b->kind->norm, mixer ? &b->mixer_norm : &b->mlp_norm, b->kind->epsilon, r->hidden,
+                       &shape, r->model->normed.values, err));
+    FG_TRY(sublayer->kind->run(call, err));
+    if (r->probe) {
+        FG_TRY(fg_workspace_see(w, call->output, call->count * call->hidden, &seen, err));
+        r->probe->visit(r->probe->context, r->index, which, seen, call->count);
+    }
+    w->device->add(w->state, r->hidden, 0, call->output, 0, 1, call->count * call->hidden);
+done:
+    return status;
+}
+
+static fg_status run_block(const block_run *r, fg_block_call *call, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_model *model = r->model;
+    FG_TRY(fg_scratch_fit(call->work, &model->normed, call->count, call->hidden, err));
+    FG_TRY(fg_scratch_fit(call->work, &model->added, call->count, call->hidden, err));
+    call->input = model->normed.values;
+    call->output = model->added.values;
+    FG_TRY(run_sublayer(r, FG_SUB_MIXER, call, err));
+    FG_TRY(run_sublayer(r, FG_SUB_MLP, call, err));
+    call->cache->filled = fg_max(call->cache->filled, call->position + call->count);
+done:
+    return status;
 }
 
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
                          float *hidden, const fg_probe *probe, fg_error *err) {
     fg_status status = FG_OK;
-    fg_layer_cache own = {0}, *memory = NULL;
+    fg_layer_cache own = {0};
+    fg_workspace *w = &model->work;
     uint64_t size = model->shape.hidden;
+    block_run r = {.model = model, .index = block, .probe = probe};
+    fg_block_call call = {
+        .work = w, .mask = model->mask, .position = position, .count = count, .hidden = size};
     if (!count) goto done;
-    FG_TRY(find_memory(model, block, cache, position, count, &own, &memory, err));
-    FG_TRY(fg_scratch_fit(&model->normed, count, size, err));
-    FG_TRY(fg_scratch_fit(&model->added, count, size, err));
-    fg_block *b = &model->blocks[block];
-    const fg_block_kind *kind = b->kind;
-    double epsilon = kind->settings.epsilon;
-    float *normed = model->normed.values, *added = model->added.values;
-    fg_block_call call = {.model = model,
-                          .block = b,
-                          .memory = memory,
-                          .position = position,
-                          .count = count,
-                          .input = normed,
-                          .output = added};
-
-    FG_TRY(fg_norm_run(model, kind->norm, &b->mixer_norm, epsilon, hidden, count, normed, err));
-    FG_TRY(kind->mixer->run(&call, err));
-    if (probe) probe->visit(probe->context, block, FG_SUB_MIXER, added, count);
-    add(hidden, added, count * size);
-
-    FG_TRY(fg_norm_run(model, kind->norm, &b->mlp_norm, epsilon, hidden, count, normed, err));
-    FG_TRY(kind->mlp->run(&call, err));
-    if (probe) probe->visit(probe->context, block, FG_SUB_MLP, added, count);
-    add(hidden, added, count * size);
-    memory->filled = fg_max(memory->filled, position + count);
+    FG_TRY(find_cache(model, block, cache, position, count, &own, &call.cache, err));
+    r.block = &model->blocks[block];
+    FG_TRY(bring(model, hidden, count, &r.hidden, err));
+    FG_TRY(run_block(&r, &call, err));
+    FG_TRY(w->device->get(w->state, r.hidden, count * size, hidden, err));
 done:
     if (status != FG_OK) fg_where(err, "computing block %llu", (unsigned long long)block);
-    fg_layer_cache_free(&own);
+    fg_layer_cache_free(&own, w);
     return status;
 }
 
+/* ---- the head ---- */
+
 fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
                               float *normed, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_workspace *w = &model->work;
+    uint64_t size = model->shape.hidden;
+    const fg_heads shape = {count, 1, size, size};
+    fg_real *from, *to;
     if (head >= model->shape.heads)
-        return fg_fail(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
-    return fg_norm_run(model, model->norm, &model->final_norms[head], model->settings.final_epsilon, hidden,
-                       count, normed, err);
+        FG_FAIL(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
+    FG_TRY(bring(model, hidden, count, &from, err));
+    FG_TRY(fg_workspace_view(w, &model->output, normed, count, size, &to, err));
+    FG_TRY(fg_norm_run(w, model->settings.final_norm, &model->final_norms[head],
+                       model->settings.final_epsilon, from, &shape, to, err));
+    FG_TRY(w->device->get(w->state, to, count * size, normed, err));
+done:
+    return status;
+}
+
+/* Rows as the host sees them; `to` has room for them. */
+static fg_status see_rows(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows, float *to,
+                          fg_error *err) {
+    fg_status status = FG_OK;
+    fg_workspace *w = &model->work;
+    fg_real *values;
+    FG_TRY(fg_workspace_view(w, &model->output, to, rows, matrix->columns, &values, err));
+    FG_TRY(fg_matrix_read(w, matrix, row, rows, values, err));
+    FG_TRY(w->device->get(w->state, values, rows * matrix->columns, to, err));
+done:
+    return status;
 }
 
 static fg_status compare_rows(fg_model *model, uint64_t row, uint64_t rows, float *head, float *embedding,
                               fg_error *err) {
     fg_status status = FG_OK;
     const fg_matrix *copy = &model->tied_head;
-    FG_TRY(fg_matrix_read(model, copy, row, rows, head, err));
-    FG_TRY(fg_matrix_read(model, &model->embedding, row, rows, embedding, err));
+    FG_TRY(see_rows(model, copy, row, rows, head, err));
+    FG_TRY(see_rows(model, &model->embedding, row, rows, embedding, err));
     if (memcmp(head, embedding, rows * copy->columns * sizeof *head) == 0) goto done;
     status = fg_fail(err, FG_ERR_INPUT, "%s and %s are tied by the configuration, but hold different numbers",
                      copy->name, model->embedding.name);
@@ -127,16 +196,18 @@ done:
     return status;
 }
 
-static void cap(float *logits, uint64_t count, float most) {
-    for (uint64_t i = 0; i < count; i++) logits[i] = most * tanhf(logits[i] / most);
-}
-
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(fg_linear(model, &model->head, row, rows, normed, count, logits, rows, err));
+    fg_workspace *w = &model->work;
+    double most = model->settings.logit_softcap;
+    fg_real *input, *output;
     FG_TRY(check_tied(model, row, rows, err));
-    if (model->settings.logit_softcap > 0) cap(logits, count * rows, (float)model->settings.logit_softcap);
+    FG_TRY(bring(model, normed, count, &input, err));
+    FG_TRY(fg_workspace_view(w, &model->output, logits, count, rows, &output, err));
+    FG_TRY(fg_linear(w, &model->head, row, rows, input, count, output, rows, err));
+    if (most > 0) w->device->cap(w->state, output, count * rows, (float)most);
+    FG_TRY(w->device->get(w->state, output, count * rows, logits, err));
 done:
     return status;
 }

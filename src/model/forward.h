@@ -6,9 +6,9 @@
  * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of
  * the same model take the same sums in the same order: equal weights give bit-equal results.
  *
- * Memory: weights are converted to float32 in panels of rows of at most FG_PANEL_BYTES; activations are
- * [tokens, hidden]. Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS
- * may use more inside).
+ * Memory: weights are converted to float32 in panels of at most 1 MiB; activations are [tokens, hidden].
+ * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
+ * inside).
  */
 #ifndef FG_MODEL_FORWARD_H
 #define FG_MODEL_FORWARD_H
@@ -17,13 +17,11 @@
 #include "format/checkpoint.h"
 #include "model/weight_source.h"
 
-enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
-
 typedef struct fg_model fg_model;
 
-/* A model may have several prediction heads, for the next token and those behind it. Each has a block of its
- * own: head 0 the one after the `trunk` that all share, the others those behind it. All heads' blocks take
- * what the trunk makes. With one head the trunk is all blocks. */
+/* A model may have several prediction heads, for the next token and those behind it. Each has a block of
+ * its own: head 0 the one after the `trunk` that all share, the others those behind it. All heads' blocks
+ * take what the trunk makes. With one head the trunk is all blocks. */
 typedef struct fg_model_shape {
     uint64_t hidden, vocab;
     uint64_t blocks; /* all, those of every head too */
@@ -99,7 +97,5 @@ void fg_model_cache_weights(fg_model *model, uint64_t bytes);
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
 /* The weights of blocks [first, first + count) as float32 take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
-/* Threads that matrix products may use on this rank. */
-void fg_model_threads(int threads);
 
 #endif

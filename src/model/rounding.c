@@ -4,7 +4,7 @@
 #include "base/checked.h"
 #include "store/cast.h"
 
-enum { PART = 4096 }; /* floats rounded at a time */
+enum { PART = 16384 }; /* numbers rounded at a time */
 
 typedef struct rounding {
     fg_weight_source inner;
@@ -13,21 +13,28 @@ typedef struct rounding {
 
 static bool find(void *context, const char *name, fg_weight *weight) {
     rounding *r = context;
-    return r->inner.find(r->inner.context, name, weight);
+    if (!r->inner.find(r->inner.context, name, weight)) return false;
+    weight->inner = weight->dtype;
+    if (fg_dtype_is_float(weight->dtype)) weight->dtype = r->dtype;
+    return true;
 }
 
 static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
-                              float *out, fg_error *err) {
+                              void *out, fg_error *err) {
+    fg_status status = FG_OK;
     rounding *r = context;
-    float narrow[PART];
-    fg_status status = r->inner.read(r->inner.context, weight, first, count, out, err);
-    if (status != FG_OK || r->dtype == FG_F32) return status;
-    for (uint64_t at = 0; at < count; at += PART) {
-        size_t n = fg_min(PART, count - at);
-        fg_cast(FG_F32, out + at, r->dtype, narrow, n);
-        fg_cast_to_f32(r->dtype, narrow, out + at, n);
+    fg_weight stored = *weight;
+    float values[PART];
+    stored.dtype = weight->inner;
+    if (stored.dtype == weight->dtype)
+        return r->inner.read(r->inner.context, &stored, first, count, out, err);
+    for (uint64_t at = 0, part; at < count; at += part) {
+        part = fg_min(PART, count - at);
+        FG_TRY(fg_weight_source_read_f32(&r->inner, &stored, first + at, part, values, err));
+        fg_cast(FG_F32, values, weight->dtype, (char *)out + at * fg_dtype_size(weight->dtype), part);
     }
-    return FG_OK;
+done:
+    return status;
 }
 
 static const char *name_of(void *context, uint32_t index) {

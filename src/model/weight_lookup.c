@@ -1,18 +1,20 @@
-/* Names of weights: which tensor of the store, and which box of it, plays a role. */
+#include "model/weight_lookup.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "model/model.h"
+#include "language/expression.h"
 
-enum { SHAPE_TEXT = 160 };
+enum { SHAPE_TEXT = 160, MOST_PARTS = 16 };
+static const uint64_t PART_LIMIT = 1 << 30; /* rows of one of unequal parts: sums of them fit */
 
 /* ---- patterns ---- */
 
 static bool is_further(const fg_binder *binder) {
-    return binder->block >= binder->model->settings.blocks;
+    return binder->block >= binder->blocks;
 }
 
 /* What stands for the prefix of the block. */
@@ -25,7 +27,7 @@ static const char *block_prefix(const fg_binder *binder) {
 /* Appends `pattern` with what its places in braces stand for. */
 static fg_status expand(const fg_binder *binder, const char *pattern, fg_buffer *name, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t block = binder->block - (is_further(binder) ? binder->model->settings.blocks : 0);
+    uint64_t block = binder->block - (is_further(binder) ? binder->blocks : 0);
     for (const char *at = pattern; *at;) {
         size_t plain = strcspn(at, "{");
         FG_TRY(fg_buffer_add(name, at, plain, err));
@@ -51,34 +53,66 @@ done:
     return status;
 }
 
-/* One way in which a store may hold a role's weight. */
+/* One way in which a store may hold a role's weight: as a part of a tensor, along one dimension of it. */
 typedef struct stored_as {
     const char *pattern;
-    uint64_t part, of; /* the part of so many that are stacked along the stored rows */
-    uint64_t
-        outer; /* the size of a dimension outside of the rows, over which the parts are spread; 0: there is
-                  none */
+    uint64_t part, of;         /* the part of so many */
+    bool unequal;              /* then: */
+    uint64_t before, own, all; /* sizes of the parts before it, of it, and of all */
+    uint64_t expert, experts;  /* that of so many, one behind the other; 0 of 1: not so */
+    bool stacked;              /* experts have a first dimension of their own */
     bool transposed;
+    uint32_t dim;        /* along which the parts lie: 0 or, in a matrix, 1; without those below and above */
+    uint32_t unsqueezed; /* this dimension has size 1; FG_MAX_DIMS: none */
 } stored_as;
+
+/* The sizes of unequal parts. */
+static fg_status read_sizes(const fg_binder *binder, const json_t *sizes, stored_as *h, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_scope scope = {.here = binder->config};
+    h->of = json_array_size(sizes);
+    h->unequal = true;
+    if (h->of > MOST_PARTS) FG_FAIL(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too many", h->pattern);
+    for (size_t i = 0; i < h->of; i++) {
+        uint64_t size;
+        FG_TRY(fg_expression_size(json_array_get(sizes, i), &scope, "models/: rows", &size, err));
+        if (size > PART_LIMIT)
+            FG_FAIL(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too large", h->pattern);
+        if (i < h->part) h->before += size;
+        if (i == h->part) h->own = size;
+        h->all += size;
+    }
+done:
+    return status;
+}
 
 static fg_status read_stored_as(const fg_binder *binder, const char *role, const json_t *entry, stored_as *h,
                                 fg_error *err) {
-    const json_t *part = json_object_get(entry, "part"), *of = json_object_get(entry, "of");
+    fg_status status = FG_OK;
+    const json_t *part = json_object_get(entry, "part"), *of = json_object_get(entry, "of"),
+                 *sizes = json_object_get(entry, "rows"), *dim = json_object_get(entry, "dim"),
+                 *unsqueezed = json_object_get(entry, "unsqueezed"),
+                 *experts = json_object_get(entry, "experts");
     *h = (stored_as){.pattern =
                          json_string_value(json_is_object(entry) ? json_object_get(entry, "name") : entry),
-                     .of = 1};
+                     .of = 1,
+                     .experts = 1,
+                     .unsqueezed = FG_MAX_DIMS};
     if (of) h->of = (uint64_t)json_integer_value(of);
     if (part) h->part = (uint64_t)json_integer_value(part);
+    if (dim) h->dim = (uint32_t)json_integer_value(dim);
+    if (unsqueezed) h->unsqueezed = (uint32_t)json_integer_value(unsqueezed);
     h->transposed = json_is_true(json_object_get(entry, "transposed"));
-    if (!h->pattern || !h->of || h->of > FG_MAX_DIMS || h->part >= h->of)
-        return fg_fail(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
-                       binder->format);
-    const json_t *experts = json_object_get(entry, "experts");
-    if (!experts) return FG_OK;
-    h->part += binder->expert * h->of;
-    h->of *= binder->kind->settings.experts;
-    if (json_is_string(experts)) h->outer = binder->kind->settings.experts; /* "stacked" */
-    return FG_OK;
+    if (h->pattern && sizes) FG_TRY(read_sizes(binder, sizes, h, err));
+    if (!h->pattern || !h->of || h->of > MOST_PARTS || h->part >= h->of || h->dim > 1)
+        FG_FAIL(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
+                binder->format);
+    if (!experts) goto done;
+    h->expert = binder->expert;
+    h->experts = binder->experts;
+    h->stacked = json_is_string(experts);
+done:
+    return status;
 }
 
 static const json_t *stored_as_at(const json_t *names, size_t i) {
@@ -94,12 +128,12 @@ typedef struct location {
     stored_as how;
 } location;
 
-/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a base
- * model lacks. `found` gets the name that the store has. */
+/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a
+ * base model lacks. `found` gets the name that the store has. */
 static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
                             fg_error *err) {
     fg_status status = FG_OK;
-    const fg_weight_source *weights = &binder->model->weights;
+    const fg_weight_source *weights = binder->weights;
     const char *prefix = json_string_value(json_object_get(binder->side, "base_model_prefix"));
     bool prefixed = prefix && fg_starts_with(name, prefix);
     for (int i = 0; i < (prefixed ? 2 : 1); i++) {
@@ -152,7 +186,7 @@ static fg_status require(const fg_binder *binder, const char *role, location *fo
     FG_TRY(expand(binder, first.pattern, &wanted, err));
     status = fg_fail(err, FG_ERR_INPUT, "no tensor %s among the weights (%s of a %s model)", wanted.data,
                      role, binder->format);
-    const char *example = fg_weight_source_example(&binder->model->weights);
+    const char *example = fg_weight_source_example(binder->weights);
     if (example) fg_hint(err, "the weights have names such as \"%s\"", example);
 done:
     fg_buffer_free(&wanted);
@@ -177,43 +211,91 @@ static const char *shape_text(uint32_t rank, const uint64_t *shape, char text[SH
     return text;
 }
 
-/* `rows` is those of one part; `rank` that of the role, without an outer dimension. */
-static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint64_t columns, fg_error *err) {
+/* Where a role's numbers lie in the tensor that holds them. */
+typedef struct stored_box {
+    uint64_t shape[FG_MAX_DIMS]; /* that the tensor must have */
+    uint32_t dims;
+    uint64_t first, pitch; /* stored element where it begins; elements from stored row to stored row */
+} stored_box;
+
+static uint64_t times(uint64_t a, uint64_t b) {
+    uint64_t product;
+    return fg_mul(a, b, &product) ? product : UINT64_MAX; /* which no tensor has */
+}
+
+/* The tensor that holds such parts of `rows` and `columns` as stored; a vector has one column. */
+static void shape_of(const stored_as *how, uint32_t rank, uint64_t rows, uint64_t columns, stored_box *b) {
+    uint64_t all = how->unequal ? how->all : times(how->of, how->dim ? columns : rows);
+    *b = (stored_box){.pitch = how->dim ? all : columns};
+    if (how->stacked) b->shape[b->dims++] = how->experts;
+    b->shape[b->dims++] = times(how->stacked ? 1 : how->experts, how->dim ? rows : all);
+    if (rank == 2) b->shape[b->dims++] = b->pitch;
+    if (how->unsqueezed == FG_MAX_DIMS) return;
+    uint32_t at = how->unsqueezed < b->dims ? how->unsqueezed : b->dims;
+    for (uint32_t d = b->dims++; d > at; d--) b->shape[d] = b->shape[d - 1];
+    b->shape[at] = 1;
+}
+
+/* In a tensor of that shape. */
+static uint64_t first_of(const stored_as *how, uint64_t rows, uint64_t columns, const stored_box *b) {
+    uint64_t own = how->dim ? columns : rows, before = how->unequal ? how->before : how->part * own,
+             all = how->unequal ? how->all : how->of * own;
+    return how->expert * (how->dim ? rows : all) * b->pitch + before * (how->dim ? 1 : b->pitch);
+}
+
+/* `rank` is that of the role. */
+static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint64_t columns, stored_box *b,
+                       fg_error *err) {
     const fg_weight *weight = &found->weight;
     const stored_as *how = &found->how;
     char text[SHAPE_TEXT], expected[SHAPE_TEXT];
-    uint64_t shape[3], dims = 0;
-    if (how->outer) shape[dims++] = how->outer;
-    if (!fg_mul(how->outer ? how->of / how->outer : how->of, rows, &shape[dims++]))
-        shape[dims - 1] = UINT64_MAX; /* which no tensor has */
-    if (rank == 2) shape[dims++] = columns;
+    shape_of(how, rank, rows, columns, b);
     if (!fg_dtype_is_float(weight->dtype))
         return fg_fail(err, FG_ERR_INPUT, "tensor %s: found %s numbers, expected a float type", found->name,
                        fg_dtype_name(weight->dtype));
-    if (weight->rank == dims && memcmp(weight->shape, shape, dims * sizeof *shape) == 0) return FG_OK;
+    if (how->unequal && how->own != (how->dim ? columns : rows))
+        return fg_fail(err, FG_ERR_INPUT,
+                       "tensor %s: its part %" PRIu64 " has %" PRIu64 " rows, expected %" PRIu64
+                       " from the config",
+                       found->name, how->part, how->own, how->dim ? columns : rows);
+    if (weight->rank == b->dims && memcmp(weight->shape, b->shape, b->dims * sizeof *b->shape) == 0) {
+        b->first = first_of(how, rows, columns, b);
+        return FG_OK;
+    }
     return fg_fail(err, FG_ERR_INPUT, "tensor %s: found shape [%s], expected [%s] from the config",
                    found->name, shape_text(weight->rank, weight->shape, text),
-                   shape_text((uint32_t)dims, shape, expected));
+                   shape_text(b->dims, b->shape, expected));
+}
+
+static fg_status add_read(const fg_binder *binder, const fg_weight *weight, const stored_box *b,
+                          uint64_t rows, uint64_t columns, fg_error *err) {
+    fg_status status = FG_OK;
+    if (b->pitch == columns) return fg_read_ranges_add(binder->read, weight, b->first, rows * columns, err);
+    for (uint64_t r = 0; r < rows; r++)
+        FG_TRY(fg_read_ranges_add(binder->read, weight, b->first + r * b->pitch, columns, err));
+done:
+    return status;
 }
 
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
                          fg_matrix *matrix, fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
+    stored_box b;
     FG_TRY(require(binder, role, &found, err));
-    uint64_t stored_rows = found.how.transposed ? columns : rows,
-             stored_columns = found.how.transposed ? rows : columns;
-    FG_TRY(check(&found, 2, stored_rows, stored_columns, err));
-    matrix->name = found.name;
+    bool transposed = found.how.transposed;
+    uint64_t stored_rows = transposed ? columns : rows, stored_columns = transposed ? rows : columns;
+    FG_TRY(check(&found, 2, stored_rows, stored_columns, &b, err));
+    *matrix = (fg_matrix){.name = found.name,
+                          .weight = found.weight,
+                          .rows = rows,
+                          .columns = columns,
+                          .first = b.first,
+                          .pitch = b.pitch,
+                          .transposed = transposed};
     found.name = NULL;
-    matrix->weight = found.weight;
-    matrix->rows = rows;
-    matrix->columns = columns;
-    matrix->first = found.how.part * stored_rows;
-    matrix->transposed = found.how.transposed;
     fg_matrix_plan(matrix);
-    FG_TRY(fg_read_ranges_add(binder->read, &matrix->weight, matrix->first * stored_columns, rows * columns,
-                              err));
+    FG_TRY(add_read(binder, &matrix->weight, &b, stored_rows, stored_columns, err));
 done:
     fg_free(found.name);
     return status;
@@ -223,13 +305,12 @@ fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t siz
                          fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
+    stored_box b;
     FG_TRY(require(binder, role, &found, err));
-    FG_TRY(check(&found, 1, size, 0, err));
-    vector->name = found.name;
+    FG_TRY(check(&found, 1, size, 1, &b, err));
+    *vector = (fg_vector){.name = found.name, .weight = found.weight, .first = b.first};
     found.name = NULL;
-    vector->weight = found.weight;
-    vector->first = found.how.part * size;
-    FG_TRY(fg_read_ranges_add(binder->read, &vector->weight, vector->first, size, err));
+    FG_TRY(add_read(binder, &vector->weight, &b, size, 1, err));
 done:
     fg_free(found.name);
     return status;

@@ -4,9 +4,7 @@
 #include "base/checked.h"
 #include "store/cast.h"
 
-enum {
-    CHUNK = 256 << 10
-}; /* bytes of raw elements at a time: stays in the second-level cache until they are converted to float32 */
+enum { CHUNK = 16384 }; /* elements at a time: they stay in the second-level cache until they are converted */
 
 void fg_weight_source_close(fg_weight_source *weights) {
     if (weights->close) weights->close(weights->context);
@@ -17,13 +15,26 @@ const char *fg_weight_source_example(const fg_weight_source *weights) {
     return weights->name_of ? weights->name_of(weights->context, 0) : NULL;
 }
 
+fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
+                                    uint64_t count, float *out, fg_error *err) {
+    fg_status status = FG_OK;
+    double stored[CHUNK];
+    for (uint64_t done = 0, part; done < count; done += part) {
+        part = fg_min(CHUNK, count - done);
+        FG_TRY(weights->read(weights->context, weight, first + done, part, stored, err));
+        fg_cast_to_f32(weight->dtype, stored, out + done, part);
+    }
+done:
+    return status;
+}
+
 /* ---- a checkpoint's files, as they are or rounded ---- */
 
 typedef struct files {
     const fg_tensors *table; /* borrowed */
     fg_reader *reader;
     fg_dtype *rounded; /* owned or NULL; for each tensor the type that it is rounded to */
-    void *raw, *cast;  /* CHUNK bytes each, `cast` with room for wider elements */
+    double *stored;    /* owned; where one is rounded: CHUNK elements before that */
 } files;
 
 static void files_close(void *context) {
@@ -31,8 +42,7 @@ static void files_close(void *context) {
     if (!f) return;
     fg_reader_free(&f->reader);
     fg_free(f->rounded);
-    fg_free(f->raw);
-    fg_free(f->cast);
+    fg_free(f->stored);
     fg_free(f);
 }
 
@@ -59,20 +69,17 @@ static bool files_find(void *context, const char *name, fg_weight *weight) {
     return true;
 }
 
-static fg_status files_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
-                            float *out, fg_error *err) {
+static fg_status files_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, void *out,
+                            fg_error *err) {
     fg_status status = FG_OK;
     files *f = context;
     const fg_tensor *tensor = &f->table->items[weight->index];
-    fg_dtype rounded = seen_dtype(f, tensor);
-    bool round = rounded != tensor->dtype;
-    if (tensor->dtype == FG_F32 && !round) return fg_reader_read(f->reader, tensor, first, count, out, err);
-    uint64_t step = CHUNK / sizeof(double);
+    fg_dtype dtype = seen_dtype(f, tensor);
+    if (dtype == tensor->dtype) return fg_reader_read(f->reader, tensor, first, count, out, err);
     for (uint64_t done = 0, part; done < count; done += part) {
-        part = fg_min(step, count - done);
-        FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->raw, err));
-        if (round) fg_cast(tensor->dtype, f->raw, rounded, f->cast, part);
-        fg_cast_to_f32(round ? rounded : tensor->dtype, round ? f->cast : f->raw, out + done, part);
+        part = fg_min(CHUNK, count - done);
+        FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->stored, err));
+        fg_cast(tensor->dtype, f->stored, dtype, (char *)out + done * fg_dtype_size(dtype), part);
     }
 done:
     return status;
@@ -86,8 +93,6 @@ static fg_status files_open(fg_weight_source *weights, const fg_tensors *table, 
     FG_NEW(f, 1);
     f->table = table;
     FG_TRY(fg_reader_new(&f->reader, table, err));
-    FG_TRY_NEW(f->raw, fg_alloc_buffer(CHUNK, err));
-    FG_TRY_NEW(f->cast, fg_alloc_buffer(CHUNK, err));
     *weights = (fg_weight_source){
         .context = f, .find = files_find, .read = files_read, .name_of = files_name_of, .close = files_close};
     *opened = f;
@@ -155,6 +160,7 @@ fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *pla
     files *f = NULL;
     FG_TRY(files_open(weights, &plan->source, &f, err));
     FG_NEW(f->rounded, plan->source.count);
+    FG_NEW(f->stored, CHUNK);
     FG_TRY(find_rounding(plan, f->rounded, err));
 done:
     if (status != FG_OK) fg_weight_source_close(weights);
@@ -167,7 +173,6 @@ typedef struct planned {
     const fg_plan *plan; /* borrowed */
     fg_copier *copier;
     fg_map by_name;
-    void *raw;
 } planned;
 
 static void planned_close(void *context) {
@@ -175,7 +180,6 @@ static void planned_close(void *context) {
     if (!p) return;
     fg_copier_free(&p->copier);
     fg_map_free(&p->by_name);
-    fg_free(p->raw);
     fg_free(p);
 }
 
@@ -196,18 +200,9 @@ static bool planned_find(void *context, const char *name, fg_weight *weight) {
 }
 
 static fg_status planned_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
-                              float *out, fg_error *err) {
-    fg_status status = FG_OK;
+                              void *out, fg_error *err) {
     planned *p = context;
-    if (weight->dtype == FG_F32) return fg_copier_read(p->copier, weight->index, first, count, out, err);
-    uint64_t step = CHUNK / sizeof(double);
-    for (uint64_t done = 0, part; done < count; done += part) {
-        part = fg_min(step, count - done);
-        FG_TRY(fg_copier_read(p->copier, weight->index, first + done, part, p->raw, err));
-        fg_cast_to_f32(weight->dtype, p->raw, out + done, part);
-    }
-done:
-    return status;
+    return fg_copier_read(p->copier, weight->index, first, count, out, err);
 }
 
 fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
@@ -216,7 +211,6 @@ fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *p
     *weights = (fg_weight_source){0};
     FG_NEW(p, 1);
     p->plan = plan;
-    FG_TRY_NEW(p->raw, fg_alloc_buffer(CHUNK, err));
     FG_TRY(fg_copier_new(&p->copier, plan, NULL, err));
     for (size_t o = 0; o < plan->output_count; o++)
         FG_TRY(fg_map_set(&p->by_name, plan->outputs[o].name, (int64_t)o, err));

@@ -1,4 +1,4 @@
-/* Where the forward pass gets numbers from: tensors by name, elements as float32.
+/* Where the forward pass gets numbers from: tensors by name, elements as they are stored.
  *
  * Three sources: a checkpoint's files; the outputs of a plan (what a conversion would write, for --dry-run);
  * and a checkpoint's files rounded as a plan's casts round them (for the proof of a conversion with casts).
@@ -11,7 +11,8 @@
 
 typedef struct fg_weight {
     uint32_t index; /* the source's own number */
-    fg_dtype dtype; /* of the numbers as they are read */
+    fg_dtype dtype; /* of the elements as they are read */
+    fg_dtype inner; /* a source that wraps another and changes `dtype` keeps that of the other here */
     uint32_t rank;
     uint64_t shape[FG_MAX_DIMS];
     uint64_t elements;
@@ -20,8 +21,8 @@ typedef struct fg_weight {
 typedef struct fg_weight_source {
     void *context; /* owned */
     bool (*find)(void *context, const char *name, fg_weight *weight);
-    /* `count` elements from element `first`, row-major, as float32. */
-    fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, float *out,
+    /* `count` elements from element `first`, row-major, of the weight's dtype. */
+    fg_status (*read)(void *context, const fg_weight *weight, uint64_t first, uint64_t count, void *out,
                       fg_error *err);
     /* The name of its tensor with this index; NULL: indexes end before. The member may be NULL: it does not
      * say. */
@@ -36,6 +37,9 @@ fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *p
 /* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to
  * the dtype of all outputs if they share one. */
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
+/* The same elements as float32: for those who look at a few. */
+fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
+                                    uint64_t count, float *out, fg_error *err);
 /* A name that it has, for messages; NULL: it has none, or does not say. */
 const char *fg_weight_source_example(const fg_weight_source *weights);
 void fg_weight_source_close(fg_weight_source *weights);

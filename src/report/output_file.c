@@ -1,10 +1,7 @@
 #include "report/output_file.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
@@ -14,12 +11,9 @@
 /* The path from the root, without links as far as it exists. */
 static fg_status resolve(const char *path, char **resolved, fg_error *err) {
     fg_status status = FG_OK;
-    char *parent = NULL, *above = NULL, *real = realpath(path, NULL);
+    char *parent = NULL, *above = NULL;
     *resolved = NULL;
-    if (real) {
-        FG_TRY_NEW(*resolved, fg_strdup(real, err));
-        goto done;
-    }
+    if (fg_path_real(path, resolved, NULL) == FG_OK) goto done;
     FG_TRY_NEW(parent, fg_path_parent(path, err));
     if (strcmp(parent, path) == 0) {
         status = fg_path_real(path, resolved, err);
@@ -28,7 +22,6 @@ static fg_status resolve(const char *path, char **resolved, fg_error *err) {
     FG_TRY(resolve(parent, &above, err));
     FG_TRY_NEW(*resolved, fg_path_join(above, fg_path_name(path), err));
 done:
-    free(real);
     fg_free(parent);
     fg_free(above);
     return status;
@@ -64,9 +57,10 @@ static fg_status check_parent(const fg_output_file *file, fg_error *err) {
         if (exists) FG_TRY(fg_hint(err, "name a file in a directory"));
         FG_TRY(fg_hint(err, "create it first (mkdir -p %s)", parent));
     }
-    if (access(parent, W_OK | X_OK) != 0) {
+    int refused = fg_directory_refuses(parent);
+    if (refused) {
         fg_fail(err, FG_ERR_USAGE, "%s %s: cannot write to %s: %s", file->option, file->path, parent,
-                strerror(errno));
+                strerror(refused));
         FG_TRY(fg_hint(err, "name a file in a directory that you can write to"));
     }
 done:
@@ -76,9 +70,7 @@ done:
 
 /* Whether anything is there, a dangling link too. */
 static fg_status look_at(const fg_output_file *file, bool *exists, fg_error *err) {
-    struct stat info;
-    *exists = lstat(file->path, &info) == 0;
-    if (*exists || errno == ENOENT) return FG_OK;
+    if (fg_path_exists(file->path, exists, NULL) == FG_OK) return FG_OK;
     return fg_fail(err, FG_ERR_USAGE, "%s %s: %s", file->option, file->path, strerror(errno));
 }
 
@@ -113,11 +105,11 @@ done:
 
 /* Standard output, also when it leads to a file, pipes and devices: nothing of them can be reserved. */
 static fg_status check_regular(const fg_output_file *file, fg_error *err) {
-    struct stat info;
+    fg_path_kind kind;
     const char *path = file->path;
     bool open_already = strcmp(path, "-") == 0 || fg_starts_with(path, "/dev/std") ||
                         fg_starts_with(path, "/dev/fd/") || fg_starts_with(path, "/proc/");
-    bool special = stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+    bool special = fg_path_look(path, &kind, NULL) == FG_OK && kind == FG_PATH_OTHER;
     if (!open_already && !special) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "%s %s: this is not a file", file->option, path);
     return fg_hint(err, "name a file; --json prints the report on stdout");
@@ -226,7 +218,7 @@ fg_status fg_output_file_close(fg_output_file *file, bool keep, fg_error *err) {
     fg_status status = FG_OK;
     keep = keep && file->filled;
     if (file->partial && keep) status = publish(file, err);
-    if (file->partial && (!keep || status != FG_OK)) unlink(file->partial);
+    if (file->partial && (!keep || status != FG_OK)) fg_file_remove(file->partial);
     fg_free(file->path);
     fg_free(file->partial);
     *file = (fg_output_file){0};

@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/json_scan.h"
-#include "base/lfs_pointer.h"
 #include "base/utf8_text.h"
 
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
@@ -54,7 +53,7 @@ static fg_status read_text(source *s, fg_buffer *text) {
     FG_TRY(fg_file_read(&file, first, sizeof first, 0, err));
     memcpy(&length, first, sizeof length);
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
-        FG_TRY(fg_lfs_check_file(s->path, err)); /* "version " makes a large number */
+        FG_TRY(fg_file_refuse_pointer(s->path, err)); /* "version " makes a large number */
         FG_FAIL(err, FG_ERR_INPUT, "%s: a safetensors header of %" PRIu64 " bytes, more than the %d allowed",
                 s->path, length, FG_SAFETENSORS_HEADER_LIMIT);
     }

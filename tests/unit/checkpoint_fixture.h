@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "device/device.h"
 #include "format/checkpoint.h"
 #include "model/forward.h"
 #include "model/spec.h"
@@ -78,14 +79,20 @@ typedef struct scaled {
 
 static inline bool scaled_find(void *context, const char *name, fg_weight *weight) {
     scaled *s = context;
-    return s->inner.find(s->inner.context, name, weight);
+    bool found = s->inner.find(s->inner.context, name, weight);
+    weight->inner = weight->dtype;
+    if (fg_dtype_is_float(weight->dtype)) weight->dtype = FG_F32;
+    return found;
 }
 
 static inline fg_status scaled_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
-                                    float *out, fg_error *err) {
+                                    void *out, fg_error *err) {
     scaled *s = context;
-    fg_status status = s->inner.read(s->inner.context, weight, first, count, out, err);
-    for (uint64_t i = 0; status == FG_OK && i < count; i++) out[i] *= s->factor;
+    fg_weight stored = *weight;
+    stored.dtype = weight->inner;
+    float *values = out;
+    fg_status status = fg_weight_source_read_f32(&s->inner, &stored, first, count, values, err);
+    for (uint64_t i = 0; status == FG_OK && i < count; i++) values[i] *= s->factor;
     return status;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "device/device.h"
 #include "model/forward.h"
 #include "model/spec.h"
 
@@ -97,11 +98,11 @@ static inline bool memory_find(void *context, const char *name, fg_weight *weigh
 }
 
 static inline fg_status memory_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
-                                    float *out, fg_error *err) {
+                                    void *out, fg_error *err) {
     const memory_weights *w = context;
     const array *from = &w->from->arrays[weight->index];
     if (first + count > from->elements) return fg_fail(err, FG_ERR_BUG, "read beyond %s", from->name);
-    memcpy(out, from->values + first, count * sizeof *out);
+    memcpy(out, from->values + first, count * sizeof *from->values);
     return FG_OK;
 }
 
@@ -146,7 +147,7 @@ static inline void load_weights(fixture *f, const char *directory) {
         assert_true(weights.find(weights.context, tensor->name, &weight));
         array *a = fixture_add(f, tensor->name, weight.rank, weight.shape[0],
                                weight.rank == 2 ? weight.shape[1] : 0);
-        require_ok(weights.read(weights.context, &weight, 0, a->elements, a->values, &err), &err);
+        require_ok(fg_weight_source_read_f32(&weights, &weight, 0, a->elements, a->values, &err), &err);
     }
     fg_weight_source_close(&weights);
     f->hf = json_deep_copy(checkpoint.config);

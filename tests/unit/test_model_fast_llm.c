@@ -343,6 +343,6 @@ int main(void) {
     };
     fg_alloc_init();
     fg_log_silence();
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

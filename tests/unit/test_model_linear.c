@@ -66,7 +66,7 @@ static void products_equal_plain_sums(void **state) {
     require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
                &err);
     for (int threads = 1; threads <= 2; threads++) {
-        fg_model_threads(threads);
+        fg_device_cpu_threads(threads);
         for (size_t b = 0; b < sizeof budgets / sizeof *budgets; b++) {
             fg_model_cache_weights(model, budgets[b]);
             for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
@@ -76,7 +76,7 @@ static void products_equal_plain_sums(void **state) {
             check(model, head, input, 5, 799, 1);
         }
     }
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     fg_model_free(&model);
     fixture_free(f);
 }
@@ -191,7 +191,7 @@ static void expect_same_bits(uint64_t inner) {
 
 static void transposed_stores_give_the_same_bits(void **state) {
     (void)state;
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     expect_same_bits(37);   /* turned round whole */
     expect_same_bits(WIDE); /* in several parts */
 }

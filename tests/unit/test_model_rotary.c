@@ -173,6 +173,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(plain), cmocka_unit_test(llama3),
                                        cmocka_unit_test(yarn)};
     fg_alloc_init();
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,6 @@ int main(void) {
         cmocka_unit_test(the_exact_gelu_of_hf),
     };
     fg_alloc_init();
-    fg_model_threads(1);
+    fg_device_cpu_threads(1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

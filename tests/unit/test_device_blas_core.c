@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "model/blas_core.h"
+#include "device/blas_core.h"
 
 static void old_kernels_on_a_new_processor(void **state) {
     (void)state;

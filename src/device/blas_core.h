@@ -2,8 +2,8 @@
  * that it knows; on one that is newer than the list it takes kernels of 2004 (0.3.21 on Intel's family 6
  * model 207: 17 instead of 70 GFLOP/s a core).
  */
-#ifndef FG_MODEL_BLAS_CORE_H
-#define FG_MODEL_BLAS_CORE_H
+#ifndef FG_DEVICE_BLAS_CORE_H
+#define FG_DEVICE_BLAS_CORE_H
 
 #include <stdbool.h>
 

@@ -1,8 +1,9 @@
-#include "model/blas_core.h"
+#include "device/blas_core.h"
 
-#include <cblas.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "device/device.h"
 
 /* Kernels without AVX2, among them those that OpenBLAS falls back to. */
 static const char *const old_cores[] = {"Prescott", "Core2",     "Penryn",    "Dunnington", "Nehalem",
@@ -24,5 +25,5 @@ const char *fg_blas_core_advice(void) {
 #ifdef __x86_64__
     modern = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-    return fg_blas_core_better(openblas_get_corename(), modern);
+    return fg_blas_core_better(fg_device_cpu_kernels(), modern);
 }

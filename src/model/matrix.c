@@ -1,0 +1,224 @@
+#include "model/matrix.h"
+
+#include <limits.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "copy/transpose.h"
+
+enum { SLAB_NUMBERS = 8 << 20 }; /* of a transposed matrix: the more, the longer the runs that are read */
+enum { STRIP = 64 };             /* stored rows that are transposed together */
+enum { PANEL_ROWS = 4096 };      /* at most: bounds the products of narrow matrices */
+
+void fg_matrix_plan(fg_matrix *matrix) {
+    uint64_t rows = FG_PANEL_BYTES / sizeof(float) / matrix->columns;
+    matrix->panel_rows = fg_max(1, fg_min(fg_min(rows, PANEL_ROWS), matrix->rows));
+}
+
+static uint64_t panel_count(const fg_matrix *matrix) {
+    return (matrix->rows + matrix->panel_rows - 1) / matrix->panel_rows;
+}
+
+void fg_matrix_forget(fg_workspace *w, fg_matrix *matrix) {
+    for (uint64_t i = 0; matrix->cached_panels && i < panel_count(matrix); i++)
+        w->device->release(w->state, matrix->cached_panels[i]);
+    fg_free(matrix->cached_panels);
+    matrix->cached_panels = NULL;
+}
+
+void fg_matrix_free(fg_workspace *w, fg_matrix *matrix) {
+    fg_matrix_forget(w, matrix);
+    fg_free(matrix->name);
+    fg_free(matrix->bias.name);
+}
+
+/* ---- reading rows ---- */
+
+/* Stored rows [row, row + count), of each the elements [column, column + wide), side by side. */
+static fg_status read_stored(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t count,
+                             uint64_t column, uint64_t wide, char *values, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weight_source *source = &w->weights;
+    const fg_weight *weight = &matrix->weight;
+    uint64_t at = matrix->first + row * matrix->pitch + column;
+    size_t size = wide * fg_dtype_size(weight->dtype);
+    if (wide == matrix->pitch) return source->read(source->context, weight, at, count * wide, values, err);
+    for (uint64_t r = 0; r < count; r++)
+        FG_TRY(source->read(source->context, weight, at + r * matrix->pitch, wide, values + r * size, err));
+done:
+    return status;
+}
+
+/* Brings rows of a transposed matrix from `row` on into the slab: `rows` of them, or as many as there is room
+ * for. */
+static fg_status load_slab(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t columns = matrix->columns, most = fg_max(SLAB_NUMBERS / columns, rows);
+    size_t size = fg_dtype_size(matrix->weight.dtype);
+    if (most >= matrix->rows) row = 0;
+    uint64_t wide = fg_min(most, matrix->rows - row);
+    w->slab_of = NULL;
+    FG_TRY(fg_host_scratch_fit(&w->slab, wide, columns, size, err));
+    FG_TRY(fg_host_scratch_fit(&w->strip, STRIP, wide, size, err));
+    for (uint64_t c = 0, count; c < columns; c += count) {
+        count = fg_min(STRIP, columns - c);
+        FG_TRY(read_stored(w, matrix, c, count, row, wide, w->strip.bytes, err));
+        fg_transpose(w->strip.bytes, wide, (char *)w->slab.bytes + c * size, columns, count, wide, size);
+    }
+    w->slab_of = matrix;
+    w->slab_row = row;
+    w->slab_rows = wide;
+done:
+    return status;
+}
+
+static fg_status read_transposed(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                                 fg_real *values, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_dtype dtype = matrix->weight.dtype;
+    bool there = w->slab_of == matrix && row >= w->slab_row && row + rows <= w->slab_row + w->slab_rows;
+    if (!there) FG_TRY(load_slab(w, matrix, row, rows, err));
+    uint64_t first = (row - w->slab_row) * matrix->columns;
+    FG_TRY(w->device->upcast(w->state, dtype, (char *)w->slab.bytes + first * fg_dtype_size(dtype),
+                             rows * matrix->columns, values, err));
+done:
+    return status;
+}
+
+static fg_status read_rows(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                           fg_real *values, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t columns = matrix->columns, at = matrix->first + row * matrix->pitch;
+    if (matrix->transposed) return read_transposed(w, matrix, row, rows, values, err);
+    if (matrix->pitch == columns)
+        return fg_workspace_load(w, &matrix->weight, at, rows * columns, values, err);
+    for (uint64_t r = 0; r < rows; r++)
+        FG_TRY(fg_workspace_load(w, &matrix->weight, at + r * matrix->pitch, columns, values + r * columns,
+                                 err));
+done:
+    return status;
+}
+
+fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
+                         fg_real *values, fg_error *err) {
+    fg_status status = read_rows(w, matrix, row, rows, values, err);
+    if (status != FG_OK) fg_where(err, "reading rows of %s", matrix->name);
+    return status;
+}
+
+fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_scratch_fit(w, &w->vector, 1, size, err));
+    *values = w->vector.values;
+    FG_TRY(fg_workspace_load(w, &vector->weight, vector->first, size, w->vector.values, err));
+done:
+    if (status != FG_OK) fg_where(err, "reading %s", vector->name);
+    return status;
+}
+
+/* ---- products ---- */
+
+/* The cached panel `index`, which is read into the cache if there is room; else `*values` is NULL. */
+static fg_status cached_panel(fg_workspace *w, fg_matrix *matrix, uint64_t index, const fg_real **values,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    fg_real *panel = NULL;
+    uint64_t row = index * matrix->panel_rows, rows = fg_min(matrix->panel_rows, matrix->rows - row);
+    uint64_t bytes = rows * matrix->columns * sizeof(float);
+    *values = matrix->cached_panels ? matrix->cached_panels[index] : NULL;
+    if (*values || w->cached_bytes > w->cache_limit || bytes > w->cache_limit - w->cached_bytes) goto done;
+    if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(matrix));
+    FG_TRY(w->device->allocate(w->state, rows * matrix->columns, &panel, err));
+    FG_TRY(fg_matrix_read(w, matrix, row, rows, panel, err));
+    w->cached_bytes += bytes;
+    matrix->cached_panels[index] = panel;
+    *values = panel;
+    panel = NULL;
+done:
+    w->device->release(w->state, panel);
+    return status;
+}
+
+/* Rows [row, row + rows) of one panel. */
+static fg_status find_panel(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
+                            const fg_real **values, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(cached_panel(w, matrix, row / matrix->panel_rows, values, err));
+    if (*values) {
+        *values += row % matrix->panel_rows * matrix->columns;
+        goto done;
+    }
+    FG_TRY(fg_scratch_fit(w, &w->panel, rows, matrix->columns, err));
+    FG_TRY(fg_matrix_read(w, matrix, row, rows, w->panel.values, err));
+    *values = w->panel.values;
+done:
+    return status;
+}
+
+static fg_status add_bias(fg_workspace *w, const fg_vector *bias, uint64_t row, uint64_t rows, uint64_t count,
+                          fg_real *output, uint64_t stride, fg_error *err) {
+    fg_vector part = *bias;
+    const fg_real *values;
+    part.first += row;
+    fg_status status = fg_vector_read(w, &part, rows, &values, err);
+    if (status == FG_OK) w->device->add(w->state, output, stride, values, 0, count, rows);
+    return status;
+}
+
+fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
+                    uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_real *panel;
+    if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
+        FG_FAIL(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
+                (unsigned long long)rows, matrix->name);
+    if (!count) goto done;
+    for (uint64_t done = 0, part; done < rows; done += part) {
+        uint64_t at = row + done;
+        part = fg_min(matrix->panel_rows - at % matrix->panel_rows, rows - done);
+        FG_TRY(find_panel(w, matrix, at, part, &panel, err));
+        FG_TRY(w->device->linear(w->state, panel, part, matrix->columns, input, count, output + done, stride,
+                                 err));
+    }
+    if (matrix->bias.name) FG_TRY(add_bias(w, &matrix->bias, row, rows, count, output, stride, err));
+done:
+    return status;
+}
+
+fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
+                          fg_real *output, fg_error *err) {
+    return fg_linear(w, matrix, 0, matrix->rows, input, count, output, matrix->rows, err);
+}
+
+/* ---- those of a sublayer ---- */
+
+fg_status fg_sublayer_weights_make(fg_sublayer_weights *weights, size_t matrices, size_t vectors,
+                                   fg_error *err) {
+    fg_status status = FG_OK;
+    FG_NEW(weights->matrices, matrices);
+    weights->matrix_count = matrices;
+    FG_NEW(weights->vectors, vectors);
+    weights->vector_count = vectors;
+done:
+    return status;
+}
+
+void fg_sublayer_weights_forget(fg_workspace *w, fg_sublayer_weights *weights) {
+    for (size_t i = 0; i < weights->matrix_count; i++) fg_matrix_forget(w, &weights->matrices[i]);
+}
+
+void fg_sublayer_weights_free(fg_workspace *w, fg_sublayer_weights *weights) {
+    for (size_t i = 0; i < weights->matrix_count; i++) fg_matrix_free(w, &weights->matrices[i]);
+    for (size_t i = 0; i < weights->vector_count; i++) fg_free(weights->vectors[i].name);
+    fg_free(weights->matrices);
+    fg_free(weights->vectors);
+}
+
+uint64_t fg_sublayer_weights_bytes(const fg_sublayer_weights *weights) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < weights->matrix_count; i++)
+        bytes += weights->matrices[i].rows * weights->matrices[i].columns * sizeof(float);
+    return bytes;
+}

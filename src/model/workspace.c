@@ -1,0 +1,102 @@
+#include "model/workspace.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum {
+    CHUNK = 32768
+}; /* elements read at a time: they stay in the second-level cache until they are converted */
+
+fg_status fg_workspace_open(fg_workspace *w, const fg_device *device, fg_weight_source weights,
+                            fg_error *err) {
+    *w = (fg_workspace){.device = device, .weights = weights};
+    fg_status status = device->open(&w->state, err);
+    if (status != FG_OK) fg_workspace_close(w);
+    return status;
+}
+
+void fg_workspace_close(fg_workspace *w) {
+    fg_scratch *scratch[] = {&w->states[0], &w->states[1], &w->states[2], &w->states[3],
+                             &w->scores,    &w->panel,     &w->vector,    &w->angles};
+    fg_host_scratch *host[] = {&w->stored, &w->cosines, &w->seen, &w->slab, &w->strip};
+    for (size_t i = 0; w->state && i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(w, scratch[i]);
+    for (size_t i = 0; i < sizeof host / sizeof *host; i++) fg_free(host[i]->bytes);
+    if (w->state) w->device->close(w->state);
+    fg_weight_source_close(&w->weights);
+    *w = (fg_workspace){0};
+}
+
+static fg_status too_large(uint64_t rows, uint64_t columns, fg_error *err) {
+    return fg_fail(err, FG_ERR_MEMORY, "activations of %llu x %llu numbers do not fit into memory",
+                   (unsigned long long)rows, (unsigned long long)columns);
+}
+
+fg_status fg_scratch_fit(fg_workspace *w, fg_scratch *scratch, uint64_t rows, uint64_t columns,
+                         fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t count, bytes;
+    if (!fg_mul(rows, columns, &count) || !fg_mul(count, sizeof(float), &bytes))
+        return too_large(rows, columns, err);
+    if (scratch->values && count <= scratch->count) return FG_OK;
+    fg_scratch_free(w, scratch);
+    FG_TRY(w->device->allocate(w->state, count, &scratch->values, err));
+    scratch->count = count;
+done:
+    return status;
+}
+
+void fg_scratch_free(fg_workspace *w, fg_scratch *scratch) {
+    w->device->release(w->state, scratch->values);
+    *scratch = (fg_scratch){0};
+}
+
+fg_status fg_host_scratch_fit(fg_host_scratch *scratch, uint64_t rows, uint64_t columns, size_t size,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t bytes;
+    if (!fg_mul(rows, columns, &bytes) || !fg_mul(bytes, size, &bytes)) return too_large(rows, columns, err);
+    if (scratch->bytes && bytes <= scratch->size) return FG_OK;
+    fg_free(scratch->bytes);
+    *scratch = (fg_host_scratch){0};
+    FG_TRY_NEW(scratch->bytes, fg_alloc_buffer(bytes, err));
+    scratch->size = bytes;
+done:
+    return status;
+}
+
+fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values, uint64_t rows,
+                            uint64_t columns, fg_real **view, fg_error *err) {
+    *view = (fg_real *)values;
+    if (w->device->host_memory) return FG_OK;
+    fg_status status = fg_scratch_fit(w, scratch, rows, columns, err);
+    *view = scratch->values;
+    return status;
+}
+
+fg_status fg_workspace_see(fg_workspace *w, const fg_real *values, uint64_t count, const float **seen,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    *seen = (const float *)values;
+    if (w->device->host_memory) return FG_OK;
+    FG_TRY(fg_host_scratch_fit(&w->seen, 1, count, sizeof **seen, err));
+    *seen = w->seen.bytes;
+    FG_TRY(w->device->get(w->state, values, count, w->seen.bytes, err));
+done:
+    return status;
+}
+
+fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t count,
+                            fg_real *to, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_weight_source *source = &w->weights;
+    if (w->device->host_memory && weight->dtype == FG_F32)
+        return source->read(source->context, weight, first, count, to, err);
+    FG_TRY(fg_host_scratch_fit(&w->stored, 1, CHUNK, sizeof(double), err));
+    for (uint64_t done = 0, part; done < count; done += part) {
+        part = fg_min(CHUNK, count - done);
+        FG_TRY(source->read(source->context, weight, first + done, part, w->stored.bytes, err));
+        FG_TRY(w->device->upcast(w->state, weight->dtype, w->stored.bytes, part, to + done, err));
+    }
+done:
+    return status;
+}
