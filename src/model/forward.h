@@ -37,7 +37,7 @@ typedef struct fg_model_shape {
  * supported. All weights of the model are looked up and their shapes checked here. */
 fg_status fg_model_bind(fg_model **model, const json_t *spec, const fg_format *format, const json_t *config,
                         fg_weight_source weights, fg_error *err);
-/* What it computes with from now on: the CPU, unless this says otherwise. Before the first call that computes. */
+/* What it computes with: the CPU, unless this says otherwise before the first call that computes. */
 fg_status fg_model_set_device(fg_model *model, const fg_device *device, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
