@@ -35,7 +35,7 @@ typedef struct small_model {
     const json_t *spec;
     const fg_converter *converter;
     fg_translation there;
-    fg_plan sides[2]; /* hf's tensors and Forgather's, without pieces */
+    fg_plan sides[2]; /* hf's tensors and the target's, without pieces */
 } small_model;
 
 static fg_status add_tensors(small_model *m, fg_error *err) {
@@ -55,8 +55,9 @@ done:
 static fg_status bind_side(small_model *m, size_t side, fg_error *err) {
     const fg_weight_source weights = {.context = &m->sides[side], .find = find, .name_of = name_of};
     fg_model *model = NULL;
-    fg_status status = fg_model_bind(&model, m->spec, side ? &fg_format_forgather : &fg_format_hf,
-                                     side ? m->there.result : m->there.hf, weights, err);
+    fg_status status =
+        fg_model_bind(&model, m->spec, side ? fg_converter_format(m->converter) : &fg_format_hf,
+                      side ? m->there.result : m->there.hf, weights, err);
     fg_model_free(&model);
     return status;
 }
