@@ -10,16 +10,15 @@
 /* Room that the file system must have: shards, and some for the other files. */
 static const uint64_t OTHER_FILES = 64 << 20;
 
-static uint64_t needed_bytes(const fg_conversion *conversion) {
-    uint64_t needed = OTHER_FILES + conversion->optimizer_bytes;
-    for (size_t s = 0; s < conversion->plan.shard_count; s++) needed += conversion->plan.shard_bytes[s];
+uint64_t fg_estimate_bytes(const fg_plan *plan, uint64_t copied) {
+    uint64_t needed = OTHER_FILES + copied;
+    for (size_t s = 0; s < plan->shard_count; s++) needed += plan->shard_bytes[s];
     return needed;
 }
 
-fg_status fg_estimate_disk(const fg_conversion *conversion, const fg_stage *stage, json_t *report,
-                           fg_error *err) {
+fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t needed = needed_bytes(conversion), room;
+    uint64_t room;
     FG_TRY(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
     if (!stage->destination) goto done;
     FG_TRY(fg_stage_room(stage, &room, err));
@@ -29,31 +28,31 @@ done:
     return status;
 }
 
-/* What the conversion writes on the file system of `partial`. */
-static fg_status bytes_beside(const char *partial, const fg_conversion *conversion, const fg_stage *stage,
-                              uint64_t *bytes, fg_error *err) {
+/* What of `needed` is written on the file system of `partial`. */
+static fg_status bytes_beside(const char *partial, uint64_t needed, const fg_stage *stage, uint64_t *bytes,
+                              fg_error *err) {
     fg_status status = FG_OK;
     fg_file_stamp own, other;
     char *parent = NULL;
     *bytes = 0;
-    if (!conversion || !stage->destination) goto done;
+    if (!stage || !stage->destination) goto done;
     FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
     FG_TRY(fg_file_stamp_of(partial, &own, err));
     FG_TRY(fg_file_stamp_of(parent, &other, err));
-    if (own.device == other.device) *bytes = needed_bytes(conversion);
+    if (own.device == other.device) *bytes = needed;
 done:
     fg_free(parent);
     return status;
 }
 
-fg_status fg_estimate_dump(const char *path, uint64_t bytes, const fg_conversion *conversion,
-                           const fg_stage *stage, fg_error *err) {
+fg_status fg_estimate_dump(const char *path, uint64_t bytes, uint64_t needed, const fg_stage *stage,
+                           fg_error *err) {
     fg_status status = FG_OK;
     char *partial = NULL, room_text[24], bytes_text[24], beside_text[24];
     uint64_t beside, room;
     if (!path) goto done;
     FG_TRY_NEW(partial, fg_output_file_partial(path, err));
-    FG_TRY(bytes_beside(partial, conversion, stage, &beside, err));
+    FG_TRY(bytes_beside(partial, needed, stage, &beside, err));
     FG_TRY(fg_disk_free(partial, &room, err));
     if (bytes <= room && beside <= room - bytes) goto done;
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: %s free, %s needed for it%s%s", path,
@@ -79,15 +78,14 @@ static fg_status put_bytes(json_t *report, const char *path, uint64_t bytes, fg_
     return fg_json_set_at(report, path, json_integer((json_int_t)bytes), err);
 }
 
-fg_status fg_estimate_memory(const fg_plan *plan, const fg_proof_run *proof, json_t *report, fg_error *err) {
+fg_status fg_estimate_memory(const fg_plan *plan, uint64_t proof, uint64_t generation, json_t *report,
+                             fg_error *err) {
     fg_status status = FG_OK;
     uint64_t base = writing_bytes(plan);
     FG_TRY(put_bytes(report, "memory/expected_bytes_per_rank", base, err));
-    if (proof->proof_bytes)
-        FG_TRY(put_bytes(report, "memory/expected_proof_bytes_per_rank", base + proof->proof_bytes, err));
-    if (proof->generation_bytes)
-        FG_TRY(put_bytes(report, "memory/expected_generation_bytes_per_rank", base + proof->generation_bytes,
-                         err));
+    if (proof) FG_TRY(put_bytes(report, "memory/expected_proof_bytes_per_rank", base + proof, err));
+    if (generation)
+        FG_TRY(put_bytes(report, "memory/expected_generation_bytes_per_rank", base + generation, err));
 done:
     return status;
 }

@@ -14,37 +14,36 @@ static fg_status check_apart(const char *option, const char *path, const char *d
                    "name a file outside of it; the destination gets its report, fgconv_report.json, anyway");
 }
 
-static fg_status check_same(const fg_options *options, fg_error *err) {
+static fg_status check_same(const char *report, const char *dump, fg_error *err) {
     bool same = false;
-    if (!options->report || !options->dump) return FG_OK;
-    fg_status status = fg_output_file_is_inside(options->report, options->dump, &same, err);
+    if (!report || !dump) return FG_OK;
+    fg_status status = fg_output_file_is_inside(report, dump, &same, err);
     if (status != FG_OK || !same) return status;
-    fg_fail(err, FG_ERR_USAGE, "--report and --dump both name %s", options->dump);
+    fg_fail(err, FG_ERR_USAGE, "--report and --dump both name %s", dump);
     return fg_hint(err, "give them different names");
 }
 
-static fg_status check_paths(const fg_options *options, const fg_stage *stage, fg_error *err) {
+static fg_status check_paths(const char *report, const char *dump, const fg_stage *stage, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(check_same(options, err));
+    FG_TRY(check_same(report, dump, err));
     if (!stage) goto done;
-    FG_TRY(check_apart("--report", options->report, stage->destination, err));
-    FG_TRY(check_apart("--report", options->report, stage->partial, err));
-    FG_TRY(check_apart("--dump", options->dump, stage->destination, err));
-    FG_TRY(check_apart("--dump", options->dump, stage->partial, err));
+    FG_TRY(check_apart("--report", report, stage->destination, err));
+    FG_TRY(check_apart("--report", report, stage->partial, err));
+    FG_TRY(check_apart("--dump", dump, stage->destination, err));
+    FG_TRY(check_apart("--dump", dump, stage->partial, err));
 done:
     return status;
 }
 
 /* ---- from reserving to closing ---- */
 
-fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, const fg_stage *stage,
+fg_status fg_outputs_reserve(fg_outputs *outputs, const char *report, const char *dump, const fg_stage *stage,
                              fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(check_paths(options, stage, err));
+    FG_TRY(check_paths(report, dump, stage, err));
     fg_interrupt_hold();
-    status = fg_output_file_reserve(&outputs->dump, "--dump", options->dump, err);
-    if (status == FG_OK)
-        status = fg_output_file_reserve_report(&outputs->report, "--report", options->report, err);
+    status = fg_output_file_reserve(&outputs->dump, "--dump", dump, err);
+    if (status == FG_OK) status = fg_output_file_reserve_report(&outputs->report, "--report", report, err);
     if (outputs->dump.partial) fg_interrupt_guard_file(outputs->dump.partial);
     if (outputs->report.partial) fg_interrupt_guard_file(outputs->report.partial);
     fg_interrupt_release();

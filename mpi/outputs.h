@@ -4,7 +4,6 @@
 #ifndef FG_MPI_OUTPUTS_H
 #define FG_MPI_OUTPUTS_H
 
-#include "cli/options.h"
 #include "copy/publish.h"
 #include "report/output_file.h"
 
@@ -12,9 +11,9 @@ typedef struct fg_outputs {
     fg_output_file report, dump;
 } fg_outputs;
 
-/* Rank 0. FG_ERR_USAGE when one of them cannot be made, or lies inside the destination of `stage` (NULL, or
- * without one: there is none). To be closed in any case. */
-fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_options *options, const fg_stage *stage,
+/* Rank 0. Paths, NULL: not wanted. FG_ERR_USAGE when one of them cannot be made, or lies inside the
+ * destination of `stage` (NULL, or without one: there is none). To be closed in any case. */
+fg_status fg_outputs_reserve(fg_outputs *outputs, const char *report, const char *dump, const fg_stage *stage,
                              fg_error *err);
 /* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. Returns
  * `status`, or why a file could not be kept. */

@@ -108,6 +108,10 @@ done:
     return status;
 }
 
+static uint64_t needed_bytes(const convert_run *c) {
+    return fg_estimate_bytes(&c->conversion.plan, c->conversion.optimizer_bytes);
+}
+
 static fg_status check_stage(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     bool sync = !options->no_fsync;
@@ -127,7 +131,7 @@ static fg_status prepare(convert_run *c, fg_error *err) {
     FG_TRY(decide_proof(c, err));
     FG_TRY(resolve_proof_run(c, err));
     FG_TRY(fg_conversion_report(&c->conversion, options, c->report, err));
-    FG_TRY(fg_estimate_disk(&c->conversion, &c->stage, c->report, err));
+    FG_TRY(fg_estimate_disk(needed_bytes(c), &c->stage, c->report, err));
 done:
     return status;
 }
@@ -163,7 +167,7 @@ static fg_status decide(convert_run *c, fg_error *err) {
     if (!is_first(c)) goto done;
     FG_TRY(prepare(c, err));
     FG_TRY(show_names(c, err));
-    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options, &c->stage, err));
+    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options->report, c->run->options->dump, &c->stage, err));
 done:
     return status;
 }
@@ -225,10 +229,12 @@ static void describe_models(convert_run *c, const fg_checkpoint *result, const j
 }
 
 static fg_status begin(convert_run *c, fg_error *err) {
-    fg_status status = fg_estimate_memory(c->plan, &c->proof_run, c->report, err);
+    fg_status status =
+        fg_estimate_memory(c->plan, c->proof_run.proof_bytes, c->proof_run.generation_bytes, c->report, err);
     bool verifies = c->proof_run.validate == FG_VALIDATE_BYTES;
     if (status != FG_OK) return status;
-    status = fg_estimate_dump(c->run->options->dump, c->proof_run.dump_bytes, &c->conversion, &c->stage, err);
+    status =
+        fg_estimate_dump(c->run->options->dump, c->proof_run.dump_bytes, needed_bytes(c), &c->stage, err);
     if (status != FG_OK) return status;
     return c->run->options->dry_run ? fg_estimate_time(c->plan, verifies, c->report, err)
                                     : begin_stage(c, err);

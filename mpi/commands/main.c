@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cli/command_line.h"
 #include "commands/command_table.h"
 #include "commands/converter_search.h"
 #include "commands/run.h"
@@ -53,13 +54,14 @@ static void warn_unrelated(int processes) {
 
 /* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err) {
-    fg_ranks ranks;
+    fg_ranks ranks = {0};
     const fg_command *command = run->options->command;
     bool first = launch->rank == 0;
     if (!first) fg_interrupt_delay(OTHERS_DELAY);
     fg_status status = start(&ranks, launch, run->options, &run->argc, &run->argv, err);
     if (status != FG_OK) {
-        if (first) print_error(err);
+        if (first || fg_ranks_failed(&ranks)) print_error(err);
+        if (fg_ranks_failed(&ranks)) fg_ranks_stop(&ranks);
         return status;
     }
     run->ranks = &ranks;
@@ -75,7 +77,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
     fg_device_cpu_threads(1);
     if (command->collective || first) status = command->run(run, err);
     if (!command->collective) status = fg_ranks_agree(&ranks, err);
-    if (status != FG_OK && first) print_error(err);
+    if (status != FG_OK && (first || fg_ranks_failed(&ranks))) print_error(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
@@ -85,7 +87,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
 static fg_status parse_command_line(fg_options *options, fg_catalogue *catalogue, int argc, char **argv,
                                     fg_error *err) {
     static const char *const built_in[] = {FG_SOURCE_CONVERTERS, FG_INSTALLED_CONVERTERS, NULL};
-    fg_status status = fg_options_parse(options, &fg_command_table, argc, argv, err);
+    fg_status status = fg_command_line_parse(options, &fg_command_table, argc, argv, err);
     if (status != FG_OK) return status;
     fg_log_level_set(options->verbosity < 0   ? FG_LOG_QUIET
                      : options->verbosity > 0 ? FG_LOG_VERBOSE

@@ -142,7 +142,7 @@ static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *proof_run, fg
     fg_status status = FG_OK;
     FG_TRY(open_both(run, p, proof_run, err));
     FG_TRY(resolve_proof(run, p, proof_run, err));
-    FG_TRY(fg_outputs_reserve(&p->outputs, run->options, NULL, err));
+    FG_TRY(fg_outputs_reserve(&p->outputs, run->options->report, run->options->dump, NULL, err));
 done:
     return status;
 }
@@ -150,7 +150,7 @@ done:
 static fg_status compare(const fg_run *run, pair *p, fg_proof_run *proof_run, double begun, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_proof_run_check(proof_run, run, err));
-    if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, NULL, NULL, err);
+    if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, 0, NULL, err);
     FG_TRY(fg_ranks_agree(run->ranks, err));
     FG_TRY(fg_proof_run_forward(proof_run, run, err));
     p->outputs.dump.filled = true;

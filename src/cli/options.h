@@ -1,12 +1,9 @@
-/* The command line: the tables of options and of commands give parsing, help, man pages and completion.
+/* What a command line asks for: the arguments and the value of each option.
  *
- * Invariant: every option of the contract is known; one that this version cannot do is refused with
- * FG_ERR_USAGE, never ignored.
+ * Invariant: an option that was not given has the default of fg_options_default.
  */
 #ifndef FG_CLI_OPTIONS_H
 #define FG_CLI_OPTIONS_H
-
-#include <stdio.h>
 
 #include "format/checkpoint.h"
 #include "model/forward.h"
@@ -30,7 +27,6 @@ typedef enum fg_validate {
 typedef enum fg_help_form { FG_HELP_TEXT = 0, FG_HELP_MARKDOWN, FG_HELP_MAN, FG_HELP_VERSION } fg_help_form;
 
 struct fg_command;
-struct fg_commands;
 
 typedef struct fg_options {
     const struct fg_command *command; /* the row of the table */
@@ -79,14 +75,13 @@ typedef struct fg_options {
     fg_conversion_kind kind;             /* no option, but what the command makes of them */
 } fg_options;
 
-/* Parses. FG_ERR_USAGE names the option, what was found and what is expected, and the nearest name of a
- * misspelt option, command or choice. `--opt value`, `--opt=value`, `-o value`, `-ovalue`; options come
- * before or after the arguments, `--` ends them. A first argument that names no command is SRC of a
- * conversion, and must exist. Options that a command does not take are errors. Of an option given twice
- * the last counts (--converter-path adds up). --help and --version, which stand for the command help, win
- * over everything that comes after them, but for the command that --help is about. Frees what it holds
- * when it fails. */
-fg_status fg_options_parse(fg_options *options, const struct fg_commands *commands, int argc, char **argv,
-                           fg_error *err);
+/* Those of a command line without any. */
+fg_options fg_options_default(void);
+/* Adds a borrowed item to one of the arrays. */
+fg_status fg_options_append(const char ***items, size_t *count, const char *item, fg_error *err);
+/* What options mean together, whatever the command: directions, prompt, generation, dump. `detail` is the
+ * first option about generating that was given; NULL: none. FG_ERR_USAGE. */
+fg_status fg_options_check(const fg_options *options, const char *detail, fg_error *err);
 void fg_options_free(fg_options *options);
+
 #endif

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "cli/command_line.h"
 #include "commands/command_table.h"
 
 enum { MOST = 32, LONG = 2000 };
@@ -54,7 +55,7 @@ static fg_options parsed(const char *line) {
     fg_error err = {0};
     fg_options options;
     snprintf(held_line, sizeof held_line, "%s", line);
-    fg_status status = fg_options_parse(&options, &fg_command_table, split(held_line, argv), argv, &err);
+    fg_status status = fg_command_line_parse(&options, &fg_command_table, split(held_line, argv), argv, &err);
     if (status != FG_OK) print_error("%s: %s\n", line, err.text);
     assert_int_equal(status, FG_OK);
     return options;
@@ -65,7 +66,7 @@ static void refused(const char *line, const char *text, const char *hint) {
     fg_error err = {0};
     fg_options options;
     snprintf(held_line, sizeof held_line, "%s", line);
-    assert_int_equal(fg_options_parse(&options, &fg_command_table, split(held_line, argv), argv, &err),
+    assert_int_equal(fg_command_line_parse(&options, &fg_command_table, split(held_line, argv), argv, &err),
                      FG_ERR_USAGE);
     assert_string_equal(err.text, text);
     if (hint) assert_string_equal(err.hint, hint);
@@ -379,7 +380,7 @@ static void sizes_are_strict(void **state) {
         fg_error err = {0};
         fg_options options;
         snprintf(line, sizeof line, "--max-shard-size %s a b", *bad[i] ? bad[i] : "''");
-        assert_int_equal(fg_options_parse(&options, &fg_command_table, split(line, argv), argv, &err),
+        assert_int_equal(fg_command_line_parse(&options, &fg_command_table, split(line, argv), argv, &err),
                          FG_ERR_USAGE);
         assert_non_null(strstr(err.text, "--max-shard-size"));
     }
@@ -564,7 +565,7 @@ static void a_flag_without_a_field_stores_nothing(void **state) {
         fg_options options;
         uint64_t behind;
     } held = {.before = untouched, .behind = untouched};
-    assert_int_equal(fg_options_parse(&held.options, &fg_command_table, split(line, argv), argv, NULL),
+    assert_int_equal(fg_command_line_parse(&held.options, &fg_command_table, split(line, argv), argv, NULL),
                      FG_OK);
     assert_true(held.before == untouched && held.behind == untouched);
     fg_options_free(&held.options);
@@ -581,7 +582,7 @@ static void running_out_of_memory_is_reported(void **state) {
         assert_true(n < 20);
         int argc = split(line, argv);
         fg_alloc_fail_after(n);
-        status = fg_options_parse(&options, &fg_command_table, argc, argv, &err);
+        status = fg_command_line_parse(&options, &fg_command_table, argc, argv, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || (status == FG_ERR_MEMORY && !options.files));
         fg_options_free(&options);
