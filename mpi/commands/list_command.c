@@ -18,10 +18,6 @@ enum { GAP = 2 };
 static const char UNREADABLE[] =
     "?"; /* the format of a file that cannot be read, whose "about" is the reason */
 
-static const fg_format *const others[] = {&fg_format_forgather,
-                                          &fg_format_fast_llm}; /* than hf, which all families have */
-enum { OTHERS = sizeof others / sizeof *others };
-
 /* ---- the document ---- */
 
 static bool is_own(fg_catalogue *catalogue, const char *path) {
@@ -41,8 +37,7 @@ static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *e
     *proof = NULL;
     fg_status status = fg_converter_load(&converter, catalogue, format, entry->model_type, &broken);
     if (status == FG_OK) {
-        const char *name = fg_model_spec_name(&fg_format_hf, fg_converter_model_type(converter));
-        status = fg_model_spec_read(&spec, catalogue, name, &broken);
+        status = fg_model_spec_read(&spec, catalogue, fg_converter_model_type(converter), &broken);
         *proof = status == FG_OK && !fg_converter_no_forward_pass(converter) ? "logits" : "bytes";
     }
     json_decref(spec);
@@ -70,14 +65,15 @@ static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_c
                            fg_error *err) {
     fg_status status = FG_OK;
     const char *proof;
-    for (size_t i = 0; entry->model_type && i < OTHERS; i++) {
-        const char *format = others[i]->name;
-        if (!entry->format || strcmp(entry->format, format) != 0) continue;
+    const fg_format *target;
+    for (size_t i = 0; entry->model_type && (target = fg_format_target(i)); i++) {
+        const char *format = target->name;
+        if (!entry->format || strcmp(entry->format, target->schema) != 0) continue;
         json_t *family = find_family(families, entry->model_type);
         if (!family) FG_TRY(new_family(families, entry, &family, err));
         json_t *formats = json_object_get(family, "formats");
         if (json_object_get(formats, format)) continue;
-        FG_TRY(find_proof(catalogue, entry, others[i], &proof, err));
+        FG_TRY(find_proof(catalogue, entry, target, &proof, err));
         FG_TRY(fg_json_put(formats, format,
                            json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
                                      is_own(catalogue, entry->path)),
@@ -123,10 +119,11 @@ done:
 static fg_status write_family(const json_t *family, size_t width, bool files, fg_buffer *text,
                               fg_error *err) {
     fg_status status = FG_OK;
+    const fg_format *target;
     const json_t *formats = json_object_get(family, "formats");
     FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width,
                             json_string_value(json_object_get(family, "model_type"))));
-    for (size_t i = 0; i < OTHERS; i++) FG_TRY(write_cell(formats, others[i], text, err));
+    for (size_t i = 0; (target = fg_format_target(i)); i++) FG_TRY(write_cell(formats, target, text, err));
     FG_TRY(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
     if (files) FG_TRY(write_files(formats, text, err));
 done:
@@ -136,12 +133,14 @@ done:
 static fg_status write_text(const json_t *families, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
     fg_status status = FG_OK;
+    const fg_format *target;
     size_t i, width = widest(families);
     json_t *family;
     bool quiet = options->verbosity < 0;
     if (!quiet) {
         FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
-        for (i = 0; i < OTHERS; i++) FG_TRY(fg_buffer_printf(text, err, "%s%*s", others[i]->name, GAP, ""));
+        for (i = 0; (target = fg_format_target(i)); i++)
+            FG_TRY(fg_buffer_printf(text, err, "%s%*s", target->name, GAP, ""));
         FG_TRY(fg_buffer_printf(text, err, "description\n"));
     }
     json_array_foreach((json_t *)(uintptr_t)families, i, family)

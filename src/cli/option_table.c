@@ -19,15 +19,13 @@ const fg_option fg_option_table[] = {
      .set = FG_TAKES_FROM,
      .kind = FG_OPTION_FORMAT,
      .offset = AT(from),
-     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "source format (default: detected)"},
     {.name = "to",
      .group = FG_GROUP_CONVERSION,
      .set = FG_TAKES_TARGET,
-     .kind = FG_OPTION_FORMAT,
+     .kind = FG_OPTION_TARGET,
      .offset = AT(to),
-     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "destination format (default: forgather for an hf source, hf for any other)"},
     {.name = "reverse",
@@ -467,13 +465,25 @@ bool fg_option_takes_value(const fg_option *option) {
     }
 }
 
+fg_option_choice fg_option_choice_at(const fg_option *option, size_t index) {
+    const fg_option_choice none = {0};
+    if (option->kind != FG_OPTION_FORMAT && option->kind != FG_OPTION_TARGET)
+        return index < FG_OPTION_CHOICES ? option->choices[index] : none;
+    for (size_t i = 0; i < fg_format_count; i++) {
+        const fg_format *format = fg_formats[i];
+        bool offered = option->kind == FG_OPTION_FORMAT || format->write_config;
+        if (offered && index-- == 0) return (fg_option_choice){.name = format->name, .alias = format->alias};
+    }
+    return none;
+}
+
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size) {
     buffer[0] = '\0';
     if (!fg_option_takes_value(option)) return buffer;
     if (option->argument) return strncat(buffer, option->argument, size - 1);
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
         strncat(buffer, i ? "," : "{", size - strlen(buffer) - 1);
-        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
+        strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
     }
     return strncat(buffer, "}", size - strlen(buffer) - 1);
 }
@@ -481,9 +491,9 @@ const char *fg_option_argument(const fg_option *option, char *buffer, size_t siz
 const char *fg_option_expected(const fg_option *option, char *buffer, size_t size) {
     if (option->argument) return option->argument;
     snprintf(buffer, size, "one of ");
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
         if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
-        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
+        strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
     }
     return buffer;
 }

@@ -117,9 +117,9 @@ done:
 
 static const char *nearest_choice(const typed *t) {
     fg_nearest_name nearest = fg_nearest_name_begin(t->text);
-    for (size_t i = 0; i < FG_OPTION_CHOICES && t->option->choices[i].name; i++) {
-        fg_nearest_name_try(&nearest, t->option->choices[i].name);
-        fg_nearest_name_try(&nearest, t->option->choices[i].alias);
+    for (size_t i = 0; fg_option_choice_at(t->option, i).name; i++) {
+        fg_nearest_name_try(&nearest, fg_option_choice_at(t->option, i).name);
+        fg_nearest_name_try(&nearest, fg_option_choice_at(t->option, i).alias);
     }
     return nearest.best;
 }
@@ -135,32 +135,32 @@ static bool is_same_choice(const char *name, const char *text) {
     }
 }
 
-/* NULL with FG_ERR_USAGE: there is no such choice, or this version cannot do it. */
-static const fg_option_choice *find_choice(const typed *t, fg_error *err) {
+/* FG_ERR_USAGE: there is no such choice, or this version cannot do it. */
+static fg_status find_choice(const typed *t, fg_option_choice *choice, fg_error *err) {
     char names[NAMES];
-    for (size_t i = 0; i < FG_OPTION_CHOICES && t->option->choices[i].name; i++) {
-        const fg_option_choice *choice = &t->option->choices[i];
+    for (size_t i = 0; fg_option_choice_at(t->option, i).name; i++) {
+        *choice = fg_option_choice_at(t->option, i);
         if (!is_same_choice(choice->name, t->text) && !is_same_choice(choice->alias, t->text)) continue;
-        if (!choice->missing) return choice;
-        fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice->missing);
-        return NULL;
+        if (!choice->missing) return FG_OK;
+        return fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice->missing);
     }
     const char *near = nearest_choice(t);
     bad_value(t, fg_option_expected(t->option, names, sizeof names), err);
-    if (near) fg_hint(err, "did you mean %s?", near);
-    return NULL;
+    return near ? fg_hint(err, "did you mean %s?", near) : FG_ERR_USAGE;
 }
 
 static fg_status set_choice(const typed *t, fg_error *err) {
-    const fg_option_choice *choice = find_choice(t, err);
-    if (choice) store_int(t, choice->value);
-    return choice ? FG_OK : FG_ERR_USAGE;
+    fg_option_choice choice;
+    fg_status status = find_choice(t, &choice, err);
+    if (status == FG_OK) store_int(t, choice.value);
+    return status;
 }
 
 static fg_status set_format(const typed *t, fg_error *err) {
-    const fg_option_choice *choice = find_choice(t, err);
-    if (choice) *(const fg_format **)t->field = fg_format_find(choice->name);
-    return choice ? FG_OK : FG_ERR_USAGE;
+    fg_option_choice choice;
+    fg_status status = find_choice(t, &choice, err);
+    if (status == FG_OK) *(const fg_format **)t->field = fg_format_find(choice.name);
+    return status;
 }
 
 static fg_status set_form(const typed *t, fg_error *err) {
@@ -199,11 +199,11 @@ static fg_status add_key(const typed *t, fg_error *err) {
 typedef fg_status setter(const typed *t, fg_error *err);
 
 static setter *const setters[] = {
-    [FG_OPTION_FLAG] = set_flag,     [FG_OPTION_VALUE] = set_constant,   [FG_OPTION_TEXT] = set_text,
-    [FG_OPTION_PATHS] = add_path,    [FG_OPTION_KEYS] = add_key,         [FG_OPTION_COUNT] = set_count,
-    [FG_OPTION_NUMBER] = set_number, [FG_OPTION_REAL] = set_real,        [FG_OPTION_SIZE] = set_size,
-    [FG_OPTION_TOKENS] = set_tokens, [FG_OPTION_CHOICE] = set_choice,    [FG_OPTION_FORMAT] = set_format,
-    [FG_OPTION_HELP] = set_form,     [FG_OPTION_VERSION] = set_constant,
+    [FG_OPTION_FLAG] = set_flag,     [FG_OPTION_VALUE] = set_constant, [FG_OPTION_TEXT] = set_text,
+    [FG_OPTION_PATHS] = add_path,    [FG_OPTION_KEYS] = add_key,       [FG_OPTION_COUNT] = set_count,
+    [FG_OPTION_NUMBER] = set_number, [FG_OPTION_REAL] = set_real,      [FG_OPTION_SIZE] = set_size,
+    [FG_OPTION_TOKENS] = set_tokens, [FG_OPTION_CHOICE] = set_choice,  [FG_OPTION_FORMAT] = set_format,
+    [FG_OPTION_TARGET] = set_format, [FG_OPTION_HELP] = set_form,      [FG_OPTION_VERSION] = set_constant,
 };
 
 fg_status fg_option_set(fg_options *options, const fg_option *option, const char *spelling, const char *text,

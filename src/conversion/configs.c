@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "conversion/detect_family.h"
 #include "format/carried.h"
-#include "mapping/tensor_map.h"
 
 /* What the translation of every step gets. */
 typedef struct translation_input {
@@ -101,7 +100,8 @@ static fg_status find_carried(const translation_input *in, const fg_config_step 
 static fg_status check_base(const fg_source *source, const fg_config_step *first, fg_error *err) {
     uint64_t rows = 0;
     if (!source->base.checkpoint.directory) return FG_OK;
-    fg_status status = fg_tensor_map_vocabulary_rows(first->converter, first->translation.target, &rows, err);
+    fg_status status =
+        fg_converter_vocabulary_rows(first->converter, fg_config_step_completed(first), &rows, err);
     return status == FG_OK ? fg_hf_base_check(&source->base, source->checkpoint.directory, rows, err)
                            : status;
 }
@@ -176,6 +176,10 @@ void fg_configs_free(fg_configs *configs) {
     fg_free(configs->steps);
     json_decref(configs->base_keys);
     *configs = (fg_configs){0};
+}
+
+fg_completed fg_config_step_completed(const fg_config_step *step) {
+    return (fg_completed){.hf = step->translation.hf, .target = step->translation.target};
 }
 
 const fg_config_step *fg_configs_last(const fg_configs *configs) {

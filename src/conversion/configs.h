@@ -6,6 +6,7 @@
 #define FG_CONVERSION_CONFIGS_H
 
 #include "conversion/route.h"
+#include "mapping/converter_map.h"
 #include "translate/translate.h"
 
 typedef struct fg_config_step {
@@ -26,6 +27,8 @@ fg_status fg_configs_translate(const fg_recipe *recipe, const fg_source *source,
                                fg_error *err);
 void fg_configs_free(fg_configs *configs);
 
+/* The configurations of both sides of a converter's step, borrowed. */
+fg_completed fg_config_step_completed(const fg_config_step *step);
 /* The last of the steps: it makes the destination. */
 const fg_config_step *fg_configs_last(const fg_configs *configs);
 /* The model family, as the source and as the destination name it. */

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "copy/shards.h"
 #include "format/training_checkpoint.h"
-#include "mapping/tensor_plan.h"
+#include "mapping/name_map.h"
 
 /* The names that the format gives, in the folder of the checkpoint. */
 static fg_status name_shards(const fg_format *format, const char *folder, fg_plan *plan, fg_error *err) {
@@ -44,7 +44,7 @@ static fg_status find_ties(const fg_decisions *d, fg_layout *layout, fg_error *e
     const fg_config_step *last = fg_configs_last(&d->configs);
     json_t *pairs = NULL;
     if (!d->route.to->lists_ties || !last->converter) goto done;
-    FG_TRY(fg_tensor_plan_tied(last->converter, last->route->direction, last->translation.hf, &pairs, err));
+    FG_TRY(fg_name_map_tied(last->converter, last->translation.hf, &pairs, err));
     if (!json_array_size(pairs)) goto done;
     layout->index_metadata = json_object();
     FG_TRY(fg_json_put(layout->index_metadata, "param_sharing", json_incref(pairs), err));

@@ -1,25 +1,24 @@
 #include "conversion/plan_steps.h"
 
 #include "base/alloc.h"
-#include "mapping/weight_plan.h"
 #include "plan/compose.h"
 
 /* Casts and new rows belong to the last step. */
 static fg_status plan_step(const fg_decisions *d, const fg_config_step *step, fg_tensors *source,
                            const fg_tensor_gaps *noted, fg_plan *plan, fg_error *err) {
-    const fg_converter *converter = step->converter;
-    const fg_translation *translation = &step->translation;
-    fg_direction direction = step->route->direction;
     bool last = step == fg_configs_last(&d->configs);
-    fg_dtype cast = last ? d->recipe->dtype : FG_DTYPE_NONE;
-    const fg_row_edits *rows = last ? &d->vocabulary.tokens.rows : NULL;
-    const fg_tensor_gaps unnoticed = {0}, *gaps = NULL; /* they are noted once, on the way to hf */
-    if (d->route.update && d->recipe->no_strict) gaps = direction == FG_EXPORT ? noted : &unnoticed;
-    if (!converter)
-        return fg_migration_plan(step->route->migration, source, translation->result, cast, plan, err);
-    if (fg_tensor_map_used(converter))
-        return fg_weight_plan(converter, direction, source, translation->target, cast, rows, plan, err);
-    return fg_tensor_plan(converter, direction, source, translation->hf, cast, rows, gaps, plan, err);
+    fg_direction direction = step->route->direction;
+    const fg_tensor_gaps unnoticed = {0}; /* they are noted once, on the way to hf */
+    fg_tensor_plan_options how = {.cast = last ? d->recipe->dtype : FG_DTYPE_NONE,
+                                  .rows = last ? &d->vocabulary.tokens.rows : NULL};
+    fg_tensor_map map;
+    if (d->route.update && d->recipe->no_strict) how.gaps = direction == FG_EXPORT ? noted : &unnoticed;
+    if (!step->converter)
+        return fg_migration_plan(step->route->migration, source, step->translation.result, &how, plan, err);
+    fg_status status = fg_converter_map_new(&map, step->converter, fg_config_step_completed(step), err);
+    if (status == FG_OK) status = fg_tensor_plan(&map, direction, source, &how, plan, err);
+    fg_tensor_map_free(&map);
+    return status;
 }
 
 static fg_status check_ties(const fg_decisions *d, const fg_config_step *step, const fg_plan *plan,

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/log.h"
+#include "mapping/name_map.h"
 #include "model/spec.h"
 #include "model/weight_source.h"
 
@@ -254,7 +255,7 @@ fg_status fg_update_check_ties(const fg_converter *converter, const json_t *hf, 
     fg_weight_source weights = {0};
     json_t *pairs = NULL, *pair;
     size_t i;
-    FG_TRY(fg_tensor_plan_tied(converter, FG_IMPORT, hf, &pairs, err));
+    FG_TRY(fg_name_map_tied(converter, hf, &pairs, err));
     if (!json_array_size(pairs)) goto done;
     FG_TRY(fg_weight_source_from_plan(&weights, plan, err));
     json_array_foreach(pairs, i, pair) FG_TRY(compare_pair(&weights, pair, err));

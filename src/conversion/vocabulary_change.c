@@ -1,7 +1,5 @@
 #include "conversion/vocabulary_change.h"
 
-#include "mapping/tensor_map.h"
-#include "mapping/tensor_plan.h"
 #include "tokens/tokenizer_edit.h"
 
 static fg_status read_request(const fg_recipe *recipe, const fg_format *to, fg_vocabulary_change *change,
@@ -10,13 +8,6 @@ static fg_status read_request(const fg_recipe *recipe, const fg_format *to, fg_v
     if (recipe->tokens) return fg_token_request_recall(&change->request, recipe->tokens, err);
     if (recipe->add_tokens) return fg_token_request_read(&change->request, recipe->add_tokens, err);
     return needs_pad ? fg_token_request_default(&change->request, err) : FG_OK;
-}
-
-static fg_status count_rows(const fg_config_step *step, uint64_t *rows, fg_error *err) {
-    const fg_converter *converter = step->converter;
-    return fg_tensor_map_used(converter)
-               ? fg_tensor_map_vocabulary_rows(converter, step->translation.target, rows, err)
-               : fg_tensor_vocabulary_rows(converter, step->translation.hf, rows, err);
 }
 
 static fg_status refuse_tokens(const fg_converter *converter, fg_error *err) {
@@ -36,7 +27,7 @@ fg_status fg_vocabulary_change_decide(const fg_recipe *recipe, const fg_source *
     FG_TRY(fg_tokenizer_files_read(&change->files, source->tokenizer_directory, err));
     FG_TRY(read_request(recipe, route->to, change, err));
     if (!change->request.document) goto done;
-    FG_TRY(count_rows(last, &rows, err));
+    FG_TRY(fg_converter_vocabulary_rows(last->converter, fg_config_step_completed(last), &rows, err));
     if (!rows && recipe->add_tokens) FG_TRY(refuse_tokens(last->converter, err));
     if (!rows) {
         fg_token_request_free(&change->request);
