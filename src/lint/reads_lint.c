@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "lint/lint.h"
-#include "mapping/tensor_names.h"
+#include "mapping/name_map.h"
 #include "model/forward.h"
 #include "translate/translate.h"
 
@@ -40,20 +40,15 @@ typedef struct small_model {
 
 static fg_status add_tensors(small_model *m, fg_error *err) {
     fg_status status = FG_OK;
-    fg_tensor_names names = {0};
-    fg_buffer target = {0};
-    bool matched;
-    FG_TRY(fg_tensor_names_new(&names, m->converter, m->there.hf, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const char *hf = names.items[i].hf;
-        const fg_tensor_template *t = &names.templates[names.items[i].template_index];
-        FG_TRY(fg_plan_add_output(&m->sides[0], hf, FG_F32, t->rank, t->shape, err));
-        FG_TRY(fg_name_rules_apply(fg_converter_rules(m->converter, FG_IMPORT), hf, &target, &matched, err));
-        if (matched) FG_TRY(fg_plan_add_output(&m->sides[1], target.data, FG_F32, t->rank, t->shape, err));
+    fg_tensor_map map;
+    FG_TRY(fg_name_map_new(&map, m->converter, m->there.hf, err));
+    for (size_t i = 0; i < map.count; i++) {
+        const fg_tensor_form *form = &map.forms[map.links[i].form];
+        FG_TRY(fg_plan_add_output(&m->sides[0], map.parts[i], FG_F32, form->rank, form->shape, err));
+        FG_TRY(fg_plan_add_output(&m->sides[1], map.links[i].target, FG_F32, form->rank, form->shape, err));
     }
 done:
-    fg_tensor_names_free(&names);
-    fg_buffer_free(&target);
+    fg_tensor_map_free(&map);
     return status;
 }
 
