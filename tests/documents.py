@@ -18,9 +18,10 @@ tally = Tally()
 EXPLAINED_ELSEWHERE = {"convert", "completion", "help"}
 # tables of words in C -> the page that explains them
 WORDS = {
-    "src/translate/primitive.c": "docs/adding-a-model.md", "src/language/converter_check.c": "docs/adding-a-model.md",
-    "src/mapping/tensor_map_check.c": "docs/adding-a-model.md", "src/language/expression_parse.c": "docs/adding-a-model.md",
+    "src/language/primitive.c": "docs/adding-a-model.md", "src/language/converter_check.c": "docs/adding-a-model.md",
+    "src/language/weights_check.c": "docs/adding-a-model.md", "src/language/expression_parse.c": "docs/adding-a-model.md",
     "src/mapping/migration.c": "docs/updating.md", "src/model/kinds_table.c": "docs/adding-a-model.md",
+    "src/language/value_type.c": "docs/adding-a-model.md", "src/language/absence.c": "docs/adding-a-model.md",
 }
 
 

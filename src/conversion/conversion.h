@@ -21,6 +21,7 @@
 #include "mapping/tensor_plan.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokens/new_tokens.h"
+#include "translate/translate.h"
 
 /* A file of the destination that is not copied from the source. */
 typedef struct fg_made_file {

@@ -9,9 +9,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
+#include "language/hf_keys.h"
 #include "mapping/tensor_map.h"
 #include "tokens/token_lookup.h"
-#include "translate/hf_keys.h"
 
 enum { DEPTH = 8, BRIEF = 120 }; /* of objects in a configuration; of a value in a message */
 

@@ -11,7 +11,8 @@
 #ifndef FG_LANGUAGE_CLASSES_H
 #define FG_LANGUAGE_CLASSES_H
 
-#include "language/converter.h"
+#include "format/format.h"
+#include "language/catalogue.h"
 
 typedef struct fg_classes fg_classes;
 

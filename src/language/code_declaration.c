@@ -6,54 +6,39 @@
 #include "base/alloc.h"
 #include "language/converter_check.h"
 #include "language/declaration.h"
-#include "language/expression.h"
+#include "language/schema.h"
+#include "language/template.h"
 
 enum { WHERE = 400, BRIEF = 80 };
 
 /* ---- loading ---- */
 
 static const fg_member_row top_rows[] = {
-    {"about", 's', false},    {"extends", 'f', false},   {"config", 'o', true},   {"metadata", 'n', false},
-    {"requires", 'a', false}, {"parameters", 'o', true}, {"example", 'o', false},
+    {"about", 's', false},    {"extends", 'm', false},   {"config", 'o', true},   {"metadata", 'n', false},
+    {"requires", 'Q', false}, {"parameters", 'o', true}, {"example", 'o', false},
 };
 static const fg_member_row key_rows[] = {{"absent", 'v', false}, {"null", 'v', false}, {"keys", 'n', false}};
 
 static fg_status check_key(const fg_layers *layers, const char *key, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
-    char parent[WHERE], where[2 * WHERE];
+    char parent[WHERE];
+    const fg_schema_place at = {.layers = layers, .parent = parent};
     if (!json_is_object(spec))
         return fg_layers_fail(layers, "config", key, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "config/%s", key);
-    snprintf(where, sizeof where, "%s: %s", layers->items[0]->path, parent);
-    FG_TRY(fg_members_check(spec, key_rows, sizeof key_rows / sizeof *key_rows, layers, parent, true, err));
-    FG_TRY(fg_template_check(json_object_get(spec, "absent"), where, err));
-    FG_TRY(fg_template_check(json_object_get(spec, "null"), where, err));
+    FG_TRY(fg_schema_check(spec, FG_ROWS(key_rows), &at, true, err));
 done:
-    return status;
-}
-
-static fg_status check_requirement(const fg_layers *layers, size_t i, const json_t *entry, fg_error *err) {
-    char where[WHERE];
-    fg_expression *expression = NULL;
-    const char *text = json_string_value(json_array_get(entry, 0));
-    if (json_array_size(entry) != 2 || !text || !json_is_string(json_array_get(entry, 1)))
-        return fg_layers_fail(layers, "", "requires", err, "entry %zu: expected [expression, message]", i);
-    snprintf(where, sizeof where, "%s: requires/%zu", layers->items[0]->path, i);
-    fg_status status = fg_expression_parse(&expression, text, where, err);
-    fg_expression_free(&expression);
     return status;
 }
 
 static fg_status check_document(const fg_layers *layers, const json_t *document, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_schema_place at = {.layers = layers, .parent = ""};
     const char *key;
     json_t *value;
-    size_t i;
-    FG_TRY(fg_members_check(document, top_rows, sizeof top_rows / sizeof *top_rows, layers, "", true, err));
+    FG_TRY(fg_schema_check(document, FG_ROWS(top_rows), &at, true, err));
     json_object_foreach(json_object_get(document, "config"), key, value)
         FG_TRY(check_key(layers, key, value, err));
-    json_array_foreach(json_object_get(document, "requires"), i, value)
-        FG_TRY(check_requirement(layers, i, value, err));
     FG_TRY(fg_templates_check(json_object_get(document, "parameters"), "parameters", layers, err));
 done:
     return status;

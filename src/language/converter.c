@@ -8,7 +8,7 @@
 #include "base/nearest_name.h"
 #include "language/converter_check.h"
 #include "language/declaration.h"
-#include "mapping/tensor_map.h"
+#include "language/weights_check.h"
 
 struct fg_converter {
     fg_catalogue *catalogue; /* borrowed */
@@ -108,7 +108,7 @@ static fg_status compile(fg_converter *c, const char *path, fg_error *err) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
     FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
     FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
-    FG_TRY(fg_tensor_map_check(&c->declarations, &c->layers, err));
+    FG_TRY(fg_weights_check(&c->declarations, &c->layers, err));
     FG_TRY(find_code(c, err));
     bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
     if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));

@@ -2,13 +2,13 @@
  * to the format. The language is described in docs/adding-a-model.md.
  *
  * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export
- * back. What the tensors are is said either by "tensors" and name rules (convert/tensor_names.h), or by the
- * "weights" of the sections (convert/tensor_map.h).
+ * back. What the tensors are is said either by "tensors" and name rules (mapping/), or by the
+ * "weights" of the sections (mapping/).
  *
  * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown
  * sections, broken patterns and expressions, two declarations of a section that claim one path, tensors and
  * rules that do not survive a round trip, rules that can never match, and an extends loop are FG_ERR_INPUT
- * with file, line and rule. lint (convert/lint.h) checks more.
+ * with file, line and rule. lint (lint/) checks more.
  */
 #ifndef FG_LANGUAGE_CONVERTER_H
 #define FG_LANGUAGE_CONVERTER_H

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/map.h"
 #include "language/converter.h"
-#include "language/expression.h"
+#include "language/schema.h"
 
 enum { WHERE = 400 };
 
@@ -15,7 +15,7 @@ enum { WHERE = 400 };
 static const fg_member_row top_rows[] = {
     {"format", 's', true},
     {"model_type", 's', true},
-    {"extends", 'f', false},
+    {"extends", 'm', false},
     {"about", 's', false},
     {"abstract", 'b', false},
     {"hf", 'o', false},
@@ -27,7 +27,6 @@ static const fg_member_row top_rows[] = {
     {"drop", 'a', false},
     {"other_names", 'a', false},
     {"tables", 'o', false},
-    {"rotary", 's', false},
     {"model", 's', false},
     {"defaults", 'o', false},
     {"example", 'o', false},
@@ -37,6 +36,7 @@ static const fg_member_row top_rows[] = {
     {"migrations", 'a', false},
     {"base_model_prefix", 's', false},
     {"layer_overrides", 'o', false},
+    {"to_*", 'o', false},
 };
 static const fg_member_row hf_rows[] = {{"architectures", 'n', true}};
 static const fg_member_row code_rows[] = {
@@ -49,106 +49,9 @@ static const fg_member_row tensor_rows[] = {
 };
 enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows };
 
-bool fg_strings_are(const json_t *array) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)array, i, item) {
-        if (!json_is_string(item) || !json_string_length(item)) return false;
-    }
-    return json_array_size(array) > 0;
-}
-
-bool fg_permutation_is(const json_t *order) {
-    unsigned seen = 0;
-    size_t i, count = json_array_size(order);
-    json_t *item;
-    if (count > FG_MAX_DIMS) return false;
-    json_array_foreach((json_t *)(uintptr_t)order, i, item) {
-        json_int_t d = json_is_integer(item) ? json_integer_value(item) : -1;
-        if (d < 0 || d >= (json_int_t)count || seen & 1U << d) return false;
-        seen |= 1U << d;
-    }
-    return seen != 0;
-}
-
-static const char *wrong_kind(char kind, const json_t *value) {
-    switch (kind) {
-    case 's':
-    case 'e':
-        return json_string_length(value) ? NULL : "a string with something in it";
-    case 'o':
-        return json_is_object(value) ? NULL : "an object";
-    case 'b':
-        return json_is_boolean(value) ? NULL : "true or false";
-    case 'n':
-        return fg_strings_are(value) ? NULL : "a list of strings";
-    case 'p':
-        return fg_permutation_is(value) ? NULL : "an order of dimensions, such as [1, 0]";
-    case 'v':
-        return NULL;
-    case 'f':
-        return json_string_length(value) || fg_strings_are(value) ? NULL : "a file name, or a list of them";
-    default:
-        return json_is_array(value) ? NULL : "a list";
-    }
-}
-
-/* Expressions in "shape" and the like are plain text; a leading "= " is allowed. */
-static fg_status check_expression(const json_t *value, const char *where, fg_error *err) {
-    fg_expression *expression = NULL;
-    if (json_is_integer(value)) return FG_OK;
-    if (!json_is_string(value))
-        return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an expression", where, fg_json_kind(value));
-    const char *text = json_string_value(value) + (fg_expression_is(value) ? 2 : 0);
-    fg_status status = fg_expression_parse(&expression, text, where, err);
-    fg_expression_free(&expression);
-    return status;
-}
-
-static fg_status check_member(const json_t *value, char kind, const fg_layers *layers, const char *parent,
-                              const char *key, fg_error *err) {
-    fg_status status = FG_OK;
-    char where[WHERE];
-    size_t i;
-    json_t *item;
-    const char *expected = wrong_kind(kind, value);
-    if (expected)
-        return fg_layers_fail(layers, parent, key, err, "found %s, expected %s", fg_json_kind(value),
-                              expected);
-    const fg_source_file *layer = fg_layers_find(layers, parent, key);
-    snprintf(where, sizeof where, "%s:%u: %s/%s", layer->path, fg_source_file_line(layer, parent, key),
-             parent, key);
-    if (kind == 'e') FG_TRY(check_expression(value, where, err));
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (kind == 'x') FG_TRY(check_expression(item, where, err));
-    }
-done:
-    return status;
-}
-
-fg_status fg_members_check(const json_t *object, const fg_member_row *rows, size_t count,
-                           const fg_layers *layers, const char *parent, bool complete, fg_error *err) {
-    fg_status status = FG_OK;
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        size_t row = 0;
-        while (row < count && strcmp(rows[row].key, key) != 0) row++;
-        if (row < count)
-            FG_TRY(check_member(value, rows[row].kind, layers, parent, key, err));
-        else if (*parent || !fg_starts_with(key, "to_"))
-            FG_TRY(fg_layers_fail(layers, parent, key, err, "unknown key"));
-    }
-    for (size_t row = 0; row < count && complete; row++) {
-        if (rows[row].needed && !json_object_get(object, rows[row].key))
-            FG_TRY(fg_layers_fail(layers, parent, rows[row].key, err, "is missing"));
-    }
-done:
-    return status;
-}
-
-#define CHECK_MEMBERS(object, rows, parent)                                                                  \
-    fg_members_check(object, rows, sizeof(rows) / sizeof *(rows), layers, parent, !abstract, err)
+#define CHECK_MEMBERS(object, rows, path)                                                                    \
+    fg_schema_check(object, FG_ROWS(rows), &(fg_schema_place){.layers = layers, .parent = (path)},           \
+                    !abstract, err)
 
 static fg_status check_template(const json_t *templates, const char *key, const char *name,
                                 const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
@@ -158,7 +61,8 @@ static fg_status check_template(const json_t *templates, const char *key, const 
     if (!json_is_object(spec))
         return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "%s/%s", key, name);
-    FG_TRY(fg_members_check(spec, tensor_rows, rows, layers, parent, !abstract, err));
+    const fg_schema_place at = {.layers = layers, .parent = parent};
+    FG_TRY(fg_schema_check(spec, tensor_rows, rows, &at, !abstract, err));
     if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
         FG_TRY(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
     if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
@@ -180,7 +84,7 @@ static fg_status check_rules(const json_t *document, const char *key, const char
     json_t *row;
     const fg_source_file *layer = fg_layers_find(layers, "", key);
     json_array_foreach((json_t *)(uintptr_t)list, i, row) {
-        if (json_array_size(row) != 2 || !fg_strings_are(row))
+        if (json_array_size(row) != 2 || !fg_schema_is(row, 'n'))
             FG_TRY(fg_layers_fail(layers, "", key, err, "entry %zu: expected %s", i, expected));
     }
     if (i) FG_TRY(fg_name_rules_compile(&rules, list, NULL, layer->path, key, &layer->text, err));
@@ -219,11 +123,6 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
         FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
                               "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
-    const char *rotary = json_string_value(json_object_get(document, "rotary"));
-    if (rotary && strcmp(rotary, "older") != 0 && strcmp(rotary, "newer") != 0 &&
-        strcmp(rotary, "parameters") != 0)
-        FG_TRY(fg_layers_fail(layers, "", "rotary", err,
-                              "found \"%s\", expected \"older\", \"newer\" or \"parameters\"", rotary));
     if (json_object_get(document, "hf"))
         FG_TRY(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
     if (json_object_get(document, "code"))

@@ -4,86 +4,30 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "language/converter_check.h"
 #include "language/expression.h"
-#include "translate/primitive.h"
-#include "translate/translate.h"
+#include "language/schema.h"
+#include "language/value_type.h"
 
-enum { PLACE = 300, TEMPLATE_DEPTH = 32, NESTING = 16 };
-
-/* ---- values with expressions in them ---- */
-
-static fg_status check_inside(const json_t *value, const char *where, unsigned depth, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    size_t i;
-    const char *key;
-    json_t *item;
-    if (depth == TEMPLATE_DEPTH) FG_FAIL(err, FG_ERR_INPUT, "%s: values are nested too deeply", where);
-    if (fg_expression_is(value))
-        FG_TRY(fg_expression_parse(&expression, json_string_value(value) + 2, where, err));
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) FG_TRY(check_inside(item, where, depth + 1, err));
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-        FG_TRY(check_inside(item, where, depth + 1, err));
-done:
-    fg_expression_free(&expression);
-    return status;
-}
-
-fg_status fg_template_check(const json_t *value, const char *where, fg_error *err) {
-    return check_inside(value, where, 0, err);
-}
-
-fg_status fg_template_value(const json_t *value, const fg_scope *scope, const char *where, json_t **result,
-                            fg_error *err) {
-    fg_status status = FG_OK;
-    size_t i;
-    const char *key;
-    json_t *item, *inner;
-    *result = NULL;
-    if (!json_is_array(value) && !json_is_object(value))
-        return fg_expression_value(value, scope, where, result, err);
-    *result = json_is_array(value) ? json_array() : json_object();
-    if (!*result) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory", where);
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        FG_TRY(fg_template_value(item, scope, where, &inner, err));
-        FG_TRY(fg_json_push(*result, inner, err));
-    }
-    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
-        FG_TRY(fg_template_value(item, scope, where, &inner, err));
-        FG_TRY(fg_json_put(*result, key, inner, err));
-    }
-done:
-    if (status != FG_OK) {
-        json_decref(*result);
-        *result = NULL;
-    }
-    return status;
-}
+enum { PLACE = 300, NESTING = 16 };
 
 /* ---- one declaration ---- */
 
-/* Where a declaration stands: "sections/NAME/config" and its label. */
-typedef struct place {
-    const fg_layers *layers;
-    char parent[PLACE];
-    const char *label;
-} place;
+/* "rename" is the path of "default" and "optional", and no primitive of its own there. */
+static bool is_path_of(const fg_primitive *rename, const fg_primitive *other) {
+    return rename->id == FG_PRIMITIVE_RENAME && fg_primitive_takes(other, "rename");
+}
 
-static fg_status find_primitive(const place *at, fg_declaration *d, fg_error *err) {
+static fg_status find_primitive(const fg_schema_place *at, fg_declaration *d, fg_error *err) {
     const char *key;
     json_t *value;
     const fg_primitive *found = NULL;
     json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
         const fg_primitive *row = fg_primitive_find(key);
-        if (!row || row == found) continue;
-        /* "rename" is the path of "optional" and no primitive of its own there */
-        bool second_is_rename = found && strcmp(row->name, "rename") == 0 && found->modifiers & FG_MOD_RENAME;
-        bool first_is_rename = found && strcmp(found->name, "rename") == 0 && row->modifiers & FG_MOD_RENAME;
-        if (found && !second_is_rename && !first_is_rename)
+        if (!row || (found && is_path_of(row, found))) continue;
+        if (found && !is_path_of(found, row))
             return fg_layers_fail(at->layers, at->parent, at->label, err,
                                   "has two primitives, \"%s\" and \"%s\"", found->name, row->name);
-        if (!second_is_rename) found = row;
+        found = row;
     }
     d->primitive = found;
     return found ? FG_OK
@@ -91,64 +35,35 @@ static fg_status find_primitive(const place *at, fg_declaration *d, fg_error *er
                                   "has no primitive (rename, constant_export, ...)");
 }
 
-static const char *wrong_kind(char kind, const json_t *value) {
-    bool name = json_is_string(value) && *json_string_value(value);
-    switch (kind) {
-    case 's':
-        return name ? NULL : "a string";
-    case 'p':
-        return name || fg_strings_are(value) ? NULL : "a path or a list of paths";
-    case 'n':
-        return fg_strings_are(value) ? NULL : "a list of names";
-    case 'l':
-        return json_array_size(value) ? NULL : "a list of values";
-    case 'b':
-        return json_is_true(value) ? NULL : "true";
-    case 'd':
-        return json_object_size(value) ? NULL : "sections by name";
-    case 'c':
-        return name || json_object_size(value) ? NULL : "a section, or sections by name";
-    case 'r':
-        return json_array_size(value) ? NULL : "a list of [name, section] and [name, section, condition]";
-    default:
-        return NULL;
-    }
+/* Names that members refer to. */
+static fg_status check_names(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
+    const char *custom = json_string_value(json_object_get(d->spec, "custom")),
+               *type = json_string_value(json_object_get(d->spec, "type")),
+               *option = json_string_value(json_object_get(d->spec, "option"));
+    if (custom && fg_custom_find(custom) == FG_CUSTOMS)
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "there is no custom function \"%s\"",
+                              custom);
+    if (type && !fg_type_known(type))
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "unknown type \"%s\"", type);
+    if (option && fg_option_find(option) == FG_OPTIONS)
+        return fg_layers_fail(at->layers, at->parent, at->label, err, "unknown option \"%s\"", option);
+    return FG_OK;
 }
 
-static fg_status check_members(const place *at, const fg_declaration *d, fg_error *err) {
+static fg_status check_members(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
-    char where[PLACE * 2];
     const char *key;
     json_t *value;
-    snprintf(where, sizeof where, "%s:%u: %s/%s", d->file, d->line, at->parent, at->label);
     json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
-        char kind = d->primitive->value;
-        if (strcmp(key, d->primitive->name) != 0) {
-            unsigned bit = fg_modifier_find(key, &kind);
-            if (!bit)
-                FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown key \"%s\"", key));
-            if (!(d->primitive->modifiers & bit))
-                FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err,
-                                      "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
-        }
-        const char *expected = wrong_kind(kind, value);
-        if (expected)
-            FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": found %s, expected %s",
-                                  key, fg_json_kind(value), expected));
-        if (kind == 'v') FG_TRY(fg_template_check(value, where, err));
+        bool own = strcmp(key, d->primitive->name) == 0;
+        char kind = own ? d->primitive->kind : fg_modifier_kind(key);
+        if (!kind) FG_TRY(fg_schema_unknown(key, at, err));
+        if (!own && !fg_primitive_takes(d->primitive, key))
+            FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" cannot be used with \"%s\"",
+                                  key, d->primitive->name));
+        FG_TRY(fg_schema_check_member(value, kind, key, at, err));
     }
-    const char *own = json_string_value(json_object_get(d->spec, d->primitive->name));
-    if (d->primitive->known && !d->primitive->known(own))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "there is no %s function \"%s\"",
-                              d->primitive->name, own));
-    const char *type = json_string_value(json_object_get(d->spec, "type"));
-    if (type && !fg_type_known(type))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown type \"%s\"", type));
-    const char *option = json_string_value(json_object_get(d->spec, "option"));
-    const fg_translate_options none = {0};
-    uint64_t ignored;
-    if (option && !fg_translate_option(&none, option, &ignored))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "unknown option \"%s\"", option));
+    FG_TRY(check_names(at, d, err));
 done:
     return status;
 }
@@ -171,7 +86,7 @@ static fg_status set_claims(fg_declaration *d, fg_error *err) {
     const json_t *field = json_object_get(d->spec, "field"), *hf = json_object_get(d->spec, "hf");
     fg_claiming claiming = d->primitive->claiming;
     bool target = claiming == FG_CLAIM_VALUE || claiming == FG_CLAIM_RENAME || claiming == FG_CLAIM_FIELD ||
-                  claiming == FG_CLAIM_SECTION ||
+                  claiming == FG_CLAIM_SECTION || (claiming == FG_CLAIM_GIVEN && field) ||
                   (claiming == FG_CLAIM_EITHER && (field || !hf || json_object_get(d->spec, "import_as")));
     if (target) FG_TRY(set_paths(&d->fields, &d->field_count, field, d->label, err));
     if (claiming == FG_CLAIM_VALUE) hf = json_object_get(d->spec, d->primitive->name);
@@ -182,14 +97,18 @@ done:
     return status;
 }
 
-static fg_status check_counts(const place *at, const fg_declaration *d, fg_error *err) {
-    bool many = d->primitive->claiming == FG_CLAIM_EITHER;
-    if (d->primitive->modifiers & FG_MOD_RENAME && !json_object_get(d->spec, "rename"))
+static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
+    bool many = d->primitive->claiming == FG_CLAIM_EITHER || d->primitive->claiming == FG_CLAIM_GIVEN;
+    if (fg_primitive_takes(d->primitive, "rename") && !json_object_get(d->spec, "rename"))
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"rename\"",
                               d->primitive->name);
-    if (d->primitive->modifiers & FG_MOD_EVERY_LAYER && !d->key_count)
+    bool is_list = json_is_array(json_object_get(d->spec, "list_dispatch"));
+    if (is_list && !d->key_count)
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"hf\"",
                               d->primitive->name);
+    if (d->primitive->id == FG_PRIMITIVE_LIST_DISPATCH && !is_list && d->key_count)
+        return fg_layers_fail(at->layers, at->parent, at->label, err,
+                              "\"hf\" names no section: expected a list of [name, section]");
     if (!many && (d->field_count > 1 || d->key_count > 1))
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path on each side",
                               d->primitive->name);
@@ -201,7 +120,8 @@ static fg_status check_counts(const place *at, const fg_declaration *d, fg_error
     return FG_OK;
 }
 
-static fg_status compile_one(fg_section *section, const place *at, const json_t *spec, fg_error *err) {
+static fg_status compile_one(fg_section *section, const fg_schema_place *at, const json_t *spec,
+                             fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_grow(&section->items, section->count, &section->capacity, sizeof *section->items, err));
     fg_declaration *d = &section->items[section->count++];
@@ -217,46 +137,18 @@ static fg_status compile_one(fg_section *section, const place *at, const json_t 
     FG_TRY(check_members(at, d, err));
     FG_TRY(set_claims(d, err));
     FG_TRY(check_counts(at, d, err));
+    fg_absence_compile(spec, d->absence);
 done:
     return status;
 }
 
 /* ---- sections ---- */
 
-static fg_status check_condition(const place *at, const json_t *condition, const char *key, fg_error *err) {
-    char where[PLACE * 2];
-    fg_expression *expression = NULL;
-    const char *text = json_string_value(json_array_get(condition, 0));
-    snprintf(where, sizeof where, "%s: %s/%s", fg_layers_find(at->layers, at->parent, key)->path, at->parent,
-             key);
-    if (json_array_size(condition) != 2 || !text || !json_is_string(json_array_get(condition, 1)))
-        return fg_layers_fail(at->layers, at->parent, key, err, "expected [expression, message]");
-    fg_status status = fg_expression_parse(&expression, text, where, err);
-    fg_expression_free(&expression);
-    return status;
-}
-
-/* A list of conditions, or conditions by name. */
-static fg_status check_conditions(const place *at, const json_t *conditions, const char *key, fg_error *err) {
-    fg_status status = FG_OK;
-    const char *name;
-    size_t i;
-    json_t *item;
-    if (!json_is_array(conditions) && !json_is_object(conditions))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, key, err, "expected a list of [expression, message]"));
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) FG_TRY(check_condition(at, item, key, err));
-    json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_TRY(check_condition(at, item, key, err));
-done:
-    return status;
-}
-
 static fg_status compile_config(fg_section *section, const json_t *config, const fg_layers *layers,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    place at = {.layers = layers};
+    fg_schema_place at = {.layers = layers, .parent = section->place};
     json_t *value;
-    snprintf(at.parent, sizeof at.parent, "%s", section->place);
     json_object_foreach((json_t *)(uintptr_t)config, at.label, value)
         FG_TRY(compile_one(section, &at, value, err));
 done:
@@ -265,35 +157,24 @@ done:
 
 static fg_status compile_section(fg_section *section, const json_t *spec, const fg_layers *layers,
                                  fg_error *err) {
+    static const fg_member_row rows[] = {
+        {"class", 's', false},       {"config", 'o', false},      {"let", 'o', false},
+        {"weights", 'o', false},     {"import_if", 'q', false},   {"export_if", 'q', false},
+        {"import_warn", 'q', false}, {"export_warn", 'q', false},
+    };
     fg_status status = FG_OK;
-    place at = {.layers = layers};
-    const char *key;
-    json_t *value;
-    FG_TRY_NEW(section->place, fg_strformat(err, "sections/%s/config", section->name));
-    snprintf(at.parent, sizeof at.parent, "sections/%s", section->name);
-    json_object_foreach((json_t *)(uintptr_t)spec, key, value) {
-        if (strcmp(key, "config") == 0 && json_is_object(value)) continue;
-        if (strcmp(key, "class") == 0 && json_is_string(value)) {
-            section->class_name = json_string_value(value);
-            continue;
-        }
-        const json_t **object = strcmp(key, "let") == 0       ? &section->let
-                                : strcmp(key, "weights") == 0 ? &section->weights
-                                                              : NULL;
-        if (object && json_is_object(value)) {
-            *object = value;
-            continue;
-        }
-        const json_t **list = strcmp(key, "import_if") == 0     ? &section->import_if
-                              : strcmp(key, "export_if") == 0   ? &section->export_if
-                              : strcmp(key, "import_warn") == 0 ? &section->import_warn
-                              : strcmp(key, "export_warn") == 0 ? &section->export_warn
-                                                                : NULL;
-        if (!list)
-            FG_TRY(fg_layers_fail(layers, at.parent, key, err, "unknown key in a section, or not an object"));
-        FG_TRY(check_conditions(&at, value, key, err));
-        *list = value;
-    }
+    char parent[PLACE];
+    const fg_schema_place at = {.layers = layers, .parent = parent};
+    snprintf(parent, sizeof parent, "sections/%s", section->name);
+    FG_TRY_NEW(section->place, fg_strformat(err, "%s/config", parent));
+    FG_TRY(fg_schema_check(spec, FG_ROWS(rows), &at, false, err));
+    section->class_name = json_string_value(json_object_get(spec, "class"));
+    section->let = json_object_get(spec, "let");
+    section->weights = json_object_get(spec, "weights");
+    section->import_if = json_object_get(spec, "import_if");
+    section->export_if = json_object_get(spec, "export_if");
+    section->import_warn = json_object_get(spec, "import_warn");
+    section->export_warn = json_object_get(spec, "export_warn");
     FG_TRY(compile_config(section, json_object_get(spec, "config"), layers, err));
 done:
     return status;

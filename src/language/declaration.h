@@ -8,10 +8,10 @@
 #define FG_LANGUAGE_DECLARATION_H
 
 #include "base/map.h"
+#include "language/absence.h"
 #include "language/expression.h"
 #include "language/inherit.h"
-
-struct fg_primitive;
+#include "language/primitive.h"
 
 /* One section that a declaration may lead to. */
 typedef struct fg_choice {
@@ -23,7 +23,7 @@ typedef struct fg_choice {
 } fg_choice;
 
 typedef struct fg_declaration {
-    const struct fg_primitive *primitive;
+    const fg_primitive *primitive;
     const char *label;   /* borrowed: the name under which it is in "config" */
     const json_t *spec;  /* borrowed: the object */
     const char **fields; /* owned array of borrowed target paths, relative to the section */
@@ -32,7 +32,8 @@ typedef struct fg_declaration {
     size_t key_count;
     fg_choice *choices; /* owned; of primitives that lead to other sections */
     size_t choice_count;
-    const char *file; /* borrowed: where it stands */
+    fg_absence absence[2]; /* by side */
+    const char *file;      /* borrowed: where it stands */
     unsigned line;
 } fg_declaration;
 
@@ -47,8 +48,6 @@ typedef struct fg_claims {
     size_t count, capacity;
     fg_map map; /* of paths */
 } fg_claims;
-
-enum { FG_SIDE_HF = 0, FG_SIDE_TARGET = 1 };
 
 typedef struct fg_section {
     const char *name; /* borrowed */
@@ -94,11 +93,5 @@ bool fg_declaration_covers(const fg_declaration *declaration, const char *below)
 /* The path `relative` seen from `prefix` ("" is the root): "a" below it, "../a" next to it, "/a" from the
  * root. Newly allocated. */
 char *fg_path_resolve(const char *prefix, const char *relative, fg_error *err);
-
-/* Checks a JSON value for expressions (at any depth) that do not parse. `where` is for the message. */
-fg_status fg_template_check(const json_t *value, const char *where, fg_error *err);
-/* A copy of `value` in which each expression is replaced by what it evaluates to. New reference. */
-fg_status fg_template_value(const json_t *value, const fg_scope *scope, const char *where, json_t **result,
-                            fg_error *err);
 
 #endif

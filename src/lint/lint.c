@@ -7,13 +7,14 @@
 #include "base/log.h"
 #include "language/declaration.h"
 #include "language/defaults.h"
+#include "language/hf_keys.h"
 #include "lint/lint_claims.h"
 #include "lint/lint_classes.h"
 #include "lint/lint_code.h"
 #include "mapping/migrations.h"
 #include "mapping/tensor_map.h"
 #include "mapping/tensor_plan.h"
-#include "translate/hf_keys.h"
+#include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
 
@@ -25,7 +26,7 @@ typedef struct linter {
     size_t names;          /* checked */
     bool prefixed;         /* one of them begins with base_model_prefix */
     const json_t *config;  /* borrowed; of the small model */
-    const json_t *hf_keys; /* translate/hf_keys.h */
+    const json_t *hf_keys; /* language/hf_keys.h */
 } linter;
 
 static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {

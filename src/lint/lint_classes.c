@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "translate/primitive.h"
 
 enum { DEPTH = 16, FINDING = 400, NAME = 120 };
 
@@ -141,7 +140,7 @@ static fg_status check_type(const linter *l, const fg_section *section, const fg
         {"int", "count size"}, {"float", "number positive probability"}, {"bool", "flag"}, {"str", "text"}};
     const char *type = json_string_value(json_object_get(d->spec, "type"));
     char plain[NAME];
-    if (!(d->primitive->modifiers & FG_MOD_THROUGH) || json_object_get(d->spec, "through")) return FG_OK;
+    if (!fg_primitive_takes(d->primitive, "through") || json_object_get(d->spec, "through")) return FG_OK;
     snprintf(plain, sizeof plain, "%.*s", type ? (int)strcspn(type, "?") : 0, type ? type : "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!has_word(field->type, rows[i].field)) continue;

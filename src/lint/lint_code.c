@@ -8,6 +8,7 @@
 #include "language/declaration.h"
 #include "mapping/tensor_names.h"
 #include "mapping/tensor_plan.h"
+#include "translate/translate.h"
 
 typedef struct linter {
     const fg_converter *converter;

@@ -6,8 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
-#include "language/converter_check.h"
 #include "language/expression.h"
+#include "language/schema.h"
 #include "mapping/tensor_check.h"
 #include "translate/translator.h"
 
@@ -21,7 +21,7 @@ typedef struct fg_view {
 } fg_view;
 
 static const fg_member_row migration_rows[] = {
-    {"arch", 'f', false},
+    {"arch", 'm', false},
     {"from", 'v', true},
     {"to", 'v', true},
     {"about", 's', true},
@@ -34,7 +34,7 @@ static const fg_member_row migration_rows[] = {
     {"no_forward_pass", 's', false},
 };
 static const fg_member_row view_rows[] = {
-    {"shape", 'x', false}, {"permute", 'p', false}, {"new_shape", 'x', false}};
+    {"shape", 'x', false}, {"permute", 'd', false}, {"new_shape", 'x', false}};
 
 /* ---- compiling ---- */
 
@@ -103,8 +103,8 @@ static fg_status check_view(const site *at, const char *pattern, const json_t *r
         FG_TRY(fg_layers_fail(at->layers, tensors, pattern, err, "found %s, expected an object",
                               fg_json_kind(rule)));
     FG_TRY_NEW(place, fg_strformat(err, "%s/%s", tensors, pattern));
-    FG_TRY(fg_members_check(rule, view_rows, sizeof view_rows / sizeof *view_rows, at->layers, place, true,
-                            err));
+    FG_TRY(fg_schema_check(rule, FG_ROWS(view_rows),
+                           &(fg_schema_place){.layers = at->layers, .parent = place}, true, err));
     if (!json_object_size(rule)) FG_TRY(fg_layers_fail(at->layers, tensors, pattern, err, "changes nothing"));
     if (shape && order && json_array_size(shape) != json_array_size(order))
         FG_TRY(fg_layers_fail(at->layers, tensors, pattern, err,
@@ -148,8 +148,8 @@ fg_status fg_migration_compile(fg_migration *m, const json_t *document, const ch
     if (!json_is_object(document))
         FG_TRY(
             fg_layers_fail(layers, "", place, err, "found %s, expected a migration", fg_json_kind(document)));
-    FG_TRY(fg_members_check(document, migration_rows, sizeof migration_rows / sizeof *migration_rows, layers,
-                            place, true, err));
+    FG_TRY(fg_schema_check(document, FG_ROWS(migration_rows),
+                           &(fg_schema_place){.layers = layers, .parent = place}, true, err));
     FG_TRY(compile_versions(m, &at, err));
     FG_TRY(fg_declarations_compile_one(&m->declarations, json_object_get(document, "config"),
                                        inside(&at, "config", config), document, layers, err));

@@ -8,8 +8,8 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "language/block_sequence.h"
+#include "language/choice.h"
 #include "mapping/tensor_names.h"
-#include "translate/primitive.h"
 
 enum { WHERE = 800, PARENT = 300, DEPTH = 16 };
 
@@ -390,15 +390,11 @@ done:
     return status;
 }
 
-static bool is_primitive(const fg_declaration *d, const char *name) {
-    return strcmp(d->primitive->name, name) == 0;
-}
-
 /* The declaration that leads to a sequence's blocks: `d` itself, or where it chooses a section for the
  * sequence, that section's for the field "block" or "blocks". */
 static fg_status find_blocks(const map_builder *m, const fg_declaration **d, const char *path, bool pattern) {
     const fg_choice *choice;
-    if (is_primitive(*d, "blocks") || is_primitive(*d, "list_dispatch")) return FG_OK;
+    if ((*d)->primitive->id == FG_PRIMITIVE_LIST_DISPATCH) return FG_OK;
     fg_status status = fg_choice_by_class(m->classes, m->root, m->target, *d, path, &choice, m->err);
     if (status != FG_OK) return status;
     const fg_claim *claim =
@@ -469,7 +465,7 @@ static fg_status expand_reference(const map_builder *m, const section_instance *
     if (repeat) FG_TRY(evaluate_size(m, at, repeat, &count));
     if (is_sequence(m, path))
         FG_TRY(enter_blocks(m, at, d, path, name, rule, count));
-    else if (is_primitive(d, "typed_dict"))
+    else if (d->primitive->id == FG_PRIMITIVE_TYPED_DICT)
         FG_TRY(enter_entries(m, at, d, path, name, rule));
     else
         for (uint64_t i = 0; i < (repeat ? count : 1); i++)

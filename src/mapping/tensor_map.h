@@ -57,10 +57,6 @@ void fg_tensor_map_free(fg_tensor_map *weights);
 fg_status fg_tensor_map_vocabulary_rows(const fg_converter *converter, const json_t *target, uint64_t *rows,
                                         fg_error *err);
 
-/* Load-time check of the rules of all sections: known keys, expressions that parse, labels that lead to
- * sections. */
-fg_status fg_tensor_map_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err);
-
 /* Whether a converter says by "weights" what its tensors are (else by "tensors" and name rules). */
 bool fg_tensor_map_used(const fg_converter *converter);
 

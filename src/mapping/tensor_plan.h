@@ -8,8 +8,9 @@
 #ifndef FG_MAPPING_TENSOR_PLAN_H
 #define FG_MAPPING_TENSOR_PLAN_H
 
+#include "language/converter.h"
+#include "plan/plan.h"
 #include "plan/rows.h"
-#include "translate/translate.h"
 
 /* Where names may be missing or unexpected (`fgconv update --no-strict`), as the source calls them: arrays of
  * names, owned by the caller; NULL where they are not needed. */

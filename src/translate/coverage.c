@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "translate/hf_keys.h"
+#include "language/hf_keys.h"
 #include "translate/translator.h"
 
 enum { BRIEF = 120, PLACE = 300, DEPTH = 64 };

@@ -1,23 +1,33 @@
-/* The escape hatch of the converter language: C functions that a declaration {"custom": NAME, "hf": [...],
- * "field": [...]} calls.
+/* The primitive "custom": functions for what no declaration can say. A declaration in the root section,
+ * {"custom": NAME}, calls them at steps of a translation, each with hf's whole configuration.
  *
- * No converter here needs one; before adding a row, write the missing word of the language instead.
+ * Before adding a row, write the missing word of the language instead.
  */
 #ifndef FG_TRANSLATE_CUSTOM_H
 #define FG_TRANSLATE_CUSTOM_H
 
 #include "translate/translator.h"
 
-typedef fg_status (*fg_custom_run)(fg_translator *translator, const fg_frame *frame,
-                                   const fg_declaration *declaration, fg_error *err);
+typedef enum fg_custom_step {
+    FG_CUSTOM_READ,            /* brings it into the form that declarations see */
+    FG_CUSTOM_BEFORE_DEFAULTS, /* from that form into the one that defaults have */
+    FG_CUSTOM_AFTER_DEFAULTS,  /* and back */
+    FG_CUSTOM_WRITE,           /* brings what declarations wrote into the form that is asked for */
+    FG_CUSTOM_STEPS,
+} fg_custom_step;
 
-/* Reads and writes only the paths that the declaration claims. */
 typedef struct fg_custom {
-    const char *name; /* NULL ends the table */
-    fg_custom_run import, export;
+    fg_status (*steps[FG_CUSTOM_STEPS])(const fg_translator *translator, json_t *hf,
+                                        fg_error *err); /* NULL: nothing happens */
+    /* What the source's file, `config` (NULL: not known), calls a path of that form. `buffer` is returned. */
+    const char *(*name)(const json_t *config, const char *path, char *buffer, size_t size);
 } fg_custom;
 
-/* The row of a name, or NULL. */
-const fg_custom *fg_custom_find(const char *name);
+/* rotary_custom.c: the spelling of rotary settings that declarations see. */
+extern const fg_custom fg_rotary_older, fg_rotary_newer, fg_rotary_parameters;
+
+/* Runs a step of each custom declaration of the root section. */
+fg_status fg_custom_run(const fg_translator *translator, fg_custom_step step, json_t *hf, fg_error *err);
+const char *fg_custom_name(const fg_translator *translator, const char *path, char *buffer, size_t size);
 
 #endif

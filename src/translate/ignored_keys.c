@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "translate/hf_keys.h"
+#include "language/hf_keys.h"
 #include "translate/translator.h"
 
 enum { PATH = 300 };

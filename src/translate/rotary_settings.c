@@ -204,6 +204,20 @@ fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file,
     return spell(config, newer, file, 0, err);
 }
 
+static bool has_newer(const json_t *config, unsigned depth) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
+        if (depth && has_newer(value, depth - 1)) return true;
+    }
+    return false;
+}
+
+bool fg_rotary_settings_are_newer(const json_t *config) {
+    return has_newer(config, 2);
+}
+
 /* ---- names for messages ---- */
 
 static bool has_member(const json_t *object, const char *key, const char *member) {

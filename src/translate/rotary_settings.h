@@ -18,6 +18,9 @@
  * per layer type (rope_parameters of objects alone) are left as they are. */
 fg_status fg_rotary_settings_to_older(json_t *config, const char *file, fg_error *err);
 
+/* Whether the configuration, or one of the models inside, is in the newer spelling. */
+bool fg_rotary_settings_are_newer(const json_t *config);
+
 /* The other way, from what fg_rotary_settings_to_older gives. */
 fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err);
 

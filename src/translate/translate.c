@@ -6,9 +6,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "language/defaults.h"
-#include "translate/hf_keys.h"
+#include "language/hf_keys.h"
+#include "translate/custom.h"
 #include "translate/layer_overrides.h"
-#include "translate/primitive.h"
 #include "translate/rotary_settings.h"
 #include "translate/translator.h"
 
@@ -108,9 +108,12 @@ static fg_status report_refusals(const fg_translator *t, fg_error *err) {
 }
 
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
-    bool length = strcmp(name, "max_length") == 0;
-    *value = length ? options->max_length : options->vocab_size;
-    return length || strcmp(name, "vocab_size") == 0;
+    const uint64_t values[] = {[FG_OPTION_MAX_LENGTH] = options->max_length,
+                               [FG_OPTION_VOCAB_SIZE] = options->vocab_size,
+                               [FG_OPTIONS] = 0};
+    fg_option_id option = fg_option_find(name);
+    *value = values[option];
+    return option != FG_OPTIONS;
 }
 
 /* Calls `set` for each of the converter's "options" that is given. */
@@ -172,7 +175,7 @@ static bool may_differ(const fg_translator *there, const fg_declaration *d) {
     uint64_t value;
     const char *option = d ? json_string_value(json_object_get(d->spec, "option")) : NULL;
     if (option && fg_translate_option(there->options, option, &value) && value) return true;
-    return d && d->primitive->export != d->primitive->import;
+    return d && d->primitive->one_way;
 }
 
 static fg_status compare_return(fg_translator *there, const json_t *back, fg_error *err) {
@@ -193,25 +196,6 @@ static fg_status compare_return(fg_translator *there, const json_t *back, fg_err
     }
 done:
     return status;
-}
-
-/* Which rotary spelling declarations see: "older", "newer", or "parameters": the newer, in which a rope_theta
- * next to rope_parameters has no effect. */
-static bool spells(const fg_translator *t, const char *wanted) {
-    const char *rotary = json_string_value(json_object_get(t->document, "rotary"));
-    return strcmp(rotary ? rotary : "older", wanted) == 0;
-}
-
-static bool sees_older(const fg_translator *t) {
-    return spells(t, "older");
-}
-
-/* Brings hf's configuration into the spelling that declarations see. */
-static fg_status respell(const fg_translator *t, json_t *hf, fg_error *err) {
-    if (sees_older(t)) return fg_rotary_settings_to_older(hf, t->options->file, err);
-    if (spells(t, "parameters") && json_object_get(hf, "rope_parameters"))
-        return fg_rotary_settings_resolve(hf, t->options->file, err);
-    return fg_rotary_settings_spell(hf, true, t->options->file, err);
 }
 
 /* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where
@@ -237,11 +221,10 @@ done:
  * so. */
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
     fg_status status = FG_OK;
-    bool newer = spells(t, "newer");
-    if (newer) FG_TRY(fg_rotary_settings_spell(hf, false, t->options->file, err));
+    FG_TRY(fg_custom_run(t, FG_CUSTOM_BEFORE_DEFAULTS, hf, err));
     FG_TRY(fg_defaults_complete(hf, defaults, err));
     FG_TRY(complete_inside(t, hf, err));
-    if (!sees_older(t)) FG_TRY(respell(t, hf, err));
+    FG_TRY(fg_custom_run(t, FG_CUSTOM_AFTER_DEFAULTS, hf, err));
 done:
     return status;
 }
@@ -337,75 +320,6 @@ done:
     return status;
 }
 
-static bool has_newer_rotary(const json_t *config, unsigned depth) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
-        if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
-        if (depth && has_newer_rotary(value, depth - 1)) return true;
-    }
-    return false;
-}
-
-/* Whether an older object of rotary settings has no numbers: at most the name of a type that needs none. */
-static bool has_no_numbers(const json_t *scaling) {
-    return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
-}
-
-/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway,
- * or transformers has no class for it, so that it is not known to read the older spelling. `type`: what it is
- * when it does not say, or NULL. */
-static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
-                                fg_error *err) {
-    fg_status status = FG_OK;
-    const char *own = json_string_value(json_object_get(inside, "model_type"));
-    const json_t *defaults, *theta = json_object_get(inside, "rope_theta");
-    FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
-    bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
-                      fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
-    *may = theta && ((!own && !type) || is_assumed);
-done:
-    return status;
-}
-
-/* Rotary settings of models inside go back into the newer spelling where that is safe. */
-static fg_status keep_newer_inside(const fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
-    const json_t *types = json_object_get(t->document, "defaults");
-    const char *key;
-    json_t *inside;
-    bool may;
-    json_object_foreach(t->result, key, inside) {
-        if (!json_is_object(inside)) continue;
-        FG_TRY(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
-        if (may) FG_TRY(fg_rotary_settings_to_newer(inside, err));
-    }
-done:
-    return status;
-}
-
-/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling
- * cannot hold both. */
-static bool has_stale_theta(const fg_translator *t) {
-    const json_t *theta = fg_json_at(t->result, "rope_parameters/rope_theta");
-    const json_t *stale = json_object_get(t->result, "rope_theta");
-    return theta && stale && !fg_json_equal(theta, stale);
-}
-
-/* Into the spelling that is asked for. */
-static fg_status spell_result(const fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
-    bool newer = t->options->hf_version >= 5;
-    if (spells(t, "newer") || (spells(t, "parameters") && !newer && !has_stale_theta(t))) {
-        FG_TRY(fg_rotary_settings_spell(t->result, newer, t->options->file, err));
-        if (!newer && t->options->newer_rotary) FG_TRY(keep_newer_inside(t, err));
-    } else if (newer && sees_older(t)) {
-        FG_TRY(fg_rotary_settings_to_newer(t->result, err));
-    }
-done:
-    return status;
-}
-
 static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
     fg_status status = FG_OK;
@@ -445,7 +359,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(each_option(t, set_result, err));
     FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
     FG_TRY(complete_hf(t, translation->hf, defaults, err));
-    FG_TRY(spell_result(t, err));
+    FG_TRY(fg_custom_run(t, FG_CUSTOM_WRITE, t->result, err));
     translation->result = json_incref(t->result);
 done:
     return status;
@@ -456,7 +370,7 @@ static fg_status spell_given(const fg_translator *t, json_t *given, const json_t
     fg_status status = FG_OK;
     const json_t *overrides = json_object_get(t->document, "layer_overrides");
     if (t->direction == FG_EXPORT && t->classes) return FG_OK;
-    FG_TRY(respell(t, given, err));
+    FG_TRY(fg_custom_run(t, FG_CUSTOM_READ, given, err));
     if (t->direction == FG_IMPORT && overrides)
         FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, t->options->file, err));
 done:
@@ -481,7 +395,7 @@ fg_status fg_translate(const fg_converter *converter, fg_direction direction, co
     if (direction == FG_IMPORT) t.file_config = source;
     FG_TRY(fg_hf_keys_load(catalogue, &t.hf_keys, err));
     given = fg_json_deep_copy(source, err);
-    translation->newer_rotary = direction == FG_IMPORT && has_newer_rotary(source, 2);
+    translation->newer_rotary = direction == FG_IMPORT && fg_rotary_settings_are_newer(source);
     translation->left_out = t.left_out = json_array();
     if (!given || !t.left_out) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
     FG_TRY(fg_classes_load(&t.classes, catalogue, fg_converter_format(converter), err));

@@ -6,8 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "translate/primitive.h"
-#include "translate/rotary_settings.h"
+#include "translate/custom.h"
+#include "translate/primitive_functions.h"
 
 enum { MESSAGE = 700, WHERE = 400, BRIEF = 120 };
 
@@ -70,7 +70,7 @@ fg_status fg_translator_claim(fg_translator *t, const fg_frame *frame, int side,
 }
 
 const char *fg_translator_name(const fg_translator *t, const char *path, char *buffer, size_t size) {
-    return fg_rotary_settings_name(t->file_config, path, buffer, size);
+    return fg_custom_name(t, path, buffer, size);
 }
 
 const char *fg_translator_place(const fg_translator *t, const fg_frame *frame, const char *path, char *buffer,
@@ -252,10 +252,8 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     fg_status status = FG_OK;
     for (size_t i = 0; i < frame->section->count; i++) {
         const fg_declaration *d = &frame->section->items[i];
-        fg_status (*run)(fg_translator *, const fg_frame *, const fg_declaration *, fg_error *) =
-            t->direction == FG_IMPORT ? d->primitive->import : d->primitive->export;
         FG_TRY(claim(t, frame, d, err));
-        if (run) FG_TRY(run(t, frame, d, err));
+        FG_TRY(fg_primitive_function(d->primitive->id, t->direction)(t, frame, d, err));
     }
     if (t->refused) goto done;  /* conditions rely on values that declarations have accepted */
     fg_frame resolved = *frame; /* the object may have come into being meanwhile */

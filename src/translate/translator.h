@@ -8,10 +8,11 @@
 #include "language/classes.h"
 #include "language/declaration.h"
 #include "language/expression.h"
+#include "language/template.h"
 #include "translate/translate.h"
 
 typedef struct fg_translator {
-    const fg_converter *converter; /* NULL: of a migration (convert/migration.h) */
+    const fg_converter *converter; /* NULL: of a migration (mapping/) */
     const json_t *document;        /* in which the declarations stand, for "tables" and what else it says */
     const char *file;              /* the same for messages */
     const fg_declarations *declarations;
@@ -19,7 +20,7 @@ typedef struct fg_translator {
     const fg_translate_options *options;
     const fg_classes *classes; /* of the target; NULL if it has none */
     fg_claims claims[2];       /* owned; per side, from the root: what declarations have claimed so far */
-    const json_t *hf_keys;     /* borrowed; keys of hf that belong to no family (convert/hf_keys.h) */
+    const json_t *hf_keys;     /* borrowed; keys of hf that belong to no family (language/hf_keys.h) */
     const json_t
         *file_config;    /* import: the source as its file has it, for the names in messages; else NULL */
     const json_t *given; /* the source, in the rotary spelling that declarations see */

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "language/converter.h"
 #include "lint/lint_classes.h"
 
 static char folder[] = "/tmp/fgconv-lint-classes-XXXXXX";

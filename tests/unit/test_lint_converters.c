@@ -65,7 +65,7 @@ static void faults_are_found(void **state) {
          "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",
          "\"use_cache\" = true: only 5.0 is supported"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
-         "{\"vocab_size\": {\"import_only\": \"vocab_size\", \"default\": 7}, "
+         "{\"vocab_size\": {\"import_only\": \"vocab_size\"}, "
          "\"bos_token_id\": {\"import_only\": \"eos_token_id\"}, \"eos_token_id\": {\"import_only\": "
          "\"bos_token_id\"}}}, \"x\": {}}}",
          "ok"},

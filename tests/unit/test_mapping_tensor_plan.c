@@ -15,6 +15,7 @@
 #include "mapping/tensor_names.h"
 #include "mapping/tensor_plan.h"
 #include "mapping/tensor_tied.h"
+#include "translate/translate.h"
 
 static char data_file[] = "/tmp/fgconv-test-tensors-XXXXXX";
 static fg_catalogue catalogue;

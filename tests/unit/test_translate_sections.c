@@ -1,90 +1,9 @@
-/* convert/translate for targets with classes: the words that lead to other sections, both coverage walkers,
- * defaults of classes; and convert/weights. Converters and classes are small ones of the test's own. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+/* translate/ for targets with classes: the words that lead to other sections, both coverage walkers,
+ * defaults of classes. Converters and classes are small ones of the test's own. */
 
-#include <cmocka.h>
-
-#include "base/alloc.h"
 #include "base/log.h"
-#include "mapping/tensor_map.h"
+#include "sections_fixture.h"
 #include "translate/translate.h"
-
-static char folder[] = "/tmp/fgconv-sections-XXXXXX";
-static fg_catalogue catalogue;
-
-static const char classes[] =
-    "{\"registries\": {\"Mixer\": {\"types\": {\"a\": \"MixA\", \"b\": \"MixB\"}, \"default\": \"MixA\"},"
-    " \"Blocks\": {\"types\": {\"fixed\": \"Fixed\", \"pattern\": \"Pattern\"}, \"default\": \"Fixed\"}},"
-    " \"enums\": {\"Colour\": [\"red\", \"green\"]}, \"classes\": {"
-    "\"Model\": {\"type\": null, \"fields\": {\"size\": {\"architecture\": \"int\", \"default\": 4},"
-    "  \"colour\": {\"architecture\": \"Colour\", \"default\": \"red\"}, \"note\": {\"other\": \"str | "
-    "null\", \"default\": null},"
-    "  \"mixer\": {\"architecture\": \"Mixer\", \"class\": \"MixA\"}, \"blocks\": {\"architecture\": "
-    "\"Blocks\", \"class\": \"Fixed\"},"
-    "  \"parts\": {\"architecture\": \"dict[str, Mixer]\", \"default\": {}}}},"
-    "\"MixA\": {\"type\": \"a\", \"fields\": {\"heads\": {\"architecture\": \"int\", \"default\": 8},"
-    "  \"weight\": {\"architecture\": \"Parameter\", \"class\": \"Parameter\"}}},"
-    "\"MixB\": {\"type\": \"b\", \"fields\": {\"states\": {\"architecture\": \"int\", \"default\": 2}}},"
-    "\"Parameter\": {\"type\": null, \"fields\": {\"scale\": {\"other\": \"float | null\", \"default\": "
-    "null}}},"
-    "\"Fixed\": {\"type\": \"fixed\", \"fields\": {\"block\": {\"architecture\": \"Mixer\", \"class\": "
-    "\"MixA\"},"
-    "  \"num_blocks\": {\"architecture\": \"int\", \"default\": 1}}},"
-    "\"Pattern\": {\"type\": \"pattern\", \"fields\": {\"blocks\": {\"architecture\": \"dict[str, Mixer]\"},"
-    "  \"pattern\": {\"architecture\": \"list[str]\"}, \"num_blocks\": {\"architecture\": \"int\", "
-    "\"default\": 1}}}}}";
-
-/* Keys of hf that no family has. */
-static const char hf_keys[] =
-    "{\"models\": [\"text_config\"], \"unread\": {"
-    "\"notes\": {\"reason\": \"r\", \"source\": \"s\", \"depth\": \"any\", \"keys\": [\"about\"]},"
-    "\"settings\": {\"reason\": \"r\", \"source\": \"s\", \"keys\": [\"setting\"]},"
-    "\"pairs\": {\"reason\": \"r\", \"source\": \"s\", \"keys\": [\"paired\"], \"neutral\": [false]}},"
-    " \"refused\": {\"packed\": {\"message\": \"the numbers are packed\", \"hint\": \"h\", \"neutral\": "
-    "[{}], \"keys\": [\"packed\"]}},"
-    " \"computation\": [\"truncate\"]}";
-
-/* What most tests leave as it is: every field of the model that they are not about. */
-#define SIZE "\"size\": {\"rename\": \"size\", \"type\": \"count\"}"
-#define COLOUR "\"colour\": {\"constant_import\": \"red\"}"
-#define MIXER "\"mixer\": {\"ignored\": \"r\"}"
-#define BLOCKS "\"blocks\": {\"ignored\": \"r\"}"
-#define PARTS "\"parts\": {\"ignored\": \"r\"}"
-#define SECTIONS                                                                                             \
-    "\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, \"weight\": "             \
-    "{\"ignored\": \"r\"}}}, "                                                                               \
-    "\"b\": {\"class\": \"MixB\", \"config\": {\"states\": {\"rename\": \"states\"}}}"
-
-static void put(const char *name, const char *text) {
-    fg_error err = {0};
-    char *path = fg_path_join(folder, name, NULL);
-    fg_catalogue_forget(&catalogue);
-    remove(path);
-    if (fg_file_write_all(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
-    fg_free(path);
-}
-
-static fg_status load(const fg_converter **converter, const char *config, const char *sections,
-                      const char *more, fg_error *err) {
-    char *text = fg_strformat(NULL,
-                              "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
-                              "%s \"sections\": {\"model\": {\"class\": "
-                              "\"Model\", \"config\": {%s}}, %s}}",
-                              more, config, sections);
-    char *path = fg_path_join(folder, "probe.json", NULL);
-    put("probe.json", text);
-    fg_status status = fg_converter_load_file(converter, &catalogue, path, err);
-    fg_free(path);
-    fg_free(text);
-    return status;
-}
 
 typedef struct row {
     const char *config, *sections, *more;
@@ -93,12 +12,6 @@ typedef struct row {
     const char *result; /* compact JSON; or what a refusal says */
     bool refused;
 } row;
-
-static json_t *parse(const char *text) {
-    json_t *value;
-    if (fg_json_parse(text, text, strlen(text), &value, NULL) != FG_OK) fail_msg("%s", text);
-    return value;
-}
 
 static void check(const row *r, size_t number) {
     fg_error err = {0};
@@ -225,8 +138,9 @@ static void dictionaries_go_entry_by_entry(void **state) {
 
 static void blocks_share_their_keys(void **state) {
     (void)state;
-    static const char blocks[] = SIZE ", " COLOUR ", " MIXER ", " PARTS
-                                      ", \"blocks\": {\"blocks\": \"a\", \"at\": \"text\", \"count\": \"n\"}";
+    static const char blocks[] =
+        SIZE ", " COLOUR ", " MIXER ", " PARTS
+             ", \"blocks\": {\"list_dispatch\": \"a\", \"at\": \"text\", \"count\": \"n\"}";
     static const row rows[] = {
         {blocks, SECTIONS, NULL, FG_IMPORT, "{\"size\": 2, \"text\": {\"n\": 3, \"heads\": 5}}",
          "{\"size\": 2, \"colour\": \"red\", \"blocks\": {\"type\": \"fixed\", \"num_blocks\": 3, \"block\": "
@@ -494,9 +408,8 @@ static void wrong_types_in_sections_are_refused(void **state) {
         {"{\"list_dispatch\": [\"A\"], \"hf\": \"x\", \"count\": \"n\"}", shape},
         {"{\"list_dispatch\": [{\"A\": \"a\"}], \"hf\": \"x\", \"count\": \"n\"}", shape},
         {"{\"list_dispatch\": [[\"A\", \"a\", \"true\", \"more\"]], \"hf\": \"x\", \"count\": \"n\"}", shape},
-        {"{\"list_dispatch\": {\"A\": \"a\"}, \"hf\": \"x\", \"count\": \"n\"}",
-         "expected a list of [name, section]"},
-        {"{\"list_dispatch\": \"a\", \"hf\": \"x\", \"count\": \"n\"}", "expected a list of [name, section]"},
+        {"{\"list_dispatch\": {\"A\": \"a\"}, \"hf\": \"x\", \"count\": \"n\"}", "a list of [name, section]"},
+        {"{\"list_dispatch\": \"a\", \"hf\": \"x\", \"count\": \"n\"}", "a list of [name, section]"},
         {"{\"list_dispatch\": [[\"A\", \"a\", \"heads >\"]], \"hf\": \"x\", \"count\": \"n\"}",
          "probe.json:1: sections/model/config/mixer"},
         {"{\"dispatch\": [[\"A\", \"a\"]]}", "expected sections by name"},
@@ -506,7 +419,7 @@ static void wrong_types_in_sections_are_refused(void **state) {
         {"{\"typed_dict\": {\"A\": null}}", "unknown section"},
         {"{\"nested\": [\"a\"]}", "expected a string"},
         {"{\"nested\": \"z\"}", "unknown section"},
-        {"{\"blocks\": {\"A\": \"a\"}, \"count\": \"n\"}", "expected a string"},
+        {"{\"list_dispatch\": \"z\", \"count\": \"n\"}", "unknown section"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fg_error err = {0};
@@ -517,163 +430,6 @@ static void wrong_types_in_sections_are_refused(void **state) {
         if (!strstr(err.text, "probe.json:1")) fail_msg("row %zu: \"%s\" does not say where", i, err.text);
         fg_free(config);
     }
-}
-
-/* ---- weights ---- */
-
-static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) {
-    const fg_converter *converter = NULL;
-    char *more = fg_strdup("\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, "
-                           "\"weight\": {\"ignored\": \"r\"}}, "
-                           "\"weights\": {\"w\": {\"hf\": \"w\", \"shape\": [\"heads\", \"$width\"]}}}",
-                           NULL);
-    char *text = fg_strformat(NULL,
-                              "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
-                              "\"sections\": {\"model\": "
-                              "{\"class\": \"Model\", \"config\": {%s, %s, %s, %s, \"blocks\": {\"blocks\": "
-                              "\"a\", \"count\": \"n\"}}, "
-                              "\"let\": {\"width\": \"size\"}, \"weights\": {%s}}, %s}}",
-                              SIZE, COLOUR, MIXER, PARTS, weights, more);
-    char *path = fg_path_join(folder, "probe.json", NULL);
-    json_t *target = parse(
-        "{\"size\": 4, \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], "
-        "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
-    put("probe.json", text);
-    fg_status status = fg_converter_load_file(&converter, &catalogue, path, err);
-    if (status == FG_OK) status = fg_tensor_map_new(out, converter, target, err);
-    json_decref(target);
-    fg_free(path);
-    fg_free(text);
-    fg_free(more);
-    return status;
-}
-
-static void rules_name_parts_and_places(void **state) {
-    (void)state;
-    fg_error err = {0};
-    fg_tensor_map w;
-    fg_status status = expand("\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": \"layers.{i}.\"}, "
-                              "\"joined\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, "
-                              "\"size\"], \"permute\": [1, 0]}, "
-                              "\"more.{i}\": {\"hf\": \"m.{i+1}\", \"repeat\": 2, \"shape\": [7]}, "
-                              "\"flat\": {\"hf\": \"f\", \"shape\": [2, 3, 4], \"fast_llm_shape\": [2, 12]}, "
-                              "\"absent\": {\"hf\": \"z\", \"shape\": [1], \"if\": \"size > 4\"}",
-                              &w, &err);
-    if (status != FG_OK) fail_msg("%s", err.text);
-    assert_int_equal(w.count, 7);
-    static const struct {
-        const char *target, *hf;
-        uint64_t rows, columns, offset;
-    } rows[] = {{"blocks.0.w", "layers.0.w", 2, 4, 0},
-                {"blocks.1.w", "layers.1.w", 5, 4, 0},
-                {"blocks.2.w", "layers.2.w", 2, 4, 0},
-                {"joined", "e0.a", 24, 2, 0},
-                {"joined", "e0.b", 24, 2, 8},
-                {"joined", "e2.b", 24, 2, 40},
-                {"more.1", "m.2", 7, 0, 0},
-                {"flat", "f", 2, 12, 0}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t part = fg_map_get(&w.by_hf, rows[i].hf);
-        assert_int_not_equal(part, FG_MAP_NONE);
-        const fg_weight_link *link = &w.links[w.parts[part].link];
-        assert_string_equal(link->target, rows[i].target);
-        assert_int_equal(link->shape[0], rows[i].rows);
-        if (rows[i].columns) assert_int_equal(link->shape[1], rows[i].columns);
-        assert_int_equal(w.parts[part].offset, rows[i].offset);
-    }
-    assert_int_equal(fg_map_get(&w.by_hf, "z"), FG_MAP_NONE);
-    fg_tensor_map_free(&w);
-}
-
-/* A pair an expert, all gates and ups of an expert in one tensor, all in one, and another name of one. */
-static void other_layouts_hold_several_parts(void **state) {
-    (void)state;
-    fg_error err = {0};
-    fg_tensor_map w;
-    fg_status status =
-        expand("\"x\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, \"size\"], \"other\": "
-               "[{\"hf\": \"p{i}\", \"each\": 3, \"shape\": [4, \"size\"]}, {\"hf\": \"all\", \"shape\": [3, "
-               "4, 4]}]}, "
-               "\"y\": {\"hf\": \"y\", \"shape\": [7], \"other\": [\"why\"]}",
-               &w, &err);
-    if (status != FG_OK) fail_msg("%s", err.text);
-    static const struct {
-        const char *hf, *first;
-        size_t parts;
-        uint64_t rows;
-    } rows[] = {{"p0", "e0.a", 2, 4}, {"p2", "e2.a", 2, 4}, {"all", "e0.a", 6, 3}, {"why", "y", 1, 7}};
-    assert_int_equal(w.packed_count, 5);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        int64_t found = fg_map_get(&w.by_packed, rows[i].hf);
-        assert_int_not_equal(found, FG_MAP_NONE);
-        const fg_packed_tensor *packed = &w.packed[found];
-        assert_string_equal(w.parts[packed->first_part].hf, rows[i].first);
-        assert_int_equal(packed->part_count, rows[i].parts);
-        assert_int_equal(packed->shape[0], rows[i].rows);
-    }
-    fg_tensor_map_free(&w);
-}
-
-static void broken_rules_are_refused(void **state) {
-    (void)state;
-    static const char *const rows[][2] = {
-        {"\"x\": {\"hf\": \"a\", \"shape\": [1], \"colour\": 1}", "unknown key \"colour\""},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size +\"]}", "sections/model/weights/x"},
-        {"\"x\": {\"hf\": \"a\"}", "a tensor needs \"hf\" and \"shape\""},
-        {"\"x\": {\"of\": \"size\", \"hf\": \"a\"}", "\"size\" leads to no section"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0, 0]}", "\"permute\""},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0]}", "differ in length"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [1]}, \"y\": {\"hf\": \"a\", \"shape\": [1]}",
-         "two rules of \"weights\" are for \"a\""},
-        {"\"x\": {\"hf\": [\"a\", \"a\"], \"shape\": [1]}", "are for \"a\""},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"fast_llm_shape\": [3]}", "not as large as its parts"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size / 3\"]}", "not exact"},
-        {"\"x\": {\"hf\": \"a{i}\", \"each\": \"0 - 1\", \"shape\": [2]}", "expected a whole number"},
-        {"\"x\": {\"hf\": \"a{i}\", \"each\": 99999999, \"shape\": [2]}", "more than"},
-        {"\"x\": {\"hf\": [1], \"shape\": [2]}", "\"hf\": found an array"},
-        {"\"x\": {\"hf\": 1, \"shape\": [2]}", "\"hf\": found an integer"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"with\": [1]}", "\"with\": found an array"},
-        {"\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": [\"a\"]}", "expected one prefix"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": \"b\"}", "\"other\": found a string"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [7]}", "layout 0: expected a name"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\"}]}", "layout 0: expected a name"},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\", \"shape\": [2], \"if\": 1}]}",
-         "unknown key \"if\""},
-        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [\"a\"]}", "are for \"a\""},
-        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [\"c\"]}",
-         "not as large as the first layout"},
-        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [6]}]}",
-         "not as large as the first layout"},
-        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [3]}]}",
-         "must hold whole tensors"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        fg_error err = {0};
-        fg_tensor_map w = {0};
-        if (expand(rows[i][0], &w, &err) != FG_ERR_INPUT || !strstr(err.text, rows[i][1]))
-            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, rows[i][1]);
-    }
-}
-
-static int set_up(void **state) {
-    (void)state;
-    fg_error err = {0};
-    char *below = NULL;
-    if (!mkdtemp(folder)) return 1;
-    below = fg_path_join(folder, "defaults", &err);
-    fg_status status = fg_directory_create(below, &err);
-    fg_free(below);
-    if (status != FG_OK) return 1;
-    put("defaults/fast_llm.json", classes);
-    put("defaults/hf_keys.json", hf_keys);
-    return fg_catalogue_add(&catalogue, folder, &err) != FG_OK;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    fg_catalogue_free(&catalogue);
-    fg_directory_remove(folder, NULL);
-    return 0;
 }
 
 int main(void) {
@@ -688,10 +444,7 @@ int main(void) {
         cmocka_unit_test(what_was_left_out_comes_back),
         cmocka_unit_test(an_explicit_default_comes_back),
         cmocka_unit_test(a_null_comes_back),
-        cmocka_unit_test(rules_name_parts_and_places),
         cmocka_unit_test(wrong_types_in_sections_are_refused),
-        cmocka_unit_test(other_layouts_hold_several_parts),
-        cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "translate/primitive_functions.h"
 #include "translate/translate.h"
 
 static char folder[] = "/tmp/fgconv-translate-XXXXXX";
@@ -87,6 +88,24 @@ static void run_row(const row *r) {
 }
 
 #define HF_ARCHITECTURES "{\"architectures\": [\"Probe\"]"
+
+static void the_grammar_has_functions(void **state) {
+    (void)state;
+    static const char *const names[] = {"rename",          "default",         "optional", "import_only",
+                                        "constant_export", "ignored",         "dispatch", "typed_dict",
+                                        "nested",          "constant_import", "custom",   "list_dispatch"};
+    bool seen[FG_PRIMITIVES] = {false};
+    assert_int_equal(sizeof names / sizeof *names, FG_PRIMITIVES);
+    for (size_t i = 0; i < FG_PRIMITIVES; i++) {
+        const fg_primitive *primitive = fg_primitive_find(names[i]);
+        assert_non_null(primitive);
+        assert_false(seen[primitive->id]);
+        seen[primitive->id] = true;
+        assert_non_null(fg_primitive_function(primitive->id, FG_IMPORT));
+        assert_non_null(fg_primitive_function(primitive->id, FG_EXPORT));
+    }
+    assert_null(fg_primitive_find("blocks"));
+}
 
 static void each_primitive_goes_both_ways(void **state) {
     (void)state;
@@ -364,6 +383,7 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_grammar_has_functions),
         cmocka_unit_test(each_primitive_goes_both_ways),
         cmocka_unit_test(leaves_are_covered_at_any_depth),
         cmocka_unit_test(unknown_neutral_keys_are_warned_of),

@@ -1,106 +1,13 @@
-#include "translate/primitive.h"
-
+/* The primitives for single keys: rename, default, optional, import_only, constants, ignored. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "translate/custom.h"
+#include "language/value_type.h"
+#include "translate/primitive_functions.h"
 
 enum { BRIEF = 120, VALUES = 240, PLACE = 300 };
-
-/* ---- types ---- */
-
-static bool is_count(const json_t *value) {
-    return json_is_integer(value) && json_integer_value(value) >= 1;
-}
-
-static bool is_size(const json_t *value) {
-    return json_is_integer(value) && json_integer_value(value) >= 0;
-}
-
-static bool is_number(const json_t *value) {
-    return json_is_number(value);
-}
-
-static bool is_texts(const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_string(item)) return false;
-    }
-    return json_is_array(value);
-}
-
-static bool is_positive(const json_t *value) {
-    return json_is_number(value) && json_number_value(value) > 0;
-}
-
-static bool is_probability(const json_t *value) {
-    return json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) < 1;
-}
-
-static bool is_flag(const json_t *value) {
-    return json_is_boolean(value);
-}
-
-static bool is_text(const json_t *value) {
-    return json_is_string(value);
-}
-
-static bool is_ids(const json_t *value) {
-    size_t i;
-    json_t *item;
-    if (json_is_null(value) || json_is_integer(value)) return true;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_integer(item)) return false;
-    }
-    return json_is_array(value);
-}
-
-static bool is_object(const json_t *value) {
-    return json_is_object(value);
-}
-
-static const struct fg_type_row {
-    const char *name;
-    bool (*holds)(const json_t *value);
-    const char *expected;
-} types[] = {
-    {"count", is_count, "an integer of 1 or more"},
-    {"size", is_size, "an integer of 0 or more"},
-    {"number", is_number, "a number"},
-    {"texts", is_texts, "a list of strings"},
-    {"positive", is_positive, "a number above 0"},
-    {"probability", is_probability, "a number from 0 to below 1"},
-    {"flag", is_flag, "true or false"},
-    {"text", is_text, "a string"},
-    {"ids", is_ids, "a token id, a list of them, or null"},
-    {"object", is_object, "an object"},
-};
-
-/* "count?" also takes null. */
-static const struct fg_type_row *type_row(const char *type, bool *nullable) {
-    size_t length = strlen(type);
-    *nullable = fg_ends_with(type, "?");
-    length -= *nullable;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strlen(types[i].name) == length && strncmp(types[i].name, type, length) == 0) return &types[i];
-    }
-    return NULL;
-}
-
-bool fg_type_known(const char *type) {
-    bool nullable;
-    return type_row(type, &nullable) != NULL;
-}
-
-const char *fg_type_mismatch(const char *type, const json_t *value) {
-    bool nullable;
-    const struct fg_type_row *row = type_row(type, &nullable);
-    if (!row || row->holds(value) || (nullable && json_is_null(value))) return NULL;
-    return row->expected;
-}
 
 /* ---- shared by the primitives ---- */
 
@@ -193,39 +100,50 @@ done:
     return status;
 }
 
+/* What absence means on the side that is read, and on the side that is written. */
+static const fg_absence *read_absence(const fg_translator *t, const fg_declaration *d) {
+    return &d->absence[importing(t) ? FG_SIDE_HF : FG_SIDE_TARGET];
+}
+
+static const fg_absence *write_absence(const fg_translator *t, const fg_declaration *d) {
+    return &d->absence[importing(t) ? FG_SIDE_TARGET : FG_SIDE_HF];
+}
+
+static bool is_absence(const fg_absence *absence, const json_t *found) {
+    return !found || (absence->null && json_is_null(found)) || is_listed(absence->also, found);
+}
+
+/* What the absence that was found means; NULL: refused. */
+static fg_status read_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              const json_t *found, json_t **value, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(value_or_refuse(t, frame, d, read_absence(t, d)->means, value, err));
+    if (!importing(t)) goto done;
+    FG_TRY(take_together(t, frame, d, value, err));
+    if (found && *value)
+        FG_TRY(fg_translator_leave_out(t, frame, from_path(t, d), found,
+                                       "stands for a value that is worked out", *value, err));
+done:
+    return status;
+}
+
 /* The source's value, or what its absence means. NULL with FG_OK: absent, and that is all right, or refused.
  */
 static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *found;
-    const char *path = from_path(t, d), *instead = NULL;
+    const fg_absence *absence = read_absence(t, d);
     char place[PLACE];
     *value = NULL;
-    FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
-    if (importing(t)) {
-        bool null = json_is_null(found) && !member(d, "default_for"); /* a list says it all */
-        if ((!found || null) && member(d, "default")) instead = "default";
-        if (!found && member(d, "optional")) instead = "optional";
-        if (found && is_listed(member(d, "default_for"), found)) instead = "default";
-    } else {
-        if (!found && member(d, "optional")) instead = "optional";
-        if (!found && member(d, "omit")) instead = "omit";
-        if ((!found || json_is_null(found)) && member(d, "absent")) instead = "absent";
-    }
-    if (instead) FG_TRY(value_or_refuse(t, frame, d, instead, value, err));
-    if (instead && importing(t)) FG_TRY(take_together(t, frame, d, value, err));
-    if (instead && found && *value && (importing(t) || !json_is_null(found)))
-        FG_TRY(fg_translator_leave_out(t, frame, path, found, "stands for a value that is worked out", *value,
-                                       err));
-    if (instead)
-        goto done;
-    else if (found)
+    FG_TRY(fg_translator_read(t, frame, from_path(t, d), false, &found, err));
+    if (absence->means && is_absence(absence, found)) return read_default(t, frame, d, found, value, err);
+    if (found) {
         *value = json_incref((json_t *)(uintptr_t)found);
-    else if (!member(d, "maybe")) {
+    } else if (!member(d, "maybe")) {
         t->lacks_key = true;
         FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
-                                    fg_translator_place(t, frame, path, place, sizeof place)));
+                                    fg_translator_place(t, frame, from_path(t, d), place, sizeof place)));
     }
 done:
     return status;
@@ -235,20 +153,19 @@ done:
 static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
                               fg_error *err) {
     uint64_t asked = 0;
-    if (!member(d, "option")) return FG_OK;
-    fg_translate_option(t->options, json_string_value(member(d, "option")), &asked);
-    if (!asked) return FG_OK;
+    const char *option = json_string_value(member(d, "option"));
+    if (!option || !fg_translate_option(t->options, option, &asked) || !asked) return FG_OK;
     json_decref(*value);
     *value = json_integer((json_int_t)asked);
     return *value ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
 }
 
-/* Whether the value equals what a member of the declaration means here. */
+/* Whether the value equals what a member of the declaration (NULL: none) means here. */
 static fg_status equals(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                         const char *name, const json_t *value, bool *equal, fg_error *err) {
     json_t *meant = NULL;
     *equal = false;
-    if (!member(d, name)) return FG_OK;
+    if (!name) return FG_OK;
     fg_status status = fg_translator_value(t, frame, d, name, &meant, err);
     *equal = status == FG_OK && fg_json_equal(meant, value);
     json_decref(meant);
@@ -310,7 +227,7 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
     return status;
 }
 
-/* ---- rename, optional, import_only ---- */
+/* ---- rename, default, optional, import_only ---- */
 
 /* Import of a key that may come back as null, which means the same: what stood there is kept. */
 static fg_status note_number(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -334,36 +251,48 @@ static fg_status note_sentinel(fg_translator *t, const fg_frame *frame, const fg
                                            err);
 }
 
+/* Import: whether hf's value comes back; if it would come back as null or not at all, that is noted. */
+static fg_status comes_back(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            const json_t *value, bool *same, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_absence *hf = &d->absence[FG_SIDE_HF];
+    bool unwritten;
+    *same = true;
+    if (!importing(t) || !hf->unwritten) goto done;
+    FG_TRY(equals(t, frame, d, hf->as_null ? NULL : hf->unwritten, value, &unwritten, err));
+    if (hf->as_null) FG_TRY(note_number(t, frame, d, err));
+    if (unwritten) FG_TRY(note_sentinel(t, frame, d, err));
+    *same = !hf->as_null && !unwritten;
+done:
+    return status;
+}
+
 /* Writes a value that was read, as the other side has it. `value` is taken over. */
 static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_declaration *d, json_t *value,
                          fg_error *err) {
     fg_status status = FG_OK;
-    bool skip, same;
+    const fg_absence *absence = write_absence(t, d);
+    bool unwritten, returns, same;
     json_t *given = json_incref(value);
-    FG_TRY(equals(t, frame, d, "optional", value, &skip, err));
-    if (skip && importing(t)) FG_TRY(note_sentinel(t, frame, d, err));
+    FG_TRY(comes_back(t, frame, d, value, &returns, err));
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
-    if (importing(t) && member(d, "null_if")) {
-        same = false;
-        FG_TRY(note_number(t, frame, d, err));
-    }
-    if (importing(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, !skip && same, err));
+    if (importing(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
     FG_TRY(apply_option(t, d, &value, err));
-    FG_TRY(equals(t, frame, d, importing(t) ? "omit" : "optional", value, &skip, err));
-    FG_TRY(equals(t, frame, d, "null_if", value, &same, err));
-    if (same && !importing(t)) {
+    FG_TRY(equals(t, frame, d, absence->unwritten, value, &unwritten, err));
+    if (unwritten && !absence->as_null) goto done;
+    if (unwritten) {
         json_decref(value);
         value = json_null();
     }
-    if (!skip) FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));
+    FG_TRY(fg_translator_write(t, frame, to_path(t, d), value, err));
 done:
     json_decref(value);
     json_decref(given);
     return status;
 }
 
-static fg_status carry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+fg_status fg_carry_value(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = NULL;
     char brief[BRIEF], place[PLACE];
@@ -386,14 +315,14 @@ static fg_status write_constant(fg_translator *t, const fg_frame *frame, const f
                                 const char *name, const char *path, fg_error *err);
 
 /* From one key, or from an expression over all of them. */
-static fg_status import_only_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                    fg_error *err) {
-    if (d->key_count) return carry(t, frame, d, err);
+fg_status fg_import_only_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                fg_error *err) {
+    if (d->key_count) return fg_carry_value(t, frame, d, err);
     return write_constant(t, frame, d, "import_only", d->fields[0], err);
 }
 
-static fg_status import_only_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                    fg_error *err) {
+fg_status fg_import_only_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                fg_error *err) {
     const json_t *found;
     fg_status status = fg_translator_read(t, frame, d->fields[0], true, &found, err);
     if (status == FG_OK && found)
@@ -438,8 +367,8 @@ done:
 }
 
 /* Another value that "neutral" lists means the same, and comes back. */
-static fg_status constant_export_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                        fg_error *err) {
+fg_status fg_constant_export_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
     fg_status status = FG_OK;
     const json_t *found = NULL, *neutral = member(d, "neutral");
     json_t *written = NULL;
@@ -453,18 +382,18 @@ done:
     return status;
 }
 
-static fg_status constant_export_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                        fg_error *err) {
+fg_status fg_constant_export_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
     return write_constant(t, frame, d, "constant_export", d->keys[0], err);
 }
 
-static fg_status constant_import_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                        fg_error *err) {
+fg_status fg_constant_import_import(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
     return write_constant(t, frame, d, "constant_import", d->fields[0], err);
 }
 
-static fg_status constant_import_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                                        fg_error *err) {
+fg_status fg_constant_import_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    fg_error *err) {
     return demand_constant(t, frame, d, "constant_import", d->fields[0], true, err);
 }
 
@@ -506,7 +435,7 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
     return status;
 }
 
-static fg_status ignore(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+fg_status fg_ignore_keys(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     size_t count = importing(t) ? d->key_count : d->field_count;
     const char *write = importing(t) ? "import_as" : "export_as";
@@ -516,93 +445,4 @@ static fg_status ignore(fg_translator *t, const fg_frame *frame, const fg_declar
         FG_TRY(write_constant(t, frame, d, write, (importing(t) ? d->fields : d->keys)[0], err));
 done:
     return status;
-}
-
-/* ---- custom ---- */
-
-static fg_status run_custom(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
-    const fg_custom *custom = fg_custom_find(json_string_value(member(d, "custom")));
-    if (!custom) return fg_fail(err, FG_ERR_BUG, "%s: there is no custom function \"%s\"", d->file, d->label);
-    return (importing(t) ? custom->import : custom->export)(t, frame, d, err);
-}
-
-static bool custom_known(const char *name) {
-    return fg_custom_find(name) != NULL;
-}
-
-/* ---- the tables ---- */
-
-enum {
-    OBJECT = FG_MOD_KEYS,
-    CARRIED = FG_MOD_FIELD | FG_MOD_MAYBE | FG_MOD_ABSENT | FG_MOD_OMIT | FG_MOD_OPTION | FG_MOD_TYPE |
-              FG_MOD_THROUGH | OBJECT,
-    SECTION = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_KEYS,
-    IGNORED = FG_MOD_FIELD | FG_MOD_HF | FG_MOD_IMPORT_AS | FG_MOD_EXPORT_AS | FG_MOD_NEUTRAL | OBJECT,
-};
-
-static const fg_primitive primitives[] = {
-    {"rename", FG_CLAIM_VALUE,
-     CARRIED | FG_MOD_DEFAULT | FG_MOD_DEFAULT_FOR | FG_MOD_NULL_IF | FG_MOD_TOGETHER, 's', NULL, carry,
-     carry},
-    {"optional", FG_CLAIM_RENAME, CARRIED | FG_MOD_RENAME, 'v', NULL, carry, carry},
-    {"import_only", FG_CLAIM_VALUE, FG_MOD_FIELD | FG_MOD_DEFAULT | FG_MOD_MAYBE | FG_MOD_TYPE | OBJECT, 's',
-     NULL, import_only_import, import_only_export},
-    {"constant_export", FG_CLAIM_LABEL, FG_MOD_HF | FG_MOD_MAYBE | FG_MOD_NEUTRAL, 'v', NULL,
-     constant_export_import, constant_export_export},
-    {"constant_import", FG_CLAIM_FIELD, FG_MOD_FIELD | OBJECT, 'v', NULL, constant_import_import,
-     constant_import_export},
-    {"ignored", FG_CLAIM_EITHER, IGNORED, 's', NULL, ignore, ignore},
-    {"nested", FG_CLAIM_SECTION, SECTION, 's', NULL, fg_run_nested, fg_run_nested},
-    {"dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'd', NULL, fg_run_dispatch, fg_run_dispatch},
-    {"typed_dict", FG_CLAIM_SECTION, SECTION | FG_MOD_HF_TYPE, 'c', NULL, fg_run_typed_dict,
-     fg_run_typed_dict},
-    {"blocks", FG_CLAIM_SECTION, FG_MOD_FIELD | FG_MOD_COUNT | FG_MOD_AT, 's', NULL, fg_run_blocks,
-     fg_run_blocks},
-    {"list_dispatch", FG_CLAIM_SECTION, SECTION | FG_MOD_COUNT | FG_MOD_AT | FG_MOD_EVERY_LAYER | FG_MOD_LAST,
-     'r', NULL, fg_run_list_dispatch, fg_run_list_dispatch},
-    {"custom", FG_CLAIM_EITHER, FG_MOD_FIELD | FG_MOD_HF | OBJECT, 's', custom_known, run_custom, run_custom},
-};
-
-const fg_primitive *fg_primitive_find(const char *name) {
-    for (size_t i = 0; i < sizeof primitives / sizeof *primitives; i++) {
-        if (strcmp(primitives[i].name, name) == 0) return &primitives[i];
-    }
-    return NULL;
-}
-
-unsigned fg_modifier_find(const char *name, char *kind) {
-    static const struct {
-        const char *name;
-        unsigned bit;
-        char kind;
-    } rows[] = {
-        {"field", FG_MOD_FIELD, 'p'},
-        {"hf", FG_MOD_HF, 'p'},
-        {"default", FG_MOD_DEFAULT, 'v'},
-        {"import_as", FG_MOD_IMPORT_AS, 'v'},
-        {"maybe", FG_MOD_MAYBE, 'b'},
-        {"export_as", FG_MOD_EXPORT_AS, 'v'},
-        {"absent", FG_MOD_ABSENT, 'v'},
-        {"omit", FG_MOD_OMIT, 'v'},
-        {"neutral", FG_MOD_NEUTRAL, 'l'},
-        {"keys", FG_MOD_KEYS, 'n'},
-        {"together", FG_MOD_TOGETHER, 'n'},
-        {"option", FG_MOD_OPTION, 's'},
-        {"type", FG_MOD_TYPE, 's'},
-        {"rename", FG_MOD_RENAME, 's'},
-        {"through", FG_MOD_THROUGH, 's'},
-        {"count", FG_MOD_COUNT, 's'},
-        {"hf_type", FG_MOD_HF_TYPE, 's'},
-        {"at", FG_MOD_AT, 's'},
-        {"default_for", FG_MOD_DEFAULT_FOR, 'l'},
-        {"null_if", FG_MOD_NULL_IF, 'v'},
-        {"every_layer", FG_MOD_EVERY_LAYER, 'b'},
-        {"last", FG_MOD_LAST, 's'},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (strcmp(rows[i].name, name) != 0) continue;
-        *kind = rows[i].kind;
-        return rows[i].bit;
-    }
-    return 0;
 }

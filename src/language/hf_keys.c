@@ -1,9 +1,9 @@
-#include "translate/hf_keys.h"
+#include "language/hf_keys.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
-#include "translate/primitive.h"
+#include "language/value_type.h"
 
 static bool is_named(const json_t *names, const char *key, size_t length) {
     size_t i;

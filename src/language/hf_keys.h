@@ -2,8 +2,8 @@
  *
  * Invariant: a key that a declaration claims is never looked up here; what is listed nowhere stays unknown.
  */
-#ifndef FG_TRANSLATE_HF_KEYS_H
-#define FG_TRANSLATE_HF_KEYS_H
+#ifndef FG_LANGUAGE_HF_KEYS_H
+#define FG_LANGUAGE_HF_KEYS_H
 
 #include "language/catalogue.h"
 

@@ -1,0 +1,412 @@
+/* list_dispatch: sequences of blocks, of one section or of those that a list of hf names. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "language/block_sequence.h"
+#include "translate/section_primitives.h"
+
+enum { BRIEF = 120, PLACE = 300 };
+
+static bool importing(const fg_translator *t) {
+    return t->direction == FG_IMPORT;
+}
+
+/* The fields of a sequence of either kind, other than its blocks. */
+static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
+                                fg_error *err) {
+    static const char *const fields[] = {"type", "num_blocks", "pattern"};
+    const fg_frame at = {.hf = "", .target = target};
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        FG_TRY(fg_translator_claim(t, &at, FG_SIDE_TARGET, fields[i], d, err));
+done:
+    return status;
+}
+
+/* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has
+ * one place for all of them. `kind` collects it. */
+static fg_status export_block(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              const fg_section *section, const char *target, json_t **kind, fg_error *err) {
+    fg_status status = FG_OK;
+    char before[BRIEF], after[BRIEF];
+    json_t *all = t->result;
+    t->result = json_object();
+    status = t->result ? fg_section_enter(t, frame, section, frame->hf, target, err)
+                       : fg_fail(err, FG_ERR_MEMORY, "out of memory");
+    json_t *alone = t->result;
+    t->result = all;
+    if (status != FG_OK) goto done;
+    if (!*kind)
+        *kind = json_incref(alone);
+    else if (!fg_json_equal(*kind, alone))
+        FG_TRY(fg_translator_refuse(
+            t, d, err,
+            "\"%s\" differs from another block, and this format has one place for both: %s "
+            "and %s",
+            target, fg_json_brief(alone, after, sizeof after), fg_json_brief(*kind, before, sizeof before)));
+done:
+    json_decref(alone);
+    return status;
+}
+
+/* Writes what a block of the sequence at `target` wrote by itself, leaf by leaf, so that it is compared with
+ * other sections' values for the same keys. */
+static fg_status merge(fg_translator *t, const char *target, const json_t *from, const char *prefix,
+                       fg_error *err) {
+    const fg_frame root = {.hf = "", .target = target};
+    fg_status status = FG_OK;
+    const char *key;
+    json_t *value;
+    char *path = NULL;
+    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        if (json_object_size(value))
+            FG_TRY(merge(t, target, value, path, err));
+        else
+            FG_TRY(fg_translator_write(t, &root, path, value, err));
+        fg_free(path);
+        path = NULL;
+    }
+done:
+    fg_free(path);
+    return status;
+}
+
+/* The names of a sequence's blocks, each once, in the order of their first use, then those without a use:
+ * [null] for a fixed one. */
+static fg_status block_names(const fg_block_sequence *sequence, json_t **names, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    const char *key;
+    json_t *name, *seen = json_object();
+    *names = json_array();
+    if (!sequence->pattern) FG_TRY(fg_json_push(*names, json_null(), err));
+    json_array_foreach((json_t *)(uintptr_t)sequence->pattern, i, name) {
+        if (json_object_get(seen, json_string_value(name))) continue;
+        FG_TRY(fg_json_put(seen, json_string_value(name), json_true(), err));
+        FG_TRY(fg_json_push(*names, json_incref(name), err));
+    }
+    json_object_foreach((json_t *)(uintptr_t)sequence->blocks, key, name) {
+        if (!json_object_get(seen, key)) FG_TRY(fg_json_push(*names, json_string(key), err));
+    }
+done:
+    json_decref(seen);
+    return status;
+}
+
+typedef struct sequence_task {
+    char *target;   /* owned */
+    json_t *names;  /* owned; the blocks */
+    json_t *layout; /* owned; names of choices, by position in the pattern */
+    json_t **kinds; /* owned array; what each choice's blocks write */
+    fg_block_sequence sequence;
+} sequence_task;
+
+static void task_free(sequence_task *task, const fg_declaration *d) {
+    for (size_t i = 0; task->kinds && i < d->choice_count; i++) json_decref(task->kinds[i]);
+    fg_free(task->kinds);
+    fg_free(task->target);
+    json_decref(task->names);
+    json_decref(task->layout);
+}
+
+/* Whether hf's list has an entry for each layer, not for each position of the pattern. */
+static bool every_layer(const fg_declaration *d) {
+    return json_object_get(d->spec, "every_layer") != NULL;
+}
+
+static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 sequence_task *task, fg_error *err) {
+    fg_status status = FG_OK;
+    char buffer[FG_BLOCK_PATH], *block = NULL;
+    json_t *name, *letters = NULL, *letter;
+    size_t i;
+    const char *wrong = fg_block_sequence_read(fg_json_at(t->source, task->target), &task->sequence);
+    if (wrong) {
+        FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": %s", task->target, wrong));
+        goto done;
+    }
+    letters = json_object(); /* block name -> choice name */
+    FG_NEW(task->kinds, d->choice_count);
+    FG_TRY(block_names(&task->sequence, &task->names, err));
+    json_array_foreach(task->names, i, name) {
+        const fg_choice *choice;
+        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
+                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY(fg_choose_by_class(t, d, block, &choice, err));
+        if (!choice)
+            FG_TRY(fg_refuse_class(t, d, block, err));
+        else
+            FG_TRY(export_block(t, frame, d, choice->section, block, &task->kinds[choice - d->choices], err));
+        if (choice && choice->name)
+            FG_TRY(fg_json_put(letters, json_is_null(name) ? "" : json_string_value(name),
+                               json_string(choice->name), err));
+        fg_free(block);
+        block = NULL;
+    }
+    for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
+    task->layout = json_array();
+    uint64_t positions = every_layer(d)           ? task->sequence.count
+                         : task->sequence.pattern ? json_array_size(task->sequence.pattern)
+                                                  : 1;
+    for (i = 0; i < positions; i++) {
+        const char *used = fg_block_sequence_name(&task->sequence, i);
+        letter = json_object_get(letters, used ? used : "");
+        if (letter) FG_TRY(fg_json_push(task->layout, json_incref(letter), err));
+    }
+done:
+    json_decref(letters);
+    fg_free(block);
+    return status;
+}
+
+/* A list that names each position of a pattern is what Fast-LLM's own converter reads and writes. */
+static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, const json_t *layout,
+                            uint64_t count) {
+    size_t named = json_array_size(layout);
+    if (!t->left_out || every_layer(d) || named == count) return; /* not on a trial way back */
+    fg_warn("%s: \"%s\" names %zu of %llu layers and is repeated: code that expects a name for each layer "
+            "computes another model",
+            t->options->file, d->keys[0], named, (unsigned long long)count);
+}
+
+/* The number of blocks in hf: claimed, read (NULL: refused) or written. */
+static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            const json_t **count, fg_error *err) {
+    fg_status status = FG_OK;
+    char brief[BRIEF], place[PLACE];
+    const char *path = fg_member_text(d, "count", "num_blocks");
+    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
+    FG_TRY(fg_translator_read(t, frame, path, false, count, err));
+    if (json_is_integer(*count) && json_integer_value(*count) >= 0) goto done;
+    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
+                                fg_translator_place(t, frame, path, place, sizeof place),
+                                fg_json_brief(*count, brief, sizeof brief)));
+    *count = NULL;
+done:
+    return status;
+}
+
+static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
+                             fg_error *err) {
+    json_t *value = json_integer((json_int_t)count);
+    fg_status status =
+        value ? fg_translator_write(t, frame, fg_member_text(d, "count", "num_blocks"), value, err)
+              : fg_fail(err, FG_ERR_MEMORY, "out of memory");
+    json_decref(value);
+    return status;
+}
+
+/* Import: writes the sequence, and each of its blocks by the choice that the layout names. */
+static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                 const json_t *layout, const json_t *count, sequence_task *task,
+                                 fg_error *err) {
+    fg_status status = FG_OK;
+    char buffer[FG_BLOCK_PATH], *block = NULL;
+    json_t *made = NULL, *name;
+    size_t i;
+    FG_TRY(fg_block_sequence_make(layout, count, &made, err));
+    task->sequence.pattern = json_object_get(made, "pattern");
+    FG_TRY(fg_translator_write(t, frame, d->fields[0], made, err));
+    FG_TRY(block_names(&task->sequence, &task->names, err));
+    json_array_foreach(task->names, i, name) {
+        const char *letter = json_string_value(json_is_null(name) ? json_array_get(layout, 0) : name);
+        const fg_choice *choice = letter ? fg_choose_by_name(d, letter) : &d->choices[0];
+        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
+                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY(choice ? fg_section_enter(t, frame, choice->section, frame->hf, block, err)
+                      : fg_refuse_name(t, d, d->keys[0],
+                                       json_is_null(name) ? json_array_get(layout, 0) : name, err));
+        fg_free(block);
+        block = NULL;
+    }
+done:
+    json_decref(made);
+    fg_free(block);
+    return status;
+}
+
+/* The frame moved to the object of hf that "at" names: which has the blocks' keys and the number of blocks.
+ * `hf` is to be freed. */
+static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                            fg_frame *moved, char **hf, fg_error *err) {
+    *moved = *frame;
+    *hf = fg_path_resolve(frame->hf, fg_member_text(d, "at", ""), err);
+    if (!*hf) return FG_ERR_MEMORY;
+    size_t length = strlen(*hf);
+    if (length && (*hf)[length - 1] == '/') (*hf)[length - 1] = '\0';
+    moved->hf = *hf;
+    if (importing(t)) moved->scope.here = fg_json_at(t->source, *hf);
+    return FG_OK;
+}
+
+static bool is_layout(const json_t *layout) {
+    size_t i;
+    json_t *name;
+    json_array_foreach((json_t *)(uintptr_t)layout, i, name) {
+        if (!json_is_string(name)) return false;
+    }
+    return json_array_size(layout) > 0;
+}
+
+/* Import: the last layer is of the kind that "last" names, whatever hf's list says. */
+static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              const json_t **layout, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *resolved = NULL;
+    const char *wanted = fg_member_text(d, "last", NULL);
+    size_t last = json_array_size(*layout) - 1;
+    const char *found = json_string_value(json_array_get(*layout, last));
+    if (!wanted || strcmp(found, wanted) == 0) return FG_OK;
+    fg_warn("%s: \"%s\": the last layer is \"%s\" but becomes \"%s\", as transformers treats it",
+            t->options->file, d->keys[0], found, wanted);
+    resolved = fg_json_copy(*layout, err);
+    if (!resolved || json_array_set_new(resolved, last, json_string(wanted)) != 0)
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading a list of layers");
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
+                                   resolved, err));
+    FG_TRY(fg_translator_resolve(t, frame, d, resolved, true, err));
+    FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
+done:
+    json_decref(resolved);
+    return status;
+}
+
+/* Export: the last layer has the kind that "last" names, or hf is another model. */
+static void warn_of_last(const fg_translator *t, const fg_declaration *d, const json_t *layout) {
+    const char *wanted = fg_member_text(d, "last", NULL),
+               *found = json_string_value(json_array_get(layout, json_array_size(layout) - 1));
+    if (!t->left_out || !wanted || !found || strcmp(found, wanted) == 0) return; /* not on a trial way back */
+    fg_warn("%s: \"%s\" ends with \"%s\", which transformers treats as \"%s\": it computes another model",
+            t->options->file, d->keys[0], found, wanted);
+}
+
+/* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */
+static fg_status check_kinds(fg_translator *t, const fg_declaration *d, const sequence_task *task,
+                             fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < d->choice_count; i++) {
+        if (!task->kinds[i])
+            FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": no block is a \"%s\", and this format needs one",
+                                        task->target, d->choices[i].name));
+    }
+done:
+    return status;
+}
+
+/* A key of a section that no block of this layout has: known, but read by nothing. */
+static fg_status set_aside(fg_translator *t, const fg_frame *at, const fg_declaration *d, const char *key,
+                           fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *found;
+    char *full = NULL;
+    FG_TRY_NEW(full, fg_path_resolve(at->hf, key, err));
+    if (fg_claims_find(&t->claims[FG_SIDE_HF], full)) goto done;
+    FG_TRY(fg_translator_claim(t, at, FG_SIDE_HF, key, d, err));
+    FG_TRY(fg_translator_read(t, at, key, true, &found, err));
+    if (found)
+        FG_TRY(fg_translator_leave_out(t, at, key, found, "no block of this model reads it", NULL, err));
+done:
+    fg_free(full);
+    return status;
+}
+
+static fg_status set_section_aside(fg_translator *t, const fg_frame *at, unsigned depth, fg_error *err) {
+    enum { DEPTH = 8 };
+    fg_status status = FG_OK;
+    char *hf = NULL;
+    for (size_t i = 0; i < at->section->count && depth < DEPTH; i++) {
+        const fg_declaration *d = &at->section->items[i];
+        for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
+            FG_TRY(set_aside(t, at, d, d->keys[k], err));
+        for (size_t k = 0; k < d->choice_count; k++) {
+            FG_TRY_NEW(hf, fg_section_hf_path(at, d, err));
+            const fg_frame inner = {.section = d->choices[k].section, .hf = hf, .target = at->target};
+            if (fg_primitive_takes(d->primitive, "hf_type"))
+                FG_TRY(set_aside(t, &inner, d, fg_member_text(d, "hf_type", "type"), err));
+            FG_TRY(set_section_aside(t, &inner, depth + 1, err));
+            fg_free(hf);
+            hf = NULL;
+        }
+    }
+done:
+    fg_free(hf);
+    return status;
+}
+
+/* Whether a declaration has a list of hf that chooses among sections; else all blocks are of one. */
+static bool has_list(const fg_declaration *d) {
+    return d->key_count > 0;
+}
+
+/* Import: hf's list of names; NULL: refused, or there is none. */
+static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                             const json_t *count, const json_t **layout, fg_error *err) {
+    fg_status status = FG_OK;
+    char brief[BRIEF];
+    FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
+    if (!is_layout(*layout)) {
+        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names", d->keys[0],
+                                    fg_json_brief(*layout, brief, sizeof brief)));
+        *layout = NULL;
+    } else if (count && every_layer(d) && json_array_size(*layout) != (size_t)json_integer_value(count)) {
+        FG_TRY(fg_translator_refuse(
+            t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
+            json_array_size(*layout), (long long)json_integer_value(count)));
+        *layout = NULL;
+    } else if (count) {
+        FG_TRY(resolve_last(t, frame, d, layout, err));
+        warn_of_pattern(t, d, *layout, (uint64_t)json_integer_value(count));
+    }
+done:
+    return status;
+}
+
+static fg_status import_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                               sequence_task *task, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *count, *layout = NULL;
+    FG_TRY(read_count(t, frame, d, &count, err));
+    if (has_list(d)) FG_TRY(read_layout(t, frame, d, count, &layout, err));
+    if (count && (layout || !has_list(d))) FG_TRY(import_sequence(t, frame, d, layout, count, task, err));
+    for (size_t i = 0; i < d->choice_count && has_list(d); i++) {
+        const fg_frame at = {.section = d->choices[i].section, .hf = frame->hf, .target = task->target};
+        FG_TRY(set_section_aside(t, &at, 0, err));
+    }
+done:
+    return status;
+}
+
+static fg_status export_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                               sequence_task *task, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(export_sequence(t, frame, d, task, err));
+    FG_TRY(write_count(t, frame, d, task->sequence.count, err));
+    if (has_list(d) && task->layout) {
+        warn_of_pattern(t, d, task->layout, task->sequence.count);
+        warn_of_last(t, d, task->layout);
+        FG_TRY(fg_translator_write(t, frame, d->keys[0], task->layout, err));
+    }
+    if (task->kinds && every_layer(d)) FG_TRY(check_kinds(t, d, task, err));
+done:
+    return status;
+}
+
+fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg_declaration *d,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    sequence_task task = {0};
+    char *hf = NULL;
+    fg_frame frame;
+    FG_TRY(move_frame(t, outer, d, &frame, &hf, err));
+    FG_TRY_NEW(task.target, fg_path_resolve(frame.target, d->fields[0], err));
+    FG_TRY(claim_sequence(t, task.target, d, err));
+    if (has_list(d)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, d->keys[0], d, err));
+    FG_TRY((importing(t) ? import_blocks : export_blocks)(t, &frame, d, &task, err));
+done:
+    fg_free(hf);
+    task_free(&task, d);
+    return status;
+}

@@ -1,0 +1,108 @@
+/* Rotary settings are spelled in two ways; which one declarations see is the choice of a converter. */
+#include "language/defaults.h"
+#include "translate/custom.h"
+#include "translate/rotary_settings.h"
+
+static bool writes_newer(const fg_translator *t) {
+    return t->options->hf_version >= 5;
+}
+
+/* Whether an older object of rotary settings has no numbers: at most the name of a type that needs none. */
+static bool has_no_numbers(const json_t *scaling) {
+    return json_is_null(scaling) || (json_object_size(scaling) == 1 && json_object_get(scaling, "rope_type"));
+}
+
+/* Whether a model inside is sure to be read with rope_parameters: its class assumes the same settings anyway,
+ * or transformers has no class for it, so that it is not known to read the older spelling. `type`: what it is
+ * when it does not say, or NULL. */
+static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    const char *own = json_string_value(json_object_get(inside, "model_type"));
+    const json_t *defaults, *theta = json_object_get(inside, "rope_theta");
+    FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
+    bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
+                      fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
+    *may = theta && ((!own && !type) || is_assumed);
+done:
+    return status;
+}
+
+/* Rotary settings of models inside go back into the newer spelling where that is safe. */
+static fg_status keep_newer_inside(const fg_translator *t, json_t *hf, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *types = json_object_get(t->document, "defaults");
+    const char *key;
+    json_t *inside;
+    bool may;
+    json_object_foreach(hf, key, inside) {
+        if (!json_is_object(inside)) continue;
+        FG_TRY(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
+        if (may) FG_TRY(fg_rotary_settings_to_newer(inside, err));
+    }
+done:
+    return status;
+}
+
+/* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling
+ * cannot hold both. */
+static bool has_stale_theta(const json_t *hf) {
+    const json_t *theta = fg_json_at(hf, "rope_parameters/rope_theta");
+    const json_t *stale = json_object_get(hf, "rope_theta");
+    return theta && stale && !fg_json_equal(theta, stale);
+}
+
+static fg_status spell(const fg_translator *t, json_t *hf, bool newer, fg_error *err) {
+    return fg_rotary_settings_spell(hf, newer, t->options->file, err);
+}
+
+/* ---- declarations see the older spelling ---- */
+
+static fg_status read_older(const fg_translator *t, json_t *hf, fg_error *err) {
+    return fg_rotary_settings_to_older(hf, t->options->file, err);
+}
+
+static fg_status write_older(const fg_translator *t, json_t *hf, fg_error *err) {
+    return writes_newer(t) ? fg_rotary_settings_to_newer(hf, err) : FG_OK;
+}
+
+const fg_custom fg_rotary_older = {.steps = {[FG_CUSTOM_READ] = read_older, [FG_CUSTOM_WRITE] = write_older},
+                                   .name = fg_rotary_settings_name};
+
+/* ---- declarations see the newer spelling, at any depth ---- */
+
+static fg_status into_newer(const fg_translator *t, json_t *hf, fg_error *err) {
+    return spell(t, hf, true, err);
+}
+
+static fg_status into_older(const fg_translator *t, json_t *hf, fg_error *err) {
+    return spell(t, hf, false, err);
+}
+
+static fg_status write_either(const fg_translator *t, json_t *hf, fg_error *err) {
+    fg_status status = spell(t, hf, writes_newer(t), err);
+    if (status != FG_OK || writes_newer(t) || !t->options->newer_rotary) return status;
+    return keep_newer_inside(t, hf, err);
+}
+
+const fg_custom fg_rotary_newer = {.steps = {[FG_CUSTOM_READ] = into_newer,
+                                             [FG_CUSTOM_BEFORE_DEFAULTS] = into_older,
+                                             [FG_CUSTOM_AFTER_DEFAULTS] = into_newer,
+                                             [FG_CUSTOM_WRITE] = write_either},
+                                   .name = fg_rotary_settings_name};
+
+/* ---- the newer one, and a rope_theta next to rope_parameters is a key like others, which may differ ---- */
+
+static fg_status read_parameters(const fg_translator *t, json_t *hf, fg_error *err) {
+    if (!json_object_get(hf, "rope_parameters")) return spell(t, hf, true, err);
+    return fg_rotary_settings_resolve(hf, t->options->file, err);
+}
+
+static fg_status write_parameters(const fg_translator *t, json_t *hf, fg_error *err) {
+    return writes_newer(t) || has_stale_theta(hf) ? FG_OK : write_either(t, hf, err);
+}
+
+const fg_custom fg_rotary_parameters = {.steps = {[FG_CUSTOM_READ] = read_parameters,
+                                                  [FG_CUSTOM_AFTER_DEFAULTS] = read_parameters,
+                                                  [FG_CUSTOM_WRITE] = write_parameters},
+                                        .name = fg_rotary_settings_name};

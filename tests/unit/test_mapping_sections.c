@@ -1,0 +1,149 @@
+/* Tensor maps of converters with sections: "weights". */
+#include "mapping/tensor_map.h"
+
+#include "sections_fixture.h"
+
+static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) {
+    const fg_converter *converter = NULL;
+    char *more = fg_strdup("\"a\": {\"class\": \"MixA\", \"config\": {\"heads\": {\"rename\": \"heads\"}, "
+                           "\"weight\": {\"ignored\": \"r\"}}, "
+                           "\"weights\": {\"w\": {\"hf\": \"w\", \"shape\": [\"heads\", \"$width\"]}}}",
+                           NULL);
+    char *text =
+        fg_strformat(NULL,
+                     "{\"format\": \"fast_llm\", \"model_type\": \"probe\", \"root\": \"model\", "
+                     "\"sections\": {\"model\": "
+                     "{\"class\": \"Model\", \"config\": {%s, %s, %s, %s, \"blocks\": {\"list_dispatch\": "
+                     "\"a\", \"count\": \"n\"}}, "
+                     "\"let\": {\"width\": \"size\"}, \"weights\": {%s}}, %s}}",
+                     SIZE, COLOUR, MIXER, PARTS, weights, more);
+    char *path = fg_path_join(folder, "probe.json", NULL);
+    json_t *target = parse(
+        "{\"size\": 4, \"blocks\": {\"type\": \"pattern\", \"num_blocks\": 3, \"pattern\": [\"x\", \"y\"], "
+        "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
+    put("probe.json", text);
+    fg_status status = fg_converter_load_file(&converter, &catalogue, path, err);
+    if (status == FG_OK) status = fg_tensor_map_new(out, converter, target, err);
+    json_decref(target);
+    fg_free(path);
+    fg_free(text);
+    fg_free(more);
+    return status;
+}
+
+static void rules_name_parts_and_places(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_tensor_map w;
+    fg_status status = expand("\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": \"layers.{i}.\"}, "
+                              "\"joined\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, "
+                              "\"size\"], \"permute\": [1, 0]}, "
+                              "\"more.{i}\": {\"hf\": \"m.{i+1}\", \"repeat\": 2, \"shape\": [7]}, "
+                              "\"flat\": {\"hf\": \"f\", \"shape\": [2, 3, 4], \"fast_llm_shape\": [2, 12]}, "
+                              "\"absent\": {\"hf\": \"z\", \"shape\": [1], \"if\": \"size > 4\"}",
+                              &w, &err);
+    if (status != FG_OK) fail_msg("%s", err.text);
+    assert_int_equal(w.count, 7);
+    static const struct {
+        const char *target, *hf;
+        uint64_t rows, columns, offset;
+    } rows[] = {{"blocks.0.w", "layers.0.w", 2, 4, 0},
+                {"blocks.1.w", "layers.1.w", 5, 4, 0},
+                {"blocks.2.w", "layers.2.w", 2, 4, 0},
+                {"joined", "e0.a", 24, 2, 0},
+                {"joined", "e0.b", 24, 2, 8},
+                {"joined", "e2.b", 24, 2, 40},
+                {"more.1", "m.2", 7, 0, 0},
+                {"flat", "f", 2, 12, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t part = fg_map_get(&w.by_hf, rows[i].hf);
+        assert_int_not_equal(part, FG_MAP_NONE);
+        const fg_weight_link *link = &w.links[w.parts[part].link];
+        assert_string_equal(link->target, rows[i].target);
+        assert_int_equal(link->shape[0], rows[i].rows);
+        if (rows[i].columns) assert_int_equal(link->shape[1], rows[i].columns);
+        assert_int_equal(w.parts[part].offset, rows[i].offset);
+    }
+    assert_int_equal(fg_map_get(&w.by_hf, "z"), FG_MAP_NONE);
+    fg_tensor_map_free(&w);
+}
+
+/* A pair an expert, all gates and ups of an expert in one tensor, all in one, and another name of one. */
+static void other_layouts_hold_several_parts(void **state) {
+    (void)state;
+    fg_error err = {0};
+    fg_tensor_map w;
+    fg_status status =
+        expand("\"x\": {\"hf\": [\"e{i}.a\", \"e{i}.b\"], \"each\": 3, \"shape\": [2, \"size\"], \"other\": "
+               "[{\"hf\": \"p{i}\", \"each\": 3, \"shape\": [4, \"size\"]}, {\"hf\": \"all\", \"shape\": [3, "
+               "4, 4]}]}, "
+               "\"y\": {\"hf\": \"y\", \"shape\": [7], \"other\": [\"why\"]}",
+               &w, &err);
+    if (status != FG_OK) fail_msg("%s", err.text);
+    static const struct {
+        const char *hf, *first;
+        size_t parts;
+        uint64_t rows;
+    } rows[] = {{"p0", "e0.a", 2, 4}, {"p2", "e2.a", 2, 4}, {"all", "e0.a", 6, 3}, {"why", "y", 1, 7}};
+    assert_int_equal(w.packed_count, 5);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t found = fg_map_get(&w.by_packed, rows[i].hf);
+        assert_int_not_equal(found, FG_MAP_NONE);
+        const fg_packed_tensor *packed = &w.packed[found];
+        assert_string_equal(w.parts[packed->first_part].hf, rows[i].first);
+        assert_int_equal(packed->part_count, rows[i].parts);
+        assert_int_equal(packed->shape[0], rows[i].rows);
+    }
+    fg_tensor_map_free(&w);
+}
+
+static void broken_rules_are_refused(void **state) {
+    (void)state;
+    static const char *const rows[][2] = {
+        {"\"x\": {\"hf\": \"a\", \"shape\": [1], \"colour\": 1}", "unknown key \"colour\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size +\"]}", "sections/model/weights/x"},
+        {"\"x\": {\"hf\": \"a\"}", "a tensor needs \"hf\" and \"shape\""},
+        {"\"x\": {\"of\": \"size\", \"hf\": \"a\"}", "\"size\" leads to no section"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0, 0]}", "\"permute\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2, 2], \"permute\": [0]}", "differ in length"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [1]}, \"y\": {\"hf\": \"a\", \"shape\": [1]}",
+         "two rules of \"weights\" are for \"a\""},
+        {"\"x\": {\"hf\": [\"a\", \"a\"], \"shape\": [1]}", "are for \"a\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"fast_llm_shape\": [3]}", "not as large as its parts"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [\"size / 3\"]}", "not exact"},
+        {"\"x\": {\"hf\": \"a{i}\", \"each\": \"0 - 1\", \"shape\": [2]}", "expected a whole number"},
+        {"\"x\": {\"hf\": \"a{i}\", \"each\": 99999999, \"shape\": [2]}", "more than"},
+        {"\"x\": {\"hf\": [1], \"shape\": [2]}", "\"hf\": found an array"},
+        {"\"x\": {\"hf\": 1, \"shape\": [2]}", "\"hf\": found an integer"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"with\": [1]}", "\"with\": found an array"},
+        {"\"blocks.{i}.\": {\"of\": \"blocks\", \"hf\": [\"a\"]}", "expected one prefix"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": \"b\"}", "\"other\": found a string"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [7]}", "layout 0: expected a name"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\"}]}", "layout 0: expected a name"},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [{\"hf\": \"b\", \"shape\": [2], \"if\": 1}]}",
+         "unknown key \"if\""},
+        {"\"x\": {\"hf\": \"a\", \"shape\": [2], \"other\": [\"a\"]}", "are for \"a\""},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [\"c\"]}",
+         "not as large as the first layout"},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [6]}]}",
+         "not as large as the first layout"},
+        {"\"x\": {\"hf\": [\"a\", \"b\"], \"shape\": [2], \"other\": [{\"hf\": \"c\", \"shape\": [3]}]}",
+         "must hold whole tensors"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fg_error err = {0};
+        fg_tensor_map w = {0};
+        if (expand(rows[i][0], &w, &err) != FG_ERR_INPUT || !strstr(err.text, rows[i][1]))
+            fail_msg("row %zu: \"%s\" does not say \"%s\"", i, err.text, rows[i][1]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rules_name_parts_and_places),
+        cmocka_unit_test(other_layouts_hold_several_parts),
+        cmocka_unit_test(broken_rules_are_refused),
+    };
+    fg_alloc_init();
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
