@@ -116,8 +116,7 @@ done:
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
     uint64_t parameters;
-    bool fast_llm = checkpoint->format == &fg_format_fast_llm;
-    const json_t *architecture = fg_json_at(checkpoint->config, fast_llm ? "type" : "architectures/0");
+    const json_t *architecture = fg_json_at(checkpoint->config, checkpoint->format->architecture_path);
     FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
     FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
     FG_TRY(fg_json_put_text(document, "format", checkpoint->format->name, err));

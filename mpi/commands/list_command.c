@@ -18,9 +18,10 @@ enum { GAP = 2 };
 static const char UNREADABLE[] =
     "?"; /* the format of a file that cannot be read, whose "about" is the reason */
 
-static const fg_format *const others[] = {&fg_format_forgather,
-                                          &fg_format_fast_llm}; /* than hf, which all families have */
-enum { OTHERS = sizeof others / sizeof *others };
+/* Formats with a column: hf has all families, and of those that share converters the first stands for all. */
+static bool has_column(const fg_format *format) {
+    return format && !format->hub && fg_format_of_schema(format->schema) == format;
+}
 
 /* ---- the document ---- */
 
@@ -70,19 +71,17 @@ static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_c
                            fg_error *err) {
     fg_status status = FG_OK;
     const char *proof;
-    for (size_t i = 0; entry->model_type && i < OTHERS; i++) {
-        const char *format = others[i]->name;
-        if (!entry->format || strcmp(entry->format, format) != 0) continue;
-        json_t *family = find_family(families, entry->model_type);
-        if (!family) FG_TRY(new_family(families, entry, &family, err));
-        json_t *formats = json_object_get(family, "formats");
-        if (json_object_get(formats, format)) continue;
-        FG_TRY(find_proof(catalogue, entry, others[i], &proof, err));
-        FG_TRY(fg_json_put(formats, format,
-                           json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
-                                     is_own(catalogue, entry->path)),
-                           err));
-    }
+    const fg_format *format = entry->format ? fg_format_find(entry->format) : NULL;
+    if (!entry->model_type || !has_column(format)) return FG_OK;
+    json_t *family = find_family(families, entry->model_type);
+    if (!family) FG_TRY(new_family(families, entry, &family, err));
+    json_t *formats = json_object_get(family, "formats");
+    if (json_object_get(formats, format->name)) goto done;
+    FG_TRY(find_proof(catalogue, entry, format, &proof, err));
+    FG_TRY(fg_json_put(formats, format->name,
+                       json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
+                                 is_own(catalogue, entry->path)),
+                       err));
 done:
     return status;
 }
@@ -126,7 +125,9 @@ static fg_status write_family(const json_t *family, size_t width, bool files, fg
     const json_t *formats = json_object_get(family, "formats");
     FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width,
                             json_string_value(json_object_get(family, "model_type"))));
-    for (size_t i = 0; i < OTHERS; i++) FG_TRY(write_cell(formats, others[i], text, err));
+    for (size_t i = 0; i < fg_format_count; i++) {
+        if (has_column(fg_formats[i])) FG_TRY(write_cell(formats, fg_formats[i], text, err));
+    }
     FG_TRY(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
     if (files) FG_TRY(write_files(formats, text, err));
 done:
@@ -141,7 +142,10 @@ static fg_status write_text(const json_t *families, const fg_options *options, f
     bool quiet = options->verbosity < 0;
     if (!quiet) {
         FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
-        for (i = 0; i < OTHERS; i++) FG_TRY(fg_buffer_printf(text, err, "%s%*s", others[i]->name, GAP, ""));
+        for (i = 0; i < fg_format_count; i++) {
+            if (has_column(fg_formats[i]))
+                FG_TRY(fg_buffer_printf(text, err, "%s%*s", fg_formats[i]->name, GAP, ""));
+        }
         FG_TRY(fg_buffer_printf(text, err, "description\n"));
     }
     json_array_foreach((json_t *)(uintptr_t)families, i, family)

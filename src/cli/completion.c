@@ -42,8 +42,8 @@ static void add_generator(FILE *out, const fg_commands *commands, const char *ho
 }
 
 static void add_choices(FILE *out, const fg_option *option) {
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++)
-        fprintf(out, "%s%s", i ? " " : "", option->choices[i].name);
+    char names[FG_HELP_LINE];
+    fputs(fg_option_choices(option, " ", names, sizeof names), out);
 }
 
 /* "--dtype" and its other spellings, with `between`. */
@@ -118,7 +118,7 @@ static void bash_values(FILE *out, const fg_commands *commands, const fg_option 
     fprintf(out, "    ");
     add_spellings(out, option, "|");
     fprintf(out, ") ");
-    if (option->choices[0].name) {
+    if (fg_option_choice_at(option, 0).name) {
         fprintf(out, "mapfile -t COMPREPLY < <(compgen -W '");
         add_choices(out, option);
         fprintf(out, "' -- \"$cur\"); ");
@@ -200,7 +200,7 @@ static void zsh_option(FILE *out, const fg_option *option, const char *spelling)
     fprintf(out, "]");
     if (value) {
         fprintf(out, ":%s:", option->argument ? "value" : option->name);
-        if (option->choices[0].name) {
+        if (fg_option_choice_at(option, 0).name) {
             fprintf(out, "(");
             add_choices(out, option);
             fprintf(out, ")");
@@ -299,7 +299,7 @@ static void fish_option(FILE *out, const fg_commands *commands, const fg_option 
     if (option->alias) fprintf(out, " -l %s", option->alias);
     if (fg_option_takes_value(option)) /* -x: the value is no file */
         fprintf(out, option->complete == FG_COMPLETE_FILES ? " -r" : " -x");
-    if (fg_option_takes_value(option) && option->choices[0].name) {
+    if (fg_option_takes_value(option) && fg_option_choice_at(option, 0).name) {
         fprintf(out, " -a '");
         add_choices(out, option);
         fprintf(out, "'");

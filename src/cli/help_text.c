@@ -29,10 +29,11 @@ const char *fg_help_about(const fg_option *option, char text[FG_HELP_LINE]) {
     text[0] = '\0';
     append(text, option->about);
     if (option->missing) append(text, "; not in this version");
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
-        if (!option->choices[i].missing) continue;
+    fg_option_choice choice;
+    for (size_t i = 0; (choice = fg_option_choice_at(option, i)).name; i++) {
+        if (!choice.missing) continue;
         append(text, "; ");
-        append(text, option->choices[i].name);
+        append(text, choice.name);
         append(text, ": not in this version");
     }
     return text;

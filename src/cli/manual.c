@@ -70,8 +70,8 @@ static void print_option(const fg_option *option, FILE *out) {
     if (option->argument) fprintf(out, " Ar %s", option->argument);
     if (fg_option_takes_value(option) && !option->argument) {
         fputs(" Brq", out);
-        for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++)
-            fprintf(out, "%s Cm %s", i ? " |" : "", option->choices[i].name);
+        for (size_t i = 0; fg_option_choice_at(option, i).name; i++)
+            fprintf(out, "%s Cm %s", i ? " |" : "", fg_option_choice_at(option, i).name);
     }
     fputc('\n', out);
     print_phrase(out, fg_help_about(option, text));

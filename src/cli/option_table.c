@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CHOICES = 160 };
+
 #define AT(field) offsetof(fg_options, field)
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
@@ -19,7 +21,6 @@ const fg_option fg_option_table[] = {
      .set = FG_TAKES_FROM,
      .kind = FG_OPTION_FORMAT,
      .offset = AT(from),
-     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "source format (default: detected)"},
     {.name = "to",
@@ -27,7 +28,6 @@ const fg_option fg_option_table[] = {
      .set = FG_TAKES_TARGET,
      .kind = FG_OPTION_FORMAT,
      .offset = AT(to),
-     .choices = {{"hf", 0, NULL, "huggingface"}, {"forgather", 0, NULL, NULL}, {"fast_llm", 0, NULL, NULL}},
      .common = true,
      .about = "destination format (default: forgather for an hf source, hf for any other)"},
     {.name = "reverse",
@@ -467,23 +467,36 @@ bool fg_option_takes_value(const fg_option *option) {
     }
 }
 
+fg_option_choice fg_option_choice_at(const fg_option *option, size_t index) {
+    if (option->kind != FG_OPTION_FORMAT)
+        return index < FG_OPTION_CHOICES ? option->choices[index] : (fg_option_choice){0};
+    if (index >= fg_format_count) return (fg_option_choice){0};
+    return (fg_option_choice){fg_formats[index]->name, (int)index, NULL, fg_formats[index]->alias};
+}
+
+const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size) {
+    buffer[0] = '\0';
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
+        if (i) strncat(buffer, between, size - strlen(buffer) - 1);
+        strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
+    }
+    return buffer;
+}
+
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size) {
+    char choices[CHOICES];
     buffer[0] = '\0';
     if (!fg_option_takes_value(option)) return buffer;
-    if (option->argument) return strncat(buffer, option->argument, size - 1);
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
-        strncat(buffer, i ? "," : "{", size - strlen(buffer) - 1);
-        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
-    }
-    return strncat(buffer, "}", size - strlen(buffer) - 1);
+    if (option->argument)
+        snprintf(buffer, size, "%s", option->argument);
+    else
+        snprintf(buffer, size, "{%s}", fg_option_choices(option, ",", choices, sizeof choices));
+    return buffer;
 }
 
 const char *fg_option_expected(const fg_option *option, char *buffer, size_t size) {
+    char choices[CHOICES];
     if (option->argument) return option->argument;
-    snprintf(buffer, size, "one of ");
-    for (size_t i = 0; i < FG_OPTION_CHOICES && option->choices[i].name; i++) {
-        if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
-        strncat(buffer, option->choices[i].name, size - strlen(buffer) - 1);
-    }
+    snprintf(buffer, size, "one of %s", fg_option_choices(option, ", ", choices, sizeof choices));
     return buffer;
 }

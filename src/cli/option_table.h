@@ -20,7 +20,7 @@ typedef enum fg_option_kind {
     FG_OPTION_SIZE,   /* uint64_t, bytes, as fg_shards_parse_size reads it */
     FG_OPTION_TOKENS, /* token_ids and token_count */
     FG_OPTION_CHOICE, /* int or enum: the value of one of `choices` */
-    FG_OPTION_FORMAT, /* const fg_format *: that of one of `choices` */
+    FG_OPTION_FORMAT, /* const fg_format *: by its name */
     FG_OPTION_HELP,   /* ends parsing; takes an optional form */
     FG_OPTION_VERSION,
 } fg_option_kind;
@@ -103,6 +103,10 @@ extern const size_t fg_option_count;
 const char *fg_option_group_title(fg_option_group group);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
+/* The choices of its value; one without a name is behind the last. */
+fg_option_choice fg_option_choice_at(const fg_option *option, size_t index);
+/* "hf, forgather": their names, in `buffer`, which is returned; "" if there are none. */
+const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size);
 /* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes
  * none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);

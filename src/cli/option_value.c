@@ -117,9 +117,10 @@ done:
 
 static const char *nearest_choice(const typed *t) {
     fg_nearest_name nearest = fg_nearest_name_begin(t->text);
-    for (size_t i = 0; i < FG_OPTION_CHOICES && t->option->choices[i].name; i++) {
-        fg_nearest_name_try(&nearest, t->option->choices[i].name);
-        fg_nearest_name_try(&nearest, t->option->choices[i].alias);
+    fg_option_choice choice;
+    for (size_t i = 0; (choice = fg_option_choice_at(t->option, i)).name; i++) {
+        fg_nearest_name_try(&nearest, choice.name);
+        fg_nearest_name_try(&nearest, choice.alias);
     }
     return nearest.best;
 }
@@ -135,32 +136,34 @@ static bool is_same_choice(const char *name, const char *text) {
     }
 }
 
-/* NULL with FG_ERR_USAGE: there is no such choice, or this version cannot do it. */
-static const fg_option_choice *find_choice(const typed *t, fg_error *err) {
+/* FG_ERR_USAGE: there is no such choice, or this version cannot do it. */
+static fg_status find_choice(const typed *t, int *value, fg_error *err) {
     char names[NAMES];
-    for (size_t i = 0; i < FG_OPTION_CHOICES && t->option->choices[i].name; i++) {
-        const fg_option_choice *choice = &t->option->choices[i];
-        if (!is_same_choice(choice->name, t->text) && !is_same_choice(choice->alias, t->text)) continue;
-        if (!choice->missing) return choice;
-        fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice->missing);
-        return NULL;
+    fg_option_choice choice;
+    for (size_t i = 0; (choice = fg_option_choice_at(t->option, i)).name; i++) {
+        if (!is_same_choice(choice.name, t->text) && !is_same_choice(choice.alias, t->text)) continue;
+        if (choice.missing)
+            return fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice.missing);
+        *value = choice.value;
+        return FG_OK;
     }
     const char *near = nearest_choice(t);
     bad_value(t, fg_option_expected(t->option, names, sizeof names), err);
-    if (near) fg_hint(err, "did you mean %s?", near);
-    return NULL;
+    return near ? fg_hint(err, "did you mean %s?", near) : FG_ERR_USAGE;
 }
 
 static fg_status set_choice(const typed *t, fg_error *err) {
-    const fg_option_choice *choice = find_choice(t, err);
-    if (choice) store_int(t, choice->value);
-    return choice ? FG_OK : FG_ERR_USAGE;
+    int value;
+    fg_status status = find_choice(t, &value, err);
+    if (status == FG_OK) store_int(t, value);
+    return status;
 }
 
 static fg_status set_format(const typed *t, fg_error *err) {
-    const fg_option_choice *choice = find_choice(t, err);
-    if (choice) *(const fg_format **)t->field = fg_format_find(choice->name);
-    return choice ? FG_OK : FG_ERR_USAGE;
+    int index;
+    fg_status status = find_choice(t, &index, err);
+    if (status == FG_OK) *(const fg_format **)t->field = fg_formats[index];
+    return status;
 }
 
 static fg_status set_form(const typed *t, fg_error *err) {

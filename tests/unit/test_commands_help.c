@@ -47,7 +47,7 @@ static void names_and_letters_are_unique(void **state) {
     for (size_t i = 0; i < fg_option_count; i++) {
         const fg_option *a = &fg_option_table[i];
         assert_true(a->about && *a->about && a->about[strlen(a->about) - 1] != '.');
-        assert_true(!fg_option_takes_value(a) || a->argument || a->choices[0].name);
+        assert_true(!fg_option_takes_value(a) || a->argument || fg_option_choice_at(a, 0).name);
         for (size_t k = 0; k < i; k++) {
             const fg_option *b = &fg_option_table[k];
             assert_string_not_equal(a->name, b->name);
