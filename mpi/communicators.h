@@ -4,8 +4,12 @@
 
 #include <mpi.h>
 
+#include "base/error.h"
+
 struct fg_communicators {
-    MPI_Comm world, node; /* all ranks; those that share memory */
+    MPI_Comm world, node; /* all ranks; those that share memory; their calls return errors */
+    fg_error failure;     /* the first call to MPI that failed; with a status no more are made */
+    uint64_t fail_after;  /* tests: the call that fails, counted from now; 0: none */
 };
 
 #endif

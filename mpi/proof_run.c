@@ -19,7 +19,7 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
 uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config) {
     fg_model_settings settings;
     fg_error unsaid = {0};
-    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, format->name, config);
+    fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, format->schema, config);
     return fg_model_settings_read(&settings, &source, &unsaid) == FG_OK ? settings.vocab : UINT64_MAX;
 }
 

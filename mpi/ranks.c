@@ -1,6 +1,8 @@
 #include "ranks.h"
 
 #include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,8 +22,41 @@ enum { STAY = 20 };
 
 enum { TAG_BYTES = 70, TAG_STOP = 71 };
 
-static fg_status failed(fg_error *err, const char *call) {
-    return fg_fail(err, FG_ERR_SYSTEM, "MPI: %s failed", call);
+/* ---- calls that fail ---- */
+
+bool fg_ranks_failed(const fg_ranks *ranks) {
+    return ranks->mpi && ranks->mpi->failure.status != FG_OK;
+}
+
+/* No call is made in a run of one process, nor after a failure. */
+static bool is_silent(const fg_ranks *ranks) {
+    return !ranks->mpi || fg_ranks_failed(ranks);
+}
+
+/* What a call to MPI gave, and what it was made for. */
+static void check(const fg_ranks *ranks, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void check(const fg_ranks *ranks, int code, const char *format, ...) {
+    struct fg_communicators *mpi = ranks->mpi;
+    char text[MPI_MAX_ERROR_STRING] = "", action[128];
+    int length;
+    if (mpi->fail_after && --mpi->fail_after == 0) code = MPI_ERR_OTHER;
+    if (code == MPI_SUCCESS || fg_ranks_failed(ranks)) return;
+    MPI_Error_string(code, text, &length);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(action, sizeof action, format, arguments);
+    va_end(arguments);
+    fg_fail(&mpi->failure, FG_ERR_SYSTEM, "MPI: %s", text);
+    fg_where(&mpi->failure, "%s", action);
+    fg_hint(&mpi->failure, "look at what mpirun prints: a process or the network between machines failed");
+    mpi->failure.rank = ranks->rank;
+}
+
+/* The failure, unless `err` holds an earlier one. */
+static fg_status status_of(const fg_ranks *ranks, fg_error *err) {
+    if (err->status == FG_OK && fg_ranks_failed(ranks)) *err = ranks->mpi->failure;
+    return (fg_status)err->status;
 }
 
 /* ---- beginning and end ---- */
@@ -33,16 +68,20 @@ static void one_process(fg_ranks *ranks) {
 /* Nodes are numbered in the order of their lowest world rank. */
 static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
     struct fg_communicators *mpi = ranks->mpi;
-    if (MPI_Comm_split_type(mpi->world, MPI_COMM_TYPE_SHARED, ranks->rank, MPI_INFO_NULL, &mpi->node))
-        return failed(err, "MPI_Comm_split_type");
+    static const char action[] = "finding out which ranks share memory";
+    int code = MPI_Comm_split_type(mpi->world, MPI_COMM_TYPE_SHARED, ranks->rank, MPI_INFO_NULL, &mpi->node);
+    check(ranks, code, "%s", action);
+    if (fg_ranks_failed(ranks)) return status_of(ranks, err);
+    MPI_Comm_set_errhandler(mpi->node, MPI_ERRORS_RETURN);
     MPI_Comm_rank(mpi->node, &ranks->node_rank);
     MPI_Comm_size(mpi->node, &ranks->node_size);
     int leader = ranks->node_rank == 0, before = 0;
-    MPI_Exscan(&leader, &before, 1, MPI_INT, MPI_SUM, mpi->world);
+    code = MPI_Exscan(&leader, &before, 1, MPI_INT, MPI_SUM, mpi->world);
     ranks->node_index = ranks->rank == 0 ? 0 : before;
-    MPI_Bcast(&ranks->node_index, 1, MPI_INT, 0, mpi->node);
-    MPI_Allreduce(&leader, &ranks->node_count, 1, MPI_INT, MPI_SUM, mpi->world);
-    return FG_OK;
+    if (!code) code = MPI_Bcast(&ranks->node_index, 1, MPI_INT, 0, mpi->node);
+    if (!code) code = MPI_Allreduce(&leader, &ranks->node_count, 1, MPI_INT, MPI_SUM, mpi->world);
+    check(ranks, code, "%s", action);
+    return status_of(ranks, err);
 }
 
 /* Settings that make MPI_Init quick; whatever the user has set stays. hwloc asks ten X displays for graphics
@@ -63,9 +102,13 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
     if (launch->size == 1) return FG_OK;
     ranks->mpi = fg_alloc(1, sizeof *ranks->mpi, err);
     if (!ranks->mpi) return FG_ERR_MEMORY;
-    *ranks->mpi = (struct fg_communicators){.world = MPI_COMM_WORLD, .node = MPI_COMM_NULL};
+    const char *fail = getenv("FGCONV_FAIL_MPI");
+    *ranks->mpi = (struct fg_communicators){
+        .world = MPI_COMM_WORLD, .node = MPI_COMM_NULL, .fail_after = fail ? strtoull(fail, NULL, 10) : 0};
     start_quickly();
-    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided)) return failed(err, "MPI_Init_thread");
+    if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided))
+        return fg_fail(err, FG_ERR_SYSTEM, "MPI: MPI_Init_thread failed");
+    MPI_Comm_set_errhandler(ranks->mpi->world, MPI_ERRORS_RETURN);
     MPI_Comm_rank(ranks->mpi->world, &ranks->rank);
     MPI_Comm_size(ranks->mpi->world, &ranks->size);
     return find_nodes(ranks, err);
@@ -76,6 +119,7 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
  * for a crash and return 1 for a run that went well. So a rank that left without an answer stays a while. */
 void fg_ranks_stop(fg_ranks *ranks) {
     if (!ranks->mpi) return;
+    if (fg_ranks_failed(ranks)) MPI_Abort(ranks->mpi->world, ranks->mpi->failure.status);
     if (ranks->mpi->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->mpi->node);
     MPI_Barrier(ranks->mpi->world);
     fg_free(ranks->mpi);
@@ -89,21 +133,22 @@ void fg_ranks_stop(fg_ranks *ranks) {
 
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
     fg_alloc_check(err);
-    int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first;
-    if (!ranks->mpi) return (fg_status)err->status;
-    MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world);
-    if (first == INT_MAX) return FG_OK;
+    int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first = INT_MAX;
+    if (is_silent(ranks)) return status_of(ranks, err);
+    check(ranks, MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world),
+          "asking the other ranks whether they failed");
     if (first == ranks->rank) err->rank = ranks->rank;
-    fg_ranks_share_from(ranks, first, err, sizeof *err);
-    return (fg_status)err->status;
+    if (first != INT_MAX) fg_ranks_share_from(ranks, first, err, sizeof *err);
+    return status_of(ranks, err);
 }
 
 /* ---- from one to all, from all to one ---- */
 
 void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t size) {
-    if (!ranks->mpi) return;
-    for (size_t at = 0; at < size; at += PART)
-        MPI_Bcast((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, root, ranks->mpi->world);
+    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+        check(ranks,
+              MPI_Bcast((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, root, ranks->mpi->world),
+              "sharing %zu bytes of rank %d", size, root);
 }
 
 void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size) {
@@ -119,8 +164,9 @@ fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *
         if (text->data) *text = (fg_buffer){.data = text->data, .length = length, .capacity = length + 1};
     }
     fg_status status = fg_ranks_agree(ranks, err);
-    if (status == FG_OK) fg_ranks_share(ranks, text->data, length);
-    return status;
+    if (status != FG_OK) return status;
+    fg_ranks_share(ranks, text->data, length);
+    return status_of(ranks, err);
 }
 
 void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *sizes, void *all) {
@@ -138,10 +184,11 @@ void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *size
 
 static void reduce_u64(const fg_ranks *ranks, uint64_t *values, size_t count, MPI_Op op) {
     size_t part = PART / sizeof *values;
-    if (!ranks->mpi) return;
-    for (size_t at = 0; at < count; at += part)
-        MPI_Allreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T, op,
-                      ranks->mpi->world);
+    for (size_t at = 0; at < count && !is_silent(ranks); at += part)
+        check(ranks,
+              MPI_Allreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T, op,
+                            ranks->mpi->world),
+              "joining %zu numbers of each rank", count);
 }
 
 void fg_ranks_sum_u64(const fg_ranks *ranks, uint64_t *values, size_t count) {
@@ -176,6 +223,7 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
     if (status == FG_OK) {
         join_to_first(ranks, values, received, count, size, join);
         fg_ranks_share(ranks, values, count * size);
+        status = status_of(ranks, err);
     }
     fg_free(received);
     return status;
@@ -184,41 +232,51 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 /* ---- from one to another ---- */
 
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size) {
-    for (size_t at = 0; at < size; at += PART)
-        MPI_Send((const char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, to, TAG_BYTES,
-                 ranks->mpi->world);
+    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+        check(ranks,
+              MPI_Send((const char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, to, TAG_BYTES,
+                       ranks->mpi->world),
+              "sending %zu bytes to rank %d", size, to);
 }
 
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size) {
-    for (size_t at = 0; at < size; at += PART)
-        MPI_Recv((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, from, TAG_BYTES,
-                 ranks->mpi->world, MPI_STATUS_IGNORE);
+    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+        check(ranks,
+              MPI_Recv((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, from, TAG_BYTES,
+                       ranks->mpi->world, MPI_STATUS_IGNORE),
+              "receiving %zu bytes from rank %d", size, from);
 }
 
 void fg_ranks_call_stop(const fg_ranks *ranks) {
-    for (int r = 0; r < ranks->size; r++) {
-        if (r != ranks->rank) MPI_Send(NULL, 0, MPI_BYTE, r, TAG_STOP, ranks->mpi->world);
+    for (int r = 0; r < ranks->size && !is_silent(ranks); r++) {
+        if (r == ranks->rank) continue;
+        check(ranks, MPI_Send(NULL, 0, MPI_BYTE, r, TAG_STOP, ranks->mpi->world), "telling rank %d to stop",
+              r);
     }
 }
 
 bool fg_ranks_stop_called(const fg_ranks *ranks) {
     int waiting = 0;
-    if (ranks->node_count > 1)
-        MPI_Iprobe(MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, &waiting, MPI_STATUS_IGNORE);
-    return waiting != 0;
+    if (ranks->node_count > 1 && !is_silent(ranks))
+        check(ranks, MPI_Iprobe(MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, &waiting, MPI_STATUS_IGNORE),
+              "asking whether another rank stopped");
+    return waiting || fg_ranks_failed(ranks);
 }
 
 void fg_ranks_clear_stops(const fg_ranks *ranks, bool called) {
     uint64_t calls = called;
     fg_ranks_sum_u64(ranks, &calls, 1);
-    for (uint64_t i = called; i < calls; i++)
-        MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, MPI_STATUS_IGNORE);
+    for (uint64_t i = called; i < calls && !is_silent(ranks); i++)
+        check(ranks,
+              MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, MPI_STATUS_IGNORE),
+              "receiving the news that a rank stopped");
 }
 
 /* ---- memory of a node ---- */
 
 struct fg_node_window {
     MPI_Win window;
+    const fg_ranks *ranks;
 };
 
 static void open_window(const fg_ranks *ranks, size_t size, fg_node_memory *memory) {
@@ -226,10 +284,13 @@ static void open_window(const fg_ranks *ranks, size_t size, fg_node_memory *memo
     int unit;
     MPI_Aint bytes = ranks->node_rank == 0 ? (MPI_Aint)size : 0;
     MPI_Win *window = &memory->window->window;
-    MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, ranks->mpi->node, &mine, window);
-    MPI_Win_shared_query(*window, 0, &bytes, &unit, &memory->bytes);
-    if (ranks->node_rank == 0) memset(memory->bytes, 0, size);
-    MPI_Barrier(ranks->mpi->node);
+    memory->window->ranks = ranks;
+    int code = MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, ranks->mpi->node, &mine, window);
+    if (!code) MPI_Win_set_errhandler(*window, MPI_ERRORS_RETURN);
+    if (!code) code = MPI_Win_shared_query(*window, 0, &bytes, &unit, &memory->bytes);
+    if (!code && ranks->node_rank == 0) memset(memory->bytes, 0, size);
+    if (!code) code = MPI_Barrier(ranks->mpi->node);
+    check(ranks, code, "getting %zu bytes of memory that the ranks of a machine share", size);
 }
 
 fg_status fg_node_memory_open(const fg_ranks *ranks, size_t size, fg_node_memory *memory, fg_error *err) {
@@ -240,14 +301,15 @@ fg_status fg_node_memory_open(const fg_ranks *ranks, size_t size, fg_node_memory
     }
     memory->window = fg_alloc(1, sizeof *memory->window, err);
     fg_status status = fg_ranks_agree(ranks, err);
-    if (status == FG_OK) open_window(ranks, size, memory);
-    return status;
+    if (status != FG_OK) return status;
+    open_window(ranks, size, memory);
+    return status_of(ranks, err);
 }
 
 void fg_node_memory_close(fg_node_memory *memory) {
     if (!memory->window) {
         fg_free(memory->bytes);
-    } else if (memory->bytes) {
+    } else if (memory->bytes && !fg_ranks_failed(memory->window->ranks)) {
         MPI_Win_free(&memory->window->window);
     }
     fg_free(memory->window);

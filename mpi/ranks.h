@@ -5,6 +5,11 @@
  * Invariant: every function that is marked collective is called by all ranks in the same order, whatever
  * failed before: a rank that failed calls fg_ranks_agree with its error and then follows the others out.
  * No rank waits for ever.
+ *
+ * A call to MPI that fails (a process or the network is gone) returns. From then on its rank makes no other:
+ * functions without a status do nothing, each agreement gives the failure (FG_ERR_SYSTEM: what was being
+ * done, MPI's own text), and fg_ranks_stop ends the other ranks with MPI_Abort, for they may wait in a call
+ * that this rank will not make. Rank 0 then gets SIGTERM, by which it removes what it has written.
  */
 #ifndef FG_MPI_RANKS_H
 #define FG_MPI_RANKS_H
@@ -22,6 +27,8 @@ typedef struct fg_ranks {
 
 /* Collective. Starts MPI (funneled: one thread makes the calls) and finds out the nodes. */
 fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, char ***argv, fg_error *err);
+/* Whether a call to MPI failed on this rank: then it has to print the error itself. */
+bool fg_ranks_failed(const fg_ranks *ranks);
 /* Collective. */
 void fg_ranks_stop(fg_ranks *ranks);
 

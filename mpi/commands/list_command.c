@@ -18,11 +18,6 @@ enum { GAP = 2 };
 static const char UNREADABLE[] =
     "?"; /* the format of a file that cannot be read, whose "about" is the reason */
 
-/* Formats with a column: hf has all families, and of those that share converters the first stands for all. */
-static bool has_column(const fg_format *format) {
-    return format && !format->hub && fg_format_of_schema(format->schema) == format;
-}
-
 /* ---- the document ---- */
 
 static bool is_own(fg_catalogue *catalogue, const char *path) {
@@ -42,8 +37,7 @@ static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *e
     *proof = NULL;
     fg_status status = fg_converter_load(&converter, catalogue, format, entry->model_type, &broken);
     if (status == FG_OK) {
-        const char *name = fg_model_spec_name(&fg_format_hf, fg_converter_model_type(converter));
-        status = fg_model_spec_read(&spec, catalogue, name, &broken);
+        status = fg_model_spec_read(&spec, catalogue, fg_converter_model_type(converter), &broken);
         *proof = status == FG_OK && !fg_converter_no_forward_pass(converter) ? "logits" : "bytes";
     }
     json_decref(spec);
@@ -71,17 +65,20 @@ static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_c
                            fg_error *err) {
     fg_status status = FG_OK;
     const char *proof;
-    const fg_format *format = entry->format ? fg_format_find(entry->format) : NULL;
-    if (!entry->model_type || !has_column(format)) return FG_OK;
-    json_t *family = find_family(families, entry->model_type);
-    if (!family) FG_TRY(new_family(families, entry, &family, err));
-    json_t *formats = json_object_get(family, "formats");
-    if (json_object_get(formats, format->name)) goto done;
-    FG_TRY(find_proof(catalogue, entry, format, &proof, err));
-    FG_TRY(fg_json_put(formats, format->name,
-                       json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
-                                 is_own(catalogue, entry->path)),
-                       err));
+    const fg_format *target;
+    for (size_t i = 0; entry->model_type && (target = fg_format_target(i)); i++) {
+        const char *format = target->name;
+        if (!entry->format || strcmp(entry->format, target->schema) != 0) continue;
+        json_t *family = find_family(families, entry->model_type);
+        if (!family) FG_TRY(new_family(families, entry, &family, err));
+        json_t *formats = json_object_get(family, "formats");
+        if (json_object_get(formats, format)) continue;
+        FG_TRY(find_proof(catalogue, entry, target, &proof, err));
+        FG_TRY(fg_json_put(formats, format,
+                           json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
+                                     is_own(catalogue, entry->path)),
+                           err));
+    }
 done:
     return status;
 }
@@ -122,12 +119,11 @@ done:
 static fg_status write_family(const json_t *family, size_t width, bool files, fg_buffer *text,
                               fg_error *err) {
     fg_status status = FG_OK;
+    const fg_format *target;
     const json_t *formats = json_object_get(family, "formats");
     FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width,
                             json_string_value(json_object_get(family, "model_type"))));
-    for (size_t i = 0; i < fg_format_count; i++) {
-        if (has_column(fg_formats[i])) FG_TRY(write_cell(formats, fg_formats[i], text, err));
-    }
+    for (size_t i = 0; (target = fg_format_target(i)); i++) FG_TRY(write_cell(formats, target, text, err));
     FG_TRY(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
     if (files) FG_TRY(write_files(formats, text, err));
 done:
@@ -137,15 +133,14 @@ done:
 static fg_status write_text(const json_t *families, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
     fg_status status = FG_OK;
+    const fg_format *target;
     size_t i, width = widest(families);
     json_t *family;
     bool quiet = options->verbosity < 0;
     if (!quiet) {
         FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
-        for (i = 0; i < fg_format_count; i++) {
-            if (has_column(fg_formats[i]))
-                FG_TRY(fg_buffer_printf(text, err, "%s%*s", fg_formats[i]->name, GAP, ""));
-        }
+        for (i = 0; (target = fg_format_target(i)); i++)
+            FG_TRY(fg_buffer_printf(text, err, "%s%*s", target->name, GAP, ""));
         FG_TRY(fg_buffer_printf(text, err, "description\n"));
     }
     json_array_foreach((json_t *)(uintptr_t)families, i, family)

@@ -54,14 +54,15 @@ static void warn_unrelated(int processes) {
 
 /* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
 static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_error *err) {
-    fg_ranks ranks;
+    fg_ranks ranks = {0};
     fg_run run = *alone;
     const fg_command *command = run.options->command;
     bool first = launch->rank == 0;
     if (!first) fg_interrupt_delay(OTHERS_DELAY);
     fg_status status = start(&ranks, launch, run.options, &run.argc, &run.argv, err);
     if (status != FG_OK) {
-        if (first) print_error(err);
+        if (first || fg_ranks_failed(&ranks)) print_error(err);
+        if (fg_ranks_failed(&ranks)) fg_ranks_stop(&ranks);
         return status;
     }
     run.ranks = &ranks;
@@ -77,7 +78,7 @@ static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_err
     fg_device_cpu_threads(1);
     if (command->collective || first) status = command->run(&run, err);
     if (!command->collective) status = fg_ranks_agree(&ranks, err);
-    if (status != FG_OK && first) print_error(err);
+    if (status != FG_OK && (first || fg_ranks_failed(&ranks))) print_error(err);
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;

@@ -29,8 +29,8 @@ const char *fg_help_about(const fg_option *option, char text[FG_HELP_LINE]) {
     text[0] = '\0';
     append(text, option->about);
     if (option->missing) append(text, "; not in this version");
-    fg_option_choice choice;
-    for (size_t i = 0; (choice = fg_option_choice_at(option, i)).name; i++) {
+    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
+        const fg_option_choice choice = fg_option_choice_at(option, i);
         if (!choice.missing) continue;
         append(text, "; ");
         append(text, choice.name);

@@ -26,7 +26,7 @@ const fg_option fg_option_table[] = {
     {.name = "to",
      .group = FG_GROUP_CONVERSION,
      .set = FG_TAKES_TARGET,
-     .kind = FG_OPTION_FORMAT,
+     .kind = FG_OPTION_TARGET,
      .offset = AT(to),
      .common = true,
      .about = "destination format (default: forgather for an hf source, hf for any other)"},
@@ -468,10 +468,15 @@ bool fg_option_takes_value(const fg_option *option) {
 }
 
 fg_option_choice fg_option_choice_at(const fg_option *option, size_t index) {
-    if (option->kind != FG_OPTION_FORMAT)
-        return index < FG_OPTION_CHOICES ? option->choices[index] : (fg_option_choice){0};
-    if (index >= fg_format_count) return (fg_option_choice){0};
-    return (fg_option_choice){fg_formats[index]->name, (int)index, NULL, fg_formats[index]->alias};
+    const fg_option_choice none = {0};
+    if (option->kind != FG_OPTION_FORMAT && option->kind != FG_OPTION_TARGET)
+        return index < FG_OPTION_CHOICES ? option->choices[index] : none;
+    for (size_t i = 0; i < fg_format_count; i++) {
+        const fg_format *format = fg_formats[i];
+        bool offered = option->kind == FG_OPTION_FORMAT || format->write_config;
+        if (offered && index-- == 0) return (fg_option_choice){.name = format->name, .alias = format->alias};
+    }
+    return none;
 }
 
 const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size) {

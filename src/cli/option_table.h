@@ -20,7 +20,8 @@ typedef enum fg_option_kind {
     FG_OPTION_SIZE,   /* uint64_t, bytes, as fg_shards_parse_size reads it */
     FG_OPTION_TOKENS, /* token_ids and token_count */
     FG_OPTION_CHOICE, /* int or enum: the value of one of `choices` */
-    FG_OPTION_FORMAT, /* const fg_format *: by its name */
+    FG_OPTION_FORMAT, /* const fg_format *; the choices are their names */
+    FG_OPTION_TARGET, /* the same, of formats that can be written */
     FG_OPTION_HELP,   /* ends parsing; takes an optional form */
     FG_OPTION_VERSION,
 } fg_option_kind;
@@ -89,7 +90,7 @@ typedef struct fg_option {
     fg_option_kind kind;
     size_t offset; /* of the field in fg_options; SIZE_MAX: nothing to store */
     int constant;
-    fg_option_choice choices[FG_OPTION_CHOICES]; /* up to the first without a name */
+    fg_option_choice choices[FG_OPTION_CHOICES]; /* of FG_OPTION_CHOICE and _HELP */
     fg_complete complete;                        /* of the value; choices are always completed */
     bool common;                                 /* shown on the page of the program */
     bool hidden;         /* accepted, but not in help and completion: it does nothing */
@@ -103,7 +104,7 @@ extern const size_t fg_option_count;
 const char *fg_option_group_title(fg_option_group group);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
-/* The choices of its value; one without a name is behind the last. */
+/* One of the values that it takes, from 0; behind the last one without a name. */
 fg_option_choice fg_option_choice_at(const fg_option *option, size_t index);
 /* "hf, forgather": their names, in `buffer`, which is returned; "" if there are none. */
 const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size);

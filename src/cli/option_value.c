@@ -117,10 +117,9 @@ done:
 
 static const char *nearest_choice(const typed *t) {
     fg_nearest_name nearest = fg_nearest_name_begin(t->text);
-    fg_option_choice choice;
-    for (size_t i = 0; (choice = fg_option_choice_at(t->option, i)).name; i++) {
-        fg_nearest_name_try(&nearest, choice.name);
-        fg_nearest_name_try(&nearest, choice.alias);
+    for (size_t i = 0; fg_option_choice_at(t->option, i).name; i++) {
+        fg_nearest_name_try(&nearest, fg_option_choice_at(t->option, i).name);
+        fg_nearest_name_try(&nearest, fg_option_choice_at(t->option, i).alias);
     }
     return nearest.best;
 }
@@ -137,15 +136,13 @@ static bool is_same_choice(const char *name, const char *text) {
 }
 
 /* FG_ERR_USAGE: there is no such choice, or this version cannot do it. */
-static fg_status find_choice(const typed *t, int *value, fg_error *err) {
+static fg_status find_choice(const typed *t, fg_option_choice *choice, fg_error *err) {
     char names[NAMES];
-    fg_option_choice choice;
-    for (size_t i = 0; (choice = fg_option_choice_at(t->option, i)).name; i++) {
-        if (!is_same_choice(choice.name, t->text) && !is_same_choice(choice.alias, t->text)) continue;
-        if (choice.missing)
-            return fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice.missing);
-        *value = choice.value;
-        return FG_OK;
+    for (size_t i = 0; fg_option_choice_at(t->option, i).name; i++) {
+        *choice = fg_option_choice_at(t->option, i);
+        if (!is_same_choice(choice->name, t->text) && !is_same_choice(choice->alias, t->text)) continue;
+        if (!choice->missing) return FG_OK;
+        return fg_fail(err, FG_ERR_USAGE, "option %s %s: %s", t->spelling, t->text, choice->missing);
     }
     const char *near = nearest_choice(t);
     bad_value(t, fg_option_expected(t->option, names, sizeof names), err);
@@ -153,16 +150,16 @@ static fg_status find_choice(const typed *t, int *value, fg_error *err) {
 }
 
 static fg_status set_choice(const typed *t, fg_error *err) {
-    int value;
-    fg_status status = find_choice(t, &value, err);
-    if (status == FG_OK) store_int(t, value);
+    fg_option_choice choice;
+    fg_status status = find_choice(t, &choice, err);
+    if (status == FG_OK) store_int(t, choice.value);
     return status;
 }
 
 static fg_status set_format(const typed *t, fg_error *err) {
-    int index;
-    fg_status status = find_choice(t, &index, err);
-    if (status == FG_OK) *(const fg_format **)t->field = fg_formats[index];
+    fg_option_choice choice;
+    fg_status status = find_choice(t, &choice, err);
+    if (status == FG_OK) *(const fg_format **)t->field = fg_format_find(choice.name);
     return status;
 }
 
@@ -202,11 +199,11 @@ static fg_status add_key(const typed *t, fg_error *err) {
 typedef fg_status setter(const typed *t, fg_error *err);
 
 static setter *const setters[] = {
-    [FG_OPTION_FLAG] = set_flag,     [FG_OPTION_VALUE] = set_constant,   [FG_OPTION_TEXT] = set_text,
-    [FG_OPTION_PATHS] = add_path,    [FG_OPTION_KEYS] = add_key,         [FG_OPTION_COUNT] = set_count,
-    [FG_OPTION_NUMBER] = set_number, [FG_OPTION_REAL] = set_real,        [FG_OPTION_SIZE] = set_size,
-    [FG_OPTION_TOKENS] = set_tokens, [FG_OPTION_CHOICE] = set_choice,    [FG_OPTION_FORMAT] = set_format,
-    [FG_OPTION_HELP] = set_form,     [FG_OPTION_VERSION] = set_constant,
+    [FG_OPTION_FLAG] = set_flag,     [FG_OPTION_VALUE] = set_constant, [FG_OPTION_TEXT] = set_text,
+    [FG_OPTION_PATHS] = add_path,    [FG_OPTION_KEYS] = add_key,       [FG_OPTION_COUNT] = set_count,
+    [FG_OPTION_NUMBER] = set_number, [FG_OPTION_REAL] = set_real,      [FG_OPTION_SIZE] = set_size,
+    [FG_OPTION_TOKENS] = set_tokens, [FG_OPTION_CHOICE] = set_choice,  [FG_OPTION_FORMAT] = set_format,
+    [FG_OPTION_TARGET] = set_format, [FG_OPTION_HELP] = set_form,      [FG_OPTION_VERSION] = set_constant,
 };
 
 fg_status fg_option_set(fg_options *options, const fg_option *option, const char *spelling, const char *text,

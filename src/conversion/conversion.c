@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conversion/detect_family.h"
 #include "copy/shards.h"
+#include "mapping/name_map.h"
 
 /* ---- open and decide ---- */
 
@@ -115,7 +116,7 @@ static fg_status lay_out(fg_conversion *c, const fg_options *options, fg_error *
     if (c->to == &fg_format_fast_llm) FG_TRY(fg_conversion_name_shards(c, err));
     if (options->kind == FG_CONVERSION_FINALIZE) FG_TRY(fg_conversion_lay_out_checkpoint(c, options, err));
     if (c->to != &fg_format_forgather || last->migration) goto done;
-    FG_TRY(fg_tensor_plan_tied(last->converter, last->direction, last->translation.hf, &pairs, err));
+    FG_TRY(fg_name_map_tied(last->converter, last->translation.hf, &pairs, err));
     if (json_array_size(pairs)) {
         c->index_metadata = json_object();
         FG_TRY(fg_json_put(c->index_metadata, "param_sharing", json_incref(pairs), err));

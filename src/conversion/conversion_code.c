@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
-#include "language/code_parameters.h"
+#include "mapping/code_parameters.h"
 
 enum { CODE_LIMIT = 4 << 20 }; /* bytes of a Python file */
 

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "conversion/conversion.h"
 #include "conversion/detect_family.h"
-#include "mapping/weight_plan.h"
+#include "mapping/converter_map.h"
 #include "plan/compose.h"
 
 /* ---- which ---- */
@@ -301,18 +301,20 @@ done:
 static fg_status plan_step(const fg_conversion *c, size_t index, const fg_options *options,
                            fg_tensors *source, fg_plan *plan, fg_error *err) {
     const fg_route_step *step = &c->steps[index];
+    const fg_completed completed = {.hf = step->translation.hf, .target = step->translation.target};
+    const fg_tensor_gaps unnoticed = {0}; /* they are noted once, on the way to hf */
     bool last = index + 1 == c->step_count;
-    fg_dtype cast = last ? options->dtype : FG_DTYPE_NONE;
-    const fg_row_edits *rows = last ? &c->tokens.rows : NULL;
-    const fg_tensor_gaps unnoticed = {0}, *gaps = NULL; /* they are noted once, on the way to hf */
-    if (c->update && options->no_strict) gaps = step->direction == FG_EXPORT ? &c->update->gaps : &unnoticed;
+    fg_tensor_plan_options how = {.cast = last ? options->dtype : FG_DTYPE_NONE,
+                                  .rows = last ? &c->tokens.rows : NULL};
+    fg_tensor_map map;
+    if (c->update && options->no_strict)
+        how.gaps = step->direction == FG_EXPORT ? &c->update->gaps : &unnoticed;
     if (step->migration)
-        return fg_migration_plan(step->migration, source, step->translation.result, cast, plan, err);
-    if (fg_tensor_map_used(step->converter))
-        return fg_weight_plan(step->converter, step->direction, source, step->translation.target, cast, rows,
-                              plan, err);
-    return fg_tensor_plan(step->converter, step->direction, source, step->translation.hf, cast, rows, gaps,
-                          plan, err);
+        return fg_migration_plan(step->migration, source, step->translation.result, &how, plan, err);
+    fg_status status = fg_converter_map_new(&map, step->converter, completed, err);
+    if (status == FG_OK) status = fg_tensor_plan(&map, step->direction, source, &how, plan, err);
+    fg_tensor_map_free(&map);
+    return status;
 }
 
 fg_status fg_conversion_plan(fg_conversion *c, const fg_options *options, fg_error *err) {

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
-#include "mapping/tensor_map.h"
+#include "mapping/converter_map.h"
 #include "tokens/stop_tokens.h"
 #include "tokens/tokenizer_edit.h"
 
@@ -26,9 +26,8 @@ static fg_status read_request(fg_conversion *c, const fg_options *options, fg_er
 static fg_status find_rows(fg_conversion *c, const fg_options *options, uint64_t *rows, fg_error *err) {
     fg_status status = FG_OK;
     const fg_route_step *last = fg_conversion_last(c);
-    FG_TRY(fg_tensor_map_used(last->converter)
-               ? fg_tensor_map_vocabulary_rows(last->converter, last->translation.target, rows, err)
-               : fg_tensor_vocabulary_rows(last->converter, last->translation.hf, rows, err));
+    const fg_completed completed = {.hf = last->translation.hf, .target = last->translation.target};
+    FG_TRY(fg_converter_vocabulary_rows(last->converter, completed, rows, err));
     if (*rows) goto done;
     if (options->add_tokens) {
         fg_fail(err, FG_ERR_INPUT, "%s: cannot add tokens: no tensor is marked with \"vocabulary\"",

@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "conversion/conversion.h"
+#include "mapping/name_map.h"
 #include "model/spec.h"
 #include "model/weight_source.h"
 #include "report/report.h"
@@ -294,7 +295,7 @@ fg_status fg_conversion_check_ties(const fg_conversion *c, size_t index, const f
     json_t *pairs = NULL, *pair;
     size_t i;
     if (step->migration || step->direction != FG_EXPORT) return FG_OK;
-    FG_TRY(fg_tensor_plan_tied(step->converter, FG_IMPORT, step->translation.hf, &pairs, err));
+    FG_TRY(fg_name_map_tied(step->converter, step->translation.hf, &pairs, err));
     if (!json_array_size(pairs)) goto done;
     FG_TRY(fg_weight_source_from_plan(&weights, plan, err));
     json_array_foreach(pairs, i, pair) FG_TRY(compare_pair(&weights, pair, err));

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "conversion/conversion.h"
 #include "language/hf_keys.h"
-#include "mapping/tensor_map.h"
+#include "mapping/converter_map.h"
 #include "tokens/token_lookup.h"
 
 enum { DEPTH = 8, BRIEF = 120 }; /* of objects in a configuration; of a value in a message */
@@ -104,7 +104,8 @@ fg_status fg_conversion_check_base(const fg_conversion *c, fg_error *err) {
     const fg_hf_base *base = &c->base;
     uint64_t rows = 0, tokens = 0, size = 0;
     if (!base->checkpoint.directory) goto done;
-    FG_TRY(fg_tensor_map_vocabulary_rows(c->steps[0].converter, c->steps[0].translation.target, &rows, err));
+    const fg_completed completed = {.target = c->steps[0].translation.target};
+    FG_TRY(fg_converter_vocabulary_rows(c->steps[0].converter, completed, &rows, err));
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
     if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
     if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);

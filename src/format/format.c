@@ -16,9 +16,24 @@ const fg_format *fg_format_find(const char *name) {
     return NULL;
 }
 
-const fg_format *fg_format_of_schema(const char *schema) {
+static bool has_converters(size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(fg_formats[i]->schema, fg_formats[index]->schema) == 0) return false;
+    }
+    return !fg_formats[index]->hub;
+}
+
+const fg_format *fg_format_target(size_t index) {
     for (size_t i = 0; i < fg_format_count; i++) {
-        if (strcmp(fg_formats[i]->schema, schema) == 0) return fg_formats[i];
+        if (has_converters(i) && index-- == 0) return fg_formats[i];
+    }
+    return NULL;
+}
+
+const fg_format *fg_format_target_find(const char *schema) {
+    const fg_format *format;
+    for (size_t i = 0; (format = fg_format_target(i)); i++) {
+        if (strcmp(format->schema, schema) == 0) return format;
     }
     return NULL;
 }
@@ -80,6 +95,12 @@ json_t *fg_format_config(const fg_format *format, const json_t *document) {
 
 json_t *fg_format_model_config(const fg_format *format, const json_t *config) {
     return at(config, format->model_path);
+}
+
+const char *fg_format_inside_model(const fg_format *format, const char *path) {
+    if (!format->model_path) return path;
+    size_t length = strlen(format->model_path);
+    return fg_starts_with(path, format->model_path) && path[length] == '/' ? path + length + 1 : NULL;
 }
 
 /* Takes over the reference to `value`. */

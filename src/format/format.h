@@ -103,8 +103,10 @@ extern const size_t fg_format_count;
 
 /* The format with this name; NULL: there is none. */
 const fg_format *fg_format_find(const char *name);
-/* The format whose converters lie in this folder, the first if there are several; NULL: there is none. */
-const fg_format *fg_format_of_schema(const char *schema);
+/* The formats that converters are for, from 0; of those that share a schema the first. NULL behind the last. */
+const fg_format *fg_format_target(size_t index);
+/* The one of them with this schema; NULL: there is none. */
+const fg_format *fg_format_target_find(const char *schema);
 
 /* Where a directory's `config_file` is decided to be another one's: the format that has `config_file`
  * there, as far as names of files and recognise tell. `asked` or NULL: only this format's file is looked
@@ -120,6 +122,8 @@ fg_status fg_format_read_file(const char *path, json_t **document, fg_error *err
 /* The configuration in a document, and the model's in a configuration. Borrowed; NULL: there is none. */
 json_t *fg_format_config(const fg_format *format, const json_t *document);
 json_t *fg_format_model_config(const fg_format *format, const json_t *config);
+/* What is left of a path into the configuration inside of the model's; NULL: it leads elsewhere. */
+const char *fg_format_inside_model(const fg_format *format, const char *path);
 /* Puts a model's configuration where the document has it, everything else left out. A new reference. */
 fg_status fg_format_document(const fg_format *format, json_t *model, json_t **document, fg_error *err);
 

@@ -31,15 +31,15 @@ fg_status fg_classes_load(const fg_classes **classes, fg_catalogue *catalogue, c
     fg_status status = FG_OK;
     fg_classes *made = NULL;
     char *relative = NULL, *path = NULL;
-    *classes = fg_catalogue_kept(catalogue, "classes", format->name);
+    *classes = fg_catalogue_kept(catalogue, "classes", format->schema);
     if (*classes) return FG_OK;
-    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", format->name));
+    FG_TRY_NEW(relative, fg_strformat(err, "defaults/%s.json", format->schema));
     FG_TRY(fg_catalogue_look(catalogue, relative, &path, err));
     if (!path) goto done;
     FG_NEW(made, 1);
     made->format = format;
     FG_TRY(read_classes(made, catalogue, path, err));
-    status = fg_catalogue_keep(catalogue, "classes", format->name, made, fg_free, err);
+    status = fg_catalogue_keep(catalogue, "classes", format->schema, made, fg_free, err);
     if (status == FG_OK) *classes = made;
     made = NULL;
 done:
@@ -51,7 +51,7 @@ done:
 
 const char *fg_classes_version(const fg_classes *classes) {
     const char *version = json_string_value(
-        json_object_get(json_object_get(classes->document, "source"), classes->format->name));
+        json_object_get(json_object_get(classes->document, "source"), classes->format->schema));
     return version ? version : "";
 }
 

@@ -153,7 +153,9 @@ static fg_status load_from(const fg_converter **converter, fg_catalogue *catalog
     FG_TRY(fg_path_is_file(path, &is_file, err));
     if (!is_file) goto done;
     FG_TRY(fg_converter_load_file(converter, catalogue, path, err));
-    if (fg_converter_format(*converter) != format || fg_converter_abstract(*converter)) *converter = NULL;
+    if (fg_converter_format(*converter) != fg_format_target_find(format->schema) ||
+        fg_converter_abstract(*converter))
+        *converter = NULL;
 done:
     return status;
 }
@@ -166,7 +168,7 @@ static fg_status list_types(const fg_converter_entries *entries, const fg_format
     fg_map seen = {0};
     for (size_t i = 0; i < entries->count; i++) {
         const char *type = entries->items[i].model_type;
-        if (!type || !entries->items[i].format || strcmp(entries->items[i].format, format->name) != 0 ||
+        if (!type || !entries->items[i].format || strcmp(entries->items[i].format, format->schema) != 0 ||
             fg_map_get(&seen, type) != FG_MAP_NONE)
             continue;
         FG_TRY(fg_map_set(&seen, type, 1, err));
@@ -181,7 +183,7 @@ done:
 static bool has_type(const fg_converter_entries *entries, const fg_format *format, const char *model_type) {
     for (size_t i = 0; i < entries->count; i++) {
         const char *type = entries->items[i].model_type, *hf_type = entries->items[i].hf_model_type;
-        if (type && entries->items[i].format && strcmp(entries->items[i].format, format->name) == 0 &&
+        if (type && entries->items[i].format && strcmp(entries->items[i].format, format->schema) == 0 &&
             (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
             return true;
     }
@@ -192,20 +194,24 @@ static fg_status no_converter(fg_catalogue *catalogue, const fg_format *format, 
                               fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
-    fg_buffer types = {0}, other_types = {0};
+    const fg_format *other, *possible = NULL;
+    fg_buffer types = {0}, others = {0}, list = {0};
     fg_nearest_name nearest = fg_nearest_name_begin(model_type);
-    const fg_format *other = format == &fg_format_forgather ? &fg_format_fast_llm : &fg_format_forgather;
     FG_TRY(fg_converters_list(catalogue, &entries, err));
     FG_TRY(list_types(entries, format, &types, &nearest, err));
-    FG_TRY(list_types(entries, other, &other_types, &nearest, err));
+    for (size_t i = 0; (other = fg_format_target(i)); i++) {
+        if (strcmp(other->schema, format->schema) == 0) continue;
+        fg_buffer_clear(&list);
+        FG_TRY(list_types(entries, other, &list, &nearest, err));
+        FG_TRY(fg_buffer_printf(&others, err, "; and between hf and %s: %s", other->name,
+                                list.length ? list.data : "none"));
+        if (!possible && has_type(entries, other, model_type)) possible = other;
+    }
     fg_fail(err, FG_ERR_INPUT,
-            "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s; and "
-            "between hf and "
-            "%s: %s",
-            format->name, model_type, types.data ? types.data : "none", other->name,
-            other_types.data ? other_types.data : "none");
-    if (has_type(entries, other, model_type))
-        fg_hint(err, "this family converts to %s (--to %s)", other->name, other->name);
+            "there is no converter between hf and %s for the model type \"%.100s\"; there are: %s%s",
+            format->name, model_type, types.data ? types.data : "none", others.data ? others.data : "");
+    if (possible)
+        fg_hint(err, "this family converts to %s (--to %s)", possible->name, possible->name);
     else if (nearest.best)
         fg_hint(err, "did you mean \"%s\"? --model-type gives the family", nearest.best);
     fg_hint(err, "give the family with --model-type if the model is one of these, or a converter file with "
@@ -213,7 +219,8 @@ static fg_status no_converter(fg_catalogue *catalogue, const fg_format *format, 
     status = FG_ERR_INPUT;
 done:
     fg_buffer_free(&types);
-    fg_buffer_free(&other_types);
+    fg_buffer_free(&others);
+    fg_buffer_free(&list);
     return status;
 }
 
@@ -239,7 +246,7 @@ static fg_status search(const fg_converter **converter, fg_catalogue *catalogue,
     for (size_t i = 0; i < 2 * catalogue->count && !*converter && is_type_name(model_type); i++) {
         const char *directory = catalogue->directories[i / 2];
         if (i % 2 == 0)
-            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->name, model_type));
+            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->schema, model_type));
         else
             FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
         FG_TRY(load_from(converter, catalogue, path, format, err));
@@ -274,7 +281,7 @@ fg_catalogue *fg_converter_catalogue(const fg_converter *c) {
 
 const fg_format *fg_converter_format(const fg_converter *c) {
     const char *format = json_string_value(json_object_get(c->document, "format"));
-    return format ? fg_format_find(format) : NULL;
+    return format ? fg_format_target_find(format) : NULL;
 }
 
 const char *fg_converter_model_type(const fg_converter *c) {
@@ -401,15 +408,16 @@ static void release_entries(void *object) {
 }
 
 fg_status fg_converters_list(fg_catalogue *catalogue, const fg_converter_entries **entries, fg_error *err) {
-    static const char *const below[] = {"", "forgather", "fast_llm"};
     fg_status status = FG_OK;
     fg_converter_entries *made = NULL;
+    const fg_format *target;
     *entries = fg_catalogue_kept(catalogue, "entries", "");
     if (*entries) return FG_OK;
     FG_NEW(made, 1);
     for (size_t i = 0; i < catalogue->count; i++) {
-        for (size_t k = 0; k < sizeof below / sizeof *below; k++)
-            FG_TRY(list_directory(made, catalogue, catalogue->directories[i], below[k], err));
+        FG_TRY(list_directory(made, catalogue, catalogue->directories[i], "", err));
+        for (size_t k = 0; (target = fg_format_target(k)); k++)
+            FG_TRY(list_directory(made, catalogue, catalogue->directories[i], target->schema, err));
     }
     *entries = made;
     status = fg_catalogue_keep(catalogue, "entries", "", made, release_entries, err);

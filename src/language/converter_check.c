@@ -117,7 +117,7 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
     FG_TRY(CHECK_MEMBERS(document, top_rows, ""));
     const char *format = json_string_value(json_object_get(document, "format"));
     const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
-    if (format && (fg_format_find(format) == NULL || fg_format_find(format) == &fg_format_hf))
+    if (format && !fg_format_target_find(format))
         FG_TRY(fg_layers_fail(layers, "", "format", err,
                               "\"%s\" is not a format that models can be converted to", format));
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)

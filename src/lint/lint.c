@@ -11,9 +11,8 @@
 #include "lint/lint_claims.h"
 #include "lint/lint_classes.h"
 #include "lint/lint_code.h"
+#include "mapping/converter_map.h"
 #include "mapping/migrations.h"
-#include "mapping/tensor_map.h"
-#include "mapping/tensor_plan.h"
 #include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
@@ -123,31 +122,6 @@ done:
     return status;
 }
 
-static fg_status check_names(linter *l, const json_t *hf, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *names = NULL, *name;
-    fg_buffer there = {0}, back = {0};
-    fg_error what = {0};
-    bool matched = false, returned = false;
-    size_t i;
-    FG_TRY(found(l, fg_tensor_names_expand(l->converter, hf, &names, &what), &what, err));
-    json_array_foreach(names, i, name) {
-        const char *text = json_string_value(json_object_get(name, "name"));
-        FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_IMPORT), text, &there, &matched, err));
-        if (matched)
-            FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_EXPORT), there.data, &back,
-                                       &returned, err));
-        if (!matched || !returned || strcmp(back.data, text) != 0)
-            FG_TRY(add_lint_error(l, err, "does not round-trip: ", text));
-        count_name(l, text);
-    }
-done:
-    json_decref(names);
-    fg_buffer_free(&there);
-    fg_buffer_free(&back);
-    return status;
-}
-
 static bool is_left_out(const json_t *left_out, const char *key) {
     size_t i;
     json_t *entry;
@@ -194,13 +168,14 @@ done:
     return status;
 }
 
-/* The rules of "weights" give names that do not meet. */
-static fg_status check_weights(linter *l, const json_t *target, fg_error *err) {
-    fg_tensor_map weights = {0};
+/* Names round-trip and do not meet. */
+static fg_status check_names(linter *l, const fg_translation *there, fg_error *err) {
+    fg_tensor_map map;
     fg_error what = {0};
-    fg_status status = found(l, fg_tensor_map_new(&weights, l->converter, target, &what), &what, err);
-    for (size_t i = 0; i < weights.part_count; i++) count_name(l, weights.parts[i].hf);
-    fg_tensor_map_free(&weights);
+    const fg_completed completed = {.hf = there->hf, .target = there->target};
+    fg_status status = found(l, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
+    for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
+    fg_tensor_map_free(&map);
     return status;
 }
 
@@ -217,8 +192,7 @@ static fg_status check_small_model(linter *l, fg_error *err) {
     if (!config) goto done; /* a family that transformers does not know */
     FG_TRY(found(l, fg_translate(l->converter, FG_IMPORT, config, &options, &there, &what), &what, err));
     if (!there.result) goto done;
-    FG_TRY(fg_tensor_map_used(l->converter) ? check_weights(l, there.target, err)
-                                            : check_names(l, there.hf, err));
+    FG_TRY(check_names(l, &there, err));
     FG_TRY(check_prefix(l, err));
     what = (fg_error){0};
     FG_TRY(found(l, fg_translate(l->converter, FG_EXPORT, there.result, &options, &back, &what), &what, err));

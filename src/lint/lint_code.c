@@ -4,10 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "language/code_parameters.h"
 #include "language/declaration.h"
-#include "mapping/tensor_names.h"
-#include "mapping/tensor_plan.h"
+#include "mapping/code_parameters.h"
+#include "mapping/name_map.h"
 #include "translate/translate.h"
 
 typedef struct linter {
@@ -36,19 +35,14 @@ static fg_status translate(const linter *l, fg_direction direction, const json_t
 /* The outputs that the converter's "tensors" give, without pieces. */
 static fg_status add_outputs(const linter *l, const json_t *hf, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    fg_tensor_names names = {0};
-    fg_buffer target = {0};
-    bool matched;
-    FG_TRY(fg_tensor_names_new(&names, l->converter, hf, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const fg_tensor_template *t = &names.templates[names.items[i].template_index];
-        FG_TRY(fg_name_rules_apply(fg_converter_rules(l->converter, FG_IMPORT), names.items[i].hf, &target,
-                                   &matched, err));
-        if (matched) FG_TRY(fg_plan_add_output(plan, target.data, FG_F32, t->rank, t->shape, err));
+    fg_tensor_map map;
+    FG_TRY(fg_name_map_new(&map, l->converter, hf, err));
+    for (size_t i = 0; i < map.count; i++) {
+        const fg_tensor_form *form = &map.forms[map.links[i].form];
+        FG_TRY(fg_plan_add_output(plan, map.links[i].target, FG_F32, form->rank, form->shape, err));
     }
 done:
-    fg_tensor_names_free(&names);
-    fg_buffer_free(&target);
+    fg_tensor_map_free(&map);
     return status;
 }
 
@@ -59,7 +53,7 @@ static fg_status check_translated(const linter *l, const fg_translation *there, 
     fg_code_written written = {.config = there->result, .plan = &plan};
     FG_TRY(fg_code_check_config(&l->declaration, there->result, there->result, err));
     FG_TRY(add_outputs(l, there->hf, &plan, err));
-    FG_TRY(fg_tensor_plan_tied(l->converter, FG_IMPORT, there->hf, &tied, err));
+    FG_TRY(fg_name_map_tied(l->converter, there->hf, &tied, err));
     written.tied = tied;
     FG_TRY(fg_code_check_parameters(&l->declaration, &written, NULL, err));
 done:

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "lint/lint.h"
-#include "mapping/tensor_names.h"
+#include "mapping/name_map.h"
 #include "model/forward.h"
 #include "translate/translate.h"
 
@@ -35,33 +35,29 @@ typedef struct small_model {
     const json_t *spec;
     const fg_converter *converter;
     fg_translation there;
-    fg_plan sides[2]; /* hf's tensors and Forgather's, without pieces */
+    fg_plan sides[2]; /* hf's tensors and the target's, without pieces */
 } small_model;
 
 static fg_status add_tensors(small_model *m, fg_error *err) {
     fg_status status = FG_OK;
-    fg_tensor_names names = {0};
-    fg_buffer target = {0};
-    bool matched;
-    FG_TRY(fg_tensor_names_new(&names, m->converter, m->there.hf, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const char *hf = names.items[i].hf;
-        const fg_tensor_template *t = &names.templates[names.items[i].template_index];
-        FG_TRY(fg_plan_add_output(&m->sides[0], hf, FG_F32, t->rank, t->shape, err));
-        FG_TRY(fg_name_rules_apply(fg_converter_rules(m->converter, FG_IMPORT), hf, &target, &matched, err));
-        if (matched) FG_TRY(fg_plan_add_output(&m->sides[1], target.data, FG_F32, t->rank, t->shape, err));
+    fg_tensor_map map;
+    FG_TRY(fg_name_map_new(&map, m->converter, m->there.hf, err));
+    for (size_t i = 0; i < map.count; i++) {
+        const fg_tensor_form *form = &map.forms[map.links[i].form];
+        FG_TRY(fg_plan_add_output(&m->sides[0], map.parts[i], FG_F32, form->rank, form->shape, err));
+        FG_TRY(fg_plan_add_output(&m->sides[1], map.links[i].target, FG_F32, form->rank, form->shape, err));
     }
 done:
-    fg_tensor_names_free(&names);
-    fg_buffer_free(&target);
+    fg_tensor_map_free(&map);
     return status;
 }
 
 static fg_status bind_side(small_model *m, size_t side, fg_error *err) {
     const fg_weight_source weights = {.context = &m->sides[side], .find = find, .name_of = name_of};
     fg_model *model = NULL;
-    fg_status status = fg_model_bind(&model, m->spec, side ? &fg_format_forgather : &fg_format_hf,
-                                     side ? m->there.result : m->there.hf, weights, err);
+    fg_status status =
+        fg_model_bind(&model, m->spec, side ? fg_converter_format(m->converter) : &fg_format_hf,
+                      side ? m->there.result : m->there.hf, weights, err);
     fg_model_free(&model);
     return status;
 }

@@ -12,12 +12,11 @@
 
 enum { BRIEF = 80 };
 
-static const char INSIDE[] = "base_model/"; /* where a configuration of a format with classes begins */
-
 typedef struct linter {
     fg_catalogue *catalogue;
-    const fg_classes *classes; /* of Fast-LLM */
-    json_t *roots;             /* owned; object whose keys are the classes that converters begin with */
+    const fg_format *format;   /* whose families have the file that is checked; else NULL */
+    const fg_classes *classes; /* of the format, or NULL */
+    json_t *roots;             /* owned; object whose keys are the classes that its converters begin with */
     fg_buffer wrong;           /* of one file, "; " between */
     size_t keys;               /* checked */
 } linter;
@@ -44,31 +43,43 @@ static fg_status found(linter *l, fg_status status, const fg_error *what, fg_err
     return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", what->text);
 }
 
-static fg_status check_reads(linter *l, const char *family, const json_t *spec, fg_error *err) {
+static fg_status check_reads(linter *l, const fg_format *format, const char *family, const json_t *spec,
+                             fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
-    fg_status status = fg_converter_load(&converter, l->catalogue, &fg_format_forgather, family, &what);
+    fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
     if (status == FG_OK) status = fg_lint_reads(spec, converter, &what);
     return found(l, status, &what, err);
 }
 
+/* The side of a format whose families have a file each. */
+static fg_status check_side(linter *l, const fg_format *format, const char *family, const json_t *spec,
+                            fg_error *err) {
+    fg_status status = FG_OK;
+    bool can, has = json_object_get(json_object_get(spec, "formats"), format->schema);
+    FG_TRY(can_run(l, format, family, &can, err));
+    if (can && has) FG_TRY(check_reads(l, format, family, spec, err));
+    if (can == has) goto done;
+    FG_TRY(add_lint_error(l, err, can ? "has nothing for " : "says something for ", format->name));
+    FG_TRY(fg_buffer_printf(&l->wrong, err, ", which has %s converter for %s", can ? "a" : "no", family));
+done:
+    return status;
+}
+
 static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
-    bool forgather, fast_llm;
-    const json_t *formats = json_object_get(spec, "formats");
-    FG_TRY(can_run(l, &fg_format_forgather, family, &forgather, err));
-    FG_TRY(can_run(l, &fg_format_fast_llm, family, &fast_llm, err));
-    if (!forgather && !fast_llm)
-        FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
-    if (!json_object_get(formats, "hf"))
+    const fg_format *target;
+    bool any = false, can;
+    for (size_t i = 0; !any && (target = fg_format_target(i)); i++) {
+        FG_TRY(can_run(l, target, family, &can, err));
+        any |= can;
+    }
+    if (!any) FG_TRY(add_lint_error(l, err, "there is no converter of models that can be run for ", family));
+    if (!json_object_get(json_object_get(spec, "formats"), "hf"))
         FG_TRY(add_lint_error(l, err, "does not say how hf's models compute", ""));
-    if (forgather != (json_object_get(formats, "forgather") != NULL))
-        FG_TRY(add_lint_error(l, err,
-                              forgather ? "has nothing for forgather, which has a converter for "
-                                        : "says something for forgather, which has no converter for ",
-                              family));
-    else if (forgather)
-        FG_TRY(check_reads(l, family, spec, err));
+    for (size_t i = 0; (target = fg_format_target(i)); i++) {
+        if (!target->spec) FG_TRY(check_side(l, target, family, spec, err));
+    }
 done:
     return status;
 }
@@ -99,9 +110,10 @@ static fg_status check_key(linter *l, const char *prefix, const char *key, const
     char *path = NULL;
     bool there = false;
     FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
-    if (!fg_starts_with(path, INSIDE)) goto done; /* the kind of the model */
+    const char *field = fg_format_inside_model(l->format, path);
+    if (!field) goto done; /* the kind of the model */
     json_object_foreach(l->roots, root, ignored) {
-        if (!there) there = fg_class_can_have(l->classes, root, path + strlen(INSIDE), &held);
+        if (!there) there = fg_class_can_have(l->classes, root, field, &held);
     }
     l->keys++;
     if (!there) FG_TRY(add_lint_error(l, err, "no class has the field ", path));
@@ -268,18 +280,49 @@ done:
 
 /* ---- files ---- */
 
+/* The classes that the converters of the format begin with. */
+static fg_status find_roots(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_converter_entries *entries;
+    const fg_converter *converter;
+    FG_TRY(fg_converters_list(l->catalogue, &entries, err));
+    for (size_t i = 0; i < entries->count; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        if (!entry->model_type || strcmp(entry->format, l->format->schema) != 0) continue;
+        if (fg_converter_load_file(&converter, l->catalogue, entry->path, NULL) != FG_OK) continue;
+        FG_TRY(
+            fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
+    }
+done:
+    return status;
+}
+
+/* The format for all of whose families this is the file; with its classes. */
+static fg_status find_format(linter *l, const char *name, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i = 0;
+    while ((l->format = fg_format_target(i)) && (!l->format->spec || strcmp(l->format->spec, name) != 0)) i++;
+    if (!l->format) goto done;
+    json_decref(l->roots);
+    l->roots = json_object();
+    FG_TRY(fg_classes_load(&l->classes, l->catalogue, l->format, err));
+    if (l->classes) FG_TRY(find_roots(l, err));
+done:
+    return status;
+}
+
 static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
     fg_status status = FG_OK;
-    const char *format = fg_format_fast_llm.name;
     FG_TRY(check_all_members(l, spec, err));
     FG_TRY(check_all_roles(l, spec, err));
-    if (strcmp(name, fg_model_spec_name(&fg_format_fast_llm, NULL)) != 0) {
+    FG_TRY(find_format(l, name, err));
+    if (!l->format) {
         FG_TRY(check_family(l, name, spec, err));
         goto done;
     }
-    const json_t *side = json_object_get(json_object_get(spec, "formats"), format);
+    const json_t *side = json_object_get(json_object_get(spec, "formats"), l->format->schema);
     const char *one = json_string_value(fg_json_at(side, "blocks/one"));
-    if (!side) FG_TRY(add_lint_error(l, err, "has nothing for ", format));
+    if (!side) FG_TRY(add_lint_error(l, err, "has nothing for ", l->format->name));
     FG_TRY(check_keys(l, "", side, err));
     if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
 done:
@@ -334,30 +377,11 @@ done:
     return status;
 }
 
-/* The classes that the converters of Fast-LLM begin with. */
-static fg_status find_roots(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_converter_entries *entries;
-    const fg_converter *converter;
-    FG_TRY(fg_converters_list(l->catalogue, &entries, err));
-    for (size_t i = 0; i < entries->count; i++) {
-        const fg_converter_entry *entry = &entries->items[i];
-        if (!entry->model_type || strcmp(entry->format, fg_format_fast_llm.name) != 0) continue;
-        if (fg_converter_load_file(&converter, l->catalogue, entry->path, NULL) != FG_OK) continue;
-        FG_TRY(
-            fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
-    }
-done:
-    return status;
-}
-
 /* Lints one file or (path NULL) those of all directories. */
 static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
                             fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.catalogue = catalogue, .roots = json_object()};
-    FG_TRY(fg_classes_load(&l.classes, catalogue, &fg_format_fast_llm, err));
-    if (l.classes) FG_TRY(find_roots(&l, err));
+    linter l = {.catalogue = catalogue};
     if (path) FG_TRY(lint_file(&l, path, report, problems, err));
     for (size_t i = 0; i < catalogue->count && !path; i++)
         FG_TRY(lint_folder(&l, catalogue->directories[i], report, problems, err));
@@ -456,8 +480,9 @@ fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_
     fg_status status = fg_converter_load_file(&converter, catalogue, path, &what);
     if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
     if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
-    if (!fg_converter_abstract(converter) && !fg_converter_no_forward_pass(converter) &&
-        fg_converter_format(converter) == &fg_format_forgather)
+    const fg_format *format = fg_converter_format(converter);
+    if (format && !format->spec && !fg_converter_abstract(converter) &&
+        !fg_converter_no_forward_pass(converter))
         status = lint_reads(catalogue, converter, report, problems, err);
     return status;
 }

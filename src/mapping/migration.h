@@ -15,7 +15,7 @@
 #include "language/converter.h"
 #include "language/declaration.h"
 #include "language/version.h"
-#include "plan/plan.h"
+#include "mapping/tensor_plan.h"
 
 /* Where a Forgather config.json says which schema it follows. */
 #define FG_ARCH_KEY "forgather_arch"
@@ -47,10 +47,9 @@ bool fg_migration_is_for(const fg_migration *migration, const char *arch, const 
  * is FG_ERR_INPUT. */
 fg_status fg_migration_config(const fg_migration *migration, const char *arch, const json_t *config,
                               const char *file, json_t **result, json_t *left_out, fg_error *err);
-/* The plan of the step over a table of tensors, which is taken over as fg_tensor_plan does, and cast as
- * there. `config` is in the newer schema. */
+/* The plan of the step, as fg_tensor_plan makes it. `config` is in the newer schema. */
 fg_status fg_migration_plan(const fg_migration *migration, fg_tensors *source, const json_t *config,
-                            fg_dtype cast, fg_plan *plan, fg_error *err);
+                            const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err);
 
 const char *fg_migration_about(const fg_migration *migration);
 /* "1->2: what it is about". Newly allocated. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "language/expression.h"
 #include "mapping/tensor_unmatched.h"
 #include "store/cast.h"
 
@@ -17,13 +18,30 @@ void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t si
     if (used < size) snprintf(buffer + used, size - used, "]");
 }
 
+const char *fg_shape_rule_text(const json_t *rule, char *buffer, size_t size) {
+    size_t used = 0, i;
+    char brief[80];
+    json_t *part;
+    buffer[0] = '\0';
+    json_array_foreach((json_t *)(uintptr_t)rule, i, part) {
+        const char *text = json_string_value(part);
+        if (!text)
+            text = fg_json_brief(part, brief, sizeof brief);
+        else if (fg_expression_is(part))
+            text += 2;
+        if (used < size) used += (size_t)snprintf(buffer + used, size - used, "%s%s", i ? ", " : "", text);
+    }
+    return buffer;
+}
+
 fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor, uint32_t rank,
-                                const uint64_t *shape, const char *meaning, fg_error *err) {
-    char found[SHAPE_TEXT], expected[SHAPE_TEXT];
+                                const uint64_t *shape, const json_t *rule, fg_error *err) {
+    char found[SHAPE_TEXT], expected[SHAPE_TEXT], meaning[SHAPE_TEXT];
     if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0) return FG_OK;
     fg_shape_text(tensor->rank, tensor->shape, found, sizeof found);
     fg_shape_text(rank, shape, expected, sizeof expected);
-    fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected, meaning);
+    fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected,
+            fg_shape_rule_text(rule, meaning, sizeof meaning));
     return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
 }
 

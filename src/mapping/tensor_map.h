@@ -1,7 +1,12 @@
-/* Which tensors of the target are made of which of hf, from the "weights" of a converter's sections and one
- * configuration. The rules are described in docs/adding-a-model.md ("Tensors by sections").
+/* A tensor map: which tensors of the target are made of which of hf in one configuration.
  *
- * Invariant: names of a side are unique; the parts of a link fill the target's tensor, in order.
+ * Name rules (mapping/name_map.h), the "weights" of sections (mapping/section_map.h) and migrations
+ * (mapping/migration.h, which call the older side hf) each make one; mapping/tensor_plan.h makes a plan of
+ * it.
+ *
+ * Invariant: names of a side are unique; the parts of a link have one shape and fill the target's tensor one
+ * after another, in the order in which they were added; what a link is tied to has one part and is not tied
+ * itself.
  */
 #ifndef FG_MAPPING_TENSOR_MAP_H
 #define FG_MAPPING_TENSOR_MAP_H
@@ -9,55 +14,83 @@
 #include "base/map.h"
 #include "language/converter.h"
 
-/* One hf tensor. */
-typedef struct fg_weight_part {
-    char *hf; /* owned */
-    uint32_t link;
-    uint64_t offset; /* in elements of the target's tensor */
-} fg_weight_part;
+/* Names of one model; and no link, no packed tensor. */
+enum { FG_TENSORS_MAX = 4000000, FG_NO_TENSOR = UINT32_MAX };
+
+/* What links have in common. */
+typedef struct fg_tensor_form {
+    uint64_t shape[FG_MAX_DIMS], part_shape[FG_MAX_DIMS]; /* of the target's tensor, of each hf tensor */
+    uint32_t rank, part_rank;
+    uint8_t order[FG_MAX_DIMS]; /* hf dimension of each dimension of the permuted tensor */
+    bool vocabulary;            /* its rows are the tokens of the vocabulary */
+    const json_t *shape_rule;   /* borrowed; expressions of part_shape, for messages */
+    const char *tied_to; /* borrowed; a name, as its rule has it; NULL: not tied in this configuration */
+} fg_tensor_form;
+
+/* One tensor of the target. Its parts are those up to the next link's first. */
+typedef struct fg_tensor_link {
+    char *target; /* owned */
+    uint32_t form, first_part;
+} fg_tensor_link;
+
+/* Links of which the first is tied to the second. */
+typedef struct fg_tensor_tie {
+    uint32_t link, to;
+} fg_tensor_tie;
 
 /* A tensor of hf in another layout: the elements of several parts of one link, one part after another. */
 typedef struct fg_packed_tensor {
     char *hf; /* owned */
-    size_t first_part, part_count;
-    uint32_t rank;
+    uint32_t first_part, part_count, rank;
     uint64_t shape[FG_MAX_DIMS];
     const json_t *shape_rule; /* borrowed */
 } fg_packed_tensor;
 
-/* One tensor of the target. */
-typedef struct fg_weight_link {
-    char *target; /* owned */
-    uint32_t rank, part_rank;
-    uint64_t shape[FG_MAX_DIMS], part_shape[FG_MAX_DIMS]; /* of the target's tensor, of each hf tensor */
-    uint8_t order[FG_MAX_DIMS]; /* hf dimension of each dimension of the permuted tensor */
-    size_t first_part, part_count;
-    const json_t *rule;  /* borrowed */
-    const char *tied_to; /* borrowed; NULL unless it is tied in this configuration */
-    bool vocabulary;
-} fg_weight_link;
+typedef struct fg_tensor_map fg_tensor_map;
 
-typedef struct fg_tensor_map {
-    fg_weight_link *links; /* owned */
+struct fg_tensor_map {
+    const fg_converter *converter; /* borrowed; NULL for a migration */
+    const json_t *config;          /* borrowed; the configuration that the map is for */
+    const char *file, *key;        /* borrowed; the file and its member that say what the tensors are */
+    bool tied_twice;               /* the target holds a tied tensor, too */
+    bool as_found;         /* made of a source's table: its shapes are the tensors' own, of any dtype */
+    bool names_borrowed;   /* by the parts, from that table */
+    fg_tensor_form *forms; /* owned */
+    size_t form_count, form_capacity;
+    fg_tensor_link *links; /* owned; in the order of the state dict */
     size_t count, capacity;
-    fg_weight_part *parts; /* owned */
+    char **parts; /* owned; names of hf tensors, owned too unless names_borrowed */
     size_t part_count, part_capacity;
+    fg_tensor_tie *ties; /* owned */
+    size_t tie_count, tie_capacity;
     fg_packed_tensor *packed; /* owned */
     size_t packed_count, packed_capacity;
     fg_map by_target, by_hf, by_packed; /* index of link, of part, of packed tensor */
-} fg_tensor_map;
+    /* Why no rule covers a tensor of the source, which hf calls `hf`: a hint. NULL: the map cannot say. */
+    fg_status (*explain)(const fg_tensor_map *map, const char *source, const char *hf, fg_error *err);
+};
 
-/* `target` is the completed configuration (fg_translation.target). FG_ERR_INPUT: shapes that cannot be worked
- * out, names that meet. */
-fg_status fg_tensor_map_new(fg_tensor_map *weights, const fg_converter *converter, const json_t *target,
-                            fg_error *err);
-void fg_tensor_map_free(fg_tensor_map *weights);
+void fg_tensor_map_free(fg_tensor_map *map);
+uint32_t fg_tensor_map_part_count(const fg_tensor_map *map, const fg_tensor_link *link);
+/* The link that a part belongs to. */
+const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t part);
 
-/* How many rows the tensors of the vocabulary have; 0 if no rule marks one. */
-fg_status fg_tensor_map_vocabulary_rows(const fg_converter *converter, const json_t *target, uint64_t *rows,
-                                        fg_error *err);
+/* ---- for those that make one ---- */
 
-/* Whether a converter says by "weights" what its tensors are (else by "tensors" and name rules). */
-bool fg_tensor_map_used(const fg_converter *converter);
+/* The index of a form: of one like it that was added lately, or of a copy. */
+fg_status fg_tensor_map_add_form(fg_tensor_map *map, const fg_tensor_form *form, uint32_t *index,
+                                 fg_error *err);
+/* A link without parts. Takes `target` over, on failure too. `hf` is for messages: the only name that
+ * becomes `target`, or NULL. Two links of one name are FG_ERR_INPUT. */
+fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form, const char *hf,
+                                 fg_error *err);
+/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless names_borrowed).
+ * Two of one name are FG_ERR_INPUT. */
+fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err);
+fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);
+/* Ties the link `name` to the link `to`, as indices and as the names that messages have; FG_ERR_INPUT
+ * where the invariant forbids it (`partner` is FG_MAP_NONE: there is no such link). */
+fg_status fg_tensor_map_tie(fg_tensor_map *map, uint32_t link, const char *name, int64_t partner,
+                            const char *to, fg_error *err);
 
 #endif

@@ -1,95 +1,119 @@
 #include "mapping/tensor_plan.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "mapping/hf_names.h"
 #include "mapping/tensor_check.h"
-#include "mapping/tensor_names.h"
 #include "mapping/tensor_tied.h"
 #include "mapping/tensor_unmatched.h"
 
-enum { NONE = -1, SHAPE_TEXT = 300 };
+/* The source tensor that holds a part or a link. */
+typedef struct match {
+    uint32_t source; /* index, or FG_NO_TENSOR */
+    uint32_t packed; /* the layout of a source tensor that holds several parts, or FG_NO_TENSOR */
+} match;
 
 typedef struct planner {
-    const fg_converter *converter;
+    const fg_tensor_map *map;
     fg_direction direction;
     fg_dtype cast;
-    const fg_row_edits *rows;   /* borrowed; NULL: none */
-    const fg_tensor_gaps *gaps; /* borrowed; NULL: there must be none */
+    const fg_row_edits *rows;   /* NULL: none are edited */
+    const fg_tensor_gaps *gaps; /* NULL: there must be none */
     fg_plan *plan;
-    fg_tensor_names names;
-    char **targets;         /* owned; the target's name of each of `names` */
-    int64_t *source_of;     /* owned; index of the source tensor of each of `names`, or NONE */
-    unsigned char *claimed; /* owned; by source tensor */
-    fg_name_rules *drop;    /* owned; matches whole names, gives the reason */
     fg_hf_names hf_names;
-    fg_buffer scratch, second;
+    match *matches;         /* owned; of each part (import) or link (export) */
+    size_t name_count;      /* of those */
+    unsigned char *claimed; /* owned; by source tensor */
+    fg_buffer scratch;
     fg_error *err;
 } planner;
 
-static const fg_tensor_template *template_of(const planner *p, size_t name) {
-    return &p->names.templates[p->names.items[name].template_index];
+static bool importing(const planner *p) {
+    return p->direction == FG_IMPORT;
 }
 
-/* The name that the source uses. */
+static const fg_tensor *source_of(const planner *p, size_t name) {
+    return &p->plan->source.items[p->matches[name].source];
+}
+
+static bool is_matched(const planner *p, size_t name) {
+    return p->matches[name].source != FG_NO_TENSOR;
+}
+
 static const char *source_name(const planner *p, size_t name) {
-    return p->direction == FG_IMPORT ? p->names.items[name].hf : p->targets[name];
+    return importing(p) ? p->map->parts[name] : p->map->links[name].target;
 }
 
-/* ---- names, checked by a round trip ---- */
-
-static fg_status rename_one(planner *p, fg_direction direction, const char *name, fg_buffer *out) {
-    bool matched;
-    fg_status status =
-        fg_name_rules_apply(fg_converter_rules(p->converter, direction), name, out, &matched, p->err);
-    if (status != FG_OK || matched) return status;
-    return fg_fail(p->err, FG_ERR_INPUT, "%s: no name rule matches the %s name \"%s\"",
-                   fg_converter_file(p->converter), direction == FG_IMPORT ? "hf" : "target", name);
+static const fg_tensor_link *link_of(const planner *p, size_t name) {
+    return importing(p) ? fg_tensor_map_link_of(p->map, name) : &p->map->links[name];
 }
 
-/* Works out the target's names; a round trip must give the hf name, and no two may be the same. */
-static fg_status make_targets(planner *p) {
-    fg_status status = FG_OK;
-    fg_error *err = p->err;
-    fg_map seen = {0};
-    FG_NEW(p->targets, p->names.count);
-    for (size_t i = 0; i < p->names.count; i++) {
-        const char *hf = p->names.items[i].hf;
-        FG_TRY(rename_one(p, FG_IMPORT, hf, &p->scratch));
-        FG_TRY_NEW(p->targets[i], fg_strdup(p->scratch.data, err));
-        int64_t other = fg_map_get(&seen, p->targets[i]);
-        if (other != FG_MAP_NONE) {
-            FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" and \"%s\" both become \"%s\"",
-                    fg_converter_file(p->converter), p->names.items[other].hf, hf, p->targets[i]);
-        }
-        FG_TRY(fg_map_set(&seen, p->targets[i], (int64_t)i, err));
-        FG_TRY(rename_one(p, FG_EXPORT, p->targets[i], &p->second));
-        if (strcmp(p->second.data, hf) != 0) {
-            FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"",
-                    fg_converter_file(p->converter), hf, p->targets[i], p->second.data);
-        }
-    }
-done:
-    fg_map_free(&seen);
-    return status;
+static const fg_tensor_form *form_of(const planner *p, const fg_tensor_link *link) {
+    return &p->map->forms[link->form];
+}
+
+static bool is_tied(const planner *p, const fg_tensor_link *link) {
+    return form_of(p, link)->tied_to != NULL;
+}
+
+/* Tied tensors are left out where the destination has them once. */
+static bool is_written(const planner *p, const fg_tensor_link *link) {
+    return !is_tied(p, link) || (importing(p) && p->map->tied_twice);
 }
 
 /* ---- which source tensor is which ---- */
 
-/* The expected name of a source tensor, in `name`, or NONE. */
-static fg_status identify(planner *p, const fg_tensor *tensor, int64_t *name) {
+static fg_status claim(planner *p, size_t name, match found) {
+    match *held = &p->matches[name];
+    if (held->source != FG_NO_TENSOR) {
+        fg_fail(p->err, FG_ERR_INPUT, "the source has \"%s\" and \"%s\", which hold the same weight",
+                source_of(p, name)->name, p->plan->source.items[found.source].name);
+        return fg_hint(p->err, "remove the one that the model does not use");
+    }
+    *held = found;
+    p->claimed[found.source] = 1;
+    return FG_OK;
+}
+
+/* Hf may hold parts on their own or packed. */
+static fg_status match_hf(planner *p, const char *name, match found) {
     fg_status status = FG_OK;
+    const fg_tensor_map *map = p->map;
+    int64_t index;
+    FG_TRY(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, p->err));
+    if (index != FG_MAP_NONE) {
+        FG_TRY(claim(p, (size_t)index, found));
+        goto done;
+    }
+    FG_TRY(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, p->err));
+    if (index == FG_MAP_NONE) goto done;
+    found.packed = (uint32_t)index;
+    for (uint32_t i = 0; i < map->packed[index].part_count; i++)
+        FG_TRY(claim(p, map->packed[index].first_part + i, found));
+done:
+    return status;
+}
+
+/* What hf calls a tensor of the target, in `scratch`, by the rules alone: they may know names that the
+ * target had once. */
+static fg_status rename_target(planner *p, const char *name, bool *matched, fg_error *err) {
+    fg_name_rules *rules = p->map->converter ? fg_converter_rules(p->map->converter, FG_EXPORT) : NULL;
+    *matched = false;
+    return rules ? fg_name_rules_apply(rules, name, &p->scratch, matched, err) : FG_OK;
+}
+
+static fg_status match_target(planner *p, const char *name, match found) {
+    fg_status status = FG_OK;
+    int64_t index = fg_map_get(&p->map->by_target, name);
     bool matched;
-    *name = NONE;
-    if (p->direction == FG_IMPORT)
-        return fg_hf_names_find(&p->hf_names, &p->names.by_name, tensor->name, name, p->err);
-    FG_TRY(fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), tensor->name, &p->scratch,
-                               &matched, p->err));
-    if (matched) *name = fg_map_get(&p->names.by_name, p->scratch.data);
+    if (index == FG_MAP_NONE) {
+        FG_TRY(rename_target(p, name, &matched, p->err));
+        if (matched) index = fg_map_get(&p->map->by_hf, p->scratch.data);
+        if (index != FG_MAP_NONE) index = fg_tensor_map_link_of(p->map, (size_t)index) - p->map->links;
+    }
+    if (index != FG_MAP_NONE) FG_TRY(claim(p, (size_t)index, found));
 done:
     return status;
 }
@@ -98,20 +122,50 @@ static fg_status match_sources(planner *p) {
     fg_status status = FG_OK;
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
-    int64_t name;
-    FG_TRY(fg_hf_names_init(&p->hf_names, p->converter, p->direction, source, err));
-    FG_NEW(p->source_of, p->names.count);
+    match found = {.packed = FG_NO_TENSOR};
+    p->name_count = importing(p) ? p->map->part_count : p->map->count;
+    if (p->map->converter)
+        FG_TRY(fg_hf_names_init(&p->hf_names, p->map->converter, p->direction, source, err));
+    FG_NEW(p->matches, p->name_count);
     FG_NEW(p->claimed, source->count);
-    for (size_t i = 0; i < p->names.count; i++) p->source_of[i] = NONE;
-    for (size_t i = 0; i < source->count; i++) {
-        FG_TRY(identify(p, &source->items[i], &name));
-        if (name == NONE) continue;
-        if (p->source_of[name] != NONE) {
-            FG_FAIL(err, FG_ERR_INPUT, "the tensors \"%s\" and \"%s\" both become \"%s\"",
-                    source->items[p->source_of[name]].name, source->items[i].name, p->names.items[name].hf);
-        }
-        p->source_of[name] = (int64_t)i;
-        p->claimed[i] = 1;
+    for (size_t i = 0; i < p->name_count; i++) p->matches[i].source = FG_NO_TENSOR;
+    for (; found.source < source->count; found.source++)
+        FG_TRY((importing(p) ? match_hf : match_target)(p, source->items[found.source].name, found));
+done:
+    return status;
+}
+
+/* ---- tied tensors ---- */
+
+static fg_status join_pair(planner *p, match *mine, match *other) {
+    fg_status status = FG_OK;
+    const fg_tensors *source = &p->plan->source;
+    if (other->source == FG_NO_TENSOR) {
+        *other = *mine; /* some programs keep the other name of the pair */
+    } else if (mine->source == FG_NO_TENSOR) {
+        *mine = *other;
+    } else {
+        FG_TRY(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], p->err));
+        if (importing(p) && p->map->tied_twice) goto done;
+        fg_buffer_clear(&p->scratch);
+        FG_TRY(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
+                                source->items[other->source].name));
+        FG_TRY(fg_plan_drop(p->plan, mine->source, p->scratch.data, p->err));
+    }
+done:
+    return status;
+}
+
+/* What a link is tied to has one part; a tied link may have several. */
+static fg_status join_tied(planner *p) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < p->map->tie_count; i++) {
+        const fg_tensor_tie *tie = &p->map->ties[i];
+        const fg_tensor_link *link = &p->map->links[tie->link];
+        uint32_t count = importing(p) ? fg_tensor_map_part_count(p->map, link) : 1;
+        match *mine = &p->matches[importing(p) ? link->first_part : tie->link];
+        match *other = &p->matches[importing(p) ? p->map->links[tie->to].first_part : tie->to];
+        for (uint32_t k = 0; k < count; k++) FG_TRY(join_pair(p, &mine[k], other));
     }
 done:
     return status;
@@ -119,42 +173,17 @@ done:
 
 /* ---- what is missing, what is unexpected ---- */
 
-/* Why no rule covers a source tensor, as a hint. */
-static fg_status explain(planner *p, const char *source) {
-    uint64_t block = 0;
-    char brief[120];
-    const char *hf = source;
-    bool matched = true;
-    if (p->direction == FG_EXPORT) {
-        fg_status status = fg_name_rules_apply(fg_converter_rules(p->converter, FG_EXPORT), source,
-                                               &p->scratch, &matched, NULL);
-        if (status == FG_OK && matched) hf = p->scratch.data;
-    }
-    const fg_tensor_template *t = fg_tensor_names_template(&p->names, hf, &block);
-    if (t && !t->present)
-        return fg_hint(p->err, "\"%s\" belongs to models with %s, which config.json does not have", source,
-                       fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));
-    if (t)
-        return fg_hint(p->err, "\"%s\" has the index %" PRIu64 ", but config.json gives %" PRIu64 " (%s)",
-                       source, block, t->count,
-                       fg_json_brief(json_object_get(t->rule, "repeat"), brief, sizeof brief));
-    return fg_hint(p->err,
-                   "%s says which tensors this configuration has; a \"drop\" pattern of a converter "
-                   "(--converter-path) leaves tensors out",
-                   fg_converter_file(p->converter));
-}
-
-static fg_status add_gap(planner *p, json_t *gaps, const char *name) {
+static fg_status add_gap(const planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
 static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
-    for (size_t i = 0; i < p->names.count; i++) {
-        if (p->source_of[i] != NONE) continue;
+    for (size_t i = 0; i < p->name_count; i++) {
+        if (is_matched(p, i)) continue;
         if (p->gaps)
             FG_TRY(add_gap(p, p->gaps->missing, source_name(p, i)));
-        else if (!template_of(p, i)->tied)
+        else if (!is_tied(p, link_of(p, i)))
             FG_TRY(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
     }
 done:
@@ -165,22 +194,37 @@ done:
 static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
+    fg_name_rules *drop = NULL;
     bool matched;
-    for (size_t i = 0; i < source->count; i++) {
+    if (p->map->converter) FG_TRY(fg_drop_rules_compile(p->map->converter, &drop, p->err));
+    for (uint32_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
         const char *name = source->items[i].name;
-        FG_TRY(fg_hf_names_apply(&p->hf_names, p->drop, name, &p->scratch, &matched, p->err));
+        FG_TRY(fg_hf_names_apply(&p->hf_names, drop, name, &p->scratch, &matched, p->err));
         if (matched) {
-            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, p->scratch.data, p->err));
+            FG_TRY(fg_plan_drop(p->plan, i, p->scratch.data, p->err));
         } else if (p->gaps) {
             FG_TRY(add_gap(p, p->gaps->unexpected, name));
-            FG_TRY(fg_plan_drop(p->plan, (uint32_t)i, "no rule covers it (--no-strict)", p->err));
+            FG_TRY(fg_plan_drop(p->plan, i, "no rule covers it (--no-strict)", p->err));
         } else {
-            FG_TRY(fg_unmatched_add_unexpected(unmatched, (uint32_t)i, p->err));
+            FG_TRY(fg_unmatched_add_unexpected(unmatched, i, p->err));
         }
     }
 done:
+    fg_name_rules_free(&drop);
     return status;
+}
+
+/* Why no rule covers a source tensor, as a hint. */
+static fg_status explain(planner *p, const char *source) {
+    bool renamed = false;
+    if (!importing(p)) rename_target(p, source, &renamed, NULL);
+    if (p->map->explain) p->map->explain(p->map, source, renamed ? p->scratch.data : source, p->err);
+    return fg_hint(
+        p->err,
+        "\"%s\" of %s says which tensors this configuration has; a \"drop\" pattern of a converter "
+        "(--converter-path) leaves tensors out",
+        p->map->key, p->map->file);
 }
 
 static fg_status check_matches(planner *p) {
@@ -188,7 +232,7 @@ static fg_status check_matches(planner *p) {
     fg_unmatched unmatched = {.source = &p->plan->source,
                               .prefix = p->hf_names.prefix,
                               .lacking = p->hf_names.lacking,
-                              .expected = p->names.count};
+                              .expected = p->name_count};
     FG_TRY(collect_missing(p, &unmatched));
     FG_TRY(drop_or_collect(p, &unmatched));
     status = fg_unmatched_check(&unmatched, p->err);
@@ -199,119 +243,176 @@ done:
     return status;
 }
 
-/* ---- tied tensors ---- */
-
-/* Index in `names` of what the tied tensor `name` is tied to; it may be absent from this configuration: NONE.
- */
-static fg_status partner_of(const planner *p, size_t name, int64_t *partner) {
-    fg_status status = FG_OK;
-    fg_error *err = p->err;
-    char *hf = NULL;
-    FG_TRY_NEW(hf, fg_tensor_name_of(template_of(p, name)->tied_to, p->names.items[name].block, err));
-    *partner = fg_map_get(&p->names.by_name, hf);
-    if (*partner == FG_MAP_NONE || template_of(p, (size_t)*partner)->tied)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" is tied to \"%s\", which is not there or tied itself",
-                fg_converter_file(p->converter), p->names.items[name].hf, hf);
-done:
-    fg_free(hf);
-    return status;
-}
-
-static fg_status join_pair(planner *p, size_t name, size_t partner) {
-    fg_status status = FG_OK;
-    const fg_tensors *source = &p->plan->source;
-    int64_t *mine = &p->source_of[name], *other = &p->source_of[partner];
-    if (*mine != NONE && *other != NONE) {
-        FG_TRY(fg_tied_compare(source, &source->items[*mine], &source->items[*other], p->err));
-        if (p->direction == FG_IMPORT) goto done;
-        fg_buffer_clear(&p->scratch);
-        FG_TRY(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
-                                source->items[*other].name));
-        FG_TRY(fg_plan_drop(p->plan, (uint32_t)*mine, p->scratch.data, p->err));
-    } else if (*other == NONE) {
-        *other = *mine; /* some programs keep the other name of the pair */
-    } else {
-        *mine = *other;
-    }
-done:
-    return status;
-}
-
-static fg_status join_tied(planner *p) {
-    fg_status status = FG_OK;
-    int64_t partner;
-    for (size_t i = 0; i < p->names.count; i++) {
-        if (!template_of(p, i)->tied) continue;
-        FG_TRY(partner_of(p, i, &partner));
-        FG_TRY(join_pair(p, i, (size_t)partner));
-    }
-done:
-    return status;
-}
-
 /* ---- outputs ---- */
 
-static fg_status add_output(planner *p, size_t name) {
+static fg_dtype output_dtype(const planner *p, const fg_tensor *tensor) {
+    return p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
+}
+
+static fg_status check_tensor(const planner *p, const fg_tensor *tensor, uint32_t rank, const uint64_t *shape,
+                              const json_t *rule) {
     fg_status status = FG_OK;
-    const fg_tensor_template *t = template_of(p, name);
-    if (p->source_of[name] == NONE) return FG_OK; /* a gap */
-    uint32_t index = (uint32_t)p->source_of[name];
-    const fg_tensor *tensor = &p->plan->source.items[index];
-    fg_dtype dtype = p->cast == FG_DTYPE_NONE ? tensor->dtype : p->cast;
-    uint64_t shape[FG_MAX_DIMS];
-    char meaning[SHAPE_TEXT];
-    FG_TRY(fg_tensor_check_dtype(&p->plan->source, tensor, dtype, p->err));
-    FG_TRY(fg_tensor_check_shape(&p->plan->source, tensor, t->rank, t->shape,
-                                 fg_tensor_template_shape(t, meaning, sizeof meaning), p->err));
-    if (p->direction == FG_EXPORT && t->tied) goto done;
-    const char *output = p->direction == FG_IMPORT ? p->targets[name] : p->names.items[name].hf;
-    bool edited = t->vocabulary && p->rows;
-    memcpy(shape, t->shape, sizeof shape);
-    if (edited) shape[0] = p->rows->rows;
-    FG_TRY(fg_plan_add_output(p->plan, output, dtype, t->rank, shape, p->err));
-    FG_TRY(edited ? fg_plan_add_rows(p->plan, index, p->rows, p->err)
-                  : fg_plan_add_whole(p->plan, index, p->err));
+    const fg_tensors *source = &p->plan->source;
+    if (!p->map->as_found || p->cast != FG_DTYPE_NONE)
+        FG_TRY(fg_tensor_check_dtype(source, tensor, output_dtype(p, tensor), p->err));
+    if (!p->map->as_found) FG_TRY(fg_tensor_check_shape(source, tensor, rank, shape, rule, p->err));
 done:
     return status;
 }
 
-static fg_status make_plan(planner *p, const json_t *hf) {
+/* The tensor that holds a part has the part's shape, or that of its layout. */
+static fg_status check_part(const planner *p, const fg_tensor_form *form, size_t part) {
+    uint32_t layout = p->matches[part].packed;
+    const fg_packed_tensor *packed = layout == FG_NO_TENSOR ? NULL : &p->map->packed[layout];
+    return packed ? check_tensor(p, source_of(p, part), packed->rank, packed->shape, packed->shape_rule)
+                  : check_tensor(p, source_of(p, part), form->part_rank, form->part_shape, form->shape_rule);
+}
+
+/* The parts of a link have one dtype. */
+static fg_status check_dtypes(const planner *p, const fg_tensor_link *link) {
+    const fg_tensor *first = source_of(p, link->first_part);
+    uint32_t count = fg_tensor_map_part_count(p->map, link);
+    for (size_t i = 1; i < count && p->cast == FG_DTYPE_NONE; i++) {
+        const fg_tensor *tensor = source_of(p, link->first_part + i);
+        if (tensor->dtype == first->dtype) continue;
+        fg_fail(p->err, FG_ERR_INPUT, "\"%s\" is %s and \"%s\" is %s, but they become one tensor, \"%s\"",
+                first->name, fg_dtype_name(first->dtype), tensor->name, fg_dtype_name(tensor->dtype),
+                link->target);
+        return fg_hint(p->err, "give the dtype that all weights are to have with --dtype");
+    }
+    return FG_OK;
+}
+
+static fg_status begin_output(const planner *p, const char *name, const fg_tensor *like, uint32_t rank,
+                              const uint64_t *shape, bool edited) {
+    uint64_t own[FG_MAX_DIMS];
+    memcpy(own, shape, sizeof own);
+    if (edited) own[0] = p->rows->rows;
+    return fg_plan_add_output(p->plan, name, output_dtype(p, like), rank, own, p->err);
+}
+
+static bool is_plain(const fg_tensor_form *form) {
+    for (uint32_t d = 0; d < form->part_rank; d++) {
+        if (form->order[d] != d) return false;
+    }
+    return true;
+}
+
+/* Towards hf the box runs in the order of the hf tensor's own dimensions. */
+static void reverse_piece(const fg_tensor_form *form, fg_piece *piece) {
+    const fg_piece box = *piece;
+    for (uint32_t d = 0; d < form->part_rank; d++) {
+        uint32_t own = form->order[d];
+        piece->extent[own] = box.extent[d];
+        piece->from_stride[own] = box.to_stride[d];
+        piece->to_stride[own] = box.from_stride[d];
+    }
+}
+
+/* Part `index` of a link, as a piece of the output that was begun last. */
+static fg_status add_part(const planner *p, const fg_tensor_link *link, uint32_t index) {
+    const fg_tensor_form *form = form_of(p, link);
+    const match *held = &p->matches[importing(p) ? link->first_part + index : (size_t)(link - p->map->links)];
+    const fg_packed_tensor *packed = held->packed == FG_NO_TENSOR ? NULL : &p->map->packed[held->packed];
+    uint64_t elements = 1; /* the map has checked that it does not overflow */
+    fg_piece piece;
+    for (uint32_t d = 0; d < form->part_rank; d++) elements *= form->part_shape[d];
+    if (!elements || (fg_tensor_map_part_count(p->map, link) == 1 && !packed && is_plain(form)))
+        return fg_plan_add_whole(p->plan, held->source, p->err);
+    fg_piece_permuted(&piece, form->part_rank, form->part_shape, form->order);
+    piece.source = held->source;
+    if (importing(p)) {
+        piece.from = packed ? elements * (link->first_part + index - packed->first_part) : 0;
+        piece.to = elements * index;
+    } else {
+        piece.from = elements * index;
+        reverse_piece(form, &piece);
+    }
+    return fg_plan_add_piece(p->plan, &piece, p->err);
+}
+
+/* What is there of a tensor that is not made, for want of its other parts. */
+static fg_status drop_parts(const planner *p, const fg_tensor_link *link, bool *lacking) {
     fg_status status = FG_OK;
-    FG_TRY(fg_tensor_names_new(&p->names, p->converter, hf, p->err));
-    FG_TRY(make_targets(p));
+    uint32_t count = fg_tensor_map_part_count(p->map, link);
+    *lacking = false;
+    for (uint32_t i = 0; i < count; i++) *lacking = *lacking || !is_matched(p, link->first_part + i);
+    const match *held = &p->matches[link->first_part];
+    for (uint32_t i = 0; *lacking && i < count; i++) {
+        if (held[i].source == FG_NO_TENSOR || (i && held[i].source == held[i - 1].source)) continue;
+        FG_TRY(add_gap(p, p->gaps->unexpected, p->plan->source.items[held[i].source].name));
+        FG_TRY(fg_plan_drop(p->plan, held[i].source, "other parts of its tensor are missing (--no-strict)",
+                            p->err));
+    }
+done:
+    return status;
+}
+
+static fg_status add_import_output(const planner *p, const fg_tensor_link *link) {
+    fg_status status = FG_OK;
+    const fg_tensor_form *form = form_of(p, link);
+    uint32_t count = fg_tensor_map_part_count(p->map, link);
+    bool edited = form->vocabulary && p->rows, lacking = false;
+    if (!is_written(p, link) || !count) goto done;
+    if (p->gaps) FG_TRY(drop_parts(p, link, &lacking));
+    if (lacking) goto done;
+    for (uint32_t i = 0; i < count; i++) FG_TRY(check_part(p, form, link->first_part + i));
+    FG_TRY(check_dtypes(p, link));
+    FG_TRY(begin_output(p, link->target, source_of(p, link->first_part), form->rank, form->shape, edited));
+    if (edited) FG_TRY(fg_plan_add_rows(p->plan, p->matches[link->first_part].source, p->rows, p->err));
+    for (uint32_t i = 0; !edited && i < count; i++) FG_TRY(add_part(p, link, i));
+done:
+    return status;
+}
+
+static fg_status add_export_outputs(const planner *p, const fg_tensor_link *link) {
+    fg_status status = FG_OK;
+    const fg_tensor_form *form = form_of(p, link);
+    size_t index = (size_t)(link - p->map->links);
+    uint32_t count = fg_tensor_map_part_count(p->map, link);
+    bool edited = form->vocabulary && p->rows;
+    if (!is_written(p, link) || !is_matched(p, index)) goto done;
+    const fg_tensor *tensor = source_of(p, index);
+    FG_TRY(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));
+    for (uint32_t i = 0; i < count; i++) {
+        FG_TRY(begin_output(p, p->map->parts[link->first_part + i], tensor, form->part_rank, form->part_shape,
+                            edited));
+        FG_TRY(edited ? fg_plan_add_rows(p->plan, p->matches[index].source, p->rows, p->err)
+                      : add_part(p, link, i));
+    }
+done:
+    return status;
+}
+
+static fg_status make_plan(planner *p) {
+    fg_status status = FG_OK;
     FG_TRY(match_sources(p));
-    FG_TRY(fg_drop_rules_compile(p->converter, &p->drop, p->err));
     FG_TRY(join_tied(p));
     FG_TRY(check_matches(p));
-    for (size_t i = 0; i < p->names.count; i++) FG_TRY(add_output(p, i));
+    for (size_t i = 0; i < p->map->count; i++)
+        FG_TRY((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
     FG_TRY(fg_plan_check(p->plan, p->err));
     fg_hf_names_warn(&p->hf_names, &p->plan->source);
 done:
     return status;
 }
 
-fg_status fg_tensor_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
-                         const json_t *hf, fg_dtype cast, const fg_row_edits *rows,
-                         const fg_tensor_gaps *gaps, fg_plan *plan, fg_error *err) {
-    planner p = {.converter = converter,
+fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_tensors *source,
+                         const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err) {
+    planner p = {.map = map,
                  .direction = direction,
-                 .cast = cast,
-                 .rows = rows && rows->rows ? rows : NULL,
-                 .gaps = gaps,
+                 .cast = options->cast,
+                 .rows = options->rows && options->rows->rows ? options->rows : NULL,
+                 .gaps = options->gaps,
                  .plan = plan,
                  .err = err};
     *plan = (fg_plan){.source = *source};
     *source = (fg_tensors){0};
-    fg_status status = make_plan(&p, hf);
-    for (size_t i = 0; p.targets && i < p.names.count; i++) fg_free(p.targets[i]);
-    fg_free(p.targets);
-    fg_free(p.source_of);
+    fg_status status = make_plan(&p);
+    fg_free(p.matches);
     fg_free(p.claimed);
-    fg_tensor_names_free(&p.names);
-    fg_name_rules_free(&p.drop);
-    fg_buffer_free(&p.scratch);
     fg_hf_names_free(&p.hf_names);
-    fg_buffer_free(&p.second);
+    fg_buffer_free(&p.scratch);
     if (status != FG_OK) fg_plan_free(plan);
     return status;
 }

@@ -169,7 +169,7 @@ static fg_status read_edited(void *context, const fg_weight *weight, uint64_t fi
 }
 
 static const json_t *side_of(const json_t *spec, const fg_format *format) {
-    return json_object_get(json_object_get(spec, "formats"), format->name);
+    return json_object_get(json_object_get(spec, "formats"), format->schema);
 }
 
 fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source *raw, const json_t *spec,

@@ -64,7 +64,7 @@ done:
     return status;
 }
 
-static fg_status read(void *settings, const fg_hyperparameters_source *source, fg_error *err) {
+static fg_status read_settings(void *settings, const fg_hyperparameters_source *source, fg_error *err) {
     attention *s = settings;
     fg_status status = check(s, err);
     return status == FG_OK ? fg_rotary_read(&s->rotary, source, s->head_size, err) : status;
@@ -210,7 +210,7 @@ const fg_sublayer_kind fg_attention = {
     .settings_size = sizeof(attention),
     .rows = rows,
     .row_count = sizeof rows / sizeof *rows,
-    .read = read,
+    .read = read_settings,
     .release = release,
     .bind = bind,
     .run = run,

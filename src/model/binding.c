@@ -69,7 +69,7 @@ static fg_status bind(fg_model *model, const json_t *spec, const fg_format *form
     uint32_t *kind_of = NULL;
     fg_read_ranges read = {0};
     fg_binder binder = {
-        .weights = &model->work.weights, .format = format->name, .config = config, .read = &read};
+        .weights = &model->work.weights, .format = format->schema, .config = config, .read = &read};
     fg_hyperparameters_source source = fg_hyperparameters_source_of(spec, binder.format, config);
     binder.side = source.declared;
     if (!binder.side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format);

@@ -14,7 +14,9 @@
 #define FG_MODEL_FORWARD_H
 
 #include "base/json.h"
+#include "device/device.h"
 #include "format/checkpoint.h"
+#include "model/mask.h"
 #include "model/weight_source.h"
 
 typedef struct fg_model fg_model;
@@ -35,13 +37,11 @@ typedef struct fg_model_shape {
  * supported. All weights of the model are looked up and their shapes checked here. */
 fg_status fg_model_bind(fg_model **model, const json_t *spec, const fg_format *format, const json_t *config,
                         fg_weight_source weights, fg_error *err);
+/* What it computes with: the CPU, unless this says otherwise before the first call that computes. */
+fg_status fg_model_set_device(fg_model *model, const fg_device *device, fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
 
-/* Which mask the attention layers use: the model's own; causal (a model's sliding window stays); or none at
- * all, when every token sees all positions that were given so far (so the whole prompt must be given at
- * once). */
-typedef enum fg_mask { FG_MASK_NATIVE, FG_MASK_CAUSAL, FG_MASK_NONE } fg_mask;
 void fg_model_set_mask(fg_model *model, fg_mask mask);
 /* The model's own: causal or none, native if its blocks differ. */
 fg_mask fg_model_own_mask(const fg_model *model);

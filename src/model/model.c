@@ -1,4 +1,4 @@
-/* Lifetime, shape and options of a bound model. */
+/* Lifetime, shape and options of a bound model, and its cache. */
 #include "model/model.h"
 
 #include "base/alloc.h"
@@ -78,6 +78,17 @@ bool fg_model_sees_ahead(const fg_model *model) {
     return model->mask == FG_MASK_NONE;
 }
 
+fg_status fg_model_set_device(fg_model *model, const fg_device *device, fg_error *err) {
+    fg_workspace *w = &model->work;
+    void *state;
+    fg_status status = device->open(&state, err);
+    if (status != FG_OK) return status;
+    w->device->close(w->state);
+    w->device = device;
+    w->state = state;
+    return FG_OK;
+}
+
 /* ---- cached weights ---- */
 
 void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
@@ -103,4 +114,54 @@ uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
                                  mlp->kind->scratch(mlp->values, tokens)));
     }
     return FG_PANEL_BYTES + sizeof(float) * tokens * (3 * model->shape.hidden + row + model->head.panel_rows);
+}
+
+/* ---- what its mixers keep ---- */
+
+fg_cache_size fg_block_cache_size(const fg_block *block) {
+    const fg_sublayer_settings *mixer = &block->kind->mixer;
+    return mixer->kind->cache_size ? mixer->kind->cache_size(mixer->values) : (fg_cache_size){0};
+}
+
+fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
+                       uint64_t capacity, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_cache *made = NULL;
+    *cache = NULL;
+    if (first > model->shape.blocks || count > model->shape.blocks - first)
+        FG_FAIL(err, FG_ERR_BUG, "a cache for blocks that do not exist");
+    FG_NEW(made, 1);
+    made->first = first;
+    made->work = &model->work;
+    FG_NEW(made->blocks, count);
+    made->count = count;
+    for (uint64_t i = 0; i < count; i++) {
+        fg_cache_size size = fg_block_cache_size(&model->blocks[first + i]);
+        FG_TRY(fg_layer_cache_make(&made->blocks[i], &model->work, &size, capacity, err));
+    }
+    *cache = made;
+    made = NULL;
+done:
+    fg_cache_free(&made);
+    return status;
+}
+
+void fg_cache_free(fg_cache **cache) {
+    fg_cache *c = *cache;
+    if (!c) return;
+    for (uint64_t i = 0; i < c->count; i++) fg_layer_cache_free(&c->blocks[i], c->work);
+    fg_free(c->blocks);
+    fg_free(c);
+    *cache = NULL;
+}
+
+uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity) {
+    uint64_t total = 0, numbers;
+    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
+        fg_cache_size size = fg_block_cache_size(&model->blocks[b]);
+        if (!fg_mul(size.per_position, capacity, &numbers) || !fg_add(numbers, size.fixed, &numbers) ||
+            !fg_mul(numbers, sizeof(float), &numbers) || !fg_add(total, numbers, &total))
+            return UINT64_MAX;
+    }
+    return total;
 }

@@ -12,10 +12,7 @@ typedef struct fg_block {
 } fg_block;
 
 /* What the block's mixer keeps of earlier positions. */
-static inline fg_cache_size fg_block_cache_size(const fg_block *block) {
-    const fg_sublayer_settings *mixer = &block->kind->mixer;
-    return mixer->kind->cache_size ? mixer->kind->cache_size(mixer->values) : (fg_cache_size){0};
-}
+fg_cache_size fg_block_cache_size(const fg_block *block);
 
 struct fg_model {
     fg_model_shape shape;

@@ -95,13 +95,13 @@ fg_status fg_model_spec_path(char **path, fg_catalogue *catalogue, const char *n
 
 fg_status fg_model_spec_revise(json_t *spec, const fg_format *format, const json_t *patch, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *side = json_object_get(json_object_get(spec, "formats"), format->name);
-    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->name);
+    json_t *side = json_object_get(json_object_get(spec, "formats"), format->schema);
+    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->schema);
     FG_TRY(merge(side, patch, err));
 done:
     return status;
 }
 
 const char *fg_model_spec_name(const fg_format *format, const char *model_type) {
-    return format == &fg_format_fast_llm ? "fast_llm" : model_type;
+    return format->spec ? format->spec : model_type;
 }

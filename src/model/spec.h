@@ -27,21 +27,22 @@
  * "unread"          endings of the names of tensors that may be there and that the model does not read. All
  *                   others must be read, each number of them.
  *
- * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "transposed": true, "experts": true or
- * "stacked" }: the stored rows are those of N weights, and this is the one with number P; the tensor holds
- * the matrix transposed; all experts' lie one behind the other in it (N each), "stacked" along a first
- * dimension of its own.
+ * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "rows": [SIZE, ...], "dim": D,
+ * "transposed": true, "unsqueezed": D, "experts": true or "stacked" }: the stored rows are those of N
+ * weights, and this is the one with number P; "rows" instead of "of" has the sizes of unequal parts, numbers or
+ * expressions over the configuration of the block; with "dim" 1 the parts lie along the second dimension; the
+ * tensor holds the matrix transposed; it has a further dimension D of size 1; all experts' lie one behind the
+ * other in it (N each), "stacked" along a first dimension of its own.
  *
  * In names "{i}" is the number of the block, among those of its prefix, "{e}" that of the expert, "{h}" that
  * of the prediction head, "{f}" the same counted from the second.
  *
  * Roles of weights: embedding, head, final_norm, mtp_norm (of the prediction heads behind the first),
- * block.{mixer_norm,mlp_norm}, attention.{query,key,value,output,query_norm,key_norm},
- * mlp.{gate,up,first,down}, experts.{router,gate,up,first,down}; biases are ROLE.bias. Matrices are [out,
- * in]. "first" stands in for gate and up where there is no gate.
+ * block.{mixer_norm,mlp_norm}, and those of the kinds of mixer and MLP, in their files; biases are ROLE.bias.
+ * Matrices are [out, in]. "first" stands in for gate and up where there is no gate.
  *
- * Words: norms: rms; mixer: attention; mlp: dense, experts; activation: silu, gelu, gelu_tanh, relu, relu2,
- * sigmoid, identity; rotary type: none, default, llama3, yarn.
+ * Words are in tables: mixers and MLPs in sublayer_kinds.c, norms in norm.c, rotary types in rotary.c,
+ * activations in mlp.c.
  */
 #ifndef FG_MODEL_SPEC_H
 #define FG_MODEL_SPEC_H

@@ -7,8 +7,8 @@
 #define FG_MODEL_SUBLAYER_KIND_H
 
 #include "model/cache.h"
-#include "model/forward.h"
 #include "model/hyperparameters.h"
+#include "model/mask.h"
 #include "model/weight_lookup.h"
 
 /* One call of a mixer or MLP: tokens at [position, position + count), their normed hidden states, and where

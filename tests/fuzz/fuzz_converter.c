@@ -9,9 +9,10 @@
 #include "fuzz_folder.h"
 #include "fuzz_mutate.h"
 #include "lint/lint.h"
-#include "mapping/tensor_map.h"
+#include "mapping/converter_map.h"
+#include "mapping/section_map.h"
 #include "mapping/tensor_plan.h"
-#include "mapping/weight_plan.h"
+#include "translate/translate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -19,13 +20,6 @@ static const char CONFIG[] =
     "{\"model_type\": \"llama\", \"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 8, "
     "\"intermediate_size\": 12, \"num_attention_heads\": 2, \"num_hidden_layers\": 2, \"vocab_size\": 16, "
     "\"rms_norm_eps\": 1e-05, \"a\": 1, \"b\": [2]}";
-
-static void name_tensors(const fg_converter *converter, const json_t *target) {
-    fg_error err = {0};
-    fg_tensor_map weights = {0};
-    fuzz_expect(fg_tensor_map_new(&weights, converter, target, &err), &err);
-    fg_tensor_map_free(&weights);
-}
 
 /* Some tensors that the configuration has, and some that it has not. */
 static fg_tensors make_table(void) {
@@ -56,12 +50,14 @@ static void plan(const fg_converter *converter, fg_direction direction, const fg
     fg_error err = {0};
     fg_plan made = {0};
     fg_tensors table = make_table();
-    fuzz_expect(fg_tensor_map_used(converter)
-                    ? fg_weight_plan(converter, direction, &table, translation->target, FG_DTYPE_NONE, NULL,
-                                     &made, &err)
-                    : fg_tensor_plan(converter, direction, &table, translation->hf, FG_DTYPE_NONE, NULL, NULL,
-                                     &made, &err),
-                &err);
+    fg_tensor_map map;
+    const fg_completed completed = {.hf = translation->hf, .target = translation->target};
+    const fg_tensor_plan_options options = {0};
+    fg_status status = fg_converter_map_new(&map, converter, completed, &err);
+    if (status == FG_OK) status = fg_tensor_plan(&map, direction, &table, &options, &made, &err);
+    fuzz_expect(status, &err);
+    fg_tensor_map_free(&map);
+    fg_tensors_free(&table);
     fg_plan_free(&made);
 }
 
@@ -71,12 +67,11 @@ static void use(const fg_converter *converter, const json_t *config) {
         fg_direction direction = way ? FG_EXPORT : FG_IMPORT;
         fg_error err = {0};
         fg_translation translation = {0};
-        bool weights = fg_tensor_map_used(converter);
-        if (!fg_converter_document(converter) || !(weights || fg_converter_rules(converter, direction)))
+        if (!fg_converter_document(converter) ||
+            !(fg_section_map_used(converter) || fg_converter_rules(converter, direction)))
             abort();
         fg_status status = fg_translate(converter, direction, config, &options, &translation, &err);
         fuzz_expect(status, &err);
-        if (status == FG_OK && weights) name_tensors(converter, translation.target);
         if (status == FG_OK) plan(converter, direction, &translation);
         fg_translation_free(&translation);
     }

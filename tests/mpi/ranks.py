@@ -45,6 +45,28 @@ def same_for_all(fgconv, name, source, options):
                 tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
 
 
+def failing_calls(fgconv, source):
+    """One rank's N-th call to MPI fails: the run ends with that rank's message, and nothing is left."""
+    for failing in (0, 1):
+        for call in (1, 2, 5, 9, 14, 20, 30):
+            with tempfile.TemporaryDirectory() as folder:
+                out = pathlib.Path(folder) / "out"
+                program = [str(fgconv), "--dump", f"{folder}/x.h5", str(source), str(out)]
+                command = ["mpirun", "--oversubscribe"]
+                for rank in (0, 1):
+                    variable = ["-x", f"FGCONV_FAIL_MPI={call}"] if rank == failing else []
+                    command += ([":"] if rank else []) + ["-n", "1", *variable, *program]
+                try:
+                    done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                                          stdin=subprocess.DEVNULL)
+                    code, text = done.returncode, done.stdout
+                except subprocess.TimeoutExpired:
+                    code, text = None, "no end after 60 s"
+                what = f"call {call} to MPI fails on rank {failing}"
+                tally.check(what, code not in (0, None) and "fgconv: error: MPI: " in text and "\n  while " in text, f"{code}: {text}")
+                tally.check(f"{what}: nothing is left", not list(pathlib.Path(folder).iterdir()), list(pathlib.Path(folder).iterdir()))
+
+
 def dump_out_of_reach(fgconv, source):
     """A relative --dump from two working directories, of which one lacks the folder: an error for all, and nobody waits."""
     with tempfile.TemporaryDirectory() as folder:
@@ -80,6 +102,7 @@ def main():
     same_for_all(fgconv, "from Fast-LLM, shards", experts / "fast_llm", ["--to", "hf", "--model-type", "mixtral", "--max-shard-size", "30kB"])
     same_for_all(fgconv, "to Fast-LLM, three dimensions", DATA / "fast_llm/gemma4/moe/hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])
     dump_out_of_reach(fgconv, DATA / "model/llama/hf")
+    failing_calls(fgconv, DATA / "model/llama/hf")
     return tally.end()
 
 

@@ -13,8 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "language/code_parameters.h"
 #include "lint/lint.h"
+#include "mapping/code_parameters.h"
 
 static fg_catalogue catalogue;
 static const fg_converter *llama;

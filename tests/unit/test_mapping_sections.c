@@ -1,5 +1,5 @@
 /* Tensor maps of converters with sections: "weights". */
-#include "mapping/tensor_map.h"
+#include "mapping/section_map.h"
 
 #include "sections_fixture.h"
 
@@ -23,7 +23,7 @@ static fg_status expand(const char *weights, fg_tensor_map *out, fg_error *err) 
         "\"blocks\": {\"x\": {\"type\": \"a\", \"heads\": 2}, \"y\": {\"type\": \"a\", \"heads\": 5}}}}");
     put("probe.json", text);
     fg_status status = fg_converter_load_file(&converter, &catalogue, path, err);
-    if (status == FG_OK) status = fg_tensor_map_new(out, converter, target, err);
+    if (status == FG_OK) status = fg_section_map_new(out, converter, target, err);
     json_decref(target);
     fg_free(path);
     fg_free(text);
@@ -46,23 +46,24 @@ static void rules_name_parts_and_places(void **state) {
     assert_int_equal(w.count, 7);
     static const struct {
         const char *target, *hf;
-        uint64_t rows, columns, offset;
+        uint64_t rows, columns, index;
     } rows[] = {{"blocks.0.w", "layers.0.w", 2, 4, 0},
                 {"blocks.1.w", "layers.1.w", 5, 4, 0},
                 {"blocks.2.w", "layers.2.w", 2, 4, 0},
                 {"joined", "e0.a", 24, 2, 0},
-                {"joined", "e0.b", 24, 2, 8},
-                {"joined", "e2.b", 24, 2, 40},
+                {"joined", "e0.b", 24, 2, 1},
+                {"joined", "e2.b", 24, 2, 5},
                 {"more.1", "m.2", 7, 0, 0},
                 {"flat", "f", 2, 12, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int64_t part = fg_map_get(&w.by_hf, rows[i].hf);
         assert_int_not_equal(part, FG_MAP_NONE);
-        const fg_weight_link *link = &w.links[w.parts[part].link];
+        const fg_tensor_link *link = fg_tensor_map_link_of(&w, (size_t)part);
+        const fg_tensor_form *form = &w.forms[link->form];
         assert_string_equal(link->target, rows[i].target);
-        assert_int_equal(link->shape[0], rows[i].rows);
-        if (rows[i].columns) assert_int_equal(link->shape[1], rows[i].columns);
-        assert_int_equal(w.parts[part].offset, rows[i].offset);
+        assert_int_equal(form->shape[0], rows[i].rows);
+        if (rows[i].columns) assert_int_equal(form->shape[1], rows[i].columns);
+        assert_int_equal((uint32_t)part - link->first_part, rows[i].index);
     }
     assert_int_equal(fg_map_get(&w.by_hf, "z"), FG_MAP_NONE);
     fg_tensor_map_free(&w);
@@ -90,7 +91,7 @@ static void other_layouts_hold_several_parts(void **state) {
         int64_t found = fg_map_get(&w.by_packed, rows[i].hf);
         assert_int_not_equal(found, FG_MAP_NONE);
         const fg_packed_tensor *packed = &w.packed[found];
-        assert_string_equal(w.parts[packed->first_part].hf, rows[i].first);
+        assert_string_equal(w.parts[packed->first_part], rows[i].first);
         assert_int_equal(packed->part_count, rows[i].parts);
         assert_int_equal(packed->shape[0], rows[i].rows);
     }

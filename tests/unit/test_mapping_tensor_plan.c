@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
-#include "mapping/tensor_names.h"
+#include "mapping/name_map.h"
 #include "mapping/tensor_plan.h"
 #include "mapping/tensor_tied.h"
 #include "translate/translate.h"
@@ -106,13 +106,26 @@ static fg_tensors model_of(fg_direction side, int layers, const char *without) {
     return table;
 }
 
+static fg_status make_plan(const fg_converter *converter, fg_direction direction, fg_tensors *source,
+                           const json_t *hf, fg_dtype cast, fg_plan *plan, fg_error *err) {
+    fg_tensor_map map;
+    const fg_tensor_plan_options options = {.cast = cast};
+    *plan = (fg_plan){0};
+    fg_status status = fg_name_map_new(&map, converter, hf, err);
+    if (status == FG_OK) {
+        status = fg_tensor_plan(&map, direction, source, &options, plan, err);
+        assert_int_equal(source->count, 0);
+    }
+    fg_tensor_map_free(&map);
+    fg_tensors_free(source);
+    return status;
+}
+
 static fg_status plan_it(fg_direction direction, fg_tensors *source, int layers, bool tied, fg_dtype cast,
                          fg_plan *plan, fg_error *err) {
     json_t *hf = config_of(layers, tied);
-    fg_status status = fg_tensor_plan(llama, direction, source, hf, cast, NULL, NULL, plan, err);
-    assert_int_equal(source->count, 0);
+    fg_status status = make_plan(llama, direction, source, hf, cast, plan, err);
     json_decref(hf);
-    fg_tensors_free(source);
     return status;
 }
 
@@ -194,15 +207,13 @@ static void other_families_declare_more(void **state) {
     json_t *hf = config_of(1, false);
     fg_tensors source = model_of(FG_IMPORT, 1, NULL);
     add(&source, "model.layers.0.self_attn.q_norm.weight", FG_BF16, 32, 0, 0);
-    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
-                     FG_ERR_INPUT);
+    assert_int_equal(make_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, &plan, &err), FG_ERR_INPUT);
     assert_string_equal(err.text, "1 of 14 tensors are missing: \"model.layers.0.self_attn.k_norm.weight\"");
     err = (fg_error){0};
     source = model_of(FG_IMPORT, 1, NULL);
     add(&source, "model.layers.0.self_attn.q_norm.weight", FG_BF16, 32, 0, 0);
     add(&source, "model.layers.0.self_attn.k_norm.weight", FG_BF16, 32, 0, 0);
-    assert_int_equal(fg_tensor_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
-                     FG_OK);
+    assert_int_equal(make_plan(qwen3, FG_IMPORT, &source, hf, FG_DTYPE_NONE, &plan, &err), FG_OK);
     assert_non_null(output_of(&plan, "causal_lm.layer_stack.layers.0.attention.k_norm.weight"));
     fg_plan_free(&plan);
     json_decref(hf);
@@ -219,9 +230,9 @@ static void old_names_are_read_too(void **state) {
     add(&source, "causal_lm.layer_norm.weight", FG_BF16, 64, 0, 0);
     expect_refusal(
         FG_EXPORT, source, false, FG_DTYPE_NONE,
-        "the tensors \"causal_lm.layer_stack.layer_norm.weight\" and \"causal_lm.layer_norm.weight\" both "
-        "become \"model.norm.weight\"",
-        NULL);
+        "the source has \"causal_lm.layer_stack.layer_norm.weight\" and \"causal_lm.layer_norm.weight\", "
+        "which hold the same weight",
+        "remove the one that the model does not use");
 }
 
 static void buffers_are_dropped_with_a_reason(void **state) {
@@ -326,14 +337,11 @@ static void tied_pairs_are_listed_in_destination_names(void **state) {
     fg_error err = {0};
     json_t *tied = config_of(2, true), *untied = config_of(2, false), *pairs;
     char brief[200];
-    assert_int_equal(fg_tensor_plan_tied(llama, FG_IMPORT, tied, &pairs, &err), FG_OK);
+    assert_int_equal(fg_name_map_tied(llama, tied, &pairs, &err), FG_OK);
     assert_string_equal(fg_json_brief(pairs, brief, sizeof brief),
                         "[[\"lm_head.weight\", \"causal_lm.input_encoder.embedding.weight\"]]");
     json_decref(pairs);
-    assert_int_equal(fg_tensor_plan_tied(llama, FG_EXPORT, tied, &pairs, &err), FG_OK);
-    assert_int_equal(json_array_size(pairs), 0);
-    json_decref(pairs);
-    assert_int_equal(fg_tensor_plan_tied(llama, FG_IMPORT, untied, &pairs, &err), FG_OK);
+    assert_int_equal(fg_name_map_tied(llama, untied, &pairs, &err), FG_OK);
     assert_int_equal(json_array_size(pairs), 0);
     json_decref(pairs);
     json_decref(tied);
@@ -447,8 +455,7 @@ static void expect_plug(const fg_converter *converter, bool bias, const char *mo
     fg_tensors source = model_of(FG_IMPORT, 1, NULL);
     json_object_set_new(hf, "attention_bias", json_boolean(bias));
     if (more) add(&source, more, FG_BF16, 128, 0, 0);
-    fg_status status =
-        fg_tensor_plan(converter, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err);
+    fg_status status = make_plan(converter, FG_IMPORT, &source, hf, FG_DTYPE_NONE, &plan, &err);
     if (status == FG_OK ? text != NULL : !text || !strstr(err.text, text) || !strstr(err.hint, hint))
         fail_msg("said \"%s\", hint \"%s\"", err.text, err.hint);
     if (plan.dropped_count) assert_string_equal(plan.dropped[0].reason, "a reason");
@@ -498,9 +505,7 @@ static void hostile_configurations_are_refused(void **state) {
         json_t *hf = config_of(2, false);
         fg_tensors source = model_of(FG_IMPORT, 2, NULL);
         json_object_set_new(hf, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
-        assert_int_equal(
-            fg_tensor_plan(llama, FG_IMPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err),
-            FG_ERR_INPUT);
+        assert_int_equal(make_plan(llama, FG_IMPORT, &source, hf, FG_DTYPE_NONE, &plan, &err), FG_ERR_INPUT);
         if (!strstr(err.text, cases[i].expected))
             fail_msg("said \"%s\", expected \"%s\"", err.text, cases[i].expected);
         json_decref(hf);
@@ -510,23 +515,31 @@ static void hostile_configurations_are_refused(void **state) {
 static void names_expand_as_the_state_dict_has_them(void **state) {
     (void)state;
     fg_error err = {0};
-    json_t *hf = config_of(2, true), *names;
-    char brief[300];
-    assert_int_equal(fg_tensor_names_expand(llama, hf, &names, &err), FG_OK);
-    assert_int_equal(json_array_size(names), OUTSIDE + 2 * INSIDE);
-    assert_string_equal(
-        fg_json_brief(json_array_get(names, 1), brief, sizeof brief),
-        "{\"name\": \"model.layers.0.self_attn.q_proj.weight\", \"shape\": [128, 64], \"tied_to\": null, "
-        "\"also_read\": []}");
-    assert_string_equal(
-        fg_json_brief(json_array_get(names, 2 * INSIDE + 1), brief, sizeof brief),
-        "{\"name\": \"model.norm.weight\", \"shape\": [64], \"tied_to\": null, \"also_read\": "
-        "[\"causal_lm.layer_norm.weight\"]}");
-    assert_string_equal(
-        fg_json_brief(json_array_get(names, 2 * INSIDE + 2), brief, sizeof brief),
-        "{\"name\": \"lm_head.weight\", \"shape\": [96, 64], \"tied_to\": \"model.embed_tokens.weight\", "
-        "\"also_read\": []}");
-    json_decref(names);
+    fg_tensor_map map;
+    json_t *hf = config_of(2, true);
+    assert_int_equal(fg_name_map_new(&map, llama, hf, &err), FG_OK);
+    assert_int_equal(map.count, OUTSIDE + 2 * INSIDE);
+    assert_int_equal(map.part_count, map.count);
+    static const struct {
+        size_t at;
+        const char *hf, *tied_to;
+        uint32_t rank;
+        uint64_t rows, columns;
+    } rows[] = {{1, "model.layers.0.self_attn.q_proj.weight", NULL, 2, 128, 64},
+                {2 * INSIDE + 1, "model.norm.weight", NULL, 1, 64, 0},
+                {2 * INSIDE + 2, "lm_head.weight", "model.embed_tokens.weight", 2, 96, 64}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const fg_tensor_form *form = &map.forms[map.links[rows[i].at].form];
+        assert_string_equal(map.parts[rows[i].at], rows[i].hf);
+        assert_int_equal(form->rank, rows[i].rank);
+        assert_int_equal(form->shape[0], rows[i].rows);
+        assert_int_equal(form->shape[1], rows[i].columns);
+        assert_true(rows[i].tied_to ? !strcmp(form->tied_to, rows[i].tied_to) : !form->tied_to);
+    }
+    assert_int_equal(map.tie_count, 1);
+    assert_string_equal(map.parts[map.ties[0].link], "lm_head.weight");
+    assert_string_equal(map.parts[map.ties[0].to], "model.embed_tokens.weight");
+    fg_tensor_map_free(&map);
     json_decref(hf);
 }
 
@@ -536,15 +549,11 @@ static void every_failing_allocation_is_survived(void **state) {
     for (uint64_t n = 1;; n += 1 + n / 40) {
         fg_error err = {0};
         fg_plan plan;
-        json_t *names = NULL;
         fg_tensors source = model_of(FG_EXPORT, 2, NULL);
         fg_alloc_fail_after(n);
-        fg_status status =
-            fg_tensor_plan(llama, FG_EXPORT, &source, hf, FG_DTYPE_NONE, NULL, NULL, &plan, &err);
-        if (status == FG_OK) status = fg_tensor_names_expand(llama, hf, &names, &err);
+        fg_status status = make_plan(llama, FG_EXPORT, &source, hf, FG_DTYPE_NONE, &plan, &err);
         fg_alloc_fail_after(0);
         fg_plan_free(&plan);
-        json_decref(names);
         if (status == FG_OK) break;
         assert_int_equal(status, FG_ERR_MEMORY);
     }

@@ -1,13 +1,11 @@
-#include "language/code_parameters.h"
+#include "mapping/code_parameters.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "mapping/tensor_check.h"
-#include "mapping/tensor_names.h"
+#include "mapping/tensor_template.h"
 
 enum { LISTED = 3, SHAPE_TEXT = 300, BRIEF = 120 };
 
@@ -15,7 +13,7 @@ typedef struct checker {
     const fg_code_declaration *declaration;
     const fg_code_written *written;
     const char *file; /* borrowed: the converter's */
-    fg_tensor_names parameters;
+    fg_tensor_templates parameters;
     uint64_t *found; /* owned; by template: how many of its names are written */
     size_t last;     /* template of the last output: outputs and templates mostly have one order */
     fg_error *err;
@@ -23,28 +21,15 @@ typedef struct checker {
 
 /* ---- names and templates ---- */
 
-static bool matches(const fg_tensor_template *t, const char *name, uint64_t *block) {
-    const char *mark = strstr(t->name, "{i}");
-    char *end;
-    if (!mark) return strcmp(t->name, name) == 0;
-    size_t before = (size_t)(mark - t->name);
-    if (strncmp(t->name, name, before) != 0) return false;
-    const char *digits = name + before;
-    if (!isdigit((unsigned char)*digits) || (*digits == '0' && isdigit((unsigned char)digits[1])))
-        return false;
-    *block = strtoull(digits, &end, 10);
-    return strcmp(end, mark + strlen("{i}")) == 0;
-}
-
 /* The template that has the name for some block, or NULL. */
 static const fg_tensor_template *find_template(checker *c, const char *name, uint64_t *block) {
-    size_t count = c->parameters.template_count;
+    size_t count = c->parameters.count;
     *block = 0;
     for (size_t k = 0; k < count; k++) {
         size_t index = (c->last + 1 + k) % count;
-        if (!matches(&c->parameters.templates[index], name, block)) continue;
+        if (!fg_tensor_template_matches(c->parameters.items[index].name, name, block)) continue;
         c->last = index;
-        return &c->parameters.templates[index];
+        return &c->parameters.items[index];
     }
     return NULL;
 }
@@ -53,7 +38,7 @@ static fg_status read_templates(checker *c, const json_t *complete) {
     const fg_tensor_table table = {.entries = json_object_get(c->declaration->document, "parameters"),
                                    .file = c->declaration->file,
                                    .key = "parameters"};
-    return fg_tensor_table_templates(&c->parameters, &table, complete, c->err);
+    return fg_tensor_templates_new(&c->parameters, &table, complete, c->err);
 }
 
 /* Appends a name of the destination, and what hf calls it, while few are listed; counts always. */
@@ -103,7 +88,7 @@ static fg_status check_shape(const checker *c, const fg_output *output, const fg
     return fg_fail(c->err, FG_ERR_INPUT,
                    "%s: tensor \"%s\" has the shape %s, and the parameter of %s has %s (%s)", c->file,
                    output->name, found, c->declaration->code, expected,
-                   fg_tensor_template_shape(t, meaning, sizeof meaning));
+                   fg_shape_rule_text(json_object_get(t->rule, "shape"), meaning, sizeof meaning));
 }
 
 static fg_status check_outputs(checker *c) {
@@ -118,7 +103,7 @@ static fg_status check_outputs(checker *c) {
         const fg_tensor_template *t = find_template(c, output->name, &block);
         if (t && t->present && block < t->count) {
             FG_TRY(check_shape(c, output, t));
-            c->found[t - c->parameters.templates]++;
+            c->found[t - c->parameters.items]++;
             continue;
         }
         if (!first) first = output->name;
@@ -160,8 +145,8 @@ static fg_status refuse_missing(const checker *c) {
     size_t count = 0;
     for (size_t i = 0; i < plan->output_count; i++)
         FG_TRY(fg_map_set(&written, plan->outputs[i].name, (int64_t)i, c->err));
-    for (size_t i = 0; i < c->parameters.template_count; i++) {
-        const fg_tensor_template *t = &c->parameters.templates[i];
+    for (size_t i = 0; i < c->parameters.count; i++) {
+        const fg_tensor_template *t = &c->parameters.items[i];
         if (t->present && c->found[i] != t->count) FG_TRY(list_missing(c, t, &written, &list, &count));
     }
     fg_fail(c->err, FG_ERR_INPUT, "%s: writes no tensor for %zu parameter%s of %s: %s%s", c->file, count,
@@ -179,8 +164,8 @@ done:
 
 static uint64_t count_missing(const checker *c) {
     uint64_t count = 0;
-    for (size_t i = 0; i < c->parameters.template_count; i++) {
-        const fg_tensor_template *t = &c->parameters.templates[i];
+    for (size_t i = 0; i < c->parameters.count; i++) {
+        const fg_tensor_template *t = &c->parameters.items[i];
         if (t->present) count += t->count - c->found[i];
     }
     return count;
@@ -214,8 +199,8 @@ static fg_status code_pairs(const checker *c, json_t *pairs) {
     fg_status status = FG_OK;
     fg_error *err = c->err;
     char *a = NULL, *b = NULL;
-    for (size_t i = 0; i < c->parameters.template_count; i++) {
-        const fg_tensor_template *t = &c->parameters.templates[i];
+    for (size_t i = 0; i < c->parameters.count; i++) {
+        const fg_tensor_template *t = &c->parameters.items[i];
         for (uint64_t block = 0; t->present && t->tied && block < t->count; block++) {
             fg_free(a);
             fg_free(b);
@@ -271,7 +256,7 @@ fg_status fg_code_check_parameters(const fg_code_declaration *declaration, const
                  .err = err};
     FG_TRY(fg_code_complete_config(declaration, written->config, &complete, err));
     FG_TRY(read_templates(&c, complete));
-    FG_NEW(c.found, c.parameters.template_count);
+    FG_NEW(c.found, c.parameters.count);
     FG_TRY(check_outputs(&c));
     uint64_t missing = count_missing(&c);
     if (lacking) *lacking = missing;
@@ -280,7 +265,7 @@ fg_status fg_code_check_parameters(const fg_code_declaration *declaration, const
 done:
     json_decref(complete);
     fg_free(c.found);
-    fg_tensor_names_free(&c.parameters);
+    fg_tensor_templates_free(&c.parameters);
     return status;
 }
 
@@ -290,8 +275,7 @@ static bool is_declared(const fg_code_declaration *declaration, const char *name
     json_t *rule;
     uint64_t block;
     json_object_foreach(json_object_get(declaration->document, "parameters"), key, rule) {
-        const fg_tensor_template t = {.name = key};
-        if (matches(&t, name, &block)) return true;
+        if (fg_tensor_template_matches(key, name, &block)) return true;
     }
     return false;
 }

@@ -3,8 +3,8 @@
  * A proof compares forward passes of fgconv's own. It covers the emitted code only if that code loads each
  * tensor that is written, finds each parameter that it makes, and ties what the plan ties.
  */
-#ifndef FG_LANGUAGE_CODE_PARAMETERS_H
-#define FG_LANGUAGE_CODE_PARAMETERS_H
+#ifndef FG_MAPPING_CODE_PARAMETERS_H
+#define FG_MAPPING_CODE_PARAMETERS_H
 
 #include "language/code_declaration.h"
 #include "plan/plan.h"
@@ -13,7 +13,7 @@
 typedef struct fg_code_written {
     const json_t *config; /* the destination's config.json */
     const fg_plan *plan;  /* outputs with names and shapes */
-    const json_t *tied;   /* pairs of names, of fg_tensor_plan_tied */
+    const json_t *tied;   /* pairs of names, of fg_name_map_tied */
     bool may_lack;        /* --no-strict: parameters that nothing writes are let pass */
 } fg_code_written;
 

@@ -1,0 +1,135 @@
+#include "mapping/tensor_template.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "language/expression.h"
+
+enum { WHERE = 400 };
+
+typedef struct reader {
+    const fg_tensor_table *table;
+    fg_scope scope;
+    fg_error *err;
+} reader;
+
+static const char *rule_path(const reader *r, const fg_tensor_template *t, const char *key, char *where) {
+    snprintf(where, WHERE, "%s: %s/%s/%s", r->table->file, r->table->key, t->name, key);
+    return where;
+}
+
+static fg_status evaluate_truth(const reader *r, const fg_tensor_template *t, const char *key, bool *truth) {
+    char where[WHERE];
+    json_t *value = NULL;
+    const json_t *given = json_object_get(t->rule, key);
+    if (!given) return FG_OK;
+    fg_status status = fg_expression_given(given, &r->scope, rule_path(r, t, key, where), &value, r->err);
+    if (status == FG_OK) *truth = fg_expression_truth(value);
+    json_decref(value);
+    return status;
+}
+
+static fg_status evaluate_size(const reader *r, const fg_tensor_template *t, const char *key,
+                               const json_t *given, uint64_t *size) {
+    char where[WHERE];
+    return fg_expression_size(given, &r->scope, rule_path(r, t, key, where), size, r->err);
+}
+
+static fg_status make_template(const reader *r, const char *name, const json_t *rule, fg_tensor_template *t) {
+    fg_status status = FG_OK;
+    const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
+    *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
+    t->tied_to = json_string_value(json_object_get(rule, "tied_to"));
+    t->vocabulary = json_is_true(json_object_get(rule, "vocabulary"));
+    t->repeats = repeat && strstr(name, "{i}");
+    FG_TRY(evaluate_truth(r, t, "if", &t->present));
+    if (!t->present) goto done; /* what it needs may be absent, too */
+    FG_TRY(evaluate_truth(r, t, "tied_if", &t->tied));
+    if (repeat) FG_TRY(evaluate_size(r, t, "repeat", repeat, &t->count));
+    if (json_array_size(shape) > FG_MAX_DIMS)
+        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", r->table->file, r->table->key,
+                name, FG_MAX_DIMS);
+    t->rank = (uint32_t)json_array_size(shape);
+    for (uint32_t d = 0; d < t->rank; d++)
+        FG_TRY(evaluate_size(r, t, "shape", json_array_get(shape, d), &t->shape[d]));
+done:
+    return status;
+}
+
+/* Counts before anything is written out: a hostile configuration must not fill the memory. */
+static fg_status check_count(const fg_tensor_templates *all, fg_error *err) {
+    uint64_t total = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        const fg_tensor_template *t = &all->items[i];
+        if (!t->present) continue;
+        if (t->count <= FG_TENSORS_MAX && total + t->count <= FG_TENSORS_MAX) {
+            total += t->count;
+            continue;
+        }
+        return fg_fail(err, FG_ERR_INPUT,
+                       "the configuration asks for more than %d tensors (\"%s\" %" PRIu64 " times)",
+                       FG_TENSORS_MAX, t->name, t->count);
+    }
+    return FG_OK;
+}
+
+fg_status fg_tensor_templates_new(fg_tensor_templates *all, const fg_tensor_table *table,
+                                  const json_t *config, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *name;
+    json_t *rule, *entries = (json_t *)(uintptr_t)table->entries;
+    json_t *variables = json_pack("{s:s?}", "model_type", table->model_type);
+    const reader r = {.table = table, .scope = {.here = config, .variables = variables}, .err = err};
+    *all = (fg_tensor_templates){0};
+    if (!variables) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tensors");
+    FG_NEW(all->items, json_object_size(entries));
+    json_object_foreach(entries, name, rule) {
+        FG_TRY(make_template(&r, name, rule, &all->items[all->count]));
+        all->count++;
+    }
+    FG_TRY(check_count(all, err));
+done:
+    json_decref(variables);
+    if (status != FG_OK) fg_tensor_templates_free(all);
+    return status;
+}
+
+void fg_tensor_templates_free(fg_tensor_templates *all) {
+    fg_free(all->items);
+    *all = (fg_tensor_templates){0};
+}
+
+char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err) {
+    enum { MARK = 3, DIGITS = 21 };
+    const char *at = strstr(name_template, "{i}");
+    if (!at) return fg_strdup(name_template, err);
+    /* Put together by hand: a model may have a million names, and formatting takes a tenth of the time
+     * that a plan does. */
+    size_t before = (size_t)(at - name_template), behind = strlen(at + MARK) + 1;
+    char digits[DIGITS];
+    size_t count = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, block);
+    char *name = fg_alloc(before + count + behind, 1, err);
+    if (!name) return NULL;
+    memcpy(name, name_template, before);
+    memcpy(name + before, digits, count);
+    memcpy(name + before + count, at + MARK, behind);
+    return name;
+}
+
+bool fg_tensor_template_matches(const char *name_template, const char *name, uint64_t *block) {
+    enum { MARK = 3 };
+    const char *at = strstr(name_template, "{i}");
+    char *end;
+    if (!at) return strcmp(name_template, name) == 0;
+    size_t before = (size_t)(at - name_template);
+    if (strncmp(name_template, name, before) != 0) return false;
+    const char *digits = name + before;
+    if (!isdigit((unsigned char)*digits) || (*digits == '0' && isdigit((unsigned char)digits[1])))
+        return false;
+    *block = strtoull(digits, &end, 10);
+    return strcmp(end, at + MARK) == 0;
+}

@@ -1,0 +1,47 @@
+/* Entries of a table of tensors, worked out for one configuration: of the "tensors" of a converter, or of the
+ * "parameters" of emitted code.
+ *
+ * Invariant: together they stand for at most FG_TENSORS_MAX tensors.
+ */
+#ifndef FG_MAPPING_TENSOR_TEMPLATE_H
+#define FG_MAPPING_TENSOR_TEMPLATE_H
+
+#include "mapping/tensor_map.h"
+
+/* Where templates stand. All borrowed. */
+typedef struct fg_tensor_table {
+    const json_t *entries;  /* name template -> rule */
+    const char *file, *key; /* for messages */
+    const char *model_type; /* what $model_type means in expressions; may be NULL */
+} fg_tensor_table;
+
+typedef struct fg_tensor_template {
+    const char *name;    /* borrowed; with {i} if it repeats */
+    const json_t *rule;  /* borrowed */
+    bool present;        /* its "if" is true, or it has none */
+    bool tied;           /* its "tied_if" is true */
+    const char *tied_to; /* borrowed; NULL if it is never tied */
+    bool vocabulary;     /* its rows are the tokens of the vocabulary */
+    bool repeats;
+    uint64_t count; /* how often; 1 without "repeat" */
+    uint32_t rank;
+    uint64_t shape[FG_MAX_DIMS];
+} fg_tensor_template;
+
+typedef struct fg_tensor_templates {
+    fg_tensor_template *items; /* owned */
+    size_t count;
+} fg_tensor_templates;
+
+/* `config` is what the expressions are over. Counts and shapes that are not whole numbers of 0 or more are
+ * FG_ERR_INPUT. */
+fg_status fg_tensor_templates_new(fg_tensor_templates *templates, const fg_tensor_table *table,
+                                  const json_t *config, fg_error *err);
+void fg_tensor_templates_free(fg_tensor_templates *templates);
+
+/* A template's name for one block. Newly allocated. */
+char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err);
+/* Whether the template gives this name to some block, which need not exist; `block` is set if it repeats. */
+bool fg_tensor_template_matches(const char *name_template, const char *name, uint64_t *block);
+
+#endif

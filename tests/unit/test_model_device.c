@@ -1,0 +1,203 @@
+/* A device with memory of its own, which the host cannot reach: models ask nothing of it but what device.h lists, and
+ * compute the same bits. */
+#include "checkpoint_fixture.h"
+
+/* ---- the CPU behind addresses that end whoever follows them ---- */
+
+static const uintptr_t FAR = (uintptr_t)1 << 62;
+
+static fg_real *far_from(fg_real *near) {
+    return near ? (fg_real *)((uintptr_t)near | FAR) : NULL;
+}
+
+static fg_real *near_to(const fg_real *far) {
+    if (far && !((uintptr_t)far & FAR)) fail_msg("memory of the host was given to the device");
+    return (fg_real *)((uintptr_t)far & ~FAR);
+}
+
+static size_t allocated;
+
+static fg_status open_far(void **state, fg_error *err) {
+    return fg_device_cpu.open(state, err);
+}
+
+static void close_far(void *state) {
+    fg_device_cpu.close(state);
+}
+
+static fg_status far_allocate(void *s, uint64_t count, fg_real **memory, fg_error *err) {
+    fg_status status = fg_device_cpu.allocate(s, count, memory, err);
+    if (status == FG_OK) *memory = far_from(*memory);
+    allocated += status == FG_OK;
+    return status;
+}
+
+static void far_release(void *s, fg_real *memory) {
+    allocated -= memory != NULL;
+    fg_device_cpu.release(s, near_to(memory));
+}
+
+static fg_status far_put(void *s, const float *from, uint64_t count, fg_real *to, fg_error *err) {
+    return fg_device_cpu.put(s, from, count, near_to(to), err);
+}
+
+static fg_status far_get(void *s, const fg_real *from, uint64_t count, float *to, fg_error *err) {
+    return fg_device_cpu.get(s, near_to(from), count, to, err);
+}
+
+static fg_status far_upcast(void *s, fg_dtype dtype, const void *from, uint64_t count, fg_real *to,
+                            fg_error *err) {
+    return fg_device_cpu.upcast(s, dtype, from, count, near_to(to), err);
+}
+
+static fg_status far_linear(void *s, const fg_real *panel, uint64_t rows, uint64_t columns,
+                            const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
+                            fg_error *err) {
+    return fg_device_cpu.linear(s, near_to(panel), rows, columns, near_to(input), count, near_to(output),
+                                stride, err);
+}
+
+static void far_gemm(void *s, const fg_gemm *product) {
+    fg_gemm near = *product;
+    near.a = near_to(near.a);
+    near.b = near_to(near.b);
+    near.to = near_to(near.to);
+    fg_device_cpu.gemm(s, &near);
+}
+
+static void far_softmax(void *s, fg_real *scores, uint64_t rows, uint64_t columns, const fg_band *band) {
+    fg_device_cpu.softmax(s, near_to(scores), rows, columns, band);
+}
+
+static void far_rms_norm(void *s, const fg_real *from, const fg_heads *shape, const fg_real *weight,
+                         float epsilon, fg_real *to) {
+    fg_device_cpu.rms_norm(s, near_to(from), shape, near_to(weight), epsilon, near_to(to));
+}
+
+static void far_rotate(void *s, fg_real *values, const fg_heads *shape, const fg_real *angles) {
+    fg_device_cpu.rotate(s, near_to(values), shape, near_to(angles));
+}
+
+static void far_activate(void *s, fg_activation activation, fg_real *values, uint64_t count) {
+    fg_device_cpu.activate(s, activation, near_to(values), count);
+}
+
+static void far_multiply(void *s, fg_real *values, const fg_real *by, uint64_t count) {
+    fg_device_cpu.multiply(s, near_to(values), near_to(by), count);
+}
+
+static void far_add(void *s, fg_real *values, uint64_t stride, const fg_real *added, uint64_t added_stride,
+                    uint64_t rows, uint64_t columns) {
+    fg_device_cpu.add(s, near_to(values), stride, near_to(added), added_stride, rows, columns);
+}
+
+static void far_scale(void *s, fg_real *values, uint64_t count, float by) {
+    fg_device_cpu.scale(s, near_to(values), count, by);
+}
+
+static void far_cap(void *s, fg_real *values, uint64_t count, float most) {
+    fg_device_cpu.cap(s, near_to(values), count, most);
+}
+
+static void far_clear(void *s, fg_real *values, uint64_t count) {
+    fg_device_cpu.clear(s, near_to(values), count);
+}
+
+static void far_gather(void *s, const fg_real *from, uint64_t size, const uint64_t *rows, uint64_t count,
+                       fg_real *to) {
+    fg_device_cpu.gather(s, near_to(from), size, rows, count, near_to(to));
+}
+
+static void far_scatter(void *s, const fg_real *from, uint64_t size, const uint64_t *rows,
+                        const float *weights, uint64_t count, fg_real *to) {
+    fg_device_cpu.scatter(s, near_to(from), size, rows, weights, count, near_to(to));
+}
+
+static const fg_device far_device = {
+    "far",      false,      open_far, close_far,   far_allocate, far_release, far_put,      far_get,
+    far_upcast, far_linear, far_gemm, far_softmax, far_rms_norm, far_rotate,  far_activate, far_multiply,
+    far_add,    far_scale,  far_cap,  far_clear,   far_gather,   far_scatter,
+};
+
+/* ---- models on both ---- */
+
+typedef struct seen {
+    float sum; /* of what sublayers add */
+} seen;
+
+static void look(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count) {
+    seen *s = context;
+    (void)block, (void)sublayer;
+    s->sum += values[count - 1];
+}
+
+/* Logits of the first head, by batches of `batch` tokens. */
+static float *run_on(const fg_device *device, const subject *s, uint64_t batch, uint64_t keep, seen *sums,
+                     uint64_t *count) {
+    fg_error err = {0};
+    fg_model *model;
+    fg_cache *cache = NULL;
+    const fg_probe probe = {look, sums};
+    require_ok(subject_bind(s, 4, &model, &err), &err);
+    require_ok(fg_model_set_device(model, device, &err), &err);
+    fg_model_cache_weights(model, keep);
+    fg_model_set_mask(model, FG_MASK_CAUSAL);
+    fg_model_shape shape = fg_model_shape_of(model);
+    require_ok(fg_cache_new(&cache, model, 0, shape.blocks, s->count, &err), &err);
+    float *hidden = malloc(s->count * shape.hidden * sizeof *hidden),
+          *normed = malloc(s->count * shape.hidden * sizeof *normed),
+          *result = malloc(s->count * shape.vocab * sizeof *result);
+    for (uint64_t at = 0, n; at < s->count; at += n) {
+        n = s->count - at < batch ? s->count - at : batch;
+        require_ok(fg_model_embed(model, s->tokens + at, n, hidden, &err), &err);
+        for (uint64_t b = 0; b <= shape.trunk && b < shape.blocks; b++)
+            require_ok(fg_model_block(model, b, cache, at, n, hidden, &probe, &err), &err);
+        require_ok(fg_model_final_norm(model, 0, hidden, n, normed, &err), &err);
+        require_ok(fg_model_logits(model, normed, n, 0, shape.vocab, result + at * shape.vocab, &err), &err);
+    }
+    *count = s->count * shape.vocab;
+    fg_cache_free(&cache);
+    fg_model_free(&model);
+    free(hidden);
+    free(normed);
+    return result;
+}
+
+static void expect_same_bits(const char *directory, const char *tokens) {
+    subject s = subject_open(directory, tokens);
+    for (int how = 0; how < 4; how++) {
+        uint64_t batch = how & 1 ? 5 : s.count, keep = how & 2 ? 1 << 30 : 0, count, far_count;
+        seen sums = {0}, far_sums = {0};
+        float *near = run_on(&fg_device_cpu, &s, batch, keep, &sums, &count),
+              *far = run_on(&far_device, &s, batch, keep, &far_sums, &far_count);
+        assert_int_equal(count, far_count);
+        if (memcmp(near, far, count * sizeof *near) != 0 || sums.sum != far_sums.sum)
+            fail_msg("%s: another device gives other numbers", directory);
+        assert_int_equal(allocated, 0);
+        free(near);
+        free(far);
+    }
+    subject_close(&s);
+}
+
+static void the_host_does_not_touch_a_devices_memory(void **state) {
+    static const char *const cases[] = {"llama/llama3-tied-bias", "llama/pattern", "mistral/window",
+                                        "mixtral/experts4", "mtp_llama/heads3"};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char directory[100], tokens[100];
+        for (int hf = 0; hf < 2; hf++) {
+            snprintf(directory, sizeof directory, "golden_fast_llm/%s/%s", cases[i], hf ? "hf" : "fast_llm");
+            snprintf(tokens, sizeof tokens, "golden_fast_llm/%s/logits.json", cases[i]);
+            expect_same_bits(directory, tokens);
+        }
+    }
+    expect_same_bits("model_words/kinds", "model_words/kinds/tokens.json");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_host_does_not_touch_a_devices_memory)};
+    fg_alloc_init();
+    fg_device_cpu_threads(1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
