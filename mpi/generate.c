@@ -223,8 +223,8 @@ static fg_status finish(generator *g, fg_error *err) {
         FG_TRY(fg_token_stream_end(&g->stream, &r->text, err));
         if (r->text.data) print(g, r->text.data + before);
         if (r->end == FG_END_TOKEN)
-            FG_TRY(
-                fg_tokenizer_decode(g->tokenizer, &r->tokens.ids[r->tokens.count - 1], 1, &r->end_text, err));
+            FG_TRY(fg_tokenizer_decode(g->tokenizer, &r->tokens.ids[r->tokens.count - 1], 1, true,
+                                       &r->end_text, err));
     }
     FG_TRY(say_end(g, err));
 done:

@@ -86,7 +86,7 @@ static fg_status decode_line(tokenization *t, const char *line, size_t length, f
     json_t *value = NULL;
     FG_TRY(read_ids(t, line, length, err));
     fg_buffer_clear(&t->text);
-    FG_TRY(fg_tokenizer_decode(t->tokenizer, t->ids.ids, t->ids.count, &t->text, err));
+    FG_TRY(fg_tokenizer_decode(t->tokenizer, t->ids.ids, t->ids.count, true, &t->text, err));
     fg_buffer_clear(&t->print);
     if (t->options->jsonl) {
         value = json_stringn(t->text.data ? t->text.data : "", t->text.length);

@@ -11,6 +11,13 @@
 
 /* ---- Reading ---- */
 
+typedef struct added_reading {
+    fg_added_tokens *added;
+    const fg_vocabulary *model;
+    const fg_component *normalizer;
+    uint64_t next; /* the next free id, as HF tokenizers counts */
+} added_reading;
+
 static fg_status read_flags(const fg_tokenizer_json *c, fg_added_token *token, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_tokenizer_json_flag(c, "single_word", false, &token->single_word, err));
@@ -43,13 +50,11 @@ static void free_token(fg_added_token *token) {
     *token = (fg_added_token){0};
 }
 
-/* The next free id, as HF tokenizers counts. */
-static uint64_t next_id(const fg_added_tokens *added, const fg_vocabulary *model) {
-    uint64_t next = model->count;
-    for (size_t i = 0; i < added->count; i++) {
-        if (added->tokens[i].id >= next) next = (uint64_t)added->tokens[i].id + 1;
+static void find_next_id(added_reading *r) {
+    r->next = r->model->count;
+    for (size_t i = 0; i < r->added->count; i++) {
+        if (r->added->tokens[i].id >= r->next) r->next = (uint64_t)r->added->tokens[i].id + 1;
     }
-    return next;
 }
 
 /* Puts a token where its id says, replacing one that has it. Takes over the token's memory. */
@@ -72,40 +77,35 @@ done:
     return status;
 }
 
-static fg_status add_token(fg_added_tokens *added, const fg_tokenizer_json *c, int64_t declared,
-                           uint64_t *next, const fg_vocabulary *model, const fg_component *normalizer,
-                           fg_error *err) {
+static fg_status add_token(added_reading *r, const fg_tokenizer_json *c, int64_t declared, fg_error *err) {
     fg_status status = FG_OK;
     fg_added_token token = {0};
-    const char *text = NULL;
     FG_TRY(fg_tokenizer_json_keys(c, "id content single_word lstrip rstrip normalized special __type", err));
-    FG_TRY(fg_tokenizer_json_string(c, "content", &text, &token.length, err));
+    FG_TRY(fg_tokenizer_json_copy(c, "content", &token.content, &token.length, err));
     FG_TRY(read_flags(c, &token, err));
     if (!token.length) goto done; /* HF tokenizers ignores it */
     if (token.length > FG_ADDED_TOKEN_LIMIT)
         FG_FAIL(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
                 c->file, c->name, token.length, FG_ADDED_TOKEN_LIMIT);
-    FG_TRY_NEW(token.content, fg_strndup(text, token.length, err));
-    token.id = fg_vocabulary_find(&added->names, text, token.length);
-    if (token.id == FG_ID_ABSENT) token.id = fg_vocabulary_find(model, text, token.length);
+    token.id = fg_vocabulary_find(&r->added->names, token.content, token.length);
+    if (token.id == FG_ID_ABSENT) token.id = fg_vocabulary_find(r->model, token.content, token.length);
     if (token.id == FG_ID_ABSENT) {
-        if (*next >= FG_ID_LIMIT) FG_FAIL(err, FG_ERR_INPUT, "%s: too many tokens", c->file);
-        token.id = (uint32_t)(*next)++;
+        if (r->next >= FG_ID_LIMIT) FG_FAIL(err, FG_ERR_INPUT, "%s: too many tokens", c->file);
+        token.id = (uint32_t)r->next++;
     }
     if (declared != (int64_t)token.id)
         fg_warn("%s: the added token \"%.60s\" has the id %lld in the file but gets %u, the next id", c->file,
-                text, (long long)declared, token.id);
-    FG_TRY(read_normalized(&token, normalizer, err));
-    FG_TRY(put_token(added, &token, err));
+                token.content, (long long)declared, token.id);
+    FG_TRY(read_normalized(&token, r->normalizer, err));
+    FG_TRY(put_token(r->added, &token, err));
 done:
     free_token(&token);
     return status;
 }
 
-static fg_status read_list(fg_added_tokens *added, const json_t *list, const char *file,
-                           const fg_vocabulary *model, const fg_component *normalizer, fg_error *err) {
+static fg_status read_list(added_reading *r, const json_t *list, const char *file, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t next = next_id(added, model);
+    find_next_id(r);
     if (list && !json_is_null(list) && !json_is_array(list))
         return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", file,
                        fg_json_kind(list));
@@ -115,7 +115,7 @@ static fg_status read_list(fg_added_tokens *added, const json_t *list, const cha
         if (!json_is_integer(id))
             FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer", file, i,
                     fg_json_kind(id));
-        FG_TRY(add_token(added, &c, json_integer_value(id), &next, model, normalizer, err));
+        FG_TRY(add_token(r, &c, json_integer_value(id), err));
     }
 done:
     return status;
@@ -132,8 +132,7 @@ static int by_declared_id(const void *a, const void *b) {
 }
 
 /* The objects of added_tokens_decoder in the order of their ids. */
-static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, const char *file,
-                              const fg_vocabulary *model, const fg_component *normalizer, fg_error *err) {
+static fg_status read_decoder(added_reading *r, const json_t *decoder, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     declared_token *declared = NULL;
     size_t count = 0;
@@ -152,10 +151,10 @@ static fg_status read_decoder(fg_added_tokens *added, const json_t *decoder, con
                     key);
     }
     qsort(declared, count, sizeof *declared, by_declared_id);
-    uint64_t next = next_id(added, model);
+    find_next_id(r);
     for (size_t i = 0; i < count; i++) {
         fg_tokenizer_json c = {declared[i].json, file, "added_tokens_decoder"};
-        FG_TRY(add_token(added, &c, declared[i].id, &next, model, normalizer, err));
+        FG_TRY(add_token(r, &c, declared[i].id, err));
     }
 done:
     fg_free(declared);
@@ -183,11 +182,12 @@ fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const
                                const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *first = NULL, *second = NULL;
+    added_reading r = {.added = added, .model = model, .normalizer = normalizer};
     *added = (fg_added_tokens){0};
     FG_TRY_NEW(first, fg_strformat(err, "%s/tokenizer.json", directory));
     FG_TRY_NEW(second, fg_strformat(err, "%s/tokenizer_config.json", directory));
-    FG_TRY(read_list(added, list, first, model, normalizer, err));
-    FG_TRY(read_decoder(added, decoder, second, model, normalizer, err));
+    FG_TRY(read_list(&r, list, first, err));
+    FG_TRY(read_decoder(&r, decoder, second, err));
     FG_TRY(build_tries(added, err));
 done:
     fg_free(first);
@@ -262,16 +262,16 @@ done:
     return status;
 }
 
-static fg_status add_part(fg_buffer_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
+static fg_status add_part(fg_text_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
     fg_status status = fg_grow(&parts->parts, parts->count, &parts->capacity, sizeof *parts->parts, err);
-    if (status == FG_OK) parts->parts[parts->count++] = (fg_buffer_part){start, end, id};
+    if (status == FG_OK) parts->parts[parts->count++] = (fg_text_part){start, end, id};
     return status;
 }
 
 /* Takes a token found at [start, end): the spaces that it strips go with it. `covered` is where what is taken
  * already ends; a token that lies before it and strips to its left is part of what was stripped. */
 static fg_status take_match(const fg_added_token *token, const char *text, size_t length, size_t start,
-                            size_t end, size_t *covered, fg_buffer_parts *parts, fg_error *err) {
+                            size_t end, size_t *covered, fg_text_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
     if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
     if (token->rstrip) end = spaces_behind(text, end, length);
@@ -284,7 +284,7 @@ done:
 }
 
 fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, const char *text, size_t length,
-                               fg_buffer_parts *parts, fg_error *err) {
+                               fg_text_parts *parts, fg_error *err) {
     fg_status status = FG_OK;
     const fg_token_trie *trie = normalized ? &added->normalized : &added->plain;
     size_t covered = 0;

@@ -31,15 +31,15 @@ typedef struct fg_added_tokens {
 } fg_added_tokens;
 
 /* What a part of the text is. */
-typedef struct fg_buffer_part {
+typedef struct fg_text_part {
     size_t start, end;
     uint32_t id; /* FG_ID_ABSENT: text between tokens */
-} fg_buffer_part;
+} fg_text_part;
 
-typedef struct fg_buffer_parts {
-    fg_buffer_part *parts; /* owned */
+typedef struct fg_text_parts {
+    fg_text_part *parts; /* owned */
     size_t count, capacity;
-} fg_buffer_parts;
+} fg_text_parts;
 
 /* Reads the list "added_tokens" of tokenizer.json, then "added_tokens_decoder" of tokenizer_config.json
  * (either may be NULL), which adds what is missing and replaces flags, as transformers does. A token takes
@@ -53,7 +53,7 @@ const fg_added_token *fg_added_tokens_at(const fg_added_tokens *added, uint32_t 
 /* Cuts a text into tokens and what lies between; `normalized` says which of the two kinds of tokens is
  * looked for. `parts` is overwritten. */
 fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, const char *text, size_t length,
-                               fg_buffer_parts *parts, fg_error *err);
+                               fg_text_parts *parts, fg_error *err);
 void fg_added_tokens_free(fg_added_tokens *added);
 
 #endif

@@ -249,7 +249,7 @@ static fg_status encode(void *settings, const char *word, size_t length, fg_id_l
         FG_TRY(fg_merges_apply(&bpe->merges, err));
     }
     if (cached) FG_TRY(fg_word_cache_put(&bpe->cache, word, length, symbols->ids, symbols->count, err));
-    for (size_t i = 0; i < symbols->count; i++) FG_TRY(fg_id_list_add(ids, symbols->ids[i], err));
+    FG_TRY(fg_id_list_append(ids, symbols->ids, symbols->count, err));
 done:
     return status;
 }

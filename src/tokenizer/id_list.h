@@ -21,6 +21,13 @@ static inline fg_status fg_id_list_add(fg_id_list *list, uint32_t id, fg_error *
     return FG_OK;
 }
 
+static inline fg_status fg_id_list_append(fg_id_list *list, const uint32_t *ids, size_t count,
+                                          fg_error *err) {
+    fg_status status = FG_OK;
+    for (size_t i = 0; i < count && status == FG_OK; i++) status = fg_id_list_add(list, ids[i], err);
+    return status;
+}
+
 static inline void fg_id_list_free(fg_id_list *list) {
     fg_free(list->ids);
     *list = (fg_id_list){0};

@@ -67,18 +67,25 @@ static fg_status prepare(fg_pattern *p, const fg_buffer *translated, fg_error *e
     return FG_OK;
 }
 
-fg_status fg_pattern_compile(fg_pattern **pattern, const char *expression, size_t length, const char *where,
-                             fg_error *err) {
+/* From PCRE2's own syntax. */
+static fg_status compile(fg_pattern **pattern, const fg_buffer *translated, const char *where,
+                         fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer translated = {0};
-    *pattern = NULL;
     FG_NEW(*pattern, 1);
     FG_TRY_NEW((*pattern)->where, fg_strdup(where, err));
-    FG_TRY(fg_pattern_translate(expression, length, where, &translated, err));
-    FG_TRY(prepare(*pattern, &translated, err));
+    FG_TRY(prepare(*pattern, translated, err));
 done:
-    fg_buffer_free(&translated);
     if (status != FG_OK) fg_pattern_free(pattern);
+    return status;
+}
+
+fg_status fg_pattern_compile(fg_pattern **pattern, const char *expression, size_t length, const char *where,
+                             fg_error *err) {
+    fg_buffer translated = {0};
+    *pattern = NULL;
+    fg_status status = fg_pattern_translate(expression, length, where, &translated, err);
+    if (status == FG_OK) status = compile(pattern, &translated, where, err);
+    fg_buffer_free(&translated);
     return status;
 }
 
@@ -86,15 +93,12 @@ fg_status fg_pattern_class(fg_pattern **pattern, const char *inside, const char 
     fg_status status = FG_OK;
     fg_buffer text = {0};
     *pattern = NULL;
-    FG_NEW(*pattern, 1);
-    FG_TRY_NEW((*pattern)->where, fg_strdup(set, err));
     FG_TRY(fg_buffer_printf(&text, err, "[%s", inside));
     FG_TRY(fg_pattern_code_set(set, &text, err));
     FG_TRY(fg_buffer_add(&text, "]", 1, err));
-    FG_TRY(prepare(*pattern, &text, err));
+    FG_TRY(compile(pattern, &text, set, err));
 done:
     fg_buffer_free(&text);
-    if (status != FG_OK) fg_pattern_free(pattern);
     return status;
 }
 

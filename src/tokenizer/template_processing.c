@@ -75,14 +75,13 @@ static fg_status apply_template(const void *settings, fg_id_list *ids, size_t fi
     fg_status status = FG_OK;
     fg_id_list out = {0};
     for (size_t i = 0; i < t->count; i++) {
-        if (t->items[i] != THE_TEXT) {
-            if (special) FG_TRY(fg_id_list_add(&out, (uint32_t)t->items[i], err));
-            continue;
-        }
-        for (size_t k = first; k < ids->count; k++) FG_TRY(fg_id_list_add(&out, ids->ids[k], err));
+        if (t->items[i] == THE_TEXT && ids->count > first)
+            FG_TRY(fg_id_list_append(&out, ids->ids + first, ids->count - first, err));
+        else if (t->items[i] != THE_TEXT && special)
+            FG_TRY(fg_id_list_add(&out, (uint32_t)t->items[i], err));
     }
     ids->count = first;
-    for (size_t i = 0; i < out.count; i++) FG_TRY(fg_id_list_add(ids, out.ids[i], err));
+    FG_TRY(fg_id_list_append(ids, out.ids, out.count, err));
 done:
     fg_id_list_free(&out);
     return status;

@@ -6,11 +6,8 @@ static const char NO_CHARACTER[] = "\xef\xbf\xbd"; /* U+FFFD */
 
 fg_status fg_token_stream_begin(fg_token_stream *stream, const fg_tokenizer *tokenizer, const uint32_t *ids,
                                 size_t count, fg_error *err) {
-    fg_status status = FG_OK;
     *stream = (fg_token_stream){.tokenizer = tokenizer, .read = count};
-    for (size_t i = 0; i < count; i++) FG_TRY(fg_id_list_add(&stream->ids, ids[i], err));
-done:
-    return status;
+    return fg_id_list_append(&stream->ids, ids, count, err);
 }
 
 /* Bytes without the ones at the end that are no character yet. */
@@ -26,8 +23,8 @@ static fg_status hand_out(fg_token_stream *s, bool end, fg_buffer *text, fg_erro
     const uint32_t *ids = s->ids.ids + s->from;
     fg_buffer_clear(&s->before);
     fg_buffer_clear(&s->after);
-    FG_TRY(fg_tokenizer_decode_plain(s->tokenizer, ids, s->read - s->from, &s->before, err));
-    FG_TRY(fg_tokenizer_decode_plain(s->tokenizer, ids, s->ids.count - s->from, &s->after, err));
+    FG_TRY(fg_tokenizer_decode(s->tokenizer, ids, s->read - s->from, false, &s->before, err));
+    FG_TRY(fg_tokenizer_decode(s->tokenizer, ids, s->ids.count - s->from, false, &s->after, err));
     size_t written = certain(&s->before), known = certain(&s->after);
     if (!end && known < s->after.length) goto done;
     if (s->after.length <= written) goto done;

@@ -13,7 +13,7 @@ struct fg_tokenizer {
     fg_added_tokens added;
     fg_buffer input, between,
         spare; /* scratch: the text as valid UTF-8; a part between added tokens, normalized */
-    fg_buffer_parts parts, normalized_parts;
+    fg_text_parts parts, normalized_parts;
     fg_pre_tokenized words;
 };
 
@@ -117,7 +117,7 @@ static fg_status encode_between(fg_tokenizer *t, const char *text, size_t length
     FG_TRY(
         fg_added_tokens_find(&t->added, true, t->between.data, t->between.length, &t->normalized_parts, err));
     for (size_t i = 0; i < t->normalized_parts.count; i++) {
-        fg_buffer_part part = t->normalized_parts.parts[i];
+        fg_text_part part = t->normalized_parts.parts[i];
         if (part.id != FG_ID_ABSENT)
             FG_TRY(fg_id_list_add(ids, part.id, err));
         else
@@ -136,7 +136,7 @@ fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, 
     FG_TRY(fg_utf8_replace_invalid(text, length, &t->input, err));
     FG_TRY(fg_added_tokens_find(&t->added, false, t->input.data, t->input.length, &t->parts, err));
     for (size_t i = 0; i < t->parts.count; i++) {
-        fg_buffer_part part = t->parts.parts[i];
+        fg_text_part part = t->parts.parts[i];
         if (part.id != FG_ID_ABSENT)
             FG_TRY(fg_id_list_add(ids, part.id, err));
         else
@@ -159,30 +159,20 @@ static const char *token_text(const fg_tokenizer *t, uint32_t id, size_t *length
     return added->normalized_content ? added->normalized_content : added->content;
 }
 
-static fg_status decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool with_special,
-                        fg_buffer *text, fg_error *err) {
+fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, bool special,
+                              fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
     fg_spans tokens = {0};
     for (size_t i = 0; i < count; i++) {
         size_t length = 0;
-        bool special;
-        const char *token = token_text(t, ids[i], &length, &special);
-        if (token && (with_special || !special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
+        bool is_special;
+        const char *token = token_text(t, ids[i], &length, &is_special);
+        if (token && (special || !is_special)) FG_TRY(fg_spans_add(&tokens, token, length, err));
     }
     FG_TRY(fg_component_decode(&t->components[FG_DECODER], &tokens, text, err));
 done:
     fg_spans_free(&tokens);
     return status;
-}
-
-fg_status fg_tokenizer_decode(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
-                              fg_error *err) {
-    return decode(t, ids, count, true, text, err);
-}
-
-fg_status fg_tokenizer_decode_plain(const fg_tokenizer *t, const uint32_t *ids, size_t count, fg_buffer *text,
-                                    fg_error *err) {
-    return decode(t, ids, count, false, text, err);
 }
 
 bool fg_tokenizer_knows(const fg_tokenizer *t, uint32_t id) {

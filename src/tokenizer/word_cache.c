@@ -32,15 +32,12 @@ static struct fg_cached_word *find_slot(const fg_word_cache *cache, const char *
 
 fg_status fg_word_cache_get(const fg_word_cache *cache, const char *word, size_t length, bool *found,
                             fg_id_list *ids, fg_error *err) {
-    fg_status status = FG_OK;
     *found = false;
     if (!cache->slots || !length) return FG_OK;
     const struct fg_cached_word *slot = find_slot(cache, word, length, hash_of(word, length));
     if (!slot->length) return FG_OK;
     *found = true;
-    for (size_t i = 0; i < slot->count; i++) FG_TRY(fg_id_list_add(ids, cache->ids.ids[slot->ids + i], err));
-done:
-    return status;
+    return fg_id_list_append(ids, cache->ids.ids + slot->ids, slot->count, err);
 }
 
 static void forget(fg_word_cache *cache) {
@@ -59,7 +56,7 @@ fg_status fg_word_cache_put(fg_word_cache *cache, const char *word, size_t lengt
     struct fg_cached_word entry = {hash, (uint32_t)cache->words.length, (uint32_t)cache->ids.count,
                                    (uint16_t)length, (uint16_t)count};
     FG_TRY(fg_buffer_add(&cache->words, word, length, err));
-    for (size_t i = 0; i < count; i++) FG_TRY(fg_id_list_add(&cache->ids, ids[i], err));
+    FG_TRY(fg_id_list_append(&cache->ids, ids, count, err));
     *find_slot(cache, word, length, hash) = entry;
     cache->count++;
 done:

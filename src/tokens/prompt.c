@@ -71,7 +71,7 @@ static fg_status place_of_difference(const resolution *s, size_t at, const fg_id
     if (at < theirs->count) {
         snprintf(second, sizeof second, "%lu", (unsigned long)theirs->ids[at]);
         FG_TRY(fg_tokenizer_new(&tokenizer, s->destination->tokenizer, err));
-        FG_TRY(fg_tokenizer_decode(tokenizer, theirs->ids + at, 1, &text, err));
+        FG_TRY(fg_tokenizer_decode(tokenizer, theirs->ids + at, 1, true, &text, err));
         if (text.length) snprintf(shown, sizeof shown, " (\"%.*s\")", SHOWN, text.data);
     }
     snprintf(place, PLACE, "token %zu is %s for %.40s and %s%s for %.40s", at + 1, first, s->source->name,
@@ -128,8 +128,7 @@ static fg_status take_ids(resolution *s, fg_error *err) {
     fg_error problem = {0};
     fg_tokenizer *tokenizer = NULL;
     const fg_prompt_side *by = has_tokenizer(s->destination) ? s->destination : s->source;
-    for (size_t i = 0; i < s->request->id_count; i++)
-        FG_TRY(fg_id_list_add(&s->prompt->ids, s->request->ids[i], err));
+    FG_TRY(fg_id_list_append(&s->prompt->ids, s->request->ids, s->request->id_count, err));
     if (!s->request->generates) goto done;
     status = fg_tokenizer_new(&tokenizer, by->tokenizer, &problem);
     if (status == FG_OK) s->prompt->tokenizer = by->tokenizer;

@@ -30,7 +30,7 @@ static void check_ids(const fg_tokenizer *tokenizer, const fg_new_tokens *tokens
         const fg_new_token *token = &tokens->items[i];
         uint32_t id = (uint32_t)token->id;
         fg_buffer text = {0};
-        if (fg_tokenizer_decode(tokenizer, &id, 1, &text, NULL) != FG_OK) abort();
+        if (fg_tokenizer_decode(tokenizer, &id, 1, true, &text, NULL) != FG_OK) abort();
         if (text.length != strlen(token->text) || memcmp(text.data, token->text, text.length) != 0) abort();
         fg_buffer_free(&text);
     }

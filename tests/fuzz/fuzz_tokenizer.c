@@ -61,7 +61,7 @@ static void go_round(fg_tokenizer *tokenizer, const char *text, size_t size, boo
     fg_id_list ids = {0};
     fg_buffer back = {0};
     fg_status status = fg_tokenizer_encode(tokenizer, text, size, true, &ids, &err);
-    if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, &back, &err);
+    if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, true, &back, &err);
     if (status != FG_OK && (must_work || status != FG_ERR_INPUT)) abort();
     const char *at = back.data, *end = back.length ? at + back.length : at;
     while (status == FG_OK && must_work && at < end) {

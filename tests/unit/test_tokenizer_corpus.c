@@ -83,7 +83,7 @@ static const char *compare(fg_tokenizer *tokenizer, const fg_buffer *input, cons
     ids->count = 0;
     assert_int_equal(fg_tokenizer_encode(tokenizer, bytes, input->length, false, ids, NULL), FG_OK);
     if (!same_ids(ids, json_object_get(expected, "ids"))) differs = "the ids";
-    assert_int_equal(fg_tokenizer_decode(tokenizer, ids->ids, ids->count, &text, NULL), FG_OK);
+    assert_int_equal(fg_tokenizer_decode(tokenizer, ids->ids, ids->count, true, &text, NULL), FG_OK);
     assert_int_equal(fg_utf8_replace_invalid(bytes, input->length, &clean, NULL), FG_OK);
     const char *wanted = decoded ? json_string_value(decoded) : clean.data ? clean.data : "";
     size_t length = decoded ? json_string_length(decoded) : clean.length;

@@ -82,7 +82,7 @@ static void reads(const uint32_t *ids, size_t count, const char *expected) {
     fg_tokenizer *tokenizer = opened();
     fg_buffer text = {0};
     fg_buffer_add(&text, "", 0, NULL);
-    assert_int_equal(fg_tokenizer_decode(tokenizer, ids, count, &text, NULL), FG_OK);
+    assert_int_equal(fg_tokenizer_decode(tokenizer, ids, count, true, &text, NULL), FG_OK);
     assert_string_equal(text.data, expected);
     fg_buffer_free(&text);
     fg_tokenizer_free(&tokenizer);
@@ -362,7 +362,7 @@ static void running_out_of_memory_is_reported(void **state) {
         fg_alloc_fail_after(n);
         status = fg_tokenizer_open(&tokenizer, directory, &err);
         if (status == FG_OK) status = fg_tokenizer_encode(tokenizer, "ab e\xcc\x81", 6, false, &ids, &err);
-        if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, &text, &err);
+        if (status == FG_OK) status = fg_tokenizer_decode(tokenizer, ids.ids, ids.count, true, &text, &err);
         fg_alloc_fail_after(0);
         if (status != FG_OK) assert_int_equal(status, FG_ERR_MEMORY);
         fg_tokenizer_free(&tokenizer);
