@@ -3,6 +3,7 @@
 #define FG_MPI_COMMUNICATORS_H
 
 #include <mpi.h>
+#include <stdint.h>
 
 #include "base/error.h"
 

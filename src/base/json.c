@@ -177,19 +177,28 @@ bool fg_json_equal(const json_t *a, const json_t *b) {
     return json_equal(a, b);
 }
 
+bool fg_json_contains(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        if (fg_json_equal(item, value)) return true;
+    }
+    return false;
+}
+
 /* ---- writing ---- */
 
-typedef struct writer {
+typedef struct json_writer {
     fg_buffer *text;
     unsigned flags;
     fg_error *err;
-} writer;
+} json_writer;
 
-static fg_status put_text(const writer *w, const char *bytes) {
+static fg_status put_text(const json_writer *w, const char *bytes) {
     return fg_buffer_add(w->text, bytes, strlen(bytes), w->err);
 }
 
-static fg_status put_real(const writer *w, double value) {
+static fg_status put_real(const json_writer *w, double value) {
     char digits[FG_REAL_TEXT];
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "JSON cannot hold the number %g", value);
     if (fabs(value) >= 1e16 && fabs(value) < 1e40 && value == floor(value)) {
@@ -198,7 +207,7 @@ static fg_status put_real(const writer *w, double value) {
     return put_text(w, fg_real_text(value, digits));
 }
 
-static fg_status put_escape(const writer *w, uint32_t code) {
+static fg_status put_escape(const json_writer *w, uint32_t code) {
     static const char names[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *n = names; *n; n += 2) {
         if ((uint32_t)(unsigned char)*n == code) return fg_buffer_printf(w->text, w->err, "\\%c", n[1]);
@@ -209,7 +218,7 @@ static fg_status put_escape(const writer *w, uint32_t code) {
                             0xdc00 + (code & 0x3ff));
 }
 
-static fg_status put_string(const writer *w, const char *bytes, size_t size) {
+static fg_status put_string(const json_writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
     const char *end = bytes + size, *plain = bytes;
     FG_TRY(put_text(w, "\""));
@@ -228,18 +237,18 @@ done:
     return status;
 }
 
-static fg_status new_line(const writer *w, unsigned depth, bool first) {
+static fg_status new_line(const json_writer *w, unsigned depth, bool first) {
     if (w->flags & FG_JSON_COMPACT) return first ? FG_OK : put_text(w, " ");
     return fg_buffer_printf(w->text, w->err, "\n%*s", (int)depth * 2, "");
 }
 
-static fg_status put_value(const writer *w, const json_t *value, unsigned depth);
+static fg_status put_value(const json_writer *w, const json_t *value, unsigned depth);
 
 static int by_key(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static fg_status put_object(const writer *w, const json_t *object, unsigned depth) {
+static fg_status put_object(const json_writer *w, const json_t *object, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
     const char **keys = NULL, *key;
@@ -263,7 +272,7 @@ done:
     return status;
 }
 
-static fg_status put_array(const writer *w, const json_t *array, unsigned depth) {
+static fg_status put_array(const json_writer *w, const json_t *array, unsigned depth) {
     fg_status status = FG_OK;
     size_t count = json_array_size(array);
     FG_TRY(put_text(w, "["));
@@ -278,7 +287,7 @@ done:
     return status;
 }
 
-static fg_status put_value(const writer *w, const json_t *value, unsigned depth) {
+static fg_status put_value(const json_writer *w, const json_t *value, unsigned depth) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         return put_object(w, value, depth);
@@ -301,7 +310,7 @@ static fg_status put_value(const writer *w, const json_t *value, unsigned depth)
 }
 
 fg_status fg_json_write(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err) {
-    writer w = {.text = text, .flags = flags, .err = err};
+    json_writer w = {.text = text, .flags = flags, .err = err};
     return put_value(&w, value, 0);
 }
 

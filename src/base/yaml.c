@@ -15,7 +15,7 @@ typedef struct anchor {
     size_t values; /* how many it holds, itself included */
 } anchor;
 
-typedef struct reader {
+typedef struct yaml_reader {
     const char *name;
     yaml_parser_t parser;
     yaml_event_t event; /* the current one */
@@ -26,16 +26,16 @@ typedef struct reader {
     fg_buffer path;
     size_t values; /* so far, those that aliases stand for too */
     unsigned depth;
-} reader;
+} yaml_reader;
 
 /* ---- events ---- */
 
-static fg_status refuse(const reader *r, const char *what, fg_error *err) {
+static fg_status refuse(const yaml_reader *r, const char *what, fg_error *err) {
     return fg_fail(err, FG_ERR_INPUT, "%s: line %zu, column %zu: %s", r->name, r->event.start_mark.line + 1,
                    r->event.start_mark.column + 1, what);
 }
 
-static fg_status next_event(reader *r, fg_error *err) {
+static fg_status next_event(yaml_reader *r, fg_error *err) {
     if (r->has_event) yaml_event_delete(&r->event);
     r->has_event = yaml_parser_parse(&r->parser, &r->event) != 0;
     if (r->has_event) return FG_OK;
@@ -47,13 +47,13 @@ static fg_status next_event(reader *r, fg_error *err) {
                    p->problem ? p->problem : "unreadable");
 }
 
-static fg_status count_values(reader *r, size_t more, fg_error *err) {
+static fg_status count_values(yaml_reader *r, size_t more, fg_error *err) {
     r->values += more;
     return r->values > FG_YAML_VALUES ? refuse(r, "too many values, counting what aliases stand for", err)
                                       : FG_OK;
 }
 
-static fg_status mark(reader *r, fg_error *err) {
+static fg_status mark(yaml_reader *r, fg_error *err) {
     if (!r->marks) return FG_OK;
     const char *path = r->path.length ? r->path.data : "";
     return fg_json_put(r->marks, path,
@@ -64,7 +64,7 @@ static fg_status mark(reader *r, fg_error *err) {
 
 /* ---- anchors ---- */
 
-static anchor *find_anchor(const reader *r, const char *name) {
+static anchor *find_anchor(const yaml_reader *r, const char *name) {
     for (size_t i = r->anchor_count; i-- > 0;) { /* the latest of a name counts */
         if (strcmp(r->anchors[i].name, name) == 0) return &r->anchors[i];
     }
@@ -72,7 +72,7 @@ static anchor *find_anchor(const reader *r, const char *name) {
 }
 
 /* Registers an anchor (NULL: none) before its value is read; `index` is its place. */
-static fg_status open_anchor(reader *r, const yaml_char_t *name, size_t *index, fg_error *err) {
+static fg_status open_anchor(yaml_reader *r, const yaml_char_t *name, size_t *index, fg_error *err) {
     fg_status status = FG_OK;
     *index = SIZE_MAX;
     if (!name) return FG_OK;
@@ -83,7 +83,7 @@ done:
     return status;
 }
 
-static void close_anchor(reader *r, size_t index, json_t *value, size_t values) {
+static void close_anchor(yaml_reader *r, size_t index, json_t *value, size_t values) {
     if (index == SIZE_MAX) return;
     r->anchors[index].value = json_incref(value);
     r->anchors[index].values = values;
@@ -91,10 +91,10 @@ static void close_anchor(reader *r, size_t index, json_t *value, size_t values) 
 
 /* ---- values ---- */
 
-static fg_status read_value(reader *r, json_t **value, fg_error *err);
+static fg_status read_value(yaml_reader *r, json_t **value, fg_error *err);
 
 /* Only what says no more than the value itself, or asks for a string. */
-static fg_status check_tag(const reader *r, const yaml_char_t *given, bool *is_string, fg_error *err) {
+static fg_status check_tag(const yaml_reader *r, const yaml_char_t *given, bool *is_string, fg_error *err) {
     static const char core[] = "tag:yaml.org,2002:";
     const char *tag = (const char *)given, *const known[] = {"null", "bool", "int", "float", "seq", "map"};
     *is_string = false;
@@ -113,7 +113,7 @@ static fg_status check_tag(const reader *r, const yaml_char_t *given, bool *is_s
     return *is_string ? FG_OK : refuse(r, "this tag is not supported (only plain data is)", err);
 }
 
-static fg_status read_scalar(reader *r, json_t **value, fg_error *err) {
+static fg_status read_scalar(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     const char *text = (const char *)r->event.data.scalar.value;
     size_t length = r->event.data.scalar.length;
@@ -126,7 +126,7 @@ done:
     return status;
 }
 
-static fg_status read_alias(reader *r, json_t **value, fg_error *err) {
+static fg_status read_alias(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     const anchor *found = find_anchor(r, (const char *)r->event.data.alias.anchor);
     if (!found) FG_TRY(refuse(r, "an alias of an unknown anchor", err));
@@ -138,7 +138,7 @@ done:
 }
 
 /* Reads the value that the current event begins, as a member of `path`. */
-static fg_status read_member(reader *r, const char *key, json_t **value, fg_error *err) {
+static fg_status read_member(yaml_reader *r, const char *key, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     size_t length = r->path.length;
     FG_TRY(fg_buffer_printf(&r->path, err, "%s%s", length ? "/" : "", key));
@@ -149,7 +149,7 @@ done:
     return status;
 }
 
-static fg_status read_sequence(reader *r, json_t **value, fg_error *err) {
+static fg_status read_sequence(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     json_t *item = NULL;
     char index[24];
@@ -170,7 +170,7 @@ done:
 }
 
 /* The key that the current event is. */
-static fg_status read_key(reader *r, const json_t *object, char **key, fg_error *err) {
+static fg_status read_key(yaml_reader *r, const json_t *object, char **key, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = NULL;
     if (r->event.type != YAML_SCALAR_EVENT) FG_TRY(refuse(r, "a key that is not a string", err));
@@ -186,7 +186,7 @@ done:
     return status;
 }
 
-static fg_status read_mapping(reader *r, json_t **value, fg_error *err) {
+static fg_status read_mapping(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     json_t *item = NULL;
     char *key = NULL;
@@ -210,7 +210,7 @@ done:
     return status;
 }
 
-static fg_status read_collection(reader *r, json_t **value, fg_error *err) {
+static fg_status read_collection(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     bool sequence = r->event.type == YAML_SEQUENCE_START_EVENT, is_string;
     if (++r->depth > FG_YAML_DEPTH) FG_TRY(refuse(r, "nested too deep", err));
@@ -234,7 +234,7 @@ static const yaml_char_t *anchor_of(const yaml_event_t *event) {
 }
 
 /* The value that the current event begins. On failure `*value` is NULL. */
-static fg_status read_value(reader *r, json_t **value, fg_error *err) {
+static fg_status read_value(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     size_t index = SIZE_MAX, before = r->values;
     *value = NULL;
@@ -253,7 +253,7 @@ done:
 
 /* ---- documents ---- */
 
-static fg_status read_document(reader *r, json_t **value, fg_error *err) {
+static fg_status read_document(yaml_reader *r, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(next_event(r, err)); /* the stream begins */
     FG_TRY(next_event(r, err));
@@ -274,7 +274,7 @@ done:
 fg_status fg_yaml_parse(const char *name, const char *bytes, size_t length, json_t **value, json_t **marks,
                         fg_error *err) {
     fg_status status = FG_OK;
-    reader r = {.name = name};
+    yaml_reader r = {.name = name};
     *value = NULL;
     if (marks) {
         r.marks = *marks = json_object();

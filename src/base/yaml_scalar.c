@@ -93,19 +93,23 @@ static json_t *as_integer(const char *text, const char *unsigned_text) {
     return overflow ? json_real(negative ? -large : large) : json_integer(value);
 }
 
+/* The number before the next ':', '.' or end; the first is of any size, others below 60 of two digits. */
+static bool take_part(const char **at, bool first, double *part) {
+    size_t digits = run_of(*at, "0123456789_");
+    if (!digits || (!first && (digits > 2 || (digits == 2 && **at > '5')))) return false;
+    for (*part = 0; digits; digits--, ++*at) *part = **at == '_' ? *part : *part * 10 + (**at - '0');
+    return true;
+}
+
 /* Base 60, of two parts or more, all but the first two digits at most: 190:20:30, and 1:30.5 as a real. */
 static json_t *as_sexagesimal(const char *text, const char *unsigned_text) {
-    double value = 0;
+    double value = 0, part;
     bool fraction = false, first = true;
     const char *at = unsigned_text;
     if (!strchr(at, ':') || *at < '0' || *at > '9') return NULL;
     for (; *at; first = false) {
-        size_t digits = run_of(at, "0123456789_");
-        if (!digits || (!first && (digits > 2 || (digits == 2 && *at > '5')))) return NULL;
-        double part = 0;
-        for (size_t i = 0; i < digits; i++) part = at[i] == '_' ? part : part * 10 + (at[i] - '0');
+        if (!take_part(&at, first, &part)) return NULL;
         value = value * 60 + part;
-        at += digits;
         fraction = *at == '.';
         if (fraction) {
             if (first || at[1 + run_of(at + 1, "0123456789_")]) return NULL;

@@ -15,13 +15,13 @@ enum {
     LONGEST_KEY = 160, /* bytes, of which escapes make 6 characters each: readers want a ":" within 1024 */
 };
 
-typedef struct writer {
+typedef struct yaml_writer {
     fg_buffer *text;
     unsigned depth;
     fg_error *err;
-} writer;
+} yaml_writer;
 
-static fg_status put_text(const writer *w, const char *bytes) {
+static fg_status put_text(const yaml_writer *w, const char *bytes) {
     return fg_buffer_put(w->text, bytes, w->err);
 }
 
@@ -42,7 +42,7 @@ static bool is_plain(const char *bytes, size_t length) {
 }
 
 /* Whether it is read as a string without quotes. */
-static fg_status stays_string(const writer *w, const char *bytes, size_t length, bool *stays) {
+static fg_status stays_string(const yaml_writer *w, const char *bytes, size_t length, bool *stays) {
     *stays = false;
     if (!is_plain(bytes, length)) return FG_OK;
     json_t *read = fg_yaml_scalar(bytes, length);
@@ -59,7 +59,7 @@ static bool is_printable(const char *bytes, size_t length) {
     return true;
 }
 
-static fg_status put_single_quoted(const writer *w, const char *bytes, size_t length) {
+static fg_status put_single_quoted(const yaml_writer *w, const char *bytes, size_t length) {
     fg_status status = FG_OK;
     FG_TRY(put_text(w, "'"));
     for (size_t i = 0; i < length; i++) {
@@ -71,7 +71,7 @@ done:
     return status;
 }
 
-static fg_status put_double_quoted(const writer *w, const char *bytes, size_t size) {
+static fg_status put_double_quoted(const yaml_writer *w, const char *bytes, size_t size) {
     fg_status status = FG_OK;
     FG_TRY(put_text(w, "\""));
     for (const char *at = bytes, *end = bytes + size; at < end;) {
@@ -91,7 +91,7 @@ done:
     return status;
 }
 
-static fg_status put_string(const writer *w, const char *bytes, size_t length) {
+static fg_status put_string(const yaml_writer *w, const char *bytes, size_t length) {
     fg_status status = FG_OK;
     bool plain;
     FG_TRY(stays_string(w, bytes, length, &plain));
@@ -106,7 +106,7 @@ done:
 }
 
 /* With a point in any case: without one YAML 1.1 sees no real. */
-static fg_status put_real(const writer *w, double value) {
+static fg_status put_real(const yaml_writer *w, double value) {
     char digits[FG_REAL_TEXT];
     if (!isfinite(value)) return fg_fail(w->err, FG_ERR_BUG, "not a finite number: %g", value);
     fg_real_text(value, digits);
@@ -116,7 +116,7 @@ static fg_status put_real(const writer *w, double value) {
 }
 
 /* All but strings and reals, collections without members too, as JSON has it. */
-static fg_status put_scalar(const writer *w, const json_t *value) {
+static fg_status put_scalar(const yaml_writer *w, const json_t *value) {
     if (json_is_string(value)) return put_string(w, json_string_value(value), json_string_length(value));
     if (json_is_real(value)) return put_real(w, json_real_value(value));
     return fg_json_write(value, FG_JSON_COMPACT, w->text, w->err);
@@ -128,13 +128,13 @@ static bool is_collection(const json_t *value) {
     return json_array_size(value) || json_object_size(value);
 }
 
-static fg_status put_collection(writer *w, const json_t *value, size_t indent);
+static fg_status put_collection(yaml_writer *w, const json_t *value, size_t indent);
 
-static fg_status put_indent(const writer *w, size_t indent) {
+static fg_status put_indent(const yaml_writer *w, size_t indent) {
     return fg_buffer_printf(w->text, w->err, "%*s", (int)indent, "");
 }
 
-static fg_status put_item(writer *w, const json_t *item, size_t indent) {
+static fg_status put_item(yaml_writer *w, const json_t *item, size_t indent) {
     fg_status status = FG_OK;
     FG_TRY(put_text(w, "- "));
     if (is_collection(item)) return put_collection(w, item, indent + STEP);
@@ -144,7 +144,7 @@ done:
     return status;
 }
 
-static fg_status put_key(const writer *w, const char *key, size_t indent) {
+static fg_status put_key(const yaml_writer *w, const char *key, size_t indent) {
     fg_status status = FG_OK;
     bool is_long = strlen(key) > LONGEST_KEY; /* in bytes: an escape has more characters */
     if (is_long) FG_TRY(put_text(w, "? "));
@@ -158,7 +158,7 @@ done:
     return status;
 }
 
-static fg_status put_member(writer *w, const char *key, const json_t *value, size_t indent) {
+static fg_status put_member(yaml_writer *w, const char *key, const json_t *value, size_t indent) {
     fg_status status = FG_OK;
     FG_TRY(put_key(w, key, indent));
     if (!is_collection(value)) {
@@ -179,7 +179,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static fg_status put_object(writer *w, const json_t *object, size_t indent) {
+static fg_status put_object(yaml_writer *w, const json_t *object, size_t indent) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
     const char **keys = NULL, *key;
@@ -198,7 +198,7 @@ done:
 }
 
 /* Items or members, the first on the current line, the others at `indent`. */
-static fg_status put_collection(writer *w, const json_t *value, size_t indent) {
+static fg_status put_collection(yaml_writer *w, const json_t *value, size_t indent) {
     fg_status status = FG_OK;
     if (++w->depth > FG_YAML_DEPTH)
         FG_FAIL(w->err, FG_ERR_INPUT, "a value that is nested deeper than %d cannot be written as YAML",
@@ -215,7 +215,7 @@ done:
 
 fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    writer w = {.text = out, .err = err};
+    yaml_writer w = {.text = out, .err = err};
     if (is_collection(value)) return put_collection(&w, value, 0);
     FG_TRY(put_scalar(&w, value));
     FG_TRY(put_text(&w, "\n"));

@@ -47,12 +47,12 @@ fg_status fg_strided_read_read(fg_strided_reader *strided, const fg_tensor *tens
 /* ---- from a strip to the range ---- */
 
 /* Dimensions of what a strip holds: extent, stride in the strip, stride in the output; outer loops first. */
-typedef struct part {
+typedef struct inner_box {
     uint32_t rank;
     uint64_t extent[FG_MAX_DIMS], from[FG_MAX_DIMS], to[FG_MAX_DIMS];
-} part;
+} inner_box;
 
-static void move_last(part *p, uint32_t index) {
+static void move_last(inner_box *p, uint32_t index) {
     for (uint32_t i = index; i + 1 < p->rank; i++) {
         uint64_t extent = p->extent[i], from = p->from[i], to = p->to[i];
         p->extent[i] = p->extent[i + 1], p->from[i] = p->from[i + 1], p->to[i] = p->to[i + 1];
@@ -62,7 +62,7 @@ static void move_last(part *p, uint32_t index) {
 
 /* Puts the dimension that is consecutive in the output last and, if another one is consecutive in the strip,
  * that one before it. */
-static void choose_inner(part *p) {
+static void choose_inner(inner_box *p) {
     uint32_t target = 0;
     for (uint32_t i = 1; i < p->rank; i++) {
         if (p->to[i] < p->to[target]) target = i;
@@ -93,7 +93,7 @@ static void pick_sized(const unsigned char *from, uint64_t from_step, unsigned c
 }
 
 /* Recursion no deeper than FG_MAX_DIMS. */
-static void scatter(const part *p, uint32_t level, const unsigned char *from, unsigned char *to,
+static void scatter(const inner_box *p, uint32_t level, const unsigned char *from, unsigned char *to,
                     size_t size) {
     uint32_t left = p->rank - level;
     if (left == 1) {
@@ -112,8 +112,8 @@ static void scatter(const part *p, uint32_t level, const unsigned char *from, un
 }
 
 /* Overflows one by one: what was cast together may hold elements that are not to be counted. */
-static void count_overflows(const strided_copy *j, const part *p, uint32_t level, const unsigned char *from,
-                            uint64_t to) {
+static void count_overflows(const strided_copy *j, const inner_box *p, uint32_t level,
+                            const unsigned char *from, uint64_t to) {
     unsigned char ignored[8];
     for (uint64_t i = 0; i < p->extent[level]; i++) {
         const unsigned char *here = from + i * p->from[level] * j->from_size;
@@ -130,7 +130,7 @@ static void count_overflows(const strided_copy *j, const part *p, uint32_t level
  * `loaded` elements in all. Casts them and puts them where output element `to` and those after it belong. */
 static void finish(const strided_copy *j, uint32_t level, uint64_t count, uint64_t pitch, uint64_t loaded,
                    uint64_t to) {
-    part p = {.rank = j->rank - level};
+    inner_box p = {.rank = j->rank - level};
     for (uint32_t i = 0; i < p.rank; i++) {
         p.extent[i] = i ? j->extent[level + i] : count;
         p.from[i] = i ? j->from[level + i] : pitch;

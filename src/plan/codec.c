@@ -89,16 +89,16 @@ done:
 
 /* ---- reading ---- */
 
-typedef struct cursor {
+typedef struct plan_cursor {
     const unsigned char *at, *end;
     fg_error *err;
-} cursor;
+} plan_cursor;
 
-static fg_status damaged(const cursor *from, const char *what) {
+static fg_status damaged(const plan_cursor *from, const char *what) {
     return fg_fail(from->err, FG_ERR_BUG, "a plan in transit is damaged: %s", what);
 }
 
-static fg_status take_number(cursor *from, uint64_t limit, uint64_t *number) {
+static fg_status take_number(plan_cursor *from, uint64_t limit, uint64_t *number) {
     unsigned shift = 0;
     *number = 0;
     for (;; shift += 7) {
@@ -112,18 +112,18 @@ static fg_status take_number(cursor *from, uint64_t limit, uint64_t *number) {
 }
 
 /* A count of things that take at least one byte each. */
-static fg_status take_count(cursor *from, uint64_t *number) {
+static fg_status take_count(plan_cursor *from, uint64_t *number) {
     return take_number(from, (uint64_t)(from->end - from->at), number);
 }
 
-static fg_status take_many(cursor *from, size_t count, uint64_t *numbers) {
+static fg_status take_many(plan_cursor *from, size_t count, uint64_t *numbers) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < count && status == FG_OK; i++) status = take_number(from, UINT64_MAX, &numbers[i]);
     return status;
 }
 
 /* Newly allocated. */
-static fg_status take_name(cursor *from, char **name) {
+static fg_status take_name(plan_cursor *from, char **name) {
     fg_status status = FG_OK;
     fg_error *err = from->err;
     uint64_t length;
@@ -136,7 +136,7 @@ done:
     return status;
 }
 
-static fg_status take_piece(cursor *from, fg_plan *plan) {
+static fg_status take_piece(plan_cursor *from, fg_plan *plan) {
     fg_status status = FG_OK;
     fg_piece piece = {0};
     uint64_t kind, dims, source;
@@ -157,7 +157,7 @@ done:
     return status;
 }
 
-static fg_status take_output(cursor *from, fg_plan *plan) {
+static fg_status take_output(plan_cursor *from, fg_plan *plan) {
     fg_status status = FG_OK;
     char *name = NULL;
     uint64_t dtype, shard, offset, pieces, rank, shape[FG_MAX_DIMS];
@@ -177,7 +177,7 @@ done:
     return status;
 }
 
-static fg_status take_shards(cursor *from, uint64_t count, fg_plan *plan) {
+static fg_status take_shards(plan_cursor *from, uint64_t count, fg_plan *plan) {
     fg_status status = FG_OK;
     fg_error *err = from->err;
     if (count > (uint64_t)(from->end - from->at)) FG_TRY(damaged(from, "too many shards"));
@@ -193,7 +193,7 @@ done:
     return status;
 }
 
-static fg_status take_dropped(cursor *from, fg_plan *plan) {
+static fg_status take_dropped(plan_cursor *from, fg_plan *plan) {
     fg_status status = FG_OK;
     char *reason = NULL;
     uint64_t source;
@@ -205,7 +205,7 @@ done:
     return status;
 }
 
-static fg_status take_table(cursor *from, fg_tensors *table) {
+static fg_status take_table(plan_cursor *from, fg_tensors *table) {
     fg_status status = FG_OK;
     uint64_t length, left = (uint64_t)(from->end - from->at);
     if (left < sizeof length) FG_TRY(damaged(from, "it is truncated"));
@@ -220,7 +220,7 @@ done:
 
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    cursor from = {.at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
+    plan_cursor from = {.at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
     uint64_t version, shards, outputs, dropped;
     *plan = (fg_plan){0};
     FG_TRY(take_number(&from, UINT64_MAX, &version));

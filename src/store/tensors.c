@@ -207,10 +207,10 @@ typedef struct packed_tensor {
     uint32_t dtype, rank, file, name_length;
 } packed_tensor;
 
-typedef struct cursor {
+typedef struct table_cursor {
     const char *at;
     size_t left;
-} cursor;
+} table_cursor;
 
 fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
@@ -239,7 +239,7 @@ done:
     return status;
 }
 
-static fg_status take_bytes(cursor *from, void *target, size_t size, fg_error *err) {
+static fg_status take_bytes(table_cursor *from, void *target, size_t size, fg_error *err) {
     if (size > from->left)
         return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is truncated by %zu bytes",
                        size - from->left);
@@ -250,7 +250,7 @@ static fg_status take_bytes(cursor *from, void *target, size_t size, fg_error *e
 }
 
 /* A name without NUL inside, terminated, in `name` (reused). */
-static fg_status take_name(cursor *from, uint64_t length, fg_buffer *name, fg_error *err) {
+static fg_status take_name(table_cursor *from, uint64_t length, fg_buffer *name, fg_error *err) {
     if (length > from->left || memchr(from->at, '\0', length))
         return fg_fail(err, FG_ERR_BUG, "a tensor table in transit has a damaged name");
     fg_buffer_clear(name);
@@ -260,7 +260,7 @@ static fg_status take_name(cursor *from, uint64_t length, fg_buffer *name, fg_er
     return status;
 }
 
-static fg_status take_file(cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
+static fg_status take_file(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     packed_file file;
     uint32_t index;
@@ -271,7 +271,7 @@ done:
     return status;
 }
 
-static fg_status take_tensor(cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
+static fg_status take_tensor(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
     packed_tensor packed;
     FG_TRY(take_bytes(from, &packed, sizeof packed, err));
@@ -290,7 +290,7 @@ done:
 
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
-    cursor from = {.at = bytes, .left = size};
+    table_cursor from = {.at = bytes, .left = size};
     fg_buffer name = {0};
     head counts;
     *table = (fg_tensors){0};

@@ -87,7 +87,7 @@ static const fg_pickle_global globals[] = {
     {"torch", "float4_e2m1fn_x2", ELEMENTS, false, ROLE_OTHER, 0},
 };
 
-typedef struct reader {
+typedef struct bin_reader {
     const char *path;
     fg_file file;
     fg_zip zip;
@@ -99,12 +99,12 @@ typedef struct reader {
     uint32_t index; /* the file's number in the table */
     fg_tensors *table;
     fg_error *err;
-} reader;
+} bin_reader;
 
 /* ---- the archive ---- */
 
 /* Says what a file is that is no zip archive, by its first bytes. */
-static fg_status refuse_other_format(const reader *r, const unsigned char *head, size_t size) {
+static fg_status refuse_other_format(const bin_reader *r, const unsigned char *head, size_t size) {
     static const char legacy[] = "\x80\x02\x8a\nl\xfc\x9c"
                                  "F\xf9 j\xa8P\x19.";
     fg_status status =
@@ -127,7 +127,7 @@ static fg_status refuse_other_format(const reader *r, const unsigned char *head,
     return fg_hint(r->err, "the file is damaged or not what its name says: copy or download it again");
 }
 
-static fg_status check_head(const reader *r) {
+static fg_status check_head(const bin_reader *r) {
     unsigned char head[HEAD] = {0};
     uint64_t file_size = 0;
     fg_status status = fg_file_size(&r->file, &file_size, r->err);
@@ -139,7 +139,7 @@ static fg_status check_head(const reader *r) {
 }
 
 /* The archive's own name, up to its slash: that of the one entry PREFIX/data.pkl. */
-static fg_status find_prefix(reader *r) {
+static fg_status find_prefix(bin_reader *r) {
     static const char end[] = "/data.pkl";
     for (size_t i = 0; i < r->zip.count; i++) {
         const char *name = r->zip.entries[i].name, *slash = strchr(name, '/');
@@ -157,7 +157,7 @@ static fg_status find_prefix(reader *r) {
 }
 
 /* The entry of the prefix and two more parts; NULL if there is none. */
-static fg_status find_entry(reader *r, const char *folder, const char *name, size_t length,
+static fg_status find_entry(bin_reader *r, const char *folder, const char *name, size_t length,
                             fg_zip_entry **entry) {
     fg_status status = FG_OK;
     fg_buffer_clear(&r->entry);
@@ -169,7 +169,7 @@ done:
 }
 
 /* A small text entry, without white space at its end; `present` says whether it exists. */
-static fg_status read_short(reader *r, const char *name, char text[SHORT_ENTRY], bool *present) {
+static fg_status read_short(bin_reader *r, const char *name, char text[SHORT_ENTRY], bool *present) {
     fg_status status = FG_OK;
     fg_zip_entry *entry = NULL;
     FG_TRY(find_entry(r, "", name, strlen(name), &entry));
@@ -184,7 +184,7 @@ done:
     return status;
 }
 
-static fg_status check_archive(reader *r) {
+static fg_status check_archive(bin_reader *r) {
     fg_status status = FG_OK;
     char text[SHORT_ENTRY] = "", *end;
     bool present = false;
@@ -208,7 +208,7 @@ done:
     return status;
 }
 
-static fg_status read_pickle(reader *r) {
+static fg_status read_pickle(bin_reader *r) {
     fg_status status = FG_OK;
     fg_zip_entry *entry = NULL;
     size_t size;
@@ -229,7 +229,7 @@ done:
 
 /* ---- tensors ---- */
 
-static fg_status wrong(const reader *r, const char *what) {
+static fg_status wrong(const bin_reader *r, const char *what) {
     return fg_fail(r->err, FG_ERR_INPUT, "%s: tensor \"%s\": %s", r->path, r->name.data, what);
 }
 
@@ -251,7 +251,7 @@ typedef struct storage {
 
 /* The persistent id is ("storage", class, key, device, number of elements); the bytes are the entry data/KEY.
  */
-static fg_status read_storage(reader *r, fg_pickle_value value, storage *found) {
+static fg_status read_storage(bin_reader *r, fg_pickle_value value, storage *found) {
     if (value.kind != FG_PICKLE_PERSISTENT || value.count != 5)
         return wrong(r, "its storage is not a persistent id of five parts");
     const fg_pickle_value *part = r->pickle.items + value.first;
@@ -292,7 +292,8 @@ static bool bytes_fit(const fg_tensor *tensor) {
 }
 
 /* Shape and strides: two tuples of one length. */
-static fg_status read_shape(reader *r, fg_pickle_value shape, fg_pickle_value strides, fg_tensor *tensor) {
+static fg_status read_shape(bin_reader *r, fg_pickle_value shape, fg_pickle_value strides,
+                            fg_tensor *tensor) {
     if (shape.kind != FG_PICKLE_TUPLE || strides.kind != FG_PICKLE_TUPLE || shape.count != strides.count)
         return wrong(r, "its shape and strides are not two tuples of one length");
     if (shape.count > FG_MAX_DIMS)
@@ -309,7 +310,7 @@ static fg_status read_shape(reader *r, fg_pickle_value shape, fg_pickle_value st
 }
 
 /* Demands that the tensor's elements from `first` lie inside its storage, and sets its offset in the file. */
-static fg_status place_tensor(const reader *r, const storage *in, uint64_t first, fg_tensor *tensor) {
+static fg_status place_tensor(const bin_reader *r, const storage *in, uint64_t first, fg_tensor *tensor) {
     uint64_t last = first, way, size = fg_dtype_size(tensor->dtype), capacity = in->bytes / size;
     bool inside = true, empty = false;
     for (uint32_t i = 0; i < tensor->rank; i++) empty = empty || tensor->shape[i] == 0;
@@ -327,7 +328,7 @@ static fg_status place_tensor(const reader *r, const storage *in, uint64_t first
 }
 
 /* A dict without entries, or None: tensors that are conjugated or negated lazily have entries here. */
-static bool is_plain(const reader *r, fg_pickle_value metadata) {
+static bool is_plain(const bin_reader *r, fg_pickle_value metadata) {
     if (metadata.kind != FG_PICKLE_DICT) return metadata.kind == FG_PICKLE_NONE;
     for (size_t i = 0; i < r->pickle.entry_count; i++) {
         if (r->pickle.entries[i].dict == metadata.first) return false;
@@ -337,7 +338,7 @@ static bool is_plain(const reader *r, fg_pickle_value metadata) {
 
 /* _rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks[, metadata]); v3 has the dtype
  * before metadata. */
-static fg_status read_tensor(reader *r, fg_pickle_value call) {
+static fg_status read_tensor(bin_reader *r, fg_pickle_value call) {
     fg_status status = FG_OK;
     const fg_pickle_value *argument = call.count ? r->pickle.items + call.first : NULL;
     uint32_t fixed = globals[call.global].detail == 3 ? 7 : 6;
@@ -366,7 +367,7 @@ done:
 
 /* ---- the dict ---- */
 
-static fg_status refuse_value(const reader *r, fg_pickle_value value) {
+static fg_status refuse_value(const bin_reader *r, fg_pickle_value value) {
     char text[VALUE_TEXT];
     fg_fail(r->err, FG_ERR_INPUT, "%s: key \"%s\" holds %s, expected a flat dict from names to tensors",
             r->path, r->name.data, fg_pickle_text(&r->pickle, value, text, sizeof text));
@@ -380,7 +381,7 @@ static fg_status refuse_value(const reader *r, fg_pickle_value value) {
 
 /* What is inside the calls that torch wraps tensors in: _rebuild_parameter(tensor, requires_grad, hooks) and,
  * for tensors with attributes, _rebuild_from_type_v2(function, class, arguments, state). */
-static fg_pickle_value unwrap(const reader *r, fg_pickle_value value) {
+static fg_pickle_value unwrap(const bin_reader *r, fg_pickle_value value) {
     const fg_pickle_value *items = r->pickle.items;
     if (has_role(value, FG_PICKLE_CALL, ROLE_FROM_TYPE) && value.count == 4) {
         const fg_pickle_value *argument = items + value.first;
@@ -395,7 +396,7 @@ static fg_pickle_value unwrap(const reader *r, fg_pickle_value value) {
     return value;
 }
 
-static fg_status read_entry(reader *r, const fg_pickle_entry *entry) {
+static fg_status read_entry(bin_reader *r, const fg_pickle_entry *entry) {
     fg_status status = FG_OK;
     char text[VALUE_TEXT];
     fg_pickle_value value = unwrap(r, entry->value);
@@ -411,7 +412,7 @@ done:
     return status;
 }
 
-static fg_status read_state_dict(reader *r) {
+static fg_status read_state_dict(bin_reader *r) {
     char text[VALUE_TEXT];
     if (r->pickle.root.kind != FG_PICKLE_DICT) {
         fg_fail(r->err, FG_ERR_INPUT, "%s: it holds %s, expected a flat dict from names to tensors", r->path,
@@ -427,7 +428,7 @@ static fg_status read_state_dict(reader *r) {
 
 fg_status fg_torch_bin_read_header(const char *path, fg_tensors *table, fg_error *err) {
     fg_status status = FG_OK;
-    reader r = {.path = path, .file = FG_FILE_NONE, .table = table, .err = err};
+    bin_reader r = {.path = path, .file = FG_FILE_NONE, .table = table, .err = err};
     FG_TRY(fg_file_open(&r.file, path, FG_OPEN_READ, err));
     FG_TRY(check_head(&r));
     FG_TRY(fg_zip_read(&r.file, &r.zip, err));
