@@ -177,6 +177,15 @@ bool fg_json_equal(const json_t *a, const json_t *b) {
     return json_equal(a, b);
 }
 
+bool fg_json_contains(const json_t *list, const json_t *value) {
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+        if (fg_json_equal(item, value)) return true;
+    }
+    return false;
+}
+
 /* ---- writing ---- */
 
 typedef struct json_writer {

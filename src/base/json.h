@@ -33,6 +33,8 @@ fg_status fg_json_set_at(json_t *root, const char *path, json_t *value, fg_error
 
 /* Equal values: numbers by value (1 equals 1.0), objects whatever the order of keys. */
 bool fg_json_equal(const json_t *a, const json_t *b);
+/* Whether an item of a list (NULL: none) equals the value. */
+bool fg_json_contains(const json_t *list, const json_t *value);
 
 enum {
     FG_JSON_SORTED = 1,  /* keys in byte order, as transformers writes config.json; else insertion order */

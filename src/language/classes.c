@@ -198,20 +198,11 @@ const char *fg_class_at(const fg_classes *classes, const char *class_name, const
     return class_name;
 }
 
-static bool in_enum(const json_t *members, const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)members, i, item) {
-        if (fg_json_equal(item, value)) return true;
-    }
-    return false;
-}
-
 /* Whether a value fits one alternative of a type. What the data does not describe fits. */
 static bool fits(const fg_classes *classes, const char *type, const json_t *value) {
     static const char *const lists[] = {"list[", "tuple["};
     const json_t *members = json_object_get(classes->enums, type);
-    if (members) return in_enum(members, value);
+    if (members) return fg_json_contains(members, value);
     if (strcmp(type, "int") == 0) return json_is_integer(value);
     if (strcmp(type, "float") == 0) return json_is_number(value);
     if (strcmp(type, "bool") == 0) return json_is_boolean(value);

@@ -10,12 +10,12 @@
 #include "base/utf8_text.h"
 #include "language/expression_tree.h"
 
-typedef struct parser {
+typedef struct expression_parser {
     fg_expression *expression;
     const char *text, *at;
     unsigned depth; /* of the recursion */
     fg_error *err;
-} parser;
+} expression_parser;
 
 static const struct {
     const char *name;
@@ -48,21 +48,21 @@ static bool is_word(char c) {
     return isalnum((unsigned char)c) || c == '_';
 }
 
-static void skip_space(parser *p) {
+static void skip_space(expression_parser *p) {
     while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r') p->at++;
 }
 
-static unsigned column_of(const parser *p, const char *at) {
+static unsigned column_of(const expression_parser *p, const char *at) {
     return (unsigned)(at - p->text) + 1;
 }
 
-static fg_status wrong_at(const parser *p, const char *at, const char *what) {
+static fg_status wrong_at(const expression_parser *p, const char *at, const char *what) {
     return fg_fail(p->err, FG_ERR_INPUT, "%s: expression \"%.300s\": column %u: %s", p->expression->where,
                    p->text, column_of(p, at), what);
 }
 
 /* "expected WHAT, found ..." at the parser's position. */
-static fg_status expected(const parser *p, const char *what) {
+static fg_status expected(const expression_parser *p, const char *what) {
     char said[160];
     size_t length = 1;
     while (is_word(*p->at) && is_word(p->at[length]) && length < 40) length++;
@@ -74,7 +74,7 @@ static fg_status expected(const parser *p, const char *what) {
 }
 
 /* Whether the word comes next; skips it then. */
-static bool take_word(parser *p, const char *word) {
+static bool take_word(expression_parser *p, const char *word) {
     size_t length = strlen(word);
     skip_space(p);
     if (strncmp(p->at, word, length) != 0 || is_word(p->at[length])) return false;
@@ -82,7 +82,7 @@ static bool take_word(parser *p, const char *word) {
     return true;
 }
 
-static bool take_sign(parser *p, const char *sign) {
+static bool take_sign(expression_parser *p, const char *sign) {
     size_t length = strlen(sign);
     skip_space(p);
     if (strncmp(p->at, sign, length) != 0) return false;
@@ -92,7 +92,7 @@ static bool take_sign(parser *p, const char *sign) {
 
 /* ---- nodes ---- */
 
-static fg_status new_node(parser *p, fg_node_kind kind, const char *at, size_t *index) {
+static fg_status new_node(expression_parser *p, fg_node_kind kind, const char *at, size_t *index) {
     fg_expression *e = p->expression;
     fg_status status = fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, p->err);
     if (status != FG_OK) return status;
@@ -102,7 +102,7 @@ static fg_status new_node(parser *p, fg_node_kind kind, const char *at, size_t *
 }
 
 /* Puts `child` behind the other children of `parent` (`last` is the one before it, 0 for the first). */
-static fg_status adopt(parser *p, size_t parent, size_t last, size_t child) {
+static fg_status adopt(expression_parser *p, size_t parent, size_t last, size_t child) {
     fg_node *nodes = p->expression->nodes;
     if (last)
         nodes[last].next = child;
@@ -114,7 +114,8 @@ static fg_status adopt(parser *p, size_t parent, size_t last, size_t child) {
     return FG_OK;
 }
 
-static fg_status join(parser *p, fg_operator op, const char *at, size_t left, size_t right, size_t *index) {
+static fg_status join(expression_parser *p, fg_operator op, const char *at, size_t left, size_t right,
+                      size_t *index) {
     fg_status status = FG_OK;
     FG_TRY(new_node(p, FG_NODE_OPERATOR, at, index));
     p->expression->nodes[*index].op = op;
@@ -126,9 +127,9 @@ done:
 
 /* ---- atoms ---- */
 
-static fg_status parse_or(parser *p, size_t *index);
+static fg_status parse_or(expression_parser *p, size_t *index);
 
-static fg_status add_value(parser *p, const char *at, json_t *value, size_t *index) {
+static fg_status add_value(expression_parser *p, const char *at, json_t *value, size_t *index) {
     fg_status status = value ? FG_OK : fg_fail(p->err, FG_ERR_MEMORY, "out of memory in an expression");
     if (status == FG_OK) status = new_node(p, FG_NODE_VALUE, at, index);
     if (status == FG_OK)
@@ -138,7 +139,7 @@ static fg_status add_value(parser *p, const char *at, json_t *value, size_t *ind
     return status;
 }
 
-static fg_status parse_number(parser *p, size_t *index) {
+static fg_status parse_number(expression_parser *p, size_t *index) {
     const char *begin = p->at, *at = begin;
     while (isdigit((unsigned char)*at)) at++;
     bool real = *at == '.' && isdigit((unsigned char)at[1]);
@@ -163,7 +164,7 @@ static fg_status parse_number(parser *p, size_t *index) {
     return add_value(p, begin, real ? json_real(number) : json_integer(integer), index);
 }
 
-static fg_status parse_text(parser *p, size_t *index) {
+static fg_status parse_text(expression_parser *p, size_t *index) {
     const char *begin = p->at + 1, *end = strchr(begin, '\'');
     if (!end) return wrong_at(p, p->at, "the text does not end: a ' is missing");
     const char *at = p->at;
@@ -172,7 +173,7 @@ static fg_status parse_text(parser *p, size_t *index) {
 }
 
 /* Expressions up to `close`, as children of `parent`. */
-static fg_status parse_items(parser *p, size_t parent, const char *close, unsigned *count) {
+static fg_status parse_items(expression_parser *p, size_t parent, const char *close, unsigned *count) {
     fg_status status = FG_OK;
     size_t last = 0, child = 0;
     *count = 0;
@@ -188,7 +189,7 @@ done:
     return status;
 }
 
-static fg_status parse_list(parser *p, size_t *index) {
+static fg_status parse_list(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     unsigned count;
     FG_TRY(new_node(p, FG_NODE_LIST, p->at, index));
@@ -199,7 +200,7 @@ done:
 }
 
 /* NAME( arguments ), the name having `length` bytes. */
-static fg_status parse_call(parser *p, size_t length, size_t *index) {
+static fg_status parse_call(expression_parser *p, size_t length, size_t *index) {
     fg_status status = FG_OK;
     const char *begin = p->at;
     char what[160];
@@ -242,7 +243,7 @@ static const char *path_end(const char *at) {
     }
 }
 
-static fg_status parse_path(parser *p, size_t *index) {
+static fg_status parse_path(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     fg_error *err = p->err;
     const char *begin = p->at, *at = begin;
@@ -266,7 +267,7 @@ done:
     return status;
 }
 
-static fg_status parse_variable(parser *p, size_t *index) {
+static fg_status parse_variable(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     fg_error *err = p->err;
     const char *begin = p->at, *end = begin + 1;
@@ -280,7 +281,7 @@ done:
 }
 
 /* true, false, null, a function or a path. */
-static fg_status parse_name(parser *p, size_t *index) {
+static fg_status parse_name(expression_parser *p, size_t *index) {
     static const char *const reserved[] = {"and", "or", "not", "in"};
     const char *begin = p->at;
     size_t length = 1;
@@ -296,7 +297,7 @@ static fg_status parse_name(parser *p, size_t *index) {
     return parse_path(p, index);
 }
 
-static fg_status parse_atom(parser *p, size_t *index) {
+static fg_status parse_atom(expression_parser *p, size_t *index) {
     skip_space(p);
     char c = *p->at;
     if (isdigit((unsigned char)c)) return parse_number(p, index);
@@ -314,13 +315,13 @@ static fg_status parse_atom(parser *p, size_t *index) {
 
 /* ---- operators ---- */
 
-static fg_status enter(parser *p) {
+static fg_status enter(expression_parser *p) {
     /* Each level of brackets passes here twice: in parse_not and in parse_unary. */
     if (++p->depth > 2 * FG_EXPRESSION_DEPTH) return wrong_at(p, p->at, "nested more than 64 deep");
     return FG_OK;
 }
 
-static fg_status parse_unary(parser *p, size_t *index) {
+static fg_status parse_unary(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     size_t below = 0;
     FG_TRY(enter(p));
@@ -338,26 +339,27 @@ done:
     return status;
 }
 
-static fg_operator take_product_sign(parser *p) {
+static fg_operator take_product_sign(expression_parser *p) {
     return take_sign(p, "*") ? FG_OP_MULTIPLY : take_sign(p, "/") ? FG_OP_DIVIDE : FG_OP_NONE;
 }
 
-static fg_operator take_sum_sign(parser *p) {
+static fg_operator take_sum_sign(expression_parser *p) {
     return take_sign(p, "+") ? FG_OP_ADD : take_sign(p, "-") ? FG_OP_SUBTRACT : FG_OP_NONE;
 }
 
-static fg_operator take_and(parser *p) {
+static fg_operator take_and(expression_parser *p) {
     return take_word(p, "and") ? FG_OP_AND : FG_OP_NONE;
 }
 
-static fg_operator take_or(parser *p) {
+static fg_operator take_or(expression_parser *p) {
     return take_word(p, "or") ? FG_OP_OR : FG_OP_NONE;
 }
 
-typedef fg_status (*parse_function)(parser *p, size_t *index);
+typedef fg_status (*parse_function)(expression_parser *p, size_t *index);
 
 /* lower (OPERATOR lower)*, joined from the left. */
-static fg_status parse_chain(parser *p, parse_function lower, fg_operator (*take)(parser *p), size_t *index) {
+static fg_status parse_chain(expression_parser *p, parse_function lower,
+                             fg_operator (*take)(expression_parser *p), size_t *index) {
     fg_status status = FG_OK;
     size_t right = 0;
     FG_TRY(lower(p, index));
@@ -373,15 +375,15 @@ done:
     return status;
 }
 
-static fg_status parse_product(parser *p, size_t *index) {
+static fg_status parse_product(expression_parser *p, size_t *index) {
     return parse_chain(p, parse_unary, take_product_sign, index);
 }
 
-static fg_status parse_sum(parser *p, size_t *index) {
+static fg_status parse_sum(expression_parser *p, size_t *index) {
     return parse_chain(p, parse_product, take_sum_sign, index);
 }
 
-static fg_operator take_comparison(parser *p) {
+static fg_operator take_comparison(expression_parser *p) {
     static const struct {
         const char *sign;
         fg_operator op;
@@ -397,7 +399,7 @@ static fg_operator take_comparison(parser *p) {
     return FG_OP_NONE;
 }
 
-static fg_status parse_comparison(parser *p, size_t *index) {
+static fg_status parse_comparison(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     size_t right = 0;
     FG_TRY(parse_sum(p, index));
@@ -411,7 +413,7 @@ done:
     return status;
 }
 
-static fg_status parse_not(parser *p, size_t *index) {
+static fg_status parse_not(expression_parser *p, size_t *index) {
     fg_status status = FG_OK;
     size_t below = 0;
     FG_TRY(enter(p));
@@ -429,11 +431,11 @@ done:
     return status;
 }
 
-static fg_status parse_and(parser *p, size_t *index) {
+static fg_status parse_and(expression_parser *p, size_t *index) {
     return parse_chain(p, parse_not, take_and, index);
 }
 
-static fg_status parse_or(parser *p, size_t *index) {
+static fg_status parse_or(expression_parser *p, size_t *index) {
     return parse_chain(p, parse_and, take_or, index);
 }
 
@@ -449,7 +451,7 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
                        where, text, FG_EXPRESSION_LENGTH);
     }
     FG_NEW(*expression, 1);
-    parser p = {.expression = *expression, .text = text, .at = text, .err = err};
+    expression_parser p = {.expression = *expression, .text = text, .at = text, .err = err};
     FG_TRY_NEW((*expression)->text, fg_strdup(text, err));
     FG_TRY_NEW((*expression)->where, fg_strdup(where, err));
     FG_TRY(new_node(&p, FG_NODE_LIST, text, &unused)); /* number 0 means none */

@@ -15,15 +15,6 @@ static bool is_named(const json_t *names, const char *key, size_t length) {
     return false;
 }
 
-static bool has_value(const json_t *list, const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-        if (fg_json_equal(item, value)) return true;
-    }
-    return false;
-}
-
 /* ---- the file ---- */
 
 /* Each list has names, and the texts that its `members` call for. */
@@ -89,7 +80,7 @@ done:
 
 static bool may_have(const json_t *list, const json_t *value) {
     const json_t *neutral = json_object_get(list, "neutral");
-    return !neutral || !value || has_value(neutral, value);
+    return !neutral || !value || fg_json_contains(neutral, value);
 }
 
 const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t *value, bool top) {

@@ -20,17 +20,17 @@ enum {
 };
 
 /* A piece of a replacement: literal bytes, or (bytes NULL) a group of the pattern. */
-typedef struct part {
+typedef struct replacement_part {
     const char *bytes; /* into rule.replacement */
     size_t length;
     uint32_t group;
-} part;
+} replacement_part;
 
 typedef struct rule {
     char *pattern, *replacement, *place; /* owned */
     unsigned line;                       /* 0: not known */
     pcre2_code *code;                    /* owned */
-    part *parts;                         /* owned */
+    replacement_part *parts;             /* owned */
     size_t part_count, part_capacity;
     int64_t children; /* index of a list, or NO_LIST */
     uint64_t uses;
@@ -120,7 +120,8 @@ static fg_status compile_pattern(const compiler *c, rule *r) {
 static fg_status add_part(rule *r, const char *bytes, size_t length, uint32_t group, fg_error *err) {
     if (bytes && !length) return FG_OK;
     fg_status status = fg_grow(&r->parts, r->part_count, &r->part_capacity, sizeof *r->parts, err);
-    if (status == FG_OK) r->parts[r->part_count++] = (part){.bytes = bytes, .length = length, .group = group};
+    if (status == FG_OK)
+        r->parts[r->part_count++] = (replacement_part){.bytes = bytes, .length = length, .group = group};
     return status;
 }
 
@@ -325,7 +326,7 @@ static fg_status add_replacement(const fg_name_rules *set, const rule *r, const 
     fg_status status = FG_OK;
     const size_t *bounds = pcre2_get_ovector_pointer(set->match);
     for (size_t i = 0; i < r->part_count; i++) {
-        const part *p = &r->parts[i];
+        const replacement_part *p = &r->parts[i];
         const char *bytes = p->bytes;
         size_t length = p->length;
         if (!bytes) {

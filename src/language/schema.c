@@ -11,49 +11,49 @@ enum { WHERE = 800, MESSAGE = 400 };
 
 /* ---- kinds ---- */
 
+/* Forms that a value may have. */
+enum {
+    TEXT = 1 << 0,  /* a string with something in it */
+    EMPTY = 1 << 1, /* any string */
+    TEXTS = 1 << 2, /* a list of TEXT, not empty */
+    LIST = 1 << 3,
+    ITEMS = 1 << 4, /* a list, not empty */
+    OBJECT = 1 << 5,
+    MEMBERS = 1 << 6, /* an object, not empty */
+    FLAG = 1 << 7,
+    YES = 1 << 8,
+    ORDER = 1 << 9,        /* each number below the length of the list once */
+    EXPRESSIONS = 1 << 10, /* a list of strings and integers */
+    CONDITIONS = 1 << 11,  /* a list of [expression, message] */
+    NAMED = 1 << 12,       /* an object of them */
+    ANY = 1 << 13,
+};
+
 static bool is_text(const json_t *value) {
     return json_string_length(value) > 0;
 }
 
-static bool is_texts(const json_t *value) {
+static bool is_expression(const json_t *value) {
+    return json_is_string(value) || json_is_integer(value);
+}
+
+static bool is_condition(const json_t *value) {
+    return json_array_size(value) == 2 && json_is_string(json_array_get(value, 0)) &&
+           json_is_string(json_array_get(value, 1));
+}
+
+/* Whether it is a list, or an object, all of whose values hold. */
+static bool each(const json_t *values, bool (*holds)(const json_t *value)) {
     size_t i;
+    const char *name;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!is_text(item)) return false;
+    json_array_foreach((json_t *)(uintptr_t)values, i, item) {
+        if (!holds(item)) return false;
     }
-    return json_array_size(value) > 0;
-}
-
-static bool is_text_or_texts(const json_t *value) {
-    return is_text(value) || is_texts(value);
-}
-
-static bool is_name_or_names(const json_t *value) {
-    return json_is_string(value) || is_texts(value);
-}
-
-static bool is_object(const json_t *value) {
-    return json_is_object(value);
-}
-
-static bool has_members(const json_t *value) {
-    return json_object_size(value) > 0;
-}
-
-static bool is_list(const json_t *value) {
-    return json_is_array(value);
-}
-
-static bool has_items(const json_t *value) {
-    return json_array_size(value) > 0;
-}
-
-static bool is_flag(const json_t *value) {
-    return json_is_boolean(value);
-}
-
-static bool is_true(const json_t *value) {
-    return json_is_true(value);
+    json_object_foreach((json_t *)(uintptr_t)values, name, item) {
+        if (!holds(item)) return false;
+    }
+    return true;
 }
 
 static bool is_order(const json_t *value) {
@@ -69,75 +69,46 @@ static bool is_order(const json_t *value) {
     return seen != 0;
 }
 
-static bool is_text_or_object(const json_t *value) {
-    return is_text(value) || has_members(value);
-}
-
-static bool is_text_or_items(const json_t *value) {
-    return is_text(value) || has_items(value);
-}
-
-static bool is_expressions(const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_string(item) && !json_is_integer(item)) return false;
-    }
-    return json_is_array(value);
-}
-
-static bool is_condition(const json_t *value) {
-    return json_array_size(value) == 2 && json_is_string(json_array_get(value, 0)) &&
-           json_is_string(json_array_get(value, 1));
-}
-
-static bool is_condition_list(const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!is_condition(item)) return false;
-    }
-    return json_is_array(value);
-}
-
-static bool is_conditions(const json_t *value) {
-    const char *name;
-    json_t *item;
-    json_object_foreach((json_t *)(uintptr_t)value, name, item) {
-        if (!is_condition(item)) return false;
-    }
-    return json_is_object(value) || is_condition_list(value);
-}
-
-static bool is_any(const json_t *value) {
-    return value != NULL;
+/* The forms that a value has. */
+static unsigned forms_of(const json_t *value) {
+    unsigned forms = ANY;
+    if (json_is_string(value)) forms |= EMPTY;
+    if (is_text(value)) forms |= TEXT;
+    if (json_is_boolean(value)) forms |= FLAG;
+    if (json_is_true(value)) forms |= YES;
+    if (json_is_object(value)) forms |= OBJECT | (each(value, is_condition) ? NAMED : 0);
+    if (json_object_size(value)) forms |= MEMBERS;
+    if (json_array_size(value)) forms |= ITEMS | (each(value, is_text) ? TEXTS : 0);
+    if (!json_is_array(value)) return forms;
+    return forms | LIST | (each(value, is_expression) ? EXPRESSIONS : 0) |
+           (each(value, is_condition) ? CONDITIONS : 0) | (is_order(value) ? ORDER : 0);
 }
 
 static const struct schema_kind {
     char letter;
-    bool (*holds)(const json_t *value);
+    unsigned forms; /* one of these */
     const char *expected;
 } kinds[] = {
-    {'s', is_text, "a string with something in it"},
-    {'m', is_text_or_texts, "a string, or a list of them"},
-    {'n', is_texts, "a list of strings"},
-    {'h', is_name_or_names, "a string, or a list of them"},
-    {'o', is_object, "an object"},
-    {'D', has_members, "sections by name"},
-    {'a', is_list, "a list"},
-    {'l', has_items, "a list with something in it"},
-    {'b', is_flag, "true or false"},
-    {'t', is_true, "true"},
-    {'d', is_order, "an order of dimensions, such as [1, 0]"},
-    {'c', is_text_or_object, "a section, or sections by name"},
-    {'r', is_text_or_items, "a section, or a list of [name, section] and [name, section, condition]"},
-    {'e', is_text, "an expression"},
-    {'x', is_expressions, "a list of expressions"},
-    {'q', is_conditions, "a list of [expression, message]"},
-    {'Q', is_condition_list, "a list of [expression, message]"},
-    {'X', is_object, "an object of expressions"},
-    {'E', is_any, NULL},
-    {'v', is_any, NULL},
+    {'s', TEXT, "a string with something in it"},
+    {'m', TEXT | TEXTS, "a string, or a list of them"},
+    {'n', TEXTS, "a list of strings"},
+    {'h', EMPTY | TEXTS, "a string, or a list of them"},
+    {'o', OBJECT, "an object"},
+    {'D', MEMBERS, "sections by name"},
+    {'a', LIST, "a list"},
+    {'l', ITEMS, "a list with something in it"},
+    {'b', FLAG, "true or false"},
+    {'t', YES, "true"},
+    {'d', ORDER, "an order of dimensions, such as [1, 0]"},
+    {'c', TEXT | MEMBERS, "a section, or sections by name"},
+    {'r', TEXT | ITEMS, "a section, or a list of [name, section] and [name, section, condition]"},
+    {'e', TEXT, "an expression"},
+    {'x', EXPRESSIONS, "a list of expressions"},
+    {'q', CONDITIONS | NAMED, "a list of [expression, message]"},
+    {'Q', CONDITIONS, "a list of [expression, message]"},
+    {'X', OBJECT, "an object of expressions"},
+    {'E', ANY, ""},
+    {'v', ANY, ""},
 };
 
 static const struct schema_kind *find_kind(char letter) {
@@ -147,7 +118,7 @@ static const struct schema_kind *find_kind(char letter) {
 }
 
 bool fg_schema_is(const json_t *value, char kind) {
-    return find_kind(kind)->holds(value);
+    return (find_kind(kind)->forms & forms_of(value)) != 0;
 }
 
 /* ---- members ---- */
@@ -182,9 +153,8 @@ done:
 fg_status fg_schema_check_member(const json_t *value, char letter, const char *key, const fg_schema_place *at,
                                  fg_error *err) {
     char where[WHERE];
-    const struct schema_kind *kind = find_kind(letter);
-    if (!kind->holds(value))
-        return fail(at, key, err, "found %s, expected %s", fg_json_kind(value), kind->expected);
+    if (!fg_schema_is(value, letter))
+        return fail(at, key, err, "found %s, expected %s", fg_json_kind(value), find_kind(letter)->expected);
     const char *member = at->label ? at->label : key;
     const fg_source_file *file = fg_layers_find(at->layers, at->parent, member);
     snprintf(where, sizeof where, "%s:%u: %s%s%s", file->path, fg_source_file_line(file, at->parent, member),

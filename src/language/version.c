@@ -24,12 +24,12 @@ enum { DEV_ONLY = 0, ALPHA, BETA, CANDIDATE, FINAL };
 enum { BRIEF = 80 };
 
 /* What is left of the text. */
-typedef struct cursor {
+typedef struct version_cursor {
     const char *at;
     bool sound; /* no number was too large */
-} cursor;
+} version_cursor;
 
-static bool take_number(cursor *c, uint64_t *number) {
+static bool take_number(version_cursor *c, uint64_t *number) {
     if (!isdigit((unsigned char)*c->at)) return false;
     for (*number = 0; isdigit((unsigned char)*c->at); c->at++) {
         if (!fg_mul(*number, 10, number) || !fg_add(*number, (uint64_t)(*c->at - '0'), number))
@@ -43,7 +43,7 @@ static bool is_separator(char c) {
 }
 
 /* The word in any case, with or without a separator before it. */
-static bool take_word(cursor *c, const char *word) {
+static bool take_word(version_cursor *c, const char *word) {
     const char *at = c->at + is_separator(*c->at);
     for (; *word; word++, at++) {
         if (tolower((unsigned char)*at) != *word) return false;
@@ -53,7 +53,7 @@ static bool take_word(cursor *c, const char *word) {
 }
 
 /* The number behind a word, 0 if there is none. */
-static uint64_t number_behind(cursor *c) {
+static uint64_t number_behind(version_cursor *c) {
     uint64_t number = 0;
     const char *before = c->at;
     if (is_separator(*c->at)) c->at++;
@@ -61,7 +61,7 @@ static uint64_t number_behind(cursor *c) {
     return number;
 }
 
-static void take_release(cursor *c, fg_version *v) {
+static void take_release(version_cursor *c, fg_version *v) {
     uint64_t number;
     for (size_t i = 0; take_number(c, &number); i++) {
         if (i < FG_VERSION_RELEASE)
@@ -73,7 +73,7 @@ static void take_release(cursor *c, fg_version *v) {
     }
 }
 
-static void take_pre(cursor *c, fg_version *v) {
+static void take_pre(version_cursor *c, fg_version *v) {
     static const struct {
         const char *word;
         unsigned kind;
@@ -87,7 +87,7 @@ static void take_pre(cursor *c, fg_version *v) {
     }
 }
 
-static void take_post(cursor *c, fg_version *v) {
+static void take_post(version_cursor *c, fg_version *v) {
     uint64_t number;
     bool found = take_word(c, "post") || take_word(c, "rev") || take_word(c, "r");
     if (found) {
@@ -99,7 +99,7 @@ static void take_post(cursor *c, fg_version *v) {
     if (found && !fg_add(number, 1, &v->key[POST])) c->sound = false;
 }
 
-static void take_dev(cursor *c, fg_version *v) {
+static void take_dev(version_cursor *c, fg_version *v) {
     v->key[DEV] = UINT64_MAX;
     if (!take_word(c, "dev")) return;
     v->key[DEV] = number_behind(c);
@@ -107,12 +107,12 @@ static void take_dev(cursor *c, fg_version *v) {
 }
 
 bool fg_version_parse(const char *text, fg_version *version) {
-    cursor c = {.at = text, .sound = true};
+    version_cursor c = {.at = text, .sound = true};
     *version = (fg_version){0};
     if (strlen(text) >= sizeof version->text) return false;
     snprintf(version->text, sizeof version->text, "%s", text);
     if (*c.at == 'v' || *c.at == 'V') c.at++;
-    cursor epoch = c;
+    version_cursor epoch = c;
     if (take_number(&epoch, &version->key[EPOCH]) && *epoch.at == '!') {
         c = epoch;
         c.at++;

@@ -9,10 +9,6 @@
 
 enum { BRIEF = 120, PLACE = 300 };
 
-static bool importing(const fg_translator *t) {
-    return t->direction == FG_IMPORT;
-}
-
 /* The fields of a sequence of either kind, other than its blocks. */
 static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
                                 fg_error *err) {
@@ -238,7 +234,7 @@ static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const
     size_t length = strlen(*hf);
     if (length && (*hf)[length - 1] == '/') (*hf)[length - 1] = '\0';
     moved->hf = *hf;
-    if (importing(t)) moved->scope.here = fg_json_at(t->source, *hf);
+    if (fg_translator_imports(t)) moved->scope.here = fg_json_at(t->source, *hf);
     return FG_OK;
 }
 
@@ -404,7 +400,7 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
     FG_TRY_NEW(task.target, fg_path_resolve(frame.target, d->fields[0], err));
     FG_TRY(claim_sequence(t, task.target, d, err));
     if (has_list(d)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, d->keys[0], d, err));
-    FG_TRY((importing(t) ? import_blocks : export_blocks)(t, &frame, d, &task, err));
+    FG_TRY((fg_translator_imports(t) ? import_blocks : export_blocks)(t, &frame, d, &task, err));
 done:
     fg_free(hf);
     task_free(&task, d);

@@ -15,17 +15,13 @@ static const json_t *member(const fg_declaration *d, const char *name) {
     return json_object_get(d->spec, name);
 }
 
-static bool importing(const fg_translator *t) {
-    return t->direction == FG_IMPORT;
-}
-
 /* Where a declaration with one path a side reads and writes. */
 static const char *from_path(const fg_translator *t, const fg_declaration *d) {
-    return importing(t) ? d->keys[0] : d->fields[0];
+    return fg_translator_imports(t) ? d->keys[0] : d->fields[0];
 }
 
 static const char *to_path(const fg_translator *t, const fg_declaration *d) {
-    return importing(t) ? d->fields[0] : d->keys[0];
+    return fg_translator_imports(t) ? d->fields[0] : d->keys[0];
 }
 
 /* What a V means here; an expression over values that do not fit it (text where a number belongs) is a
@@ -45,15 +41,6 @@ static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const 
     return fg_translator_refuse(
         t, d, err, "key \"%s\" is absent, and what that means cannot be worked out: %s",
         fg_translator_place(t, frame, from_path(t, d), place, sizeof place), why.text);
-}
-
-static bool is_listed(const json_t *list, const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-        if (fg_json_equal(item, value)) return true;
-    }
-    return false;
 }
 
 /* Whether the file gives one of the keys that have their defaults together only. */
@@ -102,15 +89,15 @@ done:
 
 /* What absence means on the side that is read, and on the side that is written. */
 static const fg_absence *read_absence(const fg_translator *t, const fg_declaration *d) {
-    return &d->absence[importing(t) ? FG_SIDE_HF : FG_SIDE_TARGET];
+    return &d->absence[fg_translator_imports(t) ? FG_SIDE_HF : FG_SIDE_TARGET];
 }
 
 static const fg_absence *write_absence(const fg_translator *t, const fg_declaration *d) {
-    return &d->absence[importing(t) ? FG_SIDE_TARGET : FG_SIDE_HF];
+    return &d->absence[fg_translator_imports(t) ? FG_SIDE_TARGET : FG_SIDE_HF];
 }
 
 static bool is_absence(const fg_absence *absence, const json_t *found) {
-    return !found || (absence->null && json_is_null(found)) || is_listed(absence->also, found);
+    return !found || (absence->null && json_is_null(found)) || fg_json_contains(absence->also, found);
 }
 
 /* What the absence that was found means; NULL: refused. */
@@ -118,7 +105,7 @@ static fg_status read_default(fg_translator *t, const fg_frame *frame, const fg_
                               const json_t *found, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(value_or_refuse(t, frame, d, read_absence(t, d)->means, value, err));
-    if (!importing(t)) goto done;
+    if (!fg_translator_imports(t)) goto done;
     FG_TRY(take_together(t, frame, d, value, err));
     if (found && *value)
         FG_TRY(fg_translator_leave_out(t, frame, from_path(t, d), found,
@@ -181,13 +168,13 @@ static const json_t *look_through(const fg_translator *t, const fg_declaration *
     const json_t *table =
         json_object_get(json_object_get(t->document, "tables"), json_string_value(member(d, "through")));
     const json_t *used = NULL;
-    size_t i, from = importing(t) ? 1 : 0;
+    size_t i, from = fg_translator_imports(t) ? 1 : 0;
     json_t *row;
     json_array_foreach((json_t *)(uintptr_t)table, i, row) {
         if (!used && fg_json_equal(json_array_get(row, from), value)) used = row;
     }
     const json_t *found = json_array_get(used, 1 - from);
-    *warning = importing(t) ? json_string_value(json_array_get(used, 2)) : NULL;
+    *warning = fg_translator_imports(t) ? json_string_value(json_array_get(used, 2)) : NULL;
     *back = NULL;
     json_array_foreach((json_t *)(uintptr_t)table, i, row) {
         if (found && !*back && fg_json_equal(json_array_get(row, 1 - from), found))
@@ -258,7 +245,7 @@ static fg_status comes_back(fg_translator *t, const fg_frame *frame, const fg_de
     const fg_absence *hf = &d->absence[FG_SIDE_HF];
     bool unwritten;
     *same = true;
-    if (!importing(t) || !hf->unwritten) goto done;
+    if (!fg_translator_imports(t) || !hf->unwritten) goto done;
     FG_TRY(equals(t, frame, d, hf->as_null ? NULL : hf->unwritten, value, &unwritten, err));
     if (hf->as_null) FG_TRY(note_number(t, frame, d, err));
     if (unwritten) FG_TRY(note_sentinel(t, frame, d, err));
@@ -277,7 +264,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     FG_TRY(comes_back(t, frame, d, value, &returns, err));
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
-    if (importing(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
+    if (fg_translator_imports(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
     FG_TRY(apply_option(t, d, &value, err));
     FG_TRY(equals(t, frame, d, absence->unwritten, value, &unwritten, err));
     if (unwritten && !absence->as_null) goto done;
@@ -373,7 +360,7 @@ fg_status fg_constant_export_import(fg_translator *t, const fg_frame *frame, con
     const json_t *found = NULL, *neutral = member(d, "neutral");
     json_t *written = NULL;
     if (neutral) FG_TRY(fg_translator_read(t, frame, d->keys[0], true, &found, err));
-    if (!found || !is_listed(neutral, found))
+    if (!found || !fg_json_contains(neutral, found))
         return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
     FG_TRY(fg_translator_value(t, frame, d, "constant_export", &written, err));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], found, "means the same", written, err));
@@ -419,7 +406,7 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
     char brief[BRIEF], values[VALUES], place[PLACE];
     fg_status status = fg_translator_read(t, frame, path, true, &found, err);
     if (status != FG_OK || !found) return status;
-    bool harmless = !neutral || is_listed(neutral, found);
+    bool harmless = !neutral || fg_json_contains(neutral, found);
     if (!harmless) {
         return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s",
                                     fg_translator_place(t, frame, path, place, sizeof place),
@@ -427,7 +414,7 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
                                     neutral_values(neutral, values, sizeof values), reason);
     }
     json_t *written = NULL;
-    const char *comes_back_as = importing(t) ? "export_as" : "import_as";
+    const char *comes_back_as = fg_translator_imports(t) ? "export_as" : "import_as";
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);
     bool comes_back = status == FG_OK && written && fg_json_equal(written, found); /* then nothing is lost */
     status = comes_back ? FG_OK : fg_translator_leave_out(t, frame, path, found, reason, written, err);
@@ -437,12 +424,12 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
 
 fg_status fg_ignore_keys(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
-    size_t count = importing(t) ? d->key_count : d->field_count;
-    const char *write = importing(t) ? "import_as" : "export_as";
+    size_t count = fg_translator_imports(t) ? d->key_count : d->field_count;
+    const char *write = fg_translator_imports(t) ? "import_as" : "export_as";
     for (size_t i = 0; i < count; i++)
-        FG_TRY(ignore_key(t, frame, d, (importing(t) ? d->keys : d->fields)[i], err));
+        FG_TRY(ignore_key(t, frame, d, (fg_translator_imports(t) ? d->keys : d->fields)[i], err));
     if (member(d, write))
-        FG_TRY(write_constant(t, frame, d, write, (importing(t) ? d->fields : d->keys)[0], err));
+        FG_TRY(write_constant(t, frame, d, write, (fg_translator_imports(t) ? d->fields : d->keys)[0], err));
 done:
     return status;
 }

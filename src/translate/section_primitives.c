@@ -9,10 +9,6 @@
 
 enum { BRIEF = 120, PLACE = 300 };
 
-static bool importing(const fg_translator *t) {
-    return t->direction == FG_IMPORT;
-}
-
 const char *fg_member_text(const fg_declaration *d, const char *modifier, const char *otherwise) {
     const char *text = json_string_value(json_object_get(d->spec, modifier));
     return text ? text : otherwise;
@@ -46,11 +42,11 @@ fg_status fg_section_enter(fg_translator *t, const fg_frame *frame, const fg_sec
                            const char *target, fg_error *err) {
     fg_status status = FG_OK;
     fg_frame inner = {.section = section, .hf = hf, .target = target};
-    inner.scope = (fg_scope){.here = fg_json_at(t->source, importing(t) ? hf : target),
+    inner.scope = (fg_scope){.here = fg_json_at(t->source, fg_translator_imports(t) ? hf : target),
                              .parent = &frame->scope,
                              .root = t->source,
                              .variables = t->variables};
-    if (importing(t)) FG_TRY(write_type(t, &inner, err));
+    if (fg_translator_imports(t)) FG_TRY(write_type(t, &inner, err));
     FG_TRY(fg_translator_run(t, &inner, err));
 done:
     return status;
@@ -148,7 +144,7 @@ static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_d
     fg_status status = FG_OK;
     char brief[BRIEF], place[PLACE];
     const json_t *found = fg_json_at(t->source, hf);
-    *there = !importing(t) || !d->key_count || !found || json_is_object(found);
+    *there = !fg_translator_imports(t) || !d->key_count || !found || json_is_object(found);
     if (*there) return FG_OK;
     FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
     FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
@@ -167,7 +163,7 @@ fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declar
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
     FG_TRY(find_object(t, frame, d, hf, &there, err));
     if (!there) goto done;
-    if (!importing(t)) FG_TRY(fg_choose_by_class(t, d, target, &choice, err));
+    if (!fg_translator_imports(t)) FG_TRY(fg_choose_by_class(t, d, target, &choice, err));
     FG_TRY(choice ? fg_section_enter(t, frame, choice->section, hf, target, err)
                   : fg_refuse_class(t, d, target, err));
 done:
@@ -207,7 +203,7 @@ static fg_status choose(fg_translator *t, const fg_declaration *d, const char *h
     char place[PLACE];
     *choice = NULL;
     FG_TRY(fg_translator_claim(t, &at, FG_SIDE_HF, name, d, err));
-    if (importing(t)) {
+    if (fg_translator_imports(t)) {
         FG_TRY(fg_translator_read(t, &at, name, false, &found, err));
         const char *text =
             json_is_boolean(found) ? (json_is_true(found) ? "true" : "false") : json_string_value(found);
@@ -254,7 +250,7 @@ static fg_status run_entry(fg_translator *t, const fg_frame *frame, const fg_dec
     const fg_choice *choice = &d->choices[0];
     if (choice->name) /* heterogeneous: each entry says its type */
         FG_TRY(choose(t, d, hf, target, &choice, err));
-    else if (!importing(t))
+    else if (!fg_translator_imports(t))
         FG_TRY(fg_choose_by_class(t, d, target, &choice, err));
     if (choice)
         FG_TRY(fg_section_enter(t, frame, choice->section, hf, target, err));
@@ -271,14 +267,15 @@ fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_de
     json_t *value;
     FG_TRY_NEW(hf, fg_section_hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
-    const json_t *from = fg_json_at(t->source, importing(t) ? hf : target);
+    const json_t *from = fg_json_at(t->source, fg_translator_imports(t) ? hf : target);
     if (!json_object_size(from))
         FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" = %s: expected an object with at least one entry",
-                                    importing(t) ? hf : target, fg_json_brief(from, brief, sizeof brief)));
+                                    fg_translator_imports(t) ? hf : target,
+                                    fg_json_brief(from, brief, sizeof brief)));
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
         if (strchr(key, '/')) {
             FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": the name \"%s\" has a slash in it",
-                                        importing(t) ? hf : target, key));
+                                        fg_translator_imports(t) ? hf : target, key));
             continue;
         }
         FG_TRY_NEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));

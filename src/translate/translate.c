@@ -39,15 +39,6 @@ static const json_t *architectures(const fg_translator *t) {
     return json_object_get(json_object_get(t->document, "hf"), "architectures");
 }
 
-static bool contains(const json_t *list, const json_t *value) {
-    size_t i;
-    json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
-        if (fg_json_equal(item, value)) return true;
-    }
-    return false;
-}
-
 /* The class names confirm what the model type says; others mean another model. */
 static fg_status import_architectures(fg_translator *t, fg_error *err) {
     const json_t *accepted = architectures(t), *found = json_object_get(t->given, "architectures");
@@ -56,7 +47,7 @@ static fg_status import_architectures(fg_translator *t, fg_error *err) {
     json_t *item;
     if (!accepted || !found || json_is_null(found)) return FG_OK;
     bool known = json_is_array(found);
-    json_array_foreach((json_t *)(uintptr_t)found, i, item) known &= contains(accepted, item);
+    json_array_foreach((json_t *)(uintptr_t)found, i, item) known &= fg_json_contains(accepted, item);
     if (known) return FG_OK;
     return fg_translator_refuse(t, NULL, err,
                                 "key \"architectures\" = %s: a class with another forward pass or head; %s "
@@ -105,15 +96,6 @@ static fg_status report_refusals(const fg_translator *t, fg_error *err) {
                    "check that this is a plain %s model; a converter that knows more can be given with "
                    "--converter-path",
                    family);
-}
-
-bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value) {
-    const uint64_t values[] = {[FG_OPTION_MAX_LENGTH] = options->max_length,
-                               [FG_OPTION_VOCAB_SIZE] = options->vocab_size,
-                               [FG_OPTIONS] = 0};
-    fg_option_id option = fg_option_find(name);
-    *value = values[option];
-    return option != FG_OPTIONS;
 }
 
 /* Calls `set` for each of the converter's "options" that is given. */

@@ -15,20 +15,7 @@
 #define FG_TRANSLATE_TRANSLATE_H
 
 #include "language/converter.h"
-
-typedef struct fg_translate_options {
-    uint64_t max_length;            /* --max-length; 0: not given */
-    uint64_t vocab_size;            /* rows of the vocabulary after tokens were added; 0: as in the source */
-    int hf_version;                 /* 4: older rotary spelling in hf output; 5: rope_parameters */
-    const char *const *ignore_keys; /* --ignore-key: paths (a.b) of the source that may be unknown */
-    size_t ignore_key_count;
-    bool newer_rotary;   /* export: the hf source had rope_parameters; see fg_translation */
-    const char *version; /* of fgconv, for $version */
-    const char *file;    /* the source's config file, for messages */
-    /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may
-     * be NULL. On import the way back is checked with it in place, so that it cannot change what hf says. */
-    const json_t *carried;
-} fg_translate_options;
+#include "translate/translate_options.h"
 
 typedef struct fg_translation {
     json_t *result; /* owned: the configuration of the destination */
@@ -53,8 +40,6 @@ typedef struct fg_translation {
  * is exported again as a check: a key that would come back with another value is refused. */
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
                        const fg_translate_options *options, fg_translation *translation, fg_error *err);
-/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
-bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 void fg_translation_free(fg_translation *translation);
 
 #endif

@@ -6,10 +6,9 @@
 #define FG_TRANSLATE_TRANSLATOR_H
 
 #include "language/classes.h"
-#include "language/declaration.h"
-#include "language/expression.h"
+#include "language/converter.h"
 #include "language/template.h"
-#include "translate/translate.h"
+#include "translate/translate_options.h"
 
 typedef struct fg_translator {
     const fg_converter *converter; /* NULL: of a migration (mapping/) */
@@ -44,6 +43,11 @@ typedef struct fg_frame {
     const char *hf, *target; /* prefixes; "" at the root */
     fg_scope scope;          /* of the side that is read */
 } fg_frame;
+
+/* Whether hf is the side that is read. */
+static inline bool fg_translator_imports(const fg_translator *translator) {
+    return translator->direction == FG_IMPORT;
+}
 
 /* Runs the declarations and the conditions of a frame, and notes their claims. Refusals are collected. */
 fg_status fg_translator_run(fg_translator *translator, const fg_frame *frame, fg_error *err);
