@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "conversion/detect_family.h"
 #include "format/carried.h"
+#include "translate/migration_config.h"
 
 /* What the translation of every step gets. */
 typedef struct translation_input {

@@ -1,6 +1,7 @@
 #include "conversion/plan_steps.h"
 
 #include "base/alloc.h"
+#include "mapping/migration_map.h"
 #include "plan/compose.h"
 
 /* Casts and new rows belong to the last step. */

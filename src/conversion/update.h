@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "conversion/source.h"
-#include "mapping/migrations.h"
+#include "language/migrations.h"
 #include "mapping/tensor_plan.h"
 
 typedef struct fg_update {
