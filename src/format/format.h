@@ -117,7 +117,8 @@ const fg_format *fg_format_target_find(const char *schema);
  * for. */
 fg_status fg_format_of_directory(const char *directory, const fg_format *asked, const fg_format **format,
                                  fg_error *err);
-/* The format that a document is in; `like` (or NULL): only formats with the same `config_file` are asked. */
+/* The format that a document is in. With `like` (or NULL), the format of the directory, only formats with the
+ * same `config_file` are asked, and after one that recognised the directory only those behind it. */
 const fg_format *fg_format_of_document(const json_t *document, const fg_format *like);
 
 /* A file of configuration as it is, JSON or YAML by its name; a new reference. FG_ERR_INPUT: it is no such
