@@ -11,11 +11,11 @@
 #include "commands/command_table.h"
 #include "commands/converter_search.h"
 #include "commands/run.h"
+#include "device/blas_core.h"
+#include "device/device.h"
 #include "dump.h"
 #include "interrupt.h"
 #include "launcher.h"
-#include "device/blas_core.h"
-#include "device/device.h"
 
 /* Milliseconds that rank 0 has for cleaning up before another rank ends and the launcher ends them all. */
 enum { OTHERS_DELAY = 400 };
@@ -53,18 +53,19 @@ static void warn_unrelated(int processes) {
 }
 
 /* Rank 0 prints the error before any rank ends: a launcher kills the others when one ends with an error. */
-static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err) {
+static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_error *err) {
     fg_ranks ranks = {0};
-    const fg_command *command = run->options->command;
+    fg_run run = *alone;
+    const fg_command *command = run.options->command;
     bool first = launch->rank == 0;
     if (!first) fg_interrupt_delay(OTHERS_DELAY);
-    fg_status status = start(&ranks, launch, run->options, &run->argc, &run->argv, err);
+    fg_status status = start(&ranks, launch, run.options, &run.argc, &run.argv, err);
     if (status != FG_OK) {
         if (first || fg_ranks_failed(&ranks)) print_error(err);
         if (fg_ranks_failed(&ranks)) fg_ranks_stop(&ranks);
         return status;
     }
-    run->ranks = &ranks;
+    run.ranks = &ranks;
     first = ranks.rank == 0;
     if (ranks.size == 1 && launch->size > 1)
         warn_unrelated(launch->size); /* PMI 2, of which this MPI knows nothing */
@@ -75,7 +76,7 @@ static fg_status with_ranks(fg_run *run, const fg_launch *launch, fg_error *err)
     /* Measured: products of a panel with some 24 tokens are bound by memory; a second thread of BLAS makes
      * them slower. Cores are used by ranks. */
     fg_device_cpu_threads(1);
-    if (command->collective || first) status = command->run(run, err);
+    if (command->collective || first) status = command->run(&run, err);
     if (!command->collective) status = fg_ranks_agree(&ranks, err);
     if (status != FG_OK && (first || fg_ranks_failed(&ranks))) print_error(err);
     fg_interrupt_finish(status);

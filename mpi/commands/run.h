@@ -12,7 +12,7 @@
 #include "report/progress.h"
 
 typedef struct fg_run {
-    const fg_ranks *ranks;     /* NULL for a command that is not collective */
+    const fg_ranks *ranks;     /* NULL where MPI is not started, for a command that is not collective */
     const fg_options *options; /* as the command line gave them */
     fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
     const char *version;       /* of fgconv */

@@ -42,8 +42,8 @@ static void add_generator(FILE *out, const fg_commands *commands, const char *ho
 }
 
 static void add_choices(FILE *out, const fg_option *option) {
-    for (size_t i = 0; fg_option_choice_at(option, i).name; i++)
-        fprintf(out, "%s%s", i ? " " : "", fg_option_choice_at(option, i).name);
+    char names[FG_HELP_LINE];
+    fputs(fg_option_choices(option, " ", names, sizeof names), out);
 }
 
 /* "--dtype" and its other spellings, with `between`. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { CHOICES = 160 };
+
 #define AT(field) offsetof(fg_options, field)
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
@@ -477,23 +479,29 @@ fg_option_choice fg_option_choice_at(const fg_option *option, size_t index) {
     return none;
 }
 
-const char *fg_option_argument(const fg_option *option, char *buffer, size_t size) {
+const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size) {
     buffer[0] = '\0';
-    if (!fg_option_takes_value(option)) return buffer;
-    if (option->argument) return strncat(buffer, option->argument, size - 1);
     for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
-        strncat(buffer, i ? "," : "{", size - strlen(buffer) - 1);
+        if (i) strncat(buffer, between, size - strlen(buffer) - 1);
         strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
     }
-    return strncat(buffer, "}", size - strlen(buffer) - 1);
+    return buffer;
+}
+
+const char *fg_option_argument(const fg_option *option, char *buffer, size_t size) {
+    char choices[CHOICES];
+    buffer[0] = '\0';
+    if (!fg_option_takes_value(option)) return buffer;
+    if (option->argument)
+        snprintf(buffer, size, "%s", option->argument);
+    else
+        snprintf(buffer, size, "{%s}", fg_option_choices(option, ",", choices, sizeof choices));
+    return buffer;
 }
 
 const char *fg_option_expected(const fg_option *option, char *buffer, size_t size) {
+    char choices[CHOICES];
     if (option->argument) return option->argument;
-    snprintf(buffer, size, "one of ");
-    for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
-        if (i) strncat(buffer, ", ", size - strlen(buffer) - 1);
-        strncat(buffer, fg_option_choice_at(option, i).name, size - strlen(buffer) - 1);
-    }
+    snprintf(buffer, size, "one of %s", fg_option_choices(option, ", ", choices, sizeof choices));
     return buffer;
 }

@@ -106,6 +106,8 @@ const char *fg_option_group_title(fg_option_group group);
 bool fg_option_takes_value(const fg_option *option);
 /* One of the values that it takes, from 0; behind the last one without a name. */
 fg_option_choice fg_option_choice_at(const fg_option *option, size_t index);
+/* "hf, forgather": their names, in `buffer`, which is returned; "" if there are none. */
+const char *fg_option_choices(const fg_option *option, const char *between, char *buffer, size_t size);
 /* "{hf,forgather}" or "DIR": how texts show the value, in `buffer`, which is returned; "" if the option takes
  * none. */
 const char *fg_option_argument(const fg_option *option, char *buffer, size_t size);
