@@ -20,7 +20,7 @@ EXPLAINED_ELSEWHERE = {"convert", "completion", "help"}
 WORDS = {
     "src/language/primitive.c": "docs/adding-a-model.md", "src/language/converter_check.c": "docs/adding-a-model.md",
     "src/language/weights_check.c": "docs/adding-a-model.md", "src/language/expression_parse.c": "docs/adding-a-model.md",
-    "src/mapping/migration.c": "docs/updating.md", "src/model/norm.c": "docs/adding-a-model.md",
+    "src/language/migration.c": "docs/updating.md", "src/model/norm.c": "docs/adding-a-model.md",
     "src/model/rotary.c": "docs/adding-a-model.md", "src/model/mlp.c": "docs/adding-a-model.md",
     "src/language/value_type.c": "docs/adding-a-model.md", "src/language/absence.c": "docs/adding-a-model.md",
 }

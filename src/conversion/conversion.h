@@ -17,7 +17,7 @@
 
 #include "cli/options.h"
 #include "copy/publish.h"
-#include "mapping/migrations.h"
+#include "language/migrations.h"
 #include "mapping/tensor_plan.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokens/new_tokens.h"

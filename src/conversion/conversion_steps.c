@@ -5,7 +5,9 @@
 #include "conversion/conversion.h"
 #include "conversion/detect_family.h"
 #include "mapping/converter_map.h"
+#include "mapping/migration_map.h"
 #include "plan/compose.h"
+#include "translate/migration_config.h"
 
 /* ---- which ---- */
 

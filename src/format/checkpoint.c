@@ -42,10 +42,12 @@ static fg_status read_document(fg_checkpoint *c, const fg_format *wanted, fg_err
     char *path = NULL;
     json_t *document = NULL;
     if (!wanted) FG_TRY(fg_format_of_directory(c->directory, NULL, &format, err));
-    FG_TRY_NEW(path, fg_path_join(c->directory, format->config_file, err));
     FG_TRY(format->read(c->directory, &document, err));
     if (!wanted) format = fg_format_of_document(document, format);
-    FG_TRY(take_document(c, format, path, document, err));
+    FG_TRY_NEW(path, fg_path_join(c->directory, format->config_file, err));
+    if (format->check) FG_TRY(format->check(path, document, err));
+    status = take_document(c, format, path, document, err);
+    if (status != FG_OK) fg_where(err, "opening %s", c->directory);
 done:
     fg_free(path);
     json_decref(document);

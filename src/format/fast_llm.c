@@ -59,12 +59,8 @@ static fg_status check_metadata(const char *path, const json_t *metadata, fg_err
 }
 
 static fg_status read_metadata(const char *directory, json_t **metadata, fg_error *err) {
-    fg_status status = FG_OK;
-    char *path = NULL;
-    FG_TRY_NEW(path, fg_path_join(directory, METADATA, err));
-    FG_TRY(fg_yaml_read(path, metadata, NULL, err));
-    FG_TRY(check_metadata(path, *metadata, err));
-done:
+    char *path = fg_path_join(directory, METADATA, err);
+    fg_status status = path ? fg_yaml_read(path, metadata, NULL, err) : FG_ERR_MEMORY;
     fg_free(path);
     return status;
 }
@@ -192,11 +188,16 @@ done:
 static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
     fg_status status = FG_OK;
     json_t *metadata = NULL;
-    if (strcmp(c->weights_directory, c->directory) != 0)
-        FG_TRY(read_metadata(c->weights_directory, &metadata, err));
+    char *path = NULL;
+    if (strcmp(c->weights_directory, c->directory) != 0) {
+        FG_TRY_NEW(path, fg_path_join(c->weights_directory, METADATA, err));
+        FG_TRY(fg_yaml_read(path, &metadata, NULL, err));
+        FG_TRY(check_metadata(path, metadata, err));
+    }
     FG_TRY(read_files(c->weights_directory, metadata ? metadata : c->metadata, &c->tensors, err));
     if (!unfinished) FG_TRY(warn_if_unfinished(c->weights_directory, err));
 done:
+    fg_free(path);
     json_decref(metadata);
     return status;
 }
@@ -254,6 +255,7 @@ const fg_format fg_format_fast_llm = {
     .recognise = recognise,
     .recognise_document = recognise_document,
     .read = read_metadata,
+    .check = check_metadata,
     .family = family,
     .read_weights = read_weights,
     .wrap_config = wrap_config,

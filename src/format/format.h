@@ -77,9 +77,12 @@ typedef struct fg_format {
     /* Whether a document says that it is of this format; asked only among formats that may have written
      * it. */
     bool (*recognise_document)(const json_t *document);
-    /* The document of a directory, a new reference. FG_ERR_INPUT: it is missing, or not of this format. */
+    /* The document of a directory, a new reference. FG_ERR_INPUT: it is missing. */
     fg_status (*read)(const char *directory, json_t **document, fg_error *err);
-    /* The HF family that a document names, borrowed; NULL: none. `path` is for messages. */
+    /* FG_ERR_INPUT: the document of a directory is not of this format; NULL: any object is. `path` is for
+     * messages. */
+    fg_status (*check)(const char *path, const json_t *document, fg_error *err);
+    /* The HF family that a document names, borrowed; NULL: none. */
     fg_status (*family)(const char *path, const json_t *document, const char **family, fg_error *err);
     /* Fills tensors and index_metadata from weights_directory. `unfinished`: `last_file` is not expected
      * yet. */
@@ -95,6 +98,7 @@ typedef struct fg_format {
     fg_status (*write_index)(const fg_format_contents *contents, fg_buffer *text, fg_error *err);
 } fg_format;
 
+/* Those that something is only for; others are known to fg_formats alone. */
 extern const fg_format fg_format_hf, fg_format_forgather, fg_format_fast_llm;
 
 /* All of them; the first takes what no other claims. */
@@ -103,7 +107,8 @@ extern const size_t fg_format_count;
 
 /* The format with this name; NULL: there is none. */
 const fg_format *fg_format_find(const char *name);
-/* The formats that converters are for, from 0; of those that share a schema the first. NULL behind the last. */
+/* The formats that converters are for, from 0; of those that share a schema the first. NULL behind the
+ * last. */
 const fg_format *fg_format_target(size_t index);
 /* The one of them with this schema; NULL: there is none. */
 const fg_format *fg_format_target_find(const char *schema);

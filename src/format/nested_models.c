@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "format/format.h"
 
 /* HF_HOME/hub/models--X--Y/snapshots/HASH and EXPERIMENT/export/fast_llm/100 are found from their outermost
  * directory. */
@@ -29,8 +30,9 @@ done:
 
 static bool is_model(const fg_names *names) {
     for (size_t i = 0; i < names->count; i++) {
-        if (strcmp(names->items[i], "config.json") == 0 || strcmp(names->items[i], "metadata.yaml") == 0)
-            return true;
+        for (size_t f = 0; f < fg_format_count; f++) {
+            if (strcmp(names->items[i], fg_formats[f]->config_file) == 0) return true;
+        }
     }
     return false;
 }

@@ -40,9 +40,19 @@ fg_status fg_weight_files_present(const char *directory, bool *present, fg_error
     return status;
 }
 
+static bool is_listed(const char *name) {
+    for (size_t i = 0; i < fg_format_count; i++) {
+        const char *const *names = fg_formats[i]->weight_files;
+        for (size_t k = 0; names && names[k]; k++) {
+            if (strcmp(name, names[k]) == 0) return true;
+        }
+    }
+    return false;
+}
+
 bool fg_weight_files_is_name(const char *name) {
-    return fg_ends_with(name, ".safetensors") || fg_ends_with(name, ".safetensors.index.json") ||
-           fg_ends_with(name, ".bin.index.json") ||
+    return is_listed(name) || fg_ends_with(name, ".safetensors") ||
+           fg_ends_with(name, ".safetensors.index.json") || fg_ends_with(name, ".bin.index.json") ||
            (fg_starts_with(name, "pytorch_model") && fg_ends_with(name, ".bin"));
 }
 

@@ -12,7 +12,7 @@
 #include "lint/lint_classes.h"
 #include "lint/lint_code.h"
 #include "mapping/converter_map.h"
-#include "mapping/migrations.h"
+#include "language/migrations.h"
 #include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };

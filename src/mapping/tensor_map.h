@@ -1,7 +1,7 @@
 /* A tensor map: which tensors of the target are made of which of hf in one configuration.
  *
  * Name rules (mapping/name_map.h), the "weights" of sections (mapping/section_map.h) and migrations
- * (mapping/migration.h, which call the older side hf) each make one; mapping/tensor_plan.h makes a plan of
+ * (language/migration.h, which call the older side hf) each make one; mapping/tensor_plan.h makes a plan of
  * it.
  *
  * Invariant: names of a side are unique; the parts of a link have one shape and fill the target's tensor one

@@ -1,4 +1,4 @@
-/* convert/lint_classes: each lint error, made by a converter that is right but for one thing. Classes are
+/* lint/lint_classes: each lint error, made by a converter that is right but for one thing. Classes are
  * small ones of the test's own. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
-/* convert/code_parameters and convert/code_declaration: what llama's plan writes, compared with the code that
- * it emits. */
+/* mapping/code_parameters and language/code_declaration: what llama's plan writes, compared with the code
+ * that it emits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* convert/lint: the converters of this repository are clean, and what is wrong is found. */
+/* lint/lint: the converters of this repository are clean, and what is wrong is found. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

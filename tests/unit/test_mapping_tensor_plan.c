@@ -1,4 +1,4 @@
-/* convert/tensor_plan: the real Llama converter over made-up tensor tables, both directions. */
+/* mapping/tensor_plan: the real Llama converter over made-up tensor tables, both directions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,6 @@
 #include "mapping/name_map.h"
 #include "mapping/tensor_plan.h"
 #include "mapping/tensor_tied.h"
-#include "translate/translate.h"
 
 static char data_file[] = "/tmp/fgconv-test-tensors-XXXXXX";
 static fg_catalogue catalogue;

@@ -4,10 +4,10 @@
  * Invariant: of a loaded set no two migrations lead from one version to different ones; of one step that is
  * given twice the one that was found first counts (a plug-in's before the built-in one).
  */
-#ifndef FG_MAPPING_MIGRATIONS_H
-#define FG_MAPPING_MIGRATIONS_H
+#ifndef FG_LANGUAGE_MIGRATIONS_H
+#define FG_LANGUAGE_MIGRATIONS_H
 
-#include "mapping/migration.h"
+#include "language/migration.h"
 
 typedef struct fg_migrations {
     fg_layers files;     /* the files that hold the items */

@@ -1,8 +1,10 @@
-/* convert/migration, migrations, version: versions in their order, one step on configurations and tensors,
+/* language/migration, migrations, version: versions in their order, one step on configurations and tensors,
  * chains, and what is refused. */
 #include "plan_fixture.h"
 
-#include "mapping/migrations.h"
+#include "language/migrations.h"
+#include "mapping/migration_map.h"
+#include "translate/migration_config.h"
 
 static char folder[] = "/tmp/fgconv-migration-XXXXXX";
 static fg_catalogue none;

@@ -3,25 +3,30 @@
  *
  * A migration has a file of its own (converters/forgather/migrations/, or migrations/ of a plug-in
  * directory), or is in the list "migrations" of a converter file, which passes it on to those that extend it.
- * Its words are those of converters (convert/converter.h), of which hf is the older side here and the target
+ * Its words are those of converters (language/converter.h), of which hf is the older side here and the target
  * the newer.
  *
  * Invariant: a migration that was loaded leads to a later version; its declarations, patterns and expressions
  * are sound.
  */
-#ifndef FG_MAPPING_MIGRATION_H
-#define FG_MAPPING_MIGRATION_H
+#ifndef FG_LANGUAGE_MIGRATION_H
+#define FG_LANGUAGE_MIGRATION_H
 
 #include "language/converter.h"
 #include "language/declaration.h"
 #include "language/version.h"
-#include "mapping/tensor_plan.h"
 
 /* Where a Forgather config.json says which schema it follows. */
 #define FG_ARCH_KEY "forgather_arch"
 #define FG_ARCH_VERSION_KEY "forgather_arch_version"
 
-struct fg_view; /* one entry of "tensors" */
+/* One entry of "tensors": how a tensor is seen. */
+typedef struct fg_tensor_view {
+    fg_name_rules *pattern; /* owned; takes whole names */
+    const char *text;       /* borrowed: the pattern as the file has it */
+    const json_t *rule;     /* borrowed */
+    unsigned line;
+} fg_tensor_view;
 
 typedef struct fg_migration {
     const json_t *document; /* borrowed: the object */
@@ -30,7 +35,7 @@ typedef struct fg_migration {
     fg_version from, to;
     fg_declarations declarations;
     fg_name_rules *names;
-    struct fg_view *views; /* owned */
+    fg_tensor_view *views; /* owned */
     size_t view_count;
 } fg_migration;
 
@@ -42,20 +47,14 @@ void fg_migration_free(fg_migration *migration);
 /* Whether it is for this architecture; `otherwise` is what a migration without "arch" is for. */
 bool fg_migration_is_for(const fg_migration *migration, const char *arch, const char *otherwise);
 
-/* The configuration in the newer schema, stamped with architecture and version. `file` is for messages. Keys
- * that a rule leaves out are added to `left_out` (array, as in fg_translation; may be NULL). What is refused
- * is FG_ERR_INPUT. */
-fg_status fg_migration_config(const fg_migration *migration, const char *arch, const json_t *config,
-                              const char *file, json_t **result, json_t *left_out, fg_error *err);
-/* The plan of the step, as fg_tensor_plan makes it. `config` is in the newer schema. */
-fg_status fg_migration_plan(const fg_migration *migration, fg_tensors *source, const json_t *config,
-                            const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err);
-
 const char *fg_migration_about(const fg_migration *migration);
 /* "1->2: what it is about". Newly allocated. */
 char *fg_migration_text(const fg_migration *migration, fg_error *err);
 /* "model", or NULL; "no_forward_pass", or NULL. */
 const json_t *fg_migration_model(const fg_migration *migration);
 const char *fg_migration_no_forward_pass(const fg_migration *migration);
+
+/* Adds to a failure which migration was being applied; gives `status`. */
+fg_status fg_migration_where(const fg_migration *migration, fg_status status, fg_error *err);
 
 #endif

@@ -1,4 +1,4 @@
-#include "mapping/migrations.h"
+#include "language/migrations.h"
 
 #include <string.h>
 
