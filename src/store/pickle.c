@@ -1,5 +1,6 @@
 #include "store/pickle.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,85 +8,7 @@
 #include "base/utf8_text.h"
 #include "store/little.h"
 
-enum { PROTOCOL = 2, GLOBAL_LIMIT = 256, SHOWN = 200 };
-
-enum opcode {
-    OP_MARK = '(',
-    OP_STOP = '.',
-    OP_BININT = 'J',
-    OP_BININT1 = 'K',
-    OP_BININT2 = 'M',
-    OP_NONE = 'N',
-    OP_BINPERSID = 'Q',
-    OP_REDUCE = 'R',
-    OP_BINFLOAT = 'G',
-    OP_BINUNICODE = 'X',
-    OP_EMPTY_LIST = ']',
-    OP_APPEND = 'a',
-    OP_BUILD = 'b',
-    OP_GLOBAL = 'c',
-    OP_APPENDS = 'e',
-    OP_BINGET = 'h',
-    OP_LONG_BINGET = 'j',
-    OP_BINPUT = 'q',
-    OP_LONG_BINPUT = 'r',
-    OP_SETITEM = 's',
-    OP_TUPLE = 't',
-    OP_EMPTY_TUPLE = ')',
-    OP_SETITEMS = 'u',
-    OP_EMPTY_DICT = '}',
-    OP_PROTO = 0x80,
-    OP_TUPLE1 = 0x85,
-    OP_TUPLE2 = 0x86,
-    OP_TUPLE3 = 0x87,
-    OP_NEWTRUE = 0x88,
-    OP_NEWFALSE = 0x89,
-    OP_LONG1 = 0x8a,
-};
-
-/* The opcodes that are refused, for messages. */
-static const struct {
-    unsigned char code;
-    const char *name;
-} refused_opcodes[] = {
-    {'0', "POP"},
-    {'1', "POP_MARK"},
-    {'2', "DUP"},
-    {'F', "FLOAT"},
-    {'I', "INT"},
-    {'L', "LONG"},
-    {'P', "PERSID"},
-    {'S', "STRING"},
-    {'T', "BINSTRING"},
-    {'U', "SHORT_BINSTRING"},
-    {'V', "UNICODE"},
-    {'d', "DICT"},
-    {'g', "GET"},
-    {'i', "INST"},
-    {'l', "LIST"},
-    {'o', "OBJ"},
-    {'p', "PUT"},
-    {'B', "BINBYTES"},
-    {'C', "SHORT_BINBYTES"},
-    {0x81, "NEWOBJ"},
-    {0x82, "EXT1"},
-    {0x83, "EXT2"},
-    {0x84, "EXT4"},
-    {0x8b, "LONG4"},
-    {0x8c, "SHORT_BINUNICODE"},
-    {0x8d, "BINUNICODE8"},
-    {0x8e, "BINBYTES8"},
-    {0x8f, "EMPTY_SET"},
-    {0x90, "ADDITEMS"},
-    {0x91, "FROZENSET"},
-    {0x92, "NEWOBJ_EX"},
-    {0x93, "STACK_GLOBAL"},
-    {0x94, "MEMOIZE"},
-    {0x95, "FRAME"},
-    {0x96, "BYTEARRAY8"},
-    {0x97, "NEXT_BUFFER"},
-    {0x98, "READONLY_BUFFER"},
-};
+enum { PROTOCOL = 2, OPCODE_PROTO = 0x80, OPCODE_STOP = '.', GLOBAL_LIMIT = 256, SHOWN = 200 };
 
 typedef struct machine {
     const char *name;
@@ -151,7 +74,7 @@ static fg_status take_bytes(machine *m, size_t count, const unsigned char **byte
     return FG_OK;
 }
 
-static fg_status take_number(machine *m, unsigned width, uint32_t *number) {
+static fg_status take_number(machine *m, size_t width, uint32_t *number) {
     const unsigned char *bytes = NULL;
     fg_status status = take_bytes(m, width, &bytes);
     if (status != FG_OK) return status;
@@ -173,7 +96,7 @@ static fg_status push_string(machine *m) {
                                      .first = (uint64_t)(bytes - m->pickle->bytes)});
 }
 
-static fg_status push_integer(machine *m, unsigned width) {
+static fg_status push_integer(machine *m, size_t width) {
     uint32_t number = 0;
     fg_status status = take_number(m, width, &number);
     if (status != FG_OK) return status;
@@ -199,10 +122,18 @@ static fg_status push_float(machine *m) {
     return status == FG_OK ? push_number(m, FG_PICKLE_FLOAT, 0) : status;
 }
 
+static fg_status push_kind(machine *m, size_t kind) {
+    return push_number(m, (fg_pickle_kind)kind, 0);
+}
+
+static fg_status push_bool(machine *m, size_t value) {
+    return push_number(m, FG_PICKLE_BOOL, (int64_t)value);
+}
+
 /* ---- memo ---- */
 
 /* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
-static fg_status put_memo(machine *m, unsigned width) {
+static fg_status put_memo(machine *m, size_t width) {
     uint32_t index = 0;
     fg_status status = take_number(m, width, &index);
     if (status == FG_OK) status = need(m, 1);
@@ -216,7 +147,7 @@ static fg_status put_memo(machine *m, unsigned width) {
     return FG_OK;
 }
 
-static fg_status get(machine *m, unsigned width) {
+static fg_status get(machine *m, size_t width) {
     uint32_t index = 0;
     fg_status status = take_number(m, width, &index);
     if (status != FG_OK) return status;
@@ -411,11 +342,83 @@ static fg_status make_persistent(machine *m) {
 
 /* ---- the loop ---- */
 
+/* The opcodes by their byte; those without a function are refused. */
+static const struct {
+    const char *name;
+    fg_status (*run)(machine *m);
+    fg_status (*run_with)(machine *m, size_t argument);
+    size_t argument;
+} opcodes[UCHAR_MAX + 1] = {
+    ['('] = {.name = "MARK", .run = push_mark},
+    [')'] = {.name = "EMPTY_TUPLE", .run_with = make_tuple, .argument = 0},
+    ['0'] = {.name = "POP"},
+    ['1'] = {.name = "POP_MARK"},
+    ['2'] = {.name = "DUP"},
+    ['B'] = {.name = "BINBYTES"},
+    ['C'] = {.name = "SHORT_BINBYTES"},
+    ['F'] = {.name = "FLOAT"},
+    ['G'] = {.name = "BINFLOAT", .run = push_float},
+    ['I'] = {.name = "INT"},
+    ['J'] = {.name = "BININT", .run_with = push_integer, .argument = 4},
+    ['K'] = {.name = "BININT1", .run_with = push_integer, .argument = 1},
+    ['L'] = {.name = "LONG"},
+    ['M'] = {.name = "BININT2", .run_with = push_integer, .argument = 2},
+    ['N'] = {.name = "NONE", .run_with = push_kind, .argument = FG_PICKLE_NONE},
+    ['P'] = {.name = "PERSID"},
+    ['Q'] = {.name = "BINPERSID", .run = make_persistent},
+    ['R'] = {.name = "REDUCE", .run = reduce},
+    ['S'] = {.name = "STRING"},
+    ['T'] = {.name = "BINSTRING"},
+    ['U'] = {.name = "SHORT_BINSTRING"},
+    ['V'] = {.name = "UNICODE"},
+    ['X'] = {.name = "BINUNICODE", .run = push_string},
+    [']'] = {.name = "EMPTY_LIST", .run_with = push_kind, .argument = FG_PICKLE_LIST},
+    ['a'] = {.name = "APPEND", .run_with = append, .argument = 1},
+    ['b'] = {.name = "BUILD", .run = build},
+    ['c'] = {.name = "GLOBAL", .run = push_global},
+    ['d'] = {.name = "DICT"},
+    ['e'] = {.name = "APPENDS", .run = append_marked},
+    ['g'] = {.name = "GET"},
+    ['h'] = {.name = "BINGET", .run_with = get, .argument = 1},
+    ['i'] = {.name = "INST"},
+    ['j'] = {.name = "LONG_BINGET", .run_with = get, .argument = 4},
+    ['l'] = {.name = "LIST"},
+    ['o'] = {.name = "OBJ"},
+    ['p'] = {.name = "PUT"},
+    ['q'] = {.name = "BINPUT", .run_with = put_memo, .argument = 1},
+    ['r'] = {.name = "LONG_BINPUT", .run_with = put_memo, .argument = 4},
+    ['s'] = {.name = "SETITEM", .run_with = set_items, .argument = 2},
+    ['t'] = {.name = "TUPLE", .run = make_marked_tuple},
+    ['u'] = {.name = "SETITEMS", .run = set_marked_items},
+    ['}'] = {.name = "EMPTY_DICT", .run = make_dict},
+    [0x81] = {.name = "NEWOBJ"},
+    [0x82] = {.name = "EXT1"},
+    [0x83] = {.name = "EXT2"},
+    [0x84] = {.name = "EXT4"},
+    [0x85] = {.name = "TUPLE1", .run_with = make_tuple, .argument = 1},
+    [0x86] = {.name = "TUPLE2", .run_with = make_tuple, .argument = 2},
+    [0x87] = {.name = "TUPLE3", .run_with = make_tuple, .argument = 3},
+    [0x88] = {.name = "NEWTRUE", .run_with = push_bool, .argument = 1},
+    [0x89] = {.name = "NEWFALSE", .run_with = push_bool, .argument = 0},
+    [0x8a] = {.name = "LONG1", .run = push_long},
+    [0x8b] = {.name = "LONG4"},
+    [0x8c] = {.name = "SHORT_BINUNICODE"},
+    [0x8d] = {.name = "BINUNICODE8"},
+    [0x8e] = {.name = "BINBYTES8"},
+    [0x8f] = {.name = "EMPTY_SET"},
+    [0x90] = {.name = "ADDITEMS"},
+    [0x91] = {.name = "FROZENSET"},
+    [0x92] = {.name = "NEWOBJ_EX"},
+    [0x93] = {.name = "STACK_GLOBAL"},
+    [0x94] = {.name = "MEMOIZE"},
+    [0x95] = {.name = "FRAME"},
+    [0x96] = {.name = "BYTEARRAY8"},
+    [0x97] = {.name = "NEXT_BUFFER"},
+    [0x98] = {.name = "READONLY_BUFFER"},
+};
+
 static fg_status refuse_opcode(const machine *m, unsigned char code) {
-    const char *name = "unknown";
-    for (size_t i = 0; i < sizeof refused_opcodes / sizeof *refused_opcodes; i++) {
-        if (refused_opcodes[i].code == code) name = refused_opcodes[i].name;
-    }
+    const char *name = opcodes[code].name ? opcodes[code].name : "unknown";
     fg_fail(m->err, FG_ERR_INPUT,
             "%s: byte %zu of the pickle: opcode %s (0x%02x) is not a part of a state dict that torch.save "
             "wrote; nothing was executed",
@@ -424,86 +427,10 @@ static fg_status refuse_opcode(const machine *m, unsigned char code) {
                    "save the state dict with torch.save's default pickle protocol, or as safetensors");
 }
 
-/* Opcodes for the memo, and for globals and what is made of them. */
-static fg_status step_object(machine *m, unsigned char code) {
-    switch (code) {
-    case OP_BINPUT:
-        return put_memo(m, 1);
-    case OP_LONG_BINPUT:
-        return put_memo(m, 4);
-    case OP_BINGET:
-        return get(m, 1);
-    case OP_LONG_BINGET:
-        return get(m, 4);
-    case OP_GLOBAL:
-        return push_global(m);
-    case OP_REDUCE:
-        return reduce(m);
-    case OP_BUILD:
-        return build(m);
-    case OP_BINPERSID:
-        return make_persistent(m);
-    default:
-        return refuse_opcode(m, code);
-    }
-}
-
-/* Opcodes that gather values from the stack into one of them. */
-static fg_status step_container(machine *m, unsigned char code) {
-    switch (code) {
-    case OP_MARK:
-        return push_mark(m);
-    case OP_TUPLE1:
-        return make_tuple(m, 1);
-    case OP_TUPLE2:
-        return make_tuple(m, 2);
-    case OP_TUPLE3:
-        return make_tuple(m, 3);
-    case OP_TUPLE:
-        return make_marked_tuple(m);
-    case OP_APPEND:
-        return append(m, 1);
-    case OP_APPENDS:
-        return append_marked(m);
-    case OP_SETITEM:
-        return set_items(m, 2);
-    case OP_SETITEMS:
-        return set_marked_items(m);
-    default:
-        return step_object(m, code);
-    }
-}
-
-/* Carries out an opcode: here those that push a value of their own. */
 static fg_status step(machine *m, unsigned char code) {
-    switch (code) {
-    case OP_NONE:
-        return push_number(m, FG_PICKLE_NONE, 0);
-    case OP_NEWTRUE:
-        return push_number(m, FG_PICKLE_BOOL, 1);
-    case OP_NEWFALSE:
-        return push_number(m, FG_PICKLE_BOOL, 0);
-    case OP_BININT1:
-        return push_integer(m, 1);
-    case OP_BININT2:
-        return push_integer(m, 2);
-    case OP_BININT:
-        return push_integer(m, 4);
-    case OP_LONG1:
-        return push_long(m);
-    case OP_BINFLOAT:
-        return push_float(m);
-    case OP_BINUNICODE:
-        return push_string(m);
-    case OP_EMPTY_LIST:
-        return push_number(m, FG_PICKLE_LIST, 0);
-    case OP_EMPTY_DICT:
-        return make_dict(m);
-    case OP_EMPTY_TUPLE:
-        return make_tuple(m, 0);
-    default:
-        return step_container(m, code);
-    }
+    if (opcodes[code].run) return opcodes[code].run(m);
+    if (opcodes[code].run_with) return opcodes[code].run_with(m, opcodes[code].argument);
+    return refuse_opcode(m, code);
 }
 
 /* The first opcode says the protocol. */
@@ -511,7 +438,7 @@ static fg_status read_protocol(machine *m) {
     const unsigned char *bytes = NULL;
     fg_status status = take_bytes(m, 2, &bytes);
     if (status != FG_OK) return status;
-    if (bytes[0] != OP_PROTO) return broken(m, "it does not begin with a protocol number");
+    if (bytes[0] != OPCODE_PROTO) return broken(m, "it does not begin with a protocol number");
     if (bytes[1] == PROTOCOL) return FG_OK;
     fg_fail(m->err, FG_ERR_INPUT, "%s: pickle protocol %u, expected %d", m->name, bytes[1], PROTOCOL);
     return fg_hint(m->err,
@@ -525,7 +452,7 @@ static fg_status run(machine *m) {
         m->started = m->at;
         status = take_bytes(m, 1, &code);
         if (status != FG_OK) break;
-        if (*code != OP_STOP) {
+        if (*code != OPCODE_STOP) {
             status = step(m, *code);
             continue;
         }
