@@ -307,6 +307,8 @@ static void scatter(void *state, const fg_real *from, uint64_t size, const uint6
 const fg_device fg_device_cpu = {
     .name = "cpu",
     .host_memory = true,
+    .panel_bytes = 1 << 20, /* measured: the fastest for 16 to 32 tokens on one thread */
+    .upcast_count = 32768,  /* they stay in the second-level cache until they are converted */
     .open = open_cpu,
     .close = close_cpu,
     .allocate = allocate,

@@ -56,7 +56,9 @@ typedef enum fg_activation {
 
 typedef struct fg_device {
     const char *name;
-    bool host_memory; /* its memory is the host's: a cast makes one pointer of the other */
+    bool host_memory;      /* its memory is the host's: a cast makes one pointer of the other */
+    uint64_t panel_bytes;  /* of a weight, as float32, that `linear` is best given at once */
+    uint64_t upcast_count; /* elements that `upcast` is best given at once */
 
     /* `state` is passed to all others; one model's. */
     fg_status (*open)(void **state, fg_error *err);

@@ -181,7 +181,8 @@ done:
 static fg_status check_tied(fg_model *model, uint64_t row, uint64_t rows, fg_error *err) {
     fg_status status = FG_OK;
     float *room = NULL;
-    uint64_t columns = model->shape.hidden, step = fg_max(1, FG_PANEL_BYTES / sizeof *room / columns);
+    uint64_t columns = model->shape.hidden,
+             step = fg_max(1, model->work.device->panel_bytes / sizeof *room / columns);
     bool seen = row == model->tied_row && rows == model->tied_rows;
     if (!model->tied_head.name || seen) goto done;
     FG_TRY_NEW(room, fg_alloc_buffer(2 * step * columns * sizeof *room, err));

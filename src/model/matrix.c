@@ -10,17 +10,18 @@ enum { SLAB_NUMBERS = 8 << 20 }; /* of a transposed matrix: the more, the longer
 enum { STRIP = 64 };             /* stored rows that are transposed together */
 enum { PANEL_ROWS = 4096 };      /* at most: bounds the products of narrow matrices */
 
-void fg_matrix_plan(fg_matrix *matrix) {
-    uint64_t rows = FG_PANEL_BYTES / sizeof(float) / matrix->columns;
-    matrix->panel_rows = fg_max(1, fg_min(fg_min(rows, PANEL_ROWS), matrix->rows));
+uint64_t fg_matrix_panel_rows(const fg_workspace *w, const fg_matrix *matrix) {
+    uint64_t rows = w->device->panel_bytes / sizeof(float) / matrix->columns;
+    return fg_max(1, fg_min(fg_min(rows, PANEL_ROWS), matrix->rows));
 }
 
-static uint64_t panel_count(const fg_matrix *matrix) {
-    return (matrix->rows + matrix->panel_rows - 1) / matrix->panel_rows;
+static uint64_t panel_count(const fg_workspace *w, const fg_matrix *matrix) {
+    uint64_t rows = fg_matrix_panel_rows(w, matrix);
+    return (matrix->rows + rows - 1) / rows;
 }
 
 void fg_matrix_forget(fg_workspace *w, fg_matrix *matrix) {
-    for (uint64_t i = 0; matrix->cached_panels && i < panel_count(matrix); i++)
+    for (uint64_t i = 0; matrix->cached_panels && i < panel_count(w, matrix); i++)
         w->device->release(w->state, matrix->cached_panels[i]);
     fg_free(matrix->cached_panels);
     matrix->cached_panels = NULL;
@@ -125,11 +126,12 @@ static fg_status cached_panel(fg_workspace *w, fg_matrix *matrix, uint64_t index
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_real *panel = NULL;
-    uint64_t row = index * matrix->panel_rows, rows = fg_min(matrix->panel_rows, matrix->rows - row);
+    uint64_t most = fg_matrix_panel_rows(w, matrix), row = index * most,
+             rows = fg_min(most, matrix->rows - row);
     uint64_t bytes = rows * matrix->columns * sizeof(float);
     *values = matrix->cached_panels ? matrix->cached_panels[index] : NULL;
     if (*values || w->cached_bytes > w->cache_limit || bytes > w->cache_limit - w->cached_bytes) goto done;
-    if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(matrix));
+    if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(w, matrix));
     FG_TRY(w->device->allocate(w->state, rows * matrix->columns, &panel, err));
     FG_TRY(fg_matrix_read(w, matrix, row, rows, panel, err));
     w->cached_bytes += bytes;
@@ -145,9 +147,10 @@ done:
 static fg_status find_panel(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
                             const fg_real **values, fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(cached_panel(w, matrix, row / matrix->panel_rows, values, err));
+    uint64_t most = fg_matrix_panel_rows(w, matrix);
+    FG_TRY(cached_panel(w, matrix, row / most, values, err));
     if (*values) {
-        *values += row % matrix->panel_rows * matrix->columns;
+        *values += row % most * matrix->columns;
         goto done;
     }
     FG_TRY(fg_scratch_fit(w, &w->panel, rows, matrix->columns, err));
@@ -171,13 +174,14 @@ fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t r
                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
     fg_status status = FG_OK;
     const fg_real *panel;
+    uint64_t most = fg_matrix_panel_rows(w, matrix);
     if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
         FG_FAIL(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
                 (unsigned long long)rows, matrix->name);
     if (!count) goto done;
     for (uint64_t done = 0, part; done < rows; done += part) {
         uint64_t at = row + done;
-        part = fg_min(matrix->panel_rows - at % matrix->panel_rows, rows - done);
+        part = fg_min(most - at % most, rows - done);
         FG_TRY(find_panel(w, matrix, at, part, &panel, err));
         FG_TRY(w->device->linear(w->state, panel, part, matrix->columns, input, count, output + done, stride,
                                  err));

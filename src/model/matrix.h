@@ -9,8 +9,6 @@
 
 #include "model/workspace.h"
 
-enum { FG_PANEL_BYTES = 1 << 20 }; /* measured: the fastest for 16 to 32 tokens on one thread */
-
 /* A stored vector, or a part of one, read whole each time it is used. Start from zeros. */
 typedef struct fg_vector {
     char *name; /* owned; as the store calls it; NULL: there is none */
@@ -29,11 +27,11 @@ typedef struct fg_matrix {
     uint64_t pitch; /* elements from stored row to stored row */
     bool transposed;
     fg_vector bias;          /* [rows], added to the product; mostly without a name */
-    uint64_t panel_rows;     /* rows of a panel; follows from `rows` and `columns` alone */
     fg_real **cached_panels; /* owned; the cached panels, NULL where a panel is not cached; NULL: none is */
 } fg_matrix;
 
-void fg_matrix_plan(fg_matrix *matrix);                    /* chooses panel_rows */
+/* Rows of a panel. */
+uint64_t fg_matrix_panel_rows(const fg_workspace *w, const fg_matrix *matrix);
 void fg_matrix_forget(fg_workspace *w, fg_matrix *matrix); /* frees the cached panels */
 void fg_matrix_free(fg_workspace *w, fg_matrix *matrix);
 

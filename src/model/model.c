@@ -57,7 +57,7 @@ void fg_model_set_mask(fg_model *model, fg_mask mask) {
 }
 
 uint64_t fg_model_head_panel(const fg_model *model) {
-    return model->head.panel_rows;
+    return fg_matrix_panel_rows(&model->work, &model->head);
 }
 
 static bool kind_sees_ahead(const fg_block_kind *kind) {
@@ -113,7 +113,8 @@ uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
         row = fg_max(row, fg_max(mixer->kind->scratch(mixer->values, tokens),
                                  mlp->kind->scratch(mlp->values, tokens)));
     }
-    return FG_PANEL_BYTES + sizeof(float) * tokens * (3 * model->shape.hidden + row + model->head.panel_rows);
+    return model->work.device->panel_bytes +
+           sizeof(float) * tokens * (3 * model->shape.hidden + row + fg_model_head_panel(model));
 }
 
 /* ---- what its mixers keep ---- */

@@ -29,10 +29,10 @@
  *
  * A HOLDING is a name, or { "name": NAME, "part": P, "of": N, "rows": [SIZE, ...], "dim": D,
  * "transposed": true, "unsqueezed": D, "experts": true or "stacked" }: the stored rows are those of N
- * weights, and this is the one with number P; "rows" instead of "of" has the sizes of unequal parts, numbers or
- * expressions over the configuration of the block; with "dim" 1 the parts lie along the second dimension; the
- * tensor holds the matrix transposed; it has a further dimension D of size 1; all experts' lie one behind the
- * other in it (N each), "stacked" along a first dimension of its own.
+ * weights, and this is the one with number P; "rows" instead of "of" has the sizes of unequal parts, numbers
+ * or expressions over the configuration of the block; with "dim" 1 the parts lie along the second dimension;
+ * the tensor holds the matrix transposed; it has a further dimension D of size 1; all experts' lie one behind
+ * the other in it (N each), "stacked" along a first dimension of its own.
  *
  * In names "{i}" is the number of the block, among those of its prefix, "{e}" that of the expert, "{h}" that
  * of the prediction head, "{f}" the same counted from the second.

@@ -294,7 +294,6 @@ fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t row
                           .pitch = b.pitch,
                           .transposed = transposed};
     found.name = NULL;
-    fg_matrix_plan(matrix);
     FG_TRY(add_read(binder, &matrix->weight, &b, stored_rows, stored_columns, err));
 done:
     fg_free(found.name);

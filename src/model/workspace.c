@@ -3,10 +3,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
-enum {
-    CHUNK = 32768
-}; /* elements read at a time: they stay in the second-level cache until they are converted */
-
 fg_status fg_workspace_open(fg_workspace *w, const fg_device *device, fg_weight_source weights,
                             fg_error *err) {
     *w = (fg_workspace){.device = device, .weights = weights};
@@ -89,11 +85,12 @@ fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t f
                             fg_real *to, fg_error *err) {
     fg_status status = FG_OK;
     const fg_weight_source *source = &w->weights;
+    uint64_t most = w->device->upcast_count;
     if (w->device->host_memory && weight->dtype == FG_F32)
         return source->read(source->context, weight, first, count, to, err);
-    FG_TRY(fg_host_scratch_fit(&w->stored, 1, CHUNK, sizeof(double), err));
+    FG_TRY(fg_host_scratch_fit(&w->stored, 1, most, sizeof(double), err));
     for (uint64_t done = 0, part; done < count; done += part) {
-        part = fg_min(CHUNK, count - done);
+        part = fg_min(most, count - done);
         FG_TRY(source->read(source->context, weight, first + done, part, w->stored.bytes, err));
         FG_TRY(w->device->upcast(w->state, weight->dtype, w->stored.bytes, part, to + done, err));
     }

@@ -29,8 +29,8 @@ fg_status fg_tokenizer_open(fg_tokenizer **tokenizer, const char *directory, fg_
  * tokens that are in the text are found either way. */
 fg_status fg_tokenizer_encode(fg_tokenizer *tokenizer, const char *text, size_t length, bool special,
                               fg_id_list *ids, fg_error *err);
-/* Appends the text of ids, with the special tokens if `special`. Spaces are not cleaned up; ids that no token has
- * are left out, as HF does. */
+/* Appends the text of ids, with the special tokens if `special`. Spaces are not cleaned up; ids that no
+ * token has are left out, as HF does. */
 fg_status fg_tokenizer_decode(const fg_tokenizer *tokenizer, const uint32_t *ids, size_t count, bool special,
                               fg_buffer *text, fg_error *err);
 /* Whether a token has the id. */

@@ -28,14 +28,6 @@ typedef struct decision {
 
 /* ---- what is there ---- */
 
-static fg_status want_list(json_t *wanted, const json_t *list, fg_error *err) {
-    fg_status status = FG_OK;
-    for (size_t i = 0; i < json_array_size(list); i++)
-        FG_TRY(fg_token_lookup_want(wanted, json_string_value(json_array_get(list, i)), err));
-done:
-    return status;
-}
-
 static fg_status name_token(decision *d, const char *key, const json_t *value, fg_error *err) {
     const json_t *held = json_is_object(value) ? json_object_get(value, "content") : value;
     const char *text = json_string_value(held);
@@ -77,12 +69,10 @@ done:
 static fg_status look_up(decision *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *wanted = fg_json_copy(d->named, err);
-    for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        FG_TRY(fg_token_lookup_want(wanted, d->request->roles[role].token, err));
+    for (int role = 0; role < FG_ROLE_COUNT; role++)
         FG_TRY(fg_token_lookup_want(wanted, fg_role_text(d->files, (fg_role)role), err));
-    }
-    FG_TRY(want_list(wanted, d->request->special, err));
-    FG_TRY(want_list(wanted, d->request->regular, err));
+    for (size_t i = 0; i < fg_token_request_count(d->request); i++)
+        FG_TRY(fg_token_lookup_want(wanted, fg_token_request_text(d->request, i), err));
     FG_TRY(fg_token_lookup_read(&d->lookup, d->files, wanted, err));
     if (!d->lookup.next_id)
         FG_FAIL(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
@@ -215,18 +205,12 @@ static bool is_absent(const decision *d, const char *text) {
     return fg_token_lookup_find(&d->lookup, text) == FG_NO_TOKEN;
 }
 
-static bool adds_of(const decision *d, const json_t *list) {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        if (is_absent(d, json_string_value(json_array_get(list, i)))) return true;
+static bool adds(const decision *d) {
+    for (size_t i = 0; i < fg_token_request_count(d->request); i++) {
+        if (i < FG_ROLE_COUNT && !changes(d, (fg_role)i)) continue;
+        if (is_absent(d, fg_token_request_text(d->request, i))) return true;
     }
     return false;
-}
-
-static bool adds(const decision *d) {
-    for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        if (changes(d, (fg_role)role) && is_absent(d, d->request->roles[role].token)) return true;
-    }
-    return adds_of(d, d->request->special) || adds_of(d, d->request->regular);
 }
 
 /* Tokens that the files name and that have no id get one from transformers whenever it reads the files:

@@ -70,15 +70,6 @@ static fg_status add_if_end_of_turn(fg_stop_tokens *stop, const fg_tokenizer_fil
     return FG_OK;
 }
 
-static fg_status add_list(fg_stop_tokens *stop, const fg_tokenizer_files *files, const json_t *list,
-                          fg_error *err) {
-    fg_status status = FG_OK;
-    for (size_t i = 0; i < json_array_size(list); i++)
-        FG_TRY(add_if_end_of_turn(stop, files, json_string_value(json_array_get(list, i)), err));
-done:
-    return status;
-}
-
 fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_request *request,
                                        const fg_tokenizer_files *files, fg_error *err) {
     fg_status status = FG_OK;
@@ -86,12 +77,10 @@ fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_requ
     const char *held = fg_role_text(files, FG_ROLE_EOS);
     if (eos->token && held && strcmp(eos->token, held) == 0)
         FG_TRY(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
-    for (int role = 0; role < FG_ROLE_COUNT; role++) {
-        const char *text = request->roles[role].token;
+    for (size_t i = 0; i < fg_token_request_count(request); i++) {
+        const char *text = fg_token_request_text(request, i);
         if (text) FG_TRY(add_if_end_of_turn(stop, files, text, err));
     }
-    FG_TRY(add_list(stop, files, request->special, err));
-    FG_TRY(add_list(stop, files, request->regular, err));
 done:
     return status;
 }

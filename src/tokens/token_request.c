@@ -245,6 +245,17 @@ fg_status fg_token_request_recall(fg_token_request *request, const json_t *docum
     return read_kept(request, fg_json_deep_copy(document, err), err);
 }
 
+size_t fg_token_request_count(const fg_token_request *r) {
+    return FG_ROLE_COUNT + json_array_size(r->special) + json_array_size(r->regular);
+}
+
+const char *fg_token_request_text(const fg_token_request *r, size_t index) {
+    if (index < FG_ROLE_COUNT) return r->roles[index].token;
+    size_t special = json_array_size(r->special), at = index - FG_ROLE_COUNT;
+    return json_string_value(at < special ? json_array_get(r->special, at)
+                                          : json_array_get(r->regular, at - special));
+}
+
 void fg_token_request_free(fg_token_request *request) {
     fg_free(request->file);
     json_decref(request->document);

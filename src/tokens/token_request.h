@@ -34,6 +34,10 @@ fg_status fg_token_request_read(fg_token_request *request, const char *path, fg_
 fg_status fg_token_request_default(fg_token_request *request, fg_error *err);
 /* A request whose document was kept (in a report). */
 fg_status fg_token_request_recall(fg_token_request *request, const json_t *document, fg_error *err);
+/* All texts of a request, by index: of the roles (NULL where it does not name the role), of special_tokens,
+ * of regular_tokens. */
+size_t fg_token_request_count(const fg_token_request *request);
+const char *fg_token_request_text(const fg_token_request *request, size_t index);
 void fg_token_request_free(fg_token_request *request);
 
 /* FG_ERR_INPUT about the value at a path of the document ("pad_token/init"), naming file, line and column. */

@@ -114,9 +114,9 @@ static void far_scatter(void *s, const fg_real *from, uint64_t size, const uint6
 }
 
 static const fg_device far_device = {
-    "far",      false,      open_far, close_far,   far_allocate, far_release, far_put,      far_get,
-    far_upcast, far_linear, far_gemm, far_softmax, far_rms_norm, far_rotate,  far_activate, far_multiply,
-    far_add,    far_scale,  far_cap,  far_clear,   far_gather,   far_scatter,
+    "far",        false,        1 << 20,    1000,       open_far, close_far,   far_allocate, far_release,
+    far_put,      far_get,      far_upcast, far_linear, far_gemm, far_softmax, far_rms_norm, far_rotate,
+    far_activate, far_multiply, far_add,    far_scale,  far_cap,  far_clear,   far_gather,   far_scatter,
 };
 
 /* ---- models on both ---- */
