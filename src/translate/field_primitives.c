@@ -127,7 +127,7 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     if (absence->means && is_absence(absence, found)) return read_default(t, frame, d, found, value, err);
     if (found) {
         *value = json_incref((json_t *)(uintptr_t)found);
-    } else if (!member(d, "maybe")) {
+    } else if (!absence->passes) {
         t->lacks_key = true;
         FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
                                     fg_translator_place(t, frame, from_path(t, d), place, sizeof place)));
@@ -364,7 +364,8 @@ fg_status fg_constant_export_import(fg_translator *t, const fg_frame *frame, con
     json_t *written = NULL;
     if (neutral) FG_TRY(fg_translator_read(t, frame, d->keys[0], true, &found, err));
     if (!found || !fg_json_contains(neutral, found))
-        return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+        return demand_constant(t, frame, d, "constant_export", d->keys[0], d->absence[FG_SIDE_HF].passes,
+                               err);
     FG_TRY(fg_translator_value(t, frame, d, "constant_export", &written, err));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], found, "means the same", written, err));
 done:
