@@ -23,7 +23,8 @@ static fg_status unknown_family(const fg_source *source, fg_error *err) {
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
-/* The family that the command line, the source, or --hf-base names. Where the format has it inferred, it is detected. */
+/* The family that the command line, the source, or --hf-base names. Where the format has it inferred, it is
+ * detected. */
 static fg_status first_family(const translation_input *in, char **family, fg_error *err) {
     fg_status status = FG_OK;
     const fg_source *source = in->source;
@@ -81,8 +82,8 @@ static char *name_config(const translation_input *in, const fg_config_step *befo
                         migration ? migration->to.text : "", before ? ")" : "");
 }
 
-/* The settings that a step restores: those that its source carries, that the step before it left out, or those in the source's file; NULL:
- * none. New reference. */
+/* The settings that a step restores: those that its source carries, that the step before it left out, or
+ * those in the source's file; NULL: none. New reference. */
 static fg_status find_carried(const translation_input *in, const fg_config_step *before,
                               const fg_route_step *step, json_t **carried, fg_error *err) {
     const fg_checkpoint *source = &in->source->checkpoint;

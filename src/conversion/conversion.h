@@ -1,9 +1,10 @@
 /* A conversion: everything that rank 0 decides before the first byte is written.
  *
- *   recipe -> source -> route -> configs -> vocabulary -> config -> plan -> layout -> code -> settings -> files
+ *   recipe -> source -> route -> configs -> vocabulary -> config
+ *          -> plan -> layout -> code -> settings -> files
  *
- * Each part is a struct of its own that one function makes from earlier ones, which are const to it. Nothing is written and no weight is
- * read (except two tied tensors that must be equal).
+ * Each part is a struct of its own that one function makes from earlier ones, which are const to it. Nothing
+ * is written and no weight is read (except two tied tensors that must be equal).
  */
 #ifndef FG_CONVERSION_CONVERSION_H
 #define FG_CONVERSION_CONVERSION_H
@@ -20,8 +21,8 @@ typedef struct fg_conversion {
     fg_made_files made;
 } fg_conversion;
 
-/* Fills a zeroed conversion. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong. It must be freed in any case, before recipe and catalogue
- * are. `version` is fgconv's. */
+/* Fills a zeroed conversion. FG_ERR_USAGE and FG_ERR_INPUT say what is wrong. It must be freed in any case,
+ * before recipe and catalogue are. `version` is fgconv's. */
 fg_status fg_conversion_prepare(fg_conversion *conversion, const fg_recipe *recipe, fg_catalogue *catalogue,
                                 const char *version, fg_error *err);
 void fg_conversion_free(fg_conversion *conversion);

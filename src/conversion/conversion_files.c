@@ -96,7 +96,8 @@ done:
 
 /* ---- copies ---- */
 
-/* The destination may be meant to have no generation_config.json, and what is carried is in its configuration again. */
+/* The destination may be meant to have no generation_config.json, and what is carried is in its configuration
+ * again. */
 static bool is_wanted(const fg_conversion *c, const char *name) {
     if (fg_made_files_has(&c->made, name)) return false;
     if (strcmp(name, FG_CARRIED_FILE) == 0) return !c->decided.route.to->carried_path;

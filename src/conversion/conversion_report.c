@@ -80,8 +80,8 @@ done:
     return status;
 }
 
-/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another training checkpoint later; or
- * of the latest training checkpoint its place in SRC, which may be moved. */
+/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another
+ * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved. */
 static fg_status weights_path(const fg_checkpoint *source, const fg_recipe *recipe, char **path,
                               fg_error *err) {
     fg_status status = FG_OK;

@@ -4,12 +4,12 @@
 
 #include "conversion/conversion.h"
 
-/* Source, destination, options, steps, config, tokens, dropped, left files, and what else the conversion has. `recipe`: what was asked for,
- * as it is recorded. */
+/* Source, destination, options, steps, config, tokens, dropped, left files, and what else the conversion has.
+ * `recipe`: what was asked for, as it is recorded. */
 fg_status fg_conversion_report(const fg_conversion *conversion, const fg_recipe *recipe, json_t *report,
                                fg_error *err);
-/* Into one side of a report: where its weights lie and, if that is a training checkpoint, which one; `chosen`: "given" (with -c),
- * "latest", or NULL. */
+/* Into one side of a report: where its weights lie and, if that is a training checkpoint, which one;
+ * `chosen`: "given" (with -c), "latest", or NULL. */
 fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
                                        fg_error *err);
 /* The "tensors" part; `digests` (one an output) may be NULL. */

@@ -4,8 +4,8 @@
 
 #include "conversion/vocabulary_change.h"
 
-/* Of the destination's format, a new reference. A route that keeps the format keeps the source's own configuration, with the changes
- * that a larger vocabulary makes. */
+/* Of the destination's format, a new reference. A route that keeps the format keeps the source's own
+ * configuration, with the changes that a larger vocabulary makes. */
 fg_status fg_converted_config(const fg_source *source, const fg_route *route, const fg_configs *configs,
                               const fg_vocabulary_change *vocabulary, json_t **config, fg_error *err);
 

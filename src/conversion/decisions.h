@@ -16,8 +16,8 @@ typedef struct fg_decisions {
     json_t *config; /* owned; of the destination, before token ids and dtype are resolved */
 } fg_decisions;
 
-/* Also gives the source's table of tensors. Fills a zeroed struct, which is to be freed whatever comes back, before recipe and catalogue
- * are. `version` is fgconv's. */
+/* Also gives the source's table of tensors. Fills a zeroed struct, which is to be freed whatever comes back,
+ * before recipe and catalogue are. `version` is fgconv's. */
 fg_status fg_decisions_make(const fg_recipe *recipe, fg_catalogue *catalogue, const char *version,
                             fg_decisions *decisions, fg_tensors *tensors, fg_error *err);
 void fg_decisions_free(fg_decisions *decisions);

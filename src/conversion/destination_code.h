@@ -1,4 +1,5 @@
-/* The model code of a destination whose format has some: where it comes from, and whether it loads what is written. */
+/* The model code of a destination whose format has some: where it comes from, and whether it loads what is
+ * written. */
 #ifndef FG_CONVERSION_DESTINATION_CODE_H
 #define FG_CONVERSION_DESTINATION_CODE_H
 
@@ -14,8 +15,8 @@ typedef struct fg_destination_code {
     uint64_t lacking;     /* parameters that it makes and nothing writes (--no-strict) */
 } fg_destination_code;
 
-/* Code that the converter declares must make exactly the parameters that the layout writes, and read the keys that change what is
- * computed: else FG_ERR_INPUT. */
+/* Code that the converter declares must make exactly the parameters that the layout writes, and read the keys
+ * that change what is computed: else FG_ERR_INPUT. */
 fg_status fg_destination_code_check(const fg_decisions *decisions, const fg_layout *layout,
                                     fg_destination_code *code, fg_error *err);
 /* Writes the converter's code, if the destination gets it. */

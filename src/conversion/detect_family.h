@@ -24,8 +24,9 @@ fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *
  * warning ("" without any), or the refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err);
-/* The only hf family whose converter to `format` accepts the model's configuration. Newly allocated. With none or several:
- * FG_ERR_INPUT that names `file`, the families, what each refuses, and which would warn of a loss. */
+/* The only hf family whose converter to `format` accepts the model's configuration. Newly allocated. With
+ * none or several: FG_ERR_INPUT that names `file`, the families, what each refuses, and which would warn of a
+ * loss. */
 fg_status fg_family_find(fg_catalogue *catalogue, const fg_format *format, const json_t *model,
                          const char *file, char **family, fg_error *err);
 

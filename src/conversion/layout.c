@@ -23,7 +23,8 @@ done:
     return status;
 }
 
-/* finalize keeps one training checkpoint, unless its weights are copied into the directory itself (--root-copy). */
+/* finalize keeps one training checkpoint, unless its weights are copied into the directory itself
+ * (--root-copy). */
 static fg_status find_checkpoint(const fg_decisions *d, fg_layout *layout, fg_error *err) {
     fg_status status = FG_OK;
     const fg_recipe *recipe = d->recipe;

@@ -12,9 +12,9 @@ typedef struct fg_layout {
     fg_plan plan; /* with shards */
     bool has_index;
     json_t *index_metadata; /* owned; what the index says besides (param_sharing); NULL: nothing */
-    char *
-        checkpoint; /* owned; the folder of the destination that gets the weights ("checkpoints/checkpoint-3"), to which links
-                               then lead; NULL: they are next to config.json */
+    /* Owned; the folder of the destination that gets the weights ("checkpoints/checkpoint-3"), to which links
+     * then lead; NULL: they are next to config.json. */
+    char *checkpoint;
     char *optimizer; /* owned; the file with the optimizer's state that is kept, or NULL */
     uint64_t optimizer_bytes;
 } fg_layout;

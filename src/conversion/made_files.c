@@ -75,8 +75,8 @@ static bool is_template_name(const char *name) {
     return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) <= NAME_LIMIT;
 }
 
-/* transformers ignores the templates of tokenizer_config.json once there is a file: the other named templates become
- * files too. */
+/* transformers ignores the templates of tokenizer_config.json once there is a file: the other named templates
+ * become files too. */
 static fg_status move_templates(const fg_decisions *d, fg_made_files *files, fg_error *err) {
     fg_status status = FG_OK;
     const char *directory = d->source.tokenizer_directory;

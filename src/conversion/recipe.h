@@ -1,7 +1,7 @@
 /* What a conversion is asked for, whoever asks: a command line, the report of an earlier run, a journal.
  *
- * Invariant: with the same recipe, source and converters the same bytes are written. What only says how the run goes (ranks, proof,
- * progress) does not belong here.
+ * Invariant: with the same recipe, source and converters the same bytes are written. What only says how the
+ * run goes (ranks, proof, progress) does not belong here.
  */
 #ifndef FG_CONVERSION_RECIPE_H
 #define FG_CONVERSION_RECIPE_H
@@ -44,8 +44,9 @@ typedef struct fg_recipe {
 
 /* Adds the members of the recipe to an object; `whole`: all of them, else those that a report holds. */
 fg_status fg_recipe_put(const fg_recipe *recipe, bool whole, json_t *object, fg_error *err);
-/* Adds to what is asked for what the recipe in `held` asked for, which fg_recipe_put made; what the recipe has already stays. A default
- * counts as not given. `file` is for messages. Texts are then borrowed from `held`. Wrong kinds are FG_ERR_INPUT. */
+/* Adds to what is asked for what the recipe in `held` asked for, which fg_recipe_put made; what the recipe
+ * has already stays. A default counts as not given. `file` is for messages. Texts are then borrowed from
+ * `held`. Wrong kinds are FG_ERR_INPUT. */
 fg_status fg_recipe_recall(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err);
 /* The kind with such a name ("update-vocab"); `otherwise` for an unknown one. */
 fg_recipe_kind fg_recipe_kind_find(const char *name, fg_recipe_kind otherwise);

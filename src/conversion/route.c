@@ -18,8 +18,8 @@ static fg_status add_step(fg_route *route, fg_direction direction, const fg_form
 
 /* ---- a round trip ---- */
 
-/* An hf family may have converters to several formats, and any of them will do: the first that accepts the model, otherwise one whose
- * refusal is reported. */
+/* An hf family may have converters to several formats, and any of them will do: the first that accepts the
+ * model, otherwise one whose refusal is reported. */
 static fg_status choose_other(const fg_source *source, const char *family, fg_catalogue *catalogue,
                               const fg_format **other, fg_error *err) {
     fg_status status = FG_OK;

@@ -23,7 +23,8 @@ static bool names_dtype(const char *key) {
     return strcmp(key, "dtype") == 0 || strcmp(key, "torch_dtype") == 0;
 }
 
-/* Without keys that the destination has after all, and without a dtype, which is not lost: it is that of the tensors. */
+/* Without keys that the destination has after all, and without a dtype, which is not lost: it is that of the
+ * tensors. */
 static fg_status list_left_out(const json_t *left_out, const json_t *kept, bool has_dtype, json_t *list,
                                fg_error *err) {
     fg_status status = FG_OK;
@@ -148,8 +149,8 @@ static fg_status carry_role(const fg_decisions *d, fg_role role, int64_t id, fg_
     return carry(s, id_key(role, key), json_integer(id), err);
 }
 
-/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since what is unchanged comes back
- * as it was. */
+/* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
+ * what is unchanged comes back as it was. */
 static fg_status carry_eos(const fg_decisions *d, int64_t id, fg_settings *s, fg_error *err) {
     fg_status status = FG_OK;
     json_t *merged;
@@ -210,7 +211,8 @@ done:
     return status;
 }
 
-/* config.json names the dtype of most bytes. Where the source's config contradicts its tensors, the tensors decide. */
+/* config.json names the dtype of most bytes. Where the source's config contradicts its tensors, the tensors
+ * decide. */
 static fg_status resolve_dtype(const fg_decisions *d, const char *main_dtype, fg_settings *s, fg_error *err) {
     const fg_checkpoint *source = &d->source.checkpoint;
     const json_t *said = json_object_get(source->config, "dtype");

@@ -24,7 +24,8 @@ static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, 
     return fg_hint(err, "remove the option: the direction is detected from the source");
 }
 
-/* Whether it looks like hf only because its configuration names no known family: it may then be declared to be something else. */
+/* Whether it looks like hf only because its configuration names no known family: it may then be declared to
+ * be something else. */
 static fg_status may_be_other(const fg_checkpoint *c, fg_catalogue *catalogue, bool *may, fg_error *err) {
     bool known = true;
     fg_status status = FG_OK;
@@ -61,7 +62,8 @@ static const char *would_lose(const fg_checkpoint *source, const char *name, con
     return weights && !is_read(source, path) ? "weights that are not read" : NULL;
 }
 
-/* FG_ERR_INPUT unless every file in the directory is read, copied, or rewritten, so that the result may replace it. */
+/* FG_ERR_INPUT unless every file in the directory is read, copied, or rewritten, so that the result may
+ * replace it. */
 static fg_status check_replaceable(const fg_checkpoint *source, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};

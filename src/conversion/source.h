@@ -1,6 +1,7 @@
 /* What a conversion reads: a checkpoint, opened once, and the directory that completes it.
  *
- * Invariant: nothing changes in it after it was opened. Its tensor table is given away, for the plan takes it over.
+ * Invariant: nothing changes in it after it was opened. Its tensor table is given away, for the plan takes it
+ * over.
  */
 #ifndef FG_CONVERSION_SOURCE_H
 #define FG_CONVERSION_SOURCE_H
@@ -16,10 +17,12 @@ typedef struct fg_source {
     const char *tokenizer_directory; /* borrowed: where the tokenizer is that the destination gets */
 } fg_source;
 
-/* Opens what the recipe names. FG_ERR_USAGE: the recipe says another format than it has. To be freed whatever comes back. */
+/* Opens what the recipe names. FG_ERR_USAGE: the recipe says another format than it has. To be freed whatever
+ * comes back. */
 fg_status fg_source_open(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
                          fg_tensors *tensors, fg_error *err);
-/* The configuration alone, of a directory or of a file, which then stands for a directory that contains nothing else. */
+/* The configuration alone, of a directory or of a file, which then stands for a directory that contains
+ * nothing else. */
 fg_status fg_source_open_config(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
                                 fg_error *err);
 /* The configuration that a converter translates. Borrowed. */

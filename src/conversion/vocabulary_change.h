@@ -1,6 +1,7 @@
 /* Which tokens the destination gets besides those of the source.
  *
- * Those of --add-tokens; by default a pad token towards a format that needs one, if the tokenizer has none. An update adds none.
+ * Those of --add-tokens; by default a pad token towards a format that needs one, if the tokenizer has none.
+ * An update adds none.
  */
 #ifndef FG_CONVERSION_VOCABULARY_CHANGE_H
 #define FG_CONVERSION_VOCABULARY_CHANGE_H

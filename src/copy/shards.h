@@ -1,4 +1,4 @@
-/* Shards: which output tensors share a file, decided from sizes alone, and the bytes of headers and index.
+/* Shards: which output tensors share a file, decided from sizes alone, and the bytes of headers.
  *
  * Invariant: the same plan and limit give the same files, whatever the number of ranks.
  */
@@ -20,10 +20,5 @@ fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err);
 
 /* The bytes before the tensor data of a shard. */
 fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_buffer *out, fg_error *err);
-
-/* model.safetensors.index.json: metadata (total_parameters, total_size = sum of tensor bytes, and what `more`
- * holds, e.g. param_sharing; may be NULL) and weight_map, as HF writes it (sorted, indent 2, newline at the
- * end); it lies in the folder of the shards. */
-fg_status fg_shards_index(const fg_plan *plan, const json_t *more, fg_buffer *out, fg_error *err);
 
 #endif

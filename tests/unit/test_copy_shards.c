@@ -133,43 +133,11 @@ static void empty_tensors_and_empty_plans_have_a_file(void **state) {
     fg_plan_free(&plan);
 }
 
-static void the_index_is_written_as_hf_does(void **state) {
-    (void)state;
-    fg_plan plan = {0};
-    fg_error err = {0};
-    fg_buffer text = {0};
-    json_t *more = json_pack("{s:[[s,s]]}", "param_sharing", "b", "a");
-    add(&plan, "b", FG_F32, 10);
-    add(&plan, "a", FG_BF16, 10);
-    assign(&plan, 40);
-    assert_int_equal(fg_shards_index(&plan, more, &text, &err), FG_OK);
-    assert_string_equal(text.data, "{\n"
-                                   "  \"metadata\": {\n"
-                                   "    \"param_sharing\": [\n"
-                                   "      [\n"
-                                   "        \"b\",\n"
-                                   "        \"a\"\n"
-                                   "      ]\n"
-                                   "    ],\n"
-                                   "    \"total_parameters\": 20,\n"
-                                   "    \"total_size\": 60\n"
-                                   "  },\n"
-                                   "  \"weight_map\": {\n"
-                                   "    \"a\": \"model-00002-of-00002.safetensors\",\n"
-                                   "    \"b\": \"model-00001-of-00002.safetensors\"\n"
-                                   "  }\n"
-                                   "}\n");
-    json_decref(more);
-    fg_buffer_free(&text);
-    fg_plan_free(&plan);
-}
-
-static fg_status assign_and_index(fg_plan *plan, fg_error *err) {
+static fg_status assign_and_head(fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     FG_TRY(fg_shards_assign(plan, 40, err));
     FG_TRY(fg_shards_header(plan, 0, &text, err));
-    FG_TRY(fg_shards_index(plan, NULL, &text, err));
 done:
     fg_buffer_free(&text);
     return status;
@@ -185,7 +153,7 @@ static void every_failed_allocation_is_a_status(void **state) {
     do {
         fg_error err = {0};
         fg_alloc_fail_after(k++);
-        status = assign_and_index(&plan, &err);
+        status = assign_and_head(&plan, &err);
         fg_alloc_fail_after(0);
         assert_true(status == FG_OK || status == FG_ERR_MEMORY);
         assert_int_equal(err.status, status);
@@ -227,7 +195,6 @@ int main(void) {
         cmocka_unit_test(shards_are_filled_in_plan_order),
         cmocka_unit_test(headers_stay_readable),
         cmocka_unit_test(empty_tensors_and_empty_plans_have_a_file),
-        cmocka_unit_test(the_index_is_written_as_hf_does),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
