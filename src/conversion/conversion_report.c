@@ -134,12 +134,13 @@ static json_t *report_step(const fg_config_step *step) {
 static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     const fg_configs *configs = &c->decided.configs;
-    json_t *list = json_array(), *left_out = json_array();
+    json_t *list = json_array(), *left_out = json_array(), *entry;
+    size_t entry_index;
     for (size_t i = 0; i < configs->count; i++) {
         FG_TRY(fg_json_push(list, report_step(&configs->steps[i]), err));
-        if (!c->decided.route.keeps_format &&
-            json_array_extend(left_out, json_array_get(c->settings.left_out, i)))
-            FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing the report");
+        if (c->decided.route.keeps_format) continue;
+        json_array_foreach(json_array_get(c->settings.left_out, i), entry_index, entry)
+            FG_TRY(fg_json_push(left_out, json_incref(entry), err));
     }
     FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
     FG_TRY(fg_json_put(report, "config", json_pack("{s:O}", "left_out", left_out), err));

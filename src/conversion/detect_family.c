@@ -8,12 +8,12 @@
 
 enum { REASON = 160 };
 
-typedef struct search {
+typedef struct family_search {
     fg_family_question question;
     json_t *fitting; /* owned; array of families that can hold all of it */
     json_t *losing;  /* owned; warning -> array of families that accept it with the warning */
     json_t *refused; /* owned; reason -> array of families */
-} search;
+} family_search;
 
 /* The first refusal in an error of fg_translate, without the leading file name and the trailing rule. */
 static void first_refusal(const char *file, const char *text, char reason[REASON]) {
@@ -40,7 +40,8 @@ fg_status fg_family_try(const fg_family_question *question, const char *family, 
                         char warning[FG_LOG_LINE], fg_error *err) {
     const fg_converter *converter = NULL;
     fg_translation translation = {0};
-    const fg_translate_options how = {.hf_version = 4, .version = "", .file = question->file};
+    const fg_translate_options how = {
+        .hf_version = 4, .version = "", .file = question->file, .coverage_only = true};
     *refused = (fg_error){0};
     fg_log_trial_begin();
     fg_status status = fg_converter_load(&converter, question->catalogue, question->other, family, refused);
@@ -51,7 +52,7 @@ fg_status fg_family_try(const fg_family_question *question, const char *family, 
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
 }
 
-static fg_status consider(search *s, const char *family, fg_error *err) {
+static fg_status consider(family_search *s, const char *family, fg_error *err) {
     fg_status status = FG_OK;
     char warning[FG_LOG_LINE], reason[REASON];
     fg_error refused;
@@ -78,7 +79,7 @@ static bool is_listed_before(const fg_converter_entry *entries, size_t index) {
     return false;
 }
 
-static fg_status consider_all(search *s, fg_error *err) {
+static fg_status consider_all(family_search *s, fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
     FG_TRY(fg_converters_list(s->question.catalogue, &entries, err));
@@ -115,7 +116,7 @@ done:
     return status;
 }
 
-static fg_status none_fits(const search *s, fg_error *err) {
+static fg_status none_fits(const family_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     FG_TRY(add_reasons(s->refused, &text, err));
@@ -130,7 +131,7 @@ done:
     return status;
 }
 
-static fg_status several_fit(const search *s, fg_error *err) {
+static fg_status several_fit(const family_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
     FG_TRY(add_names(s->fitting, &text, err));
@@ -149,7 +150,7 @@ done:
 }
 
 /* The only family that accepts it, or NULL. */
-static const char *only_one(const search *s) {
+static const char *only_one(const family_search *s) {
     const char *reason, *found = json_string_value(json_array_get(s->fitting, 0));
     size_t count = json_array_size(s->fitting);
     json_t *families;
@@ -163,14 +164,14 @@ static const char *only_one(const search *s) {
 fg_status fg_family_find(fg_catalogue *catalogue, const fg_format *format, const json_t *model,
                          const char *file, char **family, fg_error *err) {
     fg_status status = FG_OK;
-    search s = {.question = {.catalogue = catalogue,
-                             .other = format,
-                             .direction = FG_EXPORT,
-                             .config = model,
-                             .file = file},
-                .fitting = json_array(),
-                .losing = json_object(),
-                .refused = json_object()};
+    family_search s = {.question = {.catalogue = catalogue,
+                                    .other = format,
+                                    .direction = FG_EXPORT,
+                                    .config = model,
+                                    .file = file},
+                       .fitting = json_array(),
+                       .losing = json_object(),
+                       .refused = json_object()};
     *family = NULL;
     if (!s.fitting || !s.losing || !s.refused)
         FG_FAIL(err, FG_ERR_MEMORY, "out of memory while detecting the model family");

@@ -1,5 +1,5 @@
 /* Detects the family of a configuration that does not name it, where those of a format look alike for all
- * families: each converter is tried.
+ * families: each converter walks it, and the coverage decides.
  *
  * Invariant: a family is found only if no other one fits; failed attempts print nothing.
  */

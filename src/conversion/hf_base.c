@@ -129,14 +129,14 @@ static fg_status check_value(const fg_hf_base *base, const json_t *hf_keys, cons
 }
 
 /* An object of the base and its counterpart in the configuration that is filled. */
-typedef struct pair {
+typedef struct fill_level {
     const json_t *from;
     json_t *to;
     const char *path;
     unsigned depth;
-} pair;
+} fill_level;
 
-static fg_status fill(const fg_hf_base *base, const json_t *hf_keys, const pair *at, json_t *keys,
+static fg_status fill(const fg_hf_base *base, const json_t *hf_keys, const fill_level *at, json_t *keys,
                       fg_error *err) {
     fg_status status = FG_OK;
     const char *key;
@@ -148,7 +148,7 @@ static fg_status fill(const fg_hf_base *base, const json_t *hf_keys, const pair 
         bool inside = json_is_object(held) && json_is_object(value) && at->depth < DEPTH;
         if (!taken && !inside) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
-        const pair below = {value, held, path, at->depth + 1};
+        const fill_level below = {value, held, path, at->depth + 1};
         if (taken) FG_TRY(check_value(base, hf_keys, path, key, value, err));
         if (inside) FG_TRY(fill(base, hf_keys, &below, keys, err));
         if (taken) FG_TRY(fg_json_put(at->to, key, fg_json_deep_copy(value, err), err));
@@ -164,7 +164,7 @@ done:
 fg_status fg_hf_base_fill(const fg_hf_base *base, fg_catalogue *catalogue, json_t *hf, json_t *keys,
                           fg_error *err) {
     const json_t *hf_keys;
-    const pair whole = {base->checkpoint.config, hf, "", 0};
+    const fill_level whole = {base->checkpoint.config, hf, "", 0};
     if (!base->checkpoint.directory) return FG_OK;
     fg_status status = fg_hf_keys_load(catalogue, &hf_keys, err);
     return status == FG_OK ? fill(base, hf_keys, &whole, keys, err) : status;

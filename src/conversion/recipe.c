@@ -68,7 +68,7 @@ static const member members[] = {
 enum { MEMBERS = sizeof members / sizeof *members };
 
 /* Where a member lies in a recipe. */
-typedef union place {
+typedef union member_place {
     void *any;
     const char **text;
     const fg_format **format;
@@ -77,10 +77,10 @@ typedef union place {
     int *version;
     bool *flag;
     const json_t **document;
-} place;
+} member_place;
 
-static place place_of(const fg_recipe *recipe, const member *m) {
-    return (place){.any = (char *)(uintptr_t)recipe + m->offset};
+static member_place place_of(const fg_recipe *recipe, const member *m) {
+    return (member_place){.any = (char *)(uintptr_t)recipe + m->offset};
 }
 
 /* ---- writing ---- */
@@ -89,7 +89,7 @@ static json_t *text_or_null(const char *text) {
     return text ? fg_json_string(text) : json_null();
 }
 
-static json_t *member_value(const member *m, place at) {
+static json_t *member_value(const member *m, member_place at) {
     switch (m->kind) {
     case TEXT:
         return text_or_null(*at.text);
@@ -151,7 +151,7 @@ done:
     return status;
 }
 
-static fg_status recall_number(const member *m, place at, const json_t *held, const char *file,
+static fg_status recall_number(const member *m, member_place at, const json_t *held, const char *file,
                                fg_error *err) {
     uint64_t number = m->kind == VERSION ? (uint64_t)*at.version : *at.count;
     if (m->kind == COUNT && number) return FG_OK;
@@ -166,7 +166,7 @@ static fg_status recall_number(const member *m, place at, const json_t *held, co
 static fg_status recall_member(fg_recipe *recipe, const member *m, const json_t *held, const char *file,
                                fg_error *err) {
     fg_status status = FG_OK;
-    const place at = place_of(recipe, m);
+    const member_place at = place_of(recipe, m);
     const json_t *value = json_object_get(held, m->key);
     const char *text = NULL;
     if (m->kind <= DTYPE) FG_TRY(held_text(held, m->key, file, &text, err));

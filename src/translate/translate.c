@@ -316,6 +316,7 @@ static fg_status import(fg_translator *t, const json_t *defaults, fg_translation
     FG_TRY(report_refusals(t, err));
     FG_TRY(check_return(t, translation->target, defaults, err));
     FG_TRY(report_refusals(t, err));
+    if (t->options->coverage_only) goto done;
     FG_TRY(each_option(t, set_left_out, err));
     translation->result = json_incref(t->result);
     translation->hf = json_incref(t->source);
@@ -339,6 +340,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
         FG_TRY(fg_coverage_leave_out(t, err));
     }
     FG_TRY(translation->target ? report_refusals(t, err) : check_source(t, err));
+    if (t->options->coverage_only) goto done;
     FG_TRY(put_back(t, err));
     FG_TRY(each_option(t, set_result, err));
     FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));

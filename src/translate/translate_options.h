@@ -17,6 +17,7 @@ typedef struct fg_translate_options {
     /* What a translation of the other direction once left out (fg_translation.left_out), to be put back; may
      * be NULL. On import the way back is checked with it in place, so that it cannot change what hf says. */
     const json_t *carried;
+    bool coverage_only; /* whether rules cover the configuration: no result is made */
 } fg_translate_options;
 
 /* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. The
