@@ -25,21 +25,21 @@ ROOMS = {
     "base": [],
     "store": ["base"],
     "plan": ["store"],
-    "language": ["plan"],
-    "format": ["language"],
-    "translate": ["format"],
-    "mapping": ["format"],
-    "copy": ["translate", "mapping"],
+    "format": ["store"],
+    "language": ["plan", "format"],
+    "translate": ["language"],
+    "mapping": ["language"],
+    "copy": ["plan"],
     "device": ["copy"],
-    "model": ["device"],
-    "lint": ["model"],
+    "model": ["mapping", "device"],
+    "lint": ["model", "translate"],
     "tokenizer": ["base"],
     "tokens": ["tokenizer", "plan"],
-    "conversion": ["lint", "tokens"],
-    "report": ["conversion"],
-    "cli": ["report"],
-    "mpi": ["cli"],
-    "mpi/commands": ["mpi"],
+    "report": ["base"],
+    "conversion": ["lint", "tokens", "report"],
+    "cli": ["model", "report"],
+    "mpi": ["conversion"],
+    "mpi/commands": ["mpi", "cli"],
 }
 
 # (rule, what it is about, pattern of the code without comments and strings, the only files that may have it)
@@ -61,7 +61,13 @@ CALLS = [
 ]
 
 # What breaks a rule today: (rule, what), the reason.
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    ("type name", "linter"): "each check of lint/ has a context of its own",
+    ("type name", "builder"): "two front ends of a tensor map build it alike",
+    ("include", "conversion -> cli"): "a conversion is made from options, not from a recipe",
+    ("link", "conversion -> cli"): "the same",
+    ("include", "mpi -> mpi/commands"): "a run of a proof gets the context of commands",
+}
 
 
 # ---- reading C ----
