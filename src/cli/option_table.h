@@ -9,20 +9,20 @@
 #include "cli/options.h"
 
 typedef enum fg_option_kind {
-    FG_OPTION_FLAG,   /* bool: true */
-    FG_OPTION_VALUE,  /* int or enum: `constant` */
-    FG_OPTION_TEXT,   /* const char *, not empty */
-    FG_OPTION_PATHS,  /* appends to converter_paths */
-    FG_OPTION_KEYS,   /* appends to ignore_keys */
-    FG_OPTION_COUNT,  /* uint64_t, 1 or more */
-    FG_OPTION_NUMBER, /* int64_t, 0 or more */
-    FG_OPTION_REAL,   /* double, finite, 0 or more */
-    FG_OPTION_SIZE,   /* uint64_t, bytes, as fg_shards_parse_size reads it */
-    FG_OPTION_TOKENS, /* token_ids and token_count */
-    FG_OPTION_CHOICE, /* int or enum: the value of one of `choices` */
-    FG_OPTION_FORMAT, /* const fg_format *; the choices are their names */
-    FG_OPTION_TARGET, /* the same, of formats that can be written */
-    FG_OPTION_HELP,   /* ends parsing; takes an optional form */
+    FG_OPTION_FLAG = 0, /* bool: true; of rows that name no kind */
+    FG_OPTION_VALUE,    /* int or enum: `constant` */
+    FG_OPTION_TEXT,     /* const char *, not empty */
+    FG_OPTION_PATHS,    /* appends to converter_paths */
+    FG_OPTION_KEYS,     /* appends to ignore_keys */
+    FG_OPTION_COUNT,    /* uint64_t, 1 or more */
+    FG_OPTION_NUMBER,   /* int64_t, 0 or more */
+    FG_OPTION_REAL,     /* double, finite, 0 or more */
+    FG_OPTION_SIZE,     /* uint64_t, bytes, as fg_shards_parse_size reads it */
+    FG_OPTION_TOKENS,   /* token_ids and token_count */
+    FG_OPTION_CHOICE,   /* int or enum: the value of one of `choices` */
+    FG_OPTION_FORMAT,   /* const fg_format *; the choices are their names */
+    FG_OPTION_TARGET,   /* the same, of formats that can be written */
+    FG_OPTION_HELP,     /* ends parsing; takes an optional form */
     FG_OPTION_VERSION,
 } fg_option_kind;
 

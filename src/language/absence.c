@@ -28,6 +28,7 @@ void fg_absence_compile(const json_t *spec, fg_absence sides[2]) {
             side->as_null = row->as_null;
         }
     }
+    sides[FG_SIDE_HF].passes = sides[FG_SIDE_TARGET].passes = json_object_get(spec, "maybe") != NULL;
     sides[FG_SIDE_HF].also = json_object_get(spec, "default_for");
     if (sides[FG_SIDE_HF].also) sides[FG_SIDE_HF].null = false; /* the list says it all */
 }

@@ -14,6 +14,7 @@ typedef struct fg_absence {
     const char *means;     /* the member of the declaration whose value absence means; NULL: none does */
     bool null;             /* null means the same */
     const json_t *also;    /* borrowed list: so do these values; NULL: no others */
+    bool passes;           /* nothing is written for it on the other side either; else it is refused */
     const char *unwritten; /* the member whose value is not written; NULL: each is */
     bool as_null;          /* null is written for it */
 } fg_absence;

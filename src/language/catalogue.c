@@ -131,3 +131,17 @@ done:
     release_file(made);
     return status;
 }
+
+fg_status fg_catalogue_read_in(fg_catalogue *catalogue, size_t index, const char *relative,
+                               const fg_source_file **file, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    bool is_file;
+    *file = NULL;
+    FG_TRY_NEW(path, fg_path_join(catalogue->directories[index], relative, err));
+    FG_TRY(fg_path_is_file(path, &is_file, err));
+    if (is_file) FG_TRY(fg_catalogue_read(catalogue, path, file, err));
+done:
+    fg_free(path);
+    return status;
+}

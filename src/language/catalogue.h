@@ -44,6 +44,10 @@ typedef struct fg_source_file {
 fg_status fg_catalogue_read(fg_catalogue *catalogue, const char *path, const fg_source_file **file,
                             fg_error *err);
 
+/* The file DIR/`relative` of the directory with this number; NULL: it has none. */
+fg_status fg_catalogue_read_in(fg_catalogue *catalogue, size_t index, const char *relative,
+                               const fg_source_file **file, fg_error *err);
+
 /* For those who load: the object that was kept under a kind ("converter", a literal) and a name, or NULL; and
  * keeping one, which the catalogue frees with `release`, also if it cannot be kept. Objects are freed in
  * reverse order, so that one may borrow from those before. */

@@ -86,7 +86,7 @@ static fg_status set_claims(fg_declaration *d, fg_error *err) {
     const json_t *field = json_object_get(d->spec, "field"), *hf = json_object_get(d->spec, "hf");
     fg_claiming claiming = d->primitive->claiming;
     bool target = claiming == FG_CLAIM_VALUE || claiming == FG_CLAIM_RENAME || claiming == FG_CLAIM_FIELD ||
-                  claiming == FG_CLAIM_SECTION || (claiming == FG_CLAIM_GIVEN && field) ||
+                  claiming == FG_CLAIM_SECTION ||
                   (claiming == FG_CLAIM_EITHER && (field || !hf || json_object_get(d->spec, "import_as")));
     if (target) FG_TRY(set_paths(&d->fields, &d->field_count, field, d->label, err));
     if (claiming == FG_CLAIM_VALUE) hf = json_object_get(d->spec, d->primitive->name);
@@ -98,7 +98,7 @@ done:
 }
 
 static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
-    bool many = d->primitive->claiming == FG_CLAIM_EITHER || d->primitive->claiming == FG_CLAIM_GIVEN;
+    bool many = d->primitive->claiming == FG_CLAIM_EITHER;
     if (fg_primitive_takes(d->primitive, "rename") && !json_object_get(d->spec, "rename"))
         return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"rename\"",
                               d->primitive->name);
@@ -389,6 +389,16 @@ done:
     return status;
 }
 
+/* "custom" sees the whole configuration: elsewhere than in the root section it would not be called. */
+static fg_status refuse_custom(const fg_section *section, const fg_layers *layers, fg_error *err) {
+    for (size_t i = 0; i < section->count; i++) {
+        if (section->items[i].primitive->id == FG_PRIMITIVE_CUSTOM)
+            return section_fail(layers, section, &section->items[i], "\"custom\" belongs in the root section",
+                                err);
+    }
+    return FG_OK;
+}
+
 fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, const fg_layers *layers,
                                   fg_error *err) {
     fg_status status = FG_OK;
@@ -414,7 +424,10 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
         FG_TRY(fg_claims_add(&((fg_section *)(uintptr_t)all->root)->claims[FG_SIDE_HF],
                              fg_strdup("architectures", err), NULL, err));
     FG_TRY(check_nesting(layers, all->root, 0, err));
-    for (size_t i = 0; i < all->count; i++) FG_TRY(claim_paths(&all->sections[i], err));
+    for (size_t i = 0; i < all->count; i++) {
+        if (&all->sections[i] != all->root) FG_TRY(refuse_custom(&all->sections[i], layers, err));
+        FG_TRY(claim_paths(&all->sections[i], err));
+    }
 done:
     return status;
 }
@@ -433,6 +446,7 @@ fg_status fg_declarations_compile_one(fg_declarations *all, const json_t *config
             FG_TRY(
                 section_fail(layers, section, &section->items[i], "there are no sections to lead to", err));
     }
+    FG_TRY(refuse_custom(section, layers, err));
     FG_TRY(check_tables(all, document, layers, err));
     FG_TRY(claim_paths(section, err));
 done:

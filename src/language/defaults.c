@@ -1,31 +1,16 @@
 #include "language/defaults.h"
 
-#include "base/alloc.h"
-
-static fg_status look_in(fg_catalogue *catalogue, const char *directory, const char *model_type,
-                         const json_t **defaults, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_source_file *file;
-    char *path = NULL;
-    bool is_file;
-    FG_TRY_NEW(path, fg_path_join(directory, "defaults/transformers.json", err));
-    FG_TRY(fg_path_is_file(path, &is_file, err));
-    if (!is_file) goto done;
-    FG_TRY(fg_catalogue_read(catalogue, path, &file, err));
-    *defaults = json_object_get(json_object_get(file->document, "model_types"), model_type);
-    if (*defaults && !json_is_object(*defaults))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", path, model_type);
-done:
-    fg_free(path);
-    return status;
-}
-
 fg_status fg_defaults_load(fg_catalogue *catalogue, const char *model_type, const json_t **defaults,
                            fg_error *err) {
     fg_status status = FG_OK;
+    const fg_source_file *file;
     *defaults = NULL;
-    for (size_t i = 0; i < catalogue->count && !*defaults; i++)
-        FG_TRY(look_in(catalogue, catalogue->directories[i], model_type, defaults, err));
+    for (size_t i = 0; i < catalogue->count && !*defaults; i++) {
+        FG_TRY(fg_catalogue_read_in(catalogue, i, "defaults/transformers.json", &file, err));
+        if (file) *defaults = json_object_get(json_object_get(file->document, "model_types"), model_type);
+        if (*defaults && !json_is_object(*defaults))
+            FG_FAIL(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", file->path, model_type);
+    }
 done:
     return status;
 }

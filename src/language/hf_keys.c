@@ -58,21 +58,14 @@ done:
 
 fg_status fg_hf_keys_load(fg_catalogue *catalogue, const json_t **keys, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_source_file *file;
-    char *path = NULL;
-    bool is_file = false;
+    const fg_source_file *file = NULL;
     *keys = NULL;
-    for (size_t i = 0; i < catalogue->count && !is_file; i++) {
-        fg_free(path);
-        FG_TRY_NEW(path, fg_path_join(catalogue->directories[i], "defaults/hf_keys.json", err));
-        FG_TRY(fg_path_is_file(path, &is_file, err));
-    }
-    if (!is_file) goto done;
-    FG_TRY(fg_catalogue_read(catalogue, path, &file, err));
+    for (size_t i = 0; i < catalogue->count && !file; i++)
+        FG_TRY(fg_catalogue_read_in(catalogue, i, "defaults/hf_keys.json", &file, err));
+    if (!file) goto done;
     FG_TRY(check_file(file, err));
     *keys = file->document;
 done:
-    fg_free(path);
     return status;
 }
 

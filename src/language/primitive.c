@@ -20,7 +20,7 @@ static const fg_primitive primitives[FG_PRIMITIVES] = {
     {"typed_dict", FG_PRIMITIVE_TYPED_DICT, FG_CLAIM_SECTION, 'c', " field hf keys hf_type ", false},
     {"list_dispatch", FG_PRIMITIVE_LIST_DISPATCH, FG_CLAIM_SECTION, 'r',
      " field hf keys count at every_layer last ", false},
-    {"custom", FG_PRIMITIVE_CUSTOM, FG_CLAIM_GIVEN, 's', " field hf keys ", false},
+    {"custom", FG_PRIMITIVE_CUSTOM, FG_CLAIM_NOTHING, 's', " ", false},
 };
 
 const fg_primitive *fg_primitive_find(const char *name) {

@@ -34,7 +34,7 @@ typedef enum fg_claiming {
     FG_CLAIM_FIELD,   /* no hf side */
     FG_CLAIM_EITHER,  /* the target side unless only "hf" is given */
     FG_CLAIM_SECTION, /* other sections, under a field; those claim */
-    FG_CLAIM_GIVEN,   /* only what it says */
+    FG_CLAIM_NOTHING, /* others claim what it reads and writes */
 } fg_claiming;
 
 typedef struct fg_primitive {

@@ -4,93 +4,71 @@
 
 #include "base/buffer.h"
 
-static bool is_count(const json_t *value) {
-    return json_is_integer(value) && json_integer_value(value) >= 1;
+static bool is_from(const json_t *value, double least) {
+    return json_is_number(value) && json_number_value(value) >= least;
 }
 
-static bool is_size(const json_t *value) {
-    return json_is_integer(value) && json_integer_value(value) >= 0;
-}
-
-static bool is_number(const json_t *value) {
-    return json_is_number(value);
-}
-
-static bool is_texts(const json_t *value) {
+/* Whether it is a list of values of one type. */
+static bool is_list_of(const json_t *value, json_type type) {
     size_t i;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_string(item)) return false;
+        if (json_typeof(item) != type) return false;
     }
     return json_is_array(value);
 }
 
-static bool is_positive(const json_t *value) {
-    return json_is_number(value) && json_number_value(value) > 0;
-}
+enum { COUNT, SIZE, NUMBER, TEXTS, POSITIVE, PROBABILITY, FLAG, TEXT, IDS, OBJECT, TYPES };
 
-static bool is_probability(const json_t *value) {
-    return json_is_number(value) && json_number_value(value) >= 0 && json_number_value(value) < 1;
-}
-
-static bool is_flag(const json_t *value) {
-    return json_is_boolean(value);
-}
-
-static bool is_text(const json_t *value) {
-    return json_is_string(value);
-}
-
-static bool is_ids(const json_t *value) {
-    size_t i;
-    json_t *item;
-    if (json_is_null(value) || json_is_integer(value)) return true;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-        if (!json_is_integer(item)) return false;
-    }
-    return json_is_array(value);
-}
-
-static bool is_object(const json_t *value) {
-    return json_is_object(value);
-}
-
-static const struct fg_type_row {
-    const char *name;
-    bool (*holds)(const json_t *value);
-    const char *expected;
-} types[] = {
-    {"count", is_count, "an integer of 1 or more"},
-    {"size", is_size, "an integer of 0 or more"},
-    {"number", is_number, "a number"},
-    {"texts", is_texts, "a list of strings"},
-    {"positive", is_positive, "a number above 0"},
-    {"probability", is_probability, "a number from 0 to below 1"},
-    {"flag", is_flag, "true or false"},
-    {"text", is_text, "a string"},
-    {"ids", is_ids, "a token id, a list of them, or null"},
-    {"object", is_object, "an object"},
+static const struct value_type {
+    const char *name, *expected;
+} types[TYPES] = {
+    [COUNT] = {"count", "an integer of 1 or more"},
+    [SIZE] = {"size", "an integer of 0 or more"},
+    [NUMBER] = {"number", "a number"},
+    [TEXTS] = {"texts", "a list of strings"},
+    [POSITIVE] = {"positive", "a number above 0"},
+    [PROBABILITY] = {"probability", "a number from 0 to below 1"},
+    [FLAG] = {"flag", "true or false"},
+    [TEXT] = {"text", "a string"},
+    [IDS] = {"ids", "a token id, a list of them, or null"},
+    [OBJECT] = {"object", "an object"},
 };
 
-/* "count?" also takes null. */
-static const struct fg_type_row *type_row(const char *type, bool *nullable) {
+static bool holds(int type, const json_t *value) {
+    const bool is[TYPES] = {
+        [COUNT] = json_is_integer(value) && is_from(value, 1),
+        [SIZE] = json_is_integer(value) && is_from(value, 0),
+        [NUMBER] = json_is_number(value),
+        [TEXTS] = is_list_of(value, JSON_STRING),
+        [POSITIVE] = is_from(value, 0) && json_number_value(value) != 0,
+        [PROBABILITY] = is_from(value, 0) && json_number_value(value) < 1,
+        [FLAG] = json_is_boolean(value),
+        [TEXT] = json_is_string(value),
+        [IDS] = json_is_null(value) || json_is_integer(value) || is_list_of(value, JSON_INTEGER),
+        [OBJECT] = json_is_object(value),
+    };
+    return is[type];
+}
+
+/* TYPES if there is no such type; "count?" also takes null. */
+static int find_type(const char *type, bool *nullable) {
     size_t length = strlen(type);
+    int i = 0;
     *nullable = fg_ends_with(type, "?");
     length -= *nullable;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strlen(types[i].name) == length && strncmp(types[i].name, type, length) == 0) return &types[i];
-    }
-    return NULL;
+    while (i < TYPES && (strlen(types[i].name) != length || strncmp(types[i].name, type, length) != 0)) i++;
+    return i;
 }
 
 bool fg_type_known(const char *type) {
     bool nullable;
-    return type_row(type, &nullable) != NULL;
+    return find_type(type, &nullable) != TYPES;
 }
 
 const char *fg_type_mismatch(const char *type, const json_t *value) {
     bool nullable;
-    const struct fg_type_row *row = type_row(type, &nullable);
-    if (!row || row->holds(value) || (nullable && json_is_null(value))) return NULL;
-    return row->expected;
+    int row = find_type(type, &nullable);
+    if (row == TYPES || holds(row, value) || (nullable && json_is_null(value))) return NULL;
+    return types[row].expected;
 }

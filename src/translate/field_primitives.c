@@ -127,7 +127,7 @@ static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const 
     if (absence->means && is_absence(absence, found)) return read_default(t, frame, d, found, value, err);
     if (found) {
         *value = json_incref((json_t *)(uintptr_t)found);
-    } else if (!member(d, "maybe")) {
+    } else if (!absence->passes) {
         t->lacks_key = true;
         FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
                                     fg_translator_place(t, frame, from_path(t, d), place, sizeof place)));
@@ -137,11 +137,14 @@ done:
 }
 
 /* The value that the run asks for in place of the file's. */
-static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
-                              fg_error *err) {
+static fg_status apply_option(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              json_t **value, fg_error *err) {
     uint64_t asked = 0;
     const char *option = json_string_value(member(d, "option"));
-    if (!option || !fg_translate_option(t->options, option, &asked) || !asked) return FG_OK;
+    if (!option) return FG_OK;
+    if (fg_option_find(option) == FG_OPTION_VOCAB_SIZE)
+        return fg_translator_note_vocabulary(t, frame, to_path(t, d), err);
+    if (!fg_translate_option(t->options, option, &asked) || !asked) return FG_OK;
     json_decref(*value);
     *value = json_integer((json_int_t)asked);
     return *value ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
@@ -265,7 +268,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
     if (fg_translator_imports(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
-    FG_TRY(apply_option(t, d, &value, err));
+    FG_TRY(apply_option(t, frame, d, &value, err));
     FG_TRY(equals(t, frame, d, absence->unwritten, value, &unwritten, err));
     if (unwritten && !absence->as_null) goto done;
     if (unwritten) {
@@ -361,7 +364,8 @@ fg_status fg_constant_export_import(fg_translator *t, const fg_frame *frame, con
     json_t *written = NULL;
     if (neutral) FG_TRY(fg_translator_read(t, frame, d->keys[0], true, &found, err));
     if (!found || !fg_json_contains(neutral, found))
-        return demand_constant(t, frame, d, "constant_export", d->keys[0], member(d, "maybe") != NULL, err);
+        return demand_constant(t, frame, d, "constant_export", d->keys[0], d->absence[FG_SIDE_HF].passes,
+                               err);
     FG_TRY(fg_translator_value(t, frame, d, "constant_export", &written, err));
     FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], found, "means the same", written, err));
 done:

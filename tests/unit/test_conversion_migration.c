@@ -120,6 +120,8 @@ static void what_is_wrong_with_a_file_is_said(void **state) {
         {"\"tensors\": {\"a\": {\"new_shape\": [1, 1, 1, 1, 1, 1]}}", "more than 5 dimensions"},
         {"\"config\": {\"k\": {\"renamed\": \"o\"}}", "one.json:2: config/k: has no primitive"},
         {"\"config\": {\"k\": {\"nested\": \"o\"}}", "config/k: there are no sections to lead to"},
+        {"\"config\": {\"k\": {\"custom\": \"rotary_older\"}}", "belongs in the root section"},
+        {"\"config\": {\"k\": {\"custom\": \"rotary\"}}", "there is no custom function \"rotary\""},
         {"\"config\": {\"k\": {\"rename\": \"o\", \"through\": \"t\"}}", "there is no such table"},
         {"\"config\": {\"k\": {\"rename\": \"o\"}, \"l\": {\"rename\": \"o\"}}",
          "is already covered by \"k\""},

@@ -5,8 +5,8 @@
  * (language/classes.h) exist in these, and what stands in for an absent one is the default that its class
  * has.
  */
-#ifndef FG_LINT_SPEC_LINT_H
-#define FG_LINT_SPEC_LINT_H
+#ifndef FG_LINT_LINT_SPECS_H
+#define FG_LINT_LINT_SPECS_H
 
 #include "language/converter.h"
 
