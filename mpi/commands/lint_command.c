@@ -3,7 +3,7 @@
 #include "commands/command_table.h"
 #include "commands/run.h"
 #include "lint/lint.h"
-#include "lint/spec_lint.h"
+#include "lint/lint_specs.h"
 
 static fg_status lint_all(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err) {
     fg_status status = FG_OK;

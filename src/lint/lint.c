@@ -8,11 +8,12 @@
 #include "language/declaration.h"
 #include "language/defaults.h"
 #include "language/hf_keys.h"
+#include "language/migrations.h"
+#include "lint/finding.h"
 #include "lint/lint_claims.h"
 #include "lint/lint_classes.h"
 #include "lint/lint_code.h"
 #include "mapping/converter_map.h"
-#include "language/migrations.h"
 #include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
@@ -24,20 +25,11 @@ typedef struct linter {
     fg_buffer wrong;
     size_t names;          /* checked */
     bool prefixed;         /* one of them begins with base_model_prefix */
-    const json_t *config;  /* borrowed; of the small model */
+    json_t *config;        /* owned; of the small model; NULL: there is none */
     const json_t *hf_keys; /* language/hf_keys.h */
+    fg_buffer migrations;  /* what those of the file do */
+    const char *path;
 } linter;
-
-static fg_status add_lint_error(linter *l, fg_error *err, const char *what, const char *detail) {
-    return fg_buffer_printf(&l->wrong, err, "%s%s%s", l->wrong.length ? "; " : "", what, detail);
-}
-
-/* Errors in the input are lint errors; others stop the linter. */
-static fg_status found(linter *l, fg_status status, fg_error *what, fg_error *err) {
-    if (status == FG_OK) return FG_OK;
-    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", what->text);
-    return add_lint_error(l, err, what->text, "");
-}
 
 static const char *base_model_prefix(const linter *l) {
     return json_string_value(json_object_get(fg_converter_document(l->converter), "base_model_prefix"));
@@ -53,7 +45,8 @@ static void count_name(linter *l, const char *name) {
 static fg_status check_prefix(linter *l, fg_error *err) {
     const char *prefix = base_model_prefix(l);
     if (!prefix || !l->names || l->prefixed) return FG_OK;
-    return add_lint_error(l, err, "base_model_prefix: no tensor has a name that begins with it: ", prefix);
+    return fg_finding_add(&l->wrong, err, "base_model_prefix: no tensor has a name that begins with it: %s",
+                          prefix);
 }
 
 /* ---- lists ---- */
@@ -79,7 +72,7 @@ static fg_status check_lists(linter *l, fg_error *err) {
         json_object_foreach(lists, name, list) {
             bool used = mentions(json_object_get(rules, "names"), name);
             json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
-            if (!used) FG_TRY(add_lint_error(l, err, "no rule uses the list ", name));
+            if (!used) FG_TRY(fg_finding_add(&l->wrong, err, "no rule uses the list %s", name));
         }
     }
 done:
@@ -161,7 +154,7 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         }
         snprintf(detail, sizeof detail, "%.*s = %s comes back as %s", BRIEF, path,
                  fg_json_brief(value, a, sizeof a), fg_json_brief(other, b, sizeof b));
-        FG_TRY(add_lint_error(l, err, "the default ", detail));
+        FG_TRY(fg_finding_add(&l->wrong, err, "the default %s", detail));
     }
 done:
     fg_free(path);
@@ -173,37 +166,56 @@ static fg_status check_names(linter *l, const fg_translation *there, fg_error *e
     fg_tensor_map map;
     fg_error what = {0};
     const fg_completed completed = {.hf = there->hf, .target = there->target};
-    fg_status status = found(l, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
+    fg_status status =
+        fg_finding_catch(&l->wrong, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
     for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
     fg_tensor_map_free(&map);
     return status;
 }
 
-static fg_status check_small_model(linter *l, fg_error *err) {
+static fg_status check_translated(linter *l, fg_error *err) {
     fg_status status = FG_OK;
-    fg_translate_options options = {.hf_version = 4, .version = "0", .file = "defaults"};
+    const fg_translate_options options = {.hf_version = 4, .version = "0", .file = "defaults"};
     fg_translation there = {0}, back = {0};
     fg_error what = {0};
-    json_t *config = NULL;
-    char unsaid[FG_LOG_LINE];
-    fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
-    FG_TRY(fg_lint_small_config(l->converter, &config, err));
-    l->config = config;
-    if (!config) goto done; /* a family that transformers does not know */
-    FG_TRY(found(l, fg_translate(l->converter, FG_IMPORT, config, &options, &there, &what), &what, err));
+    status = fg_translate(l->converter, FG_IMPORT, l->config, &options, &there, &what);
+    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
     if (!there.result) goto done;
     FG_TRY(check_names(l, &there, err));
     FG_TRY(check_prefix(l, err));
     what = (fg_error){0};
-    FG_TRY(found(l, fg_translate(l->converter, FG_EXPORT, there.result, &options, &back, &what), &what, err));
+    status = fg_translate(l->converter, FG_EXPORT, there.result, &options, &back, &what);
+    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
-    fg_log_trial_end(unsaid);
-    if (status == FG_OK) status = fg_lint_code(l->converter, config, &l->wrong, err);
-    json_decref(config);
     fg_translation_free(&there);
     fg_translation_free(&back);
     return status;
+}
+
+/* A family that transformers does not know has none. */
+static fg_status check_small_model(linter *l, fg_error *err) {
+    char unsaid[FG_LOG_LINE];
+    fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
+    fg_status status = fg_lint_small_config(l->converter, &l->config, err);
+    if (l->config) status = check_translated(l, err);
+    fg_log_trial_end(unsaid);
+    return status;
+}
+
+static fg_status check_code(linter *l, fg_error *err) {
+    return fg_lint_code(l->converter, l->config, &l->wrong, err);
+}
+
+static fg_status check_claims(linter *l, fg_error *err) {
+    return fg_lint_claims(fg_converter_declarations(l->converter), &l->wrong, err);
+}
+
+static fg_status check_classes(linter *l, fg_error *err) {
+    const fg_classes *classes = NULL;
+    fg_status status = fg_classes_load(&classes, l->catalogue, fg_converter_format(l->converter), err);
+    if (status != FG_OK || !classes) return status;
+    return fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err);
 }
 
 /* ---- files ---- */
@@ -241,9 +253,9 @@ static fg_status check_model_file(linter *l, fg_error *err) {
     FG_TRY(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
     if (reason && known)
-        FG_TRY(add_lint_error(l, err, "\"no_forward_pass\" is given, but there is ", detail));
+        FG_TRY(fg_finding_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
     if (!reason && !known)
-        FG_TRY(add_lint_error(l, err, "the proof does not know the family: there is no ", detail));
+        FG_TRY(fg_finding_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail));
 done:
     return status;
 }
@@ -259,37 +271,24 @@ static fg_status check_defaults(linter *l, fg_error *err) {
         if (json_is_null(type)) continue;
         FG_TRY(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
-        if (!json_object_size(held)) FG_TRY(add_lint_error(l, err, "no file has the model type of ", detail));
+        if (!json_object_size(held))
+            FG_TRY(fg_finding_add(&l->wrong, err, "no file has the model type of %s", detail));
     }
 done:
     return status;
 }
 
-static fg_status check_loaded(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_classes *classes = NULL;
-    FG_TRY(check_defaults(l, err));
-    FG_TRY(fg_classes_load(&classes, l->catalogue, fg_converter_format(l->converter), err));
-    if (classes)
-        FG_TRY(fg_lint_classes(fg_converter_declarations(l->converter), classes, &l->wrong, err));
-    else
-        FG_TRY(check_lists(l, err));
-    FG_TRY(check_small_model(l, err));
-    FG_TRY(check_model_file(l, err));
-done:
-    return status;
-}
-
-/* What the migrations of a file do, or what is wrong with them. */
-static fg_status check_migrations(linter *l, const char *path, fg_buffer *about, fg_error *err) {
+/* What the migrations of the file do, or what is wrong with them. */
+static fg_status check_migrations(linter *l, fg_error *err) {
     fg_status status = FG_OK;
     fg_migrations all = {0};
     fg_error what = {0};
     char *text = NULL;
-    FG_TRY(found(l, fg_migrations_load_file(&all, l->catalogue, path, &what), &what, err));
+    status = fg_migrations_load_file(&all, l->catalogue, l->path, &what);
+    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
     for (size_t i = 0; i < all.count; i++) {
         FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
-        FG_TRY(fg_buffer_printf(about, err, "%s%s", i ? "; " : "", text));
+        FG_TRY(fg_buffer_printf(&l->migrations, err, "%s%s", i ? "; " : "", text));
         fg_free(text);
         text = NULL;
     }
@@ -299,50 +298,72 @@ done:
     return status;
 }
 
-static fg_status put_line(const linter *l, const char *path, const char *fine, fg_buffer *report,
-                          size_t *problems, fg_error *err) {
-    if (!l->wrong.length) return fg_buffer_printf(report, err, "ok  %s: %s\n", path, fine);
-    ++*problems;
-    return fg_buffer_printf(report, err, "bad %s: %s\n", path, l->wrong.data);
+static void end(linter *l) {
+    fg_buffer_free(&l->wrong);
+    fg_buffer_free(&l->migrations);
+    json_decref(l->config);
 }
 
 static fg_status lint_migration(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.catalogue = catalogue};
-    fg_buffer about = {0};
-    FG_TRY(fg_buffer_printf(&about, err, "migration "));
-    FG_TRY(check_migrations(&l, path, &about, err));
-    FG_TRY(put_line(&l, path, about.data, report, problems, err));
+    linter l = {.catalogue = catalogue, .path = path};
+    fg_buffer fine = {0};
+    FG_TRY(check_migrations(&l, err));
+    FG_TRY(fg_buffer_printf(&fine, err, "migration %s", l.migrations.length ? l.migrations.data : ""));
+    FG_TRY(fg_finding_report(&l.wrong, path, fine.data, report, problems, err));
 done:
-    fg_buffer_free(&l.wrong);
-    fg_buffer_free(&about);
+    fg_buffer_free(&fine);
+    end(&l);
+    return status;
+}
+
+/* The checks of a converter that loads, in their order. */
+static const struct check {
+    const char *name;
+    bool abstract; /* also of one that is only to be extended */
+    fg_status (*run)(linter *l, fg_error *err);
+} checks[] = {
+    {"claims", true, check_claims},
+    {"defaults", false, check_defaults},
+    {"classes", false, check_classes},
+    {"lists of name rules", false, check_lists},
+    {"a small model", false, check_small_model},
+    {"its code", false, check_code},
+    {"the model file", false, check_model_file},
+    {"migrations", true, check_migrations},
+};
+
+static fg_status run_checks(linter *l, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_hf_keys_load(l->catalogue, &l->hf_keys, err));
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && status == FG_OK; i++) {
+        if (fg_converter_abstract(l->converter) && !checks[i].abstract) continue;
+        status = checks[i].run(l, err);
+        if (status != FG_OK) fg_where(err, "checking %s of %s", checks[i].name, l->path);
+    }
+done:
     return status;
 }
 
 static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.catalogue = catalogue};
-    const fg_converter *converter = NULL;
-    fg_buffer fine = {0}, migrations = {0};
+    linter l = {.catalogue = catalogue, .path = path};
+    fg_buffer fine = {0};
     fg_error what = {0};
-    FG_TRY(found(&l, fg_converter_load_file(&converter, catalogue, path, &what), &what, err));
-    l.converter = converter;
-    if (converter) FG_TRY(fg_hf_keys_load(catalogue, &l.hf_keys, err));
-    if (converter) FG_TRY(fg_lint_claims(fg_converter_declarations(converter), &l.wrong, err));
-    bool whole = converter && !fg_converter_abstract(converter);
-    if (whole) FG_TRY(check_loaded(&l, err));
-    if (converter) FG_TRY(check_migrations(&l, path, &migrations, err));
-    FG_TRY(whole ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
-                                    fg_converter_model_type(converter), l.names)
-                 : fg_buffer_printf(&fine, err, "to be extended"));
-    if (migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", migrations.data));
-    FG_TRY(put_line(&l, path, fine.data, report, problems, err));
+    status = fg_converter_load_file(&l.converter, catalogue, path, &what);
+    FG_TRY(fg_finding_catch(&l.wrong, status, &what, err));
+    if (l.converter) FG_TRY(run_checks(&l, err));
+    FG_TRY(l.converter && !fg_converter_abstract(l.converter)
+               ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
+                                  fg_converter_model_type(l.converter), l.names)
+               : fg_buffer_printf(&fine, err, "to be extended"));
+    if (l.migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", l.migrations.data));
+    FG_TRY(fg_finding_report(&l.wrong, path, fine.data, report, problems, err));
 done:
-    fg_buffer_free(&l.wrong);
     fg_buffer_free(&fine);
-    fg_buffer_free(&migrations);
+    end(&l);
     return status;
 }
 

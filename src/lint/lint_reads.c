@@ -1,4 +1,4 @@
-#include "lint/reads_lint.h"
+#include "lint/lint_reads.h"
 
 #include <string.h>
 

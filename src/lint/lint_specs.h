@@ -1,11 +1,12 @@
 /* Checking the files of models/ without a model: for `fgconv lint`.
  *
  * Every file is for a family that some converter knows and that can be run, with a side for each format that
- * has such a converter, and names roles that there are. The keys of a format with classes (language/classes.h)
- * exist in these, and what stands in for an absent one is the default that its class has.
+ * has such a converter, and names roles that there are. The keys of a format with classes
+ * (language/classes.h) exist in these, and what stands in for an absent one is the default that its class
+ * has.
  */
-#ifndef FG_LINT_SPEC_LINT_H
-#define FG_LINT_SPEC_LINT_H
+#ifndef FG_LINT_LINT_SPECS_H
+#define FG_LINT_LINT_SPECS_H
 
 #include "language/converter.h"
 

@@ -1,6 +1,6 @@
 /* What lint finds in the files of models/. */
 #include "base/alloc.h"
-#include "lint/spec_lint.h"
+#include "lint/lint_specs.h"
 #include "store_fixture.h"
 
 /* The report over one file, or (NULL) the built-in directory and, before it, the fixture's. */
