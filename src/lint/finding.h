@@ -8,7 +8,7 @@
 
 fg_status fg_finding_add(fg_buffer *wrong, fg_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What a call said: an error in the input is a finding, any other ends the lint (it becomes `err`). */
+/* What a call said: an error in the input is added, any other ends the lint (it becomes `err`). */
 fg_status fg_finding_catch(fg_buffer *wrong, fg_status status, const fg_error *what, fg_error *err);
 /* The same with what was being done and the hint. */
 fg_status fg_finding_catch_whole(fg_buffer *wrong, fg_status status, const fg_error *what, fg_error *err);
