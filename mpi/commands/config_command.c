@@ -1,31 +1,12 @@
 /* fgconv config: the configuration that a conversion would write, without the tensors. */
 #include <string.h>
 
-#include "base/alloc.h"
 #include "cli/print.h"
 #include "commands/command_table.h"
+#include "commands/recipe_options.h"
 #include "commands/run.h"
-#include "conversion/conversion.h"
-#include "conversion/detect_family.h"
+#include "conversion/configs.h"
 #include "conversion/token_id_check.h"
-
-/* ---- the source ---- */
-
-/* --from: only a file that names no known family can be declared to have another format. */
-static fg_status declare(const fg_options *options, fg_catalogue *catalogue, fg_checkpoint *source,
-                         fg_error *err) {
-    if (!options->from || options->from == source->format) return FG_OK;
-    bool known;
-    fg_status status = fg_family_is_known(catalogue, source->model_type, &known, err);
-    if (status != FG_OK) return status;
-    if (source->format == fg_formats[0] && !known) return fg_checkpoint_declare(source, options->from, err);
-    fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", source->directory,
-            source->format->name, source->format->family_key,
-            source->model_type ? source->model_type : "not given", options->from->name);
-    return fg_hint(err, "remove --from");
-}
-
-/* ---- the result ---- */
 
 /* The dtype is not translated: it is copied under the name that both formats read. */
 static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err) {
@@ -40,24 +21,30 @@ static fg_status carry_dtype(const json_t *source, json_t *result, fg_error *err
 
 static fg_status run_config(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_options *options = run->options;
-    fg_catalogue *catalogue = run->catalogue;
-    fg_conversion c = {0};
-    json_t *translated, *result = NULL;
-    FG_TRY(fg_checkpoint_open_config(&c.source, options->source, options->from, err));
-    FG_TRY(declare(options, catalogue, &c.source, err));
-    FG_TRY_NEW(c.config_file, fg_strdup(c.source.directory, err));
-    FG_TRY(fg_conversion_decide_steps(&c, options, catalogue, err));
-    FG_TRY(fg_conversion_translate_steps(&c, options, catalogue, run->version, err));
-    translated = fg_conversion_last(&c)->translation.result;
-    FG_TRY(fg_conversion_warn_of_token_ids(&c, translated, err));
-    FG_TRY(fg_format_document(c.to, translated, &result, err));
-    if (c.to->names_dtype)
-        FG_TRY(carry_dtype(c.source.metadata ? c.source.metadata : c.source.config, result, err));
+    fg_recipe recipe = {0};
+    fg_source source = {0};
+    fg_route route = {0};
+    fg_configs configs = {0};
+    json_t *result = NULL;
+    const fg_checkpoint *read = &source.checkpoint;
+    FG_TRY(fg_recipe_from_options(FG_RECIPE_CONVERT, run->options, &recipe, err));
+    FG_TRY(fg_source_open_config(&recipe, run->catalogue, &source, err));
+    FG_TRY(fg_route_decide(&recipe, &source, run->catalogue, &route, err));
+    FG_TRY(fg_configs_translate(&recipe, &source, &route, run->catalogue, run->version, &configs, err));
+    const fg_translation *last = &fg_configs_last(&configs)->translation;
+    const fg_written_ids written = {
+        .file = source.config_file, .model = last->result, .left_out = last->left_out};
+    FG_TRY(fg_written_ids_warn(route.to, &written, err));
+    FG_TRY(fg_format_document(route.to, last->result, &result, err));
+    if (route.to->names_dtype)
+        FG_TRY(carry_dtype(read->metadata ? read->metadata : read->config, result, err));
     FG_TRY(fg_print_json(run->out, result, FG_JSON_SORTED, err));
 done:
     json_decref(result);
-    fg_conversion_free(&c);
+    fg_configs_free(&configs);
+    fg_route_free(&route);
+    fg_source_free(&source);
+    fg_recipe_free(&recipe);
     return status;
 }
 

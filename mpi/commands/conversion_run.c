@@ -7,7 +7,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/print.h"
-#include "conversion/conversion.h"
+#include "commands/recipe_options.h"
+#include "conversion/conversion_files.h"
+#include "conversion/conversion_report.h"
 #include "copy/publish.h"
 #include "estimate.h"
 #include "interrupt.h"
@@ -19,6 +21,7 @@
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */
 typedef struct convert_run {
     const fg_run *run;
+    fg_recipe recipe; /* rank 0 */
     fg_conversion conversion;
     fg_stage stage;
     fg_plan *plan; /* rank 0: the conversion's; elsewhere: `received` */
@@ -43,19 +46,21 @@ static const char *destination_name(const convert_run *c) {
 }
 
 /* Why models of an update cannot be run; NULL: they can. */
-static const char *cannot_run_updated(const fg_update *update) {
-    if (update && json_array_size(update->gaps.missing)) return "it lacks tensors";
-    return update ? update->unreadable : NULL;
+static const char *cannot_run_updated(const fg_conversion *conversion) {
+    if (json_array_size(conversion->gaps.missing)) return "it lacks tensors";
+    return conversion->decided.route.update ? conversion->decided.route.update->unreadable : NULL;
 }
 
 /* The first step whose models cannot be run; NULL: all can. */
 static const char *cannot_run(const fg_conversion *conversion, const char **model_type) {
-    const char *reason = cannot_run_updated(conversion->update);
+    const fg_configs *configs = &conversion->decided.configs;
+    const char *reason = cannot_run_updated(conversion);
     *model_type = fg_conversion_source_type(conversion);
-    for (size_t i = 0; i < conversion->step_count && !reason; i++) {
-        if (conversion->steps[i].migration) continue;
-        reason = fg_converter_no_forward_pass(conversion->steps[i].converter);
-        *model_type = fg_converter_model_type(conversion->steps[i].converter);
+    for (size_t i = 0; i < configs->count && !reason; i++) {
+        const fg_converter *converter = configs->steps[i].converter;
+        if (!converter) continue;
+        reason = fg_converter_no_forward_pass(converter);
+        *model_type = fg_converter_model_type(converter);
     }
     return reason;
 }
@@ -77,39 +82,51 @@ static fg_status decide_proof(convert_run *c, fg_error *err) {
     return FG_OK;
 }
 
+/* How the models of both sides compute. */
+static fg_status read_specs(convert_run *c, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_conversion *conversion = &c->conversion;
+    const fg_route *route = &conversion->decided.route;
+    const fg_format *from = conversion->decided.source.checkpoint.format;
+    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(from, fg_conversion_source_type(conversion)),
+                             &c->source_spec, err));
+    FG_TRY(fg_run_model_spec(c->run,
+                             fg_model_spec_name(route->to, fg_conversion_destination_type(conversion)),
+                             &c->destination_spec, err));
+    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, conversion->decided.source.tokenizer_directory, err));
+    FG_TRY(fg_update_revise_spec(route->update, true, c->source_spec, err));
+    FG_TRY(fg_update_revise_spec(route->update, false, c->destination_spec, err));
+done:
+    return status;
+}
+
 /* What the models will run on, before anything is written. */
 static fg_status resolve_proof_run(convert_run *c, fg_error *err) {
     fg_status status = FG_OK;
-    fg_conversion *conversion = &c->conversion;
+    const fg_decisions *d = &c->conversion.decided;
+    const fg_checkpoint *checkpoint = &d->source.checkpoint;
+    const fg_settings *settings = &c->conversion.settings;
     if (!fg_proof_run_runs_models(&c->proof_run)) goto done;
-    FG_TRY(fg_run_model_spec(
-        c->run, fg_model_spec_name(conversion->source.format, fg_conversion_source_type(conversion)),
-        &c->source_spec, err));
-    FG_TRY(fg_run_model_spec(c->run,
-                             fg_model_spec_name(conversion->to, fg_conversion_destination_type(conversion)),
-                             &c->destination_spec, err));
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, fg_conversion_tokenizer_directory(conversion), err));
-    FG_TRY(fg_conversion_revise_spec(conversion, true, c->source_spec, err));
-    FG_TRY(fg_conversion_revise_spec(conversion, false, c->destination_spec, err));
-    fg_prompt_side source = {
-        .name = conversion->source.directory,
-        .tokenizer = &c->tokenizer,
-        .rows = fg_proof_run_rows(c->source_spec, conversion->source.format, conversion->source.config),
-        .config = conversion->source.config};
+    FG_TRY(read_specs(c, err));
+    fg_prompt_side source = {.name = checkpoint->directory,
+                             .tokenizer = &c->tokenizer,
+                             .rows =
+                                 fg_proof_run_rows(c->source_spec, checkpoint->format, checkpoint->config),
+                             .config = checkpoint->config};
     fg_prompt_side destination = {
         .name = destination_name(c),
-        .tokenizer = fg_conversion_tokenizer_files(conversion, &c->tokenizer),
-        .rows = fg_proof_run_rows(c->destination_spec, conversion->to, conversion->config),
-        .config = conversion->config};
-    FG_TRY(fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, conversion->generation_config,
-                                err));
+        .tokenizer = fg_new_tokens_any(&d->vocabulary.tokens) ? &d->vocabulary.files : &c->tokenizer,
+        .rows = fg_proof_run_rows(c->destination_spec, d->route.to, settings->config),
+        .config = settings->config};
+    FG_TRY(
+        fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, settings->generation_config, err));
     if (!c->proof_run.generates) fg_tokenizer_files_free(&c->tokenizer);
 done:
     return status;
 }
 
 static uint64_t needed_bytes(const convert_run *c) {
-    return fg_estimate_bytes(&c->conversion.plan, c->conversion.optimizer_bytes);
+    return fg_estimate_bytes(&c->conversion.layout.plan, c->conversion.layout.optimizer_bytes);
 }
 
 static fg_status check_stage(convert_run *c, fg_error *err) {
@@ -124,13 +141,13 @@ static fg_status prepare(convert_run *c, fg_error *err) {
     const fg_options *options = c->run->options;
     FG_TRY(fg_run_report_begin(c->run, &c->report, err));
     if (options->destination) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_conversion_prepare(&c->conversion, options, c->run->catalogue, c->run->version, err));
+    FG_TRY(fg_conversion_prepare(&c->conversion, &c->recipe, c->run->catalogue, c->run->version, err));
     if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
-    c->plan = &c->conversion.plan;
-    c->casts = c->conversion.casts;
+    c->plan = &c->conversion.layout.plan;
+    c->casts = fg_plan_casts(c->plan);
     FG_TRY(decide_proof(c, err));
     FG_TRY(resolve_proof_run(c, err));
-    FG_TRY(fg_conversion_report(&c->conversion, options, c->report, err));
+    FG_TRY(fg_conversion_report(&c->conversion, &c->recipe, c->report, err));
     FG_TRY(fg_estimate_disk(needed_bytes(c), &c->stage, c->report, err));
 done:
     return status;
@@ -140,7 +157,7 @@ static fg_status show_names(const convert_run *c, fg_error *err) {
     fg_buffer names = {0};
     fg_status status = FG_OK;
     if (!c->run->options->debug_params) goto done;
-    FG_TRY(fg_conversion_names(&c->conversion, &names, err));
+    FG_TRY(fg_conversion_names(c->plan, &names, err));
     FG_TRY(fg_print_beside(c->run->options->json ? stderr : c->run->out, &names, err));
 done:
     fg_buffer_free(&names);
@@ -155,16 +172,17 @@ static fg_status begin_stage(convert_run *c, fg_error *err) {
     FG_TRY(fg_stage_begin(&c->stage, err));
     for (size_t s = 0; s < c->plan->shard_count; s++)
         FG_TRY(fg_stage_create_shard(&c->stage, c->plan, s, err));
-    FG_TRY(fg_conversion_write_files(&c->conversion, c->run->options, &c->stage, copied, err));
+    FG_TRY(fg_conversion_write_files(&c->conversion, &c->stage, copied, err));
     FG_TRY(fg_json_put(c->report, "copied_files", json_incref(copied), err));
 done:
     json_decref(copied);
     return status;
 }
 
-static fg_status decide(convert_run *c, fg_error *err) {
+static fg_status decide(convert_run *c, fg_recipe_kind kind, fg_error *err) {
     fg_status status = FG_OK;
     if (!is_first(c)) goto done;
+    FG_TRY(fg_recipe_from_options(kind, c->run->options, &c->recipe, err));
     FG_TRY(prepare(c, err));
     FG_TRY(show_names(c, err));
     FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options->report, c->run->options->dump, &c->stage, err));
@@ -198,7 +216,7 @@ static json_t *name_map(const fg_plan *plan) {
 /* Rank 0 opens what was written as any reader would: by its own headers and index. */
 static fg_status open_result(convert_run *c, fg_checkpoint *result, fg_error *err) {
     fg_checkpoint_options how = {
-        .format = c->conversion.to, .checkpoint_path = c->stage.partial, .unfinished = true};
+        .format = c->conversion.decided.route.to, .checkpoint_path = c->stage.partial, .unfinished = true};
     fg_status status = fg_checkpoint_open(result, c->stage.partial, &how, err);
     if (status != FG_OK) fg_where(err, "reading back the destination");
     return status;
@@ -213,17 +231,19 @@ static void describe_models(convert_run *c, const fg_checkpoint *result, const j
     pair->casts = c->casts;
     pair->through_plan = options->dry_run;
     if (!is_first(c)) return;
+    const fg_decisions *d = &c->conversion.decided;
+    const fg_checkpoint *source = &d->source.checkpoint;
     pair->names = names;
-    pair->rows = &c->conversion.tokens.rows;
-    pair->source = (fg_model_pair_side){.format = c->conversion.source.format,
+    pair->rows = &d->vocabulary.tokens.rows;
+    pair->source = (fg_model_pair_side){.format = source->format,
                                         .spec = c->source_spec,
-                                        .config = c->conversion.source.config,
+                                        .config = source->config,
                                         .tensors = &c->plan->source,
-                                        .name = c->conversion.source.directory};
+                                        .name = source->directory};
     pair->destination =
-        (fg_model_pair_side){.format = c->conversion.to,
+        (fg_model_pair_side){.format = d->route.to,
                              .spec = c->destination_spec,
-                             .config = result ? result->config : c->conversion.config,
+                             .config = result ? result->config : c->conversion.settings.config,
                              .tensors = result ? &result->tensors : NULL,
                              .name = options->destination ? options->destination : "(dry run)"};
 }
@@ -337,7 +357,7 @@ static fg_status conclude(convert_run *c, double begun, fg_error *err) {
     if (is_first(c)) {
         if (!run->options->dry_run) FG_TRY(report_write(c, err));
         if (!run->options->dry_run || run->options->json || run->options->report)
-            FG_TRY(fg_conversion_report_tensors(&c->conversion, c->written.digests, c->report, err));
+            FG_TRY(fg_conversion_report_tensors(c->plan, c->written.digests, c->report, err));
         FG_TRY(fg_proof_run_report(&c->proof_run, c->report, err));
     }
 done:
@@ -366,6 +386,7 @@ static fg_status clean_up(convert_run *c, fg_status status, fg_error *err) {
     fg_tokenizer_files_free(&c->tokenizer);
     fg_plan_free(&c->received);
     fg_conversion_free(&c->conversion);
+    fg_recipe_free(&c->recipe);
     fg_stage_free(&c->stage);
     json_decref(c->report);
     json_decref(c->source_spec);
@@ -373,29 +394,15 @@ static fg_status clean_up(convert_run *c, fg_status status, fg_error *err) {
     return status;
 }
 
-fg_status fg_run_conversion(const fg_run *run, fg_conversion_kind kind, fg_error *err) {
-    fg_options options = *run->options;
-    fg_run own = *run;
-    convert_run c = {.run = &own};
-    options.kind = kind;
-    own.options = &options;
+fg_status fg_run_conversion(const fg_run *run, fg_recipe_kind kind, fg_error *err) {
+    convert_run c = {.run = run};
     double begun = fg_seconds();
-    fg_proof_run_begin(&c.proof_run, &own);
-    decide(&c, err);
-    fg_status status = fg_ranks_agree(own.ranks, err);
+    fg_proof_run_begin(&c.proof_run, run);
+    decide(&c, kind, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = share(&c, err);
     if (status == FG_OK) status = check_and_begin(&c, err);
     if (status == FG_OK) status = write_and_check(&c, err);
     if (status == FG_OK) status = conclude(&c, begun, err);
     return clean_up(&c, status, err);
-}
-
-fg_conversion_kind fg_conversion_kind_of(const char *command) {
-    static const char *const names[] = {[FG_CONVERSION_UPDATE] = "update",
-                                        [FG_CONVERSION_FINALIZE] = "finalize",
-                                        [FG_CONVERSION_UPDATE_VOCAB] = "update-vocab"};
-    for (int kind = 1; command && kind < (int)(sizeof names / sizeof *names); kind++) {
-        if (strcmp(names[kind], command) == 0) return (fg_conversion_kind)kind;
-    }
-    return FG_CONVERSION_PLAIN;
 }

@@ -6,10 +6,9 @@
 #define FG_MPI_COMMANDS_CONVERSION_RUN_H
 
 #include "commands/run.h"
+#include "conversion/recipe.h"
 
 /* Collective. */
-fg_status fg_run_conversion(const fg_run *run, fg_conversion_kind kind, fg_error *err);
-/* The kind that the report of a conversion names as its command. */
-fg_conversion_kind fg_conversion_kind_of(const char *command);
+fg_status fg_run_conversion(const fg_run *run, fg_recipe_kind kind, fg_error *err);
 
 #endif

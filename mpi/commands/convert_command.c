@@ -3,7 +3,7 @@
 #include "commands/conversion_run.h"
 
 static fg_status run_convert(const fg_run *run, fg_error *err) {
-    return fg_run_conversion(run, FG_CONVERSION_PLAIN, err);
+    return fg_run_conversion(run, FG_RECIPE_CONVERT, err);
 }
 
 const fg_command fg_convert_command = {

@@ -20,7 +20,7 @@ static fg_status check_finalize(fg_options *o, fg_error *err) {
 }
 
 static fg_status run_finalize(const fg_run *run, fg_error *err) {
-    return fg_run_conversion(run, FG_CONVERSION_FINALIZE, err);
+    return fg_run_conversion(run, FG_RECIPE_FINALIZE, err);
 }
 
 const fg_command fg_finalize_command = {

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/print.h"
@@ -27,10 +28,10 @@ done:
 
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
-    char now[32];
+    char now[FG_CLOCK_TEXT];
     *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
                         run->options->command->name, "dry_run", run->options->dry_run, "started",
-                        fg_report_time(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
+                        fg_clock_text(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
     if (!*report) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while starting the report");
     FG_TRY(put_arguments(run, *report, err));
 done:
@@ -56,7 +57,7 @@ done:
 fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, json_t *report,
                             fg_error *err) {
     fg_status status = FG_OK;
-    char now[32];
+    char now[FG_CLOCK_TEXT];
     uint64_t peak = peak_bytes();
     fg_ranks_max_u64(run->ranks, &peak, 1);
     if (!report) return FG_OK;
@@ -64,7 +65,7 @@ fg_status fg_run_report_end(const fg_run *run, const char *outcome, double secon
     FG_TRY(fg_json_set_at(report, "memory/peak_bytes_per_rank", json_integer((json_int_t)peak), err));
     FG_TRY(fg_json_put(report, "seconds", json_real(seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string(outcome), err));
-    FG_TRY(fg_json_put(report, "finished", json_string(fg_report_time(now)), err));
+    FG_TRY(fg_json_put(report, "finished", json_string(fg_clock_text(now)), err));
 done:
     return status;
 }

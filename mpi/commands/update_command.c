@@ -3,7 +3,7 @@
 #include "commands/conversion_run.h"
 
 static fg_status run_update(const fg_run *run, fg_error *err) {
-    return fg_run_conversion(run, FG_CONVERSION_UPDATE, err);
+    return fg_run_conversion(run, FG_RECIPE_UPDATE, err);
 }
 
 const fg_command fg_update_command = {

@@ -18,7 +18,7 @@ static fg_status check_update_vocab(fg_options *o, fg_error *err) {
 }
 
 static fg_status run_update_vocab(const fg_run *run, fg_error *err) {
-    return fg_run_conversion(run, FG_CONVERSION_UPDATE_VOCAB, err);
+    return fg_run_conversion(run, FG_RECIPE_UPDATE_VOCAB, err);
 }
 
 const fg_command fg_update_vocab_command = {

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
-#include "conversion/conversion.h"
+#include "conversion/conversion_report.h"
 #include "estimate.h"
 #include "model/spec.h"
 #include "outputs.h"

@@ -5,11 +5,10 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "base/yaml.h"
 #include "commands/command_table.h"
-#include "commands/conversion_run.h"
+#include "commands/recipe_options.h"
 #include "commands/run.h"
-#include "conversion/conversion.h"
+#include "conversion/conversion_report.h"
 #include "distribute.h"
 #include "format/missing_model.h"
 #include "translate/rotary_settings.h"
@@ -103,99 +102,39 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char
 
 /* ---- the command ---- */
 
-/* What an update was asked for. */
-static fg_status recall_update(json_t *held, const char *path, fg_options *options, fg_error *err) {
+/* The file with the report of the conversion; NULL: there is none. */
+static fg_status find_report(const fg_options *options, char **path, fg_error *err) {
     fg_status status = FG_OK;
-    const struct {
-        const char *key, **value;
-    } rows[] = {{"arch", &options->arch},
-                {"from_version", &options->from_version},
-                {"to_version", &options->to_version}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!json_is_null(json_object_get(held, rows[i].key)))
-            FG_TRY(fg_json_get_string(held, rows[i].key, path, rows[i].value, err));
-    }
-    options->no_strict = json_is_true(json_object_get(held, "no_strict"));
-    options->no_code = options->no_code || json_is_true(json_object_get(held, "no_code"));
-done:
-    return status;
-}
-
-/* The keys that it was told to ignore: an array that the caller frees, of texts that belong to the report. */
-static fg_status recall_ignored(const json_t *held, const char *path, fg_options *options, fg_error *err) {
-    fg_status status = FG_OK;
-    const json_t *list = json_object_get(held, "ignore_keys");
-    size_t i, count = json_array_size(list);
-    json_t *key;
-    options->ignore_keys = NULL;
-    options->ignore_key_count = 0;
-    if (!count) return FG_OK;
-    FG_TRY_NEW(options->ignore_keys, fg_alloc(count, sizeof *options->ignore_keys, err));
-    json_array_foreach((json_t *)(uintptr_t)list, i, key) {
-        if (!json_is_string(key))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", path, i);
-        options->ignore_keys[options->ignore_key_count++] = json_string_value(key);
-    }
-done:
-    return status;
-}
-
-/* The options that the conversion ran with, from its report; the command line takes precedence. */
-static fg_status recall_options(const fg_run *run, fg_options *options, json_t **report, fg_error *err) {
-    fg_status status = FG_OK;
-    const char *dtype = NULL;
-    uint64_t hf_version = (uint64_t)run->options->hf_version;
     fg_path_kind kind;
-    char *path = NULL;
-    *options = *run->options;
     FG_TRY(fg_path_look(options->destination, &kind, err));
     if (kind != FG_PATH_DIRECTORY) FG_TRY(fg_refuse_no_directory(options->destination, err));
-    FG_TRY_NEW(path, options->report ? fg_strdup(options->report, err)
-                                     : fg_path_join(options->destination, "fgconv_report.json", err));
-    FG_TRY(fg_path_look(path, &kind, err));
-    if (kind == FG_PATH_ABSENT && options->report) {
-        FG_FAIL(err, FG_ERR_USAGE, "--report %s: there is no such file", path);
-    } else if (kind == FG_PATH_ABSENT) {
-        fg_warn("%s is missing: the options of the conversion are taken from the command line", path);
-        goto done;
-    }
-    FG_TRY(fg_json_read(path, report, err));
-    json_t *held = json_object_get(*report, "options");
-    const char *keys[] = {"model_type", "checkpoint_path", "dtype", "hf_base"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (json_is_null(json_object_get(held, keys[i]))) json_object_del(held, keys[i]);
-    }
-    if (!options->model_type) FG_TRY(fg_json_get_string(held, "model_type", path, &options->model_type, err));
-    if (!options->checkpoint_path)
-        FG_TRY(fg_json_get_string(held, "checkpoint_path", path, &options->checkpoint_path, err));
-    if (!options->hf_base) FG_TRY(fg_json_get_string(held, "hf_base", path, &options->hf_base, err));
-    FG_TRY(fg_json_get_string(held, "dtype", path, &dtype, err));
-    if (dtype && options->dtype == FG_DTYPE_NONE) options->dtype = fg_dtype_from_name(dtype);
-    if (!options->max_length) FG_TRY(fg_json_get_u64(held, "max_length", path, &options->max_length, err));
-    FG_TRY(fg_json_get_u64(held, "max_shard_size", path, &options->max_shard_size, err));
-    FG_TRY(fg_json_get_u64(held, "hf_version", path, &hf_version, err));
-    options->hf_version = (int)hf_version;
-    FG_TRY(recall_update(held, path, options, err));
-    if (!run->options->ignore_key_count) FG_TRY(recall_ignored(held, path, options, err));
-    options->recalled_tokens = json_object_get(held, "tokens");
-    options->skip_default_tokens = true; /* what was added is in the report */
-    if (!json_is_object(options->recalled_tokens)) options->recalled_tokens = NULL;
-    options->kind = fg_conversion_kind_of(json_string_value(json_object_get(*report, "command")));
-    const char *to = json_string_value(fg_json_at(*report, "destination/format"));
-    if (to && options->to == NULL) options->to = fg_format_find(to);
+    FG_TRY_NEW(*path, options->report ? fg_strdup(options->report, err)
+                                      : fg_path_join(options->destination, "fgconv_report.json", err));
+    FG_TRY(fg_path_look(*path, &kind, err));
+    if (kind != FG_PATH_ABSENT) goto done;
+    if (options->report) FG_FAIL(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
+    fg_warn("%s is missing: the options of the conversion are taken from the command line", *path);
+    fg_free(*path);
+    *path = NULL;
 done:
-    fg_free(path);
     return status;
 }
 
-/* The configuration that is in a file of the destination. */
-static fg_status read_config(const fg_conversion *conversion, const char *path, json_t **config,
-                             fg_error *err) {
-    json_t *metadata = NULL;
-    if (conversion->to != &fg_format_fast_llm) return fg_json_read(path, config, err);
-    fg_status status = fg_yaml_read(path, &metadata, NULL, err);
-    if (status == FG_OK) *config = json_incref(json_object_get(metadata, "config"));
-    json_decref(metadata);
+/* What the conversion was asked for, from its report; the command line takes precedence. */
+static fg_status recall_recipe(const fg_options *options, fg_recipe *recipe, json_t **report, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    FG_TRY(fg_recipe_from_options(FG_RECIPE_CONVERT, options, recipe, err));
+    FG_TRY(find_report(options, &path, err));
+    if (!path) goto done;
+    FG_TRY(fg_json_read(path, report, err));
+    FG_TRY(fg_recipe_recall(recipe, json_object_get(*report, "options"), path, err));
+    const char *command = json_string_value(json_object_get(*report, "command"));
+    if (command) recipe->kind = fg_recipe_kind_find(command, recipe->kind);
+    const char *to = json_string_value(fg_json_at(*report, "destination/format"));
+    if (to && !recipe->to) recipe->to = fg_format_find(to);
+done:
+    fg_free(path);
     return status;
 }
 
@@ -212,10 +151,9 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
 
 /* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no
  * difference. */
-static fg_status align_rotary(const fg_conversion *conversion, const char *path, json_t *held,
-                              json_t *expected, fg_error *err) {
+static fg_status align_rotary(const char *path, json_t *held, json_t *expected, fg_error *err) {
     fg_status status = FG_OK;
-    if (conversion->to != &fg_format_hf || !has_newer_rotary(held, expected)) return FG_OK;
+    if (!has_newer_rotary(held, expected)) return FG_OK;
     fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
     FG_TRY(fg_rotary_settings_spell(held, true, path, err));
     FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
@@ -223,82 +161,95 @@ done:
     return status;
 }
 
-/* The destination's configuration must be what the converter makes; keys that users add are named. */
-static fg_status check_config(const fg_conversion *conversion, const char *directory, fg_error *err) {
+/* Equal but for keys: each that differs, is missing or too much is named with its values. */
+static fg_status compare(const char *path, const json_t *held, const json_t *planned, fg_error *err) {
     fg_status status = FG_OK;
-    char *path = NULL;
-    json_t *held = NULL, *planned = NULL, *value;
+    json_t *value;
     const char *key;
     char found[80], expected[80];
-    FG_TRY_NEW(path,
-               fg_path_join(directory,
-                            conversion->to == &fg_format_fast_llm ? "metadata.yaml" : "config.json", err));
-    FG_TRY(read_config(conversion, path, &held, err));
-    FG_TRY_NEW(planned, fg_json_deep_copy(conversion->config, err));
-    FG_TRY(align_rotary(conversion, path, held, planned, err));
-    json_object_foreach(planned, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)planned, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
             FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
                     fg_json_brief(there, found, sizeof found),
                     fg_json_brief(value, expected, sizeof expected));
     }
-    json_object_foreach(held, key, value) {
+    json_object_foreach((json_t *)(uintptr_t)held, key, value) {
         if (!json_object_get(planned, key))
             FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
                     fg_json_brief(value, found, sizeof found));
     }
 done:
-    json_decref(held);
+    return status;
+}
+
+/* The destination's configuration must be what the converter makes; keys that users add are named. */
+static fg_status check_config(const fg_conversion *conversion, const char *directory, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_format *to = conversion->decided.route.to;
+    char *path = NULL;
+    json_t *document = NULL, *planned = NULL;
+    FG_TRY_NEW(path, fg_path_join(directory, to->config_file, err));
+    FG_TRY(fg_format_read_file(path, &document, err));
+    json_t *held = fg_format_config(to, document);
+    FG_TRY_NEW(planned, fg_json_deep_copy(conversion->settings.config, err));
+    if (to->hub) FG_TRY(align_rotary(path, held, planned, err));
+    FG_TRY(compare(path, held, planned, err));
+done:
+    json_decref(document);
     json_decref(planned);
     fg_free(path);
     return status;
 }
 
-static fg_status plan_again(const fg_run *run, fg_conversion *conversion, json_t **recalled, fg_error *err) {
+static fg_status plan_again(const fg_run *run, const fg_recipe *recipe, fg_conversion *conversion,
+                            fg_error *err) {
     fg_status status = FG_OK;
-    fg_options options = *run->options;
-    FG_TRY(recall_options(run, &options, recalled, err));
-    FG_TRY(fg_conversion_prepare(conversion, &options, run->catalogue, run->version, err));
-    FG_TRY(check_config(conversion, options.destination, err));
+    FG_TRY(fg_conversion_prepare(conversion, recipe, run->catalogue, run->version, err));
+    FG_TRY(check_config(conversion, run->options->destination, err));
 done:
-    if (options.ignore_keys != run->options->ignore_keys) fg_free(options.ignore_keys);
     return status;
 }
 
+/* The report says what was asked for here. */
 static fg_status say_result(const fg_run *run, const fg_conversion *conversion, double seconds,
                             fg_error *err) {
     fg_status status = FG_OK;
+    fg_recipe asked = {0};
     json_t *report = NULL;
+    FG_TRY(fg_recipe_from_options(FG_RECIPE_CONVERT, run->options, &asked, err));
+    asked.weights_choice = NULL; /* by the conversion, not here */
     FG_TRY(fg_run_report_begin(run, &report, err));
-    FG_TRY(fg_conversion_report(conversion, run->options, report, err));
-    json_object_del(fg_json_at(report, "source/training_checkpoint"),
-                    "chosen"); /* by the conversion, not here */
-    FG_TRY(fg_conversion_report_tensors(conversion, NULL, report, err));
+    FG_TRY(fg_conversion_report(conversion, &asked, report, err));
+    FG_TRY(fg_conversion_report_tensors(&conversion->layout.plan, NULL, report, err));
     FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
     FG_TRY(fg_json_put(report, "status", json_string("done"), err));
     FG_TRY(fg_run_report_show(run, report, err));
 done:
+    fg_recipe_free(&asked);
     json_decref(report);
     return status;
 }
 
 static fg_status run_verify(const fg_run *run, fg_error *err) {
     fg_conversion conversion = {0};
-    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &conversion.plan : &received;
+    fg_plan received = {0}, *plan = run->ranks->rank == 0 ? &conversion.layout.plan : &received;
     fg_stage nowhere = {0};
+    fg_recipe recipe = {0};
     json_t *recalled = NULL;
     double begun = fg_seconds();
-    if (run->ranks->rank == 0) plan_again(run, &conversion, &recalled, err);
+    if (run->ranks->rank == 0 && recall_recipe(run->options, &recipe, &recalled, err) == FG_OK)
+        plan_again(run, &recipe, &conversion, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
     if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
     if (status == FG_OK && run->ranks->rank == 0) say_result(run, &conversion, fg_seconds() - begun, err);
     if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    fg_conversion_free(&conversion);
+    fg_recipe_free(&recipe);
     json_decref(recalled);
     fg_plan_free(&received);
     fg_stage_free(&nowhere);
-    fg_conversion_free(&conversion);
     return status;
 }
 

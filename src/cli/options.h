@@ -9,14 +9,6 @@
 #include "model/forward.h"
 #include "report/progress.h"
 
-/* What a conversion is besides one from a format to another. */
-typedef enum fg_conversion_kind {
-    FG_CONVERSION_PLAIN = 0,
-    FG_CONVERSION_UPDATE,
-    FG_CONVERSION_FINALIZE,
-    FG_CONVERSION_UPDATE_VOCAB,
-} fg_conversion_kind;
-
 typedef enum fg_validate {
     FG_VALIDATE_AUTO =
         0, /* not given: logits, or bytes if the converter says that the models cannot be run */
@@ -47,8 +39,6 @@ typedef struct fg_options {
     bool in_place; /* of update-vocab: the result replaces the source: `destination` is `source` */
     const char *arch, *from_version, *to_version; /* of update; NULL: not given */
     bool no_strict;                               /* of update: tensors may be missing or unexpected */
-    const json_t
-        *recalled_tokens;    /* no option: the added tokens of the conversion that verify checks. Borrowed */
     uint64_t max_new_tokens; /* 64 */
     bool sample;
     double temperature, top_p; /* negative: not given */
@@ -72,7 +62,6 @@ typedef struct fg_options {
     fg_progress_style progress;
     fg_help_form help_form;              /* what "fgconv help" prints */
     const struct fg_command *help_topic; /* and of which command; NULL: of the program */
-    fg_conversion_kind kind;             /* no option, but what the command makes of them */
 } fg_options;
 
 /* Those of a command line without any. */

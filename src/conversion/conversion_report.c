@@ -1,12 +1,11 @@
-/* The parts of the report that are known once the conversion is prepared. */
-#include <errno.h>
+#include "conversion/conversion_report.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "conversion/conversion.h"
 #include "format/training_checkpoint.h"
+#include "format/weight_files.h"
 
 fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
                                        fg_error *err) {
@@ -27,20 +26,21 @@ done:
     return status;
 }
 
-static fg_status report_source(const fg_conversion *c, const fg_options *options, json_t *report,
+static fg_status report_source(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
-    fg_dtype_tally tally = fg_tensors_tally(&c->plan.source);
+    const fg_checkpoint *checkpoint = &c->decided.source.checkpoint;
+    const fg_tensors *tensors = &c->layout.plan.source;
+    fg_dtype_tally tally = fg_tensors_tally(tensors);
     json_t *source = json_object(), *dtypes = json_object();
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
         if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
-    FG_TRY(fg_json_put_text(source, "directory", c->source.directory, err));
-    FG_TRY(
-        fg_conversion_report_weights(&c->source, options->checkpoint_path ? "given" : "latest", source, err));
-    FG_TRY(fg_json_put_text(source, "format", c->source.format->name, err));
+    FG_TRY(fg_json_put_text(source, "directory", checkpoint->directory, err));
+    FG_TRY(fg_conversion_report_weights(checkpoint, recipe->weights_choice, source, err));
+    FG_TRY(fg_json_put_text(source, "format", checkpoint->format->name, err));
     FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
-    FG_TRY(fg_json_put_u64(source, "tensors", c->plan.source.count, err));
+    FG_TRY(fg_json_put_u64(source, "tensors", tensors->count, err));
     FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
     FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
     FG_TRY(fg_json_put(report, "source", json_incref(source), err));
@@ -64,27 +64,29 @@ done:
     return status;
 }
 
-static fg_status report_destination(const fg_conversion *c, const fg_options *options, json_t *report,
+static fg_status report_destination(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                     fg_error *err) {
     fg_status status = FG_OK;
+    const fg_plan *plan = &c->layout.plan;
     json_t *destination = json_object();
-    FG_TRY(fg_json_put_text(destination, "directory", options->destination, err));
-    FG_TRY(fg_json_put_text(destination, "format", c->to->name, err));
-    FG_TRY(fg_json_put_u64(destination, "tensors", c->plan.output_count, err));
-    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(&c->plan), err));
-    FG_TRY(report_shards(&c->plan, destination, err));
+    FG_TRY(fg_json_put_text(destination, "directory", recipe->destination, err));
+    FG_TRY(fg_json_put_text(destination, "format", c->decided.route.to->name, err));
+    FG_TRY(fg_json_put_u64(destination, "tensors", plan->output_count, err));
+    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(plan), err));
+    FG_TRY(report_shards(plan, destination, err));
     FG_TRY(fg_json_put(report, "destination", json_incref(destination), err));
 done:
     json_decref(destination);
     return status;
 }
 
-/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another
- * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved. */
-static fg_status weights_path(const fg_conversion *c, const fg_options *options, char **path, fg_error *err) {
+/* What `-c` has to name to take the same weights: where they are, without links, which may lead to another training checkpoint later; or
+ * of the latest training checkpoint its place in SRC, which may be moved. */
+static fg_status weights_path(const fg_checkpoint *source, const fg_recipe *recipe, char **path,
+                              fg_error *err) {
     fg_status status = FG_OK;
-    const char *directory = c->source.directory, *weights = c->source.weights_directory;
-    if (options->checkpoint_path) return fg_path_real(weights, path, err);
+    const char *directory = source->directory, *weights = source->weights_directory;
+    if (recipe->checkpoint_path) return fg_path_real(weights, path, err);
     if (strcmp(directory, weights) == 0) return FG_OK;
     FG_TRY_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
 done:
@@ -92,30 +94,18 @@ done:
 }
 
 /* What `fgconv verify` needs to make the same plan again, in another working directory too. */
-static fg_status report_options(const fg_conversion *c, const fg_options *options, json_t *report,
+static fg_status report_options(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                 fg_error *err) {
     fg_status status = FG_OK;
     json_t *held = json_object();
     char *checkpoint_path = NULL, *hf_base = NULL;
-    if (options->hf_base) FG_TRY(fg_path_real(options->hf_base, &hf_base, err));
-    FG_TRY(weights_path(c, options, &checkpoint_path, err));
-    FG_TRY(fg_json_put_text(held, "model_type", options->model_type, err));
-    FG_TRY(fg_json_put_text(held, "dtype",
-                            options->dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(options->dtype), err));
-    FG_TRY(fg_json_put_text(held, "checkpoint_path", checkpoint_path, err));
-    FG_TRY(fg_json_put_text(held, "hf_base", hf_base, err));
-    FG_TRY(fg_json_put_u64(held, "max_length", options->max_length, err));
-    FG_TRY(fg_json_put_u64(held, "max_shard_size", options->max_shard_size, err));
-    FG_TRY(fg_json_put_u64(held, "hf_version", (uint64_t)options->hf_version, err));
-    FG_TRY(fg_json_put_texts(held, "ignore_keys", (char *const *)(uintptr_t)options->ignore_keys,
-                             options->ignore_key_count, err));
-    FG_TRY(fg_json_put_text(held, "arch", options->arch, err));
-    FG_TRY(fg_json_put_text(held, "from_version", options->from_version, err));
-    FG_TRY(fg_json_put_text(held, "to_version", options->to_version, err));
-    FG_TRY(fg_json_put(held, "no_strict", json_boolean(options->no_strict), err));
-    FG_TRY(fg_json_put(held, "no_code", json_boolean(options->no_code), err));
-    FG_TRY(fg_json_put(held, "tokens", c->request.document ? json_incref(c->request.document) : json_null(),
-                       err));
+    fg_recipe recorded = *recipe;
+    if (recipe->hf_base) FG_TRY(fg_path_real(recipe->hf_base, &hf_base, err));
+    FG_TRY(weights_path(&c->decided.source.checkpoint, recipe, &checkpoint_path, err));
+    recorded.checkpoint_path = checkpoint_path;
+    recorded.hf_base = hf_base;
+    recorded.tokens = c->decided.vocabulary.request.document;
+    FG_TRY(fg_recipe_put(&recorded, false, held, err));
     FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     fg_free(checkpoint_path);
@@ -129,24 +119,26 @@ static const char *step_end(const fg_route_step *step, fg_direction reached_by) 
 }
 
 /* NULL if there is no memory. */
-static json_t *report_step(const fg_route_step *step) {
-    const fg_migration *m = step->migration;
+static json_t *report_step(const fg_config_step *step) {
+    const fg_migration *m = step->route->migration;
     if (m)
         return json_pack("{s:s, s:s, s:s, s:s}", "from", m->from.text, "to", m->to.text, "migration",
                          fg_path_name(m->file), "about", fg_migration_about(m));
-    return json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step, FG_EXPORT), "to",
-                     step_end(step, FG_IMPORT), "converter", fg_path_name(fg_converter_file(step->converter)),
-                     "model_type", fg_converter_model_type(step->converter));
+    return json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step->route, FG_EXPORT), "to",
+                     step_end(step->route, FG_IMPORT), "converter",
+                     fg_path_name(fg_converter_file(step->converter)), "model_type",
+                     fg_converter_model_type(step->converter));
 }
 
 /* Each step with its converter or migration, and what of the configuration they leave out. */
 static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_configs *configs = &c->decided.configs;
     json_t *list = json_array(), *left_out = json_array();
-    for (size_t i = 0; i < c->step_count; i++) {
-        const fg_route_step *step = &c->steps[i];
-        FG_TRY(fg_json_push(list, report_step(step), err));
-        if (!c->keeps_format && json_array_extend(left_out, step->translation.left_out))
+    for (size_t i = 0; i < configs->count; i++) {
+        FG_TRY(fg_json_push(list, report_step(&configs->steps[i]), err));
+        if (!c->decided.route.keeps_format &&
+            json_array_extend(left_out, json_array_get(c->settings.left_out, i)))
             FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing the report");
     }
     FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
@@ -157,13 +149,23 @@ done:
     return status;
 }
 
-static fg_status report_token(const fg_conversion *c, const fg_new_token *token, json_t *list,
+static fg_status report_base(const fg_conversion *c, json_t *report, fg_error *err) {
+    const fg_hf_base *base = &c->decided.source.base;
+    const char *directory = base->checkpoint.directory;
+    if (!directory) return FG_OK;
+    return fg_json_put(report, "hf_base",
+                       json_pack("{s:o, s:O, s:O}", "directory", fg_json_string(directory), "files",
+                                 base->files, "keys", c->decided.configs.base_keys),
+                       err);
+}
+
+static fg_status report_token(const fg_new_tokens *tokens, const fg_new_token *token, json_t *list,
                               fg_error *err) {
     fg_status status = FG_OK;
     char row[FG_ROW_TEXT];
     json_t *entry = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)token->id, "text", token->text, "new",
                               token->is_new, "special", token->special);
-    const fg_row_edit *edit = fg_row_edits_from(&c->tokens.rows, token->id);
+    const fg_row_edit *edit = fg_row_edits_from(&tokens->rows, token->id);
     if (edit && edit->row == token->id)
         FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
     FG_TRY(fg_json_push(list, json_incref(entry), err));
@@ -175,8 +177,10 @@ done:
 static fg_status report_tokens(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array(), *made = json_array();
-    for (size_t i = 0; i < c->tokens.count; i++) FG_TRY(report_token(c, &c->tokens.items[i], list, err));
-    for (size_t i = 0; i < c->made_count; i++) FG_TRY(fg_json_push(made, json_string(c->made[i].name), err));
+    const fg_new_tokens *tokens = &c->decided.vocabulary.tokens;
+    for (size_t i = 0; i < tokens->count; i++) FG_TRY(report_token(tokens, &tokens->items[i], list, err));
+    for (size_t i = 0; i < c->made.count; i++)
+        FG_TRY(fg_json_push(made, json_string(c->made.items[i].name), err));
     FG_TRY(fg_json_put(report, "tokens", json_incref(list), err));
     FG_TRY(fg_json_put(report, "made_files", json_incref(made), err));
 done:
@@ -187,8 +191,9 @@ done:
 
 /* A tied tensor is dropped on the way to hf, and made again from its partner on the way back. */
 static bool is_made_again(const fg_conversion *c, const char *name) {
-    const fg_plan *plan = &c->plan;
-    for (size_t o = 0; c->to == c->source.format && o < plan->output_count; o++) {
+    const fg_plan *plan = &c->layout.plan;
+    bool returns = c->decided.route.to == c->decided.source.checkpoint.format;
+    for (size_t o = 0; returns && o < plan->output_count; o++) {
         if (strcmp(plan->outputs[o].name, name) == 0) return true;
     }
     return false;
@@ -196,7 +201,7 @@ static bool is_made_again(const fg_conversion *c, const char *name) {
 
 static fg_status report_dropped(const fg_conversion *c, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_plan *plan = &c->plan;
+    const fg_plan *plan = &c->layout.plan;
     json_t *dropped = json_array();
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const char *name = plan->source.items[plan->dropped[i].source].name;
@@ -210,40 +215,64 @@ done:
     return status;
 }
 
-/* update-vocab takes all files along. */
-static fg_status report_left(const fg_conversion *c, const fg_options *options, json_t *report,
-                             fg_error *err) {
+/* Files in the training checkpoint that are not copied. */
+static fg_status report_left_state(const fg_conversion *c, json_t *left, fg_error *err) {
     fg_status status = FG_OK;
-    bool takes_all = options->kind == FG_CONVERSION_UPDATE_VOCAB;
-    FG_TRY(fg_json_put_texts(report, "left_files", c->source.other_files.items,
-                             takes_all ? 0 : c->source.other_files.count, err));
-    if (options->kind == FG_CONVERSION_FINALIZE)
-        FG_TRY(fg_conversion_left_state(c, json_object_get(report, "left_files"), err));
+    const char *folder = c->decided.source.checkpoint.weights_directory;
+    fg_names names = {0};
+    char *path = NULL;
+    if (strcmp(folder, c->decided.source.checkpoint.directory) == 0) goto done;
+    FG_TRY(fg_directory_list(folder, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        const char *name = names.items[i];
+        bool kept = c->layout.optimizer && strcmp(name, FG_TRAINING_OPTIMIZER) == 0;
+        if (kept || fg_weight_files_is_name(name) || strcmp(name, FG_TRAINING_MANIFEST) == 0) continue;
+        fg_free(path);
+        FG_TRY_NEW(path, fg_path_join(folder, name, err));
+        FG_TRY(fg_json_push(left, fg_json_string(path), err));
+    }
+done:
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
+/* update-vocab takes all files along. */
+static fg_status report_left(const fg_conversion *c, const fg_recipe *recipe, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_names *others = &c->decided.source.checkpoint.other_files;
+    bool takes_all = recipe->kind == FG_RECIPE_UPDATE_VOCAB;
+    FG_TRY(fg_json_put_texts(report, "left_files", others->items, takes_all ? 0 : others->count, err));
+    if (recipe->kind == FG_RECIPE_FINALIZE)
+        FG_TRY(report_left_state(c, json_object_get(report, "left_files"), err));
 done:
     return status;
 }
 
 static fg_status report_update(const fg_conversion *c, json_t *report, fg_error *err) {
     json_t *audit = NULL;
-    if (!c->update) return FG_OK;
-    fg_status status = fg_conversion_audit(c, &audit, err);
+    const fg_update *update = c->decided.route.update;
+    const char *source = c->decided.source.checkpoint.directory;
+    if (!update) return FG_OK;
+    fg_status status = fg_update_audit(update, source, &c->layout.plan, &c->gaps, &audit, err);
     return status == FG_OK ? fg_json_put(report, "update", audit, err) : status;
 }
 
-fg_status fg_conversion_report(const fg_conversion *c, const fg_options *options, json_t *report,
+fg_status fg_conversion_report(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                fg_error *err) {
     fg_status status = FG_OK;
-    FG_TRY(report_source(c, options, report, err));
-    FG_TRY(report_destination(c, options, report, err));
-    FG_TRY(report_options(c, options, report, err));
+    json_t *stop_tokens = c->settings.stop_tokens;
+    FG_TRY(report_source(c, recipe, report, err));
+    FG_TRY(report_destination(c, recipe, report, err));
+    FG_TRY(report_options(c, recipe, report, err));
     FG_TRY(report_steps(c, report, err));
-    FG_TRY(fg_conversion_report_base(c, report, err));
-    FG_TRY(fg_conversion_report_code(c, report, err));
+    FG_TRY(report_base(c, report, err));
+    FG_TRY(fg_destination_code_report(&c->decided, &c->code, report, err));
     FG_TRY(report_update(c, report, err));
     FG_TRY(report_tokens(c, report, err));
     FG_TRY(report_dropped(c, report, err));
-    FG_TRY(report_left(c, options, report, err));
-    if (c->stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(c->stop_tokens), err));
+    FG_TRY(report_left(c, recipe, report, err));
+    if (stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
 done:
     return status;
 }
@@ -273,28 +302,27 @@ done:
     return status;
 }
 
-fg_status fg_conversion_report_tensors(const fg_conversion *c, const uint64_t *digests, json_t *report,
+fg_status fg_conversion_report_tensors(const fg_plan *plan, const uint64_t *digests, json_t *report,
                                        fg_error *err) {
     fg_status status = FG_OK;
     json_t *list = json_array();
-    for (size_t o = 0; o < c->plan.output_count; o++)
-        FG_TRY(report_tensor(&c->plan, &c->plan.outputs[o], digests ? &digests[o] : NULL, list, err));
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(report_tensor(plan, &plan->outputs[o], digests ? &digests[o] : NULL, list, err));
     FG_TRY(fg_json_put(report, "tensors", json_incref(list), err));
 done:
     json_decref(list);
     return status;
 }
 
-fg_status fg_conversion_names(const fg_conversion *c, fg_buffer *out, fg_error *err) {
+fg_status fg_conversion_names(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    for (size_t o = 0; o < c->plan.output_count; o++) {
-        const char *source = source_name(&c->plan, &c->plan.outputs[o]);
-        FG_TRY(
-            fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", c->plan.outputs[o].name));
+    for (size_t o = 0; o < plan->output_count; o++) {
+        const char *source = source_name(plan, &plan->outputs[o]);
+        FG_TRY(fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", plan->outputs[o].name));
     }
-    for (size_t i = 0; i < c->plan.dropped_count; i++) {
-        const fg_dropped *dropped = &c->plan.dropped[i];
-        FG_TRY(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", c->plan.source.items[dropped->source].name,
+    for (size_t i = 0; i < plan->dropped_count; i++) {
+        const fg_dropped *dropped = &plan->dropped[i];
+        FG_TRY(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", plan->source.items[dropped->source].name,
                                 dropped->reason));
     }
 done:

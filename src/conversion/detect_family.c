@@ -84,7 +84,7 @@ static fg_status consider_all(search *s, fg_error *err) {
     FG_TRY(fg_converters_list(s->question.catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
-        bool wanted = entry->model_type && strcmp(entry->format, fg_format_fast_llm.name) == 0 &&
+        bool wanted = entry->model_type && strcmp(entry->format, s->question.other->schema) == 0 &&
                       !is_listed_before(entries->items, i);
         if (wanted) FG_TRY(consider(s, entry->model_type, err));
     }
@@ -160,13 +160,13 @@ static const char *only_one(const search *s) {
     return count == 1 ? found : NULL;
 }
 
-fg_status fg_family_find(fg_catalogue *catalogue, const json_t *base_model, const char *file, char **family,
-                         fg_error *err) {
+fg_status fg_family_find(fg_catalogue *catalogue, const fg_format *format, const json_t *model,
+                         const char *file, char **family, fg_error *err) {
     fg_status status = FG_OK;
     search s = {.question = {.catalogue = catalogue,
-                             .other = &fg_format_fast_llm,
+                             .other = format,
                              .direction = FG_EXPORT,
-                             .config = base_model,
+                             .config = model,
                              .file = file},
                 .fitting = json_array(),
                 .losing = json_object(),

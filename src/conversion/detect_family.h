@@ -1,5 +1,5 @@
-/* Detects the family of a Fast-LLM configuration that does not name it: Fast-LLM configurations look alike
- * for all families, so each converter is tried.
+/* Detects the family of a configuration that does not name it, where those of a format look alike for all
+ * families: each converter is tried.
  *
  * Invariant: a family is found only if no other one fits; failed attempts print nothing.
  */
@@ -24,9 +24,9 @@ fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *
  * warning ("" without any), or the refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
                         char warning[FG_LOG_LINE], fg_error *err);
-/* The only hf family whose converter accepts `base_model`. Newly allocated. With none or several:
+/* The only hf family whose converter to `format` accepts the model's configuration. Newly allocated. With none or several:
  * FG_ERR_INPUT that names `file`, the families, what each refuses, and which would warn of a loss. */
-fg_status fg_family_find(fg_catalogue *catalogue, const json_t *base_model, const char *file, char **family,
-                         fg_error *err);
+fg_status fg_family_find(fg_catalogue *catalogue, const fg_format *format, const json_t *model,
+                         const char *file, char **family, fg_error *err);
 
 #endif

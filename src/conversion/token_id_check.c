@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/log.h"
 
 enum { DEPTH = 16 };
@@ -67,17 +68,17 @@ done:
     return status;
 }
 
-fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err) {
+fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *written, fg_error *err) {
     fg_status status = FG_OK;
-    bool fast_llm = c->to == &fg_format_fast_llm;
-    const json_t *size = fg_json_at(config, fast_llm ? "embeddings/vocab_size" : "vocab_size");
-    if (!size) size = fg_json_at(config, "text_config/vocab_size");
-    uint64_t rows =
-        json_is_integer(size) && json_integer_value(size) > 0 ? (uint64_t)json_integer_value(size) : 0;
     json_t *carried = NULL;
-    if (fast_llm) FG_TRY(carried_config(fg_conversion_last(c)->translation.left_out, &carried, err));
-    fg_token_ids_warn(c->config_file, fast_llm ? carried : config, rows);
-    if (c->generation_config) fg_token_ids_warn(GENERATION_CONFIG, c->generation_config, rows);
+    const json_t *size = fg_json_at(written->model, format->vocabulary_path);
+    if (!size) size = fg_json_at(written->model, "text_config/vocab_size");
+    json_int_t rows = json_integer_value(size);
+    if (rows < 0) rows = 0;
+    if (!format->has_token_ids) FG_TRY(carried_config(written->left_out, &carried, err));
+    fg_token_ids_warn(written->file, carried ? carried : written->model, (uint64_t)rows);
+    if (written->generation_config)
+        fg_token_ids_warn(GENERATION_CONFIG, written->generation_config, (uint64_t)rows);
 done:
     json_decref(carried);
     return status;

@@ -1,17 +1,22 @@
-/* Token ids that the vocabulary does not have: said, because other programs fail on them later or in
- * silence. */
+/* Token ids that the vocabulary does not have: said, because other programs fail on them later or in silence. */
 #ifndef FG_CONVERSION_TOKEN_ID_CHECK_H
 #define FG_CONVERSION_TOKEN_ID_CHECK_H
 
-#include "conversion/conversion.h"
+#include "format/format.h"
 
-/* Warns of each id (keys that end in "_token_id", lists of ids too) in `config` and the objects in it that is
- * no row of the vocabulary: that of the nearest vocab_size, else of `rows`; 0: not known. `file` is for the
- * messages. */
+/* Warns of each id (keys that end in "_token_id", lists of ids too) in `config` and the objects in it that is no row
+ * of the vocabulary: that of the nearest vocab_size, else of `rows`; 0: not known. `file` is for the messages. */
 void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows);
 
-/* The same for all that a conversion writes: `config`, what is next to a Fast-LLM configuration,
- * generation_config.json. */
-fg_status fg_conversion_warn_of_token_ids(const fg_conversion *c, const json_t *config, fg_error *err);
+/* What a conversion writes. */
+typedef struct fg_written_ids {
+    const char *file;    /* of the configuration, for messages */
+    const json_t *model; /* the model's configuration in the destination's format */
+    const json_t
+        *left_out; /* as fg_translation.left_out: what is carried next to it where the format has no ids */
+    const json_t *generation_config; /* NULL: there is none */
+} fg_written_ids;
+/* The same for all of it. */
+fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *written, fg_error *err);
 
 #endif

@@ -219,7 +219,8 @@ static fg_status write_metadata(const fg_format_contents *c, fg_buffer *text, fg
     json_t *carried = NULL, *document = c->before ? fg_json_deep_copy(c->before, err) : json_object();
     FG_TRY(fg_carried_sort(c->carried, &carried, err));
     FG_TRY(fg_json_put(document, "config", fg_json_copy(c->config, err), err));
-    FG_TRY(fg_json_put(document, "fast_llm_version", json_string(c->library_version), err));
+    if (c->library_version)
+        FG_TRY(fg_json_put(document, "fast_llm_version", json_string(c->library_version), err));
     FG_TRY(fg_json_put(document, "format", json_string(fg_format_fast_llm.name), err));
     FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(c->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", WEIGHTS), err));

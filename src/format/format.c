@@ -68,6 +68,7 @@ const fg_format *fg_format_of_document(const json_t *document, const fg_format *
     for (size_t i = fg_format_count; i-- > 0;) {
         const fg_format *f = fg_formats[i];
         if (like && strcmp(f->config_file, like->config_file) != 0) continue;
+        if (f == like && f->recognise) break; /* the directory has told */
         if (f->recognise_document && f->recognise_document(document)) return f;
     }
     return like ? like : fg_formats[0];

@@ -71,8 +71,7 @@ typedef struct fg_format {
     bool opens_latest;    /* and the latest of them is read by default */
 
     /* ---- functions ---- */
-    /* Whether a directory that has `config_file` is of this format; NULL: it is, if no other format claims
-     * it. */
+    /* Whether a directory that has `config_file` is of this format; NULL: only the document tells. */
     fg_status (*recognise)(const char *directory, bool *is, fg_error *err);
     /* Whether a document says that it is of this format; asked only among formats that may have written
      * it. */
@@ -113,12 +112,13 @@ const fg_format *fg_format_target(size_t index);
 /* The one of them with this schema; NULL: there is none. */
 const fg_format *fg_format_target_find(const char *schema);
 
-/* Where a directory's `config_file` is decided to be another one's: the format that has `config_file`
- * there, as far as names of files and recognise tell. `asked` or NULL: only this format's file is looked
- * for. The first of fg_formats if nothing is found. */
+/* The format whose `config_file` a directory has, as far as `recognise` tells: the document may tell more.
+ * The first of fg_formats if no other is found. With `asked` (or NULL) only the file of that format is looked
+ * for. */
 fg_status fg_format_of_directory(const char *directory, const fg_format *asked, const fg_format **format,
                                  fg_error *err);
-/* The format that a document is in; `like` (or NULL): only formats with the same `config_file` are asked. */
+/* The format that a document is in. With `like` (or NULL), the format of the directory, only formats with the
+ * same `config_file` are asked, and after one that recognised the directory only those behind it. */
 const fg_format *fg_format_of_document(const json_t *document, const fg_format *like);
 
 /* A file of configuration as it is, JSON or YAML by its name; a new reference. FG_ERR_INPUT: it is no such

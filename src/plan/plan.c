@@ -221,6 +221,18 @@ uint64_t fg_output_bytes(const fg_output *output) {
     return output->elements * fg_dtype_size(output->dtype);
 }
 
+bool fg_plan_casts(const fg_plan *plan) {
+    for (size_t o = 0; o < plan->output_count; o++) {
+        const fg_output *output = &plan->outputs[o];
+        for (size_t p = output->first_piece; p < output->first_piece + output->piece_count; p++) {
+            const fg_piece *piece = &plan->pieces[p];
+            if (piece->kind != FG_PIECE_ZERO && plan->source.items[piece->source].dtype != output->dtype)
+                return true;
+        }
+    }
+    return false;
+}
+
 uint64_t fg_plan_bytes(const fg_plan *plan) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < plan->output_count; i++) {

@@ -79,7 +79,9 @@ fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_er
 fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
 
 uint64_t fg_output_bytes(const fg_output *output);
-uint64_t fg_plan_bytes(const fg_plan *plan); /* all outputs */
+uint64_t fg_plan_bytes(const fg_plan *plan);
+/* Whether some output has another dtype than what it is made of. */
+bool fg_plan_casts(const fg_plan *plan); /* all outputs */
 
 fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err);
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err);

@@ -2,18 +2,8 @@
 
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #include "report/report_text.h"
-
-enum { TIME_SIZE = 32 };
-
-const char *fg_report_time(char *buffer) {
-    time_t now = time(NULL);
-    struct tm utc;
-    if (!gmtime_r(&now, &utc) || !strftime(buffer, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &utc)) buffer[0] = '\0';
-    return buffer;
-}
 
 static bool is(const json_t *report, const char *key, const char *value) {
     return strcmp(fg_report_string(report, key, ""), value) == 0;

@@ -49,7 +49,5 @@ fg_status fg_report_summary(const json_t *report, const fg_headline *headline, f
 /* The plan for people (--dry-run): what would be written, sizes, memory, what is dropped and left out, and
  * why. */
 fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err);
-/* ISO 8601 in UTC with seconds. `buffer` has at least 32 bytes; returned. */
-const char *fg_report_time(char *buffer);
 
 #endif

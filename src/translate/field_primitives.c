@@ -137,11 +137,14 @@ done:
 }
 
 /* The value that the run asks for in place of the file's. */
-static fg_status apply_option(const fg_translator *t, const fg_declaration *d, json_t **value,
-                              fg_error *err) {
+static fg_status apply_option(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                              json_t **value, fg_error *err) {
     uint64_t asked = 0;
     const char *option = json_string_value(member(d, "option"));
-    if (!option || !fg_translate_option(t->options, option, &asked) || !asked) return FG_OK;
+    if (!option) return FG_OK;
+    if (fg_option_find(option) == FG_OPTION_VOCAB_SIZE)
+        return fg_translator_note_vocabulary(t, frame, to_path(t, d), err);
+    if (!fg_translate_option(t->options, option, &asked) || !asked) return FG_OK;
     json_decref(*value);
     *value = json_integer((json_int_t)asked);
     return *value ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
@@ -265,7 +268,7 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     FG_TRY(translate_value(t, frame, d, &value, &same, err));
     if (!value) goto done;
     if (fg_translator_imports(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
-    FG_TRY(apply_option(t, d, &value, err));
+    FG_TRY(apply_option(t, frame, d, &value, err));
     FG_TRY(equals(t, frame, d, absence->unwritten, value, &unwritten, err));
     if (unwritten && !absence->as_null) goto done;
     if (unwritten) {

@@ -113,6 +113,8 @@ static fg_status each_option(fg_translator *t,
             FG_FAIL(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
                     name ? name : "(no text)");
         if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
+        if (t->direction == FG_EXPORT && fg_option_find(name) == FG_OPTION_VOCAB_SIZE)
+            FG_TRY(fg_json_push(t->vocabulary_sizes, json_string(path), err));
     }
 done:
     return status;
@@ -216,7 +218,7 @@ static fg_status check_return(fg_translator *there, const json_t *target, const 
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_translate_options options = *there->options;
-    options.max_length = options.vocab_size = 0;
+    options.max_length = 0;
     fg_translator back = {.converter = there->converter,
                           .document = there->document,
                           .file = there->file,
@@ -379,7 +381,9 @@ fg_status fg_translate(const fg_converter *converter, fg_direction direction, co
     given = fg_json_deep_copy(source, err);
     translation->newer_rotary = direction == FG_IMPORT && fg_rotary_settings_are_newer(source);
     translation->left_out = t.left_out = json_array();
-    if (!given || !t.left_out) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
+    translation->vocabulary_sizes = t.vocabulary_sizes = json_array();
+    if (!given || !t.left_out || !t.vocabulary_sizes)
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
     FG_TRY(fg_classes_load(&t.classes, catalogue, fg_converter_format(converter), err));
     FG_TRY(fg_defaults_load(catalogue, fg_converter_hf_model_type(converter), &defaults, err));
     FG_TRY(spell_given(&t, given, defaults, err));
@@ -394,10 +398,23 @@ done:
     return status;
 }
 
+fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
+                              fg_error *err) {
+    fg_status status = FG_OK;
+    size_t i;
+    json_t *path;
+    FG_TRY_NEW(*result, fg_json_deep_copy(translation->result, err));
+    json_array_foreach(translation->vocabulary_sizes, i, path)
+        FG_TRY(fg_json_set_at(*result, json_string_value(path), json_integer((json_int_t)rows), err));
+done:
+    return status;
+}
+
 void fg_translation_free(fg_translation *translation) {
     json_decref(translation->result);
     json_decref(translation->hf);
     json_decref(translation->target);
     json_decref(translation->left_out);
+    json_decref(translation->vocabulary_sizes);
     *translation = (fg_translation){0};
 }

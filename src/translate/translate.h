@@ -22,6 +22,8 @@ typedef struct fg_translation {
     /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present):
      * what the shapes in "tensors" are evaluated over. */
     json_t *hf;
+    /* Owned: array of the paths in `result` that hold the number of tokens. */
+    json_t *vocabulary_sizes;
     /* Owned: of a target with classes, its configuration with every default filled in; else NULL. */
     json_t *target;
     /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target
@@ -40,6 +42,9 @@ typedef struct fg_translation {
  * is exported again as a check: a key that would come back with another value is refused. */
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
                        const fg_translate_options *options, fg_translation *translation, fg_error *err);
+/* The result for a vocabulary with this number of rows, where tokens are added: a new reference. */
+fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
+                              fg_error *err);
 void fg_translation_free(fg_translation *translation);
 
 #endif

@@ -8,7 +8,6 @@
 
 typedef struct fg_translate_options {
     uint64_t max_length;            /* --max-length; 0: not given */
-    uint64_t vocab_size;            /* rows of the vocabulary after tokens were added; 0: as in the source */
     int hf_version;                 /* 4: older rotary spelling in hf output; 5: rope_parameters */
     const char *const *ignore_keys; /* --ignore-key: paths (a.b) of the source that may be unknown */
     size_t ignore_key_count;
@@ -20,7 +19,8 @@ typedef struct fg_translate_options {
     const json_t *carried;
 } fg_translate_options;
 
-/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. */
+/* The value of the option that "option": NAME means, 0 if it is not given. Unknown names are false. The
+ * number of tokens is not given, but set afterwards (fg_translation_grow). */
 bool fg_translate_option(const fg_translate_options *options, const char *name, uint64_t *value);
 
 #endif

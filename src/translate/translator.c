@@ -111,6 +111,18 @@ done:
     return status;
 }
 
+fg_status fg_translator_note_vocabulary(fg_translator *t, const fg_frame *frame, const char *path,
+                                        fg_error *err) {
+    fg_status status = FG_OK;
+    char *full = NULL;
+    if (!t->vocabulary_sizes) goto done;
+    FG_TRY_NEW(full, fg_path_resolve(prefix_of(frame, t->direction == FG_EXPORT), path, err));
+    FG_TRY(fg_json_push(t->vocabulary_sizes, json_string(full), err));
+done:
+    fg_free(full);
+    return status;
+}
+
 fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                 const json_t *value, bool comes_back, fg_error *err) {
     fg_status status = FG_OK;

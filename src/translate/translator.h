@@ -29,8 +29,9 @@ typedef struct fg_translator {
     json_t *resolved;    /* import: object of hf path -> value that was carried over */
     json_t *result;      /* what declarations write */
     json_t *left_out;    /* array; NULL: not wanted */
-    json_t *variables;   /* for $names */
-    fg_buffer refusals;  /* owned; lines */
+    json_t *vocabulary_sizes; /* the same; see fg_translation */
+    json_t *variables;        /* for $names */
+    fg_buffer refusals;       /* owned; lines */
     size_t refused;
     bool lacks_key;    /* one of the refusals is for a key that must be there */
     const char *hint;  /* what to do about the refusals, where one of them says so itself; else NULL */
@@ -79,6 +80,9 @@ fg_status fg_translator_read(const fg_translator *translator, const fg_frame *fr
                              bool given, const json_t **found, fg_error *err);
 fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, const char *path,
                               const json_t *value, fg_error *err);
+/* Notes a path of the result that holds the number of tokens. */
+fg_status fg_translator_note_vocabulary(fg_translator *translator, const fg_frame *frame, const char *path,
+                                        fg_error *err);
 /* Import: notes that the declaration's hf key means `value` (written into the source in place of null or
  * nothing). */
 fg_status fg_translator_resolve(fg_translator *translator, const fg_frame *frame,

@@ -44,16 +44,16 @@ static void put_model(const char *file) {
     fg_buffer_free(&header);
 }
 
-static void expect_weights_from(fg_options *options, const char *directory) {
+static void expect_weights_from(fg_recipe *recipe, const char *directory) {
     fg_conversion conversion = {0};
     fg_error err = {0};
     fg_catalogue catalogue = {0};
-    options->source = at("");
+    recipe->source = at("");
     assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL), FG_OK);
-    if (fg_conversion_prepare(&conversion, options, &catalogue, "test", &err) != FG_OK)
+    if (fg_conversion_prepare(&conversion, recipe, &catalogue, "test", &err) != FG_OK)
         fail_msg("%s", err.text);
-    assert_string_equal(conversion.source.weights_directory, directory);
-    assert_ptr_equal(conversion.source.format, &fg_format_forgather);
+    assert_string_equal(conversion.decided.source.checkpoint.weights_directory, directory);
+    assert_ptr_equal(conversion.decided.source.checkpoint.format, &fg_format_forgather);
     fg_conversion_free(&conversion);
     fg_catalogue_free(&catalogue);
     fg_log_reset();
@@ -62,7 +62,7 @@ static void expect_weights_from(fg_options *options, const char *directory) {
 /* A directory that does not say that it is Forgather's has its training checkpoints all the same. */
 static void what_the_source_is_declared_to_be_decides_where_its_weights_are(void **state) {
     (void)state;
-    fg_options declared = {.reverse = true, .model_type = "llama"}, found_out = {0};
+    fg_recipe declared = {.reverse = true, .model_type = "llama"}, found_out = {0};
     put_text("config.json", "{\"hf_model_type\": \"llama\", " CONFIG);
     put_model("model.safetensors");
     expect_weights_from(&found_out, at(""));
@@ -78,7 +78,7 @@ static void what_the_source_is_declared_to_be_decides_where_its_weights_are(void
 
 static void verbose_runs_say_what_was_decided(void **state) {
     (void)state;
-    fg_options options = {0};
+    fg_recipe recipe = {0};
     fg_buffer said = {0};
     put_text("config.json", "{\"hf_model_type\": \"llama\", \"use_cache\": false, " CONFIG);
     put_text("notes.txt", "x");
@@ -86,7 +86,7 @@ static void verbose_runs_say_what_was_decided(void **state) {
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
     fg_log_level_set(FG_LOG_VERBOSE);
-    expect_weights_from(&options, at(""));
+    expect_weights_from(&recipe, at(""));
     fg_log_level_set(FG_LOG_NORMAL);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
@@ -102,7 +102,7 @@ static void verbose_runs_say_what_was_decided(void **state) {
 /* A tokenizer that is missing matters only to a conversion that happens. */
 static void what_the_plan_refuses_is_not_warned_about(void **state) {
     (void)state;
-    fg_options options = {0};
+    fg_recipe recipe = {0};
     fg_conversion conversion = {0};
     fg_error err = {0};
     fg_catalogue catalogue = {0};
@@ -114,8 +114,8 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     assert_int_equal(fg_catalogue_add(&catalogue, FG_CONVERTERS, NULL), FG_OK);
     int before = dup(STDERR_FILENO);
     assert_non_null(freopen(at("said"), "w", stderr));
-    options.source = at("");
-    fg_status status = fg_conversion_prepare(&conversion, &options, &catalogue, "test", &err);
+    recipe.source = at("");
+    fg_status status = fg_conversion_prepare(&conversion, &recipe, &catalogue, "test", &err);
     fflush(stderr);
     dup2(before, STDERR_FILENO);
     close(before);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "report/report.h"
 #include "report/report_text.h"
 
@@ -306,7 +307,7 @@ static void times_are_iso_8601(void **state) {
     (void)state;
     char text[32];
     int year, month, day, hour, minute, second;
-    fg_report_time(text);
+    fg_clock_text(text);
     assert_int_equal(strlen(text), 20);
     assert_int_equal(sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ", &year, &month, &day, &hour, &minute, &second),
                      6);

@@ -1,43 +1,42 @@
-/* Updates: architecture and versions, the chain of migrations, and the resulting configuration. */
+#include "conversion/update.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/log.h"
-#include "conversion/conversion.h"
 #include "mapping/name_map.h"
 #include "model/spec.h"
 #include "model/weight_source.h"
-#include "report/report.h"
 
 enum { CHUNK = 64 << 10 }; /* numbers of tied tensors that are compared at once */
 
 /* ---- architecture and versions ---- */
 
-static fg_status not_stamped(const fg_conversion *c, const char *key, const char *option, fg_error *err) {
-    fg_fail(err, FG_ERR_USAGE, "%s/config.json has no %s: %s is required", c->source.directory, key, option);
+static fg_status not_stamped(const fg_checkpoint *c, const char *key, const char *option, fg_error *err) {
+    fg_fail(err, FG_ERR_USAGE, "%s/config.json has no %s: %s is required", c->directory, key, option);
     return fg_hint(err, "give --arch NAME and --from-version N; `fgconv list` shows the architectures");
 }
 
-static fg_status contradicts(const fg_conversion *c, const char *key, const char *held, const char *option,
+static fg_status contradicts(const fg_checkpoint *c, const char *key, const char *held, const char *option,
                              const char *given, fg_error *err) {
-    fg_fail(err, FG_ERR_USAGE, "%s/config.json has %s %s, but %s is %s", c->source.directory, key, held,
-            option, given);
+    fg_fail(err, FG_ERR_USAGE, "%s/config.json has %s %s, but %s is %s", c->directory, key, held, option,
+            given);
     return fg_hint(err, "remove %s: it is for directories without that key", option);
 }
 
-static fg_status resolve_arch(fg_conversion *c, const fg_options *options, fg_error *err) {
+static fg_status resolve_arch(fg_update *u, const fg_checkpoint *c, const fg_recipe *recipe, fg_error *err) {
     fg_status status = FG_OK;
     char brief[80];
-    const json_t *held = json_object_get(c->source.config, FG_ARCH_KEY);
+    const json_t *held = json_object_get(c->config, FG_ARCH_KEY);
     const char *said = json_string_value(held);
     if (held && !json_is_null(held) && !said)
-        FG_FAIL(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string", c->source.directory,
+        FG_FAIL(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string", c->directory,
                 FG_ARCH_KEY, fg_json_brief(held, brief, sizeof brief));
-    if (!said && !options->arch) FG_TRY(not_stamped(c, FG_ARCH_KEY, "--arch", err));
-    if (said && options->arch && strcmp(said, options->arch) != 0)
-        FG_TRY(contradicts(c, FG_ARCH_KEY, said, "--arch", options->arch, err));
-    FG_TRY_NEW(c->update->arch, fg_strdup(said ? said : options->arch, err));
+    if (!said && !recipe->arch) FG_TRY(not_stamped(c, FG_ARCH_KEY, "--arch", err));
+    if (said && recipe->arch && strcmp(said, recipe->arch) != 0)
+        FG_TRY(contradicts(c, FG_ARCH_KEY, said, "--arch", recipe->arch, err));
+    FG_TRY_NEW(u->arch, fg_strdup(said ? said : recipe->arch, err));
 done:
     return status;
 }
@@ -48,18 +47,17 @@ static fg_status parse_option(const char *text, const char *option, fg_version *
                    text);
 }
 
-static fg_status resolve_from(fg_conversion *c, const fg_options *options, fg_error *err) {
+static fg_status resolve_from(fg_update *u, const fg_checkpoint *c, const fg_recipe *recipe, fg_error *err) {
     fg_status status = FG_OK;
     fg_version given;
     char *where = NULL;
-    fg_update *u = c->update;
-    const json_t *held = json_object_get(c->source.config, FG_ARCH_VERSION_KEY);
+    const json_t *held = json_object_get(c->config, FG_ARCH_VERSION_KEY);
     bool said = held && !json_is_null(held);
-    if (options->from_version) FG_TRY(parse_option(options->from_version, "--from-version", &given, err));
-    if (!said && !options->from_version) FG_TRY(not_stamped(c, FG_ARCH_VERSION_KEY, "--from-version", err));
-    FG_TRY_NEW(where, fg_strformat(err, "%s/config.json: %s", c->source.directory, FG_ARCH_VERSION_KEY));
+    if (recipe->from_version) FG_TRY(parse_option(recipe->from_version, "--from-version", &given, err));
+    if (!said && !recipe->from_version) FG_TRY(not_stamped(c, FG_ARCH_VERSION_KEY, "--from-version", err));
+    FG_TRY_NEW(where, fg_strformat(err, "%s/config.json: %s", c->directory, FG_ARCH_VERSION_KEY));
     if (said) FG_TRY(fg_version_read(held, where, &u->from, err));
-    if (said && options->from_version && fg_version_compare(&given, &u->from) != 0)
+    if (said && recipe->from_version && fg_version_compare(&given, &u->from) != 0)
         FG_TRY(contradicts(c, FG_ARCH_VERSION_KEY, u->from.text, "--from-version", given.text, err));
     if (!said) u->from = given;
 done:
@@ -68,16 +66,15 @@ done:
 }
 
 /* The current version is the converter's; for a later one no converter can write the result. */
-static fg_status resolve_to(fg_conversion *c, const fg_options *options, fg_error *err) {
+static fg_status resolve_to(fg_update *u, const fg_recipe *recipe, fg_error *err) {
     fg_status status = FG_OK;
-    fg_update *u = c->update;
     const fg_version *newest = fg_migrations_newest(&u->migrations);
     bool found;
     FG_TRY(fg_converter_version(u->converter, &u->current, &found, err));
     if (!found) u->current = newest ? *newest : u->from;
     u->to = u->current;
-    if (options->to_version) {
-        FG_TRY(parse_option(options->to_version, "--to-version", &u->to, err));
+    if (recipe->to_version) {
+        FG_TRY(parse_option(recipe->to_version, "--to-version", &u->to, err));
     } else if (newest && fg_version_compare(newest, &u->current) > 0) {
         fg_fail(err, FG_ERR_INPUT,
                 "%s: the migrations end at version %s, but the converter %s writes version %s", u->arch,
@@ -124,72 +121,60 @@ done:
     return status;
 }
 
-fg_status fg_conversion_revise_spec(const fg_conversion *c, bool source, json_t *spec, fg_error *err) {
-    if (!c->update) return FG_OK;
-    fg_status status = revise(&c->update->rest, spec, err);
-    return status == FG_OK && source ? revise(&c->update->chain, spec, err) : status;
+fg_status fg_update_revise_spec(const fg_update *u, bool source, json_t *spec, fg_error *err) {
+    if (!u) return FG_OK;
+    fg_status status = revise(&u->rest, spec, err);
+    return status == FG_OK && source ? revise(&u->chain, spec, err) : status;
 }
 
-/* ---- the steps ---- */
+/* ---- deciding ---- */
+
+bool fg_update_is_checked(const fg_update *u) {
+    return fg_version_compare(&u->to, &u->current) == 0;
+}
 
 /* The source's configuration with architecture and version in the usual spelling. */
-static fg_status stamp(fg_conversion *c, fg_error *err) {
+static fg_status stamp(fg_update *u, const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    fg_update *u = c->update;
     bool current = fg_version_compare(&u->from, &u->current) == 0;
-    FG_TRY_NEW(u->config, fg_json_deep_copy(c->source.config, err));
+    FG_TRY_NEW(u->config, fg_json_deep_copy(config, err));
     FG_TRY(fg_json_put_text(u->config, FG_ARCH_KEY, u->arch, err));
     FG_TRY(fg_json_put_text(u->config, FG_ARCH_VERSION_KEY, current ? u->current.text : u->from.text, err));
 done:
     return status;
 }
 
-static fg_status add_steps(fg_conversion *c, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_update *u = c->update;
-    const fg_route_step back = {.direction = FG_EXPORT, .other = &fg_format_forgather},
-                        there = {.direction = FG_IMPORT, .other = &fg_format_forgather};
-    for (size_t i = 0; i < u->chain.count; i++) {
-        const fg_route_step step = {.migration = u->chain.steps[i], .other = &fg_format_forgather};
-        FG_TRY(fg_conversion_add_step(c, &step, err));
-    }
-    if (fg_version_compare(&u->to, &u->current) == 0) {
-        FG_TRY(fg_conversion_add_step(c, &back, err));
-        FG_TRY(fg_conversion_add_step(c, &there, err));
-        goto done;
-    }
+/* What no converter writes is worth a word, if it is something at all. */
+static fg_status check_unchecked(const fg_update *u, const char *directory, fg_error *err) {
+    if (fg_update_is_checked(u)) return FG_OK;
     if (!u->chain.count)
-        FG_FAIL(err, FG_ERR_USAGE, "%s already has version %s of %s, and the converter is for version %s",
-                c->source.directory, u->from.text, u->arch, u->current.text);
+        return fg_fail(err, FG_ERR_USAGE,
+                       "%s already has version %s of %s, and the converter is for version %s", directory,
+                       u->from.text, u->arch, u->current.text);
     fg_warn("fgconv has model code for version %s of %s only: version %s gets none, and its tensors are not "
             "checked with a converter",
             u->current.text, u->arch, u->to.text);
-done:
-    return status;
+    return FG_OK;
 }
 
-fg_status fg_conversion_decide_update(fg_conversion *c, const fg_options *options, fg_catalogue *catalogue,
-                                      fg_error *err) {
+fg_status fg_update_decide(const fg_recipe *recipe, const fg_source *source, fg_catalogue *catalogue,
+                           fg_update **update, fg_error *err) {
     fg_status status = FG_OK;
-    const char *family = c->source.model_type;
-    FG_NEW(c->update, 1);
-    fg_update *u = c->update;
-    c->to = &fg_format_forgather;
-    fg_report_time(u->begun);
-    u->gaps = (fg_tensor_gaps){.missing = json_array(), .unexpected = json_array()};
-    if (!u->gaps.missing || !u->gaps.unexpected)
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while preparing an update");
-    FG_TRY(resolve_arch(c, options, err));
-    FG_TRY(resolve_from(c, options, err));
-    bool hf = json_object_get(c->source.config, "hf_model_type") != NULL;
-    FG_TRY(fg_converter_load(&u->converter, catalogue, &fg_format_forgather, hf && family ? family : u->arch,
-                             err));
+    const fg_checkpoint *c = &source->checkpoint;
+    FG_NEW(*update, 1);
+    fg_update *u = *update;
+    fg_clock_text(u->begun);
+    FG_TRY(resolve_arch(u, c, recipe, err));
+    FG_TRY(resolve_from(u, c, recipe, err));
+    bool hf = json_object_get(c->config, "hf_model_type") != NULL;
+    FG_TRY(fg_converter_load(&u->converter, catalogue, c->format,
+                             hf && c->model_type ? c->model_type : u->arch, err));
     FG_TRY(fg_migrations_load(&u->migrations, catalogue, fg_converter_file(u->converter), u->arch, err));
-    FG_TRY(resolve_to(c, options, err));
+    FG_TRY(resolve_to(u, recipe, err));
     FG_TRY(fg_migrations_chain(&u->migrations, u->arch, &u->from, &u->to, &u->chain, err));
     FG_TRY(resolve_rest(u, err));
-    FG_TRY(stamp(c, err));
-    FG_TRY(add_steps(c, err));
+    FG_TRY(stamp(u, c->config, err));
+    FG_TRY(check_unchecked(u, c->directory, err));
 done:
     return status;
 }
@@ -202,8 +187,6 @@ void fg_update_free(fg_update **update) {
     fg_migration_chain_free(&u->rest);
     fg_migrations_free(&u->migrations);
     json_decref(u->config);
-    json_decref(u->gaps.missing);
-    json_decref(u->gaps.unexpected);
     fg_free(u);
     *update = NULL;
 }
@@ -222,38 +205,16 @@ static bool is_rewritten(const char *key) {
     return false;
 }
 
-/* Without a converter for the version there is no code to name. */
-static fg_status keep_without_code(fg_conversion *c, fg_error *err) {
+fg_status fg_update_config(const json_t *migrated, const json_t *translated, json_t **config, fg_error *err) {
     static const char *const code[] = {"architectures", "auto_map", "code_generator"};
-    c->config = fg_json_deep_copy(fg_conversion_last(c)->translation.result, err);
-    if (!c->config) return FG_ERR_MEMORY;
-    for (size_t i = 0; i < sizeof code / sizeof *code; i++) json_object_del(c->config, code[i]);
-    return FG_OK;
-}
-
-/* Keys that the destination has after all are not left out. */
-static void forget_kept(const fg_conversion *c) {
-    for (size_t s = 0; s < c->step_count; s++) {
-        json_t *left_out = c->steps[s].translation.left_out;
-        for (size_t i = json_array_size(left_out); i-- > 0;) {
-            const char *key = json_string_value(json_object_get(json_array_get(left_out, i), "key"));
-            if (key && fg_json_at(c->config, key)) json_array_remove(left_out, i);
-        }
-    }
-}
-
-fg_status fg_conversion_keep_config(fg_conversion *c, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_update *u = c->update;
-    const json_t *saved = u->chain.count ? c->steps[u->chain.count - 1].translation.result : u->config;
     const char *key;
     json_t *value;
-    if (fg_conversion_last(c)->migration) return keep_without_code(c, err);
-    FG_TRY_NEW(c->config, fg_json_deep_copy(fg_conversion_last(c)->translation.result, err));
-    json_object_foreach((json_t *)(uintptr_t)saved, key, value) {
-        if (!is_rewritten(key)) FG_TRY(fg_json_put(c->config, key, fg_json_deep_copy(value, err), err));
+    FG_TRY_NEW(*config, fg_json_deep_copy(translated, err));
+    for (size_t i = 0; !migrated && i < sizeof code / sizeof *code; i++) json_object_del(*config, code[i]);
+    json_object_foreach((json_t *)(uintptr_t)migrated, key, value) {
+        if (!is_rewritten(key)) FG_TRY(fg_json_put(*config, key, fg_json_deep_copy(value, err), err));
     }
-    forget_kept(c);
 done:
     return status;
 }
@@ -288,14 +249,13 @@ static fg_status compare_pair(const fg_weight_source *weights, const json_t *pai
     return compare_numbers(weights, &a, &b, first, second, err);
 }
 
-fg_status fg_conversion_check_ties(const fg_conversion *c, size_t index, const fg_plan *plan, fg_error *err) {
+fg_status fg_update_check_ties(const fg_converter *converter, const json_t *hf, const fg_plan *plan,
+                               fg_error *err) {
     fg_status status = FG_OK;
-    const fg_route_step *step = &c->steps[index];
     fg_weight_source weights = {0};
     json_t *pairs = NULL, *pair;
     size_t i;
-    if (step->migration || step->direction != FG_EXPORT) return FG_OK;
-    FG_TRY(fg_name_map_tied(step->converter, step->translation.hf, &pairs, err));
+    FG_TRY(fg_name_map_tied(converter, hf, &pairs, err));
     if (!json_array_size(pairs)) goto done;
     FG_TRY(fg_weight_source_from_plan(&weights, plan, err));
     json_array_foreach(pairs, i, pair) FG_TRY(compare_pair(&weights, pair, err));
@@ -321,22 +281,22 @@ done:
     return status;
 }
 
-fg_status fg_conversion_audit(const fg_conversion *c, json_t **audit, fg_error *err) {
+fg_status fg_update_audit(const fg_update *u, const char *source, const fg_plan *plan,
+                          const fg_tensor_gaps *gaps, json_t **audit, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_update *u = c->update;
     json_t *migrations = json_array();
     *audit = json_object();
     FG_TRY(list_migrations(&u->chain, migrations, err));
     FG_TRY(fg_json_put_text(*audit, "schema", "forgather_update.v1", err));
     FG_TRY(fg_json_put_text(*audit, "timestamp", u->begun, err));
-    FG_TRY(fg_json_put_text(*audit, "source", c->source.directory, err));
+    FG_TRY(fg_json_put_text(*audit, "source", source, err));
     FG_TRY(fg_json_put_text(*audit, "arch", u->arch, err));
     FG_TRY(fg_json_put_text(*audit, "from_version", u->from.text, err));
     FG_TRY(fg_json_put_text(*audit, "to_version", u->to.text, err));
     FG_TRY(fg_json_put(*audit, "migrations", json_incref(migrations), err));
-    FG_TRY(fg_json_put_text(*audit, "dtype", fg_plan_main_dtype(&c->plan), err));
-    FG_TRY(fg_json_put(*audit, "missing_keys", json_incref(u->gaps.missing), err));
-    FG_TRY(fg_json_put(*audit, "unexpected_keys", json_incref(u->gaps.unexpected), err));
+    FG_TRY(fg_json_put_text(*audit, "dtype", fg_plan_main_dtype(plan), err));
+    FG_TRY(fg_json_put(*audit, "missing_keys", json_incref(gaps->missing), err));
+    FG_TRY(fg_json_put(*audit, "unexpected_keys", json_incref(gaps->unexpected), err));
 done:
     json_decref(migrations);
     if (status != FG_OK) {

@@ -1,0 +1,11 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+const char *fg_clock_text(char buffer[FG_CLOCK_TEXT]) {
+    time_t now = time(NULL);
+    struct tm utc;
+    if (!gmtime_r(&now, &utc) || !strftime(buffer, FG_CLOCK_TEXT, "%Y-%m-%dT%H:%M:%SZ", &utc))
+        buffer[0] = '\0';
+    return buffer;
+}

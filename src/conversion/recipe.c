@@ -1,0 +1,204 @@
+#include "conversion/recipe.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static const char *const kind_names[] = {"convert", "update", "finalize", "update-vocab"};
+
+enum { KINDS = sizeof kind_names / sizeof *kind_names };
+
+/* ---- members ---- */
+
+typedef enum member_kind {
+    TEXT,
+    FORMAT,
+    DTYPE,
+    COUNT,
+    DEFAULTED,
+    VERSION,
+    FLAG,
+    TEXTS,
+    DOCUMENT
+} member_kind;
+
+/* DEFAULTED and VERSION always have a value, which an earlier run decides. */
+typedef struct member {
+    const char *key;
+    member_kind kind;
+    size_t offset;
+    bool reported;
+} member;
+
+#define MEMBER(name, kind, reported)                                                                         \
+    { #name, kind, offsetof(fg_recipe, name), reported }
+
+static const member members[] = {
+    MEMBER(model_type, TEXT, true),
+    MEMBER(dtype, DTYPE, true),
+    MEMBER(checkpoint_path, TEXT, true),
+    MEMBER(hf_base, TEXT, true),
+    MEMBER(max_length, COUNT, true),
+    MEMBER(max_shard_size, DEFAULTED, true),
+    MEMBER(hf_version, VERSION, true),
+    MEMBER(ignore_keys, TEXTS, true),
+    MEMBER(arch, TEXT, true),
+    MEMBER(from_version, TEXT, true),
+    MEMBER(to_version, TEXT, true),
+    MEMBER(no_strict, FLAG, true),
+    MEMBER(no_code, FLAG, true),
+    MEMBER(tokens, DOCUMENT, true),
+    MEMBER(source, TEXT, false),
+    MEMBER(destination, TEXT, false),
+    MEMBER(from, FORMAT, false),
+    MEMBER(to, FORMAT, false),
+    MEMBER(reverse, FLAG, false),
+    MEMBER(add_tokens, TEXT, false),
+    MEMBER(chat_template, TEXT, false),
+    MEMBER(skip_default_tokens, FLAG, false),
+    MEMBER(stop_tokens, TEXT, false),
+    MEMBER(generation_config, TEXT, false),
+    MEMBER(no_auto_stop_tokens, FLAG, false),
+    MEMBER(keep_optimizer, FLAG, false),
+    MEMBER(root_copy, FLAG, false),
+    MEMBER(in_place, FLAG, false),
+};
+
+enum { MEMBERS = sizeof members / sizeof *members };
+
+/* Where a member lies in a recipe. */
+typedef union place {
+    void *any;
+    const char **text;
+    const fg_format **format;
+    fg_dtype *dtype;
+    uint64_t *count;
+    int *version;
+    bool *flag;
+    const json_t **document;
+} place;
+
+static place place_of(const fg_recipe *recipe, const member *m) {
+    return (place){.any = (char *)(uintptr_t)recipe + m->offset};
+}
+
+/* ---- writing ---- */
+
+static json_t *text_or_null(const char *text) {
+    return text ? fg_json_string(text) : json_null();
+}
+
+static json_t *member_value(const member *m, place at) {
+    switch (m->kind) {
+    case TEXT:
+        return text_or_null(*at.text);
+    case FORMAT:
+        return text_or_null(*at.format ? (*at.format)->name : NULL);
+    case DTYPE:
+        return text_or_null(*at.dtype == FG_DTYPE_NONE ? NULL : fg_dtype_name(*at.dtype));
+    case COUNT:
+    case DEFAULTED:
+        return json_integer((json_int_t)*at.count);
+    case VERSION:
+        return json_integer(*at.version);
+    case FLAG:
+        return json_boolean(*at.flag);
+    default:
+        return *at.document ? json_incref((json_t *)(uintptr_t)*at.document) : json_null();
+    }
+}
+
+fg_status fg_recipe_put(const fg_recipe *recipe, bool whole, json_t *object, fg_error *err) {
+    fg_status status = FG_OK;
+    if (whole) FG_TRY(fg_json_put_text(object, "command", kind_names[recipe->kind], err));
+    for (size_t i = 0; i < MEMBERS; i++) {
+        const member *m = &members[i];
+        if (!whole && !m->reported) continue;
+        FG_TRY(m->kind == TEXTS
+                   ? fg_json_put_texts(object, m->key, (char *const *)(uintptr_t)recipe->ignore_keys,
+                                       recipe->ignore_key_count, err)
+                   : fg_json_put(object, m->key, member_value(m, place_of(recipe, m)), err));
+    }
+done:
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* The text of a member; NULL: there is none, or null. */
+static fg_status held_text(const json_t *held, const char *key, const char *file, const char **text,
+                           fg_error *err) {
+    *text = NULL;
+    if (json_is_null(json_object_get(held, key))) return FG_OK;
+    return fg_json_get_string(held, key, file, text, err);
+}
+
+static fg_status recall_ignored(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    const json_t *list = json_object_get(held, "ignore_keys");
+    size_t i;
+    json_t *key;
+    if (recipe->ignore_key_count || !json_array_size(list)) return FG_OK;
+    fg_free(recipe->ignore_keys);
+    FG_NEW(recipe->ignore_keys, json_array_size(list));
+    json_array_foreach((json_t *)(uintptr_t)list, i, key) {
+        if (!json_is_string(key))
+            FG_FAIL(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", file, i);
+        recipe->ignore_keys[recipe->ignore_key_count++] = json_string_value(key);
+    }
+done:
+    return status;
+}
+
+static fg_status recall_number(const member *m, place at, const json_t *held, const char *file,
+                               fg_error *err) {
+    uint64_t number = m->kind == VERSION ? (uint64_t)*at.version : *at.count;
+    if (m->kind == COUNT && number) return FG_OK;
+    fg_status status = fg_json_get_u64(held, m->key, file, &number, err);
+    if (m->kind == VERSION)
+        *at.version = (int)number;
+    else
+        *at.count = number;
+    return status;
+}
+
+static fg_status recall_member(fg_recipe *recipe, const member *m, const json_t *held, const char *file,
+                               fg_error *err) {
+    fg_status status = FG_OK;
+    const place at = place_of(recipe, m);
+    const json_t *value = json_object_get(held, m->key);
+    const char *text = NULL;
+    if (m->kind <= DTYPE) FG_TRY(held_text(held, m->key, file, &text, err));
+    if (m->kind == TEXT && !*at.text) *at.text = text;
+    if (m->kind == FORMAT && !*at.format && text) *at.format = fg_format_find(text);
+    if (m->kind == DTYPE && *at.dtype == FG_DTYPE_NONE && text) *at.dtype = fg_dtype_from_name(text);
+    if (m->kind >= COUNT && m->kind <= VERSION) FG_TRY(recall_number(m, at, held, file, err));
+    if (m->kind == FLAG) *at.flag |= json_is_true(value);
+    if (m->kind == TEXTS) FG_TRY(recall_ignored(recipe, held, file, err));
+    if (m->kind == DOCUMENT) *at.document = json_is_object(value) ? value : NULL;
+done:
+    return status;
+}
+
+fg_status fg_recipe_recall(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *command = json_string_value(json_object_get(held, "command"));
+    for (size_t i = 0; i < MEMBERS; i++) FG_TRY(recall_member(recipe, &members[i], held, file, err));
+    if (command) recipe->kind = fg_recipe_kind_find(command, recipe->kind);
+    recipe->skip_default_tokens = true; /* what was added is among the tokens */
+done:
+    return status;
+}
+
+fg_recipe_kind fg_recipe_kind_find(const char *name, fg_recipe_kind otherwise) {
+    for (size_t i = 0; i < KINDS; i++) {
+        if (strcmp(kind_names[i], name) == 0) return (fg_recipe_kind)i;
+    }
+    return otherwise;
+}
+
+void fg_recipe_free(fg_recipe *recipe) {
+    fg_free(recipe->ignore_keys);
+    *recipe = (fg_recipe){0};
+}

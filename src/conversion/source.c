@@ -1,0 +1,137 @@
+#include "conversion/source.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "conversion/detect_family.h"
+#include "format/weight_files.h"
+
+/* ---- its format ---- */
+
+static const char *family_of(const fg_checkpoint *c) {
+    return c->model_type ? c->model_type : "not given";
+}
+
+static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, fg_error *err) {
+    if (recipe->kind == FG_RECIPE_UPDATE)
+        return fg_fail(
+            err, FG_ERR_USAGE,
+            "%s: only Forgather directories can be updated, but this is a %s directory (model type %s)",
+            c->directory, c->format->name, family_of(c));
+    const char *asked = recipe->reverse ? "--reverse" : recipe->from->name;
+    fg_fail(err, FG_ERR_USAGE, "%s: %s%s is given, but this is a %s directory (model type %s)", c->directory,
+            recipe->reverse ? "" : "--from ", asked, c->format->name, family_of(c));
+    return fg_hint(err, "remove the option: the direction is detected from the source");
+}
+
+/* Whether it looks like hf only because its configuration names no known family: it may then be declared to be something else. */
+static fg_status may_be_other(const fg_checkpoint *c, fg_catalogue *catalogue, bool *may, fg_error *err) {
+    bool known = true;
+    fg_status status = FG_OK;
+    if (c->format == fg_formats[0]) status = fg_family_is_known(catalogue, c->model_type, &known, err);
+    *may = !known;
+    return status;
+}
+
+static fg_status resolve_format(const fg_recipe *recipe, fg_catalogue *catalogue, fg_checkpoint *c,
+                                fg_error *err) {
+    bool update = recipe->kind == FG_RECIPE_UPDATE, may = false;
+    const fg_format *asked = recipe->reverse || update ? &fg_format_forgather : recipe->from;
+    if (!asked || asked == c->format) return FG_OK;
+    bool same_file = strcmp(asked->config_file, c->format->config_file) == 0;
+    fg_status status = same_file ? may_be_other(c, catalogue, &may, err) : FG_OK;
+    if (status != FG_OK) return status;
+    return may ? fg_checkpoint_declare(c, asked, err) : contradiction(recipe, c, err);
+}
+
+/* ---- whether it can be replaced ---- */
+
+static bool is_read(const fg_checkpoint *source, const char *path) {
+    for (size_t i = 0; i < source->tensors.file_count; i++) {
+        if (strcmp(source->tensors.files[i], path) == 0) return true;
+    }
+    return false;
+}
+
+/* Why the result would lack the file if it replaced the source; NULL: it has it. */
+static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path,
+                              bool is_directory) {
+    if (is_directory) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
+    bool weights = fg_weight_files_is_name(name) && !fg_ends_with(name, ".index.json");
+    return weights && !is_read(source, path) ? "weights that are not read" : NULL;
+}
+
+/* FG_ERR_INPUT unless every file in the directory is read, copied, or rewritten, so that the result may replace it. */
+static fg_status check_replaceable(const fg_checkpoint *source, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    char *path = NULL;
+    FG_TRY(fg_directory_list(source->directory, &names, err));
+    for (size_t i = 0; i < names.count; i++) {
+        fg_free(path);
+        FG_TRY_NEW(path, fg_path_join(source->directory, names.items[i], err));
+        bool is_directory;
+        FG_TRY(fg_path_is_directory(path, &is_directory, err));
+        const char *why = would_lose(source, names.items[i], path, is_directory);
+        if (!why) continue;
+        fg_fail(err, FG_ERR_INPUT, "%s: --in-place would lose %s: %s", source->directory, names.items[i],
+                why);
+        FG_TRY(fg_hint(err, "give a DST, or move it elsewhere first"));
+    }
+done:
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
+/* ---- opening ---- */
+
+fg_status fg_source_open(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
+                         fg_tensors *tensors, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint *c = &source->checkpoint;
+    const fg_checkpoint_options how = {.checkpoint_path = recipe->checkpoint_path, .config_only = true};
+    FG_TRY(fg_checkpoint_open(c, recipe->source, &how, err));
+    FG_TRY(resolve_format(recipe, catalogue, c, err)); /* decides where the weights are */
+    FG_TRY(fg_checkpoint_read_weights(c, recipe->checkpoint_path, false, err));
+    FG_TRY_NEW(source->config_file, fg_path_join(c->directory, c->format->config_file, err));
+    if (recipe->in_place) FG_TRY(check_replaceable(c, err));
+    if (recipe->hf_base) FG_TRY(fg_hf_base_open(recipe->hf_base, c, &source->base, err));
+    const fg_checkpoint *base = &source->base.checkpoint;
+    source->generation_config = c->generation_config ? c->generation_config : base->generation_config;
+    source->tokenizer_directory = source->base.tokenizer ? base->directory : c->directory;
+    *tensors = c->tensors;
+    c->tensors = (fg_tensors){0};
+done:
+    return status;
+}
+
+fg_status fg_source_open_config(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    fg_checkpoint *c = &source->checkpoint;
+    bool may;
+    FG_TRY(fg_checkpoint_open_config(c, recipe->source, recipe->from, err));
+    FG_TRY_NEW(source->config_file, fg_strdup(c->directory, err));
+    if (!recipe->from || recipe->from == c->format) goto done;
+    FG_TRY(may_be_other(c, catalogue, &may, err));
+    if (!may) {
+        fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", c->directory,
+                c->format->name, c->format->family_key, family_of(c), recipe->from->name);
+        FG_TRY(fg_hint(err, "remove --from"));
+    }
+    FG_TRY(fg_checkpoint_declare(c, recipe->from, err));
+done:
+    return status;
+}
+
+const json_t *fg_source_model_config(const fg_source *source) {
+    return fg_format_model_config(source->checkpoint.format, source->checkpoint.config);
+}
+
+void fg_source_free(fg_source *source) {
+    fg_checkpoint_close(&source->checkpoint);
+    fg_free(source->config_file);
+    fg_hf_base_free(&source->base);
+    *source = (fg_source){0};
+}
