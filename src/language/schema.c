@@ -24,9 +24,7 @@ enum {
     YES = 1 << 8,
     ORDER = 1 << 9,        /* each number below the length of the list once */
     EXPRESSIONS = 1 << 10, /* a list of strings and integers */
-    CONDITIONS = 1 << 11,  /* a list of [expression, message] */
-    NAMED = 1 << 12,       /* an object of them */
-    ANY = 1 << 13,
+    ANY = 1 << 11,
 };
 
 static bool is_text(const json_t *value) {
@@ -37,20 +35,10 @@ static bool is_expression(const json_t *value) {
     return json_is_string(value) || json_is_integer(value);
 }
 
-static bool is_condition(const json_t *value) {
-    return json_array_size(value) == 2 && json_is_string(json_array_get(value, 0)) &&
-           json_is_string(json_array_get(value, 1));
-}
-
-/* Whether it is a list, or an object, all of whose values hold. */
 static bool each(const json_t *values, bool (*holds)(const json_t *value)) {
     size_t i;
-    const char *name;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)values, i, item) {
-        if (!holds(item)) return false;
-    }
-    json_object_foreach((json_t *)(uintptr_t)values, name, item) {
         if (!holds(item)) return false;
     }
     return true;
@@ -76,12 +64,11 @@ static unsigned forms_of(const json_t *value) {
     if (is_text(value)) forms |= TEXT;
     if (json_is_boolean(value)) forms |= FLAG;
     if (json_is_true(value)) forms |= YES;
-    if (json_is_object(value)) forms |= OBJECT | (each(value, is_condition) ? NAMED : 0);
+    if (json_is_object(value)) forms |= OBJECT;
     if (json_object_size(value)) forms |= MEMBERS;
     if (json_array_size(value)) forms |= ITEMS | (each(value, is_text) ? TEXTS : 0);
     if (!json_is_array(value)) return forms;
-    return forms | LIST | (each(value, is_expression) ? EXPRESSIONS : 0) |
-           (each(value, is_condition) ? CONDITIONS : 0) | (is_order(value) ? ORDER : 0);
+    return forms | LIST | (each(value, is_expression) ? EXPRESSIONS : 0) | (is_order(value) ? ORDER : 0);
 }
 
 static const struct schema_kind {
@@ -104,8 +91,8 @@ static const struct schema_kind {
     {'r', TEXT | ITEMS, "a section, or a list of [name, section] and [name, section, condition]"},
     {'e', TEXT, "an expression"},
     {'x', EXPRESSIONS, "a list of expressions"},
-    {'q', CONDITIONS | NAMED, "a list of [expression, message]"},
-    {'Q', CONDITIONS, "a list of [expression, message]"},
+    {'q', LIST | OBJECT, "a list of [expression, message]"},
+    {'Q', LIST, "a list of [expression, message]"},
     {'X', OBJECT, "an object of expressions"},
     {'E', ANY, ""},
     {'v', ANY, ""},
@@ -136,16 +123,30 @@ static fg_status fail(const fg_schema_place *at, const char *key, fg_error *err,
     return fg_layers_fail(at->layers, at->parent, key, err, "%s", message);
 }
 
-/* The conditions' expressions. */
-static fg_status check_conditions(const json_t *conditions, const char *where, fg_error *err) {
+/* One of the conditions at `key`: [expression, message]. `name` is its name or number. */
+static fg_status check_condition(const json_t *condition, const char *name, const char *key,
+                                 const fg_schema_place *at, const char *where, fg_error *err) {
+    char entry[2 * WHERE];
+    if (json_array_size(condition) != 2 || !json_is_string(json_array_get(condition, 0)) ||
+        !json_is_string(json_array_get(condition, 1)))
+        return fail(at, key, err, "entry %s: expected [expression, message]", name);
+    snprintf(entry, sizeof entry, "%s/%s", where, name);
+    return fg_template_check(json_array_get(condition, 0), true, entry, err);
+}
+
+static fg_status check_conditions(const json_t *conditions, const char *key, const fg_schema_place *at,
+                                  const char *where, fg_error *err) {
     fg_status status = FG_OK;
     size_t i;
     const char *name;
+    char number[24];
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item)
-        FG_TRY(fg_template_check(json_array_get(item, 0), true, where, err));
+    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+        snprintf(number, sizeof number, "%zu", i);
+        FG_TRY(check_condition(item, number, key, at, where, err));
+    }
     json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_TRY(fg_template_check(json_array_get(item, 0), true, where, err));
+        FG_TRY(check_condition(item, name, key, at, where, err));
 done:
     return status;
 }
@@ -159,7 +160,7 @@ fg_status fg_schema_check_member(const json_t *value, char letter, const char *k
     const fg_source_file *file = fg_layers_find(at->layers, at->parent, member);
     snprintf(where, sizeof where, "%s:%u: %s%s%s", file->path, fg_source_file_line(file, at->parent, member),
              at->parent, *at->parent ? "/" : "", member);
-    if (strchr("qQ", letter)) return check_conditions(value, where, err);
+    if (strchr("qQ", letter)) return check_conditions(value, key, at, where, err);
     return strchr("exXEv", letter) ? fg_template_check(value, letter != 'v', where, err) : FG_OK;
 }
 

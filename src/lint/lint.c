@@ -9,10 +9,10 @@
 #include "language/defaults.h"
 #include "language/hf_keys.h"
 #include "language/migrations.h"
-#include "lint/finding.h"
 #include "lint/lint_claims.h"
 #include "lint/lint_classes.h"
 #include "lint/lint_code.h"
+#include "lint/lint_errors.h"
 #include "mapping/converter_map.h"
 #include "translate/translate.h"
 
@@ -45,8 +45,8 @@ static void count_name(linter *l, const char *name) {
 static fg_status check_prefix(linter *l, fg_error *err) {
     const char *prefix = base_model_prefix(l);
     if (!prefix || !l->names || l->prefixed) return FG_OK;
-    return fg_finding_add(&l->wrong, err, "base_model_prefix: no tensor has a name that begins with it: %s",
-                          prefix);
+    return fg_lint_errors_add(&l->wrong, err,
+                              "base_model_prefix: no tensor has a name that begins with it: %s", prefix);
 }
 
 /* ---- lists ---- */
@@ -72,7 +72,7 @@ static fg_status check_lists(linter *l, fg_error *err) {
         json_object_foreach(lists, name, list) {
             bool used = mentions(json_object_get(rules, "names"), name);
             json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
-            if (!used) FG_TRY(fg_finding_add(&l->wrong, err, "no rule uses the list %s", name));
+            if (!used) FG_TRY(fg_lint_errors_add(&l->wrong, err, "no rule uses the list %s", name));
         }
     }
 done:
@@ -154,7 +154,7 @@ static fg_status compare(linter *l, const fg_translation *there, const json_t *b
         }
         snprintf(detail, sizeof detail, "%.*s = %s comes back as %s", BRIEF, path,
                  fg_json_brief(value, a, sizeof a), fg_json_brief(other, b, sizeof b));
-        FG_TRY(fg_finding_add(&l->wrong, err, "the default %s", detail));
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "the default %s", detail));
     }
 done:
     fg_free(path);
@@ -166,8 +166,8 @@ static fg_status check_names(linter *l, const fg_translation *there, fg_error *e
     fg_tensor_map map;
     fg_error what = {0};
     const fg_completed completed = {.hf = there->hf, .target = there->target};
-    fg_status status =
-        fg_finding_catch(&l->wrong, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
+    fg_status status = fg_lint_errors_catch(
+        &l->wrong, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
     for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
     fg_tensor_map_free(&map);
     return status;
@@ -179,13 +179,13 @@ static fg_status check_translated(linter *l, fg_error *err) {
     fg_translation there = {0}, back = {0};
     fg_error what = {0};
     status = fg_translate(l->converter, FG_IMPORT, l->config, &options, &there, &what);
-    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
+    FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
     if (!there.result) goto done;
     FG_TRY(check_names(l, &there, err));
     FG_TRY(check_prefix(l, err));
     what = (fg_error){0};
     status = fg_translate(l->converter, FG_EXPORT, there.result, &options, &back, &what);
-    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
+    FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
     if (back.hf) FG_TRY(compare(l, &there, there.hf, back.hf, "", err));
 done:
     fg_translation_free(&there);
@@ -253,9 +253,10 @@ static fg_status check_model_file(linter *l, fg_error *err) {
     FG_TRY(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
     if (reason && known)
-        FG_TRY(fg_finding_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
     if (!reason && !known)
-        FG_TRY(fg_finding_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail));
+        FG_TRY(
+            fg_lint_errors_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail));
 done:
     return status;
 }
@@ -272,7 +273,7 @@ static fg_status check_defaults(linter *l, fg_error *err) {
         FG_TRY(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
         if (!json_object_size(held))
-            FG_TRY(fg_finding_add(&l->wrong, err, "no file has the model type of %s", detail));
+            FG_TRY(fg_lint_errors_add(&l->wrong, err, "no file has the model type of %s", detail));
     }
 done:
     return status;
@@ -285,7 +286,7 @@ static fg_status check_migrations(linter *l, fg_error *err) {
     fg_error what = {0};
     char *text = NULL;
     status = fg_migrations_load_file(&all, l->catalogue, l->path, &what);
-    FG_TRY(fg_finding_catch(&l->wrong, status, &what, err));
+    FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
     for (size_t i = 0; i < all.count; i++) {
         FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
         FG_TRY(fg_buffer_printf(&l->migrations, err, "%s%s", i ? "; " : "", text));
@@ -311,7 +312,7 @@ static fg_status lint_migration(fg_catalogue *catalogue, const char *path, fg_bu
     fg_buffer fine = {0};
     FG_TRY(check_migrations(&l, err));
     FG_TRY(fg_buffer_printf(&fine, err, "migration %s", l.migrations.length ? l.migrations.data : ""));
-    FG_TRY(fg_finding_report(&l.wrong, path, fine.data, report, problems, err));
+    FG_TRY(fg_lint_errors_report(&l.wrong, path, fine.data, report, problems, err));
 done:
     fg_buffer_free(&fine);
     end(&l);
@@ -353,14 +354,14 @@ static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_bu
     fg_buffer fine = {0};
     fg_error what = {0};
     status = fg_converter_load_file(&l.converter, catalogue, path, &what);
-    FG_TRY(fg_finding_catch(&l.wrong, status, &what, err));
+    FG_TRY(fg_lint_errors_catch(&l.wrong, status, &what, err));
     if (l.converter) FG_TRY(run_checks(&l, err));
     FG_TRY(l.converter && !fg_converter_abstract(l.converter)
                ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
                                   fg_converter_model_type(l.converter), l.names)
                : fg_buffer_printf(&fine, err, "to be extended"));
     if (l.migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", l.migrations.data));
-    FG_TRY(fg_finding_report(&l.wrong, path, fine.data, report, problems, err));
+    FG_TRY(fg_lint_errors_report(&l.wrong, path, fine.data, report, problems, err));
 done:
     fg_buffer_free(&fine);
     end(&l);

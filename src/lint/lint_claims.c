@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "lint/finding.h"
+#include "lint/lint_errors.h"
 
-static fg_status add_finding(const fg_declaration *d, const char *what, const char *leaf, fg_buffer *wrong,
-                             fg_error *err) {
-    return fg_finding_add(wrong, err, "%s:%u: \"%s\" %s%s", d->file, d->line, d->label, what, leaf);
+static fg_status add_lint_error(const fg_declaration *d, const char *what, const char *leaf, fg_buffer *wrong,
+                                fg_error *err) {
+    return fg_lint_errors_add(wrong, err, "%s:%u: \"%s\" %s%s", d->file, d->line, d->label, what, leaf);
 }
 
 /* Each leaf of an object that the declaration writes must be one that its claim covers: else what comes back
@@ -23,7 +23,7 @@ static fg_status check_leaves(const fg_declaration *d, const json_t *value, cons
         if (json_object_size(inside))
             FG_TRY(check_leaves(d, inside, path, wrong, err));
         else if (!fg_declaration_covers(d, path))
-            FG_TRY(add_finding(d, "writes a member that its \"keys\" do not name: ", path, wrong, err));
+            FG_TRY(add_lint_error(d, "writes a member that its \"keys\" do not name: ", path, wrong, err));
         fg_free(path);
         path = NULL;
     }
@@ -40,8 +40,9 @@ static fg_status check_declaration(const fg_declaration *d, fg_buffer *wrong, fg
     bool ignored = json_object_get(d->spec, "ignored") != NULL;
     json_array_foreach(json_object_get(d->spec, "keys"), i, key) {
         if (!ignored && strstr(json_string_value(key), "**"))
-            FG_TRY(add_finding(d, "claims every key of an object; only \"ignored\" may, and gives a reason",
-                               "", wrong, err));
+            FG_TRY(add_lint_error(d,
+                                  "claims every key of an object; only \"ignored\" may, and gives a reason",
+                                  "", wrong, err));
     }
     for (i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
         FG_TRY(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));

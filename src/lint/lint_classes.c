@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "lint/finding.h"
+#include "lint/lint_errors.h"
 
 enum { DEPTH = 16, NAME = 120 };
 
@@ -16,8 +16,8 @@ typedef struct linter {
     fg_error *err;
 } linter;
 
-#define ADD_FINDING(l, section, format, ...)                                                                 \
-    fg_finding_add((l)->wrong, (l)->err, "sections/%s: " format, (section)->name, __VA_ARGS__)
+#define ADD_LINT_ERROR(l, section, format, ...)                                                              \
+    fg_lint_errors_add((l)->wrong, (l)->err, "sections/%s: " format, (section)->name, __VA_ARGS__)
 
 /* ---- which fields are claimed ---- */
 
@@ -60,8 +60,8 @@ static fg_status check_fields(const linter *l, const fg_section *section, const 
         if (fg_claims_find(&section->claims[FG_SIDE_TARGET], path)) continue;
         const char *below = only_class(l, class_name, name);
         if (!below || (!fg_class_has_architecture(l->classes, below) && !claims_below(section, path)))
-            FG_TRY(ADD_FINDING(l, section, "the architecture field \"%s\" (%s) is covered by no rule", path,
-                               field.type));
+            FG_TRY(ADD_LINT_ERROR(l, section, "the architecture field \"%s\" (%s) is covered by no rule",
+                                  path, field.type));
         else
             FG_TRY(check_fields(l, section, below, path, depth + 1));
     }
@@ -106,10 +106,10 @@ static fg_status check_ignored(const linter *l, const fg_section *section, const
     bool empty = below && !fg_class_has_architecture(l->classes, below);
     if (!field->architecture || empty || json_object_get(d->spec, "neutral")) return FG_OK;
     if (mentions(section->export_if, path) || mentions(section->export_warn, path)) return FG_OK;
-    return ADD_FINDING(l, section,
-                       "\"%s\" ignores the architecture field \"%s\", without proof that nothing is lost "
-                       "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",
-                       d->label, path);
+    return ADD_LINT_ERROR(l, section,
+                          "\"%s\" ignores the architecture field \"%s\", without proof that nothing is lost "
+                          "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",
+                          d->label, path);
 }
 
 /* Whether a field's type, as the classes have it ("float | null"), has this word. */
@@ -135,11 +135,11 @@ static fg_status check_type(const linter *l, const fg_section *section, const fg
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!has_word(field->type, rows[i].field)) continue;
         if (!*plain || !has_word(rows[i].types, plain))
-            return ADD_FINDING(l, section, "\"%s\": the field \"%s\" (%s) needs a \"type\", one of: %s",
-                               d->label, field->name, field->type, rows[i].types);
+            return ADD_LINT_ERROR(l, section, "\"%s\": the field \"%s\" (%s) needs a \"type\", one of: %s",
+                                  d->label, field->name, field->type, rows[i].types);
         if (type[strlen(plain)] && !has_word(field->type, "null"))
-            return ADD_FINDING(l, section, "\"%s\": the field \"%s\" cannot be null, as \"%s\" can", d->label,
-                               field->name, type);
+            return ADD_LINT_ERROR(l, section, "\"%s\": the field \"%s\" cannot be null, as \"%s\" can",
+                                  d->label, field->name, type);
     }
     return FG_OK;
 }
@@ -151,8 +151,8 @@ static fg_status check_default(const linter *l, const fg_section *section, const
     if (!value || !field->default_value || fg_expression_is(value) ||
         fg_json_equal(value, field->default_value))
         return FG_OK;
-    return ADD_FINDING(l, section, "\"%s\": the value of \"%s\" is not the default of \"%s\"", d->label, word,
-                       field->name);
+    return ADD_LINT_ERROR(l, section, "\"%s\": the value of \"%s\" is not the default of \"%s\"", d->label,
+                          word, field->name);
 }
 
 static fg_status check_declaration(const linter *l, const fg_section *section, const fg_declaration *d) {
@@ -162,8 +162,8 @@ static fg_status check_declaration(const linter *l, const fg_section *section, c
     for (size_t i = 0; i < d->field_count; i++) {
         if (!find_field(l, section, d->fields[i], &field, &sure)) {
             if (sure)
-                FG_TRY(ADD_FINDING(l, section, "\"%s\": a %s has no field \"%s\"", d->label,
-                                   section->class_name, d->fields[i]));
+                FG_TRY(ADD_LINT_ERROR(l, section, "\"%s\": a %s has no field \"%s\"", d->label,
+                                      section->class_name, d->fields[i]));
             continue;
         }
         FG_TRY(check_type(l, section, d, &field));
@@ -190,8 +190,8 @@ static void reach(const linter *l, const fg_section *section) {
 static fg_status check_section(const linter *l, const fg_section *section) {
     fg_status status = FG_OK;
     if (!section->class_name || !fg_class_known(l->classes, section->class_name)) {
-        FG_TRY(ADD_FINDING(l, section, "there is no class \"%s\"",
-                           section->class_name ? section->class_name : "(none given)"));
+        FG_TRY(ADD_LINT_ERROR(l, section, "there is no class \"%s\"",
+                              section->class_name ? section->class_name : "(none given)"));
         goto done;
     }
     FG_TRY(check_fields(l, section, section->class_name, "", 0));
@@ -209,7 +209,7 @@ fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes 
     for (size_t i = 0; i < declarations->count; i++) {
         const fg_section *section = &declarations->sections[i];
         FG_TRY(l.reached[i] ? check_section(&l, section)
-                            : ADD_FINDING(&l, section, "%s", "no rule refers to it"));
+                            : ADD_LINT_ERROR(&l, section, "%s", "no rule refers to it"));
     }
 done:
     fg_free(l.reached);

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "language/declaration.h"
-#include "lint/finding.h"
+#include "lint/lint_errors.h"
 #include "mapping/code_parameters.h"
 #include "mapping/name_map.h"
 #include "translate/translate.h"
@@ -62,7 +62,7 @@ static fg_status check_config(linter *l, const json_t *config, bool *accepted, f
     fg_status status = translate(l, FG_IMPORT, config, &there, &what);
     *accepted = status == FG_OK;
     if (*accepted)
-        status = fg_finding_catch_whole(l->wrong, check_translated(l, &there, &what), &what, err);
+        status = fg_lint_errors_catch_whole(l->wrong, check_translated(l, &there, &what), &what, err);
     else
         status = status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
     fg_translation_free(&there);
@@ -82,14 +82,14 @@ static fg_status make_sample(linter *l, json_t **sample, fg_error *err) {
         fg_fail(&what, FG_ERR_INPUT,
                 "%s: without an \"example\" of the converter or of the code nothing is checked",
                 l->declaration.file);
-        return fg_finding_catch_whole(l->wrong, FG_ERR_INPUT, &what, err);
+        return fg_lint_errors_catch_whole(l->wrong, FG_ERR_INPUT, &what, err);
     }
     status = translate(l, FG_EXPORT, example, &back, &what);
     if (status == FG_ERR_INPUT)
         fg_where(&what,
                  "converting the \"example\" of %s to hf; the converter may have an \"example\" of its own",
                  l->declaration.file);
-    FG_TRY(fg_finding_catch_whole(l->wrong, status, &what, err));
+    FG_TRY(fg_lint_errors_catch_whole(l->wrong, status, &what, err));
     *sample = json_incref(back.result);
 done:
     fg_translation_free(&back);
@@ -133,14 +133,14 @@ static fg_status check_sample(linter *l, const json_t *sample, fg_error *err) {
     fg_error what = {0};
     json_t *made = NULL;
     bool accepted = true;
-    FG_TRY(fg_finding_catch_whole(l->wrong, fg_code_check_names(&l->declaration, &what), &what, err));
+    FG_TRY(fg_lint_errors_catch_whole(l->wrong, fg_code_check_names(&l->declaration, &what), &what, err));
     if (l->wrong->length > l->before) goto done;
     if (!sample) FG_TRY(make_sample(l, &made, err));
     if (!sample && !made) goto done;
     FG_TRY(check_config(l, sample ? sample : made, &accepted, err));
     if (!accepted && made) {
         fg_fail(&what, FG_ERR_INPUT, "%s: the family refuses the \"example\"", l->declaration.file);
-        FG_TRY(fg_finding_catch_whole(l->wrong, FG_ERR_INPUT, &what, err));
+        FG_TRY(fg_lint_errors_catch_whole(l->wrong, FG_ERR_INPUT, &what, err));
     }
     if (accepted) FG_TRY(check_flags(l, sample ? sample : made, err));
 done:
@@ -153,7 +153,7 @@ fg_status fg_lint_code(const fg_converter *converter, const json_t *sample, fg_b
     fg_error what = {0};
     char unsaid[FG_LOG_LINE];
     fg_status status = fg_code_declaration_load(&l.declaration, converter, &what);
-    if (status != FG_OK) return fg_finding_catch_whole(wrong, status, &what, err);
+    if (status != FG_OK) return fg_lint_errors_catch_whole(wrong, status, &what, err);
     if (!l.declaration.document) return FG_OK; /* no code */
     fg_log_trial_begin();                      /* warnings of the example are no problem of its converter */
     status = check_sample(&l, sample, err);

@@ -6,7 +6,7 @@
 #include "language/classes.h"
 #include "language/declaration.h"
 #include "language/expression.h"
-#include "lint/finding.h"
+#include "lint/lint_errors.h"
 #include "lint/lint_reads.h"
 #include "model/block_kinds.h"
 #include "model/spec.h"
@@ -40,7 +40,7 @@ static fg_status check_reads(linter *l, const fg_format *format, const char *fam
     fg_error what = {0};
     fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
     if (status == FG_OK) status = fg_lint_reads(spec, converter, &what);
-    return fg_finding_catch(&l->wrong, status, &what, err);
+    return fg_lint_errors_catch(&l->wrong, status, &what, err);
 }
 
 /* The side of a format whose families have a file each. */
@@ -51,9 +51,9 @@ static fg_status check_side(linter *l, const fg_format *format, const char *fami
     FG_TRY(can_run(l, format, family, &can, err));
     if (can && has) FG_TRY(check_reads(l, format, family, spec, err));
     if (can == has) goto done;
-    FG_TRY(fg_finding_add(&l->wrong, err, "%s %s, which has %s converter for %s",
-                          can ? "has nothing for" : "says something for", format->name, can ? "a" : "no",
-                          family));
+    FG_TRY(fg_lint_errors_add(&l->wrong, err, "%s %s, which has %s converter for %s",
+                              can ? "has nothing for" : "says something for", format->name, can ? "a" : "no",
+                              family));
 done:
     return status;
 }
@@ -67,10 +67,10 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
         any |= can;
     }
     if (!any)
-        FG_TRY(
-            fg_finding_add(&l->wrong, err, "there is no converter of models that can be run for %s", family));
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "there is no converter of models that can be run for %s",
+                                  family));
     if (!json_object_get(json_object_get(spec, "formats"), "hf"))
-        FG_TRY(fg_finding_add(&l->wrong, err, "does not say how hf's models compute"));
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "does not say how hf's models compute"));
     for (size_t i = 0; (target = fg_format_target(i)); i++) {
         if (!target->spec) FG_TRY(check_side(l, target, family, spec, err));
     }
@@ -89,9 +89,9 @@ static fg_status check_default(linter *l, const json_t *entry, const char *path,
     if (!absent || !held || json_is_object(absent) || fg_expression_is(absent) ||
         fg_json_equal(absent, wanted))
         return FG_OK;
-    return fg_finding_add(&l->wrong, err, "\"%s\": absent means %s here, and %s in its class", path,
-                          fg_json_brief(absent, found, sizeof found),
-                          fg_json_brief(wanted, expected, sizeof expected));
+    return fg_lint_errors_add(&l->wrong, err, "\"%s\": absent means %s here, and %s in its class", path,
+                              fg_json_brief(absent, found, sizeof found),
+                              fg_json_brief(wanted, expected, sizeof expected));
 }
 
 /* `entry` is that of a role whose only key this is; else NULL. */
@@ -110,7 +110,7 @@ static fg_status check_key(linter *l, const char *prefix, const char *key, const
         if (!there) there = fg_class_can_have(l->classes, root, field, &held);
     }
     l->keys++;
-    if (!there) FG_TRY(fg_finding_add(&l->wrong, err, "no class has the field %s", path));
+    if (!there) FG_TRY(fg_lint_errors_add(&l->wrong, err, "no class has the field %s", path));
     if (there && entry) FG_TRY(check_default(l, entry, path, held, err));
 done:
     fg_free(path);
@@ -167,7 +167,7 @@ static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
         if (!fg_hyperparameters_is_role(name))
-            FG_TRY(fg_finding_add(&l->wrong, err, "there is no role %s", name));
+            FG_TRY(fg_lint_errors_add(&l->wrong, err, "there is no role %s", name));
     }
 done:
     return status;
@@ -211,7 +211,7 @@ static fg_status check_members(linter *l, const char *where, const json_t *objec
         size_t i = 0;
         while (names[i] && strcmp(names[i], key) != 0) i++;
         if (names[i]) continue;
-        FG_TRY(fg_finding_add(&l->wrong, err, "%s: unknown member %s", where, key));
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "%s: unknown member %s", where, key));
     }
 done:
     return status;
@@ -316,7 +316,7 @@ static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_
     }
     const json_t *side = json_object_get(json_object_get(spec, "formats"), l->format->schema);
     const char *one = json_string_value(fg_json_at(side, "blocks/one"));
-    if (!side) FG_TRY(fg_finding_add(&l->wrong, err, "has nothing for %s", l->format->name));
+    if (!side) FG_TRY(fg_lint_errors_add(&l->wrong, err, "has nothing for %s", l->format->name));
     FG_TRY(check_keys(l, "", side, err));
     if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
 done:
@@ -333,11 +333,11 @@ static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_
     fg_buffer_clear(&l->wrong);
     l->keys = 0;
     FG_TRY_NEW(name, fg_strndup(file, strlen(file) - strlen(".json"), err));
-    FG_TRY(fg_finding_catch(&l->wrong, fg_model_spec_read(&spec, l->catalogue, name, &what), &what, err));
+    FG_TRY(fg_lint_errors_catch(&l->wrong, fg_model_spec_read(&spec, l->catalogue, name, &what), &what, err));
     if (spec) FG_TRY(check_spec(l, name, spec, err));
     FG_TRY(l->keys ? fg_buffer_printf(&fine, err, "%zu keys that its classes have", l->keys)
                    : fg_buffer_printf(&fine, err, "how %s computes", name));
-    FG_TRY(fg_finding_report(&l->wrong, path, fine.data, report, problems, err));
+    FG_TRY(fg_lint_errors_report(&l->wrong, path, fine.data, report, problems, err));
 done:
     fg_buffer_free(&fine);
     json_decref(spec);
@@ -452,9 +452,9 @@ static fg_status lint_reads(fg_catalogue *catalogue, const fg_converter *convert
     const char *family = fg_converter_model_type(converter);
     FG_TRY(search_for_spec(&all, converter, catalogue, err));
     FG_TRY(fg_model_spec_path(&path, &all, family, err));
-    FG_TRY(fg_finding_catch(&l.wrong, fg_model_spec_read(&spec, &all, family, &what), &what, err));
-    if (spec) FG_TRY(fg_finding_catch(&l.wrong, fg_lint_reads(spec, converter, &what), &what, err));
-    if (l.wrong.length) FG_TRY(fg_finding_report(&l.wrong, path, "", report, problems, err));
+    FG_TRY(fg_lint_errors_catch(&l.wrong, fg_model_spec_read(&spec, &all, family, &what), &what, err));
+    if (spec) FG_TRY(fg_lint_errors_catch(&l.wrong, fg_lint_reads(spec, converter, &what), &what, err));
+    if (l.wrong.length) FG_TRY(fg_lint_errors_report(&l.wrong, path, "", report, problems, err));
 done:
     fg_buffer_free(&l.wrong);
     fg_catalogue_free(&all);

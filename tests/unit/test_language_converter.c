@@ -1,4 +1,4 @@
-/* convert/converter: finding, inheriting and load-time checks. */
+/* language/converter: finding and inheriting (load-time checks: tests/data/language/built_in). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,19 +38,6 @@ static char *write_file(const char *name, const char *text) {
     return path;
 }
 
-static void expect_broken(const char *text, const char *said) {
-    fg_error err = {0};
-    const fg_converter *converter;
-    char *path = write_file("broken.json", text);
-    if (fg_converter_load_file(&converter, &catalogue, path, &err) != FG_ERR_INPUT)
-        fail_msg("loaded: %s", text);
-    assert_null(converter);
-    assert_non_null(strstr(err.text, "broken.json"));
-    if (!strstr(err.text, said)) fail_msg("\"%s\" does not say \"%s\"", err.text, said);
-    remove(path);
-    fg_free(path);
-}
-
 /* A complete small converter; each text replaces a part of it. */
 static char *small(const char *config, const char *tensors, const char *to, const char *back,
                    const char *more) {
@@ -62,13 +49,6 @@ static char *small(const char *config, const char *tensors, const char *to, cons
                         config ? config : "\"a\": {\"rename\": \"a\"}",
                         tensors ? tensors : "\"w\": {\"shape\": [\"a\"]}", to ? to : "[\"w\", \"v\"]",
                         back ? back : "[\"v\", \"w\"]", more ? more : "");
-}
-
-static void expect_small_broken(const char *config, const char *tensors, const char *to, const char *back,
-                                const char *more, const char *said) {
-    char *text = small(config, tensors, to, back, more);
-    expect_broken(text, said);
-    fg_free(text);
 }
 
 static void a_small_converter_loads(void **state) {
@@ -85,75 +65,6 @@ static void a_small_converter_loads(void **state) {
     remove(path);
     fg_free(path);
     fg_free(text);
-}
-
-static void declarations_are_checked(void **state) {
-    (void)state;
-    static const char *const rows[][2] = {
-        {"\"a\": {\"rename\": \"a\", \"colour\": 1}",
-         "broken.json:3: sections/model/config/a: unknown key \"colour\""},
-        {"\"a\": {\"rename\": \"a\"},\n\"b\": {\"maybe\": true}",
-         "broken.json:4: sections/model/config/b: has no primitive"},
-        {"\"a\": {\"rename\": \"a\", \"constant_import\": 1}", "has two primitives"},
-        {"\"a\": {\"optional\": null}", "needs \"rename\""},
-        {"\"a\": {\"constant_import\": 1, \"default\": 2}", "has two primitives"},
-        {"\"a\": {\"constant_import\": 1, \"omit\": 2}", "cannot be used with \"constant_import\""},
-        {"\"a\": {\"rename\": \"a\", \"default\": \"= 1 +\"}", "sections/model/config/a"},
-        {"\"a\": {\"rename\": \"a\", \"type\": \"colour\"}", "unknown type"},
-        {"\"a\": {\"rename\": \"a\", \"option\": \"colour\"}", "unknown option"},
-        {"\"a\": {\"rename\": \"a\", \"maybe\": false}", "expected true"},
-        {"\"a\": {\"rename\": 3}", "expected a string"},
-        {"\"a\": {\"rename\": \"x\"},\n\"b\": {\"rename\": \"x\"}",
-         "the hf key \"x\" is already covered by \"a\""},
-        {"\"a\": {\"rename\": \"x\"},\n\"b\": {\"rename\": \"y\", \"field\": \"a\"}",
-         "the target key \"a\" is already covered by \"a\""},
-        {"\"a\": {\"rename\": \"architectures\"}", "is already covered by \"hf/architectures\""},
-        {"\"a\": {\"nested\": \"nowhere\"}", "unknown section"},
-        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]]}", "\"list_dispatch\" needs \"hf\""},
-        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"every_layer\": true, \"last\": "
-         "\"y\"}",
-         "\"last\" must be a name of the list"},
-        {"\"a\": {\"list_dispatch\": [[\"x\", \"model\"]], \"hf\": \"a\", \"last\": \"x\"}",
-         "which needs \"every_layer\""},
-        {"\"a\": {\"nested\": \"model\"}", "nested in themselves"},
-        {"\"a\": {\"custom\": \"nothing\"}", "there is no custom function \"nothing\""},
-        {"\"a\": {\"ignored\": \"r\", \"hf\": [\"x\", \"y\"], \"export_as\": 1}", "needs one path"},
-        {"\"a\": 3", "expected a declaration"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        expect_small_broken(rows[i][0], NULL, NULL, NULL, NULL, rows[i][1]);
-}
-
-static void tensors_and_rules_are_checked(void **state) {
-    (void)state;
-    expect_small_broken(NULL, "\"w\": {\"shape\": [\"a +\"]}", NULL, NULL, NULL, "tensors/w/shape");
-    expect_small_broken(NULL, "\"w\": {\"colour\": 1, \"shape\": []}", NULL, NULL, NULL,
-                        "tensors/w/colour: unknown key");
-    expect_small_broken(NULL, "\"w.{i}\": {\"shape\": [\"a\"]}", NULL, NULL, NULL, "belong together");
-    expect_small_broken(NULL, "\"w\": {\"shape\": [\"a\"], \"tied_to\": \"u\", \"tied_if\": \"a\"}", NULL,
-                        NULL, NULL, "there is no tensor \"u\"");
-    expect_small_broken(NULL, "\"u\": {\"shape\": [\"a\"]}", NULL, NULL, NULL,
-                        "no rule matches the hf name \"u\"");
-    expect_small_broken(NULL, NULL, NULL, "[\"u\", \"w\"]", NULL, "no rule matches the target name \"v\"");
-    expect_small_broken(NULL, NULL, NULL, "[\"v\", \"x\"]", NULL, "\"w\" comes back from \"v\" as \"x\"");
-    expect_small_broken(NULL, NULL, "[\"w\", \"v\"], [\"x\", \"y\"]", NULL, NULL, "match no declared tensor");
-    expect_small_broken(NULL, NULL, "[\"w(\", \"v\"]", NULL, NULL, "broken.json");
-    expect_small_broken(NULL, "\"w1\": {\"shape\": []}, \"w2\": {\"shape\": []}", "[\"w[12]\", \"v\"]",
-                        "[\"v\", \"w1\"]", NULL, "two tensors get the target name");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"w\"]]", "expected [pattern, reason]");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"w\"]]",
-                        "expected [pattern, replacement]");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"other_names\": [[\"(w\", \"v\"]]", "other_names");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"drop\": [[\"v\", \"no\"]]", "drops the declared tensor");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"colour\": 1", "colour: unknown key");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"unknown_keys\": \"maybe\"", "expected \"refuse\"");
-    expect_small_broken(NULL, NULL, NULL, NULL, ", \"extends\": \"nothing.json\"",
-                        "there is no file \"nothing.json\"");
-    expect_small_broken(NULL, NULL, NULL, NULL,
-                        ", \"code\": {\"file\": \"no.py\", \"config_class\": \"A\", \"model_class\": \"B\"}",
-                        "there is no file");
-    expect_broken("{\"format\": \"forgather\", \"model_type\": \"small\"}", "is missing");
-    expect_broken("[1]", "expected an object");
 }
 
 static void loops_are_found(void **state) {
@@ -269,8 +180,6 @@ static void every_allocation_may_fail(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_small_converter_loads),
-        cmocka_unit_test(declarations_are_checked),
-        cmocka_unit_test(tensors_and_rules_are_checked),
         cmocka_unit_test(loops_are_found),
         cmocka_unit_test(inheriting_replaces_single_entries),
         cmocka_unit_test(unknown_types_are_refused_with_a_list),

@@ -1,4 +1,5 @@
-/* convert/translate: each word of the converter language, with small converters of its own; plug-ins. */
+/* translate/translate beyond single cases (tests/data/language): what is left out and comes back, options;
+ * plug-ins. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -63,30 +64,6 @@ static void expect_written(const json_t *value, const char *want) {
     fg_buffer_free(&text);
 }
 
-typedef struct row {
-    const char *config; /* of the section "model" */
-    fg_direction direction;
-    const char *source;
-    const char *want; /* the result, or what the refusal says */
-} row;
-
-static void run_row(const row *r) {
-    fg_error err = {0};
-    fg_translation out;
-    char *sections = fg_strformat(NULL, "\"model\": {\"config\": {%s}}", r->config);
-    fg_status status = run(sections, r->direction, r->source, 0, &out, &err);
-    if (r->want[0] == '{') {
-        if (status != FG_OK) fail_msg("%s with %s: %s", r->config, r->source, err.text);
-        expect_written(out.result, r->want);
-    } else {
-        if (status != FG_ERR_INPUT || !strstr(err.text, r->want))
-            fail_msg("%s with %s: \"%s\" does not say \"%s\"", r->config, r->source, err.text, r->want);
-        assert_null(out.result);
-    }
-    fg_translation_free(&out);
-    fg_free(sections);
-}
-
 #define HF_ARCHITECTURES "{\"architectures\": [\"Probe\"]"
 
 static void the_grammar_has_functions(void **state) {
@@ -105,103 +82,6 @@ static void the_grammar_has_functions(void **state) {
         assert_non_null(fg_primitive_function(primitive->id, FG_EXPORT));
     }
     assert_null(fg_primitive_find("blocks"));
-}
-
-static void each_primitive_goes_both_ways(void **state) {
-    (void)state;
-    static const row rows[] = {
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": 3}", "{\"t\": 3}"},
-        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{\"t\": 3}", HF_ARCHITECTURES ", \"h\": 3}"},
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{}", "key \"h\" is absent and has no default"},
-        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{}", "key \"t\" is absent and has no default"},
-        {"\"t\": {\"rename\": \"h\", \"maybe\": true}", FG_IMPORT, "{}", "{}"},
-        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
-         "{\"a\": 8}", "{\"a\": 8, \"t\": 4}"},
-        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
-         "{\"a\": 8, \"h\": null}", "{\"a\": 8, \"t\": 4}"},
-        {"\"t\": {\"rename\": \"h\", \"default\": \"= a / 2\"}, \"a\": {\"rename\": \"a\"}", FG_IMPORT,
-         "{\"a\": 7}", "cannot be worked out"},
-        {"\"t\": {\"rename\": \"h\", \"absent\": 5}", FG_EXPORT, "{}", HF_ARCHITECTURES ", \"h\": 5}"},
-        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_IMPORT, "{\"h\": true}", "{}"},
-        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_IMPORT, "{\"h\": false}", "{\"t\": false}"},
-        {"\"t\": {\"rename\": \"h\", \"omit\": true}", FG_EXPORT, "{}", HF_ARCHITECTURES ", \"h\": true}"},
-        {"\"t\": {\"rename\": \"h/i\", \"field\": \"x/y\"}", FG_IMPORT, "{\"h\": {\"i\": 1}}",
-         "{\"x\": {\"y\": 1}}"},
-        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_IMPORT, "{}", "{\"t\": 7}"},
-        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_EXPORT, "{\"t\": 7}", HF_ARCHITECTURES "}"},
-        {"\"t\": {\"optional\": 7, \"rename\": \"h\"}", FG_EXPORT, "{\"t\": 8}",
-         HF_ARCHITECTURES ", \"h\": 8}"},
-        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{\"h\": \"silu\"}", "{}"},
-        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{\"h\": \"gelu\"}",
-         "key \"h\" = \"gelu\": only \"silu\" is supported (rule \"h\", "},
-        {"\"h\": {\"constant_export\": \"silu\"}", FG_IMPORT, "{}", "only \"silu\" is supported"},
-        {"\"h\": {\"constant_export\": \"silu\", \"maybe\": true}", FG_IMPORT, "{}", "{}"},
-        {"\"x\": {\"constant_export\": [1], \"hf\": \"h\"}", FG_EXPORT, "{}",
-         HF_ARCHITECTURES ", \"h\": [1]}"},
-        {"\"t\": {\"constant_import\": \"= $model_type + '-' + $version\"}", FG_IMPORT, "{}",
-         "{\"t\": \"probe-1.2\"}"},
-        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{\"t\": 1.0}", HF_ARCHITECTURES "}"},
-        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{}", HF_ARCHITECTURES "}"},
-        {"\"t\": {\"constant_import\": 1}", FG_EXPORT, "{\"t\": 2}", "key \"t\" = 2: only 1 is supported"},
-        {"\"t\": {\"ignored\": \"r\"}", FG_EXPORT, "{\"t\": 2}", HF_ARCHITECTURES "}"},
-        {"\"t\": {\"ignored\": \"r\", \"import_as\": {\"k\": [\"= 1 + 1\"]}}", FG_IMPORT, "{}",
-         "{\"t\": {\"k\": [2]}}"},
-        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\", \"i\"]}", FG_IMPORT, "{\"h\": 1, \"i\": 2}", "{}"},
-        {"\"x\": {\"ignored\": \"because\", \"hf\": [\"h\"], \"neutral\": [1, null]}", FG_IMPORT,
-         "{\"h\": 1.0}", "{}"},
-        {"\"x\": {\"ignored\": \"because\", \"hf\": [\"h\"], \"neutral\": [1, null]}", FG_IMPORT,
-         "{\"h\": 2}", "key \"h\" = 2: only absent or 1, null can be left out: because"},
-        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\"], \"export_as\": 0.5}", FG_EXPORT, "{}",
-         HF_ARCHITECTURES ", \"h\": 0.5}"},
-        {"\"t\": {\"import_only\": \"h\"}", FG_IMPORT, "{\"h\": 1}", "{\"t\": 1}"},
-        {"\"t\": {\"import_only\": \"h\"}", FG_EXPORT, "{\"t\": 1}", HF_ARCHITECTURES "}"},
-        {"\"t\": {\"rename\": \"h\", \"type\": \"count?\"}", FG_IMPORT, "{\"h\": null}", "{\"t\": null}"},
-        {"\"t\": {\"rename\": \"h\", \"type\": \"count\"}", FG_IMPORT, "{\"h\": null}",
-         "expected an integer of 1 or more"},
-        {"\"t\": {\"rename\": \"h\", \"type\": \"ids\"}", FG_IMPORT, "{\"h\": [1, \"2\"]}",
-         "expected a token id"},
-        {"\"t\": {\"rename\": \"h\", \"type\": \"flag\"}", FG_EXPORT, "{\"t\": 0}", "expected true or false"},
-        {"\"t\": {\"rename\": \"h\", \"type\": \"probability\"}", FG_EXPORT, "{\"t\": 1.5}",
-         "expected a number from 0 to below 1"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) run_row(&rows[i]);
-}
-
-static void leaves_are_covered_at_any_depth(void **state) {
-    (void)state;
-    static const row rows[] = {
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a\", \"b\"]}", FG_IMPORT, "{\"h\": {\"a\": 1}}",
-         "{\"t\": {\"a\": 1}}"},
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a\"]}", FG_IMPORT, "{\"h\": {\"a\": 1, \"c\": 2}}",
-         "key \"h/c\" = 2: a rule covers the object, but not this member of it"},
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": {\"a\": {\"b\": 1}}}",
-         "key \"h/a/b\" = 1: a rule covers the object"},
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/b\"]}", FG_IMPORT, "{\"h\": {\"a\": {\"b\": 1}}}",
-         "{\"t\": {\"a\": {\"b\": 1}}}"},
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/b\"]}", FG_IMPORT,
-         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}}}",
-         "key \"h/a/b/c\" = 1: a rule covers the object, but not this member of it"},
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"*\"]}", FG_IMPORT, "{\"h\": {\"a\": 1, \"b\": {\"c\": 2}}}",
-         "key \"h/b/c\" = 2: a rule covers the object, but not this member of it"},
-        {"\"t\": {\"rename\": \"h\", \"keys\": [\"a/*/c\"]}", FG_IMPORT,
-         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}}}", "{\"t\": {\"a\": {\"b\": {\"c\": 1}}}}"},
-        {"\"x\": {\"ignored\": \"r\", \"hf\": [\"h\"], \"keys\": [\"**\"]}", FG_IMPORT,
-         "{\"h\": {\"a\": {\"b\": {\"c\": 1}}, \"d\": 2}}", "{}"},
-        {"\"t\": {\"rename\": \"h/a\"}", FG_IMPORT, "{\"h\": {\"a\": 1, \"b\": 2}}",
-         "key \"h/b\" = 2: no rule of"},
-        {"\"t\": {\"rename\": \"h/a\"}", FG_IMPORT, "{\"h\": {\"a\": 1}, \"h/a\": 5}",
-         "key \"h/a\" = 5: no rule of"},
-        {"\"t\": {\"rename\": \"h\"}", FG_EXPORT, "{\"t\": 1, \"x\": {\"y\": 2}}",
-         "key \"x/y\" = 2: no rule of"},
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT,
-         "{\"h\": 1, \"a\": null, \"b\": false, \"c\": 0, \"d\": \"\", \"e\": {}, \"f\": [], \"g\": {\"h\": "
-         "0}}",
-         "{\"t\": 1}"},
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "{\"h\": 1, \"architectures\": [\"Other\"]}",
-         "another forward pass"},
-        {"\"t\": {\"rename\": \"h\"}", FG_IMPORT, "[]", "expected an object"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) run_row(&rows[i]);
 }
 
 static void unknown_neutral_keys_are_warned_of(void **state) {
@@ -384,8 +264,6 @@ static int remove_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_grammar_has_functions),
-        cmocka_unit_test(each_primitive_goes_both_ways),
-        cmocka_unit_test(leaves_are_covered_at_any_depth),
         cmocka_unit_test(unknown_neutral_keys_are_warned_of),
         cmocka_unit_test(sections_nest),
         cmocka_unit_test(what_would_not_come_back_is_refused),
