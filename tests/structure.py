@@ -25,21 +25,21 @@ ROOMS = {
     "base": [],
     "store": ["base"],
     "plan": ["store"],
-    "language": ["plan"],
-    "format": ["language"],
-    "translate": ["format"],
-    "mapping": ["format"],
-    "copy": ["translate", "mapping"],
+    "format": ["store"],
+    "language": ["plan", "format"],
+    "translate": ["language"],
+    "mapping": ["language"],
+    "copy": ["plan"],
     "device": ["copy"],
-    "model": ["device"],
-    "lint": ["model"],
+    "model": ["mapping", "device"],
+    "lint": ["model", "translate"],
     "tokenizer": ["base"],
     "tokens": ["tokenizer", "plan"],
-    "conversion": ["lint", "tokens"],
-    "report": ["conversion"],
-    "cli": ["report"],
-    "mpi": ["cli"],
-    "mpi/commands": ["mpi"],
+    "report": ["base"],
+    "conversion": ["lint", "tokens", "report"],
+    "cli": ["model", "report"],
+    "mpi": ["conversion"],
+    "mpi/commands": ["mpi", "cli"],
 }
 
 # (rule, what it is about, pattern of the code without comments and strings, the only files that may have it)
@@ -51,7 +51,7 @@ CALLS = [
     # jansson's own copies and reader pass over allocations that fail
     ("jansson", r"\bjson_(copy|deep_copy|load\w*)\(", r"src/base/json_build\.c"),
     # these two merge and say so only by their result
-    ("json update", r"(?m)^ *json_(object_update\w*|array_extend)\(", r"-"),
+    ("json update", r"[;{}]\s*json_(object_update\w*|array_extend)\(", r"-"),
     ("UTF-8 decoder", r"<< 6 ?\||\* 64 \+|0xc2|0xe0", r"src/base/utf8_text\.[ch]"),
     ("file call", r"(?<![\w.>])(open|openat|close|p?read|p?write|p?readv|p?writev|lseek|rename(?:at2?)?|[lf]?stat|fstatat|unlink|unlinkat|link|"
      r"symlink|mkdir|rmdir|fopen|fdopen|freopen|opendir|readdir|scandir|nftw|readlink|realpath|access|f?truncate|f(data)?sync|f?statvfs|"
@@ -61,7 +61,11 @@ CALLS = [
 ]
 
 # What breaks a rule today: (rule, what), the reason.
-EXCEPTIONS = {}
+EXCEPTIONS = {
+    ("type name", "linter"): "each check of lint/ has a context of its own",
+    ("type name", "builder"): "two front ends of a tensor map build it alike",
+    ("include", "mpi -> mpi/commands"): "a run of a proof gets the context of commands",
+}
 
 
 # ---- reading C ----

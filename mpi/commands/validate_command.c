@@ -12,13 +12,13 @@
 #include "plan/plan.h"
 #include "proof_run.h"
 
-typedef struct pair {
+typedef struct compared {
     fg_checkpoint a, b;
     json_t *spec_a, *spec_b;
     fg_tokenizer_files tokenizer_a, tokenizer_b;
     json_t *report;
     fg_outputs outputs; /* rank 0 */
-} pair;
+} compared;
 
 static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
                           fg_error *err) {
@@ -48,7 +48,7 @@ static fg_dtype main_dtype(const fg_tensors *table) {
 
 /* Two models of different types are compared after one was rounded as a cast to the other's type would have
  * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
-static void resolve_rounding(const fg_run *run, const pair *p, fg_model_pair_task *task) {
+static void resolve_rounding(const fg_run *run, const compared *p, fg_model_pair_task *task) {
     fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
     bool first = fg_dtype_size(a) >= fg_dtype_size(b);
     if (a == b || run->options->atol >= 0) return;
@@ -62,7 +62,7 @@ static void resolve_rounding(const fg_run *run, const pair *p, fg_model_pair_tas
               fg_dtype_name(first ? b : a));
 }
 
-static fg_status open_both(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     FG_TRY(fg_run_report_begin(run, &p->report, err));
@@ -84,7 +84,7 @@ done:
 }
 
 /* Without -g the tokenizers are given back before the models run. */
-static fg_status resolve_proof(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
     FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
@@ -118,7 +118,7 @@ done:
     return status;
 }
 
-static fg_status describe(pair *p, const fg_proof_run *proof_run, fg_error *err) {
+static fg_status describe(compared *p, const fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(describe_side("source", &p->a, p->report, err));
     FG_TRY(describe_side("destination", &p->b, p->report, err));
@@ -127,7 +127,7 @@ done:
     return status;
 }
 
-static void close_both(pair *p) {
+static void close_both(compared *p) {
     fg_checkpoint_close(&p->a);
     fg_checkpoint_close(&p->b);
     fg_tokenizer_files_free(&p->tokenizer_a);
@@ -138,7 +138,7 @@ static void close_both(pair *p) {
 }
 
 /* Rank 0: everything up to the first number. */
-static fg_status prepare(const fg_run *run, pair *p, fg_proof_run *proof_run, fg_error *err) {
+static fg_status prepare(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(open_both(run, p, proof_run, err));
     FG_TRY(resolve_proof(run, p, proof_run, err));
@@ -147,7 +147,8 @@ done:
     return status;
 }
 
-static fg_status compare(const fg_run *run, pair *p, fg_proof_run *proof_run, double begun, fg_error *err) {
+static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run, double begun,
+                         fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_proof_run_check(proof_run, run, err));
     if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, 0, NULL, err);
@@ -167,7 +168,7 @@ done:
     return status;
 }
 
-static fg_status conclude(const fg_run *run, pair *p, const fg_proof_run *proof_run, fg_error *err) {
+static fg_status conclude(const fg_run *run, compared *p, const fg_proof_run *proof_run, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
     FG_TRY(fg_run_report_show(run, p->report, err));
@@ -177,7 +178,7 @@ done:
 }
 
 static fg_status run_validate(const fg_run *run, fg_error *err) {
-    pair p = {0};
+    compared p = {0};
     fg_proof_run proof_run;
     double begun = fg_seconds();
     bool first = run->ranks->rank == 0;

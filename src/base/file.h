@@ -121,9 +121,9 @@ bool fg_path_link_target(const char *path, char *target, size_t size);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, _exchange, fg_path_look
- * (and those on top of it), fg_path_exists or fg_directory_list fails with EIO; 0 switches that off. Also set
- * by the environment variable FGCONV_FAIL_IO=N. */
+/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, _exchange,
+ * fg_path_look (and those on top of it), fg_path_exists or fg_directory_list fails with EIO; 0 switches
+ * that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);
 
 #endif

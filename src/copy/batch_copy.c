@@ -10,13 +10,13 @@
 /* From so many bytes on it is worth asking whether the source has a hole there. */
 enum { HOLE_WORTH_ASKING = 64 << 10 };
 
-typedef struct place {
+typedef struct output_place {
     uint64_t offset, bytes; /* in the shard */
     uint32_t shard, output;
-} place;
+} output_place;
 
 static int by_place(const void *a, const void *b) {
-    const place *x = a, *y = b;
+    const output_place *x = a, *y = b;
     if (x->shard != y->shard) return x->shard < y->shard ? -1 : 1;
     if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     return x->output < y->output ? -1 : x->output > y->output;
@@ -25,7 +25,7 @@ static int by_place(const void *a, const void *b) {
 /* Outputs that lie side by side in a shard, and the buffer that takes their bytes. */
 typedef struct batch {
     fg_filler *filler;
-    const place *places;
+    const output_place *places;
     size_t count;
     unsigned char *block;
     uint64_t bytes;
@@ -129,11 +129,11 @@ done:
 fg_status fg_batch_copy_run(fg_filler *filler, fg_sink *sink, const fg_work_item *item, unsigned char *block,
                             fg_error *err) {
     fg_status status = FG_OK;
-    place *places = NULL;
+    output_place *places = NULL;
     FG_NEW(places, item->outputs);
     for (uint32_t i = 0; i < item->outputs; i++) {
         const fg_output *output = &filler->plan->outputs[item->output + i];
-        places[i] = (place){output->offset, fg_output_bytes(output), output->shard, item->output + i};
+        places[i] = (output_place){output->offset, fg_output_bytes(output), output->shard, item->output + i};
         if (places[i].bytes > FG_BLOCK_BYTES)
             FG_FAIL(err, FG_ERR_BUG, "\"%s\" is no small output", output->name);
     }
@@ -142,7 +142,7 @@ fg_status fg_batch_copy_run(fg_filler *filler, fg_sink *sink, const fg_work_item
         batch b = {.filler = filler, .places = places + i, .block = block, .zero = true};
         uint64_t end = places[i].offset;
         for (; i < item->outputs; i++, b.count++) {
-            const place *next = &places[i];
+            const output_place *next = &places[i];
             if (next->shard != b.places->shard || next->offset != end ||
                 b.bytes + next->bytes > FG_BLOCK_BYTES)
                 break;

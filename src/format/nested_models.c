@@ -13,11 +13,11 @@
  * directory. */
 enum { DEPTH = 4, DIRECTORIES = 400, LISTED = 4, REF = 256 };
 
-typedef struct search {
+typedef struct model_search {
     const char *root;
     fg_names queue, models; /* paths below root, owned */
     size_t queue_capacity, model_capacity;
-} search;
+} model_search;
 
 static fg_status add(fg_names *to, size_t *capacity, const char *path, fg_error *err) {
     fg_status status = FG_OK;
@@ -44,7 +44,7 @@ static bool is_skipped(const char *name) {
 
 /* Queues the directories of one directory. What cannot be looked at is left out: this only helps a
  * message. */
-static fg_status queue_directories(search *s, const char *below, const fg_names *names, fg_error *err) {
+static fg_status queue_directories(model_search *s, const char *below, const fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL, *full = NULL;
     for (size_t i = 0; i < names->count && s->queue.count < DIRECTORIES; i++) {
@@ -71,7 +71,7 @@ static unsigned depth_of(const char *path) {
     return depth;
 }
 
-static fg_status look_into(search *s, const char *below, fg_error *err) {
+static fg_status look_into(model_search *s, const char *below, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
     char *full = NULL;
@@ -91,7 +91,7 @@ static int by_version(const void *a, const void *b) {
     return strverscmp(*(char *const *)a, *(char *const *)b);
 }
 
-static fg_status find_models(search *s, fg_error *err) {
+static fg_status find_models(model_search *s, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(look_into(s, "", err));
     for (size_t i = 0; i < s->queue.count; i++) FG_TRY(look_into(s, s->queue.items[i], err));
@@ -110,7 +110,7 @@ static const char *kind_of(const char *path) {
 }
 
 /* Whether the hub's `refs/main` names this snapshot. */
-static fg_status is_main(const search *s, const char *path, bool *is, fg_error *err) {
+static fg_status is_main(const model_search *s, const char *path, bool *is, fg_error *err) {
     fg_status status = FG_OK;
     const char *name = fg_path_name(path), *above = "snapshots/";
     size_t prefix = (size_t)(name - path);
@@ -128,7 +128,7 @@ done:
 }
 
 /* The model to give: what the hub calls main, else the last, which of numbered ones is the highest. */
-static fg_status choose(const search *s, const char **chosen, fg_error *err) {
+static fg_status choose(const model_search *s, const char **chosen, fg_error *err) {
     fg_status status = FG_OK;
     *chosen = s->models.items[s->models.count - 1];
     for (size_t i = 0; i < s->models.count; i++) {
@@ -143,7 +143,7 @@ done:
 fg_status fg_nested_models_describe(const char *directory, fg_buffer *text, fg_buffer *advice, bool *found,
                                     fg_error *err) {
     fg_status status = FG_OK;
-    search s = {.root = directory};
+    model_search s = {.root = directory};
     const char *chosen;
     char *path = NULL;
     FG_TRY(find_models(&s, err));

@@ -1,5 +1,5 @@
-/* A device with memory of its own, which the host cannot reach: models ask nothing of it but what device.h lists, and
- * compute the same bits. */
+/* A device with memory of its own, which the host cannot reach: models ask nothing of it but what device.h
+ * lists, and compute the same bits. */
 #include "checkpoint_fixture.h"
 
 /* ---- the CPU behind addresses that end whoever follows them ---- */

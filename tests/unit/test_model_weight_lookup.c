@@ -1,4 +1,5 @@
-/* Which numbers of a tensor a role gets, for each way in which "weights" can say it. Elements of a tensor are numbered. */
+/* Which numbers of a tensor a role gets, for each way in which "weights" can say it. Elements of a tensor
+ * are numbered. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
