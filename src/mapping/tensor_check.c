@@ -6,10 +6,9 @@
 
 #include "base/alloc.h"
 #include "language/expression.h"
-#include "mapping/tensor_unmatched.h"
 #include "store/cast.h"
 
-enum { SHAPE_TEXT = 300 };
+enum { SHAPE_TEXT = 300, TENSOR_TEXT = 200 };
 
 void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t size) {
     size_t used = (size_t)snprintf(buffer, size, "[");
@@ -43,6 +42,19 @@ fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor
     fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected,
             fg_shape_rule_text(rule, meaning, sizeof meaning));
     return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
+}
+
+bool fg_dtype_is_quantized(fg_dtype dtype) {
+    return dtype == FG_F8_E4M3 || dtype == FG_F8_E5M2;
+}
+
+fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg_error *err) {
+    char text[TENSOR_TEXT];
+    fg_fail(err, FG_ERR_INPUT, "%s: the weights are quantized: tensor \"%s\" is %s",
+            table->files[tensor->file], tensor->name, fg_tensor_text(tensor, text, sizeof text));
+    return fg_hint(
+        err, "convert the checkpoint that the quantized one was made from, or dequantize it: load it with "
+             "transformers, call dequantize() and save_pretrained()");
 }
 
 fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor, fg_dtype wanted,

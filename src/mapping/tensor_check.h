@@ -17,6 +17,11 @@ fg_status fg_tensor_check_dtype(const fg_tensors *table, const fg_tensor *tensor
 fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor, uint32_t rank,
                                 const uint64_t *shape, const json_t *rule, fg_error *err);
 
+/* Whether the dtype is one that only quantized weights have. */
+bool fg_dtype_is_quantized(fg_dtype dtype);
+/* FG_ERR_INPUT: the weights of the table are quantized, as its tensor `tensor` shows. */
+fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg_error *err);
+
 /* Appends ", "NAME"" while fewer than `limit` were listed; counts always. */
 fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err);
 

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "mapping/tensor_check.h"
 
-enum { LIST_MISSING = 3, LIST_UNEXPECTED = 5, TENSOR_TEXT = 200 };
+enum { LIST_MISSING = 3, LIST_UNEXPECTED = 5 };
 
 fg_status fg_unmatched_add_missing(fg_unmatched *u, const char *name, fg_error *err) {
     fg_status status = fg_grow(&u->missing, u->missing_count, &u->missing_capacity, sizeof *u->missing, err);
@@ -31,19 +31,6 @@ static const char *unexpected_name(const fg_unmatched *u, size_t i) {
 }
 
 /* ---- quantized weights ---- */
-
-bool fg_dtype_is_quantized(fg_dtype dtype) {
-    return dtype == FG_F8_E4M3 || dtype == FG_F8_E5M2;
-}
-
-fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg_error *err) {
-    char text[TENSOR_TEXT];
-    fg_fail(err, FG_ERR_INPUT, "%s: the weights are quantized: tensor \"%s\" is %s",
-            table->files[tensor->file], tensor->name, fg_tensor_text(tensor, text, sizeof text));
-    return fg_hint(
-        err, "convert the checkpoint that the quantized one was made from, or dequantize it: load it with "
-             "transformers, call dequantize() and save_pretrained()");
-}
 
 /* What the quantizers of transformers write next to or in place of "weight". */
 static bool has_quantized_name(const char *name) {

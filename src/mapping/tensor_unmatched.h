@@ -25,9 +25,4 @@ fg_status fg_unmatched_add_unexpected(fg_unmatched *unmatched, uint32_t source, 
 fg_status fg_unmatched_check(const fg_unmatched *unmatched, fg_error *err);
 void fg_unmatched_free(fg_unmatched *unmatched);
 
-/* Whether the dtype is one that only quantized weights have. */
-bool fg_dtype_is_quantized(fg_dtype dtype);
-/* FG_ERR_INPUT: the weights of the table are quantized, as its tensor `tensor` shows. */
-fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg_error *err);
-
 #endif

@@ -1,5 +1,6 @@
 /* Tensor maps of converters with sections: "weights". */
 #include "mapping/section_map.h"
+#include "mapping/tensor_plan.h"
 
 #include "sections_fixture.h"
 
@@ -98,6 +99,56 @@ static void other_layouts_hold_several_parts(void **state) {
     fg_tensor_map_free(&w);
 }
 
+static void add(fg_tensors *table, const char *name, uint64_t rows) {
+    uint32_t file;
+    fg_tensor tensor = {.name = (char *)(uintptr_t)name, .dtype = FG_F32, .rank = 1, .shape = {rows}};
+    assert_true(fg_tensor_row_major(&tensor));
+    if (!table->file_count) assert_int_equal(fg_tensors_add_place(table, "source", &file, NULL), FG_OK);
+    assert_int_equal(fg_tensors_add(table, &tensor, NULL), FG_OK);
+}
+
+static void expect_names(const json_t *names, const char *text) {
+    char brief[100];
+    assert_string_equal(fg_json_brief(names, brief, sizeof brief), text);
+}
+
+/* With --no-strict a tensor is not made if a part of it is missing, and its other parts are left behind. */
+static void gaps_are_noted(void **state) {
+    (void)state;
+    static const char rules[] = "\"pair\": {\"hf\": [\"p.a\", \"p.b\"], \"shape\": [2]}, "
+                                "\"one\": {\"hf\": \"o\", \"shape\": [3]}";
+    const fg_tensor_gaps gaps = {.missing = json_array(), .unexpected = json_array()};
+    for (int strict = 0; strict < 2; strict++) {
+        const fg_tensor_plan_options options = {.gaps = strict ? NULL : &gaps};
+        fg_error err = {0};
+        fg_tensor_map map;
+        fg_tensors source = {0};
+        fg_plan plan;
+        if (expand(rules, &map, &err) != FG_OK) fail_msg("%s", err.text);
+        add(&source, "p.b", 2);
+        add(&source, "o", 3);
+        add(&source, "x", 1);
+        fg_status status = fg_tensor_plan(&map, FG_IMPORT, &source, &options, &plan, &err);
+        if (strict) {
+            assert_int_equal(status, FG_ERR_INPUT);
+            assert_string_equal(err.text, "1 of 3 tensors are missing: \"p.a\"; no rule of the converter "
+                                          "covers 1 source tensor: \"x\"");
+        } else {
+            if (status != FG_OK) fail_msg("%s", err.text);
+            assert_int_equal(plan.output_count, 1);
+            assert_string_equal(plan.outputs[0].name, "one");
+            assert_int_equal(plan.dropped_count, 2);
+            assert_non_null(strstr(plan.dropped[1].reason, "other parts of its tensor are missing"));
+        }
+        fg_plan_free(&plan);
+        fg_tensor_map_free(&map);
+    }
+    expect_names(gaps.missing, "[\"p.a\"]");
+    expect_names(gaps.unexpected, "[\"x\", \"p.b\"]");
+    json_decref(gaps.missing);
+    json_decref(gaps.unexpected);
+}
+
 static void broken_rules_are_refused(void **state) {
     (void)state;
     static const char *const rows[][2] = {
@@ -143,6 +194,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_name_parts_and_places),
         cmocka_unit_test(other_layouts_hold_several_parts),
+        cmocka_unit_test(gaps_are_noted),
         cmocka_unit_test(broken_rules_are_refused),
     };
     fg_alloc_init();
