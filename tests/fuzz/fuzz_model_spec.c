@@ -55,8 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_catalogue_forget(&catalogue);
     fg_status status = fg_model_spec_read(&spec, &catalogue, "fuzz", &err);
     fuzz_expect(status, &err);
-    for (const fg_format *format = &fg_format_hf; status == FG_OK && format <= &fg_format_fast_llm; format++)
-        bind(spec, format, config);
+    for (size_t i = 0; status == FG_OK && i < fg_format_count; i++) bind(spec, fg_formats[i], config);
     json_decref(spec);
     return 0;
 }
