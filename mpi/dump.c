@@ -205,12 +205,10 @@ static fg_status open_file(fg_dump *dump, fg_error *err) {
 
 static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
                          fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(describe_root(dump, layout, err));
-    FG_TRY(make_token_ids(dump, layout, token_ids, err));
-    for (int side = 0; side < FG_DUMP_SIDES; side++) FG_TRY(make_side(dump, layout, side, err));
-done:
-    return status;
+    FG_CALL(describe_root(dump, layout, err));
+    FG_CALL(make_token_ids(dump, layout, token_ids, err));
+    for (int side = 0; side < FG_DUMP_SIDES; side++) FG_CALL(make_side(dump, layout, side, err));
+    return FG_OK;
 }
 
 /* Rank 0 takes all of the file's room before there are numbers to write: a full disk is found here, by one

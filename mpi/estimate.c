@@ -17,15 +17,12 @@ uint64_t fg_estimate_bytes(const fg_plan *plan, uint64_t copied) {
 }
 
 fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t room;
-    FG_TRY(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
-    if (!stage->destination) goto done;
-    FG_TRY(fg_stage_room(stage, &room, err));
-    FG_TRY(fg_json_set_at(report, "disk/free_bytes", json_integer((json_int_t)room), err));
-    FG_TRY(fg_stage_check_room(stage, needed, err));
-done:
-    return status;
+    FG_CALL(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
+    if (!stage->destination) return FG_OK;
+    FG_CALL(fg_stage_room(stage, &room, err));
+    FG_CALL(fg_json_set_at(report, "disk/free_bytes", json_integer((json_int_t)room), err));
+    return fg_stage_check_room(stage, needed, err);
 }
 
 /* What of `needed` is written on the file system of `partial`. */
@@ -80,14 +77,12 @@ static fg_status put_bytes(json_t *report, const char *path, uint64_t bytes, fg_
 
 fg_status fg_estimate_memory(const fg_plan *plan, uint64_t proof, uint64_t generation, json_t *report,
                              fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t base = writing_bytes(plan);
-    FG_TRY(put_bytes(report, "memory/expected_bytes_per_rank", base, err));
-    if (proof) FG_TRY(put_bytes(report, "memory/expected_proof_bytes_per_rank", base + proof, err));
+    FG_CALL(put_bytes(report, "memory/expected_bytes_per_rank", base, err));
+    if (proof) FG_CALL(put_bytes(report, "memory/expected_proof_bytes_per_rank", base + proof, err));
     if (generation)
-        FG_TRY(put_bytes(report, "memory/expected_generation_bytes_per_rank", base + generation, err));
-done:
-    return status;
+        FG_CALL(put_bytes(report, "memory/expected_generation_bytes_per_rank", base + generation, err));
+    return FG_OK;
 }
 
 /* ---- time ---- */
@@ -129,19 +124,16 @@ done:
 }
 
 fg_status fg_estimate_time(const fg_plan *plan, bool verifies, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t size, bytes;
     double seconds;
     const char *path = largest_file(&plan->source, &size);
     if (!path || !size) return FG_OK;
-    FG_TRY(probe(path, size, &bytes, &seconds, err));
-    if (seconds <= 0) goto done;
+    FG_CALL(probe(path, size, &bytes, &seconds, err));
+    if (seconds <= 0) return FG_OK;
     double rate = (double)bytes / seconds;
     double moved = (double)fg_tensors_tally(&plan->source).total_bytes + (double)fg_plan_bytes(plan);
-    FG_TRY(fg_json_put(report, "estimate",
+    return fg_json_put(report, "estimate",
                        json_pack("{s:f, s:f, s:I}", "seconds", moved * (verifies ? 2 : 1) / rate,
                                  "read_bytes_per_second", rate, "read_bytes", (json_int_t)bytes),
-                       err));
-done:
-    return status;
+                       err);
 }

@@ -47,25 +47,21 @@ static fg_status add_end(terms *t, const json_t *id, fg_error *err) {
 }
 
 static fg_status read_terms(generator *g, fg_error *err) {
-    fg_status status = FG_OK;
     terms *t = &g->terms;
     const json_t *ends = g->task->end_ids;
     t->limit = g->task->limit;
     t->sampling = g->task->sampling;
-    if (json_is_integer(ends)) FG_TRY(add_end(t, ends, err));
-    for (size_t i = 0; i < json_array_size(ends); i++) FG_TRY(add_end(t, json_array_get(ends, i), err));
-done:
-    return status;
+    if (json_is_integer(ends)) FG_CALL(add_end(t, ends, err));
+    for (size_t i = 0; i < json_array_size(ends); i++) FG_CALL(add_end(t, json_array_get(ends, i), err));
+    return FG_OK;
 }
 
 static fg_status open_text(generator *g, fg_error *err) {
-    fg_status status = FG_OK;
     if (!g->task->tokenizer) return FG_OK;
-    FG_TRY(fg_tokenizer_new(&g->tokenizer, g->task->tokenizer, err));
-    FG_TRY(fg_token_stream_begin(&g->stream, g->tokenizer, g->pair->tokens, g->pair->token_count, err));
+    FG_CALL(fg_tokenizer_new(&g->tokenizer, g->task->tokenizer, err));
+    FG_CALL(fg_token_stream_begin(&g->stream, g->tokenizer, g->pair->tokens, g->pair->token_count, err));
     g->result->has_text = true;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status make_room(generator *g, fg_error *err) {
@@ -82,14 +78,11 @@ done:
 }
 
 static fg_status share_terms(generator *g, fg_error *err) {
-    fg_status status = FG_OK;
     if (speaks(g)) read_terms(g, err);
-    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
+    FG_CALL(fg_ranks_agree(g->pair->ranks, err));
     fg_ranks_share(g->pair->ranks, &g->terms, sizeof g->terms);
     make_room(g, err);
-    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
-done:
-    return status;
+    return fg_ranks_agree(g->pair->ranks, err);
 }
 
 static void set_pipeline(generator *g) {
@@ -99,16 +92,13 @@ static void set_pipeline(generator *g) {
 
 /* The tokenizer comes before the weights, which take what memory it leaves. */
 static fg_status begin(generator *g, fg_error *err) {
-    fg_status status = FG_OK;
     if (speaks(g)) open_text(g, err);
-    FG_TRY(fg_ranks_agree(g->pair->ranks, err));
-    FG_TRY(share_terms(g, err));
+    FG_CALL(fg_ranks_agree(g->pair->ranks, err));
+    FG_CALL(share_terms(g, err));
     g->result->sampling = g->terms.sampling;
     g->result->prompt_tokens = g->count;
     set_pipeline(g);
-    FG_TRY(fg_pipeline_open(&g->pipeline, err));
-done:
-    return status;
+    return fg_pipeline_open(&g->pipeline, err);
 }
 
 /* ---- a token ---- */
@@ -146,10 +136,9 @@ static bool ends(const generator *g, uint32_t token) {
 
 /* Takes in what the models chose; `*over` says that it was the last. */
 static fg_status add_chosen(generator *g, const uint32_t *chosen, bool *over, fg_error *err) {
-    fg_status status = FG_OK;
     fg_generation *r = g->result;
     uint32_t token = chosen[FG_CANDIDATE];
-    FG_TRY(fg_id_list_add(&r->tokens, token, err));
+    FG_CALL(fg_id_list_add(&r->tokens, token, err));
     if (r->tokens.count == 1) g->first_at = fg_seconds();
     r->reference_token = chosen[FG_REFERENCE];
     if (chosen[FG_REFERENCE] != token)
@@ -158,26 +147,23 @@ static fg_status add_chosen(generator *g, const uint32_t *chosen, bool *over, fg
         r->end = FG_END_TOKEN;
     *over = r->end != FG_END_LIMIT || r->tokens.count == g->terms.limit;
     if (!*over) g->ids[g->count++] = token;
-    if (speaks(g)) FG_TRY(print_token(g, token, err));
-done:
-    return status;
+    if (speaks(g)) FG_CALL(print_token(g, token, err));
+    return FG_OK;
 }
 
 static fg_status go_on(generator *g, fg_error *err) {
-    fg_status status = FG_OK;
     uint32_t chosen[FG_PAIR_MODELS];
     bool over = false;
-    FG_TRY(fg_pipeline_advance(&g->pipeline, 0, g->count, err));
+    FG_CALL(fg_pipeline_advance(&g->pipeline, 0, g->count, err));
     for (uint64_t draw = 0;; draw++) {
-        FG_TRY(
+        FG_CALL(
             fg_head_next(&g->pipeline, fg_model_pair_vocab(g->pair), &g->terms.sampling, draw, chosen, err));
         add_chosen(g, chosen, &over, err);
-        FG_TRY(fg_ranks_agree(g->pair->ranks, err));
+        FG_CALL(fg_ranks_agree(g->pair->ranks, err));
         if (over) break;
-        FG_TRY(fg_pipeline_advance(&g->pipeline, g->count - 1, 1, err));
+        FG_CALL(fg_pipeline_advance(&g->pipeline, g->count - 1, 1, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- the end ---- */
@@ -271,29 +257,24 @@ void fg_generation_free(fg_generation *result) {
 static fg_status report_end(const fg_generation *r, json_t *part, fg_error *err) {
     static const char *const names[] = {
         [FG_END_LIMIT] = "limit", [FG_END_TOKEN] = "eos", [FG_END_DIFFERENCE] = "difference"};
-    fg_status status = FG_OK;
     uint32_t last = r->tokens.count ? r->tokens.ids[r->tokens.count - 1] : 0;
-    FG_TRY(fg_json_put_text(part, "stopped_by", names[r->end], err));
-    if (r->end == FG_END_TOKEN) FG_TRY(fg_json_put_u64(part, "eos_token_id", last, err));
+    FG_CALL(fg_json_put_text(part, "stopped_by", names[r->end], err));
+    if (r->end == FG_END_TOKEN) FG_CALL(fg_json_put_u64(part, "eos_token_id", last, err));
     if (r->end == FG_END_DIFFERENCE) {
         json_t *difference = json_pack("{s:I, s:I, s:I}", "token", (json_int_t)r->tokens.count - 1, "source",
                                        (json_int_t)r->reference_token, "destination", (json_int_t)last);
-        FG_TRY(fg_json_put(part, "first_difference", difference, err));
+        FG_CALL(fg_json_put(part, "first_difference", difference, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status report_sampling(const fg_sampling *s, json_t *part, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_json_put(part, "greedy", json_boolean(s->greedy), err));
-    if (s->greedy) goto done;
-    FG_TRY(fg_json_put(part, "temperature", json_real(s->temperature), err));
-    FG_TRY(fg_json_put(part, "top_p", json_real(s->top_p), err));
-    FG_TRY(fg_json_put_u64(part, "top_k", s->top_k, err));
-    FG_TRY(fg_json_put_u64(part, "seed", s->seed, err));
-done:
-    return status;
+    FG_CALL(fg_json_put(part, "greedy", json_boolean(s->greedy), err));
+    if (s->greedy) return FG_OK;
+    FG_CALL(fg_json_put(part, "temperature", json_real(s->temperature), err));
+    FG_CALL(fg_json_put(part, "top_p", json_real(s->top_p), err));
+    FG_CALL(fg_json_put_u64(part, "top_k", s->top_k, err));
+    return fg_json_put_u64(part, "seed", s->seed, err);
 }
 
 fg_status fg_generation_report(const fg_generation *r, json_t *report, fg_error *err) {

@@ -29,14 +29,12 @@ static uint64_t row_of(const fg_pipeline *p, some_tokens some) {
 /* One model's logits; its own last columns may be fewer than the share's. */
 static fg_status logits_of(fg_pipeline *p, unsigned model, some_tokens some, columns mine, float *logits,
                            fg_error *err) {
-    fg_status status = FG_OK;
     const float *normed = p->normed[model] + row_of(p, some) * p->hidden;
-    FG_TRY(fg_model_logits(p->pair->models[model], normed, some.count, mine.first, mine.count, logits, err));
+    FG_CALL(fg_model_logits(p->pair->models[model], normed, some.count, mine.first, mine.count, logits, err));
     if (p->dump)
-        FG_TRY(fg_dump_logits(p->dump, (int)model, some.head, some.at, some.count, mine.first, mine.count,
-                              logits, err));
-done:
-    return status;
+        FG_CALL(fg_dump_logits(p->dump, (int)model, some.head, some.at, some.count, mine.first, mine.count,
+                               logits, err));
+    return FG_OK;
 }
 
 /* The columns beyond the common ones belong to one model alone: they are only dumped. */

@@ -64,13 +64,11 @@ static fg_status share_table(const fg_ranks *ranks, const fg_tensors *mine, fg_t
 }
 
 static fg_status share_sides(fg_model_pair *p, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(share_about(p, err));
-    if (!p->task->plan) FG_TRY(share_table(p->ranks, p->task->source.tensors, &p->tables[0], err));
+    FG_CALL(share_about(p, err));
+    if (!p->task->plan) FG_CALL(share_table(p->ranks, p->task->source.tensors, &p->tables[0], err));
     if (!p->task->through_plan)
-        FG_TRY(share_table(p->ranks, p->task->destination.tensors, &p->tables[1], err));
-done:
-    return status;
+        FG_CALL(share_table(p->ranks, p->task->destination.tensors, &p->tables[1], err));
+    return FG_OK;
 }
 
 /* ---- binding ---- */
@@ -110,22 +108,19 @@ static fg_dtype rounding_of(const fg_model_pair *p, size_t side) {
 }
 
 static fg_status bind_models(fg_model_pair *p, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_model_pair_task *task = p->task;
     const fg_tensors *source = task->plan ? &task->plan->source : &p->tables[0];
     fg_weight_source weights;
-    FG_TRY(task->casts ? fg_weight_source_rounded(&weights, task->plan, err)
-                       : fg_weight_source_from_tensors(&weights, source, err));
-    FG_TRY(bind_source(p, FG_REFERENCE, source, weights, rounding_of(p, 0), err));
-    FG_TRY(task->through_plan ? fg_weight_source_from_plan(&weights, task->plan, err)
-                              : fg_weight_source_from_tensors(&weights, &p->tables[1], err));
-    FG_TRY(bind(p, FG_CANDIDATE, "destination", fg_json_at(p->about, "destination/config"), weights,
-                rounding_of(p, 1), err));
-    if (!task->casts) goto done;
-    FG_TRY(fg_weight_source_from_tensors(&weights, source, err));
-    FG_TRY(bind_source(p, FG_UNROUNDED, source, weights, FG_DTYPE_NONE, err));
-done:
-    return status;
+    FG_CALL(task->casts ? fg_weight_source_rounded(&weights, task->plan, err)
+                        : fg_weight_source_from_tensors(&weights, source, err));
+    FG_CALL(bind_source(p, FG_REFERENCE, source, weights, rounding_of(p, 0), err));
+    FG_CALL(task->through_plan ? fg_weight_source_from_plan(&weights, task->plan, err)
+                               : fg_weight_source_from_tensors(&weights, &p->tables[1], err));
+    FG_CALL(bind(p, FG_CANDIDATE, "destination", fg_json_at(p->about, "destination/config"), weights,
+                 rounding_of(p, 1), err));
+    if (!task->casts) return FG_OK;
+    FG_CALL(fg_weight_source_from_tensors(&weights, source, err));
+    return bind_source(p, FG_UNROUNDED, source, weights, FG_DTYPE_NONE, err);
 }
 
 static fg_status check_shapes(const fg_model_pair *p, fg_error *err) {
@@ -177,22 +172,20 @@ static void draw_tokens(uint32_t *tokens, uint64_t count, uint64_t vocab) {
 
 /* Rank 0's tokens, on every rank; without any, the same drawn ones everywhere. */
 static fg_status share_tokens(fg_model_pair *p, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t vocab = fg_model_pair_vocab(p), given = p->task->token_count;
     fg_ranks_share(p->ranks, &given, sizeof given);
     p->token_count = given ? given : DEFAULT_TOKENS;
     p->tokens = fg_alloc(p->token_count, sizeof *p->tokens, err);
-    FG_TRY(fg_ranks_agree(p->ranks, err));
+    FG_CALL(fg_ranks_agree(p->ranks, err));
     if (!given) draw_tokens(p->tokens, p->token_count, vocab);
     if (given && p->ranks->rank == 0) memcpy(p->tokens, p->task->tokens, given * sizeof *p->tokens);
     if (given) fg_ranks_share(p->ranks, p->tokens, given * sizeof *p->tokens);
     for (uint64_t i = 0; i < p->token_count; i++) {
         if (p->tokens[i] >= vocab)
-            FG_FAIL(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
-                    (unsigned long)p->tokens[i], (unsigned long long)vocab);
+            return fg_fail(err, FG_ERR_USAGE, "--token-ids: id %lu, but the vocabulary has %llu rows",
+                           (unsigned long)p->tokens[i], (unsigned long long)vocab);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- the whole ---- */
@@ -204,14 +197,11 @@ uint64_t fg_model_pair_vocab(const fg_model_pair *p) {
 
 fg_status fg_model_pair_bind(fg_model_pair *p, const fg_ranks *ranks, const fg_model_pair_task *task,
                              fg_error *err) {
-    fg_status status = FG_OK;
     *p = (fg_model_pair){.ranks = ranks, .task = task};
-    FG_TRY(share_sides(p, err));
+    FG_CALL(share_sides(p, err));
     if (bind_models(p, err) == FG_OK && check_shapes(p, err) == FG_OK) resolve_mask(p);
-    FG_TRY(fg_ranks_agree(ranks, err));
-    FG_TRY(share_tokens(p, err));
-done:
-    return status;
+    FG_CALL(fg_ranks_agree(ranks, err));
+    return share_tokens(p, err);
 }
 
 fg_status fg_model_pair_open(fg_model_pair *p, const fg_ranks *ranks, const fg_model_pair_task *task,

@@ -19,18 +19,16 @@ json_t *fg_model_pair_rows_describe(const fg_row_edits *edits) {
 }
 
 fg_status fg_model_pair_rows_read(const json_t *described, fg_row_edits *edits, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     fg_row_value value;
     json_array_foreach(json_object_get(described, "edits"), i, entry) {
         if (!fg_row_value_parse(json_string_value(json_array_get(entry, 1)), &value))
-            FG_FAIL(err, FG_ERR_BUG, "an edited row was received in an unknown form");
-        FG_TRY(fg_row_edits_set(edits, (uint64_t)json_integer_value(json_array_get(entry, 0)), value, err));
+            return fg_fail(err, FG_ERR_BUG, "an edited row was received in an unknown form");
+        FG_CALL(fg_row_edits_set(edits, (uint64_t)json_integer_value(json_array_get(entry, 0)), value, err));
     }
     edits->rows = (uint64_t)json_integer_value(json_object_get(described, "rows"));
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_model_pair_rows_bind(const fg_model_pair *pair, const fg_tensors *source,

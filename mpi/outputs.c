@@ -24,15 +24,12 @@ static fg_status check_same(const char *report, const char *dump, fg_error *err)
 }
 
 static fg_status check_paths(const char *report, const char *dump, const fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_same(report, dump, err));
-    if (!stage) goto done;
-    FG_TRY(check_apart("--report", report, stage->destination, err));
-    FG_TRY(check_apart("--report", report, stage->partial, err));
-    FG_TRY(check_apart("--dump", dump, stage->destination, err));
-    FG_TRY(check_apart("--dump", dump, stage->partial, err));
-done:
-    return status;
+    FG_CALL(check_same(report, dump, err));
+    if (!stage) return FG_OK;
+    FG_CALL(check_apart("--report", report, stage->destination, err));
+    FG_CALL(check_apart("--report", report, stage->partial, err));
+    FG_CALL(check_apart("--dump", dump, stage->destination, err));
+    return check_apart("--dump", dump, stage->partial, err);
 }
 
 /* ---- from reserving to closing ---- */

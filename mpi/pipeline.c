@@ -164,12 +164,9 @@ static void on_sublayer(void *context, uint64_t block, fg_sublayer sublayer, con
 
 static fg_status embed(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    fg_status status = FG_OK;
-    FG_TRY(fg_model_embed(p->pair->models[l->model], p->token_ids + l->position, l->count, p->stream, err));
+    FG_CALL(fg_model_embed(p->pair->models[l->model], p->token_ids + l->position, l->count, p->stream, err));
     add_digest(l, 0, p->stream);
-    FG_TRY(dump_hidden(l, FG_DUMP_EMBEDDING, 0, p->stream, err));
-done:
-    return status;
+    return dump_hidden(l, FG_DUMP_EMBEDDING, 0, p->stream, err);
 }
 
 static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, fg_error *err) {
@@ -188,39 +185,31 @@ done:
 
 static fg_status finish(const micro_batch *l, uint64_t head, const float *stream, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    fg_status status = FG_OK;
     float *normed = l->normed + head * p->pair->token_count * p->hidden;
-    FG_TRY(fg_model_final_norm(p->pair->models[l->model], head, stream, l->count, normed, err));
+    FG_CALL(fg_model_final_norm(p->pair->models[l->model], head, stream, l->count, normed, err));
     add_digest(l, fg_place_final_norm(p->blocks, head), normed);
-    FG_TRY(dump_hidden(l, FG_DUMP_FINAL_NORM, head, normed, err));
-done:
-    return status;
+    return dump_hidden(l, FG_DUMP_FINAL_NORM, head, normed, err);
 }
 
 /* A head's own block, on a copy of the hidden states. A generation has only the first head. */
 static fg_status one_head(const micro_batch *l, uint64_t head, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    fg_status status = FG_OK;
     if (head >= p->heads) return FG_OK;
     memcpy(p->aside, p->stream, l->count * p->hidden * sizeof *p->aside);
-    FG_TRY(one_block(l, p->trunk + head, p->aside, err));
-    FG_TRY(finish(l, head, p->aside, err));
-done:
-    return status;
+    FG_CALL(one_block(l, p->trunk + head, p->aside, err));
+    return finish(l, head, p->aside, err);
 }
 
 static fg_status through_blocks(const micro_batch *l, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    fg_status status = FG_OK;
     for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
         if (b < p->trunk)
-            FG_TRY(one_block(l, b, p->stream, err));
+            FG_CALL(one_block(l, b, p->stream, err));
         else
-            FG_TRY(one_head(l, b - p->trunk, err));
+            FG_CALL(one_head(l, b - p->trunk, err));
     }
-    if (is_last(p) && p->trunk == p->blocks) FG_TRY(finish(l, 0, p->stream, err));
-done:
-    return status;
+    if (is_last(p) && p->trunk == p->blocks) FG_CALL(finish(l, 0, p->stream, err));
+    return FG_OK;
 }
 
 /* The rank that has a head's result: the one that holds its block, or the last. */

@@ -26,7 +26,6 @@ uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const js
 fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prompt_side *source,
                                const fg_prompt_side *destination, const json_t *generation_config,
                                fg_error *err) {
-    fg_status status = FG_OK;
     const fg_options *o = run->options;
     fg_prompt_request prompt = {.ids = o->token_ids,
                                 .id_count = o->token_count,
@@ -34,16 +33,14 @@ fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prom
                                 .generates = o->generation_test,
                                 .compares = t->compares};
     fg_sampling_request sampling = {o->sample, o->temperature, o->top_p, o->seed};
-    FG_TRY(fg_prompt_resolve(&t->prompt, &prompt, source, destination, err));
+    FG_CALL(fg_prompt_resolve(&t->prompt, &prompt, source, destination, err));
     t->pair.tokens = t->prompt.ids.ids;
     t->pair.token_count = t->prompt.ids.count;
-    if (!t->generates) goto done;
-    FG_TRY(fg_sampling_resolve(&t->sampling, &sampling, generation_config, err));
-    FG_TRY(fg_stop_tokens_merge(json_object_get(destination->config, "eos_token_id"),
+    if (!t->generates) return FG_OK;
+    FG_CALL(fg_sampling_resolve(&t->sampling, &sampling, generation_config, err));
+    return fg_stop_tokens_merge(json_object_get(destination->config, "eos_token_id"),
                                 json_object_get(generation_config, "eos_token_id"), FG_NO_TOKEN, &t->end_ids,
-                                err));
-done:
-    return status;
+                                err);
 }
 
 /* ---- running ---- */
@@ -109,13 +106,11 @@ bool fg_proof_run_passed(const fg_proof_run *t) {
 }
 
 fg_status fg_proof_run_report(const fg_proof_run *t, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     const char *other = t->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
-    FG_TRY(proves(t) ? fg_proof_report(&t->proof, report, err)
-                     : fg_json_put(report, "proof", json_pack("{s:s}", "kind", other), err));
-    if (t->generation.tokens.count) FG_TRY(fg_generation_report(&t->generation, report, err));
-done:
-    return status;
+    FG_CALL(proves(t) ? fg_proof_report(&t->proof, report, err)
+                      : fg_json_put(report, "proof", json_pack("{s:s}", "kind", other), err));
+    if (t->generation.tokens.count) FG_CALL(fg_generation_report(&t->generation, report, err));
+    return FG_OK;
 }
 
 static fg_status judge_proof(const fg_proof_result *result, const char *source, const char *destination,

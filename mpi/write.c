@@ -6,12 +6,9 @@
 
 static fg_status encode(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage, fg_buffer *text,
                         fg_buffer *place, fg_error *err) {
-    fg_status status = FG_OK;
-    if (ranks->rank != 0) goto done;
-    FG_TRY(fg_plan_encode(plan, text, err));
-    FG_TRY(fg_buffer_printf(place, err, "%d%s", stage->sync, stage->partial ? stage->partial : ""));
-done:
-    return status;
+    if (ranks->rank != 0) return FG_OK;
+    FG_CALL(fg_plan_encode(plan, text, err));
+    return fg_buffer_printf(place, err, "%d%s", stage->sync, stage->partial ? stage->partial : "");
 }
 
 static fg_status decode(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, const fg_buffer *text,

@@ -84,30 +84,26 @@ static fg_status decide_proof(convert_run *c, fg_error *err) {
 
 /* How the models of both sides compute. */
 static fg_status read_specs(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_conversion *conversion = &c->conversion;
     const fg_route *route = &conversion->decided.route;
     const fg_format *from = conversion->decided.source.checkpoint.format;
-    FG_TRY(fg_run_model_spec(c->run, fg_model_spec_name(from, fg_conversion_source_type(conversion)),
-                             &c->source_spec, err));
-    FG_TRY(fg_run_model_spec(c->run,
-                             fg_model_spec_name(route->to, fg_conversion_destination_type(conversion)),
-                             &c->destination_spec, err));
-    FG_TRY(fg_tokenizer_files_read(&c->tokenizer, conversion->decided.source.tokenizer_directory, err));
-    FG_TRY(fg_update_revise_spec(route->update, true, c->source_spec, err));
-    FG_TRY(fg_update_revise_spec(route->update, false, c->destination_spec, err));
-done:
-    return status;
+    FG_CALL(fg_run_model_spec(c->run, fg_model_spec_name(from, fg_conversion_source_type(conversion)),
+                              &c->source_spec, err));
+    FG_CALL(fg_run_model_spec(c->run,
+                              fg_model_spec_name(route->to, fg_conversion_destination_type(conversion)),
+                              &c->destination_spec, err));
+    FG_CALL(fg_tokenizer_files_read(&c->tokenizer, conversion->decided.source.tokenizer_directory, err));
+    FG_CALL(fg_update_revise_spec(route->update, true, c->source_spec, err));
+    return fg_update_revise_spec(route->update, false, c->destination_spec, err);
 }
 
 /* What the models will run on, before anything is written. */
 static fg_status resolve_proof_run(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_decisions *d = &c->conversion.decided;
     const fg_checkpoint *checkpoint = &d->source.checkpoint;
     const fg_settings *settings = &c->conversion.settings;
-    if (!fg_proof_run_runs_models(&c->proof_run)) goto done;
-    FG_TRY(read_specs(c, err));
+    if (!fg_proof_run_runs_models(&c->proof_run)) return FG_OK;
+    FG_CALL(read_specs(c, err));
     fg_prompt_side source = {.name = checkpoint->directory,
                              .tokenizer = &c->tokenizer,
                              .rows =
@@ -118,11 +114,10 @@ static fg_status resolve_proof_run(convert_run *c, fg_error *err) {
         .tokenizer = fg_new_tokens_any(&d->vocabulary.tokens) ? &d->vocabulary.files : &c->tokenizer,
         .rows = fg_proof_run_rows(c->destination_spec, d->route.to, settings->config),
         .config = settings->config};
-    FG_TRY(
+    FG_CALL(
         fg_proof_run_prepare(&c->proof_run, c->run, &source, &destination, settings->generation_config, err));
     if (!c->proof_run.generates) fg_tokenizer_files_free(&c->tokenizer);
-done:
-    return status;
+    return FG_OK;
 }
 
 static uint64_t needed_bytes(const convert_run *c) {
@@ -137,20 +132,17 @@ static fg_status check_stage(convert_run *c, fg_error *err) {
 }
 
 static fg_status prepare(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_options *options = c->run->options;
-    FG_TRY(fg_run_report_begin(c->run, &c->report, err));
-    if (options->destination) FG_TRY(check_stage(c, err));
-    FG_TRY(fg_conversion_prepare(&c->conversion, &c->recipe, c->run->catalogue, c->run->version, err));
-    if (c->stage.destination) FG_TRY(fg_stage_check_apart(&c->stage, options->source, err));
+    FG_CALL(fg_run_report_begin(c->run, &c->report, err));
+    if (options->destination) FG_CALL(check_stage(c, err));
+    FG_CALL(fg_conversion_prepare(&c->conversion, &c->recipe, c->run->catalogue, c->run->version, err));
+    if (c->stage.destination) FG_CALL(fg_stage_check_apart(&c->stage, options->source, err));
     c->plan = &c->conversion.layout.plan;
     c->casts = fg_plan_casts(c->plan);
-    FG_TRY(decide_proof(c, err));
-    FG_TRY(resolve_proof_run(c, err));
-    FG_TRY(fg_conversion_report(&c->conversion, &c->recipe, c->report, err));
-    FG_TRY(fg_estimate_disk(needed_bytes(c), &c->stage, c->report, err));
-done:
-    return status;
+    FG_CALL(decide_proof(c, err));
+    FG_CALL(resolve_proof_run(c, err));
+    FG_CALL(fg_conversion_report(&c->conversion, &c->recipe, c->report, err));
+    return fg_estimate_disk(needed_bytes(c), &c->stage, c->report, err);
 }
 
 static fg_status show_names(const convert_run *c, fg_error *err) {
@@ -180,14 +172,11 @@ done:
 }
 
 static fg_status decide(convert_run *c, fg_recipe_kind kind, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!is_first(c)) goto done;
-    FG_TRY(fg_recipe_from_options(kind, c->run->options, &c->recipe, err));
-    FG_TRY(prepare(c, err));
-    FG_TRY(show_names(c, err));
-    FG_TRY(fg_outputs_reserve(&c->outputs, c->run->options->report, c->run->options->dump, &c->stage, err));
-done:
-    return status;
+    if (!is_first(c)) return FG_OK;
+    FG_CALL(fg_recipe_from_options(kind, c->run->options, &c->recipe, err));
+    FG_CALL(prepare(c, err));
+    FG_CALL(show_names(c, err));
+    return fg_outputs_reserve(&c->outputs, c->run->options->report, c->run->options->dump, &c->stage, err);
 }
 
 /* ---- all ranks: write and prove ---- */
@@ -293,19 +282,17 @@ done:
 static fg_status report_write(convert_run *c, fg_error *err) {
     const fg_write_result *w = &c->written;
     double rate = w->seconds > 0 ? (double)fg_plan_bytes(c->plan) / w->seconds : 0;
-    fg_status status = FG_OK;
-    FG_TRY(fg_json_put(
+    FG_CALL(fg_json_put(
         c->report, "rates",
         json_pack("{s:f, s:f, s:f, s:I, s:I, s:I}", "seconds", w->seconds, "sync_seconds", w->sync_seconds,
                   "bytes_per_second", rate, "bytes_read", (json_int_t)w->totals.bytes_read, "bytes_written",
                   (json_int_t)w->totals.bytes_written, "bytes_skipped", (json_int_t)w->totals.bytes_skipped),
         err));
-    FG_TRY(fg_json_put(c->report, "overflows", json_integer((json_int_t)w->totals.overflows), err));
+    FG_CALL(fg_json_put(c->report, "overflows", json_integer((json_int_t)w->totals.overflows), err));
     if (w->totals.overflows)
         fg_warn("%llu finite values became infinite in %s", (unsigned long long)w->totals.overflows,
                 fg_plan_main_dtype(c->plan));
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_report(convert_run *c, fg_error *err) {
@@ -320,28 +307,22 @@ done:
 }
 
 static fg_status publish(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!is_first(c) || c->run->options->dry_run) goto done;
-    FG_TRY(write_report(c, err));
-    FG_TRY(fg_conversion_finish_files(&c->conversion, &c->stage, err));
-    FG_TRY(fg_stage_publish(&c->stage, err));
-done:
-    return status;
+    if (!is_first(c) || c->run->options->dry_run) return FG_OK;
+    FG_CALL(write_report(c, err));
+    FG_CALL(fg_conversion_finish_files(&c->conversion, &c->stage, err));
+    return fg_stage_publish(&c->stage, err);
 }
 
 static fg_status write_and_check(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_run *run = c->run;
     if (!run->options->dry_run) {
-        FG_TRY(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
+        FG_CALL(fg_write_shards(run->ranks, c->plan, &c->stage, fg_run_progress(run), &c->written, err));
         if (c->proof_run.validate == FG_VALIDATE_BYTES)
-            FG_TRY(fg_verify_directory(run, c->plan, c->stage.partial, true, err));
+            FG_CALL(fg_verify_directory(run, c->plan, c->stage.partial, true, err));
     }
-    if (fg_proof_run_runs_models(&c->proof_run)) FG_TRY(try_models(c, err));
+    if (fg_proof_run_runs_models(&c->proof_run)) FG_CALL(try_models(c, err));
     if (is_first(c)) fg_tensors_check_unchanged(&c->plan->source, err);
-    FG_TRY(fg_ranks_agree(run->ranks, err));
-done:
-    return status;
+    return fg_ranks_agree(run->ranks, err);
 }
 
 static fg_status show_report(convert_run *c, fg_error *err) {

@@ -34,11 +34,9 @@ static fg_status above_executable(char **above, fg_error *err) {
 }
 
 static fg_status add_if_there(fg_catalogue *catalogue, const char *directory, bool *found, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(holds_converters(directory, found, err));
-    if (*found) FG_TRY(fg_catalogue_add(catalogue, directory, err));
-done:
-    return status;
+    FG_CALL(holds_converters(directory, found, err));
+    if (*found) FG_CALL(fg_catalogue_add(catalogue, directory, err));
+    return FG_OK;
 }
 
 static fg_status add_near_executable(fg_catalogue *catalogue, bool *found, fg_error *err) {
@@ -59,42 +57,37 @@ done:
 }
 
 static fg_status add_built_in(const char *const *candidates, fg_catalogue *catalogue, fg_error *err) {
-    fg_status status = FG_OK;
     bool found = false;
     const char *named = getenv("FGCONV_CONVERTERS");
     if (named && *named) {
-        FG_TRY(add_if_there(catalogue, named, &found, err));
+        FG_CALL(add_if_there(catalogue, named, &found, err));
         if (!found) {
             fg_fail(err, FG_ERR_USAGE, "the environment variable FGCONV_CONVERTERS names %s, which has no %s",
                     named, PROOF_OF_PLACE);
-            FG_TRY(fg_hint(err, "unset it, or set it to the folder `converters` of fgconv"));
+            FG_CALL(fg_hint(err, "unset it, or set it to the folder `converters` of fgconv"));
         }
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(add_near_executable(catalogue, &found, err));
+    FG_CALL(add_near_executable(catalogue, &found, err));
     for (; candidates && *candidates && !found; candidates++)
-        FG_TRY(add_if_there(catalogue, *candidates, &found, err));
+        FG_CALL(add_if_there(catalogue, *candidates, &found, err));
     if (!found) {
         fg_fail(err, FG_ERR_SYSTEM, "cannot find the built-in converters of fgconv (a folder with %s)",
                 PROOF_OF_PLACE);
-        FG_TRY(fg_hint(
+        FG_CALL(fg_hint(
             err, "install fgconv again, or name the folder in the environment variable FGCONV_CONVERTERS"));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_converter_search(const char *const *own, size_t own_count, const char *const *candidates,
                               fg_catalogue *catalogue, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < own_count; i++) {
         bool is_directory;
-        FG_TRY(fg_path_is_directory(own[i], &is_directory, err));
+        FG_CALL(fg_path_is_directory(own[i], &is_directory, err));
         if (!is_directory)
-            FG_FAIL(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
-        FG_TRY(fg_catalogue_add(catalogue, own[i], err));
+            return fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
+        FG_CALL(fg_catalogue_add(catalogue, own[i], err));
     }
-    FG_TRY(add_built_in(candidates, catalogue, err));
-done:
-    return status;
+    return add_built_in(candidates, catalogue, err);
 }

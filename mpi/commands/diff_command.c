@@ -114,17 +114,15 @@ static void measure_block(comparison *c, fg_dtype dtype, uint64_t count, distanc
 
 static fg_status measure(comparison *c, const fg_tensor *x, const fg_tensor *y, distance *far,
                          fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t at_once = BLOCK / fg_dtype_size(x->dtype);
     *far = (distance){0};
     for (uint64_t first = 0; first < x->elements; first += at_once) {
         uint64_t count = fg_min(at_once, x->elements - first);
-        FG_TRY(fg_reader_read(c->reader_a, x, first, count, c->bytes_a, err));
-        FG_TRY(fg_reader_read(c->reader_b, y, first, count, c->bytes_b, err));
+        FG_CALL(fg_reader_read(c->reader_a, x, first, count, c->bytes_a, err));
+        FG_CALL(fg_reader_read(c->reader_b, y, first, count, c->bytes_b, err));
         measure_block(c, x->dtype, count, far);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status push_tensor(json_t *list, const fg_tensor *tensor, fg_error *err) {
@@ -144,40 +142,36 @@ static fg_status push_values(json_t *list, const fg_tensor *tensor, const distan
 }
 
 static fg_status compare_tensor(comparison *c, const fg_tensor *x, fg_error *err) {
-    fg_status status = FG_OK;
     char text_a[TENSOR], text_b[TENSOR];
     distance far;
     const fg_tensor *y;
-    FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->b->tensors, false, x->name, &y, err));
+    FG_CALL(fg_missing_prefix_counterpart(&c->missing, &c->b->tensors, false, x->name, &y, err));
     if (!y) {
-        FG_TRY(push_tensor(c->only_a, x, err));
+        FG_CALL(push_tensor(c->only_a, x, err));
     } else if (!same_layout(x, y)) {
         json_t *entry =
             json_pack("{s:s, s:s, s:s}", "name", x->name, "a", fg_tensor_text(x, text_a, sizeof text_a), "b",
                       fg_tensor_text(y, text_b, sizeof text_b));
-        FG_TRY(fg_json_push(c->layout, entry, err));
+        FG_CALL(fg_json_push(c->layout, entry, err));
     } else {
-        FG_TRY(measure(c, x, y, &far, err));
+        FG_CALL(measure(c, x, y, &far, err));
         if (far.differing)
-            FG_TRY(push_values(c->values, x, &far, err));
+            FG_CALL(push_values(c->values, x, &far, err));
         else
             c->equal++;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Tensors of B alone. */
 static fg_status find_new(comparison *c, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tensor *counterpart;
     for (size_t i = 0; i < c->b->tensors.count; i++) {
         const fg_tensor *y = &c->b->tensors.items[i];
-        FG_TRY(fg_missing_prefix_counterpart(&c->missing, &c->a->tensors, true, y->name, &counterpart, err));
-        if (!counterpart) FG_TRY(push_tensor(c->only_b, y, err));
+        FG_CALL(fg_missing_prefix_counterpart(&c->missing, &c->a->tensors, true, y->name, &counterpart, err));
+        if (!counterpart) FG_CALL(push_tensor(c->only_b, y, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static void close_comparison(comparison *c) {
@@ -230,21 +224,19 @@ done:
 /* ---- The text ---- */
 
 static fg_status write_keys(const json_t *keys, const char *where, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const char *path;
     json_t *value;
     char text[VALUE], other[VALUE];
     json_object_foreach((json_t *)keys, path, value) {
         if (where)
-            FG_TRY(fg_buffer_printf(out, err, "  %s only in %s: %s\n", path, where,
-                                    fg_json_brief(value, text, sizeof text)));
+            FG_CALL(fg_buffer_printf(out, err, "  %s only in %s: %s\n", path, where,
+                                     fg_json_brief(value, text, sizeof text)));
         else
-            FG_TRY(fg_buffer_printf(out, err, "  %s: %s and %s\n", path,
-                                    fg_json_brief(json_array_get(value, 0), text, sizeof text),
-                                    fg_json_brief(json_array_get(value, 1), other, sizeof other)));
+            FG_CALL(fg_buffer_printf(out, err, "  %s: %s and %s\n", path,
+                                     fg_json_brief(json_array_get(value, 0), text, sizeof text),
+                                     fg_json_brief(json_array_get(value, 1), other, sizeof other)));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* One line of a list; `where` is the model that it is about, if it is about one. */
@@ -262,31 +254,26 @@ static fg_status write_layout(const json_t *entry, const char *where, fg_buffer 
 }
 
 static fg_status write_values(const json_t *entry, const char *where, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t differing = 0, elements = 0;
     double most;
     (void)where;
     fg_report_count(entry, "differing", &differing);
     fg_report_count(entry, "elements", &elements);
-    FG_TRY(fg_buffer_printf(out, err, "  %s: %llu of %llu elements differ",
-                            fg_report_string(entry, "name", "?"), (unsigned long long)differing,
-                            (unsigned long long)elements));
+    FG_CALL(fg_buffer_printf(out, err, "  %s: %llu of %llu elements differ",
+                             fg_report_string(entry, "name", "?"), (unsigned long long)differing,
+                             (unsigned long long)elements));
     if (fg_report_number(entry, "max_abs", &most))
-        FG_TRY(fg_buffer_printf(out, err, ", by at most %.3g", most));
-    FG_TRY(fg_buffer_add(out, "\n", 1, err));
-done:
-    return status;
+        FG_CALL(fg_buffer_printf(out, err, ", by at most %.3g", most));
+    return fg_buffer_add(out, "\n", 1, err);
 }
 
 static fg_status write_list(const json_t *list, line *write_line, const char *where, fg_buffer *out,
                             fg_error *err) {
-    fg_status status = FG_OK;
     size_t total = json_array_size(list);
     for (size_t i = 0; i < total && i < SHOWN; i++)
-        FG_TRY(write_line(json_array_get(list, i), where, out, err));
-    if (total > SHOWN) FG_TRY(fg_buffer_printf(out, err, "  ... and %zu more\n", total - SHOWN));
-done:
-    return status;
+        FG_CALL(write_line(json_array_get(list, i), where, out, err));
+    if (total > SHOWN) FG_CALL(fg_buffer_printf(out, err, "  ... and %zu more\n", total - SHOWN));
+    return FG_OK;
 }
 
 static fg_status write_prefix(const json_t *tensors, const char *a, const char *b, fg_buffer *out,
@@ -299,7 +286,6 @@ static fg_status write_prefix(const json_t *tensors, const char *a, const char *
 }
 
 static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *config = json_object_get(document, "config"),
                  *tensors = json_object_get(document, "tensors");
     const char *a = fg_report_string(document, "a", "A"), *b = fg_report_string(document, "b", "B");
@@ -309,24 +295,23 @@ static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *er
     const json_t *values = json_object_get(tensors, "values");
     uint64_t equal = 0;
     fg_report_count(tensors, "equal", &equal);
-    FG_TRY(fg_buffer_printf(out, err, "configuration: %zu keys changed, %zu only in %s, %zu only in %s\n",
-                            json_object_size(changed), json_object_size(keys_a), a, json_object_size(keys_b),
-                            b));
-    FG_TRY(write_keys(changed, NULL, out, err));
-    FG_TRY(write_keys(keys_a, a, out, err));
-    FG_TRY(write_keys(keys_b, b, out, err));
-    FG_TRY(fg_buffer_printf(out, err,
-                            "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
-                            "only in %s, %zu only in %s\n",
-                            (unsigned long long)equal, json_array_size(values), json_array_size(layout),
-                            json_array_size(only_a), a, json_array_size(only_b), b));
-    FG_TRY(write_prefix(tensors, a, b, out, err));
-    FG_TRY(write_list(values, write_values, NULL, out, err));
-    FG_TRY(write_list(layout, write_layout, NULL, out, err));
-    FG_TRY(write_list(only_a, write_presence, a, out, err));
-    FG_TRY(write_list(only_b, write_presence, b, out, err));
-done:
-    return status;
+    FG_CALL(fg_buffer_printf(out, err, "configuration: %zu keys changed, %zu only in %s, %zu only in %s\n",
+                             json_object_size(changed), json_object_size(keys_a), a, json_object_size(keys_b),
+                             b));
+    FG_CALL(write_keys(changed, NULL, out, err));
+    FG_CALL(write_keys(keys_a, a, out, err));
+    FG_CALL(write_keys(keys_b, b, out, err));
+    FG_CALL(
+        fg_buffer_printf(out, err,
+                         "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
+                         "only in %s, %zu only in %s\n",
+                         (unsigned long long)equal, json_array_size(values), json_array_size(layout),
+                         json_array_size(only_a), a, json_array_size(only_b), b));
+    FG_CALL(write_prefix(tensors, a, b, out, err));
+    FG_CALL(write_list(values, write_values, NULL, out, err));
+    FG_CALL(write_list(layout, write_layout, NULL, out, err));
+    FG_CALL(write_list(only_a, write_presence, a, out, err));
+    return write_list(only_b, write_presence, b, out, err);
 }
 
 /* ---- The command ---- */

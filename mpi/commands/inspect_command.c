@@ -114,26 +114,23 @@ done:
 }
 
 static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t parameters;
     const json_t *architecture = fg_json_at(checkpoint->config, checkpoint->format->architecture_path);
-    FG_TRY(fg_json_put_text(document, "directory", checkpoint->directory, err));
-    FG_TRY(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
-    FG_TRY(fg_json_put_text(document, "format", checkpoint->format->name, err));
-    FG_TRY(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
-    FG_TRY(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
-    FG_TRY(count_parameters(&checkpoint->tensors, &parameters, err));
-    FG_TRY(fg_json_put_u64(document, "parameters", parameters, err));
-    FG_TRY(describe_dtypes(&checkpoint->tensors, document, err));
-    FG_TRY(describe_names(&checkpoint->tensors, document, err));
-    FG_TRY(describe_files(&checkpoint->tensors, document, err));
-    FG_TRY(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
-                             checkpoint->side_files.count, err));
-    FG_TRY(fg_json_put_texts(document, "other_files", checkpoint->other_files.items,
-                             checkpoint->other_files.count, err));
-    FG_TRY(describe_tensors(&checkpoint->tensors, document, err));
-done:
-    return status;
+    FG_CALL(fg_json_put_text(document, "directory", checkpoint->directory, err));
+    FG_CALL(fg_json_put_text(document, "weights_directory", checkpoint->weights_directory, err));
+    FG_CALL(fg_json_put_text(document, "format", checkpoint->format->name, err));
+    FG_CALL(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
+    FG_CALL(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
+    FG_CALL(count_parameters(&checkpoint->tensors, &parameters, err));
+    FG_CALL(fg_json_put_u64(document, "parameters", parameters, err));
+    FG_CALL(describe_dtypes(&checkpoint->tensors, document, err));
+    FG_CALL(describe_names(&checkpoint->tensors, document, err));
+    FG_CALL(describe_files(&checkpoint->tensors, document, err));
+    FG_CALL(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
+                              checkpoint->side_files.count, err));
+    FG_CALL(fg_json_put_texts(document, "other_files", checkpoint->other_files.items,
+                              checkpoint->other_files.count, err));
+    return describe_tensors(&checkpoint->tensors, document, err);
 }
 
 /* ---- The text ---- */
@@ -152,14 +149,13 @@ static const char *grouped(uint64_t number, char *buffer) {
 }
 
 static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t bytes = 0, parameters = 0, tensors;
     char size[24], number[32], words[FG_REPORT_WORDS];
     const char *name;
     json_t *entry;
     fg_report_count(document, "parameters", &parameters);
     fg_report_count(document, "bytes", &bytes);
-    FG_TRY(fg_report_line(
+    FG_CALL(fg_report_line(
         out, "holds", err, "%s parameters, %s in %s", grouped(parameters, number),
         fg_report_counted(json_array_size(json_object_get(document, "tensors")), "tensor", words),
         fg_bytes_text(bytes, size)));
@@ -167,12 +163,11 @@ static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *e
     json_object_foreach(json_object_get(document, "dtypes"), name, entry) {
         fg_report_count(entry, "tensors", &tensors);
         fg_report_count(entry, "bytes", &bytes);
-        FG_TRY(fg_report_line(out, label, err, "%s: %s, %s", name,
-                              fg_report_counted(tensors, "tensor", words), fg_bytes_text(bytes, size)));
+        FG_CALL(fg_report_line(out, label, err, "%s: %s, %s", name,
+                               fg_report_counted(tensors, "tensor", words), fg_bytes_text(bytes, size)));
         label = "";
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* "model. (20), lm_head. (1)" */
@@ -197,57 +192,51 @@ done:
 }
 
 static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     uint64_t bytes;
     char size[24], words[FG_REPORT_WORDS];
     json_t *entry;
     json_array_foreach(json_object_get(document, "files"), i, entry) {
         fg_report_count(entry, "bytes", &bytes);
-        FG_TRY(fg_report_line(out, i ? "" : "weights", err, "%s, %s", fg_report_string(entry, "file", "?"),
-                              fg_bytes_text(bytes, size)));
+        FG_CALL(fg_report_line(out, i ? "" : "weights", err, "%s, %s", fg_report_string(entry, "file", "?"),
+                               fg_bytes_text(bytes, size)));
     }
     const json_t *side = json_object_get(document, "side_files"),
                  *other = json_object_get(document, "other_files");
     if (json_array_size(side))
-        FG_TRY(fg_report_line(out, "files", err, "%s", fg_report_names(side, NULL, words)));
+        FG_CALL(fg_report_line(out, "files", err, "%s", fg_report_names(side, NULL, words)));
     if (json_array_size(other))
-        FG_TRY(fg_report_line(out, "not used", err, "%s", fg_report_names(other, NULL, words)));
-done:
-    return status;
+        FG_CALL(fg_report_line(out, "not used", err, "%s", fg_report_names(other, NULL, words)));
+    return FG_OK;
 }
 
 static fg_status write_tensors(const json_t *document, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     char shape[FG_REPORT_WORDS];
     json_t *entry;
     json_array_foreach(json_object_get(document, "tensors"), i, entry) {
-        FG_TRY(fg_buffer_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
-                                fg_report_string(entry, "dtype", ""),
-                                fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
-                                fg_report_string(entry, "file", "")));
+        FG_CALL(fg_buffer_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
+                                 fg_report_string(entry, "dtype", ""),
+                                 fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
+                                 fg_report_string(entry, "file", "")));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_text(const json_t *document, bool all, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const char *directory = fg_report_string(document, "directory", ""),
                *weights = fg_report_string(document, "weights_directory", "");
     const char *architecture = fg_report_string(document, "architecture", NULL);
-    FG_TRY(
+    FG_CALL(
         fg_buffer_printf(out, err, "%s: %s, %s%s%s%s\n", directory, fg_report_string(document, "format", "?"),
                          fg_report_string(document, "model_type", "no model type"), architecture ? " (" : "",
                          architecture ? architecture : "", architecture ? ")" : ""));
-    if (strcmp(directory, weights) != 0) FG_TRY(fg_report_line(out, "from", err, "%s", weights));
-    FG_TRY(write_sizes(document, out, err));
-    FG_TRY(write_names(document, out, err));
-    FG_TRY(write_files(document, out, err));
-    if (all) FG_TRY(write_tensors(document, out, err));
-done:
-    return status;
+    if (strcmp(directory, weights) != 0) FG_CALL(fg_report_line(out, "from", err, "%s", weights));
+    FG_CALL(write_sizes(document, out, err));
+    FG_CALL(write_names(document, out, err));
+    FG_CALL(write_files(document, out, err));
+    if (all) FG_CALL(write_tensors(document, out, err));
+    return FG_OK;
 }
 
 static fg_status run_inspect(const fg_run *run, fg_error *err) {

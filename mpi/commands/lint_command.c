@@ -6,24 +6,19 @@
 #include "lint/lint_specs.h"
 
 static fg_status lint_all(fg_catalogue *catalogue, fg_buffer *report, size_t *problems, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_converter_lint(catalogue, NULL, report, problems, err));
-    FG_TRY(fg_model_specs_lint(catalogue, report, problems, err));
-done:
-    return status;
+    FG_CALL(fg_converter_lint(catalogue, NULL, report, problems, err));
+    return fg_model_specs_lint(catalogue, report, problems, err);
 }
 
 static fg_status lint_file(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
                            fg_error *err) {
-    fg_status status = FG_OK;
     bool is_spec;
     size_t found = 0;
-    FG_TRY(fg_model_spec_is_file(path, &is_spec, err));
-    FG_TRY((is_spec ? fg_model_spec_lint : fg_converter_lint)(catalogue, path, report, &found, err));
-    if (!is_spec && !found) FG_TRY(fg_converter_reads_lint(catalogue, path, report, &found, err));
+    FG_CALL(fg_model_spec_is_file(path, &is_spec, err));
+    FG_CALL((is_spec ? fg_model_spec_lint : fg_converter_lint)(catalogue, path, report, &found, err));
+    if (!is_spec && !found) FG_CALL(fg_converter_reads_lint(catalogue, path, report, &found, err));
     *problems += found;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status run_lint(const fg_run *run, fg_error *err) {

@@ -63,24 +63,22 @@ static fg_status new_family(json_t *families, const fg_converter_entry *entry, j
 /* The first converter of a family hides later ones, as it does for a conversion. */
 static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_converter_entry *entry,
                            fg_error *err) {
-    fg_status status = FG_OK;
     const char *proof;
     const fg_format *target;
     for (size_t i = 0; entry->model_type && (target = fg_format_target(i)); i++) {
         const char *format = target->name;
         if (!entry->format || strcmp(entry->format, target->schema) != 0) continue;
         json_t *family = find_family(families, entry->model_type);
-        if (!family) FG_TRY(new_family(families, entry, &family, err));
+        if (!family) FG_CALL(new_family(families, entry, &family, err));
         json_t *formats = json_object_get(family, "formats");
         if (json_object_get(formats, format)) continue;
-        FG_TRY(find_proof(catalogue, entry, target, &proof, err));
-        FG_TRY(fg_json_put(formats, format,
-                           json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
-                                     is_own(catalogue, entry->path)),
-                           err));
+        FG_CALL(find_proof(catalogue, entry, target, &proof, err));
+        FG_CALL(fg_json_put(formats, format,
+                            json_pack("{s:s?, s:s, s:b}", "proof", proof, "file", entry->path, "own",
+                                      is_own(catalogue, entry->path)),
+                            err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- the text ---- */
@@ -107,53 +105,47 @@ static fg_status write_cell(const json_t *formats, const fg_format *format, fg_b
 }
 
 static fg_status write_files(const json_t *formats, fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)formats, name, entry)
-        FG_TRY(fg_buffer_printf(text, err, "  %s\n", json_string_value(json_object_get(entry, "file"))));
-done:
-    return status;
+        FG_CALL(fg_buffer_printf(text, err, "  %s\n", json_string_value(json_object_get(entry, "file"))));
+    return FG_OK;
 }
 
 static fg_status write_family(const json_t *family, size_t width, bool files, fg_buffer *text,
                               fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *target;
     const json_t *formats = json_object_get(family, "formats");
-    FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width,
-                            json_string_value(json_object_get(family, "model_type"))));
-    for (size_t i = 0; (target = fg_format_target(i)); i++) FG_TRY(write_cell(formats, target, text, err));
-    FG_TRY(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
-    if (files) FG_TRY(write_files(formats, text, err));
-done:
-    return status;
+    FG_CALL(fg_buffer_printf(text, err, "%-*s", (int)width,
+                             json_string_value(json_object_get(family, "model_type"))));
+    for (size_t i = 0; (target = fg_format_target(i)); i++) FG_CALL(write_cell(formats, target, text, err));
+    FG_CALL(fg_buffer_printf(text, err, "%s\n", json_string_value(json_object_get(family, "about"))));
+    if (files) FG_CALL(write_files(formats, text, err));
+    return FG_OK;
 }
 
 static fg_status write_text(const json_t *families, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *target;
     size_t i, width = widest(families);
     json_t *family;
     bool quiet = options->verbosity < 0;
     if (!quiet) {
-        FG_TRY(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
+        FG_CALL(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
         for (i = 0; (target = fg_format_target(i)); i++)
-            FG_TRY(fg_buffer_printf(text, err, "%s%*s", target->name, GAP, ""));
-        FG_TRY(fg_buffer_printf(text, err, "description\n"));
+            FG_CALL(fg_buffer_printf(text, err, "%s%*s", target->name, GAP, ""));
+        FG_CALL(fg_buffer_printf(text, err, "description\n"));
     }
     json_array_foreach((json_t *)(uintptr_t)families, i, family)
-        FG_TRY(write_family(family, width, options->verbosity > 0, text, err));
-    if (quiet) goto done;
-    FG_TRY(fg_buffer_printf(
+        FG_CALL(write_family(family, width, options->verbosity > 0, text, err));
+    if (quiet) return FG_OK;
+    FG_CALL(fg_buffer_printf(
         text, err,
         "\nEach family converts from and to hf (Hugging Face), and between the formats of its row.\n"
         "logits: both models run and their logits are compared; bytes: the output is read back\n"
         "and compared with the plan, because fgconv cannot run the family.\n"));
-    if (options->converter_path_count) FG_TRY(fg_buffer_printf(text, err, "*: from --converter-path\n"));
-done:
-    return status;
+    if (options->converter_path_count) FG_CALL(fg_buffer_printf(text, err, "*: from --converter-path\n"));
+    return FG_OK;
 }
 
 static fg_status run_list(const fg_run *run, fg_error *err) {

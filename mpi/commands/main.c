@@ -36,12 +36,9 @@ static void print_error(const fg_error *err) {
 
 static fg_status start(fg_ranks *ranks, const fg_launch *launch, const fg_options *options, int *argc,
                        char ***argv, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_interrupt_start(err));
-    if (options->dump) FG_TRY(fg_dump_prepare(err));
-    FG_TRY(fg_ranks_start(ranks, launch, argc, argv, err));
-done:
-    return status;
+    FG_CALL(fg_interrupt_start(err));
+    if (options->dump) FG_CALL(fg_dump_prepare(err));
+    return fg_ranks_start(ranks, launch, argc, argv, err);
 }
 
 /* srun without MPI is right for processes that do different things, and wrong for one run on several

@@ -27,15 +27,12 @@ done:
 }
 
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
-    fg_status status = FG_OK;
     char now[FG_CLOCK_TEXT];
     *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
                         run->options->command->name, "dry_run", run->options->dry_run, "started",
                         fg_clock_text(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
-    if (!*report) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while starting the report");
-    FG_TRY(put_arguments(run, *report, err));
-done:
-    return status;
+    if (!*report) return fg_fail(err, FG_ERR_MEMORY, "out of memory while starting the report");
+    return put_arguments(run, *report, err);
 }
 
 static uint64_t peak_bytes(void) {
@@ -56,18 +53,15 @@ done:
 
 fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, json_t *report,
                             fg_error *err) {
-    fg_status status = FG_OK;
     char now[FG_CLOCK_TEXT];
     uint64_t peak = peak_bytes();
     fg_ranks_max_u64(run->ranks, &peak, 1);
     if (!report) return FG_OK;
-    FG_TRY(put_warnings(report, err));
-    FG_TRY(fg_json_set_at(report, "memory/peak_bytes_per_rank", json_integer((json_int_t)peak), err));
-    FG_TRY(fg_json_put(report, "seconds", json_real(seconds), err));
-    FG_TRY(fg_json_put(report, "status", json_string(outcome), err));
-    FG_TRY(fg_json_put(report, "finished", json_string(fg_clock_text(now)), err));
-done:
-    return status;
+    FG_CALL(put_warnings(report, err));
+    FG_CALL(fg_json_set_at(report, "memory/peak_bytes_per_rank", json_integer((json_int_t)peak), err));
+    FG_CALL(fg_json_put(report, "seconds", json_real(seconds), err));
+    FG_CALL(fg_json_put(report, "status", json_string(outcome), err));
+    return fg_json_put(report, "finished", json_string(fg_clock_text(now)), err);
 }
 
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {

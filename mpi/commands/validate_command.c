@@ -22,18 +22,15 @@ typedef struct compared {
 
 static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
                           fg_error *err) {
-    fg_status status = FG_OK;
     fg_checkpoint_options how = {0};
-    FG_TRY(fg_checkpoint_open(checkpoint, directory, &how, err));
+    FG_CALL(fg_checkpoint_open(checkpoint, directory, &how, err));
     const char *family = fg_model_spec_name(
         checkpoint->format, run->options->model_type ? run->options->model_type : checkpoint->model_type);
     if (!family) {
         fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
-        FG_TRY(fg_hint(err, "give it with --model-type"));
+        FG_CALL(fg_hint(err, "give it with --model-type"));
     }
-    FG_TRY(fg_run_model_spec(run, family, spec, err));
-done:
-    return status;
+    return fg_run_model_spec(run, family, spec, err);
 }
 
 /* The float type that most bytes have; FG_DTYPE_NONE if there is none. */
@@ -63,11 +60,10 @@ static void resolve_rounding(const fg_run *run, const compared *p, fg_model_pair
 }
 
 static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_options *options = run->options;
-    FG_TRY(fg_run_report_begin(run, &p->report, err));
-    FG_TRY(open_one(run, options->source, &p->a, &p->spec_a, err));
-    FG_TRY(open_one(run, options->destination, &p->b, &p->spec_b, err));
+    FG_CALL(fg_run_report_begin(run, &p->report, err));
+    FG_CALL(open_one(run, options->source, &p->a, &p->spec_a, err));
+    FG_CALL(open_one(run, options->destination, &p->b, &p->spec_b, err));
     proof_run->pair.source = (fg_model_pair_side){.format = p->a.format,
                                                   .spec = p->spec_a,
                                                   .config = p->a.config,
@@ -79,15 +75,13 @@ static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_r
                                                        .tensors = &p->b.tensors,
                                                        .name = options->destination};
     resolve_rounding(run, p, &proof_run->pair);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Without -g the tokenizers are given back before the models run. */
 static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
-    FG_TRY(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
+    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
     fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
                         .rows = fg_proof_run_rows(p->spec_a, p->a.format, p->a.config),
@@ -96,12 +90,11 @@ static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *pro
                         .tokenizer = &p->tokenizer_b,
                         .rows = fg_proof_run_rows(p->spec_b, p->b.format, p->b.config),
                         .config = p->b.config};
-    FG_TRY(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
-    if (proof_run->generates) goto done;
+    FG_CALL(fg_proof_run_prepare(proof_run, run, &a, &b, p->b.generation_config, err));
+    if (proof_run->generates) return FG_OK;
     fg_tokenizer_files_free(&p->tokenizer_a);
     fg_tokenizer_files_free(&p->tokenizer_b);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, json_t *report,
@@ -119,12 +112,9 @@ done:
 }
 
 static fg_status describe(compared *p, const fg_proof_run *proof_run, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(describe_side("source", &p->a, p->report, err));
-    FG_TRY(describe_side("destination", &p->b, p->report, err));
-    FG_TRY(fg_proof_run_report(proof_run, p->report, err));
-done:
-    return status;
+    FG_CALL(describe_side("source", &p->a, p->report, err));
+    FG_CALL(describe_side("destination", &p->b, p->report, err));
+    return fg_proof_run_report(proof_run, p->report, err);
 }
 
 static void close_both(compared *p) {
@@ -139,42 +129,33 @@ static void close_both(compared *p) {
 
 /* Rank 0: everything up to the first number. */
 static fg_status prepare(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(open_both(run, p, proof_run, err));
-    FG_TRY(resolve_proof(run, p, proof_run, err));
-    FG_TRY(fg_outputs_reserve(&p->outputs, run->options->report, run->options->dump, NULL, err));
-done:
-    return status;
+    FG_CALL(open_both(run, p, proof_run, err));
+    FG_CALL(resolve_proof(run, p, proof_run, err));
+    return fg_outputs_reserve(&p->outputs, run->options->report, run->options->dump, NULL, err);
 }
 
 static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run, double begun,
                          fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_proof_run_check(proof_run, run, err));
+    FG_CALL(fg_proof_run_check(proof_run, run, err));
     if (run->ranks->rank == 0) fg_estimate_dump(run->options->dump, proof_run->dump_bytes, 0, NULL, err);
-    FG_TRY(fg_ranks_agree(run->ranks, err));
-    FG_TRY(fg_proof_run_forward(proof_run, run, err));
+    FG_CALL(fg_ranks_agree(run->ranks, err));
+    FG_CALL(fg_proof_run_forward(proof_run, run, err));
     p->outputs.dump.filled = true;
     if (run->ranks->rank == 0) {
         fg_tensors_check_unchanged(&p->a.tensors, err);
         fg_tensors_check_unchanged(&p->b.tensors, err);
         describe(p, proof_run, err);
     }
-    FG_TRY(fg_ranks_agree(run->ranks, err));
+    FG_CALL(fg_ranks_agree(run->ranks, err));
     fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_seconds() - begun,
                       p->report, err);
-    FG_TRY(fg_ranks_agree(run->ranks, err));
-done:
-    return status;
+    return fg_ranks_agree(run->ranks, err);
 }
 
 static fg_status conclude(const fg_run *run, compared *p, const fg_proof_run *proof_run, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_output_file_write_report(&p->outputs.report, p->report, err));
-    FG_TRY(fg_run_report_show(run, p->report, err));
-    FG_TRY(fg_proof_run_judge(proof_run, run->options->source, run->options->destination, err));
-done:
-    return status;
+    FG_CALL(fg_output_file_write_report(&p->outputs.report, p->report, err));
+    FG_CALL(fg_run_report_show(run, p->report, err));
+    return fg_proof_run_judge(proof_run, run->options->source, run->options->destination, err);
 }
 
 static fg_status run_validate(const fg_run *run, fg_error *err) {

@@ -152,35 +152,30 @@ static bool has_newer_rotary(const json_t *held, const json_t *expected) {
 /* Earlier versions of fgconv wrote rope_parameters whatever --hf-version said. Numbers that agree are no
  * difference. */
 static fg_status align_rotary(const char *path, json_t *held, json_t *expected, fg_error *err) {
-    fg_status status = FG_OK;
     if (!has_newer_rotary(held, expected)) return FG_OK;
     fg_warn("%s has rope_parameters, which transformers 4 does not read; convert again for rope_theta", path);
-    FG_TRY(fg_rotary_settings_spell(held, true, path, err));
-    FG_TRY(fg_rotary_settings_spell(expected, true, path, err));
-done:
-    return status;
+    FG_CALL(fg_rotary_settings_spell(held, true, path, err));
+    return fg_rotary_settings_spell(expected, true, path, err);
 }
 
 /* Equal but for keys: each that differs, is missing or too much is named with its values. */
 static fg_status compare(const char *path, const json_t *held, const json_t *planned, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *value;
     const char *key;
     char found[80], expected[80];
     json_object_foreach((json_t *)(uintptr_t)planned, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
-            FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
-                    fg_json_brief(there, found, sizeof found),
-                    fg_json_brief(value, expected, sizeof expected));
+            return fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
+                           fg_json_brief(there, found, sizeof found),
+                           fg_json_brief(value, expected, sizeof expected));
     }
     json_object_foreach((json_t *)(uintptr_t)held, key, value) {
         if (!json_object_get(planned, key))
-            FG_FAIL(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
-                    fg_json_brief(value, found, sizeof found));
+            return fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
+                           fg_json_brief(value, found, sizeof found));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The destination's configuration must be what the converter makes; keys that users add are named. */
@@ -204,11 +199,8 @@ done:
 
 static fg_status plan_again(const fg_run *run, const fg_recipe *recipe, fg_conversion *conversion,
                             fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_conversion_prepare(conversion, recipe, run->catalogue, run->version, err));
-    FG_TRY(check_config(conversion, run->options->destination, err));
-done:
-    return status;
+    FG_CALL(fg_conversion_prepare(conversion, recipe, run->catalogue, run->version, err));
+    return check_config(conversion, run->options->destination, err);
 }
 
 /* The report says what was asked for here. */

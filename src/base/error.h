@@ -68,7 +68,14 @@ fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((
  * filled and terminated. */
 void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
 
-/* Passes a failure on: evaluates `call`, stores it in `status` and goes to `done` unless it is FG_OK. */
+/* Passes a failure of `call` on to the caller at once: for functions that have nothing to clean up. */
+#define FG_CALL(call)                                                                                        \
+    do {                                                                                                     \
+        const fg_status called = (call);                                                                     \
+        if (called != FG_OK) return called;                                                                  \
+    } while (0)
+
+/* The same for those that have: stores what `call` gives in `status`, and goes to `done` unless it is FG_OK. */
 #define FG_TRY(call)                                                                                         \
     do {                                                                                                     \
         status = (call);                                                                                     \

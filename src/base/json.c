@@ -16,7 +16,6 @@ enum { SEGMENT = 512, INTEGER_DIGITS = 18 };
 
 /* Appends ".0" to integers that 64 bits cannot surely hold, which makes reals of them. */
 static fg_status rewrite_large_integers(const char *bytes, size_t length, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     size_t copied = 0;
     bool inside = false;
     for (size_t i = 0; i < length; i++) {
@@ -35,15 +34,14 @@ static fg_status rewrite_large_integers(const char *bytes, size_t length, fg_buf
                                   bytes[i - 1] == '+');
         bool integer = end == length || !strchr(".eE", bytes[end]);
         if (end - i > INTEGER_DIGITS && integer && !fraction) {
-            FG_TRY(fg_buffer_add(out, bytes + copied, end - copied, err));
-            FG_TRY(fg_buffer_add(out, ".0", 2, err));
+            FG_CALL(fg_buffer_add(out, bytes + copied, end - copied, err));
+            FG_CALL(fg_buffer_add(out, ".0", 2, err));
             copied = end;
         }
         i = end - 1;
     }
-    if (copied) FG_TRY(fg_buffer_add(out, bytes + copied, length - copied, err));
-done:
-    return status;
+    if (copied) FG_CALL(fg_buffer_add(out, bytes + copied, length - copied, err));
+    return FG_OK;
 }
 
 fg_status fg_json_parse(const char *name, const char *bytes, size_t length, json_t **value, fg_error *err) {
@@ -219,22 +217,19 @@ static fg_status put_escape(const json_writer *w, uint32_t code) {
 }
 
 static fg_status put_string(const json_writer *w, const char *bytes, size_t size) {
-    fg_status status = FG_OK;
     const char *end = bytes + size, *plain = bytes;
-    FG_TRY(put_text(w, "\""));
+    FG_CALL(put_text(w, "\""));
     for (const char *at = bytes; at < end;) {
         const char *begin = at;
         uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
         bool as_is = code >= 0x20 && code != '"' && code != '\\' && (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (as_is) continue;
-        FG_TRY(fg_buffer_add(w->text, plain, (size_t)(begin - plain), w->err));
-        FG_TRY(put_escape(w, code));
+        FG_CALL(fg_buffer_add(w->text, plain, (size_t)(begin - plain), w->err));
+        FG_CALL(put_escape(w, code));
         plain = at;
     }
-    FG_TRY(fg_buffer_add(w->text, plain, (size_t)(end - plain), w->err));
-    FG_TRY(put_text(w, "\""));
-done:
-    return status;
+    FG_CALL(fg_buffer_add(w->text, plain, (size_t)(end - plain), w->err));
+    return put_text(w, "\"");
 }
 
 static fg_status new_line(const json_writer *w, unsigned depth, bool first) {
@@ -273,18 +268,15 @@ done:
 }
 
 static fg_status put_array(const json_writer *w, const json_t *array, unsigned depth) {
-    fg_status status = FG_OK;
     size_t count = json_array_size(array);
-    FG_TRY(put_text(w, "["));
+    FG_CALL(put_text(w, "["));
     for (size_t i = 0; i < count; i++) {
-        if (i) FG_TRY(put_text(w, ","));
-        FG_TRY(new_line(w, depth + 1, i == 0));
-        FG_TRY(put_value(w, json_array_get(array, i), depth + 1));
+        if (i) FG_CALL(put_text(w, ","));
+        FG_CALL(new_line(w, depth + 1, i == 0));
+        FG_CALL(put_value(w, json_array_get(array, i), depth + 1));
     }
-    if (count && !(w->flags & FG_JSON_COMPACT)) FG_TRY(new_line(w, depth, false));
-    FG_TRY(put_text(w, "]"));
-done:
-    return status;
+    if (count && !(w->flags & FG_JSON_COMPACT)) FG_CALL(new_line(w, depth, false));
+    return put_text(w, "]");
 }
 
 static fg_status put_value(const json_writer *w, const json_t *value, unsigned depth) {

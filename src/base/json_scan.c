@@ -68,68 +68,62 @@ done:
 }
 
 fg_status fg_json_scan_next(fg_json_scan *s, fg_buffer *key, bool *more, fg_error *err) {
-    fg_status status = FG_OK;
     char next = fg_json_scan_peek(s);
     *more = next != (key ? '}' : ']');
     if (*more && !s->fresh) {
-        if (next != ',') FG_TRY(unexpected(s, key ? "\",\" or \"}\"" : "\",\" or \"]\"", err));
+        if (next != ',') FG_CALL(unexpected(s, key ? "\",\" or \"}\"" : "\",\" or \"]\"", err));
         s->at++;
     }
     if (!*more) s->at++;
     s->fresh = false;
-    if (!*more || !key) goto done;
-    FG_TRY(fg_json_scan_string(s, key, err));
-    if (fg_json_scan_peek(s) != ':') FG_TRY(unexpected(s, "\":\"", err));
+    if (!*more || !key) return FG_OK;
+    FG_CALL(fg_json_scan_string(s, key, err));
+    if (fg_json_scan_peek(s) != ':') FG_CALL(unexpected(s, "\":\"", err));
     s->at++;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Passes over an object or array by counting brackets. */
 static fg_status skip_nested(fg_json_scan *s, fg_error *err) {
-    fg_status status = FG_OK;
     char open[FG_JSON_SCAN_DEPTH];
     size_t depth = 0, end;
     bool escapes;
     do {
         char c = s->at < s->length ? s->text[s->at] : '\0';
         if (c == '"') {
-            FG_TRY(end_of_string(s, s->at, &end, &escapes, err));
+            FG_CALL(end_of_string(s, s->at, &end, &escapes, err));
             s->at = end;
             continue;
         }
         if (c == '{' || c == '[') {
-            if (depth == FG_JSON_SCAN_DEPTH) FG_TRY(unexpected(s, "nothing nested so deep", err));
+            if (depth == FG_JSON_SCAN_DEPTH) FG_CALL(unexpected(s, "nothing nested so deep", err));
             open[depth++] = c;
         } else if (depth && (c == '}' || c == ']')) {
-            if (open[--depth] != (c == '}' ? '{' : '[')) FG_TRY(unexpected(s, "the other bracket", err));
+            if (open[--depth] != (c == '}' ? '{' : '[')) FG_CALL(unexpected(s, "the other bracket", err));
         } else if (s->at >= s->length) {
-            FG_TRY(unexpected(s, "a closing bracket", err));
+            FG_CALL(unexpected(s, "a closing bracket", err));
         }
         s->at++;
     } while (depth);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
-    fg_status status = FG_OK;
     size_t end = s->at;
     bool escapes;
     char next = fg_json_scan_peek(s);
     if (next == '{' || next == '[') {
-        FG_TRY(skip_nested(s, err));
+        FG_CALL(skip_nested(s, err));
     } else if (next == '"') {
-        FG_TRY(end_of_string(s, s->at, &end, &escapes, err));
+        FG_CALL(end_of_string(s, s->at, &end, &escapes, err));
         s->at = end;
     } else {
         for (end = s->at; end < s->length && s->text[end] && !strchr(",]}{[\": \t\r\n", s->text[end]);) end++;
-        if (end == s->at) FG_TRY(unexpected(s, "a value", err));
+        if (end == s->at) FG_CALL(unexpected(s, "a value", err));
         s->at = end;
     }
     s->fresh = false;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {

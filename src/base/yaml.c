@@ -114,16 +114,14 @@ static fg_status check_tag(const yaml_reader *r, const yaml_char_t *given, bool 
 }
 
 static fg_status read_scalar(yaml_reader *r, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
     const char *text = (const char *)r->event.data.scalar.value;
     size_t length = r->event.data.scalar.length;
     bool is_string;
-    FG_TRY(check_tag(r, r->event.data.scalar.tag, &is_string, err));
+    FG_CALL(check_tag(r, r->event.data.scalar.tag, &is_string, err));
     is_string = is_string || r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     *value = is_string ? json_stringn(text, length) : fg_yaml_scalar(text, length);
-    if (!*value) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
-done:
-    return status;
+    if (!*value) return fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
+    return FG_OK;
 }
 
 static fg_status read_alias(yaml_reader *r, json_t **value, fg_error *err) {
@@ -211,15 +209,13 @@ done:
 }
 
 static fg_status read_collection(yaml_reader *r, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
     bool sequence = r->event.type == YAML_SEQUENCE_START_EVENT, is_string;
-    if (++r->depth > FG_YAML_DEPTH) FG_TRY(refuse(r, "nested too deep", err));
-    FG_TRY(check_tag(r, sequence ? r->event.data.sequence_start.tag : r->event.data.mapping_start.tag,
-                     &is_string, err));
-    FG_TRY(sequence ? read_sequence(r, value, err) : read_mapping(r, value, err));
+    if (++r->depth > FG_YAML_DEPTH) FG_CALL(refuse(r, "nested too deep", err));
+    FG_CALL(check_tag(r, sequence ? r->event.data.sequence_start.tag : r->event.data.mapping_start.tag,
+                      &is_string, err));
+    FG_CALL(sequence ? read_sequence(r, value, err) : read_mapping(r, value, err));
     r->depth--;
-done:
-    return status;
+    return FG_OK;
 }
 
 static const yaml_char_t *anchor_of(const yaml_event_t *event) {
@@ -254,21 +250,19 @@ done:
 /* ---- documents ---- */
 
 static fg_status read_document(yaml_reader *r, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(next_event(r, err)); /* the stream begins */
-    FG_TRY(next_event(r, err));
+    FG_CALL(next_event(r, err)); /* the stream begins */
+    FG_CALL(next_event(r, err));
     if (r->event.type == YAML_STREAM_END_EVENT) {
         *value = json_null();
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(next_event(r, err)); /* past the start of the document */
-    FG_TRY(mark(r, err));
-    FG_TRY(read_value(r, value, err));
-    FG_TRY(next_event(r, err)); /* its end */
-    FG_TRY(next_event(r, err));
-    if (r->event.type != YAML_STREAM_END_EVENT) FG_TRY(refuse(r, "a second document begins here", err));
-done:
-    return status;
+    FG_CALL(next_event(r, err)); /* past the start of the document */
+    FG_CALL(mark(r, err));
+    FG_CALL(read_value(r, value, err));
+    FG_CALL(next_event(r, err)); /* its end */
+    FG_CALL(next_event(r, err));
+    if (r->event.type != YAML_STREAM_END_EVENT) FG_CALL(refuse(r, "a second document begins here", err));
+    return FG_OK;
 }
 
 fg_status fg_yaml_parse(const char *name, const char *bytes, size_t length, json_t **value, json_t **marks,

@@ -60,49 +60,41 @@ static bool is_printable(const char *bytes, size_t length) {
 }
 
 static fg_status put_single_quoted(const yaml_writer *w, const char *bytes, size_t length) {
-    fg_status status = FG_OK;
-    FG_TRY(put_text(w, "'"));
+    FG_CALL(put_text(w, "'"));
     for (size_t i = 0; i < length; i++) {
-        FG_TRY(fg_buffer_add(w->text, bytes + i, 1, w->err));
-        if (bytes[i] == '\'') FG_TRY(put_text(w, "'"));
+        FG_CALL(fg_buffer_add(w->text, bytes + i, 1, w->err));
+        if (bytes[i] == '\'') FG_CALL(put_text(w, "'"));
     }
-    FG_TRY(put_text(w, "'"));
-done:
-    return status;
+    return put_text(w, "'");
 }
 
 static fg_status put_double_quoted(const yaml_writer *w, const char *bytes, size_t size) {
-    fg_status status = FG_OK;
-    FG_TRY(put_text(w, "\""));
+    FG_CALL(put_text(w, "\""));
     for (const char *at = bytes, *end = bytes + size; at < end;) {
         uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
         if (code == '\n')
-            FG_TRY(put_text(w, "\\n"));
+            FG_CALL(put_text(w, "\\n"));
         else if (code == '"' || code == '\\')
-            FG_TRY(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
+            FG_CALL(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
         else if (code >= ' ' && code <= '~')
-            FG_TRY(fg_buffer_add(w->text, at - 1, 1, w->err));
+            FG_CALL(fg_buffer_add(w->text, at - 1, 1, w->err));
         else
-            FG_TRY(
+            FG_CALL(
                 fg_buffer_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
     }
-    FG_TRY(put_text(w, "\""));
-done:
-    return status;
+    return put_text(w, "\"");
 }
 
 static fg_status put_string(const yaml_writer *w, const char *bytes, size_t length) {
-    fg_status status = FG_OK;
     bool plain;
-    FG_TRY(stays_string(w, bytes, length, &plain));
+    FG_CALL(stays_string(w, bytes, length, &plain));
     if (plain)
-        FG_TRY(fg_buffer_add(w->text, bytes, length, w->err));
+        FG_CALL(fg_buffer_add(w->text, bytes, length, w->err));
     else if (is_printable(bytes, length))
-        FG_TRY(put_single_quoted(w, bytes, length));
+        FG_CALL(put_single_quoted(w, bytes, length));
     else
-        FG_TRY(put_double_quoted(w, bytes, length));
-done:
-    return status;
+        FG_CALL(put_double_quoted(w, bytes, length));
+    return FG_OK;
 }
 
 /* With a point in any case: without one YAML 1.1 sees no real. */
@@ -135,44 +127,35 @@ static fg_status put_indent(const yaml_writer *w, size_t indent) {
 }
 
 static fg_status put_item(yaml_writer *w, const json_t *item, size_t indent) {
-    fg_status status = FG_OK;
-    FG_TRY(put_text(w, "- "));
+    FG_CALL(put_text(w, "- "));
     if (is_collection(item)) return put_collection(w, item, indent + STEP);
-    FG_TRY(put_scalar(w, item));
-    FG_TRY(put_text(w, "\n"));
-done:
-    return status;
+    FG_CALL(put_scalar(w, item));
+    return put_text(w, "\n");
 }
 
 static fg_status put_key(const yaml_writer *w, const char *key, size_t indent) {
-    fg_status status = FG_OK;
     bool is_long = strlen(key) > LONGEST_KEY; /* in bytes: an escape has more characters */
-    if (is_long) FG_TRY(put_text(w, "? "));
-    FG_TRY(put_string(w, key, strlen(key)));
+    if (is_long) FG_CALL(put_text(w, "? "));
+    FG_CALL(put_string(w, key, strlen(key)));
     if (is_long) {
-        FG_TRY(put_text(w, "\n"));
-        FG_TRY(put_indent(w, indent));
+        FG_CALL(put_text(w, "\n"));
+        FG_CALL(put_indent(w, indent));
     }
-    FG_TRY(put_text(w, ":"));
-done:
-    return status;
+    return put_text(w, ":");
 }
 
 static fg_status put_member(yaml_writer *w, const char *key, const json_t *value, size_t indent) {
-    fg_status status = FG_OK;
-    FG_TRY(put_key(w, key, indent));
+    FG_CALL(put_key(w, key, indent));
     if (!is_collection(value)) {
-        FG_TRY(put_text(w, " "));
-        FG_TRY(put_scalar(w, value));
-        FG_TRY(put_text(w, "\n"));
-        goto done;
+        FG_CALL(put_text(w, " "));
+        FG_CALL(put_scalar(w, value));
+        FG_CALL(put_text(w, "\n"));
+        return FG_OK;
     }
-    FG_TRY(put_text(w, "\n"));
+    FG_CALL(put_text(w, "\n"));
     if (json_is_object(value)) indent += STEP; /* lists begin below their key */
-    FG_TRY(put_indent(w, indent));
-    FG_TRY(put_collection(w, value, indent));
-done:
-    return status;
+    FG_CALL(put_indent(w, indent));
+    return put_collection(w, value, indent);
 }
 
 static int by_name(const void *a, const void *b) {
@@ -199,26 +182,21 @@ done:
 
 /* Items or members, the first on the current line, the others at `indent`. */
 static fg_status put_collection(yaml_writer *w, const json_t *value, size_t indent) {
-    fg_status status = FG_OK;
     if (++w->depth > FG_YAML_DEPTH)
-        FG_FAIL(w->err, FG_ERR_INPUT, "a value that is nested deeper than %d cannot be written as YAML",
-                FG_YAML_DEPTH);
-    if (json_is_object(value)) FG_TRY(put_object(w, value, indent));
+        return fg_fail(w->err, FG_ERR_INPUT,
+                       "a value that is nested deeper than %d cannot be written as YAML", FG_YAML_DEPTH);
+    if (json_is_object(value)) FG_CALL(put_object(w, value, indent));
     for (size_t i = 0; i < json_array_size(value); i++) {
-        if (i) FG_TRY(put_indent(w, indent));
-        FG_TRY(put_item(w, json_array_get(value, i), indent));
+        if (i) FG_CALL(put_indent(w, indent));
+        FG_CALL(put_item(w, json_array_get(value, i), indent));
     }
     w->depth--;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     yaml_writer w = {.text = out, .err = err};
     if (is_collection(value)) return put_collection(&w, value, 0);
-    FG_TRY(put_scalar(&w, value));
-    FG_TRY(put_text(&w, "\n"));
-done:
-    return status;
+    FG_CALL(put_scalar(&w, value));
+    return put_text(&w, "\n");
 }

@@ -133,44 +133,40 @@ static fg_status take_value(command_line *p, const fg_option *option, const char
 
 /* "--name", "--name=value" or "--name value" */
 static fg_status read_long(command_line *p, const char *argument) {
-    fg_status status = FG_OK;
     const char *name = argument + 2, *value = NULL;
     size_t length = strcspn(name, "=");
     const fg_option *option = find_long(name, length);
     char spelling[SHOWN + 8];
     snprintf(spelling, sizeof spelling, "--%.*s", (int)(length < SHOWN ? length : SHOWN), name);
-    if (!option) FG_TRY(unknown_option(p, spelling, spelling + 2));
+    if (!option) FG_CALL(unknown_option(p, spelling, spelling + 2));
     if (name[length] == '=') value = name + length + 1;
     if (value && !fg_option_takes_value(option) && option->kind != FG_OPTION_HELP)
-        FG_FAIL(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN, value);
-    if (option->missing) FG_TRY(set_option(p, option, spelling, value));
-    if (!value && fg_option_takes_value(option)) FG_TRY(take_value(p, option, spelling, &value));
-    FG_TRY(set_option(p, option, spelling, value));
-done:
-    return status;
+        return fg_fail(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN,
+                       value);
+    if (option->missing) FG_CALL(set_option(p, option, spelling, value));
+    if (!value && fg_option_takes_value(option)) FG_CALL(take_value(p, option, spelling, &value));
+    return set_option(p, option, spelling, value);
 }
 
 /* "-q", "-qv", "-c value" or "-cvalue" */
 static fg_status read_short(command_line *p, const char *argument) {
-    fg_status status = FG_OK;
     for (const char *at = argument + 1; *at && !p->stopped; at++) {
         const fg_option *option = find_letter(*at);
         const char *value = NULL;
         char spelling[3] = {'-', *at, '\0'};
-        if (!option) FG_TRY(unknown_option(p, argument, argument + 1));
-        if (option->missing) FG_TRY(set_option(p, option, spelling, NULL));
+        if (!option) FG_CALL(unknown_option(p, argument, argument + 1));
+        if (option->missing) FG_CALL(set_option(p, option, spelling, NULL));
         if (fg_option_takes_value(option)) {
             if (at[1]) {
                 value = at + 1;
             } else {
-                FG_TRY(take_value(p, option, spelling, &value));
+                FG_CALL(take_value(p, option, spelling, &value));
             }
         }
-        FG_TRY(set_option(p, option, spelling, value));
+        FG_CALL(set_option(p, option, spelling, value));
         if (value) break;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The first argument may be the name of a command. */
@@ -185,32 +181,27 @@ static fg_status read_command(command_line *p, const char *argument, bool *named
 }
 
 static fg_status read_argument(command_line *p, const char *argument) {
-    fg_status status = FG_OK;
     bool named = false;
-    if (!p->command) FG_TRY(read_command(p, argument, &named));
-    if (named) goto done;
+    if (!p->command) FG_CALL(read_command(p, argument, &named));
+    if (named) return FG_OK;
     if (!*argument)
-        FG_FAIL(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
-                p->command->arguments);
-    FG_TRY(fg_options_append(&p->options->files, &p->options->file_count, argument, p->err));
-done:
-    return status;
+        return fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
+                       p->command->arguments);
+    return fg_options_append(&p->options->files, &p->options->file_count, argument, p->err);
 }
 
 static fg_status read_all(command_line *p) {
-    fg_status status = FG_OK;
     while (p->rest < p->end && !p->stopped) {
         const char *argument = *p->rest++;
         if (p->ended || argument[0] != '-' || !argument[1]) {
-            FG_TRY(read_argument(p, argument));
+            FG_CALL(read_argument(p, argument));
         } else if (strcmp(argument, "--") == 0) {
             p->ended = true;
         } else {
-            FG_TRY(argument[1] == '-' ? read_long(p, argument) : read_short(p, argument));
+            FG_CALL(argument[1] == '-' ? read_long(p, argument) : read_short(p, argument));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- what belongs together ---- */
@@ -263,17 +254,14 @@ static fg_status resolve_topic(command_line *p) {
 }
 
 static fg_status check_together(command_line *p) {
-    fg_status status = FG_OK;
     fg_options *o = p->options;
-    FG_TRY(check_arguments(p));
-    FG_TRY(check_belongs(p));
-    FG_TRY(fg_options_check(o, generation_detail(p), p->err));
+    FG_CALL(check_arguments(p));
+    FG_CALL(check_belongs(p));
+    FG_CALL(fg_options_check(o, generation_detail(p), p->err));
     if (o->file_count > 0) o->source = o->files[0];
     if (o->file_count > 1) o->destination = o->files[1];
-    if (p->command->check) FG_TRY(p->command->check(o, p->err));
-    FG_TRY(resolve_topic(p));
-done:
-    return status;
+    if (p->command->check) FG_CALL(p->command->check(o, p->err));
+    return resolve_topic(p);
 }
 
 static fg_status no_arguments(fg_error *err) {

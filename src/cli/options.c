@@ -66,12 +66,9 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
 }
 
 fg_status fg_options_check(const fg_options *options, const char *detail, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_directions(options, err));
-    FG_TRY(check_generation(options, detail, err));
-    FG_TRY(check_dump(options, err));
-done:
-    return status;
+    FG_CALL(check_directions(options, err));
+    FG_CALL(check_generation(options, detail, err));
+    return check_dump(options, err);
 }
 
 void fg_options_free(fg_options *options) {

@@ -39,7 +39,7 @@ typedef struct fg_options {
     bool in_place; /* of update-vocab: the result replaces the source: `destination` is `source` */
     const char *arch, *from_version, *to_version; /* of update; NULL: not given */
     bool no_strict;                               /* of update: tensors may be missing or unexpected */
-    uint64_t max_new_tokens; /* 64 */
+    uint64_t max_new_tokens;                      /* 64 */
     bool sample;
     double temperature, top_p; /* negative: not given */
     int64_t seed;              /* the same */

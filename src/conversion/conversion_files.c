@@ -84,14 +84,12 @@ done:
 }
 
 static fg_status write_made(const fg_made_files *files, fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < files->count; i++) {
         const fg_made_file *file = &files->items[i];
         const fg_buffer *text = file->given ? file->given : &file->text;
-        FG_TRY(fg_stage_write(stage, file->name, text->data, text->length, err));
+        FG_CALL(fg_stage_write(stage, file->name, text->data, text->length, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- copies ---- */
@@ -119,30 +117,26 @@ done:
 
 static fg_status copy_files(const fg_conversion *c, const fg_names *names, fg_stage *stage, json_t *copied,
                             fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < names->count; i++)
-        FG_TRY(copy_file(c, c->decided.source.checkpoint.directory, names->items[i], stage, copied, err));
-done:
-    return status;
+        FG_CALL(copy_file(c, c->decided.source.checkpoint.directory, names->items[i], stage, copied, err));
+    return FG_OK;
 }
 
 /* Code that is not rewritten, and side files; update-vocab copies all files. */
 static fg_status copy_all(const fg_conversion *c, fg_stage *stage, json_t *copied, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_decisions *d = &c->decided;
     const fg_checkpoint *source = &d->source.checkpoint;
     const fg_hf_base *base = &d->source.base;
     size_t i;
     json_t *name;
     if (d->route.keeps_format && !d->recipe->no_code)
-        FG_TRY(copy_files(c, &source->code_files, stage, copied, err));
-    FG_TRY(copy_files(c, &source->side_files, stage, copied, err));
+        FG_CALL(copy_files(c, &source->code_files, stage, copied, err));
+    FG_CALL(copy_files(c, &source->side_files, stage, copied, err));
     json_array_foreach(base->files, i, name)
-        FG_TRY(copy_file(c, base->checkpoint.directory, json_string_value(name), stage, copied, err));
+        FG_CALL(copy_file(c, base->checkpoint.directory, json_string_value(name), stage, copied, err));
     if (d->recipe->kind == FG_RECIPE_UPDATE_VOCAB)
-        FG_TRY(copy_files(c, &source->other_files, stage, copied, err));
-done:
-    return status;
+        FG_CALL(copy_files(c, &source->other_files, stage, copied, err));
+    return FG_OK;
 }
 
 /* ---- a training checkpoint ---- */

@@ -240,14 +240,12 @@ done:
 
 /* update-vocab takes all files along. */
 static fg_status report_left(const fg_conversion *c, const fg_recipe *recipe, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_names *others = &c->decided.source.checkpoint.other_files;
     bool takes_all = recipe->kind == FG_RECIPE_UPDATE_VOCAB;
-    FG_TRY(fg_json_put_texts(report, "left_files", others->items, takes_all ? 0 : others->count, err));
+    FG_CALL(fg_json_put_texts(report, "left_files", others->items, takes_all ? 0 : others->count, err));
     if (recipe->kind == FG_RECIPE_FINALIZE)
-        FG_TRY(report_left_state(c, json_object_get(report, "left_files"), err));
-done:
-    return status;
+        FG_CALL(report_left_state(c, json_object_get(report, "left_files"), err));
+    return FG_OK;
 }
 
 static fg_status report_update(const fg_conversion *c, json_t *report, fg_error *err) {
@@ -261,21 +259,19 @@ static fg_status report_update(const fg_conversion *c, json_t *report, fg_error 
 
 fg_status fg_conversion_report(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                fg_error *err) {
-    fg_status status = FG_OK;
     json_t *stop_tokens = c->settings.stop_tokens;
-    FG_TRY(report_source(c, recipe, report, err));
-    FG_TRY(report_destination(c, recipe, report, err));
-    FG_TRY(report_options(c, recipe, report, err));
-    FG_TRY(report_steps(c, report, err));
-    FG_TRY(report_base(c, report, err));
-    FG_TRY(fg_destination_code_report(&c->decided, &c->code, report, err));
-    FG_TRY(report_update(c, report, err));
-    FG_TRY(report_tokens(c, report, err));
-    FG_TRY(report_dropped(c, report, err));
-    FG_TRY(report_left(c, recipe, report, err));
-    if (stop_tokens) FG_TRY(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
-done:
-    return status;
+    FG_CALL(report_source(c, recipe, report, err));
+    FG_CALL(report_destination(c, recipe, report, err));
+    FG_CALL(report_options(c, recipe, report, err));
+    FG_CALL(report_steps(c, report, err));
+    FG_CALL(report_base(c, report, err));
+    FG_CALL(fg_destination_code_report(&c->decided, &c->code, report, err));
+    FG_CALL(report_update(c, report, err));
+    FG_CALL(report_tokens(c, report, err));
+    FG_CALL(report_dropped(c, report, err));
+    FG_CALL(report_left(c, recipe, report, err));
+    if (stop_tokens) FG_CALL(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
+    return FG_OK;
 }
 
 /* The source of an output that is one whole tensor or a concatenation: the first piece's. */
@@ -316,16 +312,15 @@ done:
 }
 
 fg_status fg_conversion_names(const fg_plan *plan, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t o = 0; o < plan->output_count; o++) {
         const char *source = source_name(plan, &plan->outputs[o]);
-        FG_TRY(fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", plan->outputs[o].name));
+        FG_CALL(
+            fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", plan->outputs[o].name));
     }
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const fg_dropped *dropped = &plan->dropped[i];
-        FG_TRY(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", plan->source.items[dropped->source].name,
-                                dropped->reason));
+        FG_CALL(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", plan->source.items[dropped->source].name,
+                                 dropped->reason));
     }
-done:
-    return status;
+    return FG_OK;
 }

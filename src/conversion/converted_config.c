@@ -4,7 +4,6 @@
 
 /* Changes `config` wherever `after` differs from `before`. */
 static fg_status apply_changes(const json_t *before, const json_t *after, json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)after, key, value) {
@@ -12,12 +11,11 @@ static fg_status apply_changes(const json_t *before, const json_t *after, json_t
         if (fg_json_equal(was, value)) continue;
         json_t *held = json_object_get(config, key);
         if (json_is_object(value) && json_is_object(was) && json_is_object(held))
-            FG_TRY(apply_changes(was, value, held, err));
+            FG_CALL(apply_changes(was, value, held, err));
         else
-            FG_TRY(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
+            FG_CALL(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The source's own configuration, with what `grown` has otherwise than `translated`. */

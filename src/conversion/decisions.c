@@ -2,15 +2,12 @@
 
 fg_status fg_decisions_make(const fg_recipe *recipe, fg_catalogue *catalogue, const char *version,
                             fg_decisions *d, fg_tensors *tensors, fg_error *err) {
-    fg_status status = FG_OK;
     d->recipe = recipe;
-    FG_TRY(fg_source_open(recipe, catalogue, &d->source, tensors, err));
-    FG_TRY(fg_route_decide(recipe, &d->source, catalogue, &d->route, err));
-    FG_TRY(fg_configs_translate(recipe, &d->source, &d->route, catalogue, version, &d->configs, err));
-    FG_TRY(fg_vocabulary_change_decide(recipe, &d->source, &d->route, &d->configs, &d->vocabulary, err));
-    FG_TRY(fg_converted_config(&d->source, &d->route, &d->configs, &d->vocabulary, &d->config, err));
-done:
-    return status;
+    FG_CALL(fg_source_open(recipe, catalogue, &d->source, tensors, err));
+    FG_CALL(fg_route_decide(recipe, &d->source, catalogue, &d->route, err));
+    FG_CALL(fg_configs_translate(recipe, &d->source, &d->route, catalogue, version, &d->configs, err));
+    FG_CALL(fg_vocabulary_change_decide(recipe, &d->source, &d->route, &d->configs, &d->vocabulary, err));
+    return fg_converted_config(&d->source, &d->route, &d->configs, &d->vocabulary, &d->config, err);
 }
 
 void fg_decisions_free(fg_decisions *d) {

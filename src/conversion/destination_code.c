@@ -95,14 +95,12 @@ done:
 
 fg_status fg_destination_code_check(const fg_decisions *d, const fg_layout *layout, fg_destination_code *code,
                                     fg_error *err) {
-    fg_status status = FG_OK;
     if (!d->route.to->emits_code) return FG_OK;
     code->origin = origin_of(d);
     if (code->origin == FG_CODE_NONE) code->why_none = why_none(d);
-    FG_TRY(is_declared(d, code->origin, &code->checked, err));
-    if (code->checked) FG_TRY(check(d, layout, &code->lacking, err));
-done:
-    return status;
+    FG_CALL(is_declared(d, code->origin, &code->checked, err));
+    if (code->checked) FG_CALL(check(d, layout, &code->lacking, err));
+    return FG_OK;
 }
 
 fg_status fg_destination_code_write(const fg_decisions *d, const fg_destination_code *code, fg_stage *stage,

@@ -80,40 +80,34 @@ static bool is_listed_before(const fg_converter_entry *entries, size_t index) {
 }
 
 static fg_status consider_all(family_search *s, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_converter_entries *entries;
-    FG_TRY(fg_converters_list(s->question.catalogue, &entries, err));
+    FG_CALL(fg_converters_list(s->question.catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
         bool wanted = entry->model_type && strcmp(entry->format, s->question.other->schema) == 0 &&
                       !is_listed_before(entries->items, i);
-        if (wanted) FG_TRY(consider(s, entry->model_type, err));
+        if (wanted) FG_CALL(consider(s, entry->model_type, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_names(const json_t *families, fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *family;
     json_array_foreach((json_t *)(uintptr_t)families, i, family)
-        FG_TRY(fg_buffer_printf(text, err, "%s%s", i ? ", " : "", json_string_value(family)));
-done:
-    return status;
+        FG_CALL(fg_buffer_printf(text, err, "%s%s", i ? ", " : "", json_string_value(family)));
+    return FG_OK;
 }
 
 static fg_status add_reasons(const json_t *group, fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
     const char *reason;
     json_t *families;
     json_object_foreach((json_t *)(uintptr_t)group, reason, families) {
-        FG_TRY(fg_buffer_printf(text, err, "\n  "));
-        FG_TRY(add_names(families, text, err));
-        FG_TRY(fg_buffer_printf(text, err, ": %s", reason));
+        FG_CALL(fg_buffer_printf(text, err, "\n  "));
+        FG_CALL(add_names(families, text, err));
+        FG_CALL(fg_buffer_printf(text, err, ": %s", reason));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status none_fits(const family_search *s, fg_error *err) {

@@ -7,20 +7,18 @@
 /* The old ids come first, so that they still stop the model. */
 static fg_status find_stop_tokens(const fg_decisions *d, const json_t *tokenizer_eos, fg_stop_tokens *stop,
                                   fg_error *err) {
-    fg_status status = FG_OK;
     const fg_recipe *recipe = d->recipe;
     const fg_vocabulary_change *v = &d->vocabulary;
     const json_t *config = d->source.checkpoint.config, *generation = d->source.generation_config;
-    FG_TRY(fg_stop_tokens_add(stop, json_object_get(config, "eos_token_id"), "config.json", err));
-    FG_TRY(
+    FG_CALL(fg_stop_tokens_add(stop, json_object_get(config, "eos_token_id"), "config.json", err));
+    FG_CALL(
         fg_stop_tokens_add(stop, json_object_get(generation, "eos_token_id"), "generation_config.json", err));
     if (!recipe->no_auto_stop_tokens && v->request.document)
-        FG_TRY(fg_stop_tokens_add_requested(stop, &v->request, &v->files, err));
+        FG_CALL(fg_stop_tokens_add_requested(stop, &v->request, &v->files, err));
     if (!recipe->no_auto_stop_tokens || !stop->count)
-        FG_TRY(fg_stop_tokens_add(stop, tokenizer_eos, "eos token of the tokenizer", err));
-    if (recipe->stop_tokens) FG_TRY(fg_stop_tokens_add_listed(stop, recipe->stop_tokens, &v->files, err));
-done:
-    return status;
+        FG_CALL(fg_stop_tokens_add(stop, tokenizer_eos, "eos token of the tokenizer", err));
+    if (recipe->stop_tokens) FG_CALL(fg_stop_tokens_add_listed(stop, recipe->stop_tokens, &v->files, err));
+    return FG_OK;
 }
 
 /* Without generation_config.json, generation stops at the ids of config.json. */

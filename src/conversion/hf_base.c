@@ -30,7 +30,6 @@ static fg_status check_kind(const fg_checkpoint *base, fg_error *err) {
 
 /* The tokenizer is used as a whole or not at all: files of two tokenizers do not fit together. */
 static fg_status choose_files(fg_hf_base *base, const fg_checkpoint *source, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_names *own = &source->side_files, *other = &base->checkpoint.side_files;
     base->tokenizer = true;
     for (size_t i = 0; i < own->count; i++)
@@ -39,10 +38,9 @@ static fg_status choose_files(fg_hf_base *base, const fg_checkpoint *source, fg_
         bool taken = strcmp(other->items[i], GENERATION) == 0
                          ? !source->generation_config
                          : base->tokenizer && fg_checkpoint_is_tokenizer_file(other->items[i]);
-        if (taken) FG_TRY(fg_json_push(base->files, fg_json_string(other->items[i]), err));
+        if (taken) FG_CALL(fg_json_push(base->files, fg_json_string(other->items[i]), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_hf_base_open(const char *directory, const fg_checkpoint *source, fg_hf_base *base,
@@ -84,25 +82,23 @@ done:
 }
 
 fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t rows, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t tokens = 0, size = 0;
     const char *directory = base->checkpoint.directory;
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
     if (!held) held = fg_json_at(base->checkpoint.config, "text_config/vocab_size");
     if (json_is_integer(held) && json_integer_value(held) > 0) size = (uint64_t)json_integer_value(held);
-    if (!rows || !size || size == rows) goto done;
-    if (base->tokenizer) FG_TRY(count_tokens(base, &tokens, err));
+    if (!rows || !size || size == rows) return FG_OK;
+    if (base->tokenizer) FG_CALL(count_tokens(base, &tokens, err));
     if (tokens > rows) {
         fg_fail(err, FG_ERR_INPUT,
                 "--hf-base %s: its tokenizer has %llu tokens, but the model in %s has only %llu rows: the "
                 "tokenizer belongs to another model",
                 directory, (unsigned long long)tokens, source, (unsigned long long)rows);
-        FG_TRY(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
+        FG_CALL(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
     }
     fg_warn("--hf-base %s: its vocab_size is %llu, that of %s is %llu; check that both have the same tokens",
             directory, (unsigned long long)size, source, (unsigned long long)rows);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- keys ---- */

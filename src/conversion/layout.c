@@ -55,18 +55,16 @@ done:
 }
 
 fg_status fg_layout_make(const fg_decisions *d, fg_plan *plan, fg_layout *layout, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *to = d->route.to;
     layout->plan = *plan;
     *plan = (fg_plan){0};
     layout->plan.name_end = to->name_suffix;
-    FG_TRY(fg_shards_assign(&layout->plan, d->recipe->max_shard_size, err));
-    FG_TRY(find_checkpoint(d, layout, err));
-    FG_TRY(name_shards(to, layout->checkpoint, &layout->plan, err));
-    FG_TRY(find_ties(d, layout, err));
+    FG_CALL(fg_shards_assign(&layout->plan, d->recipe->max_shard_size, err));
+    FG_CALL(find_checkpoint(d, layout, err));
+    FG_CALL(name_shards(to, layout->checkpoint, &layout->plan, err));
+    FG_CALL(find_ties(d, layout, err));
     layout->has_index = fg_format_has_index(to, layout->plan.shard_count);
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_layout_free(fg_layout *layout) {

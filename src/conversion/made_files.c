@@ -28,14 +28,11 @@ done:
 /* Nothing for NULL. */
 static fg_status add_json(fg_made_files *files, const char *name, const json_t *value, unsigned flags,
                           fg_error *err) {
-    fg_status status = FG_OK;
     fg_buffer *text;
-    if (!value) goto done;
-    FG_TRY(add(files, name, &text, err));
-    FG_TRY(fg_json_write(value, flags, text, err));
-    FG_TRY(fg_buffer_add(text, "\n", 1, err));
-done:
-    return status;
+    if (!value) return FG_OK;
+    FG_CALL(add(files, name, &text, err));
+    FG_CALL(fg_json_write(value, flags, text, err));
+    return fg_buffer_add(text, "\n", 1, err);
 }
 
 bool fg_made_files_has(const fg_made_files *files, const char *name) {
@@ -57,18 +54,16 @@ void fg_made_files_free(fg_made_files *files) {
 /* ---- chat templates ---- */
 
 static fg_status read_template(const char *path, fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_file_read_all(path, TEMPLATE_LIMIT, text, err));
+    FG_CALL(fg_file_read_all(path, TEMPLATE_LIMIT, text, err));
     const char *at = text->data, *end = at ? at + text->length : at;
-    if (!text->length) FG_FAIL(err, FG_ERR_INPUT, "%s is empty, expected a chat template", path);
+    if (!text->length) return fg_fail(err, FG_ERR_INPUT, "%s is empty, expected a chat template", path);
     while (at < end) {
         const char *begin = at;
         if (fg_utf8_next(&at, end) == FG_UTF8_INVALID || !*begin)
-            FG_FAIL(err, FG_ERR_INPUT, "%s: byte %zu is not UTF-8 text, expected a chat template", path,
-                    (size_t)(begin - text->data));
+            return fg_fail(err, FG_ERR_INPUT, "%s: byte %zu is not UTF-8 text, expected a chat template",
+                           path, (size_t)(begin - text->data));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static bool is_template_name(const char *name) {
@@ -108,17 +103,15 @@ done:
 }
 
 static fg_status make_template(const fg_decisions *d, fg_made_files *files, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tokenizer_files *tokenizer = &d->vocabulary.files;
     fg_buffer *text;
-    if (!d->recipe->chat_template) goto done;
-    FG_TRY(add(files, TEMPLATE, &text, err));
-    FG_TRY(read_template(d->recipe->chat_template, text, err));
-    FG_TRY(move_templates(d, files, err));
+    if (!d->recipe->chat_template) return FG_OK;
+    FG_CALL(add(files, TEMPLATE, &text, err));
+    FG_CALL(read_template(d->recipe->chat_template, text, err));
+    FG_CALL(move_templates(d, files, err));
     if (!tokenizer->config && !tokenizer->tokenizer.length)
         fg_warn("%s has no tokenizer, which would use the chat template", d->source.checkpoint.directory);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A released model without a template cannot chat. */
@@ -147,15 +140,12 @@ done:
 }
 
 static fg_status make_tokenizer(const fg_decisions *d, fg_made_files *files, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tokenizer_files *tokenizer = &d->vocabulary.files;
     fg_buffer *text;
-    if (!fg_new_tokens_any(&d->vocabulary.tokens)) goto done;
-    FG_TRY(add(files, "tokenizer.json", &text, err));
+    if (!fg_new_tokens_any(&d->vocabulary.tokens)) return FG_OK;
+    FG_CALL(add(files, "tokenizer.json", &text, err));
     files->items[files->count - 1].given = &tokenizer->tokenizer;
-    FG_TRY(add_json(files, "special_tokens_map.json", tokenizer->map, FG_JSON_UTF8, err));
-done:
-    return status;
+    return add_json(files, "special_tokens_map.json", tokenizer->map, FG_JSON_UTF8, err);
 }
 
 /* ---- other files ---- */
@@ -219,15 +209,12 @@ done:
 
 fg_status fg_made_files_make(const fg_decisions *d, const fg_layout *layout, const fg_settings *settings,
                              const fg_tensor_gaps *gaps, fg_made_files *files, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(make_template(d, files, err));
-    FG_TRY(make_tokenizer(d, files, err));
-    FG_TRY(make_tokenizer_config(d, files, err));
-    FG_TRY(make_manifest(d, layout, files, err));
+    FG_CALL(make_template(d, files, err));
+    FG_CALL(make_tokenizer(d, files, err));
+    FG_CALL(make_tokenizer_config(d, files, err));
+    FG_CALL(make_manifest(d, layout, files, err));
     if (d->recipe->kind == FG_RECIPE_FINALIZE) warn_without_template(d, files);
-    FG_TRY(make_audit(d, layout, gaps, files, err));
-    FG_TRY(make_generation_config(d, settings, files, err));
-    FG_TRY(make_carried(d, settings, files, err));
-done:
-    return status;
+    FG_CALL(make_audit(d, layout, gaps, files, err));
+    FG_CALL(make_generation_config(d, settings, files, err));
+    return make_carried(d, settings, files, err);
 }

@@ -45,19 +45,17 @@ fg_status fg_missing_prefix_find(fg_missing_prefix *missing, const fg_tensors *f
 
 fg_status fg_missing_prefix_counterpart(fg_missing_prefix *missing, const fg_tensors *table, bool first,
                                         const char *name, const fg_tensor **counterpart, fg_error *err) {
-    fg_status status = FG_OK;
     *counterpart = fg_tensors_find(table, name);
-    if (*counterpart || !missing->prefix) goto done;
+    if (*counterpart || !missing->prefix) return FG_OK;
     if (missing->lacking_first == first) {
         if (fg_starts_with(name, missing->prefix))
             *counterpart = fg_tensors_find(table, name + strlen(missing->prefix));
     } else {
         fg_buffer_clear(&missing->full_name);
-        FG_TRY(fg_buffer_printf(&missing->full_name, err, "%s%s", missing->prefix, name));
+        FG_CALL(fg_buffer_printf(&missing->full_name, err, "%s%s", missing->prefix, name));
         *counterpart = fg_tensors_find(table, missing->full_name.data);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_missing_prefix_free(fg_missing_prefix *missing) {

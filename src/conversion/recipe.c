@@ -110,18 +110,16 @@ static json_t *member_value(const member *m, member_place at) {
 }
 
 fg_status fg_recipe_put(const fg_recipe *recipe, bool whole, json_t *object, fg_error *err) {
-    fg_status status = FG_OK;
-    if (whole) FG_TRY(fg_json_put_text(object, "command", kind_names[recipe->kind], err));
+    if (whole) FG_CALL(fg_json_put_text(object, "command", kind_names[recipe->kind], err));
     for (size_t i = 0; i < MEMBERS; i++) {
         const member *m = &members[i];
         if (!whole && !m->reported) continue;
-        FG_TRY(m->kind == TEXTS
-                   ? fg_json_put_texts(object, m->key, (char *const *)(uintptr_t)recipe->ignore_keys,
-                                       recipe->ignore_key_count, err)
-                   : fg_json_put(object, m->key, member_value(m, place_of(recipe, m)), err));
+        FG_CALL(m->kind == TEXTS
+                    ? fg_json_put_texts(object, m->key, (char *const *)(uintptr_t)recipe->ignore_keys,
+                                        recipe->ignore_key_count, err)
+                    : fg_json_put(object, m->key, member_value(m, place_of(recipe, m)), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- reading ---- */
@@ -165,30 +163,26 @@ static fg_status recall_number(const member *m, member_place at, const json_t *h
 
 static fg_status recall_member(fg_recipe *recipe, const member *m, const json_t *held, const char *file,
                                fg_error *err) {
-    fg_status status = FG_OK;
     const member_place at = place_of(recipe, m);
     const json_t *value = json_object_get(held, m->key);
     const char *text = NULL;
-    if (m->kind <= DTYPE) FG_TRY(held_text(held, m->key, file, &text, err));
+    if (m->kind <= DTYPE) FG_CALL(held_text(held, m->key, file, &text, err));
     if (m->kind == TEXT && !*at.text) *at.text = text;
     if (m->kind == FORMAT && !*at.format && text) *at.format = fg_format_find(text);
     if (m->kind == DTYPE && *at.dtype == FG_DTYPE_NONE && text) *at.dtype = fg_dtype_from_name(text);
-    if (m->kind >= COUNT && m->kind <= VERSION) FG_TRY(recall_number(m, at, held, file, err));
+    if (m->kind >= COUNT && m->kind <= VERSION) FG_CALL(recall_number(m, at, held, file, err));
     if (m->kind == FLAG) *at.flag |= json_is_true(value);
-    if (m->kind == TEXTS) FG_TRY(recall_ignored(recipe, held, file, err));
+    if (m->kind == TEXTS) FG_CALL(recall_ignored(recipe, held, file, err));
     if (m->kind == DOCUMENT) *at.document = json_is_object(value) ? value : NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_recipe_recall(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     const char *command = json_string_value(json_object_get(held, "command"));
-    for (size_t i = 0; i < MEMBERS; i++) FG_TRY(recall_member(recipe, &members[i], held, file, err));
+    for (size_t i = 0; i < MEMBERS; i++) FG_CALL(recall_member(recipe, &members[i], held, file, err));
     if (command) recipe->kind = fg_recipe_kind_find(command, recipe->kind);
     recipe->skip_default_tokens = true; /* what was added is among the tokens */
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_recipe_kind fg_recipe_kind_find(const char *name, fg_recipe_kind otherwise) {

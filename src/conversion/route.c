@@ -40,7 +40,6 @@ done:
 
 static fg_status decide_round_trip(const fg_recipe *recipe, const fg_source *source, fg_catalogue *catalogue,
                                    fg_route *route, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_checkpoint *c = &source->checkpoint;
     const fg_format *other = c->format;
     const char *family = recipe->model_type ? recipe->model_type : c->model_type;
@@ -50,69 +49,59 @@ static fg_status decide_round_trip(const fg_recipe *recipe, const fg_source *sou
     if (recipe->kind == FG_RECIPE_FINALIZE && !route->to->holds_training) {
         fg_fail(err, FG_ERR_INPUT, "%s is a %s directory, which cannot hold training checkpoints",
                 c->directory, route->to->title);
-        FG_TRY(
+        FG_CALL(
             fg_hint(err, "convert it (--to hf or --to forgather), or add tokens with fgconv update-vocab"));
     }
-    if (from_hub) FG_TRY(choose_other(source, family, catalogue, &other, err));
-    FG_TRY(add_step(route, from_hub ? FG_IMPORT : FG_EXPORT, other, err));
-    FG_TRY(add_step(route, from_hub ? FG_EXPORT : FG_IMPORT, other, err));
-done:
-    return status;
+    if (from_hub) FG_CALL(choose_other(source, family, catalogue, &other, err));
+    FG_CALL(add_step(route, from_hub ? FG_IMPORT : FG_EXPORT, other, err));
+    return add_step(route, from_hub ? FG_EXPORT : FG_IMPORT, other, err);
 }
 
 /* ---- others ---- */
 
 static fg_status decide_update(const fg_recipe *recipe, const fg_source *source, fg_catalogue *catalogue,
                                fg_route *route, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *format = source->checkpoint.format;
     route->to = format;
-    FG_TRY(fg_update_decide(recipe, source, catalogue, &route->update, err));
+    FG_CALL(fg_update_decide(recipe, source, catalogue, &route->update, err));
     const fg_update *u = route->update;
     for (size_t i = 0; i < u->chain.count; i++) {
         const fg_route_step step = {.migration = u->chain.steps[i], .other = format};
-        FG_TRY(add(route, &step, err));
+        FG_CALL(add(route, &step, err));
     }
-    if (!fg_update_is_checked(u)) goto done;
-    FG_TRY(add_step(route, FG_EXPORT, format, err));
-    FG_TRY(add_step(route, FG_IMPORT, format, err));
-done:
-    return status;
+    if (!fg_update_is_checked(u)) return FG_OK;
+    FG_CALL(add_step(route, FG_EXPORT, format, err));
+    return add_step(route, FG_IMPORT, format, err);
 }
 
 static fg_status decide_conversion(const fg_recipe *recipe, const fg_source *source, fg_route *route,
                                    fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *from = source->checkpoint.format;
     const fg_format *usual = from->hub ? &fg_format_forgather : &fg_format_hf;
     route->to = recipe->to ? recipe->to : usual;
     if (route->to == from) {
         fg_fail(err, FG_ERR_USAGE, "--to %s: the source %s is already in that format", from->name,
                 source->checkpoint.directory);
-        FG_TRY(fg_hint(err, "choose another format, or remove --to"));
+        FG_CALL(fg_hint(err, "choose another format, or remove --to"));
     }
-    if (!from->hub) FG_TRY(add_step(route, FG_EXPORT, from, err));
-    if (!route->to->hub) FG_TRY(add_step(route, FG_IMPORT, route->to, err));
-done:
-    return status;
+    if (!from->hub) FG_CALL(add_step(route, FG_EXPORT, from, err));
+    if (!route->to->hub) FG_CALL(add_step(route, FG_IMPORT, route->to, err));
+    return FG_OK;
 }
 
 fg_status fg_route_decide(const fg_recipe *recipe, const fg_source *source, fg_catalogue *catalogue,
                           fg_route *route, fg_error *err) {
-    fg_status status = FG_OK;
     switch (recipe->kind) {
     case FG_RECIPE_UPDATE:
-        FG_TRY(decide_update(recipe, source, catalogue, route, err));
+        FG_CALL(decide_update(recipe, source, catalogue, route, err));
         break;
     case FG_RECIPE_CONVERT:
-        FG_TRY(decide_conversion(recipe, source, route, err));
+        FG_CALL(decide_conversion(recipe, source, route, err));
         break;
     default:
-        FG_TRY(decide_round_trip(recipe, source, catalogue, route, err));
+        FG_CALL(decide_round_trip(recipe, source, catalogue, route, err));
     }
-    FG_TRY(fg_format_check_writable(route->to, err));
-done:
-    return status;
+    return fg_format_check_writable(route->to, err);
 }
 
 void fg_route_free(fg_route *route) {

@@ -27,16 +27,14 @@ static bool names_dtype(const char *key) {
  * tensors. */
 static fg_status list_left_out(const json_t *left_out, const json_t *kept, bool has_dtype, json_t *list,
                                fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         if (key && ((kept && fg_json_at(kept, key)) || (has_dtype && names_dtype(key)))) continue;
-        FG_TRY(fg_json_push(list, fg_json_copy(entry, err), err));
+        FG_CALL(fg_json_push(list, fg_json_copy(entry, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status find_left_out(const fg_decisions *d, bool has_dtype, fg_settings *s, fg_error *err) {
@@ -70,7 +68,6 @@ static bool follows_tokenizer(const fg_decisions *d) {
 
 static fg_status resolve_role(const fg_decisions *d, fg_role role, int64_t id, fg_settings *s,
                               fg_error *err) {
-    fg_status status = FG_OK;
     char key[KEY];
     bool changed = fg_vocabulary_changes_role(&d->vocabulary, role);
     if (id == FG_NO_TOKEN || (!changed && !follows_tokenizer(d))) return FG_OK;
@@ -78,10 +75,9 @@ static fg_status resolve_role(const fg_decisions *d, fg_role role, int64_t id, f
     if (!changed && json_is_integer(held) && json_integer_value(held) != id)
         fg_inform("%s: %lld in config.json, %lld in the tokenizer; the tokenizer's is written", key,
                   (long long)json_integer_value(held), (long long)id);
-    FG_TRY(set_id(s->config, key, id, err));
-    if (changed && s->generation_config) FG_TRY(set_id(s->generation_config, key, id, err));
-done:
-    return status;
+    FG_CALL(set_id(s->config, key, id, err));
+    if (changed && s->generation_config) FG_CALL(set_id(s->generation_config, key, id, err));
+    return FG_OK;
 }
 
 /* The eos ids of config, generation_config and tokenizer, first seen first, go into both files. */
@@ -106,14 +102,11 @@ done:
 
 /* The ids that generate() and training code read. */
 static fg_status resolve_ids(const fg_decisions *d, const fg_token_ids *ids, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     bool finalizes = d->recipe->kind == FG_RECIPE_FINALIZE;
-    FG_TRY(resolve_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
-    FG_TRY(resolve_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err));
-    FG_TRY(finalizes ? fg_finalized_generation(d, ids, s->config, &s->generation_config, &s->stop_tokens, err)
-                     : resolve_eos(d, ids->id[FG_ROLE_EOS], s, err));
-done:
-    return status;
+    FG_CALL(resolve_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
+    FG_CALL(resolve_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err));
+    return finalizes ? fg_finalized_generation(d, ids, s->config, &s->generation_config, &s->stop_tokens, err)
+                     : resolve_eos(d, ids->id[FG_ROLE_EOS], s, err);
 }
 
 /* ---- towards a format whose configuration has no ids: they are carried for the reverse conversion ---- */
@@ -152,24 +145,19 @@ static fg_status carry_role(const fg_decisions *d, fg_role role, int64_t id, fg_
 /* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since
  * what is unchanged comes back as it was. */
 static fg_status carry_eos(const fg_decisions *d, int64_t id, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *merged;
     bool stays = d->source.checkpoint.format->hub || d->route.keeps_format;
-    if (stays && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS)) goto done;
-    FG_TRY(fg_stop_tokens_merge(json_object_get(carried_entry(s, "eos_token_id"), "value"),
-                                json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
-    if (merged) FG_TRY(carry(s, "eos_token_id", merged, err));
-done:
-    return status;
+    if (stays && !fg_vocabulary_changes_role(&d->vocabulary, FG_ROLE_EOS)) return FG_OK;
+    FG_CALL(fg_stop_tokens_merge(json_object_get(carried_entry(s, "eos_token_id"), "value"),
+                                 json_object_get(s->generation_config, "eos_token_id"), id, &merged, err));
+    if (merged) FG_CALL(carry(s, "eos_token_id", merged, err));
+    return FG_OK;
 }
 
 static fg_status carry_ids(const fg_decisions *d, const fg_token_ids *ids, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(carry_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
-    FG_TRY(carry_eos(d, ids->id[FG_ROLE_EOS], s, err));
-    FG_TRY(carry_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err));
-done:
-    return status;
+    FG_CALL(carry_role(d, FG_ROLE_BOS, ids->id[FG_ROLE_BOS], s, err));
+    FG_CALL(carry_eos(d, ids->id[FG_ROLE_EOS], s, err));
+    return carry_role(d, FG_ROLE_PAD, ids->id[FG_ROLE_PAD], s, err);
 }
 
 /* ---- all of it ---- */

@@ -53,7 +53,6 @@ void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
 
 /* What is carried next to a configuration, as the configuration that it came from had it. */
 static fg_status carried_config(const json_t *left_out, json_t **config, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     *config = json_object();
@@ -62,10 +61,9 @@ static fg_status carried_config(const json_t *left_out, json_t **config, fg_erro
         const char *key = json_string_value(json_object_get(entry, "key"));
         json_t *value = json_object_get(entry, "value");
         if (key && value && fg_ends_with(key, "_token_id"))
-            FG_TRY(fg_json_set_at(*config, key, json_incref(value), err));
+            FG_CALL(fg_json_set_at(*config, key, json_incref(value), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *written, fg_error *err) {

@@ -67,24 +67,22 @@ done:
 
 /* The current version is the converter's; for a later one no converter can write the result. */
 static fg_status resolve_to(fg_update *u, const fg_recipe *recipe, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_version *newest = fg_migrations_newest(&u->migrations);
     bool found;
-    FG_TRY(fg_converter_version(u->converter, &u->current, &found, err));
+    FG_CALL(fg_converter_version(u->converter, &u->current, &found, err));
     if (!found) u->current = newest ? *newest : u->from;
     u->to = u->current;
     if (recipe->to_version) {
-        FG_TRY(parse_option(recipe->to_version, "--to-version", &u->to, err));
+        FG_CALL(parse_option(recipe->to_version, "--to-version", &u->to, err));
     } else if (newest && fg_version_compare(newest, &u->current) > 0) {
         fg_fail(err, FG_ERR_INPUT,
                 "%s: the migrations end at version %s, but the converter %s writes version %s", u->arch,
                 newest->text, fg_converter_file(u->converter), u->current.text);
-        FG_TRY(fg_hint(err,
-                       "give a converter for that version with --converter-path, or another version with "
-                       "--to-version"));
+        FG_CALL(fg_hint(err,
+                        "give a converter for that version with --converter-path, or another version with "
+                        "--to-version"));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- forward passes of older versions ---- */
@@ -112,13 +110,11 @@ static fg_status resolve_rest(fg_update *u, fg_error *err) {
 }
 
 static fg_status revise(const fg_migration_chain *chain, json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = chain->count; i-- > 0;) {
         const json_t *model = fg_migration_model(chain->steps[i]);
-        if (model) FG_TRY(fg_model_spec_revise(spec, &fg_format_forgather, model, err));
+        if (model) FG_CALL(fg_model_spec_revise(spec, &fg_format_forgather, model, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_update_revise_spec(const fg_update *u, bool source, json_t *spec, fg_error *err) {

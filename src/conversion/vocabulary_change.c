@@ -20,25 +20,23 @@ static fg_status refuse_tokens(const fg_converter *converter, fg_error *err) {
 fg_status fg_vocabulary_change_decide(const fg_recipe *recipe, const fg_source *source, const fg_route *route,
                                       const fg_configs *configs, fg_vocabulary_change *change,
                                       fg_error *err) {
-    fg_status status = FG_OK;
     const fg_config_step *last = fg_configs_last(configs);
     uint64_t rows = 0;
-    if (route->update) goto done;
-    FG_TRY(fg_tokenizer_files_read(&change->files, source->tokenizer_directory, err));
-    FG_TRY(read_request(recipe, route->to, change, err));
-    if (!change->request.document) goto done;
-    FG_TRY(fg_converter_vocabulary_rows(last->converter, fg_config_step_completed(last), &rows, err));
-    if (!rows && recipe->add_tokens) FG_TRY(refuse_tokens(last->converter, err));
+    if (route->update) return FG_OK;
+    FG_CALL(fg_tokenizer_files_read(&change->files, source->tokenizer_directory, err));
+    FG_CALL(read_request(recipe, route->to, change, err));
+    if (!change->request.document) return FG_OK;
+    FG_CALL(fg_converter_vocabulary_rows(last->converter, fg_config_step_completed(last), &rows, err));
+    if (!rows && recipe->add_tokens) FG_CALL(refuse_tokens(last->converter, err));
     if (!rows) {
         fg_token_request_free(&change->request);
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(fg_new_tokens_decide(&change->tokens, &change->request, &change->files, rows, err));
+    FG_CALL(fg_new_tokens_decide(&change->tokens, &change->request, &change->files, rows, err));
     if (fg_new_tokens_any(&change->tokens))
-        FG_TRY(fg_tokenizer_files_add(&change->files, &change->tokens, err));
+        FG_CALL(fg_tokenizer_files_add(&change->files, &change->tokens, err));
     change->grows = change->tokens.rows.rows > rows;
-done:
-    return status;
+    return FG_OK;
 }
 
 bool fg_vocabulary_changes_role(const fg_vocabulary_change *change, fg_role role) {

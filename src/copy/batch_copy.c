@@ -65,12 +65,11 @@ static size_t neighbours(const batch *b, size_t index, const fg_segment *head, u
 
 static fg_status read_run(batch *b, const fg_segment *head, uint64_t from, fg_dtype dtype, uint64_t elements,
                           unsigned char *to, fg_error *err) {
-    fg_status status = FG_OK;
     fg_strided_reader *strided = &b->filler->strided;
     const fg_file *file;
     fg_dtype stored = head->tensor->dtype;
     uint64_t size = elements * fg_dtype_size(stored);
-    FG_TRY(fg_reader_file(strided->reader, head->tensor->file, &file, err));
+    FG_CALL(fg_reader_file(strided->reader, head->tensor->file, &file, err));
     if (size >= HOLE_WORTH_ASKING && fg_file_next_data(file, from, from + size) == from + size) {
         memset(to, 0, elements * fg_dtype_size(dtype));
         return FG_OK;
@@ -80,16 +79,14 @@ static fg_status read_run(batch *b, const fg_segment *head, uint64_t from, fg_dt
     if (stored == dtype) return fg_file_read(file, to, size, from, err);
     if (!fg_cast_possible(stored, dtype))
         return fg_fail(err, FG_ERR_BUG, "a plan casts %s to %s", fg_dtype_name(stored), fg_dtype_name(dtype));
-    FG_TRY(fg_strided_read_buffers(strided, false, err));
-    FG_TRY(fg_file_read(file, strided->strip, size, from, err));
+    FG_CALL(fg_strided_read_buffers(strided, false, err));
+    FG_CALL(fg_file_read(file, strided->strip, size, from, err));
     strided->overflows += fg_cast(stored, strided->strip, dtype, to, elements);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Computes output `index` and, if they can be read together, those after it; `done` is how many. */
 static fg_status load(batch *b, size_t index, unsigned char *to, size_t *done, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_output *output = output_at(b, index);
     fg_segment segment;
     uint64_t from, elements = output->elements;
@@ -97,33 +94,30 @@ static fg_status load(batch *b, size_t index, unsigned char *to, size_t *done, f
     if (!elements) return FG_OK;
     if (run_at(b, index, &segment, &from)) {
         *done = neighbours(b, index, &segment, from, &elements);
-        FG_TRY(read_run(b, &segment, from, output->dtype, elements, to, err));
+        FG_CALL(read_run(b, &segment, from, output->dtype, elements, to, err));
     } else if (segment.kind == FG_SEGMENT_ZERO && segment.end == elements) {
         memset(to, 0, elements * fg_dtype_size(output->dtype));
     } else {
         b->zero = false;
         fg_range range = {.dtype = output->dtype, .count_end = elements, .target = to};
-        FG_TRY(fg_filler_fill(b->filler, output, &range, elements, err));
+        FG_CALL(fg_filler_fill(b->filler, output, &range, elements, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status run_batch(batch *b, fg_sink *sink, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t at = 0;
     for (size_t i = 0, done; i < b->count; i += done) {
-        FG_TRY(load(b, i, b->block + at, &done, err));
+        FG_CALL(load(b, i, b->block + at, &done, err));
         for (size_t k = i; k < i + done; k++) {
             fg_sink_digest_whole(sink, b->places[k].output, b->block + at);
             at += b->places[k].bytes;
         }
     }
     if (b->bytes)
-        FG_TRY(fg_sink_put_raw(sink, b->places[0].shard, b->places[0].offset, b->zero ? NULL : b->block,
-                               b->bytes, err));
-done:
-    return status;
+        FG_CALL(fg_sink_put_raw(sink, b->places[0].shard, b->places[0].offset, b->zero ? NULL : b->block,
+                                b->bytes, err));
+    return FG_OK;
 }
 
 fg_status fg_batch_copy_run(fg_filler *filler, fg_sink *sink, const fg_work_item *item, unsigned char *block,

@@ -105,7 +105,6 @@ static fg_status emit(const clip *c, uint32_t level, uint64_t from, uint64_t to,
 /* Dimensions `level` and after, which begin at `from` and `to`: indices that lie inside the range with all
  * their elements are one sub-box, those that do with some are looked into. */
 static fg_status clip_level(const clip *c, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t step = c->box->to_stride[level], extent = c->box->extent[level],
              inner = reach(c->box, level + 1);
     if (!step) return fg_fail(err, FG_ERR_BUG, "a piece of the plan fills an element twice");
@@ -116,14 +115,13 @@ static fg_status clip_level(const clip *c, uint32_t level, uint64_t from, uint64
     if (whole > touched_end) whole = touched_end;
     if (whole_end < whole) whole_end = whole;
     for (uint64_t i = touched; i < whole && level + 1 < c->box->rank; i++) {
-        FG_TRY(clip_level(c, level + 1, from + i * c->box->from_stride[level], to + i * step, err));
+        FG_CALL(clip_level(c, level + 1, from + i * c->box->from_stride[level], to + i * step, err));
     }
-    if (whole < whole_end) FG_TRY(emit(c, level, from, to, whole, whole_end, err));
+    if (whole < whole_end) FG_CALL(emit(c, level, from, to, whole, whole_end, err));
     for (uint64_t i = whole_end; i < touched_end && level + 1 < c->box->rank; i++) {
-        FG_TRY(clip_level(c, level + 1, from + i * c->box->from_stride[level], to + i * step, err));
+        FG_CALL(clip_level(c, level + 1, from + i * c->box->from_stride[level], to + i * step, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_box_clip(const fg_box *box, uint64_t first, uint64_t end, fg_box_visit visit, void *context,

@@ -135,7 +135,6 @@ static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
 
 /* One block of it, up to a multiple of the block size in the shard. */
 static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[r->output];
     fg_strided_reader *strided = &copier->filler.strided;
     uint64_t size = fg_dtype_size(o->dtype), stored = fg_dtype_size(r->tensor->dtype);
@@ -144,16 +143,15 @@ static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
     uint64_t count = fg_min(fg_max(room, 1), FG_STRIP_BYTES / stored);
     count = fg_min(fg_min(count, r->end - r->to), (data + stored - 1) / stored);
     if (r->tensor->dtype == o->dtype) {
-        FG_TRY(fg_strided_read_read(strided, r->tensor, r->from, count, copier->block, err));
+        FG_CALL(fg_strided_read_read(strided, r->tensor, r->from, count, copier->block, err));
     } else {
-        FG_TRY(fg_strided_read_read(strided, r->tensor, r->from, count, strided->strip, err));
+        FG_CALL(fg_strided_read_read(strided, r->tensor, r->from, count, strided->strip, err));
         strided->overflows += fg_cast(r->tensor->dtype, strided->strip, o->dtype, copier->block, count);
     }
-    FG_TRY(fg_sink_put(&copier->sink, r->output, r->to, count, copier->block, err));
+    FG_CALL(fg_sink_put(&copier->sink, r->output, r->to, count, copier->block, err));
     r->to += count;
     r->from += count;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dtype dtype, fg_error *err) {
@@ -167,52 +165,46 @@ static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dty
 
 static fg_status write_run(fg_copier *copier, size_t output, uint64_t first, const fg_segment *segment,
                            fg_error *err) {
-    fg_status status = FG_OK;
     run r = {
         .output = output, .tensor = segment->tensor, .to = first, .end = segment->end, .from = segment->from};
-    FG_TRY(prepare_cast(copier, r.tensor, copier->plan->outputs[output].dtype, err));
+    FG_CALL(prepare_cast(copier, r.tensor, copier->plan->outputs[output].dtype, err));
     while (r.to < r.end && !copier->sink.stopped) {
-        FG_TRY(skip_hole(copier, &r, err));
+        FG_CALL(skip_hole(copier, &r, err));
         if (r.to < r.end && !copier->sink.stopped &&
             r.data_end > r.tensor->offset + r.from * fg_dtype_size(r.tensor->dtype))
-            FG_TRY(copy_block(copier, &r, err));
+            FG_CALL(copy_block(copier, &r, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_mixed(fg_copier *copier, size_t output, uint64_t first, uint64_t end, fg_error *err) {
-    fg_status status = FG_OK;
     const window *w = &copier->window;
     uint64_t size = fg_dtype_size(copier->plan->outputs[output].dtype);
     copier->window.end = 0; /* it may have been computed without counting */
     while (first < end && !copier->sink.stopped) {
-        FG_TRY(fill_window(copier, output, first, end, end, err));
+        FG_CALL(fill_window(copier, output, first, end, end, err));
         uint64_t count = w->end - first;
-        FG_TRY(fg_sink_put(&copier->sink, output, first, count, w->bytes + (first - w->origin) * size, err));
+        FG_CALL(fg_sink_put(&copier->sink, output, first, count, w->bytes + (first - w->origin) * size, err));
         first += count;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_range(fg_copier *copier, const fg_work_item *item, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[item->output];
     uint64_t first = item->first, end = item->first + item->count;
     while (first < end && !copier->sink.stopped) {
         fg_segment segment = fg_filler_segment(&copier->filler, o, first, end);
         if (segment.kind == FG_SEGMENT_RUN) {
-            FG_TRY(write_run(copier, item->output, first, &segment, err));
+            FG_CALL(write_run(copier, item->output, first, &segment, err));
         } else if (segment.kind == FG_SEGMENT_ZERO) {
-            FG_TRY(fg_sink_put(&copier->sink, item->output, first, segment.end - first, NULL, err));
+            FG_CALL(fg_sink_put(&copier->sink, item->output, first, segment.end - first, NULL, err));
         } else {
-            FG_TRY(write_mixed(copier, item->output, first, segment.end, err));
+            FG_CALL(write_mixed(copier, item->output, first, segment.end, err));
         }
         first = segment.end;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* An item must lie inside the plan; one whose checksums are wanted must consist of whole checksum blocks. */
@@ -254,26 +246,23 @@ done:
 
 static fg_status read_run(fg_copier *copier, const fg_output *o, const fg_segment *segment, uint64_t count,
                           unsigned char *to, fg_error *err) {
-    fg_status status = FG_OK;
     fg_strided_reader *strided = &copier->filler.strided;
     const fg_tensor *tensor = segment->tensor;
     if (tensor->dtype == o->dtype)
         return fg_strided_read_read(strided, tensor, segment->from, count, to, err);
-    FG_TRY(prepare_cast(copier, tensor, o->dtype, err));
+    FG_CALL(prepare_cast(copier, tensor, o->dtype, err));
     uint64_t room = FG_BLOCK_BYTES / fg_dtype_size(tensor->dtype), part;
     for (uint64_t done = 0; done < count; done += part) {
         part = fg_min(room, count - done);
-        FG_TRY(fg_strided_read_read(strided, tensor, segment->from + done, part, strided->strip, err));
+        FG_CALL(fg_strided_read_read(strided, tensor, segment->from + done, part, strided->strip, err));
         fg_cast(tensor->dtype, strided->strip, o->dtype, to + done * fg_dtype_size(o->dtype), part);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Through the window where a whole one is worth computing, else right into the buffer. */
 static fg_status read_mixed(fg_copier *copier, size_t output, uint64_t first, uint64_t end, unsigned char *to,
                             fg_error *err) {
-    fg_status status = FG_OK;
     const fg_output *o = &copier->plan->outputs[output];
     const window *w = &copier->window;
     uint64_t size = fg_dtype_size(o->dtype);
@@ -282,36 +271,33 @@ static fg_status read_mixed(fg_copier *copier, size_t output, uint64_t first, ui
         return fg_filler_fill(&copier->filler, o, &range, end - first, err);
     }
     while (first < end) {
-        if (!in_window(w, output, first)) FG_TRY(fill_window(copier, output, first, o->elements, 0, err));
+        if (!in_window(w, output, first)) FG_CALL(fill_window(copier, output, first, o->elements, 0, err));
         uint64_t count = fg_min(w->end, end) - first;
         memcpy(to, w->bytes + (first - w->origin) * size, count * size);
         first += count;
         to += count * size;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer,
                          fg_error *err) {
-    fg_status status = FG_OK;
     fg_work_item item = {.output = (uint32_t)output, .first = first, .count = count};
     unsigned char *to = buffer;
-    FG_TRY(check_item(copier, &item, false, err));
+    FG_CALL(check_item(copier, &item, false, err));
     const fg_output *o = &copier->plan->outputs[output];
     for (uint64_t end = first + count; first < end;) {
         fg_segment segment = fg_filler_segment(&copier->filler, o, first, end);
         uint64_t part = segment.end - first;
         if (segment.kind == FG_SEGMENT_RUN) {
-            FG_TRY(read_run(copier, o, &segment, part, to, err));
+            FG_CALL(read_run(copier, o, &segment, part, to, err));
         } else if (segment.kind == FG_SEGMENT_ZERO) {
             memset(to, 0, part * fg_dtype_size(o->dtype));
         } else {
-            FG_TRY(read_mixed(copier, output, first, segment.end, to, err));
+            FG_CALL(read_mixed(copier, output, first, segment.end, to, err));
         }
         to += part * fg_dtype_size(o->dtype);
         first = segment.end;
     }
-done:
-    return status;
+    return FG_OK;
 }

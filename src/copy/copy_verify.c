@@ -83,22 +83,20 @@ typedef struct buffers {
 static fg_status check_output(fg_copier *copier, const fg_output *output, size_t index,
                               const fg_tensors *other, fg_reader *reader, uint64_t first, uint64_t end,
                               const buffers *b, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tensor *tensor;
     uint64_t size = fg_dtype_size(output->dtype), count;
-    FG_TRY(find_tensor(output, other, &tensor, err));
+    FG_CALL(find_tensor(output, other, &tensor, err));
     for (; first < end; first += count) {
         count = fg_min(FG_BLOCK_BYTES / size, end - first);
-        FG_TRY(fg_copier_read(copier, index, first, count, b->expected, err));
-        FG_TRY(fg_reader_read(reader, tensor, first, count, b->found, err));
+        FG_CALL(fg_copier_read(copier, index, first, count, b->expected, err));
+        FG_CALL(fg_reader_read(reader, tensor, first, count, b->found, err));
         if (memcmp(b->found, b->expected, count * size) == 0) continue;
         uint64_t at = 0;
         while (memcmp(b->found + at * size, b->expected + at * size, size) == 0) at++;
-        FG_TRY(report(output, other->files[tensor->file], first + at, b->found + at * size,
-                      b->expected + at * size, err));
+        FG_CALL(report(output, other->files[tensor->file], first + at, b->found + at * size,
+                       b->expected + at * size, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_copier_verify(fg_copier *copier, const fg_work_item *item, const fg_tensors *other,

@@ -58,10 +58,9 @@ static fg_status clear_part(void *context, const fg_box *part, fg_error *err) {
 
 /* `count` columns from `column` on to consecutive elements. */
 static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t count, fg_error *err) {
-    fg_status status = FG_OK;
     fg_mean *mean = &w->filler->mean;
     for (uint64_t done = 0, part; done < count; done += part) {
-        FG_TRY(fg_mean_columns(mean, &w->filler->strided, w->tensor, column + done, err));
+        FG_CALL(fg_mean_columns(mean, &w->filler->strided, w->tensor, column + done, err));
         uint64_t at = to + done, inside = column + done - mean->first;
         part = fg_min(count - done, mean->count - inside);
         /* those outside of the counted range are computed for the sake of a window */
@@ -73,22 +72,20 @@ static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t
         fg_cast(FG_F32, mean->values + inside + (end - at), w->range->dtype, target_of(w, end),
                 at + part - end);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status mean_level(const work *w, const fg_box *part, uint32_t level, uint64_t from, uint64_t to,
                             fg_error *err) {
-    fg_status status = FG_OK;
     bool last = level + 1 == part->rank;
     if (last && part->from_stride[level] == 1 && part->to_stride[level] == 1)
         return put_means(w, from, to, part->extent[level], err);
     for (uint64_t i = 0; i < part->extent[level]; i++) {
         uint64_t column = from + i * part->from_stride[level], here = to + i * part->to_stride[level];
-        FG_TRY(last ? put_means(w, column, here, 1, err) : mean_level(w, part, level + 1, column, here, err));
+        FG_CALL(last ? put_means(w, column, here, 1, err)
+                     : mean_level(w, part, level + 1, column, here, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status mean_part(void *context, const fg_box *part, fg_error *err) {

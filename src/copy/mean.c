@@ -32,7 +32,6 @@ static float mean_of(double sum, uint64_t rows) {
 
 fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_tensor *tensor, uint64_t column,
                           fg_error *err) {
-    fg_status status = FG_OK;
     if (mean->tensor == tensor && column >= mean->first && column - mean->first < mean->count) return FG_OK;
     mean->tensor = NULL;
     if (!tensor->rank || !tensor->elements)
@@ -40,8 +39,8 @@ fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_te
     uint64_t rows = tensor->shape[0], width = tensor->elements / rows, size = fg_dtype_size(tensor->dtype);
     if (column >= width)
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": it has no such column", tensor->name);
-    FG_TRY(make_room(mean, err));
-    FG_TRY(fg_strided_read_buffers(strided, false, err));
+    FG_CALL(make_room(mean, err));
+    FG_CALL(fg_strided_read_buffers(strided, false, err));
     mean->first = column - column % COLUMNS;
     mean->count = fg_min(COLUMNS, width - mean->first);
     memset(mean->sums, 0, mean->count * sizeof *mean->sums);
@@ -49,13 +48,13 @@ fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_te
     for (uint64_t row = 0; row < rows; row += count) {
         count = fg_min(together, rows - row);
         uint64_t loaded = (count - 1) * width + mean->count;
-        FG_TRY(fg_strided_read_read(strided, tensor, row * width + mean->first, loaded, strided->strip, err));
+        FG_CALL(
+            fg_strided_read_read(strided, tensor, row * width + mean->first, loaded, strided->strip, err));
         for (uint64_t i = 0; i < count; i++) add_row(mean, tensor->dtype, strided->strip + i * width * size);
     }
     for (uint64_t i = 0; i < mean->count; i++) mean->values[i] = mean_of(mean->sums[i], rows);
     mean->tensor = tensor;
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_mean_free(fg_mean *mean) {

@@ -100,13 +100,10 @@ done:
 }
 
 fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(name_stage(stage, destination, sync, err));
-    FG_TRY(check_destination(stage->destination, err));
-    FG_TRY(check_parent(stage, err));
-    FG_TRY(check_partial(stage, err));
-done:
-    return status;
+    FG_CALL(name_stage(stage, destination, sync, err));
+    FG_CALL(check_destination(stage->destination, err));
+    FG_CALL(check_parent(stage, err));
+    return check_partial(stage, err);
 }
 
 /* What a directory is called between the moment that another takes its place and its removal. */
@@ -189,16 +186,13 @@ done:
 }
 
 fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err) {
-    fg_status status = FG_OK;
     char found[24], needed[24];
     uint64_t room;
-    FG_TRY(fg_stage_room(stage, &room, err));
-    if (room >= bytes) goto done;
+    FG_CALL(fg_stage_room(stage, &room, err));
+    if (room >= bytes) return FG_OK;
     fg_fail(err, FG_ERR_SYSTEM, "%s: the file system has %s free, %s are needed", stage->destination,
             fg_bytes_text(room, found), fg_bytes_text(bytes, needed));
-    FG_TRY(fg_hint(err, "free space there or name a destination on another file system"));
-done:
-    return status;
+    return fg_hint(err, "free space there or name a destination on another file system");
 }
 
 /* ---- growing ---- */

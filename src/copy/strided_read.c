@@ -150,39 +150,34 @@ static void finish(const strided_copy *j, uint32_t level, uint64_t count, uint64
 
 /* One read for several indices of dimension `level`, with what lies between them. */
 static fg_status load_span(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t inner = j->span[level + 1], step = j->from[level];
     uint64_t most = step ? 1 + (j->room - inner) / step : j->extent[level];
     for (uint64_t i = 0; i < j->extent[level]; i += most) {
         uint64_t count = fg_min(most, j->extent[level] - i), loaded = inner + (count - 1) * step;
-        FG_TRY(fg_strided_read_read(j->strided, j->tensor, from + i * step, loaded, j->strided->strip, err));
+        FG_CALL(fg_strided_read_read(j->strided, j->tensor, from + i * step, loaded, j->strided->strip, err));
         finish(j, level, count, step, loaded, to + i * j->to[level]);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* One read for each index of dimension `level`, packed close together. */
 static fg_status load_units(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to,
                             fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t unit = j->span[level + 1], most = j->room / unit, count;
     for (uint64_t i = 0; i < j->extent[level]; i += count) {
         count = fg_min(most, j->extent[level] - i);
         for (uint64_t k = 0; k < count; k++) {
             unsigned char *at = j->strided->strip + k * unit * j->from_size;
-            FG_TRY(
+            FG_CALL(
                 fg_strided_read_read(j->strided, j->tensor, from + (i + k) * j->from[level], unit, at, err));
         }
         finish(j, level, count, unit, count * unit, to + i * j->to[level]);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Recursion no deeper than FG_MAX_DIMS. */
 static fg_status load(const strided_copy *j, uint32_t level, uint64_t from, uint64_t to, fg_error *err) {
-    fg_status status = FG_OK;
     bool last = level + 1 == j->rank, same = j->tensor->dtype == j->range->dtype;
     if (last && same && j->from[level] == 1 && j->to[level] == 1) {
         unsigned char *at = j->range->target + (to - j->range->origin) * j->to_size;
@@ -194,9 +189,8 @@ static fg_status load(const strided_copy *j, uint32_t level, uint64_t from, uint
         return load_units(j, level, from, to, err);
     if (last) return fg_fail(err, FG_ERR_BUG, "an element larger than a strip");
     for (uint64_t i = 0; i < j->extent[level]; i++)
-        FG_TRY(load(j, level + 1, from + i * j->from[level], to + i * j->to[level], err));
-done:
-    return status;
+        FG_CALL(load(j, level + 1, from + i * j->from[level], to + i * j->to[level], err));
+    return FG_OK;
 }
 
 static void take_box(strided_copy *j, const fg_box *box) {
@@ -220,7 +214,6 @@ static void take_box(strided_copy *j, const fg_box *box) {
 
 fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tensor, const fg_box *box,
                               const fg_range *range, fg_error *err) {
-    fg_status status = FG_OK;
     strided_copy j = {.strided = strided,
                       .tensor = tensor,
                       .range = range,
@@ -233,8 +226,6 @@ fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tenso
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
                        fg_dtype_name(tensor->dtype), fg_dtype_name(range->dtype));
     }
-    FG_TRY(fg_strided_read_buffers(strided, casts, err));
-    FG_TRY(load(&j, 0, box->from, box->to, err));
-done:
-    return status;
+    FG_CALL(fg_strided_read_buffers(strided, casts, err));
+    return load(&j, 0, box->from, box->to, err);
 }

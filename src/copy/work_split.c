@@ -24,7 +24,6 @@ static fg_status flush(fg_work *work, fg_work_item *row, fg_error *err) {
 
 static fg_status cut(fg_work *work, const fg_output *output, uint32_t index, uint64_t item_elements,
                      fg_error *err) {
-    fg_status status = FG_OK;
     for (uint64_t first = 0; first < output->elements; first += item_elements) {
         uint64_t count = fg_min(item_elements, output->elements - first);
         fg_work_item item = {.output = index,
@@ -32,10 +31,9 @@ static fg_status cut(fg_work *work, const fg_output *output, uint32_t index, uin
                              .first = first,
                              .count = count,
                              .bytes = count * fg_dtype_size(output->dtype)};
-        FG_TRY(push(work, &item, err));
+        FG_CALL(push(work, &item, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- the order ---- */

@@ -10,7 +10,6 @@ static const char *key_of(const json_t *entry) {
 }
 
 fg_status fg_carried_sort(const json_t *settings, json_t **sorted, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     *sorted = json_array();
@@ -18,24 +17,23 @@ fg_status fg_carried_sort(const json_t *settings, json_t **sorted, fg_error *err
         size_t at = i;
         while (at && strcmp(key_of(json_array_get(*sorted, at - 1)), key_of(entry)) > 0) at--;
         if (json_array_insert(*sorted, at, entry))
-            FG_FAIL(err, FG_ERR_MEMORY, "out of memory while sorting carried settings");
+            return fg_fail(err, FG_ERR_MEMORY, "out of memory while sorting carried settings");
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check(const char *path, const char *schema, const json_t *list, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     if (!json_is_array(list))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: found %s, expected a list", path, schema, fg_json_kind(list));
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: found %s, expected a list", path, schema,
+                       fg_json_kind(list));
     json_array_foreach((json_t *)(uintptr_t)list, i, entry) {
         if (!key_of(entry) || !json_object_get(entry, "value"))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: %s/%zu: expected an object with key and value", path, schema, i);
+            return fg_fail(err, FG_ERR_INPUT, "%s: %s/%zu: expected an object with key and value", path,
+                           schema, i);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_carried_read(const char *directory, const fg_format *format, json_t **settings, fg_error *err) {

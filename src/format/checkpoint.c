@@ -80,16 +80,13 @@ done:
 }
 
 fg_status fg_checkpoint_declare(fg_checkpoint *c, const fg_format *format, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *config = c->config;
     fg_free(c->model_type);
     c->model_type = NULL;
     c->format = format;
     if (!format->model_path) return FG_OK;
     c->config = json_object();
-    FG_TRY(fg_json_set_at(c->config, format->model_path, config, err));
-done:
-    return status;
+    return fg_json_set_at(c->config, format->model_path, config, err);
 }
 
 /* ---- where the weights are ---- */
@@ -117,13 +114,10 @@ done:
 
 fg_status fg_checkpoint_read_weights(fg_checkpoint *c, const char *checkpoint_path, bool unfinished,
                                      fg_error *err) {
-    fg_status status = FG_OK;
     fg_free(c->weights_directory);
     c->weights_directory = NULL;
-    FG_TRY(find_weights(c, checkpoint_path, false, err));
-    FG_TRY(c->format->read_weights(c, unfinished, err));
-done:
-    return status;
+    FG_CALL(find_weights(c, checkpoint_path, false, err));
+    return c->format->read_weights(c, unfinished, err);
 }
 
 /* ---- the other files ---- */

@@ -77,13 +77,11 @@ const fg_format *fg_format_of_document(const json_t *document, const fg_format *
 /* ---- its configuration ---- */
 
 fg_status fg_format_read_file(const char *path, json_t **document, fg_error *err) {
-    fg_status status = FG_OK;
     bool yaml = fg_ends_with(path, ".yaml") || fg_ends_with(path, ".yml");
-    FG_TRY(yaml ? fg_yaml_read(path, document, NULL, err) : fg_json_read(path, document, err));
+    FG_CALL(yaml ? fg_yaml_read(path, document, NULL, err) : fg_json_read(path, document, err));
     if (!json_is_object(*document))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*document));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(*document));
+    return FG_OK;
 }
 
 static json_t *at(const json_t *object, const char *path) {
@@ -106,11 +104,9 @@ const char *fg_format_inside_model(const fg_format *format, const char *path) {
 
 /* Takes over the reference to `value`. */
 static fg_status put_below(const char *path, json_t *value, json_t **object, fg_error *err) {
-    fg_status status = FG_OK;
     *object = path ? json_object() : value;
-    if (path) FG_TRY(fg_json_set_at(*object, path, value, err));
-done:
-    return status;
+    if (path) FG_CALL(fg_json_set_at(*object, path, value, err));
+    return FG_OK;
 }
 
 fg_status fg_format_document(const fg_format *format, json_t *model, json_t **document, fg_error *err) {

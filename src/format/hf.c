@@ -49,20 +49,17 @@ static fg_status family(const char *path, const json_t *document, const char **f
 }
 
 fg_status fg_hf_read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
-    fg_status status = FG_OK;
     bool adapter, present;
     (void)unfinished; /* no file tells */
-    FG_TRY(fg_weight_files_present(c->weights_directory, &present, err));
-    FG_TRY(has_adapter(c->weights_directory, &adapter, err));
-    if (adapter && !present) FG_TRY(refuse_adapter(c->weights_directory, err));
+    FG_CALL(fg_weight_files_present(c->weights_directory, &present, err));
+    FG_CALL(has_adapter(c->weights_directory, &adapter, err));
+    if (adapter && !present) FG_CALL(refuse_adapter(c->weights_directory, err));
     if (adapter)
         fg_warn("%s: adapter_config.json next to whole weights: the adapter is ignored, as transformers "
                 "without peft does",
                 c->weights_directory);
-    FG_TRY(fg_weight_files_read(c->weights_directory, c->format->weight_files, &c->tensors,
-                                &c->index_metadata, err));
-done:
-    return status;
+    return fg_weight_files_read(c->weights_directory, c->format->weight_files, &c->tensors,
+                                &c->index_metadata, err);
 }
 
 /* ---- writing ---- */

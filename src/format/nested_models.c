@@ -92,12 +92,10 @@ static int by_version(const void *a, const void *b) {
 }
 
 static fg_status find_models(model_search *s, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(look_into(s, "", err));
-    for (size_t i = 0; i < s->queue.count; i++) FG_TRY(look_into(s, s->queue.items[i], err));
+    FG_CALL(look_into(s, "", err));
+    for (size_t i = 0; i < s->queue.count; i++) FG_CALL(look_into(s, s->queue.items[i], err));
     if (s->models.count) qsort(s->models.items, s->models.count, sizeof *s->models.items, by_version);
-done:
-    return status;
+    return FG_OK;
 }
 
 static const char *kind_of(const char *path) {
@@ -129,15 +127,13 @@ done:
 
 /* The model to give: what the hub calls main, else the last, which of numbered ones is the highest. */
 static fg_status choose(const model_search *s, const char **chosen, fg_error *err) {
-    fg_status status = FG_OK;
     *chosen = s->models.items[s->models.count - 1];
     for (size_t i = 0; i < s->models.count; i++) {
         bool is;
-        FG_TRY(is_main(s, s->models.items[i], &is, err));
+        FG_CALL(is_main(s, s->models.items[i], &is, err));
         if (is) *chosen = s->models.items[i];
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_nested_models_describe(const char *directory, fg_buffer *text, fg_buffer *advice, bool *found,

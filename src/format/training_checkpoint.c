@@ -197,16 +197,14 @@ done:
 }
 
 fg_status fg_training_saved(const char *path, char *text, size_t size, fg_error *err) {
-    fg_status status = FG_OK;
     candidate c = {.path = (char *)(uintptr_t)path};
     struct tm local;
     bool readable;
     text[0] = '\0';
-    FG_TRY(read_times(&c, &readable, err));
+    FG_CALL(read_times(&c, &readable, err));
     time_t seconds = (time_t)c.saved.seconds;
     if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local)) text[0] = '\0';
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- by name ---- */
@@ -400,32 +398,27 @@ static fg_status add_component(json_t *manifest, const char *key, const json_t *
 
 /* The time of the newest file, as a manifest writes it. */
 static fg_status newest_time(const fg_training_kept *kept, char *text, size_t size, fg_error *err) {
-    fg_status status = FG_OK;
     moment newest = {0};
     struct tm local;
     for (size_t i = 0; i < kept->file_count; i++) {
         fg_file_stamp stamp;
-        FG_TRY(fg_file_stamp_of(kept->files[i], &stamp, err));
+        FG_CALL(fg_file_stamp_of(kept->files[i], &stamp, err));
         if (i == 0 || compare_moments(time_of(&stamp), newest) > 0) newest = time_of(&stamp);
     }
     time_t seconds = (time_t)newest.seconds;
     if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local))
-        FG_FAIL(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory);
-done:
-    return status;
+        return fg_fail(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory);
+    return FG_OK;
 }
 
 static fg_status add_time(const fg_training_kept *kept, const json_t *before, json_t *manifest,
                           fg_error *err) {
-    fg_status status = FG_OK;
     char text[32];
     moment ignored;
     const char *said = json_string_value(json_object_get(before, "timestamp"));
     bool readable = said && read_time(said, &ignored);
-    if (!readable) FG_TRY(newest_time(kept, text, sizeof text, err));
-    FG_TRY(fg_json_put_text(manifest, "timestamp", readable ? said : text, err));
-done:
-    return status;
+    if (!readable) FG_CALL(newest_time(kept, text, sizeof text, err));
+    return fg_json_put_text(manifest, "timestamp", readable ? said : text, err);
 }
 
 fg_status fg_training_manifest(const fg_training_kept *kept, json_t **manifest, fg_error *err) {

@@ -60,12 +60,10 @@ static fg_status first_file(const char *directory, const char *relative, char **
 }
 
 fg_status fg_catalogue_look(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err) {
-    fg_status status = FG_OK;
     *path = NULL;
     for (size_t i = 0; i < catalogue->count && !*path; i++)
-        FG_TRY(first_file(catalogue->directories[i], relative, path, err));
-done:
-    return status;
+        FG_CALL(first_file(catalogue->directories[i], relative, path, err));
+    return FG_OK;
 }
 
 fg_status fg_catalogue_find(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err) {

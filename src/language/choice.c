@@ -24,15 +24,13 @@ fg_status fg_choice_by_class(const fg_classes *classes, const fg_section *root, 
                              const fg_declaration *d, const char *path, const fg_choice **choice,
                              fg_error *err) {
     const char *found = classes ? fg_class_at(classes, root->class_name, configuration, path) : NULL;
-    fg_status status = FG_OK;
     bool holds;
     *choice = NULL;
     for (size_t i = 0; i < d->choice_count && !*choice; i++) {
         const char *wanted = d->choices[i].section->class_name;
         if (classes && wanted && (!found || strcmp(found, wanted) != 0)) continue;
-        FG_TRY(condition_holds(&d->choices[i], fg_json_at(configuration, path), configuration, &holds, err));
+        FG_CALL(condition_holds(&d->choices[i], fg_json_at(configuration, path), configuration, &holds, err));
         if (holds) *choice = &d->choices[i];
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -20,28 +20,22 @@ static const fg_member_row top_rows[] = {
 static const fg_member_row key_rows[] = {{"absent", 'v', false}, {"null", 'v', false}, {"keys", 'n', false}};
 
 static fg_status check_key(const fg_layers *layers, const char *key, const json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
     char parent[WHERE];
     const fg_schema_place at = {.layers = layers, .parent = parent};
     if (!json_is_object(spec))
         return fg_layers_fail(layers, "config", key, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "config/%s", key);
-    FG_TRY(fg_schema_check(spec, FG_ROWS(key_rows), &at, true, err));
-done:
-    return status;
+    return fg_schema_check(spec, FG_ROWS(key_rows), &at, true, err);
 }
 
 static fg_status check_document(const fg_layers *layers, const json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_schema_place at = {.layers = layers, .parent = ""};
     const char *key;
     json_t *value;
-    FG_TRY(fg_schema_check(document, FG_ROWS(top_rows), &at, true, err));
+    FG_CALL(fg_schema_check(document, FG_ROWS(top_rows), &at, true, err));
     json_object_foreach(json_object_get(document, "config"), key, value)
-        FG_TRY(check_key(layers, key, value, err));
-    FG_TRY(fg_templates_check(json_object_get(document, "parameters"), "parameters", layers, err));
-done:
-    return status;
+        FG_CALL(check_key(layers, key, value, err));
+    return fg_templates_check(json_object_get(document, "parameters"), "parameters", layers, err);
 }
 
 /* NAME.json next to NAME.py. */

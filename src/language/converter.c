@@ -148,16 +148,14 @@ static bool is_type_name(const char *name) {
 /* The first file of that name whose "format" (its own or inherited) is the one wanted. */
 static fg_status load_from(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
                            const fg_format *format, fg_error *err) {
-    fg_status status = FG_OK;
     bool is_file;
-    FG_TRY(fg_path_is_file(path, &is_file, err));
-    if (!is_file) goto done;
-    FG_TRY(fg_converter_load_file(converter, catalogue, path, err));
+    FG_CALL(fg_path_is_file(path, &is_file, err));
+    if (!is_file) return FG_OK;
+    FG_CALL(fg_converter_load_file(converter, catalogue, path, err));
     if (fg_converter_format(*converter) != fg_format_target_find(format->schema) ||
         fg_converter_abstract(*converter))
         *converter = NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`,
@@ -227,16 +225,14 @@ done:
 /* The first converter whose "hf_model_type" it is. */
 static fg_status load_by_hf_type(const fg_converter **converter, fg_catalogue *catalogue,
                                  const fg_format *format, const char *model_type, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_converter_entries *entries;
-    FG_TRY(fg_converters_list(catalogue, &entries, err));
+    FG_CALL(fg_converters_list(catalogue, &entries, err));
     for (size_t i = 0; i < entries->count && !*converter; i++) {
         const fg_converter_entry *entry = &entries->items[i];
         if (entry->hf_model_type && entry->model_type && strcmp(entry->hf_model_type, model_type) == 0)
-            FG_TRY(load_from(converter, catalogue, entry->path, format, err));
+            FG_CALL(load_from(converter, catalogue, entry->path, format, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status search(const fg_converter **converter, fg_catalogue *catalogue, const fg_format *format,

@@ -56,22 +56,20 @@ enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows
 static fg_status check_template(const json_t *templates, const char *key, const char *name,
                                 const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
                                 fg_error *err) {
-    fg_status status = FG_OK;
     char parent[WHERE];
     if (!json_is_object(spec))
         return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "%s/%s", key, name);
     const fg_schema_place at = {.layers = layers, .parent = parent};
-    FG_TRY(fg_schema_check(spec, tensor_rows, rows, &at, !abstract, err));
+    FG_CALL(fg_schema_check(spec, tensor_rows, rows, &at, !abstract, err));
     if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
-        FG_TRY(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
+        FG_CALL(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
     if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
-        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
+        FG_CALL(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
     const char *tied = json_string_value(json_object_get(spec, "tied_to"));
     if (tied && !json_object_get(templates, tied))
-        FG_TRY(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
-done:
-    return status;
+        FG_CALL(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
+    return FG_OK;
 }
 
 /* Pairs of texts whose patterns compile. */
@@ -111,36 +109,33 @@ fg_status fg_templates_check(const json_t *templates, const char *key, const fg_
 
 fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
                                    fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
-    FG_TRY(CHECK_MEMBERS(document, top_rows, ""));
+    FG_CALL(CHECK_MEMBERS(document, top_rows, ""));
     const char *format = json_string_value(json_object_get(document, "format"));
     const char *unknown = json_string_value(json_object_get(document, "unknown_keys"));
     if (format && !fg_format_target_find(format))
-        FG_TRY(fg_layers_fail(layers, "", "format", err,
-                              "\"%s\" is not a format that models can be converted to", format));
+        FG_CALL(fg_layers_fail(layers, "", "format", err,
+                               "\"%s\" is not a format that models can be converted to", format));
     if (unknown && strcmp(unknown, "refuse") != 0 && strcmp(unknown, "warn_if_neutral") != 0)
-        FG_TRY(fg_layers_fail(layers, "", "unknown_keys", err,
-                              "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
+        FG_CALL(fg_layers_fail(layers, "", "unknown_keys", err,
+                               "found \"%s\", expected \"refuse\" or \"warn_if_neutral\"", unknown));
     if (json_object_get(document, "hf"))
-        FG_TRY(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
+        FG_CALL(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
     if (json_object_get(document, "code"))
-        FG_TRY(CHECK_MEMBERS(json_object_get(document, "code"), code_rows, "code"));
+        FG_CALL(CHECK_MEMBERS(json_object_get(document, "code"), code_rows, "code"));
     json_object_foreach((json_t *)(uintptr_t)document, key, value) {
         if (!fg_starts_with(key, "to_")) continue;
         bool known = strcmp(key, "to_hf") == 0 || (format && strcmp(key + 3, format) == 0);
         if (!known || !json_is_object(value))
-            FG_TRY(fg_layers_fail(layers, "", key, err, "expected an object \"to_hf\" or \"to_%s\"",
-                                  format ? format : "..."));
-        FG_TRY(CHECK_MEMBERS(value, direction_rows, key));
+            FG_CALL(fg_layers_fail(layers, "", key, err, "expected an object \"to_hf\" or \"to_%s\"",
+                                   format ? format : "..."));
+        FG_CALL(CHECK_MEMBERS(value, direction_rows, key));
     }
-    FG_TRY(check_rules(document, "drop", "[pattern, reason]", layers, err));
-    FG_TRY(check_rules(document, "other_names", "[pattern, replacement]", layers, err));
-    FG_TRY(
-        check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract, err));
-done:
-    return status;
+    FG_CALL(check_rules(document, "drop", "[pattern, reason]", layers, err));
+    FG_CALL(check_rules(document, "other_names", "[pattern, replacement]", layers, err));
+    return check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract,
+                           err);
 }
 
 /* ---- names ---- */

@@ -51,21 +51,18 @@ static fg_status check_names(const fg_schema_place *at, const fg_declaration *d,
 }
 
 static fg_status check_members(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
         bool own = strcmp(key, d->primitive->name) == 0;
         char kind = own ? d->primitive->kind : fg_modifier_kind(key);
-        if (!kind) FG_TRY(fg_schema_unknown(key, at, err));
+        if (!kind) FG_CALL(fg_schema_unknown(key, at, err));
         if (!own && !fg_primitive_takes(d->primitive, key))
-            FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" cannot be used with \"%s\"",
-                                  key, d->primitive->name));
-        FG_TRY(fg_schema_check_member(value, kind, key, at, err));
+            FG_CALL(fg_layers_fail(at->layers, at->parent, at->label, err,
+                                   "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
+        FG_CALL(fg_schema_check_member(value, kind, key, at, err));
     }
-    FG_TRY(check_names(at, d, err));
-done:
-    return status;
+    return check_names(at, d, err);
 }
 
 static fg_status set_paths(const char ***paths, size_t *count, const json_t *value, const char *single,
@@ -82,19 +79,17 @@ done:
 
 /* Which paths the declaration claims. */
 static fg_status set_claims(fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *field = json_object_get(d->spec, "field"), *hf = json_object_get(d->spec, "hf");
     fg_claiming claiming = d->primitive->claiming;
     bool target = claiming == FG_CLAIM_VALUE || claiming == FG_CLAIM_RENAME || claiming == FG_CLAIM_FIELD ||
                   claiming == FG_CLAIM_SECTION ||
                   (claiming == FG_CLAIM_EITHER && (field || !hf || json_object_get(d->spec, "import_as")));
-    if (target) FG_TRY(set_paths(&d->fields, &d->field_count, field, d->label, err));
+    if (target) FG_CALL(set_paths(&d->fields, &d->field_count, field, d->label, err));
     if (claiming == FG_CLAIM_VALUE) hf = json_object_get(d->spec, d->primitive->name);
     if (claiming == FG_CLAIM_VALUE && fg_expression_is(hf)) hf = NULL; /* import_only: a value, no key */
     if (claiming == FG_CLAIM_RENAME) hf = json_object_get(d->spec, "rename");
-    if (hf || claiming == FG_CLAIM_LABEL) FG_TRY(set_paths(&d->keys, &d->key_count, hf, d->label, err));
-done:
-    return status;
+    if (hf || claiming == FG_CLAIM_LABEL) FG_CALL(set_paths(&d->keys, &d->key_count, hf, d->label, err));
+    return FG_OK;
 }
 
 static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
@@ -122,8 +117,7 @@ static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d
 
 static fg_status compile_one(fg_section *section, const fg_schema_place *at, const json_t *spec,
                              fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_grow(&section->items, section->count, &section->capacity, sizeof *section->items, err));
+    FG_CALL(fg_grow(&section->items, section->count, &section->capacity, sizeof *section->items, err));
     fg_declaration *d = &section->items[section->count++];
     const fg_source_file *layer = fg_layers_find(at->layers, at->parent, at->label);
     d->label = at->label;
@@ -131,28 +125,25 @@ static fg_status compile_one(fg_section *section, const fg_schema_place *at, con
     d->file = layer->path;
     d->line = fg_source_file_line(layer, at->parent, at->label);
     if (!json_is_object(spec))
-        FG_TRY(fg_layers_fail(at->layers, at->parent, at->label, err, "found %s, expected a declaration",
-                              fg_json_kind(spec)));
-    FG_TRY(find_primitive(at, d, err));
-    FG_TRY(check_members(at, d, err));
-    FG_TRY(set_claims(d, err));
-    FG_TRY(check_counts(at, d, err));
+        FG_CALL(fg_layers_fail(at->layers, at->parent, at->label, err, "found %s, expected a declaration",
+                               fg_json_kind(spec)));
+    FG_CALL(find_primitive(at, d, err));
+    FG_CALL(check_members(at, d, err));
+    FG_CALL(set_claims(d, err));
+    FG_CALL(check_counts(at, d, err));
     fg_absence_compile(spec, d->absence);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- sections ---- */
 
 static fg_status compile_config(fg_section *section, const json_t *config, const fg_layers *layers,
                                 fg_error *err) {
-    fg_status status = FG_OK;
     fg_schema_place at = {.layers = layers, .parent = section->place};
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)config, at.label, value)
-        FG_TRY(compile_one(section, &at, value, err));
-done:
-    return status;
+        FG_CALL(compile_one(section, &at, value, err));
+    return FG_OK;
 }
 
 static fg_status compile_section(fg_section *section, const json_t *spec, const fg_layers *layers,
@@ -250,23 +241,22 @@ static bool last_is_known(const fg_declaration *d) {
 }
 
 static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t s = 0; s < all->count; s++) {
         for (size_t i = 0; i < all->sections[s].count; i++) {
             fg_declaration *d = &all->sections[s].items[i];
             if (d->primitive->claiming != FG_CLAIM_SECTION) continue;
-            FG_TRY(read_choices(all, &all->sections[s], d, err));
+            FG_CALL(read_choices(all, &all->sections[s], d, err));
             for (size_t k = 0; k < d->choice_count; k++) {
                 if (!d->choices[k].section)
-                    FG_TRY(section_fail(layers, &all->sections[s], d, "unknown section", err));
+                    FG_CALL(section_fail(layers, &all->sections[s], d, "unknown section", err));
             }
             if (!last_is_known(d))
-                FG_TRY(section_fail(layers, &all->sections[s], d,
-                                    "\"last\" must be a name of the list, which needs \"every_layer\"", err));
+                FG_CALL(section_fail(layers, &all->sections[s], d,
+                                     "\"last\" must be a name of the list, which needs \"every_layer\"",
+                                     err));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- claims ---- */
@@ -326,16 +316,14 @@ static fg_status claim_once(fg_claims *claims, const char *path, const fg_declar
 }
 
 static fg_status claim_paths(fg_section *section, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < section->count; i++) {
         const fg_declaration *d = &section->items[i];
         for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
-            FG_TRY(claim_once(&section->claims[FG_SIDE_HF], d->keys[k], d, "hf", err));
+            FG_CALL(claim_once(&section->claims[FG_SIDE_HF], d->keys[k], d, "hf", err));
         for (size_t k = 0; k < d->field_count; k++)
-            FG_TRY(claim_once(&section->claims[FG_SIDE_TARGET], d->fields[k], d, "target", err));
+            FG_CALL(claim_once(&section->claims[FG_SIDE_TARGET], d->fields[k], d, "target", err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 const fg_declaration *fg_section_find(const fg_section *section, const char *label) {
@@ -347,22 +335,20 @@ const fg_declaration *fg_section_find(const fg_section *section, const char *lab
 
 static fg_status check_nesting(const fg_layers *layers, const fg_section *section, unsigned depth,
                                fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < section->count; i++) {
         const fg_declaration *d = &section->items[i];
         if (d->choice_count && depth == NESTING)
-            FG_TRY(section_fail(layers, section, d, "sections are nested in themselves, or too deeply", err));
+            FG_CALL(
+                section_fail(layers, section, d, "sections are nested in themselves, or too deeply", err));
         for (size_t k = 0; k < d->choice_count; k++)
-            FG_TRY(check_nesting(layers, d->choices[k].section, depth + 1, err));
+            FG_CALL(check_nesting(layers, d->choices[k].section, depth + 1, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* "through" names a table of rows [target, hf] or [target, hf, what a reader should know]. */
 static fg_status check_tables(const fg_declarations *all, const json_t *document, const fg_layers *layers,
                               fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *tables = json_object_get(document, "tables");
     const char *name;
     json_t *table, *row;
@@ -371,7 +357,7 @@ static fg_status check_tables(const fg_declarations *all, const json_t *document
         json_array_foreach(table, k, row) {
             size_t size = json_array_size(row);
             if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
-                FG_TRY(fg_layers_fail(
+                FG_CALL(fg_layers_fail(
                     layers, "tables", name, err,
                     "row %zu: expected [target value, hf value] or [target value, hf value, warning]", k));
         }
@@ -381,12 +367,11 @@ static fg_status check_tables(const fg_declarations *all, const json_t *document
             const fg_declaration *d = &all->sections[s].items[i];
             const char *through = json_string_value(json_object_get(d->spec, "through"));
             if (through && !json_is_array(json_object_get(tables, through)))
-                FG_TRY(
+                FG_CALL(
                     section_fail(layers, &all->sections[s], d, "\"through\": there is no such table", err));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* "custom" sees the whole configuration: elsewhere than in the root section it would not be called. */

@@ -2,27 +2,24 @@
 
 fg_status fg_defaults_load(fg_catalogue *catalogue, const char *model_type, const json_t **defaults,
                            fg_error *err) {
-    fg_status status = FG_OK;
     const fg_source_file *file;
     *defaults = NULL;
     for (size_t i = 0; i < catalogue->count && !*defaults; i++) {
-        FG_TRY(fg_catalogue_read_in(catalogue, i, "defaults/transformers.json", &file, err));
+        FG_CALL(fg_catalogue_read_in(catalogue, i, "defaults/transformers.json", &file, err));
         if (file) *defaults = json_object_get(json_object_get(file->document, "model_types"), model_type);
         if (*defaults && !json_is_object(*defaults))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", file->path, model_type);
+            return fg_fail(err, FG_ERR_INPUT, "%s: model_types/%s: expected an object", file->path,
+                           model_type);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_defaults_complete(json_t *config, const json_t *defaults, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)defaults, key, value) {
         if (!json_object_get(config, key))
-            FG_TRY(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
+            FG_CALL(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -247,14 +247,12 @@ static fg_status call_all(const evaluator *e, const fg_node *node, const json_t 
 
 static fg_status call_each_in(const evaluator *e, const fg_node *node, const json_t *list,
                               const json_t *container, json_t **value) {
-    fg_status status = FG_OK;
     bool inside = true;
     if (!json_is_array(list)) return wrong_value(e, node, "each_in expects a list", list);
     for (size_t i = 0; i < json_array_size(list) && inside; i++)
-        FG_TRY(contains(e, node, json_array_get(list, i), container, &inside));
+        FG_CALL(contains(e, node, json_array_get(list, i), container, &inside));
     *value = json_boolean(inside);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status call_starts_with(const evaluator *e, const fg_node *node, const json_t *text,
@@ -390,15 +388,13 @@ done:
 }
 
 static fg_status make_list(const evaluator *e, const fg_node *node, json_t **value) {
-    fg_status status = FG_OK;
     json_t *element = NULL;
-    FG_TRY(give(e, json_array(), value));
+    FG_CALL(give(e, json_array(), value));
     for (size_t at = node->first; at; at = e->expression->nodes[at].next) {
-        FG_TRY(evaluate(e, at, &element));
-        FG_TRY(fg_json_push(*value, element, e->err));
+        FG_CALL(evaluate(e, at, &element));
+        FG_CALL(fg_json_push(*value, element, e->err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status invert(const evaluator *e, const fg_node *node, json_t **value) {
@@ -486,18 +482,16 @@ static bool occurs_before(const fg_expression *expression, size_t index) {
 
 fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
                               fg_error *err) {
-    fg_status status = FG_OK;
     char brief[BRIEF];
     bool any = false;
     for (size_t i = 1; i < expression->count; i++) {
         const fg_node *node = &expression->nodes[i];
         if (node->kind != FG_NODE_PATH || occurs_before(expression, i)) continue;
-        FG_TRY(fg_buffer_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
-                                fg_json_brief(look_up(scope, node), brief, sizeof brief)));
+        FG_CALL(fg_buffer_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
+                                 fg_json_brief(look_up(scope, node), brief, sizeof brief)));
         any = true;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,

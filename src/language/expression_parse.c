@@ -116,13 +116,10 @@ static fg_status adopt(expression_parser *p, size_t parent, size_t last, size_t 
 
 static fg_status join(expression_parser *p, fg_operator op, const char *at, size_t left, size_t right,
                       size_t *index) {
-    fg_status status = FG_OK;
-    FG_TRY(new_node(p, FG_NODE_OPERATOR, at, index));
+    FG_CALL(new_node(p, FG_NODE_OPERATOR, at, index));
     p->expression->nodes[*index].op = op;
-    FG_TRY(adopt(p, *index, 0, left));
-    FG_TRY(adopt(p, *index, left, right));
-done:
-    return status;
+    FG_CALL(adopt(p, *index, 0, left));
+    return adopt(p, *index, left, right);
 }
 
 /* ---- atoms ---- */
@@ -174,34 +171,28 @@ static fg_status parse_text(expression_parser *p, size_t *index) {
 
 /* Expressions up to `close`, as children of `parent`. */
 static fg_status parse_items(expression_parser *p, size_t parent, const char *close, unsigned *count) {
-    fg_status status = FG_OK;
     size_t last = 0, child = 0;
     *count = 0;
-    if (take_sign(p, close)) goto done;
+    if (take_sign(p, close)) return FG_OK;
     do {
-        FG_TRY(parse_or(p, &child));
-        FG_TRY(adopt(p, parent, last, child));
+        FG_CALL(parse_or(p, &child));
+        FG_CALL(adopt(p, parent, last, child));
         last = child;
         ++*count;
     } while (take_sign(p, ","));
-    if (!take_sign(p, close)) FG_TRY(expected(p, close[0] == ')' ? "\",\" or \")\"" : "\",\" or \"]\""));
-done:
-    return status;
+    if (!take_sign(p, close)) FG_CALL(expected(p, close[0] == ')' ? "\",\" or \")\"" : "\",\" or \"]\""));
+    return FG_OK;
 }
 
 static fg_status parse_list(expression_parser *p, size_t *index) {
-    fg_status status = FG_OK;
     unsigned count;
-    FG_TRY(new_node(p, FG_NODE_LIST, p->at, index));
+    FG_CALL(new_node(p, FG_NODE_LIST, p->at, index));
     p->at++;
-    FG_TRY(parse_items(p, *index, "]", &count));
-done:
-    return status;
+    return parse_items(p, *index, "]", &count);
 }
 
 /* NAME( arguments ), the name having `length` bytes. */
 static fg_status parse_call(expression_parser *p, size_t length, size_t *index) {
-    fg_status status = FG_OK;
     const char *begin = p->at;
     char what[160];
     size_t f = 0;
@@ -213,23 +204,22 @@ static fg_status parse_call(expression_parser *p, size_t length, size_t *index) 
                  "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
                  "sqrt, log)",
                  length > 40 ? 40 : (int)length, begin);
-        FG_TRY(wrong_at(p, begin, what));
+        FG_CALL(wrong_at(p, begin, what));
     }
-    FG_TRY(new_node(p, FG_NODE_CALL, begin, index));
+    FG_CALL(new_node(p, FG_NODE_CALL, begin, index));
     p->expression->nodes[*index].function = functions[f].function;
     p->at += length + 1;
-    FG_TRY(parse_items(p, *index, ")", &count));
+    FG_CALL(parse_items(p, *index, ")", &count));
     if (count < functions[f].least || count > functions[f].most) {
         snprintf(what, sizeof what, "%s takes %s%u argument%s, found %u", functions[f].name,
                  functions[f].most == UINT32_MAX ? "at least " : "", functions[f].least,
                  functions[f].least == 1 ? "" : "s", count);
-        FG_TRY(wrong_at(p, begin, what));
+        FG_CALL(wrong_at(p, begin, what));
     }
     const fg_node *nodes = p->expression->nodes;
     if (functions[f].function == FG_FUNCTION_HAS && nodes[nodes[*index].first].kind != FG_NODE_PATH)
-        FG_TRY(wrong_at(p, begin, "the argument of has must be a path"));
-done:
-    return status;
+        FG_CALL(wrong_at(p, begin, "the argument of has must be a path"));
+    return FG_OK;
 }
 
 /* The end of the path that begins at `at`: keys, and "." or "/" where another key follows directly. After "."
@@ -360,19 +350,17 @@ typedef fg_status (*parse_function)(expression_parser *p, size_t *index);
 /* lower (OPERATOR lower)*, joined from the left. */
 static fg_status parse_chain(expression_parser *p, parse_function lower,
                              fg_operator (*take)(expression_parser *p), size_t *index) {
-    fg_status status = FG_OK;
     size_t right = 0;
-    FG_TRY(lower(p, index));
+    FG_CALL(lower(p, index));
     for (;;) {
         skip_space(p);
         const char *at = p->at;
         fg_operator op = take(p);
         if (op == FG_OP_NONE) break;
-        FG_TRY(lower(p, &right));
-        FG_TRY(join(p, op, at, *index, right, index));
+        FG_CALL(lower(p, &right));
+        FG_CALL(join(p, op, at, *index, right, index));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status parse_product(expression_parser *p, size_t *index) {
@@ -400,17 +388,14 @@ static fg_operator take_comparison(expression_parser *p) {
 }
 
 static fg_status parse_comparison(expression_parser *p, size_t *index) {
-    fg_status status = FG_OK;
     size_t right = 0;
-    FG_TRY(parse_sum(p, index));
+    FG_CALL(parse_sum(p, index));
     skip_space(p);
     const char *at = p->at;
     fg_operator op = take_comparison(p);
-    if (op == FG_OP_NONE) goto done;
-    FG_TRY(parse_sum(p, &right));
-    FG_TRY(join(p, op, at, *index, right, index));
-done:
-    return status;
+    if (op == FG_OP_NONE) return FG_OK;
+    FG_CALL(parse_sum(p, &right));
+    return join(p, op, at, *index, right, index);
 }
 
 static fg_status parse_not(expression_parser *p, size_t *index) {

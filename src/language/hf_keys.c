@@ -20,20 +20,19 @@ static bool is_named(const json_t *names, const char *key, size_t length) {
 /* Each list has names, and the texts that its `members` call for. */
 static fg_status check_lists(const json_t *document, const char *part, const char *const members[2],
                              const char *path, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *list;
     json_object_foreach(json_object_get(document, part), name, list) {
         if (!json_is_array(json_object_get(list, "keys")))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part, name);
+            return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part,
+                           name);
         for (size_t i = 0; i < 2; i++) {
             if (!json_is_string(json_object_get(list, members[i])))
-                FG_FAIL(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
-                        members[i]);
+                return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
+                               members[i]);
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_types(const json_t *types, const char *path, fg_error *err) {
@@ -48,25 +47,20 @@ static fg_status check_types(const json_t *types, const char *path, fg_error *er
 
 static fg_status check_file(const fg_source_file *file, fg_error *err) {
     static const char *const unread[2] = {"reason", "source"}, *const refused[2] = {"message", "hint"};
-    fg_status status = FG_OK;
-    FG_TRY(check_lists(file->document, "unread", unread, file->path, err));
-    FG_TRY(check_lists(file->document, "refused", refused, file->path, err));
-    FG_TRY(check_types(json_object_get(file->document, "types"), file->path, err));
-done:
-    return status;
+    FG_CALL(check_lists(file->document, "unread", unread, file->path, err));
+    FG_CALL(check_lists(file->document, "refused", refused, file->path, err));
+    return check_types(json_object_get(file->document, "types"), file->path, err);
 }
 
 fg_status fg_hf_keys_load(fg_catalogue *catalogue, const json_t **keys, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_source_file *file = NULL;
     *keys = NULL;
     for (size_t i = 0; i < catalogue->count && !file; i++)
-        FG_TRY(fg_catalogue_read_in(catalogue, i, "defaults/hf_keys.json", &file, err));
-    if (!file) goto done;
-    FG_TRY(check_file(file, err));
+        FG_CALL(fg_catalogue_read_in(catalogue, i, "defaults/hf_keys.json", &file, err));
+    if (!file) return FG_OK;
+    FG_CALL(check_file(file, err));
     *keys = file->document;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- what it says ---- */

@@ -13,12 +13,10 @@ enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
 /* ---- reading ---- */
 
 static fg_status read_layer(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
-    FG_TRY(fg_catalogue_read(catalogue, path, &layers->items[layers->count], err));
+    FG_CALL(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
+    FG_CALL(fg_catalogue_read(catalogue, path, &layers->items[layers->count], err));
     layers->count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 static char *beside(const char *path, const char *name, fg_error *err) {
@@ -63,22 +61,20 @@ static fg_status consider(const lineage *line, char *candidate, char **found, bo
 
 static fg_status find_extended(const fg_layers *layers, fg_catalogue *catalogue, const lineage *line,
                                const char *format, const char *name, char **found, fg_error *err) {
-    fg_status status = FG_OK;
     bool loop = false;
     *found = NULL;
-    FG_TRY(consider(line, beside(line->path, name, err), found, &loop, err));
+    FG_CALL(consider(line, beside(line->path, name, err), found, &loop, err));
     for (size_t i = 0; i < catalogue->count && !*found; i++) {
-        FG_TRY(consider(line,
-                        fg_strformat(err, "%s/%s/%s", catalogue->directories[i], format ? format : ".", name),
-                        found, &loop, err));
-        FG_TRY(consider(line, fg_path_join(catalogue->directories[i], name, err), found, &loop, err));
+        FG_CALL(consider(
+            line, fg_strformat(err, "%s/%s/%s", catalogue->directories[i], format ? format : ".", name),
+            found, &loop, err));
+        FG_CALL(consider(line, fg_path_join(catalogue->directories[i], name, err), found, &loop, err));
     }
     if (!*found)
-        FG_TRY(fg_layers_fail(
+        FG_CALL(fg_layers_fail(
             layers, "", "extends", err,
             loop ? "\"%s\" leads back to a file that extends this one" : "there is no file \"%s\"", name));
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A file that two others extend counts once, behind both. */
@@ -111,21 +107,19 @@ done:
 
 static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *path, const lineage *below,
                       unsigned depth, fg_error *err) {
-    fg_status status = FG_OK;
     const lineage line = {.below = below, .path = path};
     json_t *name;
     size_t i;
     remove_earlier(layers, path);
-    FG_TRY(read_layer(layers, catalogue, path, err));
+    FG_CALL(read_layer(layers, catalogue, path, err));
     const json_t *document = layers->items[layers->count - 1]->document;
     const json_t *extends = json_object_get(document, "extends");
     const char *format = json_string_value(json_object_get(document, "format"));
     if (extends && !json_is_array(extends))
-        FG_TRY(load_extended(layers, catalogue, &line, format, extends, depth, err));
+        FG_CALL(load_extended(layers, catalogue, &line, format, extends, depth, err));
     json_array_foreach((json_t *)(uintptr_t)extends, i, name)
-        FG_TRY(load_extended(layers, catalogue, &line, format, name, depth, err));
-done:
-    return status;
+        FG_CALL(load_extended(layers, catalogue, &line, format, name, depth, err));
+    return FG_OK;
 }
 
 fg_status fg_layers_load(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err) {
@@ -174,7 +168,6 @@ static fg_status append(json_t *into, const json_t *from, fg_error *err) {
 
 /* Lays the members of `from` over those of `into`. */
 static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
@@ -183,16 +176,15 @@ static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error 
         if (json_is_null(value))
             json_object_del(into, key);
         else if (inner == APPEND && json_is_array(old) && json_is_array(value))
-            FG_TRY(append(old, value, err));
+            FG_CALL(append(old, value, err));
         else if (inner == APPEND && json_is_object(old) && json_is_object(value)) /* named entries */
-            FG_TRY(lay_over(old, value, BY_NAME, err));
+            FG_CALL(lay_over(old, value, BY_NAME, err));
         else if (inner != REPLACE && inner != APPEND && json_is_object(old) && json_is_object(value))
-            FG_TRY(lay_over(old, value, inner, err));
+            FG_CALL(lay_over(old, value, inner, err));
         else
-            FG_TRY(fg_json_put(into, key, fg_json_deep_copy(value, err), err));
+            FG_CALL(fg_json_put(into, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Lays each section over the one that it is "like". */
@@ -215,19 +207,17 @@ done:
 
 fg_status fg_layers_merge(const fg_layers *layers, json_t **document, fg_error *err) {
     static const char *const own[] = {"abstract", "extends", "about"}; /* of one file, not inherited */
-    fg_status status = FG_OK;
     *document = json_object();
-    if (!*document) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while merging converter files");
+    if (!*document) return fg_fail(err, FG_ERR_MEMORY, "out of memory while merging converter files");
     for (size_t i = layers->count; i-- > 0;) {
         for (size_t k = 0; k < sizeof own / sizeof *own; k++) json_object_del(*document, own[k]);
-        FG_TRY(lay_over(*document, layers->items[i]->document, ROOT, err));
+        FG_CALL(lay_over(*document, layers->items[i]->document, ROOT, err));
     }
     json_t *sections = json_object_get(*document, "sections"), *section;
     const char *name;
     void *next;
-    json_object_foreach_safe(sections, next, name, section) FG_TRY(resolve_like(sections, name, 0, err));
-done:
-    return status;
+    json_object_foreach_safe(sections, next, name, section) FG_CALL(resolve_like(sections, name, 0, err));
+    return FG_OK;
 }
 
 /* ---- places ---- */

@@ -48,14 +48,12 @@ static fg_status read_version(const site *at, const json_t *document, const char
 }
 
 static fg_status compile_versions(fg_migration *m, const site *at, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(read_version(at, m->document, "from", &m->from, err));
-    FG_TRY(read_version(at, m->document, "to", &m->to, err));
+    FG_CALL(read_version(at, m->document, "from", &m->from, err));
+    FG_CALL(read_version(at, m->document, "to", &m->to, err));
     if (fg_version_compare(&m->from, &m->to) >= 0)
-        FG_TRY(fg_layers_fail(at->layers, at->place, "to", err, "%s does not come after %s", m->to.text,
-                              m->from.text));
-done:
-    return status;
+        FG_CALL(fg_layers_fail(at->layers, at->place, "to", err, "%s does not come after %s", m->to.text,
+                               m->from.text));
+    return FG_OK;
 }
 
 static fg_status compile_names(fg_migration *m, const site *at, fg_error *err) {
@@ -117,8 +115,8 @@ static fg_status compile_views(fg_migration *m, const site *at, fg_error *err) {
     json_object_foreach(all, pattern, rule) {
         fg_tensor_view *view = &m->views[m->view_count++];
         *view = (fg_tensor_view){.text = pattern,
-                          .rule = rule,
-                          .line = fg_source_file_line(at->layers->items[0], tensors, pattern)};
+                                 .rule = rule,
+                                 .line = fg_source_file_line(at->layers->items[0], tensors, pattern)};
         FG_TRY(check_view(at, pattern, rule, tensors, err));
         FG_TRY(compile_pattern(view, m->file, err));
     }
@@ -128,24 +126,21 @@ done:
 
 fg_status fg_migration_compile(fg_migration *m, const json_t *document, const char *place,
                                const fg_layers *layers, fg_error *err) {
-    fg_status status = FG_OK;
     char config[PLACE];
     const fg_source_file *layer = layers->items[0];
     const site at = {.layers = layers, .place = place};
     *m = (fg_migration){.document = document, .file = layer->path};
     m->line = fg_source_file_line(layer, place, "from");
     if (!json_is_object(document))
-        FG_TRY(
+        FG_CALL(
             fg_layers_fail(layers, "", place, err, "found %s, expected a migration", fg_json_kind(document)));
-    FG_TRY(fg_schema_check(document, FG_ROWS(migration_rows),
-                           &(fg_schema_place){.layers = layers, .parent = place}, true, err));
-    FG_TRY(compile_versions(m, &at, err));
-    FG_TRY(fg_declarations_compile_one(&m->declarations, json_object_get(document, "config"),
-                                       inside(&at, "config", config), document, layers, err));
-    FG_TRY(compile_names(m, &at, err));
-    FG_TRY(compile_views(m, &at, err));
-done:
-    return status;
+    FG_CALL(fg_schema_check(document, FG_ROWS(migration_rows),
+                            &(fg_schema_place){.layers = layers, .parent = place}, true, err));
+    FG_CALL(compile_versions(m, &at, err));
+    FG_CALL(fg_declarations_compile_one(&m->declarations, json_object_get(document, "config"),
+                                        inside(&at, "config", config), document, layers, err));
+    FG_CALL(compile_names(m, &at, err));
+    return compile_views(m, &at, err);
 }
 
 void fg_migration_free(fg_migration *m) {

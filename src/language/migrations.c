@@ -65,23 +65,21 @@ static fg_status no_fork(const fg_migration *a, const fg_migration *b, fg_error 
 /* Adds the migration at `place`, unless it is for another architecture. `arch` NULL: any will do. */
 static fg_status add(fg_migrations *all, const json_t *document, const char *place, const fg_layers *view,
                      const char *arch, fg_error *err) {
-    fg_status status = FG_OK;
     const char *own =
         *place ? json_string_value(json_object_get(view->items[0]->document, "model_type")) : NULL;
-    FG_TRY(fg_grow(&all->items, all->count, &all->capacity, sizeof *all->items, err));
+    FG_CALL(fg_grow(&all->items, all->count, &all->capacity, sizeof *all->items, err));
     fg_migration *m = &all->items[all->count++];
-    FG_TRY(fg_migration_compile(m, document, place, view, err));
+    FG_CALL(fg_migration_compile(m, document, place, view, err));
     if (!*place && !json_object_get(document, "arch"))
-        FG_TRY(fg_layers_fail(view, "", "arch", err, "is missing"));
-    if (!arch) goto done;
+        FG_CALL(fg_layers_fail(view, "", "arch", err, "is missing"));
+    if (!arch) return FG_OK;
     if (!fg_migration_is_for(m, arch, own ? own : arch)) {
         fg_migration_free(m);
         all->count--;
-        goto done;
+        return FG_OK;
     }
-    for (size_t i = 0; i + 1 < all->count; i++) FG_TRY(no_fork(&all->items[i], m, err));
-done:
-    return status;
+    for (size_t i = 0; i + 1 < all->count; i++) FG_CALL(no_fork(&all->items[i], m, err));
+    return FG_OK;
 }
 
 static fg_status add_file(fg_migrations *all, const fg_source_file *file, const char *arch, fg_error *err) {
@@ -105,11 +103,9 @@ done:
 }
 
 static fg_status compile_files(fg_migrations *all, size_t count, const char *arch, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < all->files.count && i < count; i++)
-        FG_TRY(add_file(all, all->files.items[i], arch, err));
-done:
-    return status;
+        FG_CALL(add_file(all, all->files.items[i], arch, err));
+    return FG_OK;
 }
 
 fg_status fg_migrations_load(fg_migrations *all, fg_catalogue *catalogue, const char *converter,
@@ -128,11 +124,9 @@ done:
 
 fg_status fg_migrations_load_file(fg_migrations *all, fg_catalogue *catalogue, const char *path,
                                   fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_layers_load(&all->files, catalogue, path, err));
-    FG_TRY(compile_files(all, 1, NULL, err)); /* the first; what it extends is looked at by itself */
-done:
-    return status;
+    FG_CALL(fg_layers_load(&all->files, catalogue, path, err));
+    FG_CALL(compile_files(all, 1, NULL, err)); /* the first; what it extends is looked at by itself */
+    return FG_OK;
 }
 
 void fg_migrations_free(fg_migrations *all) {

@@ -126,34 +126,31 @@ static fg_status add_part(rule *r, const char *bytes, size_t length, uint32_t gr
 }
 
 static fg_status compile_replacement(const compiler *c, rule *r) {
-    fg_status status = FG_OK;
     uint32_t groups = 0;
     char what[120];
     pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &groups);
     const char *plain = r->replacement;
     for (const char *at = plain; *at; at++) {
         if (*at != '\\') continue;
-        FG_TRY(add_part(r, plain, (size_t)(at - plain), 0, c->err));
+        FG_CALL(add_part(r, plain, (size_t)(at - plain), 0, c->err));
         at++;
         if (*at == '\\') {
             plain = at; /* the second backslash begins the next literal */
             continue;
         }
         if (*at < '1' || *at > '9') {
-            FG_TRY(broken(c, r->place, r->pattern,
-                          "in the replacement, \\ must be followed by a group number 1 to 9 or by \\"));
+            FG_CALL(broken(c, r->place, r->pattern,
+                           "in the replacement, \\ must be followed by a group number 1 to 9 or by \\"));
         }
         uint32_t group = (uint32_t)(*at - '0');
         if (group > groups) {
             snprintf(what, sizeof what, "the replacement names group %u, the pattern has %u", group, groups);
-            FG_TRY(broken(c, r->place, r->pattern, what));
+            FG_CALL(broken(c, r->place, r->pattern, what));
         }
-        FG_TRY(add_part(r, NULL, 0, group, c->err));
+        FG_CALL(add_part(r, NULL, 0, group, c->err));
         plain = at + 1;
     }
-    FG_TRY(add_part(r, plain, strlen(plain), 0, c->err));
-done:
-    return status;
+    return add_part(r, plain, strlen(plain), 0, c->err);
 }
 
 static fg_status new_list(fg_name_rules *set, size_t *index, fg_error *err) {
@@ -287,19 +284,17 @@ static fg_status new_contexts(compiler *c) {
 }
 
 static fg_status compile_all(compiler *c, const json_t *names) {
-    fg_status status = FG_OK;
     size_t index;
     const char *key;
     json_t *value;
-    if (!json_is_array(names)) FG_TRY(broken(c, c->place, NULL, "expected an array of rules"));
-    FG_TRY(new_list(c->set, &index, c->err));
-    FG_TRY(compile_list(c, names, c->place, 1, index));
+    if (!json_is_array(names)) FG_CALL(broken(c, c->place, NULL, "expected an array of rules"));
+    FG_CALL(new_list(c->set, &index, c->err));
+    FG_CALL(compile_list(c, names, c->place, 1, index));
     c->set->reachable = c->set->rule_count;
     json_object_foreach((json_t *)(uintptr_t)c->lists, key, value) {
-        FG_TRY(named_list(c, key, c->place, 1, &index)); /* unused ones too: they must be sound */
+        FG_CALL(named_list(c, key, c->place, 1, &index)); /* unused ones too: they must be sound */
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_name_rules_compile(fg_name_rules **rules, const json_t *names, const json_t *lists,
@@ -323,7 +318,6 @@ done:
 
 static fg_status add_replacement(const fg_name_rules *set, const rule *r, const char *name, fg_buffer *out,
                                  fg_error *err) {
-    fg_status status = FG_OK;
     const size_t *bounds = pcre2_get_ovector_pointer(set->match);
     for (size_t i = 0; i < r->part_count; i++) {
         const replacement_part *p = &r->parts[i];
@@ -335,10 +329,9 @@ static fg_status add_replacement(const fg_name_rules *set, const rule *r, const 
             bytes = name + begin;
             length = end - begin;
         }
-        FG_TRY(fg_buffer_add(out, bytes, length, err));
+        FG_CALL(fg_buffer_add(out, bytes, length, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Tries the pattern at the start of `name`; how many bytes it took in `taken`. */
@@ -366,38 +359,34 @@ static fg_status rename_with_list(fg_name_rules *set, size_t index, const char *
 
 static fg_status rename_with_rule(fg_name_rules *set, rule *r, const char *name, size_t length,
                                   fg_buffer *out, bool *matched, fg_error *err) {
-    fg_status status = FG_OK;
     size_t before = out->length, taken = 0;
-    FG_TRY(try_pattern(set, r, name, length, &taken, matched, err));
-    if (!*matched) goto done;
-    FG_TRY(add_replacement(set, r, name, out, err));
+    FG_CALL(try_pattern(set, r, name, length, &taken, matched, err));
+    if (!*matched) return FG_OK;
+    FG_CALL(add_replacement(set, r, name, out, err));
     if (r->children == NO_LIST) {
-        FG_TRY(fg_buffer_add(out, name + taken, length - taken, err));
+        FG_CALL(fg_buffer_add(out, name + taken, length - taken, err));
     } else {
-        FG_TRY(rename_with_list(set, (size_t)r->children, name + taken, length - taken, out, matched, err));
+        FG_CALL(rename_with_list(set, (size_t)r->children, name + taken, length - taken, out, matched, err));
     }
     if (*matched)
         r->uses++;
     else
         out->length = before;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status rename_with_list(fg_name_rules *set, size_t index, const char *name, size_t length,
                                   fg_buffer *out, bool *matched, fg_error *err) {
-    fg_status status = FG_OK;
     const list *l = &set->lists[index];
     *matched = false;
     for (size_t i = 0; i < l->count && !*matched; i++) {
         size_t target = l->items[i].index;
         if (l->items[i].is_list)
-            FG_TRY(rename_with_list(set, target, name, length, out, matched, err));
+            FG_CALL(rename_with_list(set, target, name, length, out, matched, err));
         else
-            FG_TRY(rename_with_rule(set, &set->rules[target], name, length, out, matched, err));
+            FG_CALL(rename_with_rule(set, &set->rules[target], name, length, out, matched, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_name_rules_apply(fg_name_rules *rules, const char *name, fg_buffer *out, bool *matched,
@@ -421,20 +410,18 @@ done:
 }
 
 fg_status fg_name_rules_unused(const fg_name_rules *rules, fg_buffer *out, size_t *count, fg_error *err) {
-    fg_status status = FG_OK;
     *count = 0;
     for (size_t i = 0; i < rules->reachable; i++) {
         const rule *r = &rules->rules[i];
         if (r->uses) continue;
         ++*count;
         if (r->line)
-            FG_TRY(fg_buffer_printf(out, err, "%s: line %u: ", rules->file, r->line));
+            FG_CALL(fg_buffer_printf(out, err, "%s: line %u: ", rules->file, r->line));
         else
-            FG_TRY(fg_buffer_printf(out, err, "%s: ", rules->file));
-        FG_TRY(fg_buffer_printf(out, err, "%s: rule \"%s\"\n", r->place, r->pattern));
+            FG_CALL(fg_buffer_printf(out, err, "%s: ", rules->file));
+        FG_CALL(fg_buffer_printf(out, err, "%s: rule \"%s\"\n", r->place, r->pattern));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_name_rules_free(fg_name_rules **rules) {

@@ -136,19 +136,17 @@ static fg_status check_condition(const json_t *condition, const char *name, cons
 
 static fg_status check_conditions(const json_t *conditions, const char *key, const fg_schema_place *at,
                                   const char *where, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     const char *name;
     char number[24];
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
         snprintf(number, sizeof number, "%zu", i);
-        FG_TRY(check_condition(item, number, key, at, where, err));
+        FG_CALL(check_condition(item, number, key, at, where, err));
     }
     json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_TRY(check_condition(item, name, key, at, where, err));
-done:
-    return status;
+        FG_CALL(check_condition(item, name, key, at, where, err));
+    return FG_OK;
 }
 
 fg_status fg_schema_check_member(const json_t *value, char letter, const char *key, const fg_schema_place *at,
@@ -177,19 +175,17 @@ static bool is_row_of(const fg_member_row *row, const char *key) {
 
 fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_t count,
                           const fg_schema_place *at, bool complete, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         size_t row = 0;
         while (row < count && !is_row_of(&rows[row], key)) row++;
-        if (row == count) FG_TRY(fg_schema_unknown(key, at, err));
-        FG_TRY(fg_schema_check_member(value, rows[row].kind, key, at, err));
+        if (row == count) FG_CALL(fg_schema_unknown(key, at, err));
+        FG_CALL(fg_schema_check_member(value, rows[row].kind, key, at, err));
     }
     for (size_t row = 0; row < count && complete; row++) {
         if (rows[row].needed && !json_object_get(object, rows[row].key))
-            FG_TRY(fail(at, rows[row].key, err, "is missing"));
+            FG_CALL(fail(at, rows[row].key, err, "is missing"));
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -23,56 +23,50 @@ static bool names_a_shape(const json_t *object) {
 
 /* A name, or an object with "hf" and "shape". */
 static fg_status check_layouts(const fg_schema_place *at, const json_t *layouts, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *layout;
     json_array_foreach((json_t *)(uintptr_t)layouts, i, layout) {
         if (json_string_length(layout)) continue;
         if (!names_a_shape(layout))
-            FG_TRY(fg_layers_fail(
+            FG_CALL(fg_layers_fail(
                 at->layers, at->parent, at->label, err,
                 "\"other\": layout %zu: expected a name, or an object with \"hf\" and \"shape\"", i));
-        FG_TRY(fg_schema_check(layout, FG_ROWS(layout_rows), at, false, err));
+        FG_CALL(fg_schema_check(layout, FG_ROWS(layout_rows), at, false, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_rule(const fg_section *section, const fg_layers *layers, const char *label,
                             const json_t *rule, fg_error *err) {
-    fg_status status = FG_OK;
     char parent[PARENT];
     const fg_schema_place at = {.layers = layers, .parent = parent, .label = label};
     const char *of = json_string_value(json_object_get(rule, "of"));
     snprintf(parent, sizeof parent, "sections/%s/weights", section->name);
     if (!json_is_object(rule))
-        FG_TRY(
+        FG_CALL(
             fg_layers_fail(layers, parent, label, err, "found %s, expected an object", fg_json_kind(rule)));
-    FG_TRY(fg_schema_check(rule, FG_ROWS(rule_rows), &at, false, err));
-    FG_TRY(check_layouts(&at, json_object_get(rule, "other"), err));
+    FG_CALL(fg_schema_check(rule, FG_ROWS(rule_rows), &at, false, err));
+    FG_CALL(check_layouts(&at, json_object_get(rule, "other"), err));
     const fg_declaration *d = of ? fg_section_find(section, of) : NULL;
     if (of && (!d || !d->choice_count))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "\"of\": \"%s\" leads to no section", of));
+        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"of\": \"%s\" leads to no section", of));
     if (of && json_is_array(json_object_get(rule, "hf")))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "\"hf\": found an array, expected one prefix"));
+        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"hf\": found an array, expected one prefix"));
     if (!of && !names_a_shape(rule))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "a tensor needs \"hf\" and \"shape\""));
+        FG_CALL(fg_layers_fail(layers, parent, label, err, "a tensor needs \"hf\" and \"shape\""));
     const json_t *order = json_object_get(rule, "permute");
     if (order && json_array_size(order) != json_array_size(json_object_get(rule, "shape")))
-        FG_TRY(fg_layers_fail(layers, parent, label, err, "\"permute\" and \"shape\" differ in length"));
-done:
-    return status;
+        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"permute\" and \"shape\" differ in length"));
+    return FG_OK;
 }
 
 fg_status fg_weights_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err) {
-    fg_status status = FG_OK;
     const char *label;
     json_t *rule;
     for (size_t i = 0; i < declarations->count; i++) {
         const fg_section *section = &declarations->sections[i];
         json_object_foreach((json_t *)(uintptr_t)section->weights, label, rule)
-            FG_TRY(check_rule(section, layers, label, rule, err));
+            FG_CALL(check_rule(section, layers, label, rule, err));
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -63,7 +63,6 @@ static bool mentions(const json_t *rules, const char *list) {
 }
 
 static fg_status check_lists(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
     const char *direction, *name, *other;
     json_t *rules, *list, *user;
     json_object_foreach((json_t *)(uintptr_t)fg_converter_document(l->converter), direction, rules) {
@@ -72,27 +71,24 @@ static fg_status check_lists(linter *l, fg_error *err) {
         json_object_foreach(lists, name, list) {
             bool used = mentions(json_object_get(rules, "names"), name);
             json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
-            if (!used) FG_TRY(fg_lint_errors_add(&l->wrong, err, "no rule uses the list %s", name));
+            if (!used) FG_CALL(fg_lint_errors_add(&l->wrong, err, "no rule uses the list %s", name));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- a small model ---- */
 
 /* What the root section demands to find, where it is a plain value. */
 static fg_status add_constants(const fg_converter *converter, json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_section *root = fg_converter_declarations(converter)->root;
     for (size_t i = 0; i < root->count; i++) {
         const fg_declaration *d = &root->items[i];
         json_t *value = json_object_get(d->spec, "constant_export");
         if (value && !fg_expression_is(value) && !fg_json_at(config, d->keys[0]))
-            FG_TRY(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
+            FG_CALL(fg_json_set_at(config, d->keys[0], fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_lint_small_config(const fg_converter *converter, json_t **config, fg_error *err) {
@@ -245,38 +241,34 @@ done:
 
 /* The proof knows the family, or the converter says why not. */
 static fg_status check_model_file(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
     const char *family = fg_converter_model_type(l->converter),
                *reason = fg_converter_no_forward_pass(l->converter);
     bool known;
     char detail[BRIEF];
-    FG_TRY(find_model_file(l, &known, err));
+    FG_CALL(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
     if (reason && known)
-        FG_TRY(fg_lint_errors_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
+        FG_CALL(fg_lint_errors_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
     if (!reason && !known)
-        FG_TRY(
+        FG_CALL(
             fg_lint_errors_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail));
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The model types that "defaults" names have some. */
 static fg_status check_defaults(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
     const char *path;
     char detail[BRIEF];
     const json_t *held;
     json_t *type;
     json_object_foreach(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
         if (json_is_null(type)) continue;
-        FG_TRY(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
+        FG_CALL(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);
         if (!json_object_size(held))
-            FG_TRY(fg_lint_errors_add(&l->wrong, err, "no file has the model type of %s", detail));
+            FG_CALL(fg_lint_errors_add(&l->wrong, err, "no file has the model type of %s", detail));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What the migrations of the file do, or what is wrong with them. */

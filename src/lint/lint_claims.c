@@ -34,28 +34,25 @@ done:
 
 static fg_status check_declaration(const fg_declaration *d, fg_buffer *wrong, fg_error *err) {
     static const char *const written[] = {"import_as", "export_as", "default", "absent"};
-    fg_status status = FG_OK;
     size_t i;
     json_t *key;
     bool ignored = json_object_get(d->spec, "ignored") != NULL;
     json_array_foreach(json_object_get(d->spec, "keys"), i, key) {
         if (!ignored && strstr(json_string_value(key), "**"))
-            FG_TRY(add_lint_error(d,
-                                  "claims every key of an object; only \"ignored\" may, and gives a reason",
-                                  "", wrong, err));
+            FG_CALL(add_lint_error(d,
+                                   "claims every key of an object; only \"ignored\" may, and gives a reason",
+                                   "", wrong, err));
     }
     for (i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
-        FG_TRY(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));
-done:
-    return status;
+        FG_CALL(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));
+    return FG_OK;
 }
 
 fg_status fg_lint_claims(const fg_declarations *declarations, fg_buffer *wrong, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t s = 0; s < declarations->count; s++) {
         const fg_section *section = &declarations->sections[s];
-        for (size_t i = 0; i < section->count; i++) FG_TRY(check_declaration(&section->items[i], wrong, err));
+        for (size_t i = 0; i < section->count; i++)
+            FG_CALL(check_declaration(&section->items[i], wrong, err));
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -156,23 +156,21 @@ static fg_status check_default(const linter *l, const fg_section *section, const
 }
 
 static fg_status check_declaration(const linter *l, const fg_section *section, const fg_declaration *d) {
-    fg_status status = FG_OK;
     fg_field field;
     bool sure;
     for (size_t i = 0; i < d->field_count; i++) {
         if (!find_field(l, section, d->fields[i], &field, &sure)) {
             if (sure)
-                FG_TRY(ADD_LINT_ERROR(l, section, "\"%s\": a %s has no field \"%s\"", d->label,
-                                      section->class_name, d->fields[i]));
+                FG_CALL(ADD_LINT_ERROR(l, section, "\"%s\": a %s has no field \"%s\"", d->label,
+                                       section->class_name, d->fields[i]));
             continue;
         }
-        FG_TRY(check_type(l, section, d, &field));
-        if (json_object_get(d->spec, "ignored")) FG_TRY(check_ignored(l, section, d, &field, d->fields[i]));
-        FG_TRY(check_default(l, section, d, &field, "optional"));
-        FG_TRY(check_default(l, section, d, &field, "omit"));
+        FG_CALL(check_type(l, section, d, &field));
+        if (json_object_get(d->spec, "ignored")) FG_CALL(check_ignored(l, section, d, &field, d->fields[i]));
+        FG_CALL(check_default(l, section, d, &field, "optional"));
+        FG_CALL(check_default(l, section, d, &field, "omit"));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- sections ---- */
@@ -188,16 +186,14 @@ static void reach(const linter *l, const fg_section *section) {
 }
 
 static fg_status check_section(const linter *l, const fg_section *section) {
-    fg_status status = FG_OK;
     if (!section->class_name || !fg_class_known(l->classes, section->class_name)) {
-        FG_TRY(ADD_LINT_ERROR(l, section, "there is no class \"%s\"",
-                              section->class_name ? section->class_name : "(none given)"));
-        goto done;
+        FG_CALL(ADD_LINT_ERROR(l, section, "there is no class \"%s\"",
+                               section->class_name ? section->class_name : "(none given)"));
+        return FG_OK;
     }
-    FG_TRY(check_fields(l, section, section->class_name, "", 0));
-    for (size_t i = 0; i < section->count; i++) FG_TRY(check_declaration(l, section, &section->items[i]));
-done:
-    return status;
+    FG_CALL(check_fields(l, section, section->class_name, "", 0));
+    for (size_t i = 0; i < section->count; i++) FG_CALL(check_declaration(l, section, &section->items[i]));
+    return FG_OK;
 }
 
 fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_buffer *wrong,

@@ -46,36 +46,31 @@ static fg_status check_reads(linter *l, const fg_format *format, const char *fam
 /* The side of a format whose families have a file each. */
 static fg_status check_side(linter *l, const fg_format *format, const char *family, const json_t *spec,
                             fg_error *err) {
-    fg_status status = FG_OK;
     bool can, has = json_object_get(json_object_get(spec, "formats"), format->schema);
-    FG_TRY(can_run(l, format, family, &can, err));
-    if (can && has) FG_TRY(check_reads(l, format, family, spec, err));
-    if (can == has) goto done;
-    FG_TRY(fg_lint_errors_add(&l->wrong, err, "%s %s, which has %s converter for %s",
+    FG_CALL(can_run(l, format, family, &can, err));
+    if (can && has) FG_CALL(check_reads(l, format, family, spec, err));
+    if (can == has) return FG_OK;
+    return fg_lint_errors_add(&l->wrong, err, "%s %s, which has %s converter for %s",
                               can ? "has nothing for" : "says something for", format->name, can ? "a" : "no",
-                              family));
-done:
-    return status;
+                              family);
 }
 
 static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *target;
     bool any = false, can;
     for (size_t i = 0; !any && (target = fg_format_target(i)); i++) {
-        FG_TRY(can_run(l, target, family, &can, err));
+        FG_CALL(can_run(l, target, family, &can, err));
         any |= can;
     }
     if (!any)
-        FG_TRY(fg_lint_errors_add(&l->wrong, err, "there is no converter of models that can be run for %s",
-                                  family));
+        FG_CALL(fg_lint_errors_add(&l->wrong, err, "there is no converter of models that can be run for %s",
+                                   family));
     if (!json_object_get(json_object_get(spec, "formats"), "hf"))
-        FG_TRY(fg_lint_errors_add(&l->wrong, err, "does not say how hf's models compute"));
+        FG_CALL(fg_lint_errors_add(&l->wrong, err, "does not say how hf's models compute"));
     for (size_t i = 0; (target = fg_format_target(i)); i++) {
-        if (!target->spec) FG_TRY(check_side(l, target, family, spec, err));
+        if (!target->spec) FG_CALL(check_side(l, target, family, spec, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- keys ---- */
@@ -118,15 +113,13 @@ done:
 }
 
 static fg_status check_entry(linter *l, const char *prefix, const json_t *entry, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *key = json_object_get(entry, "key");
     size_t i;
     json_t *one;
-    if (json_is_string(key)) FG_TRY(check_key(l, prefix, json_string_value(key), entry, err));
+    if (json_is_string(key)) FG_CALL(check_key(l, prefix, json_string_value(key), entry, err));
     json_array_foreach((json_t *)(uintptr_t)key, i, one)
-        FG_TRY(check_key(l, prefix, json_string_value(one), NULL, err));
-done:
-    return status;
+        FG_CALL(check_key(l, prefix, json_string_value(one), NULL, err));
+    return FG_OK;
 }
 
 static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
@@ -149,41 +142,35 @@ done:
 
 /* A side, or its "blocks", which are below `prefix`. */
 static fg_status check_keys(linter *l, const char *prefix, const json_t *side, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *entry;
     json_object_foreach(json_object_get(side, "config"), name, entry)
-        FG_TRY(check_entry(l, prefix, entry, err));
-    FG_TRY(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
+        FG_CALL(check_entry(l, prefix, entry, err));
+    FG_CALL(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
     json_object_foreach(json_object_get(side, "only"), name, entry)
-        FG_TRY(check_key(l, prefix, name, NULL, err));
-done:
-    return status;
+        FG_CALL(check_key(l, prefix, name, NULL, err));
+    return FG_OK;
 }
 
 static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *entry;
     json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
         if (!fg_hyperparameters_is_role(name))
-            FG_TRY(fg_lint_errors_add(&l->wrong, err, "there is no role %s", name));
+            FG_CALL(fg_lint_errors_add(&l->wrong, err, "there is no role %s", name));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_all_roles(linter *l, const json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
     const char *format;
     json_t *side;
-    FG_TRY(check_roles(l, json_object_get(spec, "config"), err));
+    FG_CALL(check_roles(l, json_object_get(spec, "config"), err));
     json_object_foreach(json_object_get(spec, "formats"), format, side) {
-        FG_TRY(check_roles(l, json_object_get(side, "config"), err));
-        FG_TRY(check_roles(l, fg_json_at(side, "blocks/config"), err));
+        FG_CALL(check_roles(l, json_object_get(side, "config"), err));
+        FG_CALL(check_roles(l, fg_json_at(side, "blocks/config"), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- members ---- */
@@ -204,123 +191,106 @@ static member_names of_weight = {"name",    "part", "of",         "rows", "unsqu
 
 static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
                                fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         size_t i = 0;
         while (names[i] && strcmp(names[i], key) != 0) i++;
         if (names[i]) continue;
-        FG_TRY(fg_lint_errors_add(&l->wrong, err, "%s: unknown member %s", where, key));
+        FG_CALL(fg_lint_errors_add(&l->wrong, err, "%s: unknown member %s", where, key));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The members of each object in `objects`. */
 static fg_status check_each(linter *l, const json_t *objects, member_names names, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)objects, key, value) {
-        FG_TRY(check_members(l, key, value, names, err));
+        FG_CALL(check_members(l, key, value, names, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) {
-    fg_status status = FG_OK;
     const char *role;
     json_t *value, *choice;
     size_t i;
     json_object_foreach((json_t *)(uintptr_t)weights, role, value) {
-        FG_TRY(check_members(l, role, value, of_weight, err));
-        json_array_foreach(value, i, choice) FG_TRY(check_members(l, role, choice, of_weight, err));
+        FG_CALL(check_members(l, role, value, of_weight, err));
+        json_array_foreach(value, i, choice) FG_CALL(check_members(l, role, choice, of_weight, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What a side and its "blocks" have alike. */
 static fg_status check_description(linter *l, const json_t *described, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *rotary = json_object_get(described, "rotary");
-    FG_TRY(check_each(l, json_object_get(described, "config"), of_entry, err));
-    FG_TRY(check_members(l, "rotary", rotary, of_rotary, err));
-    FG_TRY(check_members(l, "rotary/type", json_object_get(rotary, "type"), of_entry, err));
-    FG_TRY(check_each(l, json_object_get(rotary, "numbers"), of_number, err));
-done:
-    return status;
+    FG_CALL(check_each(l, json_object_get(described, "config"), of_entry, err));
+    FG_CALL(check_members(l, "rotary", rotary, of_rotary, err));
+    FG_CALL(check_members(l, "rotary/type", json_object_get(rotary, "type"), of_entry, err));
+    return check_each(l, json_object_get(rotary, "numbers"), of_number, err);
 }
 
 static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
     const char *format;
     json_t *side;
-    FG_TRY(check_members(l, "the file", spec, of_file, err));
-    FG_TRY(check_each(l, json_object_get(spec, "config"), of_entry, err));
+    FG_CALL(check_members(l, "the file", spec, of_file, err));
+    FG_CALL(check_each(l, json_object_get(spec, "config"), of_entry, err));
     json_object_foreach(json_object_get(spec, "formats"), format, side) {
         const json_t *blocks = json_object_get(side, "blocks");
-        FG_TRY(check_members(l, format, side, of_side, err));
-        FG_TRY(check_members(l, "blocks", blocks, of_blocks, err));
-        FG_TRY(check_description(l, side, err));
-        FG_TRY(check_description(l, blocks, err));
-        FG_TRY(check_weights(l, json_object_get(side, "weights"), err));
+        FG_CALL(check_members(l, format, side, of_side, err));
+        FG_CALL(check_members(l, "blocks", blocks, of_blocks, err));
+        FG_CALL(check_description(l, side, err));
+        FG_CALL(check_description(l, blocks, err));
+        FG_CALL(check_weights(l, json_object_get(side, "weights"), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- files ---- */
 
 /* The classes that the converters of the format begin with. */
 static fg_status find_roots(linter *l, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_converter_entries *entries;
     const fg_converter *converter;
-    FG_TRY(fg_converters_list(l->catalogue, &entries, err));
+    FG_CALL(fg_converters_list(l->catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
         const fg_converter_entry *entry = &entries->items[i];
         if (!entry->model_type || strcmp(entry->format, l->format->schema) != 0) continue;
         if (fg_converter_load_file(&converter, l->catalogue, entry->path, NULL) != FG_OK) continue;
-        FG_TRY(
+        FG_CALL(
             fg_json_put(l->roots, fg_converter_declarations(converter)->root->class_name, json_true(), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The format for all of whose families this is the file; with its classes. */
 static fg_status find_format(linter *l, const char *name, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i = 0;
     while ((l->format = fg_format_target(i)) && (!l->format->spec || strcmp(l->format->spec, name) != 0)) i++;
-    if (!l->format) goto done;
+    if (!l->format) return FG_OK;
     json_decref(l->roots);
     l->roots = json_object();
-    FG_TRY(fg_classes_load(&l->classes, l->catalogue, l->format, err));
-    if (l->classes) FG_TRY(find_roots(l, err));
-done:
-    return status;
+    FG_CALL(fg_classes_load(&l->classes, l->catalogue, l->format, err));
+    if (l->classes) FG_CALL(find_roots(l, err));
+    return FG_OK;
 }
 
 static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_all_members(l, spec, err));
-    FG_TRY(check_all_roles(l, spec, err));
-    FG_TRY(find_format(l, name, err));
+    FG_CALL(check_all_members(l, spec, err));
+    FG_CALL(check_all_roles(l, spec, err));
+    FG_CALL(find_format(l, name, err));
     if (!l->format) {
-        FG_TRY(check_family(l, name, spec, err));
-        goto done;
+        FG_CALL(check_family(l, name, spec, err));
+        return FG_OK;
     }
     const json_t *side = json_object_get(json_object_get(spec, "formats"), l->format->schema);
     const char *one = json_string_value(fg_json_at(side, "blocks/one"));
-    if (!side) FG_TRY(fg_lint_errors_add(&l->wrong, err, "has nothing for %s", l->format->name));
-    FG_TRY(check_keys(l, "", side, err));
-    if (one) FG_TRY(check_keys(l, one, json_object_get(side, "blocks"), err));
-done:
-    return status;
+    if (!side) FG_CALL(fg_lint_errors_add(&l->wrong, err, "has nothing for %s", l->format->name));
+    FG_CALL(check_keys(l, "", side, err));
+    if (one) FG_CALL(check_keys(l, one, json_object_get(side, "blocks"), err));
+    return FG_OK;
 }
 
 static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_t *problems, fg_error *err) {
@@ -392,12 +362,10 @@ fg_status fg_model_specs_lint(fg_catalogue *catalogue, fg_buffer *report, size_t
 /* The directories, and before them one more, unless that is NULL. */
 static fg_status search_first(fg_catalogue *all, const char *directory, fg_catalogue *catalogue,
                               fg_error *err) {
-    fg_status status = FG_OK;
-    if (directory) FG_TRY(fg_catalogue_add(all, directory, err));
+    if (directory) FG_CALL(fg_catalogue_add(all, directory, err));
     for (size_t i = 0; i < catalogue->count; i++)
-        FG_TRY(fg_catalogue_add(all, catalogue->directories[i], err));
-done:
-    return status;
+        FG_CALL(fg_catalogue_add(all, catalogue->directories[i], err));
+    return FG_OK;
 }
 
 fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err) {

@@ -29,35 +29,31 @@ static fg_status translate(fg_hf_names *names, const char *name, bool *translate
 
 fg_status fg_hf_names_find(fg_hf_names *names, const fg_map *map, const char *name, int64_t *value,
                            fg_error *err) {
-    fg_status status = FG_OK;
     bool translated;
     *value = fg_map_get(map, name);
     if (*value == FG_MAP_NONE && names->lacking) {
-        FG_TRY(put_before(names, name, err));
+        FG_CALL(put_before(names, name, err));
         *value = fg_map_get(map, names->name.data);
         names->added = names->added || *value != FG_MAP_NONE;
     }
-    if (*value != FG_MAP_NONE) goto done;
-    FG_TRY(translate(names, name, &translated, err));
+    if (*value != FG_MAP_NONE) return FG_OK;
+    FG_CALL(translate(names, name, &translated, err));
     if (translated) *value = fg_map_get(map, names->name.data);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_hf_names_apply(fg_hf_names *names, fg_name_rules *rules, const char *name, fg_buffer *out,
                             bool *matched, fg_error *err) {
-    fg_status status = FG_OK;
     bool translated;
-    FG_TRY(fg_name_rules_apply(rules, name, out, matched, err));
+    FG_CALL(fg_name_rules_apply(rules, name, out, matched, err));
     if (!*matched && names->lacking) {
-        FG_TRY(put_before(names, name, err));
-        FG_TRY(fg_name_rules_apply(rules, names->name.data, out, matched, err));
+        FG_CALL(put_before(names, name, err));
+        FG_CALL(fg_name_rules_apply(rules, names->name.data, out, matched, err));
     }
-    if (*matched) goto done;
-    FG_TRY(translate(names, name, &translated, err));
-    if (translated) FG_TRY(fg_name_rules_apply(rules, names->name.data, out, matched, err));
-done:
-    return status;
+    if (*matched) return FG_OK;
+    FG_CALL(translate(names, name, &translated, err));
+    if (translated) FG_CALL(fg_name_rules_apply(rules, names->name.data, out, matched, err));
+    return FG_OK;
 }
 
 void fg_hf_names_warn(const fg_hf_names *names, const fg_tensors *source) {

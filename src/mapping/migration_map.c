@@ -18,21 +18,18 @@ typedef struct builder {
 } builder;
 
 static fg_status find_view(builder *b, const char *name, const fg_tensor_view **view) {
-    fg_status status = FG_OK;
     bool matched = false;
     *view = NULL;
     for (size_t i = 0; i < b->migration->view_count && !*view; i++) {
-        FG_TRY(fg_name_rules_apply(b->migration->views[i].pattern, name, &b->scratch, &matched, b->err));
+        FG_CALL(fg_name_rules_apply(b->migration->views[i].pattern, name, &b->scratch, &matched, b->err));
         if (matched) *view = &b->migration->views[i];
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A list of sizes of a view, or what replaces it. */
 static fg_status read_shape(const builder *b, const fg_tensor_view *view, const char *key, uint32_t *rank,
                             uint64_t *shape) {
-    fg_status status = FG_OK;
     char where[WHERE];
     const json_t *given = json_object_get(view->rule, key);
     const fg_scope scope = {.here = b->config, .root = b->config};
@@ -40,9 +37,8 @@ static fg_status read_shape(const builder *b, const fg_tensor_view *view, const 
     snprintf(where, sizeof where, "%s:%u: tensors/%s/%s", b->migration->file, view->line, view->text, key);
     *rank = (uint32_t)json_array_size(given);
     for (uint32_t d = 0; d < *rank; d++)
-        FG_TRY(fg_expression_size(json_array_get(given, d), &scope, where, &shape[d], b->err));
-done:
-    return status;
+        FG_CALL(fg_expression_size(json_array_get(given, d), &scope, where, &shape[d], b->err));
+    return FG_OK;
 }
 
 static bool holds(uint32_t rank, const uint64_t *shape, uint64_t elements) {
@@ -77,22 +73,20 @@ static fg_status wrong_order(const builder *b, const fg_tensor *tensor, const fg
 /* A view changes the form that a tensor has as it is. */
 static fg_status change_form(const builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
                              fg_tensor_form *form) {
-    fg_status status = FG_OK;
     const json_t *order = json_object_get(view->rule, "permute");
-    FG_TRY(read_shape(b, view, "shape", &form->part_rank, form->part_shape));
-    if (order && json_array_size(order) != form->part_rank) FG_TRY(wrong_order(b, tensor, view, order));
+    FG_CALL(read_shape(b, view, "shape", &form->part_rank, form->part_shape));
+    if (order && json_array_size(order) != form->part_rank) FG_CALL(wrong_order(b, tensor, view, order));
     if (!holds(form->part_rank, form->part_shape, tensor->elements))
-        FG_TRY(misfit(b, tensor, view, "shape", form->part_rank, form->part_shape));
+        FG_CALL(misfit(b, tensor, view, "shape", form->part_rank, form->part_shape));
     form->rank = form->part_rank;
     for (uint32_t d = 0; d < form->rank; d++) {
         form->order[d] = (uint8_t)(order ? json_integer_value(json_array_get(order, d)) : d);
         form->shape[d] = form->part_shape[form->order[d]];
     }
-    FG_TRY(read_shape(b, view, "new_shape", &form->rank, form->shape));
+    FG_CALL(read_shape(b, view, "new_shape", &form->rank, form->shape));
     if (!holds(form->rank, form->shape, tensor->elements))
-        FG_TRY(misfit(b, tensor, view, "new_shape", form->rank, form->shape));
-done:
-    return status;
+        FG_CALL(misfit(b, tensor, view, "new_shape", form->rank, form->shape));
+    return FG_OK;
 }
 
 static fg_status add_tensor(builder *b, const fg_tensor *tensor) {

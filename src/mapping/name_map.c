@@ -84,7 +84,6 @@ done:
 
 /* All templates that repeat, for block 0, then block 1 ... */
 static fg_status add_blocks(builder *b) {
-    fg_status status = FG_OK;
     uint64_t blocks = 0;
     for (size_t i = 0; i < b->templates.count; i++) {
         const fg_tensor_template *t = &b->templates.items[i];
@@ -92,26 +91,23 @@ static fg_status add_blocks(builder *b) {
     }
     for (uint64_t block = 0; block < blocks; block++) {
         for (size_t i = 0; i < b->templates.count; i++) {
-            if (b->templates.items[i].repeats) FG_TRY(add_name(b, i, block));
+            if (b->templates.items[i].repeats) FG_CALL(add_name(b, i, block));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_names(builder *b) {
-    fg_status status = FG_OK;
     bool blocks_done = false;
     for (size_t i = 0; i < b->templates.count; i++) {
         bool repeats = b->templates.items[i].repeats;
         if (!repeats)
-            FG_TRY(add_name(b, i, 0));
+            FG_CALL(add_name(b, i, 0));
         else if (!blocks_done)
-            FG_TRY(add_blocks(b));
+            FG_CALL(add_blocks(b));
         blocks_done = blocks_done || repeats;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- ties ---- */
@@ -210,13 +206,10 @@ typedef struct pair_list {
 } pair_list;
 
 static fg_status add_pair(void *context, const char *name, const char *to, fg_error *err) {
-    fg_status status = FG_OK;
     pair_list *list = context;
-    FG_TRY(rename_one(list->converter, FG_IMPORT, name, &list->name, err));
-    FG_TRY(rename_one(list->converter, FG_IMPORT, to, &list->to, err));
-    FG_TRY(fg_json_push(list->pairs, json_pack("[s, s]", list->name.data, list->to.data), err));
-done:
-    return status;
+    FG_CALL(rename_one(list->converter, FG_IMPORT, name, &list->name, err));
+    FG_CALL(rename_one(list->converter, FG_IMPORT, to, &list->to, err));
+    return fg_json_push(list->pairs, json_pack("[s, s]", list->name.data, list->to.data), err);
 }
 
 fg_status fg_name_map_tied(const fg_converter *converter, const json_t *hf, json_t **pairs, fg_error *err) {

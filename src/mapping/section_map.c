@@ -66,15 +66,13 @@ static fg_status evaluate_size(const map_builder *m, const section_instance *at,
 
 static fg_status evaluate_shape(const map_builder *m, const section_instance *at, const json_t *given,
                                 uint32_t *rank, uint64_t *shape) {
-    fg_status status = FG_OK;
     size_t count = json_array_size(given);
     if (count > FG_MAX_DIMS)
         return fg_fail(m->err, FG_ERR_INPUT, "%s: sections/%s/weights: more than %d dimensions", m->map->file,
                        at->section->name, FG_MAX_DIMS);
     *rank = (uint32_t)count;
-    for (size_t d = 0; d < count; d++) FG_TRY(evaluate_size(m, at, json_array_get(given, d), &shape[d]));
-done:
-    return status;
+    for (size_t d = 0; d < count; d++) FG_CALL(evaluate_size(m, at, json_array_get(given, d), &shape[d]));
+    return FG_OK;
 }
 
 /* ---- names ---- */
@@ -175,22 +173,21 @@ static fg_status set_shape(const map_builder *m, const section_instance *at, con
 
 static fg_status make_form(const map_builder *m, const section_instance *at, const json_t *rule,
                            const char *target, uint64_t parts, fg_tensor_form *form) {
-    fg_status status = FG_OK;
     bool tied = false;
     uint64_t part, all, covered;
     *form = (fg_tensor_form){.shape_rule = json_object_get(rule, "shape"),
                              .vocabulary = json_is_true(json_object_get(rule, "vocabulary"))};
-    FG_TRY(evaluate_shape(m, at, form->shape_rule, &form->part_rank, form->part_shape));
+    FG_CALL(evaluate_shape(m, at, form->shape_rule, &form->part_rank, form->part_shape));
     read_order(rule, form);
-    FG_TRY(set_shape(m, at, json_object_get(rule, "fast_llm_shape"), target, parts, form));
+    FG_CALL(set_shape(m, at, json_object_get(rule, "fast_llm_shape"), target, parts, form));
     if (!count_elements(form->part_rank, form->part_shape, &part) ||
         !count_elements(form->rank, form->shape, &all) || !fg_mul(part, parts, &covered) || covered != all)
-        FG_FAIL(m->err, FG_ERR_INPUT, "%s: sections/%s/weights: \"%s\" is not as large as its parts together",
-                m->map->file, at->section->name, target);
-    FG_TRY(evaluate_truth(m, at, json_object_get(rule, "tied_if"), &tied));
+        return fg_fail(m->err, FG_ERR_INPUT,
+                       "%s: sections/%s/weights: \"%s\" is not as large as its parts together", m->map->file,
+                       at->section->name, target);
+    FG_CALL(evaluate_truth(m, at, json_object_get(rule, "tied_if"), &tied));
     if (tied) form->tied_to = json_string_value(json_object_get(rule, "tied_to"));
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- other layouts of the same tensor ---- */
@@ -203,25 +200,23 @@ static fg_status bad_layout(const map_builder *m, const section_instance *at, co
 /* Tensors of hf, all of one shape. A name alone is another name of a link's only part. */
 static fg_status read_layout(const map_builder *m, const section_instance *at, const json_t *other,
                              uint64_t index, name_list *names, fg_packed_tensor *tensor) {
-    fg_status status = FG_OK;
     const fg_tensor_link *link = &m->map->links[m->map->count - 1];
     const fg_tensor_form *form = &m->map->forms[link->form];
     uint64_t part = 0, packed = 0, tensors = 0;
     bool plain = json_is_string(other);
     *tensor = (fg_packed_tensor){.shape_rule = plain ? form->shape_rule : json_object_get(other, "shape")};
-    FG_TRY(read_names(m, at, plain ? other : json_object_get(other, "hf"),
-                      plain ? NULL : json_object_get(other, "each"), index, names));
-    FG_TRY(evaluate_shape(m, at, tensor->shape_rule, &tensor->rank, tensor->shape));
+    FG_CALL(read_names(m, at, plain ? other : json_object_get(other, "hf"),
+                       plain ? NULL : json_object_get(other, "each"), index, names));
+    FG_CALL(evaluate_shape(m, at, tensor->shape_rule, &tensor->rank, tensor->shape));
     if (!count_elements(form->part_rank, form->part_shape, &part) ||
         !count_elements(tensor->rank, tensor->shape, &packed) ||
         !fg_mul(names->rounds, names->per_round, &tensors) || !part || packed % part || !tensors)
-        FG_TRY(bad_layout(m, at, "a tensor must hold whole tensors of the first layout"));
+        FG_CALL(bad_layout(m, at, "a tensor must hold whole tensors of the first layout"));
     uint64_t parts = fg_tensor_map_part_count(m->map, link);
     if (packed / part > parts || packed / part * tensors != parts)
-        FG_TRY(bad_layout(m, at, "it is not as large as the first layout"));
+        FG_CALL(bad_layout(m, at, "it is not as large as the first layout"));
     tensor->part_count = (uint32_t)(packed / part);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_layouts(const map_builder *m, const section_instance *at, const json_t *layouts,
@@ -410,30 +405,26 @@ done:
 
 static fg_status define_variables(const map_builder *m, const section_instance *at, const json_t *definitions,
                                   json_t *into) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *given, *value;
     json_object_foreach((json_t *)(uintptr_t)definitions, name, given) {
-        FG_TRY(evaluate(m, at, given, &value));
-        FG_TRY(fg_json_put(into, name, value, m->err));
+        FG_CALL(evaluate(m, at, given, &value));
+        FG_CALL(fg_json_put(into, name, value, m->err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status expand_rules(const map_builder *m, const section_instance *at) {
-    fg_status status = FG_OK;
     const char *label;
     json_t *rule;
     json_object_foreach((json_t *)(uintptr_t)at->section->weights, label, rule) {
         bool present = true;
-        FG_TRY(evaluate_truth(m, at, json_object_get(rule, "if"), &present));
+        FG_CALL(evaluate_truth(m, at, json_object_get(rule, "if"), &present));
         if (!present) continue;
-        FG_TRY(json_object_get(rule, "of") ? expand_reference(m, at, target_name(rule, label), rule)
-                                           : add_links(m, at, target_name(rule, label), rule));
+        FG_CALL(json_object_get(rule, "of") ? expand_reference(m, at, target_name(rule, label), rule)
+                                            : add_links(m, at, target_name(rule, label), rule));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* `with` is evaluated outside, the section's own "let" inside. $i is the number of the instance. */
@@ -458,15 +449,13 @@ done:
 }
 
 static fg_status tie_links(fg_tensor_map *map, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < map->count; i++) {
         const char *to = map->forms[map->links[i].form].tied_to;
         if (to)
-            FG_TRY(fg_tensor_map_tie(map, (uint32_t)i, map->links[i].target, fg_map_get(&map->by_target, to),
-                                     to, err));
+            FG_CALL(fg_tensor_map_tie(map, (uint32_t)i, map->links[i].target, fg_map_get(&map->by_target, to),
+                                      to, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_section_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *target,

@@ -49,17 +49,15 @@ static bool same_form(const fg_tensor_form *a, const fg_tensor_form *b) {
 /* A block has few forms, and blocks are alike. */
 fg_status fg_tensor_map_add_form(fg_tensor_map *map, const fg_tensor_form *form, uint32_t *index,
                                  fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = map->form_count; i > 0 && i + LATELY > map->form_count; i--) {
         if (!same_form(&map->forms[i - 1], form)) continue;
         *index = (uint32_t)(i - 1);
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(fg_grow(&map->forms, map->form_count, &map->form_capacity, sizeof *map->forms, err));
+    FG_CALL(fg_grow(&map->forms, map->form_count, &map->form_capacity, sizeof *map->forms, err));
     map->forms[map->form_count] = *form;
     *index = (uint32_t)map->form_count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_twice(const fg_tensor_map *map, const char *name, fg_error *err) {
@@ -120,14 +118,13 @@ done:
 
 fg_status fg_tensor_map_tie(fg_tensor_map *map, uint32_t link, const char *name, int64_t partner,
                             const char *to, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tensor_link *other = partner == FG_MAP_NONE ? NULL : &map->links[partner];
     if (!other || map->forms[other->form].tied_to || fg_tensor_map_part_count(map, other) != 1)
-        FG_FAIL(err, FG_ERR_INPUT,
-                "%s: \"%s\" is tied to \"%s\", which is not there, tied itself or made of several tensors",
-                map->file, name, to);
-    FG_TRY(fg_grow(&map->ties, map->tie_count, &map->tie_capacity, sizeof *map->ties, err));
+        return fg_fail(
+            err, FG_ERR_INPUT,
+            "%s: \"%s\" is tied to \"%s\", which is not there, tied itself or made of several tensors",
+            map->file, name, to);
+    FG_CALL(fg_grow(&map->ties, map->tie_count, &map->tie_capacity, sizeof *map->ties, err));
     map->ties[map->tie_count++] = (fg_tensor_tie){.link = link, .to = (uint32_t)partner};
-done:
-    return status;
+    return FG_OK;
 }

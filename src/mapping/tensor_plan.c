@@ -79,21 +79,19 @@ static fg_status claim(planner *p, size_t name, match found) {
 
 /* Hf may hold parts on their own or packed. */
 static fg_status match_hf(planner *p, const char *name, match found) {
-    fg_status status = FG_OK;
     const fg_tensor_map *map = p->map;
     int64_t index;
-    FG_TRY(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, p->err));
+    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, p->err));
     if (index != FG_MAP_NONE) {
-        FG_TRY(claim(p, (size_t)index, found));
-        goto done;
+        FG_CALL(claim(p, (size_t)index, found));
+        return FG_OK;
     }
-    FG_TRY(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, p->err));
-    if (index == FG_MAP_NONE) goto done;
+    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, p->err));
+    if (index == FG_MAP_NONE) return FG_OK;
     found.packed = (uint32_t)index;
     for (uint32_t i = 0; i < map->packed[index].part_count; i++)
-        FG_TRY(claim(p, map->packed[index].first_part + i, found));
-done:
-    return status;
+        FG_CALL(claim(p, map->packed[index].first_part + i, found));
+    return FG_OK;
 }
 
 /* What hf calls a tensor of the target, in `scratch`, by the rules alone: they may know names that the
@@ -105,17 +103,15 @@ static fg_status rename_target(planner *p, const char *name, bool *matched, fg_e
 }
 
 static fg_status match_target(planner *p, const char *name, match found) {
-    fg_status status = FG_OK;
     int64_t index = fg_map_get(&p->map->by_target, name);
     bool matched;
     if (index == FG_MAP_NONE) {
-        FG_TRY(rename_target(p, name, &matched, p->err));
+        FG_CALL(rename_target(p, name, &matched, p->err));
         if (matched) index = fg_map_get(&p->map->by_hf, p->scratch.data);
         if (index != FG_MAP_NONE) index = fg_tensor_map_link_of(p->map, (size_t)index) - p->map->links;
     }
-    if (index != FG_MAP_NONE) FG_TRY(claim(p, (size_t)index, found));
-done:
-    return status;
+    if (index != FG_MAP_NONE) FG_CALL(claim(p, (size_t)index, found));
+    return FG_OK;
 }
 
 static fg_status match_sources(planner *p) {
@@ -138,37 +134,33 @@ done:
 /* ---- tied tensors ---- */
 
 static fg_status join_pair(planner *p, match *mine, match *other) {
-    fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
     if (other->source == FG_NO_TENSOR) {
         *other = *mine; /* some programs keep the other name of the pair */
     } else if (mine->source == FG_NO_TENSOR) {
         *mine = *other;
     } else {
-        FG_TRY(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], p->err));
-        if (importing(p) && p->map->tied_twice) goto done;
+        FG_CALL(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], p->err));
+        if (importing(p) && p->map->tied_twice) return FG_OK;
         fg_buffer_clear(&p->scratch);
-        FG_TRY(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
-                                source->items[other->source].name));
-        FG_TRY(fg_plan_drop(p->plan, mine->source, p->scratch.data, p->err));
+        FG_CALL(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
+                                 source->items[other->source].name));
+        FG_CALL(fg_plan_drop(p->plan, mine->source, p->scratch.data, p->err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What a link is tied to has one part; a tied link may have several. */
 static fg_status join_tied(planner *p) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < p->map->tie_count; i++) {
         const fg_tensor_tie *tie = &p->map->ties[i];
         const fg_tensor_link *link = &p->map->links[tie->link];
         uint32_t count = importing(p) ? fg_tensor_map_part_count(p->map, link) : 1;
         match *mine = &p->matches[importing(p) ? link->first_part : tie->link];
         match *other = &p->matches[importing(p) ? p->map->links[tie->to].first_part : tie->to];
-        for (uint32_t k = 0; k < count; k++) FG_TRY(join_pair(p, &mine[k], other));
+        for (uint32_t k = 0; k < count; k++) FG_CALL(join_pair(p, &mine[k], other));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- what is missing, what is unexpected ---- */
@@ -178,16 +170,14 @@ static fg_status add_gap(const planner *p, json_t *gaps, const char *name) {
 }
 
 static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < p->name_count; i++) {
         if (is_matched(p, i)) continue;
         if (p->gaps)
-            FG_TRY(add_gap(p, p->gaps->missing, source_name(p, i)));
+            FG_CALL(add_gap(p, p->gaps->missing, source_name(p, i)));
         else if (!is_tied(p, link_of(p, i)))
-            FG_TRY(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
+            FG_CALL(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Drops what a rule drops, or gaps allow; collects the rest of what is not claimed. */
@@ -251,13 +241,11 @@ static fg_dtype output_dtype(const planner *p, const fg_tensor *tensor) {
 
 static fg_status check_tensor(const planner *p, const fg_tensor *tensor, uint32_t rank, const uint64_t *shape,
                               const json_t *rule) {
-    fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
     if (!p->map->as_found || p->cast != FG_DTYPE_NONE)
-        FG_TRY(fg_tensor_check_dtype(source, tensor, output_dtype(p, tensor), p->err));
-    if (!p->map->as_found) FG_TRY(fg_tensor_check_shape(source, tensor, rank, shape, rule, p->err));
-done:
-    return status;
+        FG_CALL(fg_tensor_check_dtype(source, tensor, output_dtype(p, tensor), p->err));
+    if (!p->map->as_found) FG_CALL(fg_tensor_check_shape(source, tensor, rank, shape, rule, p->err));
+    return FG_OK;
 }
 
 /* The tensor that holds a part has the part's shape, or that of its layout. */
@@ -333,68 +321,60 @@ static fg_status add_part(const planner *p, const fg_tensor_link *link, uint32_t
 
 /* What is there of a tensor that is not made, for want of its other parts. */
 static fg_status drop_parts(const planner *p, const fg_tensor_link *link, bool *lacking) {
-    fg_status status = FG_OK;
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     *lacking = false;
     for (uint32_t i = 0; i < count; i++) *lacking = *lacking || !is_matched(p, link->first_part + i);
     const match *held = &p->matches[link->first_part];
     for (uint32_t i = 0; *lacking && i < count; i++) {
         if (held[i].source == FG_NO_TENSOR || (i && held[i].source == held[i - 1].source)) continue;
-        FG_TRY(add_gap(p, p->gaps->unexpected, p->plan->source.items[held[i].source].name));
-        FG_TRY(fg_plan_drop(p->plan, held[i].source, "other parts of its tensor are missing (--no-strict)",
-                            p->err));
+        FG_CALL(add_gap(p, p->gaps->unexpected, p->plan->source.items[held[i].source].name));
+        FG_CALL(fg_plan_drop(p->plan, held[i].source, "other parts of its tensor are missing (--no-strict)",
+                             p->err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_import_output(const planner *p, const fg_tensor_link *link) {
-    fg_status status = FG_OK;
     const fg_tensor_form *form = form_of(p, link);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     bool edited = form->vocabulary && p->rows, lacking = false;
-    if (!is_written(p, link) || !count) goto done;
-    if (p->gaps) FG_TRY(drop_parts(p, link, &lacking));
-    if (lacking) goto done;
-    for (uint32_t i = 0; i < count; i++) FG_TRY(check_part(p, form, link->first_part + i));
-    FG_TRY(check_dtypes(p, link));
-    FG_TRY(begin_output(p, link->target, source_of(p, link->first_part), form->rank, form->shape, edited));
-    if (edited) FG_TRY(fg_plan_add_rows(p->plan, p->matches[link->first_part].source, p->rows, p->err));
-    for (uint32_t i = 0; !edited && i < count; i++) FG_TRY(add_part(p, link, i));
-done:
-    return status;
+    if (!is_written(p, link) || !count) return FG_OK;
+    if (p->gaps) FG_CALL(drop_parts(p, link, &lacking));
+    if (lacking) return FG_OK;
+    for (uint32_t i = 0; i < count; i++) FG_CALL(check_part(p, form, link->first_part + i));
+    FG_CALL(check_dtypes(p, link));
+    FG_CALL(begin_output(p, link->target, source_of(p, link->first_part), form->rank, form->shape, edited));
+    if (edited) FG_CALL(fg_plan_add_rows(p->plan, p->matches[link->first_part].source, p->rows, p->err));
+    for (uint32_t i = 0; !edited && i < count; i++) FG_CALL(add_part(p, link, i));
+    return FG_OK;
 }
 
 static fg_status add_export_outputs(const planner *p, const fg_tensor_link *link) {
-    fg_status status = FG_OK;
     const fg_tensor_form *form = form_of(p, link);
     size_t index = (size_t)(link - p->map->links);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     bool edited = form->vocabulary && p->rows;
-    if (!is_written(p, link) || !is_matched(p, index)) goto done;
+    if (!is_written(p, link) || !is_matched(p, index)) return FG_OK;
     const fg_tensor *tensor = source_of(p, index);
-    FG_TRY(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));
+    FG_CALL(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));
     for (uint32_t i = 0; i < count; i++) {
-        FG_TRY(begin_output(p, p->map->parts[link->first_part + i], tensor, form->part_rank, form->part_shape,
-                            edited));
-        FG_TRY(edited ? fg_plan_add_rows(p->plan, p->matches[index].source, p->rows, p->err)
-                      : add_part(p, link, i));
+        FG_CALL(begin_output(p, p->map->parts[link->first_part + i], tensor, form->part_rank,
+                             form->part_shape, edited));
+        FG_CALL(edited ? fg_plan_add_rows(p->plan, p->matches[index].source, p->rows, p->err)
+                       : add_part(p, link, i));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status make_plan(planner *p) {
-    fg_status status = FG_OK;
-    FG_TRY(match_sources(p));
-    FG_TRY(join_tied(p));
-    FG_TRY(check_matches(p));
+    FG_CALL(match_sources(p));
+    FG_CALL(join_tied(p));
+    FG_CALL(check_matches(p));
     for (size_t i = 0; i < p->map->count; i++)
-        FG_TRY((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
-    FG_TRY(fg_plan_check(p->plan, p->err));
+        FG_CALL((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
+    FG_CALL(fg_plan_check(p->plan, p->err));
     fg_hf_names_warn(&p->hf_names, &p->plan->source);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_tensors *source,

@@ -40,24 +40,22 @@ static fg_status evaluate_size(const reader *r, const fg_tensor_template *t, con
 }
 
 static fg_status make_template(const reader *r, const char *name, const json_t *rule, fg_tensor_template *t) {
-    fg_status status = FG_OK;
     const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
     *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
     t->tied_to = json_string_value(json_object_get(rule, "tied_to"));
     t->vocabulary = json_is_true(json_object_get(rule, "vocabulary"));
     t->repeats = repeat && strstr(name, "{i}");
-    FG_TRY(evaluate_truth(r, t, "if", &t->present));
-    if (!t->present) goto done; /* what it needs may be absent, too */
-    FG_TRY(evaluate_truth(r, t, "tied_if", &t->tied));
-    if (repeat) FG_TRY(evaluate_size(r, t, "repeat", repeat, &t->count));
+    FG_CALL(evaluate_truth(r, t, "if", &t->present));
+    if (!t->present) return FG_OK; /* what it needs may be absent, too */
+    FG_CALL(evaluate_truth(r, t, "tied_if", &t->tied));
+    if (repeat) FG_CALL(evaluate_size(r, t, "repeat", repeat, &t->count));
     if (json_array_size(shape) > FG_MAX_DIMS)
-        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", r->table->file, r->table->key,
-                name, FG_MAX_DIMS);
+        return fg_fail(r->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", r->table->file,
+                       r->table->key, name, FG_MAX_DIMS);
     t->rank = (uint32_t)json_array_size(shape);
     for (uint32_t d = 0; d < t->rank; d++)
-        FG_TRY(evaluate_size(r, t, "shape", json_array_get(shape, d), &t->shape[d]));
-done:
-    return status;
+        FG_CALL(evaluate_size(r, t, "shape", json_array_get(shape, d), &t->shape[d]));
+    return FG_OK;
 }
 
 /* Counts before anything is written out: a hostile configuration must not fill the memory. */

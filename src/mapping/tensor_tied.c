@@ -23,22 +23,20 @@ static fg_status differ(const fg_tensor *a, const fg_tensor *b, const char *how,
 
 static fg_status compare_bytes(fg_reader *reader, const fg_tensor *a, const fg_tensor *b, unsigned char *room,
                                fg_error *err) {
-    fg_status status = FG_OK;
     char how[80];
     size_t size = fg_dtype_size(a->dtype);
     for (uint64_t at = 0; at < a->elements;) {
         uint64_t count = fg_min(a->elements - at, CHUNK / size);
-        FG_TRY(fg_reader_read(reader, a, at, count, room, err));
-        FG_TRY(fg_reader_read(reader, b, at, count, room + CHUNK, err));
+        FG_CALL(fg_reader_read(reader, a, at, count, room, err));
+        FG_CALL(fg_reader_read(reader, b, at, count, room + CHUNK, err));
         for (uint64_t i = 0; memcmp(room, room + CHUNK, count * size) != 0 && i < count; i++) {
             if (memcmp(room + i * size, room + CHUNK + i * size, size) == 0) continue;
             snprintf(how, sizeof how, "element %" PRIu64 " differs", at + i);
-            FG_TRY(differ(a, b, how, err));
+            FG_CALL(differ(a, b, how, err));
         }
         at += count;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_tied_compare(const fg_tensors *table, const fg_tensor *a, const fg_tensor *b, fg_error *err) {

@@ -163,17 +163,15 @@ static fg_status explain_prefix(const fg_unmatched *u, fg_error *err) {
 /* ---- the message ---- */
 
 static fg_status list_both(const fg_unmatched *u, fg_buffer *missing, fg_buffer *unexpected, fg_error *err) {
-    fg_status status = FG_OK;
     size_t count = 0;
     for (size_t i = 0; i < u->missing_count; i++)
-        FG_TRY(fg_name_list_add(missing, &count, LIST_MISSING, u->missing[i], err));
+        FG_CALL(fg_name_list_add(missing, &count, LIST_MISSING, u->missing[i], err));
     count = 0;
     for (size_t i = 0; i < u->unexpected_count; i++)
-        FG_TRY(fg_name_list_add(unexpected, &count, LIST_UNEXPECTED, unexpected_name(u, i), err));
-    if (u->missing_count > LIST_MISSING) FG_TRY(fg_buffer_put(missing, ", ...", err));
-    if (u->unexpected_count > LIST_UNEXPECTED) FG_TRY(fg_buffer_put(unexpected, ", ...", err));
-done:
-    return status;
+        FG_CALL(fg_name_list_add(unexpected, &count, LIST_UNEXPECTED, unexpected_name(u, i), err));
+    if (u->missing_count > LIST_MISSING) FG_CALL(fg_buffer_put(missing, ", ...", err));
+    if (u->unexpected_count > LIST_UNEXPECTED) FG_CALL(fg_buffer_put(unexpected, ", ...", err));
+    return FG_OK;
 }
 
 static void say(const fg_unmatched *u, const char *missing, const char *unexpected, fg_error *err) {

@@ -138,7 +138,6 @@ static fg_status read_edit(edited *e, const fg_weight *weight, edited_matrix *m,
 
 static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *m, uint64_t first,
                              uint64_t count, void *out, fg_error *err) {
-    fg_status status = FG_OK;
     fg_weight source = unedited(weight, m);
     char *to = out;
     for (uint64_t at = first, end = first + count, part; at < end;
@@ -147,15 +146,14 @@ static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *
         const fg_row_edit *edit = fg_row_edits_from(&e->edits, row);
         if (edit && edit->row == row) {
             part = fg_min(m->columns - column, end - at);
-            FG_TRY(read_edit(e, weight, m, edit, column, part, to, err));
+            FG_CALL(read_edit(e, weight, m, edit, column, part, to, err));
         } else {
             uint64_t stop = edit ? edit->row * m->columns : e->edits.rows * m->columns;
             part = fg_min(stop, end) - at;
-            FG_TRY(e->inner.read(e->inner.context, &source, at, part, to, err));
+            FG_CALL(e->inner.read(e->inner.context, &source, at, part, to, err));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_edited(void *context, const fg_weight *weight, uint64_t first, uint64_t count,

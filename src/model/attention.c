@@ -47,21 +47,19 @@ static const fg_hyperparameter rows[] = {
 
 /* heads is a multiple of kv_heads, head_size is even. */
 static fg_status check(const attention *s, fg_error *err) {
-    fg_status status = FG_OK;
     if (s->heads % s->kv_heads)
-        FG_FAIL(err, FG_ERR_INPUT,
-                "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
-                s->heads, s->kv_heads);
+        return fg_fail(err, FG_ERR_INPUT,
+                       "config: %" PRIu64 " attention heads cannot share %" PRIu64 " key-value heads evenly",
+                       s->heads, s->kv_heads);
     if (s->head_size % 2)
-        FG_FAIL(err, FG_ERR_INPUT, "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
-                s->head_size);
+        return fg_fail(err, FG_ERR_INPUT,
+                       "config: head size %" PRIu64 " is odd, but rotary embeddings rotate pairs",
+                       s->head_size);
     if (s->window && !s->causal)
-        FG_FAIL(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
-                s->window);
-    FG_TRY(fg_hyperparameters_check_epsilon(s->query_epsilon, err));
-    FG_TRY(fg_hyperparameters_check_epsilon(s->key_epsilon, err));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
+                       s->window);
+    FG_CALL(fg_hyperparameters_check_epsilon(s->query_epsilon, err));
+    return fg_hyperparameters_check_epsilon(s->key_epsilon, err);
 }
 
 static fg_status read_settings(void *settings, const fg_hyperparameters_source *source, fg_error *err) {
@@ -94,21 +92,19 @@ static uint64_t scratch(const void *settings, uint64_t tokens) {
 /* ---- weights ---- */
 
 static fg_status bind(fg_binder *binder, const void *settings, fg_sublayer_weights *weights, fg_error *err) {
-    fg_status status = FG_OK;
     const attention *s = settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size, hidden = binder->hidden;
-    FG_TRY(fg_sublayer_weights_make(weights, MATRICES, VECTORS, err));
+    FG_CALL(fg_sublayer_weights_make(weights, MATRICES, VECTORS, err));
     fg_matrix *m = weights->matrices;
     fg_vector *v = weights->vectors;
-    FG_TRY(fg_bind_linear(binder, "attention.query", s->query_bias, width, hidden, &m[QUERY], err));
-    FG_TRY(fg_bind_linear(binder, "attention.key", s->key_bias, kv_width, hidden, &m[KEY], err));
-    FG_TRY(fg_bind_linear(binder, "attention.value", s->value_bias, kv_width, hidden, &m[VALUE], err));
-    FG_TRY(fg_bind_linear(binder, "attention.output", s->output_bias, hidden, width, &m[OUTPUT], err));
+    FG_CALL(fg_bind_linear(binder, "attention.query", s->query_bias, width, hidden, &m[QUERY], err));
+    FG_CALL(fg_bind_linear(binder, "attention.key", s->key_bias, kv_width, hidden, &m[KEY], err));
+    FG_CALL(fg_bind_linear(binder, "attention.value", s->value_bias, kv_width, hidden, &m[VALUE], err));
+    FG_CALL(fg_bind_linear(binder, "attention.output", s->output_bias, hidden, width, &m[OUTPUT], err));
     if (s->query_norm)
-        FG_TRY(fg_bind_vector(binder, "attention.query_norm", s->head_size, &v[QUERY_NORM], err));
-    if (s->key_norm) FG_TRY(fg_bind_vector(binder, "attention.key_norm", s->head_size, &v[KEY_NORM], err));
-done:
-    return status;
+        FG_CALL(fg_bind_vector(binder, "attention.query_norm", s->head_size, &v[QUERY_NORM], err));
+    if (s->key_norm) FG_CALL(fg_bind_vector(binder, "attention.key_norm", s->head_size, &v[KEY_NORM], err));
+    return FG_OK;
 }
 
 /* ---- running ---- */
@@ -134,10 +130,9 @@ static fg_status attend(const fg_block_call *call, fg_real *queries, fg_error *e
         oldest = call->position + 1 - s->window; /* keys before the first query's window are not touched */
     uint64_t keys = known - oldest;
     const fg_band band = {.end = call->position + 1 - oldest, .width = s->window};
-    fg_status status = FG_OK;
     if (keys > INT_MAX || apart > INT_MAX || width > INT_MAX)
-        FG_FAIL(err, FG_ERR_MEMORY, "attention over too many positions");
-    FG_TRY(fg_scratch_fit(w, &w->scores, call->count, keys, err));
+        return fg_fail(err, FG_ERR_MEMORY, "attention over too many positions");
+    FG_CALL(fg_scratch_fit(w, &w->scores, call->count, keys, err));
     for (uint64_t h = 0; h < s->heads; h++) {
         fg_real *query = queries + h * s->head_size;
         const fg_real *key =
@@ -167,42 +162,35 @@ static fg_status attend(const fg_block_call *call, fg_real *queries, fg_error *e
         w->device->softmax(w->state, w->scores.values, call->count, keys, all ? NULL : &band);
         w->device->gemm(w->state, &gathered);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Norms (where there is one) and rotates heads; `stride` numbers from token to token. */
 static fg_status rotate_heads(const fg_block_call *call, const fg_norm_kind *norm, const fg_vector *weight,
                               double epsilon, fg_real *values, uint64_t heads, uint64_t stride,
                               fg_error *err) {
-    fg_status status = FG_OK;
     const attention *s = call->settings;
     const fg_heads shape = {call->count, heads, s->head_size, stride};
-    if (norm) FG_TRY(fg_norm_run(call->work, norm, weight, epsilon, values, &shape, values, err));
-    FG_TRY(fg_rotary_apply(call->work, &s->rotary, call->position, values, &shape, err));
-done:
-    return status;
+    if (norm) FG_CALL(fg_norm_run(call->work, norm, weight, epsilon, values, &shape, values, err));
+    return fg_rotary_apply(call->work, &s->rotary, call->position, values, &shape, err);
 }
 
 static fg_status run(const fg_block_call *call, fg_error *err) {
-    fg_status status = FG_OK;
     fg_workspace *w = call->work;
     const attention *s = call->settings;
     fg_matrix *m = call->weights->matrices;
     const fg_vector *v = call->weights->vectors;
     uint64_t count = call->count, width = m[QUERY].rows, kv_width = m[KEY].rows, apart = 2 * kv_width;
-    FG_TRY(fg_scratch_fit(w, &w->states[0], count, width, err));
+    FG_CALL(fg_scratch_fit(w, &w->states[0], count, width, err));
     fg_real *queries = w->states[0].values, *keys = call->cache->positions + call->position * apart;
-    FG_TRY(fg_linear_whole(w, &m[QUERY], call->input, count, queries, err));
-    FG_TRY(fg_linear(w, &m[KEY], 0, kv_width, call->input, count, keys, apart, err));
-    FG_TRY(fg_linear(w, &m[VALUE], 0, kv_width, call->input, count, keys + kv_width, apart, err));
-    FG_TRY(
+    FG_CALL(fg_linear_whole(w, &m[QUERY], call->input, count, queries, err));
+    FG_CALL(fg_linear(w, &m[KEY], 0, kv_width, call->input, count, keys, apart, err));
+    FG_CALL(fg_linear(w, &m[VALUE], 0, kv_width, call->input, count, keys + kv_width, apart, err));
+    FG_CALL(
         rotate_heads(call, s->query_norm, &v[QUERY_NORM], s->query_epsilon, queries, s->heads, width, err));
-    FG_TRY(rotate_heads(call, s->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, apart, err));
-    FG_TRY(attend(call, queries, err));
-    FG_TRY(fg_linear_whole(w, &m[OUTPUT], queries, count, call->output, err));
-done:
-    return status;
+    FG_CALL(rotate_heads(call, s->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, apart, err));
+    FG_CALL(attend(call, queries, err));
+    return fg_linear_whole(w, &m[OUTPUT], queries, count, call->output, err);
 }
 
 const fg_sublayer_kind fg_attention = {

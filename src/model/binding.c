@@ -4,15 +4,12 @@
 #include "model/model.h"
 
 static fg_status bind_block(fg_binder *binder, fg_block *block, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_sublayer_settings *mixer = &block->kind->mixer, *mlp = &block->kind->mlp;
     binder->config = block->kind->config;
-    FG_TRY(fg_bind_vector(binder, "block.mixer_norm", binder->hidden, &block->mixer_norm, err));
-    FG_TRY(mixer->kind->bind(binder, mixer->values, &block->mixer, err));
-    FG_TRY(fg_bind_vector(binder, "block.mlp_norm", binder->hidden, &block->mlp_norm, err));
-    FG_TRY(mlp->kind->bind(binder, mlp->values, &block->mlp, err));
-done:
-    return status;
+    FG_CALL(fg_bind_vector(binder, "block.mixer_norm", binder->hidden, &block->mixer_norm, err));
+    FG_CALL(mixer->kind->bind(binder, mixer->values, &block->mixer, err));
+    FG_CALL(fg_bind_vector(binder, "block.mlp_norm", binder->hidden, &block->mlp_norm, err));
+    return mlp->kind->bind(binder, mlp->values, &block->mlp, err);
 }
 
 /* Blocks of further prediction heads are of the last block's kind. */
@@ -41,18 +38,16 @@ done:
 /* A tied model multiplies by the embedding, as every program does that loads it. Its store may hold the two
  * under the name of either; where it holds both, the head is remembered, to be compared. */
 static fg_status bind_ends(fg_model *model, fg_binder *binder, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t vocab = model->shape.vocab, hidden = model->shape.hidden;
     bool tied = model->settings.tied, embedding = true, head = false;
-    if (tied) FG_TRY(fg_bind_has(binder, "embedding", &embedding, err));
-    if (tied) FG_TRY(fg_bind_has(binder, "head", &head, err));
+    if (tied) FG_CALL(fg_bind_has(binder, "embedding", &embedding, err));
+    if (tied) FG_CALL(fg_bind_has(binder, "head", &head, err));
     const char *first = head && !embedding ? "head" : "embedding";
-    FG_TRY(fg_bind_matrix(binder, first, vocab, hidden, &model->embedding, err));
-    FG_TRY(bind_final_norms(model, binder, err));
-    FG_TRY(fg_bind_matrix(binder, tied ? first : "head", vocab, hidden, &model->head, err));
-    if (head && embedding) FG_TRY(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
-done:
-    return status;
+    FG_CALL(fg_bind_matrix(binder, first, vocab, hidden, &model->embedding, err));
+    FG_CALL(bind_final_norms(model, binder, err));
+    FG_CALL(fg_bind_matrix(binder, tied ? first : "head", vocab, hidden, &model->head, err));
+    if (head && embedding) FG_CALL(fg_bind_matrix(binder, "head", vocab, hidden, &model->tied_head, err));
+    return FG_OK;
 }
 
 static fg_model_shape shape_of(const fg_model_settings *s) {

@@ -55,23 +55,20 @@ done:
 
 static fg_status make_kind(fg_block_kind *kind, const fg_hyperparameters_source *source, bool demands,
                            const fg_model_settings *model, fg_error *err) {
-    fg_status status = FG_OK;
     block_settings block = {0};
     const fg_hyperparameters outer = fg_model_settings_table(model),
                              table = {.rows = rows, .count = ROWS, .values = &block, .outer = &outer};
     if (!json_is_object(source->config))
-        FG_FAIL(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
-                fg_json_kind(source->config));
-    if (demands) FG_TRY(fg_hyperparameters_check_demands(source, err));
-    FG_TRY(fg_hyperparameters_read(&table, source, err));
-    FG_TRY(fg_hyperparameters_check_epsilon(block.epsilon, err));
+        return fg_fail(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
+                       fg_json_kind(source->config));
+    if (demands) FG_CALL(fg_hyperparameters_check_demands(source, err));
+    FG_CALL(fg_hyperparameters_read(&table, source, err));
+    FG_CALL(fg_hyperparameters_check_epsilon(block.epsilon, err));
     kind->config = json_incref((json_t *)(uintptr_t)source->config);
     kind->norm = block.norm;
     kind->epsilon = block.epsilon;
-    FG_TRY(read_sublayer(block.mixer, &outer, source, &kind->mixer, err));
-    FG_TRY(read_sublayer(block.mlp, &outer, source, &kind->mlp, err));
-done:
-    return status;
+    FG_CALL(read_sublayer(block.mixer, &outer, source, &kind->mixer, err));
+    return read_sublayer(block.mlp, &outer, source, &kind->mlp, err);
 }
 
 static void free_sublayer(fg_sublayer_settings *settings) {
@@ -158,18 +155,15 @@ static fg_status follow_pattern(const reading *r, const char *path, const json_t
 
 static fg_status read_pattern(const reading *r, const json_t *blocks, const fg_hyperparameters_source *source,
                               fg_error *err) {
-    fg_status status = FG_OK;
     const char *names = json_string_value(json_object_get(blocks, "named")),
                *path = json_string_value(json_object_get(blocks, "pattern"));
     const json_t *named = names ? fg_json_at(source->config, names) : NULL,
                  *pattern = path ? fg_json_at(source->config, path) : NULL;
     if (!json_object_size(named))
-        FG_FAIL(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected descriptions of blocks",
-                names ? names : "named", fg_json_kind(named));
-    FG_TRY(read_named(r, source, named, err));
-    FG_TRY(follow_pattern(r, path ? path : "pattern", pattern, named, err));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "config key \"%s\": found %s, expected descriptions of blocks",
+                       names ? names : "named", fg_json_kind(named));
+    FG_CALL(read_named(r, source, named, err));
+    return follow_pattern(r, path ? path : "pattern", pattern, named, err);
 }
 
 /* Blocks have objects of their own in the configuration. */

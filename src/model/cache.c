@@ -4,16 +4,14 @@
 
 fg_status fg_layer_cache_make(fg_layer_cache *cache, const fg_workspace *w, const fg_cache_size *size,
                               uint64_t capacity, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t count = 0, bytes = 0;
     if (!fg_mul(size->per_position, capacity, &count) || !fg_mul(count, sizeof(float), &bytes))
-        FG_FAIL(err, FG_ERR_MEMORY, "a KV cache of %llu positions does not fit into memory",
-                (unsigned long long)capacity);
-    FG_TRY(w->device->allocate(w->state, count, &cache->positions, err));
-    if (size->fixed) FG_TRY(w->device->allocate(w->state, size->fixed, &cache->fixed, err));
+        return fg_fail(err, FG_ERR_MEMORY, "a KV cache of %llu positions does not fit into memory",
+                       (unsigned long long)capacity);
+    FG_CALL(w->device->allocate(w->state, count, &cache->positions, err));
+    if (size->fixed) FG_CALL(w->device->allocate(w->state, size->fixed, &cache->fixed, err));
     cache->capacity = capacity;
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_layer_cache_free(fg_layer_cache *cache, const fg_workspace *w) {

@@ -7,23 +7,21 @@
 
 fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count, float *hidden,
                          fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t size = model->shape.hidden;
     for (uint64_t t = 0; t < count; t++) {
         if (tokens[t] < model->shape.vocab) continue;
-        FG_FAIL(err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
-                (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab);
+        return fg_fail(
+            err, FG_ERR_USAGE, "token id %lu at position %llu: the model's vocabulary has %llu tokens",
+            (unsigned long)tokens[t], (unsigned long long)t, (unsigned long long)model->shape.vocab);
     }
     fg_workspace *w = &model->work;
     float scale = (float)model->settings.embedding_scale;
     fg_real *rows;
-    FG_TRY(fg_workspace_view(w, &model->output, hidden, count, size, &rows, err));
+    FG_CALL(fg_workspace_view(w, &model->output, hidden, count, size, &rows, err));
     for (uint64_t t = 0; t < count; t++)
-        FG_TRY(fg_matrix_read(w, &model->embedding, tokens[t], 1, rows + t * size, err));
+        FG_CALL(fg_matrix_read(w, &model->embedding, tokens[t], 1, rows + t * size, err));
     if (scale != 1) w->device->scale(w->state, rows, count * size, scale);
-    FG_TRY(w->device->get(w->state, rows, count * size, hidden, err));
-done:
-    return status;
+    return w->device->get(w->state, rows, count * size, hidden, err);
 }
 
 /* ---- a block ---- */
@@ -31,34 +29,28 @@ done:
 /* Hidden states [count, hidden] on the device. */
 static fg_status bring(fg_model *model, const float *hidden, uint64_t count, fg_real **values,
                        fg_error *err) {
-    fg_status status = FG_OK;
     fg_workspace *w = &model->work;
     uint64_t size = model->shape.hidden;
-    FG_TRY(fg_workspace_view(w, &model->input, (float *)(uintptr_t)hidden, count, size, values, err));
-    FG_TRY(w->device->put(w->state, hidden, count * size, *values, err));
-done:
-    return status;
+    FG_CALL(fg_workspace_view(w, &model->input, (float *)(uintptr_t)hidden, count, size, values, err));
+    return w->device->put(w->state, hidden, count * size, *values, err);
 }
 
 /* The block's part of the cache; `own` serves when there is no cache. */
 static fg_status find_cache(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
                             uint64_t count, fg_layer_cache *own, fg_layer_cache **found, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t end;
     if (block >= model->shape.blocks || !fg_add(position, count, &end))
-        FG_FAIL(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
+        return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
     const fg_cache_size size = fg_block_cache_size(&model->blocks[block]);
     *found = own;
     if (!cache && position == 0)
-        FG_TRY(fg_layer_cache_make(own, &model->work, &size, count, err));
+        FG_CALL(fg_layer_cache_make(own, &model->work, &size, count, err));
     else if (!cache || block < cache->first || block - cache->first >= cache->count)
-        FG_FAIL(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
-                (unsigned long long)position);
+        return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
+                       (unsigned long long)position);
     else
         *found = &cache->blocks[block - cache->first];
-    FG_TRY(fg_layer_cache_continue(*found, &model->work, &size, block, position, count, err));
-done:
-    return status;
+    return fg_layer_cache_continue(*found, &model->work, &size, block, position, count, err);
 }
 
 /* What the two halves of a block have in common. */
@@ -72,7 +64,6 @@ typedef struct block_run {
 
 /* Norms the hidden states, runs the mixer or MLP, and adds what it makes. */
 static fg_status run_sublayer(const block_run *r, fg_sublayer which, fg_block_call *call, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_block *b = r->block;
     bool mixer = which == FG_SUB_MIXER;
     const fg_sublayer_settings *sublayer = mixer ? &b->kind->mixer : &b->kind->mlp;
@@ -81,30 +72,27 @@ static fg_status run_sublayer(const block_run *r, fg_sublayer which, fg_block_ca
     const float *seen;
     call->settings = sublayer->values;
     call->weights = mixer ? &b->mixer : &b->mlp;
-    FG_TRY(fg_norm_run(w, b->kind->norm, mixer ? &b->mixer_norm : &b->mlp_norm, b->kind->epsilon, r->hidden,
-                       &shape, r->model->normed.values, err));
-    FG_TRY(sublayer->kind->run(call, err));
+    FG_CALL(fg_norm_run(w, b->kind->norm, mixer ? &b->mixer_norm : &b->mlp_norm, b->kind->epsilon, r->hidden,
+                        &shape, r->model->normed.values, err));
+    FG_CALL(sublayer->kind->run(call, err));
     if (r->probe) {
-        FG_TRY(fg_workspace_see(w, call->output, call->count * call->hidden, &seen, err));
+        FG_CALL(fg_workspace_see(w, call->output, call->count * call->hidden, &seen, err));
         r->probe->visit(r->probe->context, r->index, which, seen, call->count);
     }
     w->device->add(w->state, r->hidden, 0, call->output, 0, 1, call->count * call->hidden);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status run_block(const block_run *r, fg_block_call *call, fg_error *err) {
-    fg_status status = FG_OK;
     fg_model *model = r->model;
-    FG_TRY(fg_scratch_fit(call->work, &model->normed, call->count, call->hidden, err));
-    FG_TRY(fg_scratch_fit(call->work, &model->added, call->count, call->hidden, err));
+    FG_CALL(fg_scratch_fit(call->work, &model->normed, call->count, call->hidden, err));
+    FG_CALL(fg_scratch_fit(call->work, &model->added, call->count, call->hidden, err));
     call->input = model->normed.values;
     call->output = model->added.values;
-    FG_TRY(run_sublayer(r, FG_SUB_MIXER, call, err));
-    FG_TRY(run_sublayer(r, FG_SUB_MLP, call, err));
+    FG_CALL(run_sublayer(r, FG_SUB_MIXER, call, err));
+    FG_CALL(run_sublayer(r, FG_SUB_MLP, call, err));
     call->cache->filled = fg_max(call->cache->filled, call->position + call->count);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
@@ -132,33 +120,27 @@ done:
 
 fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidden, uint64_t count,
                               float *normed, fg_error *err) {
-    fg_status status = FG_OK;
     fg_workspace *w = &model->work;
     uint64_t size = model->shape.hidden;
     const fg_heads shape = {count, 1, size, size};
     fg_real *from, *to;
     if (head >= model->shape.heads)
-        FG_FAIL(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
-    FG_TRY(bring(model, hidden, count, &from, err));
-    FG_TRY(fg_workspace_view(w, &model->output, normed, count, size, &to, err));
-    FG_TRY(fg_norm_run(w, model->settings.final_norm, &model->final_norms[head],
-                       model->settings.final_epsilon, from, &shape, to, err));
-    FG_TRY(w->device->get(w->state, to, count * size, normed, err));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
+    FG_CALL(bring(model, hidden, count, &from, err));
+    FG_CALL(fg_workspace_view(w, &model->output, normed, count, size, &to, err));
+    FG_CALL(fg_norm_run(w, model->settings.final_norm, &model->final_norms[head],
+                        model->settings.final_epsilon, from, &shape, to, err));
+    return w->device->get(w->state, to, count * size, normed, err);
 }
 
 /* Rows as the host sees them; `to` has room for them. */
 static fg_status see_rows(fg_model *model, const fg_matrix *matrix, uint64_t row, uint64_t rows, float *to,
                           fg_error *err) {
-    fg_status status = FG_OK;
     fg_workspace *w = &model->work;
     fg_real *values;
-    FG_TRY(fg_workspace_view(w, &model->output, to, rows, matrix->columns, &values, err));
-    FG_TRY(fg_matrix_read(w, matrix, row, rows, values, err));
-    FG_TRY(w->device->get(w->state, values, rows * matrix->columns, to, err));
-done:
-    return status;
+    FG_CALL(fg_workspace_view(w, &model->output, to, rows, matrix->columns, &values, err));
+    FG_CALL(fg_matrix_read(w, matrix, row, rows, values, err));
+    return w->device->get(w->state, values, rows * matrix->columns, to, err);
 }
 
 static fg_status compare_rows(fg_model *model, uint64_t row, uint64_t rows, float *head, float *embedding,
@@ -199,16 +181,13 @@ done:
 
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err) {
-    fg_status status = FG_OK;
     fg_workspace *w = &model->work;
     double most = model->settings.logit_softcap;
     fg_real *input, *output;
-    FG_TRY(check_tied(model, row, rows, err));
-    FG_TRY(bring(model, normed, count, &input, err));
-    FG_TRY(fg_workspace_view(w, &model->output, logits, count, rows, &output, err));
-    FG_TRY(fg_linear(w, &model->head, row, rows, input, count, output, rows, err));
+    FG_CALL(check_tied(model, row, rows, err));
+    FG_CALL(bring(model, normed, count, &input, err));
+    FG_CALL(fg_workspace_view(w, &model->output, logits, count, rows, &output, err));
+    FG_CALL(fg_linear(w, &model->head, row, rows, input, count, output, rows, err));
     if (most > 0) w->device->cap(w->state, output, count * rows, (float)most);
-    FG_TRY(w->device->get(w->state, output, count * rows, logits, err));
-done:
-    return status;
+    return w->device->get(w->state, output, count * rows, logits, err);
 }

@@ -73,20 +73,18 @@ static fg_status earlier(const fg_hyperparameters *settings, const fg_hyperparam
 static fg_status substitute(const fg_hyperparameters *settings, const fg_hyperparameter *row, const char *key,
                             const json_t *value, fg_error *err) {
     if (!json_is_object(value)) return store(settings, row, key, value, err);
-    fg_status status = FG_OK;
     const json_t *same = json_object_get(value, "same_as"), *quotient = json_object_get(value, "quotient");
     uint64_t a = 0, b = 1;
-    FG_TRY(earlier(settings, row, same ? same : json_array_get(quotient, 0), &a, err));
-    if (!same) FG_TRY(earlier(settings, row, json_array_get(quotient, 1), &b, err));
+    FG_CALL(earlier(settings, row, same ? same : json_array_get(quotient, 0), &a, err));
+    if (!same) FG_CALL(earlier(settings, row, json_array_get(quotient, 1), &b, err));
     if (row->type != FG_HYPERPARAMETER_SIZE)
-        FG_TRY(fg_config_refuse(err, row->name, value, "in models/: a value, since this is not a size"));
+        FG_CALL(fg_config_refuse(err, row->name, value, "in models/: a value, since this is not a size"));
     if (!b || a % b || a / b < row->least)
-        FG_FAIL(err, FG_ERR_INPUT,
-                "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number", key, a,
-                b);
+        return fg_fail(err, FG_ERR_INPUT,
+                       "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number",
+                       key, a, b);
     *(uint64_t *)member(settings, row) = a / b;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- entries ---- */
@@ -187,10 +185,8 @@ static fg_status read_row(const fg_hyperparameters *settings, const fg_hyperpara
 
 fg_status fg_hyperparameters_read(const fg_hyperparameters *settings, const fg_hyperparameters_source *source,
                                   fg_error *err) {
-    fg_status status = FG_OK;
-    for (size_t i = 0; i < settings->count; i++) FG_TRY(read_row(settings, &settings->rows[i], source, err));
-done:
-    return status;
+    for (size_t i = 0; i < settings->count; i++) FG_CALL(read_row(settings, &settings->rows[i], source, err));
+    return FG_OK;
 }
 
 fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
@@ -254,11 +250,8 @@ done:
 }
 
 fg_status fg_hyperparameters_check_demands(const fg_hyperparameters_source *source, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_only(json_object_get(source->declared, "only"), source->config, err));
-    FG_TRY(check_only_if(json_object_get(source->declared, "only_if"), source->config, err));
-done:
-    return status;
+    FG_CALL(check_only(json_object_get(source->declared, "only"), source->config, err));
+    return check_only_if(json_object_get(source->declared, "only_if"), source->config, err);
 }
 
 fg_status fg_hyperparameters_check_epsilon(double epsilon, fg_error *err) {

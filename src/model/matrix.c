@@ -38,67 +38,58 @@ void fg_matrix_free(fg_workspace *w, fg_matrix *matrix) {
 /* Stored rows [row, row + count), of each the elements [column, column + wide), side by side. */
 static fg_status read_stored(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t count,
                              uint64_t column, uint64_t wide, char *values, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_weight_source *source = &w->weights;
     const fg_weight *weight = &matrix->weight;
     uint64_t at = matrix->first + row * matrix->pitch + column;
     size_t size = wide * fg_dtype_size(weight->dtype);
     if (wide == matrix->pitch) return source->read(source->context, weight, at, count * wide, values, err);
     for (uint64_t r = 0; r < count; r++)
-        FG_TRY(source->read(source->context, weight, at + r * matrix->pitch, wide, values + r * size, err));
-done:
-    return status;
+        FG_CALL(source->read(source->context, weight, at + r * matrix->pitch, wide, values + r * size, err));
+    return FG_OK;
 }
 
 /* Brings rows of a transposed matrix from `row` on into the slab: `rows` of them, or as many as there is room
  * for. */
 static fg_status load_slab(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                            fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t columns = matrix->columns, most = fg_max(SLAB_NUMBERS / columns, rows);
     size_t size = fg_dtype_size(matrix->weight.dtype);
     if (most >= matrix->rows) row = 0;
     uint64_t wide = fg_min(most, matrix->rows - row);
     w->slab_of = NULL;
-    FG_TRY(fg_host_scratch_fit(&w->slab, wide, columns, size, err));
-    FG_TRY(fg_host_scratch_fit(&w->strip, STRIP, wide, size, err));
+    FG_CALL(fg_host_scratch_fit(&w->slab, wide, columns, size, err));
+    FG_CALL(fg_host_scratch_fit(&w->strip, STRIP, wide, size, err));
     for (uint64_t c = 0, count; c < columns; c += count) {
         count = fg_min(STRIP, columns - c);
-        FG_TRY(read_stored(w, matrix, c, count, row, wide, w->strip.bytes, err));
+        FG_CALL(read_stored(w, matrix, c, count, row, wide, w->strip.bytes, err));
         fg_transpose(w->strip.bytes, wide, (char *)w->slab.bytes + c * size, columns, count, wide, size);
     }
     w->slab_of = matrix;
     w->slab_row = row;
     w->slab_rows = wide;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_transposed(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                                  fg_real *values, fg_error *err) {
-    fg_status status = FG_OK;
     fg_dtype dtype = matrix->weight.dtype;
     bool there = w->slab_of == matrix && row >= w->slab_row && row + rows <= w->slab_row + w->slab_rows;
-    if (!there) FG_TRY(load_slab(w, matrix, row, rows, err));
+    if (!there) FG_CALL(load_slab(w, matrix, row, rows, err));
     uint64_t first = (row - w->slab_row) * matrix->columns;
-    FG_TRY(w->device->upcast(w->state, dtype, (char *)w->slab.bytes + first * fg_dtype_size(dtype),
-                             rows * matrix->columns, values, err));
-done:
-    return status;
+    return w->device->upcast(w->state, dtype, (char *)w->slab.bytes + first * fg_dtype_size(dtype),
+                             rows * matrix->columns, values, err);
 }
 
 static fg_status read_rows(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                            fg_real *values, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t columns = matrix->columns, at = matrix->first + row * matrix->pitch;
     if (matrix->transposed) return read_transposed(w, matrix, row, rows, values, err);
     if (matrix->pitch == columns)
         return fg_workspace_load(w, &matrix->weight, at, rows * columns, values, err);
     for (uint64_t r = 0; r < rows; r++)
-        FG_TRY(fg_workspace_load(w, &matrix->weight, at + r * matrix->pitch, columns, values + r * columns,
-                                 err));
-done:
-    return status;
+        FG_CALL(fg_workspace_load(w, &matrix->weight, at + r * matrix->pitch, columns, values + r * columns,
+                                  err));
+    return FG_OK;
 }
 
 fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
@@ -146,18 +137,16 @@ done:
 /* Rows [row, row + rows) of one panel. */
 static fg_status find_panel(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
                             const fg_real **values, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t most = fg_matrix_panel_rows(w, matrix);
-    FG_TRY(cached_panel(w, matrix, row / most, values, err));
+    FG_CALL(cached_panel(w, matrix, row / most, values, err));
     if (*values) {
         *values += row % most * matrix->columns;
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(fg_scratch_fit(w, &w->panel, rows, matrix->columns, err));
-    FG_TRY(fg_matrix_read(w, matrix, row, rows, w->panel.values, err));
+    FG_CALL(fg_scratch_fit(w, &w->panel, rows, matrix->columns, err));
+    FG_CALL(fg_matrix_read(w, matrix, row, rows, w->panel.values, err));
     *values = w->panel.values;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_bias(fg_workspace *w, const fg_vector *bias, uint64_t row, uint64_t rows, uint64_t count,
@@ -172,23 +161,21 @@ static fg_status add_bias(fg_workspace *w, const fg_vector *bias, uint64_t row, 
 
 fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_real *panel;
     uint64_t most = fg_matrix_panel_rows(w, matrix);
     if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
-        FG_FAIL(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
-                (unsigned long long)rows, matrix->name);
-    if (!count) goto done;
+        return fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
+                       (unsigned long long)rows, matrix->name);
+    if (!count) return FG_OK;
     for (uint64_t done = 0, part; done < rows; done += part) {
         uint64_t at = row + done;
         part = fg_min(most - at % most, rows - done);
-        FG_TRY(find_panel(w, matrix, at, part, &panel, err));
-        FG_TRY(w->device->linear(w->state, panel, part, matrix->columns, input, count, output + done, stride,
-                                 err));
+        FG_CALL(find_panel(w, matrix, at, part, &panel, err));
+        FG_CALL(w->device->linear(w->state, panel, part, matrix->columns, input, count, output + done, stride,
+                                  err));
     }
-    if (matrix->bias.name) FG_TRY(add_bias(w, &matrix->bias, row, rows, count, output, stride, err));
-done:
-    return status;
+    if (matrix->bias.name) FG_CALL(add_bias(w, &matrix->bias, row, rows, count, output, stride, err));
+    return FG_OK;
 }
 
 fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,

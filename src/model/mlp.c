@@ -54,16 +54,14 @@ static const fg_hyperparameter expert_rows[] = {
 #undef ONE_MLP
 
 static fg_status check_experts(void *settings, const fg_hyperparameters_source *source, fg_error *err) {
-    fg_status status = FG_OK;
     const mlp *s = settings;
     (void)source;
     if (s->experts_per_token > s->experts)
-        FG_FAIL(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
-                s->experts_per_token, s->experts);
-    FG_TRY(fg_hyperparameters_check_count(s->experts, "experts", err));
-    if (!s->experts_per_token) FG_FAIL(err, FG_ERR_INPUT, "config: experts, but 0 experts per token");
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "config: %" PRIu64 " experts per token, of %" PRIu64 " experts",
+                       s->experts_per_token, s->experts);
+    FG_CALL(fg_hyperparameters_check_count(s->experts, "experts", err));
+    if (!s->experts_per_token) return fg_fail(err, FG_ERR_INPUT, "config: experts, but 0 experts per token");
+    return FG_OK;
 }
 
 static uint64_t scratch(const void *settings, uint64_t tokens) {
@@ -81,41 +79,32 @@ typedef struct roles {
 
 static fg_status bind_one(const fg_binder *binder, const mlp *s, const roles *r, fg_matrix *m,
                           fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t size = s->intermediate_size, hidden = binder->hidden;
-    FG_TRY(
+    FG_CALL(
         fg_bind_linear(binder, s->gated ? r->gate : r->first, s->first_bias, size, hidden, &m[FIRST], err));
-    if (s->gated) FG_TRY(fg_bind_linear(binder, r->up, s->first_bias, size, hidden, &m[UP], err));
-    FG_TRY(fg_bind_linear(binder, r->down, s->down_bias, hidden, size, &m[DOWN], err));
-done:
-    return status;
+    if (s->gated) FG_CALL(fg_bind_linear(binder, r->up, s->first_bias, size, hidden, &m[UP], err));
+    return fg_bind_linear(binder, r->down, s->down_bias, hidden, size, &m[DOWN], err);
 }
 
 static fg_status run_one(fg_workspace *w, const mlp *s, fg_matrix *m, const fg_real *input, uint64_t count,
                          fg_real *output, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t size = s->intermediate_size;
-    FG_TRY(fg_scratch_fit(w, &w->states[0], count, size, err));
+    FG_CALL(fg_scratch_fit(w, &w->states[0], count, size, err));
     fg_real *first = w->states[0].values;
-    FG_TRY(fg_linear_whole(w, &m[FIRST], input, count, first, err));
+    FG_CALL(fg_linear_whole(w, &m[FIRST], input, count, first, err));
     w->device->activate(w->state, s->activation->activation, first, count * size);
     if (s->gated) {
-        FG_TRY(fg_scratch_fit(w, &w->states[1], count, size, err));
-        FG_TRY(fg_linear_whole(w, &m[UP], input, count, w->states[1].values, err));
+        FG_CALL(fg_scratch_fit(w, &w->states[1], count, size, err));
+        FG_CALL(fg_linear_whole(w, &m[UP], input, count, w->states[1].values, err));
         w->device->multiply(w->state, first, w->states[1].values, count * size);
     }
-    FG_TRY(fg_linear_whole(w, &m[DOWN], first, count, output, err));
-done:
-    return status;
+    return fg_linear_whole(w, &m[DOWN], first, count, output, err);
 }
 
 static fg_status bind(fg_binder *binder, const void *settings, fg_sublayer_weights *weights, fg_error *err) {
     static const roles r = {"mlp.gate", "mlp.up", "mlp.first", "mlp.down"};
-    fg_status status = FG_OK;
-    FG_TRY(fg_sublayer_weights_make(weights, MATRICES, 0, err));
-    FG_TRY(bind_one(binder, settings, &r, weights->matrices, err));
-done:
-    return status;
+    FG_CALL(fg_sublayer_weights_make(weights, MATRICES, 0, err));
+    return bind_one(binder, settings, &r, weights->matrices, err);
 }
 
 static fg_status run(const fg_block_call *call, fg_error *err) {
@@ -138,16 +127,14 @@ const fg_sublayer_kind fg_dense = {
 static fg_status bind_experts(fg_binder *binder, const void *settings, fg_sublayer_weights *weights,
                               fg_error *err) {
     static const roles r = {"experts.gate", "experts.up", "experts.first", "experts.down"};
-    fg_status status = FG_OK;
     const mlp *s = settings;
-    FG_TRY(fg_sublayer_weights_make(weights, 1 + s->experts * MATRICES, 0, err));
+    FG_CALL(fg_sublayer_weights_make(weights, 1 + s->experts * MATRICES, 0, err));
     fg_matrix *m = weights->matrices;
     binder->experts = s->experts;
-    FG_TRY(fg_bind_matrix(binder, "experts.router", s->experts, binder->hidden, m, err));
+    FG_CALL(fg_bind_matrix(binder, "experts.router", s->experts, binder->hidden, m, err));
     for (binder->expert = 0; binder->expert < s->experts; binder->expert++)
-        FG_TRY(bind_one(binder, s, &r, m + 1 + binder->expert * MATRICES, err));
-done:
-    return status;
+        FG_CALL(bind_one(binder, s, &r, m + 1 + binder->expert * MATRICES, err));
+    return FG_OK;
 }
 
 /* Scores of one token become the weights of its experts, 0 for those that it does not go through. `chosen`

@@ -19,16 +19,15 @@ fg_hyperparameters fg_model_settings_table(const fg_model_settings *settings) {
 
 fg_status fg_model_settings_read(fg_model_settings *settings, const fg_hyperparameters_source *source,
                                  fg_error *err) {
-    fg_status status = FG_OK;
     *settings = (fg_model_settings){0};
     const fg_hyperparameters table = fg_model_settings_table(settings);
-    FG_TRY(fg_hyperparameters_check_demands(source, err));
-    FG_TRY(fg_hyperparameters_read(&table, source, err));
-    FG_TRY(fg_hyperparameters_check_count(settings->blocks, "blocks", err));
-    FG_TRY(fg_hyperparameters_check_count(settings->prediction_heads, "prediction heads", err));
-    FG_TRY(fg_hyperparameters_check_epsilon(settings->final_epsilon, err));
+    FG_CALL(fg_hyperparameters_check_demands(source, err));
+    FG_CALL(fg_hyperparameters_read(&table, source, err));
+    FG_CALL(fg_hyperparameters_check_count(settings->blocks, "blocks", err));
+    FG_CALL(fg_hyperparameters_check_count(settings->prediction_heads, "prediction heads", err));
+    FG_CALL(fg_hyperparameters_check_epsilon(settings->final_epsilon, err));
     if (settings->logit_softcap < 0)
-        FG_FAIL(err, FG_ERR_INPUT, "config: the logit soft cap is negative: %g", settings->logit_softcap);
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "config: the logit soft cap is negative: %g",
+                       settings->logit_softcap);
+    return FG_OK;
 }

@@ -134,21 +134,20 @@ typedef struct described {
 
 static fg_status read_object(const fg_hyperparameters_source *source, const json_t *object, described *result,
                              fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *declared = json_object_get(source->declared, "rotary");
     const char *type;
-    FG_TRY(
+    FG_CALL(
         fg_hyperparameters_kind_name(json_object_get(declared, "type"), "rotary type", object, &type, err));
     result->kind = find_kind(type);
     if (!result->kind)
-        FG_FAIL(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass", type);
+        return fg_fail(err, FG_ERR_INPUT, "models/: rotary type \"%s\" is not supported by the forward pass",
+                       type);
     for (int n = 0; n < NUMBERS; n++) {
         double *number = result->numbers.number, above = n == HIGH ? number[LOW] : 0;
         if (result->kind->numbers >> n & 1)
-            FG_TRY(read_number(source, object, number_names[n], above, &number[n], err));
+            FG_CALL(read_number(source, object, number_names[n], above, &number[n], err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* An object that says something; NULL for null, absent and {}. */
@@ -171,21 +170,20 @@ static bool same(const described *a, const described *b) {
 }
 
 static fg_status read_objects(const fg_hyperparameters_source *source, described *result, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *objects = json_object_get(json_object_get(source->declared, "rotary"), "objects"), *object;
     const char *key;
     for (size_t i = 0; (key = fg_config_key_at(objects, i)) != NULL; i++) {
         described other = {0};
-        FG_TRY(object_at(source->config, key, &object, err));
+        FG_CALL(object_at(source->config, key, &object, err));
         if (!object) continue;
-        FG_TRY(read_object(source, object, &other, err));
+        FG_CALL(read_object(source, object, &other, err));
         if (result->kind && !same(&other, result))
-            FG_FAIL(err, FG_ERR_INPUT, "the config gives the rotary embeddings twice with different values");
+            return fg_fail(err, FG_ERR_INPUT,
+                           "the config gives the rotary embeddings twice with different values");
         *result = other;
     }
-    if (!result->kind) FG_TRY(read_object(source, NULL, result, err));
-done:
-    return status;
+    if (!result->kind) FG_CALL(read_object(source, NULL, result, err));
+    return FG_OK;
 }
 
 fg_status fg_rotary_read(fg_rotary *rotary, const fg_hyperparameters_source *source, uint64_t head_size,
@@ -211,13 +209,12 @@ void fg_rotary_free(fg_rotary *rotary) {
  * one kind use the same. */
 static fg_status prepare(fg_workspace *w, const fg_rotary *rotary, uint64_t position, uint64_t count,
                          fg_real **angles, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t half = rotary->head_size / 2;
     bool there = w->angles_of == rotary && w->angles_first == position && w->angles_count == count;
     if (!there) w->angles_of = NULL;
-    if (!there) FG_TRY(fg_host_scratch_fit(&w->cosines, count, 2 * half, sizeof(float), err));
-    FG_TRY(fg_workspace_view(w, &w->angles, w->cosines.bytes, count, 2 * half, angles, err));
-    if (there) goto done;
+    if (!there) FG_CALL(fg_host_scratch_fit(&w->cosines, count, 2 * half, sizeof(float), err));
+    FG_CALL(fg_workspace_view(w, &w->angles, w->cosines.bytes, count, 2 * half, angles, err));
+    if (there) return FG_OK;
     for (uint64_t t = 0; t < count; t++) {
         float *cosines = (float *)w->cosines.bytes + t * 2 * half, *sines = cosines + half;
         for (uint64_t i = 0; i < half; i++) {
@@ -226,12 +223,11 @@ static fg_status prepare(fg_workspace *w, const fg_rotary *rotary, uint64_t posi
             sines[i] = sinf(angle) * rotary->scale;
         }
     }
-    FG_TRY(w->device->put(w->state, w->cosines.bytes, count * 2 * half, *angles, err));
+    FG_CALL(w->device->put(w->state, w->cosines.bytes, count * 2 * half, *angles, err));
     w->angles_of = rotary;
     w->angles_first = position;
     w->angles_count = count;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_rotary_apply(fg_workspace *w, const fg_rotary *rotary, uint64_t position, fg_real *values,

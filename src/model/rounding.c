@@ -21,7 +21,6 @@ static bool find(void *context, const char *name, fg_weight *weight) {
 
 static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
                               void *out, fg_error *err) {
-    fg_status status = FG_OK;
     rounding *r = context;
     fg_weight stored = *weight;
     float values[PART];
@@ -30,11 +29,10 @@ static fg_status read_rounded(void *context, const fg_weight *weight, uint64_t f
         return r->inner.read(r->inner.context, &stored, first, count, out, err);
     for (uint64_t at = 0, part; at < count; at += part) {
         part = fg_min(PART, count - at);
-        FG_TRY(fg_weight_source_read_f32(&r->inner, &stored, first + at, part, values, err));
+        FG_CALL(fg_weight_source_read_f32(&r->inner, &stored, first + at, part, values, err));
         fg_cast(FG_F32, values, weight->dtype, (char *)out + at * fg_dtype_size(weight->dtype), part);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static const char *name_of(void *context, uint32_t index) {

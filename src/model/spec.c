@@ -8,7 +8,6 @@ enum { DEPTH = 8 }; /* files that extend each other */
 
 /* Copies of the members of `over` replace those of `base`; objects are merged. */
 static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)over, key, value) {
@@ -16,12 +15,11 @@ static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
         if (json_is_null(value))
             json_object_del(base, key);
         else if (json_is_object(old) && json_is_object(value))
-            FG_TRY(merge(old, value, err));
+            FG_CALL(merge(old, value, err));
         else
-            FG_TRY(fg_json_put(base, key, fg_json_deep_copy(value, err), err));
+            FG_CALL(fg_json_put(base, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A type comes from a config.json: it must not lead out of the directories. */
@@ -94,12 +92,9 @@ fg_status fg_model_spec_path(char **path, fg_catalogue *catalogue, const char *n
 }
 
 fg_status fg_model_spec_revise(json_t *spec, const fg_format *format, const json_t *patch, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *side = json_object_get(json_object_get(spec, "formats"), format->schema);
-    if (!side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->schema);
-    FG_TRY(merge(side, patch, err));
-done:
-    return status;
+    if (!side) return fg_fail(err, FG_ERR_INPUT, "models/: there is no entry for format %s", format->schema);
+    return merge(side, patch, err);
 }
 
 const char *fg_model_spec_name(const fg_format *format, const char *model_type) {

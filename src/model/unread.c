@@ -50,19 +50,16 @@ static bool is_listed(const json_t *unread, const char *name) {
 
 static fg_status list(fg_buffer *names, size_t count, const char *name, uint64_t read, uint64_t elements,
                       fg_error *err) {
-    fg_status status = FG_OK;
     if (count > LISTED) return FG_OK;
-    FG_TRY(fg_buffer_printf(names, err, "%s\"%.150s\"", count > 1 ? ", " : "", name));
+    FG_CALL(fg_buffer_printf(names, err, "%s\"%.150s\"", count > 1 ? ", " : "", name));
     if (read)
-        FG_TRY(
+        FG_CALL(
             fg_buffer_printf(names, err, " (only %" PRIu64 " of its %" PRIu64 " numbers)", read, elements));
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status list_unread(const fg_read_ranges *ranges, const fg_weight_source *weights,
                              const json_t *unread, fg_buffer *names, size_t *count, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     size_t at = 0;
     for (uint32_t tensor = 0; (name = weights->name_of(weights->context, tensor)) != NULL; tensor++) {
@@ -71,10 +68,9 @@ static fg_status list_unread(const fg_read_ranges *ranges, const fg_weight_sourc
         if (!weights->find(weights->context, name, &weight) || read == weight.elements) continue;
         if (!read && is_listed(unread, name)) continue;
         ++*count;
-        FG_TRY(list(names, *count, name, read, weight.elements, err));
+        FG_CALL(list(names, *count, name, read, weight.elements, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_read_ranges_check(fg_read_ranges *ranges, const fg_weight_source *weights, const json_t *unread,

@@ -26,31 +26,29 @@ static const char *block_prefix(const fg_binder *binder) {
 
 /* Appends `pattern` with what its places in braces stand for. */
 static fg_status expand(const fg_binder *binder, const char *pattern, fg_buffer *name, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t block = binder->block - (is_further(binder) ? binder->blocks : 0);
     for (const char *at = pattern; *at;) {
         size_t plain = strcspn(at, "{");
-        FG_TRY(fg_buffer_add(name, at, plain, err));
+        FG_CALL(fg_buffer_add(name, at, plain, err));
         at += plain;
         if (fg_starts_with(at, "{block}")) {
-            FG_TRY(expand(binder, block_prefix(binder), name, err));
+            FG_CALL(expand(binder, block_prefix(binder), name, err));
             at += strlen("{block}");
             continue;
         }
         if (!*at) break;
         char place = at[1];
         if (!place || at[2] != '}' || !strchr("iehf", place))
-            FG_FAIL(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern);
-        FG_TRY(fg_buffer_put_u64(name,
-                                 place == 'i'   ? block
-                                 : place == 'e' ? binder->expert
-                                 : place == 'h' ? binder->head
-                                                : binder->head - 1,
-                                 err));
+            return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern);
+        FG_CALL(fg_buffer_put_u64(name,
+                                  place == 'i'   ? block
+                                  : place == 'e' ? binder->expert
+                                  : place == 'h' ? binder->head
+                                                 : binder->head - 1,
+                                  err));
         at += 3;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* One way in which a store may hold a role's weight: as a part of a tensor, along one dimension of it. */
@@ -68,27 +66,25 @@ typedef struct stored_as {
 
 /* The sizes of unequal parts. */
 static fg_status read_sizes(const fg_binder *binder, const json_t *sizes, stored_as *h, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_scope scope = {.here = binder->config};
     h->of = json_array_size(sizes);
     h->unequal = true;
-    if (h->of > MOST_PARTS) FG_FAIL(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too many", h->pattern);
+    if (h->of > MOST_PARTS)
+        return fg_fail(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too many", h->pattern);
     for (size_t i = 0; i < h->of; i++) {
         uint64_t size;
-        FG_TRY(fg_expression_size(json_array_get(sizes, i), &scope, "models/: rows", &size, err));
+        FG_CALL(fg_expression_size(json_array_get(sizes, i), &scope, "models/: rows", &size, err));
         if (size > PART_LIMIT)
-            FG_FAIL(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too large", h->pattern);
+            return fg_fail(err, FG_ERR_INPUT, "models/: \"rows\" of \"%s\": too large", h->pattern);
         if (i < h->part) h->before += size;
         if (i == h->part) h->own = size;
         h->all += size;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_stored_as(const fg_binder *binder, const char *role, const json_t *entry, stored_as *h,
                                 fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *part = json_object_get(entry, "part"), *of = json_object_get(entry, "of"),
                  *sizes = json_object_get(entry, "rows"), *dim = json_object_get(entry, "dim"),
                  *unsqueezed = json_object_get(entry, "unsqueezed"),
@@ -103,16 +99,15 @@ static fg_status read_stored_as(const fg_binder *binder, const char *role, const
     if (dim) h->dim = (uint32_t)json_integer_value(dim);
     if (unsqueezed) h->unsqueezed = (uint32_t)json_integer_value(unsqueezed);
     h->transposed = json_is_true(json_object_get(entry, "transposed"));
-    if (h->pattern && sizes) FG_TRY(read_sizes(binder, sizes, h, err));
+    if (h->pattern && sizes) FG_CALL(read_sizes(binder, sizes, h, err));
     if (!h->pattern || !h->of || h->of > MOST_PARTS || h->part >= h->of || h->dim > 1)
-        FG_FAIL(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
-                binder->format);
-    if (!experts) goto done;
+        return fg_fail(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
+                       binder->format);
+    if (!experts) return FG_OK;
     h->expert = binder->expert;
     h->experts = binder->experts;
     h->stacked = json_is_string(experts);
-done:
-    return status;
+    return FG_OK;
 }
 
 static const json_t *stored_as_at(const json_t *names, size_t i) {
@@ -269,12 +264,10 @@ static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint
 
 static fg_status add_read(const fg_binder *binder, const fg_weight *weight, const stored_box *b,
                           uint64_t rows, uint64_t columns, fg_error *err) {
-    fg_status status = FG_OK;
     if (b->pitch == columns) return fg_read_ranges_add(binder->read, weight, b->first, rows * columns, err);
     for (uint64_t r = 0; r < rows; r++)
-        FG_TRY(fg_read_ranges_add(binder->read, weight, b->first + r * b->pitch, columns, err));
-done:
-    return status;
+        FG_CALL(fg_read_ranges_add(binder->read, weight, b->first + r * b->pitch, columns, err));
+    return FG_OK;
 }
 
 fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,

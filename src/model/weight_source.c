@@ -17,15 +17,13 @@ const char *fg_weight_source_example(const fg_weight_source *weights) {
 
 fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
                                     uint64_t count, float *out, fg_error *err) {
-    fg_status status = FG_OK;
     double stored[CHUNK];
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(CHUNK, count - done);
-        FG_TRY(weights->read(weights->context, weight, first + done, part, stored, err));
+        FG_CALL(weights->read(weights->context, weight, first + done, part, stored, err));
         fg_cast_to_f32(weight->dtype, stored, out + done, part);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- a checkpoint's files, as they are or rounded ---- */
@@ -71,18 +69,16 @@ static bool files_find(void *context, const char *name, fg_weight *weight) {
 
 static fg_status files_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, void *out,
                             fg_error *err) {
-    fg_status status = FG_OK;
     files *f = context;
     const fg_tensor *tensor = &f->table->items[weight->index];
     fg_dtype dtype = seen_dtype(f, tensor);
     if (dtype == tensor->dtype) return fg_reader_read(f->reader, tensor, first, count, out, err);
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(CHUNK, count - done);
-        FG_TRY(fg_reader_read(f->reader, tensor, first + done, part, f->stored, err));
+        FG_CALL(fg_reader_read(f->reader, tensor, first + done, part, f->stored, err));
         fg_cast(tensor->dtype, f->stored, dtype, (char *)out + done * fg_dtype_size(dtype), part);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status files_open(fg_weight_source *weights, const fg_tensors *table, files **opened,
@@ -147,12 +143,10 @@ static void round_dropped(const fg_plan *plan, fg_dtype *rounded) {
 }
 
 static fg_status find_rounding(const fg_plan *plan, fg_dtype *rounded, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t o = 0; o < plan->output_count; o++)
-        FG_TRY(round_copied(plan, &plan->outputs[o], rounded, err));
+        FG_CALL(round_copied(plan, &plan->outputs[o], rounded, err));
     round_dropped(plan, rounded);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {

@@ -29,16 +29,14 @@ static fg_status too_large(uint64_t rows, uint64_t columns, fg_error *err) {
 
 fg_status fg_scratch_fit(fg_workspace *w, fg_scratch *scratch, uint64_t rows, uint64_t columns,
                          fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t count, bytes;
     if (!fg_mul(rows, columns, &count) || !fg_mul(count, sizeof(float), &bytes))
         return too_large(rows, columns, err);
     if (scratch->values && count <= scratch->count) return FG_OK;
     fg_scratch_free(w, scratch);
-    FG_TRY(w->device->allocate(w->state, count, &scratch->values, err));
+    FG_CALL(w->device->allocate(w->state, count, &scratch->values, err));
     scratch->count = count;
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_scratch_free(fg_workspace *w, fg_scratch *scratch) {
@@ -71,29 +69,24 @@ fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values,
 
 fg_status fg_workspace_see(fg_workspace *w, const fg_real *values, uint64_t count, const float **seen,
                            fg_error *err) {
-    fg_status status = FG_OK;
     *seen = (const float *)values;
     if (w->device->host_memory) return FG_OK;
-    FG_TRY(fg_host_scratch_fit(&w->seen, 1, count, sizeof **seen, err));
+    FG_CALL(fg_host_scratch_fit(&w->seen, 1, count, sizeof **seen, err));
     *seen = w->seen.bytes;
-    FG_TRY(w->device->get(w->state, values, count, w->seen.bytes, err));
-done:
-    return status;
+    return w->device->get(w->state, values, count, w->seen.bytes, err);
 }
 
 fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t count,
                             fg_real *to, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_weight_source *source = &w->weights;
     uint64_t most = w->device->upcast_count;
     if (w->device->host_memory && weight->dtype == FG_F32)
         return source->read(source->context, weight, first, count, to, err);
-    FG_TRY(fg_host_scratch_fit(&w->stored, 1, most, sizeof(double), err));
+    FG_CALL(fg_host_scratch_fit(&w->stored, 1, most, sizeof(double), err));
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(most, count - done);
-        FG_TRY(source->read(source->context, weight, first + done, part, w->stored.bytes, err));
-        FG_TRY(w->device->upcast(w->state, weight->dtype, w->stored.bytes, part, to + done, err));
+        FG_CALL(source->read(source->context, weight, first + done, part, w->stored.bytes, err));
+        FG_CALL(w->device->upcast(w->state, weight->dtype, w->stored.bytes, part, to + done, err));
     }
-done:
-    return status;
+    return FG_OK;
 }

@@ -32,59 +32,50 @@ static fg_status put_name(fg_buffer *out, const char *name, fg_error *err) {
 }
 
 static fg_status put_piece(fg_buffer *out, const fg_piece *piece, fg_error *err) {
-    fg_status status = FG_OK;
     const uint64_t head[] = {piece->kind, piece->dims, piece->source, piece->from, piece->to};
-    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
-    FG_TRY(put_many(out, piece->extent, piece->dims, err));
-    FG_TRY(put_many(out, piece->from_stride, piece->dims, err));
-    FG_TRY(put_many(out, piece->to_stride, piece->dims, err));
-done:
-    return status;
+    FG_CALL(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_CALL(put_many(out, piece->extent, piece->dims, err));
+    FG_CALL(put_many(out, piece->from_stride, piece->dims, err));
+    return put_many(out, piece->to_stride, piece->dims, err);
 }
 
 static fg_status put_output(fg_buffer *out, const fg_plan *plan, const fg_output *output, fg_error *err) {
-    fg_status status = FG_OK;
     const uint64_t head[] = {(uint64_t)output->dtype, output->shard, output->offset, output->piece_count,
                              output->rank};
-    FG_TRY(put_name(out, output->name, err));
-    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
-    FG_TRY(put_many(out, output->shape, output->rank, err));
+    FG_CALL(put_name(out, output->name, err));
+    FG_CALL(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_CALL(put_many(out, output->shape, output->rank, err));
     for (size_t i = 0; i < output->piece_count; i++)
-        FG_TRY(put_piece(out, &plan->pieces[output->first_piece + i], err));
-done:
-    return status;
+        FG_CALL(put_piece(out, &plan->pieces[output->first_piece + i], err));
+    return FG_OK;
 }
 
 /* In place: it is most of the bytes. */
 static fg_status put_table(fg_buffer *out, const fg_tensors *table, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t length = 0;
     size_t begin = out->length;
-    FG_TRY(fg_buffer_add(out, &length, sizeof length, err));
-    FG_TRY(fg_tensors_encode(table, out, err));
+    FG_CALL(fg_buffer_add(out, &length, sizeof length, err));
+    FG_CALL(fg_tensors_encode(table, out, err));
     length = out->length - begin - sizeof length;
     memcpy(out->data + begin, &length, sizeof length);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const uint64_t head[] = {plan->shard_count, plan->output_count, plan->dropped_count};
-    FG_TRY(put_number(out, VERSION, err));
-    FG_TRY(put_table(out, &plan->source, err));
-    FG_TRY(put_many(out, head, sizeof head / sizeof *head, err));
+    FG_CALL(put_number(out, VERSION, err));
+    FG_CALL(put_table(out, &plan->source, err));
+    FG_CALL(put_many(out, head, sizeof head / sizeof *head, err));
     for (size_t i = 0; i < plan->shard_count; i++) {
-        FG_TRY(put_name(out, plan->shard_files[i], err));
-        FG_TRY(put_number(out, plan->shard_bytes[i], err));
+        FG_CALL(put_name(out, plan->shard_files[i], err));
+        FG_CALL(put_number(out, plan->shard_bytes[i], err));
     }
-    for (size_t i = 0; i < plan->output_count; i++) FG_TRY(put_output(out, plan, &plan->outputs[i], err));
+    for (size_t i = 0; i < plan->output_count; i++) FG_CALL(put_output(out, plan, &plan->outputs[i], err));
     for (size_t i = 0; i < plan->dropped_count; i++) {
-        FG_TRY(put_number(out, plan->dropped[i].source, err));
-        FG_TRY(put_name(out, plan->dropped[i].reason, err));
+        FG_CALL(put_number(out, plan->dropped[i].source, err));
+        FG_CALL(put_name(out, plan->dropped[i].reason, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- reading ---- */
@@ -137,24 +128,22 @@ done:
 }
 
 static fg_status take_piece(plan_cursor *from, fg_plan *plan) {
-    fg_status status = FG_OK;
     fg_piece piece = {0};
     uint64_t kind, dims, source;
-    FG_TRY(take_number(from, FG_PIECE_MEAN, &kind));
-    FG_TRY(take_number(from, FG_MAX_DIMS, &dims));
-    FG_TRY(take_number(from, UINT32_MAX, &source));
+    FG_CALL(take_number(from, FG_PIECE_MEAN, &kind));
+    FG_CALL(take_number(from, FG_MAX_DIMS, &dims));
+    FG_CALL(take_number(from, UINT32_MAX, &source));
     piece.kind = (uint8_t)kind;
     piece.dims = (uint8_t)dims;
     piece.source = (uint32_t)source;
-    if (kind != FG_PIECE_ZERO && source >= plan->source.count) FG_TRY(damaged(from, "a piece has no source"));
-    FG_TRY(take_many(from, 1, &piece.from));
-    FG_TRY(take_many(from, 1, &piece.to));
-    FG_TRY(take_many(from, dims, piece.extent));
-    FG_TRY(take_many(from, dims, piece.from_stride));
-    FG_TRY(take_many(from, dims, piece.to_stride));
-    FG_TRY(fg_plan_add_piece(plan, &piece, from->err));
-done:
-    return status;
+    if (kind != FG_PIECE_ZERO && source >= plan->source.count)
+        FG_CALL(damaged(from, "a piece has no source"));
+    FG_CALL(take_many(from, 1, &piece.from));
+    FG_CALL(take_many(from, 1, &piece.to));
+    FG_CALL(take_many(from, dims, piece.extent));
+    FG_CALL(take_many(from, dims, piece.from_stride));
+    FG_CALL(take_many(from, dims, piece.to_stride));
+    return fg_plan_add_piece(plan, &piece, from->err);
 }
 
 static fg_status take_output(plan_cursor *from, fg_plan *plan) {
@@ -206,16 +195,14 @@ done:
 }
 
 static fg_status take_table(plan_cursor *from, fg_tensors *table) {
-    fg_status status = FG_OK;
     uint64_t length, left = (uint64_t)(from->end - from->at);
-    if (left < sizeof length) FG_TRY(damaged(from, "it is truncated"));
+    if (left < sizeof length) FG_CALL(damaged(from, "it is truncated"));
     memcpy(&length, from->at, sizeof length);
     from->at += sizeof length;
-    if (length > left - sizeof length) FG_TRY(damaged(from, "it is truncated"));
-    FG_TRY(fg_tensors_decode(from->at, length, table, from->err));
+    if (length > left - sizeof length) FG_CALL(damaged(from, "it is truncated"));
+    FG_CALL(fg_tensors_decode(from->at, length, table, from->err));
     from->at += length;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err) {

@@ -9,18 +9,16 @@
 /* ---- the table between ---- */
 
 fg_status fg_plan_outputs(const fg_plan *plan, const char *where, fg_tensors *tensors, fg_error *err) {
-    fg_status status = FG_OK;
     uint32_t file;
-    FG_TRY(fg_tensors_add_place(tensors, where, &file, err));
+    FG_CALL(fg_tensors_add_place(tensors, where, &file, err));
     for (size_t o = 0; o < plan->output_count; o++) {
         const fg_output *output = &plan->outputs[o];
         fg_tensor tensor = {.name = output->name, .dtype = output->dtype, .rank = output->rank, .file = file};
         memcpy(tensor.shape, output->shape, sizeof tensor.shape);
         fg_tensor_row_major(&tensor); /* an output's shape does not overflow */
-        FG_TRY(fg_tensors_add(tensors, &tensor, err));
+        FG_CALL(fg_tensors_add(tensors, &tensor, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- pieces ---- */
@@ -110,26 +108,23 @@ static fg_status add_shared(composer *c, const fg_places *places, const fg_digit
 /* Everything that one piece of first gives to one of second. */
 static fg_status join_pieces(composer *c, const fg_output *between, const fg_piece *producer,
                              const fg_piece *consumer) {
-    fg_status status = FG_OK;
     fg_places places = {0};
     fg_progression there, here;
     c->there.count = c->here.count = 0;
     if (!fg_progression_of_output(producer, &there) || !fg_progression_of_source(consumer, &here) ||
         !fg_places_add(&places, &there) || !fg_places_add(&places, &here) ||
         !fg_places_sort(&places, between->elements))
-        FG_TRY(not_joined(c, "their strides do not divide each other"));
-    FG_TRY(fg_digit_boxes_add(&c->there, &places, &there, c->name, c->err));
-    FG_TRY(fg_digit_boxes_add(&c->here, &places, &here, c->name, c->err));
+        FG_CALL(not_joined(c, "their strides do not divide each other"));
+    FG_CALL(fg_digit_boxes_add(&c->there, &places, &there, c->name, c->err));
+    FG_CALL(fg_digit_boxes_add(&c->here, &places, &here, c->name, c->err));
     for (size_t i = 0; i < c->here.count; i++) {
         for (size_t j = 0; j < c->there.count; j++)
-            FG_TRY(add_shared(c, &places, &c->there.items[j], &c->here.items[i], producer));
+            FG_CALL(add_shared(c, &places, &c->there.items[j], &c->here.items[i], producer));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status join(composer *c, const fg_piece *consumer) {
-    fg_status status = FG_OK;
     const fg_plan *first = c->first;
     if (consumer->kind == FG_PIECE_ZERO) return fg_plan_add_piece(c->joined, consumer, c->err);
     const fg_output *between = &first->outputs[consumer->source];
@@ -141,9 +136,8 @@ static fg_status join(composer *c, const fg_piece *consumer) {
         return fg_plan_add_piece(c->joined, &joined, c->err);
     }
     for (size_t p = 0; p < between->piece_count; p++)
-        FG_TRY(join_pieces(c, between, &first->pieces[between->first_piece + p], consumer));
-done:
-    return status;
+        FG_CALL(join_pieces(c, between, &first->pieces[between->first_piece + p], consumer));
+    return FG_OK;
 }
 
 /* ---- what is dropped ---- */
@@ -174,16 +168,14 @@ done:
 /* ---- the whole ---- */
 
 static fg_status join_outputs(composer *c) {
-    fg_status status = FG_OK;
     for (size_t o = 0; o < c->second->output_count; o++) {
         const fg_output *output = &c->second->outputs[o];
-        FG_TRY(
+        FG_CALL(
             fg_plan_add_output(c->joined, output->name, output->dtype, output->rank, output->shape, c->err));
         for (size_t p = output->first_piece; p < output->first_piece + output->piece_count; p++)
-            FG_TRY(join(c, &c->second->pieces[p]));
+            FG_CALL(join(c, &c->second->pieces[p]));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What the joined plan has of first as it is. */

@@ -135,7 +135,6 @@ static fg_status split(const cutter *c, fg_progression *p, uint32_t d, uint64_t 
 /* Cuts dimension `d`, which runs over the end of its digit: up to that end, whole rounds (a dimension more),
  * and the rest. */
 static fg_status cut(const cutter *c, const fg_progression *p, uint32_t d) {
-    fg_status status = FG_OK;
     uint32_t place = place_of(c->places, p->stride[d]);
     uint64_t size = c->places->size[place], first = digit(c->places, p->start, place), extent = p->extent[d];
     uint64_t head = first ? fg_min(size - first, extent) : 0;
@@ -147,15 +146,13 @@ static fg_status cut(const cutter *c, const fg_progression *p, uint32_t d) {
         part.start += done * p->stride[d];
         part.shadow += done * p->shadow_stride[d];
         part.extent[d] = counts[i];
-        if (i == 1 && rounds > 1) FG_TRY(split(c, &part, d, rounds, size));
-        FG_TRY(add(c, &part));
+        if (i == 1 && rounds > 1) FG_CALL(split(c, &part, d, rounds, size));
+        FG_CALL(add(c, &part));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add(const cutter *c, const fg_progression *p) {
-    fg_status status = FG_OK;
     fg_error *err = c->err;
     fg_digit_box box = {.shadow = p->shadow};
     for (uint32_t place = 0; place < c->places->count; place++) {
@@ -170,10 +167,9 @@ static fg_status add(const cutter *c, const fg_progression *p) {
         box.high[place] = box.low[place] + p->extent[d];
         box.shadow_stride[place] = p->shadow_stride[d];
     }
-    FG_TRY(fg_grow(&c->boxes->items, c->boxes->count, &c->boxes->capacity, sizeof *c->boxes->items, err));
+    FG_CALL(fg_grow(&c->boxes->items, c->boxes->count, &c->boxes->capacity, sizeof *c->boxes->items, err));
     c->boxes->items[c->boxes->count++] = box;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_digit_boxes_add(fg_digit_boxes *boxes, const fg_places *places,

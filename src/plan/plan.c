@@ -37,17 +37,15 @@ done:
 }
 
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!plan->output_count) FG_FAIL(err, FG_ERR_BUG, "plan: a piece before the first output");
-    FG_TRY(fg_grow(&plan->pieces, plan->piece_count, &plan->piece_capacity, sizeof *plan->pieces, err));
+    if (!plan->output_count) return fg_fail(err, FG_ERR_BUG, "plan: a piece before the first output");
+    FG_CALL(fg_grow(&plan->pieces, plan->piece_count, &plan->piece_capacity, sizeof *plan->pieces, err));
     fg_output *output = &plan->outputs[plan->output_count - 1];
     size_t at = plan->piece_count++;
     for (; at > output->first_piece && plan->pieces[at - 1].to > piece->to; at--)
         plan->pieces[at] = plan->pieces[at - 1];
     plan->pieces[at] = *piece;
     output->piece_count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err) {
@@ -137,28 +135,25 @@ static fg_status check_piece(const fg_plan *plan, const fg_output *output, size_
 
 static fg_status check_output(const fg_plan *plan, const fg_output *output, size_t first_piece,
                               fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t elements;
     bool sound = output->rank <= FG_MAX_DIMS && fg_dtype_size(output->dtype) &&
                  output->first_piece == first_piece && output->piece_count <= plan->piece_count - first_piece;
     if (!sound || !count_elements(output->rank, output->shape, &elements) || elements != output->elements)
-        FG_FAIL(err, FG_ERR_BUG, "plan: output \"%s\" is not consistent", output->name);
-    for (size_t i = 0; i < output->piece_count; i++) FG_TRY(check_piece(plan, output, i, err));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" is not consistent", output->name);
+    for (size_t i = 0; i < output->piece_count; i++) FG_CALL(check_piece(plan, output, i, err));
+    return FG_OK;
 }
 
 fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err) {
-    fg_status status = FG_OK;
     size_t first_piece = 0;
     for (size_t i = 0; i < plan->output_count; i++) {
-        FG_TRY(check_output(plan, &plan->outputs[i], first_piece, err));
+        FG_CALL(check_output(plan, &plan->outputs[i], first_piece, err));
         first_piece += plan->outputs[i].piece_count;
     }
     if (first_piece != plan->piece_count)
-        FG_FAIL(err, FG_ERR_BUG, "plan: %zu pieces belong to no output", plan->piece_count - first_piece);
-done:
-    return status;
+        return fg_fail(err, FG_ERR_BUG, "plan: %zu pieces belong to no output",
+                       plan->piece_count - first_piece);
+    return FG_OK;
 }
 
 static fg_status check_names(const fg_plan *plan, fg_error *err) {
@@ -203,16 +198,13 @@ done:
 }
 
 fg_status fg_plan_check(const fg_plan *plan, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_plan_check_bounds(plan, err));
+    FG_CALL(fg_plan_check_bounds(plan, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         const fg_output *output = &plan->outputs[i];
-        FG_TRY(fg_tiling_check(output, plan->pieces + output->first_piece, output->piece_count, err));
+        FG_CALL(fg_tiling_check(output, plan->pieces + output->first_piece, output->piece_count, err));
     }
-    FG_TRY(check_names(plan, err));
-    FG_TRY(check_sources(plan, err));
-done:
-    return status;
+    FG_CALL(check_names(plan, err));
+    return check_sources(plan, err);
 }
 
 /* ---- asking ---- */

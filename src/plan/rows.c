@@ -8,17 +8,15 @@
 #include "base/checked.h"
 
 fg_status fg_row_edits_set(fg_row_edits *edits, uint64_t row, fg_row_value value, fg_error *err) {
-    fg_status status = FG_OK;
     size_t at = edits->count;
     while (at && edits->items[at - 1].row >= row) at--;
     if (at == edits->count || edits->items[at].row != row) {
-        FG_TRY(fg_grow(&edits->items, edits->count, &edits->capacity, sizeof *edits->items, err));
+        FG_CALL(fg_grow(&edits->items, edits->count, &edits->capacity, sizeof *edits->items, err));
         memmove(edits->items + at + 1, edits->items + at, (edits->count - at) * sizeof *edits->items);
         edits->count++;
     }
     edits->items[at] = (fg_row_edit){.row = row, .value = value};
-done:
-    return status;
+    return FG_OK;
 }
 
 const fg_row_edit *fg_row_edits_from(const fg_row_edits *edits, uint64_t row) {
@@ -115,24 +113,21 @@ static fg_status add_kept(fg_plan *plan, uint32_t source, uint64_t row, uint64_t
 }
 
 fg_status fg_plan_add_rows(fg_plan *plan, uint32_t source, const fg_row_edits *edits, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_tensor *tensor = &plan->source.items[source];
     const fg_output *output = &plan->outputs[plan->output_count - 1];
     uint64_t next = 0, columns = tensor->shape[1], rows = tensor->shape[0];
     if (tensor->rank != 2 || output->rank != 2 || output->shape[1] != columns || output->shape[0] < rows)
-        FG_FAIL(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name);
+        return fg_fail(err, FG_ERR_BUG, "plan: rows of \"%s\" cannot be edited", tensor->name);
     for (size_t i = 0, run; i < edits->count; i += run) {
         const fg_row_edit *edit = &edits->items[i];
         run = run_of(edits, i);
         if (edit->row + run > output->shape[0] ||
             (edit->value.kind == FG_ROW_COPY && edit->value.from >= rows))
-            FG_FAIL(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy", output->name,
-                    edit->row);
-        FG_TRY(add_kept(plan, source, next, fg_min(edit->row, rows), columns, err));
-        FG_TRY(add_edits(plan, source, edit, run, columns, err));
+            return fg_fail(err, FG_ERR_BUG, "plan: \"%s\" has no row %" PRIu64 " or no row to copy",
+                           output->name, edit->row);
+        FG_CALL(add_kept(plan, source, next, fg_min(edit->row, rows), columns, err));
+        FG_CALL(add_edits(plan, source, edit, run, columns, err));
         next = edit->row + run;
     }
-    FG_TRY(add_kept(plan, source, next, rows, columns, err));
-done:
-    return status;
+    return add_kept(plan, source, next, rows, columns, err);
 }

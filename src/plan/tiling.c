@@ -64,7 +64,6 @@ static bool find_places(const fg_output *output, const fg_piece *pieces, size_t 
  * `room` has space for `count` members for each place from this one on. */
 static fg_status check_slab(const tiling *t, const uint32_t *members, size_t count, uint32_t place,
                             uint64_t element, uint32_t *room) {
-    fg_status status = FG_OK;
     if (place == t->places.count) return count == 1 ? FG_OK : wrong_cover(t->output, element, count, t->err);
     for (uint64_t at = 0; at < t->places.size[place];) {
         uint64_t next = t->places.size[place];
@@ -79,12 +78,11 @@ static fg_status check_slab(const tiling *t, const uint32_t *members, size_t cou
             }
         }
         uint64_t first = element + at * t->places.stride[place];
-        if (!inside) FG_TRY(wrong_cover(t->output, first, 0, t->err));
-        FG_TRY(check_slab(t, room, inside, place + 1, first, room + inside));
+        if (!inside) FG_CALL(wrong_cover(t->output, first, 0, t->err));
+        FG_CALL(check_slab(t, room, inside, place + 1, first, room + inside));
         at = next;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_boxes(tiling *t, const fg_piece *pieces, size_t count) {

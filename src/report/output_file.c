@@ -134,14 +134,11 @@ done:
 }
 
 fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
     bool exists;
     if (!path) return FG_OK;
-    FG_TRY(name_file(file, option, path, &exists, err));
-    if (exists) FG_TRY(refuse(file, "the file exists already", err));
-    FG_TRY(create_partial(file, err));
-done:
-    return status;
+    FG_CALL(name_file(file, option, path, &exists, err));
+    if (exists) FG_CALL(refuse(file, "the file exists already", err));
+    return create_partial(file, err);
 }
 
 /* ---- reports ---- */

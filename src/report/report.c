@@ -26,7 +26,6 @@ static const char *headline_of(const json_t *report, const fg_headline *headline
 
 static fg_status headline_line(const json_t *report, const fg_headline *headline, fg_buffer *out,
                                fg_error *err) {
-    fg_status status = FG_OK;
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
     const struct {
         const char *name, *value;
@@ -37,15 +36,13 @@ static fg_status headline_line(const json_t *report, const fg_headline *headline
         size_t place = 0, places_count = sizeof places / sizeof *places;
         while (place < places_count && !fg_starts_with(at, places[place].name)) place++;
         if (place < places_count) {
-            FG_TRY(fg_buffer_put(out, places[place].value, err));
+            FG_CALL(fg_buffer_put(out, places[place].value, err));
             at += strlen(places[place].name);
         } else {
-            FG_TRY(fg_buffer_add(out, at++, 1, err));
+            FG_CALL(fg_buffer_add(out, at++, 1, err));
         }
     }
-    FG_TRY(fg_buffer_put(out, "\n", err));
-done:
-    return status;
+    return fg_buffer_put(out, "\n", err);
 }
 
 static fg_status tensors_line(const json_t *report, fg_buffer *out, fg_error *err) {
@@ -126,7 +123,6 @@ static const char *how_far(const json_t *measured, char *buffer) {
 }
 
 static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char ran[FG_REPORT_WORDS], far[FG_REPORT_WORDS], words[FG_REPORT_WORDS], after[FG_REPORT_WORDS + 8] = "";
     const json_t *proof = json_object_get(report, "proof"),
                  *first = json_object_get(proof, "first_difference");
@@ -137,29 +133,28 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     if (fg_report_number(proof, "seconds", &seconds))
         snprintf(after, sizeof after, " (%s)", fg_report_duration(seconds, words));
     if (is(report, "status", "differ") && !generation_differs(report))
-        FG_TRY(fg_report_line(out, "differ", err, "%s, logits differ %s", ran, how_far(proof, far)));
+        FG_CALL(fg_report_line(out, "differ", err, "%s, logits differ %s", ran, how_far(proof, far)));
     else if (most == 0)
-        FG_TRY(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
+        FG_CALL(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
     else
-        FG_TRY(fg_report_line(out, "passed", err, "%s, logits differ %s, within --atol%s", ran,
-                              how_far(proof, far), after));
+        FG_CALL(fg_report_line(out, "passed", err, "%s, logits differ %s, within --atol%s", ran,
+                               how_far(proof, far), after));
     if (json_is_object(first)) {
         const char *part = fg_report_string(first, "sublayer", NULL);
         if (fg_report_count(first, "block", &count))
-            FG_TRY(fg_report_line(out, "", err, "first difference: block %llu%s%s", (unsigned long long)count,
-                                  part ? ", " : "", part ? part : ""));
+            FG_CALL(fg_report_line(out, "", err, "first difference: block %llu%s%s",
+                                   (unsigned long long)count, part ? ", " : "", part ? part : ""));
         else if (part)
-            FG_TRY(fg_report_line(out, "", err, "first difference: %s", part));
+            FG_CALL(fg_report_line(out, "", err, "first difference: %s", part));
     }
     if (fg_report_count(proof, "non_finite", &count) && count) {
         fg_report_counted(count, "logit", words);
-        FG_TRY(fg_report_line(out, "beware", err, "%s not finite (infinite or not a number)", words));
+        FG_CALL(fg_report_line(out, "beware", err, "%s not finite (infinite or not a number)", words));
     }
     if (json_is_object(json_object_get(proof, "rounding")))
-        FG_TRY(fg_report_line(out, "rounding", err, "the cast moves the logits %s",
-                              how_far(json_object_get(proof, "rounding"), far)));
-done:
-    return status;
+        FG_CALL(fg_report_line(out, "rounding", err, "the cast moves the logits %s",
+                               how_far(json_object_get(proof, "rounding"), far)));
+    return FG_OK;
 }
 
 static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err) {
@@ -193,83 +188,74 @@ static fg_status generation_line(const json_t *report, fg_buffer *out, fg_error 
 
 /* The steps of an update, and what --no-strict has let pass. */
 static fg_status update_lines(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
     const json_t *migrations = fg_json_at(report, "update/migrations"),
                  *missing = fg_json_at(report, "update/missing_keys");
     size_t i;
     json_t *item;
-    if (!migrations) goto done;
+    if (!migrations) return FG_OK;
     if (!json_array_size(migrations))
-        FG_TRY(fg_report_line(out, "migrated", err, "nothing: version %s is the current one",
-                              fg_report_string(report, "update/from_version", "?")));
+        FG_CALL(fg_report_line(out, "migrated", err, "nothing: version %s is the current one",
+                               fg_report_string(report, "update/from_version", "?")));
     json_array_foreach((json_t *)(uintptr_t)migrations, i, item)
-        FG_TRY(fg_report_line(out, i ? "" : "migrated", err, "%s", json_string_value(item)));
+        FG_CALL(fg_report_line(out, i ? "" : "migrated", err, "%s", json_string_value(item)));
     if (json_array_size(missing))
-        FG_TRY(fg_report_line(out, "unfilled", err, "%s, which the destination lacks: %s",
-                              fg_report_counted(json_array_size(missing), "tensor", words),
-                              fg_report_names(missing, NULL, names)));
-done:
-    return status;
+        FG_CALL(fg_report_line(out, "unfilled", err, "%s, which the destination lacks: %s",
+                               fg_report_counted(json_array_size(missing), "tensor", words),
+                               fg_report_names(missing, NULL, names)));
+    return FG_OK;
 }
 
 static fg_status loss_lines(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
     const json_t *dropped = json_object_get(report, "dropped"), *left = fg_json_at(report, "config/left_out");
     const json_t *files = json_object_get(report, "left_files"),
                  *warnings = json_object_get(report, "warnings");
     uint64_t overflows;
     if (fg_report_count(report, "overflows", &overflows) && overflows)
-        FG_TRY(fg_report_line(out, "overflow", err, "%s too large for the type became infinite",
-                              fg_report_counted(overflows, "value", words)));
+        FG_CALL(fg_report_line(out, "overflow", err, "%s too large for the type became infinite",
+                               fg_report_counted(overflows, "value", words)));
     if (json_array_size(dropped))
-        FG_TRY(fg_report_line(out, "dropped", err, "%s: %s",
-                              fg_report_counted(json_array_size(dropped), "tensor", words),
-                              fg_report_names(dropped, "name", names)));
+        FG_CALL(fg_report_line(out, "dropped", err, "%s: %s",
+                               fg_report_counted(json_array_size(dropped), "tensor", words),
+                               fg_report_names(dropped, "name", names)));
     if (json_array_size(left))
-        FG_TRY(fg_report_line(out, "left out", err, "%s of the configuration: %s",
-                              fg_report_counted(json_array_size(left), "key", words),
-                              fg_report_names(left, "key", names)));
+        FG_CALL(fg_report_line(out, "left out", err, "%s of the configuration: %s",
+                               fg_report_counted(json_array_size(left), "key", words),
+                               fg_report_names(left, "key", names)));
     if (json_array_size(files))
-        FG_TRY(fg_report_line(out, "not taken", err, "%s: %s",
-                              fg_report_counted(json_array_size(files), "file", words),
-                              fg_report_names(files, NULL, names)));
+        FG_CALL(fg_report_line(out, "not taken", err, "%s: %s",
+                               fg_report_counted(json_array_size(files), "file", words),
+                               fg_report_names(files, NULL, names)));
     if (json_array_size(warnings))
-        FG_TRY(fg_report_line(out, "warnings", err, "%zu, see above", json_array_size(warnings)));
-done:
-    return status;
+        FG_CALL(fg_report_line(out, "warnings", err, "%zu, see above", json_array_size(warnings)));
+    return FG_OK;
 }
 
 /* Which tokens stop a generation, and why: "381 "</s>": config.json". */
 static fg_status stop_lines(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *stops = json_object_get(report, "stop_tokens");
     uint64_t id;
     for (size_t i = 0; i < json_array_size(stops); i++) {
         const json_t *token = json_array_get(stops, i);
         const char *text = fg_report_string(token, "text", NULL), *quote = text ? "\"" : "";
         if (!fg_report_count(token, "id", &id)) continue;
-        FG_TRY(fg_report_line(out, i ? "" : "stops at", err, "token %llu %s%s%s: %s", (unsigned long long)id,
-                              quote, text ? text : "", quote, fg_report_string(token, "reason", "unknown")));
+        FG_CALL(fg_report_line(out, i ? "" : "stops at", err, "token %llu %s%s%s: %s", (unsigned long long)id,
+                               quote, text ? text : "", quote, fg_report_string(token, "reason", "unknown")));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_report_summary(const json_t *report, const fg_headline *headline, fg_buffer *out,
                             fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(headline_line(report, headline, out, err));
-    FG_TRY(fg_report_weights(report, out, err));
-    FG_TRY(tensors_line(report, out, err));
-    FG_TRY(time_line(report, out, err));
-    FG_TRY(proof_lines(report, out, err));
-    FG_TRY(fg_report_code(report, out, err));
-    FG_TRY(generation_line(report, out, err));
-    FG_TRY(stop_lines(report, out, err));
-    FG_TRY(update_lines(report, out, err));
-    FG_TRY(loss_lines(report, out, err));
-done:
-    return status;
+    FG_CALL(headline_line(report, headline, out, err));
+    FG_CALL(fg_report_weights(report, out, err));
+    FG_CALL(tensors_line(report, out, err));
+    FG_CALL(time_line(report, out, err));
+    FG_CALL(proof_lines(report, out, err));
+    FG_CALL(fg_report_code(report, out, err));
+    FG_CALL(generation_line(report, out, err));
+    FG_CALL(stop_lines(report, out, err));
+    FG_CALL(update_lines(report, out, err));
+    return loss_lines(report, out, err);
 }

@@ -24,7 +24,6 @@ static fg_status plan_tensors(const json_t *report, fg_buffer *out, fg_error *er
 }
 
 static fg_status plan_files(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char words[FG_REPORT_WORDS], size[24];
     const json_t *shards = fg_json_at(report, "destination/shards"),
                  *copied = json_object_get(report, "copied_files");
@@ -34,25 +33,23 @@ static fg_status plan_files(const json_t *report, fg_buffer *out, fg_error *err)
         const json_t *shard = json_array_get(shards, i);
         uint64_t bytes = 0;
         if (count > SHARDS_SHOWN && i == SHARDS_SHOWN - 1) {
-            FG_TRY(fg_report_line(out, "", err, "... %zu more", count - SHARDS_SHOWN));
+            FG_CALL(fg_report_line(out, "", err, "... %zu more", count - SHARDS_SHOWN));
             i = count - 1;
             shard = json_array_get(shards, i);
         }
         fg_report_count(shard, "bytes", &bytes);
-        FG_TRY(fg_report_line(out, i ? "" : "files", err, "%s, %s", fg_report_string(shard, "file", "?"),
-                              fg_bytes_text(bytes, size)));
+        FG_CALL(fg_report_line(out, i ? "" : "files", err, "%s, %s", fg_report_string(shard, "file", "?"),
+                               fg_bytes_text(bytes, size)));
     }
     if (json_array_size(copied))
-        FG_TRY(fg_report_line(out, "copied", err, "%s", fg_report_names(copied, NULL, words)));
+        FG_CALL(fg_report_line(out, "copied", err, "%s", fg_report_names(copied, NULL, words)));
     if (json_array_size(left))
-        FG_TRY(fg_report_line(out, "not taken", err, "%s", fg_report_names(left, NULL, words)));
-done:
-    return status;
+        FG_CALL(fg_report_line(out, "not taken", err, "%s", fg_report_names(left, NULL, words)));
+    return FG_OK;
 }
 
 /* Tensors that are dropped for one reason follow each other: one line for each run of them. */
 static fg_status plan_dropped(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *dropped = json_object_get(report, "dropped");
     size_t count = json_array_size(dropped), lines = 0;
     for (size_t i = 0; i < count; lines++) {
@@ -63,50 +60,46 @@ static fg_status plan_dropped(const json_t *report, fg_buffer *out, fg_error *er
                strcmp(fg_report_string(json_array_get(dropped, next), "reason", ""), reason) == 0)
             next++;
         if (lines == REASONS_SHOWN) {
-            FG_TRY(fg_report_line(out, "", err, "... %zu more", count - i));
+            FG_CALL(fg_report_line(out, "", err, "... %zu more", count - i));
             break;
         }
         const char *name = fg_report_string(first, "name", "?"), *label = lines ? "" : "dropped";
         if (next - i == 1)
-            FG_TRY(fg_report_line(out, label, err, "tensor %s: %s", name, reason));
+            FG_CALL(fg_report_line(out, label, err, "tensor %s: %s", name, reason));
         else
-            FG_TRY(fg_report_line(out, label, err, "%zu tensors, %s and others: %s", next - i, name, reason));
+            FG_CALL(
+                fg_report_line(out, label, err, "%zu tensors, %s and others: %s", next - i, name, reason));
         i = next;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status plan_left_out(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char value[VALUE];
     const json_t *left = fg_json_at(report, "config/left_out");
     for (size_t i = 0; i < json_array_size(left); i++) {
         const json_t *entry = json_array_get(left, i);
-        FG_TRY(fg_report_line(out, i ? "" : "left out", err, "%s = %s: %s",
-                              fg_report_string(entry, "key", "?"),
-                              fg_json_brief(json_object_get(entry, "value"), value, sizeof value),
-                              fg_report_string(entry, "reason", "no reason given")));
+        FG_CALL(fg_report_line(out, i ? "" : "left out", err, "%s = %s: %s",
+                               fg_report_string(entry, "key", "?"),
+                               fg_json_brief(json_object_get(entry, "value"), value, sizeof value),
+                               fg_report_string(entry, "reason", "no reason given")));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status plan_steps(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *steps = json_object_get(report, "steps");
     const char *last = "";
     for (size_t i = 0; i < json_array_size(steps); i++) {
         const json_t *step = json_array_get(steps, i);
         const char *migration = fg_report_string(step, "migration", NULL);
         const char *label = migration ? "migration" : "converter";
-        FG_TRY(fg_report_line(out, strcmp(label, last) == 0 ? "" : label, err, "%s (%s to %s)",
-                              migration ? migration : fg_report_string(step, "converter", "?"),
-                              fg_report_string(step, "from", "?"), fg_report_string(step, "to", "?")));
+        FG_CALL(fg_report_line(out, strcmp(label, last) == 0 ? "" : label, err, "%s (%s to %s)",
+                               migration ? migration : fg_report_string(step, "converter", "?"),
+                               fg_report_string(step, "from", "?"), fg_report_string(step, "to", "?")));
         last = label;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status plan_disk(const json_t *report, fg_buffer *out, fg_error *err) {
@@ -155,21 +148,18 @@ static fg_status plan_time(const json_t *report, fg_buffer *out, fg_error *err) 
 }
 
 fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     char from[FG_REPORT_WORDS], to[FG_REPORT_WORDS];
-    FG_TRY(fg_buffer_printf(out, err, "Plan: %s to %s; nothing is written\n",
-                            fg_report_side(report, "source", from),
-                            fg_report_side(report, "destination", to)));
-    FG_TRY(fg_report_weights(report, out, err));
-    FG_TRY(plan_steps(report, out, err));
-    FG_TRY(plan_tensors(report, out, err));
-    FG_TRY(plan_files(report, out, err));
-    FG_TRY(fg_report_code(report, out, err));
-    FG_TRY(plan_dropped(report, out, err));
-    FG_TRY(plan_left_out(report, out, err));
-    FG_TRY(plan_disk(report, out, err));
-    FG_TRY(plan_memory(report, out, err));
-    FG_TRY(plan_time(report, out, err));
-done:
-    return status;
+    FG_CALL(fg_buffer_printf(out, err, "Plan: %s to %s; nothing is written\n",
+                             fg_report_side(report, "source", from),
+                             fg_report_side(report, "destination", to)));
+    FG_CALL(fg_report_weights(report, out, err));
+    FG_CALL(plan_steps(report, out, err));
+    FG_CALL(plan_tensors(report, out, err));
+    FG_CALL(plan_files(report, out, err));
+    FG_CALL(fg_report_code(report, out, err));
+    FG_CALL(plan_dropped(report, out, err));
+    FG_CALL(plan_left_out(report, out, err));
+    FG_CALL(plan_disk(report, out, err));
+    FG_CALL(plan_memory(report, out, err));
+    return plan_time(report, out, err);
 }

@@ -86,19 +86,17 @@ static const char *why_chosen(const json_t *training) {
 
 fg_status fg_report_weights(const json_t *report, fg_buffer *out, fg_error *err) {
     static const char *const sides[] = {"source", "destination"};
-    fg_status status = FG_OK;
     const char *label = "weights";
     for (size_t i = 0; i < 2; i++) {
         const json_t *side = json_object_get(report, sides[i]),
                      *training = json_object_get(side, "training_checkpoint");
         if (!training) continue;
-        FG_TRY(fg_report_line(out, label, err, "%s (%ssaved %s)",
-                              fg_report_string(side, "weights_directory", "?"), why_chosen(training),
-                              fg_report_string(training, "saved", "at an unknown time")));
+        FG_CALL(fg_report_line(out, label, err, "%s (%ssaved %s)",
+                               fg_report_string(side, "weights_directory", "?"), why_chosen(training),
+                               fg_report_string(training, "saved", "at an unknown time")));
         label = "";
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 const char *fg_report_names(const json_t *array, const char *key, char *buffer) {

@@ -56,7 +56,6 @@ static slot *vacate(fg_reader *reader) {
 }
 
 fg_status fg_reader_file(fg_reader *reader, uint32_t file, const fg_file **open, fg_error *err) {
-    fg_status status = FG_OK;
     *open = NULL;
     if (file >= reader->table->file_count) return fg_fail(err, FG_ERR_BUG, "no file has the number %u", file);
     for (size_t i = 0; i < reader->count && !*open; i++) {
@@ -66,14 +65,13 @@ fg_status fg_reader_file(fg_reader *reader, uint32_t file, const fg_file **open,
     }
     if (*open) return FG_OK;
     slot *into = vacate(reader);
-    FG_TRY(fg_file_open(&into->file, reader->table->files[file], FG_OPEN_READ, err));
+    FG_CALL(fg_file_open(&into->file, reader->table->files[file], FG_OPEN_READ, err));
     into->index = file;
     into->used = ++reader->clock;
     reader->count++;
-    FG_TRY(fg_tensors_check_file(reader->table, file, err));
+    FG_CALL(fg_tensors_check_file(reader->table, file, err));
     *open = &into->file;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- gathering ---- */
@@ -195,25 +193,23 @@ static fg_status read_slab(fg_reader *reader, const fg_file *file, const fg_tens
 static fg_status read_part(fg_reader *reader, const fg_file *file, const fg_tensor *t, uint32_t dim,
                            uint64_t offset, uint64_t first, uint64_t count, unsigned char *to,
                            fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t inner = 1, size = fg_dtype_size(t->dtype);
     for (uint32_t i = dim + 1; i < t->rank; i++) inner *= t->shape[i];
     while (count) {
         uint64_t index = first / inner, skip = first % inner, done = 0;
         if (skip || count < inner) {
             done = fg_min(count, inner - skip);
-            FG_TRY(read_part(reader, file, t, dim + 1, offset + index * t->stride[dim] * size, skip, done, to,
-                             err));
+            FG_CALL(read_part(reader, file, t, dim + 1, offset + index * t->stride[dim] * size, skip, done,
+                              to, err));
         } else {
             done = count / inner * inner;
-            FG_TRY(read_slab(reader, file, t, dim, offset, index, count / inner, to, err));
+            FG_CALL(read_slab(reader, file, t, dim, offset, index, count / inner, to, err));
         }
         first += done;
         count -= done;
         to += done * size;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_reader_read(fg_reader *reader, const fg_tensor *tensor, uint64_t first, uint64_t count,

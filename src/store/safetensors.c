@@ -171,19 +171,16 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
 
 static fg_status read_entry(const source *s, const char *name, const json_t *entry, fg_tensors *table,
                             range *where) {
-    fg_status status = FG_OK;
     fg_tensor tensor = {.name = (char *)(uintptr_t)name, .file = s->file};
     const json_t *member[3];
-    FG_TRY(members(s, name, entry, member));
-    if (!json_is_string(member[0])) FG_TRY(bad_entry(s, name, "dtype", member[0], "a string"));
+    FG_CALL(members(s, name, entry, member));
+    if (!json_is_string(member[0])) FG_CALL(bad_entry(s, name, "dtype", member[0], "a string"));
     tensor.dtype = fg_dtype_from_safetensors_name(json_string_value(member[0]));
     if (tensor.dtype == FG_DTYPE_NONE)
-        FG_TRY(bad_entry(s, name, "dtype", member[0], "a dtype that fgconv knows, such as BF16"));
-    FG_TRY(get_shape(s, name, member[1], &tensor));
-    FG_TRY(get_range(s, name, member[2], where));
-    FG_TRY(add_entry(s, &tensor, where, table));
-done:
-    return status;
+        FG_CALL(bad_entry(s, name, "dtype", member[0], "a dtype that fgconv knows, such as BF16"));
+    FG_CALL(get_shape(s, name, member[1], &tensor));
+    FG_CALL(get_range(s, name, member[2], where));
+    return add_entry(s, &tensor, where, table);
 }
 
 static int by_begin(const void *a, const void *b) {
@@ -350,13 +347,10 @@ done:
 
 static fg_status read_usual(source *s, fg_buffer *text, fg_json_span found, size_t count, fg_tensors *table,
                             json_t **metadata) {
-    fg_status status = FG_OK;
     fg_error *err = s->err;
-    if (found.length) FG_TRY(fg_json_parse(s->path, text->data + found.begin, found.length, metadata, err));
-    FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
-    FG_TRY(add_usual(s, text, count, table));
-done:
-    return status;
+    if (found.length) FG_CALL(fg_json_parse(s->path, text->data + found.begin, found.length, metadata, err));
+    FG_CALL(fg_tensors_add_file(table, s->path, &s->file, err));
+    return add_usual(s, text, count, table);
 }
 
 static fg_status read_unusual(source *s, fg_buffer *text, fg_tensors *table, json_t **metadata) {
@@ -442,43 +436,38 @@ done:
 }
 
 static fg_status put_entry(const fg_safetensors_entry *entry, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_buffer_add(out, ",", 1, err));
-    FG_TRY(put_name(entry->name, out, err));
-    FG_TRY(fg_buffer_put(out, ":{\"dtype\":\"", err));
-    FG_TRY(fg_buffer_put(out, fg_dtype_safetensors_name(entry->dtype), err));
-    FG_TRY(fg_buffer_put(out, "\",\"shape\":[", err));
+    FG_CALL(fg_buffer_add(out, ",", 1, err));
+    FG_CALL(put_name(entry->name, out, err));
+    FG_CALL(fg_buffer_put(out, ":{\"dtype\":\"", err));
+    FG_CALL(fg_buffer_put(out, fg_dtype_safetensors_name(entry->dtype), err));
+    FG_CALL(fg_buffer_put(out, "\",\"shape\":[", err));
     for (uint32_t i = 0; i < entry->rank; i++) {
-        if (i) FG_TRY(fg_buffer_put(out, ",", err));
-        FG_TRY(fg_buffer_put_u64(out, entry->shape[i], err));
+        if (i) FG_CALL(fg_buffer_put(out, ",", err));
+        FG_CALL(fg_buffer_put_u64(out, entry->shape[i], err));
     }
-    FG_TRY(fg_buffer_put(out, "],\"data_offsets\":[", err));
-    FG_TRY(fg_buffer_put_u64(out, entry->begin, err));
-    FG_TRY(fg_buffer_put(out, ",", err));
-    FG_TRY(fg_buffer_put_u64(out, entry->end, err));
-    FG_TRY(fg_buffer_put(out, "]}", err));
-done:
-    return status;
+    FG_CALL(fg_buffer_put(out, "],\"data_offsets\":[", err));
+    FG_CALL(fg_buffer_put_u64(out, entry->begin, err));
+    FG_CALL(fg_buffer_put(out, ",", err));
+    FG_CALL(fg_buffer_put_u64(out, entry->end, err));
+    return fg_buffer_put(out, "]}", err);
 }
 
 fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count,
                                       const json_t *metadata, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t length = 0;
     size_t begin = out->length;
-    FG_TRY(fg_buffer_add(out, &length, sizeof length, err));
-    FG_TRY(put_metadata(metadata, out, err));
-    for (size_t i = 0; i < count; i++) FG_TRY(put_entry(&entries[i], out, err));
-    FG_TRY(fg_buffer_add(out, "}", 1, err));
-    while ((out->length - begin) % ALIGNMENT) FG_TRY(fg_buffer_add(out, " ", 1, err));
+    FG_CALL(fg_buffer_add(out, &length, sizeof length, err));
+    FG_CALL(put_metadata(metadata, out, err));
+    for (size_t i = 0; i < count; i++) FG_CALL(put_entry(&entries[i], out, err));
+    FG_CALL(fg_buffer_add(out, "}", 1, err));
+    while ((out->length - begin) % ALIGNMENT) FG_CALL(fg_buffer_add(out, " ", 1, err));
     length = out->length - begin - LENGTH_BYTES;
     if (length > FG_SAFETENSORS_HEADER_LIMIT) {
         fg_fail(err, FG_ERR_INPUT,
                 "a safetensors header of %" PRIu64 " bytes would be more than the %d that readers allow",
                 length, FG_SAFETENSORS_HEADER_LIMIT);
-        FG_TRY(fg_hint(err, "choose a smaller --max-shard-size"));
+        FG_CALL(fg_hint(err, "choose a smaller --max-shard-size"));
     }
     memcpy(out->data + begin, &length, sizeof length);
-done:
-    return status;
+    return FG_OK;
 }

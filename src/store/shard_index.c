@@ -210,17 +210,14 @@ done:
 }
 
 static fg_status read_plain(const char *path, fg_shard_index *index, fg_error *err) {
-    fg_status status = FG_OK;
     fg_json_scan scan = {.name = path, .text = index->text.data, .length = index->text.length};
     size_t count;
-    FG_TRY(find_map(&scan, err));
+    FG_CALL(find_map(&scan, err));
     fg_json_scan map = scan;
     if (!fg_json_plain_strings(&scan, &count) || !count)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path);
-    FG_TRY(read_rest(path, index, map.at, scan.at, err));
-    FG_TRY(add_entries(map, index, count, err));
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "%s: an unusual " MAP_KEY, path);
+    FG_CALL(read_rest(path, index, map.at, scan.at, err));
+    return add_entries(map, index, count, err);
 }
 
 fg_status fg_shard_index_read(const char *path, fg_shard_index *index, fg_error *err) {

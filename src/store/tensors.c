@@ -213,18 +213,18 @@ typedef struct table_cursor {
 } table_cursor;
 
 fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     head counts = {.files = table->file_count, .tensors = table->count};
-    FG_TRY(fg_buffer_add(out, &counts, sizeof counts, err));
+    FG_CALL(fg_buffer_add(out, &counts, sizeof counts, err));
     for (size_t i = 0; i < table->file_count; i++) {
         packed_file file = {.stamp = table->stamps[i], .name_length = strlen(table->files[i])};
-        FG_TRY(fg_buffer_add(out, &file, sizeof file, err));
-        FG_TRY(fg_buffer_add(out, table->files[i], file.name_length, err));
+        FG_CALL(fg_buffer_add(out, &file, sizeof file, err));
+        FG_CALL(fg_buffer_add(out, table->files[i], file.name_length, err));
     }
     for (size_t i = 0; i < table->count; i++) {
         const fg_tensor *t = &table->items[i];
         size_t length = strlen(t->name);
-        if (length > UINT32_MAX) FG_FAIL(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length);
+        if (length > UINT32_MAX)
+            return fg_fail(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length);
         packed_tensor tensor = {.offset = t->offset,
                                 .dtype = (uint32_t)t->dtype,
                                 .rank = t->rank,
@@ -232,11 +232,10 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *e
                                 .name_length = (uint32_t)length};
         memcpy(tensor.shape, t->shape, sizeof tensor.shape);
         memcpy(tensor.stride, t->stride, sizeof tensor.stride);
-        FG_TRY(fg_buffer_add(out, &tensor, sizeof tensor, err));
-        FG_TRY(fg_buffer_add(out, t->name, length, err));
+        FG_CALL(fg_buffer_add(out, &tensor, sizeof tensor, err));
+        FG_CALL(fg_buffer_add(out, t->name, length, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status take_bytes(table_cursor *from, void *target, size_t size, fg_error *err) {
@@ -261,21 +260,17 @@ static fg_status take_name(table_cursor *from, uint64_t length, fg_buffer *name,
 }
 
 static fg_status take_file(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
-    fg_status status = FG_OK;
     packed_file file;
     uint32_t index;
-    FG_TRY(take_bytes(from, &file, sizeof file, err));
-    FG_TRY(take_name(from, file.name_length, name, err));
-    FG_TRY(push_file(table, name->data, &file.stamp, &index, err));
-done:
-    return status;
+    FG_CALL(take_bytes(from, &file, sizeof file, err));
+    FG_CALL(take_name(from, file.name_length, name, err));
+    return push_file(table, name->data, &file.stamp, &index, err);
 }
 
 static fg_status take_tensor(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
-    fg_status status = FG_OK;
     packed_tensor packed;
-    FG_TRY(take_bytes(from, &packed, sizeof packed, err));
-    FG_TRY(take_name(from, packed.name_length, name, err));
+    FG_CALL(take_bytes(from, &packed, sizeof packed, err));
+    FG_CALL(take_name(from, packed.name_length, name, err));
     fg_tensor tensor = {.name = name->data,
                         .dtype = (fg_dtype)packed.dtype,
                         .rank = packed.rank,
@@ -283,9 +278,7 @@ static fg_status take_tensor(table_cursor *from, fg_buffer *name, fg_tensors *ta
                         .offset = packed.offset};
     memcpy(tensor.shape, packed.shape, sizeof tensor.shape);
     memcpy(tensor.stride, packed.stride, sizeof tensor.stride);
-    FG_TRY(fg_tensors_add(table, &tensor, err));
-done:
-    return status;
+    return fg_tensors_add(table, &tensor, err);
 }
 
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err) {

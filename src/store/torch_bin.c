@@ -159,72 +159,63 @@ static fg_status find_prefix(bin_reader *r) {
 /* The entry of the prefix and two more parts; NULL if there is none. */
 static fg_status find_entry(bin_reader *r, const char *folder, const char *name, size_t length,
                             fg_zip_entry **entry) {
-    fg_status status = FG_OK;
     fg_buffer_clear(&r->entry);
-    FG_TRY(fg_buffer_printf(&r->entry, r->err, "%s%s", r->prefix, folder));
-    FG_TRY(fg_buffer_add(&r->entry, name, length, r->err));
+    FG_CALL(fg_buffer_printf(&r->entry, r->err, "%s%s", r->prefix, folder));
+    FG_CALL(fg_buffer_add(&r->entry, name, length, r->err));
     *entry = fg_zip_find(&r->zip, r->entry.data);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A small text entry, without white space at its end; `present` says whether it exists. */
 static fg_status read_short(bin_reader *r, const char *name, char text[SHORT_ENTRY], bool *present) {
-    fg_status status = FG_OK;
     fg_zip_entry *entry = NULL;
-    FG_TRY(find_entry(r, "", name, strlen(name), &entry));
+    FG_CALL(find_entry(r, "", name, strlen(name), &entry));
     *present = entry != NULL;
-    if (!entry) goto done;
-    FG_TRY(fg_zip_locate(&r->file, entry, r->err));
+    if (!entry) return FG_OK;
+    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
     size_t size = (size_t)fg_min(entry->size, SHORT_ENTRY - 1);
-    FG_TRY(fg_file_read(&r->file, text, size, entry->data, r->err));
+    FG_CALL(fg_file_read(&r->file, text, size, entry->data, r->err));
     while (size && strchr(" \n\r\t", text[size - 1])) size--;
     text[size] = '\0';
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_archive(bin_reader *r) {
-    fg_status status = FG_OK;
     char text[SHORT_ENTRY] = "", *end;
     bool present = false;
-    FG_TRY(find_prefix(r));
-    FG_TRY(read_short(r, "constants.pkl", text, &present));
+    FG_CALL(find_prefix(r));
+    FG_CALL(read_short(r, "constants.pkl", text, &present));
     if (present) {
         fg_fail(r->err, FG_ERR_INPUT, "%s: a TorchScript archive, expected a state dict", r->path);
-        FG_TRY(fg_hint(r->err, "save the module's state_dict() with torch.save, or as safetensors"));
+        FG_CALL(fg_hint(r->err, "save the module's state_dict() with torch.save, or as safetensors"));
     }
-    FG_TRY(read_short(r, "byteorder", text, &present));
+    FG_CALL(read_short(r, "byteorder", text, &present));
     if (present && strcmp(text, "little") != 0)
-        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path, r->prefix,
-                text);
-    FG_TRY(read_short(r, "version", text, &present));
-    if (!present) FG_FAIL(r->err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix);
+        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path,
+                       r->prefix, text);
+    FG_CALL(read_short(r, "version", text, &present));
+    if (!present) return fg_fail(r->err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix);
     long version = strtol(text, &end, 10);
     if (end == text || *end || version < 1 || version > VERSION_LIMIT)
-        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path, r->prefix, text,
-                VERSION_LIMIT);
-done:
-    return status;
+        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path,
+                       r->prefix, text, VERSION_LIMIT);
+    return FG_OK;
 }
 
 static fg_status read_pickle(bin_reader *r) {
-    fg_status status = FG_OK;
     fg_zip_entry *entry = NULL;
     size_t size;
-    FG_TRY(find_entry(r, "", "data.pkl", strlen("data.pkl"), &entry));
-    FG_TRY(fg_zip_locate(&r->file, entry, r->err));
+    FG_CALL(find_entry(r, "", "data.pkl", strlen("data.pkl"), &entry));
+    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
     if (entry->size > FG_PICKLE_SIZE_LIMIT)
-        FG_FAIL(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read", r->path,
-                r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT);
+        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read",
+                       r->path, r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT);
     size = (size_t)entry->size;
     r->bytes = fg_alloc_buffer(size, r->err);
-    if (!r->bytes) FG_TRY(FG_ERR_MEMORY);
-    FG_TRY(fg_file_read(&r->file, r->bytes, size, entry->data, r->err));
-    FG_TRY(fg_pickle_read(r->path, r->bytes, size, globals, sizeof globals / sizeof *globals, &r->pickle,
-                          r->err));
-done:
-    return status;
+    if (!r->bytes) FG_CALL(FG_ERR_MEMORY);
+    FG_CALL(fg_file_read(&r->file, r->bytes, size, entry->data, r->err));
+    return fg_pickle_read(r->path, r->bytes, size, globals, sizeof globals / sizeof *globals, &r->pickle,
+                          r->err);
 }
 
 /* ---- tensors ---- */
@@ -339,30 +330,27 @@ static bool is_plain(const bin_reader *r, fg_pickle_value metadata) {
 /* _rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks[, metadata]); v3 has the dtype
  * before metadata. */
 static fg_status read_tensor(bin_reader *r, fg_pickle_value call) {
-    fg_status status = FG_OK;
     const fg_pickle_value *argument = call.count ? r->pickle.items + call.first : NULL;
     uint32_t fixed = globals[call.global].detail == 3 ? 7 : 6;
     fg_tensor tensor = {.name = r->name.data, .file = r->index};
     storage in = {0};
     uint64_t first = 0;
-    if (call.count != fixed && call.count != fixed + 1) FG_TRY(wrong(r, "a wrong number of arguments"));
-    FG_TRY(read_storage(r, argument[0], &in));
+    if (call.count != fixed && call.count != fixed + 1) FG_CALL(wrong(r, "a wrong number of arguments"));
+    FG_CALL(read_storage(r, argument[0], &in));
     tensor.dtype = in.dtype;
     if (fixed == 7) {
         if (!has_role(argument[6], FG_PICKLE_GLOBAL, ROLE_DTYPE))
-            FG_TRY(wrong(r, "its element type is not a torch dtype"));
+            FG_CALL(wrong(r, "its element type is not a torch dtype"));
         tensor.dtype = (fg_dtype)globals[argument[6].global].detail;
     }
     if (tensor.dtype == FG_DTYPE_NONE)
-        FG_TRY(wrong(r, "its storage is untyped and no element type is given"));
+        FG_CALL(wrong(r, "its storage is untyped and no element type is given"));
     if (call.count > fixed && !is_plain(r, argument[fixed]))
-        FG_TRY(wrong(r, "it is lazily conjugated or negated, or has other metadata"));
-    if (!to_size(argument[1], &first)) FG_TRY(wrong(r, "its storage offset is not an integer from 0"));
-    FG_TRY(read_shape(r, argument[2], argument[3], &tensor));
-    FG_TRY(place_tensor(r, &in, first, &tensor));
-    FG_TRY(fg_tensors_add(r->table, &tensor, r->err));
-done:
-    return status;
+        FG_CALL(wrong(r, "it is lazily conjugated or negated, or has other metadata"));
+    if (!to_size(argument[1], &first)) FG_CALL(wrong(r, "its storage offset is not an integer from 0"));
+    FG_CALL(read_shape(r, argument[2], argument[3], &tensor));
+    FG_CALL(place_tensor(r, &in, first, &tensor));
+    return fg_tensors_add(r->table, &tensor, r->err);
 }
 
 /* ---- the dict ---- */
@@ -397,19 +385,16 @@ static fg_pickle_value unwrap(const bin_reader *r, fg_pickle_value value) {
 }
 
 static fg_status read_entry(bin_reader *r, const fg_pickle_entry *entry) {
-    fg_status status = FG_OK;
     char text[VALUE_TEXT];
     fg_pickle_value value = unwrap(r, entry->value);
     if (entry->key.kind != FG_PICKLE_STRING)
-        FG_FAIL(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
-                fg_pickle_text(&r->pickle, entry->key, text, sizeof text));
+        return fg_fail(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
+                       fg_pickle_text(&r->pickle, entry->key, text, sizeof text));
     fg_buffer_clear(&r->name);
-    FG_TRY(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
-    if (memchr(r->name.data, 0, entry->key.count)) FG_TRY(wrong(r, "its name has a NUL inside"));
-    FG_TRY(has_role(value, FG_PICKLE_CALL, ROLE_TENSOR) ? read_tensor(r, value)
-                                                        : refuse_value(r, entry->value));
-done:
-    return status;
+    FG_CALL(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
+    if (memchr(r->name.data, 0, entry->key.count)) FG_CALL(wrong(r, "its name has a NUL inside"));
+    return has_role(value, FG_PICKLE_CALL, ROLE_TENSOR) ? read_tensor(r, value)
+                                                        : refuse_value(r, entry->value);
 }
 
 static fg_status read_state_dict(bin_reader *r) {

@@ -74,53 +74,50 @@ static bool choose(uint64_t narrow, uint64_t saturated, uint64_t wide, uint64_t 
 /* Reads the zip64 end record if there is a locator before the end record. */
 static fg_status read_end64(const fg_file *file, const unsigned char end[END_SIZE], directory *found,
                             fg_error *err) {
-    fg_status status = FG_OK;
     unsigned char locator[LOCATOR64_SIZE] = {0}, record[END64_SIZE] = {0};
-    if (found->end < LOCATOR64_SIZE) goto done;
-    FG_TRY(fg_file_read(file, locator, sizeof locator, found->end - LOCATOR64_SIZE, err));
-    if (fg_little_u32(locator) != LOCATOR64_SIGNATURE) goto done;
+    if (found->end < LOCATOR64_SIZE) return FG_OK;
+    FG_CALL(fg_file_read(file, locator, sizeof locator, found->end - LOCATOR64_SIZE, err));
+    if (fg_little_u32(locator) != LOCATOR64_SIGNATURE) return FG_OK;
     uint64_t at = fg_little_u64(locator + 8), after;
     if (fg_little_u32(locator + 4) != 0 || !fg_add(at, END64_SIZE, &after) ||
         after > found->end - LOCATOR64_SIZE)
-        FG_TRY(broken(file, err, "the zip64 locator points outside the file"));
-    FG_TRY(fg_file_read(file, record, sizeof record, at, err));
+        FG_CALL(broken(file, err, "the zip64 locator points outside the file"));
+    FG_CALL(fg_file_read(file, record, sizeof record, at, err));
     if (fg_little_u32(record) != END64_SIGNATURE)
-        FG_TRY(broken(file, err, "the zip64 locator does not point to a zip64 end record"));
+        FG_CALL(broken(file, err, "the zip64 locator does not point to a zip64 end record"));
     if (fg_little_u32(record + 16) != 0 || fg_little_u32(record + 20) != 0 ||
         fg_little_u64(record + 24) != fg_little_u64(record + 32))
-        FG_TRY(broken(file, err, "it is one part of a split archive"));
+        FG_CALL(broken(file, err, "it is one part of a split archive"));
     bool same = choose(fg_little_u16(end + 10), UINT16_MAX, fg_little_u64(record + 32), &found->count);
     same = choose(fg_little_u32(end + 12), UINT32_MAX, fg_little_u64(record + 40), &found->size) && same;
     same = choose(fg_little_u32(end + 16), UINT32_MAX, fg_little_u64(record + 48), &found->offset) && same;
-    if (!same) FG_TRY(broken(file, err, "its end record and its zip64 end record disagree"));
+    if (!same) FG_CALL(broken(file, err, "its end record and its zip64 end record disagree"));
     found->end = at;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status find_directory(const fg_file *file, directory *found, fg_error *err) {
-    fg_status status = FG_OK;
     unsigned char end[END_SIZE] = {0};
     uint64_t file_size = 0, after;
-    FG_TRY(fg_file_size(file, &file_size, err));
-    FG_TRY(find_end(file, file_size, end, &found->end, err));
+    FG_CALL(fg_file_size(file, &file_size, err));
+    FG_CALL(find_end(file, file_size, end, &found->end, err));
     if (fg_little_u16(end + 4) != 0 || fg_little_u16(end + 6) != 0 ||
         fg_little_u16(end + 8) != fg_little_u16(end + 10))
-        FG_TRY(broken(file, err, "it is one part of a split archive"));
+        FG_CALL(broken(file, err, "it is one part of a split archive"));
     found->count = fg_little_u16(end + 10);
     found->size = fg_little_u32(end + 12);
     found->offset = fg_little_u32(end + 16);
-    FG_TRY(read_end64(file, end, found, err));
+    FG_CALL(read_end64(file, end, found, err));
     if (!fg_add(found->offset, found->size, &after) || after > found->end)
-        FG_TRY(broken(file, err, "its central directory lies outside the file"));
+        FG_CALL(broken(file, err, "its central directory lies outside the file"));
     if (found->size > FG_ZIP_DIRECTORY_LIMIT || found->count > FG_ZIP_ENTRY_LIMIT)
-        FG_FAIL(err, FG_ERR_INPUT,
-                "%s: %" PRIu64 " zip entries in a directory of %" PRIu64 " bytes, at most %d in %d are read",
-                file->path, found->count, found->size, FG_ZIP_ENTRY_LIMIT, FG_ZIP_DIRECTORY_LIMIT);
+        return fg_fail(err, FG_ERR_INPUT,
+                       "%s: %" PRIu64 " zip entries in a directory of %" PRIu64
+                       " bytes, at most %d in %d are read",
+                       file->path, found->count, found->size, FG_ZIP_ENTRY_LIMIT, FG_ZIP_DIRECTORY_LIMIT);
     if (found->count > found->size / RECORD_SIZE)
-        FG_TRY(broken(file, err, "its central directory is too small for the number of entries"));
-done:
-    return status;
+        FG_CALL(broken(file, err, "its central directory is too small for the number of entries"));
+    return FG_OK;
 }
 
 /* ---- its records ---- */

@@ -19,14 +19,11 @@ typedef struct added_reading {
 } added_reading;
 
 static fg_status read_flags(const fg_tokenizer_json *c, fg_added_token *token, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_json_flag(c, "single_word", false, &token->single_word, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "lstrip", false, &token->lstrip, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "rstrip", false, &token->rstrip, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "special", false, &token->special, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "normalized", !token->special, &token->normalized, err));
-done:
-    return status;
+    FG_CALL(fg_tokenizer_json_flag(c, "single_word", false, &token->single_word, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "lstrip", false, &token->lstrip, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "rstrip", false, &token->rstrip, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "special", false, &token->special, err));
+    return fg_tokenizer_json_flag(c, "normalized", !token->special, &token->normalized, err);
 }
 
 static fg_status read_normalized(fg_added_token *token, const fg_component *normalizer, fg_error *err) {
@@ -59,22 +56,20 @@ static void find_next_id(added_reading *r) {
 
 /* Puts a token where its id says, replacing one that has it. Takes over the token's memory. */
 static fg_status put_token(fg_added_tokens *added, fg_added_token *token, fg_error *err) {
-    fg_status status = FG_OK;
     while (token->id >= added->id_capacity)
-        FG_TRY(fg_grow(&added->by_id, added->id_capacity, &added->id_capacity, sizeof *added->by_id, err));
+        FG_CALL(fg_grow(&added->by_id, added->id_capacity, &added->id_capacity, sizeof *added->by_id, err));
     uint32_t index = added->by_id[token->id];
     if (index) {
         free_token(&added->tokens[index - 1]);
     } else {
-        FG_TRY(fg_grow(&added->tokens, added->count, &added->capacity, sizeof *added->tokens, err));
+        FG_CALL(fg_grow(&added->tokens, added->count, &added->capacity, sizeof *added->tokens, err));
         index = added->by_id[token->id] = (uint32_t)++added->count;
     }
     if (fg_vocabulary_find(&added->names, token->content, token->length) == FG_ID_ABSENT)
-        FG_TRY(fg_vocabulary_add(&added->names, token->content, token->length, token->id, err));
+        FG_CALL(fg_vocabulary_add(&added->names, token->content, token->length, token->id, err));
     added->tokens[index - 1] = *token;
     *token = (fg_added_token){0};
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_token(added_reading *r, const fg_tokenizer_json *c, int64_t declared, fg_error *err) {
@@ -104,7 +99,6 @@ done:
 }
 
 static fg_status read_list(added_reading *r, const json_t *list, const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     find_next_id(r);
     if (list && !json_is_null(list) && !json_is_array(list))
         return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", file,
@@ -113,12 +107,11 @@ static fg_status read_list(added_reading *r, const json_t *list, const char *fil
         fg_tokenizer_json c = {json_array_get(list, i), file, "added_tokens"};
         const json_t *id = json_object_get(c.json, "id");
         if (!json_is_integer(id))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer", file, i,
-                    fg_json_kind(id));
-        FG_TRY(add_token(r, &c, json_integer_value(id), err));
+            return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
+                           file, i, fg_json_kind(id));
+        FG_CALL(add_token(r, &c, json_integer_value(id), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 typedef struct declared_token {
@@ -162,19 +155,17 @@ done:
 }
 
 static fg_status build_tries(fg_added_tokens *added, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < added->count; i++) {
         const fg_added_token *token = &added->tokens[i];
         const char *text = token->normalized_content ? token->normalized_content : token->content;
         size_t length = token->normalized_content ? token->normalized_length : token->length;
         if (length)
-            FG_TRY(fg_token_trie_add(token->normalized ? &added->normalized : &added->plain, text, length,
-                                     (uint32_t)i, err));
+            FG_CALL(fg_token_trie_add(token->normalized ? &added->normalized : &added->plain, text, length,
+                                      (uint32_t)i, err));
         if (token->single_word && !added->word)
-            FG_TRY(fg_pattern_class(&added->word, WORD_CLASS, "word", err));
+            FG_CALL(fg_pattern_class(&added->word, WORD_CLASS, "word", err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
@@ -249,17 +240,15 @@ static size_t spaces_behind(const char *text, size_t at, size_t length) {
 /* Whether there is no word character on either side. */
 static fg_status stands_alone(const fg_added_tokens *added, const char *text, size_t length, size_t start,
                               size_t end, bool *alone, fg_error *err) {
-    fg_status status = FG_OK;
     bool before = false, behind = false;
     if (start) {
         size_t at = step_back(text, start);
-        FG_TRY(fg_pattern_begins(added->word, text + at, start - at, &before, err));
+        FG_CALL(fg_pattern_begins(added->word, text + at, start - at, &before, err));
     }
     if (end < length)
-        FG_TRY(fg_pattern_begins(added->word, text + end, fg_utf8_size(text[end]), &behind, err));
+        FG_CALL(fg_pattern_begins(added->word, text + end, fg_utf8_size(text[end]), &behind, err));
     *alone = !before && !behind;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_part(fg_text_parts *parts, size_t start, size_t end, uint32_t id, fg_error *err) {
@@ -272,20 +261,17 @@ static fg_status add_part(fg_text_parts *parts, size_t start, size_t end, uint32
  * already ends; a token that lies before it and strips to its left is part of what was stripped. */
 static fg_status take_match(const fg_added_token *token, const char *text, size_t length, size_t start,
                             size_t end, size_t *covered, fg_text_parts *parts, fg_error *err) {
-    fg_status status = FG_OK;
     if (token->lstrip) start = *covered < start ? spaces_before(text, start, *covered) : *covered;
     if (token->rstrip) end = spaces_behind(text, end, length);
     if (start >= end) return FG_OK;
-    if (*covered < start) FG_TRY(add_part(parts, *covered, start, FG_ID_ABSENT, err));
-    FG_TRY(add_part(parts, start, end, token->id, err));
+    if (*covered < start) FG_CALL(add_part(parts, *covered, start, FG_ID_ABSENT, err));
+    FG_CALL(add_part(parts, start, end, token->id, err));
     *covered = end;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, const char *text, size_t length,
                                fg_text_parts *parts, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_token_trie *trie = normalized ? &added->normalized : &added->plain;
     size_t covered = 0;
     parts->count = 0;
@@ -300,11 +286,10 @@ fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, co
         }
         const fg_added_token *token = &added->tokens[index];
         bool alone = true;
-        if (token->single_word) FG_TRY(stands_alone(added, text, length, at, at + size, &alone, err));
-        if (alone) FG_TRY(take_match(token, text, length, at, at + size, &covered, parts, err));
+        if (token->single_word) FG_CALL(stands_alone(added, text, length, at, at + size, &alone, err));
+        if (alone) FG_CALL(take_match(token, text, length, at, at + size, &covered, parts, err));
         at += size;
     }
-    if (covered < length) FG_TRY(add_part(parts, covered, length, FG_ID_ABSENT, err));
-done:
-    return status;
+    if (covered < length) FG_CALL(add_part(parts, covered, length, FG_ID_ABSENT, err));
+    return FG_OK;
 }

@@ -91,19 +91,17 @@ static fg_status find_token(const bpe_settings *bpe, const char *file, size_t in
 
 static fg_status read_merge(bpe_settings *bpe, const char *file, const json_t *merge, size_t index,
                             fg_buffer *joined, fg_error *err) {
-    fg_status status = FG_OK;
     merge_halves h = {0};
     uint32_t left, right, made;
-    FG_TRY(read_halves(file, merge, index, &h, err));
-    FG_TRY(find_token(bpe, file, index, h.left, h.left_length, &left, err));
-    FG_TRY(find_token(bpe, file, index, h.right, h.right_length, &right, err));
+    FG_CALL(read_halves(file, merge, index, &h, err));
+    FG_CALL(find_token(bpe, file, index, h.left, h.left_length, &left, err));
+    FG_CALL(find_token(bpe, file, index, h.right, h.right_length, &right, err));
     fg_buffer_clear(joined);
-    FG_TRY(fg_buffer_add(joined, h.left, h.left_length, err));
-    FG_TRY(fg_buffer_add(joined, h.right, h.right_length, err));
-    FG_TRY(find_token(bpe, file, index, joined->data, joined->length, &made, err));
+    FG_CALL(fg_buffer_add(joined, h.left, h.left_length, err));
+    FG_CALL(fg_buffer_add(joined, h.right, h.right_length, err));
+    FG_CALL(find_token(bpe, file, index, joined->data, joined->length, &made, err));
     fg_merges_add(&bpe->merges, left, right, made);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
@@ -160,30 +158,25 @@ static fg_status read_unknown(bpe_settings *bpe, const fg_tokenizer_json *model,
 }
 
 static fg_status read_settings(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
-    fg_status status = FG_OK;
     static const char *const refused[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix"};
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) FG_TRY(refuse(model, refused[i], err));
-    FG_TRY(nullable_flag(model, "byte_fallback", &bpe->byte_fallback, err));
-    FG_TRY(nullable_flag(model, "fuse_unk", &bpe->fuse_unknown, err));
-    FG_TRY(nullable_flag(model, "ignore_merges", &bpe->whole_words, err));
-done:
-    return status;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) FG_CALL(refuse(model, refused[i], err));
+    FG_CALL(nullable_flag(model, "byte_fallback", &bpe->byte_fallback, err));
+    FG_CALL(nullable_flag(model, "fuse_unk", &bpe->fuse_unknown, err));
+    return nullable_flag(model, "ignore_merges", &bpe->whole_words, err);
 }
 
 static fg_status read_bpe(void *settings, const fg_tokenizer_json *model, fg_error *err) {
     bpe_settings *bpe = settings;
-    fg_status status = FG_OK;
-    FG_TRY(read_settings(bpe, model, err));
-    FG_TRY(read_vocabulary(bpe, model, err));
-    FG_TRY(read_merges(bpe, model, err));
-    FG_TRY(read_unknown(bpe, model, err));
+    FG_CALL(read_settings(bpe, model, err));
+    FG_CALL(read_vocabulary(bpe, model, err));
+    FG_CALL(read_merges(bpe, model, err));
+    FG_CALL(read_unknown(bpe, model, err));
     for (unsigned byte = 0; byte < 256; byte++) {
         char name[8];
         int length = snprintf(name, sizeof name, "<0x%02X>", byte);
         bpe->byte_ids[byte] = fg_vocabulary_find(&bpe->vocabulary, name, (size_t)length);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static void free_bpe(void *settings) {
@@ -209,7 +202,6 @@ static bool has_byte_tokens(const bpe_settings *bpe, const char *bytes, size_t s
 /* The tokens of a word's characters. As in HF tokenizers, an unknown run that is not ended yet comes behind
  * the byte tokens of the characters after it. */
 static fg_status split_word(bpe_settings *bpe, const char *word, size_t length, fg_error *err) {
-    fg_status status = FG_OK;
     fg_id_list *symbols = &bpe->merges.symbols;
     bool unknown = false;
     symbols->count = 0;
@@ -217,41 +209,37 @@ static fg_status split_word(bpe_settings *bpe, const char *word, size_t length, 
         size = fg_utf8_size(word[at]);
         uint32_t id = fg_vocabulary_find(&bpe->vocabulary, word + at, size);
         if (id != FG_ID_ABSENT) {
-            if (unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
+            if (unknown) FG_CALL(fg_id_list_add(symbols, bpe->unknown, err));
             unknown = false;
-            FG_TRY(fg_id_list_add(symbols, id, err));
+            FG_CALL(fg_id_list_add(symbols, id, err));
         } else if (bpe->byte_fallback && has_byte_tokens(bpe, word + at, size)) {
             for (size_t i = 0; i < size; i++)
-                FG_TRY(fg_id_list_add(symbols, bpe->byte_ids[(unsigned char)word[at + i]], err));
+                FG_CALL(fg_id_list_add(symbols, bpe->byte_ids[(unsigned char)word[at + i]], err));
         } else if (bpe->unknown != FG_ID_ABSENT) {
-            if (unknown && !bpe->fuse_unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
+            if (unknown && !bpe->fuse_unknown) FG_CALL(fg_id_list_add(symbols, bpe->unknown, err));
             unknown = true;
         }
     }
-    if (unknown) FG_TRY(fg_id_list_add(symbols, bpe->unknown, err));
-done:
-    return status;
+    if (unknown) FG_CALL(fg_id_list_add(symbols, bpe->unknown, err));
+    return FG_OK;
 }
 
 static fg_status encode(void *settings, const char *word, size_t length, fg_id_list *ids, fg_error *err) {
     bpe_settings *bpe = settings;
-    fg_status status = FG_OK;
     bool found = false, cached = length <= FG_CACHED_WORD;
     const fg_id_list *symbols = &bpe->merges.symbols;
-    if (cached) FG_TRY(fg_word_cache_get(&bpe->cache, word, length, &found, ids, err));
-    if (found) goto done;
+    if (cached) FG_CALL(fg_word_cache_get(&bpe->cache, word, length, &found, ids, err));
+    if (found) return FG_OK;
     uint32_t whole = bpe->whole_words ? fg_vocabulary_find(&bpe->vocabulary, word, length) : FG_ID_ABSENT;
     if (whole != FG_ID_ABSENT) {
         bpe->merges.symbols.count = 0;
-        FG_TRY(fg_id_list_add(&bpe->merges.symbols, whole, err));
+        FG_CALL(fg_id_list_add(&bpe->merges.symbols, whole, err));
     } else {
-        FG_TRY(split_word(bpe, word, length, err));
-        FG_TRY(fg_merges_apply(&bpe->merges, err));
+        FG_CALL(split_word(bpe, word, length, err));
+        FG_CALL(fg_merges_apply(&bpe->merges, err));
     }
-    if (cached) FG_TRY(fg_word_cache_put(&bpe->cache, word, length, symbols->ids, symbols->count, err));
-    FG_TRY(fg_id_list_append(ids, symbols->ids, symbols->count, err));
-done:
-    return status;
+    if (cached) FG_CALL(fg_word_cache_put(&bpe->cache, word, length, symbols->ids, symbols->count, err));
+    return fg_id_list_append(ids, symbols->ids, symbols->count, err);
 }
 
 const fg_component_kind fg_bpe = {

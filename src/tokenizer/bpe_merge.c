@@ -133,8 +133,7 @@ static fg_status push_pair(fg_merges *m, uint32_t position, fg_error *err) {
 
 /* Fills the links and the heap with all pairs, then orders the heap at once. */
 static fg_status begin_long(fg_merges *m, size_t count, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(reserve_links(m, count, err));
+    FG_CALL(reserve_links(m, count, err));
     m->heap_count = 0;
     for (size_t i = 0; i < count; i++) {
         m->next[i] = i + 1 < count ? (uint32_t)i + 1 : NO_PART;
@@ -143,20 +142,18 @@ static fg_status begin_long(fg_merges *m, size_t count, fg_error *err) {
         uint32_t rank = rank_of(m, m->symbols.ids[i], m->symbols.ids[i + 1]);
         if (rank == NO_RANK) continue;
         if (m->heap_count == m->heap_capacity)
-            FG_TRY(fg_grow(&m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap, err));
+            FG_CALL(fg_grow(&m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap, err));
         m->heap[m->heap_count++] = (uint64_t)rank << 32 | i;
     }
     for (size_t i = m->heap_count / HEAP_WIDTH + 1; i-- > 0;) {
         if (i < m->heap_count) sift_down(m->heap, m->heap_count, i);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status merge_long(fg_merges *m, size_t *count, fg_error *err) {
-    fg_status status = FG_OK;
     uint32_t *ids = m->symbols.ids;
-    FG_TRY(begin_long(m, *count, err));
+    FG_CALL(begin_long(m, *count, err));
     uint32_t *next = m->next, *previous = m->previous;
     while (m->heap_count) {
         uint64_t top = heap_pop(m);
@@ -167,14 +164,13 @@ static fg_status merge_long(fg_merges *m, size_t *count, fg_error *err) {
         ids[right] = FG_ID_ABSENT;
         next[at] = next[right];
         if (next[at] != NO_PART) previous[next[at]] = at;
-        if (previous[at] != NO_PART) FG_TRY(push_pair(m, previous[at], err));
-        if (next[at] != NO_PART) FG_TRY(push_pair(m, at, err));
+        if (previous[at] != NO_PART) FG_CALL(push_pair(m, previous[at], err));
+        if (next[at] != NO_PART) FG_CALL(push_pair(m, at, err));
     }
     size_t left = 0;
     for (uint32_t at = 0; at != NO_PART; at = next[at]) ids[left++] = ids[at];
     *count = left;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_merges_apply(fg_merges *m, fg_error *err) {

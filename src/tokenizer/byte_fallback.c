@@ -22,12 +22,10 @@ static int byte_of(const char *token, size_t length) {
 
 /* A run of bytes: their text, or one U+FFFD for each when they make none. */
 static fg_status add_bytes(const fg_buffer *bytes, fg_spans *out, fg_error *err) {
-    fg_status status = FG_OK;
     if (!bytes->length) return FG_OK;
     if (fg_utf8_valid(bytes->data, bytes->length)) return fg_spans_add(out, bytes->data, bytes->length, err);
-    for (size_t i = 0; i < bytes->length; i++) FG_TRY(fg_spans_add(out, REPLACEMENT, 3, err));
-done:
-    return status;
+    for (size_t i = 0; i < bytes->length; i++) FG_CALL(fg_spans_add(out, REPLACEMENT, 3, err));
+    return FG_OK;
 }
 
 static fg_status byte_fallback(const void *settings, const fg_spans *tokens, fg_spans *out, fg_error *err) {

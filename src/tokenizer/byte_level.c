@@ -72,15 +72,14 @@ typedef struct byte_level_settings {
 
 static fg_status read_byte_level(void *settings, const fg_tokenizer_json *c, fg_error *err) {
     byte_level_settings *s = settings;
-    fg_status status = FG_OK;
     bool use_regex, trim;
-    FG_TRY(fg_tokenizer_json_flag(c, "add_prefix_space", true, &s->prefix_space, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which are not used */
-    FG_TRY(fg_tokenizer_json_flag(c, "use_regex", true, &use_regex, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "add_prefix_space", true, &s->prefix_space, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "trim_offsets", true, &trim, err)); /* of offsets, which are not used */
+    FG_CALL(fg_tokenizer_json_flag(c, "use_regex", true, &use_regex, err));
     if (use_regex)
-        FG_TRY(fg_pattern_compile(&s->pattern, GPT2_PATTERN, strlen(GPT2_PATTERN), "the GPT-2 pattern", err));
-done:
-    return status;
+        FG_CALL(
+            fg_pattern_compile(&s->pattern, GPT2_PATTERN, strlen(GPT2_PATTERN), "the GPT-2 pattern", err));
+    return FG_OK;
 }
 
 static void free_byte_level(void *settings) {
@@ -89,22 +88,16 @@ static void free_byte_level(void *settings) {
 
 static fg_status prefix_space(const void *settings, const char *text, size_t length, bool first,
                               fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     (void)settings, (void)first;
-    if (*text != ' ') FG_TRY(fg_buffer_add(out, " ", 1, err));
-    FG_TRY(fg_buffer_add(out, text, length, err));
-done:
-    return status;
+    if (*text != ' ') FG_CALL(fg_buffer_add(out, " ", 1, err));
+    return fg_buffer_add(out, text, length, err);
 }
 
 static fg_status pre_tokenize(const void *settings, fg_pre_tokenized *text, fg_error *err) {
     const byte_level_settings *s = settings;
-    fg_status status = FG_OK;
-    if (s->prefix_space) FG_TRY(fg_pre_tokenized_rewrite(text, prefix_space, s, err));
-    if (s->pattern) FG_TRY(fg_pre_tokenized_cut(text, s->pattern, FG_SPLIT_ISOLATED, false, err));
-    FG_TRY(fg_pre_tokenized_rewrite(text, write_bytes, s, err));
-done:
-    return status;
+    if (s->prefix_space) FG_CALL(fg_pre_tokenized_rewrite(text, prefix_space, s, err));
+    if (s->pattern) FG_CALL(fg_pre_tokenized_cut(text, s->pattern, FG_SPLIT_ISOLATED, false, err));
+    return fg_pre_tokenized_rewrite(text, write_bytes, s, err);
 }
 
 /* ---- the decoder ---- */

@@ -72,23 +72,21 @@ static fg_status find_type(const fg_tokenizer_json *c, fg_component_family famil
 
 static fg_status read_steps(fg_component *component, fg_component_family family, const fg_tokenizer_json *c,
                             unsigned depth, fg_error *err) {
-    fg_status status = FG_OK;
     const char *type = NULL, *members = families[family].members;
     const json_t *list = NULL;
     char keys[40];
-    FG_TRY(find_type(c, family, &type, err));
+    FG_CALL(find_type(c, family, &type, err));
     if (!members || strcmp(type, "Sequence") != 0) return read_step(component, family, c, type, err);
     snprintf(keys, sizeof keys, "type %s", members);
-    FG_TRY(fg_tokenizer_json_keys(c, keys, err));
-    FG_TRY(fg_tokenizer_json_list(c, members, &list, err));
+    FG_CALL(fg_tokenizer_json_keys(c, keys, err));
+    FG_CALL(fg_tokenizer_json_list(c, members, &list, err));
     if (depth == DEPTH)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
         fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
-        FG_TRY(read_steps(component, family, &part, depth + 1, err));
+        FG_CALL(read_steps(component, family, &part, depth + 1, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_component_read(fg_component *component, fg_component_family family, const json_t *tokenizer,
@@ -130,25 +128,21 @@ fg_status fg_component_normalize(const fg_component *normalizer, fg_buffer *text
 
 fg_status fg_component_pre_tokenize(const fg_component *pre_tokenizer, fg_pre_tokenized *text,
                                     fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < pre_tokenizer->count; i++) {
         const fg_component_step *step = &pre_tokenizer->steps[i];
-        FG_TRY(step->kind->pre_tokenize(step->settings, text, err));
+        FG_CALL(step->kind->pre_tokenize(step->settings, text, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_component_post_process(const fg_component *post_processor, fg_id_list *ids, size_t first,
                                     bool special, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < post_processor->count; i++) {
         const fg_component_step *step = &post_processor->steps[i];
         if (step->kind->post_process)
-            FG_TRY(step->kind->post_process(step->settings, ids, first, special, err));
+            FG_CALL(step->kind->post_process(step->settings, ids, first, special, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_component_decode(const fg_component *decoder, fg_spans *tokens, fg_buffer *out, fg_error *err) {

@@ -18,32 +18,28 @@ typedef struct metaspace_settings {
 /* add_prefix_space false is the older spelling of never. */
 static fg_status read_scheme(metaspace_settings *s, const fg_tokenizer_json *c, fg_error *err) {
     static const char *const schemes[] = {"always", "first", "never"};
-    fg_status status = FG_OK;
     size_t choice = PREPEND_ALWAYS;
     bool prefix, given = json_object_get(c->json, "prepend_scheme") != NULL;
     if (given)
-        FG_TRY(fg_tokenizer_json_choice(c, "prepend_scheme", schemes, sizeof schemes / sizeof *schemes,
-                                        &choice, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "add_prefix_space", true, &prefix, err));
+        FG_CALL(fg_tokenizer_json_choice(c, "prepend_scheme", schemes, sizeof schemes / sizeof *schemes,
+                                         &choice, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "add_prefix_space", true, &prefix, err));
     s->scheme = prefix ? (prepend_scheme)choice : PREPEND_NEVER;
     if (given && s->scheme != (prepend_scheme)choice)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: add_prefix_space false contradicts prepend_scheme", c->file,
-                c->name);
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: add_prefix_space false contradicts prepend_scheme",
+                       c->file, c->name);
+    return FG_OK;
 }
 
 static fg_status read_metaspace(void *settings, const fg_tokenizer_json *c, fg_error *err) {
     metaspace_settings *s = settings;
-    fg_status status = FG_OK;
     bool cuts;
-    FG_TRY(fg_tokenizer_json_character(c, "replacement", s->mark, err));
+    FG_CALL(fg_tokenizer_json_character(c, "replacement", s->mark, err));
     s->size = strlen(s->mark);
-    FG_TRY(read_scheme(s, c, err));
-    FG_TRY(fg_tokenizer_json_flag(c, "split", true, &cuts, err));
-    if (cuts) FG_TRY(fg_pattern_literal(&s->pattern, s->mark, s->size, err));
-done:
-    return status;
+    FG_CALL(read_scheme(s, c, err));
+    FG_CALL(fg_tokenizer_json_flag(c, "split", true, &cuts, err));
+    if (cuts) FG_CALL(fg_pattern_literal(&s->pattern, s->mark, s->size, err));
+    return FG_OK;
 }
 
 static void free_metaspace(void *settings) {
@@ -53,19 +49,17 @@ static void free_metaspace(void *settings) {
 static fg_status mark_piece(const void *settings, const char *text, size_t length, bool first, fg_buffer *out,
                             fg_error *err) {
     const metaspace_settings *s = settings;
-    fg_status status = FG_OK;
     const char *end = text + length;
     bool begins = length && (*text == ' ' || (length >= s->size && memcmp(text, s->mark, s->size) == 0));
     if (!begins && (s->scheme == PREPEND_ALWAYS || (s->scheme == PREPEND_FIRST && first)))
-        FG_TRY(fg_buffer_add(out, s->mark, s->size, err));
+        FG_CALL(fg_buffer_add(out, s->mark, s->size, err));
     for (const char *at = text; at < end;) {
         const char *space = memchr(at, ' ', (size_t)(end - at));
-        FG_TRY(fg_buffer_add(out, at, (size_t)((space ? space : end) - at), err));
-        if (space) FG_TRY(fg_buffer_add(out, s->mark, s->size, err));
+        FG_CALL(fg_buffer_add(out, at, (size_t)((space ? space : end) - at), err));
+        if (space) FG_CALL(fg_buffer_add(out, s->mark, s->size, err));
         at = space ? space + 1 : end;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status pre_tokenize(const void *settings, fg_pre_tokenized *text, fg_error *err) {
@@ -78,21 +72,19 @@ static fg_status pre_tokenize(const void *settings, fg_pre_tokenized *text, fg_e
 /* Marks become spaces; those of the first token go where one was put in front of the text. */
 static fg_status decode(const void *settings, const fg_spans *tokens, fg_spans *out, fg_error *err) {
     const metaspace_settings *s = settings;
-    fg_status status = FG_OK;
     for (size_t i = 0; i < tokens->count; i++) {
         const char *at = fg_spans_text(tokens, i), *end = at + tokens->pieces[i].length;
         size_t start = out->text.length;
         while (at < end) {
             size_t left = (size_t)(end - at), size = fg_min(fg_utf8_size(*at), left);
             bool mark = left >= s->size && memcmp(at, s->mark, s->size) == 0;
-            if (!mark) FG_TRY(fg_buffer_add(&out->text, at, size, err));
-            if (mark && (i || s->scheme == PREPEND_NEVER)) FG_TRY(fg_buffer_add(&out->text, " ", 1, err));
+            if (!mark) FG_CALL(fg_buffer_add(&out->text, at, size, err));
+            if (mark && (i || s->scheme == PREPEND_NEVER)) FG_CALL(fg_buffer_add(&out->text, " ", 1, err));
             at += mark ? s->size : size;
         }
-        FG_TRY(fg_spans_cut(out, start, out->text.length - start, err));
+        FG_CALL(fg_spans_cut(out, start, out->text.length - start, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* str_rep is what old files call the mark in addition. */

@@ -85,7 +85,6 @@ done:
 }
 
 static fg_status compose(const void *settings, const fg_buffer *text, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_code_set *inert = inert_set();
     const char *end = text->data + text->length, *plain = text->data, *run = NULL;
     (void)settings;
@@ -98,18 +97,16 @@ static fg_status compose(const void *settings, const fg_buffer *text, fg_buffer 
         if (!stays && !run) {
             run = code < 0x3400 || code >= 0xa000 ? last : NULL; /* CJK ideographs need no look */
         } else if (run && stays) {
-            FG_TRY(fg_buffer_add(out, plain, (size_t)(run - plain), err));
-            FG_TRY(compose_run(run, (size_t)(here - run), out, err));
+            FG_CALL(fg_buffer_add(out, plain, (size_t)(run - plain), err));
+            FG_CALL(compose_run(run, (size_t)(here - run), out, err));
             plain = here;
             run = NULL;
         }
         last = is_inert(inert, code) ? at : here;
     }
     const char *rest = run ? run : end;
-    FG_TRY(fg_buffer_add(out, plain, (size_t)(rest - plain), err));
-    FG_TRY(compose_run(rest, (size_t)(end - rest), out, err));
-done:
-    return status;
+    FG_CALL(fg_buffer_add(out, plain, (size_t)(rest - plain), err));
+    return compose_run(rest, (size_t)(end - rest), out, err);
 }
 
 const fg_component_kind fg_nfc = {

@@ -45,15 +45,13 @@ static bool next_is(const translator *t, const char *text) {
 }
 
 fg_status fg_pattern_code_set(const char *name, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < fg_code_set_count; i++) {
         const fg_code_set *set = &fg_code_sets[i];
         if (strcmp(set->name, name) != 0) continue;
         for (size_t k = 0; k < set->count; k++)
-            FG_TRY(fg_buffer_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[k].first, set->ranges[k].last));
+            FG_CALL(fg_buffer_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[k].first, set->ranges[k].last));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The letters of a category that ASCII has: PCRE2 looks these up in a table instead of asking for the
@@ -76,7 +74,6 @@ static bool is_category(const char *name) {
 
 /* \p{L}, \P{L}, \p{^L}; `in_class` says that the items are in a class already. */
 static fg_status property(translator *t, bool in_class) {
-    fg_status status = FG_OK;
     const char *from = t->at, *name = t->at + 3, *close;
     char category[NAME];
     if (t->end - t->at < 5 || t->at[2] != '{' || !(close = memchr(name, '}', (size_t)(t->end - name))))
@@ -92,26 +89,23 @@ static fg_status property(translator *t, bool in_class) {
     category[length] = '\0';
     if (!is_category(category)) return unknown(t, from, "this property");
     if (negated && in_class) return unknown(t, from, "a negated property in a class");
-    if (!in_class) FG_TRY(put_text(t, negated ? "[^" : "["));
-    FG_TRY(fg_buffer_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
-    FG_TRY(fg_pattern_code_set(category, t->out, t->err));
-    if (!in_class) FG_TRY(put_text(t, "]"));
+    if (!in_class) FG_CALL(put_text(t, negated ? "[^" : "["));
+    FG_CALL(fg_buffer_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
+    FG_CALL(fg_pattern_code_set(category, t->out, t->err));
+    if (!in_class) FG_CALL(put_text(t, "]"));
     t->at = close + 1;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* \d and \D: decimal numbers. */
 static fg_status decimal(translator *t, bool in_class, bool negated) {
-    fg_status status = FG_OK;
     if (negated && in_class) return unknown(t, t->at, "\\D in a class");
-    if (!in_class) FG_TRY(put_text(t, negated ? "[^" : "["));
-    FG_TRY(put_text(t, "0-9\\p{Nd}"));
-    FG_TRY(fg_pattern_code_set("Nd", t->out, t->err));
-    if (!in_class) FG_TRY(put_text(t, "]"));
+    if (!in_class) FG_CALL(put_text(t, negated ? "[^" : "["));
+    FG_CALL(put_text(t, "0-9\\p{Nd}"));
+    FG_CALL(fg_pattern_code_set("Nd", t->out, t->err));
+    if (!in_class) FG_CALL(put_text(t, "]"));
     t->at += 2;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status space(translator *t, bool in_class, bool negated) {
@@ -150,20 +144,17 @@ static fg_status escape(translator *t, bool in_class) {
 }
 
 static fg_status class(translator *t) {
-    fg_status status = FG_OK;
     const char *from = t->at;
-    FG_TRY(copy(t, 1));
-    if (next_is(t, "^")) FG_TRY(copy(t, 1));
+    FG_CALL(copy(t, 1));
+    if (next_is(t, "^")) FG_CALL(copy(t, 1));
     for (bool first = true;; first = false) {
         if (t->at == t->end) return unknown(t, from, "a class without an end");
         if (*t->at == ']' && !first) break;
         if (*t->at == '[' || *t->at == ']' || next_is(t, "&&"))
             return unknown(t, t->at, "a class in a class");
-        FG_TRY(*t->at == '\\' ? escape(t, true) : copy(t, 1));
+        FG_CALL(*t->at == '\\' ? escape(t, true) : copy(t, 1));
     }
-    FG_TRY(copy(t, 1));
-done:
-    return status;
+    return copy(t, 1);
 }
 
 static fg_status group(translator *t) {
@@ -178,20 +169,18 @@ static fg_status group(translator *t) {
 }
 
 static fg_status quantifier(translator *t) {
-    fg_status status = FG_OK;
     if (*t->at == '{') {
         const char *from = t->at, *close = memchr(from, '}', (size_t)(t->end - from));
         size_t inside = close ? (size_t)(close - from - 1) : 0;
         if (!inside || strspn(from + 1, "0123456789,") != inside || from[1] == ',')
             return unknown(t, from, "this brace");
-        FG_TRY(copy(t, inside + 2));
+        FG_CALL(copy(t, inside + 2));
         if (next_is(t, "+")) return unknown(t, from, "a + behind braces");
     } else {
-        FG_TRY(copy(t, 1));
+        FG_CALL(copy(t, 1));
     }
-    if (next_is(t, "?") || next_is(t, "+")) FG_TRY(copy(t, 1));
-done:
-    return status;
+    if (next_is(t, "?") || next_is(t, "+")) FG_CALL(copy(t, 1));
+    return FG_OK;
 }
 
 static fg_status item(translator *t) {

@@ -22,21 +22,19 @@ static fg_status add_part(fg_pre_tokenized *t, size_t *count, size_t start, size
 /* The matches and what lies between them, covering the piece. */
 static fg_status find_parts(fg_pre_tokenized *t, const fg_pattern *pattern, bool invert, fg_span piece,
                             size_t *count, fg_error *err) {
-    fg_status status = FG_OK;
     fg_matches m = {.text = t->pieces.text.data + piece.start, .length = piece.length};
     size_t covered = 0;
     bool found = piece.length > 0;
     *count = 0;
     while (found) {
-        FG_TRY(fg_pattern_next(pattern, &m, &found, err));
+        FG_CALL(fg_pattern_next(pattern, &m, &found, err));
         size_t start = found ? m.start : piece.length, end = found ? m.end : piece.length;
         if (start > covered)
-            FG_TRY(add_part(t, count, piece.start + covered, piece.start + start, invert, err));
-        if (found) FG_TRY(add_part(t, count, piece.start + start, piece.start + end, !invert, err));
+            FG_CALL(add_part(t, count, piece.start + covered, piece.start + start, invert, err));
+        if (found) FG_CALL(add_part(t, count, piece.start + start, piece.start + end, !invert, err));
         covered = end;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Joins parts in place as the behavior says. Parts that join the one behind are looked at from the end. */
@@ -79,18 +77,17 @@ fg_status fg_pre_tokenized_begin(fg_pre_tokenized *t, const char *bytes, size_t 
 
 fg_status fg_pre_tokenized_cut(fg_pre_tokenized *t, const fg_pattern *pattern, fg_split_behavior behavior,
                                bool invert, fg_error *err) {
-    fg_status status = FG_OK;
     fg_spans *out = &t->spare;
     out->count = 0;
     for (size_t i = 0; i < t->pieces.count; i++) {
         size_t count;
-        FG_TRY(find_parts(t, pattern, invert, t->pieces.pieces[i], &count, err));
+        FG_CALL(find_parts(t, pattern, invert, t->pieces.pieces[i], &count, err));
         count = join_parts(t->parts, count, behavior);
         for (size_t k = 0; k < count; k++) {
             const struct fg_split_part *part = &t->parts[k];
             bool removed = behavior == FG_SPLIT_REMOVED && part->match;
             if (!removed && part->end > part->start)
-                FG_TRY(fg_spans_cut(out, part->start, part->end - part->start, err));
+                FG_CALL(fg_spans_cut(out, part->start, part->end - part->start, err));
         }
     }
     /* The text stays: only the lists of pieces are swapped. */
@@ -98,8 +95,7 @@ fg_status fg_pre_tokenized_cut(fg_pre_tokenized *t, const fg_pattern *pattern, f
     t->pieces.text = out->text;
     out->text = text;
     fg_spans_swap(&t->pieces, out);
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_pre_tokenized_rewrite(fg_pre_tokenized *t,
@@ -107,18 +103,16 @@ fg_status fg_pre_tokenized_rewrite(fg_pre_tokenized *t,
                                                         size_t length, bool first, fg_buffer *out,
                                                         fg_error *err),
                                    const void *settings, fg_error *err) {
-    fg_status status = FG_OK;
     fg_spans *out = &t->spare;
     fg_spans_clear(out);
     for (size_t i = 0; i < t->pieces.count; i++) {
         size_t start = out->text.length;
-        FG_TRY(rewrite(settings, fg_spans_text(&t->pieces, i), t->pieces.pieces[i].length,
-                       t->beginning && i == 0, &out->text, err));
-        FG_TRY(fg_spans_cut(out, start, out->text.length - start, err));
+        FG_CALL(rewrite(settings, fg_spans_text(&t->pieces, i), t->pieces.pieces[i].length,
+                        t->beginning && i == 0, &out->text, err));
+        FG_CALL(fg_spans_cut(out, start, out->text.length - start, err));
     }
     fg_spans_swap(&t->pieces, out);
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_pre_tokenized_free(fg_pre_tokenized *t) {

@@ -21,20 +21,18 @@ static void free_replacement(void *settings) {
 
 static fg_status replace_all(const replacement *r, const char *text, size_t length, fg_buffer *out,
                              fg_error *err) {
-    fg_status status = FG_OK;
     fg_matches m = {.text = text, .length = length};
     size_t copied = 0;
     bool found = length > 0;
     while (found) {
-        FG_TRY(fg_pattern_next(r->pattern, &m, &found, err));
+        FG_CALL(fg_pattern_next(r->pattern, &m, &found, err));
         if (!found) break;
-        FG_TRY(fg_buffer_add(out, text + copied, m.start - copied, err));
-        FG_TRY(fg_buffer_add(out, r->content, r->length, err));
+        FG_CALL(fg_buffer_add(out, text + copied, m.start - copied, err));
+        FG_CALL(fg_buffer_add(out, r->content, r->length, err));
         copied = m.end;
     }
-    if (length) FG_TRY(fg_buffer_add(out, text + copied, length - copied, err));
-done:
-    return status;
+    if (length) FG_CALL(fg_buffer_add(out, text + copied, length - copied, err));
+    return FG_OK;
 }
 
 static fg_status normalize(const void *settings, const fg_buffer *text, fg_buffer *out, fg_error *err) {
@@ -42,14 +40,12 @@ static fg_status normalize(const void *settings, const fg_buffer *text, fg_buffe
 }
 
 static fg_status decode(const void *settings, const fg_spans *tokens, fg_spans *out, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < tokens->count; i++) {
         size_t start = out->text.length;
-        FG_TRY(replace_all(settings, fg_spans_text(tokens, i), tokens->pieces[i].length, &out->text, err));
-        FG_TRY(fg_spans_cut(out, start, out->text.length - start, err));
+        FG_CALL(replace_all(settings, fg_spans_text(tokens, i), tokens->pieces[i].length, &out->text, err));
+        FG_CALL(fg_spans_cut(out, start, out->text.length - start, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 const fg_component_kind fg_replace_normalizer = {.family = FG_NORMALIZER,

@@ -11,15 +11,12 @@ static fg_status read_split(void *settings, const fg_tokenizer_json *c, fg_error
     static const char *const behaviors[] = {"Isolated", "Removed", "Contiguous", "MergedWithPrevious",
                                             "MergedWithNext"};
     split_settings *s = settings;
-    fg_status status = FG_OK;
     size_t choice = 0;
-    FG_TRY(fg_tokenizer_json_choice(c, "behavior", behaviors, sizeof behaviors / sizeof *behaviors, &choice,
-                                    err));
+    FG_CALL(fg_tokenizer_json_choice(c, "behavior", behaviors, sizeof behaviors / sizeof *behaviors, &choice,
+                                     err));
     s->behavior = (fg_split_behavior)choice;
-    FG_TRY(fg_tokenizer_json_flag(c, "invert", false, &s->invert, err));
-    FG_TRY(fg_pattern_read(&s->pattern, c, err));
-done:
-    return status;
+    FG_CALL(fg_tokenizer_json_flag(c, "invert", false, &s->invert, err));
+    return fg_pattern_read(&s->pattern, c, err);
 }
 
 static void free_split(void *settings) {

@@ -11,17 +11,13 @@ typedef struct strip_settings {
 
 static fg_status read_strip(void *settings, const fg_tokenizer_json *c, fg_error *err) {
     strip_settings *s = settings;
-    fg_status status = FG_OK;
-    FG_TRY(fg_tokenizer_json_character(c, "content", s->content, err));
-    FG_TRY(fg_json_get_u64(c->json, "start", c->file, &s->start, err));
-    FG_TRY(fg_json_get_u64(c->json, "stop", c->file, &s->stop, err));
-done:
-    return status;
+    FG_CALL(fg_tokenizer_json_character(c, "content", s->content, err));
+    FG_CALL(fg_json_get_u64(c->json, "start", c->file, &s->start, err));
+    return fg_json_get_u64(c->json, "stop", c->file, &s->stop, err);
 }
 
 static fg_status strip(const void *settings, const fg_spans *tokens, fg_spans *out, fg_error *err) {
     const strip_settings *s = settings;
-    fg_status status = FG_OK;
     size_t size = strlen(s->content);
     for (size_t i = 0; i < tokens->count; i++) {
         const char *text = fg_spans_text(tokens, i);
@@ -32,10 +28,9 @@ static fg_status strip(const void *settings, const fg_spans *tokens, fg_spans *o
         for (uint64_t n = 0; n < s->stop && end - start >= size; n++, end -= size) {
             if (memcmp(text + end - size, s->content, size) != 0) break;
         }
-        FG_TRY(fg_spans_add(out, text + start, end - start, err));
+        FG_CALL(fg_spans_add(out, text + start, end - start, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 const fg_component_kind fg_strip = {.family = FG_DECODER,

@@ -25,7 +25,6 @@ static fg_status add_item(template_settings *t, int64_t item, const fg_tokenizer
 
 static fg_status add_special(template_settings *t, const fg_tokenizer_json *c, const char *name,
                              fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *token = name ? json_object_get(json_object_get(c->json, "special_tokens"), name) : NULL;
     const json_t *ids = json_object_get(token, "ids");
     if (!json_is_array(ids))
@@ -36,10 +35,9 @@ static fg_status add_special(template_settings *t, const fg_tokenizer_json *c, c
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= FG_ID_LIMIT)
             return fg_fail(err, FG_ERR_INPUT, "%s: %s: special_tokens: \"%.60s\": an id is not a token id",
                            c->file, c->name, name);
-        FG_TRY(add_item(t, json_integer_value(id), c, err));
+        FG_CALL(add_item(t, json_integer_value(id), c, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* {"SpecialToken": {"id": ...}} or {"Sequence": {"id": "A"}} */
@@ -56,13 +54,11 @@ static fg_status read_piece(template_settings *t, const fg_tokenizer_json *c, co
 }
 
 static fg_status read_template(void *settings, const fg_tokenizer_json *c, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *single = NULL;
-    FG_TRY(fg_tokenizer_json_list(c, "single", &single, err));
+    FG_CALL(fg_tokenizer_json_list(c, "single", &single, err));
     for (size_t i = 0; i < json_array_size(single); i++)
-        FG_TRY(read_piece(settings, c, json_array_get(single, i), err));
-done:
-    return status;
+        FG_CALL(read_piece(settings, c, json_array_get(single, i), err));
+    return FG_OK;
 }
 
 static void free_template(void *settings) {

@@ -19,20 +19,18 @@ static size_t certain(const fg_buffer *text) {
 
 /* Appends the text of the ids behind `read`, up to the last certain character or, at the end, all of it. */
 static fg_status hand_out(fg_token_stream *s, bool end, fg_buffer *text, fg_error *err) {
-    fg_status status = FG_OK;
     const uint32_t *ids = s->ids.ids + s->from;
     fg_buffer_clear(&s->before);
     fg_buffer_clear(&s->after);
-    FG_TRY(fg_tokenizer_decode(s->tokenizer, ids, s->read - s->from, false, &s->before, err));
-    FG_TRY(fg_tokenizer_decode(s->tokenizer, ids, s->ids.count - s->from, false, &s->after, err));
+    FG_CALL(fg_tokenizer_decode(s->tokenizer, ids, s->read - s->from, false, &s->before, err));
+    FG_CALL(fg_tokenizer_decode(s->tokenizer, ids, s->ids.count - s->from, false, &s->after, err));
     size_t written = certain(&s->before), known = certain(&s->after);
-    if (!end && known < s->after.length) goto done;
-    if (s->after.length <= written) goto done;
-    FG_TRY(fg_buffer_add(text, s->after.data + written, s->after.length - written, err));
+    if (!end && known < s->after.length) return FG_OK;
+    if (s->after.length <= written) return FG_OK;
+    FG_CALL(fg_buffer_add(text, s->after.data + written, s->after.length - written, err));
     if (written == s->before.length) s->from = s->read; /* else a character begins before it */
     s->read = s->ids.count;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_token_stream_add(fg_token_stream *stream, uint32_t id, fg_buffer *text, fg_error *err) {

@@ -32,27 +32,24 @@ done:
 }
 
 static fg_status add_node(fg_token_trie *trie, uint32_t *node, fg_error *err) {
-    fg_status status = FG_OK;
     if (trie->node_count >= UINT32_MAX)
         return fg_fail(err, FG_ERR_INPUT, "the added tokens have too many bytes");
-    FG_TRY(fg_grow(&trie->values, trie->node_count, &trie->node_capacity, sizeof *trie->values, err));
+    FG_CALL(fg_grow(&trie->values, trie->node_count, &trie->node_capacity, sizeof *trie->values, err));
     *node = (uint32_t)trie->node_count++;
     trie->values[*node] = FG_TRIE_NONE;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_token_trie_add(fg_token_trie *trie, const char *text, size_t length, uint32_t value,
                             fg_error *err) {
-    fg_status status = FG_OK;
     uint32_t node = 0;
-    if (!trie->node_count) FG_TRY(add_node(trie, &node, err));
+    if (!trie->node_count) FG_CALL(add_node(trie, &node, err));
     for (size_t i = 0; i < length; i++) {
-        if (trie->edge_count * 2 >= trie->edge_capacity) FG_TRY(enlarge(trie, err));
+        if (trie->edge_count * 2 >= trie->edge_capacity) FG_CALL(enlarge(trie, err));
         uint64_t key = ((uint64_t)node << 8 | (unsigned char)text[i]) + 1;
         struct fg_trie_edge *edge = find_edge(trie->edges, trie->edge_capacity, key);
         if (!edge->key) {
-            FG_TRY(add_node(trie, &edge->node, err));
+            FG_CALL(add_node(trie, &edge->node, err));
             edge->key = key;
             trie->edge_count++;
         }
@@ -60,8 +57,7 @@ fg_status fg_token_trie_add(fg_token_trie *trie, const char *text, size_t length
     }
     trie->values[node] = value;
     trie->begins[(unsigned char)text[0]] = true;
-done:
-    return status;
+    return FG_OK;
 }
 
 uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const char *end, size_t *length) {

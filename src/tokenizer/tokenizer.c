@@ -21,24 +21,21 @@ struct fg_tokenizer {
 
 static fg_status read_components(fg_tokenizer *t, const json_t *json, const json_t *config,
                                  const char *directory, const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     fg_tokenizer_json whole = {json, file, "the top level"};
     if (!json_is_object(json))
         return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", file, fg_json_kind(json));
-    FG_TRY(fg_tokenizer_json_keys(
+    FG_CALL(fg_tokenizer_json_keys(
         &whole,
         "version truncation padding added_tokens normalizer pre_tokenizer post_processor "
         "decoder model",
         err));
     for (int family = 0; family < FG_COMPONENT_FAMILIES; family++)
-        FG_TRY(fg_component_read(&t->components[family], (fg_component_family)family, json, file, err));
+        FG_CALL(fg_component_read(&t->components[family], (fg_component_family)family, json, file, err));
     const fg_component_step *model = t->components[FG_MODEL].steps;
     t->vocabulary = model->kind->vocabulary(model->settings);
-    FG_TRY(fg_added_tokens_read(&t->added, json_object_get(json, "added_tokens"),
+    return fg_added_tokens_read(&t->added, json_object_get(json, "added_tokens"),
                                 json_object_get(config, "added_tokens_decoder"), t->vocabulary,
-                                &t->components[FG_NORMALIZER], directory, err));
-done:
-    return status;
+                                &t->components[FG_NORMALIZER], directory, err);
 }
 
 static fg_status absent(const char *path, fg_error *err) {
@@ -94,58 +91,51 @@ void fg_tokenizer_free(fg_tokenizer **tokenizer) {
 /* Normalized text without added tokens. */
 static fg_status encode_words(fg_tokenizer *t, const char *text, size_t length, bool beginning,
                               fg_id_list *ids, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_component_step *model = t->components[FG_MODEL].steps;
     const fg_spans *words = &t->words.pieces;
     if (!length) return FG_OK;
-    FG_TRY(fg_pre_tokenized_begin(&t->words, text, length, beginning, err));
-    FG_TRY(fg_component_pre_tokenize(&t->components[FG_PRE_TOKENIZER], &t->words, err));
+    FG_CALL(fg_pre_tokenized_begin(&t->words, text, length, beginning, err));
+    FG_CALL(fg_component_pre_tokenize(&t->components[FG_PRE_TOKENIZER], &t->words, err));
     for (size_t i = 0; i < words->count; i++)
-        FG_TRY(
+        FG_CALL(
             model->kind->encode(model->settings, fg_spans_text(words, i), words->pieces[i].length, ids, err));
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Text between the tokens that are not normalized. */
 static fg_status encode_between(fg_tokenizer *t, const char *text, size_t length, bool beginning,
                                 fg_id_list *ids, fg_error *err) {
-    fg_status status = FG_OK;
     fg_buffer_clear(&t->between);
-    FG_TRY(fg_buffer_add(&t->between, text, length, err));
-    FG_TRY(fg_component_normalize(&t->components[FG_NORMALIZER], &t->between, &t->spare, err));
-    FG_TRY(
+    FG_CALL(fg_buffer_add(&t->between, text, length, err));
+    FG_CALL(fg_component_normalize(&t->components[FG_NORMALIZER], &t->between, &t->spare, err));
+    FG_CALL(
         fg_added_tokens_find(&t->added, true, t->between.data, t->between.length, &t->normalized_parts, err));
     for (size_t i = 0; i < t->normalized_parts.count; i++) {
         fg_text_part part = t->normalized_parts.parts[i];
         if (part.id != FG_ID_ABSENT)
-            FG_TRY(fg_id_list_add(ids, part.id, err));
+            FG_CALL(fg_id_list_add(ids, part.id, err));
         else
-            FG_TRY(encode_words(t, t->between.data + part.start, part.end - part.start,
-                                beginning && part.start == 0, ids, err));
+            FG_CALL(encode_words(t, t->between.data + part.start, part.end - part.start,
+                                 beginning && part.start == 0, ids, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_tokenizer_encode(fg_tokenizer *t, const char *text, size_t length, bool special, fg_id_list *ids,
                               fg_error *err) {
-    fg_status status = FG_OK;
     size_t first = ids->count;
     fg_buffer_clear(&t->input);
-    FG_TRY(fg_utf8_replace_invalid(text, length, &t->input, err));
-    FG_TRY(fg_added_tokens_find(&t->added, false, t->input.data, t->input.length, &t->parts, err));
+    FG_CALL(fg_utf8_replace_invalid(text, length, &t->input, err));
+    FG_CALL(fg_added_tokens_find(&t->added, false, t->input.data, t->input.length, &t->parts, err));
     for (size_t i = 0; i < t->parts.count; i++) {
         fg_text_part part = t->parts.parts[i];
         if (part.id != FG_ID_ABSENT)
-            FG_TRY(fg_id_list_add(ids, part.id, err));
+            FG_CALL(fg_id_list_add(ids, part.id, err));
         else
-            FG_TRY(encode_between(t, t->input.data + part.start, part.end - part.start, part.start == 0, ids,
-                                  err));
+            FG_CALL(encode_between(t, t->input.data + part.start, part.end - part.start, part.start == 0, ids,
+                                   err));
     }
-    FG_TRY(fg_component_post_process(&t->components[FG_POST_PROCESSOR], ids, first, special, err));
-done:
-    return status;
+    return fg_component_post_process(&t->components[FG_POST_PROCESSOR], ids, first, special, err);
 }
 
 /* ---- Decoding ---- */

@@ -55,21 +55,19 @@ static fg_status room_for_id(fg_vocabulary *v, uint32_t id, fg_error *err) {
 }
 
 fg_status fg_vocabulary_add(fg_vocabulary *v, const char *text, size_t length, uint64_t id, fg_error *err) {
-    fg_status status = FG_OK;
     if (id >= FG_ID_LIMIT)
         return fg_fail(err, FG_ERR_INPUT, "token \"%.*s\": found the id %llu, expected less than %d",
                        (int)(length < 60 ? length : 60), text, (unsigned long long)id, FG_ID_LIMIT);
-    if (v->count * 2 >= v->slot_count) FG_TRY(enlarge(v, err));
-    FG_TRY(room_for_id(v, (uint32_t)id, err));
-    FG_TRY(fg_grow(&v->entries, v->count, &v->capacity, sizeof *v->entries, err));
+    if (v->count * 2 >= v->slot_count) FG_CALL(enlarge(v, err));
+    FG_CALL(room_for_id(v, (uint32_t)id, err));
+    FG_CALL(fg_grow(&v->entries, v->count, &v->capacity, sizeof *v->entries, err));
     uint32_t hash = hash_of(text, length);
     size_t start = v->texts.length;
-    FG_TRY(fg_buffer_add(&v->texts, text, length, err));
+    FG_CALL(fg_buffer_add(&v->texts, text, length, err));
     v->entries[v->count] = (struct fg_vocabulary_entry){start, length, (uint32_t)id, hash};
     uint32_t *slot = find(v, text, length, hash);
     *slot = v->by_id[id] = (uint32_t)++v->count;
-done:
-    return status;
+    return FG_OK;
 }
 
 uint32_t fg_vocabulary_find(const fg_vocabulary *v, const char *text, size_t length) {

@@ -38,16 +38,14 @@ static fg_status name_token(decision *d, const char *key, const json_t *value, f
 
 /* A token, a list of them, or an object whose values are tokens. */
 static fg_status name_tokens(decision *d, const char *key, json_t *value, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     const char *name;
     json_t *token;
-    FG_TRY(name_token(d, key, value, err));
-    json_array_foreach(value, i, token) FG_TRY(name_token(d, key, token, err));
-    if (json_object_get(value, "content")) goto done;
-    json_object_foreach(value, name, token) FG_TRY(name_token(d, key, token, err));
-done:
-    return status;
+    FG_CALL(name_token(d, key, value, err));
+    json_array_foreach(value, i, token) FG_CALL(name_token(d, key, token, err));
+    if (json_object_get(value, "content")) return FG_OK;
+    json_object_foreach(value, name, token) FG_CALL(name_token(d, key, token, err));
+    return FG_OK;
 }
 
 static fg_status find_named(decision *d, fg_error *err) {
@@ -55,14 +53,12 @@ static fg_status find_named(decision *d, fg_error *err) {
         "bos_token",           "eos_token", "unk_token",  "sep_token",
         "pad_token",           "cls_token", "mask_token", "additional_special_tokens",
         "extra_special_tokens"};
-    fg_status status = FG_OK;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         json_t *value = json_object_get(d->files->config, keys[i]);
         if (!value) value = json_object_get(d->files->map, keys[i]);
-        FG_TRY(name_tokens(d, keys[i], value, err));
+        FG_CALL(name_tokens(d, keys[i], value, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Looks up every token that is named. */
@@ -145,25 +141,23 @@ static bool changes(const decision *d, fg_role role) {
 }
 
 static fg_status take_role(decision *d, fg_role role, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_role_request *request = &d->request->roles[role];
     const char *old = fg_role_text(d->files, role);
     fg_new_tokens *t = d->tokens;
     fg_row_value value;
     if (old) t->old_roles[role] = fg_token_lookup_find(&d->lookup, old);
     if (!changes(d, role)) return FG_OK;
-    FG_TRY(check_copy(d, role, request->init, err));
+    FG_CALL(check_copy(d, role, request->init, err));
     bool shared = item_of(d, request->token) != FG_NO_TOKEN;
-    FG_TRY(resolve_token(d, request->token, true, &t->roles[role], err));
+    FG_CALL(resolve_token(d, request->token, true, &t->roles[role], err));
     const fg_new_token *token = &t->items[t->roles[role]];
     if (token->is_new && !shared) {
-        FG_TRY(new_row(d, role, &value, err));
-        FG_TRY(fg_row_edits_set(&t->rows, token->id, value, err));
+        FG_CALL(new_row(d, role, &value, err));
+        FG_CALL(fg_row_edits_set(&t->rows, token->id, value, err));
     } else if (!token->is_new && request->init.kind != FG_ROW_MEAN) {
-        FG_TRY(fg_row_edits_set(&d->set, token->id, request->init, err));
+        FG_CALL(fg_row_edits_set(&d->set, token->id, request->init, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Whether the files list a token among the additional special ones already. */
@@ -182,7 +176,6 @@ static bool is_listed(const fg_tokenizer_files *files, const char *text) {
 }
 
 static fg_status take_list(decision *d, const json_t *list, bool special, fg_error *err) {
-    fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
@@ -190,13 +183,12 @@ static fg_status take_list(decision *d, const json_t *list, bool special, fg_err
         bool shared = item_of(d, text) != FG_NO_TOKEN;
         int64_t item;
         if (special ? is_listed(d->files, text) : known) continue;
-        FG_TRY(resolve_token(d, text, special, &item, err));
+        FG_CALL(resolve_token(d, text, special, &item, err));
         t->items[item].listed = special;
         if (t->items[item].is_new && !shared)
-            FG_TRY(fg_row_edits_set(&t->rows, t->items[item].id, (fg_row_value){.kind = FG_ROW_MEAN}, err));
+            FG_CALL(fg_row_edits_set(&t->rows, t->items[item].id, (fg_row_value){.kind = FG_ROW_MEAN}, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- tokens without an id ---- */
@@ -216,29 +208,26 @@ static bool adds(const decision *d) {
 /* Tokens that the files name and that have no id get one from transformers whenever it reads the files:
  * before any that is new here. */
 static fg_status take_named(decision *d, fg_error *err) {
-    fg_status status = FG_OK;
     const char *text;
     json_t *key;
     int64_t item;
-    if (!adds(d)) goto done;
+    if (!adds(d)) return FG_OK;
     json_object_foreach(d->named, text, key) {
         if (!is_absent(d, text)) continue;
         bool pads = strcmp(json_string_value(key), "pad_token") == 0;
-        FG_TRY(resolve_token(d, text, true, &item, err));
-        FG_TRY(fg_row_edits_set(&d->tokens->rows, d->tokens->items[item].id,
-                                (fg_row_value){.kind = pads ? FG_ROW_ZERO : FG_ROW_MEAN}, err));
+        FG_CALL(resolve_token(d, text, true, &item, err));
+        FG_CALL(fg_row_edits_set(&d->tokens->rows, d->tokens->items[item].id,
+                                 (fg_row_value){.kind = pads ? FG_ROW_ZERO : FG_ROW_MEAN}, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- rows ---- */
 
 static fg_status resolve_rows(decision *d, fg_error *err) {
-    fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     char text[FG_ROW_TEXT];
-    if (!t->added) goto done;
+    if (!t->added) return FG_OK;
     t->rows.rows = d->lookup.next_id > d->model_rows ? d->lookup.next_id : d->model_rows;
     for (size_t i = 0; i < d->set.count; i++) {
         const fg_row_edit *edit = &d->set.items[i];
@@ -247,30 +236,26 @@ static fg_status resolve_rows(decision *d, fg_error *err) {
             fg_warn("the row of token %" PRIu64
                     ", which the model already has, is set to %s, as the init of a role asks",
                     edit->row, fg_row_value_text(edit->value, text));
-        FG_TRY(fg_row_edits_set(&t->rows, edit->row, edit->value, err));
+        FG_CALL(fg_row_edits_set(&t->rows, edit->row, edit->value, err));
     }
     size_t given = 0;
     for (uint64_t row = d->model_rows; row < t->rows.rows; row++) {
         while (given < t->rows.count && t->rows.items[given].row < row) given++;
         if (given < t->rows.count && t->rows.items[given].row == row) continue;
-        FG_TRY(fg_row_edits_set(&t->rows, row, (fg_row_value){.kind = FG_ROW_MEAN}, err));
+        FG_CALL(fg_row_edits_set(&t->rows, row, (fg_row_value){.kind = FG_ROW_MEAN}, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status decide(decision *d, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!d->named || !d->items) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while adding tokens");
-    FG_TRY(find_named(d, err));
-    FG_TRY(look_up(d, err));
-    FG_TRY(take_named(d, err));
-    for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_TRY(take_role(d, order[i], err));
-    FG_TRY(take_list(d, d->request->special, true, err));
-    FG_TRY(take_list(d, d->request->regular, false, err));
-    FG_TRY(resolve_rows(d, err));
-done:
-    return status;
+    if (!d->named || !d->items) return fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens");
+    FG_CALL(find_named(d, err));
+    FG_CALL(look_up(d, err));
+    FG_CALL(take_named(d, err));
+    for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_CALL(take_role(d, order[i], err));
+    FG_CALL(take_list(d, d->request->special, true, err));
+    FG_CALL(take_list(d, d->request->regular, false, err));
+    return resolve_rows(d, err);
 }
 
 fg_status fg_new_tokens_decide(fg_new_tokens *tokens, const fg_token_request *request,

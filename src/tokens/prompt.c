@@ -162,7 +162,6 @@ static fg_status try_default(resolution *s, fg_error *err) {
 
 fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_prompt_request *request, const fg_prompt_side *source,
                             const fg_prompt_side *destination, fg_error *err) {
-    fg_status status = FG_OK;
     resolution s = {.prompt = prompt,
                     .request = request,
                     .source = source,
@@ -170,13 +169,12 @@ fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_prompt_request *request,
                     .text = request->text ? request->text : DEFAULT_PROMPT};
     *prompt = (fg_prompt){0};
     if (request->id_count)
-        FG_TRY(take_ids(&s, err));
+        FG_CALL(take_ids(&s, err));
     else
-        FG_TRY(request->text ? encode_both(&s, err) : try_default(&s, err));
+        FG_CALL(request->text ? encode_both(&s, err) : try_default(&s, err));
     check_length(&s, source);
     if (destination->config != source->config) check_length(&s, destination);
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_prompt_free(fg_prompt *prompt) {

@@ -31,20 +31,18 @@ static bool asked(const fg_sampling_request *r) {
 fg_status fg_sampling_resolve(fg_sampling *sampling, const fg_sampling_request *r, const json_t *config,
                               fg_error *err) {
     const double hottest = 1e6;
-    fg_status status = FG_OK;
     *sampling = (fg_sampling){.greedy = true, .temperature = 1, .top_p = 1};
     if (!asked(r)) {
         if (json_is_true(json_object_get(config, "do_sample")))
             fg_inform("generation_config.json has do_sample, but decoding is greedy; use --sample to sample");
         return FG_OK;
     }
-    FG_TRY(read_real(config, "temperature", hottest, &sampling->temperature, err));
-    FG_TRY(read_real(config, "top_p", 1, &sampling->top_p, err));
-    FG_TRY(read_top_k(config, &sampling->top_k, err));
+    FG_CALL(read_real(config, "temperature", hottest, &sampling->temperature, err));
+    FG_CALL(read_real(config, "top_p", 1, &sampling->top_p, err));
+    FG_CALL(read_top_k(config, &sampling->top_k, err));
     if (r->temperature >= 0) sampling->temperature = r->temperature;
     if (r->top_p >= 0) sampling->top_p = r->top_p;
     if (r->seed >= 0) sampling->seed = (uint64_t)r->seed;
     sampling->greedy = sampling->temperature == 0;
-done:
-    return status;
+    return FG_OK;
 }

@@ -28,13 +28,11 @@ static fg_status add_value(fg_stop_tokens *stop, const json_t *id, const char *r
 }
 
 fg_status fg_stop_tokens_add(fg_stop_tokens *stop, const json_t *ids, const char *reason, fg_error *err) {
-    fg_status status = FG_OK;
     if (!ids || json_is_null(ids)) return FG_OK;
     if (!json_is_array(ids)) return add_value(stop, ids, reason, err);
     for (size_t i = 0; i < json_array_size(ids); i++)
-        FG_TRY(add_value(stop, json_array_get(ids, i), reason, err));
-done:
-    return status;
+        FG_CALL(add_value(stop, json_array_get(ids, i), reason, err));
+    return FG_OK;
 }
 
 /* ---- by text ---- */
@@ -72,17 +70,15 @@ static fg_status add_if_end_of_turn(fg_stop_tokens *stop, const fg_tokenizer_fil
 
 fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_request *request,
                                        const fg_tokenizer_files *files, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_role_request *eos = &request->roles[FG_ROLE_EOS];
     const char *held = fg_role_text(files, FG_ROLE_EOS);
     if (eos->token && held && strcmp(eos->token, held) == 0)
-        FG_TRY(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
+        FG_CALL(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
     for (size_t i = 0; i < fg_token_request_count(request); i++) {
         const char *text = fg_token_request_text(request, i);
-        if (text) FG_TRY(add_if_end_of_turn(stop, files, text, err));
+        if (text) FG_CALL(add_if_end_of_turn(stop, files, text, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- --stop-tokens ---- */

@@ -103,19 +103,17 @@ static fg_status read_vocabulary(token_search *s, fg_error *err) {
 }
 
 static fg_status read_model(token_search *s, fg_error *err) {
-    fg_status status = FG_OK;
     bool more;
-    FG_TRY(meet(s, &s->has_model, "the model", err));
+    FG_CALL(meet(s, &s->has_model, "the model", err));
     if (fg_json_scan_peek(&s->scan) != '{') return fg_json_scan_skip(&s->scan, err);
-    FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
+    FG_CALL(fg_json_scan_enter(&s->scan, '{', err));
     for (;;) {
-        FG_TRY(fg_json_scan_next(&s->scan, &s->key, &more, err));
+        FG_CALL(fg_json_scan_next(&s->scan, &s->key, &more, err));
         if (!more) break;
-        FG_TRY(strcmp(s->key.data, "vocab") == 0 ? read_vocabulary(s, err)
-                                                 : fg_json_scan_skip(&s->scan, err));
+        FG_CALL(strcmp(s->key.data, "vocab") == 0 ? read_vocabulary(s, err)
+                                                  : fg_json_scan_skip(&s->scan, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_added(token_search *s, fg_error *err) {
@@ -152,61 +150,55 @@ static fg_status count_token(token_search *s, const char *text, json_int_t id, f
 }
 
 static fg_status count_added(token_search *s, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *token;
     s->lookup->next_id = s->lookup->vocabulary;
     if (json_object_update(s->lookup->found, s->lookup->of_model))
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
     json_array_foreach(s->lookup->added, i, token)
-        FG_TRY(count_token(s, json_string_value(json_object_get(token, "content")),
-                           json_integer_value(json_object_get(token, "id")), err));
-done:
-    return status;
+        FG_CALL(count_token(s, json_string_value(json_object_get(token, "content")),
+                            json_integer_value(json_object_get(token, "id")), err));
+    return FG_OK;
 }
 
 /* {"32000": {"content": "<pad>", ...}, ...} */
 static fg_status count_declared(token_search *s, const fg_tokenizer_files *files, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *token, *declared = json_object_get(files->config, "added_tokens_decoder");
     if (declared && !json_is_object(declared) && !json_is_null(declared))
-        FG_FAIL(err, FG_ERR_INPUT,
-                "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
-                files->directory, fg_json_kind(declared));
+        return fg_fail(err, FG_ERR_INPUT,
+                       "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
+                       files->directory, fg_json_kind(declared));
     json_object_foreach(declared, key, token) {
         const char *text = json_string_value(json_object_get(token, "content"));
         char *end;
         long long id = strtoll(key, &end, 10);
         if (!text || end == key || *end || id < 0 || id >= FG_ID_LIMIT)
-            FG_FAIL(err, FG_ERR_INPUT,
-                    "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
-                    "token with content",
-                    files->directory, key);
-        FG_TRY(count_token(s, text, id, err));
+            return fg_fail(err, FG_ERR_INPUT,
+                           "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
+                           "token with content",
+                           files->directory, key);
+        FG_CALL(count_token(s, text, id, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_text(token_search *s, fg_error *err) {
-    fg_status status = FG_OK;
     bool more;
-    FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
+    FG_CALL(fg_json_scan_enter(&s->scan, '{', err));
     for (;;) {
-        FG_TRY(fg_json_scan_next(&s->scan, &s->key, &more, err));
+        FG_CALL(fg_json_scan_next(&s->scan, &s->key, &more, err));
         if (!more) break;
         if (strcmp(s->key.data, "model") == 0)
-            FG_TRY(read_model(s, err));
+            FG_CALL(read_model(s, err));
         else if (strcmp(s->key.data, "added_tokens") == 0)
-            FG_TRY(read_added(s, err));
+            FG_CALL(read_added(s, err));
         else
-            FG_TRY(fg_json_scan_skip(&s->scan, err));
+            FG_CALL(fg_json_scan_skip(&s->scan, err));
     }
     if (fg_json_scan_peek(&s->scan) || s->scan.at < s->scan.length)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: byte %zu: text after the end", s->scan.name, s->scan.at);
-done:
-    return status;
+        return fg_fail(err, FG_ERR_INPUT, "%s: byte %zu: text after the end", s->scan.name, s->scan.at);
+    return FG_OK;
 }
 
 const char *fg_token_text(const json_t *token) {

@@ -86,49 +86,44 @@ static fg_status check_members(const fg_token_request *r, const char *key, const
 }
 
 static fg_status read_role(fg_token_request *r, fg_role role, fg_error *err) {
-    fg_status status = FG_OK;
     char key[FG_ROLE_KEY], path[PATH];
     fg_role_request *request = &r->roles[role];
     const json_t *value = json_object_get(r->document, fg_role_key(role, key)), *token = value;
     request->init.kind = role == FG_ROLE_PAD ? FG_ROW_ZERO : FG_ROW_MEAN;
-    if (!value) goto done;
+    if (!value) return FG_OK;
     snprintf(path, sizeof path, "%s", key);
     if (json_is_object(value)) {
-        FG_TRY(check_members(r, key, value, err));
+        FG_CALL(check_members(r, key, value, err));
         token = json_object_get(value, "token");
-        if (!token) FG_TRY(fg_token_request_refuse(r, err, key, "it has no token"));
+        if (!token) FG_CALL(fg_token_request_refuse(r, err, key, "it has no token"));
         snprintf(path, sizeof path, "%s/token", key);
-        FG_TRY(read_init(r, key, json_object_get(value, "init"), &request->init, err));
-        FG_TRY(read_flag(r, key, json_object_get(value, "if_missing"), &request->if_missing, err));
+        FG_CALL(read_init(r, key, json_object_get(value, "init"), &request->init, err));
+        FG_CALL(read_flag(r, key, json_object_get(value, "if_missing"), &request->if_missing, err));
     }
-    FG_TRY(check_text(r, path, token, err));
+    FG_CALL(check_text(r, path, token, err));
     request->token = json_string_value(token);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- lists ---- */
 
 static fg_status read_list(const fg_token_request *r, const char *key, const json_t **list, fg_error *err) {
-    fg_status status = FG_OK;
     char brief[BRIEF], path[PATH];
     *list = json_object_get(r->document, key);
     if (json_is_null(*list)) *list = NULL; /* "regular_tokens:" with nothing behind it */
     if (*list && !json_is_array(*list))
-        FG_TRY(fg_token_request_refuse(r, err, key, "found %s, expected a list of texts",
-                                       fg_json_brief(*list, brief, sizeof brief)));
+        FG_CALL(fg_token_request_refuse(r, err, key, "found %s, expected a list of texts",
+                                        fg_json_brief(*list, brief, sizeof brief)));
     for (size_t i = 0; i < json_array_size(*list); i++) {
         snprintf(path, sizeof path, "%s/%zu", key, i);
-        FG_TRY(check_text(r, path, json_array_get(*list, i), err));
+        FG_CALL(check_text(r, path, json_array_get(*list, i), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- duplicates ---- */
 
 static fg_status check_list(const fg_token_request *r, const char *key, json_t *seen, fg_error *err) {
-    fg_status status = FG_OK;
     char path[PATH];
     size_t i;
     json_t *token;
@@ -137,12 +132,11 @@ static fg_status check_list(const fg_token_request *r, const char *key, json_t *
         const char *before = json_string_value(json_object_get(seen, text));
         snprintf(path, sizeof path, "%s/%zu", key, i);
         if (before)
-            FG_TRY(fg_token_request_refuse(r, err, path, "the token \"%.80s\" is also listed under %s", text,
-                                           before));
-        FG_TRY(fg_json_put(seen, text, json_string(path), err));
+            FG_CALL(fg_token_request_refuse(r, err, path, "the token \"%.80s\" is also listed under %s", text,
+                                            before));
+        FG_CALL(fg_json_put(seen, text, json_string(path), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_roles(const fg_token_request *r, const json_t *seen, fg_error *err) {
@@ -208,14 +202,11 @@ static fg_status check_keys(const fg_token_request *r, fg_error *err) {
 }
 
 static fg_status read_document(fg_token_request *r, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_keys(r, err));
-    for (int role = 0; role < FG_ROLE_COUNT; role++) FG_TRY(read_role(r, (fg_role)role, err));
-    FG_TRY(read_list(r, lists[0], &r->special, err));
-    FG_TRY(read_list(r, lists[1], &r->regular, err));
-    FG_TRY(check_doubles(r, err));
-done:
-    return status;
+    FG_CALL(check_keys(r, err));
+    for (int role = 0; role < FG_ROLE_COUNT; role++) FG_CALL(read_role(r, (fg_role)role, err));
+    FG_CALL(read_list(r, lists[0], &r->special, err));
+    FG_CALL(read_list(r, lists[1], &r->regular, err));
+    return check_doubles(r, err);
 }
 
 fg_status fg_token_request_read(fg_token_request *request, const char *path, fg_error *err) {

@@ -12,13 +12,10 @@
 /* What transformers gives a token that it is told to add, whatever flags the token had before. */
 static fg_status set_flags(json_t *entry, const fg_new_token *token, fg_error *err) {
     static const char *const never[] = {"single_word", "lstrip", "rstrip"};
-    fg_status status = FG_OK;
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
-        FG_TRY(fg_json_put(entry, never[i], json_false(), err));
-    FG_TRY(fg_json_put(entry, "normalized", json_boolean(!token->special), err));
-    FG_TRY(fg_json_put(entry, "special", json_boolean(token->special), err));
-done:
-    return status;
+        FG_CALL(fg_json_put(entry, never[i], json_false(), err));
+    FG_CALL(fg_json_put(entry, "normalized", json_boolean(!token->special), err));
+    return fg_json_put(entry, "special", json_boolean(token->special), err);
 }
 
 static int64_t id_of(const json_t *entry) {
@@ -47,20 +44,18 @@ static fg_status put_entry(json_t *list, const char *text, uint64_t id, json_t *
 /* Tokens that tokenizer_config.json alone declares: without them a new token would take their place. */
 static fg_status put_declared(json_t *list, const fg_tokenizer_files *files, fg_error *err) {
     static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized", "special"};
-    fg_status status = FG_OK;
     const char *key;
     json_t *declared, *entry;
     json_object_foreach(json_object_get(files->config, "added_tokens_decoder"), key, declared) {
-        FG_TRY(put_entry(list, json_string_value(json_object_get(declared, "content")),
-                         strtoull(key, NULL, 10), &entry, err));
+        FG_CALL(put_entry(list, json_string_value(json_object_get(declared, "content")),
+                          strtoull(key, NULL, 10), &entry, err));
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
             json_t *flag = json_object_get(declared, flags[i]);
             if (!json_object_get(entry, flags[i]))
-                FG_TRY(fg_json_put(entry, flags[i], flag ? json_incref(flag) : json_false(), err));
+                FG_CALL(fg_json_put(entry, flags[i], flag ? json_incref(flag) : json_false(), err));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The list as text: laid out like the rest of the file, on one line or on many, indented by two spaces a
@@ -105,13 +100,11 @@ done:
 }
 
 static fg_status want_texts(json_t *wanted, const json_t *list, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)(uintptr_t)list, i, entry)
-        FG_TRY(fg_token_lookup_want(wanted, fg_token_text(entry), err));
-done:
-    return status;
+        FG_CALL(fg_token_lookup_want(wanted, fg_token_text(entry), err));
+    return FG_OK;
 }
 
 static fg_status edit_tokenizer(fg_tokenizer_files *files, const fg_new_tokens *tokens, fg_error *err) {
@@ -138,7 +131,6 @@ done:
 /* ---- tokenizer_config.json and special_tokens_map.json ---- */
 
 static fg_status edit_decoder(json_t *config, const fg_new_tokens *tokens, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *decoder = json_object_get(config, "added_tokens_decoder");
     char key[24];
     for (size_t i = 0; json_is_object(decoder) && i < tokens->count; i++) {
@@ -146,12 +138,11 @@ static fg_status edit_decoder(json_t *config, const fg_new_tokens *tokens, fg_er
         json_t *entry = json_object_get(decoder, key);
         if (!entry) {
             entry = json_pack("{s:s}", "content", tokens->items[i].text);
-            FG_TRY(fg_json_put(decoder, key, entry, err));
+            FG_CALL(fg_json_put(decoder, key, entry, err));
         }
-        FG_TRY(set_flags(entry, &tokens->items[i], err));
+        FG_CALL(set_flags(entry, &tokens->items[i], err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A token as special_tokens_map.json describes it. */
@@ -170,22 +161,19 @@ static bool describes(const json_t *document) {
 }
 
 static fg_status edit_roles(json_t *document, const fg_new_tokens *tokens, fg_error *err) {
-    fg_status status = FG_OK;
     char key[FG_ROLE_KEY];
     bool objects = describes(document) && !json_object_get(document, "added_tokens_decoder");
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         if (tokens->roles[role] == FG_NO_TOKEN) continue;
         const char *text = tokens->items[tokens->roles[role]].text;
-        FG_TRY(fg_json_put(document, fg_role_key((fg_role)role, key),
-                           objects ? described(text) : json_string(text), err));
+        FG_CALL(fg_json_put(document, fg_role_key((fg_role)role, key),
+                            objects ? described(text) : json_string(text), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* transformers 5 calls the list extra_special_tokens; a file that has it keeps the name. */
 static fg_status edit_special_list(json_t *document, const fg_new_tokens *tokens, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key = json_is_array(json_object_get(document, "extra_special_tokens"))
                           ? "extra_special_tokens"
                           : "additional_special_tokens";
@@ -194,35 +182,28 @@ static fg_status edit_special_list(json_t *document, const fg_new_tokens *tokens
         json_t *list = json_object_get(document, key);
         if (!json_is_array(list)) {
             list = json_array();
-            FG_TRY(fg_json_put(document, key, list, err));
+            FG_CALL(fg_json_put(document, key, list, err));
         }
         bool objects = json_is_object(json_array_get(list, 0));
         const char *text = tokens->items[i].text;
-        FG_TRY(fg_json_push(list, objects ? described(text) : json_string(text), err));
+        FG_CALL(fg_json_push(list, objects ? described(text) : json_string(text), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status edit_document(json_t *document, const fg_new_tokens *tokens, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!document) goto done;
-    FG_TRY(edit_decoder(document, tokens, err));
-    FG_TRY(edit_roles(document, tokens, err));
-    FG_TRY(edit_special_list(document, tokens, err));
-done:
-    return status;
+    if (!document) return FG_OK;
+    FG_CALL(edit_decoder(document, tokens, err));
+    FG_CALL(edit_roles(document, tokens, err));
+    return edit_special_list(document, tokens, err);
 }
 
 fg_status fg_tokenizer_files_add(fg_tokenizer_files *files, const fg_new_tokens *tokens, fg_error *err) {
-    fg_status status = FG_OK;
     if (!files->config) { /* the roles must stand somewhere */
         files->config = json_object();
-        if (!files->config) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while adding tokens");
+        if (!files->config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens");
     }
-    FG_TRY(edit_tokenizer(files, tokens, err));
-    FG_TRY(edit_document(files->config, tokens, err));
-    FG_TRY(edit_document(files->map, tokens, err));
-done:
-    return status;
+    FG_CALL(edit_tokenizer(files, tokens, err));
+    FG_CALL(edit_document(files->config, tokens, err));
+    return edit_document(files->map, tokens, err);
 }

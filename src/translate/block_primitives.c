@@ -14,11 +14,9 @@ static fg_status claim_sequence(fg_translator *t, const char *target, const fg_d
                                 fg_error *err) {
     static const char *const fields[] = {"type", "num_blocks", "pattern"};
     const fg_frame at = {.hf = "", .target = target};
-    fg_status status = FG_OK;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        FG_TRY(fg_translator_claim(t, &at, FG_SIDE_TARGET, fields[i], d, err));
-done:
-    return status;
+        FG_CALL(fg_translator_claim(t, &at, FG_SIDE_TARGET, fields[i], d, err));
+    return FG_OK;
 }
 
 /* Export: what one block alone would write must be what the others of its kind write, absent keys too: hf has
@@ -171,18 +169,16 @@ static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, con
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
 static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t **count, fg_error *err) {
-    fg_status status = FG_OK;
     char brief[BRIEF], place[PLACE];
     const char *path = fg_member_text(d, "count", "num_blocks");
-    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
-    FG_TRY(fg_translator_read(t, frame, path, false, count, err));
-    if (json_is_integer(*count) && json_integer_value(*count) >= 0) goto done;
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
-                                fg_translator_place(t, frame, path, place, sizeof place),
-                                fg_json_brief(*count, brief, sizeof brief)));
+    FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
+    FG_CALL(fg_translator_read(t, frame, path, false, count, err));
+    if (json_is_integer(*count) && json_integer_value(*count) >= 0) return FG_OK;
+    FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
+                                 fg_translator_place(t, frame, path, place, sizeof place),
+                                 fg_json_brief(*count, brief, sizeof brief)));
     *count = NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
@@ -282,14 +278,12 @@ static void warn_of_last(const fg_translator *t, const fg_declaration *d, const 
 /* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */
 static fg_status check_kinds(fg_translator *t, const fg_declaration *d, const sequence_task *task,
                              fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++) {
         if (!task->kinds[i])
-            FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": no block is a \"%s\", and this format needs one",
-                                        task->target, d->choices[i].name));
+            FG_CALL(fg_translator_refuse(t, d, err, "\"%s\": no block is a \"%s\", and this format needs one",
+                                         task->target, d->choices[i].name));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A key of a section that no block of this layout has: known, but read by nothing. */
@@ -340,54 +334,48 @@ static bool has_list(const fg_declaration *d) {
 /* Import: hf's list of names; NULL: refused, or there is none. */
 static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                              const json_t *count, const json_t **layout, fg_error *err) {
-    fg_status status = FG_OK;
     char brief[BRIEF];
-    FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
+    FG_CALL(fg_translator_read(t, frame, d->keys[0], false, layout, err));
     if (!is_layout(*layout)) {
-        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names", d->keys[0],
-                                    fg_json_brief(*layout, brief, sizeof brief)));
+        FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names", d->keys[0],
+                                     fg_json_brief(*layout, brief, sizeof brief)));
         *layout = NULL;
     } else if (count && every_layer(d) && json_array_size(*layout) != (size_t)json_integer_value(count)) {
-        FG_TRY(fg_translator_refuse(
+        FG_CALL(fg_translator_refuse(
             t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
             json_array_size(*layout), (long long)json_integer_value(count)));
         *layout = NULL;
     } else if (count) {
-        FG_TRY(resolve_last(t, frame, d, layout, err));
+        FG_CALL(resolve_last(t, frame, d, layout, err));
         warn_of_pattern(t, d, *layout, (uint64_t)json_integer_value(count));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status import_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                sequence_task *task, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *count, *layout = NULL;
-    FG_TRY(read_count(t, frame, d, &count, err));
-    if (has_list(d)) FG_TRY(read_layout(t, frame, d, count, &layout, err));
-    if (count && (layout || !has_list(d))) FG_TRY(import_sequence(t, frame, d, layout, count, task, err));
+    FG_CALL(read_count(t, frame, d, &count, err));
+    if (has_list(d)) FG_CALL(read_layout(t, frame, d, count, &layout, err));
+    if (count && (layout || !has_list(d))) FG_CALL(import_sequence(t, frame, d, layout, count, task, err));
     for (size_t i = 0; i < d->choice_count && has_list(d); i++) {
         const fg_frame at = {.section = d->choices[i].section, .hf = frame->hf, .target = task->target};
-        FG_TRY(set_section_aside(t, &at, 0, err));
+        FG_CALL(set_section_aside(t, &at, 0, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status export_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                sequence_task *task, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(export_sequence(t, frame, d, task, err));
-    FG_TRY(write_count(t, frame, d, task->sequence.count, err));
+    FG_CALL(export_sequence(t, frame, d, task, err));
+    FG_CALL(write_count(t, frame, d, task->sequence.count, err));
     if (has_list(d) && task->layout) {
         warn_of_pattern(t, d, task->layout, task->sequence.count);
         warn_of_last(t, d, task->layout);
-        FG_TRY(fg_translator_write(t, frame, d->keys[0], task->layout, err));
+        FG_CALL(fg_translator_write(t, frame, d->keys[0], task->layout, err));
     }
-    if (task->kinds && every_layer(d)) FG_TRY(check_kinds(t, d, task, err));
-done:
-    return status;
+    if (task->kinds && every_layer(d)) FG_CALL(check_kinds(t, d, task, err));
+    return FG_OK;
 }
 
 fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg_declaration *d,

@@ -46,36 +46,33 @@ static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const 
 /* Whether the file gives one of the keys that have their defaults together only. */
 static fg_status gives_any(const fg_translator *t, const fg_frame *frame, const json_t *keys, bool *any,
                            fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *key;
     const json_t *found;
     *any = false;
     json_array_foreach((json_t *)(uintptr_t)keys, i, key) {
-        FG_TRY(fg_translator_read(t, frame, json_string_value(key), true, &found, err));
+        FG_CALL(fg_translator_read(t, frame, json_string_value(key), true, &found, err));
         *any |= found && !json_is_null(found);
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* "together": a default that is used where the file gives none of the keys, and is said then. With some of
  * them the others are missing. */
 static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *keys = member(d, "together");
     char place[PLACE], brief[BRIEF];
     bool any;
-    if (!keys || !*value) goto done;
-    FG_TRY(gives_any(t, frame, keys, &any, err));
+    if (!keys || !*value) return FG_OK;
+    FG_CALL(gives_any(t, frame, keys, &any, err));
     fg_translator_place(t, frame, from_path(t, d), place, sizeof place);
     fg_json_brief(*value, brief, sizeof brief);
     if (!any) {
         fg_warn("%s: key \"%s\" is absent: transformers' default %s is used", t->options->file, place, brief);
-        goto done;
+        return FG_OK;
     }
-    FG_TRY(fg_translator_refuse(
+    FG_CALL(fg_translator_refuse(
         t, d, err,
         "key \"%s\" is absent, but others that belong to it are given: transformers' default is %s", place,
         brief));
@@ -83,8 +80,7 @@ static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg
         "add the missing keys with these values if the model was trained with them, or leave all of them out";
     json_decref(*value);
     *value = NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What absence means on the side that is read, and on the side that is written. */
@@ -103,37 +99,33 @@ static bool is_absence(const fg_absence *absence, const json_t *found) {
 /* What the absence that was found means; NULL: refused. */
 static fg_status read_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                               const json_t *found, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(value_or_refuse(t, frame, d, read_absence(t, d)->means, value, err));
-    if (!fg_translator_imports(t)) goto done;
-    FG_TRY(take_together(t, frame, d, value, err));
+    FG_CALL(value_or_refuse(t, frame, d, read_absence(t, d)->means, value, err));
+    if (!fg_translator_imports(t)) return FG_OK;
+    FG_CALL(take_together(t, frame, d, value, err));
     if (found && *value)
-        FG_TRY(fg_translator_leave_out(t, frame, from_path(t, d), found,
-                                       "stands for a value that is worked out", *value, err));
-done:
-    return status;
+        FG_CALL(fg_translator_leave_out(t, frame, from_path(t, d), found,
+                                        "stands for a value that is worked out", *value, err));
+    return FG_OK;
 }
 
 /* The source's value, or what its absence means. NULL with FG_OK: absent, and that is all right, or refused.
  */
 static fg_status read_or_default(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                  json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *found;
     const fg_absence *absence = read_absence(t, d);
     char place[PLACE];
     *value = NULL;
-    FG_TRY(fg_translator_read(t, frame, from_path(t, d), false, &found, err));
+    FG_CALL(fg_translator_read(t, frame, from_path(t, d), false, &found, err));
     if (absence->means && is_absence(absence, found)) return read_default(t, frame, d, found, value, err);
     if (found) {
         *value = json_incref((json_t *)(uintptr_t)found);
     } else if (!absence->passes) {
         t->lacks_key = true;
-        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
-                                    fg_translator_place(t, frame, from_path(t, d), place, sizeof place)));
+        FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" is absent and has no default",
+                                     fg_translator_place(t, frame, from_path(t, d), place, sizeof place)));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The value that the run asks for in place of the file's. */
@@ -244,17 +236,15 @@ static fg_status note_sentinel(fg_translator *t, const fg_frame *frame, const fg
 /* Import: whether hf's value comes back; if it would come back as null or not at all, that is noted. */
 static fg_status comes_back(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t *value, bool *same, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_absence *hf = &d->absence[FG_SIDE_HF];
     bool unwritten;
     *same = true;
-    if (!fg_translator_imports(t) || !hf->unwritten) goto done;
-    FG_TRY(equals(t, frame, d, hf->as_null ? NULL : hf->unwritten, value, &unwritten, err));
-    if (hf->as_null) FG_TRY(note_number(t, frame, d, err));
-    if (unwritten) FG_TRY(note_sentinel(t, frame, d, err));
+    if (!fg_translator_imports(t) || !hf->unwritten) return FG_OK;
+    FG_CALL(equals(t, frame, d, hf->as_null ? NULL : hf->unwritten, value, &unwritten, err));
+    if (hf->as_null) FG_CALL(note_number(t, frame, d, err));
+    if (unwritten) FG_CALL(note_sentinel(t, frame, d, err));
     *same = !hf->as_null && !unwritten;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Writes a value that was read, as the other side has it. `value` is taken over. */
@@ -427,13 +417,11 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
 }
 
 fg_status fg_ignore_keys(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
     size_t count = fg_translator_imports(t) ? d->key_count : d->field_count;
     const char *write = fg_translator_imports(t) ? "import_as" : "export_as";
     for (size_t i = 0; i < count; i++)
-        FG_TRY(ignore_key(t, frame, d, (fg_translator_imports(t) ? d->keys : d->fields)[i], err));
+        FG_CALL(ignore_key(t, frame, d, (fg_translator_imports(t) ? d->keys : d->fields)[i], err));
     if (member(d, write))
-        FG_TRY(write_constant(t, frame, d, write, (fg_translator_imports(t) ? d->fields : d->keys)[0], err));
-done:
-    return status;
+        FG_CALL(write_constant(t, frame, d, write, (fg_translator_imports(t) ? d->fields : d->keys)[0], err));
+    return FG_OK;
 }

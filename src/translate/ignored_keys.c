@@ -79,11 +79,9 @@ fg_status fg_ignored_keys_refuse(const fg_translator *t, fg_error *err) {
 }
 
 fg_status fg_ignored_keys_check(const fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < t->options->ignore_key_count; i++)
-        FG_TRY(check_one(t, t->options->ignore_keys[i], err));
-done:
-    return status;
+        FG_CALL(check_one(t, t->options->ignore_keys[i], err));
+    return FG_OK;
 }
 
 static bool was_ignored(const fg_translator *t, const char *option) {

@@ -65,43 +65,38 @@ static fg_status refuse(const overrides *o, const char *layer, const char *name,
 
 /* Layers of the type may override the names of the rule; others may only repeat what holds anyway. */
 static fg_status check_layer(const overrides *o, const char *layer, const json_t *override, fg_error *err) {
-    fg_status status = FG_OK;
     const char *name;
     json_t *value;
     bool of_type = is_of_type(o, layer_of(o, layer));
     json_object_foreach((json_t *)(uintptr_t) override, name, value) {
         bool known = json_object_get(json_object_get(o->rule, "keys"), name) != NULL;
         if ((of_type && known) || fg_json_equal(value, value_of(o, name))) continue;
-        FG_TRY(refuse(
+        FG_CALL(refuse(
             o, layer, name, value,
             of_type ? "no layer may have a value of its own" : "a layer of another type overrides it", err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status check_layers(const overrides *o, fg_error *err) {
-    fg_status status = FG_OK;
     const char *layer;
     json_t *override;
     json_object_foreach((json_t *)(uintptr_t)o->given, layer, override) {
         size_t number = layer_of(o, layer);
         if (number == json_array_size(o->types))
-            FG_TRY(refuse(o, layer, NULL, override, "there is no such layer", err));
-        if (!json_is_object(override)) FG_TRY(refuse(o, layer, NULL, override, "expected an object", err));
+            FG_CALL(refuse(o, layer, NULL, override, "there is no such layer", err));
+        if (!json_is_object(override)) FG_CALL(refuse(o, layer, NULL, override, "expected an object", err));
         if (override_of(o, number) != override)
-            FG_TRY(refuse(o, layer, NULL, override, "the layer is given twice", err));
-        FG_TRY(check_layer(o, layer, override, err));
+            FG_CALL(refuse(o, layer, NULL, override, "the layer is given twice", err));
+        FG_CALL(check_layer(o, layer, override, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- moving ---- */
 
 /* What the layers of the type have for a name; NULL if none overrides it. They must agree. */
 static fg_status common_value(const overrides *o, const char *name, const json_t **common, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *first = NULL;
     bool overridden = false;
     char number[24];
@@ -112,11 +107,10 @@ static fg_status common_value(const overrides *o, const char *name, const json_t
         if (!first) first = value;
         snprintf(number, sizeof number, "%zu", i);
         if (!fg_json_equal(first, value))
-            FG_TRY(refuse(o, number, name, value, "another layer of its type has another value", err));
+            FG_CALL(refuse(o, number, name, value, "another layer of its type has another value", err));
     }
     *common = overridden ? first : NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Whether the family's key counts in this configuration. */
@@ -138,32 +132,28 @@ done:
 }
 
 static fg_status move(const overrides *o, const char *name, const json_t *target, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *common, *base = value_of(o, name);
     const char *key = json_is_string(target) ? json_string_value(target) : text_of(target, "key");
     const json_t *given = json_object_get(o->config, key), *assumed = json_object_get(o->defaults, key);
     char why[BRIEF * 2], brief[BRIEF];
     bool does_count;
-    FG_TRY(common_value(o, name, &common, err));
-    FG_TRY(counts(o, target, &does_count, err));
+    FG_CALL(common_value(o, name, &common, err));
+    FG_CALL(counts(o, target, &does_count, err));
     if (common && !does_count && !fg_json_equal(common, base))
-        FG_TRY(refuse(o, "*", name, common, "it has no effect in this configuration", err));
+        FG_CALL(refuse(o, "*", name, common, "it has no effect in this configuration", err));
     bool is_given = given && !json_is_null(given), is_assumed = assumed && !json_is_null(assumed);
-    if (!common && !is_given && !is_assumed) goto done; /* absent means what all layers have */
+    if (!common && !is_given && !is_assumed) return FG_OK; /* absent means what all layers have */
     if (!common) common = base;
     if (is_given && !fg_json_equal(given, common)) {
         snprintf(why, sizeof why, "but \"%s\", its older name, is %s", key,
                  fg_json_brief(given, brief, sizeof brief));
-        FG_TRY(refuse(o, "*", name, common, why, err));
+        FG_CALL(refuse(o, "*", name, common, why, err));
     }
-    FG_TRY(fg_json_put(o->config, key, fg_json_deep_copy(common, err), err));
-done:
-    return status;
+    return fg_json_put(o->config, key, fg_json_deep_copy(common, err), err);
 }
 
 fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults,
                                      const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     overrides o = {.config = config, .rule = rule, .defaults = defaults, .file = file};
     const char *name;
     json_t *target;
@@ -174,11 +164,10 @@ fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const j
     o.types = json_object_get(config, text_of(rule, "types"));
     if (!o.given) return FG_OK;
     if (!json_is_object(o.given) && !json_is_null(o.given))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected an object", file, o.key,
-                fg_json_brief(o.given, brief, sizeof brief));
-    FG_TRY(check_layers(&o, err));
-    json_object_foreach(json_object_get(rule, "keys"), name, target) FG_TRY(move(&o, name, target, err));
+        return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected an object", file, o.key,
+                       fg_json_brief(o.given, brief, sizeof brief));
+    FG_CALL(check_layers(&o, err));
+    json_object_foreach(json_object_get(rule, "keys"), name, target) FG_CALL(move(&o, name, target, err));
     json_object_del(config, o.key);
-done:
-    return status;
+    return FG_OK;
 }

@@ -41,28 +41,22 @@ done:
 }
 
 static fg_status stamp(const fg_migration *m, const char *arch, json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_json_put_text(config, FG_ARCH_KEY, arch, err));
-    FG_TRY(fg_json_put_text(config, FG_ARCH_VERSION_KEY, m->to.text, err));
-done:
-    return status;
+    FG_CALL(fg_json_put_text(config, FG_ARCH_KEY, arch, err));
+    return fg_json_put_text(config, FG_ARCH_VERSION_KEY, m->to.text, err);
 }
 
 static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
     t->source = fg_json_deep_copy(config, err);
     t->result = json_object();
     t->resolved = json_object();
     t->variables = json_object();
     if (!t->source || !t->result || !t->resolved || !t->variables)
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while migrating a configuration");
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while migrating a configuration");
     fg_frame frame = {.section = m->declarations.root, .hf = "", .target = ""};
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
-    FG_TRY(fg_translator_run(t, &frame, err));
-    FG_TRY(pass_keys(t, t->given, "", err));
-    FG_TRY(fg_translator_verdict(t, err));
-done:
-    return status;
+    FG_CALL(fg_translator_run(t, &frame, err));
+    FG_CALL(pass_keys(t, t->given, "", err));
+    return fg_translator_verdict(t, err);
 }
 
 fg_status fg_migration_config(const fg_migration *m, const char *arch, const json_t *config, const char *file,

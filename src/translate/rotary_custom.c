@@ -17,31 +17,27 @@ static bool has_no_numbers(const json_t *scaling) {
  * when it does not say, or NULL. */
 static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, const char *type, bool *may,
                                 fg_error *err) {
-    fg_status status = FG_OK;
     const char *own = json_string_value(json_object_get(inside, "model_type"));
     const json_t *defaults, *theta = json_object_get(inside, "rope_theta");
-    FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
+    FG_CALL(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : type, &defaults, err));
     bool is_assumed = has_no_numbers(json_object_get(inside, "rope_scaling")) &&
                       fg_json_equal(theta, json_object_get(defaults, "rope_theta"));
     *may = theta && ((!own && !type) || is_assumed);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Rotary settings of models inside go back into the newer spelling where that is safe. */
 static fg_status keep_newer_inside(const fg_translator *t, json_t *hf, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *types = json_object_get(t->document, "defaults");
     const char *key;
     json_t *inside;
     bool may;
     json_object_foreach(hf, key, inside) {
         if (!json_is_object(inside)) continue;
-        FG_TRY(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
-        if (may) FG_TRY(fg_rotary_settings_to_newer(inside, err));
+        FG_CALL(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
+        if (may) FG_CALL(fg_rotary_settings_to_newer(inside, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Whether a rope_theta next to rope_parameters has another value, as the source had it: the older spelling

@@ -19,19 +19,17 @@ static fg_status disagree(const char *file, const char *what, const json_t *a, c
 /* Moves `key` from inside a rotary object to the configuration; what is there already must be equal. A null
  * is moved if nothing is there, so that it does not count as absent. */
 static fg_status move_out(json_t *config, json_t *inside, const char *key, const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *value = json_object_get(inside, key), *outside = json_object_get(config, key);
     if (!value) return FG_OK;
     if (!json_is_null(value)) {
         if (outside && !json_is_null(outside) && !fg_json_equal(value, outside))
-            FG_TRY(disagree(file, key, outside, value, err));
-        if (!outside || json_is_null(outside)) FG_TRY(fg_json_put(config, key, json_incref(value), err));
+            FG_CALL(disagree(file, key, outside, value, err));
+        if (!outside || json_is_null(outside)) FG_CALL(fg_json_put(config, key, json_incref(value), err));
     } else if (!outside) {
-        FG_TRY(fg_json_put(config, key, json_null(), err));
+        FG_CALL(fg_json_put(config, key, json_null(), err));
     }
     json_object_del(inside, key);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Gives a rotary object that is not empty its `rope_type`. */
@@ -118,40 +116,36 @@ static bool per_layer_type(const json_t *parameters) {
  * or empty. */
 static fg_status take_rotary(json_t *config, const char *key, bool missing_is_default, const char *file,
                              json_t **rotary, fg_error *err) {
-    fg_status status = FG_OK;
     *rotary = NULL;
-    FG_TRY(expect_object(config, key, file, err));
+    FG_CALL(expect_object(config, key, file, err));
     json_t *found = json_object_get(config, key);
-    if (!json_object_size(found)) goto done;
-    FG_TRY(move_out(config, found, "rope_theta", file, err));
-    FG_TRY(move_out(config, found, "partial_rotary_factor", file, err));
-    if (!json_object_size(found) && !missing_is_default) goto done;
-    FG_TRY(resolve_type(found, key, missing_is_default, file, err));
+    if (!json_object_size(found)) return FG_OK;
+    FG_CALL(move_out(config, found, "rope_theta", file, err));
+    FG_CALL(move_out(config, found, "partial_rotary_factor", file, err));
+    if (!json_object_size(found) && !missing_is_default) return FG_OK;
+    FG_CALL(resolve_type(found, key, missing_is_default, file, err));
     *rotary = found;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status to_older(json_t *config, bool whole, const char *file, fg_error *err) {
-    fg_status status = FG_OK;
     json_t *scaling, *parameters;
     if (per_layer_type(json_object_get(config, "rope_parameters"))) return FG_OK;
-    FG_TRY(take_rotary(config, "rope_scaling", false, file, &scaling, err));
-    FG_TRY(take_rotary(config, "rope_parameters", true, file, &parameters, err));
+    FG_CALL(take_rotary(config, "rope_scaling", false, file, &scaling, err));
+    FG_CALL(take_rotary(config, "rope_parameters", true, file, &parameters, err));
     if (parameters && scaling && !same(scaling, parameters))
-        FG_TRY(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
-                        err));
+        FG_CALL(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
+                         err));
     if (!scaling && parameters && !is_plain(parameters)) scaling = parameters;
     const char *place = scaling == parameters ? "rope_parameters" : "rope_scaling";
-    if (scaling && is_type(scaling, "llama3")) FG_TRY(check_llama3(scaling, place, whole, file, err));
+    if (scaling && is_type(scaling, "llama3")) FG_CALL(check_llama3(scaling, place, whole, file, err));
     if (scaling)
         json_incref(scaling);
     else if (parameters || json_object_get(config, "rope_scaling"))
         scaling = json_null();
-    if (scaling) FG_TRY(fg_json_put(config, "rope_scaling", scaling, err));
+    if (scaling) FG_CALL(fg_json_put(config, "rope_scaling", scaling, err));
     json_object_del(config, "rope_parameters");
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_rotary_settings_to_older(json_t *config, const char *file, fg_error *err) {
@@ -186,18 +180,16 @@ done:
 enum { DEPTH = 16 };
 
 static fg_status spell(json_t *config, bool newer, const char *file, unsigned depth, fg_error *err) {
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
-    if (depth == DEPTH) goto done; /* coverage refuses what is nested like this */
-    FG_TRY(to_older(config, false, file, err));
-    if (newer) FG_TRY(fg_rotary_settings_to_newer(config, err));
+    if (depth == DEPTH) return FG_OK; /* coverage refuses what is nested like this */
+    FG_CALL(to_older(config, false, file, err));
+    if (newer) FG_CALL(fg_rotary_settings_to_newer(config, err));
     json_object_foreach(config, key, value) {
         bool rotary = strcmp(key, "rope_scaling") == 0 || strcmp(key, "rope_parameters") == 0;
-        if (json_is_object(value) && !rotary) FG_TRY(spell(value, newer, file, depth + 1, err));
+        if (json_is_object(value) && !rotary) FG_CALL(spell(value, newer, file, depth + 1, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file, fg_error *err) {

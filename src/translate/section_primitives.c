@@ -40,16 +40,13 @@ static fg_status write_type(fg_translator *t, const fg_frame *inner, fg_error *e
 /* Runs a section at a place of both sides; `hf` and `target` are full paths. */
 fg_status fg_section_enter(fg_translator *t, const fg_frame *frame, const fg_section *section, const char *hf,
                            const char *target, fg_error *err) {
-    fg_status status = FG_OK;
     fg_frame inner = {.section = section, .hf = hf, .target = target};
     inner.scope = (fg_scope){.here = fg_json_at(t->source, fg_translator_imports(t) ? hf : target),
                              .parent = &frame->scope,
                              .root = t->source,
                              .variables = t->variables};
-    if (fg_translator_imports(t)) FG_TRY(write_type(t, &inner, err));
-    FG_TRY(fg_translator_run(t, &inner, err));
-done:
-    return status;
+    if (fg_translator_imports(t)) FG_CALL(write_type(t, &inner, err));
+    return fg_translator_run(t, &inner, err);
 }
 
 /* The first of the choices that lead to the section that this one leads to. */
@@ -73,17 +70,15 @@ static bool repeats_class(const fg_declaration *d, const fg_choice *choice) {
 /* The classes that a declaration has choices for, each once; or, of `found`, the conditions of its
  * choices. */
 static fg_status list_choices(const fg_declaration *d, const char *found, fg_buffer *list, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++) {
         const fg_choice *choice = &d->choices[i];
         bool listed =
             found ? choice->when && strcmp(class_of(choice), found) == 0 : !repeats_class(d, choice);
         if (listed)
-            FG_TRY(fg_buffer_printf(list, err, "%s%s", list->length ? ", " : "",
-                                    found ? choice->when : class_of(choice)));
+            FG_CALL(fg_buffer_printf(list, err, "%s%s", list->length ? ", " : "",
+                                     found ? choice->when : class_of(choice)));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* No choice is for what is there: its class is another one, or its class has conditions and none of them
@@ -141,17 +136,14 @@ done:
  * that means. Anything else is one refusal, instead of one for each of the keys. */
 static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                              bool *there, fg_error *err) {
-    fg_status status = FG_OK;
     char brief[BRIEF], place[PLACE];
     const json_t *found = fg_json_at(t->source, hf);
     *there = !fg_translator_imports(t) || !d->key_count || !found || json_is_object(found);
     if (*there) return FG_OK;
-    FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
+    FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
+    return fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
                                 fg_translator_name(t, hf, place, sizeof place),
-                                fg_json_brief(found, brief, sizeof brief)));
-done:
-    return status;
+                                fg_json_brief(found, brief, sizeof brief));
 }
 
 fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
@@ -246,18 +238,16 @@ done:
 
 static fg_status run_entry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                            const char *target, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_choice *choice = &d->choices[0];
     if (choice->name) /* heterogeneous: each entry says its type */
-        FG_TRY(choose(t, d, hf, target, &choice, err));
+        FG_CALL(choose(t, d, hf, target, &choice, err));
     else if (!fg_translator_imports(t))
-        FG_TRY(fg_choose_by_class(t, d, target, &choice, err));
+        FG_CALL(fg_choose_by_class(t, d, target, &choice, err));
     if (choice)
-        FG_TRY(fg_section_enter(t, frame, choice->section, hf, target, err));
+        FG_CALL(fg_section_enter(t, frame, choice->section, hf, target, err));
     else if (!d->choices[0].name)
-        FG_TRY(fg_refuse_class(t, d, target, err));
-done:
-    return status;
+        FG_CALL(fg_refuse_class(t, d, target, err));
+    return FG_OK;
 }
 
 fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {

@@ -15,7 +15,6 @@
 enum { BRIEF = 120, PATH = 300 };
 
 static fg_status set_variables(fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
     fg_emitted_code code = fg_converter_code(t->converter);
     const struct {
         const char *name, *value;
@@ -29,10 +28,9 @@ static fg_status set_variables(fg_translator *t, fg_error *err) {
     };
     t->variables = json_object();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        FG_TRY(fg_json_put(t->variables, rows[i].name,
-                           rows[i].value ? json_string(rows[i].value) : json_null(), err));
-done:
-    return status;
+        FG_CALL(fg_json_put(t->variables, rows[i].name,
+                            rows[i].value ? json_string(rows[i].value) : json_null(), err));
+    return FG_OK;
 }
 
 static const json_t *architectures(const fg_translator *t) {
@@ -64,20 +62,17 @@ static fg_status export_architectures(fg_translator *t, fg_error *err) {
 
 /* Runs the root section with t->given and t->source set. */
 static fg_status run_root(fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
     if (!t->declarations->root) return fg_fail(err, FG_ERR_INPUT, "%s: has no \"root\" section", t->file);
-    FG_TRY(set_variables(t, err));
+    FG_CALL(set_variables(t, err));
     t->result = json_object();
     t->resolved = json_object();
     if (!t->result || !t->resolved)
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while translating a configuration");
     fg_frame frame = {.section = t->declarations->root, .hf = "", .target = ""};
-    if (architectures(t)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
+    if (architectures(t)) FG_CALL(fg_translator_claim(t, &frame, FG_SIDE_HF, "architectures", NULL, err));
     frame.scope = (fg_scope){.here = t->source, .root = t->source, .variables = t->variables};
-    FG_TRY(t->direction == FG_IMPORT ? import_architectures(t, err) : export_architectures(t, err));
-    FG_TRY(fg_translator_run(t, &frame, err));
-done:
-    return status;
+    FG_CALL(t->direction == FG_IMPORT ? import_architectures(t, err) : export_architectures(t, err));
+    return fg_translator_run(t, &frame, err);
 }
 
 /* What a refusal says itself comes first; a key that is only unknown may be one that does not matter. */
@@ -103,21 +98,19 @@ static fg_status each_option(fg_translator *t,
                              fg_status (*set)(fg_translator *t, const char *path, json_t *value,
                                               fg_error *err),
                              fg_error *err) {
-    fg_status status = FG_OK;
     const char *path;
     json_t *option;
     json_object_foreach(json_object_get(t->document, "options"), path, option) {
         uint64_t value = 0;
         const char *name = json_string_value(option);
         if (!name || !fg_translate_option(t->options, name, &value))
-            FG_FAIL(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
-                    name ? name : "(no text)");
-        if (value) FG_TRY(set(t, path, json_integer((json_int_t)value), err));
+            return fg_fail(err, FG_ERR_INPUT, "%s: options/%s: there is no option \"%s\"", t->file, path,
+                           name ? name : "(no text)");
+        if (value) FG_CALL(set(t, path, json_integer((json_int_t)value), err));
         if (t->direction == FG_EXPORT && fg_option_find(name) == FG_OPTION_VOCAB_SIZE)
-            FG_TRY(fg_json_push(t->vocabulary_sizes, json_string(path), err));
+            FG_CALL(fg_json_push(t->vocabulary_sizes, json_string(path), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* An import notes the value where it is left out; an export writes it. Both take over the reference. */
@@ -163,7 +156,6 @@ static bool may_differ(const fg_translator *there, const fg_declaration *d) {
 }
 
 static fg_status compare_return(fg_translator *there, const json_t *back, fg_error *err) {
-    fg_status status = FG_OK;
     const char *path;
     json_t *value;
     char before[BRIEF], after[BRIEF], place[PATH];
@@ -173,19 +165,17 @@ static fg_status compare_return(fg_translator *there, const json_t *back, fg_err
         const fg_declaration *d = claim ? claim->declaration : NULL;
         bool same = found ? fg_json_equal(found, value) : json_is_null(value);
         if (same || may_differ(there, d)) continue;
-        FG_TRY(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s",
-                                    fg_translator_name(there, path, place, sizeof place),
-                                    fg_json_brief(value, before, sizeof before),
-                                    fg_json_brief(found, after, sizeof after)));
+        FG_CALL(fg_translator_refuse(there, d, err, "key \"%s\" = %s would come back as %s",
+                                     fg_translator_name(there, path, place, sizeof place),
+                                     fg_json_brief(value, before, sizeof before),
+                                     fg_json_brief(found, after, sizeof after)));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where
  * they stand and which type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
-    fg_status status = FG_OK;
     const char *path;
     json_t *type;
     const json_t *defaults;
@@ -193,24 +183,20 @@ static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *e
         json_t *inside = fg_json_at(hf, path);
         const char *own = json_string_value(json_object_get(inside, "model_type"));
         if (!json_is_object(inside)) continue;
-        FG_TRY(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : json_string_value(type),
-                                &defaults, err));
-        FG_TRY(fg_defaults_complete(inside, defaults, err));
+        FG_CALL(fg_defaults_load(fg_converter_catalogue(t->converter), own ? own : json_string_value(type),
+                                 &defaults, err));
+        FG_CALL(fg_defaults_complete(inside, defaults, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Adds the family's defaults to hf's configuration, which is in the spelling that declarations see, and stays
  * so. */
 static fg_status complete_hf(const fg_translator *t, json_t *hf, const json_t *defaults, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_custom_run(t, FG_CUSTOM_BEFORE_DEFAULTS, hf, err));
-    FG_TRY(fg_defaults_complete(hf, defaults, err));
-    FG_TRY(complete_inside(t, hf, err));
-    FG_TRY(fg_custom_run(t, FG_CUSTOM_AFTER_DEFAULTS, hf, err));
-done:
-    return status;
+    FG_CALL(fg_custom_run(t, FG_CUSTOM_BEFORE_DEFAULTS, hf, err));
+    FG_CALL(fg_defaults_complete(hf, defaults, err));
+    FG_CALL(complete_inside(t, hf, err));
+    return fg_custom_run(t, FG_CUSTOM_AFTER_DEFAULTS, hf, err);
 }
 
 /* What came in must come back the same from what was written. */
@@ -273,7 +259,6 @@ static bool has_place(const fg_translator *t, const char *key, const json_t *ent
 /* Puts back what the other direction left out: keys that were not written, and values of which what stands
  * for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)(uintptr_t)t->options->carried, i, entry) {
@@ -287,41 +272,36 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
                 t->options->file, key);
             continue;
         }
-        FG_TRY(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
+        FG_CALL(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Coverage of the source's keys, with those that the user says do not matter. */
 static fg_status check_source(fg_translator *t, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_ignored_keys_check(t, err));
-    FG_TRY(fg_coverage_check(t, err));
-    FG_TRY(report_refusals(t, err));
+    FG_CALL(fg_ignored_keys_check(t, err));
+    FG_CALL(fg_coverage_check(t, err));
+    FG_CALL(report_refusals(t, err));
     fg_ignored_keys_warn(t);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(complete_hf(t, t->source, defaults, err));
-    FG_TRY(run_root(t, err));
-    FG_TRY(check_source(t, err));
-    FG_TRY(put_back(t, err));
-    FG_TRY(complete_target(t, t->result, &translation->target, err));
-    if (translation->target && !t->refused) FG_TRY(fg_coverage_architecture(t, translation->target, err));
-    FG_TRY(report_refusals(t, err));
-    FG_TRY(check_return(t, translation->target, defaults, err));
-    FG_TRY(report_refusals(t, err));
-    if (t->options->coverage_only) goto done;
-    FG_TRY(each_option(t, set_left_out, err));
+    FG_CALL(complete_hf(t, t->source, defaults, err));
+    FG_CALL(run_root(t, err));
+    FG_CALL(check_source(t, err));
+    FG_CALL(put_back(t, err));
+    FG_CALL(complete_target(t, t->result, &translation->target, err));
+    if (translation->target && !t->refused) FG_CALL(fg_coverage_architecture(t, translation->target, err));
+    FG_CALL(report_refusals(t, err));
+    FG_CALL(check_return(t, translation->target, defaults, err));
+    FG_CALL(report_refusals(t, err));
+    if (t->options->coverage_only) return FG_OK;
+    FG_CALL(each_option(t, set_left_out, err));
     translation->result = json_incref(t->result);
     translation->hf = json_incref(t->source);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status export(fg_translator *t, const json_t *defaults, fg_translation *translation,
@@ -353,14 +333,12 @@ done:
 
 /* Brings the source into the form that declarations see. */
 static fg_status spell_given(const fg_translator *t, json_t *given, const json_t *defaults, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *overrides = json_object_get(t->document, "layer_overrides");
     if (t->direction == FG_EXPORT && t->classes) return FG_OK;
-    FG_TRY(fg_custom_run(t, FG_CUSTOM_READ, given, err));
+    FG_CALL(fg_custom_run(t, FG_CUSTOM_READ, given, err));
     if (t->direction == FG_IMPORT && overrides)
-        FG_TRY(fg_layer_overrides_resolve(given, overrides, defaults, t->options->file, err));
-done:
-    return status;
+        FG_CALL(fg_layer_overrides_resolve(given, overrides, defaults, t->options->file, err));
+    return FG_OK;
 }
 
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,

@@ -232,49 +232,43 @@ done:
 
 static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
                                   bool warn, fg_error *err) {
-    fg_status status = FG_OK;
     char number[24];
     size_t i;
     const char *name;
     json_t *item;
     json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
         snprintf(number, sizeof number, "%zu", i);
-        FG_TRY(check_condition(t, frame, item, warn, number, err));
+        FG_CALL(check_condition(t, frame, item, warn, number, err));
     }
     json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_TRY(check_condition(t, frame, item, warn, name, err));
-done:
-    return status;
+        FG_CALL(check_condition(t, frame, item, warn, name, err));
+    return FG_OK;
 }
 
 /* What the declaration claims; sections that it leads to claim for themselves, unless it names other leaves
  * ("keys"). */
 static fg_status claim(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
     bool claims_keys = !d->choice_count || json_object_get(d->spec, "keys");
     for (size_t i = 0; i < d->key_count && claims_keys; i++)
-        FG_TRY(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[i], d, err));
+        FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[i], d, err));
     for (size_t i = 0; i < d->field_count; i++)
-        FG_TRY(fg_translator_claim(t, frame, FG_SIDE_TARGET, d->fields[i], d, err));
-done:
-    return status;
+        FG_CALL(fg_translator_claim(t, frame, FG_SIDE_TARGET, d->fields[i], d, err));
+    return FG_OK;
 }
 
 fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < frame->section->count; i++) {
         const fg_declaration *d = &frame->section->items[i];
-        FG_TRY(claim(t, frame, d, err));
-        FG_TRY(fg_primitive_function(d->primitive->id, t->direction)(t, frame, d, err));
+        FG_CALL(claim(t, frame, d, err));
+        FG_CALL(fg_primitive_function(d->primitive->id, t->direction)(t, frame, d, err));
     }
-    if (t->refused) goto done;  /* conditions rely on values that declarations have accepted */
-    fg_frame resolved = *frame; /* the object may have come into being meanwhile */
+    if (t->refused) return FG_OK; /* conditions rely on values that declarations have accepted */
+    fg_frame resolved = *frame;   /* the object may have come into being meanwhile */
     resolved.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
     bool import = t->direction == FG_IMPORT;
-    FG_TRY(check_conditions(t, &resolved, import ? frame->section->import_if : frame->section->export_if,
-                            false, err));
+    FG_CALL(check_conditions(t, &resolved, import ? frame->section->import_if : frame->section->export_if,
+                             false, err));
     const json_t *warn = import ? frame->section->import_warn : frame->section->export_warn;
-    if (t->left_out) FG_TRY(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
-done:
-    return status;
+    if (t->left_out) FG_CALL(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
+    return FG_OK;
 }

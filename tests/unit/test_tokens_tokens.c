@@ -44,16 +44,13 @@ static int tear_down(void **state) {
 }
 
 static fg_status ask(const char *yaml, uint64_t rows, fg_error *err) {
-    fg_status status = FG_OK;
     fg_tokenizer_files_free(&files);
     fg_token_request_free(&request);
     fg_new_tokens_free(&tokens);
     put_text("t.yaml", yaml);
-    FG_TRY(fg_tokenizer_files_read(&files, at(""), err));
-    FG_TRY(fg_token_request_read(&request, at("t.yaml"), err));
-    FG_TRY(fg_new_tokens_decide(&tokens, &request, &files, rows, err));
-done:
-    return status;
+    FG_CALL(fg_tokenizer_files_read(&files, at(""), err));
+    FG_CALL(fg_token_request_read(&request, at("t.yaml"), err));
+    return fg_new_tokens_decide(&tokens, &request, &files, rows, err);
 }
 
 static void decide(const char *yaml, uint64_t rows) {
