@@ -75,7 +75,7 @@ void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
         if (called != FG_OK) return called;                                                                  \
     } while (0)
 
-/* The same for those that have: stores what `call` gives in `status`, and goes to `done` unless it is FG_OK. */
+/* The same for those that have: stores what `call` gives in `status`, goes to `done` unless it is FG_OK. */
 #define FG_TRY(call)                                                                                         \
     do {                                                                                                     \
         status = (call);                                                                                     \

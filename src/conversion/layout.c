@@ -6,20 +6,16 @@
 #include "format/training_checkpoint.h"
 #include "mapping/name_map.h"
 
-/* The names that the format gives, in the folder of the checkpoint. */
-static fg_status name_shards(const fg_format *format, const char *folder, fg_plan *plan, fg_error *err) {
+/* Into the folder of the checkpoint. */
+static fg_status move_shards(const char *folder, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    char *name = NULL;
-    for (size_t i = 0; i < plan->shard_count; i++) {
-        FG_TRY_NEW(name, format->shard_name(i, plan->shard_count, err));
+    for (size_t i = 0; folder && i < plan->shard_count; i++) {
+        char *name;
+        FG_TRY_NEW(name, fg_path_join(folder, plan->shard_files[i], err));
         fg_free(plan->shard_files[i]);
-        plan->shard_files[i] = NULL;
-        FG_TRY_NEW(plan->shard_files[i], fg_path_join(folder ? folder : "", name, err));
-        fg_free(name);
-        name = NULL;
+        plan->shard_files[i] = name;
     }
 done:
-    fg_free(name);
     return status;
 }
 
@@ -59,9 +55,9 @@ fg_status fg_layout_make(const fg_decisions *d, fg_plan *plan, fg_layout *layout
     layout->plan = *plan;
     *plan = (fg_plan){0};
     layout->plan.name_end = to->name_suffix;
-    FG_CALL(fg_shards_assign(&layout->plan, d->recipe->max_shard_size, err));
+    FG_CALL(fg_shards_assign(&layout->plan, d->recipe->max_shard_size, to->shard_name, err));
     FG_CALL(find_checkpoint(d, layout, err));
-    FG_CALL(name_shards(to, layout->checkpoint, &layout->plan, err));
+    FG_CALL(move_shards(layout->checkpoint, &layout->plan, err));
     FG_CALL(find_ties(d, layout, err));
     layout->has_index = fg_format_has_index(to, layout->plan.shard_count);
     return FG_OK;

@@ -210,28 +210,26 @@ static void forget_shards(fg_plan *plan) {
     plan->shard_count = 0;
 }
 
-static fg_status name_shards(fg_plan *plan, size_t count, fg_error *err) {
+static fg_status name_shards(fg_plan *plan, size_t count, fg_shard_name *name, fg_error *err) {
     fg_status status = FG_OK;
     forget_shards(plan);
     FG_NEW(plan->shard_files, count);
     FG_NEW(plan->shard_bytes, count);
     for (size_t i = 0; i < count; i++) {
-        char *name = count == 1 ? fg_strdup("model.safetensors", err)
-                                : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", i + 1, count);
-        FG_TRY_NEW(plan->shard_files[i], name);
+        FG_TRY_NEW(plan->shard_files[i], name(i, count, err));
         plan->shard_count++;
     }
 done:
     return status;
 }
 
-fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err) {
+fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_shard_name *name, fg_error *err) {
     fg_status status = FG_OK;
     fg_output **outputs = NULL;
     fg_buffer header = {0};
     size_t count, shards, first = 0;
     FG_TRY(choose_shards(plan, limit, &shards, err));
-    FG_TRY(name_shards(plan, shards, err));
+    FG_TRY(name_shards(plan, shards, name, err));
     FG_TRY(sorted(plan, SIZE_MAX, &outputs, &count, err));
     for (size_t shard = 0; shard < shards; shard++) {
         size_t end = first;

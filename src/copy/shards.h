@@ -11,12 +11,14 @@
 /* "5GB" (powers of 1000), "5GiB", "512MB", "1000000": bytes. FG_ERR_USAGE names the option. */
 fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err);
 
+/* The name of a shard, newly allocated. */
+typedef char *fg_shard_name(size_t index, size_t count, fg_error *err);
+
 /* Sets shard and offset of each output, and the plan's shard_files and shard_bytes (whole file, header
  * included). Outputs are taken in plan order; a new shard begins when the next tensor would take this one
- * above `limit` (a larger tensor gets a shard of its own). One shard is `model.safetensors`, several are
- * `model-00001-of-0000N.safetensors`. Inside a file, tensors with larger elements come first, then by name,
- * as the safetensors library writes them. */
-fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_error *err);
+ * above `limit` (a larger tensor gets a shard of its own). `name` names them. Inside a file, tensors with
+ * larger elements come first, then by name, as the safetensors library writes them. */
+fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_shard_name *name, fg_error *err);
 
 /* The bytes before the tensor data of a shard. */
 fg_status fg_shards_header(const fg_plan *plan, size_t shard, fg_buffer *out, fg_error *err);

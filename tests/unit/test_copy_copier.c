@@ -22,6 +22,11 @@
 #include "store/cast.h"
 #include "store/safetensors.h"
 
+static char *shard_name(size_t index, size_t count, fg_error *err) {
+    return count == 1 ? fg_strdup("model.safetensors", err)
+                      : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", index + 1, count);
+}
+
 static uint64_t seed;
 
 static uint64_t draw(uint64_t below) {
@@ -252,7 +257,7 @@ static void check_scene(scene *s, uint64_t smallest) {
     const uint64_t item_sizes[] = {smallest, 3 * smallest + 7, 1 << 20, FG_WORK_ITEM_BYTES};
     uint64_t overflows = evaluate(s);
     OK(fg_plan_check(&s->plan, e));
-    OK(fg_shards_assign(&s->plan, 1 + draw(fg_plan_bytes(&s->plan) + 1), e));
+    OK(fg_shards_assign(&s->plan, 1 + draw(fg_plan_bytes(&s->plan) + 1), shard_name, e));
     for (size_t i = 0; i < 4; i++) {
         uint64_t *digests = i == 3 ? new_digests(s) : NULL;
         fg_copy_totals totals = run_all(s, item_sizes[i], digests);
@@ -432,7 +437,7 @@ static void holes_stay_holes_with_right_checksums(void **state) {
     fg_piece zero = {.kind = FG_PIECE_ZERO, .dims = 1, .extent = {shape}, .to_stride = {1}};
     OK(fg_plan_add_piece(&s.plan, &zero, e));
     evaluate(&s);
-    OK(fg_shards_assign(&s.plan, UINT64_MAX, e));
+    OK(fg_shards_assign(&s.plan, UINT64_MAX, shard_name, e));
     uint64_t *digests = new_digests(&s);
     fg_copy_totals totals = run_all(&s, FG_WORK_ITEM_BYTES, digests);
     expect_shards(&s);
@@ -462,7 +467,7 @@ static void small_neighbours_are_moved_together(void **state) {
         OK(fg_plan_add_whole(&s.plan, source, e));
     }
     evaluate(&s);
-    OK(fg_shards_assign(&s.plan, UINT64_MAX, e));
+    OK(fg_shards_assign(&s.plan, UINT64_MAX, shard_name, e));
     make_shards(&s);
     fg_work work;
     fg_copier *copier;
@@ -501,7 +506,7 @@ static void progress_counts_bytes_and_can_stop(void **state) {
     write_source(&s);
     add_permuted(&s, "run", FG_F32, FG_F32, 1, (uint64_t[]){3 << 20}, (uint32_t[]){0});
     add_permuted(&s, "transposed", FG_F32, FG_F32, 2, (uint64_t[]){1024, 2048}, (uint32_t[]){1, 0});
-    OK(fg_shards_assign(&s.plan, UINT64_MAX, e));
+    OK(fg_shards_assign(&s.plan, UINT64_MAX, shard_name, e));
     make_shards(&s);
     fg_work work;
     fg_copier *copier;
@@ -550,7 +555,7 @@ static void verify_names_the_first_difference(void **state) {
     write_source(&s);
     add_permuted(&s, "weight", FG_F32, FG_F32, 2, (uint64_t[]){1000, 700}, (uint32_t[]){1, 0});
     add_permuted(&s, "ids", FG_I16, FG_I16, 1, (uint64_t[]){50}, (uint32_t[]){0});
-    OK(fg_shards_assign(&s.plan, UINT64_MAX, e));
+    OK(fg_shards_assign(&s.plan, UINT64_MAX, shard_name, e));
     run_all(&s, FG_WORK_ITEM_BYTES, NULL);
     char path[160], expected[400];
     fg_tensors other = {0};
@@ -616,7 +621,7 @@ static void every_failure_is_a_status(void **state) {
     write_source(&s);
     for (int i = 0; i < 8; i++) random_output(&s, 3000);
     add_permuted(&s, "transposed", FG_F32, FG_BF16, 2, (uint64_t[]){300, 200}, (uint32_t[]){1, 0});
-    OK(fg_shards_assign(&s.plan, 20000, e));
+    OK(fg_shards_assign(&s.plan, 20000, shard_name, e));
     make_shards(&s);
     unsigned char *buffer = malloc(1 << 20);
     for (int kind = 0; kind < 2; kind++) {
@@ -647,7 +652,7 @@ static void items_that_do_not_fit_are_refused(void **state) {
     open_scene(&s, 1 << 20);
     write_source(&s);
     add_permuted(&s, "t", FG_F32, FG_F32, 1, (uint64_t[]){1000}, (uint32_t[]){0});
-    OK(fg_shards_assign(&s.plan, UINT64_MAX, e));
+    OK(fg_shards_assign(&s.plan, UINT64_MAX, shard_name, e));
     make_shards(&s);
     OK(fg_copier_new(&copier, &s.plan, s.directory, e));
     fg_work_item item = {.output = 1, .outputs = 1};

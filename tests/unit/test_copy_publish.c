@@ -20,6 +20,11 @@
 #include "copy/shards.h"
 #include "path_questions.h"
 
+static char *shard_name(size_t index, size_t count, fg_error *err) {
+    return count == 1 ? fg_strdup("model.safetensors", err)
+                      : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", index + 1, count);
+}
+
 static char base[64];
 
 static int set_up(void **state) {
@@ -122,7 +127,7 @@ static void a_whole_directory_appears_at_once(void **state) {
     fg_buffer text = {0};
     uint64_t elements = 1000;
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
-    assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
+    assert_int_equal(fg_shards_assign(&plan, 1 << 20, shard_name, &err), FG_OK);
     assert_int_equal(fg_file_write_all(at("tokenizer"), "tokens", 6, false, &err), FG_OK);
     assert_int_equal(symlink("tokenizer", at("hub")), 0);
     begin(&stage, at("dst//"));
@@ -364,7 +369,7 @@ static void every_failure_leaves_a_whole_destination_or_none(void **state) {
     uint64_t elements = 10;
     assert_int_equal(fg_file_write_all(at("side"), "side", 4, false, &err), FG_OK);
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
-    assert_int_equal(fg_shards_assign(&plan, 1 << 20, &err), FG_OK);
+    assert_int_equal(fg_shards_assign(&plan, 1 << 20, shard_name, &err), FG_OK);
     for (int kind = 0; kind < 2; kind++) {
         fg_status status;
         uint64_t k = 1;

@@ -12,6 +12,11 @@
 #include "base/alloc.h"
 #include "copy/shards.h"
 
+static char *shard_name(size_t index, size_t count, fg_error *err) {
+    return count == 1 ? fg_strdup("model.safetensors", err)
+                      : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", index + 1, count);
+}
+
 static void add(fg_plan *plan, const char *name, fg_dtype dtype, uint64_t elements) {
     fg_error err = {0};
     assert_int_equal(fg_plan_add_output(plan, name, dtype, 1, &elements, &err), FG_OK);
@@ -19,7 +24,7 @@ static void add(fg_plan *plan, const char *name, fg_dtype dtype, uint64_t elemen
 
 static void assign(fg_plan *plan, uint64_t limit) {
     fg_error err = {0};
-    assert_int_equal(fg_shards_assign(plan, limit, &err), FG_OK);
+    assert_int_equal(fg_shards_assign(plan, limit, shard_name, &err), FG_OK);
 }
 
 static void sizes_are_parsed(void **state) {
@@ -136,7 +141,7 @@ static void empty_tensors_and_empty_plans_have_a_file(void **state) {
 static fg_status assign_and_head(fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    FG_TRY(fg_shards_assign(plan, 40, err));
+    FG_TRY(fg_shards_assign(plan, 40, shard_name, err));
     FG_TRY(fg_shards_header(plan, 0, &text, err));
 done:
     fg_buffer_free(&text);
