@@ -13,13 +13,11 @@ static fg_status encode(const fg_ranks *ranks, const fg_plan *plan, const fg_sta
 
 static fg_status decode(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, const fg_buffer *text,
                         const fg_buffer *place, fg_error *err) {
-    fg_status status = FG_OK;
-    if (ranks->rank == 0) goto done;
-    FG_TRY(fg_plan_decode(text->data, text->length, plan, err));
+    if (ranks->rank == 0) return FG_OK;
+    FG_CALL(fg_plan_decode(text->data, text->length, plan, err));
     stage->sync = place->data[0] == '1';
-    FG_TRY_NEW(stage->partial, fg_strdup(place->data + 1, err));
-done:
-    return status;
+    FG_CALL_NEW(stage->partial, fg_strdup(place->data + 1, err));
+    return FG_OK;
 }
 
 fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, fg_error *err) {

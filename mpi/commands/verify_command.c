@@ -104,20 +104,18 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char
 
 /* The file with the report of the conversion; NULL: there is none. */
 static fg_status find_report(const fg_options *options, char **path, fg_error *err) {
-    fg_status status = FG_OK;
     fg_path_kind kind;
-    FG_TRY(fg_path_look(options->destination, &kind, err));
-    if (kind != FG_PATH_DIRECTORY) FG_TRY(fg_refuse_no_directory(options->destination, err));
-    FG_TRY_NEW(*path, options->report ? fg_strdup(options->report, err)
-                                      : fg_path_join(options->destination, "fgconv_report.json", err));
-    FG_TRY(fg_path_look(*path, &kind, err));
-    if (kind != FG_PATH_ABSENT) goto done;
-    if (options->report) FG_FAIL(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
+    FG_CALL(fg_path_look(options->destination, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) FG_CALL(fg_refuse_no_directory(options->destination, err));
+    FG_CALL_NEW(*path, options->report ? fg_strdup(options->report, err)
+                                       : fg_path_join(options->destination, "fgconv_report.json", err));
+    FG_CALL(fg_path_look(*path, &kind, err));
+    if (kind != FG_PATH_ABSENT) return FG_OK;
+    if (options->report) return fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
     fg_warn("%s is missing: the options of the conversion are taken from the command line", *path);
     fg_free(*path);
     *path = NULL;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* What the conversion was asked for, from its report; the command line takes precedence. */

@@ -50,6 +50,13 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
+/* The same for functions that have nothing to clean up. */
+#define FG_CALL_NEW(pointer, call)                                                                           \
+    do {                                                                                                     \
+        (pointer) = (call);                                                                                  \
+        if (!(pointer)) return fg_fail(err, FG_ERR_MEMORY, "out of memory");                                 \
+    } while (0)
+
 /* FG_ERR_MEMORY if any allocation has failed since fg_alloc_init, whoever saw it: nothing that was built
  * since may be published. */
 fg_status fg_alloc_check(fg_error *err);

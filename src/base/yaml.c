@@ -73,14 +73,12 @@ static anchor *find_anchor(const yaml_reader *r, const char *name) {
 
 /* Registers an anchor (NULL: none) before its value is read; `index` is its place. */
 static fg_status open_anchor(yaml_reader *r, const yaml_char_t *name, size_t *index, fg_error *err) {
-    fg_status status = FG_OK;
     *index = SIZE_MAX;
     if (!name) return FG_OK;
-    FG_TRY(fg_grow(&r->anchors, r->anchor_count, &r->anchor_capacity, sizeof *r->anchors, err));
-    FG_TRY_NEW(r->anchors[r->anchor_count].name, fg_strdup((const char *)name, err));
+    FG_CALL(fg_grow(&r->anchors, r->anchor_count, &r->anchor_capacity, sizeof *r->anchors, err));
+    FG_CALL_NEW(r->anchors[r->anchor_count].name, fg_strdup((const char *)name, err));
     *index = r->anchor_count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 static void close_anchor(yaml_reader *r, size_t index, json_t *value, size_t values) {
@@ -125,14 +123,12 @@ static fg_status read_scalar(yaml_reader *r, json_t **value, fg_error *err) {
 }
 
 static fg_status read_alias(yaml_reader *r, json_t **value, fg_error *err) {
-    fg_status status = FG_OK;
     const anchor *found = find_anchor(r, (const char *)r->event.data.alias.anchor);
-    if (!found) FG_TRY(refuse(r, "an alias of an unknown anchor", err));
-    if (!found->value) FG_TRY(refuse(r, "an alias inside the value that it names", err));
-    FG_TRY(count_values(r, found->values, err));
-    FG_TRY_NEW(*value, fg_json_deep_copy(found->value, err));
-done:
-    return status;
+    if (!found) FG_CALL(refuse(r, "an alias of an unknown anchor", err));
+    if (!found->value) FG_CALL(refuse(r, "an alias inside the value that it names", err));
+    FG_CALL(count_values(r, found->values, err));
+    FG_CALL_NEW(*value, fg_json_deep_copy(found->value, err));
+    return FG_OK;
 }
 
 /* Reads the value that the current event begins, as a member of `path`. */

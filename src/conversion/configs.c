@@ -26,7 +26,6 @@ static fg_status unknown_family(const fg_source *source, fg_error *err) {
 /* The family that the command line, the source, or --hf-base names. Where the format has it inferred, it is
  * detected. */
 static fg_status first_family(const translation_input *in, char **family, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_source *source = in->source;
     const fg_update *update = in->route->update;
     const char *said = update                          ? fg_converter_model_type(update->converter)
@@ -34,14 +33,13 @@ static fg_status first_family(const translation_input *in, char **family, fg_err
                        : source->checkpoint.model_type ? source->checkpoint.model_type
                                                        : source->base.checkpoint.model_type;
     if (said)
-        FG_TRY_NEW(*family, fg_strdup(said, err));
+        FG_CALL_NEW(*family, fg_strdup(said, err));
     else if (source->checkpoint.format->infers_family)
-        FG_TRY(fg_family_find(in->catalogue, source->checkpoint.format, fg_source_model_config(source),
-                              source->config_file, family, err));
+        FG_CALL(fg_family_find(in->catalogue, source->checkpoint.format, fg_source_model_config(source),
+                               source->config_file, family, err));
     else
-        FG_TRY(unknown_family(source, err));
-done:
-    return status;
+        FG_CALL(unknown_family(source, err));
+    return FG_OK;
 }
 
 /* The first step has the family of the source, the second that of the first's result. */
@@ -136,13 +134,10 @@ done:
 
 static fg_status migrate(const translation_input *in, const fg_config_step *before, const char *file,
                          fg_config_step *step, fg_error *err) {
-    fg_status status = FG_OK;
     fg_translation *made = &step->translation;
-    FG_TRY_NEW(made->left_out, json_array());
-    FG_TRY(fg_migration_config(step->route->migration, in->route->update->arch, given_config(in, before),
-                               file, &made->result, made->left_out, err));
-done:
-    return status;
+    FG_CALL_NEW(made->left_out, json_array());
+    return fg_migration_config(step->route->migration, in->route->update->arch, given_config(in, before),
+                               file, &made->result, made->left_out, err);
 }
 
 static fg_status translate_step(const translation_input *in, fg_configs *configs, fg_error *err) {

@@ -84,13 +84,11 @@ done:
  * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved. */
 static fg_status weights_path(const fg_checkpoint *source, const fg_recipe *recipe, char **path,
                               fg_error *err) {
-    fg_status status = FG_OK;
     const char *directory = source->directory, *weights = source->weights_directory;
     if (recipe->checkpoint_path) return fg_path_real(weights, path, err);
     if (strcmp(directory, weights) == 0) return FG_OK;
-    FG_TRY_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
-done:
-    return status;
+    FG_CALL_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
+    return FG_OK;
 }
 
 /* What `fgconv verify` needs to make the same plan again, in another working directory too. */

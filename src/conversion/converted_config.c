@@ -21,11 +21,8 @@ static fg_status apply_changes(const json_t *before, const json_t *after, json_t
 /* The source's own configuration, with what `grown` has otherwise than `translated`. */
 static fg_status keep_config(const fg_checkpoint *source, const json_t *translated, const json_t *grown,
                              json_t **config, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY_NEW(*config, fg_json_deep_copy(source->config, err));
-    FG_TRY(apply_changes(translated, grown, fg_format_model_config(source->format, *config), err));
-done:
-    return status;
+    FG_CALL_NEW(*config, fg_json_deep_copy(source->config, err));
+    return apply_changes(translated, grown, fg_format_model_config(source->format, *config), err);
 }
 
 /* Without a converter for the version nothing is kept: there is no code to name. */

@@ -8,32 +8,28 @@
 
 /* Into the folder of the checkpoint. */
 static fg_status move_shards(const char *folder, fg_plan *plan, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; folder && i < plan->shard_count; i++) {
         char *name;
-        FG_TRY_NEW(name, fg_path_join(folder, plan->shard_files[i], err));
+        FG_CALL_NEW(name, fg_path_join(folder, plan->shard_files[i], err));
         fg_free(plan->shard_files[i]);
         plan->shard_files[i] = name;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* finalize keeps one training checkpoint, unless its weights are copied into the directory itself
  * (--root-copy). */
 static fg_status find_checkpoint(const fg_decisions *d, fg_layout *layout, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_recipe *recipe = d->recipe;
     const char *weights = d->source.checkpoint.weights_directory;
-    if (recipe->kind != FG_RECIPE_FINALIZE || recipe->root_copy) goto done;
-    FG_TRY_NEW(layout->checkpoint, fg_strformat(err, FG_TRAINING_FOLDER "/checkpoint-%llu",
-                                                (unsigned long long)fg_training_steps(weights)));
-    if (!recipe->keep_optimizer) goto done;
-    FG_TRY(fg_training_optimizer(weights, &layout->optimizer, &layout->optimizer_bytes, err));
+    if (recipe->kind != FG_RECIPE_FINALIZE || recipe->root_copy) return FG_OK;
+    FG_CALL_NEW(layout->checkpoint, fg_strformat(err, FG_TRAINING_FOLDER "/checkpoint-%llu",
+                                                 (unsigned long long)fg_training_steps(weights)));
+    if (!recipe->keep_optimizer) return FG_OK;
+    FG_CALL(fg_training_optimizer(weights, &layout->optimizer, &layout->optimizer_bytes, err));
     if (d->vocabulary.tokens.rows.rows)
         fg_warn("%s is copied unchanged: it has no state for the rows of new tokens", layout->optimizer);
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status find_ties(const fg_decisions *d, fg_layout *layout, fg_error *err) {

@@ -17,12 +17,10 @@ enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template
 
 /* Adds a file with an empty text. */
 static fg_status add(fg_made_files *files, const char *name, fg_buffer **text, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_grow(&files->items, files->count, &files->capacity, sizeof *files->items, err));
-    FG_TRY_NEW(files->items[files->count].name, fg_strdup(name, err));
+    FG_CALL(fg_grow(&files->items, files->count, &files->capacity, sizeof *files->items, err));
+    FG_CALL_NEW(files->items[files->count].name, fg_strdup(name, err));
     *text = &files->items[files->count++].text;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Nothing for NULL. */

@@ -25,13 +25,11 @@ static size_t prefix_of(const char *name, const fg_tensors *with, const fg_tenso
 
 static fg_status look_for(fg_missing_prefix *missing, const fg_tensors *with, const fg_tensors *without,
                           fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < with->count && !missing->prefix; i++) {
         size_t length = prefix_of(with->items[i].name, with, without);
-        if (length) FG_TRY_NEW(missing->prefix, fg_strndup(with->items[i].name, length, err));
+        if (length) FG_CALL_NEW(missing->prefix, fg_strndup(with->items[i].name, length, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_missing_prefix_find(fg_missing_prefix *missing, const fg_tensors *first,

@@ -38,16 +38,14 @@ static fg_status list_left_out(const json_t *left_out, const json_t *kept, bool 
 }
 
 static fg_status find_left_out(const fg_decisions *d, bool has_dtype, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     const json_t *kept = d->route.update ? d->config : NULL;
-    FG_TRY_NEW(s->left_out, json_array());
+    FG_CALL_NEW(s->left_out, json_array());
     for (size_t i = 0; i < d->configs.count; i++) {
         json_t *list = json_array();
-        FG_TRY(fg_json_push(s->left_out, list, err));
-        FG_TRY(list_left_out(d->configs.steps[i].translation.left_out, kept, has_dtype, list, err));
+        FG_CALL(fg_json_push(s->left_out, list, err));
+        FG_CALL(list_left_out(d->configs.steps[i].translation.left_out, kept, has_dtype, list, err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 const json_t *fg_settings_last_left_out(const fg_settings *s) {
@@ -185,18 +183,16 @@ static void warn_about_pad(const fg_decisions *d, const fg_token_ids *ids, const
 
 /* finalize makes its own generation_config.json; of an update all ids stay. */
 static fg_status resolve_tokens(const fg_decisions *d, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     fg_token_ids ids;
     const json_t *generation = d->source.generation_config;
     if (generation && d->recipe->kind != FG_RECIPE_FINALIZE)
-        FG_TRY_NEW(s->generation_config, fg_json_deep_copy(generation, err));
-    if (d->route.update) goto done;
-    FG_TRY(fg_token_ids_read(&d->vocabulary.files, &ids, err));
-    FG_TRY(d->route.to->has_token_ids ? resolve_ids(d, &ids, s, err) : carry_ids(d, &ids, s, err));
+        FG_CALL_NEW(s->generation_config, fg_json_deep_copy(generation, err));
+    if (d->route.update) return FG_OK;
+    FG_CALL(fg_token_ids_read(&d->vocabulary.files, &ids, err));
+    FG_CALL(d->route.to->has_token_ids ? resolve_ids(d, &ids, s, err) : carry_ids(d, &ids, s, err));
     warn_about_pad(d, &ids, s->config);
     say_added(&d->vocabulary.tokens);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* config.json names the dtype of most bytes. Where the source's config contradicts its tensors, the tensors
@@ -218,33 +214,29 @@ static fg_status resolve_dtype(const fg_decisions *d, const char *main_dtype, fg
 
 /* The version of the classes that a new configuration around a model's follows. */
 static fg_status find_library(const fg_decisions *d, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_format *to = d->route.to;
     const fg_classes *classes;
-    if (!to->wrap_config || d->route.keeps_format) goto done;
-    FG_TRY(
+    if (!to->wrap_config || d->route.keeps_format) return FG_OK;
+    FG_CALL(
         fg_classes_load(&classes, fg_converter_catalogue(fg_configs_last(&d->configs)->converter), to, err));
-    if (!classes) FG_FAIL(err, FG_ERR_SYSTEM, "defaults/%s.json is missing from the converters", to->schema);
-    FG_TRY_NEW(s->library_version, fg_strdup(fg_classes_version(classes), err));
-done:
-    return status;
+    if (!classes)
+        return fg_fail(err, FG_ERR_SYSTEM, "defaults/%s.json is missing from the converters", to->schema);
+    FG_CALL_NEW(s->library_version, fg_strdup(fg_classes_version(classes), err));
+    return FG_OK;
 }
 
 fg_status fg_settings_resolve(const fg_decisions *d, const fg_layout *layout, fg_settings *s, fg_error *err) {
-    fg_status status = FG_OK;
     const char *main_dtype = fg_plan_main_dtype(&layout->plan);
-    FG_TRY_NEW(s->config, fg_json_deep_copy(d->config, err));
-    FG_TRY(find_library(d, s, err));
-    FG_TRY(find_left_out(d, main_dtype, s, err));
-    FG_TRY(resolve_tokens(d, s, err));
-    FG_TRY(resolve_dtype(d, main_dtype, s, err));
+    FG_CALL_NEW(s->config, fg_json_deep_copy(d->config, err));
+    FG_CALL(find_library(d, s, err));
+    FG_CALL(find_left_out(d, main_dtype, s, err));
+    FG_CALL(resolve_tokens(d, s, err));
+    FG_CALL(resolve_dtype(d, main_dtype, s, err));
     const fg_written_ids written = {.file = d->source.config_file,
                                     .model = fg_format_model_config(d->route.to, s->config),
                                     .left_out = fg_settings_last_left_out(s),
                                     .generation_config = s->generation_config};
-    FG_TRY(fg_written_ids_warn(d->route.to, &written, err));
-done:
-    return status;
+    return fg_written_ids_warn(d->route.to, &written, err);
 }
 
 void fg_settings_free(fg_settings *s) {

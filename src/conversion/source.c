@@ -90,41 +90,36 @@ done:
 
 fg_status fg_source_open(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
                          fg_tensors *tensors, fg_error *err) {
-    fg_status status = FG_OK;
     fg_checkpoint *c = &source->checkpoint;
     const fg_checkpoint_options how = {.checkpoint_path = recipe->checkpoint_path, .config_only = true};
-    FG_TRY(fg_checkpoint_open(c, recipe->source, &how, err));
-    FG_TRY(resolve_format(recipe, catalogue, c, err)); /* decides where the weights are */
-    FG_TRY(fg_checkpoint_read_weights(c, recipe->checkpoint_path, false, err));
-    FG_TRY_NEW(source->config_file, fg_path_join(c->directory, c->format->config_file, err));
-    if (recipe->in_place) FG_TRY(check_replaceable(c, err));
-    if (recipe->hf_base) FG_TRY(fg_hf_base_open(recipe->hf_base, c, &source->base, err));
+    FG_CALL(fg_checkpoint_open(c, recipe->source, &how, err));
+    FG_CALL(resolve_format(recipe, catalogue, c, err)); /* decides where the weights are */
+    FG_CALL(fg_checkpoint_read_weights(c, recipe->checkpoint_path, false, err));
+    FG_CALL_NEW(source->config_file, fg_path_join(c->directory, c->format->config_file, err));
+    if (recipe->in_place) FG_CALL(check_replaceable(c, err));
+    if (recipe->hf_base) FG_CALL(fg_hf_base_open(recipe->hf_base, c, &source->base, err));
     const fg_checkpoint *base = &source->base.checkpoint;
     source->generation_config = c->generation_config ? c->generation_config : base->generation_config;
     source->tokenizer_directory = source->base.tokenizer ? base->directory : c->directory;
     *tensors = c->tensors;
     c->tensors = (fg_tensors){0};
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_source_open_config(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
                                 fg_error *err) {
-    fg_status status = FG_OK;
     fg_checkpoint *c = &source->checkpoint;
     bool may;
-    FG_TRY(fg_checkpoint_open_config(c, recipe->source, recipe->from, err));
-    FG_TRY_NEW(source->config_file, fg_strdup(c->directory, err));
-    if (!recipe->from || recipe->from == c->format) goto done;
-    FG_TRY(may_be_other(c, catalogue, &may, err));
+    FG_CALL(fg_checkpoint_open_config(c, recipe->source, recipe->from, err));
+    FG_CALL_NEW(source->config_file, fg_strdup(c->directory, err));
+    if (!recipe->from || recipe->from == c->format) return FG_OK;
+    FG_CALL(may_be_other(c, catalogue, &may, err));
     if (!may) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", c->directory,
                 c->format->name, c->format->family_key, family_of(c), recipe->from->name);
-        FG_TRY(fg_hint(err, "remove --from"));
+        FG_CALL(fg_hint(err, "remove --from"));
     }
-    FG_TRY(fg_checkpoint_declare(c, recipe->from, err));
-done:
-    return status;
+    return fg_checkpoint_declare(c, recipe->from, err);
 }
 
 const json_t *fg_source_model_config(const fg_source *source) {

@@ -26,19 +26,17 @@ static fg_status contradicts(const fg_checkpoint *c, const char *key, const char
 }
 
 static fg_status resolve_arch(fg_update *u, const fg_checkpoint *c, const fg_recipe *recipe, fg_error *err) {
-    fg_status status = FG_OK;
     char brief[80];
     const json_t *held = json_object_get(c->config, FG_ARCH_KEY);
     const char *said = json_string_value(held);
     if (held && !json_is_null(held) && !said)
-        FG_FAIL(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string", c->directory,
-                FG_ARCH_KEY, fg_json_brief(held, brief, sizeof brief));
-    if (!said && !recipe->arch) FG_TRY(not_stamped(c, FG_ARCH_KEY, "--arch", err));
+        return fg_fail(err, FG_ERR_INPUT, "%s/config.json: %s: found %s, expected a string", c->directory,
+                       FG_ARCH_KEY, fg_json_brief(held, brief, sizeof brief));
+    if (!said && !recipe->arch) FG_CALL(not_stamped(c, FG_ARCH_KEY, "--arch", err));
     if (said && recipe->arch && strcmp(said, recipe->arch) != 0)
-        FG_TRY(contradicts(c, FG_ARCH_KEY, said, "--arch", recipe->arch, err));
-    FG_TRY_NEW(u->arch, fg_strdup(said ? said : recipe->arch, err));
-done:
-    return status;
+        FG_CALL(contradicts(c, FG_ARCH_KEY, said, "--arch", recipe->arch, err));
+    FG_CALL_NEW(u->arch, fg_strdup(said ? said : recipe->arch, err));
+    return FG_OK;
 }
 
 static fg_status parse_option(const char *text, const char *option, fg_version *version, fg_error *err) {
@@ -131,13 +129,10 @@ bool fg_update_is_checked(const fg_update *u) {
 
 /* The source's configuration with architecture and version in the usual spelling. */
 static fg_status stamp(fg_update *u, const json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
     bool current = fg_version_compare(&u->from, &u->current) == 0;
-    FG_TRY_NEW(u->config, fg_json_deep_copy(config, err));
-    FG_TRY(fg_json_put_text(u->config, FG_ARCH_KEY, u->arch, err));
-    FG_TRY(fg_json_put_text(u->config, FG_ARCH_VERSION_KEY, current ? u->current.text : u->from.text, err));
-done:
-    return status;
+    FG_CALL_NEW(u->config, fg_json_deep_copy(config, err));
+    FG_CALL(fg_json_put_text(u->config, FG_ARCH_KEY, u->arch, err));
+    return fg_json_put_text(u->config, FG_ARCH_VERSION_KEY, current ? u->current.text : u->from.text, err);
 }
 
 /* What no converter writes is worth a word, if it is something at all. */
@@ -203,16 +198,14 @@ static bool is_rewritten(const char *key) {
 
 fg_status fg_update_config(const json_t *migrated, const json_t *translated, json_t **config, fg_error *err) {
     static const char *const code[] = {"architectures", "auto_map", "code_generator"};
-    fg_status status = FG_OK;
     const char *key;
     json_t *value;
-    FG_TRY_NEW(*config, fg_json_deep_copy(translated, err));
+    FG_CALL_NEW(*config, fg_json_deep_copy(translated, err));
     for (size_t i = 0; !migrated && i < sizeof code / sizeof *code; i++) json_object_del(*config, code[i]);
     json_object_foreach((json_t *)(uintptr_t)migrated, key, value) {
-        if (!is_rewritten(key)) FG_TRY(fg_json_put(*config, key, fg_json_deep_copy(value, err), err));
+        if (!is_rewritten(key)) FG_CALL(fg_json_put(*config, key, fg_json_deep_copy(value, err), err));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- tied tensors ---- */

@@ -77,12 +77,11 @@ static fg_block_size block_size_of(fg_copier *copier, size_t output) {
  * that counts. */
 static fg_status fill_window(fg_copier *copier, size_t output, uint64_t first, uint64_t limit,
                              uint64_t counted_end, fg_error *err) {
-    fg_status status = FG_OK;
     window *w = &copier->window;
     const fg_output *o = &copier->plan->outputs[output];
     fg_block_size block_size = block_size_of(copier, output);
     w->first = w->end = 0;
-    if (!w->bytes) FG_TRY_NEW(w->bytes, fg_alloc_buffer(FG_WINDOW_BYTES, err));
+    if (!w->bytes) FG_CALL_NEW(w->bytes, fg_alloc_buffer(FG_WINDOW_BYTES, err));
     uint64_t origin = first - first % block_size.unit, end = limit;
     if (end % block_size.unit) end += block_size.unit - end % block_size.unit;
     end = fg_min(fg_min(end, origin + block_size.window), o->elements);
@@ -91,13 +90,12 @@ static fg_status fill_window(fg_copier *copier, size_t output, uint64_t first, u
                       .count_first = first,
                       .count_end = fg_min(counted_end, end),
                       .target = w->bytes};
-    FG_TRY(fg_filler_fill(&copier->filler, o, &range, end - origin, err));
+    FG_CALL(fg_filler_fill(&copier->filler, o, &range, end - origin, err));
     w->output = output;
     w->origin = origin;
     w->first = counted_end ? first : origin;
     w->end = counted_end ? fg_min(counted_end, end) : end;
-done:
-    return status;
+    return FG_OK;
 }
 
 static bool in_window(const window *w, size_t output, uint64_t element) {

@@ -11,12 +11,10 @@
 enum { COLUMNS = 1 << 16 };
 
 static fg_status make_room(fg_mean *mean, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!mean->sums) FG_TRY_NEW(mean->sums, fg_alloc_buffer(COLUMNS * sizeof *mean->sums, err));
-    if (!mean->values) FG_TRY_NEW(mean->values, fg_alloc_buffer(COLUMNS * sizeof *mean->values, err));
-    if (!mean->row) FG_TRY_NEW(mean->row, fg_alloc_buffer(COLUMNS * sizeof *mean->row, err));
-done:
-    return status;
+    if (!mean->sums) FG_CALL_NEW(mean->sums, fg_alloc_buffer(COLUMNS * sizeof *mean->sums, err));
+    if (!mean->values) FG_CALL_NEW(mean->values, fg_alloc_buffer(COLUMNS * sizeof *mean->values, err));
+    if (!mean->row) FG_CALL_NEW(mean->row, fg_alloc_buffer(COLUMNS * sizeof *mean->row, err));
+    return FG_OK;
 }
 
 static void add_row(fg_mean *mean, fg_dtype dtype, const unsigned char *row) {

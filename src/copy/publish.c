@@ -88,15 +88,12 @@ done:
 
 /* The names of a stage, and its lock. */
 static fg_status name_stage(fg_stage *stage, const char *destination, bool sync, fg_error *err) {
-    fg_status status = FG_OK;
     size_t length = strlen(destination);
     *stage = (fg_stage){.sync = sync};
     while (length > 1 && destination[length - 1] == '/') length--;
-    FG_TRY_NEW(stage->destination, fg_strndup(destination, length, err));
-    FG_TRY_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
-    FG_TRY(make_lock(stage, err));
-done:
-    return status;
+    FG_CALL_NEW(stage->destination, fg_strndup(destination, length, err));
+    FG_CALL_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
+    return make_lock(stage, err);
 }
 
 fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg_error *err) {

@@ -8,14 +8,11 @@ enum { ZEROS = 64 << 10, REPORT_BYTES = 1 << 20 /* progress is told of this many
 static const unsigned char zeros[ZEROS];
 
 fg_status fg_sink_new(fg_sink *sink, const fg_plan *plan, const char *directory, fg_error *err) {
-    fg_status status = FG_OK;
     *sink = (fg_sink){.plan = plan};
-    if (directory) FG_TRY_NEW(sink->directory, fg_strdup(directory, err));
-    FG_TRY_NEW(sink->state, fg_alloc_buffer(sizeof *sink->state, err));
+    if (directory) FG_CALL_NEW(sink->directory, fg_strdup(directory, err));
+    FG_CALL_NEW(sink->state, fg_alloc_buffer(sizeof *sink->state, err));
     XXH3_INITSTATE(sink->state);
-    FG_TRY(fg_digest_blocks(plan, &sink->first_block, err));
-done:
-    return status;
+    return fg_digest_blocks(plan, &sink->first_block, err);
 }
 
 void fg_sink_free(fg_sink *sink) {

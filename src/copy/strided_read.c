@@ -25,11 +25,9 @@ typedef struct strided_copy {
 } strided_copy;
 
 fg_status fg_strided_read_buffers(fg_strided_reader *strided, bool cast, fg_error *err) {
-    fg_status status = FG_OK;
-    if (!strided->strip) FG_TRY_NEW(strided->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
-    if (cast && !strided->cast) FG_TRY_NEW(strided->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
-done:
-    return status;
+    if (!strided->strip) FG_CALL_NEW(strided->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
+    if (cast && !strided->cast) FG_CALL_NEW(strided->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
+    return FG_OK;
 }
 
 void fg_strided_read_free(fg_strided_reader *strided) {

@@ -20,20 +20,18 @@ static fg_status check_directory(const char *directory, fg_error *err) {
  * the whole document. */
 static fg_status take_document(fg_checkpoint *c, const fg_format *format, const char *path, json_t *document,
                                fg_error *err) {
-    fg_status status = FG_OK;
     const char *family = NULL;
-    FG_TRY(format->family(path, document, &family, err));
-    if (family) FG_TRY_NEW(c->model_type, fg_strdup(family, err));
+    FG_CALL(format->family(path, document, &family, err));
+    if (family) FG_CALL_NEW(c->model_type, fg_strdup(family, err));
     json_t *config = fg_format_config(format, document);
     c->format = format;
     c->config = json_incref(fg_format_model_config(format, config) ? config : document);
-    if (!format->config_path) goto done;
+    if (!format->config_path) return FG_OK;
     c->metadata = json_incref(document);
     if (format->carried_path) c->carried = fg_json_at(document, format->carried_path);
     if (format->newer_rotary_path)
         c->newer_rotary = json_is_true(fg_json_at(document, format->newer_rotary_path));
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status read_document(fg_checkpoint *c, const fg_format *wanted, fg_error *err) {

@@ -20,12 +20,10 @@ typedef struct model_search {
 } model_search;
 
 static fg_status add(fg_names *to, size_t *capacity, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_grow(&to->items, to->count, capacity, sizeof *to->items, err));
-    FG_TRY_NEW(to->items[to->count], fg_strdup(path, err));
+    FG_CALL(fg_grow(&to->items, to->count, capacity, sizeof *to->items, err));
+    FG_CALL_NEW(to->items[to->count], fg_strdup(path, err));
     to->count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 static bool is_model(const fg_names *names) {

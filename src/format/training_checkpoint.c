@@ -223,21 +223,19 @@ static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err
 
 /* Takes `path` as what `asked` means if it is a directory; one that was found before must be the same. */
 static fg_status add_meaning(const char *asked, const char *path, char **found, fg_error *err) {
-    fg_status status = FG_OK;
     bool is_directory, same;
-    FG_TRY(fg_path_is_directory(path, &is_directory, err));
-    if (!is_directory) goto done;
+    FG_CALL(fg_path_is_directory(path, &is_directory, err));
+    if (!is_directory) return FG_OK;
     if (!*found) {
-        FG_TRY_NEW(*found, fg_strdup(path, err));
-        goto done;
+        FG_CALL_NEW(*found, fg_strdup(path, err));
+        return FG_OK;
     }
-    FG_TRY(is_same(*found, path, &same, err));
+    FG_CALL(is_same(*found, path, &same, err));
     if (!same) {
         fg_fail(err, FG_ERR_USAGE, "-c %s: there are two such directories, %s and %s", asked, *found, path);
-        FG_TRY(fg_hint(err, "give the whole path of one (-c %s or -c %s)", *found, path));
+        FG_CALL(fg_hint(err, "give the whole path of one (-c %s or -c %s)", *found, path));
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* `folder`/`asked`, or checkpoint-`asked` there for a number. */

@@ -14,14 +14,12 @@ typedef struct fg_kept {
 } fg_kept;
 
 fg_status fg_catalogue_add(fg_catalogue *catalogue, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
     size_t capacity = catalogue->count;
-    FG_TRY(
+    FG_CALL(
         fg_grow(&catalogue->directories, catalogue->count, &capacity, sizeof *catalogue->directories, err));
-    FG_TRY_NEW(catalogue->directories[catalogue->count], fg_strdup(path, err));
+    FG_CALL_NEW(catalogue->directories[catalogue->count], fg_strdup(path, err));
     catalogue->count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_catalogue_forget(fg_catalogue *catalogue) {

@@ -100,20 +100,18 @@ static void release_converter(void *object) {
 }
 
 static fg_status compile(fg_converter *c, const char *path, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_layers_load(&c->layers, c->catalogue, path, err));
-    FG_TRY(fg_layers_merge(&c->layers, &c->document, err));
+    FG_CALL(fg_layers_load(&c->layers, c->catalogue, path, err));
+    FG_CALL(fg_layers_merge(&c->layers, &c->document, err));
     bool abstract = fg_converter_abstract(c);
-    FG_TRY(fg_converter_check_shape(c->document, &c->layers, abstract, err));
+    FG_CALL(fg_converter_check_shape(c->document, &c->layers, abstract, err));
     const char *format = json_string_value(json_object_get(c->document, "format"));
-    FG_TRY_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
-    FG_TRY(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
-    FG_TRY(fg_weights_check(&c->declarations, &c->layers, err));
-    FG_TRY(find_code(c, err));
+    FG_CALL_NEW(c->to_target, fg_strformat(err, "to_%s", format ? format : "target"));
+    FG_CALL(fg_declarations_compile(&c->declarations, c->document, &c->layers, err));
+    FG_CALL(fg_weights_check(&c->declarations, &c->layers, err));
+    FG_CALL(find_code(c, err));
     bool named_by_rules = !c->declarations.root || !c->declarations.root->class_name; /* else by "weights" */
-    if (!abstract && named_by_rules) FG_TRY(compile_rules(c, err));
-done:
-    return status;
+    if (!abstract && named_by_rules) FG_CALL(compile_rules(c, err));
+    return FG_OK;
 }
 
 fg_status fg_converter_load_file(const fg_converter **converter, fg_catalogue *catalogue, const char *path,

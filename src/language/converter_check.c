@@ -177,16 +177,13 @@ static fg_status expect_back(const names_check *c, const char *template, const c
 }
 
 static fg_status note_target(names_check *c, const char *template, const char *target, fg_error *err) {
-    fg_status status = FG_OK;
     if (fg_map_get(&c->seen, target) != FG_MAP_NONE)
-        FG_TRY(fg_layers_fail(c->layers, "tensors", template, err, "two tensors get the target name \"%s\"",
-                              target));
-    FG_TRY(fg_grow(&c->names, c->count, &c->capacity, sizeof *c->names, err));
-    FG_TRY_NEW(c->names[c->count], fg_strdup(target, err));
+        FG_CALL(fg_layers_fail(c->layers, "tensors", template, err, "two tensors get the target name \"%s\"",
+                               target));
+    FG_CALL(fg_grow(&c->names, c->count, &c->capacity, sizeof *c->names, err));
+    FG_CALL_NEW(c->names[c->count], fg_strdup(target, err));
     c->count++;
-    FG_TRY(fg_map_set(&c->seen, c->names[c->count - 1], 1, err));
-done:
-    return status;
+    return fg_map_set(&c->seen, c->names[c->count - 1], 1, err);
 }
 
 static fg_status check_one(names_check *c, const char *template, const json_t *spec, const char *index,

@@ -153,12 +153,11 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
         {"weights", 'o', false},     {"import_if", 'q', false},   {"export_if", 'q', false},
         {"import_warn", 'q', false}, {"export_warn", 'q', false},
     };
-    fg_status status = FG_OK;
     char parent[PLACE];
     const fg_schema_place at = {.layers = layers, .parent = parent};
     snprintf(parent, sizeof parent, "sections/%s", section->name);
-    FG_TRY_NEW(section->place, fg_strformat(err, "%s/config", parent));
-    FG_TRY(fg_schema_check(spec, FG_ROWS(rows), &at, false, err));
+    FG_CALL_NEW(section->place, fg_strformat(err, "%s/config", parent));
+    FG_CALL(fg_schema_check(spec, FG_ROWS(rows), &at, false, err));
     section->class_name = json_string_value(json_object_get(spec, "class"));
     section->let = json_object_get(spec, "let");
     section->weights = json_object_get(spec, "weights");
@@ -166,9 +165,7 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
     section->export_if = json_object_get(spec, "export_if");
     section->import_warn = json_object_get(spec, "import_warn");
     section->export_warn = json_object_get(spec, "export_warn");
-    FG_TRY(compile_config(section, json_object_get(spec, "config"), layers, err));
-done:
-    return status;
+    return compile_config(section, json_object_get(spec, "config"), layers, err);
 }
 
 static fg_status section_fail(const fg_layers *layers, const fg_section *section, const fg_declaration *d,

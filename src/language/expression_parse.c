@@ -234,40 +234,36 @@ static const char *path_end(const char *at) {
 }
 
 static fg_status parse_path(expression_parser *p, size_t *index) {
-    fg_status status = FG_OK;
     fg_error *err = p->err;
     const char *begin = p->at, *at = begin;
     unsigned ups = 0;
     bool absolute = *at == '/';
     if (absolute) at++;
     for (; !absolute && strncmp(at, "../", 3) == 0; at += 3) ups++;
-    if (!is_start(*at)) FG_TRY(wrong_at(p, at, "expected a key: a path ends in the name of a key"));
+    if (!is_start(*at)) FG_CALL(wrong_at(p, at, "expected a key: a path ends in the name of a key"));
     const char *end = path_end(at);
-    FG_TRY(new_node(p, FG_NODE_PATH, begin, index));
+    FG_CALL(new_node(p, FG_NODE_PATH, begin, index));
     fg_node *node = &p->expression->nodes[*index];
     node->ups = ups;
     node->absolute = absolute;
-    FG_TRY_NEW(node->text, fg_strndup(begin, (size_t)(end - begin), err));
-    FG_TRY_NEW(node->path, fg_strndup(at, (size_t)(end - at), err));
+    FG_CALL_NEW(node->text, fg_strndup(begin, (size_t)(end - begin), err));
+    FG_CALL_NEW(node->path, fg_strndup(at, (size_t)(end - at), err));
     for (char *c = node->path; *c; c++) {
         if (*c == '.') *c = '/';
     }
     p->at = end;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status parse_variable(expression_parser *p, size_t *index) {
-    fg_status status = FG_OK;
     fg_error *err = p->err;
     const char *begin = p->at, *end = begin + 1;
     while (is_word(*end)) end++;
-    if (!is_start(begin[1])) FG_TRY(wrong_at(p, begin, "expected the name of a variable after \"$\""));
-    FG_TRY(new_node(p, FG_NODE_VARIABLE, begin, index));
-    FG_TRY_NEW(p->expression->nodes[*index].text, fg_strndup(begin + 1, (size_t)(end - begin - 1), err));
+    if (!is_start(begin[1])) FG_CALL(wrong_at(p, begin, "expected the name of a variable after \"$\""));
+    FG_CALL(new_node(p, FG_NODE_VARIABLE, begin, index));
+    FG_CALL_NEW(p->expression->nodes[*index].text, fg_strndup(begin + 1, (size_t)(end - begin - 1), err));
     p->at = end;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* true, false, null, a function or a path. */

@@ -90,30 +90,27 @@ static fg_status change_form(const builder *b, const fg_tensor *tensor, const fg
 }
 
 static fg_status add_tensor(builder *b, const fg_tensor *tensor) {
-    fg_status status = FG_OK;
     fg_error *err = b->err;
     fg_tensor_form form = {.rank = tensor->rank, .part_rank = tensor->rank};
     const fg_tensor_view *view;
     uint32_t index;
     bool matched;
     char *name;
-    FG_TRY(fg_name_rules_apply(b->migration->names, tensor->name, &b->name, &matched, err));
+    FG_CALL(fg_name_rules_apply(b->migration->names, tensor->name, &b->name, &matched, err));
     if (!matched) {
         fg_buffer_clear(&b->name);
-        FG_TRY(fg_buffer_put(&b->name, tensor->name, err));
+        FG_CALL(fg_buffer_put(&b->name, tensor->name, err));
     }
     for (uint32_t d = 0; d < tensor->rank; d++) {
         form.shape[d] = form.part_shape[d] = tensor->shape[d];
         form.order[d] = (uint8_t)d;
     }
-    FG_TRY(find_view(b, b->name.data, &view));
-    if (view) FG_TRY(change_form(b, tensor, view, &form));
-    FG_TRY(fg_tensor_map_add_form(&b->map, &form, &index, err));
-    FG_TRY_NEW(name, fg_strdup(b->name.data, err));
-    FG_TRY(fg_tensor_map_add_link(&b->map, name, index, tensor->name, err));
-    FG_TRY(fg_tensor_map_add_part(&b->map, tensor->name, err));
-done:
-    return status;
+    FG_CALL(find_view(b, b->name.data, &view));
+    if (view) FG_CALL(change_form(b, tensor, view, &form));
+    FG_CALL(fg_tensor_map_add_form(&b->map, &form, &index, err));
+    FG_CALL_NEW(name, fg_strdup(b->name.data, err));
+    FG_CALL(fg_tensor_map_add_link(&b->map, name, index, tensor->name, err));
+    return fg_tensor_map_add_part(&b->map, tensor->name, err);
 }
 
 fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const json_t *config,

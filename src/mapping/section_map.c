@@ -221,23 +221,21 @@ static fg_status read_layout(const map_builder *m, const section_instance *at, c
 
 static fg_status add_layouts(const map_builder *m, const section_instance *at, const json_t *layouts,
                              uint64_t index) {
-    fg_status status = FG_OK;
     fg_error *err = m->err;
     size_t i;
     json_t *other;
     name_list names;
     fg_packed_tensor tensor;
     json_array_foreach((json_t *)(uintptr_t)layouts, i, other) {
-        FG_TRY(read_layout(m, at, other, index, &names, &tensor));
+        FG_CALL(read_layout(m, at, other, index, &names, &tensor));
         tensor.first_part = m->map->links[m->map->count - 1].first_part;
         for (uint64_t n = 0; n < names.rounds * names.per_round;
              n++, tensor.first_part += tensor.part_count) {
-            FG_TRY_NEW(tensor.hf, nth_name(at, &names, n, err));
-            FG_TRY(fg_tensor_map_add_packed(m->map, &tensor, err));
+            FG_CALL_NEW(tensor.hf, nth_name(at, &names, n, err));
+            FG_CALL(fg_tensor_map_add_packed(m->map, &tensor, err));
         }
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- one tensor of the target, or several ---- */

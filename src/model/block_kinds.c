@@ -42,15 +42,13 @@ bool fg_hyperparameters_is_role(const char *name) {
 static fg_status read_sublayer(const fg_sublayer_kind *kind, const fg_hyperparameters *model,
                                const fg_hyperparameters_source *source, fg_sublayer_settings *settings,
                                fg_error *err) {
-    fg_status status = FG_OK;
     settings->kind = kind;
-    FG_TRY_NEW(settings->values, fg_alloc(1, kind->settings_size, err));
+    FG_CALL_NEW(settings->values, fg_alloc(1, kind->settings_size, err));
     const fg_hyperparameters table = {
         .rows = kind->rows, .count = kind->row_count, .values = settings->values, .outer = model};
-    FG_TRY(fg_hyperparameters_read(&table, source, err));
-    if (kind->read) FG_TRY(kind->read(settings->values, source, err));
-done:
-    return status;
+    FG_CALL(fg_hyperparameters_read(&table, source, err));
+    if (kind->read) FG_CALL(kind->read(settings->values, source, err));
+    return FG_OK;
 }
 
 static fg_status make_kind(fg_block_kind *kind, const fg_hyperparameters_source *source, bool demands,

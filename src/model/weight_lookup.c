@@ -127,7 +127,6 @@ typedef struct location {
  * base model lacks. `found` gets the name that the store has. */
 static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
                             fg_error *err) {
-    fg_status status = FG_OK;
     const fg_weight_source *weights = binder->weights;
     const char *prefix = json_string_value(json_object_get(binder->side, "base_model_prefix"));
     bool prefixed = prefix && fg_starts_with(name, prefix);
@@ -136,14 +135,13 @@ static fg_status find_named(const fg_binder *binder, const char *name, const sto
         const char *stored = i ? name + strlen(prefix) : name;
         if (!weights->find(weights->context, stored, &weight)) continue;
         if (found->name)
-            FG_FAIL(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor", found->name,
-                    stored);
-        FG_TRY_NEW(found->name, fg_strdup(stored, err));
+            return fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
+                           found->name, stored);
+        FG_CALL_NEW(found->name, fg_strdup(stored, err));
         found->weight = weight;
         found->how = *how;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 /* The one stored_as of the role that the store has. Two at once would leave open which one the model uses. */

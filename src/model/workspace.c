@@ -46,16 +46,14 @@ void fg_scratch_free(fg_workspace *w, fg_scratch *scratch) {
 
 fg_status fg_host_scratch_fit(fg_host_scratch *scratch, uint64_t rows, uint64_t columns, size_t size,
                               fg_error *err) {
-    fg_status status = FG_OK;
     uint64_t bytes;
     if (!fg_mul(rows, columns, &bytes) || !fg_mul(bytes, size, &bytes)) return too_large(rows, columns, err);
     if (scratch->bytes && bytes <= scratch->size) return FG_OK;
     fg_free(scratch->bytes);
     *scratch = (fg_host_scratch){0};
-    FG_TRY_NEW(scratch->bytes, fg_alloc_buffer(bytes, err));
+    FG_CALL_NEW(scratch->bytes, fg_alloc_buffer(bytes, err));
     scratch->size = bytes;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_workspace_view(fg_workspace *w, fg_scratch *scratch, float *values, uint64_t rows,

@@ -115,16 +115,14 @@ static fg_status take_many(plan_cursor *from, size_t count, uint64_t *numbers) {
 
 /* Newly allocated. */
 static fg_status take_name(plan_cursor *from, char **name) {
-    fg_status status = FG_OK;
     fg_error *err = from->err;
     uint64_t length;
-    FG_TRY(take_count(from, &length));
+    FG_CALL(take_count(from, &length));
     if (length > (uint64_t)(from->end - from->at) || memchr(from->at, '\0', length))
-        FG_TRY(damaged(from, "a name does not end or holds a zero"));
-    FG_TRY_NEW(*name, fg_strndup((const char *)from->at, length, err));
+        FG_CALL(damaged(from, "a name does not end or holds a zero"));
+    FG_CALL_NEW(*name, fg_strndup((const char *)from->at, length, err));
     from->at += length;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status take_piece(plan_cursor *from, fg_plan *plan) {

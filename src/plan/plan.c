@@ -22,18 +22,17 @@ static bool count_elements(uint32_t rank, const uint64_t *shape, uint64_t *eleme
 
 fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
                              const uint64_t *shape, fg_error *err) {
-    fg_status status = FG_OK;
     fg_output output = {.dtype = dtype, .rank = rank, .first_piece = plan->piece_count};
     if (rank > FG_MAX_DIMS || !fg_dtype_size(dtype) || plan->output_count >= UINT32_MAX)
-        FG_FAIL(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank, dtype);
+        return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\" has %u dimensions and dtype %d", name, rank,
+                       dtype);
     if (!count_elements(rank, shape, &output.elements))
-        FG_FAIL(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name);
+        return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\": its shape overflows 64 bits", name);
     for (uint32_t d = 0; d < rank; d++) output.shape[d] = shape[d];
-    FG_TRY(fg_grow(&plan->outputs, plan->output_count, &plan->output_capacity, sizeof *plan->outputs, err));
-    FG_TRY_NEW(output.name, fg_strdup(name, err));
+    FG_CALL(fg_grow(&plan->outputs, plan->output_count, &plan->output_capacity, sizeof *plan->outputs, err));
+    FG_CALL_NEW(output.name, fg_strdup(name, err));
     plan->outputs[plan->output_count++] = output;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_plan_add_piece(fg_plan *plan, const fg_piece *piece, fg_error *err) {
@@ -81,15 +80,14 @@ void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, co
 }
 
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err) {
-    fg_status status = FG_OK;
-    if (source >= plan->source.count) FG_FAIL(err, FG_ERR_BUG, "plan: there is no tensor %u", source);
-    FG_TRY(fg_grow(&plan->dropped, plan->dropped_count, &plan->dropped_capacity, sizeof *plan->dropped, err));
+    if (source >= plan->source.count) return fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u", source);
+    FG_CALL(
+        fg_grow(&plan->dropped, plan->dropped_count, &plan->dropped_capacity, sizeof *plan->dropped, err));
     fg_dropped *dropped = &plan->dropped[plan->dropped_count];
-    FG_TRY_NEW(dropped->reason, fg_strdup(reason, err));
+    FG_CALL_NEW(dropped->reason, fg_strdup(reason, err));
     dropped->source = source;
     plan->dropped_count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- checking ---- */

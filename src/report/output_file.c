@@ -117,20 +117,17 @@ static fg_status check_regular(const fg_output_file *file, fg_error *err) {
 
 static fg_status name_file(fg_output_file *file, const char *option, const char *path, bool *exists,
                            fg_error *err) {
-    fg_status status = FG_OK;
     *file = (fg_output_file){.option = option};
-    FG_TRY_NEW(file->path, fg_strdup(path, err));
-    FG_TRY(check_regular(file, err));
+    FG_CALL_NEW(file->path, fg_strdup(path, err));
+    FG_CALL(check_regular(file, err));
     bool is_directory;
     fg_path_is_directory(path, &is_directory, NULL); /* false for a link to nothing, too */
     if (!*fg_path_name(path) || is_directory) {
         fg_fail(err, FG_ERR_USAGE, "%s %s: this is a directory", option, path);
-        FG_TRY(fg_hint(err, "name a file in it"));
+        FG_CALL(fg_hint(err, "name a file in it"));
     }
-    FG_TRY(check_parent(file, err));
-    FG_TRY(look_at(file, exists, err));
-done:
-    return status;
+    FG_CALL(check_parent(file, err));
+    return look_at(file, exists, err);
 }
 
 fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const char *path, fg_error *err) {

@@ -24,16 +24,14 @@ typedef struct collection {
 } collection;
 
 static fg_status collect(collection *c, const char *name, fg_error *err) {
-    fg_status status = FG_OK;
-    if (c->last && strcmp(c->last, name) == 0) goto done;
+    if (c->last && strcmp(c->last, name) == 0) return FG_OK;
     c->last = name;
-    if (fg_map_get(&c->seen, name) != FG_MAP_NONE) goto done;
-    FG_TRY(fg_map_set(&c->seen, name, 1, err));
-    FG_TRY(fg_grow(&c->files->items, c->files->count, &c->capacity, sizeof *c->files->items, err));
-    FG_TRY_NEW(c->files->items[c->files->count], fg_strdup(name, err));
+    if (fg_map_get(&c->seen, name) != FG_MAP_NONE) return FG_OK;
+    FG_CALL(fg_map_set(&c->seen, name, 1, err));
+    FG_CALL(fg_grow(&c->files->items, c->files->count, &c->capacity, sizeof *c->files->items, err));
+    FG_CALL_NEW(c->files->items[c->files->count], fg_strdup(name, err));
     c->files->count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* FG_ERR_INPUT if it is there and no file. */

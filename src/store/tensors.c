@@ -11,16 +11,14 @@
 
 static fg_status push_file(fg_tensors *table, const char *path, const fg_file_stamp *stamp, uint32_t *index,
                            fg_error *err) {
-    fg_status status = FG_OK;
     size_t capacity = table->file_capacity;
-    if (table->file_count >= UINT32_MAX) FG_FAIL(err, FG_ERR_INPUT, "%s: too many files", path);
-    FG_TRY(fg_grow(&table->files, table->file_count, &capacity, sizeof *table->files, err));
-    FG_TRY(fg_grow(&table->stamps, table->file_count, &table->file_capacity, sizeof *table->stamps, err));
-    FG_TRY_NEW(table->files[table->file_count], fg_strdup(path, err));
+    if (table->file_count >= UINT32_MAX) return fg_fail(err, FG_ERR_INPUT, "%s: too many files", path);
+    FG_CALL(fg_grow(&table->files, table->file_count, &capacity, sizeof *table->files, err));
+    FG_CALL(fg_grow(&table->stamps, table->file_count, &table->file_capacity, sizeof *table->stamps, err));
+    FG_CALL_NEW(table->files[table->file_count], fg_strdup(path, err));
     table->stamps[table->file_count] = *stamp;
     *index = (uint32_t)table->file_count++;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err) {

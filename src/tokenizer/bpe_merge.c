@@ -112,17 +112,15 @@ static uint64_t heap_pop(fg_merges *m) {
 }
 
 static fg_status reserve_links(fg_merges *m, size_t count, fg_error *err) {
-    fg_status status = FG_OK;
     if (count <= m->link_capacity) return FG_OK;
     fg_free(m->next);
     fg_free(m->previous);
     m->next = m->previous = NULL;
     m->link_capacity = 0;
-    FG_TRY_NEW(m->next, fg_alloc_buffer(count * sizeof *m->next, err));
-    FG_TRY_NEW(m->previous, fg_alloc_buffer(count * sizeof *m->previous, err));
+    FG_CALL_NEW(m->next, fg_alloc_buffer(count * sizeof *m->next, err));
+    FG_CALL_NEW(m->previous, fg_alloc_buffer(count * sizeof *m->previous, err));
     m->link_capacity = count;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status push_pair(fg_merges *m, uint32_t position, fg_error *err) {

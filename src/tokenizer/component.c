@@ -40,25 +40,23 @@ static fg_status unknown_type(const fg_tokenizer_json *c, fg_component_family fa
 
 static fg_status read_step(fg_component *component, fg_component_family family, const fg_tokenizer_json *c,
                            const char *type, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_component_kind *kind = NULL;
     if (component->count == FG_COMPONENT_STEPS)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: more than %d steps", c->file, c->name, FG_COMPONENT_STEPS);
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: more than %d steps", c->file, c->name, FG_COMPONENT_STEPS);
     for (size_t i = 0; i < KINDS && !kind; i++) {
         if (kinds[i]->family == family && strcmp(kinds[i]->type, type) == 0) kind = kinds[i];
     }
     if (!kind) return unknown_type(c, family, type, err);
-    FG_TRY(fg_tokenizer_json_keys(c, kind->keys, err));
+    FG_CALL(fg_tokenizer_json_keys(c, kind->keys, err));
     for (size_t i = 0; i < component->count && kind->once; i++) {
         if (component->steps[i].kind == kind)
-            FG_FAIL(err, FG_ERR_INPUT, "%s: %s: a second %s is not supported", c->file, c->name, type);
+            return fg_fail(err, FG_ERR_INPUT, "%s: %s: a second %s is not supported", c->file, c->name, type);
     }
     fg_component_step *step = &component->steps[component->count++];
     step->kind = kind;
-    FG_TRY_NEW(step->settings, fg_alloc(1, kind->size, err));
-    if (kind->read) FG_TRY(kind->read(step->settings, c, err));
-done:
-    return status;
+    FG_CALL_NEW(step->settings, fg_alloc(1, kind->size, err));
+    if (kind->read) FG_CALL(kind->read(step->settings, c, err));
+    return FG_OK;
 }
 
 static fg_status find_type(const fg_tokenizer_json *c, fg_component_family family, const char **type,

@@ -87,7 +87,6 @@ static int64_t item_of(const decision *d, const char *text) {
 
 /* The item of a token, which gets the next id if it is not in the vocabulary. */
 static fg_status resolve_token(decision *d, const char *text, bool special, int64_t *item, fg_error *err) {
-    fg_status status = FG_OK;
     fg_new_tokens *t = d->tokens;
     int64_t known = fg_token_lookup_find(&d->lookup, text);
     *item = item_of(d, text);
@@ -95,18 +94,17 @@ static fg_status resolve_token(decision *d, const char *text, bool special, int6
         fg_new_token token = {.id = known == FG_NO_TOKEN ? d->lookup.next_id : (uint64_t)known,
                               .is_new = known == FG_NO_TOKEN};
         if (token.id >= FG_ID_LIMIT)
-            FG_FAIL(err, FG_ERR_INPUT, "%s/tokenizer.json: too many tokens", d->files->directory);
-        FG_TRY(fg_grow(&t->items, t->count, &t->capacity, sizeof *t->items, err));
-        FG_TRY_NEW(token.text, fg_strdup(text, err));
+            return fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: too many tokens", d->files->directory);
+        FG_CALL(fg_grow(&t->items, t->count, &t->capacity, sizeof *t->items, err));
+        FG_CALL_NEW(token.text, fg_strdup(text, err));
         d->lookup.next_id += token.is_new;
         t->added += token.is_new;
         *item = (int64_t)t->count;
         t->items[t->count++] = token;
-        FG_TRY(fg_json_put(d->items, text, json_integer(*item), err));
+        FG_CALL(fg_json_put(d->items, text, json_integer(*item), err));
     }
     t->items[*item].special |= special;
-done:
-    return status;
+    return FG_OK;
 }
 
 /* A row to copy must be one of the source's. */

@@ -9,15 +9,13 @@
 enum { BRIEF = 60 };
 
 static fg_status add_id(fg_stop_tokens *stop, int64_t id, const char *reason, fg_error *err) {
-    fg_status status = FG_OK;
     for (size_t i = 0; i < stop->count; i++) {
         if (stop->items[i].id == id) return FG_OK;
     }
-    FG_TRY(fg_grow(&stop->items, stop->count, &stop->capacity, sizeof *stop->items, err));
-    FG_TRY_NEW(stop->items[stop->count].reason, fg_strdup(reason ? reason : "", err));
+    FG_CALL(fg_grow(&stop->items, stop->count, &stop->capacity, sizeof *stop->items, err));
+    FG_CALL_NEW(stop->items[stop->count].reason, fg_strdup(reason ? reason : "", err));
     stop->items[stop->count++].id = id;
-done:
-    return status;
+    return FG_OK;
 }
 
 static fg_status add_value(fg_stop_tokens *stop, const json_t *id, const char *reason, fg_error *err) {

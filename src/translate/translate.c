@@ -306,29 +306,27 @@ static fg_status import(fg_translator *t, const json_t *defaults, fg_translation
 
 static fg_status export(fg_translator *t, const json_t *defaults, fg_translation *translation,
                         fg_error *err) {
-    fg_status status = FG_OK;
-    if (t->classes) FG_TRY(fg_ignored_keys_refuse(t, err));
-    FG_TRY(complete_target(t, t->given, &translation->target, err));
-    FG_TRY(report_refusals(t, err));
+    if (t->classes) FG_CALL(fg_ignored_keys_refuse(t, err));
+    FG_CALL(complete_target(t, t->given, &translation->target, err));
+    FG_CALL(report_refusals(t, err));
     if (translation->target) {
         json_decref(t->source);
-        FG_TRY_NEW(t->source, fg_json_deep_copy(translation->target, err));
+        FG_CALL_NEW(t->source, fg_json_deep_copy(translation->target, err));
     }
-    FG_TRY(run_root(t, err));
+    FG_CALL(run_root(t, err));
     if (translation->target) {
-        FG_TRY(fg_coverage_architecture(t, translation->target, err));
-        FG_TRY(fg_coverage_leave_out(t, err));
+        FG_CALL(fg_coverage_architecture(t, translation->target, err));
+        FG_CALL(fg_coverage_leave_out(t, err));
     }
-    FG_TRY(translation->target ? report_refusals(t, err) : check_source(t, err));
-    if (t->options->coverage_only) goto done;
-    FG_TRY(put_back(t, err));
-    FG_TRY(each_option(t, set_result, err));
-    FG_TRY_NEW(translation->hf, fg_json_deep_copy(t->result, err));
-    FG_TRY(complete_hf(t, translation->hf, defaults, err));
-    FG_TRY(fg_custom_run(t, FG_CUSTOM_WRITE, t->result, err));
+    FG_CALL(translation->target ? report_refusals(t, err) : check_source(t, err));
+    if (t->options->coverage_only) return FG_OK;
+    FG_CALL(put_back(t, err));
+    FG_CALL(each_option(t, set_result, err));
+    FG_CALL_NEW(translation->hf, fg_json_deep_copy(t->result, err));
+    FG_CALL(complete_hf(t, translation->hf, defaults, err));
+    FG_CALL(fg_custom_run(t, FG_CUSTOM_WRITE, t->result, err));
     translation->result = json_incref(t->result);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* Brings the source into the form that declarations see. */
@@ -380,14 +378,12 @@ done:
 
 fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
                               fg_error *err) {
-    fg_status status = FG_OK;
     size_t i;
     json_t *path;
-    FG_TRY_NEW(*result, fg_json_deep_copy(translation->result, err));
+    FG_CALL_NEW(*result, fg_json_deep_copy(translation->result, err));
     json_array_foreach(translation->vocabulary_sizes, i, path)
-        FG_TRY(fg_json_set_at(*result, json_string_value(path), json_integer((json_int_t)rows), err));
-done:
-    return status;
+        FG_CALL(fg_json_set_at(*result, json_string_value(path), json_integer((json_int_t)rows), err));
+    return FG_OK;
 }
 
 void fg_translation_free(fg_translation *translation) {
