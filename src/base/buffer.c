@@ -21,8 +21,7 @@ static fg_status reserve(fg_buffer *text, size_t more, fg_error *err) {
 }
 
 fg_status fg_buffer_add(fg_buffer *text, const void *bytes, size_t length, fg_error *err) {
-    fg_status status = reserve(text, length, err);
-    if (status != FG_OK) return status;
+    FG_CALL(reserve(text, length, err));
     if (length) memcpy(text->data + text->length, bytes, length);
     text->length += length;
     text->data[text->length] = '\0';

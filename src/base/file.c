@@ -375,8 +375,7 @@ fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err) {
     if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
         return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
     bool exists;
-    fg_status status = fg_path_exists(to, &exists, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_path_exists(to, &exists, err));
     if (exists) return fg_fail_errno(err, EEXIST, "%s: cannot rename it to %s", from, to);
     return fg_path_rename(from, to, err);
 }

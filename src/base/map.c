@@ -34,8 +34,7 @@ done:
 
 fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err) {
     if (map->count * 2 >= map->capacity) {
-        fg_status status = enlarge(map, err);
-        if (status != FG_OK) return status;
+        FG_CALL(enlarge(map, err));
     }
     uint64_t hash = XXH3_64bits(key, strlen(key));
     struct fg_map_slot *slot = find_slot(map, key, hash);

@@ -364,8 +364,8 @@ done:
 /* ---- the end ---- */
 
 static fg_status rename_new(const fg_stage *stage, fg_error *err) {
-    fg_status status = check_destination(stage->destination, err);
-    return status == FG_OK ? fg_path_rename_new(stage->partial, stage->destination, err) : status;
+    FG_CALL(check_destination(stage->destination, err));
+    return fg_path_rename_new(stage->partial, stage->destination, err);
 }
 
 /* Without a file system that can exchange two directories. The old one goes back if the new one cannot take
@@ -384,8 +384,7 @@ static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error
 /* Afterwards what was at DST is `old`. */
 static fg_status replace(const fg_stage *stage, const char *old, fg_error *err) {
     bool supported;
-    fg_status status = fg_path_exchange(stage->partial, stage->destination, &supported, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_path_exchange(stage->partial, stage->destination, &supported, err));
     if (!supported) return replace_by_two(stage, old, err);
     if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
         fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);

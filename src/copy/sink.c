@@ -82,9 +82,8 @@ fg_status fg_sink_put_raw(fg_sink *sink, uint32_t shard, uint64_t offset, const 
                           uint64_t size, fg_error *err) {
     const fg_file *file = NULL;
     if (bytes) {
-        fg_status status = open_shard(sink, shard, &file, err);
-        if (status == FG_OK) status = fg_file_write(file, bytes, size, offset, err);
-        if (status != FG_OK) return status;
+        FG_CALL(open_shard(sink, shard, &file, err));
+        FG_CALL(fg_file_write(file, bytes, size, offset, err));
         sink->bytes_written += size;
     } else {
         sink->bytes_skipped += size;
@@ -118,8 +117,7 @@ fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t cou
         uint64_t size =
             fg_min(fg_min(end - at, FG_BLOCK_BYTES), FG_WORK_ITEM_BYTES - at % FG_WORK_ITEM_BYTES);
         digest(sink, output, at, size, bytes);
-        fg_status status = fg_sink_put_raw(sink, o->shard, o->offset + at, bytes, size, err);
-        if (status != FG_OK) return status;
+        FG_CALL(fg_sink_put_raw(sink, o->shard, o->offset + at, bytes, size, err));
         at += size;
         if (bytes) bytes += size;
     }

@@ -27,8 +27,8 @@ static fg_status put_many(fg_buffer *out, const uint64_t *numbers, size_t count,
 
 static fg_status put_name(fg_buffer *out, const char *name, fg_error *err) {
     size_t length = strlen(name);
-    fg_status status = put_number(out, length, err);
-    return status == FG_OK ? fg_buffer_add(out, name, length, err) : status;
+    FG_CALL(put_number(out, length, err));
+    return fg_buffer_add(out, name, length, err);
 }
 
 static fg_status put_piece(fg_buffer *out, const fg_piece *piece, fg_error *err) {

@@ -76,8 +76,7 @@ static fg_status take_bytes(machine *m, size_t count, const unsigned char **byte
 
 static fg_status take_number(machine *m, size_t width, uint32_t *number) {
     const unsigned char *bytes = NULL;
-    fg_status status = take_bytes(m, width, &bytes);
-    if (status != FG_OK) return status;
+    FG_CALL(take_bytes(m, width, &bytes));
     *number = width == 1 ? bytes[0] : width == 2 ? fg_little_u16(bytes) : fg_little_u32(bytes);
     return FG_OK;
 }
@@ -87,9 +86,8 @@ static fg_status take_number(machine *m, size_t width, uint32_t *number) {
 static fg_status push_string(machine *m) {
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
-    fg_status status = take_number(m, 4, &length);
-    if (status == FG_OK) status = take_bytes(m, length, &bytes);
-    if (status != FG_OK) return status;
+    FG_CALL(take_number(m, 4, &length));
+    FG_CALL(take_bytes(m, length, &bytes));
     if (!fg_utf8_valid((const char *)bytes, length)) return broken(m, "a string is not UTF-8");
     return push(m, (fg_pickle_value){.kind = FG_PICKLE_STRING,
                                      .count = length,
@@ -98,8 +96,7 @@ static fg_status push_string(machine *m) {
 
 static fg_status push_integer(machine *m, size_t width) {
     uint32_t number = 0;
-    fg_status status = take_number(m, width, &number);
-    if (status != FG_OK) return status;
+    FG_CALL(take_number(m, width, &number));
     return push_number(m, FG_PICKLE_INTEGER, width == 4 ? (int64_t)(int32_t)number : (int64_t)number);
 }
 
@@ -107,9 +104,8 @@ static fg_status push_integer(machine *m, size_t width) {
 static fg_status push_long(machine *m) {
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
-    fg_status status = take_number(m, 1, &length);
-    if (status == FG_OK) status = take_bytes(m, length, &bytes);
-    if (status != FG_OK) return status;
+    FG_CALL(take_number(m, 1, &length));
+    FG_CALL(take_bytes(m, length, &bytes));
     if (length > 8) return broken(m, "an integer does not fit in 64 bits");
     uint64_t number = length && bytes[length - 1] & 0x80 ? UINT64_MAX : 0;
     for (uint32_t i = length; i-- > 0;) number = number << 8 | bytes[i];
@@ -118,8 +114,8 @@ static fg_status push_long(machine *m) {
 
 static fg_status push_float(machine *m) {
     const unsigned char *bytes = NULL;
-    fg_status status = take_bytes(m, 8, &bytes);
-    return status == FG_OK ? push_number(m, FG_PICKLE_FLOAT, 0) : status;
+    FG_CALL(take_bytes(m, 8, &bytes));
+    return push_number(m, FG_PICKLE_FLOAT, 0);
 }
 
 static fg_status push_kind(machine *m, size_t kind) {
@@ -135,13 +131,11 @@ static fg_status push_bool(machine *m, size_t value) {
 /* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
 static fg_status put_memo(machine *m, size_t width) {
     uint32_t index = 0;
-    fg_status status = take_number(m, width, &index);
-    if (status == FG_OK) status = need(m, 1);
-    if (status != FG_OK) return status;
+    FG_CALL(take_number(m, width, &index));
+    FG_CALL(need(m, 1));
     if (index > m->memo_count) return broken(m, "a memo entry is numbered out of order");
     if (index >= FG_PICKLE_MEMO_LIMIT) return too_many(m, "memo entries", FG_PICKLE_MEMO_LIMIT);
-    status = fg_grow(&m->memo, m->memo_count, &m->memo_capacity, sizeof *m->memo, m->err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_grow(&m->memo, m->memo_count, &m->memo_capacity, sizeof *m->memo, m->err));
     m->memo[index] = m->stack[m->depth - 1];
     if (index == m->memo_count) m->memo_count++;
     return FG_OK;
@@ -149,8 +143,7 @@ static fg_status put_memo(machine *m, size_t width) {
 
 static fg_status get(machine *m, size_t width) {
     uint32_t index = 0;
-    fg_status status = take_number(m, width, &index);
-    if (status != FG_OK) return status;
+    FG_CALL(take_number(m, width, &index));
     return index < m->memo_count ? push(m, m->memo[index])
                                  : broken(m, "a memo entry is used that was never set");
 }
@@ -161,15 +154,13 @@ static fg_status get(machine *m, size_t width) {
 static fg_status make_tuple(machine *m, size_t count) {
     fg_pickle *pickle = m->pickle;
     fg_pickle_value tuple = {.kind = FG_PICKLE_TUPLE, .count = (uint32_t)count, .first = pickle->item_count};
-    fg_status status = need(m, count);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, count));
     if (count > FG_PICKLE_ITEM_LIMIT - pickle->item_count)
         return too_many(m, "values in tuples", FG_PICKLE_ITEM_LIMIT);
     m->depth -= count;
     for (size_t i = 0; i < count; i++) {
-        status = fg_grow(&pickle->items, pickle->item_count, &pickle->item_capacity, sizeof *pickle->items,
-                         m->err);
-        if (status != FG_OK) return status;
+        FG_CALL(fg_grow(&pickle->items, pickle->item_count, &pickle->item_capacity, sizeof *pickle->items,
+                        m->err));
         pickle->items[pickle->item_count++] = m->stack[m->depth + i];
     }
     return push(m, tuple);
@@ -177,8 +168,8 @@ static fg_status make_tuple(machine *m, size_t count) {
 
 static fg_status make_marked_tuple(machine *m) {
     size_t count = 0;
-    fg_status status = pop_mark(m, &count);
-    return status == FG_OK ? make_tuple(m, count) : status;
+    FG_CALL(pop_mark(m, &count));
+    return make_tuple(m, count);
 }
 
 static fg_status make_dict(machine *m) {
@@ -188,8 +179,7 @@ static fg_status make_dict(machine *m) {
 /* Moves the last `count` values, keys and values in turn, into the dict below them. */
 static fg_status set_items(machine *m, size_t count) {
     fg_pickle *pickle = m->pickle;
-    fg_status status = need(m, count + 1);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, count + 1));
     m->depth -= count;
     fg_pickle_value dict = m->stack[m->depth - 1];
     if (dict.kind != FG_PICKLE_DICT) return broken(m, "entries are set on something that is not a dict");
@@ -197,9 +187,8 @@ static fg_status set_items(machine *m, size_t count) {
     for (size_t i = 0; i < count; i += 2) {
         if (pickle->entry_count >= FG_PICKLE_ENTRY_LIMIT)
             return too_many(m, "entries in dicts", FG_PICKLE_ENTRY_LIMIT);
-        status = fg_grow(&pickle->entries, pickle->entry_count, &pickle->entry_capacity,
-                         sizeof *pickle->entries, m->err);
-        if (status != FG_OK) return status;
+        FG_CALL(fg_grow(&pickle->entries, pickle->entry_count, &pickle->entry_capacity,
+                        sizeof *pickle->entries, m->err));
         pickle->entries[pickle->entry_count++] = (fg_pickle_entry){
             .dict = dict.first, .key = m->stack[m->depth + i], .value = m->stack[m->depth + i + 1]};
     }
@@ -208,8 +197,7 @@ static fg_status set_items(machine *m, size_t count) {
 
 /* Drops the last `count` values, which belong to the list below them. */
 static fg_status append(machine *m, size_t count) {
-    fg_status status = need(m, count + 1);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, count + 1));
     m->depth -= count;
     if (m->stack[m->depth - 1].kind != FG_PICKLE_LIST)
         return broken(m, "values are appended to something that is not a list");
@@ -218,14 +206,14 @@ static fg_status append(machine *m, size_t count) {
 
 static fg_status set_marked_items(machine *m) {
     size_t count = 0;
-    fg_status status = pop_mark(m, &count);
-    return status == FG_OK ? set_items(m, count) : status;
+    FG_CALL(pop_mark(m, &count));
+    return set_items(m, count);
 }
 
 static fg_status append_marked(machine *m) {
     size_t count = 0;
-    fg_status status = pop_mark(m, &count);
-    return status == FG_OK ? append(m, count) : status;
+    FG_CALL(pop_mark(m, &count));
+    return append(m, count);
 }
 
 /* ---- globals and what is made of them ---- */
@@ -294,9 +282,8 @@ static bool line_is(const char *line, int length, const char *text) {
 static fg_status push_global(machine *m) {
     const char *module, *name;
     int module_length, name_length;
-    fg_status status = take_line(m, &module, &module_length);
-    if (status == FG_OK) status = take_line(m, &name, &name_length);
-    if (status != FG_OK) return status;
+    FG_CALL(take_line(m, &module, &module_length));
+    FG_CALL(take_line(m, &name, &name_length));
     for (size_t i = 0; i < m->pickle->global_count; i++) {
         const fg_pickle_global *row = &m->pickle->globals[i];
         if (!line_is(name, name_length, row->name) || !line_is(module, module_length, row->module)) continue;
@@ -307,8 +294,7 @@ static fg_status push_global(machine *m) {
 }
 
 static fg_status reduce(machine *m) {
-    fg_status status = need(m, 2);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, 2));
     fg_pickle_value arguments = m->stack[--m->depth], function = m->stack[--m->depth];
     if (function.kind != FG_PICKLE_GLOBAL || arguments.kind != FG_PICKLE_TUPLE)
         return broken(m, "REDUCE of something that is not a global with a tuple");
@@ -323,8 +309,7 @@ static fg_status reduce(machine *m) {
 
 /* A dict gets attributes (nn.Module.state_dict puts `_metadata` on it), which are dropped. */
 static fg_status build(machine *m) {
-    fg_status status = need(m, 2);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, 2));
     fg_pickle_value state = m->stack[--m->depth];
     if (m->stack[m->depth - 1].kind != FG_PICKLE_DICT || state.kind != FG_PICKLE_DICT)
         return broken(m, "BUILD of something that is not a dict with a dict");
@@ -332,8 +317,7 @@ static fg_status build(machine *m) {
 }
 
 static fg_status make_persistent(machine *m) {
-    fg_status status = need(m, 1);
-    if (status != FG_OK) return status;
+    FG_CALL(need(m, 1));
     if (m->stack[m->depth - 1].kind != FG_PICKLE_TUPLE)
         return broken(m, "a persistent id that is not a tuple");
     m->stack[m->depth - 1].kind = FG_PICKLE_PERSISTENT;
@@ -436,8 +420,7 @@ static fg_status step(machine *m, unsigned char code) {
 /* The first opcode says the protocol. */
 static fg_status read_protocol(machine *m) {
     const unsigned char *bytes = NULL;
-    fg_status status = take_bytes(m, 2, &bytes);
-    if (status != FG_OK) return status;
+    FG_CALL(take_bytes(m, 2, &bytes));
     if (bytes[0] != OPCODE_PROTO) return broken(m, "it does not begin with a protocol number");
     if (bytes[1] == PROTOCOL) return FG_OK;
     fg_fail(m->err, FG_ERR_INPUT, "%s: pickle protocol %u, expected %d", m->name, bytes[1], PROTOCOL);

@@ -163,9 +163,8 @@ static fg_status read_box(const box *b, uint32_t level, uint64_t offset, unsigne
     if (b->dense[level] && b->span[level + 1] <= BUFFER / b->size)
         return read_runs(b, level, offset, to, err);
     for (uint64_t i = 0; i < b->shape[level]; i++) {
-        fg_status status = read_box(b, level + 1, offset + i * b->from[level] * b->size,
-                                    to + i * b->to[level] * b->size, err);
-        if (status != FG_OK) return status;
+        FG_CALL(read_box(b, level + 1, offset + i * b->from[level] * b->size, to + i * b->to[level] * b->size,
+                         err));
     }
     return FG_OK;
 }

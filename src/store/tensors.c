@@ -23,8 +23,8 @@ static fg_status push_file(fg_tensors *table, const char *path, const fg_file_st
 
 fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err) {
     fg_file_stamp stamp;
-    fg_status status = fg_file_stamp_of(path, &stamp, err);
-    return status == FG_OK ? push_file(table, path, &stamp, index, err) : status;
+    FG_CALL(fg_file_stamp_of(path, &stamp, err));
+    return push_file(table, path, &stamp, index, err);
 }
 
 fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *index, fg_error *err) {
@@ -60,8 +60,7 @@ fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error
 
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err) {
     for (size_t i = 0; i < table->file_count; i++) {
-        fg_status status = check_file(table, (uint32_t)i, true, err);
-        if (status != FG_OK) return status;
+        FG_CALL(check_file(table, (uint32_t)i, true, err));
     }
     return FG_OK;
 }

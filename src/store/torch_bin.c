@@ -130,11 +130,9 @@ static fg_status refuse_other_format(const bin_reader *r, const unsigned char *h
 static fg_status check_head(const bin_reader *r) {
     unsigned char head[HEAD] = {0};
     uint64_t file_size = 0;
-    fg_status status = fg_file_size(&r->file, &file_size, r->err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_file_size(&r->file, &file_size, r->err));
     size_t size = (size_t)fg_min(file_size, HEAD);
-    status = fg_file_read(&r->file, head, size, 0, r->err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_file_read(&r->file, head, size, 0, r->err));
     return size >= 4 && memcmp(head, "PK\3\4", 4) == 0 ? FG_OK : refuse_other_format(r, head, size);
 }
 
@@ -255,13 +253,11 @@ static fg_status read_storage(bin_reader *r, fg_pickle_value value, storage *fou
     const char *key = fg_pickle_string(&r->pickle, part[2]);
     if (part[2].count == 0 || part[2].count > SHORT_ENTRY || memchr(key, 0, part[2].count))
         return wrong(r, "its storage has no proper key");
-    fg_status status = find_entry(r, "data/", key, part[2].count, &entry);
-    if (status != FG_OK) return status;
+    FG_CALL(find_entry(r, "data/", key, part[2].count, &entry));
     if (!entry)
         return fg_fail(r->err, FG_ERR_INPUT, "%s: tensor \"%s\": no zip entry %s with its storage", r->path,
                        r->name.data, r->entry.data);
-    status = fg_zip_locate(&r->file, entry, r->err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
     *found = (storage){
         .begin = entry->data, .bytes = entry->size, .dtype = (fg_dtype)globals[part[1].global].detail};
     uint64_t size = found->dtype == FG_DTYPE_NONE ? 1 : fg_dtype_size(found->dtype), wanted;

@@ -274,8 +274,7 @@ fg_status fg_zip_locate(const fg_file *file, fg_zip_entry *entry, fg_error *err)
         return fg_fail(err, FG_ERR_INPUT,
                        "%s: zip entry \"%s\" is stored, yet takes %" PRIu64 " bytes for %" PRIu64, file->path,
                        entry->name, entry->stored_size, entry->size);
-    fg_status status = fg_file_read(file, local, LOCAL_SIZE + length, entry->header, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_file_read(file, local, LOCAL_SIZE + length, entry->header, err));
     if (fg_little_u32(local) != LOCAL_SIGNATURE || fg_little_u16(local + 26) != length ||
         memcmp(local + LOCAL_SIZE, entry->name, length) != 0)
         return fg_fail(err, FG_ERR_INPUT,
