@@ -15,7 +15,8 @@
 #include "language/converter.h"
 
 /* Names of one model; and no link, no packed tensor. */
-enum { FG_TENSORS_MAX = 4000000, FG_NO_TENSOR = UINT32_MAX };
+enum { FG_TENSORS_MAX = 4000000 };
+#define FG_NO_TENSOR UINT32_MAX
 
 /* What links have in common. */
 typedef struct fg_tensor_form {

@@ -188,108 +188,80 @@ void fg_tensors_free(fg_tensors *table) {
     *table = (fg_tensors){0};
 }
 
-/* ---- sending: files, then tensors, all numbers in the byte order of the machine ---- */
+/* ---- sending: files, then tensors ---- */
 
-typedef struct head {
-    uint64_t files, tensors;
-} head;
+static fg_status pack_file(fg_buffer *out, const char *path, const fg_file_stamp *stamp, fg_error *err) {
+    const uint64_t numbers[] = {stamp->size, stamp->device, stamp->inode, (uint64_t)stamp->mtime_s,
+                                (uint64_t)stamp->mtime_ns};
+    FG_CALL(fg_pack_name(out, path, err));
+    return fg_pack_numbers(out, numbers, sizeof numbers / sizeof *numbers, err);
+}
 
-typedef struct packed_file {
-    fg_file_stamp stamp;
-    uint64_t name_length;
-} packed_file;
-
-typedef struct packed_tensor {
-    uint64_t offset, shape[FG_MAX_DIMS], stride[FG_MAX_DIMS];
-    uint32_t dtype, rank, file, name_length;
-} packed_tensor;
-
-typedef struct table_cursor {
-    const char *at;
-    size_t left;
-} table_cursor;
+static fg_status pack_tensor(fg_buffer *out, const fg_tensor *tensor, fg_error *err) {
+    const uint64_t numbers[] = {(uint64_t)tensor->dtype, tensor->rank, tensor->file, tensor->offset};
+    FG_CALL(fg_pack_name(out, tensor->name, err));
+    FG_CALL(fg_pack_numbers(out, numbers, sizeof numbers / sizeof *numbers, err));
+    FG_CALL(fg_pack_numbers(out, tensor->shape, tensor->rank, err));
+    return fg_pack_numbers(out, tensor->stride, tensor->rank, err);
+}
 
 fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err) {
-    head counts = {.files = table->file_count, .tensors = table->count};
-    FG_CALL(fg_buffer_add(out, &counts, sizeof counts, err));
-    for (size_t i = 0; i < table->file_count; i++) {
-        packed_file file = {.stamp = table->stamps[i], .name_length = strlen(table->files[i])};
-        FG_CALL(fg_buffer_add(out, &file, sizeof file, err));
-        FG_CALL(fg_buffer_add(out, table->files[i], file.name_length, err));
-    }
-    for (size_t i = 0; i < table->count; i++) {
-        const fg_tensor *t = &table->items[i];
-        size_t length = strlen(t->name);
-        if (length > UINT32_MAX)
-            return fg_fail(err, FG_ERR_INPUT, "a tensor name of %zu bytes is too long", length);
-        packed_tensor tensor = {.offset = t->offset,
-                                .dtype = (uint32_t)t->dtype,
-                                .rank = t->rank,
-                                .file = t->file,
-                                .name_length = (uint32_t)length};
-        memcpy(tensor.shape, t->shape, sizeof tensor.shape);
-        memcpy(tensor.stride, t->stride, sizeof tensor.stride);
-        FG_CALL(fg_buffer_add(out, &tensor, sizeof tensor, err));
-        FG_CALL(fg_buffer_add(out, t->name, length, err));
-    }
+    FG_CALL(fg_pack_number(out, table->file_count, err));
+    FG_CALL(fg_pack_number(out, table->count, err));
+    for (size_t i = 0; i < table->file_count; i++)
+        FG_CALL(pack_file(out, table->files[i], &table->stamps[i], err));
+    for (size_t i = 0; i < table->count; i++) FG_CALL(pack_tensor(out, &table->items[i], err));
     return FG_OK;
 }
 
-static fg_status take_bytes(table_cursor *from, void *target, size_t size, fg_error *err) {
-    if (size > from->left)
-        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit is truncated by %zu bytes",
-                       size - from->left);
-    memcpy(target, from->at, size);
-    from->at += size;
-    from->left -= size;
-    return FG_OK;
-}
-
-/* A name without NUL inside, terminated, in `name` (reused). */
-static fg_status take_name(table_cursor *from, uint64_t length, fg_buffer *name, fg_error *err) {
-    if (length > from->left || memchr(from->at, '\0', length))
-        return fg_fail(err, FG_ERR_BUG, "a tensor table in transit has a damaged name");
-    fg_buffer_clear(name);
-    fg_status status = fg_buffer_add(name, from->at, length, err);
-    from->at += length;
-    from->left -= length;
-    return status;
-}
-
-static fg_status take_file(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
-    packed_file file;
+static fg_status unpack_file(fg_unpacker *from, fg_tensors *table) {
+    const char *path;
+    uint64_t numbers[5];
     uint32_t index;
-    FG_CALL(take_bytes(from, &file, sizeof file, err));
-    FG_CALL(take_name(from, file.name_length, name, err));
-    return push_file(table, name->data, &file.stamp, &index, err);
+    FG_CALL(fg_unpack_name(from, &path));
+    FG_CALL(fg_unpack_numbers(from, sizeof numbers / sizeof *numbers, numbers));
+    const fg_file_stamp stamp = {.size = numbers[0],
+                                 .device = numbers[1],
+                                 .inode = numbers[2],
+                                 .mtime_s = (int64_t)numbers[3],
+                                 .mtime_ns = (int64_t)numbers[4]};
+    return push_file(table, path, &stamp, &index, from->err);
 }
 
-static fg_status take_tensor(table_cursor *from, fg_buffer *name, fg_tensors *table, fg_error *err) {
-    packed_tensor packed;
-    FG_CALL(take_bytes(from, &packed, sizeof packed, err));
-    FG_CALL(take_name(from, packed.name_length, name, err));
-    fg_tensor tensor = {.name = name->data,
-                        .dtype = (fg_dtype)packed.dtype,
-                        .rank = packed.rank,
-                        .file = packed.file,
-                        .offset = packed.offset};
-    memcpy(tensor.shape, packed.shape, sizeof tensor.shape);
-    memcpy(tensor.stride, packed.stride, sizeof tensor.stride);
-    return fg_tensors_add(table, &tensor, err);
+static fg_status unpack_tensor(fg_unpacker *from, fg_tensors *table) {
+    const char *name;
+    uint64_t dtype, rank, file;
+    fg_tensor tensor = {0};
+    FG_CALL(fg_unpack_name(from, &name));
+    FG_CALL(fg_unpack_number(from, FG_DTYPE_COUNT - 1, &dtype));
+    FG_CALL(fg_unpack_number(from, FG_MAX_DIMS, &rank));
+    FG_CALL(fg_unpack_number(from, UINT32_MAX, &file));
+    FG_CALL(fg_unpack_numbers(from, 1, &tensor.offset));
+    FG_CALL(fg_unpack_numbers(from, rank, tensor.shape));
+    FG_CALL(fg_unpack_numbers(from, rank, tensor.stride));
+    tensor.name = (char *)(uintptr_t)name;
+    tensor.dtype = (fg_dtype)dtype;
+    tensor.rank = (uint32_t)rank;
+    tensor.file = (uint32_t)file;
+    return fg_tensors_add(table, &tensor, from->err);
+}
+
+fg_status fg_tensors_unpack(fg_unpacker *from, fg_tensors *table) {
+    uint64_t files, tensors;
+    FG_CALL(fg_unpack_count(from, &files));
+    FG_CALL(fg_unpack_count(from, &tensors));
+    for (uint64_t i = 0; i < files; i++) FG_CALL(unpack_file(from, table));
+    for (uint64_t i = 0; i < tensors; i++) FG_CALL(unpack_tensor(from, table));
+    return FG_OK;
 }
 
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err) {
-    fg_status status = FG_OK;
-    table_cursor from = {.at = bytes, .left = size};
-    fg_buffer name = {0};
-    head counts;
+    fg_unpacker from = {
+        .what = "a tensor table", .at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
     *table = (fg_tensors){0};
-    FG_TRY(take_bytes(&from, &counts, sizeof counts, err));
-    for (uint64_t i = 0; i < counts.files; i++) FG_TRY(take_file(&from, &name, table, err));
-    for (uint64_t i = 0; i < counts.tensors; i++) FG_TRY(take_tensor(&from, &name, table, err));
-    if (from.left) FG_FAIL(err, FG_ERR_BUG, "a tensor table in transit has %zu bytes too many", from.left);
-done:
-    fg_buffer_free(&name);
+    fg_status status = fg_tensors_unpack(&from, table);
+    if (status == FG_OK) status = fg_unpack_end(&from);
     if (status != FG_OK) fg_tensors_free(table);
+    fg_buffer_free(&from.name);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/map.h"
+#include "base/pack.h"
 #include "store/dtype.h"
 
 enum { FG_MAX_DIMS = 5 };
@@ -63,6 +64,8 @@ void fg_tensors_free(fg_tensors *table);
  * on failure; damaged bytes are FG_ERR_BUG or what fg_tensors_add says. */
 fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *err);
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
+/* The same for a table inside of other bytes; on failure a part of it may be there. */
+fg_status fg_tensors_unpack(fg_unpacker *from, fg_tensors *table);
 /* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged,
  * which the node that read the headers calls, another file of that name too) since its header was read. */
 fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err);
