@@ -89,6 +89,10 @@ const char *fg_real_text(double value, char buffer[FG_REAL_TEXT]) {
     return buffer;
 }
 
+int fg_by_name(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 bool fg_ends_with(const char *name, const char *end) {
     size_t n = strlen(name), e = strlen(end);
     return n >= e && memcmp(name + n - e, end, e) == 0;

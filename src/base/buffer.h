@@ -32,6 +32,9 @@ enum { FG_REAL_TEXT = 40 };
  * `buffer` is returned. */
 const char *fg_real_text(double value, char buffer[FG_REAL_TEXT]);
 
+/* For qsort of an array of texts: bytewise. */
+int fg_by_name(const void *a, const void *b);
+
 /* Whether `name` ends in / starts with the other. */
 bool fg_ends_with(const char *name, const char *end);
 bool fg_starts_with(const char *name, const char *start);

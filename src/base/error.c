@@ -5,28 +5,31 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Writes into err->text unless it holds a failure already: then false. */
+static bool record(fg_error *err, fg_status status, const char *format, va_list arguments) {
+    if (!err || err->status != FG_OK) return false;
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    err->status = (int)status;
+    return true;
+}
+
 fg_status fg_error_record(fg_error *err, fg_status status, const char *format, ...) {
-    if (err && err->status == FG_OK) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(err->text, sizeof err->text, format, arguments);
-        va_end(arguments);
-        err->status = (int)status;
-    }
+    va_list arguments;
+    va_start(arguments, format);
+    record(err, status, format, arguments);
+    va_end(arguments);
     return status;
 }
 
 fg_status fg_error_record_errno(fg_error *err, int errnum, const char *format, ...) {
     fg_status status = errnum == ENOMEM ? FG_ERR_MEMORY : FG_ERR_SYSTEM;
-    if (err && err->status == FG_OK) {
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(err->text, sizeof err->text, format, arguments);
-        va_end(arguments);
+    va_list arguments;
+    va_start(arguments, format);
+    if (record(err, status, format, arguments)) {
         size_t used = strlen(err->text);
         snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errnum));
-        err->status = (int)status;
     }
+    va_end(arguments);
     return status;
 }
 

@@ -221,12 +221,11 @@ fg_status fg_file_refuse_empty(const char *path, fg_error *err) {
     return fg_hint(err, "copy or download it again");
 }
 
-fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err) {
+fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, fg_error *err) {
     fg_status status = FG_OK;
     fg_file file;
     FG_TRY(fg_file_open(&file, path, FG_OPEN_CREATE, err));
     FG_TRY(fg_file_write(&file, bytes, size, 0, err));
-    if (sync) FG_TRY(fg_file_sync(&file, err));
 done:
     fg_file_close(&file);
     return status;
@@ -304,10 +303,6 @@ fg_status fg_path_exists(const char *path, bool *exists, fg_error *err) {
     return fg_fail_errno(err, errno, "%s: cannot stat it", path);
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
     size_t capacity = 0;
@@ -321,7 +316,7 @@ fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
         names->count++;
     }
     if (errno) FG_TRY(fg_fail_errno(err, errno, "%s: cannot list the directory", path));
-    if (names->count) qsort(names->items, names->count, sizeof *names->items, by_name);
+    if (names->count) qsort(names->items, names->count, sizeof *names->items, fg_by_name);
 done:
     closedir(directory);
     if (status != FG_OK) fg_names_free(names);

@@ -68,8 +68,8 @@ fg_status fg_file_refuse_pointer(const char *path, fg_error *err);
 /* FG_ERR_INPUT: the file is empty, as after a program or a download was interrupted. */
 fg_status fg_file_refuse_empty(const char *path, fg_error *err);
 
-/* Creates `path` (which must not exist) with these bytes; with `sync` they are on the disk afterwards. */
-fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, bool sync, fg_error *err);
+/* Creates `path` (which must not exist) with these bytes. */
+fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, fg_error *err);
 
 /* "directory/name", newly allocated. An absolute name is returned as it is. */
 char *fg_path_join(const char *directory, const char *name, fg_error *err);

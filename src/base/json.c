@@ -239,10 +239,6 @@ static fg_status new_line(const json_writer *w, unsigned depth, bool first) {
 
 static fg_status put_value(const json_writer *w, const json_t *value, unsigned depth);
 
-static int by_key(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static fg_status put_object(const json_writer *w, const json_t *object, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
@@ -251,7 +247,7 @@ static fg_status put_object(const json_writer *w, const json_t *object, unsigned
     json_t *value;
     FG_NEW(keys, json_object_size(object) + 1);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
-    if (w->flags & FG_JSON_SORTED) qsort(keys, count, sizeof *keys, by_key);
+    if (w->flags & FG_JSON_SORTED) qsort(keys, count, sizeof *keys, fg_by_name);
     FG_TRY(put_text(w, "{"));
     for (size_t i = 0; i < count; i++) {
         if (i) FG_TRY(put_text(w, ","));

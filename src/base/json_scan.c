@@ -46,7 +46,7 @@ static fg_status end_of_string(const fg_json_scan *s, size_t at, size_t *end, bo
 
 fg_status fg_json_scan_string(fg_json_scan *s, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
-    size_t end;
+    size_t end = 0;
     bool escapes;
     json_t *value = NULL;
     fg_buffer_clear(out);
@@ -86,7 +86,7 @@ fg_status fg_json_scan_next(fg_json_scan *s, fg_buffer *key, bool *more, fg_erro
 /* Passes over an object or array by counting brackets. */
 static fg_status skip_nested(fg_json_scan *s, fg_error *err) {
     char open[FG_JSON_SCAN_DEPTH];
-    size_t depth = 0, end;
+    size_t depth = 0, end = 0;
     bool escapes;
     do {
         char c = s->at < s->length ? s->text[s->at] : '\0';

@@ -20,16 +20,14 @@ static struct fg_map_slot *find_slot(const fg_map *map, const char *key, uint64_
 }
 
 static fg_status enlarge(fg_map *map, fg_error *err) {
-    fg_status status = FG_OK;
     fg_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16, .count = map->count};
-    FG_NEW(larger.slots, larger.capacity);
+    FG_CALL_NEW(larger.slots, fg_alloc(larger.capacity, sizeof *larger.slots, err));
     for (size_t i = 0; i < map->capacity; i++) {
         if (map->slots[i].key) *find_slot(&larger, map->slots[i].key, map->slots[i].hash) = map->slots[i];
     }
     fg_free(map->slots);
     *map = larger;
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err) {

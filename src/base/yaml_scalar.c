@@ -16,28 +16,11 @@ static bool is_one_of(const char *text, const char *const *words) {
     return false;
 }
 
-static bool is_null(const char *text) {
-    static const char *const words[] = {"", "~", "null", "Null", "NULL", NULL};
-    return is_one_of(text, words);
-}
-
-static bool is_true(const char *text) {
-    static const char *const words[] = {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL};
-    return is_one_of(text, words);
-}
-
-static bool is_false(const char *text) {
-    static const char *const words[] = {"no",    "No",  "NO",  "false", "False",
-                                        "FALSE", "off", "Off", "OFF",   NULL};
-    return is_one_of(text, words);
-}
+static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
+static const char *const trues[] = {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL};
+static const char *const falses[] = {"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", NULL};
 
 /* ---- integers ---- */
-
-/* How many characters at `at` are among `digits`. */
-static size_t run_of(const char *at, const char *digits) {
-    return strspn(at, digits);
-}
 
 /* The base of an integer without its sign, and where its digits begin; 0: it is not an integer. */
 static int integer_base(const char *at, const char **digits) {
@@ -58,7 +41,7 @@ static int integer_base(const char *at, const char **digits) {
     } else if (at[0] >= '0' && at[0] <= '9') {
         all = "0123456789_";
     }
-    bool whole = all && **digits && !(*digits)[run_of(*digits, all)];
+    bool whole = all && **digits && !(*digits)[strspn(*digits, all)];
     return whole ? base : 0;
 }
 
@@ -95,7 +78,7 @@ static json_t *as_integer(const char *text, const char *unsigned_text) {
 
 /* The number before the next ':', '.' or end; the first is of any size, others below 60 of two digits. */
 static bool take_part(const char **at, bool first, double *part) {
-    size_t digits = run_of(*at, "0123456789_");
+    size_t digits = strspn(*at, "0123456789_");
     if (!digits || (!first && (digits > 2 || (digits == 2 && **at > '5')))) return false;
     for (*part = 0; digits; digits--, ++*at) *part = **at == '_' ? *part : *part * 10 + (**at - '0');
     return true;
@@ -112,7 +95,7 @@ static json_t *as_sexagesimal(const char *text, const char *unsigned_text) {
         value = value * 60 + part;
         fraction = *at == '.';
         if (fraction) {
-            if (first || at[1 + run_of(at + 1, "0123456789_")]) return NULL;
+            if (first || at[1 + strspn(at + 1, "0123456789_")]) return NULL;
             value += strtod(at, NULL);
             break;
         }
@@ -130,16 +113,16 @@ static json_t *as_sexagesimal(const char *text, const char *unsigned_text) {
 
 /* Digits with a point, and an exponent with a sign: what PyYAML's pattern takes (-.5 it does not). */
 static bool looks_real(const char *at, bool has_sign) {
-    size_t before = run_of(at, "0123456789_");
+    size_t before = strspn(at, "0123456789_");
     if (before ? *at == '_' : has_sign) return false;
     at += before;
     if (*at != '.') return false;
-    size_t after = run_of(++at, "0123456789_");
+    size_t after = strspn(++at, "0123456789_");
     if (!before && (!after || *at == '_')) return false;
     at += after;
     if (*at != 'e' && *at != 'E') return !*at;
     if (at[1] != '+' && at[1] != '-') return false;
-    size_t exponent = run_of(at + 2, "0123456789");
+    size_t exponent = strspn(at + 2, "0123456789");
     return exponent && !at[2 + exponent];
 }
 
@@ -159,9 +142,9 @@ json_t *fg_yaml_scalar(const char *text, size_t length) {
     json_t *value = NULL;
     if (length < NUMBER && strlen(text) == length) {
         const char *unsigned_text = text + (*text == '-' || *text == '+');
-        if (is_null(text)) return json_null();
-        if (is_true(text)) return json_true();
-        if (is_false(text)) return json_false();
+        if (is_one_of(text, nulls)) return json_null();
+        if (is_one_of(text, trues)) return json_true();
+        if (is_one_of(text, falses)) return json_false();
         value = as_integer(text, unsigned_text);
         if (!value) value = as_real(text, unsigned_text);
         if (!value) value = as_sexagesimal(text, unsigned_text);

@@ -158,10 +158,6 @@ static fg_status put_member(yaml_writer *w, const char *key, const json_t *value
     return put_collection(w, value, indent);
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 static fg_status put_object(yaml_writer *w, const json_t *object, size_t indent) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
@@ -170,7 +166,7 @@ static fg_status put_object(yaml_writer *w, const json_t *object, size_t indent)
     json_t *value;
     FG_NEW(keys, json_object_size(object));
     json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
-    if (count) qsort(keys, count, sizeof *keys, by_name);
+    if (count) qsort(keys, count, sizeof *keys, fg_by_name);
     for (size_t i = 0; i < count; i++) {
         if (i) FG_TRY(put_indent(w, indent));
         FG_TRY(put_member(w, keys[i], json_object_get(object, keys[i]), indent));

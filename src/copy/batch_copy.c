@@ -77,9 +77,7 @@ static fg_status read_run(batch *b, const fg_segment *head, uint64_t from, fg_dt
     b->zero = false;
     strided->bytes_read += size;
     if (stored == dtype) return fg_file_read(file, to, size, from, err);
-    if (!fg_cast_possible(stored, dtype))
-        return fg_fail(err, FG_ERR_BUG, "a plan casts %s to %s", fg_dtype_name(stored), fg_dtype_name(dtype));
-    FG_CALL(fg_strided_read_buffers(strided, false, err));
+    FG_CALL(fg_strided_read_prepare(strided, head->tensor, dtype, err));
     FG_CALL(fg_file_read(file, strided->strip, size, from, err));
     strided->overflows += fg_cast(stored, strided->strip, dtype, to, elements);
     return FG_OK;

@@ -118,17 +118,16 @@ static fg_status skip_hole(fg_copier *copier, run *r, fg_error *err) {
     uint64_t size = fg_dtype_size(r->tensor->dtype), at = r->tensor->offset + r->from * size;
     uint64_t limit = at + (r->end - r->to) * size;
     if (at < r->data_end) return FG_OK;
-    fg_status status = fg_reader_file(copier->filler.strided.reader, r->tensor->file, &file, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_reader_file(copier->filler.strided.reader, r->tensor->file, &file, err));
     uint64_t data = fg_file_next_data(file, at, limit), count = (data - at) / size;
     if (!count) {
         r->data_end = fg_max(fg_file_next_hole(file, data, limit), at + 1);
         return FG_OK;
     }
-    status = fg_sink_put(&copier->sink, r->output, r->to, count, NULL, err);
+    FG_CALL(fg_sink_put(&copier->sink, r->output, r->to, count, NULL, err));
     r->to += count;
     r->from += count;
-    return status;
+    return FG_OK;
 }
 
 /* One block of it, up to a multiple of the block size in the shard. */
@@ -152,20 +151,13 @@ static fg_status copy_block(fg_copier *copier, run *r, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status prepare_cast(fg_copier *copier, const fg_tensor *tensor, fg_dtype dtype, fg_error *err) {
-    if (tensor->dtype == dtype) return FG_OK;
-    if (!fg_cast_possible(tensor->dtype, dtype)) {
-        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
-                       fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
-    }
-    return fg_strided_read_buffers(&copier->filler.strided, false, err);
-}
-
 static fg_status write_run(fg_copier *copier, size_t output, uint64_t first, const fg_segment *segment,
                            fg_error *err) {
     run r = {
         .output = output, .tensor = segment->tensor, .to = first, .end = segment->end, .from = segment->from};
-    FG_CALL(prepare_cast(copier, r.tensor, copier->plan->outputs[output].dtype, err));
+    fg_dtype dtype = copier->plan->outputs[output].dtype;
+    if (r.tensor->dtype != dtype)
+        FG_CALL(fg_strided_read_prepare(&copier->filler.strided, r.tensor, dtype, err));
     while (r.to < r.end && !copier->sink.stopped) {
         FG_CALL(skip_hole(copier, &r, err));
         if (r.to < r.end && !copier->sink.stopped &&
@@ -248,7 +240,7 @@ static fg_status read_run(fg_copier *copier, const fg_output *o, const fg_segmen
     const fg_tensor *tensor = segment->tensor;
     if (tensor->dtype == o->dtype)
         return fg_strided_read_read(strided, tensor, segment->from, count, to, err);
-    FG_CALL(prepare_cast(copier, tensor, o->dtype, err));
+    FG_CALL(fg_strided_read_prepare(strided, tensor, o->dtype, err));
     uint64_t room = FG_BLOCK_BYTES / fg_dtype_size(tensor->dtype), part;
     for (uint64_t done = 0; done < count; done += part) {
         part = fg_min(room, count - done);

@@ -38,7 +38,7 @@ fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_te
     if (column >= width)
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": it has no such column", tensor->name);
     FG_CALL(make_room(mean, err));
-    FG_CALL(fg_strided_read_buffers(strided, false, err));
+    FG_CALL(fg_strided_read_strip(strided, err));
     mean->first = column - column % COLUMNS;
     mean->count = fg_min(COLUMNS, width - mean->first);
     memset(mean->sums, 0, mean->count * sizeof *mean->sums);

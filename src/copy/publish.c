@@ -24,8 +24,7 @@ static fg_status check_destination(const char *destination, fg_error *err) {
     const char *name = fg_path_name(destination);
     if (!name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         fg_fail(err, FG_ERR_USAGE, "\"%s\" cannot be a destination", destination);
-        fg_hint(err, "name a directory that does not exist yet");
-        return FG_ERR_USAGE;
+        return fg_hint(err, "name a directory that does not exist yet");
     }
     bool exists, is_directory;
     fg_status status = fg_path_exists(destination, &exists, err);
@@ -36,30 +35,23 @@ static fg_status check_destination(const char *destination, fg_error *err) {
     return fg_hint(err, "name another destination, or remove this one");
 }
 
-static fg_status refuse_parent(const fg_stage *stage, const char *parent, bool exists, fg_error *err) {
+static fg_status refuse_parent(const fg_stage *stage, bool exists, fg_error *err) {
     if (exists) {
-        fg_fail(err, FG_ERR_USAGE, "%s: %s is not a directory", stage->destination, parent);
+        fg_fail(err, FG_ERR_USAGE, "%s: %s is not a directory", stage->destination, stage->parent);
         return fg_hint(err, "name a destination in a directory");
     }
-    fg_fail(err, FG_ERR_USAGE, "%s: the directory %s does not exist", stage->destination, parent);
-    return fg_hint(err, "create it first (mkdir -p %s)", parent);
+    fg_fail(err, FG_ERR_USAGE, "%s: the directory %s does not exist", stage->destination, stage->parent);
+    return fg_hint(err, "create it first (mkdir -p %s)", stage->parent);
 }
 
 static fg_status check_parent(const fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    char *parent = NULL;
     fg_path_kind kind;
-    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    FG_TRY(fg_path_look(parent, &kind, err));
-    if (kind != FG_PATH_DIRECTORY) FG_TRY(refuse_parent(stage, parent, kind != FG_PATH_ABSENT, err));
-    int refused = fg_directory_refuses(parent);
-    if (refused) {
-        fg_fail_errno(err, refused, "%s: cannot write to the directory %s", stage->destination, parent);
-        FG_TRY(fg_hint(err, "name a destination in a directory that you can write to"));
-    }
-done:
-    fg_free(parent);
-    return status;
+    FG_CALL(fg_path_look(stage->parent, &kind, err));
+    if (kind != FG_PATH_DIRECTORY) return refuse_parent(stage, kind != FG_PATH_ABSENT, err);
+    int refused = fg_directory_refuses(stage->parent);
+    if (!refused) return FG_OK;
+    fg_fail_errno(err, refused, "%s: cannot write to the directory %s", stage->destination, stage->parent);
+    return fg_hint(err, "name a destination in a directory that you can write to");
 }
 
 /* DST.partial must not be there yet. */
@@ -69,8 +61,7 @@ static fg_status check_partial(const fg_stage *stage, fg_error *err) {
     if (status != FG_OK || !exists) return status;
     fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was interrupted, or another one is running",
             stage->partial);
-    fg_hint(err, "remove it (rm -r %s) if no other fgconv is running", stage->partial);
-    return FG_ERR_USAGE;
+    return fg_hint(err, "remove it (rm -r %s) if no other fgconv is running", stage->partial);
 }
 
 static fg_status make_lock(fg_stage *stage, fg_error *err) {
@@ -93,6 +84,8 @@ static fg_status name_stage(fg_stage *stage, const char *destination, bool sync,
     while (length > 1 && destination[length - 1] == '/') length--;
     FG_CALL_NEW(stage->destination, fg_strndup(destination, length, err));
     FG_CALL_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
+    FG_CALL_NEW(stage->old, fg_strformat(err, "%s.old", stage->destination));
+    FG_CALL_NEW(stage->parent, fg_path_parent(stage->destination, err));
     return make_lock(stage, err);
 }
 
@@ -103,35 +96,23 @@ fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg
     return check_partial(stage, err);
 }
 
-/* What a directory is called between the moment that another takes its place and its removal. */
-static char *old_name(const fg_stage *stage, fg_error *err) {
-    return fg_strformat(err, "%s.old", stage->destination);
-}
-
 /* A run that was interrupted while it replaced the directory left both, under other names. */
 static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    char *old = NULL;
     bool exists, there, whole;
-    FG_TRY_NEW(old, old_name(stage, err));
-    FG_TRY(fg_path_exists(old, &exists, err));
-    if (!exists) goto done;
-    FG_TRY(fg_path_is_directory(stage->destination, &there, err));
+    FG_CALL(fg_path_exists(stage->old, &exists, err));
+    if (!exists) return FG_OK;
+    FG_CALL(fg_path_is_directory(stage->destination, &there, err));
     if (there) {
         fg_fail(err, FG_ERR_USAGE, "%s exists already: it is the directory that an earlier run replaced",
-                old);
-        FG_TRY(fg_hint(err, "%s is complete; remove the old one (rm -r %s)", stage->destination, old));
+                stage->old);
+        return fg_hint(err, "%s is complete; remove the old one (rm -r %s)", stage->destination, stage->old);
     }
-    FG_TRY(fg_path_is_directory(stage->partial, &whole, err));
+    FG_CALL(fg_path_is_directory(stage->partial, &whole, err));
     fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was interrupted while it replaced this directory",
             stage->destination);
-    if (whole)
-        FG_TRY(fg_hint(err, "the new one is complete: mv %s %s, then rm -r %s", stage->partial,
-                       stage->destination, old));
-    FG_TRY(fg_hint(err, "the old one is complete: mv %s %s", old, stage->destination));
-done:
-    fg_free(old);
-    return status;
+    if (!whole) return fg_hint(err, "the old one is complete: mv %s %s", stage->old, stage->destination);
+    return fg_hint(err, "the new one is complete: mv %s %s, then rm -r %s", stage->partial,
+                   stage->destination, stage->old);
 }
 
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err) {
@@ -153,33 +134,25 @@ done:
 
 fg_status fg_stage_check_apart(const fg_stage *stage, const char *source_directory, fg_error *err) {
     fg_status status = FG_OK;
-    char *parent = NULL, *real_parent = NULL, *source = NULL;
-    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    FG_TRY(fg_path_real(parent, &real_parent, err));
+    char *real_parent = NULL, *source = NULL;
+    FG_TRY(fg_path_real(stage->parent, &real_parent, err));
     FG_TRY(fg_path_real(source_directory, &source, err));
     size_t length = strcmp(source, "/") == 0 ? 0 : strlen(source);
     bool inside =
         strncmp(real_parent, source, length) == 0 && (real_parent[length] == '/' || !real_parent[length]);
     if (inside) {
-        status = fg_fail(err, FG_ERR_USAGE, "%s: the destination lies inside the source %s",
-                         stage->destination, source_directory);
-        fg_hint(err, "name a destination outside of the source");
+        fg_fail(err, FG_ERR_USAGE, "%s: the destination lies inside the source %s", stage->destination,
+                source_directory);
+        status = fg_hint(err, "name a destination outside of the source");
     }
 done:
-    fg_free(parent);
     fg_free(real_parent);
     fg_free(source);
     return status;
 }
 
 fg_status fg_stage_room(const fg_stage *stage, uint64_t *bytes, fg_error *err) {
-    fg_status status = FG_OK;
-    char *parent = NULL;
-    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    FG_TRY(fg_disk_free(parent, bytes, err));
-done:
-    fg_free(parent);
-    return status;
+    return fg_disk_free(stage->parent, bytes, err);
 }
 
 fg_status fg_stage_check_room(const fg_stage *stage, uint64_t bytes, fg_error *err) {
@@ -370,23 +343,22 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
 
 /* Without a file system that can exchange two directories. The old one goes back if the new one cannot take
  * its place. */
-static fg_status replace_by_two(const fg_stage *stage, const char *old, fg_error *err) {
-    fg_status status = fg_path_rename(stage->destination, old, err);
-    if (status != FG_OK) return status;
-    status = fg_path_rename(stage->partial, stage->destination, err);
+static fg_status replace_by_two(const fg_stage *stage, fg_error *err) {
+    FG_CALL(fg_path_rename(stage->destination, stage->old, err));
+    fg_status status = fg_path_rename(stage->partial, stage->destination, err);
     if (status == FG_OK) return status;
-    if (fg_path_rename(old, stage->destination, NULL) != FG_OK)
+    if (fg_path_rename(stage->old, stage->destination, NULL) != FG_OK)
         return fg_hint(err, "the former %s is intact and now called %s; restore it: mv %s %s",
-                       stage->destination, old, old, stage->destination);
+                       stage->destination, stage->old, stage->old, stage->destination);
     return status;
 }
 
-/* Afterwards what was at DST is `old`. */
-static fg_status replace(const fg_stage *stage, const char *old, fg_error *err) {
+/* Afterwards what was at DST is DST.old. */
+static fg_status replace(const fg_stage *stage, fg_error *err) {
     bool supported;
     FG_CALL(fg_path_exchange(stage->partial, stage->destination, &supported, err));
-    if (!supported) return replace_by_two(stage, old, err);
-    if (fg_path_rename(stage->partial, old, NULL) != FG_OK)
+    if (!supported) return replace_by_two(stage, err);
+    if (fg_path_rename(stage->partial, stage->old, NULL) != FG_OK)
         fg_warn("the former %s is now called %s and can be removed", stage->destination, stage->partial);
     return FG_OK;
 }
@@ -399,20 +371,13 @@ static void remove_old(const char *old) {
 }
 
 fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
-    fg_status status = FG_OK;
-    char *parent = NULL, *old = NULL;
-    FG_TRY_NEW(parent, fg_path_parent(stage->destination, err));
-    FG_TRY_NEW(old, old_name(stage, err));
-    if (stage->sync) FG_TRY(fg_directory_sync(stage->partial, err));
-    FG_TRY(lock(stage, err));
-    status = stage->replaces ? replace(stage, old, err) : rename_new(stage, err);
+    if (stage->sync) FG_CALL(fg_directory_sync(stage->partial, err));
+    FG_CALL(lock(stage, err));
+    fg_status status = stage->replaces ? replace(stage, err) : rename_new(stage, err);
     if (status == FG_OK) stage->lock->published = true;
     unlock(stage);
-    if (status == FG_OK && stage->sync) FG_TRY(fg_directory_sync(parent, err));
-    if (status == FG_OK && stage->replaces) remove_old(old);
-done:
-    fg_free(parent);
-    fg_free(old);
+    if (status == FG_OK && stage->sync) FG_CALL(fg_directory_sync(stage->parent, err));
+    if (status == FG_OK && stage->replaces) remove_old(stage->old);
     return status;
 }
 
@@ -438,5 +403,7 @@ void fg_stage_free(fg_stage *stage) {
     fg_free(stage->lock);
     fg_free(stage->destination);
     fg_free(stage->partial);
+    fg_free(stage->parent);
+    fg_free(stage->old);
     *stage = (fg_stage){0};
 }

@@ -13,11 +13,13 @@
 #include "plan/plan.h"
 
 typedef struct fg_stage {
-    char *destination;          /* owned; DST without trailing slashes */
-    char *partial;              /* owned; DST.partial */
-    bool sync;                  /* fsync (not --no-fsync) */
-    bool begun;                 /* we created DST.partial */
-    bool replaces;              /* DST is there and will be replaced */
+    char *destination; /* owned; DST without trailing slashes */
+    char *partial;     /* owned; DST.partial */
+    char *old;         /* owned; DST.old: what DST is called from when it is replaced to its removal */
+    char *parent;      /* owned; where DST lies */
+    bool sync;         /* fsync (not --no-fsync) */
+    bool begun;        /* we created DST.partial */
+    bool replaces;     /* DST is there and will be replaced */
     struct fg_stage_lock *lock; /* owned */
 } fg_stage;
 

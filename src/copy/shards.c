@@ -36,10 +36,8 @@ static bool unit_of(const char *text, uint64_t *unit) {
 
 /* "5" stands for itself in both suggestions. */
 static fg_status no_unit(const char *text, int digits, fg_error *err) {
-    if (text[digits])
-        fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has an unknown unit", text);
-    else
-        fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has no unit", text);
+    fg_fail(err, FG_ERR_USAGE, "--max-shard-size: \"%s\" has %s", text,
+            text[digits] ? "an unknown unit" : "no unit");
     return fg_hint(err, "write %.*sGB or %.*sGiB (B, KB, MB, GB, TB, KiB, MiB, GiB, TiB)", digits, text,
                    digits, text);
 }
@@ -82,17 +80,15 @@ static int in_file_order(const void *a, const void *b) {
 /* The outputs of a shard, or all (`shard` SIZE_MAX), shard by shard in file order. */
 static fg_status sorted(const fg_plan *plan, size_t shard, fg_output ***outputs, size_t *count,
                         fg_error *err) {
-    fg_status status = FG_OK;
     size_t n = 0;
     for (size_t i = 0; i < plan->output_count; i++) n += shard == SIZE_MAX || plan->outputs[i].shard == shard;
     *count = 0;
-    FG_NEW(*outputs, n);
+    FG_CALL_NEW(*outputs, fg_alloc(n, sizeof **outputs, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         if (shard == SIZE_MAX || plan->outputs[i].shard == shard) (*outputs)[(*count)++] = &plan->outputs[i];
     }
     if (n) qsort(*outputs, n, sizeof **outputs, in_file_order);
-done:
-    return status;
+    return FG_OK;
 }
 
 /* ---- headers ---- */
@@ -100,14 +96,12 @@ done:
 /* The names that the file gets, each owned; NULL if they are those of the outputs. */
 static fg_status file_names(fg_output *const *outputs, size_t count, const char *name_end, char ***names,
                             fg_error *err) {
-    fg_status status = FG_OK;
     *names = NULL;
     if (!name_end) return FG_OK;
-    FG_NEW(*names, count);
+    FG_CALL_NEW(*names, fg_alloc(count, sizeof **names, err));
     for (size_t i = 0; i < count; i++)
-        FG_TRY_NEW((*names)[i], fg_strformat(err, "%s%s", outputs[i]->name, name_end));
-done:
-    return status;
+        FG_CALL_NEW((*names)[i], fg_strformat(err, "%s%s", outputs[i]->name, name_end));
+    return FG_OK;
 }
 
 /* The header of one shard from its outputs in file order; `data` is how many bytes follow it. */
@@ -131,7 +125,7 @@ static fg_status write_header(fg_output *const *outputs, size_t count, const cha
                                             .begin = begin,
                                             .end = *data};
     }
-    FG_TRY(fg_safetensors_write_header(entries, count, NULL, out, err));
+    FG_TRY(fg_safetensors_write_header(entries, count, out, err));
 done:
     for (size_t i = 0; names && i < count; i++) fg_free(names[i]);
     fg_free(names);
@@ -211,16 +205,14 @@ static void forget_shards(fg_plan *plan) {
 }
 
 static fg_status name_shards(fg_plan *plan, size_t count, fg_shard_name *name, fg_error *err) {
-    fg_status status = FG_OK;
     forget_shards(plan);
-    FG_NEW(plan->shard_files, count);
-    FG_NEW(plan->shard_bytes, count);
+    FG_CALL_NEW(plan->shard_files, fg_alloc(count, sizeof *plan->shard_files, err));
+    FG_CALL_NEW(plan->shard_bytes, fg_alloc(count, sizeof *plan->shard_bytes, err));
     for (size_t i = 0; i < count; i++) {
-        FG_TRY_NEW(plan->shard_files[i], name(i, count, err));
+        FG_CALL_NEW(plan->shard_files[i], name(i, count, err));
         plan->shard_count++;
     }
-done:
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_shards_assign(fg_plan *plan, uint64_t limit, fg_shard_name *name, fg_error *err) {

@@ -24,10 +24,18 @@ typedef struct strided_copy {
     bool dense[FG_MAX_DIMS + 1]; /* dimensions i, i + 1, ... are worth reading in one go, gaps included */
 } strided_copy;
 
-fg_status fg_strided_read_buffers(fg_strided_reader *strided, bool cast, fg_error *err) {
+fg_status fg_strided_read_strip(fg_strided_reader *strided, fg_error *err) {
     if (!strided->strip) FG_CALL_NEW(strided->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
-    if (cast && !strided->cast) FG_CALL_NEW(strided->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
     return FG_OK;
+}
+
+fg_status fg_strided_read_prepare(fg_strided_reader *strided, const fg_tensor *tensor, fg_dtype dtype,
+                                  fg_error *err) {
+    if (!fg_cast_possible(tensor->dtype, dtype)) {
+        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
+                       fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
+    }
+    return fg_strided_read_strip(strided, err);
 }
 
 void fg_strided_read_free(fg_strided_reader *strided) {
@@ -219,11 +227,8 @@ fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tenso
                       .to_size = fg_dtype_size(range->dtype)};
     j.room = FG_STRIP_BYTES / fg_max(j.from_size, j.to_size);
     take_box(&j, box);
-    bool casts = tensor->dtype != range->dtype;
-    if (casts && !fg_cast_possible(tensor->dtype, range->dtype)) {
-        return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
-                       fg_dtype_name(tensor->dtype), fg_dtype_name(range->dtype));
-    }
-    FG_CALL(fg_strided_read_buffers(strided, casts, err));
+    FG_CALL(fg_strided_read_prepare(strided, tensor, range->dtype, err));
+    if (tensor->dtype != range->dtype && !strided->cast)
+        FG_CALL_NEW(strided->cast, fg_alloc_buffer(FG_STRIP_BYTES, err));
     return load(&j, 0, box->from, box->to, err);
 }

@@ -141,9 +141,8 @@ void fg_work_free(fg_work *work) {
 }
 
 fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err) {
-    fg_status status = FG_OK;
-    uint64_t *first = NULL, next = 0;
-    FG_NEW(first, plan->output_count + 1);
+    uint64_t *first, next = 0;
+    FG_CALL_NEW(first, fg_alloc(plan->output_count + 1, sizeof *first, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         uint64_t bytes = fg_output_bytes(&plan->outputs[i]);
         first[i] = next;
@@ -151,8 +150,7 @@ fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error
     }
     first[plan->output_count] = next;
     *first_block = first;
-done:
-    return status;
+    return FG_OK;
 }
 
 uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count) {

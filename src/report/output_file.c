@@ -94,7 +94,7 @@ static fg_status create_partial(fg_output_file *file, fg_error *err) {
                 file->option, file->path, partial);
         FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
     }
-    FG_TRY(fg_file_write_all(partial, "", 0, false, err));
+    FG_TRY(fg_file_write_all(partial, "", 0, err));
     file->partial = partial;
     partial = NULL;
 done:

@@ -116,6 +116,8 @@ typedef void kernel(const void *source, void *target, size_t count);
         name##_loop(source, target, count);                                                                  \
     }
 #define PICK(name) (has_avx2() ? name##_avx2 : name##_any)
+#define LOOPS(name)                                                                                          \
+    { name##_any, name##_avx2 }
 #else
 #define KERNEL(name, in_type, out_type, function)                                                            \
     static void name##_any(const void *source, void *target, size_t count) {                                 \
@@ -124,6 +126,8 @@ typedef void kernel(const void *source, void *target, size_t count);
         for (size_t i = 0; i < count; i++) out[i] = (out_type)function(in[i]);                               \
     }
 #define PICK(name) (name##_any)
+#define LOOPS(name)                                                                                          \
+    { name##_any, name##_any }
 #endif
 
 #define SAME(x) (x)
@@ -192,6 +196,10 @@ TARGET_AVX2 static void f32_f16_avx2(const void *source, void *target, size_t co
     }
     f32_f16_any(in + whole, out + whole, count - whole);
 }
+#else
+static bool has_avx2(void) {
+    return false;
+}
 #endif
 
 /* ---- finite values that become infinite: those from `limit` to below infinity, sign left out ---- */
@@ -238,41 +246,14 @@ TARGET_AVX2 static uint64_t count_f64_avx2(const void *source, size_t count, uin
 
 /* ---- choosing ---- */
 
-/* The loop from `from` to float32; NULL if there is none. */
-static kernel *to_float32(fg_dtype from) {
-    switch (from) {
-    case FG_BOOL:
-        return PICK(bool_f32);
-    case FG_U8:
-        return PICK(u8_f32);
-    case FG_I8:
-        return PICK(i8_f32);
-    case FG_U16:
-        return PICK(u16_f32);
-    case FG_I16:
-        return PICK(i16_f32);
-    case FG_U32:
-        return PICK(u32_f32);
-    case FG_I32:
-        return PICK(i32_f32);
-    case FG_U64:
-        return PICK(u64_f32);
-    case FG_I64:
-        return PICK(i64_f32);
-    case FG_F8_E4M3:
-        return PICK(e4m3_f32);
-    case FG_F8_E5M2:
-        return PICK(e5m2_f32);
-    case FG_F16:
-        return PICK(f16_f32);
-    case FG_BF16:
-        return PICK(bf16_f32);
-    case FG_F64:
-        return PICK(f64_f32);
-    default:
-        return NULL;
-    }
-}
+/* The loops to float32, for any machine and for those with AVX2 and F16C; NULL: from float32 itself. */
+static kernel *const to_float32[FG_DTYPE_COUNT][2] = {
+    [FG_BOOL] = LOOPS(bool_f32),    [FG_U8] = LOOPS(u8_f32),        [FG_I8] = LOOPS(i8_f32),
+    [FG_U16] = LOOPS(u16_f32),      [FG_I16] = LOOPS(i16_f32),      [FG_U32] = LOOPS(u32_f32),
+    [FG_I32] = LOOPS(i32_f32),      [FG_U64] = LOOPS(u64_f32),      [FG_I64] = LOOPS(i64_f32),
+    [FG_F8_E4M3] = LOOPS(e4m3_f32), [FG_F8_E5M2] = LOOPS(e5m2_f32), [FG_F16] = LOOPS(f16_f32),
+    [FG_BF16] = LOOPS(bf16_f32),    [FG_F64] = LOOPS(f64_f32),
+};
 
 /* What a cast does to a block: `first` to float32 (NULL: it is that already), `second` from float32 (NULL:
  * that is the target). */
@@ -284,7 +265,7 @@ typedef struct recipe {
 } recipe;
 
 static recipe recipe_of(fg_dtype from, fg_dtype to) {
-    recipe r = {.first = from == FG_F32 ? NULL : to_float32(from)};
+    recipe r = {.first = to_float32[from][has_avx2()]};
     if (to == FG_F16 || to == FG_BF16) {
         r.second = to == FG_F16 ? PICK(f32_f16) : PICK(f32_bf16);
         r.count = PICK(count_f32);
@@ -334,7 +315,7 @@ uint64_t fg_cast(fg_dtype from, const void *source, fg_dtype to, void *target, s
 }
 
 void fg_cast_to_f32(fg_dtype from, const void *source, float *target, size_t count) {
-    kernel *to_float = to_float32(from);
+    kernel *to_float = to_float32[from][has_avx2()];
     if (to_float)
         to_float(source, target, count);
     else if (count)

@@ -10,6 +10,8 @@
 
 enum { PROTOCOL = 2, OPCODE_PROTO = 0x80, OPCODE_STOP = '.', GLOBAL_LIMIT = 256, SHOWN = 200 };
 
+#define MARKED SIZE_MAX
+
 typedef struct machine {
     const char *name;
     fg_pickle *pickle;
@@ -118,14 +120,6 @@ static fg_status push_float(machine *m) {
     return push_number(m, FG_PICKLE_FLOAT, 0);
 }
 
-static fg_status push_kind(machine *m, size_t kind) {
-    return push_number(m, (fg_pickle_kind)kind, 0);
-}
-
-static fg_status push_bool(machine *m, size_t value) {
-    return push_number(m, FG_PICKLE_BOOL, (int64_t)value);
-}
-
 /* ---- memo ---- */
 
 /* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
@@ -166,12 +160,6 @@ static fg_status make_tuple(machine *m, size_t count) {
     return push(m, tuple);
 }
 
-static fg_status make_marked_tuple(machine *m) {
-    size_t count = 0;
-    FG_CALL(pop_mark(m, &count));
-    return make_tuple(m, count);
-}
-
 static fg_status make_dict(machine *m) {
     return push(m, (fg_pickle_value){.kind = FG_PICKLE_DICT, .first = m->pickle->dict_count++});
 }
@@ -202,18 +190,6 @@ static fg_status append(machine *m, size_t count) {
     if (m->stack[m->depth - 1].kind != FG_PICKLE_LIST)
         return broken(m, "values are appended to something that is not a list");
     return FG_OK;
-}
-
-static fg_status set_marked_items(machine *m) {
-    size_t count = 0;
-    FG_CALL(pop_mark(m, &count));
-    return set_items(m, count);
-}
-
-static fg_status append_marked(machine *m) {
-    size_t count = 0;
-    FG_CALL(pop_mark(m, &count));
-    return append(m, count);
 }
 
 /* ---- globals and what is made of them ---- */
@@ -326,12 +302,13 @@ static fg_status make_persistent(machine *m) {
 
 /* ---- the loop ---- */
 
-/* The opcodes by their byte; those without a function are refused. */
+/* The opcodes by their byte; those that do nothing are refused. */
 static const struct {
     const char *name;
     fg_status (*run)(machine *m);
     fg_status (*run_with)(machine *m, size_t argument);
-    size_t argument;
+    size_t argument;        /* of run_with; MARKED: the number of values above the last MARK */
+    fg_pickle_value pushed; /* by those without a function, unless it is NOTHING */
 } opcodes[UCHAR_MAX + 1] = {
     ['('] = {.name = "MARK", .run = push_mark},
     [')'] = {.name = "EMPTY_TUPLE", .run_with = make_tuple, .argument = 0},
@@ -347,7 +324,7 @@ static const struct {
     ['K'] = {.name = "BININT1", .run_with = push_integer, .argument = 1},
     ['L'] = {.name = "LONG"},
     ['M'] = {.name = "BININT2", .run_with = push_integer, .argument = 2},
-    ['N'] = {.name = "NONE", .run_with = push_kind, .argument = FG_PICKLE_NONE},
+    ['N'] = {.name = "NONE", .pushed = {.kind = FG_PICKLE_NONE}},
     ['P'] = {.name = "PERSID"},
     ['Q'] = {.name = "BINPERSID", .run = make_persistent},
     ['R'] = {.name = "REDUCE", .run = reduce},
@@ -356,12 +333,12 @@ static const struct {
     ['U'] = {.name = "SHORT_BINSTRING"},
     ['V'] = {.name = "UNICODE"},
     ['X'] = {.name = "BINUNICODE", .run = push_string},
-    [']'] = {.name = "EMPTY_LIST", .run_with = push_kind, .argument = FG_PICKLE_LIST},
+    [']'] = {.name = "EMPTY_LIST", .pushed = {.kind = FG_PICKLE_LIST}},
     ['a'] = {.name = "APPEND", .run_with = append, .argument = 1},
     ['b'] = {.name = "BUILD", .run = build},
     ['c'] = {.name = "GLOBAL", .run = push_global},
     ['d'] = {.name = "DICT"},
-    ['e'] = {.name = "APPENDS", .run = append_marked},
+    ['e'] = {.name = "APPENDS", .run_with = append, .argument = MARKED},
     ['g'] = {.name = "GET"},
     ['h'] = {.name = "BINGET", .run_with = get, .argument = 1},
     ['i'] = {.name = "INST"},
@@ -372,8 +349,8 @@ static const struct {
     ['q'] = {.name = "BINPUT", .run_with = put_memo, .argument = 1},
     ['r'] = {.name = "LONG_BINPUT", .run_with = put_memo, .argument = 4},
     ['s'] = {.name = "SETITEM", .run_with = set_items, .argument = 2},
-    ['t'] = {.name = "TUPLE", .run = make_marked_tuple},
-    ['u'] = {.name = "SETITEMS", .run = set_marked_items},
+    ['t'] = {.name = "TUPLE", .run_with = make_tuple, .argument = MARKED},
+    ['u'] = {.name = "SETITEMS", .run_with = set_items, .argument = MARKED},
     ['}'] = {.name = "EMPTY_DICT", .run = make_dict},
     [0x81] = {.name = "NEWOBJ"},
     [0x82] = {.name = "EXT1"},
@@ -382,8 +359,8 @@ static const struct {
     [0x85] = {.name = "TUPLE1", .run_with = make_tuple, .argument = 1},
     [0x86] = {.name = "TUPLE2", .run_with = make_tuple, .argument = 2},
     [0x87] = {.name = "TUPLE3", .run_with = make_tuple, .argument = 3},
-    [0x88] = {.name = "NEWTRUE", .run_with = push_bool, .argument = 1},
-    [0x89] = {.name = "NEWFALSE", .run_with = push_bool, .argument = 0},
+    [0x88] = {.name = "NEWTRUE", .pushed = {.kind = FG_PICKLE_BOOL, .number = 1}},
+    [0x89] = {.name = "NEWFALSE", .pushed = {.kind = FG_PICKLE_BOOL, .number = 0}},
     [0x8a] = {.name = "LONG1", .run = push_long},
     [0x8b] = {.name = "LONG4"},
     [0x8c] = {.name = "SHORT_BINUNICODE"},
@@ -412,9 +389,12 @@ static fg_status refuse_opcode(const machine *m, unsigned char code) {
 }
 
 static fg_status step(machine *m, unsigned char code) {
+    size_t argument = opcodes[code].argument;
     if (opcodes[code].run) return opcodes[code].run(m);
-    if (opcodes[code].run_with) return opcodes[code].run_with(m, opcodes[code].argument);
-    return refuse_opcode(m, code);
+    if (opcodes[code].pushed.kind) return push(m, opcodes[code].pushed);
+    if (!opcodes[code].run_with) return refuse_opcode(m, code);
+    if (argument == MARKED) FG_CALL(pop_mark(m, &argument));
+    return opcodes[code].run_with(m, argument);
 }
 
 /* The first opcode says the protocol. */

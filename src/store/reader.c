@@ -27,11 +27,9 @@ struct fg_reader {
 };
 
 fg_status fg_reader_new(fg_reader **reader, const fg_tensors *table, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_NEW(*reader, 1);
+    FG_CALL_NEW(*reader, fg_alloc(1, sizeof **reader, err));
     (*reader)->table = table;
-done:
-    return status;
+    return FG_OK;
 }
 
 void fg_reader_free(fg_reader **reader) {

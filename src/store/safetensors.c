@@ -149,8 +149,7 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
                 "%s: tensor \"%s\": its data ends at byte %" PRIu64 ", the file has only %" PRIu64
                 " bytes of data",
                 path, name, where->end, s->data_size);
-        fg_hint(s->err, "copy the file again: it is truncated");
-        return FG_ERR_INPUT;
+        return fg_hint(s->err, "copy the file again: it is truncated");
     }
     if (!fg_tensor_row_major(tensor)) {
         return fg_fail(
@@ -376,8 +375,7 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
     FG_TRY(read_text(&s, &text));
     if (text.length == 0 || text.data[0] != '{') {
         fg_fail(err, FG_ERR_INPUT, "%s: the safetensors header does not begin with '{'", path);
-        fg_hint(err, "the file may be of another format under this name");
-        FG_TRY(FG_ERR_INPUT);
+        FG_TRY(fg_hint(err, "the file may be of another format under this name"));
     }
     header_scan found = scan_of(&s, &text);
     if (is_usual(&found, &count)) {
@@ -396,22 +394,6 @@ done:
 }
 
 /* ---- writing ---- */
-
-static fg_status put_metadata(const json_t *metadata, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *all = NULL;
-    all = json_object();
-    if (!all) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
-    FG_TRY(fg_json_put(all, "format", json_string("pt"), err));
-    if (metadata && json_object_update(all, (json_t *)(uintptr_t)metadata)) {
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing a safetensors header");
-    }
-    FG_TRY(fg_buffer_printf(out, err, "{\"" METADATA_KEY "\":"));
-    FG_TRY(fg_json_write(all, FG_JSON_COMPACT | FG_JSON_UTF8, out, err));
-done:
-    json_decref(all);
-    return status;
-}
 
 static fg_status put_name(const char *text, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
@@ -452,12 +434,12 @@ static fg_status put_entry(const fg_safetensors_entry *entry, fg_buffer *out, fg
     return fg_buffer_put(out, "]}", err);
 }
 
-fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count,
-                                      const json_t *metadata, fg_buffer *out, fg_error *err) {
+fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count, fg_buffer *out,
+                                      fg_error *err) {
     uint64_t length = 0;
     size_t begin = out->length;
     FG_CALL(fg_buffer_add(out, &length, sizeof length, err));
-    FG_CALL(put_metadata(metadata, out, err));
+    FG_CALL(fg_buffer_put(out, "{\"" METADATA_KEY "\":{\"format\": \"pt\"}", err));
     for (size_t i = 0; i < count; i++) FG_CALL(put_entry(&entries[i], out, err));
     FG_CALL(fg_buffer_add(out, "}", 1, err));
     while ((out->length - begin) % ALIGNMENT) FG_CALL(fg_buffer_add(out, " ", 1, err));

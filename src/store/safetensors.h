@@ -28,8 +28,8 @@ typedef struct fg_safetensors_entry {
 } fg_safetensors_entry;
 
 /* Appends length and header (the entries as they come, which is best the order of `begin`), padded with
- * spaces to a multiple of 8, with `{"format": "pt"}` and what `metadata` adds. */
-fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count,
-                                      const json_t *metadata, fg_buffer *out, fg_error *err);
+ * spaces to a multiple of 8. Its metadata is `{"format": "pt"}`. */
+fg_status fg_safetensors_write_header(const fg_safetensors_entry *entries, size_t count, fg_buffer *out,
+                                      fg_error *err);
 
 #endif

@@ -63,10 +63,6 @@ static fg_status refuse_missing(const char *path, size_t files, size_t missing, 
     return fg_hint(err, "copy or download the checkpoint again: it is incomplete");
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* Sorts what was collected; each of it must be there. */
 static fg_status resolve_files(const char *path, fg_names *files, fg_error *err) {
     fg_status status = FG_OK;
@@ -75,7 +71,7 @@ static fg_status resolve_files(const char *path, fg_names *files, fg_error *err)
     const char *first = NULL;
     char *directory = length ? fg_strndup(path, length, err) : fg_strdup(".", err);
     if (!directory) return FG_ERR_MEMORY;
-    if (files->count) qsort(files->items, files->count, sizeof *files->items, by_name);
+    if (files->count) qsort(files->items, files->count, sizeof *files->items, fg_by_name);
     for (size_t i = 0; i < files->count; i++) {
         FG_TRY(look_for(path, directory, files->items[i], &absent, err));
         if (absent && !missing++) first = files->items[i];

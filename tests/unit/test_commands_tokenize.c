@@ -30,7 +30,7 @@ static int make_tokenizer(void **state) {
     snprintf(directory, sizeof directory, "/tmp/fgconv_tokenize_XXXXXX");
     if (!mkdtemp(directory)) return -1;
     char *path = fg_path_join(directory, "tokenizer.json", NULL);
-    fg_status status = fg_file_write_all(path, json, sizeof json - 1, false, NULL);
+    fg_status status = fg_file_write_all(path, json, sizeof json - 1, NULL);
     fg_free(path);
     return (int)status;
 }

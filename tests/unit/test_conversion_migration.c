@@ -85,7 +85,7 @@ static void one_version_may_be_written_in_several_ways(void **state) {
 static char *put(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
     remove(path);
-    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), NULL), FG_OK);
     return path;
 }
 

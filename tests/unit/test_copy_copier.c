@@ -63,7 +63,7 @@ static void open_scene(scene *s, uint64_t source_size) {
 
 static void write_source(scene *s) {
     uint32_t index;
-    OK(fg_file_write_all(s->path, s->source, s->source_size, false, e));
+    OK(fg_file_write_all(s->path, s->source, s->source_size, e));
     OK(fg_tensors_add_file(&s->plan.source, s->path, &index, e));
 }
 

@@ -70,7 +70,7 @@ static void bad_destinations_are_refused(void **state) {
     expect_refused("/", "cannot be a destination", "does not exist yet");
     expect_refused(at("sub/.."), "cannot be a destination", "does not exist yet");
     expect_refused(base, "exists already (a directory)", "remove this one");
-    assert_int_equal(fg_file_write_all(at("file"), "x", 1, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("file"), "x", 1, &err), FG_OK);
     expect_refused(at("file"), "exists already (a file or link)", "remove this one");
     assert_int_equal(symlink("nowhere", at("link")), 0);
     expect_refused(at("link"), "exists already", "remove this one");
@@ -128,7 +128,7 @@ static void a_whole_directory_appears_at_once(void **state) {
     uint64_t elements = 1000;
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
     assert_int_equal(fg_shards_assign(&plan, 1 << 20, shard_name, &err), FG_OK);
-    assert_int_equal(fg_file_write_all(at("tokenizer"), "tokens", 6, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("tokenizer"), "tokens", 6, &err), FG_OK);
     assert_int_equal(symlink("tokenizer", at("hub")), 0);
     begin(&stage, at("dst//"));
     assert_int_equal(fg_stage_create_shard(&stage, &plan, 0, &err), FG_OK);
@@ -221,9 +221,9 @@ static void links_hold_wherever_the_destination_is_moved(void **state) {
 
 static void put_old(void) {
     assert_int_equal(mkdir(at("dst"), 0777), 0);
-    assert_int_equal(fg_file_write_all(at("dst/name"), "old", 3, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(at("dst/name"), "old", 3, NULL), FG_OK);
     assert_int_equal(mkdir(at("dst/sub"), 0777), 0);
-    assert_int_equal(fg_file_write_all(at("dst/sub/more"), "old", 3, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(at("dst/sub/more"), "old", 3, NULL), FG_OK);
 }
 
 static void expect_text(const char *name, const char *expected) {
@@ -367,7 +367,7 @@ static void every_failure_leaves_a_whole_destination_or_none(void **state) {
     fg_plan plan = {0};
     fg_error err = {0};
     uint64_t elements = 10;
-    assert_int_equal(fg_file_write_all(at("side"), "side", 4, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(at("side"), "side", 4, &err), FG_OK);
     assert_int_equal(fg_plan_add_output(&plan, "w", FG_F32, 1, &elements, &err), FG_OK);
     assert_int_equal(fg_shards_assign(&plan, 1 << 20, shard_name, &err), FG_OK);
     for (int kind = 0; kind < 2; kind++) {

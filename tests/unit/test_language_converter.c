@@ -34,7 +34,7 @@ static char *write_file(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
     fg_catalogue_forget(&catalogue);
     remove(path);
-    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), NULL), FG_OK);
     return path;
 }
 

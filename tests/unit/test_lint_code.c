@@ -196,7 +196,7 @@ typedef struct plug_in {
 static void put(const char *path, const char *text) {
     fg_error err = {0};
     remove(path);
-    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), &err), FG_OK);
 }
 
 static void make_plug_in(plug_in *p) {

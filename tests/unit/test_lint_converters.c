@@ -94,7 +94,7 @@ static void faults_are_found(void **state) {
         size_t problems;
         fg_catalogue_forget(&catalogue);
         char *path = fg_path_join(folder, "probe.json", &err);
-        assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), false, &err), FG_OK);
+        assert_int_equal(fg_file_write_all(path, rows[i][0], strlen(rows[i][0]), &err), FG_OK);
         assert_int_equal(fg_converter_lint(&catalogue, path, &report, &problems, &err), FG_OK);
         if (!strstr(report.data, rows[i][1]))
             fail_msg("row %zu: \"%s\" does not say \"%s\"", i, report.data, rows[i][1]);
@@ -107,7 +107,7 @@ static void faults_are_found(void **state) {
     char *broken = fg_path_join(folder, "broken.json", &err);
     fg_buffer report = {0};
     size_t problems;
-    assert_int_equal(fg_file_write_all(broken, "{", 1, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(broken, "{", 1, NULL), FG_OK);
     fg_catalogue_add(&catalogue, folder, NULL);
     assert_int_equal(fg_converter_lint(&catalogue, NULL, &report, &problems, NULL), FG_OK);
     assert_int_equal(problems, 1);

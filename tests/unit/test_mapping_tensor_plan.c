@@ -438,7 +438,7 @@ static const fg_converter *plugin(fg_catalogue *own, char *directory) {
     snprintf(folder, sizeof folder, "%s/forgather", directory);
     snprintf(path, sizeof path, "%s/plug.json", folder);
     assert_int_equal(fg_directory_create(folder, &err), FG_OK);
-    assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, sizeof text - 1, &err), FG_OK);
     assert_int_equal(fg_catalogue_add(own, directory, &err), FG_OK);
     assert_int_equal(fg_catalogue_add(own, FG_CONVERTERS, &err), FG_OK);
     if (fg_converter_load(&converter, own, &fg_format_forgather, "plug", &err) != FG_OK)

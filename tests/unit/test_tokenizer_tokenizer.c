@@ -32,7 +32,7 @@ static void put(const char *name, const char *text) {
     fg_error err = {0};
     char *path = fg_path_join(directory, name, &err);
     unlink(path);
-    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, &err), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), &err), FG_OK);
     fg_free(path);
 }
 

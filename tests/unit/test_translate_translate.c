@@ -33,7 +33,7 @@ static const fg_converter *make(const char *sections) {
         sections);
     fg_catalogue_forget(&none);
     remove(path);
-    assert_int_equal(fg_file_write_all(path, text, strlen(text), false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, text, strlen(text), NULL), FG_OK);
     if (fg_converter_load_file(&converter, &none, path, &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(text);
     fg_free(path);
