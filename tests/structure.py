@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The rules for the structure of src and mpi: structure.py [--build DIR] [--report] [--quick]
 
-Sizes of functions and files, names, who includes what, calls that have a wrapper. Each rule is tried on a small tree that breaks it
+Sizes of functions and files, names, who includes what, functions that nobody else calls, calls that have a wrapper. Each rule is tried on a small tree that breaks it
 before the real sources are read. EXCEPTIONS are the known violations, each with its reason; one that no longer occurs is an error.
 --report: prints violations and succeeds. --quick: headers are not compiled. --build: where compile_commands.json is.
 """
@@ -273,6 +273,19 @@ def calls(tree):
                 yield rule, path, f"{path}:{line}: {found.group().strip()}"
 
 
+def uses(tree):
+    """What has a name for others is used by others; tests do not count. Headers use what is in their macros."""
+    places = collections.defaultdict(collections.Counter)
+    for path, text in tree.files.items():
+        for name in re.findall(r"\bfg_\w+", strip(text)):
+            places[name][path] += 1
+    for path, text in tree.files.items():
+        for function in functions(text) if path.endswith(".c") else ():
+            others = {other: count for other, count in places[function.name].items() if other != path}
+            if function.name.startswith("fg_") and not any(count > other.endswith(".h") for other, count in others.items()):
+                yield "not used", function.name, f"{path}:{function.line}: {function.name} is used by no other file"
+
+
 def headers(tree, build):
     """Each header compiles alone, with the flags of a source of its room."""
     flags = {}
@@ -294,7 +307,7 @@ def headers(tree, build):
                 yield "header alone", path, f"{path}: " + next(iter(re.findall(r"error: (.*)", output)), output)
 
 
-RULES = [sizes, names, rooms, shares, include_circles, calls]
+RULES = [sizes, names, rooms, shares, include_circles, uses, calls]
 
 
 def violations(tree, build=None):
@@ -320,19 +333,24 @@ BAD = {
     "src/store/calls.c": '#include <mpi.h>\n#include <hdf5.h>\n#include "communicators.h"\n#include <cblas.h>\nint h(void) {\n'
                          "    json_object_update(a, b);\n    json_load_file(p);\n    code = code << 6 | more;\n"
                          "    return open(p) + malloc(3);\n}\n",
+    "src/store/unused.h": "int fg_unused(void);\n",
+    "src/store/unused.c": '#include "store/unused.h"\nint fg_unused(void) {\n    return 1;\n}\nint k(void) { return fg_unused(); }\n',
 }
 FOUND = {
     ("function length", "f"), ("complexity", "g"), ("file length", "src/base/lines.h"), ("line length", "src/base/wide.h"),
     ("type name", "fg_a"), ("file name", "twice.h"), ("include", "base -> plan"), ("room", "attic"), ("link", "plan -> lint"),
     ("circle", "src/base/up"), ("circle", "src/store/ring0"), ("share", "base"), ("header alone", "src/store/alone.h"),
+    ("not used", "fg_unused"),
     *((rule, "src/store/calls.c") for rule, _, _ in CALLS),
 }
 GOOD = {
-    "src/base/good.h": "typedef struct fg_a fg_a; /* open(2) */\nstruct fg_a { int (*read)(int a); };\n",
+    "src/base/good.h": "typedef struct fg_a fg_a; /* open(2) */\nstruct fg_a { int (*read)(int a); };\n"
+                       "int fg_called(void);\nint fg_expanded(void);\n#define EXPANDED fg_expanded()\n",
+    "src/base/called.c": '#include "base/good.h"\nint fg_called(void) { return 1; }\nint fg_expanded(void) { return 2; }\n',
     "src/base/good.c": '#include "base/good.h"\n#define EACH(a) \\\n    if (a && a)\n'
                        "static const struct { int a; } rows[] = {{1}, {2}};\nint f(fg_a *a);\n"
                        'int f(fg_a *a) {\n    return a->read(1) + "/* malloc( */"[0] + \'"\';\n}\n',
-    "src/store/more.c": '#include "base/good.h"\ntypedef struct fg_a fg_a;\nint g(void) { return 2; }\n',
+    "src/store/more.c": '#include "base/good.h"\ntypedef struct fg_a fg_a;\nint g(void) { return fg_called(); }\n',
 }
 
 
