@@ -493,8 +493,9 @@ static bool occurs_before(const fg_expression *expression, size_t index) {
     return false;
 }
 
-fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
-                              fg_error *err) {
+/* What the paths of an expression lead to. */
+static fg_status add_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
+                           fg_error *err) {
     char brief[BRIEF];
     bool any = false;
     for (size_t i = 1; i < expression->count; i++) {
@@ -535,6 +536,32 @@ fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const 
     if (!json_is_string(given) || fg_expression_is(given))
         return fg_expression_value(given, scope, where, value, err);
     return evaluate_text(json_string_value(given), scope, where, value, err);
+}
+
+fg_status fg_expression_holds(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_error *err) {
+    json_t *value;
+    FG_CALL(evaluate_text(condition, scope, where, &value, err));
+    *holds = fg_expression_truth(value);
+    json_decref(value);
+    return FG_OK;
+}
+
+fg_status fg_expression_check(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_buffer *facts, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    json_t *value = NULL;
+    fg_error why = {0};
+    FG_TRY(fg_expression_parse(&expression, condition, where, err));
+    status = fg_expression_evaluate(expression, scope, &value, &why);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
+    *holds = status == FG_OK && fg_expression_truth(value);
+    status = *holds ? FG_OK : add_facts(expression, scope, facts, err);
+done:
+    json_decref(value);
+    fg_expression_free(&expression);
+    return status;
 }
 
 fg_status fg_expression_size(const json_t *given, const fg_scope *scope, const char *where, uint64_t *size,
