@@ -45,10 +45,6 @@ static void check_object(const char *file, const char *above, const json_t *obje
     }
 }
 
-void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
-    check_object(file, "", config, rows, 0);
-}
-
 /* ---- a conversion ---- */
 
 /* What is carried next to a configuration, as the configuration that it came from had it. */
@@ -74,9 +70,9 @@ fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *wri
     json_int_t rows = json_integer_value(size);
     if (rows < 0) rows = 0;
     if (!format->has_token_ids) FG_TRY(carried_config(written->left_out, &carried, err));
-    fg_token_ids_warn(written->file, carried ? carried : written->model, (uint64_t)rows);
+    check_object(written->file, "", carried ? carried : written->model, (uint64_t)rows, 0);
     if (written->generation_config)
-        fg_token_ids_warn(GENERATION_CONFIG, written->generation_config, (uint64_t)rows);
+        check_object(GENERATION_CONFIG, "", written->generation_config, (uint64_t)rows, 0);
 done:
     json_decref(carried);
     return status;
