@@ -68,7 +68,7 @@ static void put(const char *name, const char *text) {
     char *path = fg_path_join(folder, name, NULL);
     fg_catalogue_forget(&catalogue);
     remove(path);
-    if (fg_file_write_all(path, text, strlen(text), false, &err) != FG_OK) fail_msg("%s", err.text);
+    if (fg_file_write_all(path, text, strlen(text), &err) != FG_OK) fail_msg("%s", err.text);
     fg_free(path);
 }
 

@@ -46,7 +46,7 @@ static inline const char *at(const char *name) {
 
 static inline void put_bytes(const char *name, const void *bytes, size_t size) {
     unlink(at(name));
-    assert_int_equal(fg_file_write_all(at(name), bytes, size, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(at(name), bytes, size, NULL), FG_OK);
 }
 
 static inline void put_text(const char *name, const char *text) {

@@ -204,7 +204,7 @@ static inline fg_status read_bytes(const fg_buffer *bytes, size_t size, fg_tenso
     char path[PATH_MAX + 16];
     snprintf(path, sizeof path, "%s/case.bin", scratch);
     unlink(path);
-    assert_int_equal(fg_file_write_all(path, bytes->data, size, false, NULL), FG_OK);
+    assert_int_equal(fg_file_write_all(path, bytes->data, size, NULL), FG_OK);
     return fg_torch_bin_read_header(path, table, err);
 }
 
