@@ -31,8 +31,8 @@ ROOMS = {
     "mapping": ["language"],
     "copy": ["plan"],
     "device": ["copy"],
-    "model": ["mapping", "device"],
-    "lint": ["model", "translate"],
+    "model": ["language", "device"],
+    "lint": ["model", "translate", "mapping"],
     "tokenizer": ["base"],
     "tokens": ["tokenizer", "plan"],
     "report": ["base"],
@@ -64,7 +64,6 @@ CALLS = [
 EXCEPTIONS = {
     ("type name", "linter"): "each check of lint/ has a context of its own",
     ("type name", "builder"): "two front ends of a tensor map build it alike",
-    ("include", "mpi -> mpi/commands"): "a run of a proof gets the context of commands",
 }
 
 

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/print.h"
+#include "commands/proof_run.h"
 #include "commands/recipe_options.h"
 #include "conversion/conversion_files.h"
 #include "conversion/conversion_report.h"
@@ -15,7 +16,6 @@
 #include "interrupt.h"
 #include "model/spec.h"
 #include "outputs.h"
-#include "proof_run.h"
 #include "write.h"
 
 /* What a conversion holds while it runs; ranks other than 0 have the plan and the name of the stage only. */

@@ -4,13 +4,13 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "commands/command_table.h"
+#include "commands/proof_run.h"
 #include "commands/run.h"
 #include "conversion/conversion_report.h"
 #include "estimate.h"
 #include "model/spec.h"
 #include "outputs.h"
 #include "plan/plan.h"
-#include "proof_run.h"
 
 typedef struct compared {
     fg_checkpoint a, b;

@@ -16,7 +16,7 @@ static fg_status plan_step(const fg_decisions *d, const fg_config_step *step, fg
     if (d->route.update && d->recipe->no_strict) how.gaps = direction == FG_EXPORT ? noted : &unnoticed;
     if (!step->converter)
         return fg_migration_plan(step->route->migration, source, step->translation.result, &how, plan, err);
-    fg_status status = fg_converter_map_new(&map, step->converter, fg_config_step_completed(step), err);
+    fg_status status = fg_converter_map_new(&map, step->converter, fg_config_step_completed(step), NULL, err);
     if (status == FG_OK) status = fg_tensor_plan(&map, direction, source, &how, plan, err);
     fg_tensor_map_free(&map);
     return status;

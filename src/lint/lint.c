@@ -14,6 +14,7 @@
 #include "lint/lint_code.h"
 #include "lint/lint_errors.h"
 #include "mapping/converter_map.h"
+#include "mapping/name_map.h"
 #include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
@@ -111,6 +112,21 @@ done:
     return status;
 }
 
+fg_status fg_lint_outputs(const fg_converter *converter, const json_t *hf, fg_direction direction,
+                          fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_tensor_map map;
+    FG_TRY(fg_name_map_new(&map, converter, hf, NULL, err));
+    for (size_t i = 0; i < map.count; i++) { /* each link has one part */
+        const fg_tensor_form *form = &map.forms[map.links[i].form];
+        const char *name = direction == FG_IMPORT ? map.links[i].target : map.parts[i];
+        FG_TRY(fg_plan_add_output(plan, name, FG_F32, form->rank, form->shape, err));
+    }
+done:
+    fg_tensor_map_free(&map);
+    return status;
+}
+
 static bool is_left_out(const json_t *left_out, const char *key) {
     size_t i;
     json_t *entry;
@@ -159,13 +175,23 @@ done:
 
 /* Names round-trip and do not meet. */
 static fg_status check_names(linter *l, const fg_translation *there, fg_error *err) {
-    fg_tensor_map map;
+    fg_status status = FG_OK;
+    fg_tensor_map map = {0};
     fg_error what = {0};
+    json_t *lost = json_array(), *name;
+    size_t i;
     const fg_completed completed = {.hf = there->hf, .target = there->target};
-    fg_status status = fg_lint_errors_catch(
-        &l->wrong, fg_converter_map_new(&map, l->converter, completed, &what), &what, err);
-    for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
+    if (!lost) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while checking names");
+    status = fg_converter_map_new(&map, l->converter, completed, lost, &what);
+    FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
+    json_array_foreach(lost, i, name) {
+        FG_TRY(fg_lint_errors_add(&l->wrong, err, "does not round-trip: %s", json_string_value(name)));
+        count_name(l, json_string_value(name));
+    }
+    for (i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
+done:
     fg_tensor_map_free(&map);
+    json_decref(lost);
     return status;
 }
 

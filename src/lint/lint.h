@@ -4,6 +4,7 @@
 #define FG_LINT_LINT_H
 
 #include "language/converter.h"
+#include "plan/plan.h"
 
 /* Checks one file, or (NULL) all that fg_converters_list and fg_migrations_files find. A migration loads. Per
  * file: it loads; each name list is used; the names of a small model round-trip; the family's default
@@ -17,5 +18,9 @@ fg_status fg_converter_lint(fg_catalogue *catalogue, const char *path, fg_buffer
 /* The family's defaults with few layers, and what the file's "example" lays over them; it has every key that
  * a converter may demand. New reference; NULL: the family has neither. */
 fg_status fg_lint_small_config(const fg_converter *converter, json_t **config, fg_error *err);
+
+/* Adds the outputs that the converter's "tensors" give in this direction, without pieces. `hf`: completed. */
+fg_status fg_lint_outputs(const fg_converter *converter, const json_t *hf, fg_direction direction,
+                          fg_plan *plan, fg_error *err);
 
 #endif

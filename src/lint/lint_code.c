@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "language/declaration.h"
+#include "lint/lint.h"
 #include "lint/lint_errors.h"
 #include "mapping/code_parameters.h"
 #include "mapping/name_map.h"
@@ -25,27 +26,13 @@ static fg_status translate(const linter *l, fg_direction direction, const json_t
     return fg_translate(l->converter, direction, config, &options, result, err);
 }
 
-/* The outputs that the converter's "tensors" give, without pieces. */
-static fg_status add_outputs(const linter *l, const json_t *hf, fg_plan *plan, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_tensor_map map;
-    FG_TRY(fg_name_map_new(&map, l->converter, hf, err));
-    for (size_t i = 0; i < map.count; i++) {
-        const fg_tensor_form *form = &map.forms[map.links[i].form];
-        FG_TRY(fg_plan_add_output(plan, map.links[i].target, FG_F32, form->rank, form->shape, err));
-    }
-done:
-    fg_tensor_map_free(&map);
-    return status;
-}
-
 static fg_status check_translated(const linter *l, const fg_translation *there, fg_error *err) {
     fg_status status = FG_OK;
     fg_plan plan = {0};
     json_t *tied = NULL;
     fg_code_written written = {.config = there->result, .plan = &plan};
     FG_TRY(fg_code_check_config(&l->declaration, there->result, there->result, err));
-    FG_TRY(add_outputs(l, there->hf, &plan, err));
+    FG_TRY(fg_lint_outputs(l->converter, there->hf, FG_IMPORT, &plan, err));
     FG_TRY(fg_name_map_tied(l->converter, there->hf, &tied, err));
     written.tied = tied;
     FG_TRY(fg_code_check_parameters(&l->declaration, &written, NULL, err));

@@ -1,6 +1,6 @@
 /* For `fgconv lint`: whether the forward pass of a family reads each weight that its converter writes. */
-#ifndef FG_LINT_READS_LINT_H
-#define FG_LINT_READS_LINT_H
+#ifndef FG_LINT_LINT_READS_H
+#define FG_LINT_LINT_READS_H
 
 #include "language/converter.h"
 

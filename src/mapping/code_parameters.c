@@ -184,35 +184,13 @@ static fg_status refuse_tie(const checker *c, const char *a, const char *b, bool
                    c->declaration->file);
 }
 
-/* Pairs of names, smaller one first, as the keys of an object. */
-static fg_status add_pair(json_t *pairs, const char *a, const char *b, fg_error *err) {
+/* Into an object of pairs of names, the smaller one first in its keys. */
+static fg_status add_pair(void *pairs, const char *a, const char *b, fg_error *err) {
     bool ordered = strcmp(a, b) < 0;
-    fg_status status = FG_OK;
     char *key = fg_strformat(err, "%s %s", ordered ? a : b, ordered ? b : a);
     if (!key) return FG_ERR_MEMORY;
-    status = fg_json_put(pairs, key, json_pack("[s, s]", a, b), err);
+    fg_status status = fg_json_put(pairs, key, json_pack("[s, s]", a, b), err);
     fg_free(key);
-    return status;
-}
-
-static fg_status code_pairs(const checker *c, json_t *pairs) {
-    fg_status status = FG_OK;
-    fg_error *err = c->err;
-    char *a = NULL, *b = NULL;
-    for (size_t i = 0; i < c->parameters.count; i++) {
-        const fg_tensor_template *t = &c->parameters.items[i];
-        for (uint64_t block = 0; t->present && t->tied && block < t->count; block++) {
-            fg_free(a);
-            fg_free(b);
-            b = NULL;
-            FG_TRY_NEW(a, fg_tensor_name_of(t->name, block, err));
-            FG_TRY_NEW(b, fg_tensor_name_of(t->tied_to, block, err));
-            FG_TRY(add_pair(pairs, a, b, err));
-        }
-    }
-done:
-    fg_free(a);
-    fg_free(b);
     return status;
 }
 
@@ -232,7 +210,7 @@ static fg_status check_ties(const checker *c) {
     fg_status status = FG_OK;
     json_t *of_code = json_object(), *of_converter = json_object(), *pair;
     size_t i;
-    FG_TRY(code_pairs(c, of_code));
+    FG_TRY(fg_tensor_templates_tied(&c->parameters, add_pair, of_code, c->err));
     json_array_foreach((json_t *)(uintptr_t)c->written->tied, i, pair)
         FG_TRY(add_pair(of_converter, json_string_value(json_array_get(pair, 0)),
                         json_string_value(json_array_get(pair, 1)), c->err));

@@ -9,9 +9,9 @@ typedef struct fg_completed {
     const json_t *hf, *target;
 } fg_completed;
 
-/* The map borrows the configurations. */
+/* The map borrows the configurations. `lost`: as for fg_name_map_new; sections lose no names. */
 fg_status fg_converter_map_new(fg_tensor_map *map, const fg_converter *converter, fg_completed config,
-                               fg_error *err);
+                               json_t *lost, fg_error *err);
 
 /* How many rows the tensors of the vocabulary have; 0 if no rule marks one. */
 fg_status fg_converter_vocabulary_rows(const fg_converter *converter, fg_completed config, uint64_t *rows,

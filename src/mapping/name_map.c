@@ -12,6 +12,8 @@ typedef struct builder {
     fg_tensor_map *map;
     fg_tensor_templates templates;
     uint32_t *forms; /* owned; by template */
+    json_t *lost;    /* borrowed; names of hf that do not round-trip; NULL: they are errors */
+    fg_error why;    /* of the last of them */
     fg_buffer target, back;
     fg_error *err;
 } builder;
@@ -37,6 +39,16 @@ static fg_status rename_one(const fg_converter *converter, fg_direction directio
                    fg_converter_file(converter), direction == FG_IMPORT ? "hf" : "target", name);
 }
 
+/* The target's name of a name of hf, in `target`. */
+static fg_status round_trip(builder *b, const char *hf, fg_error *err) {
+    const fg_converter *converter = b->map->converter;
+    FG_CALL(rename_one(converter, FG_IMPORT, hf, &b->target, err));
+    FG_CALL(rename_one(converter, FG_EXPORT, b->target.data, &b->back, err));
+    if (strcmp(b->back.data, hf) == 0) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"", b->map->file,
+                   hf, b->target.data, b->back.data);
+}
+
 static fg_status add_name(builder *b, size_t template, uint64_t block) {
     fg_status status = FG_OK;
     fg_error *err = b->err;
@@ -45,16 +57,17 @@ static fg_status add_name(builder *b, size_t template, uint64_t block) {
     char *hf = NULL, *target;
     if (!t->present || block >= t->count) return FG_OK;
     FG_TRY_NEW(hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
-    FG_TRY(rename_one(map->converter, FG_IMPORT, hf, &b->target, err));
-    FG_TRY(rename_one(map->converter, FG_EXPORT, b->target.data, &b->back, err));
-    if (strcmp(b->back.data, hf) != 0)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: \"%s\" becomes \"%s\", which comes back as \"%s\"", map->file, hf,
-                b->target.data, b->back.data);
+    FG_TRY(round_trip(b, hf, b->lost ? &b->why : err));
     FG_TRY_NEW(target, fg_strdup(b->target.data, err));
     FG_TRY(fg_tensor_map_add_link(map, target, b->forms[template], hf, err));
     status = fg_tensor_map_add_part(map, hf, err);
     hf = NULL;
 done:
+    if (b->why.status == FG_ERR_INPUT)
+        status = fg_json_push(b->lost, json_string(hf), err);
+    else if (b->why.status)
+        status = fg_fail(err, b->why.status, "%s", b->why.text);
+    b->why.status = FG_OK;
     fg_free(hf);
     return status;
 }
@@ -112,30 +125,6 @@ static fg_status add_names(builder *b) {
 
 /* ---- ties ---- */
 
-/* What is done with a tied tensor and what it is tied to, by their names in hf. */
-typedef fg_status (*pair_function)(void *context, const char *name, const char *to, fg_error *err);
-
-static fg_status each_pair(const fg_tensor_templates *all, pair_function function, void *context,
-                           fg_error *err) {
-    fg_status status = FG_OK;
-    char *name = NULL, *to = NULL;
-    for (size_t i = 0; i < all->count; i++) {
-        const fg_tensor_template *t = &all->items[i];
-        for (uint64_t block = 0; t->present && t->tied && block < t->count; block++) {
-            fg_free(name);
-            fg_free(to);
-            to = NULL;
-            FG_TRY_NEW(name, fg_tensor_name_of(t->name, block, err));
-            FG_TRY_NEW(to, fg_tensor_name_of(t->tied_to, block, err));
-            FG_TRY(function(context, name, to, err));
-        }
-    }
-done:
-    fg_free(name);
-    fg_free(to);
-    return status;
-}
-
 /* Parts and links have the same indices. */
 static fg_status tie(void *context, const char *name, const char *to, fg_error *err) {
     fg_tensor_map *map = context;
@@ -162,10 +151,10 @@ static fg_status explain(const fg_tensor_map *map, const char *source, const cha
     return status;
 }
 
-fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *hf,
+fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *hf, json_t *lost,
                           fg_error *err) {
     fg_status status = FG_OK;
-    builder b = {.map = map, .err = err};
+    builder b = {.map = map, .lost = lost, .err = err};
     *map = (fg_tensor_map){.converter = converter,
                            .config = hf,
                            .file = fg_converter_file(converter),
@@ -175,7 +164,7 @@ fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, con
     FG_TRY(read_templates(converter, hf, &b.templates, err));
     FG_TRY(add_forms(&b));
     FG_TRY(add_names(&b));
-    FG_TRY(each_pair(&b.templates, tie, map, err));
+    if (!json_array_size(lost)) FG_TRY(fg_tensor_templates_tied(&b.templates, tie, map, err));
 done:
     fg_tensor_templates_free(&b.templates);
     fg_free(b.forms);
@@ -218,7 +207,7 @@ fg_status fg_name_map_tied(const fg_converter *converter, const json_t *hf, json
     pair_list list = {.converter = converter, .pairs = json_array()};
     if (!list.pairs) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tied tensors");
     FG_TRY(read_templates(converter, hf, &all, err));
-    FG_TRY(each_pair(&all, add_pair, &list, err));
+    FG_TRY(fg_tensor_templates_tied(&all, add_pair, &list, err));
 done:
     fg_tensor_templates_free(&all);
     fg_buffer_free(&list.name);

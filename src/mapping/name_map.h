@@ -10,8 +10,10 @@
 #include "mapping/tensor_map.h"
 
 /* `hf` is the completed configuration, which the map borrows. Shapes and counts that cannot be worked out,
- * names that meet, rules that do not come back are FG_ERR_INPUT. */
-fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *hf, fg_error *err);
+ * names that meet, names that do not round-trip are FG_ERR_INPUT. With `lost` (array; may be NULL) all of the
+ * last are listed there and left out, and if there are any, nothing is tied. */
+fg_status fg_name_map_new(fg_tensor_map *map, const fg_converter *converter, const json_t *hf, json_t *lost,
+                          fg_error *err);
 
 /* How many rows the tensors of the vocabulary have; 0 if the converter marks none. */
 fg_status fg_name_map_vocabulary_rows(const fg_converter *converter, const json_t *hf, uint64_t *rows,

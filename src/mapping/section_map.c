@@ -10,7 +10,7 @@
 #include "language/block_sequence.h"
 #include "language/choice.h"
 
-enum { WHERE = 800, PARENT = 300, DEPTH = 16 };
+enum { WHERE = 800, DEPTH = 16 };
 
 typedef struct map_builder {
     fg_tensor_map *map;
@@ -88,10 +88,10 @@ static uint64_t count_in(const char *at, uint64_t index, size_t *length) {
     return index + more;
 }
 
-/* `text` with its {i} replaced by a number and its {name} by a name. Newly allocated. */
-static char *fill_in(const char *text, uint64_t index, const char *name, fg_error *err) {
+/* `prefix` and `text`, its {i} replaced by a number and its {name} by a name. Newly allocated. */
+static char *fill_in(const char *prefix, const char *text, uint64_t index, const char *name, fg_error *err) {
     fg_buffer filled = {0};
-    fg_status status = fg_buffer_add(&filled, "", 0, err);
+    fg_status status = fg_buffer_put(&filled, prefix, err);
     for (const char *at = text; *at && status == FG_OK;) {
         size_t length;
         uint64_t number = count_in(at, index, &length);
@@ -117,14 +117,6 @@ static const char *target_name(const json_t *rule, const char *label) {
 
 /* ---- one tensor ---- */
 
-/* A name of hf, with the prefix of its place. Newly allocated. */
-static char *full_hf_name(const section_instance *at, const char *name, uint64_t index, fg_error *err) {
-    char *filled = fill_in(name, index, NULL, err);
-    char *full = filled ? fg_strformat(err, "%s%s", at->hf, filled) : NULL;
-    fg_free(filled);
-    return full;
-}
-
 static bool count_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements) {
     *elements = 1;
     for (uint32_t d = 0; d < rank; d++) {
@@ -147,11 +139,12 @@ static fg_status read_names(const map_builder *m, const section_instance *at, co
     return each ? evaluate_size(m, at, each, &list->rounds) : FG_OK;
 }
 
-/* The n-th name. Newly allocated. */
+/* The n-th name, with the prefix of its place. Newly allocated. */
 static char *nth_name(const section_instance *at, const name_list *list, uint64_t n, fg_error *err) {
     const json_t *name =
         json_is_array(list->names) ? json_array_get(list->names, n % list->per_round) : list->names;
-    return full_hf_name(at, json_string_value(name), list->each ? n / list->per_round : list->index, err);
+    uint64_t index = list->each ? n / list->per_round : list->index;
+    return fill_in(at->hf, json_string_value(name), index, NULL, err);
 }
 
 static void read_order(const json_t *rule, fg_tensor_form *form) {
@@ -248,7 +241,7 @@ static fg_status add_link(const map_builder *m, const section_instance *at, cons
     fg_tensor_form form;
     uint32_t form_index;
     char *target = NULL, *hf;
-    FG_TRY_NEW(target, fg_strformat(err, "%s%s", at->target, name));
+    FG_TRY_NEW(target, fill_in(at->target, name, index, NULL, err));
     FG_TRY(read_names(m, at, json_object_get(rule, "hf"), json_object_get(rule, "each"), index, &names));
     if (names.rounds > FG_TENSORS_MAX)
         FG_FAIL(err, FG_ERR_INPUT, "\"%s\" would have more than %d parts", target, FG_TENSORS_MAX);
@@ -270,21 +263,11 @@ done:
 /* One tensor, or with "repeat" one for each {i}. */
 static fg_status add_links(const map_builder *m, const section_instance *at, const char *name,
                            const json_t *rule) {
-    fg_status status = FG_OK;
-    fg_error *err = m->err;
     uint64_t count = 1;
-    char *filled = NULL;
     const json_t *repeat = json_object_get(rule, "repeat");
-    if (repeat) FG_TRY(evaluate_size(m, at, repeat, &count));
-    for (uint64_t i = 0; i < count; i++) {
-        FG_TRY_NEW(filled, fill_in(name, i, NULL, err));
-        FG_TRY(add_link(m, at, filled, rule, i));
-        fg_free(filled);
-        filled = NULL;
-    }
-done:
-    fg_free(filled);
-    return status;
+    if (repeat) FG_CALL(evaluate_size(m, at, repeat, &count));
+    for (uint64_t i = 0; i < count; i++) FG_CALL(add_link(m, at, name, rule, i));
+    return FG_OK;
 }
 
 /* ---- rules that lead to sections ---- */
@@ -296,21 +279,17 @@ static fg_status expand_instance(const map_builder *m, const section_instance *a
     fg_status status = FG_OK;
     fg_error *err = m->err;
     const fg_choice *choice;
-    char *target = NULL, *hf = NULL, *target_full = NULL, *hf_full = NULL;
+    char *target = NULL, *hf = NULL;
     const char *hf_prefix = json_string_value(json_object_get(rule, "hf"));
     FG_TRY(fg_choice_by_class(m->classes, m->root, m->target, d, path, &choice, err));
     if (!choice)
         FG_FAIL(err, FG_ERR_INPUT, "%s: no section is for the configuration at \"%s\"", m->map->file, path);
-    FG_TRY_NEW(target, fill_in(name, index, entry, err));
-    FG_TRY_NEW(hf, fill_in(hf_prefix ? hf_prefix : "", index, entry, err));
-    FG_TRY_NEW(target_full, fg_strformat(err, "%s%s", at->target, target));
-    FG_TRY_NEW(hf_full, fg_strformat(err, "%s%s", at->hf, hf));
-    FG_TRY(expand(m, choice->section, at, path, target_full, hf_full, json_object_get(rule, "with"), index));
+    FG_TRY_NEW(target, fill_in(at->target, name, index, entry, err));
+    FG_TRY_NEW(hf, fill_in(at->hf, hf_prefix ? hf_prefix : "", index, entry, err));
+    FG_TRY(expand(m, choice->section, at, path, target, hf, json_object_get(rule, "with"), index));
 done:
     fg_free(target);
     fg_free(hf);
-    fg_free(target_full);
-    fg_free(hf_full);
     return status;
 }
 

@@ -131,3 +131,24 @@ bool fg_tensor_template_matches(const char *name_template, const char *name, uin
     *block = strtoull(digits, &end, 10);
     return strcmp(end, at + MARK) == 0;
 }
+
+fg_status fg_tensor_templates_tied(const fg_tensor_templates *all, fg_tied_function function, void *context,
+                                   fg_error *err) {
+    fg_status status = FG_OK;
+    char *name = NULL, *to = NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        const fg_tensor_template *t = &all->items[i];
+        for (uint64_t block = 0; t->present && t->tied && block < t->count; block++) {
+            fg_free(name);
+            fg_free(to);
+            to = NULL;
+            FG_TRY_NEW(name, fg_tensor_name_of(t->name, block, err));
+            FG_TRY_NEW(to, fg_tensor_name_of(t->tied_to, block, err));
+            FG_TRY(function(context, name, to, err));
+        }
+    }
+done:
+    fg_free(name);
+    fg_free(to);
+    return status;
+}

@@ -39,6 +39,12 @@ fg_status fg_tensor_templates_new(fg_tensor_templates *templates, const fg_tenso
                                   const json_t *config, fg_error *err);
 void fg_tensor_templates_free(fg_tensor_templates *templates);
 
+/* What is done with a name that is tied and the name that it is tied to. */
+typedef fg_status (*fg_tied_function)(void *context, const char *name, const char *to, fg_error *err);
+/* Each of them in turn. */
+fg_status fg_tensor_templates_tied(const fg_tensor_templates *templates, fg_tied_function function,
+                                   void *context, fg_error *err);
+
 /* A template's name for one block. Newly allocated. */
 char *fg_tensor_name_of(const char *name_template, uint64_t block, fg_error *err);
 /* Whether the template gives this name to some block, which need not exist; `block` is set if it repeats. */

@@ -53,7 +53,7 @@ static void plan(const fg_converter *converter, fg_direction direction, const fg
     fg_tensor_map map;
     const fg_completed completed = {.hf = translation->hf, .target = translation->target};
     const fg_tensor_plan_options options = {0};
-    fg_status status = fg_converter_map_new(&map, converter, completed, &err);
+    fg_status status = fg_converter_map_new(&map, converter, completed, NULL, &err);
     if (status == FG_OK) status = fg_tensor_plan(&map, direction, &table, &options, &made, &err);
     fuzz_expect(status, &err);
     fg_tensor_map_free(&map);

@@ -78,6 +78,12 @@ static void faults_are_found(void **state) {
          "{\"flex_attn_kernel_options\": {\"ignored\": \"r\", \"keys\": [\"a\"], \"import_as\": {\"a\": 1, "
          "\"b\": 2}}}}}}",
          "writes a member that its \"keys\" do not name: b"},
+        {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"to_forgather\": {\"lists\": null, "
+         "\"names\": "
+         "[[\"(.+)\", \"\\\\1\"]]}, \"to_hf\": {\"lists\": null, \"names\": "
+         "[[\"causal_lm\\\\.layer_norm\", \"model.norm\"], [\"(?!.*\\\\.[12]\\\\.input)(.+)\", \"\\\\1\"]]}}",
+         "does not round-trip: model.layers.1.input_layernorm.weight; "
+         "does not round-trip: model.layers.2.input_layernorm.weight"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"base_model_prefix\": \"transformer.\"}",
          "base_model_prefix: no tensor has a name that begins with it: transformer."},
         {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/llava.json\", \"base_model_prefix\": "

@@ -110,7 +110,7 @@ static fg_status make_plan(const fg_converter *converter, fg_direction direction
     fg_tensor_map map;
     const fg_tensor_plan_options options = {.cast = cast};
     *plan = (fg_plan){0};
-    fg_status status = fg_name_map_new(&map, converter, hf, err);
+    fg_status status = fg_name_map_new(&map, converter, hf, NULL, err);
     if (status == FG_OK) {
         status = fg_tensor_plan(&map, direction, source, &options, plan, err);
         assert_int_equal(source->count, 0);
@@ -516,7 +516,7 @@ static void names_expand_as_the_state_dict_has_them(void **state) {
     fg_error err = {0};
     fg_tensor_map map;
     json_t *hf = config_of(2, true);
-    assert_int_equal(fg_name_map_new(&map, llama, hf, &err), FG_OK);
+    assert_int_equal(fg_name_map_new(&map, llama, hf, NULL, &err), FG_OK);
     assert_int_equal(map.count, OUTSIDE + 2 * INSIDE);
     assert_int_equal(map.part_count, map.count);
     static const struct {

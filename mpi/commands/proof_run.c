@@ -1,4 +1,4 @@
-#include "proof_run.h"
+#include "commands/proof_run.h"
 
 #include "model/model_settings.h"
 #include "tokens/stop_tokens.h"

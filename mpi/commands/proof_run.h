@@ -2,8 +2,8 @@
  *
  * Rank 0 resolves it (prompt, sampling); all ranks carry it out.
  */
-#ifndef FG_MPI_PROOF_RUN_H
-#define FG_MPI_PROOF_RUN_H
+#ifndef FG_MPI_COMMANDS_PROOF_RUN_H
+#define FG_MPI_COMMANDS_PROOF_RUN_H
 
 #include "commands/run.h"
 #include "generate.h"
@@ -15,7 +15,7 @@ typedef struct fg_proof_run {
         validate; /* every rank, as what follows; how the conversion is proved (not FG_VALIDATE_AUTO) */
     bool generates;
     bool compares;           /* two models that are there, not a conversion */
-    fg_model_pair_task pair; /* as pair.h says; tokens are filled in here */
+    fg_model_pair_task pair; /* as model_pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */
     fg_sampling sampling; /* of the generation */
