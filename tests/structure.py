@@ -70,7 +70,6 @@ EXCEPTIONS = {
     ("not used", "fg_yaml_parse"): "tests and the fuzzer have no files",
     ("not used", "fg_catalogue_forget"): "tests change the files of a catalogue",
     ("not used", "fg_blas_core_better"): "tests name processors that this machine does not have",
-    ("not used", "fg_model_set_device"): "tests compute with another device; the program has one",
     ("type name", "linter"): "each check of lint/ has a context of its own",
     ("type name", "builder"): "two front ends of a tensor map build it alike",
 }

@@ -144,20 +144,24 @@ static fg_status find_named(const fg_binder *binder, const char *name, const sto
     return FG_OK;
 }
 
-/* The one stored_as of the role that the store has. Two at once would leave open which one the model uses. */
-static fg_status locate(const fg_binder *binder, const char *role, location *found, fg_error *err) {
+/* The one stored_as of the role that the store has. Two at once would leave open which one the model uses.
+ * `wanted`, or NULL, gets the first name that was looked for. */
+static fg_status locate(const fg_binder *binder, const char *role, location *found, fg_buffer *wanted,
+                        fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role), *entry;
+    const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role),
+                 *entry = stored_as_at(names, 0);
     fg_buffer name = {0};
     stored_as how;
     *found = (location){0};
-    FG_TRY(read_stored_as(binder, role, stored_as_at(names, 0), &how, err));
-    for (size_t i = 0; (entry = stored_as_at(names, i)) != NULL; i++) {
+    size_t i = 0;
+    do {
         FG_TRY(read_stored_as(binder, role, entry, &how, err));
         fg_buffer_clear(&name);
         FG_TRY(expand(binder, how.pattern, &name, err));
         FG_TRY(find_named(binder, name.data ? name.data : "", &how, found, err));
-    }
+        if (i == 0 && wanted) FG_TRY(fg_buffer_add(wanted, name.data, name.length, err));
+    } while ((entry = stored_as_at(names, ++i)) != NULL);
 done:
     fg_buffer_free(&name);
     if (status != FG_OK) {
@@ -169,17 +173,13 @@ done:
 
 static fg_status require(const fg_binder *binder, const char *role, location *found, fg_error *err) {
     fg_buffer wanted = {0};
-    stored_as first;
     fg_status status = FG_OK;
-    FG_TRY(locate(binder, role, found, err));
+    FG_TRY(locate(binder, role, found, &wanted, err));
     if (found->name) goto done;
-    FG_TRY(read_stored_as(binder, role,
-                          stored_as_at(json_object_get(json_object_get(binder->side, "weights"), role), 0),
-                          &first, err));
-    FG_TRY(expand(binder, first.pattern, &wanted, err));
     status = fg_fail(err, FG_ERR_INPUT, "no tensor %s among the weights (%s of a %s model)", wanted.data,
                      role, binder->format);
-    const char *example = fg_weight_source_example(binder->weights);
+    const fg_weight_source *weights = binder->weights;
+    const char *example = weights->name_of ? weights->name_of(weights->context, 0) : NULL;
     if (example) fg_hint(err, "the weights have names such as \"%s\"", example);
 done:
     fg_buffer_free(&wanted);
@@ -188,7 +188,7 @@ done:
 
 fg_status fg_bind_has(const fg_binder *binder, const char *role, bool *there, fg_error *err) {
     location found;
-    fg_status status = locate(binder, role, &found, err);
+    fg_status status = locate(binder, role, &found, NULL, err);
     *there = found.name != NULL;
     fg_free(found.name);
     return status;
@@ -268,15 +268,16 @@ static fg_status add_read(const fg_binder *binder, const fg_weight *weight, cons
     return FG_OK;
 }
 
-fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
-                         fg_matrix *matrix, fg_error *err) {
+/* As a matrix, or of `rank` 1 as a vector, which has one column. */
+static fg_status bind(const fg_binder *binder, const char *role, uint32_t rank, uint64_t rows,
+                      uint64_t columns, fg_matrix *matrix, fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
     stored_box b;
     FG_TRY(require(binder, role, &found, err));
-    bool transposed = found.how.transposed;
+    bool transposed = rank == 2 && found.how.transposed;
     uint64_t stored_rows = transposed ? columns : rows, stored_columns = transposed ? rows : columns;
-    FG_TRY(check(&found, 2, stored_rows, stored_columns, &b, err));
+    FG_TRY(check(&found, rank, stored_rows, stored_columns, &b, err));
     *matrix = (fg_matrix){.name = found.name,
                           .weight = found.weight,
                           .rows = rows,
@@ -291,18 +292,16 @@ done:
     return status;
 }
 
+fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
+                         fg_matrix *matrix, fg_error *err) {
+    return bind(binder, role, 2, rows, columns, matrix, err);
+}
+
 fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
                          fg_error *err) {
-    fg_status status = FG_OK;
-    location found = {0};
-    stored_box b;
-    FG_TRY(require(binder, role, &found, err));
-    FG_TRY(check(&found, 1, size, 1, &b, err));
-    *vector = (fg_vector){.name = found.name, .weight = found.weight, .first = b.first};
-    found.name = NULL;
-    FG_TRY(add_read(binder, &vector->weight, &b, size, 1, err));
-done:
-    fg_free(found.name);
+    fg_matrix column = {0};
+    fg_status status = bind(binder, role, 1, size, 1, &column, err);
+    *vector = (fg_vector){.name = column.name, .weight = column.weight, .first = column.first};
     return status;
 }
 
