@@ -7,7 +7,7 @@
 #include "language/block_sequence.h"
 #include "translate/section_primitives.h"
 
-enum { BRIEF = 120, PLACE = 300 };
+enum { BRIEF = 120 };
 
 /* The fields of a sequence of either kind, other than its blocks. */
 static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
@@ -169,26 +169,20 @@ static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, con
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
 static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t **count, fg_error *err) {
-    char brief[BRIEF], place[PLACE];
     const char *path = fg_member_text(d, "count", "num_blocks");
     FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
     FG_CALL(fg_translator_read(t, frame, path, false, count, err));
     if (json_is_integer(*count) && json_integer_value(*count) >= 0) return FG_OK;
-    FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
-                                 fg_translator_place(t, frame, path, place, sizeof place),
-                                 fg_json_brief(*count, brief, sizeof brief)));
+    FG_CALL(
+        fg_translator_refuse_value(t, d, frame, path, *count, err, "expected a whole number of 0 or more"));
     *count = NULL;
     return FG_OK;
 }
 
 static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
                              fg_error *err) {
-    json_t *value = json_integer((json_int_t)count);
-    fg_status status =
-        value ? fg_translator_write(t, frame, fg_member_text(d, "count", "num_blocks"), value, err)
-              : fg_fail(err, FG_ERR_MEMORY, "out of memory");
-    json_decref(value);
-    return status;
+    return fg_translator_write_new(t, frame, fg_member_text(d, "count", "num_blocks"),
+                                   json_integer((json_int_t)count), err);
 }
 
 /* Import: writes the sequence, and each of its blocks by the choice that the layout names. */
@@ -209,7 +203,7 @@ static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const 
         FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
                                        fg_block_sequence_path(json_string_value(name), buffer)));
         FG_TRY(choice ? fg_section_enter(t, frame, choice->section, frame->hf, block, err)
-                      : fg_refuse_name(t, d, d->keys[0],
+                      : fg_refuse_name(t, d, NULL, d->keys[0],
                                        json_is_null(name) ? json_array_get(layout, 0) : name, err));
         fg_free(block);
         block = NULL;
@@ -334,11 +328,10 @@ static bool has_list(const fg_declaration *d) {
 /* Import: hf's list of names; NULL: refused, or there is none. */
 static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                              const json_t *count, const json_t **layout, fg_error *err) {
-    char brief[BRIEF];
     FG_CALL(fg_translator_read(t, frame, d->keys[0], false, layout, err));
     if (!is_layout(*layout)) {
-        FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names", d->keys[0],
-                                     fg_json_brief(*layout, brief, sizeof brief)));
+        FG_CALL(fg_translator_refuse_value(t, d, NULL, d->keys[0], *layout, err,
+                                           "expected a list of block names"));
         *layout = NULL;
     } else if (count && every_layer(d) && json_array_size(*layout) != (size_t)json_integer_value(count)) {
         FG_CALL(fg_translator_refuse(

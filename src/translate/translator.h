@@ -59,6 +59,13 @@ enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The same of a value that the source has at a path of the frame: 'key "PATH" = VALUE: ...'. `frame` NULL: the
+ * path is from the root. */
+fg_status fg_translator_refuse_value(fg_translator *translator, const fg_declaration *declaration,
+                                     const fg_frame *frame, const char *path, const json_t *value,
+                                     fg_error *err, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
 /* FG_ERR_INPUT with the refusals, if there are any. */
 fg_status fg_translator_verdict(const fg_translator *translator, fg_error *err);
 /* Frees what it owns: claims, refusals, and `source`, `resolved`, `result` and `variables`. */
@@ -80,6 +87,9 @@ fg_status fg_translator_read(const fg_translator *translator, const fg_frame *fr
                              bool given, const json_t **found, fg_error *err);
 fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, const char *path,
                               const json_t *value, fg_error *err);
+/* The same for a value that was made for it (NULL: there was no memory), which is taken over. */
+fg_status fg_translator_write_new(fg_translator *translator, const fg_frame *frame, const char *path,
+                                  json_t *value, fg_error *err);
 /* Notes a path of the result that holds the number of tokens. */
 fg_status fg_translator_note_vocabulary(fg_translator *translator, const fg_frame *frame, const char *path,
                                         fg_error *err);
