@@ -277,9 +277,10 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     fg_frame resolved = *frame;   /* the object may have come into being meanwhile */
     resolved.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
     bool import = t->direction == FG_IMPORT;
-    FG_CALL(check_conditions(t, &resolved, import ? frame->section->import_if : frame->section->export_if,
-                             false, err));
-    const json_t *warn = import ? frame->section->import_warn : frame->section->export_warn;
+    const json_t *spec = frame->section->spec;
+    FG_CALL(check_conditions(t, &resolved, json_object_get(spec, import ? "import_if" : "export_if"), false,
+                             err));
+    const json_t *warn = json_object_get(spec, import ? "import_warn" : "export_warn");
     if (t->left_out) FG_CALL(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
     return FG_OK;
 }
