@@ -74,13 +74,13 @@ static inline double logits_distance(const logits *reference, const logits *foun
 
 typedef struct scaled {
     fg_weight_source inner;
+    const fg_tensors *table; /* where its numbers are stored */
     float factor;
 } scaled;
 
 static inline bool scaled_find(void *context, const char *name, fg_weight *weight) {
     scaled *s = context;
     bool found = s->inner.find(s->inner.context, name, weight);
-    weight->inner = weight->dtype;
     if (fg_dtype_is_float(weight->dtype)) weight->dtype = FG_F32;
     return found;
 }
@@ -89,7 +89,7 @@ static inline fg_status scaled_read(void *context, const fg_weight *weight, uint
                                     void *out, fg_error *err) {
     scaled *s = context;
     fg_weight stored = *weight;
-    stored.dtype = weight->inner;
+    stored.dtype = s->table->items[weight->index].dtype;
     float *values = out;
     fg_status status = fg_weight_source_read_f32(&s->inner, &stored, first, count, values, err);
     for (uint64_t i = 0; status == FG_OK && i < count; i++) values[i] *= s->factor;
@@ -154,7 +154,7 @@ static inline fg_status subject_bind(const subject *s, float factor, fg_model **
     fg_status status = fg_weight_source_from_tensors(&inner, &s->checkpoint.tensors, err);
     if (status != FG_OK) return status;
     scaled *context = malloc(sizeof *context);
-    *context = (scaled){inner, factor};
+    *context = (scaled){inner, &s->checkpoint.tensors, factor};
     fg_weight_source weights = {
         .context = context, .find = scaled_find, .read = scaled_read, .close = scaled_close};
     return fg_model_bind(model, s->spec, s->checkpoint.format, s->config, weights, err);
