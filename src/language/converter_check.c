@@ -198,11 +198,9 @@ static fg_status check_one(names_check *c, const char *template, const json_t *s
     FG_TRY(note_target(c, template, target.data, err));
     FG_TRY(expect_back(c, template, target.data, name, err));
     json_array_foreach(json_object_get(spec, "also_read"), i, item) {
-        FG_TRY_NEW(other, with_index(json_string_value(item), index, err));
+        FG_TRY_RENEW(other, with_index(json_string_value(item), index, err));
         FG_TRY(note_target(c, template, other, err));
         FG_TRY(expect_back(c, template, other, name, err));
-        fg_free(other);
-        other = NULL;
     }
 done:
     fg_buffer_free(&target);

@@ -55,13 +55,11 @@ static fg_status merge(fg_translator *t, const char *target, const json_t *from,
     json_t *value;
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (json_object_size(value))
             FG_TRY(merge(t, target, value, path, err));
         else
             FG_TRY(fg_translator_write(t, &root, path, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -127,8 +125,8 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
     FG_TRY(block_names(&task->sequence, &task->names, err));
     json_array_foreach(task->names, i, name) {
         const fg_choice *choice;
-        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
-                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
+                                         fg_block_sequence_path(json_string_value(name), buffer)));
         FG_TRY(fg_choose_by_class(t, d, block, &choice, err));
         if (!choice)
             FG_TRY(fg_refuse_class(t, d, block, err));
@@ -137,8 +135,6 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
         if (choice && choice->name)
             FG_TRY(fg_json_put(letters, json_is_null(name) ? "" : json_string_value(name),
                                json_string(choice->name), err));
-        fg_free(block);
-        block = NULL;
     }
     for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
     task->layout = json_array();
@@ -200,13 +196,11 @@ static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const 
     json_array_foreach(task->names, i, name) {
         const char *letter = json_string_value(json_is_null(name) ? json_array_get(layout, 0) : name);
         const fg_choice *choice = letter ? fg_choose_by_name(d, letter) : &d->choices[0];
-        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
-                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
+                                         fg_block_sequence_path(json_string_value(name), buffer)));
         FG_TRY(choice ? fg_section_enter(t, frame, choice->section, frame->hf, block, err)
                       : fg_refuse_name(t, d, NULL, d->keys[0],
                                        json_is_null(name) ? json_array_get(layout, 0) : name, err));
-        fg_free(block);
-        block = NULL;
     }
 done:
     json_decref(made);
@@ -306,13 +300,11 @@ static fg_status set_section_aside(fg_translator *t, const fg_frame *at, unsigne
         for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
             FG_TRY(set_aside(t, at, d, d->keys[k], err));
         for (size_t k = 0; k < d->choice_count; k++) {
-            FG_TRY_NEW(hf, fg_section_hf_path(at, d, err));
+            FG_TRY_RENEW(hf, fg_section_hf_path(at, d, err));
             const fg_frame inner = {.section = d->choices[k].section, .hf = hf, .target = at->target};
             if (fg_primitive_takes(d->primitive, "hf_type"))
                 FG_TRY(set_aside(t, &inner, d, fg_member_text(d, "hf_type", "type"), err));
             FG_TRY(set_section_aside(t, &inner, depth + 1, err));
-            fg_free(hf);
-            hf = NULL;
         }
     }
 done:

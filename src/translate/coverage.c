@@ -138,10 +138,8 @@ static fg_status walk(fg_translator *t, const json_t *object, const level *at, f
         FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep", t->options->file,
                 at->path, DEPTH);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
         FG_TRY(visit(t, at, path, key, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -169,10 +167,8 @@ static fg_status visit_below(fg_translator *t, const fg_field *field, const json
     if (!fg_starts_with(field->type, "dict["))
         return visit_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
     json_object_foreach((json_t *)(uintptr_t)value, key, entry) {
-        FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
+        FG_TRY_RENEW(below, fg_strformat(err, "%s/%s", path, key));
         FG_TRY(visit_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
-        fg_free(below);
-        below = NULL;
     }
 done:
     fg_free(below);
@@ -213,10 +209,8 @@ static fg_status cover_class(fg_translator *t, const char *class_name, const jso
     if (!class_name || depth == DEPTH) goto done;
     json_object_foreach((json_t *)(uintptr_t)fg_class_fields(t->classes, class_name), name, entry) {
         if (!fg_class_field(t->classes, class_name, name, &field) || !field.architecture) continue;
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         FG_TRY(cover_field(t, &field, json_object_get(object, name), path, depth, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -244,7 +238,7 @@ static fg_status leave_class(fg_translator *t, const char *class_name, const jso
     if (!class_name || depth == DEPTH) goto done;
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         if (!fg_class_field(t->classes, class_name, name, &field)) continue;
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         const fg_claim *claim = fg_claims_find(&t->claims[FG_SIDE_TARGET], path);
         bool section = claim && claim->declaration->choice_count;
         if (field.architecture && (section || !claim))
@@ -252,8 +246,6 @@ static fg_status leave_class(fg_translator *t, const char *class_name, const jso
         else if (!claim && !is_default(&field, value))
             FG_TRY(fg_translator_leave_out(t, NULL, path, value,
                                            "says how the model is trained, not what it is", NULL, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

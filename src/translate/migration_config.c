@@ -25,15 +25,13 @@ static fg_status pass_keys(fg_translator *t, const json_t *object, const char *p
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         const fg_claims *claims = &t->claims[FG_SIDE_HF];
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         bool shared = fg_claims_below(claims, path) || json_is_object(fg_json_at(t->result, path));
         if (json_object_size(value) && shared && !fg_claims_find(claims, path))
             FG_TRY(pass_keys(t, value, path, err));
         else if (!fg_claims_find(claims, path))
             FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, fg_json_deep_copy(value, err), err)
                                     : pass_key(t, path, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

@@ -226,12 +226,9 @@ fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_de
                                         fg_translator_imports(t) ? hf : target, key));
             continue;
         }
-        FG_TRY_NEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));
-        FG_TRY_NEW(target_entry, fg_strformat(err, "%s/%s", target, key));
+        FG_TRY_RENEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));
+        FG_TRY_RENEW(target_entry, fg_strformat(err, "%s/%s", target, key));
         FG_TRY(run_object(t, frame, d, hf_entry, target_entry, err));
-        fg_free(hf_entry);
-        fg_free(target_entry);
-        hf_entry = target_entry = NULL;
     }
 done:
     fg_free(hf);
