@@ -16,8 +16,7 @@ struct fg_classes {
 
 static fg_status read_classes(fg_classes *made, fg_catalogue *catalogue, const char *path, fg_error *err) {
     const fg_source_file *file;
-    fg_status status = fg_catalogue_read(catalogue, path, &file, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_catalogue_read(catalogue, path, &file, err));
     made->document = file->document;
     made->classes = json_object_get(made->document, "classes");
     made->registries = json_object_get(made->document, "registries");

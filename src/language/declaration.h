@@ -66,7 +66,7 @@ typedef struct fg_declarations {
     const fg_section *root; /* NULL in a file without sections */
 } fg_declarations;
 
-/* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
+/* Compiles "sections" and "root" of the merged document. FG_ERR_INPUT names file, line and rule. */
 fg_status fg_declarations_compile(fg_declarations *declarations, const json_t *document,
                                   const fg_layers *layers, fg_error *err);
 /* The same for one section without conditions that stands elsewhere: `config`, at `place` of the layer, of a

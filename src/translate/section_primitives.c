@@ -178,8 +178,8 @@ static fg_status choose(fg_translator *t, const fg_declaration *d, const char *h
                    : fg_refuse_class(t, d, target, err);
 }
 
-/* The section for an object: of the one that there is, of the class that the target's object has, or of the type
- * that hf's says. */
+/* Runs the section for an object: the only one, that of the class of the target's object, or that of the type
+ * that hf's object says. */
 static fg_status run_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                             const char *target, fg_error *err) {
     const fg_choice *choice = &d->choices[0];
