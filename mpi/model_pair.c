@@ -104,8 +104,8 @@ static const fg_format *format_of(const json_t *about) {
 static fg_status bind(fg_model_pair *p, unsigned model, const char *side, const json_t *config,
                       fg_weight_source weights, fg_error *err) {
     const json_t *about = json_object_get(p->about, side);
-    fg_status status = fg_model_bind(&p->models[model], json_object_get(about, "spec"), format_of(about),
-                                     config, weights, err);
+    fg_status status = fg_model_bind(&p->models[model], &fg_device_cpu, json_object_get(about, "spec"),
+                                     format_of(about), config, weights, err);
     if (status != FG_OK)
         return fg_where(err, "binding %s for the proof",
                         json_string_value(json_object_get(about, "directory")));

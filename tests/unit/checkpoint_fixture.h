@@ -149,7 +149,8 @@ static inline void subject_close(subject *s) {
     free(s->tokens);
 }
 
-static inline fg_status subject_bind(const subject *s, float factor, fg_model **model, fg_error *err) {
+static inline fg_status subject_bind(const subject *s, const fg_device *device, float factor,
+                                     fg_model **model, fg_error *err) {
     fg_weight_source inner;
     fg_status status = fg_weight_source_from_tensors(&inner, &s->checkpoint.tensors, err);
     if (status != FG_OK) return status;
@@ -157,7 +158,7 @@ static inline fg_status subject_bind(const subject *s, float factor, fg_model **
     *context = (scaled){inner, &s->checkpoint.tensors, factor};
     fg_weight_source weights = {
         .context = context, .find = scaled_find, .read = scaled_read, .close = scaled_close};
-    return fg_model_bind(model, s->spec, s->checkpoint.format, s->config, weights, err);
+    return fg_model_bind(model, device, s->spec, s->checkpoint.format, s->config, weights, err);
 }
 
 /* ---- running ---- */
@@ -204,7 +205,7 @@ static inline logits run_model(fg_model *model, const uint32_t *tokens, uint64_t
 static inline logits subject_run(const subject *s, float factor, fg_mask mask, uint64_t batch) {
     fg_error err = {0};
     fg_model *model;
-    require_ok(subject_bind(s, factor, &model, &err), &err);
+    require_ok(subject_bind(s, &fg_device_cpu, factor, &model, &err), &err);
     fg_model_set_mask(model, mask);
     return run_model(model, s->tokens, s->count, batch);
 }
