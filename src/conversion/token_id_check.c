@@ -73,12 +73,7 @@ fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *wri
     if (rows < 0) rows = 0;
     if (!format->has_token_ids) FG_TRY(carried_config(written->left_out, &carried, err));
     check_object(written->file, "", carried ? carried : written->model, (uint64_t)rows, 0);
-<<<<<<< HEAD
-    if (written->generation_config)
-        check_object(GENERATION_CONFIG, "", written->generation_config, (uint64_t)rows, 0);
-=======
     check_object(GENERATION_CONFIG, "", written->generation_config, (uint64_t)rows, 0);
->>>>>>> main
 done:
     json_decref(carried);
     return status;

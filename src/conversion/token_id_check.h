@@ -13,12 +13,7 @@ typedef struct fg_written_ids {
         *left_out; /* as fg_translation.left_out: what is carried next to it where the format has no ids */
     const json_t *generation_config; /* NULL: there is none */
 } fg_written_ids;
-<<<<<<< HEAD
-/* Warns of each id (keys that end in "_token_id", lists of ids too) in the configurations and the objects in
- * them that is no row of the vocabulary: that of the nearest vocab_size, else of the model. */
-=======
 /* Warns of each id (keys that end in "_token_id", lists of ids too) that is no row of the vocabulary. */
->>>>>>> main
 fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *written, fg_error *err);
 
 #endif
