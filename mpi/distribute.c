@@ -1,5 +1,6 @@
 #include "distribute.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -44,27 +45,43 @@ done:
     return status;
 }
 
+/* ---- the queue of a node ---- */
+
+enum {
+    APART = 128
+}; /* bytes: no two fields on one cache line, wherever the window begins (MPI aligns it to 8) */
+
+/* In memory that the ranks of a node share. Zeros are its beginning. */
+typedef struct board {
+    atomic_uint_fast64_t next; /* item that nobody has taken */
+    char apart[APART];
+    atomic_uint_fast64_t bytes; /* that the node has done */
+    char apart_too[APART];
+    atomic_bool
+        raised; /* a rank failed: the others see it before their next item and within their current one */
+} board;
+
 typedef struct worker {
     const fg_ranks *ranks;
-    fg_queue *queue;
+    board *board;
     fg_progress progress;
     bool shows;
 } worker;
 
 /* Ranks of the same node see the raised flag; those of other nodes get a message. */
 static void tell_to_stop(const worker *w) {
-    fg_queue_raise(w->queue);
+    atomic_store(&w->board->raised, true);
     fg_ranks_call_stop(w->ranks);
 }
 
 static bool told_to_stop(const worker *w) {
-    return fg_ranks_stop_called(w->ranks) || fg_queue_raised(w->queue);
+    return fg_ranks_stop_called(w->ranks) || atomic_load(&w->board->raised);
 }
 
 static bool advance(void *context, uint64_t bytes) {
     worker *w = context;
-    fg_queue_done(w->queue, bytes);
-    if (w->shows) fg_progress_update(&w->progress, fg_queue_bytes(w->queue));
+    uint64_t before = atomic_fetch_add(&w->board->bytes, bytes);
+    if (w->shows) fg_progress_update(&w->progress, before + bytes);
     return !told_to_stop(w);
 }
 
@@ -76,7 +93,7 @@ static uint64_t total_bytes(const fg_work *work) {
 
 static fg_status work_off(const fg_work *work, const fg_item_task *task, worker *w, fg_error *err) {
     while (!told_to_stop(w)) {
-        uint64_t next = fg_queue_take(w->queue);
+        uint64_t next = atomic_fetch_add(&w->board->next, 1);
         if (next >= work->count) break;
         fg_status status = task->carry_out(task->context, &work->items[next], advance, w, err);
         if (status != FG_OK) return status;
@@ -86,12 +103,12 @@ static fg_status work_off(const fg_work *work, const fg_item_task *task, worker 
 
 fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_item_task *task, fg_error *err) {
     fg_work work = {0};
-    fg_queue queue;
+    fg_node_memory memory;
     uint32_t *node_of = NULL;
-    worker w = {
-        .ranks = ranks, .queue = &queue, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_NONE};
-    fg_status status = fg_queue_open(&queue, ranks, err);
+    worker w = {.ranks = ranks, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_NONE};
+    fg_status status = fg_node_memory_open(ranks, sizeof *w.board, &memory, err);
     if (status != FG_OK) goto done;
+    w.board = memory.bytes;
     status = fg_distribute_shards(plan, ranks->node_count, &node_of, err);
     if (status == FG_OK)
         status = fg_work_split(plan, node_of, (uint32_t)ranks->node_index, FG_WORK_ITEM_BYTES, &work, err);
@@ -99,10 +116,10 @@ fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_ite
     if (status == FG_OK) status = work_off(&work, task, &w, err);
     if (status != FG_OK) tell_to_stop(&w);
     fg_ranks_clear_stops(ranks, status != FG_OK);
-    if (w.shows) fg_progress_end(&w.progress, fg_queue_bytes(&queue));
+    if (w.shows) fg_progress_end(&w.progress, atomic_load(&w.board->bytes));
     status = fg_ranks_agree(ranks, err);
 done:
-    fg_queue_close(&queue);
+    fg_node_memory_close(&memory);
     fg_work_free(&work);
     fg_free(node_of);
     return status;

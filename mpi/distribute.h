@@ -1,5 +1,5 @@
 /* Distributing the items of a plan: shards to nodes by bytes, items within a node to the next free rank,
- * largest first.
+ * largest first: a counter in memory that the node's ranks share, from which each takes the next item.
  *
  * Network file systems tear pages that two clients write; so the files of one shard are written from one node
  * only.
@@ -8,7 +8,6 @@
 #define FG_MPI_DISTRIBUTE_H
 
 #include "copy/copier.h"
-#include "queue.h"
 #include "ranks.h"
 #include "report/progress.h"
 

@@ -15,7 +15,7 @@ struct fg_dump {
     const fg_ranks *ranks;
     char *path, *partial; /* what the user named; what is written (report/output_file.h) */
     bool open;            /* on every rank: closing is collective */
-    uint64_t hidden_of[FG_DUMP_SIDES], heads_of[FG_DUMP_SIDES];
+    fg_model_shape shapes[FG_DUMP_SIDES];
     hid_t file;
     haddr_t end; /* of the last dataset in the file */
 };
@@ -125,12 +125,12 @@ done:
 
 static fg_status make_side(fg_dump *dump, const fg_dump_layout *layout, int side, fg_error *err) {
     fg_status status = FG_OK;
-    hsize_t logits[] = {layout->tokens, layout->vocab_of[side]},
-            hidden[] = {layout->tokens, layout->hidden_of[side]};
+    const fg_model_shape *shape = &layout->shapes[side];
+    hsize_t logits[] = {layout->tokens, shape->vocab}, hidden[] = {layout->tokens, shape->hidden};
     hid_t group = H5Gcreate2(dump->file, side_names[side], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     if (group < 0) return failed(dump, "create a group", err);
     FG_TRY(describe_side(dump, group, json_object_get(layout->about, side_names[side]), err));
-    uint64_t heads = layout->heads_of[side];
+    uint64_t heads = shape->heads;
     FG_TRY(make_of_heads(dump, group, "logits",
                          heads > 1 ? "scores before softmax, float32 [prediction heads, tokens, vocab]"
                                    : "scores before softmax, float32 [tokens, vocab]",
@@ -141,7 +141,7 @@ static fg_status make_side(fg_dump *dump, const fg_dump_layout *layout, int side
                                      "[prediction heads, tokens, hidden]"
                                    : items[FG_DUMP_FINAL_NORM].description,
                          heads, hidden, err));
-    for (uint64_t b = 0; b < layout->blocks_of[side]; b++) FG_TRY(make_block(dump, group, b, hidden, err));
+    for (uint64_t b = 0; b < shape->blocks; b++) FG_TRY(make_block(dump, group, b, hidden, err));
 done:
     H5Gclose(group);
     return status;
@@ -226,9 +226,9 @@ static void reserve(const fg_dump *dump, fg_error *err) {
 uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
     uint64_t per_token = sizeof(uint32_t);
     for (int side = 0; side < FG_DUMP_SIDES; side++) {
-        uint64_t heads = layout->heads_of[side];
-        uint64_t states = 1 + 3 * layout->blocks_of[side] + heads; /* as make_side makes them */
-        per_token += sizeof(float) * (states * layout->hidden_of[side] + heads * layout->vocab_of[side]);
+        const fg_model_shape *s = &layout->shapes[side];
+        uint64_t states = 1 + 3 * s->blocks + s->heads; /* as make_side makes them */
+        per_token += sizeof(float) * (states * s->hidden + s->heads * s->vocab);
     }
     return per_token * layout->tokens;
 }
@@ -253,10 +253,7 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
                        .file = H5I_INVALID_HID,
                        .path = fg_strdup(layout->path, err),
                        .partial = fg_output_file_partial(layout->path, err)};
-    for (int side = 0; d && side < FG_DUMP_SIDES; side++) {
-        d->hidden_of[side] = layout->hidden_of[side];
-        d->heads_of[side] = layout->heads_of[side];
-    }
+    if (d) memcpy(d->shapes, layout->shapes, sizeof d->shapes);
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) {
         open_file(d, err);
@@ -279,7 +276,7 @@ static fg_status write_of_head(const fg_dump *dump, const char *path, int side, 
                                const hsize_t *start, const hsize_t *count, const float *values,
                                fg_error *err) {
     hsize_t begin[] = {head, start[0], start[1]}, extent[] = {1, count[0], count[1]};
-    if (dump->heads_of[side] > 1)
+    if (dump->shapes[side].heads > 1)
         return write_slab(dump, path, H5T_NATIVE_FLOAT, 3, begin, extent, values, err);
     return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, count, values, err);
 }
@@ -287,7 +284,7 @@ static fg_status write_of_head(const fg_dump *dump, const char *path, int side, 
 fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
                          uint64_t count, const float *values, fg_error *err) {
     char path[96];
-    const hsize_t start[] = {position, 0}, extent[] = {count, dump->hidden_of[side]};
+    const hsize_t start[] = {position, 0}, extent[] = {count, dump->shapes[side].hidden};
     bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
     if (of_block)
         snprintf(path, sizeof path, "%s/blocks/%04llu/%s", side_names[side], (unsigned long long)of,

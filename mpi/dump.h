@@ -12,6 +12,7 @@
 #define FG_MPI_DUMP_H
 
 #include "base/json.h"
+#include "model/forward.h"
 #include "ranks.h"
 
 typedef struct fg_dump fg_dump;
@@ -22,8 +23,7 @@ enum { FG_DUMP_SIDES = 2 };
 typedef struct fg_dump_layout {
     const char *path;
     uint64_t tokens;
-    uint64_t vocab_of[FG_DUMP_SIDES], blocks_of[FG_DUMP_SIDES], hidden_of[FG_DUMP_SIDES],
-        heads_of[FG_DUMP_SIDES];
+    fg_model_shape shapes[FG_DUMP_SIDES];
     const char *version;
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;

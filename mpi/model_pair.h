@@ -3,6 +3,8 @@
  *
  * Models: the reference (the source; where the plan casts, its weights rounded as the plan rounds them), the
  * candidate (the destination), and, with casts, the source unrounded, for reporting what the rounding does.
+ * Where the conversion edits rows of the vocabulary (added tokens), those of the source get the rows that
+ * their definition asks for.
  *
  * Invariant: after fg_model_pair_open every rank holds the same models and the same tokens, all of which both
  * vocabularies have.

@@ -9,13 +9,8 @@
 
 static fg_dump_layout layout_of(const fg_model_pair *pair) {
     fg_dump_layout layout = {.tokens = pair->token_count, .about = pair->about};
-    for (int side = 0; side < FG_DUMP_SIDES; side++) {
-        fg_model_shape shape = fg_model_shape_of(pair->models[side]);
-        layout.vocab_of[side] = shape.vocab;
-        layout.hidden_of[side] = shape.hidden;
-        layout.blocks_of[side] = shape.blocks;
-        layout.heads_of[side] = shape.heads;
-    }
+    for (int side = 0; side < FG_DUMP_SIDES; side++)
+        layout.shapes[side] = fg_model_shape_of(pair->models[side]);
     return layout;
 }
 
@@ -59,11 +54,8 @@ done:
 
 static void judge(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result) {
     const fg_comparison *logits = &result->logits;
-    fg_model_shape shape = fg_model_shape_of(pair->models[FG_CANDIDATE]);
+    result->shape = fg_model_shape_of(pair->models[FG_CANDIDATE]);
     result->tokens = pair->token_count;
-    result->vocab = shape.vocab;
-    result->blocks = shape.blocks;
-    result->heads = shape.heads;
     result->passed = logits->largest_difference <= task->atol && !logits->non_finite[FG_SIDE_A] &&
                      !logits->non_finite[FG_SIDE_B];
 }
@@ -97,8 +89,8 @@ static const char *part_of(const fg_proof_result *result, bool *in_block, uint64
     *in_block = false;
     if (!result->parted) return "the output head";
     if (result->place == 0) return "the embedding";
-    if (result->place == fg_place_final_norm(result->blocks, 0)) return "the final norm";
-    if (result->place > fg_place_final_norm(result->blocks, 0))
+    if (result->place == fg_place_final_norm(result->shape.blocks, 0)) return "the final norm";
+    if (result->place > fg_place_final_norm(result->shape.blocks, 0))
         return "the final norm of a further prediction head";
     *in_block = true;
     *block = (result->place - 1) / FG_SUB_COUNT;
@@ -122,9 +114,7 @@ static fg_status report_place(const fg_proof_result *result, json_t *proof, fg_e
     uint64_t block = 0;
     json_t *place = json_pack("{s:s}", "sublayer", part_of(result, &in_block, &block));
     fg_status status = fg_json_put(proof, "first_difference", place, err);
-    if (status == FG_OK && in_block)
-        status = fg_json_put(place, "block", json_integer((json_int_t)block), err);
-    return status;
+    return status == FG_OK && in_block ? fg_json_put_u64(place, "block", block, err) : status;
 }
 
 /* JSON has no infinity: a difference without bound is null. */
@@ -142,14 +132,14 @@ static json_t *comparison(const fg_comparison *c) {
 
 fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
+    const fg_model_shape *shape = &result->shape;
     json_t *proof = comparison(&result->logits);
     FG_TRY(fg_json_put(proof, "kind", json_string("logits"), err));
     FG_TRY(fg_json_put(proof, "passed", json_boolean(result->passed), err));
-    FG_TRY(fg_json_put(proof, "tokens", json_integer((json_int_t)result->tokens), err));
-    FG_TRY(fg_json_put(proof, "vocab", json_integer((json_int_t)result->vocab), err));
-    FG_TRY(fg_json_put(proof, "blocks", json_integer((json_int_t)result->blocks), err));
-    if (result->heads > 1)
-        FG_TRY(fg_json_put(proof, "prediction_heads", json_integer((json_int_t)result->heads), err));
+    FG_TRY(fg_json_put_u64(proof, "tokens", result->tokens, err));
+    FG_TRY(fg_json_put_u64(proof, "vocab", shape->vocab, err));
+    FG_TRY(fg_json_put_u64(proof, "blocks", shape->blocks, err));
+    if (shape->heads > 1) FG_TRY(fg_json_put_u64(proof, "prediction_heads", shape->heads, err));
     FG_TRY(fg_json_put(proof, "seconds", json_real(result->seconds), err));
     if (!result->passed) FG_TRY(report_place(result, proof, err));
     if (result->rounded) FG_TRY(fg_json_put(proof, "rounding", comparison(&result->rounding), err));

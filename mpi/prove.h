@@ -22,7 +22,8 @@ typedef struct fg_proof_task {
 
 typedef struct fg_proof_result {
     bool passed;
-    uint64_t tokens, vocab, blocks, heads;
+    uint64_t tokens;
+    fg_model_shape shape;   /* the candidate's */
     fg_comparison logits;   /* candidate against reference */
     bool rounded;           /* `rounding` is filled */
     fg_comparison rounding; /* candidate against the unrounded source */

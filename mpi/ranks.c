@@ -157,14 +157,14 @@ void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size) {
 
 fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err) {
     uint64_t length = text->length;
+    FG_CALL(fg_ranks_agree(ranks, err));
     fg_ranks_share(ranks, &length, sizeof length);
     if (ranks->rank != 0) {
         fg_buffer_free(text);
         text->data = fg_alloc(length + 1, 1, err);
         if (text->data) *text = (fg_buffer){.data = text->data, .length = length, .capacity = length + 1};
     }
-    fg_status status = fg_ranks_agree(ranks, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_ranks_agree(ranks, err));
     fg_ranks_share(ranks, text->data, length);
     return status_of(ranks, err);
 }

@@ -36,7 +36,7 @@ void fg_ranks_stop(fg_ranks *ranks);
  * number, or none. Returns its status. */
 fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err);
 
-/* Collective. Rank 0's text (any size) reaches all; the others' is replaced. Ends in an agreement. */
+/* Collective. After an agreement rank 0's text (any size) reaches all; the others' is replaced. */
 fg_status fg_ranks_share_text(const fg_ranks *ranks, fg_buffer *text, fg_error *err);
 /* Collective. The bytes of rank 0, or of rank `root`, of a size that all know. */
 void fg_ranks_share(const fg_ranks *ranks, void *bytes, size_t size);

@@ -23,8 +23,7 @@ static fg_status decode(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, c
 fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, fg_error *err) {
     fg_buffer text = {0}, place = {0};
     encode(ranks, plan, stage, &text, &place, err);
-    fg_status status = fg_ranks_agree(ranks, err);
-    if (status == FG_OK) status = fg_ranks_share_text(ranks, &text, err);
+    fg_status status = fg_ranks_share_text(ranks, &text, err);
     if (status == FG_OK) status = fg_ranks_share_text(ranks, &place, err);
     if (status == FG_OK) {
         decode(ranks, plan, stage, &text, &place, err);

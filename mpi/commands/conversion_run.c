@@ -158,17 +158,13 @@ done:
 
 /* Creates DST.partial with everything but the tensors' bytes. */
 static fg_status begin_stage(convert_run *c, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *copied = json_array();
+    json_t *copied;
     fg_interrupt_guard(&c->stage);
-    FG_TRY(fg_stage_begin(&c->stage, err));
+    FG_CALL(fg_stage_begin(&c->stage, err));
     for (size_t s = 0; s < c->plan->shard_count; s++)
-        FG_TRY(fg_stage_create_shard(&c->stage, c->plan, s, err));
-    FG_TRY(fg_conversion_write_files(&c->conversion, &c->stage, copied, err));
-    FG_TRY(fg_json_put(c->report, "copied_files", json_incref(copied), err));
-done:
-    json_decref(copied);
-    return status;
+        FG_CALL(fg_stage_create_shard(&c->stage, c->plan, s, err));
+    FG_CALL_NEW(copied, fg_json_put_array(c->report, "copied_files", err));
+    return fg_conversion_write_files(&c->conversion, &c->stage, copied, err);
 }
 
 static fg_status decide(convert_run *c, fg_recipe_kind kind, fg_error *err) {

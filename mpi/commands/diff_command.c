@@ -30,14 +30,10 @@ static fg_status put_copy(json_t *object, const char *key, const json_t *value, 
 }
 
 static fg_status put_pair(json_t *object, const char *key, const json_t *a, const json_t *b, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *pair = json_array();
-    FG_TRY(fg_json_push(pair, fg_json_deep_copy(a, err), err));
-    FG_TRY(fg_json_push(pair, fg_json_deep_copy(b, err), err));
-    FG_TRY(fg_json_put(object, key, json_incref(pair), err));
-done:
-    json_decref(pair);
-    return status;
+    json_t *pair;
+    FG_CALL_NEW(pair, fg_json_put_array(object, key, err));
+    FG_CALL(fg_json_push(pair, fg_json_deep_copy(a, err), err));
+    return fg_json_push(pair, fg_json_deep_copy(b, err), err);
 }
 
 /* Walks two objects; members that are objects on both sides are compared member by member. */
@@ -78,7 +74,7 @@ typedef struct comparison {
     fg_reader *reader_a, *reader_b;            /* owned */
     unsigned char *bytes_a, *bytes_b;          /* owned; BLOCK each */
     float *values_a, *values_b;                /* owned; room for BLOCK elements of one byte */
-    json_t *only_a, *only_b, *layout, *values; /* owned */
+    json_t *only_a, *only_b, *layout, *values; /* arrays in the document */
     fg_missing_prefix missing;                 /* owned */
     uint64_t equal;
 } comparison;
@@ -182,21 +178,12 @@ static void close_comparison(comparison *c) {
     fg_free(c->bytes_b);
     fg_free(c->values_a);
     fg_free(c->values_b);
-    json_decref(c->only_a);
-    json_decref(c->only_b);
-    json_decref(c->layout);
-    json_decref(c->values);
 }
 
 static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, json_t *found,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    comparison c = {.a = a,
-                    .b = b,
-                    .only_a = json_array(),
-                    .only_b = json_array(),
-                    .layout = json_array(),
-                    .values = json_array()};
+    comparison c = {.a = a, .b = b};
     FG_TRY(fg_reader_new(&c.reader_a, &a->tensors, err));
     FG_TRY(fg_reader_new(&c.reader_b, &b->tensors, err));
     FG_TRY_NEW(c.bytes_a, fg_alloc_buffer(BLOCK, err));
@@ -204,18 +191,19 @@ static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, 
     FG_TRY_NEW(c.values_a, fg_alloc_buffer(BLOCK * sizeof(float), err));
     FG_TRY_NEW(c.values_b, fg_alloc_buffer(BLOCK * sizeof(float), err));
     FG_TRY(fg_missing_prefix_find(&c.missing, &a->tensors, &b->tensors, err));
-    for (size_t i = 0; i < a->tensors.count; i++) FG_TRY(compare_tensor(&c, &a->tensors.items[i], err));
-    FG_TRY(find_new(&c, err));
     if (c.missing.prefix)
         FG_TRY(fg_json_put(found, "missing_prefix",
                            json_pack("{s:s, s:s}", "prefix", c.missing.prefix, "lacking",
                                      c.missing.lacking_first ? "a" : "b"),
                            err));
-    FG_TRY(fg_json_put(found, "equal", json_integer((json_int_t)c.equal), err));
-    FG_TRY(fg_json_put(found, "only_a", json_incref(c.only_a), err));
-    FG_TRY(fg_json_put(found, "only_b", json_incref(c.only_b), err));
-    FG_TRY(fg_json_put(found, "layout", json_incref(c.layout), err));
-    FG_TRY(fg_json_put(found, "values", json_incref(c.values), err));
+    FG_TRY(fg_json_put_u64(found, "equal", 0, err)); /* its place among the keys */
+    FG_TRY_NEW(c.only_a, fg_json_put_array(found, "only_a", err));
+    FG_TRY_NEW(c.only_b, fg_json_put_array(found, "only_b", err));
+    FG_TRY_NEW(c.layout, fg_json_put_array(found, "layout", err));
+    FG_TRY_NEW(c.values, fg_json_put_array(found, "values", err));
+    for (size_t i = 0; i < a->tensors.count; i++) FG_TRY(compare_tensor(&c, &a->tensors.items[i], err));
+    FG_TRY(find_new(&c, err));
+    FG_TRY(fg_json_put_u64(found, "equal", c.equal, err));
 done:
     close_comparison(&c);
     return status;
@@ -331,20 +319,20 @@ static fg_status compare(const fg_options *options, json_t *document, bool *equa
     fg_status status = FG_OK;
     fg_checkpoint a = {0}, b = {0};
     fg_checkpoint_options how = {0};
-    json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors = json_object();
+    json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors;
     FG_TRY(fg_checkpoint_open(&a, options->source, &how, err));
     FG_TRY(fg_checkpoint_open(&b, options->destination, &how, err));
+    FG_TRY(fg_json_put_text(document, "a", options->source, err));
+    FG_TRY(fg_json_put_text(document, "b", options->destination, err));
+    FG_TRY(fg_json_put(document, "equal", json_false(), err)); /* its place among the keys */
+    FG_TRY(fg_json_put(document, "config", json_incref(config), err));
+    FG_TRY_NEW(tensors, fg_json_put_object(document, "tensors", err));
     FG_TRY(compare_objects(a.config, b.config, "", config, err));
     FG_TRY(compare_tables(&a, &b, tensors, err));
     *equal = nothing_found(config, tensors);
-    FG_TRY(fg_json_put(document, "a", fg_json_string(options->source), err));
-    FG_TRY(fg_json_put(document, "b", fg_json_string(options->destination), err));
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
-    FG_TRY(fg_json_put(document, "config", json_incref(config), err));
-    FG_TRY(fg_json_put(document, "tensors", json_incref(tensors), err));
 done:
     json_decref(config);
-    json_decref(tensors);
     fg_checkpoint_close(&a);
     fg_checkpoint_close(&b);
     return status;

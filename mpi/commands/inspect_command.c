@@ -39,65 +39,53 @@ done:
 }
 
 static fg_status describe_dtypes(const fg_tensors *table, json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
     fg_dtype_tally tally = fg_tensors_tally(table);
-    json_t *dtypes = json_object();
-    FG_TRY(fg_json_put_u64(document, "bytes", tally.total_bytes, err));
+    json_t *dtypes;
+    FG_CALL(fg_json_put_u64(document, "bytes", tally.total_bytes, err));
+    FG_CALL_NEW(dtypes, fg_json_put_object(document, "dtypes", err));
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
         if (!tally.count[d]) continue;
         json_t *entry = json_pack("{s:I, s:I}", "tensors", (json_int_t)tally.count[d], "bytes",
                                   (json_int_t)tally.bytes[d]);
-        FG_TRY(fg_json_put(dtypes, fg_dtype_name((fg_dtype)d), entry, err));
+        FG_CALL(fg_json_put(dtypes, fg_dtype_name((fg_dtype)d), entry, err));
     }
-    FG_TRY(fg_json_put(document, "dtypes", json_incref(dtypes), err));
-done:
-    json_decref(dtypes);
-    return status;
+    return FG_OK;
 }
 
 static fg_status describe_files(const fg_tensors *table, json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *files = json_array();
+    json_t *files;
+    FG_CALL_NEW(files, fg_json_put_array(document, "files", err));
     for (size_t i = 0; i < table->file_count; i++) {
         json_t *entry = json_pack("{s:s, s:I}", "file", fg_path_name(table->files[i]), "bytes",
                                   (json_int_t)table->stamps[i].size);
-        FG_TRY(fg_json_push(files, entry, err));
+        FG_CALL(fg_json_push(files, entry, err));
     }
-    FG_TRY(fg_json_put(document, "files", json_incref(files), err));
-done:
-    json_decref(files);
-    return status;
+    return FG_OK;
 }
 
 static fg_status describe_tensor(const fg_tensors *table, const fg_tensor *tensor, json_t *list,
                                  fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *entry = json_object();
-    FG_TRY(fg_json_put_text(entry, "name", tensor->name, err));
-    FG_TRY(fg_json_put_text(entry, "dtype", fg_dtype_name(tensor->dtype), err));
-    FG_TRY(fg_json_put_u64s(entry, "shape", tensor->shape, tensor->rank, err));
-    FG_TRY(fg_json_put_text(entry, "file", fg_path_name(table->files[tensor->file]), err));
-    FG_TRY(fg_json_push(list, json_incref(entry), err));
-done:
-    json_decref(entry);
-    return status;
+    json_t *entry;
+    FG_CALL_NEW(entry, fg_json_push_object(list, err));
+    FG_CALL(fg_json_put_text(entry, "name", tensor->name, err));
+    FG_CALL(fg_json_put_text(entry, "dtype", fg_dtype_name(tensor->dtype), err));
+    FG_CALL(fg_json_put_u64s(entry, "shape", tensor->shape, tensor->rank, err));
+    return fg_json_put_text(entry, "file", fg_path_name(table->files[tensor->file]), err);
 }
 
 static fg_status describe_tensors(const fg_tensors *table, json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *list = json_array();
-    for (size_t i = 0; i < table->count; i++) FG_TRY(describe_tensor(table, &table->items[i], list, err));
-    FG_TRY(fg_json_put(document, "tensors", json_incref(list), err));
-done:
-    json_decref(list);
-    return status;
+    json_t *list;
+    FG_CALL_NEW(list, fg_json_put_array(document, "tensors", err));
+    for (size_t i = 0; i < table->count; i++) FG_CALL(describe_tensor(table, &table->items[i], list, err));
+    return FG_OK;
 }
 
 /* How many names begin with each first component: a prefix that is missing or too much is seen there. */
 static fg_status describe_names(const fg_tensors *table, json_t *document, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *names = json_object();
+    json_t *names;
     char *first = NULL;
+    FG_TRY_NEW(names, fg_json_put_object(document, "names", err));
     for (size_t i = 0; i < table->count; i++) {
         const char *name = table->items[i].name, *dot = strchr(name, '.');
         FG_TRY_NEW(first, fg_strndup(name, dot ? (size_t)(dot + 1 - name) : strlen(name), err));
@@ -106,10 +94,8 @@ static fg_status describe_names(const fg_tensors *table, json_t *document, fg_er
         fg_free(first);
         first = NULL;
     }
-    FG_TRY(fg_json_put(document, "names", json_incref(names), err));
 done:
     fg_free(first);
-    json_decref(names);
     return status;
 }
 

@@ -16,23 +16,13 @@ fg_progress_style fg_run_progress(const fg_run *run) {
     return shown ? run->options->progress : FG_PROGRESS_NONE;
 }
 
-static fg_status put_arguments(const fg_run *run, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *arguments = json_array();
-    for (int i = 1; i < run->argc; i++) FG_TRY(fg_json_push(arguments, fg_json_string(run->argv[i]), err));
-    FG_TRY(fg_json_put(report, "arguments", json_incref(arguments), err));
-done:
-    json_decref(arguments);
-    return status;
-}
-
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
     char now[FG_CLOCK_TEXT];
     *report = json_pack("{s:{s:s}, s:s, s:b, s:s, s:i, s:i}", "fgconv", "version", run->version, "command",
                         run->options->command->name, "dry_run", run->options->dry_run, "started",
                         fg_clock_text(now), "ranks", run->ranks->size, "nodes", run->ranks->node_count);
     if (!*report) return fg_fail(err, FG_ERR_MEMORY, "out of memory while starting the report");
-    return put_arguments(run, *report, err);
+    return fg_json_put_texts(*report, "arguments", run->argv + 1, (size_t)(run->argc - 1), err);
 }
 
 static uint64_t peak_bytes(void) {
@@ -41,14 +31,11 @@ static uint64_t peak_bytes(void) {
 }
 
 static fg_status put_warnings(json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *warnings = json_array();
+    json_t *warnings;
+    FG_CALL_NEW(warnings, fg_json_put_array(report, "warnings", err));
     for (size_t i = 0; i < fg_log_warning_count(); i++)
-        FG_TRY(fg_json_push(warnings, fg_json_string(fg_log_warning(i)), err));
-    FG_TRY(fg_json_put(report, "warnings", json_incref(warnings), err));
-done:
-    json_decref(warnings);
-    return status;
+        FG_CALL(fg_json_push(warnings, fg_json_string(fg_log_warning(i)), err));
+    return FG_OK;
 }
 
 fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, json_t *report,

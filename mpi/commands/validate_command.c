@@ -99,16 +99,12 @@ static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *pro
 
 static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, json_t *report,
                                fg_error *err) {
-    fg_status status = FG_OK;
     json_t *about =
         json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
                   checkpoint->format->name, "tensors", (json_int_t)checkpoint->tensors.count, "bytes",
                   (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
-    FG_TRY(fg_conversion_report_weights(checkpoint, "latest", about, err));
-    FG_TRY(fg_json_put(report, side, json_incref(about), err));
-done:
-    json_decref(about);
-    return status;
+    FG_CALL(fg_json_put(report, side, about, err));
+    return fg_conversion_report_weights(checkpoint, "latest", about, err);
 }
 
 static fg_status describe(compared *p, const fg_proof_run *proof_run, fg_error *err) {

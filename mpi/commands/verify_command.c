@@ -71,8 +71,7 @@ static fg_status open_destination(const fg_run *run, const char *directory, bool
     if (run->ranks->rank == 0 && fg_checkpoint_open(&checkpoint, directory, &how, err) == FG_OK)
         fg_tensors_encode(&checkpoint.tensors, &encoded, err);
     fg_checkpoint_close(&checkpoint);
-    fg_status status = fg_ranks_agree(run->ranks, err);
-    if (status == FG_OK) status = fg_ranks_share_text(run->ranks, &encoded, err);
+    fg_status status = fg_ranks_share_text(run->ranks, &encoded, err);
     if (status == FG_OK) {
         fg_tensors_decode(encoded.data, encoded.length, table, err);
         status = fg_ranks_agree(run->ranks, err);

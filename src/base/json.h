@@ -79,6 +79,10 @@ fg_status fg_json_push(json_t *array, json_t *value, fg_error *err);
 fg_status fg_json_put_text(json_t *object, const char *key, const char *text,
                            fg_error *err); /* null for NULL */
 fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_error *err);
+/* A new member / item that is empty, to be filled: borrowed; NULL with FG_ERR_MEMORY recorded. */
+json_t *fg_json_put_array(json_t *object, const char *key, fg_error *err);
+json_t *fg_json_put_object(json_t *object, const char *key, fg_error *err);
+json_t *fg_json_push_object(json_t *array, fg_error *err);
 /* An array of texts / of numbers. */
 fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts, size_t count, fg_error *err);
 fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,

@@ -62,20 +62,32 @@ fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_e
     return fg_json_put(object, key, json_integer((json_int_t)number), err);
 }
 
+json_t *fg_json_put_array(json_t *object, const char *key, fg_error *err) {
+    json_t *array = json_array();
+    return fg_json_put(object, key, array, err) == FG_OK ? array : NULL;
+}
+
+json_t *fg_json_put_object(json_t *object, const char *key, fg_error *err) {
+    json_t *member = json_object();
+    return fg_json_put(object, key, member, err) == FG_OK ? member : NULL;
+}
+
+json_t *fg_json_push_object(json_t *array, fg_error *err) {
+    json_t *item = json_object();
+    return fg_json_push(array, item, err) == FG_OK ? item : NULL;
+}
+
 fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts, size_t count,
                             fg_error *err) {
-    json_t *array = json_array();
-    fg_status status = fg_json_put(object, key, array, err);
-    for (size_t i = 0; status == FG_OK && i < count; i++)
-        status = fg_json_push(array, fg_json_string(texts[i]), err);
-    return status;
+    json_t *array = fg_json_put_array(object, key, err);
+    for (size_t i = 0; array && i < count; i++) FG_CALL(fg_json_push(array, fg_json_string(texts[i]), err));
+    return array ? FG_OK : FG_ERR_MEMORY;
 }
 
 fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
                            fg_error *err) {
-    json_t *array = json_array();
-    fg_status status = fg_json_put(object, key, array, err);
-    for (size_t i = 0; status == FG_OK && i < count; i++)
-        status = fg_json_push(array, json_integer((json_int_t)numbers[i]), err);
-    return status;
+    json_t *array = fg_json_put_array(object, key, err);
+    for (size_t i = 0; array && i < count; i++)
+        FG_CALL(fg_json_push(array, json_integer((json_int_t)numbers[i]), err));
+    return array ? FG_OK : FG_ERR_MEMORY;
 }

@@ -38,6 +38,7 @@ typedef enum fg_option_group {
 
 /* Options that the same commands take; a command's row names its sets. Options without one belong to all. */
 enum {
+    FG_TAKES_ALWAYS = 0,
     FG_TAKES_FROM = 1 << 0,        /* --from */
     FG_TAKES_TARGET = 1 << 1,      /* --to, --max-length, --hf-version */
     FG_TAKES_CONVERT = 1 << 2,     /* --reverse, --hf-base, --resume */
@@ -88,7 +89,7 @@ typedef struct fg_option {
     fg_option_group group;
     unsigned set; /* FG_TAKES_...; 0: every command takes it */
     fg_option_kind kind;
-    size_t offset; /* of the field in fg_options; SIZE_MAX: nothing to store */
+    size_t offset; /* of the field in fg_options */
     int constant;
     fg_option_choice choices[FG_OPTION_CHOICES]; /* of FG_OPTION_CHOICE and _HELP */
     fg_complete complete;                        /* of the value; choices are always completed */

@@ -15,7 +15,7 @@ typedef struct typed {
     fg_options *options;
     const fg_option *option;
     const char *spelling, *text;
-    void *field; /* NULL: nothing to store */
+    void *field;
 } typed;
 
 static fg_status bad_value(const typed *t, const char *expected, fg_error *err) {
@@ -24,14 +24,14 @@ static fg_status bad_value(const typed *t, const char *expected, fg_error *err) 
 }
 
 static void store_int(const typed *t, int value) {
-    if (t->field) memcpy(t->field, &value, sizeof value);
+    memcpy(t->field, &value, sizeof value);
 }
 
 /* ---- without a value ---- */
 
 static fg_status set_flag(const typed *t, fg_error *err) {
     (void)err;
-    if (t->field) *(bool *)t->field = true;
+    *(bool *)t->field = true;
     return FG_OK;
 }
 
@@ -208,7 +208,10 @@ static setter *const setters[] = {
 
 fg_status fg_option_set(fg_options *options, const fg_option *option, const char *spelling, const char *text,
                         fg_error *err) {
-    void *field = option->offset == SIZE_MAX ? NULL : (char *)options + option->offset;
-    typed t = {.options = options, .option = option, .spelling = spelling, .text = text, .field = field};
+    const typed t = {.options = options,
+                     .option = option,
+                     .spelling = spelling,
+                     .text = text,
+                     .field = (char *)options + option->offset};
     return setters[option->kind](&t, err);
 }

@@ -58,6 +58,8 @@ typedef struct fg_options {
     const char *dump, *report;
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;
+    bool safetensors; /* accepted to no effect, as `device` */
+    int device;
     bool decode, special, jsonl; /* of tokenize */
     fg_progress_style progress;
     fg_help_form help_form;              /* what "fgconv help" prints */

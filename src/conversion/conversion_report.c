@@ -9,75 +9,60 @@
 
 fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
                                        fg_error *err) {
-    fg_status status = FG_OK;
     char saved[32];
-    json_t *training = NULL;
+    json_t *training;
     const char *path = checkpoint->weights_directory;
-    FG_TRY(fg_json_put_text(side, "weights_directory", path, err));
-    if (strcmp(path, checkpoint->directory) == 0 || !fg_training_is_checkpoint(path)) goto done;
-    FG_TRY(fg_training_saved(path, saved, sizeof saved, err));
-    training = json_object();
-    FG_TRY(fg_json_put_u64(training, "step", fg_training_steps(path), err));
-    FG_TRY(fg_json_put_text(training, "saved", saved, err));
-    if (chosen) FG_TRY(fg_json_put_text(training, "chosen", chosen, err));
-    FG_TRY(fg_json_put(side, "training_checkpoint", json_incref(training), err));
-done:
-    json_decref(training);
-    return status;
+    FG_CALL(fg_json_put_text(side, "weights_directory", path, err));
+    if (strcmp(path, checkpoint->directory) == 0 || !fg_training_is_checkpoint(path)) return FG_OK;
+    FG_CALL(fg_training_saved(path, saved, sizeof saved, err));
+    FG_CALL_NEW(training, fg_json_put_object(side, "training_checkpoint", err));
+    FG_CALL(fg_json_put_u64(training, "step", fg_training_steps(path), err));
+    FG_CALL(fg_json_put_text(training, "saved", saved, err));
+    if (chosen) FG_CALL(fg_json_put_text(training, "chosen", chosen, err));
+    return FG_OK;
 }
 
 static fg_status report_source(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                fg_error *err) {
-    fg_status status = FG_OK;
     const fg_checkpoint *checkpoint = &c->decided.source.checkpoint;
     const fg_tensors *tensors = &c->layout.plan.source;
     fg_dtype_tally tally = fg_tensors_tally(tensors);
-    json_t *source = json_object(), *dtypes = json_object();
+    json_t *source, *dtypes;
+    FG_CALL_NEW(source, fg_json_put_object(report, "source", err));
+    FG_CALL(fg_json_put_text(source, "directory", checkpoint->directory, err));
+    FG_CALL(fg_conversion_report_weights(checkpoint, recipe->weights_choice, source, err));
+    FG_CALL(fg_json_put_text(source, "format", checkpoint->format->name, err));
+    FG_CALL(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
+    FG_CALL(fg_json_put_u64(source, "tensors", tensors->count, err));
+    FG_CALL(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
+    FG_CALL_NEW(dtypes, fg_json_put_object(source, "dtypes", err));
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
-        if (tally.count[d]) FG_TRY(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
+        if (tally.count[d]) FG_CALL(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
-    FG_TRY(fg_json_put_text(source, "directory", checkpoint->directory, err));
-    FG_TRY(fg_conversion_report_weights(checkpoint, recipe->weights_choice, source, err));
-    FG_TRY(fg_json_put_text(source, "format", checkpoint->format->name, err));
-    FG_TRY(fg_json_put_text(source, "model_type", fg_conversion_source_type(c), err));
-    FG_TRY(fg_json_put_u64(source, "tensors", tensors->count, err));
-    FG_TRY(fg_json_put_u64(source, "bytes", tally.total_bytes, err));
-    FG_TRY(fg_json_put(source, "dtypes", json_incref(dtypes), err));
-    FG_TRY(fg_json_put(report, "source", json_incref(source), err));
-done:
-    json_decref(source);
-    json_decref(dtypes);
-    return status;
+    return FG_OK;
 }
 
 static fg_status report_shards(const fg_plan *plan, json_t *destination, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *shards = json_array();
+    json_t *shards;
+    FG_CALL_NEW(shards, fg_json_put_array(destination, "shards", err));
     for (size_t s = 0; s < plan->shard_count; s++) {
         json_t *shard =
             json_pack("{s:s, s:I}", "file", plan->shard_files[s], "bytes", (json_int_t)plan->shard_bytes[s]);
-        FG_TRY(fg_json_push(shards, shard, err));
+        FG_CALL(fg_json_push(shards, shard, err));
     }
-    FG_TRY(fg_json_put(destination, "shards", json_incref(shards), err));
-done:
-    json_decref(shards);
-    return status;
+    return FG_OK;
 }
 
 static fg_status report_destination(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                     fg_error *err) {
-    fg_status status = FG_OK;
     const fg_plan *plan = &c->layout.plan;
-    json_t *destination = json_object();
-    FG_TRY(fg_json_put_text(destination, "directory", recipe->destination, err));
-    FG_TRY(fg_json_put_text(destination, "format", c->decided.route.to->name, err));
-    FG_TRY(fg_json_put_u64(destination, "tensors", plan->output_count, err));
-    FG_TRY(fg_json_put_u64(destination, "bytes", fg_plan_bytes(plan), err));
-    FG_TRY(report_shards(plan, destination, err));
-    FG_TRY(fg_json_put(report, "destination", json_incref(destination), err));
-done:
-    json_decref(destination);
-    return status;
+    json_t *destination;
+    FG_CALL_NEW(destination, fg_json_put_object(report, "destination", err));
+    FG_CALL(fg_json_put_text(destination, "directory", recipe->destination, err));
+    FG_CALL(fg_json_put_text(destination, "format", c->decided.route.to->name, err));
+    FG_CALL(fg_json_put_u64(destination, "tensors", plan->output_count, err));
+    FG_CALL(fg_json_put_u64(destination, "bytes", fg_plan_bytes(plan), err));
+    return report_shards(plan, destination, err);
 }
 
 /* What `-c` has to name to take the same weights: where they are, without links, which may lead to another
@@ -95,7 +80,7 @@ static fg_status weights_path(const fg_checkpoint *source, const fg_recipe *reci
 static fg_status report_options(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    json_t *held = json_object();
+    json_t *held;
     char *checkpoint_path = NULL, *hf_base = NULL;
     fg_recipe recorded = *recipe;
     if (recipe->hf_base) FG_TRY(fg_path_real(recipe->hf_base, &hf_base, err));
@@ -103,12 +88,11 @@ static fg_status report_options(const fg_conversion *c, const fg_recipe *recipe,
     recorded.checkpoint_path = checkpoint_path;
     recorded.hf_base = hf_base;
     recorded.tokens = c->decided.vocabulary.request.document;
+    FG_TRY_NEW(held, fg_json_put_object(report, "options", err));
     FG_TRY(fg_recipe_put(&recorded, false, held, err));
-    FG_TRY(fg_json_put(report, "options", json_incref(held), err));
 done:
     fg_free(checkpoint_path);
     fg_free(hf_base);
-    json_decref(held);
     return status;
 }
 
@@ -130,22 +114,19 @@ static json_t *report_step(const fg_config_step *step) {
 
 /* Each step with its converter or migration, and what of the configuration they leave out. */
 static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_configs *configs = &c->decided.configs;
-    json_t *list = json_array(), *left_out = json_array(), *entry;
+    json_t *list, *config, *left_out, *entry;
     size_t entry_index;
+    FG_CALL_NEW(list, fg_json_put_array(report, "steps", err));
+    FG_CALL_NEW(config, fg_json_put_object(report, "config", err));
+    FG_CALL_NEW(left_out, fg_json_put_array(config, "left_out", err));
     for (size_t i = 0; i < configs->count; i++) {
-        FG_TRY(fg_json_push(list, report_step(&configs->steps[i]), err));
+        FG_CALL(fg_json_push(list, report_step(&configs->steps[i]), err));
         if (c->decided.route.keeps_format) continue;
         json_array_foreach(json_array_get(c->settings.left_out, i), entry_index, entry)
-            FG_TRY(fg_json_push(left_out, json_incref(entry), err));
+            FG_CALL(fg_json_push(left_out, json_incref(entry), err));
     }
-    FG_TRY(fg_json_put(report, "steps", json_incref(list), err));
-    FG_TRY(fg_json_put(report, "config", json_pack("{s:O}", "left_out", left_out), err));
-done:
-    json_decref(list);
-    json_decref(left_out);
-    return status;
+    return FG_OK;
 }
 
 static fg_status report_base(const fg_conversion *c, json_t *report, fg_error *err) {
@@ -160,32 +141,25 @@ static fg_status report_base(const fg_conversion *c, json_t *report, fg_error *e
 
 static fg_status report_token(const fg_new_tokens *tokens, const fg_new_token *token, json_t *list,
                               fg_error *err) {
-    fg_status status = FG_OK;
     char row[FG_ROW_TEXT];
     json_t *entry = json_pack("{s:I, s:s, s:b, s:b}", "id", (json_int_t)token->id, "text", token->text, "new",
                               token->is_new, "special", token->special);
     const fg_row_edit *edit = fg_row_edits_from(&tokens->rows, token->id);
+    FG_CALL(fg_json_push(list, entry, err));
     if (edit && edit->row == token->id)
-        FG_TRY(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
-    FG_TRY(fg_json_push(list, json_incref(entry), err));
-done:
-    json_decref(entry);
-    return status;
+        FG_CALL(fg_json_put_text(entry, "row", fg_row_value_text(edit->value, row), err));
+    return FG_OK;
 }
 
 static fg_status report_tokens(const fg_conversion *c, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *list = json_array(), *made = json_array();
+    json_t *list, *made;
     const fg_new_tokens *tokens = &c->decided.vocabulary.tokens;
-    for (size_t i = 0; i < tokens->count; i++) FG_TRY(report_token(tokens, &tokens->items[i], list, err));
+    FG_CALL_NEW(list, fg_json_put_array(report, "tokens", err));
+    for (size_t i = 0; i < tokens->count; i++) FG_CALL(report_token(tokens, &tokens->items[i], list, err));
+    FG_CALL_NEW(made, fg_json_put_array(report, "made_files", err));
     for (size_t i = 0; i < c->made.count; i++)
-        FG_TRY(fg_json_push(made, json_string(c->made.items[i].name), err));
-    FG_TRY(fg_json_put(report, "tokens", json_incref(list), err));
-    FG_TRY(fg_json_put(report, "made_files", json_incref(made), err));
-done:
-    json_decref(list);
-    json_decref(made);
-    return status;
+        FG_CALL(fg_json_push(made, json_string(c->made.items[i].name), err));
+    return FG_OK;
 }
 
 /* A tied tensor is dropped on the way to hf, and made again from its partner on the way back. */
@@ -199,19 +173,16 @@ static bool is_made_again(const fg_conversion *c, const char *name) {
 }
 
 static fg_status report_dropped(const fg_conversion *c, json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_plan *plan = &c->layout.plan;
-    json_t *dropped = json_array();
+    json_t *dropped;
+    FG_CALL_NEW(dropped, fg_json_put_array(report, "dropped", err));
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const char *name = plan->source.items[plan->dropped[i].source].name;
         if (is_made_again(c, name)) continue;
-        FG_TRY(fg_json_push(dropped, json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason),
-                            err));
+        FG_CALL(fg_json_push(dropped,
+                             json_pack("{s:s, s:s}", "name", name, "reason", plan->dropped[i].reason), err));
     }
-    FG_TRY(fg_json_put(report, "dropped", json_incref(dropped), err));
-done:
-    json_decref(dropped);
-    return status;
+    return FG_OK;
 }
 
 /* Files in the training checkpoint that are not copied. */
@@ -280,33 +251,25 @@ static const char *source_name(const fg_plan *plan, const fg_output *output) {
 
 static fg_status report_tensor(const fg_plan *plan, const fg_output *output, const uint64_t *digest,
                                json_t *list, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *entry = json_object();
-    FG_TRY(fg_json_put_text(entry, "name", output->name, err));
-    FG_TRY(fg_json_put_text(entry, "source", source_name(plan, output), err));
-    FG_TRY(fg_json_put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
-    FG_TRY(fg_json_put_u64s(entry, "shape", output->shape, output->rank, err));
-    if (digest) {
-        char text[24];
-        snprintf(text, sizeof text, "%016llx", (unsigned long long)*digest);
-        FG_TRY(fg_json_put_text(entry, "digest", text, err));
-    }
-    FG_TRY(fg_json_push(list, json_incref(entry), err));
-done:
-    json_decref(entry);
-    return status;
+    json_t *entry;
+    FG_CALL_NEW(entry, fg_json_push_object(list, err));
+    FG_CALL(fg_json_put_text(entry, "name", output->name, err));
+    FG_CALL(fg_json_put_text(entry, "source", source_name(plan, output), err));
+    FG_CALL(fg_json_put_text(entry, "dtype", fg_dtype_name(output->dtype), err));
+    FG_CALL(fg_json_put_u64s(entry, "shape", output->shape, output->rank, err));
+    if (!digest) return FG_OK;
+    char text[24];
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)*digest);
+    return fg_json_put_text(entry, "digest", text, err);
 }
 
 fg_status fg_conversion_report_tensors(const fg_plan *plan, const uint64_t *digests, json_t *report,
                                        fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *list = json_array();
+    json_t *list;
+    FG_CALL_NEW(list, fg_json_put_array(report, "tensors", err));
     for (size_t o = 0; o < plan->output_count; o++)
-        FG_TRY(report_tensor(plan, &plan->outputs[o], digests ? &digests[o] : NULL, list, err));
-    FG_TRY(fg_json_put(report, "tensors", json_incref(list), err));
-done:
-    json_decref(list);
-    return status;
+        FG_CALL(report_tensor(plan, &plan->outputs[o], digests ? &digests[o] : NULL, list, err));
+    return FG_OK;
 }
 
 fg_status fg_conversion_names(const fg_plan *plan, fg_buffer *out, fg_error *err) {

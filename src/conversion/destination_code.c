@@ -115,22 +115,17 @@ fg_status fg_destination_code_write(const fg_decisions *d, const fg_destination_
 fg_status fg_destination_code_report(const fg_decisions *d, const fg_destination_code *code, json_t *report,
                                      fg_error *err) {
     static const char *const origins[] = {"none", "converter", "source"};
-    fg_status status = FG_OK;
-    json_t *entry = json_object(), *files = json_array();
+    json_t *entry, *files;
     const fg_names *copied = &d->source.checkpoint.code_files;
-    if (!d->route.to->emits_code) goto done;
+    if (!d->route.to->emits_code) return FG_OK;
+    FG_CALL_NEW(entry, fg_json_put_object(report, "code", err));
+    FG_CALL(fg_json_put_text(entry, "origin", origins[code->origin], err));
+    FG_CALL_NEW(files, fg_json_put_array(entry, "files", err));
     if (code->origin == FG_CODE_OF_CONVERTER)
-        FG_TRY(fg_json_push(files, json_string(fg_path_name(converter_code(d).path)), err));
+        FG_CALL(fg_json_push(files, json_string(fg_path_name(converter_code(d).path)), err));
     for (size_t i = 0; code->origin == FG_CODE_OF_SOURCE && i < copied->count; i++)
-        FG_TRY(fg_json_push(files, json_string(copied->items[i]), err));
-    FG_TRY(fg_json_put_text(entry, "origin", origins[code->origin], err));
-    FG_TRY(fg_json_put(entry, "files", json_incref(files), err));
-    FG_TRY(fg_json_put(entry, "checked", json_boolean(code->checked), err));
-    FG_TRY(fg_json_put_u64(entry, "lacking", code->lacking, err));
-    if (code->why_none) FG_TRY(fg_json_put_text(entry, "why_none", code->why_none, err));
-    FG_TRY(fg_json_put(report, "code", json_incref(entry), err));
-done:
-    json_decref(entry);
-    json_decref(files);
-    return status;
+        FG_CALL(fg_json_push(files, json_string(copied->items[i]), err));
+    FG_CALL(fg_json_put(entry, "checked", json_boolean(code->checked), err));
+    FG_CALL(fg_json_put_u64(entry, "lacking", code->lacking, err));
+    return code->why_none ? fg_json_put_text(entry, "why_none", code->why_none, err) : FG_OK;
 }

@@ -70,12 +70,10 @@ static fg_status count_tokens(const fg_hf_base *base, uint64_t *tokens, fg_error
     fg_status status = FG_OK;
     fg_tokenizer_files files = {0};
     fg_token_lookup lookup = {0};
-    json_t *none = json_object();
     FG_TRY(fg_tokenizer_files_read(&files, base->checkpoint.directory, err));
-    FG_TRY(fg_token_lookup_read(&lookup, &files, none, err));
+    FG_TRY(fg_token_lookup_read(&lookup, &files, err));
     *tokens = lookup.next_id;
 done:
-    json_decref(none);
     fg_token_lookup_free(&lookup);
     fg_tokenizer_files_free(&files);
     return status;

@@ -273,21 +273,20 @@ done:
 fg_status fg_update_audit(const fg_update *u, const char *source, const fg_plan *plan,
                           const fg_tensor_gaps *gaps, json_t **audit, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *migrations = json_array();
+    json_t *migrations;
     *audit = json_object();
-    FG_TRY(list_migrations(&u->chain, migrations, err));
     FG_TRY(fg_json_put_text(*audit, "schema", "forgather_update.v1", err));
     FG_TRY(fg_json_put_text(*audit, "timestamp", u->begun, err));
     FG_TRY(fg_json_put_text(*audit, "source", source, err));
     FG_TRY(fg_json_put_text(*audit, "arch", u->arch, err));
     FG_TRY(fg_json_put_text(*audit, "from_version", u->from.text, err));
     FG_TRY(fg_json_put_text(*audit, "to_version", u->to.text, err));
-    FG_TRY(fg_json_put(*audit, "migrations", json_incref(migrations), err));
+    FG_TRY_NEW(migrations, fg_json_put_array(*audit, "migrations", err));
+    FG_TRY(list_migrations(&u->chain, migrations, err));
     FG_TRY(fg_json_put_text(*audit, "dtype", fg_plan_main_dtype(plan), err));
     FG_TRY(fg_json_put(*audit, "missing_keys", json_incref(gaps->missing), err));
     FG_TRY(fg_json_put(*audit, "unexpected_keys", json_incref(gaps->unexpected), err));
 done:
-    json_decref(migrations);
     if (status != FG_OK) {
         json_decref(*audit);
         *audit = NULL;

@@ -20,8 +20,8 @@ static fg_status check_directory(const char *directory, fg_error *err) {
  * the whole document. */
 static fg_status take_document(fg_checkpoint *c, const fg_format *format, const char *path, json_t *document,
                                fg_error *err) {
-    const char *family = NULL;
-    FG_CALL(format->family(path, document, &family, err));
+    if (format->check_family) FG_CALL(format->check_family(path, document, err));
+    const char *family = json_string_value(fg_json_at(document, format->family_key));
     if (family) FG_CALL_NEW(c->model_type, fg_strdup(family, err));
     json_t *config = fg_format_config(format, document);
     c->format = format;

@@ -93,13 +93,6 @@ static bool recognise_document(const json_t *document) {
            json_is_object(json_object_get(document, "base_model"));
 }
 
-static fg_status family(const char *path, const json_t *document, const char **family, fg_error *err) {
-    (void)path;
-    (void)err;
-    *family = json_string_value(fg_json_at(document, FAMILY_KEY));
-    return FG_OK;
-}
-
 /* ---- weights ---- */
 
 /* Adds one file's tensors under their own names; `left_out` counts those that are no weights. */
@@ -257,7 +250,6 @@ const fg_format fg_format_fast_llm = {
     .recognise_document = recognise_document,
     .read = read_metadata,
     .check = check_metadata,
-    .family = family,
     .read_weights = read_weights,
     .wrap_config = wrap_config,
     .shard_name = shard_name,

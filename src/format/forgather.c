@@ -9,11 +9,6 @@ static bool recognise_document(const json_t *document) {
            (type && fg_starts_with(type, "forgather-"));
 }
 
-static fg_status family(const char *path, const json_t *document, const char **family, fg_error *err) {
-    const char *own;
-    return fg_hf_names(path, document, &own, family, err);
-}
-
 static const char *const weight_files[] = {FG_HF_INDEX, "pytorch_model.bin.index.json", "pytorch_model.bin",
                                            "model.safetensors", NULL};
 
@@ -37,7 +32,7 @@ const fg_format fg_format_forgather = {
     .opens_latest = true,
     .recognise_document = recognise_document,
     .read = fg_hf_read,
-    .family = family,
+    .check_family = fg_hf_check_family,
     .read_weights = fg_hf_read_weights,
     .shard_name = fg_hf_shard_name,
     .write_config = fg_hf_write_config,

@@ -81,8 +81,8 @@ typedef struct fg_format {
     /* FG_ERR_INPUT: the document of a directory is not of this format; NULL: any object is. `path` is for
      * messages. */
     fg_status (*check)(const char *path, const json_t *document, fg_error *err);
-    /* The HF family that a document names, borrowed; NULL: none. */
-    fg_status (*family)(const char *path, const json_t *document, const char **family, fg_error *err);
+    /* FG_ERR_INPUT: what names the family is no string; NULL: then it names none. `path` is for messages. */
+    fg_status (*check_family)(const char *path, const json_t *document, fg_error *err);
     /* Fills tensors and index_metadata from weights_directory. `unfinished`: `last_file` is not expected
      * yet. */
     fg_status (*read_weights)(struct fg_checkpoint *checkpoint, bool unfinished, fg_error *err);

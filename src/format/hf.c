@@ -36,16 +36,10 @@ done:
     return status;
 }
 
-fg_status fg_hf_names(const char *path, const json_t *document, const char **model_type,
-                      const char **hf_model_type, fg_error *err) {
-    *model_type = *hf_model_type = NULL;
-    fg_status status = fg_json_get_string(document, "model_type", path, model_type, err);
-    return status == FG_OK ? fg_json_get_string(document, "hf_model_type", path, hf_model_type, err) : status;
-}
-
-static fg_status family(const char *path, const json_t *document, const char **family, fg_error *err) {
-    const char *other;
-    return fg_hf_names(path, document, family, &other, err);
+fg_status fg_hf_check_family(const char *path, const json_t *document, fg_error *err) {
+    const char *name;
+    FG_CALL(fg_json_get_string(document, "model_type", path, &name, err));
+    return fg_json_get_string(document, "hf_model_type", path, &name, err);
 }
 
 fg_status fg_hf_read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) {
@@ -70,8 +64,8 @@ char *fg_hf_shard_name(size_t index, size_t count, fg_error *err) {
 }
 
 static fg_status write_sorted(const json_t *document, fg_buffer *text, fg_error *err) {
-    fg_status status = fg_json_write(document, FG_JSON_SORTED, text, err);
-    return status == FG_OK ? fg_buffer_add(text, "\n", 1, err) : status;
+    FG_CALL(fg_json_write(document, FG_JSON_SORTED, text, err));
+    return fg_buffer_add(text, "\n", 1, err);
 }
 
 fg_status fg_hf_write_config(const fg_format_contents *contents, fg_buffer *text, fg_error *err) {
@@ -116,7 +110,7 @@ const fg_format fg_format_hf = {
     .has_token_ids = true,
     .holds_training = true,
     .read = fg_hf_read,
-    .family = family,
+    .check_family = fg_hf_check_family,
     .read_weights = fg_hf_read_weights,
     .shard_name = fg_hf_shard_name,
     .write_config = fg_hf_write_config,

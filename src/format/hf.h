@@ -10,12 +10,9 @@
 #define FG_HF_CONFIG "config.json"
 #define FG_HF_INDEX "model.safetensors.index.json"
 
-/* The families that a document names, borrowed; NULL: not named. FG_ERR_INPUT: a name is no string. */
-fg_status fg_hf_names(const char *path, const json_t *document, const char **model_type,
-                      const char **hf_model_type, fg_error *err);
-
 /* Members of fg_format. */
 fg_status fg_hf_read(const char *directory, json_t **document, fg_error *err);
+fg_status fg_hf_check_family(const char *path, const json_t *document, fg_error *err);
 fg_status fg_hf_read_weights(struct fg_checkpoint *checkpoint, bool unfinished, fg_error *err);
 char *fg_hf_shard_name(size_t index, size_t count, fg_error *err);
 fg_status fg_hf_write_config(const fg_format_contents *contents, fg_buffer *text, fg_error *err);

@@ -113,8 +113,7 @@ static bool add_format(const format *f, const fg_names *names, fg_buffer *text, 
 }
 
 /* Appends what the directory holds, and says what can be done with it. */
-static fg_status add_contents(const char *directory, bool config, fg_buffer *text, fg_buffer *advice,
-                              fg_error *err) {
+static fg_status add_contents(const char *directory, fg_buffer *text, fg_buffer *advice, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
     const char *hint = NULL;
@@ -122,8 +121,7 @@ static fg_status add_contents(const char *directory, bool config, fg_buffer *tex
     FG_TRY(fg_directory_list(directory, &names, err));
     if (add_format(find_format(&names), &names, text, &hint, err)) goto done;
     FG_TRY(fg_nested_models_describe(directory, text, advice, &nested, err));
-    if (nested || (!config && add_format(&others, &names, text, &hint, err))) goto done;
-    if (config && add_format(&others, &names, text, &hint, err)) goto done;
+    if (nested || add_format(&others, &names, text, &hint, err)) goto done;
     FG_TRY(fg_buffer_printf(text, err, names.count ? "; it holds " : "; the directory is empty"));
     add_names(&names, NULL, text, err);
 done:
@@ -135,7 +133,7 @@ done:
 /* What the directory holds cannot be told if it cannot be listed; what is missing is said all the same. */
 static fg_status refuse(const char *directory, const char *missing, const char *otherwise, fg_error *err) {
     fg_buffer text = {0}, advice = {0};
-    fg_status status = add_contents(directory, strcmp(missing, "config.json") != 0, &text, &advice, err);
+    fg_status status = add_contents(directory, &text, &advice, err);
     if (status == FG_OK) {
         status = fg_fail(err, FG_ERR_INPUT, "%s: no %s%s", directory, missing, text.data ? text.data : "");
         fg_hint(err, "%s", advice.data ? advice.data : otherwise);
@@ -182,8 +180,7 @@ static fg_status refuse_file(const char *path, fg_error *err) {
 
 fg_status fg_refuse_no_directory(const char *path, fg_error *err) {
     fg_path_kind kind;
-    fg_status status = fg_path_look(path, &kind, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_path_look(path, &kind, err));
     if (kind != FG_PATH_ABSENT) return refuse_file(path, err);
     fg_fail(err, FG_ERR_USAGE, "%s: no such directory", path);
     return fg_hint(err, "give the directory that holds config.json and the weights; models of a hub must be "

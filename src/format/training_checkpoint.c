@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* timegm */
 #include "format/training_checkpoint.h"
 
 #include <inttypes.h>
@@ -67,14 +68,6 @@ static const char *read_fraction(const char *text, int64_t *nanoseconds) {
     return text;
 }
 
-/* Seconds from 1970 of a time that is UTC. */
-static int64_t utc_seconds(const struct tm *t) {
-    int64_t year = t->tm_year + 1900 - (t->tm_mon < 2), era = year / 400, of_era = year % 400;
-    int64_t day = (153 * (t->tm_mon + (t->tm_mon < 2 ? 10 : -2)) + 2) / 5 + t->tm_mday - 1;
-    int64_t days = era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + day - 719468;
-    return ((days * 24 + t->tm_hour) * 60 + t->tm_min) * 60 + t->tm_sec;
-}
-
 /* "2025-01-24T10:30:00.123456+01:00" */
 static bool read_time(const char *text, moment *time) {
     int date[3], clock[3];
@@ -92,8 +85,17 @@ static bool read_time(const char *text, moment *time) {
                    .tm_min = clock[1],
                    .tm_sec = clock[2],
                    .tm_isdst = -1};
-    time->seconds = local ? (int64_t)mktime(&t) : utc_seconds(&t) - offset;
+    time->seconds = local ? mktime(&t) : timegm(&t) - offset;
     return true;
+}
+
+/* As a manifest writes it; "" and false for one that cannot be written. */
+static bool write_time(moment time, char *text, size_t size) {
+    struct tm local;
+    time_t seconds = (time_t)time.seconds;
+    bool written = localtime_r(&seconds, &local) && strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local);
+    if (!written) text[0] = '\0';
+    return written;
 }
 
 static moment time_of(const fg_file_stamp *stamp) {
@@ -198,12 +200,10 @@ done:
 
 fg_status fg_training_saved(const char *path, char *text, size_t size, fg_error *err) {
     candidate c = {.path = (char *)(uintptr_t)path};
-    struct tm local;
     bool readable;
     text[0] = '\0';
     FG_CALL(read_times(&c, &readable, err));
-    time_t seconds = (time_t)c.saved.seconds;
-    if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local)) text[0] = '\0';
+    write_time(c.saved, text, size);
     return FG_OK;
 }
 
@@ -397,16 +397,13 @@ static fg_status add_component(json_t *manifest, const char *key, const json_t *
 /* The time of the newest file, as a manifest writes it. */
 static fg_status newest_time(const fg_training_kept *kept, char *text, size_t size, fg_error *err) {
     moment newest = {0};
-    struct tm local;
     for (size_t i = 0; i < kept->file_count; i++) {
         fg_file_stamp stamp;
         FG_CALL(fg_file_stamp_of(kept->files[i], &stamp, err));
         if (i == 0 || compare_moments(time_of(&stamp), newest) > 0) newest = time_of(&stamp);
     }
-    time_t seconds = (time_t)newest.seconds;
-    if (!localtime_r(&seconds, &local) || !strftime(text, size, "%Y-%m-%dT%H:%M:%S", &local))
-        return fg_fail(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory);
-    return FG_OK;
+    if (write_time(newest, text, size)) return FG_OK;
+    return fg_fail(err, FG_ERR_SYSTEM, "%s: its time cannot be written", kept->directory);
 }
 
 static fg_status add_time(const fg_training_kept *kept, const json_t *before, json_t *manifest,

@@ -168,23 +168,17 @@ static fg_status check_holds(const fg_code_declaration *d, size_t i, const json_
     fg_status status = FG_OK;
     char where[WHERE];
     const fg_scope scope = {.here = config};
-    fg_expression *expression = NULL;
     fg_buffer facts = {0};
-    fg_error why = {0}; /* an expression without a value does not hold */
-    json_t *value = NULL;
+    bool holds;
     snprintf(where, sizeof where, "%s: requires/%zu", d->file, i);
-    FG_TRY(fg_expression_parse(&expression, json_string_value(json_array_get(entry, 0)), where, err));
-    status = fg_expression_evaluate(expression, &scope, &value, &why);
-    if (status == FG_OK && fg_expression_truth(value)) goto done;
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
-    FG_TRY(fg_expression_facts(expression, &scope, &facts, err));
-    status = fg_fail(err, FG_ERR_INPUT, "%s: the configuration does not fit %s: %s%s%s",
-                     fg_converter_file(d->converter), d->code, json_string_value(json_array_get(entry, 1)),
-                     facts.length ? "; found " : "", facts.length ? facts.data : "");
+    FG_TRY(
+        fg_expression_check(json_string_value(json_array_get(entry, 0)), &scope, where, &holds, &facts, err));
+    if (!holds)
+        FG_FAIL(err, FG_ERR_INPUT, "%s: the configuration does not fit %s: %s%s%s",
+                fg_converter_file(d->converter), d->code, json_string_value(json_array_get(entry, 1)),
+                facts.length ? "; found " : "", facts.length ? facts.data : "");
 done:
-    json_decref(value);
     fg_buffer_free(&facts);
-    fg_expression_free(&expression);
     return status;
 }
 

@@ -156,17 +156,20 @@ static fg_status load_from(const fg_converter **converter, fg_catalogue *catalog
     return FG_OK;
 }
 
-/* The families with a converter to a format, each once, ", " between; those names are tried for `nearest`,
- * too. */
+/* The family of an entry that has a converter to the format; NULL for others. */
+static const char *family_of(const fg_converter_entry *entry, const fg_format *format) {
+    bool is_for = entry->model_type && entry->format && strcmp(entry->format, format->schema) == 0;
+    return is_for ? entry->model_type : NULL;
+}
+
+/* These families, each once, ", " between; their names are tried for `nearest`, too. */
 static fg_status list_types(const fg_converter_entries *entries, const fg_format *format, fg_buffer *types,
                             fg_nearest_name *nearest, fg_error *err) {
     fg_status status = FG_OK;
     fg_map seen = {0};
     for (size_t i = 0; i < entries->count; i++) {
-        const char *type = entries->items[i].model_type;
-        if (!type || !entries->items[i].format || strcmp(entries->items[i].format, format->schema) != 0 ||
-            fg_map_get(&seen, type) != FG_MAP_NONE)
-            continue;
+        const char *type = family_of(&entries->items[i], format);
+        if (!type || fg_map_get(&seen, type) != FG_MAP_NONE) continue;
         FG_TRY(fg_map_set(&seen, type, 1, err));
         FG_TRY(fg_buffer_printf(types, err, "%s%s", types->length ? ", " : "", type));
         fg_nearest_name_try(nearest, type);
@@ -178,9 +181,8 @@ done:
 
 static bool has_type(const fg_converter_entries *entries, const fg_format *format, const char *model_type) {
     for (size_t i = 0; i < entries->count; i++) {
-        const char *type = entries->items[i].model_type, *hf_type = entries->items[i].hf_model_type;
-        if (type && entries->items[i].format && strcmp(entries->items[i].format, format->schema) == 0 &&
-            (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
+        const char *type = family_of(&entries->items[i], format), *hf_type = entries->items[i].hf_model_type;
+        if (type && (strcmp(type, model_type) == 0 || (hf_type && strcmp(hf_type, model_type) == 0)))
             return true;
     }
     return false;
@@ -364,27 +366,14 @@ done:
     return status;
 }
 
-static fg_status list_directory(fg_converter_entries *list, fg_catalogue *catalogue, const char *directory,
-                                const char *below, fg_error *err) {
+static fg_status add_entries(fg_converter_entries *list, fg_catalogue *catalogue, size_t index,
+                             const char *folder, fg_error *err) {
     fg_status status = FG_OK;
-    bool is_directory;
-    fg_names names = {0};
-    char *folder = NULL, *path = NULL;
-    FG_TRY_NEW(folder, *below ? fg_path_join(directory, below, err) : fg_strdup(directory, err));
-    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
-    if (!is_directory) goto done;
-    FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (!fg_ends_with(names.items[i], ".json")) continue;
-        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
-        FG_TRY(add_entry(list, catalogue, path, err));
-        fg_free(path);
-        path = NULL;
-    }
+    fg_names paths = {0};
+    FG_TRY(fg_catalogue_list(catalogue, index, folder, &paths, err));
+    for (size_t i = 0; i < paths.count; i++) FG_TRY(add_entry(list, catalogue, paths.items[i], err));
 done:
-    fg_free(path);
-    fg_free(folder);
-    fg_names_free(&names);
+    fg_names_free(&paths);
     return status;
 }
 
@@ -409,9 +398,9 @@ fg_status fg_converters_list(fg_catalogue *catalogue, const fg_converter_entries
     if (*entries) return FG_OK;
     FG_NEW(made, 1);
     for (size_t i = 0; i < catalogue->count; i++) {
-        FG_TRY(list_directory(made, catalogue, catalogue->directories[i], "", err));
+        FG_TRY(add_entries(made, catalogue, i, "", err));
         for (size_t k = 0; (target = fg_format_target(k)); k++)
-            FG_TRY(list_directory(made, catalogue, catalogue->directories[i], target->schema, err));
+            FG_TRY(add_entries(made, catalogue, i, target->schema, err));
     }
     *entries = made;
     status = fg_catalogue_keep(catalogue, "entries", "", made, release_entries, err);

@@ -41,9 +41,6 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
 fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
                                  fg_error *err);
 bool fg_expression_truth(const json_t *value);
-/* Adds what the paths of an expression lead to, each once, as "heads = 4, /hidden_size = 32". */
-fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
-                              fg_error *err);
 /* Whether each path of an expression leads to a value other than null; true of a value that is no
  * expression. */
 fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,
@@ -56,6 +53,13 @@ fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope 
 /* The same where an expression needs no "= " in front, as in "shape": any text is one. */
 fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const char *where, json_t **value,
                               fg_error *err);
+/* Whether what `condition`, a text, evaluates to is true. */
+fg_status fg_expression_holds(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_error *err);
+/* The same for a condition that is demanded: without a value (text where a number belongs) it does not hold. If
+ * it does not, what its paths lead to is added to `facts`, each once, as "heads = 4, /hidden_size = 32". */
+fg_status fg_expression_check(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_buffer *facts, fg_error *err);
 /* The whole number of 0 or more that it gives; another value is FG_ERR_INPUT. */
 fg_status fg_expression_size(const json_t *given, const fg_scope *scope, const char *where, uint64_t *size,
                              fg_error *err);

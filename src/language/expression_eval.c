@@ -222,7 +222,9 @@ static size_t characters(const json_t *text) {
     return count;
 }
 
-static fg_status call_len(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
+static fg_status call_len(const evaluator *e, const fg_node *node, const json_t *of, const json_t *unused,
+                          json_t **value) {
+    (void)unused;
     size_t length;
     if (json_is_array(of))
         length = json_array_size(of);
@@ -270,7 +272,9 @@ static fg_status call_ceil_div(const evaluator *e, const fg_node *node, const js
     return give(e, json_integer((json_integer_value(a) - 1) / json_integer_value(b) + 1), value);
 }
 
-static fg_status call_first(const evaluator *e, const fg_node *node, const json_t *of, json_t **value) {
+static fg_status call_first(const evaluator *e, const fg_node *node, const json_t *of, const json_t *unused,
+                            json_t **value) {
+    (void)unused;
     void *entry = json_object_iter((json_t *)(uintptr_t)of);
     if (!json_is_array(of) && !json_is_object(of))
         return wrong_value(e, node, "first expects a list or an object", of);
@@ -280,19 +284,28 @@ static fg_status call_first(const evaluator *e, const fg_node *node, const json_
     return FG_OK;
 }
 
+/* power(of, exponent), or log(of). */
 static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, const json_t *exponent,
                            json_t **value) {
     double number = json_number_value(of);
-    bool power = node->function == FG_FUNCTION_POWER;
-    if (!json_is_number(of) || number <= 0 || (power && !json_is_number(exponent)))
+    if (!json_is_number(of) || number <= 0 || (exponent && !json_is_number(exponent)))
         return wrong_value(e, node, "power and log expect a number above 0", of);
-    double result = power ? pow(number, json_number_value(exponent)) : log(number);
+    double result = exponent ? pow(number, json_number_value(exponent)) : log(number);
     if (!isfinite(result)) return wrong_value(e, node, "the result is not a finite number", of);
     return give(e, json_real(result), value);
 }
 
+static fg_status call_has(const evaluator *e, const fg_node *node, const json_t *first, const json_t *second,
+                          json_t **value) {
+    (void)first, (void)second;
+    *value = json_boolean(look_up(e->scope, &e->expression->nodes[node->first]) != NULL);
+    return FG_OK;
+}
+
 /* The first that is not null; what comes after it is not evaluated. */
-static fg_status call_coalesce(const evaluator *e, const fg_node *node, json_t **value) {
+static fg_status call_coalesce(const evaluator *e, const fg_node *node, const json_t *first,
+                               const json_t *second, json_t **value) {
+    (void)first, (void)second;
     for (size_t at = node->first; at; at = e->expression->nodes[at].next) {
         json_decref(*value);
         *value = NULL;
@@ -302,10 +315,12 @@ static fg_status call_coalesce(const evaluator *e, const fg_node *node, json_t *
     return FG_OK;
 }
 
-static fg_status call_extreme(const evaluator *e, const fg_node *node, json_t **value) {
+static fg_status call_extreme(const evaluator *e, const fg_node *node, const json_t *first,
+                              const json_t *second, json_t **value) {
+    (void)first, (void)second;
     fg_status status = FG_OK;
     json_t *other = NULL;
-    int order, wanted = node->function == FG_FUNCTION_MIN ? -1 : 1;
+    int order, wanted = strcmp(node->function->name, "min") == 0 ? -1 : 1;
     for (size_t at = node->first; at; at = e->expression->nodes[at].next) {
         FG_TRY(evaluate(e, at, &other));
         if (!json_is_number(other)) FG_TRY(wrong_value(e, node, "min and max expect numbers", other));
@@ -322,38 +337,36 @@ done:
     return status;
 }
 
+const fg_function *fg_function_find(const char *name, size_t length) {
+    static const fg_function functions[] = {
+        {"len", 1, 1, false, false, call_len},
+        {"all", 2, 2, false, false, call_all},
+        {"has", 1, 1, true, true, call_has},
+        {"coalesce", 1, UINT32_MAX, true, false, call_coalesce},
+        {"min", 1, UINT32_MAX, true, false, call_extreme},
+        {"max", 1, UINT32_MAX, true, false, call_extreme},
+        {"starts_with", 2, 2, false, false, call_starts_with},
+        {"power", 2, 2, false, false, call_real},
+        {"log", 1, 1, false, false, call_real},
+        {"ceil_div", 2, 2, false, false, call_ceil_div},
+        {"first", 1, 1, false, false, call_first},
+        {"each_in", 2, 2, false, false, call_each_in},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        if (strlen(functions[i].name) == length && memcmp(name, functions[i].name, length) == 0)
+            return &functions[i];
+    }
+    return NULL;
+}
+
 static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
     fg_status status = FG_OK;
-    const fg_node *nodes = e->expression->nodes;
+    const fg_function *function = node->function;
+    size_t next = function->lazy ? 0 : e->expression->nodes[node->first].next;
     json_t *first = NULL, *second = NULL;
-    switch (node->function) {
-    case FG_FUNCTION_HAS:
-        *value = json_boolean(look_up(e->scope, &nodes[node->first]) != NULL);
-        return FG_OK;
-    case FG_FUNCTION_COALESCE:
-        return call_coalesce(e, node, value);
-    case FG_FUNCTION_MIN:
-    case FG_FUNCTION_MAX:
-        return call_extreme(e, node, value);
-    default:
-        break;
-    }
-    FG_TRY(evaluate(e, node->first, &first));
-    if (nodes[node->first].next) FG_TRY(evaluate(e, nodes[node->first].next, &second));
-    if (node->function == FG_FUNCTION_LEN)
-        FG_TRY(call_len(e, node, first, value));
-    else if (node->function == FG_FUNCTION_ALL)
-        FG_TRY(call_all(e, node, first, second, value));
-    else if (node->function == FG_FUNCTION_EACH_IN)
-        FG_TRY(call_each_in(e, node, first, second, value));
-    else if (node->function == FG_FUNCTION_CEIL_DIV)
-        FG_TRY(call_ceil_div(e, node, first, second, value));
-    else if (node->function == FG_FUNCTION_FIRST)
-        FG_TRY(call_first(e, node, first, value));
-    else if (node->function != FG_FUNCTION_STARTS_WITH)
-        FG_TRY(call_real(e, node, first, second, value));
-    else
-        FG_TRY(call_starts_with(e, node, first, second, value));
+    if (!function->lazy) FG_TRY(evaluate(e, node->first, &first));
+    if (next) FG_TRY(evaluate(e, next, &second));
+    FG_TRY(function->run(e, node, first, second, value));
 done:
     json_decref(first);
     json_decref(second);
@@ -480,8 +493,9 @@ static bool occurs_before(const fg_expression *expression, size_t index) {
     return false;
 }
 
-fg_status fg_expression_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
-                              fg_error *err) {
+/* What the paths of an expression lead to. */
+static fg_status add_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
+                           fg_error *err) {
     char brief[BRIEF];
     bool any = false;
     for (size_t i = 1; i < expression->count; i++) {
@@ -522,6 +536,32 @@ fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const 
     if (!json_is_string(given) || fg_expression_is(given))
         return fg_expression_value(given, scope, where, value, err);
     return evaluate_text(json_string_value(given), scope, where, value, err);
+}
+
+fg_status fg_expression_holds(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_error *err) {
+    json_t *value;
+    FG_CALL(evaluate_text(condition, scope, where, &value, err));
+    *holds = fg_expression_truth(value);
+    json_decref(value);
+    return FG_OK;
+}
+
+fg_status fg_expression_check(const char *condition, const fg_scope *scope, const char *where, bool *holds,
+                              fg_buffer *facts, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_expression *expression = NULL;
+    json_t *value = NULL;
+    fg_error why = {0};
+    FG_TRY(fg_expression_parse(&expression, condition, where, err));
+    status = fg_expression_evaluate(expression, scope, &value, &why);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
+    *holds = status == FG_OK && fg_expression_truth(value);
+    status = *holds ? FG_OK : add_facts(expression, scope, facts, err);
+done:
+    json_decref(value);
+    fg_expression_free(&expression);
+    return status;
 }
 
 fg_status fg_expression_size(const json_t *given, const fg_scope *scope, const char *where, uint64_t *size,

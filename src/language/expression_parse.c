@@ -1,4 +1,4 @@
-/* Parsing expressions: recursive descent, one function a line of the grammar in expression.h. */
+/* Parsing expressions: recursive descent, the grammar is in expression.h. */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -16,27 +16,6 @@ typedef struct expression_parser {
     unsigned depth; /* of the recursion */
     fg_error *err;
 } expression_parser;
-
-static const struct {
-    const char *name;
-    fg_function function;
-    unsigned least, most; /* arguments */
-} functions[] = {
-    {"len", FG_FUNCTION_LEN, 1, 1},
-    {"all", FG_FUNCTION_ALL, 2, 2},
-    {"has", FG_FUNCTION_HAS, 1, 1},
-    {"coalesce", FG_FUNCTION_COALESCE, 1, UINT32_MAX},
-    {"min", FG_FUNCTION_MIN, 1, UINT32_MAX},
-    {"max", FG_FUNCTION_MAX, 1, UINT32_MAX},
-    {"starts_with", FG_FUNCTION_STARTS_WITH, 2, 2},
-    {"power", FG_FUNCTION_POWER, 2, 2},
-    {"log", FG_FUNCTION_LOG, 1, 1},
-    {"ceil_div", FG_FUNCTION_CEIL_DIV, 2, 2},
-    {"first", FG_FUNCTION_FIRST, 1, 1},
-    {"each_in", FG_FUNCTION_EACH_IN, 2, 2},
-};
-
-enum { FUNCTIONS = sizeof functions / sizeof *functions };
 
 /* ---- reading characters ---- */
 
@@ -73,19 +52,11 @@ static fg_status expected(const expression_parser *p, const char *what) {
     return wrong_at(p, p->at, said);
 }
 
-/* Whether the word comes next; skips it then. */
-static bool take_word(expression_parser *p, const char *word) {
-    size_t length = strlen(word);
+/* Whether the word or the sign comes next; skips it then. */
+static bool take(expression_parser *p, const char *text) {
+    size_t length = strlen(text);
     skip_space(p);
-    if (strncmp(p->at, word, length) != 0 || is_word(p->at[length])) return false;
-    p->at += length;
-    return true;
-}
-
-static bool take_sign(expression_parser *p, const char *sign) {
-    size_t length = strlen(sign);
-    skip_space(p);
-    if (strncmp(p->at, sign, length) != 0) return false;
+    if (strncmp(p->at, text, length) != 0 || (is_word(*text) && is_word(p->at[length]))) return false;
     p->at += length;
     return true;
 }
@@ -124,7 +95,10 @@ static fg_status join(expression_parser *p, fg_operator op, const char *at, size
 
 /* ---- atoms ---- */
 
-static fg_status parse_or(expression_parser *p, size_t *index);
+/* The operators, the loosest level first. Each level but one is a chain, joined from the left. */
+typedef enum operator_level { OR, AND, COMPARISON, SUM, PRODUCT } operator_level;
+
+static fg_status parse_level(expression_parser *p, operator_level level, size_t *index);
 
 static fg_status add_value(expression_parser *p, const char *at, json_t *value, size_t *index) {
     fg_status status = value ? FG_OK : fg_fail(p->err, FG_ERR_MEMORY, "out of memory in an expression");
@@ -173,14 +147,14 @@ static fg_status parse_text(expression_parser *p, size_t *index) {
 static fg_status parse_items(expression_parser *p, size_t parent, const char *close, unsigned *count) {
     size_t last = 0, child = 0;
     *count = 0;
-    if (take_sign(p, close)) return FG_OK;
+    if (take(p, close)) return FG_OK;
     do {
-        FG_CALL(parse_or(p, &child));
+        FG_CALL(parse_level(p, OR, &child));
         FG_CALL(adopt(p, parent, last, child));
         last = child;
         ++*count;
-    } while (take_sign(p, ","));
-    if (!take_sign(p, close)) FG_CALL(expected(p, close[0] == ')' ? "\",\" or \")\"" : "\",\" or \"]\""));
+    } while (take(p, ","));
+    if (!take(p, close)) FG_CALL(expected(p, close[0] == ')' ? "\",\" or \")\"" : "\",\" or \"]\""));
     return FG_OK;
 }
 
@@ -191,33 +165,34 @@ static fg_status parse_list(expression_parser *p, size_t *index) {
     return parse_items(p, *index, "]", &count);
 }
 
+static fg_status no_function(const expression_parser *p, size_t length) {
+    char what[200];
+    snprintf(what, sizeof what,
+             "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
+             "power, log, ceil_div, first, each_in)",
+             length > 40 ? 40 : (int)length, p->at);
+    return wrong_at(p, p->at, what);
+}
+
 /* NAME( arguments ), the name having `length` bytes. */
 static fg_status parse_call(expression_parser *p, size_t length, size_t *index) {
     const char *begin = p->at;
     char what[160];
-    size_t f = 0;
     unsigned count;
-    while (f < FUNCTIONS && (strlen(functions[f].name) != length || memcmp(begin, functions[f].name, length)))
-        f++;
-    if (f == FUNCTIONS) {
-        snprintf(what, sizeof what,
-                 "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
-                 "sqrt, log)",
-                 length > 40 ? 40 : (int)length, begin);
-        FG_CALL(wrong_at(p, begin, what));
-    }
+    const fg_function *function = fg_function_find(begin, length);
+    if (!function) return no_function(p, length);
     FG_CALL(new_node(p, FG_NODE_CALL, begin, index));
-    p->expression->nodes[*index].function = functions[f].function;
+    p->expression->nodes[*index].function = function;
     p->at += length + 1;
     FG_CALL(parse_items(p, *index, ")", &count));
-    if (count < functions[f].least || count > functions[f].most) {
-        snprintf(what, sizeof what, "%s takes %s%u argument%s, found %u", functions[f].name,
-                 functions[f].most == UINT32_MAX ? "at least " : "", functions[f].least,
-                 functions[f].least == 1 ? "" : "s", count);
+    if (count < function->least || count > function->most) {
+        snprintf(what, sizeof what, "%s takes %s%u argument%s, found %u", function->name,
+                 function->most == UINT32_MAX ? "at least " : "", function->least,
+                 function->least == 1 ? "" : "s", count);
         FG_CALL(wrong_at(p, begin, what));
     }
     const fg_node *nodes = p->expression->nodes;
-    if (functions[f].function == FG_FUNCTION_HAS && nodes[nodes[*index].first].kind != FG_NODE_PATH)
+    if (function->of_path && nodes[nodes[*index].first].kind != FG_NODE_PATH)
         FG_CALL(wrong_at(p, begin, "the argument of has must be a path"));
     return FG_OK;
 }
@@ -273,9 +248,9 @@ static fg_status parse_name(expression_parser *p, size_t *index) {
     size_t length = 1;
     while (is_word(begin[length])) length++;
     if (begin[length] == '(') return parse_call(p, length, index);
-    if (take_word(p, "true")) return add_value(p, begin, json_true(), index);
-    if (take_word(p, "false")) return add_value(p, begin, json_false(), index);
-    if (take_word(p, "null")) return add_value(p, begin, json_null(), index);
+    if (take(p, "true")) return add_value(p, begin, json_true(), index);
+    if (take(p, "false")) return add_value(p, begin, json_false(), index);
+    if (take(p, "null")) return add_value(p, begin, json_null(), index);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
         if (strlen(reserved[i]) == length && memcmp(begin, reserved[i], length) == 0)
             return expected(p, "a value");
@@ -294,130 +269,85 @@ static fg_status parse_atom(expression_parser *p, size_t *index) {
     if (is_start(c)) return parse_name(p, index);
     if (c != '(') return expected(p, "a value");
     p->at++;
-    fg_status status = parse_or(p, index);
-    if (status == FG_OK && !take_sign(p, ")")) status = expected(p, "\")\"");
+    fg_status status = parse_level(p, OR, index);
+    if (status == FG_OK && !take(p, ")")) status = expected(p, "\")\"");
     return status;
 }
 
 /* ---- operators ---- */
 
 static fg_status enter(expression_parser *p) {
-    /* Each level of brackets passes here twice: in parse_not and in parse_unary. */
+    /* Each level of brackets passes here twice: in parse_prefixed. */
     if (++p->depth > 2 * FG_EXPRESSION_DEPTH) return wrong_at(p, p->at, "nested more than 64 deep");
     return FG_OK;
 }
 
-static fg_status parse_unary(expression_parser *p, size_t *index) {
+/* Any number of prefix operators: "not" in front of a comparison, "-" in front of an atom. */
+static fg_status parse_prefixed(expression_parser *p, bool negative, size_t *index) {
     fg_status status = FG_OK;
     size_t below = 0;
     FG_TRY(enter(p));
     skip_space(p);
     const char *begin = p->at;
-    if (take_sign(p, "-")) {
-        FG_TRY(parse_unary(p, &below));
-        FG_TRY(new_node(p, FG_NODE_NEGATE, begin, index));
+    if (take(p, negative ? "-" : "not")) {
+        FG_TRY(parse_prefixed(p, negative, &below));
+        FG_TRY(new_node(p, negative ? FG_NODE_NEGATE : FG_NODE_NOT, begin, index));
         FG_TRY(adopt(p, *index, 0, below));
     } else {
-        FG_TRY(parse_atom(p, index));
+        FG_TRY(negative ? parse_atom(p, index) : parse_level(p, COMPARISON, index));
     }
 done:
     p->depth--;
     return status;
 }
 
-static fg_operator take_product_sign(expression_parser *p) {
-    return take_sign(p, "*") ? FG_OP_MULTIPLY : take_sign(p, "/") ? FG_OP_DIVIDE : FG_OP_NONE;
+static fg_status parse_operand(expression_parser *p, operator_level level, size_t *index) {
+    if (level == AND || level == PRODUCT) return parse_prefixed(p, level == PRODUCT, index);
+    return parse_level(p, level + 1, index);
 }
 
-static fg_operator take_sum_sign(expression_parser *p) {
-    return take_sign(p, "+") ? FG_OP_ADD : take_sign(p, "-") ? FG_OP_SUBTRACT : FG_OP_NONE;
-}
-
-static fg_operator take_and(expression_parser *p) {
-    return take_word(p, "and") ? FG_OP_AND : FG_OP_NONE;
-}
-
-static fg_operator take_or(expression_parser *p) {
-    return take_word(p, "or") ? FG_OP_OR : FG_OP_NONE;
-}
-
-typedef fg_status (*parse_function)(expression_parser *p, size_t *index);
-
-/* lower (OPERATOR lower)*, joined from the left. */
-static fg_status parse_chain(expression_parser *p, parse_function lower,
-                             fg_operator (*take)(expression_parser *p), size_t *index) {
-    size_t right = 0;
-    FG_CALL(lower(p, index));
-    for (;;) {
-        skip_space(p);
-        const char *at = p->at;
-        fg_operator op = take(p);
-        if (op == FG_OP_NONE) break;
-        FG_CALL(lower(p, &right));
-        FG_CALL(join(p, op, at, *index, right, index));
-    }
-    return FG_OK;
-}
-
-static fg_status parse_product(expression_parser *p, size_t *index) {
-    return parse_chain(p, parse_unary, take_product_sign, index);
-}
-
-static fg_status parse_sum(expression_parser *p, size_t *index) {
-    return parse_chain(p, parse_product, take_sum_sign, index);
-}
-
-static fg_operator take_comparison(expression_parser *p) {
+static fg_operator take_operator(expression_parser *p, operator_level level) {
     static const struct {
-        const char *sign;
+        operator_level level;
+        const char *sign, *second; /* "" or a second word */
         fg_operator op;
-    } signs[] = {{"==", FG_OP_EQUAL}, {"!=", FG_OP_NOT_EQUAL},     {"<=", FG_OP_LESS_EQUAL},
-                 {"<", FG_OP_LESS},   {">=", FG_OP_GREATER_EQUAL}, {">", FG_OP_GREATER}};
-    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
-        if (take_sign(p, signs[i].sign)) return signs[i].op;
+    } rows[] = {
+        {OR, "or", "", FG_OP_OR},
+        {AND, "and", "", FG_OP_AND},
+        {COMPARISON, "==", "", FG_OP_EQUAL},
+        {COMPARISON, "!=", "", FG_OP_NOT_EQUAL},
+        {COMPARISON, "<=", "", FG_OP_LESS_EQUAL},
+        {COMPARISON, "<", "", FG_OP_LESS},
+        {COMPARISON, ">=", "", FG_OP_GREATER_EQUAL},
+        {COMPARISON, ">", "", FG_OP_GREATER},
+        {COMPARISON, "in", "", FG_OP_IN},
+        {COMPARISON, "not", "in", FG_OP_NOT_IN},
+        {SUM, "+", "", FG_OP_ADD},
+        {SUM, "-", "", FG_OP_SUBTRACT},
+        {PRODUCT, "*", "", FG_OP_MULTIPLY},
+        {PRODUCT, "/", "", FG_OP_DIVIDE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *before = p->at;
+        if (rows[i].level != level) continue;
+        if (take(p, rows[i].sign) && take(p, rows[i].second)) return rows[i].op;
+        p->at = before;
     }
-    if (take_word(p, "in")) return FG_OP_IN;
-    const char *before = p->at;
-    if (take_word(p, "not") && take_word(p, "in")) return FG_OP_NOT_IN;
-    p->at = before;
     return FG_OP_NONE;
 }
 
-static fg_status parse_comparison(expression_parser *p, size_t *index) {
+static fg_status parse_level(expression_parser *p, operator_level level, size_t *index) {
     size_t right = 0;
-    FG_CALL(parse_sum(p, index));
-    skip_space(p);
-    const char *at = p->at;
-    fg_operator op = take_comparison(p);
-    if (op == FG_OP_NONE) return FG_OK;
-    FG_CALL(parse_sum(p, &right));
-    return join(p, op, at, *index, right, index);
-}
-
-static fg_status parse_not(expression_parser *p, size_t *index) {
-    fg_status status = FG_OK;
-    size_t below = 0;
-    FG_TRY(enter(p));
-    skip_space(p);
-    const char *begin = p->at;
-    if (take_word(p, "not")) {
-        FG_TRY(parse_not(p, &below));
-        FG_TRY(new_node(p, FG_NODE_NOT, begin, index));
-        FG_TRY(adopt(p, *index, 0, below));
-    } else {
-        FG_TRY(parse_comparison(p, index));
+    FG_CALL(parse_operand(p, level, index));
+    for (;;) {
+        skip_space(p);
+        const char *at = p->at;
+        fg_operator op = take_operator(p, level);
+        if (op == FG_OP_NONE) return FG_OK;
+        FG_CALL(parse_operand(p, level, &right));
+        FG_CALL(join(p, op, at, *index, right, index));
+        if (level == COMPARISON) return FG_OK; /* a < b < c is an error */
     }
-done:
-    p->depth--;
-    return status;
-}
-
-static fg_status parse_and(expression_parser *p, size_t *index) {
-    return parse_chain(p, parse_not, take_and, index);
-}
-
-static fg_status parse_or(expression_parser *p, size_t *index) {
-    return parse_chain(p, parse_and, take_or, index);
 }
 
 /* ---- the whole ---- */
@@ -436,7 +366,7 @@ fg_status fg_expression_parse(fg_expression **expression, const char *text, cons
     FG_TRY_NEW((*expression)->text, fg_strdup(text, err));
     FG_TRY_NEW((*expression)->where, fg_strdup(where, err));
     FG_TRY(new_node(&p, FG_NODE_LIST, text, &unused)); /* number 0 means none */
-    FG_TRY(parse_or(&p, &(*expression)->root));
+    FG_TRY(parse_level(&p, OR, &(*expression)->root));
     skip_space(&p);
     if (*p.at) FG_TRY(expected(&p, "an operator or the end"));
 done:

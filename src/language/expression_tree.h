@@ -42,33 +42,31 @@ typedef enum fg_operator {
     FG_OP_DIVIDE,
 } fg_operator;
 
-typedef enum fg_function {
-    FG_FUNCTION_LEN,
-    FG_FUNCTION_ALL,
-    FG_FUNCTION_HAS,
-    FG_FUNCTION_COALESCE,
-    FG_FUNCTION_MIN,
-    FG_FUNCTION_MAX,
-    FG_FUNCTION_STARTS_WITH,
-    FG_FUNCTION_POWER,
-    FG_FUNCTION_LOG,
-    FG_FUNCTION_CEIL_DIV,
-    FG_FUNCTION_FIRST,
-    FG_FUNCTION_EACH_IN,
+struct evaluator;
+struct fg_node;
+
+/* A function of the language. */
+typedef struct fg_function {
+    const char *name;
+    unsigned least, most; /* arguments; UINT32_MAX: any number */
+    bool lazy;            /* it evaluates its arguments itself; else there are two at most */
+    bool of_path;         /* its argument is a path */
+    fg_status (*run)(const struct evaluator *evaluator, const struct fg_node *node, const json_t *first,
+                     const json_t *second, json_t **value);
 } fg_function;
 
 typedef struct fg_node {
     fg_node_kind kind;
-    fg_operator op;       /* of FG_NODE_OPERATOR */
-    fg_function function; /* of FG_NODE_CALL */
-    json_t *value;        /* owned; of FG_NODE_VALUE */
-    char *text;           /* owned; the path as written, or the variable's name */
-    char *path;           /* owned; of a path: keys joined with "/", without what leads up */
-    unsigned ups;         /* how many "../" */
-    bool absolute;        /* a leading "/" */
-    unsigned column;      /* from 1 */
-    unsigned depth;       /* of the tree below, itself included */
-    size_t first, next;   /* first child, next sibling: indices of nodes; 0: none */
+    fg_operator op;              /* of FG_NODE_OPERATOR */
+    const fg_function *function; /* of FG_NODE_CALL */
+    json_t *value;               /* owned; of FG_NODE_VALUE */
+    char *text;                  /* owned; the path as written, or the variable's name */
+    char *path;                  /* owned; of a path: keys joined with "/", without what leads up */
+    unsigned ups;                /* how many "../" */
+    bool absolute;               /* a leading "/" */
+    unsigned column;             /* from 1 */
+    unsigned depth;              /* of the tree below, itself included */
+    size_t first, next;          /* first child, next sibling: indices of nodes; 0: none */
 } fg_node;
 
 struct fg_expression {
@@ -78,5 +76,8 @@ struct fg_expression {
     size_t count, capacity;
     size_t root;
 };
+
+/* The function of a name that has `length` bytes, or NULL (expression_eval.c). */
+const fg_function *fg_function_find(const char *name, size_t length);
 
 #endif

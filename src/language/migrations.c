@@ -8,41 +8,11 @@ enum { LISTED = 12 };
 
 /* ---- finding ---- */
 
-static fg_status add_path(fg_names *paths, char *path, fg_error *err) {
-    size_t capacity = paths->count;
-    fg_status status = fg_grow(&paths->items, paths->count, &capacity, sizeof *paths->items, err);
-    if (status == FG_OK)
-        paths->items[paths->count++] = path;
-    else
-        fg_free(path);
-    return status;
-}
-
-static fg_status list_folder(const char *directory, const char *below, fg_names *paths, fg_error *err) {
-    fg_status status = FG_OK;
-    bool is_directory;
-    fg_names names = {0};
-    char *folder = NULL, *path = NULL;
-    FG_TRY_NEW(folder, fg_path_join(directory, below, err));
-    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
-    if (!is_directory) goto done;
-    FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (!fg_ends_with(names.items[i], ".json")) continue;
-        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
-        FG_TRY(add_path(paths, path, err));
-    }
-done:
-    fg_free(folder);
-    fg_names_free(&names);
-    return status;
-}
-
 fg_status fg_migrations_files(fg_catalogue *catalogue, fg_names *paths, fg_error *err) {
     fg_status status = FG_OK;
     for (size_t i = 0; i < catalogue->count; i++) {
-        FG_TRY(list_folder(catalogue->directories[i], "forgather/migrations", paths, err));
-        FG_TRY(list_folder(catalogue->directories[i], "migrations", paths, err));
+        FG_TRY(fg_catalogue_list(catalogue, i, "forgather/migrations", paths, err));
+        FG_TRY(fg_catalogue_list(catalogue, i, "migrations", paths, err));
     }
 done:
     if (status != FG_OK) fg_names_free(paths);

@@ -15,7 +15,8 @@ static fg_status bind_side(const json_t *spec, const fg_converter *converter, co
     fg_model *model = NULL;
     FG_TRY(fg_lint_outputs(converter, there->hf, direction, &plan, err));
     FG_TRY(fg_weight_source_from_plan(&weights, &plan, err));
-    FG_TRY(fg_model_bind(&model, spec, target ? fg_converter_format(converter) : &fg_format_hf,
+    FG_TRY(fg_model_bind(&model, &fg_device_cpu, spec,
+                         target ? fg_converter_format(converter) : &fg_format_hf,
                          target ? there->result : there->hf, weights, err));
 done:
     fg_model_free(&model);

@@ -315,39 +315,18 @@ done:
     return status;
 }
 
-static fg_status lint_folder(linter *l, const char *directory, fg_buffer *report, size_t *problems,
-                             fg_error *err) {
-    fg_status status = FG_OK;
-    bool is_directory;
-    fg_names names = {0};
-    char *folder = NULL, *path = NULL;
-    FG_TRY_NEW(folder, fg_path_join(directory, "models", err));
-    FG_TRY(fg_path_is_directory(folder, &is_directory, err));
-    if (!is_directory) goto done;
-    FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        if (!fg_ends_with(names.items[i], ".json")) continue;
-        FG_TRY_NEW(path, fg_path_join(folder, names.items[i], err));
-        FG_TRY(lint_file(l, path, report, problems, err));
-        fg_free(path);
-        path = NULL;
-    }
-done:
-    fg_free(folder);
-    fg_free(path);
-    fg_names_free(&names);
-    return status;
-}
-
 /* Lints one file or (path NULL) those of all directories. */
 static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
                             fg_error *err) {
     fg_status status = FG_OK;
     linter l = {.catalogue = catalogue};
+    fg_names paths = {0};
     if (path) FG_TRY(lint_file(&l, path, report, problems, err));
     for (size_t i = 0; i < catalogue->count && !path; i++)
-        FG_TRY(lint_folder(&l, catalogue->directories[i], report, problems, err));
+        FG_TRY(fg_catalogue_list(catalogue, i, "models", &paths, err));
+    for (size_t i = 0; i < paths.count; i++) FG_TRY(lint_file(&l, paths.items[i], report, problems, err));
 done:
+    fg_names_free(&paths);
     fg_buffer_free(&l.wrong);
     json_decref(l.roots);
     return status;

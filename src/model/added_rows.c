@@ -19,9 +19,9 @@ typedef struct edited_matrix {
 
 typedef struct edited {
     fg_weight_source inner, raw;
-    fg_row_edits edits;            /* owned */
-    const json_t *names[MATRICES]; /* a name, or a list of them; owned */
-    char *prefix; /* owned; base_model_prefix, which the names of a base model lack; may be "" */
+    const fg_row_edits *edits;     /* borrowed, as what follows */
+    const json_t *names[MATRICES]; /* a name, or a list of them */
+    const char *prefix;            /* base_model_prefix, which the names of a base model lack; may be "" */
     edited_matrix matrices[MATRICES];
 } edited;
 
@@ -29,12 +29,7 @@ static void close_all(void *context) {
     edited *e = context;
     fg_weight_source_close(&e->inner);
     fg_weight_source_close(&e->raw);
-    for (size_t m = 0; m < MATRICES; m++) {
-        json_decref((json_t *)(uintptr_t)e->names[m]);
-        fg_free(e->matrices[m].mean);
-    }
-    fg_row_edits_free(&e->edits);
-    fg_free(e->prefix);
+    for (size_t m = 0; m < MATRICES; m++) fg_free(e->matrices[m].mean);
     fg_free(e);
 }
 
@@ -64,7 +59,7 @@ static bool find(void *context, const char *name, fg_weight *weight) {
     edited *e = context;
     if (!e->inner.find(e->inner.context, name, weight)) return false;
     for (size_t m = 0; m < MATRICES; m++) {
-        if (!is_among(e, name, e->names[m]) || weight->rank != 2 || weight->shape[0] > e->edits.rows)
+        if (!is_among(e, name, e->names[m]) || weight->rank != 2 || weight->shape[0] > e->edits->rows)
             continue;
         e->matrices[m] = (edited_matrix){.known = true,
                                          .index = weight->index,
@@ -72,8 +67,8 @@ static bool find(void *context, const char *name, fg_weight *weight) {
                                          .columns = weight->shape[1],
                                          .dtype = weight->dtype,
                                          .mean = e->matrices[m].mean};
-        weight->shape[0] = e->edits.rows;
-        weight->elements = e->edits.rows * weight->shape[1];
+        weight->shape[0] = e->edits->rows;
+        weight->elements = e->edits->rows * weight->shape[1];
         break;
     }
     return true;
@@ -143,12 +138,12 @@ static fg_status read_matrix(edited *e, const fg_weight *weight, edited_matrix *
     for (uint64_t at = first, end = first + count, part; at < end;
          at += part, to += part * fg_dtype_size(m->dtype)) {
         uint64_t row = at / m->columns, column = at % m->columns;
-        const fg_row_edit *edit = fg_row_edits_from(&e->edits, row);
+        const fg_row_edit *edit = fg_row_edits_from(e->edits, row);
         if (edit && edit->row == row) {
             part = fg_min(m->columns - column, end - at);
             FG_CALL(read_edit(e, weight, m, edit, column, part, to, err));
         } else {
-            uint64_t stop = edit ? edit->row * m->columns : e->edits.rows * m->columns;
+            uint64_t stop = edit ? edit->row * m->columns : e->edits->rows * m->columns;
             part = fg_min(stop, end) - at;
             FG_CALL(e->inner.read(e->inner.context, &source, at, part, to, err));
         }
@@ -172,28 +167,23 @@ static const json_t *side_of(const json_t *spec, const fg_format *format) {
 
 fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source *raw, const json_t *spec,
                                      const fg_format *format, const fg_row_edits *edits, fg_error *err) {
-    fg_status status = FG_OK;
-    static const char *const roles[MATRICES] = {"embedding", "head"};
-    const json_t *names = json_object_get(side_of(spec, format), "weights");
+    const json_t *side = side_of(spec, format), *names = json_object_get(side, "weights");
+    const char *prefix = json_string_value(json_object_get(side, "base_model_prefix"));
     edited *e = fg_alloc(1, sizeof *e, err);
     if (!e) {
         fg_weight_source_close(raw);
-        status = FG_ERR_MEMORY;
-        goto done;
+        fg_weight_source_close(weights);
+        return FG_ERR_MEMORY;
     }
-    *e = (edited){.inner = *weights, .raw = *raw};
+    *e = (edited){.inner = *weights,
+                  .raw = *raw,
+                  .edits = edits,
+                  .names = {json_object_get(names, "embedding"), json_object_get(names, "head")},
+                  .prefix = prefix ? prefix : ""};
     *weights = (fg_weight_source){
         .context = e, .find = find, .read = read_edited, .name_of = name_of, .close = close_all};
     *raw = (fg_weight_source){0};
-    const char *prefix = json_string_value(json_object_get(side_of(spec, format), "base_model_prefix"));
-    FG_TRY_NEW(e->prefix, fg_strdup(prefix ? prefix : "", err));
-    for (size_t m = 0; m < MATRICES; m++) e->names[m] = json_incref(json_object_get(names, roles[m]));
-    for (size_t i = 0; i < edits->count; i++)
-        FG_TRY(fg_row_edits_set(&e->edits, edits->items[i].row, edits->items[i].value, err));
-    e->edits.rows = edits->rows;
-done:
-    if (status != FG_OK) fg_weight_source_close(weights);
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, const fg_format *format,

@@ -15,7 +15,7 @@
 /* Wraps `weights` in place: embedding and head, found by their names in `spec` (models/TYPE.json), have
  * `edits->rows` rows from now on, those of `edits` with the numbers that these define. A mean is taken of
  * what `raw` holds and rounded to the type of the weight; copies are of what `weights` holds. Both are taken
- * over (and closed on failure); `edits` is copied. */
+ * over (and closed on failure); `spec` and `edits` are borrowed. */
 fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source *raw, const json_t *spec,
                                      const fg_format *format, const fg_row_edits *edits, fg_error *err);
 /* A copy of a configuration that says how many rows the vocabulary has now. */

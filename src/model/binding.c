@@ -4,12 +4,15 @@
 #include "model/model.h"
 
 static fg_status bind_block(fg_binder *binder, fg_block *block, fg_error *err) {
-    const fg_sublayer_settings *mixer = &block->kind->mixer, *mlp = &block->kind->mlp;
-    binder->config = block->kind->config;
-    FG_CALL(fg_bind_vector(binder, "block.mixer_norm", binder->hidden, &block->mixer_norm, err));
-    FG_CALL(mixer->kind->bind(binder, mixer->values, &block->mixer, err));
-    FG_CALL(fg_bind_vector(binder, "block.mlp_norm", binder->hidden, &block->mlp_norm, err));
-    return mlp->kind->bind(binder, mlp->values, &block->mlp, err);
+    static const char *const norms[FG_SUB_COUNT] = {"block.mixer_norm", "block.mlp_norm"};
+    const fg_block_kind *kind = block->kind;
+    binder->config = kind->config;
+    for (int s = 0; s < FG_SUB_COUNT; s++) {
+        fg_sublayer_weights *weights = &block->sublayers[s];
+        FG_CALL(fg_bind_vector(binder, norms[s], binder->hidden, &weights->norm, err));
+        FG_CALL(kind->sublayers[s]->bind(binder, kind->settings[s], weights, err));
+    }
+    return FG_OK;
 }
 
 /* Blocks of further prediction heads are of the last block's kind. */
@@ -83,15 +86,16 @@ done:
     return status;
 }
 
-fg_status fg_model_bind(fg_model **result, const json_t *spec, const fg_format *format, const json_t *config,
-                        fg_weight_source weights, fg_error *err) {
+fg_status fg_model_bind(fg_model **result, const fg_device *device, const json_t *spec,
+                        const fg_format *format, const json_t *config, fg_weight_source weights,
+                        fg_error *err) {
     fg_model *model = fg_alloc(1, sizeof *model, err);
     *result = NULL;
     if (!model) {
         fg_weight_source_close(&weights);
         return FG_ERR_MEMORY;
     }
-    fg_status status = fg_workspace_open(&model->work, &fg_device_cpu, weights, err);
+    fg_status status = fg_workspace_open(&model->work, device, weights, err);
     if (status == FG_OK) status = bind(model, spec, format, config, err);
     if (status == FG_OK)
         *result = model;

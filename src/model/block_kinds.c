@@ -9,18 +9,15 @@ enum { NAME_TEXT = 160 };
 
 /* ---- one kind ---- */
 
-/* What a description says of any block. */
-typedef struct block_settings {
-    double epsilon;
-    const fg_norm_kind *norm;
-    const fg_sublayer_kind *mixer, *mlp;
-} block_settings;
+#define SUBLAYER_ROW(name, which, find)                                                                      \
+    { name, FG_HYPERPARAMETER_KIND, offsetof(fg_block_kind, sublayers[which]), 0, true, 0, find }
 
+/* What a description says of any block. */
 static const fg_hyperparameter rows[] = {
-    FG_NUMBER_ROW(block_settings, epsilon, true, 0),
-    FG_KIND_ROW(block_settings, norm, true, fg_norm_find),
-    FG_KIND_ROW(block_settings, mixer, true, fg_mixer_find),
-    FG_KIND_ROW(block_settings, mlp, true, fg_mlp_find),
+    FG_NUMBER_ROW(fg_block_kind, epsilon, true, 0),
+    FG_KIND_ROW(fg_block_kind, norm, true, fg_norm_find),
+    SUBLAYER_ROW("mixer", FG_SUB_MIXER, fg_mixer_find),
+    SUBLAYER_ROW("mlp", FG_SUB_MLP, fg_mlp_find),
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -39,46 +36,41 @@ bool fg_hyperparameters_is_role(const char *name) {
     return has;
 }
 
-static fg_status read_sublayer(const fg_sublayer_kind *kind, const fg_hyperparameters *model,
-                               const fg_hyperparameters_source *source, fg_sublayer_settings *settings,
-                               fg_error *err) {
-    settings->kind = kind;
-    FG_CALL_NEW(settings->values, fg_alloc(1, kind->settings_size, err));
+static fg_status read_sublayer(fg_block_kind *block, fg_sublayer which, const fg_hyperparameters *model,
+                               const fg_hyperparameters_source *source, fg_error *err) {
+    const fg_sublayer_kind *kind = block->sublayers[which];
+    void **values = &block->settings[which];
+    FG_CALL_NEW(*values, fg_alloc(1, kind->settings_size, err));
     const fg_hyperparameters table = {
-        .rows = kind->rows, .count = kind->row_count, .values = settings->values, .outer = model};
+        .rows = kind->rows, .count = kind->row_count, .values = *values, .outer = model};
     FG_CALL(fg_hyperparameters_read(&table, source, err));
-    if (kind->read) FG_CALL(kind->read(settings->values, source, err));
-    return FG_OK;
+    return kind->read ? kind->read(*values, source, err) : FG_OK;
 }
 
 static fg_status make_kind(fg_block_kind *kind, const fg_hyperparameters_source *source, bool demands,
                            const fg_model_settings *model, fg_error *err) {
-    block_settings block = {0};
     const fg_hyperparameters outer = fg_model_settings_table(model),
-                             table = {.rows = rows, .count = ROWS, .values = &block, .outer = &outer};
+                             table = {.rows = rows, .count = ROWS, .values = kind, .outer = &outer};
     if (!json_is_object(source->config))
         return fg_fail(err, FG_ERR_INPUT, "config: a description of blocks: found %s, expected an object",
                        fg_json_kind(source->config));
     if (demands) FG_CALL(fg_hyperparameters_check_demands(source, err));
     FG_CALL(fg_hyperparameters_read(&table, source, err));
-    FG_CALL(fg_hyperparameters_check_epsilon(block.epsilon, err));
+    FG_CALL(fg_hyperparameters_check_epsilon(kind->epsilon, err));
     kind->config = json_incref((json_t *)(uintptr_t)source->config);
-    kind->norm = block.norm;
-    kind->epsilon = block.epsilon;
-    FG_CALL(read_sublayer(block.mixer, &outer, source, &kind->mixer, err));
-    return read_sublayer(block.mlp, &outer, source, &kind->mlp, err);
-}
-
-static void free_sublayer(fg_sublayer_settings *settings) {
-    if (settings->values && settings->kind->release) settings->kind->release(settings->values);
-    fg_free(settings->values);
+    FG_CALL(read_sublayer(kind, FG_SUB_MIXER, &outer, source, err));
+    return read_sublayer(kind, FG_SUB_MLP, &outer, source, err);
 }
 
 void fg_block_kinds_free(fg_block_kinds *kinds) {
     for (size_t i = 0; kinds->items && i < kinds->count; i++) {
-        free_sublayer(&kinds->items[i].mixer);
-        free_sublayer(&kinds->items[i].mlp);
-        json_decref(kinds->items[i].config);
+        fg_block_kind *kind = &kinds->items[i];
+        for (int s = 0; s < FG_SUB_COUNT; s++) {
+            if (kind->settings[s] && kind->sublayers[s]->release)
+                kind->sublayers[s]->release(kind->settings[s]);
+            fg_free(kind->settings[s]);
+        }
+        json_decref(kind->config);
     }
     fg_free(kinds->items);
     *kinds = (fg_block_kinds){0};

@@ -1,5 +1,5 @@
 /* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a
- * pattern which block is of which. And the settings of the model itself. Inside of model/, and for lint.
+ * pattern which block is of which. Inside of model/, and for lint.
  *
  * Invariant: sizes are at least 1, epsilons are not negative, there are at most 65536 blocks.
  */
@@ -9,17 +9,13 @@
 #include "model/model_settings.h"
 #include "model/sublayer_kind.h"
 
-typedef struct fg_sublayer_settings {
-    const fg_sublayer_kind *kind;
-    void *values; /* owned; the kind's */
-} fg_sublayer_settings;
-
 /* What blocks of one description have in common. */
 typedef struct fg_block_kind {
     json_t *config; /* owned; the description */
     const fg_norm_kind *norm;
     double epsilon;
-    fg_sublayer_settings mixer, mlp;
+    const fg_sublayer_kind *sublayers[FG_SUB_COUNT];
+    void *settings[FG_SUB_COUNT]; /* owned; those of the sublayers, each as its kind has them */
 } fg_block_kind;
 
 /* Start from zeros. */

@@ -64,17 +64,15 @@ typedef struct block_run {
 
 /* Norms the hidden states, runs the mixer or MLP, and adds what it makes. */
 static fg_status run_sublayer(const block_run *r, fg_sublayer which, fg_block_call *call, fg_error *err) {
-    const fg_block *b = r->block;
-    bool mixer = which == FG_SUB_MIXER;
-    const fg_sublayer_settings *sublayer = mixer ? &b->kind->mixer : &b->kind->mlp;
+    const fg_block_kind *kind = r->block->kind;
     fg_workspace *w = call->work;
     const fg_heads shape = {call->count, 1, call->hidden, call->hidden};
     const float *seen;
-    call->settings = sublayer->values;
-    call->weights = mixer ? &b->mixer : &b->mlp;
-    FG_CALL(fg_norm_run(w, b->kind->norm, mixer ? &b->mixer_norm : &b->mlp_norm, b->kind->epsilon, r->hidden,
-                        &shape, r->model->normed.values, err));
-    FG_CALL(sublayer->kind->run(call, err));
+    call->settings = kind->settings[which];
+    call->weights = &r->block->sublayers[which];
+    FG_CALL(fg_norm_run(w, kind->norm, &call->weights->norm, kind->epsilon, r->hidden, &shape,
+                        r->model->normed.values, err));
+    FG_CALL(kind->sublayers[which]->run(call, err));
     if (r->probe) {
         FG_CALL(fg_workspace_see(w, call->output, call->count * call->hidden, &seen, err));
         r->probe->visit(r->probe->context, r->index, which, seen, call->count);

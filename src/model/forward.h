@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "device/device.h"
 #include "format/checkpoint.h"
-#include "model/mask.h"
+#include "model/sublayer.h"
 #include "model/weight_source.h"
 
 typedef struct fg_model fg_model;
@@ -31,14 +31,14 @@ typedef struct fg_model_shape {
     uint64_t heads;  /* prediction heads; 1 for a plain language model */
 } fg_model_shape;
 
-/* Binds. `spec` is models/TYPE.json as fg_model_spec_read (model/spec.h) gives it, borrowed only during the
- * call; `format` whose names and keys are used, `config` the checkpoint's config.json. Takes over `weights`
- * (closed with the model, and on failure). FG_ERR_INPUT names what is missing, has another shape, or is not
- * supported. All weights of the model are looked up and their shapes checked here. */
-fg_status fg_model_bind(fg_model **model, const json_t *spec, const fg_format *format, const json_t *config,
-                        fg_weight_source weights, fg_error *err);
-/* What it computes with: the CPU, unless this says otherwise before the first call that computes. */
-fg_status fg_model_set_device(fg_model *model, const fg_device *device, fg_error *err);
+/* Binds a model that computes with `device`. `spec` is models/TYPE.json as fg_model_spec_read (model/spec.h)
+ * gives it, borrowed only during the call; `format` whose names and keys are used, `config` the checkpoint's
+ * config.json. Takes over `weights` (closed with the model, and on failure). FG_ERR_INPUT names what is
+ * missing, has another shape, or is not supported. All weights of the model are looked up and their shapes
+ * checked here. */
+fg_status fg_model_bind(fg_model **model, const fg_device *device, const json_t *spec,
+                        const fg_format *format, const json_t *config, fg_weight_source weights,
+                        fg_error *err);
 void fg_model_free(fg_model **model);
 fg_model_shape fg_model_shape_of(const fg_model *model);
 
@@ -62,9 +62,7 @@ fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count
                          fg_error *err);
 
 /* Where the two halves of a block can be looked at: called after the mixer and after the MLP with what each
- * ADDS to the residual stream
- * ([count, hidden]). */
-typedef enum fg_sublayer { FG_SUB_MIXER = 0, FG_SUB_MLP = 1, FG_SUB_COUNT } fg_sublayer;
+ * ADDS to the residual stream ([count, hidden]). */
 typedef struct fg_probe {
     void (*visit)(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count);
     void *context;

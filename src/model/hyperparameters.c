@@ -197,25 +197,16 @@ fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, co
 
 /* ---- demands ---- */
 
-static bool listed(const json_t *accepted, const json_t *value) {
-    size_t i;
-    const json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)accepted, i, one) {
-        if (fg_json_equal(one, value)) return true;
-    }
-    return false;
-}
-
 static fg_status check_only(const json_t *only, const json_t *config, fg_error *err) {
     const char *key;
     json_t *accepted;
     json_object_foreach((json_t *)(uintptr_t)only, key, accepted) {
         const json_t *value = fg_json_at(config, key);
-        bool good = !value || listed(accepted, value);
+        bool good = !value || fg_json_contains(accepted, value);
         if (!good && json_is_array(value)) {
             good = true;
             for (size_t i = 0; i < json_array_size(value); i++)
-                good = good && listed(accepted, json_array_get(value, i));
+                good = good && fg_json_contains(accepted, json_array_get(value, i));
         }
         char brief[BRIEF];
         if (good) continue;
@@ -227,26 +218,17 @@ static fg_status check_only(const json_t *only, const json_t *config, fg_error *
 
 /* Conditions that tie several keys together. */
 static fg_status check_only_if(const json_t *only_if, const json_t *config, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    json_t *value = NULL, *reason;
+    json_t *reason;
     const char *condition;
     json_object_foreach((json_t *)(uintptr_t)only_if, condition, reason) {
-        FG_TRY(fg_expression_parse(&expression, condition, "models/: only_if", err));
-        FG_TRY(fg_expression_evaluate(expression, &(fg_scope){.here = config}, &value, err));
-        if (!fg_expression_truth(value)) {
-            fg_fail(err, FG_ERR_INPUT, "config: %s",
-                    json_is_string(reason) ? json_string_value(reason) : condition);
-            FG_TRY(hint_at_none(err));
-        }
-        json_decref(value);
-        value = NULL;
-        fg_expression_free(&expression);
+        bool holds;
+        FG_CALL(fg_expression_holds(condition, &(fg_scope){.here = config}, "models/: only_if", &holds, err));
+        if (holds) continue;
+        fg_fail(err, FG_ERR_INPUT, "config: %s",
+                json_is_string(reason) ? json_string_value(reason) : condition);
+        return hint_at_none(err);
     }
-done:
-    json_decref(value);
-    fg_expression_free(&expression);
-    return status;
+    return FG_OK;
 }
 
 fg_status fg_hyperparameters_check_demands(const fg_hyperparameters_source *source, fg_error *err) {

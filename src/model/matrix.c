@@ -203,6 +203,7 @@ void fg_sublayer_weights_forget(fg_workspace *w, fg_sublayer_weights *weights) {
 void fg_sublayer_weights_free(fg_workspace *w, fg_sublayer_weights *weights) {
     for (size_t i = 0; i < weights->matrix_count; i++) fg_matrix_free(w, &weights->matrices[i]);
     for (size_t i = 0; i < weights->vector_count; i++) fg_free(weights->vectors[i].name);
+    fg_free(weights->norm.name);
     fg_free(weights->matrices);
     fg_free(weights->vectors);
 }

@@ -50,6 +50,7 @@ fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size
 
 /* The weights of a mixer or an MLP, which says which is where. Start from zeros. */
 typedef struct fg_sublayer_weights {
+    fg_vector norm;      /* [hidden]; of the block's hidden states, before them */
     fg_matrix *matrices; /* owned */
     fg_vector *vectors;  /* owned */
     size_t matrix_count, vector_count;

@@ -9,18 +9,10 @@
 static void forget_cached(fg_model *model) {
     fg_workspace *w = &model->work;
     for (uint64_t b = 0; b < model->shape.blocks; b++) {
-        fg_sublayer_weights_forget(w, &model->blocks[b].mixer);
-        fg_sublayer_weights_forget(w, &model->blocks[b].mlp);
+        for (int s = 0; s < FG_SUB_COUNT; s++) fg_sublayer_weights_forget(w, &model->blocks[b].sublayers[s]);
     }
     fg_matrix_forget(w, &model->head);
     w->cached_bytes = 0;
-}
-
-static void free_block(fg_workspace *w, fg_block *block) {
-    fg_free(block->mixer_norm.name);
-    fg_free(block->mlp_norm.name);
-    fg_sublayer_weights_free(w, &block->mixer);
-    fg_sublayer_weights_free(w, &block->mlp);
 }
 
 /* What was bound and used; nothing of it is there if the device could not be opened. */
@@ -28,7 +20,9 @@ static void free_bound(fg_model *m) {
     fg_workspace *w = &m->work;
     fg_matrix *matrices[] = {&m->embedding, &m->head, &m->tied_head};
     fg_scratch *scratch[] = {&m->input, &m->output, &m->normed, &m->added};
-    for (uint64_t b = 0; m->blocks && b < m->shape.blocks; b++) free_block(w, &m->blocks[b]);
+    for (uint64_t b = 0; m->blocks && b < m->shape.blocks; b++) {
+        for (int s = 0; s < FG_SUB_COUNT; s++) fg_sublayer_weights_free(w, &m->blocks[b].sublayers[s]);
+    }
     for (uint64_t h = 0; m->final_norms && h < m->shape.heads; h++) fg_free(m->final_norms[h].name);
     for (size_t i = 0; i < sizeof matrices / sizeof *matrices; i++) fg_matrix_free(w, matrices[i]);
     for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(w, scratch[i]);
@@ -61,8 +55,8 @@ uint64_t fg_model_head_panel(const fg_model *model) {
 }
 
 static bool kind_sees_ahead(const fg_block_kind *kind) {
-    const fg_sublayer_settings *mixer = &kind->mixer;
-    return mixer->kind->sees_ahead && mixer->kind->sees_ahead(mixer->values);
+    const fg_sublayer_kind *mixer = kind->sublayers[FG_SUB_MIXER];
+    return mixer->sees_ahead && mixer->sees_ahead(kind->settings[FG_SUB_MIXER]);
 }
 
 fg_mask fg_model_own_mask(const fg_model *model) {
@@ -78,17 +72,6 @@ bool fg_model_sees_ahead(const fg_model *model) {
     return model->mask == FG_MASK_NONE;
 }
 
-fg_status fg_model_set_device(fg_model *model, const fg_device *device, fg_error *err) {
-    fg_workspace *w = &model->work;
-    void *state;
-    fg_status status = device->open(&state, err);
-    if (status != FG_OK) return status;
-    w->device->close(w->state);
-    w->device = device;
-    w->state = state;
-    return FG_OK;
-}
-
 /* ---- cached weights ---- */
 
 void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
@@ -98,9 +81,10 @@ void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
 
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count) {
     uint64_t bytes = 0;
-    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++)
-        bytes += fg_sublayer_weights_bytes(&model->blocks[b].mixer) +
-                 fg_sublayer_weights_bytes(&model->blocks[b].mlp);
+    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
+        for (int s = 0; s < FG_SUB_COUNT; s++)
+            bytes += fg_sublayer_weights_bytes(&model->blocks[b].sublayers[s]);
+    }
     return bytes;
 }
 
@@ -109,9 +93,9 @@ uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t co
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
     uint64_t row = 0;
     for (size_t i = 0; i < model->kinds.count; i++) {
-        const fg_sublayer_settings *mixer = &model->kinds.items[i].mixer, *mlp = &model->kinds.items[i].mlp;
-        row = fg_max(row, fg_max(mixer->kind->scratch(mixer->values, tokens),
-                                 mlp->kind->scratch(mlp->values, tokens)));
+        const fg_block_kind *kind = &model->kinds.items[i];
+        for (int s = 0; s < FG_SUB_COUNT; s++)
+            row = fg_max(row, kind->sublayers[s]->scratch(kind->settings[s], tokens));
     }
     return model->work.device->panel_bytes +
            sizeof(float) * tokens * (3 * model->shape.hidden + row + fg_model_head_panel(model));
@@ -120,8 +104,8 @@ uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens) {
 /* ---- what its mixers keep ---- */
 
 fg_cache_size fg_block_cache_size(const fg_block *block) {
-    const fg_sublayer_settings *mixer = &block->kind->mixer;
-    return mixer->kind->cache_size ? mixer->kind->cache_size(mixer->values) : (fg_cache_size){0};
+    const fg_sublayer_kind *mixer = block->kind->sublayers[FG_SUB_MIXER];
+    return mixer->cache_size ? mixer->cache_size(block->kind->settings[FG_SUB_MIXER]) : (fg_cache_size){0};
 }
 
 fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,

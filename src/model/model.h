@@ -7,8 +7,7 @@
 
 typedef struct fg_block {
     const fg_block_kind *kind;
-    fg_vector mixer_norm, mlp_norm; /* [hidden] */
-    fg_sublayer_weights mixer, mlp;
+    fg_sublayer_weights sublayers[FG_SUB_COUNT];
 } fg_block;
 
 /* What the block's mixer keeps of earlier positions. */

@@ -8,7 +8,7 @@
 
 #include "model/cache.h"
 #include "model/hyperparameters.h"
-#include "model/mask.h"
+#include "model/sublayer.h"
 #include "model/weight_lookup.h"
 
 /* One call of a mixer or MLP: tokens at [position, position + count), their normed hidden states, and where

@@ -268,15 +268,16 @@ static fg_status add_read(const fg_binder *binder, const fg_weight *weight, cons
     return FG_OK;
 }
 
-fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
-                         fg_matrix *matrix, fg_error *err) {
+/* As a matrix, or of `rank` 1 as a vector, which has one column. */
+static fg_status bind(const fg_binder *binder, const char *role, uint32_t rank, uint64_t rows,
+                      uint64_t columns, fg_matrix *matrix, fg_error *err) {
     fg_status status = FG_OK;
     location found = {0};
     stored_box b;
     FG_TRY(require(binder, role, &found, err));
-    bool transposed = found.how.transposed;
+    bool transposed = rank == 2 && found.how.transposed;
     uint64_t stored_rows = transposed ? columns : rows, stored_columns = transposed ? rows : columns;
-    FG_TRY(check(&found, 2, stored_rows, stored_columns, &b, err));
+    FG_TRY(check(&found, rank, stored_rows, stored_columns, &b, err));
     *matrix = (fg_matrix){.name = found.name,
                           .weight = found.weight,
                           .rows = rows,
@@ -291,18 +292,16 @@ done:
     return status;
 }
 
+fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t rows, uint64_t columns,
+                         fg_matrix *matrix, fg_error *err) {
+    return bind(binder, role, 2, rows, columns, matrix, err);
+}
+
 fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
                          fg_error *err) {
-    fg_status status = FG_OK;
-    location found = {0};
-    stored_box b;
-    FG_TRY(require(binder, role, &found, err));
-    FG_TRY(check(&found, 1, size, 1, &b, err));
-    *vector = (fg_vector){.name = found.name, .weight = found.weight, .first = b.first};
-    found.name = NULL;
-    FG_TRY(add_read(binder, &vector->weight, &b, size, 1, err));
-done:
-    fg_free(found.name);
+    fg_matrix column = {0};
+    fg_status status = bind(binder, role, 1, size, 1, &column, err);
+    *vector = (fg_vector){.name = column.name, .weight = column.weight, .first = column.first};
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "model/weight_source.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "store/cast.h"
@@ -32,7 +34,6 @@ typedef struct files {
     const fg_tensors *table; /* borrowed */
     fg_reader *reader;
     fg_dtype *rounded; /* owned or NULL; for each tensor the type that it is rounded to */
-    double *stored;    /* owned; where one is rounded: CHUNK elements before that */
 } files;
 
 static void files_close(void *context) {
@@ -40,7 +41,6 @@ static void files_close(void *context) {
     if (!f) return;
     fg_reader_free(&f->reader);
     fg_free(f->rounded);
-    fg_free(f->stored);
     fg_free(f);
 }
 
@@ -63,20 +63,21 @@ static bool files_find(void *context, const char *name, fg_weight *weight) {
                           .dtype = seen_dtype(f, tensor),
                           .rank = tensor->rank,
                           .elements = tensor->elements};
-    for (uint32_t i = 0; i < tensor->rank; i++) weight->shape[i] = tensor->shape[i];
+    memcpy(weight->shape, tensor->shape, tensor->rank * sizeof *tensor->shape);
     return true;
 }
 
 static fg_status files_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count, void *out,
                             fg_error *err) {
-    files *f = context;
+    const files *f = context;
     const fg_tensor *tensor = &f->table->items[weight->index];
     fg_dtype dtype = seen_dtype(f, tensor);
+    double stored[CHUNK];
     if (dtype == tensor->dtype) return fg_reader_read(f->reader, tensor, first, count, out, err);
     for (uint64_t done = 0, part; done < count; done += part) {
         part = fg_min(CHUNK, count - done);
-        FG_CALL(fg_reader_read(f->reader, tensor, first + done, part, f->stored, err));
-        fg_cast(tensor->dtype, f->stored, dtype, (char *)out + done * fg_dtype_size(dtype), part);
+        FG_CALL(fg_reader_read(f->reader, tensor, first + done, part, stored, err));
+        fg_cast(tensor->dtype, stored, dtype, (char *)out + done * fg_dtype_size(dtype), part);
     }
     return FG_OK;
 }
@@ -101,6 +102,20 @@ done:
 fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tensors *table, fg_error *err) {
     files *f;
     return files_open(weights, table, &f, err);
+}
+
+fg_status fg_weight_source_rounded_to(fg_weight_source *weights, const fg_tensors *table, fg_dtype dtype,
+                                      fg_error *err) {
+    fg_status status = FG_OK;
+    files *f = NULL;
+    FG_TRY(files_open(weights, table, &f, err));
+    if (dtype == FG_DTYPE_NONE) goto done;
+    FG_NEW(f->rounded, table->count);
+    for (size_t i = 0; i < table->count; i++)
+        if (fg_cast_possible(table->items[i].dtype, dtype)) f->rounded[i] = dtype;
+done:
+    if (status != FG_OK) fg_weight_source_close(weights);
+    return status;
 }
 
 /* The type of the outputs that copy from each source. */
@@ -154,7 +169,6 @@ fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *pla
     files *f = NULL;
     FG_TRY(files_open(weights, &plan->source, &f, err));
     FG_NEW(f->rounded, plan->source.count);
-    FG_NEW(f->stored, CHUNK);
     FG_TRY(find_rounding(plan, f->rounded, err));
 done:
     if (status != FG_OK) fg_weight_source_close(weights);
@@ -189,7 +203,7 @@ static bool planned_find(void *context, const char *name, fg_weight *weight) {
     const fg_output *output = &p->plan->outputs[index];
     *weight = (fg_weight){
         .index = (uint32_t)index, .dtype = output->dtype, .rank = output->rank, .elements = output->elements};
-    for (uint32_t i = 0; i < output->rank; i++) weight->shape[i] = output->shape[i];
+    memcpy(weight->shape, output->shape, output->rank * sizeof *output->shape);
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* Where the forward pass gets numbers from: tensors by name, elements as they are stored.
  *
- * Three sources: a checkpoint's files; the outputs of a plan (what a conversion would write, for --dry-run);
- * and a checkpoint's files rounded as a plan's casts round them (for the proof of a conversion with casts).
+ * Sources: a checkpoint's files, as they are or rounded as a cast rounds them (for the proof of a conversion
+ * with casts, and for comparing models of two types); and the outputs of a plan (what a conversion would
+ * write, for --dry-run).
  */
 #ifndef FG_MODEL_WEIGHT_SOURCE_H
 #define FG_MODEL_WEIGHT_SOURCE_H
@@ -12,7 +13,6 @@
 typedef struct fg_weight {
     uint32_t index; /* the source's own number */
     fg_dtype dtype; /* of the elements as they are read */
-    fg_dtype inner; /* a source that wraps another and changes `dtype` keeps that of the other here */
     uint32_t rank;
     uint64_t shape[FG_MAX_DIMS];
     uint64_t elements;
@@ -30,10 +30,12 @@ typedef struct fg_weight_source {
     void (*close)(void *context);
 } fg_weight_source;
 
-fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tensors *table,
-                                        fg_error *err); /* borrows the table */
-fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan,
-                                     fg_error *err); /* borrows the plan */
+/* All borrow the table or plan. */
+fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tensors *table, fg_error *err);
+/* Each tensor that can be cast is rounded to `dtype`; FG_DTYPE_NONE: none is. */
+fg_status fg_weight_source_rounded_to(fg_weight_source *weights, const fg_tensors *table, fg_dtype dtype,
+                                      fg_error *err);
+fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
 /* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to
  * the dtype of all outputs if they share one. */
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);

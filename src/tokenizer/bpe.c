@@ -149,8 +149,7 @@ static fg_status read_unknown(bpe_settings *bpe, const fg_tokenizer_json *model,
     const json_t *value = json_object_get(model->json, "unk_token");
     bpe->unknown = FG_ID_ABSENT;
     if (!value || json_is_null(value)) return FG_OK;
-    fg_status status = fg_tokenizer_json_string(model, "unk_token", &text, &length, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_tokenizer_json_string(model, "unk_token", &text, &length, err));
     bpe->unknown = fg_vocabulary_find(&bpe->vocabulary, text, length);
     if (bpe->unknown != FG_ID_ABSENT) return FG_OK;
     return fg_fail(err, FG_ERR_INPUT, "%s: model: unk_token \"%.60s\" is not in the vocabulary", model->file,

@@ -9,7 +9,6 @@
 struct fg_merge_slot {
     uint64_t pair; /* left << 32 | right */
     uint32_t rank; /* NO_RANK: free */
-    uint32_t made;
 };
 
 enum { SHORT_WORD = 24, HEAP_WIDTH = 4 };
@@ -35,7 +34,7 @@ fg_status fg_merges_reserve(fg_merges *m, size_t count, fg_error *err) {
     while (slots < count * 2) slots *= 2;
     FG_TRY_NEW(m->slots, fg_alloc_buffer(slots * sizeof *m->slots, err));
     m->slot_count = slots;
-    for (size_t i = 0; i < slots; i++) m->slots[i] = (struct fg_merge_slot){0, NO_RANK, 0};
+    for (size_t i = 0; i < slots; i++) m->slots[i] = (struct fg_merge_slot){0, NO_RANK};
     FG_NEW(m->merged, count);
 done:
     return status;
@@ -44,7 +43,7 @@ done:
 void fg_merges_add(fg_merges *m, uint32_t left, uint32_t right, uint32_t made) {
     uint64_t pair = (uint64_t)left << 32 | right;
     m->merged[m->count] = made;
-    *slot_of(m, pair) = (struct fg_merge_slot){pair, (uint32_t)m->count++, made};
+    *slot_of(m, pair) = (struct fg_merge_slot){pair, (uint32_t)m->count++};
 }
 
 static uint32_t rank_of(const fg_merges *m, uint32_t left, uint32_t right) {
@@ -76,10 +75,8 @@ static void merge_short(const fg_merges *m, uint32_t *ids, size_t *count) {
 /* ---- Long words: a heap of pairs, linked parts ---- */
 
 static fg_status heap_push(fg_merges *m, uint32_t rank, uint32_t position, fg_error *err) {
-    if (m->heap_count == m->heap_capacity) {
-        fg_status status = fg_grow(&m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap, err);
-        if (status != FG_OK) return status;
-    }
+    if (m->heap_count == m->heap_capacity)
+        FG_CALL(fg_grow(&m->heap, m->heap_count, &m->heap_capacity, sizeof *m->heap, err));
     uint64_t key = (uint64_t)rank << 32 | position;
     size_t at = m->heap_count++;
     for (; at && m->heap[(at - 1) / HEAP_WIDTH] > key; at = (at - 1) / HEAP_WIDTH)

@@ -42,8 +42,7 @@ static fg_status write_bytes(const void *settings, const char *bytes, size_t len
         else
             filled += fg_utf8_put(character_of(byte), buffer + filled);
         if (filled + FG_UTF8_MOST <= BUFFER && i + 1 < length) continue;
-        fg_status status = fg_buffer_add(out, buffer, filled, err);
-        if (status != FG_OK) return status;
+        FG_CALL(fg_buffer_add(out, buffer, filled, err));
         filled = 0;
     }
     return FG_OK;
@@ -57,8 +56,7 @@ static fg_status read_bytes(const char *text, size_t length, fg_buffer *out, fg_
     }
     for (const char *at = text; at < end;) {
         char byte = (char)byte_of(fg_utf8_next(&at, end));
-        fg_status status = fg_buffer_add(out, &byte, 1, err);
-        if (status != FG_OK) return status;
+        FG_CALL(fg_buffer_add(out, &byte, 1, err));
     }
     return FG_OK;
 }

@@ -115,8 +115,7 @@ fg_status fg_component_normalize(const fg_component *normalizer, fg_buffer *text
     for (size_t i = 0; i < normalizer->count && text->length; i++) {
         const fg_component_step *step = &normalizer->steps[i];
         fg_buffer_clear(spare);
-        fg_status status = step->kind->normalize(step->settings, text, spare, err);
-        if (status != FG_OK) return status;
+        FG_CALL(step->kind->normalize(step->settings, text, spare, err));
         fg_buffer keep = *text;
         *text = *spare;
         *spare = keep;

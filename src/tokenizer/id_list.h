@@ -13,10 +13,8 @@ typedef struct fg_id_list {
 } fg_id_list;
 
 static inline fg_status fg_id_list_add(fg_id_list *list, uint32_t id, fg_error *err) {
-    if (list->count == list->capacity) {
-        fg_status status = fg_grow(&list->ids, list->count, &list->capacity, sizeof *list->ids, err);
-        if (status != FG_OK) return status;
-    }
+    if (list->count == list->capacity)
+        FG_CALL(fg_grow(&list->ids, list->count, &list->capacity, sizeof *list->ids, err));
     list->ids[list->count++] = id;
     return FG_OK;
 }

@@ -12,15 +12,8 @@
 /* Below FIRST_MARK nothing composes or moves; MOST_PARTS: into how many a character comes apart. */
 enum { FIRST_MARK = 0x300, MOST_PARTS = 4, CLASSES = 256 };
 
-static const fg_code_set *inert_set(void) {
-    for (size_t i = 0; i < fg_code_set_count; i++) {
-        if (strcmp(fg_code_sets[i].name, "inert") == 0) return &fg_code_sets[i];
-    }
-    return NULL;
-}
-
 static bool is_inert(const fg_code_set *set, uint32_t code) {
-    size_t low = 0, high = set ? set->count : 0;
+    size_t low = 0, high = set->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
         if (code > set->ranges[middle].last)
@@ -28,7 +21,7 @@ static bool is_inert(const fg_code_set *set, uint32_t code) {
         else
             high = middle;
     }
-    return set && low < set->count && code >= set->ranges[low].first;
+    return low < set->count && code >= set->ranges[low].first;
 }
 
 static unsigned class_of(utf8proc_int32_t code) {
@@ -85,7 +78,7 @@ done:
 }
 
 static fg_status compose(const void *settings, const fg_buffer *text, fg_buffer *out, fg_error *err) {
-    const fg_code_set *inert = inert_set();
+    const fg_code_set *inert = fg_code_set_find("inert");
     const char *end = text->data + text->length, *plain = text->data, *run = NULL;
     (void)settings;
     /* plain: not written yet and known to stay as it is, up to `run`, from where composing is needed. The

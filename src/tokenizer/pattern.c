@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "tokenizer/pattern.h"
 
@@ -130,22 +131,13 @@ fg_status fg_pattern_read(fg_pattern **pattern, const fg_tokenizer_json *compone
                    fg_json_brief(json, brief, sizeof brief));
 }
 
-/* memmem is not in POSIX. */
 static bool find_literal(const fg_pattern *p, fg_matches *m) {
-    size_t length = p->literal_length;
-    if (!length) return false;
-    for (size_t at = m->at; at + length <= m->length;) {
-        const char *first = memchr(m->text + at, p->literal[0], m->length - length - at + 1);
-        if (!first) return false;
-        at = (size_t)(first - m->text);
-        if (memcmp(first, p->literal, length) == 0) {
-            m->start = at;
-            m->end = at + length;
-            return true;
-        }
-        at++;
-    }
-    return false;
+    const char *found =
+        p->literal_length ? memmem(m->text + m->at, m->length - m->at, p->literal, p->literal_length) : NULL;
+    if (!found) return false;
+    m->start = (size_t)(found - m->text);
+    m->end = m->start + p->literal_length;
+    return true;
 }
 
 static int run(const fg_pattern *p, const fg_matches *m, uint32_t options) {
@@ -176,12 +168,10 @@ fg_status fg_pattern_next(const fg_pattern *p, fg_matches *m, bool *found, fg_er
     size_t last = m->end;
     *found = false;
     while (m->at <= m->length) {
-        if (p->literal) {
+        if (p->literal)
             *found = find_literal(p, m);
-        } else {
-            fg_status status = search(p, m, 0, found, err);
-            if (status != FG_OK) return status;
-        }
+        else
+            FG_CALL(search(p, m, 0, found, err));
         if (!*found) return FG_OK;
         if (m->start != m->end || !m->any || m->end != last) break;
         *found = false;

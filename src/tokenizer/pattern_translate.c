@@ -45,12 +45,9 @@ static bool next_is(const translator *t, const char *text) {
 }
 
 fg_status fg_pattern_code_set(const char *name, fg_buffer *out, fg_error *err) {
-    for (size_t i = 0; i < fg_code_set_count; i++) {
-        const fg_code_set *set = &fg_code_sets[i];
-        if (strcmp(set->name, name) != 0) continue;
-        for (size_t k = 0; k < set->count; k++)
-            FG_CALL(fg_buffer_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[k].first, set->ranges[k].last));
-    }
+    const fg_code_set *set = fg_code_set_find(name);
+    for (size_t i = 0; i < set->count; i++)
+        FG_CALL(fg_buffer_printf(out, err, "\\x{%x}-\\x{%x}", set->ranges[i].first, set->ranges[i].last));
     return FG_OK;
 }
 
@@ -66,10 +63,7 @@ static const char *ascii_of(const char *category) {
 }
 
 static bool is_category(const char *name) {
-    for (size_t i = 0; i < fg_code_set_count; i++) {
-        if (name[0] >= 'A' && name[0] <= 'Z' && strcmp(fg_code_sets[i].name, name) == 0) return true;
-    }
-    return false;
+    return *name >= 'A' && *name <= 'Z' && fg_code_set_find(name);
 }
 
 /* \p{L}, \P{L}, \p{^L}; `in_class` says that the items are in a class already. */

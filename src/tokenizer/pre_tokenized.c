@@ -11,10 +11,8 @@ struct fg_split_part {
 
 static fg_status add_part(fg_pre_tokenized *t, size_t *count, size_t start, size_t end, bool match,
                           fg_error *err) {
-    if (*count == t->part_capacity) {
-        fg_status status = fg_grow(&t->parts, *count, &t->part_capacity, sizeof *t->parts, err);
-        if (status != FG_OK) return status;
-    }
+    if (*count == t->part_capacity)
+        FG_CALL(fg_grow(&t->parts, *count, &t->part_capacity, sizeof *t->parts, err));
     t->parts[(*count)++] = (struct fg_split_part){start, end, match};
     return FG_OK;
 }

@@ -17,8 +17,8 @@ static void free_prepend(void *settings) {
 
 static fg_status prepend(const void *settings, const fg_buffer *text, fg_buffer *out, fg_error *err) {
     const prepend_settings *s = settings;
-    fg_status status = fg_buffer_add(out, s->content, s->length, err);
-    return status == FG_OK ? fg_buffer_add(out, text->data, text->length, err) : status;
+    FG_CALL(fg_buffer_add(out, s->content, s->length, err));
+    return fg_buffer_add(out, text->data, text->length, err);
 }
 
 const fg_component_kind fg_prepend = {.family = FG_NORMALIZER,

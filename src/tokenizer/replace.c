@@ -9,8 +9,8 @@ typedef struct replacement {
 
 static fg_status read_replacement(void *settings, const fg_tokenizer_json *c, fg_error *err) {
     replacement *r = settings;
-    fg_status status = fg_tokenizer_json_copy(c, "content", &r->content, &r->length, err);
-    return status == FG_OK ? fg_pattern_read(&r->pattern, c, err) : status;
+    FG_CALL(fg_tokenizer_json_copy(c, "content", &r->content, &r->length, err));
+    return fg_pattern_read(&r->pattern, c, err);
 }
 
 static void free_replacement(void *settings) {

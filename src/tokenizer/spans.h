@@ -20,18 +20,15 @@ typedef struct fg_spans {
 
 /* Adds a piece of the text that is there already. */
 static inline fg_status fg_spans_cut(fg_spans *p, size_t start, size_t length, fg_error *err) {
-    if (p->count == p->capacity) {
-        fg_status status = fg_grow(&p->pieces, p->count, &p->capacity, sizeof *p->pieces, err);
-        if (status != FG_OK) return status;
-    }
+    if (p->count == p->capacity) FG_CALL(fg_grow(&p->pieces, p->count, &p->capacity, sizeof *p->pieces, err));
     p->pieces[p->count++] = (fg_span){start, length};
     return FG_OK;
 }
 
 /* Adds text and a piece that is this text. */
 static inline fg_status fg_spans_add(fg_spans *p, const char *text, size_t length, fg_error *err) {
-    fg_status status = fg_buffer_add(&p->text, text, length, err);
-    return status == FG_OK ? fg_spans_cut(p, p->text.length - length, length, err) : status;
+    FG_CALL(fg_buffer_add(&p->text, text, length, err));
+    return fg_spans_cut(p, p->text.length - length, length, err);
 }
 
 static inline const char *fg_spans_text(const fg_spans *p, size_t index) {

@@ -1,4 +1,5 @@
-/* Split, a pre-tokenizer: cuts at the matches of a pattern. */
+/* Split, a pre-tokenizer: cuts at the matches of a pattern; and Digits, whose pattern is a digit: each of
+ * them, or each run, is a piece. */
 #include "tokenizer/component.h"
 
 typedef struct split_settings {
@@ -19,6 +20,14 @@ static fg_status read_split(void *settings, const fg_tokenizer_json *c, fg_error
     return fg_pattern_read(&s->pattern, c, err);
 }
 
+static fg_status read_digits(void *settings, const fg_tokenizer_json *c, fg_error *err) {
+    split_settings *s = settings;
+    bool individual;
+    FG_CALL(fg_tokenizer_json_flag(c, "individual_digits", false, &individual, err));
+    s->behavior = individual ? FG_SPLIT_ISOLATED : FG_SPLIT_CONTIGUOUS;
+    return fg_pattern_class(&s->pattern, "0-9\\p{N}", "digit", err);
+}
+
 static void free_split(void *settings) {
     fg_pattern_free(&((split_settings *)settings)->pattern);
 }
@@ -35,3 +44,10 @@ const fg_component_kind fg_split = {.family = FG_PRE_TOKENIZER,
                                     .read = read_split,
                                     .free = free_split,
                                     .pre_tokenize = split};
+const fg_component_kind fg_digits = {.family = FG_PRE_TOKENIZER,
+                                     .type = "Digits",
+                                     .keys = "type individual_digits",
+                                     .size = sizeof(split_settings),
+                                     .read = read_digits,
+                                     .free = free_split,
+                                     .pre_tokenize = split};

@@ -34,8 +34,8 @@ static fg_status hand_out(fg_token_stream *s, bool end, fg_buffer *text, fg_erro
 }
 
 fg_status fg_token_stream_add(fg_token_stream *stream, uint32_t id, fg_buffer *text, fg_error *err) {
-    fg_status status = fg_id_list_add(&stream->ids, id, err);
-    return status == FG_OK ? hand_out(stream, false, text, err) : status;
+    FG_CALL(fg_id_list_add(&stream->ids, id, err));
+    return hand_out(stream, false, text, err);
 }
 
 fg_status fg_token_stream_end(fg_token_stream *stream, fg_buffer *text, fg_error *err) {

@@ -170,10 +170,3 @@ bool fg_tokenizer_knows(const fg_tokenizer *t, uint32_t id) {
     bool special;
     return token_text(t, id, &length, &special) != NULL;
 }
-
-uint32_t fg_tokenizer_id_limit(const fg_tokenizer *t) {
-    size_t limit =
-        t->added.id_capacity > t->vocabulary->id_capacity ? t->added.id_capacity : t->vocabulary->id_capacity;
-    while (limit && !fg_tokenizer_knows(t, (uint32_t)(limit - 1))) limit--;
-    return (uint32_t)limit;
-}

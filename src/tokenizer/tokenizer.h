@@ -35,8 +35,6 @@ fg_status fg_tokenizer_decode(const fg_tokenizer *tokenizer, const uint32_t *ids
                               fg_buffer *text, fg_error *err);
 /* Whether a token has the id. */
 bool fg_tokenizer_knows(const fg_tokenizer *tokenizer, uint32_t id);
-/* One more than the largest id. */
-uint32_t fg_tokenizer_id_limit(const fg_tokenizer *tokenizer);
 void fg_tokenizer_free(fg_tokenizer **tokenizer);
 
 #endif

@@ -61,8 +61,7 @@ fg_status fg_tokenizer_json_character(const fg_tokenizer_json *c, const char *ke
                                       char character[FG_UTF8_MOST + 1], fg_error *err) {
     const char *text = NULL;
     size_t length;
-    fg_status status = fg_tokenizer_json_string(c, key, &text, &length, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_tokenizer_json_string(c, key, &text, &length, err));
     if (!length || !*text || length != fg_utf8_size(*text))
         return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"%s\": found \"%.40s\", expected one character", c->file,
                        c->name, key, text);
@@ -75,8 +74,7 @@ fg_status fg_tokenizer_json_choice(const fg_tokenizer_json *c, const char *key, 
                                    size_t count, size_t *choice, fg_error *err) {
     const char *text = NULL;
     size_t length;
-    fg_status status = fg_tokenizer_json_string(c, key, &text, &length, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_tokenizer_json_string(c, key, &text, &length, err));
     for (*choice = 0; *choice < count; (*choice)++) {
         if (strcmp(text, words[*choice]) == 0) return FG_OK;
     }

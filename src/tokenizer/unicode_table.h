@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 typedef struct fg_code_range {
     uint32_t first, last;
@@ -23,5 +24,13 @@ typedef struct fg_code_set {
 
 extern const fg_code_set fg_code_sets[];
 extern const size_t fg_code_set_count;
+
+/* The set of this name; NULL: there is none. */
+static inline const fg_code_set *fg_code_set_find(const char *name) {
+    for (size_t i = 0; i < fg_code_set_count; i++) {
+        if (strcmp(fg_code_sets[i].name, name) == 0) return &fg_code_sets[i];
+    }
+    return NULL;
+}
 
 #endif

@@ -46,20 +46,13 @@ done:
     return status;
 }
 
-static fg_status room_for_id(fg_vocabulary *v, uint32_t id, fg_error *err) {
-    while (id >= v->id_capacity) {
-        fg_status status = fg_grow(&v->by_id, v->id_capacity, &v->id_capacity, sizeof *v->by_id, err);
-        if (status != FG_OK) return status;
-    }
-    return FG_OK;
-}
-
 fg_status fg_vocabulary_add(fg_vocabulary *v, const char *text, size_t length, uint64_t id, fg_error *err) {
     if (id >= FG_ID_LIMIT)
         return fg_fail(err, FG_ERR_INPUT, "token \"%.*s\": found the id %llu, expected less than %d",
                        (int)(length < 60 ? length : 60), text, (unsigned long long)id, FG_ID_LIMIT);
     if (v->count * 2 >= v->slot_count) FG_CALL(enlarge(v, err));
-    FG_CALL(room_for_id(v, (uint32_t)id, err));
+    while (id >= v->id_capacity)
+        FG_CALL(fg_grow(&v->by_id, v->id_capacity, &v->id_capacity, sizeof *v->by_id, err));
     FG_CALL(fg_grow(&v->entries, v->count, &v->capacity, sizeof *v->entries, err));
     uint32_t hash = hash_of(text, length);
     size_t start = v->texts.length;

@@ -7,16 +7,15 @@
 
 #include <stdbool.h>
 
-#include "base/buffer.h"
 #include "tokenizer/id_list.h"
+#include "tokenizer/vocabulary.h"
 
 enum { FG_CACHED_WORD = 128 }; /* bytes of the longest word that is kept */
 
 typedef struct fg_word_cache {
-    struct fg_cached_word *slots; /* owned; NULL until the first word */
-    size_t count;
-    fg_buffer words; /* all words, one behind the other */
-    fg_id_list ids;  /* and their ids */
+    fg_vocabulary words; /* each has the number of those before it as its id */
+    fg_id_list ids;      /* of all words, one behind the other */
+    fg_id_list ends;     /* where those of each word end */
 } fg_word_cache;
 
 /* Appends the ids of a word (at most FG_CACHED_WORD bytes) and says whether it was there. */

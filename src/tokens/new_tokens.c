@@ -63,19 +63,17 @@ static fg_status find_named(decision *d, fg_error *err) {
 
 /* Looks up every token that is named. */
 static fg_status look_up(decision *d, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *wanted = fg_json_copy(d->named, err);
+    const char *text;
+    json_t *key;
+    json_object_foreach(d->named, text, key) FG_CALL(fg_token_lookup_want(&d->lookup, text, err));
     for (int role = 0; role < FG_ROLE_COUNT; role++)
-        FG_TRY(fg_token_lookup_want(wanted, fg_role_text(d->files, (fg_role)role), err));
+        FG_CALL(fg_token_lookup_want(&d->lookup, fg_role_text(d->files, (fg_role)role), err));
     for (size_t i = 0; i < fg_token_request_count(d->request); i++)
-        FG_TRY(fg_token_lookup_want(wanted, fg_token_request_text(d->request, i), err));
-    FG_TRY(fg_token_lookup_read(&d->lookup, d->files, wanted, err));
-    if (!d->lookup.next_id)
-        FG_FAIL(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
-                d->files->directory);
-done:
-    json_decref(wanted);
-    return status;
+        FG_CALL(fg_token_lookup_want(&d->lookup, fg_token_request_text(d->request, i), err));
+    FG_CALL(fg_token_lookup_read(&d->lookup, d->files, err));
+    if (d->lookup.next_id) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT, "%s/tokenizer.json: tokens cannot be added: it has no vocabulary",
+                   d->files->directory);
 }
 
 /* ---- tokens ---- */

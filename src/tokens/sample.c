@@ -19,7 +19,8 @@ static uint64_t mix(uint64_t z) {
     return z ^ (z >> 31);
 }
 
-double fg_sample_random(uint64_t seed, uint64_t draw) {
+/* 0 to below 1. */
+static double random_number(uint64_t seed, uint64_t draw) {
     return (double)(mix(mix(seed + ODD) + (draw + 1) * ODD) >> 11) * 0x1p-53;
 }
 
@@ -99,7 +100,7 @@ fg_status fg_sample_draw(const fg_sampling *sampling, uint64_t draw, const float
     kept = keep_largest(candidates, kept, sampling->top_k);
     double sum = weigh(candidates, kept, logits[best], sampling->temperature);
     if (sampling->top_p < 1) kept = keep_likeliest(candidates, kept, sampling->top_p, &sum);
-    *token = pick(candidates, kept, fg_sample_random(sampling->seed, draw) * sum);
+    *token = pick(candidates, kept, random_number(sampling->seed, draw) * sum);
 done:
     fg_free(candidates);
     return status;

@@ -25,7 +25,4 @@ fg_status fg_sample_draw(const fg_sampling *sampling, uint64_t draw, const float
 /* For both: the error when no logit is finite. */
 fg_status fg_sample_nothing(uint64_t draw, fg_error *err);
 
-/* Random number `draw` of a seed, 0 to below 1. */
-double fg_sample_random(uint64_t seed, uint64_t draw);
-
 #endif

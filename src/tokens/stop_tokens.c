@@ -35,60 +35,57 @@ fg_status fg_stop_tokens_add(fg_stop_tokens *stop, const json_t *ids, const char
 
 /* ---- by text ---- */
 
-/* The id of one token; FG_NO_TOKEN if the tokenizer does not have it. */
-static fg_status find_id(const fg_tokenizer_files *files, const char *text, int64_t *id, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_token_lookup lookup = {0};
-    json_t *wanted = json_object();
-    FG_TRY(fg_token_lookup_want(wanted, text, err));
-    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
-    *id = fg_token_lookup_find(&lookup, text);
-done:
-    json_decref(wanted);
-    fg_token_lookup_free(&lookup);
-    return status;
-}
-
-static fg_status add_text(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
+/* Adds a token if the tokenizer has it. */
+static fg_status add_text(fg_stop_tokens *stop, const fg_token_lookup *lookup, const char *text,
                           const char *reason, fg_error *err) {
-    int64_t id;
-    fg_status status = find_id(files, text, &id, err);
-    return status == FG_OK && id != FG_NO_TOKEN ? add_id(stop, id, reason, err) : status;
+    int64_t id = fg_token_lookup_find(lookup, text);
+    return id == FG_NO_TOKEN ? FG_OK : add_id(stop, id, reason, err);
 }
 
-static fg_status add_if_end_of_turn(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
-                                    fg_error *err) {
+static bool ends_turn(const char *text) {
     static const char *const names[] = {"<|im_end|>", "<|eot|>", "<|end_of_turn|>"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(text, names[i]) == 0)
-            return add_text(stop, files, text, "an added token that ends a turn", err);
+    for (size_t i = 0; text && i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0) return true;
     }
-    return FG_OK;
+    return false;
 }
 
 fg_status fg_stop_tokens_add_requested(fg_stop_tokens *stop, const fg_token_request *request,
                                        const fg_tokenizer_files *files, fg_error *err) {
-    const fg_role_request *eos = &request->roles[FG_ROLE_EOS];
-    const char *held = fg_role_text(files, FG_ROLE_EOS);
-    if (eos->token && held && strcmp(eos->token, held) == 0)
-        FG_CALL(add_text(stop, files, eos->token, "eos_token of the tokens that were added", err));
-    for (size_t i = 0; i < fg_token_request_count(request); i++) {
+    fg_status status = FG_OK;
+    fg_token_lookup lookup = {0};
+    const char *eos = request->roles[FG_ROLE_EOS].token, *held = fg_role_text(files, FG_ROLE_EOS);
+    size_t count = fg_token_request_count(request);
+    for (size_t i = 0; i < count; i++)
+        FG_TRY(fg_token_lookup_want(&lookup, fg_token_request_text(request, i), err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, err));
+    if (eos && held && strcmp(eos, held) == 0)
+        FG_TRY(add_text(stop, &lookup, eos, "eos_token of the tokens that were added", err));
+    for (size_t i = 0; i < count; i++) {
         const char *text = fg_token_request_text(request, i);
-        if (text) FG_CALL(add_if_end_of_turn(stop, files, text, err));
+        if (ends_turn(text)) FG_TRY(add_text(stop, &lookup, text, "an added token that ends a turn", err));
     }
-    return FG_OK;
+done:
+    fg_token_lookup_free(&lookup);
+    return status;
 }
 
 /* ---- --stop-tokens ---- */
 
-static fg_status add_listed(fg_stop_tokens *stop, const fg_tokenizer_files *files, const char *text,
-                            fg_error *err) {
-    int64_t id;
-    fg_status status = find_id(files, text, &id, err);
-    if (status != FG_OK) return status;
-    if (id != FG_NO_TOKEN) return add_id(stop, id, "--stop-tokens", err);
-    fg_fail(err, FG_ERR_INPUT, "--stop-tokens: the tokenizer of %s has no token \"%.80s\"", files->directory,
-            text);
+/* The texts of "A, B", which are not empty. */
+static fg_status split_list(const char *list, json_t *texts, fg_error *err) {
+    for (const char *at = list, *next; *at; at = *next ? next + 1 : next) {
+        at += strspn(at, " ");
+        size_t length = strcspn(at, ",");
+        next = at + length;
+        while (length && at[length - 1] == ' ') length--;
+        if (length) FG_CALL(fg_json_push(texts, json_stringn_nocheck(at, length), err));
+    }
+    return FG_OK;
+}
+
+static fg_status no_token(const char *directory, const char *text, fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT, "--stop-tokens: the tokenizer of %s has no token \"%.80s\"", directory, text);
     return fg_hint(err,
                    "add it with --add-tokens, or leave it out; separate tokens by commas, without spaces");
 }
@@ -96,19 +93,20 @@ static fg_status add_listed(fg_stop_tokens *stop, const fg_tokenizer_files *file
 fg_status fg_stop_tokens_add_listed(fg_stop_tokens *stop, const char *list, const fg_tokenizer_files *files,
                                     fg_error *err) {
     fg_status status = FG_OK;
-    char *text = NULL;
-    for (const char *at = list; *at;) {
-        size_t begin = strspn(at, " "), length = strcspn(at + begin, ",");
-        const char *next = at + begin + length;
-        at += begin;
-        while (length && at[length - 1] == ' ') length--;
-        fg_free(text);
-        FG_TRY_NEW(text, fg_strndup(at, length, err));
-        if (length) FG_TRY(add_listed(stop, files, text, err));
-        at = *next ? next + 1 : next;
+    fg_token_lookup lookup = {0};
+    size_t i;
+    json_t *text, *texts = json_array();
+    FG_TRY(split_list(list, texts, err));
+    json_array_foreach(texts, i, text) FG_TRY(fg_token_lookup_want(&lookup, json_string_value(text), err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, err));
+    json_array_foreach(texts, i, text) {
+        int64_t id = fg_token_lookup_find(&lookup, json_string_value(text));
+        if (id == FG_NO_TOKEN) FG_TRY(no_token(files->directory, json_string_value(text), err));
+        FG_TRY(add_id(stop, id, "--stop-tokens", err));
     }
 done:
-    fg_free(text);
+    json_decref(texts);
+    fg_token_lookup_free(&lookup);
     return status;
 }
 
@@ -167,7 +165,7 @@ fg_status fg_stop_tokens_describe(const fg_stop_tokens *stop, const fg_tokenizer
     fg_token_lookup lookup = {0};
     json_t *entry = NULL;
     *list = json_array();
-    FG_TRY(fg_token_lookup_read(&lookup, files, NULL, err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, err));
     for (size_t i = 0; i < stop->count; i++) {
         entry = json_object();
         FG_TRY(fg_json_put(entry, "id", json_integer(stop->items[i].id), err));

@@ -23,12 +23,11 @@ const char *fg_role_text(const fg_tokenizer_files *files, fg_role role) {
 fg_status fg_token_ids_read(const fg_tokenizer_files *files, fg_token_ids *ids, fg_error *err) {
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0};
-    json_t *wanted = json_object();
     *ids = (fg_token_ids){.present = files->config || files->map || files->tokenizer.length,
                           .id = {FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN, FG_NO_TOKEN}};
     for (int role = 0; role < FG_ROLE_COUNT; role++)
-        FG_TRY(fg_token_lookup_want(wanted, fg_role_text(files, (fg_role)role), err));
-    FG_TRY(fg_token_lookup_read(&lookup, files, wanted, err));
+        FG_TRY(fg_token_lookup_want(&lookup, fg_role_text(files, (fg_role)role), err));
+    FG_TRY(fg_token_lookup_read(&lookup, files, err));
     for (int role = 0; role < FG_ROLE_COUNT; role++) {
         const char *text = fg_role_text(files, (fg_role)role);
         if (!text) continue;
@@ -38,7 +37,6 @@ fg_status fg_token_ids_read(const fg_tokenizer_files *files, fg_token_ids *ids, 
                     fg_role_name((fg_role)role), text);
     }
 done:
-    json_decref(wanted);
     fg_token_lookup_free(&lookup);
     return status;
 }

@@ -10,7 +10,6 @@
 typedef struct token_search {
     fg_token_lookup *lookup;
     fg_json_scan scan;
-    const json_t *wanted;
     fg_buffer key;
     bool has_added, has_model, has_vocabulary;
 } token_search;
@@ -27,36 +26,36 @@ static bool is_id(const json_t *value) {
            json_integer_value(value) < FG_ID_LIMIT;
 }
 
-/* Notes the id of a token if it is wanted and new. */
-static fg_status note(token_search *s, const fg_buffer *text, json_t *id, fg_error *err) {
-    if (strlen(text->data) != text->length || !json_object_get(s->wanted, text->data) ||
-        json_object_get(s->lookup->of_model, text->data))
-        return FG_OK;
-    if (!is_id(id)) return refuse_id(s, text->data, id, err);
-    return fg_json_put(s->lookup->of_model, text->data, json_incref(id), err);
+/* Whether a token of the model is looked for; of equal ones the first counts. */
+static bool is_wanted(const token_search *s, const fg_buffer *text) {
+    return strlen(text->data) == text->length && json_object_get(s->lookup->ids, text->data) &&
+           !json_object_get(s->lookup->of_model, text->data);
+}
+
+/* Takes over the reference to the id. */
+static fg_status note(token_search *s, const char *text, json_t *id, fg_error *err) {
+    FG_CALL(fg_json_put(s->lookup->of_model, text, id, err));
+    return is_id(id) ? FG_OK : refuse_id(s, text, id, err);
 }
 
 /* {"text": id, ...} of BPE and the like. */
 static fg_status read_object(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    json_t *id = NULL;
+    json_t *id;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
     for (;; s->lookup->vocabulary++) {
         FG_TRY(fg_json_scan_next(&s->scan, &text, &more, err));
         if (!more) break;
-        if (strlen(text.data) != text.length || !json_object_get(s->wanted, text.data)) {
+        if (!is_wanted(s, &text)) {
             FG_TRY(fg_json_scan_skip(&s->scan, err));
             continue;
         }
         FG_TRY(fg_json_scan_value(&s->scan, &id, err));
-        FG_TRY(note(s, &text, id, err));
-        json_decref(id);
-        id = NULL;
+        FG_TRY(note(s, text.data, id, err));
     }
 done:
-    json_decref(id);
     fg_buffer_free(&text);
     return status;
 }
@@ -65,7 +64,6 @@ done:
 static fg_status read_pairs(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    json_t *id = NULL;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '[', err));
     for (;; s->lookup->vocabulary++) {
@@ -74,9 +72,8 @@ static fg_status read_pairs(token_search *s, fg_error *err) {
         FG_TRY(fg_json_scan_enter(&s->scan, '[', err));
         FG_TRY(fg_json_scan_next(&s->scan, NULL, &more, err));
         FG_TRY(fg_json_scan_string(&s->scan, &text, err));
-        json_decref(id);
-        id = json_integer((json_int_t)s->lookup->vocabulary);
-        FG_TRY(note(s, &text, id, err));
+        if (is_wanted(s, &text))
+            FG_TRY(note(s, text.data, json_integer((json_int_t)s->lookup->vocabulary), err));
         for (;;) {
             FG_TRY(fg_json_scan_next(&s->scan, NULL, &more, err));
             if (!more) break;
@@ -84,7 +81,6 @@ static fg_status read_pairs(token_search *s, fg_error *err) {
         }
     }
 done:
-    json_decref(id);
     fg_buffer_free(&text);
     return status;
 }
@@ -97,8 +93,7 @@ static fg_status meet(const token_search *s, bool *met, const char *part, fg_err
 }
 
 static fg_status read_vocabulary(token_search *s, fg_error *err) {
-    fg_status status = meet(s, &s->has_vocabulary, "the model's vocab", err);
-    if (status != FG_OK) return status;
+    FG_CALL(meet(s, &s->has_vocabulary, "the model's vocab", err));
     return fg_json_scan_peek(&s->scan) == '[' ? read_pairs(s, err) : read_object(s, err);
 }
 
@@ -146,14 +141,14 @@ done:
 static fg_status count_token(token_search *s, const char *text, json_int_t id, fg_error *err) {
     fg_token_lookup *l = s->lookup;
     if ((uint64_t)id >= l->next_id) l->next_id = (uint64_t)id + 1;
-    return json_object_get(s->wanted, text) ? fg_json_put(l->found, text, json_integer(id), err) : FG_OK;
+    return json_object_get(l->ids, text) ? fg_json_put(l->ids, text, json_integer(id), err) : FG_OK;
 }
 
 static fg_status count_added(token_search *s, fg_error *err) {
     size_t i;
     json_t *token;
     s->lookup->next_id = s->lookup->vocabulary;
-    if (json_object_update(s->lookup->found, s->lookup->of_model))
+    if (json_object_update(s->lookup->ids, s->lookup->of_model))
         return fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
     json_array_foreach(s->lookup->added, i, token)
         FG_CALL(count_token(s, json_string_value(json_object_get(token, "content")),
@@ -205,18 +200,18 @@ const char *fg_token_text(const json_t *token) {
     return json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
 }
 
-fg_status fg_token_lookup_want(json_t *wanted, const char *text, fg_error *err) {
-    return text ? fg_json_put(wanted, text, json_null(), err) : FG_OK;
+fg_status fg_token_lookup_want(fg_token_lookup *lookup, const char *text, fg_error *err) {
+    if (!lookup->ids) FG_CALL_NEW(lookup->ids, json_object());
+    return text ? fg_json_put(lookup->ids, text, json_null(), err) : FG_OK;
 }
 
-fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, const json_t *wanted,
-                               fg_error *err) {
+fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, fg_error *err) {
     fg_status status = FG_OK;
-    token_search s = {.lookup = lookup, .wanted = wanted};
+    token_search s = {.lookup = lookup};
     char *path = NULL;
-    *lookup = (fg_token_lookup){.added = json_array(), .found = json_object(), .of_model = json_object()};
-    if (!lookup->added || !lookup->found || !lookup->of_model)
-        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
+    FG_TRY(fg_token_lookup_want(lookup, NULL, err));
+    FG_TRY_NEW(lookup->added, json_array());
+    FG_TRY_NEW(lookup->of_model, json_object());
     FG_TRY_NEW(path, fg_strformat(err, "%s/tokenizer.json", files->directory));
     s.scan = (fg_json_scan){.name = path, .text = files->tokenizer.data, .length = files->tokenizer.length};
     if (files->tokenizer.length) FG_TRY(read_text(&s, err));
@@ -225,13 +220,12 @@ fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files
 done:
     fg_buffer_free(&s.key);
     fg_free(path);
-    if (status != FG_OK) fg_token_lookup_free(lookup);
     return status;
 }
 
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text) {
-    const json_t *id = json_object_get(lookup->found, text);
-    return id ? json_integer_value(id) : FG_NO_TOKEN;
+    const json_t *id = json_object_get(lookup->ids, text);
+    return json_is_integer(id) ? json_integer_value(id) : FG_NO_TOKEN;
 }
 
 /* `given` has the ids that were given so far, and is added to. */
@@ -269,7 +263,7 @@ done:
 
 void fg_token_lookup_free(fg_token_lookup *lookup) {
     json_decref(lookup->added);
-    json_decref(lookup->found);
+    json_decref(lookup->ids);
     json_decref(lookup->of_model);
     *lookup = (fg_token_lookup){0};
 }

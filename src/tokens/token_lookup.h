@@ -1,5 +1,7 @@
 /* The ids of some tokens, found in tokenizer files without building the vocabulary.
  *
+ * A walk: want some texts, then read the files once.
+ *
  * Invariant: of tokenizer.json only the list of added tokens becomes values. A token's id is the one of
  * added_tokens_decoder in tokenizer_config.json, else of added_tokens, else of the model's vocabulary.
  */
@@ -10,11 +12,12 @@
 
 enum { FG_NO_TOKEN = -1 }; /* in place of an id */
 
+/* Start from {0}. */
 typedef struct fg_token_lookup {
     json_t *added;       /* owned: the list added_tokens of tokenizer.json; empty if there is none */
     size_t begin, end;   /* the bytes that this list takes in the text; both 0 if there is none */
-    json_t *found;       /* owned: text -> id, of the wanted tokens that have one */
-    json_t *of_model;    /* owned: the same, as the model's vocabulary alone has it */
+    json_t *ids;         /* owned: text -> id of the wanted tokens; null for those that have none */
+    json_t *of_model;    /* owned: the same, of those that the model's vocabulary alone has */
     uint64_t vocabulary; /* tokens of the model */
     uint64_t next_id;    /* what the next token that is added gets */
 } fg_token_lookup;
@@ -22,12 +25,11 @@ typedef struct fg_token_lookup {
 /* The text of a token that a file names: "TEXT" or {"content": "TEXT"}; NULL for other values. Borrowed. */
 const char *fg_token_text(const json_t *token);
 
-/* Adds a text (NULL: nothing) to an object of wanted ones, which are its keys. */
-fg_status fg_token_lookup_want(json_t *wanted, const char *text, fg_error *err);
-/* Looks up the `wanted` tokens (NULL: none). Malformed text, ids that are none, and a vocabulary of a
- * form that is not known are FG_ERR_INPUT. A file without tokens gives an empty lookup. */
-fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, const json_t *wanted,
-                               fg_error *err);
+/* Adds a text (NULL: nothing) to those that are looked for. */
+fg_status fg_token_lookup_want(fg_token_lookup *lookup, const char *text, fg_error *err);
+/* Malformed text, ids that are none, and a vocabulary of a form that is not known are FG_ERR_INPUT. The
+ * lookup is to be freed whatever comes back. */
+fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, fg_error *err);
 /* The id of a wanted token, or FG_NO_TOKEN. */
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text);
 /* Whether transformers gives the tokens of `list` (entries of added_tokens, in its order) the ids that they

@@ -99,30 +99,23 @@ done:
     return status;
 }
 
-static fg_status want_texts(json_t *wanted, const json_t *list, fg_error *err) {
-    size_t i;
-    json_t *entry;
-    json_array_foreach((json_t *)(uintptr_t)list, i, entry)
-        FG_CALL(fg_token_lookup_want(wanted, fg_token_text(entry), err));
-    return FG_OK;
-}
-
 static fg_status edit_tokenizer(fg_tokenizer_files *files, const fg_new_tokens *tokens, fg_error *err) {
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0}, known = {0};
-    json_t *wanted = json_object(), *entry;
-    FG_TRY(fg_token_lookup_read(&lookup, files, NULL, err));
+    json_t *entry;
+    size_t at;
+    FG_TRY(fg_token_lookup_read(&lookup, files, err));
     FG_TRY(put_declared(lookup.added, files, err));
     for (size_t i = 0; i < tokens->count; i++) {
         FG_TRY(put_entry(lookup.added, tokens->items[i].text, tokens->items[i].id, &entry, err));
         FG_TRY(set_flags(entry, &tokens->items[i], err));
     }
-    FG_TRY(want_texts(wanted, lookup.added, err));
-    FG_TRY(fg_token_lookup_read(&known, files, wanted, err));
+    json_array_foreach(lookup.added, at, entry)
+        FG_TRY(fg_token_lookup_want(&known, fg_token_text(entry), err));
+    FG_TRY(fg_token_lookup_read(&known, files, err));
     FG_TRY(fg_token_lookup_check(&known, lookup.added, files->directory, err));
     FG_TRY(replace_list(&files->tokenizer, &lookup, lookup.added, err));
 done:
-    json_decref(wanted);
     fg_token_lookup_free(&lookup);
     fg_token_lookup_free(&known);
     return status;

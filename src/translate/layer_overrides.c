@@ -113,33 +113,17 @@ static fg_status common_value(const overrides *o, const char *name, const json_t
     return FG_OK;
 }
 
-/* Whether the family's key counts in this configuration. */
-static fg_status counts(const overrides *o, const json_t *target, bool *truth, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    json_t *value = NULL;
-    const char *condition = json_string_value(json_object_get(target, "if"));
-    const fg_scope scope = {.here = o->config, .root = o->config};
-    *truth = !condition;
-    if (!condition) return FG_OK;
-    FG_TRY(fg_expression_parse(&expression, condition, o->key, err));
-    FG_TRY(fg_expression_evaluate(expression, &scope, &value, err));
-    *truth = fg_expression_truth(value);
-done:
-    fg_expression_free(&expression);
-    json_decref(value);
-    return status;
-}
-
 static fg_status move(const overrides *o, const char *name, const json_t *target, fg_error *err) {
     const json_t *common, *base = value_of(o, name);
     const char *key = json_is_string(target) ? json_string_value(target) : text_of(target, "key");
     const json_t *given = json_object_get(o->config, key), *assumed = json_object_get(o->defaults, key);
     char why[BRIEF * 2], brief[BRIEF];
-    bool does_count;
+    const char *condition = json_string_value(json_object_get(target, "if"));
+    const fg_scope scope = {.here = o->config, .root = o->config};
+    bool counts = true; /* whether the family's key does, in this configuration */
     FG_CALL(common_value(o, name, &common, err));
-    FG_CALL(counts(o, target, &does_count, err));
-    if (common && !does_count && !fg_json_equal(common, base))
+    if (condition) FG_CALL(fg_expression_holds(condition, &scope, o->key, &counts, err));
+    if (common && !counts && !fg_json_equal(common, base))
         FG_CALL(refuse(o, "*", name, common, "it has no effect in this configuration", err));
     bool is_given = given && !json_is_null(given), is_assumed = assumed && !json_is_null(assumed);
     if (!common && !is_given && !is_assumed) return FG_OK; /* absent means what all layers have */

@@ -172,16 +172,6 @@ fg_status fg_translator_value(const fg_translator *t, const fg_frame *frame, con
 
 /* ---- declarations and conditions ---- */
 
-/* A condition that cannot be evaluated (text where a number belongs) does not hold. */
-static fg_status holds(const fg_expression *expression, const fg_scope *scope, bool *truth, fg_error *err) {
-    json_t *value = NULL;
-    fg_error why = {0};
-    fg_status status = fg_expression_evaluate(expression, scope, &value, &why);
-    *truth = status == FG_OK && fg_expression_truth(value);
-    json_decref(value);
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
-}
-
 /* Rotary settings in a text, as the source's file calls them. New text. */
 static char *named_as_in_file(const fg_translator *t, const char *text, fg_error *err) {
     static const char *const names[] = {"rope_scaling", "rope_parameters"};
@@ -205,27 +195,24 @@ static char *named_as_in_file(const fg_translator *t, const char *text, fg_error
 static fg_status check_condition(fg_translator *t, const fg_frame *frame, const json_t *condition, bool warn,
                                  const char *rule, fg_error *err) {
     fg_status status = FG_OK;
-    fg_expression *expression = NULL;
     fg_buffer facts = {0};
     char name[WHERE], *found = NULL;
-    const char *message = json_string_value(json_array_get(condition, 1)),
+    const char *text = json_string_value(json_array_get(condition, 0)),
+               *message = json_string_value(json_array_get(condition, 1)),
                *place = fg_translator_name(t, prefix_of(frame, t->direction == FG_IMPORT), name, sizeof name);
     bool truth;
-    FG_TRY(fg_expression_parse(&expression, json_string_value(json_array_get(condition, 0)), rule, err));
-    FG_TRY(holds(expression, &frame->scope, &truth, err));
+    FG_TRY(fg_expression_check(text, &frame->scope, rule, &truth, &facts, err));
     if (truth) goto done;
     if (warn) {
         fg_warn("%s: %s", t->options->file, message);
         goto done;
     }
-    FG_TRY(fg_expression_facts(expression, &frame->scope, &facts, err));
     FG_TRY_NEW(found, named_as_in_file(t, facts.length ? facts.data : "", err));
     FG_TRY(fg_translator_refuse(t, NULL, err, "%s%s%s%s%s (rule \"%s\" of sections/%s, %s)", place,
                                 *place ? ": " : "", message, *found ? "; found " : "", found, rule,
                                 frame->section->name, t->file));
 done:
     fg_free(found);
-    fg_expression_free(&expression);
     fg_buffer_free(&facts);
     return status;
 }

@@ -32,7 +32,7 @@ static void bind(const json_t *spec, const fg_format *format, const json_t *conf
     fg_error err = {0};
     fg_model *model = NULL;
     const fg_weight_source weights = {.find = find};
-    fuzz_expect(fg_model_bind(&model, spec, format, config, weights, &err), &err);
+    fuzz_expect(fg_model_bind(&model, &fg_device_cpu, spec, format, config, weights, &err), &err);
     fg_model_free(&model);
 }
 

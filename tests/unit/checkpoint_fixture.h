@@ -74,13 +74,13 @@ static inline double logits_distance(const logits *reference, const logits *foun
 
 typedef struct scaled {
     fg_weight_source inner;
+    const fg_tensors *table; /* where its numbers are stored */
     float factor;
 } scaled;
 
 static inline bool scaled_find(void *context, const char *name, fg_weight *weight) {
     scaled *s = context;
     bool found = s->inner.find(s->inner.context, name, weight);
-    weight->inner = weight->dtype;
     if (fg_dtype_is_float(weight->dtype)) weight->dtype = FG_F32;
     return found;
 }
@@ -89,7 +89,7 @@ static inline fg_status scaled_read(void *context, const fg_weight *weight, uint
                                     void *out, fg_error *err) {
     scaled *s = context;
     fg_weight stored = *weight;
-    stored.dtype = weight->inner;
+    stored.dtype = s->table->items[weight->index].dtype;
     float *values = out;
     fg_status status = fg_weight_source_read_f32(&s->inner, &stored, first, count, values, err);
     for (uint64_t i = 0; status == FG_OK && i < count; i++) values[i] *= s->factor;
@@ -149,15 +149,16 @@ static inline void subject_close(subject *s) {
     free(s->tokens);
 }
 
-static inline fg_status subject_bind(const subject *s, float factor, fg_model **model, fg_error *err) {
+static inline fg_status subject_bind(const subject *s, const fg_device *device, float factor,
+                                     fg_model **model, fg_error *err) {
     fg_weight_source inner;
     fg_status status = fg_weight_source_from_tensors(&inner, &s->checkpoint.tensors, err);
     if (status != FG_OK) return status;
     scaled *context = malloc(sizeof *context);
-    *context = (scaled){inner, factor};
+    *context = (scaled){inner, &s->checkpoint.tensors, factor};
     fg_weight_source weights = {
         .context = context, .find = scaled_find, .read = scaled_read, .close = scaled_close};
-    return fg_model_bind(model, s->spec, s->checkpoint.format, s->config, weights, err);
+    return fg_model_bind(model, device, s->spec, s->checkpoint.format, s->config, weights, err);
 }
 
 /* ---- running ---- */
@@ -204,7 +205,7 @@ static inline logits run_model(fg_model *model, const uint32_t *tokens, uint64_t
 static inline logits subject_run(const subject *s, float factor, fg_mask mask, uint64_t batch) {
     fg_error err = {0};
     fg_model *model;
-    require_ok(subject_bind(s, factor, &model, &err), &err);
+    require_ok(subject_bind(s, &fg_device_cpu, factor, &model, &err), &err);
     fg_model_set_mask(model, mask);
     return run_model(model, s->tokens, s->count, batch);
 }

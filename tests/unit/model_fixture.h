@@ -257,7 +257,8 @@ static inline fg_status fixture_run(fixture *f, const fg_format *format, const r
                                     float *logits, fg_error *err) {
     fg_model *model;
     const json_t *config = format == &fg_format_hf ? f->hf : f->forgather;
-    fg_status status = fg_model_bind(&model, f->spec, format, config, fixture_weights(f, format), err);
+    fg_status status =
+        fg_model_bind(&model, &fg_device_cpu, f->spec, format, config, fixture_weights(f, format), err);
     return status == FG_OK ? run_model(model, f->tokens, options, logits, err) : status;
 }
 

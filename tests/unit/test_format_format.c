@@ -11,7 +11,7 @@ static void each_format_is_complete(void **state) {
         assert_ptr_equal(fg_format_find(f->name), f);
         assert_true(f->title && f->schema && f->config_file && f->family_key);
         assert_true(f->architecture_path && f->vocabulary_path);
-        assert_true(f->read && f->family && f->read_weights);
+        assert_true(f->read && f->read_weights);
         assert_int_equal(f->hub, i == 0);
         assert_true(!f->opens_latest || f->holds_training);
         assert_true(!f->carried_path || f->config_path);

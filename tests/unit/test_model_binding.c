@@ -11,8 +11,9 @@ static void expect_refused(fixture *f, const fg_format *format, const char *text
     fg_error err = {0};
     fg_model *model;
     const json_t *config = format == &fg_format_hf ? f->hf : f->forgather;
-    assert_int_equal(fg_model_bind(&model, f->spec, format, config, fixture_weights(f, format), &err),
-                     FG_ERR_INPUT);
+    assert_int_equal(
+        fg_model_bind(&model, &fg_device_cpu, f->spec, format, config, fixture_weights(f, format), &err),
+        FG_ERR_INPUT);
     assert_null(model);
     if (!strstr(err.text, text)) fail_msg("found \"%s\", expected \"%s\" in it", err.text, text);
     fixture_free(f);
@@ -198,9 +199,9 @@ static void layer_types_of_a_mistral_must_fit_its_window(void **state) {
         }
         fg_error err = {0};
         fg_model *model;
-        require_ok(
-            fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
-            &err);
+        require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                                 fixture_weights(f, &fg_format_hf), &err),
+                   &err);
         fg_model_free(&model);
         fixture_free(f);
     }
@@ -255,7 +256,8 @@ static void either_name_of_the_final_norm_will_do(void **state) {
     }
     json_t *names = fg_json_at(f->spec, "formats/hf/weights");
     json_object_set(names, "final_norm", fg_json_at(f->spec, "formats/forgather/weights/final_norm"));
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     fg_model_free(&model);
     fixture_add(f, "causal_lm.layer_stack.layer_norm.weight", 1, 64, 0);

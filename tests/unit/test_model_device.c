@@ -138,8 +138,7 @@ static float *run_on(const fg_device *device, const subject *s, uint64_t batch, 
     fg_model *model;
     fg_cache *cache = NULL;
     const fg_probe probe = {look, sums};
-    require_ok(subject_bind(s, 4, &model, &err), &err);
-    require_ok(fg_model_set_device(model, device, &err), &err);
+    require_ok(subject_bind(s, device, 4, &model, &err), &err);
     fg_model_cache_weights(model, keep);
     fg_model_set_mask(model, FG_MASK_CAUSAL);
     fg_model_shape shape = fg_model_shape_of(model);

@@ -61,7 +61,7 @@ static void the_mask_is_the_callers_choice(void **state) {
             fg_error err = {0};
             fg_model *model;
             subject s = open_side(names[i], hf ? "hf" : "fast_llm");
-            require_ok(subject_bind(&s, 1, &model, &err), &err);
+            require_ok(subject_bind(&s, &fg_device_cpu, 1, &model, &err), &err);
             assert_int_equal(fg_model_own_mask(model), hf ? FG_MASK_NONE : FG_MASK_CAUSAL);
             assert_int_equal(fg_model_sees_ahead(model), hf);
             fg_model_set_mask(model, FG_MASK_CAUSAL);
@@ -98,7 +98,7 @@ static void several_prediction_heads_have_blocks_of_their_own(void **state) {
     fg_error err = {0};
     fg_model *model;
     subject s = open_side("mtp_llama/heads3", "fast_llm");
-    require_ok(subject_bind(&s, 1, &model, &err), &err);
+    require_ok(subject_bind(&s, &fg_device_cpu, 1, &model, &err), &err);
     fg_model_shape shape = fg_model_shape_of(model);
     assert_int_equal(shape.heads, 3);
     assert_int_equal(shape.blocks, 4);
@@ -288,7 +288,7 @@ static void what_is_not_computed_is_refused(void **state) {
         fg_model *model;
         subject s = open_side(c->name, c->side);
         apply(s.config, c);
-        if (subject_bind(&s, 1, &model, &err) != FG_ERR_INPUT)
+        if (subject_bind(&s, &fg_device_cpu, 1, &model, &err) != FG_ERR_INPUT)
             fail_msg("%s: %s is not refused", c->name, c->path);
         if (!strstr(err.text, refused[i].text))
             fail_msg("found \"%s\", expected \"%s\" in it", err.text, refused[i].text);
@@ -302,10 +302,10 @@ static void what_is_not_computed_is_refused(void **state) {
     apply(s.config, &(change){.path = "sliding_window", .value = "8"});
     apply(s.config, &(change){.path = "layer_types", .value = "null"});
     apply(s.config, &(change){.path = "max_window_layers", .value = "2"});
-    require_ok(subject_bind(&s, 1, &model, &err), &err);
+    require_ok(subject_bind(&s, &fg_device_cpu, 1, &model, &err), &err);
     fg_model_free(&model);
     apply(s.config, &(change){.path = "max_window_layers", .value = "1"});
-    assert_int_equal(subject_bind(&s, 1, &model, &err), FG_ERR_INPUT);
+    assert_int_equal(subject_bind(&s, &fg_device_cpu, 1, &model, &err), FG_ERR_INPUT);
     assert_non_null(strstr(err.text, "some layers have a window"));
     subject_close(&s);
 }
@@ -320,7 +320,7 @@ static void every_allocation_of_binding_may_fail(void **state) {
             fg_error err = {0};
             fg_model *model = NULL;
             fg_alloc_fail_after(k);
-            status = subject_bind(&s, 1, &model, &err);
+            status = subject_bind(&s, &fg_device_cpu, 1, &model, &err);
             fg_alloc_fail_after(0);
             if (status != FG_OK && status != FG_ERR_MEMORY) fail_msg("allocation %d: %s", (int)k, err.text);
             assert_true(k < 5000);

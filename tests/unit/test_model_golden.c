@@ -53,7 +53,8 @@ static void slices_of_the_head_fit_the_whole(void **state) {
     fixture *f = fixture_load("qwen3");
     fg_error err = {0};
     fg_model *model;
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     float normed[3 * 128], whole[3 * VOCAB], slice[3 * VOCAB];
     for (int i = 0; i < 3 * 128; i++) normed[i] = (float)(i % 17) - 8.5f;
@@ -91,7 +92,8 @@ static void the_probe_sees_what_is_added(void **state) {
     fg_error err = {0};
     fg_model *model;
     fg_probe probe = {add_up, &s};
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     require_ok(fg_model_embed(model, f->tokens, TOKENS, hidden, &err), &err);
     memcpy(s.hidden, hidden, sizeof hidden);
@@ -111,7 +113,8 @@ static void misuse_is_refused(void **state) {
     fg_model *model;
     fg_cache *cache;
     uint32_t beyond = VOCAB;
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     assert_int_equal(fg_model_embed(model, &beyond, 1, hidden, &err), FG_ERR_USAGE);
     assert_string_equal(err.text, "token id 384 at position 0: the model's vocabulary has 384 tokens");

@@ -63,7 +63,8 @@ static void products_equal_plain_sums(void **state) {
     const float *head = fixture_array(f, "lm_head.weight")->values;
     for (size_t i = 0; i < sizeof input / sizeof *input; i++)
         input[i] = (float)((i * 40503u >> 3) % 1999) / 1000 - 1;
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     for (int threads = 1; threads <= 2; threads++) {
         fg_device_cpu_threads(threads);
@@ -87,7 +88,8 @@ static void kept_weights_stay_within_the_budget(void **state) {
     fg_error err = {0};
     fg_model *model;
     static float input[HIDDEN], logits[ROWS];
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     assert_int_equal(fg_model_block_bytes(model, 0, 1), (6 + 2 + 3) * HIDDEN * sizeof(float));
     fg_model_cache_weights(model, 3 << 20);
@@ -159,7 +161,8 @@ static void run_packed(fixture *f, uint64_t keep, float *hidden, uint64_t count)
     fg_model *model;
     const uint32_t tokens[] = {0, 1, 2};
     fg_weight_source weights = fixture_weights(f, &fg_format_fast_llm);
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_fast_llm, f->hf, weights, &err), &err);
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_fast_llm, f->hf, weights, &err),
+               &err);
     fg_model_cache_weights(model, keep);
     for (int again = 0; again < 2; again++) {
         require_ok(fg_model_embed(model, tokens, count, hidden, &err), &err);

@@ -129,7 +129,8 @@ static void check(scaling s, double theta) {
     uint32_t tokens[FAR];
     float hidden[FAR * HIDDEN];
     for (uint32_t i = 0; i < FAR; i++) tokens[i] = i;
-    require_ok(fg_model_bind(&model, f->spec, &fg_format_hf, f->hf, fixture_weights(f, &fg_format_hf), &err),
+    require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
+                             fixture_weights(f, &fg_format_hf), &err),
                &err);
     require_ok(fg_model_embed(model, tokens, FAR, hidden, &err), &err);
     require_ok(fg_model_block(model, 0, NULL, 0, FAR, hidden, NULL, &err), &err);

@@ -187,7 +187,7 @@ static double golden_distance(const char *directory, const fg_format *format, co
     json_t *spec = load_spec(family);
     require_ok(fg_checkpoint_open(&checkpoint, directory, &options, &err), &err);
     require_ok(fg_weight_source_from_tensors(&weights, &checkpoint.tensors, &err), &err);
-    require_ok(fg_model_bind(&model, spec, format, checkpoint.config, weights, &err), &err);
+    require_ok(fg_model_bind(&model, &fg_device_cpu, spec, format, checkpoint.config, weights, &err), &err);
     uint64_t vocab = fg_model_shape_of(model).vocab;
     assert_true(vocab >= VOCAB && vocab <= VOCAB + 64);
     require_ok(run_model(model, tokens, &whole, logits, &err), &err);
