@@ -5,6 +5,10 @@
 #include "report/output_file.h"
 #include "report/progress.h"
 
+static fg_status put_bytes(json_t *report, const char *path, uint64_t bytes, fg_error *err) {
+    return fg_json_set_at(report, path, json_integer((json_int_t)bytes), err);
+}
+
 /* ---- space ---- */
 
 /* Room that the file system must have: shards, and some for the other files. */
@@ -18,10 +22,10 @@ uint64_t fg_estimate_bytes(const fg_plan *plan, uint64_t copied) {
 
 fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *report, fg_error *err) {
     uint64_t room;
-    FG_CALL(fg_json_set_at(report, "disk/needed_bytes", json_integer((json_int_t)needed), err));
+    FG_CALL(put_bytes(report, "disk/needed_bytes", needed, err));
     if (!stage->destination) return FG_OK;
     FG_CALL(fg_stage_room(stage, &room, err));
-    FG_CALL(fg_json_set_at(report, "disk/free_bytes", json_integer((json_int_t)room), err));
+    FG_CALL(put_bytes(report, "disk/free_bytes", room, err));
     return fg_stage_check_room(stage, needed, err);
 }
 
@@ -69,10 +73,6 @@ static uint64_t writing_bytes(const fg_plan *plan) {
     const uint64_t libraries_and_buffers = 48 << 20, name = 64;
     return libraries_and_buffers + plan->source.count * (sizeof *plan->source.items + name) +
            plan->output_count * (sizeof *plan->outputs + name) + plan->piece_count * sizeof *plan->pieces;
-}
-
-static fg_status put_bytes(json_t *report, const char *path, uint64_t bytes, fg_error *err) {
-    return fg_json_set_at(report, path, json_integer((json_int_t)bytes), err);
 }
 
 fg_status fg_estimate_memory(const fg_plan *plan, uint64_t proof, uint64_t generation, json_t *report,

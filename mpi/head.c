@@ -158,39 +158,25 @@ static columns panels_of(const fg_pipeline *p, int rank, uint64_t vocab) {
     return (columns){.first = first, .count = fg_min(vocab, count * (r + 1) / size * panel) - first};
 }
 
-/* Where rank 0 puts the logits of all. */
-typedef struct gathering {
-    float *logits; /* owned; rank 0: [vocab] */
-    size_t *sizes; /* owned; bytes of every rank */
-} gathering;
-
-static fg_status make_gathering(const fg_pipeline *p, uint64_t vocab, gathering *g, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_ranks *ranks = p->pair->ranks;
-    FG_NEW(g->sizes, (size_t)ranks->size);
-    for (int r = 0; r < ranks->size; r++) g->sizes[r] = panels_of(p, r, vocab).count * sizeof *g->logits;
-    if (ranks->rank == 0) FG_NEW(g->logits, vocab);
-done:
-    return status;
-}
-
-static void free_gathering(gathering *g) {
-    fg_free(g->logits);
-    fg_free(g->sizes);
-}
-
 /* Rank 0 draws from the whole vocabulary, in the order of ids. */
-static fg_status draw_token(const fg_pipeline *p, const gathering *g, columns mine, uint64_t vocab,
-                            const float *logits, const fg_sampling *sampling, uint64_t draw, uint32_t *tokens,
-                            fg_error *err) {
+static fg_status draw_token(const fg_pipeline *p, columns mine, uint64_t vocab, const float *logits,
+                            const fg_sampling *sampling, uint64_t draw, uint32_t *tokens, fg_error *err) {
     const fg_ranks *ranks = p->pair->ranks;
-    for (unsigned m = 0; m < p->model_count; m++) {
-        fg_ranks_gather(ranks, logits + m * mine.count, g->sizes, g->logits);
-        if (ranks->rank == 0 && err->status == FG_OK)
-            fg_sample_draw(sampling, draw, g->logits, vocab, &tokens[m], err);
-    }
+    size_t *sizes = fg_alloc((size_t)ranks->size, sizeof *sizes, err); /* bytes of every rank */
+    float *all = ranks->rank == 0 ? fg_alloc(vocab, sizeof *all, err) : NULL;
     fg_status status = fg_ranks_agree(ranks, err);
+    if (status != FG_OK) goto done;
+    for (int r = 0; r < ranks->size; r++) sizes[r] = panels_of(p, r, vocab).count * sizeof *all;
+    for (unsigned m = 0; m < p->model_count; m++) {
+        fg_ranks_gather(ranks, logits + m * mine.count, sizes, all);
+        if (ranks->rank == 0 && err->status == FG_OK)
+            fg_sample_draw(sampling, draw, all, vocab, &tokens[m], err);
+    }
+    status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) fg_ranks_share(ranks, tokens, p->model_count * sizeof *tokens);
+done:
+    fg_free(sizes);
+    fg_free(all);
     return status;
 }
 
@@ -199,9 +185,7 @@ fg_status fg_head_next(fg_pipeline *p, uint64_t vocab, const fg_sampling *sampli
     fg_status status = FG_OK;
     columns mine = panels_of(p, p->pair->ranks->rank, vocab);
     float *logits = NULL;
-    gathering g = {0};
     FG_NEW(logits, p->model_count * mine.count);
-    if (!sampling->greedy) FG_TRY(make_gathering(p, vocab, &g, err));
     for (unsigned m = 0; mine.count && m < p->model_count; m++)
         FG_TRY(fg_model_logits(p->pair->models[m], p->normed[m], 1, mine.first, mine.count,
                                logits + m * mine.count, err));
@@ -210,8 +194,7 @@ done:
     if (status == FG_OK && sampling->greedy)
         status = choose_best(p, mine, logits, draw, tokens, err);
     else if (status == FG_OK)
-        status = draw_token(p, &g, mine, vocab, logits, sampling, draw, tokens, err);
-    free_gathering(&g);
+        status = draw_token(p, mine, vocab, logits, sampling, draw, tokens, err);
     fg_free(logits);
     return status;
 }

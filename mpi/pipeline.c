@@ -243,7 +243,7 @@ static void run_micro_batch(const micro_batch *l, fg_error *err) {
 /* The tokens [position, position + count) by micro-batches. Results go one behind the other for a run; a
  * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the
  * last micro-batch. */
-static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
+static uint64_t run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
     uint64_t last = 0;
     for (uint64_t at = position; at < position + count; at += last) {
         last = fg_min(p->batch, position + count - at);
@@ -263,7 +263,7 @@ static uint64_t run_legs(fg_pipeline *p, uint64_t position, uint64_t count, fg_e
 fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     uint64_t tokens = p->pair->token_count, bytes = share_bytes(p) * ((tokens + p->batch - 1) / p->batch);
     fg_progress_begin(&p->progress, "proving", bytes, p->style);
-    run_legs(p, 0, tokens, err);
+    run_micro_batches(p, 0, tokens, err);
     fg_progress_end(&p->progress, p->done_bytes);
     fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
@@ -276,7 +276,7 @@ fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
 }
 
 fg_status fg_pipeline_advance(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
-    uint64_t last = run_legs(p, position, count, err);
+    uint64_t last = run_micro_batches(p, position, count, err);
     fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         float *normed = p->normed[m];

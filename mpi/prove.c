@@ -84,37 +84,36 @@ fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proo
 
 static const char *const part_names[FG_SUB_COUNT] = {"the mixer (attention)", "the feed-forward layer"};
 
-/* The part of the model that a place is in; `block` is set if that is a block. */
-static const char *part_of(const fg_proof_result *result, bool *in_block, uint64_t *block) {
-    *in_block = false;
+enum { NO_BLOCK = -1 };
+
+/* The part of the model that a place is in, and the block that has it. */
+static const char *part_of(const fg_proof_result *result, int64_t *block) {
+    *block = NO_BLOCK;
     if (!result->parted) return "the output head";
     if (result->place == 0) return "the embedding";
     if (result->place == fg_place_final_norm(result->shape.blocks, 0)) return "the final norm";
     if (result->place > fg_place_final_norm(result->shape.blocks, 0))
         return "the final norm of a further prediction head";
-    *in_block = true;
-    *block = (result->place - 1) / FG_SUB_COUNT;
+    *block = (int64_t)((result->place - 1) / FG_SUB_COUNT);
     return part_names[(result->place - 1) % FG_SUB_COUNT];
 }
 
 const char *fg_proof_place(const fg_proof_result *result, char *buffer, size_t size) {
-    bool in_block;
-    uint64_t block = 0;
-    const char *part = part_of(result, &in_block, &block);
-    if (in_block) {
-        snprintf(buffer, size, "%s of block %llu", part, (unsigned long long)block);
-    } else {
+    int64_t block;
+    const char *part = part_of(result, &block);
+    if (block == NO_BLOCK)
         snprintf(buffer, size, "%s", part);
-    }
+    else
+        snprintf(buffer, size, "%s of block %lld", part, (long long)block);
     return buffer;
 }
 
 static fg_status report_place(const fg_proof_result *result, json_t *proof, fg_error *err) {
-    bool in_block;
-    uint64_t block = 0;
-    json_t *place = json_pack("{s:s}", "sublayer", part_of(result, &in_block, &block));
+    int64_t block;
+    json_t *place = json_pack("{s:s}", "sublayer", part_of(result, &block));
     fg_status status = fg_json_put(proof, "first_difference", place, err);
-    return status == FG_OK && in_block ? fg_json_put_u64(place, "block", block, err) : status;
+    if (status != FG_OK || block == NO_BLOCK) return status;
+    return fg_json_put(place, "block", json_integer(block), err);
 }
 
 /* JSON has no infinity: a difference without bound is null. */

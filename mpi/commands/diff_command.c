@@ -14,7 +14,6 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "cli/print.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
 #include "conversion/missing_prefix.h"
@@ -273,7 +272,9 @@ static fg_status write_prefix(const json_t *tensors, const char *a, const char *
                             fg_report_string(missing, "prefix", ""));
 }
 
-static fg_status write_text(const json_t *document, fg_buffer *out, fg_error *err) {
+static fg_status write_differences(const json_t *document, const fg_options *options, fg_buffer *out,
+                                   fg_error *err) {
+    (void)options;
     const json_t *config = json_object_get(document, "config"),
                  *tensors = json_object_get(document, "tensors");
     const char *a = fg_report_string(document, "a", "A"), *b = fg_report_string(document, "b", "B");
@@ -341,21 +342,14 @@ done:
 static fg_status run_diff(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
-    fg_buffer text = {0};
     bool equal = false;
     json_t *document = json_object();
     FG_TRY(compare(options, document, &equal, err));
-    if (options->json) {
-        FG_TRY(fg_print_json(run->out, document, FG_JSON_UTF8, err));
-    } else {
-        FG_TRY(write_text(document, &text, err));
-        FG_TRY(fg_print(run->out, &text, err));
-    }
+    FG_TRY(fg_run_print(run, document, write_differences, err));
     if (!equal)
         status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->source, options->destination);
 done:
     json_decref(document);
-    fg_buffer_free(&text);
     return status;
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "cli/print.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
 #include "report/report_text.h"
@@ -209,7 +208,8 @@ static fg_status write_tensors(const json_t *document, fg_buffer *out, fg_error 
     return FG_OK;
 }
 
-static fg_status write_text(const json_t *document, bool all, fg_buffer *out, fg_error *err) {
+static fg_status write_contents(const json_t *document, const fg_options *options, fg_buffer *out,
+                                fg_error *err) {
     const char *directory = fg_report_string(document, "directory", ""),
                *weights = fg_report_string(document, "weights_directory", "");
     const char *architecture = fg_report_string(document, "architecture", NULL);
@@ -221,7 +221,7 @@ static fg_status write_text(const json_t *document, bool all, fg_buffer *out, fg
     FG_CALL(write_sizes(document, out, err));
     FG_CALL(write_names(document, out, err));
     FG_CALL(write_files(document, out, err));
-    if (all) FG_CALL(write_tensors(document, out, err));
+    if (options->verbosity > 0) FG_CALL(write_tensors(document, out, err));
     return FG_OK;
 }
 
@@ -230,19 +230,12 @@ static fg_status run_inspect(const fg_run *run, fg_error *err) {
     const fg_options *options = run->options;
     fg_checkpoint checkpoint = {0};
     fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
-    fg_buffer text = {0};
     json_t *document = json_object();
     FG_TRY(fg_checkpoint_open(&checkpoint, options->source, &how, err));
     FG_TRY(describe(&checkpoint, document, err));
-    if (options->json) {
-        FG_TRY(fg_print_json(run->out, document, FG_JSON_UTF8, err));
-        goto done;
-    }
-    FG_TRY(write_text(document, options->verbosity > 0, &text, err));
-    FG_TRY(fg_print(run->out, &text, err));
+    FG_TRY(fg_run_print(run, document, write_contents, err));
 done:
     json_decref(document);
-    fg_buffer_free(&text);
     fg_checkpoint_close(&checkpoint);
     return status;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "cli/print.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
 #include "model/spec.h"
@@ -124,7 +123,7 @@ static fg_status write_family(const json_t *family, size_t width, bool files, fg
     return FG_OK;
 }
 
-static fg_status write_text(const json_t *families, const fg_options *options, fg_buffer *text,
+static fg_status write_list(const json_t *families, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
     const fg_format *target;
     size_t i, width = widest(families);
@@ -151,7 +150,6 @@ static fg_status write_text(const json_t *families, const fg_options *options, f
 static fg_status run_list(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_converter_entries *entries;
-    fg_buffer text = {0};
     json_t *families = json_array();
     FG_TRY(fg_converters_list(run->catalogue, &entries, err));
     for (size_t i = 0; i < entries->count; i++) {
@@ -160,15 +158,9 @@ static fg_status run_list(const fg_run *run, fg_error *err) {
             fg_warn("a converter file is not listed: %s", entry->about);
         FG_TRY(add_entry(families, run->catalogue, entry, err));
     }
-    if (run->options->json) {
-        FG_TRY(fg_print_json(run->out, families, FG_JSON_UTF8, err));
-        goto done;
-    }
-    FG_TRY(write_text(families, run->options, &text, err));
-    FG_TRY(fg_print(run->out, &text, err));
+    FG_TRY(fg_run_print(run, families, write_list, err));
 done:
     json_decref(families);
-    fg_buffer_free(&text);
     return status;
 }
 

@@ -67,6 +67,15 @@ done:
     return status;
 }
 
+fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err) {
+    fg_buffer text = {0};
+    if (run->options->json) return fg_print_json(run->out, document, FG_JSON_UTF8, err);
+    fg_status status = write_text(document, run->options, &text, err);
+    if (status == FG_OK) status = fg_print(run->out, &text, err);
+    fg_buffer_free(&text);
+    return status;
+}
+
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err) {
     fg_status status = fg_model_spec_read(spec, run->catalogue, model_type, err);
     if (status != FG_OK)

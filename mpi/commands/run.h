@@ -31,6 +31,10 @@ fg_status fg_run_report_end(const fg_run *run, const char *status, double second
                             fg_error *err);
 /* Rank 0: prints it (summary, or the whole as JSON with --json). */
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
+/* Prints a document as JSON with --json, otherwise the text that is written from it. */
+typedef fg_status fg_run_text(const json_t *document, const fg_options *options, fg_buffer *out,
+                              fg_error *err);
+fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
 /* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds.

@@ -50,7 +50,14 @@ void fg_free(void *memory);
         }                                                                                                    \
     } while (0)
 
-/* The same for functions that have nothing to clean up. */
+/* The same for a variable of a loop, in place of what it holds, which is freed. */
+#define FG_TRY_RENEW(pointer, call)                                                                          \
+    do {                                                                                                     \
+        fg_free(pointer);                                                                                    \
+        FG_TRY_NEW(pointer, call);                                                                           \
+    } while (0)
+
+/* FG_TRY_NEW for functions that have nothing to clean up. */
 #define FG_CALL_NEW(pointer, call)                                                                           \
     do {                                                                                                     \
         (pointer) = (call);                                                                                  \

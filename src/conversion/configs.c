@@ -182,15 +182,3 @@ fg_completed fg_config_step_completed(const fg_config_step *step) {
 const fg_config_step *fg_configs_last(const fg_configs *configs) {
     return &configs->steps[configs->count - 1];
 }
-
-static const char *model_type(const fg_route *route, const fg_config_step *step) {
-    return fg_converter_model_type(route->update ? route->update->converter : step->converter);
-}
-
-const char *fg_configs_source_type(const fg_configs *configs, const fg_route *route) {
-    return model_type(route, configs->steps);
-}
-
-const char *fg_configs_destination_type(const fg_configs *configs, const fg_route *route) {
-    return model_type(route, fg_configs_last(configs));
-}

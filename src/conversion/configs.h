@@ -31,8 +31,5 @@ void fg_configs_free(fg_configs *configs);
 fg_completed fg_config_step_completed(const fg_config_step *step);
 /* The last of the steps: it makes the destination. */
 const fg_config_step *fg_configs_last(const fg_configs *configs);
-/* The model family, as the source and as the destination name it. */
-const char *fg_configs_source_type(const fg_configs *configs, const fg_route *route);
-const char *fg_configs_destination_type(const fg_configs *configs, const fg_route *route);
 
 #endif

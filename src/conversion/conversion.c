@@ -61,12 +61,16 @@ done:
     return status;
 }
 
+static const char *model_type(const fg_route *route, const fg_config_step *step) {
+    return fg_converter_model_type(route->update ? route->update->converter : step->converter);
+}
+
 const char *fg_conversion_source_type(const fg_conversion *c) {
-    return fg_configs_source_type(&c->decided.configs, &c->decided.route);
+    return model_type(&c->decided.route, c->decided.configs.steps);
 }
 
 const char *fg_conversion_destination_type(const fg_conversion *c) {
-    return fg_configs_destination_type(&c->decided.configs, &c->decided.route);
+    return model_type(&c->decided.route, fg_configs_last(&c->decided.configs));
 }
 
 void fg_conversion_free(fg_conversion *c) {

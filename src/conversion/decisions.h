@@ -5,7 +5,7 @@
 #ifndef FG_CONVERSION_DECISIONS_H
 #define FG_CONVERSION_DECISIONS_H
 
-#include "conversion/converted_config.h"
+#include "conversion/vocabulary_change.h"
 
 typedef struct fg_decisions {
     const fg_recipe *recipe; /* borrowed */
@@ -13,7 +13,7 @@ typedef struct fg_decisions {
     fg_route route;
     fg_configs configs;
     fg_vocabulary_change vocabulary;
-    json_t *config; /* owned; of the destination, before token ids and dtype are resolved */
+    json_t *config; /* owned; as the converters make it: token ids and dtype are not resolved yet */
 } fg_decisions;
 
 /* Also gives the source's table of tensors. Fills a zeroed struct, which is to be freed whatever comes back,

@@ -26,6 +26,8 @@ static void check_id(const char *file, const char *path, const json_t *value, ui
             loads ? "" : "; transformers cannot load a model with such a pad_token_id");
 }
 
+/* Each id in `config` and the objects in it: the vocabulary is that of the nearest vocab_size, else of `rows`
+ * tokens; 0: not known. */
 static void check_object(const char *file, const char *above, const json_t *object, uint64_t rows,
                          unsigned depth) {
     const char *key;
@@ -43,10 +45,6 @@ static void check_object(const char *file, const char *above, const json_t *obje
         check_id(file, path, value, rows, pad);
         json_array_foreach(value, i, id) check_id(file, path, id, rows, pad);
     }
-}
-
-void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows) {
-    check_object(file, "", config, rows, 0);
 }
 
 /* ---- a conversion ---- */
@@ -74,9 +72,8 @@ fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *wri
     json_int_t rows = json_integer_value(size);
     if (rows < 0) rows = 0;
     if (!format->has_token_ids) FG_TRY(carried_config(written->left_out, &carried, err));
-    fg_token_ids_warn(written->file, carried ? carried : written->model, (uint64_t)rows);
-    if (written->generation_config)
-        fg_token_ids_warn(GENERATION_CONFIG, written->generation_config, (uint64_t)rows);
+    check_object(written->file, "", carried ? carried : written->model, (uint64_t)rows, 0);
+    check_object(GENERATION_CONFIG, "", written->generation_config, (uint64_t)rows, 0);
 done:
     json_decref(carried);
     return status;

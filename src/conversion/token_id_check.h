@@ -5,11 +5,6 @@
 
 #include "format/format.h"
 
-/* Warns of each id (keys that end in "_token_id", lists of ids too) in `config` and the objects in it that is
- * no row of the vocabulary: that of the nearest vocab_size, else of `rows`; 0: not known. `file` is for the
- * messages. */
-void fg_token_ids_warn(const char *file, const json_t *config, uint64_t rows);
-
 /* What a conversion writes. */
 typedef struct fg_written_ids {
     const char *file;    /* of the configuration, for messages */
@@ -18,7 +13,7 @@ typedef struct fg_written_ids {
         *left_out; /* as fg_translation.left_out: what is carried next to it where the format has no ids */
     const json_t *generation_config; /* NULL: there is none */
 } fg_written_ids;
-/* The same for all of it. */
+/* Warns of each id (keys that end in "_token_id", lists of ids too) that is no row of the vocabulary. */
 fg_status fg_written_ids_warn(const fg_format *format, const fg_written_ids *written, fg_error *err);
 
 #endif

@@ -33,8 +33,8 @@ void fg_catalogue_forget(fg_catalogue *catalogue);
 fg_status fg_catalogue_look(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err);
 fg_status fg_catalogue_find(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err);
 
-/* Adds the paths of the JSON files in DIR/`folder` ("": in DIR) of the directory with this number, in the order
- * of their names. They are the caller's, after a failure too. */
+/* Adds the paths of the JSON files in DIR/`folder` ("": in DIR) of the directory with this number, sorted by
+ * name. They are the caller's, after a failure too. */
 fg_status fg_catalogue_list(const fg_catalogue *catalogue, size_t index, const char *folder, fg_names *paths,
                             fg_error *err);
 

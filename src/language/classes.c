@@ -16,8 +16,7 @@ struct fg_classes {
 
 static fg_status read_classes(fg_classes *made, fg_catalogue *catalogue, const char *path, fg_error *err) {
     const fg_source_file *file;
-    fg_status status = fg_catalogue_read(catalogue, path, &file, err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_catalogue_read(catalogue, path, &file, err));
     made->document = file->document;
     made->classes = json_object_get(made->document, "classes");
     made->registries = json_object_get(made->document, "registries");
@@ -244,7 +243,7 @@ static fg_status complete_dictionary(const completion *c, const fg_field *field,
     const char *key;
     *made = json_object();
     json_object_foreach((json_t *)(uintptr_t)given, key, value) {
-        FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
+        FG_TRY_RENEW(below, fg_strformat(err, "%s/%s", path, key));
         const char *class_name = strchr(key, '/') ? NULL : fg_class_of(c->classes, field, value);
         if (class_name)
             FG_TRY(complete_object(c, class_name, value, below, depth + 1, &inner));
@@ -253,8 +252,6 @@ static fg_status complete_dictionary(const completion *c, const fg_field *field,
         value = inner;
         inner = NULL;
         if (value) FG_TRY(fg_json_put(*made, key, value, err));
-        fg_free(below);
-        below = NULL;
     }
 done:
     json_decref(inner);
@@ -314,14 +311,12 @@ static fg_status say_unknown(const completion *c, const char *class_name, const 
                      (json_is_null(value) ||
                       (type && json_is_string(value) && strcmp(type, json_string_value(value)) == 0));
         if (named || fg_class_field(c->classes, class_name, key, &field)) continue;
-        FG_TRY_NEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", key));
+        FG_TRY_RENEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", key));
         const char *chosen = json_string_value(json_object_get(given, "type"));
         snprintf(what, sizeof what, "unknown field of a %s%s%s%s (value %s)", class_name,
                  chosen ? ", by \"type\" = \"" : "", chosen ? chosen : "", chosen ? "\"" : "",
                  fg_json_brief(value, brief, sizeof brief));
         FG_TRY(c->problems->say(c->problems->context, below, what, err));
-        fg_free(below);
-        below = NULL;
     }
 done:
     fg_free(below);
@@ -342,15 +337,13 @@ static fg_status complete_object(const completion *c, const char *class_name, co
     if (type) FG_TRY(fg_json_put(*made, "type", json_string(type), err));
     json_object_foreach((json_t *)(uintptr_t)fg_class_fields(c->classes, class_name), name, entry) {
         if (!fg_class_field(c->classes, class_name, name, &field)) continue;
-        FG_TRY_NEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", name));
+        FG_TRY_RENEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", name));
         const json_t *present = json_object_get(given, name);
         FG_TRY(present ? complete_value(c, &field, present, below, depth, &value)
                        : complete_absent(c, &field, below, depth, &value));
         entry = value;
         value = NULL;
         if (entry) FG_TRY(fg_json_put(*made, name, entry, err));
-        fg_free(below);
-        below = NULL;
     }
 done:
     json_decref(value);

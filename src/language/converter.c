@@ -73,11 +73,9 @@ static fg_status compile_rules(fg_converter *c, fg_error *err) {
         const json_t *rules = json_object_get(c->document, to[direction]);
         if (!rules) FG_TRY(fg_layers_fail(&c->layers, "", to[direction], err, "is missing"));
         const fg_source_file *layer = fg_layers_find(&c->layers, to[direction], "names");
-        FG_TRY_NEW(place, fg_strformat(err, "%s/names", to[direction]));
+        FG_TRY_RENEW(place, fg_strformat(err, "%s/names", to[direction]));
         FG_TRY(fg_name_rules_compile(&c->rules[direction], json_object_get(rules, "names"),
                                      json_object_get(rules, "lists"), layer->path, place, &layer->text, err));
-        fg_free(place);
-        place = NULL;
     }
     FG_TRY(fg_converter_check_names(c->document, &c->layers, c->rules, to, err));
 done:
@@ -242,12 +240,10 @@ static fg_status search(const fg_converter **converter, fg_catalogue *catalogue,
     for (size_t i = 0; i < 2 * catalogue->count && !*converter && is_type_name(model_type); i++) {
         const char *directory = catalogue->directories[i / 2];
         if (i % 2 == 0)
-            FG_TRY_NEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->schema, model_type));
+            FG_TRY_RENEW(path, fg_strformat(err, "%s/%s/%s.json", directory, format->schema, model_type));
         else
-            FG_TRY_NEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
+            FG_TRY_RENEW(path, fg_strformat(err, "%s/%s.json", directory, model_type));
         FG_TRY(load_from(converter, catalogue, path, format, err));
-        fg_free(path);
-        path = NULL;
     }
     if (!*converter) FG_TRY(load_by_hf_type(converter, catalogue, format, model_type, err));
     if (!*converter) FG_TRY(no_converter(catalogue, format, model_type, err));

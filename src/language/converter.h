@@ -2,8 +2,8 @@
  * to the format. The language is described in docs/adding-a-model.md.
  *
  * The two sides are called hf and target (Forgather, Fast-LLM). Import goes from hf to the target, export
- * back. What the tensors are is said either by "tensors" and name rules (mapping/), or by the
- * "weights" of the sections (mapping/).
+ * back. What the tensors are is said by "tensors" and name rules, or by the "weights" of the sections;
+ * mapping/ makes a tensor map of either.
  *
  * Invariant: a converter that was loaded is sound. Unknown keys, more or less than one primitive, unknown
  * sections, broken patterns and expressions, two declarations of a section that claim one path, tensors and

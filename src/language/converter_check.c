@@ -60,15 +60,16 @@ static fg_status check_template(const json_t *templates, const char *key, const 
     if (!json_is_object(spec))
         return fg_layers_fail(layers, key, name, err, "found %s, expected an object", fg_json_kind(spec));
     snprintf(parent, sizeof parent, "%s/%s", key, name);
-    const fg_schema_place at = {.layers = layers, .parent = parent};
-    FG_CALL(fg_schema_check(spec, tensor_rows, rows, &at, !abstract, err));
+    FG_CALL(fg_schema_check(spec, tensor_rows, rows, &(fg_schema_place){.layers = layers, .parent = parent},
+                            !abstract, err));
+    const fg_schema_place at = {.layers = layers, .parent = key, .label = name};
     if ((strstr(name, "{i}") != NULL) != (json_object_get(spec, "repeat") != NULL))
-        FG_CALL(fg_layers_fail(layers, key, name, err, "\"{i}\" in the name and \"repeat\" belong together"));
+        FG_CALL(fg_schema_fail(&at, NULL, err, "\"{i}\" in the name and \"repeat\" belong together"));
     if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
-        FG_CALL(fg_layers_fail(layers, key, name, err, "\"tied_to\" and \"tied_if\" belong together"));
+        FG_CALL(fg_schema_fail(&at, NULL, err, "\"tied_to\" and \"tied_if\" belong together"));
     const char *tied = json_string_value(json_object_get(spec, "tied_to"));
     if (tied && !json_object_get(templates, tied))
-        FG_CALL(fg_layers_fail(layers, key, name, err, "\"tied_to\": there is no tensor \"%s\"", tied));
+        FG_CALL(fg_schema_fail(&at, "tied_to", err, "there is no tensor \"%s\"", tied));
     return FG_OK;
 }
 
@@ -95,10 +96,8 @@ static fg_status check_templates(const json_t *templates, const char *key, size_
                                  const fg_layers *layers, bool abstract, fg_error *err) {
     const char *name;
     json_t *spec;
-    json_object_foreach((json_t *)(uintptr_t)templates, name, spec) {
-        fg_status status = check_template(templates, key, name, spec, rows, layers, abstract, err);
-        if (status != FG_OK) return status;
-    }
+    json_object_foreach((json_t *)(uintptr_t)templates, name, spec)
+        FG_CALL(check_template(templates, key, name, spec, rows, layers, abstract, err));
     return FG_OK;
 }
 
@@ -198,11 +197,9 @@ static fg_status check_one(names_check *c, const char *template, const json_t *s
     FG_TRY(note_target(c, template, target.data, err));
     FG_TRY(expect_back(c, template, target.data, name, err));
     json_array_foreach(json_object_get(spec, "also_read"), i, item) {
-        FG_TRY_NEW(other, with_index(json_string_value(item), index, err));
+        FG_TRY_RENEW(other, with_index(json_string_value(item), index, err));
         FG_TRY(note_target(c, template, other, err));
         FG_TRY(expect_back(c, template, other, name, err));
-        fg_free(other);
-        other = NULL;
     }
 done:
     fg_buffer_free(&target);

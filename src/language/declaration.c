@@ -25,14 +25,12 @@ static fg_status find_primitive(const fg_schema_place *at, fg_declaration *d, fg
         const fg_primitive *row = fg_primitive_find(key);
         if (!row || (found && is_path_of(row, found))) continue;
         if (found && !is_path_of(found, row))
-            return fg_layers_fail(at->layers, at->parent, at->label, err,
-                                  "has two primitives, \"%s\" and \"%s\"", found->name, row->name);
+            return fg_schema_fail(at, NULL, err, "has two primitives, \"%s\" and \"%s\"", found->name,
+                                  row->name);
         found = row;
     }
     d->primitive = found;
-    return found ? FG_OK
-                 : fg_layers_fail(at->layers, at->parent, at->label, err,
-                                  "has no primitive (rename, constant_export, ...)");
+    return found ? FG_OK : fg_schema_fail(at, NULL, err, "has no primitive (rename, constant_export, ...)");
 }
 
 /* Names that members refer to. */
@@ -41,12 +39,10 @@ static fg_status check_names(const fg_schema_place *at, const fg_declaration *d,
                *type = json_string_value(json_object_get(d->spec, "type")),
                *option = json_string_value(json_object_get(d->spec, "option"));
     if (custom && fg_custom_find(custom) == FG_CUSTOMS)
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "there is no custom function \"%s\"",
-                              custom);
-    if (type && !fg_type_known(type))
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "unknown type \"%s\"", type);
+        return fg_schema_fail(at, NULL, err, "there is no custom function \"%s\"", custom);
+    if (type && !fg_type_known(type)) return fg_schema_fail(at, NULL, err, "unknown type \"%s\"", type);
     if (option && fg_option_find(option) == FG_OPTIONS)
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "unknown option \"%s\"", option);
+        return fg_schema_fail(at, NULL, err, "unknown option \"%s\"", option);
     return FG_OK;
 }
 
@@ -58,8 +54,8 @@ static fg_status check_members(const fg_schema_place *at, const fg_declaration *
         char kind = own ? d->primitive->kind : fg_modifier_kind(key);
         if (!kind) FG_CALL(fg_schema_unknown(key, at, err));
         if (!own && !fg_primitive_takes(d->primitive, key))
-            FG_CALL(fg_layers_fail(at->layers, at->parent, at->label, err,
-                                   "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
+            FG_CALL(
+                fg_schema_fail(at, NULL, err, "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
         FG_CALL(fg_schema_check_member(value, kind, key, at, err));
     }
     return check_names(at, d, err);
@@ -95,23 +91,18 @@ static fg_status set_claims(fg_declaration *d, fg_error *err) {
 static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
     bool many = d->primitive->claiming == FG_CLAIM_EITHER;
     if (fg_primitive_takes(d->primitive, "rename") && !json_object_get(d->spec, "rename"))
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"rename\"",
-                              d->primitive->name);
+        return fg_schema_fail(at, NULL, err, "\"%s\" needs \"rename\"", d->primitive->name);
     bool is_list = json_is_array(json_object_get(d->spec, "list_dispatch"));
     if (is_list && !d->key_count)
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" needs \"hf\"",
-                              d->primitive->name);
+        return fg_schema_fail(at, NULL, err, "\"%s\" needs \"hf\"", d->primitive->name);
     if (d->primitive->id == FG_PRIMITIVE_LIST_DISPATCH && !is_list && d->key_count)
-        return fg_layers_fail(at->layers, at->parent, at->label, err,
-                              "\"hf\" names no section: expected a list of [name, section]");
+        return fg_schema_fail(at, NULL, err, "\"hf\" names no section: expected a list of [name, section]");
     if (!many && (d->field_count > 1 || d->key_count > 1))
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\" takes one path on each side",
-                              d->primitive->name);
+        return fg_schema_fail(at, NULL, err, "\"%s\" takes one path on each side", d->primitive->name);
     if (json_object_get(d->spec, "export_as") && d->key_count != 1)
-        return fg_layers_fail(at->layers, at->parent, at->label, err,
-                              "\"export_as\" needs one path in \"hf\"");
+        return fg_schema_fail(at, NULL, err, "\"export_as\" needs one path in \"hf\"");
     if (json_object_get(d->spec, "import_as") && d->field_count != 1)
-        return fg_layers_fail(at->layers, at->parent, at->label, err, "\"import_as\" needs one field");
+        return fg_schema_fail(at, NULL, err, "\"import_as\" needs one field");
     return FG_OK;
 }
 
@@ -125,8 +116,7 @@ static fg_status compile_one(fg_section *section, const fg_schema_place *at, con
     d->file = layer->path;
     d->line = fg_source_file_line(layer, at->parent, at->label);
     if (!json_is_object(spec))
-        FG_CALL(fg_layers_fail(at->layers, at->parent, at->label, err, "found %s, expected a declaration",
-                               fg_json_kind(spec)));
+        FG_CALL(fg_schema_fail(at, NULL, err, "found %s, expected a declaration", fg_json_kind(spec)));
     FG_CALL(find_primitive(at, d, err));
     FG_CALL(check_members(at, d, err));
     FG_CALL(set_claims(d, err));
@@ -158,19 +148,11 @@ static fg_status compile_section(fg_section *section, const json_t *spec, const 
     snprintf(parent, sizeof parent, "sections/%s", section->name);
     FG_CALL_NEW(section->place, fg_strformat(err, "%s/config", parent));
     FG_CALL(fg_schema_check(spec, FG_ROWS(rows), &at, false, err));
+    section->spec = spec;
     section->class_name = json_string_value(json_object_get(spec, "class"));
     section->let = json_object_get(spec, "let");
     section->weights = json_object_get(spec, "weights");
-    section->import_if = json_object_get(spec, "import_if");
-    section->export_if = json_object_get(spec, "export_if");
-    section->import_warn = json_object_get(spec, "import_warn");
-    section->export_warn = json_object_get(spec, "export_warn");
     return compile_config(section, json_object_get(spec, "config"), layers, err);
-}
-
-static fg_status section_fail(const fg_layers *layers, const fg_section *section, const fg_declaration *d,
-                              const char *what, fg_error *err) {
-    return fg_layers_fail(layers, section->place, d->label, err, "%s", what);
 }
 
 static const fg_section *find_section(const fg_declarations *all, const char *name) {
@@ -180,19 +162,10 @@ static const fg_section *find_section(const fg_declarations *all, const char *na
     return NULL;
 }
 
-/* Texts that are not empty: [name, section] or [name, section, condition]. */
-static bool is_row(const json_t *row) {
-    size_t size = json_array_size(row);
-    for (size_t i = 0; i < size; i++) {
-        if (!json_string_length(json_array_get(row, i))) return false;
-    }
-    return size == 2 || size == 3;
-}
-
 static fg_status read_row(const fg_declarations *all, const json_t *row, const char *where, fg_choice *choice,
                           fg_error *err) {
     fg_expression *expression = NULL;
-    if (!is_row(row))
+    if (json_array_size(row) < 2 || json_array_size(row) > 3 || !fg_schema_is(row, 'n'))
         return fg_fail(err, FG_ERR_INPUT,
                        "%s: expected [name, section] or [name, section, condition], all of them strings",
                        where);
@@ -237,21 +210,48 @@ static bool last_is_known(const fg_declaration *d) {
     return !last;
 }
 
-static fg_status link_sections(fg_declarations *all, const fg_layers *layers, fg_error *err) {
-    for (size_t s = 0; s < all->count; s++) {
-        for (size_t i = 0; i < all->sections[s].count; i++) {
-            fg_declaration *d = &all->sections[s].items[i];
-            if (d->primitive->claiming != FG_CLAIM_SECTION) continue;
-            FG_CALL(read_choices(all, &all->sections[s], d, err));
-            for (size_t k = 0; k < d->choice_count; k++) {
-                if (!d->choices[k].section)
-                    FG_CALL(section_fail(layers, &all->sections[s], d, "unknown section", err));
-            }
-            if (!last_is_known(d))
-                FG_CALL(section_fail(layers, &all->sections[s], d,
-                                     "\"last\" must be a name of the list, which needs \"every_layer\"",
-                                     err));
+/* The sections and the table that a declaration names. */
+static fg_status link_names(const fg_declarations *all, const fg_section *section, fg_declaration *d,
+                            const json_t *tables, const fg_layers *layers, fg_error *err) {
+    const fg_schema_place at = {.layers = layers, .parent = section->place, .label = d->label};
+    const char *through = json_string_value(json_object_get(d->spec, "through"));
+    if (through && !json_is_array(json_object_get(tables, through)))
+        return fg_schema_fail(&at, "through", err, "there is no such table");
+    if (d->primitive->claiming != FG_CLAIM_SECTION) return FG_OK;
+    FG_CALL(read_choices(all, section, d, err));
+    for (size_t k = 0; k < d->choice_count; k++) {
+        if (!d->choices[k].section) return fg_schema_fail(&at, NULL, err, "unknown section");
+    }
+    if (last_is_known(d)) return FG_OK;
+    return fg_schema_fail(&at, NULL, err, "\"last\" must be a name of the list, which needs \"every_layer\"");
+}
+
+/* Rows are [target, hf] or [target, hf, what a reader should know]. */
+static fg_status check_tables(const json_t *tables, const fg_layers *layers, fg_error *err) {
+    const char *name;
+    json_t *table, *row;
+    size_t k;
+    json_object_foreach((json_t *)(uintptr_t)tables, name, table) {
+        json_array_foreach(table, k, row) {
+            size_t size = json_array_size(row);
+            if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
+                FG_CALL(fg_layers_fail(
+                    layers, "tables", name, err,
+                    "row %zu: expected [target value, hf value] or [target value, hf value, warning]", k));
         }
+    }
+    return FG_OK;
+}
+
+/* Links the declarations of all sections. */
+static fg_status link_all(fg_declarations *all, const json_t *document, const fg_layers *layers,
+                          fg_error *err) {
+    const json_t *tables = json_object_get(document, "tables");
+    FG_CALL(check_tables(tables, layers, err));
+    for (size_t s = 0; s < all->count; s++) {
+        fg_section *section = &all->sections[s];
+        for (size_t i = 0; i < section->count; i++)
+            FG_CALL(link_names(all, section, &section->items[i], tables, layers, err));
     }
     return FG_OK;
 }
@@ -312,9 +312,14 @@ static fg_status claim_once(fg_claims *claims, const char *path, const fg_declar
         old->declaration ? old->declaration->file : d->file, old->declaration ? old->declaration->line : 0);
 }
 
-static fg_status claim_paths(fg_section *section, fg_error *err) {
+/* "custom" sees the whole configuration: elsewhere than in the root section it would not be called. */
+static fg_status claim_paths(const fg_declarations *all, fg_section *section, const fg_layers *layers,
+                             fg_error *err) {
     for (size_t i = 0; i < section->count; i++) {
         const fg_declaration *d = &section->items[i];
+        if (d->primitive->id == FG_PRIMITIVE_CUSTOM && section != all->root)
+            FG_CALL(fg_layers_fail(layers, section->place, d->label, err,
+                                   "\"custom\" belongs in the root section"));
         for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
             FG_CALL(claim_once(&section->claims[FG_SIDE_HF], d->keys[k], d, "hf", err));
         for (size_t k = 0; k < d->field_count; k++)
@@ -335,48 +340,10 @@ static fg_status check_nesting(const fg_layers *layers, const fg_section *sectio
     for (size_t i = 0; i < section->count; i++) {
         const fg_declaration *d = &section->items[i];
         if (d->choice_count && depth == NESTING)
-            FG_CALL(
-                section_fail(layers, section, d, "sections are nested in themselves, or too deeply", err));
+            FG_CALL(fg_layers_fail(layers, section->place, d->label, err,
+                                   "sections are nested in themselves, or too deeply"));
         for (size_t k = 0; k < d->choice_count; k++)
             FG_CALL(check_nesting(layers, d->choices[k].section, depth + 1, err));
-    }
-    return FG_OK;
-}
-
-/* "through" names a table of rows [target, hf] or [target, hf, what a reader should know]. */
-static fg_status check_tables(const fg_declarations *all, const json_t *document, const fg_layers *layers,
-                              fg_error *err) {
-    const json_t *tables = json_object_get(document, "tables");
-    const char *name;
-    json_t *table, *row;
-    size_t k;
-    json_object_foreach((json_t *)(uintptr_t)tables, name, table) {
-        json_array_foreach(table, k, row) {
-            size_t size = json_array_size(row);
-            if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
-                FG_CALL(fg_layers_fail(
-                    layers, "tables", name, err,
-                    "row %zu: expected [target value, hf value] or [target value, hf value, warning]", k));
-        }
-    }
-    for (size_t s = 0; s < all->count; s++) {
-        for (size_t i = 0; i < all->sections[s].count; i++) {
-            const fg_declaration *d = &all->sections[s].items[i];
-            const char *through = json_string_value(json_object_get(d->spec, "through"));
-            if (through && !json_is_array(json_object_get(tables, through)))
-                FG_CALL(
-                    section_fail(layers, &all->sections[s], d, "\"through\": there is no such table", err));
-        }
-    }
-    return FG_OK;
-}
-
-/* "custom" sees the whole configuration: elsewhere than in the root section it would not be called. */
-static fg_status refuse_custom(const fg_section *section, const fg_layers *layers, fg_error *err) {
-    for (size_t i = 0; i < section->count; i++) {
-        if (section->items[i].primitive->id == FG_PRIMITIVE_CUSTOM)
-            return section_fail(layers, section, &section->items[i], "\"custom\" belongs in the root section",
-                                err);
     }
     return FG_OK;
 }
@@ -397,8 +364,7 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
             FG_TRY(fg_layers_fail(layers, "sections", name, err, "expected an object"));
         FG_TRY(compile_section(section, spec, layers, err));
     }
-    FG_TRY(link_sections(all, layers, err));
-    FG_TRY(check_tables(all, document, layers, err));
+    FG_TRY(link_all(all, document, layers, err));
     if (!root) goto done;
     all->root = find_section(all, json_string_value(root));
     if (!all->root) FG_TRY(fg_layers_fail(layers, "", "root", err, "there is no such section"));
@@ -406,10 +372,7 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
         FG_TRY(fg_claims_add(&((fg_section *)(uintptr_t)all->root)->claims[FG_SIDE_HF],
                              fg_strdup("architectures", err), NULL, err));
     FG_TRY(check_nesting(layers, all->root, 0, err));
-    for (size_t i = 0; i < all->count; i++) {
-        if (&all->sections[i] != all->root) FG_TRY(refuse_custom(&all->sections[i], layers, err));
-        FG_TRY(claim_paths(&all->sections[i], err));
-    }
+    for (size_t i = 0; i < all->count; i++) FG_TRY(claim_paths(all, &all->sections[i], layers, err));
 done:
     return status;
 }
@@ -419,18 +382,17 @@ fg_status fg_declarations_compile_one(fg_declarations *all, const json_t *config
     fg_status status = FG_OK;
     FG_NEW(all->sections, 1);
     fg_section *section = &all->sections[all->count++];
-    all->root = section;
     section->name = "config";
     FG_TRY_NEW(section->place, fg_strdup(where, err));
     FG_TRY(compile_config(section, config, layers, err));
     for (size_t i = 0; i < section->count; i++) {
         if (section->items[i].primitive->claiming == FG_CLAIM_SECTION)
-            FG_TRY(
-                section_fail(layers, section, &section->items[i], "there are no sections to lead to", err));
+            FG_TRY(fg_layers_fail(layers, where, section->items[i].label, err,
+                                  "there are no sections to lead to"));
     }
-    FG_TRY(refuse_custom(section, layers, err));
-    FG_TRY(check_tables(all, document, layers, err));
-    FG_TRY(claim_paths(section, err));
+    FG_TRY(link_all(all, document, layers, err));
+    FG_TRY(claim_paths(all, section, layers, err));
+    all->root = section; /* now, so that no "custom" was let pass */
 done:
     return status;
 }

@@ -15,11 +15,11 @@
 
 /* One section that a declaration may lead to. */
 typedef struct fg_choice {
-    const char
-        *name; /* borrowed: what names it in hf (a type, a letter of a layout); NULL: there is no choice */
+    /* Borrowed: what names it in hf (a type, a letter of a layout); NULL: there is no choice. */
+    const char *name;
     const struct fg_section *section; /* borrowed */
-    const char
-        *when; /* borrowed expression over the target: what must hold on export; NULL: the class decides */
+    /* Borrowed expression over the target: what must hold on export; NULL: the class decides. */
+    const char *when;
 } fg_choice;
 
 typedef struct fg_declaration {
@@ -50,15 +50,14 @@ typedef struct fg_claims {
 } fg_claims;
 
 typedef struct fg_section {
-    const char *name; /* borrowed */
-    char *place;      /* owned; where its declarations are in the file: "sections/NAME/config" */
-    const char
-        *class_name; /* borrowed: the target's class that it is for; NULL if the target has no classes */
-    fg_declaration *items; /* owned */
+    const char *name;       /* borrowed */
+    char *place;            /* owned; where its declarations are in the file: "sections/NAME/config" */
+    const json_t *spec;     /* borrowed: the object; of a migration NULL */
+    const char *class_name; /* borrowed: the target's class that it is for; NULL: it has no classes */
+    fg_declaration *items;  /* owned */
     size_t count, capacity;
-    const json_t *import_if, *export_if, *import_warn, *export_warn; /* borrowed; NULL if there are none */
-    const json_t *let, *weights;                                     /* borrowed; NULL if there are none */
-    fg_claims claims[2]; /* per side; paths relative to the section */
+    const json_t *let, *weights; /* borrowed; NULL if there are none */
+    fg_claims claims[2];         /* per side; paths relative to the section */
 } fg_section;
 
 typedef struct fg_declarations {
@@ -67,7 +66,7 @@ typedef struct fg_declarations {
     const fg_section *root; /* NULL in a file without sections */
 } fg_declarations;
 
-/* Compiles "sections" and "root" of the merged document. Errors as converter.h says. */
+/* Compiles "sections" and "root" of the merged document. FG_ERR_INPUT names file, line and rule. */
 fg_status fg_declarations_compile(fg_declarations *declarations, const json_t *document,
                                   const fg_layers *layers, fg_error *err);
 /* The same for one section without conditions that stands elsewhere: `config`, at `place` of the layer, of a

@@ -56,8 +56,8 @@ fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const 
 /* Whether what `condition`, a text, evaluates to is true. */
 fg_status fg_expression_holds(const char *condition, const fg_scope *scope, const char *where, bool *holds,
                               fg_error *err);
-/* The same for a condition that is demanded: without a value (text where a number belongs) it does not hold. If
- * it does not, what its paths lead to is added to `facts`, each once, as "heads = 4, /hidden_size = 32". */
+/* The same for a condition that is demanded: without a value (text where a number belongs) it does not hold.
+ * Where it does not, `facts` gets what its paths lead to, each once: "heads = 4, /hidden_size = 32". */
 fg_status fg_expression_check(const char *condition, const fg_scope *scope, const char *where, bool *holds,
                               fg_buffer *facts, fg_error *err);
 /* The whole number of 0 or more that it gives; another value is FG_ERR_INPUT. */

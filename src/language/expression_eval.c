@@ -57,12 +57,6 @@ static json_t *look_up(const fg_scope *scope, const fg_node *node) {
     return scope ? fg_json_at(scope->here, node->path) : NULL;
 }
 
-static fg_status read_path(const evaluator *e, const fg_node *node, json_t **value) {
-    json_t *found = look_up(e->scope, node);
-    *value = found ? json_incref(found) : json_null();
-    return FG_OK;
-}
-
 static fg_status read_variable(const evaluator *e, const fg_node *node, json_t **value) {
     char said[160];
     json_t *found = json_object_get(e->scope->variables, node->text);
@@ -130,8 +124,8 @@ static fg_status calculate(const evaluator *e, const fg_node *node, const json_t
 static fg_status negate(const evaluator *e, const fg_node *node, json_t **value) {
     json_t *operand = NULL;
     json_int_t negative;
-    fg_status status = evaluate(e, node->first, &operand);
-    if (status != FG_OK) return status;
+    FG_CALL(evaluate(e, node->first, &operand));
+    fg_status status = FG_OK;
     if (json_is_real(operand))
         status = give(e, json_real(-json_real_value(operand)), value);
     else if (!json_is_integer(operand))
@@ -411,11 +405,11 @@ static fg_status make_list(const evaluator *e, const fg_node *node, json_t **val
 }
 
 static fg_status invert(const evaluator *e, const fg_node *node, json_t **value) {
-    json_t *operand = NULL;
-    fg_status status = evaluate(e, node->first, &operand);
-    if (status == FG_OK) *value = json_boolean(!fg_expression_truth(operand));
+    json_t *operand;
+    FG_CALL(evaluate(e, node->first, &operand));
+    *value = json_boolean(!fg_expression_truth(operand));
     json_decref(operand);
-    return status;
+    return FG_OK;
 }
 
 /* `value` is NULL on failure. */
@@ -427,9 +421,11 @@ static fg_status evaluate(const evaluator *e, size_t index, json_t **value) {
     case FG_NODE_VALUE:
         *value = json_incref(node->value);
         break;
-    case FG_NODE_PATH:
-        status = read_path(e, node, value);
+    case FG_NODE_PATH: {
+        json_t *found = look_up(e->scope, node);
+        *value = found ? json_incref(found) : json_null();
         break;
+    }
     case FG_NODE_VARIABLE:
         status = read_variable(e, node, value);
         break;

@@ -65,8 +65,7 @@ static bool take(expression_parser *p, const char *text) {
 
 static fg_status new_node(expression_parser *p, fg_node_kind kind, const char *at, size_t *index) {
     fg_expression *e = p->expression;
-    fg_status status = fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, p->err);
-    if (status != FG_OK) return status;
+    FG_CALL(fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, p->err));
     e->nodes[e->count] = (fg_node){.kind = kind, .column = column_of(p, at), .depth = 1};
     *index = e->count++;
     return FG_OK;

@@ -159,10 +159,8 @@ static way way_of(way outer, const char *key) {
 static fg_status append(json_t *into, const json_t *from, fg_error *err) {
     size_t i;
     json_t *value;
-    json_array_foreach((json_t *)(uintptr_t)from, i, value) {
-        fg_status status = fg_json_push(into, json_incref(value), err);
-        if (status != FG_OK) return status;
-    }
+    json_array_foreach((json_t *)(uintptr_t)from, i, value)
+        FG_CALL(fg_json_push(into, json_incref(value), err));
     return FG_OK;
 }
 

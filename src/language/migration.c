@@ -27,36 +27,29 @@ static const fg_member_row view_rows[] = {
 
 /* ---- compiling ---- */
 
-/* The place of an object in its layer. */
-typedef struct site {
-    const fg_layers *layers;
-    const char *place; /* "" or "migrations/0" */
-} site;
-
-static const char *inside(const site *at, const char *member, char *buffer) {
-    snprintf(buffer, PLACE, "%s%s%s", at->place, *at->place ? "/" : "", member);
+static const char *inside(const fg_schema_place *at, const char *member, char *buffer) {
+    snprintf(buffer, PLACE, "%s%s%s", at->parent, *at->parent ? "/" : "", member);
     return buffer;
 }
 
-static fg_status read_version(const site *at, const json_t *document, const char *key, fg_version *version,
-                              fg_error *err) {
+static fg_status read_version(const fg_schema_place *at, const json_t *document, const char *key,
+                              fg_version *version, fg_error *err) {
     char where[WHERE], place[PLACE];
     const fg_source_file *layer = at->layers->items[0];
-    snprintf(where, sizeof where, "%s:%u: %s", layer->path, fg_source_file_line(layer, at->place, key),
+    snprintf(where, sizeof where, "%s:%u: %s", layer->path, fg_source_file_line(layer, at->parent, key),
              inside(at, key, place));
     return fg_version_read(json_object_get(document, key), where, version, err);
 }
 
-static fg_status compile_versions(fg_migration *m, const site *at, fg_error *err) {
+static fg_status compile_versions(fg_migration *m, const fg_schema_place *at, fg_error *err) {
     FG_CALL(read_version(at, m->document, "from", &m->from, err));
     FG_CALL(read_version(at, m->document, "to", &m->to, err));
     if (fg_version_compare(&m->from, &m->to) >= 0)
-        FG_CALL(fg_layers_fail(at->layers, at->place, "to", err, "%s does not come after %s", m->to.text,
-                               m->from.text));
+        FG_CALL(fg_schema_fail(at, "to", err, "%s does not come after %s", m->to.text, m->from.text));
     return FG_OK;
 }
 
-static fg_status compile_names(fg_migration *m, const site *at, fg_error *err) {
+static fg_status compile_names(fg_migration *m, const fg_schema_place *at, fg_error *err) {
     char place[PLACE];
     const json_t *names = json_object_get(m->document, "names");
     const fg_source_file *layer = at->layers->items[0];
@@ -81,8 +74,8 @@ done:
     return status;
 }
 
-static fg_status check_view(const site *at, const char *pattern, const json_t *rule, const char *tensors,
-                            fg_error *err) {
+static fg_status check_view(const fg_schema_place *at, const char *pattern, const json_t *rule,
+                            const char *tensors, fg_error *err) {
     fg_status status = FG_OK;
     char *place = NULL;
     const json_t *shape = json_object_get(rule, "shape"), *order = json_object_get(rule, "permute");
@@ -105,7 +98,7 @@ done:
     return status;
 }
 
-static fg_status compile_views(fg_migration *m, const site *at, fg_error *err) {
+static fg_status compile_views(fg_migration *m, const fg_schema_place *at, fg_error *err) {
     fg_status status = FG_OK;
     char tensors[PLACE];
     const char *pattern;
@@ -128,14 +121,13 @@ fg_status fg_migration_compile(fg_migration *m, const json_t *document, const ch
                                const fg_layers *layers, fg_error *err) {
     char config[PLACE];
     const fg_source_file *layer = layers->items[0];
-    const site at = {.layers = layers, .place = place};
+    const fg_schema_place at = {.layers = layers, .parent = place}; /* "" or "migrations/0" */
     *m = (fg_migration){.document = document, .file = layer->path};
     m->line = fg_source_file_line(layer, place, "from");
     if (!json_is_object(document))
         FG_CALL(
             fg_layers_fail(layers, "", place, err, "found %s, expected a migration", fg_json_kind(document)));
-    FG_CALL(fg_schema_check(document, FG_ROWS(migration_rows),
-                            &(fg_schema_place){.layers = layers, .parent = place}, true, err));
+    FG_CALL(fg_schema_check(document, FG_ROWS(migration_rows), &at, true, err));
     FG_CALL(compile_versions(m, &at, err));
     FG_CALL(fg_declarations_compile_one(&m->declarations, json_object_get(document, "config"),
                                         inside(&at, "config", config), document, layers, err));

@@ -62,10 +62,8 @@ static fg_status add_file(fg_migrations *all, const fg_source_file *file, const 
     if (list && !json_is_array(list))
         FG_TRY(fg_layers_fail(&view, "", "migrations", err, "found %s, expected a list", fg_json_kind(list)));
     json_array_foreach(list, i, item) {
-        FG_TRY_NEW(place, fg_strformat(err, "migrations/%zu", i));
+        FG_TRY_RENEW(place, fg_strformat(err, "migrations/%zu", i));
         FG_TRY(add(all, item, place, &view, arch, err));
-        fg_free(place);
-        place = NULL;
     }
 done:
     fg_free(place);

@@ -119,10 +119,9 @@ static fg_status compile_pattern(const compiler *c, rule *r) {
 
 static fg_status add_part(rule *r, const char *bytes, size_t length, uint32_t group, fg_error *err) {
     if (bytes && !length) return FG_OK;
-    fg_status status = fg_grow(&r->parts, r->part_count, &r->part_capacity, sizeof *r->parts, err);
-    if (status == FG_OK)
-        r->parts[r->part_count++] = (replacement_part){.bytes = bytes, .length = length, .group = group};
-    return status;
+    FG_CALL(fg_grow(&r->parts, r->part_count, &r->part_capacity, sizeof *r->parts, err));
+    r->parts[r->part_count++] = (replacement_part){.bytes = bytes, .length = length, .group = group};
+    return FG_OK;
 }
 
 static fg_status compile_replacement(const compiler *c, rule *r) {
@@ -154,9 +153,9 @@ static fg_status compile_replacement(const compiler *c, rule *r) {
 }
 
 static fg_status new_list(fg_name_rules *set, size_t *index, fg_error *err) {
-    fg_status status = fg_grow(&set->lists, set->list_count, &set->list_capacity, sizeof *set->lists, err);
-    if (status == FG_OK) *index = set->list_count++;
-    return status;
+    FG_CALL(fg_grow(&set->lists, set->list_count, &set->list_capacity, sizeof *set->lists, err));
+    *index = set->list_count++;
+    return FG_OK;
 }
 
 static fg_status compile_list(compiler *c, const json_t *array, const char *place, unsigned depth,

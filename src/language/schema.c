@@ -110,17 +110,15 @@ bool fg_schema_is(const json_t *value, char kind) {
 
 /* ---- members ---- */
 
-static fg_status fail(const fg_schema_place *at, const char *key, fg_error *err, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static fg_status fail(const fg_schema_place *at, const char *key, fg_error *err, const char *format, ...) {
+fg_status fg_schema_fail(const fg_schema_place *at, const char *key, fg_error *err, const char *format, ...) {
     char message[MESSAGE];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    if (at->label) return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": %s", key, message);
-    return fg_layers_fail(at->layers, at->parent, key, err, "%s", message);
+    if (!at->label) return fg_layers_fail(at->layers, at->parent, key, err, "%s", message);
+    if (!key) return fg_layers_fail(at->layers, at->parent, at->label, err, "%s", message);
+    return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": %s", key, message);
 }
 
 /* One of the conditions at `key`: [expression, message]. `name` is its name or number. */
@@ -129,7 +127,7 @@ static fg_status check_condition(const json_t *condition, const char *name, cons
     char entry[2 * WHERE];
     if (json_array_size(condition) != 2 || !json_is_string(json_array_get(condition, 0)) ||
         !json_is_string(json_array_get(condition, 1)))
-        return fail(at, key, err, "entry %s: expected [expression, message]", name);
+        return fg_schema_fail(at, key, err, "entry %s: expected [expression, message]", name);
     snprintf(entry, sizeof entry, "%s/%s", where, name);
     return fg_template_check(json_array_get(condition, 0), true, entry, err);
 }
@@ -153,7 +151,8 @@ fg_status fg_schema_check_member(const json_t *value, char letter, const char *k
                                  fg_error *err) {
     char where[WHERE];
     if (!fg_schema_is(value, letter))
-        return fail(at, key, err, "found %s, expected %s", fg_json_kind(value), find_kind(letter)->expected);
+        return fg_schema_fail(at, key, err, "found %s, expected %s", fg_json_kind(value),
+                              find_kind(letter)->expected);
     const char *member = at->label ? at->label : key;
     const fg_source_file *file = fg_layers_find(at->layers, at->parent, member);
     snprintf(where, sizeof where, "%s:%u: %s%s%s", file->path, fg_source_file_line(file, at->parent, member),
@@ -185,7 +184,7 @@ fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_
     }
     for (size_t row = 0; row < count && complete; row++) {
         if (rows[row].needed && !json_object_get(object, rows[row].key))
-            FG_CALL(fail(at, rows[row].key, err, "is missing"));
+            FG_CALL(fg_schema_fail(at, rows[row].key, err, "is missing"));
     }
     return FG_OK;
 }

@@ -1,16 +1,14 @@
 /* The schema of objects in converter files: which members an object may have, and what each must be.
  *
- * Invariant: one alphabet for all of them.
+ * Invariant: one alphabet for all of them. Texts are not empty, unless it says so.
  *
- *   s  string, not empty           o  object                 e  expression
- *   m  string, or a list of them   a  list                   x  list of expressions, integers too
- *   n  list of strings             l  list, not empty        X  object of expressions
- *   h  like m, or ""               b  true or false          E  expressions at any depth
- *   d  order of dimensions         t  true                   v  any value, in which expressions begin with "=
- * " D  sections by name            c  a section, or D        q  conditions [expression, message]: a list or
- * object r  a section, or list of rows  Q  list of conditions
- *
- * Strings in them are not empty, nor are lists of them.
+ *   s  text                        o  object                    e  expression
+ *   m  text, or a list of them     a  list                      x  list of expressions, integers too
+ *   n  list of texts               l  list, not empty           X  object of expressions
+ *   h  like m, or the empty text   b  true or false             E  expressions at any depth
+ *   d  order of dimensions         t  true                      v  any value; "= ..." is an expression
+ *   D  sections by name            c  section, or D             r  section, or list of rows
+ *   Q  list of conditions [expression, message]                 q  Q, or an object of them
  */
 #ifndef FG_LANGUAGE_SCHEMA_H
 #define FG_LANGUAGE_SCHEMA_H
@@ -27,8 +25,7 @@ typedef struct fg_member_row {
 typedef struct fg_schema_place {
     const fg_layers *layers;
     const char *parent; /* its path; or, with a label, that of the object around it */
-    const char
-        *label; /* NULL, or its name there: errors name the object, and not the member, as their place */
+    const char *label; /* NULL, or its name there: then the place of an error is the object, not the member */
 } fg_schema_place;
 
 #define FG_ROWS(rows) (rows), sizeof(rows) / sizeof *(rows)
@@ -40,7 +37,10 @@ fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_
 /* The same for the value of one member. */
 fg_status fg_schema_check_member(const json_t *value, char kind, const char *key, const fg_schema_place *at,
                                  fg_error *err);
-/* FG_ERR_INPUT: there is no such member. */
+/* FG_ERR_INPUT with the place of a member, or, with a label and `key` NULL, of the object. */
+fg_status fg_schema_fail(const fg_schema_place *at, const char *key, fg_error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same: there is no such member. */
 fg_status fg_schema_unknown(const char *key, const fg_schema_place *at, fg_error *err);
 /* Whether a value is of a kind; expressions in it are not looked at. */
 bool fg_schema_is(const json_t *value, char kind);

@@ -28,9 +28,8 @@ static fg_status check_layouts(const fg_schema_place *at, const json_t *layouts,
     json_array_foreach((json_t *)(uintptr_t)layouts, i, layout) {
         if (json_string_length(layout)) continue;
         if (!names_a_shape(layout))
-            FG_CALL(fg_layers_fail(
-                at->layers, at->parent, at->label, err,
-                "\"other\": layout %zu: expected a name, or an object with \"hf\" and \"shape\"", i));
+            FG_CALL(fg_schema_fail(at, "other", err,
+                                   "layout %zu: expected a name, or an object with \"hf\" and \"shape\"", i));
         FG_CALL(fg_schema_check(layout, FG_ROWS(layout_rows), at, false, err));
     }
     return FG_OK;
@@ -43,20 +42,19 @@ static fg_status check_rule(const fg_section *section, const fg_layers *layers, 
     const char *of = json_string_value(json_object_get(rule, "of"));
     snprintf(parent, sizeof parent, "sections/%s/weights", section->name);
     if (!json_is_object(rule))
-        FG_CALL(
-            fg_layers_fail(layers, parent, label, err, "found %s, expected an object", fg_json_kind(rule)));
+        FG_CALL(fg_schema_fail(&at, NULL, err, "found %s, expected an object", fg_json_kind(rule)));
     FG_CALL(fg_schema_check(rule, FG_ROWS(rule_rows), &at, false, err));
     FG_CALL(check_layouts(&at, json_object_get(rule, "other"), err));
     const fg_declaration *d = of ? fg_section_find(section, of) : NULL;
     if (of && (!d || !d->choice_count))
-        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"of\": \"%s\" leads to no section", of));
+        FG_CALL(fg_schema_fail(&at, "of", err, "\"%s\" leads to no section", of));
     if (of && json_is_array(json_object_get(rule, "hf")))
-        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"hf\": found an array, expected one prefix"));
+        FG_CALL(fg_schema_fail(&at, "hf", err, "found an array, expected one prefix"));
     if (!of && !names_a_shape(rule))
-        FG_CALL(fg_layers_fail(layers, parent, label, err, "a tensor needs \"hf\" and \"shape\""));
+        FG_CALL(fg_schema_fail(&at, NULL, err, "a tensor needs \"hf\" and \"shape\""));
     const json_t *order = json_object_get(rule, "permute");
     if (order && json_array_size(order) != json_array_size(json_object_get(rule, "shape")))
-        FG_CALL(fg_layers_fail(layers, parent, label, err, "\"permute\" and \"shape\" differ in length"));
+        FG_CALL(fg_schema_fail(&at, NULL, err, "\"permute\" and \"shape\" differ in length"));
     return FG_OK;
 }
 

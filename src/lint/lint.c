@@ -248,17 +248,16 @@ static fg_status find_model_file(const linter *l, bool *found, fg_error *err) {
     fg_status status = FG_OK;
     const char *family = fg_converter_model_type(l->converter), *file = fg_converter_file(l->converter);
     char *path = NULL;
-    FG_TRY_NEW(path, fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
+    FG_TRY_RENEW(path,
+                 fg_strformat(err, "%.*smodels/%s.json", (int)(fg_path_name(file) - file), file, family));
     FG_TRY(fg_path_is_file(path, found, err));
     fg_free(path);
     path = NULL;
     for (size_t i = 0; i < 2 * l->catalogue->count && !*found; i++) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s/%s%s.json", l->catalogue->directories[i / 2],
-                                      i % 2 ? "" : "models/", family));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s/%s%s.json", l->catalogue->directories[i / 2],
+                                        i % 2 ? "" : "models/", family));
         FG_TRY(fg_path_is_file(path, found, err));
         *found = *found && strcmp(path, fg_converter_file(l->converter)) != 0;
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -306,10 +305,8 @@ static fg_status check_migrations(linter *l, fg_error *err) {
     status = fg_migrations_load_file(&all, l->catalogue, l->path, &what);
     FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
     for (size_t i = 0; i < all.count; i++) {
-        FG_TRY_NEW(text, fg_migration_text(&all.items[i], err));
+        FG_TRY_RENEW(text, fg_migration_text(&all.items[i], err));
         FG_TRY(fg_buffer_printf(&l->migrations, err, "%s%s", i ? "; " : "", text));
-        fg_free(text);
-        text = NULL;
     }
 done:
     fg_free(text);

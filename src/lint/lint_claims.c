@@ -19,13 +19,11 @@ static fg_status check_leaves(const fg_declaration *d, const json_t *value, cons
     json_t *inside;
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)value, key, inside) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", above, *above ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", above, *above ? "/" : "", key));
         if (json_object_size(inside))
             FG_TRY(check_leaves(d, inside, path, wrong, err));
         else if (!fg_declaration_covers(d, path))
             FG_TRY(add_lint_error(d, "writes a member that its \"keys\" do not name: ", path, wrong, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

@@ -105,7 +105,9 @@ static fg_status check_ignored(const linter *l, const fg_section *section, const
     const char *below = fg_class_known(l->classes, field->type) ? field->type : NULL;
     bool empty = below && !fg_class_has_architecture(l->classes, below);
     if (!field->architecture || empty || json_object_get(d->spec, "neutral")) return FG_OK;
-    if (mentions(section->export_if, path) || mentions(section->export_warn, path)) return FG_OK;
+    if (mentions(json_object_get(section->spec, "export_if"), path) ||
+        mentions(json_object_get(section->spec, "export_warn"), path))
+        return FG_OK;
     return ADD_LINT_ERROR(l, section,
                           "\"%s\" ignores the architecture field \"%s\", without proof that nothing is lost "
                           "(\"neutral\", or a condition in \"export_if\" or \"export_warn\")",

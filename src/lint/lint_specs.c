@@ -129,11 +129,9 @@ static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotar
     json_t *object, *entry;
     char *path = NULL;
     json_array_foreach(json_object_get(rotary, "objects"), i, object) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s/%s", prefix, json_string_value(object)));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s/%s", prefix, json_string_value(object)));
         json_object_foreach(json_object_get(rotary, "numbers"), number, entry)
             FG_TRY(check_entry(l, path, entry, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

@@ -144,20 +144,24 @@ static fg_status find_named(const fg_binder *binder, const char *name, const sto
     return FG_OK;
 }
 
-/* The one stored_as of the role that the store has. Two at once would leave open which one the model uses. */
-static fg_status locate(const fg_binder *binder, const char *role, location *found, fg_error *err) {
+/* The one stored_as of the role that the store has. Two at once would leave open which one the model uses.
+ * `wanted`, or NULL, gets the first name that was looked for. */
+static fg_status locate(const fg_binder *binder, const char *role, location *found, fg_buffer *wanted,
+                        fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role), *entry;
+    const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role),
+                 *entry = stored_as_at(names, 0);
     fg_buffer name = {0};
     stored_as how;
     *found = (location){0};
-    FG_TRY(read_stored_as(binder, role, stored_as_at(names, 0), &how, err));
-    for (size_t i = 0; (entry = stored_as_at(names, i)) != NULL; i++) {
+    size_t i = 0;
+    do {
         FG_TRY(read_stored_as(binder, role, entry, &how, err));
         fg_buffer_clear(&name);
         FG_TRY(expand(binder, how.pattern, &name, err));
         FG_TRY(find_named(binder, name.data ? name.data : "", &how, found, err));
-    }
+        if (i == 0 && wanted) FG_TRY(fg_buffer_add(wanted, name.data, name.length, err));
+    } while ((entry = stored_as_at(names, ++i)) != NULL);
 done:
     fg_buffer_free(&name);
     if (status != FG_OK) {
@@ -169,17 +173,13 @@ done:
 
 static fg_status require(const fg_binder *binder, const char *role, location *found, fg_error *err) {
     fg_buffer wanted = {0};
-    stored_as first;
     fg_status status = FG_OK;
-    FG_TRY(locate(binder, role, found, err));
+    FG_TRY(locate(binder, role, found, &wanted, err));
     if (found->name) goto done;
-    FG_TRY(read_stored_as(binder, role,
-                          stored_as_at(json_object_get(json_object_get(binder->side, "weights"), role), 0),
-                          &first, err));
-    FG_TRY(expand(binder, first.pattern, &wanted, err));
     status = fg_fail(err, FG_ERR_INPUT, "no tensor %s among the weights (%s of a %s model)", wanted.data,
                      role, binder->format);
-    const char *example = fg_weight_source_example(binder->weights);
+    const fg_weight_source *weights = binder->weights;
+    const char *example = weights->name_of ? weights->name_of(weights->context, 0) : NULL;
     if (example) fg_hint(err, "the weights have names such as \"%s\"", example);
 done:
     fg_buffer_free(&wanted);
@@ -188,7 +188,7 @@ done:
 
 fg_status fg_bind_has(const fg_binder *binder, const char *role, bool *there, fg_error *err) {
     location found;
-    fg_status status = locate(binder, role, &found, err);
+    fg_status status = locate(binder, role, &found, NULL, err);
     *there = found.name != NULL;
     fg_free(found.name);
     return status;

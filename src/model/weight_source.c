@@ -13,10 +13,6 @@ void fg_weight_source_close(fg_weight_source *weights) {
     *weights = (fg_weight_source){0};
 }
 
-const char *fg_weight_source_example(const fg_weight_source *weights) {
-    return weights->name_of ? weights->name_of(weights->context, 0) : NULL;
-}
-
 fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
                                     uint64_t count, float *out, fg_error *err) {
     double stored[CHUNK];

@@ -42,8 +42,6 @@ fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *pla
 /* The same elements as float32: for those who look at a few. */
 fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
                                     uint64_t count, float *out, fg_error *err);
-/* A name that it has, for messages; NULL: it has none, or does not say. */
-const char *fg_weight_source_example(const fg_weight_source *weights);
 void fg_weight_source_close(fg_weight_source *weights);
 
 #endif

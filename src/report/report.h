@@ -1,24 +1,8 @@
 /* The report of a run: one JSON document of everything that was decided, written, measured and compared
  * (fgconv_report.json in the destination, and --report FILE). The printed summary is made from it.
  *
- * Keys: fgconv {version}, command, arguments [..], dry_run, started (ISO 8601, UTC), finished, status
- * ("done", "differ", ...), ranks, nodes, source {directory, weights_directory, training_checkpoint {step,
- * saved (local time), chosen: "latest"|"given"} (if the weights are from one), format, model_type, tensors,
- * bytes, dtypes {name: bytes}}, destination {directory, format, tensors, bytes, shards [{file, bytes}]} (for
- * `validate`: the second model), options {...} (what `verify` needs to make the plan again), converter {file,
- * model_type}, config {left_out [{key, value, reason}]}, tensors [{name, source, dtype, shape, digest}],
- * dropped [{name, reason}], tokens [{id, text, new, special, row}] (those that were added or became special;
- * row: zero, mean, copy:ID), stop_tokens [{id, text (null unless it is an added token), reason}] (of
- * finalize: what stops a generation), made_files [..], copied_files [..], left_files [..], warnings [..],
- * rates {seconds, bytes_per_second, ...}, memory {peak_bytes_per_rank, expected_bytes_per_rank,
- * expected_proof_bytes_per_rank, expected_generation_bytes_per_rank}, disk {needed_bytes, free_bytes},
- * estimate {seconds, read_bytes, read_bytes_per_second} (of a dry run: how long writing takes), overflows,
- * proof {kind: "logits"|"bytes"|"none", tokens, blocks, max_abs, mean_abs, kl, argmax_agreement (0 to 1),
- * non_finite, first_difference {block, sublayer} (without `block`: a part outside the blocks, "the
- * embedding"), rounding {max_abs, mean_abs, kl, argmax_agreement}, seconds}, generation (with -g) {passed,
- * prompt_tokens, tokens [id] (the destination's), text (null without a tokenizer), stopped_by:
- * "limit"|"eos"|"difference", eos_token_id (if that stopped it), first_difference {token (from 0), source,
- * destination}, greedy, temperature, top_p, top_k, seed (unless greedy), seconds, tokens_per_second}.
+ * docs/report.schema.json says which keys there are; a test compares it with the reports of all commands.
+ * What was not measured has no key, and no line in the summary.
  */
 #ifndef FG_REPORT_REPORT_H
 #define FG_REPORT_REPORT_H

@@ -7,7 +7,7 @@
 #include "language/block_sequence.h"
 #include "translate/section_primitives.h"
 
-enum { BRIEF = 120, PLACE = 300 };
+enum { BRIEF = 120 };
 
 /* The fields of a sequence of either kind, other than its blocks. */
 static fg_status claim_sequence(fg_translator *t, const char *target, const fg_declaration *d,
@@ -55,13 +55,11 @@ static fg_status merge(fg_translator *t, const char *target, const json_t *from,
     json_t *value;
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)from, key, value) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (json_object_size(value))
             FG_TRY(merge(t, target, value, path, err));
         else
             FG_TRY(fg_translator_write(t, &root, path, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -127,8 +125,8 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
     FG_TRY(block_names(&task->sequence, &task->names, err));
     json_array_foreach(task->names, i, name) {
         const fg_choice *choice;
-        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
-                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
+                                         fg_block_sequence_path(json_string_value(name), buffer)));
         FG_TRY(fg_choose_by_class(t, d, block, &choice, err));
         if (!choice)
             FG_TRY(fg_refuse_class(t, d, block, err));
@@ -137,8 +135,6 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
         if (choice && choice->name)
             FG_TRY(fg_json_put(letters, json_is_null(name) ? "" : json_string_value(name),
                                json_string(choice->name), err));
-        fg_free(block);
-        block = NULL;
     }
     for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
     task->layout = json_array();
@@ -169,26 +165,20 @@ static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, con
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
 static fg_status read_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                             const json_t **count, fg_error *err) {
-    char brief[BRIEF], place[PLACE];
     const char *path = fg_member_text(d, "count", "num_blocks");
     FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, path, d, err));
     FG_CALL(fg_translator_read(t, frame, path, false, count, err));
     if (json_is_integer(*count) && json_integer_value(*count) >= 0) return FG_OK;
-    FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a whole number of 0 or more",
-                                 fg_translator_place(t, frame, path, place, sizeof place),
-                                 fg_json_brief(*count, brief, sizeof brief)));
+    FG_CALL(
+        fg_translator_refuse_value(t, d, frame, path, *count, err, "expected a whole number of 0 or more"));
     *count = NULL;
     return FG_OK;
 }
 
 static fg_status write_count(fg_translator *t, const fg_frame *frame, const fg_declaration *d, uint64_t count,
                              fg_error *err) {
-    json_t *value = json_integer((json_int_t)count);
-    fg_status status =
-        value ? fg_translator_write(t, frame, fg_member_text(d, "count", "num_blocks"), value, err)
-              : fg_fail(err, FG_ERR_MEMORY, "out of memory");
-    json_decref(value);
-    return status;
+    return fg_translator_write_new(t, frame, fg_member_text(d, "count", "num_blocks"),
+                                   json_integer((json_int_t)count), err);
 }
 
 /* Import: writes the sequence, and each of its blocks by the choice that the layout names. */
@@ -206,13 +196,11 @@ static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const 
     json_array_foreach(task->names, i, name) {
         const char *letter = json_string_value(json_is_null(name) ? json_array_get(layout, 0) : name);
         const fg_choice *choice = letter ? fg_choose_by_name(d, letter) : &d->choices[0];
-        FG_TRY_NEW(block, fg_strformat(err, "%s/%s", task->target,
-                                       fg_block_sequence_path(json_string_value(name), buffer)));
+        FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
+                                         fg_block_sequence_path(json_string_value(name), buffer)));
         FG_TRY(choice ? fg_section_enter(t, frame, choice->section, frame->hf, block, err)
-                      : fg_refuse_name(t, d, d->keys[0],
+                      : fg_refuse_name(t, d, NULL, d->keys[0],
                                        json_is_null(name) ? json_array_get(layout, 0) : name, err));
-        fg_free(block);
-        block = NULL;
     }
 done:
     json_decref(made);
@@ -312,13 +300,11 @@ static fg_status set_section_aside(fg_translator *t, const fg_frame *at, unsigne
         for (size_t k = 0; k < d->key_count && !d->choice_count; k++)
             FG_TRY(set_aside(t, at, d, d->keys[k], err));
         for (size_t k = 0; k < d->choice_count; k++) {
-            FG_TRY_NEW(hf, fg_section_hf_path(at, d, err));
+            FG_TRY_RENEW(hf, fg_section_hf_path(at, d, err));
             const fg_frame inner = {.section = d->choices[k].section, .hf = hf, .target = at->target};
             if (fg_primitive_takes(d->primitive, "hf_type"))
                 FG_TRY(set_aside(t, &inner, d, fg_member_text(d, "hf_type", "type"), err));
             FG_TRY(set_section_aside(t, &inner, depth + 1, err));
-            fg_free(hf);
-            hf = NULL;
         }
     }
 done:
@@ -334,11 +320,10 @@ static bool has_list(const fg_declaration *d) {
 /* Import: hf's list of names; NULL: refused, or there is none. */
 static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                              const json_t *count, const json_t **layout, fg_error *err) {
-    char brief[BRIEF];
     FG_CALL(fg_translator_read(t, frame, d->keys[0], false, layout, err));
     if (!is_layout(*layout)) {
-        FG_CALL(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected a list of block names", d->keys[0],
-                                     fg_json_brief(*layout, brief, sizeof brief)));
+        FG_CALL(fg_translator_refuse_value(t, d, NULL, d->keys[0], *layout, err,
+                                           "expected a list of block names"));
         *layout = NULL;
     } else if (count && every_layer(d) && json_array_size(*layout) != (size_t)json_integer_value(count)) {
         FG_CALL(fg_translator_refuse(

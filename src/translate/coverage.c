@@ -66,33 +66,11 @@ static fg_status leave_neutral(fg_translator *t, const char *path, const json_t 
 
 static fg_status refuse_unknown(fg_translator *t, const level *at, const char *path, const json_t *value,
                                 fg_error *err) {
-    char brief[BRIEF], place[PLACE];
-    const char *name = fg_translator_name(t, path, place, sizeof place);
-    fg_json_brief(value, brief, sizeof brief);
     if (!t->unknown[0] && !fg_hf_keys_computation(t->hf_keys, path)) fg_ignored_keys_name(t, path);
     if (at->above)
-        return fg_translator_refuse(t, at->above, err,
-                                    "key \"%s\" = %s: a rule covers the object, but not this member of it",
-                                    name, brief);
-    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: no rule of %s covers it", name, brief,
-                                t->file);
-}
-
-/* What no conversion takes, such as quantized weights: it comes first, with a hint of its own. */
-static fg_status refuse_listed(fg_translator *t, const char *path, const json_t *value, const json_t *list,
-                               fg_error *err) {
-    char brief[BRIEF];
-    t->hint = json_string_value(json_object_get(list, "hint"));
-    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: %s", path,
-                                fg_json_brief(value, brief, sizeof brief),
-                                json_string_value(json_object_get(list, "message")));
-}
-
-static fg_status refuse_type(fg_translator *t, const char *path, const json_t *value, const char *expected,
-                             fg_error *err) {
-    char brief[BRIEF];
-    return fg_translator_refuse(t, NULL, err, "key \"%s\" = %s: expected %s", path,
-                                fg_json_brief(value, brief, sizeof brief), expected);
+        return fg_translator_refuse_value(t, at->above, NULL, path, value, err,
+                                          "a rule covers the object, but not this member of it");
+    return fg_translator_refuse_value(t, NULL, NULL, path, value, err, "no rule of %s covers it", t->file);
 }
 
 /* A member that sections below do not claim, of an object that may hold others: what no code is known to read
@@ -116,8 +94,12 @@ static fg_status visit_unclaimed(fg_translator *t, const level *at, const char *
     const json_t *refusal = fg_hf_keys_refusal(t->hf_keys, key, value);
     if (fg_ignored_keys_has(t, path)) reason = FG_IGNORED_REASON;
     const char *expected = fg_hf_keys_mismatch(t->hf_keys, key, value);
-    if (refusal) return refuse_listed(t, path, value, refusal, err);
-    if (expected) return refuse_type(t, path, value, expected, err);
+    if (refusal) { /* what no conversion takes, such as quantized weights: with a hint of its own */
+        t->hint = json_string_value(json_object_get(refusal, "hint"));
+        expected = json_string_value(json_object_get(refusal, "message"));
+        return fg_translator_refuse_value(t, NULL, NULL, path, value, err, "%s", expected);
+    }
+    if (expected) return fg_translator_refuse_value(t, NULL, NULL, path, value, err, "expected %s", expected);
     if (reason) return fg_translator_leave_out(t, NULL, path, value, reason, NULL, err);
     if (is_branch(value)) {
         level below = {path, at->above, at->claimed, at->depth + 1,
@@ -156,10 +138,8 @@ static fg_status walk(fg_translator *t, const json_t *object, const level *at, f
         FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep", t->options->file,
                 at->path, DEPTH);
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
         FG_TRY(visit(t, at, path, key, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -187,10 +167,8 @@ static fg_status visit_below(fg_translator *t, const fg_field *field, const json
     if (!fg_starts_with(field->type, "dict["))
         return visit_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
     json_object_foreach((json_t *)(uintptr_t)value, key, entry) {
-        FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
+        FG_TRY_RENEW(below, fg_strformat(err, "%s/%s", path, key));
         FG_TRY(visit_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
-        fg_free(below);
-        below = NULL;
     }
 done:
     fg_free(below);
@@ -231,10 +209,8 @@ static fg_status cover_class(fg_translator *t, const char *class_name, const jso
     if (!class_name || depth == DEPTH) goto done;
     json_object_foreach((json_t *)(uintptr_t)fg_class_fields(t->classes, class_name), name, entry) {
         if (!fg_class_field(t->classes, class_name, name, &field) || !field.architecture) continue;
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         FG_TRY(cover_field(t, &field, json_object_get(object, name), path, depth, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);
@@ -262,7 +238,7 @@ static fg_status leave_class(fg_translator *t, const char *class_name, const jso
     if (!class_name || depth == DEPTH) goto done;
     json_object_foreach((json_t *)(uintptr_t)object, name, value) {
         if (!fg_class_field(t->classes, class_name, name, &field)) continue;
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         const fg_claim *claim = fg_claims_find(&t->claims[FG_SIDE_TARGET], path);
         bool section = claim && claim->declaration->choice_count;
         if (field.architecture && (section || !claim))
@@ -270,8 +246,6 @@ static fg_status leave_class(fg_translator *t, const char *class_name, const jso
         else if (!claim && !is_default(&field, value))
             FG_TRY(fg_translator_leave_out(t, NULL, path, value,
                                            "says how the model is trained, not what it is", NULL, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

@@ -22,8 +22,7 @@ static const fg_custom *next(const fg_translator *t, size_t *index) {
 fg_status fg_custom_run(const fg_translator *t, fg_custom_step step, json_t *hf, fg_error *err) {
     size_t index = 0;
     for (const fg_custom *custom; (custom = next(t, &index)) != NULL;) {
-        fg_status status = custom->steps[step] ? custom->steps[step](t, hf, err) : FG_OK;
-        if (status != FG_OK) return status;
+        if (custom->steps[step]) FG_CALL(custom->steps[step](t, hf, err));
     }
     return FG_OK;
 }

@@ -189,10 +189,9 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
     if (!member(d, "through")) return FG_OK;
     found = look_through(t, d, *value, &back, &warning);
     if (!found) {
-        status = fg_translator_refuse(t, d, err, "key \"%s\" = %s: the other format has no such value (%s)",
-                                      fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
-                                      fg_json_brief(*value, brief, sizeof brief),
-                                      json_string_value(member(d, "through")));
+        status = fg_translator_refuse_value(t, d, frame, from_path(t, d), *value, err,
+                                            "the other format has no such value (%s)",
+                                            json_string_value(member(d, "through")));
     } else if (!fg_json_equal(back, *value)) {
         *same = false;
         status = fg_translator_leave_out(
@@ -275,15 +274,12 @@ done:
 fg_status fg_carry_value(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     json_t *value = NULL;
-    char brief[BRIEF], place[PLACE];
     const char *type = json_string_value(member(d, "type"));
     FG_TRY(read_or_default(t, frame, d, &value, err));
     if (!value) goto done;
     const char *expected = type ? fg_type_mismatch(type, value) : NULL;
     if (expected)
-        FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected %s",
-                                    fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
-                                    fg_json_brief(value, brief, sizeof brief), expected));
+        FG_TRY(fg_translator_refuse_value(t, d, frame, from_path(t, d), value, err, "expected %s", expected));
     else
         FG_TRY(pass_on(t, frame, d, json_incref(value), err));
 done:
@@ -333,14 +329,12 @@ static fg_status demand_constant(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     const json_t *found;
     json_t *value = NULL;
-    char brief[BRIEF], wanted[BRIEF], place[PLACE];
+    char wanted[BRIEF];
     FG_TRY(fg_translator_read(t, frame, path, false, &found, err));
     FG_TRY(fg_translator_value(t, frame, d, name, &value, err));
     if (found ? fg_json_equal(found, value) : absent_passes || json_is_null(value)) goto done;
-    fg_json_brief(found, brief, sizeof brief);
-    fg_json_brief(value, wanted, sizeof wanted);
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: only %s is supported",
-                                fg_translator_place(t, frame, path, place, sizeof place), brief, wanted));
+    FG_TRY(fg_translator_refuse_value(t, d, frame, path, found, err, "only %s is supported",
+                                      fg_json_brief(value, wanted, sizeof wanted)));
 done:
     json_decref(value);
     return status;
@@ -397,16 +391,14 @@ static fg_status ignore_key(fg_translator *t, const fg_frame *frame, const fg_de
                             const char *path, fg_error *err) {
     const json_t *found, *neutral = member(d, "neutral");
     const char *reason = json_string_value(member(d, "ignored"));
-    char brief[BRIEF], values[VALUES], place[PLACE];
+    char values[VALUES];
     fg_status status = fg_translator_read(t, frame, path, true, &found, err);
     if (status != FG_OK || !found) return status;
     bool harmless = !neutral || fg_json_contains(neutral, found);
-    if (!harmless) {
-        return fg_translator_refuse(t, d, err, "key \"%s\" = %s: only absent or %s can be left out: %s",
-                                    fg_translator_place(t, frame, path, place, sizeof place),
-                                    fg_json_brief(found, brief, sizeof brief),
-                                    neutral_values(neutral, values, sizeof values), reason);
-    }
+    if (!harmless)
+        return fg_translator_refuse_value(t, d, frame, path, found, err,
+                                          "only absent or %s can be left out: %s",
+                                          neutral_values(neutral, values, sizeof values), reason);
     json_t *written = NULL;
     const char *comes_back_as = fg_translator_imports(t) ? "export_as" : "import_as";
     if (member(d, comes_back_as)) status = fg_translator_value(t, frame, d, comes_back_as, &written, NULL);

@@ -9,13 +9,13 @@ enum { BRIEF = 120 };
 
 /* A key that no rule claims keeps its place, unless a rule has written something else there. */
 static fg_status pass_key(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
-    char old[BRIEF], new[BRIEF];
+    char new[BRIEF];
     const json_t *written = fg_json_at(t->result, path);
     if (!written) return fg_json_set_at(t->result, path, fg_json_deep_copy(value, err), err);
     if (fg_json_equal(written, value)) return FG_OK;
-    return fg_translator_refuse(
-        t, NULL, err, "key \"%s\" = %s: no rule covers it, but one writes %s in its place", path,
-        fg_json_brief(value, old, sizeof old), fg_json_brief(written, new, sizeof new));
+    return fg_translator_refuse_value(t, NULL, NULL, path, value, err,
+                                      "no rule covers it, but one writes %s in its place",
+                                      fg_json_brief(written, new, sizeof new));
 }
 
 static fg_status pass_keys(fg_translator *t, const json_t *object, const char *prefix, fg_error *err) {
@@ -25,15 +25,13 @@ static fg_status pass_keys(fg_translator *t, const json_t *object, const char *p
     char *path = NULL;
     json_object_foreach((json_t *)(uintptr_t)object, key, value) {
         const fg_claims *claims = &t->claims[FG_SIDE_HF];
-        FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
+        FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         bool shared = fg_claims_below(claims, path) || json_is_object(fg_json_at(t->result, path));
         if (json_object_size(value) && shared && !fg_claims_find(claims, path))
             FG_TRY(pass_keys(t, value, path, err));
         else if (!fg_claims_find(claims, path))
             FG_TRY(strchr(key, '/') ? fg_json_put(t->result, key, fg_json_deep_copy(value, err), err)
                                     : pass_key(t, path, value, err));
-        fg_free(path);
-        path = NULL;
     }
 done:
     fg_free(path);

@@ -19,7 +19,7 @@ fg_primitive_run *fg_primitive_function(fg_primitive_id id, fg_direction directi
 fg_primitive_run fg_carry_value, fg_import_only_import, fg_import_only_export, fg_constant_export_import,
     fg_constant_export_export, fg_constant_import_import, fg_constant_import_export, fg_ignore_keys;
 /* section_primitives.c */
-fg_primitive_run fg_run_nested, fg_run_dispatch, fg_run_typed_dict;
+fg_primitive_run fg_run_object, fg_run_typed_dict;
 /* block_primitives.c */
 fg_primitive_run fg_run_list_dispatch;
 

@@ -48,8 +48,12 @@ static bool has_stale_theta(const json_t *hf) {
     return theta && stale && !fg_json_equal(theta, stale);
 }
 
-static fg_status spell(const fg_translator *t, json_t *hf, bool newer, fg_error *err) {
-    return fg_rotary_settings_spell(hf, newer, t->options->file, err);
+static fg_status into_newer(const fg_translator *t, json_t *hf, fg_error *err) {
+    return fg_rotary_settings_spell(hf, true, t->options->file, err);
+}
+
+static fg_status into_older(const fg_translator *t, json_t *hf, fg_error *err) {
+    return fg_rotary_settings_spell(hf, false, t->options->file, err);
 }
 
 /* ---- declarations see the older spelling ---- */
@@ -67,18 +71,10 @@ const fg_custom fg_rotary_older = {.steps = {[FG_CUSTOM_READ] = read_older, [FG_
 
 /* ---- declarations see the newer spelling, at any depth ---- */
 
-static fg_status into_newer(const fg_translator *t, json_t *hf, fg_error *err) {
-    return spell(t, hf, true, err);
-}
-
-static fg_status into_older(const fg_translator *t, json_t *hf, fg_error *err) {
-    return spell(t, hf, false, err);
-}
-
 static fg_status write_either(const fg_translator *t, json_t *hf, fg_error *err) {
-    fg_status status = spell(t, hf, writes_newer(t), err);
-    if (status != FG_OK || writes_newer(t) || !t->options->newer_rotary) return status;
-    return keep_newer_inside(t, hf, err);
+    if (writes_newer(t)) return into_newer(t, hf, err);
+    FG_CALL(into_older(t, hf, err));
+    return t->options->newer_rotary ? keep_newer_inside(t, hf, err) : FG_OK;
 }
 
 const fg_custom fg_rotary_newer = {.steps = {[FG_CUSTOM_READ] = into_newer,
@@ -90,7 +86,7 @@ const fg_custom fg_rotary_newer = {.steps = {[FG_CUSTOM_READ] = into_newer,
 /* ---- the newer one, and a rope_theta next to rope_parameters is a key like others, which may differ ---- */
 
 static fg_status read_parameters(const fg_translator *t, json_t *hf, fg_error *err) {
-    if (!json_object_get(hf, "rope_parameters")) return spell(t, hf, true, err);
+    if (!json_object_get(hf, "rope_parameters")) return into_newer(t, hf, err);
     return fg_rotary_settings_resolve(hf, t->options->file, err);
 }
 

@@ -1,8 +1,7 @@
 /* The two spellings of rotary settings in config.json.
  *
  *   older:  "rope_theta": X, "rope_scaling": null or {"rope_type" (once "type"): T, parameters}
- *   newer:  "rope_parameters": {"rope_theta": X, "rope_type": T, parameters}, "default" for plain rotary
- * embeddings
+ *   newer:  "rope_parameters": {"rope_theta": X, "rope_type": T, parameters}; plain ones have "default"
  *
  * Invariant: reading loses nothing: members that these functions do not know stay where declarations see
  * them.

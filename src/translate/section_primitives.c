@@ -7,7 +7,7 @@
 #include "language/choice.h"
 #include "translate/section_primitives.h"
 
-enum { BRIEF = 120, PLACE = 300 };
+enum { BRIEF = 120 };
 
 const char *fg_member_text(const fg_declaration *d, const char *modifier, const char *otherwise) {
     const char *text = json_string_value(json_object_get(d->spec, modifier));
@@ -30,11 +30,7 @@ static fg_status write_type(fg_translator *t, const fg_frame *inner, fg_error *e
     const char *class_name = inner->section->class_name,
                *type = t->classes && class_name ? fg_class_type(t->classes, class_name) : NULL;
     if (!type) return FG_OK;
-    json_t *value = json_string(type);
-    fg_status status = value ? fg_translator_write(t, inner, "type", value, err)
-                             : fg_fail(err, FG_ERR_MEMORY, "out of memory");
-    json_decref(value);
-    return status;
+    return fg_translator_write_new(t, inner, "type", json_string(type), err);
 }
 
 /* Runs a section at a place of both sides; `hf` and `target` are full paths. */
@@ -116,52 +112,29 @@ const fg_choice *fg_choose_by_name(const fg_declaration *d, const char *name) {
     return NULL;
 }
 
-fg_status fg_refuse_name(fg_translator *t, const fg_declaration *d, const char *path, const json_t *found,
-                         fg_error *err) {
-    char brief[BRIEF];
+fg_status fg_refuse_name(fg_translator *t, const fg_declaration *d, const fg_frame *frame, const char *path,
+                         const json_t *found, fg_error *err) {
     fg_buffer known = {0};
     fg_status status = FG_OK;
     for (size_t i = 0; i < d->choice_count; i++)
         FG_TRY(fg_buffer_printf(&known, err, "%s\"%s\"", i ? ", " : "", d->choices[i].name));
-    FG_TRY(fg_translator_refuse(t, d, err, "key \"%s\" = %s: known here: %s", path,
-                                fg_json_brief(found, brief, sizeof brief), known.data));
+    FG_TRY(fg_translator_refuse_value(t, d, frame, path, found, err, "known here: %s", known.data));
 done:
     fg_buffer_free(&known);
     return status;
 }
 
-/* ---- nested, dispatch ---- */
+/* ---- one object: nested, dispatch ---- */
 
 /* Import: whether what hf has in the declaration's place is an object, or nothing: then its keys say what
  * that means. Anything else is one refusal, instead of one for each of the keys. */
 static fg_status find_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
                              bool *there, fg_error *err) {
-    char brief[BRIEF], place[PLACE];
     const json_t *found = fg_json_at(t->source, hf);
     *there = !fg_translator_imports(t) || !d->key_count || !found || json_is_object(found);
     if (*there) return FG_OK;
     FG_CALL(fg_translator_claim(t, frame, FG_SIDE_HF, d->keys[0], d, err));
-    return fg_translator_refuse(t, d, err, "key \"%s\" = %s: expected an object",
-                                fg_translator_name(t, hf, place, sizeof place),
-                                fg_json_brief(found, brief, sizeof brief));
-}
-
-fg_status fg_run_nested(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
-    fg_status status = FG_OK;
-    const fg_choice *choice = &d->choices[0];
-    char *hf = NULL, *target = NULL;
-    bool there;
-    FG_TRY_NEW(hf, fg_section_hf_path(frame, d, err));
-    FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
-    FG_TRY(find_object(t, frame, d, hf, &there, err));
-    if (!there) goto done;
-    if (!fg_translator_imports(t)) FG_TRY(fg_choose_by_class(t, d, target, &choice, err));
-    FG_TRY(choice ? fg_section_enter(t, frame, choice->section, hf, target, err)
-                  : fg_refuse_class(t, d, target, err));
-done:
-    fg_free(hf);
-    fg_free(target);
-    return status;
+    return fg_translator_refuse_value(t, d, NULL, hf, found, err, "expected an object");
 }
 
 /* Two names may lead to one section: the first is what comes back. */
@@ -187,47 +160,46 @@ static json_t *name_value(const char *name) {
  * refused. */
 static fg_status choose(fg_translator *t, const fg_declaration *d, const char *hf, const char *target,
                         const fg_choice **choice, fg_error *err) {
-    fg_status status = FG_OK;
     const fg_frame at = {.hf = hf, .target = target};
     const char *name = fg_member_text(d, "hf_type", "type");
     const json_t *found;
-    json_t *value = NULL;
-    char place[PLACE];
     *choice = NULL;
-    FG_TRY(fg_translator_claim(t, &at, FG_SIDE_HF, name, d, err));
+    FG_CALL(fg_translator_claim(t, &at, FG_SIDE_HF, name, d, err));
     if (fg_translator_imports(t)) {
-        FG_TRY(fg_translator_read(t, &at, name, false, &found, err));
+        FG_CALL(fg_translator_read(t, &at, name, false, &found, err));
         const char *text =
             json_is_boolean(found) ? (json_is_true(found) ? "true" : "false") : json_string_value(found);
         if (text) *choice = fg_choose_by_name(d, text);
-        FG_TRY(*choice ? note_synonym(t, &at, d, name, *choice, found, err)
-                       : fg_refuse_name(t, d, fg_translator_place(t, &at, name, place, sizeof place), found,
-                                        err));
-        goto done;
+        return *choice ? note_synonym(t, &at, d, name, *choice, found, err)
+                       : fg_refuse_name(t, d, &at, name, found, err);
     }
-    FG_TRY(fg_choose_by_class(t, d, target, choice, err));
-    if (!*choice) {
-        FG_TRY(fg_refuse_class(t, d, target, err));
-        goto done;
-    }
-    FG_TRY_NEW(value, name_value((*choice)->name));
-    FG_TRY(fg_translator_write(t, &at, name, value, err));
-done:
-    json_decref(value);
-    return status;
+    FG_CALL(fg_choose_by_class(t, d, target, choice, err));
+    return *choice ? fg_translator_write_new(t, &at, name, name_value((*choice)->name), err)
+                   : fg_refuse_class(t, d, target, err);
 }
 
-fg_status fg_run_dispatch(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
+/* Runs the section for an object: the only one, that of the class of the target's object, or that of the type
+ * that hf's object says. */
+static fg_status run_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
+                            const char *target, fg_error *err) {
+    const fg_choice *choice = &d->choices[0];
+    bool says_type = choice->name != NULL;
+    if (says_type)
+        FG_CALL(choose(t, d, hf, target, &choice, err));
+    else if (!fg_translator_imports(t))
+        FG_CALL(fg_choose_by_class(t, d, target, &choice, err));
+    if (choice) return fg_section_enter(t, frame, choice->section, hf, target, err);
+    return says_type ? FG_OK : fg_refuse_class(t, d, target, err);
+}
+
+fg_status fg_run_object(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_choice *choice;
     char *hf = NULL, *target = NULL;
     bool there;
     FG_TRY_NEW(hf, fg_section_hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
     FG_TRY(find_object(t, frame, d, hf, &there, err));
-    if (!there) goto done;
-    FG_TRY(choose(t, d, hf, target, &choice, err));
-    if (choice) FG_TRY(fg_section_enter(t, frame, choice->section, hf, target, err));
+    if (there) FG_TRY(run_object(t, frame, d, hf, target, err));
 done:
     fg_free(hf);
     fg_free(target);
@@ -235,20 +207,6 @@ done:
 }
 
 /* ---- typed_dict ---- */
-
-static fg_status run_entry(fg_translator *t, const fg_frame *frame, const fg_declaration *d, const char *hf,
-                           const char *target, fg_error *err) {
-    const fg_choice *choice = &d->choices[0];
-    if (choice->name) /* heterogeneous: each entry says its type */
-        FG_CALL(choose(t, d, hf, target, &choice, err));
-    else if (!fg_translator_imports(t))
-        FG_CALL(fg_choose_by_class(t, d, target, &choice, err));
-    if (choice)
-        FG_CALL(fg_section_enter(t, frame, choice->section, hf, target, err));
-    else if (!d->choices[0].name)
-        FG_CALL(fg_refuse_class(t, d, target, err));
-    return FG_OK;
-}
 
 fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
@@ -268,12 +226,9 @@ fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_de
                                         fg_translator_imports(t) ? hf : target, key));
             continue;
         }
-        FG_TRY_NEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));
-        FG_TRY_NEW(target_entry, fg_strformat(err, "%s/%s", target, key));
-        FG_TRY(run_entry(t, frame, d, hf_entry, target_entry, err));
-        fg_free(hf_entry);
-        fg_free(target_entry);
-        hf_entry = target_entry = NULL;
+        FG_TRY_RENEW(hf_entry, fg_strformat(err, "%s/%s", hf, key));
+        FG_TRY_RENEW(target_entry, fg_strformat(err, "%s/%s", target, key));
+        FG_TRY(run_object(t, frame, d, hf_entry, target_entry, err));
     }
 done:
     fg_free(hf);

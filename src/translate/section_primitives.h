@@ -21,7 +21,7 @@ const fg_choice *fg_choose_by_name(const fg_declaration *declaration, const char
 /* No choice is for what is there. */
 fg_status fg_refuse_class(fg_translator *translator, const fg_declaration *declaration, const char *target,
                           fg_error *err);
-fg_status fg_refuse_name(fg_translator *translator, const fg_declaration *declaration, const char *path,
-                         const json_t *found, fg_error *err);
+fg_status fg_refuse_name(fg_translator *translator, const fg_declaration *declaration, const fg_frame *frame,
+                         const char *path, const json_t *found, fg_error *err);
 
 #endif

@@ -40,19 +40,17 @@ static const json_t *architectures(const fg_translator *t) {
 /* The class names confirm what the model type says; others mean another model. */
 static fg_status import_architectures(fg_translator *t, fg_error *err) {
     const json_t *accepted = architectures(t), *found = json_object_get(t->given, "architectures");
-    char brief[BRIEF], wanted[BRIEF];
+    char wanted[BRIEF];
     size_t i;
     json_t *item;
     if (!accepted || !found || json_is_null(found)) return FG_OK;
     bool known = json_is_array(found);
     json_array_foreach((json_t *)(uintptr_t)found, i, item) known &= fg_json_contains(accepted, item);
     if (known) return FG_OK;
-    return fg_translator_refuse(t, NULL, err,
-                                "key \"architectures\" = %s: a class with another forward pass or head; %s "
-                                "is converted with these: %s",
-                                fg_json_brief(found, brief, sizeof brief),
-                                fg_converter_model_type(t->converter),
-                                fg_json_brief(accepted, wanted, sizeof wanted));
+    return fg_translator_refuse_value(
+        t, NULL, NULL, "architectures", found, err,
+        "a class with another forward pass or head; %s is converted with these: %s",
+        fg_converter_model_type(t->converter), fg_json_brief(accepted, wanted, sizeof wanted));
 }
 
 static fg_status export_architectures(fg_translator *t, fg_error *err) {

@@ -2,11 +2,9 @@
  * claimed, ignored with a reason, or refused; nothing is dropped in silence.
  *
  * Rotary settings are read in both spellings (`rope_theta` + `rope_scaling`, and `rope_parameters`), which
- * must agree when both stand; declarations see the older one (rope_scaling null or an object with rope_type),
- * or with "rotary": "newer" the newer one, at any depth; with "parameters" too, but then a rope_theta next to
- * rope_parameters is a key like others, and may differ. Keys that hf leaves out mean what
- * converters/defaults/transformers.json says for the model type; fields that a target with classes leaves
- * out, what its classes say.
+ * must agree when both are given; which one declarations see is the choice of the converter's "custom"
+ * (translate/custom.h). Keys that hf leaves out mean what converters/defaults/transformers.json says for the
+ * model type; fields that a target with classes leaves out, what its classes say.
  *
  * A target with classes is covered twice: a rule covers every key of hf, and every architecture field of the
  * target.
@@ -19,8 +17,8 @@
 
 typedef struct fg_translation {
     json_t *result; /* owned: the configuration of the destination */
-    /* Owned: the completed hf configuration in the older rotary spelling (every architecture key present):
-     * what the shapes in "tensors" are evaluated over. */
+    /* Owned: the completed hf configuration in the rotary spelling that declarations see (every architecture
+     * key present): what the shapes in "tensors" are evaluated over. */
     json_t *hf;
     /* Owned: array of the paths in `result` that hold the number of tokens. */
     json_t *vocabulary_sizes;

@@ -9,7 +9,7 @@
 #include "translate/custom.h"
 #include "translate/primitive_functions.h"
 
-enum { MESSAGE = 700, WHERE = 400, BRIEF = 120 };
+enum { MESSAGE = 700, WHERE = 400, BRIEF = 120, PLACE = 300 };
 
 /* ---- what primitives call ---- */
 
@@ -25,6 +25,22 @@ fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_err
     if (status == FG_OK && d)
         status = fg_buffer_printf(&t->refusals, err, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
     return status;
+}
+
+fg_status fg_translator_refuse_value(fg_translator *t, const fg_declaration *d, const fg_frame *frame,
+                                     const char *path, const json_t *value, fg_error *err, const char *format,
+                                     ...) {
+    char message[MESSAGE], place[PLACE], brief[BRIEF];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    if (frame)
+        fg_translator_place(t, frame, path, place, sizeof place);
+    else
+        fg_translator_name(t, path, place, sizeof place);
+    return fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s", place,
+                                fg_json_brief(value, brief, sizeof brief), message);
 }
 
 /* The length of the refusals that a message has room for, whole lines (one at least), and their number. */
@@ -108,6 +124,14 @@ fg_status fg_translator_write(fg_translator *t, const fg_frame *frame, const cha
             *place ? " (the latter by \"" : "", place, *place ? "\")" : ""));
 done:
     fg_free(full);
+    return status;
+}
+
+fg_status fg_translator_write_new(fg_translator *t, const fg_frame *frame, const char *path, json_t *value,
+                                  fg_error *err) {
+    fg_status status = value ? fg_translator_write(t, frame, path, value, err)
+                             : fg_fail(err, FG_ERR_MEMORY, "out of memory while translating \"%s\"", path);
+    json_decref(value);
     return status;
 }
 
@@ -253,9 +277,10 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     fg_frame resolved = *frame;   /* the object may have come into being meanwhile */
     resolved.scope.here = fg_json_at(t->source, prefix_of(frame, t->direction == FG_IMPORT));
     bool import = t->direction == FG_IMPORT;
-    FG_CALL(check_conditions(t, &resolved, import ? frame->section->import_if : frame->section->export_if,
-                             false, err));
-    const json_t *warn = import ? frame->section->import_warn : frame->section->export_warn;
+    const json_t *spec = frame->section->spec;
+    FG_CALL(check_conditions(t, &resolved, json_object_get(spec, import ? "import_if" : "export_if"), false,
+                             err));
+    const json_t *warn = json_object_get(spec, import ? "import_warn" : "export_warn");
     if (t->left_out) FG_CALL(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
     return FG_OK;
 }

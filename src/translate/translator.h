@@ -11,7 +11,7 @@
 #include "translate/translate_options.h"
 
 typedef struct fg_translator {
-    const fg_converter *converter; /* NULL: of a migration (mapping/) */
+    const fg_converter *converter; /* NULL: of a migration (migration_config.h) */
     const json_t *document;        /* in which the declarations stand, for "tables" and what else it says */
     const char *file;              /* the same for messages */
     const fg_declarations *declarations;
@@ -20,15 +20,15 @@ typedef struct fg_translator {
     const fg_classes *classes; /* of the target; NULL if it has none */
     fg_claims claims[2];       /* owned; per side, from the root: what declarations have claimed so far */
     const json_t *hf_keys;     /* borrowed; keys of hf that belong to no family (language/hf_keys.h) */
-    const json_t
-        *file_config;    /* import: the source as its file has it, for the names in messages; else NULL */
-    const json_t *given; /* the source, in the rotary spelling that declarations see */
-    json_t *source;      /* what declarations read. Import: `given` completed with the family's defaults,
+    /* Import: the source as its file has it, for the names in messages; else NULL. */
+    const json_t *file_config;
+    const json_t *given;      /* the source, in the rotary spelling that declarations see */
+    json_t *source;           /* what declarations read. Import: `given` completed with the family's defaults,
                             in which values become what they mean as declarations resolve them; export: a
                             copy of `given`, completed with the defaults of its classes */
-    json_t *resolved;    /* import: object of hf path -> value that was carried over */
-    json_t *result;      /* what declarations write */
-    json_t *left_out;    /* array; NULL: not wanted */
+    json_t *resolved;         /* import: object of hf path -> value that was carried over */
+    json_t *result;           /* what declarations write */
+    json_t *left_out;         /* array; NULL: not wanted */
     json_t *vocabulary_sizes; /* the same; see fg_translation */
     json_t *variables;        /* for $names */
     fg_buffer refusals;       /* owned; lines */
@@ -59,6 +59,13 @@ enum { FG_REFUSALS_SHOWN = 8 };
 fg_status fg_translator_refuse(fg_translator *translator, const fg_declaration *declaration, fg_error *err,
                                const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The same of a value that the source has at a path of the frame: 'key "PATH" = VALUE: ...'. `frame` NULL:
+ * the path is from the root. */
+fg_status fg_translator_refuse_value(fg_translator *translator, const fg_declaration *declaration,
+                                     const fg_frame *frame, const char *path, const json_t *value,
+                                     fg_error *err, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
 /* FG_ERR_INPUT with the refusals, if there are any. */
 fg_status fg_translator_verdict(const fg_translator *translator, fg_error *err);
 /* Frees what it owns: claims, refusals, and `source`, `resolved`, `result` and `variables`. */
@@ -80,6 +87,9 @@ fg_status fg_translator_read(const fg_translator *translator, const fg_frame *fr
                              bool given, const json_t **found, fg_error *err);
 fg_status fg_translator_write(fg_translator *translator, const fg_frame *frame, const char *path,
                               const json_t *value, fg_error *err);
+/* The same for a value that was made for it (NULL: there was no memory), which is taken over. */
+fg_status fg_translator_write_new(fg_translator *translator, const fg_frame *frame, const char *path,
+                                  json_t *value, fg_error *err);
 /* Notes a path of the result that holds the number of tokens. */
 fg_status fg_translator_note_vocabulary(fg_translator *translator, const fg_frame *frame, const char *path,
                                         fg_error *err);
@@ -99,8 +109,8 @@ fg_status fg_translator_value(const fg_translator *translator, const fg_frame *f
                               const fg_declaration *declaration, const char *member, json_t **value,
                               fg_error *err);
 
-/* --ignore-key: FG_ERR_USAGE for a key that a declaration claims, or that is known to change what a model
- * computes. */
+/* --ignore-key (ignored_keys.c): FG_ERR_USAGE for a key that a declaration claims, or that is known to change
+ * what a model computes. */
 fg_status fg_ignored_keys_check(const fg_translator *translator, fg_error *err);
 /* FG_ERR_USAGE if the option is given: for a source with classes, each field of which is known or refused. */
 fg_status fg_ignored_keys_refuse(const fg_translator *translator, fg_error *err);
@@ -112,10 +122,10 @@ void fg_ignored_keys_name(fg_translator *translator, const char *path);
 /* Warns of options that name no key of the source. */
 void fg_ignored_keys_warn(const fg_translator *translator);
 
-/* Coverage of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of
+/* coverage.c. Of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of
  * where the converter says so, others are refused. */
 fg_status fg_coverage_check(fg_translator *translator, fg_error *err);
-/* Coverage of the target's architecture: every architecture field of `target`, a completed configuration of
+/* Of the target's architecture: every architecture field of `target`, a completed configuration of
  * the root's class, must be claimed, down to the leaves. */
 fg_status fg_coverage_architecture(fg_translator *translator, const json_t *target, fg_error *err);
 /* Export from a target with classes: its other fields, where they have another value than their default and

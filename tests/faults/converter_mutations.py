@@ -41,6 +41,7 @@ PLUG_INS = {"forgather/fields.json": {("forgather", answers.PLUG_IN)}}
 # What nothing notices: mutation -> why that is no loss.
 SURVIVORS = {
     "fast_llm/gemma4.json: /sections/full_attention/config/dropout removed": "what it inherits does the same while all layers have one dropout, and refuses others",
+    "fast_llm/llama.json: /sections/rotary/config/truncate/neutral removed": "this type of rotary embeddings does not read it",
     "fast_llm/llava.json: /sections/adapter/weights/layer_2.weight/shape reversed": "hf's projector is square: the size of the text model twice",
 }
 # Of a hundred mutations that SURVIVORS does not list, so many at least must be noticed.

@@ -68,6 +68,30 @@ static void what_is_recalled_is_what_was_put(void **state) {
     json_decref(tokens);
 }
 
+/* A member that is not in the table of recipe.c is found here, and so is one that whole() does not set. Only
+ * why the weights were chosen is not asked for again. */
+static void no_member_is_forgotten(void **state) {
+    (void)state;
+    enum { WORDS = sizeof(fg_recipe) / sizeof(uint64_t) };
+    _Static_assert(sizeof(fg_recipe) % sizeof(uint64_t) == 0, "a recipe is whole words");
+    fg_error err = {0};
+    json_t *tokens = json_pack("{s:s}", "bos_token", "<s>"), *held = json_object();
+    fg_recipe recipe = whole(tokens), recalled = {.weights_choice = "given"};
+    uint64_t given[WORDS], got[WORDS];
+    recipe.weights_choice = "given";
+    assert_int_equal(fg_recipe_put(&recipe, true, held, &err), FG_OK);
+    assert_int_equal(fg_recipe_recall(&recalled, held, "held", &err), FG_OK);
+    memcpy(given, &recipe, sizeof given);
+    memcpy(got, &recalled, sizeof got);
+    for (size_t i = 0; i < WORDS; i++) {
+        if (!given[i]) fail_msg("whole() does not set the member at offset %zu", i * sizeof *given);
+        if (!got[i]) fail_msg("the member at offset %zu is not recalled", i * sizeof *given);
+    }
+    fg_recipe_free(&recalled);
+    json_decref(held);
+    json_decref(tokens);
+}
+
 static void the_command_line_takes_precedence(void **state) {
     (void)state;
     fg_error err = {0};
@@ -110,6 +134,7 @@ static void wrong_kinds_are_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_recalled_is_what_was_put),
+        cmocka_unit_test(no_member_is_forgotten),
         cmocka_unit_test(the_command_line_takes_precedence),
         cmocka_unit_test(wrong_kinds_are_refused),
     };
