@@ -179,7 +179,7 @@ static fg_status list_missing(const planner *p, json_t *missing) {
     return FG_OK;
 }
 
-/* The converter's "drop" as name rules: a whole name that matches becomes the reason why it is left behind. */
+/* The converter's "drop" as name rules: a whole name that matches becomes the reason why it is dropped. */
 static fg_status compile_drop_rules(const fg_converter *converter, fg_name_rules **drop, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer pattern = {0}, reason = {0};
