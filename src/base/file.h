@@ -100,7 +100,7 @@ typedef struct fg_names {
     size_t count, capacity;
 } fg_names;
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err);
-/* Appends a name, newly allocated (NULL: there was no memory for it); it is the list's, whatever comes back. */
+/* Appends a name, allocated (NULL: there was no memory for it); the list owns it, whatever comes back. */
 fg_status fg_names_add(fg_names *names, char *name, fg_error *err);
 void fg_names_free(fg_names *names);
 
