@@ -305,21 +305,28 @@ fg_status fg_path_exists(const char *path, bool *exists, fg_error *err) {
 
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
-    size_t capacity = 0;
     *names = (fg_names){0};
     DIR *directory = fault() ? NULL : opendir(path);
     if (!directory) return fg_fail_errno(err, errno, "%s: cannot list the directory", path);
     for (struct dirent *entry; (errno = 0, entry = readdir(directory));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        FG_TRY(fg_grow(&names->items, names->count, &capacity, sizeof *names->items, err));
-        FG_TRY_NEW(names->items[names->count], fg_strdup(entry->d_name, err));
-        names->count++;
+        FG_TRY(fg_names_add(names, fg_strdup(entry->d_name, err), err));
     }
     if (errno) FG_TRY(fg_fail_errno(err, errno, "%s: cannot list the directory", path));
     if (names->count) qsort(names->items, names->count, sizeof *names->items, fg_by_name);
 done:
     closedir(directory);
     if (status != FG_OK) fg_names_free(names);
+    return status;
+}
+
+fg_status fg_names_add(fg_names *names, char *name, fg_error *err) {
+    fg_status status = FG_ERR_MEMORY; /* recorded by whoever made the name */
+    if (name) status = fg_grow(&names->items, names->count, &names->capacity, sizeof *names->items, err);
+    if (status == FG_OK)
+        names->items[names->count++] = name;
+    else
+        fg_free(name);
     return status;
 }
 

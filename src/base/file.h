@@ -97,9 +97,11 @@ fg_status fg_path_exists(const char *path, bool *exists, fg_error *err);
 /* The names in a directory, sorted bytewise, without "." and "..". Free with fg_names_free. */
 typedef struct fg_names {
     char **items; /* owned */
-    size_t count;
+    size_t count, capacity;
 } fg_names;
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err);
+/* Appends a name, allocated (NULL: there was no memory for it); the list owns it, whatever comes back. */
+fg_status fg_names_add(fg_names *names, char *name, fg_error *err);
 void fg_names_free(fg_names *names);
 
 /* 0 if files can be made in the directory, else the errno that says why not. */

@@ -1,6 +1,5 @@
 #include "conversion/settings.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -9,13 +8,6 @@
 #include "conversion/token_id_check.h"
 #include "language/classes.h"
 #include "tokens/stop_tokens.h"
-
-enum { KEY = 32 };
-
-static const char *id_key(fg_role role, char key[KEY]) {
-    snprintf(key, KEY, "%s_token_id", fg_role_name(role));
-    return key;
-}
 
 /* ---- what is left out ---- */
 
@@ -66,10 +58,10 @@ static bool follows_tokenizer(const fg_decisions *d) {
 
 static fg_status resolve_role(const fg_decisions *d, fg_role role, int64_t id, fg_settings *s,
                               fg_error *err) {
-    char key[KEY];
+    char key[FG_ROLE_KEY];
     bool changed = fg_vocabulary_changes_role(&d->vocabulary, role);
     if (id == FG_NO_TOKEN || (!changed && !follows_tokenizer(d))) return FG_OK;
-    const json_t *held = json_object_get(s->config, id_key(role, key));
+    const json_t *held = json_object_get(s->config, fg_role_id_key(role, key));
     if (!changed && json_is_integer(held) && json_integer_value(held) != id)
         fg_inform("%s: %lld in config.json, %lld in the tokenizer; the tokenizer's is written", key,
                   (long long)json_integer_value(held), (long long)id);
@@ -135,9 +127,9 @@ done:
 
 /* Only ids that this run has changed. */
 static fg_status carry_role(const fg_decisions *d, fg_role role, int64_t id, fg_settings *s, fg_error *err) {
-    char key[KEY];
+    char key[FG_ROLE_KEY];
     if (id == FG_NO_TOKEN || !fg_vocabulary_changes_role(&d->vocabulary, role)) return FG_OK;
-    return carry(s, id_key(role, key), json_integer(id), err);
+    return carry(s, fg_role_id_key(role, key), json_integer(id), err);
 }
 
 /* Those of all files, as resolve_eos joins them; of an hf source only if this run has changed them, since

@@ -152,15 +152,6 @@ static bool is_known(const char *name) {
     return strcmp(name, "fgconv_report.json") == 0 || fg_weight_files_is_name(name);
 }
 
-/* Moves a name, which the list then no longer owns. */
-static fg_status move_name(char **name, fg_names *to, size_t *capacity, fg_error *err) {
-    fg_status status = fg_grow(&to->items, to->count, capacity, sizeof *to->items, err);
-    if (status != FG_OK) return status;
-    to->items[to->count++] = *name;
-    *name = NULL;
-    return FG_OK;
-}
-
 /* A file that belongs to the model must be there and be itself; of others a link to nothing may lie about. */
 static fg_status check_file(const char *folder, const char *name, bool travels, bool *regular,
                             fg_error *err) {
@@ -179,10 +170,10 @@ done:
 }
 
 /* Adds the named chat templates, which have a folder of their own. */
-static fg_status add_templates(fg_checkpoint *c, size_t *capacity, fg_error *err) {
+static fg_status add_templates(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
-    char *path = NULL, *name = NULL;
+    char *path = NULL;
     bool is_directory;
     FG_TRY_NEW(path, fg_path_join(c->directory, FG_CHECKPOINT_TEMPLATES, err));
     FG_TRY(fg_path_is_directory(path, &is_directory, err));
@@ -192,12 +183,11 @@ static fg_status add_templates(fg_checkpoint *c, size_t *capacity, fg_error *err
         bool regular;
         if (!fg_ends_with(names.items[i], ".jinja")) continue;
         FG_TRY(check_file(path, names.items[i], true, &regular, err));
-        if (!regular) continue;
-        FG_TRY_NEW(name, fg_path_join(FG_CHECKPOINT_TEMPLATES, names.items[i], err));
-        FG_TRY(move_name(&name, &c->side_files, capacity, err));
+        if (regular)
+            FG_TRY(fg_names_add(&c->side_files, fg_path_join(FG_CHECKPOINT_TEMPLATES, names.items[i], err),
+                                err));
     }
 done:
-    fg_free(name);
     fg_free(path);
     fg_names_free(&names);
     return status;
@@ -213,21 +203,14 @@ static fg_names *list_of(fg_checkpoint *c, const char *name) {
 static fg_status sort_files(fg_checkpoint *c, fg_error *err) {
     fg_status status = FG_OK;
     fg_names names = {0};
-    size_t side_capacity = 0, code_capacity = 0, other_capacity = 0;
     FG_TRY(fg_directory_list(c->directory, &names, err));
     for (size_t i = 0; i < names.count; i++) {
         bool regular;
-        if (strcmp(names.items[i], FG_CHECKPOINT_TEMPLATES) == 0)
-            FG_TRY(add_templates(c, &side_capacity, err));
+        if (strcmp(names.items[i], FG_CHECKPOINT_TEMPLATES) == 0) FG_TRY(add_templates(c, err));
         fg_names *list = list_of(c, names.items[i]);
         if (!list) continue;
         FG_TRY(check_file(c->directory, names.items[i], list != &c->other_files, &regular, err));
-        if (regular)
-            FG_TRY(move_name(&names.items[i], list,
-                             list == &c->side_files   ? &side_capacity
-                             : list == &c->code_files ? &code_capacity
-                                                      : &other_capacity,
-                             err));
+        if (regular) FG_TRY(fg_names_add(list, fg_strdup(names.items[i], err), err));
     }
 done:
     fg_names_free(&names);

@@ -16,15 +16,7 @@ enum { DEPTH = 4, DIRECTORIES = 400, LISTED = 4, REF = 256 };
 typedef struct model_search {
     const char *root;
     fg_names queue, models; /* paths below root, owned */
-    size_t queue_capacity, model_capacity;
 } model_search;
-
-static fg_status add(fg_names *to, size_t *capacity, const char *path, fg_error *err) {
-    FG_CALL(fg_grow(&to->items, to->count, capacity, sizeof *to->items, err));
-    FG_CALL_NEW(to->items[to->count], fg_strdup(path, err));
-    to->count++;
-    return FG_OK;
-}
 
 static bool is_model(const fg_names *names) {
     for (size_t i = 0; i < names->count; i++) {
@@ -52,7 +44,7 @@ static fg_status queue_directories(model_search *s, const char *below, const fg_
                    *below ? fg_path_join(below, names->items[i], err) : fg_strdup(names->items[i], err));
         FG_TRY_NEW(full, fg_path_join(s->root, path, err));
         if (fg_path_is_directory(full, &is_directory, NULL) == FG_OK && is_directory)
-            FG_TRY(add(&s->queue, &s->queue_capacity, path, err));
+            FG_TRY(fg_names_add(&s->queue, fg_strdup(path, err), err));
         fg_free(path);
         fg_free(full);
         path = full = NULL;
@@ -76,7 +68,7 @@ static fg_status look_into(model_search *s, const char *below, fg_error *err) {
     FG_TRY_NEW(full, fg_path_join(s->root, below, err));
     if (fg_directory_list(full, &names, NULL) != FG_OK) goto done;
     if (*below && is_model(&names))
-        FG_TRY(add(&s->models, &s->model_capacity, below, err));
+        FG_TRY(fg_names_add(&s->models, fg_strdup(below, err), err));
     else if (!*below || depth_of(below) < DEPTH)
         FG_TRY(queue_directories(s, below, &names, err));
 done:

@@ -72,31 +72,20 @@ fg_status fg_catalogue_find(const fg_catalogue *catalogue, const char *relative,
                    catalogue->count ? catalogue->directories[catalogue->count - 1] : "none");
 }
 
-static fg_status add_path(fg_names *paths, char *path, fg_error *err) {
-    size_t capacity = paths->count;
-    fg_status status = fg_grow(&paths->items, paths->count, &capacity, sizeof *paths->items, err);
-    if (status == FG_OK)
-        paths->items[paths->count++] = path;
-    else
-        fg_free(path);
-    return status;
-}
-
 fg_status fg_catalogue_list(const fg_catalogue *catalogue, size_t index, const char *folder, fg_names *paths,
                             fg_error *err) {
     fg_status status = FG_OK;
     bool is_directory;
     fg_names names = {0};
     const char *directory = catalogue->directories[index];
-    char *whole = NULL, *path = NULL;
+    char *whole = NULL;
     FG_TRY_NEW(whole, *folder ? fg_path_join(directory, folder, err) : fg_strdup(directory, err));
     FG_TRY(fg_path_is_directory(whole, &is_directory, err));
     if (!is_directory) goto done;
     FG_TRY(fg_directory_list(whole, &names, err));
     for (size_t i = 0; i < names.count; i++) {
-        if (!fg_ends_with(names.items[i], ".json")) continue;
-        FG_TRY_NEW(path, fg_path_join(whole, names.items[i], err));
-        FG_TRY(add_path(paths, path, err));
+        if (fg_ends_with(names.items[i], ".json"))
+            FG_TRY(fg_names_add(paths, fg_path_join(whole, names.items[i], err), err));
     }
 done:
     fg_free(whole);

@@ -117,7 +117,7 @@ fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const jso
                             const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     builder b = {.migration = m, .config = config, .err = err};
-    b.map = (fg_tensor_map){.file = m->file, .key = "names", .as_found = true, .names_borrowed = true};
+    b.map = (fg_tensor_map){.file = m->file, .key = "names", .as_found = true};
     *plan = (fg_plan){0};
     for (size_t i = 0; i < source->count; i++) FG_TRY(add_tensor(&b, &source->items[i]));
     FG_TRY(fg_tensor_plan(&b.map, FG_IMPORT, source, options, plan, err));

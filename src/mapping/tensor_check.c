@@ -76,30 +76,3 @@ fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const c
     if (++*count > limit) return FG_OK;
     return fg_buffer_printf(list, err, "%s\"%.150s\"", *count > 1 ? ", " : "", name);
 }
-
-fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **drop, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer pattern = {0}, reason = {0};
-    json_t *rules = json_array(), *entry;
-    size_t i;
-    json_array_foreach(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
-        fg_buffer_clear(&pattern);
-        fg_buffer_clear(&reason);
-        const char *given = json_string_value(json_array_get(entry, 0)),
-                   *why = json_string_value(json_array_get(entry, 1));
-        if (!given || !why)
-            FG_FAIL(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
-                    fg_converter_file(converter), i);
-        FG_TRY(fg_buffer_printf(&pattern, err, "(?:%s)\\z", given));
-        FG_TRY(fg_buffer_add(&reason, "", 0, err));
-        for (const char *c = why; *c; c++)
-            FG_TRY(fg_buffer_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
-        FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
-    }
-    FG_TRY(fg_name_rules_compile(drop, rules, NULL, fg_converter_file(converter), "drop", NULL, err));
-done:
-    json_decref(rules);
-    fg_buffer_free(&pattern);
-    fg_buffer_free(&reason);
-    return status;
-}

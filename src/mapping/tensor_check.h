@@ -1,4 +1,4 @@
-/* Checks that every plan makes of a source's tensors, and what may be left behind. */
+/* Checks that every plan makes of a source's tensors, and the words of their messages. */
 #ifndef FG_MAPPING_TENSOR_CHECK_H
 #define FG_MAPPING_TENSOR_CHECK_H
 
@@ -24,9 +24,5 @@ fg_status fg_quantized_fail(const fg_tensors *table, const fg_tensor *tensor, fg
 
 /* Appends ", "NAME"" while fewer than `limit` were listed; counts always. */
 fg_status fg_name_list_add(fg_buffer *list, size_t *count, size_t limit, const char *name, fg_error *err);
-
-/* The converter's "drop" as name rules: a whole name that matches becomes the reason why it is left
- * behind. */
-fg_status fg_drop_rules_compile(const fg_converter *converter, fg_name_rules **rules, fg_error *err);
 
 #endif

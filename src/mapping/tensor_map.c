@@ -8,7 +8,7 @@ enum { LATELY = 32 };
 
 void fg_tensor_map_free(fg_tensor_map *map) {
     for (size_t i = 0; i < map->count; i++) fg_free(map->links[i].target);
-    for (size_t i = 0; i < map->part_count && !map->names_borrowed; i++) fg_free(map->parts[i]);
+    for (size_t i = 0; i < map->part_count && !map->as_found; i++) fg_free(map->parts[i]);
     for (size_t i = 0; i < map->packed_count; i++) fg_free(map->packed[i].hf);
     fg_free(map->forms);
     fg_free(map->links);
@@ -99,7 +99,7 @@ fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err) {
     map->parts[map->part_count++] = hf;
     hf = NULL;
 done:
-    if (!map->names_borrowed) fg_free(hf);
+    if (!map->as_found) fg_free(hf);
     return status;
 }
 

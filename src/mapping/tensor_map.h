@@ -14,9 +14,8 @@
 #include "base/map.h"
 #include "language/converter.h"
 
-/* Names of one model; and no link, no packed tensor. */
+/* Names of one model. */
 enum { FG_TENSORS_MAX = 4000000 };
-#define FG_NO_TENSOR UINT32_MAX
 
 /* What links have in common. */
 typedef struct fg_tensor_form {
@@ -54,13 +53,13 @@ struct fg_tensor_map {
     const json_t *config;          /* borrowed; the configuration that the map is for */
     const char *file, *key;        /* borrowed; the file and its member that say what the tensors are */
     bool tied_twice;               /* the target holds a tied tensor, too */
-    bool as_found;         /* made of a source's table: its shapes are the tensors' own, of any dtype */
-    bool names_borrowed;   /* by the parts, from that table */
+    bool as_found; /* made of a source's table: shapes are the tensors' own, of any dtype, and the names of
+                    * parts are borrowed */
     fg_tensor_form *forms; /* owned */
     size_t form_count, form_capacity;
     fg_tensor_link *links; /* owned; in the order of the state dict */
     size_t count, capacity;
-    char **parts; /* owned; names of hf tensors, owned too unless names_borrowed */
+    char **parts; /* owned; names of hf tensors, owned too unless as_found */
     size_t part_count, part_capacity;
     fg_tensor_tie *ties; /* owned */
     size_t tie_count, tie_capacity;
@@ -85,7 +84,7 @@ fg_status fg_tensor_map_add_form(fg_tensor_map *map, const fg_tensor_form *form,
  * becomes `target`, or NULL. Two links of one name are FG_ERR_INPUT. */
 fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form, const char *hf,
                                  fg_error *err);
-/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless names_borrowed).
+/* A part of the last link, a packed tensor. Takes the name over, on failure too (unless as_found).
  * Two of one name are FG_ERR_INPUT. */
 fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err);
 fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);

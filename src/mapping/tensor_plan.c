@@ -9,10 +9,12 @@
 #include "mapping/tensor_tied.h"
 #include "mapping/tensor_unmatched.h"
 
+static const uint32_t NO_TENSOR = UINT32_MAX;
+
 /* The source tensor that holds a part or a link. */
 typedef struct match {
-    uint32_t source; /* index, or FG_NO_TENSOR */
-    uint32_t packed; /* the layout of a source tensor that holds several parts, or FG_NO_TENSOR */
+    uint32_t source; /* index, or NO_TENSOR */
+    uint32_t packed; /* the layout of a source tensor that holds several parts, or NO_TENSOR */
 } match;
 
 typedef struct planner {
@@ -39,7 +41,7 @@ static const fg_tensor *source_of(const planner *p, size_t name) {
 }
 
 static bool is_matched(const planner *p, size_t name) {
-    return p->matches[name].source != FG_NO_TENSOR;
+    return p->matches[name].source != NO_TENSOR;
 }
 
 static const char *source_name(const planner *p, size_t name) {
@@ -67,7 +69,7 @@ static bool is_written(const planner *p, const fg_tensor_link *link) {
 
 static fg_status claim(planner *p, size_t name, match found) {
     match *held = &p->matches[name];
-    if (held->source != FG_NO_TENSOR) {
+    if (held->source != NO_TENSOR) {
         fg_fail(p->err, FG_ERR_INPUT, "the source has \"%s\" and \"%s\", which hold the same weight",
                 source_of(p, name)->name, p->plan->source.items[found.source].name);
         return fg_hint(p->err, "remove the one that the model does not use");
@@ -118,13 +120,13 @@ static fg_status match_sources(planner *p) {
     fg_status status = FG_OK;
     fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
-    match found = {.packed = FG_NO_TENSOR};
+    match found = {.packed = NO_TENSOR};
     p->name_count = importing(p) ? p->map->part_count : p->map->count;
     if (p->map->converter)
         FG_TRY(fg_hf_names_init(&p->hf_names, p->map->converter, p->direction, source, err));
     FG_NEW(p->matches, p->name_count);
     FG_NEW(p->claimed, source->count);
-    for (size_t i = 0; i < p->name_count; i++) p->matches[i].source = FG_NO_TENSOR;
+    for (size_t i = 0; i < p->name_count; i++) p->matches[i].source = NO_TENSOR;
     for (; found.source < source->count; found.source++)
         FG_TRY((importing(p) ? match_hf : match_target)(p, source->items[found.source].name, found));
 done:
@@ -135,9 +137,9 @@ done:
 
 static fg_status join_pair(planner *p, match *mine, match *other) {
     const fg_tensors *source = &p->plan->source;
-    if (other->source == FG_NO_TENSOR) {
+    if (other->source == NO_TENSOR) {
         *other = *mine; /* some programs keep the other name of the pair */
-    } else if (mine->source == FG_NO_TENSOR) {
+    } else if (mine->source == NO_TENSOR) {
         *mine = *other;
     } else {
         FG_CALL(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], p->err));
@@ -169,36 +171,57 @@ static fg_status add_gap(const planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
-static fg_status collect_missing(planner *p, fg_unmatched *unmatched) {
+static fg_status list_missing(const planner *p, json_t *missing) {
     for (size_t i = 0; i < p->name_count; i++) {
-        if (is_matched(p, i)) continue;
-        if (p->gaps)
-            FG_CALL(add_gap(p, p->gaps->missing, source_name(p, i)));
-        else if (!is_tied(p, link_of(p, i)))
-            FG_CALL(fg_unmatched_add_missing(unmatched, source_name(p, i), p->err));
+        if (!is_matched(p, i) && (p->gaps || !is_tied(p, link_of(p, i))))
+            FG_CALL(add_gap(p, missing, source_name(p, i)));
     }
     return FG_OK;
 }
 
-/* Drops what a rule drops, or gaps allow; collects the rest of what is not claimed. */
-static fg_status drop_or_collect(planner *p, fg_unmatched *unmatched) {
+/* The converter's "drop" as name rules: a whole name that matches becomes the reason why it is dropped. */
+static fg_status compile_drop_rules(const fg_converter *converter, fg_name_rules **drop, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer pattern = {0}, reason = {0};
+    json_t *rules = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
+        fg_buffer_clear(&pattern);
+        fg_buffer_clear(&reason);
+        const char *given = json_string_value(json_array_get(entry, 0)),
+                   *why = json_string_value(json_array_get(entry, 1));
+        if (!given || !why)
+            FG_FAIL(err, FG_ERR_INPUT, "%s: drop/%zu: expected [pattern, reason]",
+                    fg_converter_file(converter), i);
+        FG_TRY(fg_buffer_printf(&pattern, err, "(?:%s)\\z", given));
+        FG_TRY(fg_buffer_add(&reason, "", 0, err));
+        for (const char *c = why; *c; c++)
+            FG_TRY(fg_buffer_add(&reason, *c == '\\' ? "\\\\" : c, *c == '\\' ? 2 : 1, err));
+        FG_TRY(fg_json_push(rules, json_pack("[s, s]", pattern.data, reason.data), err));
+    }
+    FG_TRY(fg_name_rules_compile(drop, rules, NULL, fg_converter_file(converter), "drop", NULL, err));
+done:
+    json_decref(rules);
+    fg_buffer_free(&pattern);
+    fg_buffer_free(&reason);
+    return status;
+}
+
+/* Drops what a rule drops; lists the rest of what is not claimed, which gaps let drop, too. */
+static fg_status list_unexpected(planner *p, json_t *unexpected) {
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
     fg_name_rules *drop = NULL;
     bool matched;
-    if (p->map->converter) FG_TRY(fg_drop_rules_compile(p->map->converter, &drop, p->err));
+    if (p->map->converter) FG_TRY(compile_drop_rules(p->map->converter, &drop, p->err));
     for (uint32_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
         const char *name = source->items[i].name;
         FG_TRY(fg_hf_names_apply(&p->hf_names, drop, name, &p->scratch, &matched, p->err));
-        if (matched) {
-            FG_TRY(fg_plan_drop(p->plan, i, p->scratch.data, p->err));
-        } else if (p->gaps) {
-            FG_TRY(add_gap(p, p->gaps->unexpected, name));
-            FG_TRY(fg_plan_drop(p->plan, i, "no rule covers it (--no-strict)", p->err));
-        } else {
-            FG_TRY(fg_unmatched_add_unexpected(unmatched, i, p->err));
-        }
+        if (!matched) FG_TRY(add_gap(p, unexpected, name));
+        if (matched || p->gaps)
+            FG_TRY(fg_plan_drop(p->plan, i, matched ? p->scratch.data : "no rule covers it (--no-strict)",
+                                p->err));
     }
 done:
     fg_name_rules_free(&drop);
@@ -217,19 +240,31 @@ static fg_status explain(planner *p, const char *source) {
         p->map->key, p->map->file);
 }
 
+static fg_status refuse_unmatched(planner *p, const json_t *missing, const json_t *unexpected) {
+    const fg_unmatched unmatched = {.source = &p->plan->source,
+                                    .prefix = p->hf_names.prefix,
+                                    .lacking = p->hf_names.lacking,
+                                    .expected = p->name_count,
+                                    .missing = missing,
+                                    .unexpected = unexpected};
+    fg_status status = fg_unmatched_check(&unmatched, p->err);
+    if (status != FG_OK && json_array_size(unexpected))
+        explain(p, json_string_value(json_array_get(unexpected, 0)));
+    return status;
+}
+
 static fg_status check_matches(planner *p) {
     fg_status status = FG_OK;
-    fg_unmatched unmatched = {.source = &p->plan->source,
-                              .prefix = p->hf_names.prefix,
-                              .lacking = p->hf_names.lacking,
-                              .expected = p->name_count};
-    FG_TRY(collect_missing(p, &unmatched));
-    FG_TRY(drop_or_collect(p, &unmatched));
-    status = fg_unmatched_check(&unmatched, p->err);
-    if (status != FG_OK && unmatched.unexpected_count)
-        explain(p, p->plan->source.items[unmatched.unexpected[0]].name);
+    json_t *missing = p->gaps ? json_incref(p->gaps->missing) : json_array();
+    json_t *unexpected = p->gaps ? json_incref(p->gaps->unexpected) : json_array();
+    if (!p->gaps && (!missing || !unexpected))
+        FG_FAIL(p->err, FG_ERR_MEMORY, "out of memory while matching tensors");
+    FG_TRY(list_missing(p, missing));
+    FG_TRY(list_unexpected(p, unexpected));
+    if (!p->gaps) FG_TRY(refuse_unmatched(p, missing, unexpected));
 done:
-    fg_unmatched_free(&unmatched);
+    json_decref(missing);
+    json_decref(unexpected);
     return status;
 }
 
@@ -251,7 +286,7 @@ static fg_status check_tensor(const planner *p, const fg_tensor *tensor, uint32_
 /* The tensor that holds a part has the part's shape, or that of its layout. */
 static fg_status check_part(const planner *p, const fg_tensor_form *form, size_t part) {
     uint32_t layout = p->matches[part].packed;
-    const fg_packed_tensor *packed = layout == FG_NO_TENSOR ? NULL : &p->map->packed[layout];
+    const fg_packed_tensor *packed = layout == NO_TENSOR ? NULL : &p->map->packed[layout];
     return packed ? check_tensor(p, source_of(p, part), packed->rank, packed->shape, packed->shape_rule)
                   : check_tensor(p, source_of(p, part), form->part_rank, form->part_shape, form->shape_rule);
 }
@@ -301,7 +336,7 @@ static void reverse_piece(const fg_tensor_form *form, fg_piece *piece) {
 static fg_status add_part(const planner *p, const fg_tensor_link *link, uint32_t index) {
     const fg_tensor_form *form = form_of(p, link);
     const match *held = &p->matches[importing(p) ? link->first_part + index : (size_t)(link - p->map->links)];
-    const fg_packed_tensor *packed = held->packed == FG_NO_TENSOR ? NULL : &p->map->packed[held->packed];
+    const fg_packed_tensor *packed = held->packed == NO_TENSOR ? NULL : &p->map->packed[held->packed];
     uint64_t elements = 1; /* the map has checked that it does not overflow */
     fg_piece piece;
     for (uint32_t d = 0; d < form->part_rank; d++) elements *= form->part_shape[d];
@@ -326,7 +361,7 @@ static fg_status drop_parts(const planner *p, const fg_tensor_link *link, bool *
     for (uint32_t i = 0; i < count; i++) *lacking = *lacking || !is_matched(p, link->first_part + i);
     const match *held = &p->matches[link->first_part];
     for (uint32_t i = 0; *lacking && i < count; i++) {
-        if (held[i].source == FG_NO_TENSOR || (i && held[i].source == held[i - 1].source)) continue;
+        if (held[i].source == NO_TENSOR || (i && held[i].source == held[i - 1].source)) continue;
         FG_CALL(add_gap(p, p->gaps->unexpected, p->plan->source.items[held[i].source].name));
         FG_CALL(fg_plan_drop(p->plan, held[i].source, "other parts of its tensor are missing (--no-strict)",
                              p->err));

@@ -7,27 +7,20 @@
 
 enum { LIST_MISSING = 3, LIST_UNEXPECTED = 5 };
 
-fg_status fg_unmatched_add_missing(fg_unmatched *u, const char *name, fg_error *err) {
-    fg_status status = fg_grow(&u->missing, u->missing_count, &u->missing_capacity, sizeof *u->missing, err);
-    if (status == FG_OK) u->missing[u->missing_count++] = name;
-    return status;
+static size_t missing_count(const fg_unmatched *u) {
+    return json_array_size(u->missing);
 }
 
-fg_status fg_unmatched_add_unexpected(fg_unmatched *u, uint32_t source, fg_error *err) {
-    fg_status status =
-        fg_grow(&u->unexpected, u->unexpected_count, &u->unexpected_capacity, sizeof *u->unexpected, err);
-    if (status == FG_OK) u->unexpected[u->unexpected_count++] = source;
-    return status;
+static size_t unexpected_count(const fg_unmatched *u) {
+    return json_array_size(u->unexpected);
 }
 
-void fg_unmatched_free(fg_unmatched *u) {
-    fg_free(u->missing);
-    fg_free(u->unexpected);
-    *u = (fg_unmatched){0};
+static const char *missing_name(const fg_unmatched *u, size_t i) {
+    return json_string_value(json_array_get(u->missing, i));
 }
 
 static const char *unexpected_name(const fg_unmatched *u, size_t i) {
-    return u->source->items[u->unexpected[i]].name;
+    return json_string_value(json_array_get(u->unexpected, i));
 }
 
 /* ---- quantized weights ---- */
@@ -57,8 +50,9 @@ static const fg_tensor *quantized(const fg_unmatched *u) {
     for (size_t i = 0; i < u->source->count; i++) {
         if (fg_dtype_is_quantized(u->source->items[i].dtype)) return &u->source->items[i];
     }
-    for (size_t i = 0; i < u->unexpected_count; i++) {
-        if (has_quantized_name(unexpected_name(u, i))) return &u->source->items[u->unexpected[i]];
+    for (size_t i = 0; i < unexpected_count(u); i++) {
+        if (has_quantized_name(unexpected_name(u, i)))
+            return fg_tensors_find(u->source, unexpected_name(u, i));
     }
     return NULL;
 }
@@ -87,7 +81,7 @@ static bool has_wrapper(const char *name, const char *text) {
 
 static const wrapper *wrapper_of(const fg_unmatched *u) {
     for (size_t w = 0; w < sizeof wrappers / sizeof *wrappers; w++) {
-        for (size_t i = 0; i < u->unexpected_count; i++) {
+        for (size_t i = 0; i < unexpected_count(u); i++) {
             if (has_wrapper(unexpected_name(u, i), wrappers[w].text)) return &wrappers[w];
         }
     }
@@ -96,7 +90,7 @@ static const wrapper *wrapper_of(const fg_unmatched *u) {
 
 /* The length of what is before `missing` in the name of an unexpected tensor; 0: there is none. */
 static size_t prefix_before(const fg_unmatched *u, const char *missing, const char **name) {
-    for (size_t i = 0; i < u->unexpected_count; i++) {
+    for (size_t i = 0; i < unexpected_count(u); i++) {
         *name = unexpected_name(u, i);
         if (fg_ends_with(*name, missing)) return strlen(*name) - strlen(missing);
     }
@@ -112,7 +106,7 @@ static bool all_begin_with(const fg_unmatched *u, const char *prefix, size_t len
 
 /* Whether a hint was given. */
 static bool explain_wrapper(const fg_unmatched *u, fg_error *err) {
-    const wrapper *known = u->missing_count ? wrapper_of(u) : NULL;
+    const wrapper *known = missing_count(u) ? wrapper_of(u) : NULL;
     if (known) {
         bool all = all_begin_with(u, known->text, strlen(known->text));
         fg_hint(err, "%s \"%s\", which %s writes: %s", all ? "every name begins with" : "names have",
@@ -120,7 +114,7 @@ static bool explain_wrapper(const fg_unmatched *u, fg_error *err) {
         return true;
     }
     const char *name;
-    size_t length = u->missing_count ? prefix_before(u, u->missing[0], &name) : 0;
+    size_t length = missing_count(u) ? prefix_before(u, missing_name(u, 0), &name) : 0;
     if (!length) return false;
     fg_hint(err, "%s \"%.*s\", which the names of this family lack: rename the tensors",
             all_begin_with(u, name, length) ? "every name begins with" : "names begin with", (int)length,
@@ -131,22 +125,22 @@ static bool explain_wrapper(const fg_unmatched *u, fg_error *err) {
 /* ---- base_model_prefix ---- */
 
 static bool is_missing(const fg_unmatched *u, const char *name) {
-    for (size_t i = 0; i < u->missing_count; i++) {
-        if (strcmp(u->missing[i], name) == 0) return true;
+    for (size_t i = 0; i < missing_count(u); i++) {
+        if (strcmp(missing_name(u, i), name) == 0) return true;
     }
     return false;
 }
 
 static fg_status explain_prefix(const fg_unmatched *u, fg_error *err) {
     if (!u->prefix) return FG_OK;
-    if (u->lacking && u->missing_count && !fg_starts_with(u->missing[0], u->prefix))
+    if (u->lacking && missing_count(u) && !fg_starts_with(missing_name(u, 0), u->prefix))
         return fg_hint(
             err,
             "this is the checkpoint of a base model (its names lack \"%s\"), which has no head: convert the "
             "model with its head; where the head is the embedding, config.json says tie_word_embeddings: "
             "true",
             u->prefix);
-    for (size_t i = 0; i < u->unexpected_count && i < LIST_UNEXPECTED; i++) {
+    for (size_t i = 0; i < unexpected_count(u) && i < LIST_UNEXPECTED; i++) {
         const char *name = unexpected_name(u, i);
         char *full = fg_strformat(NULL, "%s%s", u->prefix, name);
         if (!full) return FG_ERR_MEMORY;
@@ -164,43 +158,43 @@ static fg_status explain_prefix(const fg_unmatched *u, fg_error *err) {
 
 static fg_status list_both(const fg_unmatched *u, fg_buffer *missing, fg_buffer *unexpected, fg_error *err) {
     size_t count = 0;
-    for (size_t i = 0; i < u->missing_count; i++)
-        FG_CALL(fg_name_list_add(missing, &count, LIST_MISSING, u->missing[i], err));
+    for (size_t i = 0; i < missing_count(u); i++)
+        FG_CALL(fg_name_list_add(missing, &count, LIST_MISSING, missing_name(u, i), err));
     count = 0;
-    for (size_t i = 0; i < u->unexpected_count; i++)
+    for (size_t i = 0; i < unexpected_count(u); i++)
         FG_CALL(fg_name_list_add(unexpected, &count, LIST_UNEXPECTED, unexpected_name(u, i), err));
-    if (u->missing_count > LIST_MISSING) FG_CALL(fg_buffer_put(missing, ", ...", err));
-    if (u->unexpected_count > LIST_UNEXPECTED) FG_CALL(fg_buffer_put(unexpected, ", ...", err));
+    if (missing_count(u) > LIST_MISSING) FG_CALL(fg_buffer_put(missing, ", ...", err));
+    if (unexpected_count(u) > LIST_UNEXPECTED) FG_CALL(fg_buffer_put(unexpected, ", ...", err));
     return FG_OK;
 }
 
 static void say(const fg_unmatched *u, const char *missing, const char *unexpected, fg_error *err) {
-    const char *s = u->unexpected_count == 1 ? "" : "s";
-    if (!u->missing_count)
+    const char *s = unexpected_count(u) == 1 ? "" : "s";
+    if (!missing_count(u))
         fg_fail(err, FG_ERR_INPUT, "no rule of the converter covers %zu source tensor%s: %s",
-                u->unexpected_count, s, unexpected);
-    else if (!u->unexpected_count)
-        fg_fail(err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s", u->missing_count, u->expected,
+                unexpected_count(u), s, unexpected);
+    else if (!unexpected_count(u))
+        fg_fail(err, FG_ERR_INPUT, "%zu of %zu tensors are missing: %s", missing_count(u), u->expected,
                 missing);
     else
         fg_fail(err, FG_ERR_INPUT,
                 "%zu of %zu tensors are missing: %s; no rule of the converter covers %zu source tensor%s: %s",
-                u->missing_count, u->expected, missing, u->unexpected_count, s, unexpected);
+                missing_count(u), u->expected, missing, unexpected_count(u), s, unexpected);
 }
 
 fg_status fg_unmatched_check(const fg_unmatched *u, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer missing = {0}, unexpected = {0};
-    if (!u->missing_count && !u->unexpected_count) return FG_OK;
+    if (!missing_count(u) && !unexpected_count(u)) return FG_OK;
     const fg_tensor *shows = quantized(u);
     if (shows) return fg_quantized_fail(u->source, shows, err);
     FG_TRY(list_both(u, &missing, &unexpected, err));
     say(u, missing.data, unexpected.data, err);
     status = FG_ERR_INPUT;
     if (!explain_wrapper(u, err)) explain_prefix(u, err);
-    if (u->missing_count)
+    if (missing_count(u))
         fg_hint(err, "check that config.json belongs to these weights%s",
-                u->unexpected_count ? "" : " and that no shard is missing");
+                unexpected_count(u) ? "" : " and that no shard is missing");
 done:
     fg_buffer_free(&missing);
     fg_buffer_free(&unexpected);

@@ -18,7 +18,6 @@ static bool stays(const char *name) {
 
 typedef struct collection {
     fg_names *files;
-    size_t capacity;
     fg_map seen;
     const char *last; /* borrowed: neighbours mostly lie in the same file */
 } collection;
@@ -28,10 +27,7 @@ static fg_status collect(collection *c, const char *name, fg_error *err) {
     c->last = name;
     if (fg_map_get(&c->seen, name) != FG_MAP_NONE) return FG_OK;
     FG_CALL(fg_map_set(&c->seen, name, 1, err));
-    FG_CALL(fg_grow(&c->files->items, c->files->count, &c->capacity, sizeof *c->files->items, err));
-    FG_CALL_NEW(c->files->items[c->files->count], fg_strdup(name, err));
-    c->files->count++;
-    return FG_OK;
+    return fg_names_add(c->files, fg_strdup(name, err), err);
 }
 
 /* FG_ERR_INPUT if it is there and no file. */

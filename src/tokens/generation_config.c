@@ -1,6 +1,5 @@
 #include "tokens/generation_config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,12 +202,11 @@ done:
 fg_status fg_generation_config_lay_ids(json_t *config, const fg_token_ids *ids, const json_t *eos,
                                        fg_error *err) {
     static const fg_role roles[] = {FG_ROLE_BOS, FG_ROLE_PAD};
-    char key[32];
+    char key[FG_ROLE_KEY];
     for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
         int64_t id = ids->id[roles[i]];
         if (id == FG_NO_TOKEN) continue;
-        snprintf(key, sizeof key, "%s_token_id", fg_role_name(roles[i]));
-        FG_CALL(fg_json_put(config, key, json_integer(id), err));
+        FG_CALL(fg_json_put(config, fg_role_id_key(roles[i], key), json_integer(id), err));
     }
     if (eos) FG_CALL(fg_json_put(config, "eos_token_id", fg_json_deep_copy(eos, err), err));
     return FG_OK;

@@ -14,6 +14,11 @@ const char *fg_role_key(fg_role role, char buffer[FG_ROLE_KEY]) {
     return buffer;
 }
 
+const char *fg_role_id_key(fg_role role, char buffer[FG_ROLE_KEY]) {
+    snprintf(buffer, FG_ROLE_KEY, "%s_token_id", fg_role_name(role));
+    return buffer;
+}
+
 const char *fg_role_text(const fg_tokenizer_files *files, fg_role role) {
     char key[FG_ROLE_KEY];
     const char *text = fg_token_text(json_object_get(files->config, fg_role_key(role, key)));

@@ -18,9 +18,10 @@ typedef struct fg_token_ids {
 } fg_token_ids;
 
 const char *fg_role_name(fg_role role); /* "bos" */
-/* "bos_token", in `buffer`, which is returned. */
+/* "bos_token" and "bos_token_id", in `buffer`, which is returned. */
 enum { FG_ROLE_KEY = 16 };
 const char *fg_role_key(fg_role role, char buffer[FG_ROLE_KEY]);
+const char *fg_role_id_key(fg_role role, char buffer[FG_ROLE_KEY]);
 /* The text of a role; NULL if the tokenizer has none. Borrowed from the files. */
 const char *fg_role_text(const fg_tokenizer_files *files, fg_role role);
 
