@@ -26,10 +26,9 @@ static json_t *describe_rows(const fg_row_edits *edits) {
 }
 
 static fg_status read_rows(const json_t *described, fg_row_edits *edits, fg_error *err) {
-    size_t i;
     json_t *entry;
     fg_row_value value;
-    json_array_foreach(json_object_get(described, "edits"), i, entry) {
+    FG_JSON_EACH(json_object_get(described, "edits"), i, entry) {
         if (!fg_row_value_parse(json_string_value(json_array_get(entry, 1)), &value))
             return fg_fail(err, FG_ERR_BUG, "an edited row was received in an unknown form");
         FG_CALL(fg_row_edits_set(edits, (uint64_t)json_integer_value(json_array_get(entry, 0)), value, err));

@@ -40,9 +40,8 @@ static fg_status compare_objects(const json_t *a, const json_t *b, const char *p
                                  fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)a, key, value) {
+    FG_JSON_MEMBERS((json_t *)a, key, value) {
         const json_t *other = json_object_get(b, key);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (!other)
@@ -54,7 +53,7 @@ static fg_status compare_objects(const json_t *a, const json_t *b, const char *p
         fg_free(path);
         path = NULL;
     }
-    json_object_foreach((json_t *)b, key, value) {
+    FG_JSON_MEMBERS((json_t *)b, key, value) {
         if (json_object_get(a, key)) continue;
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         FG_TRY(put_copy(json_object_get(found, "only_b"), path, value, err));
@@ -211,10 +210,9 @@ done:
 /* ---- The text ---- */
 
 static fg_status write_keys(const json_t *keys, const char *where, fg_buffer *out, fg_error *err) {
-    const char *path;
     json_t *value;
     char text[VALUE], other[VALUE];
-    json_object_foreach((json_t *)keys, path, value) {
+    FG_JSON_MEMBERS((json_t *)keys, path, value) {
         if (where)
             FG_CALL(fg_buffer_printf(out, err, "  %s only in %s: %s\n", path, where,
                                      fg_json_brief(value, text, sizeof text)));

@@ -136,7 +136,6 @@ static const char *grouped(uint64_t number, char *buffer) {
 static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *err) {
     uint64_t bytes = 0, parameters = 0, tensors;
     char size[24], number[32], words[FG_REPORT_WORDS];
-    const char *name;
     json_t *entry;
     fg_report_count(document, "parameters", &parameters);
     fg_report_count(document, "bytes", &bytes);
@@ -145,7 +144,7 @@ static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *e
         fg_report_counted(json_array_size(json_object_get(document, "tensors")), "tensor", words),
         fg_bytes_text(bytes, size)));
     const char *label = "dtypes";
-    json_object_foreach(json_object_get(document, "dtypes"), name, entry) {
+    FG_JSON_MEMBERS(json_object_get(document, "dtypes"), name, entry) {
         fg_report_count(entry, "tensors", &tensors);
         fg_report_count(entry, "bytes", &bytes);
         FG_CALL(fg_report_line(out, label, err, "%s: %s, %s", name,
@@ -161,9 +160,8 @@ static fg_status write_names(const json_t *document, fg_buffer *out, fg_error *e
     fg_buffer list = {0};
     const json_t *names = json_object_get(document, "names");
     size_t shown = 0;
-    const char *name;
     json_t *count;
-    json_object_foreach((json_t *)(uintptr_t)names, name, count) {
+    FG_JSON_MEMBERS(names, name, count) {
         if (shown == NAMES) break;
         FG_TRY(fg_buffer_printf(&list, err, "%s%s (%lld)", shown++ ? ", " : "", name,
                                 (long long)json_integer_value(count)));
@@ -177,11 +175,10 @@ done:
 }
 
 static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *err) {
-    size_t i;
     uint64_t bytes;
     char size[24], words[FG_REPORT_WORDS];
     json_t *entry;
-    json_array_foreach(json_object_get(document, "files"), i, entry) {
+    FG_JSON_EACH(json_object_get(document, "files"), i, entry) {
         fg_report_count(entry, "bytes", &bytes);
         FG_CALL(fg_report_line(out, i ? "" : "weights", err, "%s, %s", fg_report_string(entry, "file", "?"),
                                fg_bytes_text(bytes, size)));
@@ -196,10 +193,9 @@ static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *e
 }
 
 static fg_status write_tensors(const json_t *document, fg_buffer *out, fg_error *err) {
-    size_t i;
     char shape[FG_REPORT_WORDS];
     json_t *entry;
-    json_array_foreach(json_object_get(document, "tensors"), i, entry) {
+    FG_JSON_EACH(json_object_get(document, "tensors"), i, entry) {
         FG_CALL(fg_buffer_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
                                  fg_report_string(entry, "dtype", ""),
                                  fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),

@@ -44,9 +44,8 @@ static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *e
 }
 
 static json_t *find_family(const json_t *families, const char *model_type) {
-    size_t i;
     json_t *family;
-    json_array_foreach((json_t *)(uintptr_t)families, i, family) {
+    FG_JSON_EACH(families, i, family) {
         if (strcmp(json_string_value(json_object_get(family, "model_type")), model_type) == 0) return family;
     }
     return NULL;
@@ -83,9 +82,9 @@ static fg_status add_entry(json_t *families, fg_catalogue *catalogue, const fg_c
 /* ---- the text ---- */
 
 static size_t widest(const json_t *families) {
-    size_t i, width = strlen("family");
+    size_t width = strlen("family");
     json_t *family;
-    json_array_foreach((json_t *)(uintptr_t)families, i, family) {
+    FG_JSON_EACH(families, i, family) {
         size_t length = json_string_length(json_object_get(family, "model_type"));
         if (length > width) width = length;
     }
@@ -104,9 +103,8 @@ static fg_status write_cell(const json_t *formats, const fg_format *format, fg_b
 }
 
 static fg_status write_files(const json_t *formats, fg_buffer *text, fg_error *err) {
-    const char *name;
     json_t *entry;
-    json_object_foreach((json_t *)(uintptr_t)formats, name, entry)
+    FG_JSON_MEMBERS(formats, name, entry)
         FG_CALL(fg_buffer_printf(text, err, "  %s\n", json_string_value(json_object_get(entry, "file"))));
     return FG_OK;
 }
@@ -126,17 +124,16 @@ static fg_status write_family(const json_t *family, size_t width, bool files, fg
 static fg_status write_list(const json_t *families, const fg_options *options, fg_buffer *text,
                             fg_error *err) {
     const fg_format *target;
-    size_t i, width = widest(families);
+    size_t width = widest(families);
     json_t *family;
     bool quiet = options->verbosity < 0;
     if (!quiet) {
         FG_CALL(fg_buffer_printf(text, err, "%-*s", (int)width, "family"));
-        for (i = 0; (target = fg_format_target(i)); i++)
+        for (size_t i = 0; (target = fg_format_target(i)); i++)
             FG_CALL(fg_buffer_printf(text, err, "%s%*s", target->name, GAP, ""));
         FG_CALL(fg_buffer_printf(text, err, "description\n"));
     }
-    json_array_foreach((json_t *)(uintptr_t)families, i, family)
-        FG_CALL(write_family(family, width, options->verbosity > 0, text, err));
+    FG_JSON_EACH(families, i, family) FG_CALL(write_family(family, width, options->verbosity > 0, text, err));
     if (quiet) return FG_OK;
     FG_CALL(fg_buffer_printf(
         text, err,

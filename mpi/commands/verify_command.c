@@ -136,11 +136,10 @@ done:
 }
 
 static bool has_newer_rotary(const json_t *held, const json_t *expected) {
-    const char *key;
     json_t *value;
     if (json_object_get(held, "rope_parameters") && !json_object_get(expected, "rope_parameters"))
         return true;
-    json_object_foreach((json_t *)(uintptr_t)held, key, value) {
+    FG_JSON_MEMBERS(held, key, value) {
         if (has_newer_rotary(value, json_object_get(expected, key))) return true;
     }
     return false;
@@ -158,16 +157,15 @@ static fg_status align_rotary(const char *path, json_t *held, json_t *expected, 
 /* Equal but for keys: each that differs, is missing or too much is named with its values. */
 static fg_status compare(const char *path, const json_t *held, const json_t *planned, fg_error *err) {
     json_t *value;
-    const char *key;
     char found[80], expected[80];
-    json_object_foreach((json_t *)(uintptr_t)planned, key, value) {
+    FG_JSON_MEMBERS(planned, key, value) {
         const json_t *there = json_object_get(held, key);
         if (!fg_json_equal(there, value))
             return fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected %s", path, key,
                            fg_json_brief(there, found, sizeof found),
                            fg_json_brief(value, expected, sizeof expected));
     }
-    json_object_foreach((json_t *)(uintptr_t)held, key, value) {
+    FG_JSON_MEMBERS(held, key, value) {
         if (!json_object_get(planned, key))
             return fg_fail(err, FG_ERR_DIFFER, "%s: key \"%s\": found %s, expected none", path, key,
                            fg_json_brief(value, found, sizeof found));

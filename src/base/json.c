@@ -165,9 +165,8 @@ bool fg_json_equal(const json_t *a, const json_t *b) {
         return count == json_array_size(b);
     }
     if (json_is_object(a)) {
-        const char *key;
         json_t *value;
-        json_object_foreach((json_t *)(uintptr_t)a, key, value) {
+        FG_JSON_MEMBERS(a, key, value) {
             if (!fg_json_equal(value, json_object_get(b, key))) return false;
         }
         return json_object_size(a) == json_object_size(b);
@@ -176,9 +175,8 @@ bool fg_json_equal(const json_t *a, const json_t *b) {
 }
 
 bool fg_json_contains(const json_t *list, const json_t *value) {
-    size_t i;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)list, i, item) {
+    FG_JSON_EACH(list, i, item) {
         if (fg_json_equal(item, value)) return true;
     }
     return false;
@@ -242,11 +240,11 @@ static fg_status put_value(const json_writer *w, const json_t *value, unsigned d
 static fg_status put_object(const json_writer *w, const json_t *object, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
-    const char **keys = NULL, *key;
+    const char **keys = NULL;
     size_t count = 0;
     json_t *value;
     FG_NEW(keys, json_object_size(object) + 1);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
+    FG_JSON_MEMBERS(object, key, value) keys[count++] = key;
     if (w->flags & FG_JSON_SORTED) qsort(keys, count, sizeof *keys, fg_by_name);
     FG_TRY(put_text(w, "{"));
     for (size_t i = 0; i < count; i++) {

@@ -88,4 +88,14 @@ fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts,
 fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
                            fg_error *err);
 
+/* Walk over an array, or over the members of an object; nothing else has any. The index or key is declared
+ * here, `item` and `value` are the caller's. Neither may change what it walks over. */
+#define FG_JSON_EACH(array, index, item)                                                                     \
+    for (size_t index = 0; ((item) = json_array_get((array), index)) != NULL; index++)
+#define FG_JSON_MEMBERS(object, key, value)                                                                  \
+    for (const char *key = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)(object)));            \
+         key && ((value) = json_object_iter_value(json_object_key_to_iter(key))) != NULL;                    \
+         key = json_object_iter_key(                                                                         \
+             json_object_iter_next((json_t *)(uintptr_t)(object), json_object_key_to_iter(key))))
+
 #endif

@@ -161,11 +161,11 @@ static fg_status put_member(yaml_writer *w, const char *key, const json_t *value
 static fg_status put_object(yaml_writer *w, const json_t *object, size_t indent) {
     fg_status status = FG_OK;
     fg_error *err = w->err;
-    const char **keys = NULL, *key;
+    const char **keys = NULL;
     size_t count = 0;
     json_t *value;
     FG_NEW(keys, json_object_size(object));
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) keys[count++] = key;
+    FG_JSON_MEMBERS(object, key, value) keys[count++] = key;
     if (count) qsort(keys, count, sizeof *keys, fg_by_name);
     for (size_t i = 0; i < count; i++) {
         if (i) FG_TRY(put_indent(w, indent));

@@ -6,8 +6,7 @@
 static void say_left_out(const json_t *left_out) {
     const char *key, *reason;
     json_t *entry;
-    size_t i;
-    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+    FG_JSON_EACH(left_out, i, entry) {
         if (json_unpack(entry, "{s:s, s:s}", "key", &key, "reason", &reason) == 0)
             fg_verbose("config.json: %s is left out: %s", key, reason);
     }
@@ -28,16 +27,16 @@ static void say_decisions(const fg_conversion *c) {
     const fg_checkpoint *checkpoint = &source->checkpoint;
     const fg_plan *plan = &c->layout.plan;
     json_t *key;
-    size_t i;
     fg_verbose("%s: %s, weights in %s", checkpoint->directory, checkpoint->format->name,
                checkpoint->weights_directory);
     say_steps(c);
-    json_array_foreach(c->decided.configs.base_keys, i, key) fg_verbose(
-        "config.json: %s comes from %s", json_string_value(key), source->base.checkpoint.directory);
-    for (i = 0; i < plan->dropped_count; i++)
+    FG_JSON_EACH(c->decided.configs.base_keys, i, key)
+        fg_verbose("config.json: %s comes from %s", json_string_value(key),
+                   source->base.checkpoint.directory);
+    for (size_t i = 0; i < plan->dropped_count; i++)
         fg_verbose("%s is dropped: %s", plan->source.items[plan->dropped[i].source].name,
                    plan->dropped[i].reason);
-    for (i = 0; !c->decided.route.keeps_format && i < checkpoint->other_files.count; i++)
+    for (size_t i = 0; !c->decided.route.keeps_format && i < checkpoint->other_files.count; i++)
         fg_verbose("%s is not copied", checkpoint->other_files.items[i]);
 }
 

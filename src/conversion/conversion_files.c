@@ -127,12 +127,11 @@ static fg_status copy_all(const fg_conversion *c, fg_stage *stage, json_t *copie
     const fg_decisions *d = &c->decided;
     const fg_checkpoint *source = &d->source.checkpoint;
     const fg_hf_base *base = &d->source.base;
-    size_t i;
     json_t *name;
     if (d->route.keeps_format && !d->recipe->no_code)
         FG_CALL(copy_files(c, &source->code_files, stage, copied, err));
     FG_CALL(copy_files(c, &source->side_files, stage, copied, err));
-    json_array_foreach(base->files, i, name)
+    FG_JSON_EACH(base->files, i, name)
         FG_CALL(copy_file(c, base->checkpoint.directory, json_string_value(name), stage, copied, err));
     if (d->recipe->kind == FG_RECIPE_UPDATE_VOCAB)
         FG_CALL(copy_files(c, &source->other_files, stage, copied, err));

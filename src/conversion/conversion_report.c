@@ -116,14 +116,13 @@ static json_t *report_step(const fg_config_step *step) {
 static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
     const fg_configs *configs = &c->decided.configs;
     json_t *list, *config, *left_out, *entry;
-    size_t entry_index;
     FG_CALL_NEW(list, fg_json_put_array(report, "steps", err));
     FG_CALL_NEW(config, fg_json_put_object(report, "config", err));
     FG_CALL_NEW(left_out, fg_json_put_array(config, "left_out", err));
     for (size_t i = 0; i < configs->count; i++) {
         FG_CALL(fg_json_push(list, report_step(&configs->steps[i]), err));
         if (c->decided.route.keeps_format) continue;
-        json_array_foreach(json_array_get(c->settings.left_out, i), entry_index, entry)
+        FG_JSON_EACH(json_array_get(c->settings.left_out, i), entry_index, entry)
             FG_CALL(fg_json_push(left_out, json_incref(entry), err));
     }
     return FG_OK;

@@ -6,9 +6,8 @@
 
 /* Changes `config` wherever `after` differs from `before`. */
 static fg_status apply_changes(const json_t *before, const json_t *after, json_t *config, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)after, key, value) {
+    FG_JSON_MEMBERS(after, key, value) {
         const json_t *was = json_object_get(before, key);
         if (fg_json_equal(was, value)) continue;
         json_t *held = json_object_get(config, key);

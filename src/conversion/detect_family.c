@@ -92,17 +92,15 @@ static fg_status consider_all(family_search *s, fg_error *err) {
 }
 
 static fg_status add_names(const json_t *families, fg_buffer *text, fg_error *err) {
-    size_t i;
     json_t *family;
-    json_array_foreach((json_t *)(uintptr_t)families, i, family)
+    FG_JSON_EACH(families, i, family)
         FG_CALL(fg_buffer_printf(text, err, "%s%s", i ? ", " : "", json_string_value(family)));
     return FG_OK;
 }
 
 static fg_status add_reasons(const json_t *group, fg_buffer *text, fg_error *err) {
-    const char *reason;
     json_t *families;
-    json_object_foreach((json_t *)(uintptr_t)group, reason, families) {
+    FG_JSON_MEMBERS(group, reason, families) {
         FG_CALL(fg_buffer_printf(text, err, "\n  "));
         FG_CALL(add_names(families, text, err));
         FG_CALL(fg_buffer_printf(text, err, ": %s", reason));
@@ -145,10 +143,10 @@ done:
 
 /* The only family that accepts it, or NULL. */
 static const char *only_one(const family_search *s) {
-    const char *reason, *found = json_string_value(json_array_get(s->fitting, 0));
+    const char *found = json_string_value(json_array_get(s->fitting, 0));
     size_t count = json_array_size(s->fitting);
     json_t *families;
-    json_object_foreach(s->losing, reason, families) {
+    FG_JSON_MEMBERS(s->losing, reason, families) {
         count += json_array_size(families);
         if (!found) found = json_string_value(json_array_get(families, 0));
     }

@@ -133,10 +133,9 @@ typedef struct fill_level {
 static fg_status fill(const fg_hf_base *base, const json_t *hf_keys, const fill_level *at, json_t *keys,
                       fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     char *path = NULL;
-    json_object_foreach((json_t *)(uintptr_t)at->from, key, value) {
+    FG_JSON_MEMBERS(at->from, key, value) {
         json_t *held = json_object_get(at->to, key);
         bool taken = !held && !is_of_the_file(key) && fg_hf_keys_reason(hf_keys, key, value, !at->depth);
         bool inside = json_is_object(held) && json_is_object(value) && at->depth < DEPTH;

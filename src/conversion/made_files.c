@@ -73,11 +73,10 @@ static bool is_template_name(const char *name) {
 static fg_status move_templates(const fg_decisions *d, fg_made_files *files, fg_error *err) {
     fg_status status = FG_OK;
     const char *directory = d->source.tokenizer_directory;
-    size_t i;
     json_t *entry;
     char *name = NULL;
     fg_buffer *text;
-    json_array_foreach(json_object_get(d->vocabulary.files.config, "chat_template"), i, entry) {
+    FG_JSON_EACH(json_object_get(d->vocabulary.files.config, "chat_template"), i, entry) {
         const char *called = json_string_value(json_object_get(entry, "name"));
         const char *template = json_string_value(json_object_get(entry, "template"));
         if (!template || !is_template_name(called))

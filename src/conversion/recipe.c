@@ -135,12 +135,11 @@ static fg_status held_text(const json_t *held, const char *key, const char *file
 static fg_status recall_ignored(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *list = json_object_get(held, "ignore_keys");
-    size_t i;
     json_t *key;
     if (recipe->ignore_key_count || !json_array_size(list)) return FG_OK;
     fg_free(recipe->ignore_keys);
     FG_NEW(recipe->ignore_keys, json_array_size(list));
-    json_array_foreach((json_t *)(uintptr_t)list, i, key) {
+    FG_JSON_EACH(list, i, key) {
         if (!json_is_string(key))
             FG_FAIL(err, FG_ERR_INPUT, "%s: options/ignore_keys/%zu: expected a string", file, i);
         recipe->ignore_keys[recipe->ignore_key_count++] = json_string_value(key);

@@ -19,9 +19,8 @@ static bool names_dtype(const char *key) {
  * tensors. */
 static fg_status list_left_out(const json_t *left_out, const json_t *kept, bool has_dtype, json_t *list,
                                fg_error *err) {
-    size_t i;
     json_t *entry;
-    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+    FG_JSON_EACH(left_out, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         if (key && ((kept && fg_json_at(kept, key)) || (has_dtype && names_dtype(key)))) continue;
         FG_CALL(fg_json_push(list, fg_json_copy(entry, err), err));
@@ -102,9 +101,8 @@ static fg_status resolve_ids(const fg_decisions *d, const fg_token_ids *ids, fg_
 /* ---- towards a format whose configuration has no ids: they are carried for the reverse conversion ---- */
 
 static json_t *carried_entry(const fg_settings *s, const char *key) {
-    size_t i;
     json_t *entry, *found = NULL;
-    json_array_foreach((json_t *)(uintptr_t)fg_settings_last_left_out(s), i, entry) {
+    FG_JSON_EACH(fg_settings_last_left_out(s), i, entry) {
         if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) found = entry;
     }
     return found;

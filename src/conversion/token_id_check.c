@@ -30,20 +30,18 @@ static void check_id(const char *file, const char *path, const json_t *value, ui
  * tokens; 0: not known. */
 static void check_object(const char *file, const char *above, const json_t *object, uint64_t rows,
                          unsigned depth) {
-    const char *key;
     json_t *value;
     const json_t *own = json_object_get(object, "vocab_size");
     if (json_is_integer(own) && json_integer_value(own) > 0) rows = (uint64_t)json_integer_value(own);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    FG_JSON_MEMBERS(object, key, value) {
         char path[200];
-        size_t i;
         json_t *id;
         snprintf(path, sizeof path, "%s%s%s", above, *above ? "/" : "", key);
         if (json_is_object(value) && depth < DEPTH) check_object(file, path, value, rows, depth + 1);
         if (!rows || !fg_ends_with(key, "_token_id")) continue;
         bool pad = strcmp(key, "pad_token_id") == 0;
         check_id(file, path, value, rows, pad);
-        json_array_foreach(value, i, id) check_id(file, path, id, rows, pad);
+        FG_JSON_EACH(value, i, id) check_id(file, path, id, rows, pad);
     }
 }
 
@@ -51,11 +49,10 @@ static void check_object(const char *file, const char *above, const json_t *obje
 
 /* What is carried next to a configuration, as the configuration that it came from had it. */
 static fg_status carried_config(const json_t *left_out, json_t **config, fg_error *err) {
-    size_t i;
     json_t *entry;
     *config = json_object();
     if (!*config) return fg_fail(err, FG_ERR_MEMORY, "out of memory while checking token ids");
-    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+    FG_JSON_EACH(left_out, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         json_t *value = json_object_get(entry, "value");
         if (key && value && fg_ends_with(key, "_token_id"))

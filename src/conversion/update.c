@@ -198,11 +198,10 @@ static bool is_rewritten(const char *key) {
 
 fg_status fg_update_config(const json_t *migrated, const json_t *translated, json_t **config, fg_error *err) {
     static const char *const code[] = {"architectures", "auto_map", "code_generator"};
-    const char *key;
     json_t *value;
     FG_CALL_NEW(*config, fg_json_deep_copy(translated, err));
     for (size_t i = 0; !migrated && i < sizeof code / sizeof *code; i++) json_object_del(*config, code[i]);
-    json_object_foreach((json_t *)(uintptr_t)migrated, key, value) {
+    FG_JSON_MEMBERS(migrated, key, value) {
         if (!is_rewritten(key)) FG_CALL(fg_json_put(*config, key, fg_json_deep_copy(value, err), err));
     }
     return FG_OK;
@@ -243,11 +242,10 @@ fg_status fg_update_check_ties(const fg_converter *converter, const json_t *hf, 
     fg_status status = FG_OK;
     fg_weight_source weights = {0};
     json_t *pairs = NULL, *pair;
-    size_t i;
     FG_TRY(fg_name_map_tied(converter, hf, &pairs, err));
     if (!json_array_size(pairs)) goto done;
     FG_TRY(fg_weight_source_from_plan(&weights, plan, err));
-    json_array_foreach(pairs, i, pair) FG_TRY(compare_pair(&weights, pair, err));
+    FG_JSON_EACH(pairs, i, pair) FG_TRY(compare_pair(&weights, pair, err));
 done:
     fg_weight_source_close(&weights);
     json_decref(pairs);

@@ -10,10 +10,9 @@ static const char *key_of(const json_t *entry) {
 }
 
 fg_status fg_carried_sort(const json_t *settings, json_t **sorted, fg_error *err) {
-    size_t i;
     json_t *entry;
     *sorted = json_array();
-    json_array_foreach((json_t *)(uintptr_t)settings, i, entry) {
+    FG_JSON_EACH(settings, i, entry) {
         size_t at = i;
         while (at && strcmp(key_of(json_array_get(*sorted, at - 1)), key_of(entry)) > 0) at--;
         if (json_array_insert(*sorted, at, entry))
@@ -23,12 +22,11 @@ fg_status fg_carried_sort(const json_t *settings, json_t **sorted, fg_error *err
 }
 
 static fg_status check(const char *path, const char *schema, const json_t *list, fg_error *err) {
-    size_t i;
     json_t *entry;
     if (!json_is_array(list))
         return fg_fail(err, FG_ERR_INPUT, "%s: %s: found %s, expected a list", path, schema,
                        fg_json_kind(list));
-    json_array_foreach((json_t *)(uintptr_t)list, i, entry) {
+    FG_JSON_EACH(list, i, entry) {
         if (!key_of(entry) || !json_object_get(entry, "value"))
             return fg_fail(err, FG_ERR_INPUT, "%s: %s/%zu: expected an object with key and value", path,
                            schema, i);

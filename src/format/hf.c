@@ -74,14 +74,13 @@ fg_status fg_hf_write_config(const fg_format_contents *contents, fg_buffer *text
 
 fg_status fg_hf_write_index(const fg_format_contents *contents, fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value,
         *metadata = json_object(),
         *document = json_pack("{s:O, s:O}", "metadata", metadata, "weight_map", contents->weight_map);
     if (!metadata || !document) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while writing the index");
     FG_TRY(fg_json_put_u64(metadata, "total_parameters", contents->elements, err));
     FG_TRY(fg_json_put_u64(metadata, "total_size", contents->bytes, err));
-    json_object_foreach((json_t *)(uintptr_t)contents->index_metadata, key, value)
+    FG_JSON_MEMBERS(contents->index_metadata, key, value)
         FG_TRY(fg_json_put(metadata, key, json_incref(value), err));
     FG_TRY(write_sorted(document, text, err));
 done:

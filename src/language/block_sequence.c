@@ -11,19 +11,17 @@ static bool is_type(const json_t *configuration, const char *type) {
 }
 
 static const char *read_pattern(const json_t *configuration, fg_block_sequence *sequence) {
-    size_t i;
-    const char *key;
     json_t *name;
     sequence->blocks = json_object_get(configuration, "blocks");
     sequence->pattern = json_object_get(configuration, "pattern");
     if (!json_object_size(sequence->blocks) || !json_array_size(sequence->pattern))
         return "a pattern needs blocks and at least one name in \"pattern\"";
-    json_array_foreach((json_t *)(uintptr_t)sequence->pattern, i, name) {
+    FG_JSON_EACH(sequence->pattern, i, name) {
         const char *text = json_string_value(name);
         if (!text || !json_object_get(sequence->blocks, text))
             return "\"pattern\" names a block that \"blocks\" does not have";
     }
-    json_object_foreach((json_t *)(uintptr_t)sequence->blocks, key, name) {
+    FG_JSON_MEMBERS(sequence->blocks, key, name) {
         if (strlen(key) > FG_BLOCK_PATH - 20) return "the name of a block is too long";
     }
     return NULL;
@@ -56,11 +54,9 @@ fg_status fg_block_sequence_make(const json_t *layout, const json_t *count, json
                                  fg_error *err) {
     fg_status status = FG_OK;
     bool single = true;
-    size_t i;
     json_t *name;
     *configuration = json_object();
-    json_array_foreach((json_t *)(uintptr_t)layout, i, name) single &=
-        fg_json_equal(name, json_array_get(layout, 0));
+    FG_JSON_EACH(layout, i, name) single &= fg_json_equal(name, json_array_get(layout, 0));
     FG_TRY(fg_json_put(*configuration, "type", json_string(single ? fixed : pattern), err));
     FG_TRY(fg_json_put(*configuration, "num_blocks", fg_json_deep_copy(count, err), err));
     if (!single) FG_TRY(fg_json_put(*configuration, "pattern", fg_json_deep_copy(layout, err), err));

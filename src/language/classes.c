@@ -80,9 +80,8 @@ bool fg_class_field(const fg_classes *classes, const char *class_name, const cha
 }
 
 bool fg_class_has_architecture(const fg_classes *classes, const char *class_name) {
-    const char *key;
     json_t *entry;
-    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(classes, class_name), key, entry) {
+    FG_JSON_MEMBERS(fg_class_fields(classes, class_name), key, entry) {
         if (json_object_get(entry, "architecture")) return true;
     }
     return false;
@@ -142,13 +141,12 @@ const char *fg_class_of(const fg_classes *classes, const fg_field *field, const 
 static bool inside_can_have(const fg_classes *classes, const fg_field *field, const char *type,
                             const char *path, const json_t **default_value) {
     const json_t *registry = json_object_get(classes->registries, type);
-    const char *name;
     json_t *held;
     if (!registry) return fg_class_can_have(classes, type, path, default_value);
     const char *usual =
         field->default_class ? field->default_class : json_string_value(json_object_get(registry, "default"));
     if (usual && fg_class_can_have(classes, usual, path, default_value)) return true;
-    json_object_foreach(json_object_get(registry, "types"), name, held) {
+    FG_JSON_MEMBERS(json_object_get(registry, "types"), name, held) {
         if (fg_class_can_have(classes, json_string_value(held), path, default_value)) return true;
     }
     return false;
@@ -240,9 +238,8 @@ static fg_status complete_dictionary(const completion *c, const fg_field *field,
     fg_error *err = c->err;
     char *below = NULL;
     json_t *inner = NULL, *value;
-    const char *key;
     *made = json_object();
-    json_object_foreach((json_t *)(uintptr_t)given, key, value) {
+    FG_JSON_MEMBERS(given, key, value) {
         FG_TRY_RENEW(below, fg_strformat(err, "%s/%s", path, key));
         const char *class_name = strchr(key, '/') ? NULL : fg_class_of(c->classes, field, value);
         if (class_name)
@@ -303,10 +300,10 @@ static fg_status say_unknown(const completion *c, const char *class_name, const 
     fg_status status = FG_OK;
     fg_error *err = c->err;
     char what[MESSAGE], brief[BRIEF], *below = NULL;
-    const char *key, *type = fg_class_type(c->classes, class_name);
+    const char *type = fg_class_type(c->classes, class_name);
     json_t *value;
     fg_field field;
-    json_object_foreach((json_t *)(uintptr_t)given, key, value) {
+    FG_JSON_MEMBERS(given, key, value) {
         bool named = strcmp(key, "type") == 0 &&
                      (json_is_null(value) ||
                       (type && json_is_string(value) && strcmp(type, json_string_value(value)) == 0));
@@ -327,7 +324,7 @@ static fg_status complete_object(const completion *c, const char *class_name, co
                                  const char *path, unsigned depth, json_t **made) {
     fg_status status = FG_OK;
     fg_error *err = c->err;
-    const char *name, *type = fg_class_type(c->classes, class_name);
+    const char *type = fg_class_type(c->classes, class_name);
     char *below = NULL;
     json_t *entry, *value = NULL;
     fg_field field;
@@ -335,7 +332,7 @@ static fg_status complete_object(const completion *c, const char *class_name, co
     if (depth > DEPTH) FG_FAIL(err, FG_ERR_INPUT, "%s: configurations are nested too deeply", path);
     FG_TRY(say_unknown(c, class_name, given, path));
     if (type) FG_TRY(fg_json_put(*made, "type", json_string(type), err));
-    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(c->classes, class_name), name, entry) {
+    FG_JSON_MEMBERS(fg_class_fields(c->classes, class_name), name, entry) {
         if (!fg_class_field(c->classes, class_name, name, &field)) continue;
         FG_TRY_RENEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", name));
         const json_t *present = json_object_get(given, name);

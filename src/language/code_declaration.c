@@ -30,10 +30,9 @@ static fg_status check_key(const fg_layers *layers, const char *key, const json_
 
 static fg_status check_document(const fg_layers *layers, const json_t *document, fg_error *err) {
     const fg_schema_place at = {.layers = layers, .parent = ""};
-    const char *key;
     json_t *value;
     FG_CALL(fg_schema_check(document, FG_ROWS(top_rows), &at, true, err));
-    json_object_foreach(json_object_get(document, "config"), key, value)
+    FG_JSON_MEMBERS(json_object_get(document, "config"), key, value)
         FG_CALL(check_key(layers, key, value, err));
     return fg_templates_check(json_object_get(document, "parameters"), "parameters", layers, err);
 }
@@ -100,12 +99,10 @@ static fg_status complete_key(const fg_code_declaration *d, const char *key, con
 fg_status fg_code_complete_config(const fg_code_declaration *d, const json_t *config, json_t **complete,
                                   fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     *complete = json_object();
-    json_object_foreach((json_t *)(uintptr_t)config, key, value)
-        FG_TRY(fg_json_put(*complete, key, json_incref(value), err));
-    json_object_foreach(json_object_get(d->document, "config"), key, value)
+    FG_JSON_MEMBERS(config, key, value) FG_TRY(fg_json_put(*complete, key, json_incref(value), err));
+    FG_JSON_MEMBERS(json_object_get(d->document, "config"), key, value)
         FG_TRY(complete_key(d, key, value, *complete, err));
 done:
     if (status != FG_OK) {
@@ -118,9 +115,8 @@ done:
 /* ---- the keys that are read ---- */
 
 static bool lists(const json_t *names, const char *name) {
-    size_t i;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)names, i, item) {
+    FG_JSON_EACH(names, i, item) {
         if (strcmp(json_string_value(item), name) == 0) return true;
     }
     return false;
@@ -149,11 +145,10 @@ static fg_status refuse_key(const fg_code_declaration *d, const char *key, const
 static fg_status check_value(const fg_code_declaration *d, const char *key, const json_t *value,
                              fg_error *err) {
     const json_t *spec = json_object_get(json_object_get(d->document, "config"), key);
-    const char *member;
     json_t *held;
     if (json_is_null(value) || lists(json_object_get(d->document, "metadata"), key)) return FG_OK;
     if (!spec) return is_ignored(d->converter, key) ? FG_OK : refuse_key(d, key, "", value, err);
-    json_object_foreach((json_t *)(uintptr_t)value, member, held) {
+    FG_JSON_MEMBERS(value, member, held) {
         const json_t *keys = json_object_get(spec, "keys");
         if (!json_is_null(held) && !lists(keys, member) && !lists(keys, "*"))
             return refuse_key(d, key, member, held, err);
@@ -186,11 +181,9 @@ fg_status fg_code_check_config(const fg_code_declaration *d, const json_t *writt
                                fg_error *err) {
     fg_status status = FG_OK;
     json_t *complete = NULL, *value;
-    const char *key;
-    size_t i;
-    json_object_foreach((json_t *)(uintptr_t)written, key, value) FG_TRY(check_value(d, key, value, err));
+    FG_JSON_MEMBERS(written, key, value) FG_TRY(check_value(d, key, value, err));
     FG_TRY(fg_code_complete_config(d, config, &complete, err));
-    json_array_foreach(json_object_get(d->document, "requires"), i, value)
+    FG_JSON_EACH(json_object_get(d->document, "requires"), i, value)
         FG_TRY(check_holds(d, i, value, complete, err));
 done:
     json_decref(complete);

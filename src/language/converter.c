@@ -24,13 +24,12 @@ struct fg_converter {
 
 /* Whether a declaration writes the names of the code that the converter emits. */
 static bool names_code(const json_t *value) {
-    size_t i;
-    const char *key, *text = json_string_value(value);
+    const char *text = json_string_value(value);
     json_t *inner;
     bool found = fg_expression_is(value) &&
                  (strstr(text, "$module") || strstr(text, "$config_class") || strstr(text, "$model_class"));
-    json_array_foreach((json_t *)(uintptr_t)value, i, inner) found |= names_code(inner);
-    json_object_foreach((json_t *)(uintptr_t)value, key, inner) found |= names_code(inner);
+    FG_JSON_EACH(value, i, inner) found |= names_code(inner);
+    FG_JSON_MEMBERS(value, key, inner) found |= names_code(inner);
     return found;
 }
 

@@ -79,14 +79,14 @@ static fg_status check_rules(const json_t *document, const char *key, const char
     fg_status status = FG_OK;
     const json_t *list = json_object_get(document, key);
     fg_name_rules *rules = NULL;
-    size_t i;
     json_t *row;
     const fg_source_file *layer = fg_layers_find(layers, "", key);
-    json_array_foreach((json_t *)(uintptr_t)list, i, row) {
+    FG_JSON_EACH(list, i, row) {
         if (json_array_size(row) != 2 || !fg_schema_is(row, 'n'))
             FG_TRY(fg_layers_fail(layers, "", key, err, "entry %zu: expected %s", i, expected));
     }
-    if (i) FG_TRY(fg_name_rules_compile(&rules, list, NULL, layer->path, key, &layer->text, err));
+    if (json_array_size(list))
+        FG_TRY(fg_name_rules_compile(&rules, list, NULL, layer->path, key, &layer->text, err));
 done:
     fg_name_rules_free(&rules);
     return status;
@@ -94,9 +94,8 @@ done:
 
 static fg_status check_templates(const json_t *templates, const char *key, size_t rows,
                                  const fg_layers *layers, bool abstract, fg_error *err) {
-    const char *name;
     json_t *spec;
-    json_object_foreach((json_t *)(uintptr_t)templates, name, spec)
+    FG_JSON_MEMBERS(templates, name, spec)
         FG_CALL(check_template(templates, key, name, spec, rows, layers, abstract, err));
     return FG_OK;
 }
@@ -108,7 +107,6 @@ fg_status fg_templates_check(const json_t *templates, const char *key, const fg_
 
 fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
                                    fg_error *err) {
-    const char *key;
     json_t *value;
     FG_CALL(CHECK_MEMBERS(document, top_rows, ""));
     const char *format = json_string_value(json_object_get(document, "format"));
@@ -123,7 +121,7 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
         FG_CALL(CHECK_MEMBERS(json_object_get(document, "hf"), hf_rows, "hf"));
     if (json_object_get(document, "code"))
         FG_CALL(CHECK_MEMBERS(json_object_get(document, "code"), code_rows, "code"));
-    json_object_foreach((json_t *)(uintptr_t)document, key, value) {
+    FG_JSON_MEMBERS(document, key, value) {
         if (!fg_starts_with(key, "to_")) continue;
         bool known = strcmp(key, "to_hf") == 0 || (format && strcmp(key + 3, format) == 0);
         if (!known || !json_is_object(value))
@@ -190,13 +188,12 @@ static fg_status check_one(names_check *c, const char *template, const json_t *s
     fg_status status = FG_OK;
     fg_buffer target = {0};
     char *name = NULL, *other = NULL;
-    size_t i;
     json_t *item;
     FG_TRY_NEW(name, with_index(template, index, err));
     FG_TRY(rename_or_fail(c, FG_IMPORT, template, name, &target, err));
     FG_TRY(note_target(c, template, target.data, err));
     FG_TRY(expect_back(c, template, target.data, name, err));
-    json_array_foreach(json_object_get(spec, "also_read"), i, item) {
+    FG_JSON_EACH(json_object_get(spec, "also_read"), i, item) {
         FG_TRY_RENEW(other, with_index(json_string_value(item), index, err));
         FG_TRY(note_target(c, template, other, err));
         FG_TRY(expect_back(c, template, other, name, err));
@@ -249,9 +246,8 @@ fg_status fg_converter_check_names(const json_t *document, const fg_layers *laye
     fg_status status = FG_OK;
     names_check check = {.document = document, .layers = layers, .rules = rules};
     static const char *const indices[] = {"0", "12"};
-    const char *template;
     json_t *spec;
-    json_object_foreach(json_object_get(document, "tensors"), template, spec) {
+    FG_JSON_MEMBERS(json_object_get(document, "tensors"), template, spec) {
         size_t rounds = strstr(template, "{i}") ? 2 : 1;
         for (size_t i = 0; i < rounds; i++) FG_TRY(check_one(&check, template, spec, indices[i], err));
     }

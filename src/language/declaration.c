@@ -18,10 +18,9 @@ static bool is_path_of(const fg_primitive *rename, const fg_primitive *other) {
 }
 
 static fg_status find_primitive(const fg_schema_place *at, fg_declaration *d, fg_error *err) {
-    const char *key;
     json_t *value;
     const fg_primitive *found = NULL;
-    json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
+    FG_JSON_MEMBERS(d->spec, key, value) {
         const fg_primitive *row = fg_primitive_find(key);
         if (!row || (found && is_path_of(row, found))) continue;
         if (found && !is_path_of(found, row))
@@ -47,9 +46,8 @@ static fg_status check_names(const fg_schema_place *at, const fg_declaration *d,
 }
 
 static fg_status check_members(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)d->spec, key, value) {
+    FG_JSON_MEMBERS(d->spec, key, value) {
         bool own = strcmp(key, d->primitive->name) == 0;
         char kind = own ? d->primitive->kind : fg_modifier_kind(key);
         if (!kind) FG_CALL(fg_schema_unknown(key, at, err));
@@ -131,8 +129,10 @@ static fg_status compile_config(fg_section *section, const json_t *config, const
                                 fg_error *err) {
     fg_schema_place at = {.layers = layers, .parent = section->place};
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)config, at.label, value)
+    FG_JSON_MEMBERS(config, label, value) {
+        at.label = label;
         FG_CALL(compile_one(section, &at, value, err));
+    }
     return FG_OK;
 }
 
@@ -183,19 +183,18 @@ static fg_status read_choices(const fg_declarations *all, const fg_section *sect
     fg_status status = FG_OK;
     const json_t *value = json_object_get(d->spec, d->primitive->name);
     char where[PLACE * 2];
-    const char *name;
     json_t *item;
-    size_t i;
     bool single = json_is_string(value);
     FG_NEW(d->choices, single ? 1 : json_array_size(value) + json_object_size(value));
     if (single) d->choices[d->choice_count++].section = find_section(all, json_string_value(value));
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+    FG_JSON_EACH(value, i, item) {
         snprintf(where, sizeof where, "%s:%u: %s/%s: row %zu of \"%s\"", d->file, d->line, section->place,
                  d->label, i, d->primitive->name);
         FG_TRY(read_row(all, item, where, &d->choices[d->choice_count++], err));
     }
-    json_object_foreach((json_t *)(uintptr_t)value, name, item) d->choices[d->choice_count++] =
-        (fg_choice){.name = name, .section = find_section(all, json_string_value(item))};
+    FG_JSON_MEMBERS(value, name, item)
+        d->choices[d->choice_count++] =
+            (fg_choice){.name = name, .section = find_section(all, json_string_value(item))};
 done:
     return status;
 }
@@ -228,11 +227,9 @@ static fg_status link_names(const fg_declarations *all, const fg_section *sectio
 
 /* Rows are [target, hf] or [target, hf, what a reader should know]. */
 static fg_status check_tables(const json_t *tables, const fg_layers *layers, fg_error *err) {
-    const char *name;
     json_t *table, *row;
-    size_t k;
-    json_object_foreach((json_t *)(uintptr_t)tables, name, table) {
-        json_array_foreach(table, k, row) {
+    FG_JSON_MEMBERS(tables, name, table) {
+        FG_JSON_EACH(table, k, row) {
             size_t size = json_array_size(row);
             if (size != 2 && !(size == 3 && json_is_string(json_array_get(row, 2))))
                 FG_CALL(fg_layers_fail(
@@ -352,12 +349,11 @@ fg_status fg_declarations_compile(fg_declarations *all, const json_t *document, 
                                   fg_error *err) {
     fg_status status = FG_OK;
     const json_t *sections = json_object_get(document, "sections"), *root = json_object_get(document, "root");
-    const char *name;
     json_t *spec;
     if (sections && !json_is_object(sections))
         FG_TRY(fg_layers_fail(layers, "", "sections", err, "expected an object"));
     FG_NEW(all->sections, json_object_size(sections));
-    json_object_foreach((json_t *)(uintptr_t)sections, name, spec) {
+    FG_JSON_MEMBERS(sections, name, spec) {
         fg_section *section = &all->sections[all->count++];
         section->name = name;
         if (!json_is_object(spec))
@@ -430,9 +426,8 @@ static bool has_form(const char *pattern, const char *path) {
 }
 
 bool fg_declaration_covers(const fg_declaration *d, const char *below) {
-    size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(d->spec, "keys"), i, item) {
+    FG_JSON_EACH(json_object_get(d->spec, "keys"), i, item) {
         if (has_form(json_string_value(item), below)) return true;
     }
     return false;

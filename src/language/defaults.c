@@ -15,9 +15,8 @@ fg_status fg_defaults_load(fg_catalogue *catalogue, const char *model_type, cons
 }
 
 fg_status fg_defaults_complete(json_t *config, const json_t *defaults, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)defaults, key, value) {
+    FG_JSON_MEMBERS(defaults, key, value) {
         if (!json_object_get(config, key))
             FG_CALL(fg_json_put(config, key, fg_json_deep_copy(value, err), err));
     }

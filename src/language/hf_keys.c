@@ -6,9 +6,8 @@
 #include "language/value_type.h"
 
 static bool is_named(const json_t *names, const char *key, size_t length) {
-    size_t i;
     json_t *name;
-    json_array_foreach((json_t *)(uintptr_t)names, i, name) {
+    FG_JSON_EACH(names, i, name) {
         if (json_string_length(name) == length && strncmp(json_string_value(name), key, length) == 0)
             return true;
     }
@@ -20,9 +19,8 @@ static bool is_named(const json_t *names, const char *key, size_t length) {
 /* Each list has names, and the texts that its `members` call for. */
 static fg_status check_lists(const json_t *document, const char *part, const char *const members[2],
                              const char *path, fg_error *err) {
-    const char *name;
     json_t *list;
-    json_object_foreach(json_object_get(document, part), name, list) {
+    FG_JSON_MEMBERS(json_object_get(document, part), name, list) {
         if (!json_is_array(json_object_get(list, "keys")))
             return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part,
                            name);
@@ -36,9 +34,8 @@ static fg_status check_lists(const json_t *document, const char *part, const cha
 }
 
 static fg_status check_types(const json_t *types, const char *path, fg_error *err) {
-    const char *type;
     json_t *names;
-    json_object_foreach((json_t *)(uintptr_t)types, type, names) {
+    FG_JSON_MEMBERS(types, type, names) {
         if (!fg_type_known(type))
             return fg_fail(err, FG_ERR_INPUT, "%s: types/%s: there is no such type", path, type);
     }
@@ -71,9 +68,8 @@ static bool may_have(const json_t *list, const json_t *value) {
 }
 
 const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t *value, bool top) {
-    const char *name;
     json_t *list;
-    json_object_foreach(json_object_get(keys, "unread"), name, list) {
+    FG_JSON_MEMBERS(json_object_get(keys, "unread"), name, list) {
         if (!top && !json_object_get(list, "depth")) continue;
         if (is_named(json_object_get(list, "keys"), key, strlen(key)) && may_have(list, value))
             return json_string_value(json_object_get(list, "reason"));
@@ -82,18 +78,16 @@ const char *fg_hf_keys_reason(const json_t *keys, const char *key, const json_t 
 }
 
 const char *fg_hf_keys_mismatch(const json_t *keys, const char *key, const json_t *value) {
-    const char *type;
     json_t *names;
-    json_object_foreach(json_object_get(keys, "types"), type, names) {
+    FG_JSON_MEMBERS(json_object_get(keys, "types"), type, names) {
         if (is_named(names, key, strlen(key))) return fg_type_mismatch(type, value);
     }
     return NULL;
 }
 
 const json_t *fg_hf_keys_refusal(const json_t *keys, const char *key, const json_t *value) {
-    const char *name;
     json_t *list;
-    json_object_foreach(json_object_get(keys, "refused"), name, list) {
+    FG_JSON_MEMBERS(json_object_get(keys, "refused"), name, list) {
         if (is_named(json_object_get(list, "keys"), key, strlen(key)) && !may_have(list, value)) return list;
     }
     return NULL;

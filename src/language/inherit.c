@@ -109,7 +109,6 @@ static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *pa
                       unsigned depth, fg_error *err) {
     const lineage line = {.below = below, .path = path};
     json_t *name;
-    size_t i;
     remove_earlier(layers, path);
     FG_CALL(read_layer(layers, catalogue, path, err));
     const json_t *document = layers->items[layers->count - 1]->document;
@@ -117,8 +116,7 @@ static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *pa
     const char *format = json_string_value(json_object_get(document, "format"));
     if (extends && !json_is_array(extends))
         FG_CALL(load_extended(layers, catalogue, &line, format, extends, depth, err));
-    json_array_foreach((json_t *)(uintptr_t)extends, i, name)
-        FG_CALL(load_extended(layers, catalogue, &line, format, name, depth, err));
+    FG_JSON_EACH(extends, i, name) FG_CALL(load_extended(layers, catalogue, &line, format, name, depth, err));
     return FG_OK;
 }
 
@@ -157,18 +155,15 @@ static way way_of(way outer, const char *key) {
 }
 
 static fg_status append(json_t *into, const json_t *from, fg_error *err) {
-    size_t i;
     json_t *value;
-    json_array_foreach((json_t *)(uintptr_t)from, i, value)
-        FG_CALL(fg_json_push(into, json_incref(value), err));
+    FG_JSON_EACH(from, i, value) FG_CALL(fg_json_push(into, json_incref(value), err));
     return FG_OK;
 }
 
 /* Lays the members of `from` over those of `into`. */
 static fg_status lay_over(json_t *into, const json_t *from, way outer, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+    FG_JSON_MEMBERS(from, key, value) {
         way inner = way_of(outer, key);
         json_t *old = json_object_get(into, key);
         if (json_is_null(value))

@@ -101,11 +101,10 @@ done:
 static fg_status compile_views(fg_migration *m, const fg_schema_place *at, fg_error *err) {
     fg_status status = FG_OK;
     char tensors[PLACE];
-    const char *pattern;
     json_t *rule, *all = json_object_get(m->document, "tensors");
     inside(at, "tensors", tensors);
     FG_NEW(m->views, json_object_size(all));
-    json_object_foreach(all, pattern, rule) {
+    FG_JSON_MEMBERS(all, pattern, rule) {
         fg_tensor_view *view = &m->views[m->view_count++];
         *view = (fg_tensor_view){.text = pattern,
                                  .rule = rule,
@@ -148,10 +147,9 @@ void fg_migration_free(fg_migration *m) {
 bool fg_migration_is_for(const fg_migration *m, const char *arch, const char *otherwise) {
     const json_t *said = json_object_get(m->document, "arch");
     const char *one = said ? json_string_value(said) : otherwise;
-    size_t i;
     json_t *item;
     if (one) return strcmp(one, arch) == 0;
-    json_array_foreach((json_t *)(uintptr_t)said, i, item) {
+    FG_JSON_EACH(said, i, item) {
         if (strcmp(json_string_value(item), arch) == 0) return true;
     }
     return false;

@@ -56,12 +56,11 @@ static fg_status add_file(fg_migrations *all, const fg_source_file *file, const 
     fg_status status = FG_OK;
     const fg_layers view = {.items = &file, .count = 1};
     char *place = NULL;
-    size_t i;
     json_t *item, *list = json_object_get(file->document, "migrations");
     if (fg_migrations_is_file(file->document)) return add(all, file->document, "", &view, arch, err);
     if (list && !json_is_array(list))
         FG_TRY(fg_layers_fail(&view, "", "migrations", err, "found %s, expected a list", fg_json_kind(list)));
-    json_array_foreach(list, i, item) {
+    FG_JSON_EACH(list, i, item) {
         FG_TRY_RENEW(place, fg_strformat(err, "migrations/%zu", i));
         FG_TRY(add(all, item, place, &view, arch, err));
     }

@@ -284,13 +284,12 @@ static fg_status new_contexts(compiler *c) {
 
 static fg_status compile_all(compiler *c, const json_t *names) {
     size_t index;
-    const char *key;
     json_t *value;
     if (!json_is_array(names)) FG_CALL(broken(c, c->place, NULL, "expected an array of rules"));
     FG_CALL(new_list(c->set, &index, c->err));
     FG_CALL(compile_list(c, names, c->place, 1, index));
     c->set->reachable = c->set->rule_count;
-    json_object_foreach((json_t *)(uintptr_t)c->lists, key, value) {
+    FG_JSON_MEMBERS(c->lists, key, value) {
         FG_CALL(named_list(c, key, c->place, 1, &index)); /* unused ones too: they must be sound */
     }
     return FG_OK;

@@ -36,9 +36,8 @@ static bool is_expression(const json_t *value) {
 }
 
 static bool each(const json_t *values, bool (*holds)(const json_t *value)) {
-    size_t i;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)values, i, item) {
+    FG_JSON_EACH(values, i, item) {
         if (!holds(item)) return false;
     }
     return true;
@@ -46,10 +45,10 @@ static bool each(const json_t *values, bool (*holds)(const json_t *value)) {
 
 static bool is_order(const json_t *value) {
     unsigned seen = 0;
-    size_t i, count = json_array_size(value);
+    size_t count = json_array_size(value);
     json_t *item;
     if (count > FG_MAX_DIMS) return false;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+    FG_JSON_EACH(value, i, item) {
         json_int_t d = json_is_integer(item) ? json_integer_value(item) : -1;
         if (d < 0 || d >= (json_int_t)count || seen & 1U << d) return false;
         seen |= 1U << d;
@@ -134,16 +133,13 @@ static fg_status check_condition(const json_t *condition, const char *name, cons
 
 static fg_status check_conditions(const json_t *conditions, const char *key, const fg_schema_place *at,
                                   const char *where, fg_error *err) {
-    size_t i;
-    const char *name;
     char number[24];
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+    FG_JSON_EACH(conditions, i, item) {
         snprintf(number, sizeof number, "%zu", i);
         FG_CALL(check_condition(item, number, key, at, where, err));
     }
-    json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_CALL(check_condition(item, name, key, at, where, err));
+    FG_JSON_MEMBERS(conditions, name, item) FG_CALL(check_condition(item, name, key, at, where, err));
     return FG_OK;
 }
 
@@ -174,9 +170,8 @@ static bool is_row_of(const fg_member_row *row, const char *key) {
 
 fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_t count,
                           const fg_schema_place *at, bool complete, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    FG_JSON_MEMBERS(object, key, value) {
         size_t row = 0;
         while (row < count && !is_row_of(&rows[row], key)) row++;
         if (row == count) FG_CALL(fg_schema_unknown(key, at, err));

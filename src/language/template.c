@@ -6,8 +6,7 @@ static fg_status check_inside(const json_t *value, bool every, const char *where
                               fg_error *err) {
     fg_status status = FG_OK;
     fg_expression *expression = NULL;
-    size_t i;
-    const char *key, *text = json_string_value(value);
+    const char *text = json_string_value(value);
     json_t *item;
     if (depth == TEMPLATE_DEPTH) FG_FAIL(err, FG_ERR_INPUT, "%s: values are nested too deeply", where);
     if (fg_expression_is(value))
@@ -15,10 +14,8 @@ static fg_status check_inside(const json_t *value, bool every, const char *where
     else if (!every)
         text = NULL;
     if (text) FG_TRY(fg_expression_parse(&expression, text, where, err));
-    json_array_foreach((json_t *)(uintptr_t)value, i, item)
-        FG_TRY(check_inside(item, every, where, depth + 1, err));
-    json_object_foreach((json_t *)(uintptr_t)value, key, item)
-        FG_TRY(check_inside(item, every, where, depth + 1, err));
+    FG_JSON_EACH(value, i, item) FG_TRY(check_inside(item, every, where, depth + 1, err));
+    FG_JSON_MEMBERS(value, key, item) FG_TRY(check_inside(item, every, where, depth + 1, err));
 done:
     fg_expression_free(&expression);
     return status;
@@ -31,19 +28,17 @@ fg_status fg_template_check(const json_t *value, bool every, const char *where, 
 fg_status fg_template_value(const json_t *value, const fg_scope *scope, const char *where, json_t **result,
                             fg_error *err) {
     fg_status status = FG_OK;
-    size_t i;
-    const char *key;
     json_t *item, *inner;
     *result = NULL;
     if (!json_is_array(value) && !json_is_object(value))
         return fg_expression_value(value, scope, where, result, err);
     *result = json_is_array(value) ? json_array() : json_object();
     if (!*result) FG_FAIL(err, FG_ERR_MEMORY, "%s: out of memory", where);
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+    FG_JSON_EACH(value, i, item) {
         FG_TRY(fg_template_value(item, scope, where, &inner, err));
         FG_TRY(fg_json_push(*result, inner, err));
     }
-    json_object_foreach((json_t *)(uintptr_t)value, key, item) {
+    FG_JSON_MEMBERS(value, key, item) {
         FG_TRY(fg_template_value(item, scope, where, &inner, err));
         FG_TRY(fg_json_put(*result, key, inner, err));
     }

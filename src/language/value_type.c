@@ -10,9 +10,8 @@ static bool is_from(const json_t *value, double least) {
 
 /* Whether it is a list of values of one type. */
 static bool is_list_of(const json_t *value, json_type type) {
-    size_t i;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+    FG_JSON_EACH(value, i, item) {
         if (json_typeof(item) != type) return false;
     }
     return json_is_array(value);

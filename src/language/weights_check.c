@@ -23,9 +23,8 @@ static bool names_a_shape(const json_t *object) {
 
 /* A name, or an object with "hf" and "shape". */
 static fg_status check_layouts(const fg_schema_place *at, const json_t *layouts, fg_error *err) {
-    size_t i;
     json_t *layout;
-    json_array_foreach((json_t *)(uintptr_t)layouts, i, layout) {
+    FG_JSON_EACH(layouts, i, layout) {
         if (json_string_length(layout)) continue;
         if (!names_a_shape(layout))
             FG_CALL(fg_schema_fail(at, "other", err,
@@ -59,12 +58,10 @@ static fg_status check_rule(const fg_section *section, const fg_layers *layers, 
 }
 
 fg_status fg_weights_check(const fg_declarations *declarations, const fg_layers *layers, fg_error *err) {
-    const char *label;
     json_t *rule;
     for (size_t i = 0; i < declarations->count; i++) {
         const fg_section *section = &declarations->sections[i];
-        json_object_foreach((json_t *)(uintptr_t)section->weights, label, rule)
-            FG_CALL(check_rule(section, layers, label, rule, err));
+        FG_JSON_MEMBERS(section->weights, label, rule) FG_CALL(check_rule(section, layers, label, rule, err));
     }
     return FG_OK;
 }

@@ -53,25 +53,23 @@ static fg_status check_prefix(linter *l, fg_error *err) {
 /* ---- lists ---- */
 
 static bool mentions(const json_t *rules, const char *list) {
-    size_t i;
     json_t *item;
     const char *text = json_string_value(rules);
     if (text) return text[0] == '@' && strcmp(text + 1, list) == 0;
-    json_array_foreach((json_t *)(uintptr_t)rules, i, item) {
+    FG_JSON_EACH(rules, i, item) {
         if (mentions(item, list)) return true;
     }
     return false;
 }
 
 static fg_status check_lists(linter *l, fg_error *err) {
-    const char *direction, *name, *other;
     json_t *rules, *list, *user;
-    json_object_foreach((json_t *)(uintptr_t)fg_converter_document(l->converter), direction, rules) {
+    FG_JSON_MEMBERS(fg_converter_document(l->converter), direction, rules) {
         if (!fg_starts_with(direction, "to_")) continue;
         json_t *lists = json_object_get(rules, "lists");
-        json_object_foreach(lists, name, list) {
+        FG_JSON_MEMBERS(lists, name, list) {
             bool used = mentions(json_object_get(rules, "names"), name);
-            json_object_foreach(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
+            FG_JSON_MEMBERS(lists, other, user) used |= strcmp(other, name) != 0 && mentions(user, name);
             if (!used) FG_CALL(fg_lint_errors_add(&l->wrong, err, "no rule uses the list %s", name));
         }
     }
@@ -128,9 +126,8 @@ done:
 }
 
 static bool is_left_out(const json_t *left_out, const char *key) {
-    size_t i;
     json_t *entry;
-    json_array_foreach((json_t *)(uintptr_t)left_out, i, entry) {
+    FG_JSON_EACH(left_out, i, entry) {
         if (strcmp(json_string_value(json_object_get(entry, "key")), key) == 0) return true;
     }
     return false;
@@ -149,10 +146,9 @@ static bool is_ignored(const linter *l, const char *key) {
 static fg_status compare(linter *l, const fg_translation *there, const json_t *before, const json_t *after,
                          const char *prefix, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     char a[BRIEF], b[BRIEF], detail[4 * BRIEF], *path = NULL;
-    json_object_foreach((json_t *)(uintptr_t)before, key, value) {
+    FG_JSON_MEMBERS(before, key, value) {
         const json_t *other = json_object_get(after, key);
         fg_free(path);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
@@ -179,16 +175,15 @@ static fg_status check_names(linter *l, const fg_translation *there, fg_error *e
     fg_tensor_map map = {0};
     fg_error what = {0};
     json_t *lost = json_array(), *name;
-    size_t i;
     const fg_completed completed = {.hf = there->hf, .target = there->target};
     if (!lost) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while checking names");
     status = fg_converter_map_new(&map, l->converter, completed, lost, &what);
     FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
-    json_array_foreach(lost, i, name) {
+    FG_JSON_EACH(lost, i, name) {
         FG_TRY(fg_lint_errors_add(&l->wrong, err, "does not round-trip: %s", json_string_value(name)));
         count_name(l, json_string_value(name));
     }
-    for (i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
+    for (size_t i = 0; i < map.part_count; i++) count_name(l, map.parts[i]);
 done:
     fg_tensor_map_free(&map);
     json_decref(lost);
@@ -282,11 +277,10 @@ static fg_status check_model_file(linter *l, fg_error *err) {
 
 /* The model types that "defaults" names have some. */
 static fg_status check_defaults(linter *l, fg_error *err) {
-    const char *path;
     char detail[BRIEF];
     const json_t *held;
     json_t *type;
-    json_object_foreach(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
+    FG_JSON_MEMBERS(json_object_get(fg_converter_document(l->converter), "defaults"), path, type) {
         if (json_is_null(type)) continue;
         FG_CALL(fg_defaults_load(l->catalogue, json_string_value(type), &held, err));
         snprintf(detail, sizeof detail, "defaults/%.*s", BRIEF / 2, path);

@@ -15,10 +15,9 @@ static fg_status add_lint_error(const fg_declaration *d, const char *what, const
 static fg_status check_leaves(const fg_declaration *d, const json_t *value, const char *above,
                               fg_buffer *wrong, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *inside;
     char *path = NULL;
-    json_object_foreach((json_t *)(uintptr_t)value, key, inside) {
+    FG_JSON_MEMBERS(value, key, inside) {
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", above, *above ? "/" : "", key));
         if (json_object_size(inside))
             FG_TRY(check_leaves(d, inside, path, wrong, err));
@@ -32,16 +31,15 @@ done:
 
 static fg_status check_declaration(const fg_declaration *d, fg_buffer *wrong, fg_error *err) {
     static const char *const written[] = {"import_as", "export_as", "default", "absent"};
-    size_t i;
     json_t *key;
     bool ignored = json_object_get(d->spec, "ignored") != NULL;
-    json_array_foreach(json_object_get(d->spec, "keys"), i, key) {
+    FG_JSON_EACH(json_object_get(d->spec, "keys"), i, key) {
         if (!ignored && strstr(json_string_value(key), "**"))
             FG_CALL(add_lint_error(d,
                                    "claims every key of an object; only \"ignored\" may, and gives a reason",
                                    "", wrong, err));
     }
-    for (i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
+    for (size_t i = 0; i < sizeof written / sizeof *written && json_object_get(d->spec, "keys"); i++)
         FG_CALL(check_leaves(d, json_object_get(d->spec, written[i]), "", wrong, err));
     return FG_OK;
 }

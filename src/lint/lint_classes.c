@@ -48,12 +48,11 @@ static fg_status check_fields(const linter *l, const fg_section *section, const 
                               const char *prefix, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = l->err;
-    const char *name;
     json_t *entry;
     fg_field field;
     char *path = NULL;
     if (depth == DEPTH) return FG_OK;
-    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(l->classes, class_name), name, entry) {
+    FG_JSON_MEMBERS(fg_class_fields(l->classes, class_name), name, entry) {
         if (!fg_class_field(l->classes, class_name, name, &field) || !field.architecture) continue;
         fg_free(path);
         FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
@@ -85,15 +84,14 @@ static bool find_field(const linter *l, const fg_section *section, const char *p
 }
 
 static bool mentions(const json_t *conditions, const char *path) {
-    size_t i, length = strcspn(path, "/");
-    const char *name;
+    size_t length = strcspn(path, "/");
     json_t *item;
     char word[NAME];
     snprintf(word, sizeof word, "%.*s", (int)length, path);
-    json_object_foreach((json_t *)(uintptr_t)conditions, name, item) {
+    FG_JSON_MEMBERS(conditions, name, item) {
         if (mentions(item, path)) return true;
     }
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+    FG_JSON_EACH(conditions, i, item) {
         if (json_is_array(item) ? mentions(item, path) : strstr(json_string_value(item), word) != NULL)
             return true;
     }

@@ -93,7 +93,6 @@ static fg_status check_default(linter *l, const json_t *entry, const char *path,
 static fg_status check_key(linter *l, const char *prefix, const char *key, const json_t *entry,
                            fg_error *err) {
     fg_status status = FG_OK;
-    const char *root;
     json_t *ignored;
     const json_t *held = NULL;
     char *path = NULL;
@@ -101,7 +100,7 @@ static fg_status check_key(linter *l, const char *prefix, const char *key, const
     FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
     const char *field = fg_format_inside_model(l->format, path);
     if (!field) goto done; /* the kind of the model */
-    json_object_foreach(l->roots, root, ignored) {
+    FG_JSON_MEMBERS(l->roots, root, ignored) {
         if (!there) there = fg_class_can_have(l->classes, root, field, &held);
     }
     l->keys++;
@@ -114,23 +113,19 @@ done:
 
 static fg_status check_entry(linter *l, const char *prefix, const json_t *entry, fg_error *err) {
     const json_t *key = json_object_get(entry, "key");
-    size_t i;
     json_t *one;
     if (json_is_string(key)) FG_CALL(check_key(l, prefix, json_string_value(key), entry, err));
-    json_array_foreach((json_t *)(uintptr_t)key, i, one)
-        FG_CALL(check_key(l, prefix, json_string_value(one), NULL, err));
+    FG_JSON_EACH(key, i, one) FG_CALL(check_key(l, prefix, json_string_value(one), NULL, err));
     return FG_OK;
 }
 
 static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
     fg_status status = FG_OK;
-    size_t i;
-    const char *number;
     json_t *object, *entry;
     char *path = NULL;
-    json_array_foreach(json_object_get(rotary, "objects"), i, object) {
+    FG_JSON_EACH(json_object_get(rotary, "objects"), i, object) {
         FG_TRY_RENEW(path, fg_strformat(err, "%s/%s", prefix, json_string_value(object)));
-        json_object_foreach(json_object_get(rotary, "numbers"), number, entry)
+        FG_JSON_MEMBERS(json_object_get(rotary, "numbers"), number, entry)
             FG_TRY(check_entry(l, path, entry, err));
     }
 done:
@@ -140,20 +135,17 @@ done:
 
 /* A side, or its "blocks", which are below `prefix`. */
 static fg_status check_keys(linter *l, const char *prefix, const json_t *side, fg_error *err) {
-    const char *name;
     json_t *entry;
-    json_object_foreach(json_object_get(side, "config"), name, entry)
-        FG_CALL(check_entry(l, prefix, entry, err));
+    FG_JSON_MEMBERS(json_object_get(side, "config"), name, entry) FG_CALL(check_entry(l, prefix, entry, err));
     FG_CALL(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
-    json_object_foreach(json_object_get(side, "only"), name, entry)
+    FG_JSON_MEMBERS(json_object_get(side, "only"), name, entry)
         FG_CALL(check_key(l, prefix, name, NULL, err));
     return FG_OK;
 }
 
 static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
-    const char *name;
     json_t *entry;
-    json_object_foreach((json_t *)(uintptr_t)config, name, entry) {
+    FG_JSON_MEMBERS(config, name, entry) {
         if (!fg_hyperparameters_is_role(name))
             FG_CALL(fg_lint_errors_add(&l->wrong, err, "there is no role %s", name));
     }
@@ -161,10 +153,9 @@ static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
 }
 
 static fg_status check_all_roles(linter *l, const json_t *spec, fg_error *err) {
-    const char *format;
     json_t *side;
     FG_CALL(check_roles(l, json_object_get(spec, "config"), err));
-    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+    FG_JSON_MEMBERS(json_object_get(spec, "formats"), format, side) {
         FG_CALL(check_roles(l, json_object_get(side, "config"), err));
         FG_CALL(check_roles(l, fg_json_at(side, "blocks/config"), err));
     }
@@ -189,9 +180,8 @@ static member_names of_weight = {"name",    "part", "of",         "rows", "unsqu
 
 static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
                                fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    FG_JSON_MEMBERS(object, key, value) {
         size_t i = 0;
         while (names[i] && strcmp(names[i], key) != 0) i++;
         if (names[i]) continue;
@@ -202,21 +192,18 @@ static fg_status check_members(linter *l, const char *where, const json_t *objec
 
 /* The members of each object in `objects`. */
 static fg_status check_each(linter *l, const json_t *objects, member_names names, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)objects, key, value) {
+    FG_JSON_MEMBERS(objects, key, value) {
         FG_CALL(check_members(l, key, value, names, err));
     }
     return FG_OK;
 }
 
 static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) {
-    const char *role;
     json_t *value, *choice;
-    size_t i;
-    json_object_foreach((json_t *)(uintptr_t)weights, role, value) {
+    FG_JSON_MEMBERS(weights, role, value) {
         FG_CALL(check_members(l, role, value, of_weight, err));
-        json_array_foreach(value, i, choice) FG_CALL(check_members(l, role, choice, of_weight, err));
+        FG_JSON_EACH(value, i, choice) FG_CALL(check_members(l, role, choice, of_weight, err));
     }
     return FG_OK;
 }
@@ -231,11 +218,10 @@ static fg_status check_description(linter *l, const json_t *described, fg_error 
 }
 
 static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err) {
-    const char *format;
     json_t *side;
     FG_CALL(check_members(l, "the file", spec, of_file, err));
     FG_CALL(check_each(l, json_object_get(spec, "config"), of_entry, err));
-    json_object_foreach(json_object_get(spec, "formats"), format, side) {
+    FG_JSON_MEMBERS(json_object_get(spec, "formats"), format, side) {
         const json_t *blocks = json_object_get(side, "blocks");
         FG_CALL(check_members(l, format, side, of_side, err));
         FG_CALL(check_members(l, "blocks", blocks, of_blocks, err));

@@ -196,9 +196,8 @@ static fg_status add_pair(void *pairs, const char *a, const char *b, fg_error *e
 
 /* The first pair of `pairs` that `others` lacks is refused. */
 static fg_status check_pairs(const checker *c, json_t *pairs, const json_t *others, bool by_code) {
-    const char *key;
     json_t *pair;
-    json_object_foreach(pairs, key, pair) {
+    FG_JSON_MEMBERS(pairs, key, pair) {
         if (!json_object_get(others, key))
             return refuse_tie(c, json_string_value(json_array_get(pair, 0)),
                               json_string_value(json_array_get(pair, 1)), by_code);
@@ -209,9 +208,8 @@ static fg_status check_pairs(const checker *c, json_t *pairs, const json_t *othe
 static fg_status check_ties(const checker *c) {
     fg_status status = FG_OK;
     json_t *of_code = json_object(), *of_converter = json_object(), *pair;
-    size_t i;
     FG_TRY(fg_tensor_templates_tied(&c->parameters, add_pair, of_code, c->err));
-    json_array_foreach((json_t *)(uintptr_t)c->written->tied, i, pair)
+    FG_JSON_EACH(c->written->tied, i, pair)
         FG_TRY(add_pair(of_converter, json_string_value(json_array_get(pair, 0)),
                         json_string_value(json_array_get(pair, 1)), c->err));
     FG_TRY(check_pairs(c, of_code, of_converter, true));
@@ -249,10 +247,9 @@ done:
 
 /* Whether some entry of "parameters" has the name for block 0. */
 static bool is_declared(const fg_code_declaration *declaration, const char *name) {
-    const char *key;
     json_t *rule;
     uint64_t block;
-    json_object_foreach(json_object_get(declaration->document, "parameters"), key, rule) {
+    FG_JSON_MEMBERS(json_object_get(declaration->document, "parameters"), key, rule) {
         if (fg_tensor_template_matches(key, name, &block)) return true;
     }
     return false;
@@ -263,11 +260,10 @@ fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *
     const fg_converter *converter = declaration->converter;
     fg_buffer target = {0}, list = {0};
     size_t count = 0;
-    const char *template;
     json_t *rule;
     char *name = NULL;
     bool matched;
-    json_object_foreach(json_object_get(fg_converter_document(converter), "tensors"), template, rule) {
+    FG_JSON_MEMBERS(json_object_get(fg_converter_document(converter), "tensors"), template, rule) {
         fg_free(name);
         FG_TRY_NEW(name, fg_tensor_name_of(template, 0, err));
         FG_TRY(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), name, &target, &matched, err));

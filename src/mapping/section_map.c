@@ -215,11 +215,10 @@ static fg_status read_layout(const map_builder *m, const section_instance *at, c
 static fg_status add_layouts(const map_builder *m, const section_instance *at, const json_t *layouts,
                              uint64_t index) {
     fg_error *err = m->err;
-    size_t i;
     json_t *other;
     name_list names;
     fg_packed_tensor tensor;
-    json_array_foreach((json_t *)(uintptr_t)layouts, i, other) {
+    FG_JSON_EACH(layouts, i, other) {
         FG_CALL(read_layout(m, at, other, index, &names, &tensor));
         tensor.first_part = m->map->links[m->map->count - 1].first_part;
         for (uint64_t n = 0; n < names.rounds * names.per_round;
@@ -337,9 +336,8 @@ static fg_status enter_entries(const map_builder *m, const section_instance *at,
     fg_status status = FG_OK;
     fg_error *err = m->err;
     char *below = NULL;
-    const char *key;
     json_t *entry;
-    json_object_foreach(fg_json_at(m->target, path), key, entry) {
+    FG_JSON_MEMBERS(fg_json_at(m->target, path), key, entry) {
         FG_TRY_NEW(below, fg_strformat(err, "%s/%s", path, key));
         FG_TRY(expand_instance(m, at, d, below, name, rule, 0, key));
         fg_free(below);
@@ -382,9 +380,8 @@ done:
 
 static fg_status define_variables(const map_builder *m, const section_instance *at, const json_t *definitions,
                                   json_t *into) {
-    const char *name;
     json_t *given, *value;
-    json_object_foreach((json_t *)(uintptr_t)definitions, name, given) {
+    FG_JSON_MEMBERS(definitions, name, given) {
         FG_CALL(evaluate(m, at, given, &value));
         FG_CALL(fg_json_put(into, name, value, m->err));
     }
@@ -392,9 +389,8 @@ static fg_status define_variables(const map_builder *m, const section_instance *
 }
 
 static fg_status expand_rules(const map_builder *m, const section_instance *at) {
-    const char *label;
     json_t *rule;
-    json_object_foreach((json_t *)(uintptr_t)at->section->weights, label, rule) {
+    FG_JSON_MEMBERS(at->section->weights, label, rule) {
         bool present = true;
         FG_CALL(evaluate_truth(m, at, json_object_get(rule, "if"), &present));
         if (!present) continue;

@@ -18,11 +18,11 @@ void fg_shape_text(uint32_t rank, const uint64_t *shape, char *buffer, size_t si
 }
 
 const char *fg_shape_rule_text(const json_t *rule, char *buffer, size_t size) {
-    size_t used = 0, i;
+    size_t used = 0;
     char brief[80];
     json_t *part;
     buffer[0] = '\0';
-    json_array_foreach((json_t *)(uintptr_t)rule, i, part) {
+    FG_JSON_EACH(rule, i, part) {
         const char *text = json_string_value(part);
         if (!text)
             text = fg_json_brief(part, brief, sizeof brief);

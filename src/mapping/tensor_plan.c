@@ -184,8 +184,7 @@ static fg_status compile_drop_rules(const fg_converter *converter, fg_name_rules
     fg_status status = FG_OK;
     fg_buffer pattern = {0}, reason = {0};
     json_t *rules = json_array(), *entry;
-    size_t i;
-    json_array_foreach(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
+    FG_JSON_EACH(json_object_get(fg_converter_document(converter), "drop"), i, entry) {
         fg_buffer_clear(&pattern);
         fg_buffer_clear(&reason);
         const char *given = json_string_value(json_array_get(entry, 0)),

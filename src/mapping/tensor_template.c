@@ -78,14 +78,13 @@ static fg_status check_count(const fg_tensor_templates *all, fg_error *err) {
 fg_status fg_tensor_templates_new(fg_tensor_templates *all, const fg_tensor_table *table,
                                   const json_t *config, fg_error *err) {
     fg_status status = FG_OK;
-    const char *name;
     json_t *rule, *entries = (json_t *)(uintptr_t)table->entries;
     json_t *variables = json_pack("{s:s?}", "model_type", table->model_type);
     const reader r = {.table = table, .scope = {.here = config, .variables = variables}, .err = err};
     *all = (fg_tensor_templates){0};
     if (!variables) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tensors");
     FG_NEW(all->items, json_object_size(entries));
-    json_object_foreach(entries, name, rule) {
+    FG_JSON_MEMBERS(entries, name, rule) {
         FG_TRY(make_template(&r, name, rule, &all->items[all->count]));
         all->count++;
     }

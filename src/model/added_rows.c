@@ -41,10 +41,9 @@ static bool is_name(const edited *e, const char *name, const json_t *listed) {
 }
 
 static bool is_among(const edited *e, const char *name, const json_t *names) {
-    size_t i;
     json_t *item;
     if (is_name(e, name, names)) return true;
-    json_array_foreach((json_t *)(uintptr_t)names, i, item) {
+    FG_JSON_EACH(names, i, item) {
         if (is_name(e, name, item)) return true;
     }
     return false;

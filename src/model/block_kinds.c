@@ -104,7 +104,8 @@ static fg_status read_named(const reading *r, const fg_hyperparameters_source *s
     FG_NEW(r->kinds->items, json_object_size(named));
     r->kinds->count = json_object_size(named);
     fg_block_kind *kind = r->kinds->items;
-    json_object_foreach((json_t *)(uintptr_t)named, name, config) {
+    FG_JSON_MEMBERS(named, key, config) {
+        name = key;
         own.config = config;
         FG_TRY(make_kind(kind++, &own, true, r->model, err));
     }
@@ -116,9 +117,8 @@ done:
 /* The place of a name among the members of an object, in their order; their number if it is not there. */
 static uint32_t place_of(const json_t *object, const char *name) {
     uint32_t place = 0;
-    const char *key;
     json_t *unused;
-    json_object_foreach((json_t *)(uintptr_t)object, key, unused) {
+    FG_JSON_MEMBERS(object, key, unused) {
         if (name && strcmp(key, name) == 0) break;
         place++;
     }

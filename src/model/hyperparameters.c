@@ -111,14 +111,13 @@ fg_config_entry fg_config_entry_find(const json_t *entry, const char *role, cons
 static fg_status through_words(const json_t *words, const char *key, const json_t **value, fg_error *err) {
     if (json_is_null(*value)) return FG_OK;
     const json_t *word = json_object_get(words, json_string_value(*value));
-    const char *name;
     json_t *unused;
     char expected[BRIEF] = "one of", *end = expected + strlen(expected);
     if (word) {
         *value = word;
         return FG_OK;
     }
-    json_object_foreach((json_t *)(uintptr_t)words, name, unused) {
+    FG_JSON_MEMBERS(words, name, unused) {
         size_t room = (size_t)(expected + sizeof expected - end);
         int length = snprintf(end, room, " \"%s\"", name);
         if (length > 0 && (size_t)length < room) end += length;
@@ -198,9 +197,8 @@ fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, co
 /* ---- demands ---- */
 
 static fg_status check_only(const json_t *only, const json_t *config, fg_error *err) {
-    const char *key;
     json_t *accepted;
-    json_object_foreach((json_t *)(uintptr_t)only, key, accepted) {
+    FG_JSON_MEMBERS(only, key, accepted) {
         const json_t *value = fg_json_at(config, key);
         bool good = !value || fg_json_contains(accepted, value);
         if (!good && json_is_array(value)) {
@@ -219,8 +217,7 @@ static fg_status check_only(const json_t *only, const json_t *config, fg_error *
 /* Conditions that tie several keys together. */
 static fg_status check_only_if(const json_t *only_if, const json_t *config, fg_error *err) {
     json_t *reason;
-    const char *condition;
-    json_object_foreach((json_t *)(uintptr_t)only_if, condition, reason) {
+    FG_JSON_MEMBERS(only_if, condition, reason) {
         bool holds;
         FG_CALL(fg_expression_holds(condition, &(fg_scope){.here = config}, "models/: only_if", &holds, err));
         if (holds) continue;

@@ -8,9 +8,8 @@ enum { DEPTH = 8 }; /* files that extend each other */
 
 /* Copies of the members of `over` replace those of `base`; objects are merged. */
 static fg_status merge(json_t *base, const json_t *over, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)over, key, value) {
+    FG_JSON_MEMBERS(over, key, value) {
         json_t *old = json_object_get(base, key);
         if (json_is_null(value))
             json_object_del(base, key);

@@ -40,9 +40,8 @@ static uint64_t count_read(const fg_read_ranges *ranges, uint32_t tensor, size_t
 }
 
 static bool is_listed(const json_t *unread, const char *name) {
-    size_t i;
     json_t *ending;
-    json_array_foreach((json_t *)(uintptr_t)unread, i, ending) {
+    FG_JSON_EACH(unread, i, ending) {
         if (json_is_string(ending) && fg_ends_with(name, json_string_value(ending))) return true;
     }
     return false;

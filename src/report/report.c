@@ -191,13 +191,12 @@ static fg_status update_lines(const json_t *report, fg_buffer *out, fg_error *er
     char words[FG_REPORT_WORDS], names[FG_REPORT_WORDS];
     const json_t *migrations = fg_json_at(report, "update/migrations"),
                  *missing = fg_json_at(report, "update/missing_keys");
-    size_t i;
     json_t *item;
     if (!migrations) return FG_OK;
     if (!json_array_size(migrations))
         FG_CALL(fg_report_line(out, "migrated", err, "nothing: version %s is the current one",
                                fg_report_string(report, "update/from_version", "?")));
-    json_array_foreach((json_t *)(uintptr_t)migrations, i, item)
+    FG_JSON_EACH(migrations, i, item)
         FG_CALL(fg_report_line(out, i ? "" : "migrated", err, "%s", json_string_value(item)));
     if (json_array_size(missing))
         FG_CALL(fg_report_line(out, "unfilled", err, "%s, which the destination lacks: %s",

@@ -52,10 +52,10 @@ const char *fg_report_side(const json_t *report, const char *side, char *buffer)
 
 /* The key with the most bytes that is not marked yet; NULL when all are. */
 static const char *most_bytes(const json_t *dtypes, const char *const *marked, size_t count) {
-    const char *best = NULL, *name;
+    const char *best = NULL;
     const json_t *value;
     double most = -1;
-    json_object_foreach((json_t *)dtypes, name, value) {
+    FG_JSON_MEMBERS(dtypes, name, value) {
         bool taken = false;
         for (size_t i = 0; i < count; i++) taken = taken || strcmp(marked[i], name) == 0;
         if (taken || json_number_value(value) <= most) continue;

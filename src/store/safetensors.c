@@ -76,14 +76,13 @@ done:
 }
 
 static fg_status check_metadata(const source *s, const json_t *metadata) {
-    const char *key;
     json_t *value;
     if (!metadata) return FG_OK;
     if (!json_is_object(metadata)) {
         return fg_fail(s->err, FG_ERR_INPUT, "%s: " METADATA_KEY ": found %s, expected an object", s->path,
                        fg_json_kind(metadata));
     }
-    json_object_foreach((json_t *)(uintptr_t)metadata, key, value) {
+    FG_JSON_MEMBERS(metadata, key, value) {
         if (json_is_string(value)) continue;
         return fg_fail(s->err, FG_ERR_INPUT, "%s: " METADATA_KEY ": key \"%s\": found %s, expected a string",
                        s->path, key, fg_json_kind(value));
@@ -94,7 +93,6 @@ static fg_status check_metadata(const source *s, const json_t *metadata) {
 /* The three members of an entry, and no more. */
 static fg_status members(const source *s, const char *name, const json_t *entry, const json_t *member[3]) {
     static const char *const keys[] = {"dtype", "shape", "data_offsets"};
-    const char *key;
     json_t *value;
     if (!json_is_object(entry)) {
         return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": found %s, expected an object", s->path, name,
@@ -106,10 +104,11 @@ static fg_status members(const source *s, const char *name, const json_t *entry,
             return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": no \"%s\"", s->path, name, keys[i]);
     }
     if (json_object_size(entry) == 3) return FG_OK;
-    json_object_foreach((json_t *)(uintptr_t)entry, key, value) {
-        if (strcmp(key, keys[0]) && strcmp(key, keys[1]) && strcmp(key, keys[2])) break;
+    FG_JSON_MEMBERS(entry, key, value) {
+        if (strcmp(key, keys[0]) && strcmp(key, keys[1]) && strcmp(key, keys[2]))
+            return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": unknown key \"%s\"", s->path, name, key);
     }
-    return fg_fail(s->err, FG_ERR_INPUT, "%s: tensor \"%s\": unknown key \"%s\"", s->path, name, key);
+    return FG_OK;
 }
 
 static fg_status get_shape(const source *s, const char *name, const json_t *shape, fg_tensor *tensor) {
@@ -217,12 +216,11 @@ static fg_status check_tiling(const source *s, range *ranges, size_t count) {
 static fg_status read_entries(const source *s, const json_t *header, fg_tensors *table) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
-    const char *name;
     json_t *entry;
     size_t count = 0;
     range *ranges = NULL;
     FG_NEW(ranges, json_object_size(header));
-    json_object_foreach((json_t *)(uintptr_t)header, name, entry) {
+    FG_JSON_MEMBERS(header, name, entry) {
         if (strcmp(name, METADATA_KEY) != 0) FG_TRY(read_entry(s, name, entry, table, &ranges[count++]));
     }
     FG_TRY(check_tiling(s, ranges, count));

@@ -84,13 +84,12 @@ fg_status fg_shard_index_files(const char *path, const char *key, const json_t *
                                fg_error *err) {
     fg_status status = FG_OK;
     collection c = {.files = files};
-    const char *tensor;
     json_t *value;
     if (!json_is_object(map)) {
         FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": found %s, expected an object", path, key,
                 fg_json_kind(map));
     }
-    json_object_foreach((json_t *)(uintptr_t)map, tensor, value) {
+    FG_JSON_MEMBERS(map, tensor, value) {
         const char *name = json_string_value(value);
         char brief[120];
         if (!name || strlen(name) != json_string_length(value) || !stays(name)) {
@@ -118,13 +117,12 @@ static fg_status add_entry(fg_shard_index *index, const char *tensor, const char
 static fg_status read_values(const char *path, fg_shard_index *index, fg_error *err) {
     fg_status status = FG_OK;
     json_t *document = NULL, *file;
-    const char *tensor;
     FG_TRY(fg_json_read(path, &document, err));
     index->metadata = json_incref(json_object_get(document, METADATA_KEY));
     index->weight_map = json_incref(json_object_get(document, MAP_KEY));
     FG_TRY(fg_shard_index_files(path, MAP_KEY, index->weight_map, &index->files, err));
     FG_NEW(index->entries, json_object_size(index->weight_map));
-    json_object_foreach(index->weight_map, tensor, file) {
+    FG_JSON_MEMBERS(index->weight_map, tensor, file) {
         FG_TRY(add_entry(index, tensor, json_string_value(file), err));
     }
 done:

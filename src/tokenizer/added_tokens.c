@@ -129,14 +129,13 @@ static fg_status read_decoder(added_reading *r, const json_t *decoder, const cha
     fg_status status = FG_OK;
     declared_token *declared = NULL;
     size_t count = 0;
-    const char *key;
     json_t *value;
     if (!decoder || json_is_null(decoder)) return FG_OK;
     if (!json_is_object(decoder))
         return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: found %s, expected an object", file,
                        fg_json_kind(decoder));
     FG_NEW(declared, json_object_size(decoder));
-    json_object_foreach((json_t *)(uintptr_t)decoder, key, value) {
+    FG_JSON_MEMBERS(decoder, key, value) {
         char *end;
         declared[count++] = (declared_token){strtoll(key, &end, 10), value};
         if (end == key || *end)

@@ -30,11 +30,10 @@ typedef struct bpe_settings {
 static fg_status read_vocabulary(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
     json_t *vocab = json_object_get(model->json, "vocab"), *id;
-    const char *text;
     if (!json_is_object(vocab))
         return fg_fail(err, FG_ERR_INPUT, "%s: model: \"vocab\": found %s, expected an object", model->file,
                        fg_json_kind(vocab));
-    json_object_foreach(vocab, text, id) {
+    FG_JSON_MEMBERS(vocab, text, id) {
         if (!json_is_integer(id) || json_integer_value(id) < 0)
             FG_FAIL(err, FG_ERR_INPUT,
                     "%s: model: \"vocab\": the id of \"%.60s\": found %s, expected a non-negative integer",
@@ -108,14 +107,13 @@ static fg_status read_merges(bpe_settings *bpe, const fg_tokenizer_json *model, 
     fg_status status = FG_OK;
     const json_t *list = NULL;
     fg_buffer joined = {0};
-    size_t index;
     json_t *merge;
     FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
     if (json_array_size(list) > FG_MERGE_LIMIT)
         FG_FAIL(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read", model->file,
                 json_array_size(list), FG_MERGE_LIMIT);
     FG_TRY(fg_merges_reserve(&bpe->merges, json_array_size(list), err));
-    json_array_foreach((json_t *)(uintptr_t)list, index, merge) {
+    FG_JSON_EACH(list, index, merge) {
         /* The first line of a merges.txt, which old files carry along. */
         if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
         FG_TRY(read_merge(bpe, model->file, merge, index, &joined, err));

@@ -29,9 +29,8 @@ static bool among(const char *key, const char *keys) {
 }
 
 fg_status fg_tokenizer_json_keys(const fg_tokenizer_json *c, const char *keys, fg_error *err) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)c->json, key, value) {
+    FG_JSON_MEMBERS(c->json, key, value) {
         if (!*key || !among(key, keys))
             return fg_fail(err, FG_ERR_INPUT, "%s: %s: the key \"%s\" is not supported; known are: %s",
                            c->file, c->name, key, keys);

@@ -166,14 +166,13 @@ done:
 static fg_status read_preset(const char *how, json_t *config, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL, brief[BRIEF];
-    const char *key;
     json_t *preset = NULL, *value;
     FG_TRY(find_preset(how, &path, err));
     FG_TRY(fg_json_read(path, &preset, err));
     if (!json_is_object(preset))
         FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object of settings", path,
                 fg_json_brief(preset, brief, sizeof brief));
-    json_object_foreach(preset, key, value) FG_TRY(read_setting(path, key, value, config, err));
+    FG_JSON_MEMBERS(preset, key, value) FG_TRY(read_setting(path, key, value, config, err));
     FG_TRY(resolve_sampling(path, config, err));
 done:
     json_decref(preset);

@@ -38,13 +38,11 @@ static fg_status name_token(decision *d, const char *key, const json_t *value, f
 
 /* A token, a list of them, or an object whose values are tokens. */
 static fg_status name_tokens(decision *d, const char *key, json_t *value, fg_error *err) {
-    size_t i;
-    const char *name;
     json_t *token;
     FG_CALL(name_token(d, key, value, err));
-    json_array_foreach(value, i, token) FG_CALL(name_token(d, key, token, err));
+    FG_JSON_EACH(value, i, token) FG_CALL(name_token(d, key, token, err));
     if (json_object_get(value, "content")) return FG_OK;
-    json_object_foreach(value, name, token) FG_CALL(name_token(d, key, token, err));
+    FG_JSON_MEMBERS(value, name, token) FG_CALL(name_token(d, key, token, err));
     return FG_OK;
 }
 
@@ -63,9 +61,8 @@ static fg_status find_named(decision *d, fg_error *err) {
 
 /* Looks up every token that is named. */
 static fg_status look_up(decision *d, fg_error *err) {
-    const char *text;
     json_t *key;
-    json_object_foreach(d->named, text, key) FG_CALL(fg_token_lookup_want(&d->lookup, text, err));
+    FG_JSON_MEMBERS(d->named, text, key) FG_CALL(fg_token_lookup_want(&d->lookup, text, err));
     for (int role = 0; role < FG_ROLE_COUNT; role++)
         FG_CALL(fg_token_lookup_want(&d->lookup, fg_role_text(d->files, (fg_role)role), err));
     for (size_t i = 0; i < fg_token_request_count(d->request); i++)
@@ -161,9 +158,8 @@ static bool is_listed(const fg_tokenizer_files *files, const char *text) {
     static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
     const json_t *documents[] = {files->config, files->map};
     for (size_t i = 0; i < 4; i++) {
-        size_t at;
         json_t *token;
-        json_array_foreach(json_object_get(documents[i / 2], keys[i % 2]), at, token) {
+        FG_JSON_EACH(json_object_get(documents[i / 2], keys[i % 2]), at, token) {
             const char *held = fg_token_text(token);
             if (held && strcmp(held, text) == 0) return true;
         }
@@ -204,11 +200,10 @@ static bool adds(const decision *d) {
 /* Tokens that the files name and that have no id get one from transformers whenever it reads the files:
  * before any that is new here. */
 static fg_status take_named(decision *d, fg_error *err) {
-    const char *text;
     json_t *key;
     int64_t item;
     if (!adds(d)) return FG_OK;
-    json_object_foreach(d->named, text, key) {
+    FG_JSON_MEMBERS(d->named, text, key) {
         if (!is_absent(d, text)) continue;
         bool pads = strcmp(json_string_value(key), "pad_token") == 0;
         FG_CALL(resolve_token(d, text, true, &item, err));

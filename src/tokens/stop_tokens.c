@@ -94,12 +94,11 @@ fg_status fg_stop_tokens_add_listed(fg_stop_tokens *stop, const char *list, cons
                                     fg_error *err) {
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0};
-    size_t i;
     json_t *text, *texts = json_array();
     FG_TRY(split_list(list, texts, err));
-    json_array_foreach(texts, i, text) FG_TRY(fg_token_lookup_want(&lookup, json_string_value(text), err));
+    FG_JSON_EACH(texts, i, text) FG_TRY(fg_token_lookup_want(&lookup, json_string_value(text), err));
     FG_TRY(fg_token_lookup_read(&lookup, files, err));
-    json_array_foreach(texts, i, text) {
+    FG_JSON_EACH(texts, i, text) {
         int64_t id = fg_token_lookup_find(&lookup, json_string_value(text));
         if (id == FG_NO_TOKEN) FG_TRY(no_token(files->directory, json_string_value(text), err));
         FG_TRY(add_id(stop, id, "--stop-tokens", err));
@@ -146,14 +145,12 @@ done:
 
 /* The text of an added token; NULL if no added token has the id. */
 static const char *text_of(const fg_token_lookup *lookup, const fg_tokenizer_files *files, int64_t id) {
-    size_t i;
     json_t *entry;
-    const char *key;
-    json_array_foreach(lookup->added, i, entry) {
+    FG_JSON_EACH(lookup->added, i, entry) {
         if (json_integer_value(json_object_get(entry, "id")) == id)
             return json_string_value(json_object_get(entry, "content"));
     }
-    json_object_foreach(json_object_get(files->config, "added_tokens_decoder"), key, entry) {
+    FG_JSON_MEMBERS(json_object_get(files->config, "added_tokens_decoder"), key, entry) {
         if (strtoll(key, NULL, 10) == id) return json_string_value(json_object_get(entry, "content"));
     }
     return NULL;

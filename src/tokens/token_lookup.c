@@ -113,7 +113,6 @@ static fg_status read_model(token_search *s, fg_error *err) {
 
 static fg_status read_added(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
-    size_t i;
     json_t *token;
     json_t *list = NULL;
     FG_TRY(meet(s, &s->has_added, "added_tokens", err));
@@ -125,7 +124,7 @@ static fg_status read_added(token_search *s, fg_error *err) {
     if (!json_is_array(list))
         FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", s->scan.name,
                 fg_json_kind(list));
-    json_array_foreach(list, i, token) {
+    FG_JSON_EACH(list, i, token) {
         const char *text = json_string_value(json_object_get(token, "content"));
         if (!text || !is_id(json_object_get(token, "id")))
             FG_TRY(refuse_id(s, text ? text : "(without content)", json_object_get(token, "id"), err));
@@ -145,12 +144,11 @@ static fg_status count_token(token_search *s, const char *text, json_int_t id, f
 }
 
 static fg_status count_added(token_search *s, fg_error *err) {
-    size_t i;
     json_t *token;
     s->lookup->next_id = s->lookup->vocabulary;
     if (json_object_update(s->lookup->ids, s->lookup->of_model))
         return fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
-    json_array_foreach(s->lookup->added, i, token)
+    FG_JSON_EACH(s->lookup->added, i, token)
         FG_CALL(count_token(s, json_string_value(json_object_get(token, "content")),
                             json_integer_value(json_object_get(token, "id")), err));
     return FG_OK;
@@ -158,13 +156,12 @@ static fg_status count_added(token_search *s, fg_error *err) {
 
 /* {"32000": {"content": "<pad>", ...}, ...} */
 static fg_status count_declared(token_search *s, const fg_tokenizer_files *files, fg_error *err) {
-    const char *key;
     json_t *token, *declared = json_object_get(files->config, "added_tokens_decoder");
     if (declared && !json_is_object(declared) && !json_is_null(declared))
         return fg_fail(err, FG_ERR_INPUT,
                        "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
                        files->directory, fg_json_kind(declared));
-    json_object_foreach(declared, key, token) {
+    FG_JSON_MEMBERS(declared, key, token) {
         const char *text = json_string_value(json_object_get(token, "content"));
         char *end;
         long long id = strtoll(key, &end, 10);
@@ -250,12 +247,10 @@ static fg_status check_id(json_t *given, const json_t *entry, json_int_t *next, 
 fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *list, const char *directory,
                                 fg_error *err) {
     fg_status status = FG_OK;
-    size_t i;
     json_t *entry, *given = fg_json_copy(lookup->of_model, err);
     json_int_t next = (json_int_t)lookup->vocabulary;
     if (!given) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while checking tokens");
-    json_array_foreach((json_t *)(uintptr_t)list, i, entry)
-        FG_TRY(check_id(given, entry, &next, directory, err));
+    FG_JSON_EACH(list, i, entry) FG_TRY(check_id(given, entry, &next, directory, err));
 done:
     json_decref(given);
     return status;

@@ -73,9 +73,8 @@ static fg_status read_flag(const fg_token_request *r, const char *key, const jso
 static fg_status check_members(const fg_token_request *r, const char *key, const json_t *value,
                                fg_error *err) {
     char path[PATH];
-    const char *member;
     json_t *ignored;
-    json_object_foreach((json_t *)(uintptr_t)value, member, ignored) {
+    FG_JSON_MEMBERS(value, member, ignored) {
         if (strcmp(member, "token") == 0 || strcmp(member, "init") == 0 || strcmp(member, "if_missing") == 0)
             continue;
         snprintf(path, sizeof path, "%s/%.40s", key, member);
@@ -125,9 +124,8 @@ static fg_status read_list(const fg_token_request *r, const char *key, const jso
 
 static fg_status check_list(const fg_token_request *r, const char *key, json_t *seen, fg_error *err) {
     char path[PATH];
-    size_t i;
     json_t *token;
-    json_array_foreach(json_object_get(r->document, key), i, token) {
+    FG_JSON_EACH(json_object_get(r->document, key), i, token) {
         const char *text = json_string_value(token);
         const char *before = json_string_value(json_object_get(seen, text));
         snprintf(path, sizeof path, "%s/%zu", key, i);
@@ -185,7 +183,6 @@ static bool is_known(const char *key) {
 }
 
 static fg_status check_keys(const fg_token_request *r, fg_error *err) {
-    const char *key;
     json_t *value;
     char brief[BRIEF];
     if (json_object_size(r->document) == 0) {
@@ -194,7 +191,7 @@ static fg_status check_keys(const fg_token_request *r, fg_error *err) {
                 fg_json_brief(r->document, brief, sizeof brief), known_keys);
         return fg_hint(err, "leave --add-tokens out to add nothing but a missing pad token");
     }
-    json_object_foreach(r->document, key, value) {
+    FG_JSON_MEMBERS(r->document, key, value) {
         if (!is_known(key))
             return fg_token_request_refuse(r, err, key, "this key is not known; known are %s", known_keys);
     }

@@ -44,9 +44,8 @@ static fg_status put_entry(json_t *list, const char *text, uint64_t id, json_t *
 /* Tokens that tokenizer_config.json alone declares: without them a new token would take their place. */
 static fg_status put_declared(json_t *list, const fg_tokenizer_files *files, fg_error *err) {
     static const char *const flags[] = {"single_word", "lstrip", "rstrip", "normalized", "special"};
-    const char *key;
     json_t *declared, *entry;
-    json_object_foreach(json_object_get(files->config, "added_tokens_decoder"), key, declared) {
+    FG_JSON_MEMBERS(json_object_get(files->config, "added_tokens_decoder"), key, declared) {
         FG_CALL(put_entry(list, json_string_value(json_object_get(declared, "content")),
                           strtoull(key, NULL, 10), &entry, err));
         for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
@@ -103,15 +102,13 @@ static fg_status edit_tokenizer(fg_tokenizer_files *files, const fg_new_tokens *
     fg_status status = FG_OK;
     fg_token_lookup lookup = {0}, known = {0};
     json_t *entry;
-    size_t at;
     FG_TRY(fg_token_lookup_read(&lookup, files, err));
     FG_TRY(put_declared(lookup.added, files, err));
     for (size_t i = 0; i < tokens->count; i++) {
         FG_TRY(put_entry(lookup.added, tokens->items[i].text, tokens->items[i].id, &entry, err));
         FG_TRY(set_flags(entry, &tokens->items[i], err));
     }
-    json_array_foreach(lookup.added, at, entry)
-        FG_TRY(fg_token_lookup_want(&known, fg_token_text(entry), err));
+    FG_JSON_EACH(lookup.added, at, entry) FG_TRY(fg_token_lookup_want(&known, fg_token_text(entry), err));
     FG_TRY(fg_token_lookup_read(&known, files, err));
     FG_TRY(fg_token_lookup_check(&known, lookup.added, files->directory, err));
     FG_TRY(replace_list(&files->tokenizer, &lookup, lookup.added, err));

@@ -51,10 +51,9 @@ static fg_status merge(fg_translator *t, const char *target, const json_t *from,
                        fg_error *err) {
     const fg_frame root = {.hf = "", .target = target};
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     char *path = NULL;
-    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+    FG_JSON_MEMBERS(from, key, value) {
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         if (json_object_size(value))
             FG_TRY(merge(t, target, value, path, err));
@@ -70,17 +69,15 @@ done:
  * [null] for a fixed one. */
 static fg_status block_names(const fg_block_sequence *sequence, json_t **names, fg_error *err) {
     fg_status status = FG_OK;
-    size_t i;
-    const char *key;
     json_t *name, *seen = json_object();
     *names = json_array();
     if (!sequence->pattern) FG_TRY(fg_json_push(*names, json_null(), err));
-    json_array_foreach((json_t *)(uintptr_t)sequence->pattern, i, name) {
+    FG_JSON_EACH(sequence->pattern, i, name) {
         if (json_object_get(seen, json_string_value(name))) continue;
         FG_TRY(fg_json_put(seen, json_string_value(name), json_true(), err));
         FG_TRY(fg_json_push(*names, json_incref(name), err));
     }
-    json_object_foreach((json_t *)(uintptr_t)sequence->blocks, key, name) {
+    FG_JSON_MEMBERS(sequence->blocks, key, name) {
         if (!json_object_get(seen, key)) FG_TRY(fg_json_push(*names, json_string(key), err));
     }
 done:
@@ -114,7 +111,6 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     char buffer[FG_BLOCK_PATH], *block = NULL;
     json_t *name, *letters = NULL, *letter;
-    size_t i;
     const char *wrong = fg_block_sequence_read(fg_json_at(t->source, task->target), &task->sequence);
     if (wrong) {
         FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": %s", task->target, wrong));
@@ -123,7 +119,7 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
     letters = json_object(); /* block name -> choice name */
     FG_NEW(task->kinds, d->choice_count);
     FG_TRY(block_names(&task->sequence, &task->names, err));
-    json_array_foreach(task->names, i, name) {
+    FG_JSON_EACH(task->names, i, name) {
         const fg_choice *choice;
         FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
                                          fg_block_sequence_path(json_string_value(name), buffer)));
@@ -136,12 +132,12 @@ static fg_status export_sequence(fg_translator *t, const fg_frame *frame, const 
             FG_TRY(fg_json_put(letters, json_is_null(name) ? "" : json_string_value(name),
                                json_string(choice->name), err));
     }
-    for (i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
+    for (size_t i = 0; i < d->choice_count; i++) FG_TRY(merge(t, task->target, task->kinds[i], "", err));
     task->layout = json_array();
     uint64_t positions = every_layer(d)           ? task->sequence.count
                          : task->sequence.pattern ? json_array_size(task->sequence.pattern)
                                                   : 1;
-    for (i = 0; i < positions; i++) {
+    for (size_t i = 0; i < positions; i++) {
         const char *used = fg_block_sequence_name(&task->sequence, i);
         letter = json_object_get(letters, used ? used : "");
         if (letter) FG_TRY(fg_json_push(task->layout, json_incref(letter), err));
@@ -188,12 +184,11 @@ static fg_status import_sequence(fg_translator *t, const fg_frame *frame, const 
     fg_status status = FG_OK;
     char buffer[FG_BLOCK_PATH], *block = NULL;
     json_t *made = NULL, *name;
-    size_t i;
     FG_TRY(fg_block_sequence_make(layout, count, &made, err));
     task->sequence.pattern = json_object_get(made, "pattern");
     FG_TRY(fg_translator_write(t, frame, d->fields[0], made, err));
     FG_TRY(block_names(&task->sequence, &task->names, err));
-    json_array_foreach(task->names, i, name) {
+    FG_JSON_EACH(task->names, i, name) {
         const char *letter = json_string_value(json_is_null(name) ? json_array_get(layout, 0) : name);
         const fg_choice *choice = letter ? fg_choose_by_name(d, letter) : &d->choices[0];
         FG_TRY_RENEW(block, fg_strformat(err, "%s/%s", task->target,
@@ -223,9 +218,8 @@ static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const
 }
 
 static bool is_layout(const json_t *layout) {
-    size_t i;
     json_t *name;
-    json_array_foreach((json_t *)(uintptr_t)layout, i, name) {
+    FG_JSON_EACH(layout, i, name) {
         if (!json_is_string(name)) return false;
     }
     return json_array_size(layout) > 0;

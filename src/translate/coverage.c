@@ -131,13 +131,12 @@ static fg_status visit(fg_translator *t, const level *at, const char *path, cons
 
 static fg_status walk(fg_translator *t, const json_t *object, const level *at, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     char *path = NULL;
     if (at->depth == DEPTH)
         FG_FAIL(err, FG_ERR_INPUT, "%s: key \"%s\": objects are nested more than %d deep", t->options->file,
                 at->path, DEPTH);
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    FG_JSON_MEMBERS(object, key, value) {
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", at->path, *at->path ? "/" : "", key));
         FG_TRY(visit(t, at, path, key, value, err));
     }
@@ -161,12 +160,11 @@ typedef fg_status class_visit(fg_translator *t, const char *class_name, const js
 static fg_status visit_below(fg_translator *t, const fg_field *field, const json_t *value, const char *path,
                              unsigned depth, class_visit *visit_class, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *entry;
     char *below = NULL;
     if (!fg_starts_with(field->type, "dict["))
         return visit_class(t, fg_class_of(t->classes, field, value), value, path, depth + 1, err);
-    json_object_foreach((json_t *)(uintptr_t)value, key, entry) {
+    FG_JSON_MEMBERS(value, key, entry) {
         FG_TRY_RENEW(below, fg_strformat(err, "%s/%s", path, key));
         FG_TRY(visit_class(t, fg_class_of(t->classes, field, entry), entry, below, depth + 1, err));
     }
@@ -202,12 +200,11 @@ static fg_status cover_field(fg_translator *t, const fg_field *field, const json
 static fg_status cover_class(fg_translator *t, const char *class_name, const json_t *object,
                              const char *prefix, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
-    const char *name;
     json_t *entry;
     fg_field field;
     char *path = NULL;
     if (!class_name || depth == DEPTH) goto done;
-    json_object_foreach((json_t *)(uintptr_t)fg_class_fields(t->classes, class_name), name, entry) {
+    FG_JSON_MEMBERS(fg_class_fields(t->classes, class_name), name, entry) {
         if (!fg_class_field(t->classes, class_name, name, &field) || !field.architecture) continue;
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         FG_TRY(cover_field(t, &field, json_object_get(object, name), path, depth, err));
@@ -231,12 +228,11 @@ static bool is_default(const fg_field *field, const json_t *value) {
 static fg_status leave_class(fg_translator *t, const char *class_name, const json_t *object,
                              const char *prefix, unsigned depth, fg_error *err) {
     fg_status status = FG_OK;
-    const char *name;
     json_t *value;
     fg_field field;
     char *path = NULL;
     if (!class_name || depth == DEPTH) goto done;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    FG_JSON_MEMBERS(object, name, value) {
         if (!fg_class_field(t->classes, class_name, name, &field)) continue;
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", name));
         const fg_claim *claim = fg_claims_find(&t->claims[FG_SIDE_TARGET], path);

@@ -46,11 +46,10 @@ static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const 
 /* Whether the file gives one of the keys that have their defaults together only. */
 static fg_status gives_any(const fg_translator *t, const fg_frame *frame, const json_t *keys, bool *any,
                            fg_error *err) {
-    size_t i;
     json_t *key;
     const json_t *found;
     *any = false;
-    json_array_foreach((json_t *)(uintptr_t)keys, i, key) {
+    FG_JSON_EACH(keys, i, key) {
         FG_CALL(fg_translator_read(t, frame, json_string_value(key), true, &found, err));
         *any |= found && !json_is_null(found);
     }
@@ -163,15 +162,15 @@ static const json_t *look_through(const fg_translator *t, const fg_declaration *
     const json_t *table =
         json_object_get(json_object_get(t->document, "tables"), json_string_value(member(d, "through")));
     const json_t *used = NULL;
-    size_t i, from = fg_translator_imports(t) ? 1 : 0;
+    size_t from = fg_translator_imports(t) ? 1 : 0;
     json_t *row;
-    json_array_foreach((json_t *)(uintptr_t)table, i, row) {
+    FG_JSON_EACH(table, i, row) {
         if (!used && fg_json_equal(json_array_get(row, from), value)) used = row;
     }
     const json_t *found = json_array_get(used, 1 - from);
     *warning = fg_translator_imports(t) ? json_string_value(json_array_get(used, 2)) : NULL;
     *back = NULL;
-    json_array_foreach((json_t *)(uintptr_t)table, i, row) {
+    FG_JSON_EACH(table, i, row) {
         if (found && !*back && fg_json_equal(json_array_get(row, 1 - from), found))
             *back = json_array_get(row, from);
     }
@@ -375,11 +374,11 @@ fg_status fg_constant_import_export(fg_translator *t, const fg_frame *frame, con
 /* ---- ignored ---- */
 
 static const char *neutral_values(const json_t *neutral, char *buffer, size_t size) {
-    size_t i, used = 0;
+    size_t used = 0;
     json_t *item;
     char brief[BRIEF];
     buffer[0] = '\0';
-    json_array_foreach((json_t *)(uintptr_t)neutral, i, item) {
+    FG_JSON_EACH(neutral, i, item) {
         if (used < size)
             used += (size_t)snprintf(buffer + used, size - used, "%s%s", i ? ", " : "",
                                      fg_json_brief(item, brief, sizeof brief));

@@ -85,9 +85,8 @@ fg_status fg_ignored_keys_check(const fg_translator *t, fg_error *err) {
 }
 
 static bool was_ignored(const fg_translator *t, const char *option) {
-    size_t i;
     json_t *entry;
-    json_array_foreach(t->left_out, i, entry) {
+    FG_JSON_EACH(t->left_out, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         if (key && names(option, key)) return true;
     }

@@ -40,9 +40,8 @@ static size_t layer_of(const overrides *o, const char *text) {
 }
 
 static const json_t *override_of(const overrides *o, size_t layer) {
-    const char *text;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)o->given, text, value) {
+    FG_JSON_MEMBERS(o->given, text, value) {
         if (layer_of(o, text) == layer) return value;
     }
     return NULL;
@@ -65,10 +64,9 @@ static fg_status refuse(const overrides *o, const char *layer, const char *name,
 
 /* Layers of the type may override the names of the rule; others may only repeat what holds anyway. */
 static fg_status check_layer(const overrides *o, const char *layer, const json_t *override, fg_error *err) {
-    const char *name;
     json_t *value;
     bool of_type = is_of_type(o, layer_of(o, layer));
-    json_object_foreach((json_t *)(uintptr_t) override, name, value) {
+    FG_JSON_MEMBERS(override, name, value) {
         bool known = json_object_get(json_object_get(o->rule, "keys"), name) != NULL;
         if ((of_type && known) || fg_json_equal(value, value_of(o, name))) continue;
         FG_CALL(refuse(
@@ -79,9 +77,8 @@ static fg_status check_layer(const overrides *o, const char *layer, const json_t
 }
 
 static fg_status check_layers(const overrides *o, fg_error *err) {
-    const char *layer;
     json_t *override;
-    json_object_foreach((json_t *)(uintptr_t)o->given, layer, override) {
+    FG_JSON_MEMBERS(o->given, layer, override) {
         size_t number = layer_of(o, layer);
         if (number == json_array_size(o->types))
             FG_CALL(refuse(o, layer, NULL, override, "there is no such layer", err));
@@ -139,7 +136,6 @@ static fg_status move(const overrides *o, const char *name, const json_t *target
 fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const json_t *defaults,
                                      const char *file, fg_error *err) {
     overrides o = {.config = config, .rule = rule, .defaults = defaults, .file = file};
-    const char *name;
     json_t *target;
     char brief[BRIEF];
     o.key = text_of(rule, "key");
@@ -151,7 +147,7 @@ fg_status fg_layer_overrides_resolve(json_t *config, const json_t *rule, const j
         return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected an object", file, o.key,
                        fg_json_brief(o.given, brief, sizeof brief));
     FG_CALL(check_layers(&o, err));
-    json_object_foreach(json_object_get(rule, "keys"), name, target) FG_CALL(move(&o, name, target, err));
+    FG_JSON_MEMBERS(json_object_get(rule, "keys"), name, target) FG_CALL(move(&o, name, target, err));
     json_object_del(config, o.key);
     return FG_OK;
 }

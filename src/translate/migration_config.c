@@ -20,10 +20,9 @@ static fg_status pass_key(fg_translator *t, const char *path, const json_t *valu
 
 static fg_status pass_keys(fg_translator *t, const json_t *object, const char *prefix, fg_error *err) {
     fg_status status = FG_OK;
-    const char *key;
     json_t *value;
     char *path = NULL;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    FG_JSON_MEMBERS(object, key, value) {
         const fg_claims *claims = &t->claims[FG_SIDE_HF];
         FG_TRY_RENEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
         bool shared = fg_claims_below(claims, path) || json_is_object(fg_json_at(t->result, path));

@@ -29,10 +29,9 @@ static fg_status may_stay_newer(const fg_translator *t, const json_t *inside, co
 /* Rotary settings of models inside go back into the newer spelling where that is safe. */
 static fg_status keep_newer_inside(const fg_translator *t, json_t *hf, fg_error *err) {
     const json_t *types = json_object_get(t->document, "defaults");
-    const char *key;
     json_t *inside;
     bool may;
-    json_object_foreach(hf, key, inside) {
+    FG_JSON_MEMBERS(hf, key, inside) {
         if (!json_is_object(inside)) continue;
         FG_CALL(may_stay_newer(t, inside, json_string_value(json_object_get(types, key)), &may, err));
         if (may) FG_CALL(fg_rotary_settings_to_newer(inside, err));

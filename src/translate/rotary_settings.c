@@ -64,9 +64,8 @@ static bool same(const json_t *a, const json_t *b) {
     if (!a || !b || is_plain(a) || is_plain(b)) return (!a || is_plain(a)) && (!b || is_plain(b));
     size_t typed_a = json_object_get(a, "type") != NULL, typed_b = json_object_get(b, "type") != NULL;
     if (json_object_size(a) - typed_a != json_object_size(b) - typed_b) return false;
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)a, key, value) {
+    FG_JSON_MEMBERS(a, key, value) {
         if (strcmp(key, "type") != 0 && !fg_json_equal(value, json_object_get(b, key))) return false;
     }
     return true;
@@ -104,9 +103,8 @@ static fg_status expect_object(const json_t *config, const char *key, const char
 }
 
 static bool per_layer_type(const json_t *parameters) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)parameters, key, value) {
+    FG_JSON_MEMBERS(parameters, key, value) {
         if (!json_is_object(value)) return false;
     }
     return json_object_size(parameters) > 0;
@@ -180,12 +178,11 @@ done:
 enum { DEPTH = 16 };
 
 static fg_status spell(json_t *config, bool newer, const char *file, unsigned depth, fg_error *err) {
-    const char *key;
     json_t *value;
     if (depth == DEPTH) return FG_OK; /* coverage refuses what is nested like this */
     FG_CALL(to_older(config, false, file, err));
     if (newer) FG_CALL(fg_rotary_settings_to_newer(config, err));
-    json_object_foreach(config, key, value) {
+    FG_JSON_MEMBERS(config, key, value) {
         bool rotary = strcmp(key, "rope_scaling") == 0 || strcmp(key, "rope_parameters") == 0;
         if (json_is_object(value) && !rotary) FG_CALL(spell(value, newer, file, depth + 1, err));
     }
@@ -197,9 +194,8 @@ fg_status fg_rotary_settings_spell(json_t *config, bool newer, const char *file,
 }
 
 static bool has_newer(const json_t *config, unsigned depth) {
-    const char *key;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)config, key, value) {
+    FG_JSON_MEMBERS(config, key, value) {
         if (strcmp(key, "rope_parameters") == 0 && json_object_size(value)) return true;
         if (depth && has_newer(value, depth - 1)) return true;
     }

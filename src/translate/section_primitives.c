@@ -211,7 +211,6 @@ done:
 fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_declaration *d, fg_error *err) {
     fg_status status = FG_OK;
     char *hf = NULL, *target = NULL, *hf_entry = NULL, *target_entry = NULL, brief[BRIEF];
-    const char *key;
     json_t *value;
     FG_TRY_NEW(hf, fg_section_hf_path(frame, d, err));
     FG_TRY_NEW(target, fg_path_resolve(frame->target, d->fields[0], err));
@@ -220,7 +219,7 @@ fg_status fg_run_typed_dict(fg_translator *t, const fg_frame *frame, const fg_de
         FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" = %s: expected an object with at least one entry",
                                     fg_translator_imports(t) ? hf : target,
                                     fg_json_brief(from, brief, sizeof brief)));
-    json_object_foreach((json_t *)(uintptr_t)from, key, value) {
+    FG_JSON_MEMBERS(from, key, value) {
         if (strchr(key, '/')) {
             FG_TRY(fg_translator_refuse(t, d, err, "\"%s\": the name \"%s\" has a slash in it",
                                         fg_translator_imports(t) ? hf : target, key));

@@ -41,11 +41,10 @@ static const json_t *architectures(const fg_translator *t) {
 static fg_status import_architectures(fg_translator *t, fg_error *err) {
     const json_t *accepted = architectures(t), *found = json_object_get(t->given, "architectures");
     char wanted[BRIEF];
-    size_t i;
     json_t *item;
     if (!accepted || !found || json_is_null(found)) return FG_OK;
     bool known = json_is_array(found);
-    json_array_foreach((json_t *)(uintptr_t)found, i, item) known &= fg_json_contains(accepted, item);
+    FG_JSON_EACH(found, i, item) known &= fg_json_contains(accepted, item);
     if (known) return FG_OK;
     return fg_translator_refuse_value(
         t, NULL, NULL, "architectures", found, err,
@@ -96,9 +95,8 @@ static fg_status each_option(fg_translator *t,
                              fg_status (*set)(fg_translator *t, const char *path, json_t *value,
                                               fg_error *err),
                              fg_error *err) {
-    const char *path;
     json_t *option;
-    json_object_foreach(json_object_get(t->document, "options"), path, option) {
+    FG_JSON_MEMBERS(json_object_get(t->document, "options"), path, option) {
         uint64_t value = 0;
         const char *name = json_string_value(option);
         if (!name || !fg_translate_option(t->options, name, &value))
@@ -113,9 +111,8 @@ static fg_status each_option(fg_translator *t,
 
 /* An import notes the value where it is left out; an export writes it. Both take over the reference. */
 static fg_status set_left_out(fg_translator *t, const char *path, json_t *value, fg_error *err) {
-    size_t i;
     json_t *entry;
-    json_array_foreach(t->left_out, i, entry) {
+    FG_JSON_EACH(t->left_out, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         if (key && strcmp(key, path) == 0) return fg_json_put(entry, "value", value, err);
     }
@@ -154,10 +151,9 @@ static bool may_differ(const fg_translator *there, const fg_declaration *d) {
 }
 
 static fg_status compare_return(fg_translator *there, const json_t *back, fg_error *err) {
-    const char *path;
     json_t *value;
     char before[BRIEF], after[BRIEF], place[PATH];
-    json_object_foreach(there->resolved, path, value) {
+    FG_JSON_MEMBERS(there->resolved, path, value) {
         const json_t *found = fg_json_at(back, path);
         const fg_claim *claim = fg_claims_find(&there->claims[FG_SIDE_HF], path);
         const fg_declaration *d = claim ? claim->declaration : NULL;
@@ -174,10 +170,9 @@ static fg_status compare_return(fg_translator *there, const json_t *back, fg_err
 /* Adds the defaults of the models inside, such as the text model of a vision model: "defaults" says where
  * they stand and which type they are if they do not say so themselves. */
 static fg_status complete_inside(const fg_translator *t, json_t *hf, fg_error *err) {
-    const char *path;
     json_t *type;
     const json_t *defaults;
-    json_object_foreach(json_object_get(t->document, "defaults"), path, type) {
+    FG_JSON_MEMBERS(json_object_get(t->document, "defaults"), path, type) {
         json_t *inside = fg_json_at(hf, path);
         const char *own = json_string_value(json_object_get(inside, "model_type"));
         if (!json_is_object(inside)) continue;
@@ -257,9 +252,8 @@ static bool has_place(const fg_translator *t, const char *key, const json_t *ent
 /* Puts back what the other direction left out: keys that were not written, and values of which what stands
  * for them was written. */
 static fg_status put_back(fg_translator *t, fg_error *err) {
-    size_t i;
     json_t *entry;
-    json_array_foreach((json_t *)(uintptr_t)t->options->carried, i, entry) {
+    FG_JSON_EACH(t->options->carried, i, entry) {
         const char *key = json_string_value(json_object_get(entry, "key"));
         const json_t *found = key ? fg_json_at(t->result, key) : NULL;
         json_t *value = json_object_get(entry, "value");
@@ -376,10 +370,9 @@ done:
 
 fg_status fg_translation_grow(const fg_translation *translation, uint64_t rows, json_t **result,
                               fg_error *err) {
-    size_t i;
     json_t *path;
     FG_CALL_NEW(*result, fg_json_deep_copy(translation->result, err));
-    json_array_foreach(translation->vocabulary_sizes, i, path)
+    FG_JSON_EACH(translation->vocabulary_sizes, i, path)
         FG_CALL(fg_json_set_at(*result, json_string_value(path), json_integer((json_int_t)rows), err));
     return FG_OK;
 }

@@ -244,15 +244,12 @@ done:
 static fg_status check_conditions(fg_translator *t, const fg_frame *frame, const json_t *conditions,
                                   bool warn, fg_error *err) {
     char number[24];
-    size_t i;
-    const char *name;
     json_t *item;
-    json_array_foreach((json_t *)(uintptr_t)conditions, i, item) {
+    FG_JSON_EACH(conditions, i, item) {
         snprintf(number, sizeof number, "%zu", i);
         FG_CALL(check_condition(t, frame, item, warn, number, err));
     }
-    json_object_foreach((json_t *)(uintptr_t)conditions, name, item)
-        FG_CALL(check_condition(t, frame, item, warn, name, err));
+    FG_JSON_MEMBERS(conditions, name, item) FG_CALL(check_condition(t, frame, item, warn, name, err));
     return FG_OK;
 }
 

@@ -1,6 +1,6 @@
 /* The cases of tests/data/language/tensors: each folder has a converter.json, and a plan.json or an
  * error.txt, of which each line is said while the converter is loaded, its tensor map made, or the plan.
- * Completed configurations ("target", "hf") stand in config.json, that of the kind where a case has none.
+ * Completed configurations ("target", "hf") are in config.json, that of the kind where a case has none.
  * case.json gives the "source" (name to dtype and shape), the "direction", and the "rows" that the
  * vocabulary gets ("count", and "values" by row). The catalogue is that of the kind "classes", then the
  * built-in one. */
