@@ -71,8 +71,6 @@ EXCEPTIONS = {
     ("not used", "fg_catalogue_forget"): "tests change the files of a catalogue",
     ("not used", "fg_expression_evaluate"): "tests and the fuzzer look at values, converters at what they hold for",
     ("not used", "fg_blas_core_better"): "tests name processors that this machine does not have",
-    ("type name", "linter"): "each check of lint/ has a context of its own",
-    ("type name", "builder"): "two front ends of a tensor map build it alike",
 }
 
 
@@ -294,6 +292,17 @@ def uses(tree):
                 yield "not used", function.name, f"{path}:{function.line}: {function.name} is used by no other file"
 
 
+def mentions(tree):
+    """A file of ours that a comment names is there."""
+    names = {os.path.basename(path) for path in tree.files} | {"hdf5.h"}
+    for path, text in tree.files.items():
+        for comment in re.findall(r"/\*.*?\*/", text, re.S):
+            for name in re.findall(r"[a-z][\w/]*\.[ch]\b", comment):
+                included = os.path.basename(name) in names and ("/" not in name or any(other.endswith("/" + name) for other in tree.files))
+                if not included and name not in names:
+                    yield "stale name", path, f"{path}: a comment names {name}"
+
+
 def headers(tree, build):
     """Each header compiles alone, with the flags of a source of its room."""
     flags = {}
@@ -315,7 +324,7 @@ def headers(tree, build):
                 yield "header alone", path, f"{path}: " + next(iter(re.findall(r"error: (.*)", output)), output)
 
 
-RULES = [sizes, names, rooms, shares, include_circles, uses, calls]
+RULES = [sizes, names, rooms, shares, include_circles, uses, calls, mentions]
 
 
 def violations(tree, build=None):
@@ -329,6 +338,7 @@ BAD = {
     "src/base/long.c": "static int f(int a) {\n" + "    a++;\n" * 59 + "    return a;\n}\n",
     "src/base/branches.c": "int g(int a) {\n" + "    if (a && a) a++;\n" * 10 + "    return a;\n}\n",
     "src/base/lines.h": "int a;\n" * 701,
+    "src/base/stale.h": "/* see base/gone.h */\n",
     "src/base/wide.h": "/* " + "x" * 108 + " */\n",
     "src/base/twice.h": "typedef struct fg_a { int x; } fg_a;\n",
     "src/plan/twice.h": "typedef enum { FG_B } fg_a;\n",
@@ -348,11 +358,11 @@ FOUND = {
     ("function length", "f"), ("complexity", "g"), ("file length", "src/base/lines.h"), ("line length", "src/base/wide.h"),
     ("type name", "fg_a"), ("file name", "twice.h"), ("include", "base -> plan"), ("room", "attic"), ("link", "plan -> lint"),
     ("circle", "src/base/up"), ("circle", "src/store/ring0"), ("share", "base"), ("header alone", "src/store/alone.h"),
-    ("not used", "fg_unused"),
+    ("not used", "fg_unused"), ("stale name", "src/base/stale.h"),
     *((rule, "src/store/calls.c") for rule, _, _ in CALLS),
 }
 GOOD = {
-    "src/base/good.h": "typedef struct fg_a fg_a; /* open(2) */\nstruct fg_a { int (*read)(int a); };\n"
+    "src/base/good.h": "typedef struct fg_a fg_a; /* open(2), base/good.c */\nstruct fg_a { int (*read)(int a); };\n"
                        "int fg_called(void);\nint fg_expanded(void);\n#define EXPANDED fg_expanded()\n",
     "src/base/called.c": '#include "base/good.h"\nint fg_called(void) { return 1; }\nint fg_expanded(void) { return 2; }\n',
     "src/base/good.c": '#include "base/good.h"\n#define EACH(a) \\\n    if (a && a)\n'

@@ -8,13 +8,13 @@
 
 enum { DEPTH = 16, NAME = 120 };
 
-typedef struct linter {
+typedef struct class_linter {
     const fg_declarations *declarations;
     const fg_classes *classes;
     unsigned char *reached; /* owned; by section */
     fg_buffer *wrong;
     fg_error *err;
-} linter;
+} class_linter;
 
 #define ADD_LINT_ERROR(l, section, format, ...)                                                              \
     fg_lint_errors_add((l)->wrong, (l)->err, "sections/%s: " format, (section)->name, __VA_ARGS__)
@@ -22,7 +22,7 @@ typedef struct linter {
 /* ---- which fields are claimed ---- */
 
 /* A field's class where it has but one: nothing chooses among several while no configuration is there. */
-static const char *only_class(const linter *l, const char *class_name, const char *path) {
+static const char *only_class(const class_linter *l, const char *class_name, const char *path) {
     fg_field field;
     char key[NAME];
     while (class_name && *path) {
@@ -44,7 +44,7 @@ static bool claims_below(const fg_section *section, const char *path) {
     return false;
 }
 
-static fg_status check_fields(const linter *l, const fg_section *section, const char *class_name,
+static fg_status check_fields(const class_linter *l, const fg_section *section, const char *class_name,
                               const char *prefix, unsigned depth) {
     fg_status status = FG_OK;
     fg_error *err = l->err;
@@ -73,7 +73,7 @@ done:
 
 /* The field that a path leads to, seen from the section's class; false if a part of it does not exist. `sure`
  * is false where the class in between is only known with a configuration. */
-static bool find_field(const linter *l, const fg_section *section, const char *path, fg_field *field,
+static bool find_field(const class_linter *l, const fg_section *section, const char *path, fg_field *field,
                        bool *sure) {
     const char *last = strrchr(path, '/');
     char parent[NAME * 2];
@@ -98,7 +98,7 @@ static bool mentions(const json_t *conditions, const char *path) {
     return false;
 }
 
-static fg_status check_ignored(const linter *l, const fg_section *section, const fg_declaration *d,
+static fg_status check_ignored(const class_linter *l, const fg_section *section, const fg_declaration *d,
                                const fg_field *field, const char *path) {
     const char *below = fg_class_known(l->classes, field->type) ? field->type : NULL;
     bool empty = below && !fg_class_has_architecture(l->classes, below);
@@ -122,7 +122,7 @@ static bool has_word(const char *type, const char *word) {
 }
 
 /* A value that is carried over is held to a type, and to one that the field can have. */
-static fg_status check_type(const linter *l, const fg_section *section, const fg_declaration *d,
+static fg_status check_type(const class_linter *l, const fg_section *section, const fg_declaration *d,
                             const fg_field *field) {
     static const struct {
         const char *field, *types;
@@ -145,7 +145,7 @@ static fg_status check_type(const linter *l, const fg_section *section, const fg
 }
 
 /* A value for which a key or field is left out must be the one that its absence means. */
-static fg_status check_default(const linter *l, const fg_section *section, const fg_declaration *d,
+static fg_status check_default(const class_linter *l, const fg_section *section, const fg_declaration *d,
                                const fg_field *field, const char *word) {
     const json_t *value = json_object_get(d->spec, word);
     if (!value || !field->default_value || fg_expression_is(value) ||
@@ -155,7 +155,8 @@ static fg_status check_default(const linter *l, const fg_section *section, const
                           word, field->name);
 }
 
-static fg_status check_declaration(const linter *l, const fg_section *section, const fg_declaration *d) {
+static fg_status check_declaration(const class_linter *l, const fg_section *section,
+                                   const fg_declaration *d) {
     fg_field field;
     bool sure;
     for (size_t i = 0; i < d->field_count; i++) {
@@ -175,7 +176,7 @@ static fg_status check_declaration(const linter *l, const fg_section *section, c
 
 /* ---- sections ---- */
 
-static void reach(const linter *l, const fg_section *section) {
+static void reach(const class_linter *l, const fg_section *section) {
     size_t index = (size_t)(section - l->declarations->sections);
     if (l->reached[index]) return;
     l->reached[index] = 1;
@@ -185,7 +186,7 @@ static void reach(const linter *l, const fg_section *section) {
     }
 }
 
-static fg_status check_section(const linter *l, const fg_section *section) {
+static fg_status check_section(const class_linter *l, const fg_section *section) {
     if (!section->class_name || !fg_class_known(l->classes, section->class_name)) {
         FG_CALL(ADD_LINT_ERROR(l, section, "there is no class \"%s\"",
                                section->class_name ? section->class_name : "(none given)"));
@@ -199,7 +200,7 @@ static fg_status check_section(const linter *l, const fg_section *section) {
 fg_status fg_lint_classes(const fg_declarations *declarations, const fg_classes *classes, fg_buffer *wrong,
                           fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.declarations = declarations, .classes = classes, .wrong = wrong, .err = err};
+    class_linter l = {.declarations = declarations, .classes = classes, .wrong = wrong, .err = err};
     FG_NEW(l.reached, declarations->count);
     reach(&l, declarations->root);
     for (size_t i = 0; i < declarations->count; i++) {

@@ -11,22 +11,22 @@
 #include "mapping/name_map.h"
 #include "translate/translate.h"
 
-typedef struct linter {
+typedef struct code_linter {
     const fg_converter *converter;
     fg_code_declaration declaration;
     fg_buffer *wrong;
     size_t before; /* length of `wrong` at the start */
-} linter;
+} code_linter;
 
 /* ---- one configuration ---- */
 
-static fg_status translate(const linter *l, fg_direction direction, const json_t *config,
+static fg_status translate(const code_linter *l, fg_direction direction, const json_t *config,
                            fg_translation *result, fg_error *err) {
     const fg_translate_options options = {.hf_version = 4, .version = "0", .file = "example"};
     return fg_translate(l->converter, direction, config, &options, result, err);
 }
 
-static fg_status check_translated(const linter *l, const fg_translation *there, fg_error *err) {
+static fg_status check_translated(const code_linter *l, const fg_translation *there, fg_error *err) {
     fg_status status = FG_OK;
     fg_plan plan = {0};
     json_t *tied = NULL;
@@ -43,7 +43,7 @@ done:
 }
 
 /* A configuration that the family refuses is no problem of its code. */
-static fg_status check_config(linter *l, const json_t *config, bool *accepted, fg_error *err) {
+static fg_status check_config(code_linter *l, const json_t *config, bool *accepted, fg_error *err) {
     fg_translation there = {0};
     fg_error what = {0};
     fg_status status = translate(l, FG_IMPORT, config, &there, &what);
@@ -59,7 +59,7 @@ static fg_status check_config(linter *l, const json_t *config, bool *accepted, f
 /* ---- a configuration and its neighbours ---- */
 
 /* The example of the declaration as hf has it. */
-static fg_status make_sample(linter *l, json_t **sample, fg_error *err) {
+static fg_status make_sample(code_linter *l, json_t **sample, fg_error *err) {
     fg_status status = FG_OK;
     fg_translation back = {0};
     fg_error what = {0};
@@ -84,7 +84,7 @@ done:
 }
 
 /* Flags decide which parameters there are: each is tried both ways. */
-static fg_status check_flag(linter *l, const json_t *sample, const char *path, fg_error *err) {
+static fg_status check_flag(code_linter *l, const json_t *sample, const char *path, fg_error *err) {
     fg_status status = FG_OK;
     bool accepted;
     json_t *config = NULL;
@@ -102,7 +102,7 @@ done:
     return status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text); /* no place for the flag */
 }
 
-static fg_status check_flags(linter *l, const json_t *sample, fg_error *err) {
+static fg_status check_flags(code_linter *l, const json_t *sample, fg_error *err) {
     const fg_section *root = fg_converter_declarations(l->converter)->root;
     for (size_t i = 0; root && i < root->count; i++) {
         const fg_declaration *d = &root->items[i];
@@ -113,7 +113,7 @@ static fg_status check_flags(linter *l, const json_t *sample, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status check_sample(linter *l, const json_t *sample, fg_error *err) {
+static fg_status check_sample(code_linter *l, const json_t *sample, fg_error *err) {
     fg_status status = FG_OK;
     fg_error what = {0};
     json_t *made = NULL;
@@ -134,7 +134,7 @@ done:
 }
 
 fg_status fg_lint_code(const fg_converter *converter, const json_t *sample, fg_buffer *wrong, fg_error *err) {
-    linter l = {.converter = converter, .wrong = wrong, .before = wrong->length};
+    code_linter l = {.converter = converter, .wrong = wrong, .before = wrong->length};
     fg_error what = {0};
     char unsaid[FG_LOG_LINE];
     fg_status status = fg_code_declaration_load(&l.declaration, converter, &what);

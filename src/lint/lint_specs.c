@@ -13,19 +13,19 @@
 
 enum { BRIEF = 80 };
 
-typedef struct linter {
+typedef struct spec_linter {
     fg_catalogue *catalogue;
     const fg_format *format;   /* whose families have the file that is checked; else NULL */
     const fg_classes *classes; /* of the format, or NULL */
     json_t *roots;             /* owned; object whose keys are the classes that its converters begin with */
     fg_buffer wrong;           /* of one file, "; " between */
     size_t keys;               /* checked */
-} linter;
+} spec_linter;
 
 /* ---- families ---- */
 
 /* Whether there is a converter whose models can be run. */
-static fg_status can_run(const linter *l, const fg_format *format, const char *family, bool *can,
+static fg_status can_run(const spec_linter *l, const fg_format *format, const char *family, bool *can,
                          fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
@@ -34,7 +34,7 @@ static fg_status can_run(const linter *l, const fg_format *format, const char *f
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
 }
 
-static fg_status check_reads(linter *l, const fg_format *format, const char *family, const json_t *spec,
+static fg_status check_reads(spec_linter *l, const fg_format *format, const char *family, const json_t *spec,
                              fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
@@ -44,7 +44,7 @@ static fg_status check_reads(linter *l, const fg_format *format, const char *fam
 }
 
 /* The side of a format whose families have a file each. */
-static fg_status check_side(linter *l, const fg_format *format, const char *family, const json_t *spec,
+static fg_status check_side(spec_linter *l, const fg_format *format, const char *family, const json_t *spec,
                             fg_error *err) {
     bool can, has = json_object_get(json_object_get(spec, "formats"), format->schema);
     FG_CALL(can_run(l, format, family, &can, err));
@@ -55,7 +55,7 @@ static fg_status check_side(linter *l, const fg_format *format, const char *fami
                               family);
 }
 
-static fg_status check_family(linter *l, const char *family, const json_t *spec, fg_error *err) {
+static fg_status check_family(spec_linter *l, const char *family, const json_t *spec, fg_error *err) {
     const fg_format *target;
     bool any = false, can;
     for (size_t i = 0; !any && (target = fg_format_target(i)); i++) {
@@ -76,7 +76,7 @@ static fg_status check_family(linter *l, const char *family, const json_t *spec,
 /* ---- keys ---- */
 
 /* Whether what stands in for an absent key is the default of its class: null stands for what "null" says. */
-static fg_status check_default(linter *l, const json_t *entry, const char *path, const json_t *held,
+static fg_status check_default(spec_linter *l, const json_t *entry, const char *path, const json_t *held,
                                fg_error *err) {
     char found[BRIEF], expected[BRIEF];
     const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null");
@@ -90,7 +90,7 @@ static fg_status check_default(linter *l, const json_t *entry, const char *path,
 }
 
 /* `entry` is that of a role whose only key this is; else NULL. */
-static fg_status check_key(linter *l, const char *prefix, const char *key, const json_t *entry,
+static fg_status check_key(spec_linter *l, const char *prefix, const char *key, const json_t *entry,
                            fg_error *err) {
     fg_status status = FG_OK;
     json_t *ignored;
@@ -111,7 +111,7 @@ done:
     return status;
 }
 
-static fg_status check_entry(linter *l, const char *prefix, const json_t *entry, fg_error *err) {
+static fg_status check_entry(spec_linter *l, const char *prefix, const json_t *entry, fg_error *err) {
     const json_t *key = json_object_get(entry, "key");
     json_t *one;
     if (json_is_string(key)) FG_CALL(check_key(l, prefix, json_string_value(key), entry, err));
@@ -119,7 +119,7 @@ static fg_status check_entry(linter *l, const char *prefix, const json_t *entry,
     return FG_OK;
 }
 
-static fg_status check_rotary(linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
+static fg_status check_rotary(spec_linter *l, const char *prefix, const json_t *rotary, fg_error *err) {
     fg_status status = FG_OK;
     json_t *object, *entry;
     char *path = NULL;
@@ -134,7 +134,7 @@ done:
 }
 
 /* A side, or its "blocks", which are below `prefix`. */
-static fg_status check_keys(linter *l, const char *prefix, const json_t *side, fg_error *err) {
+static fg_status check_keys(spec_linter *l, const char *prefix, const json_t *side, fg_error *err) {
     json_t *entry;
     FG_JSON_MEMBERS(json_object_get(side, "config"), name, entry) FG_CALL(check_entry(l, prefix, entry, err));
     FG_CALL(check_rotary(l, prefix, json_object_get(side, "rotary"), err));
@@ -143,7 +143,7 @@ static fg_status check_keys(linter *l, const char *prefix, const json_t *side, f
     return FG_OK;
 }
 
-static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
+static fg_status check_roles(spec_linter *l, const json_t *config, fg_error *err) {
     json_t *entry;
     FG_JSON_MEMBERS(config, name, entry) {
         if (!fg_hyperparameters_is_role(name))
@@ -152,7 +152,7 @@ static fg_status check_roles(linter *l, const json_t *config, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status check_all_roles(linter *l, const json_t *spec, fg_error *err) {
+static fg_status check_all_roles(spec_linter *l, const json_t *spec, fg_error *err) {
     json_t *side;
     FG_CALL(check_roles(l, json_object_get(spec, "config"), err));
     FG_JSON_MEMBERS(json_object_get(spec, "formats"), format, side) {
@@ -178,7 +178,7 @@ static member_names of_number = {"key", "absent", "null", "outside", "yields", N
 static member_names of_weight = {"name",    "part", "of",         "rows", "unsqueezed",
                                  "experts", "dim",  "transposed", NULL};
 
-static fg_status check_members(linter *l, const char *where, const json_t *object, member_names names,
+static fg_status check_members(spec_linter *l, const char *where, const json_t *object, member_names names,
                                fg_error *err) {
     json_t *value;
     FG_JSON_MEMBERS(object, key, value) {
@@ -191,7 +191,7 @@ static fg_status check_members(linter *l, const char *where, const json_t *objec
 }
 
 /* The members of each object in `objects`. */
-static fg_status check_each(linter *l, const json_t *objects, member_names names, fg_error *err) {
+static fg_status check_each(spec_linter *l, const json_t *objects, member_names names, fg_error *err) {
     json_t *value;
     FG_JSON_MEMBERS(objects, key, value) {
         FG_CALL(check_members(l, key, value, names, err));
@@ -199,7 +199,7 @@ static fg_status check_each(linter *l, const json_t *objects, member_names names
     return FG_OK;
 }
 
-static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) {
+static fg_status check_weights(spec_linter *l, const json_t *weights, fg_error *err) {
     json_t *value, *choice;
     FG_JSON_MEMBERS(weights, role, value) {
         FG_CALL(check_members(l, role, value, of_weight, err));
@@ -209,7 +209,7 @@ static fg_status check_weights(linter *l, const json_t *weights, fg_error *err) 
 }
 
 /* What a side and its "blocks" have alike. */
-static fg_status check_description(linter *l, const json_t *described, fg_error *err) {
+static fg_status check_description(spec_linter *l, const json_t *described, fg_error *err) {
     const json_t *rotary = json_object_get(described, "rotary");
     FG_CALL(check_each(l, json_object_get(described, "config"), of_entry, err));
     FG_CALL(check_members(l, "rotary", rotary, of_rotary, err));
@@ -217,7 +217,7 @@ static fg_status check_description(linter *l, const json_t *described, fg_error 
     return check_each(l, json_object_get(rotary, "numbers"), of_number, err);
 }
 
-static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err) {
+static fg_status check_all_members(spec_linter *l, const json_t *spec, fg_error *err) {
     json_t *side;
     FG_CALL(check_members(l, "the file", spec, of_file, err));
     FG_CALL(check_each(l, json_object_get(spec, "config"), of_entry, err));
@@ -235,7 +235,7 @@ static fg_status check_all_members(linter *l, const json_t *spec, fg_error *err)
 /* ---- files ---- */
 
 /* The classes that the converters of the format begin with. */
-static fg_status find_roots(linter *l, fg_error *err) {
+static fg_status find_roots(spec_linter *l, fg_error *err) {
     const fg_converter_entries *entries;
     const fg_converter *converter;
     FG_CALL(fg_converters_list(l->catalogue, &entries, err));
@@ -250,7 +250,7 @@ static fg_status find_roots(linter *l, fg_error *err) {
 }
 
 /* The format for all of whose families this is the file; with its classes. */
-static fg_status find_format(linter *l, const char *name, fg_error *err) {
+static fg_status find_format(spec_linter *l, const char *name, fg_error *err) {
     size_t i = 0;
     while ((l->format = fg_format_target(i)) && (!l->format->spec || strcmp(l->format->spec, name) != 0)) i++;
     if (!l->format) return FG_OK;
@@ -261,7 +261,7 @@ static fg_status find_format(linter *l, const char *name, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_error *err) {
+static fg_status check_spec(spec_linter *l, const char *name, const json_t *spec, fg_error *err) {
     FG_CALL(check_all_members(l, spec, err));
     FG_CALL(check_all_roles(l, spec, err));
     FG_CALL(find_format(l, name, err));
@@ -277,7 +277,8 @@ static fg_status check_spec(linter *l, const char *name, const json_t *spec, fg_
     return FG_OK;
 }
 
-static fg_status lint_file(linter *l, const char *path, fg_buffer *report, size_t *problems, fg_error *err) {
+static fg_status lint_file(spec_linter *l, const char *path, fg_buffer *report, size_t *problems,
+                           fg_error *err) {
     fg_status status = FG_OK;
     json_t *spec = NULL;
     char *name = NULL;
@@ -303,7 +304,7 @@ done:
 static fg_status lint_specs(fg_catalogue *catalogue, const char *path, fg_buffer *report, size_t *problems,
                             fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.catalogue = catalogue};
+    spec_linter l = {.catalogue = catalogue};
     fg_names paths = {0};
     if (path) FG_TRY(lint_file(&l, path, report, problems, err));
     for (size_t i = 0; i < catalogue->count && !path; i++)
@@ -375,7 +376,7 @@ done:
 static fg_status lint_reads(fg_catalogue *catalogue, const fg_converter *converter, fg_buffer *report,
                             size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
-    linter l = {.catalogue = catalogue};
+    spec_linter l = {.catalogue = catalogue};
     fg_catalogue all = {0};
     json_t *spec = NULL;
     char *path = NULL;

@@ -9,15 +9,15 @@
 enum { WHERE = 700, SHAPE_TEXT = 160 };
 
 /* The map of one step: each tensor of the source is a link of one part. */
-typedef struct builder {
+typedef struct migration_builder {
     const fg_migration *migration;
     const json_t *config;
     fg_tensor_map map;
     fg_buffer name, scratch;
     fg_error *err;
-} builder;
+} migration_builder;
 
-static fg_status find_view(builder *b, const char *name, const fg_tensor_view **view) {
+static fg_status find_view(migration_builder *b, const char *name, const fg_tensor_view **view) {
     bool matched = false;
     *view = NULL;
     for (size_t i = 0; i < b->migration->view_count && !*view; i++) {
@@ -28,8 +28,8 @@ static fg_status find_view(builder *b, const char *name, const fg_tensor_view **
 }
 
 /* A list of sizes of a view, or what replaces it. */
-static fg_status read_shape(const builder *b, const fg_tensor_view *view, const char *key, uint32_t *rank,
-                            uint64_t *shape) {
+static fg_status read_shape(const migration_builder *b, const fg_tensor_view *view, const char *key,
+                            uint32_t *rank, uint64_t *shape) {
     char where[WHERE];
     const json_t *given = json_object_get(view->rule, key);
     const fg_scope scope = {.here = b->config, .root = b->config};
@@ -51,7 +51,7 @@ static bool holds(uint32_t rank, const uint64_t *shape, uint64_t elements) {
     return fg_tensor_row_major(&dense) && product == elements;
 }
 
-static fg_status misfit(const builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
+static fg_status misfit(const migration_builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
                         const char *key, uint32_t rank, const uint64_t *shape) {
     char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
     fg_shape_text(rank, shape, wanted, sizeof wanted);
@@ -61,7 +61,7 @@ static fg_status misfit(const builder *b, const fg_tensor *tensor, const fg_tens
     return fg_hint(b->err, "check that the model is of the version that the update starts from");
 }
 
-static fg_status wrong_order(const builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
+static fg_status wrong_order(const migration_builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
                              const json_t *order) {
     char found[SHAPE_TEXT];
     return fg_fail(b->err, FG_ERR_INPUT,
@@ -71,7 +71,7 @@ static fg_status wrong_order(const builder *b, const fg_tensor *tensor, const fg
 }
 
 /* A view changes the form that a tensor has as it is. */
-static fg_status change_form(const builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
+static fg_status change_form(const migration_builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
                              fg_tensor_form *form) {
     const json_t *order = json_object_get(view->rule, "permute");
     FG_CALL(read_shape(b, view, "shape", &form->part_rank, form->part_shape));
@@ -89,7 +89,7 @@ static fg_status change_form(const builder *b, const fg_tensor *tensor, const fg
     return FG_OK;
 }
 
-static fg_status add_tensor(builder *b, const fg_tensor *tensor) {
+static fg_status add_tensor(migration_builder *b, const fg_tensor *tensor) {
     fg_error *err = b->err;
     fg_tensor_form form = {.rank = tensor->rank, .part_rank = tensor->rank};
     const fg_tensor_view *view;
@@ -116,7 +116,7 @@ static fg_status add_tensor(builder *b, const fg_tensor *tensor) {
 fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const json_t *config,
                             const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
-    builder b = {.migration = m, .config = config, .err = err};
+    migration_builder b = {.migration = m, .config = config, .err = err};
     b.map = (fg_tensor_map){.file = m->file, .key = "names", .as_found = true};
     *plan = (fg_plan){0};
     for (size_t i = 0; i < source->count; i++) FG_TRY(add_tensor(&b, &source->items[i]));

@@ -1,4 +1,4 @@
-/* store/checkpoint and weight_files: what a directory is, where its weights are, what is wrong with
+/* format/checkpoint and format/weight_files: what a directory is, where its weights are, what is wrong with
  * it. */
 #include "store_fixture.h"
 

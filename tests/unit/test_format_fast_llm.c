@@ -1,4 +1,4 @@
-/* store/fast_llm through store/checkpoint: directories of Fast-LLM, good and hostile. */
+/* format/fast_llm through format/checkpoint: directories of Fast-LLM, good and hostile. */
 #include "store_fixture.h"
 
 #include "base/log.h"

@@ -1,4 +1,4 @@
-/* convert/expression: values, paths, messages, hostile text. */
+/* language/expression: values, paths, messages, hostile text. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* convert/name_rules: renaming, falling back, broken and hostile rules, speed. */
+/* language/name_rules: renaming, falling back, broken and hostile rules, speed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

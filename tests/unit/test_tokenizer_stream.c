@@ -1,4 +1,4 @@
-/* vocab/token_stream: text comes as soon as it is certain, and the pieces make up the whole. */
+/* tokenizer/token_stream: text comes as soon as it is certain, and the pieces make up the whole. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

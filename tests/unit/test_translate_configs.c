@@ -1,4 +1,4 @@
-/* convert/translate with the converters of this repository: real config.json files, and what the real
+/* translate/translate with the converters of this repository: real config.json files, and what the real
  * Forgather wrote. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* convert/rotary: both spellings of rotary settings. */
+/* translate/rotary_settings: both spellings of rotary settings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
