@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/yaml.h"
-#include "format/fast_llm.h"
+#include "format/checkpoint.h"
 #include "fuzz_folder.h"
 #include "translate/translate.h"
 
