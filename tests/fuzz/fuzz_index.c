@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "format/format.h"
 #include "format/weight_files.h"
 #include "fuzz_folder.h"
 #include "store/shard_index.h"
