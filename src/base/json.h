@@ -88,8 +88,9 @@ fg_status fg_json_put_texts(json_t *object, const char *key, char *const *texts,
 fg_status fg_json_put_u64s(json_t *object, const char *key, const uint64_t *numbers, size_t count,
                            fg_error *err);
 
-/* Walk over an array, or over the members of an object; nothing else has any. The index or key is declared
- * here, `item` and `value` are the caller's. Neither may change what it walks over. */
+/* Loops over the items of an array and over the members of an object; there are none in NULL and in other
+ * values. The loop declares `index` or `key`; `item` and `value` are variables of the caller. The body must
+ * not add or remove what it loops over. */
 #define FG_JSON_EACH(array, index, item)                                                                     \
     for (size_t index = 0; ((item) = json_array_get((array), index)) != NULL; index++)
 #define FG_JSON_MEMBERS(object, key, value)                                                                  \
