@@ -1,48 +1,13 @@
 #include "distribute.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 
-typedef struct by_size {
-    uint64_t bytes;
-    size_t shard;
-} by_size;
-
-static int largest_first(const void *a, const void *b) {
-    const by_size *x = a, *y = b;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
-    return x->shard < y->shard ? -1 : x->shard > y->shard;
-}
-
-fg_status fg_distribute_shards(const fg_plan *plan, int nodes, uint32_t **node_of, fg_error *err) {
-    fg_status status = FG_OK;
-    by_size *order = NULL;
-    uint64_t *load = NULL;
-    *node_of = NULL;
-    FG_NEW(*node_of, plan->shard_count + 1);
-    FG_NEW(order, plan->shard_count + 1);
-    FG_NEW(load, (size_t)nodes);
-    for (size_t s = 0; s < plan->shard_count; s++)
-        order[s] = (by_size){.bytes = plan->shard_bytes[s], .shard = s};
-    qsort(order, plan->shard_count, sizeof *order, largest_first);
-    for (size_t i = 0; i < plan->shard_count; i++) {
-        uint32_t lightest = 0;
-        for (uint32_t n = 1; n < (uint32_t)nodes; n++) {
-            if (load[n] < load[lightest]) lightest = n;
-        }
-        (*node_of)[order[i].shard] = lightest;
-        load[lightest] += order[i].bytes;
-    }
-done:
-    fg_free(order);
-    fg_free(load);
-    if (status != FG_OK) {
-        fg_free(*node_of);
-        *node_of = NULL;
-    }
-    return status;
+fg_status fg_distribute_shards(const fg_plan *plan, int nodes, const uint64_t *first_block,
+                               const bool *blocks, uint32_t **node_of, fg_error *err) {
+    const fg_work_choice choice = {.first_block = first_block, .blocks = blocks};
+    return fg_work_owners(plan, &choice, (uint32_t)nodes, node_of, err);
 }
 
 /* ---- the queue of a node ---- */
@@ -101,17 +66,39 @@ static fg_status work_off(const fg_work *work, const fg_item_task *task, worker 
     return FG_OK;
 }
 
+/* Nodes take turns. */
+static void take_turns(const fg_ranks *ranks, fg_work *work) {
+    size_t kept = 0;
+    for (size_t i = (size_t)ranks->node_index; i < work->count; i += (size_t)ranks->node_count)
+        work->items[kept++] = work->items[i];
+    work->count = kept;
+}
+
+/* What this node does: the whole of some shards or, of a plan that is not written, some items. */
+static fg_status split(const fg_ranks *ranks, const fg_plan *plan, const fg_item_task *task, fg_work *work,
+                       fg_error *err) {
+    uint32_t *node_of = NULL;
+    if (plan->shard_count)
+        FG_CALL(
+            fg_distribute_shards(plan, ranks->node_count, task->first_block, task->blocks, &node_of, err));
+    const fg_work_choice choice = {.owner_of = node_of,
+                                   .owner = (uint32_t)ranks->node_index,
+                                   .first_block = task->first_block,
+                                   .blocks = task->blocks};
+    fg_status status = fg_work_split(plan, &choice, FG_WORK_ITEM_BYTES, work, err);
+    if (status == FG_OK && !node_of) take_turns(ranks, work);
+    fg_free(node_of);
+    return status;
+}
+
 fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_item_task *task, fg_error *err) {
     fg_work work = {0};
     fg_node_memory memory;
-    uint32_t *node_of = NULL;
     worker w = {.ranks = ranks, .shows = ranks->rank == 0 && task->style != FG_PROGRESS_NONE};
     fg_status status = fg_node_memory_open(ranks, sizeof *w.board, &memory, err);
     if (status != FG_OK) goto done;
     w.board = memory.bytes;
-    status = fg_distribute_shards(plan, ranks->node_count, &node_of, err);
-    if (status == FG_OK)
-        status = fg_work_split(plan, node_of, (uint32_t)ranks->node_index, FG_WORK_ITEM_BYTES, &work, err);
+    status = split(ranks, plan, task, &work, err);
     if (w.shows) fg_progress_begin(&w.progress, task->what, total_bytes(&work), task->style);
     if (status == FG_OK) status = work_off(&work, task, &w, err);
     if (status != FG_OK) tell_to_stop(&w);
@@ -121,6 +108,5 @@ fg_status fg_distribute(const fg_ranks *ranks, const fg_plan *plan, const fg_ite
 done:
     fg_node_memory_close(&memory);
     fg_work_free(&work);
-    fg_free(node_of);
     return status;
 }

@@ -16,6 +16,9 @@ struct fg_dump {
     char *path, *partial; /* what the user named; what is written (report/output_file.h) */
     bool open;            /* on every rank: closing is collective */
     fg_model_shape shapes[FG_DUMP_SIDES];
+    fg_vision_shape vision[FG_DUMP_SIDES];
+    uint64_t patches; /* of the image, if one of the prompts has one */
+    unsigned prompt;  /* that is written */
     hid_t file;
     haddr_t end; /* of the last dataset in the file */
 };
@@ -27,14 +30,20 @@ static const struct {
     const char *description;
 } items[] = {
     [FG_DUMP_EMBEDDING] = {"embedding", "hidden states after the token embedding, float32 [tokens, hidden]"},
-    [FG_DUMP_MIXER] = {"mixer",
-                       "what the mixer (attention) adds to the residual stream, float32 [tokens, hidden]"},
+    [FG_DUMP_MIXER] = {"mixer", "what the mixer adds to the residual stream, float32 [tokens, hidden]"},
     [FG_DUMP_MLP] = {"mlp",
                      "what the feed-forward layer adds to the residual stream, float32 [tokens, hidden]"},
     [FG_DUMP_OUTPUT] = {"output", "residual stream after the block, float32 [tokens, hidden]"},
     [FG_DUMP_FINAL_NORM] = {"final_norm",
                             "hidden states after the final norm, before the head, float32 [tokens, hidden]"},
 };
+
+static const char *const vision_items[] = {
+    [FG_VISION_EMBEDDING] = "embedding", [FG_VISION_MIXER] = "mixer",     [FG_VISION_MLP] = "mlp",
+    [FG_VISION_OUTPUT] = "output",       [FG_VISION_ADAPTER] = "adapter",
+};
+
+#define FURTHER_PROMPT "image"
 
 static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: HDF5 cannot %s", dump->path, what);
@@ -51,10 +60,15 @@ static fg_status put_text(const fg_dump *dump, hid_t object, const char *name, c
     H5Tset_cset(type, H5T_CSET_UTF8);
     hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     bool good = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
-    if (attribute >= 0) H5Aclose(attribute);
+    if (attribute >= 0) good = H5Aclose(attribute) >= 0 && good;
     H5Sclose(space);
     H5Tclose(type);
     return good ? FG_OK : failed(dump, "write an attribute", err);
+}
+
+/* Closing may write. */
+static fg_status close_group(const fg_dump *dump, hid_t group, fg_status status, fg_error *err) {
+    return H5Gclose(group) >= 0 ? status : failed(dump, "close a group", err);
 }
 
 static fg_status make_dataset(fg_dump *dump, hid_t parent, const char *name, const char *description,
@@ -72,8 +86,7 @@ static fg_status make_dataset(fg_dump *dump, hid_t parent, const char *name, con
     if (set < 0) return failed(dump, "create a dataset", err);
     dump->end = fg_max(dump->end, H5Dget_offset(set) + H5Dget_storage_size(set));
     fg_status status = put_text(dump, set, "description", description, err);
-    H5Dclose(set);
-    return status;
+    return H5Dclose(set) >= 0 ? status : failed(dump, "close a dataset", err);
 }
 
 /* One more dimension in front for the prediction heads, if there are several. */
@@ -105,8 +118,7 @@ static fg_status make_block(fg_dump *dump, hid_t parent, uint64_t block, const h
     FG_TRY(make_hidden(dump, group, FG_DUMP_MLP, shape, err));
     FG_TRY(make_hidden(dump, group, FG_DUMP_OUTPUT, shape, err));
 done:
-    H5Gclose(group);
-    return status;
+    return close_group(dump, group, status, err);
 }
 
 static fg_status describe_side(const fg_dump *dump, hid_t group, const json_t *about, fg_error *err) {
@@ -123,28 +135,65 @@ done:
     return status;
 }
 
+static hid_t make_group(hid_t parent, const char *name) {
+    return H5Gcreate2(parent, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+}
+
+/* What a side makes of one prompt. */
+static fg_status make_prompt(fg_dump *dump, const fg_model_shape *shape, uint64_t tokens, hid_t group,
+                             fg_error *err) {
+    uint64_t heads = shape->heads;
+    hsize_t logits[] = {tokens, shape->vocab}, hidden[] = {tokens, shape->hidden};
+    FG_CALL(make_of_heads(dump, group, "logits",
+                          heads > 1 ? "scores before softmax, float32 [prediction heads, tokens, vocab]"
+                                    : "scores before softmax, float32 [tokens, vocab]",
+                          heads, logits, err));
+    FG_CALL(make_hidden(dump, group, FG_DUMP_EMBEDDING, hidden, err));
+    FG_CALL(make_of_heads(dump, group, items[FG_DUMP_FINAL_NORM].name,
+                          heads > 1 ? "hidden states after each prediction head's final norm, float32 "
+                                      "[prediction heads, tokens, hidden]"
+                                    : items[FG_DUMP_FINAL_NORM].description,
+                          heads, hidden, err));
+    for (uint64_t b = 0; b < shape->blocks; b++) FG_CALL(make_block(dump, group, b, hidden, err));
+    return FG_OK;
+}
+
+static fg_status make_further_prompt(fg_dump *dump, const fg_model_shape *shape, uint64_t tokens,
+                                     hid_t parent, fg_error *err) {
+    hid_t group = make_group(parent, FURTHER_PROMPT);
+    if (group < 0) return failed(dump, "create a group", err);
+    return close_group(dump, group, make_prompt(dump, shape, tokens, group, err), err);
+}
+
+static fg_status make_vision(fg_dump *dump, int side, hid_t parent, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_vision_shape *shape = &dump->vision[side];
+    hsize_t hidden[] = {dump->patches, shape->hidden}, rows[] = {dump->patches, dump->shapes[side].hidden};
+    hid_t group = make_group(parent, "vision");
+    if (group < 0) return failed(dump, "create a group", err);
+    FG_TRY(make_dataset(dump, group, vision_items[FG_VISION_EMBEDDING],
+                        "patches after the patch embedding and its norm, float32 [patches, vision hidden]",
+                        H5T_NATIVE_FLOAT, 2, hidden, err));
+    FG_TRY(make_dataset(dump, group, vision_items[FG_VISION_ADAPTER],
+                        "what replaces the embeddings of image tokens, float32 [patches, hidden]",
+                        H5T_NATIVE_FLOAT, 2, rows, err));
+    for (uint64_t b = 0; b < shape->blocks; b++) FG_TRY(make_block(dump, group, b, hidden, err));
+done:
+    return close_group(dump, group, status, err);
+}
+
 static fg_status make_side(fg_dump *dump, const fg_dump_layout *layout, int side, fg_error *err) {
     fg_status status = FG_OK;
     const fg_model_shape *shape = &layout->shapes[side];
-    hsize_t logits[] = {layout->tokens, shape->vocab}, hidden[] = {layout->tokens, shape->hidden};
-    hid_t group = H5Gcreate2(dump->file, side_names[side], H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t group = make_group(dump->file, side_names[side]);
     if (group < 0) return failed(dump, "create a group", err);
     FG_TRY(describe_side(dump, group, json_object_get(layout->about, side_names[side]), err));
-    uint64_t heads = shape->heads;
-    FG_TRY(make_of_heads(dump, group, "logits",
-                         heads > 1 ? "scores before softmax, float32 [prediction heads, tokens, vocab]"
-                                   : "scores before softmax, float32 [tokens, vocab]",
-                         heads, logits, err));
-    FG_TRY(make_hidden(dump, group, FG_DUMP_EMBEDDING, hidden, err));
-    FG_TRY(make_of_heads(dump, group, items[FG_DUMP_FINAL_NORM].name,
-                         heads > 1 ? "hidden states after each prediction head's final norm, float32 "
-                                     "[prediction heads, tokens, hidden]"
-                                   : items[FG_DUMP_FINAL_NORM].description,
-                         heads, hidden, err));
-    for (uint64_t b = 0; b < shape->blocks; b++) FG_TRY(make_block(dump, group, b, hidden, err));
+    FG_TRY(make_prompt(dump, shape, layout->prompts[0].token_count, group, err));
+    if (layout->prompt_count > 1)
+        FG_TRY(make_further_prompt(dump, shape, layout->prompts[1].token_count, group, err));
+    if (dump->patches) FG_TRY(make_vision(dump, side, group, err));
 done:
-    H5Gclose(group);
-    return status;
+    return close_group(dump, group, status, err);
 }
 
 static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
@@ -171,18 +220,18 @@ static fg_status write_slab(const fg_dump *dump, const char *path, hid_t type, i
         H5Dwrite(set, type, memory, space, H5P_DEFAULT, values) >= 0; /* independent transfer, the default */
     H5Sclose(memory);
     H5Sclose(space);
-    H5Dclose(set);
+    good = H5Dclose(set) >= 0 && good;
     return good ? FG_OK : failed(dump, "write", err);
 }
 
-static fg_status make_token_ids(fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
+static fg_status make_token_ids(fg_dump *dump, const char *path, const fg_pair_prompt *prompt,
                                 fg_error *err) {
-    hsize_t start = 0, count = layout->tokens;
+    hsize_t start = 0, count = prompt->token_count;
     fg_status status =
-        make_dataset(dump, dump->file, "token_ids", "the prompt that both models ran on, uint32 [tokens]",
+        make_dataset(dump, dump->file, path, "the prompt that both models ran on, uint32 [tokens]",
                      H5T_NATIVE_UINT32, 1, &count, err);
     if (status == FG_OK && dump->ranks->rank == 0)
-        status = write_slab(dump, "token_ids", H5T_NATIVE_UINT32, 1, &start, &count, token_ids, err);
+        status = write_slab(dump, path, H5T_NATIVE_UINT32, 1, &start, &count, prompt->tokens, err);
     return status;
 }
 
@@ -203,10 +252,11 @@ static fg_status open_file(fg_dump *dump, fg_error *err) {
     return dump->file < 0 ? failed(dump, "create the file", err) : FG_OK;
 }
 
-static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, const uint32_t *token_ids,
-                         fg_error *err) {
+static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
     FG_CALL(describe_root(dump, layout, err));
-    FG_CALL(make_token_ids(dump, layout, token_ids, err));
+    FG_CALL(make_token_ids(dump, "token_ids", layout->prompts, err));
+    if (layout->prompt_count > 1)
+        FG_CALL(make_token_ids(dump, FURTHER_PROMPT "/token_ids", layout->prompts + 1, err));
     for (int side = 0; side < FG_DUMP_SIDES; side++) FG_CALL(make_side(dump, layout, side, err));
     return FG_OK;
 }
@@ -223,14 +273,23 @@ static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file_close(&file);
 }
 
+static uint64_t patches_of(const fg_dump_layout *layout) {
+    uint64_t patches = 0;
+    for (unsigned i = 0; i < layout->prompt_count; i++) patches = fg_max(patches, layout->prompts[i].patches);
+    return patches;
+}
+
 uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
-    uint64_t per_token = sizeof(uint32_t);
+    uint64_t per_token = sizeof(uint32_t), per_patch = 0, tokens = 0;
     for (int side = 0; side < FG_DUMP_SIDES; side++) {
         const fg_model_shape *s = &layout->shapes[side];
-        uint64_t states = 1 + 3 * s->blocks + s->heads; /* as make_side makes them */
+        const fg_vision_shape *v = &layout->vision[side];
+        uint64_t states = 1 + 3 * s->blocks + s->heads; /* as make_prompt makes them */
         per_token += sizeof(float) * (states * s->hidden + s->heads * s->vocab);
+        per_patch += sizeof(float) * ((1 + 3 * v->blocks) * v->hidden + s->hidden);
     }
-    return per_token * layout->tokens;
+    for (unsigned i = 0; i < layout->prompt_count; i++) tokens += layout->prompts[i].token_count;
+    return per_token * tokens + per_patch * patches_of(layout);
 }
 
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
@@ -245,15 +304,16 @@ fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_er
     return fg_ranks_agree(ranks, err);
 }
 
-fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
-                         const uint32_t *token_ids, fg_error *err) {
+fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout, fg_error *err) {
     fg_dump *d = *dump = fg_alloc(1, sizeof *d, err);
     if (d)
         *d = (fg_dump){.ranks = ranks,
+                       .patches = patches_of(layout),
                        .file = H5I_INVALID_HID,
                        .path = fg_strdup(layout->path, err),
                        .partial = fg_output_file_partial(layout->path, err)};
     if (d) memcpy(d->shapes, layout->shapes, sizeof d->shapes);
+    if (d) memcpy(d->vision, layout->vision, sizeof d->vision);
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) {
         open_file(d, err);
@@ -261,7 +321,7 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
     }
     if (status == FG_OK) {
         d->open = true;
-        fill_in(d, layout, token_ids, err);
+        fill_in(d, layout, err);
         status = fg_ranks_agree(ranks, err);
     }
     if (status == FG_OK) {
@@ -281,26 +341,50 @@ static fg_status write_of_head(const fg_dump *dump, const char *path, int side, 
     return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, count, values, err);
 }
 
+void fg_dump_set_prompt(fg_dump *dump, unsigned prompt) {
+    dump->prompt = prompt;
+}
+
+/* The group of the prompt that is written. */
+static const char *group_of(const fg_dump *dump, int side, char *text, size_t size) {
+    snprintf(text, size, "%s%s", side_names[side], dump->prompt ? "/" FURTHER_PROMPT : "");
+    return text;
+}
+
 fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
                          uint64_t count, const float *values, fg_error *err) {
-    char path[96];
+    char path[96], group[32];
+    group_of(dump, side, group, sizeof group);
     const hsize_t start[] = {position, 0}, extent[] = {count, dump->shapes[side].hidden};
     bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
     if (of_block)
-        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", side_names[side], (unsigned long long)of,
-                 items[item].name);
+        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", group, (unsigned long long)of, items[item].name);
     else
-        snprintf(path, sizeof path, "%s/%s", side_names[side], items[item].name);
+        snprintf(path, sizeof path, "%s/%s", group, items[item].name);
     if (item == FG_DUMP_FINAL_NORM) return write_of_head(dump, path, side, of, start, extent, values, err);
     return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, extent, values, err);
 }
 
 fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
                          uint64_t column, uint64_t columns, const float *values, fg_error *err) {
-    char path[64];
-    snprintf(path, sizeof path, "%s/logits", side_names[side]);
+    char path[64], group[32];
+    snprintf(path, sizeof path, "%s/logits", group_of(dump, side, group, sizeof group));
     return write_of_head(dump, path, side, head, (hsize_t[]){position, column}, (hsize_t[]){count, columns},
                          values, err);
+}
+
+fg_status fg_dump_vision(fg_dump *dump, int side, fg_vision_item item, uint64_t block, uint64_t first,
+                         uint64_t count, const float *values, fg_error *err) {
+    char path[96];
+    bool alone = item == FG_VISION_EMBEDDING || item == FG_VISION_ADAPTER;
+    uint64_t width = item == FG_VISION_ADAPTER ? dump->shapes[side].hidden : dump->vision[side].hidden;
+    const hsize_t start[] = {first, 0}, extent[] = {count, width};
+    if (alone)
+        snprintf(path, sizeof path, "%s/vision/%s", side_names[side], vision_items[item]);
+    else
+        snprintf(path, sizeof path, "%s/vision/blocks/%04llu/%s", side_names[side], (unsigned long long)block,
+                 vision_items[item]);
+    return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, extent, values, err);
 }
 
 fg_status fg_dump_close(fg_dump **dump, fg_error *err) {

@@ -5,6 +5,11 @@
  * /SIDE/embedding, /SIDE/final_norm [tokens, hidden], /SIDE/blocks/0000/{mixer,mlp,output} [tokens, hidden];
  * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block. Of
  * a model with several prediction heads logits and final_norm have the head as first dimension.
+ *
+ * A further prompt has the same in /image/token_ids and in /SIDE/image. Of an image there are
+ * /SIDE/vision/embedding [patches, vision hidden], /SIDE/vision/blocks/0000/{mixer,mlp,output} and
+ * /SIDE/vision/adapter [patches, hidden].
+ *
  * Attributes: "description" on every dataset; "directory", "format", "config" (JSON text) on each side;
  * "name_map" (JSON text), "fgconv_version" on the root.
  */
@@ -12,7 +17,8 @@
 #define FG_MPI_DUMP_H
 
 #include "base/json.h"
-#include "model/forward.h"
+#include "model/vision.h"
+#include "model_pair.h"
 #include "ranks.h"
 
 typedef struct fg_dump fg_dump;
@@ -22,8 +28,10 @@ enum { FG_DUMP_SIDES = 2 };
 /* What all ranks know when the file is made. */
 typedef struct fg_dump_layout {
     const char *path;
-    uint64_t tokens;
+    const fg_pair_prompt *prompts;
+    unsigned prompt_count;
     fg_model_shape shapes[FG_DUMP_SIDES];
+    fg_vision_shape vision[FG_DUMP_SIDES]; /* of models with a vision encoder */
     const char *version;
     const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
 } fg_dump_layout;
@@ -41,8 +49,9 @@ uint64_t fg_dump_bytes(const fg_dump_layout *layout);
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err);
 /* Collective. Makes an HDF5 file of the empty one that is reserved for `path` (report/output_file.h): every
  * dataset and attribute. On failure all ranks get the error. */
-fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout,
-                         const uint32_t *token_ids, fg_error *err);
+fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_layout *layout, fg_error *err);
+/* The prompt, counted from 0, that is written from now on. */
+void fg_dump_set_prompt(fg_dump *dump, unsigned prompt);
 
 typedef enum fg_dump_item {
     FG_DUMP_EMBEDDING,
@@ -60,6 +69,19 @@ fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of
  * [count, columns]. */
 fg_status fg_dump_logits(fg_dump *dump, int side, uint64_t head, uint64_t position, uint64_t count,
                          uint64_t column, uint64_t columns, const float *values, fg_error *err);
+
+typedef enum fg_vision_item {
+    FG_VISION_EMBEDDING,
+    FG_VISION_MIXER,
+    FG_VISION_MLP,
+    FG_VISION_OUTPUT,
+    FG_VISION_ADAPTER
+} fg_vision_item;
+
+/* Not collective. What the vision encoder makes of the patches [first, first + count) of the image; `block`
+ * is the encoder's. */
+fg_status fg_dump_vision(fg_dump *dump, int side, fg_vision_item item, uint64_t block, uint64_t first,
+                         uint64_t count, const float *values, fg_error *err);
 
 /* Collective. */
 fg_status fg_dump_close(fg_dump **dump, fg_error *err);

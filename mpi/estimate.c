@@ -2,6 +2,8 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "report/output_file.h"
 #include "report/progress.h"
 
@@ -25,8 +27,11 @@ fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *repor
     FG_CALL(put_bytes(report, "disk/needed_bytes", needed, err));
     if (!stage->destination) return FG_OK;
     FG_CALL(fg_stage_room(stage, &room, err));
-    FG_CALL(put_bytes(report, "disk/free_bytes", room, err));
-    return fg_stage_check_room(stage, needed, err);
+    return put_bytes(report, "disk/free_bytes", room, err);
+}
+
+fg_status fg_estimate_check_disk(uint64_t needed, const fg_stage *stage, fg_error *err) {
+    return stage->destination ? fg_stage_check_room(stage, needed, err) : FG_OK;
 }
 
 /* What of `needed` is written on the file system of `partial`. */
@@ -113,10 +118,10 @@ static fg_status probe(const char *path, uint64_t size, uint64_t *bytes, double 
     *bytes = 0;
     FG_TRY_NEW(buffer, fg_alloc_buffer(PROBE_BYTES, err));
     FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
-    double begun = fg_seconds();
+    double begun = fg_clock_seconds();
     for (size_t i = 0; i < count; i++, *bytes += part)
         FG_TRY(fg_file_read(&file, buffer, part, count > 1 ? last / (count - 1) * i : 0, err));
-    *seconds = fg_seconds() - begun;
+    *seconds = fg_clock_seconds() - begun;
 done:
     fg_file_close(&file);
     fg_free(buffer);

@@ -9,8 +9,10 @@
 
 /* What the destination of a plan takes, with room for small files and for `copied` bytes of large ones. */
 uint64_t fg_estimate_bytes(const fg_plan *plan, uint64_t copied);
-/* The report's "disk". With a destination FG_ERR_SYSTEM unless there is room for so many bytes. */
+/* The report's "disk". */
 fg_status fg_estimate_disk(uint64_t needed, const fg_stage *stage, json_t *report, fg_error *err);
+/* With a destination FG_ERR_SYSTEM unless there is room for so many bytes. */
+fg_status fg_estimate_check_disk(uint64_t needed, const fg_stage *stage, fg_error *err);
 /* FG_ERR_SYSTEM unless there is room for a dump of so many bytes at its reserved path, next to the
  * destination, which takes `needed`, if that lies on the same file system (`stage` NULL: there is none).
  * Does nothing without a path. */

@@ -5,6 +5,8 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
+#include "base/visible_text.h"
 #include "head.h"
 #include "tokenizer/token_stream.h"
 
@@ -59,20 +61,21 @@ static fg_status read_terms(generator *g, fg_error *err) {
 static fg_status open_text(generator *g, fg_error *err) {
     if (!g->task->tokenizer) return FG_OK;
     FG_CALL(fg_tokenizer_new(&g->tokenizer, g->task->tokenizer, err));
-    FG_CALL(fg_token_stream_begin(&g->stream, g->tokenizer, g->pair->tokens, g->pair->token_count, err));
+    FG_CALL(fg_token_stream_begin(&g->stream, g->tokenizer, g->pair->prompts[0].tokens,
+                                  g->pair->prompts[0].token_count, err));
     g->result->has_text = true;
     return FG_OK;
 }
 
 static fg_status make_room(generator *g, fg_error *err) {
     fg_status status = FG_OK;
-    bool fits = fg_add(g->pair->token_count, g->terms.limit, &g->room) && g->room < INT_MAX;
+    bool fits = fg_add(g->pair->prompts[0].token_count, g->terms.limit, &g->room) && g->room < INT_MAX;
     if (!fits)
         FG_FAIL(err, FG_ERR_USAGE, "--max-new-tokens: %llu tokens are more than can be generated",
                 (unsigned long long)g->terms.limit);
     FG_NEW(g->ids, g->room);
-    g->count = g->pair->token_count;
-    memcpy(g->ids, g->pair->tokens, g->count * sizeof *g->ids);
+    g->count = g->pair->prompts[0].token_count;
+    memcpy(g->ids, g->pair->prompts[0].tokens, g->count * sizeof *g->ids);
 done:
     return status;
 }
@@ -86,8 +89,11 @@ static fg_status share_terms(generator *g, fg_error *err) {
 }
 
 static void set_pipeline(generator *g) {
-    g->pipeline =
-        (fg_pipeline){.pair = g->pair, .model_count = FG_CANDIDATE + 1, .token_ids = g->ids, .room = g->room};
+    g->pipeline = (fg_pipeline){.pair = g->pair,
+                                .prompt = g->pair->prompts,
+                                .model_count = FG_CANDIDATE + 1,
+                                .token_ids = g->ids,
+                                .room = g->room};
 }
 
 /* The tokenizer comes before the weights, which take what memory it leaves. */
@@ -104,10 +110,16 @@ static fg_status begin(generator *g, fg_error *err) {
 /* ---- a token ---- */
 
 /* What is printed is not what is compared: a reader that is gone ends nothing. */
-static void print(const generator *g, const char *text) {
-    if (!g->task->out || !text) return;
-    fputs(text, g->task->out);
+static fg_status print(const generator *g, const char *text, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer visible = {0};
+    if (!g->task->out || !text) return FG_OK;
+    FG_TRY(fg_visible_add(text, strlen(text), FG_VISIBLE_LINES, &visible, err));
+    if (visible.length) fputs(visible.data, g->task->out);
     fflush(g->task->out);
+done:
+    fg_buffer_free(&visible);
+    return status;
 }
 
 static fg_status print_token(generator *g, uint32_t token, fg_error *err) {
@@ -116,11 +128,11 @@ static fg_status print_token(generator *g, uint32_t token, fg_error *err) {
     size_t before = text->length;
     if (g->tokenizer) {
         FG_TRY(fg_token_stream_add(&g->stream, token, text, err));
-        if (text->data) print(g, text->data + before);
+        if (text->data) FG_TRY(print(g, text->data + before, err));
     } else {
         FG_TRY(
             fg_buffer_printf(&ids, err, g->result->tokens.count > 1 ? " %lu" : "%lu", (unsigned long)token));
-        print(g, ids.data);
+        FG_TRY(print(g, ids.data, err));
     }
 done:
     fg_buffer_free(&ids);
@@ -139,7 +151,7 @@ static fg_status add_chosen(generator *g, const uint32_t *chosen, bool *over, fg
     fg_generation *r = g->result;
     uint32_t token = chosen[FG_CANDIDATE];
     FG_CALL(fg_id_list_add(&r->tokens, token, err));
-    if (r->tokens.count == 1) g->first_at = fg_seconds();
+    if (r->tokens.count == 1) g->first_at = fg_clock_seconds();
     r->reference_token = chosen[FG_REFERENCE];
     if (chosen[FG_REFERENCE] != token)
         r->end = FG_END_DIFFERENCE;
@@ -170,7 +182,7 @@ static fg_status go_on(generator *g, fg_error *err) {
 
 static void measure(generator *g) {
     fg_generation *r = g->result;
-    double now = fg_seconds(), later = now - g->first_at;
+    double now = fg_clock_seconds(), later = now - g->first_at;
     uint64_t count = r->tokens.count;
     r->seconds = now - g->begun;
     if (count > 1 && later > 0) r->tokens_per_second = (double)(count - 1) / later;
@@ -193,7 +205,7 @@ static fg_status say_end(generator *g, fg_error *err) {
                                 r->end_text.length ? "\"" : ""));
     else
         FG_TRY(fg_buffer_put(&line, "stopped because the models differ\n", err));
-    print(g, line.data);
+    FG_TRY(print(g, line.data, err));
 done:
     fg_buffer_free(&line);
     return status;
@@ -207,7 +219,7 @@ static fg_status finish(generator *g, fg_error *err) {
     if (!speaks(g)) goto done;
     if (g->tokenizer) {
         FG_TRY(fg_token_stream_end(&g->stream, &r->text, err));
-        if (r->text.data) print(g, r->text.data + before);
+        if (r->text.data) FG_TRY(print(g, r->text.data + before, err));
         if (r->end == FG_END_TOKEN)
             FG_TRY(fg_tokenizer_decode(g->tokenizer, &r->tokens.ids[r->tokens.count - 1], 1, true,
                                        &r->end_text, err));
@@ -232,7 +244,7 @@ done:
 fg_status fg_generate(const fg_model_pair *pair, const fg_generation_task *task, fg_generation *result,
                       fg_error *err) {
     fg_status status = FG_OK;
-    generator g = {.pair = pair, .task = task, .result = result, .begun = fg_seconds()};
+    generator g = {.pair = pair, .task = task, .result = result, .begun = fg_clock_seconds()};
     *result = (fg_generation){0};
     FG_TRY(begin(&g, err));
     FG_TRY(go_on(&g, err));

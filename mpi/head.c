@@ -7,14 +7,23 @@
 
 /* Logits of one rank and both models that are held at once. */
 static const uint64_t SLICE_BYTES = 48 << 20;
+enum { SLICE_TOKENS = 8 * FG_TILE };
 
 typedef struct columns {
     uint64_t first, count;
 } columns;
 
-static columns share_of(const fg_ranks *ranks, uint64_t vocab) {
-    uint64_t size = (uint64_t)ranks->size, rank = (uint64_t)ranks->rank, first = vocab * rank / size;
-    return (columns){.first = first, .count = vocab * (rank + 1) / size - first};
+/* A rank's columns: whole panels, which are multiplied at once, so that every number of ranks gives the same
+ * logits bit for bit. */
+static columns panels_of(const fg_pipeline *p, int rank, uint64_t vocab) {
+    uint64_t panel = fg_model_head_panel(p->pair->models[FG_REFERENCE]), count = (vocab + panel - 1) / panel;
+    uint64_t size = (uint64_t)p->pair->ranks->size, r = (uint64_t)rank;
+    uint64_t first = fg_min(vocab, count * r / size * panel);
+    return (columns){.first = first, .count = fg_min(vocab, count * (r + 1) / size * panel) - first};
+}
+
+static columns share_of(const fg_pipeline *p, uint64_t vocab) {
+    return panels_of(p, p->pair->ranks->rank, vocab);
 }
 
 /* Some tokens of one prediction head; the pipeline's result has one head after the other. */
@@ -23,7 +32,7 @@ typedef struct some_tokens {
 } some_tokens;
 
 static uint64_t row_of(const fg_pipeline *p, some_tokens some) {
-    return some.head * p->pair->token_count + some.at;
+    return some.head * p->prompt->token_count + some.at;
 }
 
 /* One model's logits; its own last columns may be fewer than the share's. */
@@ -45,8 +54,8 @@ static fg_status dump_rest(fg_pipeline *p, unsigned model, uint64_t common, fg_e
     if (!p->dump || vocab == common || p->pair->ranks->rank != 0) return FG_OK;
     columns rest = {.first = common, .count = vocab - common};
     FG_NEW(logits, rest.count);
-    for (uint64_t row = 0; row < p->heads * p->pair->token_count; row++) {
-        some_tokens one = {row / p->pair->token_count, row % p->pair->token_count, 1};
+    for (uint64_t row = 0; row < p->heads * p->prompt->token_count; row++) {
+        some_tokens one = {row / p->prompt->token_count, row % p->prompt->token_count, 1};
         FG_TRY(logits_of(p, model, one, rest, logits, err));
     }
 done:
@@ -54,27 +63,52 @@ done:
     return status;
 }
 
-static fg_status compare_share(fg_pipeline *p, unsigned a, unsigned b, columns mine, fg_compare *total,
-                               fg_compare_token *per_token, fg_error *err) {
-    fg_status status = FG_OK;
-    float *first = NULL, *second = NULL;
-    uint64_t row_bytes = fg_max(1, mine.count) * sizeof(float) * 2;
-    uint64_t step = fg_max(1, fg_min(p->pair->token_count, SLICE_BYTES / row_bytes));
-    if (!mine.count) return FG_OK;
-    FG_NEW(first, step * mine.count);
-    FG_NEW(second, step * mine.count);
-    for (some_tokens some = {0}; some.head < p->heads; some.head++) {
-        for (some.at = 0; some.at < p->pair->token_count; some.at += some.count) {
-            some.count = fg_min(step, p->pair->token_count - some.at);
-            FG_TRY(logits_of(p, a, some, mine, first, err));
-            FG_TRY(logits_of(p, b, some, mine, second, err));
-            fg_compare_slice(first, second, row_of(p, some), some.count, mine.first, mine.count, total,
-                             per_token + row_of(p, some));
+/* Logits that are compared at once: some tokens, in whole tiles, of some columns, in whole panels. */
+typedef struct slice {
+    uint64_t tokens, columns;
+} slice;
+
+/* Of a share of `all` columns. */
+static slice slice_of(const fg_pipeline *p, uint64_t all) {
+    uint64_t panel = fg_model_head_panel(p->pair->models[FG_REFERENCE]), pair = 2 * sizeof(float);
+    slice s = {.tokens = fg_min(p->prompt->token_count, SLICE_TOKENS)};
+    s.columns = fg_min(all, fg_max(1, SLICE_BYTES / pair / s.tokens / panel) * panel);
+    return s;
+}
+
+typedef struct head_comparison {
+    unsigned a, b; /* models */
+    slice most;
+    float *first, *second; /* owned; logits of a and b, [most.tokens, most.columns] */
+    fg_compare total;
+    fg_compare_token *per_token; /* owned; as the pipeline's result */
+} head_comparison;
+
+static fg_status compare_columns(fg_pipeline *p, head_comparison *c, columns some, fg_error *err) {
+    uint64_t tokens = p->prompt->token_count;
+    for (some_tokens t = {0}; t.head < p->heads; t.head++) {
+        for (t.at = 0; t.at < tokens; t.at += t.count) {
+            t.count = fg_min(c->most.tokens, tokens - t.at);
+            FG_CALL(logits_of(p, c->a, t, some, c->first, err));
+            FG_CALL(logits_of(p, c->b, t, some, c->second, err));
+            fg_compare_slice(c->first, c->second, row_of(p, t), t.count, some.first, some.count, &c->total,
+                             c->per_token + row_of(p, t));
         }
     }
+    return FG_OK;
+}
+
+static fg_status compare_share(fg_pipeline *p, head_comparison *c, columns mine, fg_error *err) {
+    fg_status status = FG_OK;
+    if (!mine.count) return FG_OK;
+    c->most = slice_of(p, mine.count);
+    FG_NEW(c->first, c->most.tokens * c->most.columns);
+    FG_NEW(c->second, c->most.tokens * c->most.columns);
+    for (uint64_t at = 0; at < mine.count; at += c->most.columns) {
+        columns some = {.first = mine.first + at, .count = fg_min(c->most.columns, mine.count - at)};
+        FG_TRY(compare_columns(p, c, some, err));
+    }
 done:
-    fg_free(first);
-    fg_free(second);
     return status;
 }
 
@@ -90,28 +124,31 @@ static void join_tokens(void *into, const void *from, size_t count) {
 }
 
 uint64_t fg_head_compare_bytes(const fg_pipeline *p) {
-    uint64_t row_bytes = share_of(p->pair->ranks, fg_model_pair_vocab(p->pair)).count * sizeof(float) * 2;
-    return fg_max(row_bytes, fg_min(SLICE_BYTES, row_bytes * p->pair->token_count));
+    const slice s = slice_of(p, share_of(p, fg_model_pair_vocab(p->pair)).count);
+    return 2 * sizeof(float) * s.tokens * s.columns +
+           p->heads * p->prompt->token_count * sizeof(fg_compare_token);
 }
 
 fg_status fg_head_compare(fg_pipeline *p, unsigned a, unsigned b, fg_comparison *result, fg_error *err) {
     fg_status status = FG_OK;
-    fg_compare total = {0};
-    fg_compare_token *per_token = NULL;
+    const fg_ranks *ranks = p->pair->ranks;
+    head_comparison c = {.a = a, .b = b};
     uint64_t common =
         fg_min(fg_model_shape_of(p->pair->models[a]).vocab, fg_model_shape_of(p->pair->models[b]).vocab);
-    uint64_t rows = p->heads * p->pair->token_count;
-    FG_NEW(per_token, rows);
-    FG_TRY(compare_share(p, a, b, share_of(p->pair->ranks, common), &total, per_token, err));
+    uint64_t rows = p->heads * p->prompt->token_count;
+    FG_NEW(c.per_token, rows);
+    FG_TRY(compare_share(p, &c, share_of(p, common), err));
     FG_TRY(dump_rest(p, a, common, err));
     FG_TRY(dump_rest(p, b, common, err));
 done:
-    status = fg_ranks_agree(p->pair->ranks, err);
-    if (status == FG_OK) status = fg_ranks_reduce(p->pair->ranks, &total, 1, sizeof total, join_totals, err);
+    status = fg_ranks_agree(ranks, err);
+    if (status == FG_OK) status = fg_ranks_reduce(ranks, &c.total, 1, sizeof c.total, join_totals, err);
     if (status == FG_OK)
-        status = fg_ranks_reduce(p->pair->ranks, per_token, rows, sizeof *per_token, join_tokens, err);
-    if (status == FG_OK) *result = fg_compare_finish(&total, per_token, rows);
-    fg_free(per_token);
+        status = fg_ranks_reduce(ranks, c.per_token, rows, sizeof *c.per_token, join_tokens, err);
+    if (status == FG_OK) *result = fg_compare_finish(&c.total, c.per_token, rows);
+    fg_free(c.per_token);
+    fg_free(c.first);
+    fg_free(c.second);
     return status;
 }
 
@@ -150,14 +187,6 @@ static fg_status choose_best(const fg_pipeline *p, columns mine, const float *lo
     return status;
 }
 
-/* Whole panels, so that every number of ranks gives the same logits bit for bit. */
-static columns panels_of(const fg_pipeline *p, int rank, uint64_t vocab) {
-    uint64_t panel = fg_model_head_panel(p->pair->models[FG_REFERENCE]), count = (vocab + panel - 1) / panel;
-    uint64_t size = (uint64_t)p->pair->ranks->size, r = (uint64_t)rank;
-    uint64_t first = fg_min(vocab, count * r / size * panel);
-    return (columns){.first = first, .count = fg_min(vocab, count * (r + 1) / size * panel) - first};
-}
-
 /* Rank 0 draws from the whole vocabulary, in the order of ids. */
 static fg_status draw_token(const fg_pipeline *p, columns mine, uint64_t vocab, const float *logits,
                             const fg_sampling *sampling, uint64_t draw, uint32_t *tokens, fg_error *err) {
@@ -183,7 +212,7 @@ done:
 fg_status fg_head_next(fg_pipeline *p, uint64_t vocab, const fg_sampling *sampling, uint64_t draw,
                        uint32_t tokens[FG_PAIR_MODELS], fg_error *err) {
     fg_status status = FG_OK;
-    columns mine = panels_of(p, p->pair->ranks->rank, vocab);
+    columns mine = share_of(p, vocab);
     float *logits = NULL;
     FG_NEW(logits, p->model_count * mine.count);
     for (unsigned m = 0; mine.count && m < p->model_count; m++)

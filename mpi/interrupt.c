@@ -10,56 +10,96 @@
 /* Known to the thread that waits for signals, which has no arguments to get them by. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static fg_stage *guarded; /* under the lock, as what follows */
+static fg_journal *guarded_journal;
 static const char *guarded_files[FG_GUARDED_FILES];
 static unsigned guarded_file_count;
 static atomic_uint delay_ms;
 static atomic_int finished = -1; /* the exit code of a run that is over */
+static pid_t launcher;           /* known before the thread begins; 0: none */
+
+/* Between two looks at the launcher. Open MPI ends a rank a second after it lost its launcher, and then
+ * nobody removes what is half written. */
+static const struct timespec LAUNCHER_LOOK = {.tv_nsec = 250000000};
+
+/* Those that end a run: from people, launchers and batch systems, and for time that is used up. */
+static const struct {
+    int number;
+    const char *name;
+} signals[] = {{SIGINT, "SIGINT"},   {SIGTERM, "SIGTERM"}, {SIGHUP, "SIGHUP"},  {SIGUSR1, "SIGUSR1"},
+               {SIGUSR2, "SIGUSR2"}, {SIGALRM, "SIGALRM"}, {SIGXCPU, "SIGXCPU"}};
+
+enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static void wait_signals(sigset_t *set) {
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP); /* the terminal went away */
+    for (int i = 0; i < SIGNALS; i++) sigaddset(set, signals[i].number);
+}
+
+/* 0: no signal. */
+static const char *name_of(int which) {
+    if (!which) return "the end of its launcher";
+    int i = 0;
+    while (i < SIGNALS - 1 && signals[i].number != which) i++;
+    return signals[i].name;
 }
 
 /* A signal that comes after the rename stops a run whose result is there. */
 static void say_goodbye(int which) {
-    const char *outcome = !guarded                      ? ""
-                          : fg_stage_published(guarded) ? "; the destination is complete"
-                                                        : "; nothing was published";
-    fprintf(stderr, "\nfgconv: stopped by %s%s\n",
-            which == SIGINT   ? "SIGINT"
-            : which == SIGHUP ? "SIGHUP"
-                              : "SIGTERM",
-            outcome);
+    if (!guarded) {
+        fprintf(stderr, "\nfgconv: stopped by %s\n", name_of(which));
+    } else if (fg_stage_published(guarded)) {
+        fprintf(stderr, "\nfgconv: stopped by %s; the destination is complete\n", name_of(which));
+    } else if (guarded->keeps) {
+        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published; --resume continues %s\n",
+                name_of(which), guarded->partial);
+    } else {
+        fprintf(stderr, "\nfgconv: stopped by %s; nothing was published\n", name_of(which));
+    }
+}
+
+static void flush_journal(void) {
+    pthread_mutex_lock(&lock);
+    if (guarded_journal) fg_journal_flush_last(guarded_journal);
+    pthread_mutex_unlock(&lock);
+}
+
+/* A signal, or 0 when the launcher has ended: a process whose parent is gone gets another. */
+static int wait_end(const sigset_t *set) {
+    for (;;) {
+        int which = launcher ? sigtimedwait(set, NULL, &LAUNCHER_LOOK) : sigwaitinfo(set, NULL);
+        if (which > 0) return which;
+        if (launcher && getppid() != launcher) return 0;
+    }
 }
 
 static void *watch(void *unused) {
     (void)unused;
     sigset_t set;
-    int which = 0;
     wait_signals(&set);
-    while (sigwait(&set, &which)) {
-    }
+    int which = wait_end(&set);
     if (atomic_load(&finished) >= 0) _exit(atomic_load(&finished));
     unsigned delay = atomic_load(&delay_ms);
-    if (delay)
+    if (delay) {
+        flush_journal();
         nanosleep(&(struct timespec){.tv_sec = delay / 1000, .tv_nsec = (long)(delay % 1000) * 1000000},
                   NULL);
+    }
     pthread_mutex_lock(&lock); /* kept: what the main thread does next waits here until the process ends */
     if (guarded) fg_stage_abandon(guarded);
     for (unsigned i = 0; i < guarded_file_count; i++) fg_file_remove(guarded_files[i]);
     if (!delay) say_goodbye(which);
-    _exit(which == SIGINT ? FG_STOPPED_INT : FG_STOPPED_TERM);
+    if (!delay && guarded_journal) fg_journal_flush_last(guarded_journal);
+    _exit(128 + (which ? which : SIGTERM));
 }
 
-fg_status fg_interrupt_start(fg_error *err) {
+fg_status fg_interrupt_start(bool launched, fg_error *err) {
     sigset_t set;
     pthread_t thread;
     /* a closed pipe and a file above `ulimit -f` are failed writes, which clean up after themselves */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     wait_signals(&set);
+    launcher = launched ? getppid() : 0;
     int failed = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (!failed) failed = pthread_create(&thread, NULL, watch, NULL);
     if (!failed) failed = pthread_detach(thread);
@@ -69,6 +109,12 @@ fg_status fg_interrupt_start(fg_error *err) {
 void fg_interrupt_guard(fg_stage *stage) {
     pthread_mutex_lock(&lock);
     guarded = stage;
+    pthread_mutex_unlock(&lock);
+}
+
+void fg_interrupt_guard_journal(fg_journal *journal) {
+    pthread_mutex_lock(&lock);
+    guarded_journal = journal;
     pthread_mutex_unlock(&lock);
 }
 

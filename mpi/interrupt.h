@@ -1,21 +1,26 @@
-/* Stopping by a signal: SIGINT, SIGTERM and SIGHUP end the run at once, on every rank, and leave nothing
- * half-written.
+/* Stopping by a signal: SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM and SIGXCPU end the run at once,
+ * on every rank, and leave nothing half-written but what --resume continues.
  *
  * A thread of its own waits for the signals, so that it makes no difference what the main thread is doing (a
- * long fsync, a matrix product, waiting for another rank). On rank 0 it removes DST.partial; then the process
- * ends with 130 or 143. mpirun and Slurm send the signal to every rank; a signal that reaches one rank alone
- * ends the others through the launcher.
+ * long fsync, a matrix product, waiting for another rank). On rank 0 it removes DST.partial, or keeps it with
+ * its journal; then the process ends with 128 + the number of the signal. mpirun and Slurm send the signal to
+ * every rank; a signal that reaches one rank alone ends the others through the launcher. The end of the
+ * launcher itself (mpirun, or its daemon on this node) is taken for SIGTERM.
  */
 #ifndef FG_MPI_INTERRUPT_H
 #define FG_MPI_INTERRUPT_H
 
+#include "copy/journal.h"
 #include "copy/publish.h"
 
 /* Blocks the signals in this thread (and those it starts) and starts the thread that waits for them. Signals
- * that stand for a failed write (SIGPIPE, SIGXFSZ) are ignored from here on. Before MPI_Init. */
-fg_status fg_interrupt_start(fg_error *err);
+ * that stand for a failed write (SIGPIPE, SIGXFSZ) are ignored from here on. Before MPI_Init.
+ * `launched`: by a launcher, whose end ends this process, too. */
+fg_status fg_interrupt_start(bool launched, fg_error *err);
 /* The stage that a signal has to abandon; NULL: none. Set on rank 0 while DST.partial exists. */
 void fg_interrupt_guard(fg_stage *stage);
+/* The journal that a signal has to flush; NULL: none. Set on every rank while it is open. */
+void fg_interrupt_guard_journal(fg_journal *journal);
 /* Files that this run makes and a signal has to remove, on rank 0. A file is made, or kept, and put on the
  * list, or taken off it, between hold and release: a signal that comes meanwhile waits. Paths are
  * borrowed. */

@@ -1,50 +1,109 @@
 #include "outputs.h"
 
+#include <string.h>
+
+#include "base/alloc.h"
+#include "format/format.h"
 #include "interrupt.h"
+#include "report/report.h"
 
 /* ---- where they may not lie ---- */
+
+/* Whether the file, or the one that it is filled as, is `other` or lies in it. */
+static fg_status lies_inside(const char *path, const char *other, bool *inside, fg_error *err) {
+    fg_status status = FG_OK;
+    char *partial = NULL;
+    FG_TRY_NEW(partial, fg_output_file_partial(path, err));
+    FG_TRY(fg_output_file_is_inside(path, other, inside, err));
+    if (!*inside) FG_TRY(fg_output_file_is_inside(partial, other, inside, err));
+done:
+    fg_free(partial);
+    return status;
+}
 
 static fg_status check_apart(const char *option, const char *path, const char *directory, fg_error *err) {
     bool inside = false;
     if (!path || !directory) return FG_OK;
-    fg_status status = fg_output_file_is_inside(path, directory, &inside, err);
-    if (status != FG_OK || !inside) return status;
+    FG_CALL(lies_inside(path, directory, &inside, err));
+    if (!inside) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "%s %s: this lies inside the destination %s", option, path, directory);
-    return fg_hint(err,
-                   "name a file outside of it; the destination gets its report, fgconv_report.json, anyway");
+    return fg_hint(err, "name a file outside of it; the destination gets its report, %s, anyway",
+                   FG_REPORT_FILE);
 }
 
 static fg_status check_same(const char *report, const char *dump, fg_error *err) {
-    bool same = false;
+    bool same = false, other = false;
     if (!report || !dump) return FG_OK;
-    fg_status status = fg_output_file_is_inside(report, dump, &same, err);
-    if (status != FG_OK || !same) return status;
+    FG_CALL(lies_inside(report, dump, &same, err));
+    if (!same) FG_CALL(lies_inside(dump, report, &other, err));
+    if (!same && !other) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--report and --dump both name %s", dump);
     return fg_hint(err, "give them different names");
 }
 
-static fg_status check_paths(const char *report, const char *dump, const fg_stage *stage, fg_error *err) {
-    FG_CALL(check_same(report, dump, err));
-    if (!stage) return FG_OK;
-    FG_CALL(check_apart("--report", report, stage->destination, err));
-    FG_CALL(check_apart("--report", report, stage->partial, err));
-    FG_CALL(check_apart("--dump", dump, stage->destination, err));
-    return check_apart("--dump", dump, stage->partial, err);
+static fg_status check_stage(const char *report, const char *dump, const fg_stage *stage, fg_error *err) {
+    const char *const places[] = {stage->destination, stage->partial, stage->old};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        FG_CALL(check_apart("--report", report, places[i], err));
+        FG_CALL(check_apart("--dump", dump, places[i], err));
+    }
+    return FG_OK;
+}
+
+/* ---- older reports that are not to be replaced ---- */
+
+/* Whether the directory has a configuration: then its report says where it comes from; verify reads it. */
+static fg_status is_checkpoint(const char *directory, bool *is, fg_error *err) {
+    *is = false;
+    for (size_t i = 0; i < fg_format_count && !*is; i++) {
+        char *path;
+        FG_CALL_NEW(path, fg_path_join(directory, fg_formats[i]->config_file, err));
+        fg_status status = fg_path_exists(path, is, err);
+        fg_free(path);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
+/* Whether a file has the name of the report that a directory keeps, and lies in such a directory. */
+static fg_status is_kept_report(const char *real, bool *is, fg_error *err) {
+    char *parent;
+    *is = false;
+    if (strcmp(fg_path_name(real), FG_REPORT_FILE) != 0) return FG_OK;
+    FG_CALL_NEW(parent, fg_path_parent(real, err));
+    fg_status status = is_checkpoint(parent, is, err);
+    fg_free(parent);
+    return status;
+}
+
+static fg_status refuse_replacing(const fg_output_request *request, const fg_output_file *file,
+                                  fg_error *err) {
+    bool kept;
+    FG_CALL(is_kept_report(file->path, &kept, err));
+    for (size_t i = 0; i < FG_OUTPUT_READS && !kept; i++) {
+        if (request->reads[i]) FG_CALL(fg_output_file_is_inside(file->path, request->reads[i], &kept, err));
+    }
+    if (!kept) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--report %s: this is the report of a checkpoint directory", request->report);
+    return fg_hint(err, "give another name: verify reads this one");
 }
 
 /* ---- from reserving to closing ---- */
 
-fg_status fg_outputs_reserve(fg_outputs *outputs, const char *report, const char *dump, const fg_stage *stage,
-                             fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(check_paths(report, dump, stage, err));
+static fg_status reserve(fg_outputs *outputs, const fg_output_request *request, fg_error *err) {
+    FG_CALL(fg_output_file_reserve(&outputs->dump, "--dump", request->dump, err));
+    FG_CALL(fg_output_file_reserve_report(&outputs->report, "--report", request->report, err));
+    return outputs->report.replaces ? refuse_replacing(request, &outputs->report, err) : FG_OK;
+}
+
+fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_output_request *request, fg_error *err) {
+    FG_CALL(check_same(request->report, request->dump, err));
+    if (request->stage) FG_CALL(check_stage(request->report, request->dump, request->stage, err));
     fg_interrupt_hold();
-    status = fg_output_file_reserve(&outputs->dump, "--dump", dump, err);
-    if (status == FG_OK) status = fg_output_file_reserve_report(&outputs->report, "--report", report, err);
+    fg_status status = reserve(outputs, request, err);
     if (outputs->dump.partial) fg_interrupt_guard_file(outputs->dump.partial);
     if (outputs->report.partial) fg_interrupt_guard_file(outputs->report.partial);
     fg_interrupt_release();
-done:
     return status;
 }
 

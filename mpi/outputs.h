@@ -11,10 +11,19 @@ typedef struct fg_outputs {
     fg_output_file report, dump;
 } fg_outputs;
 
-/* Rank 0. Paths, NULL: not wanted. FG_ERR_USAGE when one of them cannot be made, or lies inside the
- * destination of `stage` (NULL, or without one: there is none). To be closed in any case. */
-fg_status fg_outputs_reserve(fg_outputs *outputs, const char *report, const char *dump, const fg_stage *stage,
-                             fg_error *err);
+enum { FG_OUTPUT_READS = 4 };
+
+/* What a command line asks for; NULL: it does not. */
+typedef struct fg_output_request {
+    const char *report, *dump;
+    const char *reads[FG_OUTPUT_READS]; /* directories that the run reads: what is there stays */
+    const fg_stage *stage;              /* of the destination */
+} fg_output_request;
+
+/* Rank 0. FG_ERR_USAGE when one of them cannot be made, lies inside the destination, or would take the place
+ * of a file that is not an older report, or is one of a directory: what was read, or converted. To be closed
+ * in any case. */
+fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_output_request *request, fg_error *err);
 /* Rank 0. What was filled is kept when the command ended with FG_OK or found that the models differ. Returns
  * `status`, or why a file could not be kept. */
 fg_status fg_outputs_close(fg_outputs *outputs, fg_status status, fg_error *err);

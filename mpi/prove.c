@@ -4,13 +4,19 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "exercised.h"
 #include "head.h"
 
 static fg_dump_layout layout_of(const fg_model_pair *pair) {
-    fg_dump_layout layout = {.tokens = pair->token_count, .about = pair->about};
-    for (int side = 0; side < FG_DUMP_SIDES; side++)
+    fg_dump_layout layout = {
+        .prompts = pair->prompts, .prompt_count = pair->prompt_count, .about = pair->about};
+    for (int side = 0; side < FG_DUMP_SIDES; side++) {
         layout.shapes[side] = fg_model_shape_of(pair->models[side]);
+        fg_vision_shape_of(pair->models[side], &layout.vision[side]);
+    }
     return layout;
 }
 
@@ -20,11 +26,16 @@ static fg_status open_dump(const fg_model_pair *pair, const fg_proof_task *task,
     fg_dump_layout layout = layout_of(pair);
     layout.path = task->dump;
     layout.version = task->version;
-    return fg_dump_create(dump, pair->ranks, &layout, pair->tokens, err);
+    return fg_dump_create(dump, pair->ranks, &layout, err);
 }
 
-static void find_parting(const fg_pipeline *p, fg_proof_result *result) {
-    for (uint64_t place = 0; place < fg_place_final_norm(p->blocks, p->heads); place++) {
+static fg_pipeline pipeline_of(const fg_model_pair *pair, unsigned prompt) {
+    return (fg_pipeline){.pair = pair, .prompt = &pair->prompts[prompt], .model_count = pair->model_count};
+}
+
+static void find_parting(const fg_pipeline *p, fg_prompt_result *result) {
+    result->places = p->places;
+    for (uint64_t place = 0; place < fg_place_final_norm(&p->places, p->heads); place++) {
         if (p->digests[FG_REFERENCE][place] == p->digests[FG_CANDIDATE][place]) continue;
         result->parted = true;
         result->place = place;
@@ -32,88 +43,116 @@ static void find_parting(const fg_pipeline *p, fg_proof_result *result) {
     }
 }
 
+static void judge(const fg_pair_prompt *prompt, double atol, fg_prompt_result *result) {
+    const fg_comparison *logits = &result->logits;
+    result->tokens = prompt->token_count;
+    result->patches = prompt->patches;
+    if (prompt->image) {
+        result->height = prompt->image->height;
+        result->width = prompt->image->width;
+    }
+    result->passed = logits->largest_difference <= atol && !logits->non_finite[FG_SIDE_A] &&
+                     !logits->non_finite[FG_SIDE_B];
+}
+
+/* `gaps` gets what no prompt up to this one exercised. */
+static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt_result *result,
+                            json_t **gaps, fg_error *err) {
+    fg_status status = FG_OK;
+    p->style = task->style;
+    FG_TRY(fg_pipeline_open(p, err));
+    FG_TRY(fg_pipeline_run(p, err));
+    find_parting(p, result);
+    json_decref(*gaps);
+    *gaps = NULL;
+    FG_TRY(fg_exercised_gaps(p, gaps, err));
+    FG_TRY(fg_head_compare(p, FG_REFERENCE, FG_CANDIDATE, &result->logits, err));
+    p->dump = NULL; /* the logits are written once */
+    if (p->model_count > FG_UNROUNDED)
+        FG_TRY(fg_head_compare(p, FG_UNROUNDED, FG_CANDIDATE, &result->rounding, err));
+    judge(p->prompt, task->atol, result);
+done:
+    fg_pipeline_close(p);
+    return status;
+}
+
 static fg_status run(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
                      fg_error *err) {
     fg_status status = FG_OK;
     fg_dump *dump = NULL;
-    fg_pipeline p = {.pair = pair, .model_count = pair->model_count, .style = task->style};
     FG_TRY(open_dump(pair, task, &dump, err));
-    p.dump = dump;
-    FG_TRY(fg_pipeline_open(&p, err));
-    FG_TRY(fg_pipeline_run(&p, err));
-    find_parting(&p, result);
-    FG_TRY(fg_head_compare(&p, FG_REFERENCE, FG_CANDIDATE, &result->logits, err));
-    result->rounded = pair->model_count > FG_UNROUNDED;
-    p.dump = NULL; /* the logits are written once */
-    if (result->rounded) FG_TRY(fg_head_compare(&p, FG_UNROUNDED, FG_CANDIDATE, &result->rounding, err));
+    result->passed = true;
+    for (unsigned i = 0; i < pair->prompt_count; i++) {
+        fg_pipeline p = pipeline_of(pair, i);
+        p.dump = dump;
+        if (dump) fg_dump_set_prompt(dump, i);
+        FG_TRY(run_prompt(&p, task, &result->prompts[i], &result->gaps, err));
+        result->passed = result->passed && result->prompts[i].passed;
+    }
 done:
-    fg_pipeline_close(&p);
     fg_dump_close(&dump, err);
     return status == FG_OK ? fg_ranks_agree(pair->ranks, err) : status;
 }
 
-static void judge(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result) {
-    const fg_comparison *logits = &result->logits;
-    result->shape = fg_model_shape_of(pair->models[FG_CANDIDATE]);
-    result->tokens = pair->token_count;
-    result->passed = logits->largest_difference <= task->atol && !logits->non_finite[FG_SIDE_A] &&
-                     !logits->non_finite[FG_SIDE_B];
-}
-
 fg_status fg_proof_check(const fg_model_pair *pair, uint64_t *bytes, uint64_t *dump_bytes, fg_error *err) {
-    fg_status status = fg_pipeline_check(pair, err); /* the same on every rank */
-    if (status != FG_OK) return status;
-    fg_pipeline p = {.pair = pair, .model_count = pair->model_count};
-    *bytes = fg_pipeline_expected_bytes(&p) + fg_head_compare_bytes(&p);
     const fg_dump_layout layout = layout_of(pair);
+    *bytes = 0;
     *dump_bytes = fg_dump_bytes(&layout);
+    for (unsigned i = 0; i < pair->prompt_count; i++) {
+        fg_pipeline p = pipeline_of(pair, i);
+        FG_CALL(fg_pipeline_check(pair, p.prompt, err)); /* the same on every rank */
+        uint64_t expected = fg_pipeline_expected_bytes(&p);
+        *bytes = fg_max(*bytes, expected + fg_head_compare_bytes(&p));
+    }
     return FG_OK;
 }
 
 fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proof_result *result,
                    fg_error *err) {
-    double begun = fg_seconds();
-    *result = (fg_proof_result){0};
+    double begun = fg_clock_seconds();
+    *result = (fg_proof_result){.shape = fg_model_shape_of(pair->models[FG_CANDIDATE]),
+                                .rounded = pair->model_count > FG_UNROUNDED,
+                                .prompt_count = pair->prompt_count};
     fg_status status = run(pair, task, result, err);
-    if (status == FG_OK) judge(pair, task, result);
-    result->seconds = fg_seconds() - begun;
+    result->seconds = fg_clock_seconds() - begun;
     return status;
+}
+
+void fg_proof_result_free(fg_proof_result *result) {
+    json_decref(result->gaps);
+    *result = (fg_proof_result){0};
 }
 
 /* ---- texts and report ---- */
 
-static const char *const part_names[FG_SUB_COUNT] = {"the mixer (attention)", "the feed-forward layer"};
-
-enum { NO_BLOCK = -1 };
-
-/* The part of the model that a place is in, and the block that has it. */
-static const char *part_of(const fg_proof_result *result, int64_t *block) {
-    *block = NO_BLOCK;
-    if (!result->parted) return "the output head";
-    if (result->place == 0) return "the embedding";
-    if (result->place == fg_place_final_norm(result->shape.blocks, 0)) return "the final norm";
-    if (result->place > fg_place_final_norm(result->shape.blocks, 0))
-        return "the final norm of a further prediction head";
-    *block = (int64_t)((result->place - 1) / FG_SUB_COUNT);
-    return part_names[(result->place - 1) % FG_SUB_COUNT];
+const fg_prompt_result *fg_proof_decisive(const fg_proof_result *result) {
+    unsigned i = 0;
+    while (i < result->prompt_count && result->prompts[i].passed) i++;
+    return &result->prompts[i < result->prompt_count ? i : 0];
 }
 
-const char *fg_proof_place(const fg_proof_result *result, char *buffer, size_t size) {
-    int64_t block;
-    const char *part = part_of(result, &block);
-    if (block == NO_BLOCK)
-        snprintf(buffer, size, "%s", part);
+static fg_place_name place_name(const fg_prompt_result *result) {
+    const fg_place_name head = {.part = "the output head", .block = FG_NO_BLOCK};
+    return result->parted ? fg_place_name_of(&result->places, result->place) : head;
+}
+
+const char *fg_proof_place(const fg_prompt_result *result, char *buffer, size_t size) {
+    const fg_place_name name = place_name(result);
+    if (name.block == FG_NO_BLOCK)
+        snprintf(buffer, size, "%s", name.part);
     else
-        snprintf(buffer, size, "%s of block %lld", part, (long long)block);
+        snprintf(buffer, size, "%s of block %lld%s", name.part, (long long)name.block,
+                 name.vision ? " of the vision encoder" : "");
     return buffer;
 }
 
-static fg_status report_place(const fg_proof_result *result, json_t *proof, fg_error *err) {
-    int64_t block;
-    json_t *place = json_pack("{s:s}", "sublayer", part_of(result, &block));
-    fg_status status = fg_json_put(proof, "first_difference", place, err);
-    if (status != FG_OK || block == NO_BLOCK) return status;
-    return fg_json_put(place, "block", json_integer(block), err);
+static fg_status report_place(const fg_prompt_result *result, json_t *entry, fg_error *err) {
+    const fg_place_name name = place_name(result);
+    json_t *place = json_pack("{s:s}", "sublayer", name.part);
+    fg_status status = fg_json_put(entry, "first_difference", place, err);
+    if (status == FG_OK && name.vision) status = fg_json_put(place, "vision_encoder", json_true(), err);
+    if (status != FG_OK || name.block == FG_NO_BLOCK) return status;
+    return fg_json_put(place, "block", json_integer(name.block), err);
 }
 
 /* JSON has no infinity: a difference without bound is null. */
@@ -129,19 +168,58 @@ static json_t *comparison(const fg_comparison *c) {
                      number(c->largest_logit[FG_SIDE_A]), "non_finite", (json_int_t)non_finite);
 }
 
+static const char *verdict(const fg_proof_result *result) {
+    double most = 0;
+    for (unsigned i = 0; i < result->prompt_count; i++)
+        most = fmax(most, result->prompts[i].logits.largest_difference);
+    if (!result->passed) return "differ";
+    return most > 0 ? "within tolerance" : "proved";
+}
+
+/* What was measured with one prompt. */
+static fg_status report_prompt(const fg_proof_result *result, const fg_prompt_result *prompt, json_t *entry,
+                               fg_error *err) {
+    FG_CALL(fg_json_put_u64(entry, "tokens", prompt->tokens, err));
+    if (!prompt->passed) FG_CALL(report_place(prompt, entry, err));
+    if (!result->rounded) return FG_OK;
+    return fg_json_put(entry, "rounding", comparison(&prompt->rounding), err);
+}
+
+/* Each prompt, where there is more to say than of a text. */
+static fg_status report_prompts(const fg_proof_result *result, json_t *proof, fg_error *err) {
+    json_t *list, *entry;
+    if (result->prompt_count == 1 && !result->prompts[0].patches) return FG_OK;
+    FG_CALL_NEW(list, fg_json_put_array(proof, "prompts", err));
+    for (unsigned i = 0; i < result->prompt_count; i++) {
+        const fg_prompt_result *prompt = &result->prompts[i];
+        FG_CALL_NEW(entry, comparison(&prompt->logits));
+        FG_CALL(fg_json_push(list, entry, err));
+        FG_CALL(fg_json_put(entry, "kind", json_string(prompt->patches ? "image" : "text"), err));
+        FG_CALL(fg_json_put(entry, "passed", json_boolean(prompt->passed), err));
+        FG_CALL(report_prompt(result, prompt, entry, err));
+        if (!prompt->patches) continue;
+        json_t *image = json_pack("{s:I, s:I, s:I}", "height", (json_int_t)prompt->height, "width",
+                                  (json_int_t)prompt->width, "patches", (json_int_t)prompt->patches);
+        FG_CALL(fg_json_put(entry, "image", image, err));
+    }
+    return FG_OK;
+}
+
 fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     const fg_model_shape *shape = &result->shape;
-    json_t *proof = comparison(&result->logits);
+    const fg_prompt_result *decisive = fg_proof_decisive(result);
+    json_t *proof = comparison(&decisive->logits);
     FG_TRY(fg_json_put(proof, "kind", json_string("logits"), err));
+    FG_TRY(fg_json_put(proof, "verdict", json_string(verdict(result)), err));
     FG_TRY(fg_json_put(proof, "passed", json_boolean(result->passed), err));
-    FG_TRY(fg_json_put_u64(proof, "tokens", result->tokens, err));
     FG_TRY(fg_json_put_u64(proof, "vocab", shape->vocab, err));
     FG_TRY(fg_json_put_u64(proof, "blocks", shape->blocks, err));
     if (shape->heads > 1) FG_TRY(fg_json_put_u64(proof, "prediction_heads", shape->heads, err));
     FG_TRY(fg_json_put(proof, "seconds", json_real(result->seconds), err));
-    if (!result->passed) FG_TRY(report_place(result, proof, err));
-    if (result->rounded) FG_TRY(fg_json_put(proof, "rounding", comparison(&result->rounding), err));
+    FG_TRY(report_prompt(result, decisive, proof, err));
+    FG_TRY(report_prompts(result, proof, err));
+    FG_TRY(fg_json_put(proof, "not_exercised", json_incref(result->gaps), err));
     FG_TRY(fg_json_put(report, "proof", json_incref(proof), err));
 done:
     json_decref(proof);

@@ -9,10 +9,11 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/clock.h"
 #include "communicators.h"
 #include "report/progress.h"
 
-/* MPI counts with int; larger blocks go in parts. */
+/* MPI counts with int; larger blocks go in parts of so many bytes. */
 static const size_t PART = (size_t)1 << 30;
 
 /* Seconds in MPI_Finalize after which no answer of the launcher has come (PMIx waits 2 s), and those that a
@@ -84,16 +85,23 @@ static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
     return status_of(ranks, err);
 }
 
-/* Settings that make MPI_Init quick; whatever the user has set stays. hwloc asks ten X displays for graphics
- * cards, which waits for name servers where "localhost" is unknown (measured: up to 10 s). On one machine
- * Open MPI's shared memory does, and looking for network hardware takes most of the rest (0.24 s, 0.03 s
- * without). */
-static void start_quickly(void) {
+/* Settings of Open MPI; whatever the user has set stays. A rank that waits yields its core to one that works
+ * (48 ranks on 2 cores: 7 s, 103 s without). The others make MPI_Init quick: hwloc asks ten X displays for
+ * graphics cards, which waits for name servers where "localhost" is unknown (measured: up to 10 s). On one
+ * machine Open MPI's shared memory does, and looking for network hardware takes most of the rest (0.24 s,
+ * 0.03 s without). */
+static void set_up_open_mpi(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     setenv("HWLOC_COMPONENTS", "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero", 0);
     if (!size || !local || strcmp(size, local) != 0) return;
     setenv("OMPI_MCA_pml", "ob1", 0);
     setenv("OMPI_MCA_btl", "self,vader", 0);
+}
+
+static size_t number_of_test(const char *variable, size_t otherwise) {
+    const char *text = getenv(variable);
+    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, char ***argv, fg_error *err) {
@@ -102,10 +110,11 @@ fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, ch
     if (launch->size == 1) return FG_OK;
     ranks->mpi = fg_alloc(1, sizeof *ranks->mpi, err);
     if (!ranks->mpi) return FG_ERR_MEMORY;
-    const char *fail = getenv("FGCONV_FAIL_MPI");
-    *ranks->mpi = (struct fg_communicators){
-        .world = MPI_COMM_WORLD, .node = MPI_COMM_NULL, .fail_after = fail ? strtoull(fail, NULL, 10) : 0};
-    start_quickly();
+    *ranks->mpi = (struct fg_communicators){.world = MPI_COMM_WORLD,
+                                            .node = MPI_COMM_NULL,
+                                            .part = number_of_test("FGCONV_MPI_PART", PART),
+                                            .fail_after = number_of_test("FGCONV_FAIL_MPI", 0)};
+    set_up_open_mpi();
     if (MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided))
         return fg_fail(err, FG_ERR_SYSTEM, "MPI: MPI_Init_thread failed");
     MPI_Comm_set_errhandler(ranks->mpi->world, MPI_ERRORS_RETURN);
@@ -124,9 +133,9 @@ void fg_ranks_stop(fg_ranks *ranks) {
     MPI_Barrier(ranks->mpi->world);
     fg_free(ranks->mpi);
     ranks->mpi = NULL;
-    double began = fg_seconds();
+    double began = fg_clock_seconds();
     MPI_Finalize();
-    if (fg_seconds() - began > UNANSWERED) sleep(STAY);
+    if (fg_clock_seconds() - began > UNANSWERED) sleep(STAY);
 }
 
 /* ---- agreement ---- */
@@ -145,9 +154,10 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
 /* ---- from one to all, from all to one ---- */
 
 void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t size) {
-    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+    for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Bcast((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, root, ranks->mpi->world),
+              MPI_Bcast((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, root,
+                        ranks->mpi->world),
               "sharing %zu bytes of rank %d", size, root);
 }
 
@@ -183,7 +193,7 @@ void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *size
 }
 
 static void reduce_u64(const fg_ranks *ranks, uint64_t *values, size_t count, MPI_Op op) {
-    size_t part = PART / sizeof *values;
+    size_t part = is_silent(ranks) ? 0 : ranks->mpi->part / sizeof *values;
     for (size_t at = 0; at < count && !is_silent(ranks); at += part)
         check(ranks,
               MPI_Allreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T, op,
@@ -232,18 +242,18 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 /* ---- from one to another ---- */
 
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size) {
-    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+    for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Send((const char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, to, TAG_BYTES,
-                       ranks->mpi->world),
+              MPI_Send((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, to,
+                       TAG_BYTES, ranks->mpi->world),
               "sending %zu bytes to rank %d", size, to);
 }
 
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size) {
-    for (size_t at = 0; at < size && !is_silent(ranks); at += PART)
+    for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Recv((char *)bytes + at, (int)fg_min(PART, size - at), MPI_BYTE, from, TAG_BYTES,
-                       ranks->mpi->world, MPI_STATUS_IGNORE),
+              MPI_Recv((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, from,
+                       TAG_BYTES, ranks->mpi->world, MPI_STATUS_IGNORE),
               "receiving %zu bytes from rank %d", size, from);
 }
 

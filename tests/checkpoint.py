@@ -2,12 +2,16 @@
 
 Nothing here uses fgconv's own code: a mistake in its readers must not cancel itself out.
 """
+import argparse
+import atexit
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import struct
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DATA = ROOT / "tests/data"
@@ -15,7 +19,14 @@ TORCH_NAMES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "f
                "U8": "uint8", "I8": "int8", "BOOL": "bool", "I16": "int16"}
 
 
+# Where mpirun has its session directory, for this process alone: several mpirun that share one remove it and make it at the same time, and fail.
+SESSIONS = tempfile.mkdtemp(prefix="mpi-")
+atexit.register(shutil.rmtree, SESSIONS, ignore_errors=True)
+
+
 def environment(**more):
+    if "TMPDIR" not in more:
+        more.setdefault("OMPI_MCA_orte_tmpdir_base", SESSIONS)
     return dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", OMP_NUM_THREADS="1",
                 OMPI_MCA_btl_vader_single_copy_mechanism="none", FGCONV_CHECK_LEAKS="1",
                 HWLOC_COMPONENTS="-gl",  # mpirun would ask X displays for graphics cards
@@ -91,6 +102,12 @@ def npy(path):
     return description["shape"], struct.unpack(f"<{count}f", blob[10 + length:10 + length + 4 * count])
 
 
+def write_npy(path, shape, numbers, descr="<f4", fortran=False, letter="f"):
+    text = f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {tuple(shape)}, }}".encode()
+    path.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text + struct.pack(f"<{len(numbers)}{letter}", *numbers))
+    return path
+
+
 def hdf5_floats(path, dataset, scratch):
     """A float32 dataset of an HDF5 file as a tuple, by h5dump (an implementation that is not ours)."""
     out = pathlib.Path(scratch) / "h5dump.bin"
@@ -115,3 +132,14 @@ class Tally:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
+
+
+def run_parts(tally, about, parts):
+    """The program of a test: each part gets the path of fgconv and a directory of its own. The exit code."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fgconv", required=True)
+    fgconv = parser.parse_args().fgconv
+    for part in parts:
+        with tempfile.TemporaryDirectory() as folder:
+            part(fgconv, pathlib.Path(folder))
+    return tally.end()

@@ -21,7 +21,7 @@ WORDS = {
     "src/language/primitive.c": "docs/adding-a-model.md", "src/language/converter_check.c": "docs/adding-a-model.md",
     "src/language/weights_check.c": "docs/adding-a-model.md", "src/language/expression_parse.c": "docs/adding-a-model.md",
     "src/language/migration.c": "docs/updating.md", "src/model/norm.c": "docs/adding-a-model.md",
-    "src/model/rotary.c": "docs/adding-a-model.md", "src/model/mlp.c": "docs/adding-a-model.md",
+    "src/model/rotary_kinds.c": "docs/adding-a-model.md", "src/model/mlp.c": "docs/adding-a-model.md",
     "src/language/value_type.c": "docs/adding-a-model.md", "src/language/absence.c": "docs/adding-a-model.md",
 }
 
@@ -49,8 +49,6 @@ def families():
             continue
         row = found.setdefault(document["model_type"], ["no", "no", "equal logits"])
         row[path.parent.name == "fast_llm"] = "yes"
-        if document.get("no_forward_pass"):
-            row[2] = "equal bytes"
     return found
 
 
@@ -61,7 +59,7 @@ def family_table(text):
 
 def words(path):
     """The first strings of the rows of a file's tables."""
-    return set(re.findall(r'\{"([a-z][a-z_]+)",', (ROOT / path).read_text()))
+    return set(re.findall(r'\{(?:\.word = )?"([a-z][a-z0-9_]+)"[,}]', (ROOT / path).read_text()))
 
 
 def explained(word, text):

@@ -166,6 +166,9 @@ def check_shell(fgconv, name, complete, commands, hidden, rows, folder):
         tally.check(f"{name}: \"{line}\" is completed", ok, (wanted, found))
     tally.check(f"{name} completes all commands", set(commands) <= complete(script, "fgconv ", folder))
     if name == "zsh":
+        for option, again in (("--ignore-key", True), ("--converter-path", True), ("--dtype", False)):
+            found = complete(script, f"fgconv {option}=x --{option[2:6]}", folder)
+            tally.check(f"zsh completes {option} {'again' if again else 'once'}", (option in found) == again, found)
         return
     for command in commands:
         found = complete(script, f"fgconv {command} --", folder)

@@ -15,6 +15,7 @@
     ROW(diff) \
     ROW(list) \
     ROW(lint) \
+    ROW(new_family) \
     ROW(tokenize) \
     ROW(update) \
     ROW(finalize) \

@@ -13,7 +13,7 @@ const fg_command fg_convert_command = {
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
     .options = FG_TAKES_CONVERSION | FG_TAKES_FROM | FG_TAKES_TARGET | FG_TAKES_CONVERT | FG_TAKES_FAMILY |
-               FG_TAKES_TOKENS,
+               FG_TAKES_TRAINED | FG_TAKES_TOKENS,
     .collective = true,
     .summary = "convert a checkpoint (the word convert may be left out)",
     .about = "Converts the checkpoint in directory SRC into the new directory DST. Formats are detected: "

@@ -317,7 +317,7 @@ static bool nothing_found(const json_t *config, const json_t *tensors) {
 static fg_status compare(const fg_options *options, json_t *document, bool *equal, fg_error *err) {
     fg_status status = FG_OK;
     fg_checkpoint a = {0}, b = {0};
-    fg_checkpoint_options how = {0};
+    fg_checkpoint_options how = {.allow_unfinished = options->allow_unfinished};
     json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors;
     FG_TRY(fg_checkpoint_open(&a, options->source, &how, err));
     FG_TRY(fg_checkpoint_open(&b, options->destination, &how, err));
@@ -328,6 +328,8 @@ static fg_status compare(const fg_options *options, json_t *document, bool *equa
     FG_TRY_NEW(tensors, fg_json_put_object(document, "tensors", err));
     FG_TRY(compare_objects(a.config, b.config, "", config, err));
     FG_TRY(compare_tables(&a, &b, tensors, err));
+    FG_TRY(fg_checkpoint_check_unchanged(&a, false, err));
+    FG_TRY(fg_checkpoint_check_unchanged(&b, false, err));
     *equal = nothing_found(config, tensors);
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
 done:
@@ -357,7 +359,7 @@ const fg_command fg_diff_command = {
     .least = 2,
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_JSON,
+    .options = FG_TAKES_TRAINED | FG_TAKES_JSON,
     .summary = "compare the configurations and tensors of two checkpoints by name",
     .about = "Compares the configurations and the tensors of two checkpoints by name. The exit code is 0 if "
              "they are equal and 10 if they differ.",

@@ -7,9 +7,13 @@
 #include "base/checked.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
+#include "conversion/assembled.h"
+#include "format/experiment.h"
+#include "plan/compose.h"
+#include "report/report_distributed.h"
 #include "report/report_text.h"
 
-enum { NAMES = 4 }; /* first components that the text shows */
+enum { NAMES = 4, STEPS = 12 }; /* first components, and steps of an experiment, that the text shows */
 
 static int by_place(const void *a, const void *b) {
     const fg_tensor *x = *(const fg_tensor *const *)a, *y = *(const fg_tensor *const *)b;
@@ -98,7 +102,9 @@ done:
     return status;
 }
 
-static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_error *err) {
+/* `table`: the model's tensors. */
+static fg_status describe(const fg_checkpoint *checkpoint, const fg_tensors *table, json_t *document,
+                          fg_error *err) {
     uint64_t parameters;
     const json_t *architecture = fg_json_at(checkpoint->config, checkpoint->format->architecture_path);
     FG_CALL(fg_json_put_text(document, "directory", checkpoint->directory, err));
@@ -106,16 +112,16 @@ static fg_status describe(const fg_checkpoint *checkpoint, json_t *document, fg_
     FG_CALL(fg_json_put_text(document, "format", checkpoint->format->name, err));
     FG_CALL(fg_json_put_text(document, "model_type", checkpoint->model_type, err));
     FG_CALL(fg_json_put_text(document, "architecture", json_string_value(architecture), err));
-    FG_CALL(count_parameters(&checkpoint->tensors, &parameters, err));
+    FG_CALL(count_parameters(table, &parameters, err));
     FG_CALL(fg_json_put_u64(document, "parameters", parameters, err));
-    FG_CALL(describe_dtypes(&checkpoint->tensors, document, err));
-    FG_CALL(describe_names(&checkpoint->tensors, document, err));
+    FG_CALL(describe_dtypes(table, document, err));
+    FG_CALL(describe_names(table, document, err));
     FG_CALL(describe_files(&checkpoint->tensors, document, err));
     FG_CALL(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
                               checkpoint->side_files.count, err));
     FG_CALL(fg_json_put_texts(document, "other_files", checkpoint->other_files.items,
                               checkpoint->other_files.count, err));
-    return describe_tensors(&checkpoint->tensors, document, err);
+    return describe_tensors(table, document, err);
 }
 
 /* ---- The text ---- */
@@ -214,6 +220,7 @@ static fg_status write_contents(const json_t *document, const fg_options *option
                          fg_report_string(document, "model_type", "no model type"), architecture ? " (" : "",
                          architecture ? architecture : "", architecture ? ")" : ""));
     if (strcmp(directory, weights) != 0) FG_CALL(fg_report_line(out, "from", err, "%s", weights));
+    FG_CALL(fg_report_distributed(json_object_get(document, "distributed"), out, err));
     FG_CALL(write_sizes(document, out, err));
     FG_CALL(write_names(document, out, err));
     FG_CALL(write_files(document, out, err));
@@ -221,19 +228,122 @@ static fg_status write_contents(const json_t *document, const fg_options *option
     return FG_OK;
 }
 
-static fg_status run_inspect(const fg_run *run, fg_error *err) {
+/* ---- An experiment ---- */
+
+/* "100, 200 (not complete)", the last of the steps of one format, or of all for NULL. */
+static fg_status add_steps(const json_t *list, const char *format, fg_buffer *text, fg_error *err) {
+    size_t first = json_array_size(list) > STEPS ? json_array_size(list) - STEPS : 0;
+    json_t *entry;
+    uint64_t step;
+    FG_JSON_EACH(list, i, entry) {
+        const char *own = fg_report_string(entry, "format", NULL);
+        if (!fg_report_count(entry, "step", &step) || (format && strcmp(own, format) != 0)) continue;
+        if (!format && i < first) continue;
+        if (!format && first && i == first) FG_CALL(fg_buffer_printf(text, err, "%zu more, ", first));
+        bool finished = json_is_true(json_object_get(entry, "finished"));
+        FG_CALL(fg_buffer_printf(text, err, "%s%llu%s", text->length ? ", " : "", (unsigned long long)step,
+                                 finished ? "" : " (not complete)"));
+    }
+    return FG_OK;
+}
+
+static fg_status write_steps(const json_t *list, const char *format, const char *label, fg_buffer *out,
+                             fg_error *err) {
+    fg_buffer text = {0};
+    fg_status status = add_steps(list, format, &text, err);
+    if (status == FG_OK)
+        status = fg_report_line(out, label, err, "%s%s%s", format ? format : "", format ? ": " : "",
+                                text.data ? text.data : "none");
+    fg_buffer_free(&text);
+    return status;
+}
+
+/* A line for each format; those of one format follow each other. */
+static fg_status write_exports(const json_t *exports, fg_buffer *out, fg_error *err) {
+    const char *before = "";
+    json_t *entry;
+    FG_JSON_EACH(exports, i, entry) {
+        const char *format = fg_report_string(entry, "format", "?");
+        if (strcmp(format, before) == 0) continue;
+        FG_CALL(write_steps(exports, format, *before ? "" : "exports", out, err));
+        before = format;
+    }
+    return FG_OK;
+}
+
+static fg_status write_experiment(const json_t *document, const fg_options *options, fg_buffer *out,
+                                  fg_error *err) {
+    const char *directory = fg_report_string(document, "directory", "");
+    const json_t *checkpoints = json_object_get(document, "checkpoints"),
+                 *last = json_array_get(checkpoints, json_array_size(checkpoints) - 1);
+    (void)options;
+    FG_CALL(fg_buffer_printf(out, err, "%s: an experiment of Fast-LLM\n", directory));
+    FG_CALL(fg_report_line(out, "run", err, "%s", fg_report_string(document, "config", "?")));
+    FG_CALL(write_steps(checkpoints, NULL, "steps", out, err));
+    if (last)
+        FG_CALL(fg_report_line(out, "saved", err, "%s, the last", fg_report_string(last, "saved", "?")));
+    return write_exports(json_object_get(document, "exports"), out, err);
+}
+
+/* What is in an experiment folder; `is` says whether it is such a folder. */
+static fg_status inspect_experiment(const fg_run *run, bool *is, fg_error *err) {
+    fg_status status = FG_OK;
+    const char *directory = run->options->source;
+    json_t *document = NULL, *contents = NULL;
+    *is = false;
+    if (run->options->checkpoint_path) goto done;
+    FG_TRY(fg_experiment_is(directory, is, err));
+    if (!*is) goto done;
+    FG_TRY(fg_experiment_describe(directory, &contents, err));
+    FG_TRY_NEW(document,
+               json_pack("{s:o, s:s}", "directory", fg_json_string(directory), "kind", "experiment"));
+    if (json_object_update(document, contents)) FG_FAIL(err, FG_ERR_MEMORY, "out of memory");
+    FG_TRY(fg_run_print(run, document, write_experiment, err));
+done:
+    json_decref(contents);
+    json_decref(document);
+    return status;
+}
+
+/* Describes the tensors that the vectors of a checkpoint were cut from. */
+static fg_status describe_assembled(const fg_run *run, const fg_checkpoint *checkpoint, json_t *document,
+                                    fg_error *err) {
+    fg_status status = FG_OK;
+    fg_assembly assembly = {0};
+    fg_tensors table = {0};
+    const char *order = fg_parameter_order_name(run->options->parameter_order);
+    FG_TRY(fg_assemble_checkpoint(checkpoint, run->catalogue, order, &assembly, err));
+    FG_TRY(fg_plan_outputs(&assembly.plan, "rank_*.safetensors", &table, err));
+    FG_TRY(describe(checkpoint, &table, document, err));
+    FG_TRY(fg_json_put(document, "distributed", json_incref(assembly.facts), err));
+done:
+    fg_tensors_free(&table);
+    fg_assembly_free(&assembly);
+    return status;
+}
+
+static fg_status inspect_checkpoint(const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
     fg_checkpoint checkpoint = {0};
-    fg_checkpoint_options how = {.format = options->from, .checkpoint_path = options->checkpoint_path};
+    fg_checkpoint_options how = {.format = options->from,
+                                 .checkpoint_path = options->checkpoint_path,
+                                 .allow_unfinished = options->allow_unfinished};
     json_t *document = json_object();
     FG_TRY(fg_checkpoint_open(&checkpoint, options->source, &how, err));
-    FG_TRY(describe(&checkpoint, document, err));
+    FG_TRY(checkpoint.format->assemble ? describe_assembled(run, &checkpoint, document, err)
+                                       : describe(&checkpoint, &checkpoint.tensors, document, err));
     FG_TRY(fg_run_print(run, document, write_contents, err));
 done:
     json_decref(document);
     fg_checkpoint_close(&checkpoint);
     return status;
+}
+
+static fg_status run_inspect(const fg_run *run, fg_error *err) {
+    bool is_experiment;
+    FG_CALL(inspect_experiment(run, &is_experiment, err));
+    return is_experiment ? FG_OK : inspect_checkpoint(run, err);
 }
 
 const fg_command fg_inspect_command = {
@@ -242,11 +352,12 @@ const fg_command fg_inspect_command = {
     .least = 1,
     .most = 1,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_FROM | FG_TAKES_CHECKPOINT | FG_TAKES_JSON,
+    .options = FG_TAKES_FROM | FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON,
     .summary = "print what a checkpoint holds",
     .about =
         "Prints the format, family, number of parameters, types and files of a checkpoint. With --verbose "
-        "it lists every tensor.",
+        "it lists every tensor. Of an experiment folder of Fast-LLM it prints the steps that were saved and "
+        "exported; -c STEP chooses one of them.",
     .example = "fgconv inspect -v Llama-3.2-1B",
     .run = run_inspect,
 };

@@ -29,7 +29,7 @@ static fg_status run_lint(const fg_run *run, fg_error *err) {
     if (!options->file_count) FG_TRY(lint_all(run->catalogue, &report, &total, err));
     for (size_t i = 0; i < options->file_count; i++)
         FG_TRY(lint_file(run->catalogue, options->files[i], &report, &total, err));
-    FG_TRY(fg_print(run->out, &report, err));
+    FG_TRY(fg_print(run->out, FG_FOR_PEOPLE, &report, err));
     if (total) {
         fg_fail(err, FG_ERR_INPUT, "%zu problem%s in converter files", total, total == 1 ? "" : "s");
         FG_TRY(fg_hint(err, "each problem is listed with its file and rule"));
@@ -37,7 +37,7 @@ static fg_status run_lint(const fg_run *run, fg_error *err) {
     if (options->verbosity >= 0) {
         fg_buffer_clear(&report);
         FG_TRY(fg_buffer_printf(&report, err, "no problems found\n"));
-        FG_TRY(fg_print(run->out, &report, err));
+        FG_TRY(fg_print(run->out, FG_FOR_PEOPLE, &report, err));
     }
 done:
     fg_buffer_free(&report);

@@ -27,7 +27,7 @@ static bool is_own(fg_catalogue *catalogue, const char *path) {
     return false;
 }
 
-/* Models are run if the converter allows it and there is a forward pass for the family. */
+/* Models are run if there is a forward pass for the family. */
 static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *entry, const fg_format *format,
                             const char **proof, fg_error *err) {
     const fg_converter *converter = NULL;
@@ -37,7 +37,7 @@ static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *e
     fg_status status = fg_converter_load(&converter, catalogue, format, entry->model_type, &broken);
     if (status == FG_OK) {
         status = fg_model_spec_read(&spec, catalogue, fg_converter_model_type(converter), &broken);
-        *proof = status == FG_OK && !fg_converter_no_forward_pass(converter) ? "logits" : "bytes";
+        *proof = status == FG_OK ? "logits" : "bytes";
     }
     json_decref(spec);
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", broken.text);

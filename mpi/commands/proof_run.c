@@ -1,5 +1,9 @@
 #include "commands/proof_run.h"
 
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/checked.h"
+#include "device/cuda.h"
 #include "model/model_settings.h"
 #include "tokens/stop_tokens.h"
 
@@ -14,6 +18,7 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
                                 .generates = options->generation_test,
                                 .atol = options->atol > 0 ? options->atol : 0};
     proof_run->pair.mask = options->mask;
+    proof_run->pair.device = &fg_device_cpu;
 }
 
 uint64_t fg_proof_run_rows(const json_t *spec, const fg_format *format, const json_t *config) {
@@ -36,6 +41,12 @@ fg_status fg_proof_run_prepare(fg_proof_run *t, const fg_run *run, const fg_prom
     FG_CALL(fg_prompt_resolve(&t->prompt, &prompt, source, destination, err));
     t->pair.tokens = t->prompt.ids.ids;
     t->pair.token_count = t->prompt.ids.count;
+    t->pair.lengthens = !o->token_count && !o->prompt;
+    if (o->image) {
+        FG_CALL(fg_image_read(&t->image, o->image, err));
+        t->pair.image = &t->image;
+        t->pair.tokens_with_image = o->token_count > 0;
+    }
     if (!t->generates) return FG_OK;
     FG_CALL(fg_sampling_resolve(&t->sampling, &sampling, generation_config, err));
     return fg_stop_tokens_merge(json_object_get(destination->config, "eos_token_id"),
@@ -54,6 +65,34 @@ static fg_generation_task generation_task(const fg_proof_run *t, const fg_run *r
                                 .out = silent ? NULL : stdout};
 }
 
+/* The ranks of a node use its GPUs in turn. */
+static fg_status choose_device(fg_proof_run *t, const fg_run *run, fg_error *err) {
+    if (run->options->device == FG_DEVICE_CUDA)
+        fg_device_cuda_load(run->ranks->node_rank, &t->pair.device, err);
+    return fg_ranks_agree(run->ranks, err);
+}
+
+static fg_status reserve(uint64_t bytes, uint64_t tokens, fg_error *err) {
+    fg_error unsaid = {0};
+    char text[24];
+    void *room = fg_alloc_buffer(bytes, &unsaid);
+    fg_free(room);
+    if (room) return FG_OK;
+    fg_fail(err, FG_ERR_MEMORY, "a prompt of %llu tokens needs %s of memory on a rank, more than there is",
+            (unsigned long long)tokens, fg_bytes_text(bytes, text));
+    return fg_hint(err, "give fewer tokens (--prompt, --token-ids), or more memory");
+}
+
+/* What a rank will allocate for the models must be there before anything is written. */
+static fg_status check_memory(const fg_proof_run *t, const fg_model_pair *pair, fg_error *err) {
+    uint64_t tokens = 0;
+    for (unsigned i = 0; i < pair->prompt_count; i++) tokens = fg_max(tokens, pair->prompts[i].token_count);
+    bool cpu = t->pair.device == &fg_device_cpu;
+    if (!cpu || fg_device_cpu_reserve(err) == FG_OK)
+        reserve(fg_max(t->proof_bytes, t->generation_bytes), tokens, err);
+    return fg_ranks_agree(pair->ranks, err);
+}
+
 fg_status fg_proof_run_check(fg_proof_run *t, const fg_run *run, fg_error *err) {
     fg_status status = FG_OK;
     fg_model_pair pair = {0};
@@ -61,10 +100,12 @@ fg_status fg_proof_run_check(fg_proof_run *t, const fg_run *run, fg_error *err) 
     fg_generation_task task = generation_task(t, run);
     if (!fg_proof_run_runs_models(t)) return FG_OK;
     t->pair.through_plan = t->pair.plan != NULL;
+    FG_TRY(choose_device(t, run, err));
     FG_TRY(fg_model_pair_bind(&pair, run->ranks, &t->pair, err));
     FG_TRY(fg_proof_check(&pair, &t->proof_bytes, &t->dump_bytes, err));
     if (!proves(t)) t->proof_bytes = 0;
     if (t->generates) FG_TRY(fg_generation_check(&pair, &task, &t->generation_bytes, err));
+    FG_TRY(check_memory(t, &pair, err));
     if (run->options->dump) FG_TRY(fg_dump_check_reachable(run->ranks, run->options->dump, err));
 done:
     fg_model_pair_close(&pair);
@@ -108,27 +149,54 @@ bool fg_proof_run_passed(const fg_proof_run *t) {
 fg_status fg_proof_run_report(const fg_proof_run *t, json_t *report, fg_error *err) {
     const char *other = t->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
     FG_CALL(proves(t) ? fg_proof_report(&t->proof, report, err)
-                      : fg_json_put(report, "proof", json_pack("{s:s}", "kind", other), err));
+                      : fg_json_put(report, "proof",
+                                    json_pack("{s:s, s:s}", "kind", other, "verdict", "not proved"), err));
     if (t->generation.tokens.count) FG_CALL(fg_generation_report(&t->generation, report, err));
     return FG_OK;
 }
 
+/* A setting that the destination only approximates; NULL: none. */
+static const json_t *approximated(const json_t *left_out) {
+    json_t *entry;
+    FG_JSON_EACH(left_out, i, entry) {
+        if (json_is_true(json_object_get(entry, "approximated"))) return entry;
+    }
+    return NULL;
+}
+
+static fg_status hint_at_difference(const json_t *left_out, fg_error *err) {
+    char value[80];
+    const json_t *entry = approximated(left_out);
+    if (!entry)
+        return fg_hint(err, "the converter's rules for that part do not fit this model, or a weight was "
+                            "changed; --dump FILE.h5 writes both models' intermediates");
+    return fg_hint(
+        err,
+        "\"%s\" = %s: %s, and no converter can change that; --validate bytes converts without proving "
+        "the logits",
+        json_string_value(json_object_get(entry, "key")),
+        fg_json_brief(json_object_get(entry, "value"), value, sizeof value),
+        json_string_value(json_object_get(entry, "reason")));
+}
+
 static fg_status judge_proof(const fg_proof_result *result, const char *source, const char *destination,
-                             fg_error *err) {
+                             const json_t *left_out, fg_error *err) {
     char place[80];
-    if (result->logits.non_finite[FG_SIDE_A] || result->logits.non_finite[FG_SIDE_B]) {
+    const fg_prompt_result *prompt = fg_proof_decisive(result);
+    const fg_comparison *logits = &prompt->logits;
+    if (logits->non_finite[FG_SIDE_A] || logits->non_finite[FG_SIDE_B]) {
         fg_fail(err, FG_ERR_DIFFER,
                 "nothing is proved: %llu logits of %s and %llu of %s are not finite numbers",
-                (unsigned long long)result->logits.non_finite[FG_SIDE_A], source,
-                (unsigned long long)result->logits.non_finite[FG_SIDE_B], destination);
+                (unsigned long long)logits->non_finite[FG_SIDE_A], source,
+                (unsigned long long)logits->non_finite[FG_SIDE_B], destination);
         return fg_hint(err,
                        "look for NaN or infinity in the weights; --validate bytes checks the bytes instead");
     }
     fg_fail(err, FG_ERR_DIFFER,
-            "the models differ: the logits of %s and %s are up to %g apart (first difference: %s)", source,
-            destination, result->logits.largest_difference, fg_proof_place(result, place, sizeof place));
-    return fg_hint(err, "the converter's rules for that part do not fit this model, or a weight was changed; "
-                        "--dump FILE.h5 writes both models' intermediates");
+            "the models differ: the logits of %s and %s are up to %g apart%s (first difference: %s)", source,
+            destination, logits->largest_difference, prompt->patches ? " with an image" : "",
+            fg_proof_place(prompt, place, sizeof place));
+    return hint_at_difference(left_out, err);
 }
 
 static fg_status judge_generation(const fg_generation *g, const char *source, const char *destination,
@@ -141,15 +209,17 @@ static fg_status judge_generation(const fg_generation *g, const char *source, co
 }
 
 fg_status fg_proof_run_judge(const fg_proof_run *t, const char *source, const char *destination,
-                             fg_error *err) {
+                             const json_t *left_out, fg_error *err) {
     if (fg_proof_run_passed(t)) return FG_OK;
-    return proves(t) && !t->proof.passed ? judge_proof(&t->proof, source, destination, err)
+    return proves(t) && !t->proof.passed ? judge_proof(&t->proof, source, destination, left_out, err)
                                          : judge_generation(&t->generation, source, destination, err);
 }
 
 void fg_proof_run_free(fg_proof_run *t) {
     fg_prompt_free(&t->prompt);
+    fg_image_free(&t->image);
     fg_generation_free(&t->generation);
+    fg_proof_result_free(&t->proof);
     json_decref(t->end_ids);
     *t = (fg_proof_run){0};
 }

@@ -18,6 +18,7 @@ typedef struct fg_proof_run {
     fg_model_pair_task pair; /* as model_pair.h says; tokens are filled in here */
     double atol;
     fg_prompt prompt;     /* rank 0, as what follows */
+    fg_image image;       /* of --image */
     fg_sampling sampling; /* of the generation */
     json_t *end_ids;      /* owned; of the destination's two configurations */
 
@@ -50,9 +51,10 @@ fg_status fg_proof_run_forward(fg_proof_run *proof_run, const fg_run *run, fg_er
 bool fg_proof_run_passed(const fg_proof_run *proof_run);
 /* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */
 fg_status fg_proof_run_report(const fg_proof_run *proof_run, json_t *report, fg_error *err);
-/* FG_ERR_DIFFER with a message when it did not pass. */
+/* FG_ERR_DIFFER with a message when it did not pass. `left_out` (translate.h) says what the destination
+ * computes otherwise; NULL: nothing is known. */
 fg_status fg_proof_run_judge(const fg_proof_run *proof_run, const char *source, const char *destination,
-                             fg_error *err);
+                             const json_t *left_out, fg_error *err);
 void fg_proof_run_free(fg_proof_run *proof_run);
 
 #endif

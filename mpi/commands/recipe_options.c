@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "conversion/assembled.h"
 
 fg_status fg_recipe_from_options(fg_recipe_kind kind, const fg_options *options, fg_recipe *recipe,
                                  fg_error *err) {
@@ -18,6 +19,8 @@ fg_status fg_recipe_from_options(fg_recipe_kind kind, const fg_options *options,
                           .model_type = o->model_type,
                           .checkpoint_path = o->checkpoint_path,
                           .hf_base = o->hf_base,
+                          .parameter_order = fg_parameter_order_name(o->parameter_order),
+                          .allow_unfinished = o->allow_unfinished,
                           .weights_choice = choice,
                           .dtype = o->dtype,
                           .max_length = o->max_length,

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/visible_json.h"
 #include "cli/command.h"
 #include "cli/print.h"
 #include "model/spec.h"
@@ -51,27 +52,63 @@ fg_status fg_run_report_end(const fg_run *run, const char *outcome, double secon
     return fg_json_put(report, "finished", json_string(fg_clock_text(now)), err);
 }
 
+static fg_audience audience(const fg_run *run) {
+    return run->options->json ? FG_FOR_PROGRAMS : FG_FOR_PEOPLE;
+}
+
+static fg_status write_report(const json_t *report, const fg_options *options, fg_buffer *out,
+                              fg_error *err) {
+    if (options->dry_run) FG_CALL(fg_report_plan(report, out, err));
+    return fg_report_summary(report, &options->command->headline, out, err);
+}
+
+/* Text for people: a name with a newline in it does not make two lines. */
+static fg_status write_visible(const fg_run *run, const json_t *document, fg_run_text *write_text,
+                               fg_buffer *out, fg_error *err) {
+    json_t *visible;
+    FG_CALL(fg_visible_json(document, &visible, err));
+    fg_status status = write_text(visible, run->options, out, err);
+    json_decref(visible);
+    return status;
+}
+
+static fg_status write_document(const fg_run *run, const json_t *document, fg_run_text *write_text,
+                                fg_buffer *out, fg_error *err) {
+    return run->options->json ? fg_json_write_line(document, FG_JSON_UTF8, out, err)
+                              : write_visible(run, document, write_text, out, err);
+}
+
+fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err) {
+    if (run->options->json) return fg_json_write_line(report, 0, text, err);
+    return run->options->verbosity >= 0 ? write_visible(run, report, write_report, text, err) : FG_OK;
+}
+
+fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err) {
+    return fg_print_beside(run->out, audience(run), text, err);
+}
+
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {
-    fg_status status = FG_OK;
     fg_buffer text = {0};
-    if (run->options->json) {
-        FG_TRY(fg_json_write(report, 0, &text, err));
-        FG_TRY(fg_buffer_add(&text, "\n", 1, err));
-    } else if (run->options->verbosity >= 0) {
-        if (run->options->dry_run) FG_TRY(fg_report_plan(report, &text, err));
-        FG_TRY(fg_report_summary(report, &run->options->command->headline, &text, err));
-    }
-    FG_TRY(fg_print_beside(run->out, &text, err));
-done:
+    fg_status status = fg_run_report_text(run, report, &text, err);
+    if (status == FG_OK) status = fg_run_report_print(run, &text, err);
     fg_buffer_free(&text);
     return status;
 }
 
 fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err) {
     fg_buffer text = {0};
-    if (run->options->json) return fg_print_json(run->out, document, FG_JSON_UTF8, err);
-    fg_status status = write_text(document, run->options, &text, err);
-    if (status == FG_OK) status = fg_print(run->out, &text, err);
+    fg_status status = write_document(run, document, write_text, &text, err);
+    if (status == FG_OK) status = fg_print(run->out, audience(run), &text, err);
+    fg_buffer_free(&text);
+    return status;
+}
+
+fg_status fg_run_print_made(const fg_run *run, const json_t *document, fg_run_text *write_text,
+                            const char *made, fg_error *err) {
+    fg_buffer text = {0};
+    fg_status status = write_document(run, document, write_text, &text, err);
+    if (status == FG_OK) status = fg_print_beside(run->out, audience(run), &text, err);
+    if (status != FG_OK) fg_hint(err, "%s is complete and may be used; this failed after it was made", made);
     fg_buffer_free(&text);
     return status;
 }

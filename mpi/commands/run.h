@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cli/options.h"
+#include "conversion/conversion.h"
 #include "language/converter.h"
 #include "plan/plan.h"
 #include "ranks.h"
@@ -29,16 +30,22 @@ fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err)
  */
 fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, json_t *report,
                             fg_error *err);
-/* Rank 0: prints it (summary, or the whole as JSON with --json). */
+/* Rank 0: what is printed of it (summary, or the whole as JSON with --json), printing that, and both. */
+fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err);
+fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err);
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
 /* Prints a document as JSON with --json, otherwise the text that is written from it. */
 typedef fg_status fg_run_text(const json_t *document, const fg_options *options, fg_buffer *out,
                               fg_error *err);
 fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err);
+/* The same after a command made the directory `made`, which stays whatever becomes of the text. */
+fg_status fg_run_print_made(const fg_run *run, const json_t *document, fg_run_text *write_text,
+                            const char *made, fg_error *err);
 /* Rank 0: models/TYPE.json of the HF family. */
 fg_status fg_run_model_spec(const fg_run *run, const char *model_type, json_t **spec, fg_error *err);
 /* Collective: the tensors of a directory, which may be unfinished, against the plan that every rank holds.
- * A difference is FG_ERR_DIFFER. */
-fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
-                              fg_error *err); /* verify_command.c */
+ * A difference is FG_ERR_DIFFER; files of either side that changed meanwhile are FG_ERR_INPUT. `conversion`
+ * is rank 0's, NULL elsewhere. */
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const fg_conversion *conversion,
+                              const char *directory, bool unfinished, fg_error *err); /* verify_command.c */
 #endif

@@ -34,7 +34,7 @@ static fg_status refuse_line(const tokenization *t, const char *line, size_t len
 
 static fg_status print_line(tokenization *t, fg_error *err) {
     fg_status status = fg_buffer_add(&t->print, "\n", 1, err);
-    return status == FG_OK ? fg_print(t->out, &t->print, err) : status;
+    return status == FG_OK ? fg_print(t->out, FG_FOR_PROGRAMS, &t->print, err) : status;
 }
 
 static fg_status encode_line(tokenization *t, const char *line, size_t length, fg_error *err) {

@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "commands/command_table.h"
 #include "commands/proof_run.h"
 #include "commands/run.h"
+#include "conversion/assembled.h"
 #include "conversion/conversion_report.h"
 #include "estimate.h"
 #include "model/spec.h"
@@ -14,18 +16,23 @@
 
 typedef struct compared {
     fg_checkpoint a, b;
+    fg_assembly assembly_a, assembly_b; /* of files that hold vectors */
     json_t *spec_a, *spec_b;
     fg_tokenizer_files tokenizer_a, tokenizer_b;
     json_t *report;
     fg_outputs outputs; /* rank 0 */
 } compared;
 
-static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint, json_t **spec,
-                          fg_error *err) {
-    fg_checkpoint_options how = {0};
+static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint,
+                          fg_assembly *assembly, json_t **spec, fg_error *err) {
+    fg_checkpoint_options how = {.allow_unfinished = run->options->allow_unfinished};
     FG_CALL(fg_checkpoint_open(checkpoint, directory, &how, err));
-    const char *family = fg_model_spec_name(
-        checkpoint->format, run->options->model_type ? run->options->model_type : checkpoint->model_type);
+    if (checkpoint->format->assemble)
+        FG_CALL(fg_assemble_checkpoint(checkpoint, run->catalogue,
+                                       fg_parameter_order_name(run->options->parameter_order), assembly,
+                                       err));
+    const char *type = run->options->model_type ? run->options->model_type : checkpoint->model_type, *family;
+    family = fg_model_spec_name(checkpoint->format, type);
     if (!family) {
         fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
         FG_CALL(fg_hint(err, "give it with --model-type"));
@@ -59,20 +66,27 @@ static void resolve_rounding(const fg_run *run, const compared *p, fg_model_pair
               fg_dtype_name(first ? b : a));
 }
 
+/* NULL: the files hold the tensors themselves. */
+static const fg_plan *made_of(const fg_assembly *assembly) {
+    return assembly->plan.output_count ? &assembly->plan : NULL;
+}
+
 static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     const fg_options *options = run->options;
     FG_CALL(fg_run_report_begin(run, &p->report, err));
-    FG_CALL(open_one(run, options->source, &p->a, &p->spec_a, err));
-    FG_CALL(open_one(run, options->destination, &p->b, &p->spec_b, err));
+    FG_CALL(open_one(run, options->source, &p->a, &p->assembly_a, &p->spec_a, err));
+    FG_CALL(open_one(run, options->destination, &p->b, &p->assembly_b, &p->spec_b, err));
     proof_run->pair.source = (fg_model_pair_side){.format = p->a.format,
                                                   .spec = p->spec_a,
                                                   .config = p->a.config,
                                                   .tensors = &p->a.tensors,
+                                                  .assembly = made_of(&p->assembly_a),
                                                   .name = options->source};
     proof_run->pair.destination = (fg_model_pair_side){.format = p->b.format,
                                                        .spec = p->spec_b,
                                                        .config = p->b.config,
                                                        .tensors = &p->b.tensors,
+                                                       .assembly = made_of(&p->assembly_b),
                                                        .name = options->destination};
     resolve_rounding(run, p, &proof_run->pair);
     return FG_OK;
@@ -80,8 +94,8 @@ static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_r
 
 /* Without -g the tokenizers are given back before the models run. */
 static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
-    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_a, run->options->source, err));
-    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_b, run->options->destination, err));
+    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_a, p->a.directory, err));
+    FG_CALL(fg_tokenizer_files_read(&p->tokenizer_b, p->b.directory, err));
     fg_prompt_side a = {.name = run->options->source,
                         .tokenizer = &p->tokenizer_a,
                         .rows = fg_proof_run_rows(p->spec_a, p->a.format, p->a.config),
@@ -116,6 +130,8 @@ static fg_status describe(compared *p, const fg_proof_run *proof_run, fg_error *
 static void close_both(compared *p) {
     fg_checkpoint_close(&p->a);
     fg_checkpoint_close(&p->b);
+    fg_assembly_free(&p->assembly_a);
+    fg_assembly_free(&p->assembly_b);
     fg_tokenizer_files_free(&p->tokenizer_a);
     fg_tokenizer_files_free(&p->tokenizer_b);
     json_decref(p->spec_a);
@@ -127,7 +143,12 @@ static void close_both(compared *p) {
 static fg_status prepare(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     FG_CALL(open_both(run, p, proof_run, err));
     FG_CALL(resolve_proof(run, p, proof_run, err));
-    return fg_outputs_reserve(&p->outputs, run->options->report, run->options->dump, NULL, err);
+    const fg_options *options = run->options;
+    return fg_outputs_reserve(&p->outputs,
+                              &(fg_output_request){.report = options->report,
+                                                   .dump = options->dump,
+                                                   .reads = {options->source, options->destination}},
+                              err);
 }
 
 static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run, double begun,
@@ -138,12 +159,12 @@ static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run
     FG_CALL(fg_proof_run_forward(proof_run, run, err));
     p->outputs.dump.filled = true;
     if (run->ranks->rank == 0) {
-        fg_tensors_check_unchanged(&p->a.tensors, err);
-        fg_tensors_check_unchanged(&p->b.tensors, err);
+        fg_checkpoint_check_unchanged(&p->a, false, err);
+        fg_checkpoint_check_unchanged(&p->b, false, err);
         describe(p, proof_run, err);
     }
     FG_CALL(fg_ranks_agree(run->ranks, err));
-    fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_seconds() - begun,
+    fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_clock_seconds() - begun,
                       p->report, err);
     return fg_ranks_agree(run->ranks, err);
 }
@@ -151,13 +172,13 @@ static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run
 static fg_status conclude(const fg_run *run, compared *p, const fg_proof_run *proof_run, fg_error *err) {
     FG_CALL(fg_output_file_write_report(&p->outputs.report, p->report, err));
     FG_CALL(fg_run_report_show(run, p->report, err));
-    return fg_proof_run_judge(proof_run, run->options->source, run->options->destination, err);
+    return fg_proof_run_judge(proof_run, run->options->source, run->options->destination, NULL, err);
 }
 
 static fg_status run_validate(const fg_run *run, fg_error *err) {
     compared p = {0};
     fg_proof_run proof_run;
-    double begun = fg_seconds();
+    double begun = fg_clock_seconds();
     bool first = run->ranks->rank == 0;
     fg_proof_run_begin(&proof_run, run);
     proof_run.compares = true;
@@ -179,7 +200,7 @@ const fg_command fg_validate_command = {
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
     .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_TOLERANCE | FG_TAKES_PROOF |
-               FG_TAKES_JSON,
+               FG_TAKES_TRAINED | FG_TAKES_JSON,
     .collective = true,
     .summary = "run two checkpoints of any formats and compare their logits",
     .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "commands/command_table.h"
@@ -11,6 +12,7 @@
 #include "conversion/conversion_report.h"
 #include "distribute.h"
 #include "format/missing_model.h"
+#include "report/report.h"
 #include "translate/rotary_settings.h"
 #include "write.h"
 
@@ -80,8 +82,21 @@ static fg_status open_destination(const fg_run *run, const char *directory, bool
     return status;
 }
 
-fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char *directory, bool unfinished,
-                              fg_error *err) {
+/* Bytes that differ because a file changed while it was read are no difference. */
+static fg_status check_unchanged(const fg_run *run, const verification *v, const fg_conversion *conversion,
+                                 fg_error *err) {
+    const fg_error found = *err;
+    *err = (fg_error){0};
+    if (conversion && fg_conversion_check_unchanged(conversion, err) == FG_OK)
+        fg_tensors_check_unchanged(&v->table, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status != FG_OK) return status;
+    *err = found;
+    return (fg_status)found.status;
+}
+
+fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const fg_conversion *conversion,
+                              const char *directory, bool unfinished, fg_error *err) {
     verification v = {0};
     fg_item_task task = {
         .carry_out = check_item, .context = &v, .what = "verifying", .style = fg_run_progress(run)};
@@ -93,6 +108,7 @@ fg_status fg_verify_directory(const fg_run *run, const fg_plan *plan, const char
         status = fg_ranks_agree(run->ranks, err);
     }
     if (status == FG_OK) status = fg_distribute(run->ranks, plan, &task, err);
+    if (status == FG_OK || status == FG_ERR_DIFFER) status = check_unchanged(run, &v, conversion, err);
     fg_reader_free(&v.reader);
     fg_copier_free(&v.copier);
     fg_tensors_free(&v.table);
@@ -107,7 +123,7 @@ static fg_status find_report(const fg_options *options, char **path, fg_error *e
     FG_CALL(fg_path_look(options->destination, &kind, err));
     if (kind != FG_PATH_DIRECTORY) FG_CALL(fg_refuse_no_directory(options->destination, err));
     FG_CALL_NEW(*path, options->report ? fg_strdup(options->report, err)
-                                       : fg_path_join(options->destination, "fgconv_report.json", err));
+                                       : fg_path_join(options->destination, FG_REPORT_FILE, err));
     FG_CALL(fg_path_look(*path, &kind, err));
     if (kind != FG_PATH_ABSENT) return FG_OK;
     if (options->report) return fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
@@ -199,21 +215,35 @@ static fg_status plan_again(const fg_run *run, const fg_recipe *recipe, fg_conve
 }
 
 /* The report says what was asked for here. */
-static fg_status say_result(const fg_run *run, const fg_conversion *conversion, double seconds,
-                            fg_error *err) {
+static fg_status make_report(const fg_run *run, const fg_conversion *conversion, double seconds,
+                             json_t **report, fg_error *err) {
     fg_status status = FG_OK;
     fg_recipe asked = {0};
-    json_t *report = NULL;
     FG_TRY(fg_recipe_from_options(FG_RECIPE_CONVERT, run->options, &asked, err));
     asked.weights_choice = NULL; /* by the conversion, not here */
-    FG_TRY(fg_run_report_begin(run, &report, err));
-    FG_TRY(fg_conversion_report(conversion, &asked, report, err));
-    FG_TRY(fg_conversion_report_tensors(&conversion->layout.plan, NULL, report, err));
-    FG_TRY(fg_json_put(report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
-    FG_TRY(fg_json_put(report, "status", json_string("done"), err));
-    FG_TRY(fg_run_report_show(run, report, err));
+    FG_TRY(fg_run_report_begin(run, report, err));
+    FG_TRY(fg_conversion_report(conversion, &asked, *report, err));
+    FG_TRY(fg_conversion_report_tensors(fg_conversion_named_plan(conversion), NULL, *report, err));
+    FG_TRY(fg_json_put(*report, "proof", json_pack("{s:s, s:f}", "kind", "bytes", "seconds", seconds), err));
 done:
     fg_recipe_free(&asked);
+    return status;
+}
+
+/* Collective. */
+static fg_status say_result(const fg_run *run, const fg_conversion *conversion, const char *started,
+                            double begun, fg_error *err) {
+    json_t *report = NULL;
+    bool first = run->ranks->rank == 0;
+    double seconds = fg_clock_seconds() - begun;
+    if (first) make_report(run, conversion, seconds, &report, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK) {
+        if (first) fg_json_put(report, "started", json_string(started), err); /* not when it is made */
+        fg_run_report_end(run, "done", seconds, report, err);
+        if (first && err->status == FG_OK) fg_run_report_show(run, report, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
     json_decref(report);
     return status;
 }
@@ -224,14 +254,17 @@ static fg_status run_verify(const fg_run *run, fg_error *err) {
     fg_stage nowhere = {0};
     fg_recipe recipe = {0};
     json_t *recalled = NULL;
-    double begun = fg_seconds();
+    double begun = fg_clock_seconds();
+    char started[FG_CLOCK_TEXT];
+    fg_clock_text(started);
     if (run->ranks->rank == 0 && recall_recipe(run->options, &recipe, &recalled, err) == FG_OK)
         plan_again(run, &recipe, &conversion, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
-    if (status == FG_OK) status = fg_verify_directory(run, plan, run->options->destination, false, err);
-    if (status == FG_OK && run->ranks->rank == 0) say_result(run, &conversion, fg_seconds() - begun, err);
-    if (status == FG_OK) status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK)
+        status = fg_verify_directory(run, plan, run->ranks->rank == 0 ? &conversion : NULL,
+                                     run->options->destination, false, err);
+    if (status == FG_OK) status = say_result(run, &conversion, started, begun, err);
     fg_conversion_free(&conversion);
     fg_recipe_free(&recipe);
     json_decref(recalled);

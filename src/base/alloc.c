@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "base/alloc.h"
 
 #include <jansson.h>
@@ -8,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static atomic_uint_fast64_t total_calls, fail_at, bytes_now, bytes_peak, failures, json_failures;
 static atomic_bool fail_single;
+static atomic_size_t json_too_large =
+    SIZE_MAX; /* a size that there was no room for since something was freed */
 
 static bool refused(void) {
     uint64_t call = atomic_fetch_add(&total_calls, 1) + 1;
@@ -27,8 +31,15 @@ static void *counted(void *memory) {
     return memory;
 }
 
+/* jansson goes on reading a string for which it has found no room, and asks again with each character: each
+ * time to look for room would take minutes. */
 static void *json_alloc(size_t bytes) {
-    void *memory = refused() ? NULL : counted(malloc(bytes ? bytes : 1));
+    bool none = refused();
+    void *memory = NULL;
+    if (!none && bytes < atomic_load(&json_too_large)) {
+        memory = counted(malloc(bytes ? bytes : 1));
+        if (!memory) atomic_store(&json_too_large, bytes);
+    }
     if (!memory) {
         atomic_fetch_add(&failures, 1);
         atomic_fetch_add(&json_failures, 1);
@@ -98,7 +109,15 @@ char *fg_strformat(fg_error *err, const char *format, ...) {
 void fg_free(void *memory) {
     if (!memory) return;
     atomic_fetch_sub(&bytes_now, malloc_usable_size(memory));
+    atomic_store(&json_too_large, SIZE_MAX);
     free(memory);
+}
+
+bool fg_alloc_fits(size_t bytes) {
+    if (bytes == 0) return true;
+    /* not malloc: sanitizers write to what stands for each of its bytes */
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED && munmap(memory, bytes) == 0;
 }
 
 static void fail(uint64_t n, bool single) {

@@ -6,6 +6,7 @@
 #ifndef FG_BASE_ALLOC_H
 #define FG_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,6 +68,9 @@ void fg_free(void *memory);
 /* FG_ERR_MEMORY if any allocation has failed since fg_alloc_init, whoever saw it: nothing that was built
  * since may be published. */
 fg_status fg_alloc_check(fg_error *err);
+
+/* Whether so many bytes can be had now. They are given back, and count as no allocation. */
+bool fg_alloc_fits(size_t bytes);
 
 /* Tests: the N-th allocation from now (1 is the next) and all after it fail, or only that one; 0 switches
  * that off. Also set by the environment variables FGCONV_FAIL_ALLOC=N and FGCONV_FAIL_ONE_ALLOC=N. */

@@ -9,6 +9,8 @@
 
 static fg_status reserve(fg_buffer *text, size_t more, fg_error *err) {
     size_t needed = text->length + more + 1;
+    if (text->limit && needed > text->limit + 1)
+        return fg_fail(err, FG_ERR_INPUT, "a text grows to more than %zu bytes", text->limit);
     if (needed <= text->capacity) return FG_OK;
     size_t wanted = text->capacity * 2 > needed ? text->capacity * 2 : needed + 64;
     char *larger = fg_alloc(wanted, 1, err);

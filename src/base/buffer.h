@@ -12,6 +12,7 @@ typedef struct fg_buffer {
     char *data; /* owned */
     size_t length;
     size_t capacity;
+    size_t limit; /* more bytes are FG_ERR_INPUT: for text whose growth a file decides; 0: any number */
 } fg_buffer;
 
 fg_status fg_buffer_add(fg_buffer *text, const void *bytes, size_t length, fg_error *err);

@@ -9,3 +9,9 @@ const char *fg_clock_text(char buffer[FG_CLOCK_TEXT]) {
         buffer[0] = '\0';
     return buffer;
 }
+
+double fg_clock_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}

@@ -21,6 +21,19 @@ fg_status fg_error_record(fg_error *err, fg_status status, const char *format, .
     return status;
 }
 
+fg_status fg_error_record_lines(fg_error *err, fg_status status, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    if (record(err, status, format, arguments)) err->text_lines = true;
+    va_end(arguments);
+    return status;
+}
+
+fg_status fg_error_record_again(fg_error *err, const fg_error *other) {
+    return other->text_lines ? fg_error_record_lines(err, (fg_status)other->status, "%s", other->text)
+                             : fg_error_record(err, (fg_status)other->status, "%s", other->text);
+}
+
 fg_status fg_error_record_errno(fg_error *err, int errnum, const char *format, ...) {
     fg_status status = errnum == ENOMEM ? FG_ERR_MEMORY : FG_ERR_SYSTEM;
     va_list arguments;
@@ -39,6 +52,7 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) {
         va_list arguments;
         va_start(arguments, format);
         vsnprintf(err->hint, sizeof err->hint, format, arguments);
+        err->hint_lines = strchr(format, '\n') != NULL;
         va_end(arguments);
     }
     return (fg_status)err->status;
@@ -56,12 +70,4 @@ fg_status fg_error_where(fg_error *err, const char *format, ...) {
     vsnprintf(err->where + used, sizeof err->where - used, format, arguments);
     va_end(arguments);
     return (fg_status)err->status;
-}
-
-void fg_error_message(const fg_error *err, char *buffer, unsigned long size) {
-    const char *while_ = err->where[0] ? "\n  while " : "";
-    const char *hint = err->hint[0] ? "\n  hint: " : "";
-    char rank[32] = "";
-    if (err->rank > 0) snprintf(rank, sizeof rank, " (rank %d)", err->rank);
-    snprintf(buffer, size, "%s%s%s%s%s%s", err->text, rank, while_, err->where, hint, err->hint);
 }

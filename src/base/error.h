@@ -21,11 +21,9 @@ typedef enum fg_status {
     FG_ERR_MEMORY = 5,  /* an allocation failed */
     FG_ERR_DIFFER = 10, /* the models differ */
     FG_ERR_BUG = 70,    /* a state that fgconv itself must never reach */
-    FG_STOPPED_INT = 130,
-    FG_STOPPED_TERM = 143,
 } fg_status;
 
-enum { FG_ERROR_TEXT = 1400, FG_ERROR_WHERE = 600, FG_ERROR_HINT = 600 };
+enum { FG_ERROR_TEXT = 1400, FG_ERROR_WHERE = 600, FG_ERROR_HINT = 1400 };
 
 /* Plain data without pointers: it is sent between ranks as bytes. Start from `fg_error err = {0}`. */
 typedef struct fg_error {
@@ -34,6 +32,8 @@ typedef struct fg_error {
     char text[FG_ERROR_TEXT];   /* what was found and what was expected, naming file, tensor, key or rule */
     char where[FG_ERROR_WHERE]; /* what was being done, innermost first, "; " between */
     char hint[FG_ERROR_HINT];   /* what the user can do; may be empty */
+    bool text_lines,
+        hint_lines; /* their formats have newlines, and what was put into them has only its own */
 } fg_error;
 
 /* What follows is macros around functions, so that compilers and analyzers see that a failure never gives
@@ -47,6 +47,16 @@ static inline fg_status fg_never_ok(fg_status status) {
 #define fg_fail(err, status, ...) fg_never_ok(fg_error_record((err), (status), __VA_ARGS__))
 fg_status fg_error_record(fg_error *err, fg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for a text that has lines: whatever it quotes was made fit for one
+ * (base/visible_text.h). */
+#define fg_fail_lines(err, status, ...) fg_never_ok(fg_error_record_lines((err), (status), __VA_ARGS__))
+fg_status fg_error_record_lines(fg_error *err, fg_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Records the status and the text of a failure that another error holds. */
+#define fg_fail_again(err, other) fg_never_ok(fg_error_record_again((err), (other)))
+fg_status fg_error_record_again(fg_error *err, const fg_error *other);
 
 /* fg_fail_errno(err, errnum, format, ...): FG_ERR_SYSTEM, or FG_ERR_MEMORY for ENOMEM; appends ": " and the
  * text of `errnum`. */
@@ -63,10 +73,6 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) __attribute__((f
  * failed. Gives what fg_hint gives. */
 #define fg_where(err, ...) fg_never_ok(fg_error_where((err), __VA_ARGS__))
 fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* The whole message, as main prints it: "text", then indented lines "while: ..." and "hint: ...". `buffer` is
- * filled and terminated. */
-void fg_error_message(const fg_error *err, char *buffer, unsigned long size);
 
 /* Passes a failure of `call` on to the caller at once: for functions that have nothing to clean up. */
 #define FG_CALL(call)                                                                                        \

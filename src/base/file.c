@@ -4,13 +4,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@
 #include "base/lfs_pointer.h"
 
 /* One system call moves at most this much; Linux itself stops at 2 GiB. */
-enum { MAX_TRANSFER = 1 << 30, OPEN_DIRECTORIES = 32 };
+enum { MAX_TRANSFER = 1 << 30, INTERRUPTIONS = 1000, DIRECTORY_BYTES = 4096 };
 
 static atomic_uint_fast64_t io_calls, fail_at;
 
@@ -38,14 +38,37 @@ static bool fault(void) {
     return true;
 }
 
+/* Stores what a system call gives. One that a signal interrupts is made again: network and user-space file
+ * systems interrupt calls that never are on a local disk. Not for ever: where each call is interrupted, that
+ * is the failure. */
+#define CALL_AGAIN(result, call)                                                                             \
+    do {                                                                                                     \
+        unsigned left = INTERRUPTIONS;                                                                       \
+        do (result) = (call);                                                                                \
+        while ((result) < 0 && errno == EINTR && left-- > 0);                                                \
+    } while (0)
+
+/* The same for a call whose failure matters: tests make it fail. */
+#define CALL_SYSTEM(result, call) CALL_AGAIN(result, fault() ? -1 : (call))
+
 void fg_file_fail_after(uint64_t n) {
     atomic_store(&fail_at, n ? atomic_load(&io_calls) + n : 0);
 }
 
-bool fg_path_link_target(const char *path, char *target, size_t size) {
-    ssize_t length = readlink(path, target, size - 1);
+/* What the link `path` says, cut to fit; 0 if it says something, else why not: EINVAL if it is no link. */
+static int read_link(const char *path, char *target, size_t size) {
+    ssize_t length;
+    CALL_AGAIN(length, readlink(path, target, size - 1));
     target[length < 0 ? 0 : length] = '\0';
-    return length >= 0;
+    return length < 0 ? errno : 0;
+}
+
+static bool means_absent(int failed) {
+    return failed == ENOENT || failed == ENOTDIR;
+}
+
+bool fg_path_link_target(const char *path, char *target, size_t size) {
+    return read_link(path, target, size) == 0;
 }
 
 static fg_status dangling(const char *path, const char *target, fg_error *err) {
@@ -54,13 +77,34 @@ static fg_status dangling(const char *path, const char *target, fg_error *err) {
     return fg_hint(err, "download the model again, or copy it with what its links point to (cp -rL)");
 }
 
-static fg_status not_there(const char *path, fg_error *err) {
+/* What it means that a path leads nowhere (`failed`: ENOENT, ENOTDIR or ELOOP): a link to nothing, a loop, a
+ * link that cannot be read; else FG_OK: nothing has this name. */
+static fg_status leads_nowhere(const char *path, int failed, fg_error *err) {
     char target[PATH_MAX];
-    if (fg_path_link_target(path, target, sizeof target)) return dangling(path, target, err);
+    int why = fault() ? errno : read_link(path, target, sizeof target);
+    if (why == 0 && failed == ELOOP)
+        return fg_fail(err, FG_ERR_INPUT, "%s: a link to %s, which leads back to it", path, target);
+    if (why == 0) return dangling(path, target, err);
+    if (means_absent(why) || (why == EINVAL && failed != ELOOP)) return FG_OK;
+    return fg_fail_errno(err, why == EINVAL ? failed : why, "%s: cannot be looked at", path);
+}
+
+static fg_status not_regular(const char *path, fg_error *err) {
+    return fg_fail(err, FG_ERR_INPUT, "%s: not a regular file", path);
+}
+
+static fg_status not_there(const char *path, int failed, fg_error *err) {
+    FG_CALL(leads_nowhere(path, failed, err));
     return fg_fail(err, FG_ERR_INPUT, "%s: no such file", path);
 }
 
 enum { STAT_BLOCK = 512 }; /* the unit of st_blocks */
+
+static fg_status stat_open(const fg_file *file, struct stat *info, fg_error *err) {
+    int result;
+    CALL_SYSTEM(result, fstat(file->fd, info));
+    return result ? fg_fail_errno(err, errno, "%s: cannot stat the file", file->path) : FG_OK;
+}
 
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err) {
     static const int flags[] = {O_RDONLY, O_RDWR | O_CREAT | O_EXCL, O_RDWR};
@@ -68,14 +112,17 @@ fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_er
     struct stat info;
     *file = FG_FILE_NONE;
     FG_TRY_NEW(file->path, fg_strdup(path, err));
-    file->fd = fault() ? -1 : open(path, flags[mode] | O_CLOEXEC | O_NONBLOCK, 0666);
+    CALL_SYSTEM(file->fd, open(path, flags[mode] | O_CLOEXEC | O_NONBLOCK, 0666));
     if (file->fd < 0) {
-        bool missing = mode == FG_OPEN_READ && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP);
+        int failed = errno;
+        bool missing = mode == FG_OPEN_READ && (means_absent(failed) || failed == ELOOP);
         const char *verb = mode == FG_OPEN_CREATE ? "create" : "open";
-        FG_TRY(missing ? not_there(path, err) : fg_fail_errno(err, errno, "%s: cannot %s", path, verb));
+        if (failed == ENXIO) FG_TRY(not_regular(path, err)); /* a socket, or a FIFO that nobody reads */
+        FG_TRY(missing ? not_there(path, failed, err)
+                       : fg_fail_errno(err, failed, "%s: cannot %s", path, verb));
     }
-    if (fstat(file->fd, &info)) FG_TRY(fg_fail_errno(err, errno, "%s: cannot stat the file", path));
-    if (!S_ISREG(info.st_mode)) FG_FAIL(err, FG_ERR_INPUT, "%s: not a regular file", path);
+    FG_TRY(stat_open(file, &info, err));
+    if (!S_ISREG(info.st_mode)) FG_TRY(not_regular(path, err));
     file->solid = (uint64_t)info.st_blocks * STAT_BLOCK >= (uint64_t)info.st_size;
 done:
     if (status != FG_OK) fg_file_close(file);
@@ -88,21 +135,39 @@ void fg_file_close(fg_file *file) {
     *file = FG_FILE_NONE;
 }
 
+fg_status fg_file_finish(fg_file *file, fg_error *err) {
+    fg_status status = FG_OK;
+    int fd = file->fd;
+    file->fd = -1;
+    /* Never closed again: whatever close() says, the number may be that of another file by now. */
+    if (fd >= 0 && (fault() || close(fd)) && errno != EINTR)
+        status =
+            fg_fail_errno(err, errno, "%s: closing it failed, so what was written may be lost", file->path);
+    fg_file_close(file);
+    return status;
+}
+
+/* A read that gives nothing: at the end of the file, or where the disk or network lost something. */
+static fg_status nothing_read(const fg_file *file, size_t size, uint64_t offset, fg_error *err) {
+    uint64_t whole;
+    FG_CALL(fg_file_size(file, &whole, err));
+    if (offset < whole)
+        return fg_fail(err, FG_ERR_SYSTEM, "%s: cannot read %zu bytes at byte %llu: the system gives none",
+                       file->path, size, (unsigned long long)offset);
+    fg_fail(err, FG_ERR_INPUT, "%s: the file ends at byte %llu, %zu bytes too early", file->path,
+            (unsigned long long)offset, size);
+    return fg_hint(err, "copy the file again: it is truncated, or was truncated while it was read");
+}
+
 fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err) {
     char *at = buffer;
     while (size) {
-        ssize_t got =
-            fault() ? -1 : pread(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
-        if (got < 0 && errno == EINTR) continue;
+        ssize_t got;
+        CALL_SYSTEM(got, pread(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset));
         if (got < 0)
             return fg_fail_errno(err, errno, "%s: cannot read %zu bytes at byte %llu", file->path, size,
                                  (unsigned long long)offset);
-        if (got == 0) {
-            fg_fail(err, FG_ERR_INPUT, "%s: the file ends at byte %llu, %zu bytes too early", file->path,
-                    (unsigned long long)offset, size);
-            fg_hint(err, "copy the file again: it is truncated, or was truncated while it was read");
-            return FG_ERR_INPUT;
-        }
+        if (got == 0) return nothing_read(file, size, offset, err);
         at += got;
         size -= (size_t)got;
         offset += (uint64_t)got;
@@ -114,10 +179,10 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
                         fg_error *err) {
     const char *at = buffer;
     while (size) {
-        ssize_t put =
-            fault() ? -1 : pwrite(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0)
+        ssize_t put;
+        CALL_SYSTEM(put, pwrite(file->fd, at, size < MAX_TRANSFER ? size : MAX_TRANSFER, (off_t)offset));
+        if (put == 0) errno = EIO; /* POSIX has no such answer: without an end it would be asked again */
+        if (put <= 0)
             return fg_fail_errno(err, errno, "%s: cannot write %zu bytes at byte %llu", file->path, size,
                                  (unsigned long long)offset);
         at += put;
@@ -129,52 +194,80 @@ fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, ui
 
 fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err) {
     struct stat info;
-    if (fstat(file->fd, &info)) return fg_fail_errno(err, errno, "%s: cannot stat the file", file->path);
+    FG_CALL(stat_open(file, &info, err));
     *size = (uint64_t)info.st_size;
     return FG_OK;
 }
 
 fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err) {
-    if (fault() || ftruncate(file->fd, (off_t)size))
-        return fg_fail_errno(err, errno, "%s: cannot resize the file to %llu bytes", file->path,
-                             (unsigned long long)size);
-    return FG_OK;
+    int result;
+    CALL_SYSTEM(result, ftruncate(file->fd, (off_t)size));
+    if (result == 0) return FG_OK;
+    return fg_fail_errno(err, errno, "%s: cannot resize the file to %llu bytes", file->path,
+                         (unsigned long long)size);
 }
 
 fg_status fg_file_sync(const fg_file *file, fg_error *err) {
-    if (fault() || fsync(file->fd)) return fg_fail_errno(err, errno, "%s: fsync failed", file->path);
-    return FG_OK;
+    int result;
+    CALL_SYSTEM(result, fsync(file->fd));
+    return result ? fg_fail_errno(err, errno, "%s: fsync failed", file->path) : FG_OK;
+}
+
+/* posix_fallocate says what went wrong by its result. */
+static int allocate(int fd, uint64_t size) {
+    errno = posix_fallocate(fd, 0, (off_t)size);
+    return errno ? -1 : 0;
+}
+
+fg_status fg_file_lock(const fg_file *file, bool alone, fg_lock_answer *answer, fg_error *err) {
+    int result;
+    CALL_SYSTEM(result, flock(file->fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB));
+    int failed = result ? errno : 0;
+    *answer = !failed ? FG_LOCK_HELD : failed == EWOULDBLOCK ? FG_LOCK_BUSY : FG_LOCK_UNSUPPORTED;
+    if (*answer != FG_LOCK_UNSUPPORTED || failed == ENOLCK || failed == ENOSYS || failed == EOPNOTSUPP)
+        return FG_OK;
+    return fg_fail_errno(err, failed, "%s: cannot lock the file", file->path);
 }
 
 int fg_file_allocate(const fg_file *file, uint64_t size) {
-    return posix_fallocate(file->fd, 0, (off_t)size);
+    int result;
+    CALL_SYSTEM(result, allocate(file->fd, size));
+    return result ? errno : 0;
 }
 
-void fg_file_remove(const char *path) {
-    unlink(path);
+bool fg_file_remove(const char *path) {
+    int result;
+    CALL_AGAIN(result, unlink(path));
+    return result == 0 || errno == ENOENT;
 }
 
 uint64_t fg_file_next_data(const fg_file *file, uint64_t offset, uint64_t limit) {
     if (file->solid) return offset;
-    off_t at = lseek(file->fd, (off_t)offset, SEEK_DATA);
+    off_t at;
+    CALL_AGAIN(at, lseek(file->fd, (off_t)offset, SEEK_DATA));
     if (at < 0) return errno == ENXIO ? limit : offset;
     return (uint64_t)at < limit ? (uint64_t)at : limit;
 }
 
 uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit) {
     if (file->solid) return limit;
-    off_t at = lseek(file->fd, (off_t)offset, SEEK_HOLE);
+    off_t at;
+    CALL_AGAIN(at, lseek(file->fd, (off_t)offset, SEEK_HOLE));
     return at < 0 || (uint64_t)at > limit ? limit : (uint64_t)at;
 }
 
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err) {
     struct stat info;
-    if (stat(path, &info)) return fg_fail_errno(err, errno, "%s: cannot stat the file", path);
+    int result;
+    CALL_SYSTEM(result, stat(path, &info));
+    if (result) return fg_fail_errno(err, errno, "%s: cannot stat the file", path);
     *stamp = (fg_file_stamp){.size = (uint64_t)info.st_size,
                              .device = (uint64_t)info.st_dev,
                              .inode = (uint64_t)info.st_ino,
                              .mtime_s = info.st_mtim.tv_sec,
-                             .mtime_ns = info.st_mtim.tv_nsec};
+                             .mtime_ns = info.st_mtim.tv_nsec,
+                             .ctime_s = info.st_ctim.tv_sec,
+                             .ctime_ns = info.st_ctim.tv_nsec};
     return FG_OK;
 }
 
@@ -226,6 +319,7 @@ fg_status fg_file_write_all(const char *path, const void *bytes, size_t size, fg
     fg_file file;
     FG_TRY(fg_file_open(&file, path, FG_OPEN_CREATE, err));
     FG_TRY(fg_file_write(&file, bytes, size, 0, err));
+    FG_TRY(fg_file_finish(&file, err));
 done:
     fg_file_close(&file);
     return status;
@@ -255,7 +349,9 @@ char *fg_path_absolute(const char *path, fg_error *err) {
 
 fg_status fg_path_real(const char *path, char **real, fg_error *err) {
     char buffer[PATH_MAX];
-    if (realpath(path, buffer)) {
+    int result;
+    CALL_SYSTEM(result, realpath(path, buffer) ? 0 : -1);
+    if (result == 0) {
         *real = fg_strdup(buffer, err);
         return *real ? FG_OK : FG_ERR_MEMORY;
     }
@@ -267,52 +363,79 @@ fg_status fg_path_real(const char *path, char **real, fg_error *err) {
 
 fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err) {
     struct stat info;
-    char target[PATH_MAX];
+    int result;
     *kind = FG_PATH_ABSENT;
-    if (!fault() && stat(path, &info) == 0) {
+    CALL_SYSTEM(result, stat(path, &info));
+    if (result == 0) {
         *kind = S_ISREG(info.st_mode)   ? FG_PATH_FILE
                 : S_ISDIR(info.st_mode) ? FG_PATH_DIRECTORY
                                         : FG_PATH_OTHER;
         return FG_OK;
     }
     int failed = errno;
-    if (failed != ENOENT && failed != ENOTDIR && failed != ELOOP)
+    if (!means_absent(failed) && failed != ELOOP)
         return fg_fail_errno(err, failed, "%s: cannot stat it", path);
-    return fg_path_link_target(path, target, sizeof target) ? dangling(path, target, err) : FG_OK;
-}
-
-static fg_status is_kind(const char *path, fg_path_kind wanted, bool *is, fg_error *err) {
-    fg_path_kind kind;
-    fg_status status = fg_path_look(path, &kind, err);
-    *is = status == FG_OK && kind == wanted;
-    return status;
+    return leads_nowhere(path, failed, err);
 }
 
 fg_status fg_path_is_file(const char *path, bool *is, fg_error *err) {
-    return is_kind(path, FG_PATH_FILE, is, err);
+    fg_path_kind kind;
+    *is = false;
+    FG_CALL(fg_path_look(path, &kind, err));
+    *is = kind == FG_PATH_FILE;
+    return *is || kind == FG_PATH_ABSENT ? FG_OK : not_regular(path, err);
 }
 
 fg_status fg_path_is_directory(const char *path, bool *is, fg_error *err) {
-    return is_kind(path, FG_PATH_DIRECTORY, is, err);
+    fg_path_kind kind;
+    fg_status status = fg_path_look(path, &kind, err);
+    *is = status == FG_OK && kind == FG_PATH_DIRECTORY;
+    return status;
 }
 
 fg_status fg_path_exists(const char *path, bool *exists, fg_error *err) {
     struct stat info;
-    *exists = !fault() && lstat(path, &info) == 0;
-    if (*exists || errno == ENOENT || errno == ENOTDIR) return FG_OK;
+    int result;
+    CALL_SYSTEM(result, lstat(path, &info));
+    *exists = result == 0;
+    if (*exists || means_absent(errno)) return FG_OK;
     return fg_fail_errno(err, errno, "%s: cannot stat it", path);
+}
+
+fg_status fg_path_same(const char *a, const char *b, bool *same, fg_error *err) {
+    fg_file_stamp first, second;
+    *same = false;
+    FG_CALL(fg_file_stamp_of(a, &first, err));
+    FG_CALL(fg_file_stamp_of(b, &second, err));
+    *same = first.device == second.device && first.inode == second.inode;
+    return FG_OK;
+}
+
+/* The next entry in *entry, NULL behind the last; -1 if reading fails. */
+static int next_entry(DIR *directory, struct dirent **entry) {
+    errno = 0;
+    *entry = readdir(directory);
+    return *entry || !errno ? 0 : -1;
+}
+
+static bool is_dots(const char *name) {
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 fg_status fg_directory_list(const char *path, fg_names *names, fg_error *err) {
     fg_status status = FG_OK;
+    struct dirent *entry = NULL;
+    DIR *directory = NULL;
+    int result;
     *names = (fg_names){0};
-    DIR *directory = fault() ? NULL : opendir(path);
-    if (!directory) return fg_fail_errno(err, errno, "%s: cannot list the directory", path);
-    for (struct dirent *entry; (errno = 0, entry = readdir(directory));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        FG_TRY(fg_names_add(names, fg_strdup(entry->d_name, err), err));
+    CALL_SYSTEM(result, (directory = opendir(path)) ? 0 : -1);
+    if (result) return fg_fail_errno(err, errno, "%s: cannot list the directory", path);
+    for (;;) {
+        CALL_SYSTEM(result, next_entry(directory, &entry));
+        if (result) FG_TRY(fg_fail_errno(err, errno, "%s: cannot list the directory", path));
+        if (!entry) break;
+        if (!is_dots(entry->d_name)) FG_TRY(fg_names_add(names, fg_strdup(entry->d_name, err), err));
     }
-    if (errno) FG_TRY(fg_fail_errno(err, errno, "%s: cannot list the directory", path));
     if (names->count) qsort(names->items, names->count, sizeof *names->items, fg_by_name);
 done:
     closedir(directory);
@@ -337,67 +460,128 @@ void fg_names_free(fg_names *names) {
 }
 
 int fg_directory_refuses(const char *path) {
-    return access(path, W_OK | X_OK) ? errno : 0;
+    int result;
+    CALL_SYSTEM(result, access(path, W_OK | X_OK));
+    return result ? errno : 0;
 }
 
 fg_status fg_directory_create(const char *path, fg_error *err) {
-    if (mkdir(path, 0777)) return fg_fail_errno(err, errno, "%s: cannot create the directory", path);
-    return FG_OK;
+    int result;
+    CALL_SYSTEM(result, mkdir(path, 0777));
+    return result ? fg_fail_errno(err, errno, "%s: cannot create the directory", path) : FG_OK;
 }
 
 fg_status fg_directory_sync(const char *path, fg_error *err) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd, result;
+    CALL_SYSTEM(fd, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0) return fg_fail_errno(err, errno, "%s: cannot open the directory", path);
-    int failed = fault() || fsync(fd) ? errno : 0;
+    CALL_SYSTEM(result, fsync(fd));
+    int failed = result ? errno : 0;
     close(fd);
     return failed ? fg_fail_errno(err, failed, "%s: fsync failed", path) : FG_OK;
 }
 
-static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place) {
-    (void)info, (void)kind, (void)place;
-    return remove(path) && errno != ENOENT ? -1 : 0;
+/* ---- removing: without memory, which may be what has run out ---- */
+
+typedef struct entry_path {
+    char text[PATH_MAX];
+    size_t length;
+} entry_path;
+
+static int remove_directory(entry_path *path);
+
+/* 0, also if it is not there; else errno says why not. */
+static int remove_entry(entry_path *path) {
+    int result;
+    CALL_AGAIN(result, unlink(path->text));
+    if (result == 0 || errno == ENOENT) return 0;
+    return errno == EISDIR || errno == EPERM ? remove_directory(path) : -1; /* POSIX has EPERM */
+}
+
+/* Removes what the directory holds; what cannot be removed does not keep the rest. */
+static int empty_directory(int fd, entry_path *path) {
+    char buffer[DIRECTORY_BYTES] __attribute__((aligned(8)));
+    size_t length = path->length;
+    ssize_t got;
+    int failed = 0;
+    for (;;) {
+        CALL_AGAIN(got, getdents64(fd, buffer, sizeof buffer));
+        if (got <= 0) break;
+        for (ssize_t at = 0; at < got;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(buffer + at);
+            at += entry->d_reclen;
+            if (is_dots(entry->d_name)) continue;
+            int added = snprintf(path->text + length, sizeof path->text - length, "/%s", entry->d_name);
+            path->length = length + (size_t)added;
+            if (path->length >= sizeof path->text) errno = ENAMETOOLONG;
+            if (path->length >= sizeof path->text || remove_entry(path)) failed = errno;
+            path->text[path->length = length] = '\0';
+        }
+    }
+    if (got == 0) errno = failed;
+    return got || failed ? -1 : 0;
+}
+
+static int remove_directory(entry_path *path) {
+    int fd, result;
+    CALL_AGAIN(fd, open(path->text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd < 0) return errno == ENOENT ? 0 : -1;
+    int emptied = empty_directory(fd, path), why = errno;
+    close(fd);
+    errno = why;
+    if (emptied) return -1;
+    CALL_AGAIN(result, rmdir(path->text));
+    return result && errno != ENOENT ? -1 : 0;
 }
 
 fg_status fg_directory_remove(const char *path, fg_error *err) {
-    bool exists;
-    fg_status status = fg_path_exists(path, &exists, err);
-    if (status != FG_OK || !exists) return status;
-    if (nftw(path, remove_entry, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS))
-        return fg_fail_errno(err, errno, "%s: cannot remove it", path);
-    return FG_OK;
+    entry_path at = {.length = strlen(path)};
+    if (at.length >= sizeof at.text) return fg_fail_errno(err, ENAMETOOLONG, "%s: cannot remove it", path);
+    memcpy(at.text, path, at.length + 1);
+    return remove_entry(&at) ? fg_fail_errno(err, errno, "%s: cannot remove it", path) : FG_OK;
 }
 
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err) {
-    if (fault() || rename(from, to)) return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
-    return FG_OK;
+    int result;
+    CALL_SYSTEM(result, rename(from, to));
+    return result ? fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to) : FG_OK;
+}
+
+/* Whether a failed renameat2 was asked for what this file system does not have. */
+static bool without_flag(void) {
+    return errno == EINVAL || errno == ENOSYS || errno == ENOTSUP;
 }
 
 fg_status fg_path_rename_new(const char *from, const char *to, fg_error *err) {
-    if (!fault() && renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return FG_OK;
-    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP)
-        return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
     bool exists;
+    int result;
+    CALL_SYSTEM(result, renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
+    if (result == 0) return FG_OK;
+    if (!without_flag()) return fg_fail_errno(err, errno, "%s: cannot rename it to %s", from, to);
     FG_CALL(fg_path_exists(to, &exists, err));
     if (exists) return fg_fail_errno(err, EEXIST, "%s: cannot rename it to %s", from, to);
     return fg_path_rename(from, to, err);
 }
 
 fg_status fg_path_exchange(const char *a, const char *b, bool *supported, fg_error *err) {
-    bool done = !fault() && renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0;
-    *supported = done || (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP);
-    if (done || !*supported) return FG_OK;
+    int result;
+    CALL_SYSTEM(result, renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE));
+    *supported = result == 0 || !without_flag();
+    if (result == 0 || !*supported) return FG_OK;
     return fg_fail_errno(err, errno, "%s: cannot be exchanged with %s", a, b);
 }
 
 fg_status fg_path_link(const char *target, const char *path, fg_error *err) {
-    if (fault() || symlink(target, path))
-        return fg_fail_errno(err, errno, "%s: cannot make it a link to %s", path, target);
-    return FG_OK;
+    int result;
+    CALL_SYSTEM(result, symlink(target, path));
+    return result ? fg_fail_errno(err, errno, "%s: cannot make it a link to %s", path, target) : FG_OK;
 }
 
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err) {
     struct statvfs info;
-    if (statvfs(path, &info)) return fg_fail_errno(err, errno, "%s: cannot determine the free space", path);
+    int result;
+    CALL_SYSTEM(result, statvfs(path, &info));
+    if (result) return fg_fail_errno(err, errno, "%s: cannot determine the free space", path);
     *bytes = (uint64_t)info.f_bavail * info.f_frsize;
     return FG_OK;
 }

@@ -31,18 +31,27 @@ typedef enum fg_open_mode {
 /* For FG_OPEN_READ a missing file and a link to one are FG_ERR_INPUT; only regular files are opened (links
  * are followed). */
 fg_status fg_file_open(fg_file *file, const char *path, fg_open_mode mode, fg_error *err);
+/* For files that were read, and for clean-up after a failure: what close() says is passed over. */
 void fg_file_close(fg_file *file);
+/* Closes a file that was written: FG_ERR_SYSTEM if the system says now that the bytes did not arrive, as
+ * network file systems do for a full disk or quota. Closed in each case. */
+fg_status fg_file_finish(fg_file *file, fg_error *err);
 
-/* All `size` bytes at `offset`, or an error: a file that ends too early is FG_ERR_INPUT. */
+/* All `size` bytes at `offset`, or an error: a file that ends too early is FG_ERR_INPUT, one that gives no
+ * bytes before its end FG_ERR_SYSTEM. */
 fg_status fg_file_read(const fg_file *file, void *buffer, size_t size, uint64_t offset, fg_error *err);
 fg_status fg_file_write(const fg_file *file, const void *buffer, size_t size, uint64_t offset, fg_error *err);
 fg_status fg_file_size(const fg_file *file, uint64_t *size, fg_error *err);
 fg_status fg_file_resize(const fg_file *file, uint64_t size, fg_error *err);
 fg_status fg_file_sync(const fg_file *file, fg_error *err);
+typedef enum fg_lock_answer { FG_LOCK_HELD, FG_LOCK_BUSY, FG_LOCK_UNSUPPORTED } fg_lock_answer;
+/* Tries, without waiting, to hold the lock of an open file (flock), `alone` or together with others that hold
+ * it so. It is held until the file is closed or the process ends. A file system may have no locks. */
+fg_status fg_file_lock(const fg_file *file, bool alone, fg_lock_answer *answer, fg_error *err);
 /* Takes room on the disk for this many bytes from the beginning on. 0, or the errno of what went wrong. */
 int fg_file_allocate(const fg_file *file, uint64_t size);
-/* Removes a file or link, if it is there; what prevents that is passed over. */
-void fg_file_remove(const char *path);
+/* Removes a file or link, if it is there. False: something prevents that. */
+bool fg_file_remove(const char *path);
 
 /* Where the next run of data at or after `offset` begins (`limit` if only a hole follows before it). Always
  * succeeds: a file system that cannot tell has no holes. Asks the system only for a file that can have
@@ -55,6 +64,7 @@ uint64_t fg_file_next_hole(const fg_file *file, uint64_t offset, uint64_t limit)
 typedef struct fg_file_stamp {
     uint64_t size, device, inode;
     int64_t mtime_s, mtime_ns;
+    int64_t ctime_s, ctime_ns; /* of the last change of its contents or its attributes: cannot be set back */
 } fg_file_stamp;
 fg_status fg_file_stamp_of(const char *path, fg_file_stamp *stamp, fg_error *err);
 
@@ -87,12 +97,17 @@ typedef enum fg_path_kind { FG_PATH_ABSENT, FG_PATH_FILE, FG_PATH_DIRECTORY, FG_
  * A link whose target is not there is FG_ERR_INPUT, what cannot be looked at (EIO, EACCES) FG_ERR_SYSTEM:
  * neither may be taken for "not there". */
 fg_status fg_path_look(const char *path, fg_path_kind *kind, fg_error *err);
-/* The same question for one kind. */
+/* Whether there is a file. FG_ERR_INPUT if a directory, a FIFO, a socket or a device has its name: a file
+ * that would have been used is missing. */
 fg_status fg_path_is_file(const char *path, bool *is, fg_error *err);
+/* Whether there is a directory; what else may be there is no error. */
 fg_status fg_path_is_directory(const char *path, bool *is, fg_error *err);
 /* Anything that has this name, a link to nothing too: what must not be there before it is made. A failure
  * leaves its reason in errno, too. */
 fg_status fg_path_exists(const char *path, bool *exists, fg_error *err);
+
+/* Whether two paths lead to the same file or directory, links followed. FG_ERR_SYSTEM if one is not there. */
+fg_status fg_path_same(const char *a, const char *b, bool *same, fg_error *err);
 
 /* The names in a directory, sorted bytewise, without "." and "..". Free with fg_names_free. */
 typedef struct fg_names {
@@ -108,8 +123,8 @@ void fg_names_free(fg_names *names);
 int fg_directory_refuses(const char *path);
 fg_status fg_directory_create(const char *path, fg_error *err);
 fg_status fg_directory_sync(const char *path, fg_error *err);
-/* Removes a directory and what is in it, links themselves and not what they point to. A missing one is no
- * error. */
+/* Removes a directory (or a file) and what is in it, links themselves and not what they point to. A missing
+ * one is no error. Needs no memory; what cannot be removed does not keep the rest. */
 fg_status fg_directory_remove(const char *path, fg_error *err);
 fg_status fg_path_rename(const char *from, const char *to, fg_error *err);
 /* The same, and nothing is replaced. File systems that cannot promise that get a look beforehand. */
@@ -123,9 +138,8 @@ bool fg_path_link_target(const char *path, char *target, size_t size);
 /* Bytes that an unprivileged user may still write on the file system of `path`. */
 fg_status fg_disk_free(const char *path, uint64_t *bytes, fg_error *err);
 
-/* Tests: the N-th call from now of fg_file_read, _write, _resize, _sync, _open, fg_path_rename, _exchange,
- * fg_path_look (and those on top of it), fg_path_exists or fg_directory_list fails with EIO; 0 switches
- * that off. Also set by the environment variable FGCONV_FAIL_IO=N. */
+/* Tests: the N-th call to the file system from now fails with EIO; 0 switches that off. Also set by the
+ * environment variable FGCONV_FAIL_IO=N. */
 void fg_file_fail_after(uint64_t n);
 
 #endif

@@ -300,6 +300,11 @@ fg_status fg_json_write(const json_t *value, unsigned flags, fg_buffer *text, fg
     return put_value(&w, value, 0);
 }
 
+fg_status fg_json_write_line(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err) {
+    FG_CALL(fg_json_write(value, flags, text, err));
+    return fg_buffer_add(text, "\n", 1, err);
+}
+
 const char *fg_json_brief(const json_t *value, char *buffer, size_t size) {
     if (!value) {
         snprintf(buffer, size, "(absent)");

@@ -44,6 +44,8 @@ enum {
 /* Appends the text, without a newline at the end. Reals are the shortest digits that read back the same, 1.0
  * keeps ".0", as Python writes them. */
 fg_status fg_json_write(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err);
+/* The same with a newline: a file, or what is printed. */
+fg_status fg_json_write_line(const json_t *value, unsigned flags, fg_buffer *text, fg_error *err);
 /* The value in one line for a message, at most `size` - 1 bytes, cut with "..."; returns `buffer`. "(absent)"
  * for NULL. */
 const char *fg_json_brief(const json_t *value, char *buffer, size_t size);
@@ -79,6 +81,8 @@ fg_status fg_json_push(json_t *array, json_t *value, fg_error *err);
 fg_status fg_json_put_text(json_t *object, const char *key, const char *text,
                            fg_error *err); /* null for NULL */
 fg_status fg_json_put_u64(json_t *object, const char *key, uint64_t number, fg_error *err);
+/* Lays `patch` over `target`, both objects: members replace, objects are merged, null removes (RFC 7396). */
+fg_status fg_json_merge_patch(json_t *target, const json_t *patch, fg_error *err);
 /* A new member / item that is empty, to be filled: borrowed; NULL with FG_ERR_MEMORY recorded. */
 json_t *fg_json_put_array(json_t *object, const char *key, fg_error *err);
 json_t *fg_json_put_object(json_t *object, const char *key, fg_error *err);

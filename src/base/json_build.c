@@ -13,9 +13,27 @@ static json_t *whole(json_t *made, uint64_t failures, const char *action, fg_err
     return NULL;
 }
 
+/* Bytes of the longest string of the text. */
+static size_t longest_string(const char *at, const char *end) {
+    size_t longest = 0;
+    for (const char *quote; at < end && (quote = memchr(at, '"', (size_t)(end - at))) != NULL; at++) {
+        for (at = quote + 1; at < end && *at != '"'; at++) at += *at == '\\';
+        if ((size_t)(at - quote) > longest) longest = (size_t)(at - quote);
+    }
+    return longest;
+}
+
+/* jansson reads past a string for which it has no room: it doubles its buffer, and copies the string. */
+static bool has_room(const char *bytes, size_t length) {
+    enum { SMALL = 1 << 20, TIMES = 4 };
+    return length < SMALL || fg_alloc_fits(TIMES * longest_string(bytes, bytes + length));
+}
+
 fg_status fg_json_load(const char *bytes, size_t length, size_t flags, json_t **value, json_error_t *what,
                        fg_error *err) {
     uint64_t failures = fg_alloc_json_failures();
+    *value = NULL;
+    if (!has_room(bytes, length)) return fg_fail(err, FG_ERR_MEMORY, "out of memory while reading JSON");
     *value = json_loadb(bytes, length, flags, what);
     if (fg_alloc_json_failures() == failures) return FG_OK;
     *value = whole(*value, failures, "reading", err);
@@ -51,6 +69,20 @@ fg_status fg_json_put(json_t *object, const char *key, json_t *value, fg_error *
 fg_status fg_json_push(json_t *array, json_t *value, fg_error *err) {
     if (json_array_append_new(array, value))
         return fg_fail(err, FG_ERR_MEMORY, "out of memory while building a JSON array");
+    return FG_OK;
+}
+
+fg_status fg_json_merge_patch(json_t *target, const json_t *patch, fg_error *err) {
+    json_t *value;
+    FG_JSON_MEMBERS(patch, key, value) {
+        json_t *old = json_object_get(target, key);
+        if (json_is_null(value))
+            json_object_del(target, key);
+        else if (json_is_object(old) && json_is_object(value))
+            FG_CALL(fg_json_merge_patch(old, value, err));
+        else
+            FG_CALL(fg_json_put(target, key, fg_json_deep_copy(value, err), err));
+    }
     return FG_OK;
 }
 

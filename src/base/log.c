@@ -1,17 +1,10 @@
 #include "base/log.h"
 
-#include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-
-#include "base/alloc.h"
 
 static fg_log_level current = FG_LOG_NORMAL;
-static bool silent, trying, holding;
-static char trial_warning[FG_LOG_LINE];
-static char **warnings;
-static size_t warning_count, warning_capacity, held_from;
+static bool silent;
+static fg_warnings warnings;
 
 void fg_log_level_set(fg_log_level level) {
     current = level;
@@ -21,43 +14,36 @@ void fg_log_silence(void) {
     silent = true;
 }
 
-static bool is_kept(const char *line) {
-    for (size_t i = 0; i < warning_count; i++) {
-        if (strcmp(warnings[i], line) == 0) return true;
-    }
-    return false;
-}
-
-static bool keep(const char *line) {
-    char *copy = fg_strdup(line, NULL);
-    if (copy && fg_grow(&warnings, warning_count, &warning_capacity, sizeof *warnings, NULL) == FG_OK) {
-        warnings[warning_count++] = copy;
-        return true;
-    }
-    fg_free(copy);
-    return false;
-}
-
 static void print_warning(const char *line) {
     fprintf(stderr, "fgconv: warning: %s\n", line);
 }
 
+/* A warning for which there is no memory is said and not kept. */
+static void warn_line(const char *format, const char *line, uint64_t more) {
+    bool added = false;
+    if (silent) return;
+    fg_status status = fg_warnings_add_line(&warnings, format, line, more, &added, NULL);
+    if (line && (added || status != FG_OK)) print_warning(line);
+}
+
 void fg_warn(const char *format, ...) {
-    char line[FG_LOG_LINE];
+    char line[FG_WARNING_LINE];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    fg_warnings_format(line, format, arguments);
     va_end(arguments);
-    if (trying && !*trial_warning) memcpy(trial_warning, line, sizeof line);
-    if (silent || trying || is_kept(line)) return;
-    bool kept = keep(line);
-    if (!holding || !kept) print_warning(line); /* one that cannot be kept is still said */
+    warn_line(format, line, 0);
+}
+
+void fg_warn_all(const fg_warnings *list) {
+    for (size_t i = 0; i < list->count; i++) warn_line(list->items[i].format, list->items[i].line, 0);
+    for (size_t i = 0; i < list->kind_count; i++) warn_line(list->kinds[i].format, NULL, list->kinds[i].more);
 }
 
 static void say(fg_log_level level, const char *format, va_list arguments) {
-    if (silent || trying || current < level) return;
-    char line[FG_LOG_LINE];
-    vsnprintf(line, sizeof line, format, arguments);
+    char line[FG_WARNING_LINE];
+    if (silent || current < level) return;
+    fg_warnings_format(line, format, arguments);
     fprintf(stderr, "%s\n", line);
 }
 
@@ -75,43 +61,23 @@ void fg_verbose(const char *format, ...) {
     va_end(arguments);
 }
 
-void fg_log_trial_begin(void) {
-    trying = true;
-    *trial_warning = '\0';
-}
-
-void fg_log_trial_end(char first[FG_LOG_LINE]) {
-    trying = false;
-    memcpy(first, trial_warning, sizeof trial_warning);
-}
-
-void fg_log_hold_begin(void) {
-    holding = true;
-    held_from = warning_count;
-}
-
-void fg_log_hold_end(bool say) {
-    holding = false;
-    for (size_t i = held_from; i < warning_count; i++) {
-        if (say)
-            print_warning(warnings[i]);
-        else
-            fg_free(warnings[i]);
-    }
-    if (!say) warning_count = held_from;
-}
-
 size_t fg_log_warning_count(void) {
-    return warning_count;
+    size_t count = warnings.count;
+    for (size_t i = 0; i < warnings.kind_count; i++) count += warnings.kinds[i].more > 0;
+    return count;
 }
 
 const char *fg_log_warning(size_t index) {
-    return index < warning_count ? warnings[index] : "";
+    static char line[FG_WARNING_LINE];
+    if (index < warnings.count) return warnings.items[index].line;
+    index -= warnings.count;
+    for (size_t i = 0; i < warnings.kind_count; i++) {
+        if (fg_warnings_more(&warnings, i, line) && index-- == 0) return line;
+    }
+    return "";
 }
 
-void fg_log_reset(void) {
-    for (size_t i = 0; i < warning_count; i++) fg_free(warnings[i]);
-    fg_free(warnings);
-    warnings = NULL;
-    warning_count = warning_capacity = 0;
+void fg_log_end(void) {
+    for (size_t i = warnings.count; i < fg_log_warning_count(); i++) print_warning(fg_log_warning(i));
+    fg_warnings_free(&warnings);
 }

@@ -1,14 +1,17 @@
 /* What the program says while it runs. The only global state of the library.
  *
  * Invariant: the library says things through here and nowhere else; errors are not said but returned.
- * Warnings are kept, so that the report can hold them. Ranks other than 0 keep silent (fg_log_silence), their
- * warnings are dropped.
+ * What is said fits a terminal whatever file it quotes (base/visible_text.h). Warnings are kept, so that the
+ * report can hold them; of a kind the first ones are said and kept, and the others counted (base/warnings.h).
+ * Ranks other than 0 keep silent (fg_log_silence), their warnings are dropped.
  */
 #ifndef FG_BASE_LOG_H
 #define FG_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/warnings.h"
 
 typedef enum fg_log_level {
     FG_LOG_QUIET = 0,  /* nothing but warnings */
@@ -21,21 +24,17 @@ void fg_log_silence(void);
 
 void fg_warn(const char *format, ...)
     __attribute__((format(printf, 1, 2))); /* stderr: "fgconv: warning: ..." */
+/* Each of a list. */
+void fg_warn_all(const fg_warnings *warnings);
 void fg_inform(const char *format, ...) __attribute__((format(printf, 1, 2)));  /* stderr, FG_LOG_NORMAL */
 void fg_verbose(const char *format, ...) __attribute__((format(printf, 1, 2))); /* stderr, FG_LOG_VERBOSE */
 
-/* The warnings so far, in order, each without prefix; equal ones are kept once. Borrowed. */
+/* The warnings so far, in order, each without prefix; behind them a line for each kind that has more than
+ * were kept. Borrowed until the next call. */
 size_t fg_log_warning_count(void);
 const char *fg_log_warning(size_t index);
-/* Between the two nothing is said or kept: what is only tried may warn of what never happens. `first` gets
- * the first warning that was held back, "" if there was none. */
-void fg_log_trial_begin(void);
-enum { FG_LOG_LINE = 1024 };
-void fg_log_trial_end(char first[FG_LOG_LINE]);
-/* Warnings between the two wait: they are said at the end, or forgotten. What is refused has nothing else to
- * warn of. */
-void fg_log_hold_begin(void);
-void fg_log_hold_end(bool say);
-void fg_log_reset(void); /* forgets the warnings (tests, end of main) */
+
+/* Says how many warnings of each kind were not said, and forgets them all: the end of main, tests. */
+void fg_log_end(void);
 
 #endif

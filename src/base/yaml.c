@@ -115,11 +115,13 @@ static fg_status read_scalar(yaml_reader *r, json_t **value, fg_error *err) {
     const char *text = (const char *)r->event.data.scalar.value;
     size_t length = r->event.data.scalar.length;
     bool is_string;
+    uint64_t failures = fg_alloc_json_failures();
     FG_CALL(check_tag(r, r->event.data.scalar.tag, &is_string, err));
     is_string = is_string || r->event.data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     *value = is_string ? json_stringn(text, length) : fg_yaml_scalar(text, length);
-    if (!*value) return fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
-    return FG_OK;
+    /* a number for which there was no memory would become a string */
+    if (*value && fg_alloc_json_failures() == failures) return FG_OK;
+    return fg_fail(err, FG_ERR_MEMORY, "%s: out of memory while reading YAML", r->name);
 }
 
 static fg_status read_alias(yaml_reader *r, json_t **value, fg_error *err) {

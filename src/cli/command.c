@@ -32,6 +32,6 @@ const fg_exit_code fg_exit_codes[] = {
     {5, "out of memory"},
     {10, "the models differ; nothing was published"},
     {70, "a bug in fgconv"},
-    {130, "stopped by SIGINT (143: by SIGTERM)"},
+    {130, "stopped by SIGINT (143: by SIGTERM, in general 128 + the number of the signal)"},
 };
 const size_t fg_exit_code_count = sizeof fg_exit_codes / sizeof *fg_exit_codes;

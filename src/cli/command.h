@@ -20,6 +20,7 @@ typedef struct fg_command {
     fg_complete complete;  /* what they are */
     unsigned options;      /* FG_TAKES_...: what it takes besides the general options */
     bool collective;       /* all ranks carry it out together; otherwise rank 0 alone does */
+    bool writes;           /* makes files, though it is not collective */
     bool bare;             /* needs no converters */
     const char *summary;   /* a line, without a full stop */
     const char *about;     /* whole sentences */

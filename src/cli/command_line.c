@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/nearest_name.h"
+#include "base/shell_word.h"
 #include "cli/option_value.h"
 
 enum { SHOWN = 60, NAMES = 200 };
@@ -64,10 +65,11 @@ static bool is_hub_name(const char *name) {
 static fg_status unknown_source(command_line *p, const char *name) {
     fg_fail(p->err, FG_ERR_USAGE, "%.*s: no such file or directory, and no such command", SHOWN, name);
     if (!is_hub_name(name)) return suggest_command(p, name);
+    char word[FG_SHELL_WORD];
     return fg_hint(p->err,
-                   "fgconv reads local directories; to get a model of the Hugging Face Hub: hf download %.*s "
+                   "fgconv reads local directories; to get a model of the Hugging Face Hub: hf download %s "
                    "--local-dir DIR",
-                   SHOWN, name);
+                   fg_shell_word(name, word));
 }
 
 /* From here on the command line is that of "fgconv help". */
@@ -86,7 +88,6 @@ static void set_help(command_line *p) {
 /* `value` is NULL for options without one. */
 static fg_status set_option(command_line *p, const fg_option *option, const char *spelling,
                             const char *value) {
-    if (option->missing) return fg_fail(p->err, FG_ERR_USAGE, "option %s: %s", spelling, option->missing);
     p->seen[option - fg_option_table] = true;
     if (option->kind == FG_OPTION_HELP) set_help(p);
     if (option->kind == FG_OPTION_VERSION) turn_to_help(p);
@@ -143,7 +144,6 @@ static fg_status read_long(command_line *p, const char *argument) {
     if (value && !fg_option_takes_value(option) && option->kind != FG_OPTION_HELP)
         return fg_fail(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN,
                        value);
-    if (option->missing) FG_CALL(set_option(p, option, spelling, value));
     if (!value && fg_option_takes_value(option)) FG_CALL(take_value(p, option, spelling, &value));
     return set_option(p, option, spelling, value);
 }
@@ -155,7 +155,6 @@ static fg_status read_short(command_line *p, const char *argument) {
         const char *value = NULL;
         char spelling[3] = {'-', *at, '\0'};
         if (!option) FG_CALL(unknown_option(p, argument, argument + 1));
-        if (option->missing) FG_CALL(set_option(p, option, spelling, NULL));
         if (fg_option_takes_value(option)) {
             if (at[1]) {
                 value = at + 1;

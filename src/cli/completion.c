@@ -192,7 +192,7 @@ static const char ZSH_END[] =
 /* A specification of _arguments: '(-t --chat-template)-t[what it does]:value:action'. */
 static void zsh_option(FILE *out, const fg_option *option, const char *spelling) {
     char brief[FG_HELP_LINE];
-    bool value = fg_option_takes_value(option), repeats = option->kind == FG_OPTION_PATHS;
+    bool value = fg_option_takes_value(option), repeats = fg_option_repeats(option);
     fprintf(out, " \\\n            '%s", repeats ? "*" : "(");
     if (!repeats) add_spellings(out, option, " ");
     fprintf(out, "%s%s%s[", repeats ? "" : ")", spelling, !value ? "" : spelling[1] == '-' ? "=" : "+");

@@ -28,7 +28,6 @@ const char *fg_help_spelling(const fg_option *option, char text[FG_HELP_LINE]) {
 const char *fg_help_about(const fg_option *option, char text[FG_HELP_LINE]) {
     text[0] = '\0';
     append(text, option->about);
-    if (option->missing) append(text, "; not in this version");
     for (size_t i = 0; fg_option_choice_at(option, i).name; i++) {
         const fg_option_choice choice = fg_option_choice_at(option, i);
         if (!choice.missing) continue;

@@ -14,8 +14,8 @@ enum { CHOICES = 160 };
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
 _Static_assert(sizeof(fg_dtype) == sizeof(int) && sizeof(fg_validate) == sizeof(int) &&
-                   sizeof(fg_mask) == sizeof(int) && sizeof(fg_progress_style) == sizeof(int) &&
-                   sizeof(fg_help_form) == sizeof(int),
+                   sizeof(fg_mask) == sizeof(int) && sizeof(fg_parameter_order) == sizeof(int) &&
+                   sizeof(fg_progress_style) == sizeof(int) && sizeof(fg_help_form) == sizeof(int),
                "enumerations are as large as int");
 
 const fg_option fg_option_table[] = {
@@ -39,7 +39,15 @@ const fg_option fg_option_table[] = {
      .letter = 'c', .argument = "PATH", .complete = FG_COMPLETE_DIRECTORIES, .common = true,
      .about =
          "number, name or path of the training checkpoint to read the weights from, inside or outside SRC "
-         "(default: the latest in SRC/checkpoints)"},
+         "(default: the latest in SRC/checkpoints, of a Fast-LLM experiment in SRC/checkpoint)"},
+    {OPTION("parameter-order", CONVERSION, TRAINED, CHOICE, parameter_order),
+     .choices = {{"older", FG_ORDER_OLDER, NULL, NULL}, {"newer", FG_ORDER_NEWER, NULL, NULL}},
+     .about =
+         "order of the parameters in a distributed checkpoint of Fast-LLM: that before 19 June 2026 or the "
+         "newer one (default: the one in which norms look like norms)"},
+    {OPTION("allow-unfinished", CONVERSION, TRAINED, FLAG, allow_unfinished),
+     .about =
+         "read a checkpoint of a Fast-LLM experiment that has no file ok, which the trainer creates last"},
     {OPTION("hf-base", CONVERSION, CONVERT, TEXT, hf_base), .argument = "DIR",
      .complete = FG_COMPLETE_DIRECTORIES,
      .about =
@@ -104,9 +112,11 @@ const fg_option fg_option_table[] = {
      .choices = {{"4", 4, NULL, NULL}, {"5", 5, NULL, NULL}},
      .about = "major version of transformers whose spelling of rotary settings is written; every version "
               "reads that of 4, the default"},
-    {OPTION("resume", OUTPUT, CONVERT, FLAG, resume), .hidden = true,
-     .about = "continue from the DST.partial of an earlier run",
-     .missing = "this version cannot resume; remove DST.partial and run again without it"},
+    {OPTION("resume", OUTPUT, WRITE, FLAG, resume),
+     .about = "keep a journal in DST.partial; continue the DST.partial of an interrupted run with the same "
+              "options"},
+    {OPTION("trust-journal", OUTPUT, WRITE, FLAG, trust_journal),
+     .about = "with --resume: do not read again and compare what the interrupted run wrote"},
     {OPTION("no-fsync", OUTPUT, WRITE, FLAG, no_fsync),
      .about = "do not wait until the output is on the disk"},
     {OPTION("no-code", OUTPUT, WRITE, FLAG, no_code),
@@ -126,6 +136,9 @@ const fg_option fg_option_table[] = {
     {OPTION("prompt", PROOF, PROOF, TEXT, prompt), .argument = "TEXT", .common = true,
      .about = "prompt for both models, tokenized by the source's tokenizer (default: a built-in sentence; "
               "random token ids without a usable tokenizer)"},
+    {OPTION("image", PROOF, PROOF, TEXT, image), .argument = "FILE.npy", .complete = FG_COMPLETE_FILES,
+     .about = "image to run both models of vision and text on: float32 [channels, height, width], used as it "
+              "is (default: a made-up one)"},
     {OPTION("mask", PROOF, PROOF, CHOICE, mask),
      .choices = {{"native", FG_MASK_NATIVE, NULL, NULL},
                  {"causal", FG_MASK_CAUSAL, NULL, NULL},
@@ -137,9 +150,9 @@ const fg_option fg_option_table[] = {
     {OPTION("dump", PROOF, PROOF, TEXT, dump), .argument = "FILE.h5", .complete = FG_COMPLETE_FILES,
      .about = "write the logits and hidden states of both models to an HDF5 file"},
     {OPTION("device", PROOF, PROOF, CHOICE, device),
-     .choices = {{"cpu", 0, NULL, NULL},
-                 {"cuda", 0, "this fgconv was built without CUDA; use --device cpu", NULL}},
-     .hidden = true, .about = "accepted for compatibility; the proof runs on the CPU"},
+     .choices = {{"cpu", FG_DEVICE_CPU, NULL, NULL}, {"cuda", FG_DEVICE_CUDA, NULL, NULL}},
+     .about = "what both models run on: cpu (default), or cuda: NVIDIA GPUs; rank r of a node uses "
+              "GPU r modulo their number"},
     {OPTION("generation-test", GENERATION, PROOF, FLAG, generation_test), .letter = 'g', .common = true,
      .about = "generate with both models and require identical tokens; prints the text"},
     {OPTION("max-new-tokens", GENERATION, PROOF, COUNT, max_new_tokens), .argument = "N",
@@ -190,6 +203,10 @@ const char *fg_option_group_title(fg_option_group group) {
     return titles[group];
 }
 
+bool fg_option_repeats(const fg_option *option) {
+    return option->kind == FG_OPTION_PATHS || option->kind == FG_OPTION_KEYS;
+}
+
 bool fg_option_takes_value(const fg_option *option) {
     switch (option->kind) {
     case FG_OPTION_FLAG:
@@ -208,7 +225,8 @@ fg_option_choice fg_option_choice_at(const fg_option *option, size_t index) {
         return index < FG_OPTION_CHOICES ? option->choices[index] : none;
     for (size_t i = 0; i < fg_format_count; i++) {
         const fg_format *format = fg_formats[i];
-        bool offered = option->kind == FG_OPTION_FORMAT || format->write_config;
+        bool offered =
+            format->write_config; /* --from takes that of the same schema for one that is only read */
         if (offered && index-- == 0) return (fg_option_choice){.name = format->name, .alias = format->alias};
     }
     return none;

@@ -17,7 +17,7 @@ typedef enum fg_option_kind {
     FG_OPTION_COUNT,    /* uint64_t, 1 or more */
     FG_OPTION_NUMBER,   /* int64_t, 0 or more */
     FG_OPTION_REAL,     /* double, finite, 0 or more */
-    FG_OPTION_SIZE,     /* uint64_t, bytes, as fg_shards_parse_size reads it */
+    FG_OPTION_SIZE,     /* uint64_t, bytes, as fg_byte_size_parse reads it */
     FG_OPTION_TOKENS,   /* token_ids and token_count */
     FG_OPTION_CHOICE,   /* int or enum: the value of one of `choices` */
     FG_OPTION_FORMAT,   /* const fg_format *; the choices are their names */
@@ -41,7 +41,7 @@ enum {
     FG_TAKES_ALWAYS = 0,
     FG_TAKES_FROM = 1 << 0,        /* --from */
     FG_TAKES_TARGET = 1 << 1,      /* --to, --max-length, --hf-version */
-    FG_TAKES_CONVERT = 1 << 2,     /* --reverse, --hf-base, --resume */
+    FG_TAKES_CONVERT = 1 << 2,     /* --reverse, --hf-base */
     FG_TAKES_FAMILY = 1 << 3,      /* --model-type */
     FG_TAKES_CHECKPOINT = 1 << 4,  /* --checkpoint-path */
     FG_TAKES_CONVERTERS = 1 << 5,  /* --converter-path */
@@ -57,6 +57,7 @@ enum {
     FG_TAKES_PROOF = 1 << 15,      /* --prompt, --dump, -g ... */
     FG_TAKES_COMPATIBLE = 1 << 16, /* of Forgather's own programs, to no effect */
     FG_TAKES_JSON = 1 << 17,       /* --json */
+    FG_TAKES_TRAINED = 1 << 18,    /* --allow-unfinished, --parameter-order */
     /* what every command that writes a checkpoint takes */
     FG_TAKES_CONVERSION = FG_TAKES_CHECKPOINT | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED | FG_TAKES_WRITE |
                           FG_TAKES_REPORT | FG_TAKES_PROOF | FG_TAKES_JSON,
@@ -94,9 +95,8 @@ typedef struct fg_option {
     fg_option_choice choices[FG_OPTION_CHOICES]; /* of FG_OPTION_CHOICE and _HELP */
     fg_complete complete;                        /* of the value; choices are always completed */
     bool common;                                 /* shown on the page of the program */
-    bool hidden;         /* accepted, but not in help and completion: it does nothing */
-    const char *about;   /* what it does, without a full stop at the end */
-    const char *missing; /* not NULL: this version cannot do it, and why */
+    bool hidden;       /* accepted, but not in help and completion: it does nothing */
+    const char *about; /* what it does, without a full stop at the end */
 } fg_option;
 
 extern const fg_option fg_option_table[];
@@ -105,6 +105,8 @@ extern const size_t fg_option_count;
 const char *fg_option_group_title(fg_option_group group);
 /* Whether it takes a value (not so for flags and for --help, whose form must follow "="). */
 bool fg_option_takes_value(const fg_option *option);
+/* Whether it may be given several times, and each counts. */
+bool fg_option_repeats(const fg_option *option);
 /* One of the values that it takes, from 0; behind the last one without a name. */
 fg_option_choice fg_option_choice_at(const fg_option *option, size_t index);
 /* "hf, forgather": their names, in `buffer`, which is returned; "" if there are none. */

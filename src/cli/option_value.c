@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/nearest_name.h"
-#include "copy/shards.h"
+#include "cli/byte_size.h"
 
 enum { SHOWN = 60, NAMES = 200 };
 
@@ -84,7 +84,7 @@ static fg_status set_real(const typed *t, fg_error *err) {
 }
 
 static fg_status set_size(const typed *t, fg_error *err) {
-    fg_status status = fg_shards_parse_size(t->text, t->field, err);
+    fg_status status = fg_byte_size_parse(t->text, t->field, err);
     if (status == FG_OK && *(uint64_t *)t->field == 0)
         status = bad_value(t, "a size above 0, such as 5GB", err);
     return status;

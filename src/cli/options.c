@@ -51,6 +51,10 @@ static fg_status check_generation(const fg_options *o, const char *detail, fg_er
         fg_fail(err, FG_ERR_USAGE, "--%s is only used with --generation-test", detail);
         return fg_hint(err, "remove it, or add -g");
     }
+    if (o->image && o->token_ids && o->generation_test) {
+        fg_fail(err, FG_ERR_USAGE, "-g continues a text, but --token-ids are for the image");
+        return fg_hint(err, "give a text with --prompt, or remove -g");
+    }
     if (o->top_p > 1)
         return fg_fail(err, FG_ERR_USAGE, "option --top-p: found %g, expected 0 to 1", o->top_p);
     return FG_OK;
@@ -65,9 +69,30 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
     return fg_hint(err, "remove one of the two");
 }
 
+/* A journal says what is on the disk, and a later run reads it. */
+static fg_status check_resume(const fg_options *o, fg_error *err) {
+    if (o->trust_journal && !o->resume) {
+        fg_fail(err, FG_ERR_USAGE, "--trust-journal is only used with --resume");
+        return fg_hint(err, "remove it, or add --resume");
+    }
+    if (o->resume && o->no_fsync) {
+        fg_fail(err, FG_ERR_USAGE,
+                "--resume continues from what is on the disk, but --no-fsync does not wait until it is");
+        return fg_hint(err, "remove one of the two");
+    }
+    if (o->resume && o->in_place) {
+        fg_fail(
+            err, FG_ERR_USAGE,
+            "--resume cannot be used with --in-place: a second run could not tell the new SRC from the old");
+        return fg_hint(err, "write to a new directory DST with --resume, or remove --resume");
+    }
+    return FG_OK;
+}
+
 fg_status fg_options_check(const fg_options *options, const char *detail, fg_error *err) {
     FG_CALL(check_directions(options, err));
     FG_CALL(check_generation(options, detail, err));
+    FG_CALL(check_resume(options, err));
     return check_dump(options, err);
 }
 

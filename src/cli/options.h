@@ -5,6 +5,8 @@
 #ifndef FG_CLI_OPTIONS_H
 #define FG_CLI_OPTIONS_H
 
+#include "device/cuda.h"
+#include "format/assembly.h"
 #include "format/checkpoint.h"
 #include "model/forward.h"
 #include "report/progress.h"
@@ -32,7 +34,9 @@ typedef struct fg_options {
     fg_dtype dtype;      /* FG_DTYPE_NONE: not given */
     uint64_t max_length; /* 0: not given */
     const char *checkpoint_path;
-    const char *add_tokens, *chat_template, *prompt, *hf_base; /* NULL: not given */
+    fg_parameter_order parameter_order; /* FG_ORDER_BY_VALUES: not given */
+    bool allow_unfinished;              /* a training checkpoint of an experiment may lack `ok` */
+    const char *add_tokens, *chat_template, *prompt, *image, *hf_base; /* NULL: not given */
     bool skip_default_tokens, generation_test;
     const char *stop_tokens, *generation_config; /* of finalize; NULL: not given */
     bool no_auto_stop_tokens, keep_optimizer, root_copy;
@@ -52,14 +56,15 @@ typedef struct fg_options {
     size_t ignore_key_count;
     uint64_t max_shard_size; /* bytes; 5 GB */
     int hf_version;          /* 4 or 5 */
-    bool debug_params, dry_run, resume, no_fsync, no_code;
+    bool debug_params, dry_run, no_fsync, no_code;
+    bool resume, trust_journal;
     fg_validate validate;
     double atol; /* negative: not given */
     const char *dump, *report;
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;
-    bool safetensors; /* accepted to no effect, as `device` */
-    int device;
+    bool safetensors; /* accepted to no effect */
+    fg_device_choice device;
     bool decode, special, jsonl; /* of tokenize */
     fg_progress_style progress;
     fg_help_form help_form;              /* what "fgconv help" prints */

@@ -1,9 +1,12 @@
 #include "conversion/configs.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "conversion/detect_family.h"
 #include "format/carried.h"
+#include "format/experiment.h"
 #include "translate/migration_config.h"
 
 /* What the translation of every step gets. */
@@ -23,8 +26,28 @@ static fg_status unknown_family(const fg_source *source, fg_error *err) {
     return fg_hint(err, "give it with --model-type; `fgconv list` shows the families");
 }
 
+/* Detected, unless the run that the checkpoint is of names it. */
+static fg_status infer_family(const translation_input *in, char **family, fg_error *err) {
+    fg_status status = FG_OK;
+    const fg_checkpoint *c = &in->source->checkpoint;
+    char *named = NULL;
+    bool known;
+    FG_TRY(fg_experiment_family(c->directory, &named, err));
+    FG_TRY(fg_family_is_known(in->catalogue, c->format, named, &known, err));
+    if (!known) {
+        status = fg_family_find(in->catalogue, c->format, fg_source_model_config(in->source),
+                                in->source->config_file, family, err);
+        goto done;
+    }
+    *family = named;
+    named = NULL;
+done:
+    fg_free(named);
+    return status;
+}
+
 /* The family that the command line, the source, or --hf-base names. Where the format has it inferred, it is
- * detected. */
+ * inferred. */
 static fg_status first_family(const translation_input *in, char **family, fg_error *err) {
     const fg_source *source = in->source;
     const fg_update *update = in->route->update;
@@ -35,8 +58,7 @@ static fg_status first_family(const translation_input *in, char **family, fg_err
     if (said)
         FG_CALL_NEW(*family, fg_strdup(said, err));
     else if (source->checkpoint.format->infers_family)
-        FG_CALL(fg_family_find(in->catalogue, source->checkpoint.format, fg_source_model_config(source),
-                               source->config_file, family, err));
+        FG_CALL(infer_family(in, family, err));
     else
         FG_CALL(unknown_family(source, err));
     return FG_OK;
@@ -87,7 +109,8 @@ static fg_status find_carried(const translation_input *in, const fg_config_step 
     const fg_checkpoint *source = &in->source->checkpoint;
     if (step->direction == FG_EXPORT) {
         if (!before) *carried = json_incref((json_t *)(uintptr_t)source->carried);
-    } else if (step->other->carried_path && before && before->route->other == step->other) {
+    } else if (step->other->carried_path && before &&
+               strcmp(before->route->other->schema, step->other->schema) == 0) {
         *carried = json_incref(before->translation.left_out);
     } else if (step->other->carried_path) {
         return fg_carried_read(source->directory, step->other, carried, err);
@@ -97,13 +120,14 @@ static fg_status find_carried(const translation_input *in, const fg_config_step 
 
 /* ---- translating ---- */
 
-static fg_status check_base(const fg_source *source, const fg_config_step *first, fg_error *err) {
+static fg_status check_base(const fg_source *source, fg_config_step *first, fg_error *err) {
     uint64_t rows = 0;
     if (!source->base.checkpoint.directory) return FG_OK;
     fg_status status =
         fg_converter_vocabulary_rows(first->converter, fg_config_step_completed(first), &rows, err);
-    return status == FG_OK ? fg_hf_base_check(&source->base, source->checkpoint.directory, rows, err)
-                           : status;
+    if (status != FG_OK) return status;
+    return fg_hf_base_check(&source->base, source->checkpoint.directory, rows, &first->translation.warnings,
+                            err);
 }
 
 /* `before`: the step before it, or NULL. */
@@ -137,7 +161,7 @@ static fg_status migrate(const translation_input *in, const fg_config_step *befo
     fg_translation *made = &step->translation;
     FG_CALL_NEW(made->left_out, json_array());
     return fg_migration_config(step->route->migration, in->route->update->arch, given_config(in, before),
-                               file, &made->result, made->left_out, err);
+                               file, &made->result, made->left_out, &made->warnings, err);
 }
 
 static fg_status translate_step(const translation_input *in, fg_configs *configs, fg_error *err) {
@@ -159,12 +183,11 @@ fg_status fg_configs_translate(const fg_recipe *recipe, const fg_source *source,
                                fg_error *err) {
     fg_status status = FG_OK;
     const translation_input in = {recipe, source, route, catalogue, version};
-    fg_log_hold_begin();
     FG_NEW(configs->steps, route->count);
     FG_TRY_NEW(configs->base_keys, json_array());
     while (configs->count < route->count) FG_TRY(translate_step(&in, configs, err));
+    for (size_t i = 0; i < configs->count; i++) fg_warn_all(&configs->steps[i].translation.warnings);
 done:
-    fg_log_hold_end(status == FG_OK);
     return status;
 }
 

@@ -1,6 +1,6 @@
 /* The configuration on its way through the steps of a route.
  *
- * Warnings of a translation that is refused are not said: a refusal stands alone.
+ * Warnings are said once all steps have succeeded: a refusal stands alone.
  */
 #ifndef FG_CONVERSION_CONFIGS_H
 #define FG_CONVERSION_CONFIGS_H
@@ -12,7 +12,7 @@
 typedef struct fg_config_step {
     const fg_route_step *route;    /* borrowed */
     const fg_converter *converter; /* NULL: of a migration */
-    fg_translation translation;    /* owned; of a migration result and left_out alone */
+    fg_translation translation;    /* owned; of a migration result, left_out and warnings alone */
 } fg_config_step;
 
 typedef struct fg_configs {

@@ -4,28 +4,47 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/visible_text.h"
+#include "conversion/left_files.h"
+#include "format/experiment.h"
 #include "format/training_checkpoint.h"
 #include "format/weight_files.h"
 
-fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
-                                       fg_error *err) {
+/* Which training checkpoint it is. */
+static fg_status report_training(const char *path, uint64_t step, const char *chosen, json_t *side,
+                                 fg_error *err) {
     char saved[32];
     json_t *training;
-    const char *path = checkpoint->weights_directory;
-    FG_CALL(fg_json_put_text(side, "weights_directory", path, err));
-    if (strcmp(path, checkpoint->directory) == 0 || !fg_training_is_checkpoint(path)) return FG_OK;
     FG_CALL(fg_training_saved(path, saved, sizeof saved, err));
     FG_CALL_NEW(training, fg_json_put_object(side, "training_checkpoint", err));
-    FG_CALL(fg_json_put_u64(training, "step", fg_training_steps(path), err));
+    FG_CALL(fg_json_put_u64(training, "step", step, err));
     FG_CALL(fg_json_put_text(training, "saved", saved, err));
     if (chosen) FG_CALL(fg_json_put_text(training, "chosen", chosen, err));
     return FG_OK;
 }
 
+static fg_status report_experiment(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
+                                   fg_error *err) {
+    uint64_t step;
+    bool latest = chosen && strcmp(chosen, "latest") == 0;
+    FG_CALL(fg_json_put_text(side, "experiment", checkpoint->experiment, err));
+    if (!fg_experiment_step(checkpoint->directory, &step)) return FG_OK;
+    return report_training(checkpoint->directory, step, latest ? "latest step" : chosen, side, err);
+}
+
+fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,
+                                       fg_error *err) {
+    const char *path = checkpoint->weights_directory;
+    FG_CALL(fg_json_put_text(side, "weights_directory", path, err));
+    if (checkpoint->experiment) return report_experiment(checkpoint, chosen, side, err);
+    if (strcmp(path, checkpoint->directory) == 0 || !fg_training_is_checkpoint(path)) return FG_OK;
+    return report_training(path, fg_training_steps(path), chosen, side, err);
+}
+
 static fg_status report_source(const fg_conversion *c, const fg_recipe *recipe, json_t *report,
                                fg_error *err) {
     const fg_checkpoint *checkpoint = &c->decided.source.checkpoint;
-    const fg_tensors *tensors = &c->layout.plan.source;
+    const fg_tensors *tensors = &fg_conversion_named_plan(c)->source;
     fg_dtype_tally tally = fg_tensors_tally(tensors);
     json_t *source, *dtypes;
     FG_CALL_NEW(source, fg_json_put_object(report, "source", err));
@@ -39,7 +58,8 @@ static fg_status report_source(const fg_conversion *c, const fg_recipe *recipe, 
     for (int d = 0; d < FG_DTYPE_COUNT; d++) {
         if (tally.count[d]) FG_CALL(fg_json_put_u64(dtypes, fg_dtype_name((fg_dtype)d), tally.bytes[d], err));
     }
-    return FG_OK;
+    json_t *facts = c->assembled.assembly.facts;
+    return facts ? fg_json_put(source, "distributed", json_incref(facts), err) : FG_OK;
 }
 
 static fg_status report_shards(const fg_plan *plan, json_t *destination, fg_error *err) {
@@ -66,11 +86,17 @@ static fg_status report_destination(const fg_conversion *c, const fg_recipe *rec
 }
 
 /* What `-c` has to name to take the same weights: where they are, without links, which may lead to another
- * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved. */
+ * training checkpoint later; or of the latest training checkpoint its place in SRC, which may be moved; of an
+ * experiment the step. */
 static fg_status weights_path(const fg_checkpoint *source, const fg_recipe *recipe, char **path,
                               fg_error *err) {
-    const char *directory = source->directory, *weights = source->weights_directory;
-    if (recipe->checkpoint_path) return fg_path_real(weights, path, err);
+    const char *directory = source->directory, *weights = source->weights_directory,
+               *asked = recipe->checkpoint_path;
+    if (source->experiment && !(asked && strchr(asked, '/'))) {
+        FG_CALL_NEW(*path, fg_strdup(fg_path_name(directory), err));
+        return FG_OK;
+    }
+    if (asked) return fg_path_real(weights, path, err);
     if (strcmp(directory, weights) == 0) return FG_OK;
     FG_CALL_NEW(*path, fg_path_join(FG_TRAINING_FOLDER, fg_path_name(weights), err));
     return FG_OK;
@@ -105,7 +131,7 @@ static json_t *report_step(const fg_config_step *step) {
     const fg_migration *m = step->route->migration;
     if (m)
         return json_pack("{s:s, s:s, s:s, s:s}", "from", m->from.text, "to", m->to.text, "migration",
-                         fg_path_name(m->file), "about", fg_migration_about(m));
+                         fg_path_name(m->file->path), "about", fg_migration_about(m));
     return json_pack("{s:s, s:s, s:s, s:s}", "from", step_end(step->route, FG_EXPORT), "to",
                      step_end(step->route, FG_IMPORT), "converter",
                      fg_path_name(fg_converter_file(step->converter)), "model_type",
@@ -163,7 +189,7 @@ static fg_status report_tokens(const fg_conversion *c, json_t *report, fg_error 
 
 /* A tied tensor is dropped on the way to hf, and made again from its partner on the way back. */
 static bool is_made_again(const fg_conversion *c, const char *name) {
-    const fg_plan *plan = &c->layout.plan;
+    const fg_plan *plan = fg_conversion_named_plan(c);
     bool returns = c->decided.route.to == c->decided.source.checkpoint.format;
     for (size_t o = 0; returns && o < plan->output_count; o++) {
         if (strcmp(plan->outputs[o].name, name) == 0) return true;
@@ -172,7 +198,7 @@ static bool is_made_again(const fg_conversion *c, const char *name) {
 }
 
 static fg_status report_dropped(const fg_conversion *c, json_t *report, fg_error *err) {
-    const fg_plan *plan = &c->layout.plan;
+    const fg_plan *plan = fg_conversion_named_plan(c);
     json_t *dropped;
     FG_CALL_NEW(dropped, fg_json_put_array(report, "dropped", err));
     for (size_t i = 0; i < plan->dropped_count; i++) {
@@ -184,36 +210,12 @@ static fg_status report_dropped(const fg_conversion *c, json_t *report, fg_error
     return FG_OK;
 }
 
-/* Files in the training checkpoint that are not copied. */
-static fg_status report_left_state(const fg_conversion *c, json_t *left, fg_error *err) {
-    fg_status status = FG_OK;
-    const char *folder = c->decided.source.checkpoint.weights_directory;
-    fg_names names = {0};
-    char *path = NULL;
-    if (strcmp(folder, c->decided.source.checkpoint.directory) == 0) goto done;
-    FG_TRY(fg_directory_list(folder, &names, err));
-    for (size_t i = 0; i < names.count; i++) {
-        const char *name = names.items[i];
-        bool kept = c->layout.optimizer && strcmp(name, FG_TRAINING_OPTIMIZER) == 0;
-        if (kept || fg_weight_files_is_name(name) || strcmp(name, FG_TRAINING_MANIFEST) == 0) continue;
-        fg_free(path);
-        FG_TRY_NEW(path, fg_path_join(folder, name, err));
-        FG_TRY(fg_json_push(left, fg_json_string(path), err));
-    }
-done:
-    fg_free(path);
-    fg_names_free(&names);
+static fg_status report_left(const fg_conversion *c, json_t *report, fg_error *err) {
+    fg_names left = {0};
+    fg_status status = fg_left_files_list(&c->decided, &c->layout, &c->code, &left, err);
+    if (status == FG_OK) status = fg_json_put_texts(report, "left_files", left.items, left.count, err);
+    fg_names_free(&left);
     return status;
-}
-
-/* update-vocab takes all files along. */
-static fg_status report_left(const fg_conversion *c, const fg_recipe *recipe, json_t *report, fg_error *err) {
-    const fg_names *others = &c->decided.source.checkpoint.other_files;
-    bool takes_all = recipe->kind == FG_RECIPE_UPDATE_VOCAB;
-    FG_CALL(fg_json_put_texts(report, "left_files", others->items, takes_all ? 0 : others->count, err));
-    if (recipe->kind == FG_RECIPE_FINALIZE)
-        FG_CALL(report_left_state(c, json_object_get(report, "left_files"), err));
-    return FG_OK;
 }
 
 static fg_status report_update(const fg_conversion *c, json_t *report, fg_error *err) {
@@ -237,7 +239,7 @@ fg_status fg_conversion_report(const fg_conversion *c, const fg_recipe *recipe, 
     FG_CALL(report_update(c, report, err));
     FG_CALL(report_tokens(c, report, err));
     FG_CALL(report_dropped(c, report, err));
-    FG_CALL(report_left(c, recipe, report, err));
+    FG_CALL(report_left(c, report, err));
     if (stop_tokens) FG_CALL(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
     return FG_OK;
 }
@@ -271,16 +273,23 @@ fg_status fg_conversion_report_tensors(const fg_plan *plan, const uint64_t *dige
     return FG_OK;
 }
 
+/* A name on a line of its own stays on it. */
+static fg_status put_name(fg_buffer *out, const char *name, fg_error *err) {
+    return fg_visible_add(name, strlen(name), FG_VISIBLE_LINE, out, err);
+}
+
 fg_status fg_conversion_names(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     for (size_t o = 0; o < plan->output_count; o++) {
         const char *source = source_name(plan, &plan->outputs[o]);
-        FG_CALL(
-            fg_buffer_printf(out, err, "%s -> %s\n", source ? source : "(filled)", plan->outputs[o].name));
+        FG_CALL(put_name(out, source ? source : "(filled)", err));
+        FG_CALL(fg_buffer_put(out, " -> ", err));
+        FG_CALL(put_name(out, plan->outputs[o].name, err));
+        FG_CALL(fg_buffer_put(out, "\n", err));
     }
     for (size_t i = 0; i < plan->dropped_count; i++) {
         const fg_dropped *dropped = &plan->dropped[i];
-        FG_CALL(fg_buffer_printf(out, err, "%s -> (dropped: %s)\n", plan->source.items[dropped->source].name,
-                                 dropped->reason));
+        FG_CALL(put_name(out, plan->source.items[dropped->source].name, err));
+        FG_CALL(fg_buffer_printf(out, err, " -> (dropped: %s)\n", dropped->reason));
     }
     return FG_OK;
 }

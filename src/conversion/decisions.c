@@ -1,5 +1,7 @@
 #include "conversion/decisions.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 
 /* ---- the configuration ---- */
@@ -36,6 +38,18 @@ static fg_status update_config(const fg_route *route, const fg_configs *configs,
     return fg_update_config(last->converter ? migrated : NULL, last->translation.result, config, err);
 }
 
+/* Between two formats of one schema the model's configuration stays what it is, with the changes that a
+ * larger vocabulary makes. */
+static fg_status keep_model(const fg_source *source, const json_t *translated, json_t **grown,
+                            fg_error *err) {
+    json_t *model;
+    FG_CALL_NEW(model, fg_json_deep_copy(fg_source_model_config(source), err));
+    fg_status status = apply_changes(translated, *grown, model, err);
+    json_decref(*grown);
+    *grown = model;
+    return status;
+}
+
 static fg_status wrap(const fg_route *route, const fg_converter *converter, json_t *model, json_t **config,
                       fg_error *err) {
     const char *type = json_string_value(json_object_get(fg_converter_document(converter), "model"));
@@ -56,6 +70,8 @@ static fg_status make_config(const fg_source *source, const fg_route *route, con
         FG_TRY(fg_translation_grow(&last->translation, vocabulary->tokens.rows.rows, &grown, err));
     else
         grown = json_incref(translated);
+    bool one_schema = strcmp(source->checkpoint.format->schema, route->to->schema) == 0;
+    if (one_schema && !route->keeps_format) FG_TRY(keep_model(source, translated, &grown, err));
     FG_TRY(route->keeps_format ? keep_config(&source->checkpoint, translated, grown, config, err)
                                : wrap(route, last->converter, grown, config, err));
 done:

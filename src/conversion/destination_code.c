@@ -103,11 +103,14 @@ fg_status fg_destination_code_check(const fg_decisions *d, const fg_layout *layo
     return FG_OK;
 }
 
+const char *fg_destination_code_written(const fg_decisions *d, const fg_destination_code *code) {
+    return code->origin == FG_CODE_OF_CONVERTER ? fg_path_name(converter_code(d).path) : NULL;
+}
+
 fg_status fg_destination_code_write(const fg_decisions *d, const fg_destination_code *code, fg_stage *stage,
                                     fg_error *err) {
-    const fg_emitted_code emitted = converter_code(d);
-    if (code->origin != FG_CODE_OF_CONVERTER) return FG_OK;
-    return fg_stage_copy_file(stage, emitted.path, fg_path_name(emitted.path), err);
+    const char *name = fg_destination_code_written(d, code);
+    return name ? fg_stage_copy_file(stage, converter_code(d).path, name, err) : FG_OK;
 }
 
 /* ---- the report ---- */

@@ -20,6 +20,8 @@ typedef struct fg_destination_code {
 fg_status fg_destination_code_check(const fg_decisions *decisions, const fg_layout *layout,
                                     fg_destination_code *code, fg_error *err);
 /* Writes the converter's code, if the destination gets it. */
+/* The name of the file that fg_destination_code_write writes; NULL: none. Borrowed from the converter. */
+const char *fg_destination_code_written(const fg_decisions *decisions, const fg_destination_code *code);
 fg_status fg_destination_code_write(const fg_decisions *decisions, const fg_destination_code *code,
                                     fg_stage *stage, fg_error *err);
 /* The "code" part of the report. */

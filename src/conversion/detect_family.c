@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/visible_text.h"
 #include "translate/translate.h"
 
 enum { REASON = 160 };
@@ -26,39 +27,44 @@ static void first_refusal(const char *file, const char *text, char reason[REASON
     snprintf(reason, REASON, "%.*s%s", (int)(cut ? REASON - 4 : length), text, cut ? "..." : "");
 }
 
-fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *known, fg_error *err) {
+fg_status fg_family_is_known(fg_catalogue *catalogue, const fg_format *format, const char *family,
+                             bool *known, fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error why = {0};
     *known = false;
     if (!family) return FG_OK;
-    fg_status status = fg_converter_load(&converter, catalogue, &fg_format_forgather, family, &why);
+    fg_status status = fg_converter_load(&converter, catalogue, format, family, &why);
     *known = status == FG_OK;
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
 }
 
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
-                        char warning[FG_LOG_LINE], fg_error *err) {
+                        fg_warnings *warnings, fg_error *err) {
     const fg_converter *converter = NULL;
     fg_translation translation = {0};
     const fg_translate_options how = {
         .hf_version = 4, .version = "", .file = question->file, .coverage_only = true};
     *refused = (fg_error){0};
-    fg_log_trial_begin();
     fg_status status = fg_converter_load(&converter, question->catalogue, question->other, family, refused);
     if (status == FG_OK)
         status = fg_translate(converter, question->direction, question->config, &how, &translation, refused);
-    fg_log_trial_end(warning);
+    if (warnings) {
+        *warnings = translation.warnings;
+        translation.warnings = (fg_warnings){0};
+    }
     fg_translation_free(&translation);
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
 }
 
 static fg_status consider(family_search *s, const char *family, fg_error *err) {
     fg_status status = FG_OK;
-    char warning[FG_LOG_LINE], reason[REASON];
+    char reason[REASON];
+    fg_warnings warnings = {0};
     fg_error refused;
-    FG_TRY(fg_family_try(&s->question, family, &refused, warning, err));
+    FG_TRY(fg_family_try(&s->question, family, &refused, &warnings, err));
     bool taken = refused.status == FG_OK;
-    first_refusal(s->question.file, taken ? warning : refused.text, reason);
+    first_refusal(s->question.file, taken ? (warnings.count ? warnings.items[0].line : "") : refused.text,
+                  reason);
     if (taken && !*reason) {
         FG_TRY(fg_json_push(s->fitting, json_string(family), err));
         goto done;
@@ -67,6 +73,7 @@ static fg_status consider(family_search *s, const char *family, fg_error *err) {
     if (!json_object_get(group, reason)) FG_TRY(fg_json_put(group, reason, json_array(), err));
     FG_TRY(fg_json_push(json_object_get(group, reason), json_string(family), err));
 done:
+    fg_warnings_free(&warnings);
     return status;
 }
 
@@ -103,40 +110,45 @@ static fg_status add_reasons(const json_t *group, fg_buffer *text, fg_error *err
     FG_JSON_MEMBERS(group, reason, families) {
         FG_CALL(fg_buffer_printf(text, err, "\n  "));
         FG_CALL(add_names(families, text, err));
-        FG_CALL(fg_buffer_printf(text, err, ": %s", reason));
+        FG_CALL(fg_buffer_put(text, ": ", err));
+        FG_CALL(fg_visible_add(reason, strlen(reason), FG_VISIBLE_LINE, text, err));
     }
     return FG_OK;
 }
 
 static fg_status none_fits(const family_search *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer text = {0};
+    fg_buffer text = {0}, file = {0};
     FG_TRY(add_reasons(s->refused, &text, err));
-    fg_fail(
-        err, FG_ERR_INPUT, "%s does not name the model family (no %s), and no family can hold all of it:%s",
-        s->question.file, s->question.other->family_key, text.data ? text.data : " no converters were found");
+    FG_TRY(fg_visible_add(s->question.file, strlen(s->question.file), FG_VISIBLE_LINE, &file, err));
+    fg_fail_lines(err, FG_ERR_INPUT,
+                  "%s does not name the model family (no %s), and no family can hold all of it:%s", file.data,
+                  s->question.other->family_key, text.data ? text.data : " no converters were found");
     status = fg_hint(
         err, "give the family with --model-type to see everything that it refuses, or a converter with "
              "--converter-path");
 done:
+    fg_buffer_free(&file);
     fg_buffer_free(&text);
     return status;
 }
 
 static fg_status several_fit(const family_search *s, fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer text = {0};
+    fg_buffer text = {0}, file = {0};
     FG_TRY(add_names(s->fitting, &text, err));
     if (json_object_size(s->losing))
         FG_TRY(fg_buffer_printf(&text, err, "%swith a warning", text.length ? "; " : ""));
     FG_TRY(add_reasons(s->losing, &text, err));
-    fg_fail(err, FG_ERR_INPUT,
-            "%s does not name the model family (no %s), and several families accept it: %s", s->question.file,
-            s->question.other->family_key, text.data);
+    FG_TRY(fg_visible_add(s->question.file, strlen(s->question.file), FG_VISIBLE_LINE, &file, err));
+    fg_fail_lines(err, FG_ERR_INPUT,
+                  "%s does not name the model family (no %s), and several families accept it: %s", file.data,
+                  s->question.other->family_key, text.data);
     status = fg_hint(
         err, "choose the family with --model-type, or give the Hugging Face directory that the training "
              "started from with --hf-base");
 done:
+    fg_buffer_free(&file);
     fg_buffer_free(&text);
     return status;
 }

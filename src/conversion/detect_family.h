@@ -6,7 +6,7 @@
 #ifndef FG_CONVERSION_DETECT_FAMILY_H
 #define FG_CONVERSION_DETECT_FAMILY_H
 
-#include "base/log.h"
+#include "base/warnings.h"
 #include "language/converter.h"
 
 /* A configuration, and the converters to try. Borrowed. */
@@ -18,12 +18,13 @@ typedef struct fg_family_question {
     const char *file; /* for messages */
 } fg_family_question;
 
-/* Whether a family of hf has a converter to Forgather; false for NULL. */
-fg_status fg_family_is_known(fg_catalogue *catalogue, const char *family, bool *known, fg_error *err);
-/* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warning` the first
- * warning ("" without any), or the refusal. Any other failure is returned. */
+/* Whether a family of hf has a converter to a format; false for NULL. */
+fg_status fg_family_is_known(fg_catalogue *catalogue, const fg_format *format, const char *family,
+                             bool *known, fg_error *err);
+/* Whether the converter of a family accepts the configuration: `refused` has FG_OK, and `warnings` (may be
+ * NULL) gets its warnings, or the refusal. Any other failure is returned. */
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
-                        char warning[FG_LOG_LINE], fg_error *err);
+                        fg_warnings *warnings, fg_error *err);
 /* The only hf family whose converter to `format` accepts the model's configuration. Newly allocated. With
  * none or several: FG_ERR_INPUT that names `file`, the families, what each refuses, and which would warn of a
  * loss. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/hf_keys.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokens/token_lookup.h"
@@ -79,7 +78,8 @@ done:
     return status;
 }
 
-fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t rows, fg_error *err) {
+fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t rows, fg_warnings *warnings,
+                           fg_error *err) {
     uint64_t tokens = 0, size = 0;
     const char *directory = base->checkpoint.directory;
     const json_t *held = json_object_get(base->checkpoint.config, "vocab_size");
@@ -94,9 +94,10 @@ fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t 
                 directory, (unsigned long long)tokens, source, (unsigned long long)rows);
         FG_CALL(fg_hint(err, "give the Hugging Face directory of the model that the training started from"));
     }
-    fg_warn("--hf-base %s: its vocab_size is %llu, that of %s is %llu; check that both have the same tokens",
-            directory, (unsigned long long)size, source, (unsigned long long)rows);
-    return FG_OK;
+    return fg_warnings_add(
+        warnings, err,
+        "--hf-base %s: its vocab_size is %llu, that of %s is %llu; check that both have the same tokens",
+        directory, (unsigned long long)size, source, (unsigned long long)rows);
 }
 
 /* ---- keys ---- */

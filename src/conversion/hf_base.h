@@ -7,6 +7,7 @@
 #ifndef FG_CONVERSION_HF_BASE_H
 #define FG_CONVERSION_HF_BASE_H
 
+#include "base/warnings.h"
 #include "format/checkpoint.h"
 #include "language/catalogue.h"
 
@@ -21,7 +22,8 @@ fg_status fg_hf_base_open(const char *directory, const fg_checkpoint *source, fg
                           fg_error *err);
 /* Whether it fits a model with `rows` tokens in the directory `source`: a vocabulary of another size is a
  * warning; a tokenizer with more tokens than rows, FG_ERR_INPUT. */
-fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t rows, fg_error *err);
+fg_status fg_hf_base_check(const fg_hf_base *base, const char *source, uint64_t rows, fg_warnings *warnings,
+                           fg_error *err);
 /* Adds missing keys to an hf configuration, and their paths to the array `keys`. Without a base it does
  * nothing. */
 fg_status fg_hf_base_fill(const fg_hf_base *base, fg_catalogue *catalogue, json_t *hf, json_t *keys,

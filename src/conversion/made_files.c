@@ -8,7 +8,10 @@
 #include "format/carried.h"
 #include "format/training_checkpoint.h"
 
-enum { TEMPLATE_LIMIT = 4 << 20, NAME_LIMIT = 200 }; /* bytes of a chat template, and of its name */
+enum {
+    TEMPLATE_LIMIT = 4 << 20,
+    NAME_LIMIT = 200
+}; /* bytes of all chat templates of one file, and of a name */
 
 #define TEMPLATE "chat_template.jinja"
 #define TOKENIZER_CONFIG "tokenizer_config.json"
@@ -29,8 +32,7 @@ static fg_status add_json(fg_made_files *files, const char *name, const json_t *
     fg_buffer *text;
     if (!value) return FG_OK;
     FG_CALL(add(files, name, &text, err));
-    FG_CALL(fg_json_write(value, flags, text, err));
-    return fg_buffer_add(text, "\n", 1, err);
+    return fg_json_write_line(value, flags, text, err);
 }
 
 bool fg_made_files_has(const fg_made_files *files, const char *name) {
@@ -99,9 +101,27 @@ done:
     return status;
 }
 
+/* Bytes of the templates that tokenizer_config.json holds: a text, or a list of texts with names. */
+static size_t held_bytes(const json_t *held) {
+    size_t bytes = json_string_length(held);
+    json_t *entry;
+    FG_JSON_EACH(held, i, entry) bytes += held_bytes(entry);
+    FG_JSON_MEMBERS(held, key, entry) bytes += held_bytes(entry);
+    return bytes;
+}
+
+static fg_status check_held_templates(const fg_decisions *d, fg_error *err) {
+    size_t bytes = held_bytes(json_object_get(d->vocabulary.files.config, "chat_template"));
+    if (bytes <= TEMPLATE_LIMIT) return FG_OK;
+    return fg_fail(err, FG_ERR_INPUT,
+                   "%s/" TOKENIZER_CONFIG ": chat_template has %zu bytes of text, expected at most %d",
+                   d->source.tokenizer_directory, bytes, TEMPLATE_LIMIT);
+}
+
 static fg_status make_template(const fg_decisions *d, fg_made_files *files, fg_error *err) {
     const fg_tokenizer_files *tokenizer = &d->vocabulary.files;
     fg_buffer *text;
+    FG_CALL(check_held_templates(d, err));
     if (!d->recipe->chat_template) return FG_OK;
     FG_CALL(add(files, TEMPLATE, &text, err));
     FG_CALL(read_template(d->recipe->chat_template, text, err));
@@ -126,11 +146,13 @@ static void warn_without_template(const fg_decisions *d, const fg_made_files *fi
 static fg_status make_tokenizer_config(const fg_decisions *d, fg_made_files *files, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *config = d->vocabulary.files.config;
+    fg_buffer *text;
     json_t *copy = NULL;
     if (!config || (!d->recipe->chat_template && !fg_new_tokens_any(&d->vocabulary.tokens))) goto done;
     FG_TRY_NEW(copy, fg_json_copy(config, err));
     if (d->recipe->chat_template) json_object_del(copy, "chat_template");
-    FG_TRY(add_json(files, TOKENIZER_CONFIG, copy, FG_JSON_UTF8, err));
+    FG_TRY(add(files, TOKENIZER_CONFIG, &text, err));
+    FG_TRY(fg_tokenizer_files_write_config(&d->vocabulary.files, copy, text, err));
 done:
     json_decref(copy);
     return status;

@@ -28,12 +28,25 @@ static fg_status check_ties(const fg_decisions *d, const fg_config_step *step, c
     return rewritten ? fg_update_check_ties(step->converter, step->translation.hf, plan, err) : FG_OK;
 }
 
-fg_status fg_plan_steps(const fg_decisions *d, fg_tensors *tensors, fg_plan *plan, fg_tensor_gaps *gaps,
-                        fg_error *err) {
+/* Where the files hold vectors, `tensors` becomes the table of the tensors that they were cut from. */
+static fg_status assemble(const fg_decisions *d, fg_tensors *tensors, fg_assembled *assembled,
+                          fg_error *err) {
+    const fg_checkpoint *source = &d->source.checkpoint;
+    const json_t *completed = fg_config_step_completed(d->configs.steps).target;
+    if (!source->format->assemble) return FG_OK;
+    FG_CALL(fg_assembled_begin(source, tensors, completed, d->recipe->parameter_order, assembled, err));
+    fg_tensors_free(tensors);
+    *tensors = (fg_tensors){0};
+    return fg_plan_outputs(&assembled->assembly.plan, source->directory, tensors, err);
+}
+
+fg_status fg_plan_steps(const fg_decisions *d, fg_tensors *tensors, fg_plan *plan, fg_assembled *assembled,
+                        fg_tensor_gaps *gaps, fg_error *err) {
     fg_status status = FG_OK;
     const fg_config_step *steps = d->configs.steps;
     fg_tensors between = {0};
     fg_plan next = {0};
+    FG_TRY(assemble(d, tensors, assembled, err));
     if (d->route.update) {
         FG_TRY_NEW(gaps->missing, json_array());
         FG_TRY_NEW(gaps->unexpected, json_array());
@@ -47,6 +60,7 @@ fg_status fg_plan_steps(const fg_decisions *d, fg_tensors *tensors, fg_plan *pla
         *plan = next;
         next = (fg_plan){0};
     }
+    if (d->source.checkpoint.format->assemble) FG_TRY(fg_assembled_join(assembled, plan, err));
 done:
     fg_tensors_free(&between);
     fg_plan_free(&next);

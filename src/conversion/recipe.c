@@ -39,6 +39,8 @@ static const member members[] = {
     MEMBER(dtype, DTYPE, true),
     MEMBER(checkpoint_path, TEXT, true),
     MEMBER(hf_base, TEXT, true),
+    MEMBER(parameter_order, TEXT, true),
+    MEMBER(allow_unfinished, FLAG, true),
     MEMBER(max_length, COUNT, true),
     MEMBER(max_shard_size, DEFAULTED, true),
     MEMBER(hf_version, VERSION, true),

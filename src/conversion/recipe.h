@@ -25,12 +25,14 @@ typedef struct fg_recipe {
     bool reverse;                     /* the source is declared to be a Forgather directory */
     const char *model_type;           /* NULL: not given, as what follows */
     const char *checkpoint_path, *hf_base;
-    const char *weights_choice; /* for the report: why these weights, "given" or "latest"; NULL: not said */
-    fg_dtype dtype;             /* FG_DTYPE_NONE: each tensor keeps its own */
-    uint64_t max_length;        /* 0: not given */
-    uint64_t max_shard_size;    /* bytes */
-    int hf_version;             /* 4 or 5 */
-    const char **ignore_keys;   /* owned array */
+    const char *parameter_order; /* "older" or "newer" */
+    bool allow_unfinished;       /* a training checkpoint of an experiment may lack `ok` */
+    const char *weights_choice;  /* for the report: why these weights, "given" or "latest"; NULL: not said */
+    fg_dtype dtype;              /* FG_DTYPE_NONE: each tensor keeps its own */
+    uint64_t max_length;         /* 0: not given */
+    uint64_t max_shard_size;     /* bytes */
+    int hf_version;              /* 4 or 5 */
+    const char **ignore_keys;    /* owned array */
     size_t ignore_key_count;
     const char *add_tokens, *chat_template;
     const json_t *tokens; /* the request for tokens of an earlier run, in place of add_tokens; NULL: none */

@@ -27,12 +27,11 @@ static fg_status choose_other(const fg_source *source, const char *family, fg_ca
                                    .direction = FG_IMPORT,
                                    .config = fg_source_model_config(source),
                                    .file = source->checkpoint.directory};
-    char warning[FG_LOG_LINE];
     fg_error refused = {.status = FG_ERR_INPUT};
     for (size_t i = 0; family && refused.status != FG_OK && i < fg_format_count; i++) {
         if (fg_formats[i]->hub || !fg_formats[i]->write_config) continue;
         *other = question.other = fg_formats[i];
-        FG_TRY(fg_family_try(&question, family, &refused, warning, err));
+        FG_TRY(fg_family_try(&question, family, &refused, NULL, err));
     }
 done:
     return status;

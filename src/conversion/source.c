@@ -29,7 +29,8 @@ static fg_status contradiction(const fg_recipe *recipe, const fg_checkpoint *c, 
 static fg_status may_be_other(const fg_checkpoint *c, fg_catalogue *catalogue, bool *may, fg_error *err) {
     bool known = true;
     fg_status status = FG_OK;
-    if (c->format == fg_formats[0]) status = fg_family_is_known(catalogue, c->model_type, &known, err);
+    if (c->format == fg_formats[0])
+        status = fg_family_is_known(catalogue, &fg_format_forgather, c->model_type, &known, err);
     *may = !known;
     return status;
 }
@@ -38,7 +39,7 @@ static fg_status resolve_format(const fg_recipe *recipe, fg_catalogue *catalogue
                                 fg_error *err) {
     bool update = recipe->kind == FG_RECIPE_UPDATE, may = false;
     const fg_format *asked = recipe->reverse || update ? &fg_format_forgather : recipe->from;
-    if (!asked || asked == c->format) return FG_OK;
+    if (!asked || strcmp(asked->schema, c->format->schema) == 0) return FG_OK;
     bool same_file = strcmp(asked->config_file, c->format->config_file) == 0;
     fg_status status = same_file ? may_be_other(c, catalogue, &may, err) : FG_OK;
     if (status != FG_OK) return status;
@@ -47,19 +48,13 @@ static fg_status resolve_format(const fg_recipe *recipe, fg_catalogue *catalogue
 
 /* ---- whether it can be replaced ---- */
 
-static bool is_read(const fg_checkpoint *source, const char *path) {
-    for (size_t i = 0; i < source->tensors.file_count; i++) {
-        if (strcmp(source->tensors.files[i], path) == 0) return true;
-    }
-    return false;
-}
-
 /* Why the result would lack the file if it replaced the source; NULL: it has it. */
 static const char *would_lose(const fg_checkpoint *source, const char *name, const char *path,
-                              bool is_directory) {
-    if (is_directory) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
+                              fg_path_kind kind) {
+    if (kind == FG_PATH_OTHER) return "a FIFO, a socket or a device";
+    if (kind == FG_PATH_DIRECTORY) return strcmp(name, FG_CHECKPOINT_TEMPLATES) == 0 ? NULL : "a folder";
     bool weights = fg_weight_files_is_name(name) && !fg_ends_with(name, ".index.json");
-    return weights && !is_read(source, path) ? "weights that are not read" : NULL;
+    return weights && !fg_tensors_have_file(&source->tensors, path) ? "weights that are not read" : NULL;
 }
 
 /* FG_ERR_INPUT unless every file in the directory is read, copied, or rewritten, so that the result may
@@ -72,9 +67,9 @@ static fg_status check_replaceable(const fg_checkpoint *source, fg_error *err) {
     for (size_t i = 0; i < names.count; i++) {
         fg_free(path);
         FG_TRY_NEW(path, fg_path_join(source->directory, names.items[i], err));
-        bool is_directory;
-        FG_TRY(fg_path_is_directory(path, &is_directory, err));
-        const char *why = would_lose(source, names.items[i], path, is_directory);
+        fg_path_kind kind;
+        FG_TRY(fg_path_look(path, &kind, err));
+        const char *why = would_lose(source, names.items[i], path, kind);
         if (!why) continue;
         fg_fail(err, FG_ERR_INPUT, "%s: --in-place would lose %s: %s", source->directory, names.items[i],
                 why);
@@ -91,7 +86,9 @@ done:
 fg_status fg_source_open(const fg_recipe *recipe, fg_catalogue *catalogue, fg_source *source,
                          fg_tensors *tensors, fg_error *err) {
     fg_checkpoint *c = &source->checkpoint;
-    const fg_checkpoint_options how = {.checkpoint_path = recipe->checkpoint_path, .config_only = true};
+    const fg_checkpoint_options how = {.checkpoint_path = recipe->checkpoint_path,
+                                       .config_only = true,
+                                       .allow_unfinished = recipe->allow_unfinished};
     FG_CALL(fg_checkpoint_open(c, recipe->source, &how, err));
     FG_CALL(resolve_format(recipe, catalogue, c, err)); /* decides where the weights are */
     FG_CALL(fg_checkpoint_read_weights(c, recipe->checkpoint_path, false, err));
@@ -112,7 +109,7 @@ fg_status fg_source_open_config(const fg_recipe *recipe, fg_catalogue *catalogue
     bool may;
     FG_CALL(fg_checkpoint_open_config(c, recipe->source, recipe->from, err));
     FG_CALL_NEW(source->config_file, fg_strdup(c->directory, err));
-    if (!recipe->from || recipe->from == c->format) return FG_OK;
+    if (!recipe->from || strcmp(recipe->from->schema, c->format->schema) == 0) return FG_OK;
     FG_CALL(may_be_other(c, catalogue, &may, err));
     if (!may) {
         fg_fail(err, FG_ERR_USAGE, "%s is a configuration of %s (%s %s), but --from is %s", c->directory,

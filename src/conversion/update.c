@@ -108,10 +108,8 @@ static fg_status resolve_rest(fg_update *u, fg_error *err) {
 }
 
 static fg_status revise(const fg_migration_chain *chain, json_t *spec, fg_error *err) {
-    for (size_t i = chain->count; i-- > 0;) {
-        const json_t *model = fg_migration_model(chain->steps[i]);
-        if (model) FG_CALL(fg_model_spec_revise(spec, &fg_format_forgather, model, err));
-    }
+    for (size_t i = chain->count; i-- > 0;)
+        FG_CALL(fg_model_spec_revise(spec, &fg_format_forgather, chain->steps[i], err));
     return FG_OK;
 }
 

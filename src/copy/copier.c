@@ -42,6 +42,10 @@ done:
     return status;
 }
 
+fg_status fg_copier_finish(fg_copier *copier, fg_error *err) {
+    return fg_sink_finish(&copier->sink, err);
+}
+
 void fg_copier_free(fg_copier **copier) {
     fg_copier *c = *copier;
     if (!c) return;
@@ -57,7 +61,12 @@ fg_copy_totals fg_copier_totals(const fg_copier *copier) {
     return (fg_copy_totals){.bytes_read = copier->filler.strided.bytes_read,
                             .bytes_written = copier->sink.bytes_written,
                             .bytes_skipped = copier->sink.bytes_skipped,
-                            .overflows = copier->filler.strided.overflows};
+                            .overflows = copier->filler.strided.overflows,
+                            .non_finite = copier->sink.non_finite};
+}
+
+void fg_copier_count_non_finite(fg_copier *copier) {
+    copier->sink.counts = true;
 }
 
 const fg_plan *fg_copier_plan(const fg_copier *copier) {

@@ -25,19 +25,31 @@ typedef struct fg_work {
     size_t count, capacity;
 } fg_work;
 
-/* Cuts the outputs of shards `shard_wanted[shard] == wanted` (NULL: all shards) into items of at most
- * `item_bytes`. Cuts lie at multiples of item_bytes of an output, so that checksums do not depend on who
- * wrote what. */
+/* A part of a plan. */
+typedef struct fg_work_choice {
+    const uint32_t *owner_of; /* of each shard; NULL: all shards */
+    uint32_t owner;           /* whose shards are chosen */
+    const uint64_t *first_block;
+    const bool *blocks; /* which checksum blocks are chosen; NULL: all */
+} fg_work_choice;
+
+/* Cuts what is chosen into items of at most `item_bytes` (with chosen blocks: FG_WORK_ITEM_BYTES). Cuts lie
+ * at multiples of item_bytes of an output, so that checksums do not depend on who wrote what. */
 enum { FG_WORK_ITEM_BYTES = 32 << 20 };
-fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
-                        fg_work *work, fg_error *err);
+fg_status fg_work_split(const fg_plan *plan, const fg_work_choice *choice, uint64_t item_bytes, fg_work *work,
+                        fg_error *err);
 void fg_work_free(fg_work *work);
+/* Which of `owners` gets each shard: entry s is less than `owners`. The largest first, by its bytes that are
+ * chosen, to the one that has least. Deterministic. Newly allocated. */
+fg_status fg_work_owners(const fg_plan *plan, const fg_work_choice *choice, uint32_t owners,
+                         uint32_t **owner_of, fg_error *err);
 
 typedef struct fg_copier fg_copier;
 
 typedef struct fg_copy_totals {
     uint64_t bytes_read, bytes_written, bytes_skipped; /* skipped: holes that stayed holes */
-    uint64_t overflows; /* finite values that a cast made infinite, in what fg_copier_run wrote */
+    uint64_t overflows;  /* finite values that a cast made infinite, in what fg_copier_run wrote */
+    uint64_t non_finite; /* values that are NaN or infinite in it, if they are counted */
 } fg_copy_totals;
 
 /* Opens for writing the shard files under `directory` as they are needed (they must exist, at full size).
@@ -53,14 +65,22 @@ fg_status fg_copier_run(fg_copier *copier, const fg_work_item *item, uint64_t *d
 /* Elements [first, first + count) of an output, in its dtype, into `buffer`: what would be written there. */
 fg_status fg_copier_read(fg_copier *copier, size_t output, uint64_t first, uint64_t count, void *buffer,
                          fg_error *err);
+/* From now on counts non-finite values: each number is looked at once more. */
+void fg_copier_count_non_finite(fg_copier *copier);
 fg_copy_totals fg_copier_totals(const fg_copier *copier);
 const fg_plan *fg_copier_plan(const fg_copier *copier); /* borrowed */
+/* Closes the shards that were written, after the last item. FG_ERR_SYSTEM if the system says only now that
+ * bytes did not arrive. */
+fg_status fg_copier_finish(fg_copier *copier, fg_error *err);
 void fg_copier_free(fg_copier **copier);
 
 /* Checksums: XXH3-64 of each block of FG_WORK_ITEM_BYTES of an output; a tensor's digest is that of its only
  * block, or XXH3-64 of its blocks' digests (little-endian) in order. `first_block[o]` is where output o's
  * blocks begin; it has output_count + 1 entries. */
 fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err);
+/* The blocks [*first, *end) of an item that consists of whole ones. */
+void fg_work_blocks(const fg_plan *plan, const uint64_t *first_block, const fg_work_item *item,
+                    uint64_t *first, uint64_t *end);
 uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count);
 
 /* Compares the tensors of `other` (an opened checkpoint's table) with the plan, byte by byte, for one item:

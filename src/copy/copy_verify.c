@@ -13,7 +13,7 @@ enum { INDEX_TEXT = 160, VALUE_TEXT = 64 };
 
 /* "[i, j]" of element `position` in row-major order. */
 static const char *index_text(const fg_output *output, uint64_t position, char *buffer) {
-    uint64_t index[FG_MAX_DIMS];
+    uint64_t index[FG_MAX_DIMS] = {0};
     for (uint32_t i = output->rank; i-- > 0;) {
         index[i] = position % output->shape[i];
         position /= output->shape[i];

@@ -9,6 +9,10 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/shell_word.h"
+#include "copy/journal.h"
+#include "copy/leftover.h"
+#include "copy/partial_lock.h"
 #include "copy/shards.h"
 
 enum { COPY_BYTES = 1 << 20 };
@@ -16,6 +20,7 @@ enum { COPY_BYTES = 1 << 20 };
 struct fg_stage_lock {
     pthread_mutex_t mutex;
     bool stopped, published; /* under the mutex */
+    fg_file held;            /* the lock of DST.partial */
 };
 
 /* ---- checks ---- */
@@ -36,12 +41,13 @@ static fg_status check_destination(const char *destination, fg_error *err) {
 }
 
 static fg_status refuse_parent(const fg_stage *stage, bool exists, fg_error *err) {
+    char word[FG_SHELL_WORD];
     if (exists) {
         fg_fail(err, FG_ERR_USAGE, "%s: %s is not a directory", stage->destination, stage->parent);
         return fg_hint(err, "name a destination in a directory");
     }
     fg_fail(err, FG_ERR_USAGE, "%s: the directory %s does not exist", stage->destination, stage->parent);
-    return fg_hint(err, "create it first (mkdir -p %s)", stage->parent);
+    return fg_hint(err, "create it first (mkdir -p %s)", fg_shell_word(stage->parent, word));
 }
 
 static fg_status check_parent(const fg_stage *stage, fg_error *err) {
@@ -54,14 +60,11 @@ static fg_status check_parent(const fg_stage *stage, fg_error *err) {
     return fg_hint(err, "name a destination in a directory that you can write to");
 }
 
-/* DST.partial must not be there yet. */
-static fg_status check_partial(const fg_stage *stage, fg_error *err) {
-    bool exists;
-    fg_status status = fg_path_exists(stage->partial, &exists, err);
-    if (status != FG_OK || !exists) return status;
-    fg_fail(err, FG_ERR_USAGE, "%s exists already: an earlier run was interrupted, or another one is running",
-            stage->partial);
-    return fg_hint(err, "remove it (rm -r %s) if no other fgconv is running", stage->partial);
+static fg_status check_partial(fg_stage *stage, fg_error *err) {
+    fg_leftover leftover;
+    FG_CALL(fg_leftover_look(stage->partial, stage->aside, stage->resumes, &leftover, err));
+    stage->found = leftover == FG_LEFTOVER_JOURNAL;
+    return FG_OK;
 }
 
 static fg_status make_lock(fg_stage *stage, fg_error *err) {
@@ -70,6 +73,7 @@ static fg_status make_lock(fg_stage *stage, fg_error *err) {
     FG_NEW(lock, 1);
     int failed = pthread_mutex_init(&lock->mutex, NULL);
     if (failed) FG_TRY(fg_fail_errno(err, failed, "cannot make a lock"));
+    lock->held = FG_FILE_NONE;
     stage->lock = lock;
     lock = NULL;
 done:
@@ -84,6 +88,7 @@ static fg_status name_stage(fg_stage *stage, const char *destination, bool sync,
     while (length > 1 && destination[length - 1] == '/') length--;
     FG_CALL_NEW(stage->destination, fg_strndup(destination, length, err));
     FG_CALL_NEW(stage->partial, fg_strformat(err, "%s.partial", stage->destination));
+    FG_CALL_NEW(stage->aside, fg_strformat(err, "%s.%s", stage->partial, FG_JOURNAL_FILE));
     FG_CALL_NEW(stage->old, fg_strformat(err, "%s.old", stage->destination));
     FG_CALL_NEW(stage->parent, fg_path_parent(stage->destination, err));
     return make_lock(stage, err);
@@ -96,30 +101,60 @@ fg_status fg_stage_check(fg_stage *stage, const char *destination, bool sync, fg
     return check_partial(stage, err);
 }
 
+/* Gives DST.partial its journal back, if that was put aside. */
+static fg_status recover_journal(const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    bool there, put_aside;
+    char *path = fg_path_join(stage->partial, FG_JOURNAL_FILE, err);
+    if (!path) return FG_ERR_MEMORY;
+    FG_TRY(fg_path_exists(path, &there, err));
+    FG_TRY(fg_path_exists(stage->aside, &put_aside, err));
+    if (put_aside && !there) FG_TRY(fg_path_rename(stage->aside, path, err));
+done:
+    fg_free(path);
+    return status;
+}
+
+fg_status fg_stage_check_resume(fg_stage *stage, const char *destination, fg_error *err) {
+    FG_CALL(name_stage(stage, destination, true, err));
+    stage->resumes = true;
+    FG_CALL(check_destination(stage->destination, err));
+    FG_CALL(check_parent(stage, err));
+    FG_CALL(check_partial(stage, err));
+    return stage->found ? recover_journal(stage, err) : FG_OK;
+}
+
 /* A run that was interrupted while it replaced the directory left both, under other names. */
 static fg_status check_recovery(const fg_stage *stage, fg_error *err) {
     bool exists, there, whole;
+    char partial[FG_SHELL_WORD], old[FG_SHELL_WORD], destination[FG_SHELL_WORD];
     FG_CALL(fg_path_exists(stage->old, &exists, err));
     if (!exists) return FG_OK;
     FG_CALL(fg_path_is_directory(stage->destination, &there, err));
     if (there) {
         fg_fail(err, FG_ERR_USAGE, "%s exists already: it is the directory that an earlier run replaced",
                 stage->old);
-        return fg_hint(err, "%s is complete; remove the old one (rm -r %s)", stage->destination, stage->old);
+        return fg_hint(err, "%s is complete; remove the old one (rm -r %s)", stage->destination,
+                       fg_shell_word(stage->old, old));
     }
     FG_CALL(fg_path_is_directory(stage->partial, &whole, err));
     fg_fail(err, FG_ERR_USAGE, "%s: an earlier run was interrupted while it replaced this directory",
             stage->destination);
-    if (!whole) return fg_hint(err, "the old one is complete: mv %s %s", stage->old, stage->destination);
-    return fg_hint(err, "the new one is complete: mv %s %s, then rm -r %s", stage->partial,
-                   stage->destination, stage->old);
+    fg_shell_word(stage->old, old);
+    fg_shell_word(stage->destination, destination);
+    if (!whole) return fg_hint(err, "the old one is complete: mv %s %s", old, destination);
+    return fg_hint(err, "the new one is complete: mv %s %s, then rm -r %s",
+                   fg_shell_word(stage->partial, partial), destination, old);
 }
 
 fg_status fg_stage_check_replace(fg_stage *stage, const char *directory, bool sync, fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
+    fg_path_kind kind;
     bool there;
-    fg_path_real(directory, &path, NULL);
+    *stage = (fg_stage){0};
+    FG_TRY(fg_path_look(directory, &kind, err));
+    if (kind != FG_PATH_ABSENT) FG_TRY(fg_path_real(directory, &path, err));
     FG_TRY(name_stage(stage, path ? path : directory, sync, err));
     FG_TRY(check_recovery(stage, err));
     stage->replaces = true;
@@ -179,14 +214,25 @@ static void unlock(const fg_stage *stage) {
     pthread_mutex_unlock(&stage->lock->mutex);
 }
 
+/* Creates DST.partial or takes it over. Under the lock. */
+static fg_status begin(fg_stage *stage, fg_error *err) {
+    bool exists;
+    FG_CALL(check_partial(stage, err));
+    FG_CALL(fg_path_exists(stage->partial, &exists, err));
+    if (!exists) {
+        FG_CALL(fg_directory_create(stage->partial, err));
+        stage->begun = true;
+    }
+    FG_CALL(fg_partial_lock_take(stage->partial, stage->outputs, &stage->lock->held, err));
+    stage->begun = true;
+    stage->keeps = stage->found;
+    return FG_OK;
+}
+
 fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
     fg_status status = lock(stage, err);
     if (status != FG_OK) return status;
-    status = check_partial(stage, err);
-    if (status == FG_OK) {
-        status = fg_directory_create(stage->partial, err);
-        stage->begun = status == FG_OK;
-    }
+    status = begin(stage, err);
     unlock(stage);
     return status;
 }
@@ -195,7 +241,8 @@ fg_status fg_stage_begin(fg_stage *stage, fg_error *err) {
 static bool stays_inside(const char *name) {
     for (const char *at = name;; at++) {
         size_t length = strcspn(at, "/");
-        if (!length || *at == '.') return false;
+        bool dots = *at == '.' && (length == 1 || (length == 2 && at[1] == '.'));
+        if (!length || dots) return false;
         at += length;
         if (!*at) return true;
     }
@@ -223,7 +270,8 @@ done:
 
 /* Creates a file in DST.partial, and its folders. Only this is done under the lock: what is written later to
  * a file that was removed meanwhile does no harm. */
-static fg_status create(const fg_stage *stage, const char *name, fg_file *file, fg_error *err) {
+static fg_status create(const fg_stage *stage, const char *name, fg_open_mode mode, fg_file *file,
+                        fg_error *err) {
     fg_status status = FG_OK;
     char *path = NULL;
     *file = FG_FILE_NONE;
@@ -232,7 +280,7 @@ static fg_status create(const fg_stage *stage, const char *name, fg_file *file, 
     FG_TRY_NEW(path, fg_path_join(stage->partial, name, err));
     FG_TRY(lock(stage, err));
     status = make_folders(stage, name, err);
-    if (status == FG_OK) status = fg_file_open(file, path, FG_OPEN_CREATE, err);
+    if (status == FG_OK) status = fg_file_open(file, path, mode, err);
     unlock(stage);
 done:
     fg_free(path);
@@ -243,12 +291,15 @@ fg_status fg_stage_create_shard(const fg_stage *stage, const fg_plan *plan, size
     fg_status status = FG_OK;
     fg_buffer header = {0};
     fg_file file = FG_FILE_NONE;
+    bool there = false;
     FG_TRY(fg_shards_header(plan, shard, &header, err));
     if (header.length > plan->shard_bytes[shard])
         FG_FAIL(err, FG_ERR_BUG, "%s: its header is larger than the file", plan->shard_files[shard]);
-    FG_TRY(create(stage, plan->shard_files[shard], &file, err));
+    if (stage->found) FG_TRY(fg_leftover_has_shard(stage->partial, plan, shard, &there, err));
+    FG_TRY(create(stage, plan->shard_files[shard], there ? FG_OPEN_WRITE : FG_OPEN_CREATE, &file, err));
     FG_TRY(fg_file_resize(&file, plan->shard_bytes[shard], err));
     FG_TRY(fg_file_write(&file, header.data, header.length, 0, err));
+    FG_TRY(fg_file_finish(&file, err));
 done:
     fg_file_close(&file);
     fg_buffer_free(&header);
@@ -276,9 +327,10 @@ fg_status fg_stage_write(const fg_stage *stage, const char *name, const void *by
                          fg_error *err) {
     fg_status status = FG_OK;
     fg_file file = FG_FILE_NONE;
-    FG_TRY(create(stage, name, &file, err));
+    FG_TRY(create(stage, name, FG_OPEN_CREATE, &file, err));
     FG_TRY(fg_file_write(&file, bytes, size, 0, err));
     FG_TRY(sync_file(stage, &file, err));
+    FG_TRY(fg_file_finish(&file, err));
 done:
     fg_file_close(&file);
     return status;
@@ -292,13 +344,14 @@ fg_status fg_stage_copy_file(const fg_stage *stage, const char *source, const ch
     FG_TRY(fg_file_open(&from, source, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&from, &size, err));
     FG_TRY_NEW(buffer, fg_alloc_buffer(COPY_BYTES, err));
-    FG_TRY(create(stage, name, &to, err));
+    FG_TRY(create(stage, name, FG_OPEN_CREATE, &to, err));
     for (uint64_t at = 0; at < size; at += count) {
         count = fg_min(COPY_BYTES, size - at);
         FG_TRY(fg_file_read(&from, buffer, count, at, err));
         FG_TRY(fg_file_write(&to, buffer, count, at, err));
     }
     FG_TRY(sync_file(stage, &to, err));
+    FG_TRY(fg_file_finish(&to, err));
 done:
     fg_free(buffer);
     fg_file_close(&from);
@@ -328,6 +381,7 @@ fg_status fg_stage_sync_shard(const fg_stage *stage, const fg_plan *plan, size_t
     FG_TRY_NEW(path, fg_path_join(stage->partial, plan->shard_files[shard], err));
     FG_TRY(fg_file_open(&file, path, FG_OPEN_WRITE, err));
     FG_TRY(sync_file(stage, &file, err));
+    FG_TRY(fg_file_finish(&file, err));
 done:
     fg_file_close(&file);
     fg_free(path);
@@ -344,12 +398,14 @@ static fg_status rename_new(const fg_stage *stage, fg_error *err) {
 /* Without a file system that can exchange two directories. The old one goes back if the new one cannot take
  * its place. */
 static fg_status replace_by_two(const fg_stage *stage, fg_error *err) {
+    char old[FG_SHELL_WORD], destination[FG_SHELL_WORD];
     FG_CALL(fg_path_rename(stage->destination, stage->old, err));
     fg_status status = fg_path_rename(stage->partial, stage->destination, err);
     if (status == FG_OK) return status;
     if (fg_path_rename(stage->old, stage->destination, NULL) != FG_OK)
         return fg_hint(err, "the former %s is intact and now called %s; restore it: mv %s %s",
-                       stage->destination, stage->old, stage->old, stage->destination);
+                       stage->destination, stage->old, fg_shell_word(stage->old, old),
+                       fg_shell_word(stage->destination, destination));
     return status;
 }
 
@@ -370,12 +426,36 @@ static void remove_old(const char *old) {
         fg_warn("%s, which was replaced, is not removed: %s", old, failed.text);
 }
 
-fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
-    if (stage->sync) FG_CALL(fg_directory_sync(stage->partial, err));
+/* DST gets neither lock nor journal. Until DST is there, the journal lies next to DST.partial, where a later
+ * run finds it. */
+static fg_status strip(const fg_stage *stage, fg_error *err) {
+    fg_status status = FG_OK;
+    char *journal = NULL, *held = NULL;
+    FG_TRY_NEW(journal, fg_path_join(stage->partial, FG_JOURNAL_FILE, err));
+    FG_TRY_NEW(held, fg_path_join(stage->partial, FG_PARTIAL_LOCK_FILE, err));
+    if (stage->keeps) FG_TRY(fg_path_rename(journal, stage->aside, err));
+    if (!fg_file_remove(held)) FG_FAIL(err, FG_ERR_SYSTEM, "%s: cannot be removed", held);
+    if (stage->sync) FG_TRY(fg_directory_sync(stage->partial, err));
+done:
+    fg_free(journal);
+    fg_free(held);
+    return status;
+}
+
+static fg_status rename_stage(fg_stage *stage, fg_error *err) {
     FG_CALL(lock(stage, err));
     fg_status status = stage->replaces ? replace(stage, err) : rename_new(stage, err);
     if (status == FG_OK) stage->lock->published = true;
+    if (status == FG_OK && stage->keeps && !fg_file_remove(stage->aside))
+        fg_warn("%s is left: it cannot be removed", stage->aside);
     unlock(stage);
+    return status;
+}
+
+fg_status fg_stage_publish(fg_stage *stage, fg_error *err) {
+    fg_status status = strip(stage, err);
+    if (status == FG_OK) status = rename_stage(stage, err);
+    if (status != FG_OK && stage->keeps) recover_journal(stage, NULL);
     if (status == FG_OK && stage->sync) FG_CALL(fg_directory_sync(stage->parent, err));
     if (status == FG_OK && stage->replaces) remove_old(stage->old);
     return status;
@@ -390,19 +470,34 @@ bool fg_stage_published(const fg_stage *stage) {
 }
 
 void fg_stage_abandon(fg_stage *stage) {
+    fg_error failed = {0};
     if (!stage->lock) return;
     pthread_mutex_lock(&stage->lock->mutex);
     stage->lock->stopped = true;
-    if (stage->begun && !stage->lock->published) fg_directory_remove(stage->partial, NULL);
+    bool ours = stage->begun && !stage->lock->published && !stage->keeps;
+    if (ours && fg_directory_remove(stage->partial, &failed) != FG_OK)
+        fg_warn("%s is left: it cannot be removed (%s)", stage->partial, failed.text);
+    pthread_mutex_unlock(&stage->lock->mutex);
+}
+
+void fg_stage_keep(fg_stage *stage, bool keep) {
+    if (!stage->lock) return;
+    pthread_mutex_lock(&stage->lock->mutex);
+    if (!stage->lock->stopped) stage->keeps = keep;
     pthread_mutex_unlock(&stage->lock->mutex);
 }
 
 void fg_stage_free(fg_stage *stage) {
     fg_stage_abandon(stage);
-    if (stage->lock) pthread_mutex_destroy(&stage->lock->mutex);
+    if (stage->lock) {
+        fg_file_close(&stage->lock->held);
+        pthread_mutex_destroy(&stage->lock->mutex);
+    }
     fg_free(stage->lock);
     fg_free(stage->destination);
     fg_free(stage->partial);
+    json_decref(stage->outputs);
+    fg_free(stage->aside);
     fg_free(stage->parent);
     fg_free(stage->old);
     *stage = (fg_stage){0};

@@ -8,9 +8,6 @@
 #include "base/json.h"
 #include "plan/plan.h"
 
-/* "5GB" (powers of 1000), "5GiB", "512MB", "1000000": bytes. FG_ERR_USAGE names the option. */
-fg_status fg_shards_parse_size(const char *text, uint64_t *bytes, fg_error *err);
-
 /* The name of a shard, newly allocated. */
 typedef char *fg_shard_name(size_t index, size_t count, fg_error *err);
 

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "copy/fill.h"
+#include "store/non_finite.h"
 
 enum { ZEROS = 64 << 10, REPORT_BYTES = 1 << 20 /* progress is told of this many */ };
 static const unsigned char zeros[ZEROS];
@@ -23,16 +24,21 @@ void fg_sink_free(fg_sink *sink) {
     *sink = (fg_sink){0};
 }
 
-/* A slot to open another file in: a new one, or that of the file which was not written to for the longest. */
-static fg_sink_slot *vacate(fg_sink *sink) {
-    if (sink->slot_count < FG_SINK_OPEN_SHARDS) return &sink->slots[sink->slot_count];
+fg_status fg_sink_finish(fg_sink *sink, fg_error *err) {
+    while (sink->slot_count) FG_CALL(fg_file_finish(&sink->slots[--sink->slot_count].file, err));
+    return FG_OK;
+}
+
+/* Leaves a free slot: if all hold a file, the one not written to for the longest is closed. */
+static fg_status vacate(fg_sink *sink, fg_error *err) {
+    if (sink->slot_count < FG_SINK_OPEN_SHARDS) return FG_OK;
     fg_sink_slot *oldest = sink->slots;
     for (size_t i = 1; i < sink->slot_count; i++) {
         if (sink->slots[i].used < oldest->used) oldest = &sink->slots[i];
     }
-    fg_file_close(&oldest->file);
+    FG_CALL(fg_file_finish(&oldest->file, err));
     *oldest = sink->slots[--sink->slot_count];
-    return &sink->slots[sink->slot_count];
+    return FG_OK;
 }
 
 static fg_status open_shard(fg_sink *sink, uint32_t shard, const fg_file **file, fg_error *err) {
@@ -47,7 +53,8 @@ static fg_status open_shard(fg_sink *sink, uint32_t shard, const fg_file **file,
     if (!sink->directory || shard >= sink->plan->shard_count)
         return fg_fail(err, FG_ERR_BUG, "a copier without files to write to is asked to write");
     FG_TRY_NEW(path, fg_path_join(sink->directory, sink->plan->shard_files[shard], err));
-    fg_sink_slot *slot = vacate(sink);
+    FG_TRY(vacate(sink, err));
+    fg_sink_slot *slot = &sink->slots[sink->slot_count];
     FG_TRY(fg_file_open(&slot->file, path, FG_OPEN_WRITE, err));
     slot->shard = shard;
     slot->used = ++sink->clock;
@@ -92,8 +99,15 @@ fg_status fg_sink_put_raw(fg_sink *sink, uint32_t shard, uint64_t offset, const 
     return FG_OK;
 }
 
+/* Zeros are finite. */
+static void count(fg_sink *sink, const fg_output *output, const unsigned char *bytes, uint64_t elements) {
+    if (sink->counts && bytes) sink->non_finite += fg_count_non_finite(output->dtype, bytes, elements);
+}
+
 void fg_sink_digest_whole(fg_sink *sink, size_t output, const unsigned char *bytes) {
-    uint64_t size = fg_output_bytes(&sink->plan->outputs[output]);
+    const fg_output *o = &sink->plan->outputs[output];
+    uint64_t size = fg_output_bytes(o);
+    count(sink, o, bytes, o->elements);
     if (sink->digests && size) sink->digests[sink->first_block[output]] = XXH3_64bits(bytes, size);
 }
 
@@ -109,14 +123,15 @@ static void digest(fg_sink *sink, size_t output, uint64_t at, uint64_t size, con
     XXH3_64bits_reset(sink->state);
 }
 
-fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t count,
+fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t elements,
                       const unsigned char *bytes, fg_error *err) {
     const fg_output *o = &sink->plan->outputs[output];
-    uint64_t element = fg_dtype_size(o->dtype), at = first * element, end = at + count * element;
+    uint64_t element = fg_dtype_size(o->dtype), at = first * element, end = at + elements * element;
     while (at < end && !sink->stopped) {
         uint64_t size =
             fg_min(fg_min(end - at, FG_BLOCK_BYTES), FG_WORK_ITEM_BYTES - at % FG_WORK_ITEM_BYTES);
         digest(sink, output, at, size, bytes);
+        count(sink, o, bytes, size / element);
         FG_CALL(fg_sink_put_raw(sink, o->shard, o->offset + at, bytes, size, err));
         at += size;
         if (bytes) bytes += size;

@@ -27,6 +27,8 @@ typedef struct fg_sink {
     fg_sink_slot slots[FG_SINK_OPEN_SHARDS];
     size_t slot_count;
     uint64_t clock, bytes_written, bytes_skipped;
+    bool counts;         /* numbers that are not finite are counted */
+    uint64_t non_finite; /* how many were */
     /* of the item that is being written */
     uint64_t *digests; /* borrowed; NULL: not wanted */
     fg_copy_progress progress;
@@ -36,13 +38,15 @@ typedef struct fg_sink {
 } fg_sink;
 
 fg_status fg_sink_new(fg_sink *sink, const fg_plan *plan, const char *directory, fg_error *err);
+/* Closes the files that were written: an error if bytes of them did not arrive. */
+fg_status fg_sink_finish(fg_sink *sink, fg_error *err);
 void fg_sink_free(fg_sink *sink);
 
 /* Begins an item. */
 void fg_sink_begin(fg_sink *sink, uint64_t *digests, fg_copy_progress progress, void *context);
-/* Takes `count` elements of an output from element `first` on; `bytes` NULL means zeros, which are digested
+/* Takes `elements` of an output from element `first` on; `bytes` NULL means zeros, which are digested
  * and not written. Stops early when progress says so. */
-fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t count,
+fg_status fg_sink_put(fg_sink *sink, size_t output, uint64_t first, uint64_t elements,
                       const unsigned char *bytes, fg_error *err);
 /* The same for whole outputs that were computed together: first each one's checksum, then `size` bytes of
  * the shard at once. */

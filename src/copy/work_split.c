@@ -22,10 +22,16 @@ static fg_status flush(fg_work *work, fg_work_item *row, fg_error *err) {
     return status;
 }
 
+/* Whether the block is chosen that holds byte `at` of an output. */
+static bool is_chosen(const fg_work_choice *choice, size_t output, uint64_t at) {
+    return !choice->blocks || choice->blocks[choice->first_block[output] + at / FG_WORK_ITEM_BYTES];
+}
+
 static fg_status cut(fg_work *work, const fg_output *output, uint32_t index, uint64_t item_elements,
-                     fg_error *err) {
+                     const fg_work_choice *choice, fg_error *err) {
     for (uint64_t first = 0; first < output->elements; first += item_elements) {
         uint64_t count = fg_min(item_elements, output->elements - first);
+        if (!is_chosen(choice, index, first * fg_dtype_size(output->dtype))) continue;
         fg_work_item item = {.output = index,
                              .outputs = 1,
                              .first = first,
@@ -108,20 +114,21 @@ done:
     return status;
 }
 
-fg_status fg_work_split(const fg_plan *plan, const uint32_t *shard_of, uint32_t wanted, uint64_t item_bytes,
-                        fg_work *work, fg_error *err) {
+fg_status fg_work_split(const fg_plan *plan, const fg_work_choice *choice, uint64_t item_bytes, fg_work *work,
+                        fg_error *err) {
     fg_status status = FG_OK;
     fg_work_item row = {0};
     *work = (fg_work){0};
     for (size_t i = 0; i < plan->output_count; i++) {
         const fg_output *output = &plan->outputs[i];
         uint64_t bytes = fg_output_bytes(output), size = fg_dtype_size(output->dtype);
-        bool ours = !shard_of || shard_of[output->shard] == wanted;
+        bool ours = !choice->owner_of || choice->owner_of[output->shard] == choice->owner;
         bool small = bytes <= FG_BLOCK_BYTES && bytes <= item_bytes;
+        ours = ours && (!small || (bytes ? is_chosen(choice, i, 0) : !choice->blocks));
         if (!ours || !small || row.bytes + bytes > item_bytes) FG_TRY(flush(work, &row, err));
         if (!ours) continue;
         if (!small) {
-            FG_TRY(cut(work, output, (uint32_t)i, fg_max(item_bytes / size, 1), err));
+            FG_TRY(cut(work, output, (uint32_t)i, fg_max(item_bytes / size, 1), choice, err));
             continue;
         }
         if (!row.outputs) row.output = (uint32_t)i;
@@ -140,6 +147,61 @@ void fg_work_free(fg_work *work) {
     *work = (fg_work){0};
 }
 
+/* ---- shards ---- */
+
+typedef struct by_size {
+    uint64_t bytes;
+    size_t shard;
+} by_size;
+
+static int largest_first(const void *a, const void *b) {
+    const by_size *x = a, *y = b;
+    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+    return x->shard < y->shard ? -1 : x->shard > y->shard;
+}
+
+static uint64_t chosen_bytes(const fg_plan *plan, size_t output, const fg_work_choice *choice) {
+    uint64_t bytes = fg_output_bytes(&plan->outputs[output]), chosen = 0;
+    for (uint64_t at = 0; at < bytes; at += FG_WORK_ITEM_BYTES)
+        if (is_chosen(choice, output, at)) chosen += fg_min(FG_WORK_ITEM_BYTES, bytes - at);
+    return chosen;
+}
+
+/* Of each shard: what is chosen, with the header where all is. */
+static void measure(const fg_plan *plan, const fg_work_choice *choice, by_size *shards) {
+    for (size_t s = 0; s < plan->shard_count; s++)
+        shards[s] = (by_size){.bytes = choice->blocks ? 0 : plan->shard_bytes[s], .shard = s};
+    for (size_t o = 0; choice->blocks && o < plan->output_count; o++)
+        shards[plan->outputs[o].shard].bytes += chosen_bytes(plan, o, choice);
+}
+
+fg_status fg_work_owners(const fg_plan *plan, const fg_work_choice *choice, uint32_t owners,
+                         uint32_t **owner_of, fg_error *err) {
+    fg_status status = FG_OK;
+    by_size *order = NULL;
+    uint64_t *load = NULL;
+    *owner_of = NULL;
+    FG_NEW(order, plan->shard_count);
+    FG_NEW(load, owners);
+    FG_NEW(*owner_of, plan->shard_count);
+    measure(plan, choice, order);
+    qsort(order, plan->shard_count, sizeof *order, largest_first);
+    for (size_t i = 0; i < plan->shard_count; i++) {
+        uint32_t lightest = 0;
+        for (uint32_t n = 1; n < owners; n++) {
+            if (load[n] < load[lightest]) lightest = n;
+        }
+        (*owner_of)[order[i].shard] = lightest;
+        load[lightest] += order[i].bytes;
+    }
+done:
+    fg_free(order);
+    fg_free(load);
+    return status;
+}
+
+/* ---- checksums ---- */
+
 fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error *err) {
     uint64_t *first, next = 0;
     FG_CALL_NEW(first, fg_alloc(plan->output_count + 1, sizeof *first, err));
@@ -151,6 +213,17 @@ fg_status fg_digest_blocks(const fg_plan *plan, uint64_t **first_block, fg_error
     first[plan->output_count] = next;
     *first_block = first;
     return FG_OK;
+}
+
+void fg_work_blocks(const fg_plan *plan, const uint64_t *first_block, const fg_work_item *item,
+                    uint64_t *first, uint64_t *end) {
+    const fg_output *output = &plan->outputs[item->output];
+    uint64_t size = fg_dtype_size(output->dtype), begin = item->first * size;
+    *first = first_block[item->output];
+    *end = first_block[item->output + item->outputs];
+    if (!item->count) return;
+    *first += begin / FG_WORK_ITEM_BYTES;
+    *end = *first + (item->count * size + FG_WORK_ITEM_BYTES - 1) / FG_WORK_ITEM_BYTES;
 }
 
 uint64_t fg_digest_of(const uint64_t *digests, uint64_t first, uint64_t count) {

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "device/cpu_recurrences.h"
 #include "device/device.h"
 #include "store/cast.h"
 
@@ -17,6 +18,28 @@ typedef struct cpu {
 
 void fg_device_cpu_threads(int threads) {
     openblas_set_num_threads(threads < 1 ? 1 : threads);
+}
+
+/* The product is too large for kernels that work without the buffer, which OpenBLAS then keeps. */
+fg_status fg_device_cpu_reserve(fg_error *err) {
+    enum { SIDE = 192, BUFFER = 128 << 20 };
+    fg_status status = FG_OK;
+    float *a = NULL, *to = NULL;
+    fg_error unsaid = {0};
+    void *room = fg_alloc_buffer(BUFFER, &unsaid);
+    fg_free(room);
+    if (!room) {
+        fg_fail(err, FG_ERR_MEMORY, "no memory for the buffer of OpenBLAS, %d MiB", BUFFER >> 20);
+        return fg_hint(err, "raise the limit of address space (ulimit -v), or take --validate bytes");
+    }
+    FG_NEW(a, SIDE * SIDE);
+    FG_NEW(to, SIDE * SIDE);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1.0f, a, SIDE, a, SIDE, 0.0f, to,
+                SIDE);
+done:
+    fg_free(a);
+    fg_free(to);
+    return status;
 }
 
 const char *fg_device_cpu_kernels(void) {
@@ -134,8 +157,19 @@ static fg_status linear(void *state, const fg_real *panel, uint64_t rows, uint64
     return FG_OK;
 }
 
-static void gemm(void *state, const fg_gemm *g) {
-    (void)state;
+/* to[i, j] = scale * (sum over k of a[i, k] * b[k, j], or b[j, k] where b is transposed), i < rows, j <
+ * columns, k < inner. Strides are numbers from row to row, as stored. Sizes and strides are at most
+ * INT_MAX. */
+typedef struct matrix_product {
+    uint64_t rows, columns, inner;
+    float scale;
+    const fg_real *a, *b;
+    fg_real *to;
+    uint64_t a_stride, b_stride, to_stride;
+    bool b_transposed;
+} matrix_product;
+
+static void multiply_matrices(const matrix_product *g) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, g->b_transposed ? CblasTrans : CblasNoTrans, (blasint)g->rows,
                 (blasint)g->columns, (blasint)g->inner, g->scale, seen(g->a), (blasint)g->a_stride,
                 seen(g->b), (blasint)g->b_stride, 0.0f, at(g->to), (blasint)g->to_stride);
@@ -167,45 +201,86 @@ static void softmax(void *state, fg_real *scores, uint64_t rows, uint64_t column
 }
 
 /* Eight partial sums: the order of additions is ours, not the compiler's. */
-static double sum_of_squares(const float *x, uint64_t size) {
-    double part[8] = {0};
-    uint64_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        for (unsigned k = 0; k < 8; k++) part[k] += (double)x[i + k] * x[i + k];
-    }
-    for (; i < size; i++) part[0] += (double)x[i] * x[i];
+static double join_sums(const double part[8]) {
     return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
 }
 
-static void rms_norm_row(const float *from, const float *weight, float epsilon, uint64_t size, float *to) {
-    float mean = (float)(sum_of_squares(from, size) / (double)size);
+/* Of (x - middle)^2. */
+static double sum_of_squares(const float *x, uint64_t size, float middle) {
+    double part[8] = {0};
+    uint64_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        for (unsigned k = 0; k < 8; k++) {
+            double d = (double)x[i + k] - middle;
+            part[k] += d * d;
+        }
+    }
+    for (; i < size; i++) part[0] += ((double)x[i] - middle) * ((double)x[i] - middle);
+    return join_sums(part);
+}
+
+static double sum_of(const float *x, uint64_t size) {
+    double part[8] = {0};
+    uint64_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        for (unsigned k = 0; k < 8; k++) part[k] += x[i + k];
+    }
+    for (; i < size; i++) part[0] += x[i];
+    return join_sums(part);
+}
+
+static void norm_row(const float *from, const float *weight, float middle, float epsilon, uint64_t size,
+                     float *to) {
+    float mean = (float)(sum_of_squares(from, size, middle) / (double)size);
     float scale = 1.0f / sqrtf(mean + epsilon);
-    for (uint64_t i = 0; i < size; i++) to[i] = from[i] * scale * weight[i];
+    for (uint64_t i = 0; i < size; i++) to[i] = (from[i] - middle) * scale * (weight ? weight[i] : 1);
+}
+
+static void norm_rows(const fg_real *from, const fg_heads *shape, const fg_real *weight, float epsilon,
+                      bool centred, fg_real *to) {
+    const float *weights = weight ? seen(weight) : NULL;
+    for (uint64_t t = 0; t < shape->tokens; t++) {
+        for (uint64_t h = 0; h < shape->heads; h++) {
+            uint64_t first = t * shape->stride + h * shape->size;
+            const float *row = seen(from) + first;
+            float middle = centred ? (float)(sum_of(row, shape->size) / (double)shape->size) : 0;
+            norm_row(row, weights, middle, epsilon, shape->size, at(to) + first);
+        }
+    }
 }
 
 static void rms_norm(void *state, const fg_real *from, const fg_heads *shape, const fg_real *weight,
                      float epsilon, fg_real *to) {
     (void)state;
-    for (uint64_t t = 0; t < shape->tokens; t++) {
-        for (uint64_t h = 0; h < shape->heads; h++) {
-            uint64_t first = t * shape->stride + h * shape->size;
-            rms_norm_row(seen(from) + first, seen(weight), epsilon, shape->size, at(to) + first);
-        }
+    norm_rows(from, shape, weight, epsilon, false, to);
+}
+
+static void layer_norm(void *state, const fg_real *from, const fg_heads *shape, const fg_real *weight,
+                       float epsilon, fg_real *to) {
+    (void)state;
+    norm_rows(from, shape, weight, epsilon, true, to);
+}
+
+static void rotate_pairs(float *a, float *b, uint64_t apart, const float *cosines, const float *sines,
+                         uint64_t pairs) {
+    for (uint64_t i = 0; i < pairs; i++) {
+        float x = a[i * apart], y = b[i * apart];
+        a[i * apart] = x * cosines[i] - y * sines[i];
+        b[i * apart] = y * cosines[i] + x * sines[i];
     }
 }
 
-static void rotate(void *state, fg_real *values, const fg_heads *shape, const fg_real *angles) {
+static void rotate(void *state, fg_real *values, const fg_heads *shape, const fg_rotation *rotation) {
     (void)state;
-    uint64_t half = shape->size / 2;
+    uint64_t pairs = rotation->pairs;
     for (uint64_t t = 0; t < shape->tokens; t++) {
-        const float *cosines = seen(angles) + t * 2 * half, *sines = cosines + half;
+        const float *cosines = seen(rotation->angles) + t * 2 * pairs, *sines = cosines + pairs;
         for (uint64_t h = 0; h < shape->heads; h++) {
-            float *a = at(values) + t * shape->stride + h * 2 * half, *b = a + half;
-            for (uint64_t i = 0; i < half; i++) {
-                float x = a[i], y = b[i];
-                a[i] = x * cosines[i] - y * sines[i];
-                b[i] = y * cosines[i] + x * sines[i];
-            }
+            float *head = at(values) + t * shape->stride + h * shape->size;
+            if (rotation->interleaved)
+                rotate_pairs(head, head + 1, 2, cosines, sines, pairs);
+            else
+                rotate_pairs(head, head + pairs, 1, cosines, sines, pairs);
         }
     }
 }
@@ -242,11 +317,23 @@ static void sigmoid(float *values, uint64_t count) {
     for (uint64_t i = 0; i < count; i++) values[i] = 1.0f / (1.0f + expf(-values[i]));
 }
 
+static void exponential(float *values, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) values[i] = expf(values[i]);
+}
+
+static void softplus(float *values, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        if (values[i] <= 20) values[i] = log1pf(expf(values[i]));
+    }
+}
+
 static void activate(void *state, fg_activation activation, fg_real *values, uint64_t count) {
     static void (*const functions[])(float *, uint64_t) = {
-        [FG_ACTIVATION_SILU] = silu,     [FG_ACTIVATION_GELU] = gelu,   [FG_ACTIVATION_GELU_TANH] = gelu_tanh,
-        [FG_ACTIVATION_RELU] = relu,     [FG_ACTIVATION_RELU2] = relu2, [FG_ACTIVATION_SIGMOID] = sigmoid,
-        [FG_ACTIVATION_IDENTITY] = NULL,
+        [FG_ACTIVATION_SILU] = silu,           [FG_ACTIVATION_GELU] = gelu,
+        [FG_ACTIVATION_GELU_TANH] = gelu_tanh, [FG_ACTIVATION_RELU] = relu,
+        [FG_ACTIVATION_RELU2] = relu2,         [FG_ACTIVATION_SIGMOID] = sigmoid,
+        [FG_ACTIVATION_IDENTITY] = NULL,       [FG_ACTIVATION_EXP] = exponential,
+        [FG_ACTIVATION_SOFTPLUS] = softplus,
     };
     (void)state;
     if (functions[activation]) functions[activation](at(values), count);
@@ -275,6 +362,12 @@ static void scale(void *state, fg_real *values, uint64_t count, float by) {
     for (uint64_t i = 0; i < count; i++) to[i] *= by;
 }
 
+static void shift(void *state, fg_real *values, uint64_t count, float by) {
+    float *to = at(values);
+    (void)state;
+    for (uint64_t i = 0; i < count; i++) to[i] += by;
+}
+
 static void cap(void *state, fg_real *values, uint64_t count, float most) {
     float *to = at(values);
     (void)state;
@@ -284,6 +377,42 @@ static void cap(void *state, fg_real *values, uint64_t count, float most) {
 static void clear(void *state, fg_real *values, uint64_t count) {
     (void)state;
     memset(values, 0, count * sizeof *values);
+}
+
+/* ---- attention ---- */
+
+static void attend_head(void *state, const fg_attention_tile *t, uint64_t h) {
+    uint64_t kv_head = h / (t->heads / t->kv_heads);
+    fg_real *query = t->queries + h * t->size;
+    const matrix_product scored = {.rows = t->count,
+                                   .columns = t->keys,
+                                   .inner = t->size,
+                                   .scale = t->scale,
+                                   .a = query,
+                                   .a_stride = t->stride,
+                                   .b = t->key + kv_head * t->size,
+                                   .b_stride = t->keys_stride,
+                                   .b_transposed = true,
+                                   .to = t->scores,
+                                   .to_stride = t->keys};
+    const matrix_product gathered = {.rows = t->count,
+                                     .columns = t->size,
+                                     .inner = t->keys,
+                                     .scale = 1,
+                                     .a = t->scores,
+                                     .a_stride = t->keys,
+                                     .b = t->value + kv_head * t->size,
+                                     .b_stride = t->keys_stride,
+                                     .to = query,
+                                     .to_stride = t->stride};
+    multiply_matrices(&scored);
+    if (t->softcap > 0) cap(state, t->scores, t->count * t->keys, t->softcap);
+    softmax(state, t->scores, t->count, t->keys, t->band);
+    multiply_matrices(&gathered);
+}
+
+static void attend(void *state, const fg_attention_tile *tile) {
+    for (uint64_t h = 0; h < tile->heads; h++) attend_head(state, tile, h);
 }
 
 /* ---- some rows ---- */
@@ -309,6 +438,7 @@ const fg_device fg_device_cpu = {
     .host_memory = true,
     .panel_bytes = 1 << 20, /* measured: the fastest for 16 to 32 tokens on one thread */
     .upcast_count = 32768,  /* they stay in the second-level cache until they are converted */
+    .tokens_at_once = 64,   /* FG_TILE of model/tile.h */
     .open = open_cpu,
     .close = close_cpu,
     .allocate = allocate,
@@ -317,16 +447,22 @@ const fg_device fg_device_cpu = {
     .get = get,
     .upcast = upcast,
     .linear = linear,
-    .gemm = gemm,
+    .attend = attend,
     .softmax = softmax,
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
     .rotate = rotate,
     .activate = activate,
     .multiply = multiply,
     .add = add,
     .scale = scale,
+    .shift = shift,
     .cap = cap,
     .clear = clear,
     .gather = gather,
     .scatter = scatter,
+    .convolve = fg_cpu_convolve,
+    .repeat_heads = fg_cpu_repeat_heads,
+    .selective_scan = fg_cpu_selective_scan,
+    .delta_rule = fg_cpu_delta_rule,
 };

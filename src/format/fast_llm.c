@@ -13,79 +13,22 @@
 #include "base/yaml.h"
 #include "format/carried.h"
 #include "format/checkpoint.h"
-#include "format/hf.h"
+#include "format/metadata_yaml.h"
 #include "store/safetensors.h"
 #include "store/shard_index.h"
 
-#define METADATA "metadata.yaml"
 #define LAST_FILE "ok"
 #define WEIGHTS "weights"
 #define INDEX_KEY "metadata/state_index"
-/* Where fgconv notes what Fast-LLM has no place for. */
-#define FAMILY_KEY "metadata/fgconv/model_type"
-#define CARRIED_KEY "metadata/fgconv/left_out"
-#define NEWER_ROTARY_KEY "metadata/fgconv/rope_parameters"
-
-enum { BRIEF = 120 };
 
 /* ---- metadata ---- */
 
-static fg_status refuse_format(const char *path, const json_t *format, fg_error *err) {
-    char brief[BRIEF];
-    if (json_is_string(format) && strcmp(json_string_value(format), "distributed") == 0) {
-        fg_fail(
-            err, FG_ERR_INPUT,
-            "%s: a checkpoint in Fast-LLM's format \"distributed\" (one flat buffer for each of its ranks)",
-            path);
-        return fg_hint(
-            err, "let Fast-LLM write it as fast_llm first: fast-llm convert gpt input.format=distributed "
-                 "input.path=DIR output.format=fast_llm output.path=NEW_DIR");
-    }
-    return fg_fail(err, FG_ERR_INPUT, "%s: format: found %s, expected \"fast_llm\"", path,
-                   fg_json_brief(format, brief, sizeof brief));
-}
-
 static fg_status check_metadata(const char *path, const json_t *metadata, fg_error *err) {
-    const json_t *format = json_object_get(metadata, "format"),
-                 *model = fg_json_at(metadata, "config/base_model");
-    if (!json_is_object(metadata))
-        return fg_fail(err, FG_ERR_INPUT, "%s: found %s, expected an object", path, fg_json_kind(metadata));
-    if (!json_is_string(format) || strcmp(json_string_value(format), "fast_llm") != 0)
-        return refuse_format(path, format, err);
-    if (!json_is_object(model))
-        return fg_fail(err, FG_ERR_INPUT, "%s: config/base_model: found %s, expected an object", path,
-                       fg_json_kind(model));
-    return FG_OK;
+    return fg_metadata_yaml_check(path, metadata, fg_format_fast_llm.name, err);
 }
 
-static fg_status read_metadata(const char *directory, json_t **metadata, fg_error *err) {
-    char *path = fg_path_join(directory, METADATA, err);
-    fg_status status = path ? fg_yaml_read(path, metadata, NULL, err) : FG_ERR_MEMORY;
-    fg_free(path);
-    return status;
-}
-
-/* A metadata.yaml next to a config.json may have nothing to do with Fast-LLM. */
 static fg_status recognise(const char *directory, bool *is, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_error unreadable = {0};
-    json_t *metadata = NULL;
-    char *config = NULL, *path = NULL;
-    bool other;
-    FG_TRY_NEW(config, fg_path_join(directory, FG_HF_CONFIG, err));
-    FG_TRY(fg_path_is_file(config, &other, err));
-    *is = !other;
-    if (!other) goto done;
-    FG_TRY_NEW(path, fg_path_join(directory, METADATA, err));
-    status = fg_yaml_read(path, &metadata, NULL, &unreadable);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", unreadable.text);
-    status = FG_OK; /* what is no YAML is not Fast-LLM's */
-    *is = json_object_get(metadata, "format") && json_object_get(metadata, "config");
-done:
-    json_decref(metadata);
-    fg_free(config);
-    fg_free(path);
-    return status;
+    return fg_metadata_yaml_recognise(directory, NULL, is, err);
 }
 
 static bool recognise_document(const json_t *document) {
@@ -152,7 +95,7 @@ static fg_status warn_if_unfinished(const char *directory, fg_error *err) {
     char *path = fg_path_join(directory, LAST_FILE, err);
     if (!path) return FG_ERR_MEMORY;
     bool exists;
-    fg_status status = fg_path_exists(path, &exists, err);
+    fg_status status = fg_path_is_file(path, &exists, err);
     if (status == FG_OK && !exists)
         fg_warn("%s: no file \"" LAST_FILE "\", which Fast-LLM writes last: the checkpoint may be incomplete",
                 directory);
@@ -166,7 +109,7 @@ static fg_status read_files(const char *directory, const json_t *metadata, fg_te
     char *path = NULL;
     uint64_t left_out = 0;
     const json_t *index = fg_json_at(metadata, INDEX_KEY);
-    FG_TRY_NEW(path, fg_path_join(directory, METADATA, err));
+    FG_TRY_NEW(path, fg_path_join(directory, FG_METADATA_YAML, err));
     FG_TRY(fg_shard_index_files(path, INDEX_KEY, index, &files, err));
     for (size_t i = 0; i < files.count; i++)
         FG_TRY(read_file(directory, files.items[i], table, &left_out, err));
@@ -183,7 +126,7 @@ static fg_status read_weights(fg_checkpoint *c, bool unfinished, fg_error *err) 
     json_t *metadata = NULL;
     char *path = NULL;
     if (strcmp(c->weights_directory, c->directory) != 0) {
-        FG_TRY_NEW(path, fg_path_join(c->weights_directory, METADATA, err));
+        FG_TRY_NEW(path, fg_path_join(c->weights_directory, FG_METADATA_YAML, err));
         FG_TRY(fg_yaml_read(path, &metadata, NULL, err));
         FG_TRY(check_metadata(path, metadata, err));
     }
@@ -196,11 +139,6 @@ done:
 }
 
 /* ---- writing ---- */
-
-static fg_status wrap_config(const char *type, const json_t *model, json_t **config, fg_error *err) {
-    *config = json_pack("{s:s, s:O}", "type", type ? type : "gpt", "base_model", model);
-    return *config ? FG_OK : fg_fail(err, FG_ERR_MEMORY, "out of memory while writing " METADATA);
-}
 
 static char *shard_name(size_t index, size_t count, fg_error *err) {
     (void)count;
@@ -218,9 +156,9 @@ static fg_status write_metadata(const fg_format_contents *c, fg_buffer *text, fg
     FG_TRY(fg_json_put(document, "model", json_incref(json_object_get(c->config, "type")), err));
     FG_TRY(fg_json_put(document, "shards", json_pack("[s]", WEIGHTS), err));
     FG_TRY(fg_json_set_at(document, INDEX_KEY, fg_json_copy(c->weight_map, err), err));
-    FG_TRY(fg_json_set_at(document, FAMILY_KEY, json_string(c->family), err));
-    FG_TRY(fg_json_set_at(document, CARRIED_KEY, json_incref(carried), err));
-    if (c->newer_rotary) FG_TRY(fg_json_set_at(document, NEWER_ROTARY_KEY, json_true(), err));
+    FG_TRY(fg_json_set_at(document, FG_METADATA_FAMILY, json_string(c->family), err));
+    FG_TRY(fg_json_set_at(document, FG_METADATA_CARRIED, json_incref(carried), err));
+    if (c->newer_rotary) FG_TRY(fg_json_set_at(document, FG_METADATA_NEWER_ROTARY, json_true(), err));
     FG_TRY(fg_yaml_write(document, text, err));
 done:
     json_decref(carried);
@@ -233,14 +171,14 @@ const fg_format fg_format_fast_llm = {
     .title = "Fast-LLM",
     .schema = "fast_llm",
     .spec = "fast_llm",
-    .config_file = METADATA,
+    .config_file = FG_METADATA_YAML,
     .config_path = "config",
     .model_path = "base_model",
-    .family_key = FAMILY_KEY,
+    .family_key = FG_METADATA_FAMILY,
     .architecture_path = "type",
     .vocabulary_path = "embeddings/vocab_size",
-    .carried_path = CARRIED_KEY,
-    .newer_rotary_path = NEWER_ROTARY_KEY,
+    .carried_path = FG_METADATA_CARRIED,
+    .newer_rotary_path = FG_METADATA_NEWER_ROTARY,
     .name_suffix = "/" WEIGHTS,
     .index = FG_INDEX_NEVER,
     .last_file = LAST_FILE,
@@ -248,10 +186,10 @@ const fg_format fg_format_fast_llm = {
     .infers_family = true,
     .recognise = recognise,
     .recognise_document = recognise_document,
-    .read = read_metadata,
+    .read = fg_metadata_yaml_read,
     .check = check_metadata,
     .read_weights = read_weights,
-    .wrap_config = wrap_config,
+    .wrap_config = fg_metadata_yaml_wrap_config,
     .shard_name = shard_name,
     .write_config = write_metadata,
 };

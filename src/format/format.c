@@ -6,7 +6,8 @@
 #include "base/file.h"
 #include "base/yaml.h"
 
-const fg_format *const fg_formats[] = {&fg_format_hf, &fg_format_forgather, &fg_format_fast_llm};
+const fg_format *const fg_formats[] = {&fg_format_hf, &fg_format_forgather, &fg_format_fast_llm,
+                                       &fg_format_distributed};
 const size_t fg_format_count = sizeof fg_formats / sizeof *fg_formats;
 
 const fg_format *fg_format_find(const char *name) {

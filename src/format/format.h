@@ -14,6 +14,8 @@
 #include "base/json.h"
 
 struct fg_checkpoint;
+struct fg_assembly;
+struct fg_assembly_options;
 
 /* When the weights get an index file of their own. */
 typedef enum fg_index_policy { FG_INDEX_NEVER, FG_INDEX_IF_SEVERAL, FG_INDEX_ALWAYS } fg_index_policy;
@@ -86,6 +88,13 @@ typedef struct fg_format {
     /* Fills tensors and index_metadata from weights_directory. `unfinished`: `last_file` is not expected
      * yet. */
     fg_status (*read_weights)(struct fg_checkpoint *checkpoint, bool unfinished, fg_error *err);
+    /* How the model's tensors are put together from the vectors that read_weights found (format/assembly.h);
+     * NULL: what it found are the model's tensors. `completed` is the model's configuration with every field
+     * (absent ones with their defaults) and every dynamic type. FG_ERR_INPUT: files and configuration do not
+     * belong together. On failure the assembly is empty. */
+    fg_status (*assemble)(const struct fg_checkpoint *checkpoint, const json_t *completed,
+                          const struct fg_assembly_options *options, struct fg_assembly *assembly,
+                          fg_error *err);
 
     /* The configuration around a model's, a new reference; `type` (or NULL) is what a converter says of
      * the model. NULL: they are the same. */
@@ -98,7 +107,7 @@ typedef struct fg_format {
 } fg_format;
 
 /* Those that something is only for; others are known to fg_formats alone. */
-extern const fg_format fg_format_hf, fg_format_forgather, fg_format_fast_llm;
+extern const fg_format fg_format_hf, fg_format_forgather, fg_format_fast_llm, fg_format_distributed;
 
 /* All of them; the first takes what no other claims. */
 extern const fg_format *const fg_formats[];

@@ -64,8 +64,7 @@ char *fg_hf_shard_name(size_t index, size_t count, fg_error *err) {
 }
 
 static fg_status write_sorted(const json_t *document, fg_buffer *text, fg_error *err) {
-    FG_CALL(fg_json_write(document, FG_JSON_SORTED, text, err));
-    return fg_buffer_add(text, "\n", 1, err);
+    return fg_json_write_line(document, FG_JSON_SORTED, text, err);
 }
 
 fg_status fg_hf_write_config(const fg_format_contents *contents, fg_buffer *text, fg_error *err) {

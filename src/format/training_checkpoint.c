@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/shell_word.h"
 #include "format/weight_files.h"
 
 static const char prefix[] = "checkpoint-";
@@ -213,27 +214,21 @@ static bool is_number(const char *name) {
     return *name && strspn(name, "0123456789") == strlen(name);
 }
 
-static fg_status is_same(const char *a, const char *b, bool *same, fg_error *err) {
-    fg_file_stamp first, second;
-    fg_status status = fg_file_stamp_of(a, &first, err);
-    if (status == FG_OK) status = fg_file_stamp_of(b, &second, err);
-    *same = status == FG_OK && first.device == second.device && first.inode == second.inode;
-    return status;
-}
-
 /* Takes `path` as what `asked` means if it is a directory; one that was found before must be the same. */
 static fg_status add_meaning(const char *asked, const char *path, char **found, fg_error *err) {
     bool is_directory, same;
+    char one[FG_SHELL_WORD], other[FG_SHELL_WORD];
     FG_CALL(fg_path_is_directory(path, &is_directory, err));
     if (!is_directory) return FG_OK;
     if (!*found) {
         FG_CALL_NEW(*found, fg_strdup(path, err));
         return FG_OK;
     }
-    FG_CALL(is_same(*found, path, &same, err));
+    FG_CALL(fg_path_same(*found, path, &same, err));
     if (!same) {
         fg_fail(err, FG_ERR_USAGE, "-c %s: there are two such directories, %s and %s", asked, *found, path);
-        FG_CALL(fg_hint(err, "give the whole path of one (-c %s or -c %s)", *found, path));
+        FG_CALL(fg_hint(err, "give the whole path of one (-c %s or -c %s)", fg_shell_word(*found, one),
+                        fg_shell_word(path, other)));
     }
     return FG_OK;
 }

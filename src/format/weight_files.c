@@ -164,13 +164,6 @@ done:
     return status;
 }
 
-static bool was_read(const fg_tensors *table, const char *path) {
-    for (size_t i = 0; i < table->file_count; i++) {
-        if (strcmp(table->files[i], path) == 0) return true;
-    }
-    return false;
-}
-
 /* A directory with weights in two places may hold two models. */
 static fg_status warn_of_others(const char *directory, const char *const *names, const char *taken,
                                 const fg_tensors *table, fg_error *err) {
@@ -181,7 +174,7 @@ static fg_status warn_of_others(const char *directory, const char *const *names,
         FG_TRY_NEW(path, fg_path_join(directory, names[i], err));
         bool exists;
         FG_TRY(fg_path_exists(path, &exists, err));
-        if (strcmp(taken, path) != 0 && exists && !was_read(table, path))
+        if (strcmp(taken, path) != 0 && exists && !fg_tensors_have_file(table, path))
             fg_warn("%s is not read: %s comes first", path, fg_path_name(taken));
     }
 done:

@@ -41,26 +41,18 @@ void fg_catalogue_free(fg_catalogue *catalogue) {
 
 /* ---- finding ---- */
 
-static fg_status first_file(const char *directory, const char *relative, char **path, fg_error *err) {
-    const char *slash = strchr(relative, '/');
-    for (int round = 0; round < 2 && !*path && relative; round++, relative = slash ? slash + 1 : NULL) {
-        bool is_file;
-        char *candidate = fg_path_join(directory, relative, err);
-        if (!candidate) return FG_ERR_MEMORY;
-        fg_status status = fg_path_is_file(candidate, &is_file, err);
-        if (is_file)
-            *path = candidate;
-        else
-            fg_free(candidate);
-        if (status != FG_OK) return status;
-    }
-    return FG_OK;
-}
-
 fg_status fg_catalogue_look(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err) {
     *path = NULL;
-    for (size_t i = 0; i < catalogue->count && !*path; i++)
-        FG_CALL(first_file(catalogue->directories[i], relative, path, err));
+    for (size_t i = 0; i < catalogue->count; i++) {
+        bool is_file;
+        char *candidate = fg_path_join(catalogue->directories[i], relative, err);
+        if (!candidate) return FG_ERR_MEMORY;
+        fg_status status = fg_path_is_file(candidate, &is_file, err);
+        if (is_file) *path = candidate;
+        if (is_file) return FG_OK;
+        fg_free(candidate);
+        if (status != FG_OK) return status;
+    }
     return FG_OK;
 }
 

@@ -27,9 +27,8 @@ void fg_catalogue_free(fg_catalogue *catalogue);
 /* Frees what was loaded, for those who change files: the directories stay. */
 void fg_catalogue_forget(fg_catalogue *catalogue);
 
-/* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"); a plug-in directory
- * is also searched for the part after the first slash. FG_ERR_INPUT if there is none; fg_catalogue_look gives
- * NULL then. Newly allocated. */
+/* The first existing DIR/`relative` ("models/llama.json", "defaults/transformers.json"), newly allocated.
+ * FG_ERR_INPUT if there is none; fg_catalogue_look gives NULL then. */
 fg_status fg_catalogue_look(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err);
 fg_status fg_catalogue_find(const fg_catalogue *catalogue, const char *relative, char **path, fg_error *err);
 

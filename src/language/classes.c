@@ -137,37 +137,56 @@ const char *fg_class_of(const fg_classes *classes, const fg_field *field, const 
     return NULL;
 }
 
-/* The same for the values that a field of this type may have. */
-static bool inside_can_have(const fg_classes *classes, const fg_field *field, const char *type,
-                            const char *path, const json_t **default_value) {
-    const json_t *registry = json_object_get(classes->registries, type);
+/* What is asked of classes, and what is found so far. */
+typedef struct class_search {
+    const fg_classes *classes;
+    json_t *defaults;
+    bool found;
+} class_search;
+
+static fg_status search_class(class_search *s, const char *class_name, const char *path, fg_error *err);
+
+/* The values that a field of this type may have. */
+static fg_status search_inside(class_search *s, const fg_field *field, const char *type, const char *path,
+                               fg_error *err) {
+    const json_t *registry = json_object_get(s->classes->registries, type);
     json_t *held;
-    if (!registry) return fg_class_can_have(classes, type, path, default_value);
-    const char *usual =
-        field->default_class ? field->default_class : json_string_value(json_object_get(registry, "default"));
-    if (usual && fg_class_can_have(classes, usual, path, default_value)) return true;
-    FG_JSON_MEMBERS(json_object_get(registry, "types"), name, held) {
-        if (fg_class_can_have(classes, json_string_value(held), path, default_value)) return true;
-    }
-    return false;
+    if (!registry) return search_class(s, type, path, err);
+    if (field->default_class) FG_CALL(search_class(s, field->default_class, path, err));
+    FG_JSON_MEMBERS(json_object_get(registry, "types"), name, held)
+        FG_CALL(search_class(s, json_string_value(held), path, err));
+    return FG_OK;
 }
 
-bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
-                       const json_t **default_value) {
+static fg_status search_class(class_search *s, const char *class_name, const char *path, fg_error *err) {
     char key[NAME], one[NAME];
     fg_field field;
     size_t length = strcspn(path, "/");
-    *default_value = NULL;
-    if (strcmp(path, "type") == 0) return fg_class_known(classes, class_name);
+    if (strcmp(path, "type") == 0) {
+        s->found |= fg_class_known(s->classes, class_name);
+        return FG_OK;
+    }
     snprintf(key, sizeof key, "%.*s", (int)length, path);
-    if (!fg_class_field(classes, class_name, key, &field)) return false;
-    *default_value = field.default_value;
-    if (!path[length]) return true;
+    if (!fg_class_field(s->classes, class_name, key, &field)) return FG_OK;
+    if (!path[length]) {
+        s->found = true;
+        return field.default_value
+                   ? fg_json_push(s->defaults, json_incref((json_t *)(uintptr_t)field.default_value), err)
+                   : FG_OK;
+    }
     for (const char *rest = field.type; (rest = next_alternative(rest, one, sizeof one)) != NULL;) {
-        if (inside_can_have(classes, &field, one, path + length + 1, default_value)) return true;
+        FG_CALL(search_inside(s, &field, one, path + length + 1, err));
         if (!*rest) break;
     }
-    return false;
+    return FG_OK;
+}
+
+fg_status fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path, bool *can,
+                            json_t *defaults, fg_error *err) {
+    class_search s = {.classes = classes, .defaults = defaults};
+    fg_status status = search_class(&s, class_name, path, err);
+    *can = s.found;
+    return status;
 }
 
 static bool is_dictionary(const fg_field *field) {
@@ -295,11 +314,49 @@ static fg_status complete_absent(const completion *c, const fg_field *field, con
     return status;
 }
 
+/* Lists the types of the registry that the class belongs to whose classes have a field of this name. */
+static fg_status list_types_with(const completion *c, const char *class_name, const char *field,
+                                 fg_buffer *list) {
+    const char *own = fg_class_type(c->classes, class_name);
+    json_t *registry, *name;
+    fg_field found;
+    FG_JSON_MEMBERS(c->classes->registries, base, registry) {
+        const json_t *types = json_object_get(registry, "types");
+        const char *there = own ? json_string_value(json_object_get(types, own)) : NULL;
+        if (!there || strcmp(there, class_name) != 0) continue;
+        FG_JSON_MEMBERS(types, type, name) {
+            if (fg_class_field(c->classes, json_string_value(name), field, &found))
+                FG_CALL(fg_buffer_printf(list, c->err, "%s\"%s\"", list->length ? ", " : "", type));
+        }
+    }
+    return FG_OK;
+}
+
+/* A field that the class does not have: where the type chose the class, it may be the type that is wrong. */
+static fg_status say_unknown_field(const completion *c, const char *class_name, const char *field,
+                                   const char *path, const json_t *value) {
+    char what[MESSAGE], brief[BRIEF];
+    const char *type = fg_class_type(c->classes, class_name);
+    fg_buffer types = {0};
+    fg_status status = FG_OK;
+    FG_TRY(list_types_with(c, class_name, field, &types));
+    fg_json_brief(value, brief, sizeof brief);
+    if (types.length)
+        snprintf(what, sizeof what, "no field of type \"%s\" (value %s); these types have it: %s", type,
+                 brief, types.data);
+    else
+        snprintf(what, sizeof what, "unknown field of a %s (value %s)", class_name, brief);
+    FG_TRY(c->problems->say(c->problems->context, path, what, c->err));
+done:
+    fg_buffer_free(&types);
+    return status;
+}
+
 static fg_status say_unknown(const completion *c, const char *class_name, const json_t *given,
                              const char *path) {
     fg_status status = FG_OK;
     fg_error *err = c->err;
-    char what[MESSAGE], brief[BRIEF], *below = NULL;
+    char *below = NULL;
     const char *type = fg_class_type(c->classes, class_name);
     json_t *value;
     fg_field field;
@@ -309,11 +366,7 @@ static fg_status say_unknown(const completion *c, const char *class_name, const 
                       (type && json_is_string(value) && strcmp(type, json_string_value(value)) == 0));
         if (named || fg_class_field(c->classes, class_name, key, &field)) continue;
         FG_TRY_RENEW(below, fg_strformat(err, "%s%s%s", path, *path ? "/" : "", key));
-        const char *chosen = json_string_value(json_object_get(given, "type"));
-        snprintf(what, sizeof what, "unknown field of a %s%s%s%s (value %s)", class_name,
-                 chosen ? ", by \"type\" = \"" : "", chosen ? chosen : "", chosen ? "\"" : "",
-                 fg_json_brief(value, brief, sizeof brief));
-        FG_TRY(c->problems->say(c->problems->context, below, what, err));
+        FG_TRY(say_unknown_field(c, class_name, key, below, value));
     }
 done:
     fg_free(below);

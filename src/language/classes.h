@@ -48,11 +48,10 @@ const char *fg_class_at(const fg_classes *classes, const char *class_name, const
                         const char *path);
 
 /* Whether a configuration of a class can have a field at `path`: where several classes are possible on the
- * way, one of them with the rest is enough; every class can be named by "type". `default_value`, borrowed,
- * gets the field's default in the first class that has it (the one that is there by itself before others),
- * NULL if it has none. */
-bool fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path,
-                       const json_t **default_value);
+ * way, one of them with the rest is enough; every class can be named by "type". `defaults`, an array, gets
+ * the field's default in each class that has it and a default. */
+fg_status fg_class_can_have(const fg_classes *classes, const char *class_name, const char *path, bool *can,
+                            json_t *defaults, fg_error *err);
 
 /* Where what is wrong with a configuration goes. */
 typedef struct fg_class_problems {

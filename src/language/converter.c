@@ -140,6 +140,25 @@ static bool is_type_name(const char *name) {
     return true;
 }
 
+/* "unsupported": the settings of the family that the format cannot hold. */
+static fg_status refuse_unsupported(const fg_converter *c, const fg_format *format, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer list = {0};
+    json_t *reason;
+    FG_JSON_MEMBERS(json_object_get(c->document, "unsupported"), setting, reason)
+        FG_TRY(fg_buffer_printf(&list, err, "%s\"%s\" (%s)", list.length ? ", " : "", setting,
+                                json_string_value(reason)));
+    status = fg_fail(err, FG_ERR_INPUT, "%s cannot be converted to or from %s, which has no place for %s",
+                     fg_converter_model_type(c), format->name, list.data);
+    fg_hint(err,
+            "%s says what is missing; a converter file that knows more can be given with "
+            "--converter-path",
+            fg_converter_file(c));
+done:
+    fg_buffer_free(&list);
+    return status;
+}
+
 /* The first file of that name whose "format" (its own or inherited) is the one wanted. */
 static fg_status load_from(const fg_converter **converter, fg_catalogue *catalogue, const char *path,
                            const fg_format *format, fg_error *err) {
@@ -147,10 +166,11 @@ static fg_status load_from(const fg_converter **converter, fg_catalogue *catalog
     FG_CALL(fg_path_is_file(path, &is_file, err));
     if (!is_file) return FG_OK;
     FG_CALL(fg_converter_load_file(converter, catalogue, path, err));
-    if (fg_converter_format(*converter) != fg_format_target_find(format->schema) ||
-        fg_converter_abstract(*converter))
-        *converter = NULL;
-    return FG_OK;
+    const fg_converter *found = *converter;
+    bool is_wanted = fg_converter_format(found) == fg_format_target_find(format->schema);
+    if (!is_wanted || fg_converter_abstract(found)) *converter = NULL;
+    if (!is_wanted || !json_object_get(found->document, "unsupported")) return FG_OK;
+    return refuse_unsupported(found, format, err);
 }
 
 /* The family of an entry that has a converter to the format; NULL for others. */
@@ -219,15 +239,35 @@ done:
     return status;
 }
 
-/* The first converter whose "hf_model_type" it is. */
+/* The first converter whose "hf_model_type" it is; NULL: none. */
+static const fg_converter_entry *find_hf_type(const fg_converter_entries *entries, size_t from,
+                                              const char *hf_type) {
+    for (size_t i = from; i < entries->count; i++) {
+        const fg_converter_entry *entry = &entries->items[i];
+        if (entry->hf_model_type && entry->model_type && strcmp(entry->hf_model_type, hf_type) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+fg_status fg_converters_family(fg_catalogue *catalogue, const char *hf_type, const char **family,
+                               fg_error *err) {
+    const fg_converter_entries *entries;
+    *family = hf_type;
+    FG_CALL(fg_converters_list(catalogue, &entries, err));
+    const fg_converter_entry *entry = find_hf_type(entries, 0, hf_type);
+    if (entry) *family = entry->model_type;
+    return FG_OK;
+}
+
 static fg_status load_by_hf_type(const fg_converter **converter, fg_catalogue *catalogue,
                                  const fg_format *format, const char *model_type, fg_error *err) {
     const fg_converter_entries *entries;
     FG_CALL(fg_converters_list(catalogue, &entries, err));
-    for (size_t i = 0; i < entries->count && !*converter; i++) {
-        const fg_converter_entry *entry = &entries->items[i];
-        if (entry->hf_model_type && entry->model_type && strcmp(entry->hf_model_type, model_type) == 0)
-            FG_CALL(load_from(converter, catalogue, entry->path, format, err));
+    const fg_converter_entry *entry = find_hf_type(entries, 0, model_type);
+    while (entry && !*converter) {
+        FG_CALL(load_from(converter, catalogue, entry->path, format, err));
+        entry = find_hf_type(entries, (size_t)(entry - entries->items) + 1, model_type);
     }
     return FG_OK;
 }
@@ -284,10 +324,6 @@ const char *fg_converter_hf_model_type(const fg_converter *c) {
     return own ? own : fg_converter_model_type(c);
 }
 
-const char *fg_converter_no_forward_pass(const fg_converter *c) {
-    return json_string_value(json_object_get(c->document, "no_forward_pass"));
-}
-
 const char *fg_converter_file(const fg_converter *c) {
     return c->layers.items[0]->path;
 }
@@ -332,7 +368,7 @@ static fg_status read_merged(fg_catalogue *catalogue, const char *path, json_t *
     if (status == FG_OK) status = fg_layers_merge(&layers, document, broken);
     fg_layers_free(&layers);
     if (status == FG_OK || status == FG_ERR_INPUT) return FG_OK;
-    return fg_fail(err, status, "%s", broken->text);
+    return fg_fail_again(err, broken);
 }
 
 /* Adds a file that says which format and model type it is for, by itself or through what it extends. */

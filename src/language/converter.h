@@ -34,8 +34,6 @@ const fg_format *fg_converter_format(const fg_converter *converter);
 const char *fg_converter_model_type(const fg_converter *converter);
 /* What config.json calls the model type: another name only where the target's format has one of its own. */
 const char *fg_converter_hf_model_type(const fg_converter *converter);
-/* Why models of this type cannot be run, so that a conversion is proved by its bytes; NULL: they can. */
-const char *fg_converter_no_forward_pass(const fg_converter *converter);
 const char *fg_converter_file(const fg_converter *converter);
 const json_t *fg_converter_document(const fg_converter *converter); /* the merged file; borrowed */
 const fg_declarations *fg_converter_declarations(const fg_converter *converter);
@@ -57,6 +55,10 @@ typedef struct fg_converter_entries {
 } fg_converter_entries;
 /* All of them, owned by the catalogue; the first directory's first. */
 fg_status fg_converters_list(fg_catalogue *catalogue, const fg_converter_entries **entries, fg_error *err);
+/* The family whose models say `hf_type` in config.json: the model_type of the first converter with that
+ * "hf_model_type", or else `hf_type` itself. Borrowed. */
+fg_status fg_converters_family(fg_catalogue *catalogue, const char *hf_type, const char **family,
+                               fg_error *err);
 
 /* Name rules of a direction. */
 typedef enum fg_direction { FG_IMPORT, FG_EXPORT } fg_direction;

@@ -31,7 +31,7 @@ static const fg_member_row top_rows[] = {
     {"defaults", 'o', false},
     {"example", 'o', false},
     {"hf_model_type", 's', false},
-    {"no_forward_pass", 's', false},
+    {"unsupported", 'o', false},
     {"options", 'o', false},
     {"migrations", 'a', false},
     {"base_model_prefix", 's', false},
@@ -45,13 +45,30 @@ static const fg_member_row direction_rows[] = {{"lists", 'o', false}, {"names", 
 /* The first rows are those of every table of templates, the others are of a converter's "tensors" alone. */
 static const fg_member_row tensor_rows[] = {
     {"shape", 'x', true},    {"repeat", 'e', false},    {"if", 'e', false},         {"tied_to", 's', false},
-    {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false},
+    {"tied_if", 'e', false}, {"also_read", 'n', false}, {"vocabulary", 'b', false}, {"split", 'X', false},
 };
 enum { TEMPLATE_ROWS = 5, TENSOR_ROWS = sizeof tensor_rows / sizeof *tensor_rows };
 
 #define CHECK_MEMBERS(object, rows, path)                                                                    \
     fg_schema_check(object, FG_ROWS(rows), &(fg_schema_place){.layers = layers, .parent = (path)},           \
                     !abstract, err)
+
+/* "split": names of parts are like that of the whole, which is not tied or read by other names. */
+static fg_status check_split(const char *template, const json_t *spec, const fg_schema_place *at,
+                             fg_error *err) {
+    static const char *const others[] = {"tied_to", "also_read", "vocabulary"};
+    json_t *rows;
+    FG_JSON_MEMBERS(json_object_get(spec, "split"), name, rows) {
+        if ((strstr(name, "{i}") != NULL) != (strstr(template, "{i}") != NULL))
+            FG_CALL(fg_schema_fail(at, "split", err, "\"{i}\" must be in \"%s\" as in the name of the tensor",
+                                   name));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others && json_object_get(spec, "split"); i++) {
+        if (json_object_get(spec, others[i]))
+            FG_CALL(fg_schema_fail(at, "split", err, "a tensor that is split cannot have \"%s\"", others[i]));
+    }
+    return FG_OK;
+}
 
 static fg_status check_template(const json_t *templates, const char *key, const char *name,
                                 const json_t *spec, size_t rows, const fg_layers *layers, bool abstract,
@@ -67,6 +84,7 @@ static fg_status check_template(const json_t *templates, const char *key, const 
         FG_CALL(fg_schema_fail(&at, NULL, err, "\"{i}\" in the name and \"repeat\" belong together"));
     if (!json_object_get(spec, "tied_to") != !json_object_get(spec, "tied_if"))
         FG_CALL(fg_schema_fail(&at, NULL, err, "\"tied_to\" and \"tied_if\" belong together"));
+    FG_CALL(check_split(name, spec, &at, err));
     const char *tied = json_string_value(json_object_get(spec, "tied_to"));
     if (tied && !json_object_get(templates, tied))
         FG_CALL(fg_schema_fail(&at, "tied_to", err, "there is no tensor \"%s\"", tied));
@@ -105,6 +123,19 @@ fg_status fg_templates_check(const json_t *templates, const char *key, const fg_
     return check_templates(templates, key, TEMPLATE_ROWS, layers, false, err);
 }
 
+/* "unsupported": a reason for each setting, in a file that is no converter. */
+static fg_status check_unsupported(const json_t *document, const fg_layers *layers, bool abstract,
+                                   fg_error *err) {
+    const json_t *unsupported = json_object_get(document, "unsupported");
+    const fg_schema_place at = {.layers = layers, .parent = "unsupported"};
+    json_t *reason;
+    if (unsupported && !abstract)
+        FG_CALL(fg_layers_fail(layers, "", "unsupported", err, "needs \"abstract\": true"));
+    FG_JSON_MEMBERS(unsupported, setting, reason)
+        FG_CALL(fg_schema_check_member(reason, 's', setting, &at, err));
+    return FG_OK;
+}
+
 fg_status fg_converter_check_shape(const json_t *document, const fg_layers *layers, bool abstract,
                                    fg_error *err) {
     json_t *value;
@@ -129,6 +160,7 @@ fg_status fg_converter_check_shape(const json_t *document, const fg_layers *laye
                                    format ? format : "..."));
         FG_CALL(CHECK_MEMBERS(value, direction_rows, key));
     }
+    FG_CALL(check_unsupported(document, layers, abstract, err));
     FG_CALL(check_rules(document, "drop", "[pattern, reason]", layers, err));
     FG_CALL(check_rules(document, "other_names", "[pattern, replacement]", layers, err));
     return check_templates(json_object_get(document, "tensors"), "tensors", TENSOR_ROWS, layers, abstract,
@@ -205,6 +237,12 @@ done:
     return status;
 }
 
+/* With an index of one digit and with one of two. */
+static fg_status check_name(names_check *c, const char *name, const json_t *spec, fg_error *err) {
+    FG_CALL(check_one(c, name, spec, "0", err));
+    return strstr(name, "{i}") ? check_one(c, name, spec, "12", err) : FG_OK;
+}
+
 static fg_status check_drops(const names_check *c, fg_error *err) {
     fg_status status = FG_OK;
     const json_t *drop = json_object_get(c->document, "drop");
@@ -245,11 +283,11 @@ fg_status fg_converter_check_names(const json_t *document, const fg_layers *laye
                                    fg_name_rules *const rules[2], const char *const to[2], fg_error *err) {
     fg_status status = FG_OK;
     names_check check = {.document = document, .layers = layers, .rules = rules};
-    static const char *const indices[] = {"0", "12"};
-    json_t *spec;
+    json_t *spec, *rows;
     FG_JSON_MEMBERS(json_object_get(document, "tensors"), template, spec) {
-        size_t rounds = strstr(template, "{i}") ? 2 : 1;
-        for (size_t i = 0; i < rounds; i++) FG_TRY(check_one(&check, template, spec, indices[i], err));
+        const json_t *split = json_object_get(spec, "split");
+        if (!split) FG_TRY(check_name(&check, template, spec, err));
+        FG_JSON_MEMBERS(split, part, rows) FG_TRY(check_name(&check, part, spec, err));
     }
     FG_TRY(check_drops(&check, err));
     FG_TRY(check_used(&check, to, err));

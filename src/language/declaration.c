@@ -29,7 +29,50 @@ static fg_status find_primitive(const fg_schema_place *at, fg_declaration *d, fg
         found = row;
     }
     d->primitive = found;
-    return found ? FG_OK : fg_schema_fail(at, NULL, err, "has no primitive (rename, constant_export, ...)");
+    if (found) return FG_OK;
+    fg_schema_fail(at, NULL, err, "has no primitive (rename, constant_export, ...)");
+    FG_JSON_MEMBERS(d->spec, key, value) fg_schema_suggest(key, fg_primitive_name_at, err);
+    return FG_ERR_INPUT;
+}
+
+/* "layers": the older keys of each layer type. */
+static fg_status check_layers(const fg_schema_place *at, const json_t *layers, fg_error *err) {
+    static const fg_member_row rows[] = {{"theta", 's', true}, {"scaling", 's', false}};
+    char parent[PLACE];
+    json_t *keys;
+    snprintf(parent, sizeof parent, "%s/%s/layers", at->parent, at->label);
+    FG_JSON_MEMBERS(layers, type, keys) {
+        const fg_schema_place here = {.layers = at->layers, .parent = parent, .label = type};
+        FG_CALL(fg_schema_check_member(keys, 'o', type, at, err));
+        FG_CALL(fg_schema_check(keys, FG_ROWS(rows), &here, true, err));
+    }
+    return FG_OK;
+}
+
+/* "types": other names of rotary types. */
+static fg_status check_types(const fg_schema_place *at, const json_t *types, fg_error *err) {
+    char parent[PLACE];
+    json_t *name;
+    snprintf(parent, sizeof parent, "%s/%s/types", at->parent, at->label);
+    const fg_schema_place here = {.layers = at->layers, .parent = parent};
+    FG_JSON_MEMBERS(types, type, name) FG_CALL(fg_schema_check_member(name, 's', type, &here, err));
+    return FG_OK;
+}
+
+static fg_status check_custom(const fg_schema_place *at, const json_t *spec, const char *name,
+                              fg_error *err) {
+    fg_custom_id custom = fg_custom_find(name);
+    json_t *value;
+    if (custom == FG_CUSTOMS)
+        return fg_schema_fail(at, NULL, err, "there is no custom function \"%s\"", name);
+    FG_JSON_MEMBERS(spec, key, value) {
+        if (strcmp(key, "custom") != 0 && !fg_custom_takes(custom, key))
+            FG_CALL(fg_schema_fail(at, NULL, err, "\"%s\" cannot be used with \"%s\"", key, name));
+    }
+    if (custom == FG_CUSTOM_ROTARY_BY_LAYER && !json_object_get(spec, "layers"))
+        return fg_schema_fail(at, NULL, err, "\"%s\" needs \"layers\"", name);
+    FG_CALL(check_types(at, json_object_get(spec, "types"), err));
+    return check_layers(at, json_object_get(spec, "layers"), err);
 }
 
 /* Names that members refer to. */
@@ -37,8 +80,7 @@ static fg_status check_names(const fg_schema_place *at, const fg_declaration *d,
     const char *custom = json_string_value(json_object_get(d->spec, "custom")),
                *type = json_string_value(json_object_get(d->spec, "type")),
                *option = json_string_value(json_object_get(d->spec, "option"));
-    if (custom && fg_custom_find(custom) == FG_CUSTOMS)
-        return fg_schema_fail(at, NULL, err, "there is no custom function \"%s\"", custom);
+    if (custom) FG_CALL(check_custom(at, d->spec, custom, err));
     if (type && !fg_type_known(type)) return fg_schema_fail(at, NULL, err, "unknown type \"%s\"", type);
     if (option && fg_option_find(option) == FG_OPTIONS)
         return fg_schema_fail(at, NULL, err, "unknown option \"%s\"", option);
@@ -50,7 +92,7 @@ static fg_status check_members(const fg_schema_place *at, const fg_declaration *
     FG_JSON_MEMBERS(d->spec, key, value) {
         bool own = strcmp(key, d->primitive->name) == 0;
         char kind = own ? d->primitive->kind : fg_modifier_kind(key);
-        if (!kind) FG_CALL(fg_schema_unknown(key, at, err));
+        if (!kind) FG_CALL(fg_schema_unknown(key, fg_modifier_name_at, at, err));
         if (!own && !fg_primitive_takes(d->primitive, key))
             FG_CALL(
                 fg_schema_fail(at, NULL, err, "\"%s\" cannot be used with \"%s\"", key, d->primitive->name));
@@ -87,7 +129,8 @@ static fg_status set_claims(fg_declaration *d, fg_error *err) {
 }
 
 static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d, fg_error *err) {
-    bool many = d->primitive->claiming == FG_CLAIM_EITHER;
+    bool many = d->primitive->claiming == FG_CLAIM_EITHER,
+         lists = d->primitive->id == FG_PRIMITIVE_LIST_DISPATCH;
     if (fg_primitive_takes(d->primitive, "rename") && !json_object_get(d->spec, "rename"))
         return fg_schema_fail(at, NULL, err, "\"%s\" needs \"rename\"", d->primitive->name);
     bool is_list = json_is_array(json_object_get(d->spec, "list_dispatch"));
@@ -95,7 +138,10 @@ static fg_status check_counts(const fg_schema_place *at, const fg_declaration *d
         return fg_schema_fail(at, NULL, err, "\"%s\" needs \"hf\"", d->primitive->name);
     if (d->primitive->id == FG_PRIMITIVE_LIST_DISPATCH && !is_list && d->key_count)
         return fg_schema_fail(at, NULL, err, "\"hf\" names no section: expected a list of [name, section]");
-    if (!many && (d->field_count > 1 || d->key_count > 1))
+    const json_t *derived = json_object_get(d->spec, "derived");
+    if (derived && json_array_size(derived) != d->key_count)
+        return fg_schema_fail(at, NULL, err, "\"derived\" needs a value for each list of \"hf\"");
+    if (!many && (d->field_count > 1 || (d->key_count > 1 && !lists)))
         return fg_schema_fail(at, NULL, err, "\"%s\" takes one path on each side", d->primitive->name);
     if (json_object_get(d->spec, "export_as") && d->key_count != 1)
         return fg_schema_fail(at, NULL, err, "\"export_as\" needs one path in \"hf\"");
@@ -162,16 +208,76 @@ static const fg_section *find_section(const fg_declarations *all, const char *na
     return NULL;
 }
 
-static fg_status read_row(const fg_declarations *all, const json_t *row, const char *where, fg_choice *choice,
+static bool is_name(const json_t *value) {
+    return json_string_length(value) > 0 || json_is_integer(value) || json_is_boolean(value);
+}
+
+/* A name; or one for each list of hf, if there are several. */
+static bool are_names(const json_t *values, size_t lists) {
+    bool all = lists > 1 ? json_array_size(values) == lists : is_name(values);
+    json_t *value;
+    FG_JSON_EACH(values, i, value) all = all && is_name(value);
+    return all;
+}
+
+static bool is_row(const json_t *row, size_t lists) {
+    const json_t *condition = json_array_get(row, 2);
+    return json_array_size(row) >= 2 && json_array_size(row) <= 3 &&
+           are_names(json_array_get(row, 0), lists) && json_string_length(json_array_get(row, 1)) > 0 &&
+           (!condition || json_string_length(condition) > 0);
+}
+
+const json_t *fg_choice_value(const fg_declaration *d, const fg_choice *choice, size_t list) {
+    return d->key_count > 1 ? json_array_get(choice->values, list) : choice->values;
+}
+
+static fg_status put_name(const json_t *value, fg_buffer *name, fg_error *err) {
+    if (json_is_string(value)) return fg_buffer_put(name, json_string_value(value), err);
+    if (json_is_integer(value)) return fg_buffer_printf(name, err, "%lld", json_integer_value(value));
+    if (json_is_boolean(value)) return fg_buffer_put(name, json_is_true(value) ? "true" : "false", err);
+    return fg_buffer_put(name, "?", err);
+}
+
+fg_status fg_choice_name(const json_t *values, fg_buffer *name, fg_error *err) {
+    json_t *value;
+    fg_buffer_clear(name);
+    if (!json_is_array(values)) return put_name(values, name, err);
+    FG_JSON_EACH(values, i, value) {
+        if (i) FG_CALL(fg_buffer_put(name, "_", err));
+        FG_CALL(put_name(value, name, err));
+    }
+    return FG_OK;
+}
+
+/* Names the choice; a text that is made for it goes to the declaration. */
+static fg_status set_name(fg_declaration *d, fg_choice *choice, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer name = {0};
+    choice->name = json_string_value(choice->values);
+    if (choice->name) return FG_OK;
+    if (!d->names) FG_TRY_NEW(d->names, json_array());
+    FG_TRY(fg_choice_name(choice->values, &name, err));
+    FG_TRY(fg_json_push(d->names, json_string(name.data), err));
+    choice->name = json_string_value(json_array_get(d->names, json_array_size(d->names) - 1));
+done:
+    fg_buffer_free(&name);
+    return status;
+}
+
+static fg_status read_row(const fg_declarations *all, fg_declaration *d, const json_t *row, const char *where,
                           fg_error *err) {
     fg_expression *expression = NULL;
-    if (json_array_size(row) < 2 || json_array_size(row) > 3 || !fg_schema_is(row, 'n'))
-        return fg_fail(err, FG_ERR_INPUT,
-                       "%s: expected [name, section] or [name, section, condition], all of them strings",
-                       where);
-    *choice = (fg_choice){.name = json_string_value(json_array_get(row, 0)),
+    fg_choice *choice = &d->choices[d->choice_count++];
+    *choice = (fg_choice){.values = json_array_get(row, 0),
                           .section = find_section(all, json_string_value(json_array_get(row, 1))),
                           .when = json_string_value(json_array_get(row, 2))};
+    if (!is_row(row, d->key_count))
+        return fg_fail(
+            err, FG_ERR_INPUT,
+            "%s: expected [name, section] or [name, section, condition]; with several lists in \"hf\" "
+            "the name is a list with one for each",
+            where);
+    FG_CALL(set_name(d, choice, err));
     if (!choice->when) return FG_OK;
     fg_status status = fg_expression_parse(&expression, choice->when, where, err);
     fg_expression_free(&expression);
@@ -190,7 +296,7 @@ static fg_status read_choices(const fg_declarations *all, const fg_section *sect
     FG_JSON_EACH(value, i, item) {
         snprintf(where, sizeof where, "%s:%u: %s/%s: row %zu of \"%s\"", d->file, d->line, section->place,
                  d->label, i, d->primitive->name);
-        FG_TRY(read_row(all, item, where, &d->choices[d->choice_count++], err));
+        FG_TRY(read_row(all, d, item, where, err));
     }
     FG_JSON_MEMBERS(value, name, item)
         d->choices[d->choice_count++] =
@@ -400,6 +506,7 @@ void fg_declarations_free(fg_declarations *all) {
             fg_free(section->items[i].fields);
             fg_free(section->items[i].keys);
             fg_free(section->items[i].choices);
+            json_decref(section->items[i].names);
         }
         fg_free(section->items);
         fg_free(section->place);

@@ -15,8 +15,11 @@
 
 /* One section that a declaration may lead to. */
 typedef struct fg_choice {
-    /* Borrowed: what names it in hf (a type, a letter of a layout); NULL: there is no choice. */
+    /* Borrowed: what names it in hf (a type, a letter of a layout) as a text; NULL: there is no choice. */
     const char *name;
+    /* Borrowed: what names it in each list of hf, of a list_dispatch: a value, or a list of them where there
+     * are several lists. NULL: it is of another primitive. */
+    const json_t *values;
     const struct fg_section *section; /* borrowed */
     /* Borrowed expression over the target: what must hold on export; NULL: the class decides. */
     const char *when;
@@ -31,6 +34,7 @@ typedef struct fg_declaration {
     const char **keys; /* owned array of borrowed hf paths, relative to the section */
     size_t key_count;
     fg_choice *choices; /* owned; of primitives that lead to other sections */
+    json_t *names;      /* owned; texts of names that are none themselves */
     size_t choice_count;
     fg_absence absence[2]; /* by side */
     const char *file;      /* borrowed: where it stands */
@@ -83,6 +87,11 @@ bool fg_claims_below(const fg_claims *claims, const char *path);
  * claim. */
 fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *declaration, fg_error *err);
 void fg_claims_free(fg_claims *claims);
+/* What names a choice in the list number `list` of hf that the declaration has. */
+const json_t *fg_choice_value(const fg_declaration *declaration, const fg_choice *choice, size_t list);
+/* Names that values have together as one text: "sliding_attention", "0_sliding_attention". */
+fg_status fg_choice_name(const json_t *values, fg_buffer *name, fg_error *err);
+
 /* The declaration of a section with this label, or NULL. */
 const fg_declaration *fg_section_find(const fg_section *section, const char *label);
 

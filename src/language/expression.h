@@ -7,13 +7,17 @@
  *   not        := "not" not | comparison
  *   comparison := sum (("==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "not in") sum)?
  *   sum        := product (("+" | "-") product)*
- *   product    := unary (("*" | "/") unary)*
- *   unary      := "-" unary | atom
+ *   product    := unary (("*" | "/" | "%") unary)*
+ *   unary      := "-" unary | indexed
+ *   indexed    := atom ("[" expression "]")*
  *   atom       := number | 'text' | true | false | null | path | $variable | [list] | function(arguments)
- *                 | (expression)
+ *                 | (expression) | [expression "for" $variable "in" expression ("if" expression)?]
  *
- * Invariant: evaluating has no effect, ends, and gives an error in place of an inexact quotient or an
- * overflow.
+ * "for" goes through the elements of a list or the keys of an object. A list is indexed by a whole number
+ * from 0, an object by a text or the number that its key is; what is not there is null, of null too.
+ *
+ * Invariant: evaluating has no effect, ends (lists are gone through for at most FG_EXPRESSION_STEPS elements
+ * together), and gives an error in place of an inexact quotient or an overflow.
  */
 #ifndef FG_LANGUAGE_EXPRESSION_H
 #define FG_LANGUAGE_EXPRESSION_H
@@ -29,6 +33,11 @@ typedef struct fg_scope {
     const json_t *root;            /* for a leading "/"; NULL: the outermost `here` */
     const json_t *variables;       /* object with what $name means; may be NULL */
 } fg_scope;
+
+enum {
+    FG_EXPRESSION_STEPS = 1 << 22,
+    FG_EXPRESSION_RANGE = 1 << 16, /* the largest end of a range */
+};
 
 /* Whether a JSON value is an expression: a string that begins with "= " (the two characters are not a part of
  * it). */

@@ -1,6 +1,7 @@
 /* Evaluating expressions over JSON values. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -8,9 +9,18 @@
 
 enum { BRIEF = 80 };
 
+/* What a variable of "for" means now. */
+typedef struct loop_variable {
+    const char *name;
+    json_t *value;
+    const struct loop_variable *outer; /* NULL: there is none */
+} loop_variable;
+
 typedef struct evaluator {
     const fg_expression *expression;
     const fg_scope *scope;
+    const loop_variable *loop; /* the innermost; NULL outside */
+    unsigned *steps;           /* elements that loops have gone through */
     fg_error *err;
 } evaluator;
 
@@ -46,8 +56,7 @@ static fg_status give(const evaluator *e, json_t *made, json_t **value) {
 
 /* ---- paths ---- */
 
-/* Borrowed; NULL if it leads nowhere. */
-static json_t *look_up(const fg_scope *scope, const fg_node *node) {
+json_t *fg_expression_look_up(const fg_scope *scope, const fg_node *node) {
     if (node->absolute) {
         const json_t *root = scope->root;
         while (scope->parent) scope = scope->parent;
@@ -59,7 +68,9 @@ static json_t *look_up(const fg_scope *scope, const fg_node *node) {
 
 static fg_status read_variable(const evaluator *e, const fg_node *node, json_t **value) {
     char said[160];
-    json_t *found = json_object_get(e->scope->variables, node->text);
+    const loop_variable *loop = e->loop;
+    while (loop && strcmp(loop->name, node->text) != 0) loop = loop->outer;
+    json_t *found = loop ? loop->value : json_object_get(e->scope->variables, node->text);
     if (found) {
         *value = json_incref(found);
         return FG_OK;
@@ -84,6 +95,11 @@ static fg_status calculate_integers(const evaluator *e, const fg_node *node, con
     case FG_OP_MULTIPLY:
         overflow = __builtin_mul_overflow(a, b, &c);
         break;
+    case FG_OP_REMAINDER:
+        if (a < 0 || b <= 0)
+            return wrong_pair(e, node, "\"%\" expects 0 or more, and a divisor above 0", left, right);
+        c = a % b;
+        break;
     default:
         if (b == 0) return wrong_pair(e, node, "division by zero", left, right);
         if (b == -1)
@@ -100,11 +116,14 @@ static fg_status calculate_integers(const evaluator *e, const fg_node *node, con
 static fg_status calculate_reals(const evaluator *e, const fg_node *node, const json_t *left,
                                  const json_t *right, json_t **value) {
     double a = json_number_value(left), b = json_number_value(right);
+    if (node->op == FG_OP_REMAINDER && (a < 0 || b <= 0))
+        return wrong_pair(e, node, "\"%\" expects 0 or more, and a divisor above 0", left, right);
     if (node->op == FG_OP_DIVIDE && b == 0.0) return wrong_pair(e, node, "division by zero", left, right);
-    double c = node->op == FG_OP_ADD        ? a + b
-               : node->op == FG_OP_SUBTRACT ? a - b
-               : node->op == FG_OP_MULTIPLY ? a * b
-                                            : a / b;
+    double c = node->op == FG_OP_ADD         ? a + b
+               : node->op == FG_OP_SUBTRACT  ? a - b
+               : node->op == FG_OP_MULTIPLY  ? a * b
+               : node->op == FG_OP_REMAINDER ? fmod(a, b)
+                                             : a / b;
     if (!isfinite(c)) return wrong_pair(e, node, "the result is not a finite number", left, right);
     return give(e, json_real(c), value);
 }
@@ -116,8 +135,16 @@ static fg_status calculate(const evaluator *e, const fg_node *node, const json_t
     if (json_is_number(left) && json_is_number(right)) return calculate_reals(e, node, left, right, value);
     if (node->op == FG_OP_ADD && json_is_string(left) && json_is_string(right))
         return give(e, json_sprintf("%s%s", json_string_value(left), json_string_value(right)), value);
+    if (node->op == FG_OP_ADD && json_is_array(left) && json_is_array(right)) {
+        FG_CALL(give(e, json_array(), value));
+        return json_array_extend(*value, (json_t *)(uintptr_t)left) == 0 &&
+                       json_array_extend(*value, (json_t *)(uintptr_t)right) == 0
+                   ? FG_OK
+                   : fg_fail(e->err, FG_ERR_MEMORY, "out of memory while evaluating an expression");
+    }
     return wrong_pair(e, node,
-                      node->op == FG_OP_ADD ? "expected two numbers or two texts" : "expected two numbers",
+                      node->op == FG_OP_ADD ? "expected two numbers, two texts or two lists"
+                                            : "expected two numbers",
                       left, right);
 }
 
@@ -241,14 +268,30 @@ static fg_status call_all(const evaluator *e, const fg_node *node, const json_t 
     return FG_OK;
 }
 
-static fg_status call_each_in(const evaluator *e, const fg_node *node, const json_t *list,
-                              const json_t *container, json_t **value) {
-    bool inside = true;
-    if (!json_is_array(list)) return wrong_value(e, node, "each_in expects a list", list);
-    for (size_t i = 0; i < json_array_size(list) && inside; i++)
-        FG_CALL(contains(e, node, json_array_get(list, i), container, &inside));
-    *value = json_boolean(inside);
+/* The elements of a list, or the keys of an object: a new reference. Other values are refused with `what`. */
+static fg_status elements_of(const evaluator *e, const fg_node *node, const char *what, const json_t *of,
+                             json_t **list) {
+    json_t *unused;
+    *list = NULL;
+    if (json_is_array(of)) return give(e, json_incref((json_t *)(uintptr_t)of), list);
+    if (!json_is_object(of)) return wrong_value(e, node, what, of);
+    FG_CALL(give(e, json_array(), list));
+    FG_JSON_MEMBERS(of, key, unused) FG_CALL(fg_json_push(*list, json_string(key), e->err));
     return FG_OK;
+}
+
+static fg_status call_each_in(const evaluator *e, const fg_node *node, const json_t *of,
+                              const json_t *container, json_t **value) {
+    fg_status status = FG_OK;
+    bool inside = true;
+    json_t *list;
+    FG_TRY(elements_of(e, node, "each_in expects a list or an object", of, &list));
+    for (size_t i = 0; i < json_array_size(list) && inside; i++)
+        FG_TRY(contains(e, node, json_array_get(list, i), container, &inside));
+    *value = json_boolean(inside);
+done:
+    json_decref(list);
+    return status;
 }
 
 static fg_status call_starts_with(const evaluator *e, const fg_node *node, const json_t *text,
@@ -278,6 +321,20 @@ static fg_status call_first(const evaluator *e, const fg_node *node, const json_
     return FG_OK;
 }
 
+/* The whole numbers from 0, or from the first of two, to below the last. */
+static fg_status call_range(const evaluator *e, const fg_node *node, const json_t *first,
+                            const json_t *second, json_t **value) {
+    json_int_t from = second ? json_integer_value(first) : 0,
+               to = json_integer_value(second ? second : first);
+    if (!json_is_integer(first) || (second && !json_is_integer(second)) || from < 0 || to < 0 ||
+        to > FG_EXPRESSION_RANGE)
+        return wrong_pair(e, node, "range expects whole numbers of 0 or more, and not too large ones", first,
+                          second);
+    FG_CALL(give(e, json_array(), value));
+    for (; from < to; from++) FG_CALL(fg_json_push(*value, json_integer(from), e->err));
+    return FG_OK;
+}
+
 /* power(of, exponent), or log(of). */
 static fg_status call_real(const evaluator *e, const fg_node *node, const json_t *of, const json_t *exponent,
                            json_t **value) {
@@ -292,7 +349,7 @@ static fg_status call_real(const evaluator *e, const fg_node *node, const json_t
 static fg_status call_has(const evaluator *e, const fg_node *node, const json_t *first, const json_t *second,
                           json_t **value) {
     (void)first, (void)second;
-    *value = json_boolean(look_up(e->scope, &e->expression->nodes[node->first]) != NULL);
+    *value = json_boolean(fg_expression_look_up(e->scope, &e->expression->nodes[node->first]) != NULL);
     return FG_OK;
 }
 
@@ -345,6 +402,7 @@ const fg_function *fg_function_find(const char *name, size_t length) {
         {"ceil_div", 2, 2, false, false, call_ceil_div},
         {"first", 1, 1, false, false, call_first},
         {"each_in", 2, 2, false, false, call_each_in},
+        {"range", 1, 2, false, false, call_range},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
         if (strlen(functions[i].name) == length && memcmp(name, functions[i].name, length) == 0)
@@ -394,6 +452,71 @@ done:
     return status;
 }
 
+/* The member of an object for a number, which may have zeros in front: {"08": ...}. */
+static json_t *numbered_member(const json_t *object, json_int_t number) {
+    json_t *member;
+    FG_JSON_MEMBERS(object, key, member) {
+        bool digits = *key && key[strspn(key, "0123456789")] == '\0';
+        if (digits && strtoll(key, NULL, 10) == number) return member;
+    }
+    return NULL;
+}
+
+/* Null where there is no such element, and of null. */
+static fg_status select_element(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_status status = FG_OK;
+    json_t *of = NULL, *index = NULL, *found = NULL;
+    FG_TRY(evaluate(e, node->first, &of));
+    FG_TRY(evaluate(e, e->expression->nodes[node->first].next, &index));
+    json_int_t number = json_integer_value(index);
+    if (json_is_object(of) && json_is_string(index))
+        found = json_object_get(of, json_string_value(index));
+    else if (json_is_object(of) && json_is_integer(index))
+        found = numbered_member(of, number);
+    else if (json_is_array(of) && json_is_integer(index) && number >= 0)
+        found = json_array_get(of, (size_t)number);
+    else if (!json_is_null(of))
+        FG_TRY(wrong_pair(e, node, "an index expects a list and a whole number, or an object and a key", of,
+                          index));
+    *value = found ? json_incref(found) : json_null();
+done:
+    json_decref(of);
+    json_decref(index);
+    return status;
+}
+
+/* One element of a loop, unless its condition is false. */
+static fg_status add_element(const evaluator *e, const fg_node *node, json_t *list) {
+    const fg_node *nodes = e->expression->nodes;
+    size_t item = nodes[node->first].next, condition = nodes[item].next;
+    json_t *element = NULL;
+    if (++*e->steps > FG_EXPRESSION_STEPS) return wrong(e, node, "the lists are too long to go through");
+    if (condition) {
+        FG_CALL(evaluate(e, condition, &element));
+        bool holds = fg_expression_truth(element);
+        json_decref(element);
+        if (!holds) return FG_OK;
+    }
+    FG_CALL(evaluate(e, item, &element));
+    return fg_json_push(list, element, e->err);
+}
+
+static fg_status run_each(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_status status = FG_OK;
+    json_t *over = NULL, *elements = NULL;
+    loop_variable loop = {.name = node->text, .outer = e->loop};
+    evaluator inner = *e;
+    inner.loop = &loop;
+    FG_TRY(evaluate(e, node->first, &over));
+    FG_TRY(elements_of(e, node, "\"for\" expects a list or an object", over, &elements));
+    FG_TRY(give(e, json_array(), value));
+    FG_JSON_EACH(elements, i, loop.value) FG_TRY(add_element(&inner, node, *value));
+done:
+    json_decref(over);
+    json_decref(elements);
+    return status;
+}
+
 static fg_status make_list(const evaluator *e, const fg_node *node, json_t **value) {
     json_t *element = NULL;
     FG_CALL(give(e, json_array(), value));
@@ -422,7 +545,7 @@ static fg_status evaluate(const evaluator *e, size_t index, json_t **value) {
         *value = json_incref(node->value);
         break;
     case FG_NODE_PATH: {
-        json_t *found = look_up(e->scope, node);
+        json_t *found = fg_expression_look_up(e->scope, node);
         *value = found ? json_incref(found) : json_null();
         break;
     }
@@ -444,6 +567,12 @@ static fg_status evaluate(const evaluator *e, size_t index, json_t **value) {
     case FG_NODE_OPERATOR:
         status = operate(e, node, value);
         break;
+    case FG_NODE_EACH:
+        status = run_each(e, node, value);
+        break;
+    case FG_NODE_INDEX:
+        status = select_element(e, node, value);
+        break;
     }
     if (status != FG_OK) {
         json_decref(*value);
@@ -454,7 +583,8 @@ static fg_status evaluate(const evaluator *e, size_t index, json_t **value) {
 
 fg_status fg_expression_evaluate(const fg_expression *expression, const fg_scope *scope, json_t **value,
                                  fg_error *err) {
-    evaluator e = {.expression = expression, .scope = scope, .err = err};
+    unsigned steps = 0;
+    evaluator e = {.expression = expression, .scope = scope, .steps = &steps, .err = err};
     return evaluate(&e, expression->root, value);
 }
 
@@ -465,112 +595,4 @@ bool fg_expression_truth(const json_t *value) {
     if (json_is_integer(value)) return json_integer_value(value) != 0;
     if (json_is_real(value)) return json_real_value(value) != 0.0;
     return json_is_true(value);
-}
-
-bool fg_expression_is(const json_t *value) {
-    return json_is_string(value) && fg_starts_with(json_string_value(value), "= ");
-}
-
-static fg_status evaluate_text(const char *text, const fg_scope *scope, const char *where, json_t **value,
-                               fg_error *err) {
-    fg_expression *expression = NULL;
-    *value = NULL;
-    fg_status status = fg_expression_parse(&expression, text, where, err);
-    if (status == FG_OK) status = fg_expression_evaluate(expression, scope, value, err);
-    fg_expression_free(&expression);
-    return status;
-}
-
-static bool occurs_before(const fg_expression *expression, size_t index) {
-    for (size_t i = 1; i < index; i++) {
-        const fg_node *node = &expression->nodes[i];
-        if (node->kind == FG_NODE_PATH && strcmp(node->text, expression->nodes[index].text) == 0) return true;
-    }
-    return false;
-}
-
-/* What the paths of an expression lead to. */
-static fg_status add_facts(const fg_expression *expression, const fg_scope *scope, fg_buffer *text,
-                           fg_error *err) {
-    char brief[BRIEF];
-    bool any = false;
-    for (size_t i = 1; i < expression->count; i++) {
-        const fg_node *node = &expression->nodes[i];
-        if (node->kind != FG_NODE_PATH || occurs_before(expression, i)) continue;
-        FG_CALL(fg_buffer_printf(text, err, "%s%s = %s", any ? ", " : "", node->text,
-                                 fg_json_brief(look_up(scope, node), brief, sizeof brief)));
-        any = true;
-    }
-    return FG_OK;
-}
-
-fg_status fg_expression_has_operands(const json_t *value_or_expression, const fg_scope *scope, bool *has,
-                                     fg_error *err) {
-    fg_expression *expression = NULL;
-    *has = true;
-    if (!fg_expression_is(value_or_expression)) return FG_OK;
-    fg_status status = fg_expression_parse(&expression, json_string_value(value_or_expression) + 2, "", err);
-    for (size_t i = 1; status == FG_OK && i < expression->count; i++) {
-        const fg_node *node = &expression->nodes[i];
-        const json_t *found = node->kind == FG_NODE_PATH ? look_up(scope, node) : NULL;
-        *has &= node->kind != FG_NODE_PATH || (found && !json_is_null(found));
-    }
-    fg_expression_free(&expression);
-    return status;
-}
-
-fg_status fg_expression_value(const json_t *value_or_expression, const fg_scope *scope, const char *where,
-                              json_t **value, fg_error *err) {
-    if (fg_expression_is(value_or_expression))
-        return evaluate_text(json_string_value(value_or_expression) + 2, scope, where, value, err);
-    *value = json_incref((json_t *)(uintptr_t)value_or_expression);
-    return FG_OK;
-}
-
-fg_status fg_expression_given(const json_t *given, const fg_scope *scope, const char *where, json_t **value,
-                              fg_error *err) {
-    if (!json_is_string(given) || fg_expression_is(given))
-        return fg_expression_value(given, scope, where, value, err);
-    return evaluate_text(json_string_value(given), scope, where, value, err);
-}
-
-fg_status fg_expression_holds(const char *condition, const fg_scope *scope, const char *where, bool *holds,
-                              fg_error *err) {
-    json_t *value;
-    FG_CALL(evaluate_text(condition, scope, where, &value, err));
-    *holds = fg_expression_truth(value);
-    json_decref(value);
-    return FG_OK;
-}
-
-fg_status fg_expression_check(const char *condition, const fg_scope *scope, const char *where, bool *holds,
-                              fg_buffer *facts, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_expression *expression = NULL;
-    json_t *value = NULL;
-    fg_error why = {0};
-    FG_TRY(fg_expression_parse(&expression, condition, where, err));
-    status = fg_expression_evaluate(expression, scope, &value, &why);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
-    *holds = status == FG_OK && fg_expression_truth(value);
-    status = *holds ? FG_OK : add_facts(expression, scope, facts, err);
-done:
-    json_decref(value);
-    fg_expression_free(&expression);
-    return status;
-}
-
-fg_status fg_expression_size(const json_t *given, const fg_scope *scope, const char *where, uint64_t *size,
-                             fg_error *err) {
-    char found[BRIEF], written[BRIEF];
-    json_t *value = NULL;
-    fg_status status = fg_expression_given(given, scope, where, &value, err);
-    if (status == FG_OK && json_is_integer(value) && json_integer_value(value) >= 0)
-        *size = (uint64_t)json_integer_value(value);
-    else if (status == FG_OK)
-        status = fg_fail(
-            err, FG_ERR_INPUT, "%s: %s is %s for this configuration, expected a whole number of 0 or more",
-            where, fg_json_brief(given, written, sizeof written), fg_json_brief(value, found, sizeof found));
-    json_decref(value);
-    return status;
 }

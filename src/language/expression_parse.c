@@ -142,11 +142,11 @@ static fg_status parse_text(expression_parser *p, size_t *index) {
     return add_value(p, at, json_stringn(begin, (size_t)(end - begin)), index);
 }
 
-/* Expressions up to `close`, as children of `parent`. */
-static fg_status parse_items(expression_parser *p, size_t parent, const char *close, unsigned *count) {
-    size_t last = 0, child = 0;
+/* Expressions up to `close`, as children of `parent` behind the child `last` (0: the first ones). */
+static fg_status parse_items(expression_parser *p, size_t parent, size_t last, const char *close,
+                             unsigned *count) {
+    size_t child = 0;
     *count = 0;
-    if (take(p, close)) return FG_OK;
     do {
         FG_CALL(parse_level(p, OR, &child));
         FG_CALL(adopt(p, parent, last, child));
@@ -157,18 +157,53 @@ static fg_status parse_items(expression_parser *p, size_t parent, const char *cl
     return FG_OK;
 }
 
+/* The name of a variable, as the text of a node. */
+static fg_status parse_variable_name(expression_parser *p, size_t index) {
+    fg_error *err = p->err;
+    const char *begin = p->at + 1, *end = begin;
+    while (is_word(*end)) end++;
+    if (*p->at != '$' || !is_start(*begin))
+        FG_CALL(wrong_at(p, p->at, "expected the name of a variable after \"$\""));
+    FG_CALL_NEW(p->expression->nodes[index].text, fg_strndup(begin, (size_t)(end - begin), err));
+    p->at = end;
+    return FG_OK;
+}
+
+/* What follows behind "[expression for": `item` is the expression. */
+static fg_status parse_each(expression_parser *p, const char *begin, size_t item, size_t *index) {
+    size_t list = 0, condition = 0;
+    FG_CALL(new_node(p, FG_NODE_EACH, begin, index));
+    skip_space(p);
+    FG_CALL(parse_variable_name(p, *index));
+    if (!take(p, "in")) FG_CALL(expected(p, "\"in\""));
+    FG_CALL(parse_level(p, OR, &list));
+    FG_CALL(adopt(p, *index, 0, list));
+    FG_CALL(adopt(p, *index, list, item));
+    if (take(p, "if")) {
+        FG_CALL(parse_level(p, OR, &condition));
+        FG_CALL(adopt(p, *index, item, condition));
+    }
+    return take(p, "]") ? FG_OK : expected(p, "\"]\"");
+}
+
 static fg_status parse_list(expression_parser *p, size_t *index) {
     unsigned count;
-    FG_CALL(new_node(p, FG_NODE_LIST, p->at, index));
-    p->at++;
-    return parse_items(p, *index, "]", &count);
+    size_t first = 0;
+    const char *begin = p->at++;
+    if (take(p, "]")) return new_node(p, FG_NODE_LIST, begin, index);
+    FG_CALL(parse_level(p, OR, &first));
+    if (take(p, "for")) return parse_each(p, begin, first, index);
+    FG_CALL(new_node(p, FG_NODE_LIST, begin, index));
+    FG_CALL(adopt(p, *index, 0, first));
+    if (take(p, ",")) return parse_items(p, *index, first, "]", &count);
+    return take(p, "]") ? FG_OK : expected(p, "\",\" or \"]\"");
 }
 
 static fg_status no_function(const expression_parser *p, size_t length) {
     char what[200];
     snprintf(what, sizeof what,
              "there is no function \"%.*s\" (there are len, all, has, coalesce, min, max, starts_with, "
-             "power, log, ceil_div, first, each_in)",
+             "power, log, ceil_div, first, each_in, range)",
              length > 40 ? 40 : (int)length, p->at);
     return wrong_at(p, p->at, what);
 }
@@ -177,13 +212,13 @@ static fg_status no_function(const expression_parser *p, size_t length) {
 static fg_status parse_call(expression_parser *p, size_t length, size_t *index) {
     const char *begin = p->at;
     char what[160];
-    unsigned count;
+    unsigned count = 0;
     const fg_function *function = fg_function_find(begin, length);
     if (!function) return no_function(p, length);
     FG_CALL(new_node(p, FG_NODE_CALL, begin, index));
     p->expression->nodes[*index].function = function;
     p->at += length + 1;
-    FG_CALL(parse_items(p, *index, ")", &count));
+    if (!take(p, ")")) FG_CALL(parse_items(p, *index, 0, ")", &count));
     if (count < function->least || count > function->most) {
         snprintf(what, sizeof what, "%s takes %s%u argument%s, found %u", function->name,
                  function->most == UINT32_MAX ? "at least " : "", function->least,
@@ -230,14 +265,8 @@ static fg_status parse_path(expression_parser *p, size_t *index) {
 }
 
 static fg_status parse_variable(expression_parser *p, size_t *index) {
-    fg_error *err = p->err;
-    const char *begin = p->at, *end = begin + 1;
-    while (is_word(*end)) end++;
-    if (!is_start(begin[1])) FG_CALL(wrong_at(p, begin, "expected the name of a variable after \"$\""));
-    FG_CALL(new_node(p, FG_NODE_VARIABLE, begin, index));
-    FG_CALL_NEW(p->expression->nodes[*index].text, fg_strndup(begin + 1, (size_t)(end - begin - 1), err));
-    p->at = end;
-    return FG_OK;
+    FG_CALL(new_node(p, FG_NODE_VARIABLE, p->at, index));
+    return parse_variable_name(p, *index);
 }
 
 /* true, false, null, a function or a path. */
@@ -273,6 +302,23 @@ static fg_status parse_atom(expression_parser *p, size_t *index) {
     return status;
 }
 
+/* An atom and any number of indices behind it, of which each is a level of brackets. */
+static fg_status parse_indexed(expression_parser *p, size_t *index) {
+    size_t inner = 0, outer;
+    FG_CALL(parse_atom(p, index));
+    for (;;) {
+        skip_space(p);
+        const char *at = p->at;
+        if (!take(p, "[")) return FG_OK;
+        FG_CALL(parse_level(p, OR, &inner));
+        if (!take(p, "]")) FG_CALL(expected(p, "\"]\""));
+        FG_CALL(new_node(p, FG_NODE_INDEX, at, &outer));
+        FG_CALL(adopt(p, outer, 0, *index));
+        FG_CALL(adopt(p, outer, *index, inner));
+        *index = outer;
+    }
+}
+
 /* ---- operators ---- */
 
 static fg_status enter(expression_parser *p) {
@@ -293,7 +339,7 @@ static fg_status parse_prefixed(expression_parser *p, bool negative, size_t *ind
         FG_TRY(new_node(p, negative ? FG_NODE_NEGATE : FG_NODE_NOT, begin, index));
         FG_TRY(adopt(p, *index, 0, below));
     } else {
-        FG_TRY(negative ? parse_atom(p, index) : parse_level(p, COMPARISON, index));
+        FG_TRY(negative ? parse_indexed(p, index) : parse_level(p, COMPARISON, index));
     }
 done:
     p->depth--;
@@ -325,6 +371,7 @@ static fg_operator take_operator(expression_parser *p, operator_level level) {
         {SUM, "-", "", FG_OP_SUBTRACT},
         {PRODUCT, "*", "", FG_OP_MULTIPLY},
         {PRODUCT, "/", "", FG_OP_DIVIDE},
+        {PRODUCT, "%", "", FG_OP_REMAINDER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *before = p->at;

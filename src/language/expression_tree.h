@@ -1,4 +1,4 @@
-/* The parsed form of an expression: shared by expression_parse.c and expression_eval.c only.
+/* The parsed form of an expression: shared by the files expression_*.c only.
  *
  * Invariant: no node is deeper than FG_EXPRESSION_DEPTH, so that recursion over the tree is bounded; the
  * numbers of arguments of functions are right; the argument of has() is a path.
@@ -22,6 +22,8 @@ typedef enum fg_node_kind {
     FG_NODE_NOT,
     FG_NODE_NEGATE,
     FG_NODE_OPERATOR,
+    FG_NODE_INDEX,
+    FG_NODE_EACH, /* children: the list, what each element becomes, and maybe a condition */
 } fg_node_kind;
 
 typedef enum fg_operator {
@@ -40,6 +42,7 @@ typedef enum fg_operator {
     FG_OP_SUBTRACT,
     FG_OP_MULTIPLY,
     FG_OP_DIVIDE,
+    FG_OP_REMAINDER,
 } fg_operator;
 
 struct evaluator;
@@ -60,7 +63,7 @@ typedef struct fg_node {
     fg_operator op;              /* of FG_NODE_OPERATOR */
     const fg_function *function; /* of FG_NODE_CALL */
     json_t *value;               /* owned; of FG_NODE_VALUE */
-    char *text;                  /* owned; the path as written, or the variable's name */
+    char *text;                  /* owned; the path as written, or the name of a variable */
     char *path;                  /* owned; of a path: keys joined with "/", without what leads up */
     unsigned ups;                /* how many "../" */
     bool absolute;               /* a leading "/" */
@@ -77,6 +80,8 @@ struct fg_expression {
     size_t root;
 };
 
+/* What a path leads to (expression_eval.c). Borrowed; NULL if it leads nowhere. */
+json_t *fg_expression_look_up(const fg_scope *scope, const fg_node *node);
 /* The function of a name that has `length` bytes, or NULL (expression_eval.c). */
 const fg_function *fg_function_find(const char *name, size_t length);
 

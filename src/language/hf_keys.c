@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "language/schema.h"
 #include "language/value_type.h"
 
 static bool is_named(const json_t *names, const char *key, size_t length) {
@@ -16,37 +17,39 @@ static bool is_named(const json_t *names, const char *key, size_t length) {
 
 /* ---- the file ---- */
 
-/* Each list has names, and the texts that its `members` call for. */
-static fg_status check_lists(const json_t *document, const char *part, const char *const members[2],
-                             const char *path, fg_error *err) {
-    json_t *list;
-    FG_JSON_MEMBERS(json_object_get(document, part), name, list) {
-        if (!json_is_array(json_object_get(list, "keys")))
-            return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"keys\", a list of names", path, part,
-                           name);
-        for (size_t i = 0; i < 2; i++) {
-            if (!json_is_string(json_object_get(list, members[i])))
-                return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: expected \"%s\", a string", path, part, name,
-                               members[i]);
-        }
-    }
-    return FG_OK;
-}
+static const fg_member_row file_rows[] = {
+    {"about", 's', false}, {"models", 'n', false},  {"unread", 'o', false},
+    {"types", 'o', false}, {"refused", 'o', false}, {"computation", 'n', false},
+};
+static const fg_member_row lists_row[] = {{"*", 'o', false}};
+static const fg_member_row unread_rows[] = {{"reason", 's', true},
+                                            {"source", 's', true},
+                                            {"depth", 's', false},
+                                            {"keys", 'n', true},
+                                            {"neutral", 'l', false}};
+static const fg_member_row refused_rows[] = {
+    {"message", 's', true}, {"hint", 's', true}, {"keys", 'n', true}, {"neutral", 'l', false}};
+static const fg_member_row names_row[] = {{"*", 'n', false}};
 
-static fg_status check_types(const json_t *types, const char *path, fg_error *err) {
-    json_t *names;
-    FG_JSON_MEMBERS(types, type, names) {
-        if (!fg_type_known(type))
-            return fg_fail(err, FG_ERR_INPUT, "%s: types/%s: there is no such type", path, type);
-    }
-    return FG_OK;
-}
+static const fg_schema_level levels[] = {
+    {"", FG_ROWS(file_rows), NULL},
+    {"unread", FG_ROWS(lists_row), NULL},
+    {"unread/*", FG_ROWS(unread_rows), NULL},
+    {"refused", FG_ROWS(lists_row), NULL},
+    {"refused/*", FG_ROWS(refused_rows), NULL},
+    {"types", FG_ROWS(names_row), NULL},
+};
 
 static fg_status check_file(const fg_source_file *file, fg_error *err) {
-    static const char *const unread[2] = {"reason", "source"}, *const refused[2] = {"message", "hint"};
-    FG_CALL(check_lists(file->document, "unread", unread, file->path, err));
-    FG_CALL(check_lists(file->document, "refused", refused, file->path, err));
-    return check_types(json_object_get(file->document, "types"), file->path, err);
+    const fg_layers layers = {.items = &file, .count = 1};
+    const fg_schema_place at = {.layers = &layers, .parent = ""};
+    const fg_schema_place types = {.layers = &layers, .parent = "types"};
+    json_t *names;
+    FG_CALL(fg_schema_check_levels(file->document, FG_ROWS(levels), &at, err));
+    FG_JSON_MEMBERS(json_object_get(file->document, "types"), type, names) {
+        if (!fg_type_known(type)) FG_CALL(fg_schema_fail(&types, type, err, "there is no such type"));
+    }
+    return FG_OK;
 }
 
 fg_status fg_hf_keys_load(fg_catalogue *catalogue, const json_t **keys, fg_error *err) {

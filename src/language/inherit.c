@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json_scan.h"
+#include "language/todo.h"
 
 enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
 
@@ -15,8 +16,7 @@ enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
 static fg_status read_layer(fg_layers *layers, fg_catalogue *catalogue, const char *path, fg_error *err) {
     FG_CALL(fg_grow(&layers->items, layers->count, &layers->capacity, sizeof *layers->items, err));
     FG_CALL(fg_catalogue_read(catalogue, path, &layers->items[layers->count], err));
-    layers->count++;
-    return FG_OK;
+    return fg_todo_refuse(layers->items[layers->count++], err);
 }
 
 static char *beside(const char *path, const char *name, fg_error *err) {
@@ -30,31 +30,23 @@ typedef struct lineage {
     const char *path;
 } lineage;
 
-static bool same_file(const char *a, const char *b) {
-    fg_file_stamp first, second;
-    return fg_file_stamp_of(a, &first, NULL) == FG_OK && fg_file_stamp_of(b, &second, NULL) == FG_OK &&
-           first.device == second.device && first.inode == second.inode;
-}
-
-static bool descends_from(const lineage *line, const char *path) {
-    for (; line; line = line->below) {
-        if (same_file(line->path, path)) return true;
-    }
-    return false;
+static fg_status descends_from(const lineage *line, const char *path, bool *descends, fg_error *err) {
+    for (*descends = false; line && !*descends; line = line->below)
+        FG_CALL(fg_path_same(line->path, path, descends, err));
+    return FG_OK;
 }
 
 /* Takes `candidate` (and frees it) as `*found` if it is a file that does not lead back. */
 static fg_status consider(const lineage *line, char *candidate, char **found, bool *loop, fg_error *err) {
     if (!candidate) return FG_ERR_MEMORY;
-    bool is_file = false;
+    bool is_file = false, descends = false;
     fg_status status = *found ? FG_OK : fg_path_is_file(candidate, &is_file, err);
-    if (is_file) {
-        if (!descends_from(line, candidate)) {
-            *found = candidate;
-            return FG_OK;
-        }
-        *loop = true;
+    if (is_file) status = descends_from(line, candidate, &descends, err);
+    if (status == FG_OK && is_file && !descends) {
+        *found = candidate;
+        return FG_OK;
     }
+    *loop = *loop || descends;
     fg_free(candidate);
     return status;
 }
@@ -78,13 +70,15 @@ static fg_status find_extended(const fg_layers *layers, fg_catalogue *catalogue,
 }
 
 /* A file that two others extend counts once, behind both. */
-static void remove_earlier(fg_layers *layers, const char *path) {
-    for (size_t i = 0; i < layers->count; i++) {
-        if (!same_file(layers->items[i]->path, path)) continue;
+static fg_status remove_earlier(fg_layers *layers, const char *path, fg_error *err) {
+    bool same = false;
+    for (size_t i = 0; i < layers->count && !same; i++) {
+        FG_CALL(fg_path_same(layers->items[i]->path, path, &same, err));
+        if (!same) continue;
         layers->count--;
         memmove(&layers->items[i], &layers->items[i + 1], (layers->count - i) * sizeof *layers->items);
-        return;
     }
+    return FG_OK;
 }
 
 static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *path, const lineage *below,
@@ -109,7 +103,7 @@ static fg_status load(fg_layers *layers, fg_catalogue *catalogue, const char *pa
                       unsigned depth, fg_error *err) {
     const lineage line = {.below = below, .path = path};
     json_t *name;
-    remove_earlier(layers, path);
+    FG_CALL(remove_earlier(layers, path, err));
     FG_CALL(read_layer(layers, catalogue, path, err));
     const json_t *document = layers->items[layers->count - 1]->document;
     const json_t *extends = json_object_get(document, "extends");

@@ -110,7 +110,7 @@ static fg_status compile_views(fg_migration *m, const fg_schema_place *at, fg_er
                                  .rule = rule,
                                  .line = fg_source_file_line(at->layers->items[0], tensors, pattern)};
         FG_TRY(check_view(at, pattern, rule, tensors, err));
-        FG_TRY(compile_pattern(view, m->file, err));
+        FG_TRY(compile_pattern(view, m->file->path, err));
     }
 done:
     return status;
@@ -121,7 +121,8 @@ fg_status fg_migration_compile(fg_migration *m, const json_t *document, const ch
     char config[PLACE];
     const fg_source_file *layer = layers->items[0];
     const fg_schema_place at = {.layers = layers, .parent = place}; /* "" or "migrations/0" */
-    *m = (fg_migration){.document = document, .file = layer->path};
+    *m = (fg_migration){.document = document, .file = layer};
+    FG_CALL_NEW(m->place, fg_strdup(place, err));
     m->line = fg_source_file_line(layer, place, "from");
     if (!json_is_object(document))
         FG_CALL(
@@ -135,6 +136,7 @@ fg_status fg_migration_compile(fg_migration *m, const json_t *document, const ch
 }
 
 void fg_migration_free(fg_migration *m) {
+    fg_free(m->place);
     fg_declarations_free(&m->declarations);
     fg_name_rules_free(&m->names);
     for (size_t i = 0; i < m->view_count; i++) fg_name_rules_free(&m->views[i].pattern);
@@ -172,6 +174,7 @@ const char *fg_migration_no_forward_pass(const fg_migration *m) {
 }
 
 fg_status fg_migration_where(const fg_migration *m, fg_status status, fg_error *err) {
-    if (status != FG_OK) fg_where(err, "migrating from %s to %s (%s)", m->from.text, m->to.text, m->file);
+    if (status != FG_OK)
+        fg_where(err, "migrating from %s to %s (%s)", m->from.text, m->to.text, m->file->path);
     return status;
 }

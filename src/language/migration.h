@@ -29,8 +29,9 @@ typedef struct fg_tensor_view {
 } fg_tensor_view;
 
 typedef struct fg_migration {
-    const json_t *document; /* borrowed: the object */
-    const char *file;       /* borrowed: the file that has it */
+    const json_t *document;     /* borrowed: the object */
+    const fg_source_file *file; /* borrowed: the one that has it, */
+    char *place;                /* owned: and where: "", or "migrations/0" */
     unsigned line;
     fg_version from, to;
     fg_declarations declarations;

@@ -28,8 +28,8 @@ bool fg_migrations_is_file(const json_t *document) {
 
 static fg_status no_fork(const fg_migration *a, const fg_migration *b, fg_error *err) {
     if (fg_version_compare(&a->from, &b->from) != 0 || fg_version_compare(&a->to, &b->to) == 0) return FG_OK;
-    return fg_fail(err, FG_ERR_INPUT, "%s:%u leads from version %s to %s, %s:%u from %s to %s", a->file,
-                   a->line, a->from.text, a->to.text, b->file, b->line, b->from.text, b->to.text);
+    return fg_fail(err, FG_ERR_INPUT, "%s:%u leads from version %s to %s, %s:%u from %s to %s", a->file->path,
+                   a->line, a->from.text, a->to.text, b->file->path, b->line, b->from.text, b->to.text);
 }
 
 /* Adds the migration at `place`, unless it is for another architecture. `arch` NULL: any will do. */
@@ -137,7 +137,7 @@ static fg_status missing_step(const fg_migrations *all, const char *arch, const 
     fg_buffer known = {0};
     if (step)
         fg_fail(err, FG_ERR_INPUT, "%s: the migration from version %s leads to %s, past %s (%s:%u)", arch,
-                at->text, step->to.text, to->text, step->file, step->line);
+                at->text, step->to.text, to->text, step->file->path, step->line);
     else
         fg_fail(err, FG_ERR_INPUT, "%s: there is no migration from version %s on the way to %s", arch,
                 at->text, to->text);

@@ -48,6 +48,9 @@ typedef struct fg_primitive {
 
 /* The row of a name, or NULL. */
 const fg_primitive *fg_primitive_find(const char *name);
+/* The names of primitives, and those of modifiers, from 0; NULL behind the last. */
+const char *fg_primitive_name_at(size_t index);
+const char *fg_modifier_name_at(size_t index);
 /* Whether it knows this modifier. */
 bool fg_primitive_takes(const fg_primitive *primitive, const char *modifier);
 /* The kind of a modifier's value, 0 if there is no such modifier. */
@@ -59,10 +62,13 @@ typedef enum fg_custom_id {
     FG_CUSTOM_ROTARY_OLDER,
     FG_CUSTOM_ROTARY_NEWER,
     FG_CUSTOM_ROTARY_PARAMETERS,
+    FG_CUSTOM_ROTARY_BY_LAYER,
     FG_CUSTOMS,
 } fg_custom_id;
 /* The index of a name; FG_OPTIONS or FG_CUSTOMS if there is no such name. */
 fg_option_id fg_option_find(const char *name);
 fg_custom_id fg_custom_find(const char *name);
+/* Whether it knows this modifier. */
+bool fg_custom_takes(fg_custom_id custom, const char *modifier);
 
 #endif

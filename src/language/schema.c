@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/nearest_name.h"
 #include "language/template.h"
 #include "store/tensors.h"
 
@@ -24,7 +25,9 @@ enum {
     YES = 1 << 8,
     ORDER = 1 << 9,        /* each number below the length of the list once */
     EXPRESSIONS = 1 << 10, /* a list of strings and integers */
-    ANY = 1 << 11,
+    COUNT = 1 << 11,       /* an integer of 0 or more */
+    VARIANTS = 1 << 12,    /* a list of texts and objects, not empty */
+    ANY = 1 << 13,
 };
 
 static bool is_text(const json_t *value) {
@@ -33,6 +36,10 @@ static bool is_text(const json_t *value) {
 
 static bool is_expression(const json_t *value) {
     return json_is_string(value) || json_is_integer(value);
+}
+
+static bool is_variant(const json_t *value) {
+    return is_text(value) || json_is_object(value);
 }
 
 static bool each(const json_t *values, bool (*holds)(const json_t *value)) {
@@ -63,9 +70,12 @@ static unsigned forms_of(const json_t *value) {
     if (is_text(value)) forms |= TEXT;
     if (json_is_boolean(value)) forms |= FLAG;
     if (json_is_true(value)) forms |= YES;
+    if (json_integer_value(value) > 0 || (json_is_integer(value) && !json_integer_value(value)))
+        forms |= COUNT;
     if (json_is_object(value)) forms |= OBJECT;
     if (json_object_size(value)) forms |= MEMBERS;
-    if (json_array_size(value)) forms |= ITEMS | (each(value, is_text) ? TEXTS : 0);
+    if (json_array_size(value))
+        forms |= ITEMS | (each(value, is_text) ? TEXTS : 0) | (each(value, is_variant) ? VARIANTS : 0);
     if (!json_is_array(value)) return forms;
     return forms | LIST | (each(value, is_expression) ? EXPRESSIONS : 0) | (is_order(value) ? ORDER : 0);
 }
@@ -93,6 +103,11 @@ static const struct schema_kind {
     {'q', LIST | OBJECT, "a list of [expression, message]"},
     {'Q', LIST, "a list of [expression, message]"},
     {'X', OBJECT, "an object of expressions"},
+    {'k', TEXT, "a message"},
+    {'i', COUNT, "an integer of 0 or more"},
+    {'u', YES | TEXT, "true, or a string"},
+    {'y', TEXT | OBJECT, "an object, or the name of one"},
+    {'w', TEXT | OBJECT | VARIANTS, "a string, an object, or a list of them"},
     {'E', ANY, ""},
     {'v', ANY, ""},
 };
@@ -143,23 +158,71 @@ static fg_status check_conditions(const json_t *conditions, const char *key, con
     return FG_OK;
 }
 
+/* Expressions in a member of such a kind. `where` is for the message. */
+static fg_status check_expressions(const json_t *value, char letter, const char *key, const char *where,
+                                   fg_error *err) {
+    if (letter == 'k') {
+        fg_expression *condition = NULL;
+        fg_status status = fg_expression_parse(&condition, key, where, err);
+        fg_expression_free(&condition);
+        return status;
+    }
+    return strchr("exXEv", letter) ? fg_template_check(value, letter != 'v', where, err) : FG_OK;
+}
+
+static fg_status check_content(const json_t *value, char letter, const char *key, const fg_schema_place *at,
+                               const char *where, fg_error *err) {
+    if (strchr("qQ", letter)) return check_conditions(value, key, at, where, err);
+    return check_expressions(value, letter, key, where, err);
+}
+
 fg_status fg_schema_check_member(const json_t *value, char letter, const char *key, const fg_schema_place *at,
                                  fg_error *err) {
     char where[WHERE];
+    if (at->removes && json_is_null(value)) return FG_OK;
     if (!fg_schema_is(value, letter))
         return fg_schema_fail(at, key, err, "found %s, expected %s", fg_json_kind(value),
                               find_kind(letter)->expected);
+    fg_error unsaid = {0};
+    fg_status status = check_content(value, letter, key, at, "", &unsaid);
+    if (status == FG_OK) return FG_OK;
+    if (status != FG_ERR_INPUT) {
+        *err = unsaid;
+        return status;
+    }
+    /* To find a line is a walk over the file's text: only for a message. */
     const char *member = at->label ? at->label : key;
     const fg_source_file *file = fg_layers_find(at->layers, at->parent, member);
     snprintf(where, sizeof where, "%s:%u: %s%s%s", file->path, fg_source_file_line(file, at->parent, member),
              at->parent, *at->parent ? "/" : "", member);
-    if (strchr("qQ", letter)) return check_conditions(value, key, at, where, err);
-    return strchr("exXEv", letter) ? fg_template_check(value, letter != 'v', where, err) : FG_OK;
+    return check_content(value, letter, key, at, where, err);
 }
 
-fg_status fg_schema_unknown(const char *key, const fg_schema_place *at, fg_error *err) {
-    if (at->label) return fg_layers_fail(at->layers, at->parent, at->label, err, "unknown key \"%s\"", key);
-    return fg_layers_fail(at->layers, at->parent, key, err, "unknown key");
+static fg_status fail_unknown(const char *key, const fg_schema_place *at, const fg_nearest_name *nearest,
+                              fg_error *err) {
+    if (at->label)
+        fg_layers_fail(at->layers, at->parent, at->label, err, "unknown key \"%s\"", key);
+    else
+        fg_layers_fail(at->layers, at->parent, key, err, "unknown key");
+    if (nearest->best) fg_hint(err, "did you mean \"%s\"?", nearest->best);
+    return FG_ERR_INPUT;
+}
+
+static void try_names(fg_nearest_name *nearest, const char *(*name_at)(size_t i)) {
+    for (size_t i = 0; name_at && name_at(i); i++) fg_nearest_name_try(nearest, name_at(i));
+}
+
+fg_status fg_schema_unknown(const char *key, const char *(*name_at)(size_t i), const fg_schema_place *at,
+                            fg_error *err) {
+    fg_nearest_name nearest = fg_nearest_name_begin(key);
+    try_names(&nearest, name_at);
+    return fail_unknown(key, at, &nearest, err);
+}
+
+void fg_schema_suggest(const char *typed, const char *(*name_at)(size_t i), fg_error *err) {
+    fg_nearest_name nearest = fg_nearest_name_begin(typed);
+    try_names(&nearest, name_at);
+    if (nearest.best) fg_hint(err, "did you mean \"%s\"?", nearest.best);
 }
 
 static bool is_row_of(const fg_member_row *row, const char *key) {
@@ -168,18 +231,91 @@ static bool is_row_of(const fg_member_row *row, const char *key) {
     return strcmp(row->key, key) == 0;
 }
 
-fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_t count,
-                          const fg_schema_place *at, bool complete, fg_error *err) {
+/* The row of a member; NULL: it has none. */
+static const fg_member_row *find_row(const fg_schema_level *level, const char *key) {
+    const fg_member_row *row = level->rows, *end = level->rows + level->count;
+    while (row < end && !is_row_of(row, key)) row++;
+    if (row == end) return NULL;
+    if (strcmp(row->key, "*") != 0 || !level->name_at) return row;
+    size_t i = 0;
+    while (level->name_at(i) && strcmp(level->name_at(i), key) != 0) i++;
+    return level->name_at(i) ? row : NULL;
+}
+
+static fg_status fail_without_row(const fg_schema_level *level, const char *key, const fg_schema_place *at,
+                                  fg_error *err) {
+    fg_nearest_name nearest = fg_nearest_name_begin(key);
+    for (size_t i = 0; i < level->count; i++) fg_nearest_name_try(&nearest, level->rows[i].key);
+    try_names(&nearest, level->name_at);
+    return fail_unknown(key, at, &nearest, err);
+}
+
+static fg_status check_level(const json_t *object, const fg_schema_level *level, const fg_schema_place *at,
+                             bool complete, fg_error *err) {
     json_t *value;
     FG_JSON_MEMBERS(object, key, value) {
-        size_t row = 0;
-        while (row < count && !is_row_of(&rows[row], key)) row++;
-        if (row == count) FG_CALL(fg_schema_unknown(key, at, err));
-        FG_CALL(fg_schema_check_member(value, rows[row].kind, key, at, err));
+        const fg_member_row *row = find_row(level, key);
+        if (!row) FG_CALL(fail_without_row(level, key, at, err));
+        FG_CALL(fg_schema_check_member(value, row->kind, key, at, err));
     }
-    for (size_t row = 0; row < count && complete; row++) {
-        if (rows[row].needed && !json_object_get(object, rows[row].key))
-            FG_CALL(fg_schema_fail(at, rows[row].key, err, "is missing"));
+    for (size_t i = 0; i < level->count && complete; i++) {
+        const fg_member_row *row = &level->rows[i];
+        if (row->needed && !json_object_get(object, row->key))
+            FG_CALL(fg_schema_fail(at, row->key, err, "is missing"));
+    }
+    return FG_OK;
+}
+
+fg_status fg_schema_check(const json_t *object, const fg_member_row *rows, size_t count,
+                          const fg_schema_place *at, bool complete, fg_error *err) {
+    return check_level(object, &(fg_schema_level){.rows = rows, .count = count}, at, complete, err);
+}
+
+/* ---- levels ---- */
+
+static fg_status check_below(const json_t *value, const char *rest, const fg_schema_level *level,
+                             const fg_schema_place *at, fg_error *err);
+
+/* The value of one member, or item. */
+static fg_status check_inside(const json_t *value, const char *key, const char *rest,
+                              const fg_schema_level *level, const fg_schema_place *outer, fg_error *err) {
+    char path[WHERE];
+    fg_schema_place at = *outer;
+    at.parent = path;
+    if (!json_is_object(value) && !json_is_array(value)) return FG_OK;
+    if (snprintf(path, sizeof path, "%s%s%s", outer->parent, *outer->parent ? "/" : "", key) >= WHERE)
+        return fg_schema_fail(outer, key, err, "its path is too long");
+    return check_below(value, rest, level, &at, err);
+}
+
+/* What is at `rest`, as in level->path, below a value. */
+static fg_status check_below(const json_t *value, const char *rest, const fg_schema_level *level,
+                             const fg_schema_place *at, fg_error *err) {
+    size_t length = strcspn(rest, "/");
+    const char *next = rest + length + (rest[length] == '/');
+    bool any = length == 1 && *rest == '*';
+    char number[24];
+    json_t *inner;
+    FG_JSON_EACH(value, i, inner) {
+        snprintf(number, sizeof number, "%zu", i);
+        if (json_is_object(inner)) FG_CALL(check_inside(inner, number, rest, level, at, err));
+    }
+    if (!length) return json_is_object(value) ? check_level(value, level, at, !at->removes, err) : FG_OK;
+    FG_JSON_MEMBERS(value, key, inner) {
+        if (any || (strlen(key) == length && strncmp(key, rest, length) == 0))
+            FG_CALL(check_inside(inner, key, next, level, at, err));
+    }
+    return FG_OK;
+}
+
+fg_status fg_schema_check_levels(const json_t *object, const fg_schema_level *levels, size_t count,
+                                 const fg_schema_place *at, fg_error *err) {
+    const char *outer = levels[0].path;
+    size_t length = strlen(outer);
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(levels[i].path, outer, length) != 0) continue;
+        const char *rest = levels[i].path + length;
+        FG_CALL(check_below(object, rest + (*rest == '/'), &levels[i], at, err));
     }
     return FG_OK;
 }

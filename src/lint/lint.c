@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/declaration.h"
 #include "language/defaults.h"
 #include "language/hf_keys.h"
@@ -15,6 +14,7 @@
 #include "lint/lint_errors.h"
 #include "mapping/converter_map.h"
 #include "mapping/name_map.h"
+#include "model/spec.h"
 #include "translate/translate.h"
 
 enum { BRIEF = 100, LAYERS = 3 };
@@ -117,8 +117,12 @@ fg_status fg_lint_outputs(const fg_converter *converter, const json_t *hf, fg_di
     FG_TRY(fg_name_map_new(&map, converter, hf, NULL, err));
     for (size_t i = 0; i < map.count; i++) { /* each link has one part */
         const fg_tensor_form *form = &map.forms[map.links[i].form];
+        const fg_packed_tensor *split = fg_tensor_map_split(&map, &map.links[i]);
         const char *name = direction == FG_IMPORT ? map.links[i].target : map.parts[i];
-        FG_TRY(fg_plan_add_output(plan, name, FG_F32, form->rank, form->shape, err));
+        if (direction == FG_IMPORT || !split)
+            FG_TRY(fg_plan_add_output(plan, name, FG_F32, form->rank, form->shape, err));
+        else if (split->first_part == i)
+            FG_TRY(fg_plan_add_output(plan, split->hf, FG_F32, split->rank, split->shape, err));
     }
 done:
     fg_tensor_map_free(&map);
@@ -212,12 +216,8 @@ done:
 
 /* A family that transformers does not know has none. */
 static fg_status check_small_model(linter *l, fg_error *err) {
-    char unsaid[FG_LOG_LINE];
-    fg_log_trial_begin(); /* what the defaults of a family lose is no problem of its converter */
-    fg_status status = fg_lint_small_config(l->converter, &l->config, err);
-    if (l->config) status = check_translated(l, err);
-    fg_log_trial_end(unsaid);
-    return status;
+    FG_CALL(fg_lint_small_config(l->converter, &l->config, err));
+    return l->config ? check_translated(l, err) : FG_OK;
 }
 
 static fg_status check_code(linter *l, fg_error *err) {
@@ -259,20 +259,15 @@ done:
     return status;
 }
 
-/* The proof knows the family, or the converter says why not. */
+/* The proof knows the family. */
 static fg_status check_model_file(linter *l, fg_error *err) {
-    const char *family = fg_converter_model_type(l->converter),
-               *reason = fg_converter_no_forward_pass(l->converter);
+    const char *family = fg_converter_model_type(l->converter);
     bool known;
     char detail[BRIEF];
     FG_CALL(find_model_file(l, &known, err));
     snprintf(detail, sizeof detail, "models/%.*s.json", BRIEF / 2, family);
-    if (reason && known)
-        FG_CALL(fg_lint_errors_add(&l->wrong, err, "\"no_forward_pass\" is given, but there is %s", detail));
-    if (!reason && !known)
-        FG_CALL(
-            fg_lint_errors_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail));
-    return FG_OK;
+    if (known) return FG_OK;
+    return fg_lint_errors_add(&l->wrong, err, "the proof does not know the family: there is no %s", detail);
 }
 
 /* The model types that "defaults" names have some. */
@@ -299,6 +294,9 @@ static fg_status check_migrations(linter *l, fg_error *err) {
     status = fg_migrations_load_file(&all, l->catalogue, l->path, &what);
     FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
     for (size_t i = 0; i < all.count; i++) {
+        what = (fg_error){0};
+        status = fg_model_spec_check_patch(&all.items[i], &what);
+        FG_TRY(fg_lint_errors_catch(&l->wrong, status, &what, err));
         FG_TRY_RENEW(text, fg_migration_text(&all.items[i], err));
         FG_TRY(fg_buffer_printf(&l->migrations, err, "%s%s", i ? "; " : "", text));
     }
@@ -356,6 +354,16 @@ done:
     return status;
 }
 
+/* What a file that has nothing wrong is. */
+static fg_status describe(const linter *l, fg_buffer *fine, fg_error *err) {
+    if (l->converter && json_object_get(fg_converter_document(l->converter), "unsupported"))
+        return fg_buffer_put(fine, "settings of a family that the format cannot hold", err);
+    if (!l->converter || fg_converter_abstract(l->converter))
+        return fg_buffer_put(fine, "to be extended", err);
+    return fg_buffer_printf(fine, err, "%s, %zu tensor names round-trip",
+                            fg_converter_model_type(l->converter), l->names);
+}
+
 static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_buffer *report,
                                 size_t *problems, fg_error *err) {
     fg_status status = FG_OK;
@@ -365,10 +373,7 @@ static fg_status lint_converter(fg_catalogue *catalogue, const char *path, fg_bu
     status = fg_converter_load_file(&l.converter, catalogue, path, &what);
     FG_TRY(fg_lint_errors_catch(&l.wrong, status, &what, err));
     if (l.converter) FG_TRY(run_checks(&l, err));
-    FG_TRY(l.converter && !fg_converter_abstract(l.converter)
-               ? fg_buffer_printf(&fine, err, "%s, %zu tensor names round-trip",
-                                  fg_converter_model_type(l.converter), l.names)
-               : fg_buffer_printf(&fine, err, "to be extended"));
+    FG_TRY(describe(&l, &fine, err));
     if (l.migrations.length) FG_TRY(fg_buffer_printf(&fine, err, "; migrations %s", l.migrations.data));
     FG_TRY(fg_lint_errors_report(&l.wrong, path, fine.data, report, problems, err));
 done:

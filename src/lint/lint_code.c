@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/declaration.h"
 #include "lint/lint.h"
 #include "lint/lint_errors.h"
@@ -136,13 +135,10 @@ done:
 fg_status fg_lint_code(const fg_converter *converter, const json_t *sample, fg_buffer *wrong, fg_error *err) {
     code_linter l = {.converter = converter, .wrong = wrong, .before = wrong->length};
     fg_error what = {0};
-    char unsaid[FG_LOG_LINE];
     fg_status status = fg_code_declaration_load(&l.declaration, converter, &what);
     if (status != FG_OK) return fg_lint_errors_catch_whole(wrong, status, &what, err);
     if (!l.declaration.document) return FG_OK; /* no code */
-    fg_log_trial_begin();                      /* warnings of the example are no problem of its converter */
     status = check_sample(&l, sample, err);
-    fg_log_trial_end(unsaid);
     fg_code_declaration_free(&l.declaration);
     return status;
 }

@@ -8,7 +8,6 @@
 #include "language/expression.h"
 #include "lint/lint_errors.h"
 #include "lint/lint_reads.h"
-#include "model/block_kinds.h"
 #include "model/spec.h"
 
 enum { BRIEF = 80 };
@@ -24,13 +23,13 @@ typedef struct spec_linter {
 
 /* ---- families ---- */
 
-/* Whether there is a converter whose models can be run. */
-static fg_status can_run(const spec_linter *l, const fg_format *format, const char *family, bool *can,
-                         fg_error *err) {
+/* Whether there is a converter that loads. */
+static fg_status has_converter(const spec_linter *l, const fg_format *format, const char *family, bool *has,
+                               fg_error *err) {
     const fg_converter *converter = NULL;
     fg_error what = {0};
     fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
-    *can = status == FG_OK && !fg_converter_no_forward_pass(converter);
+    *has = status == FG_OK;
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
 }
 
@@ -46,25 +45,17 @@ static fg_status check_reads(spec_linter *l, const fg_format *format, const char
 /* The side of a format whose families have a file each. */
 static fg_status check_side(spec_linter *l, const fg_format *format, const char *family, const json_t *spec,
                             fg_error *err) {
-    bool can, has = json_object_get(json_object_get(spec, "formats"), format->schema);
-    FG_CALL(can_run(l, format, family, &can, err));
-    if (can && has) FG_CALL(check_reads(l, format, family, spec, err));
-    if (can == has) return FG_OK;
+    bool there, has = json_object_get(json_object_get(spec, "formats"), format->schema);
+    FG_CALL(has_converter(l, format, family, &there, err));
+    if (there && has) FG_CALL(check_reads(l, format, family, spec, err));
+    if (there == has) return FG_OK;
     return fg_lint_errors_add(&l->wrong, err, "%s %s, which has %s converter for %s",
-                              can ? "has nothing for" : "says something for", format->name, can ? "a" : "no",
-                              family);
+                              there ? "has nothing for" : "says something for", format->name,
+                              there ? "a" : "no", family);
 }
 
 static fg_status check_family(spec_linter *l, const char *family, const json_t *spec, fg_error *err) {
     const fg_format *target;
-    bool any = false, can;
-    for (size_t i = 0; !any && (target = fg_format_target(i)); i++) {
-        FG_CALL(can_run(l, target, family, &can, err));
-        any |= can;
-    }
-    if (!any)
-        FG_CALL(fg_lint_errors_add(&l->wrong, err, "there is no converter of models that can be run for %s",
-                                   family));
     if (!json_object_get(json_object_get(spec, "formats"), "hf"))
         FG_CALL(fg_lint_errors_add(&l->wrong, err, "does not say how hf's models compute"));
     for (size_t i = 0; (target = fg_format_target(i)); i++) {
@@ -75,15 +66,20 @@ static fg_status check_family(spec_linter *l, const char *family, const json_t *
 
 /* ---- keys ---- */
 
-/* Whether what stands in for an absent key is the default of its class: null stands for what "null" says. */
-static fg_status check_default(spec_linter *l, const json_t *entry, const char *path, const json_t *held,
+/* Whether what stands in for an absent key is the default of a class with the key (`defaults`): null stands
+ * for what "null" says. */
+static fg_status check_default(spec_linter *l, const json_t *entry, const char *path, const json_t *defaults,
                                fg_error *err) {
     char found[BRIEF], expected[BRIEF];
-    const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null");
-    const json_t *wanted = json_is_null(held) && null ? null : held;
-    if (!absent || !held || json_is_object(absent) || fg_expression_is(absent) ||
-        fg_json_equal(absent, wanted))
-        return FG_OK;
+    const json_t *absent = json_object_get(entry, "absent"), *null = json_object_get(entry, "null"),
+                 *wanted = NULL;
+    json_t *held;
+    FG_JSON_EACH(defaults, i, held) {
+        const json_t *means = json_is_null(held) && null ? null : held;
+        if (fg_json_equal(absent, means)) return FG_OK;
+        if (!wanted) wanted = means;
+    }
+    if (!absent || !wanted || json_is_object(absent) || fg_expression_is(absent)) return FG_OK;
     return fg_lint_errors_add(&l->wrong, err, "\"%s\": absent means %s here, and %s in its class", path,
                               fg_json_brief(absent, found, sizeof found),
                               fg_json_brief(wanted, expected, sizeof expected));
@@ -93,20 +89,23 @@ static fg_status check_default(spec_linter *l, const json_t *entry, const char *
 static fg_status check_key(spec_linter *l, const char *prefix, const char *key, const json_t *entry,
                            fg_error *err) {
     fg_status status = FG_OK;
-    json_t *ignored;
-    const json_t *held = NULL;
+    json_t *ignored, *defaults = NULL;
     char *path = NULL;
     bool there = false;
     FG_TRY_NEW(path, fg_strformat(err, "%s%s%s", prefix, *prefix ? "/" : "", key));
     const char *field = fg_format_inside_model(l->format, path);
     if (!field) goto done; /* the kind of the model */
+    FG_TRY_NEW(defaults, json_array());
     FG_JSON_MEMBERS(l->roots, root, ignored) {
-        if (!there) there = fg_class_can_have(l->classes, root, field, &held);
+        bool can;
+        FG_TRY(fg_class_can_have(l->classes, root, field, &can, defaults, err));
+        there |= can;
     }
     l->keys++;
     if (!there) FG_TRY(fg_lint_errors_add(&l->wrong, err, "no class has the field %s", path));
-    if (there && entry) FG_TRY(check_default(l, entry, path, held, err));
+    if (there && entry) FG_TRY(check_default(l, entry, path, defaults, err));
 done:
+    json_decref(defaults);
     fg_free(path);
     return status;
 }
@@ -143,95 +142,6 @@ static fg_status check_keys(spec_linter *l, const char *prefix, const json_t *si
     return FG_OK;
 }
 
-static fg_status check_roles(spec_linter *l, const json_t *config, fg_error *err) {
-    json_t *entry;
-    FG_JSON_MEMBERS(config, name, entry) {
-        if (!fg_hyperparameters_is_role(name))
-            FG_CALL(fg_lint_errors_add(&l->wrong, err, "there is no role %s", name));
-    }
-    return FG_OK;
-}
-
-static fg_status check_all_roles(spec_linter *l, const json_t *spec, fg_error *err) {
-    json_t *side;
-    FG_CALL(check_roles(l, json_object_get(spec, "config"), err));
-    FG_JSON_MEMBERS(json_object_get(spec, "formats"), format, side) {
-        FG_CALL(check_roles(l, json_object_get(side, "config"), err));
-        FG_CALL(check_roles(l, fg_json_at(side, "blocks/config"), err));
-    }
-    return FG_OK;
-}
-
-/* ---- members ---- */
-
-/* What each kind of object may have: a misspelled member would have no effect, and nobody would know. */
-typedef const char *const member_names[];
-static member_names of_file = {"about", "extends", "model_type", "config", "formats", NULL};
-static member_names of_side = {"config",  "rotary", "only",      "only_if",
-                               "blocks",  "block",  "mtp_block", "base_model_prefix",
-                               "weights", "unread", NULL};
-static member_names of_blocks = {"by",     "one",  "named",   "pattern", "config",
-                                 "rotary", "only", "only_if", NULL};
-static member_names of_rotary = {"objects", "type", "numbers", NULL};
-static member_names of_entry = {"key", "value", "absent", "null", "words", NULL};
-static member_names of_number = {"key", "absent", "null", "outside", "yields", NULL};
-static member_names of_weight = {"name",    "part", "of",         "rows", "unsqueezed",
-                                 "experts", "dim",  "transposed", NULL};
-
-static fg_status check_members(spec_linter *l, const char *where, const json_t *object, member_names names,
-                               fg_error *err) {
-    json_t *value;
-    FG_JSON_MEMBERS(object, key, value) {
-        size_t i = 0;
-        while (names[i] && strcmp(names[i], key) != 0) i++;
-        if (names[i]) continue;
-        FG_CALL(fg_lint_errors_add(&l->wrong, err, "%s: unknown member %s", where, key));
-    }
-    return FG_OK;
-}
-
-/* The members of each object in `objects`. */
-static fg_status check_each(spec_linter *l, const json_t *objects, member_names names, fg_error *err) {
-    json_t *value;
-    FG_JSON_MEMBERS(objects, key, value) {
-        FG_CALL(check_members(l, key, value, names, err));
-    }
-    return FG_OK;
-}
-
-static fg_status check_weights(spec_linter *l, const json_t *weights, fg_error *err) {
-    json_t *value, *choice;
-    FG_JSON_MEMBERS(weights, role, value) {
-        FG_CALL(check_members(l, role, value, of_weight, err));
-        FG_JSON_EACH(value, i, choice) FG_CALL(check_members(l, role, choice, of_weight, err));
-    }
-    return FG_OK;
-}
-
-/* What a side and its "blocks" have alike. */
-static fg_status check_description(spec_linter *l, const json_t *described, fg_error *err) {
-    const json_t *rotary = json_object_get(described, "rotary");
-    FG_CALL(check_each(l, json_object_get(described, "config"), of_entry, err));
-    FG_CALL(check_members(l, "rotary", rotary, of_rotary, err));
-    FG_CALL(check_members(l, "rotary/type", json_object_get(rotary, "type"), of_entry, err));
-    return check_each(l, json_object_get(rotary, "numbers"), of_number, err);
-}
-
-static fg_status check_all_members(spec_linter *l, const json_t *spec, fg_error *err) {
-    json_t *side;
-    FG_CALL(check_members(l, "the file", spec, of_file, err));
-    FG_CALL(check_each(l, json_object_get(spec, "config"), of_entry, err));
-    FG_JSON_MEMBERS(json_object_get(spec, "formats"), format, side) {
-        const json_t *blocks = json_object_get(side, "blocks");
-        FG_CALL(check_members(l, format, side, of_side, err));
-        FG_CALL(check_members(l, "blocks", blocks, of_blocks, err));
-        FG_CALL(check_description(l, side, err));
-        FG_CALL(check_description(l, blocks, err));
-        FG_CALL(check_weights(l, json_object_get(side, "weights"), err));
-    }
-    return FG_OK;
-}
-
 /* ---- files ---- */
 
 /* The classes that the converters of the format begin with. */
@@ -262,8 +172,6 @@ static fg_status find_format(spec_linter *l, const char *name, fg_error *err) {
 }
 
 static fg_status check_spec(spec_linter *l, const char *name, const json_t *spec, fg_error *err) {
-    FG_CALL(check_all_members(l, spec, err));
-    FG_CALL(check_all_roles(l, spec, err));
     FG_CALL(find_format(l, name, err));
     if (!l->format) {
         FG_CALL(check_family(l, name, spec, err));
@@ -334,9 +242,10 @@ static fg_status search_first(fg_catalogue *all, const char *directory, fg_catal
 
 fg_status fg_model_spec_is_file(const char *path, bool *is, fg_error *err) {
     char *folder = fg_path_parent(path, err);
+    fg_path_kind kind;
     if (!folder) return FG_ERR_MEMORY;
-    fg_status status = fg_path_is_file(path, is, err);
-    *is = *is && fg_ends_with(path, ".json") && strcmp(fg_path_name(folder), "models") == 0;
+    fg_status status = fg_path_look(path, &kind, err);
+    *is = kind == FG_PATH_FILE && fg_ends_with(path, ".json") && strcmp(fg_path_name(folder), "models") == 0;
     fg_free(folder);
     return status;
 }
@@ -403,8 +312,7 @@ fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_
     if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
     if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
     const fg_format *format = fg_converter_format(converter);
-    if (format && !format->spec && !fg_converter_abstract(converter) &&
-        !fg_converter_no_forward_pass(converter))
+    if (format && !format->spec && !fg_converter_abstract(converter))
         status = lint_reads(catalogue, converter, report, problems, err);
     return status;
 }

@@ -255,20 +255,34 @@ static bool is_declared(const fg_code_declaration *declaration, const char *name
     return false;
 }
 
+/* Lists the name that a template gives to the target's tensor of block 0, unless it is declared. */
+static fg_status check_name(const fg_code_declaration *declaration, const char *template, fg_buffer *list,
+                            size_t *count, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer target = {0};
+    bool matched;
+    char *name = NULL;
+    FG_TRY_NEW(name, fg_tensor_name_of(template, 0, err));
+    FG_TRY(fg_name_rules_apply(fg_converter_rules(declaration->converter, FG_IMPORT), name, &target, &matched,
+                               err));
+    if (matched && !is_declared(declaration, target.data))
+        FG_TRY(list_name(declaration, target.data, list, count, err));
+done:
+    fg_free(name);
+    fg_buffer_free(&target);
+    return status;
+}
+
 fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *err) {
     fg_status status = FG_OK;
-    const fg_converter *converter = declaration->converter;
-    fg_buffer target = {0}, list = {0};
+    const json_t *tensors = json_object_get(fg_converter_document(declaration->converter), "tensors");
+    fg_buffer list = {0};
     size_t count = 0;
-    json_t *rule;
-    char *name = NULL;
-    bool matched;
-    FG_JSON_MEMBERS(json_object_get(fg_converter_document(converter), "tensors"), template, rule) {
-        fg_free(name);
-        FG_TRY_NEW(name, fg_tensor_name_of(template, 0, err));
-        FG_TRY(fg_name_rules_apply(fg_converter_rules(converter, FG_IMPORT), name, &target, &matched, err));
-        if (!matched || is_declared(declaration, target.data)) continue;
-        FG_TRY(list_name(declaration, target.data, &list, &count, err));
+    json_t *rule, *rows;
+    FG_JSON_MEMBERS(tensors, template, rule) {
+        const json_t *split = json_object_get(rule, "split");
+        if (!split) FG_TRY(check_name(declaration, template, &list, &count, err));
+        FG_JSON_MEMBERS(split, part, rows) FG_TRY(check_name(declaration, part, &list, &count, err));
     }
     if (count) {
         fg_fail(err, FG_ERR_INPUT,
@@ -277,8 +291,6 @@ fg_status fg_code_check_names(const fg_code_declaration *declaration, fg_error *
         status = fg_hint(err, "%s declares what the code makes", declaration->file);
     }
 done:
-    fg_free(name);
-    fg_buffer_free(&target);
     fg_buffer_free(&list);
     return status;
 }

@@ -34,7 +34,8 @@ static fg_status read_shape(const migration_builder *b, const fg_tensor_view *vi
     const json_t *given = json_object_get(view->rule, key);
     const fg_scope scope = {.here = b->config, .root = b->config};
     if (!given) return FG_OK;
-    snprintf(where, sizeof where, "%s:%u: tensors/%s/%s", b->migration->file, view->line, view->text, key);
+    snprintf(where, sizeof where, "%s:%u: tensors/%s/%s", b->migration->file->path, view->line, view->text,
+             key);
     *rank = (uint32_t)json_array_size(given);
     for (uint32_t d = 0; d < *rank; d++)
         FG_CALL(fg_expression_size(json_array_get(given, d), &scope, where, &shape[d], b->err));
@@ -56,8 +57,8 @@ static fg_status misfit(const migration_builder *b, const fg_tensor *tensor, con
     char found[SHAPE_TEXT], wanted[SHAPE_TEXT];
     fg_shape_text(rank, shape, wanted, sizeof wanted);
     fg_fail(b->err, FG_ERR_INPUT, "tensor \"%s\" is %s, which cannot be viewed as %s (%s:%u: %s of %s)",
-            tensor->name, fg_tensor_text(tensor, found, sizeof found), wanted, b->migration->file, view->line,
-            key, view->text);
+            tensor->name, fg_tensor_text(tensor, found, sizeof found), wanted, b->migration->file->path,
+            view->line, key, view->text);
     return fg_hint(b->err, "check that the model is of the version that the update starts from");
 }
 
@@ -66,8 +67,8 @@ static fg_status wrong_order(const migration_builder *b, const fg_tensor *tensor
     char found[SHAPE_TEXT];
     return fg_fail(b->err, FG_ERR_INPUT,
                    "tensor \"%s\" is %s, but \"permute\" has %zu dimensions (%s:%u: %s)", tensor->name,
-                   fg_tensor_text(tensor, found, sizeof found), json_array_size(order), b->migration->file,
-                   view->line, view->text);
+                   fg_tensor_text(tensor, found, sizeof found), json_array_size(order),
+                   b->migration->file->path, view->line, view->text);
 }
 
 /* A view changes the form that a tensor has as it is. */
@@ -117,7 +118,7 @@ fg_status fg_migration_plan(const fg_migration *m, fg_tensors *source, const jso
                             const fg_tensor_plan_options *options, fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     migration_builder b = {.migration = m, .config = config, .err = err};
-    b.map = (fg_tensor_map){.file = m->file, .key = "names", .as_found = true};
+    b.map = (fg_tensor_map){.file = m->file->path, .key = "names", .as_found = true};
     *plan = (fg_plan){0};
     for (size_t i = 0; i < source->count; i++) FG_TRY(add_tensor(&b, &source->items[i]));
     FG_TRY(fg_tensor_plan(&b.map, FG_IMPORT, source, options, plan, err));

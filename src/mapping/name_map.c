@@ -11,9 +11,10 @@ enum { BRIEF = 120 };
 typedef struct builder {
     fg_tensor_map *map;
     fg_tensor_templates templates;
-    uint32_t *forms; /* owned; by template */
-    json_t *lost;    /* borrowed; names of hf that do not round-trip; NULL: they are errors */
-    fg_error why;    /* of the last of them */
+    uint32_t *forms;    /* owned; by template */
+    size_t split_parts; /* of the tensor under way that is split */
+    json_t *lost;       /* borrowed; names of hf that do not round-trip; NULL: they are errors */
+    fg_error why;       /* of the last of them */
     fg_buffer target, back;
     fg_error *err;
 } builder;
@@ -49,7 +50,7 @@ static fg_status round_trip(builder *b, const char *hf, fg_error *err) {
                    hf, b->target.data, b->back.data);
 }
 
-static fg_status add_name(builder *b, size_t template, uint64_t block) {
+static fg_status add_link(builder *b, size_t template, uint64_t block) {
     fg_status status = FG_OK;
     fg_error *err = b->err;
     fg_tensor_map *map = b->map;
@@ -70,6 +71,31 @@ done:
     b->why.status = FG_OK;
     fg_free(hf);
     return status;
+}
+
+static fg_status add_whole(const builder *b, const fg_tensor_template *t, uint64_t block) {
+    fg_error *err = b->err;
+    fg_packed_tensor whole = {.first_part = (uint32_t)(b->map->part_count - t->parts),
+                              .part_count = (uint32_t)t->parts,
+                              .rank = t->rank,
+                              .shape_rule = json_object_get(t->rule, "shape")};
+    memcpy(whole.shape, t->shape, sizeof whole.shape);
+    whole.shape[0] = t->whole_rows;
+    FG_CALL_NEW(whole.hf, fg_tensor_name_of(t->whole, block, err));
+    return fg_tensor_map_add_split(b->map, &whole, err);
+}
+
+/* A name, and behind the last part of a tensor that is split the tensor, unless one of them was lost. */
+static fg_status add_name(builder *b, size_t template, uint64_t block) {
+    const fg_tensor_template *t = &b->templates.items[template];
+    size_t before = b->map->part_count;
+    FG_CALL(add_link(b, template, block));
+    if (!t->whole) return FG_OK;
+    b->split_parts += b->map->part_count - before;
+    if (!t->parts) return FG_OK;
+    bool complete = b->split_parts == t->parts;
+    b->split_parts = 0;
+    return complete ? add_whole(b, t, t->repeats ? block : 0) : FG_OK;
 }
 
 /* ---- templates ---- */
@@ -139,7 +165,7 @@ static fg_status explain(const fg_tensor_map *map, const char *source, const cha
     fg_status status = read_templates(map->converter, map->config, &all, NULL);
     for (size_t i = 0; i < all.count; i++) {
         const fg_tensor_template *t = &all.items[i];
-        if (!fg_tensor_template_matches(t->name, hf, &block)) continue;
+        if (!fg_tensor_template_matches(t->whole ? t->whole : t->name, hf, &block)) continue;
         if (!t->present)
             fg_hint(err, "\"%s\" belongs to models with %s, which config.json does not have", source,
                     fg_json_brief(json_object_get(t->rule, "if"), brief, sizeof brief));

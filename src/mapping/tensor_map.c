@@ -38,6 +38,29 @@ const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t par
     return &map->links[low];
 }
 
+const fg_packed_tensor *fg_tensor_map_split(const fg_tensor_map *map, const fg_tensor_link *link) {
+    return link->split ? &map->packed[link->split - 1] : NULL;
+}
+
+static uint64_t part_elements(const fg_tensor_map *map, const fg_tensor_link *link) {
+    const fg_tensor_form *form = &map->forms[link->form];
+    uint64_t elements = 1; /* who makes a map has checked that it does not overflow */
+    for (uint32_t d = 0; d < form->part_rank; d++) elements *= form->part_shape[d];
+    return elements;
+}
+
+uint64_t fg_packed_tensor_offset(const fg_tensor_map *map, const fg_packed_tensor *packed, size_t part) {
+    const fg_tensor_link *link = fg_tensor_map_link_of(map, packed->first_part);
+    uint64_t offset = 0;
+    for (size_t first = packed->first_part; first < part; link++) {
+        size_t end = (size_t)link->first_part + fg_tensor_map_part_count(map, link);
+        if (end > part) end = part;
+        offset += part_elements(map, link) * (end - first);
+        first = end;
+    }
+    return offset;
+}
+
 static bool same_form(const fg_tensor_form *a, const fg_tensor_form *b) {
     return a->rank == b->rank && a->part_rank == b->part_rank && a->shape_rule == b->shape_rule &&
            a->tied_to == b->tied_to && a->vocabulary == b->vocabulary &&
@@ -114,6 +137,13 @@ fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *p
 done:
     fg_free(hf);
     return status;
+}
+
+fg_status fg_tensor_map_add_split(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err) {
+    FG_CALL(fg_tensor_map_add_packed(map, packed, err));
+    for (size_t i = map->count; i > 0 && map->links[i - 1].first_part >= packed->first_part; i--)
+        map->links[i - 1].split = (uint32_t)map->packed_count;
+    return FG_OK;
 }
 
 fg_status fg_tensor_map_tie(fg_tensor_map *map, uint32_t link, const char *name, int64_t partner,

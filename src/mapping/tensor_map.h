@@ -6,7 +6,8 @@
  *
  * Invariant: names of a side are unique; the parts of a link have one shape and fill the target's tensor one
  * after another, in the order in which they were added; what a link is tied to has one part and is not tied
- * itself.
+ * itself. Hf may hold the parts of several links in one tensor, which is split: such parts are no tensors of
+ * hf, and all parts of their links are in it.
  */
 #ifndef FG_MAPPING_TENSOR_MAP_H
 #define FG_MAPPING_TENSOR_MAP_H
@@ -31,6 +32,8 @@ typedef struct fg_tensor_form {
 typedef struct fg_tensor_link {
     char *target; /* owned */
     uint32_t form, first_part;
+    uint32_t
+        split; /* 1 + index of the packed tensor that is split into its parts; 0: they are tensors of hf */
 } fg_tensor_link;
 
 /* Links of which the first is tied to the second. */
@@ -38,7 +41,8 @@ typedef struct fg_tensor_tie {
     uint32_t link, to;
 } fg_tensor_tie;
 
-/* A tensor of hf in another layout: the elements of several parts of one link, one part after another. */
+/* A tensor of hf that holds the elements of several parts, one part after another: in another layout than the
+ * one that is written, of parts of one link; or one that is split, of the parts of several. */
 typedef struct fg_packed_tensor {
     char *hf; /* owned */
     uint32_t first_part, part_count, rank;
@@ -74,6 +78,10 @@ void fg_tensor_map_free(fg_tensor_map *map);
 uint32_t fg_tensor_map_part_count(const fg_tensor_map *map, const fg_tensor_link *link);
 /* The link that a part belongs to. */
 const fg_tensor_link *fg_tensor_map_link_of(const fg_tensor_map *map, size_t part);
+/* The packed tensor that is split into the parts of a link, or NULL. */
+const fg_packed_tensor *fg_tensor_map_split(const fg_tensor_map *map, const fg_tensor_link *link);
+/* Where a part begins in a packed tensor that holds it, in elements. */
+uint64_t fg_packed_tensor_offset(const fg_tensor_map *map, const fg_packed_tensor *packed, size_t part);
 
 /* ---- for those that make one ---- */
 
@@ -88,6 +96,8 @@ fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form
  * Two of one name are FG_ERR_INPUT. */
 fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err);
 fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);
+/* The same for one that is split: its parts are those of the last links, from `first_part` on. */
+fg_status fg_tensor_map_add_split(fg_tensor_map *map, const fg_packed_tensor *packed, fg_error *err);
 /* Ties the link `name` to the link `to`, as indices and as the names that messages have; FG_ERR_INPUT
  * where the invariant forbids it (`partner` is FG_MAP_NONE: there is no such link). */
 fg_status fg_tensor_map_tie(fg_tensor_map *map, uint32_t link, const char *name, int64_t partner,

@@ -8,6 +8,7 @@
 #include "mapping/tensor_check.h"
 #include "mapping/tensor_tied.h"
 #include "mapping/tensor_unmatched.h"
+#include "plan/plan_check.h"
 
 static const uint32_t NO_TENSOR = UINT32_MAX;
 
@@ -48,6 +49,11 @@ static const char *source_name(const planner *p, size_t name) {
     return importing(p) ? p->map->parts[name] : p->map->links[name].target;
 }
 
+/* The tensor of hf that is split into a part, or NULL. */
+static const fg_packed_tensor *split_of(const planner *p, size_t part) {
+    return fg_tensor_map_split(p->map, fg_tensor_map_link_of(p->map, part));
+}
+
 static const fg_tensor_link *link_of(const planner *p, size_t name) {
     return importing(p) ? fg_tensor_map_link_of(p->map, name) : &p->map->links[name];
 }
@@ -84,10 +90,7 @@ static fg_status match_hf(planner *p, const char *name, match found) {
     const fg_tensor_map *map = p->map;
     int64_t index;
     FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, p->err));
-    if (index != FG_MAP_NONE) {
-        FG_CALL(claim(p, (size_t)index, found));
-        return FG_OK;
-    }
+    if (index != FG_MAP_NONE && !split_of(p, (size_t)index)) return claim(p, (size_t)index, found);
     FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, p->err));
     if (index == FG_MAP_NONE) return FG_OK;
     found.packed = (uint32_t)index;
@@ -171,10 +174,13 @@ static fg_status add_gap(const planner *p, json_t *gaps, const char *name) {
     return gaps ? fg_json_push(gaps, json_string(name), p->err) : FG_OK;
 }
 
+/* A tensor that is split is missing once, not with each part. */
 static fg_status list_missing(const planner *p, json_t *missing) {
     for (size_t i = 0; i < p->name_count; i++) {
-        if (!is_matched(p, i) && (p->gaps || !is_tied(p, link_of(p, i))))
-            FG_CALL(add_gap(p, missing, source_name(p, i)));
+        const fg_packed_tensor *split = importing(p) ? split_of(p, i) : NULL;
+        if (is_matched(p, i) || (!p->gaps && is_tied(p, link_of(p, i))) || (split && split->first_part != i))
+            continue;
+        FG_CALL(add_gap(p, missing, split ? split->hf : source_name(p, i)));
     }
     return FG_OK;
 }
@@ -239,11 +245,21 @@ static fg_status explain(planner *p, const char *source) {
         p->map->key, p->map->file);
 }
 
+/* How many tensors the source should have. */
+static size_t count_expected(const planner *p) {
+    size_t count = p->name_count;
+    for (size_t i = 0; i < p->map->packed_count && importing(p); i++) {
+        const fg_packed_tensor *packed = &p->map->packed[i];
+        if (split_of(p, packed->first_part) == packed) count -= packed->part_count - 1;
+    }
+    return count;
+}
+
 static fg_status refuse_unmatched(planner *p, const json_t *missing, const json_t *unexpected) {
     const fg_unmatched unmatched = {.source = &p->plan->source,
                                     .prefix = p->hf_names.prefix,
                                     .lacking = p->hf_names.lacking,
-                                    .expected = p->name_count,
+                                    .expected = count_expected(p),
                                     .missing = missing,
                                     .unexpected = unexpected};
     fg_status status = fg_unmatched_check(&unmatched, p->err);
@@ -290,18 +306,21 @@ static fg_status check_part(const planner *p, const fg_tensor_form *form, size_t
                   : check_tensor(p, source_of(p, part), form->part_rank, form->part_shape, form->shape_rule);
 }
 
+/* What becomes one tensor has one dtype. */
+static fg_status check_dtype(const planner *p, const fg_tensor *first, const fg_tensor *tensor,
+                             const char *becomes) {
+    if (p->cast != FG_DTYPE_NONE || tensor->dtype == first->dtype) return FG_OK;
+    fg_fail(p->err, FG_ERR_INPUT, "\"%s\" is %s and \"%s\" is %s, but they become one tensor, \"%s\"",
+            first->name, fg_dtype_name(first->dtype), tensor->name, fg_dtype_name(tensor->dtype), becomes);
+    return fg_hint(p->err, "give the dtype that all weights are to have with --dtype");
+}
+
 /* The parts of a link have one dtype. */
 static fg_status check_dtypes(const planner *p, const fg_tensor_link *link) {
-    const fg_tensor *first = source_of(p, link->first_part);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
-    for (size_t i = 1; i < count && p->cast == FG_DTYPE_NONE; i++) {
-        const fg_tensor *tensor = source_of(p, link->first_part + i);
-        if (tensor->dtype == first->dtype) continue;
-        fg_fail(p->err, FG_ERR_INPUT, "\"%s\" is %s and \"%s\" is %s, but they become one tensor, \"%s\"",
-                first->name, fg_dtype_name(first->dtype), tensor->name, fg_dtype_name(tensor->dtype),
-                link->target);
-        return fg_hint(p->err, "give the dtype that all weights are to have with --dtype");
-    }
+    for (size_t i = 1; i < count; i++)
+        FG_CALL(
+            check_dtype(p, source_of(p, link->first_part), source_of(p, link->first_part + i), link->target));
     return FG_OK;
 }
 
@@ -336,19 +355,21 @@ static fg_status add_part(const planner *p, const fg_tensor_link *link, uint32_t
     const fg_tensor_form *form = form_of(p, link);
     const match *held = &p->matches[importing(p) ? link->first_part + index : (size_t)(link - p->map->links)];
     const fg_packed_tensor *packed = held->packed == NO_TENSOR ? NULL : &p->map->packed[held->packed];
+    const fg_packed_tensor *split = importing(p) ? NULL : fg_tensor_map_split(p->map, link);
     uint64_t elements = 1; /* the map has checked that it does not overflow */
     fg_piece piece;
     for (uint32_t d = 0; d < form->part_rank; d++) elements *= form->part_shape[d];
-    if (!elements || (fg_tensor_map_part_count(p->map, link) == 1 && !packed && is_plain(form)))
+    if (!elements || (fg_tensor_map_part_count(p->map, link) == 1 && !packed && !split && is_plain(form)))
         return fg_plan_add_whole(p->plan, held->source, p->err);
     fg_piece_permuted(&piece, form->part_rank, form->part_shape, form->order);
     piece.source = held->source;
     if (importing(p)) {
-        piece.from = packed ? elements * (link->first_part + index - packed->first_part) : 0;
+        piece.from = packed ? fg_packed_tensor_offset(p->map, packed, link->first_part + index) : 0;
         piece.to = elements * index;
     } else {
         piece.from = elements * index;
         reverse_piece(form, &piece);
+        if (split) piece.to = fg_packed_tensor_offset(p->map, split, link->first_part + index);
     }
     return fg_plan_add_piece(p->plan, &piece, p->err);
 }
@@ -383,11 +404,53 @@ static fg_status add_import_output(const planner *p, const fg_tensor_link *link)
     return FG_OK;
 }
 
+/* What is there of the links that hf has in one tensor; a part that is missing is named in `gaps`. */
+static fg_status check_joined(const planner *p, const fg_tensor_link *first, size_t count, bool *whole) {
+    size_t at = (size_t)(first - p->map->links);
+    const fg_tensor *like = NULL;
+    *whole = true;
+    for (size_t i = at; i < at + count; i++) *whole = *whole && is_matched(p, i);
+    for (size_t i = at; i < at + count; i++) {
+        if (!is_matched(p, i)) continue;
+        const fg_tensor_form *form = form_of(p, &p->map->links[i]);
+        const fg_tensor *tensor = source_of(p, i);
+        if (!*whole) {
+            FG_CALL(add_gap(p, p->gaps->unexpected, tensor->name));
+            FG_CALL(fg_plan_drop(p->plan, p->matches[i].source,
+                                 "other parts of its tensor are missing (--no-strict)", p->err));
+            continue;
+        }
+        FG_CALL(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));
+        if (like) FG_CALL(check_dtype(p, like, tensor, fg_tensor_map_split(p->map, first)->hf));
+        if (!like) like = tensor;
+    }
+    return FG_OK;
+}
+
+/* A tensor of hf that links from `first` on are joined to. */
+static fg_status add_joined_output(const planner *p, const fg_tensor_link *first) {
+    const fg_packed_tensor *split = fg_tensor_map_split(p->map, first);
+    bool whole;
+    size_t count = 1;
+    if (first->first_part != split->first_part) return FG_OK; /* it is there already */
+    while (first + count < p->map->links + p->map->count && first[count].split == first->split) count++;
+    FG_CALL(check_joined(p, first, count, &whole));
+    if (!whole) return FG_OK;
+    FG_CALL(begin_output(p, split->hf, source_of(p, (size_t)(first - p->map->links)), split->rank,
+                         split->shape, false));
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t k = 0; k < fg_tensor_map_part_count(p->map, &first[i]); k++)
+            FG_CALL(add_part(p, &first[i], k));
+    }
+    return FG_OK;
+}
+
 static fg_status add_export_outputs(const planner *p, const fg_tensor_link *link) {
     const fg_tensor_form *form = form_of(p, link);
     size_t index = (size_t)(link - p->map->links);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     bool edited = form->vocabulary && p->rows;
+    if (link->split) return add_joined_output(p, link);
     if (!is_written(p, link) || !is_matched(p, index)) return FG_OK;
     const fg_tensor *tensor = source_of(p, index);
     FG_CALL(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));

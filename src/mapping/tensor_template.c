@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/checked.h"
 #include "language/expression.h"
 
 enum { WHERE = 400 };
@@ -58,6 +59,47 @@ static fg_status make_template(const reader *r, const char *name, const json_t *
     return FG_OK;
 }
 
+/* "split": a template for each part, which has rows of its own and otherwise what the whole tensor has. */
+static fg_status add_parts(const reader *r, const fg_tensor_template *whole, fg_tensor_templates *all) {
+    json_t *rows, *split = json_object_get(whole->rule, "split");
+    uint64_t total = 0;
+    size_t parts = 0;
+    FG_JSON_MEMBERS(split, name, rows) {
+        fg_tensor_template *part = &all->items[all->count++];
+        *part = *whole;
+        part->name = name;
+        part->whole = whole->name;
+        part->whole_rows = whole->shape[0];
+        part->parts = ++parts == json_object_size(split) ? parts : 0;
+        if (!whole->present) continue;
+        FG_CALL(evaluate_size(r, whole, "split", rows, &part->shape[0]));
+        if (!fg_add(total, part->shape[0], &total)) total = UINT64_MAX;
+    }
+    if (!whole->present || total == whole->shape[0]) return FG_OK;
+    return fg_fail(r->err, FG_ERR_INPUT,
+                   "%s: %s/%s/split: the parts have %" PRIu64 " rows together, and the tensor has %" PRIu64,
+                   r->table->file, r->table->key, whole->name, total, whole->shape[0]);
+}
+
+static fg_status add_templates(const reader *r, const char *name, const json_t *rule,
+                               fg_tensor_templates *all) {
+    fg_tensor_template template;
+    FG_CALL(make_template(r, name, rule, &template));
+    if (json_object_get(rule, "split")) return add_parts(r, &template, all);
+    all->items[all->count++] = template;
+    return FG_OK;
+}
+
+static size_t count_templates(const json_t *entries) {
+    size_t count = 0;
+    json_t *rule;
+    FG_JSON_MEMBERS(entries, name, rule) {
+        const json_t *split = json_object_get(rule, "split");
+        count += split ? json_object_size(split) : 1;
+    }
+    return count;
+}
+
 /* Counts before anything is written out: a hostile configuration must not fill the memory. */
 static fg_status check_count(const fg_tensor_templates *all, fg_error *err) {
     uint64_t total = 0;
@@ -83,11 +125,8 @@ fg_status fg_tensor_templates_new(fg_tensor_templates *all, const fg_tensor_tabl
     const reader r = {.table = table, .scope = {.here = config, .variables = variables}, .err = err};
     *all = (fg_tensor_templates){0};
     if (!variables) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tensors");
-    FG_NEW(all->items, json_object_size(entries));
-    FG_JSON_MEMBERS(entries, name, rule) {
-        FG_TRY(make_template(&r, name, rule, &all->items[all->count]));
-        all->count++;
-    }
+    FG_NEW(all->items, count_templates(entries));
+    FG_JSON_MEMBERS(entries, name, rule) FG_TRY(add_templates(&r, name, rule, all));
     FG_TRY(check_count(all, err));
 done:
     json_decref(variables);

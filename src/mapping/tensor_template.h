@@ -1,7 +1,8 @@
 /* Entries of a table of tensors, worked out for one configuration: of the "tensors" of a converter, or of the
- * "parameters" of emitted code.
+ * "parameters" of emitted code. An entry with "split" gives a template for each part.
  *
- * Invariant: together they stand for at most FG_TENSORS_MAX tensors.
+ * Invariant: together they stand for at most FG_TENSORS_MAX tensors; the rows of the parts of a tensor are
+ * together its rows.
  */
 #ifndef FG_MAPPING_TENSOR_TEMPLATE_H
 #define FG_MAPPING_TENSOR_TEMPLATE_H
@@ -26,6 +27,10 @@ typedef struct fg_tensor_template {
     uint64_t count; /* how often; 1 without "repeat" */
     uint32_t rank;
     uint64_t shape[FG_MAX_DIMS];
+    const char
+        *whole; /* borrowed; the tensor that is split into this and others; NULL: it is one by itself */
+    uint64_t whole_rows; /* of that tensor */
+    size_t parts;        /* how many it is split into; 0: this is not the last of them */
 } fg_tensor_template;
 
 typedef struct fg_tensor_templates {

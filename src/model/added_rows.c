@@ -187,8 +187,16 @@ fg_status fg_weight_source_edit_rows(fg_weight_source *weights, fg_weight_source
 
 fg_status fg_config_set_vocabulary(const json_t *config, const json_t *spec, const fg_format *format,
                                    uint64_t rows, json_t **changed, fg_error *err) {
-    const char *key = json_string_value(fg_json_at(side_of(spec, format), "config/vocab/key"));
-    FG_CALL_NEW(*changed, fg_json_deep_copy(config, err));
-    if (!key) return fg_fail(err, FG_ERR_INPUT, "models/: no key is given for the size of the vocabulary");
-    return fg_json_set_at(*changed, key, json_integer((json_int_t)rows), err);
+    fg_status status = FG_OK;
+    const json_t *side = side_of(spec, format);
+    const char *key = json_string_value(fg_json_at(side, "config/vocab/key")),
+               *at = json_string_value(json_object_get(side, "at"));
+    char *path = NULL;
+    FG_TRY_NEW(*changed, fg_json_deep_copy(config, err));
+    if (!key) FG_FAIL(err, FG_ERR_INPUT, "models/: no key is given for the size of the vocabulary");
+    FG_TRY_NEW(path, at ? fg_strformat(err, "%s/%s", at, key) : fg_strdup(key, err));
+    FG_TRY(fg_json_set_at(*changed, path, json_integer((json_int_t)rows), err));
+done:
+    fg_free(path);
+    return status;
 }

@@ -1,30 +1,37 @@
-/* Grouped-query attention: softmax(q k * size ^ -power) v, head h of the queries with head h / (heads /
- * kv_heads) of keys and values.
+/* Grouped-query attention: softmax(cap(q k * scale)) v, head h of the queries with head h / (heads /
+ * kv_heads) of keys and values. The scale is head_size ^ -softmax_scale_power, or a number of its own.
  *
- * Keys (normed and rotated) and values of a position lie side by side in the cache: [position, 2, kv_heads *
- * size].
+ * Queries and keys may be normed, each head or all heads of a token as one vector, and are then rotated.
+ * Values may be normed, head by head; they may be what the key projection gives, before norm and rotation.
+ *
+ * Keys and values of a position lie side by side in the cache: [position, 2, kv_heads * size]. Scores are
+ * those of one head and one tile of queries, so that memory grows with the keys alone.
  */
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
 
+#include "base/checked.h"
 #include "model/norm.h"
 #include "model/rotary.h"
 #include "model/sublayer_kind.h"
 
 enum { QUERY, KEY, VALUE, OUTPUT, MATRICES };
-enum { QUERY_NORM, KEY_NORM, VECTORS };
+enum { QUERY_NORM, KEY_NORM, VALUE_NORM, NORMS };
 
 /* ---- settings ---- */
 
 typedef struct attention {
     uint64_t heads, kv_heads, head_size;
     uint64_t window;            /* keys that a query sees, itself included; 0: all before it */
-    double softmax_scale_power; /* scores are multiplied by head_size ^ -softmax_scale_power */
+    double softmax_scale_power; /* scores are multiplied by head_size ^ -softmax_scale_power, */
+    double score_scale;         /* or by this; not a number: not given */
+    double score_softcap;       /* then they become cap * tanh(score / cap); 0: they stay */
     bool causal;                /* false: a token sees those after it, too */
+    bool keys_as_values;        /* values are what the key matrix makes, as it is before the norm of keys */
+    bool norm_all_heads;        /* of queries and keys: all heads are one vector */
     bool query_bias, key_bias, value_bias, output_bias;
-    double query_epsilon, key_epsilon;
-    const fg_norm_kind *query_norm, *key_norm; /* NULL: none */
+    fg_norm_settings query_norm, key_norm, value_norm;
     fg_rotary rotary;
 } attention;
 
@@ -33,16 +40,22 @@ static const fg_hyperparameter rows[] = {
     FG_SIZE_ROW(attention, kv_heads, 1, true, 0),
     FG_SIZE_ROW(attention, head_size, 1, true, 0),
     FG_SIZE_ROW(attention, window, 0, false, 0),
-    FG_NUMBER_ROW(attention, query_epsilon, false, 0),
-    FG_NUMBER_ROW(attention, key_epsilon, false, 0),
+    FG_NORM_ROWS(attention, "query_norm", "query_epsilon", query_norm, false),
+    FG_NORM_ROWS(attention, "key_norm", "key_epsilon", key_norm, false),
+    FG_NORM_ROWS(attention, "value_norm", "value_epsilon", value_norm, false),
     FG_NUMBER_ROW(attention, softmax_scale_power, false, 0.5),
+    FG_NUMBER_ROW(attention, score_scale, false, NAN),
+    FG_NUMBER_ROW(attention, score_softcap, false, 0),
+    FG_FLAG_ROW(attention, keys_as_values, false, 0),
+    FG_FLAG_ROW(attention, norm_all_heads, false, 0),
+    {.name = "rotary_interleaved",
+     .type = FG_HYPERPARAMETER_FLAG,
+     .offset = offsetof(attention, rotary.interleaved)},
     FG_FLAG_ROW(attention, causal, false, 1),
     FG_FLAG_ROW(attention, query_bias, false, 0),
     FG_FLAG_ROW(attention, key_bias, false, 0),
     FG_FLAG_ROW(attention, value_bias, false, 0),
     FG_FLAG_ROW(attention, output_bias, false, 0),
-    FG_KIND_ROW(attention, query_norm, false, fg_norm_find),
-    FG_KIND_ROW(attention, key_norm, false, fg_norm_find),
 };
 
 /* heads is a multiple of kv_heads, head_size is even. */
@@ -58,8 +71,12 @@ static fg_status check(const attention *s, fg_error *err) {
     if (s->window && !s->causal)
         return fg_fail(err, FG_ERR_INPUT, "config: a window of %" PRIu64 " in attention that is not causal",
                        s->window);
-    FG_CALL(fg_hyperparameters_check_epsilon(s->query_epsilon, err));
-    return fg_hyperparameters_check_epsilon(s->key_epsilon, err);
+    if (s->score_softcap < 0)
+        return fg_fail(err, FG_ERR_INPUT, "config: the soft cap of attention scores is negative: %g",
+                       s->score_softcap);
+    FG_CALL(fg_hyperparameters_check_epsilon(s->query_norm.epsilon, err));
+    FG_CALL(fg_hyperparameters_check_epsilon(s->key_norm.epsilon, err));
+    return fg_hyperparameters_check_epsilon(s->value_norm.epsilon, err);
 }
 
 static fg_status read_settings(void *settings, const fg_hyperparameters_source *source, fg_error *err) {
@@ -83,112 +100,146 @@ static bool sees_ahead(const void *settings) {
     return !s->causal;
 }
 
-/* Queries, keys and values, and the scores of one head. */
-static uint64_t scratch(const void *settings, uint64_t tokens) {
+static uint64_t window(const void *settings) {
     const attention *s = settings;
-    return (s->heads + 2 * s->kv_heads) * s->head_size + tokens;
+    return s->window;
+}
+
+/* Queries; the scores of one head and tile. */
+static uint64_t scratch(const void *settings, uint64_t tokens, uint64_t positions) {
+    const attention *s = settings;
+    return tokens * s->heads * s->head_size + FG_TILE * positions;
 }
 
 /* ---- weights ---- */
 
+static fg_status bind_norms(fg_binder *binder, const attention *s, fg_norm *n, fg_error *err) {
+    uint64_t size = s->head_size, queries = s->norm_all_heads ? s->heads * size : size,
+             keys = s->norm_all_heads ? s->kv_heads * size : size;
+    FG_CALL(fg_norm_bind(binder, "attention.query_norm", &s->query_norm, queries, &n[QUERY_NORM], err));
+    FG_CALL(fg_norm_bind(binder, "attention.key_norm", &s->key_norm, keys, &n[KEY_NORM], err));
+    return fg_norm_bind(binder, "attention.value_norm", &s->value_norm, size, &n[VALUE_NORM], err);
+}
+
 static fg_status bind(fg_binder *binder, const void *settings, fg_sublayer_weights *weights, fg_error *err) {
     const attention *s = settings;
     uint64_t width = s->heads * s->head_size, kv_width = s->kv_heads * s->head_size, hidden = binder->hidden;
-    FG_CALL(fg_sublayer_weights_make(weights, MATRICES, VECTORS, err));
+    FG_CALL(fg_sublayer_weights_make(weights, MATRICES, 0, NORMS, err));
     fg_matrix *m = weights->matrices;
-    fg_vector *v = weights->vectors;
     FG_CALL(fg_bind_linear(binder, "attention.query", s->query_bias, width, hidden, &m[QUERY], err));
     FG_CALL(fg_bind_linear(binder, "attention.key", s->key_bias, kv_width, hidden, &m[KEY], err));
-    FG_CALL(fg_bind_linear(binder, "attention.value", s->value_bias, kv_width, hidden, &m[VALUE], err));
+    if (!s->keys_as_values)
+        FG_CALL(fg_bind_linear(binder, "attention.value", s->value_bias, kv_width, hidden, &m[VALUE], err));
     FG_CALL(fg_bind_linear(binder, "attention.output", s->output_bias, hidden, width, &m[OUTPUT], err));
-    if (s->query_norm)
-        FG_CALL(fg_bind_vector(binder, "attention.query_norm", s->head_size, &v[QUERY_NORM], err));
-    if (s->key_norm) FG_CALL(fg_bind_vector(binder, "attention.key_norm", s->head_size, &v[KEY_NORM], err));
-    return FG_OK;
+    return bind_norms(binder, s, weights->norms, err);
 }
 
 /* ---- running ---- */
 
-static bool sees_all(const fg_block_call *call) {
-    const attention *s = call->settings;
-    return call->mask == FG_MASK_NONE || (call->mask == FG_MASK_NATIVE && !s->causal);
-}
-
 static float score_scale(const attention *s) {
+    if (!isnan(s->score_scale)) return (float)s->score_scale;
     if (s->softmax_scale_power == 0.5) return 1.0f / sqrtf((float)s->head_size);
     return (float)pow((double)s->head_size, -s->softmax_scale_power);
+}
+
+/* The queries of one tile: those of the tokens at [position, position + count), and the keys that they see:
+ * those at [oldest, oldest + keys). */
+typedef struct query_tile {
+    uint64_t position, count, oldest, keys;
+    fg_real *queries; /* [count, heads * size] */
+} query_tile;
+
+static query_tile tile_of(const fg_block_call *call, uint64_t at, fg_real *queries) {
+    const attention *s = call->settings;
+    query_tile t = {.position = call->position + at, .count = fg_min(FG_TILE, call->count - at)};
+    uint64_t end = call->sees_ahead ? call->given : t.position + t.count;
+    t.queries = queries + at * s->heads * s->head_size;
+    if (!call->sees_ahead && s->window && t.position + 1 > s->window)
+        t.oldest = t.position + 1 - s->window; /* keys before the first query's window are not touched */
+    t.keys = end - t.oldest;
+    return t;
+}
+
+/* What a head gathers takes the place of its queries. */
+static void attend_tile(const fg_block_call *call, const query_tile *t) {
+    fg_workspace *w = call->work;
+    const attention *s = call->settings;
+    uint64_t apart = 2 * s->kv_heads * s->head_size;
+    const fg_real *key = call->cache->positions + t->oldest * apart;
+    const fg_band band = {.end = t->position + 1 - t->oldest, .width = s->window};
+    const fg_attention_tile tile = {.count = t->count,
+                                    .heads = s->heads,
+                                    .kv_heads = s->kv_heads,
+                                    .size = s->head_size,
+                                    .keys = t->keys,
+                                    .scale = score_scale(s),
+                                    .softcap = (float)s->score_softcap,
+                                    .band = call->sees_ahead ? NULL : &band,
+                                    .queries = t->queries,
+                                    .stride = s->heads * s->head_size,
+                                    .key = key,
+                                    .value = key + apart / 2,
+                                    .keys_stride = apart,
+                                    .scores = w->scores.values};
+    w->device->attend(w->state, &tile);
 }
 
 /* Queries [count, heads * size] become what each head gathers, in place. */
 static fg_status attend(const fg_block_call *call, fg_real *queries, fg_error *err) {
     fg_workspace *w = call->work;
     const attention *s = call->settings;
-    uint64_t width = s->heads * s->head_size, apart = 2 * s->kv_heads * s->head_size,
-             known = call->position + call->count, oldest = 0;
-    bool all = sees_all(call);
-    if (!all && s->window && call->position + 1 > s->window)
-        oldest = call->position + 1 - s->window; /* keys before the first query's window are not touched */
-    uint64_t keys = known - oldest;
-    const fg_band band = {.end = call->position + 1 - oldest, .width = s->window};
-    if (keys > INT_MAX || apart > INT_MAX || width > INT_MAX)
+    if (call->given > INT_MAX || 2 * s->kv_heads * s->head_size > INT_MAX ||
+        s->heads * s->head_size > INT_MAX)
         return fg_fail(err, FG_ERR_MEMORY, "attention over too many positions");
-    FG_CALL(fg_scratch_fit(w, &w->scores, call->count, keys, err));
-    for (uint64_t h = 0; h < s->heads; h++) {
-        fg_real *query = queries + h * s->head_size;
-        const fg_real *key =
-            call->cache->positions + oldest * apart + h / (s->heads / s->kv_heads) * s->head_size;
-        const fg_gemm scores = {.rows = call->count,
-                                .columns = keys,
-                                .inner = s->head_size,
-                                .scale = score_scale(s),
-                                .a = query,
-                                .a_stride = width,
-                                .b = key,
-                                .b_stride = apart,
-                                .b_transposed = true,
-                                .to = w->scores.values,
-                                .to_stride = keys};
-        const fg_gemm gathered = {.rows = call->count,
-                                  .columns = s->head_size,
-                                  .inner = keys,
-                                  .scale = 1,
-                                  .a = w->scores.values,
-                                  .a_stride = keys,
-                                  .b = key + apart / 2,
-                                  .b_stride = apart,
-                                  .to = query,
-                                  .to_stride = width};
-        w->device->gemm(w->state, &scores);
-        w->device->softmax(w->state, w->scores.values, call->count, keys, all ? NULL : &band);
-        w->device->gemm(w->state, &gathered);
+    for (uint64_t at = 0; at < call->count; at += FG_TILE) {
+        const query_tile tile = tile_of(call, at, queries);
+        uint64_t at_once = w->device->heads_at_once ? s->heads : 1;
+        FG_CALL(fg_scratch_fit(w, &w->scores, at_once * tile.count, tile.keys, err));
+        attend_tile(call, &tile);
     }
     return FG_OK;
 }
 
-/* Norms (where there is one) and rotates heads; `stride` numbers from token to token. */
-static fg_status rotate_heads(const fg_block_call *call, const fg_norm_kind *norm, const fg_vector *weight,
-                              double epsilon, fg_real *values, uint64_t heads, uint64_t stride,
-                              fg_error *err) {
+/* Norms (where there is one) and rotates heads of queries or keys; `stride` numbers from token to token. */
+static fg_status rotate_heads(const fg_block_call *call, const fg_norm *norm, fg_real *values, uint64_t heads,
+                              uint64_t stride, fg_error *err) {
     const attention *s = call->settings;
-    const fg_heads shape = {call->count, heads, s->head_size, stride};
-    if (norm) FG_CALL(fg_norm_run(call->work, norm, weight, epsilon, values, &shape, values, err));
-    return fg_rotary_apply(call->work, &s->rotary, call->position, values, &shape, err);
+    const fg_heads shape = {call->count, heads, s->head_size, stride},
+                   one = {call->count, 1, heads * s->head_size, stride};
+    if (norm->settings.kind)
+        FG_CALL(fg_norm_run(call->work, norm, values, s->norm_all_heads ? &one : &shape, values, err));
+    const fg_positions positions = {call->position, call->length, call->columns};
+    return fg_rotary_apply(call->work, &s->rotary, positions, values, &shape, err);
+}
+
+/* Keys and values of the tokens, into the cache: [count, 2, kv_heads * size]. */
+static fg_status fill(const fg_block_call *call, fg_error *err) {
+    fg_workspace *w = call->work;
+    const attention *s = call->settings;
+    fg_matrix *m = call->weights->matrices;
+    const fg_norm *n = call->weights->norms;
+    uint64_t count = call->count, width = s->kv_heads * s->head_size, apart = 2 * width;
+    fg_real *keys = call->cache->positions + call->position * apart, *values = keys + width;
+    const fg_heads shape = {count, s->kv_heads, s->head_size, apart};
+    if (s->keys_as_values) w->device->clear(w->state, keys, count * apart);
+    FG_CALL(fg_linear(w, &m[KEY], 0, width, call->input, count, keys, apart, err));
+    if (s->keys_as_values)
+        w->device->add(w->state, values, apart, keys, apart, count, width);
+    else
+        FG_CALL(fg_linear(w, &m[VALUE], 0, width, call->input, count, values, apart, err));
+    if (s->value_norm.kind) FG_CALL(fg_norm_run(w, &n[VALUE_NORM], values, &shape, values, err));
+    return rotate_heads(call, &n[KEY_NORM], keys, s->kv_heads, apart, err);
 }
 
 static fg_status run(const fg_block_call *call, fg_error *err) {
     fg_workspace *w = call->work;
     const attention *s = call->settings;
     fg_matrix *m = call->weights->matrices;
-    const fg_vector *v = call->weights->vectors;
-    uint64_t count = call->count, width = m[QUERY].rows, kv_width = m[KEY].rows, apart = 2 * kv_width;
+    uint64_t count = call->count, width = m[QUERY].rows;
     FG_CALL(fg_scratch_fit(w, &w->states[0], count, width, err));
-    fg_real *queries = w->states[0].values, *keys = call->cache->positions + call->position * apart;
+    fg_real *queries = w->states[0].values;
     FG_CALL(fg_linear_whole(w, &m[QUERY], call->input, count, queries, err));
-    FG_CALL(fg_linear(w, &m[KEY], 0, kv_width, call->input, count, keys, apart, err));
-    FG_CALL(fg_linear(w, &m[VALUE], 0, kv_width, call->input, count, keys + kv_width, apart, err));
-    FG_CALL(
-        rotate_heads(call, s->query_norm, &v[QUERY_NORM], s->query_epsilon, queries, s->heads, width, err));
-    FG_CALL(rotate_heads(call, s->key_norm, &v[KEY_NORM], s->key_epsilon, keys, s->kv_heads, apart, err));
+    FG_CALL(rotate_heads(call, &call->weights->norms[QUERY_NORM], queries, s->heads, width, err));
     FG_CALL(attend(call, queries, err));
     return fg_linear_whole(w, &m[OUTPUT], queries, count, call->output, err);
 }
@@ -201,8 +252,10 @@ const fg_sublayer_kind fg_attention = {
     .read = read_settings,
     .release = release,
     .bind = bind,
+    .fill = fill,
     .run = run,
     .cache_size = cache_size,
     .sees_ahead = sees_ahead,
+    .window = window,
     .scratch = scratch,
 };

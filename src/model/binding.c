@@ -3,37 +3,12 @@
 #include "base/checked.h"
 #include "model/model.h"
 
-static fg_status bind_block(fg_binder *binder, fg_block *block, fg_error *err) {
-    static const char *const norms[FG_SUB_COUNT] = {"block.mixer_norm", "block.mlp_norm"};
-    const fg_block_kind *kind = block->kind;
-    binder->config = kind->config;
-    for (int s = 0; s < FG_SUB_COUNT; s++) {
-        fg_sublayer_weights *weights = &block->sublayers[s];
-        FG_CALL(fg_bind_vector(binder, norms[s], binder->hidden, &weights->norm, err));
-        FG_CALL(kind->sublayers[s]->bind(binder, kind->settings[s], weights, err));
-    }
-    return FG_OK;
-}
-
-/* Blocks of further prediction heads are of the last block's kind. */
-static fg_status bind_blocks(fg_model *model, fg_binder *binder, const uint32_t *kind_of, fg_error *err) {
-    fg_status status = FG_OK;
-    FG_NEW(model->blocks, model->shape.blocks);
-    for (binder->block = 0; binder->block < model->shape.blocks; binder->block++) {
-        uint64_t like = fg_min(binder->block, model->settings.blocks - 1);
-        model->blocks[binder->block].kind = &model->kinds.items[kind_of[like]];
-        FG_TRY(bind_block(binder, &model->blocks[binder->block], err));
-    }
-done:
-    return status;
-}
-
 static fg_status bind_final_norms(fg_model *model, fg_binder *binder, fg_error *err) {
     fg_status status = FG_OK;
     FG_NEW(model->final_norms, model->shape.heads);
     for (binder->head = 0; binder->head < model->shape.heads; binder->head++)
-        FG_TRY(fg_bind_vector(binder, binder->head ? "mtp_norm" : "final_norm", model->shape.hidden,
-                              &model->final_norms[binder->head], err));
+        FG_TRY(fg_norm_bind(binder, binder->head ? "mtp_norm" : "final_norm", &model->settings.final_norm,
+                            model->shape.hidden, &model->final_norms[binder->head], err));
 done:
     return status;
 }
@@ -61,10 +36,35 @@ static fg_model_shape shape_of(const fg_model_settings *s) {
                             .heads = s->prediction_heads};
 }
 
+/* "vision" of a SIDE, owned by the caller, over what the SIDE says of the text if it extends that. */
+static fg_status vision_side(const json_t *side, json_t **vision, fg_error *err) {
+    const json_t *own = json_object_get(side, "vision");
+    if (!json_is_true(json_object_get(own, "extends_text"))) {
+        *vision = json_incref((json_t *)(uintptr_t)own);
+        return FG_OK;
+    }
+    FG_CALL_NEW(*vision, fg_json_deep_copy(side, err));
+    json_object_del(*vision, "vision");
+    return fg_json_merge_patch(*vision, own, err);
+}
+
+/* Its keys are looked for in the whole configuration. */
+static fg_status bind_vision(fg_model *model, const json_t *config, fg_hyperparameters_source source,
+                             fg_binder binder, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *vision = NULL;
+    FG_TRY(vision_side(source.declared, &vision, err));
+    source.config = binder.config = config;
+    source.declared = binder.side = vision;
+    FG_TRY(fg_vision_encoder_bind(&model->vision, &binder, &source, &model->settings, err));
+done:
+    json_decref(vision);
+    return status == FG_OK ? status : fg_where(err, "binding the vision encoder");
+}
+
 static fg_status bind(fg_model *model, const json_t *spec, const fg_format *format, const json_t *config,
                       fg_error *err) {
     fg_status status = FG_OK;
-    uint32_t *kind_of = NULL;
     fg_read_ranges read = {0};
     fg_binder binder = {
         .weights = &model->work.weights, .format = format->schema, .config = config, .read = &read};
@@ -72,15 +72,16 @@ static fg_status bind(fg_model *model, const json_t *spec, const fg_format *form
     binder.side = source.declared;
     if (!binder.side) FG_FAIL(err, FG_ERR_INPUT, "models/: there is no entry for format %s", binder.format);
     FG_TRY(fg_model_settings_read(&model->settings, &source, err));
-    FG_TRY(fg_block_kinds_read(&model->kinds, &model->settings, source, &kind_of, err));
     model->shape = shape_of(&model->settings);
+    binder.config = source.config;
     binder.hidden = model->settings.hidden;
     binder.blocks = model->settings.blocks;
     FG_TRY(bind_ends(model, &binder, err));
-    FG_TRY(bind_blocks(model, &binder, kind_of, err));
+    const fg_hyperparameters outer = fg_model_settings_table(&model->settings);
+    FG_TRY(fg_stack_bind(&model->decoder, &binder, &source, &outer, model->shape.blocks, err));
+    FG_TRY(bind_vision(model, config, source, binder, err));
     FG_TRY(fg_read_ranges_check(&read, &model->work.weights, json_object_get(binder.side, "unread"), err));
 done:
-    fg_free(kind_of);
     fg_read_ranges_free(&read);
     if (status != FG_OK) fg_where(err, "binding a %s model for the forward pass", binder.format);
     return status;

@@ -1,5 +1,6 @@
 /* Kinds of blocks: a configuration describes all blocks at once, or gives descriptions names and says by a
- * pattern which block is of which. Inside of model/, and for lint.
+ * pattern which block is of which, or has lists and intervals that tell one layer from another. Inside of
+ * model/, and for lint.
  *
  * Invariant: sizes are at least 1, epsilons are not negative, there are at most 65536 blocks.
  */
@@ -9,28 +10,36 @@
 #include "model/model_settings.h"
 #include "model/sublayer_kind.h"
 
+/* A half of a block: x += norm_behind(sublayer(norm_before(x))), each norm where there is one. */
+typedef struct fg_half {
+    fg_norm_settings before, behind;
+    const fg_sublayer_kind *sublayer;
+    void *settings; /* owned; as the sublayer has them */
+} fg_half;
+
 /* What blocks of one description have in common. */
 typedef struct fg_block_kind {
-    json_t *config; /* owned; the description */
-    const fg_norm_kind *norm;
-    double epsilon;
-    const fg_sublayer_kind *sublayers[FG_SUB_COUNT];
-    void *settings[FG_SUB_COUNT]; /* owned; those of the sublayers, each as its kind has them */
+    json_t *config;        /* owned; the description */
+    json_t *side;          /* owned; the SIDE (model/spec.h) of blocks of this kind; NULL: the model's */
+    fg_norm_settings norm; /* the halves' unless they have their own */
+    fg_half halves[FG_SUB_COUNT];
+    double residual_multiplier; /* of what a half adds */
+    bool output_scale;          /* the block's output is multiplied by a weight of one number */
 } fg_block_kind;
 
 /* Start from zeros. */
 typedef struct fg_block_kinds {
     fg_block_kind *items; /* owned */
-    size_t count;
+    size_t count, capacity;
 } fg_block_kinds;
 
-/* Reads the kinds of a model's blocks. `kind_of`, owned by the caller, gets the kind of each of
- * model->blocks blocks. */
-fg_status fg_block_kinds_read(fg_block_kinds *kinds, const fg_model_settings *model,
+/* Reads the kinds of `blocks` blocks, as "blocks" of source.declared says (model/spec.h). Values may refer to
+ * sizes of `outer`. `kind_of`, owned by the caller, gets the kind of each block. */
+fg_status fg_block_kinds_read(fg_block_kinds *kinds, const fg_hyperparameters *outer, uint64_t blocks,
                               fg_hyperparameters_source source, uint32_t **kind_of, fg_error *err);
 void fg_block_kinds_free(fg_block_kinds *kinds);
 
-/* Whether "config" may have an entry of that name: for the model, blocks, or any kind of mixer or MLP. */
-bool fg_hyperparameters_is_role(const char *name);
+/* What a description says of any block, as a table; `kind` may be NULL. */
+fg_hyperparameters fg_block_kind_table(const fg_block_kind *kind, const fg_hyperparameters *model);
 
 #endif

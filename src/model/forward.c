@@ -35,82 +35,35 @@ static fg_status bring(fg_model *model, const float *hidden, uint64_t count, fg_
     return w->device->put(w->state, hidden, count * size, *values, err);
 }
 
-/* The block's part of the cache; `own` serves when there is no cache. */
+/* The block's part of the cache; NULL if there is no cache, and no earlier position. */
 static fg_status find_cache(const fg_model *model, uint64_t block, fg_cache *cache, uint64_t position,
-                            uint64_t count, fg_layer_cache *own, fg_layer_cache **found, fg_error *err) {
+                            uint64_t count, fg_layer_cache **found, fg_error *err) {
     uint64_t end;
+    *found = NULL;
     if (block >= model->shape.blocks || !fg_add(position, count, &end))
         return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
-    const fg_cache_size size = fg_block_cache_size(&model->blocks[block]);
-    *found = own;
-    if (!cache && position == 0)
-        FG_CALL(fg_layer_cache_make(own, &model->work, &size, count, err));
-    else if (!cache || block < cache->first || block - cache->first >= cache->count)
+    if (!cache && position == 0) return FG_OK;
+    if (!cache || block < cache->first || block - cache->first >= cache->count)
         return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
                        (unsigned long long)position);
-    else
-        *found = &cache->blocks[block - cache->first];
-    return fg_layer_cache_continue(*found, &model->work, &size, block, position, count, err);
-}
-
-/* What the two halves of a block have in common. */
-typedef struct block_run {
-    fg_model *model;
-    uint64_t index;
-    const fg_block *block;
-    const fg_probe *probe; /* may be NULL */
-    fg_real *hidden;       /* the residual stream */
-} block_run;
-
-/* Norms the hidden states, runs the mixer or MLP, and adds what it makes. */
-static fg_status run_sublayer(const block_run *r, fg_sublayer which, fg_block_call *call, fg_error *err) {
-    const fg_block_kind *kind = r->block->kind;
-    fg_workspace *w = call->work;
-    const fg_heads shape = {call->count, 1, call->hidden, call->hidden};
-    const float *seen;
-    call->settings = kind->settings[which];
-    call->weights = &r->block->sublayers[which];
-    FG_CALL(fg_norm_run(w, kind->norm, &call->weights->norm, kind->epsilon, r->hidden, &shape,
-                        r->model->normed.values, err));
-    FG_CALL(kind->sublayers[which]->run(call, err));
-    if (r->probe) {
-        FG_CALL(fg_workspace_see(w, call->output, call->count * call->hidden, &seen, err));
-        r->probe->visit(r->probe->context, r->index, which, seen, call->count);
-    }
-    w->device->add(w->state, r->hidden, 0, call->output, 0, 1, call->count * call->hidden);
-    return FG_OK;
-}
-
-static fg_status run_block(const block_run *r, fg_block_call *call, fg_error *err) {
-    fg_model *model = r->model;
-    FG_CALL(fg_scratch_fit(call->work, &model->normed, call->count, call->hidden, err));
-    FG_CALL(fg_scratch_fit(call->work, &model->added, call->count, call->hidden, err));
-    call->input = model->normed.values;
-    call->output = model->added.values;
-    FG_CALL(run_sublayer(r, FG_SUB_MIXER, call, err));
-    FG_CALL(run_sublayer(r, FG_SUB_MLP, call, err));
-    call->cache->filled = fg_max(call->cache->filled, call->position + call->count);
+    *found = &cache->blocks[block - cache->first];
     return FG_OK;
 }
 
 fg_status fg_model_block(fg_model *model, uint64_t block, fg_cache *cache, uint64_t position, uint64_t count,
                          float *hidden, const fg_probe *probe, fg_error *err) {
     fg_status status = FG_OK;
-    fg_layer_cache own = {0};
     fg_workspace *w = &model->work;
-    uint64_t size = model->shape.hidden;
-    block_run r = {.model = model, .index = block, .probe = probe};
-    fg_block_call call = {
-        .work = w, .mask = model->mask, .position = position, .count = count, .hidden = size};
+    fg_real *values;
+    fg_block_call call = {.work = w, .mask = model->mask, .position = position, .count = count};
     if (!count) goto done;
-    FG_TRY(find_cache(model, block, cache, position, count, &own, &call.cache, err));
-    r.block = &model->blocks[block];
-    FG_TRY(bring(model, hidden, count, &r.hidden, err));
-    FG_TRY(run_block(&r, &call, err));
-    FG_TRY(w->device->get(w->state, r.hidden, count * size, hidden, err));
+    FG_TRY(find_cache(model, block, cache, position, count, &call.cache, err));
+    call.length = fg_max(model->length, position + count);
+    FG_TRY(bring(model, hidden, count, &values, err));
+    FG_TRY(fg_stack_run(&model->decoder, block, call, values, probe, err));
+    FG_TRY(w->device->get(w->state, values, count * model->shape.hidden, hidden, err));
 done:
     if (status != FG_OK) fg_where(err, "computing block %llu", (unsigned long long)block);
-    fg_layer_cache_free(&own, w);
     return status;
 }
 
@@ -126,8 +79,7 @@ fg_status fg_model_final_norm(fg_model *model, uint64_t head, const float *hidde
         return fg_fail(err, FG_ERR_BUG, "prediction head %llu does not exist", (unsigned long long)head);
     FG_CALL(bring(model, hidden, count, &from, err));
     FG_CALL(fg_workspace_view(w, &model->output, normed, count, size, &to, err));
-    FG_CALL(fg_norm_run(w, model->settings.final_norm, &model->final_norms[head],
-                        model->settings.final_epsilon, from, &shape, to, err));
+    FG_CALL(fg_norm_run(w, &model->final_norms[head], from, &shape, to, err));
     return w->device->get(w->state, to, count * size, normed, err);
 }
 
@@ -180,12 +132,13 @@ done:
 fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, uint64_t row, uint64_t rows,
                           float *logits, fg_error *err) {
     fg_workspace *w = &model->work;
-    double most = model->settings.logit_softcap;
+    double most = model->settings.logit_softcap, divisor = model->settings.logit_divisor;
     fg_real *input, *output;
     FG_CALL(check_tied(model, row, rows, err));
     FG_CALL(bring(model, normed, count, &input, err));
     FG_CALL(fg_workspace_view(w, &model->output, logits, count, rows, &output, err));
     FG_CALL(fg_linear(w, &model->head, row, rows, input, count, output, rows, err));
+    if (divisor != 1) w->device->scale(w->state, output, count * rows, (float)(1 / divisor));
     if (most > 0) w->device->cap(w->state, output, count * rows, (float)most);
     return w->device->get(w->state, output, count * rows, logits, err);
 }

@@ -6,7 +6,9 @@
  * are multiplied, whether a store holds them alone, packed with others or transposed, so that two stores of
  * the same model take the same sums in the same order: equal weights give bit-equal results.
  *
- * Memory: weights are converted to float32 in panels of at most 1 MiB; activations are [tokens, hidden].
+ * Memory: weights are converted to float32 in panels of at most 1 MiB. With the number of tokens grow only
+ * what the caller gives (hidden states, logits), keys and values of one block or the cache, and the scores of
+ * one head and tile (model/tile.h).
  * Hidden states are row-major float32 [tokens, hidden]. A model is used by one thread (BLAS may use more
  * inside).
  */
@@ -17,6 +19,7 @@
 #include "device/device.h"
 #include "format/checkpoint.h"
 #include "model/sublayer.h"
+#include "model/tile.h"
 #include "model/weight_source.h"
 
 typedef struct fg_model fg_model;
@@ -48,6 +51,21 @@ fg_mask fg_model_own_mask(const fg_model *model);
 /* Whether a token sees those after it in some block, as the mask is now: then all must be given at once. */
 bool fg_model_sees_ahead(const fg_model *model);
 
+/* Says at which position a sequence ends that the next calls give in pieces: rotary embeddings that depend on
+ * the length (dynamic, longrope) are then those of a model that is given all of it at once. A call beyond it,
+ * and each call if nothing is said (0), is a sequence up to its own last token. */
+void fg_model_set_length(fg_model *model, uint64_t tokens);
+
+/* Tokens that a token of the block sees, itself included: its sliding window; 0: all before it. */
+uint64_t fg_model_window(const fg_model *model, uint64_t block);
+/* The longest of all blocks; 0: none has one. */
+uint64_t fg_model_longest_window(const fg_model *model);
+/* The name of a mixer that the block holds and never runs, from 0; borrowed; NULL: behind the last. */
+const char *fg_model_idle_mixer(const fg_model *model, uint64_t block, size_t index);
+/* How many tokens each expert of the block got in the calls so far, borrowed; `count` experts, NULL and 0: it
+ * has none. */
+const uint64_t *fg_model_experts_chosen(const fg_model *model, uint64_t block, size_t *count);
+
 /* KV cache of the blocks [first, first + count) for `capacity` positions. */
 typedef struct fg_cache fg_cache;
 fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
@@ -60,13 +78,6 @@ uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, u
  * vocabulary is FG_ERR_USAGE. */
 fg_status fg_model_embed(fg_model *model, const uint32_t *tokens, uint64_t count, float *hidden,
                          fg_error *err);
-
-/* Where the two halves of a block can be looked at: called after the mixer and after the MLP with what each
- * ADDS to the residual stream ([count, hidden]). */
-typedef struct fg_probe {
-    void (*visit)(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count);
-    void *context;
-} fg_probe;
 
 /* One block in place on `hidden` [count, hidden], tokens at positions [position, position + count); earlier
  * positions come from `cache`, to which these are added. Without earlier positions (`position` 0) `cache` may
@@ -89,10 +100,13 @@ fg_status fg_model_logits(fg_model *model, const float *normed, uint64_t count, 
 uint64_t fg_model_head_panel(const fg_model *model);
 
 /* Caches weights as float32, up to `bytes`, for later calls (micro-batches, generation); 0, the default,
- * caches none. */
+ * caches none. A device with memory of its own keeps what it has room for, whatever is said here. */
 void fg_model_cache_weights(fg_model *model, uint64_t bytes);
-/* About what a call with so many tokens needs besides them. */
-uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t tokens);
+/* Such a device loads the weights of blocks [first, first + count) now, as far as it has room. */
+fg_status fg_model_preload(fg_model *model, uint64_t first, uint64_t count, fg_error *err);
+/* About what a call needs besides hidden states, cache and logits, if it ends at so many positions: of the
+ * host's memory. */
+uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t positions);
 /* The weights of blocks [first, first + count) as float32 take this many bytes. */
 uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
 

@@ -15,12 +15,18 @@ fg_status fg_config_refuse(fg_error *err, const char *key, const json_t *value, 
                    fg_json_brief(value, brief, sizeof brief), expected);
 }
 
-static fg_status hint_at_none(fg_error *err) {
+fg_status fg_hyperparameters_hint_at_none(fg_error *err) {
     return fg_hint(err, "the forward pass of the proof does not support this; --validate bytes "
                         "proves the conversion by its bytes");
 }
 
 /* ---- values ---- */
+
+static fg_status evaluate(const fg_hyperparameters_source *source, const json_t *expression, json_t **value,
+                          fg_error *err) {
+    const fg_scope scope = {.here = source->config, .variables = source->variables};
+    return fg_expression_value(expression, &scope, "models/", value, err);
+}
 
 static void *member(const fg_hyperparameters *settings, const fg_hyperparameter *row) {
     return (char *)settings->values + row->offset;
@@ -50,40 +56,69 @@ static fg_status store(const fg_hyperparameters *settings, const fg_hyperparamet
     return FG_OK;
 }
 
-/* The value of a size that was read before: of all outer rows, and the first `count` here. */
-static bool find_earlier(const fg_hyperparameters *settings, size_t count, const char *name,
-                         uint64_t *value) {
-    for (size_t i = 0; i < count; i++) {
-        const fg_hyperparameter *row = &settings->rows[i];
-        if (row->type != FG_HYPERPARAMETER_SIZE || strcmp(row->name, name) != 0) continue;
-        *value = *(uint64_t *)member(settings, row);
-        return true;
-    }
-    return settings->outer && find_earlier(settings->outer, settings->outer->count, name, value);
+static size_t size_of(const fg_hyperparameter *row) {
+    static const size_t sizes[] = {[FG_HYPERPARAMETER_SIZE] = sizeof(uint64_t),
+                                   [FG_HYPERPARAMETER_NUMBER] = sizeof(double),
+                                   [FG_HYPERPARAMETER_FLAG] = sizeof(bool),
+                                   [FG_HYPERPARAMETER_KIND] = sizeof(void *)};
+    return sizes[row->type];
 }
 
+/* The value of a row of that type that was read before: of all outer rows, and the first `count` here; NULL:
+ * there is none. */
+static const void *find_earlier(const fg_hyperparameters *settings, size_t count, const char *name,
+                                fg_hyperparameter_type type) {
+    for (size_t i = 0; i < count; i++) {
+        const fg_hyperparameter *row = &settings->rows[i];
+        if (row->type == type && strcmp(row->name, name) == 0) return member(settings, row);
+    }
+    const fg_hyperparameters *outer = settings->outer;
+    return outer ? find_earlier(outer, outer->count, name, type) : NULL;
+}
+
+/* That for row `before`, of its type. */
 static fg_status earlier(const fg_hyperparameters *settings, const fg_hyperparameter *before,
-                         const json_t *name, uint64_t *value, fg_error *err) {
+                         const json_t *name, const void **value, fg_error *err) {
     size_t count = (size_t)(before - settings->rows);
-    if (json_is_string(name) && find_earlier(settings, count, json_string_value(name), value)) return FG_OK;
-    return fg_config_refuse(err, before->name, name, "in models/: the name of a size above it");
+    *value =
+        json_is_string(name) ? find_earlier(settings, count, json_string_value(name), before->type) : NULL;
+    return *value ? FG_OK
+                  : fg_config_refuse(err, before->name, name, "in models/: the name of a value above it");
+}
+
+static fg_status store_given(const fg_hyperparameters *settings, const fg_hyperparameter *row,
+                             const char *key, const json_t *value, const fg_hyperparameters_source *source,
+                             fg_error *err) {
+    json_t *evaluated = NULL;
+    fg_status status = evaluate(source, value, &evaluated, err);
+    if (status == FG_OK) status = store(settings, row, key, evaluated, err);
+    json_decref(evaluated);
+    return status;
+}
+
+static fg_status divide(const fg_hyperparameters *settings, const fg_hyperparameter *row, const char *key,
+                        const json_t *quotient, fg_error *err) {
+    const void *a, *b;
+    FG_CALL(earlier(settings, row, json_array_get(quotient, 0), &a, err));
+    FG_CALL(earlier(settings, row, json_array_get(quotient, 1), &b, err));
+    uint64_t whole = *(const uint64_t *)a, by = *(const uint64_t *)b;
+    if (!by || whole % by || whole / by < row->least)
+        return fg_fail(err, FG_ERR_INPUT,
+                       "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number",
+                       key, whole, by);
+    *(uint64_t *)member(settings, row) = whole / by;
+    return FG_OK;
 }
 
 /* A stand-in for an absent or null key. */
 static fg_status substitute(const fg_hyperparameters *settings, const fg_hyperparameter *row, const char *key,
-                            const json_t *value, fg_error *err) {
-    if (!json_is_object(value)) return store(settings, row, key, value, err);
+                            const json_t *value, const fg_hyperparameters_source *source, fg_error *err) {
+    if (!json_is_object(value)) return store_given(settings, row, key, value, source, err);
     const json_t *same = json_object_get(value, "same_as"), *quotient = json_object_get(value, "quotient");
-    uint64_t a = 0, b = 1;
-    FG_CALL(earlier(settings, row, same ? same : json_array_get(quotient, 0), &a, err));
-    if (!same) FG_CALL(earlier(settings, row, json_array_get(quotient, 1), &b, err));
-    if (row->type != FG_HYPERPARAMETER_SIZE)
-        FG_CALL(fg_config_refuse(err, row->name, value, "in models/: a value, since this is not a size"));
-    if (!b || a % b || a / b < row->least)
-        return fg_fail(err, FG_ERR_INPUT,
-                       "config key \"%s\" is missing, and %" PRIu64 " / %" PRIu64 " is not a whole number",
-                       key, a, b);
-    *(uint64_t *)member(settings, row) = a / b;
+    const void *found;
+    if (!same && row->type == FG_HYPERPARAMETER_SIZE) return divide(settings, row, key, quotient, err);
+    FG_CALL(earlier(settings, row, same, &found, err));
+    memcpy(member(settings, row), found, size_of(row));
     return FG_OK;
 }
 
@@ -96,47 +131,59 @@ const char *fg_config_key_at(const json_t *keys, size_t i) {
 fg_config_entry fg_config_entry_find(const json_t *entry, const char *role, const json_t *config) {
     const json_t *keys = json_object_get(entry, "key"), *fixed = json_object_get(entry, "value");
     const char *key;
-    fg_config_entry f = {.key = role, .value = fixed};
-    for (size_t i = 0; !f.value && (key = fg_config_key_at(keys, i)) != NULL; i++) {
+    fg_config_entry f = {.key = role, .stand_in = fixed};
+    for (size_t i = 0; !fixed && !f.value && (key = fg_config_key_at(keys, i)) != NULL; i++) {
         const json_t *value = fg_json_at(config, key);
         f.key = key;
         f.null = json_is_null(value) && !json_is_array(keys);
         if (value && !json_is_null(value)) f.value = value;
     }
-    if (!f.value) f.stand_in = json_object_get(entry, f.null ? "null" : "absent");
+    if (!f.value && !fixed) f.stand_in = json_object_get(entry, f.null ? "null" : "absent");
     return f;
 }
 
-/* The word that a value stands for. */
-static fg_status through_words(const json_t *words, const char *key, const json_t **value, fg_error *err) {
-    if (json_is_null(*value)) return FG_OK;
-    const json_t *word = json_object_get(words, json_string_value(*value));
+const char *fg_hyperparameters_list_names(const json_t *object, char *text, size_t size) {
     json_t *unused;
-    char expected[BRIEF] = "one of", *end = expected + strlen(expected);
+    size_t used = (size_t)snprintf(text, size, "one of");
+    FG_JSON_MEMBERS(object, name, unused) {
+        int length = snprintf(text + used, size - used, " \"%s\"", name);
+        if (length > 0 && (size_t)length < size - used) used += (size_t)length;
+    }
+    text[used] = '\0';
+    return text;
+}
+
+/* The word that a value stands for; numbers, true and false are values, too. */
+static fg_status through_words(const json_t *words, const char *key, const json_t **value, fg_error *err) {
+    char expected[BRIEF];
+    if (json_is_null(*value)) return FG_OK;
+    const char *text =
+        json_is_string(*value) ? json_string_value(*value) : fg_json_brief(*value, expected, sizeof expected);
+    const json_t *word = json_object_get(words, text);
     if (word) {
         *value = word;
         return FG_OK;
     }
-    FG_JSON_MEMBERS(words, name, unused) {
-        size_t room = (size_t)(expected + sizeof expected - end);
-        int length = snprintf(end, room, " \"%s\"", name);
-        if (length > 0 && (size_t)length < room) end += length;
-    }
-    *end = '\0';
-    fg_config_refuse(err, key, *value, expected);
-    return hint_at_none(err);
+    fg_config_refuse(err, key, *value, fg_hyperparameters_list_names(words, expected, sizeof expected));
+    return fg_hyperparameters_hint_at_none(err);
 }
 
-/* A word: what the config says, or a stand-in, which may be an expression. */
-static fg_status read_word(const json_t *entry, const char *role, const json_t *config, const char **word,
-                           fg_error *err) {
+/* Those of an entry, which may be a table with a name. */
+static const json_t *words_of(const fg_hyperparameters_source *source, const json_t *entry) {
+    const json_t *words = json_object_get(entry, "words");
+    return json_is_string(words) ? json_object_get(source->words, json_string_value(words)) : words;
+}
+
+/* A word: what the config says, or a stand-in. */
+static fg_status read_word(const json_t *entry, const char *role, const fg_hyperparameters_source *source,
+                           const char **word, fg_error *err) {
     fg_status status = FG_OK;
     json_t *evaluated = NULL;
-    const fg_config_entry f = fg_config_entry_find(entry, role, config);
-    const json_t *value = f.value ? f.value : f.stand_in, *words = json_object_get(entry, "words");
+    const fg_config_entry f = fg_config_entry_find(entry, role, source->config);
+    const json_t *value = f.value ? f.value : f.stand_in, *words = words_of(source, entry);
     if (!value) FG_TRY(fg_config_refuse(err, f.key, f.null ? json_null() : NULL, "a value"));
     if (!f.value && fg_expression_is(value)) {
-        FG_TRY(fg_expression_value(value, &(fg_scope){.here = config}, "models/", &evaluated, err));
+        FG_TRY(evaluate(source, value, &evaluated, err));
         value = evaluated;
     }
     if (words) FG_TRY(through_words(words, f.key, &value, err));
@@ -151,9 +198,9 @@ done:
 }
 
 static fg_status read_kind(const fg_hyperparameters *settings, const fg_hyperparameter *row,
-                           const json_t *entry, const json_t *config, fg_error *err) {
+                           const json_t *entry, const fg_hyperparameters_source *source, fg_error *err) {
     const char *word;
-    fg_status status = read_word(entry, row->name, config, &word, err);
+    fg_status status = read_word(entry, row->name, source, &word, err);
     const void *kind = status == FG_OK && word ? row->find(word) : NULL;
     if (status != FG_OK) return status;
     if (!kind && (word || row->required))
@@ -163,20 +210,25 @@ static fg_status read_kind(const fg_hyperparameters *settings, const fg_hyperpar
     return FG_OK;
 }
 
+static const json_t *entry_of(const fg_hyperparameters_source *source, const char *name) {
+    const json_t *own = json_object_get(json_object_get(source->declared, "config"), name);
+    return own ? own : json_object_get(source->common, name);
+}
+
 static fg_status read_row(const fg_hyperparameters *settings, const fg_hyperparameter *row,
                           const fg_hyperparameters_source *source, fg_error *err) {
-    const json_t *entry = json_object_get(json_object_get(source->declared, "config"), row->name);
-    if (!entry) entry = json_object_get(source->common, row->name);
+    const json_t *entry = entry_of(source, row->name);
+    if (!entry && row->like) entry = entry_of(source, row->like);
     if (!entry && row->required)
         return fg_fail(err, FG_ERR_INPUT, "models/: no config entry \"%s\"", row->name);
     if (!entry) {
         store_number(settings, row, row->fallback);
         return FG_OK;
     }
-    if (row->type == FG_HYPERPARAMETER_KIND) return read_kind(settings, row, entry, source->config, err);
+    if (row->type == FG_HYPERPARAMETER_KIND) return read_kind(settings, row, entry, source, err);
     const fg_config_entry f = fg_config_entry_find(entry, row->name, source->config);
     if (!f.value && !f.stand_in) return fg_config_refuse(err, f.key, f.null ? json_null() : NULL, "a value");
-    if (!f.value) return substitute(settings, row, f.key, f.stand_in, err);
+    if (!f.value) return substitute(settings, row, f.key, f.stand_in, source, err);
     if (row->type == FG_HYPERPARAMETER_SIZE && json_is_integer(f.value) && json_integer_value(f.value) == 0)
         return fg_config_refuse(err, f.key, f.value, "an integer from 1 to 1073741824");
     return store(settings, row, f.key, f.value, err);
@@ -188,9 +240,10 @@ fg_status fg_hyperparameters_read(const fg_hyperparameters *settings, const fg_h
     return FG_OK;
 }
 
-fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role, const json_t *config,
-                                       const char **word, fg_error *err) {
-    fg_status status = read_word(entry, role, config, word, err);
+fg_status fg_hyperparameters_kind_name(const json_t *entry, const char *role,
+                                       const fg_hyperparameters_source *source, const char **word,
+                                       fg_error *err) {
+    fg_status status = read_word(entry, role, source, word, err);
     return status == FG_OK && !*word ? fg_config_refuse(err, role, NULL, "a kind's name") : status;
 }
 
@@ -209,28 +262,30 @@ static fg_status check_only(const json_t *only, const json_t *config, fg_error *
         char brief[BRIEF];
         if (good) continue;
         fg_config_refuse(err, key, value, fg_json_brief(accepted, brief, sizeof brief));
-        return hint_at_none(err);
+        return fg_hyperparameters_hint_at_none(err);
     }
     return FG_OK;
 }
 
 /* Conditions that tie several keys together. */
-static fg_status check_only_if(const json_t *only_if, const json_t *config, fg_error *err) {
+static fg_status check_only_if(const json_t *only_if, const fg_hyperparameters_source *source,
+                               fg_error *err) {
     json_t *reason;
+    const fg_scope scope = {.here = source->config, .variables = source->variables};
     FG_JSON_MEMBERS(only_if, condition, reason) {
         bool holds;
-        FG_CALL(fg_expression_holds(condition, &(fg_scope){.here = config}, "models/: only_if", &holds, err));
+        FG_CALL(fg_expression_holds(condition, &scope, "models/: only_if", &holds, err));
         if (holds) continue;
         fg_fail(err, FG_ERR_INPUT, "config: %s",
                 json_is_string(reason) ? json_string_value(reason) : condition);
-        return hint_at_none(err);
+        return fg_hyperparameters_hint_at_none(err);
     }
     return FG_OK;
 }
 
 fg_status fg_hyperparameters_check_demands(const fg_hyperparameters_source *source, fg_error *err) {
     FG_CALL(check_only(json_object_get(source->declared, "only"), source->config, err));
-    return check_only_if(json_object_get(source->declared, "only_if"), source->config, err);
+    return check_only_if(json_object_get(source->declared, "only_if"), source, err);
 }
 
 fg_status fg_hyperparameters_check_epsilon(double epsilon, fg_error *err) {
@@ -246,7 +301,10 @@ fg_status fg_hyperparameters_check_count(uint64_t count, const char *what, fg_er
 
 fg_hyperparameters_source fg_hyperparameters_source_of(const json_t *spec, const char *format,
                                                        const json_t *config) {
-    return (fg_hyperparameters_source){.declared = json_object_get(json_object_get(spec, "formats"), format),
+    const json_t *side = json_object_get(json_object_get(spec, "formats"), format);
+    const char *at = json_string_value(json_object_get(side, "at"));
+    return (fg_hyperparameters_source){.declared = side,
                                        .common = json_object_get(spec, "config"),
-                                       .config = config};
+                                       .words = json_object_get(spec, "words"),
+                                       .config = at ? fg_json_at(config, at) : config};
 }

@@ -1,7 +1,5 @@
 #include "model/matrix.h"
 
-#include <limits.h>
-
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "copy/transpose.h"
@@ -99,15 +97,18 @@ fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row,
     return status;
 }
 
-fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
+fg_status fg_vector_load(fg_workspace *w, const fg_vector *vector, uint64_t size, fg_real *to,
                          fg_error *err) {
-    fg_status status = FG_OK;
-    FG_TRY(fg_scratch_fit(w, &w->vector, 1, size, err));
-    *values = w->vector.values;
-    FG_TRY(fg_workspace_load(w, &vector->weight, vector->first, size, w->vector.values, err));
-done:
+    fg_status status = fg_workspace_load(w, &vector->weight, vector->first, size, to, err);
     if (status != FG_OK) fg_where(err, "reading %s", vector->name);
     return status;
+}
+
+fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
+                         fg_error *err) {
+    FG_CALL(fg_scratch_fit(w, &w->vector, 1, size, err));
+    *values = w->vector.values;
+    return fg_vector_load(w, vector, size, w->vector.values, err);
 }
 
 /* ---- products ---- */
@@ -121,7 +122,7 @@ static fg_status cached_panel(fg_workspace *w, fg_matrix *matrix, uint64_t index
              rows = fg_min(most, matrix->rows - row);
     uint64_t bytes = rows * matrix->columns * sizeof(float);
     *values = matrix->cached_panels ? matrix->cached_panels[index] : NULL;
-    if (*values || w->cached_bytes > w->cache_limit || bytes > w->cache_limit - w->cached_bytes) goto done;
+    if (*values || bytes > fg_workspace_room(w)) goto done;
     if (!matrix->cached_panels) FG_NEW(matrix->cached_panels, panel_count(w, matrix));
     FG_TRY(w->device->allocate(w->state, rows * matrix->columns, &panel, err));
     FG_TRY(fg_matrix_read(w, matrix, row, rows, panel, err));
@@ -132,6 +133,15 @@ static fg_status cached_panel(fg_workspace *w, fg_matrix *matrix, uint64_t index
 done:
     w->device->release(w->state, panel);
     return status;
+}
+
+fg_status fg_matrix_preload(fg_workspace *w, fg_matrix *matrix, fg_error *err) {
+    const fg_real *values;
+    for (uint64_t i = 0; i < panel_count(w, matrix); i++) {
+        FG_CALL(cached_panel(w, matrix, i, &values, err));
+        if (!values) return FG_OK;
+    }
+    return FG_OK;
 }
 
 /* Rows [row, row + rows) of one panel. */
@@ -159,11 +169,23 @@ static fg_status add_bias(fg_workspace *w, const fg_vector *bias, uint64_t row, 
     return status;
 }
 
+/* A panel's rows, tile by tile of tokens. */
+static fg_status multiply_panel(fg_workspace *w, const fg_real *panel, uint64_t rows, uint64_t columns,
+                                const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
+                                fg_error *err) {
+    for (uint64_t t = 0, part; t < count; t += part) {
+        part = fg_min(w->device->tokens_at_once, count - t);
+        FG_CALL(w->device->linear(w->state, panel, rows, columns, input + t * columns, part,
+                                  output + t * stride, stride, err));
+    }
+    return FG_OK;
+}
+
 fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
     const fg_real *panel;
     uint64_t most = fg_matrix_panel_rows(w, matrix);
-    if (count > INT_MAX || row > matrix->rows || rows > matrix->rows - row)
+    if (row > matrix->rows || rows > matrix->rows - row)
         return fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
                        (unsigned long long)rows, matrix->name);
     if (!count) return FG_OK;
@@ -171,8 +193,7 @@ fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t r
         uint64_t at = row + done;
         part = fg_min(most - at % most, rows - done);
         FG_CALL(find_panel(w, matrix, at, part, &panel, err));
-        FG_CALL(w->device->linear(w->state, panel, part, matrix->columns, input, count, output + done, stride,
-                                  err));
+        FG_CALL(multiply_panel(w, panel, part, matrix->columns, input, count, output + done, stride, err));
     }
     if (matrix->bias.name) FG_CALL(add_bias(w, &matrix->bias, row, rows, count, output, stride, err));
     return FG_OK;
@@ -181,36 +202,4 @@ fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t r
 fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
                           fg_real *output, fg_error *err) {
     return fg_linear(w, matrix, 0, matrix->rows, input, count, output, matrix->rows, err);
-}
-
-/* ---- those of a sublayer ---- */
-
-fg_status fg_sublayer_weights_make(fg_sublayer_weights *weights, size_t matrices, size_t vectors,
-                                   fg_error *err) {
-    fg_status status = FG_OK;
-    FG_NEW(weights->matrices, matrices);
-    weights->matrix_count = matrices;
-    FG_NEW(weights->vectors, vectors);
-    weights->vector_count = vectors;
-done:
-    return status;
-}
-
-void fg_sublayer_weights_forget(fg_workspace *w, fg_sublayer_weights *weights) {
-    for (size_t i = 0; i < weights->matrix_count; i++) fg_matrix_forget(w, &weights->matrices[i]);
-}
-
-void fg_sublayer_weights_free(fg_workspace *w, fg_sublayer_weights *weights) {
-    for (size_t i = 0; i < weights->matrix_count; i++) fg_matrix_free(w, &weights->matrices[i]);
-    for (size_t i = 0; i < weights->vector_count; i++) fg_free(weights->vectors[i].name);
-    fg_free(weights->norm.name);
-    fg_free(weights->matrices);
-    fg_free(weights->vectors);
-}
-
-uint64_t fg_sublayer_weights_bytes(const fg_sublayer_weights *weights) {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < weights->matrix_count; i++)
-        bytes += weights->matrices[i].rows * weights->matrices[i].columns * sizeof(float);
-    return bytes;
 }

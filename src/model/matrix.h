@@ -35,6 +35,9 @@ uint64_t fg_matrix_panel_rows(const fg_workspace *w, const fg_matrix *matrix);
 void fg_matrix_forget(fg_workspace *w, fg_matrix *matrix); /* frees the cached panels */
 void fg_matrix_free(fg_workspace *w, fg_matrix *matrix);
 
+/* Caches the panels for which there is room. */
+fg_status fg_matrix_preload(fg_workspace *w, fg_matrix *matrix, fg_error *err);
+
 /* Rows in canonical layout, however the store keeps them. */
 fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                          fg_real *values, fg_error *err);
@@ -47,19 +50,7 @@ fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *inp
 /* A vector of `size`, until the next call. */
 fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
                          fg_error *err);
-
-/* The weights of a mixer or an MLP, which says which is where. Start from zeros. */
-typedef struct fg_sublayer_weights {
-    fg_vector norm;      /* [hidden]; of the block's hidden states, before them */
-    fg_matrix *matrices; /* owned */
-    fg_vector *vectors;  /* owned */
-    size_t matrix_count, vector_count;
-} fg_sublayer_weights;
-
-fg_status fg_sublayer_weights_make(fg_sublayer_weights *weights, size_t matrices, size_t vectors,
-                                   fg_error *err);
-void fg_sublayer_weights_forget(fg_workspace *w, fg_sublayer_weights *weights); /* cached panels */
-void fg_sublayer_weights_free(fg_workspace *w, fg_sublayer_weights *weights);
-uint64_t fg_sublayer_weights_bytes(const fg_sublayer_weights *weights); /* of the matrices, as float32 */
+/* The same, to where the caller wants it. */
+fg_status fg_vector_load(fg_workspace *w, const fg_vector *vector, uint64_t size, fg_real *to, fg_error *err);
 
 #endif

@@ -10,10 +10,10 @@ typedef struct fg_model_settings {
     uint64_t blocks;           /* that lead to the first prediction head */
     uint64_t prediction_heads; /* 1 for a plain language model */
     double embedding_scale;
-    double logit_softcap; /* logits become cap * tanh(logit / cap); 0: they stay */
-    double final_epsilon;
+    double logit_divisor;
+    double logit_softcap; /* then logits become cap * tanh(logit / cap); 0: they stay */
+    fg_norm_settings final_norm;
     bool tied;
-    const fg_norm_kind *final_norm;
 } fg_model_settings;
 
 /* Checks "only" and "only_if", too. */

@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "language/expression.h"
 
-enum { SHAPE_TEXT = 160, MOST_PARTS = 16 };
+enum { SHAPE_TEXT = 160, MOST_PARTS = 16, MOST_PREFIXES = 2 };
 static const uint64_t PART_LIMIT = 1 << 30; /* rows of one of unequal parts: sums of them fit */
 
 /* ---- patterns ---- */
@@ -17,36 +17,41 @@ static bool is_further(const fg_binder *binder) {
     return binder->block >= binder->blocks;
 }
 
-/* What stands for the prefix of the block. */
-static const char *block_prefix(const fg_binder *binder) {
-    const char *prefix =
-        json_string_value(json_object_get(binder->side, is_further(binder) ? "mtp_block" : "block"));
+/* What stands for the prefix of the block or of its mixer. */
+static const char *prefix_of(const fg_binder *binder, bool mixer) {
+    const char *block = is_further(binder) ? "mtp_block" : "block",
+               *name = mixer ? binder->mixer ? "named_mixer" : "mixer" : block,
+               *prefix = json_string_value(json_object_get(binder->side, name));
     return prefix ? prefix : "";
 }
 
-/* Appends `pattern` with what its places in braces stand for. */
-static fg_status expand(const fg_binder *binder, const char *pattern, fg_buffer *name, fg_error *err) {
-    uint64_t block = binder->block - (is_further(binder) ? binder->blocks : 0);
+static uint64_t number_of(const fg_binder *binder, char place) {
+    if (place == 'i') return binder->block - (is_further(binder) ? binder->blocks : 0);
+    if (place == 'e') return binder->expert;
+    return place == 'h' ? binder->head : binder->head - 1;
+}
+
+/* Appends `pattern` with what its places in braces stand for, prefixes with places of their own. */
+static fg_status expand(const fg_binder *binder, const char *pattern, int depth, fg_buffer *name,
+                        fg_error *err) {
+    if (depth > MOST_PREFIXES)
+        return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": a prefix that contains itself", pattern);
     for (const char *at = pattern; *at;) {
         size_t plain = strcspn(at, "{");
         FG_CALL(fg_buffer_add(name, at, plain, err));
         at += plain;
-        if (fg_starts_with(at, "{block}")) {
-            FG_CALL(expand(binder, block_prefix(binder), name, err));
-            at += strlen("{block}");
-            continue;
-        }
         if (!*at) break;
-        char place = at[1];
-        if (!place || at[2] != '}' || !strchr("iehf", place))
+        size_t length = strcspn(at, "}") + 1;
+        bool mixer = fg_starts_with(at, "{mixer}");
+        if (mixer || fg_starts_with(at, "{block}"))
+            FG_CALL(expand(binder, prefix_of(binder, mixer), depth + 1, name, err));
+        else if (fg_starts_with(at, "{m}") && binder->mixer)
+            FG_CALL(fg_buffer_add(name, binder->mixer, strlen(binder->mixer), err));
+        else if (length == 3 && strchr("iehf", at[1]))
+            FG_CALL(fg_buffer_put_u64(name, number_of(binder, at[1]), err));
+        else
             return fg_fail(err, FG_ERR_INPUT, "models/: \"%s\": an unknown placeholder after \"{\"", pattern);
-        FG_CALL(fg_buffer_put_u64(name,
-                                  place == 'i'   ? block
-                                  : place == 'e' ? binder->expert
-                                  : place == 'h' ? binder->head
-                                                 : binder->head - 1,
-                                  err));
-        at += 3;
+        at += length;
     }
     return FG_OK;
 }
@@ -60,6 +65,8 @@ typedef struct stored_as {
     uint64_t expert, experts;  /* that of so many, one behind the other; 0 of 1: not so */
     bool stacked;              /* experts have a first dimension of their own */
     bool transposed;
+    uint32_t column_dims; /* the columns are several dimensions: */
+    uint64_t columns[FG_MAX_DIMS - 1];
     uint32_t dim;        /* along which the parts lie: 0 or, in a matrix, 1; without those below and above */
     uint32_t unsqueezed; /* this dimension has size 1; FG_MAX_DIMS: none */
 } stored_as;
@@ -83,6 +90,17 @@ static fg_status read_sizes(const fg_binder *binder, const json_t *sizes, stored
     return FG_OK;
 }
 
+/* The dimensions that hold the columns. */
+static fg_status read_columns(const fg_binder *binder, const json_t *sizes, stored_as *h, fg_error *err) {
+    const fg_scope scope = {.here = binder->config};
+    if (json_array_size(sizes) >= FG_MAX_DIMS)
+        return fg_fail(err, FG_ERR_INPUT, "models/: \"columns\" of \"%s\": too many", h->pattern);
+    for (size_t i = 0; i < json_array_size(sizes); i++)
+        FG_CALL(fg_expression_size(json_array_get(sizes, i), &scope, "models/: columns",
+                                   &h->columns[h->column_dims++], err));
+    return FG_OK;
+}
+
 static fg_status read_stored_as(const fg_binder *binder, const char *role, const json_t *entry, stored_as *h,
                                 fg_error *err) {
     const json_t *part = json_object_get(entry, "part"), *of = json_object_get(entry, "of"),
@@ -100,6 +118,7 @@ static fg_status read_stored_as(const fg_binder *binder, const char *role, const
     if (unsqueezed) h->unsqueezed = (uint32_t)json_integer_value(unsqueezed);
     h->transposed = json_is_true(json_object_get(entry, "transposed"));
     if (h->pattern && sizes) FG_CALL(read_sizes(binder, sizes, h, err));
+    FG_CALL(read_columns(binder, json_object_get(entry, "columns"), h, err));
     if (!h->pattern || !h->of || h->of > MOST_PARTS || h->part >= h->of || h->dim > 1)
         return fg_fail(err, FG_ERR_INPUT, "models/: no name for the weight \"%s\" in format %s", role,
                        binder->format);
@@ -123,24 +142,42 @@ typedef struct location {
     stored_as how;
 } location;
 
-/* The store's tensor of that name, or of the name without base_model_prefix, which the checkpoint of a
- * base model lacks. `found` gets the name that the store has. */
+/* The store's tensor of that name, if there is one. */
+static fg_status find_stored(const fg_binder *binder, const char *name, const stored_as *how, location *found,
+                             fg_error *err) {
+    const fg_weight_source *weights = binder->weights;
+    fg_weight weight = {0};
+    if (!weights->find(weights->context, name, &weight)) return FG_OK;
+    if (found->name)
+        return fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor", found->name,
+                       name);
+    FG_CALL_NEW(found->name, fg_strdup(name, err));
+    found->weight = weight;
+    found->how = *how;
+    return FG_OK;
+}
+
+/* The same of the name with `other` in place of `prefix`, if it begins with that. */
+static fg_status find_renamed(const fg_binder *binder, const char *name, const char *prefix,
+                              const char *other, const stored_as *how, location *found, fg_error *err) {
+    if (!prefix || !other || !fg_starts_with(name, prefix)) return FG_OK;
+    char *renamed = fg_strformat(err, "%s%s", other, name + strlen(prefix));
+    if (!renamed) return FG_ERR_MEMORY;
+    fg_status status = find_stored(binder, renamed, how, found, err);
+    fg_free(renamed);
+    return status;
+}
+
+/* Of that name, of the name without base_model_prefix, which the checkpoint of a base model lacks, or with
+ * one of the other prefixes. `found` gets the name that the store has. */
 static fg_status find_named(const fg_binder *binder, const char *name, const stored_as *how, location *found,
                             fg_error *err) {
-    const fg_weight_source *weights = binder->weights;
-    const char *prefix = json_string_value(json_object_get(binder->side, "base_model_prefix"));
-    bool prefixed = prefix && fg_starts_with(name, prefix);
-    for (int i = 0; i < (prefixed ? 2 : 1); i++) {
-        fg_weight weight = {0};
-        const char *stored = i ? name + strlen(prefix) : name;
-        if (!weights->find(weights->context, stored, &weight)) continue;
-        if (found->name)
-            return fg_fail(err, FG_ERR_INPUT, "the weights hold %s and %s, two names of one tensor",
-                           found->name, stored);
-        FG_CALL_NEW(found->name, fg_strdup(stored, err));
-        found->weight = weight;
-        found->how = *how;
-    }
+    const char *base = json_string_value(json_object_get(binder->side, "base_model_prefix"));
+    json_t *other;
+    FG_CALL(find_stored(binder, name, how, found, err));
+    FG_CALL(find_renamed(binder, name, base, "", how, found, err));
+    FG_JSON_MEMBERS(json_object_get(binder->side, "other_prefixes"), prefix, other)
+        FG_CALL(find_renamed(binder, name, prefix, json_string_value(other), how, found, err));
     return FG_OK;
 }
 
@@ -158,7 +195,7 @@ static fg_status locate(const fg_binder *binder, const char *role, location *fou
     do {
         FG_TRY(read_stored_as(binder, role, entry, &how, err));
         fg_buffer_clear(&name);
-        FG_TRY(expand(binder, how.pattern, &name, err));
+        FG_TRY(expand(binder, how.pattern, 0, &name, err));
         FG_TRY(find_named(binder, name.data ? name.data : "", &how, found, err));
         if (i == 0 && wanted) FG_TRY(fg_buffer_add(wanted, name.data, name.length, err));
     } while ((entry = stored_as_at(names, ++i)) != NULL);
@@ -222,7 +259,8 @@ static void shape_of(const stored_as *how, uint32_t rank, uint64_t rows, uint64_
     *b = (stored_box){.pitch = how->dim ? all : columns};
     if (how->stacked) b->shape[b->dims++] = how->experts;
     b->shape[b->dims++] = times(how->stacked ? 1 : how->experts, how->dim ? rows : all);
-    if (rank == 2) b->shape[b->dims++] = b->pitch;
+    if (rank == 2 && !how->column_dims) b->shape[b->dims++] = b->pitch;
+    for (uint32_t d = 0; rank == 2 && d < how->column_dims; d++) b->shape[b->dims++] = how->columns[d];
     if (how->unsqueezed == FG_MAX_DIMS) return;
     uint32_t at = how->unsqueezed < b->dims ? how->unsqueezed : b->dims;
     for (uint32_t d = b->dims++; d > at; d--) b->shape[d] = b->shape[d - 1];
@@ -246,6 +284,12 @@ static fg_status check(const location *found, uint32_t rank, uint64_t rows, uint
     if (!fg_dtype_is_float(weight->dtype))
         return fg_fail(err, FG_ERR_INPUT, "tensor %s: found %s numbers, expected a float type", found->name,
                        fg_dtype_name(weight->dtype));
+    uint64_t product = 1;
+    for (uint32_t d = 0; d < how->column_dims; d++) product = times(product, how->columns[d]);
+    if (how->column_dims && product != b->pitch)
+        return fg_fail(err, FG_ERR_INPUT,
+                       "tensor %s: \"columns\" of models/ come to %" PRIu64 ", expected %" PRIu64,
+                       found->name, product, b->pitch);
     if (how->unequal && how->own != (how->dim ? columns : rows))
         return fg_fail(err, FG_ERR_INPUT,
                        "tensor %s: its part %" PRIu64 " has %" PRIu64 " rows, expected %" PRIu64
@@ -303,6 +347,14 @@ fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t siz
     fg_status status = bind(binder, role, 1, size, 1, &column, err);
     *vector = (fg_vector){.name = column.name, .weight = column.weight, .first = column.first};
     return status;
+}
+
+fg_status fg_bind_optional(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
+                           fg_error *err) {
+    const json_t *names = json_object_get(json_object_get(binder->side, "weights"), role);
+    bool there = true;
+    if (json_is_true(json_object_get(names, "optional"))) FG_CALL(fg_bind_has(binder, role, &there, err));
+    return there ? fg_bind_vector(binder, role, size, vector, err) : FG_OK;
 }
 
 fg_status fg_bind_linear(const fg_binder *binder, const char *role, bool biased, uint64_t rows,

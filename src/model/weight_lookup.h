@@ -19,6 +19,7 @@ typedef struct fg_binder {
     uint64_t hidden, blocks;  /* hidden size; blocks that lead to the first prediction head */
     uint64_t block, head;     /* counted among all blocks; prediction head */
     uint64_t expert, experts; /* number and count; 0 of 0 where there are none */
+    const char *mixer;        /* the name of one of several mixers of a block; NULL: it has one */
     fg_read_ranges *read;     /* what was bound so far */
 } fg_binder;
 
@@ -27,6 +28,9 @@ fg_status fg_bind_matrix(const fg_binder *binder, const char *role, uint64_t row
                          fg_matrix *matrix, fg_error *err);
 fg_status fg_bind_vector(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
                          fg_error *err);
+/* The same, but a vector that a store may lack, as "optional" of the spec says, stays as it is. */
+fg_status fg_bind_optional(const fg_binder *binder, const char *role, uint64_t size, fg_vector *vector,
+                           fg_error *err);
 /* A matrix and, if `biased`, its bias, whose role is that of the matrix and ".bias". */
 fg_status fg_bind_linear(const fg_binder *binder, const char *role, bool biased, uint64_t rows,
                          uint64_t columns, fg_matrix *matrix, fg_error *err);

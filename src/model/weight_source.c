@@ -160,12 +160,23 @@ static fg_status find_rounding(const fg_plan *plan, fg_dtype *rounded, fg_error 
     return FG_OK;
 }
 
+fg_status fg_weight_rounding(const fg_plan *plan, fg_dtype **rounded, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_dtype *found = NULL;
+    FG_NEW(found, plan->source.count + 1);
+    FG_TRY(find_rounding(plan, found, err));
+    *rounded = found;
+    found = NULL;
+done:
+    fg_free(found);
+    return status;
+}
+
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     files *f = NULL;
     FG_TRY(files_open(weights, &plan->source, &f, err));
-    FG_NEW(f->rounded, plan->source.count);
-    FG_TRY(find_rounding(plan, f->rounded, err));
+    FG_TRY(fg_weight_rounding(plan, &f->rounded, err));
 done:
     if (status != FG_OK) fg_weight_source_close(weights);
     return status;
@@ -177,6 +188,7 @@ typedef struct planned {
     const fg_plan *plan; /* borrowed */
     fg_copier *copier;
     fg_map by_name;
+    fg_dtype *rounded; /* owned or NULL; for each output the type that it is rounded to */
 } planned;
 
 static void planned_close(void *context) {
@@ -184,7 +196,13 @@ static void planned_close(void *context) {
     if (!p) return;
     fg_copier_free(&p->copier);
     fg_map_free(&p->by_name);
+    fg_free(p->rounded);
     fg_free(p);
+}
+
+static fg_dtype planned_dtype(const planned *p, size_t output) {
+    fg_dtype rounded = p->rounded ? p->rounded[output] : FG_DTYPE_NONE;
+    return rounded == FG_DTYPE_NONE ? p->plan->outputs[output].dtype : rounded;
 }
 
 static const char *planned_name_of(void *context, uint32_t index) {
@@ -197,8 +215,10 @@ static bool planned_find(void *context, const char *name, fg_weight *weight) {
     int64_t index = fg_map_get(&p->by_name, name);
     if (index == FG_MAP_NONE) return false;
     const fg_output *output = &p->plan->outputs[index];
-    *weight = (fg_weight){
-        .index = (uint32_t)index, .dtype = output->dtype, .rank = output->rank, .elements = output->elements};
+    *weight = (fg_weight){.index = (uint32_t)index,
+                          .dtype = planned_dtype(p, (size_t)index),
+                          .rank = output->rank,
+                          .elements = output->elements};
     memcpy(weight->shape, output->shape, output->rank * sizeof *output->shape);
     return true;
 }
@@ -206,14 +226,27 @@ static bool planned_find(void *context, const char *name, fg_weight *weight) {
 static fg_status planned_read(void *context, const fg_weight *weight, uint64_t first, uint64_t count,
                               void *out, fg_error *err) {
     planned *p = context;
-    return fg_copier_read(p->copier, weight->index, first, count, out, err);
+    const fg_output *output = &p->plan->outputs[weight->index];
+    fg_dtype dtype = planned_dtype(p, weight->index);
+    double stored[CHUNK];
+    if (dtype == output->dtype) return fg_copier_read(p->copier, weight->index, first, count, out, err);
+    for (uint64_t done = 0, part; done < count; done += part) {
+        part = fg_min(CHUNK, count - done);
+        FG_CALL(fg_copier_read(p->copier, weight->index, first + done, part, stored, err));
+        fg_cast(output->dtype, stored, dtype, (char *)out + done * fg_dtype_size(dtype), part);
+    }
+    return FG_OK;
 }
 
-fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
+/* Takes `rounded` over. */
+static fg_status planned_open(fg_weight_source *weights, const fg_plan *plan, fg_dtype *rounded,
+                              fg_error *err) {
     fg_status status = FG_OK;
-    planned *p = NULL;
+    planned *p = fg_alloc(1, sizeof *p, err);
     *weights = (fg_weight_source){0};
-    FG_NEW(p, 1);
+    if (!p) fg_free(rounded);
+    if (!p) return FG_ERR_MEMORY;
+    p->rounded = rounded;
     p->plan = plan;
     FG_TRY(fg_copier_new(&p->copier, plan, NULL, err));
     for (size_t o = 0; o < plan->output_count; o++)
@@ -227,4 +260,26 @@ fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *p
 done:
     planned_close(p);
     return status;
+}
+
+fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err) {
+    return planned_open(weights, plan, NULL, err);
+}
+
+fg_status fg_weight_source_plan_rounded(fg_weight_source *weights, const fg_plan *plan,
+                                        const fg_dtype *rounded, fg_error *err) {
+    fg_dtype *own;
+    FG_CALL_NEW(own, fg_alloc(plan->output_count + 1, sizeof *own, err));
+    if (plan->output_count) memcpy(own, rounded, plan->output_count * sizeof *own);
+    return planned_open(weights, plan, own, err);
+}
+
+fg_status fg_weight_source_plan_rounded_to(fg_weight_source *weights, const fg_plan *plan, fg_dtype dtype,
+                                           fg_error *err) {
+    fg_dtype *own;
+    if (dtype == FG_DTYPE_NONE) return planned_open(weights, plan, NULL, err);
+    FG_CALL_NEW(own, fg_alloc(plan->output_count + 1, sizeof *own, err));
+    for (size_t o = 0; o < plan->output_count; o++)
+        if (fg_cast_possible(plan->outputs[o].dtype, dtype)) own[o] = dtype;
+    return planned_open(weights, plan, own, err);
 }

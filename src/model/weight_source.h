@@ -36,9 +36,17 @@ fg_status fg_weight_source_from_tensors(fg_weight_source *weights, const fg_tens
 fg_status fg_weight_source_rounded_to(fg_weight_source *weights, const fg_tensors *table, fg_dtype dtype,
                                       fg_error *err);
 fg_status fg_weight_source_from_plan(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
+/* The outputs of a plan, each rounded to what `rounded` (copied) has for it; FG_DTYPE_NONE: it is not. */
+fg_status fg_weight_source_plan_rounded(fg_weight_source *weights, const fg_plan *plan,
+                                        const fg_dtype *rounded, fg_error *err);
+/* The same, and each that can be cast is rounded to `dtype`. */
+fg_status fg_weight_source_plan_rounded_to(fg_weight_source *weights, const fg_plan *plan, fg_dtype dtype,
+                                           fg_error *err);
 /* The plan's sources, each rounded to the dtype of the outputs that it feeds; those that the plan drops, to
  * the dtype of all outputs if they share one. */
 fg_status fg_weight_source_rounded(fg_weight_source *weights, const fg_plan *plan, fg_error *err);
+/* What that rounds each source of the plan to, newly allocated: one entry each, FG_DTYPE_NONE: nothing. */
+fg_status fg_weight_rounding(const fg_plan *plan, fg_dtype **rounded, fg_error *err);
 /* The same elements as float32: for those who look at a few. */
 fg_status fg_weight_source_read_f32(const fg_weight_source *weights, const fg_weight *weight, uint64_t first,
                                     uint64_t count, float *out, fg_error *err);

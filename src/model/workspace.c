@@ -12,14 +12,19 @@ fg_status fg_workspace_open(fg_workspace *w, const fg_device *device, fg_weight_
 }
 
 void fg_workspace_close(fg_workspace *w) {
-    fg_scratch *scratch[] = {&w->states[0], &w->states[1], &w->states[2], &w->states[3],
-                             &w->scores,    &w->panel,     &w->vector,    &w->angles};
-    fg_host_scratch *host[] = {&w->stored, &w->cosines, &w->seen, &w->slab, &w->strip};
+    fg_scratch *scratch[] = {&w->scores, &w->panel, &w->vector, &w->angles};
+    fg_host_scratch *host[] = {&w->stored, &w->cosines, &w->frequencies, &w->seen, &w->slab, &w->strip};
     for (size_t i = 0; w->state && i < sizeof scratch / sizeof *scratch; i++) fg_scratch_free(w, scratch[i]);
+    for (size_t i = 0; w->state && i < FG_STATES; i++) fg_scratch_free(w, &w->states[i]);
     for (size_t i = 0; i < sizeof host / sizeof *host; i++) fg_free(host[i]->bytes);
     if (w->state) w->device->close(w->state);
     fg_weight_source_close(&w->weights);
     *w = (fg_workspace){0};
+}
+
+uint64_t fg_workspace_room(const fg_workspace *w) {
+    if (w->device->room) return w->device->room(w->state);
+    return w->cache_limit > w->cached_bytes ? w->cache_limit - w->cached_bytes : 0;
 }
 
 static fg_status too_large(uint64_t rows, uint64_t columns, fg_error *err) {
@@ -33,6 +38,7 @@ fg_status fg_scratch_fit(fg_workspace *w, fg_scratch *scratch, uint64_t rows, ui
     if (!fg_mul(rows, columns, &count) || !fg_mul(count, sizeof(float), &bytes))
         return too_large(rows, columns, err);
     if (scratch->values && count <= scratch->count) return FG_OK;
+    if (!w->device->host_memory) count = fg_max(count, scratch->count + scratch->count / 4);
     fg_scratch_free(w, scratch);
     FG_CALL(w->device->allocate(w->state, count, &scratch->values, err));
     scratch->count = count;
@@ -74,17 +80,29 @@ fg_status fg_workspace_see(fg_workspace *w, const fg_real *values, uint64_t coun
     return w->device->get(w->state, values, count, w->seen.bytes, err);
 }
 
+/* Where stored elements are read to. */
+static fg_status stage(fg_workspace *w, uint64_t count, size_t size, void **stored, fg_error *err) {
+    if (w->device->stage) {
+        *stored = w->device->stage(w->state, count * size, err);
+        return *stored ? FG_OK : (fg_status)err->status;
+    }
+    FG_CALL(fg_host_scratch_fit(&w->stored, 1, w->device->upcast_count, sizeof(double), err));
+    *stored = w->stored.bytes;
+    return FG_OK;
+}
+
 fg_status fg_workspace_load(fg_workspace *w, const fg_weight *weight, uint64_t first, uint64_t count,
                             fg_real *to, fg_error *err) {
     const fg_weight_source *source = &w->weights;
     uint64_t most = w->device->upcast_count;
     if (w->device->host_memory && weight->dtype == FG_F32)
         return source->read(source->context, weight, first, count, to, err);
-    FG_CALL(fg_host_scratch_fit(&w->stored, 1, most, sizeof(double), err));
     for (uint64_t done = 0, part; done < count; done += part) {
+        void *stored;
         part = fg_min(most, count - done);
-        FG_CALL(source->read(source->context, weight, first + done, part, w->stored.bytes, err));
-        FG_CALL(w->device->upcast(w->state, weight->dtype, w->stored.bytes, part, to + done, err));
+        FG_CALL(stage(w, part, fg_dtype_size(weight->dtype), &stored, err));
+        FG_CALL(source->read(source->context, weight, first + done, part, stored, err));
+        FG_CALL(w->device->upcast(w->state, weight->dtype, stored, part, to + done, err));
     }
     return FG_OK;
 }

@@ -7,6 +7,7 @@
 #define FG_MODEL_WORKSPACE_H
 
 #include "device/device.h"
+#include "model/tile.h"
 #include "model/weight_source.h"
 
 /* Memory of the device that grows and is reused. Start from zeros. */
@@ -21,7 +22,13 @@ typedef struct fg_host_scratch {
     uint64_t size;
 } fg_host_scratch;
 
-enum { FG_STATES = 4 };
+/* Whose angles a table has. */
+typedef struct fg_angles {
+    const void *of;
+    uint64_t position, length, columns, count;
+} fg_angles;
+
+enum { FG_STATES = 6 };
 
 typedef struct fg_workspace {
     const fg_device *device;
@@ -31,21 +38,24 @@ typedef struct fg_workspace {
     fg_scratch states[FG_STATES], scores; /* of the mixer or MLP that runs */
     fg_scratch panel, vector;             /* of weights; of a norm or bias */
     fg_scratch angles;                    /* see model/rotary.h */
-    const void *angles_of;
-    uint64_t angles_first, angles_count;
+    fg_angles angles_key;                 /* whose they are; zeros: nobody's */
 
-    fg_host_scratch stored, cosines, seen;
+    fg_host_scratch stored, cosines, frequencies, seen;
     fg_host_scratch slab, strip; /* rows [slab_row, slab_row + slab_rows) of a transposed matrix, as stored */
     const void *slab_of;
     uint64_t slab_row, slab_rows;
 
-    uint64_t cache_limit, cached_bytes; /* of panels as float32 */
+    uint64_t cache_limit,
+        cached_bytes; /* of panels as float32; the device's own memory has no limit but it */
 } fg_workspace;
 
 /* Takes over `weights`, and closes them on failure. */
 fg_status fg_workspace_open(fg_workspace *w, const fg_device *device, fg_weight_source weights,
                             fg_error *err);
 void fg_workspace_close(fg_workspace *w);
+
+/* Bytes of panels that may still be cached. */
+uint64_t fg_workspace_room(const fg_workspace *w);
 
 /* At least `rows` x `columns` numbers; old contents are lost. */
 fg_status fg_scratch_fit(fg_workspace *w, fg_scratch *scratch, uint64_t rows, uint64_t columns,

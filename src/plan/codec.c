@@ -1,8 +1,8 @@
 /* A plan as one block of bytes (base/pack.h): the version, the source table, then all else. */
 #include "base/alloc.h"
-#include "plan/tiling.h"
+#include "plan/plan_check.h"
 
-enum { VERSION = 3 };
+enum { VERSION = 4 };
 
 /* ---- writing ---- */
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "plan/mixed_radix.h"
+#include "plan/plan_check.h"
 
 /* ---- the table between ---- */
 

@@ -74,10 +74,8 @@ fg_status fg_plan_add_whole(fg_plan *plan, uint32_t source, fg_error *err);
 void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, const uint8_t *order);
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err);
 
-/* Holds the invariant above; what is wrong is FG_ERR_INPUT naming the tensor (a missing or left-over tensor),
- * or FG_ERR_BUG. */
-fg_status fg_plan_check(const fg_plan *plan, fg_error *err);
-
+/* The product of the dimensions; false if it, or its bytes, overflow. */
+bool fg_shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);
 uint64_t fg_output_bytes(const fg_output *output);
 uint64_t fg_plan_bytes(const fg_plan *plan);
 /* Whether some output has another dtype than what it is made of. */

@@ -12,8 +12,4 @@ bool fg_box_last(uint32_t dims, const uint64_t *extent, const uint64_t *stride, 
  * lie inside the output. */
 fg_status fg_tiling_check(const fg_output *output, const fg_piece *pieces, size_t count, fg_error *err);
 
-/* The cheap part of fg_plan_check, for a plan that was sent: shapes and pieces lie inside what they refer to.
- * In plan.c. */
-fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err);
-
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/shell_word.h"
 
 /* ---- paths ---- */
 
@@ -12,8 +13,14 @@
 static fg_status resolve(const char *path, char **resolved, fg_error *err) {
     fg_status status = FG_OK;
     char *parent = NULL, *above = NULL;
+    fg_error problem = {0};
     *resolved = NULL;
-    if (fg_path_real(path, resolved, NULL) == FG_OK) goto done;
+    status = fg_path_real(path, resolved, &problem);
+    int failed = errno;
+    if (status == FG_OK) goto done;
+    /* not there, or a link to itself; of anything else it is not known where it leads */
+    if (status != FG_ERR_SYSTEM || (failed != ENOENT && failed != ENOTDIR && failed != ELOOP))
+        FG_TRY(fg_fail_again(err, &problem));
     FG_TRY_NEW(parent, fg_path_parent(path, err));
     if (strcmp(parent, path) == 0) {
         status = fg_path_real(path, resolved, err);
@@ -52,10 +59,11 @@ static fg_status check_parent(const fg_output_file *file, fg_error *err) {
     FG_TRY(fg_path_look(parent, &kind, err));
     if (kind != FG_PATH_DIRECTORY) {
         bool exists = kind != FG_PATH_ABSENT;
+        char word[FG_SHELL_WORD];
         fg_fail(err, FG_ERR_USAGE, "%s %s: %s %s", file->option, file->path, parent,
                 exists ? "is not a directory" : "does not exist");
         if (exists) FG_TRY(fg_hint(err, "name a file in a directory"));
-        FG_TRY(fg_hint(err, "create it first (mkdir -p %s)", parent));
+        FG_TRY(fg_hint(err, "create it first (mkdir -p %s)", fg_shell_word(parent, word)));
     }
     int refused = fg_directory_refuses(parent);
     if (refused) {
@@ -87,12 +95,13 @@ static fg_status create_partial(fg_output_file *file, fg_error *err) {
     fg_status status = FG_OK;
     char *partial = NULL;
     bool exists;
+    char word[FG_SHELL_WORD];
     FG_TRY_NEW(partial, fg_output_file_partial(file->path, err));
     FG_TRY(fg_path_exists(partial, &exists, err));
     if (exists) {
         fg_fail(err, FG_ERR_USAGE, "%s %s: %s exists already: another run writes it or was interrupted",
                 file->option, file->path, partial);
-        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", partial));
+        FG_TRY(fg_hint(err, "remove it (rm %s) if no other fgconv is running", fg_shell_word(partial, word)));
     }
     FG_TRY(fg_file_write_all(partial, "", 0, err));
     file->partial = partial;
@@ -187,10 +196,10 @@ fg_status fg_output_file_write_report(fg_output_file *file, const json_t *report
     fg_buffer text = {0};
     fg_file out = FG_FILE_NONE;
     if (!file->partial) return FG_OK;
-    FG_TRY(fg_json_write(report, 0, &text, err));
-    FG_TRY(fg_buffer_add(&text, "\n", 1, err));
+    FG_TRY(fg_json_write_line(report, 0, &text, err));
     FG_TRY(fg_file_open(&out, file->partial, FG_OPEN_WRITE, err));
     FG_TRY(fg_file_write(&out, text.data, text.length, 0, err));
+    FG_TRY(fg_file_finish(&out, err));
     file->filled = true;
 done:
     if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
@@ -201,9 +210,20 @@ done:
 
 /* ---- the end ---- */
 
+/* What is replaced must still be a report: another program may have written there since. */
+static fg_status replace(const fg_output_file *file, fg_error *err) {
+    bool older, exists;
+    FG_CALL(fg_path_exists(file->path, &exists, err));
+    if (!exists) return fg_path_rename_new(file->partial, file->path, err);
+    FG_CALL(holds_report(file->path, &older, err));
+    if (older) return fg_path_rename(file->partial, file->path, err);
+    return fg_fail(err, FG_ERR_SYSTEM,
+                   "%s: this was an older report when the run began, and is another file now", file->path);
+}
+
 static fg_status publish(const fg_output_file *file, fg_error *err) {
-    fg_status status = file->replaces ? fg_path_rename(file->partial, file->path, err)
-                                      : fg_path_rename_new(file->partial, file->path, err);
+    fg_status status =
+        file->replaces ? replace(file, err) : fg_path_rename_new(file->partial, file->path, err);
     if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
     return status;
 }

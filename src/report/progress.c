@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 
 enum { BAR = 24, TEXT = 160 };
 
@@ -13,12 +13,6 @@ static const double BAR_EVERY = 0.1; /* seconds */
 static const double LINE_EVERY = 10;
 /* Seconds before a rate is shown. */
 static const double RATE_AFTER = 0.2;
-
-double fg_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void add_bar(char *text, double part) {
     char bar[BAR + 4] = "[";
@@ -75,7 +69,7 @@ static void show(fg_progress *progress, uint64_t done, double now, bool last) {
 }
 
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style) {
-    double now = fg_seconds();
+    double now = fg_clock_seconds();
     if (style == FG_PROGRESS_AUTO) style = isatty(STDERR_FILENO) ? FG_PROGRESS_BAR : FG_PROGRESS_LINES;
     *progress = (fg_progress){.what = what,
                               .bar = style == FG_PROGRESS_BAR,
@@ -88,11 +82,11 @@ void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, 
 
 void fg_progress_update(fg_progress *progress, uint64_t done) {
     if (!progress->bar && !progress->lines) return;
-    double now = fg_seconds();
+    double now = fg_clock_seconds();
     if (now - progress->shown >= (progress->bar ? BAR_EVERY : LINE_EVERY)) show(progress, done, now, false);
 }
 
 void fg_progress_end(fg_progress *progress, uint64_t done) {
-    if (progress->bar || progress->lines) show(progress, done, fg_seconds(), true);
+    if (progress->bar || progress->lines) show(progress, done, fg_clock_seconds(), true);
     progress->bar = progress->lines = false;
 }

@@ -26,6 +26,5 @@ typedef enum fg_progress_style {
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style);
 void fg_progress_update(fg_progress *progress, uint64_t done); /* cheap when nothing is due */
 void fg_progress_end(fg_progress *progress, uint64_t done);    /* draws the last state and ends the line */
-double fg_seconds(void);                                       /* CLOCK_MONOTONIC */
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "report/report_distributed.h"
 #include "report/report_text.h"
 
 static bool is(const json_t *report, const char *key, const char *value) {
@@ -122,6 +123,66 @@ static const char *how_far(const json_t *measured, char *buffer) {
     return buffer;
 }
 
+/* What equal logits say nothing about. */
+static fg_status gap_lines(const json_t *report, fg_buffer *out, fg_error *err) {
+    const json_t *gaps = fg_json_at(report, "proof/not_exercised"),
+                 *experts = json_object_get(gaps, "experts");
+    const char *label = "untested";
+    char words[FG_REPORT_WORDS];
+    uint64_t window, left = 0, all = 0, count;
+    size_t stochastic = json_array_size(json_object_get(gaps, "mixers"));
+    json_t *item;
+    if (stochastic) {
+        FG_CALL(fg_report_line(out, label, err, "the mixers of %s that are not the main one",
+                               fg_report_counted(stochastic, "stochastic block", words)));
+        label = "";
+    }
+    FG_JSON_EACH(json_object_get(gaps, "windows"), i, item) {
+        if (!fg_report_count(item, "window", &window) || !fg_report_count(item, "blocks", &count)) continue;
+        FG_CALL(fg_report_line(out, label, err,
+                               "the sliding window of %llu tokens in %s: the prompt is not longer",
+                               (unsigned long long)window, fg_report_counted(count, "block", words)));
+        label = "";
+    }
+    if (json_is_true(json_object_get(gaps, "image"))) {
+        FG_CALL(
+            fg_report_line(out, label, err, "the vision encoder: the configuration names no image token"));
+        label = "";
+    }
+    FG_JSON_EACH(experts, i, item) {
+        left += json_array_size(json_object_get(item, "experts"));
+        if (fg_report_count(item, "of", &count)) all += count;
+    }
+    if (!left) return FG_OK;
+    return fg_report_line(out, label, err, "%llu of %llu experts in %s: no token was routed to them",
+                          (unsigned long long)left, (unsigned long long)all,
+                          fg_report_counted(json_array_size(experts), "block", words));
+}
+
+/* "with an image of 12 x 16 (12 patches): 36 tokens, logits equal bit for bit", a line for each prompt. */
+static fg_status prompt_lines(const json_t *report, fg_buffer *out, fg_error *err) {
+    const json_t *prompts = fg_json_at(report, "proof/prompts");
+    char what[FG_REPORT_WORDS], tokens[FG_REPORT_WORDS], far[FG_REPORT_WORDS];
+    json_t *prompt;
+    FG_JSON_EACH(prompts, i, prompt) {
+        uint64_t height, width, patches, count = 0;
+        double most = -1;
+        bool image = fg_report_count(prompt, "image/height", &height) &&
+                     fg_report_count(prompt, "image/width", &width) &&
+                     fg_report_count(prompt, "image/patches", &patches);
+        snprintf(what, sizeof what, "text alone");
+        if (image)
+            snprintf(what, sizeof what, "an image of %llu x %llu (%llu patches)", (unsigned long long)height,
+                     (unsigned long long)width, (unsigned long long)patches);
+        fg_report_count(prompt, "tokens", &count);
+        fg_report_number(prompt, "max_abs", &most);
+        FG_CALL(fg_report_line(
+            out, "", err, "with %.80s: %.60s, logits %s%s", what, fg_report_counted(count, "token", tokens),
+            most == 0 ? "equal bit for bit" : "differ ", most == 0 ? "" : how_far(prompt, far)));
+    }
+    return FG_OK;
+}
+
 static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     char ran[FG_REPORT_WORDS], far[FG_REPORT_WORDS], words[FG_REPORT_WORDS], after[FG_REPORT_WORDS + 8] = "";
     const json_t *proof = json_object_get(report, "proof"),
@@ -139,11 +200,14 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     else
         FG_CALL(fg_report_line(out, "passed", err, "%s, logits differ %s, within --atol%s", ran,
                                how_far(proof, far), after));
+    FG_CALL(prompt_lines(report, out, err));
     if (json_is_object(first)) {
         const char *part = fg_report_string(first, "sublayer", NULL);
         if (fg_report_count(first, "block", &count))
-            FG_CALL(fg_report_line(out, "", err, "first difference: block %llu%s%s",
-                                   (unsigned long long)count, part ? ", " : "", part ? part : ""));
+            FG_CALL(fg_report_line(
+                out, "", err, "first difference: block %llu%s%s%s", (unsigned long long)count,
+                json_is_true(json_object_get(first, "vision_encoder")) ? " of the vision encoder" : "",
+                part ? ", " : "", part ? part : ""));
         else if (part)
             FG_CALL(fg_report_line(out, "", err, "first difference: %s", part));
     }
@@ -154,16 +218,20 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     if (json_is_object(json_object_get(proof, "rounding")))
         FG_CALL(fg_report_line(out, "rounding", err, "the cast moves the logits %s",
                                how_far(json_object_get(proof, "rounding"), far)));
-    return FG_OK;
+    return gap_lines(report, out, err);
 }
 
 static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     if (is(report, "proof/kind", "logits")) return logits_lines(report, out, err);
-    if (is(report, "proof/kind", "none")) return fg_report_line(out, "proof", err, "none (--validate none)");
+    if (is(report, "proof/kind", "none"))
+        return fg_report_line(out, "proof", err, "not proved (--validate none)");
     if (!is(report, "proof/kind", "bytes")) return FG_OK;
     if (is(report, "status", "differ") && !generation_differs(report))
         return fg_report_line(out, "differ", err, "the bytes are not those of the plan");
-    return fg_report_line(out, "proved", err, "every byte was read back and matches the plan");
+    bool asked = !json_object_get(json_object_get(report, "proof"), "verdict"); /* verify asks for no more */
+    return fg_report_line(out, asked ? "checked" : "proof", err,
+                          "%severy byte was read back and matches the plan%s",
+                          asked ? "" : "not proved: ", asked ? "" : ", but no model was run");
 }
 
 /* "64 tokens, 31 a second, the same from both models; stopped by the limit" */
@@ -249,6 +317,7 @@ fg_status fg_report_summary(const json_t *report, const fg_headline *headline, f
                             fg_error *err) {
     FG_CALL(headline_line(report, headline, out, err));
     FG_CALL(fg_report_weights(report, out, err));
+    FG_CALL(fg_report_distributed(fg_json_at(report, "source/distributed"), out, err));
     FG_CALL(tensors_line(report, out, err));
     FG_CALL(time_line(report, out, err));
     FG_CALL(proof_lines(report, out, err));

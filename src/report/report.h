@@ -9,6 +9,9 @@
 
 #include "base/json.h"
 
+/* Its name in a destination. */
+#define FG_REPORT_FILE "fgconv_report.json"
+
 /* How the summary of a command's report begins, for each way that the command can end. {source},
  * {destination} and {status} stand for those of the report. NULL: as `done`. */
 typedef struct fg_headline {

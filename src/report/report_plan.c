@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "report/report.h"
+#include "report/report_distributed.h"
 #include "report/report_text.h"
 
 enum { SHARDS_SHOWN = 8, REASONS_SHOWN = 12, VALUE = 80 };
@@ -141,10 +142,11 @@ static fg_status plan_time(const json_t *report, fg_buffer *out, fg_error *err) 
         !fg_report_number(report, "estimate/read_bytes_per_second", &rate) || !(rate < 1e18) ||
         !fg_report_count(report, "estimate/read_bytes", &bytes))
         return FG_OK;
-    return fg_report_line(out, "time", err,
-                          "about %s to write (an estimate, from reading %s of the source at %s/s)",
-                          fg_report_duration(seconds, words), fg_bytes_text(bytes, read),
-                          fg_bytes_text((uint64_t)rate, rate_text));
+    return fg_report_line(
+        out, "time", err,
+        "about %s to write, without running models (an estimate, from reading %s of the source at %s/s)",
+        fg_report_duration(seconds, words), fg_bytes_text(bytes, read),
+        fg_bytes_text((uint64_t)rate, rate_text));
 }
 
 fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
@@ -153,6 +155,7 @@ fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err) {
                              fg_report_side(report, "source", from),
                              fg_report_side(report, "destination", to)));
     FG_CALL(fg_report_weights(report, out, err));
+    FG_CALL(fg_report_distributed(fg_json_at(report, "source/distributed"), out, err));
     FG_CALL(plan_steps(report, out, err));
     FG_CALL(plan_tensors(report, out, err));
     FG_CALL(plan_files(report, out, err));

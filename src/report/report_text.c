@@ -81,6 +81,7 @@ const char *fg_report_dtypes(const json_t *report, const char *side, char *buffe
 static const char *why_chosen(const json_t *training) {
     const char *chosen = fg_report_string(training, "chosen", "");
     if (strcmp(chosen, "latest") == 0) return "the latest training checkpoint by time, ";
+    if (strcmp(chosen, "latest step") == 0) return "the latest step of the experiment, ";
     return strcmp(chosen, "given") == 0 ? "given with -c, " : "";
 }
 

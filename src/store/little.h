@@ -1,4 +1,4 @@
-/* Little-endian numbers in bytes that came from a file. */
+/* Little-endian numbers in bytes of a file. */
 #ifndef FG_STORE_LITTLE_H
 #define FG_STORE_LITTLE_H
 
@@ -14,6 +14,14 @@ static inline uint32_t fg_little_u32(const unsigned char *at) {
 
 static inline uint64_t fg_little_u64(const unsigned char *at) {
     return (uint64_t)fg_little_u32(at) | (uint64_t)fg_little_u32(at + 4) << 32;
+}
+
+static inline void fg_little_put_u32(unsigned char *at, uint32_t number) {
+    for (int i = 0; i < 4; i++) at[i] = (unsigned char)(number >> 8 * i);
+}
+
+static inline void fg_little_put_u64(unsigned char *at, uint64_t number) {
+    for (int i = 0; i < 8; i++) at[i] = (unsigned char)(number >> 8 * i);
 }
 
 #endif

@@ -36,8 +36,8 @@ static fg_status bad_entry(const source *s, const char *name, const char *key, c
                    key, fg_json_brief(value, brief, sizeof brief), expected);
 }
 
-/* Reads the header's bytes into `text`, its length checked first. */
-static fg_status read_text(source *s, fg_buffer *text) {
+/* Reads the header's bytes into `text`, its length checked first. The file is stamped before. */
+static fg_status read_text(source *s, fg_tensors *table, fg_buffer *text) {
     fg_status status = FG_OK;
     fg_error *err = s->err;
     fg_file file = FG_FILE_NONE;
@@ -45,6 +45,7 @@ static fg_status read_text(source *s, fg_buffer *text) {
     unsigned char first[LENGTH_BYTES];
     char *bytes = NULL;
     FG_TRY(fg_file_open(&file, s->path, FG_OPEN_READ, err));
+    FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
     FG_TRY(fg_file_size(&file, &size, err));
     if (!size) FG_TRY(fg_file_refuse_empty(s->path, err));
     if (size < LENGTH_BYTES) {
@@ -346,7 +347,6 @@ static fg_status read_usual(source *s, fg_buffer *text, fg_json_span found, size
                             json_t **metadata) {
     fg_error *err = s->err;
     if (found.length) FG_CALL(fg_json_parse(s->path, text->data + found.begin, found.length, metadata, err));
-    FG_CALL(fg_tensors_add_file(table, s->path, &s->file, err));
     return add_usual(s, text, count, table);
 }
 
@@ -357,7 +357,6 @@ static fg_status read_unusual(source *s, fg_buffer *text, fg_tensors *table, jso
     FG_TRY(fg_json_parse(s->path, text->data, text->length, &header, err));
     *metadata = json_incref(json_object_get(header, METADATA_KEY));
     FG_TRY(check_metadata(s, *metadata));
-    FG_TRY(fg_tensors_add_file(table, s->path, &s->file, err));
     FG_TRY(read_entries(s, header, table));
 done:
     json_decref(header);
@@ -370,7 +369,7 @@ fg_status fg_safetensors_read_header(const char *path, fg_tensors *table, json_t
     fg_buffer text = {0};
     json_t *read = NULL;
     size_t count;
-    FG_TRY(read_text(&s, &text));
+    FG_TRY(read_text(&s, table, &text));
     if (text.length == 0 || text.data[0] != '{') {
         fg_fail(err, FG_ERR_INPUT, "%s: the safetensors header does not begin with '{'", path);
         FG_TRY(fg_hint(err, "the file may be of another format under this name"));

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "store/stamped_files.h"
 
 /* ---- files ---- */
 
@@ -32,36 +33,13 @@ fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *in
     return push_file(table, name, &endless, index, err);
 }
 
-/* Device and inode numbers may differ between the nodes of a cluster that look at the same file: `same_node`
- * says that they count. */
-static fg_status check_file(const fg_tensors *table, uint32_t file, bool same_node, fg_error *err) {
-    const char *path = table->files[file];
-    const fg_file_stamp *then = &table->stamps[file];
-    fg_file_stamp now;
-    bool is_file;
-    fg_status status = fg_path_is_file(path, &is_file, err);
-    if (status == FG_OK && !is_file)
-        return fg_fail(err, FG_ERR_INPUT, "%s: the file was there when its header was read and is gone",
-                       path);
-    if (status == FG_OK) status = fg_file_stamp_of(path, &now, err);
-    if (status != FG_OK) return status;
-    bool replaced = same_node && (now.inode != then->inode || now.device != then->device);
-    if (!replaced && now.size == then->size && now.mtime_s == then->mtime_s && now.mtime_ns == then->mtime_ns)
-        return FG_OK;
-    fg_fail(err, FG_ERR_INPUT,
-            "%s: the file changed after its header was read (%" PRIu64 " bytes then, %" PRIu64 " now)", path,
-            then->size, now.size);
-    return fg_hint(err, "wait until nothing writes to the checkpoint and run again");
-}
-
 fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err) {
-    return check_file(table, file, false, err);
+    return fg_file_check_unchanged(table->files[file], &table->stamps[file], false, err);
 }
 
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err) {
-    for (size_t i = 0; i < table->file_count; i++) {
-        FG_CALL(check_file(table, (uint32_t)i, true, err));
-    }
+    for (size_t i = 0; i < table->file_count; i++)
+        FG_CALL(fg_file_check_unchanged(table->files[i], &table->stamps[i], true, err));
     return FG_OK;
 }
 
@@ -178,6 +156,13 @@ fg_dtype_tally fg_tensors_tally(const fg_tensors *table) {
     return tally;
 }
 
+bool fg_tensors_have_file(const fg_tensors *table, const char *path) {
+    for (size_t i = 0; i < table->file_count; i++) {
+        if (strcmp(table->files[i], path) == 0) return true;
+    }
+    return false;
+}
+
 void fg_tensors_free(fg_tensors *table) {
     for (size_t i = 0; i < table->count; i++) fg_free(table->items[i].name);
     for (size_t i = 0; i < table->file_count; i++) fg_free(table->files[i]);
@@ -191,8 +176,13 @@ void fg_tensors_free(fg_tensors *table) {
 /* ---- sending: files, then tensors ---- */
 
 static fg_status pack_file(fg_buffer *out, const char *path, const fg_file_stamp *stamp, fg_error *err) {
-    const uint64_t numbers[] = {stamp->size, stamp->device, stamp->inode, (uint64_t)stamp->mtime_s,
-                                (uint64_t)stamp->mtime_ns};
+    const uint64_t numbers[] = {stamp->size,
+                                stamp->device,
+                                stamp->inode,
+                                (uint64_t)stamp->mtime_s,
+                                (uint64_t)stamp->mtime_ns,
+                                (uint64_t)stamp->ctime_s,
+                                (uint64_t)stamp->ctime_ns};
     FG_CALL(fg_pack_name(out, path, err));
     return fg_pack_numbers(out, numbers, sizeof numbers / sizeof *numbers, err);
 }
@@ -216,7 +206,7 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *e
 
 static fg_status unpack_file(fg_unpacker *from, fg_tensors *table) {
     const char *path;
-    uint64_t numbers[5];
+    uint64_t numbers[7];
     uint32_t index;
     FG_CALL(fg_unpack_name(from, &path));
     FG_CALL(fg_unpack_numbers(from, sizeof numbers / sizeof *numbers, numbers));
@@ -224,7 +214,9 @@ static fg_status unpack_file(fg_unpacker *from, fg_tensors *table) {
                                  .device = numbers[1],
                                  .inode = numbers[2],
                                  .mtime_s = (int64_t)numbers[3],
-                                 .mtime_ns = (int64_t)numbers[4]};
+                                 .mtime_ns = (int64_t)numbers[4],
+                                 .ctime_s = (int64_t)numbers[5],
+                                 .ctime_ns = (int64_t)numbers[6]};
     return push_file(table, path, &stamp, &index, from->err);
 }
 

@@ -39,7 +39,7 @@ typedef struct fg_tensors {
     fg_map by_name;
 } fg_tensors;
 
-/* Registers a file (stats it); `index` is what fg_tensor.file takes. */
+/* Registers a file, before its header is read (stats it); `index` is what fg_tensor.file takes. */
 fg_status fg_tensors_add_file(fg_tensors *table, const char *path, uint32_t *index, fg_error *err);
 /* The same for tensors that do not exist yet: `name` stands for the file in messages. They cannot be read. */
 fg_status fg_tensors_add_place(fg_tensors *table, const char *name, uint32_t *index, fg_error *err);
@@ -58,6 +58,8 @@ typedef struct fg_dtype_tally {
     uint64_t count[FG_DTYPE_COUNT], bytes[FG_DTYPE_COUNT], total_bytes;
 } fg_dtype_tally;
 fg_dtype_tally fg_tensors_tally(const fg_tensors *table);
+/* Whether tensors of this file are in the table. */
+bool fg_tensors_have_file(const fg_tensors *table, const char *path);
 void fg_tensors_free(fg_tensors *table);
 
 /* Flat bytes for sending between ranks (appended to `out`). Decoding fills an empty table, which stays empty
@@ -66,8 +68,9 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *e
 fg_status fg_tensors_decode(const void *bytes, size_t size, fg_tensors *table, fg_error *err);
 /* The same for a table inside of other bytes; on failure a part of it may be there. */
 fg_status fg_tensors_unpack(fg_unpacker *from, fg_tensors *table);
-/* FG_ERR_INPUT that names the file if it / one of them changed (size or time; for fg_tensors_check_unchanged,
- * which the node that read the headers calls, another file of that name too) since its header was read. */
+/* FG_ERR_INPUT that names the file if it / one of them changed since its header was read; for
+ * fg_tensors_check_unchanged, which the node that read the headers calls, the times of attributes and another
+ * file of that name count, too (store/stamped_files.h). */
 fg_status fg_tensors_check_file(const fg_tensors *table, uint32_t file, fg_error *err);
 fg_status fg_tensors_check_unchanged(const fg_tensors *table, fg_error *err);
 

@@ -400,7 +400,7 @@ static fg_status read_state_dict(bin_reader *r) {
                 fg_pickle_text(&r->pickle, r->pickle.root, text, sizeof text));
         return fg_hint(r->err, "save the model's state_dict()");
     }
-    fg_status status = fg_tensors_add_file(r->table, r->path, &r->index, r->err);
+    fg_status status = FG_OK;
     for (size_t i = 0; i < r->pickle.entry_count && status == FG_OK; i++) {
         if (r->pickle.entries[i].dict == r->pickle.root.first) status = read_entry(r, &r->pickle.entries[i]);
     }
@@ -411,6 +411,7 @@ fg_status fg_torch_bin_read_header(const char *path, fg_tensors *table, fg_error
     fg_status status = FG_OK;
     bin_reader r = {.path = path, .file = FG_FILE_NONE, .table = table, .err = err};
     FG_TRY(fg_file_open(&r.file, path, FG_OPEN_READ, err));
+    FG_TRY(fg_tensors_add_file(table, path, &r.index, err));
     FG_TRY(check_head(&r));
     FG_TRY(fg_zip_read(&r.file, &r.zip, err));
     FG_TRY(check_archive(&r));

@@ -6,6 +6,10 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
+/* Bytes that may be looked at for each byte of a text, and some more: texts of tokens that begin alike at
+ * each place are no usual ones. */
+enum { WORK_FIRST = 1000000, WORK_A_BYTE = 200 };
+
 /* What Unicode calls a character of words: PCRE2's class, and a set of what is newer. */
 #define WORD_CLASS "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
 
@@ -31,7 +35,7 @@ static fg_status read_normalized(fg_added_token *token, const fg_component *norm
     fg_buffer text = {0}, spare = {0};
     if (!token->normalized) return FG_OK;
     FG_TRY(fg_buffer_add(&text, token->content, token->length, err));
-    FG_TRY(fg_component_normalize(normalizer, &text, &spare, err));
+    FG_TRY(fg_component_normalize(normalizer, fg_growth_limit(token->length), &text, &spare, err));
     if (text.length == token->length && memcmp(text.data, token->content, token->length) == 0) goto done;
     FG_TRY_NEW(token->normalized_content, fg_strndup(text.length ? text.data : "", text.length, err));
     token->normalized_length = text.length;
@@ -98,58 +102,101 @@ done:
     return status;
 }
 
+static fg_status add_listed(added_reading *r, const fg_tokenizer_json *c, size_t index, fg_error *err) {
+    const json_t *id = json_object_get(c->json, "id");
+    if (!json_is_integer(id))
+        return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
+                       c->file, index, fg_json_kind(id));
+    return add_token(r, c, json_integer_value(id), err);
+}
+
 static fg_status read_list(added_reading *r, const json_t *list, const char *file, fg_error *err) {
-    find_next_id(r);
     if (list && !json_is_null(list) && !json_is_array(list))
         return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", file,
                        fg_json_kind(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
-        fg_tokenizer_json c = {json_array_get(list, i), file, "added_tokens"};
-        const json_t *id = json_object_get(c.json, "id");
-        if (!json_is_integer(id))
-            return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens/%zu: \"id\": found %s, expected an integer",
-                           file, i, fg_json_kind(id));
-        FG_CALL(add_token(r, &c, json_integer_value(id), err));
+        fg_tokenizer_json c = {.json = json_array_get(list, i), .file = file, .name = "added_tokens"};
+        FG_CALL(add_listed(r, &c, i, err));
     }
     return FG_OK;
 }
 
+/* The same, a token at a time. */
+static fg_status read_text(added_reading *r, const fg_json_scan *text, const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_json_scan scan = *text;
+    json_t *token = NULL;
+    bool more;
+    FG_CALL(fg_json_scan_enter(&scan, '[', err));
+    for (size_t i = 0; status == FG_OK; i++) {
+        FG_CALL(fg_json_scan_next(&scan, NULL, &more, err));
+        if (!more) break;
+        FG_CALL(fg_json_scan_value(&scan, &token, err));
+        fg_tokenizer_json c = {.json = token, .file = file, .name = "added_tokens"};
+        status = add_listed(r, &c, i, err);
+        json_decref(token);
+    }
+    return status;
+}
+
 typedef struct declared_token {
     int64_t id;
-    const json_t *json;
+    size_t begin; /* in the text */
 } declared_token;
+
+typedef struct declared_tokens {
+    declared_token *items; /* owned */
+    size_t count, capacity;
+} declared_tokens;
 
 static int by_declared_id(const void *a, const void *b) {
     int64_t left = ((const declared_token *)a)->id, right = ((const declared_token *)b)->id;
     return (left > right) - (left < right);
 }
 
-/* The objects of added_tokens_decoder in the order of their ids. */
-static fg_status read_decoder(added_reading *r, const json_t *decoder, const char *file, fg_error *err) {
+/* Passes over the next member of added_tokens_decoder. */
+static fg_status find_declared(declared_tokens *declared, fg_json_scan *scan, fg_buffer *key, bool *more,
+                               fg_error *err) {
+    char *end;
+    FG_CALL(fg_json_scan_next(scan, key, more, err));
+    if (!*more) return FG_OK;
+    int64_t id = strtoll(key->data, &end, 10);
+    if (end == key->data || *end)
+        return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id",
+                       scan->name, key->data);
+    FG_CALL(fg_grow(&declared->items, declared->count, &declared->capacity, sizeof *declared->items, err));
+    declared->items[declared->count++] = (declared_token){id, scan->at};
+    return fg_json_scan_skip(scan, err);
+}
+
+static fg_status add_declared(added_reading *r, const declared_token *declared, fg_json_scan *scan,
+                              fg_error *err) {
     fg_status status = FG_OK;
-    declared_token *declared = NULL;
-    size_t count = 0;
     json_t *value;
-    if (!decoder || json_is_null(decoder)) return FG_OK;
-    if (!json_is_object(decoder))
-        return fg_fail(err, FG_ERR_INPUT, "%s: added_tokens_decoder: found %s, expected an object", file,
-                       fg_json_kind(decoder));
-    FG_NEW(declared, json_object_size(decoder));
-    FG_JSON_MEMBERS(decoder, key, value) {
-        char *end;
-        declared[count++] = (declared_token){strtoll(key, &end, 10), value};
-        if (end == key || *end)
-            FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens_decoder: the key \"%.40s\" is not a token id", file,
-                    key);
-    }
-    qsort(declared, count, sizeof *declared, by_declared_id);
+    scan->at = declared->begin;
+    FG_CALL(fg_json_scan_value(scan, &value, err));
+    fg_tokenizer_json c = {.json = value, .file = scan->name, .name = "added_tokens_decoder"};
+    status = add_token(r, &c, declared->id, err);
+    json_decref(value);
+    return status;
+}
+
+/* The objects of added_tokens_decoder in the order of their ids. */
+static fg_status read_decoder(added_reading *r, const fg_buffer *decoder, const char *file, fg_error *err) {
+    fg_status status = FG_OK;
+    declared_tokens declared = {0};
+    fg_buffer key = {0};
+    fg_json_scan scan = {.name = file, .text = decoder->data, .length = decoder->length};
+    bool more = true;
+    if (!decoder->length) return FG_OK;
+    FG_TRY(fg_json_scan_enter(&scan, '{', err));
+    while (more) FG_TRY(find_declared(&declared, &scan, &key, &more, err));
+    qsort(declared.items, declared.count, sizeof *declared.items, by_declared_id);
     find_next_id(r);
-    for (size_t i = 0; i < count; i++) {
-        fg_tokenizer_json c = {declared[i].json, file, "added_tokens_decoder"};
-        FG_TRY(add_token(r, &c, declared[i].id, err));
-    }
+    for (size_t i = 0; i < declared.count; i++) FG_TRY(add_declared(r, &declared.items[i], &scan, err));
 done:
-    fg_free(declared);
+    fg_free(declared.items);
+    fg_buffer_free(&key);
     return status;
 }
 
@@ -167,16 +214,17 @@ static fg_status build_tries(fg_added_tokens *added, fg_error *err) {
     return FG_OK;
 }
 
-fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
-                               const fg_vocabulary *model, const fg_component *normalizer,
-                               const char *directory, fg_error *err) {
+fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const fg_json_scan *text,
+                               const fg_buffer *decoder, const fg_vocabulary *model,
+                               const fg_component *normalizer, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
     char *first = NULL, *second = NULL;
     added_reading r = {.added = added, .model = model, .normalizer = normalizer};
     *added = (fg_added_tokens){0};
     FG_TRY_NEW(first, fg_strformat(err, "%s/tokenizer.json", directory));
     FG_TRY_NEW(second, fg_strformat(err, "%s/tokenizer_config.json", directory));
-    FG_TRY(read_list(&r, list, first, err));
+    find_next_id(&r);
+    FG_TRY(text ? read_text(&r, text, first, err) : read_list(&r, list, first, err));
     FG_TRY(read_decoder(&r, decoder, second, err));
     FG_TRY(build_tries(added, err));
 done:
@@ -273,12 +321,16 @@ fg_status fg_added_tokens_find(const fg_added_tokens *added, bool normalized, co
                                fg_text_parts *parts, fg_error *err) {
     const fg_token_trie *trie = normalized ? &added->normalized : &added->plain;
     size_t covered = 0;
+    uint64_t work = 0, allowed = WORK_FIRST + (uint64_t)length * WORK_A_BYTE;
     parts->count = 0;
     for (size_t at = 0; at < length && trie->node_count;) {
         size_t size = 0;
         uint32_t index = trie->begins[(unsigned char)text[at]]
-                             ? fg_token_trie_longest(trie, text + at, text + length, &size)
+                             ? fg_token_trie_longest(trie, text + at, text + length, &size, &work)
                              : FG_TRIE_NONE;
+        if (work > allowed)
+            return fg_fail(err, FG_ERR_INPUT, "a text of %zu bytes takes too long to search for added tokens",
+                           length);
         if (index == FG_TRIE_NONE) {
             at++;
             continue;

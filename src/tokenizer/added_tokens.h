@@ -7,6 +7,7 @@
 #ifndef FG_TOKENIZER_ADDED_TOKENS_H
 #define FG_TOKENIZER_ADDED_TOKENS_H
 
+#include "base/json_scan.h"
 #include "base/utf8_text.h"
 #include "tokenizer/component.h"
 #include "tokenizer/token_trie.h"
@@ -41,13 +42,13 @@ typedef struct fg_text_parts {
     size_t count, capacity;
 } fg_text_parts;
 
-/* Reads the list "added_tokens" of tokenizer.json, then "added_tokens_decoder" of tokenizer_config.json
- * (either may be NULL), which adds what is missing and replaces flags, as transformers does. A token takes
- * the id of its text in the model's vocabulary, else the next free one; a file that says another id is warned
- * of, as HF tokenizers does. */
-fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const json_t *decoder,
-                               const fg_vocabulary *model, const fg_component *normalizer,
-                               const char *directory, fg_error *err);
+/* Reads the list "added_tokens" of tokenizer.json, as a value (or NULL) or, with `text`, from there, then the
+ * text of "added_tokens_decoder" of tokenizer_config.json (length 0: none), which adds what is missing and
+ * replaces flags, as transformers does. A token takes the id of its text in the model's vocabulary, else the
+ * next free one; a file that says another id is warned of, as HF tokenizers does. */
+fg_status fg_added_tokens_read(fg_added_tokens *added, const json_t *list, const fg_json_scan *text,
+                               const fg_buffer *decoder, const fg_vocabulary *model,
+                               const fg_component *normalizer, const char *directory, fg_error *err);
 /* The token of an id, or NULL. */
 const fg_added_token *fg_added_tokens_at(const fg_added_tokens *added, uint32_t id);
 /* Cuts a text into tokens and what lies between; `normalized` says which of the two kinds of tokens is

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/utf8_text.h"
+#include "tokenizer/bpe_lists.h"
 #include "tokenizer/bpe_merge.h"
 #include "tokenizer/component.h"
 #include "tokenizer/word_cache.h"
@@ -29,6 +30,11 @@ typedef struct bpe_settings {
 
 static fg_status read_vocabulary(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
     fg_status status = FG_OK;
+    if (model->lists) {
+        bpe->vocabulary = model->lists->vocabulary;
+        model->lists->vocabulary = (fg_vocabulary){0};
+        return FG_OK;
+    }
     json_t *vocab = json_object_get(model->json, "vocab"), *id;
     if (!json_is_object(vocab))
         return fg_fail(err, FG_ERR_INPUT, "%s: model: \"vocab\": found %s, expected an object", model->file,
@@ -88,37 +94,62 @@ static fg_status find_token(const bpe_settings *bpe, const char *file, size_t in
                    index, (int)(length < 60 ? length : 60), text);
 }
 
-static fg_status read_merge(bpe_settings *bpe, const char *file, const json_t *merge, size_t index,
-                            fg_buffer *joined, fg_error *err) {
-    merge_halves h = {0};
+static fg_status add_merge(bpe_settings *bpe, const char *file, const merge_halves *h, size_t index,
+                           fg_buffer *joined, fg_error *err) {
     uint32_t left, right, made;
-    FG_CALL(read_halves(file, merge, index, &h, err));
-    FG_CALL(find_token(bpe, file, index, h.left, h.left_length, &left, err));
-    FG_CALL(find_token(bpe, file, index, h.right, h.right_length, &right, err));
+    FG_CALL(find_token(bpe, file, index, h->left, h->left_length, &left, err));
+    FG_CALL(find_token(bpe, file, index, h->right, h->right_length, &right, err));
     fg_buffer_clear(joined);
-    FG_CALL(fg_buffer_add(joined, h.left, h.left_length, err));
-    FG_CALL(fg_buffer_add(joined, h.right, h.right_length, err));
+    FG_CALL(fg_buffer_add(joined, h->left, h->left_length, err));
+    FG_CALL(fg_buffer_add(joined, h->right, h->right_length, err));
     FG_CALL(find_token(bpe, file, index, joined->data, joined->length, &made, err));
     fg_merges_add(&bpe->merges, left, right, made);
     return FG_OK;
 }
 
-static fg_status read_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
+static fg_status reserve_merges(bpe_settings *bpe, const char *file, size_t count, fg_error *err) {
+    if (count > FG_MERGE_LIMIT)
+        return fg_fail(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read", file,
+                       count, FG_MERGE_LIMIT);
+    return fg_merges_reserve(&bpe->merges, count, err);
+}
+
+static fg_status read_listed_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_buffer *joined,
+                                    fg_error *err) {
     fg_status status = FG_OK;
-    const json_t *list = NULL;
-    fg_buffer joined = {0};
-    json_t *merge;
-    FG_TRY(fg_tokenizer_json_list(model, "merges", &list, err));
-    if (json_array_size(list) > FG_MERGE_LIMIT)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: model: \"merges\": %zu merges, at most %d are read", model->file,
-                json_array_size(list), FG_MERGE_LIMIT);
-    FG_TRY(fg_merges_reserve(&bpe->merges, json_array_size(list), err));
-    FG_JSON_EACH(list, index, merge) {
-        /* The first line of a merges.txt, which old files carry along. */
-        if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
-        FG_TRY(read_merge(bpe, model->file, merge, index, &joined, err));
+    fg_buffer left = {0}, right = {0};
+    FG_TRY(reserve_merges(bpe, model->file, model->lists->merge_count, err));
+    for (size_t index = 0; index < model->lists->merge_count; index++) {
+        FG_TRY(fg_bpe_lists_next(model->lists, &left, &right, err));
+        const merge_halves h = {left.data, right.data, left.length, right.length};
+        if (left.length) FG_TRY(add_merge(bpe, model->file, &h, index, joined, err));
     }
 done:
+    fg_buffer_free(&left);
+    fg_buffer_free(&right);
+    return status;
+}
+
+static fg_status read_json_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_buffer *joined,
+                                  fg_error *err) {
+    const json_t *list = NULL;
+    json_t *merge;
+    FG_CALL(fg_tokenizer_json_list(model, "merges", &list, err));
+    FG_CALL(reserve_merges(bpe, model->file, json_array_size(list), err));
+    FG_JSON_EACH(list, index, merge) {
+        merge_halves h = {0};
+        /* The first line of a merges.txt, which old files carry along. */
+        if (json_is_string(merge) && fg_starts_with(json_string_value(merge), "#version")) continue;
+        FG_CALL(read_halves(model->file, merge, index, &h, err));
+        FG_CALL(add_merge(bpe, model->file, &h, index, joined, err));
+    }
+    return FG_OK;
+}
+
+static fg_status read_merges(bpe_settings *bpe, const fg_tokenizer_json *model, fg_error *err) {
+    fg_buffer joined = {0};
+    fg_status status = model->lists ? read_listed_merges(bpe, model, &joined, err)
+                                    : read_json_merges(bpe, model, &joined, err);
     if (status == FG_ERR_INPUT) fg_where(err, "reading the merges of %s", model->file);
     fg_buffer_free(&joined);
     return status;

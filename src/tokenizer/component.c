@@ -81,16 +81,18 @@ static fg_status read_steps(fg_component *component, fg_component_family family,
     if (depth == DEPTH)
         return fg_fail(err, FG_ERR_INPUT, "%s: %s: sequences are nested too deeply", c->file, c->name);
     for (size_t i = 0; i < json_array_size(list); i++) {
-        fg_tokenizer_json part = {json_array_get(list, i), c->file, c->name};
+        fg_tokenizer_json part = {.json = json_array_get(list, i), .file = c->file, .name = c->name};
         FG_CALL(read_steps(component, family, &part, depth + 1, err));
     }
     return FG_OK;
 }
 
-fg_status fg_component_read(fg_component *component, fg_component_family family, const json_t *tokenizer,
-                            const char *file, fg_error *err) {
+fg_status fg_component_read(fg_component *component, fg_component_family family,
+                            const fg_tokenizer_json *tokenizer, fg_error *err) {
     const char *name = families[family].name;
-    fg_tokenizer_json c = {json_object_get(tokenizer, name), file, name};
+    fg_tokenizer_json c = *tokenizer;
+    c.json = json_object_get(tokenizer->json, name);
+    c.name = name;
     *component = (fg_component){0};
     if (!families[family].default_type && (!c.json || json_is_null(c.json))) return FG_OK;
     fg_status status = read_steps(component, family, &c, 0, err);
@@ -110,8 +112,9 @@ void fg_component_free(fg_component *component) {
 
 /* ---- Running ---- */
 
-fg_status fg_component_normalize(const fg_component *normalizer, fg_buffer *text, fg_buffer *spare,
-                                 fg_error *err) {
+fg_status fg_component_normalize(const fg_component *normalizer, size_t limit, fg_buffer *text,
+                                 fg_buffer *spare, fg_error *err) {
+    text->limit = spare->limit = limit;
     for (size_t i = 0; i < normalizer->count && text->length; i++) {
         const fg_component_step *step = &normalizer->steps[i];
         fg_buffer_clear(spare);
@@ -145,6 +148,7 @@ fg_status fg_component_post_process(const fg_component *post_processor, fg_id_li
 fg_status fg_component_decode(const fg_component *decoder, fg_spans *tokens, fg_buffer *out, fg_error *err) {
     fg_status status = FG_OK;
     fg_spans next = {0};
+    tokens->text.limit = next.text.limit = fg_growth_limit(tokens->text.length);
     FG_TRY(fg_buffer_add(&tokens->text, "", 0, err));
     for (size_t i = 0; i < decoder->count; i++) {
         const fg_component_step *step = &decoder->steps[i];

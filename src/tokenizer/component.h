@@ -63,6 +63,13 @@ FG_COMPONENT_KINDS(FG_COMPONENT_DECLARE)
 
 enum { FG_COMPONENT_STEPS = 64 };
 
+/* How long a text may become, whatever the components of a file make of it. Usual ones make 3 bytes of one.
+ */
+enum { FG_GROWTH_FIRST = 4096, FG_GROWTH = 16 };
+static inline size_t fg_growth_limit(size_t length) {
+    return FG_GROWTH_FIRST + length * FG_GROWTH;
+}
+
 typedef struct fg_component_step {
     const fg_component_kind *kind;
     void *settings; /* owned */
@@ -75,20 +82,21 @@ typedef struct fg_component {
 } fg_component;
 
 /* Reads a family's member of a tokenizer.json. null and nothing give a component without steps, which
- * changes nothing; a model, which is always one step, must be there. `file` is for messages. */
-fg_status fg_component_read(fg_component *component, fg_component_family family, const json_t *tokenizer,
-                            const char *file, fg_error *err);
+ * changes nothing; a model, which is always one step, must be there. */
+fg_status fg_component_read(fg_component *component, fg_component_family family,
+                            const fg_tokenizer_json *tokenizer, fg_error *err);
 void fg_component_free(fg_component *component);
 
-/* Normalizes `text` in place. */
-fg_status fg_component_normalize(const fg_component *normalizer, fg_buffer *text, fg_buffer *spare,
-                                 fg_error *err);
+/* Normalizes `text` in place; neither it nor a step on the way may have more than `limit` bytes. */
+fg_status fg_component_normalize(const fg_component *normalizer, size_t limit, fg_buffer *text,
+                                 fg_buffer *spare, fg_error *err);
 /* Cuts a text into the words that the model sees. */
 fg_status fg_component_pre_tokenize(const fg_component *pre_tokenizer, fg_pre_tokenized *text, fg_error *err);
 /* Puts the ids from `first` on where a template has the text, and its special tokens around if `special`. */
 fg_status fg_component_post_process(const fg_component *post_processor, fg_id_list *ids, size_t first,
                                     bool special, fg_error *err);
-/* Appends the text of the tokens, which are overwritten. Without a decoder spaces are put between them. */
+/* Appends the text of the tokens, which are overwritten; it grows as fg_growth_limit says.
+ * Without a decoder spaces are put between them. */
 fg_status fg_component_decode(const fg_component *decoder, fg_spans *tokens, fg_buffer *out, fg_error *err);
 
 #endif

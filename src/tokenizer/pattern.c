@@ -11,7 +11,20 @@
 #include "tokenizer/pattern_translate.h"
 #include "tokenizer/tokenizer_json.h"
 
-enum { WORK_LIMIT = 20000000, HEAP_KIB = 64 << 10, JIT_STACK_FIRST = 32 << 10, JIT_STACK_MOST = 4 << 20 };
+/* Work is counted in items of the pattern that are tried and characters that are passed: a search has some,
+ * and more for each byte of its text. Usual patterns need 5 a byte. */
+enum { WORK_FIRST = 2000000, WORK_A_BYTE = 200 };
+enum {
+    BACKTRACK_LIMIT = 20000000,
+    HEAP_KIB = 64 << 10,
+    JIT_STACK_FIRST = 32 << 10,
+    JIT_STACK_MOST = 4 << 20
+};
+
+typedef struct pattern_work {
+    uint64_t allowed, done;
+    size_t at; /* in the text, when work was counted last */
+} pattern_work;
 
 struct fg_pattern {
     char *literal; /* owned; NULL for an expression */
@@ -22,6 +35,7 @@ struct fg_pattern {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     pcre2_match_data *data;
+    pattern_work *work; /* owned */
 };
 
 static void *allocate(PCRE2_SIZE bytes, void *unused) {
@@ -38,6 +52,15 @@ static fg_status no_memory(fg_error *err) {
     return fg_fail(err, FG_ERR_MEMORY, "out of memory while compiling a pattern");
 }
 
+/* Called before each item of the pattern is tried. */
+static int count_work(pcre2_callout_block *block, void *counter) {
+    pattern_work *w = counter;
+    size_t at = block->current_position;
+    w->done += 1 + (at > w->at ? at - w->at : w->at - at);
+    w->at = at;
+    return w->done > w->allowed ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
+
 static fg_status prepare(fg_pattern *p, const fg_buffer *translated, fg_error *err) {
     int number;
     PCRE2_SIZE offset;
@@ -47,7 +70,8 @@ static fg_status prepare(fg_pattern *p, const fg_buffer *translated, fg_error *e
     pcre2_set_newline(settings, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(settings, 100);
     p->code = pcre2_compile((PCRE2_SPTR)(translated->data ? translated->data : ""), translated->length,
-                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &number, &offset, settings);
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_AUTO_CALLOUT, &number, &offset,
+                            settings);
     pcre2_compile_context_free(settings);
     if (!p->code && number == PCRE2_ERROR_HEAP_FAILED) return no_memory(err);
     if (!p->code) {
@@ -58,7 +82,8 @@ static fg_status prepare(fg_pattern *p, const fg_buffer *translated, fg_error *e
     p->context = pcre2_match_context_create(p->memory);
     p->data = pcre2_match_data_create(1, p->memory);
     if (!p->context || !p->data) return no_memory(err);
-    pcre2_set_match_limit(p->context, WORK_LIMIT);
+    pcre2_set_match_limit(p->context, BACKTRACK_LIMIT);
+    pcre2_set_callout(p->context, count_work, p->work);
     pcre2_set_heap_limit(p->context, HEAP_KIB);
     /* Without a compiler for this machine, or memory for it, the pattern is interpreted. */
     if (pcre2_jit_compile(p->code, PCRE2_JIT_COMPLETE) == 0) {
@@ -74,6 +99,8 @@ static fg_status compile(fg_pattern **pattern, const fg_buffer *translated, cons
     fg_status status = FG_OK;
     FG_NEW(*pattern, 1);
     FG_TRY_NEW((*pattern)->where, fg_strdup(where, err));
+    FG_NEW((*pattern)->work, 1);
+    (*pattern)->work->allowed = WORK_FIRST;
     FG_TRY(prepare(*pattern, translated, err));
 done:
     if (status != FG_OK) fg_pattern_free(pattern);
@@ -166,6 +193,7 @@ static fg_status search(const fg_pattern *p, fg_matches *m, uint32_t options, bo
 
 fg_status fg_pattern_next(const fg_pattern *p, fg_matches *m, bool *found, fg_error *err) {
     size_t last = m->end;
+    if (p->work && !m->any && !m->at) p->work->allowed += (uint64_t)m->length * WORK_A_BYTE;
     *found = false;
     while (m->at <= m->length) {
         if (p->literal)
@@ -187,6 +215,7 @@ fg_status fg_pattern_next(const fg_pattern *p, fg_matches *m, bool *found, fg_er
 fg_status fg_pattern_begins(const fg_pattern *p, const char *text, size_t length, bool *found,
                             fg_error *err) {
     fg_matches m = {.text = text, .length = length};
+    p->work->allowed += (uint64_t)length * WORK_A_BYTE;
     return search(p, &m, PCRE2_ANCHORED, found, err);
 }
 
@@ -199,6 +228,7 @@ void fg_pattern_free(fg_pattern **pattern) {
     if (p->code) pcre2_code_free(p->code);
     if (p->memory) pcre2_general_context_free(p->memory);
     fg_free(p->literal);
+    fg_free(p->work);
     fg_free(p->where);
     fg_free(p);
     *pattern = NULL;

@@ -8,8 +8,8 @@
  * PCRE2), . ^ $ (lines) \A \z. Anything else is an error that shows it. \s is White_Space, and characters
  * assigned after Unicode 14 belong to their categories whatever the version of PCRE2.
  *
- * Invariant: patterns come from hostile files: the work of one search is bounded, and passing the bound is
- * FG_ERR_INPUT.
+ * Invariant: patterns come from hostile files: the work of all searches is bounded by the length of the texts
+ * searched, and passing the bound is FG_ERR_INPUT.
  */
 #ifndef FG_TOKENIZER_PATTERN_H
 #define FG_TOKENIZER_PATTERN_H

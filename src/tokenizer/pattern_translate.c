@@ -1,11 +1,12 @@
 #include "tokenizer/pattern_translate.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tokenizer/unicode_table.h"
 
-enum { NAME = 8, SHOWN = 40, EXPRESSION_LIMIT = 64 << 10 };
+enum { NAME = 8, SHOWN = 40, EXPRESSION_LIMIT = 64 << 10, REPEAT_LIMIT = 1000 };
 
 /* White_Space; inside a class. PCRE2's own \s has U+180E besides. */
 #define SPACES                                                                                               \
@@ -168,6 +169,9 @@ static fg_status quantifier(translator *t) {
         size_t inside = close ? (size_t)(close - from - 1) : 0;
         if (!inside || strspn(from + 1, "0123456789,") != inside || from[1] == ',')
             return unknown(t, from, "this brace");
+        for (const char *number = from + 1; number < close; number += strcspn(number, ",}") + 1) {
+            if (strtoul(number, NULL, 10) > REPEAT_LIMIT) return unknown(t, from, "so many repeats");
+        }
         FG_CALL(copy(t, inside + 2));
         if (next_is(t, "+")) return unknown(t, from, "a + behind braces");
     } else {

@@ -66,8 +66,9 @@ static size_t join_parts(struct fg_split_part *parts, size_t count, fg_split_beh
     return kept;
 }
 
-fg_status fg_pre_tokenized_begin(fg_pre_tokenized *t, const char *bytes, size_t length, bool beginning,
-                                 fg_error *err) {
+fg_status fg_pre_tokenized_begin(fg_pre_tokenized *t, const char *bytes, size_t length, size_t limit,
+                                 bool beginning, fg_error *err) {
+    t->pieces.text.limit = t->spare.text.limit = limit;
     t->beginning = beginning;
     fg_spans_clear(&t->pieces);
     return fg_spans_add(&t->pieces, bytes, length, err);

@@ -27,9 +27,9 @@ typedef struct fg_pre_tokenized {
     fg_spans spare;
 } fg_pre_tokenized;
 
-/* Makes a text its only piece. */
-fg_status fg_pre_tokenized_begin(fg_pre_tokenized *text, const char *bytes, size_t length, bool beginning,
-                                 fg_error *err);
+/* Makes a text its only piece; all pieces together must not grow to more than `limit` bytes. */
+fg_status fg_pre_tokenized_begin(fg_pre_tokenized *text, const char *bytes, size_t length, size_t limit,
+                                 bool beginning, fg_error *err);
 /* `invert`: what does not match counts as matching. */
 fg_status fg_pre_tokenized_cut(fg_pre_tokenized *text, const fg_pattern *pattern, fg_split_behavior behavior,
                                bool invert, fg_error *err);

@@ -7,11 +7,11 @@
 
 #include "tokenizer/component.h"
 
-enum { ITEM_LIMIT = 64, THE_TEXT = -1 };
+enum { ITEM_LIMIT = 64, TEXT_LIMIT = 4, THE_TEXT = -1 };
 
 typedef struct template_settings {
     int64_t *items; /* owned; ids, THE_TEXT in place of the text */
-    size_t count, capacity;
+    size_t count, capacity, texts;
 } template_settings;
 
 static fg_status add_item(template_settings *t, int64_t item, const fg_tokenizer_json *c, fg_error *err) {
@@ -47,7 +47,12 @@ static fg_status read_piece(template_settings *t, const fg_tokenizer_json *c, co
                  *text = json_object_get(piece, "Sequence");
     const char *id = json_string_value(json_object_get(special ? special : text, "id"));
     if (special && id) return add_special(t, c, id, err);
-    if (text && id && strcmp(id, "A") == 0) return add_item(t, THE_TEXT, c, err);
+    if (text && id && strcmp(id, "A") == 0) {
+        if (++t->texts > TEXT_LIMIT)
+            return fg_fail(err, FG_ERR_INPUT, "%s: %s: a template that has the text more than %d times",
+                           c->file, c->name, TEXT_LIMIT);
+        return add_item(t, THE_TEXT, c, err);
+    }
     char brief[60];
     return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"single\": %s is not supported", c->file, c->name,
                    fg_json_brief(piece, brief, sizeof brief));

@@ -60,9 +60,10 @@ fg_status fg_token_trie_add(fg_token_trie *trie, const char *text, size_t length
     return FG_OK;
 }
 
-uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const char *end, size_t *length) {
+uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const char *end, size_t *length,
+                               uint64_t *work) {
     uint32_t node = 0, best = FG_TRIE_NONE;
-    for (const char *here = at; here < end && trie->edge_capacity; here++) {
+    for (const char *here = at; here < end && trie->edge_capacity; here++, ++*work) {
         uint64_t key = ((uint64_t)node << 8 | (unsigned char)*here) + 1;
         const struct fg_trie_edge *edge = find_edge(trie->edges, trie->edge_capacity, key);
         if (!edge->key) break;

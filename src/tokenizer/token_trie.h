@@ -24,8 +24,10 @@ typedef struct fg_token_trie {
 /* Adds a text that is not empty; of equal texts the last counts. */
 fg_status fg_token_trie_add(fg_token_trie *trie, const char *text, size_t length, uint32_t value,
                             fg_error *err);
-/* The value of the longest text that `at` begins with, and its length; FG_TRIE_NONE if there is none. */
-uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const char *end, size_t *length);
+/* The value of the longest text that `at` begins with, and its length; FG_TRIE_NONE if there is none. `work`
+ * is raised by the bytes that were looked at. */
+uint32_t fg_token_trie_longest(const fg_token_trie *trie, const char *at, const char *end, size_t *length,
+                               uint64_t *work);
 void fg_token_trie_free(fg_token_trie *trie);
 
 #endif

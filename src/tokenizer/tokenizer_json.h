@@ -14,6 +14,7 @@
 typedef struct fg_tokenizer_json {
     const json_t *json;
     const char *file, *name;
+    struct fg_bpe_lists *lists; /* of a model: its long lists, of which `json` has none; NULL: it has them */
 } fg_tokenizer_json;
 
 /* The type; FG_ERR_INPUT if it is no object or has none. Borrowed. */

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/named_row.h"
 
 enum { BRIEF = 80, KNOWN = 960 };
 
@@ -97,11 +98,8 @@ static fg_status read_setting(const char *path, const char *key, json_t *value, 
                               fg_error *err) {
     static const char *const kinds[] = {"a number", "a whole number of 0 or more", "true or false", ""};
     const char *name = strcmp(key, "max_tokens") == 0 ? "max_new_tokens" : key;
-    const setting *found = NULL;
+    const setting *found = FG_NAMED_ROW(settings, name);
     char brief[BRIEF];
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (strcmp(settings[i].name, name) == 0) found = &settings[i];
-    }
     if (!found) return unknown_key(path, key, err);
     if (json_is_null(value)) return FG_OK;
     if (!fits(value, found->kind))
@@ -148,10 +146,11 @@ static fg_status resolve_sampling(const char *path, json_t *config, fg_error *er
 static fg_status find_preset(const char *how, char **path, fg_error *err) {
     fg_status status = FG_OK;
     const char *home = getenv("HOME");
+    fg_path_kind kind;
     bool is_file;
     *path = NULL;
-    FG_TRY(fg_path_is_file(how, &is_file, err));
-    if (is_file || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
+    FG_TRY(fg_path_look(how, &kind, err)); /* a directory may have the name of a preset */
+    if (kind == FG_PATH_FILE || strchr(how, '/') || fg_ends_with(how, ".json") || !home)
         FG_TRY_NEW(*path, fg_strdup(how, err));
     else
         FG_TRY_NEW(*path, fg_strformat(err, "%s/" PRESETS "/%s.json", home, how));

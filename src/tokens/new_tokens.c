@@ -19,9 +19,10 @@ typedef struct decision {
     const fg_token_request *request;
     const fg_tokenizer_files *files;
     fg_token_lookup lookup;
-    json_t *named; /* owned: text -> key, of the special tokens that the files name, in the order of
+    json_t *named;  /* owned: text -> key, of the special tokens that the files name, in the order of
                       transformers */
-    json_t *items; /* owned: text -> index into tokens->items */
+    json_t *listed; /* owned: text -> true, of the additional special tokens that the files list */
+    json_t *items;  /* owned: text -> index into tokens->items */
     uint64_t model_rows;
     fg_row_edits set; /* rows of tokens that exist, asked for by their roles: done if some token is new */
 } decision;
@@ -153,18 +154,18 @@ static fg_status take_role(decision *d, fg_role role, fg_error *err) {
     return FG_OK;
 }
 
-/* Whether the files list a token among the additional special ones already. */
-static bool is_listed(const fg_tokenizer_files *files, const char *text) {
+/* The tokens that the files list among the additional special ones already. */
+static fg_status find_listed(decision *d, fg_error *err) {
     static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
-    const json_t *documents[] = {files->config, files->map};
+    const json_t *documents[] = {d->files->config, d->files->map};
     for (size_t i = 0; i < 4; i++) {
         json_t *token;
         FG_JSON_EACH(json_object_get(documents[i / 2], keys[i % 2]), at, token) {
-            const char *held = fg_token_text(token);
-            if (held && strcmp(held, text) == 0) return true;
+            const char *text = fg_token_text(token);
+            if (text) FG_CALL(fg_json_put(d->listed, text, json_true(), err));
         }
     }
-    return false;
+    return FG_OK;
 }
 
 static fg_status take_list(decision *d, const json_t *list, bool special, fg_error *err) {
@@ -174,7 +175,7 @@ static fg_status take_list(decision *d, const json_t *list, bool special, fg_err
         bool known = fg_token_lookup_find(&d->lookup, text) != FG_NO_TOKEN;
         bool shared = item_of(d, text) != FG_NO_TOKEN;
         int64_t item;
-        if (special ? is_listed(d->files, text) : known) continue;
+        if (special ? json_object_get(d->listed, text) != NULL : known) continue;
         FG_CALL(resolve_token(d, text, special, &item, err));
         t->items[item].listed = special;
         if (t->items[item].is_new && !shared)
@@ -239,8 +240,10 @@ static fg_status resolve_rows(decision *d, fg_error *err) {
 }
 
 static fg_status decide(decision *d, fg_error *err) {
-    if (!d->named || !d->items) return fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens");
+    if (!d->named || !d->listed || !d->items)
+        return fg_fail(err, FG_ERR_MEMORY, "out of memory while adding tokens");
     FG_CALL(find_named(d, err));
+    FG_CALL(find_listed(d, err));
     FG_CALL(look_up(d, err));
     FG_CALL(take_named(d, err));
     for (size_t i = 0; i < FG_ROLE_COUNT; i++) FG_CALL(take_role(d, order[i], err));
@@ -262,9 +265,11 @@ fg_status fg_new_tokens_decide(fg_new_tokens *tokens, const fg_token_request *re
                        "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one from other files");
     }
     d.named = json_object();
+    d.listed = json_object();
     d.items = json_object();
     fg_status status = decide(&d, err);
     json_decref(d.named);
+    json_decref(d.listed);
     json_decref(d.items);
     fg_token_lookup_free(&d.lookup);
     fg_row_edits_free(&d.set);

@@ -172,6 +172,9 @@ fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_prompt_request *request,
         FG_CALL(take_ids(&s, err));
     else
         FG_CALL(request->text ? encode_both(&s, err) : try_default(&s, err));
+    if (prompt->ids.count > FG_PROMPT_LIMIT)
+        return fg_fail(err, FG_ERR_INPUT, "the prompt has %zu tokens, expected at most %d", prompt->ids.count,
+                       FG_PROMPT_LIMIT);
     check_length(&s, source);
     if (destination->config != source->config) check_length(&s, destination);
     return FG_OK;

@@ -35,8 +35,12 @@ typedef struct fg_prompt {
     const fg_tokenizer_files *tokenizer; /* borrowed from a side; for generated text, NULL: none */
 } fg_prompt;
 
+/* Tokens of a prompt: twice the longest that a proof is measured with. */
+enum { FG_PROMPT_LIMIT = 65536 };
+
 /* Resolves it for source and destination (the same files twice: one tokenizer). FG_ERR_INPUT: a text that was
- * given cannot be used; tokenizers of two models that are compared disagree; nothing to generate from. */
+ * given cannot be used; too many tokens; tokenizers of two models that are compared disagree; nothing to
+ * generate from. */
 fg_status fg_prompt_resolve(fg_prompt *prompt, const fg_prompt_request *request, const fg_prompt_side *source,
                             const fg_prompt_side *destination, fg_error *err);
 void fg_prompt_free(fg_prompt *prompt);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/split_mix.h"
 
 typedef struct sampled_token {
     uint32_t token;
@@ -11,17 +12,10 @@ typedef struct sampled_token {
     double weight; /* relative to that of the largest logit */
 } sampled_token;
 
-static const uint64_t ODD = 0x9e3779b97f4a7c15ULL;
-
-static uint64_t mix(uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-}
-
 /* 0 to below 1. */
 static double random_number(uint64_t seed, uint64_t draw) {
-    return (double)(mix(mix(seed + ODD) + (draw + 1) * ODD) >> 11) * 0x1p-53;
+    return (double)(fg_mix(fg_mix(seed + FG_SPLIT_MIX_STEP) + (draw + 1) * FG_SPLIT_MIX_STEP) >> 11) *
+           0x1p-53;
 }
 
 bool fg_sample_best(const float *logits, uint64_t count, uint64_t *best) {

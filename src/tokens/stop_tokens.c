@@ -6,12 +6,15 @@
 #include "base/alloc.h"
 #include "tokens/token_lookup.h"
 
-enum { BRIEF = 60 };
+enum { BRIEF = 60, MOST = 4096 };
 
 static fg_status add_id(fg_stop_tokens *stop, int64_t id, const char *reason, fg_error *err) {
     for (size_t i = 0; i < stop->count; i++) {
         if (stop->items[i].id == id) return FG_OK;
     }
+    if (stop->count == MOST)
+        return fg_fail(err, FG_ERR_INPUT, "%s%smore than %d tokens stop generation", reason ? reason : "",
+                       reason ? ": " : "", MOST);
     FG_CALL(fg_grow(&stop->items, stop->count, &stop->capacity, sizeof *stop->items, err));
     FG_CALL_NEW(stop->items[stop->count].reason, fg_strdup(reason ? reason : "", err));
     stop->items[stop->count++].id = id;
@@ -144,14 +147,11 @@ done:
 }
 
 /* The text of an added token; NULL if no added token has the id. */
-static const char *text_of(const fg_token_lookup *lookup, const fg_tokenizer_files *files, int64_t id) {
-    json_t *entry;
-    FG_JSON_EACH(lookup->added, i, entry) {
-        if (json_integer_value(json_object_get(entry, "id")) == id)
-            return json_string_value(json_object_get(entry, "content"));
-    }
-    FG_JSON_MEMBERS(json_object_get(files->config, "added_tokens_decoder"), key, entry) {
-        if (strtoll(key, NULL, 10) == id) return json_string_value(json_object_get(entry, "content"));
+static const char *text_of(const fg_token_lookup *lookup, int64_t id) {
+    const fg_token_entries *lists[] = {&lookup->added, &lookup->declared};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        size_t index = fg_token_entries_find(lists[i], id);
+        if (index < lists[i]->count) return fg_token_entries_content(lists[i], index);
     }
     return NULL;
 }
@@ -166,7 +166,7 @@ fg_status fg_stop_tokens_describe(const fg_stop_tokens *stop, const fg_tokenizer
     for (size_t i = 0; i < stop->count; i++) {
         entry = json_object();
         FG_TRY(fg_json_put(entry, "id", json_integer(stop->items[i].id), err));
-        FG_TRY(fg_json_put_text(entry, "text", text_of(&lookup, files, stop->items[i].id), err));
+        FG_TRY(fg_json_put_text(entry, "text", text_of(&lookup, stop->items[i].id), err));
         FG_TRY(fg_json_put_text(entry, "reason", stop->items[i].reason, err));
         FG_TRY(fg_json_push(*list, json_incref(entry), err));
         json_decref(entry);

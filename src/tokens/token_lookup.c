@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/json_scan.h"
-#include "tokenizer/vocabulary.h"
 
 typedef struct token_search {
     fg_token_lookup *lookup;
@@ -14,48 +12,39 @@ typedef struct token_search {
     bool has_added, has_model, has_vocabulary;
 } token_search;
 
-static fg_status refuse_id(const token_search *s, const char *token, const json_t *id, fg_error *err) {
-    char brief[60];
-    return fg_fail(err, FG_ERR_INPUT,
-                   "%s: the token \"%.80s\" has the id %s, expected an integer from 0 to %d", s->scan.name,
-                   token, fg_json_brief(id, brief, sizeof brief), FG_ID_LIMIT - 1);
-}
-
-static bool is_id(const json_t *value) {
-    return json_is_integer(value) && json_integer_value(value) >= 0 &&
-           json_integer_value(value) < FG_ID_LIMIT;
+static fg_wanted_token *wanted(const fg_token_lookup *l, const char *text, size_t length) {
+    uint32_t index = fg_vocabulary_find(&l->texts, text, length);
+    return index == FG_ID_ABSENT ? NULL : &l->wanted[index];
 }
 
 /* Whether a token of the model is looked for; of equal ones the first counts. */
-static bool is_wanted(const token_search *s, const fg_buffer *text) {
-    return strlen(text->data) == text->length && json_object_get(s->lookup->ids, text->data) &&
-           !json_object_get(s->lookup->of_model, text->data);
-}
-
-/* Takes over the reference to the id. */
-static fg_status note(token_search *s, const char *text, json_t *id, fg_error *err) {
-    FG_CALL(fg_json_put(s->lookup->of_model, text, id, err));
-    return is_id(id) ? FG_OK : refuse_id(s, text, id, err);
+static fg_wanted_token *wanted_of_model(const token_search *s, const fg_buffer *text) {
+    fg_wanted_token *token = wanted(s->lookup, text->data, text->length);
+    return token && token->of_model == FG_NO_TOKEN ? token : NULL;
 }
 
 /* {"text": id, ...} of BPE and the like. */
 static fg_status read_object(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer text = {0};
-    json_t *id;
+    json_t *id = NULL;
     bool more;
     FG_TRY(fg_json_scan_enter(&s->scan, '{', err));
     for (;; s->lookup->vocabulary++) {
         FG_TRY(fg_json_scan_next(&s->scan, &text, &more, err));
         if (!more) break;
-        if (!is_wanted(s, &text)) {
+        fg_wanted_token *token = wanted_of_model(s, &text);
+        if (!token) {
             FG_TRY(fg_json_scan_skip(&s->scan, err));
             continue;
         }
+        json_decref(id);
         FG_TRY(fg_json_scan_value(&s->scan, &id, err));
-        FG_TRY(note(s, text.data, id, err));
+        if (!fg_token_id_valid(id)) FG_TRY(fg_token_id_refuse(s->scan.name, text.data, id, err));
+        token->of_model = json_integer_value(id);
     }
 done:
+    json_decref(id);
     fg_buffer_free(&text);
     return status;
 }
@@ -72,8 +61,8 @@ static fg_status read_pairs(token_search *s, fg_error *err) {
         FG_TRY(fg_json_scan_enter(&s->scan, '[', err));
         FG_TRY(fg_json_scan_next(&s->scan, NULL, &more, err));
         FG_TRY(fg_json_scan_string(&s->scan, &text, err));
-        if (is_wanted(s, &text))
-            FG_TRY(note(s, text.data, json_integer((json_int_t)s->lookup->vocabulary), err));
+        fg_wanted_token *token = wanted_of_model(s, &text);
+        if (token && s->lookup->vocabulary < FG_ID_LIMIT) token->of_model = (int64_t)s->lookup->vocabulary;
         for (;;) {
             FG_TRY(fg_json_scan_next(&s->scan, NULL, &more, err));
             if (!more) break;
@@ -111,68 +100,61 @@ static fg_status read_model(token_search *s, fg_error *err) {
     return FG_OK;
 }
 
-static fg_status read_added(token_search *s, fg_error *err) {
+/* "added_tokens": null is no list, and anything else is an error. */
+static fg_status read_no_list(token_search *s, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *token;
-    json_t *list = NULL;
-    FG_TRY(meet(s, &s->has_added, "added_tokens", err));
-    fg_json_scan_peek(&s->scan);
-    s->lookup->begin = s->scan.at;
-    FG_TRY(fg_json_scan_value(&s->scan, &list, err));
-    s->lookup->end = s->scan.at;
-    if (json_is_null(list)) goto done;
-    if (!json_is_array(list))
-        FG_FAIL(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", s->scan.name,
-                fg_json_kind(list));
-    FG_JSON_EACH(list, i, token) {
-        const char *text = json_string_value(json_object_get(token, "content"));
-        if (!text || !is_id(json_object_get(token, "id")))
-            FG_TRY(refuse_id(s, text ? text : "(without content)", json_object_get(token, "id"), err));
-    }
-    json_decref(s->lookup->added);
-    s->lookup->added = json_incref(list);
-done:
-    json_decref(list);
+    json_t *value;
+    FG_CALL(fg_json_scan_value(&s->scan, &value, err));
+    if (!json_is_null(value))
+        status = fg_fail(err, FG_ERR_INPUT, "%s: added_tokens: found %s, expected an array", s->scan.name,
+                         fg_json_kind(value));
+    json_decref(value);
     return status;
 }
 
-/* Its id wins over one that was found before; the next free one lies behind it. */
-static fg_status count_token(token_search *s, const char *text, json_int_t id, fg_error *err) {
+static fg_status read_added(token_search *s, fg_error *err) {
     fg_token_lookup *l = s->lookup;
-    if ((uint64_t)id >= l->next_id) l->next_id = (uint64_t)id + 1;
-    return json_object_get(l->ids, text) ? fg_json_put(l->ids, text, json_integer(id), err) : FG_OK;
+    FG_CALL(meet(s, &s->has_added, "added_tokens", err));
+    char begins = fg_json_scan_peek(&s->scan);
+    l->begin = s->scan.at;
+    if (begins == '[')
+        FG_CALL(fg_token_entries_read_list(&l->added, &s->scan, err));
+    else
+        FG_CALL(read_no_list(s, err));
+    l->end = s->scan.at;
+    return FG_OK;
 }
 
-static fg_status count_added(token_search *s, fg_error *err) {
-    json_t *token;
-    s->lookup->next_id = s->lookup->vocabulary;
-    if (json_object_update(s->lookup->ids, s->lookup->of_model))
-        return fg_fail(err, FG_ERR_MEMORY, "out of memory while looking for tokens");
-    FG_JSON_EACH(s->lookup->added, i, token)
-        FG_CALL(count_token(s, json_string_value(json_object_get(token, "content")),
-                            json_integer_value(json_object_get(token, "id")), err));
-    return FG_OK;
+/* Its id wins over one that was found before; the next free one lies behind it. */
+static void count_token(fg_token_lookup *l, const char *text, int64_t id) {
+    fg_wanted_token *token = wanted(l, text, strlen(text));
+    if (token) token->id = id;
+    if ((uint64_t)id >= l->next_id) l->next_id = (uint64_t)id + 1;
+}
+
+static void count_tokens(fg_token_lookup *l, const fg_token_entries *entries) {
+    for (size_t i = 0; i < entries->count; i++)
+        count_token(l, fg_token_entries_content(entries, i), entries->items[i].id);
+}
+
+static void count_added(fg_token_lookup *l) {
+    l->next_id = l->vocabulary;
+    for (size_t i = 0; i < l->texts.count; i++) l->wanted[i].id = l->wanted[i].of_model;
+    count_tokens(l, &l->added);
+    count_tokens(l, &l->declared);
 }
 
 /* {"32000": {"content": "<pad>", ...}, ...} */
-static fg_status count_declared(token_search *s, const fg_tokenizer_files *files, fg_error *err) {
-    json_t *token, *declared = json_object_get(files->config, "added_tokens_decoder");
-    if (declared && !json_is_object(declared) && !json_is_null(declared))
-        return fg_fail(err, FG_ERR_INPUT,
-                       "%s/tokenizer_config.json: added_tokens_decoder: found %s, expected an object",
-                       files->directory, fg_json_kind(declared));
-    FG_JSON_MEMBERS(declared, key, token) {
-        const char *text = json_string_value(json_object_get(token, "content"));
-        char *end;
-        long long id = strtoll(key, &end, 10);
-        if (!text || end == key || *end || id < 0 || id >= FG_ID_LIMIT)
-            return fg_fail(err, FG_ERR_INPUT,
-                           "%s/tokenizer_config.json: added_tokens_decoder: \"%.40s\" is not the id of a "
-                           "token with content",
-                           files->directory, key);
-        FG_CALL(count_token(s, text, id, err));
-    }
-    return FG_OK;
+static fg_status read_declared(fg_token_lookup *l, const fg_tokenizer_files *files, fg_error *err) {
+    fg_status status = FG_OK;
+    char *path = NULL;
+    if (!files->decoder.length) return FG_OK;
+    FG_TRY_NEW(path, fg_strformat(err, "%s/tokenizer_config.json", files->directory));
+    fg_json_scan scan = {.name = path, .text = files->decoder.data, .length = files->decoder.length};
+    FG_TRY(fg_token_entries_read_object(&l->declared, &scan, err));
+done:
+    fg_free(path);
+    return status;
 }
 
 static fg_status read_text(token_search *s, fg_error *err) {
@@ -198,22 +180,23 @@ const char *fg_token_text(const json_t *token) {
 }
 
 fg_status fg_token_lookup_want(fg_token_lookup *lookup, const char *text, fg_error *err) {
-    if (!lookup->ids) FG_CALL_NEW(lookup->ids, json_object());
-    return text ? fg_json_put(lookup->ids, text, json_null(), err) : FG_OK;
+    size_t count = lookup->texts.count;
+    if (!text || wanted(lookup, text, strlen(text))) return FG_OK;
+    FG_CALL(fg_grow(&lookup->wanted, count, &lookup->capacity, sizeof *lookup->wanted, err));
+    FG_CALL(fg_vocabulary_add(&lookup->texts, text, strlen(text), count, err));
+    lookup->wanted[count] = (fg_wanted_token){.id = FG_NO_TOKEN, .of_model = FG_NO_TOKEN};
+    return FG_OK;
 }
 
 fg_status fg_token_lookup_read(fg_token_lookup *lookup, const fg_tokenizer_files *files, fg_error *err) {
     fg_status status = FG_OK;
     token_search s = {.lookup = lookup};
     char *path = NULL;
-    FG_TRY(fg_token_lookup_want(lookup, NULL, err));
-    FG_TRY_NEW(lookup->added, json_array());
-    FG_TRY_NEW(lookup->of_model, json_object());
     FG_TRY_NEW(path, fg_strformat(err, "%s/tokenizer.json", files->directory));
     s.scan = (fg_json_scan){.name = path, .text = files->tokenizer.data, .length = files->tokenizer.length};
     if (files->tokenizer.length) FG_TRY(read_text(&s, err));
-    FG_TRY(count_added(&s, err));
-    FG_TRY(count_declared(&s, files, err));
+    FG_TRY(read_declared(lookup, files, err));
+    count_added(lookup);
 done:
     fg_buffer_free(&s.key);
     fg_free(path);
@@ -221,44 +204,46 @@ done:
 }
 
 int64_t fg_token_lookup_find(const fg_token_lookup *lookup, const char *text) {
-    const json_t *id = json_object_get(lookup->ids, text);
-    return json_is_integer(id) ? json_integer_value(id) : FG_NO_TOKEN;
+    const fg_wanted_token *token = wanted(lookup, text, strlen(text));
+    return token ? token->id : FG_NO_TOKEN;
 }
 
-/* `given` has the ids that were given so far, and is added to. */
-static fg_status check_id(json_t *given, const json_t *entry, json_int_t *next, const char *directory,
-                          fg_error *err) {
-    const char *text = json_string_value(json_object_get(entry, "content"));
-    json_int_t says = json_integer_value(json_object_get(entry, "id"));
-    const json_t *known = json_object_get(given, text);
-    json_int_t id = known ? json_integer_value(known) : *next;
-    if (id != says || !*text) {
-        fg_fail(err, FG_ERR_INPUT,
-                "%s/tokenizer.json: tokens cannot be added: the added token \"%.80s\" has the id %lld in the "
-                "file, but is loaded with %lld",
-                directory, text, (long long)says, (long long)id);
-        return fg_hint(err, "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that are "
-                            "used; --skip-default-tokens adds no default token");
-    }
-    if (id >= *next) *next = id + 1;
-    return known ? FG_OK : fg_json_put(given, text, json_integer(id), err);
+/* ---- ids that are used ---- */
+
+static fg_status refuse_other(const char *text, int64_t says, int64_t id, const char *directory,
+                              fg_error *err) {
+    fg_fail(err, FG_ERR_INPUT,
+            "%s/tokenizer.json: tokens cannot be added: the added token \"%.80s\" has the id %lld in the "
+            "file, but is loaded with %lld",
+            directory, text, (long long)says, (long long)id);
+    return fg_hint(err, "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes the ids that are "
+                        "used; --skip-default-tokens adds no default token");
 }
 
-fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const json_t *list, const char *directory,
-                                fg_error *err) {
+fg_status fg_token_lookup_check(const fg_token_lookup *lookup, const char *directory, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *entry, *given = fg_json_copy(lookup->of_model, err);
-    json_int_t next = (json_int_t)lookup->vocabulary;
-    if (!given) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while checking tokens");
-    FG_JSON_EACH(list, i, entry) FG_TRY(check_id(given, entry, &next, directory, err));
+    int64_t next = (int64_t)lookup->vocabulary;
+    int64_t *given = NULL; /* so far, to each text */
+    FG_NEW(given, lookup->texts.count);
+    for (size_t i = 0; i < lookup->texts.count; i++) given[i] = lookup->wanted[i].of_model;
+    for (size_t i = 0; i < lookup->added.count; i++) {
+        const char *text = fg_token_entries_content(&lookup->added, i);
+        uint32_t index = fg_vocabulary_find(&lookup->texts, text, strlen(text));
+        if (index == FG_ID_ABSENT) FG_FAIL(err, FG_ERR_BUG, "the token \"%.80s\" was not looked for", text);
+        int64_t id = given[index] == FG_NO_TOKEN ? next : given[index], says = lookup->added.items[i].id;
+        if (id != says || !*text) FG_TRY(refuse_other(text, says, id, directory, err));
+        given[index] = id;
+        if (id >= next) next = id + 1;
+    }
 done:
-    json_decref(given);
+    fg_free(given);
     return status;
 }
 
 void fg_token_lookup_free(fg_token_lookup *lookup) {
-    json_decref(lookup->added);
-    json_decref(lookup->ids);
-    json_decref(lookup->of_model);
+    fg_token_entries_free(&lookup->added);
+    fg_token_entries_free(&lookup->declared);
+    fg_vocabulary_free(&lookup->texts);
+    fg_free(lookup->wanted);
     *lookup = (fg_token_lookup){0};
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/block_sequence.h"
 #include "translate/section_primitives.h"
 
@@ -88,7 +87,7 @@ done:
 typedef struct sequence_task {
     char *target;   /* owned */
     json_t *names;  /* owned; the blocks */
-    json_t *layout; /* owned; names of choices, by position in the pattern */
+    json_t *layout; /* owned; names of choices, by position; NULL: refused, or there is no list */
     json_t **kinds; /* owned array; what each choice's blocks write */
     fg_block_sequence sequence;
 } sequence_task;
@@ -149,13 +148,15 @@ done:
 }
 
 /* A list that names each position of a pattern is what Fast-LLM's own converter reads and writes. */
-static void warn_of_pattern(const fg_translator *t, const fg_declaration *d, const json_t *layout,
-                            uint64_t count) {
+static fg_status warn_of_pattern(const fg_translator *t, const fg_declaration *d, const json_t *layout,
+                                 uint64_t count, fg_error *err) {
     size_t named = json_array_size(layout);
-    if (!t->left_out || every_layer(d) || named == count) return; /* not on a trial way back */
-    fg_warn("%s: \"%s\" names %zu of %llu layers and is repeated: code that expects a name for each layer "
-            "computes another model",
-            t->options->file, d->keys[0], named, (unsigned long long)count);
+    if (every_layer(d) || named == count) return FG_OK;
+    return fg_warnings_add(
+        t->warnings, err,
+        "%s: \"%s\" names %zu of %llu layers and is repeated: code that expects a name for each layer "
+        "computes another model",
+        t->options->file, d->keys[0], named, (unsigned long long)count);
 }
 
 /* The number of blocks in hf: claimed, read (NULL: refused) or written. */
@@ -217,44 +218,107 @@ static fg_status move_frame(const fg_translator *t, const fg_frame *frame, const
     return FG_OK;
 }
 
-static bool is_layout(const json_t *layout) {
+static bool is_list_of_names(const json_t *list) {
     json_t *name;
-    FG_JSON_EACH(layout, i, name) {
-        if (!json_is_string(name)) return false;
+    FG_JSON_EACH(list, i, name) {
+        if (!json_is_string(name) && !json_is_integer(name) && !json_is_boolean(name)) return false;
     }
-    return json_array_size(layout) > 0;
+    return json_array_size(list) > 0;
+}
+
+/* What the lists of hf say at a position. New reference; NULL: there was no memory. */
+static json_t *values_at(const json_t *lists, size_t position, fg_error *err) {
+    json_t *values, *list;
+    if (json_array_size(lists) == 1) return json_incref(json_array_get(json_array_get(lists, 0), position));
+    values = json_array();
+    FG_JSON_EACH(lists, k, list) {
+        if (fg_json_push(values, json_incref(json_array_get(list, position)), err) == FG_OK) continue;
+        json_decref(values);
+        return NULL;
+    }
+    return values;
+}
+
+/* The name of what lists of hf say; of several that lead to one section, the first. */
+static fg_status name_of_values(const fg_declaration *d, const json_t *values, fg_buffer *name,
+                                fg_error *err) {
+    for (size_t i = 0; i < d->choice_count; i++) {
+        const fg_choice *first = d->choices;
+        if (!fg_json_equal(d->choices[i].values, values)) continue;
+        while (first->section != d->choices[i].section) first++;
+        fg_buffer_clear(name);
+        return fg_buffer_put(name, first->name, err);
+    }
+    return fg_choice_name(values, name, err);
+}
+
+static fg_status make_layout(const fg_declaration *d, const json_t *lists, json_t **layout, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer name = {0};
+    json_t *values = NULL;
+    *layout = json_array();
+    for (size_t i = 0; i < json_array_size(json_array_get(lists, 0)); i++) {
+        json_decref(values);
+        FG_TRY_NEW(values, values_at(lists, i, err));
+        FG_TRY(name_of_values(d, values, &name, err));
+        FG_TRY(fg_json_push(*layout, json_string(name.data), err));
+    }
+done:
+    json_decref(values);
+    fg_buffer_free(&name);
+    return status;
+}
+
+/* Export: a list of hf, from the names of the layout. */
+static fg_status write_list(fg_translator *t, const fg_frame *frame, const fg_declaration *d, size_t list,
+                            const json_t *layout, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *values = json_array(), *name;
+    FG_JSON_EACH(layout, i, name) {
+        const fg_choice *choice = fg_choose_by_name(d, json_string_value(name));
+        json_t *value = (json_t *)(uintptr_t)fg_choice_value(d, choice, list);
+        FG_TRY(fg_json_push(values, json_incref(value), err));
+    }
+    FG_TRY(fg_translator_write(t, frame, d->keys[list], values, err));
+done:
+    json_decref(values);
+    return status;
 }
 
 /* Import: the last layer is of the kind that "last" names, whatever hf's list says. */
 static fg_status resolve_last(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                              const json_t **layout, fg_error *err) {
+                              json_t *layout, fg_error *err) {
     fg_status status = FG_OK;
-    json_t *resolved = NULL;
+    json_t *before = NULL;
     const char *wanted = fg_member_text(d, "last", NULL);
-    size_t last = json_array_size(*layout) - 1;
-    const char *found = json_string_value(json_array_get(*layout, last));
+    size_t last = json_array_size(layout) - 1;
+    const char *found = json_string_value(json_array_get(layout, last));
     if (!wanted || strcmp(found, wanted) == 0) return FG_OK;
-    fg_warn("%s: \"%s\": the last layer is \"%s\" but becomes \"%s\", as transformers treats it",
-            t->options->file, d->keys[0], found, wanted);
-    resolved = fg_json_copy(*layout, err);
-    if (!resolved || json_array_set_new(resolved, last, json_string(wanted)) != 0)
+    FG_TRY(
+        fg_warnings_add(t->warnings, err,
+                        "%s: \"%s\": the last layer is \"%s\" but becomes \"%s\", as transformers treats it",
+                        t->options->file, d->keys[0], found, wanted));
+    FG_TRY_NEW(before, fg_json_copy(layout, err));
+    if (json_array_set_new(layout, last, json_string(wanted)) != 0)
         FG_FAIL(err, FG_ERR_MEMORY, "out of memory while reading a list of layers");
-    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], *layout, "the last layer is always of one kind",
-                                   resolved, err));
-    FG_TRY(fg_translator_resolve(t, frame, d, resolved, true, err));
-    FG_TRY(fg_translator_read(t, frame, d->keys[0], false, layout, err));
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], before, "the last layer is always of one kind",
+                                   layout, err));
+    FG_TRY(fg_translator_resolve(t, frame, d, layout, true, err));
 done:
-    json_decref(resolved);
+    json_decref(before);
     return status;
 }
 
 /* Export: the last layer has the kind that "last" names, or hf is another model. */
-static void warn_of_last(const fg_translator *t, const fg_declaration *d, const json_t *layout) {
+static fg_status warn_of_last(const fg_translator *t, const fg_declaration *d, const json_t *layout,
+                              fg_error *err) {
     const char *wanted = fg_member_text(d, "last", NULL),
                *found = json_string_value(json_array_get(layout, json_array_size(layout) - 1));
-    if (!t->left_out || !wanted || !found || strcmp(found, wanted) == 0) return; /* not on a trial way back */
-    fg_warn("%s: \"%s\" ends with \"%s\", which transformers treats as \"%s\": it computes another model",
-            t->options->file, d->keys[0], found, wanted);
+    if (!wanted || !found || strcmp(found, wanted) == 0) return FG_OK;
+    return fg_warnings_add(
+        t->warnings, err,
+        "%s: \"%s\" ends with \"%s\", which transformers treats as \"%s\": it computes another model",
+        t->options->file, d->keys[0], found, wanted);
 }
 
 /* Where the list has an entry a layer, each kind must occur: hf's keys for it would be absent otherwise. */
@@ -311,32 +375,92 @@ static bool has_list(const fg_declaration *d) {
     return d->key_count > 0;
 }
 
-/* Import: hf's list of names; NULL: refused, or there is none. */
-static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
-                             const json_t *count, const json_t **layout, fg_error *err) {
-    FG_CALL(fg_translator_read(t, frame, d->keys[0], false, layout, err));
-    if (!is_layout(*layout)) {
-        FG_CALL(fg_translator_refuse_value(t, d, NULL, d->keys[0], *layout, err,
-                                           "expected a list of block names"));
-        *layout = NULL;
-    } else if (count && every_layer(d) && json_array_size(*layout) != (size_t)json_integer_value(count)) {
-        FG_CALL(fg_translator_refuse(
-            t, d, err, "key \"%s\" has %zu entries, expected one for each of %lld layers", d->keys[0],
-            json_array_size(*layout), (long long)json_integer_value(count)));
-        *layout = NULL;
-    } else if (count) {
-        FG_CALL(resolve_last(t, frame, d, layout, err));
-        warn_of_pattern(t, d, *layout, (uint64_t)json_integer_value(count));
+/* Import: the first list may have more entries than there are layers; the rest of them count for nothing. */
+static fg_status cut_list(fg_translator *t, const fg_frame *frame, const fg_declaration *d, size_t layers,
+                          json_t **names, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *whole = *names, *rest;
+    *names = json_array();
+    FG_JSON_EACH(whole, i, rest) {
+        if (i < layers) FG_TRY(fg_json_push(*names, json_incref(rest), err));
+    }
+    FG_TRY(fg_translator_leave_out(t, frame, d->keys[0], whole,
+                                   "entries beyond the last layer have no effect", *names, err));
+    FG_TRY(fg_translator_resolve(t, frame, d, *names, false, err));
+done:
+    json_decref(whole);
+    return status;
+}
+
+/* Import: a list of hf, or what "derived" says that its absence means. New reference; NULL: refused. */
+static fg_status read_list(fg_translator *t, const fg_frame *frame, const fg_declaration *d, size_t list,
+                           const json_t *count, json_t **names, fg_error *err) {
+    const json_t *found, *derived = json_array_get(json_object_get(d->spec, "derived"), list);
+    *names = NULL;
+    FG_CALL(fg_translator_read(t, frame, d->keys[list], false, &found, err));
+    if (derived && (!found || json_is_null(found)))
+        FG_CALL(fg_template_value(derived, &frame->scope, d->label, names, err));
+    else if (is_list_of_names(found))
+        *names = json_incref((json_t *)(uintptr_t)found);
+    if (!*names) {
+        return fg_translator_refuse_value(t, d, NULL, d->keys[list], found, err,
+                                          "expected a list of block names");
+    }
+    size_t entries = json_array_size(*names), layers = (size_t)json_integer_value(count);
+    if (!count || !every_layer(d) || entries == layers) return FG_OK;
+    if (entries > layers && list == 0 && json_object_get(d->spec, "may_exceed"))
+        return cut_list(t, frame, d, layers, names, err);
+    json_decref(*names);
+    *names = NULL;
+    return fg_translator_refuse(t, d, err, "key \"%s\" has %zu entries, expected one for each of %zu layers",
+                                d->keys[list], entries, layers);
+}
+
+/* Several lists that say together what a layer is. */
+static fg_status check_lengths(fg_translator *t, const fg_declaration *d, const json_t *lists, bool *equal,
+                               fg_error *err) {
+    size_t first = json_array_size(json_array_get(lists, 0));
+    const json_t *list;
+    *equal = true;
+    FG_JSON_EACH(lists, k, list) {
+        if (json_array_size(list) == first) continue;
+        *equal = false;
+        return fg_translator_refuse(
+            t, d, err, "keys \"%s\" and \"%s\" have %zu and %zu entries, expected one a layer in both",
+            d->keys[0], d->keys[k], first, json_array_size(list));
     }
     return FG_OK;
 }
 
+/* Import: the layout that the lists of hf give; NULL: refused. */
+static fg_status read_layout(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                             const json_t *count, json_t **layout, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *lists = json_array(), *names = NULL;
+    bool equal;
+    for (size_t k = 0; k < d->key_count; k++) {
+        FG_TRY(read_list(t, frame, d, k, count, &names, err));
+        if (names) FG_TRY(fg_json_push(lists, names, err));
+    }
+    if (json_array_size(lists) < d->key_count) goto done;
+    FG_TRY(check_lengths(t, d, lists, &equal, err));
+    if (!equal) goto done;
+    FG_TRY(make_layout(d, lists, layout, err));
+    if (!count) goto done;
+    FG_TRY(resolve_last(t, frame, d, *layout, err));
+    FG_TRY(warn_of_pattern(t, d, *layout, (uint64_t)json_integer_value(count), err));
+done:
+    json_decref(lists);
+    return status;
+}
+
 static fg_status import_blocks(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                sequence_task *task, fg_error *err) {
-    const json_t *count, *layout = NULL;
+    const json_t *count;
     FG_CALL(read_count(t, frame, d, &count, err));
-    if (has_list(d)) FG_CALL(read_layout(t, frame, d, count, &layout, err));
-    if (count && (layout || !has_list(d))) FG_CALL(import_sequence(t, frame, d, layout, count, task, err));
+    if (has_list(d)) FG_CALL(read_layout(t, frame, d, count, &task->layout, err));
+    if (count && (task->layout || !has_list(d)))
+        FG_CALL(import_sequence(t, frame, d, task->layout, count, task, err));
     for (size_t i = 0; i < d->choice_count && has_list(d); i++) {
         const fg_frame at = {.section = d->choices[i].section, .hf = frame->hf, .target = task->target};
         FG_CALL(set_section_aside(t, &at, 0, err));
@@ -349,11 +473,12 @@ static fg_status export_blocks(fg_translator *t, const fg_frame *frame, const fg
     FG_CALL(export_sequence(t, frame, d, task, err));
     FG_CALL(write_count(t, frame, d, task->sequence.count, err));
     if (has_list(d) && task->layout) {
-        warn_of_pattern(t, d, task->layout, task->sequence.count);
-        warn_of_last(t, d, task->layout);
-        FG_CALL(fg_translator_write(t, frame, d->keys[0], task->layout, err));
+        FG_CALL(warn_of_pattern(t, d, task->layout, task->sequence.count, err));
+        FG_CALL(warn_of_last(t, d, task->layout, err));
+        for (size_t k = 0; k < d->key_count; k++) FG_CALL(write_list(t, frame, d, k, task->layout, err));
     }
-    if (task->kinds && every_layer(d)) FG_CALL(check_kinds(t, d, task, err));
+    if (task->kinds && every_layer(d) && !json_object_get(d->spec, "may_lack"))
+        FG_CALL(check_kinds(t, d, task, err));
     return FG_OK;
 }
 
@@ -366,7 +491,8 @@ fg_status fg_run_list_dispatch(fg_translator *t, const fg_frame *outer, const fg
     FG_TRY(move_frame(t, outer, d, &frame, &hf, err));
     FG_TRY_NEW(task.target, fg_path_resolve(frame.target, d->fields[0], err));
     FG_TRY(claim_sequence(t, task.target, d, err));
-    if (has_list(d)) FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, d->keys[0], d, err));
+    for (size_t k = 0; k < d->key_count; k++)
+        FG_TRY(fg_translator_claim(t, &frame, FG_SIDE_HF, d->keys[k], d, err));
     FG_TRY((fg_translator_imports(t) ? import_blocks : export_blocks)(t, &frame, d, &task, err));
 done:
     fg_free(hf);

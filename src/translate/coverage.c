@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/hf_keys.h"
 #include "translate/translator.h"
 
@@ -57,9 +56,9 @@ static bool warns_if_neutral(const fg_translator *t) {
 
 static fg_status leave_neutral(fg_translator *t, const char *path, const json_t *value, fg_error *err) {
     char brief[BRIEF], place[PLACE];
-    fg_warn("%s: key \"%s\" = %s is not known to %s; it is left out", t->options->file,
-            fg_translator_name(t, path, place, sizeof place), fg_json_brief(value, brief, sizeof brief),
-            t->file);
+    FG_CALL(fg_warnings_add(t->warnings, err, "%s: key \"%s\" = %s is not known to %s; it is left out",
+                            t->options->file, fg_translator_name(t, path, place, sizeof place),
+                            fg_json_brief(value, brief, sizeof brief), t->file));
     return fg_translator_leave_out(t, NULL, path, value, "not known, but its value says that it is off", NULL,
                                    err);
 }
@@ -81,8 +80,10 @@ static fg_status leave_member(fg_translator *t, const level *at, const char *pat
     const char *reason = fg_hf_keys_reason(t->hf_keys, key, value, false);
     if (reason) return fg_translator_leave_out(t, NULL, path, value, reason, NULL, err);
     if (fg_hf_keys_computation(t->hf_keys, key)) return refuse_unknown(t, at, path, value, err);
-    fg_warn("%s: key \"%s\" = %s: no code is known to read it; it is left out", t->options->file,
-            fg_translator_name(t, path, place, sizeof place), fg_json_brief(value, brief, sizeof brief));
+    FG_CALL(fg_warnings_add(t->warnings, err,
+                            "%s: key \"%s\" = %s: no code is known to read it; it is left out",
+                            t->options->file, fg_translator_name(t, path, place, sizeof place),
+                            fg_json_brief(value, brief, sizeof brief)));
     return fg_translator_leave_out(t, NULL, path, value, "no code is known to read it", NULL, err);
 }
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/value_type.h"
 #include "translate/primitive_functions.h"
 
@@ -67,10 +66,9 @@ static fg_status take_together(fg_translator *t, const fg_frame *frame, const fg
     FG_CALL(gives_any(t, frame, keys, &any, err));
     fg_translator_place(t, frame, from_path(t, d), place, sizeof place);
     fg_json_brief(*value, brief, sizeof brief);
-    if (!any) {
-        fg_warn("%s: key \"%s\" is absent: transformers' default %s is used", t->options->file, place, brief);
-        return FG_OK;
-    }
+    if (!any)
+        return fg_warnings_add(t->warnings, err, "%s: key \"%s\" is absent: transformers' default %s is used",
+                               t->options->file, place, brief);
     FG_CALL(fg_translator_refuse(
         t, d, err,
         "key \"%s\" is absent, but others that belong to it are given: transformers' default is %s", place,
@@ -196,11 +194,12 @@ static fg_status translate_value(fg_translator *t, const fg_frame *frame, const 
         status = fg_translator_leave_out(
             t, frame, from_path(t, d), *value,
             warning ? warning : "has the same meaning to the other format as another value", back, err);
+        if (warning && status == FG_OK) status = fg_translator_mark_last(t, "approximated", err);
     }
-    if (warning && t->left_out)
-        fg_warn("%s: key \"%s\" = %s: %s", t->options->file,
-                fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
-                fg_json_brief(*value, brief, sizeof brief), warning);
+    if (warning && status == FG_OK)
+        status = fg_warnings_add(t->warnings, err, "%s: key \"%s\" = %s: %s", t->options->file,
+                                 fg_translator_place(t, frame, from_path(t, d), place, sizeof place),
+                                 fg_json_brief(*value, brief, sizeof brief), warning);
     json_t *old = *value;
     *value = found ? json_incref((json_t *)(uintptr_t)found) : NULL;
     json_decref(old);
@@ -258,7 +257,10 @@ static fg_status pass_on(fg_translator *t, const fg_frame *frame, const fg_decla
     if (fg_translator_imports(t)) FG_TRY(fg_translator_resolve(t, frame, d, given, returns && same, err));
     FG_TRY(apply_option(t, frame, d, &value, err));
     FG_TRY(equals(t, frame, d, absence->unwritten, value, &unwritten, err));
-    if (unwritten && !absence->as_null) goto done;
+    if (unwritten && !absence->as_null) {
+        if (!fg_translator_imports(t)) FG_TRY(fg_translator_note_absent(t, frame, d, value, err));
+        goto done;
+    }
     if (unwritten) {
         json_decref(value);
         value = json_null();
@@ -299,6 +301,7 @@ fg_status fg_import_only_import(fg_translator *t, const fg_frame *frame, const f
 fg_status fg_import_only_export(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                 fg_error *err) {
     const json_t *found;
+    if (member(d, "exported")) return FG_OK; /* other declarations read it */
     fg_status status = fg_translator_read(t, frame, d->fields[0], true, &found, err);
     if (status == FG_OK && found)
         status = fg_translator_leave_out(t, frame, d->fields[0], found,

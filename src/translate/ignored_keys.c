@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "language/hf_keys.h"
 #include "translate/translator.h"
 
@@ -93,10 +92,13 @@ static bool was_ignored(const fg_translator *t, const char *option) {
     return false;
 }
 
-void fg_ignored_keys_warn(const fg_translator *t) {
+fg_status fg_ignored_keys_warn(const fg_translator *t, fg_error *err) {
     for (size_t i = 0; i < t->options->ignore_key_count; i++) {
         if (!was_ignored(t, t->options->ignore_keys[i]))
-            fg_warn("%s: --ignore-key %s: it has no effect: there is no such key, or a rule covers it",
-                    t->options->file, t->options->ignore_keys[i]);
+            FG_CALL(fg_warnings_add(
+                t->warnings, err,
+                "%s: --ignore-key %s: it has no effect: there is no such key, or a rule covers it",
+                t->options->file, t->options->ignore_keys[i]));
     }
+    return FG_OK;
 }

@@ -57,16 +57,17 @@ static fg_status run_rules(fg_translator *t, const fg_migration *m, const json_t
 }
 
 fg_status fg_migration_config(const fg_migration *m, const char *arch, const json_t *config, const char *file,
-                              json_t **result, json_t *left_out, fg_error *err) {
+                              json_t **result, json_t *left_out, fg_warnings *warnings, fg_error *err) {
     fg_status status = FG_OK;
     const fg_translate_options options = {.file = file};
     fg_translator t = {.document = m->document,
-                       .file = m->file,
+                       .file = m->file->path,
                        .declarations = &m->declarations,
                        .direction = FG_IMPORT,
                        .options = &options,
                        .given = config,
-                       .left_out = left_out};
+                       .left_out = left_out,
+                       .warnings = warnings};
     *result = NULL;
     FG_TRY(run_rules(&t, m, config, err));
     FG_TRY(stamp(m, arch, t.result, err));

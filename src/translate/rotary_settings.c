@@ -7,8 +7,8 @@
 
 enum { BRIEF = 160 };
 
-static fg_status disagree(const char *file, const char *what, const json_t *a, const json_t *b,
-                          fg_error *err) {
+fg_status fg_rotary_settings_disagree(const char *file, const char *what, const json_t *a, const json_t *b,
+                                      fg_error *err) {
     char first[BRIEF], second[BRIEF];
     fg_fail(err, FG_ERR_INPUT, "%s: %s is given twice with different values: %s and %s", file, what,
             fg_json_brief(a, first, sizeof first), fg_json_brief(b, second, sizeof second));
@@ -23,12 +23,28 @@ static fg_status move_out(json_t *config, json_t *inside, const char *key, const
     if (!value) return FG_OK;
     if (!json_is_null(value)) {
         if (outside && !json_is_null(outside) && !fg_json_equal(value, outside))
-            FG_CALL(disagree(file, key, outside, value, err));
+            FG_CALL(fg_rotary_settings_disagree(file, key, outside, value, err));
         if (!outside || json_is_null(outside)) FG_CALL(fg_json_put(config, key, json_incref(value), err));
     } else if (!outside) {
         FG_CALL(fg_json_put(config, key, json_null(), err));
     }
     json_object_del(inside, key);
+    return FG_OK;
+}
+
+fg_status fg_rotary_settings_drop(json_t *config, const json_t *keys, const char *file, fg_error *err) {
+    static const char *const objects[] = {"rope_scaling", "rope_parameters"};
+    json_t *key;
+    FG_JSON_EACH(keys, i, key) {
+        const char *name = json_string_value(key);
+        const json_t *outside = json_object_get(config, name);
+        for (size_t k = 0; k < sizeof objects / sizeof *objects && outside; k++) {
+            json_t *inside = json_object_get(config, objects[k]), *value = json_object_get(inside, name);
+            if (value && !fg_json_equal(value, outside))
+                FG_CALL(fg_rotary_settings_disagree(file, name, outside, value, err));
+            json_object_del(inside, name);
+        }
+    }
     return FG_OK;
 }
 
@@ -38,7 +54,7 @@ static fg_status resolve_type(json_t *rotary, const char *place, bool missing_is
     json_t *type = json_object_get(rotary, "rope_type"), *old = json_object_get(rotary, "type");
     char brief[BRIEF];
     if (type && old && !fg_json_equal(type, old))
-        return disagree(file, "the rotary type (rope_type and type)", type, old, err);
+        return fg_rotary_settings_disagree(file, "the rotary type (rope_type and type)", type, old, err);
     if (!type && !old && missing_is_default)
         return fg_json_put(rotary, "rope_type", json_string("default"), err);
     const json_t *found = type ? type : old;
@@ -46,6 +62,11 @@ static fg_status resolve_type(json_t *rotary, const char *place, bool missing_is
         return fg_fail(err, FG_ERR_INPUT, "%s: key \"%s\" = %s: expected a string under \"rope_type\"", file,
                        place, fg_json_brief(rotary, brief, sizeof brief));
     return type ? FG_OK : fg_json_put(rotary, "rope_type", json_incref(old), err);
+}
+
+fg_status fg_rotary_settings_resolve_type(json_t *rotary, const char *place, const char *file,
+                                          fg_error *err) {
+    return resolve_type(rotary, place, true, file, err);
 }
 
 static bool is_type(const json_t *rotary, const char *type) {
@@ -60,7 +81,7 @@ static bool is_plain(const json_t *rotary) {
 }
 
 /* Whether two rotary objects (NULL: none) mean the same. */
-static bool same(const json_t *a, const json_t *b) {
+bool fg_rotary_settings_same(const json_t *a, const json_t *b) {
     if (!a || !b || is_plain(a) || is_plain(b)) return (!a || is_plain(a)) && (!b || is_plain(b));
     size_t typed_a = json_object_get(a, "type") != NULL, typed_b = json_object_get(b, "type") != NULL;
     if (json_object_size(a) - typed_a != json_object_size(b) - typed_b) return false;
@@ -131,9 +152,9 @@ static fg_status to_older(json_t *config, bool whole, const char *file, fg_error
     if (per_layer_type(json_object_get(config, "rope_parameters"))) return FG_OK;
     FG_CALL(take_rotary(config, "rope_scaling", false, file, &scaling, err));
     FG_CALL(take_rotary(config, "rope_parameters", true, file, &parameters, err));
-    if (parameters && scaling && !same(scaling, parameters))
-        FG_CALL(disagree(file, "the rotary scaling (rope_scaling and rope_parameters)", scaling, parameters,
-                         err));
+    if (parameters && scaling && !fg_rotary_settings_same(scaling, parameters))
+        FG_CALL(fg_rotary_settings_disagree(file, "the rotary scaling (rope_scaling and rope_parameters)",
+                                            scaling, parameters, err));
     if (!scaling && parameters && !is_plain(parameters)) scaling = parameters;
     const char *place = scaling == parameters ? "rope_parameters" : "rope_scaling";
     if (scaling && is_type(scaling, "llama3")) FG_CALL(check_llama3(scaling, place, whole, file, err));

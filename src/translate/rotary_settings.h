@@ -26,6 +26,18 @@ fg_status fg_rotary_settings_to_newer(json_t *config, fg_error *err);
 /* For a configuration that keeps its rope_parameters: gives them the rope_type that they may leave out. */
 fg_status fg_rotary_settings_resolve(json_t *config, const char *file, fg_error *err);
 
+/* Removes members of rope_scaling and rope_parameters that the configuration itself has too, by the names of
+ * `keys` (NULL: none). Another value there is FG_ERR_INPUT. */
+fg_status fg_rotary_settings_drop(json_t *config, const json_t *keys, const char *file, fg_error *err);
+
+/* Of one object of rotary settings, whose place is named in messages: gives it the rope_type that it may
+ * leave out. Whether two say the same (NULL: plain ones), theta aside, which neither has. FG_ERR_INPUT: they
+ * do not. */
+fg_status fg_rotary_settings_resolve_type(json_t *rotary, const char *place, const char *file, fg_error *err);
+bool fg_rotary_settings_same(const json_t *a, const json_t *b);
+fg_status fg_rotary_settings_disagree(const char *file, const char *what, const json_t *a, const json_t *b,
+                                      fg_error *err);
+
 /* The same for a configuration and all objects in it that have rotary settings: those of a vision or text
  * model. Into the older spelling, or on into the newer. Llama3's original length may be absent: code that
  * reads the newer spelling takes the model's for it. */

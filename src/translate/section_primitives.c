@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "language/choice.h"
 #include "translate/section_primitives.h"
 
@@ -63,16 +62,29 @@ static bool repeats_class(const fg_declaration *d, const fg_choice *choice) {
     return first != choice;
 }
 
-/* The classes that a declaration has choices for, each once; or, of `found`, the conditions of its
- * choices. */
-static fg_status list_choices(const fg_declaration *d, const char *found, fg_buffer *list, fg_error *err) {
-    for (size_t i = 0; i < d->choice_count; i++) {
+/* A class by the type that a configuration names it by, else by its own name. */
+static fg_status put_class(const fg_translator *t, const char *name, fg_buffer *text, fg_error *err) {
+    const char *type = t->classes ? fg_class_type(t->classes, name) : NULL;
+    return type ? fg_buffer_printf(text, err, "\"%s\"", type) : fg_buffer_put(text, name, err);
+}
+
+/* The conditions of the choices that a declaration has for this class. */
+static fg_status list_conditions(const fg_declaration *d, const char *found, fg_buffer *list, fg_error *err) {
+    for (size_t i = 0; found && i < d->choice_count; i++) {
         const fg_choice *choice = &d->choices[i];
-        bool listed =
-            found ? choice->when && strcmp(class_of(choice), found) == 0 : !repeats_class(d, choice);
-        if (listed)
-            FG_CALL(fg_buffer_printf(list, err, "%s%s", list->length ? ", " : "",
-                                     found ? choice->when : class_of(choice)));
+        if (choice->when && strcmp(class_of(choice), found) == 0)
+            FG_CALL(fg_buffer_printf(list, err, "%s%s", list->length ? ", " : "", choice->when));
+    }
+    return FG_OK;
+}
+
+/* The classes that a declaration has choices for, each once. */
+static fg_status list_classes(const fg_translator *t, const fg_declaration *d, fg_buffer *list,
+                              fg_error *err) {
+    for (size_t i = 0; i < d->choice_count; i++) {
+        if (repeats_class(d, &d->choices[i])) continue;
+        if (list->length) FG_CALL(fg_buffer_put(list, ", ", err));
+        FG_CALL(put_class(t, class_of(&d->choices[i]), list, err));
     }
     return FG_OK;
 }
@@ -80,20 +92,24 @@ static fg_status list_choices(const fg_declaration *d, const char *found, fg_buf
 /* No choice is for what is there: its class is another one, or its class has conditions and none of them
  * holds. */
 fg_status fg_refuse_class(fg_translator *t, const fg_declaration *d, const char *target, fg_error *err) {
-    const char *found = class_at(t, target);
+    const char *found = class_at(t, target), *type = found ? fg_class_type(t->classes, found) : NULL;
     fg_buffer wanted = {0};
     fg_status status = FG_OK;
-    if (found) FG_TRY(list_choices(d, found, &wanted, err));
+    FG_TRY(list_conditions(d, found, &wanted, err));
     if (wanted.length) {
         FG_TRY(fg_translator_refuse(t, d, err,
                                     "\"%s\" is a %s that this format does not hold: expected one of %s",
                                     target, found, wanted.data));
-    } else {
-        FG_TRY(list_choices(d, NULL, &wanted, err));
+        goto done;
+    }
+    FG_TRY(list_classes(t, d, &wanted, err));
+    if (type)
+        FG_TRY(fg_translator_refuse(t, d, err, "\"%s/type\" = \"%s\": this format holds only %s", target,
+                                    type, wanted.data));
+    else
         FG_TRY(fg_translator_refuse(t, d, err, "\"%s\" is %s%s: this format holds only %s", target,
                                     found ? "a " : "no known configuration", found ? found : "",
                                     wanted.data));
-    }
 done:
     fg_buffer_free(&wanted);
     return status;

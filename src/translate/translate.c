@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
+#include "base/shell_word.h"
 #include "language/defaults.h"
 #include "language/hf_keys.h"
 #include "translate/custom.h"
@@ -75,6 +75,7 @@ static fg_status run_root(fg_translator *t, fg_error *err) {
 /* What a refusal says itself comes first; a key that is only unknown may be one that does not matter. */
 static fg_status report_refusals(const fg_translator *t, fg_error *err) {
     const char *family = fg_converter_model_type(t->converter);
+    char key[FG_SHELL_WORD];
     if (fg_translator_verdict(t, err) == FG_OK) return FG_OK;
     if (t->hint) return fg_hint(err, "%s", t->hint);
     if (*t->unknown)
@@ -83,7 +84,7 @@ static fg_status report_refusals(const fg_translator *t, fg_error *err) {
             "check that this is a plain %s model; if an unknown key does not change what it computes, "
             "--ignore-key %s leaves it out; a converter that knows more can be given with "
             "--converter-path",
-            family, t->unknown);
+            family, fg_shell_word(t->unknown, key));
     return fg_hint(err,
                    "check that this is a plain %s model; a converter that knows more can be given with "
                    "--converter-path",
@@ -259,9 +260,10 @@ static fg_status put_back(fg_translator *t, fg_error *err) {
         json_t *value = json_object_get(entry, "value");
         if (!key || !value || (found && !fg_json_equal(found, json_object_get(entry, "as")))) continue;
         if (!has_place(t, key, entry)) {
-            fg_warn(
+            FG_CALL(fg_warnings_add(
+                t->warnings, err,
                 "%s: \"%s\", which an earlier checkpoint had, does not fit this model; it is not restored",
-                t->options->file, key);
+                t->options->file, key));
             continue;
         }
         FG_CALL(fg_json_set_at(t->result, key, fg_json_deep_copy(value, err), err));
@@ -274,8 +276,7 @@ static fg_status check_source(fg_translator *t, fg_error *err) {
     FG_CALL(fg_ignored_keys_check(t, err));
     FG_CALL(fg_coverage_check(t, err));
     FG_CALL(report_refusals(t, err));
-    fg_ignored_keys_warn(t);
-    return FG_OK;
+    return fg_ignored_keys_warn(t, err);
 }
 
 static fg_status import(fg_translator *t, const json_t *defaults, fg_translation *translation,
@@ -293,6 +294,15 @@ static fg_status import(fg_translator *t, const json_t *defaults, fg_translation
     FG_CALL(each_option(t, set_left_out, err));
     translation->result = json_incref(t->result);
     translation->hf = json_incref(t->source);
+    return FG_OK;
+}
+
+/* Adds what the absence of keys that are not written means. */
+static fg_status add_absent(const fg_translator *t, json_t *hf, fg_error *err) {
+    json_t *value;
+    FG_JSON_MEMBERS(t->resolved, path, value) {
+        if (!fg_json_at(hf, path)) FG_CALL(fg_json_set_at(hf, path, fg_json_deep_copy(value, err), err));
+    }
     return FG_OK;
 }
 
@@ -316,6 +326,7 @@ static fg_status export(fg_translator *t, const json_t *defaults, fg_translation
     FG_CALL(each_option(t, set_result, err));
     FG_CALL_NEW(translation->hf, fg_json_deep_copy(t->result, err));
     FG_CALL(complete_hf(t, translation->hf, defaults, err));
+    FG_CALL(add_absent(t, translation->hf, err));
     FG_CALL(fg_custom_run(t, FG_CUSTOM_WRITE, t->result, err));
     translation->result = json_incref(t->result);
     return FG_OK;
@@ -341,7 +352,8 @@ fg_status fg_translate(const fg_converter *converter, fg_direction direction, co
                        .document = fg_converter_document(converter),
                        .file = fg_converter_file(converter),
                        .direction = direction,
-                       .options = options};
+                       .options = options,
+                       .warnings = &translation->warnings};
     *translation = (fg_translation){0};
     if (!json_is_object(source))
         FG_FAIL(err, FG_ERR_INPUT, "%s: found %s, expected an object", options->file, fg_json_kind(source));
@@ -383,5 +395,6 @@ void fg_translation_free(fg_translation *translation) {
     json_decref(translation->target);
     json_decref(translation->left_out);
     json_decref(translation->vocabulary_sizes);
+    fg_warnings_free(&translation->warnings);
     *translation = (fg_translation){0};
 }

@@ -12,6 +12,7 @@
 #ifndef FG_TRANSLATE_TRANSLATE_H
 #define FG_TRANSLATE_TRANSLATE_H
 
+#include "base/warnings.h"
 #include "language/converter.h"
 #include "translate/translate_options.h"
 
@@ -27,16 +28,17 @@ typedef struct fg_translation {
     /* Owned: array of {"key", "value", "reason"}: source keys that the destination does not have (of a target
      * with classes those that are not of the architecture only where they have another value than their
      * default); "as": what stands for the value there, if it is another; "absent": true: the key's absence
-     * does. */
+     * does; "approximated": true: the destination computes something else with it. */
     json_t *left_out;
     /* Import: the source has rope_parameters. An export writes the spelling of hf_version whatever this says,
      * but for the models inside whose settings are what every version assumes when it finds none: these keep
      * the spelling of the source. */
     bool newer_rotary;
+    fg_warnings warnings; /* owned: what to say (fg_warn_all) where the result is used */
 } fg_translation;
 
 /* FG_ERR_INPUT names key, value, rule and what to do; several refused keys are in one message. Keys that are
- * unknown but neutral (null, false, 0, empty) are warnings (fg_warn) where the converter says so. An import
+ * unknown but neutral (null, false, 0, empty) are warnings where the converter says so. An import
  * is exported again as a check: a key that would come back with another value is refused. */
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
                        const fg_translate_options *options, fg_translation *translation, fg_error *err);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
+#include "base/visible_text.h"
 #include "translate/custom.h"
 #include "translate/primitive_functions.h"
 
@@ -21,10 +21,12 @@ fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_err
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     if (t->refused++ >= FG_REFUSALS_SHOWN) return FG_OK;
-    fg_status status = fg_buffer_printf(&t->refusals, err, "%s%s", t->refusals.length ? "\n  " : "", message);
-    if (status == FG_OK && d)
-        status = fg_buffer_printf(&t->refusals, err, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
-    return status;
+    fg_buffer *all = &t->refusals;
+    if (all->length) FG_CALL(fg_buffer_put(all, "\n  ", err));
+    FG_CALL(fg_visible_add(message, strlen(message), FG_VISIBLE_LINE, all, err));
+    if (!d) return FG_OK;
+    snprintf(message, sizeof message, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
+    return fg_visible_add(message, strlen(message), FG_VISIBLE_LINE, all, err);
 }
 
 fg_status fg_translator_refuse_value(fg_translator *t, const fg_declaration *d, const fg_frame *frame,
@@ -61,7 +63,12 @@ fg_status fg_translator_verdict(const fg_translator *t, fg_error *err) {
     size_t lines = 0, used = strlen(t->options->file) + sizeof more + 2;
     size_t length = whole_lines(t->refusals.data, FG_ERROR_TEXT > used ? FG_ERROR_TEXT - used : 0, &lines);
     if (t->refused > lines) snprintf(more, sizeof more, "\n  and %zu more", t->refused - lines);
-    return fg_fail(err, FG_ERR_INPUT, "%s: %.*s%s", t->options->file, (int)length, t->refusals.data, more);
+    fg_buffer file = {0};
+    FG_CALL(fg_visible_add(t->options->file, strlen(t->options->file), FG_VISIBLE_LINE, &file, err));
+    fg_fail_lines(err, FG_ERR_INPUT, "%s: %.*s%s", file.data ? file.data : "", (int)length, t->refusals.data,
+                  more);
+    fg_buffer_free(&file);
+    return FG_ERR_INPUT;
 }
 
 void fg_translator_free(fg_translator *t) {
@@ -147,6 +154,17 @@ done:
     return status;
 }
 
+fg_status fg_translator_note_absent(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
+                                    const json_t *value, fg_error *err) {
+    fg_status status = FG_OK;
+    char *full = NULL;
+    FG_TRY_NEW(full, fg_path_resolve(frame->hf, d->keys[0], err));
+    FG_TRY(fg_json_put(t->resolved, full, fg_json_deep_copy(value, err), err));
+done:
+    fg_free(full);
+    return status;
+}
+
 fg_status fg_translator_resolve(fg_translator *t, const fg_frame *frame, const fg_declaration *d,
                                 const json_t *value, bool comes_back, fg_error *err) {
     fg_status status = FG_OK;
@@ -181,9 +199,13 @@ done:
 
 fg_status fg_translator_leave_out_default(fg_translator *t, const fg_frame *frame, const char *path,
                                           const json_t *value, const char *reason, fg_error *err) {
-    fg_status status = fg_translator_leave_out(t, frame, path, value, reason, NULL, err);
+    FG_CALL(fg_translator_leave_out(t, frame, path, value, reason, NULL, err));
+    return fg_translator_mark_last(t, "absent", err);
+}
+
+fg_status fg_translator_mark_last(fg_translator *t, const char *member, fg_error *err) {
     json_t *entry = json_array_get(t->left_out, json_array_size(t->left_out) - 1);
-    return status == FG_OK && entry ? fg_json_put(entry, "absent", json_true(), err) : status;
+    return entry ? fg_json_put(entry, member, json_true(), err) : FG_OK;
 }
 
 fg_status fg_translator_value(const fg_translator *t, const fg_frame *frame, const fg_declaration *d,
@@ -228,7 +250,7 @@ static fg_status check_condition(fg_translator *t, const fg_frame *frame, const 
     FG_TRY(fg_expression_check(text, &frame->scope, rule, &truth, &facts, err));
     if (truth) goto done;
     if (warn) {
-        fg_warn("%s: %s", t->options->file, message);
+        FG_TRY(fg_warnings_add(t->warnings, err, "%s: %s", t->options->file, message));
         goto done;
     }
     FG_TRY_NEW(found, named_as_in_file(t, facts.length ? facts.data : "", err));
@@ -277,7 +299,6 @@ fg_status fg_translator_run(fg_translator *t, const fg_frame *frame, fg_error *e
     const json_t *spec = frame->section->spec;
     FG_CALL(check_conditions(t, &resolved, json_object_get(spec, import ? "import_if" : "export_if"), false,
                              err));
-    const json_t *warn = json_object_get(spec, import ? "import_warn" : "export_warn");
-    if (t->left_out) FG_CALL(check_conditions(t, &resolved, warn, true, err)); /* not on a trial way back */
-    return FG_OK;
+    return check_conditions(t, &resolved, json_object_get(spec, import ? "import_warn" : "export_warn"), true,
+                            err);
 }

@@ -5,6 +5,7 @@
 #ifndef FG_TRANSLATE_TRANSLATOR_H
 #define FG_TRANSLATE_TRANSLATOR_H
 
+#include "base/warnings.h"
 #include "language/classes.h"
 #include "language/converter.h"
 #include "language/template.h"
@@ -26,9 +27,11 @@ typedef struct fg_translator {
     json_t *source;           /* what declarations read. Import: `given` completed with the family's defaults,
                             in which values become what they mean as declarations resolve them; export: a
                             copy of `given`, completed with the defaults of its classes */
-    json_t *resolved;         /* import: object of hf path -> value that was carried over */
+    json_t *resolved;         /* object of hf path -> import: value that was carried over; export: what the
+                            absence of a key that is not written means */
     json_t *result;           /* what declarations write */
-    json_t *left_out;         /* array; NULL: not wanted */
+    json_t *left_out;         /* array; NULL: not wanted, */
+    fg_warnings *warnings;    /* nor are these, as on a trial way back */
     json_t *vocabulary_sizes; /* the same; see fg_translation */
     json_t *variables;        /* for $names */
     fg_buffer refusals;       /* owned; lines */
@@ -93,6 +96,10 @@ fg_status fg_translator_write_new(fg_translator *translator, const fg_frame *fra
 /* Notes a path of the result that holds the number of tokens. */
 fg_status fg_translator_note_vocabulary(fg_translator *translator, const fg_frame *frame, const char *path,
                                         fg_error *err);
+/* Export: notes that the declaration's hf key is not written, and means `value` then. */
+fg_status fg_translator_note_absent(fg_translator *translator, const fg_frame *frame,
+                                    const fg_declaration *declaration, const json_t *value, fg_error *err);
+
 /* Import: notes that the declaration's hf key means `value` (written into the source in place of null or
  * nothing). */
 fg_status fg_translator_resolve(fg_translator *translator, const fg_frame *frame,
@@ -104,6 +111,8 @@ fg_status fg_translator_leave_out(fg_translator *translator, const fg_frame *fra
 /* The same for a key that is not written where it has this value ("absent" in the entry). */
 fg_status fg_translator_leave_out_default(fg_translator *translator, const fg_frame *frame, const char *path,
                                           const json_t *value, const char *reason, fg_error *err);
+/* Marks the entry that was noted last: its `member` is true. */
+fg_status fg_translator_mark_last(fg_translator *translator, const char *member, fg_error *err);
 /* What a V of the declaration (a member such as "default", which must exist) means here. New reference. */
 fg_status fg_translator_value(const fg_translator *translator, const fg_frame *frame,
                               const fg_declaration *declaration, const char *member, json_t **value,
@@ -120,7 +129,7 @@ bool fg_ignored_keys_has(const fg_translator *translator, const char *path);
 void fg_ignored_keys_name(fg_translator *translator, const char *path);
 #define FG_IGNORED_REASON "--ignore-key says that it does not matter"
 /* Warns of options that name no key of the source. */
-void fg_ignored_keys_warn(const fg_translator *translator);
+fg_status fg_ignored_keys_warn(const fg_translator *translator, fg_error *err);
 
 /* coverage.c. Of the source's keys: every leaf of `given` must be claimed. Unknown neutral keys are warned of
  * where the converter says so, others are refused. */

@@ -15,10 +15,13 @@ COPIES = {
     "Mistral-7B-v0.3": GOLDEN / "mistral_window_to_fp32/hf",
     "Qwen3-0.6B": GOLDEN / "qwen3_tied_bf16/hf",
     "Mixtral-8x7B": FAST_LLM / "mixtral/experts4/hf",
+    "Pixtral-12B": FAST_LLM / "llava/basic/hf",
+    "seed-oss-tiny": DATA / "draft/seed_oss",
     "Dream-7B": FAST_LLM / "dream/basic/hf",
     RUN: GOLDEN / "llama_checkpoints/forgather",
 }
 TRAINED, TRAINED_FROM = "fl_trained", "Llama-3.2-1B-Instruct"
+EXPERIMENT = "fl_run"  # of Fast-LLM
 LINKS = ("scripts", "slurm", "converters", "tests", "docs", "src")  # of the repository
 DAY = 86400
 
@@ -43,6 +46,17 @@ def make_trained(fgconv, place):
     shutil.rmtree(made)
 
 
+def make_experiment(place):
+    """What a training run of Fast-LLM leaves: two steps, the second of which is being saved."""
+    place.mkdir()
+    (place / "config.yaml").write_text("training:\n  train_iters: 1000\n")
+    for step, finished in ((1, True), (2, False)):
+        target = place / f"checkpoint/{step}"
+        shutil.copytree(DATA / "distributed/checkpoints/llama-training", target)
+        if not finished:
+            (target / "ok").unlink()
+
+
 def prepare(place, text, fgconv):
     """Makes in `place` the directories that `text` names."""
     for name, source in COPIES.items():
@@ -53,6 +67,8 @@ def prepare(place, text, fgconv):
                 (place / name / "llama.py").write_text("# the model's code, which Forgather writes\n")
     if TRAINED in text:
         make_trained(fgconv, place)
+    if EXPERIMENT in text:
+        make_experiment(place / EXPERIMENT)
     for name in LINKS:
         if f"{name}/" in text:
             (place / name).symlink_to(ROOT / name)

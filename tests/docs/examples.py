@@ -10,11 +10,13 @@ streams; in a script, which has no such line, each line is a command, and its ou
 In what a command prints, "[...]" stands for any text in a line, and on a line of its own for any number of lines. Dates, times, rates, memory and free space
 are compared as quantities: any number will do. A command without a line below it may print anything.
 
-"```sh no-run" is a block that is not run. The comment "<!-- no-run: REASON -->" must stand above it.
+"```sh no-run" is a block that is not run. The comment "<!-- no-run: REASON -->" must stand above it. The comment "<!-- needs: MODULE, ... -->" above a block says that
+it is run only where python3 has these modules: directories.py has what such a block makes, or nothing below it uses that.
 """
 import re
 
 REASON = re.compile(r"^<!-- no-run: (\S.*) -->$")
+NEEDS = re.compile(r"^<!-- needs: ([\w., ]+) -->$")
 EXIT = re.compile(r"\s#.*\bexit (\d+)\s*$")
 HERE = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -41,6 +43,7 @@ class Example:
 class Block:
     def __init__(self, line, run, reason):
         self.line, self.run, self.reason, self.text, self.examples = line, run, reason, [], []
+        self.needs = None  # Python modules, ", " between
 
 
 def fences(text):
@@ -67,6 +70,8 @@ def read_block(line, language, held, above):
         if language != "sh no-run" or not reason:
             raise Malformed(f"line {line}: \"{language}\" is not \"sh\" or \"sh no-run\" below a comment that says why")
         block.reason = reason.group(1)
+    needs = NEEDS.match(above)
+    block.needs = needs.group(1) if needs else None
     transcript = any(text.startswith("$ ") for text in held)
     block.text = held
     number = 0

@@ -69,6 +69,9 @@ def main():
     tally.check("is refused: a block without an end", malformed("```sh\n$ true\n"))
     tally.check("is refused: a block without a language", malformed("```\n$ true\n```\n"))
     tally.check("is refused: a block that is not run, without a reason", malformed("```sh no-run\nsbatch x\n```\n"))
+    for module, wrong in (("json, os", True), ("no_such_module", False), ("json, no_such_module", False)):
+        found = run_page("page", f"<!-- needs: {module} -->\n```sh\nfalse\n```\n", fgconv)
+        tally.check(f"is {'run' if wrong else 'not run'}: a block that needs {module}", bool(found) == wrong, found)
     tally.check("is not run: a block with a reason", not run_page("page", "<!-- no-run: why -->\n```sh no-run\nfalse\n```\n", fgconv))
     return tally.end()
 

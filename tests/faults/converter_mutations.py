@@ -24,6 +24,7 @@ import time
 sys.path[0:0] = [str(pathlib.Path(__file__).resolve().parent.parent / part) for part in ("", "golden")]
 import answers
 import config_keys
+import family_round_trips
 import fast_llm as fast_llm_golden
 import golden as forgather_golden
 import weight_names
@@ -42,6 +43,8 @@ PLUG_INS = {"forgather/fields.json": {("forgather", answers.PLUG_IN)}}
 SURVIVORS = {
     "fast_llm/gemma4.json: /sections/full_attention/config/dropout removed": "what it inherits does the same while all layers have one dropout, and refuses others",
     "fast_llm/llama.json: /sections/rotary/config/truncate/neutral removed": "this type of rotary embeddings does not read it",
+    "fast_llm/apriel2_text.json: /sections/attention/config/layers removed": "what it inherits ignores these fields, too, and the biases have declarations of their own",
+    "forgather/decoder.json: /sections/model/config/pad_token_id/maybe removed": "all families that extend it have a default for this key; a plug-in's family may have none",
     "fast_llm/llava.json: /sections/adapter/weights/layer_2.weight/shape reversed": "hf's projector is square: the size of the text model twice",
 }
 # Of a hundred mutations that SURVIVORS does not list, so many at least must be noticed.
@@ -51,7 +54,7 @@ LEAST = 99
 # ---- mutations ----
 
 # Words for people: what they say changes nothing.
-PROSE = ("ignored", "no_forward_pass")
+PROSE = ("ignored",)
 NO_DECLARATIONS = ("about", "example")  # at the top of a file: what lint and people read
 CONDITIONS = ("import_if", "export_if", "import_warn", "export_warn")
 # Keys whose values are expressions without "= " before them: with the change that makes a wrong one.
@@ -164,7 +167,9 @@ class Converter:
         self.bases = [f"{path.parent.name}/{b}" for b in ([bases] if isinstance(bases, str) else bases)]
 
     def type(self):
-        return None if self.tree.get("abstract") else (self.name.split("/")[0], self.tree["model_type"])
+        if self.tree.get("abstract") and "unsupported" not in self.tree:
+            return None
+        return (self.name.split("/")[0], self.tree["model_type"])
 
 
 def converters():
@@ -233,12 +238,15 @@ def fast_llm_judges():
         name = str(case.parent.relative_to(DATA / "fast_llm"))
         yield "case", name, ("fast_llm", name.split("/")[0]), lambda f, name=name: fast_llm_golden.check_case(f, name)
         yield "case", f"proof of {name}", ("fast_llm", name.split("/")[0]), lambda f, case=case.parent: with_folder(default_proof, f, case)
+    for name in family_round_trips.cases():
+        yield "case", f"families/{name}", ("fast_llm", name.split("/")[0]), lambda f, name=name: family_round_trips.check_case(f, name)
     for row in load(DATA / "fast_llm/broken_tensors.json"):
         yield "case", f"broken {row}", ("fast_llm", row["base"].split("/")[0]), lambda f, row=row: fast_llm_golden.check_broken_row(f, row)
     for name, family, check in (("tokens", "llama", fast_llm_golden.check_tokens), ("eos", "llama", fast_llm_golden.check_eos),
                                 ("qwen3", "qwen3", fast_llm_golden.check_qwen3), ("losses", "llama", fast_llm_golden.check_losses), ("lacking", "gemma4", fast_llm_golden.check_lacking), ("length", "llava", fast_llm_golden.check_length)):
         yield "case", name, ("fast_llm", family), check
     for name, family, place, check in (("fused experts", "mixtral", weight_names.Case, weight_names.fused_experts), ("other names", "llava", weight_names.Case, weight_names.other_names),
+                                       ("rotary tables", "llama", weight_names.Case, weight_names.rotary_tables),
                                        ("layer overrides", "gemma4", config_keys.Desk, config_keys.layer_overrides)):
         yield "case", name, ("fast_llm", family), lambda f, place=place, check=check: with_folder(lambda work: check(place(f, work)))
 
@@ -247,6 +255,8 @@ def forgather_judges():
     for case in sorted((DATA / "golden").glob("*/case.json")):
         name = case.parent.name
         yield "case", name, ("forgather", name.split("_")[0]), lambda f, name=name: forgather_golden.one_case(f, name)
+    for name in family_round_trips.cases():
+        yield "case", name, ("forgather", name.split("/")[0]), lambda f, name=name: family_round_trips.check_case(f, name)
     yield "case", "rotary tables", ("forgather", "llama"), forgather_golden.rotary_tables
     yield "case", "base models", ("forgather", "qwen3"), lambda f: with_folder(lambda work: weight_names.base_models(weight_names.Case(f, work)))
     for row in load(DATA / "golden/rejects.json"):
@@ -348,7 +358,7 @@ bench = None
 
 def start(fgconv):
     global bench
-    for module in (answers, fast_llm_golden, forgather_golden, weight_names, config_keys):
+    for module in (answers, fast_llm_golden, forgather_golden, family_round_trips, weight_names, config_keys):
         module.tally, module.run = Alarm, run_mutant
     bench = Bench(fgconv)
 

@@ -13,6 +13,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 
@@ -35,9 +36,9 @@ class Refusals:
     def __init__(self, fgconv, work):
         self.fgconv, self.work = fgconv, work
 
-    def refused(self, command, what, options, code, said):
+    def refused(self, command, what, options, code, said, ranks=0):
         before = contents(self.work)
-        found, text = run(self.fgconv, [*command, *options], ranks=0, cwd=self.work)
+        found, text = run(self.fgconv, [*command, *options], ranks=ranks, cwd=self.work, timeout=30)
         early = not any(word in text for word in ("writing", "proving", "Converted"))
         tally.check(f"{command[0]}: {what}", found == code and early and all(word in text for word in said) and text.count("error:") == 1,
                     f"exit {found}, expected {code}: {text}")
@@ -53,7 +54,8 @@ class Refusals:
             for path in ("-", "/dev/stdout", "/dev/fd/1", "/dev/null"):
                 self.refused(command, f"{option} {path}", [*IDS, option, path], 2, [f"{option} {path}: this is not a file", "--json prints the report"])
             self.refused(command, f"{option} at a directory", [*IDS, option, source], 2, [option, "directory"])
-        self.refused(command, "one name for two files", [*IDS, "--report", "new", "--dump", "./new"], 2, ["--report", "--dump"])
+        for names in (("new", "./new"), ("new", "new.partial"), ("new.partial", "new"), ("new", "to_here/new")):
+            self.refused(command, f"one name for two files {names}", [*IDS, "--report", names[0], "--dump", names[1]], 2, ["--report and --dump both name"])
         self.refused(command, "a token id", ["--token-ids", "1,999999"], 2, ["999999"])
         self.refused(command, "a token id, with files asked for", ["--token-ids", "999999", "--report", "r.json", "--dump", "d.h5"], 2, ["999999"])
         self.refused(command, "too many new tokens", [*IDS, "-g", "--max-new-tokens", "99999999999"], 2, ["--max-new-tokens"])
@@ -64,6 +66,7 @@ def make_sources(fgconv, work):
     shutil.copytree(DATA / "model/llama/hf", work / "hf")
     code, text = run(fgconv, ["--to", "forgather", "--max-shard-size", "150KB", *IDS, work / "hf", work / "fg"], ranks=0)
     tally.check("a Forgather directory", code == 0, text)
+    (work / "to_here").symlink_to(".")
     spec = load(ROOT / "converters/models/llama.json")
     changed = json.dumps(spec).replace('"model.norm.weight"', '"final.missing"').replace('"causal_lm.layer_stack.layer_norm.weight"', '"final.missing"')
     (work / "plugin/models").mkdir(parents=True)
@@ -81,6 +84,102 @@ def every_command(fgconv, work):
             said = [option] if path == "out/r" else [option, "inside the destination"]
             refusals.refused(["convert", "hf", "out"], f"{option} {path}", [*IDS, option, path], 2, said)
     refusals.refused(["update-vocab", "--in-place", "fg"], "--report in what is replaced", ["--report", "fg/new.json"], 2, ["inside the destination"])
+
+
+def named_and_linked(fgconv, work):
+    """Files by their other names, and what is not a file. Nothing blocks."""
+    shard, links = work / "hf" / SHARD, work / "links"
+    links.mkdir()
+    (links / "tokens.yaml").write_text("bos_token: <s>\n")
+    (links / "template.jinja").write_text("{{ messages }}")
+    (links / "image.npy").write_bytes(b"no image")
+    (links / "family.json").write_text("{}")
+    os.link(shard, links / "hard")
+    for name, target in (("soft", shard), ("config", work / "fg/config.json"), ("dangling", "nowhere"), ("loop", "loop"), ("far", links / "soft"), ("to_dir", work / "hf")):
+        (links / name).symlink_to(target)
+    os.mkfifo(links / "fifo")
+    (links / "to_fifo").symlink_to("fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(links / "socket"))
+    for number, kind in enumerate(("fifo", "link", "file", "directory")):
+        taken = links / f"taken{number}.partial"
+        {"fifo": os.mkfifo, "link": lambda path: path.symlink_to(shard), "file": pathlib.Path.touch, "directory": pathlib.Path.mkdir}[kind](taken)
+    refusals = Refusals(fgconv, work)
+    for command in (["convert", "hf", "out"], ["update-vocab", "--in-place", "fg"], ["validate", "hf", "fg"]):
+        for option in ("--report", "--dump"):
+            for name in ("hard", "soft", "dangling", "loop", "far", "tokens.yaml", "template.jinja", "image.npy", "family.json"):
+                refusals.refused(command, f"{option} {name}", [*IDS, option, f"links/{name}"], 2, [option, "exists already"])
+            for name in ("fifo", "to_fifo", "socket"):
+                refusals.refused(command, f"{option} {name}", [*IDS, option, f"links/{name}"], 2, [f"{option} links/{name}: this is not a file"])
+            refusals.refused(command, f"{option} to_dir", [*IDS, option, "links/to_dir"], 2, [option, "this is a directory"])
+            if "--in-place" not in command:
+                refusals.refused(command, f"{option} config", [*IDS, option, "links/config"], 2, [option, "exists already"])
+            refusals.refused(command, f"{option} to_dir/config.json", [*IDS, option, "links/to_dir/config.json"], 2, [option, "exists already"])
+            for number in range(4):
+                refusals.refused(command, f"{option} taken{number}", [*IDS, option, f"links/taken{number}"], 2, [option, f"taken{number}.partial exists already"])
+    refusals.refused(["convert", "hf", "out"], "--report over that of --chat-template",
+                     [*IDS, "--chat-template", "links/template.jinja", "--report", "links/template.jinja"], 2, ["exists already"])
+    refusals.refused(["convert", "hf", "out"], "--report over a converter", [*IDS, "--converter-path", "links", "--report", "links/family.json"], 2, ["exists already"])
+    for option in ("--report", "--dump"):
+        for name, said in (("fifo", "not a file"), ("soft", "exists already"), ("taken0", "exists already")):
+            refusals.refused(["convert", "hf", "out"], f"3 ranks: {option} {name}", [*IDS, option, f"links/{name}"], 2, [option, said], ranks=3)
+    shutil.rmtree(links)
+
+
+def next_to_destination(fgconv, work):
+    """The names that a destination has while it is written."""
+    refusals = Refusals(fgconv, work)
+    for option in ("--report", "--dump"):
+        for target, name in (("out.partial", "out"), ("out.partial/x", "out"), ("new", "new.partial"), ("new", "new.old")):
+            said = ["does not exist"] if "/" in target else [option, "inside the destination"]
+            refusals.refused(["convert", "hf", target], f"{option} {name}", [*IDS, option, name], 2, said)
+
+
+def reports_that_are_kept(fgconv, work):
+    """That of a checkpoint directory says where it comes from."""
+    refusals = Refusals(fgconv, work)
+    shutil.copytree(work / "fg", work / "unrelated")
+    os.link(work / "fg/fgconv_report.json", work / "hard.json")
+    (work / "soft.json").symlink_to("fg/fgconv_report.json")
+    (work / "dir").symlink_to("fg")
+    shutil.copy(work / "hard.json", work / "fg/mine.json")
+    for command, names in ((["convert", "fg", "out"], ["fg/fgconv_report.json", "soft.json", "dir/fgconv_report.json", "fg/mine.json", "unrelated/fgconv_report.json"]),
+                           (["convert", "hf", "out"], ["fg/fgconv_report.json"]),
+                           (["validate", "hf", "fg"], ["fg/fgconv_report.json", "fg/mine.json", "soft.json"]),
+                           (["validate", "fg", "hf"], ["fg/fgconv_report.json", "fg/mine.json"]),
+                           (["update-vocab", "fg", "out"], ["fg/fgconv_report.json", "fg/mine.json"])):
+        for name in names:
+            refusals.refused(command, f"--report {name}", [*IDS, "--report", name], 2, ["--report", "the report of a checkpoint directory"])
+    before = contents(work / "fg")
+    code, text = run(fgconv, ["--report", "hard.json", *IDS, "hf", "out"], ranks=0, cwd=work)
+    tally.check("a report that is a hard link to a directory's: only the link is replaced",
+                code == 0 and contents(work / "fg") == before and load(work / "hard.json")["destination"]["directory"] == "out", f"exit {code}: {text}")
+    for path in (work / "out", work / "unrelated"):
+        shutil.rmtree(path)
+    for path in (work / "hard.json", work / "soft.json", work / "dir", work / "fg/mine.json"):
+        path.unlink()
+
+
+def files_that_come_later(fgconv, work):
+    """Another program writes where the report and the dump will be."""
+    for ranks in (0, 3):
+        for option, older in (("--report", False), ("--report", True), ("--dump", False)):
+            target, out = work / "later", work / "later_out"
+            if older:
+                run(fgconv, ["--report", target, "-q", work / "hf", out], ranks=0)
+                shutil.rmtree(out)
+            for _ in range(20):
+                with Halted(fgconv, [*IDS, option, target], work / "hf", out, ranks=ranks) as run_:
+                    target.write_text("another program's")
+                if run_.met:
+                    break
+            name = f"{option}, another file came, {ranks} ranks, {'an older one' if older else 'none'} was there"
+            said = ["fgconv: error:", str(target), f"{out} is complete and may be used"]
+            tally.check(name, run_.code == 4 and target.read_text() == "another program's" and out.exists() and all(word in run_.text for word in said)
+                        and run_.text.count("error:") == 1, (run_.met, run_.code, run_.text))
+            tally.check(f"{name}: nothing else is left", not list(work.glob("later*.partial")), os.listdir(work))
+            target.unlink()
+            shutil.rmtree(out)
 
 
 def sampling(fgconv, work):
@@ -214,6 +313,10 @@ def main():
         work = pathlib.Path(folder)
         tally.check("a forward pass that does not fit", make_sources(fgconv, work))
         every_command(fgconv, work)
+        named_and_linked(fgconv, work)
+        next_to_destination(fgconv, work)
+        reports_that_are_kept(fgconv, work)
+        files_that_come_later(fgconv, work)
         sampling(fgconv, work)
         older_reports(fgconv, work)
         killed(fgconv, work)

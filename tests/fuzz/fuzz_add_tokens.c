@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_new_tokens tokens = {0};
     fg_tokenizer *tokenizer = NULL;
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     fuzz_put("tokenizer.json", TOKENIZER, strlen(TOKENIZER));
     fuzz_put("tokenizer_config.json", CONFIG, strlen(CONFIG));
     fuzz_put("special_tokens_map.json", MAP, strlen(MAP));

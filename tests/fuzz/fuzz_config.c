@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     json_t *source = NULL;
     fg_error err = {0};
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     if (fg_json_parse("config.json", (const char *)bytes, size, &source, &err) != FG_OK) return 0;
     const subject *s = choose(size);
     there_and_back(s, source);

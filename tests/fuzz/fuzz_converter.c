@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_error err = {0};
     const fg_converter *converter = NULL;
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     if (!config) {
         if (fg_catalogue_add(&catalogue, FG_CONVERTERS, &err) != FG_OK) abort();
         config = json_loads(CONFIG, 0, NULL);

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     static const fg_converter *converter;
     fg_error err = {0};
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     if (!converter) {
         if (fg_catalogue_add(&catalogue, FG_CONVERTERS, &err)) abort();
         if (fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, "llama", &err)) abort();

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_tensors table = {0};
     json_t *metadata = NULL;
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     if (!made) {
         put_shard("1.safetensors", "a");
         put_shard("2.safetensors", "b");

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
     fg_error err = {0};
     json_t *spec = NULL;
     fg_log_silence();
-    fg_log_reset();
+    fg_log_end();
     if (!config) {
         char path[FUZZ_PATH];
         if (fg_directory_create(fuzz_path("models", path), &err) != FG_OK ||

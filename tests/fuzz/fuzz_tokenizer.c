@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fg_tokenizer *tokenizer = open_text((const char *)data, size, &err);
         if (tokenizer) go_round(tokenizer, sample, sizeof sample - 1, false);
         fg_tokenizer_free(&tokenizer);
-        fg_log_reset();
+        fg_log_end();
         return 0;
     }
     unsigned kind = data[0] % KINDS;

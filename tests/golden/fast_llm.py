@@ -96,14 +96,13 @@ def check_config(row, question, got):
 
 def check_configs(fgconv):
     record, asked = answers.Record("fast_llm"), []
-    for line in (GOLDEN / "configs.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in answers.config_rows():
         question = answers.fast_llm_question(row)
         got = answers.answer(fgconv, question)
         check_config(row, question, got)
         record.check(tally, question, got)
         asked.append(question.name)
-    for question in answers.fast_llm_changes():
+    for question in answers.further_fast_llm_questions():
         asked.append(question.name)
         record.check(tally, question, answers.answer(fgconv, question))
     record.check_rest(tally, asked)
@@ -286,7 +285,10 @@ def check_losses(fgconv):
         word = 'config.json: key "hidden_act" = "gelu": approximated with tanh in Fast-LLM'
         code, out = run(fgconv, ["--to", "fast_llm", source, work / "there"], ranks=0)
         tally.check("gelu: the logits differ", code == 10 and word in out and "the feed-forward layer of block 0" in out and not (work / "there").exists(), f"exit {code}: {out}")
+        hint = 'hint: "hidden_act" = "gelu": approximated with tanh in Fast-LLM'
+        tally.check("gelu: the hint says why, and what can be done", hint in out and "--validate bytes" in out.split(hint)[-1], out)
         code, out = run(fgconv, ["--to", "fast_llm", "--validate", "bytes", source, work / "there"], ranks=0)
+        tally.check("gelu: without that proof, which is said", "not proved: every byte was read back" in out and load(work / "there/fgconv_report.json")["proof"]["verdict"] == "not proved", out)
         tally.check("gelu: without that proof", code == 0 and out.count(word) == 1 and "activation: gelu\n" in (work / "there/metadata.yaml").read_text(), f"exit {code}: {out}")
         code, out = run(fgconv, ["--validate", "bytes", work / "there", work / "back"], ranks=0)
         tally.check("gelu: comes back", code == 0 and load(work / "back/config.json")["hidden_act"] == "gelu" and "tanh" not in out, f"exit {code}: {out}")

@@ -10,13 +10,14 @@ import json
 import pathlib
 import re
 import shutil
+import struct
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from checkpoint import DATA, Tally, hdf5_floats, load, npy, run, tensors, write_safetensors
 
-CASES = sorted(p.parent for p in (DATA / "golden_fast_llm").rglob("logits.json"))
+CASES = sorted(p.parent for folder in ("golden_fast_llm", "fast_llm") for p in (DATA / folder).rglob("logits.json"))
 tally = Tally()
 
 
@@ -41,7 +42,7 @@ def both_sides(fgconv):
 def masks(fgconv):
     case = DATA / "golden_fast_llm/dream/basic"
     code, text, proof = validate(fgconv, case / "hf", case / "fast_llm", 2)
-    tally.check("dream: masks of their own differ", code == 10 and proof["first_difference"] == {"sublayer": "the mixer (attention)", "block": 0}, f"{code}: {text}")
+    tally.check("dream: masks of their own differ", code == 10 and proof["first_difference"] == {"sublayer": "the mixer", "block": 0}, f"{code}: {text}")
     tally.check("dream: a word about it", "--mask causal or --mask none" in text, text)
     code, text, proof = validate(fgconv, case / "hf", case / "fast_llm", 3, "--mask", "none")
     tally.check("dream: without a mask", code == 0 and proof["max_abs"] == 0, f"{code}: {text}")
@@ -80,7 +81,7 @@ def damage(fgconv):
         file.write_bytes(data)
         for ranks in (0, 2):
             code, text, proof = validate(fgconv, case / "hf", bad, ranks)
-            tally.check(f"a damaged head is seen, {ranks} ranks", code == 10 and proof["first_difference"] == {"sublayer": "the mixer (attention)", "block": 3}, f"{code}: {text}")
+            tally.check(f"a damaged head is seen, {ranks} ranks", code == 10 and proof["first_difference"] == {"sublayer": "the mixer", "block": 3}, f"{code}: {text}")
         shutil.copy(case / "fast_llm/metadata.yaml", bad / "metadata.yaml")
         shutil.copy(case / "fast_llm/model_0.safetensors", file)
         text = (bad / "metadata.yaml").read_text()
@@ -95,6 +96,74 @@ def damage(fgconv):
         write_safetensors(file, {name: held[name] for name in held if not re.match(r"multi_token_prediction\.[a-z_]+\.1\.", name)})
         code, text, _ = validate(fgconv, case / "hf", bad, 2)
         tally.check("another number of heads", code == 10 and "3 and 2 prediction heads" in text, f"{code}: {text}")
+
+
+def with_biases(case, folder, change, layers):
+    """A copy of a model of apriel2_text whose blocks of attention have biases of these layers, too."""
+    shutil.copytree(case, folder)
+    config = load(folder / "config.json")
+    change(config["decoder"]["blocks"]["attn"])
+    (folder / "config.json").write_text(json.dumps(config))
+    held = tensors(case)
+    for block in range(0, config["decoder"]["num_blocks"], len(config["decoder"]["pattern"])):
+        for layer in layers:
+            rows = held[f"model.decoder.blocks.{block}.{layer}.weight"][1][0]
+            values = struct.pack(f"<{rows}f", *(0.1 * (k - rows / 3) for k in range(rows)))
+            held[f"model.decoder.blocks.{block}.{layer}.bias"] = ("float32", [rows], values)
+    write_safetensors(folder / "model.safetensors", held)
+
+
+def biases_of_apriel2(fgconv):
+    """Biases of attention that no key names, as Fast-LLM writes it, and of a gated MLP, which Apriel2's own code leaves out: they count, with a warning."""
+    case = DATA / "fast_llm/apriel2_text/hybrid/hf"
+    rows = [("no key", lambda block: block["mixer"].pop("add_linear_biases"), [f"mixer.{one}_proj" for one in "qkvo"], ["", "add_linear_biases is true"]),
+            ("a gated MLP", lambda block: block["mlp"].update(add_linear_biases=True), [f"mlp.{one}_proj" for one in ("gate", "up", "down")], ["a gated MLP has biases"] * 2)]
+    for name, change, layers, warnings in rows:
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            with_biases(case, work / "hf", change, layers)
+            for source, target, to, said in (("hf", "there", "fast_llm", warnings[0]), ("there", "back", "hf", warnings[1])):
+                code, text = run(fgconv, ["convert", "--to", to, work / source, work / target], ranks=0)
+                tally.check(f"biases, {name}, to {to}", code == 0 and said in text and "equal bit for bit" in text, f"{code}: {text}")
+            tally.check(f"biases, {name}: every bit comes back", tensors(work / "back") == tensors(work / "hf"))
+            code, text, _ = validate(fgconv, case, work / "there", 0)
+            tally.check(f"biases, {name}: they are computed", code == 10, f"{code}: {text}")
+
+
+def two_thetas(fgconv):
+    """Images have rotary embeddings of their own."""
+    theta = lambda model: model.get("rope_parameters", model)["rope_theta"]
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        shutil.copytree(DATA / "fast_llm/llava_hybrid_ssm/attention/hf", work / "hf")
+        config = load(work / "hf/config.json")
+        config["vision_config"]["rope_parameters"]["rope_theta"] = 100.0
+        config["text_config"]["rope_parameters"]["rope_theta"] = 500.0
+        (work / "hf/config.json").write_text(json.dumps(config))
+        for source, target, to in (("hf", "there", "fast_llm"), ("there", "back", "hf")):
+            code, text = run(fgconv, ["convert", "--to", to, work / source, work / target], ranks=0)
+            if not tally.check(f"two thetas, to {to}", code == 0, f"{code}: {text}"):
+                return
+        found = sorted(re.findall(r"theta: (\S+)", (work / "there/metadata.yaml").read_text()))
+        back = load(work / "back/config.json")
+        tally.check("two thetas are kept", found == ["100.0", "500.0"] and [theta(back[k]) for k in ("text_config", "vision_config")] == [500.0, 100.0], f"{found}: {back}")
+
+
+def own_epsilons(fgconv):
+    """An epsilon of a block that is not the head's counts, and there is a warning for the model's own code, which takes the head's."""
+    for name, family, count in (("fast_llm/apriel2_text/hybrid", "apriel2_text", 1), ("golden_fast_llm/apriel2/vision", "apriel2", 2)):
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            shutil.copytree(DATA / name / "fast_llm", work / "one")
+            meta = work / "one/metadata.yaml"
+            number = iter(range(1, 99))
+            meta.write_text(re.sub(r"epsilon: 1.0e-05", lambda found: f"epsilon: 0.00{next(number)}", meta.read_text()))
+            for source, target, to in (("one", "there", "hf"), ("there", "back", "fast_llm")):
+                code, text = run(fgconv, ["convert", "--to", to, "--model-type", family, work / source, work / target], ranks=0)
+                tally.check(f"{name}, own epsilons, to {to}", code == 0 and "equal bit for bit" in text and text.count("it computes another model") == count, f"{code}: {text}")
+            for one in ("there", "back"):
+                code, text, _ = validate(fgconv, DATA / name / "hf", work / one, 0)
+                tally.check(f"{name}, own epsilons are computed, {one}", code == 10, f"{code}: {text}")
 
 
 def commands(fgconv):
@@ -117,12 +186,12 @@ def refused(fgconv):
         meta = bad / "metadata.yaml"
         text = meta.read_text()
         changes = [
-            ("format: fast_llm", "format: distributed", "fast-llm convert gpt input.format=distributed"),
             ("format: fast_llm", "format: llama", "format: found \"llama\""),
             ("model_0.safetensors", "../model_0.safetensors", "expected the name of a file in the same directory"),
             ("model_0.safetensors", "model_1.safetensors", "which is missing"),
             ("      type: fixed", "      type: [fixed", "not valid YAML"),
-            ("          type: rms_norm", "          type: layer_norm", "expected one of \"rms_norm\""),
+            ("          type: rms_norm", "          type: gated_rms_norm", "expected one of \"none\" \"rms_norm\""),
+            ("          type: rms_norm", "          type: layer_norm", "no tensor decoder.0.norm_1.bias among the weights"),
             ("        mixer:\n", "        mixer: *mixer\n        other:\n", "an alias of an unknown anchor"),
         ]
         for old, new, message in changes:
@@ -146,6 +215,9 @@ def main():
     masks(fgconv)
     dump(fgconv)
     damage(fgconv)
+    biases_of_apriel2(fgconv)
+    two_thetas(fgconv)
+    own_epsilons(fgconv)
     commands(fgconv)
     refused(fgconv)
     return tally.end()

@@ -132,9 +132,9 @@ def keys(fgconv, work):
     source = model(work / "member", "member", rope_scaling=rope)
     plug = plug_in(work / "member.plug", "member", section(rope_scaling=scaling))
     refused(fgconv, "a member that the code does not read", work, plug, source, '"rope_scaling.mystery" = 1.5', lint=False)
-    source = model(work / "value", "value", hidden_act="gelu")
+    source = model(work / "value", "value", hidden_act="tanh")
     plug = plug_in(work / "value.plug", "value", section(**{"hidden_act": {"rename": "hidden_act"}, "activation of the target": None}))
-    refused(fgconv, "a value that the code refuses", work, plug, source, "the only activation is silu", 'hidden_act = "gelu"', lint=False)
+    refused(fgconv, "a value that the code refuses", work, plug, source, "activations are silu, gelu", 'hidden_act = "tanh"', lint=False)
     plug = plug_in(work / "absent.plug", "value", section(rms_norm_eps={"ignored": "test", "hf": ["rms_norm_eps"]}, **{"hidden_act": {"ignored": "test", "hf": ["hidden_act"]}}),
                    code={"config": {"rms_norm_eps": {}}})
     refused(fgconv, "a key that the code needs", work, plug, source, '"rms_norm_eps"', "own_code.py reads", lint=False)
@@ -156,6 +156,19 @@ def declarations(fgconv, work):
                              ("a shape of text", {"parameters": {"a": {"shape": ["hidden_size *"]}}}, "parameters/a/shape")):
         plug = plug_in(work / f"{name}.plug", "undeclared", {}, code=code)
         refused(fgconv, name, work, plug, source, text, "own_code.json")
+
+
+def misspelt_members(fgconv, work):
+    """A member of a file of models/ that is not known has no effect, so it is refused."""
+    source = model(work / "misspelt", "misspelt")
+    plug = plug_in(work / "misspelt.plug", "misspelt", {})
+    spec = plug / "models/misspelt.json"
+    for name, formats, text, near in (("a member", {"hf": {"onyl": {}}}, "formats/hf/onyl: unknown key", "only"),
+                                      ("a role", {"hf": {"config": {"haeds": {"key": "x"}}}}, "formats/hf/config/haeds: unknown key", "heads")):
+        spec.write_text(json.dumps({**load(spec), "formats": formats}))
+        refused(fgconv, f"misspelt {name} of models/", work, plug, source, "models/misspelt.json:1: " + text, f'did you mean "{near}"?', lint=False)
+        code, said = run(fgconv, ["lint", "--converter-path", plug, spec], ranks=0)
+        tally.check(f"misspelt {name} of models/: refused by lint", code == 3 and text in said, f"exit {code}: {said}")
 
 
 # ---- weights that no forward pass reads ----
@@ -285,7 +298,7 @@ def main():
     parser.add_argument("--fgconv", required=True)
     fgconv = str(pathlib.Path(parser.parse_args().fgconv).resolve())
     with tempfile.TemporaryDirectory() as folder:
-        for part in (tensors_without_parameters, parameters_without_tensors, ties, keys, declarations, unread, read_in_part, without_code, with_code, update):
+        for part in (tensors_without_parameters, parameters_without_tensors, ties, keys, declarations, misspelt_members, unread, read_in_part, without_code, with_code, update):
             part(fgconv, pathlib.Path(folder))
     return tally.end()
 

@@ -237,7 +237,7 @@ def refused(fgconv, work, case):
             ("an unknown architecture", ["--arch", "nobody", "--from-version", "1", work / "no_type"], 3, "nobody"),
             ("a hf directory", ["--arch", "llama", "--from-version", "1", hf], 2, "only Forgather directories can be updated"),
             ("broken weights", [*own, broken], 3, "model.safetensors"),
-            ("cuda", ["--device", "cuda", current], 2, "without CUDA")]
+            ("cuda", ["--device", "cuda", current], 2, "option --device cuda: ")]
     shutil.copytree(current, work / "no_type")
     config = load(current / "config.json")
     for key in ("hf_model_type", "forgather_arch", "forgather_arch_version"):

@@ -14,17 +14,31 @@ import pathlib
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GenerationConfig,
+    Glm4Config,
+    Glm4ForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 VOCAB_SIZE = 384
@@ -76,6 +90,86 @@ MODELS = {
         torch.float32,
         "5GB",
     ),
+}
+
+LONGROPE = {"type": "longrope", "short_factor": [1.0, 1.3, 1.7], "long_factor": [1.0, 3.0, 5.0]}
+
+# Families that Forgather's first versions do not have. All norms, scales and rotary types of the emitted code are here.
+FURTHER_MODELS = {
+    "qwen2-window": (
+        Qwen2Config,
+        Qwen2ForCausalLM,
+        {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1, "tie_word_embeddings": False},
+        torch.bfloat16,
+        "60KB",
+    ),
+    "smollm3-window": (
+        SmolLM3Config,
+        SmolLM3ForCausalLM,
+        {"num_hidden_layers": 3, "no_rope_layers": [1, 0, 1], "use_sliding_window": True, "sliding_window": 8},
+        torch.bfloat16,
+        "5GB",
+    ),
+    "smollm3-list": (  # which no interval follows
+        SmolLM3Config,
+        SmolLM3ForCausalLM,
+        {"num_hidden_layers": 3, "no_rope_layers": [0, 1, 1], "tie_word_embeddings": False},
+        torch.float32,
+        "5GB",
+    ),
+    "gemma2": (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        {"num_hidden_layers": 3, "head_dim": 16, "sliding_window": 8, "query_pre_attn_scalar": 24, "attn_logit_softcapping": 5.0},
+        torch.float32,
+        "5GB",
+    ),
+    "gemma3-linear": (
+        Gemma3TextConfig,
+        Gemma3ForCausalLM,
+        {
+            "num_hidden_layers": 4,
+            "head_dim": 16,
+            "sliding_window": 8,
+            "query_pre_attn_scalar": 24,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+            "rope_theta": 100000.0,
+            "rope_local_base_freq": 5000.0,
+            "rope_scaling": {"rope_type": "linear", "factor": 8.0},
+        },
+        torch.bfloat16,
+        "5GB",
+    ),
+    "olmo2": (Olmo2Config, Olmo2ForCausalLM, {"attention_bias": True, "tie_word_embeddings": False}, torch.bfloat16, "5GB"),
+    "granite": (
+        GraniteConfig,
+        GraniteForCausalLM,
+        {
+            "embedding_multiplier": 6.0,
+            "attention_multiplier": 0.1,
+            "residual_multiplier": 0.3,
+            "logits_scaling": 4.0,
+            "mlp_bias": True,
+            "tie_word_embeddings": True,
+        },
+        torch.float32,
+        "60KB",
+    ),
+    "phi3-partial": (
+        Phi3Config,
+        Phi3ForCausalLM,
+        {"partial_rotary_factor": 0.5, "sliding_window": 8, "tie_word_embeddings": False},
+        torch.bfloat16,
+        "100KB",
+    ),
+    "phi3-longrope": (
+        Phi3Config,
+        Phi3ForCausalLM,
+        {"partial_rotary_factor": 0.5, "rope_scaling": LONGROPE, "original_max_position_embeddings": 44},
+        torch.float32,
+        "5GB",
+    ),
+    "glm4": (Glm4Config, Glm4ForCausalLM, {"head_dim": 16, "tie_word_embeddings": False}, torch.bfloat16, "5GB"),
 }
 
 # Models for Fast-LLM alone: Forgather has no experts and no biases.

@@ -20,7 +20,7 @@ import interop
 import torch
 import transformers
 from interop import Failure, Tally, compare, load
-from make_models import MODELS, SIZES, TOKEN_IDS, make_models, write_json, write_model
+from make_models import FURTHER_MODELS, MODELS, SIZES, TOKEN_IDS, make_models, write_json, write_model
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -211,6 +211,10 @@ VARIED = [
     {"qk_norm": [False, True, None, "absent"], "forgather_arch": ["llama", "qwen3"]},
     {"tie_word_embeddings": [False, True, "absent"]},
     {"num_key_value_heads": [2, None, "absent"], "head_dim": [16, "absent"]},
+    {"norm_position": ["before", "after", "both", "absent"], "qk_norm": [False, True], "qk_norm_all_heads": [False, True, "absent"]},
+    {"hidden_act": ["gelu", None, "absent"], "hidden_activation": ["relu", None, "absent"]},
+    {"layer_types": [["full_attention", "sliding_attention", "full_attention"], "absent"], "sliding_window": [5]},
+    {"no_rope_layer_interval": [2, None, "absent"], "no_rope_layers": [[1, 0, 1], None, "absent"]},
 ]
 
 
@@ -290,7 +294,7 @@ def main() -> int:
     for name, recipe in FAMILIES.items():
         check_family(tally, args, name, *recipe)
     (WORK / "models").mkdir()
-    for source in make_models(WORK / "models", MODELS):
+    for source in make_models(WORK / "models", {**MODELS, **FURTHER_MODELS}):
         forgather = WORK / f"{source.name}-forgather"
         if tally.run(f"{source.name}: convert to Forgather", interop.convert, args, source, forgather):
             check_loading(tally, forgather.name)

@@ -7,6 +7,7 @@ That MPI is not started is seen by a TMPDIR in which it could not make its sessi
 counts as a launcher only if it started several processes that can find each other.
 """
 import argparse
+import ast
 import concurrent.futures
 import os
 import pathlib
@@ -58,6 +59,22 @@ def launcher_that_mpi_does_not_know(fgconv):
             tally.check(f"PMI 2 that MPI does not know: {command[0]}", code == 0 and text.count("srun started 2 processes without MPI") == 1, f"{code}: {text}")
 
 
+def launcher_that_has_ended(fgconv):
+    """A shell that mpirun started outlives it, or a script saves its environment: every variable of the launcher is there, and nobody answers."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        saved = "import os; open(os.path.join(%r, os.environ['OMPI_COMM_WORLD_RANK']), 'w').write(repr(dict(os.environ)))" % str(folder)
+        subprocess.run(["mpirun", "--oversubscribe", "-n", "2", sys.executable, "-c", saved], env=environment(), check=True, stdin=subprocess.DEVNULL)
+        for rank in ("0", "1"):
+            left = {k: v for k, v in ast.literal_eval((folder / rank).read_text()).items() if k.startswith(("OMPI_", "PMIX_")) and k not in environment()}
+            tally.check(f"left of rank {rank}: a launcher's variables", left.get("OMPI_COMM_WORLD_SIZE") == "2" and "PMIX_NAMESPACE" in left, left)
+            for name, variables in (("left", left), ("left, without PMIx's", {k: v for k, v in left.items() if not k.startswith("PMIX_")})):
+                code, text = run(fgconv, [CASE / "hf", folder / f"out{name}{rank}"], ranks=0, **variables)
+                tally.check(f"{name} of rank {rank}: convert and prove, with a warning", code == 0 and "equal" in text and "left of a launcher" in text, f"{code}: {text}")
+                code, text = run(fgconv, ["nothing", "out"], ranks=0, **variables)
+                tally.check(f"{name} of rank {rank}: a message", code == 2 and text.startswith("fgconv: error: ") and text.count("fgconv: ") == 1, f"{code}: {text}")
+
+
 def dump_without_mpi(fgconv):
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -93,6 +110,7 @@ def main():
     options = parser.parse_args()
     without_mpi(options.fgconv)
     launcher_that_mpi_does_not_know(options.fgconv)
+    launcher_that_has_ended(options.fgconv)
     dump_without_mpi(options.fgconv)
     at_once(options.fgconv, options.streams, options.runs)
     return tally.end()

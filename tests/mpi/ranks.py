@@ -4,7 +4,7 @@
     ranks.py --fgconv build/fgconv
 
 Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, to and from Fast-LLM, several shards, with and without a cast and added tokens; compares every file but the
-report, and in the report everything that does not measure time or ranks. A file that only some ranks can reach stops all of them with an error.
+report, and in the report everything that does not measure time or ranks; and the logits of prompts of several lengths. A file that only some ranks can reach stops all of them with an error.
 """
 import argparse
 import hashlib
@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, environment, load, run
+from checkpoint import DATA, Tally, environment, hdf5_floats, load, run
 
 RANKS = (0, 1, 2, 3, 4, 8)
 tally = Tally()
@@ -43,6 +43,30 @@ def same_for_all(fgconv, name, source, options):
                 tally.check(f"{name}: several shards", "--max-shard-size" not in options or len(first[1]["destination"]["shards"]) > 1)
             else:
                 tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
+
+
+def same_logits(fgconv, name, model, tokens):
+    """A prompt of several micro-batches: the same bits for every number of ranks."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for ranks in (0, 2, 3, 8):
+            dump = pathlib.Path(folder) / f"{ranks}.h5"
+            ids = ",".join(str(7 * i % 90) for i in range(tokens))
+            code, text = run(fgconv, ["validate", "--token-ids", ids, "--dump", dump, model, model], ranks=ranks)
+            if tally.check(f"{name}, {tokens} tokens: {ranks or 'no'} ranks, exit", code == 0, f"{code}: {text}"):
+                found.append(hdf5_floats(dump, "source/logits", folder))
+    tally.check(f"{name}, {tokens} tokens: the same logits for all ranks", len(found) == 4 and all(f == found[0] for f in found))
+
+
+def small_parts(fgconv, source, options):
+    """MPI counts with int, so that plans beyond 2 GiB, and digests and activations beyond, go in parts: here in parts of 24 bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        for ranks in (0, 3):
+            code, text = run(fgconv, [*options, source, f"{folder}/{ranks}"], ranks=ranks, FGCONV_MPI_PART="24")
+            if not tally.check(f"messages in parts: {ranks} ranks, exit", code == 0 and "equal" in text, f"{code}: {text}"):
+                return
+        results = [(contents(out), lasting(load(out / "fgconv_report.json"))) for out in map(pathlib.Path(folder).joinpath, "03")]
+        tally.check("messages in parts: same bytes and report", results[0] == results[1], results)
 
 
 def failing_calls(fgconv, source):
@@ -101,6 +125,13 @@ def main():
     same_for_all(fgconv, "to Fast-LLM, cast", experts / "hf", ["--to", "fast_llm", "--dtype", "float32"])
     same_for_all(fgconv, "from Fast-LLM, shards", experts / "fast_llm", ["--to", "hf", "--model-type", "mixtral", "--max-shard-size", "30kB"])
     same_for_all(fgconv, "to Fast-LLM, three dimensions", DATA / "fast_llm/gemma4/moe/hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])
+    same_logits(fgconv, "llama", case / "hf", 150)
+    same_logits(fgconv, "llama", case / "hf", 600)  # micro-batches of several tiles
+    same_logits(fgconv, "windows, dense MLP and experts", DATA / "fast_llm/gemma4/moe/hf", 200)
+    same_logits(fgconv, "prediction heads", DATA / "fast_llm/mtp_llama/heads3/fast_llm", 140)
+    same_logits(fgconv, "experts", experts / "hf", 65)
+    same_logits(fgconv, "recurrent mixers", DATA / "fast_llm/apriel2_text/hybrid/fast_llm", 130)
+    small_parts(fgconv, case / "hf", ["--max-shard-size", "60kB"])
     dump_out_of_reach(fgconv, DATA / "model/llama/hf")
     failing_calls(fgconv, DATA / "model/llama/hf")
     return tally.end()

@@ -100,8 +100,8 @@ class Run:
             return self.process.poll() is None and not self.destination.exists()
         if moment == "writing":
             return wait_until(lambda: written(self.partial) > 4 << 20, self.process)
-        if moment == "fsync":
-            return wait_until(lambda: self.partial.exists() and in_fsync(self.destination), self.process)
+        if moment == "fsync":  # of the shards, not those at the end
+            return wait_until(lambda: self.partial.exists() and in_fsync(self.destination), self.process) and "proving" not in self.text()
         reached = wait_until(lambda: written(self.partial) > self.bytes - (1 << 20), self.process)
         time.sleep(0.4)
         return reached and self.process.poll() is None
@@ -170,6 +170,18 @@ def one_rank_alone(fgconv, source, ranks, chosen):
             os.kill(ranks_of(stopped.destination)[chosen], signal.SIGTERM)
             code = check_clean(name, stopped, stopped.gone_after(), ALONE_LIMIT)
             tally.check(f"{name}: exit code", code != 0, code)
+
+
+def launcher_killed(fgconv, source, ranks):
+    """kill -9 of mpirun: its ranks, even a single one, notice and end."""
+    name = f"kill -9 of mpirun with {ranks} ranks"
+    with tempfile.TemporaryDirectory() as folder:
+        cut = Run(fgconv, source, folder, ranks, PROVE)
+        if not tally.check(f"{name}: the moment was met", cut.wait_for("proving"), cut.text()):
+            cut.end()
+            return
+        cut.process.kill()
+        check_clean(name, cut, cut.gone_after(), ALONE_LIMIT)  # its message has no way out: mpirun printed for it
 
 
 def killed(fgconv, source, ranks, chosen, moment, options):
@@ -250,6 +262,8 @@ def main():
                 stop_at(fgconv, source, ranks, signal.SIGTERM, moment, options, direct=True)
         one_rank_alone(fgconv, source, 2, 1)
         one_rank_alone(fgconv, source, 4, 2)
+        for ranks in (1, 2):
+            launcher_killed(fgconv, source, ranks)
         killed(fgconv, source, 2, 0, "writing", WRITE)
         killed(fgconv, source, 2, 1, "proving", PROVE)
         killed(fgconv, source, 4, 3, "writing", WRITE)

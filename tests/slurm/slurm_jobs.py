@@ -199,6 +199,7 @@ def check_cancel(slurm, big, name, options):
     strays = no_strays(out)
     tally.check(f"{name}: cancelled, no DST, no process", state == "CANCELLED" and not out.exists() and not partial.exists() and strays is True,
                 (state, strays, log.read_text()))
+    tally.check(f"{name}: the log says why", "convert.sbatch: stopped by SIGTERM" in log.read_text(), log.read_text())
     print(f"     DST.partial was gone {seconds:.2f} s after scancel")
 
 
@@ -256,4 +257,5 @@ def main():
     return tally.end()
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -12,9 +12,9 @@ static inline bool path_exists(const char *path) {
 }
 
 static inline bool path_is_file(const char *path) {
-    bool is;
-    assert_int_equal(fg_path_is_file(path, &is, NULL), FG_OK);
-    return is;
+    fg_path_kind kind;
+    assert_int_equal(fg_path_look(path, &kind, NULL), FG_OK);
+    return kind == FG_PATH_FILE;
 }
 
 static inline bool path_is_directory(const char *path) {

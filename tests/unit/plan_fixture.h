@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "plan/plan.h"
+#include "plan/plan_check.h"
 
 static char data_file[] = "/tmp/fgconv-test-plan-XXXXXX";
 

@@ -1,4 +1,4 @@
-/* What the tests of store share: a temporary directory, files in it, safetensors files made from a header's
+/* What tests with files share: a temporary directory, files in it, safetensors files made from a header's
  * text. */
 #ifndef FG_TESTS_STORE_FIXTURE_H
 #define FG_TESTS_STORE_FIXTURE_H

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 #include "base/yaml.h"
 
@@ -106,6 +107,26 @@ static void marks_say_where_values_begin(void **state) {
     json_decref(expected);
 }
 
+/* One allocation that fails: no number becomes a string, and no member is lost. */
+static void a_failed_allocation_changes_no_value(void **state) {
+    static const char yaml[] = "{a: [1, 1.5, 1:30, 0x10, true, ~], b: {c: x, 'd': 2.0e+5}}";
+    json_t *value, *expected;
+    uint64_t tries = 0;
+    (void)state;
+    fg_alloc_init();
+    assert_int_equal(fg_yaml_parse("t.yaml", yaml, strlen(yaml), &expected, NULL, NULL), FG_OK);
+    for (fg_status status = FG_ERR_MEMORY; status != FG_OK; tries++) {
+        fg_alloc_fail_once(tries + 1);
+        status = fg_yaml_parse("t.yaml", yaml, strlen(yaml), &value, NULL, NULL);
+        fg_alloc_fail_once(0);
+        assert_true(status == FG_OK || status == FG_ERR_MEMORY);
+        assert_true(status != FG_OK || json_equal(value, expected));
+        json_decref(value);
+    }
+    assert_true(tries > 20);
+    json_decref(expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalars_mean_what_pyyaml_takes_them_for),
@@ -113,6 +134,7 @@ int main(void) {
         cmocka_unit_test(what_is_not_plain_data_is_refused),
         cmocka_unit_test(what_aliases_stand_for_is_bounded),
         cmocka_unit_test(marks_say_where_values_begin),
+        cmocka_unit_test(a_failed_allocation_changes_no_value),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -476,14 +476,26 @@ static void what_belongs_to_a_generation(void **state) {
     refused("a b -g --prompt ''", "option --prompt: found an empty value, expected TEXT", NULL);
 }
 
-static void what_this_version_cannot_do_is_said(void **state) {
+static void both_devices_are_taken(void **state) {
     (void)state;
-    refused("a b --resume",
-            "option --resume: this version cannot resume; remove DST.partial and run again "
-            "without it",
-            NULL);
-    refused("a b --device cuda", "option --device cuda: this fgconv was built without CUDA; use --device cpu",
-            NULL);
+    fg_options o = parsed("a b --device cuda");
+    assert_int_equal(o.device, FG_DEVICE_CUDA);
+    fg_options_free(&o);
+    o = parsed("update a b --device cpu");
+    assert_int_equal(o.device, FG_DEVICE_CPU);
+    fg_options_free(&o);
+}
+
+static void a_journal_needs_what_it_promises(void **state) {
+    (void)state;
+    refused("a b --trust-journal", "--trust-journal is only used with --resume",
+            "remove it, or add --resume");
+    refused("a b --resume --no-fsync",
+            "--resume continues from what is on the disk, but --no-fsync does not wait until it is",
+            "remove one of the two");
+    refused("update-vocab a --in-place --resume",
+            "--resume cannot be used with --in-place: a second run could not tell the new SRC from the old",
+            "write to a new directory DST with --resume, or remove --resume");
 }
 
 static void what_finalize_and_update_vocab_take(void **state) {
@@ -510,8 +522,6 @@ static void what_finalize_and_update_vocab_take(void **state) {
             NULL);
     refused("finalize a b --log-level ERROR",
             "option --log-level ERROR: warnings cannot be silenced; use WARNING", NULL);
-    refused("finalize a b --device cuda",
-            "option --device cuda: this fgconv was built without CUDA; use --device cpu", NULL);
     refused("finalize a b --validate none --dump x",
             "--dump writes the logits of the proof, but --validate none computes none", NULL);
     refused("finalize a b --in-place", "fgconv finalize does not take the option --in-place",
@@ -544,8 +554,6 @@ static void what_update_takes(void **state) {
     fg_options_free(&o);
     refused("update a b --log-level ERROR",
             "option --log-level ERROR: warnings cannot be silenced; use WARNING", NULL);
-    refused("update a b --device cuda",
-            "option --device cuda: this fgconv was built without CUDA; use --device cpu", NULL);
     refused("update a b --add-tokens y", "fgconv update does not take the option --add-tokens", NULL);
     refused("update a b --validate none --dump x",
             "--dump writes the logits of the proof, but --validate none computes none", NULL);
@@ -607,7 +615,8 @@ int main(void) {
         cmocka_unit_test(options_belong_to_commands),
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(what_belongs_to_a_generation),
-        cmocka_unit_test(what_this_version_cannot_do_is_said),
+        cmocka_unit_test(both_devices_are_taken),
+        cmocka_unit_test(a_journal_needs_what_it_promises),
         cmocka_unit_test(what_finalize_and_update_vocab_take),
         cmocka_unit_test(what_update_takes),
         cmocka_unit_test(a_flag_without_a_field_stores_nothing),

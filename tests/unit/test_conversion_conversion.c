@@ -56,7 +56,7 @@ static void expect_weights_from(fg_recipe *recipe, const char *directory) {
     assert_ptr_equal(conversion.decided.source.checkpoint.format, &fg_format_forgather);
     fg_conversion_free(&conversion);
     fg_catalogue_free(&catalogue);
-    fg_log_reset();
+    fg_log_end();
 }
 
 /* A directory that does not say that it is Forgather's has its training checkpoints all the same. */
@@ -125,7 +125,7 @@ static void what_the_plan_refuses_is_not_warned_about(void **state) {
     fg_buffer_free(&said);
     fg_conversion_free(&conversion);
     fg_catalogue_free(&catalogue);
-    fg_log_reset();
+    fg_log_end();
 }
 
 int main(void) {

@@ -199,7 +199,7 @@ static void rules_change_keys_and_others_pass(void **state) {
         if (load(members, &all, &err) != FG_OK) fail_msg("%s: %s", rows[i][0], err.text);
         json_t *config = parse(rows[i][1]), *result, *left_out = json_array();
         fg_status status =
-            fg_migration_config(&all.items[0], "probe", config, "config.json", &result, left_out, &err);
+            fg_migration_config(&all.items[0], "probe", config, "config.json", &result, left_out, NULL, &err);
         if (rows[i][2][0] != '{') {
             if (status != FG_ERR_INPUT || !strstr(err.text, rows[i][2]))
                 fail_msg("%s: \"%s\" does not say \"%s\"", rows[i][0], err.text, rows[i][2]);

@@ -23,6 +23,8 @@ static fg_recipe whole(const json_t *tokens) {
                        .model_type = "llama",
                        .checkpoint_path = "C",
                        .hf_base = "D",
+                       .parameter_order = "older",
+                       .allow_unfinished = true,
                        .dtype = FG_BF16,
                        .max_length = 7,
                        .max_shard_size = 8,

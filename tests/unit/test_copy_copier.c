@@ -19,6 +19,8 @@
 #include "base/checked.h"
 #include "copy/copier.h"
 #include "copy/shards.h"
+#include "expect_ok.h"
+#include "plan/plan_check.h"
 #include "store/cast.h"
 #include "store/safetensors.h"
 
@@ -42,14 +44,6 @@ typedef struct scene {
     uint64_t source_size;
     unsigned char **expected; /* of each output */
 } scene;
-
-#define OK(call)                                                                                             \
-    do {                                                                                                     \
-        fg_error ok_err = {0};                                                                               \
-        fg_error *e = &ok_err;                                                                               \
-        fg_status got_status = (call);                                                                       \
-        if (got_status != FG_OK) fail_msg("%s: %d %s", #call, got_status, ok_err.text);                      \
-    } while (0)
 
 static void open_scene(scene *s, uint64_t source_size) {
     *s = (scene){.source_size = source_size};
@@ -196,7 +190,7 @@ static fg_copy_totals run_all(const scene *s, uint64_t item_bytes, uint64_t *dig
     fg_copier *copiers[2];
     fg_copy_totals sum = {0};
     make_shards(s);
-    OK(fg_work_split(&s->plan, NULL, 0, item_bytes, &work, e));
+    OK(fg_work_split(&s->plan, &(fg_work_choice){0}, item_bytes, &work, e));
     for (int i = 0; i < 2; i++) OK(fg_copier_new(&copiers[i], &s->plan, s->directory, e));
     for (size_t i = work.count; i > 0; i--) {
         size_t k = draw(i);
@@ -472,7 +466,7 @@ static void small_neighbours_are_moved_together(void **state) {
     fg_work work;
     fg_copier *copier;
     uint64_t *digests = new_digests(&s);
-    OK(fg_work_split(&s.plan, NULL, 0, FG_WORK_ITEM_BYTES, &work, e));
+    OK(fg_work_split(&s.plan, &(fg_work_choice){0}, FG_WORK_ITEM_BYTES, &work, e));
     assert_int_equal(work.count, 1);
     OK(fg_copier_new(&copier, &s.plan, s.directory, e));
     fg_file_fail_after(60); /* 5 MB are far fewer calls than tensors */
@@ -510,7 +504,7 @@ static void progress_counts_bytes_and_can_stop(void **state) {
     make_shards(&s);
     fg_work work;
     fg_copier *copier;
-    OK(fg_work_split(&s.plan, NULL, 0, FG_WORK_ITEM_BYTES, &work, e));
+    OK(fg_work_split(&s.plan, &(fg_work_choice){0}, FG_WORK_ITEM_BYTES, &work, e));
     OK(fg_copier_new(&copier, &s.plan, s.directory, e));
     for (size_t i = 0; i < work.count; i++) {
         meter all = {0}, some = {.stop_after = 2};
@@ -535,7 +529,7 @@ static fg_status verify_all(const scene *s, const fg_tensors *other, fg_error *e
     fg_work work = {0};
     fg_reader *reader = NULL;
     fg_copier *copier = NULL;
-    FG_TRY(fg_work_split(&s->plan, NULL, 0, FG_WORK_ITEM_BYTES, &work, err));
+    FG_TRY(fg_work_split(&s->plan, &(fg_work_choice){0}, FG_WORK_ITEM_BYTES, &work, err));
     FG_TRY(fg_reader_new(&reader, other, err));
     FG_TRY(fg_copier_new(&copier, &s->plan, NULL, err));
     for (size_t i = 0; i < work.count; i++)
@@ -602,7 +596,7 @@ static fg_status do_all(const scene *s, unsigned char *buffer, fg_error *err) {
     fg_status status = FG_OK;
     fg_work work = {0};
     fg_copier *copier = NULL;
-    FG_TRY(fg_work_split(&s->plan, NULL, 0, 5000, &work, err));
+    FG_TRY(fg_work_split(&s->plan, &(fg_work_choice){0}, 5000, &work, err));
     FG_TRY(fg_copier_new(&copier, &s->plan, s->directory, err));
     for (size_t i = 0; i < work.count; i++)
         FG_TRY(fg_copier_run(copier, &work.items[i], NULL, NULL, NULL, NULL, err));

@@ -19,31 +19,11 @@
 #include "copy/publish.h"
 #include "copy/shards.h"
 #include "path_questions.h"
+#include "store_fixture.h"
 
 static char *shard_name(size_t index, size_t count, fg_error *err) {
     return count == 1 ? fg_strdup("model.safetensors", err)
                       : fg_strformat(err, "model-%05zu-of-%05zu.safetensors", index + 1, count);
-}
-
-static char base[64];
-
-static int set_up(void **state) {
-    (void)state;
-    strcpy(base, "/tmp/fg_publish_XXXXXX");
-    return mkdtemp(base) ? 0 : -1;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    return fg_directory_remove(base, NULL) == FG_OK ? 0 : -1;
-}
-
-static char *at(const char *name) {
-    static char paths[4][160];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", base, name);
-    return path;
 }
 
 static void expect_refused(const char *destination, const char *text, const char *hint) {
@@ -69,7 +49,7 @@ static void bad_destinations_are_refused(void **state) {
     expect_refused("", "cannot be a destination", "does not exist yet");
     expect_refused("/", "cannot be a destination", "does not exist yet");
     expect_refused(at("sub/.."), "cannot be a destination", "does not exist yet");
-    expect_refused(base, "exists already (a directory)", "remove this one");
+    expect_refused(at(""), "exists already (a directory)", "remove this one");
     assert_int_equal(fg_file_write_all(at("file"), "x", 1, &err), FG_OK);
     expect_refused(at("file"), "exists already (a file or link)", "remove this one");
     assert_int_equal(symlink("nowhere", at("link")), 0);
@@ -279,7 +259,7 @@ static void every_failure_leaves_the_old_or_the_new_one(void **state) {
         }
         assert_true(k > 4);
     }
-    fg_log_reset();
+    fg_log_end();
 }
 
 static void expect_not_replaced(const char *text, const char *hint) {
@@ -341,6 +321,8 @@ static void nothing_appears_after_abandoning(void **state) {
         assert_non_null(strstr(m.err.text, "stopped"));
         assert_int_equal(fg_stage_publish(&stage, &err), FG_ERR_SYSTEM);
         assert_int_equal(fg_stage_begin(&stage, &err), FG_ERR_SYSTEM);
+        fg_stage_keep(&stage, true);
+        assert_false(stage.keeps); /* else the last message would promise that --resume continues */
         assert_false(path_exists(at("dst")));
         fg_stage_abandon(&stage);
         fg_stage_free(&stage);
@@ -390,7 +372,7 @@ static void every_failure_leaves_a_whole_destination_or_none(void **state) {
 }
 
 int main(void) {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(bad_destinations_are_refused),
         CASE(a_destination_inside_the_source_is_refused),

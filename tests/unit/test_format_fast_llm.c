@@ -11,7 +11,7 @@
 
 static void expect_open(fg_checkpoint *c) {
     fg_error err = {0};
-    fg_log_reset();
+    fg_log_end();
     if (fg_checkpoint_open(c, at(""), NULL, &err) != FG_OK) fail_msg("%s", err.text);
     assert_ptr_equal(c->format, &fg_format_fast_llm);
 }
@@ -127,7 +127,6 @@ static void wrong_metadata_is_refused(void **state) {
         {"format: llama\nconfig: {base_model: {}}\n", "format: found \"llama\", expected \"fast_llm\""},
         {"format: [1]\nconfig: {base_model: {}}\n", "format: found [1]"},
         {"config: {base_model: {}}\n", "format: found (absent)"},
-        {"format: distributed\nconfig: {base_model: {}}\n", "Fast-LLM's format \"distributed\""},
         {HEAD, "key \"metadata/state_index\": found nothing, expected an object"},
         {HEAD "metadata: {state_index: {}}\n", "metadata/state_index is empty"},
         {HEAD HEAD, "this key is given twice"},

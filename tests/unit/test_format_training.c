@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "base/error_message.h"
 #include "base/log.h"
 #include "format/training_checkpoint.h"
 
@@ -14,7 +15,7 @@ static int set_up(void **state) {
 }
 
 static int tear_down(void **state) {
-    fg_log_reset();
+    fg_log_end();
     return fixture_tear_down(state);
 }
 
@@ -201,9 +202,9 @@ static void a_higher_step_that_is_older_is_told(void **state) {
 /* NULL: refused, with `said` in the message or the hint. */
 static void expect_found(const char *asked, const char *expected, const char *said) {
     fg_error err = {0};
-    char *path = NULL, message[FG_ERROR_TEXT + FG_ERROR_WHERE + FG_ERROR_HINT + 64];
+    char *path = NULL, message[FG_ERROR_MESSAGE];
     fg_status status = fg_training_find(at("run"), asked, &path, &err);
-    fg_error_message(&err, message, sizeof message);
+    fg_error_message(&err, message);
     if (expected) {
         if (status != FG_OK) fail_msg("%s: %s", asked, message);
         assert_string_equal(path, expected);

@@ -116,8 +116,25 @@ static void unknown_types_are_refused_with_a_list(void **state) {
         const fg_converter *converter;
         assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_forgather, names[i], &err),
                          FG_ERR_INPUT);
-        assert_non_null(strstr(err.text, "llama, mistral, qwen3"));
+        assert_non_null(strstr(err.text, "llama, mistral, olmo2, phi3, qwen2, qwen3"));
         assert_non_null(strstr(err.hint, "--model-type"));
+    }
+}
+
+static void settings_that_a_format_cannot_hold_are_named(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {"gemma2", "\"attn_logit_softcapping\""}, {"gemma3_text", "\"query_pre_attn_scalar\""},
+        {"olmo2", "\"q_norm, k_norm\""},          {"granite", "\"residual_multiplier\""},
+        {"phi3", "\"partial_rotary_factor\""},    {"glm4", "\"partial_rotary_factor\""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fg_error err = {0};
+        const fg_converter *converter;
+        assert_int_equal(fg_converter_load(&converter, &catalogue, &fg_format_fast_llm, cases[i][0], &err),
+                         FG_ERR_INPUT);
+        assert_non_null(strstr(err.text, "cannot be converted to or from fast_llm, which has no place for"));
+        if (!strstr(err.text, cases[i][1])) fail_msg("%s: %s", cases[i][0], err.text);
+        assert_null(converter);
     }
 }
 
@@ -125,13 +142,13 @@ static void files_are_found_in_order(void **state) {
     (void)state;
     fg_error err = {0};
     char *mine = write_file("llama.json", "{}"), *found;
-    assert_int_equal(fg_catalogue_find(&catalogue, "models/llama.json", &found, &err), FG_OK);
+    assert_int_equal(fg_catalogue_find(&catalogue, "llama.json", &found, &err), FG_OK);
     assert_string_equal(found, mine);
     fg_free(found);
-    remove(mine);
-    assert_int_equal(fg_catalogue_find(&catalogue, "forgather/llama.json", &found, &err), FG_OK);
-    assert_string_equal(found, FG_CONVERTERS "/forgather/llama.json");
+    assert_int_equal(fg_catalogue_find(&catalogue, "models/llama.json", &found, &err), FG_OK);
+    assert_string_equal(found, FG_CONVERTERS "/models/llama.json");
     fg_free(found);
+    remove(mine);
     assert_int_equal(fg_catalogue_find(&catalogue, "models/nothing.json", &found, &err), FG_ERR_INPUT);
     fg_free(mine);
 }
@@ -183,6 +200,7 @@ int main(void) {
         cmocka_unit_test(loops_are_found),
         cmocka_unit_test(inheriting_replaces_single_entries),
         cmocka_unit_test(unknown_types_are_refused_with_a_list),
+        cmocka_unit_test(settings_that_a_format_cannot_hold_are_named),
         cmocka_unit_test(files_are_found_in_order),
         cmocka_unit_test(built_in_converters_say_what_they_emit),
         cmocka_unit_test(every_allocation_may_fail),

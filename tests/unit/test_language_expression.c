@@ -19,7 +19,8 @@ static const char config_text[] =
     "\"off\": false,"
     " \"add_linear_biases\": false, \"layer_1\": {\"bias\": {\"enabled\": "
     "null}},"
-    " \"text_config\": {\"hidden_size\": 128, \"inner\": {\"x\": 7}}, \"blocks\": [{\"a\": 5}, {\"a\": 6}]}";
+    " \"text_config\": {\"hidden_size\": 128, \"inner\": {\"x\": 7}}, \"blocks\": [{\"a\": 5}, {\"a\": 6}], "
+    "\"numbered\": {\"7\": \"seven\"}}";
 
 static json_t *config, *variables;
 static fg_scope root_scope, text_scope, inner_scope;
@@ -82,6 +83,10 @@ static void values_are_right(void **state) {
         {"2 - -3", "5"},
         {"1.5 * 2", "3.0"},
         {"7 / 2.0", "3.5"},
+        {"7 % 4", "3"},
+        {"5.5 % 2", "1.5"},
+        {"8 % 4 * 2", "0"},
+        {"2 * 7 % 4", "2"},
         {"1e3", "1000.0"},
         {"1e-05 == eps", "true"},
         {"'a' + 'b'", "\"ab\""},
@@ -110,10 +115,39 @@ static void values_are_right(void **state) {
         {"[]", "[]"},
         {"[1, 'x', null, [true]]", "[1, \"x\", null, [true]]"},
         {"[hidden_size, eps] == [64.0, 0.00001]", "true"},
+        {"range(3)", "[0, 1, 2]"},
+        {"mixed + [3]", "[1, 2, 3]"},
+        {"range(2, 4)", "[2, 3]"},
+        {"range(2, 1)", "[]"},
+        {"[$i * 2 for $i in mixed]", "[2, 4]"},
+        {"[$key for $key in layer_1]", "[\"bias\"]"},
+        {"[$i for $i in range(6) if $i % 2 == 1]", "[1, 3, 5]"},
+        {"[$t == 'full' and 1 or 0 for $t in types]", "[1, 1]"},
+        {"[mixed[$i] + $version for $i in range(2)]", "[4, 5]"},
+        {"[[$i * $k for $k in range(1, 3)] for $i in mixed]", "[[1, 2], [2, 4]]"},
+        {"[[$i for $i in range($i)] for $i in mixed]", "[[0], [0, 1]]"},
+        {"first([$n for $n in range(1, 5) if [1, 1, 0, 1] == [($i + 1) % $n != 0 and 1 or 0 for $i in "
+         "range(4)]])",
+         "3"},
+        {"[1 for $x in empty]", "[]"},
+        {"[1 for $x in [[]]][0]", "1"},
         {"missing", "null"},
         {"missing.deeper.still", "null"},
         {"name.x", "null"},
         {"blocks.1.a", "6"},
+        {"mixed[1]", "2"},
+        {"mixed[2]", "null"},
+        {"mixed [ 3 - 2 ] * 5", "10"},
+        {"-mixed[1]", "-2"},
+        {"mixed[mixed[0]]", "2"},
+        {"[[4, 5], [6]][0][1]", "5"},
+        {"text_config['inner']['x']", "7"},
+        {"text_config['outer']['x']", "null"},
+        {"numbered[7]", "\"seven\""},
+        {"numbered[$version]", "null"},
+        {"nothing[0]", "null"},
+        {"types[$version % 2]", "\"full\""},
+        {"1 in mixed and mixed[0] == 1", "true"},
         {"text_config/hidden_size", "128"},
         {"/text_config/inner/x", "7"},
         {"../anything", "null"},
@@ -206,6 +240,12 @@ static void broken_text_is_refused_with_its_column(void **state) {
         {"a # b", "column 3"},
         {"1 not 2", "column 3: expected an operator or the end, found \"not\""},
         {"\"a\"", "column 1: expected a value"},
+        {"mixed[0", "column 8: expected \"]\", found the end"},
+        {"mixed[]", "column 7: expected a value, found \"]\""},
+        {"[1 for i in mixed]", "column 8: expected the name of a variable"},
+        {"[1 for $i mixed]", "column 11: expected \"in\""},
+        {"[1 for $i in mixed", "column 19: expected \"]\", found the end"},
+        {"[1, 2 for $i in mixed]", "column 7: expected \",\" or \"]\", found \"for\""},
     };
     expect_errors(cases, sizeof cases / sizeof *cases);
 }
@@ -213,15 +253,28 @@ static void broken_text_is_refused_with_its_column(void **state) {
 static void wrong_operands_are_refused(void **state) {
     (void)state;
     static const pair cases[] = {
+        {"[1 for $i in 5]", "column 1: \"for\" expects a list or an object, found 5"},
+        {"[$i for $i in mixed] == $i", "there is no variable \"$i\" here"},
+        {"range(0 - 1)", "column 1: range expects whole numbers of 0 or more"},
+        {"range(1, 'a')", "column 1: range expects whole numbers of 0 or more"},
+        {"range(65537)", "column 1: range expects whole numbers of 0 or more, and not too large ones"},
+        {"[[1 for $k in range(60000)] for $i in range(60000)]", "the lists are too long to go through"},
         {"5 / 2", "column 3: the quotient of integers is not exact: 5 and 2"},
         {"1 / zero", "division by zero: 1 and 0"},
+        {"1 % zero", "\"%\" expects 0 or more, and a divisor above 0: 1 and 0"},
+        {"(0 - 1) % 2", "\"%\" expects 0 or more, and a divisor above 0: -1 and 2"},
+        {"5.5 % 0", "\"%\" expects 0 or more, and a divisor above 0: 5.5 and 0"},
+        {"mixed['a']", "column 6: an index expects a list and a whole number, or an object and a key"},
+        {"mixed[-1]", "an index expects a list and a whole number"},
+        {"name[0]", "an index expects a list and a whole number, or an object and a key: \"llama\" and 0"},
+        {"text_config[flag]", "an index expects"},
         {"1.0 / 0.0", "division by zero"},
         {"big + 1", "the result does not fit into 64 bits: 9223372036854775807 and 1"},
         {"big * 2", "does not fit"},
         {"(-big - 1) / -1", "does not fit"},
         {"-(-big - 1)", "does not fit"},
         {"1e308 * 10", "not a finite number"},
-        {"1 + 'a'", "expected two numbers or two texts: 1 and \"a\""},
+        {"1 + 'a'", "expected two numbers, two texts or two lists: 1 and \"a\""},
         {"'a' - 'b'", "expected two numbers: \"a\" and \"b\""},
         {"missing * 2", "expected two numbers: null and 2"},
         {"-name", "\"-\" expects a number, found \"llama\""},
@@ -231,7 +284,7 @@ static void wrong_operands_are_refused(void **state) {
         {"1 not in nothing", "on its right, found null"},
         {"len(5)", "len expects a list, a text or an object, found 5"},
         {"all(5, 1)", "all expects a list, found 5"},
-        {"each_in(5, [5])", "each_in expects a list, found 5"},
+        {"each_in(5, [5])", "each_in expects a list or an object, found 5"},
         {"each_in([5], 5)", "expects a list (or a text and an object) on its right"},
         {"min(1, 'a')", "min and max expect numbers, found \"a\""},
         {"starts_with(1, 'a')", "starts_with expects two texts"},
@@ -247,8 +300,8 @@ static void nesting_is_limited(void **state) {
     (void)state;
     static const struct {
         const char *open, *middle, *close;
-    } kinds[] = {{"(", "1", ")"},   {"[", "1", "]"},     {"-", "1", ""},
-                 {"not ", "1", ""}, {"len(", "''", ")"}, {"1 + ", "1", ""}};
+    } kinds[] = {{"(", "1", ")"},     {"[", "1", "]"},   {"-", "1", ""},   {"not ", "1", ""},
+                 {"len(", "''", ")"}, {"1 + ", "1", ""}, {"a[", "0", "]"}, {"", "a", "[0]"}};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         for (unsigned depth = 20; depth <= 500; depth += 480) {
             fg_error err = {0};

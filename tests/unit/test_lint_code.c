@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -149,6 +150,44 @@ static void other_shapes_and_missing_ones_are_refused(void **state) {
            "writes no key \"hidden_size\" to config.json, which fgconv_causal_lm.py reads", "");
 }
 
+static void add_to_each(fg_plan *plan, unsigned layers, const char *name, uint64_t rows) {
+    char full[120];
+    for (unsigned layer = 0; layer < layers; layer++) {
+        snprintf(full, sizeof full, "causal_lm.layer_stack.layers.%u.%s.weight", layer, name);
+        add(plan, full, rows, 0);
+    }
+}
+
+static void norms_follow_the_configuration(void **state) {
+    (void)state;
+    static const char *const of_others[] = {"input_layernorm", "post_attention_layernorm",
+                                            "pre_feedforward_layernorm", "post_feedforward_layernorm"};
+    expect(plan_of(2), with(config_of(2), "norm_position", json_string("both")), NULL,
+           "layers.0.norm1.weight", "if \"norm_position == 'before'\"");
+    expect(plan_of(2), with(config_of(2), "norm_position", json_string("after")), NULL,
+           "layers.0.norm1.weight", "if \"norm_position == 'before'\"");
+    for (size_t i = 0; i < sizeof of_others / sizeof *of_others; i++) {
+        fg_plan plan = plan_of(2);
+        add_to_each(&plan, 2, of_others[i], 8);
+        expect(plan, config_of(2), NULL, of_others[i], "if \"norm_position");
+    }
+}
+
+static void norms_of_all_heads_are_as_large_as_their_projections(void **state) {
+    (void)state;
+    for (int all = 0; all < 2; all++) {
+        for (int fits = 0; fits < 2; fits++) {
+            const uint64_t rows = all == fits ? 8 : 4; /* two heads of 4 */
+            json_t *config =
+                with(with(config_of(2), "qk_norm", json_true()), "qk_norm_all_heads", json_boolean(all));
+            fg_plan plan = plan_of(2);
+            add_to_each(&plan, 2, "attention.q_norm", rows);
+            add_to_each(&plan, 2, "attention.k_norm", rows);
+            expect(plan, config, NULL, fits ? NULL : "has the shape", "");
+        }
+    }
+}
+
 static void ties_are_the_same(void **state) {
     (void)state;
     static const char pair[] = "[[\"lm_head.weight\", \"causal_lm.input_encoder.embedding.weight\"]]";
@@ -190,7 +229,7 @@ static void many_layers_take_little_time(void **state) {
 /* ---- wrong declarations ---- */
 
 typedef struct plug_in {
-    char directory[40], converter[80], declaration[80], python[80];
+    char directory[40], converter[80], declaration[80], python[80], models[80], spec[96];
 } plug_in;
 
 static void put(const char *path, const char *text) {
@@ -205,10 +244,13 @@ static void make_plug_in(plug_in *p) {
     snprintf(p->converter, sizeof p->converter, "%s/plug.json", p->directory);
     snprintf(p->declaration, sizeof p->declaration, "%s/own.json", p->directory);
     snprintf(p->python, sizeof p->python, "%s/own.py", p->directory);
+    snprintf(p->models, sizeof p->models, "%s/models", p->directory);
+    snprintf(p->spec, sizeof p->spec, "%s/plug.json", p->models);
+    assert_int_equal(mkdir(p->models, 0700), 0);
+    put(p->spec, "{}");
     put(p->python, "# code");
     put(p->converter, "{\"format\": \"forgather\", \"extends\": \"llama.json\", \"model_type\": \"plug\", "
                       "\"about\": \"test\", "
-                      "\"no_forward_pass\": \"test\", "
                       "\"code\": {\"file\": \"own.py\", \"config_class\": \"C\", \"model_class\": \"M\"}}");
 }
 
@@ -216,6 +258,8 @@ static void remove_plug_in(const plug_in *p) {
     remove(p->declaration);
     remove(p->python);
     remove(p->converter);
+    remove(p->spec);
+    remove(p->models);
     remove(p->directory);
 }
 
@@ -277,6 +321,8 @@ int main(void) {
         cmocka_unit_test(exactly_the_parameters_pass),
         cmocka_unit_test(other_names_are_refused),
         cmocka_unit_test(other_shapes_and_missing_ones_are_refused),
+        cmocka_unit_test(norms_follow_the_configuration),
+        cmocka_unit_test(norms_of_all_heads_are_as_large_as_their_projections),
         cmocka_unit_test(ties_are_the_same),
         cmocka_unit_test(failed_allocations_are_errors),
         cmocka_unit_test(many_layers_take_little_time),

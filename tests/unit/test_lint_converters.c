@@ -55,11 +55,6 @@ static void faults_are_found(void **state) {
          "there is no models/unheard.json"},
         {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\"}",
          "there is no models/unheard.json"},
-        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"no_forward_pass\": \"odd\"}",
-         "\"no_forward_pass\" is given, but there is models/qwen3.json"},
-        {"{\"format\": \"fast_llm\", \"extends\": \"fast_llm/qwen3.json\", \"model_type\": \"unheard\", "
-         "\"no_forward_pass\": \"\"}",
-         "no_forward_pass: found a string, expected a string with something in it"},
         {"{\"format\": \"forgather\", \"extends\": \"llama.json\", \"sections\": {\"model\": {\"config\": "
          "{\"rope_theta\": {\"import_only\": \"rope_theta\"}, "
          "\"back\": {\"constant_export\": 5.0, \"hf\": \"use_cache\"}, \"use_cache\": null}}}}",

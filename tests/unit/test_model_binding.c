@@ -99,12 +99,32 @@ static void both_rotary_spellings_are_read(void **state) {
                    "twice");
 }
 
+/* Keys that the emitted code reads, and takes for something else where they are absent. */
+static void keys_of_the_code_must_be_there(void **state) {
+    (void)state;
+    static const struct {
+        const char *family, *key, *value, *text;
+    } absent[] = {
+        {"glm4", "norm_position", "\"both\"", "\"rope_interleaved\" is absent"},
+        {"gemma2", "norm_weight_offset", "1", "\"scale_embeddings\" is absent"},
+        {"gemma2", "scale_embeddings", "true", "\"norm_weight_offset\" or"},
+        {"gemma3_text", "norm_position", "\"both\"", "\"norm_position\" is given"},
+    };
+    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
+        fixture *f = with("llama", true, absent[i].key, absent[i].value);
+        json_object_del(f->forgather, "rope_scaling");
+        json_decref(f->spec);
+        f->spec = load_spec(absent[i].family);
+        expect_refused(f, &fg_format_forgather, absent[i].text);
+    }
+}
+
 static void what_is_not_computed_is_refused(void **state) {
     (void)state;
     static const struct {
         const char *family, *key, *value, *text;
     } cases[] = {
-        {"llama", "rope_scaling", "{\"type\": \"linear\", \"factor\": 4.0}", "\"linear\""},
+        {"llama", "rope_scaling", "{\"type\": \"axial\", \"factor\": 4.0}", "\"axial\""},
         {"llama", "rope_scaling", "{\"rope_type\": \"llama3\", \"factor\": 4.0}", "low_freq_factor"},
         {"llama", "rope_scaling", "[1]", "expected an object or null"},
         {"llama", "rope_theta", "0", "a number above 0"},
@@ -139,8 +159,9 @@ static void what_is_not_computed_is_refused(void **state) {
         const char *more, *text;
     } wrong[] = {
         {", \"beta_fast\": 0}", "beta_fast"},
-        {", \"mscale\": 1}", "mscale"},
-        {", \"truncate\": false}", "truncate"},
+        {", \"mscale\": -1}", "mscale"},
+        {", \"mscale_all_dim\": \"1\"}", "mscale_all_dim"},
+        {", \"truncate\": 0}", "truncate"},
         {", \"attention_factor\": -1}", "attention_factor"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -269,8 +290,8 @@ static void specs_that_make_no_sense_are_refused(void **state) {
     static const struct {
         const char *path, *value, *text;
     } cases[] = {
-        {"config/norm/value", "\"layer\"", "\"norm\": \"layer\" is not supported"},
-        {"config/final_norm/value", "\"layer\"", "\"final_norm\": \"layer\" is not supported"},
+        {"config/norm/value", "\"batch\"", "\"norm\": \"batch\" is not supported"},
+        {"config/final_norm/value", "\"batch\"", "\"final_norm\": \"batch\" is not supported"},
         {"formats/hf/only_if", "{\"vocab_size >\": \"large\"}", "models/: only_if"},
         {"formats/hf/only_if", "{\"vocab_size > 1000000\": null}", "config: vocab_size > 1000000"},
         {"config/mixer/value", "\"mamba9\"", "\"mixer\": \"mamba9\" is not supported"},
@@ -386,6 +407,7 @@ int main(void) {
         cmocka_unit_test(absent_keys_mean_what_the_family_says),
         cmocka_unit_test(both_rotary_spellings_are_read),
         cmocka_unit_test(what_is_not_computed_is_refused),
+        cmocka_unit_test(keys_of_the_code_must_be_there),
         cmocka_unit_test(layer_types_of_a_mistral_must_fit_its_window),
         cmocka_unit_test(a_tied_head_serves_as_the_embedding),
         cmocka_unit_test(missing_and_misshapen_weights_are_named),

@@ -57,12 +57,13 @@ static fg_status far_linear(void *s, const fg_real *panel, uint64_t rows, uint64
                                 stride, err);
 }
 
-static void far_gemm(void *s, const fg_gemm *product) {
-    fg_gemm near = *product;
-    near.a = near_to(near.a);
-    near.b = near_to(near.b);
-    near.to = near_to(near.to);
-    fg_device_cpu.gemm(s, &near);
+static void far_attend(void *s, const fg_attention_tile *tile) {
+    fg_attention_tile near = *tile;
+    near.queries = near_to(near.queries);
+    near.key = near_to(near.key);
+    near.value = near_to(near.value);
+    near.scores = near_to(near.scores);
+    fg_device_cpu.attend(s, &near);
 }
 
 static void far_softmax(void *s, fg_real *scores, uint64_t rows, uint64_t columns, const fg_band *band) {
@@ -74,8 +75,9 @@ static void far_rms_norm(void *s, const fg_real *from, const fg_heads *shape, co
     fg_device_cpu.rms_norm(s, near_to(from), shape, near_to(weight), epsilon, near_to(to));
 }
 
-static void far_rotate(void *s, fg_real *values, const fg_heads *shape, const fg_real *angles) {
-    fg_device_cpu.rotate(s, near_to(values), shape, near_to(angles));
+static void far_rotate(void *s, fg_real *values, const fg_heads *shape, const fg_rotation *rotation) {
+    const fg_rotation near = {near_to(rotation->angles), rotation->pairs, rotation->interleaved};
+    fg_device_cpu.rotate(s, near_to(values), shape, &near);
 }
 
 static void far_activate(void *s, fg_activation activation, fg_real *values, uint64_t count) {
@@ -89,6 +91,15 @@ static void far_multiply(void *s, fg_real *values, const fg_real *by, uint64_t c
 static void far_add(void *s, fg_real *values, uint64_t stride, const fg_real *added, uint64_t added_stride,
                     uint64_t rows, uint64_t columns) {
     fg_device_cpu.add(s, near_to(values), stride, near_to(added), added_stride, rows, columns);
+}
+
+static void far_layer_norm(void *s, const fg_real *from, const fg_heads *shape, const fg_real *weight,
+                           float epsilon, fg_real *to) {
+    fg_device_cpu.layer_norm(s, near_to(from), shape, near_to(weight), epsilon, near_to(to));
+}
+
+static void far_shift(void *s, fg_real *values, uint64_t count, float by) {
+    fg_device_cpu.shift(s, near_to(values), count, by);
 }
 
 static void far_scale(void *s, fg_real *values, uint64_t count, float by) {
@@ -113,10 +124,78 @@ static void far_scatter(void *s, const fg_real *from, uint64_t size, const uint6
     fg_device_cpu.scatter(s, near_to(from), size, rows, weights, count, near_to(to));
 }
 
+static void far_convolve(void *s, const fg_convolution *given) {
+    fg_convolution near = *given;
+    near.from = near_to(near.from);
+    near.weight = near_to(near.weight);
+    near.window = near_to(near.window);
+    near.to = near_to(near.to);
+    fg_device_cpu.convolve(s, &near);
+}
+
+static void far_repeat_heads(void *s, const fg_real *from, const fg_heads *shape, uint64_t times,
+                             fg_real *to) {
+    fg_device_cpu.repeat_heads(s, near_to(from), shape, times, near_to(to));
+}
+
+static void far_selective_scan(void *s, const fg_selective_scan *given) {
+    fg_selective_scan near = *given;
+    near.x = near_to(near.x);
+    near.step = near_to(near.step);
+    near.in = near_to(near.in);
+    near.out = near_to(near.out);
+    near.rate = near_to(near.rate);
+    near.skip = near_to(near.skip);
+    near.states = near_to(near.states);
+    near.to = near_to(near.to);
+    fg_device_cpu.selective_scan(s, &near);
+}
+
+static void far_delta_rule(void *s, const fg_delta_rule *given) {
+    fg_delta_rule near = *given;
+    near.query = near_to(near.query);
+    near.key = near_to(near.key);
+    near.value = near_to(near.value);
+    near.beta = near_to(near.beta);
+    near.step = near_to(near.step);
+    near.rate = near_to(near.rate);
+    near.states = near_to(near.states);
+    near.to = near_to(near.to);
+    fg_device_cpu.delta_rule(s, &near);
+}
+
 static const fg_device far_device = {
-    "far",        false,        1 << 20,    1000,       open_far, close_far,   far_allocate, far_release,
-    far_put,      far_get,      far_upcast, far_linear, far_gemm, far_softmax, far_rms_norm, far_rotate,
-    far_activate, far_multiply, far_add,    far_scale,  far_cap,  far_clear,   far_gather,   far_scatter,
+    .name = "far",
+    .heads_at_once = true,
+    .panel_bytes = 1 << 20,
+    .upcast_count = 1000,
+    .tokens_at_once = 64,
+    .open = open_far,
+    .close = close_far,
+    .allocate = far_allocate,
+    .release = far_release,
+    .put = far_put,
+    .get = far_get,
+    .upcast = far_upcast,
+    .linear = far_linear,
+    .attend = far_attend,
+    .softmax = far_softmax,
+    .rms_norm = far_rms_norm,
+    .layer_norm = far_layer_norm,
+    .rotate = far_rotate,
+    .activate = far_activate,
+    .multiply = far_multiply,
+    .add = far_add,
+    .scale = far_scale,
+    .shift = far_shift,
+    .cap = far_cap,
+    .clear = far_clear,
+    .gather = far_gather,
+    .scatter = far_scatter,
+    .convolve = far_convolve,
+    .repeat_heads = far_repeat_heads,
+    .selective_scan = far_selective_scan,
+    .delta_rule = far_delta_rule,
 };
 
 /* ---- models on both ---- */
@@ -125,9 +204,10 @@ typedef struct seen {
     float sum; /* of what sublayers add */
 } seen;
 
-static void look(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count) {
+static void look(void *context, uint64_t block, fg_sublayer sublayer, uint64_t position, uint64_t count,
+                 const float *values) {
     seen *s = context;
-    (void)block, (void)sublayer;
+    (void)block, (void)sublayer, (void)position;
     s->sum += values[count - 1];
 }
 
@@ -180,8 +260,13 @@ static void expect_same_bits(const char *directory, const char *tokens) {
 }
 
 static void the_host_does_not_touch_a_devices_memory(void **state) {
-    static const char *const cases[] = {"llama/llama3-tied-bias", "llama/pattern", "mistral/window",
-                                        "mixtral/experts4", "mtp_llama/heads3"};
+    static const char *const cases[] = {"llama/llama3-tied-bias",
+                                        "llama/pattern",
+                                        "mistral/window",
+                                        "mixtral/experts4",
+                                        "mtp_llama/heads3",
+                                        "apriel2_text/hybrid",
+                                        "apriel_hybrid_ssm/attention-mamba"};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char directory[100], tokens[100];
@@ -191,7 +276,10 @@ static void the_host_does_not_touch_a_devices_memory(void **state) {
             expect_same_bits(directory, tokens);
         }
     }
+    expect_same_bits("fast_llm/gemma4/moe/hf", "fast_llm/gemma4/moe/logits.json");
+    expect_same_bits("fast_llm/gemma4/shared/fast_llm", "fast_llm/gemma4/shared/logits.json");
     expect_same_bits("model_words/kinds", "model_words/kinds/tokens.json");
+    expect_same_bits("model_words/recurrent", "model_words/recurrent/tokens.json");
 }
 
 int main(void) {

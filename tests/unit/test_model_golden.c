@@ -77,8 +77,10 @@ typedef struct seen {
     float hidden[TOKENS * 64];
 } seen;
 
-static void add_up(void *context, uint64_t block, fg_sublayer sublayer, const float *values, uint64_t count) {
+static void add_up(void *context, uint64_t block, fg_sublayer sublayer, uint64_t position, uint64_t count,
+                   const float *values) {
     seen *s = context;
+    assert_int_equal(position, 0);
     assert_int_equal(s->calls++, 2 * (int)block + (int)sublayer);
     for (uint64_t i = 0; i < count * 64; i++) s->hidden[i] += values[i];
 }

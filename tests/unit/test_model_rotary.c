@@ -5,10 +5,11 @@
 enum { HIDDEN = 16, FAR = 40 };
 
 /* How frequencies are scaled: "llama3" by factor, low, high, original; "yarn" by factor, original, beta_fast,
- * beta_slow, attention_factor (0: left out). NULL: not at all. */
+ * beta_slow, attention_factor, mscale, mscale_all_dim (0: left out), truncate. NULL: not at all. */
 typedef struct scaling {
     const char *type;
-    double factor, low, high, original, fast, slow, attention;
+    double factor, low, high, original, fast, slow, attention, mscale, all;
+    const char *truncate; /* as JSON; NULL: left out */
 } scaling;
 
 /* The share of a pair's own frequency that stays; the rest is divided by the factor. llama3: by how often it
@@ -21,8 +22,9 @@ static double kept_share(const scaling *s, double theta, double frequency, int p
         return turns <= s->low ? 0 : turns >= s->high ? 1 : (turns - s->low) / (s->high - s->low);
     }
     double per_pair = 2 * log(theta) / HIDDEN; /* log of what a pair turns slower than the one before it */
-    double first = floor(log(s->original / whole / s->fast) / per_pair),
-           last = ceil(log(s->original / whole / s->slow) / per_pair);
+    double first = log(s->original / whole / s->fast) / per_pair,
+           last = log(s->original / whole / s->slow) / per_pair;
+    if (!s->truncate || strcmp(s->truncate, "true") == 0) first = floor(first), last = ceil(last);
     if (first < 0) first = 0;
     if (last > HIDDEN - 1) last = HIDDEN - 1;
     if (last == first) last += 0.001;
@@ -42,7 +44,9 @@ static double angle(double theta, const scaling *s, int pair, int position) {
 
 static double length_of(const scaling *s) {
     if (!s->type || strcmp(s->type, "yarn") != 0) return 1;
-    return s->attention > 0 ? s->attention : 0.1 * log(s->factor) + 1;
+    double tenth = 0.1 * log(s->factor);
+    if (s->attention > 0) return s->attention;
+    return s->mscale > 0 && s->all > 0 ? (s->mscale * tenth + 1) / (s->all * tenth + 1) : tenth + 1;
 }
 
 static void turn(const double *x, double theta, const scaling *s, int position, double *out) {
@@ -62,6 +66,9 @@ static json_t *describe(const scaling *s) {
     if (s->fast > 0) json_object_set_new(object, "beta_fast", json_real(s->fast));
     if (s->slow > 0) json_object_set_new(object, "beta_slow", json_real(s->slow));
     if (s->attention > 0) json_object_set_new(object, "attention_factor", json_real(s->attention));
+    if (s->mscale > 0) json_object_set_new(object, "mscale", json_real(s->mscale));
+    if (s->all > 0) json_object_set_new(object, "mscale_all_dim", json_real(s->all));
+    if (s->truncate) json_object_set_new(object, "truncate", json_loads(s->truncate, JSON_DECODE_ANY, NULL));
     return object;
 }
 
@@ -170,9 +177,26 @@ static void yarn(void **state) {
           10000); /* one pair between */
 }
 
+static void yarn_further(void **state) {
+    const scaling base = {.type = "yarn", .factor = 16, .original = 1000, .fast = 8, .slow = 2};
+    static const char *const truncate[] = {"true", "false", "null"};
+    (void)state;
+    for (size_t i = 0; i < sizeof truncate / sizeof *truncate; i++) {
+        scaling s = base;
+        s.truncate = truncate[i];
+        check(s, 50);
+    }
+    static const double weights[][3] = {{0.7, 0.4, 0}, {0.7, 0, 0}, {0, 0.4, 0}, {0.7, 0.4, 1.3}};
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++) {
+        scaling s = base;
+        s.mscale = weights[i][0], s.all = weights[i][1], s.attention = weights[i][2];
+        check(s, 50);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(plain), cmocka_unit_test(llama3),
-                                       cmocka_unit_test(yarn)};
+                                       cmocka_unit_test(yarn), cmocka_unit_test(yarn_further)};
     fg_alloc_init();
     fg_device_cpu_threads(1);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,6 +148,8 @@ static void matrices(void **state) {
         {"6 1 4", "{\"name\": \"x\", \"unsqueezed\": 1}", 0, 6, 4, 0, 4, 1},
         {"6 4 1", "{\"name\": \"x\", \"unsqueezed\": 2}", 0, 6, 4, 0, 4, 1},
         {"6 1 4", "{\"name\": \"x\", \"unsqueezed\": 1, \"part\": 1, \"of\": 2}", 0, 3, 4, 12, 4, 1},
+        /* patches: [hidden, channels, height, width] */
+        {"4 3 2 2", "{\"name\": \"x\", \"columns\": [3, \"= a\", 2]}", 0, 4, 12, 0, 12, 1},
         /* experts: one behind the other, and along a dimension of their own */
         {"9 4", "{\"name\": \"x\", \"experts\": true}", 1, 3, 4, 12, 4, 1},
         {"18 2", "{\"name\": \"x\", \"experts\": true, \"part\": 1, \"of\": 2}", 2, 3, 2, 30, 2, 1},
@@ -213,6 +216,9 @@ static void what_does_not_fit_is_refused(void **state) {
          "found shape [3, 8], expected [3, 12]"},
         {"3 4", "{\"name\": \"x\", \"unsqueezed\": 1}", "found shape [3, 4], expected [3, 1, 4]"},
         {"3 1 4", "\"x\"", "found shape [3, 1, 4], expected [3, 4]"},
+        {"3 2 2", "{\"name\": \"x\", \"columns\": [1, 4]}", "found shape [3, 2, 2], expected [3, 1, 4]"},
+        {"3 2 3", "{\"name\": \"x\", \"columns\": [2, 3]}", "\"columns\" of models/ come to 6, expected 4"},
+        {"3 4", "{\"name\": \"x\", \"columns\": [1, 1, 1, 1, 4]}", "too many"},
         {"2 3 4", "{\"name\": \"x\", \"experts\": \"stacked\"}", "found shape [2, 3, 4], expected [3, 3, 4]"},
     };
     (void)state;
@@ -248,10 +254,39 @@ static void parts_cover_their_tensor(void **state) {
     }
 }
 
+/* A name may begin otherwise, but there must be one tensor. */
+static void names_have_other_prefixes(void **state) {
+    static const struct {
+        const char *member, *name, *text; /* NULL: it is found */
+    } cases[] = {
+        {"{\"other_prefixes\": {\"old.\": \"\"}}", "old.x", NULL},
+        {"{\"other_prefixes\": {\"a.\": \"b\", \"model.y\": \"x\"}}", "model.y", NULL},
+        {"{\"base_model_prefix\": \"model.\"}", "model.x", NULL},
+        {"{\"other_prefixes\": {\"new.\": \"\"}}", "old.x", "no tensor old.x"},
+        {"{\"other_prefixes\": {\"x\": \"x\"}}", "x", "two names of one tensor"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        subject t;
+        fg_matrix matrix = {0};
+        char entry[40];
+        snprintf(entry, sizeof entry, "\"%s\"", cases[i].name);
+        begin(&t, "3 4", entry, 0);
+        json_t *member = json_loads(cases[i].member, 0, NULL);
+        json_object_update(t.side, member);
+        json_decref(member);
+        fg_status status = fg_bind_matrix(&t.binder, "role", 3, 4, &matrix, &t.err);
+        assert_int_equal(status, cases[i].text ? FG_ERR_INPUT : FG_OK);
+        if (cases[i].text) assert_non_null(strstr(t.err.text, cases[i].text));
+        fg_matrix_free(&t.work, &matrix);
+        end(&t);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(matrices), cmocka_unit_test(vectors),
-                                       cmocka_unit_test(what_does_not_fit_is_refused),
-                                       cmocka_unit_test(parts_cover_their_tensor)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matrices), cmocka_unit_test(vectors), cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(parts_cover_their_tensor), cmocka_unit_test(names_have_other_prefixes)};
     fg_alloc_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

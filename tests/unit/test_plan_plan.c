@@ -1,4 +1,5 @@
 /* plan/plan: building, and the proof of tiling on plans written by hand. */
+#include "plan/plan_check.h"
 #include "plan_fixture.h"
 
 /* ---- by hand ---- */

@@ -1,6 +1,7 @@
 /* plan/plan: random plans and their mutations, sending, plans that are large. */
 #include <time.h>
 
+#include "plan/plan_check.h"
 #include "plan_fixture.h"
 
 /* ---- random plans ---- */

@@ -1,6 +1,7 @@
 /* Files next to the destination: what they may take the place of, and what remains of them. */
 #include "store_fixture.h"
 
+#include "expect_ok.h"
 #include "path_questions.h"
 #include "report/output_file.h"
 
@@ -78,11 +79,12 @@ static void what_is_not_kept_is_removed(void **state) {
     assert_false(path_exists(at("r.json.partial")));
 }
 
-static void what_came_in_the_meantime_stays(void **state) {
-    (void)state;
+/* A file that appears in the place of the report, or of an older one (`before`), while the run goes on. */
+static void other_file_stays(const char *before) {
     fg_error err = {0};
     fg_output_file file;
     json_t *report = json_object();
+    if (before) put_text("r.json", before);
     assert_int_equal(fg_output_file_reserve_report(&file, "--report", at("r.json"), &err), FG_OK);
     assert_int_equal(fg_output_file_write_report(&file, report, &err), FG_OK);
     put_text("r.json", "another program's");
@@ -90,6 +92,16 @@ static void what_came_in_the_meantime_stays(void **state) {
     assert_string_equal(content("r.json"), "another program's");
     assert_false(path_exists(at("r.json.partial")));
     json_decref(report);
+}
+
+static void what_came_in_the_meantime_stays(void **state) {
+    (void)state;
+    other_file_stays(NULL);
+}
+
+static void what_took_the_place_of_an_older_report_stays(void **state) {
+    (void)state;
+    other_file_stays(REPORT);
 }
 
 static void an_older_report_is_replaced_at_the_end(void **state) {
@@ -151,13 +163,30 @@ static void every_allocation_may_fail(void **state) {
     fail_msg("allocations fail for ever");
 }
 
+/* A path of which it is not known where it leads is not taken for one that is not there. */
+static void a_path_that_cannot_be_resolved_is_an_error(void **state) {
+    (void)state;
+    bool inside = true;
+    fg_error err = {0};
+    fg_file_fail_after(1);
+    assert_int_equal(fg_output_file_is_inside(at("x"), at(""), &inside, &err), FG_ERR_SYSTEM);
+    fg_file_fail_after(0);
+    assert_non_null(strstr(err.text, "x: cannot resolve the path"));
+    OK(fg_output_file_is_inside(at("not/there"), at(""), &inside, e));
+    assert_true(inside);
+}
+
 int main(void) {
     fg_alloc_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_there_already_is_refused, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_kept_is_removed, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(what_came_in_the_meantime_stays, fixture_set_up, fixture_tear_down),
+        cmocka_unit_test_setup_teardown(what_took_the_place_of_an_older_report_stays, fixture_set_up,
+                                        fixture_tear_down),
         cmocka_unit_test_setup_teardown(an_older_report_is_replaced_at_the_end, fixture_set_up,
+                                        fixture_tear_down),
+        cmocka_unit_test_setup_teardown(a_path_that_cannot_be_resolved_is_an_error, fixture_set_up,
                                         fixture_tear_down),
         cmocka_unit_test_setup_teardown(paths_are_compared_without_links, fixture_set_up, fixture_tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, fixture_set_up, fixture_tear_down),

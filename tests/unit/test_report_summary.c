@@ -142,6 +142,27 @@ static void a_conversion_is_summed_up(void **state) {
            "  warnings  2, see above\n");
 }
 
+static void what_was_not_exercised_is_summed_up(void **state) {
+    (void)state;
+    expect(summary,
+           quoted("{'command': 'validate', 'status': 'done', 'proof': {'kind': 'logits', 'tokens': 24, "
+                  "'blocks': 30, 'max_abs': 0.0, 'not_exercised': {'mixers': [{'block': 0, "
+                  "'mixers': ['a']}], 'windows': [{'window': 4096, 'blocks': "
+                  "1}, {'window': 24, 'blocks': 2}], 'experts': [{'block': 3, 'of': 8, 'experts': [1, 7]}, "
+                  "{'block': 5, 'of': 8, 'experts': [0]}]}}}"),
+           "Compared source with destination\n"
+           "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit\n"
+           "  untested  the mixers of 1 stochastic block that are not the main one\n"
+           "            the sliding window of 4096 tokens in 1 block: the prompt is not longer\n"
+           "            the sliding window of 24 tokens in 2 blocks: the prompt is not longer\n"
+           "            3 of 16 experts in 2 blocks: no token was routed to them\n");
+    expect(summary,
+           quoted("{'command': 'validate', 'status': 'done', 'proof': {'kind': 'logits', 'tokens': 24, "
+                  "'blocks': 30, 'max_abs': 0.0, 'not_exercised': {}}}"),
+           "Compared source with destination\n"
+           "  proved    24 tokens through 30 blocks on both sides, logits equal bit for bit\n");
+}
+
 static void a_cast_says_what_rounding_did(void **state) {
     (void)state;
     expect(summary,
@@ -193,7 +214,12 @@ static void other_commands_have_their_own_headline(void **state) {
            "--atol\n");
     expect(summary, quoted("{'command': 'verify', 'status': 'done', " AB ", 'proof': {'kind': 'bytes'}}"),
            "b matches a conversion of a\n"
-           "  proved    every byte was read back and matches the plan\n");
+           "  checked   every byte was read back and matches the plan\n");
+    expect(summary,
+           quoted("{'command': 'convert', 'status': 'done', " AB
+                  ", 'proof': {'kind': 'bytes', 'verdict': 'not proved'}}"),
+           "Converted a to b\n"
+           "  proof     not proved: every byte was read back and matches the plan, but no model was run\n");
     expect(summary, quoted("{'command': 'verify', 'status': 'differ', " AB ", 'proof': {'kind': 'bytes'}}"),
            "b differs from a conversion of a\n"
            "  differ    the bytes are not those of the plan\n");
@@ -203,7 +229,7 @@ static void other_commands_have_their_own_headline(void **state) {
            quoted("{'command': 'convert', 'status': 'done', 'dry_run': true, " AB
                   ", 'proof': {'kind': 'none'}}"),
            "Converting a to b would work; nothing was written\n"
-           "  proof     none (--validate none)\n");
+           "  proof     not proved (--validate none)\n");
 }
 
 static void missing_and_odd_keys_are_left_out(void **state) {
@@ -259,7 +285,9 @@ static void a_plan_says_what_and_why(void **state) {
         "  left out  use_cache = true: runtime\n"
         "  disk      332 MB needed, 5.0 GB free\n"
         "  memory    about 48 MB a rank to write, 61 MB to prove, 420 MB to generate\n"
-        "  time      about 2.5 s to write (an estimate, from reading 34 MB of the source at 214 MB/s)\n");
+        "  time      about 2.5 s to write, without running models (an estimate, from reading 34 MB of the "
+        "source "
+        "at 214 MB/s)\n");
     expect(fg_report_plan, quoted("{" SIDES ", 'options': {'dtype': 'float16'}}"),
            "Plan: smol (hf, llama) to out (forgather); nothing is written\n"
            "  tensors   272 tensors, 268 MB in float16, rounded from 269 MB in bfloat16 and float32\n"
@@ -338,6 +366,7 @@ int main(void) {
         cmocka_unit_test(a_conversion_is_summed_up),
         cmocka_unit_test(the_code_is_summed_up),
         cmocka_unit_test(a_generation_is_summed_up),
+        cmocka_unit_test(what_was_not_exercised_is_summed_up),
         cmocka_unit_test(a_cast_says_what_rounding_did),
         cmocka_unit_test(a_difference_names_where_it_begins),
         cmocka_unit_test(other_commands_have_their_own_headline),

@@ -1,4 +1,6 @@
 /* store/tensors and its reader: the table, sending it, strided reading. */
+#include <time.h>
+
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -169,7 +171,7 @@ static void changed_files_are_noticed(void **state) {
     put_text("a", "something that is longer");
     fg_status status = fg_tensors_check_unchanged(&table, &err);
     expect_error(&err, status, FG_ERR_INPUT,
-                 "/a: the file changed after its header was read (20 bytes then, 24 now)");
+                 "/a: the file changed after it was first read (20 bytes then, 24 now)");
     assert_int_equal(fg_reader_new(&reader, &table, NULL), FG_OK);
     err = (fg_error){0};
     status = fg_reader_read(reader, t, 0, 1, &value, &err);
@@ -195,8 +197,10 @@ static void a_change_of_size_or_of_time_is_enough(void **state) {
     assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
     assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_ERR_INPUT);
     assert_int_equal(truncate(at("a"), 20), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* clocks of file systems are coarse */
     assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
-    assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_OK);
+    assert_int_equal(fg_tensors_check_file(&table, 0, &err), FG_OK);
+    assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_ERR_INPUT); /* by ctime alone */
     times[1].tv_sec++;
     assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
     assert_int_equal(fg_tensors_check_unchanged(&table, &err), FG_ERR_INPUT);

@@ -63,7 +63,7 @@ static void add_side(scene *s, size_t i, const char *name, const char *tokenizer
 
 static void begin(scene *s, const char *source, const char *destination) {
     *s = (scene){0};
-    fg_log_reset();
+    fg_log_end();
     add_side(s, 0, "A", source, 5);
     add_side(s, 1, "B", destination, 6);
 }
@@ -74,7 +74,7 @@ static void end(scene *s) {
         fg_buffer_free(&s->files[i].tokenizer);
         json_decref(s->configs[i]);
     }
-    fg_log_reset();
+    fg_log_end();
 }
 
 static fg_status prepare_prompt(scene *s) {
@@ -178,7 +178,7 @@ static void two_tokenizers_must_agree(void **state) {
     gives(&s, "0 1 2 0", 1,
           "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B; both "
           "models run on the source's tokens");
-    fg_log_reset();
+    fg_log_end();
     s.request.compares = true;
     refused(&s, "the two tokenizers disagree about the prompt: token 2 is 1 for A and 5 (\"bc\") for B",
             "--token-ids");

@@ -35,11 +35,14 @@ static int set_up(void **state) {
     return 0;
 }
 
+static const json_t *declared(const char *path);
+
 static int tear_down(void **state) {
+    declared(NULL);
     fg_tokenizer_files_free(&files);
     fg_token_request_free(&request);
     fg_new_tokens_free(&tokens);
-    fg_log_reset();
+    fg_log_end();
     return fixture_tear_down(state);
 }
 
@@ -63,6 +66,19 @@ static void refuse(const char *yaml, const char *message) {
     fg_status status = ask(yaml, ROWS, &err);
     if (status != FG_ERR_INPUT || !strstr(err.text, message))
         fail_msg("%s: status %d: %s", yaml, (int)status, err.text);
+}
+
+/* What tokenizer_config.json, as it will be written, declares: until the next call. */
+static const json_t *declared(const char *path) {
+    static json_t *written;
+    fg_buffer text = {0};
+    json_decref(written);
+    written = NULL;
+    if (!path) return NULL;
+    assert_int_equal(fg_tokenizer_files_write_config(&files, files.config, &text, NULL), FG_OK);
+    assert_int_equal(fg_json_parse("config", text.data, text.length, &written, NULL), FG_OK);
+    fg_buffer_free(&text);
+    return fg_json_at(json_object_get(written, "added_tokens_decoder"), path);
 }
 
 /* "id=text" of the tokens that are new, then "|", then "row=value" of the rows, then the rows of the
@@ -194,10 +210,9 @@ static void the_tokenizers_files_agree_afterwards(void **state) {
     assert_string_equal(files.tokenizer.data, expected);
     assert_string_equal(json_string_value(json_object_get(files.config, "pad_token")), "[PAD]");
     assert_string_equal(json_string_value(json_object_get(files.config, "unk_token")), "d");
-    assert_string_equal(json_string_value(fg_json_at(files.config, "added_tokens_decoder/9/content")),
-                        "\xc3\xbc");
-    assert_true(json_is_true(fg_json_at(files.config, "added_tokens_decoder/7/special")));
-    assert_true(json_is_true(fg_json_at(files.config, "added_tokens_decoder/10/normalized")));
+    assert_string_equal(json_string_value(declared("9/content")), "\xc3\xbc");
+    assert_true(json_is_true(declared("7/special")));
+    assert_true(json_is_true(declared("10/normalized")));
     assert_int_equal(json_array_size(json_object_get(files.config, "additional_special_tokens")), 2);
     assert_string_equal(json_string_value(fg_json_at(files.map, "pad_token/content")), "[PAD]");
     assert_int_equal(json_array_size(json_object_get(files.map, "additional_special_tokens")), 2);
@@ -224,8 +239,8 @@ static void a_token_that_is_named_gets_the_flags_of_a_new_one(void **state) {
     assert_null(strstr(files.tokenizer.data, "strip\": true"));
     assert_null(strstr(files.tokenizer.data, "single_word\": true"));
     assert_null(strstr(files.tokenizer.data, "normalized\": true"));
-    assert_true(json_is_false(fg_json_at(files.config, "added_tokens_decoder/1/lstrip")));
-    assert_true(json_is_false(fg_json_at(files.config, "added_tokens_decoder/1/normalized")));
+    assert_true(json_is_false(declared("1/lstrip")));
+    assert_true(json_is_false(declared("1/normalized")));
 }
 
 static void one_line_files_stay_one_line(void **state) {
@@ -261,6 +276,25 @@ static void tokens_that_only_the_configuration_declares_are_kept(void **state) {
     assert_non_null(strstr(files.tokenizer.data, ENTRY("8", "<y>", "true") ",\n" ENTRY("9", "p", "true")));
 }
 
+/* Where the object cannot be cut out of the text, it is read after all. */
+static void declared_tokens_are_found_in_any_text(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "{\"added_tokens_decoder\": {\"8\": {\"content\": \"<y>\"}}}",
+        "{\"added_tokens\\u005fdecoder\": {\"8\": {\"content\": \"<y>\"}}}",
+        "\xef\xbb\xbf{\"added_tokens_decoder\": {\"8\": {\"content\": \"<y>\"}}}",
+        "{\"a\": 1, \"added_tokens_decoder\": {\n\n\"8\": {\"content\": \"<y>\"}\n}, \"b\": 1e30}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        put_text("tokenizer_config.json", texts[i]);
+        decide("regular_tokens: [r]\n", 8);
+        expect("9=r | 8=mean 9=mean of 10");
+        assert_int_equal(fg_tokenizer_files_add(&files, &tokens, NULL), FG_OK);
+        assert_string_equal(json_string_value(declared("8/content")), "<y>");
+        assert_string_equal(json_string_value(declared("9/content")), "r");
+    }
+}
+
 static void broken_tokenizers_are_refused(void **state) {
     (void)state;
     static const char *const cases[][2] = {
@@ -288,6 +322,10 @@ static void broken_tokenizers_are_refused(void **state) {
     refuse("pad_token: p\n", "added_tokens_decoder: \"x\" is not the id of a token");
     put_text("tokenizer_config.json", "{\"added_tokens_decoder\": []}");
     refuse("pad_token: p\n", "added_tokens_decoder: found an array");
+    put_text("tokenizer_config.json", "[]");
+    refuse("pad_token: p\n", "tokenizer_config.json: found an array, expected an object");
+    put_text("tokenizer_config.json", "{\n\"added_tokens_decoder\": {\n},\n\"b\": x}"); /* cut out before */
+    refuse("pad_token: p\n", "tokenizer_config.json: line 4, column 6");
     put_text("tokenizer_config.json", "{}");
     put_text("tokenizer.json", "{\"model\": null}"); /* the token would take row 0 from another one */
     refuse("pad_token: p\n", "it has no vocabulary");
@@ -336,6 +374,7 @@ int main(void) {
         TEST(a_token_that_is_named_gets_the_flags_of_a_new_one),
         TEST(one_line_files_stay_one_line),
         TEST(tokens_that_only_the_configuration_declares_are_kept),
+        TEST(declared_tokens_are_found_in_any_text),
         TEST(broken_tokenizers_are_refused),
         TEST(ids_that_would_be_read_otherwise_are_refused),
     };

@@ -1,11 +1,13 @@
-# SPDX-License-Identifier: Apache-2.0
 """A decoder-only language model with Forgather's parameter names, as one file for `trust_remote_code`.
 
 fgconv writes this file next to config.json. It holds everything that the model computes, so change it freely:
 
     FgconvConfig          the settings in config.json; what a missing key means is in its __init__
-    rotary_angles         positions -> cosines and sines, plain or with llama3 scaling
+    RMSNorm, ACTIVATIONS  what blocks are made of
+    rotary_angles         positions -> cosines and sines, for each rotary type
     visible_keys          who may look at whom: causal order, sliding window, padding, packed documents
+    Attention, FeedForward
+    BLOCKS                a block as a list of parts: norms before or after attention and feed-forward, or both
     CausalLM              embedding, layers and final norm (the part before the head)
     FgconvForCausalLM     the model: CausalLM, head, loss, generate()
 
@@ -14,6 +16,10 @@ model has exactly those. It runs with transformers 4.57 and with transformers 5.
 tokens fed in, k the number of tokens that attention looks back on (q plus what the cache holds), d the head size.
 """
 
+import functools
+import inspect
+import itertools
+import math
 from typing import Optional, Union
 
 import torch
@@ -22,6 +28,39 @@ from torch import nn
 from transformers import DynamicCache, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
+
+ACTIVATIONS = {
+    "silu": F.silu,
+    "gelu": F.gelu,
+    "gelu_pytorch_tanh": functools.partial(F.gelu, approximate="tanh"),
+    "relu": F.relu,
+}
+
+# The parts of a block, by norm_position. What a row computes is added to the residual stream; names other than
+# attention and feedforward are norms.
+BLOCKS = {
+    "before": [["norm1", "attention"], ["norm2", "feedforward"]],
+    "after": [["attention", "post_attention_layernorm"], ["feedforward", "post_feedforward_layernorm"]],
+    "both": [
+        ["input_layernorm", "attention", "post_attention_layernorm"],
+        ["pre_feedforward_layernorm", "feedforward", "post_feedforward_layernorm"],
+    ],
+}
+
+# Keys that most families do not need: those that have their default are not written to a saved config.json, as
+# converters do not know them all.
+OPTIONAL_KEYS = (
+    "hidden_activation norm_position norm_weight_offset qk_norm_all_heads late_rounding scale_embeddings embedding_multiplier "
+    "residual_multiplier attention_multiplier query_pre_attn_scalar attn_logit_softcapping logits_scaling "
+    "final_logit_softcapping layer_types no_rope_layer_interval no_rope_layers rope_parameters partial_rotary_factor "
+    "rope_interleaved original_max_position_embeddings"
+).split()
+
+# Keys of other models, for computations that this code does not have.
+UNKNOWN_COMPUTATIONS = (
+    "alibi attention_chunk_size clip_qkv logit_scale num_experts num_local_experts per_layer_config qk_layernorm "
+    "use_bidirectional_attention use_mrope use_qk_norm"
+).split()
 
 
 class FgconvConfig(PretrainedConfig):
@@ -40,17 +79,42 @@ class FgconvConfig(PretrainedConfig):
         num_attention_heads: int = 32,
         num_key_value_heads: Optional[int] = None,  # absent: as many as num_attention_heads
         head_dim: Optional[int] = None,  # absent: hidden_size / num_attention_heads
-        hidden_act: str = "silu",  # no other activation is known here
+        hidden_act: Optional[str] = None,  # see ACTIVATIONS; absent: hidden_activation, else silu
+        hidden_activation: Optional[str] = None,  # the same under another name; wins
+        # Norms.
+        norm_position: str = "before",  # of attention and feed-forward; see BLOCKS
         rms_norm_eps: float = 1e-6,
-        qk_norm: Optional[bool] = None,  # RMSNorm of queries and keys, per head; absent: only if the family is qwen3
+        norm_weight_offset: float = 0.0,  # norms multiply by this plus their weight
+        qk_norm: Optional[bool] = None,  # norms of queries and keys; absent: only if the family is qwen3
+        qk_norm_all_heads: bool = False,  # over all heads at once, else per head
+        late_rounding: bool = False,  # keep norms and rotary angles in float32 until they have been multiplied
+        # Biases.
         attention_bias: bool = False,  # of queries, keys and values
         attention_out_bias: Optional[bool] = None,  # of attention's output; absent: as attention_bias
         mlp_bias: bool = False,  # of all three projections of the feed-forward network
-        max_position_embeddings: int = 2048,  # a promise, not a limit: nothing here is that long
-        rope_theta: Optional[float] = None,  # absent: 10000
-        rope_scaling: Optional[dict] = None,  # absent or rope_type "default": none; else rope_type "llama3"
-        rope_parameters: Optional[dict] = None,  # transformers 5: theta and scaling in one object; wins over both
+        # Scales and soft caps: cap * tanh(x / cap).
+        scale_embeddings: bool = False,  # embeddings are multiplied by the root of hidden_size
+        embedding_multiplier: float = 1.0,
+        residual_multiplier: float = 1.0,  # of what attention and feed-forward add to the residual stream
+        attention_multiplier: Optional[float] = None,  # of attention's scores; absent: see query_pre_attn_scalar
+        query_pre_attn_scalar: Optional[float] = None,  # scores are divided by the root of this; absent: of head_dim
+        attn_logit_softcapping: Optional[float] = None,
+        logits_scaling: float = 1.0,  # logits are divided by this
+        final_logit_softcapping: Optional[float] = None,
+        # Layers that differ.
         sliding_window: Optional[int] = None,  # a token sees itself and the window - 1 tokens before it; absent: all
+        layer_types: Optional[list] = None,  # full_attention or sliding_attention; absent: the window is all layers'
+        no_rope_layer_interval: Optional[int] = None,  # every so many layers, one is without rotary embeddings
+        no_rope_layers: Optional[list] = None,  # by layer, 0: without rotary embeddings; wins over the interval
+        # Rotary embeddings.
+        rope_theta: Optional[float] = None,  # absent: 10000
+        rope_scaling: Optional[dict] = None,  # the type and its settings; see ROTARY_TYPES
+        rope_parameters: Optional[dict] = None,  # theta and scaling in one object, or one for each of layer_types; wins
+        partial_rotary_factor: Optional[float] = None,  # of each head, this part from its start is turned; absent: all
+        rope_interleaved: bool = False,  # dimension 2i is paired with 2i + 1; else i with i + half
+        max_position_embeddings: int = 2048,  # a promise, not a limit: nothing here is that long
+        original_max_position_embeddings: Optional[int] = None,  # the length before rotary scaling; absent: see there
+        # Training, and what transformers reads.
         tie_word_embeddings: bool = True,  # absent means tied in Forgather's files
         attention_dropout: float = 0.0,  # on the attention weights
         activation_dropout: float = 0.0,  # inside the feed-forward network, before its last projection
@@ -66,62 +130,96 @@ class FgconvConfig(PretrainedConfig):
         pad_token_id: Optional[int] = None,
         **kwargs,
     ):
+        given = {key: value for key, value in locals().items() if key not in ("self", "kwargs", "__class__")}
         super().__init__(**kwargs)
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.intermediate_size = intermediate_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_attention_heads = num_attention_heads
-        self.num_key_value_heads = num_key_value_heads or num_attention_heads
-        self.head_dim = head_dim or hidden_size // num_attention_heads
-        self.hidden_act = hidden_act
-        self.rms_norm_eps = rms_norm_eps
-        self.qk_norm = (forgather_arch or hf_model_type) == "qwen3" if qk_norm is None else qk_norm
-        self.attention_bias = attention_bias
-        self.attention_out_bias = attention_bias if attention_out_bias is None else attention_out_bias
-        self.mlp_bias = mlp_bias
-        self.max_position_embeddings = max_position_embeddings
-        if rope_parameters:
-            rope_scaling = dict(rope_parameters)
-            rope_theta = rope_scaling.pop("rope_theta", rope_theta)
-        self.rope_theta = 10000.0 if rope_theta is None else rope_theta
-        self.rope_scaling = rope_scaling
-        self.sliding_window = sliding_window
-        self.tie_word_embeddings = tie_word_embeddings
-        self.attention_dropout = attention_dropout
-        self.activation_dropout = activation_dropout
-        self.layer_dropout = layer_dropout
-        self.residual_dropout = residual_dropout
-        self.embedding_dropout = embedding_dropout
-        self.initializer_range = initializer_range
-        self.use_cache = use_cache
-        self.forgather_arch = forgather_arch
-        self.hf_model_type = hf_model_type
-        self.bos_token_id = bos_token_id
-        self.eos_token_id = eos_token_id
-        self.pad_token_id = pad_token_id
-        self._refuse_what_is_not_computed()
+        if rope_parameters and not by_layer_type(rope_parameters):
+            given["rope_scaling"] = dict(rope_parameters)
+            for key in ("rope_theta", "partial_rotary_factor"):
+                given[key] = given["rope_scaling"].pop(key, given[key])
+            given["rope_parameters"] = None
+        given["num_key_value_heads"] = num_key_value_heads or num_attention_heads
+        given["head_dim"] = head_dim or hidden_size // num_attention_heads
+        given["qk_norm"] = (forgather_arch or hf_model_type) == "qwen3" if qk_norm is None else qk_norm
+        given["attention_out_bias"] = attention_bias if attention_out_bias is None else attention_out_bias
+        given["hidden_act"] = hidden_act or hidden_activation or "silu"
+        if given["rope_theta"] is None and not given["rope_parameters"]:
+            given["rope_theta"] = 10000.0
+        for key, value in given.items():
+            setattr(self, key, value)
+        self._refuse_what_is_not_computed(kwargs)
 
-    def _refuse_what_is_not_computed(self):
+    def _refuse_what_is_not_computed(self, others: dict):
         """A setting that the code below does not follow must not pass in silence."""
-        if self.hidden_act != "silu":
-            raise ValueError(f"config.json: hidden_act is {self.hidden_act!r}; this code has silu only")
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f"config.json: num_attention_heads ({self.num_attention_heads}) is not a multiple of "
-                f"num_key_value_heads ({self.num_key_value_heads})"
-            )
-        if self.head_dim % 2:
-            raise ValueError(f"config.json: head_dim is {self.head_dim}; rotary embeddings need an even number")
-        if self.sliding_window is not None and self.sliding_window < 1:
-            raise ValueError(f"config.json: sliding_window is {self.sliding_window}; expected null or at least 1")
-        if self.rope_type not in ("default", "llama3"):
-            raise ValueError(f"config.json: rope_scaling has type {self.rope_type!r}; this code has default and llama3")
+        heads, layers, window = self.num_key_value_heads, self.num_hidden_layers, self.sliding_window
+        types = ["full_attention", "sliding_attention"] if window is not None else ["full_attention"]
+        for key in UNKNOWN_COMPUTATIONS:
+            refuse(others.get(key), key, others.get(key), "nothing, as it has no such computation")
+        refuse(self.activation not in ACTIVATIONS, "hidden_act", self.activation, f"one of {', '.join(ACTIVATIONS)}")
+        refuse(self.norm_position not in BLOCKS, "norm_position", self.norm_position, f"one of {', '.join(BLOCKS)}")
+        refuse(self.norm_weight_offset not in (0, 1), "norm_weight_offset", self.norm_weight_offset, "0 or 1")
+        wrong = self.attention_multiplier is not None and self.query_pre_attn_scalar is not None
+        refuse(wrong, "attention_multiplier", self.attention_multiplier, "nothing next to query_pre_attn_scalar")
+        wrong = self.num_attention_heads % heads
+        refuse(wrong, "num_attention_heads", self.num_attention_heads, f"a multiple of num_key_value_heads ({heads})")
+        refuse(window is not None and window < 1, "sliding_window", window, "null or at least 1")
+        if self.layer_types is not None:
+            wrong = len(self.layer_types) != layers or not set(self.layer_types) <= set(types)
+            refuse(wrong, "layer_types", self.layer_types, f"{layers} entries, each {' or '.join(types)}")
+        wrong = self.no_rope_layers is not None and len(self.no_rope_layers) < layers
+        refuse(wrong, "no_rope_layers", self.no_rope_layers, f"{layers} entries")
+        kinds = self.layer_types if self.rope_parameters else []
+        wrong = kinds is None or not set(kinds) <= set(self.rope_parameters or {})
+        refuse(wrong, "rope_parameters", self.rope_parameters, "an object for each of layer_types")
+        for kind in {self.rotary_kind(layer) for layer in range(layers)} - {None}:
+            self._refuse_rotary(self.rotary_settings(kind))
+
+    def _refuse_rotary(self, settings: dict):
+        kind, size = settings["rope_type"], settings["size"]
+        refuse(kind not in ROTARY_TYPES, "rope_scaling.rope_type", kind, f"one of {', '.join(ROTARY_TYPES)}")
+        wrong = not 0 < size + size % 2 <= self.head_dim
+        refuse(wrong, "head_dim", self.head_dim, f"pairs of dimensions to turn, not {size} dimensions")
+        members = ROTARY_TYPES[kind][1:]
+        known = {*ROTARY_MEMBERS, *itertools.chain(*(reads for _, *reads in ROTARY_TYPES.values()))}
+        for key, value in settings.items():
+            refuse(value is not None and key not in known, f"rope_scaling.{key}", value, "nothing")
+        needed = ["rope_theta", *(members if kind in ("linear", "dynamic", "llama3") else [])]
+        for key in needed:
+            refuse(not settings.get(key), f"rope_scaling.{key}", settings.get(key), f"a number for rotary type {kind}")
+        for key in {"short_factor", "long_factor"} & set(members):
+            found = settings.get(key)
+            refuse(len(found or []) != size // 2, f"rope_scaling.{key}", found, f"{size // 2} numbers")
 
     @property
-    def rope_type(self) -> str:
-        scaling = self.rope_scaling or {}
-        return scaling.get("rope_type", scaling.get("type", "default"))
+    def activation(self) -> str:
+        return self.hidden_activation or self.hidden_act
+
+    def window(self, layer: int) -> Optional[int]:
+        slides = self.layer_types is None or self.layer_types[layer] == "sliding_attention"
+        return self.sliding_window if slides else None
+
+    def rotary_kind(self, layer: int) -> Optional[str]:
+        """What rotary_settings takes for this layer; None if it has no rotary embeddings."""
+        every = self.no_rope_layer_interval
+        if self.no_rope_layers is not None and not self.no_rope_layers[layer]:
+            return None
+        if self.no_rope_layers is None and every and (layer + 1) % every == 0:
+            return None
+        if not self.rope_parameters:
+            return "every layer"
+        kind = self.layer_types[layer]
+        return kind if self.rope_parameters[kind] is not None else None
+
+    def rotary_settings(self, kind: str) -> dict:
+        """The rotary type and all that it reads, and the number of dimensions that are turned as "size"."""
+        given = self.rope_parameters[kind] if self.rope_parameters else self.rope_scaling
+        settings = {"rope_theta": self.rope_theta, "partial_rotary_factor": self.partial_rotary_factor, **(given or {})}
+        settings["rope_type"] = settings.get("rope_type") or settings.get("type") or "default"
+        part = settings["partial_rotary_factor"]
+        settings["size"] = self.head_dim if part is None else int(self.head_dim * part)
+        lengths = self.original_max_position_embeddings, settings.get("original_max_position_embeddings")
+        settings["original_max_position_embeddings"] = lengths[0] or lengths[1] or self.max_position_embeddings
+        settings["max_position_embeddings"] = self.max_position_embeddings
+        return settings
 
     # One class serves every family, so model_type ("forgather-dynamic-causal-llama" and so on) belongs to the instance.
     # transformers takes it from the class at two places, which these two methods replace: when it reads a file it
@@ -133,56 +231,156 @@ class FgconvConfig(PretrainedConfig):
         return cls.from_dict(settings, **unused)
 
     def to_dict(self):
-        return {**super().to_dict(), "model_type": self.model_type}
+        settings = {**super().to_dict(), "model_type": self.model_type}
+        known = inspect.signature(FgconvConfig.__init__).parameters
+        unused = {key for key in OPTIONAL_KEYS if settings.get(key) == known[key].default}
+        if settings.get("attention_out_bias") == settings.get("attention_bias"):
+            unused.add("attention_out_bias")
+        if settings.get("hidden_activation") is not None:
+            unused.add("hidden_act")
+        return {key: value for key, value in settings.items() if key not in unused}
+
+
+def refuse(wrong, key: str, found, expected: str):
+    if wrong:
+        raise ValueError(f"config.json: {key} is {found!r}; this code expects {expected}")
+
+
+def by_layer_type(rope_parameters: dict) -> bool:
+    return any(isinstance(value, dict) for value in rope_parameters.values())
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + eps) over the last dimension, in float32, then times a weight in the type of x."""
+    """x / sqrt(mean(x^2) + eps) over the last dimension, in float32, then times the weight."""
 
-    def __init__(self, size: int, eps: float):
+    def __init__(self, config: FgconvConfig, size: int):
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
-        self.eps = eps
+        self.offset = config.norm_weight_offset
+        self.weight = nn.Parameter(torch.full((size,), 1.0 - self.offset))
+        self.eps = config.rms_norm_eps
+        self.late = config.late_rounding or self.offset != 0
 
     def forward(self, x):
         wide = x.float()
         wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self.eps)
+        if self.late:
+            return (wide * (self.offset + self.weight.float())).to(x.dtype)
         return self.weight * wide.to(x.dtype)
 
 
-def rotary_frequencies(config: FgconvConfig, device) -> torch.Tensor:
-    """How far each pair of a head's dimensions turns from one position to the next: radians, [d / 2], float32."""
-    even = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float32)
-    frequencies = 1.0 / config.rope_theta ** (even / config.head_dim)
-    if config.rope_type != "llama3":
-        return frequencies
+def soft_cap(x, cap: Optional[float]):
+    return x if cap is None else torch.tanh(x / cap) * cap
+
+
+# Rotary types. Each takes how far each pair of dimensions turns from one position to the next, in radians, [size / 2],
+# and returns it changed, with a factor for cosines and sines.
+
+
+def plain_frequencies(frequencies, settings, position_ids):
+    return frequencies, 1.0
+
+
+def linear_frequencies(frequencies, settings, position_ids):
+    return frequencies / settings["factor"], 1.0
+
+
+def dynamic_frequencies(frequencies, settings, position_ids):
+    """As if rope_theta had been larger, by as much as the text is longer than max_position_embeddings."""
+    trained, size = settings["max_position_embeddings"], settings["size"]
+    length = max(int(position_ids.max()) + 1, trained)
+    growth = (settings["factor"] * length / trained - (settings["factor"] - 1)) ** (size / (size - 2))
+    return frequencies / growth ** (torch.arange(0, size, 2, device=frequencies.device) / size), 1.0
+
+
+def llama3_frequencies(frequencies, settings, position_ids):
     # Llama 3 was stretched to longer texts after training: slow turns are slowed down by `factor`, fast ones are
     # kept, and between the two limits (in turns per original text length) one passes smoothly into the other.
-    scaling = config.rope_scaling
-    original_length = scaling.get("original_max_position_embeddings") or config.max_position_embeddings
-    low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
-    turns = original_length / (2 * torch.pi / frequencies)
+    low, high = settings["low_freq_factor"], settings["high_freq_factor"]
+    turns = settings["original_max_position_embeddings"] / (2 * torch.pi / frequencies)
     kept = ((turns - low) / (high - low)).clamp(0, 1)
-    return (1 - kept) * frequencies / scaling["factor"] + kept * frequencies
+    return (1 - kept) * frequencies / settings["factor"] + kept * frequencies, 1.0
 
 
-def rotary_angles(config: FgconvConfig, position_ids, dtype):
-    """Cosines and sines for positions [b, q], each [b, 1, q, d / 2].
+def stretch(settings) -> float:
+    return settings.get("factor") or settings["max_position_embeddings"] / settings["original_max_position_embeddings"]
+
+
+def longrope_frequencies(frequencies, settings, position_ids):
+    """A factor for each pair, of which there are two lists: for texts up to the original length, and for longer ones."""
+    original, factor = settings["original_max_position_embeddings"], settings.get("attention_factor")
+    chosen = settings["long_factor" if int(position_ids.max()) + 1 > original else "short_factor"]
+    if factor is None:
+        factor = math.sqrt(1 + math.log(stretch(settings)) / math.log(original)) if stretch(settings) > 1 else 1.0
+    return frequencies / torch.tensor(chosen, dtype=torch.float32, device=frequencies.device), factor
+
+
+def yarn_frequencies(frequencies, settings, position_ids):
+    """As llama3, but one passes into the other along the index of the pair; and scores grow with the factor."""
+    size, factor = settings["size"], stretch(settings)
+
+    def index(turns: float) -> float:  # of the pair that turns so often in the original length
+        length = settings["original_max_position_embeddings"]
+        return size * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(settings["rope_theta"]))
+
+    def growth(weight: float) -> float:
+        return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+    first, last = index(settings.get("beta_fast") or 32), index(settings.get("beta_slow") or 1)
+    if settings.get("truncate", True):
+        first, last = math.floor(first), math.ceil(last)
+    first, last = max(first, 0), min(last, size - 1)
+    last += 0.001 if first == last else 0
+    slowed = ((torch.arange(size // 2, device=frequencies.device) - first) / (last - first)).clamp(0, 1)
+    scale, weights = settings.get("attention_factor"), (settings.get("mscale"), settings.get("mscale_all_dim"))
+    if scale is None:
+        scale = growth(weights[0]) / growth(weights[1]) if all(weights) else growth(1.0)
+    return frequencies / factor * slowed + frequencies * (1 - slowed), scale
+
+
+# Name: the function, and what it reads besides ROTARY_MEMBERS.
+ROTARY_TYPES = {
+    "default": (plain_frequencies,),
+    "linear": (linear_frequencies, "factor"),
+    "dynamic": (dynamic_frequencies, "factor"),
+    "llama3": (llama3_frequencies, "factor", "low_freq_factor", "high_freq_factor"),
+    "longrope": (longrope_frequencies, "factor", "short_factor", "long_factor", "attention_factor"),
+    "yarn": (
+        yarn_frequencies,
+        *("factor", "attention_factor", "beta_fast", "beta_slow", "truncate", "mscale", "mscale_all_dim"),
+    ),
+}
+ROTARY_MEMBERS = (
+    "rope_type type rope_theta partial_rotary_factor size original_max_position_embeddings max_position_embeddings"
+).split()
+
+
+def rotary_angles(settings: dict, position_ids, dtype):
+    """Cosines and sines for positions [b, q], each [b, 1, q, size / 2].
 
     They are recomputed in each forward pass: it is cheap, and there is no table that could be too short, be lost
     when a model is loaded, or be rounded when it is cast.
     """
-    turned = position_ids[:, None, :, None].float() * rotary_frequencies(config, position_ids.device)
-    return turned.cos().to(dtype), turned.sin().to(dtype)
+    even = torch.arange(0, settings["size"], 2, device=position_ids.device, dtype=torch.float32)
+    frequencies = 1.0 / settings["rope_theta"] ** (even / settings["size"])
+    frequencies, factor = ROTARY_TYPES[settings["rope_type"]][0](frequencies, settings, position_ids)
+    turned = position_ids[:, None, :, None].float() * frequencies
+    return (turned.cos() * factor).to(dtype), (turned.sin() * factor).to(dtype)
 
 
-def rotate(x, cos, sin):
-    """Turn x, [b, heads, q, d], whose dimension i is paired with dimension i + d / 2."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+def rotate(x, angles, interleaved: bool):
+    """Turn the first dimensions of x, [b, heads, q, d], as many as there are angles for, in pairs; None: none."""
+    if angles is None:
+        return x
+    cos, sin = angles
+    size = 2 * cos.shape[-1]
+    turned, rest = x[..., :size], x[..., size:]
+    first, second = (turned[..., 0::2], turned[..., 1::2]) if interleaved else turned.chunk(2, dim=-1)
+    first, second = first * cos - second * sin, second * cos + first * sin
+    turned = torch.stack((first, second), dim=-1).flatten(-2) if interleaved else torch.cat((first, second), dim=-1)
+    return torch.cat((turned.to(x.dtype), rest), dim=-1)
 
 
-def visible_keys(config: FgconvConfig, attention_mask, document_ids, past: int, new: int, device):
+def visible_keys(window: Optional[int], attention_mask, document_ids, past: int, new: int, device):
     """True where a query may look at a key: [b or 1, 1, q, k], keys being all tokens from the first one on.
 
     attention_mask is [b, k], 0 for padding, or None; document_ids is [b, q] if texts are packed into one row, or None.
@@ -190,8 +388,8 @@ def visible_keys(config: FgconvConfig, attention_mask, document_ids, past: int, 
     keys = torch.arange(past + new, device=device)
     queries = keys[past:, None]
     visible = keys <= queries
-    if config.sliding_window is not None:
-        visible &= keys > queries - config.sliding_window
+    if window is not None:
+        visible &= keys > queries - window
     visible = visible[None, None]
     if attention_mask is not None:
         visible = visible & attention_mask[:, None, None, : past + new].bool()
@@ -214,23 +412,36 @@ class Attention(nn.Module):
         self.key_linear = nn.Linear(config.hidden_size, key_size, bias=config.attention_bias)
         self.value_linear = nn.Linear(config.hidden_size, key_size, bias=config.attention_bias)
         self.output_linear = nn.Linear(query_size, config.hidden_size, bias=config.attention_out_bias)
-        self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
-        self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else nn.Identity()
+        together = config.qk_norm_all_heads
+        self.q_norm = RMSNorm(config, query_size if together else config.head_dim) if config.qk_norm else nn.Identity()
+        self.k_norm = RMSNorm(config, key_size if together else config.head_dim) if config.qk_norm else nn.Identity()
+        self.scale = config.attention_multiplier
+        if self.scale is None:
+            divided = config.query_pre_attn_scalar
+            self.scale = (config.head_dim if divided is None else divided) ** -0.5
 
-    def forward(self, x, cos, sin, mask, past_key_values):
+    def forward(self, x, angles, mask, past_key_values):
         def heads(projected):  # [b, q, heads * d] -> [b, q, heads, d]
             return projected.unflatten(-1, (-1, self.config.head_dim))
 
-        query = rotate(self.q_norm(heads(self.query_linear(x))).transpose(1, 2), cos, sin)
-        key = rotate(self.k_norm(heads(self.key_linear(x))).transpose(1, 2), cos, sin)
+        def turned(projected, norm):  # [b, q, heads * d] -> [b, heads, q, d]
+            normalised = heads(norm(projected)) if self.config.qk_norm_all_heads else norm(heads(projected))
+            return rotate(normalised.transpose(1, 2), angles, self.config.rope_interleaved)
+
+        query = turned(self.query_linear(x), self.q_norm)
+        key = turned(self.key_linear(x), self.k_norm)
         value = heads(self.value_linear(x)).transpose(1, 2)
         if past_key_values is not None:
             key, value, mask = self.extend_cache(past_key_values, key, value, mask)
         group = self.config.num_attention_heads // self.config.num_key_value_heads
         key, value = (kv.repeat_interleave(group, dim=1) for kv in (key, value))
         dropout = self.config.attention_dropout if self.training else 0.0
-        attend = eager_attention if self.config._attn_implementation == "eager" else torch_attention
-        return self.output_linear(attend(query, key, value, mask, dropout).transpose(1, 2).flatten(2))
+        cap = self.config.attn_logit_softcapping
+        if cap is None and self.config._attn_implementation != "eager":
+            attended = torch_attention(query, key, value, mask, dropout, self.scale)
+        else:
+            attended = eager_attention(query, key, value, mask, dropout, self.scale, cap)
+        return self.output_linear(attended.transpose(1, 2).flatten(2))
 
     def extend_cache(self, past_key_values, key, value, mask):
         """Store the new keys and values; return all of them, and the mask cut to the keys that are there.
@@ -251,12 +462,12 @@ class Attention(nn.Module):
 # booleans (True: may look) or numbers to add to the scores. Without a mask, key j is seen by the queries from j on.
 
 
-def torch_attention(query, key, value, mask, dropout: float):
-    return F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)
+def torch_attention(query, key, value, mask, dropout: float, scale: float):
+    return F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None, scale=scale)
 
 
-def eager_attention(query, key, value, mask, dropout: float):
-    scores = query @ key.transpose(2, 3) * query.shape[-1] ** -0.5
+def eager_attention(query, key, value, mask, dropout: float, scale: float, cap: Optional[float]):
+    scores = soft_cap(query @ key.transpose(2, 3) * scale, cap)
     if mask is None:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
     if mask.dtype == torch.bool:
@@ -268,21 +479,22 @@ def eager_attention(query, key, value, mask, dropout: float):
 
 
 class FeedForward(nn.Module):
-    """down(silu(gate(x)) * up(x))"""
+    """down(activation(gate(x)) * up(x))"""
 
     def __init__(self, config: FgconvConfig):
         super().__init__()
         self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.mlp_bias)
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=config.mlp_bias)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
+        self.activation = ACTIVATIONS[config.activation]
         self.dropout = nn.Dropout(config.activation_dropout)
 
     def forward(self, x):
-        return self.down_proj(self.dropout(F.silu(self.gate_proj(x)) * self.up_proj(x)))
+        return self.down_proj(self.dropout(self.activation(self.gate_proj(x)) * self.up_proj(x)))
 
 
 class DecoderLayer(GradientCheckpointingLayer):
-    """Attention and feed-forward, each added to the residual stream and fed from its normalised copy.
+    """Attention and feed-forward with their norms; what each row of parts computes is added to the residual stream.
 
     The base class recomputes the layer in the backward pass after model.gradient_checkpointing_enable(); it needs the
     cache under the name past_key_values, as a keyword, to leave it out then.
@@ -290,17 +502,26 @@ class DecoderLayer(GradientCheckpointingLayer):
 
     def __init__(self, config: FgconvConfig, layer_index: int):
         super().__init__()
-        self.norm1 = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.attention = Attention(config, layer_index)
-        self.norm2 = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.feedforward = FeedForward(config)
+        self.block = BLOCKS[config.norm_position]
+        for part in itertools.chain(*self.block):
+            if part == "attention":
+                self.attention = Attention(config, layer_index)
+            elif part == "feedforward":
+                self.feedforward = FeedForward(config)
+            else:
+                self.add_module(part, RMSNorm(config, config.hidden_size))
+        self.residual_multiplier = config.residual_multiplier
         self.layer_dropout = nn.Dropout(config.layer_dropout)
         self.residual_dropout = nn.Dropout(config.residual_dropout)
 
-    def forward(self, x, cos, sin, mask, past_key_values=None):
-        attended = self.attention(self.norm1(x), cos, sin, mask, past_key_values)
-        x = self.residual_dropout(x) + self.layer_dropout(attended)
-        return self.residual_dropout(x) + self.layer_dropout(self.feedforward(self.norm2(x)))
+    def forward(self, x, angles, mask, past_key_values=None):
+        for parts in self.block:
+            added = x
+            for part in parts:
+                given = (angles, mask, past_key_values) if part == "attention" else ()
+                added = getattr(self, part)(added, *given)
+            x = self.residual_dropout(x) + self.layer_dropout(added * self.residual_multiplier)
+        return x
 
 
 class InputEncoder(nn.Module):
@@ -313,7 +534,7 @@ class LayerStack(nn.Module):
     def __init__(self, config: FgconvConfig):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(config, index) for index in range(config.num_hidden_layers))
-        self.layer_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.layer_norm = RMSNorm(config, config.hidden_size)
 
 
 class CausalLM(nn.Module):
@@ -325,25 +546,36 @@ class CausalLM(nn.Module):
         self.input_encoder = InputEncoder(config)
         self.layer_stack = LayerStack(config)
         self.embedding_dropout = nn.Dropout(config.embedding_dropout)
+        layers = range(config.num_hidden_layers)
+        self.windows = [config.window(layer) for layer in layers]
+        self.rotary_kinds = [config.rotary_kind(layer) for layer in layers]
+        self.rotary_settings = {kind: config.rotary_settings(kind) for kind in set(self.rotary_kinds) - {None}}
 
     def forward(self, inputs_embeds, attention_mask, position_ids, past_key_values, every_state: bool):
         """Return the output, [b, q, hidden], and if every_state each layer's input and the output, else None."""
+        config, device, dtype = self.config, inputs_embeds.device, inputs_embeds.dtype
         new = inputs_embeds.shape[1]
         past = int(past_key_values.get_seq_length()) if past_key_values is not None else 0
-        mask = self.make_mask(attention_mask, position_ids, past, new, inputs_embeds.device)
+        masks = {
+            window: self.make_mask(window, attention_mask, position_ids, past, new, device) for window in set(self.windows)
+        }
         if position_ids is None:
-            position_ids = torch.arange(past, past + new, device=inputs_embeds.device)[None]
-        cos, sin = rotary_angles(self.config, position_ids, inputs_embeds.dtype)
-        x = self.embedding_dropout(inputs_embeds)
+            position_ids = torch.arange(past, past + new, device=device)[None]
+        precise = torch.float32 if config.late_rounding else dtype
+        angles = {None: None}
+        angles |= {kind: rotary_angles(settings, position_ids, precise) for kind, settings in self.rotary_settings.items()}
+        x = self.embedding_dropout(inputs_embeds * config.embedding_multiplier)
+        if config.scale_embeddings:
+            x = x * torch.tensor(config.hidden_size**0.5, dtype=dtype, device=device)
         states = []
-        for layer in self.layer_stack.layers:
+        for layer, window, kind in zip(self.layer_stack.layers, self.windows, self.rotary_kinds):
             if every_state:
                 states.append(x)
-            x = layer(x, cos, sin, mask, past_key_values=past_key_values)
+            x = layer(x, angles[kind], masks[window], past_key_values=past_key_values)
         x = self.layer_stack.layer_norm(x)
         return x, (*states, x) if every_state else None
 
-    def make_mask(self, attention_mask, position_ids, past: int, new: int, device):
+    def make_mask(self, window: Optional[int], attention_mask, position_ids, past: int, new: int, device):
         """The mask for attention; None for the plain causal one, which torch has a faster way for."""
         if attention_mask is not None and attention_mask.dim() == 4:
             return attention_mask  # the caller has decided
@@ -353,10 +585,10 @@ class CausalLM(nn.Module):
             starts = position_ids.diff(dim=1, prepend=position_ids[:, :1] - 1) != 1
             document_ids = starts.cumsum(dim=1) if starts.any() else None
         padded = attention_mask is not None and not attention_mask.all()
-        window_matters = self.config.sliding_window is not None and past + new > self.config.sliding_window
+        window_matters = window is not None and past + new > window
         if past == 0 and not padded and not window_matters and document_ids is None:
             return None
-        return visible_keys(self.config, attention_mask if padded else None, document_ids, past, new, device)
+        return visible_keys(window, attention_mask if padded else None, document_ids, past, new, device)
 
 
 class FgconvForCausalLM(PreTrainedModel, GenerationMixin):
@@ -374,6 +606,11 @@ class FgconvForCausalLM(PreTrainedModel, GenerationMixin):
         self.causal_lm = CausalLM(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()  # ties the head to the embedding if the configuration says so
+
+    def _init_weights(self, module):
+        super()._init_weights(module)
+        if isinstance(module, RMSNorm):  # the base class knows norms that multiply by the weight alone
+            nn.init.constant_(module.weight, 1.0 - module.offset)
 
     @classmethod
     def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
@@ -400,6 +637,27 @@ class FgconvForCausalLM(PreTrainedModel, GenerationMixin):
 
     def set_output_embeddings(self, new_embeddings):
         self.lm_head = new_embeddings
+
+    @staticmethod
+    def create_masks_for_generate(attention_mask=None, **kwargs):
+        """generate() would make masks for caches of fixed length; forward makes them for each kind of cache."""
+        return attention_mask
+
+    def prepare_inputs_for_generation(self, input_ids, past_key_values=None, attention_mask=None, **kwargs):
+        """As the base class does it, but with longrope, all keys get other angles once a text outgrows the original
+        length: then nothing of the cache is kept."""
+        used = [settings for settings in self.causal_lm.rotary_settings.values() if settings["rope_type"] == "longrope"]
+        lengths = [settings["original_max_position_embeddings"] for settings in used]
+        if lengths and past_key_values is not None and past_key_values.get_seq_length() > 0:
+            longest = input_ids.shape[1] if attention_mask is None else int(attention_mask.sum(-1).max())
+            before = longest - (input_ids.shape[1] - past_key_values.get_seq_length())
+            if any(before <= length < longest for length in lengths):
+                past_key_values = None
+                if "next_sequence_length" in kwargs:  # transformers 5 would feed the newest token alone
+                    kwargs["next_sequence_length"] = None
+        return super().prepare_inputs_for_generation(
+            input_ids, past_key_values=past_key_values, attention_mask=attention_mask, **kwargs
+        )
 
     def forward(
         self,
@@ -441,6 +699,9 @@ class FgconvForCausalLM(PreTrainedModel, GenerationMixin):
         x, states = self.causal_lm(inputs_embeds, attention_mask, position_ids, past_key_values, output_hidden_states)
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(x[:, kept])
+        if self.config.logits_scaling != 1:
+            logits = logits / self.config.logits_scaling
+        logits = soft_cap(logits, self.config.final_logit_softcapping)
         loss = None
         if labels is not None:
             loss = self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)

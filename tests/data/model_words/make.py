@@ -5,6 +5,8 @@ import json, math, pathlib, struct
 
 import numpy as np
 
+import recurrent
+
 here = pathlib.Path(__file__).parent
 erf = np.vectorize(math.erf)
 
@@ -114,7 +116,8 @@ def feed_forward(m, w, x):
 
 def block(config, w, xs):
     e = config["normalization"]["epsilon"]
-    xs = [x + a for x, a in zip(xs, attention(config["mixer"], w, [rms(x, w["norm_1"], e) for x in xs]))]
+    mix = {"attention": attention, **recurrent.MIXERS}[config["mixer"]["type"]]
+    xs = [x + a for x, a in zip(xs, mix(config["mixer"], w, [rms(x, w["norm_1"], e) for x in xs]))]
     return [x + feed_forward(config["mlp"], w, rms(x, w["norm_2"], e)) for x in xs]
 
 
@@ -135,15 +138,20 @@ def forward(base, configs, weights, tokens):
 
 
 # ---- weights: made in the layout of the formulas above, stored as each format has them ----
-def make_block(config, hidden, draw):
-    m, f = config["mixer"], config["mlp"]
+def make_attention(m, hidden, draw):
     width, kv = m["heads"] * m["head_size"], m["head_groups"] * m["head_size"]
-    w = {"norm_1": 1 + draw(hidden), "norm_2": 1 + draw(hidden), "query": draw(width, hidden), "key": draw(kv, hidden), "value": draw(kv, hidden), "dense": draw(hidden, width)}
+    w = {"query": draw(width, hidden), "key": draw(kv, hidden), "value": draw(kv, hidden), "dense": draw(hidden, width)}
     if m["add_linear_biases"]:
         w.update(query_bias=draw(width), key_bias=draw(kv), value_bias=draw(kv), dense_bias=draw(hidden))
     for n in ("query_norm", "key_norm"):
         if m.get(n):
             w[n] = 1 + draw(m["head_size"])
+    return w
+
+
+def make_block(config, hidden, draw):
+    m, f = config["mixer"], config["mlp"]
+    w = {"norm_1": 1 + draw(hidden), "norm_2": 1 + draw(hidden), **(make_attention if m["type"] == "attention" else recurrent.make)(m, hidden, draw)}
     experts = (f["experts"],) if f.get("type") == "moe" else ()
     w.update(gate=draw(*experts, f["intermediate_size"], hidden), down=draw(*experts, hidden, f["intermediate_size"]))
     if f["gated"]:
@@ -165,8 +173,9 @@ def fast_llm_tensors(base, weights):
     count = base["decoder"]["num_blocks"]
     for i, w in enumerate(weights["blocks"]):
         p = f"decoder.{i}." if i < count else f"multi_token_prediction.blocks.{i - count}."
-        out.update({p + "norm_1.weight": w["norm_1"], p + "norm_2.weight": w["norm_2"], p + "mixer.query.weight": w["query"], p + "mixer.dense.weight": w["dense"],
-                    p + "mixer.key_value.weight": np.concatenate([w["key"], w["value"]])})
+        out.update({p + "norm_1.weight": w["norm_1"], p + "norm_2.weight": w["norm_2"], **{p + k: v for k, v in w.items() if k.startswith("mixer.")}})
+        if "query" in w:
+            out.update({p + "mixer.query.weight": w["query"], p + "mixer.dense.weight": w["dense"], p + "mixer.key_value.weight": np.concatenate([w["key"], w["value"]])})
         if "query_bias" in w:
             out.update({p + "mixer.query.bias": w["query_bias"], p + "mixer.dense.bias": w["dense_bias"],
                         p + "mixer.key_value.bias": np.concatenate([w["key_bias"], w["value_bias"]])})
@@ -233,7 +242,8 @@ def make(name, seed, base, configs, hf=None):
 
 
 def describe(mixer, mlp, epsilon=0.0001):
-    return {"type": "decoder", "mixer": {"type": "attention", "add_linear_biases": False, **mixer}, "mlp": {"add_linear_biases": False, **mlp},
+    usual = {"add_linear_biases": False} if mixer.get("type", "attention") in ("attention", "mamba") else {}
+    return {"type": "decoder", "mixer": {"type": "attention", **usual, **mixer}, "mlp": {"add_linear_biases": False, **mlp},
             "normalization": {"type": "rms_norm", "epsilon": epsilon}}
 
 
@@ -267,3 +277,17 @@ exact = describe({"heads": 4, "head_groups": 2, "head_size": 4, "add_linear_bias
 make("hf_gelu", 5, model(16, 24, {}), [exact] * 2,
      {"model_type": "llama", "hidden_size": 16, "vocab_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 11,
       "hidden_act": "gelu", "attention_bias": True, "mlp_bias": True, "rms_norm_eps": 0.001, "tie_word_embeddings": False})
+
+biased, plain_bias = {"bias": {"enabled": True}}, {"bias": {"enabled": False}}
+small = {"intermediate_size": 9, "gated": True, "activation": "silu"}
+mamba = {"type": "mamba", "state_size": 4, "d_inner": 16, "d_xb": 8, "dt_rank": 3}
+late = describe({**mamba, "add_linear_biases": True, "repeat_kv_before_conv": False, "z_layer": plain_bias, "dt_layer": plain_bias, "convolution_layer": {"kernel_size": 3, "activation": "gelu"}}, small)
+early = describe({**mamba, "dt_layer": biased, "output_layer": biased, "dt_input_layer": biased, "convolution_layer": {"kernel_size": 1, **biased}}, small)
+delta = describe({"type": "gdn", "value_heads": 6, "key_heads": 2, "key_head_dim": 3, "value_head_dim": 5, "qkv_projection_layer": biased, "ba_projection_layer": biased, "output_layer": biased,
+                  "convolution_layer": {"kernel_size": 2, "activation": "relu", **biased}, "normalization": {"epsilon": 0.01, "activation": "sigmoid"}}, small)
+kimi = describe({"type": "kda", "heads": 2, "head_dim": 4, "convolution_layer": {"kernel_size": 5, "activation": "identity", **biased},
+                 "normalization": {"epsilon": 0.02, "activation": "gelu"}, **{n + "_projection_layer": biased for n in ("q", "k", "v", "f_a", "f_b", "g_a", "g_b", "beta", "output")}}, small)
+either = describe({"type": "stochastic", "main_mixer_name": "one", "mixers": {"other": kimi["mixer"], "one": late["mixer"]}}, small)
+first = describe({"type": "stochastic", "mixers": {"one": {k: v for k, v in delta["mixer"].items() if not k.endswith("_layer")}, "other": early["mixer"]}}, small)
+kinds = {"late": late, "early": early, "delta": delta, "kimi": kimi, "either": either, "first": first}
+make("recurrent", 6, model(12, 30, {"type": "pattern", "blocks": kinds, "pattern": list(kinds), "num_blocks": 6}), list(kinds.values()))

@@ -1,0 +1,294 @@
+#include "products.cuh"
+
+#include "gpu.cuh"
+#include "rows.cuh"
+
+/* Sums of a product are taken over ranges of CHUNK columns, each from left to right by one fused multiply-add
+ * an element, and the ranges' sums are added from the first on. */
+enum { CHUNK = 1024 };
+enum { TILE_ROWS = 128, STEP = 16, THREADS = 128 }; /* weights' rows of a block, columns that it holds */
+enum { TOKENS_AT_ONCE = 512, TOKEN_TILE = 64 };
+enum { WARP = 32 };
+
+/* ---- several tokens ---- */
+
+struct product {
+    const float *weight, *input; /* [rows, columns], [count, columns] */
+    float *output;               /* output[t * stride + r], or of several ranges [range, count, rows] */
+    uint64_t rows, columns, count, stride;
+    bool aligned; /* both may be read by float4 */
+};
+
+/* Four columns of a row, zeros where there are none. */
+static __device__ float4 load_four(const float *from, uint64_t row, uint64_t rows, uint64_t column,
+                                   uint64_t end, uint64_t columns, bool aligned) {
+    float4 v = make_float4(0, 0, 0, 0);
+    if (row >= rows) return v;
+    const float *at = from + row * columns + column;
+    if (aligned && column + 4 <= end) return *(const float4 *)at;
+    if (column < end) v.x = at[0];
+    if (column + 1 < end) v.y = at[1];
+    if (column + 2 < end) v.z = at[2];
+    if (column + 3 < end) v.w = at[3];
+    return v;
+}
+
+/* Rows of a matrix on their way into shared memory, where they lie column by column. A thread carries
+ * rows / 32 pieces of four columns. */
+template <int rows> struct carried {
+    float4 four[rows / 32];
+
+    __device__ void load(const float *from, uint64_t first, uint64_t limit, uint64_t column, uint64_t end,
+                         const product &p) {
+#pragma unroll
+        for (int i = 0; i < rows / 32; i++)
+            four[i] = load_four(from, first + threadIdx.x / 4 + 32 * i, limit, column + threadIdx.x % 4 * 4,
+                                end, p.columns, p.aligned);
+    }
+
+    __device__ void store(float (*to)[rows + 4]) const {
+#pragma unroll
+        for (int i = 0; i < rows / 32; i++) {
+            int row = threadIdx.x / 4 + 32 * i, column = threadIdx.x % 4 * 4;
+            to[column][row] = four[i].x;
+            to[column + 1][row] = four[i].y;
+            to[column + 2][row] = four[i].z;
+            to[column + 3][row] = four[i].w;
+        }
+    }
+};
+
+/* A thread has 8 rows and tokens / 8 tokens: its rows are 4 * (thread % 16) and those 64 further on, its
+ * tokens 4 * (thread / 16) and, of 64, those 32 further on. */
+template <int tokens>
+static __device__ void multiply_step(const float (*weight)[TILE_ROWS + 4], const float (*input)[tokens + 4],
+                                     float (&sum)[8][tokens / 8]) {
+    int row = threadIdx.x % 16 * 4, token = threadIdx.x / 16 * 4;
+#pragma unroll
+    for (int k = 0; k < STEP; k++) {
+        float a[8], b[tokens / 8];
+        *(float4 *)a = *(const float4 *)&weight[k][row];
+        *(float4 *)(a + 4) = *(const float4 *)&weight[k][row + 64];
+#pragma unroll
+        for (int i = 0; i < tokens / 32; i++) *(float4 *)(b + 4 * i) = *(const float4 *)&input[k][token + 32 * i];
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+#pragma unroll
+            for (int j = 0; j < tokens / 8; j++) sum[i][j] = fmaf(a[i], b[j], sum[i][j]);
+        }
+    }
+}
+
+template <int tokens>
+static __device__ void store_sums(const product &p, const float (&sum)[8][tokens / 8], uint64_t first_row,
+                                  uint64_t first_token) {
+    bool whole = gridDim.z == 1;
+    float *to = whole ? p.output : p.output + blockIdx.z * p.count * p.rows;
+    uint64_t stride = whole ? p.stride : p.rows;
+#pragma unroll
+    for (int j = 0; j < tokens / 8; j++) {
+        uint64_t token = first_token + threadIdx.x / 16 * 4 + j / 4 * 32 + j % 4;
+        if (token >= p.count) continue;
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            uint64_t row = first_row + threadIdx.x % 16 * 4 + i / 4 * 64 + i % 4;
+            if (row < p.rows) to[token * stride + row] = sum[i][j];
+        }
+    }
+}
+
+/* A block has TILE_ROWS rows, `tokens` tokens and one range of columns. */
+template <int tokens> static __global__ void __launch_bounds__(THREADS) multiply_kernel(product p) {
+    __shared__ float weight[2][STEP][TILE_ROWS + 4], input[2][STEP][tokens + 4];
+    float sum[8][tokens / 8] = {};
+    uint64_t row = (uint64_t)blockIdx.x * TILE_ROWS, token = (uint64_t)blockIdx.y * tokens;
+    uint64_t begin = (uint64_t)blockIdx.z * CHUNK, end = min(begin + CHUNK, p.columns);
+    carried<TILE_ROWS> rows;
+    carried<tokens> inputs;
+    rows.load(p.weight, row, p.rows, begin, end, p);
+    inputs.load(p.input, token, p.count, begin, end, p);
+    rows.store(weight[0]);
+    inputs.store(input[0]);
+    __syncthreads();
+    int now = 0;
+    for (uint64_t column = begin; column < end; column += STEP, now ^= 1) {
+        bool more = column + STEP < end;
+        if (more) {
+            rows.load(p.weight, row, p.rows, column + STEP, end, p);
+            inputs.load(p.input, token, p.count, column + STEP, end, p);
+        }
+        multiply_step<tokens>(weight[now], input[now], sum);
+        if (more) {
+            rows.store(weight[now ^ 1]);
+            inputs.store(input[now ^ 1]);
+        }
+        __syncthreads();
+    }
+    store_sums<tokens>(p, sum, row, token);
+}
+
+static __global__ void add_ranges(const float *partial, unsigned ranges, uint64_t rows, uint64_t count,
+                                  float *output, uint64_t stride) {
+    uint64_t row = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x, token = blockIdx.y;
+    if (row >= rows) return;
+    float sum = partial[token * rows + row];
+    for (unsigned i = 1; i < ranges; i++) sum += partial[((uint64_t)i * count + token) * rows + row];
+    output[token * stride + row] = sum;
+}
+
+static bool by_four(const void *a, const void *b, uint64_t columns) {
+    return ((uintptr_t)a | (uintptr_t)b) % 16 == 0 && columns % 4 == 0;
+}
+
+static void multiply(gpu *c, product p) {
+    unsigned ranges = blocks_of(p.columns, CHUNK);
+    float *output = p.output;
+    if (ranges > 1) p.output = fit_partial(c, (size_t)ranges * p.count * p.rows);
+    if (!p.output) return;
+    dim3 grid(blocks_of(p.rows, TILE_ROWS), blocks_of(p.count, p.count > 32 ? 64 : 32), ranges);
+    if (p.count > 32)
+        multiply_kernel<64><<<grid, THREADS, 0, c->work>>>(p);
+    else
+        multiply_kernel<32><<<grid, THREADS, 0, c->work>>>(p);
+    if (ranges > 1)
+        add_ranges<<<dim3(blocks_of(p.rows, 256), (unsigned)p.count), 256, 0, c->work>>>(
+            p.output, ranges, p.rows, p.count, output, p.stride);
+    note_error(c, cudaGetLastError());
+}
+
+/* ---- one token ---- */
+
+static __device__ float add_over_warp(float sum) {
+    for (int apart = WARP / 2; apart; apart /= 2) sum += __shfl_xor_sync(0xffffffff, sum, apart);
+    return sum;
+}
+
+/* A warp has a row. Four columns k to k + 3, k a multiple of 4, are those of lane k / 4 % 32, which has four
+ * sums of four for them, by k / 128 % 4. They are added in a fixed order. */
+static __global__ void multiply_one_kernel(product p) {
+    uint64_t row = ((uint64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
+    unsigned lane = threadIdx.x % WARP;
+    if (row >= p.rows) return;
+    float4 sum[4] = {};
+    const uint64_t wide = 4 * 4 * WARP;
+    for (uint64_t column = lane * 4; column < p.columns; column += wide) {
+        float4 a[4], b[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            a[i] = load_four(p.weight, row, p.rows, column + i * 4 * WARP, p.columns, p.columns, p.aligned);
+            b[i] = load_four(p.input, 0, 1, column + i * 4 * WARP, p.columns, p.columns, p.aligned);
+        }
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            sum[i].x = fmaf(a[i].x, b[i].x, sum[i].x);
+            sum[i].y = fmaf(a[i].y, b[i].y, sum[i].y);
+            sum[i].z = fmaf(a[i].z, b[i].z, sum[i].z);
+            sum[i].w = fmaf(a[i].w, b[i].w, sum[i].w);
+        }
+    }
+    float part[4];
+#pragma unroll
+    for (int i = 0; i < 4; i++) part[i] = (sum[i].x + sum[i].y) + (sum[i].z + sum[i].w);
+    float all = add_over_warp((part[0] + part[1]) + (part[2] + part[3]));
+    if (lane == 0) p.output[row] = all;
+}
+
+static void multiply_one(gpu *c, const product &p) {
+    multiply_one_kernel<<<blocks_of(p.rows, 8), 8 * WARP, 0, c->work>>>(p);
+    note_error(c, cudaGetLastError());
+}
+
+/* A token that is alone behind whole tiles is multiplied as one that comes by itself. */
+fg_status gpu_linear(void *state, const fg_real *panel, uint64_t rows, uint64_t columns,
+                      const fg_real *input, uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+    gpu *c = (gpu *)state;
+    (void)err;
+    for (uint64_t t = 0, part; t < count && rows; t += part) {
+        uint64_t left = count - t;
+        part = left % TOKEN_TILE == 1 && left > 1 ? left - 1 : left;
+        part = part < TOKENS_AT_ONCE ? part : TOKENS_AT_ONCE;
+        const float *from = (const float *)input + t * columns;
+        product p = {(const float *)panel,  from,    (float *)output + t * stride, rows,
+                     columns, part, stride, by_four(panel, from, columns)};
+        if (part == 1)
+            multiply_one(c, p);
+        else
+            multiply(c, p);
+    }
+    return FG_OK;
+}
+
+/* ---- small matrices: scores, and what they gather ---- */
+
+/* to[i, j] = scale * (sum over k of a[i, k] * b[k, j], or b[j, k] where b is transposed). */
+struct matrix_product {
+    uint64_t rows, columns, inner;
+    float scale;
+    const fg_real *a, *b;
+    fg_real *to;
+    uint64_t a_stride, b_stride, to_stride;
+    bool b_transposed;
+};
+
+struct small_product {
+    matrix_product one;
+    uint64_t a_head, b_head, to_head; /* numbers from head to head */
+    uint64_t share;                   /* heads of `a` that have one of `b` */
+};
+
+enum { SMALL = 32 };
+
+/* A block has 32 x 32 numbers of a head, each thread four of one column; sums go from k = 0 on. */
+static __global__ void small_kernel(small_product p) {
+    __shared__ float a[SMALL][SMALL + 1], b[SMALL][SMALL + 1];
+    uint64_t head = blockIdx.z, row = (uint64_t)blockIdx.y * SMALL, column = (uint64_t)blockIdx.x * SMALL;
+    const float *from_a = (const float *)p.one.a + head * p.a_head;
+    const float *from_b = (const float *)p.one.b + head / p.share * p.b_head;
+    unsigned x = threadIdx.x % SMALL, y = threadIdx.x / SMALL;
+    float sum[4] = {};
+    for (uint64_t k = 0; k < p.one.inner; k += SMALL) {
+        for (unsigned i = y; i < SMALL; i += 8) {
+            bool there = row + i < p.one.rows && k + x < p.one.inner;
+            a[i][x] = there ? from_a[(row + i) * p.one.a_stride + k + x] : 0;
+            if (p.one.b_transposed) {
+                there = column + i < p.one.columns && k + x < p.one.inner;
+                b[x][i] = there ? from_b[(column + i) * p.one.b_stride + k + x] : 0;
+            } else {
+                there = k + i < p.one.inner && column + x < p.one.columns;
+                b[i][x] = there ? from_b[(k + i) * p.one.b_stride + column + x] : 0;
+            }
+        }
+        __syncthreads();
+#pragma unroll 8
+        for (unsigned i = 0; i < SMALL; i++) {
+#pragma unroll
+            for (unsigned j = 0; j < 4; j++) sum[j] = fmaf(a[y + 8 * j][i], b[i][x], sum[j]);
+        }
+        __syncthreads();
+    }
+    for (unsigned j = 0; j < 4; j++) {
+        uint64_t r = row + y + 8 * j;
+        if (r < p.one.rows && column + x < p.one.columns)
+            ((float *)p.one.to)[head * p.to_head + r * p.one.to_stride + column + x] = p.one.scale * sum[j];
+    }
+}
+
+static void multiply_small(gpu *c, const small_product &p, uint64_t heads) {
+    dim3 grid(blocks_of(p.one.columns, SMALL), blocks_of(p.one.rows, SMALL), (unsigned)heads);
+    if (!p.one.rows || !p.one.columns) return;
+    small_kernel<<<grid, 256, 0, c->work>>>(p);
+    note_error(c, cudaGetLastError());
+}
+
+void gpu_attend(void *state, const fg_attention_tile *t) {
+    gpu *c = (gpu *)state;
+    uint64_t scores = t->count * t->keys, share = t->heads / t->kv_heads;
+    matrix_product scored = {t->count,  t->keys,        t->size,    t->scale, t->queries, t->key, t->scores,
+                      t->stride, t->keys_stride, t->keys, true};
+    matrix_product gathered = {t->count, t->size,        t->keys,   1,    t->scores, t->value, t->queries,
+                        t->keys,  t->keys_stride, t->stride, false};
+    multiply_small(c, small_product{scored, t->size, t->size, scores, share}, t->heads);
+    if (t->softcap > 0) gpu_cap(state, t->scores, t->heads * scores, t->softcap);
+    softmax_heads(c, t->scores, t->heads, t->count, t->keys, t->band);
+    multiply_small(c, small_product{gathered, scores, t->size, t->size, share}, t->heads);
+}

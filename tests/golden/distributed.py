@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Compares fgconv with what the real Fast-LLM exported from its own distributed checkpoints (tests/data/distributed).
+
+    distributed.py --fgconv build/fgconv PART...       "cases", "proof", "trouble", "experiment"
+    distributed.py --record GOLDEN                     rewrites expected.json from the golden directory of the real program
+
+cases       every checkpoint to hf and fast_llm, alone and with 3 ranks: tensors equal to those of the real program, the same files from any number
+            of ranks; forgather as from hf; a report that is valid
+proof       casts, --dry-run, --dump, -g, --resume, validate and verify over a distributed source
+trouble     copies that differ, NaN, files that are missing, too many or in each other's place
+experiment  EXPERIMENT in place of a checkpoint: which step, `ok`, verify when there are later steps
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import struct
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "docs"))
+from checkpoint import DATA, ROOT, Tally, digests, load, run
+import json_schema
+
+CHECKPOINTS = DATA / "distributed/checkpoints"
+EXPECTED = DATA / "distributed/expected.json"
+FAMILIES = {"mtp-tp2-pp3": "mtp_llama"}
+tally = Tally()
+
+
+def family(name):
+    return FAMILIES.get(name, "llama")
+
+
+def own_digests(directory):
+    """Those of a directory, by names without Fast-LLM's suffix, and without a head that a tied model need not have."""
+    return {k.removesuffix("/weights"): v for k, v in digests(directory).items()}
+
+
+def files(directory):
+    return {p.name: p.read_bytes() for p in directory.iterdir() if p.name != "fgconv_report.json"}
+
+
+def convert(fgconv, source, target, *arguments, ranks=0, model="llama", **more):
+    return run(fgconv, ["--no-fsync", "--model-type", model, *arguments, source, target], ranks=ranks, **more)
+
+
+def good(name, result):
+    code, text = result
+    return tally.check(f"{name} exit", code == 0, f"{code}: {text}")
+
+
+def refused(name, result, code, *parts, out=None):
+    found, text = result
+    missing = [p for p in parts if p not in text]
+    tally.check(f"{name} is refused", found == code and not missing, f"exit {found}, no {missing} in {text}")
+    if out:
+        left = [p.name for p in out.parent.iterdir() if p.name.startswith(out.name)]
+        tally.check(f"{name} leaves nothing", not left, left)
+
+
+# ---- the real program's exports ----
+
+def check_report(name, directory, ranks):
+    report = load(directory / "fgconv_report.json")
+    wrong = list(json_schema.problems(report, *[load(ROOT / "docs/report.schema.json")] * 2))
+    tally.check(f"{name}: the report is valid", not wrong, wrong[:3])
+    facts = report["source"]["distributed"]
+    tally.check(f"{name}: the report has the layout", facts["ranks"] == ranks and facts["duplicates"]["differ"] == [], facts)
+    tally.check(f"{name}: proved by its logits", report["proof"]["kind"] == "logits" and report["proof"]["verdict"] == "proved", report["proof"])
+    names = {t["source"] for t in report["tensors"]}
+    tally.check(f"{name}: the report names the model's tensors", any(str(n).startswith("decoder.0.") for n in names), names)
+
+
+def cases(fgconv, work):
+    for name, formats in load(EXPECTED).items():
+        source, made = CHECKPOINTS / name, {}
+        for to, expected in formats.items():
+            for ranks in (0, 3):
+                out = work / f"{name}-{to}-{ranks}"
+                if not good(f"{name} to {to} on {ranks}", convert(fgconv, source, out, "--to", to, ranks=ranks, model=family(name))):
+                    continue
+                found = own_digests(out)
+                wrong = {k: (found.get(k), v) for k, v in expected.items() if found.get(k) != v} or set(found) - set(expected) - {"lm_head.weight"}
+                tally.check(f"{name} to {to} on {ranks}: {len(expected)} tensors", expected and not wrong, wrong)
+                check_report(f"{name} to {to} on {ranks}", out, len(list(source.glob("rank_*.safetensors"))))
+                made[to, ranks] = files(out)
+            same = made.get((to, 0)) == made.get((to, 3))
+            tally.check(f"{name} to {to}: the same files from any number of ranks", same)
+        if name in ("llama-training", "mqa-tp4"):  # models that Forgather has
+            hf, through, direct = work / f"{name}-hf-0", work / f"{name}-fg1", work / f"{name}-fg2"
+            if good(f"{name} hf to forgather", run(fgconv, [hf, through], ranks=0)) and \
+                    good(f"{name} to forgather", convert(fgconv, source, direct, "--to", "forgather", ranks=3)):
+                tally.check(f"{name} to forgather: as from hf", digests(through) == digests(direct))
+    orders(fgconv, work)
+
+
+def orders(fgconv, work):
+    """Where both orders are possible, values decide, or the option."""
+    older = load(EXPECTED)["older-tied-tp2-pp2"]["hf"]
+    for name, order, right in (("older-tied-tp2-pp2", "older", True), ("older-tied-tp2-pp2", "newer", False), ("tied-tp2-pp2", "newer", True)):
+        out = work / f"{name}-as-{order}"
+        if not good(f"{name} as {order}", convert(fgconv, CHECKPOINTS / name, out, "--parameter-order", order)):
+            continue
+        found = own_digests(out)
+        tally.check(f"{name} as {order}: {'right' if right else 'other'} tensors", all(found[k] == v for k, v in older.items()) == right)
+        facts = load(out / "fgconv_report.json")["source"]["distributed"]["parameter_order"]
+        tally.check(f"{name} as {order}: the report says so", facts["order"] == order and "--parameter-order" in facts["why"], facts)
+        code, text = run(fgconv, ["verify", CHECKPOINTS / name, out], ranks=0)
+        tally.check(f"{name} as {order}: verify recalls the order", code == 0, text)
+
+
+# ---- models that run over the same boxes ----
+
+def proof(fgconv, work):
+    source, plain, cast = CHECKPOINTS / "llama-training", work / "plain", work / "cast"
+    good("plain", convert(fgconv, source, plain, "--validate", "bytes", ranks=2))
+    good("validate of two", run(fgconv, ["validate", "--model-type", "llama", source, plain], ranks=2))
+    good("cast", convert(fgconv, source, cast, "--dtype", "bfloat16", ranks=3))
+    report = load(cast / "fgconv_report.json")
+    tally.check("cast: the rounding is measured", report["proof"].get("rounding", {}).get("max_abs", 0) > 0, report["proof"])
+    good("cast of hf", run(fgconv, ["--to", "fast_llm", "--dtype", "bfloat16", plain, work / "cast-of-hf"], ranks=0))
+    good("cast to fast_llm", convert(fgconv, source, work / "cast-fast", "--to", "fast_llm", "--dtype", "bfloat16"))
+    tally.check("cast: as that of the converted model", digests(work / "cast-fast") == digests(work / "cast-of-hf"))
+    good("validate of two types", run(fgconv, ["validate", "--model-type", "llama", source, cast], ranks=2))
+    for label, arguments in (("dry run", ["--dry-run"]), ("dry run with a cast", ["--dry-run", "--dtype", "bfloat16"])):
+        good(label, convert(fgconv, source, work / "dry", *arguments, ranks=2))
+    tally.check("a dry run leaves nothing", not (work / "dry").exists())
+    good("dump and -g", convert(fgconv, source, work / "dumped", "--dump", work / "both.h5", "-g", "--token-ids", "1,2,3", "--max-new-tokens", "4", ranks=2))
+    tally.check("dump: the file is there", (work / "both.h5").exists())
+    good("--resume", run(fgconv, ["--resume", "--model-type", "llama", source, work / "resumed"], ranks=2))
+    tally.check("--resume: the same files", files(work / "resumed") == files(plain))
+    good("verify", run(fgconv, ["verify", source, plain], ranks=2))
+    path = plain / "model.safetensors"
+    blob = bytearray(path.read_bytes())
+    blob[-1] ^= 1
+    path.write_bytes(blob)
+    code, text = run(fgconv, ["verify", source, plain], ranks=2)
+    tally.check("verify sees a changed byte", code == 10, text)
+    code, text = run(fgconv, ["validate", "--model-type", "llama", source, plain], ranks=2)
+    tally.check("validate sees a changed byte", code == 10, text)
+    lines = run(fgconv, ["--debug-params", "--dry-run", "--model-type", "llama", source, work / "dry"], ranks=0)[1]
+    tally.check("--debug-params names the model's tensors", "decoder.0.norm_1.weight -> model.layers.0.input_layernorm.weight" in lines, lines)
+
+
+# ---- trouble ----
+
+def copy(work, name, case):
+    target = work / name
+    shutil.copytree(CHECKPOINTS / case, target)
+    return target
+
+
+def put_floats(path, first, values):
+    """Changes numbers of weights_shard in place."""
+    with open(path, "r+b") as f:
+        (length,) = struct.unpack("<Q", f.read(8))
+        begin = json.loads(f.read(length))["weights_shard"]["data_offsets"][0]
+        f.seek(8 + length + begin + 4 * first)
+        f.write(struct.pack(f"<{len(values)}f", *values))
+
+
+def trouble(fgconv, work):
+    source = copy(work, "tied", "tied-tp2-pp2")
+    put_floats(source / "rank_3.safetensors", 0, [0.5] * 16)  # its copy of the embedding
+    out = work / "tied-out"
+    code, text = convert(fgconv, source, out, ranks=3)
+    tally.check("a copy that differs is a warning", code == 0 and "differs from the values" in text and "rank_2.safetensors, rank_3.safetensors" in text, text)
+    differ = load(out / "fgconv_report.json")["source"]["distributed"]["duplicates"]["differ"]
+    tally.check("a copy that differs is in the report", len(differ) == 1 and differ[0]["numbers"] == 16 and differ[0]["files"] == ["rank_2.safetensors", "rank_3.safetensors"], differ)
+    expected = load(EXPECTED)["tied-tp2-pp2"]["hf"]
+    found = own_digests(out)
+    tally.check("the owner's values count", all(found[k] == v for k, v in expected.items()))
+
+    source, out = copy(work, "nan", "mqa-tp4"), work / "nan-out"
+    put_floats(source / "rank_0.safetensors", 0, [float("nan"), float("inf")])
+    code, text = convert(fgconv, source, out, ranks=3)
+    report = load(out / "fgconv_report.json")
+    tally.check("NaN and infinity are carried", code == 0 and "2 values of the source are NaN or infinite" in text, text)
+    tally.check("NaN and infinity: counted, proved by bytes", report.get("non_finite") == 2 and report["proof"]["kind"] == "bytes", report.get("proof"))
+    refused("NaN and --validate logits", convert(fgconv, source, work / "nan-logits", "--validate", "logits"), 10, "not finite", out=work / "nan-logits")
+    rejects(fgconv, work)
+
+
+def rejects(fgconv, work):
+    def missing(d):
+        (d / "rank_1.safetensors").unlink()
+
+    def extra(d):
+        shutil.copy(d / "rank_0.safetensors", d / "rank_4.safetensors")
+
+    def swapped(d):
+        a, b = ((d / f"rank_{i}.safetensors").read_bytes() for i in (0, 1))
+        (d / "rank_0.safetensors").write_bytes(b), (d / "rank_1.safetensors").write_bytes(a)
+
+    def cut(d):
+        path = d / "rank_2.safetensors"
+        path.write_bytes(path.read_bytes()[:-4])
+
+    def ranks(d):
+        path = d / "metadata.yaml"
+        path.write_text(path.read_text().replace("world_size: 4", "world_size: 1000000000000"))
+    for change, part in ((missing, "rank_1"), (extra, "rank_4"), (swapped, "rank"), (cut, "rank_2"), (ranks, "world_size")):
+        source = copy(work, f"reject-{change.__name__}", "tied-tp2-pp2")
+        change(source)
+        out = work / f"rejected-{change.__name__}"
+        refused(change.__name__, convert(fgconv, source, out, ranks=3), 3, part, out=out)
+
+
+# ---- experiments ----
+
+def experiment(fgconv, work):
+    root = work / "run"
+    (root / "checkpoint").mkdir(parents=True)
+    (root / "config.yaml").write_text("training: {}\n")
+    for step in (90, 100):
+        shutil.copytree(CHECKPOINTS / "tied-tp2-pp2", root / f"checkpoint/{step}")
+        (root / f"checkpoint/{step}/ok").touch()
+    if good("experiment", convert(fgconv, root, work / "latest", ranks=2)):
+        side = load(work / "latest/fgconv_report.json")["source"]
+        tally.check("the latest step is taken", side["training_checkpoint"]["step"] == 100 and side["experiment"] == str(root), side)
+    good("-c", convert(fgconv, root, work / "given", "-c", "90"))
+    refused("a run that names no family", run(fgconv, [root, work / "unnamed"], ranks=0), 3, "several families accept it", "--model-type", out=work / "unnamed")
+    for text, family in (("training:\n  export:\n    format: llama\n", "llama"), ("pretrained:\n  format: mtp_llama\n", "mtp_llama")):
+        (root / "config.yaml").write_text(text)
+        if good(f"a run that names {family}", run(fgconv, [root, work / family], ranks=0)):
+            found = load(work / family / "config.json").get("model_type")
+            tally.check(f"the family is {family}", found == family, found)
+    (root / "config.yaml").write_text("pretrained:\n  format: unknown\n")
+    refused("a run that names an unknown family", run(fgconv, [root, work / "unknown"], ranks=0), 3, "several families accept it", out=work / "unknown")
+    shutil.copytree(CHECKPOINTS / "older-tied-tp2-pp2", root / "checkpoint/110")
+    (root / "checkpoint/110/ok").unlink(missing_ok=True)
+    for source in (root, root / "checkpoint/110"):
+        refused(f"{source.name} without ok", convert(fgconv, source, work / "unfinished"), 3, 'no file "ok"', "step 100 is complete", out=work / "unfinished")
+    good("--allow-unfinished", convert(fgconv, root, work / "allowed", "--allow-unfinished"))
+    good("verify takes the step of the report", run(fgconv, ["verify", root, work / "latest"], ranks=0))
+    good("verify of one without ok", run(fgconv, ["verify", root, work / "allowed"], ranks=0))
+    refused("a step that is not there", convert(fgconv, root, work / "none", "-c", "95"), 2, "-c 95", "90, 100, 110", out=work / "none")
+    code, text = run(fgconv, ["inspect", root], ranks=0)
+    tally.check("inspect of an experiment", code == 0 and "90, 100, 110 (not complete)" in text, text)
+    code, text = run(fgconv, ["inspect", "--json", root, "-c", "100"], ranks=0)
+    held = json.loads(text) if code == 0 else {}
+    tally.check("inspect of a step", held.get("distributed", {}).get("tensor_parallel") == 2, text)
+
+
+def record(golden):
+    expected = {}
+    for path in sorted(CHECKPOINTS.iterdir()):
+        base = golden / "bases" / load(golden / path.name / "case.json")["base"]
+        expected[path.name] = {to: own_digests(base / to) for to in ("hf", "fast_llm") if (base / to).is_dir()}
+    EXPECTED.write_text("{\n" + ",\n".join(f'"{name}": {json.dumps(held, sort_keys=True)}' for name, held in expected.items()) + "\n}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fgconv")
+    parser.add_argument("--record", type=pathlib.Path)
+    parser.add_argument("parts", nargs="*")
+    args = parser.parse_args()
+    if args.record:
+        return record(args.record)
+    parts = {"cases": cases, "proof": proof, "trouble": trouble, "experiment": experiment}
+    for part in args.parts or parts:
+        with tempfile.TemporaryDirectory() as work:
+            parts[part](args.fgconv, pathlib.Path(work))
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
