@@ -108,6 +108,16 @@ static fg_status skip_nested(fg_json_scan *s, fg_error *err) {
     return FG_OK;
 }
 
+/* The end of the number, true, false or null that begins at `at`: a file of tokens has a million of them. */
+static size_t end_of_word(const fg_json_scan *s) {
+    static const bool ends[256] = {
+        ['\0'] = true, [','] = true, [':'] = true, ['"'] = true,  ['['] = true,  [']'] = true,
+        ['{'] = true,  ['}'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true};
+    size_t end = s->at;
+    while (end < s->length && !ends[(unsigned char)s->text[end]]) end++;
+    return end;
+}
+
 fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
     size_t end = s->at;
     bool escapes;
@@ -118,7 +128,7 @@ fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
         FG_CALL(end_of_string(s, s->at, &end, &escapes, err));
         s->at = end;
     } else {
-        for (end = s->at; end < s->length && s->text[end] && !strchr(",]}{[\": \t\r\n", s->text[end]);) end++;
+        end = end_of_word(s);
         if (end == s->at) FG_CALL(unexpected(s, "a value", err));
         s->at = end;
     }
@@ -126,11 +136,32 @@ fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
     return FG_OK;
 }
 
+/* An integer of few digits, without the cost of a parser; false if it is something else. */
+static bool plain_integer(fg_json_scan *s, int64_t *value) {
+    enum { DIGITS = 18 };
+    size_t end = end_of_word(s), length = end - s->at;
+    const char *digits = s->text + s->at;
+    if (!length || length > DIGITS || (length > 1 && *digits == '0')) return false;
+    *value = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (digits[i] < '0' || digits[i] > '9') return false;
+        *value = *value * 10 + (digits[i] - '0');
+    }
+    s->at = end;
+    s->fresh = false;
+    return true;
+}
+
 fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
     fg_status status = FG_OK;
+    int64_t integer;
     *value = NULL;
     fg_json_scan_peek(s);
     size_t begin = s->at;
+    if (plain_integer(s, &integer)) {
+        FG_CALL_NEW(*value, json_integer(integer));
+        return FG_OK;
+    }
     FG_TRY(fg_json_scan_skip(s, err));
     FG_TRY(fg_json_load(s->text + begin, s->at - begin,
                         JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, value, NULL, err));

@@ -60,7 +60,9 @@ fg_status fg_visible_add(const char *text, size_t length, fg_visible_layout layo
 
 void fg_visible_in_place(char *text, size_t size, fg_visible_layout layout) {
     char copy[FG_VISIBLE_LIMIT], instead[ESCAPE];
-    size_t length = strlen(text), used = 0, room = size < sizeof copy ? size : sizeof copy;
+    size_t length = strlen(text), plain = 0, used = 0, room = size < sizeof copy ? size : sizeof copy;
+    while (text[plain] >= ' ' && text[plain] < 0x7f) plain++;
+    if (plain == length && length < room) return; /* most lines */
     for (const char *at = text, *end = text + length; at < end;) {
         const char *here = at;
         size_t escaped = escape(&at, end, layout, instead), bytes = escaped ? escaped : (size_t)(at - here);

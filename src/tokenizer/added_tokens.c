@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "tokenizer/plain_token.h"
 
 /* Bytes that may be looked at for each byte of a text, and some more: texts of tokens that begin alike at
  * each place are no usual ones. */
@@ -76,31 +77,55 @@ static fg_status put_token(fg_added_tokens *added, fg_added_token *token, fg_err
     return FG_OK;
 }
 
+/* Gives the token its id and puts it there. Takes over its memory. */
+static fg_status place_token(added_reading *r, fg_added_token *token, int64_t declared, const char *file,
+                             const char *list, fg_error *err) {
+    if (!token->length) return FG_OK; /* HF tokenizers ignores it */
+    if (token->length > FG_ADDED_TOKEN_LIMIT)
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
+                       file, list, token->length, FG_ADDED_TOKEN_LIMIT);
+    token->id = fg_vocabulary_find(&r->added->names, token->content, token->length);
+    if (token->id == FG_ID_ABSENT) token->id = fg_vocabulary_find(r->model, token->content, token->length);
+    if (token->id == FG_ID_ABSENT) {
+        if (r->next >= FG_ID_LIMIT) return fg_fail(err, FG_ERR_INPUT, "%s: too many tokens", file);
+        token->id = (uint32_t)r->next++;
+    }
+    if (declared != (int64_t)token->id)
+        fg_warn("%s: the added token \"%.60s\" has the id %lld in the file but gets %u, the next id", file,
+                token->content, (long long)declared, token->id);
+    FG_CALL(read_normalized(token, r->normalizer, err));
+    return put_token(r->added, token, err);
+}
+
 static fg_status add_token(added_reading *r, const fg_tokenizer_json *c, int64_t declared, fg_error *err) {
     fg_status status = FG_OK;
     fg_added_token token = {0};
     FG_TRY(fg_tokenizer_json_keys(c, "id content single_word lstrip rstrip normalized special __type", err));
     FG_TRY(fg_tokenizer_json_copy(c, "content", &token.content, &token.length, err));
     FG_TRY(read_flags(c, &token, err));
-    if (!token.length) goto done; /* HF tokenizers ignores it */
-    if (token.length > FG_ADDED_TOKEN_LIMIT)
-        FG_FAIL(err, FG_ERR_INPUT, "%s: %s: a token of %zu bytes is longer than the %d that are read",
-                c->file, c->name, token.length, FG_ADDED_TOKEN_LIMIT);
-    token.id = fg_vocabulary_find(&r->added->names, token.content, token.length);
-    if (token.id == FG_ID_ABSENT) token.id = fg_vocabulary_find(r->model, token.content, token.length);
-    if (token.id == FG_ID_ABSENT) {
-        if (r->next >= FG_ID_LIMIT) FG_FAIL(err, FG_ERR_INPUT, "%s: too many tokens", c->file);
-        token.id = (uint32_t)r->next++;
-    }
-    if (declared != (int64_t)token.id)
-        fg_warn("%s: the added token \"%.60s\" has the id %lld in the file but gets %u, the next id", c->file,
-                token.content, (long long)declared, token.id);
-    FG_TRY(read_normalized(&token, r->normalizer, err));
-    FG_TRY(put_token(r->added, &token, err));
+    FG_TRY(place_token(r, &token, declared, c->file, c->name, err));
 done:
     free_token(&token);
     return status;
 }
+
+static fg_status add_plain(added_reading *r, const fg_json_scan *s, const fg_plain_token *plain,
+                           int64_t declared, const char *list, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_added_token token = {.length = plain->content.length,
+                            .single_word = fg_plain_token_flag(plain, FG_TOKEN_SINGLE_WORD, false),
+                            .lstrip = fg_plain_token_flag(plain, FG_TOKEN_LSTRIP, false),
+                            .rstrip = fg_plain_token_flag(plain, FG_TOKEN_RSTRIP, false),
+                            .special = fg_plain_token_flag(plain, FG_TOKEN_SPECIAL, false)};
+    token.normalized = fg_plain_token_flag(plain, FG_TOKEN_NORMALIZED, !token.special);
+    FG_TRY_NEW(token.content, fg_strndup(s->text + plain->content.begin, token.length, err));
+    FG_TRY(place_token(r, &token, declared, s->name, list, err));
+done:
+    free_token(&token);
+    return status;
+}
+
+/* ---- Lists of tokens ---- */
 
 static fg_status add_listed(added_reading *r, const fg_tokenizer_json *c, size_t index, fg_error *err) {
     const json_t *id = json_object_get(c->json, "id");
@@ -125,12 +150,20 @@ static fg_status read_list(added_reading *r, const json_t *list, const char *fil
 static fg_status read_text(added_reading *r, const fg_json_scan *text, const char *file, fg_error *err) {
     fg_status status = FG_OK;
     fg_json_scan scan = *text;
+    scan.name = file;
     json_t *token = NULL;
     bool more;
     FG_CALL(fg_json_scan_enter(&scan, '[', err));
     for (size_t i = 0; status == FG_OK; i++) {
+        fg_plain_token plain;
         FG_CALL(fg_json_scan_next(&scan, NULL, &more, err));
         if (!more) break;
+        fg_json_scan begin = scan;
+        if (fg_plain_token_read(&scan, &plain) && plain.has_id) {
+            status = add_plain(r, &scan, &plain, plain.id, "added_tokens", err);
+            continue;
+        }
+        scan = begin;
         FG_CALL(fg_json_scan_value(&scan, &token, err));
         fg_tokenizer_json c = {.json = token, .file = file, .name = "added_tokens"};
         status = add_listed(r, &c, i, err);
@@ -173,6 +206,10 @@ static fg_status add_declared(added_reading *r, const declared_token *declared, 
                               fg_error *err) {
     fg_status status = FG_OK;
     json_t *value;
+    fg_plain_token plain;
+    scan->at = declared->begin;
+    if (fg_plain_token_read(scan, &plain))
+        return add_plain(r, scan, &plain, declared->id, "added_tokens_decoder", err);
     scan->at = declared->begin;
     FG_CALL(fg_json_scan_value(scan, &value, err));
     fg_tokenizer_json c = {.json = value, .file = scan->name, .name = "added_tokens_decoder"};

@@ -6,14 +6,8 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/utf8_text.h"
+#include "tokenizer/plain_token.h"
 #include "tokenizer/vocabulary.h"
-
-static const char *const flag_names[FG_TOKEN_FLAGS] = {"single_word", "lstrip", "rstrip", "normalized",
-                                                       "special"};
-
-const char *fg_token_flag_name(size_t flag) {
-    return flag_names[flag];
-}
 
 /* ---- ids ---- */
 
@@ -33,11 +27,11 @@ fg_status fg_token_id_refuse(const char *file, const char *token, const json_t *
 
 /* The entry that is read now. */
 typedef struct entry_reading {
-    const char *part; /* for messages */
-    fg_token_entry entry;
+    const char *part;     /* for messages */
+    fg_token_entry entry; /* its id: FG_ID_LIMIT if it has no valid one */
     fg_buffer key, content;
     bool has_content, has_id;
-    json_t *id; /* owned */
+    json_t *id; /* owned; of an entry that is not plain */
 } entry_reading;
 
 static fg_status meet(const entry_reading *r, bool *met, const fg_json_scan *scan, fg_error *err) {
@@ -58,7 +52,9 @@ static fg_status read_content(entry_reading *r, fg_json_scan *scan, fg_error *er
 static fg_status read_id(entry_reading *r, fg_json_scan *scan, fg_error *err) {
     FG_CALL(meet(r, &r->has_id, scan, err));
     json_decref(r->id);
-    return fg_json_scan_value(scan, &r->id, err);
+    FG_CALL(fg_json_scan_value(scan, &r->id, err));
+    if (fg_token_id_valid(r->id)) r->entry.id = json_integer_value(r->id);
+    return FG_OK;
 }
 
 static fg_status read_flag(entry_reading *r, unsigned flag, fg_json_scan *scan, fg_error *err) {
@@ -69,7 +65,7 @@ static fg_status read_flag(entry_reading *r, unsigned flag, fg_json_scan *scan, 
     if (begins == 't') r->entry.set |= (uint8_t)(1u << flag);
     if (begins == 't' || begins == 'f') return fg_json_scan_skip(scan, err);
     return fg_fail(err, FG_ERR_INPUT, "%s: %s: \"%s\" of a token is neither true nor false", scan->name,
-                   r->part, flag_names[flag]);
+                   r->part, fg_token_flag_name(flag));
 }
 
 static fg_status read_member(entry_reading *r, fg_json_scan *scan, fg_error *err) {
@@ -77,21 +73,51 @@ static fg_status read_member(entry_reading *r, fg_json_scan *scan, fg_error *err
         return read_content(r, scan, err);
     if (strcmp(r->key.data, "id") == 0) return read_id(r, scan, err);
     for (unsigned flag = 0; flag < FG_TOKEN_FLAGS; flag++) {
-        if (strcmp(r->key.data, flag_names[flag]) == 0) return read_flag(r, flag, scan, err);
+        if (strcmp(r->key.data, fg_token_flag_name(flag)) == 0) return read_flag(r, flag, scan, err);
     }
     return fg_json_scan_skip(scan, err);
 }
 
-static fg_status read_entry(entry_reading *r, fg_json_scan *scan, fg_error *err) {
+/* An entry that is written as most are; false, and the scan stays, if it is not. */
+static bool is_plain(const fg_json_scan *scan, fg_plain_token *plain, size_t *end) {
+    fg_json_scan ahead = *scan;
+    bool read = fg_plain_token_read(&ahead, plain);
+    *end = ahead.at;
+    return read && plain->id < FG_ID_LIMIT;
+}
+
+static fg_status take_plain(entry_reading *r, const fg_plain_token *plain, const char *text, fg_error *err) {
+    r->entry.given = plain->given;
+    r->entry.set = plain->set;
+    r->entry.id = plain->id;
+    r->has_content = true;
+    r->has_id = plain->has_id;
+    fg_buffer_clear(&r->content);
+    return fg_buffer_add(&r->content, text + plain->content.begin, plain->content.length, err);
+}
+
+static fg_status read_members(entry_reading *r, fg_json_scan *scan, fg_error *err) {
     bool more;
-    fg_json_scan_peek(scan);
-    r->entry = (fg_token_entry){.begin = scan->at};
-    r->has_content = r->has_id = false;
     FG_CALL(fg_json_scan_enter(scan, '{', err));
     for (;;) {
         FG_CALL(fg_json_scan_next(scan, &r->key, &more, err));
-        if (!more) break;
+        if (!more) return FG_OK;
         FG_CALL(read_member(r, scan, err));
+    }
+}
+
+static fg_status read_entry(entry_reading *r, fg_json_scan *scan, fg_error *err) {
+    fg_plain_token plain;
+    size_t end;
+    fg_json_scan_peek(scan);
+    r->entry = (fg_token_entry){.begin = scan->at, .id = FG_ID_LIMIT};
+    r->has_content = r->has_id = false;
+    if (is_plain(scan, &plain, &end)) {
+        FG_CALL(take_plain(r, &plain, scan->text, err));
+        scan->at = end;
+        scan->fresh = false;
+    } else {
+        FG_CALL(read_members(r, scan, err));
     }
     r->entry.length = scan->at - r->entry.begin;
     return FG_OK;
@@ -123,11 +149,9 @@ fg_status fg_token_entries_read_list(fg_token_entries *entries, fg_json_scan *sc
         FG_TRY(fg_json_scan_next(scan, NULL, &more, err));
         if (!more) break;
         FG_TRY(read_entry(&r, scan, err));
-        const json_t *id = r.has_id ? r.id : NULL;
-        if (!r.has_content || !fg_token_id_valid(id))
-            FG_TRY(fg_token_id_refuse(scan->name, r.has_content ? r.content.data : "(without content)", id,
-                                      err));
-        r.entry.id = json_integer_value(id);
+        if (!r.has_content || !r.has_id || r.entry.id == FG_ID_LIMIT)
+            FG_TRY(fg_token_id_refuse(scan->name, r.has_content ? r.content.data : "(without content)",
+                                      r.has_id ? r.id : NULL, err));
         FG_TRY(add(entries, &r, err));
     }
 done:

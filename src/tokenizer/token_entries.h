@@ -8,8 +8,6 @@
 
 #include "base/json_scan.h"
 
-enum { FG_TOKEN_FLAGS = 5 }; /* single_word, lstrip, rstrip, normalized, special */
-
 typedef struct fg_token_entry {
     int64_t id;
     size_t begin, length; /* its object in the text */
@@ -23,8 +21,6 @@ typedef struct fg_token_entries {
     size_t count, capacity;
     fg_buffer contents; /* each with a NUL */
 } fg_token_entries;
-
-const char *fg_token_flag_name(size_t flag);
 
 /* Adds the entries of the array that comes next. One without a content, with an id that no token can have, or
  * with a member that is given twice is FG_ERR_INPUT. */

@@ -1,4 +1,5 @@
 #include "tokens/tokenizer_edit.h"
+#include "tokenizer/plain_token.h"
 
 #include <inttypes.h>
 #include <stdio.h>

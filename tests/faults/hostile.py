@@ -26,7 +26,7 @@ def main():
     for part in given.parts:
         importlib.import_module(part).parts(hostile)
     status = hostile.tally.end()
-    print(f"hostile inputs: {hostile.tried} tried, {hostile.tally.passed} held; {hostile.traced} under strace; {hostile.slowest[0]:.1f} s at most")
+    print(f"hostile inputs: {hostile.tried} tried, {hostile.tally.passed} held; {hostile.traced} under strace; {hostile.slowest[0]:.1f} s at most ({hostile.slowest[1]})")
     return status
 
 

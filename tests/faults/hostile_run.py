@@ -20,6 +20,7 @@ from checkpoint import DATA, Tally, environment, load, tensors, write_safetensor
 
 GOLDEN = DATA / "golden"
 SECONDS, MEMORY = 2.0, 512 << 20
+ATTEMPTS = 3  # of what seems slow: the least time counts, as other processes on the same core lengthen every one
 KILLED_AFTER = 20  # seconds of processor time, and twice that on the clock
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]")
 MAY_OPEN = ("/lib", "/lib64", "/usr", "/etc", "/proc", "/sys", "/dev", "/run")
@@ -63,17 +64,29 @@ class Hostile:
         if self.only not in name:
             return
         self.tried += 1
+        traced = self.trace_every and self.tried % self.trace_every == 0
+        self.traced += bool(traced)
+        for _ in range(ATTEMPTS):
+            seconds, problems = self._once(make, words, codes, traced)
+            if not self._slow(seconds):
+                break
+        if not traced and (seconds, name) > self.slowest:
+            self.slowest = (seconds, name)
+        self.tally.check(name, not problems, "; ".join(problems))
+
+    def _slow(self, seconds):
+        return seconds > SECONDS * self.limits.slower
+
+    def _once(self, make, words, codes, traced):
+        """The processor time that it took, and what is wrong."""
         with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
             case = Case(pathlib.Path(folder))
             arguments = make(case)
             if arguments is None:
                 arguments = [case.source, case.out]
-            traced = self.trace_every and self.tried % self.trace_every == 0
-            problems = self._judge(case, self._run(case, arguments, traced), words, codes)
-            if traced:
-                problems += opened_elsewhere(case)
-                self.traced += 1
-        self.tally.check(name, not problems, "; ".join(problems))
+            outcome = self._run(case, arguments, traced)
+            problems = self._judge(case, outcome, words, codes)
+            return outcome[1], problems + (opened_elsewhere(case) if traced else [])
 
     def _run(self, case, arguments, traced):
         command = [self.fgconv, *map(os.fsencode, map(str, arguments))]
@@ -90,8 +103,6 @@ class Hostile:
                 process.wait()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        if not traced and (seconds, "") > self.slowest:
-            self.slowest = (seconds, case.folder.name)
         return process.returncode, 0.0 if traced else seconds, (case.folder / "printed").read_bytes()
 
     def _judge(self, case, outcome, words, codes):
@@ -105,7 +116,7 @@ class Hostile:
         said = text if len(text) < 600 else text[:300] + " ... " + text[-300:]
         if code not in codes:
             problems.append(f"{signal.Signals(-code).name if code < 0 else f'exit {code}'}: {said}")
-        if seconds > SECONDS * self.limits.slower:
+        if self._slow(seconds):
             problems.append(f"{seconds:.1f} s of processor time: {said}")
         if code and text.count("fgconv: error:") != 1:
             problems.append(f"not one message: {said}")
