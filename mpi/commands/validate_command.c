@@ -17,15 +17,30 @@
 typedef struct compared {
     fg_checkpoint a, b;
     fg_assembly assembly_a, assembly_b; /* of files that hold vectors */
+    bool given_a, given_b;              /* whether -c chooses the training checkpoint of each */
     json_t *spec_a, *spec_b;
     fg_tokenizer_files tokenizer_a, tokenizer_b;
     json_t *report;
     fg_outputs outputs; /* rank 0 */
 } compared;
 
-static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoint *checkpoint,
+/* -c chooses in each of the two that has training checkpoints. */
+static fg_status choose_steps(const fg_options *options, compared *p, fg_error *err) {
+    const char *asked = options->checkpoint_path;
+    if (!asked) return FG_OK;
+    FG_CALL(fg_checkpoint_has_steps(options->source, &p->given_a, err));
+    FG_CALL(fg_checkpoint_has_steps(options->destination, &p->given_b, err));
+    if (p->given_a || p->given_b) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "-c %s: neither %s nor %s has training checkpoints", asked, options->source,
+            options->destination);
+    return fg_hint(err, "-c chooses one in an experiment of Fast-LLM, or in a directory with a folder "
+                        "checkpoints; give any other by its own path");
+}
+
+static fg_status open_one(const fg_run *run, const char *directory, bool given, fg_checkpoint *checkpoint,
                           fg_assembly *assembly, json_t **spec, fg_error *err) {
-    fg_checkpoint_options how = {.allow_unfinished = run->options->allow_unfinished};
+    fg_checkpoint_options how = {.checkpoint_path = given ? run->options->checkpoint_path : NULL,
+                                 .allow_unfinished = run->options->allow_unfinished};
     FG_CALL(fg_checkpoint_open(checkpoint, directory, &how, err));
     if (checkpoint->format->assemble)
         FG_CALL(fg_assemble_checkpoint(checkpoint, run->catalogue,
@@ -34,7 +49,8 @@ static fg_status open_one(const fg_run *run, const char *directory, fg_checkpoin
     const char *type = run->options->model_type ? run->options->model_type : checkpoint->model_type, *family;
     family = fg_model_spec_name(checkpoint->format, type);
     if (!family) {
-        fg_fail(err, FG_ERR_INPUT, "%s/config.json does not say which model family this is", directory);
+        fg_fail(err, FG_ERR_INPUT, "%s/%s does not say which model family this is", directory,
+                checkpoint->format->config_file);
         FG_CALL(fg_hint(err, "give it with --model-type"));
     }
     return fg_run_model_spec(run, family, spec, err);
@@ -74,8 +90,9 @@ static const fg_plan *made_of(const fg_assembly *assembly) {
 static fg_status open_both(const fg_run *run, compared *p, fg_proof_run *proof_run, fg_error *err) {
     const fg_options *options = run->options;
     FG_CALL(fg_run_report_begin(run, &p->report, err));
-    FG_CALL(open_one(run, options->source, &p->a, &p->assembly_a, &p->spec_a, err));
-    FG_CALL(open_one(run, options->destination, &p->b, &p->assembly_b, &p->spec_b, err));
+    FG_CALL(choose_steps(options, p, err));
+    FG_CALL(open_one(run, options->source, p->given_a, &p->a, &p->assembly_a, &p->spec_a, err));
+    FG_CALL(open_one(run, options->destination, p->given_b, &p->b, &p->assembly_b, &p->spec_b, err));
     proof_run->pair.source = (fg_model_pair_side){.format = p->a.format,
                                                   .spec = p->spec_a,
                                                   .config = p->a.config,
@@ -111,19 +128,21 @@ static fg_status resolve_proof(const fg_run *run, compared *p, fg_proof_run *pro
     return FG_OK;
 }
 
-static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, json_t *report,
-                               fg_error *err) {
+static fg_status describe_side(const char *side, const fg_checkpoint *checkpoint, const fg_assembly *assembly,
+                               bool given, json_t *report, fg_error *err) {
+    const fg_plan *plan = made_of(assembly);
+    uint64_t tensors = plan ? plan->output_count : checkpoint->tensors.count;
+    uint64_t bytes = plan ? fg_plan_bytes(plan) : fg_tensors_tally(&checkpoint->tensors).total_bytes;
     json_t *about =
         json_pack("{s:o, s:s, s:I, s:I}", "directory", fg_json_string(checkpoint->directory), "format",
-                  checkpoint->format->name, "tensors", (json_int_t)checkpoint->tensors.count, "bytes",
-                  (json_int_t)fg_tensors_tally(&checkpoint->tensors).total_bytes);
+                  checkpoint->format->name, "tensors", (json_int_t)tensors, "bytes", (json_int_t)bytes);
     FG_CALL(fg_json_put(report, side, about, err));
-    return fg_conversion_report_weights(checkpoint, "latest", about, err);
+    return fg_conversion_report_weights(checkpoint, given ? "given" : "latest", about, err);
 }
 
 static fg_status describe(compared *p, const fg_proof_run *proof_run, fg_error *err) {
-    FG_CALL(describe_side("source", &p->a, p->report, err));
-    FG_CALL(describe_side("destination", &p->b, p->report, err));
+    FG_CALL(describe_side("source", &p->a, &p->assembly_a, p->given_a, p->report, err));
+    FG_CALL(describe_side("destination", &p->b, &p->assembly_b, p->given_b, p->report, err));
     return fg_proof_run_report(proof_run, p->report, err);
 }
 
@@ -200,11 +219,12 @@ const fg_command fg_validate_command = {
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
     .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_TOLERANCE | FG_TAKES_PROOF |
-               FG_TAKES_TRAINED | FG_TAKES_JSON,
+               FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON,
     .collective = true,
     .summary = "run two checkpoints of any formats and compare their logits",
     .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "
-             "their logits. They must be equal bit for bit, or within --atol.",
+             "their logits. They must be equal bit for bit, or within --atol. -c chooses the training "
+             "checkpoint of each of the two that has some.",
     .example = "fgconv validate --dump both.h5 Llama-3.2-1B llama-fg",
     .headline = {.done = "Compared {source} with {destination}",
                  .differ = "the logits of {source} and {destination} differ",

@@ -34,6 +34,12 @@ static fg_status take_directory(fg_checkpoint *c, const char *directory, const f
     return checked ? fg_experiment_check_finished(c->directory, err) : FG_OK;
 }
 
+fg_status fg_checkpoint_has_steps(const char *directory, bool *has, fg_error *err) {
+    FG_CALL(check_directory(directory, err));
+    FG_CALL(fg_experiment_is(directory, has, err));
+    return *has ? FG_OK : fg_training_has_any(directory, has, err);
+}
+
 /* Takes what a document says into the checkpoint. A configuration that lies in a file of its own may be
  * the whole document. */
 static fg_status take_document(fg_checkpoint *c, const fg_format *format, const char *path, json_t *document,

@@ -274,6 +274,24 @@ static void list_names(const char *folder, fg_buffer *list) {
     fg_names_free(&names);
 }
 
+fg_status fg_training_has_any(const char *directory, bool *has, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_names names = {0};
+    char *path = NULL;
+    *has = false;
+    FG_TRY(fg_directory_list(directory, &names, err));
+    for (size_t i = 0; !*has && i < names.count; i++) {
+        if (!fg_starts_with(names.items[i], prefix) && strcmp(names.items[i], FG_TRAINING_FOLDER) != 0)
+            continue;
+        FG_TRY_RENEW(path, fg_path_join(directory, names.items[i], err));
+        FG_TRY(fg_path_is_directory(path, has, err));
+    }
+done:
+    fg_free(path);
+    fg_names_free(&names);
+    return status;
+}
+
 static fg_status not_found(const char *directory, const char *asked, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer list = {0};

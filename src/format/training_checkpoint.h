@@ -26,6 +26,8 @@ fg_status fg_training_latest(const char *folder, char **path, fg_error *err);
  * ("checkpoint-200", "200") that lies in the model directory `directory` or its folder of checkpoints.
  * Neither, or two different ones, is FG_ERR_USAGE. */
 fg_status fg_training_find(const char *directory, const char *asked, char **path, fg_error *err);
+/* Whether one lies in the model directory, or the directory has a folder of them. */
+fg_status fg_training_has_any(const char *directory, bool *has, fg_error *err);
 /* When it was saved, by the rule above, in local time ("2025-01-24T10:30:00"); "" if that cannot be
  * written. */
 fg_status fg_training_saved(const char *path, char *text, size_t size, fg_error *err);

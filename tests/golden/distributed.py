@@ -210,6 +210,27 @@ def rejects(fgconv, work):
 
 # ---- experiments ----
 
+def validate_steps(fgconv, root, work):
+    """`validate` of an experiment takes the step of -c, whichever side it is; step 90 is made another than the latest for that."""
+    put_floats(root / "checkpoint/90/rank_0.safetensors", 0, [0.25] * 16)
+    step, latest = work / "step90", work / "latest"
+    good("-c of a changed step", convert(fgconv, root, step, "-c", "90"))
+    for label, arguments, code in (("latest", [root, step], 10), ("-c", ["-c", "90", root, step], 0), ("-c, second", ["-c", "90", step, root], 0), ("-c, other step", ["-c", "90", root, latest], 10),
+                                   ("-c, both", ["-c", "90", root, root], 0)):
+        for ranks in (0, 2):
+            report = work / f"validate-{ranks}.json"
+            found, text = run(fgconv, ["validate", "--report", report, *arguments], ranks=ranks)
+            tally.check(f"validate, {label}, on {ranks}", found == code, f"exit {found}: {text}")
+            sides = [load(report)[side] for side in ("source", "destination")]
+            chosen = [side["training_checkpoint"] for side in sides if "experiment" in side]
+            given = label != "latest"
+            right = chosen and all((c["step"], c["chosen"]) == ((90, "given") if given else (100, "latest step")) for c in chosen)
+            tally.check(f"validate, {label}, on {ranks}: the report says which step", right, chosen)
+            tally.check(f"validate, {label}, on {ranks}: the report counts the model's tensors", sides[0]["bytes"] == sides[1]["bytes"], sides)
+    refused("validate of a step that is not there", run(fgconv, ["validate", "-c", "95", root, step], ranks=2), 2, "-c 95", "90, 100")
+    refused("validate with -c where no step is", run(fgconv, ["validate", "-c", "90", step, latest], ranks=2), 2, "neither", "has training checkpoints")
+
+
 def experiment(fgconv, work):
     root = work / "run"
     (root / "checkpoint").mkdir(parents=True)
@@ -221,6 +242,7 @@ def experiment(fgconv, work):
         side = load(work / "latest/fgconv_report.json")["source"]
         tally.check("the latest step is taken", side["training_checkpoint"]["step"] == 100 and side["experiment"] == str(root), side)
     good("-c", convert(fgconv, root, work / "given", "-c", "90"))
+    validate_steps(fgconv, root, work)
     refused("a run that names no family", run(fgconv, [root, work / "unnamed"], ranks=0), 3, "several families accept it", "--model-type", out=work / "unnamed")
     for text, family in (("training:\n  export:\n    format: llama\n", "llama"), ("pretrained:\n  format: mtp_llama\n", "mtp_llama")):
         (root / "config.yaml").write_text(text)
