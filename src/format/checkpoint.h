@@ -60,8 +60,8 @@ typedef struct fg_checkpoint_options {
  * failure the checkpoint is empty and need not be closed. */
 fg_status fg_checkpoint_open(fg_checkpoint *checkpoint, const char *directory,
                              const fg_checkpoint_options *options, fg_error *err);
-/* Whether -c has a choice in a directory: it is an experiment, or a training checkpoint lies in it or its folder
- * of them. */
+/* Whether -c has a choice in a directory: it is an experiment, or a training checkpoint lies in it or its
+ * folder of them. */
 fg_status fg_checkpoint_has_steps(const char *directory, bool *has, fg_error *err);
 /* Adds the weights to a checkpoint that was opened with config_only and may have been declared since. */
 fg_status fg_checkpoint_read_weights(fg_checkpoint *checkpoint, const char *checkpoint_path, bool unfinished,

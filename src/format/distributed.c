@@ -112,7 +112,7 @@ static fg_status assemble(const fg_checkpoint *c, const json_t *completed, const
     FG_TRY(fg_distributed_order(&layout, &c->tensors, options->parameter_order, path, &order, &reason, err));
     FG_TRY(fg_distributed_plan(&layout, order, &c->tensors, &assembly->plan, err));
     FG_TRY(fg_distributed_copies(&layout, order, &c->tensors, &assembly->originals, &assembly->copies, err));
-    FG_TRY(fg_distributed_facts(document, &layout, reason, assembly, err));
+    FG_TRY(fg_distributed_facts(c->directory, document, &layout, reason, assembly, err));
 done:
     fg_free(path);
     json_decref(document);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "format/consumed_tokens.h"
+
 enum { PATH = 400 };
 
 static fg_status put_layout(json_t *facts, const fg_distributed_layout *l, fg_error *err) {
@@ -68,8 +70,9 @@ static fg_status put_scales(json_t *scales, const json_t *config, char path[PATH
     return FG_OK;
 }
 
-fg_status fg_distributed_facts(const json_t *document, const fg_distributed_layout *layout, json_t *order,
-                               fg_assembly *assembly, fg_error *err) {
+fg_status fg_distributed_facts(const char *directory, const json_t *document,
+                               const fg_distributed_layout *layout, json_t *order, fg_assembly *assembly,
+                               fg_error *err) {
     char path[PATH] = "";
     json_t *facts = assembly->facts = json_object(), *scales;
     if (!facts) return fg_fail(err, FG_ERR_MEMORY, "out of memory");
@@ -80,6 +83,8 @@ fg_status fg_distributed_facts(const json_t *document, const fg_distributed_layo
     FG_CALL(fg_json_put(facts, "parameter_order", json_incref(order), err));
     FG_CALL(put_shards(facts, document, err));
     FG_CALL(put_run(facts, document, err));
+    FG_CALL(fg_consumed_tokens_put(directory, json_object_get(document, "metadata"), &layout->settings.grid,
+                                   facts, err));
     scales = fg_json_put_object(facts, "lr_scale", err);
     if (!scales) return FG_ERR_MEMORY;
     return put_scales(scales, fg_json_at(document, "config/base_model"), path, err);

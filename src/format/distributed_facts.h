@@ -6,6 +6,7 @@
  *   parameter_order         an object (format/distributed_order.h)
  *   optimizer_shards        names of other vectors that the files hold, which are not read
  *   completed_steps, documents_seen         of the run, if metadata.yaml says
+ *   consumed_tokens, consumed_tokens_from   of the run, if its files say (format/consumed_tokens.h)
  *   lr_scale                an object: path in base_model -> its learning rate scale, where one is set
  */
 #ifndef FG_FORMAT_DISTRIBUTED_FACTS_H
@@ -13,8 +14,9 @@
 
 #include "format/distributed_layout.h"
 
-/* `order` is what fg_distributed_order gave. */
-fg_status fg_distributed_facts(const json_t *document, const fg_distributed_layout *layout, json_t *order,
-                               fg_assembly *assembly, fg_error *err);
+/* `directory` has metadata.yaml, which is `document`; `order` is what fg_distributed_order gave. */
+fg_status fg_distributed_facts(const char *directory, const json_t *document,
+                               const fg_distributed_layout *layout, json_t *order, fg_assembly *assembly,
+                               fg_error *err);
 
 #endif

@@ -18,7 +18,8 @@
 typedef struct fg_rank_grid {
     uint64_t ranks; /* all: tensor * data * pipeline */
     uint64_t tensor, data, pipeline;
-    bool pipeline_first; /* pipeline ranks count up before data ranks */
+    uint64_t sequence_data; /* of the data ranks so many share a sequence; divides `data` */
+    bool pipeline_first;    /* pipeline ranks count up before data ranks */
 } fg_rank_grid;
 
 /* What metadata.yaml says that decides the layout, the model aside. */

@@ -68,17 +68,18 @@ static fg_status contradiction(const fg_rank_grid *g, const char *file, const ch
 }
 
 static fg_status read_grid(const json_t *config, const char *file, fg_rank_grid *g, fg_error *err) {
-    uint64_t sequence, model;
+    uint64_t model;
     FG_CALL(read_count(config, file, WORLD_SIZE, 0, &g->ranks, err));
     FG_CALL(read_count(config, file, TENSOR, 1, &g->tensor, err));
     FG_CALL(read_count(config, file, PIPELINE, 1, &g->pipeline, err));
-    FG_CALL(read_count(config, file, "distributed/sequence_data_parallel", 1, &sequence, err));
+    FG_CALL(read_count(config, file, "distributed/sequence_data_parallel", 1, &g->sequence_data, err));
     FG_CALL(read_flag(config, file, FIRST, &g->pipeline_first, err));
     if (!fg_mul(g->tensor, g->pipeline, &model) || g->ranks % model)
         return contradiction(g, file, "a multiple of tensor times pipeline ranks", g->ranks, err);
     g->data = g->ranks / model;
-    if (g->data % sequence)
-        return contradiction(g, file, "data ranks that sequence_data_parallel divides", sequence, err);
+    if (g->data % g->sequence_data)
+        return contradiction(g, file, "data ranks that sequence_data_parallel divides", g->sequence_data,
+                             err);
     return FG_OK;
 }
 

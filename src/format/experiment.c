@@ -125,21 +125,27 @@ static fg_status read_config(const char *experiment, json_t **config, fg_error *
     return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &unreadable);
 }
 
+fg_status fg_experiment_config(const char *checkpoint, json_t **config, fg_error *err) {
+    char *experiment = NULL;
+    *config = NULL;
+    FG_CALL(experiment_of(checkpoint, &experiment, err));
+    fg_status status = experiment ? read_config(experiment, config, err) : FG_OK;
+    fg_free(experiment);
+    return status;
+}
+
 fg_status fg_experiment_family(const char *checkpoint, char **family, fg_error *err) {
     static const char *const places[] = {"training/export/format", "pretrained/format"};
     fg_status status = FG_OK;
-    char *experiment = NULL;
     json_t *config = NULL;
     *family = NULL;
-    FG_TRY(experiment_of(checkpoint, &experiment, err));
-    if (experiment) FG_TRY(read_config(experiment, &config, err));
+    FG_TRY(fg_experiment_config(checkpoint, &config, err));
     for (size_t i = 0; !*family && i < sizeof places / sizeof *places; i++) {
         const char *name = json_string_value(fg_json_at(config, places[i]));
         if (name && !fg_format_find(name)) FG_TRY_NEW(*family, fg_strdup(name, err));
     }
 done:
     json_decref(config);
-    fg_free(experiment);
     return status;
 }
 

@@ -22,6 +22,9 @@ fg_status fg_experiment_is(const char *directory, bool *is, fg_error *err);
 /* Whether a directory is a training checkpoint of an experiment: checkpoint/STEP next to config.yaml. */
 fg_status fg_experiment_has(const char *checkpoint, bool *has, fg_error *err);
 
+/* config.yaml of the experiment that a training checkpoint belongs to, a new reference. NULL: it belongs to
+ * none, or the file is no YAML. */
+fg_status fg_experiment_config(const char *checkpoint, json_t **config, fg_error *err);
 /* The family that config.yaml of the experiment names as the format of its exports, or of the model that it
  * started from, newly allocated; it may be one that no converter is for. NULL: it names none, or the
  * directory is no training checkpoint of an experiment. */

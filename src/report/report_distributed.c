@@ -23,7 +23,7 @@ static fg_status layout_line(const json_t *facts, fg_buffer *out, fg_error *err)
     return fg_report_line(out, "layout", err, "%.60s%.120s, %.60s", ranks, text, stages);
 }
 
-/* "5000 steps, 12000 documents" */
+/* "5000 steps, 12000 documents, 393216 tokens" */
 static fg_status run_line(const json_t *facts, fg_buffer *out, fg_error *err) {
     char steps[FG_REPORT_WORDS], documents[FG_REPORT_WORDS], tokens[FG_REPORT_WORDS];
     uint64_t count;
@@ -32,8 +32,10 @@ static fg_status run_line(const json_t *facts, fg_buffer *out, fg_error *err) {
     documents[0] = tokens[0] = '\0';
     if (fg_report_count(facts, "documents_seen", &count)) fg_report_counted(count, "document", documents);
     if (fg_report_count(facts, "consumed_tokens", &count)) fg_report_counted(count, "token", tokens);
-    return fg_report_line(out, "trained", err, "%.60s%s%.60s%s%.60s", steps, *documents ? ", " : "",
-                          documents, *tokens ? ", " : "", tokens);
+    const bool computed = strcmp(fg_report_string(facts, "consumed_tokens_from", ""), "config.yaml") == 0;
+    return fg_report_line(out, "trained", err, "%.60s%s%.60s%s%.60s%s", steps, *documents ? ", " : "",
+                          documents, *tokens ? ", " : "", tokens,
+                          computed ? " (computed: steps x batch size in config.yaml)" : "");
 }
 
 static fg_status order_line(const json_t *facts, fg_buffer *out, fg_error *err) {

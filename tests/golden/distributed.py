@@ -210,6 +210,35 @@ def rejects(fgconv, work):
 
 # ---- experiments ----
 
+def consumed_tokens(fgconv, root):
+    """Tokens of a run: what metadata.yaml says, else what config.yaml says of a batch, else none."""
+    place = root / "checkpoint/120"
+    shutil.copytree(CHECKPOINTS / "llama-training", place)  # two data ranks, 100 steps
+    (place / "ok").touch()
+    metadata, config = (place / "metadata.yaml").read_text(), (root / "config.yaml").read_text()
+    logged = metadata.replace("      iteration: 100\n", "      iteration: 100\n      consumed_tokens: 6400\n")
+    shared = metadata.replace("    tensor_parallel: 2\n", "    tensor_parallel: 2\n    sequence_data_parallel: 2\n")
+    batch = "data: {micro_batch_size: 64}\nschedule: {depth_first_micro_batches: 3}\n"
+    for label, text, run_config, expected, said in (
+            ("that were logged", logged, batch, (6400, "metadata.yaml"), "6400 tokens\n"),
+            ("of the batch size", metadata, batch, (100 * 64 * 3 * 2, "config.yaml"), "38400 tokens (computed: steps x batch size in config.yaml)"),
+            ("of ranks that share sequences", shared, batch, (100 * 64 * 3, "config.yaml"), "19200 tokens (computed"),
+            ("of older runs", metadata, "batch: {batch_size: 8, sequence_length: 16}\n", (100 * 8 * 16, "config.yaml"), "12800 tokens (computed"),
+            ("that nobody says", metadata, "schedule: {depth_first_micro_batches: 3}\n", (None, None), "12345 documents\n"),
+            ("of a batch that is no number", metadata, "data: {micro_batch_size: big}\n", (None, None), "12345 documents\n"),
+            ("of a batch that is too large", metadata, "data: {micro_batch_size: 9000000000000000000}\n", (None, None), "12345 documents\n")):
+        (place / "metadata.yaml").write_text(text)
+        (root / "config.yaml").write_text(run_config)
+        code, text = run(fgconv, ["inspect", "-c", "120", root], ranks=0)
+        tally.check(f"tokens {label}", code == 0 and said in text, text)
+        code, text = run(fgconv, ["inspect", "--json", "-c", "120", root], ranks=0)
+        facts = json.loads(text)["distributed"] if code == 0 else {}
+        found = facts.get("consumed_tokens"), facts.get("consumed_tokens_from")
+        tally.check(f"tokens {label}: in the document", found == expected, found)
+    shutil.rmtree(place)
+    (root / "config.yaml").write_text(config)
+
+
 def validate_steps(fgconv, root, work):
     """`validate` of an experiment takes the step of -c, whichever side it is; step 90 is made another than the latest for that."""
     put_floats(root / "checkpoint/90/rank_0.safetensors", 0, [0.25] * 16)
@@ -243,6 +272,7 @@ def experiment(fgconv, work):
         tally.check("the latest step is taken", side["training_checkpoint"]["step"] == 100 and side["experiment"] == str(root), side)
     good("-c", convert(fgconv, root, work / "given", "-c", "90"))
     validate_steps(fgconv, root, work)
+    consumed_tokens(fgconv, root)
     refused("a run that names no family", run(fgconv, [root, work / "unnamed"], ranks=0), 3, "several families accept it", "--model-type", out=work / "unnamed")
     for text, family in (("training:\n  export:\n    format: llama\n", "llama"), ("pretrained:\n  format: mtp_llama\n", "mtp_llama")):
         (root / "config.yaml").write_text(text)
