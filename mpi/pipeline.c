@@ -186,6 +186,7 @@ uint64_t fg_pipeline_expected_bytes(fg_pipeline *p) {
         weights += fg_model_block_bytes(model, p->first_block, p->block_count);
     }
     buffers += keys;
+    if (!p->room) buffers += fg_measures_bytes(p->batch, p->hidden);
     if (!p->room && weights > cache_budget(p)) weights = 0;
     if (p->room) weights = fg_min(weights, GENERATION_BYTES - fg_min(GENERATION_BYTES, buffers));
     uint64_t bytes = buffers + weights + fg_vision_pass_bytes(p);
@@ -236,8 +237,21 @@ static void add_digest(const micro_batch *l, uint64_t place, uint64_t position, 
     l->pipeline->digests[l->model][place] += XXH3_64bits_withSeed(values, bytes, position);
 }
 
-static fg_status dump_hidden(const micro_batch *l, fg_dump_item item, uint64_t block, uint64_t position,
+/* Where the reference's hidden states of the same point still are when the candidate's are there; NULL: they
+ * are not, for blocks work in place, and the final norm overwrites what the last one gives. */
+static const float *reference_of(const micro_batch *l, fg_measure_point point, const float *values) {
+    const fg_pipeline *p = l->pipeline;
+    bool stays = runs_in_place(p) && point.item == FG_DUMP_OUTPUT && point.of + 1 < p->blocks;
+    if (!stays && point.item != FG_DUMP_FINAL_NORM) return NULL;
+    return p->normed[FG_REFERENCE] + (values - p->normed[l->model]);
+}
+
+/* For the measures and the dump. */
+static fg_status show_hidden(const micro_batch *l, fg_dump_item item, uint64_t block, uint64_t position,
                              uint64_t count, const float *values, fg_error *err) {
+    const fg_measure_point point = {item, block};
+    const fg_measured measured = {point, position, count, values, reference_of(l, point, values)};
+    if (l->pipeline->measures) FG_CALL(fg_measures_add(l->pipeline->measures, l->model, &measured, err));
     if (!l->pipeline->dump || l->model >= FG_DUMP_SIDES) return FG_OK;
     return fg_dump_hidden(l->pipeline->dump, (int)l->model, item, block, position, count, values, err);
 }
@@ -246,7 +260,7 @@ static void on_sublayer(void *context, uint64_t block, fg_sublayer sublayer, uin
                         uint64_t count, const float *values) {
     const micro_batch *l = context;
     add_digest(l, fg_place_block(&l->pipeline->places, block, sublayer), position, count, values);
-    dump_hidden(l, sublayer == FG_SUB_MIXER ? FG_DUMP_MIXER : FG_DUMP_MLP, block, position, count, values,
+    show_hidden(l, sublayer == FG_SUB_MIXER ? FG_DUMP_MIXER : FG_DUMP_MLP, block, position, count, values,
                 l->err);
 }
 
@@ -256,7 +270,7 @@ static fg_status embed(const micro_batch *l, fg_error *err) {
     FG_CALL(fg_model_embed(p->pair->models[l->model], p->token_ids + l->position, l->count, l->stream, err));
     fg_vision_pass_place(p, l->model, l->position, l->count, l->stream);
     add_digest(l, fg_place_embedding(&p->places), l->position, l->count, l->stream);
-    return dump_hidden(l, FG_DUMP_EMBEDDING, 0, l->position, l->count, l->stream, err);
+    return show_hidden(l, FG_DUMP_EMBEDDING, 0, l->position, l->count, l->stream, err);
 }
 
 static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, fg_error *err) {
@@ -266,7 +280,7 @@ static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, 
     FG_TRY(fg_model_block(p->pair->models[l->model], block, p->caches[l->model], l->position, l->count,
                           stream, &probe, err));
     FG_TRY((fg_status)err->status); /* what the probe met */
-    FG_TRY(dump_hidden(l, FG_DUMP_OUTPUT, block, l->position, l->count, stream, err));
+    FG_TRY(show_hidden(l, FG_DUMP_OUTPUT, block, l->position, l->count, stream, err));
     p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], block, 1);
     fg_progress_update(&p->progress, p->done_bytes);
 done:
@@ -278,7 +292,7 @@ static fg_status finish(const micro_batch *l, uint64_t head, const float *stream
     float *normed = l->normed + head * p->prompt->token_count * p->hidden;
     FG_CALL(fg_model_final_norm(p->pair->models[l->model], head, stream, l->count, normed, err));
     add_digest(l, fg_place_final_norm(&p->places, head), l->position, l->count, normed);
-    return dump_hidden(l, FG_DUMP_FINAL_NORM, head, l->position, l->count, normed, err);
+    return show_hidden(l, FG_DUMP_FINAL_NORM, head, l->position, l->count, normed, err);
 }
 
 /* A head's own block, on a copy of the hidden states. A generation has only the first head. */
@@ -290,15 +304,19 @@ static fg_status one_head(const micro_batch *l, uint64_t head, fg_error *err) {
     return finish(l, head, p->aside, err);
 }
 
-static fg_status through_blocks(const micro_batch *l, fg_error *err) {
+static uint64_t end_block(const fg_pipeline *p) {
+    return p->first_block + p->block_count;
+}
+
+static fg_status through_blocks(const micro_batch *l, uint64_t first, uint64_t end, fg_error *err) {
     fg_pipeline *p = l->pipeline;
-    for (uint64_t b = p->first_block; b < p->first_block + p->block_count; b++) {
+    for (uint64_t b = first; b < end; b++) {
         if (b < p->trunk)
             FG_CALL(one_block(l, b, l->stream, err));
         else
             FG_CALL(one_head(l, b - p->trunk, err));
     }
-    if (is_last(p) && runs_in_place(p)) FG_CALL(finish(l, 0, l->stream, err));
+    if (end == end_block(p) && is_last(p) && runs_in_place(p)) FG_CALL(finish(l, 0, l->stream, err));
     return FG_OK;
 }
 
@@ -311,24 +329,41 @@ static int owner_of(const fg_pipeline *p, uint64_t head) {
     return rank;
 }
 
-/* A rank that failed, or was told of a failure, sends that on instead of hidden states, so that no rank waits
- * for ever. */
-static void run_micro_batch(const micro_batch *l, fg_error *err) {
+/* The blocks [first, end) of this rank. A rank that failed, or was told of a failure, sends that on instead
+ * of hidden states, so that no rank waits for ever. */
+static void run_micro_batch(const micro_batch *l, uint64_t first, uint64_t end, fg_error *err) {
     fg_pipeline *p = l->pipeline;
     const fg_ranks *ranks = ranks_of(p);
     size_t size = (l->count * p->hidden + 1) * sizeof *l->stream;
     int rank = ranks->rank;
     float *failed = l->stream + l->count * p->hidden;
-    *failed = 0;
-    if (rank > 0) fg_ranks_receive(ranks, rank - 1, l->stream, size);
+    bool begins = first == p->first_block;
+    if (begins) *failed = 0;
+    if (begins && rank > 0) fg_ranks_receive(ranks, rank - 1, l->stream, size);
     bool good = *failed == 0 && err->status == FG_OK;
-    if (good && rank == 0) good = embed(l, err) == FG_OK;
-    if (good) good = through_blocks(l, err) == FG_OK;
+    if (good && begins && rank == 0) good = embed(l, err) == FG_OK;
+    if (good) good = through_blocks(l, first, end, err) == FG_OK;
     *failed = good ? 0 : 1;
-    if (!is_last(p)) fg_ranks_send(ranks, rank + 1, l->stream, size);
+    if (end == end_block(p) && !is_last(p)) fg_ranks_send(ranks, rank + 1, l->stream, size);
 }
 
 /* ---- all models, all micro-batches ---- */
+
+/* Where models have streams of their own, each runs a block before the first runs the next: what is kept of
+ * one to be compared with another is that of a block. */
+static uint64_t blocks_at_once(const fg_pipeline *p) {
+    return runs_in_place(p) ? 1 : fg_max(1, p->block_count);
+}
+
+static void run_models(const micro_batch *batches, fg_error *err) {
+    const fg_pipeline *p = batches->pipeline;
+    uint64_t first = p->first_block, end;
+    do {
+        end = fg_min(first + blocks_at_once(p), end_block(p));
+        for (unsigned m = 0; m < p->model_count; m++) run_micro_batch(&batches[m], first, end, err);
+        first = end;
+    } while (end < end_block(p));
+}
 
 /* The tokens [position, position + count) by micro-batches. Results go one behind the other for a run; a
  * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the
@@ -338,18 +373,19 @@ static uint64_t run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t co
     for (unsigned m = 0; m < p->pair->model_count; m++)
         fg_model_set_length(p->pair->models[m], position + count);
     for (uint64_t at = position; at < position + count; at += last) {
+        micro_batch batches[FG_PAIR_MODELS];
         last = fg_min(p->batch, position + count - at);
         for (unsigned m = 0; m < p->model_count; m++) {
             float *normed = p->normed[m] + (p->room ? 0 : at * p->hidden);
-            micro_batch l = {.pipeline = p,
-                             .model = m,
-                             .position = at,
-                             .count = last,
-                             .stream = runs_in_place(p) ? normed : p->stream,
-                             .normed = normed,
-                             .err = err};
-            run_micro_batch(&l, err);
+            batches[m] = (micro_batch){.pipeline = p,
+                                       .model = m,
+                                       .position = at,
+                                       .count = last,
+                                       .stream = runs_in_place(p) ? normed : p->stream,
+                                       .normed = normed,
+                                       .err = err};
         }
+        run_models(batches, err);
     }
     return last;
 }

@@ -60,8 +60,12 @@ static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt
                             json_t **gaps, fg_error *err) {
     fg_status status = FG_OK;
     p->style = task->style;
+    p->measures = &result->measures;
+    const fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
+    fg_measures_begin(&result->measures, &shape, err);
     FG_TRY(fg_pipeline_open(p, err));
     FG_TRY(fg_pipeline_run(p, err));
+    FG_TRY(fg_measures_join(&result->measures, p->pair->ranks, err));
     find_parting(p, result);
     json_decref(*gaps);
     *gaps = NULL;
@@ -120,6 +124,7 @@ fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proo
 
 void fg_proof_result_free(fg_proof_result *result) {
     json_decref(result->gaps);
+    for (unsigned i = 0; i < result->prompt_count; i++) fg_measures_free(&result->prompts[i].measures);
     *result = (fg_proof_result){0};
 }
 
@@ -160,12 +165,55 @@ static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-static json_t *comparison(const fg_comparison *c) {
+/* NULL if there is no memory. */
+static json_t *comparison(const fg_comparison *c, fg_error *err) {
     uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B];
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "max_abs", number(c->largest_difference),
-                     "mean_abs", number(c->mean_difference), "kl", number(c->kl_mean), "kl_max",
-                     number(c->kl_largest), "argmax_agreement", number(c->same_arg_max), "largest_logit",
-                     number(c->largest_logit[FG_SIDE_A]), "non_finite", (json_int_t)non_finite);
+    json_t *measured =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "max_abs",
+                  number(c->largest_difference), "mean_abs", number(c->mean_difference), "cosine",
+                  number(c->cosine), "kl", number(c->kl_mean), "kl_p95", number(c->kl_p95), "kl_max",
+                  number(c->kl_largest), "argmax_agreement", number(c->same_arg_max), "top5_agreement",
+                  number(c->same_top), "largest_logit", number(c->largest_value[FG_SIDE_A]), "non_finite",
+                  (json_int_t)non_finite, "nan", (json_int_t)(c->nan[FG_SIDE_A] + c->nan[FG_SIDE_B]));
+    if (measured && fg_json_put_u64s(measured, "kl_histogram", c->kl_histogram, FG_KL_BINS, err) == FG_OK)
+        return measured;
+    json_decref(measured);
+    return NULL;
+}
+
+/* ---- half-blocks ---- */
+
+static fg_status report_measure(const fg_measures *measures, size_t index, json_t *list, fg_error *err) {
+    static const char *const parts[] = {[FG_DUMP_EMBEDDING] = "embedding",
+                                        [FG_DUMP_MIXER] = "mixer",
+                                        [FG_DUMP_MLP] = "mlp",
+                                        [FG_DUMP_OUTPUT] = "output",
+                                        [FG_DUMP_FINAL_NORM] = "final_norm"};
+    const fg_compare *c = &measures->totals[index];
+    const fg_measure_point point = fg_measures_point(measures, index);
+    uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B],
+             nan = c->nan[FG_SIDE_A] + c->nan[FG_SIDE_B];
+    double most = c->largest_difference, largest = c->largest_value[FG_SIDE_A];
+    json_t *entry = json_pack("{s:s}", "part", parts[point.item]);
+    FG_CALL(fg_json_push(list, entry, err));
+    bool numbered = point.item != FG_DUMP_EMBEDDING && point.item != FG_DUMP_FINAL_NORM;
+    if (numbered) FG_CALL(fg_json_put_u64(entry, "block", point.of, err));
+    if (point.item == FG_DUMP_FINAL_NORM && measures->heads > 1)
+        FG_CALL(fg_json_put_u64(entry, "head", point.of, err));
+    FG_CALL(fg_json_put(entry, "max_abs", number(most), err));
+    FG_CALL(fg_json_put(entry, "relative", number(most > 0 ? most / largest : 0), err));
+    FG_CALL(fg_json_put(entry, "cosine", number(fg_compare_cosine(c)), err));
+    if (nan) FG_CALL(fg_json_put_u64(entry, "nan", nan, err));
+    return non_finite > nan ? fg_json_put_u64(entry, "inf", non_finite - nan, err) : FG_OK;
+}
+
+static fg_status report_measures(const fg_measures *measures, json_t *proof, fg_error *err) {
+    json_t *list;
+    FG_CALL_NEW(list, fg_json_put_array(proof, "half_blocks", err));
+    for (size_t i = 0; i < measures->count; i++) {
+        if (!measures->lost[i]) FG_CALL(report_measure(measures, i, list, err));
+    }
+    return FG_OK;
 }
 
 static const char *verdict(const fg_proof_result *result) {
@@ -180,9 +228,10 @@ static const char *verdict(const fg_proof_result *result) {
 static fg_status report_prompt(const fg_proof_result *result, const fg_prompt_result *prompt, json_t *entry,
                                fg_error *err) {
     FG_CALL(fg_json_put_u64(entry, "tokens", prompt->tokens, err));
+    FG_CALL(report_measures(&prompt->measures, entry, err));
     if (!prompt->passed) FG_CALL(report_place(prompt, entry, err));
     if (!result->rounded) return FG_OK;
-    return fg_json_put(entry, "rounding", comparison(&prompt->rounding), err);
+    return fg_json_put(entry, "rounding", comparison(&prompt->rounding, err), err);
 }
 
 /* Each prompt, where there is more to say than of a text. */
@@ -192,7 +241,7 @@ static fg_status report_prompts(const fg_proof_result *result, json_t *proof, fg
     FG_CALL_NEW(list, fg_json_put_array(proof, "prompts", err));
     for (unsigned i = 0; i < result->prompt_count; i++) {
         const fg_prompt_result *prompt = &result->prompts[i];
-        FG_CALL_NEW(entry, comparison(&prompt->logits));
+        FG_CALL_NEW(entry, comparison(&prompt->logits, err));
         FG_CALL(fg_json_push(list, entry, err));
         FG_CALL(fg_json_put(entry, "kind", json_string(prompt->patches ? "image" : "text"), err));
         FG_CALL(fg_json_put(entry, "passed", json_boolean(prompt->passed), err));
@@ -209,7 +258,7 @@ fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_erro
     fg_status status = FG_OK;
     const fg_model_shape *shape = &result->shape;
     const fg_prompt_result *decisive = fg_proof_decisive(result);
-    json_t *proof = comparison(&decisive->logits);
+    json_t *proof = comparison(&decisive->logits, err);
     FG_TRY(fg_json_put(proof, "kind", json_string("logits"), err));
     FG_TRY(fg_json_put(proof, "verdict", json_string(verdict(result)), err));
     FG_TRY(fg_json_put(proof, "passed", json_boolean(result->passed), err));

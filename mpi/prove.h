@@ -28,8 +28,9 @@ typedef struct fg_prompt_result {
     fg_comparison logits;            /* candidate against reference */
     fg_comparison rounding;          /* candidate against the unrounded source, if result->rounded */
     fg_proof_places places;
-    bool parted;    /* hidden states differ somewhere */
-    uint64_t place; /* of the first difference */
+    fg_measures measures; /* owned */
+    bool parted;          /* hidden states differ somewhere */
+    uint64_t place;       /* of the first difference */
 } fg_prompt_result;
 
 typedef struct fg_proof_result {

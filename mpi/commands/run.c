@@ -59,7 +59,8 @@ static fg_audience audience(const fg_run *run) {
 static fg_status write_report(const json_t *report, const fg_options *options, fg_buffer *out,
                               fg_error *err) {
     if (options->dry_run) FG_CALL(fg_report_plan(report, out, err));
-    return fg_report_summary(report, &options->command->headline, out, err);
+    FG_CALL(fg_report_summary(report, &options->command->headline, out, err));
+    return options->verbosity > 0 ? fg_report_measures(report, out, err) : FG_OK;
 }
 
 /* Text for people: a name with a newline in it does not make two lines. */

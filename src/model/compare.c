@@ -2,7 +2,10 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/checked.h"
 
 static bool same_value(float a, float b) {
     return a == b || (isnan(a) && isnan(b));
@@ -27,30 +30,32 @@ static void raise_largest(fg_compare_token *t, int side, double largest) {
     t->largest[side] = largest;
 }
 
-/* The largest finite logit of the row; false if there is none. */
-static bool find_largest(const float *row, uint64_t rows, double *largest, uint64_t *at, uint64_t *finite) {
-    *finite = 0;
+static bool comes_before(fg_compare_top one, fg_compare_top other) {
+    return one.logit > other.logit || (one.logit == other.logit && one.column < other.column);
+}
+
+/* Among the `held` largest so far. */
+static void insert_top(fg_compare_top *top, uint64_t held, fg_compare_top one) {
+    uint64_t at = fg_min(held, FG_COMPARE_TOP);
+    if (at == FG_COMPARE_TOP && !comes_before(one, top[--at])) return;
+    for (; at && comes_before(one, top[at - 1]); at--) top[at] = top[at - 1];
+    top[at] = one;
+}
+
+/* The largest finite logits of a row. */
+static void find_largest(const float *row, uint64_t column, uint64_t rows, int side, fg_compare_token *t) {
     for (uint64_t i = 0; i < rows; i++) {
         if (!isfinite(row[i])) continue;
-        if (!*finite || row[i] > *largest) {
-            *largest = row[i];
-            *at = i;
-        }
-        ++*finite;
+        insert_top(t->top[side], t->finite[side]++,
+                   (fg_compare_top){.logit = row[i], .column = (uint32_t)(column + i)});
     }
-    return *finite > 0;
+    if (t->finite[side]) t->largest[side] = t->top[side][0].logit;
 }
 
 static void add_row(const float *a, const float *b, uint64_t column, uint64_t rows, fg_compare_token *t) {
-    const float *row[FG_SIDES] = {a, b};
     fg_compare_token slice = {0};
-    for (int side = 0; side < FG_SIDES; side++) {
-        uint64_t at = 0;
-        double largest = 0;
-        if (!find_largest(row[side], rows, &largest, &at, &slice.finite[side])) continue;
-        slice.largest[side] = largest;
-        slice.column[side] = column + at;
-    }
+    find_largest(a, column, rows, FG_SIDE_A, &slice);
+    find_largest(b, column, rows, FG_SIDE_B, &slice);
     for (uint64_t i = 0; i < rows; i++) {
         double share = isfinite(a[i]) ? exp((double)a[i] - slice.largest[FG_SIDE_A]) : 0;
         slice.sum[FG_SIDE_A] += share;
@@ -75,13 +80,24 @@ static void add_differences(const float *a, const float *b, uint64_t token, uint
         total->sum += found;
         difference(total, found, token, column + i);
         for (int side = 0; side < FG_SIDES; side++) {
+            total->nan[side] += isnan(row[side][i]);
             if (isfinite(row[side][i]))
-                total->largest_logit[side] = fmax(total->largest_logit[side], fabs((double)row[side][i]));
+                total->largest_value[side] = fmax(total->largest_value[side], fabs((double)row[side][i]));
             else
                 total->non_finite[side]++;
         }
+        if (!isfinite(a[i]) || !isfinite(b[i])) continue;
+        total->product += (double)a[i] * b[i];
+        total->square[FG_SIDE_A] += (double)a[i] * a[i];
+        total->square[FG_SIDE_B] += (double)b[i] * b[i];
     }
     total->values += rows;
+}
+
+void fg_compare_values(const float *a, const float *b, uint64_t token, uint64_t tokens, uint64_t columns,
+                       fg_compare *total) {
+    for (uint64_t t = 0; t < tokens; t++, a += columns, b += columns)
+        add_differences(a, b, token + t, 0, columns, total);
 }
 
 void fg_compare_slice(const float *a, const float *b, uint64_t token, uint64_t tokens, uint64_t column,
@@ -96,9 +112,12 @@ void fg_compare_join(fg_compare *into, const fg_compare *from) {
     difference(into, from->largest_difference, from->token, from->column);
     into->values += from->values;
     into->sum += from->sum;
+    into->product += from->product;
     for (int side = 0; side < FG_SIDES; side++) {
-        into->largest_logit[side] = fmax(into->largest_logit[side], from->largest_logit[side]);
+        into->square[side] += from->square[side];
+        into->largest_value[side] = fmax(into->largest_value[side], from->largest_value[side]);
         into->non_finite[side] += from->non_finite[side];
+        into->nan[side] += from->nan[side];
     }
 }
 
@@ -107,10 +126,9 @@ void fg_compare_token_join(fg_compare_token *into, const fg_compare_token *from)
     for (int side = 0; side < FG_SIDES; side++) {
         if (!from->finite[side]) continue;
         bool larger = !into->finite[side] || from->largest[side] > into->largest[side];
-        bool equal_earlier =
-            !larger && from->largest[side] == into->largest[side] && from->column[side] < into->column[side];
-        if (larger || equal_earlier) into->column[side] = from->column[side];
         if (larger) raise_largest(into, side, from->largest[side]);
+        for (uint64_t i = 0; i < fg_min(from->finite[side], FG_COMPARE_TOP); i++)
+            insert_top(into->top[side], into->finite[side] + i, from->top[side][i]);
         scale[side] = exp(from->largest[side] - into->largest[side]);
         into->sum[side] += from->sum[side] * scale[side];
         into->finite[side] += from->finite[side];
@@ -129,23 +147,67 @@ static double divergence(const fg_compare_token *t) {
     return fmax(0, t->weighted / t->sum[FG_SIDE_A] - (log_a - log_b));
 }
 
-fg_comparison fg_compare_finish(const fg_compare *total, const fg_compare_token *per_token, uint64_t tokens) {
+static bool same_arg_max(const fg_compare_token *t) {
+    return t->finite[FG_SIDE_A] && t->finite[FG_SIDE_B] &&
+           t->top[FG_SIDE_A][0].column == t->top[FG_SIDE_B][0].column;
+}
+
+/* The share of the largest logits of a that are among as many of b. */
+static double same_top(const fg_compare_token *t) {
+    uint64_t held[FG_SIDES], same = 0;
+    for (int side = 0; side < FG_SIDES; side++) held[side] = fg_min(t->finite[side], FG_COMPARE_TOP);
+    for (uint64_t i = 0; i < held[FG_SIDE_A]; i++) {
+        for (uint64_t k = 0; k < held[FG_SIDE_B]; k++)
+            same += t->top[FG_SIDE_A][i].column == t->top[FG_SIDE_B][k].column;
+    }
+    return held[FG_SIDE_A] ? (double)same / (double)held[FG_SIDE_A] : 0;
+}
+
+static int by_divergence(const void *a, const void *b) {
+    double one = ((const fg_compare_token *)a)->kl, other = ((const fg_compare_token *)b)->kl;
+    return (one > other) - (one < other);
+}
+
+static size_t bin_of(double kl) {
+    size_t bin = 0;
+    if (kl == 0) return bin;
+    while (++bin < FG_KL_BINS - 1 && kl >= pow(10, FG_KL_FIRST_DECADE + (double)bin - 1)) continue;
+    return bin;
+}
+
+double fg_compare_cosine(const fg_compare *total) {
+    const double *square = total->square;
+    if (total->largest_difference == 0 || (square[FG_SIDE_A] == 0 && square[FG_SIDE_B] == 0)) return 1;
+    double lengths = sqrt(square[FG_SIDE_A]) * sqrt(square[FG_SIDE_B]);
+    return lengths > 0 ? fmin(1, total->product / lengths) : 0;
+}
+
+static void finish_tokens(fg_compare_token *per_token, uint64_t tokens, fg_comparison *result) {
+    uint64_t same = 0;
+    for (uint64_t t = 0; t < tokens; t++) {
+        fg_compare_token *one = &per_token[t];
+        one->kl = divergence(one);
+        result->kl_mean += one->kl / (double)tokens;
+        result->kl_histogram[bin_of(one->kl)]++;
+        same += same_arg_max(one);
+        result->same_top += same_top(one) / (double)tokens;
+    }
+    result->same_arg_max = (double)same / (double)tokens;
+    qsort(per_token, tokens, sizeof *per_token, by_divergence);
+    result->kl_p95 = per_token[(tokens * 95 + 99) / 100 - 1].kl;
+    result->kl_largest = per_token[tokens - 1].kl;
+}
+
+fg_comparison fg_compare_finish(const fg_compare *total, fg_compare_token *per_token, uint64_t tokens) {
     fg_comparison result = {
         .tokens = tokens, .values = total->values, .largest_difference = total->largest_difference};
     result.token = total->token;
     result.column = total->column;
     result.mean_difference = total->values ? total->sum / (double)total->values : 0;
-    memcpy(result.largest_logit, total->largest_logit, sizeof result.largest_logit);
+    result.cosine = fg_compare_cosine(total);
+    memcpy(result.largest_value, total->largest_value, sizeof result.largest_value);
     memcpy(result.non_finite, total->non_finite, sizeof result.non_finite);
-    uint64_t same = 0;
-    for (uint64_t t = 0; t < tokens; t++) {
-        const fg_compare_token *one = &per_token[t];
-        double kl = divergence(one);
-        result.kl_mean += kl / (double)tokens;
-        result.kl_largest = fmax(result.kl_largest, kl);
-        same += one->finite[FG_SIDE_A] && one->finite[FG_SIDE_B] &&
-                one->column[FG_SIDE_A] == one->column[FG_SIDE_B];
-    }
-    result.same_arg_max = tokens ? (double)same / (double)tokens : 1;
+    memcpy(result.nan, total->nan, sizeof result.nan);
+    if (tokens) finish_tokens(per_token, tokens, &result);
     return result;
 }

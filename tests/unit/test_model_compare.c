@@ -2,6 +2,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,6 +32,13 @@ static long double direct_kl(const float *a, const float *b) {
         kl += p * (logl(p) - logl(q));
     }
     return kl;
+}
+
+/* Whether a logit is one of the five largest of its row. */
+static bool is_top(const float *row, int column) {
+    int before = 0;
+    for (int i = 0; i < V; i++) before += row[i] > row[column] || (row[i] == row[column] && i < column);
+    return before < 5;
 }
 
 /* Columns are cut into `cuts` slices, each added to structs of its own, which are joined from the last to the
@@ -69,7 +77,7 @@ static void figures_equal_the_direct_ones(void **state) {
     a[4 * V + 3] = 100; /* arg-max of a and, moved, of b */
     b[4 * V + 3] = 99;
     b[4 * V + 96] = 101;
-    long double kl = 0, worst = 0, sum = 0, largest = 0, most_a = 0;
+    long double kl = 0, worst = 0, sum = 0, largest = 0, most_a = 0, product = 0, square[2] = {0}, top = 0;
     int same = 0;
     for (int t = 0; t < T; t++) {
         long double one = direct_kl(a + t * V, b + t * V);
@@ -82,6 +90,10 @@ static void figures_equal_the_direct_ones(void **state) {
             sum += fabsl((long double)a[t * V + i] - b[t * V + i]);
             largest = fmaxl(largest, fabsl((long double)a[t * V + i] - b[t * V + i]));
             most_a = fmaxl(most_a, fabsl((long double)a[t * V + i]));
+            product += (long double)a[t * V + i] * b[t * V + i];
+            square[0] += (long double)a[t * V + i] * a[t * V + i];
+            square[1] += (long double)b[t * V + i] * b[t * V + i];
+            top += is_top(a + t * V, i) && is_top(b + t * V, i);
         }
         same += at_a == at_b;
     }
@@ -91,10 +103,13 @@ static void figures_equal_the_direct_ones(void **state) {
                     fabsl(found.kl_largest - worst) < 1e-12L * worst);
         assert_true(fabsl(found.mean_difference - sum / (T * V)) < 1e-12L);
         assert_true(found.largest_difference == (double)largest &&
-                    found.largest_logit[FG_SIDE_A] == (double)most_a);
+                    found.largest_value[FG_SIDE_A] == (double)most_a);
         assert_true(found.values == T * V && found.tokens == T && found.same_arg_max == (double)same / T &&
                     same < T);
         assert_true(found.non_finite[0] == 0 && found.non_finite[1] == 0);
+        assert_true(found.kl_p95 == found.kl_largest); /* of five tokens */
+        assert_true(fabsl(found.cosine - product / sqrtl(square[0] * square[1])) < 1e-12L);
+        assert_true(fabsl(found.same_top - top / (5 * T)) < 1e-12L && top < 5 * T);
         assert_true(fabs((double)a[found.token * V + found.column] - b[found.token * V + found.column]) ==
                     found.largest_difference);
     }
@@ -110,7 +125,9 @@ static void equal_logits_differ_by_exactly_nothing(void **state) {
         fg_comparison found = by_slices(a, a, cuts);
         assert_true(found.largest_difference == 0 && found.mean_difference == 0 && found.kl_largest == 0 &&
                     found.same_arg_max == 1);
+        assert_true(found.cosine == 1 && found.same_top == 1 && found.kl_histogram[0] == T);
         assert_true(found.non_finite[0] == 2 && found.non_finite[1] == 2);
+        assert_true(found.nan[0] == 1 && found.nan[1] == 1);
     }
 }
 
@@ -136,12 +153,43 @@ static void non_finite_values_differ_by_infinity(void **state) {
     assert_true(isfinite(found.kl_mean) && found.same_arg_max == 0.8);
 }
 
+/* Two logits of each token; the KL divergence of (0, 0) and (0, x) is about x * x / 8. */
+static void divergences_are_counted_by_decade(void **state) {
+    (void)state;
+    float a[200] = {0}, b[200] = {0};
+    fg_compare total = {0};
+    fg_compare_token tokens[100] = {0};
+    for (int t = 0; t < 100; t++) b[2 * t + 1] = t < 90 ? 0 : t < 96 ? 0.01f : 20.0f;
+    fg_compare_slice(a, b, 0, 100, 0, 2, &total, tokens);
+    fg_comparison found = fg_compare_finish(&total, tokens, 100);
+    assert_true(found.kl_histogram[0] == 90 && found.kl_histogram[9] == 6 && found.kl_histogram[14] == 4);
+    assert_true(found.kl_p95 > 1.2e-5 && found.kl_p95 < 1.3e-5 && found.kl_largest > 9);
+}
+
+/* However hidden states are cut, the sums are the same bit by bit. */
+static void values_are_added_token_by_token(void **state) {
+    (void)state;
+    float a[T * V], b[T * V];
+    for (int i = 0; i < T * V; i++) {
+        a[i] = random_logit();
+        b[i] = a[i] + random_logit() / 1000;
+    }
+    fg_compare whole = {0}, cut = {0};
+    fg_compare_values(a, b, 0, T, V, &whole);
+    fg_compare_values(a, b, 0, 2, V, &cut);
+    fg_compare_values(a + 2 * V, b + 2 * V, 2, T - 2, V, &cut);
+    assert_memory_equal(&whole, &cut, sizeof whole);
+    assert_true(whole.largest_difference > 0 && fg_compare_cosine(&whole) > 0.999);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(figures_equal_the_direct_ones),
         cmocka_unit_test(equal_logits_differ_by_exactly_nothing),
         cmocka_unit_test(the_first_of_equal_differences_is_named),
         cmocka_unit_test(non_finite_values_differ_by_infinity),
+        cmocka_unit_test(divergences_are_counted_by_decade),
+        cmocka_unit_test(values_are_added_token_by_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,52 @@
+/* How far hidden states of two models are apart, half-block by half-block: after the embedding, for each
+ * block what the mixer and the MLP add and what the block gives, and after the final norm of each prediction
+ * head. They are compared while the models run: what the reference gives is kept until the candidate gives
+ * the same, over all tokens of the prompt. Of a long prompt a rank cannot keep all that: a point of which a
+ * part was not kept is not measured at all.
+ *
+ * Invariant: a rank sees all tokens of a block that it runs, of both models, in the order of tokens; so the
+ * figures do not depend on the number of ranks.
+ */
+#ifndef FG_MPI_MEASURES_H
+#define FG_MPI_MEASURES_H
+
+#include "dump.h"
+#include "model/compare.h"
+
+typedef struct fg_measures {
+    uint64_t hidden, blocks, heads; /* of the models' shape */
+    size_t count;
+    fg_compare *totals;         /* owned; [count] */
+    uint64_t *lost;             /* owned; [count]; not 0: it was not measured */
+    struct fg_kept_state *kept; /* owned; those of the reference that wait */
+    uint64_t kept_bytes;
+} fg_measures;
+
+/* Where it was measured. `of`: the block, or the prediction head of a final norm. */
+typedef struct fg_measure_point {
+    fg_dump_item item;
+    uint64_t of;
+} fg_measure_point;
+
+/* On every rank, for models of this shape. To be freed in any case. */
+fg_status fg_measures_begin(fg_measures *measures, const fg_model_shape *shape, fg_error *err);
+/* Hidden states [count, hidden] of the tokens from `position` on. */
+typedef struct fg_measured {
+    fg_measure_point point;
+    uint64_t position, count;
+    const float *values;
+    const float *reference; /* of the candidate: what the reference gave; NULL: it is to be kept for it */
+} fg_measured;
+
+/* Not collective. Of a model that is neither reference nor candidate nothing is done. */
+fg_status fg_measures_add(fg_measures *measures, unsigned model, const fg_measured *measured, fg_error *err);
+/* What a rank keeps at most, if it runs so many tokens at a time. */
+uint64_t fg_measures_bytes(uint64_t tokens, uint64_t hidden);
+/* Collective, after an agreement: every rank gets what all have measured. */
+fg_status fg_measures_join(fg_measures *measures, const fg_ranks *ranks, fg_error *err);
+void fg_measures_free(fg_measures *measures);
+
+/* The point that is number `index` of `count`, in the order of computing. */
+fg_measure_point fg_measures_point(const fg_measures *measures, size_t index);
+
+#endif

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""The measures of a proof against those of its own dump, read by h5dump: measures.py --fgconv build/fgconv
+
+Half-block by half-block and over all tokens, on several numbers of ranks.
+"""
+import math
+import shutil
+import sys
+import pathlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, Tally, hdf5_floats, header, load, run, run_parts, tensors, write_safetensors
+
+SOURCE = DATA / "model/llama/hf"
+tally = Tally()
+
+
+def damaged(folder, changes):
+    """A copy of the model with the first bytes of tensors changed: name -> bytes."""
+    other = folder / "other"
+    shutil.copytree(SOURCE, other, copy_function=shutil.copyfile)
+    held = tensors(other)
+    for name, change in changes.items():
+        dtype, shape, data = held[name]
+        held[name] = (dtype, shape, change + data[len(change):])
+    for path in other.glob("*.safetensors"):
+        write_safetensors(path, {name: held[name] for name in header(path)[0]})
+    return other
+
+
+def cosine(a, b):
+    product = math.fsum(x * y for x, y in zip(a, b))
+    return product / math.sqrt(math.fsum(x * x for x in a) * math.fsum(y * y for y in b))
+
+
+def expected(a, b):
+    most = max(abs(x - y) for x, y in zip(a, b))
+    return {"max_abs": most, "relative": most / max(abs(x) for x in a), "cosine": cosine(a, b)}
+
+
+def near(found, wanted):
+    return all(math.isclose(found[key], value, rel_tol=1e-9, abs_tol=1e-12) for key, value in wanted.items())
+
+
+def path_of(entry):
+    return f"blocks/{entry['block']:04}/{entry['part']}" if "block" in entry else entry["part"]
+
+
+def log_softmax(row):
+    most = max(row)
+    total = most + math.log(math.fsum(math.exp(x - most) for x in row))
+    return [x - total for x in row]
+
+
+def logit_measures(a, b, tokens):
+    width, divergences, top = len(a) // tokens, [], 0
+    for t in range(tokens):
+        rows = a[t * width:(t + 1) * width], b[t * width:(t + 1) * width]
+        p, q = map(log_softmax, rows)
+        divergences.append(max(0, math.fsum(math.exp(x) * (x - y) for x, y in zip(p, q))))
+        best = [set(sorted(range(width), key=lambda i: (-row[i], i))[:5]) for row in rows]
+        top += len(best[0] & best[1]) / 5 / tokens
+    divergences.sort()
+    return {"kl_p95": divergences[math.ceil(0.95 * tokens) - 1], "kl_max": divergences[-1], "kl": math.fsum(divergences) / tokens,
+            "top5_agreement": top, "cosine": cosine(a, b)}
+
+
+def against_the_dump(fgconv, folder):
+    other = damaged(folder, {"model.layers.1.mlp.up_proj.weight": bytes(64)})
+    found = []
+    for ranks in (0, 2, 3):
+        dump, report = folder / f"{ranks}.h5", folder / f"{ranks}.json"
+        code, text = run(fgconv, ["validate", "--dump", dump, "--report", report, SOURCE, other], ranks=ranks)
+        tally.check(f"{ranks} ranks: they differ", code == 10, f"{code}: {text}")
+        found.append(load(report)["proof"])
+    proof = found[0]
+    tally.check("the same figures on any number of ranks", all(f["half_blocks"] == proof["half_blocks"] for f in found), found)
+    names = [path_of(entry) for entry in proof["half_blocks"]]
+    blocks = [f"blocks/{b:04}/{part}" for b in range(proof["blocks"]) for part in ("mixer", "mlp", "output")]
+    tally.check("each half-block is there", names == ["embedding", *blocks, "final_norm"], names)
+    for entry in proof["half_blocks"]:
+        a, b = (hdf5_floats(folder / "0.h5", f"{side}/{path_of(entry)}", folder) for side in ("source", "destination"))
+        tally.check(f"{path_of(entry)}: as in the dump", near(entry, expected(a, b)), (entry, expected(a, b)))
+        reached = path_of(entry) in blocks[4:] or path_of(entry) == "final_norm"
+        tally.check(f"{path_of(entry)}: {'differs' if reached else 'is equal'}", (entry["max_abs"] > 0) == reached, entry)
+    a, b = (hdf5_floats(folder / "0.h5", f"{side}/logits", folder) for side in ("source", "destination"))
+    wanted = logit_measures(a, b, proof["tokens"])
+    tally.check("logits: as in the dump", all(math.isclose(proof[k], v, rel_tol=1e-6, abs_tol=1e-12) for k, v in wanted.items()), (proof, wanted))
+    tally.check("logits: each token is in the histogram", sum(proof["kl_histogram"]) == proof["tokens"], proof["kl_histogram"])
+
+
+def verbose(fgconv, folder):
+    other = damaged(folder, {"model.layers.1.mlp.up_proj.weight": bytes(64)})
+    code, text = run(fgconv, ["validate", "-v", SOURCE, other], ranks=0)
+    tally.check("-v names the half-blocks", code == 10 and "block 1, mlp: at most" in text, text)
+    code, text = run(fgconv, ["validate", SOURCE, other], ranks=0)
+    tally.check("without -v they are not printed", "block 1, mlp: at most" not in text, text)
+
+
+def not_finite(fgconv, folder):
+    size = len(tensors(SOURCE)["model.layers.1.mlp.up_proj.weight"][2]) // math.prod(tensors(SOURCE)["model.layers.1.mlp.up_proj.weight"][1])
+    nan = {2: b"\xc0\x7f", 4: b"\0\0\xc0\x7f"}[size]
+    other, report = damaged(folder, {"model.layers.1.mlp.up_proj.weight": nan}), folder / "nan.json"
+    code, text = run(fgconv, ["validate", "--report", report, SOURCE, other], ranks=0)
+    proof = load(report)["proof"]
+    mlp = next(e for e in proof["half_blocks"] if (e["part"], e.get("block")) == ("mlp", 1))
+    tally.check("NaN are counted", code == 10 and mlp["nan"] > 0 and mlp["max_abs"] is None and proof["nan"] > 0, (text, mlp))
+
+
+def equal(fgconv, folder):
+    report = folder / "equal.json"
+    code, text = run(fgconv, ["validate", "--report", report, SOURCE, SOURCE], ranks=0)
+    entries = load(report)["proof"]["half_blocks"]
+    tally.check("equal models: no difference anywhere", code == 0 and all((e["max_abs"], e["relative"], e["cosine"]) == (0, 0, 1) for e in entries), text)
+
+
+sys.exit(run_parts(tally, __doc__, (against_the_dump, verbose, not_finite, equal)))
