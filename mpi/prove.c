@@ -43,7 +43,7 @@ static void find_parting(const fg_pipeline *p, fg_prompt_result *result) {
     }
 }
 
-static void judge(const fg_pair_prompt *prompt, double atol, fg_prompt_result *result) {
+static void judge(const fg_pair_prompt *prompt, const fg_proof_task *task, fg_prompt_result *result) {
     const fg_comparison *logits = &result->logits;
     result->tokens = prompt->token_count;
     result->patches = prompt->patches;
@@ -51,8 +51,9 @@ static void judge(const fg_pair_prompt *prompt, double atol, fg_prompt_result *r
         result->height = prompt->image->height;
         result->width = prompt->image->width;
     }
-    result->passed = logits->largest_difference <= atol && !logits->non_finite[FG_SIDE_A] &&
+    result->passed = logits->largest_difference <= task->atol && !logits->non_finite[FG_SIDE_A] &&
                      !logits->non_finite[FG_SIDE_B];
+    if (task->profile) result->passed = fg_profile_met(task->profile, logits);
 }
 
 /* `gaps` gets what no prompt up to this one exercised. */
@@ -74,7 +75,7 @@ static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt
     p->dump = NULL; /* the logits are written once */
     if (p->model_count > FG_UNROUNDED)
         FG_TRY(fg_head_compare(p, FG_UNROUNDED, FG_CANDIDATE, &result->rounding, err));
-    judge(p->prompt, task->atol, result);
+    judge(p->prompt, task, result);
 done:
     fg_pipeline_close(p);
     return status;
@@ -115,6 +116,7 @@ fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proo
                    fg_error *err) {
     double begun = fg_clock_seconds();
     *result = (fg_proof_result){.shape = fg_model_shape_of(pair->models[FG_CANDIDATE]),
+                                .profile = task->profile,
                                 .rounded = pair->model_count > FG_UNROUNDED,
                                 .prompt_count = pair->prompt_count};
     fg_status status = run(pair, task, result, err);
@@ -254,6 +256,13 @@ static fg_status report_prompts(const fg_proof_result *result, json_t *proof, fg
     return FG_OK;
 }
 
+static fg_status report_profile(const fg_profile *profile, json_t *proof, fg_error *err) {
+    return fg_json_put(proof, "profile",
+                       json_pack("{s:s, s:f, s:f, s:f}", "name", profile->name, "kl", profile->kl_mean,
+                                 "kl_p95", profile->kl_p95, "cosine", profile->cosine),
+                       err);
+}
+
 fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
     const fg_model_shape *shape = &result->shape;
@@ -262,6 +271,7 @@ fg_status fg_proof_report(const fg_proof_result *result, json_t *report, fg_erro
     FG_TRY(fg_json_put(proof, "kind", json_string("logits"), err));
     FG_TRY(fg_json_put(proof, "verdict", json_string(verdict(result)), err));
     FG_TRY(fg_json_put(proof, "passed", json_boolean(result->passed), err));
+    if (result->profile) FG_TRY(report_profile(result->profile, proof, err));
     FG_TRY(fg_json_put_u64(proof, "vocab", shape->vocab, err));
     FG_TRY(fg_json_put_u64(proof, "blocks", shape->blocks, err));
     if (shape->heads > 1) FG_TRY(fg_json_put_u64(proof, "prediction_heads", shape->heads, err));

@@ -8,14 +8,15 @@
 #ifndef FG_MPI_PROVE_H
 #define FG_MPI_PROVE_H
 
-#include "model/compare.h"
+#include "model/profile.h"
 #include "model_pair.h"
 #include "pipeline.h"
 #include "report/progress.h"
 
 typedef struct fg_proof_task {
-    double atol;      /* largest difference that passes; 0 for a conversion */
-    const char *dump; /* HDF5 file, or NULL; the same on every rank */
+    double atol;               /* largest difference that passes; 0 for a conversion */
+    const fg_profile *profile; /* borrowed; NULL: `atol` judges */
+    const char *dump;          /* HDF5 file, or NULL; the same on every rank */
     const char *version;
     fg_progress_style style;
 } fg_proof_task;
@@ -37,6 +38,7 @@ typedef struct fg_proof_result {
     bool passed;          /* with every prompt */
     fg_model_shape shape; /* the candidate's */
     bool rounded;
+    const fg_profile *profile;                 /* borrowed; that of the task */
     fg_prompt_result prompts[FG_PAIR_PROMPTS]; /* as the pair has them */
     unsigned prompt_count;
     json_t *gaps; /* owned; rank 0: what was not exercised (exercised.h) */

@@ -16,7 +16,8 @@ void fg_proof_run_begin(fg_proof_run *proof_run, const fg_run *run) {
     bool given = options->validate != FG_VALIDATE_AUTO;
     *proof_run = (fg_proof_run){.validate = given ? options->validate : FG_VALIDATE_LOGITS,
                                 .generates = options->generation_test,
-                                .atol = options->atol > 0 ? options->atol : 0};
+                                .atol = options->atol > 0 ? options->atol : 0,
+                                .profile = fg_profile_of(options->profile)};
     proof_run->pair.mask = options->mask;
     proof_run->pair.device = &fg_device_cpu;
 }
@@ -114,8 +115,11 @@ done:
 }
 
 static fg_status prove(fg_proof_run *t, const fg_run *run, const fg_model_pair *pair, fg_error *err) {
-    fg_proof_task task = {
-        .atol = t->atol, .dump = run->options->dump, .version = run->version, .style = fg_run_progress(run)};
+    fg_proof_task task = {.atol = t->atol,
+                          .profile = t->profile,
+                          .dump = run->options->dump,
+                          .version = run->version,
+                          .style = fg_run_progress(run)};
     return fg_prove(pair, &task, &t->proof, err);
 }
 
@@ -179,6 +183,16 @@ static fg_status hint_at_difference(const json_t *left_out, fg_error *err) {
         json_string_value(json_object_get(entry, "reason")));
 }
 
+static fg_status judge_profile(const fg_profile *profile, const fg_comparison *logits, const char *source,
+                               const char *destination, fg_error *err) {
+    fg_fail(err, FG_ERR_DIFFER,
+            "the models differ: the logits of %s and %s have a KL divergence of %g (mean) and %g (95th "
+            "percentile) and a cosine of %.6g; --profile %s allows %g, %g and %g",
+            source, destination, logits->kl_mean, logits->kl_p95, logits->cosine, profile->name,
+            profile->kl_mean, profile->kl_p95, profile->cosine);
+    return fg_hint(err, "-v prints how far each half-block is apart");
+}
+
 static fg_status judge_proof(const fg_proof_result *result, const char *source, const char *destination,
                              const json_t *left_out, fg_error *err) {
     char place[80];
@@ -192,6 +206,7 @@ static fg_status judge_proof(const fg_proof_result *result, const char *source, 
         return fg_hint(err,
                        "look for NaN or infinity in the weights; --validate bytes checks the bytes instead");
     }
+    if (result->profile) return judge_profile(result->profile, logits, source, destination, err);
     fg_fail(err, FG_ERR_DIFFER,
             "the models differ: the logits of %s and %s are up to %g apart%s (first difference: %s)", source,
             destination, logits->largest_difference, prompt->patches ? " with an image" : "",

@@ -17,10 +17,11 @@ typedef struct fg_proof_run {
     bool compares;           /* two models that are there, not a conversion */
     fg_model_pair_task pair; /* as model_pair.h says; tokens are filled in here */
     double atol;
-    fg_prompt prompt;     /* rank 0, as what follows */
-    fg_image image;       /* of --image */
-    fg_sampling sampling; /* of the generation */
-    json_t *end_ids;      /* owned; of the destination's two configurations */
+    const fg_profile *profile; /* NULL: `atol` judges */
+    fg_prompt prompt;          /* rank 0, as what follows */
+    fg_image image;            /* of --image */
+    fg_sampling sampling;      /* of the generation */
+    json_t *end_ids;           /* owned; of the destination's two configurations */
 
     uint64_t proof_bytes,
         generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not

@@ -67,11 +67,12 @@ static fg_dtype main_dtype(const fg_tensors *table) {
 }
 
 /* Two models of different types are compared after one was rounded as a cast to the other's type would have
- * done it: the wider one, or the first of two that are equally wide. With a tolerance nothing is rounded. */
+ * done it: the wider one, or the first of two that are equally wide. With a tolerance or a
+ * profile nothing is rounded. */
 static void resolve_rounding(const fg_run *run, const compared *p, fg_model_pair_task *task) {
     fg_dtype a = main_dtype(&p->a.tensors), b = main_dtype(&p->b.tensors);
     bool first = fg_dtype_size(a) >= fg_dtype_size(b);
-    if (a == b || run->options->atol >= 0) return;
+    if (a == b || run->options->atol >= 0 || run->options->profile != FG_PROFILE_EXACT) return;
     if (first) {
         task->round_source = b;
     } else {
@@ -223,7 +224,8 @@ const fg_command fg_validate_command = {
     .collective = true,
     .summary = "run two checkpoints of any formats and compare their logits",
     .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "
-             "their logits. They must be equal bit for bit, or within --atol. -c chooses the training "
+             "their logits. They must be equal bit for bit, or within --atol; --profile judges models that "
+             "cannot be equal. -c chooses the training "
              "checkpoint of each of the two that has some.",
     .example = "fgconv validate --dump both.h5 Llama-3.2-1B llama-fg",
     .headline = {.done = "Compared {source} with {destination}",

@@ -14,8 +14,9 @@ enum { CHOICES = 160 };
 
 /* FG_OPTION_VALUE and FG_OPTION_CHOICE store an int. */
 _Static_assert(sizeof(fg_dtype) == sizeof(int) && sizeof(fg_validate) == sizeof(int) &&
-                   sizeof(fg_mask) == sizeof(int) && sizeof(fg_parameter_order) == sizeof(int) &&
-                   sizeof(fg_progress_style) == sizeof(int) && sizeof(fg_help_form) == sizeof(int),
+                   sizeof(fg_mask) == sizeof(int) && sizeof(fg_profile_kind) == sizeof(int) &&
+                   sizeof(fg_parameter_order) == sizeof(int) && sizeof(fg_progress_style) == sizeof(int) &&
+                   sizeof(fg_help_form) == sizeof(int),
                "enumerations are as large as int");
 
 const fg_option fg_option_table[] = {
@@ -147,6 +148,14 @@ const fg_option fg_option_table[] = {
               "when converting"},
     {OPTION("atol", PROOF, TOLERANCE, REAL, atol), .argument = "X",
      .about = "largest absolute difference of logits to accept (default: 0, equal bit for bit)"},
+    {OPTION("profile", PROOF, TOLERANCE, CHOICE, profile),
+     .choices = {{"exact", FG_PROFILE_EXACT, NULL, NULL},
+                 {"strict", FG_PROFILE_STRICT, NULL, NULL},
+                 {"standard", FG_PROFILE_STANDARD, NULL, NULL},
+                 {"relaxed", FG_PROFILE_RELAXED, NULL, NULL}},
+     .about = "judge models that cannot be equal, such as those of another data type, by mean and 95th "
+              "percentile of the KL divergence and by the cosine of the logits (default: exact, equal bit "
+              "for bit)"},
     {OPTION("dump", PROOF, PROOF, TEXT, dump), .argument = "FILE.h5", .complete = FG_COMPLETE_FILES,
      .about = "write the logits and hidden states of both models to an HDF5 file"},
     {OPTION("device", PROOF, PROOF, CHOICE, device),

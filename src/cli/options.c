@@ -69,6 +69,12 @@ static fg_status check_dump(const fg_options *o, fg_error *err) {
     return fg_hint(err, "remove one of the two");
 }
 
+static fg_status check_limits(const fg_options *o, fg_error *err) {
+    if (o->profile == FG_PROFILE_EXACT || o->atol < 0) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--atol and --profile both say which differences of logits are accepted");
+    return fg_hint(err, "remove one of the two");
+}
+
 /* A journal says what is on the disk, and a later run reads it. */
 static fg_status check_resume(const fg_options *o, fg_error *err) {
     if (o->trust_journal && !o->resume) {
@@ -93,6 +99,7 @@ fg_status fg_options_check(const fg_options *options, const char *detail, fg_err
     FG_CALL(check_directions(options, err));
     FG_CALL(check_generation(options, detail, err));
     FG_CALL(check_resume(options, err));
+    FG_CALL(check_limits(options, err));
     return check_dump(options, err);
 }
 

@@ -9,6 +9,7 @@
 #include "format/assembly.h"
 #include "format/checkpoint.h"
 #include "model/forward.h"
+#include "model/profile.h"
 #include "report/progress.h"
 
 typedef enum fg_validate {
@@ -60,6 +61,7 @@ typedef struct fg_options {
     bool resume, trust_journal;
     fg_validate validate;
     double atol; /* negative: not given */
+    fg_profile_kind profile;
     const char *dump, *report;
     int verbosity; /* -1 quiet, 0, 1 verbose */
     bool json;

@@ -183,6 +183,22 @@ static fg_status prompt_lines(const json_t *report, fg_buffer *out, fg_error *er
     return FG_OK;
 }
 
+/* The limits of --profile, and what was found. */
+static fg_status profile_line(const json_t *proof, fg_buffer *out, fg_error *err) {
+    double kl = 0, p95 = 0, cosine = 0, most_kl, most_p95, least;
+    if (!fg_report_number(proof, "profile/kl", &most_kl) ||
+        !fg_report_number(proof, "profile/kl_p95", &most_p95) ||
+        !fg_report_number(proof, "profile/cosine", &least))
+        return FG_OK;
+    fg_report_number(proof, "kl", &kl);
+    fg_report_number(proof, "kl_p95", &p95);
+    fg_report_number(proof, "cosine", &cosine);
+    return fg_report_line(
+        out, "profile", err,
+        "%s: KL divergence %.3g (at most %g), 95th percentile %.3g (at most %g), cosine %.6g (at least %g)",
+        fg_report_string(proof, "profile/name", "?"), kl, most_kl, p95, most_p95, cosine, least);
+}
+
 static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *err) {
     char ran[FG_REPORT_WORDS], far[FG_REPORT_WORDS], words[FG_REPORT_WORDS], after[FG_REPORT_WORDS + 8] = "";
     const json_t *proof = json_object_get(report, "proof"),
@@ -198,8 +214,10 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     else if (most == 0)
         FG_CALL(fg_report_line(out, "proved", err, "%s, logits equal bit for bit%s", ran, after));
     else
-        FG_CALL(fg_report_line(out, "passed", err, "%s, logits differ %s, within --atol%s", ran,
-                               how_far(proof, far), after));
+        FG_CALL(fg_report_line(out, "passed", err, "%s, logits differ %s, within %s%s", ran,
+                               how_far(proof, far),
+                               json_object_get(proof, "profile") ? "the profile" : "--atol", after));
+    FG_CALL(profile_line(proof, out, err));
     FG_CALL(prompt_lines(report, out, err));
     if (json_is_object(first)) {
         const char *part = fg_report_string(first, "sublayer", NULL);

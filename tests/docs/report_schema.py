@@ -25,6 +25,7 @@ RUNS = [
     (["--validate", "none", "fl", "none"], "none/fgconv_report.json"),
     (["--dry-run", "--report", "dry.json", "run", "dry"], "dry.json"),
     (["validate", "--report", "validate.json", "Qwen3-0.6B", "hf16"], "validate.json"),
+    (["validate", "--profile", "standard", "--report", "profile.json", "Qwen3-0.6B", "fg32"], "profile.json"),
     (["verify", "--report", "fg/fgconv_report.json", "--json", "Llama-3.2-1B-Instruct", "fg"], None),
     (["finalize", "--stop-tokens", "<|tool|>", "--add-tokens", "tokens.yaml", "run", "final"], "final/fgconv_report.json"),
     (["update-vocab", "--add-tokens", "tokens.yaml", "Qwen3-0.6B", "vocab"], "vocab/fgconv_report.json"),

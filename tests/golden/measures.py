@@ -97,6 +97,25 @@ def verbose(fgconv, folder):
     tally.check("without -v they are not printed", "block 1, mlp: at most" not in text, text)
 
 
+def profiles(fgconv, folder):
+    """The limits are printed; each profile that is less strict than one that passes passes."""
+    name = "model.layers.1.mlp.up_proj.weight"
+    data = tensors(SOURCE)[name][2]
+    other, report = damaged(folder, {name: data[:1] + bytes([data[1] ^ 1])}), folder / "profile.json"
+    passed = []
+    for profile in ("strict", "standard", "relaxed"):
+        code, text = run(fgconv, ["validate", "--profile", profile, "--report", report, SOURCE, other], ranks=0)
+        proof = load(report)["proof"]
+        limits = proof["profile"]
+        met = proof["kl"] <= limits["kl"] and proof["kl_p95"] <= limits["kl_p95"] and proof["cosine"] >= limits["cosine"]
+        tally.check(f"{profile}: judged by its limits", (code == 0) == met == proof["passed"] and code in (0, 10), f"{code}: {text}")
+        tally.check(f"{profile}: they are printed", f"{profile}: KL divergence" in text and f"(at most {limits['kl']:g})" in text, text)
+        passed.append(met)
+    tally.check("a profile decides", passed == sorted(passed) and len(set(passed)) == 2, passed)
+    code, text = run(fgconv, ["validate", SOURCE, other], ranks=0)
+    tally.check("the default is exact", code == 10, text)
+
+
 def not_finite(fgconv, folder):
     size = len(tensors(SOURCE)["model.layers.1.mlp.up_proj.weight"][2]) // math.prod(tensors(SOURCE)["model.layers.1.mlp.up_proj.weight"][1])
     nan = {2: b"\xc0\x7f", 4: b"\0\0\xc0\x7f"}[size]
@@ -114,4 +133,4 @@ def equal(fgconv, folder):
     tally.check("equal models: no difference anywhere", code == 0 and all((e["max_abs"], e["relative"], e["cosine"]) == (0, 0, 1) for e in entries), text)
 
 
-sys.exit(run_parts(tally, __doc__, (against_the_dump, verbose, not_finite, equal)))
+sys.exit(run_parts(tally, __doc__, (against_the_dump, verbose, profiles, not_finite, equal)))

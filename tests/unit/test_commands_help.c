@@ -97,6 +97,7 @@ static void the_contract_is_covered(void **state) {
                                         "validate",
                                         "image",
                                         "atol",
+                                        "profile",
                                         "dump",
                                         "report",
                                         "json",

@@ -198,6 +198,9 @@ static void commands_are_known(void **state) {
     fg_options o = parsed("validate a b --atol 1e-5");
     assert_true(o.atol > 0.99e-5 && o.atol < 1.01e-5);
     fg_options_free(&o);
+    o = parsed("validate a b --profile relaxed");
+    assert_int_equal(o.profile, FG_PROFILE_RELAXED);
+    fg_options_free(&o);
 }
 
 static void help_and_version_need_nothing_else(void **state) {
@@ -417,6 +420,10 @@ static void files_are_counted(void **state) {
 
 static void options_belong_to_commands(void **state) {
     (void)state;
+    refused("validate a b --atol 1 --profile strict",
+            "--atol and --profile both say which differences of "
+            "logits are accepted",
+            "remove one of the two");
     refused("a b --atol 1", "fgconv convert does not take the option --atol",
             "remove it; it is an option of: validate");
     refused("inspect a --to hf", "fgconv inspect does not take the option --to",
