@@ -2,12 +2,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "mpirun.h"
 
 /* Whether the launcher that left these variables is there, and not only its variables. */
 typedef bool launcher_lives(void);
@@ -73,9 +78,36 @@ static int number(const char *variable) {
     return text ? (int)strtol(text, NULL, 10) : 0;
 }
 
+/* A stream of our parent's. Only a device is opened: a pipe would get another reader. */
+static bool is_parents_terminal(int stream) {
+    enum { PATH = 64 };
+    char path[PATH];
+    struct stat about;
+    snprintf(path, sizeof path, "/proc/%ld/fd/%d", (long)getppid(), stream);
+    if (stat(path, &about) != 0 || !S_ISCHR(about.st_mode)) return false;
+    int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    bool terminal = fd >= 0 && isatty(fd);
+    if (fd >= 0) close(fd);
+    return terminal;
+}
+
+/* Open MPI gives its processes pipes, or terminals of its own: what counts is where it prints itself. */
+static bool is_terminal(const fg_launch *launch, int stream) {
+    const char *known = launch->ours ? getenv(FG_TERMINALS_VARIABLE) : NULL;
+    bool launched = launch->size != 1 || launch->watched;
+    if (known) return strchr(known, '0' + stream);
+    if (launched && getenv("OMPI_COMM_WORLD_RANK")) return is_parents_terminal(stream);
+    return isatty(stream);
+}
+
+bool fg_launch_colours(bool terminal) {
+    const char *no_colour = getenv("NO_COLOR"), *kind = getenv("TERM");
+    return terminal && !(no_colour && *no_colour) && !(kind && strcmp(kind, "dumb") == 0);
+}
+
 /* A batch script has SLURM_NTASKS and SLURM_PROCID too, without srun: only a step has
  * SLURM_STEP_NUM_TASKS. */
-fg_launch fg_launch_read(void) {
+static fg_launch find_launcher(void) {
     fg_launch alone = {.size = 1};
     for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
         if (!getenv(variables[i].rank)) continue;
@@ -90,4 +122,12 @@ fg_launch fg_launch_read(void) {
     int tasks = number("SLURM_STEP_NUM_TASKS");
     if (tasks > 1 && !alone.left_over) alone.unrelated = tasks;
     return alone;
+}
+
+fg_launch fg_launch_read(void) {
+    fg_launch launch = find_launcher();
+    launch.ours = getenv(FG_TERMINALS_VARIABLE) && (launch.size != 1 || launch.watched);
+    launch.stdout_terminal = is_terminal(&launch, STDOUT_FILENO);
+    launch.stderr_terminal = is_terminal(&launch, STDERR_FILENO);
+    return launch;
 }

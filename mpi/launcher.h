@@ -18,8 +18,13 @@ typedef struct fg_launch {
     bool watched;          /* of size 1, and started by a launcher: it ends with that */
     int unrelated;         /* processes that srun started without MPI, each with size 1; 0: none */
     const char *left_over; /* a variable of a launcher that is gone; NULL: none */
+    bool ours;             /* the launcher was started by fgconv (mpirun.h) */
+    /* Whether what is printed reaches a terminal: of a rank, what its launcher prints. */
+    bool stdout_terminal, stderr_terminal;
 } fg_launch;
 
 fg_launch fg_launch_read(void);
+/* Whether that terminal is to show colours: not with NO_COLOR. */
+bool fg_launch_colours(bool terminal);
 
 #endif

@@ -93,7 +93,7 @@ static fg_status find_nodes(fg_ranks *ranks, fg_error *err) {
 static void set_up_open_mpi(void) {
     const char *size = getenv("OMPI_COMM_WORLD_SIZE"), *local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
     setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-    setenv("HWLOC_COMPONENTS", "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero", 0);
+    setenv("HWLOC_COMPONENTS", FG_HWLOC_COMPONENTS, 0);
     if (!size || !local || strcmp(size, local) != 0) return;
     setenv("OMPI_MCA_pml", "ob1", 0);
     setenv("OMPI_MCA_btl", "self,vader", 0);

@@ -18,6 +18,9 @@
 #include "base/error.h"
 #include "launcher.h"
 
+/* What hwloc, with which Open MPI looks at the machine, leaves out: graphics cards. */
+#define FG_HWLOC_COMPONENTS "-gl,-opencl,-cuda,-nvml,-rsmi,-levelzero"
+
 typedef struct fg_ranks {
     int rank, size;
     int node_rank, node_size;     /* among those that share memory */

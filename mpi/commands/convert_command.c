@@ -20,7 +20,7 @@ const fg_command fg_convert_command = {
              "Hugging Face becomes Forgather, Forgather and Fast-LLM become Hugging Face, unless --to says "
              "otherwise. Every key of the configuration and every tensor must be covered by a rule, and DST "
              "appears only when it is complete and proved.",
-    .example = "mpirun -n 8 fgconv --dtype bfloat16 --max-shard-size 2GB Qwen3-8B qwen3-fg",
+    .example = "fgconv --ranks 8 --dtype bfloat16 --max-shard-size 2GB Qwen3-8B qwen3-fg",
     .headline = FG_HEADLINE_WRITES("Converting", "converted", "Converted"),
     .run = run_convert,
 };

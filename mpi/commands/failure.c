@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error_message.h"
+#include "base/log.h"
 
 /* Milliseconds in which a launcher has ended all other ranks; of many ranks the last ones do not wait for all
  * others. */
@@ -25,7 +26,7 @@ fg_status fg_failure_said(fg_status status, fg_error *err) {
 void fg_failure_print(const fg_error *err) {
     char message[FG_ERROR_MESSAGE];
     fg_error_message(err, message);
-    fprintf(stderr, "fgconv: error: %s\n", message);
+    fg_log_error(message);
     if (err->status == FG_ERR_BUG)
         fprintf(stderr,
                 "fgconv: this is a defect of fgconv itself; please report it with the command line\n");

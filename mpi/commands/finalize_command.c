@@ -36,7 +36,7 @@ const fg_command fg_finalize_command = {
     .about = "Exports one checkpoint of a training run (the latest, or that of -c) with code, tokenizer and "
              "configurations, in the format of SRC. The weights are written to DST/checkpoints/checkpoint-N, "
              "with links to them next to config.json.",
-    .example = "mpirun -n 4 fgconv finalize --add-tokens chatml.yaml -t chatml.jinja run release",
+    .example = "fgconv finalize --ranks 4 --add-tokens chatml.yaml -t chatml.jinja run release",
     .headline = FG_HEADLINE_WRITES("Finalizing", "finalized", "Finalized"),
     .check = check_finalize,
     .run = run_finalize,

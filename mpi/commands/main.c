@@ -13,6 +13,7 @@
 #include "device/device.h"
 #include "interrupt.h"
 #include "launcher.h"
+#include "mpirun.h"
 
 /* srun without MPI is right for processes that do different things, and wrong for one run on several
  * ranks. */
@@ -64,11 +65,32 @@ static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_err
     if (status == FG_OK) status = carry_out(&run, err);
     if (status != FG_OK && (first || fg_ranks_failed(&ranks))) {
         fg_failure_print(err);
-        if (ranks.size > 1) fg_failure_close();
+        if (ranks.size > 1 && !launch->ours) fg_failure_close();
     }
     fg_interrupt_finish(status);
     fg_ranks_stop(&ranks);
     return status;
+}
+
+/* --ranks counts before a launcher did. */
+static fg_status check_ranks(const fg_options *options, const fg_launch *launch, fg_error *err) {
+    bool launched = launch->size != 1 || launch->watched || launch->unrelated;
+    if (!options->ranks || launch->ours || !launched) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "--ranks starts mpirun, but mpirun or srun has started this process already");
+    return fg_hint(err, "remove --ranks; the launcher has the number (mpirun -n, srun --ntasks)");
+}
+
+/* One process is this one. */
+static bool starts_ranks(const fg_options *options, const fg_launch *launch) {
+    return options->ranks > 1 && !launch->ours;
+}
+
+/* *code: how mpirun ended, if this process only started it. */
+static fg_status on_one_process(const fg_run *run, int *code, fg_error *err) {
+    if (starts_ranks(run->options, run->launch)) return fg_mpirun(run->options->ranks, run->argv, code, err);
+    fg_start_alone(run->options->command->writes);
+    FG_CALL(fg_failure_said(run->options->command->run(run, err), err));
+    return fg_alloc_check(err);
 }
 
 static fg_status parse_command_line(fg_options *options, fg_catalogue *catalogue, int argc, char **argv,
@@ -100,27 +122,30 @@ int main(int argc, char **argv) {
     fg_start_process(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
+    fg_log_colours_set(fg_launch_colours(launch.stderr_terminal));
     if (launch.rank != 0) fg_log_silence();
-    fg_run run = {.options = &options,
+    fg_run run = {.launch = &launch,
+                  .options = &options,
                   .catalogue = &catalogue,
                   .version = FG_VERSION,
                   .in = stdin,
                   .out = stdout,
                   .argc = argc,
                   .argv = argv};
+    int code = FG_OK; /* of mpirun */
     fg_status status = parse_command_line(&options, &catalogue, argc, argv, &err);
-    if (launch.size != 1 || (status == FG_OK && options.command->collective)) {
+    if (status == FG_OK) status = check_ranks(&options, &launch, &err);
+    if (launch.size != 1 ||
+        (status == FG_OK && options.command->collective && !starts_ranks(&options, &launch))) {
         if (launch.unrelated) warn_unrelated(launch.unrelated);
         if (launch.left_over) warn_left_over(launch.left_over);
         status = with_ranks(&run, &launch, &err);
     } else {
-        if (status == FG_OK) fg_start_alone(options.command->writes);
-        if (status == FG_OK) status = fg_failure_said(options.command->run(&run, &err), &err);
-        if (status == FG_OK) status = fg_alloc_check(&err);
+        if (status == FG_OK) status = on_one_process(&run, &code, &err);
         if (status != FG_OK) fg_failure_print(&err);
     }
     fg_catalogue_free(&catalogue);
     fg_options_free(&options);
     fg_log_end();
-    return check_leaks() ? (int)status : FG_ERR_BUG;
+    return !check_leaks() ? FG_ERR_BUG : status != FG_OK ? (int)status : code;
 }

@@ -11,10 +11,13 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "model/spec.h"
+#include "report/report_text.h"
 
 fg_progress_style fg_run_progress(const fg_run *run) {
     bool shown = run->ranks->rank == 0 && run->options->verbosity >= 0;
-    return shown ? run->options->progress : FG_PROGRESS_NONE;
+    if (!shown) return FG_PROGRESS_NONE;
+    if (run->options->progress != FG_PROGRESS_AUTO) return run->options->progress;
+    return run->launch->stderr_terminal ? FG_PROGRESS_BAR : FG_PROGRESS_LINES;
 }
 
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err) {
@@ -56,11 +59,33 @@ static fg_audience audience(const fg_run *run) {
     return run->options->json ? FG_FOR_PROGRAMS : FG_FOR_PEOPLE;
 }
 
+static bool shows_colours(const fg_run *run) {
+    return !run->options->json && fg_launch_colours(run->launch->stdout_terminal);
+}
+
 static fg_status write_report(const json_t *report, const fg_options *options, fg_buffer *out,
                               fg_error *err) {
     if (options->dry_run) FG_CALL(fg_report_plan(report, out, err));
     FG_CALL(fg_report_summary(report, &options->command->headline, out, err));
     return options->verbosity > 0 ? fg_report_measures(report, out, err) : FG_OK;
+}
+
+/* The same, and the first line of the summary is bold, in red unless all went well. */
+static fg_status write_coloured(const json_t *report, const fg_options *options, fg_buffer *out,
+                                fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer summary = {0};
+    bool done = strcmp(fg_report_string(report, "status", ""), "done") == 0;
+    if (options->dry_run) FG_TRY(fg_report_plan(report, out, err));
+    FG_TRY(fg_report_summary(report, &options->command->headline, &summary, err));
+    size_t verdict = strcspn(summary.data, "\n");
+    FG_TRY(fg_buffer_put(out, done ? FG_BOLD : FG_BOLD_RED, err));
+    FG_TRY(fg_buffer_add(out, summary.data, verdict, err));
+    FG_TRY(fg_buffer_put(out, FG_PLAIN, err));
+    FG_TRY(fg_buffer_put(out, summary.data + verdict, err));
+done:
+    fg_buffer_free(&summary);
+    return status;
 }
 
 /* Text for people: a name with a newline in it does not make two lines. */
@@ -81,11 +106,12 @@ static fg_status write_document(const fg_run *run, const json_t *document, fg_ru
 
 fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err) {
     if (run->options->json) return fg_json_write_line(report, 0, text, err);
-    return run->options->verbosity >= 0 ? write_visible(run, report, write_report, text, err) : FG_OK;
+    if (run->options->verbosity < 0) return FG_OK;
+    return write_visible(run, report, shows_colours(run) ? write_coloured : write_report, text, err);
 }
 
 fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err) {
-    return fg_print_beside(run->out, audience(run), text, err);
+    return fg_print_beside(run->out, shows_colours(run) ? FG_FOR_TERMINALS : audience(run), text, err);
 }
 
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err) {

@@ -14,6 +14,7 @@
 
 typedef struct fg_run {
     const fg_ranks *ranks;     /* NULL where MPI is not started, for a command that is not collective */
+    const fg_launch *launch;   /* what of stdout and stderr is a terminal */
     const fg_options *options; /* as the command line gave them */
     fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
     const char *version;       /* of fgconv */

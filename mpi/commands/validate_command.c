@@ -219,8 +219,8 @@ const fg_command fg_validate_command = {
     .least = 2,
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_TOLERANCE | FG_TAKES_PROOF |
-               FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON,
+    .options = FG_TAKES_FAMILY | FG_TAKES_CONVERTERS | FG_TAKES_REPORT | FG_TAKES_RANKS | FG_TAKES_TOLERANCE |
+               FG_TAKES_PROOF | FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON,
     .collective = true,
     .summary = "run two checkpoints of any formats and compare their logits",
     .about = "Runs the models of two directories of any formats on the same tokens, in float32, and compares "

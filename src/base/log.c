@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 static fg_log_level current = FG_LOG_NORMAL;
-static bool silent;
+static bool silent, colours;
 static fg_warnings warnings;
 
 void fg_log_level_set(fg_log_level level) {
@@ -12,6 +12,14 @@ void fg_log_level_set(fg_log_level level) {
 
 void fg_log_silence(void) {
     silent = true;
+}
+
+void fg_log_colours_set(bool shown) {
+    colours = shown;
+}
+
+void fg_log_error(const char *message) {
+    fprintf(stderr, "%sfgconv: error:%s %s\n", colours ? FG_BOLD_RED : "", colours ? FG_PLAIN : "", message);
 }
 
 static void print_warning(const char *line) {

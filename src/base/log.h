@@ -13,6 +13,11 @@
 
 #include "base/warnings.h"
 
+/* What switches a terminal. */
+#define FG_BOLD "\033[1m"
+#define FG_BOLD_RED "\033[1;31m"
+#define FG_PLAIN "\033[0m"
+
 typedef enum fg_log_level {
     FG_LOG_QUIET = 0,  /* nothing but warnings */
     FG_LOG_NORMAL = 1, /* what users need */
@@ -21,6 +26,10 @@ typedef enum fg_log_level {
 
 void fg_log_level_set(fg_log_level level);
 void fg_log_silence(void);
+/* Whether stderr shows colours: of FG_BOLD_RED and its kin, else of nothing. */
+void fg_log_colours_set(bool colours);
+/* stderr: "fgconv: error: ...", whatever the level and on every rank. Only for main's side. */
+void fg_log_error(const char *message);
 
 void fg_warn(const char *format, ...)
     __attribute__((format(printf, 1, 2))); /* stderr: "fgconv: warning: ..." */

@@ -58,7 +58,7 @@ void fg_help_print_program(const fg_commands *commands, FILE *out) {
         "Usage:\n"
         "  fgconv [OPTIONS] SRC DST            convert the checkpoint in SRC into the new directory DST\n"
         "  fgconv COMMAND [OPTIONS] ARGUMENTS  run a command\n"
-        "  mpirun -n N fgconv ...              distribute the work over N processes\n",
+        "  fgconv --ranks N ...                distribute the work over N processes\n",
         out);
     print_commands(commands, out);
     fputs("\nCommon options (\"fgconv help convert\" lists all options of a conversion):\n", out);

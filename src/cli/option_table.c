@@ -174,6 +174,9 @@ const fg_option fg_option_table[] = {
      .about = "nucleus sampling: cumulative probability cut-off (0 to 1)"},
     {OPTION("seed", GENERATION, PROOF, NUMBER, seed), .argument = "N",
      .about = "random seed of the sampler (default: 0)"},
+    {OPTION("ranks", GENERAL, RANKS, COUNT, ranks), .argument = "N", .common = true,
+     .about = "distribute the work over N processes, which mpirun starts on this machine, or on the nodes of "
+              "a Slurm job (default: one process)"},
     {OPTION("quiet", GENERAL, ALWAYS, VALUE, verbosity), .letter = 'q', .constant = -1, .common = true,
      .about = "print only warnings and errors"},
     {OPTION("verbose", GENERAL, ALWAYS, VALUE, verbosity), .letter = 'v', .constant = 1, .common = true,
@@ -189,8 +192,10 @@ const fg_option fg_option_table[] = {
      .choices = {{"auto", FG_PROGRESS_AUTO, NULL, NULL},
                  {"bar", FG_PROGRESS_BAR, NULL, NULL},
                  {"lines", FG_PROGRESS_LINES, NULL, NULL},
+                 {"json", FG_PROGRESS_JSON, NULL, NULL},
                  {"none", FG_PROGRESS_NONE, NULL, NULL}},
-     .about = "progress display: auto (default) draws a bar on a terminal and prints lines elsewhere"},
+     .about = "progress display: auto (default) draws a bar on a terminal and prints lines elsewhere; json "
+              "prints an object a second on stderr"},
     {OPTION("help", GENERAL, ALWAYS, HELP, help_form), .letter = 'h',
      .choices = {{"markdown", FG_HELP_MARKDOWN, NULL, NULL}, {"man", FG_HELP_MAN, NULL, NULL}},
      .common = true, .about = "print the help of the command, or of the program if none is given"},

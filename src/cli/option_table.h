@@ -58,9 +58,10 @@ enum {
     FG_TAKES_COMPATIBLE = 1 << 16, /* of Forgather's own programs, to no effect */
     FG_TAKES_JSON = 1 << 17,       /* --json */
     FG_TAKES_TRAINED = 1 << 18,    /* --allow-unfinished, --parameter-order */
+    FG_TAKES_RANKS = 1 << 19,      /* --ranks: of collective commands */
     /* what every command that writes a checkpoint takes */
     FG_TAKES_CONVERSION = FG_TAKES_CHECKPOINT | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED | FG_TAKES_WRITE |
-                          FG_TAKES_REPORT | FG_TAKES_PROOF | FG_TAKES_JSON,
+                          FG_TAKES_REPORT | FG_TAKES_PROOF | FG_TAKES_JSON | FG_TAKES_RANKS,
 };
 
 /* What a shell completes a value or an argument with. */
@@ -80,7 +81,7 @@ typedef struct fg_option_choice {
     const char *alias;   /* another name, or NULL */
 } fg_option_choice;
 
-enum { FG_OPTION_CHOICES = 4, FG_OPTION_LIMIT = 96 };
+enum { FG_OPTION_CHOICES = 5, FG_OPTION_LIMIT = 96 };
 
 typedef struct fg_option {
     const char *name;     /* without the two dashes */

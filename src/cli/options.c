@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 
 static const uint64_t DEFAULT_SHARD = UINT64_C(5000000000);
+enum { MOST_RANKS = 1 << 16 };
 static const uint64_t DEFAULT_NEW_TOKENS = 64;
 
 fg_options fg_options_default(void) {
@@ -95,11 +96,18 @@ static fg_status check_resume(const fg_options *o, fg_error *err) {
     return FG_OK;
 }
 
+static fg_status check_ranks(const fg_options *o, fg_error *err) {
+    if (o->ranks <= MOST_RANKS) return FG_OK;
+    return fg_fail(err, FG_ERR_USAGE, "option --ranks: found %llu, expected at most %d",
+                   (unsigned long long)o->ranks, MOST_RANKS);
+}
+
 fg_status fg_options_check(const fg_options *options, const char *detail, fg_error *err) {
     FG_CALL(check_directions(options, err));
     FG_CALL(check_generation(options, detail, err));
     FG_CALL(check_resume(options, err));
     FG_CALL(check_limits(options, err));
+    FG_CALL(check_ranks(options, err));
     return check_dump(options, err);
 }
 

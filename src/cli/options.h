@@ -63,7 +63,8 @@ typedef struct fg_options {
     double atol; /* negative: not given */
     fg_profile_kind profile;
     const char *dump, *report;
-    int verbosity; /* -1 quiet, 0, 1 verbose */
+    uint64_t ranks; /* to start; 0: not given */
+    int verbosity;  /* -1 quiet, 0, 1 verbose */
     bool json;
     bool safetensors; /* accepted to no effect */
     fg_device_choice device;

@@ -9,9 +9,10 @@
 
 #include "base/json.h"
 
-/* Who reads it: people, for whom what a terminal might obey becomes an escape (base/visible_text.h), or
- * programs, for which it stays as it is. */
-typedef enum fg_audience { FG_FOR_PEOPLE, FG_FOR_PROGRAMS } fg_audience;
+/* Who reads it: people, for whom what a terminal might obey becomes an escape (base/visible_text.h);
+ * programs, for which it stays as it is; or people at a terminal, of a text that was made visible before it
+ * got FG_BOLD and its kin. */
+typedef enum fg_audience { FG_FOR_PEOPLE, FG_FOR_PROGRAMS, FG_FOR_TERMINALS } fg_audience;
 
 /* All of `text`. */
 fg_status fg_print(FILE *out, fg_audience audience, const fg_buffer *text, fg_error *err);

@@ -2,15 +2,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/clock.h"
 
 enum { BAR = 24, TEXT = 160 };
 
-static const double BAR_EVERY = 0.1; /* seconds */
-static const double LINE_EVERY = 10;
+/* Seconds between two updates. */
+static const double every[] = {[FG_PROGRESS_BAR] = 0.1, [FG_PROGRESS_LINES] = 10, [FG_PROGRESS_JSON] = 1};
 /* Seconds before a rate is shown. */
 static const double RATE_AFTER = 0.2;
 
@@ -41,7 +40,7 @@ static void describe(const fg_progress *progress, uint64_t done, double now, boo
     snprintf(text, TEXT, "%-8s ", progress->what);
     if (progress->total) {
         double part = done < progress->total ? (double)done / (double)progress->total : 1;
-        if (progress->bar) add_bar(text, part);
+        if (progress->style == FG_PROGRESS_BAR) add_bar(text, part);
         snprintf(text + strlen(text), TEXT - strlen(text), "%3d %%  %s of %s", (int)(part * 100),
                  fg_bytes_text(done, a), fg_bytes_text(progress->total, b));
     } else {
@@ -56,10 +55,20 @@ static void describe(const fg_progress *progress, uint64_t done, double now, boo
         add_time(text, "  left", (double)(progress->total - done) / rate);
 }
 
+static void show_json(const fg_progress *progress, uint64_t done, double now, bool last) {
+    fprintf(stderr,
+            "{\"phase\": \"%s\", \"done\": %llu, \"total\": %llu, \"unit\": \"bytes\", \"seconds\": %.3f, "
+            "\"finished\": %s}\n",
+            progress->what, (unsigned long long)done, (unsigned long long)progress->total,
+            now - progress->begun, last ? "true" : "false");
+}
+
 static void show(fg_progress *progress, uint64_t done, double now, bool last) {
     char text[TEXT];
     describe(progress, done, now, last, text);
-    if (progress->bar) {
+    if (progress->style == FG_PROGRESS_JSON) {
+        show_json(progress, done, now, last);
+    } else if (progress->style == FG_PROGRESS_BAR) {
         fprintf(stderr, "\r%s\033[K%s", text, last ? "\n" : "");
     } else {
         fprintf(stderr, "%s\n", text);
@@ -70,23 +79,17 @@ static void show(fg_progress *progress, uint64_t done, double now, bool last) {
 
 void fg_progress_begin(fg_progress *progress, const char *what, uint64_t total, fg_progress_style style) {
     double now = fg_clock_seconds();
-    if (style == FG_PROGRESS_AUTO) style = isatty(STDERR_FILENO) ? FG_PROGRESS_BAR : FG_PROGRESS_LINES;
-    *progress = (fg_progress){.what = what,
-                              .bar = style == FG_PROGRESS_BAR,
-                              .lines = style == FG_PROGRESS_LINES,
-                              .begun = now,
-                              .shown = now,
-                              .total = total};
-    if (progress->bar) show(progress, 0, now, false);
+    *progress = (fg_progress){.what = what, .style = style, .begun = now, .shown = now, .total = total};
+    if (style == FG_PROGRESS_BAR || style == FG_PROGRESS_JSON) show(progress, 0, now, false);
 }
 
 void fg_progress_update(fg_progress *progress, uint64_t done) {
-    if (!progress->bar && !progress->lines) return;
+    if (progress->style == FG_PROGRESS_NONE) return;
     double now = fg_clock_seconds();
-    if (now - progress->shown >= (progress->bar ? BAR_EVERY : LINE_EVERY)) show(progress, done, now, false);
+    if (now - progress->shown >= every[progress->style]) show(progress, done, now, false);
 }
 
 void fg_progress_end(fg_progress *progress, uint64_t done) {
-    if (progress->bar || progress->lines) show(progress, done, fg_clock_seconds(), true);
-    progress->bar = progress->lines = false;
+    if (progress->style != FG_PROGRESS_NONE) show(progress, done, fg_clock_seconds(), true);
+    progress->style = FG_PROGRESS_NONE;
 }

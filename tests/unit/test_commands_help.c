@@ -102,6 +102,7 @@ static void the_contract_is_covered(void **state) {
                                         "report",
                                         "json",
                                         "progress",
+                                        "ranks",
                                         "version",
                                         "help",
                                         "quiet",

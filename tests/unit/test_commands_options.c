@@ -354,7 +354,7 @@ static void values_are_strict(void **state) {
     refused("in out --mask full", "option --mask: found \"full\", expected one of native, causal, none",
             NULL);
     refused("in out --progress dots",
-            "option --progress: found \"dots\", expected one of auto, bar, lines, none", NULL);
+            "option --progress: found \"dots\", expected one of auto, bar, lines, json, none", NULL);
     refused("in out --hf-version 6", "option --hf-version: found \"6\", expected one of 4, 5", NULL);
     refused("in out --to onnx", "option --to: found \"onnx\", expected one of hf, forgather, fast_llm", NULL);
     refused("in out --device tpu", "option --device: found \"tpu\", expected one of cpu, cuda", NULL);

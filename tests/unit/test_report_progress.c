@@ -96,11 +96,31 @@ static void more_than_all_is_all_and_no_total_has_no_percent(void **state) {
                         "a        100 %  20 B of 10 B\nb        14 MB  2.0 kB/s  took 2:00:00\n");
 }
 
+static void programs_get_an_object_a_second(void **state) {
+    (void)state;
+    fg_progress progress;
+    catch_stderr();
+    fg_progress_begin(&progress, "writing", 1000, FG_PROGRESS_JSON);
+    fg_progress_update(&progress, 10); /* not due */
+    progress.begun = progress.shown -= 1.5;
+    fg_progress_update(&progress, 500);
+    fg_progress_end(&progress, 1000);
+    const char *text = caught_text(), *due = strchr(text, '\n') + 1;
+    assert_non_null(strstr(text,
+                           "{\"phase\": \"writing\", \"done\": 0, \"total\": 1000, \"unit\": \"bytes\", "
+                           "\"seconds\": 0.0"));
+    assert_ptr_equal(strstr(due, "{\"phase\": \"writing\", \"done\": 500, "), due);
+    assert_non_null(strstr(due, "\"seconds\": 1.5"));
+    assert_non_null(strstr(due, "\"finished\": false}\n{\"phase\": \"writing\", \"done\": 1000, "));
+    assert_non_null(strstr(due, "\"finished\": true}\n"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_shown_when_quiet),
         cmocka_unit_test(lines_come_every_ten_seconds_and_at_the_end),
         cmocka_unit_test(a_bar_is_drawn_over_itself),
+        cmocka_unit_test(programs_get_an_object_a_second),
         cmocka_unit_test(more_than_all_is_all_and_no_total_has_no_percent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,107 @@
+#include "launcher_text.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Lines as Open MPI 4 and 5 print them. */
+static const char FRAME[] = "--------------------------------------------------------------------------\n";
+static const char FORWARDS[] = "mpirun: Forwarding signal ";
+static const char *const repeats[] = {
+    "a non-zero exit code. Per user-direction, the job has been aborted.",
+    "one or more processes exited with non-zero status",
+    "MPI_ABORT was invoked on rank",
+    "MPI_Abort was invoked on rank",
+};
+
+/* "mpirun noticed that process rank 3 with PID 0 on node a1 exited on signal 9 (Killed)." */
+static bool ended_by_signal(const char *box, int *rank, char node[64], int *number) {
+    const char *at = strstr(box, "noticed that process rank ");
+    return at && sscanf(at, "noticed that process rank %d with PID %*d on node %63s exited on signal %d",
+                        rank, node, number) == 3;
+}
+
+static fg_status say_ended(int rank, const char *node, int number, fg_buffer *out, fg_error *err) {
+    if (number == SIGKILL)
+        return fg_buffer_printf(out, err, "fgconv: rank %d on node %s was killed (out of memory?)\n", rank,
+                                node);
+    return fg_buffer_printf(out, err, "fgconv: rank %d on node %s ended by signal %d (%s)\n", rank, node,
+                            number, strsignal(number));
+}
+
+static fg_status end_box(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
+    const char *box = text->box.data;
+    char node[64];
+    int rank, number;
+    bool repeated = false;
+    for (size_t i = 0; i < sizeof repeats / sizeof *repeats; i++)
+        repeated = repeated || strstr(box, repeats[i]);
+    if (ended_by_signal(box, &rank, node, &number)) {
+        if (!text->stopped) FG_CALL(say_ended(rank, node, number, out, err));
+    } else if (!repeated) {
+        FG_CALL(fg_buffer_put(out, box, err));
+    }
+    fg_buffer_clear(&text->box);
+    return FG_OK;
+}
+
+static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
+    const char *line = text->line.data;
+    bool frame = strcmp(line, FRAME) == 0, opened = text->box.length > 0;
+    if (opened || frame) {
+        FG_CALL(fg_buffer_add(&text->box, line, text->line.length, err));
+        if (opened && frame) FG_CALL(end_box(text, out, err));
+    } else if (!fg_starts_with(line, FORWARDS)) {
+        FG_CALL(fg_buffer_add(out, line, text->line.length, err));
+    }
+    fg_buffer_clear(&text->line);
+    return FG_OK;
+}
+
+/* Whether a line that begins so can still be one of mpirun's. */
+static bool may_be_theirs(const fg_buffer *line) {
+    return fg_starts_with(FRAME, line->data) || fg_starts_with(FORWARDS, line->data) ||
+           fg_starts_with(line->data, FORWARDS);
+}
+
+static fg_status add_part(fg_launcher_text *text, const char *bytes, size_t size, bool whole, fg_buffer *out,
+                          fg_error *err) {
+    size_t frame = sizeof FRAME - 1;
+    bool opens = text->passes && size > frame && memcmp(bytes + size - frame, FRAME, frame) == 0;
+    if (text->passes) {
+        text->passes = !whole;
+        FG_CALL(fg_buffer_add(out, bytes, opens ? size - frame : size, err));
+        if (!opens) return FG_OK;
+        FG_CALL(fg_buffer_put(out, "\n", err)); /* a bar's line ends here */
+        bytes += size - frame;
+        size = frame;
+    }
+    FG_CALL(fg_buffer_add(&text->line, bytes, size, err));
+    if (whole) return end_line(text, out, err);
+    if (text->box.length || may_be_theirs(&text->line)) return FG_OK;
+    text->passes = true;
+    FG_CALL(fg_buffer_add(out, text->line.data, text->line.length, err));
+    fg_buffer_clear(&text->line);
+    return FG_OK;
+}
+
+fg_status fg_launcher_text_add(fg_launcher_text *text, const char *bytes, size_t size, fg_buffer *out,
+                               fg_error *err) {
+    for (const char *end = bytes + size; bytes < end;) {
+        const char *stop = memchr(bytes, '\n', (size_t)(end - bytes));
+        size_t length = stop ? (size_t)(stop + 1 - bytes) : (size_t)(end - bytes);
+        FG_CALL(add_part(text, bytes, length, stop != NULL, out, err));
+        bytes += length;
+    }
+    return FG_OK;
+}
+
+fg_status fg_launcher_text_end(fg_launcher_text *text, fg_buffer *out, fg_error *err) {
+    fg_status status = FG_OK;
+    FG_TRY(fg_buffer_add(out, text->box.data, text->box.length, err));
+    FG_TRY(fg_buffer_add(out, text->line.data, text->line.length, err));
+done:
+    fg_buffer_free(&text->box);
+    fg_buffer_free(&text->line);
+    return status;
+}

@@ -1,0 +1,25 @@
+/* What mpirun itself prints on stderr, in between of what its processes print: boxes between two lines of
+ * dashes, and a line for each signal that it passes on. A box that only repeats that a process ended with an
+ * error is left out, as that process has said why; one about a process that a signal ended becomes one line
+ * of ours. Everything else passes, and without delay: a progress bar has no ends of lines.
+ */
+#ifndef FG_MPI_LAUNCHER_TEXT_H
+#define FG_MPI_LAUNCHER_TEXT_H
+
+#include "base/buffer.h"
+
+/* Start from zeros. */
+typedef struct fg_launcher_text {
+    fg_buffer line; /* owned; of a line that may be mpirun's, what has come so far */
+    fg_buffer box;  /* owned; of a box, what has come so far; empty: outside of boxes */
+    bool passes;    /* the line is a process's, and its beginning has passed */
+    bool stopped;   /* a signal stops the run: how its processes end is no news */
+} fg_launcher_text;
+
+/* Appends to `out` what is to be printed of these bytes and those that were kept. */
+fg_status fg_launcher_text_add(fg_launcher_text *text, const char *bytes, size_t size, fg_buffer *out,
+                               fg_error *err);
+/* The same of what was kept, and frees it: nothing follows. */
+fg_status fg_launcher_text_end(fg_launcher_text *text, fg_buffer *out, fg_error *err);
+
+#endif
