@@ -28,7 +28,7 @@ uint64_t fg_place_final_norm(const fg_proof_places *places, uint64_t head);
 
 enum { FG_NO_BLOCK = -1 };
 typedef struct fg_place_name {
-    const char *part; /* such as "the feed-forward layer" */
+    const char *part; /* as the report names it: "mlp" */
     int64_t block;    /* that has it, or FG_NO_BLOCK */
     bool vision;      /* a block of the vision encoder */
 } fg_place_name;

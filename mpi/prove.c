@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "exercised.h"
 #include "head.h"
+#include "report/report_text.h"
 
 static fg_dump_layout layout_of(const fg_model_pair *pair) {
     fg_dump_layout layout = {
@@ -139,23 +140,23 @@ const fg_prompt_result *fg_proof_decisive(const fg_proof_result *result) {
 }
 
 static fg_place_name place_name(const fg_prompt_result *result) {
-    const fg_place_name head = {.part = "the output head", .block = FG_NO_BLOCK};
+    const fg_place_name head = {.part = "head", .block = FG_NO_BLOCK};
     return result->parted ? fg_place_name_of(&result->places, result->place) : head;
 }
 
 const char *fg_proof_place(const fg_prompt_result *result, char *buffer, size_t size) {
     const fg_place_name name = place_name(result);
     if (name.block == FG_NO_BLOCK)
-        snprintf(buffer, size, "%s", name.part);
+        snprintf(buffer, size, "%s", fg_report_part(name.part));
     else
-        snprintf(buffer, size, "%s of block %lld%s", name.part, (long long)name.block,
+        snprintf(buffer, size, "%s of block %lld%s", fg_report_part(name.part), (long long)name.block,
                  name.vision ? " of the vision encoder" : "");
     return buffer;
 }
 
 static fg_status report_place(const fg_prompt_result *result, json_t *entry, fg_error *err) {
     const fg_place_name name = place_name(result);
-    json_t *place = json_pack("{s:s}", "sublayer", name.part);
+    json_t *place = json_pack("{s:s}", "part", name.part);
     fg_status status = fg_json_put(entry, "first_difference", place, err);
     if (status == FG_OK && name.vision) status = fg_json_put(place, "vision_encoder", json_true(), err);
     if (status != FG_OK || name.block == FG_NO_BLOCK) return status;
@@ -223,7 +224,7 @@ static const char *verdict(const fg_proof_result *result) {
     for (unsigned i = 0; i < result->prompt_count; i++)
         most = fmax(most, result->prompts[i].logits.largest_difference);
     if (!result->passed) return "differ";
-    return most > 0 ? "within tolerance" : "proved";
+    return most > 0 ? "within_tolerance" : "proved";
 }
 
 /* What was measured with one prompt. */

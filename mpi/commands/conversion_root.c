@@ -359,7 +359,7 @@ static fg_status publish(fg_conversion_root *root, fg_stage *stage, fg_error *er
 
 const char *fg_conversion_root_outcome(const fg_conversion_root *root, const fg_proof_run *proof_run) {
     if (!fg_proof_run_passed(proof_run)) return "differ";
-    return root->shortage.status == FG_OK ? "done" : "no space";
+    return root->shortage.status == FG_OK ? "done" : "no_space";
 }
 
 /* What is printed is made first: only calls that write are left to fail when the result is there. */

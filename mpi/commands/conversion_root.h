@@ -49,7 +49,7 @@ fg_status fg_conversion_root_report(fg_conversion_root *root, const fg_write_res
                                     const fg_proof_run *proof_run, fg_error *err);
 /* After a proof that did not pass: shows the report if it was asked for, and gives FG_ERR_DIFFER. */
 fg_status fg_conversion_root_judge(fg_conversion_root *root, const fg_proof_run *proof_run, fg_error *err);
-/* The report's status: "done", "differ", "no space". */
+/* The report's status: "done", "differ", "no_space". */
 const char *fg_conversion_root_outcome(const fg_conversion_root *root, const fg_proof_run *proof_run);
 /* The destination appears, unless it is a dry run, then the report is shown. FG_ERR_SYSTEM at the end of a
  * dry run whose destination would not fit. */

@@ -1,8 +1,10 @@
 /* The program: options, MPI where it is needed, one command, one message, one exit code. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
+#include "base/error_json.h"
 #include "base/log.h"
 #include "cli/command_line.h"
 #include "commands/command_table.h"
@@ -27,6 +29,19 @@ static void warn_left_over(const char *variable) {
     fg_warn("%s is left of a launcher that has ended: this process runs alone", variable);
 }
 
+/* Whether the command line asks for JSON, also one that could not be read. */
+static bool asks_for_json(const fg_run *run) {
+    bool found = run->options->json;
+    for (int i = 1; !found && i < run->argc && strcmp(run->argv[i], "--") != 0; i++)
+        found = strcmp(run->argv[i], "--json") == 0;
+    return found;
+}
+
+static void tell(const fg_run *run, const fg_error *err) {
+    fg_failure_print(err);
+    if (!*run->printed && asks_for_json(run)) fg_error_json(err, run->out);
+}
+
 /* A command that is not collective is rank 0's. */
 static fg_status carry_out(const fg_run *run, fg_error *err) {
     const fg_command *command = run->options->command;
@@ -46,7 +61,7 @@ static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_err
     fg_status status = fg_start_ranks(&ranks, launch, run.options->dump, &run.argc, &run.argv, &failure);
     if (status != FG_OK) {
         if (!fg_ranks_failed(&ranks)) fg_failure_exit(&failure, launch->rank);
-        fg_failure_print(&failure);
+        tell(&run, &failure);
         fg_ranks_stop(&ranks);
         return status;
     }
@@ -64,7 +79,7 @@ static fg_status with_ranks(const fg_run *alone, const fg_launch *launch, fg_err
     status = fg_ranks_agree(&ranks, err);
     if (status == FG_OK) status = carry_out(&run, err);
     if (status != FG_OK && (first || fg_ranks_failed(&ranks))) {
-        fg_failure_print(err);
+        tell(&run, err);
         if (ranks.size > 1 && !launch->ours) fg_failure_close();
     }
     fg_interrupt_finish(status);
@@ -119,6 +134,7 @@ int main(int argc, char **argv) {
     fg_error err = {0};
     fg_options options = {0};
     fg_catalogue catalogue = {0};
+    bool printed = false;
     fg_start_process(argv);
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
@@ -130,6 +146,7 @@ int main(int argc, char **argv) {
                   .version = FG_VERSION,
                   .in = stdin,
                   .out = stdout,
+                  .printed = &printed,
                   .argc = argc,
                   .argv = argv};
     int code = FG_OK; /* of mpirun */
@@ -142,7 +159,7 @@ int main(int argc, char **argv) {
         status = with_ranks(&run, &launch, &err);
     } else {
         if (status == FG_OK) status = on_one_process(&run, &code, &err);
-        if (status != FG_OK) fg_failure_print(&err);
+        if (status != FG_OK) tell(&run, &err);
     }
     fg_catalogue_free(&catalogue);
     fg_options_free(&options);

@@ -154,7 +154,7 @@ fg_status fg_proof_run_report(const fg_proof_run *t, json_t *report, fg_error *e
     const char *other = t->validate == FG_VALIDATE_BYTES ? "bytes" : "none";
     FG_CALL(proves(t) ? fg_proof_report(&t->proof, report, err)
                       : fg_json_put(report, "proof",
-                                    json_pack("{s:s, s:s}", "kind", other, "verdict", "not proved"), err));
+                                    json_pack("{s:s, s:s}", "kind", other, "verdict", "not_proved"), err));
     if (t->generation.tokens.count) FG_CALL(fg_generation_report(&t->generation, report, err));
     return FG_OK;
 }

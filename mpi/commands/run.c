@@ -83,6 +83,7 @@ static fg_status write_coloured(const json_t *report, const fg_options *options,
     FG_TRY(fg_buffer_add(out, summary.data, verdict, err));
     FG_TRY(fg_buffer_put(out, FG_PLAIN, err));
     FG_TRY(fg_buffer_put(out, summary.data + verdict, err));
+    if (options->verbosity > 0) FG_TRY(fg_report_measures(report, out, err));
 done:
     fg_buffer_free(&summary);
     return status;
@@ -110,7 +111,13 @@ fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer 
     return write_visible(run, report, shows_colours(run) ? write_coloured : write_report, text, err);
 }
 
+/* There is one document on stdout: after an error the report, if there is one, else the error. */
+static void note_printed(const fg_run *run) {
+    if (run->options->json && run->printed) *run->printed = true;
+}
+
 fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err) {
+    note_printed(run);
     return fg_print_beside(run->out, shows_colours(run) ? FG_FOR_TERMINALS : audience(run), text, err);
 }
 
@@ -125,6 +132,7 @@ fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *
 fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err) {
     fg_buffer text = {0};
     fg_status status = write_document(run, document, write_text, &text, err);
+    if (status == FG_OK) note_printed(run);
     if (status == FG_OK) status = fg_print(run->out, audience(run), &text, err);
     fg_buffer_free(&text);
     return status;
@@ -134,6 +142,7 @@ fg_status fg_run_print_made(const fg_run *run, const json_t *document, fg_run_te
                             const char *made, fg_error *err) {
     fg_buffer text = {0};
     fg_status status = write_document(run, document, write_text, &text, err);
+    if (status == FG_OK) note_printed(run);
     if (status == FG_OK) status = fg_print_beside(run->out, audience(run), &text, err);
     if (status != FG_OK) fg_hint(err, "%s is complete and may be used; this failed after it was made", made);
     fg_buffer_free(&text);

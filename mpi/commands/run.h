@@ -19,6 +19,7 @@ typedef struct fg_run {
     fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
     const char *version;       /* of fgconv */
     FILE *in, *out;            /* where results go */
+    bool *printed;             /* borrowed; set when a document is printed as JSON; may be NULL */
     int argc;
     char **argv;
 } fg_run;

@@ -29,7 +29,7 @@ static fg_status report_experiment(const fg_checkpoint *checkpoint, const char *
     bool latest = chosen && strcmp(chosen, "latest") == 0;
     FG_CALL(fg_json_put_text(side, "experiment", checkpoint->experiment, err));
     if (!fg_experiment_step(checkpoint->directory, &step)) return FG_OK;
-    return report_training(checkpoint->directory, step, latest ? "latest step" : chosen, side, err);
+    return report_training(checkpoint->directory, step, latest ? "latest_step" : chosen, side, err);
 }
 
 fg_status fg_conversion_report_weights(const fg_checkpoint *checkpoint, const char *chosen, json_t *side,

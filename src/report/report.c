@@ -32,7 +32,9 @@ static fg_status headline_line(const json_t *report, const fg_headline *headline
         const char *name, *value;
     } places[] = {{"{source}", fg_report_side(report, "source", from)},
                   {"{destination}", fg_report_side(report, "destination", to)},
-                  {"{status}", fg_report_string(report, "status", "stopped")}};
+                  {"{status}", is(report, "status", "no_space")
+                                   ? "no space"
+                                   : fg_report_string(report, "status", "stopped")}};
     for (const char *at = headline_of(report, headline); *at;) {
         size_t place = 0, places_count = sizeof places / sizeof *places;
         while (place < places_count && !fg_starts_with(at, places[place].name)) place++;
@@ -220,7 +222,7 @@ static fg_status logits_lines(const json_t *report, fg_buffer *out, fg_error *er
     FG_CALL(profile_line(proof, out, err));
     FG_CALL(prompt_lines(report, out, err));
     if (json_is_object(first)) {
-        const char *part = fg_report_string(first, "sublayer", NULL);
+        const char *part = fg_report_part(fg_report_string(first, "part", NULL));
         if (fg_report_count(first, "block", &count))
             FG_CALL(fg_report_line(
                 out, "", err, "first difference: block %llu%s%s%s", (unsigned long long)count,

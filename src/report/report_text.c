@@ -34,6 +34,22 @@ const char *fg_report_string(const json_t *report, const char *path, const char 
     return held ? held : otherwise;
 }
 
+const char *fg_report_part(const char *part) {
+    static const char *const words[][2] = {
+        {"patches", "the embedding of patches"},
+        {"adapter", "the adapter of the vision encoder"},
+        {"embedding", "the embedding"},
+        {"mixer", "the mixer"},
+        {"mlp", "the feed-forward layer"},
+        {"final_norm", "the final norm"},
+        {"further_final_norm", "the final norm of a further prediction head"},
+        {"head", "the output head"}};
+    for (size_t i = 0; part && i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i][0], part) == 0) return words[i][1];
+    }
+    return part;
+}
+
 const char *fg_report_counted(uint64_t count, const char *noun, char *buffer) {
     snprintf(buffer, FG_REPORT_WORDS, "%llu %s%s", (unsigned long long)count, noun, count == 1 ? "" : "s");
     return buffer;
@@ -81,7 +97,7 @@ const char *fg_report_dtypes(const json_t *report, const char *side, char *buffe
 static const char *why_chosen(const json_t *training) {
     const char *chosen = fg_report_string(training, "chosen", "");
     if (strcmp(chosen, "latest") == 0) return "the latest training checkpoint by time, ";
-    if (strcmp(chosen, "latest step") == 0) return "the latest step of the experiment, ";
+    if (strcmp(chosen, "latest_step") == 0) return "the latest step of the experiment, ";
     return strcmp(chosen, "given") == 0 ? "given with -c, " : "";
 }
 

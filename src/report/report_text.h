@@ -20,6 +20,10 @@ bool fg_report_count(const json_t *report, const char *path, uint64_t *value);
 /* The string at a path, or `otherwise`. Borrowed. */
 const char *fg_report_string(const json_t *report, const char *path, const char *otherwise);
 
+/* A part of the model, as the report names it, for people: "the feed-forward layer" for "mlp"; NULL for
+ * NULL. */
+const char *fg_report_part(const char *part);
+
 enum { FG_REPORT_WORDS = 320 };
 
 /* "1 tensor", "272 tensors", in `buffer` (FG_REPORT_WORDS bytes), which is returned. */

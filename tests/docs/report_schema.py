@@ -4,11 +4,13 @@ import argparse
 import copy
 import json
 import pathlib
+import shutil
+import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import ROOT, Tally, load, run  # noqa: E402
+from checkpoint import ROOT, Tally, environment, load, run  # noqa: E402
 from directories import prepare  # noqa: E402
 from json_schema import problems  # noqa: E402
 
@@ -31,6 +33,41 @@ RUNS = [
     (["update-vocab", "--add-tokens", "tokens.yaml", "Qwen3-0.6B", "vocab"], "vocab/fgconv_report.json"),
     (["update", "--arch", "llama", "--from-version", "0", "old", "updated"], "updated/fgconv_report.json"),
 ]
+
+
+# what fails -> exit code, file, key, found, expected
+FAILURES = [
+    (["convert", "--nonsense"], 2, None, None, None, None),
+    (["validate", "nowhere", "fg"], 2, None, None, None, None),
+    (["validate", "--atol", "-1", "fg", "fg"], 2, None, "option --atol", '"-1"', "a non-negative number, such as 1e-5"),
+    (["inspect", "broken"], 3, "broken/config.json", None, None, None),
+    (["convert", "wrong", "out"], 3, "wrong/config.json", "hidden_size", '"many"', None),
+    (["verify", "Qwen3-0.6B", "fg"], 10, "fg/config.json", "hidden_size", "64", "128"),
+]
+
+
+def failures(tally, fgconv, place):
+    """--json prints one object, whatever fails."""
+    (place / "broken").mkdir()
+    (place / "broken/config.json").write_text("{")
+    shutil.copytree(place / "Llama-3.2-1B-Instruct", place / "wrong", symlinks=True, ignore=shutil.ignore_patterns("config.json"))
+    config = load(place / "Llama-3.2-1B-Instruct/config.json")
+    (place / "wrong/config.json").write_text(json.dumps(config | {"hidden_size": "many"}))
+    for arguments, code, *parts in FAILURES:
+        name = "fgconv --json " + " ".join(arguments)
+        done = subprocess.run([fgconv, "--json", *arguments], cwd=place, capture_output=True, text=True, env=environment())
+        try:
+            error = json.loads(done.stdout)
+        except ValueError:
+            error = None
+        if not tally.check(f"{name}: one object on stdout", error is not None, done.stdout + done.stderr):
+            continue
+        found = problems(error, SCHEMA["$defs"]["error"], SCHEMA)
+        tally.check(f"{name}: as the schema says", not found, f"{found}: {error}")
+        held = [error[key] for key in ("file", "key", "found", "expected")]
+        tally.check(f"{name}: exit {code}", done.returncode == error["exit"] == code, error)
+        tally.check(f"{name}: its parts", all(p is None or p == h for p, h in zip(parts, held)), f"{held}: {done.stderr}")
+        tally.check(f"{name}: stderr has the message, too", "fgconv: error: " + error["what"].split("\n")[0] in done.stderr, done.stderr)
 
 
 def old_directory(place):
@@ -83,6 +120,7 @@ def main():
             seen.add(report.get("command"))
             if path == "fg/fgconv_report.json":
                 can_fail(tally, report)
+        failures(tally, fgconv, place)
     commands = set(SCHEMA["properties"]["command"]["enum"])
     tally.check("there is a report of each command that the schema names", seen == commands, f"missing: {commands - seen}")
     page = (ROOT / "docs/report.md").read_text()

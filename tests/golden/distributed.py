@@ -253,7 +253,7 @@ def validate_steps(fgconv, root, work):
             sides = [load(report)[side] for side in ("source", "destination")]
             chosen = [side["training_checkpoint"] for side in sides if "experiment" in side]
             given = label != "latest"
-            right = chosen and all((c["step"], c["chosen"]) == ((90, "given") if given else (100, "latest step")) for c in chosen)
+            right = chosen and all((c["step"], c["chosen"]) == ((90, "given") if given else (100, "latest_step")) for c in chosen)
             tally.check(f"validate, {label}, on {ranks}: the report says which step", right, chosen)
             tally.check(f"validate, {label}, on {ranks}: the report counts the model's tensors", sides[0]["bytes"] == sides[1]["bytes"], sides)
     refused("validate of a step that is not there", run(fgconv, ["validate", "-c", "95", root, step], ranks=2), 2, "-c 95", "90, 100")

@@ -80,8 +80,8 @@ def mixers(fgconv, work):
 
 def verdicts(fgconv, work):
     source = DATA / "golden/mistral_window_to_fp32/hf"
-    for kind, verdict, line in (("logits", "proved", "proved    89 tokens"), ("bytes", "not proved", "proof     not proved: every byte"),
-                                ("none", "not proved", "proof     not proved (--validate none)")):
+    for kind, verdict, line in (("logits", "proved", "proved    89 tokens"), ("bytes", "not_proved", "proof     not proved: every byte"),
+                                ("none", "not_proved", "proof     not proved (--validate none)")):
         found, text = proof(fgconv, kind, source, work / f"verdict_{kind}", "--validate", kind)
         tally.check(f"{kind}: verdict", found["kind"] == kind and found["verdict"] == verdict and line in text, (found, text))
 

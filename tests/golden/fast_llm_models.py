@@ -42,7 +42,7 @@ def both_sides(fgconv):
 def masks(fgconv):
     case = DATA / "golden_fast_llm/dream/basic"
     code, text, proof = validate(fgconv, case / "hf", case / "fast_llm", 2)
-    tally.check("dream: masks of their own differ", code == 10 and proof["first_difference"] == {"sublayer": "the mixer", "block": 0}, f"{code}: {text}")
+    tally.check("dream: masks of their own differ", code == 10 and proof["first_difference"] == {"part": "mixer", "block": 0}, f"{code}: {text}")
     tally.check("dream: a word about it", "--mask causal or --mask none" in text, text)
     code, text, proof = validate(fgconv, case / "hf", case / "fast_llm", 3, "--mask", "none")
     tally.check("dream: without a mask", code == 0 and proof["max_abs"] == 0, f"{code}: {text}")
@@ -81,7 +81,7 @@ def damage(fgconv):
         file.write_bytes(data)
         for ranks in (0, 2):
             code, text, proof = validate(fgconv, case / "hf", bad, ranks)
-            tally.check(f"a damaged head is seen, {ranks} ranks", code == 10 and proof["first_difference"] == {"sublayer": "the mixer", "block": 3}, f"{code}: {text}")
+            tally.check(f"a damaged head is seen, {ranks} ranks", code == 10 and proof["first_difference"] == {"part": "mixer", "block": 3}, f"{code}: {text}")
         shutil.copy(case / "fast_llm/metadata.yaml", bad / "metadata.yaml")
         shutil.copy(case / "fast_llm/model_0.safetensors", file)
         text = (bad / "metadata.yaml").read_text()

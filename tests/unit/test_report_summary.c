@@ -189,15 +189,15 @@ static void a_difference_names_where_it_begins(void **state) {
             "{'command': 'convert', 'status': 'differ', 'source': {'directory': 'a'}, 'destination': "
             "{'directory': 'b'},"
             "'proof': {'kind': 'logits', 'tokens': 24, 'blocks': 30, 'max_abs': 2.5, 'argmax_agreement': 0.5,"
-            " 'first_difference': {'block': 3, 'sublayer': 'mixer'}}}"),
+            " 'first_difference': {'block': 3, 'part': 'mixer'}}}"),
         "Not converted: b differs from a, nothing was published\n"
         "  differ    24 tokens through 30 blocks on both sides, logits differ by at most 2.5, the top-1 "
         "token agrees for 50 %\n"
-        "            first difference: block 3, mixer\n");
+        "            first difference: block 3, the mixer\n");
     expect(summary,
            quoted("{'command': 'validate', 'status': 'differ', 'source': {'directory': 'a'}, 'destination': "
                   "{'directory': 'b'},"
-                  "'proof': {'kind': 'logits', 'first_difference': {'sublayer': 'the embedding'}}}"),
+                  "'proof': {'kind': 'logits', 'first_difference': {'part': 'embedding'}}}"),
            "the logits of a and b differ\n"
            "  differ    the tokens through all blocks on both sides, logits differ by an unknown amount\n"
            "            first difference: the embedding\n");
@@ -217,7 +217,7 @@ static void other_commands_have_their_own_headline(void **state) {
            "  checked   every byte was read back and matches the plan\n");
     expect(summary,
            quoted("{'command': 'convert', 'status': 'done', " AB
-                  ", 'proof': {'kind': 'bytes', 'verdict': 'not proved'}}"),
+                  ", 'proof': {'kind': 'bytes', 'verdict': 'not_proved'}}"),
            "Converted a to b\n"
            "  proof     not proved: every byte was read back and matches the plan, but no model was run\n");
     expect(summary, quoted("{'command': 'verify', 'status': 'differ', " AB ", 'proof': {'kind': 'bytes'}}"),
