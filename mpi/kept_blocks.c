@@ -31,11 +31,14 @@ void fg_kept_blocks_count(fg_kept_blocks *kept, const fg_plan *plan) {
     }
 }
 
-uint64_t fg_kept_blocks_overflows(const fg_kept_blocks *kept) {
-    uint64_t overflows = 0;
-    for (uint64_t b = 0; kept->journal && b < kept->blocks; b++)
-        if (kept->entries[b].count && kept->entries[b].first == b) overflows += kept->entries[b].overflows;
-    return overflows;
+/* Blocks that were written together have the same values: those of all of them. */
+void fg_kept_blocks_add_values(const fg_kept_blocks *kept, fg_value_counts *values) {
+    for (uint64_t b = 0; kept->journal && b < kept->blocks; b++) {
+        const fg_journal_entry *entry = &kept->entries[b];
+        if (!entry->count || entry->first != b) continue;
+        values->overflows += entry->values.overflows;
+        values->non_finite += entry->values.non_finite;
+    }
 }
 
 fg_status fg_kept_blocks_share(const fg_ranks *ranks, const fg_plan *plan, fg_kept_blocks *kept,

@@ -32,8 +32,8 @@ fg_status fg_kept_blocks_share(const fg_ranks *ranks, const fg_plan *plan, fg_ke
  * one, with a warning. */
 fg_status fg_kept_blocks_check(const fg_ranks *ranks, const fg_plan *plan, const char *partial,
                                fg_progress_style style, fg_kept_blocks *kept, fg_error *err);
-/* Overflows of the casts that made what is kept. */
-uint64_t fg_kept_blocks_overflows(const fg_kept_blocks *kept);
+/* Adds the values of what is kept. */
+void fg_kept_blocks_add_values(const fg_kept_blocks *kept, fg_value_counts *values);
 void fg_kept_blocks_free(fg_kept_blocks *kept);
 
 #endif

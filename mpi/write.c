@@ -50,10 +50,13 @@ static fg_status write_item(void *context, const fg_work_item *item, fg_copy_pro
                             void *progress_context, fg_error *err) {
     writing *w = context;
     bool stopped = false; /* the loop ends before the next item then */
-    uint64_t before = fg_copier_totals(w->copier).overflows;
+    const fg_value_counts before = fg_copier_totals(w->copier).values;
     FG_CALL(fg_copier_run(w->copier, item, w->blocks, progress, progress_context, &stopped, err));
     if (stopped || !w->journal) return FG_OK;
-    return fg_journal_add(w->journal, item, w->blocks, fg_copier_totals(w->copier).overflows - before, err);
+    fg_value_counts values = fg_copier_totals(w->copier).values;
+    values.overflows -= before.overflows;
+    values.non_finite -= before.non_finite;
+    return fg_journal_add(w->journal, item, w->blocks, &values, err);
 }
 
 /* Every node must see the same files as rank 0: a path on a local disk would otherwise give a checkpoint with
@@ -111,14 +114,13 @@ done:
 }
 
 static void join_totals(const fg_ranks *ranks, fg_copy_totals mine, fg_copy_totals *all) {
-    uint64_t sums[] = {mine.bytes_read, mine.bytes_written, mine.bytes_skipped, mine.overflows,
-                       mine.non_finite};
+    uint64_t sums[] = {mine.bytes_read, mine.bytes_written, mine.bytes_skipped, mine.values.overflows,
+                       mine.values.non_finite};
     fg_ranks_sum_u64(ranks, sums, sizeof sums / sizeof *sums);
     *all = (fg_copy_totals){.bytes_read = sums[0],
                             .bytes_written = sums[1],
                             .bytes_skipped = sums[2],
-                            .overflows = sums[3],
-                            .non_finite = sums[4]};
+                            .values = {.overflows = sums[3], .non_finite = sums[4]}};
 }
 
 static fg_status open_writing(writing *w, const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage,
@@ -175,12 +177,38 @@ fg_status fg_write_shards(const fg_ranks *ranks, const fg_plan *plan, const fg_s
     if (status == FG_OK) status = write_all(&w, ranks, plan, task->style, err);
     if (status == FG_OK) join_totals(ranks, fg_copier_totals(w.copier), &result->totals);
     if (status == FG_OK) fg_copier_finish(w.copier, err); /* the ranks agree when their digests are joined */
-    result->totals.overflows += fg_kept_blocks_overflows(kept);
+    fg_kept_blocks_add_values(kept, &result->totals.values);
     double synced = fg_clock_seconds();
     if (status == FG_OK && stage->sync) status = sync_shards(&w, ranks, plan, stage, err);
     result->sync_seconds = fg_clock_seconds() - synced;
     if (status == FG_OK) status = join_digests(ranks, plan, kept, &w, &result->digests, err);
     result->seconds = fg_clock_seconds() - begun;
     close_writing(&w, status != FG_OK);
+    return status;
+}
+
+/* ---- counting alone ---- */
+
+static fg_status count_item(void *context, const fg_work_item *item, fg_copy_progress progress,
+                            void *progress_context, fg_error *err) {
+    return fg_copier_run(context, item, NULL, progress, progress_context, NULL, err);
+}
+
+fg_status fg_write_count_values(const fg_ranks *ranks, const fg_plan *plan, fg_progress_style style,
+                                fg_value_counts *values, fg_error *err) {
+    fg_copier *copier = NULL;
+    fg_copy_totals totals;
+    fg_copier_new(&copier, plan, NULL, err);
+    fg_status status = fg_ranks_agree(ranks, err);
+    if (status == FG_OK) {
+        fg_item_task task = {.carry_out = count_item, .context = copier, .what = "counting", .style = style};
+        fg_copier_count_non_finite(copier);
+        status = fg_distribute(ranks, plan, &task, err);
+    }
+    if (status == FG_OK) {
+        join_totals(ranks, fg_copier_totals(copier), &totals);
+        *values = totals.values;
+    }
+    fg_copier_free(&copier);
     return status;
 }

@@ -16,7 +16,7 @@ typedef struct fg_write_result {
 /* What is done besides writing. Every rank has the same. */
 typedef struct fg_write_task {
     fg_progress_style style;
-    bool counts_non_finite; /* result->totals.non_finite is wanted; it leaves out what was kept */
+    bool counts_non_finite; /* result->totals.values.non_finite is wanted */
 } fg_write_task;
 
 /* Collective. The shards exist in stage->partial at full size (rank 0 created them); every node must see
@@ -25,6 +25,10 @@ typedef struct fg_write_task {
 fg_status fg_write_shards(const fg_ranks *ranks, const fg_plan *plan, const fg_stage *stage,
                           const fg_kept_blocks *kept, const fg_write_task *task, fg_write_result *result,
                           fg_error *err);
+
+/* Collective. Reads what the plan reads, and counts the values that would be written; nothing is. */
+fg_status fg_write_count_values(const fg_ranks *ranks, const fg_plan *plan, fg_progress_style style,
+                                fg_value_counts *values, fg_error *err);
 
 /* Collective. Rank 0's plan and stage (names only) reach the others, whose structs are zeroed before. */
 fg_status fg_write_share(const fg_ranks *ranks, fg_plan *plan, fg_stage *stage, fg_error *err);

@@ -299,12 +299,18 @@ static fg_status report_write(const fg_conversion_root *root, const fg_write_res
                   "bytes_per_second", rate, "bytes_read", (json_int_t)w->totals.bytes_read, "bytes_written",
                   (json_int_t)w->totals.bytes_written, "bytes_skipped", (json_int_t)w->totals.bytes_skipped),
         err));
-    FG_CALL(fg_json_put(root->report, "overflows", json_integer((json_int_t)w->totals.overflows), err));
-    if (fg_conversion_assembles(&root->conversion))
-        FG_CALL(fg_json_put_u64(root->report, "non_finite", w->totals.non_finite, err));
-    if (w->totals.overflows)
-        fg_warn("%llu finite values became infinite in %s", (unsigned long long)w->totals.overflows,
-                fg_plan_main_dtype(plan_of(root)));
+    return FG_OK;
+}
+
+/* A dry run knows them of a source that it has read. */
+static fg_status report_values(const fg_conversion_root *root, const fg_value_counts *values, fg_error *err) {
+    const bool assembles = fg_conversion_assembles(&root->conversion);
+    if (root->run->options->dry_run && !assembles) return FG_OK;
+    FG_CALL(fg_json_put_u64(root->report, "overflows", values->overflows, err));
+    if (assembles) FG_CALL(fg_json_put_u64(root->report, "non_finite", values->non_finite, err));
+    if (values->overflows)
+        fg_warn("%llu finite values %s infinite in %s", (unsigned long long)values->overflows,
+                root->run->options->dry_run ? "become" : "became", fg_plan_main_dtype(plan_of(root)));
     return FG_OK;
 }
 
@@ -337,6 +343,7 @@ fg_status fg_conversion_root_report(fg_conversion_root *root, const fg_write_res
     const fg_options *options = root->run->options;
     FG_CALL(report_resumed(root, err));
     if (!options->dry_run) FG_CALL(report_write(root, written, err));
+    FG_CALL(report_values(root, &written->totals.values, err));
     if (!options->dry_run || options->json || options->report)
         FG_CALL(fg_conversion_report_tensors(fg_conversion_named_plan(&root->conversion), written->digests,
                                              root->report, err));

@@ -107,22 +107,33 @@ static fg_status check_duplicates(const convert_run *c, fg_error *err) {
 /* A training run may have left weights that are not finite: they are carried as they are, and logits of such
  * a model prove nothing. */
 static void consider_non_finite(convert_run *c) {
-    const fg_copy_totals *totals = &c->written.totals;
+    const fg_value_counts *values = &c->written.totals.values;
     const fg_options *options = c->run->options;
     bool asked = options->validate != FG_VALIDATE_AUTO || options->generation_test || options->dump;
-    if (totals->non_finite <= totals->overflows) return;
+    if (values->non_finite <= values->overflows) return;
     bool changes = !asked && c->proof_run.validate == FG_VALIDATE_LOGITS;
     if (changes) c->proof_run.validate = FG_VALIDATE_BYTES;
     if (c->root)
         fg_warn("%llu values of the source are NaN or infinite%s",
-                (unsigned long long)(totals->non_finite - totals->overflows),
+                (unsigned long long)(values->non_finite - values->overflows),
                 changes ? "; the conversion is proved by its bytes, not by logits" : "");
+}
+
+/* A dry run finds what the run would find. */
+static fg_status count_values(convert_run *c, fg_error *err) {
+    if (!c->assembles) return FG_OK;
+    FG_CALL(fg_write_count_values(c->run->ranks, c->plan, fg_run_progress(c->run), &c->written.totals.values,
+                                  err));
+    consider_non_finite(c);
+    return FG_OK;
 }
 
 static fg_status write_and_check(convert_run *c, fg_error *err) {
     const fg_run *run = c->run;
     FG_CALL(check_duplicates(c, err));
-    if (!run->options->dry_run) {
+    if (run->options->dry_run) {
+        FG_CALL(count_values(c, err));
+    } else {
         FG_CALL(write_rest(c, err));
         consider_non_finite(c);
         if (c->proof_run.validate == FG_VALIDATE_BYTES)

@@ -58,11 +58,11 @@ void fg_copier_free(fg_copier **copier) {
 }
 
 fg_copy_totals fg_copier_totals(const fg_copier *copier) {
-    return (fg_copy_totals){.bytes_read = copier->filler.strided.bytes_read,
-                            .bytes_written = copier->sink.bytes_written,
-                            .bytes_skipped = copier->sink.bytes_skipped,
-                            .overflows = copier->filler.strided.overflows,
-                            .non_finite = copier->sink.non_finite};
+    return (fg_copy_totals){
+        .bytes_read = copier->filler.strided.bytes_read,
+        .bytes_written = copier->sink.bytes_written,
+        .bytes_skipped = copier->sink.bytes_skipped,
+        .values = {.overflows = copier->filler.strided.overflows, .non_finite = copier->sink.non_finite}};
 }
 
 void fg_copier_count_non_finite(fg_copier *copier) {

@@ -46,14 +46,19 @@ fg_status fg_work_owners(const fg_plan *plan, const fg_work_choice *choice, uint
 
 typedef struct fg_copier fg_copier;
 
+/* Of values in outputs. */
+typedef struct fg_value_counts {
+    uint64_t overflows;  /* finite values that a cast made infinite */
+    uint64_t non_finite; /* values that are NaN or infinite, these included; 0 if they are not counted */
+} fg_value_counts;
+
 typedef struct fg_copy_totals {
     uint64_t bytes_read, bytes_written, bytes_skipped; /* skipped: holes that stayed holes */
-    uint64_t overflows;  /* finite values that a cast made infinite, in what fg_copier_run wrote */
-    uint64_t non_finite; /* values that are NaN or infinite in it, if they are counted */
+    fg_value_counts values;                            /* in what fg_copier_run wrote */
 } fg_copy_totals;
 
 /* Opens for writing the shard files under `directory` as they are needed (they must exist, at full size).
- * `directory` NULL: only fg_copier_read is used. Borrows the plan. */
+ * `directory` NULL: nothing is written, and fg_copier_run computes what would be. Borrows the plan. */
 fg_status fg_copier_new(fg_copier **copier, const fg_plan *plan, const char *directory, fg_error *err);
 /* Writes one item. `digests`, unless NULL, has an entry per output element block: see fg_digest_count;
  * entries of this item are set. `progress`, unless NULL, is called about once a MiB with the output bytes

@@ -18,7 +18,7 @@
 #define HEAD "fgconv journal 1, "
 
 enum {
-    RECORD = 40, /* bytes: block, first, count, 0; digest, overflows, check of what is before it */
+    RECORD = 48, /* bytes: block, first, count, 0; digest, values, check of what is before it */
     CHECKED = RECORD - 8,
     CHUNK = 1600 * RECORD,
     HEAD_BYTES = 64,
@@ -43,17 +43,19 @@ static void put_record(unsigned char *at, uint32_t block, const fg_journal_entry
     fg_little_put_u32(at + 8, entry->count);
     fg_little_put_u32(at + 12, 0);
     fg_little_put_u64(at + 16, entry->digest);
-    fg_little_put_u64(at + 24, entry->overflows);
+    fg_little_put_u64(at + 24, entry->values.overflows);
+    fg_little_put_u64(at + 32, entry->values.non_finite);
     fg_little_put_u64(at + CHECKED, XXH3_64bits_withSeed(at, CHECKED, seed));
 }
 
 /* Takes in a record that is whole and names blocks of this plan. */
 static void take_record(const unsigned char *at, uint64_t seed, fg_journal_entry *entries, uint64_t blocks) {
     uint64_t block = fg_little_u32(at);
-    fg_journal_entry entry = {.first = fg_little_u32(at + 4),
-                              .count = fg_little_u32(at + 8),
-                              .digest = fg_little_u64(at + 16),
-                              .overflows = fg_little_u64(at + 24)};
+    fg_journal_entry entry = {
+        .first = fg_little_u32(at + 4),
+        .count = fg_little_u32(at + 8),
+        .digest = fg_little_u64(at + 16),
+        .values = {.overflows = fg_little_u64(at + 24), .non_finite = fg_little_u64(at + 32)}};
     if (fg_little_u64(at + CHECKED) != XXH3_64bits_withSeed(at, CHECKED, seed)) return;
     if (block < entry.first || block - entry.first >= entry.count || block >= blocks) return;
     entries[block] = entry;
@@ -64,7 +66,7 @@ void fg_journal_forget(fg_journal_entry *entries, uint64_t block) {
     for (uint64_t i = first; i < end; i++) entries[i] = (fg_journal_entry){0};
 }
 
-/* Whether all blocks that were written together with `first` are there, so that their overflows count
+/* Whether all blocks that were written together with `first` are there, so that their values count
  * once. */
 static bool is_whole(const fg_journal_entry *entries, uint64_t blocks, uint64_t first) {
     uint64_t count = entries[first].count;
@@ -396,8 +398,8 @@ static bool is_due(const fg_journal *j) {
     return j->bytes >= FLUSH_BYTES || passed >= FLUSH_SECONDS || passed >= FLUSH_SHARE * j->took;
 }
 
-static fg_status add(fg_journal *j, const fg_work_item *item, const uint64_t *digests, uint64_t overflows,
-                     fg_error *err) {
+static fg_status add(fg_journal *j, const fg_work_item *item, const uint64_t *digests,
+                     const fg_value_counts *values, fg_error *err) {
     unsigned char record[RECORD];
     uint64_t first, end;
     fg_work_blocks(j->plan, j->first_block, item, &first, &end);
@@ -405,7 +407,7 @@ static fg_status add(fg_journal *j, const fg_work_item *item, const uint64_t *di
         fg_journal_entry entry = {.first = (uint32_t)first,
                                   .count = (uint32_t)(end - first),
                                   .digest = digests[block],
-                                  .overflows = overflows};
+                                  .values = *values};
         put_record(record, (uint32_t)block, &entry, j->seed);
         FG_CALL(fg_buffer_add(&j->pending, record, RECORD, err));
     }
@@ -416,9 +418,9 @@ static fg_status add(fg_journal *j, const fg_work_item *item, const uint64_t *di
 }
 
 fg_status fg_journal_add(fg_journal *journal, const fg_work_item *item, const uint64_t *digests,
-                         uint64_t overflows, fg_error *err) {
+                         const fg_value_counts *values, fg_error *err) {
     pthread_mutex_lock(&journal->mutex);
-    fg_status status = add(journal, item, digests, overflows, err);
+    fg_status status = add(journal, item, digests, values, err);
     pthread_mutex_unlock(&journal->mutex);
     return status;
 }

@@ -27,9 +27,9 @@ bool fg_journal_is_name(const char *name);
 
 /* What is known of a block. */
 typedef struct fg_journal_entry {
-    uint32_t first, count; /* the blocks that were written together; count 0: the block is not there */
-    uint64_t digest;       /* of the block */
-    uint64_t overflows;    /* finite values that a cast made infinite in all of them */
+    uint32_t first, count;  /* the blocks that were written together; count 0: the block is not there */
+    uint64_t digest;        /* of the block */
+    fg_value_counts values; /* of all of them */
 } fg_journal_entry;
 
 /* Replaces the journal in `partial` by one with these entries, one a block. */
@@ -52,7 +52,7 @@ fg_status fg_journal_open(fg_journal **journal, const char *partial, const fg_pl
 /* An item is written: its digests are in `digests`, one a block of the plan. Flushes when 1 GiB or 5 s have
  * come together, or earlier where flushing takes little time. */
 fg_status fg_journal_add(fg_journal *journal, const fg_work_item *item, const uint64_t *digests,
-                         uint64_t overflows, fg_error *err);
+                         const fg_value_counts *values, fg_error *err);
 /* fsync of the shards, then the records. */
 fg_status fg_journal_flush(fg_journal *journal, fg_error *err);
 /* The same for a thread that waits for signals: not while another thread is at it. */

@@ -50,8 +50,8 @@ static fg_status open_shard(fg_sink *sink, uint32_t shard, const fg_file **file,
         *file = &sink->slots[i].file;
         return FG_OK;
     }
-    if (!sink->directory || shard >= sink->plan->shard_count)
-        return fg_fail(err, FG_ERR_BUG, "a copier without files to write to is asked to write");
+    if (shard >= sink->plan->shard_count)
+        return fg_fail(err, FG_ERR_BUG, "a copier is asked to write a shard that the plan does not have");
     FG_TRY_NEW(path, fg_path_join(sink->directory, sink->plan->shard_files[shard], err));
     FG_TRY(vacate(sink, err));
     fg_sink_slot *slot = &sink->slots[sink->slot_count];
@@ -88,7 +88,7 @@ static void report(fg_sink *sink, uint64_t bytes) {
 fg_status fg_sink_put_raw(fg_sink *sink, uint32_t shard, uint64_t offset, const unsigned char *bytes,
                           uint64_t size, fg_error *err) {
     const fg_file *file = NULL;
-    if (bytes) {
+    if (bytes && sink->directory) {
         FG_CALL(open_shard(sink, shard, &file, err));
         FG_CALL(fg_file_write(file, bytes, size, offset, err));
         sink->bytes_written += size;

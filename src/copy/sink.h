@@ -21,7 +21,7 @@ typedef struct fg_sink_slot {
 
 typedef struct fg_sink {
     const fg_plan *plan;   /* borrowed */
-    char *directory;       /* owned; NULL: nothing can be written */
+    char *directory;       /* owned; NULL: nothing is written, only counted */
     uint64_t *first_block; /* owned; of each output, as fg_digest_blocks gives it */
     XXH3_state_t *state;   /* owned; the checksum block that has begun */
     fg_sink_slot slots[FG_SINK_OPEN_SHARDS];

@@ -8,6 +8,7 @@ seconds of both, their ratio, and the peak memory of a rank. With the files in t
 """
 import argparse
 import array
+import collections
 import json
 import os
 import pathlib
@@ -27,6 +28,7 @@ TENSOR = PIPELINE = DATA = 2
 RANKS = TENSOR * PIPELINE * DATA
 HEADS, GROUPS, HEAD_SIZE, VOCAB = 32, 8, 80, 32000
 HIDDEN, INNER = HEADS * HEAD_SIZE, 6912
+Sizes = collections.namedtuple("Sizes", "blocks vocab inner", defaults=(VOCAB, INNER))
 METADATA = """config:
   base_model:
     decoder:
@@ -56,21 +58,21 @@ def piece(elements):
     return (elements + -elements % (32 * DATA)) // DATA
 
 
-def vector(pipeline, blocks):
+def vector(pipeline, sizes):
     """Elements of the vector of a rank: the stages, one a layer, go round the pipeline ranks."""
-    block = 2 * HIDDEN + (2 * HIDDEN * HEADS * HEAD_SIZE + 2 * GROUPS * HEAD_SIZE * HIDDEN + 3 * INNER * HIDDEN) // TENSOR
-    stages = [VOCAB * HIDDEN // TENSOR, *[block] * blocks, HIDDEN + VOCAB * HIDDEN // TENSOR]
+    block = 2 * HIDDEN + (2 * HIDDEN * HEADS * HEAD_SIZE + 2 * GROUPS * HEAD_SIZE * HIDDEN + 3 * sizes.inner * HIDDEN) // TENSOR
+    stages = [sizes.vocab * HIDDEN // TENSOR, *[block] * sizes.blocks, HIDDEN + sizes.vocab * HIDDEN // TENSOR]
     return sum(piece(n) for n in stages[pipeline::PIPELINE])
 
 
-def make(folder, blocks):
+def make(folder, sizes):
     folder.mkdir()
-    facts = dict(groups=GROUPS, head_size=HEAD_SIZE, heads=HEADS, inner=INNER, vocab=VOCAB, hidden=HIDDEN, blocks=blocks, ranks=RANKS, pipeline=PIPELINE, tensor=TENSOR)
+    facts = dict(sizes._asdict(), groups=GROUPS, head_size=HEAD_SIZE, heads=HEADS, hidden=HIDDEN, ranks=RANKS, pipeline=PIPELINE, tensor=TENSOR)
     (folder / "metadata.yaml").write_text(METADATA.format(**facts))
     chance = random.Random(0)
     noise = array.array("f", (chance.gauss(0, 0.02) for _ in range(1 << 18))).tobytes()
     for rank in range(RANKS):
-        elements = vector(rank // (TENSOR * DATA), blocks)
+        elements = vector(rank // (TENSOR * DATA), sizes)
         header = json.dumps({"weights_shard": {"dtype": "F32", "shape": [elements], "data_offsets": [0, 4 * elements]}}).encode()
         header += b" " * (-len(header) % 8)
         with open(folder / f"rank_{rank}.safetensors", "wb") as file:
@@ -100,7 +102,7 @@ def main():
     blocks = max(PIPELINE, round((args.billions * 1e9 - 2 * VOCAB * HIDDEN) / block))
     with tempfile.TemporaryDirectory(dir=args.folder) as work:
         work = pathlib.Path(work)
-        make(work / "source", blocks)
+        make(work / "source", Sizes(blocks))
         for _ in range(args.repeat):
             (work / "peaks").mkdir()
             ours = measured(["mpirun", "--oversubscribe", "-n", str(args.ranks), sys.executable, HERE / "peak.py", work / "peaks", args.fgconv.resolve(), "--quiet",

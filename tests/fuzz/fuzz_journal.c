@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-enum { BLOCKS = 50, RECORD = 40, CHECKED = 32, RECORDS = 200 };
+enum { BLOCKS = 50, RECORD = 48, CHECKED = 40, RECORDS = 200 };
 static const char HEAD[] = "fgconv journal 1, 3\n{}\n";
 
 static void check_items(const fg_journal_entry *entries) {

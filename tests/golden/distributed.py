@@ -179,8 +179,28 @@ def trouble(fgconv, work):
     report = load(out / "fgconv_report.json")
     tally.check("NaN and infinity are carried", code == 0 and "2 values of the source are NaN or infinite" in text, text)
     tally.check("NaN and infinity: counted, proved by bytes", report.get("non_finite") == 2 and report["proof"]["kind"] == "bytes", report.get("proof"))
+    for ranks in (0, 3):
+        code, text = convert(fgconv, source, work / "nan-dry", "--dry-run", "--report", work / "dry.json", ranks=ranks)
+        held = load(work / "dry.json")
+        tally.check(f"NaN and infinity: counted in a dry run on {ranks}", code == 0 and "2 values of the source are NaN or infinite" in text and held.get("non_finite") == 2, text)
+    infinite_by_a_cast(fgconv, work, source)
     refused("NaN and --validate logits", convert(fgconv, source, work / "nan-logits", "--validate", "logits"), 10, "not finite", out=work / "nan-logits")
     rejects(fgconv, work)
+
+
+def infinite_by_a_cast(fgconv, work, nan):
+    """Values that a cast makes infinite are counted apart, in a dry run too."""
+    source = copy(work, "large", "mqa-tp4")
+    put_floats(source / "rank_0.safetensors", 0, [1e30] * 3)
+    for case, overflows, non_finite in ((source, 3, 3), (nan, 0, 2)):
+        for label, more in (("a dry run", ["--dry-run"]), ("a run", [])):
+            report = work / "cast.json"
+            report.unlink(missing_ok=True)
+            out = work / f"{case.name}-{len(more)}"
+            code, text = convert(fgconv, case, out, "--dtype", "float16", "--validate", "none", "--report", report, *more, ranks=2)
+            held = load(report)
+            tally.check(f"{case.name} in float16, {label}", code == 0 and (held.get("overflows"), held.get("non_finite")) == (overflows, non_finite),
+                        f"{code}: {held.get('overflows')}, {held.get('non_finite')}: {text}")
 
 
 def rejects(fgconv, work):

@@ -202,7 +202,7 @@ static fg_copy_totals run_all(const scene *s, uint64_t item_bytes, uint64_t *dig
     for (int i = 0; i < 2; i++) {
         fg_copy_totals t = fg_copier_totals(copiers[i]);
         sum.bytes_read += t.bytes_read, sum.bytes_written += t.bytes_written;
-        sum.bytes_skipped += t.bytes_skipped, sum.overflows += t.overflows;
+        sum.bytes_skipped += t.bytes_skipped, sum.values.overflows += t.values.overflows;
         fg_copier_free(&copiers[i]);
     }
     fg_work_free(&work);
@@ -256,7 +256,7 @@ static void check_scene(scene *s, uint64_t smallest) {
         uint64_t *digests = i == 3 ? new_digests(s) : NULL;
         fg_copy_totals totals = run_all(s, item_sizes[i], digests);
         expect_shards(s);
-        assert_int_equal(totals.overflows, overflows);
+        assert_int_equal(totals.values.overflows, overflows);
         assert_int_equal(totals.bytes_written + totals.bytes_skipped, fg_plan_bytes(&s->plan));
         if (digests) expect_digests(s, digests);
         free(digests);

@@ -70,7 +70,7 @@ static void write_journal(fg_stage *stage, const fg_plan *plan) {
     for (uint32_t i = 0; i < OUTPUTS; i++) {
         const fg_work_item item = {.output = i, .outputs = 1, .bytes = 400};
         const uint64_t digests[OUTPUTS] = {1, 2, 3, 4};
-        MUST(fg_journal_add(journal, &item, digests, 0, &err));
+        MUST(fg_journal_add(journal, &item, digests, &(fg_value_counts){0}, &err));
         MUST(fg_journal_flush(journal, &err));
     }
     fg_interrupt_guard_journal(NULL);

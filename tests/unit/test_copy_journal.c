@@ -17,7 +17,7 @@
 #include "copy/partial_lock.h"
 #include "expect_ok.h"
 
-enum { OUTPUTS = 5, RECORD = 40 };
+enum { OUTPUTS = 5, RECORD = 48 };
 static const uint64_t BIG = (64 << 20) + 12; /* bytes of the last output: three blocks */
 
 static char directory[64];
@@ -85,7 +85,8 @@ static void write_some(void) {
     for (int rank = 0; rank < 2; rank++) {
         fg_journal *journal = NULL;
         OK(fg_journal_open(&journal, directory, &plan, rank, e));
-        OK(fg_journal_add(journal, rank ? &middle : &small, digests, rank ? 0 : 3, e));
+        const fg_value_counts values = {.overflows = 3, .non_finite = 5}, none = {0};
+        OK(fg_journal_add(journal, rank ? &middle : &small, digests, rank ? &none : &values, e));
         OK(fg_journal_flush(journal, e));
         fg_journal_close(&journal);
     }
@@ -109,7 +110,8 @@ static void expect_some(void) {
         assert_int_equal(entries[i].digest, 11 + i);
         assert_int_equal(entries[i].first, 0);
         assert_int_equal(entries[i].count, 4);
-        assert_int_equal(entries[i].overflows, 3);
+        assert_int_equal(entries[i].values.overflows, 3);
+        assert_int_equal(entries[i].values.non_finite, 5);
     }
     assert_int_equal(entries[5].digest, 16);
     assert_int_equal(count_there(entries), 5);
