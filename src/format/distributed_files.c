@@ -33,13 +33,15 @@ typedef struct files_reader {
 
 /* ---- names ---- */
 
-/* The N of "rank_N.safetensors", as Fast-LLM spells it; false for other names. */
+/* The N of "rank_N.safetensors", as Fast-LLM spells it; false for other names. One that does not fit is the
+ * largest number, which no run has. */
 static bool rank_of(const char *name, uint64_t *rank) {
-    char same[NAME];
-    if (!fg_starts_with(name, START) || !fg_ends_with(name, END)) return false;
-    *rank = strtoull(name + strlen(START), NULL, 10);
-    snprintf(same, sizeof same, START "%" PRIu64 END, *rank);
-    return strcmp(name, same) == 0;
+    if (!fg_starts_with(name, START)) return false;
+    const char *number = name + strlen(START);
+    size_t digits = strspn(number, "0123456789");
+    if (!digits || (digits > 1 && *number == '0') || strcmp(number + digits, END) != 0) return false;
+    *rank = strtoull(number, NULL, 10);
+    return true;
 }
 
 static fg_status refuse_extra(const files_reader *r, const char *name) {

@@ -12,7 +12,7 @@ import sys
 
 from hostile_run import Hostile
 
-PARTS = ("hostile_weights", "hostile_text", "hostile_tokenizers")
+PARTS = ("hostile_weights", "hostile_text", "hostile_tokenizers", "hostile_distributed")
 
 
 def main():

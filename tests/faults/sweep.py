@@ -219,6 +219,10 @@ def cases(fgconv, folder):
     shutil.copytree(finished, damaged)
     damage(damaged)
     none, shards = ["--validate", "none"], ["--max-shard-size", "90kB"]
+    experiment, run = folder / "experiment", DATA / "distributed/checkpoints/tied-tp2-pp2"  # its vectors are put together, and compared with copies
+    shutil.copytree(run, experiment / "checkpoint/100")
+    (experiment / "checkpoint/100/ok").touch()
+    (experiment / "config.yaml").write_text("pretrained: {format: llama}\ndata: {micro_batch_size: 64}\n")
 
     def model_in_place(work):
         shutil.copytree(tiny, work / "out")
@@ -242,6 +246,9 @@ def cases(fgconv, folder):
         Case("verify", ["verify", SMALL / "hf", finished]),
         Case("verify a damaged one", ["verify", SMALL / "hf", damaged], 10),
         Case("inspect", ["inspect", SMALL / "hf"]),
+        Case("convert from distributed", [experiment, "WORK/out", "--max-shard-size", "9kB"]),
+        Case("convert from distributed, cast", ["--dtype", "bfloat16", experiment, "WORK/out", *none]),
+        Case("inspect distributed", ["inspect", "-c", "100", experiment]),
         Case("diff", ["diff", SMALL / "hf", fast_llm], 10),
     ]
 
