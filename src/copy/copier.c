@@ -58,8 +58,9 @@ void fg_copier_free(fg_copier **copier) {
 }
 
 fg_copy_totals fg_copier_totals(const fg_copier *copier) {
+    const fg_filler *matrices = copier->filler.matrices;
     return (fg_copy_totals){
-        .bytes_read = copier->filler.strided.bytes_read,
+        .bytes_read = copier->filler.strided.bytes_read + (matrices ? matrices->strided.bytes_read : 0),
         .bytes_written = copier->sink.bytes_written,
         .bytes_skipped = copier->sink.bytes_skipped,
         .values = {.overflows = copier->filler.strided.overflows, .non_finite = copier->sink.non_finite}};

@@ -2,15 +2,21 @@
 
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/checked.h"
 #include "store/cast.h"
 
 fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err) {
     *filler = (fg_filler){.plan = plan};
-    return fg_reader_new(&filler->strided.reader, &plan->source, err);
+    FG_CALL(fg_reader_new(&filler->strided.reader, &plan->source, err));
+    if (!plan->matrices) return FG_OK;
+    FG_CALL_NEW(filler->matrices, fg_alloc(1, sizeof *filler->matrices, err));
+    return fg_filler_new(filler->matrices, plan->matrices, err);
 }
 
 void fg_filler_free(fg_filler *filler) {
+    if (filler->matrices) fg_filler_free(filler->matrices); /* which has none */
+    fg_free(filler->matrices);
     fg_reader_free(&filler->strided.reader);
     fg_strided_read_free(&filler->strided);
     fg_mean_free(&filler->mean);
@@ -21,6 +27,7 @@ void fg_filler_free(fg_filler *filler) {
 typedef struct work {
     fg_filler *filler;
     const fg_tensor *tensor;
+    const fg_output *matrix; /* that a mean is of; NULL: of the tensor */
     const fg_range *range;
     uint64_t size; /* bytes an element of the output */
 } work;
@@ -56,11 +63,38 @@ static fg_status clear_part(void *context, const fg_box *part, fg_error *err) {
     return FG_OK;
 }
 
+/* ---- means ---- */
+
+static fg_status read_tensor(void *context, uint64_t first, uint64_t count, void *buffer, fg_error *err) {
+    const work *w = context;
+    return fg_strided_read_read(&w->filler->strided, w->tensor, first, count, buffer, err);
+}
+
+static fg_status read_matrix(void *context, uint64_t first, uint64_t count, void *buffer, fg_error *err) {
+    const work *w = context;
+    const fg_range range = {.dtype = w->matrix->dtype, .origin = first, .target = buffer};
+    return fg_filler_fill(w->filler->matrices, w->matrix, &range, count, err);
+}
+
+static fg_mean_rows rows_of(const work *w) {
+    const fg_output *m = w->matrix;
+    const fg_tensor *t = w->tensor;
+    uint64_t rows = m ? m->shape[0] : t->rank ? t->shape[0] : 0, elements = m ? m->elements : t->elements;
+    return (fg_mean_rows){.identity = m ? (const void *)m : t,
+                          .name = m ? m->name : t->name,
+                          .dtype = m ? m->dtype : t->dtype,
+                          .rows = rows,
+                          .columns = rows ? elements / rows : 0,
+                          .read = m ? read_matrix : read_tensor,
+                          .context = (void *)(uintptr_t)w};
+}
+
 /* `count` columns from `column` on to consecutive elements. */
 static fg_status put_means(const work *w, uint64_t column, uint64_t to, uint64_t count, fg_error *err) {
     fg_mean *mean = &w->filler->mean;
+    const fg_mean_rows rows = rows_of(w);
     for (uint64_t done = 0, part; done < count; done += part) {
-        FG_CALL(fg_mean_columns(mean, &w->filler->strided, w->tensor, column + done, err));
+        FG_CALL(fg_mean_columns(mean, &rows, column + done, err));
         uint64_t at = to + done, inside = column + done - mean->first;
         part = fg_min(count - done, mean->count - inside);
         /* those outside of the counted range are computed for the sake of a window */
@@ -97,6 +131,8 @@ static fg_status mean_part(void *context, const fg_box *part, fg_error *err) {
     return mean_level(w, part, 0, part->from, part->to, err);
 }
 
+/* ---- outputs ---- */
+
 static const fg_piece *piece_of(const fg_filler *filler, const fg_output *output, size_t index) {
     return &filler->plan->pieces[output->first_piece + index];
 }
@@ -115,6 +151,7 @@ fg_status fg_filler_fill(fg_filler *filler, const fg_output *output, const fg_ra
         work w = {.filler = filler, .range = range, .size = fg_dtype_size(output->dtype)};
         fg_box box;
         w.tensor = source_of(filler, piece);
+        w.matrix = fg_piece_matrix(filler->plan, piece);
         if (piece->to >= range->origin + count) break; /* pieces are sorted by `to` */
         if (!fg_box_of_piece(piece, &box)) continue;
         FG_TRY(fg_box_clip(&box, range->origin, range->origin + count, visits[piece->kind], &w, err));

@@ -26,6 +26,7 @@ typedef struct fg_filler {
     const fg_plan *plan; /* borrowed */
     fg_strided_reader strided;
     fg_mean mean;
+    struct fg_filler *matrices; /* owned; of plan->matrices; NULL: there are none */
 } fg_filler;
 
 fg_status fg_filler_new(fg_filler *filler, const fg_plan *plan, fg_error *err);

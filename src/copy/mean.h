@@ -8,18 +8,29 @@
 
 #include "copy/strided_read.h"
 
+/* The rows that a mean is of. */
+typedef struct fg_mean_rows {
+    const void *identity; /* what tells them from others of the same plan: the tensor, or the output */
+    const char *name;
+    fg_dtype dtype;
+    uint64_t rows, columns;
+    /* Elements [first, first + count), row by row, into `buffer`. */
+    fg_status (*read)(void *context, uint64_t first, uint64_t count, void *buffer, fg_error *err);
+    void *context;
+} fg_mean_rows;
+
 /* Start from zeros; free with fg_mean_free. Keeps the last range of columns that was computed. */
 typedef struct fg_mean {
-    const fg_tensor *tensor;
+    const void *identity;
     uint64_t first, count; /* columns that `values` holds */
     double *sums;          /* owned */
     float *values, *row;   /* owned */
+    unsigned char *strip;  /* owned; FG_STRIP_BYTES of rows as they are */
 } fg_mean;
 
-/* The means of columns [*first, *first + *count) around `column` are in mean->values afterwards. A column is
- * what an index of dimension 0 leaves: `elements / shape[0]` of them. */
-fg_status fg_mean_columns(fg_mean *mean, fg_strided_reader *strided, const fg_tensor *tensor, uint64_t column,
-                          fg_error *err);
+/* The means of columns [mean->first, mean->first + mean->count) around `column` are in mean->values
+ * afterwards. A column is what an index of dimension 0 leaves. */
+fg_status fg_mean_columns(fg_mean *mean, const fg_mean_rows *rows, uint64_t column, fg_error *err);
 void fg_mean_free(fg_mean *mean);
 
 #endif

@@ -24,7 +24,7 @@ typedef struct strided_copy {
     bool dense[FG_MAX_DIMS + 1]; /* dimensions i, i + 1, ... are worth reading in one go, gaps included */
 } strided_copy;
 
-fg_status fg_strided_read_strip(fg_strided_reader *strided, fg_error *err) {
+static fg_status make_strip(fg_strided_reader *strided, fg_error *err) {
     if (!strided->strip) FG_CALL_NEW(strided->strip, fg_alloc_buffer(FG_STRIP_BYTES, err));
     return FG_OK;
 }
@@ -35,7 +35,7 @@ fg_status fg_strided_read_prepare(fg_strided_reader *strided, const fg_tensor *t
         return fg_fail(err, FG_ERR_BUG, "tensor \"%s\": a plan casts %s to %s", tensor->name,
                        fg_dtype_name(tensor->dtype), fg_dtype_name(dtype));
     }
-    return fg_strided_read_strip(strided, err);
+    return make_strip(strided, err);
 }
 
 void fg_strided_read_free(fg_strided_reader *strided) {

@@ -31,9 +31,8 @@ fg_status fg_strided_read_box(fg_strided_reader *strided, const fg_tensor *tenso
 /* `count` raw elements of a tensor, counted. */
 fg_status fg_strided_read_read(fg_strided_reader *strided, const fg_tensor *tensor, uint64_t first,
                                uint64_t count, void *buffer, fg_error *err);
-/* Makes sure that `strip` is there. */
-fg_status fg_strided_read_strip(fg_strided_reader *strided, fg_error *err);
-/* The same for elements of `tensor` that become `dtype`. FG_ERR_BUG if they cannot. */
+/* Makes sure that `strip` is there, for elements of `tensor` that become `dtype`. FG_ERR_BUG if they
+ * cannot. */
 fg_status fg_strided_read_prepare(fg_strided_reader *strided, const fg_tensor *tensor, fg_dtype dtype,
                                   fg_error *err);
 void fg_strided_read_free(fg_strided_reader *strided);

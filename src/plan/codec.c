@@ -2,12 +2,12 @@
 #include "base/alloc.h"
 #include "plan/plan_check.h"
 
-enum { VERSION = 4 };
+enum { VERSION = 5 };
 
 /* ---- writing ---- */
 
 static fg_status put_piece(fg_buffer *out, const fg_piece *piece, fg_error *err) {
-    const uint64_t head[] = {piece->kind, piece->dims, piece->source, piece->from, piece->to};
+    const uint64_t head[] = {piece->kind, piece->dims, piece->matrix, piece->source, piece->from, piece->to};
     FG_CALL(fg_pack_numbers(out, head, sizeof head / sizeof *head, err));
     FG_CALL(fg_pack_numbers(out, piece->extent, piece->dims, err));
     FG_CALL(fg_pack_numbers(out, piece->from_stride, piece->dims, err));
@@ -25,9 +25,8 @@ static fg_status put_output(fg_buffer *out, const fg_plan *plan, const fg_output
     return FG_OK;
 }
 
-fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
+static fg_status put_plan(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     const uint64_t head[] = {plan->shard_count, plan->output_count, plan->dropped_count};
-    FG_CALL(fg_pack_number(out, VERSION, err));
     FG_CALL(fg_tensors_encode(&plan->source, out, err));
     FG_CALL(fg_pack_numbers(out, head, sizeof head / sizeof *head, err));
     for (size_t i = 0; i < plan->shard_count; i++) {
@@ -42,16 +41,25 @@ fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
     return FG_OK;
 }
 
+fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
+    FG_CALL(fg_pack_number(out, VERSION, err));
+    FG_CALL(fg_pack_number(out, plan->matrices != NULL, err));
+    if (plan->matrices) FG_CALL(put_plan(plan->matrices, out, err));
+    return put_plan(plan, out, err);
+}
+
 /* ---- reading ---- */
 
 static fg_status take_piece(fg_unpacker *from, fg_plan *plan) {
     fg_piece piece = {0};
-    uint64_t kind, dims, source;
+    uint64_t kind, dims, matrix, source;
     FG_CALL(fg_unpack_number(from, FG_PIECE_MEAN, &kind));
     FG_CALL(fg_unpack_number(from, FG_MAX_DIMS, &dims));
+    FG_CALL(fg_unpack_number(from, UINT16_MAX, &matrix));
     FG_CALL(fg_unpack_number(from, UINT32_MAX, &source));
     piece.kind = (uint8_t)kind;
     piece.dims = (uint8_t)dims;
+    piece.matrix = (uint16_t)matrix;
     piece.source = (uint32_t)source;
     if (kind != FG_PIECE_ZERO && source >= plan->source.count)
         FG_CALL(fg_unpack_damaged(from, "a piece has no source"));
@@ -104,9 +112,7 @@ static fg_status take_dropped(fg_unpacker *from, fg_plan *plan) {
 }
 
 static fg_status take_plan(fg_unpacker *from, fg_plan *plan) {
-    uint64_t version, shards, outputs, dropped;
-    FG_CALL(fg_unpack_number(from, UINT64_MAX, &version));
-    if (version != VERSION) FG_CALL(fg_unpack_damaged(from, "it is of another version"));
+    uint64_t shards, outputs, dropped;
     FG_CALL(fg_tensors_unpack(from, &plan->source));
     FG_CALL(fg_unpack_count(from, &shards));
     FG_CALL(fg_unpack_count(from, &outputs));
@@ -114,15 +120,29 @@ static fg_status take_plan(fg_unpacker *from, fg_plan *plan) {
     FG_CALL(take_shards(from, shards, plan));
     for (uint64_t i = 0; i < outputs; i++) FG_CALL(take_output(from, plan));
     for (uint64_t i = 0; i < dropped; i++) FG_CALL(take_dropped(from, plan));
+    return FG_OK;
+}
+
+static fg_status take_all(fg_unpacker *from, fg_plan *plan) {
+    fg_error *err = from->err;
+    uint64_t version, has_matrices;
+    FG_CALL(fg_unpack_number(from, UINT64_MAX, &version));
+    if (version != VERSION) FG_CALL(fg_unpack_damaged(from, "it is of another version"));
+    FG_CALL(fg_unpack_number(from, 1, &has_matrices));
+    if (has_matrices) {
+        FG_CALL_NEW(plan->matrices, fg_alloc(1, sizeof *plan->matrices, err));
+        FG_CALL(take_plan(from, plan->matrices));
+    }
+    FG_CALL(take_plan(from, plan));
     FG_CALL(fg_unpack_end(from));
-    return fg_plan_check_bounds(plan, from->err);
+    return fg_plan_check_bounds(plan, err);
 }
 
 fg_status fg_plan_decode(const void *bytes, size_t size, fg_plan *plan, fg_error *err) {
     fg_unpacker from = {
         .what = "a plan", .at = bytes, .end = (const unsigned char *)bytes + size, .err = err};
     *plan = (fg_plan){0};
-    fg_status status = take_plan(&from, plan);
+    fg_status status = take_all(&from, plan);
     if (status != FG_OK) fg_plan_free(plan);
     fg_buffer_free(&from.name);
     return status;

@@ -48,14 +48,47 @@ static bool is_whole(const fg_plan *plan, const fg_output *output) {
            memcmp(piece->from_stride, piece->to_stride, piece->dims * sizeof *piece->to_stride) == 0;
 }
 
+static fg_status begin_matrices(composer *c) {
+    fg_status status = FG_OK;
+    fg_error *err = c->err;
+    fg_buffer table = {0};
+    if (c->joined->matrices) return FG_OK;
+    FG_NEW(c->joined->matrices, 1);
+    FG_TRY(fg_tensors_encode(&c->first->source, &table, err));
+    FG_TRY(fg_tensors_decode(table.data, table.length, &c->joined->matrices->source, err));
+done:
+    fg_buffer_free(&table);
+    return status;
+}
+
+/* Makes a tensor between, whose rows come from several places, one of the matrices of the joined plan.
+ * `number` is what its means have. */
+static fg_status add_matrix(composer *c, const fg_output *between, uint16_t *number) {
+    FG_CALL(begin_matrices(c));
+    fg_plan *matrices = c->joined->matrices;
+    for (*number = 1; *number <= matrices->output_count; ++*number)
+        if (strcmp(matrices->outputs[*number - 1].name, between->name) == 0) return FG_OK;
+    if (*number == UINT16_MAX) return not_joined(c, "too many means are taken");
+    FG_CALL(
+        fg_plan_add_output(matrices, between->name, between->dtype, between->rank, between->shape, c->err));
+    for (size_t p = between->first_piece; p < between->first_piece + between->piece_count; p++) {
+        const fg_piece *piece = &c->first->pieces[p];
+        bool plain =
+            piece->kind == FG_PIECE_COPY && c->first->source.items[piece->source].dtype == between->dtype;
+        if (!plain) return not_joined(c, "a mean is taken of rows that are computed themselves");
+        FG_CALL(fg_plan_add_piece(matrices, piece, c->err));
+    }
+    return FG_OK;
+}
+
 static fg_status add_mean(composer *c, const fg_output *between, const fg_piece *piece) {
     fg_piece joined = *piece;
-    if (!is_whole(c->first, between))
-        return not_joined(c, "a mean is taken of rows that come from several places");
-    joined.source = c->first->pieces[between->first_piece].source;
-    const fg_tensor *tensor = &c->first->source.items[joined.source];
-    if (tensor->rank != between->rank || tensor->shape[0] != between->shape[0])
-        return not_joined(c, "a mean is taken of rows that the source has in another shape");
+    const fg_piece *first = &c->first->pieces[between->first_piece];
+    const fg_tensor *tensor = &c->first->source.items[first->source];
+    bool same =
+        is_whole(c->first, between) && tensor->rank == between->rank && tensor->shape[0] == between->shape[0];
+    joined.source = first->source;
+    if (!same) FG_CALL(add_matrix(c, between, &joined.matrix));
     return fg_plan_add_piece(c->joined, &joined, c->err);
 }
 
@@ -193,7 +226,8 @@ static void take_over(fg_plan *first, fg_plan *joined) {
 fg_status fg_plan_compose(fg_plan *first, fg_plan *second, fg_error *err) {
     fg_status status = FG_OK;
     fg_plan joined = {0};
-    composer c = {.first = first, .second = second, .joined = &joined, .err = err};
+    composer c = {.first = first, .second = second, .joined = &joined, .name = "(the embedding)", .err = err};
+    if (first->matrices || second->matrices) FG_TRY(not_joined(&c, "a mean is taken in both"));
     FG_TRY(join_outputs(&c));
     take_over(first, &joined);
     FG_TRY(join_drops(&c));

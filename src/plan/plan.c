@@ -93,6 +93,10 @@ uint64_t fg_output_bytes(const fg_output *output) {
     return output->elements * fg_dtype_size(output->dtype);
 }
 
+const fg_output *fg_piece_matrix(const fg_plan *plan, const fg_piece *piece) {
+    return piece->kind == FG_PIECE_MEAN && piece->matrix ? &plan->matrices->outputs[piece->matrix - 1] : NULL;
+}
+
 bool fg_plan_casts(const fg_plan *plan) {
     for (size_t o = 0; o < plan->output_count; o++) {
         const fg_output *output = &plan->outputs[o];
@@ -123,5 +127,7 @@ void fg_plan_free(fg_plan *plan) {
     fg_free(plan->shard_files);
     fg_free(plan->shard_bytes);
     fg_tensors_free(&plan->source);
+    if (plan->matrices) fg_plan_free(plan->matrices); /* which has none */
+    fg_free(plan->matrices);
     *plan = (fg_plan){0};
 }

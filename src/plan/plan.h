@@ -25,6 +25,8 @@ typedef enum fg_piece_kind {
 typedef struct fg_piece {
     uint8_t kind; /* fg_piece_kind */
     uint8_t dims;
+    uint16_t matrix; /* of a mean: 0: of the source tensor; else of output `matrix` - 1 of plan->matrices, of
+                        which the source tensor holds a part */
     uint32_t source; /* index into plan->source.items */
     uint64_t extent[FG_MAX_DIMS];
     uint64_t from, from_stride[FG_MAX_DIMS];
@@ -61,6 +63,8 @@ typedef struct fg_plan {
         *name_end; /* static: what a name ends in inside the output files ("/weights"); NULL: nothing. Not
                       sent: only rank 0 writes headers */
     size_t shard_count;
+    struct fg_plan *matrices; /* owned; tensors that are not written, made of the same source tensors, whose
+                                 means are taken; NULL: none */
 } fg_plan;
 
 /* Begins an output; pieces that are added next belong to it. */
@@ -78,6 +82,8 @@ fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_er
 bool fg_shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements);
 uint64_t fg_output_bytes(const fg_output *output);
 uint64_t fg_plan_bytes(const fg_plan *plan);
+/* The matrix of a mean that is not of a source tensor; NULL for all other pieces. */
+const fg_output *fg_piece_matrix(const fg_plan *plan, const fg_piece *piece);
 /* Whether some output has another dtype than what it is made of. */
 bool fg_plan_casts(const fg_plan *plan); /* all outputs */
 

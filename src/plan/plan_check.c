@@ -11,6 +11,17 @@ static fg_status wrong_piece(const fg_output *output, size_t piece, const char *
     return fg_fail(err, FG_ERR_BUG, "plan: output \"%s\": piece %zu %s", output->name, piece, what);
 }
 
+/* A mean may be of a matrix that is there, which has the dtype of what it is made of. */
+static fg_status check_matrix(const fg_plan *plan, const fg_output *output, size_t index, fg_error *err) {
+    const fg_piece *piece = &plan->pieces[output->first_piece + index];
+    const fg_plan *matrices = plan->matrices;
+    if (piece->kind != FG_PIECE_MEAN || !matrices || piece->matrix > matrices->output_count)
+        return wrong_piece(output, index, "has no matrix", err);
+    const fg_output *matrix = &matrices->outputs[piece->matrix - 1];
+    bool holds = matrix->rank && matrix->dtype == plan->source.items[piece->source].dtype;
+    return holds ? FG_OK : wrong_piece(output, index, "has a matrix of another dtype, or of no rows", err);
+}
+
 /* The source side: inside the tensor (for a mean: inside one of its rows), and a cast that can be done. */
 static fg_status check_source(const fg_plan *plan, const fg_output *output, size_t index, fg_error *err) {
     const fg_piece *piece = &plan->pieces[output->first_piece + index];
@@ -18,7 +29,11 @@ static fg_status check_source(const fg_plan *plan, const fg_output *output, size
     if (piece->source >= plan->source.count) return wrong_piece(output, index, "has no source tensor", err);
     const fg_tensor *tensor = &plan->source.items[piece->source];
     uint64_t room = tensor->elements;
-    if (piece->kind == FG_PIECE_MEAN) room = tensor->rank && tensor->shape[0] ? room / tensor->shape[0] : 0;
+    if (piece->matrix) FG_CALL(check_matrix(plan, output, index, err));
+    const fg_output *matrix = fg_piece_matrix(plan, piece);
+    const uint64_t *shape = matrix ? matrix->shape : tensor->shape;
+    if (matrix) room = matrix->elements;
+    if (piece->kind == FG_PIECE_MEAN) room = shape[0] ? room / shape[0] : 0;
     if (!fg_box_last(piece->dims, piece->extent, piece->from_stride, piece->from, &last) || last >= room) {
         return fg_fail(err, FG_ERR_BUG,
                        "plan: output \"%s\": piece %zu reaches beyond its source tensor \"%s\" (%" PRIu64
@@ -57,8 +72,20 @@ static fg_status check_output(const fg_plan *plan, const fg_output *output, size
     return FG_OK;
 }
 
+/* Matrices are made of the plan's own source tensors, and have none below them. */
+static fg_status check_matrices(const fg_plan *plan, fg_error *err) {
+    const fg_plan *matrices = plan->matrices;
+    if (!matrices) return FG_OK;
+    bool simple = !matrices->matrices && matrices->source.count == plan->source.count;
+    for (size_t i = 0; simple && i < matrices->piece_count; i++)
+        simple = matrices->pieces[i].kind != FG_PIECE_MEAN;
+    if (!simple) return fg_fail(err, FG_ERR_BUG, "plan: its matrices are not made of its source tensors");
+    return fg_plan_check_bounds(matrices, err);
+}
+
 fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err) {
     size_t first_piece = 0;
+    FG_CALL(check_matrices(plan, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         FG_CALL(check_output(plan, &plan->outputs[i], first_piece, err));
         first_piece += plan->outputs[i].piece_count;
@@ -110,12 +137,18 @@ done:
     return status;
 }
 
-fg_status fg_plan_check(const fg_plan *plan, fg_error *err) {
-    FG_CALL(fg_plan_check_bounds(plan, err));
+static fg_status check_tiling(const fg_plan *plan, fg_error *err) {
     for (size_t i = 0; i < plan->output_count; i++) {
         const fg_output *output = &plan->outputs[i];
         FG_CALL(fg_tiling_check(output, plan->pieces + output->first_piece, output->piece_count, err));
     }
+    return FG_OK;
+}
+
+fg_status fg_plan_check(const fg_plan *plan, fg_error *err) {
+    FG_CALL(fg_plan_check_bounds(plan, err));
+    FG_CALL(check_tiling(plan, err));
+    if (plan->matrices) FG_CALL(check_tiling(plan->matrices, err));
     FG_CALL(check_names(plan, err));
     return check_sources(plan, err);
 }
