@@ -133,6 +133,18 @@ static fg_status find_report(const fg_options *options, char **path, fg_error *e
     return FG_OK;
 }
 
+/* The destination's format that a report names, unless one is given. */
+static fg_status recall_format(const json_t *report, const char *path, const fg_format **format,
+                               fg_error *err) {
+    const char *name = json_string_value(fg_json_at(report, "destination/format"));
+    const fg_format *named = name ? fg_format_find(name) : NULL;
+    if (name && !named)
+        return fg_fail(err, FG_ERR_INPUT,
+                       "%s: destination/format: found \"%s\", expected the name of a format", path, name);
+    if (!*format) *format = named;
+    return FG_OK;
+}
+
 /* What the conversion was asked for, from its report; the command line takes precedence. */
 static fg_status recall_recipe(const fg_options *options, fg_recipe *recipe, json_t **report, fg_error *err) {
     fg_status status = FG_OK;
@@ -144,8 +156,7 @@ static fg_status recall_recipe(const fg_options *options, fg_recipe *recipe, jso
     FG_TRY(fg_recipe_recall(recipe, json_object_get(*report, "options"), path, err));
     const char *command = json_string_value(json_object_get(*report, "command"));
     if (command) recipe->kind = fg_recipe_kind_find(command, recipe->kind);
-    const char *to = json_string_value(fg_json_at(*report, "destination/format"));
-    if (to && !recipe->to) recipe->to = fg_format_find(to);
+    FG_TRY(recall_format(*report, path, &recipe->to, err));
 done:
     fg_free(path);
     return status;

@@ -7,6 +7,7 @@
 
 static const char *const kind_names[] = {"convert", "update", "finalize", "update-vocab"};
 
+enum { BRIEF = 60 };
 enum { KINDS = sizeof kind_names / sizeof *kind_names };
 
 /* ---- members ---- */
@@ -126,6 +127,14 @@ fg_status fg_recipe_put(const fg_recipe *recipe, bool whole, json_t *object, fg_
 
 /* ---- reading ---- */
 
+static fg_status refuse(const char *file, const char *key, const json_t *found, const char *expected,
+                        fg_error *err) {
+    char brief[BRIEF];
+    fg_fail(err, FG_ERR_INPUT, "%s: options/%s: found %s, expected %s", file, key,
+            fg_json_brief(found, brief, sizeof brief), expected);
+    return fg_hint(err, "the file was changed, or is of another version of fgconv");
+}
+
 /* The text of a member; NULL: there is none, or null. */
 static fg_status held_text(const json_t *held, const char *key, const char *file, const char **text,
                            fg_error *err) {
@@ -138,6 +147,7 @@ static fg_status recall_ignored(fg_recipe *recipe, const json_t *held, const cha
     fg_status status = FG_OK;
     const json_t *list = json_object_get(held, "ignore_keys");
     json_t *key;
+    if (list && !json_is_array(list)) return refuse(file, "ignore_keys", list, "an array", err);
     if (recipe->ignore_key_count || !json_array_size(list)) return FG_OK;
     fg_free(recipe->ignore_keys);
     FG_NEW(recipe->ignore_keys, json_array_size(list));
@@ -152,34 +162,60 @@ done:
 
 static fg_status recall_number(const member *m, member_place at, const json_t *held, const char *file,
                                fg_error *err) {
-    uint64_t number = m->kind == VERSION ? (uint64_t)*at.version : *at.count;
-    if (m->kind == COUNT && number) return FG_OK;
-    fg_status status = fg_json_get_u64(held, m->key, file, &number, err);
+    const json_t *found = json_object_get(held, m->key);
+    uint64_t number = 0;
+    if (!found) return FG_OK;
+    FG_CALL(fg_json_get_u64(held, m->key, file, &number, err));
+    if (m->kind == VERSION && number != 4 && number != 5) return refuse(file, m->key, found, "4 or 5", err);
+    if (m->kind == DEFAULTED && !number) return refuse(file, m->key, found, "a positive integer", err);
     if (m->kind == VERSION)
         *at.version = (int)number;
-    else
+    else if (m->kind == DEFAULTED || !*at.count)
         *at.count = number;
-    return status;
+    return FG_OK;
+}
+
+/* What is given on the command line stays, but what is held must be right. */
+static fg_status recall_name(const member *m, member_place at, const json_t *held, const char *file,
+                             fg_error *err) {
+    const json_t *found = json_object_get(held, m->key);
+    const char *text;
+    FG_CALL(held_text(held, m->key, file, &text, err));
+    if (!text) return FG_OK;
+    const fg_format *format = m->kind == FORMAT ? fg_format_find(text) : NULL;
+    const fg_dtype dtype = m->kind == DTYPE ? fg_dtype_from_name(text) : FG_DTYPE_NONE;
+    const bool castable = dtype == FG_BF16 || dtype == FG_F32 || dtype == FG_F16;
+    if (m->kind == FORMAT && !format) return refuse(file, m->key, found, "the name of a format", err);
+    if (m->kind == DTYPE && !castable)
+        return refuse(file, m->key, found, "bfloat16, float32 or float16", err);
+    if (m->kind == TEXT && !*at.text) *at.text = text;
+    if (m->kind == FORMAT && !*at.format) *at.format = format;
+    if (m->kind == DTYPE && *at.dtype == FG_DTYPE_NONE) *at.dtype = dtype;
+    return FG_OK;
 }
 
 static fg_status recall_member(fg_recipe *recipe, const member *m, const json_t *held, const char *file,
                                fg_error *err) {
     const member_place at = place_of(recipe, m);
     const json_t *value = json_object_get(held, m->key);
-    const char *text = NULL;
-    if (m->kind <= DTYPE) FG_CALL(held_text(held, m->key, file, &text, err));
-    if (m->kind == TEXT && !*at.text) *at.text = text;
-    if (m->kind == FORMAT && !*at.format && text) *at.format = fg_format_find(text);
-    if (m->kind == DTYPE && *at.dtype == FG_DTYPE_NONE && text) *at.dtype = fg_dtype_from_name(text);
-    if (m->kind >= COUNT && m->kind <= VERSION) FG_CALL(recall_number(m, at, held, file, err));
-    if (m->kind == FLAG) *at.flag |= json_is_true(value);
-    if (m->kind == TEXTS) FG_CALL(recall_ignored(recipe, held, file, err));
-    if (m->kind == DOCUMENT) *at.document = json_is_object(value) ? value : NULL;
+    if (m->kind <= DTYPE) return recall_name(m, at, held, file, err);
+    if (m->kind <= VERSION) return recall_number(m, at, held, file, err);
+    if (m->kind == TEXTS) return recall_ignored(recipe, held, file, err);
+    if (m->kind == FLAG) {
+        if (value && !json_is_boolean(value)) return refuse(file, m->key, value, "true or false", err);
+        *at.flag |= json_is_true(value);
+        return FG_OK;
+    }
+    if (value && !json_is_null(value) && !json_is_object(value))
+        return refuse(file, m->key, value, "an object", err);
+    *at.document = json_is_object(value) ? value : NULL;
     return FG_OK;
 }
 
 fg_status fg_recipe_recall(fg_recipe *recipe, const json_t *held, const char *file, fg_error *err) {
     const char *command = json_string_value(json_object_get(held, "command"));
+    if (held && !json_is_object(held))
+        return fg_fail(err, FG_ERR_INPUT, "%s: options: expected an object", file);
     for (size_t i = 0; i < MEMBERS; i++) FG_CALL(recall_member(recipe, &members[i], held, file, err));
     if (command) recipe->kind = fg_recipe_kind_find(command, recipe->kind);
     recipe->skip_default_tokens = true; /* what was added is among the tokens */

@@ -220,7 +220,7 @@ def experiments(h):
         h.either(f"config.yaml is {name}", other)
     odd = ("0100", "-1", "1e3", "18446744073709551616", "9" * 40, "100 ", "\x1b[31m", "latest")
     for step in odd:
-        h.works(f"a folder beside the steps: {step!r}", lambda c, s=step: experiment(c, steps=("100", s)))
+        h.works(f"a folder next to the steps: {step!r}", lambda c, s=step: experiment(c, steps=("100", s)))
         h.refused(f"only a folder that is no step: {step!r}", lambda c, s=step: experiment(c, steps=(s,)), codes=(2, 3))
     for asked in ("0", "-1", "99999999999999999999", "1e2", "\x1b[31m", "", "../..", "/etc", "x" * 5000):
         h.refused(f"-c {asked[:12]!r}", lambda c, a=asked: ["-c", a, *experiment(c)], codes=(2, 3, 4))

@@ -4,7 +4,7 @@
     resume_distributed.py --fgconv build/fgconv
 
 The source: 250 MB over 8 ranks, whose embedding is cut over all of them, with a few values that are not finite. New rows are means of the embedding:
-those that the same conversion gives by way of Fast-LLM's export format, in which the embedding is whole. All processes of a run are killed (SIGKILL)
+those that the same conversion gives through Fast-LLM's export format, in which the embedding is whole. All processes of a run are killed (SIGKILL)
 when parts of the result are in its journal; another number of ranks continues.
 """
 import os
@@ -86,7 +86,7 @@ def means(fgconv, work, source):
     code, text = run(fgconv, ["-q", "--model-type", "llama", "--validate", "none", "--to", "fast_llm", source, export], ranks=0)
     tally.check("export", code == 0, text)
     code, text = run(fgconv, ["-q", *PLAIN, *TOKENS, export, expected], ranks=0)
-    tally.check("tokens by way of the export", code == 0, text)
+    tally.check("tokens through the export", code == 0, text)
     for ranks in (0, 3):
         out = work / f"tokens{ranks}"
         code, text = run(fgconv, ["-q", *PLAIN, *TOKENS, source, out], ranks=ranks)

@@ -119,9 +119,20 @@ static void wrong_kinds_are_refused(void **state) {
     (void)state;
     static const struct {
         const char *text, *expected;
-    } rows[] = {{"{\"model_type\": 1}", "model_type"},
-                {"{\"max_length\": \"x\"}", "max_length"},
-                {"{\"ignore_keys\": [1]}", "ignore_keys/0"}};
+    } rows[] = {
+        {"{\"model_type\": 1}", "model_type"},
+        {"{\"max_length\": \"x\"}", "max_length"},
+        {"{\"ignore_keys\": [1]}", "ignore_keys/0"},
+        {"{\"ignore_keys\": \"a\"}", "options/ignore_keys: found \"a\", expected an array"},
+        {"{\"hf_version\": 7}", "options/hf_version: found 7, expected 4 or 5"},
+        {"{\"hf_version\": 4294967300}", "options/hf_version: found 4294967300"},
+        {"{\"dtype\": \"float99\"}", "options/dtype: found \"float99\", expected bfloat16, float32 or"},
+        {"{\"dtype\": \"int8\"}", "options/dtype: found \"int8\""},
+        {"{\"to\": \"gguf\"}", "options/to: found \"gguf\", expected the name of a format"},
+        {"{\"no_code\": 1}", "options/no_code: found 1, expected true or false"},
+        {"{\"tokens\": []}", "options/tokens: found [], expected an object"},
+        {"{\"max_shard_size\": 0}", "options/max_shard_size: found 0, expected a positive integer"},
+        {"[]", "options: expected an object"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fg_error err = {0};
         fg_recipe recipe = {0};
