@@ -75,13 +75,12 @@ static size_t all_experts(const fg_pipeline *p) {
     return total;
 }
 
-/* Counts of all blocks, one after another; this rank has run its own. */
+/* Counts of all blocks, one after another; this rank has run those of its stage. */
 static void gather_chosen(const fg_pipeline *p, uint64_t *chosen, size_t total) {
     size_t count;
     for (uint64_t b = 0, at = 0; b < p->blocks; b++, at += count) {
         const uint64_t *own = fg_model_experts_chosen(model_of(p), b, &count);
-        bool mine = b >= p->first_block && b - p->first_block < p->block_count;
-        if (mine && count) memcpy(chosen + at, own, count * sizeof *chosen);
+        if (fg_pipeline_speaks_for(p, b) && count) memcpy(chosen + at, own, count * sizeof *chosen);
     }
     fg_ranks_sum_u64(p->pair->ranks, chosen, total);
 }
@@ -138,5 +137,5 @@ fg_status fg_exercised_gaps(const fg_pipeline *p, json_t **gaps, fg_error *err) 
 done:
     json_decref(made);
     fg_free(chosen);
-    return status;
+    return status == FG_OK ? fg_ranks_agree(p->pair->ranks, err) : status;
 }

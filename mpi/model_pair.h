@@ -58,7 +58,7 @@ typedef struct fg_pair_prompt {
     uint32_t *tokens; /* owned */
     uint64_t token_count;
     uint64_t patches;      /* of the image, whose rows image tokens get; 0: text alone */
-    const fg_image *image; /* borrowed; rank 0 */
+    const fg_image *image; /* borrowed; NULL: text alone */
 } fg_pair_prompt;
 
 enum { FG_PAIR_PROMPTS = 2 };
@@ -76,7 +76,7 @@ typedef struct fg_model_pair {
                          their files */
     fg_pair_prompt prompts[FG_PAIR_PROMPTS]; /* a text, then one with an image; or one of the two */
     unsigned prompt_count;
-    fg_image made_image; /* rank 0 */
+    fg_image made_image; /* one made up, or received from rank 0 */
 } fg_model_pair;
 
 /* Collective. `task` must outlive the pair. FG_ERR_DIFFER when the models are not of one shape. The pair is

@@ -70,6 +70,22 @@ static fg_status find_image(fg_model_pair *p, const fg_vision_shape *shape, cons
                          IMAGE_COLUMNS * shape->patch_width, err);
 }
 
+/* Rank 0's reaches all. */
+static fg_status share_image(fg_model_pair *p, const fg_image **image, fg_error *err) {
+    const fg_image *own = *image;
+    uint64_t size[] = {own ? own->channels : 0, own ? own->height : 0, own ? own->width : 0};
+    fg_ranks_share(p->ranks, size, sizeof size);
+    uint64_t bytes = size[0] * size[1] * size[2] * sizeof *own->pixels;
+    if (!own) {
+        p->made_image = (fg_image){.channels = size[0], .height = size[1], .width = size[2]};
+        p->made_image.pixels = fg_alloc_buffer(bytes, err);
+        *image = &p->made_image;
+    }
+    FG_CALL(fg_ranks_agree(p->ranks, err));
+    fg_ranks_share(p->ranks, (*image)->pixels, bytes);
+    return FG_OK;
+}
+
 /* The text with image tokens in place of `patches` of its tokens behind the first few, or between them where
  * it is too short for that; it keeps none of its own. Gives the number of tokens; `to` may be NULL. */
 static uint64_t place_image(const fg_pair_prompt *text, uint32_t image_token, uint64_t patches,
@@ -109,6 +125,7 @@ static fg_status add_image_prompt(fg_model_pair *p, uint64_t given, bool alone, 
         fg_vision_count_patches(shape, image, &patches, err);
     FG_CALL(fg_ranks_agree(p->ranks, err));
     fg_ranks_share(p->ranks, &patches, sizeof patches);
+    FG_CALL(share_image(p, &image, err));
     if (alone) {
         FG_CALL(share_given(p, given, given, &prompt, err));
     } else {

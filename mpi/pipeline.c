@@ -12,8 +12,9 @@
 /* What one rank may hold for the micro-batches of a proof, all models together: hidden states, keys and
  * values, weights as float32. */
 static const uint64_t PROOF_BYTES = 320 << 20;
-/* Micro-batches of a proof for each rank: with two models, ranks then wait for a fifth of the time. */
-enum { BATCHES_PER_RANK = 2 };
+/* Micro-batches of a proof for each stage, where there are more stages than models: with two models, stages
+ * then wait for a fifth of the time. */
+enum { BATCHES_PER_STAGE = 2 };
 enum { GENERATION_BATCH = 4 * FG_TILE }; /* tokens */
 /* All that one rank may allocate for a generation, with what it holds already; libraries and scratch memory
  * are extra. */
@@ -23,13 +24,17 @@ static const fg_ranks *ranks_of(const fg_pipeline *p) {
     return p->pair->ranks;
 }
 
-static bool is_last(const fg_pipeline *p) {
-    return ranks_of(p)->rank == ranks_of(p)->size - 1;
-}
-
 /* Hidden states are run where the result goes; with blocks of prediction heads, these work on copies. */
 static bool runs_in_place(const fg_pipeline *p) {
     return p->trunk == p->blocks;
+}
+
+static bool is_mine(const fg_pipeline *p, uint64_t block) {
+    return fg_grid_stage_of(&p->grid, block) == p->grid.stage;
+}
+
+bool fg_pipeline_speaks_for(const fg_pipeline *p, uint64_t block) {
+    return is_mine(p, block) && p->grid.member == 0;
 }
 
 /* ---- shares and buffers ---- */
@@ -43,70 +48,80 @@ static fg_proof_places places_of(const fg_pipeline *p) {
                              .heads = p->heads};
 }
 
-/* The first block of a rank. */
-static uint64_t first_block_of(const fg_pipeline *p, uint64_t rank) {
-    return p->blocks * rank / (uint64_t)ranks_of(p)->size;
-}
-
-static void take_share(fg_pipeline *p) {
-    uint64_t rank = (uint64_t)ranks_of(p)->rank;
+static fg_status take_share(fg_pipeline *p, fg_error *err) {
     fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
     p->hidden = shape.hidden;
     p->blocks = shape.blocks;
     p->trunk = shape.trunk;
     p->heads = p->room ? 1 : shape.heads;
     p->places = places_of(p);
-    p->first_block = first_block_of(p, rank);
-    p->block_count = first_block_of(p, rank + 1) - p->first_block;
     if (!p->token_ids) p->token_ids = p->prompt->tokens;
+    bool share_rows = fg_model_can_share_rows(p->pair->models[FG_REFERENCE]);
+    return fg_grid_lay_out(&p->grid, ranks_of(p), p->model_count, share_rows, err);
 }
 
-/* Hidden states of a model after the final norm, and one float more for a message. */
+static uint64_t positions_of(const fg_pipeline *p) {
+    return fg_max(p->room, p->prompt->token_count);
+}
+
+/* Hidden states of a model after the final norm. */
 static uint64_t normed_count(const fg_pipeline *p) {
-    return (p->room ? p->batch : p->heads * p->prompt->token_count) * p->hidden + 1;
+    return (p->room ? p->batch : p->heads * p->prompt->token_count) * p->hidden;
 }
 
-/* Keys and values of all blocks of a rank, all models together; UINT64_MAX when that is beyond counting. */
-static uint64_t keys_bytes(const fg_pipeline *p, uint64_t rank) {
-    uint64_t first = first_block_of(p, rank), count = first_block_of(p, rank + 1) - first, bytes = 0;
-    uint64_t positions = fg_max(p->room, p->prompt->token_count);
-    for (unsigned m = 0; m < p->model_count; m++) {
-        if (!fg_add(bytes, fg_cache_bytes(p->pair->models[m], first, count, positions), &bytes))
-            return UINT64_MAX;
+/* Hidden states of a model on their way, where they are not run in place. */
+static uint64_t stream_count(const fg_pipeline *p) {
+    return (p->room ? p->batch : p->prompt->token_count) * p->hidden;
+}
+
+/* Keys and values of all blocks of a stage, all models together; UINT64_MAX when that is beyond counting. */
+static uint64_t keys_bytes(const fg_pipeline *p, unsigned stage) {
+    uint64_t bytes = 0;
+    for (uint64_t b = stage; b < p->blocks; b += p->grid.stages) {
+        for (unsigned m = 0; m < p->model_count; m++) {
+            if (!fg_add(bytes, fg_cache_bytes(p->pair->models[m], b, positions_of(p)), &bytes))
+                return UINT64_MAX;
+        }
     }
     return bytes;
 }
 
-/* What is left of `most` beyond `held` bytes and the keys and values of a rank. */
-static uint64_t left_of(const fg_pipeline *p, uint64_t most, uint64_t held, uint64_t rank) {
-    if (!fg_add(held, keys_bytes(p, rank), &held)) return 0;
+/* What is left of `most` beyond `held` bytes and the keys and values of a stage. */
+static uint64_t left_of(const fg_pipeline *p, uint64_t most, uint64_t held, unsigned stage) {
+    if (!fg_add(held, keys_bytes(p, stage), &held)) return 0;
     return held < most ? most - held : 0;
 }
 
-static uint64_t left_of_proof(const fg_pipeline *p, uint64_t rank) {
-    return left_of(p, PROOF_BYTES, p->model_count * normed_count(p) * sizeof(float), rank);
+static uint64_t left_of_proof(const fg_pipeline *p, unsigned stage) {
+    return left_of(p, PROOF_BYTES, p->model_count * normed_count(p) * sizeof(float), stage);
 }
 
 /* The weights as float32 that this rank may cache, all models together. */
 static uint64_t cache_budget(const fg_pipeline *p) {
-    uint64_t rank = (uint64_t)ranks_of(p)->rank;
-    if (!p->room) return left_of_proof(p, rank);
+    if (!p->room) return left_of_proof(p, p->grid.stage);
     for (unsigned m = 0; m < p->pair->model_count; m++)
         fg_model_cache_weights(p->pair->models[m], 0); /* a proof's */
-    return left_of(p, GENERATION_BYTES, fg_alloc_live(), rank);
+    return left_of(p, GENERATION_BYTES, fg_alloc_live(), p->grid.stage);
+}
+
+/* This rank's part of the weights of a model's blocks, as float32. */
+static uint64_t share_bytes_of(const fg_pipeline *p, unsigned model) {
+    uint64_t bytes = 0;
+    for (uint64_t b = p->grid.stage; b < p->blocks; b += p->grid.stages)
+        bytes += fg_model_block_bytes(p->pair->models[model], b) / p->grid.members;
+    return bytes;
 }
 
 static uint64_t share_bytes(const fg_pipeline *p) {
     uint64_t bytes = 0;
-    for (unsigned m = 0; m < p->model_count; m++)
-        bytes += fg_model_block_bytes(p->pair->models[m], p->first_block, p->block_count);
+    for (unsigned m = 0; m < p->model_count; m++) bytes += share_bytes_of(p, m);
     return bytes;
 }
 
-/* Whether each rank may keep the keys and values of all its blocks. */
+/* Whether each stage may keep the keys and values of all its blocks. */
 static bool keys_fit(const fg_pipeline *p) {
-    for (uint64_t r = 0; r < (uint64_t)ranks_of(p)->size; r++) {
-        if (!left_of_proof(p, r)) return false;
+    for (unsigned s = 0; s < p->grid.stages; s++) {
+        if (!left_of_proof(p, s)) return false;
     }
     return true;
 }
@@ -118,15 +133,16 @@ static bool runs_at_once(const fg_pipeline *p) {
     return p->prompt->token_count <= FG_TILE;
 }
 
-/* One rank runs all tokens through a block before the next, so that it reads weights once and holds keys and
- * values of one block. Several ranks work at the same time on micro-batches, for which each keeps keys and
- * values; they are whole tiles, so the bits are the same however many there are. */
+/* Where there is a model for each stage, all tokens go through a block before the next, so that weights are
+ * read once and keys and values of one block are held. More stages work at the same time on micro-batches,
+ * for which each keeps keys and values; they are whole tiles, so the bits are the same however many there
+ * are. */
 static uint64_t batch_of(const fg_pipeline *p) {
-    uint64_t tokens = p->prompt->token_count, ranks = (uint64_t)ranks_of(p)->size;
+    uint64_t tokens = p->prompt->token_count, stages = p->grid.stages;
     if (runs_at_once(p)) return tokens;
     if (p->room) return fg_min(tokens, GENERATION_BATCH);
-    if (ranks == 1 || !keys_fit(p)) return tokens;
-    uint64_t tiles = (tokens + FG_TILE - 1) / FG_TILE, batches = BATCHES_PER_RANK * ranks;
+    if (stages <= p->model_count || !keys_fit(p)) return tokens;
+    uint64_t tiles = (tokens + FG_TILE - 1) / FG_TILE, batches = BATCHES_PER_STAGE * stages;
     return fg_min(tokens, (tiles + batches - 1) / batches * FG_TILE);
 }
 
@@ -136,24 +152,20 @@ static void choose_batch(fg_pipeline *p) {
     uint64_t budget = cache_budget(p);
     p->batch = batch_of(p);
     bool cached = p->room || (p->batch < p->prompt->token_count && share_bytes(p) <= budget);
-    for (unsigned m = 0; m < p->model_count; m++) {
-        uint64_t own = fg_model_block_bytes(p->pair->models[m], p->first_block, p->block_count);
-        uint64_t most = p->room ? budget / p->model_count : own;
-        fg_model_cache_weights(p->pair->models[m], cached ? most : 0);
-    }
+    for (unsigned m = 0; m < p->model_count; m++)
+        fg_model_cache_weights(p->pair->models[m], cached ? budget / p->model_count : 0);
 }
 
 static fg_status make_buffers(fg_pipeline *p, fg_error *err) {
     fg_status status = FG_OK;
-    uint64_t positions = fg_max(p->room, p->prompt->token_count);
-    if (!runs_in_place(p)) FG_NEW(p->stream, p->batch * p->hidden + 1);
     if (!runs_in_place(p)) FG_NEW(p->aside, p->batch * p->hidden);
     for (unsigned m = 0; m < p->model_count; m++) {
         FG_NEW(p->normed[m], normed_count(p));
         FG_NEW(p->digests[m], fg_place_final_norm(&p->places, p->heads));
-        if (p->batch < positions && p->block_count)
-            FG_TRY(fg_cache_new(&p->caches[m], p->pair->models[m], p->first_block, p->block_count, positions,
-                                err));
+        if (!runs_in_place(p)) FG_NEW(p->stream[m], stream_count(p));
+        if (p->batch < positions_of(p))
+            FG_TRY(fg_cache_new(&p->caches[m], p->pair->models[m], p->grid.stage, p->grid.stages,
+                                positions_of(p), err));
     }
 done:
     return status;
@@ -168,50 +180,69 @@ fg_status fg_pipeline_check(const fg_model_pair *pair, const fg_pair_prompt *pro
                    (unsigned long long)prompt->token_count);
 }
 
-uint64_t fg_pipeline_expected_bytes(fg_pipeline *p) {
-    uint64_t buffers = 0, weights = 0, keys = 0;
-    take_share(p);
-    choose_batch(p);
-    uint64_t positions = fg_max(p->room, p->prompt->token_count);
-    if (!runs_in_place(p)) buffers += 2 * sizeof(float) * p->batch * p->hidden;
-    for (unsigned m = 0; m < p->model_count; m++) {
-        const fg_model *model = p->pair->models[m];
-        buffers += fg_model_scratch_bytes(model, positions) + sizeof(float) * normed_count(p);
-        if (p->batch == positions) {
-            for (uint64_t b = 0; b < p->block_count; b++)
-                keys = fg_max(keys, fg_cache_bytes(model, p->first_block + b, 1, positions));
-            continue;
-        }
-        keys += fg_cache_bytes(model, p->first_block, p->block_count, positions);
-        weights += fg_model_block_bytes(model, p->first_block, p->block_count);
+/* Keys and values that this rank holds at a time. */
+static uint64_t held_keys_bytes(const fg_pipeline *p) {
+    uint64_t most = 0;
+    if (p->batch < positions_of(p)) return keys_bytes(p, p->grid.stage);
+    for (uint64_t b = p->grid.stage; b < p->blocks; b += p->grid.stages) {
+        for (unsigned m = 0; m < p->model_count; m++)
+            most = fg_max(most, fg_cache_bytes(p->pair->models[m], b, positions_of(p)));
     }
-    buffers += keys;
-    if (!p->room) buffers += fg_measures_bytes(p->batch, p->hidden);
-    if (!p->room && weights > cache_budget(p)) weights = 0;
-    if (p->room) weights = fg_min(weights, GENERATION_BYTES - fg_min(GENERATION_BYTES, buffers));
-    uint64_t bytes = buffers + weights + fg_vision_pass_bytes(p);
+    return most;
+}
+
+static uint64_t buffer_bytes(const fg_pipeline *p) {
+    uint64_t numbers = runs_in_place(p) ? 0 : p->batch * p->hidden, bytes;
+    bytes = fg_grid_bytes(&p->grid, p->batch * p->hidden);
+    for (unsigned m = 0; m < p->model_count; m++) {
+        numbers += normed_count(p) + (runs_in_place(p) ? 0 : stream_count(p));
+        bytes += fg_model_scratch_bytes(p->pair->models[m], positions_of(p));
+    }
+    return bytes + sizeof(float) * numbers + held_keys_bytes(p);
+}
+
+uint64_t fg_pipeline_expected_bytes(fg_pipeline *p) {
+    fg_error err = {0}; /* a lack of memory, which the next agreement finds */
+    uint64_t bytes = 0;
+    if (take_share(p, &err) == FG_OK) {
+        choose_batch(p);
+        uint64_t weights = p->batch < positions_of(p) ? share_bytes(p) : 0;
+        bytes = buffer_bytes(p);
+        if (!p->room) bytes += fg_measures_bytes(p->batch, p->hidden);
+        if (!p->room && weights > cache_budget(p)) weights = 0;
+        if (p->room) weights = fg_min(weights, GENERATION_BYTES - fg_min(GENERATION_BYTES, bytes));
+        bytes += weights + fg_vision_pass_bytes(p);
+    }
+    fg_grid_close(&p->grid);
     fg_ranks_max_u64(ranks_of(p), &bytes, 1);
     return bytes;
 }
 
 /* Where weights stay on a GPU, ranks read theirs at the same time, before the first computes. */
 static fg_status preload(fg_pipeline *p, fg_error *err) {
-    for (unsigned m = 0; ranks_of(p)->size > 1 && m < p->model_count; m++)
-        FG_CALL(fg_model_preload(p->pair->models[m], p->first_block, p->block_count, err));
+    for (unsigned m = 0; ranks_of(p)->size > 1 && m < p->model_count; m++) {
+        for (uint64_t b = p->grid.stage; b < p->blocks; b += p->grid.stages)
+            FG_CALL(fg_model_preload(p->pair->models[m], b, err));
+    }
     return FG_OK;
 }
 
 fg_status fg_pipeline_open(fg_pipeline *p, fg_error *err) {
-    take_share(p);
+    FG_CALL(take_share(p, err));
     choose_batch(p);
     if (fg_pipeline_check(p->pair, p->prompt, err) == FG_OK && make_buffers(p, err) == FG_OK) preload(p, err);
-    return fg_ranks_agree(ranks_of(p), err);
+    FG_CALL(fg_ranks_agree(ranks_of(p), err));
+    FG_CALL(fg_grid_open(&p->grid, p->batch * p->hidden, err));
+    for (unsigned m = 0; m < p->model_count; m++) fg_model_share_rows(p->pair->models[m], &p->grid.sharing);
+    return FG_OK;
 }
 
 void fg_pipeline_close(fg_pipeline *p) {
-    fg_free(p->stream);
+    for (unsigned m = 0; m < p->model_count; m++) fg_model_share_rows(p->pair->models[m], NULL);
+    fg_grid_close(&p->grid);
     fg_free(p->aside);
     for (unsigned m = 0; m < FG_PAIR_MODELS; m++) {
+        fg_free(p->stream[m]);
         fg_free(p->normed[m]);
         fg_free(p->digests[m]);
         fg_free(p->image_rows[m]);
@@ -225,8 +256,9 @@ typedef struct micro_batch {
     fg_pipeline *pipeline;
     unsigned model;
     uint64_t position, count; /* tokens */
-    float *stream;            /* hidden states [count, hidden] on their way, and one float more */
+    float *stream;            /* hidden states [count, hidden] on their way */
     float *normed;            /* where the first head's result goes after the final norm, [count, hidden] */
+    struct fg_sends *sends;   /* owned; of the stream */
     fg_error *err;            /* of the dump, which the probe writes */
 } micro_batch;
 
@@ -234,6 +266,7 @@ typedef struct micro_batch {
 static void add_digest(const micro_batch *l, uint64_t place, uint64_t position, uint64_t count,
                        const float *values) {
     size_t bytes = count * l->pipeline->hidden * sizeof *values;
+    if (l->pipeline->grid.member) return; /* all members of a stage have the same numbers */
     l->pipeline->digests[l->model][place] += XXH3_64bits_withSeed(values, bytes, position);
 }
 
@@ -251,6 +284,7 @@ static fg_status show_hidden(const micro_batch *l, fg_dump_item item, uint64_t b
                              uint64_t count, const float *values, fg_error *err) {
     const fg_measure_point point = {item, block};
     const fg_measured measured = {point, position, count, values, reference_of(l, point, values)};
+    if (l->pipeline->grid.member) return FG_OK; /* all members of a stage have the same numbers */
     if (l->pipeline->measures) FG_CALL(fg_measures_add(l->pipeline->measures, l->model, &measured, err));
     if (!l->pipeline->dump || l->model >= FG_DUMP_SIDES) return FG_OK;
     return fg_dump_hidden(l->pipeline->dump, (int)l->model, item, block, position, count, values, err);
@@ -281,7 +315,7 @@ static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, 
                           stream, &probe, err));
     FG_TRY((fg_status)err->status); /* what the probe met */
     FG_TRY(show_hidden(l, FG_DUMP_OUTPUT, block, l->position, l->count, stream, err));
-    p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], block, 1);
+    p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], block) / p->grid.members;
     fg_progress_update(&p->progress, p->done_bytes);
 done:
     return status;
@@ -304,100 +338,139 @@ static fg_status one_head(const micro_batch *l, uint64_t head, fg_error *err) {
     return finish(l, head, p->aside, err);
 }
 
-static uint64_t end_block(const fg_pipeline *p) {
-    return p->first_block + p->block_count;
+static fg_status through_block(const micro_batch *l, uint64_t block, fg_error *err) {
+    fg_pipeline *p = l->pipeline;
+    if (block == 0) FG_CALL(embed(l, err));
+    if (block >= p->trunk) return one_head(l, block - p->trunk, err);
+    FG_CALL(one_block(l, block, l->stream, err));
+    return block + 1 == p->blocks ? finish(l, 0, l->stream, err) : FG_OK;
 }
 
-static fg_status through_blocks(const micro_batch *l, uint64_t first, uint64_t end, fg_error *err) {
+/* ---- from stage to stage ---- */
+
+/* Members of a stage are partners of those of the next: of the larger stage several have the same one. */
+static unsigned partner_of(unsigned member, unsigned members) {
+    return member % members;
+}
+
+/* What goes before hidden states: whether there are some. */
+typedef struct notice {
+    uint32_t good;
+} notice;
+
+/* How many members of another stage get hidden states from this rank at most. */
+static size_t receivers_of(const fg_pipeline *p) {
+    size_t most = 0;
+    for (unsigned s = 0; s < p->grid.stages; s++) most = fg_max(most, fg_grid_members(&p->grid, s));
+    return (most + p->grid.members - 1) / p->grid.members;
+}
+
+static void receive_stream(micro_batch *l, uint64_t block) {
     fg_pipeline *p = l->pipeline;
-    for (uint64_t b = first; b < end; b++) {
-        if (b < p->trunk)
-            FG_CALL(one_block(l, b, l->stream, err));
-        else
-            FG_CALL(one_head(l, b - p->trunk, err));
+    const fg_grid *g = &p->grid;
+    if (block == 0 || is_mine(p, block - 1)) return;
+    unsigned stage = fg_grid_stage_of(g, block - 1);
+    int from = fg_grid_rank(g, stage, partner_of(g->member, fg_grid_members(g, stage)));
+    notice note = {0};
+    if (fg_grid_hands_over(g)) {
+        if (!fg_grid_take_over(&p->grid, l->model, l->stream, l->count * p->hidden)) fg_grid_fail(&p->grid);
+        return;
     }
-    if (end == end_block(p) && is_last(p) && runs_in_place(p)) FG_CALL(finish(l, 0, l->stream, err));
-    return FG_OK;
+    fg_sends_finish(l->sends); /* of an earlier block; they have come round */
+    fg_ranks_receive(ranks_of(p), from, &note, sizeof note);
+    if (note.good)
+        fg_ranks_receive(ranks_of(p), from, l->stream, l->count * p->hidden * sizeof *l->stream);
+    else
+        fg_grid_fail(&p->grid);
 }
 
-/* The rank that has a head's result: the one that holds its block, or the last. */
-static int owner_of(const fg_pipeline *p, uint64_t head) {
-    uint64_t block = p->trunk + head;
-    if (runs_in_place(p)) return ranks_of(p)->size - 1;
-    int rank = 0;
-    while (first_block_of(p, (uint64_t)rank + 1) <= block) rank++;
-    return rank;
-}
-
-/* The blocks [first, end) of this rank. A rank that failed, or was told of a failure, sends that on instead
- * of hidden states, so that no rank waits for ever. */
-static void run_micro_batch(const micro_batch *l, uint64_t first, uint64_t end, fg_error *err) {
+static void send_stream(micro_batch *l, uint64_t block, bool good) {
     fg_pipeline *p = l->pipeline;
-    const fg_ranks *ranks = ranks_of(p);
-    size_t size = (l->count * p->hidden + 1) * sizeof *l->stream;
-    int rank = ranks->rank;
-    float *failed = l->stream + l->count * p->hidden;
-    bool begins = first == p->first_block;
-    if (begins) *failed = 0;
-    if (begins && rank > 0) fg_ranks_receive(ranks, rank - 1, l->stream, size);
-    bool good = *failed == 0 && err->status == FG_OK;
-    if (good && begins && rank == 0) good = embed(l, err) == FG_OK;
-    if (good) good = through_blocks(l, first, end, err) == FG_OK;
-    *failed = good ? 0 : 1;
-    if (end == end_block(p) && !is_last(p)) fg_ranks_send(ranks, rank + 1, l->stream, size);
+    const fg_grid *g = &p->grid;
+    if (block + 1 == p->blocks || is_mine(p, block + 1)) return;
+    unsigned stage = fg_grid_stage_of(g, block + 1);
+    if (fg_grid_hands_over(g)) {
+        if (good) fg_grid_hand_over(&p->grid, l->model, l->stream, l->count * p->hidden);
+        return;
+    }
+    for (unsigned m = 0; m < fg_grid_members(g, stage); m++) {
+        const notice note = {good};
+        int to = fg_grid_rank(g, stage, m);
+        if (partner_of(m, g->members) != g->member) continue;
+        fg_ranks_send(ranks_of(p), to, &note, sizeof note);
+        if (good) fg_sends_begin(l->sends, to, l->stream, l->count * p->hidden * sizeof *l->stream);
+    }
+}
+
+/* A rank that failed, or was told of a failure, sends that on instead of hidden states, so that no rank waits
+ * for ever. */
+static void run_block(micro_batch *l, uint64_t block, fg_error *err) {
+    fg_pipeline *p = l->pipeline;
+    receive_stream(l, block);
+    bool good = err->status == FG_OK && !p->grid.failed && !p->grid.told;
+    if (good) good = through_block(l, block, err) == FG_OK && err->status == FG_OK;
+    if (!good) fg_grid_fail(&p->grid);
+    send_stream(l, block, good);
 }
 
 /* ---- all models, all micro-batches ---- */
 
-/* Where models have streams of their own, each runs a block before the first runs the next: what is kept of
- * one to be compared with another is that of a block. */
-static uint64_t blocks_at_once(const fg_pipeline *p) {
-    return runs_in_place(p) ? 1 : fg_max(1, p->block_count);
-}
-
-static void run_models(const micro_batch *batches, fg_error *err) {
-    const fg_pipeline *p = batches->pipeline;
-    uint64_t first = p->first_block, end;
-    do {
-        end = fg_min(first + blocks_at_once(p), end_block(p));
-        for (unsigned m = 0; m < p->model_count; m++) run_micro_batch(&batches[m], first, end, err);
-        first = end;
-    } while (end < end_block(p));
-}
-
-/* The tokens [position, position + count) by micro-batches. Results go one behind the other for a run; a
- * generation needs the last token's only, so that each overwrites the one before. Gives the tokens of the
- * last micro-batch. */
-static uint64_t run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
-    uint64_t last = 0;
-    for (unsigned m = 0; m < p->pair->model_count; m++)
-        fg_model_set_length(p->pair->models[m], position + count);
-    for (uint64_t at = position; at < position + count; at += last) {
-        micro_batch batches[FG_PAIR_MODELS];
-        last = fg_min(p->batch, position + count - at);
-        for (unsigned m = 0; m < p->model_count; m++) {
-            float *normed = p->normed[m] + (p->room ? 0 : at * p->hidden);
-            batches[m] = (micro_batch){.pipeline = p,
-                                       .model = m,
-                                       .position = at,
-                                       .count = last,
-                                       .stream = runs_in_place(p) ? normed : p->stream,
-                                       .normed = normed,
-                                       .err = err};
+static fg_status make_micro_batches(fg_pipeline *p, uint64_t position, uint64_t count, micro_batch *made,
+                                    fg_error *err) {
+    for (uint64_t at = position; at < position + count; at += p->batch) {
+        for (unsigned m = 0; m < p->model_count; m++, made++) {
+            uint64_t numbers = p->room ? 0 : at * p->hidden;
+            *made = (micro_batch){.pipeline = p,
+                                  .model = m,
+                                  .position = at,
+                                  .count = fg_min(p->batch, position + count - at),
+                                  .normed = p->normed[m] + numbers,
+                                  .err = err};
+            made->stream = runs_in_place(p) ? made->normed : p->stream[m] + numbers;
+            FG_CALL(fg_sends_new(ranks_of(p), receivers_of(p), made->count * p->hidden * sizeof *made->stream,
+                                 &made->sends, err));
         }
-        run_models(batches, err);
     }
-    return last;
+    return FG_OK;
+}
+
+/* All models, the tokens [position, position + count) by micro-batches: each through a block of this stage
+ * before the first goes through the next. */
+static fg_status run_micro_batches(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
+    fg_status status = FG_OK;
+    uint64_t all = (count + p->batch - 1) / p->batch * p->model_count;
+    micro_batch *made = fg_alloc(all, sizeof *made, err);
+    if (made) make_micro_batches(p, position, count, made, err);
+    FG_TRY(fg_ranks_agree(ranks_of(p), err));
+    for (uint64_t b = p->grid.stage; b < p->blocks; b += p->grid.stages) {
+        for (uint64_t i = 0; i < all; i++) run_block(&made[i], b, err);
+    }
+    for (uint64_t i = 0; i < all; i++) fg_sends_finish(made[i].sends);
+    fg_grid_finish(&p->grid, err);
+    status = fg_ranks_agree(ranks_of(p), err);
+done:
+    for (uint64_t i = 0; made && i < all; i++) fg_sends_free(made[i].sends);
+    fg_free(made);
+    return status;
+}
+
+static void set_length(const fg_pipeline *p, uint64_t tokens) {
+    for (unsigned m = 0; m < p->pair->model_count; m++) fg_model_set_length(p->pair->models[m], tokens);
+}
+
+/* A head's result is that of its block, or of the last. */
+static int owner_of(const fg_pipeline *p, uint64_t head) {
+    uint64_t block = runs_in_place(p) ? p->blocks - 1 : p->trunk + head;
+    return fg_grid_rank(&p->grid, fg_grid_stage_of(&p->grid, block), 0);
 }
 
 fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     uint64_t tokens = p->prompt->token_count, bytes = share_bytes(p) * ((tokens + p->batch - 1) / p->batch);
-    bool embeds = ranks_of(p)->rank == 0;
-    if (embeds) bytes += fg_vision_pass_weight_bytes(p);
+    if (is_mine(p, 0)) bytes += fg_vision_pass_weight_bytes(p);
+    set_length(p, tokens);
     fg_progress_begin(&p->progress, "proving", bytes, p->style);
-    run_micro_batches(p, 0, tokens, err);
+    fg_status status = run_micro_batches(p, 0, tokens, err);
     fg_progress_end(&p->progress, p->done_bytes);
-    fg_status status = fg_ranks_agree(ranks_of(p), err);
     for (unsigned m = 0; m < p->model_count; m++) fg_cache_free(&p->caches[m]); /* the head needs memory */
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         for (uint64_t h = 0; h < p->heads; h++)
@@ -408,13 +481,18 @@ fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     return status;
 }
 
+/* Only the last token's result is needed: each micro-batch overwrites what the one before gave. */
 fg_status fg_pipeline_advance(fg_pipeline *p, uint64_t position, uint64_t count, fg_error *err) {
-    uint64_t last = run_micro_batches(p, position, count, err);
-    fg_status status = fg_ranks_agree(ranks_of(p), err);
-    for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
+    uint64_t last = 0;
+    set_length(p, position + count);
+    for (uint64_t at = position; at < position + count; at += last) {
+        last = fg_min(p->batch, position + count - at);
+        FG_CALL(run_micro_batches(p, at, last, err));
+    }
+    for (unsigned m = 0; m < p->model_count; m++) {
         float *normed = p->normed[m];
         if (last > 1) memmove(normed, normed + (last - 1) * p->hidden, p->hidden * sizeof *normed);
         fg_ranks_share_from(ranks_of(p), owner_of(p, 0), normed, p->hidden * sizeof *normed);
     }
-    return status;
+    return FG_OK;
 }

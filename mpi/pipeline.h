@@ -1,26 +1,27 @@
-/* The blocks of several models, spread over the ranks: rank 0 embeds, each rank runs its blocks on the hidden
- * states and sends them to the next, the last applies the final norm. With several prediction heads each has
- * a block of its own after the shared blocks: the rank that holds it applies it and the head's final norm to
- * a copy, and sends on what it received.
+/* The blocks of several models, spread over the ranks: stages have blocks in turns (grid.h), the ranks of a
+ * stage run each of them together. The stage of the first block embeds, that of the last applies the final
+ * norm. With several prediction heads each has a block of its own after the shared blocks: the stage that
+ * holds it applies it and the head's final norm to a copy, and sends on what it received.
  *
- * A message is one model's hidden states of one micro-batch of tokens, so that neighbouring ranks work on
+ * Hidden states of one model and one micro-batch of tokens go from stage to stage, so that stages work on
  * different ones. A micro-batch is all tokens or a number of whole tiles (model/tile.h): logits have the same
  * bits for every number of ranks.
  *
  * Memory of a rank, in numbers: tokens * hidden * models for hidden states; keys and values of one block, or,
- * with several micro-batches, of all blocks of the rank; weights, where they fit into the cache; and what
- * fg_model_scratch_bytes says.
+ * with several micro-batches, of all blocks of the stage; weights, where they fit into the cache; what
+ * fg_model_scratch_bytes says; and what the grid takes.
  *
  * Two uses: a proof runs all tokens once (fg_pipeline_run); a generation first its prompt and then one token
  * after the other (fg_pipeline_advance), with a KV cache.
  *
- * Digests find the first difference: each rank makes one of what each sublayer of its blocks adds to the
- * residual stream, rank 0 also of an image's way (vision_pass.h).
+ * Digests find the first difference: each stage makes one of what each sublayer of its blocks adds to the
+ * residual stream, that of the first block also of an image's way (vision_pass.h).
  */
 #ifndef FG_MPI_PIPELINE_H
 #define FG_MPI_PIPELINE_H
 
 #include "dump.h"
+#include "grid.h"
 #include "measures.h"
 #include "model_pair.h"
 #include "places.h"
@@ -38,17 +39,17 @@ typedef struct fg_pipeline {
 
     uint64_t hidden, blocks, trunk, heads; /* of the models' shape */
     fg_proof_places places;
-    uint64_t first_block, block_count; /* this rank's */
-    uint64_t batch;                    /* tokens in a micro-batch */
+    fg_grid grid;
+    uint64_t batch; /* tokens in a micro-batch */
     fg_cache *caches[FG_PAIR_MODELS];
-    /* With blocks of prediction heads: hidden states on their way, [batch, hidden] and one float more,
-     * whether an earlier rank failed; and [batch, hidden], what a head's own block makes of them. Else hidden
-     * states are on their way where their result goes, and both are NULL. */
-    float *stream, *aside;
+    /* With blocks of prediction heads: hidden states on their way, [tokens, hidden], of an advance [batch,
+     * hidden]; and [batch, hidden], what a head's own block makes of them. Else hidden states are on their
+     * way where their result goes, and all are NULL. */
+    float *stream[FG_PAIR_MODELS], *aside;
     float *normed
         [FG_PAIR_MODELS]; /* on every rank, after the final norm: of a run [heads, tokens, hidden]; of an
                              advance [hidden], the last token's of the first head */
-    float *image_rows[FG_PAIR_MODELS]; /* rank 0: [patches, hidden], what image tokens get; NULL: no image */
+    float *image_rows[FG_PAIR_MODELS]; /* stage 0: [patches, hidden], what image tokens get; NULL: no image */
     fg_progress progress;
     uint64_t done_bytes;
     uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */
@@ -65,6 +66,10 @@ fg_status fg_pipeline_open(fg_pipeline *pipeline, fg_error *err);
 fg_status fg_pipeline_run(fg_pipeline *pipeline, fg_error *err);
 /* Collective. The tokens [position, position + count), which continue what came before. */
 fg_status fg_pipeline_advance(fg_pipeline *pipeline, uint64_t position, uint64_t count, fg_error *err);
+/* Collective, in any case. */
 void fg_pipeline_close(fg_pipeline *pipeline);
+
+/* Whether this rank is the one that reports what its stage finds in a block. */
+bool fg_pipeline_speaks_for(const fg_pipeline *pipeline, uint64_t block);
 
 #endif

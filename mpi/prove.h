@@ -1,9 +1,10 @@
 /* The proof: two models run on the same prompts, side by side, spread over the ranks, and their logits are
  * compared.
  *
- * Ranks hold consecutive blocks (a pipeline). What flows through it are hidden states of one model and one
- * micro-batch of tokens; while a rank works on one, its neighbours work on others. The head is split over the
- * vocabulary: each rank computes and compares its rows, and all-reduces join the result.
+ * Ranks form stages, which have blocks in turns and share the rows of each matrix (grid.h). What goes from
+ * stage to stage are hidden states of one model and one micro-batch of tokens; while one works on these, the
+ * others work on others. The head is split over the vocabulary: each rank computes and compares its rows, and
+ * all-reduces join the result.
  */
 #ifndef FG_MPI_PROVE_H
 #define FG_MPI_PROVE_H

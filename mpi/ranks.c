@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/clock.h"
 #include "communicators.h"
+#include "patience.h"
 #include "report/progress.h"
 
 /* MPI counts with int; larger blocks go in parts of so many bytes. */
@@ -52,6 +53,17 @@ static void check(const fg_ranks *ranks, int code, const char *format, ...) {
     fg_where(&mpi->failure, "%s", action);
     fg_hint(&mpi->failure, "look at what mpirun prints: a process or the network between machines failed");
     mpi->failure.rank = ranks->rank;
+}
+
+/* Waits until what a call began is done, and gives its code. */
+static int finish(int code, MPI_Request *request) {
+    fg_patience patience = {0};
+    int done = 0;
+    while (code == MPI_SUCCESS && !done) {
+        code = MPI_Test(request, &done, MPI_STATUS_IGNORE);
+        if (code == MPI_SUCCESS && !done) fg_patience_wait(&patience);
+    }
+    return code;
 }
 
 /* The failure, unless `err` holds an earlier one. */
@@ -130,7 +142,8 @@ void fg_ranks_stop(fg_ranks *ranks) {
     if (!ranks->mpi) return;
     if (fg_ranks_failed(ranks)) MPI_Abort(ranks->mpi->world, ranks->mpi->failure.status);
     if (ranks->mpi->node != MPI_COMM_NULL) MPI_Comm_free(&ranks->mpi->node);
-    MPI_Barrier(ranks->mpi->world);
+    MPI_Request request;
+    finish(MPI_Ibarrier(ranks->mpi->world, &request), &request);
     fg_free(ranks->mpi);
     ranks->mpi = NULL;
     double began = fg_clock_seconds();
@@ -144,7 +157,9 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
     fg_alloc_check(err);
     int mine = err->status == FG_OK ? INT_MAX : ranks->rank, first = INT_MAX;
     if (is_silent(ranks)) return status_of(ranks, err);
-    check(ranks, MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world),
+    MPI_Request request;
+    check(ranks,
+          finish(MPI_Iallreduce(&mine, &first, 1, MPI_INT, MPI_MIN, ranks->mpi->world, &request), &request),
           "asking the other ranks whether they failed");
     if (first == ranks->rank) err->rank = ranks->rank;
     if (first != INT_MAX) fg_ranks_share_from(ranks, first, err, sizeof *err);
@@ -154,10 +169,12 @@ fg_status fg_ranks_agree(const fg_ranks *ranks, fg_error *err) {
 /* ---- from one to all, from all to one ---- */
 
 void fg_ranks_share_from(const fg_ranks *ranks, int root, void *bytes, size_t size) {
+    MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Bcast((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, root,
-                        ranks->mpi->world),
+              finish(MPI_Ibcast((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, root,
+                                ranks->mpi->world, &request),
+                     &request),
               "sharing %zu bytes of rank %d", size, root);
 }
 
@@ -194,10 +211,12 @@ void fg_ranks_gather(const fg_ranks *ranks, const void *mine, const size_t *size
 
 static void reduce_u64(const fg_ranks *ranks, uint64_t *values, size_t count, MPI_Op op) {
     size_t part = is_silent(ranks) ? 0 : ranks->mpi->part / sizeof *values;
+    MPI_Request request;
     for (size_t at = 0; at < count && !is_silent(ranks); at += part)
         check(ranks,
-              MPI_Allreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T, op,
-                            ranks->mpi->world),
+              finish(MPI_Iallreduce(MPI_IN_PLACE, values + at, (int)fg_min(part, count - at), MPI_UINT64_T,
+                                    op, ranks->mpi->world, &request),
+                     &request),
               "joining %zu numbers of each rank", count);
 }
 
@@ -242,19 +261,130 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 /* ---- from one to another ---- */
 
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size) {
+    MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Send((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, to,
-                       TAG_BYTES, ranks->mpi->world),
+              finish(MPI_Isend((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE,
+                               to, TAG_BYTES, ranks->mpi->world, &request),
+                     &request),
               "sending %zu bytes to rank %d", size, to);
 }
 
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size) {
+    MPI_Request request;
     for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part)
         check(ranks,
-              MPI_Recv((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, from,
-                       TAG_BYTES, ranks->mpi->world, MPI_STATUS_IGNORE),
+              finish(MPI_Irecv((char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, from,
+                               TAG_BYTES, ranks->mpi->world, &request),
+                     &request),
               "receiving %zu bytes from rank %d", size, from);
+}
+
+/* Parts of messages that are on their way. */
+struct fg_sends {
+    const fg_ranks *ranks;
+    size_t count;
+    MPI_Request *requests; /* owned */
+};
+
+fg_status fg_sends_new(const fg_ranks *ranks, size_t messages, size_t size, struct fg_sends **sends,
+                       fg_error *err) {
+    size_t parts = ranks->mpi ? size / ranks->mpi->part + 1 : 0;
+    FG_CALL_NEW(*sends, fg_alloc(1, sizeof **sends, err));
+    (*sends)->ranks = ranks;
+    FG_CALL_NEW((*sends)->requests, fg_alloc(messages * parts, sizeof *(*sends)->requests, err));
+    return FG_OK;
+}
+
+void fg_sends_free(struct fg_sends *sends) {
+    if (sends) fg_free(sends->requests);
+    fg_free(sends);
+}
+
+void fg_sends_begin(struct fg_sends *sends, int to, const void *bytes, size_t size) {
+    const fg_ranks *ranks = sends->ranks;
+    for (size_t at = 0; at < size && !is_silent(ranks); at += ranks->mpi->part) {
+        MPI_Request *request = sends->requests + sends->count++;
+        int code = MPI_Isend((const char *)bytes + at, (int)fg_min(ranks->mpi->part, size - at), MPI_BYTE, to,
+                             TAG_BYTES, ranks->mpi->world, request);
+        check(ranks, code, "sending %zu bytes to rank %d", size, to);
+    }
+}
+
+void fg_sends_finish(struct fg_sends *sends) {
+    for (size_t i = 0; i < sends->count && !is_silent(sends->ranks); i++)
+        check(sends->ranks, finish(MPI_SUCCESS, &sends->requests[i]), "sending to another rank");
+    sends->count = 0;
+}
+
+/* What has begun may need its rank to look after it; a rank that waits for something else does so now and
+ * then. */
+void fg_ranks_look_after(const fg_ranks *ranks) {
+    int waiting;
+    if (is_silent(ranks)) return;
+    MPI_Iprobe(MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, &waiting, MPI_STATUS_IGNORE);
+}
+
+/* ---- some of the ranks ---- */
+
+struct fg_ranks_group {
+    const fg_ranks *ranks;
+    MPI_Comm members;
+    int *counts, *places; /* owned; of what each member gives */
+};
+
+fg_status fg_ranks_group_open(const fg_ranks *ranks, unsigned number, unsigned member, unsigned members,
+                              struct fg_ranks_group **group, fg_error *err) {
+    struct fg_ranks_group *made = *group = fg_alloc(1, sizeof *made, err);
+    if (made) {
+        *made = (struct fg_ranks_group){.ranks = ranks, .members = MPI_COMM_NULL};
+        made->counts = fg_alloc(members, sizeof *made->counts, err);
+        made->places = fg_alloc(members, sizeof *made->places, err);
+    }
+    FG_CALL(fg_ranks_agree(ranks, err));
+    check(ranks, MPI_Comm_split(ranks->mpi->world, (int)number, (int)member, &made->members),
+          "dividing the ranks into groups");
+    if (!fg_ranks_failed(ranks)) MPI_Comm_set_errhandler(made->members, MPI_ERRORS_RETURN);
+    return status_of(ranks, err);
+}
+
+fg_status fg_ranks_group_agree(struct fg_ranks_group *group, bool good, bool *all_good, fg_error *err) {
+    const fg_ranks *ranks = group->ranks;
+    int mine = good, all = 0;
+    MPI_Request request;
+    if (!is_silent(ranks))
+        check(ranks,
+              finish(MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_MIN, group->members, &request), &request),
+              "asking the ranks of a group whether they failed");
+    *all_good = all;
+    return status_of(ranks, err);
+}
+
+fg_status fg_ranks_group_gather(struct fg_ranks_group *group, const uint64_t *counts, unsigned members,
+                                uint64_t slot, float *slots, fg_error *err) {
+    const fg_ranks *ranks = group->ranks;
+    MPI_Request request;
+    for (unsigned m = 0; m < members; m++) {
+        group->counts[m] = (int)counts[m];
+        group->places[m] = (int)(m * slot);
+    }
+    if (!is_silent(ranks))
+        check(ranks,
+              finish(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, slots, group->counts, group->places,
+                                     MPI_FLOAT, group->members, &request),
+                     &request),
+              "sharing rows with the ranks of a group");
+    return status_of(ranks, err);
+}
+
+void fg_ranks_group_close(struct fg_ranks_group **group) {
+    struct fg_ranks_group *g = *group;
+    if (!g) return;
+    if (g->members != MPI_COMM_NULL && !fg_ranks_failed(g->ranks)) MPI_Comm_free(&g->members);
+    fg_free(g->counts);
+    fg_free(g->places);
+    fg_free(g);
+    *group = NULL;
 }
 
 void fg_ranks_call_stop(const fg_ranks *ranks) {

@@ -60,6 +60,32 @@ fg_status fg_ranks_reduce(const fg_ranks *ranks, void *values, size_t count, siz
 /* From one rank to another, which receives the same size. */
 void fg_ranks_send(const fg_ranks *ranks, int to, const void *bytes, size_t size);
 void fg_ranks_receive(const fg_ranks *ranks, int from, void *bytes, size_t size);
+/* Messages on their way, which the other ends receive in the same way. */
+struct fg_sends;
+/* With room for so many at a time, of so many bytes each. To be freed in any case. */
+fg_status fg_sends_new(const fg_ranks *ranks, size_t messages, size_t size, struct fg_sends **sends,
+                       fg_error *err);
+/* `bytes` stay as they are until it is finished. */
+void fg_sends_begin(struct fg_sends *sends, int to, const void *bytes, size_t size);
+void fg_sends_finish(struct fg_sends *sends); /* all that have begun */
+void fg_sends_free(struct fg_sends *sends);   /* NULL: nothing */
+/* While a rank waits for something else than MPI: messages that it has begun to send go on. */
+void fg_ranks_look_after(const fg_ranks *ranks);
+
+/* Some of the ranks, which may be on several nodes. */
+struct fg_ranks_group;
+/* Collective over all ranks: they form the groups `number`, in each of which a rank is `member` of
+ * `members`. Only in a run of several processes. To be closed in any case. */
+fg_status fg_ranks_group_open(const fg_ranks *ranks, unsigned number, unsigned member, unsigned members,
+                              struct fg_ranks_group **group, fg_error *err);
+/* Collective over the group. `*all_good`: every member said so. */
+fg_status fg_ranks_group_agree(struct fg_ranks_group *group, bool good, bool *all_good, fg_error *err);
+/* Collective over the group. Each member's counts[member] numbers, at slots + member * slot, reach the
+ * others. */
+fg_status fg_ranks_group_gather(struct fg_ranks_group *group, const uint64_t *counts, unsigned members,
+                                uint64_t slot, float *slots, fg_error *err);
+/* Collective over the group. */
+void fg_ranks_group_close(struct fg_ranks_group **group);
 
 /* A rank that failed calls on those of other nodes to stop; they look now and then whether a rank has
  * called. */

@@ -21,6 +21,7 @@ typedef struct pass {
 static fg_status note(const pass *a, uint64_t place, fg_vision_item item, uint64_t block, uint64_t first,
                       uint64_t count, uint64_t width, const float *values, fg_error *err) {
     fg_pipeline *p = a->pipeline;
+    if (p->grid.member) return FG_OK; /* all members of a stage have the same numbers */
     p->digests[a->model][place] += XXH3_64bits_withSeed(values, count * width * sizeof *values, first);
     if (!p->dump || a->model >= FG_DUMP_SIDES) return FG_OK;
     return fg_dump_vision(p->dump, (int)a->model, item, block, first, count, values, err);
@@ -41,7 +42,7 @@ static fg_status run_blocks(const pass *a, fg_error *err) {
     for (uint64_t b = 0; b < a->shape.blocks; b++) {
         FG_CALL(fg_vision_block(model, p->prompt->image, b, a->hidden, &probe, err));
         FG_CALL((fg_status)err->status); /* what the probe met */
-        if (p->dump && a->model < FG_DUMP_SIDES)
+        if (p->dump && a->model < FG_DUMP_SIDES && !p->grid.member)
             FG_CALL(
                 fg_dump_vision(p->dump, (int)a->model, FG_VISION_OUTPUT, b, 0, a->patches, a->hidden, err));
     }
@@ -62,7 +63,7 @@ static fg_status run_model(pass *a, fg_error *err) {
     FG_TRY(run_blocks(a, err));
     FG_TRY(fg_vision_adapt(model, a->hidden, a->patches, *rows, err));
     FG_TRY(note(a, fg_place_adapter(&p->places), FG_VISION_ADAPTER, 0, 0, a->patches, p->hidden, *rows, err));
-    p->done_bytes += fg_vision_weight_bytes(model);
+    p->done_bytes += fg_vision_weight_bytes(model) / p->grid.members;
     fg_progress_update(&p->progress, p->done_bytes);
 done:
     fg_free(a->hidden);
@@ -91,7 +92,7 @@ void fg_vision_pass_place(fg_pipeline *p, unsigned model, uint64_t position, uin
 uint64_t fg_vision_pass_weight_bytes(const fg_pipeline *p) {
     uint64_t bytes = 0;
     for (unsigned m = 0; p->prompt->patches && m < p->model_count; m++)
-        bytes += fg_vision_weight_bytes(p->pair->models[m]);
+        bytes += fg_vision_weight_bytes(p->pair->models[m]) / p->grid.members;
     return bytes;
 }
 

@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "model/norm.h"
 #include "model/rotary.h"
+#include "model/row_sharing.h"
 #include "model/sublayer_kind.h"
 
 enum { QUERY, KEY, VALUE, OUTPUT, MATRICES };
@@ -160,28 +161,48 @@ static query_tile tile_of(const fg_block_call *call, uint64_t at, fg_real *queri
     return t;
 }
 
-/* What a head gathers takes the place of its queries. */
-static void attend_tile(const fg_block_call *call, const query_tile *t) {
+/* All heads, or one. What a head gathers takes the place of its queries. */
+static void attend_heads(const fg_block_call *call, const query_tile *t, uint64_t first, uint64_t count) {
     fg_workspace *w = call->work;
     const attention *s = call->settings;
     uint64_t apart = 2 * s->kv_heads * s->head_size;
-    const fg_real *key = call->cache->positions + t->oldest * apart;
+    uint64_t kv_head = first / (s->heads / s->kv_heads), kv_heads = count == s->heads ? s->kv_heads : 1;
+    const fg_real *key = call->cache->positions + t->oldest * apart + kv_head * s->head_size;
     const fg_band band = {.end = t->position + 1 - t->oldest, .width = s->window};
     const fg_attention_tile tile = {.count = t->count,
-                                    .heads = s->heads,
-                                    .kv_heads = s->kv_heads,
+                                    .heads = count,
+                                    .kv_heads = kv_heads,
                                     .size = s->head_size,
                                     .keys = t->keys,
                                     .scale = score_scale(s),
                                     .softcap = (float)s->score_softcap,
                                     .band = call->sees_ahead ? NULL : &band,
-                                    .queries = t->queries,
+                                    .queries = t->queries + first * s->head_size,
                                     .stride = s->heads * s->head_size,
                                     .key = key,
                                     .value = key + apart / 2,
                                     .keys_stride = apart,
                                     .scores = w->scores.values};
     w->device->attend(w->state, &tile);
+}
+
+static void attend_tile(const fg_block_call *call, const query_tile *t, const fg_row_part *heads) {
+    const attention *s = call->settings;
+    if (call->work->device->heads_at_once) {
+        attend_heads(call, t, 0, s->heads);
+        return;
+    }
+    for (uint64_t h = heads->first; h < heads->first + heads->count; h++) attend_heads(call, t, h, 1);
+}
+
+/* Products of queries and keys above which the members of a model share its heads: for fewer, giving each
+ * other the results takes longer than computing all of them. */
+static const uint64_t SHARED_PRODUCTS = 1 << 18;
+
+static bool shares_heads(const fg_block_call *call) {
+    const attention *s = call->settings;
+    return fg_row_is_shared(call->work) &&
+           call->count * call->given >= SHARED_PRODUCTS / (s->heads * s->head_size);
 }
 
 /* Queries [count, heads * size] become what each head gathers, in place. */
@@ -191,13 +212,17 @@ static fg_status attend(const fg_block_call *call, fg_real *queries, fg_error *e
     if (call->given > INT_MAX || 2 * s->kv_heads * s->head_size > INT_MAX ||
         s->heads * s->head_size > INT_MAX)
         return fg_fail(err, FG_ERR_MEMORY, "attention over too many positions");
+    uint64_t width = s->heads * s->head_size;
+    bool shared = shares_heads(call);
+    fg_row_part heads = {.count = s->heads};
+    if (shared) heads = fg_row_part_mine(w, s->heads, 1);
     for (uint64_t at = 0; at < call->count; at += FG_TILE) {
         const query_tile tile = tile_of(call, at, queries);
         uint64_t at_once = w->device->heads_at_once ? s->heads : 1;
         FG_CALL(fg_scratch_fit(w, &w->scores, at_once * tile.count, tile.keys, err));
-        attend_tile(call, &tile);
+        attend_tile(call, &tile, &heads);
     }
-    return FG_OK;
+    return shared ? fg_row_join(w, call->count, width, s->head_size, queries, width, err) : FG_OK;
 }
 
 /* Norms (where there is one) and rotates heads of queries or keys; `stride` numbers from token to token. */
@@ -222,11 +247,11 @@ static fg_status fill(const fg_block_call *call, fg_error *err) {
     fg_real *keys = call->cache->positions + call->position * apart, *values = keys + width;
     const fg_heads shape = {count, s->kv_heads, s->head_size, apart};
     if (s->keys_as_values) w->device->clear(w->state, keys, count * apart);
-    FG_CALL(fg_linear(w, &m[KEY], 0, width, call->input, count, keys, apart, err));
+    FG_CALL(fg_linear_shared(w, &m[KEY], call->input, count, keys, apart, err));
     if (s->keys_as_values)
         w->device->add(w->state, values, apart, keys, apart, count, width);
     else
-        FG_CALL(fg_linear(w, &m[VALUE], 0, width, call->input, count, values, apart, err));
+        FG_CALL(fg_linear_shared(w, &m[VALUE], call->input, count, values, apart, err));
     if (s->value_norm.kind) FG_CALL(fg_norm_run(w, &n[VALUE_NORM], values, &shape, values, err));
     return rotate_heads(call, &n[KEY_NORM], keys, s->kv_heads, apart, err);
 }

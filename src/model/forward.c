@@ -43,10 +43,11 @@ static fg_status find_cache(const fg_model *model, uint64_t block, fg_cache *cac
     if (block >= model->shape.blocks || !fg_add(position, count, &end))
         return fg_fail(err, FG_ERR_BUG, "block %llu does not exist", (unsigned long long)block);
     if (!cache && position == 0) return FG_OK;
-    if (!cache || block < cache->first || block - cache->first >= cache->count)
+    if (!cache || block < cache->first || (block - cache->first) % cache->step ||
+        (block - cache->first) / cache->step >= cache->count)
         return fg_fail(err, FG_ERR_BUG, "block %llu at position %llu has no cache", (unsigned long long)block,
                        (unsigned long long)position);
-    *found = &cache->blocks[block - cache->first];
+    *found = &cache->blocks[(block - cache->first) / cache->step];
     return FG_OK;
 }
 

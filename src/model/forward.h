@@ -66,13 +66,13 @@ const char *fg_model_idle_mixer(const fg_model *model, uint64_t block, size_t in
  * has none. */
 const uint64_t *fg_model_experts_chosen(const fg_model *model, uint64_t block, size_t *count);
 
-/* KV cache of the blocks [first, first + count) for `capacity` positions. */
+/* KV cache of every `step`-th block from `first` on, for `capacity` positions. */
 typedef struct fg_cache fg_cache;
-fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
+fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t step,
                        uint64_t capacity, fg_error *err);
 void fg_cache_free(fg_cache **cache);
-/* What such a cache takes; UINT64_MAX when that is beyond counting. */
-uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity);
+/* What such a cache takes of a block; UINT64_MAX when that is beyond counting. */
+uint64_t fg_cache_bytes(const fg_model *model, uint64_t block, uint64_t capacity);
 
 /* Rows of the embedding (scaled where the model does): hidden [count, hidden]. A token id beyond the
  * vocabulary is FG_ERR_USAGE. */
@@ -102,12 +102,18 @@ uint64_t fg_model_head_panel(const fg_model *model);
 /* Caches weights as float32, up to `bytes`, for later calls (micro-batches, generation); 0, the default,
  * caches none. A device with memory of its own keeps what it has room for, whatever is said here. */
 void fg_model_cache_weights(fg_model *model, uint64_t bytes);
-/* Such a device loads the weights of blocks [first, first + count) now, as far as it has room. */
-fg_status fg_model_preload(fg_model *model, uint64_t first, uint64_t count, fg_error *err);
+/* Such a device loads the weights of a block now, as far as it has room. */
+fg_status fg_model_preload(fg_model *model, uint64_t block, fg_error *err);
+/* Whether several processes can compute this model together: the device's memory is the host's. */
+bool fg_model_can_share_rows(const fg_model *model);
+/* The processes that do (model/row_sharing.h), borrowed: they make the same calls of all functions but
+ * fg_model_logits. NULL, the default: this one computes all. */
+struct fg_row_sharing;
+void fg_model_share_rows(fg_model *model, const struct fg_row_sharing *sharing);
 /* About what a call needs besides hidden states, cache and logits, if it ends at so many positions: of the
  * host's memory. */
 uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t positions);
-/* The weights of blocks [first, first + count) as float32 take this many bytes. */
-uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count);
+/* The weights of a block as float32 take this many bytes. */
+uint64_t fg_model_block_bytes(const fg_model *model, uint64_t block);
 
 #endif

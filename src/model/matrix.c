@@ -7,10 +7,18 @@
 enum { SLAB_NUMBERS = 8 << 20 }; /* of a transposed matrix: the more, the longer the runs that are read */
 enum { STRIP = 64 };             /* stored rows that are transposed together */
 enum { PANEL_ROWS = 4096 };      /* at most: bounds the products of narrow matrices */
+enum { PANELS = 16, PANEL_STEP = 16, PANEL_LEAST = 32 }; /* of a small matrix, if it has so many rows */
+
+/* A small matrix has smaller panels than the device likes best, so that many ranks can share it. */
+static uint64_t rows_to_share(const fg_workspace *w, const fg_matrix *matrix) {
+    uint64_t some = (matrix->rows + PANELS * PANEL_STEP - 1) / (PANELS * PANEL_STEP) * PANEL_STEP;
+    return w->device->host_memory ? fg_max(some, PANEL_LEAST) : matrix->rows;
+}
 
 uint64_t fg_matrix_panel_rows(const fg_workspace *w, const fg_matrix *matrix) {
     uint64_t rows = w->device->panel_bytes / sizeof(float) / matrix->columns;
-    return fg_max(1, fg_min(fg_min(rows, PANEL_ROWS), matrix->rows));
+    rows = fg_min(fg_min(rows, PANEL_ROWS), fg_min(rows_to_share(w, matrix), matrix->rows));
+    return fg_max(1, rows);
 }
 
 static uint64_t panel_count(const fg_workspace *w, const fg_matrix *matrix) {
@@ -51,9 +59,10 @@ static fg_status read_stored(fg_workspace *w, const fg_matrix *matrix, uint64_t 
 static fg_status load_slab(fg_workspace *w, const fg_matrix *matrix, uint64_t row, uint64_t rows,
                            fg_error *err) {
     uint64_t columns = matrix->columns, most = fg_max(SLAB_NUMBERS / columns, rows);
+    uint64_t first = w->wanted_row, end = w->wanted_end ? w->wanted_end : matrix->rows;
     size_t size = fg_dtype_size(matrix->weight.dtype);
-    if (most >= matrix->rows) row = 0;
-    uint64_t wide = fg_min(most, matrix->rows - row);
+    if (most >= end - first) row = first;
+    uint64_t wide = fg_min(most, end - row);
     w->slab_of = NULL;
     FG_CALL(fg_host_scratch_fit(&w->slab, wide, columns, size, err));
     FG_CALL(fg_host_scratch_fit(&w->strip, STRIP, wide, size, err));
@@ -181,25 +190,52 @@ static fg_status multiply_panel(fg_workspace *w, const fg_real *panel, uint64_t 
     return FG_OK;
 }
 
-fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
-                    uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+/* Rows [row, row + rows), panel by panel. */
+static fg_status multiply_rows(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows,
+                               const fg_real *input, uint64_t count, fg_real *output, uint64_t stride,
+                               fg_error *err) {
     const fg_real *panel;
     uint64_t most = fg_matrix_panel_rows(w, matrix);
-    if (row > matrix->rows || rows > matrix->rows - row)
-        return fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
-                       (unsigned long long)rows, matrix->name);
-    if (!count) return FG_OK;
     for (uint64_t done = 0, part; done < rows; done += part) {
         uint64_t at = row + done;
         part = fg_min(most - at % most, rows - done);
         FG_CALL(find_panel(w, matrix, at, part, &panel, err));
         FG_CALL(multiply_panel(w, panel, part, matrix->columns, input, count, output + done, stride, err));
     }
+    return FG_OK;
+}
+
+fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
+                    uint64_t count, fg_real *output, uint64_t stride, fg_error *err) {
+    if (row > matrix->rows || rows > matrix->rows - row)
+        return fg_fail(err, FG_ERR_BUG, "rows %llu + %llu of %s do not exist", (unsigned long long)row,
+                       (unsigned long long)rows, matrix->name);
+    if (!count || !rows) return FG_OK;
+    w->wanted_row = row;
+    w->wanted_end = row + rows;
+    fg_status status = multiply_rows(w, matrix, row, rows, input, count, output, stride, err);
+    w->wanted_row = w->wanted_end = 0;
+    if (status != FG_OK) return status;
     if (matrix->bias.name) FG_CALL(add_bias(w, &matrix->bias, row, rows, count, output, stride, err));
     return FG_OK;
 }
 
+fg_row_part fg_matrix_part(const fg_workspace *w, const fg_matrix *matrix) {
+    uint64_t panel = fg_matrix_panel_rows(w, matrix);
+    if (panel == matrix->rows) return (fg_row_part){.count = matrix->rows};
+    return fg_row_part_mine(w, matrix->rows, panel);
+}
+
+fg_status fg_linear_shared(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
+                           fg_real *output, uint64_t stride, fg_error *err) {
+    uint64_t panel = fg_matrix_panel_rows(w, matrix);
+    const fg_row_part mine = fg_matrix_part(w, matrix);
+    FG_CALL(fg_linear(w, matrix, mine.first, mine.count, input, count, output + mine.first, stride, err));
+    if (panel == matrix->rows) return FG_OK;
+    return fg_row_join(w, count, matrix->rows, panel, output, stride, err);
+}
+
 fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
                           fg_real *output, fg_error *err) {
-    return fg_linear(w, matrix, 0, matrix->rows, input, count, output, matrix->rows, err);
+    return fg_linear_shared(w, matrix, input, count, output, matrix->rows, err);
 }

@@ -7,7 +7,7 @@
 #ifndef FG_MODEL_MATRIX_H
 #define FG_MODEL_MATRIX_H
 
-#include "model/workspace.h"
+#include "model/row_sharing.h"
 
 /* A stored vector, or a part of one, read whole each time it is used. Start from zeros. */
 typedef struct fg_vector {
@@ -45,8 +45,15 @@ fg_status fg_matrix_read(fg_workspace *w, const fg_matrix *matrix, uint64_t row,
  * numbers lie between the tokens of `output`. */
 fg_status fg_linear(fg_workspace *w, fg_matrix *matrix, uint64_t row, uint64_t rows, const fg_real *input,
                     uint64_t count, fg_real *output, uint64_t stride, fg_error *err);
+/* The same for all rows. Where rows are shared (model/row_sharing.h) each member multiplies some panels and
+ * gets the others' results; a matrix of one panel is multiplied by each. */
+fg_status fg_linear_shared(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
+                           fg_real *output, uint64_t stride, fg_error *err);
+/* With no numbers between the tokens of `output`. */
 fg_status fg_linear_whole(fg_workspace *w, fg_matrix *matrix, const fg_real *input, uint64_t count,
                           fg_real *output, fg_error *err);
+/* The rows that this process multiplies if a matrix is shared. */
+fg_row_part fg_matrix_part(const fg_workspace *w, const fg_matrix *matrix);
 /* A vector of `size`, until the next call. */
 fg_status fg_vector_read(fg_workspace *w, const fg_vector *vector, uint64_t size, const fg_real **values,
                          fg_error *err);

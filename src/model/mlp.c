@@ -37,18 +37,36 @@ fg_status fg_mlp_bind(const fg_binder *binder, const fg_mlp *mlp, uint64_t outpu
     return fg_bind_linear(binder, roles->down, mlp->down_bias, output, size, &matrices[DOWN], err);
 }
 
+/* activation(first) [* up] for the columns of `part`, of rows [count, size]. */
+static void activate_part(fg_workspace *w, const fg_mlp *mlp, fg_row_part part, fg_real *first,
+                          const fg_real *up, uint64_t count) {
+    uint64_t size = mlp->intermediate_size, rows = part.count == size ? 1 : count,
+             numbers = part.count == size ? count * size : part.count;
+    for (uint64_t r = 0; r < rows; r++) {
+        uint64_t at = r * size + part.first;
+        w->device->activate(w->state, *mlp->activation, first + at, numbers);
+        if (mlp->gated) w->device->multiply(w->state, first + at, up + at, numbers);
+    }
+}
+
+/* The first matrix and the second have rows of one length, and so the same panels: where rows are shared,
+ * the members give each other what the activation makes of both. */
 fg_status fg_mlp_run(fg_workspace *w, const fg_mlp *mlp, fg_matrix *matrices, const fg_real *input,
                      uint64_t count, fg_real *output, fg_error *err) {
-    uint64_t size = mlp->intermediate_size;
+    uint64_t size = mlp->intermediate_size, panel = fg_matrix_panel_rows(w, &matrices[FIRST]);
+    const fg_row_part mine = fg_matrix_part(w, &matrices[FIRST]);
     FG_CALL(fg_scratch_fit(w, &w->states[0], count, size, err));
-    fg_real *first = w->states[0].values;
-    FG_CALL(fg_linear_whole(w, &matrices[FIRST], input, count, first, err));
-    w->device->activate(w->state, *mlp->activation, first, count * size);
+    fg_real *first = w->states[0].values, *up = NULL;
+    FG_CALL(
+        fg_linear(w, &matrices[FIRST], mine.first, mine.count, input, count, first + mine.first, size, err));
     if (mlp->gated) {
         FG_CALL(fg_scratch_fit(w, &w->states[1], count, size, err));
-        FG_CALL(fg_linear_whole(w, &matrices[UP], input, count, w->states[1].values, err));
-        w->device->multiply(w->state, first, w->states[1].values, count * size);
+        up = w->states[1].values;
+        FG_CALL(
+            fg_linear(w, &matrices[UP], mine.first, mine.count, input, count, up + mine.first, size, err));
     }
+    activate_part(w, mlp, mine, first, up, count);
+    if (panel < size) FG_CALL(fg_row_join(w, count, size, panel, first, size, err));
     return fg_linear_whole(w, &matrices[DOWN], first, count, output, err);
 }
 

@@ -85,6 +85,14 @@ const uint64_t *fg_model_experts_chosen(const fg_model *model, uint64_t block, s
     return weights->chosen;
 }
 
+bool fg_model_can_share_rows(const fg_model *model) {
+    return model->work.device->host_memory;
+}
+
+void fg_model_share_rows(fg_model *model, const struct fg_row_sharing *sharing) {
+    model->work.sharing = sharing;
+}
+
 /* ---- cached weights ---- */
 
 void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
@@ -93,18 +101,12 @@ void fg_model_cache_weights(fg_model *model, uint64_t bytes) {
     model->work.cache_limit = bytes;
 }
 
-fg_status fg_model_preload(fg_model *model, uint64_t first, uint64_t count, fg_error *err) {
-    if (!model->work.device->room) return FG_OK;
-    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++)
-        FG_CALL(fg_stack_preload(&model->decoder, &model->work, b, err));
-    return FG_OK;
+fg_status fg_model_preload(fg_model *model, uint64_t block, fg_error *err) {
+    return model->work.device->room ? fg_stack_preload(&model->decoder, &model->work, block, err) : FG_OK;
 }
 
-uint64_t fg_model_block_bytes(const fg_model *model, uint64_t first, uint64_t count) {
-    uint64_t bytes = 0;
-    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++)
-        bytes += fg_stack_block_bytes(&model->decoder, b);
-    return bytes;
+uint64_t fg_model_block_bytes(const fg_model *model, uint64_t block) {
+    return fg_stack_block_bytes(&model->decoder, block);
 }
 
 /* What a block needs; and a panel of weights with its products. */
@@ -117,20 +119,20 @@ uint64_t fg_model_scratch_bytes(const fg_model *model, uint64_t positions) {
 
 /* ---- what its mixers keep ---- */
 
-fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t count,
+fg_status fg_cache_new(fg_cache **cache, const fg_model *model, uint64_t first, uint64_t step,
                        uint64_t capacity, fg_error *err) {
     fg_status status = FG_OK;
     fg_cache *made = NULL;
+    uint64_t blocks = model->shape.blocks, count = first < blocks ? (blocks - first + step - 1) / step : 0;
     *cache = NULL;
-    if (first > model->shape.blocks || count > model->shape.blocks - first)
-        FG_FAIL(err, FG_ERR_BUG, "a cache for blocks that do not exist");
     FG_NEW(made, 1);
     made->first = first;
+    made->step = step;
     made->work = &model->work;
     FG_NEW(made->blocks, count);
     made->count = count;
     for (uint64_t i = 0; i < count; i++) {
-        fg_cache_size size = fg_stack_cache_size(&model->decoder, first + i);
+        fg_cache_size size = fg_stack_cache_size(&model->decoder, first + i * step);
         FG_TRY(fg_layer_cache_make(&made->blocks[i], &model->work, &size, capacity, err));
     }
     *cache = made;
@@ -149,13 +151,10 @@ void fg_cache_free(fg_cache **cache) {
     *cache = NULL;
 }
 
-uint64_t fg_cache_bytes(const fg_model *model, uint64_t first, uint64_t count, uint64_t capacity) {
-    uint64_t total = 0, numbers;
-    for (uint64_t b = first; b < model->shape.blocks && b - first < count; b++) {
-        fg_cache_size size = fg_stack_cache_size(&model->decoder, b);
-        if (!fg_mul(size.per_position, capacity, &numbers) || !fg_add(numbers, size.fixed, &numbers) ||
-            !fg_mul(numbers, sizeof(float), &numbers) || !fg_add(total, numbers, &total))
-            return UINT64_MAX;
-    }
-    return total;
+uint64_t fg_cache_bytes(const fg_model *model, uint64_t block, uint64_t capacity) {
+    uint64_t numbers;
+    fg_cache_size size = fg_stack_cache_size(&model->decoder, block);
+    bool fits = fg_mul(size.per_position, capacity, &numbers) && fg_add(numbers, size.fixed, &numbers) &&
+                fg_mul(numbers, sizeof(float), &numbers);
+    return fits ? numbers : UINT64_MAX;
 }

@@ -24,7 +24,7 @@ struct fg_model {
 
 struct fg_cache {
     const fg_workspace *work; /* borrowed; the model's */
-    uint64_t first, count;
+    uint64_t first, step, count;
     fg_layer_cache *blocks; /* owned */
 };
 

@@ -44,9 +44,12 @@ typedef struct fg_workspace {
     fg_host_scratch slab, strip; /* rows [slab_row, slab_row + slab_rows) of a transposed matrix, as stored */
     const void *slab_of;
     uint64_t slab_row, slab_rows;
+    uint64_t wanted_row, wanted_end; /* the rows that the product which runs asks for; 0: none runs */
 
     uint64_t cache_limit,
         cached_bytes; /* of panels as float32; the device's own memory has no limit but it */
+
+    const struct fg_row_sharing *sharing; /* borrowed; model/row_sharing.h; NULL: this process computes all */
 } fg_workspace;
 
 /* Takes over `weights`, and closes them on failure. */

@@ -4,7 +4,7 @@
     ranks.py --fgconv build/fgconv
 
 Converts with 1, 2, 3, 4 and 8 ranks (and alone, without mpirun), both directions, to and from Fast-LLM, several shards, with and without a cast and added tokens; compares every file but the
-report, and in the report everything that does not measure time or ranks; and the logits of prompts of several lengths. A file that only some ranks can reach stops all of them with an error.
+report, and in the report everything that does not measure time or ranks; and the hidden states and logits of prompts of several lengths. A file that only some ranks can reach stops all of them with an error.
 """
 import argparse
 import hashlib
@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, environment, hdf5_floats, load, run
+from checkpoint import DATA, Tally, environment, load, run
 
 RANKS = (0, 1, 2, 3, 4, 8)
 tally = Tally()
@@ -45,17 +45,36 @@ def same_for_all(fgconv, name, source, options):
                 tally.check(f"{name}: {ranks} ranks, same bytes and report", result == first, (result, first))
 
 
-def same_logits(fgconv, name, model, tokens):
-    """A prompt of several micro-batches: the same bits for every number of ranks."""
-    found = []
+def same_states(fgconv, name, model, tokens=None):
+    """The hidden states of every block and the logits: the same bits for every number of ranks, which share matrices and heads."""
+    given = ["--token-ids", ",".join(str(7 * i % 90) for i in range(tokens))] if tokens else []
+    what = f"{name}, {tokens or 'default'} tokens"
     with tempfile.TemporaryDirectory() as folder:
-        for ranks in (0, 2, 3, 8):
+        for ranks in (0, 2, 3, 4, 8):
             dump = pathlib.Path(folder) / f"{ranks}.h5"
-            ids = ",".join(str(7 * i % 90) for i in range(tokens))
-            code, text = run(fgconv, ["validate", "--token-ids", ids, "--dump", dump, model, model], ranks=ranks)
-            if tally.check(f"{name}, {tokens} tokens: {ranks or 'no'} ranks, exit", code == 0, f"{code}: {text}"):
-                found.append(hdf5_floats(dump, "source/logits", folder))
-    tally.check(f"{name}, {tokens} tokens: the same logits for all ranks", len(found) == 4 and all(f == found[0] for f in found))
+            code, text = run(fgconv, ["validate", *given, "--dump", dump, model, model], ranks=ranks)
+            if not tally.check(f"{what}: {ranks or 'no'} ranks, exit", code == 0, f"{code}: {text}") or not ranks:
+                continue
+            done = subprocess.run(["h5diff", f"{folder}/0.h5", dump], capture_output=True, text=True)
+            tally.check(f"{what}: {ranks} ranks, the same states", done.returncode == 0, done.stdout + done.stderr)
+
+
+def failing_reads(fgconv, model):
+    """One rank of a stage cannot read a weight: the others, which wait for its rows, end with its error."""
+    for ranks, failing in ((3, 1), (4, 0), (4, 3)):
+        for call in (80, 100, 140, 200):
+            command = ["mpirun", "--oversubscribe"]
+            for rank in range(ranks):
+                variable = ["-x", f"FGCONV_FAIL_IO={call}"] if rank == failing else []
+                command += ([":"] if rank else []) + ["-n", "1", *variable, str(fgconv), "validate", str(model), str(model)]
+            try:
+                done = subprocess.run(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60,
+                                      stdin=subprocess.DEVNULL)
+                code, text = done.returncode, done.stdout
+            except subprocess.TimeoutExpired:
+                code, text = None, "no end after 60 s"
+            tally.check(f"call {call} to the file system fails on rank {failing} of {ranks}",
+                        code in (0, 4) and ("Input/output error" in text) == (code == 4), f"{code}: {text}")
 
 
 def small_parts(fgconv, source, options):
@@ -125,12 +144,14 @@ def main():
     same_for_all(fgconv, "to Fast-LLM, cast", experts / "hf", ["--to", "fast_llm", "--dtype", "float32"])
     same_for_all(fgconv, "from Fast-LLM, shards", experts / "fast_llm", ["--to", "hf", "--model-type", "mixtral", "--max-shard-size", "30kB"])
     same_for_all(fgconv, "to Fast-LLM, three dimensions", DATA / "fast_llm/gemma4/moe/hf", ["--to", "fast_llm", "--max-shard-size", "30kB"])
-    same_logits(fgconv, "llama", case / "hf", 150)
-    same_logits(fgconv, "llama", case / "hf", 600)  # micro-batches of several tiles
-    same_logits(fgconv, "windows, dense MLP and experts", DATA / "fast_llm/gemma4/moe/hf", 200)
-    same_logits(fgconv, "prediction heads", DATA / "fast_llm/mtp_llama/heads3/fast_llm", 140)
-    same_logits(fgconv, "experts", experts / "hf", 65)
-    same_logits(fgconv, "recurrent mixers", DATA / "fast_llm/apriel2_text/hybrid/fast_llm", 130)
+    same_states(fgconv, "llama", case / "hf", 150)
+    same_states(fgconv, "llama", case / "hf", 600)  # micro-batches of several tiles
+    same_states(fgconv, "windows, dense MLP and experts", DATA / "fast_llm/gemma4/moe/hf", 200)
+    same_states(fgconv, "prediction heads", DATA / "fast_llm/mtp_llama/heads3/fast_llm", 140)
+    same_states(fgconv, "experts", experts / "hf", 65)
+    same_states(fgconv, "recurrent mixers", DATA / "fast_llm/apriel2_text/hybrid/fast_llm", 130)
+    same_states(fgconv, "an image", DATA / "fast_llm/llava/basic/hf")
+    failing_reads(fgconv, case / "hf")
     small_parts(fgconv, case / "hf", ["--max-shard-size", "60kB"])
     dump_out_of_reach(fgconv, DATA / "model/llama/hf")
     failing_calls(fgconv, DATA / "model/llama/hf")

@@ -188,7 +188,7 @@ static inline logits run_model(fg_model *model, const uint32_t *tokens, uint64_t
     logits out = {.heads = shape.heads, .tokens = count, .vocab = shape.vocab};
     out.values = malloc(out.heads * count * shape.vocab * sizeof(float));
     float *hidden = malloc(count * shape.hidden * sizeof(float));
-    require_ok(fg_cache_new(&cache, model, 0, shape.blocks, count, &err), &err);
+    require_ok(fg_cache_new(&cache, model, 0, 1, count, &err), &err);
     for (uint64_t at = 0, part; at < count; at += part) {
         part = count - at < batch ? count - at : batch;
         require_ok(fg_model_embed(model, tokens + at, part, hidden, &err), &err);

@@ -245,7 +245,7 @@ static inline fg_status run_model(fg_model *model, const uint32_t *tokens, const
     fg_model_shape shape = fg_model_shape_of(model);
     fg_model_set_mask(model, options->mask);
     fg_model_cache_weights(model, options->keep);
-    if (options->batch < TOKENS) FG_TRY(fg_cache_new(&cache, model, 0, shape.blocks, TOKENS, err));
+    if (options->batch < TOKENS) FG_TRY(fg_cache_new(&cache, model, 0, 1, TOKENS, err));
     FG_TRY(run_batches(model, cache, tokens, shape.vocab, options, logits, err));
 done:
     fg_cache_free(&cache);

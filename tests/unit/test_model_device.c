@@ -222,7 +222,7 @@ static float *run_on(const fg_device *device, const subject *s, uint64_t batch, 
     fg_model_cache_weights(model, keep);
     fg_model_set_mask(model, FG_MASK_CAUSAL);
     fg_model_shape shape = fg_model_shape_of(model);
-    require_ok(fg_cache_new(&cache, model, 0, shape.blocks, s->count, &err), &err);
+    require_ok(fg_cache_new(&cache, model, 0, 1, s->count, &err), &err);
     float *hidden = malloc(s->count * shape.hidden * sizeof *hidden),
           *normed = malloc(s->count * shape.hidden * sizeof *normed),
           *result = malloc(s->count * shape.vocab * sizeof *result);

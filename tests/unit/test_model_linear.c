@@ -91,7 +91,7 @@ static void kept_weights_stay_within_the_budget(void **state) {
     require_ok(fg_model_bind(&model, &fg_device_cpu, f->spec, &fg_format_hf, f->hf,
                              fixture_weights(f, &fg_format_hf), &err),
                &err);
-    assert_int_equal(fg_model_block_bytes(model, 0, 1), (6 + 2 + 3) * HIDDEN * sizeof(float));
+    assert_int_equal(fg_model_block_bytes(model, 0), (6 + 2 + 3) * HIDDEN * sizeof(float));
     fg_model_cache_weights(model, 3 << 20);
     require_ok(fg_model_logits(model, input, 1, 0, ROWS, logits, &err), &err);
     uint64_t before = fg_alloc_count();
