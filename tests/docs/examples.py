@@ -20,7 +20,7 @@ NEEDS = re.compile(r"^<!-- needs: ([\w., ]+) -->$")
 EXIT = re.compile(r"\s#.*\bexit (\d+)\s*$")
 HERE = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-PROGRESS = re.compile(r"^(planning|reading|writing|proving|checking|comparing|generating|syncing|verifying) +\d+ %")
+PROGRESS = re.compile(r"^(planning|reading|writing|proving|checking|comparing|comparing copies|counting|generating|syncing|verifying) +\d+ %")
 QUANTITIES = [
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "DATE"),
     (re.compile(r"\b\d+ min \d+ s\b|(?<![\w.])[\d.]+(e[-+]\d+)? (s|ms)\b"), "TIME"),
