@@ -16,7 +16,10 @@
 #include "base/checked.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
+#include "conversion/assembled.h"
 #include "conversion/missing_prefix.h"
+#include "copy/copier.h"
+#include "plan/compose.h"
 #include "report/report_text.h"
 #include "store/cast.h"
 
@@ -67,9 +70,50 @@ done:
 
 /* ---- Tensors ---- */
 
+/* A checkpoint, and its tensors: those of the files, or what the files' vectors were cut from. */
+typedef struct diff_side {
+    fg_checkpoint checkpoint;
+    fg_assembly assembly;
+    fg_tensors assembled; /* its outputs; empty: the files hold the tensors */
+    fg_reader *reader;
+    fg_copier *copier; /* NULL: `reader` reads */
+} diff_side;
+
+static fg_status open_assembled(const fg_run *run, diff_side *side, fg_error *err) {
+    const char *order = fg_parameter_order_name(run->options->parameter_order);
+    FG_CALL(fg_assemble_checkpoint(&side->checkpoint, run->catalogue, order, &side->assembly, err));
+    FG_CALL(fg_plan_outputs(&side->assembly.plan, "rank_*.safetensors", &side->assembled, err));
+    return fg_copier_new(&side->copier, &side->assembly.plan, NULL, err);
+}
+
+static fg_status open_side(const fg_run *run, const char *directory, diff_side *side, fg_error *err) {
+    fg_checkpoint_options how = {.allow_unfinished = run->options->allow_unfinished};
+    FG_CALL(fg_checkpoint_open(&side->checkpoint, directory, &how, err));
+    return side->checkpoint.format->assemble ? open_assembled(run, side, err)
+                                             : fg_reader_new(&side->reader, &side->checkpoint.tensors, err);
+}
+
+static void close_side(diff_side *side) {
+    fg_copier_free(&side->copier);
+    fg_reader_free(&side->reader);
+    fg_tensors_free(&side->assembled);
+    fg_assembly_free(&side->assembly);
+    fg_checkpoint_close(&side->checkpoint);
+}
+
+static const fg_tensors *table_of(const diff_side *side) {
+    return side->copier ? &side->assembled : &side->checkpoint.tensors;
+}
+
+static fg_status read_values(diff_side *side, const fg_tensor *tensor, uint64_t first, uint64_t count,
+                             void *bytes, fg_error *err) {
+    return side->copier ? fg_copier_read(side->copier, (size_t)(tensor - side->assembled.items), first, count,
+                                         bytes, err)
+                        : fg_reader_read(side->reader, tensor, first, count, bytes, err);
+}
+
 typedef struct comparison {
-    const fg_checkpoint *a, *b;
-    fg_reader *reader_a, *reader_b;            /* owned */
+    diff_side *a, *b;
     unsigned char *bytes_a, *bytes_b;          /* owned; BLOCK each */
     float *values_a, *values_b;                /* owned; room for BLOCK elements of one byte */
     json_t *only_a, *only_b, *layout, *values; /* arrays in the document */
@@ -112,8 +156,8 @@ static fg_status measure(comparison *c, const fg_tensor *x, const fg_tensor *y, 
     *far = (distance){0};
     for (uint64_t first = 0; first < x->elements; first += at_once) {
         uint64_t count = fg_min(at_once, x->elements - first);
-        FG_CALL(fg_reader_read(c->reader_a, x, first, count, c->bytes_a, err));
-        FG_CALL(fg_reader_read(c->reader_b, y, first, count, c->bytes_b, err));
+        FG_CALL(read_values(c->a, x, first, count, c->bytes_a, err));
+        FG_CALL(read_values(c->b, y, first, count, c->bytes_b, err));
         measure_block(c, x->dtype, count, far);
     }
     return FG_OK;
@@ -139,7 +183,7 @@ static fg_status compare_tensor(comparison *c, const fg_tensor *x, fg_error *err
     char text_a[TENSOR], text_b[TENSOR];
     distance far;
     const fg_tensor *y;
-    FG_CALL(fg_missing_prefix_counterpart(&c->missing, &c->b->tensors, false, x->name, &y, err));
+    FG_CALL(fg_missing_prefix_counterpart(&c->missing, table_of(c->b), false, x->name, &y, err));
     if (!y) {
         FG_CALL(push_tensor(c->only_a, x, err));
     } else if (!same_layout(x, y)) {
@@ -160,9 +204,10 @@ static fg_status compare_tensor(comparison *c, const fg_tensor *x, fg_error *err
 /* Tensors of B alone. */
 static fg_status find_new(comparison *c, fg_error *err) {
     const fg_tensor *counterpart;
-    for (size_t i = 0; i < c->b->tensors.count; i++) {
-        const fg_tensor *y = &c->b->tensors.items[i];
-        FG_CALL(fg_missing_prefix_counterpart(&c->missing, &c->a->tensors, true, y->name, &counterpart, err));
+    const fg_tensors *table = table_of(c->b);
+    for (size_t i = 0; i < table->count; i++) {
+        const fg_tensor *y = &table->items[i];
+        FG_CALL(fg_missing_prefix_counterpart(&c->missing, table_of(c->a), true, y->name, &counterpart, err));
         if (!counterpart) FG_CALL(push_tensor(c->only_b, y, err));
     }
     return FG_OK;
@@ -170,25 +215,20 @@ static fg_status find_new(comparison *c, fg_error *err) {
 
 static void close_comparison(comparison *c) {
     fg_missing_prefix_free(&c->missing);
-    fg_reader_free(&c->reader_a);
-    fg_reader_free(&c->reader_b);
     fg_free(c->bytes_a);
     fg_free(c->bytes_b);
     fg_free(c->values_a);
     fg_free(c->values_b);
 }
 
-static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, json_t *found,
-                                fg_error *err) {
+static fg_status compare_tables(diff_side *a, diff_side *b, json_t *found, fg_error *err) {
     fg_status status = FG_OK;
     comparison c = {.a = a, .b = b};
-    FG_TRY(fg_reader_new(&c.reader_a, &a->tensors, err));
-    FG_TRY(fg_reader_new(&c.reader_b, &b->tensors, err));
     FG_TRY_NEW(c.bytes_a, fg_alloc_buffer(BLOCK, err));
     FG_TRY_NEW(c.bytes_b, fg_alloc_buffer(BLOCK, err));
     FG_TRY_NEW(c.values_a, fg_alloc_buffer(BLOCK * sizeof(float), err));
     FG_TRY_NEW(c.values_b, fg_alloc_buffer(BLOCK * sizeof(float), err));
-    FG_TRY(fg_missing_prefix_find(&c.missing, &a->tensors, &b->tensors, err));
+    FG_TRY(fg_missing_prefix_find(&c.missing, table_of(a), table_of(b), err));
     if (c.missing.prefix)
         FG_TRY(fg_json_put(found, "missing_prefix",
                            json_pack("{s:s, s:s}", "prefix", c.missing.prefix, "lacking",
@@ -199,7 +239,7 @@ static fg_status compare_tables(const fg_checkpoint *a, const fg_checkpoint *b, 
     FG_TRY_NEW(c.only_b, fg_json_put_array(found, "only_b", err));
     FG_TRY_NEW(c.layout, fg_json_put_array(found, "layout", err));
     FG_TRY_NEW(c.values, fg_json_put_array(found, "values", err));
-    for (size_t i = 0; i < a->tensors.count; i++) FG_TRY(compare_tensor(&c, &a->tensors.items[i], err));
+    for (size_t i = 0; i < table_of(a)->count; i++) FG_TRY(compare_tensor(&c, &table_of(a)->items[i], err));
     FG_TRY(find_new(&c, err));
     FG_TRY(fg_json_put_u64(found, "equal", c.equal, err));
 done:
@@ -314,28 +354,28 @@ static bool nothing_found(const json_t *config, const json_t *tensors) {
            !json_array_size(json_object_get(tensors, "values"));
 }
 
-static fg_status compare(const fg_options *options, json_t *document, bool *equal, fg_error *err) {
+static fg_status compare(const fg_run *run, json_t *document, bool *equal, fg_error *err) {
     fg_status status = FG_OK;
-    fg_checkpoint a = {0}, b = {0};
-    fg_checkpoint_options how = {.allow_unfinished = options->allow_unfinished};
+    const fg_options *options = run->options;
+    diff_side a = {0}, b = {0};
     json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors;
-    FG_TRY(fg_checkpoint_open(&a, options->source, &how, err));
-    FG_TRY(fg_checkpoint_open(&b, options->destination, &how, err));
+    FG_TRY(open_side(run, options->source, &a, err));
+    FG_TRY(open_side(run, options->destination, &b, err));
     FG_TRY(fg_json_put_text(document, "a", options->source, err));
     FG_TRY(fg_json_put_text(document, "b", options->destination, err));
     FG_TRY(fg_json_put(document, "equal", json_false(), err)); /* its place among the keys */
     FG_TRY(fg_json_put(document, "config", json_incref(config), err));
     FG_TRY_NEW(tensors, fg_json_put_object(document, "tensors", err));
-    FG_TRY(compare_objects(a.config, b.config, "", config, err));
+    FG_TRY(compare_objects(a.checkpoint.config, b.checkpoint.config, "", config, err));
     FG_TRY(compare_tables(&a, &b, tensors, err));
-    FG_TRY(fg_checkpoint_check_unchanged(&a, false, err));
-    FG_TRY(fg_checkpoint_check_unchanged(&b, false, err));
+    FG_TRY(fg_checkpoint_check_unchanged(&a.checkpoint, false, err));
+    FG_TRY(fg_checkpoint_check_unchanged(&b.checkpoint, false, err));
     *equal = nothing_found(config, tensors);
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
 done:
     json_decref(config);
-    fg_checkpoint_close(&a);
-    fg_checkpoint_close(&b);
+    close_side(&a);
+    close_side(&b);
     return status;
 }
 
@@ -344,7 +384,7 @@ static fg_status run_diff(const fg_run *run, fg_error *err) {
     const fg_options *options = run->options;
     bool equal = false;
     json_t *document = json_object();
-    FG_TRY(compare(options, document, &equal, err));
+    FG_TRY(compare(run, document, &equal, err));
     FG_TRY(fg_run_print(run, document, write_differences, err));
     if (!equal)
         status = fg_fail(err, FG_ERR_DIFFER, "%s and %s differ", options->source, options->destination);
@@ -361,8 +401,10 @@ const fg_command fg_diff_command = {
     .complete = FG_COMPLETE_DIRECTORIES,
     .options = FG_TAKES_TRAINED | FG_TAKES_JSON,
     .summary = "compare the configurations and tensors of two checkpoints by name",
-    .about = "Compares the configurations and the tensors of two checkpoints by name. The exit code is 0 if "
-             "they are equal and 10 if they differ.",
+    .about =
+        "Compares the configurations and the tensors of two checkpoints by name. The exit code is 0 if "
+        "they are equal and 10 if they differ. Of a training checkpoint of Fast-LLM, the tensors are those "
+        "that its ranks' vectors were cut from, by the names of Fast-LLM's export format.",
     .example = "fgconv diff run/checkpoints/checkpoint-100 run/checkpoints/checkpoint-200",
     .run = run_diff,
 };

@@ -140,8 +140,25 @@ def proof(fgconv, work):
     tally.check("verify sees a changed byte", code == 10, text)
     code, text = run(fgconv, ["validate", "--model-type", "llama", source, plain], ranks=2)
     tally.check("validate sees a changed byte", code == 10, text)
+    diff(fgconv, work)
     lines = run(fgconv, ["--debug-params", "--dry-run", "--model-type", "llama", source, work / "dry"], ranks=0)[1]
     tally.check("--debug-params names the model's tensors", "decoder.0.norm_1.weight -> model.layers.0.input_layernorm.weight" in lines, lines)
+
+
+def diff(fgconv, work):
+    """The model's tensors are compared, whatever the layout: with an export, and with a checkpoint of another layout."""
+    source, export, other = CHECKPOINTS / "tied-tp2-pp2", work / "export", work / "other"
+    good("diff: export", convert(fgconv, source, export, "--to", "fast_llm"))
+    for label, a, b in (("an export", source, export), ("from an export", export, source)):
+        code, text = run(fgconv, ["diff", "--json", a, b], ranks=0)
+        found = json.loads(text.split("\nfgconv: error")[0])["tensors"] if code == 10 else {}
+        tally.check(f"diff: {label} has the same tensors", found.get("equal") == 26 and not any(found[k] for k in ("only_a", "only_b", "layout", "values")), text)
+    shutil.copytree(source, other)
+    code, text = run(fgconv, ["diff", source, other], ranks=0)
+    tally.check("diff: of a copy", code == 0, text)
+    put_floats(other / "rank_2.safetensors", 512, [0.5])  # rank 0 of tensor, of decoder.0
+    code, text = run(fgconv, ["diff", source, other], ranks=0)
+    tally.check("diff: a number", code == 10 and "25 equal, 1 with other values" in text and "decoder.0.mixer.query.bias: 1 of 16 elements differ" in text, text)
 
 
 # ---- trouble ----
