@@ -175,7 +175,8 @@ fg_status fg_write_shards(const fg_ranks *ranks, const fg_plan *plan, const fg_s
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK && task->counts_non_finite) fg_copier_count_non_finite(w.copier);
     if (status == FG_OK) status = write_all(&w, ranks, plan, task->style, err);
-    if (status == FG_OK) join_totals(ranks, fg_copier_totals(w.copier), &result->totals);
+    if (status == FG_OK) result->own = fg_copier_totals(w.copier);
+    if (status == FG_OK) join_totals(ranks, result->own, &result->totals);
     if (status == FG_OK) fg_copier_finish(w.copier, err); /* the ranks agree when their digests are joined */
     fg_kept_blocks_add_values(kept, &result->totals.values);
     double synced = fg_clock_seconds();

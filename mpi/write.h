@@ -9,6 +9,7 @@
 typedef struct fg_write_result {
     uint64_t *digests;     /* owned; one an output, on rank 0 (NULL elsewhere) */
     fg_copy_totals totals; /* of all ranks */
+    fg_copy_totals own;    /* of this rank */
     double seconds;        /* copying; with fsync */
     double sync_seconds;   /* of these, fsync on this rank */
 } fg_write_result;

@@ -153,8 +153,12 @@ static fg_status conclude(convert_run *c, double begun, fg_error *err) {
     if (root) fg_conversion_root_report(root, &c->written, &c->proof_run, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status != FG_OK) return status;
+    const fg_rank_work work = {.bytes_read = c->written.own.bytes_read,
+                               .bytes_written = c->written.own.bytes_written,
+                               .write_seconds = c->written.seconds,
+                               .proof_seconds = c->proof_run.proof.seconds};
     fg_run_report_end(run, root ? fg_conversion_root_outcome(root, &c->proof_run) : NULL,
-                      fg_clock_seconds() - begun, root ? root->report : NULL, err);
+                      fg_clock_seconds() - begun, &work, root ? root->report : NULL, err);
     if (root && err->status == FG_OK && !passed) fg_conversion_root_judge(root, &c->proof_run, err);
     if (root && err->status == FG_OK) fg_conversion_root_publish(root, &c->stage, err);
     return fg_ranks_agree(run->ranks, err);

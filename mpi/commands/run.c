@@ -42,10 +42,49 @@ static fg_status put_warnings(json_t *report, fg_error *err) {
     return FG_OK;
 }
 
-fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, json_t *report,
-                            fg_error *err) {
+typedef struct rank_figures {
+    fg_rank_work work;
+    uint64_t peak, node;
+} rank_figures;
+
+static fg_status put_ranks(const rank_figures *all, size_t count, json_t *report, fg_error *err) {
+    json_t *list;
+    FG_CALL_NEW(list, fg_json_put_array(report, "per_rank", err));
+    for (size_t r = 0; r < count; r++) {
+        const rank_figures *one = &all[r];
+        FG_CALL(fg_json_push(list,
+                             json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:I}", "rank", (json_int_t)r, "node",
+                                       (json_int_t)one->node, "bytes_read", (json_int_t)one->work.bytes_read,
+                                       "bytes_written", (json_int_t)one->work.bytes_written, "write_seconds",
+                                       one->work.write_seconds, "proof_seconds", one->work.proof_seconds,
+                                       "peak_bytes", (json_int_t)one->peak),
+                             err));
+    }
+    return FG_OK;
+}
+
+/* Collective. */
+static fg_status gather_ranks(const fg_run *run, const fg_rank_work *work, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    size_t count = (size_t)run->ranks->size;
+    const rank_figures mine = {.work = *work, .peak = peak_bytes(), .node = (uint64_t)run->ranks->node_index};
+    rank_figures *all = fg_alloc(count, sizeof *all, err);
+    size_t *sizes = fg_alloc(count, sizeof *sizes, err);
+    FG_TRY(fg_ranks_agree(run->ranks, err));
+    for (size_t r = 0; r < count; r++) sizes[r] = sizeof mine;
+    fg_ranks_gather(run->ranks, &mine, sizes, run->ranks->rank == 0 ? all : NULL);
+    if (report) FG_TRY(put_ranks(all, count, report, err));
+done:
+    fg_free(all);
+    fg_free(sizes);
+    return status;
+}
+
+fg_status fg_run_report_end(const fg_run *run, const char *outcome, double seconds, const fg_rank_work *work,
+                            json_t *report, fg_error *err) {
     char now[FG_CLOCK_TEXT];
     uint64_t peak = peak_bytes();
+    FG_CALL(gather_ranks(run, work, report, err));
     fg_ranks_max_u64(run->ranks, &peak, 1);
     if (!report) return FG_OK;
     FG_CALL(put_warnings(report, err));

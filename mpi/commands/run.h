@@ -28,10 +28,15 @@ typedef struct fg_run {
 fg_progress_style fg_run_progress(const fg_run *run);
 /* Rank 0: a new report with version, command, arguments, start, ranks, nodes. */
 fg_status fg_run_report_begin(const fg_run *run, json_t **report, fg_error *err);
-/* Collective: adds warnings, peak memory of the ranks and the end time to rank 0's report (NULL elsewhere).
- */
-fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, json_t *report,
-                            fg_error *err);
+/* What one rank did; zeros: not done. */
+typedef struct fg_rank_work {
+    uint64_t bytes_read, bytes_written;
+    double write_seconds, proof_seconds;
+} fg_rank_work;
+/* Collective: adds warnings, what each rank did, its peak memory and the end time to rank 0's report (NULL
+ * elsewhere). */
+fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, const fg_rank_work *work,
+                            json_t *report, fg_error *err);
 /* Rank 0: what is printed of it (summary, or the whole as JSON with --json), printing that, and both. */
 fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err);
 fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err);

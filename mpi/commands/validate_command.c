@@ -185,7 +185,7 @@ static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run
     }
     FG_CALL(fg_ranks_agree(run->ranks, err));
     fg_run_report_end(run, fg_proof_run_passed(proof_run) ? "done" : "differ", fg_clock_seconds() - begun,
-                      p->report, err);
+                      &(fg_rank_work){.proof_seconds = proof_run->proof.seconds}, p->report, err);
     return fg_ranks_agree(run->ranks, err);
 }
 

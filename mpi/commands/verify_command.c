@@ -251,7 +251,7 @@ static fg_status say_result(const fg_run *run, const fg_conversion *conversion, 
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) {
         if (first) fg_json_put(report, "started", json_string(started), err); /* not when it is made */
-        fg_run_report_end(run, "done", seconds, report, err);
+        fg_run_report_end(run, "done", seconds, &(fg_rank_work){.proof_seconds = seconds}, report, err);
         if (first && err->status == FG_OK) fg_run_report_show(run, report, err);
         status = fg_ranks_agree(run->ranks, err);
     }

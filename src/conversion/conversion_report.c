@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/visible_text.h"
+#include "conversion/config_keys.h"
 #include "conversion/left_files.h"
+#include "conversion/tensor_groups.h"
 #include "format/experiment.h"
 #include "format/training_checkpoint.h"
 #include "format/weight_files.h"
@@ -151,7 +153,8 @@ static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *
         FG_JSON_EACH(json_array_get(c->settings.left_out, i), entry_index, entry)
             FG_CALL(fg_json_push(left_out, json_incref(entry), err));
     }
-    return FG_OK;
+    return fg_config_keys_report(c->decided.source.checkpoint.config, c->settings.config, left_out, config,
+                                 err);
 }
 
 static fg_status report_base(const fg_conversion *c, json_t *report, fg_error *err) {
@@ -239,6 +242,7 @@ fg_status fg_conversion_report(const fg_conversion *c, const fg_recipe *recipe, 
     FG_CALL(report_update(c, report, err));
     FG_CALL(report_tokens(c, report, err));
     FG_CALL(report_dropped(c, report, err));
+    FG_CALL(fg_tensor_groups_report(fg_conversion_named_plan(c), report, err));
     FG_CALL(report_left(c, report, err));
     if (stop_tokens) FG_CALL(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
     return FG_OK;

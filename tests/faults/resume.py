@@ -25,7 +25,7 @@ from checkpoint import DATA, Tally, environment, header, run
 
 GOLDEN = DATA / "golden"
 RECORD = 48
-VARIES = {"arguments", "started", "finished", "seconds", "rates", "memory", "disk", "ranks", "nodes", "resumed", "options"}
+VARIES = {"arguments", "started", "finished", "seconds", "rates", "memory", "disk", "ranks", "per_rank", "nodes", "resumed", "options"}
 BIG = ["--validate", "none", "--dtype", "float32", "--max-shard-size", "100MB"]  # 319 MB in blocks of 32 MiB
 tally = Tally()
 figures = {"tried": 0, "held": 0}

@@ -1,0 +1,232 @@
+#include "conversion/tensor_groups.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/checked.h"
+
+enum { SLOTS = 4 }; /* numbers in a name that are left open; further ones are part of the name */
+
+typedef struct name_numbers {
+    uint64_t low[SLOTS], high[SLOTS];
+} name_numbers;
+
+/* One group while it is filled. */
+typedef struct group {
+    char *name;                /* owned; with {} for each number */
+    json_t *sources;           /* owned; object: the same of each source -> its place in `ranges` */
+    name_numbers own, *ranges; /* owned; of the sources */
+    size_t range_count, range_capacity;
+    const fg_output *first;
+    fg_dtype source_dtype;
+    const char *operation;
+    uint64_t count, bytes;
+} group;
+
+typedef struct groups {
+    const fg_plan *plan;
+    json_t *by_key; /* owned; what the tensors of a group have in common -> its index */
+    group *items;   /* owned */
+    size_t count, capacity;
+} groups;
+
+/* ---- names ---- */
+
+static bool begins_number(const char *name, const char *at) {
+    bool edge = at == name || at[-1] == '.' || at[-1] == '/';
+    size_t digits = strspn(at, "0123456789");
+    return edge && digits && digits < 10 && (!at[digits] || at[digits] == '.' || at[digits] == '/');
+}
+
+/* The name with {} for its first numbers; `numbers` get them. */
+static fg_status open_name(const char *name, fg_buffer *out, name_numbers *numbers, fg_error *err) {
+    size_t slot = 0;
+    fg_buffer_clear(out);
+    for (const char *at = name; *at;) {
+        if (slot < SLOTS && begins_number(name, at)) {
+            char *end;
+            numbers->low[slot] = numbers->high[slot] = strtoull(at, &end, 10);
+            slot++;
+            FG_CALL(fg_buffer_put(out, "{}", err));
+            at = end;
+        } else {
+            FG_CALL(fg_buffer_add(out, at++, 1, err));
+        }
+    }
+    return FG_OK;
+}
+
+static void widen(name_numbers *into, const name_numbers *one) {
+    for (size_t i = 0; i < SLOTS; i++) {
+        into->low[i] = fg_min(into->low[i], one->low[i]);
+        into->high[i] = fg_max(into->high[i], one->high[i]);
+    }
+}
+
+/* "layers.{0..79}.weight"; a number that is always the same stays. */
+static json_t *closed_name(const char *name, const name_numbers *numbers, fg_error *err) {
+    fg_buffer text = {0};
+    size_t slot = 0;
+    fg_status status = FG_OK;
+    for (const char *at = name; *at && status == FG_OK; at++) {
+        if (strncmp(at, "{}", 2) != 0 || slot == SLOTS) {
+            status = fg_buffer_add(&text, at, 1, err);
+            continue;
+        }
+        unsigned long long low = numbers->low[slot], high = numbers->high[slot];
+        status = low == high ? fg_buffer_printf(&text, err, "%llu", low)
+                             : fg_buffer_printf(&text, err, "{%llu..%llu}", low, high);
+        slot++;
+        at++;
+    }
+    json_t *closed = status == FG_OK && text.data ? json_string(text.data) : NULL;
+    fg_buffer_free(&text);
+    return closed;
+}
+
+/* ---- what is done ---- */
+
+static const fg_piece *piece_of(const fg_plan *plan, const fg_output *output, size_t index) {
+    return &plan->pieces[output->first_piece + index];
+}
+
+static bool in_order(const fg_piece *piece) {
+    for (unsigned d = 0; d < piece->dims; d++) {
+        if (piece->extent[d] > 1 && piece->from_stride[d] != piece->to_stride[d]) return false;
+    }
+    return true;
+}
+
+static const char *operation_of(const fg_plan *plan, const fg_output *output) {
+    size_t copied = 0, filled = 0, others = 0;
+    bool ordered = true;
+    const fg_piece *first = NULL;
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const fg_piece *piece = piece_of(plan, output, i);
+        if (piece->kind != FG_PIECE_COPY) {
+            filled++;
+            continue;
+        }
+        if (!first) first = piece;
+        copied++;
+        others += piece->source != first->source;
+        ordered = ordered && in_order(piece);
+    }
+    if (!copied) return "fill";
+    if (filled) return "extend";
+    if (others) return "concatenate";
+    if (plan->source.items[first->source].elements > output->elements) return "split";
+    return ordered && output->piece_count == 1 ? "copy" : "transpose";
+}
+
+/* ---- groups ---- */
+
+static fg_status describe_key(const fg_output *output, const char *operation, const char *name,
+                              fg_buffer *key, fg_error *err) {
+    FG_CALL(fg_buffer_printf(key, err, "%s %s %s", name, fg_dtype_name(output->dtype), operation));
+    for (uint32_t d = 0; d < output->rank; d++)
+        FG_CALL(fg_buffer_printf(key, err, " %llu", (unsigned long long)output->shape[d]));
+    return FG_OK;
+}
+
+static fg_status add_source(group *into, const char *name, const name_numbers *numbers, fg_error *err) {
+    json_t *held = json_object_get(into->sources, name);
+    if (held) {
+        widen(&into->ranges[json_integer_value(held)], numbers);
+        return FG_OK;
+    }
+    FG_CALL(fg_grow(&into->ranges, into->range_count, &into->range_capacity, sizeof *into->ranges, err));
+    FG_CALL(fg_json_put_u64(into->sources, name, into->range_count, err));
+    into->ranges[into->range_count++] = *numbers;
+    return FG_OK;
+}
+
+static fg_status add_sources(const groups *g, const fg_output *output, group *into, fg_buffer *name,
+                             fg_error *err) {
+    for (size_t i = 0; i < output->piece_count; i++) {
+        const fg_piece *piece = piece_of(g->plan, output, i);
+        name_numbers numbers = {0};
+        if (piece->kind == FG_PIECE_ZERO) continue;
+        const fg_tensor *source = &g->plan->source.items[piece->source];
+        into->source_dtype = source->dtype;
+        FG_CALL(open_name(source->name, name, &numbers, err));
+        FG_CALL(add_source(into, name->data, &numbers, err));
+    }
+    return FG_OK;
+}
+
+static fg_status new_group(groups *g, const char *key, const char *name, const fg_output *output,
+                           const char *operation, fg_error *err) {
+    FG_CALL(fg_grow(&g->items, g->count, &g->capacity, sizeof *g->items, err));
+    group *made = &g->items[g->count++];
+    *made = (group){.first = output, .operation = operation, .source_dtype = output->dtype};
+    FG_CALL_NEW(made->sources, json_object());
+    FG_CALL_NEW(made->name, fg_strdup(name, err));
+    return fg_json_put_u64(g->by_key, key, g->count - 1, err);
+}
+
+static fg_status add_output(groups *g, const fg_output *output, fg_buffer *name, fg_buffer *key,
+                            fg_error *err) {
+    name_numbers numbers = {0};
+    const char *operation = operation_of(g->plan, output);
+    FG_CALL(open_name(output->name, name, &numbers, err));
+    fg_buffer_clear(key);
+    FG_CALL(describe_key(output, operation, name->data, key, err));
+    const json_t *held = json_object_get(g->by_key, key->data);
+    if (!held) {
+        FG_CALL(new_group(g, key->data, name->data, output, operation, err));
+        g->items[g->count - 1].own = numbers;
+    }
+    group *into = held ? &g->items[json_integer_value(held)] : &g->items[g->count - 1];
+    widen(&into->own, &numbers);
+    into->count++;
+    into->bytes += fg_output_bytes(output);
+    return add_sources(g, output, into, name, err);
+}
+
+/* ---- the report ---- */
+
+static fg_status report_group(const group *one, json_t *list, fg_error *err) {
+    json_t *entry, *sources, *value;
+    FG_CALL_NEW(entry, fg_json_push_object(list, err));
+    FG_CALL(fg_json_put(entry, "name", closed_name(one->name, &one->own, err), err));
+    FG_CALL_NEW(sources, fg_json_put_array(entry, "sources", err));
+    FG_JSON_MEMBERS(one->sources, name, value)
+        FG_CALL(fg_json_push(sources, closed_name(name, &one->ranges[json_integer_value(value)], err), err));
+    FG_CALL(fg_json_put_u64(entry, "tensors", one->count, err));
+    FG_CALL(fg_json_put_u64s(entry, "shape", one->first->shape, one->first->rank, err));
+    FG_CALL(fg_json_put_text(entry, "dtype", fg_dtype_name(one->first->dtype), err));
+    if (one->source_dtype != one->first->dtype)
+        FG_CALL(fg_json_put_text(entry, "source_dtype", fg_dtype_name(one->source_dtype), err));
+    FG_CALL(fg_json_put_text(entry, "operation", one->operation, err));
+    return fg_json_put_u64(entry, "bytes", one->bytes, err);
+}
+
+static void free_groups(groups *g) {
+    for (size_t i = 0; i < g->count; i++) {
+        fg_free(g->items[i].name);
+        fg_free(g->items[i].ranges);
+        json_decref(g->items[i].sources);
+    }
+    fg_free(g->items);
+    json_decref(g->by_key);
+}
+
+fg_status fg_tensor_groups_report(const fg_plan *plan, json_t *report, fg_error *err) {
+    fg_status status = FG_OK;
+    groups g = {.plan = plan};
+    fg_buffer name = {0}, key = {0};
+    json_t *list;
+    FG_TRY_NEW(g.by_key, json_object());
+    for (size_t o = 0; o < plan->output_count; o++)
+        FG_TRY(add_output(&g, &plan->outputs[o], &name, &key, err));
+    FG_TRY_NEW(list, fg_json_put_array(report, "map", err));
+    for (size_t i = 0; i < g.count; i++) FG_TRY(report_group(&g.items[i], list, err));
+done:
+    free_groups(&g);
+    fg_buffer_free(&name);
+    fg_buffer_free(&key);
+    return status;
+}
