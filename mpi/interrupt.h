@@ -24,7 +24,7 @@ void fg_interrupt_guard_journal(fg_journal *journal);
 /* Files that this run makes and a signal has to remove, on rank 0. A file is made, or kept, and put on the
  * list, or taken off it, between hold and release: a signal that comes meanwhile waits. Paths are
  * borrowed. */
-enum { FG_GUARDED_FILES = 2 };
+enum { FG_GUARDED_FILES = 3 };
 void fg_interrupt_hold(void);
 void fg_interrupt_release(void);
 void fg_interrupt_guard_file(const char *path); /* held */

@@ -31,22 +31,35 @@ static fg_status check_apart(const char *option, const char *path, const char *d
                    FG_REPORT_FILE);
 }
 
-static fg_status check_same(const char *report, const char *dump, fg_error *err) {
-    bool same = false, other = false;
-    if (!report || !dump) return FG_OK;
-    FG_CALL(lies_inside(report, dump, &same, err));
-    if (!same) FG_CALL(lies_inside(dump, report, &other, err));
-    if (!same && !other) return FG_OK;
-    fg_fail(err, FG_ERR_USAGE, "--report and --dump both name %s", dump);
+typedef struct named_path {
+    const char *option, *path;
+} named_path;
+enum { PATHS = 3 };
+
+static fg_status check_same(const named_path *one, const named_path *other, fg_error *err) {
+    bool same = false, inside = false;
+    if (!one->path || !other->path) return FG_OK;
+    FG_CALL(lies_inside(one->path, other->path, &same, err));
+    if (!same) FG_CALL(lies_inside(other->path, one->path, &inside, err));
+    if (!same && !inside) return FG_OK;
+    fg_fail(err, FG_ERR_USAGE, "%s and %s both name %s", one->option, other->option, other->path);
     return fg_hint(err, "give them different names");
 }
 
-static fg_status check_stage(const char *report, const char *dump, const fg_stage *stage, fg_error *err) {
+static fg_status check_stage(const named_path *one, const fg_stage *stage, fg_error *err) {
     const char *const places[] = {stage->destination, stage->partial, stage->old};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        FG_CALL(check_apart("--report", report, places[i], err));
-        FG_CALL(check_apart("--dump", dump, places[i], err));
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        FG_CALL(check_apart(one->option, one->path, places[i], err));
+    return FG_OK;
+}
+
+static fg_status check_paths(const fg_output_request *request, fg_error *err) {
+    const named_path paths[PATHS] = {
+        {"--report", request->report}, {"--html", request->html}, {"--dump", request->dump}};
+    for (size_t i = 0; i < PATHS; i++) {
+        for (size_t k = i + 1; k < PATHS; k++) FG_CALL(check_same(&paths[i], &paths[k], err));
     }
+    for (size_t i = 0; request->stage && i < PATHS; i++) FG_CALL(check_stage(&paths[i], request->stage, err));
     return FG_OK;
 }
 
@@ -92,28 +105,31 @@ static fg_status refuse_replacing(const fg_output_request *request, const fg_out
 
 static fg_status reserve(fg_outputs *outputs, const fg_output_request *request, fg_error *err) {
     FG_CALL(fg_output_file_reserve(&outputs->dump, "--dump", request->dump, err));
+    FG_CALL(fg_output_file_reserve_page(&outputs->page, "--html", request->html, err));
     FG_CALL(fg_output_file_reserve_report(&outputs->report, "--report", request->report, err));
     return outputs->report.replaces ? refuse_replacing(request, &outputs->report, err) : FG_OK;
 }
 
 fg_status fg_outputs_reserve(fg_outputs *outputs, const fg_output_request *request, fg_error *err) {
-    FG_CALL(check_same(request->report, request->dump, err));
-    if (request->stage) FG_CALL(check_stage(request->report, request->dump, request->stage, err));
+    FG_CALL(check_paths(request, err));
     fg_interrupt_hold();
     fg_status status = reserve(outputs, request, err);
     if (outputs->dump.partial) fg_interrupt_guard_file(outputs->dump.partial);
+    if (outputs->page.partial) fg_interrupt_guard_file(outputs->page.partial);
     if (outputs->report.partial) fg_interrupt_guard_file(outputs->report.partial);
     fg_interrupt_release();
     return status;
 }
 
 fg_status fg_outputs_close(fg_outputs *outputs, fg_status status, fg_error *err) {
-    bool keep = status == FG_OK || status == FG_ERR_DIFFER;
+    bool keep = outputs->keep || status == FG_OK || status == FG_ERR_DIFFER;
     fg_interrupt_hold();
     fg_status report = fg_output_file_close(&outputs->report, keep, err);
+    fg_status page = fg_output_file_close(&outputs->page, keep, err);
     fg_status dump = fg_output_file_close(&outputs->dump, keep, err);
     fg_interrupt_forget_files();
     fg_interrupt_release();
     if (status != FG_OK) return status;
-    return report != FG_OK ? report : dump;
+    if (report != FG_OK) return report;
+    return page != FG_OK ? page : dump;
 }

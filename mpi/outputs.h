@@ -1,5 +1,6 @@
-/* The files that a command line asks for next to the destination, --report and --dump, as rank 0 keeps them
- * while a command runs: reserved before it writes anything, removed again when it fails or a signal stops it.
+/* The files that a command line asks for next to the destination, --report, --html and --dump, as rank 0
+ * keeps them while a command runs: reserved before it writes anything, removed again when it fails or a
+ * signal stops it.
  */
 #ifndef FG_MPI_OUTPUTS_H
 #define FG_MPI_OUTPUTS_H
@@ -8,14 +9,15 @@
 #include "report/output_file.h"
 
 typedef struct fg_outputs {
-    fg_output_file report, dump;
+    fg_output_file report, page, dump;
+    bool keep; /* what was filled stays, however the command ends */
 } fg_outputs;
 
 enum { FG_OUTPUT_READS = 4 };
 
 /* What a command line asks for; NULL: it does not. */
 typedef struct fg_output_request {
-    const char *report, *dump;
+    const char *report, *html, *dump;
     const char *reads[FG_OUTPUT_READS]; /* directories that the run reads: what is there stays */
     const fg_stage *stage;              /* of the destination */
 } fg_output_request;

@@ -11,6 +11,7 @@
     ROW(config) \
     ROW(validate) \
     ROW(verify) \
+    ROW(report) \
     ROW(inspect) \
     ROW(diff) \
     ROW(list) \

@@ -221,11 +221,13 @@ fg_status fg_conversion_root_decide(fg_conversion_root *root, fg_recipe_kind kin
     FG_CALL(prepare(root, stage, proof_run, err));
     FG_CALL(show_names(root, err));
     FG_CALL(note_output(options->report, stage, err));
+    FG_CALL(note_output(options->html, stage, err));
     FG_CALL(note_output(options->dump, stage, err));
     const fg_checkpoint *source = &root->conversion.decided.source.checkpoint;
     return fg_outputs_reserve(
         &root->outputs,
         &(fg_output_request){.report = options->report,
+                             .html = options->html,
                              .dump = options->dump,
                              .reads = {source->directory, source->weights_directory, options->hf_base},
                              .stage = stage},
@@ -334,7 +336,7 @@ done:
 }
 
 static fg_status show_report(fg_conversion_root *root, fg_error *err) {
-    fg_status status = fg_output_file_write_report(&root->outputs.report, root->report, err);
+    fg_status status = fg_run_report_write(root->run, &root->outputs, root->report, err);
     return status == FG_OK ? fg_run_report_show(root->run, root->report, err) : status;
 }
 
@@ -350,9 +352,31 @@ fg_status fg_conversion_root_report(fg_conversion_root *root, const fg_write_res
     return fg_proof_run_report(proof_run, root->report, err);
 }
 
+/* DST is not published, and its report is left next to it. The models differ, whatever comes of that. */
+static void leave_report(const fg_conversion_root *root) {
+    fg_status status = FG_OK;
+    fg_error unsaid = {0}, *err = &unsaid;
+    fg_output_file file = {0};
+    char *absolute = NULL, *path = NULL;
+    FG_TRY_NEW(absolute, fg_path_absolute(root->run->options->destination, err));
+    FG_TRY_NEW(path, fg_strformat(err, "%s.%s", absolute, FG_REPORT_FILE));
+    FG_TRY(fg_output_file_reserve_report(&file, "the report", path, err));
+    FG_TRY(fg_output_file_write_report(&file, root->report, err));
+done:
+    if (status == FG_OK) status = fg_output_file_close(&file, true, err);
+    if (status == FG_OK)
+        fg_inform("the report of what differs: %s", path);
+    else
+        fg_warn("there is no report of what differs: %s", unsaid.text);
+    fg_output_file_close(&file, false, NULL);
+    fg_free(absolute);
+    fg_free(path);
+}
+
 fg_status fg_conversion_root_judge(fg_conversion_root *root, const fg_proof_run *proof_run, fg_error *err) {
     const fg_options *options = root->run->options;
-    if (options->report || options->json) show_report(root, err);
+    if (options->report || options->html || options->json) show_report(root, err);
+    if (!options->dry_run && !options->report) leave_report(root);
     return fg_proof_run_judge(proof_run, options->source, destination_name(root),
                               fg_json_at(root->report, "config/left_out"), err);
 }
@@ -375,9 +399,12 @@ fg_status fg_conversion_root_publish(fg_conversion_root *root, fg_stage *stage, 
     fg_buffer text = {0};
     FG_TRY(fg_run_report_text(root->run, root->report, &text, err));
     if (!root->run->options->dry_run) FG_TRY(publish(root, stage, err));
-    FG_TRY(fg_output_file_write_report(&root->outputs.report, root->report, err));
+    FG_TRY(fg_run_report_write(root->run, &root->outputs, root->report, err));
     FG_TRY(fg_run_report_print(root->run, &text, err));
-    if (root->shortage.status != FG_OK) *err = root->shortage;
+    if (root->shortage.status != FG_OK) {
+        root->outputs.keep = true; /* the plan says what would be needed */
+        *err = root->shortage;
+    }
     status = (fg_status)err->status;
 done:
     fg_buffer_free(&text);

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "model/spec.h"
+#include "report/page.h"
 #include "report/report_text.h"
 
 fg_progress_style fg_run_progress(const fg_run *run) {
@@ -148,6 +149,17 @@ fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer 
     if (run->options->json) return fg_json_write_line(report, 0, text, err);
     if (run->options->verbosity < 0) return FG_OK;
     return write_visible(run, report, shows_colours(run) ? write_coloured : write_report, text, err);
+}
+
+fg_status fg_run_report_write(const fg_run *run, fg_outputs *outputs, const json_t *report, fg_error *err) {
+    fg_buffer page = {0};
+    fg_status status = fg_output_file_write_report(&outputs->report, report, err);
+    if (status == FG_OK && outputs->page.partial) {
+        status = fg_report_page(report, &run->options->command->headline, &page, err);
+        if (status == FG_OK) status = fg_output_file_write(&outputs->page, &page, err);
+    }
+    fg_buffer_free(&page);
+    return status;
 }
 
 /* There is one document on stdout: after an error the report, if there is one, else the error. */

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "conversion/conversion.h"
 #include "language/converter.h"
+#include "outputs.h"
 #include "plan/plan.h"
 #include "ranks.h"
 #include "report/progress.h"
@@ -37,6 +38,8 @@ typedef struct fg_rank_work {
  * elsewhere). */
 fg_status fg_run_report_end(const fg_run *run, const char *status, double seconds, const fg_rank_work *work,
                             json_t *report, fg_error *err);
+/* Rank 0: into the files that were asked for. */
+fg_status fg_run_report_write(const fg_run *run, fg_outputs *outputs, const json_t *report, fg_error *err);
 /* Rank 0: what is printed of it (summary, or the whole as JSON with --json), printing that, and both. */
 fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err);
 fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err);

@@ -166,6 +166,7 @@ static fg_status prepare(const fg_run *run, compared *p, fg_proof_run *proof_run
     const fg_options *options = run->options;
     return fg_outputs_reserve(&p->outputs,
                               &(fg_output_request){.report = options->report,
+                                                   .html = options->html,
                                                    .dump = options->dump,
                                                    .reads = {options->source, options->destination}},
                               err);
@@ -190,7 +191,7 @@ static fg_status compare(const fg_run *run, compared *p, fg_proof_run *proof_run
 }
 
 static fg_status conclude(const fg_run *run, compared *p, const fg_proof_run *proof_run, fg_error *err) {
-    FG_CALL(fg_output_file_write_report(&p->outputs.report, p->report, err));
+    FG_CALL(fg_run_report_write(run, &p->outputs, p->report, err));
     FG_CALL(fg_run_report_show(run, p->report, err));
     return fg_proof_run_judge(proof_run, run->options->source, run->options->destination, NULL, err);
 }

@@ -243,7 +243,7 @@ done:
 
 /* Collective. */
 static fg_status say_result(const fg_run *run, const fg_conversion *conversion, const char *started,
-                            double begun, fg_error *err) {
+                            double begun, fg_outputs *outputs, fg_error *err) {
     json_t *report = NULL;
     bool first = run->ranks->rank == 0;
     double seconds = fg_clock_seconds() - begun;
@@ -252,11 +252,18 @@ static fg_status say_result(const fg_run *run, const fg_conversion *conversion, 
     if (status == FG_OK) {
         if (first) fg_json_put(report, "started", json_string(started), err); /* not when it is made */
         fg_run_report_end(run, "done", seconds, &(fg_rank_work){.proof_seconds = seconds}, report, err);
+        if (first && err->status == FG_OK) fg_run_report_write(run, outputs, report, err);
         if (first && err->status == FG_OK) fg_run_report_show(run, report, err);
         status = fg_ranks_agree(run->ranks, err);
     }
     json_decref(report);
     return status;
+}
+
+static fg_status reserve_page(const fg_options *options, fg_outputs *outputs, fg_error *err) {
+    const fg_output_request request = {.html = options->html,
+                                       .reads = {options->source, options->destination}};
+    return fg_outputs_reserve(outputs, &request, err);
 }
 
 static fg_status run_verify(const fg_run *run, fg_error *err) {
@@ -265,17 +272,20 @@ static fg_status run_verify(const fg_run *run, fg_error *err) {
     fg_stage nowhere = {0};
     fg_recipe recipe = {0};
     json_t *recalled = NULL;
+    fg_outputs outputs = {0}; /* rank 0 */
     double begun = fg_clock_seconds();
     char started[FG_CLOCK_TEXT];
     fg_clock_text(started);
-    if (run->ranks->rank == 0 && recall_recipe(run->options, &recipe, &recalled, err) == FG_OK)
-        plan_again(run, &recipe, &conversion, err);
+    if (run->ranks->rank == 0 && recall_recipe(run->options, &recipe, &recalled, err) == FG_OK &&
+        plan_again(run, &recipe, &conversion, err) == FG_OK)
+        reserve_page(run->options, &outputs, err);
     fg_status status = fg_ranks_agree(run->ranks, err);
     if (status == FG_OK) status = fg_write_share(run->ranks, plan, &nowhere, err);
     if (status == FG_OK)
         status = fg_verify_directory(run, plan, run->ranks->rank == 0 ? &conversion : NULL,
                                      run->options->destination, false, err);
-    if (status == FG_OK) status = say_result(run, &conversion, started, begun, err);
+    if (status == FG_OK) status = say_result(run, &conversion, started, begun, &outputs, err);
+    if (run->ranks->rank == 0) status = fg_outputs_close(&outputs, status, err);
     fg_conversion_free(&conversion);
     fg_recipe_free(&recipe);
     json_decref(recalled);

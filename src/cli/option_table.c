@@ -125,6 +125,8 @@ const fg_option fg_option_table[] = {
     {OPTION("report", OUTPUT, REPORT, TEXT, report), .argument = "FILE.json", .complete = FG_COMPLETE_FILES,
      .about =
          "path of the report (default: DST/fgconv_report.json; none for validate); verify reads it there"},
+    {OPTION("html", OUTPUT, REPORT, TEXT, html), .argument = "FILE.html", .complete = FG_COMPLETE_FILES,
+     .about = "write the report as a page with charts, too; fgconv report makes one later"},
     {OPTION("validate", PROOF, WRITE, CHOICE, validate),
      .choices = {{"logits", FG_VALIDATE_LOGITS, NULL, NULL},
                  {"bytes", FG_VALIDATE_BYTES, NULL, NULL},

@@ -52,7 +52,7 @@ enum {
     FG_TAKES_FINALIZE = 1 << 10,   /* --stop-tokens, --generation-config ... */
     FG_TAKES_TEXT = 1 << 11,       /* --decode, --special, --jsonl */
     FG_TAKES_IN_PLACE = 1 << 12,   /* --in-place */
-    FG_TAKES_REPORT = 1 << 13,     /* --report, --progress */
+    FG_TAKES_REPORT = 1 << 13,     /* --report, --html, --progress */
     FG_TAKES_TOLERANCE = 1 << 14,  /* --atol, --profile */
     FG_TAKES_PROOF = 1 << 15,      /* --prompt, --dump, -g ... */
     FG_TAKES_COMPATIBLE = 1 << 16, /* of Forgather's own programs, to no effect */

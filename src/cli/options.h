@@ -62,7 +62,7 @@ typedef struct fg_options {
     fg_validate validate;
     double atol; /* negative: not given */
     fg_profile_kind profile;
-    const char *dump, *report;
+    const char *dump, *report, *html;
     uint64_t ranks; /* to start; 0: not given */
     int verbosity;  /* -1 quiet, 0, 1 verbose */
     bool json;

@@ -1,11 +1,13 @@
 #include "report/output_file.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/shell_word.h"
+#include "report/page.h"
 
 /* ---- paths ---- */
 
@@ -150,7 +152,7 @@ fg_status fg_output_file_reserve(fg_output_file *file, const char *option, const
 /* ---- reports ---- */
 
 /* Keys that every report has, and nothing else has together. */
-static bool is_report(const json_t *document) {
+bool fg_report_is(const json_t *document) {
     return json_is_string(fg_json_at(document, "fgconv/version")) &&
            json_is_string(json_object_get(document, "command")) &&
            json_is_array(json_object_get(document, "arguments")) &&
@@ -164,22 +166,40 @@ static fg_status holds_report(const char *path, bool *holds, fg_error *err) {
     bool is_file;
     fg_status status = fg_path_is_file(path, &is_file, &problem);
     if (status == FG_OK) status = is_file ? fg_json_read(path, &document, &problem) : FG_ERR_INPUT;
-    *holds = status == FG_OK && is_report(document);
+    *holds = status == FG_OK && fg_report_is(document);
     json_decref(document);
     if (status == FG_ERR_MEMORY) return fg_fail(err, status, "%s", problem.text);
     return FG_OK;
 }
 
-fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option, const char *path,
-                                        fg_error *err) {
+/* What every page begins with. */
+static fg_status holds_page(const char *path, bool *holds, fg_error *err) {
+    static const char begin[] = FG_PAGE_BEGIN;
+    char found[sizeof begin] = "";
+    fg_file file = FG_FILE_NONE;
+    bool is_file;
+    uint64_t size;
+    (void)err;
+    *holds = fg_path_is_file(path, &is_file, NULL) == FG_OK && is_file &&
+             fg_file_open(&file, path, FG_OPEN_READ, NULL) == FG_OK &&
+             fg_file_size(&file, &size, NULL) == FG_OK && size >= sizeof begin &&
+             fg_file_read(&file, found, sizeof begin - 1, 0, NULL) == FG_OK && strcmp(found, begin) == 0;
+    fg_file_close(&file);
+    return FG_OK;
+}
+
+static fg_status reserve_newer(fg_output_file *file, const char *option, const char *path,
+                               fg_output_is_older *is_older, const char *kind, fg_error *err) {
     fg_status status = FG_OK;
-    char *real = NULL;
+    char *real = NULL, why[80];
     bool older;
     if (!path) return FG_OK;
     FG_TRY(name_file(file, option, path, &file->replaces, err));
+    file->is_older = is_older;
     if (file->replaces) {
-        FG_TRY(holds_report(path, &older, err));
-        if (!older) FG_TRY(refuse(file, "the file exists already and is not a report of fgconv", err));
+        FG_TRY(is_older(path, &older, err));
+        snprintf(why, sizeof why, "the file exists already and is not %s of fgconv", kind);
+        if (!older) FG_TRY(refuse(file, why, err));
         FG_TRY(resolve(path, &real, err));
         fg_free(file->path); /* a link stays one: what it leads to is replaced */
         file->path = real;
@@ -191,34 +211,50 @@ done:
     return status;
 }
 
-fg_status fg_output_file_write_report(fg_output_file *file, const json_t *report, fg_error *err) {
+fg_status fg_output_file_reserve_report(fg_output_file *file, const char *option, const char *path,
+                                        fg_error *err) {
+    return reserve_newer(file, option, path, holds_report, "a report", err);
+}
+
+fg_status fg_output_file_reserve_page(fg_output_file *file, const char *option, const char *path,
+                                      fg_error *err) {
+    return reserve_newer(file, option, path, holds_page, "a page", err);
+}
+
+fg_status fg_output_file_write(fg_output_file *file, const fg_buffer *text, fg_error *err) {
     fg_status status = FG_OK;
-    fg_buffer text = {0};
     fg_file out = FG_FILE_NONE;
     if (!file->partial) return FG_OK;
-    FG_TRY(fg_json_write_line(report, 0, &text, err));
     FG_TRY(fg_file_open(&out, file->partial, FG_OPEN_WRITE, err));
-    FG_TRY(fg_file_write(&out, text.data, text.length, 0, err));
+    FG_TRY(fg_file_write(&out, text->data, text->length, 0, err));
     FG_TRY(fg_file_finish(&out, err));
     file->filled = true;
 done:
     if (status != FG_OK) fg_where(err, "writing the file of %s", file->option);
     fg_file_close(&out);
+    return status;
+}
+
+fg_status fg_output_file_write_report(fg_output_file *file, const json_t *report, fg_error *err) {
+    fg_buffer text = {0};
+    if (!file->partial) return FG_OK;
+    fg_status status = fg_json_write_line(report, 0, &text, err);
+    if (status == FG_OK) status = fg_output_file_write(file, &text, err);
     fg_buffer_free(&text);
     return status;
 }
 
 /* ---- the end ---- */
 
-/* What is replaced must still be a report: another program may have written there since. */
+/* What is replaced must still be one of its kind: another program may have written there since. */
 static fg_status replace(const fg_output_file *file, fg_error *err) {
     bool older, exists;
     FG_CALL(fg_path_exists(file->path, &exists, err));
     if (!exists) return fg_path_rename_new(file->partial, file->path, err);
-    FG_CALL(holds_report(file->path, &older, err));
+    FG_CALL(file->is_older(file->path, &older, err));
     if (older) return fg_path_rename(file->partial, file->path, err);
     return fg_fail(err, FG_ERR_SYSTEM,
-                   "%s: this was an older report when the run began, and is another file now", file->path);
+                   "%s: this was an older one when the run began, and is another file now", file->path);
 }
 
 static fg_status publish(const fg_output_file *file, fg_error *err) {

@@ -100,6 +100,7 @@ static void the_contract_is_covered(void **state) {
                                         "profile",
                                         "dump",
                                         "report",
+                                        "html",
                                         "json",
                                         "progress",
                                         "ranks",
