@@ -14,6 +14,7 @@
 #include "interrupt.h"
 #include "model/spec.h"
 #include "report/report.h"
+#include "report/report_public.h"
 
 static const fg_plan *plan_of(const fg_conversion_root *root) {
     return &root->conversion.layout.plan;
@@ -325,12 +326,19 @@ static fg_status report_resumed(const fg_conversion_root *root, fg_error *err) {
                        err);
 }
 
+/* What is packaged for release goes to others. */
 static fg_status write_report(const fg_conversion_root *root, fg_stage *stage, fg_error *err) {
     fg_buffer text = {0};
     fg_status status = FG_OK;
-    FG_TRY(fg_json_write_line(root->report, 0, &text, err));
+    json_t *report = NULL;
+    if (root->recipe.kind == FG_RECIPE_FINALIZE)
+        FG_TRY(fg_report_public(root->report, &report, err));
+    else
+        report = json_incref(root->report);
+    FG_TRY(fg_json_write_line(report, 0, &text, err));
     FG_TRY(fg_stage_write(stage, FG_REPORT_FILE, text.data, text.length, err));
 done:
+    json_decref(report);
     fg_buffer_free(&text);
     return status;
 }

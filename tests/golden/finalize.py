@@ -134,6 +134,9 @@ def training(fgconv, work):
     tally.check("state of training is dropped", not [n for n in first if pathlib.Path(n).name in STATES or "notes" in n or "log" in n], first)
     left = load(work / "out1/fgconv_report.json")["left_files"]
     expect("the report lists what was left", sorted(pathlib.Path(n).name for n in left), sorted([*STATES, "notes.txt", "runs", "pytorch_model-00001-of-00001.bin"]))
+    published = (work / "out1/fgconv_report.json").read_text()
+    local = [p for p in (str(work), str(source.parent), str(pathlib.Path(fgconv).resolve().parent)) if p in published]
+    tally.check("no path of this machine is published", not local and source.name in load(work / "out1/fgconv_report.json")["arguments"], local)
     tally.check("the summary says what stops", 'stops at  token 381 "<|end_of_text|>": config.json' in text, text)
 
     done("-c", fgconv, "finalize", "-c", source / "checkpoints/checkpoint-9", source, work / "nine")
