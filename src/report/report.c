@@ -248,6 +248,8 @@ static fg_status proof_lines(const json_t *report, fg_buffer *out, fg_error *err
     if (!is(report, "proof/kind", "bytes")) return FG_OK;
     if (is(report, "status", "differ") && !generation_differs(report))
         return fg_report_line(out, "differ", err, "the bytes are not those of the plan");
+    if (json_is_true(json_object_get(report, "dry_run")))
+        return fg_report_line(out, "proof", err, "not proved: nothing was written that could be read back");
     bool asked = !json_object_get(json_object_get(report, "proof"), "verdict"); /* verify asks for no more */
     return fg_report_line(out, asked ? "checked" : "proof", err,
                           "%severy byte was read back and matches the plan%s",

@@ -230,6 +230,11 @@ static void other_commands_have_their_own_headline(void **state) {
                   ", 'proof': {'kind': 'none'}}"),
            "Converting a to b would work; nothing was written\n"
            "  proof     not proved (--validate none)\n");
+    expect(summary,
+           quoted("{'command': 'convert', 'status': 'done', 'dry_run': true, " AB
+                  ", 'proof': {'kind': 'bytes', 'verdict': 'not_proved'}}"),
+           "Converting a to b would work; nothing was written\n"
+           "  proof     not proved: nothing was written that could be read back\n");
 }
 
 static void missing_and_odd_keys_are_left_out(void **state) {
