@@ -200,13 +200,17 @@ def others(h):
         shutil.copytree(GOLDEN / "llama_untied_fp32/forgather", c.out)
         c.model()
         c.keeps_out = True
-        report = {"fgconv": "0.1.0", "command": "convert", "status": "done", "recipe": {"source": str(c.source), "destination": str(c.out)}}
+        report = {"fgconv": {"version": "0.1.0"}, "command": "convert", "destination": {"format": "forgather"}, "options": {"dtype": None, "hf_version": 4}}
         edit(report)
         (c.out / "fgconv_report.json").write_text(json.dumps(report))
         return ["verify", c.source, c.out]
-    for name, edit in {"a recipe that is a list": lambda r: r.update(recipe=[]), "a recipe of numbers": lambda r: r["recipe"].update(to=7, dtype=7), "a recipe with ESC": lambda r: r["recipe"].update(to="\x1b[2J"), "a converter path": lambda r: r["recipe"].update(converter_paths=["/etc"]),
-                       "a recipe 300 deep": lambda r: r["recipe"].update(x=json.loads("[" * 300 + "]" * 300)), "options that are not known": lambda r: r["recipe"].update(evil=1), "a checkpoint elsewhere": lambda r: r["recipe"].update(checkpoint_path="/etc"),
-                       "no recipe": lambda r: r.update(recipe=None), "max_shard_size -1": lambda r: r["recipe"].update(max_shard_size=-1), "add_tokens /dev/zero": lambda r: r["recipe"].update(add_tokens="/dev/zero")}.items():
+    for name, edit in {"options that are a list": lambda r: r.update(options=[1]), "a type that is a number": lambda r: r["options"].update(dtype=7), "a type that is not known": lambda r: r["options"].update(dtype="float99"), "a type with ESC": lambda r: r["options"].update(dtype="\x1b[2J"),
+                       "hf_version 7": lambda r: r["options"].update(hf_version=7), "hf_version 2^63": lambda r: r["options"].update(hf_version=2**63), "a format that is a number": lambda r: r["options"].update(to=7), "a format with ESC": lambda r: r["options"].update(to="\x1b[2J"),
+                       "a destination with ESC": lambda r: r["destination"].update(format="\x1b[2J"), "a flag that is a text": lambda r: r["options"].update(no_code="yes"), "max_shard_size -1": lambda r: r["options"].update(max_shard_size=-1), "max_shard_size 0": lambda r: r["options"].update(max_shard_size=0),
+                       "tokens that are a list": lambda r: r["options"].update(tokens=[]), "a checkpoint elsewhere": lambda r: r["options"].update(checkpoint_path="/etc")}.items():
+        h.refused(f"verify: a report with {name}", lambda c, edit=edit: reported(c, edit), codes=(2, 3))
+    for name, edit in {"converter paths": lambda r: r["options"].update(converter_paths=["/etc"]), "options 300 deep": lambda r: r["options"].update(x=json.loads("[" * 300 + "]" * 300)), "options that are not known": lambda r: r["options"].update(evil=1),
+                       "no options": lambda r: r.update(options=None), "add_tokens /dev/zero": lambda r: r["options"].update(add_tokens="/dev/zero"), "tokens of numbers": lambda r: r["options"].update(tokens={"pad_token": 1})}.items():
         h.either(f"verify: a report with {name}", lambda c, edit=edit: reported(c, edit))
 
 

@@ -36,7 +36,7 @@ static void read_journal(void) {
     check_items(entries);
 }
 
-/* A record of every 32 bytes. */
+/* A record of every CHECKED bytes. */
 static void put_records(const uint8_t *bytes, size_t size) {
     static unsigned char file[sizeof HEAD + RECORDS * RECORD];
     size_t length = sizeof HEAD - 1;
