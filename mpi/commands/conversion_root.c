@@ -306,9 +306,11 @@ static fg_status report_write(const fg_conversion_root *root, const fg_write_res
 }
 
 /* A dry run knows them of a source that it has read. */
-static fg_status report_values(const fg_conversion_root *root, const fg_value_counts *values, fg_error *err) {
+static fg_status report_values(const fg_conversion_root *root, const fg_value_counts *values,
+                               fg_validate validate, fg_error *err) {
     const bool assembles = fg_conversion_assembles(&root->conversion);
-    if (root->run->options->dry_run && !assembles) return FG_OK;
+    const bool counted = assembles && validate != FG_VALIDATE_NONE;
+    if (root->run->options->dry_run && !counted) return FG_OK;
     FG_CALL(fg_json_put_u64(root->report, "overflows", values->overflows, err));
     if (assembles) FG_CALL(fg_json_put_u64(root->report, "non_finite", values->non_finite, err));
     if (values->overflows)
@@ -353,7 +355,7 @@ fg_status fg_conversion_root_report(fg_conversion_root *root, const fg_write_res
     const fg_options *options = root->run->options;
     FG_CALL(report_resumed(root, err));
     if (!options->dry_run) FG_CALL(report_write(root, written, err));
-    FG_CALL(report_values(root, &written->totals.values, err));
+    FG_CALL(report_values(root, &written->totals.values, proof_run->validate, err));
     if (!options->dry_run || options->json || options->report)
         FG_CALL(fg_conversion_report_tensors(fg_conversion_named_plan(&root->conversion), written->digests,
                                              root->report, err));
