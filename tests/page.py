@@ -15,7 +15,7 @@ import sys
 TESTS = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS / "bench")]
 import models
-from checkpoint import DATA, Tally, environment, load, run, run_parts
+from checkpoint import DATA, Tally, environment, load, run, run_parts, tensors
 
 GOLDEN = DATA / "golden"
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -91,6 +91,56 @@ def converted(fgconv, folder):
     tally.check("a page and a report of one name are refused", code == 2 and "--report and --html both name" in text, text)
 
 
+def names_of(template):
+    """layers.{0..2}.weight -> its three names."""
+    match = re.search(r"\{(\d+)\.\.(\d+)\}", template)
+    if not match:
+        return [template]
+    return [n for i in range(int(match[1]), int(match[2]) + 1) for n in names_of(template[:match.start()] + str(i) + template[match.end():])]
+
+
+def leaves(value, path=""):
+    if isinstance(value, dict) and value:
+        return {k: v for key, member in value.items() for k, v in leaves(member, f"{path}/{key}" if path else key).items()}
+    return {path: value}
+
+
+def what_the_report_says(fgconv, folder):
+    """Tensors by template, keys of the configuration and figures for each rank, against the files."""
+    source, out = GOLDEN / "llama_tied_rope3_bf16_sharded/hf", folder / "out"
+    code, text = run(fgconv, ["--to", "forgather", source, out], ranks=3)
+    if not tally.check("a conversion by 3 ranks", code == 0, text):
+        return
+    report, held = load(out / "fgconv_report.json"), tensors(out)
+    expanded = {name: entry for entry in report["map"] for name in names_of(entry["name"])}
+    if not tally.check("map: the names are those of the tensors", set(expanded) == set(held), set(expanded) ^ set(held)):
+        return
+    wrong = [name for name, (dtype, shape, _) in held.items() if expanded[name]["shape"] != shape or expanded[name]["dtype"] != dtype]
+    tally.check("map: their shapes and types", not wrong, wrong)
+    sizes = [sum(len(held[name][2]) for name in names_of(entry["name"])) for entry in report["map"]]
+    tally.check("map: their bytes", sizes == [entry["bytes"] for entry in report["map"]], sizes)
+    given = set(tensors(source))
+    unknown = {n for entry in report["map"] for source_name in entry["sources"] for n in names_of(source_name)} - given
+    tally.check("map: the sources are tensors", not unknown, unknown)
+    tally.check("map: operations", {e["operation"] for e in report["map"]} == {"copy"}, [e["operation"] for e in report["map"]])
+
+    before, after = leaves(load(source / "config.json")), leaves(load(out / "config.json"))
+    rules = {}
+    for entry in report["config"]["keys"]:
+        rules.setdefault(entry["rule"], set()).add(entry["key"])
+    both = set(before) & set(after)
+    tally.check("keys: carried", rules["carried"] == {k for k in both if before[k] == after[k]}, rules["carried"])
+    tally.check("keys: changed", rules.get("changed", set()) == {k for k in both if before[k] != after[k]}, rules.get("changed"))
+    tally.check("keys: made", rules["made"] == set(after) - set(before), rules["made"])
+    tally.check("keys: the rest of the source", rules.get("left_out", set()) | rules.get("renamed", set()) == set(before) - set(after), rules)
+    declared = {e["key"]: e.get("declared", "") for e in report["config"]["keys"]}
+    tally.check("keys: the rule that claims them", declared["hidden_size"].endswith(" hidden_size") and ".json:" in declared["hidden_size"], declared)
+
+    ranks = report["per_rank"]
+    tally.check("ranks: each has its figures", [r["rank"] for r in ranks] == [0, 1, 2] and all(r["peak_bytes"] > 1 << 20 for r in ranks), ranks)
+    tally.check("ranks: their bytes are those of the whole", all(sum(r[k] for r in ranks) == report["rates"][k] for k in ("bytes_read", "bytes_written")), ranks)
+
+
 def differing(fgconv, folder):
     """Exit 10 leaves the report next to DST, and the page that was asked for. gelu is only approximated in Fast-LLM."""
     source, out = folder / "hf", folder / "out"
@@ -145,4 +195,4 @@ def in_a_browser(fgconv, folder):
     tally.check("Chromium shows it", circles == Page(path).elements.count("circle") and circles > 3, done.stdout[:500] + done.stderr[-500:])
 
 
-sys.exit(run_parts(tally, __doc__, (converted, differing, large, in_a_browser)))
+sys.exit(run_parts(tally, __doc__, (converted, what_the_report_says, differing, large, in_a_browser)))

@@ -140,6 +140,24 @@ static json_t *report_step(const fg_config_step *step) {
                      fg_converter_model_type(step->converter));
 }
 
+/* Where a step reads, and where it writes. */
+static const json_t *rules_of(const fg_config_step *step, bool written) {
+    bool imports = step->route->direction == FG_IMPORT;
+    return step->translation.rules[imports == written ? FG_SIDE_TARGET : FG_SIDE_HF];
+}
+
+static fg_status report_keys(const fg_conversion *c, const json_t *left_out, json_t *config, fg_error *err) {
+    const fg_configs *configs = &c->decided.configs;
+    fg_config_change change = {.source = c->decided.source.checkpoint.config,
+                               .destination = c->settings.config,
+                               .left_out = left_out};
+    if (configs->count) {
+        change.source_rules = rules_of(&configs->steps[0], false);
+        change.destination_rules = rules_of(fg_configs_last(configs), true);
+    }
+    return fg_config_keys_report(&change, config, err);
+}
+
 /* Each step with its converter or migration, and what of the configuration they leave out. */
 static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *err) {
     const fg_configs *configs = &c->decided.configs;
@@ -153,8 +171,7 @@ static fg_status report_steps(const fg_conversion *c, json_t *report, fg_error *
         FG_JSON_EACH(json_array_get(c->settings.left_out, i), entry_index, entry)
             FG_CALL(fg_json_push(left_out, json_incref(entry), err));
     }
-    return fg_config_keys_report(c->decided.source.checkpoint.config, c->settings.config, left_out, config,
-                                 err);
+    return report_keys(c, left_out, config, err);
 }
 
 static fg_status report_base(const fg_conversion *c, json_t *report, fg_error *err) {

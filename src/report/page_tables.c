@@ -157,7 +157,8 @@ static const char *reason_of(const json_t *report, const char *key) {
 }
 
 static void keys_table(const fg_page *page, const json_t *report, const json_t *keys, bool carried) {
-    static const char *const titles[] = {"key", "rule", "value", "before", "reason", NULL};
+    static const char *const titles[] = {"key",    "what", "value", "before", "rule of the converter",
+                                         "reason", NULL};
     json_t *entry;
     size_t count = count_rule(keys, carried);
     if (!count) return;
@@ -171,6 +172,7 @@ static void keys_table(const fg_page *page, const json_t *report, const json_t *
         fg_page_cell(page, NULL, rule);
         value_cell(page, json_object_get(entry, "value"));
         value_cell(page, json_object_get(entry, "from"));
+        text_cell(page, "m", entry, "declared");
         fg_page_cell(page, NULL, reason_of(report, fg_report_string(entry, "key", "")));
         fg_page_row_end(page);
     }

@@ -342,6 +342,25 @@ static fg_status spell_given(const fg_translator *t, json_t *given, const json_t
     return FG_OK;
 }
 
+/* Which rule claims each path of a side. */
+static fg_status name_rules(const fg_translator *t, int side, json_t **rules, fg_error *err) {
+    const fg_claims *claims = &t->claims[side];
+    char place[PATH];
+    bool is_read = (side == FG_SIDE_HF) == fg_translator_imports(t);
+    FG_CALL_NEW(*rules, json_object());
+    for (size_t i = 0; i < claims->count; i++) {
+        const fg_declaration *rule = claims->items[i].declaration;
+        const char *path = claims->items[i].path;
+        if (!rule) continue;
+        char *name = fg_strformat(err, "%s:%u %s", fg_path_name(rule->file), rule->line, rule->label);
+        if (is_read) path = fg_translator_name(t, path, place, sizeof place);
+        fg_status status = name ? fg_json_put(*rules, path, json_string(name), err) : FG_ERR_MEMORY;
+        fg_free(name);
+        if (status != FG_OK) return status;
+    }
+    return FG_OK;
+}
+
 fg_status fg_translate(const fg_converter *converter, fg_direction direction, const json_t *source,
                        const fg_translate_options *options, fg_translation *translation, fg_error *err) {
     fg_status status = FG_OK;
@@ -373,6 +392,7 @@ fg_status fg_translate(const fg_converter *converter, fg_direction direction, co
     FG_TRY_NEW(t.source, fg_json_deep_copy(given, err));
     FG_TRY(direction == FG_IMPORT ? import(&t, defaults, translation, err)
                                   : export(&t, defaults, translation, err));
+    for (int side = 0; side < 2; side++) FG_TRY(name_rules(&t, side, &translation->rules[side], err));
 done:
     fg_translator_free(&t);
     json_decref(given);
@@ -395,6 +415,8 @@ void fg_translation_free(fg_translation *translation) {
     json_decref(translation->target);
     json_decref(translation->left_out);
     json_decref(translation->vocabulary_sizes);
+    json_decref(translation->rules[FG_SIDE_HF]);
+    json_decref(translation->rules[FG_SIDE_TARGET]);
     fg_warnings_free(&translation->warnings);
     *translation = (fg_translation){0};
 }

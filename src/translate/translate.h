@@ -30,6 +30,9 @@ typedef struct fg_translation {
      * default); "as": what stands for the value there, if it is another; "absent": true: the key's absence
      * does; "approximated": true: the destination computes something else with it. */
     json_t *left_out;
+    /* Owned: for each side (FG_SIDE_HF, FG_SIDE_TARGET) an object: path -> the rule that claims it, as
+     * "llama.json:12 hidden_size". */
+    json_t *rules[2];
     /* Import: the source has rope_parameters. An export writes the spelling of hf_version whatever this says,
      * but for the models inside whose settings are what every version assumes when it finds none: these keep
      * the spelling of the source. */
