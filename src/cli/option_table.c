@@ -182,7 +182,7 @@ const fg_option fg_option_table[] = {
     {OPTION("quiet", GENERAL, ALWAYS, VALUE, verbosity), .letter = 'q', .constant = -1, .common = true,
      .about = "print only warnings and errors"},
     {OPTION("verbose", GENERAL, ALWAYS, VALUE, verbosity), .letter = 'v', .constant = 1, .common = true,
-     .about = "print more; inspect lists every tensor"},
+     .about = "print more: what a proof measured, half-block by half-block; inspect lists every tensor"},
     {OPTION("log-level", GENERAL, COMPATIBLE, CHOICE, verbosity),
      .choices = {{"DEBUG", 1, NULL, NULL},
                  {"INFO", 0, NULL, NULL},

@@ -14,6 +14,11 @@ from checkpoint import ROOT, Tally, environment, load, run  # noqa: E402
 from directories import prepare  # noqa: E402
 from json_schema import problems  # noqa: E402
 
+try:
+    import jsonschema  # of the environment of the interop tests
+except ImportError:
+    jsonschema = None
+
 SCHEMA = load(ROOT / "docs/report.schema.json")
 TOKENS = 'bos_token: "<|start|>"\nspecial_tokens: ["<|tool|>"]\n'
 # what is run -> where its report lies
@@ -33,6 +38,15 @@ RUNS = [
     (["update-vocab", "--add-tokens", "tokens.yaml", "Qwen3-0.6B", "vocab"], "vocab/fgconv_report.json"),
     (["update", "--arch", "llama", "--from-version", "0", "old", "updated"], "updated/fgconv_report.json"),
 ]
+
+
+def all_problems(value, schema):
+    """By the checker that is here, and by the package jsonschema where there is one."""
+    found = problems(value, schema, SCHEMA)
+    if jsonschema:
+        validator = jsonschema.Draft202012Validator({**schema, "$defs": SCHEMA["$defs"]})
+        found += [f"jsonschema: {error.message}" for error in validator.iter_errors(value)]
+    return found
 
 
 # what fails -> exit code, file, key, found, expected
@@ -62,7 +76,7 @@ def failures(tally, fgconv, place):
             error = None
         if not tally.check(f"{name}: one object on stdout", error is not None, done.stdout + done.stderr):
             continue
-        found = problems(error, SCHEMA["$defs"]["error"], SCHEMA)
+        found = all_problems(error, SCHEMA["$defs"]["error"])
         tally.check(f"{name}: as the schema says", not found, f"{found}: {error}")
         held = [error[key] for key in ("file", "key", "found", "expected")]
         tally.check(f"{name}: exit {code}", done.returncode == error["exit"] == code, error)
@@ -115,7 +129,7 @@ def main():
             if not tally.check(f"{name} is done", code == 0, text):
                 continue
             report = load(place / path) if path else json.loads(text[text.index("{"):text.rindex("}") + 1])
-            found = problems(report, SCHEMA, SCHEMA)
+            found = all_problems(report, SCHEMA)
             tally.check(f"the schema describes the report of {name}", report and not found, "\n".join(found))
             seen.add(report.get("command"))
             if path == "fg/fgconv_report.json":
