@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Lines as Open MPI 4 and 5 print them. */
@@ -51,6 +52,8 @@ static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err)
     if (opened || frame) {
         FG_CALL(fg_buffer_add(&text->box, line, text->line.length, err));
         if (opened && frame) FG_CALL(end_box(text, out, err));
+    } else if (fg_starts_with(line, FG_EXIT_LINE)) {
+        text->exit_code = (int)strtol(line + sizeof FG_EXIT_LINE - 1, NULL, 10);
     } else if (!fg_starts_with(line, FORWARDS)) {
         FG_CALL(fg_buffer_add(out, line, text->line.length, err));
     }
@@ -58,10 +61,14 @@ static fg_status end_line(fg_launcher_text *text, fg_buffer *out, fg_error *err)
     return FG_OK;
 }
 
-/* Whether a line that begins so can still be one of mpirun's. */
+/* Whether a line that begins so may not be for people. */
 static bool may_be_theirs(const fg_buffer *line) {
-    return fg_starts_with(FRAME, line->data) || fg_starts_with(FORWARDS, line->data) ||
-           fg_starts_with(line->data, FORWARDS);
+    static const char *const beginnings[] = {FRAME, FORWARDS, FG_EXIT_LINE};
+    bool theirs = false;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        theirs =
+            theirs || fg_starts_with(beginnings[i], line->data) || fg_starts_with(line->data, beginnings[i]);
+    return theirs;
 }
 
 static fg_status add_part(fg_launcher_text *text, const char *bytes, size_t size, bool whole, fg_buffer *out,

@@ -1,18 +1,22 @@
 /* What mpirun itself prints on stderr, in between of what its processes print: boxes between two lines of
  * dashes, and a line for each signal that it passes on. A box that only repeats that a process ended with an
  * error is left out, as that process has said why; one about a process that a signal ended becomes one line
- * of ours. Everything else passes, and without delay: a progress bar has no ends of lines.
+ * of ours. FG_EXIT_LINE is for us alone. Everything else passes, and without delay: a progress bar has no ends of lines.
  */
 #ifndef FG_MPI_LAUNCHER_TEXT_H
 #define FG_MPI_LAUNCHER_TEXT_H
 
 #include "base/buffer.h"
 
+/* Behind it rank 0 prints the exit code of a run that failed in order. */
+#define FG_EXIT_LINE "fgconv exits with "
+
 /* Start from zeros. */
 typedef struct fg_launcher_text {
     fg_buffer line; /* owned; of a line that may be mpirun's, what has come so far */
     fg_buffer box;  /* owned; of a box, what has come so far; empty: outside of boxes */
     bool passes;    /* the line is a process's, and its beginning has passed */
+    int exit_code;  /* of FG_EXIT_LINE; 0: there was none */
     bool stopped;   /* a signal stops the run: how its processes end is no news */
 } fg_launcher_text;
 

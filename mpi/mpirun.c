@@ -201,7 +201,7 @@ static void take_signals(launching *l, bool *ended) {
         if (signal.ssi_signo == SIGCHLD) {
             *ended = *ended || waitpid(l->child, &l->wait_code, WNOHANG) == l->child;
         } else {
-            l->due = fg_clock_seconds() + (getenv("SLURM_JOB_ID") ? SLURM_WORKS : 0);
+            if (l->due <= 0) l->due = fg_clock_seconds() + (getenv("SLURM_JOB_ID") ? SLURM_WORKS : 0);
             l->passed = (int)signal.ssi_signo;
             l->text.stopped = true;
         }
@@ -244,6 +244,7 @@ static fg_status judge(const launching *l, int *code, fg_error *err) {
         return FG_OK;
     }
     *code = WEXITSTATUS(l->wait_code);
+    if (*code == 0) *code = l->text.exit_code;
     if (*code == MPIRUN_FAILED) *code = l->passed ? 128 + l->passed : FG_ERR_SYSTEM;
     return FG_OK;
 }

@@ -17,7 +17,7 @@ from checkpoint import DATA, Tally, environment, run
 
 CASE = DATA / "golden/llama_tied_rope3_bf16_sharded/hf"
 FILES = """bin/fgconv share/man/man1/fgconv.1 share/man/man1/fgconv-convert.1 share/fgconv/converters/forgather/common.json share/fgconv/slurm/convert.sbatch
-share/fgconv/slurm/validate.sbatch share/fgconv/slurm/open-mpi.env share/doc/fgconv/LICENSE share/doc/fgconv/README.md share/doc/fgconv/CHANGELOG.md
+share/fgconv/slurm/convert-array.sbatch share/fgconv/slurm/validate.sbatch share/fgconv/slurm/open-mpi.env share/doc/fgconv/LICENSE share/doc/fgconv/README.md share/doc/fgconv/CHANGELOG.md
 share/doc/fgconv/docs/convert.md share/doc/fgconv/docs/report.schema.json share/bash-completion/completions/fgconv
 share/zsh/site-functions/_fgconv share/fish/vendor_completions.d/fgconv.fish""".split()
 HOSTILE = """

@@ -7,6 +7,7 @@
 
 #include "base/error_message.h"
 #include "base/log.h"
+#include "launcher_text.h"
 
 /* Milliseconds in which a launcher has ended all other ranks; of many ranks the last ones do not wait for all
  * others. */
@@ -34,6 +35,10 @@ void fg_failure_print(const fg_error *err) {
 
 void fg_failure_close(void) {
     fprintf(stderr, "fgconv: what the launcher prints next is about this error\n");
+}
+
+void fg_failure_send(fg_status status) {
+    fprintf(stderr, FG_EXIT_LINE "%d\n", (int)status);
 }
 
 void fg_failure_exit(const fg_error *err, int rank) {

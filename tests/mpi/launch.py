@@ -84,10 +84,12 @@ def failures(fgconv, folder):
             ("models differ", ["validate", "alone", TESTS / "data/golden/llama_tied_bf16/hf"], None, "error"),
             ("a file in the place of --dump", ["--dump", "none/x.h5", CASE / "hf", "out"], None, "none/x.h5")):
         alone, message = call([fgconv, *arguments], folder)
+        begun = time.monotonic()
         code, text = call([fgconv, "--ranks", "3", *arguments], folder)
         tally.check(f"{name}: the exit code of one process", code == alone == (expected or alone) != 0, (code, alone, text))
         tally.check(f"{name}: one message", said in text and text.count("error:") == 1, (text, message))
-        tally.check(f"{name}: nothing of mpirun's", BOX not in text and "mpirun" not in text and "launcher" not in text, text)
+        tally.check(f"{name}: without waiting for ranks that have ended", time.monotonic() - begun < 2, time.monotonic() - begun)
+        tally.check(f"{name}: nothing of mpirun's", BOX not in text and "mpirun" not in text and "launcher" not in text and "exits with" not in text, text)
 
 
 def refused(fgconv, folder):

@@ -5,6 +5,7 @@
 """
 import argparse
 import concurrent.futures
+import contextlib
 import itertools
 import os
 import pathlib
@@ -23,6 +24,7 @@ from signals import processes, written
 
 CASE = DATA / "golden/llama_tied_rope3_bf16_sharded/hf"
 CONVERT = ROOT / "slurm/convert.sbatch"
+ARRAY = ROOT / "slurm/convert-array.sbatch"
 VALIDATE = ROOT / "slurm/validate.sbatch"
 LONG = ["--no-fsync", "--token-ids", ",".join(str(i % 4000) for i in range(400))]
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
@@ -98,6 +100,48 @@ def check_converts(slurm, reference):
     (home / "build/fgconv").symlink_to(slurm.fgconv)
     code, text = slurm.submit(home / "slurm/convert.sbatch", [CASE, slurm.work / "found"], FGCONV="")
     tally.check("convert: finds build/fgconv of its repository", code == 0, text)
+
+
+def check_srun_and_mpirun(slurm, reference):
+    """Each launcher converts; a job that fails ends at once, with the exit status of fgconv and one message."""
+    (slurm.work / "broken").mkdir()
+    (slurm.work / "broken/config.json").write_text("{")
+    for launcher, nodes in (("srun", 1), ("mpirun", 1), ("srun", 2), ("mpirun", 2)):
+        name = f"{launcher} on {nodes} nodes"
+        out = slurm.work / f"by-{launcher}-{nodes}"
+        shape = ["--nodes", nodes, "--ntasks-per-node", 2]
+        code, text = slurm.submit(CONVERT, [CASE, out], shape, FGCONV_LAUNCHER=launcher)
+        same = tally.check(f"{name}: converts", code == 0 and contents(out) == contents(reference), text)
+        tally.check(f"{name}: all ranks", same and load(out / "fgconv_report.json").get("ranks") == 2 * nodes, text)
+        number, log = slurm.submit(CONVERT, [slurm.work / "broken", slurm.work / "never"], shape, wait=False, FGCONV_LAUNCHER=launcher)
+        state, code, _ = ended(slurm, number)
+        text = log.read_text()
+        tally.check(f"{name}: fails with fgconv's exit status", (state, code) == ("FAILED", 3), (state, code, text))
+        tally.check(f"{name}: one message", text.count("fgconv: error:") == 1 and "config.json" in text and "-----" not in text, text)
+        seconds = re.search(r"RunTime=00:00:(\d\d)", command("scontrol", "show", "job", number)[1])
+        tally.check(f"{name}: fails within 3 seconds", seconds and int(seconds[1]) <= 3, seconds)
+    code, text = slurm.submit(CONVERT, [CASE, slurm.work / "never"], FGCONV_LAUNCHER="rsh")
+    tally.check("an unknown launcher", code == 2 and "FGCONV_LAUNCHER is rsh" in text, (code, text))
+
+
+def check_array(slurm, reference):
+    """A task for each line; one that fails has no effect on the others."""
+    spaced = slurm.work / "with a space"
+    listed = slurm.work / "models.txt"
+    listed.write_text(f"{CASE} array-1\n# nothing\n{CASE} '{spaced}' --validate bytes\n{CASE}\n")
+    number, log = slurm.submit(ARRAY, [listed, "--no-code"], ["--array=1-4", "-o", slurm.work / "array%a.log"], wait=False)
+    wait_for(lambda: not command("squeue", "-h", "-j", number)[1].strip(), 90, 0.3)
+    logs = {i: (slurm.work / f"array{i}.log").read_text() for i in range(1, 5)}
+    report = load(slurm.work / "array-1/fgconv_report.json")
+    tally.check("array: the first line", contents(slurm.work / "array-1").keys() <= contents(reference).keys() and report.get("status") == "done"
+                and "--no-code" in report.get("arguments", []), logs[1])
+    tally.check("array: a comment", "nothing to do" in logs[2], logs[2])
+    tally.check("array: quotes, and options of its own", load(spaced / "fgconv_report.json").get("proof", {}).get("kind") == "bytes", logs[3])
+    tally.check("array: a line without DST", "expected SRC DST" in logs[4], logs[4])
+    states = sorted(re.findall(r"JobState=(\w+)", command("scontrol", "show", "job", number)[1]))
+    tally.check("array: one task failed", states == ["COMPLETED"] * 3 + ["FAILED"], states)
+    code, text = slurm.submit(ARRAY, [listed])
+    tally.check("array: without --array", code == 2 and "--array=" in text, (code, text))
 
 
 def check_nodes(slurm, big, folder):
@@ -223,7 +267,8 @@ def check_lost_node(slurm, big):
     for pid in processes(out):  # the script and mpirun are stopped first: on a lost node nobody cleans up
         os.kill(pid, signal.SIGSTOP)
     for pid in processes(out):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # the end of one ends others
+            os.kill(pid, signal.SIGKILL)
     command("scontrol", "requeue", number)
     wait_for(lambda: slurm.job(number)[0] in ("PENDING", "REQUEUED"), 20)
     tally.check("lost: DST.partial is left over", partial.exists())
@@ -245,6 +290,8 @@ def main():
     tally.check("a plain run to compare with", code == 0, text)
     marks = list(pathlib.Path(os.environ.get("TMPDIR", "/tmp")).glob("fgconv-[0-9]*-[0-9]*"))
     check_converts(slurm, reference)
+    check_srun_and_mpirun(slurm, reference)
+    check_array(slurm, reference)
     check_nodes(slurm, big, work)
     check_status(slurm, reference)
     check_srun(slurm, slurm.work / "damaged")
