@@ -4,8 +4,11 @@
  *   {"a", "b", "equal", "config": {"only_a": {path: value}, "only_b": {...}, "changed": {path: [a, b]}},
  *    "tensors": {"equal", "only_a": [{"name", "tensor"}], "only_b": [...], "layout": [{"name", "a", "b"}],
  *                "values": [{"name", "elements", "differing", "max_abs"}],
- *                "missing_prefix": {"prefix", "lacking": "a" or "b"}}}
+ *                "missing_prefix": {"prefix", "lacking": "a" or "b"}},
+ *    "converted_to": format of b}
  *
+ * Of two formats with names of their own, A is compared as a conversion to the format of B would write it
+ * ("converted_to"), unless it cannot be converted. The two spellings of rotary settings are the same.
  * Tensors whose names differ by a prefix alone ("missing_prefix") are compared as if both had it, by the name
  * that A has.
  */
@@ -14,7 +17,9 @@
 
 #include "base/alloc.h"
 #include "base/checked.h"
+#include "base/log.h"
 #include "commands/command_table.h"
+#include "commands/planned_side.h"
 #include "commands/run.h"
 #include "conversion/assembled.h"
 #include "conversion/missing_prefix.h"
@@ -22,6 +27,7 @@
 #include "plan/compose.h"
 #include "report/report_text.h"
 #include "store/cast.h"
+#include "translate/rotary_settings.h"
 
 enum { BLOCK = 1 << 20, SHOWN = 20, VALUE = 100, TENSOR = 160 };
 
@@ -70,11 +76,13 @@ done:
 
 /* ---- Tensors ---- */
 
-/* A checkpoint, and its tensors: those of the files, or what the files' vectors were cut from. */
+/* A checkpoint, and its tensors: those of the files, or the outputs of a plan: what the files' vectors were cut
+ * from, or what a conversion would write. */
 typedef struct diff_side {
     fg_checkpoint checkpoint;
     fg_assembly assembly;
-    fg_tensors assembled; /* its outputs; empty: the files hold the tensors */
+    fg_planned_side planned;
+    fg_tensors assembled; /* of the plan; empty: the files hold the tensors */
     fg_reader *reader;
     fg_copier *copier; /* NULL: `reader` reads */
 } diff_side;
@@ -93,11 +101,33 @@ static fg_status open_side(const fg_run *run, const char *directory, diff_side *
                                              : fg_reader_new(&side->reader, &side->checkpoint.tensors, err);
 }
 
+/* What `a` would be in the format of `b`; `planned` stays empty where they have one format, or where there is
+ * no plan, which is a warning. */
+static fg_status plan_side(const fg_run *run, const diff_side *a, const diff_side *b, diff_side *planned,
+                           fg_error *err) {
+    const fg_format *to = b->checkpoint.format;
+    const fg_plan *plan = &planned->planned.conversion.layout.plan;
+    fg_error refused = {0};
+    const char *schema = a->checkpoint.format->schema;
+    bool named_alike =
+        a->checkpoint.format == to || (schema && to->schema && strcmp(schema, to->schema) == 0);
+    if (named_alike || !to->write_config) return FG_OK;
+    fg_status status = fg_planned_side_open(run, &b->checkpoint, &planned->planned, &refused);
+    if (status == FG_ERR_MEMORY || status == FG_ERR_SYSTEM) return fg_fail_again(err, &refused);
+    if (status != FG_OK) {
+        fg_warn("compared by name, as %s cannot be converted: %s", a->checkpoint.directory, refused.text);
+        return FG_OK;
+    }
+    FG_CALL(fg_plan_outputs(plan, "planned.safetensors", &planned->assembled, err));
+    return fg_copier_new(&planned->copier, plan, NULL, err);
+}
+
 static void close_side(diff_side *side) {
     fg_copier_free(&side->copier);
     fg_reader_free(&side->reader);
     fg_tensors_free(&side->assembled);
     fg_assembly_free(&side->assembly);
+    fg_planned_side_free(&side->planned);
     fg_checkpoint_close(&side->checkpoint);
 }
 
@@ -328,12 +358,13 @@ static fg_status write_differences(const json_t *document, const fg_options *opt
     FG_CALL(write_keys(changed, NULL, out, err));
     FG_CALL(write_keys(keys_a, a, out, err));
     FG_CALL(write_keys(keys_b, b, out, err));
-    FG_CALL(
-        fg_buffer_printf(out, err,
-                         "tensors: %llu equal, %zu with other values, %zu with another type or shape, %zu "
-                         "only in %s, %zu only in %s\n",
-                         (unsigned long long)equal, json_array_size(values), json_array_size(layout),
-                         json_array_size(only_a), a, json_array_size(only_b), b));
+    FG_CALL(fg_buffer_printf(
+        out, err,
+        "tensors: %llu equal%s, %zu with other values, %zu with another type or shape, %zu "
+        "only in %s, %zu only in %s\n",
+        (unsigned long long)equal, json_object_get(document, "converted_to") ? " after conversion" : "",
+        json_array_size(values), json_array_size(layout), json_array_size(only_a), a, json_array_size(only_b),
+        b));
     FG_CALL(write_prefix(tensors, a, b, out, err));
     FG_CALL(write_list(values, write_values, NULL, out, err));
     FG_CALL(write_list(layout, write_layout, NULL, out, err));
@@ -354,10 +385,33 @@ static bool nothing_found(const json_t *config, const json_t *tensors) {
            !json_array_size(json_object_get(tensors, "values"));
 }
 
+/* A copy whose rotary settings are in the newer spelling; as it is where they are malformed. */
+static fg_status spell_rotary(const json_t *config, const char *directory, json_t **spelled, fg_error *err) {
+    fg_error malformed = {0};
+    FG_CALL_NEW(*spelled, fg_json_deep_copy(config, err));
+    if (fg_rotary_settings_spell(*spelled, true, directory, &malformed) == FG_OK) return FG_OK;
+    json_decref(*spelled);
+    FG_CALL_NEW(*spelled, fg_json_deep_copy(config, err));
+    return FG_OK;
+}
+
+static fg_status compare_configs(const json_t *a, const fg_checkpoint *b, json_t *found, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *one = NULL, *other = NULL;
+    if (!b->format->hub) return compare_objects(a, b->config, "", found, err);
+    FG_TRY(spell_rotary(a, b->directory, &one, err));
+    FG_TRY(spell_rotary(b->config, b->directory, &other, err));
+    FG_TRY(compare_objects(one, other, "", found, err));
+done:
+    json_decref(one);
+    json_decref(other);
+    return status;
+}
+
 static fg_status compare(const fg_run *run, json_t *document, bool *equal, fg_error *err) {
     fg_status status = FG_OK;
     const fg_options *options = run->options;
-    diff_side a = {0}, b = {0};
+    diff_side a = {0}, b = {0}, planned = {0};
     json_t *config = json_pack("{s:{}, s:{}, s:{}}", "only_a", "only_b", "changed"), *tensors;
     FG_TRY(open_side(run, options->source, &a, err));
     FG_TRY(open_side(run, options->destination, &b, err));
@@ -366,14 +420,18 @@ static fg_status compare(const fg_run *run, json_t *document, bool *equal, fg_er
     FG_TRY(fg_json_put(document, "equal", json_false(), err)); /* its place among the keys */
     FG_TRY(fg_json_put(document, "config", json_incref(config), err));
     FG_TRY_NEW(tensors, fg_json_put_object(document, "tensors", err));
-    FG_TRY(compare_objects(a.checkpoint.config, b.checkpoint.config, "", config, err));
-    FG_TRY(compare_tables(&a, &b, tensors, err));
+    FG_TRY(plan_side(run, &a, &b, &planned, err));
+    if (planned.copier) FG_TRY(fg_json_put_text(document, "converted_to", b.checkpoint.format->name, err));
+    FG_TRY(compare_configs(planned.copier ? planned.planned.conversion.settings.config : a.checkpoint.config,
+                           &b.checkpoint, config, err));
+    FG_TRY(compare_tables(planned.copier ? &planned : &a, &b, tensors, err));
     FG_TRY(fg_checkpoint_check_unchanged(&a.checkpoint, false, err));
     FG_TRY(fg_checkpoint_check_unchanged(&b.checkpoint, false, err));
     *equal = nothing_found(config, tensors);
     FG_TRY(fg_json_put(document, "equal", json_boolean(*equal), err));
 done:
     json_decref(config);
+    close_side(&planned);
     close_side(&a);
     close_side(&b);
     return status;
@@ -399,10 +457,12 @@ const fg_command fg_diff_command = {
     .least = 2,
     .most = 2,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_TRAINED | FG_TAKES_JSON,
-    .summary = "compare the configurations and tensors of two checkpoints by name",
+    .options = FG_TAKES_TRAINED | FG_TAKES_CONVERTERS | FG_TAKES_JSON,
+    .summary = "compare the configurations and tensors of two checkpoints",
     .about =
-        "Compares the configurations and the tensors of two checkpoints by name. The exit code is 0 if "
+        "Compares the configurations and the tensors of two checkpoints by name; of two formats, A as "
+        "a conversion to the format of B would write it. The two spellings of rotary settings are the same. "
+        "The exit code is 0 if "
         "they are equal and 10 if they differ. Of a training checkpoint of Fast-LLM, the tensors are those "
         "that its ranks' vectors were cut from, by the names of Fast-LLM's export format.",
     .example = "fgconv diff run/checkpoints/checkpoint-100 run/checkpoints/checkpoint-200",
