@@ -50,11 +50,11 @@ def processes(mark):
 
 
 def ranks_of(mark):
-    """rank -> process id of a run under mpirun."""
+    """rank -> process id of a run under mpirun or srun."""
     found = {}
     for pid in processes(mark):
         for entry in read(f"/proc/{pid}/environ").split(b"\0"):
-            if entry.startswith(b"OMPI_COMM_WORLD_RANK="):
+            if entry.startswith((b"OMPI_COMM_WORLD_RANK=", b"PMIX_RANK=")):
                 found[int(entry.split(b"=")[1])] = pid
     return found
 

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""What fgconv inspect and fgconv diff say of checkpoints.
+
+    looking.py --fgconv build/fgconv
+
+diff of two formats goes through the plan of a conversion: what was converted is equal, and a changed number is found under its new name.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from checkpoint import DATA, Tally, environment, header, run, tensors, write_safetensors
+
+GOLDEN = DATA / "golden"
+tally = Tally()
+
+
+def printed(fgconv, command, *arguments, ranks=0, expected=0):
+    launcher = ["mpirun", "--oversubscribe", "-n", str(ranks)] if ranks else []
+    done = subprocess.run([*launcher, str(fgconv), command, "--json", *map(str, arguments)], env=environment(), capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=120)
+    tally.check(f"{command} {' '.join(str(a) for a in arguments[-2:])}: exit {expected}", done.returncode == expected, (done.returncode, done.stderr[-600:]))
+    return json.JSONDecoder().raw_decode(done.stdout)[0]
+
+
+def change_one(directory, wanted):
+    """One element of the tensor whose name ends so; its name."""
+    for path in pathlib.Path(directory).glob("*.safetensors"):
+        entries, start = header(path)
+        for name, entry in entries.items():
+            if name.endswith(wanted):
+                blob = bytearray(path.read_bytes())
+                blob[start + entry["data_offsets"][0]] ^= 1
+                path.write_bytes(blob)
+                return name
+    return None
+
+
+def across_formats(fgconv, work):
+    for case in ("llama_tied_rope3_bf16_sharded", "qwen3_tied_bf16", "llama_untied_fp32"):
+        source = GOLDEN / case / "hf"
+        for to in ("forgather", "fast_llm"):
+            target = work / f"{case}-{to}"
+            run(fgconv, ["-q", "--to", to, "--dtype", "bfloat16", source, target], ranks=0)
+            found = printed(fgconv, "diff", source, target)
+            held = sum(len(tensors_of) for tensors_of in (tensors(target),))
+            tally.check(f"{case} to {to}: all tensors are equal after conversion",
+                        (found["converted_to"], found["equal"], found["tensors"]["equal"]) == (to, True, held), found)
+            code, text = run(fgconv, ["diff", source, target], ranks=0)
+            tally.check(f"{case} to {to}: the text says so", code == 0 and f"tensors: {held} equal after conversion, 0 with other values" in text, text)
+            name = change_one(target, "norm.weight" if to == "forgather" else "norm_1.weight")
+            found = printed(fgconv, "diff", source, target, expected=10)
+            tally.check(f"{case} to {to}: a changed number is found", [v["name"] for v in found["tensors"]["values"]] == [name], (name, found["tensors"]))
+
+
+def not_convertible(fgconv, work):
+    """Without a plan tensors are compared by name, and a warning says why."""
+    source = work / "unknown"
+    source.mkdir()
+    config = json.loads((GOLDEN / "qwen3_tied_bf16/hf/config.json").read_text())
+    (source / "config.json").write_text(json.dumps({**config, "new_key": 1}))
+    for path in (GOLDEN / "qwen3_tied_bf16/hf").glob("*.safetensors*"):
+        (source / path.name).symlink_to(path)
+    code, text = run(fgconv, ["diff", source, work / "qwen3_tied_bf16-forgather"], ranks=0)
+    tally.check("no plan: by name", code == 10 and "compared by name, as" in text and "new_key" in text and "only in" in text, text)
+
+
+def rotary_spellings(fgconv, work):
+    there, four, five = work / "spelled", work / "four", work / "five"
+    run(fgconv, ["-q", GOLDEN / "llama_tied_rope3_bf16_sharded/hf", there], ranks=0)
+    for version, out in (("4", four), ("5", five)):
+        run(fgconv, ["-q", "--hf-version", version, there, out], ranks=0)
+    configs = [json.loads((out / "config.json").read_text()) for out in (four, five)]
+    tally.check("two spellings of rotary settings", "rope_scaling" in configs[0] and "rope_parameters" in configs[1], configs)
+    found = printed(fgconv, "diff", four, five)["config"]
+    tally.check("rotary settings are no difference", not any("rope" in key for part in found.values() for key in part), found)
+    config = configs[1]
+    config["rope_parameters"]["factor"] += 1
+    (five / "config.json").write_text(json.dumps(config))
+    found = printed(fgconv, "diff", four, five, expected=10)["config"]
+    tally.check("another factor is", "rope_parameters/factor" in found["changed"], found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fgconv", required=True)
+    fgconv = pathlib.Path(parser.parse_args().fgconv).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        for test in (across_formats, not_convertible, rotary_spellings):
+            test(fgconv, pathlib.Path(folder))
+    return tally.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
