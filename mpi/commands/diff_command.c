@@ -76,8 +76,8 @@ done:
 
 /* ---- Tensors ---- */
 
-/* A checkpoint, and its tensors: those of the files, or the outputs of a plan: what the files' vectors were cut
- * from, or what a conversion would write. */
+/* A checkpoint, and its tensors: those of the files, or the outputs of a plan: what the files' vectors were
+ * cut from, or what a conversion would write. */
 typedef struct diff_side {
     fg_checkpoint checkpoint;
     fg_assembly assembly;

@@ -15,8 +15,8 @@ void fg_failure_print(const fg_error *err);
 /* The last line of a run on several ranks, whose launcher then prints some lines of its own. */
 void fg_failure_close(void);
 /* Rank 0 of a run that --ranks started and that failed in order: tells the fgconv that started it the exit
- * code. All ranks then return 0: of one that does not, Open MPI's daemons wait for the end for seconds, though
- * it has ended (two nodes: 7.7 s). */
+ * code. All ranks then return 0: of one that does not, Open MPI's daemons wait for the end for seconds,
+ * though it has ended (two nodes: 7.7 s). */
 void fg_failure_send(fg_status status);
 /* Ends a process that cannot go on and has started nothing. Of several with the same trouble the one with the
  * lowest rank prints it: each waits for those below it, and is ended by the launcher meanwhile. */

@@ -259,7 +259,7 @@ fg_status fg_conversion_report(const fg_conversion *c, const fg_recipe *recipe, 
     FG_CALL(report_update(c, report, err));
     FG_CALL(report_tokens(c, report, err));
     FG_CALL(report_dropped(c, report, err));
-    FG_CALL(fg_tensor_groups_report(fg_conversion_named_plan(c), report, err));
+    FG_CALL(fg_tensor_groups_report(fg_conversion_named_plan(c), NULL, report, err));
     FG_CALL(report_left(c, report, err));
     if (stop_tokens) FG_CALL(fg_json_put(report, "stop_tokens", json_incref(stop_tokens), err));
     return FG_OK;

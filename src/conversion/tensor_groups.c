@@ -27,8 +27,9 @@ typedef struct group {
 
 typedef struct groups {
     const fg_plan *plan;
-    json_t *by_key; /* owned; what the tensors of a group have in common -> its index */
-    group *items;   /* owned */
+    uint32_t *places; /* of outputs; NULL: not asked for */
+    json_t *by_key;   /* owned; what the tensors of a group have in common -> its index */
+    group *items;     /* owned */
     size_t count, capacity;
 } groups;
 
@@ -180,6 +181,7 @@ static fg_status add_output(groups *g, const fg_output *output, fg_buffer *name,
         g->items[g->count - 1].own = numbers;
     }
     group *into = held ? &g->items[json_integer_value(held)] : &g->items[g->count - 1];
+    if (g->places) g->places[output - g->plan->outputs] = (uint32_t)(into - g->items);
     widen(&into->own, &numbers);
     into->count++;
     into->bytes += fg_output_bytes(output);
@@ -214,9 +216,9 @@ static void free_groups(groups *g) {
     json_decref(g->by_key);
 }
 
-fg_status fg_tensor_groups_report(const fg_plan *plan, json_t *report, fg_error *err) {
+fg_status fg_tensor_groups_report(const fg_plan *plan, uint32_t *places, json_t *report, fg_error *err) {
     fg_status status = FG_OK;
-    groups g = {.plan = plan};
+    groups g = {.plan = plan, .places = places};
     fg_buffer name = {0}, key = {0};
     json_t *list;
     FG_TRY_NEW(g.by_key, json_object());

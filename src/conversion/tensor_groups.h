@@ -7,7 +7,8 @@
 #include "base/json.h"
 #include "plan/plan.h"
 
-/* The part "map" of the report: groups in the order of their first tensors. */
-fg_status fg_tensor_groups_report(const fg_plan *plan, json_t *report, fg_error *err);
+/* The part "map" of the report: groups in the order of their first tensors. `places`, unless NULL, gets for
+ * each output which of them it is in. */
+fg_status fg_tensor_groups_report(const fg_plan *plan, uint32_t *places, json_t *report, fg_error *err);
 
 #endif
