@@ -8,12 +8,17 @@
 #include "commands/command_table.h"
 #include "commands/run.h"
 #include "conversion/assembled.h"
+#include "conversion/tensor_groups.h"
+#include "copy/copier.h"
 #include "format/experiment.h"
 #include "plan/compose.h"
 #include "report/report_distributed.h"
 #include "report/report_text.h"
+#include "tensor_stats.h"
+#include "write.h"
 
-enum { NAMES = 4, STEPS = 12 }; /* first components, and steps of an experiment, that the text shows */
+enum { STEPS = 12 };       /* of an experiment, that the text shows */
+enum { SAMPLE = 1 << 20 }; /* bytes by which tied weights are found */
 
 static int by_place(const void *a, const void *b) {
     const fg_tensor *x = *(const fg_tensor *const *)a, *y = *(const fg_tensor *const *)b;
@@ -83,25 +88,6 @@ static fg_status describe_tensors(const fg_tensors *table, json_t *document, fg_
     return FG_OK;
 }
 
-/* How many names begin with each first component: a prefix that is missing or too much is seen there. */
-static fg_status describe_names(const fg_tensors *table, json_t *document, fg_error *err) {
-    fg_status status = FG_OK;
-    json_t *names;
-    char *first = NULL;
-    FG_TRY_NEW(names, fg_json_put_object(document, "names", err));
-    for (size_t i = 0; i < table->count; i++) {
-        const char *name = table->items[i].name, *dot = strchr(name, '.');
-        FG_TRY_NEW(first, fg_strndup(name, dot ? (size_t)(dot + 1 - name) : strlen(name), err));
-        json_int_t count = json_integer_value(json_object_get(names, first));
-        FG_TRY(fg_json_put(names, first, json_integer(count + 1), err));
-        fg_free(first);
-        first = NULL;
-    }
-done:
-    fg_free(first);
-    return status;
-}
-
 /* `table`: the model's tensors. */
 static fg_status describe(const fg_checkpoint *checkpoint, const fg_tensors *table, json_t *document,
                           fg_error *err) {
@@ -115,7 +101,6 @@ static fg_status describe(const fg_checkpoint *checkpoint, const fg_tensors *tab
     FG_CALL(count_parameters(table, &parameters, err));
     FG_CALL(fg_json_put_u64(document, "parameters", parameters, err));
     FG_CALL(describe_dtypes(table, document, err));
-    FG_CALL(describe_names(table, document, err));
     FG_CALL(describe_files(&checkpoint->tensors, document, err));
     FG_CALL(fg_json_put_texts(document, "side_files", checkpoint->side_files.items,
                               checkpoint->side_files.count, err));
@@ -160,24 +145,48 @@ static fg_status write_sizes(const json_t *document, fg_buffer *out, fg_error *e
     return FG_OK;
 }
 
-/* "model. (20), lm_head. (1)" */
-static fg_status write_names(const json_t *document, fg_buffer *out, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer list = {0};
-    const json_t *names = json_object_get(document, "names");
-    size_t shown = 0;
-    json_t *count;
-    FG_JSON_MEMBERS(names, name, count) {
-        if (shown == NAMES) break;
-        FG_TRY(fg_buffer_printf(&list, err, "%s%s (%lld)", shown++ ? ", " : "", name,
-                                (long long)json_integer_value(count)));
+static fg_status write_tied(const json_t *document, fg_buffer *out, fg_error *err) {
+    json_t *other;
+    FG_JSON_MEMBERS(json_object_get(document, "tied"), name, other)
+        FG_CALL(
+            fg_report_line(out, "tied", err, "%s is %s, and counts once", name, json_string_value(other)));
+    return FG_OK;
+}
+
+/* " from -0.1 to 0.2, mean 1e-05, deviation 0.02, 3 zero, 1 NaN" */
+static fg_status write_stats(const json_t *stats, fg_buffer *out, fg_error *err) {
+    static const struct {
+        const char *key, *label;
+    } numbers[] = {{"min", "from"}, {"max", "to"}, {"mean", "mean"}, {"deviation", "deviation"}},
+      counts[] = {{"zeros", "zero"}, {"nan", "NaN"}, {"infinite", "infinite"}};
+    double number;
+    uint64_t count;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (fg_report_number(stats, numbers[i].key, &number))
+            FG_CALL(fg_buffer_printf(out, err, "%s%s %.4g", i > 1 ? ", " : " ", numbers[i].label, number));
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (fg_report_count(stats, counts[i].key, &count) && count)
+            FG_CALL(fg_buffer_printf(out, err, ", %llu %s", (unsigned long long)count, counts[i].label));
+    return FG_OK;
+}
+
+/* A line for each template: how many tensors, of what layout. */
+static fg_status write_templates(const json_t *document, fg_buffer *out, fg_error *err) {
+    char shape[FG_REPORT_WORDS];
+    const char *label = "tensors";
+    uint64_t count = 0;
+    json_t *entry;
+    FG_JSON_EACH(json_object_get(document, "templates"), i, entry) {
+        fg_report_count(entry, "tensors", &count);
+        FG_CALL(fg_buffer_printf(out, err, "  %-9s %s: %llu x %s %s", label,
+                                 fg_report_string(entry, "name", ""), (unsigned long long)count,
+                                 fg_report_string(entry, "dtype", ""),
+                                 fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape)));
+        FG_CALL(write_stats(json_object_get(entry, "stats"), out, err));
+        FG_CALL(fg_buffer_put(out, "\n", err));
+        label = "";
     }
-    if (json_object_size(names) > shown)
-        FG_TRY(fg_buffer_printf(&list, err, " and %zu more", json_object_size(names) - shown));
-    if (shown) FG_TRY(fg_report_line(out, "names", err, "%s", list.data));
-done:
-    fg_buffer_free(&list);
-    return status;
+    return FG_OK;
 }
 
 static fg_status write_files(const json_t *document, fg_buffer *out, fg_error *err) {
@@ -202,10 +211,12 @@ static fg_status write_tensors(const json_t *document, fg_buffer *out, fg_error 
     char shape[FG_REPORT_WORDS];
     json_t *entry;
     FG_JSON_EACH(json_object_get(document, "tensors"), i, entry) {
-        FG_CALL(fg_buffer_printf(out, err, "%s %s %s %s\n", fg_report_string(entry, "name", ""),
+        FG_CALL(fg_buffer_printf(out, err, "%s %s %s %s", fg_report_string(entry, "name", ""),
                                  fg_report_string(entry, "dtype", ""),
                                  fg_json_brief(json_object_get(entry, "shape"), shape, sizeof shape),
                                  fg_report_string(entry, "file", "")));
+        FG_CALL(write_stats(json_object_get(entry, "stats"), out, err));
+        FG_CALL(fg_buffer_put(out, "\n", err));
     }
     return FG_OK;
 }
@@ -222,7 +233,8 @@ static fg_status write_contents(const json_t *document, const fg_options *option
     if (strcmp(directory, weights) != 0) FG_CALL(fg_report_line(out, "from", err, "%s", weights));
     FG_CALL(fg_report_distributed(json_object_get(document, "distributed"), out, err));
     FG_CALL(write_sizes(document, out, err));
-    FG_CALL(write_names(document, out, err));
+    FG_CALL(write_tied(document, out, err));
+    if (options->verbosity <= 0) FG_CALL(write_templates(document, out, err));
     FG_CALL(write_files(document, out, err));
     if (options->verbosity > 0) FG_CALL(write_tensors(document, out, err));
     return FG_OK;
@@ -305,45 +317,199 @@ done:
     return status;
 }
 
-/* Describes the tensors that the vectors of a checkpoint were cut from. */
-static fg_status describe_assembled(const fg_run *run, const fg_checkpoint *checkpoint, json_t *document,
-                                    fg_error *err) {
+/* ---- A checkpoint ---- */
+
+typedef struct inspection {
+    fg_checkpoint checkpoint;
+    fg_assembly assembly;
+    json_t *document;
+    fg_plan plan;     /* gives each of the model's tensors as it is; of all ranks, with --stats */
+    uint32_t *places; /* owned; of each tensor in the templates */
+    bool experiment;  /* and nothing else is in here */
+} inspection;
+
+/* Of vectors, the tensors that were cut from them. */
+static fg_status describe_checkpoint(const fg_run *run, inspection *i, fg_error *err) {
     fg_status status = FG_OK;
-    fg_assembly assembly = {0};
     fg_tensors table = {0};
     const char *order = fg_parameter_order_name(run->options->parameter_order);
-    FG_TRY(fg_assemble_checkpoint(checkpoint, run->catalogue, order, &assembly, err));
-    FG_TRY(fg_plan_outputs(&assembly.plan, "rank_*.safetensors", &table, err));
-    FG_TRY(describe(checkpoint, &table, document, err));
-    FG_TRY(fg_json_put(document, "distributed", json_incref(assembly.facts), err));
+    if (i->checkpoint.format->assemble) {
+        FG_TRY(fg_assemble_checkpoint(&i->checkpoint, run->catalogue, order, &i->assembly, err));
+        FG_TRY(fg_plan_outputs(&i->assembly.plan, "rank_*.safetensors", &table, err));
+        FG_TRY(describe(&i->checkpoint, &table, i->document, err));
+        FG_TRY(fg_json_put(i->document, "distributed", json_incref(i->assembly.facts), err));
+        i->plan = i->assembly.plan;
+        i->assembly.plan = (fg_plan){0};
+    } else {
+        FG_TRY(describe(&i->checkpoint, &i->checkpoint.tensors, i->document, err));
+        FG_TRY(fg_plan_same(&i->checkpoint.tensors, &i->plan, err));
+    }
 done:
     fg_tensors_free(&table);
-    fg_assembly_free(&assembly);
     return status;
 }
 
-static fg_status inspect_checkpoint(const fg_run *run, fg_error *err) {
+/* Those of the plan; what a conversion would do is not said here. */
+static fg_status describe_templates(inspection *i, fg_error *err) {
+    json_t *entry;
+    FG_CALL_NEW(i->places, fg_alloc(i->plan.output_count + 1, sizeof *i->places, err));
+    FG_CALL(fg_tensor_groups_report(&i->plan, i->places, i->document, err));
+    json_t *templates = json_incref(json_object_get(i->document, "map"));
+    json_object_del(i->document, "map");
+    FG_JSON_EACH(templates, at, entry) {
+        json_object_del(entry, "sources");
+        json_object_del(entry, "operation");
+        json_object_del(entry, "source_dtype");
+    }
+    return fg_json_put(i->document, "templates", templates, err);
+}
+
+/* Whether two outputs are the same in three places: a tensor that a format writes twice is, others differ in
+ * the first. */
+static fg_status have_same_values(fg_copier *copier, size_t a, size_t b, unsigned char *bytes, bool *same,
+                                  fg_error *err) {
+    const fg_output *output = &fg_copier_plan(copier)->outputs[a];
+    uint64_t size = fg_dtype_size(output->dtype), count = fg_min(SAMPLE / size, output->elements);
+    const uint64_t places[] = {0, (output->elements - count) / 2, output->elements - count};
+    *same = true;
+    for (size_t i = 0; *same && i < sizeof places / sizeof *places; i++) {
+        FG_CALL(fg_copier_read(copier, a, places[i], count, bytes, err));
+        FG_CALL(fg_copier_read(copier, b, places[i], count, bytes + SAMPLE, err));
+        *same = memcmp(bytes, bytes + SAMPLE, count * size) == 0;
+    }
+    return FG_OK;
+}
+
+/* Matrices outside of layers: embedding and head may be. */
+static bool may_be_tied(const inspection *i, size_t a, size_t b) {
+    const fg_output *x = &i->plan.outputs[a], *y = &i->plan.outputs[b];
+    const json_t *templates = json_object_get(i->document, "templates");
+    uint64_t count = 0;
+    fg_report_count(json_array_get(templates, i->places[a]), "tensors", &count);
+    return count == 1 && x->rank == 2 && x->elements && x->rank == y->rank && x->dtype == y->dtype &&
+           memcmp(x->shape, y->shape, x->rank * sizeof *x->shape) == 0;
+}
+
+/* Whether one place in a file is both, which count_parameters has counted once. */
+static bool have_one_place(const fg_plan *plan, size_t a, size_t b) {
+    const fg_piece *x = &plan->pieces[plan->outputs[a].first_piece],
+                   *y = &plan->pieces[plan->outputs[b].first_piece];
+    const fg_tensor *from = &plan->source.items[x->source], *other = &plan->source.items[y->source];
+    return x->from == y->from && by_place(&from, &other) == 0;
+}
+
+/* A tied weight that the files hold twice is counted once. */
+static fg_status find_tied(inspection *i, fg_error *err) {
     fg_status status = FG_OK;
+    fg_copier *copier = NULL;
+    unsigned char *bytes = NULL;
+    json_t *tied;
+    uint64_t parameters = 0;
+    fg_report_count(i->document, "parameters", &parameters);
+    FG_TRY(fg_copier_new(&copier, &i->plan, NULL, err));
+    FG_TRY_NEW(bytes, fg_alloc_buffer((size_t)2 * SAMPLE, err));
+    FG_TRY_NEW(tied, fg_json_put_object(i->document, "tied", err));
+    for (size_t b = 0; b < i->plan.output_count; b++) {
+        bool same = false;
+        for (size_t a = 0; a < b && !same; a++) {
+            if (!may_be_tied(i, a, b)) continue;
+            FG_TRY(have_same_values(copier, a, b, bytes, &same, err));
+            if (!same) continue;
+            FG_TRY(fg_json_put_text(tied, i->plan.outputs[b].name, i->plan.outputs[a].name, err));
+            if (!have_one_place(&i->plan, a, b)) parameters -= i->plan.outputs[b].elements;
+        }
+    }
+    FG_TRY(fg_json_put_u64(i->document, "parameters", parameters, err));
+done:
+    fg_free(bytes);
+    fg_copier_free(&copier);
+    return status;
+}
+
+static fg_status inspect(const fg_run *run, inspection *i, fg_error *err) {
     const fg_options *options = run->options;
-    fg_checkpoint checkpoint = {0};
     fg_checkpoint_options how = {.format = options->from,
                                  .checkpoint_path = options->checkpoint_path,
                                  .allow_unfinished = options->allow_unfinished};
-    json_t *document = json_object();
-    FG_TRY(fg_checkpoint_open(&checkpoint, options->source, &how, err));
-    FG_TRY(checkpoint.format->assemble ? describe_assembled(run, &checkpoint, document, err)
-                                       : describe(&checkpoint, &checkpoint.tensors, document, err));
-    FG_TRY(fg_run_print(run, document, write_contents, err));
+    FG_CALL(inspect_experiment(run, &i->experiment, err));
+    if (i->experiment && options->stats) {
+        fg_fail(err, FG_ERR_USAGE, "%s: --stats is about a checkpoint, and this is an experiment",
+                options->source);
+        return fg_hint(err, "choose a step with -c STEP");
+    }
+    if (i->experiment) return FG_OK;
+    FG_CALL_NEW(i->document, json_object());
+    FG_CALL(fg_checkpoint_open(&i->checkpoint, options->source, &how, err));
+    FG_CALL(describe_checkpoint(run, i, err));
+    FG_CALL(describe_templates(i, err));
+    return find_tied(i, err);
+}
+
+/* ---- Statistics ---- */
+
+static fg_status put_stats(json_t *entry, const fg_tensor_stats *stats, fg_error *err) {
+    json_t *held;
+    FG_CALL_NEW(held, fg_json_put_object(entry, "stats", err));
+    if (stats->finite) {
+        FG_CALL(fg_json_put(held, "min", json_real(stats->least), err));
+        FG_CALL(fg_json_put(held, "max", json_real(stats->most), err));
+        FG_CALL(fg_json_put(held, "mean", json_real(fg_tensor_stats_mean(stats)), err));
+        FG_CALL(fg_json_put(held, "deviation", json_real(fg_tensor_stats_deviation(stats)), err));
+    }
+    FG_CALL(fg_json_put_u64(held, "zeros", stats->zeros, err));
+    FG_CALL(fg_json_put_u64(held, "nan", stats->nan, err));
+    return fg_json_put_u64(held, "infinite", stats->infinite, err);
+}
+
+/* Of each tensor, and of each template: all elements of its tensors. */
+static fg_status describe_stats(const inspection *i, const fg_tensor_stats *stats, fg_error *err) {
+    fg_status status = FG_OK;
+    json_t *tensors = json_object_get(i->document, "tensors"),
+           *templates = json_object_get(i->document, "templates");
+    fg_tensor_stats *joined = NULL;
+    FG_NEW(joined, json_array_size(templates) + 1);
+    for (size_t o = 0; o < i->plan.output_count; o++) {
+        FG_TRY(put_stats(json_array_get(tensors, o), &stats[o], err));
+        fg_tensor_stats_join(&joined[i->places[o]], &stats[o]);
+    }
+    for (size_t t = 0; t < json_array_size(templates); t++)
+        FG_TRY(put_stats(json_array_get(templates, t), &joined[t], err));
 done:
-    json_decref(document);
-    fg_checkpoint_close(&checkpoint);
+    fg_free(joined);
     return status;
 }
 
+/* Collective. */
+static fg_status measure(const fg_run *run, inspection *i, fg_error *err) {
+    fg_tensor_stats *stats = NULL;
+    fg_stage nowhere = {0};
+    bool first = run->ranks->rank == 0;
+    fg_status status = fg_write_share(run->ranks, &i->plan, &nowhere, err);
+    if (status == FG_OK) {
+        stats = fg_alloc(i->plan.output_count + 1, sizeof *stats, err);
+        status = fg_ranks_agree(run->ranks, err);
+    }
+    if (status == FG_OK)
+        status = fg_tensor_stats_measure(run->ranks, &i->plan, fg_run_progress(run), stats, err);
+    if (status == FG_OK && first) describe_stats(i, stats, err);
+    fg_free(stats);
+    fg_stage_free(&nowhere);
+    return fg_ranks_agree(run->ranks, err);
+}
+
 static fg_status run_inspect(const fg_run *run, fg_error *err) {
-    bool is_experiment;
-    FG_CALL(inspect_experiment(run, &is_experiment, err));
-    return is_experiment ? FG_OK : inspect_checkpoint(run, err);
+    inspection i = {0};
+    bool first = run->ranks->rank == 0;
+    if (first) inspect(run, &i, err);
+    fg_status status = fg_ranks_agree(run->ranks, err);
+    if (status == FG_OK && run->options->stats) status = measure(run, &i, err);
+    if (status == FG_OK && first && !i.experiment) fg_run_print(run, i.document, write_contents, err);
+    json_decref(i.document);
+    fg_free(i.places);
+    fg_plan_free(&i.plan);
+    fg_assembly_free(&i.assembly);
+    fg_checkpoint_close(&i.checkpoint);
+    return fg_ranks_agree(run->ranks, err);
 }
 
 const fg_command fg_inspect_command = {
@@ -352,11 +518,15 @@ const fg_command fg_inspect_command = {
     .least = 1,
     .most = 1,
     .complete = FG_COMPLETE_DIRECTORIES,
-    .options = FG_TAKES_FROM | FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON,
+    .options = FG_TAKES_FROM | FG_TAKES_CHECKPOINT | FG_TAKES_TRAINED | FG_TAKES_JSON | FG_TAKES_RANKS |
+               FG_TAKES_STATS,
+    .collective = true,
     .summary = "print what a checkpoint holds",
     .about =
-        "Prints the format, family, number of parameters, types and files of a checkpoint. With --verbose "
-        "it lists every tensor. Of an experiment folder of Fast-LLM it prints the steps that were saved and "
+        "Prints the format, family, number of parameters, types and files of a checkpoint. Tensors "
+        "that differ only in the number of their layer are one line; --verbose lists every tensor, and "
+        "--stats adds "
+        "what their values are. Of an experiment folder of Fast-LLM it prints the steps that were saved and "
         "exported; -c STEP chooses one of them.",
     .example = "fgconv inspect -v Llama-3.2-1B",
     .run = run_inspect,

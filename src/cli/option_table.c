@@ -176,6 +176,10 @@ const fg_option fg_option_table[] = {
      .about = "nucleus sampling: cumulative probability cut-off (0 to 1)"},
     {OPTION("seed", GENERATION, PROOF, NUMBER, seed), .argument = "N",
      .about = "random seed of the sampler (default: 0)"},
+    {OPTION("stats", GENERAL, STATS, FLAG, stats),
+     .about =
+         "read all weights and print minimum, maximum, mean, standard deviation, and how many values are "
+         "zero, NaN or infinite"},
     {OPTION("ranks", GENERAL, RANKS, COUNT, ranks), .argument = "N", .common = true,
      .about = "distribute the work over N processes, which mpirun starts on this machine, or on the nodes of "
               "a Slurm job (default: one process)"},
@@ -190,7 +194,7 @@ const fg_option fg_option_table[] = {
                  {"ERROR", -1, "warnings cannot be silenced; use WARNING", NULL}},
      .hidden = true, .about = "accepted for compatibility; DEBUG is --verbose, WARNING is --quiet"},
     {OPTION("json", GENERAL, JSON, FLAG, json), .about = "print the result as JSON on stdout"},
-    {OPTION("progress", GENERAL, REPORT, CHOICE, progress),
+    {OPTION("progress", GENERAL, RANKS, CHOICE, progress),
      .choices = {{"auto", FG_PROGRESS_AUTO, NULL, NULL},
                  {"bar", FG_PROGRESS_BAR, NULL, NULL},
                  {"lines", FG_PROGRESS_LINES, NULL, NULL},

@@ -52,13 +52,14 @@ enum {
     FG_TAKES_FINALIZE = 1 << 10,   /* --stop-tokens, --generation-config ... */
     FG_TAKES_TEXT = 1 << 11,       /* --decode, --special, --jsonl */
     FG_TAKES_IN_PLACE = 1 << 12,   /* --in-place */
-    FG_TAKES_REPORT = 1 << 13,     /* --report, --html, --progress */
+    FG_TAKES_REPORT = 1 << 13,     /* --report, --html */
     FG_TAKES_TOLERANCE = 1 << 14,  /* --atol, --profile */
     FG_TAKES_PROOF = 1 << 15,      /* --prompt, --dump, -g ... */
     FG_TAKES_COMPATIBLE = 1 << 16, /* of Forgather's own programs, to no effect */
     FG_TAKES_JSON = 1 << 17,       /* --json */
     FG_TAKES_TRAINED = 1 << 18,    /* --allow-unfinished, --parameter-order */
-    FG_TAKES_RANKS = 1 << 19,      /* --ranks: of collective commands */
+    FG_TAKES_STATS = 1 << 20,      /* --stats */
+    FG_TAKES_RANKS = 1 << 19,      /* --ranks, --progress: of collective commands */
     /* what every command that writes a checkpoint takes */
     FG_TAKES_CONVERSION = FG_TAKES_CHECKPOINT | FG_TAKES_CONVERTERS | FG_TAKES_IGNORED | FG_TAKES_WRITE |
                           FG_TAKES_REPORT | FG_TAKES_PROOF | FG_TAKES_JSON | FG_TAKES_RANKS,

@@ -63,6 +63,7 @@ typedef struct fg_options {
     double atol; /* negative: not given */
     fg_profile_kind profile;
     const char *dump, *report, *html;
+    bool stats;     /* of inspect */
     uint64_t ranks; /* to start; 0: not given */
     int verbosity;  /* -1 quiet, 0, 1 verbose */
     bool json;

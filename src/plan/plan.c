@@ -76,6 +76,21 @@ void fg_piece_permuted(fg_piece *piece, uint32_t rank, const uint64_t *shape, co
     }
 }
 
+fg_status fg_plan_same(const fg_tensors *table, fg_plan *plan, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_buffer encoded = {0};
+    FG_TRY(fg_tensors_encode(table, &encoded, err));
+    FG_TRY(fg_tensors_decode(encoded.data, encoded.length, &plan->source, err));
+    for (size_t i = 0; i < table->count; i++) {
+        const fg_tensor *tensor = &table->items[i];
+        FG_TRY(fg_plan_add_output(plan, tensor->name, tensor->dtype, tensor->rank, tensor->shape, err));
+        FG_TRY(fg_plan_add_whole(plan, (uint32_t)i, err));
+    }
+done:
+    fg_buffer_free(&encoded);
+    return status;
+}
+
 fg_status fg_plan_drop(fg_plan *plan, uint32_t source, const char *reason, fg_error *err) {
     if (source >= plan->source.count) return fg_fail(err, FG_ERR_BUG, "plan: there is no tensor %u", source);
     FG_CALL(

@@ -7,6 +7,7 @@ diff of two formats goes through the plan of a conversion: what was converted is
 """
 import argparse
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -85,12 +86,62 @@ def rotary_spellings(fgconv, work):
     tally.check("another factor is", "rope_parameters/factor" in found["changed"], found)
 
 
+def templates(fgconv, work):
+    source = GOLDEN / "llama_tied_rope3_bf16_sharded/hf"
+    found = printed(fgconv, "inspect", source)
+    held = {t["name"]: (t["tensors"], t["dtype"], t["shape"]) for t in found["templates"]}
+    tally.check("templates: a line for all layers", held.get("model.layers.{0..2}.mlp.up_proj.weight") == (3, "bfloat16", [160, 64])
+                and held.get("model.norm.weight") == (1, "bfloat16", [64]) and sum(t[0] for t in held.values()) == 29, held)
+    code, text = run(fgconv, ["inspect", source], ranks=0)
+    tally.check("templates: the text", code == 0 and "model.layers.{0..2}.mlp.up_proj.weight: 3 x bfloat16 [160, 64]\n" in text and "layers.1." not in text, text)
+    code, text = run(fgconv, ["inspect", "-v", source], ranks=0)
+    tally.check("templates: -v lists tensors", code == 0 and "model.layers.1.mlp.up_proj.weight bfloat16 [160, 64]" in text and "{0..2}" not in text, text)
+
+
+def tied(fgconv, work):
+    """A tied weight counts once, whether a format writes it once or twice; other matrices of one shape are two."""
+    source = GOLDEN / "llama_tied_rope3_bf16_sharded/hf"
+    run(fgconv, ["-q", "--skip-default-tokens", source, work / "twice"], ranks=0)
+    once, twice, untied = (printed(fgconv, "inspect", d) for d in (source, work / "twice", GOLDEN / "llama_untied_fp32/hf"))
+    tally.check("tied: as many parameters in both formats", once["parameters"] == twice["parameters"] > 0, (once["parameters"], twice["parameters"]))
+    tally.check("tied: named", once["tied"] == {} and list(twice["tied"]) == ["lm_head.weight"] and untied["tied"] == {}, (once["tied"], twice["tied"]))
+    tally.check("tied: untied ones count twice", untied["parameters"] == sum(math.prod(t["shape"]) for t in untied["tensors"]), untied["parameters"])
+
+
+def statistics(fgconv, work):
+    """As numpy has them, the same bits on any number of ranks, also of what is not finite."""
+    import numpy
+    rng = numpy.random.default_rng(1)
+    made = {f"model.layers.{i}.w": rng.normal(i, 2, (300, 70)).astype("float32") for i in range(2)}
+    made["model.large"] = rng.normal(0, 0.1, (4096, 3000)).astype("float32")  # of several blocks
+    made["model.layers.0.w"][5, 5:8] = numpy.nan, numpy.inf, -numpy.inf
+    made["model.layers.1.w"][:2] = 0
+    source = work / "numbers"
+    source.mkdir()
+    (source / "config.json").write_text((GOLDEN / "llama_untied_fp32/hf/config.json").read_text())
+    write_safetensors(source / "model.safetensors", {k: ("float32", list(v.shape), v.tobytes()) for k, v in made.items()})
+    found = printed(fgconv, "inspect", "--stats", source)
+    groups = {**made, "model.layers.{0..1}.w": numpy.concatenate([made["model.layers.0.w"], made["model.layers.1.w"]])}
+    for entry in found["tensors"] + found["templates"]:
+        stats, values = entry["stats"], groups[entry["name"]].astype("float64")
+        good = values[numpy.isfinite(values)]
+        counts = [int((values == 0).sum()), int(numpy.isnan(values).sum()), int(numpy.isinf(values).sum())]
+        near = numpy.allclose([stats["mean"], stats["deviation"]], [good.mean(), good.std()], rtol=1e-9, atol=1e-12)
+        tally.check(f"stats of {entry['name']}", near and (stats["min"], stats["max"]) == (good.min(), good.max())
+                    and [stats[k] for k in ("zeros", "nan", "infinite")] == counts, (stats, counts, good.mean(), good.std()))
+    for ranks in (2, 3):
+        tally.check(f"stats: the same on {ranks} ranks", printed(fgconv, "inspect", "--stats", source, ranks=ranks) == found)
+    tally.check("stats: --ranks", printed(fgconv, "inspect", "--stats", "--ranks", "2", source) == found)
+    code, text = run(fgconv, ["inspect", "--stats", source], ranks=0)
+    tally.check("stats: the text", code == 0 and ", 140 zero, 1 NaN, 2 infinite" in text and " from -" in text, text)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
     fgconv = pathlib.Path(parser.parse_args().fgconv).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        for test in (across_formats, not_convertible, rotary_spellings):
+        for test in (across_formats, not_convertible, rotary_spellings, templates, tied, statistics):
             test(fgconv, pathlib.Path(folder))
     return tally.end()
 

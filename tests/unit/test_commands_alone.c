@@ -48,8 +48,13 @@ static int forget_output(void **state) {
 
 static fg_status carry_out(const fg_command *command, const fg_options *options, fg_catalogue *catalogue,
                            FILE *file, fg_error *err) {
-    return command->run(
-        &(fg_run){.options = options, .catalogue = catalogue, .version = "1.2.3", .out = file}, err);
+    return command->run(&(fg_run){.ranks = &(fg_ranks){.size = 1, .node_size = 1, .node_count = 1},
+                                  .launch = &(fg_launch){.size = 1},
+                                  .options = options,
+                                  .catalogue = catalogue,
+                                  .version = "1.2.3",
+                                  .out = file},
+                        err);
 }
 
 static fg_catalogue built_in(void) {

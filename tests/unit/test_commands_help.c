@@ -104,6 +104,7 @@ static void the_contract_is_covered(void **state) {
                                         "json",
                                         "progress",
                                         "ranks",
+                                        "stats",
                                         "version",
                                         "help",
                                         "quiet",
