@@ -82,31 +82,38 @@ static void put_model(const char *name, const char *config, const char *header, 
 
 /* ---- inspect ---- */
 
-static void a_checkpoint_is_described(void **state) {
-    (void)state;
+static void describe(int verbosity) {
     fg_error err = {0};
     char expected[2048];
     put_model("m", CONFIG_A, HEADER_A, 32);
     put_text("m/tokenizer.json", "{}");
     put_text("m/notes.xyz", "");
-    fg_options options = {.source = at("m")};
+    fg_options options = {.source = at("m"), .verbosity = verbosity};
     snprintf(expected, sizeof expected,
              "%s: hf, llama (LlamaForCausalLM)\n"
              "  holds     10 parameters, 2 tensors in 32 B\n"
              "  dtypes    bfloat16: 1 tensor, 8 B\n"
              "            float32: 1 tensor, 24 B\n"
-             "  names     a (1), b (1)\n"
+             "%s"
              "  weights   model.safetensors, %zu B\n"
              "  files     tokenizer.json\n"
-             "  not used  notes.xyz\n",
-             at("m"), 8 + strlen(HEADER_A) + 32);
+             "  not used  notes.xyz\n"
+             "%s",
+             at("m"), verbosity ? "" : "  tensors   a: 1 x float32 [2, 3]\n            b: 1 x bfloat16 [4]\n",
+             8 + strlen(HEADER_A) + 32,
+             verbosity ? "a float32 [2, 3] model.safetensors\nb bfloat16 [4] model.safetensors\n" : "");
     assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
     assert_string_equal(text(), expected);
-    options.verbosity = 1;
-    assert_int_equal(carry_out(&fg_inspect_command, &options, NULL, out(), &err), FG_OK);
-    snprintf(expected + strlen(expected), sizeof expected - strlen(expected),
-             "a float32 [2, 3] model.safetensors\nb bfloat16 [4] model.safetensors\n");
-    assert_string_equal(text(), expected);
+}
+
+static void a_checkpoint_is_described(void **state) {
+    (void)state;
+    describe(0);
+}
+
+static void every_tensor_is_listed(void **state) {
+    (void)state;
+    describe(1);
 }
 
 static void inspect_speaks_json(void **state) {
@@ -562,6 +569,7 @@ static void a_result_that_cannot_be_printed_is_an_error(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        IN_DIRECTORY(every_tensor_is_listed),
         IN_DIRECTORY(a_checkpoint_is_described),
         IN_DIRECTORY(inspect_speaks_json),
         IN_DIRECTORY(shared_weights_count_once),
