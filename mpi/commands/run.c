@@ -184,7 +184,9 @@ fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *w
     fg_buffer text = {0};
     fg_status status = write_document(run, document, write_text, &text, err);
     if (status == FG_OK) note_printed(run);
-    if (status == FG_OK) status = fg_print(run->out, audience(run), &text, err);
+    if (status == FG_OK)
+        status = run->options->command->collective ? fg_print_beside(run->out, audience(run), &text, err)
+                                                   : fg_print(run->out, audience(run), &text, err);
     fg_buffer_free(&text);
     return status;
 }

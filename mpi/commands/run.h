@@ -44,7 +44,8 @@ fg_status fg_run_report_write(const fg_run *run, fg_outputs *outputs, const json
 fg_status fg_run_report_text(const fg_run *run, const json_t *report, fg_buffer *text, fg_error *err);
 fg_status fg_run_report_print(const fg_run *run, const fg_buffer *text, fg_error *err);
 fg_status fg_run_report_show(const fg_run *run, const json_t *report, fg_error *err);
-/* Prints a document as JSON with --json, otherwise the text that is written from it. */
+/* Prints a document as JSON with --json, otherwise the text that is written from it. For a collective
+ * command, whose process gets no SIGPIPE, a reader that went away is no error. */
 typedef fg_status fg_run_text(const json_t *document, const fg_options *options, fg_buffer *out,
                               fg_error *err);
 fg_status fg_run_print(const fg_run *run, const json_t *document, fg_run_text *write_text, fg_error *err);

@@ -35,7 +35,7 @@ CHECKING = [["validate", "hf", "hf"], ["validate", "--json", "hf", "fg"], ["veri
 WRITING = [["convert", "hf"], ["convert", "--validate", "none", "hf"], ["convert", "--json", "hf"], ["convert", "-v", "hf"], ["convert", "-g", "--max-new-tokens", "3", "hf"],
            ["update", "--arch", "llama", "--from-version", "1", "older"], ["finalize", "fg"], ["update-vocab", "fg"], ["new-family", "lacking"],
            ["new-family", "--json", "lacking"]]
-FAILING = [(["none", "out"], 2), (["--no-such-option"], 2), (["help", "none"], 2), (["tokenize", "lacking", "a"], 3), (["diff", "hf", "fg"], 10), (["lint", "broken.json"], 3)]
+FAILING = [(["none", "out"], 2), (["--no-such-option"], 2), (["help", "none"], 2), (["tokenize", "lacking", "a"], 3), (["diff", "fg", "older"], 10), (["lint", "broken.json"], 3)]
 tally = Tally()
 
 

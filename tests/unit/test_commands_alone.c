@@ -48,9 +48,11 @@ static int forget_output(void **state) {
 
 static fg_status carry_out(const fg_command *command, const fg_options *options, fg_catalogue *catalogue,
                            FILE *file, fg_error *err) {
+    fg_options of_command = *options;
+    of_command.command = command;
     return command->run(&(fg_run){.ranks = &(fg_ranks){.size = 1, .node_size = 1, .node_count = 1},
                                   .launch = &(fg_launch){.size = 1},
-                                  .options = options,
+                                  .options = &of_command,
                                   .catalogue = catalogue,
                                   .version = "1.2.3",
                                   .out = file},
