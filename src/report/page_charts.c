@@ -67,9 +67,9 @@ static void axis_line(const fg_page *page, double y, const char *label) {
 
 static void axes(const fg_page *page, const scale *s) {
     char label[32];
-    double step = fmax(1, ceil((s->high - s->low) / 6));
-    for (double decade = s->low; decade <= s->high; decade += step) {
-        snprintf(label, sizeof label, "1e%+03.0f", decade);
+    int step = (int)fmax(1, ceil((s->high - s->low) / 6));
+    for (int decade = (int)s->low; decade <= (int)s->high; decade += step) {
+        snprintf(label, sizeof label, "1e%+03d", decade);
         axis_line(page, y_of(s, pow(10, decade)), label);
     }
     if (s->zeros) axis_line(page, y_of(s, 0), "equal");

@@ -102,6 +102,7 @@ def main():
                 ("config to hf", ["config", ROPE3 / "forgather"]),
                 ("config to Fast-LLM", ["config", ROPE3 / "hf", "--to", "fast_llm"]),
                 ("diff", ["diff", ROPE3 / "hf", ROPE3 / "hf"]),
+                ("report", ["report", fast_llm]),
                 ("inspect", ["inspect", ROPE3 / "hf", "--json"])):
             sweep(name, args.fgconv, arguments, out, True, args.tries)
     return tally.end()
