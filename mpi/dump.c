@@ -1,6 +1,7 @@
 #include "dump.h"
 
 #include <hdf5.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,12 +55,11 @@ static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
 
 static fg_status put_text(const fg_dump *dump, hid_t object, const char *name, const char *text,
                           fg_error *err) {
-    size_t length = strlen(text);
     hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
-    H5Tset_size(type, length + 1);
+    H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
     hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool good = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
+    bool good = attribute >= 0 && H5Awrite(attribute, type, &text) >= 0;
     if (attribute >= 0) good = H5Aclose(attribute) >= 0 && good;
     H5Sclose(space);
     H5Tclose(type);
@@ -196,6 +196,57 @@ done:
     return close_group(dump, group, status, err);
 }
 
+/* ---- differences ---- */
+
+enum { POINT = 32 }; /* bytes of a point's path, with the NUL */
+
+static const struct {
+    const char *name, *description;
+    size_t offset; /* in fg_dump_point */
+} difference_columns[] = {
+    {"largest", "largest absolute difference, float64 [points]", offsetof(fg_dump_point, largest)},
+    {"mean", "mean absolute difference, float64 [points]", offsetof(fg_dump_point, mean)},
+    {"source_norm", "Euclidean norm of the source's values, float64 [points]",
+     offsetof(fg_dump_point, source_norm)},
+    {"destination_norm", "Euclidean norm of the destination's values, float64 [points]",
+     offsetof(fg_dump_point, destination_norm)},
+    {"relative", "largest difference / largest absolute value of the source, float64 [points]",
+     offsetof(fg_dump_point, relative)},
+    {"cosine", "cosine of source and destination, float64 [points]", offsetof(fg_dump_point, cosine)},
+};
+enum { COLUMNS = sizeof difference_columns / sizeof *difference_columns };
+
+static hsize_t points_of(const fg_dump *dump) {
+    const fg_model_shape *shape = &dump->shapes[0];
+    return 1 + 3 * shape->blocks + shape->heads;
+}
+
+static hid_t point_type(void) {
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, POINT);
+    return type;
+}
+
+static const char *difference_path(unsigned prompt, const char *name, char *text, size_t size) {
+    snprintf(text, size, "difference%s/%s", prompt ? "/" FURTHER_PROMPT : "", name);
+    return text;
+}
+
+static fg_status make_differences(fg_dump *dump, unsigned prompt, fg_error *err) {
+    char path[96];
+    hsize_t count = points_of(dump);
+    hid_t type = point_type();
+    fg_status status = make_dataset(
+        dump, dump->file, difference_path(prompt, "point", path, sizeof path),
+        "where both models are compared: its path inside of source and destination", type, 1, &count, err);
+    H5Tclose(type);
+    for (size_t i = 0; status == FG_OK && i < COLUMNS; i++)
+        status = make_dataset(dump, dump->file,
+                              difference_path(prompt, difference_columns[i].name, path, sizeof path),
+                              difference_columns[i].description, H5T_NATIVE_DOUBLE, 1, &count, err);
+    return status;
+}
+
 static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
     fg_status status = FG_OK;
     fg_buffer names = {0};
@@ -258,6 +309,7 @@ static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, fg_error *
     if (layout->prompt_count > 1)
         FG_CALL(make_token_ids(dump, FURTHER_PROMPT "/token_ids", layout->prompts + 1, err));
     for (int side = 0; side < FG_DUMP_SIDES; side++) FG_CALL(make_side(dump, layout, side, err));
+    for (unsigned i = 0; i < layout->prompt_count; i++) FG_CALL(make_differences(dump, i, err));
     return FG_OK;
 }
 
@@ -288,8 +340,10 @@ uint64_t fg_dump_bytes(const fg_dump_layout *layout) {
         per_token += sizeof(float) * (states * s->hidden + s->heads * s->vocab);
         per_patch += sizeof(float) * ((1 + 3 * v->blocks) * v->hidden + s->hidden);
     }
+    const fg_model_shape *first = &layout->shapes[0];
+    uint64_t points = 1 + 3 * first->blocks + first->heads, per_point = POINT + COLUMNS * sizeof(double);
     for (unsigned i = 0; i < layout->prompt_count; i++) tokens += layout->prompts[i].token_count;
-    return per_token * tokens + per_patch * patches_of(layout);
+    return per_token * tokens + per_patch * patches_of(layout) + points * per_point * layout->prompt_count;
 }
 
 fg_status fg_dump_check_reachable(const fg_ranks *ranks, const char *path, fg_error *err) {
@@ -351,16 +405,48 @@ static const char *group_of(const fg_dump *dump, int side, char *text, size_t si
     return text;
 }
 
-fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
-                         uint64_t count, const float *values, fg_error *err) {
-    char path[96], group[32];
-    group_of(dump, side, group, sizeof group);
-    const hsize_t start[] = {position, 0}, extent[] = {count, dump->shapes[side].hidden};
+/* Inside of a prompt's group. */
+static void describe_point(fg_dump_item item, uint64_t of, char *text, size_t size) {
     bool of_block = item == FG_DUMP_MIXER || item == FG_DUMP_MLP || item == FG_DUMP_OUTPUT;
     if (of_block)
-        snprintf(path, sizeof path, "%s/blocks/%04llu/%s", group, (unsigned long long)of, items[item].name);
+        snprintf(text, size, "blocks/%04llu/%s", (unsigned long long)of, items[item].name);
     else
-        snprintf(path, sizeof path, "%s/%s", group, items[item].name);
+        snprintf(text, size, "%s", items[item].name);
+}
+
+fg_status fg_dump_differences(fg_dump *dump, const fg_dump_point *points, size_t count, fg_error *err) {
+    fg_status status = FG_OK;
+    char *names = NULL, path[96];
+    double *values = NULL;
+    const hsize_t start = 0, extent = points_of(dump);
+    hid_t type = point_type();
+    if (count != extent)
+        FG_FAIL(err, FG_ERR_BUG, "--dump: %zu differences of %llu points", count, (unsigned long long)extent);
+    FG_NEW(names, count * POINT);
+    FG_NEW(values, count);
+    for (size_t i = 0; i < count; i++) describe_point(points[i].item, points[i].of, names + i * POINT, POINT);
+    FG_TRY(write_slab(dump, difference_path(dump->prompt, "point", path, sizeof path), type, 1, &start,
+                      &extent, names, err));
+    for (size_t c = 0; c < COLUMNS; c++) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(&values[i], (const char *)&points[i] + difference_columns[c].offset, sizeof *values);
+        FG_TRY(write_slab(dump, difference_path(dump->prompt, difference_columns[c].name, path, sizeof path),
+                          H5T_NATIVE_DOUBLE, 1, &start, &extent, values, err));
+    }
+done:
+    H5Tclose(type);
+    fg_free(names);
+    fg_free(values);
+    return status;
+}
+
+fg_status fg_dump_hidden(fg_dump *dump, int side, fg_dump_item item, uint64_t of, uint64_t position,
+                         uint64_t count, const float *values, fg_error *err) {
+    char path[96], group[32], point[POINT];
+    group_of(dump, side, group, sizeof group);
+    const hsize_t start[] = {position, 0}, extent[] = {count, dump->shapes[side].hidden};
+    describe_point(item, of, point, sizeof point);
+    snprintf(path, sizeof path, "%s/%s", group, point);
     if (item == FG_DUMP_FINAL_NORM) return write_of_head(dump, path, side, of, start, extent, values, err);
     return write_slab(dump, path, H5T_NATIVE_FLOAT, 2, start, extent, values, err);
 }

@@ -6,12 +6,17 @@
  * mixer and mlp are what the sub-layer adds to the residual stream, output is the stream after the block. Of
  * a model with several prediction heads logits and final_norm have the head as first dimension.
  *
- * A further prompt has the same in /image/token_ids and in /SIDE/image. Of an image there are
- * /SIDE/vision/embedding [patches, vision hidden], /SIDE/vision/blocks/0000/{mixer,mlp,output} and
+ * /difference has a row for each point at which both models are compared, in the order of computing: point
+ * (its path inside of /SIDE), largest, mean, source_norm, destination_norm, relative and cosine, float64; NaN
+ * where nothing was measured. largest and mean are of absolute differences, relative is largest divided by
+ * the largest value of source.
+ *
+ * A further prompt has the same in /image/token_ids, in /SIDE/image and in /difference/image. Of an image
+ * there are /SIDE/vision/embedding [patches, vision hidden], /SIDE/vision/blocks/0000/{mixer,mlp,output} and
  * /SIDE/vision/adapter [patches, hidden].
  *
- * Attributes: "description" on every dataset; "directory", "format", "config" (JSON text) on each side;
- * "name_map" (JSON text), "fgconv_version" on the root.
+ * Attributes, UTF-8 of variable length: "description" on every dataset; "directory", "format", "config" (JSON
+ * text) on each side; "name_map" (JSON text), "fgconv_version" on the root.
  */
 #ifndef FG_MPI_DUMP_H
 #define FG_MPI_DUMP_H
@@ -82,6 +87,17 @@ typedef enum fg_vision_item {
  * is the encoder's. */
 fg_status fg_dump_vision(fg_dump *dump, int side, fg_vision_item item, uint64_t block, uint64_t first,
                          uint64_t count, const float *values, fg_error *err);
+
+/* What a row of /difference says. `of` is the block, of a final norm the prediction head. */
+typedef struct fg_dump_point {
+    fg_dump_item item;
+    uint64_t of;
+    double largest, mean, source_norm, destination_norm, relative, cosine;
+} fg_dump_point;
+
+/* Not collective. All rows of the prompt that is written: one for the embedding, three for each block, one
+ * for the final norm of each head. FG_ERR_BUG for another number of them. */
+fg_status fg_dump_differences(fg_dump *dump, const fg_dump_point *points, size_t count, fg_error *err);
 
 /* Collective. */
 fg_status fg_dump_close(fg_dump **dump, fg_error *err);

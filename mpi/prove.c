@@ -57,6 +57,45 @@ static void judge(const fg_pair_prompt *prompt, const fg_proof_task *task, fg_pr
     if (task->profile) result->passed = fg_profile_met(task->profile, logits);
 }
 
+static double ratio(double part, double whole) {
+    return whole > 0 ? part / whole : part > 0 ? INFINITY : 0;
+}
+
+static fg_dump_point point_of(const fg_measures *measures, size_t index) {
+    const fg_measure_point where = fg_measures_point(measures, index);
+    const fg_compare *total = &measures->totals[index];
+    fg_dump_point point = {.item = where.item,
+                           .of = where.of,
+                           .largest = NAN,
+                           .mean = NAN,
+                           .source_norm = NAN,
+                           .destination_norm = NAN,
+                           .relative = NAN,
+                           .cosine = NAN};
+    if (measures->lost[index] || !total->values) return point;
+    double a = sqrt(total->square[FG_SIDE_A]), b = sqrt(total->square[FG_SIDE_B]);
+    point.largest = total->largest_difference;
+    point.mean = total->sum / (double)total->values;
+    point.source_norm = a;
+    point.destination_norm = b;
+    point.relative = ratio(total->largest_difference, total->largest_value[FG_SIDE_A]);
+    point.cosine = a > 0 && b > 0 ? total->product / (a * b) : NAN;
+    return point;
+}
+
+/* Rank 0. */
+static fg_status dump_differences(const fg_pipeline *p, const fg_measures *measures, fg_error *err) {
+    fg_status status = FG_OK;
+    fg_dump_point *points = NULL;
+    if (!p->dump || p->pair->ranks->rank != 0) return FG_OK;
+    FG_NEW(points, measures->count);
+    for (size_t i = 0; i < measures->count; i++) points[i] = point_of(measures, i);
+    FG_TRY(fg_dump_differences(p->dump, points, measures->count, err));
+done:
+    fg_free(points);
+    return status;
+}
+
 /* `gaps` gets what no prompt up to this one exercised. */
 static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt_result *result,
                             json_t **gaps, fg_error *err) {
@@ -68,6 +107,8 @@ static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt
     FG_TRY(fg_pipeline_open(p, err));
     FG_TRY(fg_pipeline_run(p, err));
     FG_TRY(fg_measures_join(&result->measures, p->pair->ranks, err));
+    dump_differences(p, &result->measures, err);
+    FG_TRY(fg_ranks_agree(p->pair->ranks, err));
     find_parting(p, result);
     json_decref(*gaps);
     *gaps = NULL;
