@@ -389,7 +389,9 @@ static bool nothing_found(const json_t *config, const json_t *tensors) {
 static fg_status spell_rotary(const json_t *config, const char *directory, json_t **spelled, fg_error *err) {
     fg_error malformed = {0};
     FG_CALL_NEW(*spelled, fg_json_deep_copy(config, err));
-    if (fg_rotary_settings_spell(*spelled, true, directory, &malformed) == FG_OK) return FG_OK;
+    fg_status status = fg_rotary_settings_spell(*spelled, true, directory, &malformed);
+    if (status == FG_OK) return FG_OK;
+    if (status == FG_ERR_MEMORY) return fg_fail_again(err, &malformed);
     json_decref(*spelled);
     FG_CALL_NEW(*spelled, fg_json_deep_copy(config, err));
     return FG_OK;
