@@ -103,7 +103,8 @@ def main():
                 ("config to Fast-LLM", ["config", ROPE3 / "hf", "--to", "fast_llm"]),
                 ("diff", ["diff", ROPE3 / "hf", ROPE3 / "hf"]),
                 ("report", ["report", fast_llm]),
-                ("inspect", ["inspect", ROPE3 / "hf", "--json"])):
+                ("inspect", ["inspect", ROPE3 / "hf", "--json"]),
+                ("inspect --stats", ["inspect", "--stats", ROPE3 / "hf", "-q", "--json"]), ("diff of two formats", ["diff", ROPE3 / "hf", fast_llm])):
             sweep(name, args.fgconv, arguments, out, True, args.tries)
     return tally.end()
 
