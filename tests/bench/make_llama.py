@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a Llama of the shape of 8B (16 GB, bfloat16, random weights) as Hugging Face has it, for tests/cuda/run. Needs numpy.
+"""Writes a Llama of the shape of 8B (16 GB, bfloat16, random weights) as Hugging Face has it, for tests/cuda/run and scaling.py. Needs numpy.
 
     make_llama.py DIR [--layers 32]
 """
