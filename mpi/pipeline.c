@@ -48,6 +48,10 @@ static fg_proof_places places_of(const fg_pipeline *p) {
                              .heads = p->heads};
 }
 
+static bool shares_rows(const fg_pipeline *p) {
+    return fg_model_can_share_rows(p->pair->models[FG_REFERENCE]);
+}
+
 static fg_status take_share(fg_pipeline *p, fg_error *err) {
     fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
     p->hidden = shape.hidden;
@@ -56,8 +60,7 @@ static fg_status take_share(fg_pipeline *p, fg_error *err) {
     p->heads = p->room ? 1 : shape.heads;
     p->places = places_of(p);
     if (!p->token_ids) p->token_ids = p->prompt->tokens;
-    bool share_rows = fg_model_can_share_rows(p->pair->models[FG_REFERENCE]);
-    return fg_grid_lay_out(&p->grid, ranks_of(p), p->model_count, share_rows, err);
+    return fg_grid_lay_out(&p->grid, ranks_of(p), p->model_count, shares_rows(p), err);
 }
 
 static uint64_t positions_of(const fg_pipeline *p) {
@@ -136,12 +139,12 @@ static bool runs_at_once(const fg_pipeline *p) {
 /* Where there is a model for each stage, all tokens go through a block before the next, so that weights are
  * read once and keys and values of one block are held. More stages work at the same time on micro-batches,
  * for which each keeps keys and values; they are whole tiles, so the bits are the same however many there
- * are. */
+ * are. A GPU, which several stages may use, is best given all tokens at once. */
 static uint64_t batch_of(const fg_pipeline *p) {
     uint64_t tokens = p->prompt->token_count, stages = p->grid.stages;
     if (runs_at_once(p)) return tokens;
     if (p->room) return fg_min(tokens, GENERATION_BATCH);
-    if (stages <= p->model_count || !keys_fit(p)) return tokens;
+    if (stages <= p->model_count || !keys_fit(p) || !shares_rows(p)) return tokens;
     uint64_t tiles = (tokens + FG_TILE - 1) / FG_TILE, batches = BATCHES_PER_STAGE * stages;
     return fg_min(tokens, (tiles + batches - 1) / batches * FG_TILE);
 }

@@ -436,7 +436,7 @@ static void scatter(void *state, const fg_real *from, uint64_t size, const uint6
 const fg_device fg_device_cpu = {
     .name = "cpu",
     .host_memory = true,
-    .panel_bytes = 1 << 20, /* measured: the fastest for 16 to 32 tokens on one thread */
+    .panel_bytes = 4 << 20, /* measured: at 300 tokens a quarter faster than 1 MiB, at 24 no slower */
     .upcast_count = 32768,  /* they stay in the second-level cache until they are converted */
     .tokens_at_once = 64,   /* FG_TILE of model/tile.h */
     .open = open_cpu,

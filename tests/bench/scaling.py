@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How the proof, generation and writing scale with ranks, on a machine with many cores. No budgets: a table to read. Needs numpy, and h5diff to compare bits.
+"""How the proof, generation and writing scale with ranks, on a machine with many cores: a table without budgets. Needs numpy and h5diff.
 
     scaling.py --fgconv FGCONV [--work DIR] [--layers 8] [--ranks 1,2,4,8,16] [--rows proof,generate,write]
     scripts/bench scaling [...]
 
-The model is a Llama with the blocks of the 8B one, so many of them. Times of the proof are those of its report; logits are held against
-those of one rank, bit by bit. Writing stands beside as many `cp` at once as there are ranks, page cache warm, less what mpirun takes.
+The model is a Llama with the blocks of the 8B one, so many of them. Times of the proof are those of its report; logits are compared with
+those of one rank, bit by bit. Writing is compared with as many `cp` at once as there are ranks, page cache warm, less what mpirun takes.
 """
 import argparse
 import json
