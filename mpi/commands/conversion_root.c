@@ -1,5 +1,7 @@
 #include "commands/conversion_root.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "cli/print.h"
@@ -367,15 +369,18 @@ static void leave_report(const fg_conversion_root *root) {
     fg_status status = FG_OK;
     fg_error unsaid = {0}, *err = &unsaid;
     fg_output_file file = {0};
+    const char *destination = root->run->options->destination;
     char *absolute = NULL, *path = NULL;
-    FG_TRY_NEW(absolute, fg_path_absolute(root->run->options->destination, err));
+    size_t named = strlen(destination);
+    while (named > 1 && destination[named - 1] == '/') named--;
+    FG_TRY_NEW(absolute, fg_path_absolute(destination, err));
     FG_TRY_NEW(path, fg_strformat(err, "%s.%s", absolute, FG_REPORT_FILE));
     FG_TRY(fg_output_file_reserve_report(&file, "the report", path, err));
     FG_TRY(fg_output_file_write_report(&file, root->report, err));
 done:
     if (status == FG_OK) status = fg_output_file_close(&file, true, err);
     if (status == FG_OK)
-        fg_inform("the report of what differs: %s", path);
+        fg_inform("the report of what differs: %.*s.%s", (int)named, destination, FG_REPORT_FILE);
     else
         fg_warn("there is no report of what differs: %s", unsaid.text);
     fg_output_file_close(&file, false, NULL);

@@ -249,7 +249,7 @@ def cases(fgconv, folder):
         Case("convert from distributed", [experiment, "WORK/out", "--max-shard-size", "9kB"]),
         Case("convert from distributed, cast", ["--dtype", "bfloat16", experiment, "WORK/out", *none]),
         Case("inspect distributed", ["inspect", "-c", "100", experiment]),
-        Case("diff", ["diff", SMALL / "hf", fast_llm], 10),
+        Case("diff", ["diff", SMALL / "hf", fast_llm]),
     ]
 
 
