@@ -17,9 +17,16 @@ static const char *const repeats[] = {
 
 /* "mpirun noticed that process rank 3 with PID 0 on node a1 exited on signal 9 (Killed)." */
 static bool ended_by_signal(const char *box, int *rank, char node[64], int *number) {
-    const char *at = strstr(box, "noticed that process rank ");
-    return at && sscanf(at, "noticed that process rank %d with PID %*d on node %63s exited on signal %d",
-                        rank, node, number) == 3;
+    static const char NOTICED[] = "noticed that process rank ", NODE[] = " on node ",
+                      SIGNALLED[] = " exited on signal ";
+    const char *who = strstr(box, NOTICED), *where = who ? strstr(who, NODE) : NULL,
+               *how = where ? strstr(where, SIGNALLED) : NULL;
+    if (!how) return false;
+    where += sizeof NODE - 1;
+    *rank = (int)strtol(who + sizeof NOTICED - 1, NULL, 10);
+    *number = (int)strtol(how + sizeof SIGNALLED - 1, NULL, 10);
+    snprintf(node, 64, "%.*s", (int)(how - where), where);
+    return *number > 0;
 }
 
 static fg_status say_ended(int rank, const char *node, int number, fg_buffer *out, fg_error *err) {

@@ -82,7 +82,7 @@ static void set_variables(const char *directory) {
                     /* in containers without the right to read another process's memory it complains */
                     {"OMPI_MCA_btl_vader_single_copy_mechanism", "none"},
                     {"HWLOC_COMPONENTS", FG_HWLOC_COMPONENTS}};
-    char terminals[NUMBER] = "";
+    char terminals[NUMBER];
     clear_left_over();
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         setenv(settings[i].name, settings[i].value, 0);
@@ -94,8 +94,8 @@ static void set_variables(const char *directory) {
         setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
         setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
     }
-    if (isatty(STDOUT_FILENO)) strcat(terminals, "1");
-    if (isatty(STDERR_FILENO)) strcat(terminals, "2");
+    snprintf(terminals, sizeof terminals, "%s%s", isatty(STDOUT_FILENO) ? "1" : "",
+             isatty(STDERR_FILENO) ? "2" : "");
     setenv(FG_TERMINALS_VARIABLE, terminals, 1);
 }
 

@@ -211,14 +211,14 @@ static json_t *number(double value) {
 
 /* NULL if there is no memory. */
 static json_t *comparison(const fg_comparison *c, fg_error *err) {
-    uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B];
-    json_t *measured =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "max_abs",
-                  number(c->largest_difference), "mean_abs", number(c->mean_difference), "cosine",
-                  number(c->cosine), "kl", number(c->kl_mean), "kl_p95", number(c->kl_p95), "kl_max",
-                  number(c->kl_largest), "argmax_agreement", number(c->same_arg_max), "top5_agreement",
-                  number(c->same_top), "largest_logit", number(c->largest_value[FG_SIDE_A]), "non_finite",
-                  (json_int_t)non_finite, "nan", (json_int_t)(c->nan[FG_SIDE_A] + c->nan[FG_SIDE_B]));
+    uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B],
+             nan = c->nan[FG_SIDE_A] + c->nan[FG_SIDE_B];
+    json_t *measured = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "max_abs", number(c->largest_difference),
+        "mean_abs", number(c->mean_difference), "cosine", number(c->cosine), "kl", number(c->kl_mean),
+        "kl_p95", number(c->kl_p95), "kl_max", number(c->kl_largest), "argmax_agreement",
+        number(c->same_arg_max), "top5_agreement", number(c->same_top), "largest_logit",
+        number(c->largest_value[FG_SIDE_A]), "non_finite", (json_int_t)non_finite, "nan", (json_int_t)nan);
     if (measured && fg_json_put_u64s(measured, "kl_histogram", c->kl_histogram, FG_KL_BINS, err) == FG_OK)
         return measured;
     json_decref(measured);
