@@ -194,7 +194,7 @@ def on_terminal(command, cwd, **more):
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        os.execvpe(str(command[0]), list(map(str, command)), {"TERM": "xterm", **plain(**more)})
+        os.execvpe(str(command[0]), list(map(str, command)), {**plain(), "TERM": "xterm", **more})
     text = b""
     while True:
         try:
