@@ -108,14 +108,12 @@ static fg_status skip_nested(fg_json_scan *s, fg_error *err) {
     return FG_OK;
 }
 
-/* The end of the number, true, false or null that begins at `at`: a file of tokens has a million of them. */
-static size_t end_of_word(const fg_json_scan *s) {
+/* Whether a number, true, false or null ends before this byte. */
+static bool ends_word(char byte) {
     static const bool ends[256] = {
         ['\0'] = true, [','] = true, [':'] = true, ['"'] = true,  ['['] = true,  [']'] = true,
         ['{'] = true,  ['}'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true};
-    size_t end = s->at;
-    while (end < s->length && !ends[(unsigned char)s->text[end]]) end++;
-    return end;
+    return ends[(unsigned char)byte];
 }
 
 fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
@@ -128,28 +126,12 @@ fg_status fg_json_scan_skip(fg_json_scan *s, fg_error *err) {
         FG_CALL(end_of_string(s, s->at, &end, &escapes, err));
         s->at = end;
     } else {
-        end = end_of_word(s);
+        for (end = s->at; end < s->length && !ends_word(s->text[end]);) end++;
         if (end == s->at) FG_CALL(unexpected(s, "a value", err));
         s->at = end;
     }
     s->fresh = false;
     return FG_OK;
-}
-
-/* An integer of few digits, without the cost of a parser; false if it is something else. */
-static bool plain_integer(fg_json_scan *s, int64_t *value) {
-    enum { DIGITS = 18 };
-    size_t end = end_of_word(s), length = end - s->at;
-    const char *digits = s->text + s->at;
-    if (!length || length > DIGITS || (length > 1 && *digits == '0')) return false;
-    *value = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (digits[i] < '0' || digits[i] > '9') return false;
-        *value = *value * 10 + (digits[i] - '0');
-    }
-    s->at = end;
-    s->fresh = false;
-    return true;
 }
 
 fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
@@ -158,7 +140,8 @@ fg_status fg_json_scan_value(fg_json_scan *s, json_t **value, fg_error *err) {
     *value = NULL;
     fg_json_scan_peek(s);
     size_t begin = s->at;
-    if (plain_integer(s, &integer)) {
+    if (fg_json_plain_integer(s, &integer)) {
+        s->fresh = false;
         FG_CALL_NEW(*value, json_integer(integer));
         return FG_OK;
     }
@@ -209,18 +192,25 @@ bool fg_json_plain_strings(fg_json_scan *s, size_t *count) {
     return fg_json_plain_accept(s, '}');
 }
 
-bool fg_json_plain_numbers(fg_json_scan *s, uint64_t *numbers, uint32_t most, uint32_t *count) {
+bool fg_json_plain_integer(fg_json_scan *s, int64_t *value) {
     enum { DIGITS = 18 };
+    fg_json_scan_peek(s);
+    const char *begin = s->text + s->at, *at = begin;
+    for (*value = 0; *at >= '0' && *at <= '9' && at - begin <= DIGITS; at++)
+        *value = *value * 10 + (*at - '0');
+    if (at == begin || at - begin > DIGITS || (*begin == '0' && at - begin > 1) || !ends_word(*at))
+        return false;
+    s->at += (size_t)(at - begin);
+    return true;
+}
+
+bool fg_json_plain_numbers(fg_json_scan *s, uint64_t *numbers, uint32_t most, uint32_t *count) {
+    int64_t value;
     if (!fg_json_plain_accept(s, '[')) return false;
     for (*count = 0; !fg_json_plain_accept(s, ']'); (*count)++) {
         if (*count == most || (*count && !fg_json_plain_accept(s, ','))) return false;
-        fg_json_scan_peek(s);
-        const char *begin = s->text + s->at, *at = begin;
-        uint64_t value = 0;
-        while (*at >= '0' && *at <= '9' && at - begin < DIGITS) value = value * 10 + (uint64_t)(*at++ - '0');
-        if (at == begin || (*begin == '0' && at - begin > 1)) return false;
-        s->at += (size_t)(at - begin);
-        numbers[*count] = value;
+        if (!fg_json_plain_integer(s, &value)) return false;
+        numbers[*count] = (uint64_t)value;
     }
     return true;
 }

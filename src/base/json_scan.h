@@ -59,6 +59,8 @@ bool fg_json_plain_string(fg_json_scan *scan, fg_json_span *string);
 bool fg_json_plain_key(fg_json_scan *scan, fg_json_span *key);
 /* Passes over an object of strings and counts them. */
 bool fg_json_plain_strings(fg_json_scan *scan, size_t *count);
+/* The integer that comes next, of at most 18 digits; false, and the scan stays, if it is anything else. */
+bool fg_json_plain_integer(fg_json_scan *scan, int64_t *value);
 /* "[n, n, ...]": at most `most` of them, each small enough for any sum of two. */
 bool fg_json_plain_numbers(fg_json_scan *scan, uint64_t *numbers, uint32_t most, uint32_t *count);
 /* How many bytes at the beginning of `text` are in a string as they are. */

@@ -16,16 +16,9 @@ static bool span_is(const fg_json_scan *s, fg_json_span span, const char *text) 
 }
 
 static bool plain_id(fg_json_scan *s, fg_plain_token *token) {
-    enum { DIGITS = 18 };
     bool first = !token->has_id;
-    fg_json_scan_peek(s);
-    size_t begin = s->at;
-    for (token->id = 0; s->text[s->at] >= '0' && s->text[s->at] <= '9' && s->at - begin <= DIGITS; s->at++)
-        token->id = token->id * 10 + (s->text[s->at] - '0');
-    size_t digits = s->at - begin;
     token->has_id = true;
-    return first && digits && digits <= DIGITS && (digits == 1 || s->text[begin] != '0') &&
-           strchr(",} \n\r\t", s->text[s->at]);
+    return first && fg_json_plain_integer(s, &token->id);
 }
 
 static bool plain_word(fg_json_scan *s, const char *word) {

@@ -89,9 +89,31 @@ static void numbers_are_read(void **state) {
         if (takes_numbers(wrong[i], numbers, &count)) fail_msg("taken: %s", wrong[i]);
 }
 
+static void integers_end_where_their_word_does(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"", "-1", "01", "1.5", "1e3", "12a", "1234567890123456789", "x"};
+    int64_t value;
+    fg_json_scan scan = scan_of(" 120,");
+    assert_true(fg_json_plain_integer(&scan, &value));
+    assert_int_equal(value, 120);
+    assert_int_equal(scan.at, strlen(" 120"));
+    scan = scan_of("0");
+    assert_true(fg_json_plain_integer(&scan, &value));
+    assert_int_equal(value, 0);
+    scan = scan_of("123456789012345678]");
+    assert_true(fg_json_plain_integer(&scan, &value));
+    assert_int_equal(value, 123456789012345678);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        scan = scan_of(wrong[i]);
+        assert_false(fg_json_plain_integer(&scan, &value));
+        assert_int_equal(scan.at, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strings_are_found_in_place),
+        cmocka_unit_test(integers_end_where_their_word_does),
         cmocka_unit_test(objects_of_strings_are_counted),
         cmocka_unit_test(numbers_are_read),
     };
