@@ -1,4 +1,4 @@
-/* What mpirun itself prints on stderr, in between of what its processes print: boxes between two lines of
+/* What mpirun itself prints on stderr, between what its processes print: boxes between two lines of
  * dashes, and a line for each signal that it passes on. A box that only repeats that a process ended with an
  * error is left out, as that process has said why; one about a process that a signal ended becomes one line
  * of ours. FG_EXIT_LINE is for us alone. Everything else passes, and without delay: a progress bar has no

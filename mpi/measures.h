@@ -4,8 +4,8 @@
  * the same, over all tokens of the prompt. Of a long prompt a rank cannot keep all that: a point of which a
  * part was not kept is not measured at all.
  *
- * Invariant: a rank sees all tokens of a block that it runs, of both models, in the order of tokens; so the
- * figures do not depend on the number of ranks.
+ * Invariant: one rank of the stage that runs a block measures it, and sees all tokens of both models in their
+ * order; so the figures do not depend on the number of ranks.
  */
 #ifndef FG_MPI_MEASURES_H
 #define FG_MPI_MEASURES_H
