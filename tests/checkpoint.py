@@ -108,13 +108,13 @@ def write_npy(path, shape, numbers, descr="<f4", fortran=False, letter="f"):
     return path
 
 
-def hdf5_floats(path, dataset, scratch):
-    """A float32 dataset of an HDF5 file as a tuple, by h5dump (an implementation that is not ours)."""
+def hdf5_floats(path, dataset, scratch, kind="f"):
+    """A dataset of an HDF5 file as a tuple, float32 or (kind "d") float64, by h5dump (an implementation that is not ours)."""
     out = pathlib.Path(scratch) / "h5dump.bin"
     subprocess.run(["h5dump", "-d", dataset, "-b", "LE", "-o", str(out), str(path)], check=True, stdout=subprocess.DEVNULL)
     blob = out.read_bytes()
     out.unlink()
-    return struct.unpack(f"<{len(blob) // 4}f", blob)
+    return struct.unpack(f"<{len(blob) // struct.calcsize(kind)}{kind}", blob)
 
 
 class Tally:

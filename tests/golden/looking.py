@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, environment, header, run, tensors, write_safetensors
+from checkpoint import DATA, Tally, environment, hdf5_floats, header, run, tensors, write_safetensors
 
 GOLDEN = DATA / "golden"
 tally = Tally()
@@ -145,15 +145,8 @@ def statistics(fgconv, work):
     tally.check("stats: the text", code == 0 and ", 140 zero, 1 NaN, 2 infinite" in text and " from -" in text, text)
 
 
-def hdf5_bytes(path, dataset, scratch):
-    out = pathlib.Path(scratch) / "h5dump.bin"
-    subprocess.run(["h5dump", "-d", dataset, "-b", "LE", "-o", str(out), str(path)], check=True, stdout=subprocess.DEVNULL)
-    return out.read_bytes()
-
-
 def differences(fgconv, work):
     """The group /difference of a dump, from the hidden states of the same dump; attributes are UTF-8 of any length."""
-    import numpy
     source, rounded, dump = work / "mod\u00e8le", work / "rounded", work / "dump.h5"
     source.symlink_to(GOLDEN / "llama_untied_fp32/hf")
     run(fgconv, ["-q", "--skip-default-tokens", "--dtype", "bfloat16", source, rounded], ranks=0)
@@ -164,14 +157,16 @@ def differences(fgconv, work):
         points = re.findall(r'"([a-z0-9_/]+)(?:\\000)*"', printed_points.split("DATA {")[1].split("ATTRIBUTE")[0])
         tally.check(f"differences on {ranks} ranks: a row for each half-block", code == 0 and points == ["embedding", *(f"blocks/{b:04}/{item}" for b in range(2)
                     for item in ("mixer", "mlp", "output")), "final_norm"], (code, text, points))
-        columns = {c: numpy.frombuffer(hdf5_bytes(dump, f"/difference/{c}", work), "f8")
-                   for c in ("largest", "mean", "source_norm", "destination_norm", "relative", "cosine")}
+        columns = [hdf5_floats(dump, f"/difference/{c}", work, "d")
+                   for c in ("largest", "mean", "source_norm", "destination_norm", "relative", "cosine")]
         for row, point in enumerate(points):
-            a, b = (numpy.frombuffer(hdf5_bytes(dump, f"/{side}/{point}", work), "f4").astype("f8") for side in ("source", "destination"))
-            norms, apart = (numpy.linalg.norm(a), numpy.linalg.norm(b)), abs(a - b)
-            expected = [apart.max(), apart.mean(), *norms, apart.max() / abs(a).max(), a @ b / norms[0] / norms[1]]
-            found = [columns[c][row] for c in columns]
-            tally.check(f"differences on {ranks} ranks: {point}", numpy.allclose(found, expected, rtol=1e-9) and apart.max() > 0, (found, expected))
+            a, b = (hdf5_floats(dump, f"/{side}/{point}", work) for side in ("source", "destination"))
+            norms, apart = (math.hypot(*a), math.hypot(*b)), [abs(x - y) for x, y in zip(a, b)]
+            expected = [max(apart), math.fsum(apart) / len(apart), *norms, max(apart) / max(map(abs, a)),
+                        math.fsum(x * y for x, y in zip(a, b)) / norms[0] / norms[1]]
+            found = [column[row] for column in columns]
+            near = all(math.isclose(x, y, rel_tol=1e-9) for x, y in zip(found, expected))
+            tally.check(f"differences on {ranks} ranks: {point}", near and max(apart) > 0, (found, expected))
         text = subprocess.run(["h5dump", "-A", str(dump)], capture_output=True, text=True, check=True).stdout
         tally.check(f"attributes on {ranks} ranks: of variable length, UTF-8", text.count("H5T_VARIABLE") == text.count("ATTRIBUTE ") == text.count("CSET_UTF8") > 20
                     and f"{work}/mod" in text, [text.count(w) for w in ("H5T_VARIABLE", "ATTRIBUTE ", "CSET_UTF8")])
