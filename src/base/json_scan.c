@@ -196,10 +196,9 @@ bool fg_json_plain_integer(fg_json_scan *s, int64_t *value) {
     enum { DIGITS = 18 };
     fg_json_scan_peek(s);
     const char *begin = s->text + s->at, *at = begin;
-    for (*value = 0; *at >= '0' && *at <= '9' && at - begin <= DIGITS; at++)
+    for (*value = 0; *at >= '0' && *at <= '9' && at - begin < DIGITS; at++)
         *value = *value * 10 + (*at - '0');
-    if (at == begin || at - begin > DIGITS || (*begin == '0' && at - begin > 1) || !ends_word(*at))
-        return false;
+    if (at == begin || (*begin == '0' && at - begin > 1) || !ends_word(*at)) return false;
     s->at += (size_t)(at - begin);
     return true;
 }
