@@ -293,6 +293,14 @@ fg_status fg_dump_prepare(fg_error *err) {
     return FG_OK;
 }
 
+const char *fg_dump_library(char text[FG_DUMP_LIBRARY]) {
+    unsigned major, minor, release;
+    *text = '\0';
+    if (H5get_libversion(&major, &minor, &release) >= 0)
+        snprintf(text, FG_DUMP_LIBRARY, "%u.%u.%u", major, minor, release);
+    return text;
+}
+
 static fg_status open_file(fg_dump *dump, fg_error *err) {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
     if (dump->ranks->mpi) H5Pset_fapl_mpio(access, dump->ranks->mpi->world, MPI_INFO_NULL);

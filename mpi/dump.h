@@ -46,6 +46,10 @@ typedef struct fg_dump_layout {
  * that it has none. */
 fg_status fg_dump_prepare(fg_error *err);
 
+enum { FG_DUMP_LIBRARY = 32 };
+/* The version of HDF5 that is loaded; returns `text`. */
+const char *fg_dump_library(char text[FG_DUMP_LIBRARY]);
+
 /* Bytes of the datasets, which are nearly all of the file. */
 uint64_t fg_dump_bytes(const fg_dump_layout *layout);
 

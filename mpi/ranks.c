@@ -116,6 +116,20 @@ static size_t number_of_test(const char *variable, size_t otherwise) {
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* "Open MPI v4.1.4, package: ..." or, of MPICH, lines of which the first has a tab in it. */
+const char *fg_ranks_library(char text[FG_RANKS_LIBRARY]) {
+    char all[MPI_MAX_LIBRARY_VERSION_STRING] = "";
+    int length;
+    size_t used = 0;
+    MPI_Get_library_version(all, &length);
+    for (const char *at = all; *at && !strchr(",\n", *at) && used < FG_RANKS_LIBRARY - 1; at++) {
+        bool space = *at == ' ' || *at == '\t';
+        if (!space || (used && text[used - 1] != ' ')) text[used++] = space ? ' ' : *at;
+    }
+    text[used] = '\0';
+    return text;
+}
+
 fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, char ***argv, fg_error *err) {
     int provided;
     one_process(ranks);

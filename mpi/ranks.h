@@ -30,6 +30,9 @@ typedef struct fg_ranks {
 
 /* Collective. Starts MPI (funneled: one thread makes the calls) and finds out the nodes. */
 fg_status fg_ranks_start(fg_ranks *ranks, const fg_launch *launch, int *argc, char ***argv, fg_error *err);
+enum { FG_RANKS_LIBRARY = 128 };
+/* Name and version of the MPI that is loaded, which need not be started; returns `text`. */
+const char *fg_ranks_library(char text[FG_RANKS_LIBRARY]);
 /* Whether a call to MPI failed on this rank: then it has to print the error itself. */
 bool fg_ranks_failed(const fg_ranks *ranks);
 /* Collective. */

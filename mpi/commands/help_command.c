@@ -1,6 +1,7 @@
 /* fgconv help: pages, manual pages, and what --version prints. */
 #include "cli/help.h"
 #include "cli/print.h"
+#include "commands/build_details.h"
 #include "commands/command_table.h"
 #include "commands/run.h"
 
@@ -18,6 +19,7 @@ static fg_status run_help(const fg_run *run, fg_error *err) {
         topic ? fg_manual_command(commands, topic, run->out) : fg_manual_program(commands, run->out);
         break;
     case FG_HELP_VERSION:
+        if (run->options->json || run->options->verbosity > 0) return fg_build_details_print(run, err);
         fprintf(run->out, "fgconv %s\n", run->version);
         break;
     }

@@ -12,6 +12,7 @@
 #include "commands/failure.h"
 #include "commands/run.h"
 #include "commands/start.h"
+#include "commit.h" /* which the build writes */
 #include "device/device.h"
 #include "interrupt.h"
 #include "launcher.h"
@@ -148,6 +149,7 @@ int main(int argc, char **argv) {
                   .options = &options,
                   .catalogue = &catalogue,
                   .version = FG_VERSION,
+                  .commit = FG_COMMIT,
                   .in = stdin,
                   .out = stdout,
                   .printed = &printed,

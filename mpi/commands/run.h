@@ -19,6 +19,7 @@ typedef struct fg_run {
     const fg_options *options; /* as the command line gave them */
     fg_catalogue *catalogue;   /* rank 0 reads files through it; empty elsewhere */
     const char *version;       /* of fgconv */
+    const char *commit;        /* that it was built from; "": unknown */
     FILE *in, *out;            /* where results go */
     bool *printed;             /* borrowed; set when a document is printed as JSON; may be NULL */
     int argc;

@@ -305,3 +305,7 @@ fg_status fg_yaml_read(const char *path, json_t **value, json_t **marks, fg_erro
     fg_buffer_free(&text);
     return status;
 }
+
+const char *fg_yaml_library(void) {
+    return yaml_get_version_string();
+}

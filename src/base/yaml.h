@@ -30,4 +30,7 @@ fg_status fg_yaml_read(const char *path, json_t **value, json_t **marks, fg_erro
  * safe_load read it back as the same value. Deeper than FG_YAML_DEPTH is FG_ERR_INPUT. */
 fg_status fg_yaml_write(const json_t *value, fg_buffer *out, fg_error *err);
 
+/* The version of libyaml that is loaded. */
+const char *fg_yaml_library(void);
+
 #endif

@@ -85,12 +85,22 @@ static void set_help(command_line *p) {
     turn_to_help(p);
 }
 
+/* Of what follows --version, only how much is printed matters, and as what. */
+static void set_version(command_line *p) {
+    turn_to_help(p);
+    for (; p->rest < p->end && strcmp(*p->rest, "--") != 0; p->rest++) {
+        bool more = strcmp(*p->rest, "-v") == 0 || strcmp(*p->rest, "--verbose") == 0;
+        if (more) p->options->verbosity = 1;
+        if (strcmp(*p->rest, "--json") == 0) p->options->json = true;
+    }
+}
+
 /* `value` is NULL for options without one. */
 static fg_status set_option(command_line *p, const fg_option *option, const char *spelling,
                             const char *value) {
     p->seen[option - fg_option_table] = true;
     if (option->kind == FG_OPTION_HELP) set_help(p);
-    if (option->kind == FG_OPTION_VERSION) turn_to_help(p);
+    if (option->kind == FG_OPTION_VERSION) set_version(p);
     return fg_option_set(p->options, option, spelling, value, p->err);
 }
 

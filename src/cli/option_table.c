@@ -206,7 +206,8 @@ const fg_option fg_option_table[] = {
      .choices = {{"markdown", FG_HELP_MARKDOWN, NULL, NULL}, {"man", FG_HELP_MAN, NULL, NULL}},
      .common = true, .about = "print the help of the command, or of the program if none is given"},
     {OPTION("version", GENERAL, ALWAYS, VERSION, help_form), .constant = FG_HELP_VERSION, .common = true,
-     .about = "print the version"},
+     .about = "print the version; with --verbose or --json also the commit, the compiler, the libraries, "
+              "OpenBLAS's kernels and the CUDA module"},
 };
 _Static_assert(sizeof fg_option_table / sizeof *fg_option_table <= FG_OPTION_LIMIT, "room for all options");
 const size_t fg_option_count = sizeof fg_option_table / sizeof *fg_option_table;

@@ -1,6 +1,7 @@
 /* The CPU: plain loops, and OpenBLAS for products. */
 #include <cblas.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -44,6 +45,15 @@ done:
 
 const char *fg_device_cpu_kernels(void) {
     return openblas_get_corename();
+}
+
+/* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..." */
+const char *fg_device_cpu_library(char text[FG_DEVICE_CPU_LIBRARY]) {
+    const char *version = strchr(openblas_get_config(), ' ');
+    if (!version) version = " ";
+    int length = (int)strcspn(version + 1, " ");
+    snprintf(text, FG_DEVICE_CPU_LIBRARY, "%.*s", length, version + 1);
+    return text;
 }
 
 static float *at(fg_real *values) {

@@ -45,6 +45,13 @@ done:
     return status;
 }
 
+fg_status fg_device_cuda_find(char **path, fg_error *err) {
+    char directory[PATH_MAX];
+    *path = NULL;
+    FG_CALL(program_directory(directory, err));
+    return find_module(directory, path, err);
+}
+
 static fg_status no_module(const char *directory, fg_error *err) {
     fg_fail(err, FG_ERR_USAGE,
             "option --device cuda: there is no %s in %s or %s/%s: fgconv was built without CUDA", MODULE,

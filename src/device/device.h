@@ -205,5 +205,8 @@ void fg_device_cpu_threads(int threads);
 fg_status fg_device_cpu_reserve(fg_error *err);
 /* The kernels that OpenBLAS chose, by its own name. */
 const char *fg_device_cpu_kernels(void);
+enum { FG_DEVICE_CPU_LIBRARY = 32 };
+/* The version of OpenBLAS that is loaded; returns `text`. */
+const char *fg_device_cpu_library(char text[FG_DEVICE_CPU_LIBRARY]);
 
 #endif

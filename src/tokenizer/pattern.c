@@ -233,3 +233,9 @@ void fg_pattern_free(fg_pattern **pattern) {
     fg_free(p);
     *pattern = NULL;
 }
+
+const char *fg_pattern_library(char text[FG_PATTERN_LIBRARY]) {
+    int size = pcre2_config(PCRE2_CONFIG_VERSION, NULL); /* with its NUL */
+    if (size < 1 || size > FG_PATTERN_LIBRARY || pcre2_config(PCRE2_CONFIG_VERSION, text) < 0) *text = '\0';
+    return text;
+}

@@ -48,4 +48,8 @@ fg_status fg_pattern_begins(const fg_pattern *pattern, const char *text, size_t 
                             fg_error *err);
 void fg_pattern_free(fg_pattern **pattern);
 
+enum { FG_PATTERN_LIBRARY = 64 };
+/* The version of PCRE2 that is loaded; returns `text`. */
+const char *fg_pattern_library(char text[FG_PATTERN_LIBRARY]);
+
 #endif

@@ -26,7 +26,8 @@ UNPRINTED = ((">/dev/full", "No space left on device"), (">&-", "Bad file descri
 PRINTING = [["list"], ["list", "--json"], ["inspect", "hf"], ["inspect", "-v", "fg"], ["inspect", "--json", "hf"], ["config", "hf"], ["config", "fg/config.json"],
             ["diff", "hf", "hf"], ["diff", "hf", "fg"], ["diff", "--json", "hf", "fg"], ["lint"], ["tokenize", "hf", "a b c"],
             ["completion", "bash"], ["completion", "zsh"], ["completion", "fish"], ["help"], ["help", "convert"],
-            ["--help"], ["convert", "--help"], ["--help=man"], ["convert", "--help=man"], ["--help=markdown"], ["--version"]]
+            ["--help"], ["convert", "--help"], ["--help=man"], ["convert", "--help=man"], ["--help=markdown"], ["--version"], ["--version", "-v"],
+            ["--version", "--json"]]
 # Commands that do more, but write no directory.
 CHECKING = [["validate", "hf", "hf"], ["validate", "--json", "hf", "fg"], ["verify", "hf", "fg"], ["verify", "--json", "hf", "fg"], ["verify", "-v", "hf", "fg"],
             ["--dry-run", "hf", "none"], ["--dry-run", "--json", "hf", "none"], ["--dry-run", "-g", "hf", "none"], ["update", "--dry-run", "fg", "none"],

@@ -222,7 +222,23 @@ static void help_and_version_need_nothing_else(void **state) {
     fg_options o = parsed("--version a b c");
     assert_ptr_equal(o.command, &fg_help_command);
     assert_int_equal(o.help_form, FG_HELP_VERSION);
+    assert_false(o.json || o.verbosity);
     fg_options_free(&o);
+    static const struct {
+        const char *line;
+        int verbosity;
+        bool json;
+    } details[] = {{"--version -v", 1, false},          {"-v --version", 1, false},
+                   {"--version a --verbose", 1, false}, {"--version --nonsense --json", 0, true},
+                   {"--json --version -v", 1, true},    {"--version -- -v --json", 0, false},
+                   {"--version -q", 0, false},          {"inspect a --version --json", 0, true}};
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+        o = parsed(details[i].line);
+        assert_ptr_equal(o.command, &fg_help_command);
+        assert_int_equal(o.verbosity, details[i].verbosity);
+        assert_int_equal(o.json, details[i].json);
+        fg_options_free(&o);
+    }
     refused("--help=html", "option --help: found \"html\", expected one of markdown, man", NULL);
 }
 
