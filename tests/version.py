@@ -34,6 +34,8 @@ def check_printed(fgconv):
     said = json.loads(printed(fgconv, "--version", "--json"))
     version = re.search(r"project\(fgconv VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
     tally.check("--version is a line", brief == f"fgconv {version}\n", brief)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)[1]
+    tally.check("CHANGELOG.md begins with this version", newest == version, newest)
     tally.check("--version -v begins with it", long.startswith(brief), long)
     tally.check("--version -v has a line for each", [line.split()[0] for line in long.splitlines()[1:]] == TITLES, long)
     shown = {line.split()[0]: line.split(None, 1)[1] for line in long.splitlines()}
