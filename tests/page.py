@@ -72,6 +72,9 @@ def converted(fgconv, folder):
     half_blocks = len(report["proof"]["half_blocks"])
     tally.check("a mark for each half-block and for the logits", found.elements.count("circle") == half_blocks + 1, half_blocks)
     markup = page.read_text()
+    hardware = report["hardware"]
+    computed = f"{', '.join(hardware['processors'])}, {hardware['kernels']} kernels of OpenBLAS"
+    tally.check("what it was computed on", hardware["device"] == "cpu" and computed in markup, hardware)
     tally.check("no text becomes markup", HOSTILE not in markup and "<img" not in markup and "a<b>" not in markup)
     tally.check("hostile text is shown", "&#60;/script&#62;&#60;img src=x onerror=alert(1)&#62;" in markup)
     code, text = run(fgconv, ["report", out, folder / "again.html"], ranks=0)

@@ -140,7 +140,7 @@ int main(int argc, char **argv) {
     fg_options options = {0};
     fg_catalogue catalogue = {0};
     bool printed = false;
-    fg_start_process(argv);
+    fg_start_process();
     fg_launch launch = fg_launch_read();
     fg_alloc_init();
     fg_log_colours_set(fg_launch_colours(launch.stderr_terminal));

@@ -70,7 +70,8 @@ static fg_generation_task generation_task(const fg_proof_run *t, const fg_run *r
 static fg_status choose_device(fg_proof_run *t, const fg_run *run, fg_error *err) {
     if (run->options->device == FG_DEVICE_CUDA)
         fg_device_cuda_load(run->ranks->node_rank, &t->pair.device, err);
-    return fg_ranks_agree(run->ranks, err);
+    FG_CALL(fg_ranks_agree(run->ranks, err));
+    return fg_hardware_agree(run->ranks, t->pair.device, &t->hardware, err);
 }
 
 static fg_status reserve(uint64_t bytes, uint64_t tokens, fg_error *err) {
@@ -156,7 +157,7 @@ fg_status fg_proof_run_report(const fg_proof_run *t, json_t *report, fg_error *e
                       : fg_json_put(report, "proof",
                                     json_pack("{s:s, s:s}", "kind", other, "verdict", "not_proved"), err));
     if (t->generation.tokens.count) FG_CALL(fg_generation_report(&t->generation, report, err));
-    return FG_OK;
+    return fg_proof_run_runs_models(t) ? fg_hardware_report(&t->hardware, report, err) : FG_OK;
 }
 
 /* A setting that the destination only approximates; NULL: none. */
@@ -235,6 +236,7 @@ void fg_proof_run_free(fg_proof_run *t) {
     fg_image_free(&t->image);
     fg_generation_free(&t->generation);
     fg_proof_result_free(&t->proof);
+    fg_hardware_free(&t->hardware);
     json_decref(t->end_ids);
     *t = (fg_proof_run){0};
 }

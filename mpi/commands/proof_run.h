@@ -7,6 +7,7 @@
 
 #include "commands/run.h"
 #include "generate.h"
+#include "hardware.h"
 #include "prove.h"
 #include "tokens/prompt.h"
 
@@ -27,6 +28,7 @@ typedef struct fg_proof_run {
         generation_bytes; /* every rank: about what the models need, of the rank that needs most; 0: not
                              run */
     uint64_t dump_bytes;  /* about how large a dump is */
+    fg_hardware hardware; /* owned; once the check is done */
     fg_proof_result proof;
     fg_generation generation;
 } fg_proof_run;
@@ -50,7 +52,8 @@ bool fg_proof_run_runs_models(const fg_proof_run *proof_run);
  * run. */
 fg_status fg_proof_run_forward(fg_proof_run *proof_run, const fg_run *run, fg_error *err);
 bool fg_proof_run_passed(const fg_proof_run *proof_run);
-/* Rank 0: the parts "proof" (of one that was not run the kind alone) and "generation" of the report. */
+/* Rank 0: the parts "proof" (of one that was not run the kind alone), "generation" and "hardware" of the
+ * report. */
 fg_status fg_proof_run_report(const fg_proof_run *proof_run, json_t *report, fg_error *err);
 /* FG_ERR_DIFFER with a message when it did not pass. `left_out` (translate.h) says what the destination
  * computes otherwise; NULL: nothing is known. */

@@ -43,17 +43,10 @@ static void keep_streams_apart(void) {
         if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* OpenBLAS chose its kernels before main. To have others the program begins again, under the same process
- * number and with the same launcher; the variable, now set, makes that happen once. If it cannot, the run is
- * slower. */
-static void choose_blas_core(char **argv) {
-    const char *core = fg_blas_core_advice();
-    if (core && setenv(FG_BLAS_CORE_VARIABLE, core, 1) == 0) execv("/proc/self/exe", argv);
-}
-
-void fg_start_process(char **argv) {
+void fg_start_process(void) {
     keep_streams_apart();
-    choose_blas_core(argv);
+    const char *core = fg_blas_core_advice();
+    if (core) fg_blas_core_take(core); /* if it cannot, the run is slower */
 }
 
 void fg_start_alone(bool writes) {

@@ -10,8 +10,8 @@
 #include "launcher.h"
 #include "ranks.h"
 
-/* Streams that are closed, and OpenBLAS's kernels, for which the program may begin again. */
-void fg_start_process(char **argv);
+/* Streams that are closed, and OpenBLAS's kernels. */
+void fg_start_process(void);
 /* For a command that runs in one process and without MPI. A file above `ulimit -f` is a failed write and does
  * not end the process. Neither does a reader that went away, if the command `writes` more than text. */
 void fg_start_alone(bool writes);

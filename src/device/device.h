@@ -119,6 +119,9 @@ typedef struct fg_device {
     uint64_t upcast_count;   /* elements that `upcast` is best given at once */
     uint64_t tokens_at_once; /* most tokens of a `linear`: a tile, or more if that gives the same bits */
 
+    /* The name of the processor that this rank computes on. */
+    void (*processor)(char *name, size_t size);
+
     /* `state` is passed to all others; one model's. */
     fg_status (*open)(void **state, fg_error *err);
     void (*close)(void *state);

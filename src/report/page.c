@@ -81,6 +81,20 @@ static void side_facts(const fg_page *page, const json_t *report, const char *si
     fact(page, name, words);
 }
 
+static void hardware_fact(const fg_page *page, const json_t *report) {
+    fg_buffer line = {0};
+    json_t *processor;
+    const char *kernels = fg_report_string(report, "hardware/kernels", NULL);
+    if (page->err->status != FG_OK) return;
+    FG_JSON_EACH(fg_json_at(report, "hardware/processors"), i, processor) {
+        fg_buffer_put(&line, i ? ", " : "", page->err);
+        fg_buffer_put(&line, json_string_value(processor), page->err);
+    }
+    if (kernels) fg_buffer_printf(&line, page->err, ", %s kernels of OpenBLAS", kernels);
+    fact(page, "computed on", line.data);
+    fg_buffer_free(&line);
+}
+
 /* Of a dry run. */
 static void plan(const fg_page *page, const json_t *report) {
     fg_buffer text = {0};
@@ -103,6 +117,7 @@ static void facts(const fg_page *page, const json_t *report) {
     side_facts(page, report, "destination");
     fact(page, "started", fg_report_string(report, "started", NULL));
     if (fg_report_number(report, "seconds", &seconds)) fact(page, "took", fg_report_duration(seconds, words));
+    hardware_fact(page, report);
     fg_page_table_end(page);
 }
 

@@ -1,46 +1,68 @@
 #!/usr/bin/env python3
-"""Where OpenBLAS chose kernels of old processors, the program begins again with better ones, alone and under mpirun.
+"""OpenBLAS's kernels: better ones where it chose those of old processors, and the same on all ranks of a run.
 
     kernels.py --fgconv build/fgconv --cc cc
 
-A library that is loaded before OpenBLAS says what OpenBLAS says on a processor that it does not know, and writes down what each start of the
-program was told to take.
+OpenBLAS looks at OPENBLAS_CORETYPE when it is loaded. A library that then takes the variable away leaves what a processor that OpenBLAS does
+not know leaves: old kernels, and no choice of the user's.
 """
 import argparse
+import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, run
+from checkpoint import DATA, Tally, environment, run
 
 MODEL = DATA / "golden/llama_tied_rope3_bf16_sharded/hf"
-UNKNOWN = r"""
-#include <stdio.h>
+FORGET = r"""
+#define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
-char *openblas_get_corename(void) { return "Prescott"; }
-__attribute__((constructor)) static void note(void) {
-    FILE *file = fopen(getenv("STARTS"), "a");
-    char name[64] = "";
-    FILE *self = fopen("/proc/self/comm", "r");
-    if (self) fscanf(self, "%63s", name);
-    const char *core = getenv("OPENBLAS_CORETYPE");
-    fprintf(file, "%s %s\n", name, core ? core : "-");
-    fclose(file);
-    if (self) fclose(self);
+#include <string.h>
+__attribute__((constructor)) static void forget(void) {
+    if (strcmp(program_invocation_short_name, "fgconv") == 0) unsetenv("OPENBLAS_CORETYPE"); /* not mpirun */
 }
 """
 tally = Tally()
 
 
-def starts(path):
-    """What each start of fgconv was told; the processes that start it are not counted, and exec from /proc/self/exe is named "exe"."""
-    lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-    path.unlink(missing_ok=True)
-    return sorted(core for name, core in lines if name in ("fgconv", "exe"))
+def kernels(out):
+    return json.loads((out / "fgconv_report.json").read_text())["hardware"].get("kernels")
+
+
+def check_one_choice(options, folder):
+    """The same variable for all ranks: kept if the user set it, mended if OpenBLAS chose by itself."""
+    forget = {"LD_PRELOAD": str(folder / "forget.so")}
+    for ranks in (0, 2):
+        for name, more, expected in (("an unknown processor", {"OPENBLAS_CORETYPE": "Prescott", **forget}, "Haswell"),
+                                     ("the user's choice", {"OPENBLAS_CORETYPE": "Prescott"}, "Prescott")):
+            out = folder / f"out{ranks}{expected}"
+            code, text = run(options.fgconv, [MODEL, out], ranks=ranks, **more)
+            tally.check(f"{name}, {ranks or 'no'} ranks: convert and prove", code == 0 and "equal" in text, f"{code}: {text}")
+            tally.check(f"{name}, {ranks or 'no'} ranks: kernels", code == 0 and kernels(out) == expected)
+
+
+def check_unlike_ranks(options, folder):
+    """Ranks that began with unlike kernels end with the same bits as ranks that have those in common."""
+    dumps = {}
+    for cores in (("Haswell", "Haswell", "Haswell"), ("Haswell", "Prescott", "Nehalem")):
+        out, dump = folder / "same", folder / f"{'-'.join(cores)}.h5"  # a dump names the folders
+        shutil.rmtree(out, ignore_errors=True)
+        command = ["mpirun", "--oversubscribe"]
+        for core in cores:
+            command += ["-n", "1", "-x", f"OPENBLAS_CORETYPE={core}", options.fgconv, MODEL, out, "--dump", dump, ":"]
+        found = subprocess.run([str(word) for word in command[:-1]], env=environment(), capture_output=True, text=True, check=False)
+        tally.check(f"{cores}: convert and prove", found.returncode == 0, found.stdout + found.stderr)
+        tally.check(f"{cores}: kernels", found.returncode == 0 and kernels(out) == "Haswell")
+        dumps[cores] = dump
+    same = subprocess.run(["h5diff", *dumps.values()], capture_output=True, text=True, check=False)
+    tally.check("unlike ranks compute the same bits", same.returncode == 0, same.stdout + same.stderr)
 
 
 def main():
@@ -54,19 +76,11 @@ def main():
         return 77
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "unknown.c").write_text(UNKNOWN)
-        subprocess.run([options.cc, "-shared", "-fPIC", "-o", folder / "unknown.so", folder / "unknown.c"], check=True)
+        (folder / "forget.c").write_text(FORGET)
+        subprocess.run([options.cc, "-shared", "-fPIC", "-o", folder / "forget.so", folder / "forget.c"], check=True)
         os.environ.pop("OPENBLAS_CORETYPE", None)
-        record = folder / "starts"
-        for ranks, users, expected in ((0, None, ["-", "Haswell"]), (2, None, ["-", "-", "Haswell", "Haswell"]), (0, "Prescott", ["Prescott"]),
-                                       (2, "Prescott", ["Prescott", "Prescott"])):
-            more = {"OPENBLAS_CORETYPE": users} if users else {}
-            name = f"{ranks or 'no'} ranks, the user chose {users or 'nothing'}"
-            code, text = run(options.fgconv, [MODEL, folder / f"out{ranks}{users}"], ranks=ranks, LD_PRELOAD=str(folder / "unknown.so"),
-                             STARTS=str(record), **more)
-            tally.check(f"{name}: convert and prove", code == 0 and "equal" in text, f"{code}: {text}")
-            found = starts(record)
-            tally.check(f"{name}: starts", found == expected, found)
+        check_one_choice(options, folder)
+        check_unlike_ranks(options, folder)
     return tally.end()
 
 

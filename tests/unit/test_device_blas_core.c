@@ -3,11 +3,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "device/blas_core.h"
+#include "device/device.h"
 
 static void old_kernels_on_a_new_processor(void **state) {
     (void)state;
@@ -36,9 +39,37 @@ static void the_users_choice_stays(void **state) {
     unsetenv(FG_BLAS_CORE_VARIABLE);
 }
 
+/* Back and forth; what this library does not have changes nothing. */
+static void kernels_change_while_the_program_runs(void **state) {
+    char before[64];
+    const char *common = fg_blas_core_common(fg_blas_core_first_common());
+    (void)state;
+    snprintf(before, sizeof before, "%s", fg_device_cpu_kernels());
+    setenv(FG_BLAS_CORE_VARIABLE, before, 1);
+    assert_true(fg_blas_core_take(common));
+    assert_string_equal(fg_device_cpu_kernels(), common);
+    assert_string_equal(getenv(FG_BLAS_CORE_VARIABLE), before);
+    unsetenv(FG_BLAS_CORE_VARIABLE);
+    assert_false(fg_blas_core_take("of tomorrow"));
+    assert_string_equal(fg_device_cpu_kernels(), common);
+    assert_true(fg_blas_core_take(before));
+    assert_string_equal(fg_device_cpu_kernels(), before);
+    assert_null(getenv(FG_BLAS_CORE_VARIABLE));
+}
+
+static void common_kernels_end(void **state) {
+    unsigned count = 0;
+    (void)state;
+    while (fg_blas_core_common(count)) count++;
+    assert_true(fg_blas_core_first_common() < count);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(old_kernels_on_a_new_processor), cmocka_unit_test(old_kernels_on_an_old_processor),
-        cmocka_unit_test(good_kernels_stay), cmocka_unit_test(the_users_choice_stays)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(old_kernels_on_a_new_processor),
+                                       cmocka_unit_test(old_kernels_on_an_old_processor),
+                                       cmocka_unit_test(good_kernels_stay),
+                                       cmocka_unit_test(the_users_choice_stays),
+                                       cmocka_unit_test(kernels_change_while_the_program_runs),
+                                       cmocka_unit_test(common_kernels_end)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,18 @@
 /* The device as the program sees it, and how the module is entered. */
+#include <stdio.h>
+
 #include "gpu.cuh"
 #include "products.cuh"
 #include "recurrences.cuh"
 #include "rows.cuh"
+
+static void gpu_processor(char *name, size_t size) {
+    cudaDeviceProp properties;
+    int gpu = 0;
+    bool known =
+        cudaGetDevice(&gpu) == cudaSuccess && cudaGetDeviceProperties(&properties, gpu) == cudaSuccess;
+    snprintf(name, size, "%s", known ? properties.name : "a GPU");
+}
 
 static fg_device make_device(void) {
     fg_device d = {};
@@ -12,6 +22,7 @@ static fg_device make_device(void) {
     d.tokens_at_once = UINT64_MAX;
     d.panel_bytes = 256 << 20; /* 4096 rows of most matrices: enough blocks for all of a GPU */
     d.upcast_count = LARGE_BYTES / sizeof(double);
+    d.processor = gpu_processor;
     d.open = gpu_open;
     d.close = gpu_close;
     d.room = gpu_room;
