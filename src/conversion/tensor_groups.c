@@ -37,26 +37,27 @@ typedef struct groups {
 
 static bool begins_number(const char *name, const char *at) {
     bool edge = at == name || at[-1] == '.' || at[-1] == '/';
+    if (!edge) return false;
     size_t digits = strspn(at, "0123456789");
-    return edge && digits && digits < 10 && (!at[digits] || at[digits] == '.' || at[digits] == '/');
+    return digits && digits < 10 && (!at[digits] || at[digits] == '.' || at[digits] == '/');
 }
 
 /* The name with {} for its first numbers; `numbers` get them. */
 static fg_status open_name(const char *name, fg_buffer *out, name_numbers *numbers, fg_error *err) {
     size_t slot = 0;
+    const char *done = name; /* what is before it is in `out` */
     fg_buffer_clear(out);
-    for (const char *at = name; *at;) {
-        if (slot < SLOTS && begins_number(name, at)) {
-            char *end;
-            numbers->low[slot] = numbers->high[slot] = strtoull(at, &end, 10);
-            slot++;
-            FG_CALL(fg_buffer_put(out, "{}", err));
-            at = end;
-        } else {
-            FG_CALL(fg_buffer_add(out, at++, 1, err));
-        }
+    for (const char *at = name; *at && slot < SLOTS; at++) {
+        if (!begins_number(name, at)) continue;
+        char *end;
+        numbers->low[slot] = numbers->high[slot] = strtoull(at, &end, 10);
+        slot++;
+        FG_CALL(fg_buffer_add(out, done, (size_t)(at - done), err));
+        FG_CALL(fg_buffer_put(out, "{}", err));
+        done = end;
+        at = end - 1;
     }
-    return FG_OK;
+    return fg_buffer_put(out, done, err);
 }
 
 static void widen(name_numbers *into, const name_numbers *one) {
@@ -126,9 +127,12 @@ static const char *operation_of(const fg_plan *plan, const fg_output *output) {
 
 static fg_status describe_key(const fg_output *output, const char *operation, const char *name,
                               fg_buffer *key, fg_error *err) {
-    FG_CALL(fg_buffer_printf(key, err, "%s %s %s", name, fg_dtype_name(output->dtype), operation));
-    for (uint32_t d = 0; d < output->rank; d++)
-        FG_CALL(fg_buffer_printf(key, err, " %llu", (unsigned long long)output->shape[d]));
+    const char *const words[] = {name, " ", fg_dtype_name(output->dtype), " ", operation};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) FG_CALL(fg_buffer_put(key, words[i], err));
+    for (uint32_t d = 0; d < output->rank; d++) {
+        FG_CALL(fg_buffer_put(key, " ", err));
+        FG_CALL(fg_buffer_put_u64(key, output->shape[d], err));
+    }
     return FG_OK;
 }
 
