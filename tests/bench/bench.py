@@ -11,7 +11,7 @@ import tempfile
 
 import first_byte
 import models
-from measure import Failed, Table, launcher, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, warm
+from measure import Failed, Table, launcher, machine, mpirun, pairs, processor, ratio_text, remove, report_of, run, seconds, start_of, warm
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -41,6 +41,7 @@ class Bench:
         self.models, self.folder, self.table = pathlib.Path(args.models or folder / "models"), folder, Table()
         self.out, self.other = folder / "out", folder / "other"
         os.makedirs(self.models, exist_ok=True)
+        self.machine = machine(args.fgconv, self.models)
 
     # ---- models: made when first asked for ----
 
@@ -250,7 +251,7 @@ def arguments():
 
 def main():
     args = arguments()
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    print(f"load {os.getloadavg()[0]:.1f}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="fgconv-bench-") as folder:
         bench = Bench(args, pathlib.Path(folder))
         for name in args.rows or ROWS:
@@ -260,7 +261,7 @@ def main():
                 bench.table.add(name, "failed", "", "", "", False)
                 print(failure, file=sys.stderr)
     print(bench.table.text())
-    print(f"\nLoad at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
+    print(f"\n{bench.machine}\nLoad at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     return 1 if bench.table.missed else 0
 
 

@@ -2,6 +2,8 @@
 import json
 import os
 import pathlib
+import platform
+import re
 import resource
 import shutil
 import statistics
@@ -24,6 +26,15 @@ def run(command, **more):
     if done.returncode != 0:
         raise Failed(f"{' '.join(str(c) for c in command)}\nexit status {done.returncode}\n{done.stdout[-3000:]}")
     return seconds
+
+
+def machine(fgconv, folder):
+    """What figures depend on: processor, cores, kernel, OpenBLAS and its kernels, and the file system of `folder`."""
+    found = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    about = json.loads(subprocess.run([fgconv, "--version", "-v", "--json"], stdout=subprocess.PIPE, text=True, check=True).stdout)
+    kind = subprocess.run(["df", "--output=fstype", folder], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
+    return (f"{found.group(1) if found else platform.machine()}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, "
+            f"OpenBLAS {about['openblas']} with {about['openblas_kernels']} kernels, {kind}")
 
 
 def processor(command, **more):

@@ -11,26 +11,15 @@ import argparse
 import json
 import os
 import pathlib
-import platform
-import re
 import shutil
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from measure import Failed, mpirun, run, start_of, warm  # noqa: E402
+from measure import Failed, machine, mpirun, run, start_of, warm  # noqa: E402
 
 FEW, MANY = ",".join(map(str, range(1000, 1024))), ",".join(map(str, range(1000, 1512)))
-
-
-def machine(work, fgconv):
-    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    version = subprocess.run([fgconv, "--version", "-v"], stdout=subprocess.PIPE, text=True, check=False).stdout
-    kernels = re.search(r"OpenBLAS.*", version)
-    kind = subprocess.run(["df", "--output=fstype", work], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[-1]
-    return (f"{model.group(1) if model else '?'}, {len(os.sched_getaffinity(0))} cores, kernel {platform.release()}, "
-            f"{kernels.group() if kernels else ''}, {kind}")
 
 
 def ranks_of(count, *command):
@@ -122,7 +111,7 @@ def main():
                      source, other))
     for folder in (source, other):
         warm(folder)
-    print(machine(options.work, options.fgconv))
+    print(machine(options.fgconv, options.work))
     print(f"a Llama with {options.layers} blocks of the 8B shape, {sum(p.stat().st_size for p in source.iterdir()) / 1e9:.1f} GB", flush=True)
     if "proof" in rows:
         prove(options.fgconv, (source, other), ranks)
