@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Writes into err->text unless it holds a failure already: then false. */
@@ -71,3 +72,11 @@ fg_status fg_error_where(fg_error *err, const char *format, ...) {
     va_end(arguments);
     return (fg_status)err->status;
 }
+
+#ifdef FG_CHECK_ERRORS
+void fg_error_expect(const fg_error *err, fg_status status, const char *file, int line) {
+    if (!err || err->status != FG_OK) return;
+    fprintf(stderr, "%s:%d: status %d without an error\n", file, line, (int)status);
+    abort();
+}
+#endif

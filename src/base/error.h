@@ -74,18 +74,35 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) __attribute__((f
 #define fg_where(err, ...) fg_never_ok(fg_error_where((err), __VA_ARGS__))
 fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Passes a failure of `call` on to the caller at once: for functions that have nothing to clean up. */
+/* A status other than FG_OK says that the caller's error holds a failure. Developers' builds stop where it
+ * does not: nothing was recorded, or it was recorded in another error. */
+#ifdef FG_CHECK_ERRORS
+void fg_error_expect(const fg_error *err, fg_status status, const char *file, int line)
+    __attribute__((cold));
+#define FG_EXPECT_ERROR(status) fg_error_expect(err, (status), __FILE__, __LINE__)
+#else
+#define FG_EXPECT_ERROR(status) (void)err
+#endif
+
+/* Passes a failure of `call` on to the caller at once: for functions that have nothing to clean up. `call`
+ * records it in what `err` points to. */
 #define FG_CALL(call)                                                                                        \
     do {                                                                                                     \
         const fg_status called = (call);                                                                     \
-        if (called != FG_OK) return called;                                                                  \
+        if (called != FG_OK) {                                                                               \
+            FG_EXPECT_ERROR(called);                                                                         \
+            return called;                                                                                   \
+        }                                                                                                    \
     } while (0)
 
 /* The same for those that have: stores what `call` gives in `status`, goes to `done` unless it is FG_OK. */
 #define FG_TRY(call)                                                                                         \
     do {                                                                                                     \
         status = (call);                                                                                     \
-        if (status != FG_OK) goto done;                                                                      \
+        if (status != FG_OK) {                                                                               \
+            FG_EXPECT_ERROR(status);                                                                         \
+            goto done;                                                                                       \
+        }                                                                                                    \
     } while (0)
 
 /* Raises an error in a function that ends with a label `done`: FG_FAIL(err, FG_ERR_INPUT, "%s: ...",

@@ -215,6 +215,7 @@ static fg_status put_escape(const json_writer *w, uint32_t code) {
 }
 
 static fg_status put_string(const json_writer *w, const char *bytes, size_t size) {
+    fg_error *err = w->err;
     const char *end = bytes + size, *plain = bytes;
     FG_CALL(put_text(w, "\""));
     for (const char *at = bytes; at < end;) {
@@ -222,11 +223,11 @@ static fg_status put_string(const json_writer *w, const char *bytes, size_t size
         uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
         bool as_is = code >= 0x20 && code != '"' && code != '\\' && (code < 0x80 || w->flags & FG_JSON_UTF8);
         if (as_is) continue;
-        FG_CALL(fg_buffer_add(w->text, plain, (size_t)(begin - plain), w->err));
+        FG_CALL(fg_buffer_add(w->text, plain, (size_t)(begin - plain), err));
         FG_CALL(put_escape(w, code));
         plain = at;
     }
-    FG_CALL(fg_buffer_add(w->text, plain, (size_t)(end - plain), w->err));
+    FG_CALL(fg_buffer_add(w->text, plain, (size_t)(end - plain), err));
     return put_text(w, "\"");
 }
 
@@ -262,6 +263,7 @@ done:
 }
 
 static fg_status put_array(const json_writer *w, const json_t *array, unsigned depth) {
+    fg_error *err = w->err;
     size_t count = json_array_size(array);
     FG_CALL(put_text(w, "["));
     for (size_t i = 0; i < count; i++) {

@@ -42,22 +42,25 @@ fg_status fg_unpack_number(fg_unpacker *from, uint64_t limit, uint64_t *number) 
 }
 
 fg_status fg_unpack_count(fg_unpacker *from, uint64_t *count) {
+    fg_error *err = from->err;
     FG_CALL(fg_unpack_number(from, UINT64_MAX, count));
     bool fits = *count <= (uint64_t)(from->end - from->at);
     return fits ? FG_OK : fg_unpack_damaged(from, "it is truncated");
 }
 
 fg_status fg_unpack_numbers(fg_unpacker *from, size_t count, uint64_t *numbers) {
+    fg_error *err = from->err;
     for (size_t i = 0; i < count; i++) FG_CALL(fg_unpack_number(from, UINT64_MAX, &numbers[i]));
     return FG_OK;
 }
 
 fg_status fg_unpack_name(fg_unpacker *from, const char **name) {
+    fg_error *err = from->err;
     uint64_t length;
     FG_CALL(fg_unpack_count(from, &length));
     if (memchr(from->at, '\0', length)) return fg_unpack_damaged(from, "a name holds a zero");
     fg_buffer_clear(&from->name);
-    FG_CALL(fg_buffer_add(&from->name, from->at, length, from->err));
+    FG_CALL(fg_buffer_add(&from->name, from->at, length, err));
     from->at += length;
     *name = from->name.data;
     return FG_OK;

@@ -60,36 +60,38 @@ static bool is_printable(const char *bytes, size_t length) {
 }
 
 static fg_status put_single_quoted(const yaml_writer *w, const char *bytes, size_t length) {
+    fg_error *err = w->err;
     FG_CALL(put_text(w, "'"));
     for (size_t i = 0; i < length; i++) {
-        FG_CALL(fg_buffer_add(w->text, bytes + i, 1, w->err));
+        FG_CALL(fg_buffer_add(w->text, bytes + i, 1, err));
         if (bytes[i] == '\'') FG_CALL(put_text(w, "'"));
     }
     return put_text(w, "'");
 }
 
 static fg_status put_double_quoted(const yaml_writer *w, const char *bytes, size_t size) {
+    fg_error *err = w->err;
     FG_CALL(put_text(w, "\""));
     for (const char *at = bytes, *end = bytes + size; at < end;) {
         uint32_t code = (uint32_t)fg_utf8_next(&at, end); /* jansson's strings are valid */
         if (code == '\n')
             FG_CALL(put_text(w, "\\n"));
         else if (code == '"' || code == '\\')
-            FG_CALL(fg_buffer_printf(w->text, w->err, "\\%c", (int)code));
+            FG_CALL(fg_buffer_printf(w->text, err, "\\%c", (int)code));
         else if (code >= ' ' && code <= '~')
-            FG_CALL(fg_buffer_add(w->text, at - 1, 1, w->err));
+            FG_CALL(fg_buffer_add(w->text, at - 1, 1, err));
         else
-            FG_CALL(
-                fg_buffer_printf(w->text, w->err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
+            FG_CALL(fg_buffer_printf(w->text, err, code < 0x10000 ? "\\u%04" PRIX32 : "\\U%08" PRIX32, code));
     }
     return put_text(w, "\"");
 }
 
 static fg_status put_string(const yaml_writer *w, const char *bytes, size_t length) {
+    fg_error *err = w->err;
     bool plain;
     FG_CALL(stays_string(w, bytes, length, &plain));
     if (plain)
-        FG_CALL(fg_buffer_add(w->text, bytes, length, w->err));
+        FG_CALL(fg_buffer_add(w->text, bytes, length, err));
     else if (is_printable(bytes, length))
         FG_CALL(put_single_quoted(w, bytes, length));
     else
@@ -127,6 +129,7 @@ static fg_status put_indent(const yaml_writer *w, size_t indent) {
 }
 
 static fg_status put_item(yaml_writer *w, const json_t *item, size_t indent) {
+    fg_error *err = w->err;
     FG_CALL(put_text(w, "- "));
     if (is_collection(item)) return put_collection(w, item, indent + STEP);
     FG_CALL(put_scalar(w, item));
@@ -134,6 +137,7 @@ static fg_status put_item(yaml_writer *w, const json_t *item, size_t indent) {
 }
 
 static fg_status put_key(const yaml_writer *w, const char *key, size_t indent) {
+    fg_error *err = w->err;
     bool is_long = strlen(key) > LONGEST_KEY; /* in bytes: an escape has more characters */
     if (is_long) FG_CALL(put_text(w, "? "));
     FG_CALL(put_string(w, key, strlen(key)));
@@ -145,6 +149,7 @@ static fg_status put_key(const yaml_writer *w, const char *key, size_t indent) {
 }
 
 static fg_status put_member(yaml_writer *w, const char *key, const json_t *value, size_t indent) {
+    fg_error *err = w->err;
     FG_CALL(put_key(w, key, indent));
     if (!is_collection(value)) {
         FG_CALL(put_text(w, " "));
@@ -178,9 +183,10 @@ done:
 
 /* Items or members, the first on the current line, the others at `indent`. */
 static fg_status put_collection(yaml_writer *w, const json_t *value, size_t indent) {
+    fg_error *err = w->err;
     if (++w->depth > FG_YAML_DEPTH)
-        return fg_fail(w->err, FG_ERR_INPUT,
-                       "a value that is nested deeper than %d cannot be written as YAML", FG_YAML_DEPTH);
+        return fg_fail(err, FG_ERR_INPUT, "a value that is nested deeper than %d cannot be written as YAML",
+                       FG_YAML_DEPTH);
     if (json_is_object(value)) FG_CALL(put_object(w, value, indent));
     for (size_t i = 0; i < json_array_size(value); i++) {
         if (i) FG_CALL(put_indent(w, indent));

@@ -144,6 +144,7 @@ static fg_status take_value(command_line *p, const fg_option *option, const char
 
 /* "--name", "--name=value" or "--name value" */
 static fg_status read_long(command_line *p, const char *argument) {
+    fg_error *err = p->err;
     const char *name = argument + 2, *value = NULL;
     size_t length = strcspn(name, "=");
     const fg_option *option = find_long(name, length);
@@ -152,14 +153,14 @@ static fg_status read_long(command_line *p, const char *argument) {
     if (!option) FG_CALL(unknown_option(p, spelling, spelling + 2));
     if (name[length] == '=') value = name + length + 1;
     if (value && !fg_option_takes_value(option) && option->kind != FG_OPTION_HELP)
-        return fg_fail(p->err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN,
-                       value);
+        return fg_fail(err, FG_ERR_USAGE, "option %s takes no value, found \"%.*s\"", spelling, SHOWN, value);
     if (!value && fg_option_takes_value(option)) FG_CALL(take_value(p, option, spelling, &value));
     return set_option(p, option, spelling, value);
 }
 
 /* "-q", "-qv", "-c value" or "-cvalue" */
 static fg_status read_short(command_line *p, const char *argument) {
+    fg_error *err = p->err;
     for (const char *at = argument + 1; *at && !p->stopped; at++) {
         const fg_option *option = find_letter(*at);
         const char *value = NULL;
@@ -190,16 +191,18 @@ static fg_status read_command(command_line *p, const char *argument, bool *named
 }
 
 static fg_status read_argument(command_line *p, const char *argument) {
+    fg_error *err = p->err;
     bool named = false;
     if (!p->command) FG_CALL(read_command(p, argument, &named));
     if (named) return FG_OK;
     if (!*argument)
-        return fg_fail(p->err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
+        return fg_fail(err, FG_ERR_USAGE, "fgconv %s: found an empty name, expected %s", p->command->name,
                        p->command->arguments);
-    return fg_options_append(&p->options->files, &p->options->file_count, argument, p->err);
+    return fg_options_append(&p->options->files, &p->options->file_count, argument, err);
 }
 
 static fg_status read_all(command_line *p) {
+    fg_error *err = p->err;
     while (p->rest < p->end && !p->stopped) {
         const char *argument = *p->rest++;
         if (p->ended || argument[0] != '-' || !argument[1]) {
@@ -263,13 +266,14 @@ static fg_status resolve_topic(command_line *p) {
 }
 
 static fg_status check_together(command_line *p) {
+    fg_error *err = p->err;
     fg_options *o = p->options;
     FG_CALL(check_arguments(p));
     FG_CALL(check_belongs(p));
-    FG_CALL(fg_options_check(o, generation_detail(p), p->err));
+    FG_CALL(fg_options_check(o, generation_detail(p), err));
     if (o->file_count > 0) o->source = o->files[0];
     if (o->file_count > 1) o->destination = o->files[1];
-    if (p->command->check) FG_CALL(p->command->check(o, p->err));
+    if (p->command->check) FG_CALL(p->command->check(o, err));
     return resolve_topic(p);
 }
 

@@ -113,6 +113,7 @@ static fg_status read_text(const files_reader *r, const char *path, const json_t
 
 /* Files of several steps have the same configuration. */
 static fg_status compare_steps(const files_reader *r, const char *path, const json_t *metadata) {
+    fg_error *err = r->err;
     json_t *repeated;
     char brief[BRIEF], other[BRIEF];
     FG_CALL(read_text(r, path, metadata, "metadata", &repeated));
@@ -120,16 +121,17 @@ static fg_status compare_steps(const files_reader *r, const char *path, const js
                  *expected = fg_json_at(r->document, "metadata/" STEPS);
     fg_status status = FG_OK;
     if (found && expected && !fg_json_equal(found, expected)) {
-        fg_fail(r->err, FG_ERR_INPUT,
-                "%s: " STEPS " in its header: found %s, expected %s as in metadata.yaml", path,
-                fg_json_brief(found, brief, sizeof brief), fg_json_brief(expected, other, sizeof other));
-        status = fg_hint(r->err, "the files are of several steps of a run: copy those of one step again");
+        fg_fail(err, FG_ERR_INPUT, "%s: " STEPS " in its header: found %s, expected %s as in metadata.yaml",
+                path, fg_json_brief(found, brief, sizeof brief),
+                fg_json_brief(expected, other, sizeof other));
+        status = fg_hint(err, "the files are of several steps of a run: copy those of one step again");
     }
     json_decref(repeated);
     return status;
 }
 
 static fg_status compare_header(files_reader *r, const char *path, uint64_t rank, const json_t *metadata) {
+    fg_error *err = r->err;
     json_t *config;
     FG_CALL(read_text(r, path, metadata, "config", &config));
     if (!config) {
@@ -137,28 +139,29 @@ static fg_status compare_header(files_reader *r, const char *path, uint64_t rank
         return FG_OK;
     }
     fg_status status = fg_layout_settings_compare(json_object_get(r->document, "config"), config, r->settings,
-                                                  rank, path, r->err);
+                                                  rank, path, err);
     json_decref(config);
     return status == FG_OK ? compare_steps(r, path, metadata) : status;
 }
 
 static fg_status add_vector(files_reader *r, const char *path, uint64_t rank, const fg_tensors *own) {
+    fg_error *err = r->err;
     const fg_tensor *found = fg_tensors_find(own, VECTOR);
     char name[NAME], text[BRIEF];
     fg_tensor vector;
     if (!found) {
-        fg_fail(r->err, FG_ERR_INPUT, "%s: no tensor \"" VECTOR "\", found %zu others", path, own->count);
+        fg_fail(err, FG_ERR_INPUT, "%s: no tensor \"" VECTOR "\", found %zu others", path, own->count);
         return FG_ERR_INPUT;
     }
     if (found->rank != 1 || !fg_dtype_is_float(found->dtype))
-        return fg_fail(r->err, FG_ERR_INPUT,
+        return fg_fail(err, FG_ERR_INPUT,
                        "%s: tensor \"" VECTOR "\": found %s, expected one dimension of a floating point type",
                        path, fg_tensor_text(found, text, sizeof text));
     vector = *found;
     snprintf(name, sizeof name, START "%" PRIu64, rank);
     vector.name = name;
-    FG_CALL(fg_tensors_add_file(r->vectors, path, &vector.file, r->err));
-    return fg_tensors_add(r->vectors, &vector, r->err);
+    FG_CALL(fg_tensors_add_file(r->vectors, path, &vector.file, err));
+    return fg_tensors_add(r->vectors, &vector, err);
 }
 
 static fg_status read_rank(files_reader *r, uint64_t rank) {

@@ -52,6 +52,7 @@ static uint64_t count_positive(const asker *a, size_t index, uint64_t count, con
 
 /* The share of positive weights of a norm, read as an order has it. */
 static fg_status positive_share(const asker *a, size_t index, fg_parameter_order order, double *share) {
+    fg_error *err = a->err;
     const fg_parameter *p = &a->layout->parameters.items[index];
     const uint64_t begin = a->layout->begin[order][index];
     unsigned char raw[BLOCK * 8];
@@ -60,7 +61,7 @@ static fg_status positive_share(const asker *a, size_t index, fg_parameter_order
         uint64_t first;
         const fg_tensor *vector = vector_of(a, index, begin + done, &first, &count);
         count = fg_min(fg_min(count, p->local - done), BLOCK);
-        FG_CALL(fg_reader_read(a->reader, vector, first, count, raw, a->err));
+        FG_CALL(fg_reader_read(a->reader, vector, first, count, raw, err));
         positive += count_positive(a, index, count, raw, vector->dtype);
     }
     *share = (double)positive / (double)p->local;
@@ -68,6 +69,7 @@ static fg_status positive_share(const asker *a, size_t index, fg_parameter_order
 }
 
 static fg_status look_at_norm(const asker *a, size_t index, evidence *e) {
+    fg_error *err = a->err;
     e->norms++;
     for (fg_parameter_order order = FG_ORDER_OLDER; order <= FG_ORDER_NEWER; order++) {
         double share;

@@ -151,6 +151,7 @@ static const json_t *row_config(const row_place *r, char key[KEY]) {
 }
 
 static fg_status add_own(lister *l, const row_place *r, const place *at) {
+    fg_error *err = l->err;
     const fg_module_row *row = r->row;
     const wanted w = {.at = at, .dims = row->dims, .decay = row->decay, .beside_vocab = row->beside_vocab};
     fg_parameter *added;
@@ -168,6 +169,7 @@ static bool has_bias(const row_place *r, const json_t *bias) {
 }
 
 static fg_status add_linear(lister *l, const row_place *r, const place *at, const char *prefix) {
+    fg_error *err = l->err;
     place weight, bias;
     FG_CALL(enter(l, at, "weight", &weight));
     const wanted w = {.at = &weight,
@@ -182,6 +184,7 @@ static fg_status add_linear(lister *l, const row_place *r, const place *at, cons
 }
 
 static fg_status add_norm(lister *l, const row_place *r, const place *at, const char *prefix) {
+    fg_error *err = l->err;
     const char *type = json_string_value(json_object_get(at->config, "type"));
     const fg_norm_type *norm = type ? fg_norm_type_find(type) : NULL;
     fg_parameter *added;
@@ -274,6 +277,7 @@ static fg_status add_row(lister *l, const row_place *r) {
 }
 
 static fg_status add_module(lister *l, const fg_module *module, const place *at, const char *prefix) {
+    fg_error *err = l->err;
     char text[WHERE];
     row_place r = {.at = at, .prefix = prefix};
     r.dims = (fg_dims_reader){
@@ -288,8 +292,9 @@ static fg_status add_module(lister *l, const fg_module *module, const place *at,
 /* ---- layers ---- */
 
 static fg_status begin_layer(lister *l, double weight) {
+    fg_error *err = l->err;
     fg_parameters *out = l->out;
-    FG_CALL(fg_grow(&out->layers, out->layer_count, &out->layer_capacity, sizeof *out->layers, l->err));
+    FG_CALL(fg_grow(&out->layers, out->layer_count, &out->layer_capacity, sizeof *out->layers, err));
     out->layers[out->layer_count++] = (fg_layer_span){.first = out->count, .weight = weight};
     return FG_OK;
 }
@@ -297,12 +302,13 @@ static fg_status begin_layer(lister *l, double weight) {
 /* Adds a layer of a module that its type names (`module` NULL), or of this one. */
 static fg_status add_layer(lister *l, const char *module, const place *at, const char *prefix,
                            double weight) {
+    fg_error *err = l->err;
     FG_CALL(begin_layer(l, weight));
     FG_CALL(module ? add_module(l, fg_module_find(module), at, prefix) : add_child(l, at, prefix));
     fg_layer_span *layer = &l->out->layers[l->out->layer_count - 1];
     layer->count = l->out->count - layer->first;
     if (layer->count) return FG_OK;
-    return fg_fail(l->err, FG_ERR_INPUT, "%s: the layer %s has no parameters", l->file, prefix);
+    return fg_fail(err, FG_ERR_INPUT, "%s: the layer %s has no parameters", l->file, prefix);
 }
 
 static fg_status positive(const lister *l, const place *at, const char *key, uint64_t *number) {
@@ -316,6 +322,7 @@ static fg_status positive(const lister *l, const place *at, const char *key, uin
 /* The place of a block of a sequence: the only one, or the one that the pattern names. */
 static fg_status block_at(const lister *l, const place *sequence, uint64_t index, place *between,
                           place *block) {
+    fg_error *err = l->err;
     const json_t *pattern = json_object_get(sequence->config, "pattern");
     const char *type = json_string_value(json_object_get(sequence->config, "type"));
     if (!type || strcmp(type, "pattern") != 0) return enter(l, sequence, "block", block);
@@ -344,6 +351,7 @@ done:
 }
 
 static fg_status add_vision(lister *l, const place *base) {
+    fg_error *err = l->err;
     const uint64_t hidden = l->around.hidden;
     place encoder, part;
     FG_CALL(enter(l, base, "vision_encoder", &encoder));
@@ -384,6 +392,7 @@ done:
 }
 
 static fg_status add_text(lister *l, const place *base) {
+    fg_error *err = l->err;
     place embeddings, decoder, head;
     FG_CALL(enter(l, base, "embeddings", &embeddings));
     FG_CALL(enter(l, base, "decoder", &decoder));

@@ -142,6 +142,7 @@ static uint64_t reach(const local_box *b, uint32_t first) {
 /* What lies between low and high of the dimensions from `d` on, whose first element is at `position`: the
  * indices that lie there wholly as one box, and those at the two ends again by their inner dimensions. */
 static fg_status cut(const piece_cutter *c, uint32_t d, uint64_t position, uint64_t whole) {
+    fg_error *err = c->out->err;
     const local_box *b = c->box;
     if (d == b->dims)
         return position >= c->low && position < c->high ? emit(c, d, 1, position, whole) : FG_OK;
@@ -160,6 +161,7 @@ static fg_status cut(const piece_cutter *c, uint32_t d, uint64_t position, uint6
 }
 
 static fg_status cut_box(const local_box *b, const part_place *h, pieces *out) {
+    fg_error *err = out->err;
     const uint64_t position = h->begin + b->local, end = position + reach(b, 0);
     for (uint64_t d = position / h->shard_size; d * h->shard_size < end; d++) {
         const piece_cutter c = {.box = b,
@@ -175,6 +177,7 @@ static fg_status cut_box(const local_box *b, const part_place *h, pieces *out) {
 
 /* All that one tensor rank has of a parameter. */
 static fg_status add_local(const fg_parameter *p, const part_place *h, pieces *out) {
+    fg_error *err = out->err;
     uint32_t part[FG_DIVIDED_DIMS] = {0}, d;
     do {
         const local_box b = make_box(p, part, h);
@@ -219,6 +222,7 @@ static part_place place_of_part(const maker *m, size_t index, uint64_t tensor, u
  * rank. */
 static fg_status add_output(maker *m, fg_plan *plan, const char *name, size_t index, uint64_t pipeline,
                             uint64_t tensor, uint64_t tensor_end) {
+    fg_error *err = m->err;
     const fg_parameter *p = &m->layout->parameters.items[index];
     pieces *out = &m->pieces;
     out->count = 0;
@@ -227,8 +231,8 @@ static fg_status add_output(maker *m, fg_plan *plan, const char *name, size_t in
         FG_CALL(add_local(p, &h, out));
     }
     if (out->count) qsort(out->items, out->count, sizeof *out->items, by_target);
-    FG_CALL(fg_plan_add_output(plan, name, m->layout->pipeline[pipeline].dtype, p->rank, p->shape, m->err));
-    for (size_t i = 0; i < out->count; i++) FG_CALL(fg_plan_add_piece(plan, &out->items[i], m->err));
+    FG_CALL(fg_plan_add_output(plan, name, m->layout->pipeline[pipeline].dtype, p->rank, p->shape, err));
+    for (size_t i = 0; i < out->count; i++) FG_CALL(fg_plan_add_piece(plan, &out->items[i], err));
     return FG_OK;
 }
 
@@ -305,6 +309,7 @@ done:
 }
 
 static fg_status add_copies(maker *m, fg_plan *originals, fg_plan *copies, size_t index) {
+    fg_error *err = m->err;
     const fg_distributed_layout *l = m->layout;
     const fg_rank_grid *grid = &l->settings.grid;
     const fg_parameter *p = &l->parameters.items[index];

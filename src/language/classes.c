@@ -317,6 +317,7 @@ static fg_status complete_absent(const completion *c, const fg_field *field, con
 /* Lists the types of the registry that the class belongs to whose classes have a field of this name. */
 static fg_status list_types_with(const completion *c, const char *class_name, const char *field,
                                  fg_buffer *list) {
+    fg_error *err = c->err;
     const char *own = fg_class_type(c->classes, class_name);
     json_t *registry, *name;
     fg_field found;
@@ -326,7 +327,7 @@ static fg_status list_types_with(const completion *c, const char *class_name, co
         if (!there || strcmp(there, class_name) != 0) continue;
         FG_JSON_MEMBERS(types, type, name) {
             if (fg_class_field(c->classes, json_string_value(name), field, &found))
-                FG_CALL(fg_buffer_printf(list, c->err, "%s\"%s\"", list->length ? ", " : "", type));
+                FG_CALL(fg_buffer_printf(list, err, "%s\"%s\"", list->length ? ", " : "", type));
         }
     }
     return FG_OK;
@@ -335,6 +336,7 @@ static fg_status list_types_with(const completion *c, const char *class_name, co
 /* A field that the class does not have: where the type chose the class, it may be the type that is wrong. */
 static fg_status say_unknown_field(const completion *c, const char *class_name, const char *field,
                                    const char *path, const json_t *value) {
+    fg_error *err = c->err;
     char what[MESSAGE], brief[BRIEF];
     const char *type = fg_class_type(c->classes, class_name);
     fg_buffer types = {0};
@@ -346,7 +348,7 @@ static fg_status say_unknown_field(const completion *c, const char *class_name, 
                  brief, types.data);
     else
         snprintf(what, sizeof what, "unknown field of a %s (value %s)", class_name, brief);
-    FG_TRY(c->problems->say(c->problems->context, path, what, c->err));
+    FG_TRY(c->problems->say(c->problems->context, path, what, err));
 done:
     fg_buffer_free(&types);
     return status;

@@ -130,6 +130,7 @@ static fg_status calculate_reals(const evaluator *e, const fg_node *node, const 
 
 static fg_status calculate(const evaluator *e, const fg_node *node, const json_t *left, const json_t *right,
                            json_t **value) {
+    fg_error *err = e->err;
     if (json_is_integer(left) && json_is_integer(right))
         return calculate_integers(e, node, left, right, value);
     if (json_is_number(left) && json_is_number(right)) return calculate_reals(e, node, left, right, value);
@@ -140,7 +141,7 @@ static fg_status calculate(const evaluator *e, const fg_node *node, const json_t
         return json_array_extend(*value, (json_t *)(uintptr_t)left) == 0 &&
                        json_array_extend(*value, (json_t *)(uintptr_t)right) == 0
                    ? FG_OK
-                   : fg_fail(e->err, FG_ERR_MEMORY, "out of memory while evaluating an expression");
+                   : fg_fail(err, FG_ERR_MEMORY, "out of memory while evaluating an expression");
     }
     return wrong_pair(e, node,
                       node->op == FG_OP_ADD ? "expected two numbers, two texts or two lists"
@@ -149,6 +150,7 @@ static fg_status calculate(const evaluator *e, const fg_node *node, const json_t
 }
 
 static fg_status negate(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     json_t *operand = NULL;
     json_int_t negative;
     FG_CALL(evaluate(e, node->first, &operand));
@@ -271,17 +273,19 @@ static fg_status call_all(const evaluator *e, const fg_node *node, const json_t 
 /* The elements of a list, or the keys of an object: a new reference. Other values are refused with `what`. */
 static fg_status elements_of(const evaluator *e, const fg_node *node, const char *what, const json_t *of,
                              json_t **list) {
+    fg_error *err = e->err;
     json_t *unused;
     *list = NULL;
     if (json_is_array(of)) return give(e, json_incref((json_t *)(uintptr_t)of), list);
     if (!json_is_object(of)) return wrong_value(e, node, what, of);
     FG_CALL(give(e, json_array(), list));
-    FG_JSON_MEMBERS(of, key, unused) FG_CALL(fg_json_push(*list, json_string(key), e->err));
+    FG_JSON_MEMBERS(of, key, unused) FG_CALL(fg_json_push(*list, json_string(key), err));
     return FG_OK;
 }
 
 static fg_status call_each_in(const evaluator *e, const fg_node *node, const json_t *of,
                               const json_t *container, json_t **value) {
+    fg_error *err = e->err;
     fg_status status = FG_OK;
     bool inside = true;
     json_t *list;
@@ -324,6 +328,7 @@ static fg_status call_first(const evaluator *e, const fg_node *node, const json_
 /* The whole numbers from 0, or from the first of two, to below the last. */
 static fg_status call_range(const evaluator *e, const fg_node *node, const json_t *first,
                             const json_t *second, json_t **value) {
+    fg_error *err = e->err;
     json_int_t from = second ? json_integer_value(first) : 0,
                to = json_integer_value(second ? second : first);
     if (!json_is_integer(first) || (second && !json_is_integer(second)) || from < 0 || to < 0 ||
@@ -331,7 +336,7 @@ static fg_status call_range(const evaluator *e, const fg_node *node, const json_
         return wrong_pair(e, node, "range expects whole numbers of 0 or more, and not too large ones", first,
                           second);
     FG_CALL(give(e, json_array(), value));
-    for (; from < to; from++) FG_CALL(fg_json_push(*value, json_integer(from), e->err));
+    for (; from < to; from++) FG_CALL(fg_json_push(*value, json_integer(from), err));
     return FG_OK;
 }
 
@@ -368,6 +373,7 @@ static fg_status call_coalesce(const evaluator *e, const fg_node *node, const js
 
 static fg_status call_extreme(const evaluator *e, const fg_node *node, const json_t *first,
                               const json_t *second, json_t **value) {
+    fg_error *err = e->err;
     (void)first, (void)second;
     fg_status status = FG_OK;
     json_t *other = NULL;
@@ -412,6 +418,7 @@ const fg_function *fg_function_find(const char *name, size_t length) {
 }
 
 static fg_status call(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     fg_status status = FG_OK;
     const fg_function *function = node->function;
     size_t next = function->lazy ? 0 : e->expression->nodes[node->first].next;
@@ -428,6 +435,7 @@ done:
 /* ---- the tree ---- */
 
 static fg_status operate(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     fg_status status = FG_OK;
     json_t *left = NULL, *right = NULL;
     bool answer = false;
@@ -464,6 +472,7 @@ static json_t *numbered_member(const json_t *object, json_int_t number) {
 
 /* Null where there is no such element, and of null. */
 static fg_status select_element(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     fg_status status = FG_OK;
     json_t *of = NULL, *index = NULL, *found = NULL;
     FG_TRY(evaluate(e, node->first, &of));
@@ -487,6 +496,7 @@ done:
 
 /* One element of a loop, unless its condition is false. */
 static fg_status add_element(const evaluator *e, const fg_node *node, json_t *list) {
+    fg_error *err = e->err;
     const fg_node *nodes = e->expression->nodes;
     size_t item = nodes[node->first].next, condition = nodes[item].next;
     json_t *element = NULL;
@@ -498,10 +508,11 @@ static fg_status add_element(const evaluator *e, const fg_node *node, json_t *li
         if (!holds) return FG_OK;
     }
     FG_CALL(evaluate(e, item, &element));
-    return fg_json_push(list, element, e->err);
+    return fg_json_push(list, element, err);
 }
 
 static fg_status run_each(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     fg_status status = FG_OK;
     json_t *over = NULL, *elements = NULL;
     loop_variable loop = {.name = node->text, .outer = e->loop};
@@ -518,16 +529,18 @@ done:
 }
 
 static fg_status make_list(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     json_t *element = NULL;
     FG_CALL(give(e, json_array(), value));
     for (size_t at = node->first; at; at = e->expression->nodes[at].next) {
         FG_CALL(evaluate(e, at, &element));
-        FG_CALL(fg_json_push(*value, element, e->err));
+        FG_CALL(fg_json_push(*value, element, err));
     }
     return FG_OK;
 }
 
 static fg_status invert(const evaluator *e, const fg_node *node, json_t **value) {
+    fg_error *err = e->err;
     json_t *operand;
     FG_CALL(evaluate(e, node->first, &operand));
     *value = json_boolean(!fg_expression_truth(operand));

@@ -64,8 +64,9 @@ static bool take(expression_parser *p, const char *text) {
 /* ---- nodes ---- */
 
 static fg_status new_node(expression_parser *p, fg_node_kind kind, const char *at, size_t *index) {
+    fg_error *err = p->err;
     fg_expression *e = p->expression;
-    FG_CALL(fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, p->err));
+    FG_CALL(fg_grow(&e->nodes, e->count, &e->capacity, sizeof *e->nodes, err));
     e->nodes[e->count] = (fg_node){.kind = kind, .column = column_of(p, at), .depth = 1};
     *index = e->count++;
     return FG_OK;
@@ -86,6 +87,7 @@ static fg_status adopt(expression_parser *p, size_t parent, size_t last, size_t 
 
 static fg_status join(expression_parser *p, fg_operator op, const char *at, size_t left, size_t right,
                       size_t *index) {
+    fg_error *err = p->err;
     FG_CALL(new_node(p, FG_NODE_OPERATOR, at, index));
     p->expression->nodes[*index].op = op;
     FG_CALL(adopt(p, *index, 0, left));
@@ -145,6 +147,7 @@ static fg_status parse_text(expression_parser *p, size_t *index) {
 /* Expressions up to `close`, as children of `parent` behind the child `last` (0: the first ones). */
 static fg_status parse_items(expression_parser *p, size_t parent, size_t last, const char *close,
                              unsigned *count) {
+    fg_error *err = p->err;
     size_t child = 0;
     *count = 0;
     do {
@@ -171,6 +174,7 @@ static fg_status parse_variable_name(expression_parser *p, size_t index) {
 
 /* What follows behind "[expression for": `item` is the expression. */
 static fg_status parse_each(expression_parser *p, const char *begin, size_t item, size_t *index) {
+    fg_error *err = p->err;
     size_t list = 0, condition = 0;
     FG_CALL(new_node(p, FG_NODE_EACH, begin, index));
     skip_space(p);
@@ -187,6 +191,7 @@ static fg_status parse_each(expression_parser *p, const char *begin, size_t item
 }
 
 static fg_status parse_list(expression_parser *p, size_t *index) {
+    fg_error *err = p->err;
     unsigned count;
     size_t first = 0;
     const char *begin = p->at++;
@@ -210,6 +215,7 @@ static fg_status no_function(const expression_parser *p, size_t length) {
 
 /* NAME( arguments ), the name having `length` bytes. */
 static fg_status parse_call(expression_parser *p, size_t length, size_t *index) {
+    fg_error *err = p->err;
     const char *begin = p->at;
     char what[160];
     unsigned count = 0;
@@ -265,6 +271,7 @@ static fg_status parse_path(expression_parser *p, size_t *index) {
 }
 
 static fg_status parse_variable(expression_parser *p, size_t *index) {
+    fg_error *err = p->err;
     FG_CALL(new_node(p, FG_NODE_VARIABLE, p->at, index));
     return parse_variable_name(p, *index);
 }
@@ -304,6 +311,7 @@ static fg_status parse_atom(expression_parser *p, size_t *index) {
 
 /* An atom and any number of indices behind it, of which each is a level of brackets. */
 static fg_status parse_indexed(expression_parser *p, size_t *index) {
+    fg_error *err = p->err;
     size_t inner = 0, outer;
     FG_CALL(parse_atom(p, index));
     for (;;) {
@@ -329,6 +337,7 @@ static fg_status enter(expression_parser *p) {
 
 /* Any number of prefix operators: "not" in front of a comparison, "-" in front of an atom. */
 static fg_status parse_prefixed(expression_parser *p, bool negative, size_t *index) {
+    fg_error *err = p->err;
     fg_status status = FG_OK;
     size_t below = 0;
     FG_TRY(enter(p));
@@ -383,6 +392,7 @@ static fg_operator take_operator(expression_parser *p, operator_level level) {
 }
 
 static fg_status parse_level(expression_parser *p, operator_level level, size_t *index) {
+    fg_error *err = p->err;
     size_t right = 0;
     FG_CALL(parse_operand(p, level, index));
     for (;;) {

@@ -125,13 +125,14 @@ static fg_status add_part(rule *r, const char *bytes, size_t length, uint32_t gr
 }
 
 static fg_status compile_replacement(const compiler *c, rule *r) {
+    fg_error *err = c->err;
     uint32_t groups = 0;
     char what[120];
     pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &groups);
     const char *plain = r->replacement;
     for (const char *at = plain; *at; at++) {
         if (*at != '\\') continue;
-        FG_CALL(add_part(r, plain, (size_t)(at - plain), 0, c->err));
+        FG_CALL(add_part(r, plain, (size_t)(at - plain), 0, err));
         at++;
         if (*at == '\\') {
             plain = at; /* the second backslash begins the next literal */
@@ -146,10 +147,10 @@ static fg_status compile_replacement(const compiler *c, rule *r) {
             snprintf(what, sizeof what, "the replacement names group %u, the pattern has %u", group, groups);
             FG_CALL(broken(c, r->place, r->pattern, what));
         }
-        FG_CALL(add_part(r, NULL, 0, group, c->err));
+        FG_CALL(add_part(r, NULL, 0, group, err));
         plain = at + 1;
     }
-    return add_part(r, plain, strlen(plain), 0, c->err);
+    return add_part(r, plain, strlen(plain), 0, err);
 }
 
 static fg_status new_list(fg_name_rules *set, size_t *index, fg_error *err) {
@@ -283,10 +284,11 @@ static fg_status new_contexts(compiler *c) {
 }
 
 static fg_status compile_all(compiler *c, const json_t *names) {
+    fg_error *err = c->err;
     size_t index;
     json_t *value;
     if (!json_is_array(names)) FG_CALL(broken(c, c->place, NULL, "expected an array of rules"));
-    FG_CALL(new_list(c->set, &index, c->err));
+    FG_CALL(new_list(c->set, &index, err));
     FG_CALL(compile_list(c, names, c->place, 1, index));
     c->set->reachable = c->set->rule_count;
     FG_JSON_MEMBERS(c->lists, key, value) {

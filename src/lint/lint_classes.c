@@ -157,6 +157,7 @@ static fg_status check_default(const class_linter *l, const fg_section *section,
 
 static fg_status check_declaration(const class_linter *l, const fg_section *section,
                                    const fg_declaration *d) {
+    fg_error *err = l->err;
     fg_field field;
     bool sure;
     for (size_t i = 0; i < d->field_count; i++) {
@@ -187,6 +188,7 @@ static void reach(const class_linter *l, const fg_section *section) {
 }
 
 static fg_status check_section(const class_linter *l, const fg_section *section) {
+    fg_error *err = l->err;
     if (!section->class_name || !fg_class_known(l->classes, section->class_name)) {
         FG_CALL(ADD_LINT_ERROR(l, section, "there is no class \"%s\"",
                                section->class_name ? section->class_name : "(none given)"));

@@ -92,6 +92,7 @@ static fg_status check_shape(const checker *c, const fg_output *output, const fg
 }
 
 static fg_status check_outputs(checker *c) {
+    fg_error *err = c->err;
     fg_status status = FG_OK;
     const fg_plan *plan = c->written->plan;
     fg_buffer list = {0};
@@ -107,11 +108,11 @@ static fg_status check_outputs(checker *c) {
             continue;
         }
         if (!first) first = output->name;
-        FG_TRY(list_name(c->declaration, output->name, &list, &count, c->err));
+        FG_TRY(list_name(c->declaration, output->name, &list, &count, err));
     }
     if (!count) goto done;
     status =
-        fg_fail(c->err, FG_ERR_INPUT, "%s: writes %zu tensor%s for which %s has no parameter: %s%s", c->file,
+        fg_fail(err, FG_ERR_INPUT, "%s: writes %zu tensor%s for which %s has no parameter: %s%s", c->file,
                 count, count > 1 ? "s" : "", c->declaration->code, list.data, count > LISTED ? ", ..." : "");
     explain(c, first);
 done:
@@ -138,21 +139,22 @@ done:
 }
 
 static fg_status refuse_missing(const checker *c) {
+    fg_error *err = c->err;
     fg_status status = FG_OK;
     const fg_plan *plan = c->written->plan;
     fg_map written = {0};
     fg_buffer list = {0};
     size_t count = 0;
     for (size_t i = 0; i < plan->output_count; i++)
-        FG_TRY(fg_map_set(&written, plan->outputs[i].name, (int64_t)i, c->err));
+        FG_TRY(fg_map_set(&written, plan->outputs[i].name, (int64_t)i, err));
     for (size_t i = 0; i < c->parameters.count; i++) {
         const fg_tensor_template *t = &c->parameters.items[i];
         if (t->present && c->found[i] != t->count) FG_TRY(list_missing(c, t, &written, &list, &count));
     }
-    fg_fail(c->err, FG_ERR_INPUT, "%s: writes no tensor for %zu parameter%s of %s: %s%s", c->file, count,
+    fg_fail(err, FG_ERR_INPUT, "%s: writes no tensor for %zu parameter%s of %s: %s%s", c->file, count,
             count > 1 ? "s" : "", c->declaration->code, list.data ? list.data : "",
             count > LISTED ? ", ..." : "");
-    status = fg_hint(c->err,
+    status = fg_hint(err,
                      "%s declares what the code makes for this config.json; \"tensors\" of the converter "
                      "says what is written",
                      c->declaration->file);
@@ -206,12 +208,13 @@ static fg_status check_pairs(const checker *c, json_t *pairs, const json_t *othe
 }
 
 static fg_status check_ties(const checker *c) {
+    fg_error *err = c->err;
     fg_status status = FG_OK;
     json_t *of_code = json_object(), *of_converter = json_object(), *pair;
-    FG_TRY(fg_tensor_templates_tied(&c->parameters, add_pair, of_code, c->err));
+    FG_TRY(fg_tensor_templates_tied(&c->parameters, add_pair, of_code, err));
     FG_JSON_EACH(c->written->tied, i, pair)
         FG_TRY(add_pair(of_converter, json_string_value(json_array_get(pair, 0)),
-                        json_string_value(json_array_get(pair, 1)), c->err));
+                        json_string_value(json_array_get(pair, 1)), err));
     FG_TRY(check_pairs(c, of_code, of_converter, true));
     FG_TRY(check_pairs(c, of_converter, of_code, false));
 done:

@@ -18,10 +18,11 @@ typedef struct migration_builder {
 } migration_builder;
 
 static fg_status find_view(migration_builder *b, const char *name, const fg_tensor_view **view) {
+    fg_error *err = b->err;
     bool matched = false;
     *view = NULL;
     for (size_t i = 0; i < b->migration->view_count && !*view; i++) {
-        FG_CALL(fg_name_rules_apply(b->migration->views[i].pattern, name, &b->scratch, &matched, b->err));
+        FG_CALL(fg_name_rules_apply(b->migration->views[i].pattern, name, &b->scratch, &matched, err));
         if (matched) *view = &b->migration->views[i];
     }
     return FG_OK;
@@ -30,6 +31,7 @@ static fg_status find_view(migration_builder *b, const char *name, const fg_tens
 /* A list of sizes of a view, or what replaces it. */
 static fg_status read_shape(const migration_builder *b, const fg_tensor_view *view, const char *key,
                             uint32_t *rank, uint64_t *shape) {
+    fg_error *err = b->err;
     char where[WHERE];
     const json_t *given = json_object_get(view->rule, key);
     const fg_scope scope = {.here = b->config, .root = b->config};
@@ -38,7 +40,7 @@ static fg_status read_shape(const migration_builder *b, const fg_tensor_view *vi
              key);
     *rank = (uint32_t)json_array_size(given);
     for (uint32_t d = 0; d < *rank; d++)
-        FG_CALL(fg_expression_size(json_array_get(given, d), &scope, where, &shape[d], b->err));
+        FG_CALL(fg_expression_size(json_array_get(given, d), &scope, where, &shape[d], err));
     return FG_OK;
 }
 
@@ -74,6 +76,7 @@ static fg_status wrong_order(const migration_builder *b, const fg_tensor *tensor
 /* A view changes the form that a tensor has as it is. */
 static fg_status change_form(const migration_builder *b, const fg_tensor *tensor, const fg_tensor_view *view,
                              fg_tensor_form *form) {
+    fg_error *err = b->err;
     const json_t *order = json_object_get(view->rule, "permute");
     FG_CALL(read_shape(b, view, "shape", &form->part_rank, form->part_shape));
     if (order && json_array_size(order) != form->part_rank) FG_CALL(wrong_order(b, tensor, view, order));

@@ -14,7 +14,6 @@ typedef struct builder {
     uint32_t *forms;    /* owned; by template */
     size_t split_parts; /* of the tensor under way that is split */
     json_t *lost;       /* borrowed; names of hf that do not round-trip; NULL: they are errors */
-    fg_error why;       /* of the last of them */
     fg_buffer target, back;
     fg_error *err;
 } builder;
@@ -50,25 +49,33 @@ static fg_status round_trip(builder *b, const char *hf, fg_error *err) {
                    hf, b->target.data, b->back.data);
 }
 
+/* Where names may be lost, a name that does not round-trip is noted. */
+static fg_status find_target(builder *b, const char *hf, bool *lost, fg_error *err) {
+    fg_error why = {0};
+    *lost = false;
+    if (!b->lost) return round_trip(b, hf, err);
+    if (round_trip(b, hf, &why) == FG_OK) return FG_OK;
+    if (why.status != FG_ERR_INPUT) return fg_fail_again(err, &why);
+    *lost = true;
+    return fg_json_push(b->lost, json_string(hf), err);
+}
+
 static fg_status add_link(builder *b, size_t template, uint64_t block) {
     fg_status status = FG_OK;
     fg_error *err = b->err;
     fg_tensor_map *map = b->map;
     const fg_tensor_template *t = &b->templates.items[template];
     char *hf = NULL, *target;
+    bool lost;
     if (!t->present || block >= t->count) return FG_OK;
     FG_TRY_NEW(hf, fg_tensor_name_of(t->name, t->repeats ? block : 0, err));
-    FG_TRY(round_trip(b, hf, b->lost ? &b->why : err));
+    FG_TRY(find_target(b, hf, &lost, err));
+    if (lost) goto done;
     FG_TRY_NEW(target, fg_strdup(b->target.data, err));
     FG_TRY(fg_tensor_map_add_link(map, target, b->forms[template], hf, err));
     status = fg_tensor_map_add_part(map, hf, err);
     hf = NULL;
 done:
-    if (b->why.status == FG_ERR_INPUT)
-        status = fg_json_push(b->lost, json_string(hf), err);
-    else if (b->why.status)
-        status = fg_fail(err, b->why.status, "%s", b->why.text);
-    b->why.status = FG_OK;
     fg_free(hf);
     return status;
 }
@@ -87,6 +94,7 @@ static fg_status add_whole(const builder *b, const fg_tensor_template *t, uint64
 
 /* A name, and behind the last part of a tensor that is split the tensor, unless one of them was lost. */
 static fg_status add_name(builder *b, size_t template, uint64_t block) {
+    fg_error *err = b->err;
     const fg_tensor_template *t = &b->templates.items[template];
     size_t before = b->map->part_count;
     FG_CALL(add_link(b, template, block));
@@ -123,6 +131,7 @@ done:
 
 /* All templates that repeat, for block 0, then block 1 ... */
 static fg_status add_blocks(builder *b) {
+    fg_error *err = b->err;
     uint64_t blocks = 0;
     for (size_t i = 0; i < b->templates.count; i++) {
         const fg_tensor_template *t = &b->templates.items[i];
@@ -137,6 +146,7 @@ static fg_status add_blocks(builder *b) {
 }
 
 static fg_status add_names(builder *b) {
+    fg_error *err = b->err;
     bool blocks_done = false;
     for (size_t i = 0; i < b->templates.count; i++) {
         bool repeats = b->templates.items[i].repeats;

@@ -66,9 +66,10 @@ static fg_status evaluate_size(const map_builder *m, const section_instance *at,
 
 static fg_status evaluate_shape(const map_builder *m, const section_instance *at, const json_t *given,
                                 uint32_t *rank, uint64_t *shape) {
+    fg_error *err = m->err;
     size_t count = json_array_size(given);
     if (count > FG_MAX_DIMS)
-        return fg_fail(m->err, FG_ERR_INPUT, "%s: sections/%s/weights: more than %d dimensions", m->map->file,
+        return fg_fail(err, FG_ERR_INPUT, "%s: sections/%s/weights: more than %d dimensions", m->map->file,
                        at->section->name, FG_MAX_DIMS);
     *rank = (uint32_t)count;
     for (size_t d = 0; d < count; d++) FG_CALL(evaluate_size(m, at, json_array_get(given, d), &shape[d]));
@@ -166,6 +167,7 @@ static fg_status set_shape(const map_builder *m, const section_instance *at, con
 
 static fg_status make_form(const map_builder *m, const section_instance *at, const json_t *rule,
                            const char *target, uint64_t parts, fg_tensor_form *form) {
+    fg_error *err = m->err;
     bool tied = false;
     uint64_t part, all, covered;
     *form = (fg_tensor_form){.shape_rule = json_object_get(rule, "shape"),
@@ -175,7 +177,7 @@ static fg_status make_form(const map_builder *m, const section_instance *at, con
     FG_CALL(set_shape(m, at, json_object_get(rule, "fast_llm_shape"), target, parts, form));
     if (!count_elements(form->part_rank, form->part_shape, &part) ||
         !count_elements(form->rank, form->shape, &all) || !fg_mul(part, parts, &covered) || covered != all)
-        return fg_fail(m->err, FG_ERR_INPUT,
+        return fg_fail(err, FG_ERR_INPUT,
                        "%s: sections/%s/weights: \"%s\" is not as large as its parts together", m->map->file,
                        at->section->name, target);
     FG_CALL(evaluate_truth(m, at, json_object_get(rule, "tied_if"), &tied));
@@ -193,6 +195,7 @@ static fg_status bad_layout(const map_builder *m, const section_instance *at, co
 /* Tensors of hf, all of one shape. A name alone is another name of a link's only part. */
 static fg_status read_layout(const map_builder *m, const section_instance *at, const json_t *other,
                              uint64_t index, name_list *names, fg_packed_tensor *tensor) {
+    fg_error *err = m->err;
     const fg_tensor_link *link = &m->map->links[m->map->count - 1];
     const fg_tensor_form *form = &m->map->forms[link->form];
     uint64_t part = 0, packed = 0, tensors = 0;
@@ -262,6 +265,7 @@ done:
 /* One tensor, or with "repeat" one for each {i}. */
 static fg_status add_links(const map_builder *m, const section_instance *at, const char *name,
                            const json_t *rule) {
+    fg_error *err = m->err;
     uint64_t count = 1;
     const json_t *repeat = json_object_get(rule, "repeat");
     if (repeat) FG_CALL(evaluate_size(m, at, repeat, &count));
@@ -380,15 +384,17 @@ done:
 
 static fg_status define_variables(const map_builder *m, const section_instance *at, const json_t *definitions,
                                   json_t *into) {
+    fg_error *err = m->err;
     json_t *given, *value;
     FG_JSON_MEMBERS(definitions, name, given) {
         FG_CALL(evaluate(m, at, given, &value));
-        FG_CALL(fg_json_put(into, name, value, m->err));
+        FG_CALL(fg_json_put(into, name, value, err));
     }
     return FG_OK;
 }
 
 static fg_status expand_rules(const map_builder *m, const section_instance *at) {
+    fg_error *err = m->err;
     json_t *rule;
     FG_JSON_MEMBERS(at->section->weights, label, rule) {
         bool present = true;
@@ -404,13 +410,14 @@ static fg_status expand_rules(const map_builder *m, const section_instance *at) 
 static fg_status expand(const map_builder *m, const fg_section *section, const section_instance *outer,
                         const char *path, const char *target, const char *hf, const json_t *with,
                         uint64_t index) {
+    fg_error *err = m->err;
     fg_status status = FG_OK;
     section_instance at = {.section = section, .target = target, .hf = hf, .path = path};
     at.depth = outer ? outer->depth + 1 : 0;
-    at.variables = outer ? fg_json_copy(outer->variables, m->err) : json_object();
-    if (!at.variables) FG_FAIL(m->err, FG_ERR_MEMORY, "out of memory while listing tensors");
-    if (at.depth == DEPTH) FG_FAIL(m->err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path);
-    FG_TRY(fg_json_put(at.variables, "i", json_integer((json_int_t)index), m->err));
+    at.variables = outer ? fg_json_copy(outer->variables, err) : json_object();
+    if (!at.variables) FG_FAIL(err, FG_ERR_MEMORY, "out of memory while listing tensors");
+    if (at.depth == DEPTH) FG_FAIL(err, FG_ERR_INPUT, "\"%s\": sections are nested too deeply", path);
+    FG_TRY(fg_json_put(at.variables, "i", json_integer((json_int_t)index), err));
     if (outer) FG_TRY(define_variables(m, outer, with, at.variables));
     at.scope = (fg_scope){.here = fg_json_at(m->target, path), .root = m->target, .variables = at.variables};
     if (!*path) at.scope.here = m->target;

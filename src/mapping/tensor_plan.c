@@ -87,11 +87,12 @@ static fg_status claim(planner *p, size_t name, match found) {
 
 /* Hf may hold parts on their own or packed. */
 static fg_status match_hf(planner *p, const char *name, match found) {
+    fg_error *err = p->err;
     const fg_tensor_map *map = p->map;
     int64_t index;
-    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, p->err));
+    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_hf, name, &index, err));
     if (index != FG_MAP_NONE && !split_of(p, (size_t)index)) return claim(p, (size_t)index, found);
-    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, p->err));
+    FG_CALL(fg_hf_names_find(&p->hf_names, &map->by_packed, name, &index, err));
     if (index == FG_MAP_NONE) return FG_OK;
     found.packed = (uint32_t)index;
     for (uint32_t i = 0; i < map->packed[index].part_count; i++)
@@ -108,10 +109,11 @@ static fg_status rename_target(planner *p, const char *name, bool *matched, fg_e
 }
 
 static fg_status match_target(planner *p, const char *name, match found) {
+    fg_error *err = p->err;
     int64_t index = fg_map_get(&p->map->by_target, name);
     bool matched;
     if (index == FG_MAP_NONE) {
-        FG_CALL(rename_target(p, name, &matched, p->err));
+        FG_CALL(rename_target(p, name, &matched, err));
         if (matched) index = fg_map_get(&p->map->by_hf, p->scratch.data);
         if (index != FG_MAP_NONE) index = fg_tensor_map_link_of(p->map, (size_t)index) - p->map->links;
     }
@@ -139,24 +141,26 @@ done:
 /* ---- tied tensors ---- */
 
 static fg_status join_pair(planner *p, match *mine, match *other) {
+    fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     if (other->source == NO_TENSOR) {
         *other = *mine; /* some programs keep the other name of the pair */
     } else if (mine->source == NO_TENSOR) {
         *mine = *other;
     } else {
-        FG_CALL(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], p->err));
+        FG_CALL(fg_tied_compare(source, &source->items[mine->source], &source->items[other->source], err));
         if (importing(p) && p->map->tied_twice) return FG_OK;
         fg_buffer_clear(&p->scratch);
-        FG_CALL(fg_buffer_printf(&p->scratch, p->err, "tied: the same bytes as \"%s\"",
+        FG_CALL(fg_buffer_printf(&p->scratch, err, "tied: the same bytes as \"%s\"",
                                  source->items[other->source].name));
-        FG_CALL(fg_plan_drop(p->plan, mine->source, p->scratch.data, p->err));
+        FG_CALL(fg_plan_drop(p->plan, mine->source, p->scratch.data, err));
     }
     return FG_OK;
 }
 
 /* What a link is tied to has one part; a tied link may have several. */
 static fg_status join_tied(planner *p) {
+    fg_error *err = p->err;
     for (size_t i = 0; i < p->map->tie_count; i++) {
         const fg_tensor_tie *tie = &p->map->ties[i];
         const fg_tensor_link *link = &p->map->links[tie->link];
@@ -176,6 +180,7 @@ static fg_status add_gap(const planner *p, json_t *gaps, const char *name) {
 
 /* A tensor that is split is missing once, not with each part. */
 static fg_status list_missing(const planner *p, json_t *missing) {
+    fg_error *err = p->err;
     for (size_t i = 0; i < p->name_count; i++) {
         const fg_packed_tensor *split = importing(p) ? split_of(p, i) : NULL;
         if (is_matched(p, i) || (!p->gaps && is_tied(p, link_of(p, i))) || (split && split->first_part != i))
@@ -214,19 +219,20 @@ done:
 
 /* Drops what a rule drops; lists the rest of what is not claimed, which gaps let drop, too. */
 static fg_status list_unexpected(planner *p, json_t *unexpected) {
+    fg_error *err = p->err;
     fg_status status = FG_OK;
     const fg_tensors *source = &p->plan->source;
     fg_name_rules *drop = NULL;
     bool matched;
-    if (p->map->converter) FG_TRY(compile_drop_rules(p->map->converter, &drop, p->err));
+    if (p->map->converter) FG_TRY(compile_drop_rules(p->map->converter, &drop, err));
     for (uint32_t i = 0; i < source->count; i++) {
         if (p->claimed[i]) continue;
         const char *name = source->items[i].name;
-        FG_TRY(fg_hf_names_apply(&p->hf_names, drop, name, &p->scratch, &matched, p->err));
+        FG_TRY(fg_hf_names_apply(&p->hf_names, drop, name, &p->scratch, &matched, err));
         if (!matched) FG_TRY(add_gap(p, unexpected, name));
         if (matched || p->gaps)
-            FG_TRY(fg_plan_drop(p->plan, i, matched ? p->scratch.data : "no rule covers it (--no-strict)",
-                                p->err));
+            FG_TRY(
+                fg_plan_drop(p->plan, i, matched ? p->scratch.data : "no rule covers it (--no-strict)", err));
     }
 done:
     fg_name_rules_free(&drop);
@@ -269,11 +275,12 @@ static fg_status refuse_unmatched(planner *p, const json_t *missing, const json_
 }
 
 static fg_status check_matches(planner *p) {
+    fg_error *err = p->err;
     fg_status status = FG_OK;
     json_t *missing = p->gaps ? json_incref(p->gaps->missing) : json_array();
     json_t *unexpected = p->gaps ? json_incref(p->gaps->unexpected) : json_array();
     if (!p->gaps && (!missing || !unexpected))
-        FG_FAIL(p->err, FG_ERR_MEMORY, "out of memory while matching tensors");
+        FG_FAIL(err, FG_ERR_MEMORY, "out of memory while matching tensors");
     FG_TRY(list_missing(p, missing));
     FG_TRY(list_unexpected(p, unexpected));
     if (!p->gaps) FG_TRY(refuse_unmatched(p, missing, unexpected));
@@ -291,10 +298,11 @@ static fg_dtype output_dtype(const planner *p, const fg_tensor *tensor) {
 
 static fg_status check_tensor(const planner *p, const fg_tensor *tensor, uint32_t rank, const uint64_t *shape,
                               const json_t *rule) {
+    fg_error *err = p->err;
     const fg_tensors *source = &p->plan->source;
     if (!p->map->as_found || p->cast != FG_DTYPE_NONE)
-        FG_CALL(fg_tensor_check_dtype(source, tensor, output_dtype(p, tensor), p->err));
-    if (!p->map->as_found) FG_CALL(fg_tensor_check_shape(source, tensor, rank, shape, rule, p->err));
+        FG_CALL(fg_tensor_check_dtype(source, tensor, output_dtype(p, tensor), err));
+    if (!p->map->as_found) FG_CALL(fg_tensor_check_shape(source, tensor, rank, shape, rule, err));
     return FG_OK;
 }
 
@@ -317,6 +325,7 @@ static fg_status check_dtype(const planner *p, const fg_tensor *first, const fg_
 
 /* The parts of a link have one dtype. */
 static fg_status check_dtypes(const planner *p, const fg_tensor_link *link) {
+    fg_error *err = p->err;
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     for (size_t i = 1; i < count; i++)
         FG_CALL(
@@ -376,6 +385,7 @@ static fg_status add_part(const planner *p, const fg_tensor_link *link, uint32_t
 
 /* What is there of a tensor that is not made, for want of its other parts. */
 static fg_status drop_parts(const planner *p, const fg_tensor_link *link, bool *lacking) {
+    fg_error *err = p->err;
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     *lacking = false;
     for (uint32_t i = 0; i < count; i++) *lacking = *lacking || !is_matched(p, link->first_part + i);
@@ -384,12 +394,13 @@ static fg_status drop_parts(const planner *p, const fg_tensor_link *link, bool *
         if (held[i].source == NO_TENSOR || (i && held[i].source == held[i - 1].source)) continue;
         FG_CALL(add_gap(p, p->gaps->unexpected, p->plan->source.items[held[i].source].name));
         FG_CALL(fg_plan_drop(p->plan, held[i].source, "other parts of its tensor are missing (--no-strict)",
-                             p->err));
+                             err));
     }
     return FG_OK;
 }
 
 static fg_status add_import_output(const planner *p, const fg_tensor_link *link) {
+    fg_error *err = p->err;
     const fg_tensor_form *form = form_of(p, link);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
     bool edited = form->vocabulary && p->rows, lacking = false;
@@ -399,13 +410,14 @@ static fg_status add_import_output(const planner *p, const fg_tensor_link *link)
     for (uint32_t i = 0; i < count; i++) FG_CALL(check_part(p, form, link->first_part + i));
     FG_CALL(check_dtypes(p, link));
     FG_CALL(begin_output(p, link->target, source_of(p, link->first_part), form->rank, form->shape, edited));
-    if (edited) FG_CALL(fg_plan_add_rows(p->plan, p->matches[link->first_part].source, p->rows, p->err));
+    if (edited) FG_CALL(fg_plan_add_rows(p->plan, p->matches[link->first_part].source, p->rows, err));
     for (uint32_t i = 0; !edited && i < count; i++) FG_CALL(add_part(p, link, i));
     return FG_OK;
 }
 
 /* What is there of the links that hf has in one tensor; a part that is missing is named in `gaps`. */
 static fg_status check_joined(const planner *p, const fg_tensor_link *first, size_t count, bool *whole) {
+    fg_error *err = p->err;
     size_t at = (size_t)(first - p->map->links);
     const fg_tensor *like = NULL;
     *whole = true;
@@ -417,7 +429,7 @@ static fg_status check_joined(const planner *p, const fg_tensor_link *first, siz
         if (!*whole) {
             FG_CALL(add_gap(p, p->gaps->unexpected, tensor->name));
             FG_CALL(fg_plan_drop(p->plan, p->matches[i].source,
-                                 "other parts of its tensor are missing (--no-strict)", p->err));
+                                 "other parts of its tensor are missing (--no-strict)", err));
             continue;
         }
         FG_CALL(check_tensor(p, tensor, form->rank, form->shape, form->shape_rule));
@@ -429,6 +441,7 @@ static fg_status check_joined(const planner *p, const fg_tensor_link *first, siz
 
 /* A tensor of hf that links from `first` on are joined to. */
 static fg_status add_joined_output(const planner *p, const fg_tensor_link *first) {
+    fg_error *err = p->err;
     const fg_packed_tensor *split = fg_tensor_map_split(p->map, first);
     bool whole;
     size_t count = 1;
@@ -446,6 +459,7 @@ static fg_status add_joined_output(const planner *p, const fg_tensor_link *first
 }
 
 static fg_status add_export_outputs(const planner *p, const fg_tensor_link *link) {
+    fg_error *err = p->err;
     const fg_tensor_form *form = form_of(p, link);
     size_t index = (size_t)(link - p->map->links);
     uint32_t count = fg_tensor_map_part_count(p->map, link);
@@ -457,19 +471,20 @@ static fg_status add_export_outputs(const planner *p, const fg_tensor_link *link
     for (uint32_t i = 0; i < count; i++) {
         FG_CALL(begin_output(p, p->map->parts[link->first_part + i], tensor, form->part_rank,
                              form->part_shape, edited));
-        FG_CALL(edited ? fg_plan_add_rows(p->plan, p->matches[index].source, p->rows, p->err)
+        FG_CALL(edited ? fg_plan_add_rows(p->plan, p->matches[index].source, p->rows, err)
                        : add_part(p, link, i));
     }
     return FG_OK;
 }
 
 static fg_status make_plan(planner *p) {
+    fg_error *err = p->err;
     FG_CALL(match_sources(p));
     FG_CALL(join_tied(p));
     FG_CALL(check_matches(p));
     for (size_t i = 0; i < p->map->count; i++)
         FG_CALL((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
-    FG_CALL(fg_plan_check(p->plan, p->err));
+    FG_CALL(fg_plan_check(p->plan, err));
     fg_hf_names_warn(&p->hf_names, &p->plan->source);
     return FG_OK;
 }

@@ -41,6 +41,7 @@ static fg_status evaluate_size(const reader *r, const fg_tensor_template *t, con
 }
 
 static fg_status make_template(const reader *r, const char *name, const json_t *rule, fg_tensor_template *t) {
+    fg_error *err = r->err;
     const json_t *shape = json_object_get(rule, "shape"), *repeat = json_object_get(rule, "repeat");
     *t = (fg_tensor_template){.name = name, .rule = rule, .present = true, .count = 1};
     t->tied_to = json_string_value(json_object_get(rule, "tied_to"));
@@ -51,8 +52,8 @@ static fg_status make_template(const reader *r, const char *name, const json_t *
     FG_CALL(evaluate_truth(r, t, "tied_if", &t->tied));
     if (repeat) FG_CALL(evaluate_size(r, t, "repeat", repeat, &t->count));
     if (json_array_size(shape) > FG_MAX_DIMS)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", r->table->file,
-                       r->table->key, name, FG_MAX_DIMS);
+        return fg_fail(err, FG_ERR_INPUT, "%s: %s/%s: more than %d dimensions", r->table->file, r->table->key,
+                       name, FG_MAX_DIMS);
     t->rank = (uint32_t)json_array_size(shape);
     for (uint32_t d = 0; d < t->rank; d++)
         FG_CALL(evaluate_size(r, t, "shape", json_array_get(shape, d), &t->shape[d]));
@@ -61,6 +62,7 @@ static fg_status make_template(const reader *r, const char *name, const json_t *
 
 /* "split": a template for each part, which has rows of its own and otherwise what the whole tensor has. */
 static fg_status add_parts(const reader *r, const fg_tensor_template *whole, fg_tensor_templates *all) {
+    fg_error *err = r->err;
     json_t *rows, *split = json_object_get(whole->rule, "split");
     uint64_t total = 0;
     size_t parts = 0;
@@ -76,13 +78,14 @@ static fg_status add_parts(const reader *r, const fg_tensor_template *whole, fg_
         if (!fg_add(total, part->shape[0], &total)) total = UINT64_MAX;
     }
     if (!whole->present || total == whole->shape[0]) return FG_OK;
-    return fg_fail(r->err, FG_ERR_INPUT,
+    return fg_fail(err, FG_ERR_INPUT,
                    "%s: %s/%s/split: the parts have %" PRIu64 " rows together, and the tensor has %" PRIu64,
                    r->table->file, r->table->key, whole->name, total, whole->shape[0]);
 }
 
 static fg_status add_templates(const reader *r, const char *name, const json_t *rule,
                                fg_tensor_templates *all) {
+    fg_error *err = r->err;
     fg_tensor_template template;
     FG_CALL(make_template(r, name, rule, &template));
     if (json_object_get(rule, "split")) return add_parts(r, &template, all);

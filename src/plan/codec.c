@@ -51,6 +51,7 @@ fg_status fg_plan_encode(const fg_plan *plan, fg_buffer *out, fg_error *err) {
 /* ---- reading ---- */
 
 static fg_status take_piece(fg_unpacker *from, fg_plan *plan) {
+    fg_error *err = from->err;
     fg_piece piece = {0};
     uint64_t kind, dims, matrix, source;
     FG_CALL(fg_unpack_number(from, FG_PIECE_MEAN, &kind));
@@ -68,10 +69,11 @@ static fg_status take_piece(fg_unpacker *from, fg_plan *plan) {
     FG_CALL(fg_unpack_numbers(from, dims, piece.extent));
     FG_CALL(fg_unpack_numbers(from, dims, piece.from_stride));
     FG_CALL(fg_unpack_numbers(from, dims, piece.to_stride));
-    return fg_plan_add_piece(plan, &piece, from->err);
+    return fg_plan_add_piece(plan, &piece, err);
 }
 
 static fg_status take_output(fg_unpacker *from, fg_plan *plan) {
+    fg_error *err = from->err;
     const char *name;
     uint64_t dtype, shard, offset, pieces, rank, shape[FG_MAX_DIMS];
     FG_CALL(fg_unpack_name(from, &name));
@@ -81,7 +83,7 @@ static fg_status take_output(fg_unpacker *from, fg_plan *plan) {
     FG_CALL(fg_unpack_count(from, &pieces));
     FG_CALL(fg_unpack_number(from, FG_MAX_DIMS, &rank));
     FG_CALL(fg_unpack_numbers(from, rank, shape));
-    FG_CALL(fg_plan_add_output(plan, name, (fg_dtype)dtype, (uint32_t)rank, shape, from->err));
+    FG_CALL(fg_plan_add_output(plan, name, (fg_dtype)dtype, (uint32_t)rank, shape, err));
     plan->outputs[plan->output_count - 1].shard = (uint32_t)shard;
     plan->outputs[plan->output_count - 1].offset = offset;
     for (uint64_t i = 0; i < pieces; i++) FG_CALL(take_piece(from, plan));
@@ -104,14 +106,16 @@ static fg_status take_shards(fg_unpacker *from, uint64_t count, fg_plan *plan) {
 }
 
 static fg_status take_dropped(fg_unpacker *from, fg_plan *plan) {
+    fg_error *err = from->err;
     const char *reason;
     uint64_t source;
     FG_CALL(fg_unpack_number(from, UINT32_MAX, &source));
     FG_CALL(fg_unpack_name(from, &reason));
-    return fg_plan_drop(plan, (uint32_t)source, reason, from->err);
+    return fg_plan_drop(plan, (uint32_t)source, reason, err);
 }
 
 static fg_status take_plan(fg_unpacker *from, fg_plan *plan) {
+    fg_error *err = from->err;
     uint64_t shards, outputs, dropped;
     FG_CALL(fg_tensors_unpack(from, &plan->source));
     FG_CALL(fg_unpack_count(from, &shards));

@@ -64,24 +64,25 @@ done:
 /* Makes a tensor between, whose rows come from several places, one of the matrices of the joined plan.
  * `number` is what its means have. */
 static fg_status add_matrix(composer *c, const fg_output *between, uint16_t *number) {
+    fg_error *err = c->err;
     FG_CALL(begin_matrices(c));
     fg_plan *matrices = c->joined->matrices;
     for (*number = 1; *number <= matrices->output_count; ++*number)
         if (strcmp(matrices->outputs[*number - 1].name, between->name) == 0) return FG_OK;
     if (*number == UINT16_MAX) return not_joined(c, "too many means are taken");
-    FG_CALL(
-        fg_plan_add_output(matrices, between->name, between->dtype, between->rank, between->shape, c->err));
+    FG_CALL(fg_plan_add_output(matrices, between->name, between->dtype, between->rank, between->shape, err));
     for (size_t p = between->first_piece; p < between->first_piece + between->piece_count; p++) {
         const fg_piece *piece = &c->first->pieces[p];
         bool plain =
             piece->kind == FG_PIECE_COPY && c->first->source.items[piece->source].dtype == between->dtype;
         if (!plain) return not_joined(c, "a mean is taken of rows that are computed themselves");
-        FG_CALL(fg_plan_add_piece(matrices, piece, c->err));
+        FG_CALL(fg_plan_add_piece(matrices, piece, err));
     }
     return FG_OK;
 }
 
 static fg_status add_mean(composer *c, const fg_output *between, const fg_piece *piece) {
+    fg_error *err = c->err;
     fg_piece joined = *piece;
     const fg_piece *first = &c->first->pieces[between->first_piece];
     const fg_tensor *tensor = &c->first->source.items[first->source];
@@ -89,7 +90,7 @@ static fg_status add_mean(composer *c, const fg_output *between, const fg_piece 
         is_whole(c->first, between) && tensor->rank == between->rank && tensor->shape[0] == between->shape[0];
     joined.source = first->source;
     if (!same) FG_CALL(add_matrix(c, between, &joined.matrix));
-    return fg_plan_add_piece(c->joined, &joined, c->err);
+    return fg_plan_add_piece(c->joined, &joined, err);
 }
 
 /* Appends a dimension to `piece`, inside of what it has; joins it with the one outside where both sides go on
@@ -142,6 +143,7 @@ static fg_status add_shared(composer *c, const fg_places *places, const fg_digit
 /* Everything that one piece of first gives to one of second. */
 static fg_status join_pieces(composer *c, const fg_output *between, const fg_piece *producer,
                              const fg_piece *consumer) {
+    fg_error *err = c->err;
     fg_places places = {0};
     fg_progression there, here;
     c->there.count = c->here.count = 0;
@@ -149,8 +151,8 @@ static fg_status join_pieces(composer *c, const fg_output *between, const fg_pie
         !fg_places_add(&places, &there) || !fg_places_add(&places, &here) ||
         !fg_places_sort(&places, between->elements))
         FG_CALL(not_joined(c, "their strides do not divide each other"));
-    FG_CALL(fg_digit_boxes_add(&c->there, &places, &there, c->name, c->err));
-    FG_CALL(fg_digit_boxes_add(&c->here, &places, &here, c->name, c->err));
+    FG_CALL(fg_digit_boxes_add(&c->there, &places, &there, c->name, err));
+    FG_CALL(fg_digit_boxes_add(&c->here, &places, &here, c->name, err));
     for (size_t i = 0; i < c->here.count; i++) {
         for (size_t j = 0; j < c->there.count; j++)
             FG_CALL(add_shared(c, &places, &c->there.items[j], &c->here.items[i], producer));
@@ -159,15 +161,16 @@ static fg_status join_pieces(composer *c, const fg_output *between, const fg_pie
 }
 
 static fg_status join(composer *c, const fg_piece *consumer) {
+    fg_error *err = c->err;
     const fg_plan *first = c->first;
-    if (consumer->kind == FG_PIECE_ZERO) return fg_plan_add_piece(c->joined, consumer, c->err);
+    if (consumer->kind == FG_PIECE_ZERO) return fg_plan_add_piece(c->joined, consumer, err);
     const fg_output *between = &first->outputs[consumer->source];
     c->name = between->name;
     if (consumer->kind == FG_PIECE_MEAN) return add_mean(c, between, consumer);
     if (is_whole(first, between)) {
         fg_piece joined = *consumer;
         joined.source = first->pieces[between->first_piece].source;
-        return fg_plan_add_piece(c->joined, &joined, c->err);
+        return fg_plan_add_piece(c->joined, &joined, err);
     }
     for (size_t p = 0; p < between->piece_count; p++)
         FG_CALL(join_pieces(c, between, &first->pieces[between->first_piece + p], consumer));
@@ -202,10 +205,10 @@ done:
 /* ---- the whole ---- */
 
 static fg_status join_outputs(composer *c) {
+    fg_error *err = c->err;
     for (size_t o = 0; o < c->second->output_count; o++) {
         const fg_output *output = &c->second->outputs[o];
-        FG_CALL(
-            fg_plan_add_output(c->joined, output->name, output->dtype, output->rank, output->shape, c->err));
+        FG_CALL(fg_plan_add_output(c->joined, output->name, output->dtype, output->rank, output->shape, err));
         for (size_t p = output->first_piece; p < output->first_piece + output->piece_count; p++)
             FG_CALL(join(c, &c->second->pieces[p]));
     }

@@ -135,6 +135,7 @@ static fg_status split(const cutter *c, fg_progression *p, uint32_t d, uint64_t 
 /* Cuts dimension `d`, which runs over the end of its digit: up to that end, whole rounds (a dimension more),
  * and the rest. */
 static fg_status cut(const cutter *c, const fg_progression *p, uint32_t d) {
+    fg_error *err = c->err;
     uint32_t place = place_of(c->places, p->stride[d]);
     uint64_t size = c->places->size[place], first = digit(c->places, p->start, place), extent = p->extent[d];
     uint64_t head = first ? fg_min(size - first, extent) : 0;

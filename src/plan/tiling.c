@@ -64,7 +64,8 @@ static bool find_places(const fg_output *output, const fg_piece *pieces, size_t 
  * `room` has space for `count` members for each place from this one on. */
 static fg_status check_slab(const tiling *t, const uint32_t *members, size_t count, uint32_t place,
                             uint64_t element, uint32_t *room) {
-    if (place == t->places.count) return count == 1 ? FG_OK : wrong_cover(t->output, element, count, t->err);
+    fg_error *err = t->err;
+    if (place == t->places.count) return count == 1 ? FG_OK : wrong_cover(t->output, element, count, err);
     for (uint64_t at = 0; at < t->places.size[place];) {
         uint64_t next = t->places.size[place];
         size_t inside = 0;
@@ -78,7 +79,7 @@ static fg_status check_slab(const tiling *t, const uint32_t *members, size_t cou
             }
         }
         uint64_t first = element + at * t->places.stride[place];
-        if (!inside) FG_CALL(wrong_cover(t->output, first, 0, t->err));
+        if (!inside) FG_CALL(wrong_cover(t->output, first, 0, err));
         FG_CALL(check_slab(t, room, inside, place + 1, first, room + inside));
         at = next;
     }

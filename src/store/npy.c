@@ -157,7 +157,7 @@ fg_status fg_npy_read(fg_npy *array, const char *path, uint64_t limit, fg_error 
     fg_status status = FG_OK;
     fg_file file = FG_FILE_NONE;
     fg_buffer text = {0};
-    uint64_t size, begin, bytes;
+    uint64_t size, begin = 0, bytes;
     *array = (fg_npy){0};
     FG_TRY(fg_file_open(&file, path, FG_OPEN_READ, err));
     FG_TRY(fg_file_size(&file, &size, err));

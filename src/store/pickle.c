@@ -77,6 +77,7 @@ static fg_status take_bytes(machine *m, size_t count, const unsigned char **byte
 }
 
 static fg_status take_number(machine *m, size_t width, uint32_t *number) {
+    fg_error *err = m->err;
     const unsigned char *bytes = NULL;
     FG_CALL(take_bytes(m, width, &bytes));
     *number = width == 1 ? bytes[0] : width == 2 ? fg_little_u16(bytes) : fg_little_u32(bytes);
@@ -86,6 +87,7 @@ static fg_status take_number(machine *m, size_t width, uint32_t *number) {
 /* ---- strings and numbers ---- */
 
 static fg_status push_string(machine *m) {
+    fg_error *err = m->err;
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
     FG_CALL(take_number(m, 4, &length));
@@ -97,6 +99,7 @@ static fg_status push_string(machine *m) {
 }
 
 static fg_status push_integer(machine *m, size_t width) {
+    fg_error *err = m->err;
     uint32_t number = 0;
     FG_CALL(take_number(m, width, &number));
     return push_number(m, FG_PICKLE_INTEGER, width == 4 ? (int64_t)(int32_t)number : (int64_t)number);
@@ -104,6 +107,7 @@ static fg_status push_integer(machine *m, size_t width) {
 
 /* LONG1: a length, then little-endian two's complement. */
 static fg_status push_long(machine *m) {
+    fg_error *err = m->err;
     uint32_t length = 0;
     const unsigned char *bytes = NULL;
     FG_CALL(take_number(m, 1, &length));
@@ -115,6 +119,7 @@ static fg_status push_long(machine *m) {
 }
 
 static fg_status push_float(machine *m) {
+    fg_error *err = m->err;
     const unsigned char *bytes = NULL;
     FG_CALL(take_bytes(m, 8, &bytes));
     return push_number(m, FG_PICKLE_FLOAT, 0);
@@ -124,18 +129,20 @@ static fg_status push_float(machine *m) {
 
 /* Picklers number what they memorise 0, 1, 2 ...; anything else is refused, which bounds the table. */
 static fg_status put_memo(machine *m, size_t width) {
+    fg_error *err = m->err;
     uint32_t index = 0;
     FG_CALL(take_number(m, width, &index));
     FG_CALL(need(m, 1));
     if (index > m->memo_count) return broken(m, "a memo entry is numbered out of order");
     if (index >= FG_PICKLE_MEMO_LIMIT) return too_many(m, "memo entries", FG_PICKLE_MEMO_LIMIT);
-    FG_CALL(fg_grow(&m->memo, m->memo_count, &m->memo_capacity, sizeof *m->memo, m->err));
+    FG_CALL(fg_grow(&m->memo, m->memo_count, &m->memo_capacity, sizeof *m->memo, err));
     m->memo[index] = m->stack[m->depth - 1];
     if (index == m->memo_count) m->memo_count++;
     return FG_OK;
 }
 
 static fg_status get(machine *m, size_t width) {
+    fg_error *err = m->err;
     uint32_t index = 0;
     FG_CALL(take_number(m, width, &index));
     return index < m->memo_count ? push(m, m->memo[index])
@@ -146,6 +153,7 @@ static fg_status get(machine *m, size_t width) {
 
 /* Replaces the last `count` values by a tuple of them. */
 static fg_status make_tuple(machine *m, size_t count) {
+    fg_error *err = m->err;
     fg_pickle *pickle = m->pickle;
     fg_pickle_value tuple = {.kind = FG_PICKLE_TUPLE, .count = (uint32_t)count, .first = pickle->item_count};
     FG_CALL(need(m, count));
@@ -153,8 +161,8 @@ static fg_status make_tuple(machine *m, size_t count) {
         return too_many(m, "values in tuples", FG_PICKLE_ITEM_LIMIT);
     m->depth -= count;
     for (size_t i = 0; i < count; i++) {
-        FG_CALL(fg_grow(&pickle->items, pickle->item_count, &pickle->item_capacity, sizeof *pickle->items,
-                        m->err));
+        FG_CALL(
+            fg_grow(&pickle->items, pickle->item_count, &pickle->item_capacity, sizeof *pickle->items, err));
         pickle->items[pickle->item_count++] = m->stack[m->depth + i];
     }
     return push(m, tuple);
@@ -166,6 +174,7 @@ static fg_status make_dict(machine *m) {
 
 /* Moves the last `count` values, keys and values in turn, into the dict below them. */
 static fg_status set_items(machine *m, size_t count) {
+    fg_error *err = m->err;
     fg_pickle *pickle = m->pickle;
     FG_CALL(need(m, count + 1));
     m->depth -= count;
@@ -176,7 +185,7 @@ static fg_status set_items(machine *m, size_t count) {
         if (pickle->entry_count >= FG_PICKLE_ENTRY_LIMIT)
             return too_many(m, "entries in dicts", FG_PICKLE_ENTRY_LIMIT);
         FG_CALL(fg_grow(&pickle->entries, pickle->entry_count, &pickle->entry_capacity,
-                        sizeof *pickle->entries, m->err));
+                        sizeof *pickle->entries, err));
         pickle->entries[pickle->entry_count++] = (fg_pickle_entry){
             .dict = dict.first, .key = m->stack[m->depth + i], .value = m->stack[m->depth + i + 1]};
     }
@@ -185,6 +194,7 @@ static fg_status set_items(machine *m, size_t count) {
 
 /* Drops the last `count` values, which belong to the list below them. */
 static fg_status append(machine *m, size_t count) {
+    fg_error *err = m->err;
     FG_CALL(need(m, count + 1));
     m->depth -= count;
     if (m->stack[m->depth - 1].kind != FG_PICKLE_LIST)
@@ -256,6 +266,7 @@ static bool line_is(const char *line, int length, const char *text) {
 }
 
 static fg_status push_global(machine *m) {
+    fg_error *err = m->err;
     const char *module, *name;
     int module_length, name_length;
     FG_CALL(take_line(m, &module, &module_length));
@@ -270,6 +281,7 @@ static fg_status push_global(machine *m) {
 }
 
 static fg_status reduce(machine *m) {
+    fg_error *err = m->err;
     FG_CALL(need(m, 2));
     fg_pickle_value arguments = m->stack[--m->depth], function = m->stack[--m->depth];
     if (function.kind != FG_PICKLE_GLOBAL || arguments.kind != FG_PICKLE_TUPLE)
@@ -285,6 +297,7 @@ static fg_status reduce(machine *m) {
 
 /* A dict gets attributes (nn.Module.state_dict puts `_metadata` on it), which are dropped. */
 static fg_status build(machine *m) {
+    fg_error *err = m->err;
     FG_CALL(need(m, 2));
     fg_pickle_value state = m->stack[--m->depth];
     if (m->stack[m->depth - 1].kind != FG_PICKLE_DICT || state.kind != FG_PICKLE_DICT)
@@ -293,6 +306,7 @@ static fg_status build(machine *m) {
 }
 
 static fg_status make_persistent(machine *m) {
+    fg_error *err = m->err;
     FG_CALL(need(m, 1));
     if (m->stack[m->depth - 1].kind != FG_PICKLE_TUPLE)
         return broken(m, "a persistent id that is not a tuple");
@@ -389,6 +403,7 @@ static fg_status refuse_opcode(const machine *m, unsigned char code) {
 }
 
 static fg_status step(machine *m, unsigned char code) {
+    fg_error *err = m->err;
     size_t argument = opcodes[code].argument;
     if (opcodes[code].run) return opcodes[code].run(m);
     if (opcodes[code].pushed.kind) return push(m, opcodes[code].pushed);
@@ -399,13 +414,13 @@ static fg_status step(machine *m, unsigned char code) {
 
 /* The first opcode says the protocol. */
 static fg_status read_protocol(machine *m) {
+    fg_error *err = m->err;
     const unsigned char *bytes = NULL;
     FG_CALL(take_bytes(m, 2, &bytes));
     if (bytes[0] != OPCODE_PROTO) return broken(m, "it does not begin with a protocol number");
     if (bytes[1] == PROTOCOL) return FG_OK;
-    fg_fail(m->err, FG_ERR_INPUT, "%s: pickle protocol %u, expected %d", m->name, bytes[1], PROTOCOL);
-    return fg_hint(m->err,
-                   "save the state dict with torch.save's default pickle protocol, or as safetensors");
+    fg_fail(err, FG_ERR_INPUT, "%s: pickle protocol %u, expected %d", m->name, bytes[1], PROTOCOL);
+    return fg_hint(err, "save the state dict with torch.save's default pickle protocol, or as safetensors");
 }
 
 static fg_status run(machine *m) {

@@ -170,6 +170,7 @@ static fg_status add_entry(const source *s, fg_tensor *tensor, const range *wher
 
 static fg_status read_entry(const source *s, const char *name, const json_t *entry, fg_tensors *table,
                             range *where) {
+    fg_error *err = s->err;
     fg_tensor tensor = {.name = (char *)(uintptr_t)name, .file = s->file};
     const json_t *member[3];
     FG_CALL(members(s, name, entry, member));

@@ -205,6 +205,7 @@ fg_status fg_tensors_encode(const fg_tensors *table, fg_buffer *out, fg_error *e
 }
 
 static fg_status unpack_file(fg_unpacker *from, fg_tensors *table) {
+    fg_error *err = from->err;
     const char *path;
     uint64_t numbers[7];
     uint32_t index;
@@ -217,10 +218,11 @@ static fg_status unpack_file(fg_unpacker *from, fg_tensors *table) {
                                  .mtime_ns = (int64_t)numbers[4],
                                  .ctime_s = (int64_t)numbers[5],
                                  .ctime_ns = (int64_t)numbers[6]};
-    return push_file(table, path, &stamp, &index, from->err);
+    return push_file(table, path, &stamp, &index, err);
 }
 
 static fg_status unpack_tensor(fg_unpacker *from, fg_tensors *table) {
+    fg_error *err = from->err;
     const char *name;
     uint64_t dtype, rank, file;
     fg_tensor tensor = {0};
@@ -235,10 +237,11 @@ static fg_status unpack_tensor(fg_unpacker *from, fg_tensors *table) {
     tensor.dtype = (fg_dtype)dtype;
     tensor.rank = (uint32_t)rank;
     tensor.file = (uint32_t)file;
-    return fg_tensors_add(table, &tensor, from->err);
+    return fg_tensors_add(table, &tensor, err);
 }
 
 fg_status fg_tensors_unpack(fg_unpacker *from, fg_tensors *table) {
+    fg_error *err = from->err;
     uint64_t files, tensors;
     FG_CALL(fg_unpack_count(from, &files));
     FG_CALL(fg_unpack_count(from, &tensors));

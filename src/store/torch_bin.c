@@ -128,11 +128,12 @@ static fg_status refuse_other_format(const bin_reader *r, const unsigned char *h
 }
 
 static fg_status check_head(const bin_reader *r) {
+    fg_error *err = r->err;
     unsigned char head[HEAD] = {0};
     uint64_t file_size = 0;
-    FG_CALL(fg_file_size(&r->file, &file_size, r->err));
+    FG_CALL(fg_file_size(&r->file, &file_size, err));
     size_t size = (size_t)fg_min(file_size, HEAD);
-    FG_CALL(fg_file_read(&r->file, head, size, 0, r->err));
+    FG_CALL(fg_file_read(&r->file, head, size, 0, err));
     return size >= 4 && memcmp(head, "PK\3\4", 4) == 0 ? FG_OK : refuse_other_format(r, head, size);
 }
 
@@ -157,63 +158,67 @@ static fg_status find_prefix(bin_reader *r) {
 /* The entry of the prefix and two more parts; NULL if there is none. */
 static fg_status find_entry(bin_reader *r, const char *folder, const char *name, size_t length,
                             fg_zip_entry **entry) {
+    fg_error *err = r->err;
     fg_buffer_clear(&r->entry);
-    FG_CALL(fg_buffer_printf(&r->entry, r->err, "%s%s", r->prefix, folder));
-    FG_CALL(fg_buffer_add(&r->entry, name, length, r->err));
+    FG_CALL(fg_buffer_printf(&r->entry, err, "%s%s", r->prefix, folder));
+    FG_CALL(fg_buffer_add(&r->entry, name, length, err));
     *entry = fg_zip_find(&r->zip, r->entry.data);
     return FG_OK;
 }
 
 /* A small text entry, without white space at its end; `present` says whether it exists. */
 static fg_status read_short(bin_reader *r, const char *name, char text[SHORT_ENTRY], bool *present) {
+    fg_error *err = r->err;
     fg_zip_entry *entry = NULL;
     FG_CALL(find_entry(r, "", name, strlen(name), &entry));
     *present = entry != NULL;
     if (!entry) return FG_OK;
-    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
+    FG_CALL(fg_zip_locate(&r->file, entry, err));
     size_t size = (size_t)fg_min(entry->size, SHORT_ENTRY - 1);
-    FG_CALL(fg_file_read(&r->file, text, size, entry->data, r->err));
+    FG_CALL(fg_file_read(&r->file, text, size, entry->data, err));
     while (size && strchr(" \n\r\t", text[size - 1])) size--;
     text[size] = '\0';
     return FG_OK;
 }
 
 static fg_status check_archive(bin_reader *r) {
+    fg_error *err = r->err;
     char text[SHORT_ENTRY] = "", *end;
     bool present = false;
     FG_CALL(find_prefix(r));
     FG_CALL(read_short(r, "constants.pkl", text, &present));
     if (present) {
-        fg_fail(r->err, FG_ERR_INPUT, "%s: a TorchScript archive, expected a state dict", r->path);
-        FG_CALL(fg_hint(r->err, "save the module's state_dict() with torch.save, or as safetensors"));
+        fg_fail(err, FG_ERR_INPUT, "%s: a TorchScript archive, expected a state dict", r->path);
+        FG_CALL(fg_hint(err, "save the module's state_dict() with torch.save, or as safetensors"));
     }
     FG_CALL(read_short(r, "byteorder", text, &present));
     if (present && strcmp(text, "little") != 0)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path,
+        return fg_fail(err, FG_ERR_INPUT, "%s: %sbyteorder says \"%s\", expected \"little\"", r->path,
                        r->prefix, text);
     FG_CALL(read_short(r, "version", text, &present));
-    if (!present) return fg_fail(r->err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix);
+    if (!present) return fg_fail(err, FG_ERR_INPUT, "%s: no zip entry %sversion", r->path, r->prefix);
     long version = strtol(text, &end, 10);
     if (end == text || *end || version < 1 || version > VERSION_LIMIT)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path,
-                       r->prefix, text, VERSION_LIMIT);
+        return fg_fail(err, FG_ERR_INPUT, "%s: %sversion says \"%s\", expected 1 to %d", r->path, r->prefix,
+                       text, VERSION_LIMIT);
     return FG_OK;
 }
 
 static fg_status read_pickle(bin_reader *r) {
+    fg_error *err = r->err;
     fg_zip_entry *entry = NULL;
     size_t size;
     FG_CALL(find_entry(r, "", "data.pkl", strlen("data.pkl"), &entry));
-    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
+    FG_CALL(fg_zip_locate(&r->file, entry, err));
     if (entry->size > FG_PICKLE_SIZE_LIMIT)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read",
+        return fg_fail(err, FG_ERR_INPUT, "%s: %sdata.pkl has %" PRIu64 " bytes, at most %d are read",
                        r->path, r->prefix, entry->size, FG_PICKLE_SIZE_LIMIT);
     size = (size_t)entry->size;
-    r->bytes = fg_alloc_buffer(size, r->err);
+    r->bytes = fg_alloc_buffer(size, err);
     if (!r->bytes) FG_CALL(FG_ERR_MEMORY);
-    FG_CALL(fg_file_read(&r->file, r->bytes, size, entry->data, r->err));
+    FG_CALL(fg_file_read(&r->file, r->bytes, size, entry->data, err));
     return fg_pickle_read(r->path, r->bytes, size, globals, sizeof globals / sizeof *globals, &r->pickle,
-                          r->err);
+                          err);
 }
 
 /* ---- tensors ---- */
@@ -241,6 +246,7 @@ typedef struct storage {
 /* The persistent id is ("storage", class, key, device, number of elements); the bytes are the entry data/KEY.
  */
 static fg_status read_storage(bin_reader *r, fg_pickle_value value, storage *found) {
+    fg_error *err = r->err;
     if (value.kind != FG_PICKLE_PERSISTENT || value.count != 5)
         return wrong(r, "its storage is not a persistent id of five parts");
     const fg_pickle_value *part = r->pickle.items + value.first;
@@ -255,14 +261,14 @@ static fg_status read_storage(bin_reader *r, fg_pickle_value value, storage *fou
         return wrong(r, "its storage has no proper key");
     FG_CALL(find_entry(r, "data/", key, part[2].count, &entry));
     if (!entry)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: tensor \"%s\": no zip entry %s with its storage", r->path,
+        return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": no zip entry %s with its storage", r->path,
                        r->name.data, r->entry.data);
-    FG_CALL(fg_zip_locate(&r->file, entry, r->err));
+    FG_CALL(fg_zip_locate(&r->file, entry, err));
     *found = (storage){
         .begin = entry->data, .bytes = entry->size, .dtype = (fg_dtype)globals[part[1].global].detail};
     uint64_t size = found->dtype == FG_DTYPE_NONE ? 1 : fg_dtype_size(found->dtype), wanted;
     if (!fg_mul(count, size, &wanted) || wanted != entry->size)
-        return fg_fail(r->err, FG_ERR_INPUT,
+        return fg_fail(err, FG_ERR_INPUT,
                        "%s: tensor \"%s\": storage %s has %" PRIu64 " bytes, expected %" PRIu64
                        " elements of %" PRIu64 " bytes",
                        r->path, r->name.data, entry->name, entry->size, count, size);
@@ -326,6 +332,7 @@ static bool is_plain(const bin_reader *r, fg_pickle_value metadata) {
 /* _rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks[, metadata]); v3 has the dtype
  * before metadata. */
 static fg_status read_tensor(bin_reader *r, fg_pickle_value call) {
+    fg_error *err = r->err;
     const fg_pickle_value *argument = call.count ? r->pickle.items + call.first : NULL;
     uint32_t fixed = globals[call.global].detail == 3 ? 7 : 6;
     fg_tensor tensor = {.name = r->name.data, .file = r->index};
@@ -346,7 +353,7 @@ static fg_status read_tensor(bin_reader *r, fg_pickle_value call) {
     if (!to_size(argument[1], &first)) FG_CALL(wrong(r, "its storage offset is not an integer from 0"));
     FG_CALL(read_shape(r, argument[2], argument[3], &tensor));
     FG_CALL(place_tensor(r, &in, first, &tensor));
-    return fg_tensors_add(r->table, &tensor, r->err);
+    return fg_tensors_add(r->table, &tensor, err);
 }
 
 /* ---- the dict ---- */
@@ -381,13 +388,14 @@ static fg_pickle_value unwrap(const bin_reader *r, fg_pickle_value value) {
 }
 
 static fg_status read_entry(bin_reader *r, const fg_pickle_entry *entry) {
+    fg_error *err = r->err;
     char text[VALUE_TEXT];
     fg_pickle_value value = unwrap(r, entry->value);
     if (entry->key.kind != FG_PICKLE_STRING)
-        return fg_fail(r->err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
+        return fg_fail(err, FG_ERR_INPUT, "%s: the state dict has %s as a key, expected a string", r->path,
                        fg_pickle_text(&r->pickle, entry->key, text, sizeof text));
     fg_buffer_clear(&r->name);
-    FG_CALL(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, r->err));
+    FG_CALL(fg_buffer_add(&r->name, fg_pickle_string(&r->pickle, entry->key), entry->key.count, err));
     if (memchr(r->name.data, 0, entry->key.count)) FG_CALL(wrong(r, "its name has a NUL inside"));
     return has_role(value, FG_PICKLE_CALL, ROLE_TENSOR) ? read_tensor(r, value)
                                                         : refuse_value(r, entry->value);

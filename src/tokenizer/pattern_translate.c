@@ -69,6 +69,7 @@ static bool is_category(const char *name) {
 
 /* \p{L}, \P{L}, \p{^L}; `in_class` says that the items are in a class already. */
 static fg_status property(translator *t, bool in_class) {
+    fg_error *err = t->err;
     const char *from = t->at, *name = t->at + 3, *close;
     char category[NAME];
     if (t->end - t->at < 5 || t->at[2] != '{' || !(close = memchr(name, '}', (size_t)(t->end - name))))
@@ -85,8 +86,8 @@ static fg_status property(translator *t, bool in_class) {
     if (!is_category(category)) return unknown(t, from, "this property");
     if (negated && in_class) return unknown(t, from, "a negated property in a class");
     if (!in_class) FG_CALL(put_text(t, negated ? "[^" : "["));
-    FG_CALL(fg_buffer_printf(t->out, t->err, "%s\\p{%s}", ascii_of(category), category));
-    FG_CALL(fg_pattern_code_set(category, t->out, t->err));
+    FG_CALL(fg_buffer_printf(t->out, err, "%s\\p{%s}", ascii_of(category), category));
+    FG_CALL(fg_pattern_code_set(category, t->out, err));
     if (!in_class) FG_CALL(put_text(t, "]"));
     t->at = close + 1;
     return FG_OK;
@@ -94,10 +95,11 @@ static fg_status property(translator *t, bool in_class) {
 
 /* \d and \D: decimal numbers. */
 static fg_status decimal(translator *t, bool in_class, bool negated) {
+    fg_error *err = t->err;
     if (negated && in_class) return unknown(t, t->at, "\\D in a class");
     if (!in_class) FG_CALL(put_text(t, negated ? "[^" : "["));
     FG_CALL(put_text(t, "0-9\\p{Nd}"));
-    FG_CALL(fg_pattern_code_set("Nd", t->out, t->err));
+    FG_CALL(fg_pattern_code_set("Nd", t->out, err));
     if (!in_class) FG_CALL(put_text(t, "]"));
     t->at += 2;
     return FG_OK;
@@ -139,6 +141,7 @@ static fg_status escape(translator *t, bool in_class) {
 }
 
 static fg_status class(translator *t) {
+    fg_error *err = t->err;
     const char *from = t->at;
     FG_CALL(copy(t, 1));
     if (next_is(t, "^")) FG_CALL(copy(t, 1));
@@ -164,6 +167,7 @@ static fg_status group(translator *t) {
 }
 
 static fg_status quantifier(translator *t) {
+    fg_error *err = t->err;
     if (*t->at == '{') {
         const char *from = t->at, *close = memchr(from, '}', (size_t)(t->end - from));
         size_t inside = close ? (size_t)(close - from - 1) : 0;
