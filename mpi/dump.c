@@ -48,6 +48,7 @@ static const char *const vision_items[] = {
 
 static fg_status failed(const fg_dump *dump, const char *what, fg_error *err) {
     fg_fail(err, FG_ERR_SYSTEM, "--dump %s: HDF5 cannot %s", dump->path, what);
+    fg_about_file(err, dump->path);
     return fg_hint(err, "check that its file system is not full");
 }
 
@@ -327,9 +328,11 @@ static void reserve(const fg_dump *dump, fg_error *err) {
     fg_file file;
     if (dump->ranks->rank != 0 || fg_file_open(&file, dump->partial, FG_OPEN_WRITE, err) != FG_OK) return;
     int code = fg_file_allocate(&file, dump->end);
-    if (code)
+    if (code) {
         fg_fail_errno(err, code, "--dump %s: cannot write %llu bytes", dump->path,
                       (unsigned long long)dump->end);
+        fg_about_file(err, dump->path);
+    }
     fg_file_close(&file);
 }
 

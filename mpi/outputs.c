@@ -98,6 +98,7 @@ static fg_status refuse_replacing(const fg_output_request *request, const fg_out
     }
     if (!kept) return FG_OK;
     fg_fail(err, FG_ERR_USAGE, "--report %s: this is the report of a checkpoint directory", request->report);
+    fg_about_file(err, request->report);
     return fg_hint(err, "give another name: verify reads this one");
 }
 

@@ -85,8 +85,10 @@ fg_status fg_converter_search(const char *const *own, size_t own_count, const ch
     for (size_t i = 0; i < own_count; i++) {
         bool is_directory;
         FG_CALL(fg_path_is_directory(own[i], &is_directory, err));
-        if (!is_directory)
-            return fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
+        if (!is_directory) {
+            fg_fail(err, FG_ERR_USAGE, "option --converter-path: %s is not a directory", own[i]);
+            return fg_about_file(err, own[i]);
+        }
         FG_CALL(fg_catalogue_add(catalogue, own[i], err));
     }
     return add_built_in(candidates, catalogue, err);

@@ -40,7 +40,7 @@ static fg_status find_proof(fg_catalogue *catalogue, const fg_converter_entry *e
         *proof = status == FG_OK ? "logits" : "bytes";
     }
     json_decref(spec);
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", broken.text);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &broken);
 }
 
 static json_t *find_family(const json_t *families, const char *model_type) {

@@ -126,7 +126,10 @@ static fg_status find_report(const fg_options *options, char **path, fg_error *e
                                        : fg_path_join(options->destination, FG_REPORT_FILE, err));
     FG_CALL(fg_path_look(*path, &kind, err));
     if (kind != FG_PATH_ABSENT) return FG_OK;
-    if (options->report) return fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
+    if (options->report) {
+        fg_fail(err, FG_ERR_USAGE, "--report %s: there is no such file", *path);
+        return fg_about_file(err, *path);
+    }
     fg_warn("%s is missing: the options of the conversion are taken from the command line", *path);
     fg_free(*path);
     *path = NULL;

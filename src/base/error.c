@@ -6,11 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_fields.h"
+
 /* Writes into err->text unless it holds a failure already: then false. */
 static bool record(fg_error *err, fg_status status, const char *format, va_list arguments) {
     if (!err || err->status != FG_OK) return false;
-    vsnprintf(err->text, sizeof err->text, format, arguments);
+    va_list copy;
+    va_copy(copy, arguments);
+    vsnprintf(err->text, sizeof err->text, format, copy);
+    va_end(copy);
     err->status = (int)status;
+    fg_error_fields_read(err, format, arguments);
     return true;
 }
 
@@ -22,6 +28,11 @@ fg_status fg_error_record(fg_error *err, fg_status status, const char *format, .
     return status;
 }
 
+fg_status fg_error_record_list(fg_error *err, fg_status status, const char *format, va_list arguments) {
+    record(err, status, format, arguments);
+    return status;
+}
+
 fg_status fg_error_record_lines(fg_error *err, fg_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
@@ -30,9 +41,27 @@ fg_status fg_error_record_lines(fg_error *err, fg_status status, const char *for
     return status;
 }
 
+static void copy_missing(char *field, const char *other, size_t size) {
+    if (!*field) memcpy(field, other, size);
+}
+
+fg_status fg_error_quote(fg_error *err, const fg_error *quoted) {
+    if (!err) return FG_ERR_BUG;
+    copy_missing(err->file, quoted->file, sizeof err->file);
+    copy_missing(err->key, quoted->key, sizeof err->key);
+    copy_missing(err->found, quoted->found, sizeof err->found);
+    copy_missing(err->expected, quoted->expected, sizeof err->expected);
+    return (fg_status)err->status;
+}
+
 fg_status fg_error_record_again(fg_error *err, const fg_error *other) {
-    return other->text_lines ? fg_error_record_lines(err, (fg_status)other->status, "%s", other->text)
-                             : fg_error_record(err, (fg_status)other->status, "%s", other->text);
+    if (!err || err->status != FG_OK) return (fg_status)other->status;
+    if (other->text_lines)
+        fg_error_record_lines(err, (fg_status)other->status, "%s", other->text);
+    else
+        fg_error_record(err, (fg_status)other->status, "%s", other->text);
+    fg_error_quote(err, other);
+    return (fg_status)other->status;
 }
 
 fg_status fg_error_record_errno(fg_error *err, int errnum, const char *format, ...) {
@@ -56,6 +85,12 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) {
         err->hint_lines = strchr(format, '\n') != NULL;
         va_end(arguments);
     }
+    return (fg_status)err->status;
+}
+
+fg_status fg_error_about_file(fg_error *err, const char *path) {
+    if (!err) return FG_ERR_BUG;
+    if (!err->file[0]) snprintf(err->file, sizeof err->file, "%s", path);
     return (fg_status)err->status;
 }
 

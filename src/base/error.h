@@ -10,6 +10,7 @@
 #ifndef FG_BASE_ERROR_H
 #define FG_BASE_ERROR_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 
 /* The value of each status is the exit code of the program. */
@@ -23,7 +24,14 @@ typedef enum fg_status {
     FG_ERR_BUG = 70,    /* a state that fgconv itself must never reach */
 } fg_status;
 
-enum { FG_ERROR_TEXT = 1400, FG_ERROR_WHERE = 600, FG_ERROR_HINT = 1400 };
+enum {
+    FG_ERROR_TEXT = 1400,
+    FG_ERROR_WHERE = 600,
+    FG_ERROR_HINT = 1400,
+    FG_ERROR_FILE = 1000,
+    FG_ERROR_KEY = 300,
+    FG_ERROR_VALUE = 500
+};
 
 /* Plain data without pointers: it is sent between ranks as bytes. Start from `fg_error err = {0}`. */
 typedef struct fg_error {
@@ -32,6 +40,9 @@ typedef struct fg_error {
     char text[FG_ERROR_TEXT];   /* what was found and what was expected, naming file, tensor, key or rule */
     char where[FG_ERROR_WHERE]; /* what was being done, innermost first, "; " between */
     char hint[FG_ERROR_HINT];   /* what the user can do; may be empty */
+    char file[FG_ERROR_FILE];   /* parts of the text, for programs; empty where it does not say them */
+    char key[FG_ERROR_KEY];     /* of a configuration; the name of a tensor; an option */
+    char found[FG_ERROR_VALUE], expected[FG_ERROR_VALUE];
     bool text_lines,
         hint_lines; /* their formats have newlines, and what was put into them has only its own */
 } fg_error;
@@ -43,16 +54,28 @@ static inline fg_status fg_never_ok(fg_status status) {
 }
 
 /* fg_fail(err, status, format, ...) records the failure (unless err already holds one or is NULL) and gives
- * `status`. Text ends without a full stop or newline and is cut to fit. */
+ * `status`. Text ends without a full stop or newline and is cut to fit. Its parts are read from the words of
+ * the format (base/error_fields.h). */
 #define fg_fail(err, status, ...) fg_never_ok(fg_error_record((err), (status), __VA_ARGS__))
 fg_status fg_error_record(fg_error *err, fg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same for functions that have a format and arguments themselves. */
+#define fg_fail_list(err, status, format, arguments)                                                         \
+    fg_never_ok(fg_error_record_list((err), (status), (format), (arguments)))
+fg_status fg_error_record_list(fg_error *err, fg_status status, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 
 /* The same for a text that has lines: whatever it quotes was made fit for one
  * (base/visible_text.h). */
 #define fg_fail_lines(err, status, ...) fg_never_ok(fg_error_record_lines((err), (status), __VA_ARGS__))
 fg_status fg_error_record_lines(fg_error *err, fg_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The parts that err's text does not say by itself, because it quotes the text of another error, are those of
+ * that one. Gives what fg_hint gives. */
+#define fg_fail_quoting(err, quoted) fg_never_ok(fg_error_quote((err), (quoted)))
+fg_status fg_error_quote(fg_error *err, const fg_error *quoted);
 
 /* Records the status and the text of a failure that another error holds. */
 #define fg_fail_again(err, other) fg_never_ok(fg_error_record_again((err), (other)))
@@ -73,6 +96,11 @@ fg_status fg_error_hint(fg_error *err, const char *format, ...) __attribute__((f
  * failed. Gives what fg_hint gives. */
 #define fg_where(err, ...) fg_never_ok(fg_error_where((err), __VA_ARGS__))
 fg_status fg_error_where(fg_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The file that the failure is about, where its text names it among other things. Gives what fg_hint gives.
+ */
+#define fg_about_file(err, path) fg_never_ok(fg_error_about_file((err), (path)))
+fg_status fg_error_about_file(fg_error *err, const char *path);
 
 /* A status other than FG_OK says that the caller's error holds a failure. Developers' builds stop where it
  * does not: nothing was recorded, or it was recorded in another error. */

@@ -1,9 +1,8 @@
 /* An error as one JSON object, for programs (--json): {"status": "error", "exit": 3, "what": ..., "file":
  * ..., "key": ..., "found": ..., "expected": ..., "while": ..., "hint": ..., "rank": ...}.
  *
- * Messages of fgconv say "FILE: KEY: found X, expected Y", or nearly so; file, key, found and expected are
- * cut out of the text, and null where it does not have them. Allocates nothing: memory may be what is
- * missing.
+ * file, key, found and expected are null where the message does not say them (base/error_fields.h). Allocates
+ * nothing: memory may be what is missing.
  */
 #ifndef FG_BASE_ERROR_JSON_H
 #define FG_BASE_ERROR_JSON_H

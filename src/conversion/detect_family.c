@@ -35,7 +35,7 @@ fg_status fg_family_is_known(fg_catalogue *catalogue, const fg_format *format, c
     if (!family) return FG_OK;
     fg_status status = fg_converter_load(&converter, catalogue, format, family, &why);
     *known = status == FG_OK;
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", why.text);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &why);
 }
 
 fg_status fg_family_try(const fg_family_question *question, const char *family, fg_error *refused,
@@ -53,7 +53,7 @@ fg_status fg_family_try(const fg_family_question *question, const char *family, 
         translation.warnings = (fg_warnings){0};
     }
     fg_translation_free(&translation);
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, refused);
 }
 
 static fg_status consider(family_search *s, const char *family, fg_error *err) {

@@ -74,8 +74,8 @@ static fg_status resolve_to(fg_update *u, const fg_recipe *recipe, fg_error *err
         FG_CALL(parse_option(recipe->to_version, "--to-version", &u->to, err));
     } else if (newest && fg_version_compare(newest, &u->current) > 0) {
         fg_fail(err, FG_ERR_INPUT,
-                "%s: the migrations end at version %s, but the converter %s writes version %s", u->arch,
-                newest->text, fg_converter_file(u->converter), u->current.text);
+                "architecture %s: the migrations end at version %s, but the converter %s writes version %s",
+                u->arch, newest->text, fg_converter_file(u->converter), u->current.text);
         FG_CALL(fg_hint(err,
                         "give a converter for that version with --converter-path, or another version with "
                         "--to-version"));
@@ -99,7 +99,7 @@ static fg_status resolve_rest(fg_update *u, fg_error *err) {
     fg_status status = FG_OK;
     if (fg_version_compare(&u->to, &u->current) < 0)
         status = fg_migrations_chain(&u->migrations, u->arch, &u->to, &u->current, &u->rest, &why);
-    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
+    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail_again(err, &why);
     bool known = status == FG_OK && fg_version_compare(&u->to, &u->current) <= 0;
     if (!known) u->unreadable = "no migration describes the forward pass of the new version";
     if (!u->unreadable) u->unreadable = unreadable_in(&u->chain);

@@ -67,7 +67,7 @@ static fg_status try(const fg_draft_source *s, const fg_converter *converter, fg
     status = fg_translate(converter, FG_IMPORT, config, &how, &there, refused);
     if (status == FG_OK) status = compare_names(s, converter, &there, refused, err);
     if (status != FG_OK && status == (fg_status)refused->status)
-        status = status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", refused->text);
+        status = status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, refused);
 done:
     fg_translation_free(&there);
     json_decref(config);

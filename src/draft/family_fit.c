@@ -88,7 +88,7 @@ static fg_status fill_in(fg_family_fit *fit, const fg_declaration *d, const char
     json_t *value = NULL;
     fg_status status = fg_template_value(meaning(d), &scope, d->label, &value, &wrong);
     if (status == FG_OK) return fg_json_put(fit->config, key, value, err);
-    return status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", wrong.text);
+    return status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &wrong);
 }
 
 static fg_status find_absent(fg_family_fit *fit, fg_error *err) {
@@ -132,7 +132,7 @@ fg_status fg_family_tensor_make(fg_family_tensor *tensor, const fg_converter *co
     if (!entry) FG_FAIL(err, FG_ERR_MEMORY, "out of memory");
     status = fg_tensor_templates_new(&made, &table, config, &wrong);
     if (status == FG_ERR_INPUT) status = FG_OK;
-    if (status != FG_OK) FG_FAIL(err, status, "%s", wrong.text);
+    if (status != FG_OK) FG_TRY(fg_fail_again(err, &wrong));
     if (!made.count) goto done;
     tensor->present = made.items[0].present;
     tensor->tied = made.items[0].tied;
@@ -219,7 +219,7 @@ fg_status fg_family_next(fg_catalogue *catalogue, const fg_format *format, size_
         if (!entry->model_type || strcmp(entry->format, format->schema) != 0) continue;
         fg_status status = fg_converter_load_file(converter, catalogue, entry->path, &broken);
         if (status == FG_ERR_INPUT) *converter = NULL;
-        if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", broken.text);
+        if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail_again(err, &broken);
     }
     return FG_OK;
 }

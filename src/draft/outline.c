@@ -39,7 +39,7 @@ static fg_status spell(fg_outline *outline, const json_t *config, fg_error *err)
     FG_CALL_NEW(outline->config, fg_json_deep_copy(config, err));
     fg_status status = fg_rotary_settings_to_older(outline->config, "config.json", &wrong);
     if (status == FG_OK) return FG_OK;
-    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", wrong.text);
+    if (status != FG_ERR_INPUT) return fg_fail_again(err, &wrong);
     json_decref(outline->config);
     FG_CALL_NEW(outline->config, fg_json_deep_copy(config, err));
     return FG_OK;

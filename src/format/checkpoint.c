@@ -230,7 +230,7 @@ static fg_status add_other(fg_checkpoint *c, const char *path, const char *name,
     fg_error strange = {0};
     fg_path_kind kind;
     fg_status status = fg_path_look(path, &kind, &strange);
-    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail(err, status, "%s", strange.text);
+    if (status != FG_OK && status != FG_ERR_INPUT) return fg_fail_again(err, &strange);
     if (status == FG_OK && kind == FG_PATH_FILE) return add_name(&c->other_files, "", name, err);
     if (status == FG_OK && kind == FG_PATH_DIRECTORY) {
         bool used = c->format->opens_latest && strcmp(name, FG_TRAINING_FOLDER) == 0;

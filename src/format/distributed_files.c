@@ -108,7 +108,9 @@ static fg_status read_text(const files_reader *r, const char *path, const json_t
                        key, json_string_length(text), CONFIG_LIMIT);
     fg_status status =
         fg_yaml_parse(key, json_string_value(text), json_string_length(text), value, NULL, &inside);
-    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s: in its header: %s", path, inside.text);
+    if (status == FG_OK) return FG_OK;
+    fg_fail(err, status, "%s: in its header: %s", path, inside.text);
+    return fg_fail_quoting(err, &inside);
 }
 
 /* Files of several steps have the same configuration. */

@@ -32,7 +32,7 @@ fg_status fg_metadata_yaml_recognise(const char *directory, const char *format, 
     *is = !other && !format;
     if (*is) goto done;
     status = fg_metadata_yaml_read(directory, &document, &unreadable);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", unreadable.text);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail_again(err, &unreadable));
     status = FG_OK; /* what is no YAML is not Fast-LLM's */
     *is = json_object_get(document, "format") && json_object_get(document, "config") &&
           (!format || is_of_format(document, format));

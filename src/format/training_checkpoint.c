@@ -120,7 +120,7 @@ static fg_status read_times(candidate *c, bool *readable, fg_error *err) {
     FG_TRY(fg_file_stamp_of(c->path, &stamp, err));
     c->saved = c->changed = time_of(&stamp);
     status = fg_json_read_object(c->path, FG_TRAINING_MANIFEST, &manifest, &broken);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", broken.text);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail_again(err, &broken));
     const char *said = json_string_value(json_object_get(manifest, "timestamp"));
     *readable = status == FG_OK && (!manifest || (said && read_time(said, &c->saved)));
     status = FG_OK;

@@ -90,7 +90,7 @@ fg_status fg_expression_check(const char *condition, const fg_scope *scope, cons
     fg_error why = {0};
     FG_TRY(fg_expression_parse(&expression, condition, where, err));
     status = fg_expression_evaluate(expression, scope, &value, &why);
-    if (status != FG_OK && status != FG_ERR_INPUT) FG_FAIL(err, status, "%s", why.text);
+    if (status != FG_OK && status != FG_ERR_INPUT) FG_TRY(fg_fail_again(err, &why));
     *holds = status == FG_OK && fg_expression_truth(value);
     status = *holds ? FG_OK : add_facts(expression, scope, facts, err);
 done:

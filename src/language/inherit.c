@@ -9,7 +9,7 @@
 #include "base/json_scan.h"
 #include "language/todo.h"
 
-enum { EXTENDS_LIMIT = 16, MESSAGE = 800 };
+enum { EXTENDS_LIMIT = 16 };
 
 /* ---- reading ---- */
 
@@ -236,12 +236,14 @@ unsigned fg_source_file_line(const fg_source_file *layer, const char *parent, co
 
 fg_status fg_layers_fail(const fg_layers *layers, const char *parent, const char *key, fg_error *err,
                          const char *format, ...) {
-    char message[MESSAGE];
+    fg_error said = {0};
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    fg_fail_list(&said, FG_ERR_INPUT, format, arguments);
     va_end(arguments);
+    snprintf(said.key, sizeof said.key, "%s%s%s", parent, *parent ? "/" : "", key);
     const fg_source_file *layer = fg_layers_find(layers, parent, key);
-    return fg_fail(err, FG_ERR_INPUT, "%s:%u: %s%s%s: %s", layer->path,
-                   fg_source_file_line(layer, parent, key), parent, *parent ? "/" : "", key, message);
+    fg_fail(err, FG_ERR_INPUT, "%s:%u: %s%s%s: %s", layer->path, fg_source_file_line(layer, parent, key),
+            parent, *parent ? "/" : "", key, said.text);
+    return fg_fail_quoting(err, &said);
 }

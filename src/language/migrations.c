@@ -136,11 +136,12 @@ static fg_status missing_step(const fg_migrations *all, const char *arch, const 
     fg_status status = FG_OK;
     fg_buffer known = {0};
     if (step)
-        fg_fail(err, FG_ERR_INPUT, "%s: the migration from version %s leads to %s, past %s (%s:%u)", arch,
-                at->text, step->to.text, to->text, step->file->path, step->line);
+        fg_fail(err, FG_ERR_INPUT,
+                "architecture %s: the migration from version %s leads to %s, past %s (%s:%u)", arch, at->text,
+                step->to.text, to->text, step->file->path, step->line);
     else
-        fg_fail(err, FG_ERR_INPUT, "%s: there is no migration from version %s on the way to %s", arch,
-                at->text, to->text);
+        fg_fail(err, FG_ERR_INPUT, "architecture %s: there is no migration from version %s on the way to %s",
+                arch, at->text, to->text);
     for (size_t i = 0; i < all->count && i < LISTED; i++)
         FG_TRY(fg_buffer_printf(&known, err, "%s%s->%s", i ? ", " : "", all->items[i].from.text,
                                 all->items[i].to.text));
@@ -161,7 +162,8 @@ fg_status fg_migrations_chain(const fg_migrations *all, const char *arch, const 
     const fg_version *at = from;
     if (fg_version_compare(from, to) > 0) {
         fg_fail(err, FG_ERR_USAGE,
-                "%s: version %s comes before %s, the version of the source: migrations only lead forward",
+                "architecture %s: version %s comes before %s, the version of the source: migrations only "
+                "lead forward",
                 arch, to->text, from->text);
         return fg_hint(err, "an update leads to a later version; leave --to-version out for the current one");
     }

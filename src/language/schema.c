@@ -8,7 +8,7 @@
 #include "language/template.h"
 #include "store/tensors.h"
 
-enum { WHERE = 800, MESSAGE = 400 };
+enum { WHERE = 800 };
 
 /* ---- kinds ---- */
 
@@ -125,14 +125,16 @@ bool fg_schema_is(const json_t *value, char kind) {
 /* ---- members ---- */
 
 fg_status fg_schema_fail(const fg_schema_place *at, const char *key, fg_error *err, const char *format, ...) {
-    char message[MESSAGE];
+    fg_error said = {0};
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    fg_fail_list(&said, FG_ERR_INPUT, format, arguments);
     va_end(arguments);
-    if (!at->label) return fg_layers_fail(at->layers, at->parent, key, err, "%s", message);
-    if (!key) return fg_layers_fail(at->layers, at->parent, at->label, err, "%s", message);
-    return fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": %s", key, message);
+    if (at->label && key)
+        fg_layers_fail(at->layers, at->parent, at->label, err, "\"%s\": %s", key, said.text);
+    else
+        fg_layers_fail(at->layers, at->parent, at->label ? at->label : key, err, "%s", said.text);
+    return fg_fail_quoting(err, &said);
 }
 
 /* One of the conditions at `key`: [expression, message]. `name` is its name or number. */

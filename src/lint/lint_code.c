@@ -50,7 +50,7 @@ static fg_status check_config(code_linter *l, const json_t *config, bool *accept
     if (*accepted)
         status = fg_lint_errors_catch_whole(l->wrong, check_translated(l, &there, &what), &what, err);
     else
-        status = status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+        status = status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &what);
     fg_translation_free(&there);
     return status;
 }
@@ -98,7 +98,7 @@ static fg_status check_flag(code_linter *l, const json_t *sample, const char *pa
 done:
     json_decref(config);
     if (!what.status) return status;
-    return status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text); /* no place for the flag */
+    return status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &what); /* no place for the flag */
 }
 
 static fg_status check_flags(code_linter *l, const json_t *sample, fg_error *err) {

@@ -16,7 +16,7 @@ fg_status fg_lint_errors_add(fg_buffer *wrong, fg_error *err, const char *format
 
 fg_status fg_lint_errors_catch(fg_buffer *wrong, fg_status status, const fg_error *what, fg_error *err) {
     if (status == FG_ERR_INPUT) return fg_lint_errors_add(wrong, err, "%s", what->text);
-    return status == FG_OK ? FG_OK : fg_fail(err, status, "%s", what->text);
+    return status == FG_OK ? FG_OK : fg_fail_again(err, what);
 }
 
 fg_status fg_lint_errors_catch_whole(fg_buffer *wrong, fg_status status, const fg_error *what,

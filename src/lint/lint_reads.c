@@ -34,7 +34,7 @@ fg_status fg_lint_reads(const json_t *spec, const fg_converter *converter, fg_er
     if (!config) goto done;
     status = fg_translate(converter, FG_IMPORT, config, &options, &there, &what);
     if (status == FG_ERR_INPUT) status = FG_OK;
-    if (status != FG_OK) FG_FAIL(err, status, "%s", what.text);
+    if (status != FG_OK) FG_TRY(fg_fail_again(err, &what));
     if (!there.result) goto done;
     FG_TRY(bind_side(spec, converter, &there, FG_EXPORT, err));
     FG_TRY(bind_side(spec, converter, &there, FG_IMPORT, err));

@@ -30,7 +30,7 @@ static fg_status has_converter(const spec_linter *l, const fg_format *format, co
     fg_error what = {0};
     fg_status status = fg_converter_load(&converter, l->catalogue, format, family, &what);
     *has = status == FG_OK;
-    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+    return status == FG_OK || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &what);
 }
 
 static fg_status check_reads(spec_linter *l, const fg_format *format, const char *family, const json_t *spec,
@@ -310,7 +310,7 @@ fg_status fg_converter_reads_lint(fg_catalogue *catalogue, const char *path, fg_
     fg_error what = {0};
     fg_status status = fg_converter_load_file(&converter, catalogue, path, &what);
     if (status == FG_ERR_INPUT) return FG_OK; /* a file of migrations */
-    if (status != FG_OK) return fg_fail(err, status, "%s", what.text);
+    if (status != FG_OK) return fg_fail_again(err, &what);
     const fg_format *format = fg_converter_format(converter);
     if (format && !format->spec && !fg_converter_abstract(converter))
         status = lint_reads(catalogue, converter, report, problems, err);

@@ -39,9 +39,9 @@ fg_status fg_tensor_check_shape(const fg_tensors *table, const fg_tensor *tensor
     if (tensor->rank == rank && memcmp(tensor->shape, shape, rank * sizeof *shape) == 0) return FG_OK;
     fg_shape_text(tensor->rank, tensor->shape, found, sizeof found);
     fg_shape_text(rank, shape, expected, sizeof expected);
-    fg_fail(err, FG_ERR_INPUT, "%s: shape %s, expected %s (%s)", tensor->name, found, expected,
-            fg_shape_rule_text(rule, meaning, sizeof meaning));
-    return fg_where(err, "checking the tensors of %s", table->files[tensor->file]);
+    return fg_fail(err, FG_ERR_INPUT, "%s: tensor \"%s\": found shape %s, expected %s (%s)",
+                   table->files[tensor->file], tensor->name, found, expected,
+                   fg_shape_rule_text(rule, meaning, sizeof meaning));
 }
 
 bool fg_dtype_is_quantized(fg_dtype dtype) {

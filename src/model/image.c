@@ -15,7 +15,10 @@ fg_status fg_image_read(fg_image *image, const char *path, fg_error *err) {
     fg_path_kind kind;
     *image = (fg_image){0};
     FG_CALL(fg_path_look(path, &kind, err));
-    if (kind == FG_PATH_ABSENT) return fg_fail(err, FG_ERR_USAGE, "--image %s: there is no such file", path);
+    if (kind == FG_PATH_ABSENT) {
+        fg_fail(err, FG_ERR_USAGE, "--image %s: there is no such file", path);
+        return fg_about_file(err, path);
+    }
     FG_CALL(fg_npy_read(&array, path, LIMIT, err));
     const uint64_t *shape = array.shape;
     if (array.dims != DIMS || !shape[0] || !shape[1] || !shape[2]) {

@@ -168,7 +168,7 @@ static fg_status holds_report(const char *path, bool *holds, fg_error *err) {
     if (status == FG_OK) status = is_file ? fg_json_read(path, &document, &problem) : FG_ERR_INPUT;
     *holds = status == FG_OK && fg_report_is(document);
     json_decref(document);
-    if (status == FG_ERR_MEMORY) return fg_fail(err, status, "%s", problem.text);
+    if (status == FG_ERR_MEMORY) return fg_fail_again(err, &problem);
     return FG_OK;
 }
 

@@ -10,7 +10,7 @@ static fg_status add_file(fg_stamped_files *files, const char *path, fg_error *e
     bool regular;
     fg_status status = fg_path_is_file(path, &regular, &unsaid);
     if (status == FG_ERR_INPUT || (status == FG_OK && !regular)) return FG_OK;
-    if (status != FG_OK) return fg_fail(err, status, "%s", unsaid.text);
+    if (status != FG_OK) return fg_fail_again(err, &unsaid);
     FG_CALL(fg_file_stamp_of(path, &made.stamp, err));
     FG_CALL(fg_grow(&files->items, files->count, &files->capacity, sizeof *files->items, err));
     FG_CALL_NEW(made.path, fg_strdup(path, err));

@@ -205,7 +205,7 @@ fg_status fg_bpe_lists_read(fg_bpe_lists *lists, const char *file, const fg_buff
     fg_buffer_free(&s.left);
     fg_buffer_free(&s.right);
     if (!*usual) fg_bpe_lists_free(lists);
-    return *usual || status == FG_ERR_INPUT ? FG_OK : fg_fail(err, status, "%s", what.text);
+    return *usual || status == FG_ERR_INPUT ? FG_OK : fg_fail_again(err, &what);
 }
 
 void fg_bpe_lists_free(fg_bpe_lists *lists) {

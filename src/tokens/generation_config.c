@@ -157,6 +157,7 @@ static fg_status find_preset(const char *how, char **path, fg_error *err) {
     FG_TRY(fg_path_is_file(*path, &is_file, err));
     if (is_file) goto done;
     fg_fail(err, FG_ERR_USAGE, "--generation-config %s: there is no file %s", how, *path);
+    fg_about_file(err, *path);
     status = fg_hint(err, "give carry, none, a JSON file, or NAME of a file ~/" PRESETS "/NAME.json");
 done:
     return status;

@@ -153,7 +153,7 @@ static fg_status try_default(resolution *s, fg_error *err) {
         return FG_OK;
     }
     if (unusable) {
-        fg_fail(err, status, "%s", problem.text);
+        fg_fail_again(err, &problem);
         return fg_hint(err, "-g needs a tokenizer for its prompt; give ids with --token-ids instead");
     }
     if (status != FG_OK) *err = problem;

@@ -8,7 +8,7 @@
 #include "base/yaml.h"
 #include "tokenizer/added_tokens.h"
 
-enum { BRIEF = 80, PATH = 64, MESSAGE = 300 };
+enum { BRIEF = 80, PATH = 64 };
 
 static const char *const lists[] = {"special_tokens", "regular_tokens"};
 static const char known_keys[] =
@@ -16,16 +16,20 @@ static const char known_keys[] =
 
 fg_status fg_token_request_refuse_at(const fg_token_request *request, fg_error *err, const char *path,
                                      const char *format, ...) {
-    char message[MESSAGE];
+    fg_error said = {0};
     const json_t *place = json_object_get(request->marks, path);
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    fg_fail_list(&said, FG_ERR_INPUT, format, arguments);
     va_end(arguments);
-    if (!place) return fg_fail(err, FG_ERR_INPUT, "the tokens that are added: %s: %s", path, message);
-    return fg_fail(err, FG_ERR_INPUT, "%s: line %lld, column %lld: %s: %s", request->file,
-                   (long long)json_integer_value(json_array_get(place, 0)),
-                   (long long)json_integer_value(json_array_get(place, 1)), path, message);
+    snprintf(said.key, sizeof said.key, "%s", path);
+    if (!place)
+        fg_fail(err, FG_ERR_INPUT, "the tokens that are added: %s: %s", path, said.text);
+    else
+        fg_fail(err, FG_ERR_INPUT, "%s: line %lld, column %lld: %s: %s", request->file,
+                (long long)json_integer_value(json_array_get(place, 0)),
+                (long long)json_integer_value(json_array_get(place, 1)), path, said.text);
+    return fg_fail_quoting(err, &said);
 }
 
 /* ---- texts ---- */

@@ -32,7 +32,7 @@ static fg_status value_or_refuse(fg_translator *t, const fg_frame *frame, const 
     bool has = true;
     fg_status status = fg_translator_value(t, frame, d, name, value, &why);
     if (status == FG_OK) return FG_OK;
-    if (status != FG_ERR_INPUT) return fg_fail(err, status, "%s", why.text);
+    if (status != FG_ERR_INPUT) return fg_fail_again(err, &why);
     if (t->lacks_key) {
         status = fg_expression_has_operands(member(d, name), &frame->scope, &has, err);
         if (status != FG_OK || !has) return status;
@@ -321,7 +321,7 @@ static fg_status write_constant(fg_translator *t, const fg_frame *frame, const f
     else if (status == FG_ERR_INPUT)
         status = fg_translator_refuse(t, d, err, "%s", why.text);
     else
-        fg_fail(err, status, "%s", why.text);
+        fg_fail_again(err, &why);
     json_decref(value);
     return status;
 }

@@ -13,36 +13,45 @@ enum { MESSAGE = 700, WHERE = 400, BRIEF = 120, PLACE = 300 };
 
 /* ---- what primitives call ---- */
 
-fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_error *err, const char *format,
-                               ...) {
-    char message[MESSAGE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
-    va_end(arguments);
+static fg_status add_refusal(fg_translator *t, const fg_declaration *d, const fg_error *said, fg_error *err) {
+    char rule[MESSAGE];
+    if (!t->refused) t->first = *said;
     if (t->refused++ >= FG_REFUSALS_SHOWN) return FG_OK;
     fg_buffer *all = &t->refusals;
     if (all->length) FG_CALL(fg_buffer_put(all, "\n  ", err));
-    FG_CALL(fg_visible_add(message, strlen(message), FG_VISIBLE_LINE, all, err));
+    FG_CALL(fg_visible_add(said->text, strnlen(said->text, MESSAGE - 1), FG_VISIBLE_LINE, all, err));
     if (!d) return FG_OK;
-    snprintf(message, sizeof message, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
-    return fg_visible_add(message, strlen(message), FG_VISIBLE_LINE, all, err);
+    snprintf(rule, sizeof rule, " (rule \"%s\", %s:%u)", d->label, d->file, d->line);
+    return fg_visible_add(rule, strlen(rule), FG_VISIBLE_LINE, all, err);
+}
+
+fg_status fg_translator_refuse(fg_translator *t, const fg_declaration *d, fg_error *err, const char *format,
+                               ...) {
+    fg_error said = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    fg_fail_list(&said, FG_ERR_INPUT, format, arguments);
+    va_end(arguments);
+    return add_refusal(t, d, &said, err);
 }
 
 fg_status fg_translator_refuse_value(fg_translator *t, const fg_declaration *d, const fg_frame *frame,
                                      const char *path, const json_t *value, fg_error *err, const char *format,
                                      ...) {
-    char message[MESSAGE], place[PLACE], brief[BRIEF];
+    fg_error why = {0}, said = {0};
+    char place[PLACE], brief[BRIEF];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    fg_fail_list(&why, FG_ERR_INPUT, format, arguments);
     va_end(arguments);
     if (frame)
         fg_translator_place(t, frame, path, place, sizeof place);
     else
         fg_translator_name(t, path, place, sizeof place);
-    return fg_translator_refuse(t, d, err, "key \"%s\" = %s: %s", place,
-                                fg_json_brief(value, brief, sizeof brief), message);
+    fg_fail(&said, FG_ERR_INPUT, "key \"%s\" = %s: %s", place, fg_json_brief(value, brief, sizeof brief),
+            why.text);
+    fg_fail_quoting(&said, &why);
+    return add_refusal(t, d, &said, err);
 }
 
 /* The length of the refusals that a message has room for, whole lines (one at least), and their number. */
@@ -68,7 +77,7 @@ fg_status fg_translator_verdict(const fg_translator *t, fg_error *err) {
     fg_fail_lines(err, FG_ERR_INPUT, "%s: %.*s%s", file.data ? file.data : "", (int)length, t->refusals.data,
                   more);
     fg_buffer_free(&file);
-    return FG_ERR_INPUT;
+    return fg_fail_quoting(err, &t->first);
 }
 
 void fg_translator_free(fg_translator *t) {

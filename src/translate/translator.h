@@ -35,6 +35,7 @@ typedef struct fg_translator {
     json_t *vocabulary_sizes; /* the same; see fg_translation */
     json_t *variables;        /* for $names */
     fg_buffer refusals;       /* owned; lines */
+    fg_error first;           /* refusal */
     size_t refused;
     bool lacks_key;    /* one of the refusals is for a key that must be there */
     const char *hint;  /* what to do about the refusals, where one of them says so itself; else NULL */

@@ -168,9 +168,9 @@ def fused_experts_refused(case):
         return {n: change(v) if n.endswith("layers.1.mlp.experts.gate_up_proj") else v for n, v in fused(held).items()}
 
     for name, change, said in (
-            ("an expert too few", lambda v: (v[0], [v[1][0] - 1, *v[1][1:]], v[2][:len(v[2]) // v[1][0] * (v[1][0] - 1)]), "gate_up_proj: shape"),
-            ("rows below each other", lambda v: (v[0], [v[1][0] * v[1][1], v[1][2]], v[2]), "gate_up_proj: shape"),
-            ("transposed", lambda v: (v[0], [v[1][0], v[1][2], v[1][1]], v[2]), "gate_up_proj: shape")):
+            ("an expert too few", lambda v: (v[0], [v[1][0] - 1, *v[1][1:]], v[2][:len(v[2]) // v[1][0] * (v[1][0] - 1)]), "gate_up_proj\": found shape"),
+            ("rows below each other", lambda v: (v[0], [v[1][0] * v[1][1], v[1][2]], v[2]), "gate_up_proj\": found shape"),
+            ("transposed", lambda v: (v[0], [v[1][0], v[1][2], v[1][1]], v[2]), "gate_up_proj\": found shape")):
         code, text, out = case.convert(case.model("mixtral", lambda held: gate_up(held, change)), "fast_llm")
         tally.check(f"fused experts, {name}", code == 3 and said in text and not out.exists(), text)
     both = case.model("mixtral", lambda held: {**held, **{n: v for n, v in fused(held).items() if n.endswith("0.mlp.experts.down_proj")}})

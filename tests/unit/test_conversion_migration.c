@@ -359,11 +359,14 @@ static void steps_are_chained_in_their_order(void **state) {
     expect_chain(&all, "0.9", "10", "0.9->1.0: b.json; 1->1.5.0: own too; 1.5->10: a.json");
     expect_chain(&all, "1", "1.5", "1->1.5.0: own too");
     expect_chain(&all, "10", "10.0", "");
-    expect_chain(&all, "10", "13", "probe: there is no migration from version 10 on the way to 13");
-    expect_chain(&all, "2", "10", "probe: there is no migration from version 2 on the way to 10");
+    expect_chain(&all, "10", "13",
+                 "architecture probe: there is no migration from version 10 on the way to 13");
+    expect_chain(&all, "2", "10",
+                 "architecture probe: there is no migration from version 2 on the way to 10");
     expect_chain(&all, "1", "1.2", "probe: the migration from version 1 leads to 1.5.0, past 1.2 (");
     expect_chain(&all, "10", "9",
-                 "probe: version 9 comes before 10, the version of the source: migrations only lead forward");
+                 "architecture probe: version 9 comes before 10, the version of the source: migrations only "
+                 "lead forward");
     fg_migrations_free(&all);
     put_step("e.json", "probe", "0.9", "1.1");
     assert_int_equal(fg_migrations_load(&all, &catalogue, NULL, "probe", &err), FG_ERR_INPUT);
