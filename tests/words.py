@@ -54,7 +54,7 @@ HABITS = [
     (r'"do:', "hint:", '"do: %s"'),
 ]
 # What is held to the rule: everything but recorded data and this file.
-PLACES = ["src", "mpi", "converters", "README.md", "docs", "CHANGELOG.md", "CONTRIBUTING.md", "scripts", "slurm", "tests"]
+PLACES = ["src", "mpi", "converters", "README.md", "docs", "CHANGELOG.md", "CONTRIBUTING.md", "scripts", "slurm", "packaging", "tests"]
 PASSED_OVER = ("tests/data/", "tests/words.py")
 SUFFIXES = {".c", ".h", ".1", ".md", ".json", ".py", ".sh", ""}
 C_TEXT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
