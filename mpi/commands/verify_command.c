@@ -36,7 +36,7 @@ static fg_status refuse_surplus(const fg_plan *plan, const fg_tensors *table, fg
     fg_map made = {0};
     size_t extra = 0;
     for (size_t o = 0; o < plan->output_count; o++)
-        FG_TRY(fg_map_set(&made, plan->outputs[o].name, (int64_t)o, err));
+        FG_TRY(fg_map_set(&made, plan->outputs[o].name, (uint32_t)o, err));
     while (fg_map_get(&made, table->items[extra].name) != FG_MAP_NONE) extra++;
     FG_FAIL(err, FG_ERR_DIFFER, "the destination has %zu tensors, the plan makes %zu: \"%s\" is too much",
             table->count, plan->output_count, table->items[extra].name);

@@ -7,11 +7,11 @@
 
 struct fg_map_slot {
     const char *key; /* NULL: free */
-    uint64_t hash;
-    int64_t value;
+    uint32_t hash;   /* the low bits: enough for places in a table that fits into memory */
+    uint32_t value;
 };
 
-static struct fg_map_slot *find_slot(const fg_map *map, const char *key, uint64_t hash) {
+static struct fg_map_slot *find_slot(const fg_map *map, const char *key, uint32_t hash) {
     size_t mask = map->capacity - 1;
     for (size_t i = hash & mask;; i = (i + 1) & mask) {
         struct fg_map_slot *slot = &map->slots[i];
@@ -19,8 +19,12 @@ static struct fg_map_slot *find_slot(const fg_map *map, const char *key, uint64_
     }
 }
 
-static fg_status enlarge(fg_map *map, fg_error *err) {
-    fg_map larger = {.capacity = map->capacity ? map->capacity * 2 : 16, .count = map->count};
+static uint32_t hash_of(const char *key) {
+    return (uint32_t)XXH3_64bits(key, strlen(key));
+}
+
+static fg_status enlarge(fg_map *map, size_t capacity, fg_error *err) {
+    fg_map larger = {.capacity = capacity, .count = map->count};
     FG_CALL_NEW(larger.slots, fg_alloc(larger.capacity, sizeof *larger.slots, err));
     for (size_t i = 0; i < map->capacity; i++) {
         if (map->slots[i].key) *find_slot(&larger, map->slots[i].key, map->slots[i].hash) = map->slots[i];
@@ -30,11 +34,15 @@ static fg_status enlarge(fg_map *map, fg_error *err) {
     return FG_OK;
 }
 
-fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err) {
-    if (map->count * 2 >= map->capacity) {
-        FG_CALL(enlarge(map, err));
-    }
-    uint64_t hash = XXH3_64bits(key, strlen(key));
+fg_status fg_map_reserve(fg_map *map, size_t count, fg_error *err) {
+    size_t capacity = 16;
+    while (capacity < count * 2) capacity *= 2;
+    return capacity > map->capacity ? enlarge(map, capacity, err) : FG_OK;
+}
+
+fg_status fg_map_set(fg_map *map, const char *key, uint32_t value, fg_error *err) {
+    if (map->count * 2 >= map->capacity) FG_CALL(fg_map_reserve(map, map->count + 1, err));
+    uint32_t hash = hash_of(key);
     struct fg_map_slot *slot = find_slot(map, key, hash);
     if (!slot->key) map->count++;
     *slot = (struct fg_map_slot){.key = key, .hash = hash, .value = value};
@@ -43,8 +51,8 @@ fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err)
 
 int64_t fg_map_get(const fg_map *map, const char *key) {
     if (!map->capacity) return FG_MAP_NONE;
-    const struct fg_map_slot *slot = find_slot(map, key, XXH3_64bits(key, strlen(key)));
-    return slot->key ? slot->value : FG_MAP_NONE;
+    const struct fg_map_slot *slot = find_slot(map, key, hash_of(key));
+    return slot->key ? (int64_t)slot->value : FG_MAP_NONE;
 }
 
 void fg_map_free(fg_map *map) {

@@ -18,8 +18,10 @@ typedef struct fg_map {
 
 enum { FG_MAP_NONE = -1 };
 
+/* Room for so many keys without growing on the way. */
+fg_status fg_map_reserve(fg_map *map, size_t count, fg_error *err);
 /* Adds or replaces. */
-fg_status fg_map_set(fg_map *map, const char *key, int64_t value, fg_error *err);
+fg_status fg_map_set(fg_map *map, const char *key, uint32_t value, fg_error *err);
 
 /* The value, or FG_MAP_NONE. */
 int64_t fg_map_get(const fg_map *map, const char *key);

@@ -391,7 +391,7 @@ fg_status fg_claims_add(fg_claims *claims, char *path, const fg_declaration *d, 
         status = fg_grow(&claims->items, claims->count, &claims->capacity, sizeof *claims->items, err);
     if (status != FG_OK) goto done;
     claims->items[claims->count] = (fg_claim){.path = path, .declaration = d};
-    return fg_map_set(&claims->map, path, (int64_t)claims->count++, err);
+    return fg_map_set(&claims->map, path, (uint32_t)claims->count++, err);
 done:
     fg_free(path);
     return status;

@@ -225,7 +225,7 @@ static fg_status named_list(compiler *c, const char *name, const char *from, uns
     FG_TRY_NEW(place,
                fg_strformat(err, "%.*slists/%s", slash ? (int)(slash - c->place) + 1 : 0, c->place, name));
     FG_TRY(new_list(c->set, index, err));
-    FG_TRY(fg_map_set(&c->compiled, name, (int64_t)*index, err));
+    FG_TRY(fg_map_set(&c->compiled, name, (uint32_t)*index, err));
     FG_TRY(compile_list(c, array, place, depth, *index));
 done:
     fg_free(place);

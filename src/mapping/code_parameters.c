@@ -146,7 +146,7 @@ static fg_status refuse_missing(const checker *c) {
     fg_buffer list = {0};
     size_t count = 0;
     for (size_t i = 0; i < plan->output_count; i++)
-        FG_TRY(fg_map_set(&written, plan->outputs[i].name, (int64_t)i, err));
+        FG_TRY(fg_map_set(&written, plan->outputs[i].name, (uint32_t)i, err));
     for (size_t i = 0; i < c->parameters.count; i++) {
         const fg_tensor_template *t = &c->parameters.items[i];
         if (t->present && c->found[i] != t->count) FG_TRY(list_missing(c, t, &written, &list, &count));

@@ -96,7 +96,7 @@ fg_status fg_tensor_map_add_link(fg_tensor_map *map, char *target, uint32_t form
                 map->parts[map->links[other].first_part], hf, target);
     if (other != FG_MAP_NONE) FG_TRY(add_twice(map, target, err));
     FG_TRY(fg_grow(&map->links, map->count, &map->capacity, sizeof *map->links, err));
-    FG_TRY(fg_map_set(&map->by_target, target, (int64_t)map->count, err));
+    FG_TRY(fg_map_set(&map->by_target, target, (uint32_t)map->count, err));
     map->links[map->count++] =
         (fg_tensor_link){.target = target, .form = form, .first_part = (uint32_t)map->part_count};
     target = NULL;
@@ -118,7 +118,7 @@ fg_status fg_tensor_map_add_part(fg_tensor_map *map, char *hf, fg_error *err) {
     fg_status status = FG_OK;
     FG_TRY(check_name(map, hf, err));
     FG_TRY(fg_grow(&map->parts, map->part_count, &map->part_capacity, sizeof *map->parts, err));
-    FG_TRY(fg_map_set(&map->by_hf, hf, (int64_t)map->part_count, err));
+    FG_TRY(fg_map_set(&map->by_hf, hf, (uint32_t)map->part_count, err));
     map->parts[map->part_count++] = hf;
     hf = NULL;
 done:
@@ -131,7 +131,7 @@ fg_status fg_tensor_map_add_packed(fg_tensor_map *map, const fg_packed_tensor *p
     char *hf = packed->hf;
     FG_TRY(check_name(map, hf, err));
     FG_TRY(fg_grow(&map->packed, map->packed_count, &map->packed_capacity, sizeof *map->packed, err));
-    FG_TRY(fg_map_set(&map->by_packed, hf, (int64_t)map->packed_count, err));
+    FG_TRY(fg_map_set(&map->by_packed, hf, (uint32_t)map->packed_count, err));
     map->packed[map->packed_count++] = *packed;
     hf = NULL;
 done:

@@ -482,9 +482,10 @@ static fg_status make_plan(planner *p) {
     FG_CALL(match_sources(p));
     FG_CALL(join_tied(p));
     FG_CALL(check_matches(p));
+    FG_CALL(fg_plan_reserve(p->plan, importing(p) ? p->map->count : p->map->part_count, p->map->part_count,
+                            p->err));
     for (size_t i = 0; i < p->map->count; i++)
         FG_CALL((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
-    FG_CALL(fg_plan_check(p->plan, err));
     fg_hf_names_warn(&p->hf_names, &p->plan->source);
     return FG_OK;
 }
@@ -505,6 +506,7 @@ fg_status fg_tensor_plan(const fg_tensor_map *map, fg_direction direction, fg_te
     fg_free(p.claimed);
     fg_hf_names_free(&p.hf_names);
     fg_buffer_free(&p.scratch);
+    if (status == FG_OK) status = fg_plan_check(plan, err); /* which needs memory of its own */
     if (status != FG_OK) fg_plan_free(plan);
     return status;
 }

@@ -250,7 +250,7 @@ static fg_status planned_open(fg_weight_source *weights, const fg_plan *plan, fg
     p->plan = plan;
     FG_TRY(fg_copier_new(&p->copier, plan, NULL, err));
     for (size_t o = 0; o < plan->output_count; o++)
-        FG_TRY(fg_map_set(&p->by_name, plan->outputs[o].name, (int64_t)o, err));
+        FG_TRY(fg_map_set(&p->by_name, plan->outputs[o].name, (uint32_t)o, err));
     *weights = (fg_weight_source){.context = p,
                                   .find = planned_find,
                                   .read = planned_read,

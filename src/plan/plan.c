@@ -17,6 +17,14 @@ bool fg_shape_elements(uint32_t rank, const uint64_t *shape, uint64_t *elements)
     return fg_tensor_row_major(&dense);
 }
 
+fg_status fg_plan_reserve(fg_plan *plan, size_t outputs, size_t pieces, fg_error *err) {
+    FG_CALL_NEW(plan->outputs, fg_alloc(outputs, sizeof *plan->outputs, err));
+    plan->output_capacity = outputs;
+    FG_CALL_NEW(plan->pieces, fg_alloc(pieces, sizeof *plan->pieces, err));
+    plan->piece_capacity = pieces;
+    return FG_OK;
+}
+
 fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
                              const uint64_t *shape, fg_error *err) {
     fg_output output = {.dtype = dtype, .rank = rank, .first_piece = plan->piece_count};

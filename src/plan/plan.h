@@ -69,6 +69,8 @@ typedef struct fg_plan {
 
 /* The plan that gives each tensor of a table as it is. `plan` is empty. */
 fg_status fg_plan_same(const fg_tensors *table, fg_plan *plan, fg_error *err);
+/* Room for so many in an empty plan, which grows beyond them. */
+fg_status fg_plan_reserve(fg_plan *plan, size_t outputs, size_t pieces, fg_error *err);
 /* Begins an output; pieces that are added next belong to it. */
 fg_status fg_plan_add_output(fg_plan *plan, const char *name, fg_dtype dtype, uint32_t rank,
                              const uint64_t *shape, fg_error *err);

@@ -99,11 +99,12 @@ fg_status fg_plan_check_bounds(const fg_plan *plan, fg_error *err) {
 static fg_status check_names(const fg_plan *plan, fg_error *err) {
     fg_status status = FG_OK;
     fg_map names = {0};
+    FG_TRY(fg_map_reserve(&names, plan->output_count, err));
     for (size_t i = 0; i < plan->output_count; i++) {
         const char *name = plan->outputs[i].name;
         if (fg_map_get(&names, name) != FG_MAP_NONE)
             FG_FAIL(err, FG_ERR_INPUT, "two output tensors have the name \"%s\"", name);
-        FG_TRY(fg_map_set(&names, name, (int64_t)i, err));
+        FG_TRY(fg_map_set(&names, name, (uint32_t)i, err));
     }
 done:
     fg_map_free(&names);

@@ -108,7 +108,7 @@ done:
 
 /* Into an array that has room. FG_ERR_INPUT if there is one of that name. */
 static fg_status add_entry(fg_shard_index *index, const char *tensor, const char *file, fg_error *err) {
-    FG_CALL(fg_map_set(&index->by_tensor, tensor, (int64_t)index->count, err));
+    FG_CALL(fg_map_set(&index->by_tensor, tensor, (uint32_t)index->count, err));
     index->entries[index->count++] = (fg_shard_entry){.tensor = tensor, .file = file};
     if (index->by_tensor.count == index->count) return FG_OK;
     return fg_fail(err, FG_ERR_INPUT, "tensor \"%s\" is listed twice", tensor);

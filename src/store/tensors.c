@@ -131,7 +131,7 @@ fg_status fg_tensors_add(fg_tensors *table, const fg_tensor *tensor, fg_error *e
     }
     FG_TRY(fg_grow(&table->items, table->count, &table->capacity, sizeof *table->items, err));
     FG_TRY_NEW(name, fg_strdup(tensor->name, err));
-    FG_TRY(fg_map_set(&table->by_name, name, (int64_t)table->count, err));
+    FG_TRY(fg_map_set(&table->by_name, name, (uint32_t)table->count, err));
     copy.name = name;
     name = NULL;
     table->items[table->count++] = copy;

@@ -229,7 +229,7 @@ static fg_status name_entries(const fg_file *file, fg_zip *zip, fg_error *err) {
         const char *name = zip->entries[i].name;
         if (fg_map_get(&zip->by_name, name) != FG_MAP_NONE)
             return fg_fail(err, FG_ERR_INPUT, "%s: two zip entries are called \"%s\"", file->path, name);
-        status = fg_map_set(&zip->by_name, name, (int64_t)i, err);
+        status = fg_map_set(&zip->by_name, name, (uint32_t)i, err);
     }
     return status;
 }
