@@ -482,8 +482,8 @@ static fg_status make_plan(planner *p) {
     FG_CALL(match_sources(p));
     FG_CALL(join_tied(p));
     FG_CALL(check_matches(p));
-    FG_CALL(fg_plan_reserve(p->plan, importing(p) ? p->map->count : p->map->part_count, p->map->part_count,
-                            p->err));
+    FG_CALL(
+        fg_plan_reserve(p->plan, importing(p) ? p->map->count : p->map->part_count, p->map->part_count, err));
     for (size_t i = 0; i < p->map->count; i++)
         FG_CALL((importing(p) ? add_import_output : add_export_outputs)(p, &p->map->links[i]));
     fg_hf_names_warn(&p->hf_names, &p->plan->source);
