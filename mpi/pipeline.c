@@ -253,6 +253,11 @@ void fg_pipeline_close(fg_pipeline *p) {
     }
 }
 
+void fg_pipeline_count(fg_pipeline *p, uint64_t bytes) {
+    uint64_t done = fg_tally_add(&p->tally, bytes);
+    if (p->style != FG_PROGRESS_NONE) fg_progress_update(&p->progress, done);
+}
+
 /* ---- one model, one micro-batch ---- */
 
 typedef struct micro_batch {
@@ -318,8 +323,7 @@ static fg_status one_block(const micro_batch *l, uint64_t block, float *stream, 
                           stream, &probe, err));
     FG_TRY((fg_status)err->status); /* what the probe met */
     FG_TRY(show_hidden(l, FG_DUMP_OUTPUT, block, l->position, l->count, stream, err));
-    p->done_bytes += fg_model_block_bytes(p->pair->models[l->model], block) / p->grid.members;
-    fg_progress_update(&p->progress, p->done_bytes);
+    fg_pipeline_count(p, fg_model_block_bytes(p->pair->models[l->model], block) / p->grid.members);
 done:
     return status;
 }
@@ -470,10 +474,13 @@ static int owner_of(const fg_pipeline *p, uint64_t head) {
 fg_status fg_pipeline_run(fg_pipeline *p, fg_error *err) {
     uint64_t tokens = p->prompt->token_count, bytes = share_bytes(p) * ((tokens + p->batch - 1) / p->batch);
     if (is_mine(p, 0)) bytes += fg_vision_pass_weight_bytes(p);
+    fg_ranks_sum_u64(ranks_of(p), &bytes, 1);
     set_length(p, tokens);
     fg_progress_begin(&p->progress, "proving", bytes, p->style);
-    fg_status status = run_micro_batches(p, 0, tokens, err);
-    fg_progress_end(&p->progress, p->done_bytes);
+    fg_status status = fg_tally_open(&p->tally, ranks_of(p), p->style != FG_PROGRESS_NONE, err);
+    if (status == FG_OK) status = run_micro_batches(p, 0, tokens, err);
+    fg_progress_end(&p->progress, status == FG_OK ? bytes : fg_tally_add(&p->tally, 0));
+    fg_tally_close(&p->tally);
     for (unsigned m = 0; m < p->model_count; m++) fg_cache_free(&p->caches[m]); /* the head needs memory */
     for (unsigned m = 0; status == FG_OK && m < p->model_count; m++) {
         for (uint64_t h = 0; h < p->heads; h++)

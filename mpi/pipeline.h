@@ -26,6 +26,7 @@
 #include "model_pair.h"
 #include "places.h"
 #include "report/progress.h"
+#include "tally.h"
 
 typedef struct fg_pipeline {
     const fg_model_pair *pair;    /* borrowed; its models are of one shape but for the vocabulary */
@@ -51,7 +52,7 @@ typedef struct fg_pipeline {
                              advance [hidden], the last token's of the first head */
     float *image_rows[FG_PAIR_MODELS]; /* stage 0: [patches, hidden], what image tokens get; NULL: no image */
     fg_progress progress;
-    uint64_t done_bytes;
+    fg_tally tally;                    /* of a run: bytes of weights that were used */
     uint64_t *digests[FG_PAIR_MODELS]; /* after a run, on every rank: one a place */
 } fg_pipeline;
 
@@ -69,6 +70,8 @@ fg_status fg_pipeline_advance(fg_pipeline *pipeline, uint64_t position, uint64_t
 /* Collective, in any case. */
 void fg_pipeline_close(fg_pipeline *pipeline);
 
+/* So many bytes of weights have been used by this rank. */
+void fg_pipeline_count(fg_pipeline *pipeline, uint64_t bytes);
 /* Whether this rank is the one that reports what its stage finds in a block. */
 bool fg_pipeline_speaks_for(const fg_pipeline *pipeline, uint64_t block);
 

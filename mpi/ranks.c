@@ -22,7 +22,7 @@ static const size_t PART = (size_t)1 << 30;
 static const double UNANSWERED = 1.9;
 enum { STAY = 20 };
 
-enum { TAG_BYTES = 70, TAG_STOP = 71 };
+enum { TAG_BYTES = 70, TAG_STOP = 71, TAG_REPORT = 72 };
 
 /* ---- calls that fail ---- */
 
@@ -424,6 +424,76 @@ void fg_ranks_clear_stops(const fg_ranks *ranks, bool called) {
         check(ranks,
               MPI_Recv(NULL, 0, MPI_BYTE, MPI_ANY_SOURCE, TAG_STOP, ranks->mpi->world, MPI_STATUS_IGNORE),
               "receiving the news that a rank stopped");
+}
+
+/* ---- numbers of other nodes ---- */
+
+typedef struct node_report {
+    uint64_t node, number;
+} node_report;
+
+struct fg_reports {
+    const fg_ranks *ranks;
+    uint64_t count; /* sent, or received */
+    node_report mine;
+    MPI_Request request; /* of what is on its way */
+    uint64_t last[];     /* rank 0's; [node_count] */
+};
+
+fg_status fg_reports_new(const fg_ranks *ranks, struct fg_reports **reports, fg_error *err) {
+    size_t nodes = (size_t)ranks->node_count;
+    FG_CALL_NEW(*reports, fg_alloc(1, sizeof **reports + nodes * sizeof(uint64_t), err));
+    (*reports)->ranks = ranks;
+    (*reports)->mine.node = (uint64_t)ranks->node_index;
+    (*reports)->request = MPI_REQUEST_NULL;
+    return FG_OK;
+}
+
+void fg_reports_send(struct fg_reports *reports, uint64_t number) {
+    const fg_ranks *ranks = reports->ranks;
+    int done = 0;
+    if (is_silent(ranks)) return;
+    check(ranks, MPI_Test(&reports->request, &done, MPI_STATUS_IGNORE), "sending a count to rank 0");
+    if (!done || is_silent(ranks)) return;
+    reports->mine.number = number;
+    reports->count++;
+    check(ranks,
+          MPI_Isend(&reports->mine, sizeof reports->mine, MPI_BYTE, 0, TAG_REPORT, ranks->mpi->world,
+                    &reports->request),
+          "sending a count to rank 0");
+}
+
+static void receive_report(struct fg_reports *reports) {
+    const fg_ranks *ranks = reports->ranks;
+    node_report came = {0};
+    check(ranks,
+          MPI_Recv(&came, sizeof came, MPI_BYTE, MPI_ANY_SOURCE, TAG_REPORT, ranks->mpi->world,
+                   MPI_STATUS_IGNORE),
+          "receiving the count of another node");
+    reports->last[came.node] = came.number;
+    reports->count++;
+}
+
+uint64_t fg_reports_sum(struct fg_reports *reports) {
+    const fg_ranks *ranks = reports->ranks;
+    uint64_t sum = 0;
+    int waiting = 1;
+    while (!is_silent(ranks)) {
+        check(ranks, MPI_Iprobe(MPI_ANY_SOURCE, TAG_REPORT, ranks->mpi->world, &waiting, MPI_STATUS_IGNORE),
+              "asking for the counts of other nodes");
+        if (!waiting || is_silent(ranks)) break;
+        receive_report(reports);
+    }
+    for (int n = 0; n < ranks->node_count; n++) sum += reports->last[n];
+    return sum;
+}
+
+void fg_reports_finish(struct fg_reports *reports) {
+    const fg_ranks *ranks = reports->ranks;
+    uint64_t sent = ranks->rank == 0 ? 0 : reports->count;
+    fg_ranks_sum_u64(ranks, &sent, 1);
+    while (ranks->rank == 0 && reports->count < sent && !is_silent(ranks)) receive_report(reports);
+    if (!is_silent(ranks)) check(ranks, finish(MPI_SUCCESS, &reports->request), "sending a count to rank 0");
 }
 
 /* ---- memory of a node ---- */

@@ -97,6 +97,16 @@ bool fg_ranks_stop_called(const fg_ranks *ranks);
 /* Collective, once the work is over: takes in the calls. `called`: this rank made one. */
 void fg_ranks_clear_stops(const fg_ranks *ranks, bool called);
 
+/* A number of each other node, which its first rank sends to rank 0 now and then. */
+struct fg_reports;
+fg_status fg_reports_new(const fg_ranks *ranks, struct fg_reports **reports, fg_error *err);
+/* On such a rank: nothing while the number before is still on its way. */
+void fg_reports_send(struct fg_reports *reports, uint64_t number);
+/* On rank 0: the last ones that have come, added up. */
+uint64_t fg_reports_sum(struct fg_reports *reports);
+/* Collective, before they are freed (fg_free): takes in all that were sent. */
+void fg_reports_finish(struct fg_reports *reports);
+
 /* Zeroed memory that the ranks of a node share. */
 typedef struct fg_node_memory {
     void *bytes;

@@ -63,8 +63,7 @@ static fg_status run_model(pass *a, fg_error *err) {
     FG_TRY(run_blocks(a, err));
     FG_TRY(fg_vision_adapt(model, a->hidden, a->patches, *rows, err));
     FG_TRY(note(a, fg_place_adapter(&p->places), FG_VISION_ADAPTER, 0, 0, a->patches, p->hidden, *rows, err));
-    p->done_bytes += fg_vision_weight_bytes(model) / p->grid.members;
-    fg_progress_update(&p->progress, p->done_bytes);
+    fg_pipeline_count(p, fg_vision_weight_bytes(model) / p->grid.members);
 done:
     fg_free(a->hidden);
     return status;

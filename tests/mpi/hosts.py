@@ -9,6 +9,7 @@ Hosts are network namespaces (namespaces.py), mpirun gets the settings of slurm/
 import argparse
 import concurrent.futures
 import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -111,6 +112,18 @@ def copies_that_differ(fgconv):
         tally.check("copies that differ: three hosts", code == 0, f"{code}: {spread_run.text()}")
         one, three = (load(out / "fgconv_report.json").get("source", {}).get("distributed", {}).get("duplicates", {}) for out in (plain, spread))
         tally.check("copies that differ: the same are found", one == three and [d["numbers"] for d in one.get("differ", [])] == [4], (one, three))
+
+
+def progress(fgconv, source):
+    """Rank 0 shows what the ranks of all hosts have done, while they do it."""
+    with tempfile.TemporaryDirectory() as folder, Hosts() as hosts:
+        spread = Run(hosts, fgconv, ["validate", "--progress", "json", *LONG[1:], source, source], folder)
+        code, _ = spread.end(120)
+        steps = [json.loads(line) for line in spread.text().splitlines() if line.startswith('{"phase": "proving"')]
+        shares = [step["done"] / step["total"] for step in steps]
+        tally.check("progress on three hosts: exit", code == 0, (code, spread.text()))
+        tally.check("progress on three hosts: never falls, ends at 1", shares == sorted(shares) and shares[-1] == 1, shares)
+        tally.check("progress on three hosts: more than one host's share before the end", max(shares[:-1], default=0) > 0.5, shares)
 
 
 def many_ranks(fgconv, ranks):
@@ -236,6 +249,7 @@ def main():
         source = pathlib.Path(folder) / "big"
         write_model(source, 3)
         runs = [(same_bytes, "the same bytes", ()), (copies_that_differ, "copies", ())]
+        runs += [(progress, "progress", (source,))]
         runs += [(many_ranks, f"{ranks} ranks", (ranks,)) for ranks in (16, 32, 48)]
         runs += [(loses, f"{case[0]} is lost while {case[3]}", (source, case)) for case in LOSSES]
         runs += [(hidden, case[0], (source, case)) for case in HIDDEN]

@@ -230,14 +230,18 @@ def terminals(fgconv, folder):
 
 
 def progress_json(fgconv, folder):
-    for prefix in ([], ["--ranks", "2"]):
-        code, text = call([fgconv, *prefix, "--progress", "json", CASE / "hf", f"json{len(prefix)}"], folder)
+    totals = {}
+    for prefix in ([], ["--ranks", "2"], ["--ranks", "4"]):
+        code, text = call([fgconv, *prefix, "--progress", "json", CASE / "hf", f"json{''.join(prefix)}"], folder)
         steps = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         for phase in ("writing", "proving"):
             of = [s for s in steps if s["phase"] == phase]
             tally.check(f"--progress json {prefix}, {phase}: begins and ends", len(of) >= 2 and of[0]["done"] == 0 and of[-1]["done"] == of[-1]["total"] > 0
                         and [s["finished"] for s in of] == [False] * (len(of) - 1) + [True], text)
+            totals.setdefault(phase, []).append(of[-1]["total"] if of else 0)
         tally.check(f"--progress json {prefix}: exit", code == 0, (code, text))
+        tally.check(f"--progress json {prefix}: done never falls", all(a["done"] <= b["done"] for a, b in zip(steps, steps[1:]) if a["phase"] == b["phase"]), text)
+    tally.check("--progress json: all ranks count", all(len(set(of)) == 1 for of in totals.values()), totals)
 
 
 def main():
