@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Models that are large in one way: elements of a tensor, bytes of a shard, number of tensors, or all of a model of 405 billion parameters.
 
-    big.py --fgconv build/fgconv [--long]
+    big.py --fgconv build/fgconv [--long] [--large-message PROGRAM]
 
 Weights are holes of sparse files, with random bytes at the places where a number of 31 or 32 bits would wrap around and at the ends. `--long`
 also transposes a tensor of more than 2^31 elements and proves the one that is only renamed: minutes, for holes are computed with as data is.
-Where the file system has no room for what fgconv would write, a part is skipped.
+Where the file system has no room for what fgconv would write, a part is skipped. The program large_message shares a text of more than 2 GiB.
 """
 import argparse
 import json
@@ -26,6 +26,7 @@ from checkpoint import Tally, environment, header, run
 MEBIBYTE = 1 << 20
 MARK = 64  # bytes
 ROWS, WIDTH = 600_000, 4096  # more than 2^31 elements
+MESSAGE_MEMORY = 6 << 30  # on two ranks, with what MPI needs
 tally = Tally()
 
 
@@ -163,14 +164,26 @@ def large_models(fgconv, _):
         planned(fgconv, part, ["--to", "fast_llm"], 1, 128)
 
 
+def large_message(program):
+    memory = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if memory < MESSAGE_MEMORY:
+        print(f"skipped: a message of more than 2 GiB: {memory >> 30} GiB of memory are free")
+        return
+    code, text = run(program, [])
+    tally.check("a message of more than 2 GiB", code == 0 and "are the same on 2 ranks" in text, f"{code}: {text}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--fgconv", required=True)
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--large-message")
     options = parser.parse_args()
     fgconv = str(pathlib.Path(options.fgconv).resolve())
     for part in (large_models, many_elements, large_shard, many_tensors):  # a child's peak is at least what this process has
         part(fgconv, options.long)
+    if options.large_message:
+        large_message(options.large_message)
     return tally.end()
 
 
