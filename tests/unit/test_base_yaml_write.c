@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/yaml.h"
+#include "tries.h"
 
 static json_t *corpus(void) {
     fg_error err = {0};
@@ -100,7 +101,7 @@ static void every_allocation_may_fail(void **state) {
     (void)state;
     json_t *value = json_pack("{s:[s, s, f], s:{s:b}}", "a", "yes", "plain", 1e-9, "b", "c", 1);
     fg_status status = FG_ERR_MEMORY;
-    for (uint64_t k = 1; status != FG_OK; k++) {
+    for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
         fg_error err = {0};
         fg_buffer text = {0};
         fg_alloc_fail_after(k);

@@ -23,6 +23,7 @@
 #include "plan/plan_check.h"
 #include "store/cast.h"
 #include "store/safetensors.h"
+#include "tries.h"
 
 static char *shard_name(size_t index, size_t count, fg_error *err) {
     return count == 1 ? fg_strdup("model.safetensors", err)
@@ -377,16 +378,19 @@ static void large_transposes_and_casts_cross_windows_and_items(void **state) {
     (void)state;
     scene s;
     seed = 77;
-    open_scene(&s, 48 << 20);
+    open_scene(&s, share_of(48 << 20));
     write_source(&s);
-    add_permuted(&s, "transposed", FG_BF16, FG_BF16, 2, (uint64_t[]){4111, 2500}, (uint32_t[]){1, 0});
-    add_permuted(&s, "transposed_cast", FG_F32, FG_F16, 2, (uint64_t[]){1500, 2111}, (uint32_t[]){1, 0});
-    add_permuted(&s, "permuted", FG_F32, FG_F32, 3, (uint64_t[]){70, 300, 133}, (uint32_t[]){2, 0, 1});
-    add_permuted(&s, "swapped", FG_U8, FG_U8, 3, (uint64_t[]){30, 257, 300}, (uint32_t[]){1, 0, 2});
-    add_permuted(&s, "long", FG_F64, FG_F64, 1, (uint64_t[]){4500000}, (uint32_t[]){0});
-    add_permuted(&s, "wide", FG_BF16, FG_F32, 1, (uint64_t[]){9000001}, (uint32_t[]){0});
-    add_permuted(&s, "narrow", FG_F64, FG_F16, 1, (uint64_t[]){3000001}, (uint32_t[]){0});
-    check_scene(&s, 1 << 21);
+    add_permuted(&s, "transposed", FG_BF16, FG_BF16, 2, (uint64_t[]){share_of(4111), 2500},
+                 (uint32_t[]){1, 0});
+    add_permuted(&s, "transposed_cast", FG_F32, FG_F16, 2, (uint64_t[]){1500, share_of(2111)},
+                 (uint32_t[]){1, 0});
+    add_permuted(&s, "permuted", FG_F32, FG_F32, 3, (uint64_t[]){70, share_of(300), 133},
+                 (uint32_t[]){2, 0, 1});
+    add_permuted(&s, "swapped", FG_U8, FG_U8, 3, (uint64_t[]){30, share_of(257), 300}, (uint32_t[]){1, 0, 2});
+    add_permuted(&s, "long", FG_F64, FG_F64, 1, (uint64_t[]){share_of(4500000)}, (uint32_t[]){0});
+    add_permuted(&s, "wide", FG_BF16, FG_F32, 1, (uint64_t[]){share_of(9000001)}, (uint32_t[]){0});
+    add_permuted(&s, "narrow", FG_F64, FG_F16, 1, (uint64_t[]){share_of(3000001)}, (uint32_t[]){0});
+    check_scene(&s, share_of(1 << 21));
     close_scene(&s);
 }
 
@@ -418,15 +422,15 @@ static void holes_stay_holes_with_right_checksums(void **state) {
     (void)state;
     scene s;
     seed = 5;
-    open_scene(&s, 80 << 20);
+    open_scene(&s, share_of(80 << 20));
     make_sparse_source(&s);
-    add_permuted(&s, "all", FG_F32, FG_F32, 1, (uint64_t[]){20 << 20}, (uint32_t[]){0});
-    add_permuted(&s, "cast", FG_F16, FG_F32, 1, (uint64_t[]){40 << 20}, (uint32_t[]){0});
+    add_permuted(&s, "all", FG_F32, FG_F32, 1, (uint64_t[]){share_of(20 << 20)}, (uint32_t[]){0});
+    add_permuted(&s, "cast", FG_F16, FG_F32, 1, (uint64_t[]){share_of(40 << 20)}, (uint32_t[]){0});
     uint64_t shape = 500000;
-    uint32_t small = add_source(&s, FG_U8, 1, &shape, NULL, 30 << 20);
+    uint32_t small = add_source(&s, FG_U8, 1, &shape, NULL, share_of(30 << 20));
     OK(fg_plan_add_output(&s.plan, "small", FG_U8, 1, &shape, e));
     OK(fg_plan_add_whole(&s.plan, small, e));
-    shape = 9 << 20;
+    shape = share_of(9 << 20);
     OK(fg_plan_add_output(&s.plan, "zeros", FG_F64, 1, &shape, e));
     fg_piece zero = {.kind = FG_PIECE_ZERO, .dims = 1, .extent = {shape}, .to_stride = {1}};
     OK(fg_plan_add_piece(&s.plan, &zero, e));

@@ -18,6 +18,7 @@
 #include "language/converter.h"
 #include "language/todo.h"
 #include "model/spec.h"
+#include "tries.h"
 
 static const char CASES[] = FG_TEST_DATA "/draft/cases";
 static const char CATALOGUE[] = FG_TEST_DATA "/draft/catalogue";
@@ -161,7 +162,7 @@ static void a_failed_allocation_is_an_error(void **state) {
     fg_status status = FG_ERR_MEMORY;
     fg_tensors table = {0};
     read_table(directory, &table);
-    for (uint64_t n = 1; status != FG_OK; n++) {
+    for (uint64_t n = 1; status != FG_OK; n = next_try(n)) {
         fg_error err = {0};
         fg_catalogue catalogue = {0};
         assert_int_equal(fg_catalogue_add(&catalogue, CATALOGUE, NULL), FG_OK);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "format/checkpoint.h"
+#include "tries.h"
 
 #define U8(name, begin, end)                                                                                 \
     "\"" name "\":{\"dtype\":\"U8\",\"shape\":[" #end "],\"data_offsets\":[" #begin "," #end "]}"
@@ -194,7 +195,7 @@ static void every_allocation_may_fail(void **state) {
     fg_status status = FG_ERR_MEMORY;
     put_checkpoint();
     put_text("config.json", "{}");
-    for (uint64_t k = 1; status != FG_OK; k++) {
+    for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
         fg_error err = {0};
         fg_checkpoint c;
         fg_alloc_fail_after(k);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "model_fixture.h"
+#include "tries.h"
 
 static float logits[TOKENS * VOCAB], other[TOKENS * VOCAB];
 static const run_options whole = {.batch = TOKENS};
@@ -388,7 +389,7 @@ static void every_allocation_of_a_spec_may_fail(void **state) {
     fg_status status = FG_ERR_MEMORY;
     json_t *spec = NULL;
     require_ok(fg_catalogue_add(&catalogue, FG_CONVERTERS, &err), &err);
-    for (uint64_t k = 1; status != FG_OK; k++) {
+    for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
         err = (fg_error){0};
         fg_catalogue_forget(&catalogue);
         fg_alloc_fail_after(k);

@@ -1,6 +1,7 @@
 /* Tiny models of families that transformers has, with settings that change how they compute, against logits that
  * transformers computed (tests/data/families/make.py). */
 #include "checkpoint_fixture.h"
+#include "tries.h"
 
 #define TOLERANCE 2e-5
 
@@ -347,7 +348,7 @@ static void every_allocation_of_binding_may_fail(void **state) {
         subject s = open_case(names[i]);
         fg_status status = FG_ERR_MEMORY;
         fg_model *model = NULL;
-        for (uint64_t k = 1; status != FG_OK; k++) {
+        for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
             fg_error err = {0};
             fg_alloc_fail_after(k);
             status = subject_bind(&s, &fg_device_cpu, 1, &model, &err);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "path_questions.h"
+#include "tries.h"
 
 #define TOLERANCE 2e-5
 
@@ -485,7 +486,7 @@ static void every_allocation_of_binding_may_fail(void **state) {
     for (size_t i = 0; i < 2; i++) {
         subject s = open_side(names[i], "fast_llm");
         fg_status status = FG_ERR_MEMORY;
-        for (uint64_t k = 1; status != FG_OK; k++) {
+        for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
             fg_error err = {0};
             fg_model *model = NULL;
             fg_alloc_fail_after(k);

@@ -5,6 +5,7 @@
 
 #include "model_fixture.h"
 #include "store/cast.h"
+#include "tries.h"
 
 static void open_case(fg_checkpoint *checkpoint, const char *family) {
     fg_error err = {0};
@@ -156,7 +157,7 @@ static void every_allocation_may_fail(void **state) {
     make_plan(&plan, &checkpoint, FG_F16);
     for (int which = 0; which < 3; which++) {
         fg_status status = FG_ERR_MEMORY;
-        for (uint64_t k = 1; status != FG_OK; k++) {
+        for (uint64_t k = 1; status != FG_OK; k = next_try(k)) {
             fg_error err = {0};
             fg_weight_source weights;
             fg_alloc_fail_after(k);
