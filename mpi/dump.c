@@ -249,17 +249,7 @@ static fg_status make_differences(fg_dump *dump, unsigned prompt, fg_error *err)
 }
 
 static fg_status describe_root(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
-    fg_status status = FG_OK;
-    fg_buffer names = {0};
-    const json_t *map = json_object_get(layout->about, "name_map");
-    FG_TRY(put_text(dump, dump->file, "fgconv_version", layout->version ? layout->version : "", err));
-    if (json_is_object(map)) {
-        FG_TRY(fg_json_write(map, FG_JSON_SORTED, &names, err));
-        FG_TRY(put_text(dump, dump->file, "name_map", names.data, err));
-    }
-done:
-    fg_buffer_free(&names);
-    return status;
+    return put_text(dump, dump->file, "fgconv_version", layout->version ? layout->version : "", err);
 }
 
 static fg_status write_slab(const fg_dump *dump, const char *path, hid_t type, int rank, const hsize_t *start,
@@ -302,14 +292,79 @@ const char *fg_dump_library(char text[FG_DUMP_LIBRARY]) {
     return text;
 }
 
-static fg_status open_file(fg_dump *dump, fg_error *err) {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE);
-    if (dump->ranks->mpi) H5Pset_fapl_mpio(access, dump->ranks->mpi->world, MPI_INFO_NULL);
+/* ---- names ---- */
+
+static const struct {
+    const char *name, *description;
+} name_columns[] = {
+    {"source", "a tensor of source that the one of destination is made of; empty: of none, UTF-8 [rows]"},
+    {"destination", "the tensor of destination, UTF-8 [rows]"},
+    {"dtype", "of the tensor of destination, UTF-8 [rows]"},
+    {"shape", "of the tensor of destination, UTF-8 [rows]"},
+};
+
+static bool put_texts(const fg_dump *dump, hid_t group, size_t column, const char *const *texts,
+                      hsize_t count, fg_error *err) {
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate_simple(1, &count, NULL);
+    H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    hid_t set =
+        H5Dcreate2(group, name_columns[column].name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    bool good = set >= 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts) >= 0;
+    if (set >= 0) {
+        good = put_text(dump, set, "description", name_columns[column].description, err) == FG_OK && good;
+        good = H5Dclose(set) >= 0 && good;
+    }
+    H5Sclose(space);
+    H5Tclose(type);
+    return good;
+}
+
+static fg_status put_names(const fg_dump *dump, hid_t file, const json_t *rows, fg_error *err) {
+    fg_status status = FG_OK;
+    const char **texts = NULL;
+    json_t *row;
+    size_t count = json_array_size(rows);
+    hid_t group = make_group(file, "name_map");
+    if (group < 0) return failed(dump, "create a group", err);
+    FG_NEW(texts, count);
+    for (size_t c = 0; c < sizeof name_columns / sizeof *name_columns; c++) {
+        FG_JSON_EACH(rows, i, row) texts[i] = json_string_value(json_array_get(row, c));
+        if (!put_texts(dump, group, c, texts, count, err)) FG_TRY(failed(dump, "write names", err));
+    }
+done:
+    fg_free(texts);
+    return close_group(dump, group, status, err);
+}
+
+/* ---- the file ---- */
+
+static hid_t file_access(void) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes of any length */
-    dump->file = H5Fcreate(dump->partial, H5F_ACC_TRUNC, create, access);
-    H5Pclose(create);
+    return access;
+}
+
+/* Rank 0 makes the file and writes the names, before all ranks open it: with MPI HDF5 writes no datasets of
+ * variable length. */
+static fg_status make_file(const fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
+    const json_t *names = json_object_get(layout->about, "name_map");
+    hid_t access = file_access();
+    hid_t file = H5Fcreate(dump->partial, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     H5Pclose(access);
-    return dump->file < 0 ? failed(dump, "create the file", err) : FG_OK;
+    if (file < 0) return failed(dump, "create the file", err);
+    fg_status status = json_array_size(names) ? put_names(dump, file, names, err) : FG_OK;
+    return H5Fclose(file) >= 0 ? status : failed(dump, "close the file", err);
+}
+
+static fg_status open_file(fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
+    if (dump->ranks->rank == 0) make_file(dump, layout, err);
+    FG_CALL(fg_ranks_agree(dump->ranks, err));
+    hid_t access = file_access();
+    if (dump->ranks->mpi) H5Pset_fapl_mpio(access, dump->ranks->mpi->world, MPI_INFO_NULL);
+    dump->file = H5Fopen(dump->partial, H5F_ACC_RDWR, access);
+    H5Pclose(access);
+    return dump->file < 0 ? failed(dump, "open the file", err) : FG_OK;
 }
 
 static fg_status fill_in(fg_dump *dump, const fg_dump_layout *layout, fg_error *err) {
@@ -381,7 +436,7 @@ fg_status fg_dump_create(fg_dump **dump, const fg_ranks *ranks, const fg_dump_la
     if (d) memcpy(d->vision, layout->vision, sizeof d->vision);
     fg_status status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) {
-        open_file(d, err);
+        open_file(d, layout, err);
         status = fg_ranks_agree(ranks, err);
     }
     if (status == FG_OK) {

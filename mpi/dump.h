@@ -15,8 +15,12 @@
  * there are /SIDE/vision/embedding [patches, vision hidden], /SIDE/vision/blocks/0000/{mixer,mlp,output} and
  * /SIDE/vision/adapter [patches, hidden].
  *
+ * Of a conversion /name_map has a row for each tensor of the destination and tensor of the source that it is
+ * made of: source (empty: of none), destination, and the dtype and shape of the destination's tensor, UTF-8
+ * of variable length.
+ *
  * Attributes, UTF-8 of variable length: "description" on every dataset; "directory", "format", "config" (JSON
- * text) on each side; "name_map" (JSON text), "fgconv_version" on the root.
+ * text) on each side; "fgconv_version" on the root.
  */
 #ifndef FG_MPI_DUMP_H
 #define FG_MPI_DUMP_H
@@ -38,7 +42,9 @@ typedef struct fg_dump_layout {
     fg_model_shape shapes[FG_DUMP_SIDES];
     fg_vision_shape vision[FG_DUMP_SIDES]; /* of models with a vision encoder */
     const char *version;
-    const json_t *about; /* {"name_map", "source": {"directory", "format", "config"}, "destination": {...}} */
+    /* {"name_map": [[source, destination, dtype, shape], ...], "source": {"directory", "format", "config"},
+     * "destination": {...}} */
+    const json_t *about;
 } fg_dump_layout;
 
 /* Before MPI starts, in a run that makes a dump. A file that could not be written (a full disk) stays open in

@@ -49,7 +49,7 @@ typedef struct fg_model_pair_task {
     const fg_image *image;    /* rank 0: for a vision encoder; NULL: a made-up one */
     bool tokens_with_image;   /* rank 0: the tokens are for it: there is no prompt of text alone */
     const fg_row_edits *rows; /* rank 0: what the plan makes of rows of the vocabulary, or NULL */
-    const json_t *names;      /* object source name -> destination name for the dump, or NULL; rank 0 */
+    const json_t *names;      /* for the dump: rows of texts, see dump.h, or NULL; rank 0 */
     fg_mask mask;             /* every rank */
 } fg_model_pair_task;
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -132,6 +133,13 @@ class Tally:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed")
         return 1 if self.failed or not self.passed else 0
+
+
+def hdf5_texts(path, dataset):
+    """The texts of a dataset of an HDF5 file, in their order."""
+    done = subprocess.run(["h5dump", "-y", "-w", "0", "-d", dataset, str(path)], capture_output=True, text=True, check=False)
+    data = done.stdout.partition("DATA {")[2].partition("\n   }")[0]
+    return [json.loads(text) for text in re.findall(r'"(?:[^"\\]|\\.)*"', data)]
 
 
 def run_parts(tally, about, parts):

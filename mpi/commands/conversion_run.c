@@ -7,6 +7,7 @@
 #include "commands/conversion_root.h"
 #include "copy/publish.h"
 #include "duplicates.h"
+#include "mapping/tensor_check.h"
 
 /* What every rank holds of a conversion while it runs. */
 typedef struct convert_run {
@@ -32,15 +33,34 @@ static fg_status share(convert_run *c, fg_error *err) {
     return fg_write_share(c->run->ranks, c->plan, &c->stage, err);
 }
 
-/* Of hf's names to the destination's, for the dump. */
+enum { SHAPE = 200 }; /* bytes of its text */
+
+static fg_status add_name(const char *source, const fg_output *output, json_t *names, fg_error *err) {
+    char shape[SHAPE];
+    fg_shape_text(output->rank, output->shape, shape, sizeof shape);
+    return fg_json_push(
+        names, json_pack("[s, s, s, s]", source, output->name, fg_dtype_name(output->dtype), shape), err);
+}
+
+static bool is_first_of_source(const fg_piece *pieces, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (pieces[i].kind == FG_PIECE_COPY && pieces[i].source == pieces[index].source) return false;
+    }
+    return true;
+}
+
+/* For the dump: which tensors of the source each one of the destination is made of. */
 static fg_status name_map(const fg_plan *plan, json_t **names, fg_error *err) {
-    FG_CALL_NEW(*names, json_object());
+    FG_CALL_NEW(*names, json_array());
     for (size_t o = 0; o < plan->output_count; o++) {
-        const fg_piece *piece =
-            plan->outputs[o].piece_count ? &plan->pieces[plan->outputs[o].first_piece] : NULL;
-        if (piece && piece->kind == FG_PIECE_COPY)
-            FG_CALL(
-                fg_json_put_text(*names, plan->source.items[piece->source].name, plan->outputs[o].name, err));
+        const fg_output *output = &plan->outputs[o];
+        const fg_piece *pieces = &plan->pieces[output->first_piece];
+        size_t before = json_array_size(*names);
+        for (size_t i = 0; i < output->piece_count; i++) {
+            if (pieces[i].kind == FG_PIECE_COPY && is_first_of_source(pieces, i))
+                FG_CALL(add_name(plan->source.items[pieces[i].source].name, output, *names, err));
+        }
+        if (json_array_size(*names) == before) FG_CALL(add_name("", output, *names, err));
     }
     return FG_OK;
 }

@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import DATA, Tally, digests, environment, hdf5_floats, run
+from checkpoint import DATA, Tally, digests, environment, hdf5_floats, hdf5_texts, run, tensors
 
 CASE = DATA / "golden/llama_tied_rope3_bf16_sharded"
 BATCH = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
@@ -86,6 +86,11 @@ def dump_without_mpi(fgconv):
         for dataset in ("source/logits", "destination/logits", "source/blocks/0001/mixer", "destination/final_norm"):
             alone, two = (hdf5_floats(folder / f"{name}.h5", dataset, folder) for name in ("alone", "two"))
             tally.check(f"--dump, alone and with two ranks: {dataset}", alone == two and any(alone))
+        alone, two = ([hdf5_texts(folder / f"{name}.h5", f"name_map/{column}") for column in ("source", "destination", "dtype", "shape")] for name in ("alone", "two"))
+        tally.check("--dump, alone and with two ranks: names", alone == two and any(alone), (alone, two))
+        written = {name: [dtype, str(shape)] for name, (dtype, shape, _) in tensors(folder / "alone").items()}
+        tally.check("--dump: every tensor of the destination is named", dict(zip(alone[1], map(list, zip(*alone[2:])))) == written, (alone, written))
+        tally.check("--dump: made of tensors of the source", set(alone[0]) == set(tensors(CASE / "hf")), alone)
 
 
 def at_once(fgconv, streams, runs):
