@@ -5,7 +5,6 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
-enum { POINTS_OF_BLOCK = 3 };
 /* What a rank keeps of the reference at most. */
 static const uint64_t KEPT_BYTES = 64 << 20;
 
@@ -21,24 +20,24 @@ static size_t index_of(const fg_measures *measures, fg_measure_point point) {
     case FG_DUMP_EMBEDDING:
         return 0;
     case FG_DUMP_FINAL_NORM:
-        return 1 + POINTS_OF_BLOCK * measures->blocks + point.of;
+        return 1 + FG_MEASURES_OF_BLOCK * measures->blocks + point.of;
     default:
-        return 1 + POINTS_OF_BLOCK * point.of + (size_t)(point.item - FG_DUMP_MIXER);
+        return 1 + FG_MEASURES_OF_BLOCK * point.of + (size_t)(point.item - FG_DUMP_MIXER);
     }
 }
 
 fg_measure_point fg_measures_point(const fg_measures *measures, size_t index) {
     if (index == 0) return (fg_measure_point){.item = FG_DUMP_EMBEDDING};
-    size_t within = index - 1, in_blocks = POINTS_OF_BLOCK * measures->blocks;
+    size_t within = index - 1, in_blocks = FG_MEASURES_OF_BLOCK * measures->blocks;
     if (within >= in_blocks) return (fg_measure_point){.item = FG_DUMP_FINAL_NORM, .of = within - in_blocks};
-    return (fg_measure_point){.item = (fg_dump_item)(FG_DUMP_MIXER + within % POINTS_OF_BLOCK),
-                              .of = within / POINTS_OF_BLOCK};
+    return (fg_measure_point){.item = (fg_dump_item)(FG_DUMP_MIXER + within % FG_MEASURES_OF_BLOCK),
+                              .of = within / FG_MEASURES_OF_BLOCK};
 }
 
-fg_status fg_measures_begin(fg_measures *measures, const fg_model_shape *shape, fg_error *err) {
+fg_status fg_measures_begin(fg_measures *measures, uint64_t blocks, uint64_t heads, fg_error *err) {
     fg_status status = FG_OK;
-    *measures = (fg_measures){.hidden = shape->hidden, .blocks = shape->blocks, .heads = shape->heads};
-    size_t count = index_of(measures, (fg_measure_point){FG_DUMP_FINAL_NORM, shape->heads});
+    *measures = (fg_measures){.blocks = blocks, .heads = heads};
+    size_t count = index_of(measures, (fg_measure_point){FG_DUMP_FINAL_NORM, heads});
     FG_NEW(measures->totals, count);
     FG_NEW(measures->lost, count);
     measures->count = count;
@@ -46,24 +45,24 @@ done:
     return status;
 }
 
-static uint64_t bytes_of(const fg_measures *measures, uint64_t count) {
-    return sizeof(fg_kept_state) + count * measures->hidden * sizeof(float);
+static uint64_t bytes_of(const fg_measured *m) {
+    return sizeof(fg_kept_state) + m->count * m->width * sizeof(float);
 }
 
-uint64_t fg_measures_bytes(uint64_t tokens, uint64_t hidden) {
-    return fg_min(KEPT_BYTES, POINTS_OF_BLOCK * tokens * hidden * sizeof(float));
+uint64_t fg_measures_bytes(uint64_t numbers) {
+    return fg_min(KEPT_BYTES, numbers * sizeof(float));
 }
 
 static fg_status keep(fg_measures *measures, size_t index, const fg_measured *m, fg_error *err) {
     fg_status status = FG_OK;
     fg_kept_state *state;
-    uint64_t bytes = bytes_of(measures, m->count);
+    uint64_t bytes = bytes_of(m);
     if (measures->kept_bytes + bytes > KEPT_BYTES) measures->lost[index] = 1;
     if (measures->lost[index]) goto done;
     FG_TRY_NEW(state, fg_alloc_buffer(bytes, err));
     *state =
         (fg_kept_state){.next = measures->kept, .index = index, .position = m->position, .count = m->count};
-    memcpy(state->values, m->values, m->count * measures->hidden * sizeof *m->values);
+    memcpy(state->values, m->values, m->count * m->width * sizeof *m->values);
     measures->kept = state;
     measures->kept_bytes += bytes;
 done:
@@ -76,7 +75,7 @@ static fg_kept_state *take(fg_measures *measures, size_t index, const fg_measure
         fg_kept_state *state = *at;
         if (state->index != index || state->position != m->position || state->count != m->count) continue;
         *at = state->next;
-        measures->kept_bytes -= bytes_of(measures, m->count);
+        measures->kept_bytes -= bytes_of(m);
         return state;
     }
     return NULL;
@@ -89,8 +88,8 @@ fg_status fg_measures_add(fg_measures *measures, unsigned model, const fg_measur
     fg_kept_state *state = m->reference ? NULL : take(measures, index, m);
     if (!state && !m->reference) measures->lost[index] = 1;
     if (!measures->lost[index])
-        fg_compare_values(state ? state->values : m->reference, m->values, m->position, m->count,
-                          measures->hidden, &measures->totals[index]);
+        fg_compare_values(state ? state->values : m->reference, m->values, m->position, m->count, m->width,
+                          &measures->totals[index]);
     fg_free(state);
     return FG_OK;
 }

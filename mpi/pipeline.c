@@ -211,7 +211,7 @@ uint64_t fg_pipeline_expected_bytes(fg_pipeline *p) {
         choose_batch(p);
         uint64_t weights = p->batch < positions_of(p) ? share_bytes(p) : 0;
         bytes = buffer_bytes(p);
-        if (!p->room) bytes += fg_measures_bytes(p->batch, p->hidden);
+        if (!p->room) bytes += fg_measures_bytes(FG_MEASURES_OF_BLOCK * p->batch * p->hidden);
         if (!p->room && weights > cache_budget(p)) weights = 0;
         if (p->room) weights = fg_min(weights, GENERATION_BYTES - fg_min(GENERATION_BYTES, bytes));
         bytes += weights + fg_vision_pass_bytes(p);
@@ -291,7 +291,12 @@ static const float *reference_of(const micro_batch *l, fg_measure_point point, c
 static fg_status show_hidden(const micro_batch *l, fg_dump_item item, uint64_t block, uint64_t position,
                              uint64_t count, const float *values, fg_error *err) {
     const fg_measure_point point = {item, block};
-    const fg_measured measured = {point, position, count, values, reference_of(l, point, values)};
+    const fg_measured measured = {.point = point,
+                                  .position = position,
+                                  .count = count,
+                                  .width = l->pipeline->hidden,
+                                  .values = values,
+                                  .reference = reference_of(l, point, values)};
     if (l->pipeline->grid.member) return FG_OK; /* all members of a stage have the same numbers */
     if (l->pipeline->measures) FG_CALL(fg_measures_add(l->pipeline->measures, l->model, &measured, err));
     if (!l->pipeline->dump || l->model >= FG_DUMP_SIDES) return FG_OK;

@@ -33,9 +33,10 @@ typedef struct fg_pipeline {
     unsigned model_count;         /* the first so many of its models run */
     const fg_pair_prompt *prompt; /* borrowed; of the pair */
     const uint32_t *token_ids;    /* borrowed; NULL: the prompt's */
-    uint64_t room;         /* a generation: positions that are kept, the prompt's tokens among them; else 0 */
-    fg_dump *dump;         /* borrowed; NULL: none. Models 0 and 1 are written */
-    fg_measures *measures; /* borrowed; NULL: none. Models 0 and 1 are compared */
+    uint64_t room; /* a generation: positions that are kept, the prompt's tokens among them; else 0 */
+    fg_dump *dump; /* borrowed; NULL: none. Models 0 and 1 are written */
+    /* borrowed; NULL: none; of the vision encoder, with an image. Models 0 and 1 are compared */
+    fg_measures *measures, *vision_measures;
     fg_progress_style style; /* of a run */
 
     uint64_t hidden, blocks, trunk, heads; /* of the models' shape */

@@ -103,10 +103,16 @@ static fg_status run_prompt(fg_pipeline *p, const fg_proof_task *task, fg_prompt
     p->style = task->style;
     p->measures = &result->measures;
     const fg_model_shape shape = fg_model_shape_of(p->pair->models[FG_REFERENCE]);
-    fg_measures_begin(&result->measures, &shape, err);
+    fg_vision_shape vision;
+    fg_measures_begin(&result->measures, shape.blocks, shape.heads, err);
+    if (p->prompt->patches && fg_vision_shape_of(p->pair->models[FG_REFERENCE], &vision)) {
+        fg_measures_begin(&result->vision_measures, vision.blocks, 1, err);
+        p->vision_measures = &result->vision_measures;
+    }
     FG_TRY(fg_pipeline_open(p, err));
     FG_TRY(fg_pipeline_run(p, err));
     FG_TRY(fg_measures_join(&result->measures, p->pair->ranks, err));
+    if (p->vision_measures) FG_TRY(fg_measures_join(p->vision_measures, p->pair->ranks, err));
     dump_differences(p, &result->measures, err);
     FG_TRY(fg_ranks_agree(p->pair->ranks, err));
     find_parting(p, result);
@@ -168,7 +174,10 @@ fg_status fg_prove(const fg_model_pair *pair, const fg_proof_task *task, fg_proo
 
 void fg_proof_result_free(fg_proof_result *result) {
     json_decref(result->gaps);
-    for (unsigned i = 0; i < result->prompt_count; i++) fg_measures_free(&result->prompts[i].measures);
+    for (unsigned i = 0; i < result->prompt_count; i++) {
+        fg_measures_free(&result->prompts[i].measures);
+        fg_measures_free(&result->prompts[i].vision_measures);
+    }
     *result = (fg_proof_result){0};
 }
 
@@ -227,18 +236,26 @@ static json_t *comparison(const fg_comparison *c, fg_error *err) {
 
 /* ---- half-blocks ---- */
 
-static fg_status report_measure(const fg_measures *measures, size_t index, json_t *list, fg_error *err) {
-    static const char *const parts[] = {[FG_DUMP_EMBEDDING] = "embedding",
-                                        [FG_DUMP_MIXER] = "mixer",
-                                        [FG_DUMP_MLP] = "mlp",
-                                        [FG_DUMP_OUTPUT] = "output",
-                                        [FG_DUMP_FINAL_NORM] = "final_norm"};
+typedef const char *measured_parts[FG_DUMP_FINAL_NORM + 1];
+static const measured_parts parts = {[FG_DUMP_EMBEDDING] = "embedding",
+                                     [FG_DUMP_MIXER] = "mixer",
+                                     [FG_DUMP_MLP] = "mlp",
+                                     [FG_DUMP_OUTPUT] = "output",
+                                     [FG_DUMP_FINAL_NORM] = "final_norm"};
+static const measured_parts vision_parts = {[FG_DUMP_EMBEDDING] = "patches",
+                                            [FG_DUMP_MIXER] = "mixer",
+                                            [FG_DUMP_MLP] = "mlp",
+                                            [FG_DUMP_OUTPUT] = "output",
+                                            [FG_DUMP_FINAL_NORM] = "adapter"};
+
+static fg_status report_measure(const fg_measures *measures, size_t index, const char *const *names,
+                                json_t *list, fg_error *err) {
     const fg_compare *c = &measures->totals[index];
     const fg_measure_point point = fg_measures_point(measures, index);
     uint64_t non_finite = c->non_finite[FG_SIDE_A] + c->non_finite[FG_SIDE_B],
              nan = c->nan[FG_SIDE_A] + c->nan[FG_SIDE_B];
     double most = c->largest_difference, largest = c->largest_value[FG_SIDE_A];
-    json_t *entry = json_pack("{s:s}", "part", parts[point.item]);
+    json_t *entry = json_pack("{s:s}", "part", names[point.item]);
     FG_CALL(fg_json_push(list, entry, err));
     bool numbered = point.item != FG_DUMP_EMBEDDING && point.item != FG_DUMP_FINAL_NORM;
     if (numbered) FG_CALL(fg_json_put_u64(entry, "block", point.of, err));
@@ -251,11 +268,12 @@ static fg_status report_measure(const fg_measures *measures, size_t index, json_
     return non_finite > nan ? fg_json_put_u64(entry, "inf", non_finite - nan, err) : FG_OK;
 }
 
-static fg_status report_measures(const fg_measures *measures, json_t *proof, fg_error *err) {
+static fg_status report_measures(const fg_measures *measures, const char *const *names, const char *key,
+                                 json_t *proof, fg_error *err) {
     json_t *list;
-    FG_CALL_NEW(list, fg_json_put_array(proof, "half_blocks", err));
+    FG_CALL_NEW(list, fg_json_put_array(proof, key, err));
     for (size_t i = 0; i < measures->count; i++) {
-        if (!measures->lost[i]) FG_CALL(report_measure(measures, i, list, err));
+        if (!measures->lost[i]) FG_CALL(report_measure(measures, i, names, list, err));
     }
     return FG_OK;
 }
@@ -272,7 +290,9 @@ static const char *verdict(const fg_proof_result *result) {
 static fg_status report_prompt(const fg_proof_result *result, const fg_prompt_result *prompt, json_t *entry,
                                fg_error *err) {
     FG_CALL(fg_json_put_u64(entry, "tokens", prompt->tokens, err));
-    FG_CALL(report_measures(&prompt->measures, entry, err));
+    FG_CALL(report_measures(&prompt->measures, parts, "half_blocks", entry, err));
+    if (prompt->vision_measures.count)
+        FG_CALL(report_measures(&prompt->vision_measures, vision_parts, "vision_half_blocks", entry, err));
     if (!prompt->passed) FG_CALL(report_place(prompt, entry, err));
     if (!result->rounded) return FG_OK;
     return fg_json_put(entry, "rounding", comparison(&prompt->rounding, err), err);

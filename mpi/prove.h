@@ -30,9 +30,9 @@ typedef struct fg_prompt_result {
     fg_comparison logits;            /* candidate against reference */
     fg_comparison rounding;          /* candidate against the unrounded source, if result->rounded */
     fg_proof_places places;
-    fg_measures measures; /* owned */
-    bool parted;          /* hidden states differ somewhere */
-    uint64_t place;       /* of the first difference */
+    fg_measures measures, vision_measures; /* owned; the latter with an image */
+    bool parted;                           /* hidden states differ somewhere */
+    uint64_t place;                        /* of the first difference */
 } fg_prompt_result;
 
 typedef struct fg_proof_result {

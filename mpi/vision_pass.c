@@ -17,14 +17,30 @@ typedef struct pass {
     fg_error *err; /* of the dump, which the probe writes */
 } pass;
 
-/* Of `count` patches from `first` on, of which each has `width` numbers. */
+/* For the measures and the dump: `count` patches from `first` on, of which each has `width` numbers. */
+static fg_status show(const pass *a, fg_vision_item item, uint64_t block, uint64_t first, uint64_t count,
+                      uint64_t width, const float *values, fg_error *err) {
+    static const fg_dump_item like[] = {[FG_VISION_EMBEDDING] = FG_DUMP_EMBEDDING,
+                                        [FG_VISION_MIXER] = FG_DUMP_MIXER,
+                                        [FG_VISION_MLP] = FG_DUMP_MLP,
+                                        [FG_VISION_OUTPUT] = FG_DUMP_OUTPUT,
+                                        [FG_VISION_ADAPTER] = FG_DUMP_FINAL_NORM};
+    fg_pipeline *p = a->pipeline;
+    const fg_measured measured = {
+        .point = {like[item], block}, .position = first, .count = count, .width = width, .values = values};
+    if (p->grid.member) return FG_OK; /* all members of a stage have the same numbers */
+    if (p->vision_measures) FG_CALL(fg_measures_add(p->vision_measures, a->model, &measured, err));
+    if (!p->dump || a->model >= FG_DUMP_SIDES) return FG_OK;
+    return fg_dump_vision(p->dump, (int)a->model, item, block, first, count, values, err);
+}
+
+/* For the first difference, too. */
 static fg_status note(const pass *a, uint64_t place, fg_vision_item item, uint64_t block, uint64_t first,
                       uint64_t count, uint64_t width, const float *values, fg_error *err) {
     fg_pipeline *p = a->pipeline;
-    if (p->grid.member) return FG_OK; /* all members of a stage have the same numbers */
-    p->digests[a->model][place] += XXH3_64bits_withSeed(values, count * width * sizeof *values, first);
-    if (!p->dump || a->model >= FG_DUMP_SIDES) return FG_OK;
-    return fg_dump_vision(p->dump, (int)a->model, item, block, first, count, values, err);
+    if (!p->grid.member)
+        p->digests[a->model][place] += XXH3_64bits_withSeed(values, count * width * sizeof *values, first);
+    return show(a, item, block, first, count, width, values, err);
 }
 
 static void on_sublayer(void *context, uint64_t block, fg_sublayer sublayer, uint64_t first, uint64_t count,
@@ -42,9 +58,7 @@ static fg_status run_blocks(const pass *a, fg_error *err) {
     for (uint64_t b = 0; b < a->shape.blocks; b++) {
         FG_CALL(fg_vision_block(model, p->prompt->image, b, a->hidden, &probe, err));
         FG_CALL((fg_status)err->status); /* what the probe met */
-        if (p->dump && a->model < FG_DUMP_SIDES && !p->grid.member)
-            FG_CALL(
-                fg_dump_vision(p->dump, (int)a->model, FG_VISION_OUTPUT, b, 0, a->patches, a->hidden, err));
+        FG_CALL(show(a, FG_VISION_OUTPUT, b, 0, a->patches, a->shape.hidden, a->hidden, err));
     }
     return FG_OK;
 }
@@ -97,7 +111,7 @@ uint64_t fg_vision_pass_weight_bytes(const fg_pipeline *p) {
 
 uint64_t fg_vision_pass_bytes(const fg_pipeline *p) {
     fg_vision_shape shape;
-    uint64_t held = 0, most = 0, patches = p->prompt->patches;
+    uint64_t held = 0, most = 0, kept = 0, patches = p->prompt->patches;
     bool one_by_one =
         p->batch == p->prompt->token_count; /* its rows are placed before the next model's pass */
     for (unsigned m = 0; patches && m < p->model_count; m++) {
@@ -106,6 +120,8 @@ uint64_t fg_vision_pass_bytes(const fg_pipeline *p) {
             patches * shape.hidden * sizeof(float) + fg_vision_scratch_bytes(p->pair->models[m], patches);
         most = fg_max(most, own);
         held = (one_by_one ? 0 : held) + patches * p->hidden * sizeof(float);
+        kept = fg_measures_bytes(patches *
+                                 ((1 + FG_MEASURES_OF_BLOCK * shape.blocks) * shape.hidden + p->hidden));
     }
-    return held + most;
+    return held + most + (p->room ? 0 : kept);
 }

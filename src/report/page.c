@@ -182,7 +182,21 @@ static void differences(const fg_page *page, const json_t *report) {
     fg_page_heading(page, "Difference by block",
                     "The largest difference between the two models after each half of each block, over all "
                     "tokens of the prompt.");
-    fg_page_differences(page, proof);
+    const fg_page_stack_of_blocks text = {.list = json_object_get(proof, "half_blocks"),
+                                          .logits = proof,
+                                          .first = "embedding",
+                                          .last = "final_norm",
+                                          .title = "largest difference by block",
+                                          .ends = "final norm, logits"},
+                                  vision = {.list = fg_report_vision(proof),
+                                            .first = "patches",
+                                            .last = "adapter",
+                                            .title = "largest difference by block of the vision encoder",
+                                            .ends = "adapter"};
+    fg_page_differences(page, &text);
+    if (!json_array_size(vision.list)) return;
+    fg_page_heading(page, "Vision encoder", "The same over all patches of the image.");
+    fg_page_differences(page, &vision);
 }
 
 fg_status fg_report_page(const json_t *report, const fg_headline *headline, fg_buffer *out, fg_error *err) {

@@ -43,15 +43,15 @@ static void widen(scale *s, double value) {
     s->high = fmax(s->high, ceil(log10(value)));
 }
 
-static scale scale_of(const json_t *proof) {
+static scale scale_of(const fg_page_stack_of_blocks *blocks) {
     scale s = {.low = 300, .high = -300};
     json_t *entry;
     uint64_t block;
-    FG_JSON_EACH(json_object_get(proof, "half_blocks"), i, entry) {
+    FG_JSON_EACH(blocks->list, i, entry) {
         if (fg_report_count(entry, "block", &block)) s.blocks = fg_max(s.blocks, block + 1);
         widen(&s, difference_of(entry));
     }
-    widen(&s, difference_of(proof));
+    if (blocks->logits) widen(&s, difference_of(blocks->logits));
     if (s.low > s.high) {
         s.low = -8; /* all are equal, or none has a bound */
         s.high = 0;
@@ -65,7 +65,7 @@ static void axis_line(const fg_page *page, double y, const char *label) {
                  WIDTH - RIGHT, LEFT - 6, y + 4, label);
 }
 
-static void axes(const fg_page *page, const scale *s) {
+static void axes(const fg_page *page, const scale *s, const fg_page_stack_of_blocks *blocks) {
     char label[32];
     int step = (int)fmax(1, ceil((s->high - s->low) / 6));
     for (int decade = (int)s->low; decade <= (int)s->high; decade += step) {
@@ -75,11 +75,11 @@ static void axes(const fg_page *page, const scale *s) {
     if (s->zeros) axis_line(page, y_of(s, 0), "equal");
     double below = TOP + PLOT + ZERO_GAP + 20;
     uint64_t every = fg_max(1, (s->blocks + 11) / 12);
-    fg_page_rawf(page, "<text x=%d y=%.1f>embedding</text>", LEFT, below + 15);
+    fg_page_rawf(page, "<text x=%d y=%.1f>%s</text>", LEFT, below + 15, blocks->first);
     for (uint64_t b = 0; b < s->blocks; b += every)
         fg_page_rawf(page, "<text x=%.1f y=%.1f class=mid>%llu</text>", x_of(s, (double)b + 1), below,
                      (unsigned long long)b);
-    fg_page_rawf(page, "<text x=%d y=%.1f class=tick>final norm, logits</text>\n", WIDTH - RIGHT, below + 15);
+    fg_page_rawf(page, "<text x=%d y=%.1f class=tick>%s</text>\n", WIDTH - RIGHT, below + 15, blocks->ends);
 }
 
 /* A mark with its numbers. */
@@ -114,8 +114,10 @@ static void line_of(const fg_page *page, const scale *s, const json_t *list, con
     fg_page_raw(page, begun ? "'/>\n" : "M0 0'/>\n");
 }
 
-static void marks(const fg_page *page, const scale *s, const json_t *list) {
+static void marks(const fg_page *page, const scale *s, const fg_page_stack_of_blocks *blocks) {
     static const char *const series[] = {"embedding", "mixer", "mlp", "output", "final_norm"};
+    const char *const parts[] = {blocks->first, "mixer", "mlp", "output", blocks->last};
+    const json_t *list = blocks->list;
     char where[FG_REPORT_WORDS];
     const json_t *entry;
     uint64_t block;
@@ -123,7 +125,7 @@ static void marks(const fg_page *page, const scale *s, const json_t *list) {
         entry = json_array_get(list, i);
         const char *part = fg_report_string(entry, "part", "");
         size_t k = 0;
-        while (k < sizeof series / sizeof *series && strcmp(series[k], part) != 0) k++;
+        while (k < sizeof series / sizeof *series && strcmp(parts[k], part) != 0) k++;
         if (k == sizeof series / sizeof *series) continue; /* of a later version */
         bool in_block = fg_report_count(entry, "block", &block);
         snprintf(where, sizeof where, "%s", part);
@@ -133,21 +135,20 @@ static void marks(const fg_page *page, const scale *s, const json_t *list) {
     }
 }
 
-void fg_page_differences(const fg_page *page, const json_t *proof) {
+void fg_page_differences(const fg_page *page, const fg_page_stack_of_blocks *blocks) {
     static const char *const lines[] = {"mixer", "mlp", "output"};
-    const json_t *list = json_object_get(proof, "half_blocks");
-    if (!json_array_size(list)) return;
-    const scale s = scale_of(proof);
-    fg_page_raw(page,
-                "<p class=legend><i class=mixer></i>mixer <i class=mlp></i>MLP <i class=output></i>output "
-                "of the block <i class=final_norm></i>embedding, final norm, logits</p>\n");
-    fg_page_rawf(
-        page, "<div class=wide><svg viewBox='0 0 %d %d' role=img aria-label='largest difference by block'>\n",
-        WIDTH, TOP + PLOT + ZERO_GAP + 40);
-    axes(page, &s);
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) line_of(page, &s, list, lines[i]);
-    marks(page, &s, list);
-    mark(page, &s, (double)s.blocks + 2, "final_norm", "logits", proof);
+    if (!json_array_size(blocks->list)) return;
+    const scale s = scale_of(blocks);
+    fg_page_rawf(page,
+                 "<p class=legend><i class=mixer></i>mixer <i class=mlp></i>MLP <i class=output></i>output "
+                 "of the block <i class=final_norm></i>%s, %s</p>\n",
+                 blocks->first, blocks->ends);
+    fg_page_rawf(page, "<div class=wide><svg viewBox='0 0 %d %d' role=img aria-label='%s'>\n", WIDTH,
+                 TOP + PLOT + ZERO_GAP + 40, blocks->title);
+    axes(page, &s, blocks);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) line_of(page, &s, blocks->list, lines[i]);
+    marks(page, &s, blocks);
+    if (blocks->logits) mark(page, &s, (double)s.blocks + 2, "final_norm", "logits", blocks->logits);
     fg_page_raw(page, "</svg></div>\n");
 }
 

@@ -5,9 +5,15 @@
 
 #include "report/page_markup.h"
 
-/* Largest differences of each half-block and of the logits, on a logarithmic scale; equal ones lie on the
- * line at the bottom. Nothing without "half_blocks". */
-void fg_page_differences(const fg_page *page, const json_t *proof);
+/* Largest differences of each half-block in `list`, on a logarithmic scale; equal ones lie on the line at the
+ * bottom. Nothing of an empty list. */
+typedef struct fg_page_stack_of_blocks {
+    const json_t *list;       /* borrowed */
+    const json_t *logits;     /* borrowed; what was measured of them, or NULL */
+    const char *first, *last; /* the parts before and behind the blocks */
+    const char *title, *ends; /* "embedding", "final norm, logits" */
+} fg_page_stack_of_blocks;
+void fg_page_differences(const fg_page *page, const fg_page_stack_of_blocks *blocks);
 /* Tokens by KL divergence, from "kl_histogram". */
 void fg_page_histogram(const fg_page *page, const json_t *measured);
 

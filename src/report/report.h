@@ -35,6 +35,8 @@ typedef struct fg_headline {
 fg_status fg_report_summary(const json_t *report, const fg_headline *headline, fg_buffer *out, fg_error *err);
 /* What the proof measured, for people (-v): a line for each half-block. */
 fg_status fg_report_measures(const json_t *report, fg_buffer *out, fg_error *err);
+/* The half-blocks of the vision encoder, of the prompt that has an image; NULL: there is none. Borrowed. */
+const json_t *fg_report_vision(const json_t *proof);
 /* The plan for people (--dry-run): what would be written, sizes, memory, what is dropped and left out, and
  * why. */
 fg_status fg_report_plan(const json_t *report, fg_buffer *out, fg_error *err);

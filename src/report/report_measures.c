@@ -2,6 +2,15 @@
 #include "report/report.h"
 #include "report/report_text.h"
 
+const json_t *fg_report_vision(const json_t *proof) {
+    const json_t *list = json_object_get(proof, "vision_half_blocks");
+    json_t *prompt;
+    FG_JSON_EACH(json_object_get(proof, "prompts"), i, prompt) {
+        if (!list) list = json_object_get(prompt, "vision_half_blocks");
+    }
+    return list;
+}
+
 static const char *figure(const json_t *entry, const char *key, char *buffer) {
     double value;
     if (fg_report_number(entry, key, &value))
@@ -24,7 +33,7 @@ static const char *place(const json_t *entry, char *buffer) {
     return buffer;
 }
 
-static fg_status half_block_line(const json_t *entry, const char *label, fg_buffer *out, fg_error *err) {
+static fg_status half_block_line(const json_t *entry, const char *of, fg_buffer *out, fg_error *err) {
     char where[FG_REPORT_WORDS], most[FG_REPORT_WORDS], relative[FG_REPORT_WORDS], cosine[FG_REPORT_WORDS],
         lost[64] = "";
     uint64_t nan = 0, inf = 0;
@@ -32,7 +41,7 @@ static fg_status half_block_line(const json_t *entry, const char *label, fg_buff
     fg_report_count(entry, "inf", &inf);
     if (nan || inf)
         snprintf(lost, sizeof lost, ", %llu NaN, %llu Inf", (unsigned long long)nan, (unsigned long long)inf);
-    return fg_report_line(out, label, err, "%.80s: at most %.30s (relative %.30s), cosine %.30s%s",
+    return fg_report_line(out, "", err, "%s%.80s: at most %.30s (relative %.30s), cosine %.30s%s", of,
                           place(entry, where), figure(entry, "max_abs", most),
                           figure(entry, "relative", relative), figure(entry, "cosine", cosine), lost);
 }
@@ -52,5 +61,7 @@ fg_status fg_report_measures(const json_t *report, fg_buffer *out, fg_error *err
     FG_CALL(fg_report_line(out, "", err, "logits: the top-1 token agrees for %.4g %%, the top 5 for %.4g %%",
                            top1 * 100, top5 * 100));
     FG_JSON_EACH(list, i, entry) FG_CALL(half_block_line(entry, "", out, err));
+    FG_JSON_EACH(fg_report_vision(proof), i, entry)
+        FG_CALL(half_block_line(entry, "vision encoder, ", out, err));
     return FG_OK;
 }

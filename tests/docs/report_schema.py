@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from checkpoint import ROOT, Tally, environment, load, run, tensors, write_safetensors  # noqa: E402
+from checkpoint import DATA, ROOT, Tally, environment, load, run, tensors, write_safetensors  # noqa: E402
 from directories import prepare  # noqa: E402
 from json_schema import problems  # noqa: E402
 
@@ -21,6 +21,7 @@ except ImportError:
 
 SCHEMA = load(ROOT / "docs/report.schema.json")
 TOKENS = 'bos_token: "<|start|>"\nspecial_tokens: ["<|tool|>"]\n'
+SEES = str(DATA / "fast_llm/llava/basic/hf")
 # what is run -> where its report lies
 RUNS = [
     (["--add-tokens", "tokens.yaml", "-g", "--max-new-tokens", "3", "Llama-3.2-1B-Instruct", "fg"], "fg/fgconv_report.json"),
@@ -32,6 +33,7 @@ RUNS = [
     (["--validate", "none", "fl", "none"], "none/fgconv_report.json"),
     (["--dry-run", "--report", "dry.json", "run", "dry"], "dry.json"),
     (["validate", "--report", "validate.json", "Qwen3-0.6B", "hf16"], "validate.json"),
+    (["validate", "--report", "image.json", SEES, SEES], "image.json"),
     (["validate", "--profile", "standard", "--report", "profile.json", "Qwen3-0.6B", "fg32"], "profile.json"),
     (["verify", "--report", "fg/fgconv_report.json", "--json", "Llama-3.2-1B-Instruct", "fg"], None),
     (["finalize", "--stop-tokens", "<|tool|>", "--add-tokens", "tokens.yaml", "run", "final"], "final/fgconv_report.json"),

@@ -4,6 +4,7 @@
 Half-block by half-block and over all tokens, on several numbers of ranks.
 """
 import math
+import re
 import shutil
 import sys
 import pathlib
@@ -12,13 +13,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from checkpoint import DATA, Tally, hdf5_floats, header, load, run, run_parts, tensors, write_safetensors
 
 SOURCE = DATA / "model/llama/hf"
+SEES = DATA / "fast_llm/llava/basic/hf"
 tally = Tally()
 
 
-def damaged(folder, changes):
+def damaged(folder, changes, source=SOURCE):
     """A copy of the model with the first bytes of tensors changed: name -> bytes."""
     other = folder / "other"
-    shutil.copytree(SOURCE, other, copy_function=shutil.copyfile)
+    shutil.copytree(source, other, copy_function=shutil.copyfile)
     held = tensors(other)
     for name, change in changes.items():
         dtype, shape, data = held[name]
@@ -89,6 +91,33 @@ def against_the_dump(fgconv, folder):
     tally.check("logits: each token is in the histogram", sum(proof["kl_histogram"]) == proof["tokens"], proof["kl_histogram"])
 
 
+def vision(fgconv, folder):
+    """A vision encoder is measured as the text model is: in the report, with -v, on the page, on any number of ranks."""
+    changed = [name for name in tensors(SEES) if "vision" in name and "layers.1." in name and "up_proj" in name][0]
+    other = damaged(folder, {changed: bytes(64)}, SEES)
+    found = []
+    for ranks in (0, 2, 3):
+        dump, report, page = folder / f"{ranks}.h5", folder / f"{ranks}.json", folder / f"{ranks}.html"
+        code, text = run(fgconv, ["validate", "-v", "--dump", dump, "--report", report, "--html", page, SEES, other], ranks=ranks)
+        tally.check(f"vision, {ranks} ranks: they differ", code == 10, f"{code}: {text}")
+        tally.check(f"vision, {ranks} ranks: -v names the half-blocks", "vision encoder, patches: at most 0 " in text and "vision encoder, block 1, mlp: at most" in text, text)
+        found.append([prompt.get("vision_half_blocks") for prompt in load(report)["proof"]["prompts"]])
+    tally.check("vision: the same figures on any number of ranks", found[0] == found[1] == found[2] and found[0][0] is None, found)
+    entries = found[0][-1]
+    blocks = 1 + max(entry.get("block", 0) for entry in entries)
+    names = ["patches", *(f"blocks/{b:04}/{part}" for b in range(blocks) for part in ("mixer", "mlp", "output")), "adapter"]
+    tally.check("vision: each half-block is there", [path_of(entry) for entry in entries] == names and blocks > 1, entries)
+    for name, entry in zip(names, entries):
+        path = "vision/" + name.replace("patches", "embedding")
+        a, b = (hdf5_floats(folder / "0.h5", f"{side}/{path}", folder) for side in ("source", "destination"))
+        tally.check(f"vision, {name}: as in the dump", near(entry, expected(a, b)), (entry, expected(a, b)))
+        reached = names.index(name) >= names.index("blocks/0001/mlp")
+        tally.check(f"vision, {name}: {'differs' if reached else 'is equal'}", (entry["max_abs"] > 0) == reached, entry)
+    charts = re.findall(r"<svg.*?</svg>", (folder / "0.html").read_text(), re.S)
+    marks = [chart.count("<circle") for chart in charts if "vision encoder" in chart]
+    tally.check("vision: a chart with a mark for each half-block", marks == [len(names)], marks)
+
+
 def verbose(fgconv, folder):
     other = damaged(folder, {"model.layers.1.mlp.up_proj.weight": bytes(64)})
     code, text = run(fgconv, ["validate", "-v", SOURCE, other], ranks=0)
@@ -133,4 +162,4 @@ def equal(fgconv, folder):
     tally.check("equal models: no difference anywhere", code == 0 and all((e["max_abs"], e["relative"], e["cosine"]) == (0, 0, 1) for e in entries), text)
 
 
-sys.exit(run_parts(tally, __doc__, (against_the_dump, verbose, profiles, not_finite, equal)))
+sys.exit(run_parts(tally, __doc__, (against_the_dump, vision, verbose, profiles, not_finite, equal)))
