@@ -109,6 +109,71 @@ def failures(tally, fgconv, place):
         tally.check(f"{name}: stderr has the message, too", "fgconv: error: " + error["what"].split("\n")[0] in done.stderr, done.stderr)
 
 
+# what is run -> the part of the schema that describes what --json prints, exit code
+OUTPUTS = [
+    (["inspect", "Llama-3.2-1B-Instruct"], "inspect", 0),
+    (["inspect", "--stats", "-q", "fl"], "inspect", 0),
+    (["inspect", "-c", "1", "fl_run"], "inspect", 0),
+    (["inspect", "fl_run"], "experiment", 0),
+    (["diff", "fg", "fg"], "diff", 0),
+    (["diff", "Llama-3.2-1B-Instruct", "none"], "diff", 10),
+    (["diff", "fg", "whole"], "diff", 10),
+    (["diff", "Llama-3.2-1B-Instruct", "Qwen3-0.6B"], "diff", 10),
+    (["diff", "Qwen3-0.6B", "fg32"], "diff", 0),
+    (["diff", "Qwen3-0.6B", "changed"], "diff", 10),
+    (["list"], "list", 0),
+    (["new-family", "unlike", "drafted"], "new_family", 0),
+]
+
+
+def make_changed(place):
+    """A model with other values, one of a family that has no converter, and an export of a training run."""
+    shutil.copytree(place / "fl_trained", place / "fl_run/export/fast_llm/1")
+    for name in ("changed", "unlike"):
+        shutil.copytree(place / "Qwen3-0.6B", place / name)
+    held = tensors(place / "changed")
+    dtype, shape, data = held[NORM]
+    held[NORM] = dtype, shape, bytes(2) + data[2:]
+    for path in (place / "changed").glob("*.safetensors"):
+        write_safetensors(path, held)
+    config = load(place / "unlike/config.json") | {"model_type": "unlike"}
+    (place / "unlike/config.json").unlink()
+    (place / "unlike/config.json").write_text(json.dumps(config))
+
+
+def members(schema):
+    """The names of all members that a part of the schema describes, of the parts that it refers to as well."""
+    if "$ref" in schema:
+        return members(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
+    below = [*schema.get("properties", {}).values(), *(schema[key] for key in ("items", "additionalProperties") if isinstance(schema.get(key), dict))]
+    return set(schema.get("properties", {})).union(*map(members, below))
+
+
+def held_in(value):
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set(value if isinstance(value, dict) else ()).union(*map(held_in, below))
+
+
+def outputs(tally, fgconv, place):
+    """What commands without a report print with --json."""
+    seen = {}
+    make_changed(place)
+    for arguments, part, expected in OUTPUTS:
+        name = "fgconv --json " + " ".join(arguments)
+        done = subprocess.run([fgconv, "--json", *arguments], cwd=place, capture_output=True, text=True, env=environment())
+        if not tally.check(f"{name}: exit {expected}", done.returncode == expected, done.stdout[-300:] + done.stderr):
+            continue
+        printed = json.loads(done.stdout)
+        found = all_problems(printed, SCHEMA["$defs"][part])
+        tally.check(f"{name}: as the schema says", printed and not found, "\n".join(found))
+        seen.setdefault(part, set()).update(held_in(printed))
+        extra = [{**item, "extra": 1} for item in printed] if isinstance(printed, list) else {**printed, "extra": 1}
+        tally.check(f"{name}: the schema refuses more", problems(extra, SCHEMA["$defs"][part], SCHEMA))
+    for part, keys in seen.items():
+        missing = members(SCHEMA["$defs"][part]) - keys - {"missing_prefix", "prefix", "lacking"}
+        tally.check(f"{part}: every member of the schema was printed", not missing, missing)
+
+
 def old_directory(place):
     """A Forgather directory without the stamps of a version."""
     config = load(place / "run/config.json")
@@ -144,7 +209,7 @@ def main():
     tally, seen = Tally(), set()
     with tempfile.TemporaryDirectory() as made:
         place = pathlib.Path(made)
-        prepare(place, " ".join(text for arguments, _ in RUNS for text in arguments), fgconv)
+        prepare(place, " ".join(text for arguments, *_ in (*RUNS, *OUTPUTS) for text in arguments), fgconv)
         (place / "tokens.yaml").write_text(TOKENS)
         (place / "tmp").mkdir()
         old_directory(place)
@@ -160,6 +225,7 @@ def main():
             if path == "fg/fgconv_report.json":
                 can_fail(tally, report)
         failures(tally, fgconv, place)
+        outputs(tally, fgconv, place)
     commands = set(SCHEMA["properties"]["command"]["enum"])
     tally.check("there is a report of each command that the schema names", seen == commands, f"missing: {commands - seen}")
     page = (ROOT / "docs/report.md").read_text()
