@@ -68,7 +68,7 @@ done:
     status = fg_ranks_agree(ranks, err);
     if (status == FG_OK) {
         fg_ranks_gather(ranks, mine, sizes, names);
-        if (root) list_kinds(hardware, names, count, err);
+        if (names) list_kinds(hardware, names, count, err); /* rank 0 */
         status = fg_ranks_agree(ranks, err);
     }
     fg_free(sizes);
