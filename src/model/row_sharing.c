@@ -29,17 +29,26 @@ typedef struct row_join {
     uint64_t stride;
 } row_join;
 
-/* Numbers [first, first + count) of a member's part, counted row after row, between the rows and where they
- * lie one after another. */
-static void copy_part(const row_join *j, uint64_t first, uint64_t count, float *out, const float *in) {
+/* Numbers of a member's part are counted row after row. Where `first` lies in the rows, and how many of the
+ * `count` from there on lie in its row. */
+static float *place_of(const row_join *j, uint64_t first, uint64_t count, uint64_t *run) {
+    uint64_t row = first / j->part.count, column = first % j->part.count;
+    *run = fg_min(j->part.count - column, count);
+    return j->rows + row * j->stride + j->part.first + column;
+}
+
+/* Numbers [first, first + count), one after another. */
+static void take_part(const row_join *j, uint64_t first, uint64_t count, float *out) {
     for (uint64_t done = 0, run; done < count; done += run) {
-        uint64_t row = (first + done) / j->part.count, column = (first + done) % j->part.count;
-        float *place = j->rows + row * j->stride + j->part.first + column;
-        run = fg_min(j->part.count - column, count - done);
-        if (out)
-            memcpy(out + done, place, run * sizeof *place);
-        else
-            memcpy(place, in + done, run * sizeof *place);
+        const float *place = place_of(j, first + done, count - done, &run);
+        memcpy(out + done, place, run * sizeof *place);
+    }
+}
+
+static void put_part(const row_join *j, uint64_t first, uint64_t count, const float *in) {
+    for (uint64_t done = 0, run; done < count; done += run) {
+        float *place = place_of(j, first + done, count - done, &run);
+        memcpy(place, in + done, run * sizeof *place);
     }
 }
 
@@ -52,10 +61,10 @@ static fg_status join_slots(const fg_row_sharing *s, const row_join *joins, uint
                             uint64_t *counts, const float **parts, fg_error *err) {
     const row_join *mine = &joins[s->member];
     for (unsigned m = 0; m < s->members; m++) counts[m] = share_of_slot(s, rows * joins[m].part.count, at);
-    copy_part(mine, at, counts[s->member], s->give(s->context), NULL);
+    take_part(mine, at, counts[s->member], s->give(s->context));
     FG_CALL(s->exchange(s->context, counts, parts, err));
     for (unsigned m = 0; m < s->members; m++) {
-        if (m != s->member) copy_part(&joins[m], at, counts[m], NULL, parts[m]);
+        if (m != s->member) put_part(&joins[m], at, counts[m], parts[m]);
     }
     return FG_OK;
 }
