@@ -50,9 +50,13 @@ static span enclosed(const char *format, const char *before, const char *behind)
 
 /* ---- file ---- */
 
+/* Of "OPTION FILE: ...". */
+static const char option_and_file[] = "%s %s: ";
+
 /* What leads to ": " or ":LINE", if it is an argument, or begins with the name of a folder. */
 static span find_file(const char *format) {
     const char *end = strstr(format, ": "), *line = strstr(format, ":%");
+    if (starts_with(format, option_and_file)) return (span){strchr(format, ' ') + 1, end};
     if (line && (!end || line < end)) end = line;
     if (!end || (format[0] != '%' && !starts_with(format, "models/"))) return (span){0};
     return (span){format, end};
@@ -63,7 +67,8 @@ static span find_file(const char *format) {
 /* "--atol" of "option --atol: ..." and of "--atol and --profile ...". */
 static span find_option(const char *format) {
     static const char *const words[] = {"unknown option ", "option "};
-    const char *begin = format[0] == '-' ? format : strstr(format, "the option --");
+    bool leads = format[0] == '-' || starts_with(format, option_and_file);
+    const char *begin = leads ? format : strstr(format, "the option --");
     if (begin && begin != format) begin += strlen("the option ");
     for (size_t i = 0; !begin && i < sizeof words / sizeof *words; i++)
         if (starts_with(format, words[i])) begin = format + strlen(words[i]);

@@ -7,6 +7,7 @@
  *     FILE: ..., FILE:LINE: ...                    the file, up to its first ": ": FILE: PLACE may lead, too
  *     key "KEY", tensor "NAME", tensor NAME        the key; else what is between FILE: and ": found"
  *     option --NAME, --NAME ...                    the key, too
+ *     OPTION FILE: ..., as "%s %s: "               both
  *     found X, expected Y; = X: expected Y;        found and expected; else what is before ", expected" is
  *     is X, expected Y; has X, expected Y          what was found
  */

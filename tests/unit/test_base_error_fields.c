@@ -42,6 +42,7 @@ static void files_lead(void **state) {
     SAYS(("%s: column %u", "c.json: sections/decoder", 3U), "c.json", "", "", "");
     SAYS(("%s: found \"%s\"", "line 3", "x"), "", "", "\"x\"", "");
     SAYS(("the models differ: %s", "x/y: z"), "", "", "", "");
+    SAYS(("%s %s: this is not a file", "--dump", "ab.h5"), "ab.h5", "--dump", "", "");
 }
 
 static void keys_are_named(void **state) {
